@@ -1,0 +1,64 @@
+// What a call would do, in canonical form: the thing that rules match, reviewers read and digests bind.
+
+import type { HeaderList } from './headers.ts';
+import type { Json, JsonObject } from './json.ts';
+
+/** How a mounted upstream speaks. */
+export type Protocol = 'http' | 'mcp';
+
+/** Lower-case hex of a SHA-256. */
+export type Digest = string;
+
+/** How much of the body must be at hand before a decision. */
+export type BodyNeed =
+  /** Nothing looks at it: it is streamed. */
+  | 'stream'
+  /** It may be held: it is buffered and hashed. */
+  | 'bytes'
+  /** A condition reads it: it is buffered, hashed and strictly parsed as JSON. */
+  | 'json';
+
+export interface ActionBody {
+  readonly bytes: Uint8Array;
+  /** SHA-256 of the bytes. */
+  readonly digest: Digest;
+}
+
+export interface Action {
+  readonly protocol: Protocol;
+  /** The name under `upstreams`. */
+  readonly upstream: string;
+  /** host[:port] of the upstream's configured URL: where the call would go. */
+  readonly authority: string;
+  readonly method: string;
+  /** Raw path and query exactly as they would be forwarded, below the upstream's URL. */
+  readonly target: string;
+  /** The raw path that rules match: `target` without its query and without the upstream's own base path. */
+  readonly path: string;
+  readonly query?: string;
+  /** Media type as sent, when there is a body. */
+  readonly contentType?: string;
+  /**
+   * The fields that are bound by the digest, and the only fields of the agent's that a held call forwards.
+   * Sorted by name.
+   */
+  readonly boundHeaders: HeaderList;
+  /** MCP: the JSON-RPC method, for example `tools/call`. */
+  readonly rpcMethod?: string;
+  /** MCP: the JSON-RPC id of the request (absent for notifications). */
+  readonly rpcId?: string | number;
+  /** MCP: the tool that `tools/call` names. */
+  readonly tool?: string;
+  /** What the call passes: MCP `arguments`, or the parsed JSON body of an HTTP call. Absent when the body was not parsed. */
+  readonly args?: Json;
+  /** The buffered body; absent when it is empty or streamed. */
+  readonly body?: ActionBody;
+  /** True when the body was not read: such an action can be allowed, never held. */
+  readonly streamed: boolean;
+}
+
+/** The part of a decision that is bound into the action digest. */
+export interface ActionBinding {
+  readonly ruleIds: readonly string[];
+  readonly credential?: { readonly name: string; readonly scope: JsonObject };
+}

@@ -1,0 +1,74 @@
+// Holding calls until people have decided. Implemented by approvals/ over a HoldStore.
+
+import type { Action, Digest } from './action.ts';
+import type { Clearance } from './clearance.ts';
+import type { Approval, Decision } from './decision.ts';
+import type { Hold } from './hold.ts';
+import type { Principal } from './principal.ts';
+import type { Reviewer } from './reviewer.ts';
+import type { Task, TaskCall } from './task.ts';
+import type { HoldTrace } from './trace.ts';
+
+/** A call that policy wants held. */
+export interface HoldRequest {
+  readonly principal: Principal;
+  readonly action: Action;
+  readonly actionDigest: Digest;
+  readonly decision: Decision;
+  readonly task?: Task;
+  readonly calls: readonly TaskCall[];
+  readonly idempotencyKey?: string;
+  /** How long this request may wait here, ms; 0 answers at once. */
+  readonly waitMs: number;
+  /** Called once, when a new hold is about to be written: writes the approval trace's first span. */
+  traceHold(holdId: string): HoldTrace;
+  /** Called once the hold is durable (new or attached to). */
+  held(hold: Hold, isNew: boolean): void;
+  /**
+   * Judges the same call again at release, with the approval as input: the caller's live token, the task as it is now, the policy in force.
+   * Throws what identification or policy throws.
+   */
+  rejudge(approval: Approval): Promise<{ readonly decision: Decision; readonly principal: Principal; readonly actionDigest: Digest; readonly task?: Task }>;
+  /** Calls back when the agent has gone away; the hold stays. */
+  onClosed(callback: () => void): () => void;
+}
+
+export interface Ballot {
+  readonly decision: 'approve' | 'deny';
+  /** The binding digest that the reviewer looked at. */
+  readonly bindingDigest: Digest;
+  readonly reason?: string;
+}
+
+export interface Outcome {
+  /** The upstream's status; absent when it never answered. */
+  readonly status?: number;
+  /** False when it is not known whether the call took effect: the answer broke off, or never came. */
+  readonly known: boolean;
+}
+
+export interface Approvals {
+  /**
+   * Opens a hold or attaches to the one that is there, waits, and claims the approval: a clearance for exactly one send.
+   * Throws `approval_pending` when the wait is over, `approval_denied` `approval_expired` `approval_unused` `approval_revoked` `approval_invalidated`,
+   * `already_sent`, `outcome_unknown`, `idempotency_key_reused`, `too_many_pending`, `draining`.
+   */
+  obtain(request: HoldRequest): Promise<Clearance>;
+  /** RELEASING → SENT, durable before it resolves; a no-op for allowed calls. Throws when the claim is no longer ours: nothing may be sent then. */
+  markSent(clearance: Clearance): Promise<void>;
+  /** The call's ending: SENT → EXECUTED | UPSTREAM_ERROR | OUTCOME_UNKNOWN, or RELEASING → EXPIRED when it was never sent. Never throws. */
+  settle(clearance: Clearance, outcome: Outcome | 'not_sent'): Promise<Hold | undefined>;
+  /** A hold for its own principal; waits up to `waitMs` for it to leave PENDING. Throws `hold_not_found` for others'. */
+  view(id: string, principal: Principal, waitMs: number): Promise<Hold>;
+  /** Cancels a PENDING or APPROVED hold. Throws `hold_not_found`, `hold_closed`. */
+  cancel(id: string, principal: Principal): Promise<Hold>;
+  /** Throws `hold_not_found`, `hold_closed`, `stale_digest`, `not_a_reviewer`, `separation_of_duties`, `already_voted`, `reason_required`, `step_up_required`. */
+  vote(id: string, reviewer: Reviewer, ballot: Ballot): Promise<Hold>;
+  /** A reviewer of this hold takes it back before use. Throws as `vote`. */
+  revoke(id: string, reviewer: Reviewer, reason: string | undefined): Promise<Hold>;
+  /** Sweeps what a dead process left: RELEASING → EXPIRED, SENT → OUTCOME_UNKNOWN. Then starts the clockwork. */
+  start(): Promise<void>;
+  /** Ends every wait with `approval_pending`; the holds stay. */
+  drain(): void;
+  close(): void;
+}

@@ -1,0 +1,101 @@
+// The short-lived upstream secret: minted after clearance, used for one call, taken back.
+
+import type { Action } from './action.ts';
+import type { Clearance } from './clearance.ts';
+import type { EpochMs } from './clock.ts';
+import type { CredentialPlan } from './decision.ts';
+import type { JsonObject } from './json.ts';
+import type { Principal } from './principal.ts';
+import type { InboundRequest } from './request.ts';
+import type { Secret } from './secret.ts';
+
+/** What taking a credential back really does: ends the token, its lease, the object it hangs on, or nothing before it expires. */
+export type Revocability = 'token' | 'lease' | 'object' | 'none';
+
+/** How a credential is put on the forwarded request. Host and framing fields are refused when the configuration is read. */
+export type Injection =
+  | { readonly in: 'header'; readonly name: string; readonly value: Secret }
+  | { readonly in: 'query'; readonly name: string; readonly value: Secret };
+
+/** What a provider is asked for. */
+export interface Grant {
+  readonly principal: Principal;
+  readonly action: Action;
+  readonly plan: CredentialPlan;
+  /** The agent's own token, for providers that exchange it (RFC 8693). Never sent to an upstream. */
+  readonly subjectToken?: Secret;
+  readonly holdId?: string;
+  readonly now: EpochMs;
+}
+
+/** What a provider made. */
+export interface Minted {
+  readonly injection: Injection;
+  /** The secret text(s) to scrub from answers. */
+  readonly secrets: readonly Secret[];
+  readonly expiresAt?: EpochMs;
+  readonly revocability: Revocability;
+  /** What was granted, without secrets, for the record: for example `{ scope: "transfers:write" }`. */
+  readonly granted: JsonObject;
+  /** What `revoke` needs after a crash; kept sealed. Absent when revocability is `none`. */
+  readonly handle?: Secret;
+}
+
+/**
+ * One way to make credentials: one file in credentials/. `mint` throws `credential_unavailable` (the issuer cannot be reached, or refuses)
+ * or `credential_too_broad` (it granted more than was asked for). `revoke` throws when the issuer could not be told; it will be tried again.
+ */
+export interface CredentialProvider {
+  readonly type: string;
+  /** Whether calls that need no approval may share what was minted (per principal × upstream × scope). */
+  readonly shareable: boolean;
+  mint(grant: Grant): Promise<Minted>;
+  revoke?(handle: Secret): Promise<void>;
+}
+
+/** A credential on one call. */
+export interface Credential {
+  /** `cred_` and random bits: names it in audit and telemetry; says nothing of the secret. */
+  readonly id: string;
+  readonly name: string;
+  readonly provider: string;
+  readonly injection: Injection;
+  readonly secrets: readonly Secret[];
+  readonly expiresAt?: EpochMs;
+  readonly revocability: Revocability;
+  readonly granted: JsonObject;
+  /** True when it was made for this call alone. */
+  readonly exclusive: boolean;
+}
+
+/** Hands out credentials for cleared calls and takes them back. */
+export interface Broker {
+  /** Undefined when the decision plans none. Throws `credential_unavailable`, `credential_too_broad`. Intent to revoke is durable before this resolves. */
+  issue(clearance: Clearance, principal: Principal, request: InboundRequest, action: Action): Promise<Credential | undefined>;
+  /** Takes an exclusive credential back; shared ones stay. Never throws: what fails is kept, counted and tried again. Resolves to false when it could not be revoked yet. */
+  release(credential: Credential): Promise<boolean>;
+  /** Drops a shared credential that the upstream refused (401), so that the next call gets a fresh one. */
+  invalidate(credential: Credential): void;
+}
+
+/** A credential that was issued and must be taken back. `sealed` is opaque outside credentials/. */
+export interface OutstandingCredential {
+  readonly id: string;
+  readonly name: string;
+  readonly provider: string;
+  readonly sealed: string;
+  readonly holdId?: string;
+  readonly taskId?: string;
+  readonly issuedAt: EpochMs;
+  readonly expiresAt?: EpochMs;
+  readonly attempts: number;
+}
+
+/** Durable intents to revoke. A resolved promise means fsynced. */
+export interface CredentialLedger {
+  intend(entry: OutstandingCredential): Promise<void>;
+  /** It was revoked, or has expired: forget it. */
+  settle(id: string): Promise<void>;
+  failed(id: string): Promise<void>;
+  outstanding(): Promise<readonly OutstandingCredential[]>;
+}

@@ -1,0 +1,86 @@
+// The verdict of policy over one action. Approval is one input to it, never a bypass.
+
+import type { Action, BodyNeed, Digest } from './action.ts';
+import type { EpochMs } from './clock.ts';
+import type { HeaderList } from './headers.ts';
+import type { JsonObject } from './json.ts';
+import type { Principal } from './principal.ts';
+import type { Task, TaskCall } from './task.ts';
+
+export type Effect = 'allow' | 'hold' | 'deny';
+
+/** What one matched hold rule's tier asks for. */
+export interface Requirement {
+  readonly tier: string;
+  /** Who may vote: `group:<name>` or `user:<subject>`. */
+  readonly reviewers: readonly string[];
+  /** Distinct people that must approve. */
+  readonly count: number;
+  readonly decideWithinMs: number;
+  readonly useWithinMs: number;
+  readonly stepUp: boolean;
+  readonly reasonRequired: boolean;
+}
+
+export interface MatchedRule {
+  readonly id: string;
+  readonly effect: Effect;
+  /** Why it counts: `matched`, or `condition_failed` when its `when` could not be evaluated (fails closed). */
+  readonly why: 'matched' | 'condition_failed';
+}
+
+/** The credential that would be minted: its name under `credentials` and how the rule narrows it, templates filled in. */
+export interface CredentialPlan {
+  readonly name: string;
+  readonly scope: JsonObject;
+}
+
+export interface Decision {
+  readonly effect: Effect;
+  /** Every rule that matched, in file order. */
+  readonly rules: readonly MatchedRule[];
+  /** Machine-readable grounds: `rule:<id>`, `no_matching_rule`, `conflicting_credential_scopes`. */
+  readonly reasons: readonly string[];
+  /** For `hold`, and for an `allow` that an approval brought about: what was asked for, one entry per distinct tier. */
+  readonly requirements: readonly Requirement[];
+  readonly credential?: CredentialPlan;
+  /** Sensitivity label of the matched rules, for reviewers. */
+  readonly data?: string;
+  readonly reversible?: boolean;
+  /** Digest of the whole policy in force. */
+  readonly policyDigest: Digest;
+  /** Digest of the content of the matched rules and their tiers only: an unrelated edit leaves it as it was. */
+  readonly decisionDigest: Digest;
+}
+
+/** What is known of an approval at the moment of a decision. */
+export interface Approval {
+  readonly count: number;
+  /** Ids of the people who approved, see Reviewer.id. */
+  readonly reviewers: readonly string[];
+  /** From quorum until now. */
+  readonly ageMs: number;
+  /** True when every requirement in `requirements` is met by the votes. Computed by approvals/quorum.ts. */
+  satisfies(requirements: readonly Requirement[]): boolean;
+}
+
+export interface DecisionInput {
+  readonly principal: Principal;
+  readonly action: Action;
+  /** The agent's forwardable header fields: `request.headers` in conditions. */
+  readonly headers: HeaderList;
+  readonly task?: Task;
+  readonly calls: readonly TaskCall[];
+  /** Absent before a hold is approved. */
+  readonly approval?: Approval;
+  readonly now: EpochMs;
+}
+
+/** The PDP. Immutable: a reload makes a new one. */
+export interface Policy {
+  readonly digest: Digest;
+  /** How much of the body the rules that could match this call look at. */
+  bodyNeed(upstream: string, method: string, path: string): BodyNeed;
+  /** Never throws: what cannot be evaluated fails closed. */
+  decide(input: DecisionInput): Decision;
+}

@@ -1,0 +1,18 @@
+// HTTP fields as one flat list [name, value, name, value …], names in lower case, order kept, repeats kept.
+// This is the shape that node:http hands in (rawHeaders) and that both writeHead and undici take out again,
+// so a call's fields are never copied into a map.
+
+export type HeaderList = readonly string[];
+
+/** The value of the first field with this lower-case name, or undefined. */
+export function header(headers: HeaderList, name: string): string | undefined {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];
+  return undefined;
+}
+
+/** Every value of the field with this lower-case name, in order. */
+export function headerValues(headers: HeaderList, name: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) values.push(headers[i + 1] as string);
+  return values;
+}

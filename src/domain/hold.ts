@@ -1,0 +1,176 @@
+// The durable record of one action waiting for approval, and the port that keeps it.
+
+import type { ActionBinding, Digest, Protocol } from './action.ts';
+import type { EpochMs } from './clock.ts';
+import type { MatchedRule, Requirement } from './decision.ts';
+import type { HeaderList } from './headers.ts';
+import type { Json } from './json.ts';
+import type { Party } from './principal.ts';
+import type { Reviewer } from './reviewer.ts';
+import type { TaskCall, TaskWords } from './task.ts';
+import type { HoldTrace, SpanRef } from './trace.ts';
+
+export type HoldState =
+  | 'PENDING'
+  | 'APPROVED'
+  | 'RELEASING'
+  | 'SENT'
+  | 'EXECUTED'
+  | 'UPSTREAM_ERROR'
+  | 'OUTCOME_UNKNOWN'
+  | 'DENIED'
+  | 'EXPIRED'
+  | 'CANCELLED'
+  | 'REVOKED'
+  | 'INVALIDATED';
+
+/** Why an EXPIRED hold ended: nobody decided, nobody used the approval, or the gateway died between claim and send. */
+export type ExpiryReason = 'undecided' | 'unused' | 'abandoned';
+
+/** One reviewer's verdict on one hold. */
+export interface Vote {
+  readonly reviewer: Reviewer;
+  readonly decision: 'approve' | 'deny';
+  readonly reason?: string;
+  readonly at: EpochMs;
+  readonly bindingDigest: Digest;
+  /** The `countersign.approval.review` span. */
+  readonly span: SpanRef;
+}
+
+/** The action as it is stored and shown: whole, never truncated. */
+export interface HeldAction extends ActionBinding {
+  readonly protocol: Protocol;
+  readonly upstream: string;
+  readonly authority: string;
+  readonly method: string;
+  readonly target: string;
+  readonly path: string;
+  readonly tool?: string;
+  readonly args?: Json;
+  readonly contentType?: string;
+  readonly boundHeaders: HeaderList;
+  /** The body as text: held bodies are UTF-8, others are refused with `unsupported_media_type`. Absent when empty. */
+  readonly bodyText?: string;
+  readonly bodyDigest: Digest;
+  /** Bytes. */
+  readonly bodyLength: number;
+}
+
+export interface HeldPrincipal extends Party {
+  readonly kind: 'spiffe' | 'oidc';
+  readonly trustDomain?: string;
+  readonly keyThumbprint?: string;
+  readonly onBehalfOf: readonly Party[];
+  /** The person accountable for the agent (`identity.owners`), where one is registered. */
+  readonly owner?: string;
+}
+
+export interface HeldTask extends TaskWords {
+  readonly id: string;
+  readonly revision: number;
+  /** The task's calls before this one. */
+  readonly calls: readonly TaskCall[];
+}
+
+export interface Hold {
+  /** `hold_` and 128 random bits in base64url. */
+  readonly id: string;
+  readonly state: HoldState;
+  /** Counts changes; every change adds one. */
+  readonly version: number;
+  readonly action: HeldAction;
+  readonly actionDigest: Digest;
+  readonly principal: HeldPrincipal;
+  readonly task?: HeldTask;
+  readonly rules: readonly MatchedRule[];
+  readonly requirements: readonly Requirement[];
+  readonly data?: string;
+  readonly reversible?: boolean;
+  readonly policyDigest: Digest;
+  readonly decisionDigest: Digest;
+  readonly nonce: string;
+  readonly bindingDigest: Digest;
+  readonly idempotencyKey?: string;
+  /** Digest over who asks for what, without policy, task revision and Idempotency-Key: recognises the identical request. */
+  readonly requestDigest: Digest;
+  readonly createdAt: EpochMs;
+  /** Until when reviewers may decide. */
+  readonly deadline: EpochMs;
+  readonly votes: readonly Vote[];
+  /** When the quorum was reached. */
+  readonly approvedAt?: EpochMs;
+  /** Until when an APPROVED hold may be claimed. */
+  readonly useBy?: EpochMs;
+  /** The claim that won the release; a fresh random value per claim. */
+  readonly claim?: string;
+  /** The gateway process that claimed it; at boot, other values' RELEASING and SENT holds are swept. */
+  readonly claimedBy?: string;
+  readonly sentAt?: EpochMs;
+  readonly endedAt?: EpochMs;
+  readonly expiryReason?: ExpiryReason;
+  /** For INVALIDATED and REVOKED: what changed, or who took it back, as a sentence. */
+  readonly endedBecause?: string;
+  /** The upstream's HTTP status, for EXECUTED and UPSTREAM_ERROR. */
+  readonly outcomeStatus?: number;
+  /** When the agent was told of an ending that forbids the call; the next identical request is then a new one. */
+  readonly reportedAt?: EpochMs;
+  readonly trace: HoldTrace;
+}
+
+/** What a caller asks the store to keep; the store adds times. */
+export type NewHold = Omit<Hold, 'state' | 'version' | 'votes' | 'createdAt' | 'deadline' | 'bindingDigest'>;
+
+export interface HoldQuery {
+  readonly states?: readonly HoldState[];
+  readonly principalId?: string;
+  readonly taskId?: string;
+  /** At most this many, newest first; default 50, largest 200. */
+  readonly limit?: number;
+  /** The opaque `next` of the previous page. */
+  readonly after?: string;
+}
+
+export interface HoldPage {
+  readonly holds: readonly Hold[];
+  readonly next?: string;
+}
+
+/** What a transition did: the hold as it stands in the store now, and whatever the transition answered. */
+export interface HoldChange<T> {
+  readonly hold: Hold;
+  readonly answer: T;
+}
+
+/**
+ * Durable holds. The store gives atomicity, durability (a resolved promise means fsynced) and the one clock that decides
+ * deadlines; what a transition means is decided by pure functions in approvals/. Errors: `store_unavailable`.
+ */
+export interface HoldStore {
+  /** The store's time. */
+  now(): EpochMs;
+  /**
+   * In one transaction: shows `choose` every hold of this principal that has the same requestDigest, or the same
+   * Idempotency-Key, newest first, and the number of its PENDING holds. `choose` returns a hold to insert, a changed version
+   * of one that it was shown, or undefined to leave all as it was, and an answer. What `choose` throws is thrown on.
+   */
+  admit<T>(
+    key: { readonly principalId: string; readonly requestDigest: Digest; readonly idempotencyKey?: string },
+    choose: (known: readonly Hold[], pending: number, now: EpochMs) => { readonly write?: Hold; readonly answer: T },
+  ): Promise<T>;
+  get(id: string): Promise<Hold | undefined>;
+  list(query: HoldQuery): Promise<HoldPage>;
+  /**
+   * In one transaction: reads the hold, lets `step` give its next version (or undefined for no change) and an answer, writes it
+   * with `version` + 1. What `step` throws is thrown on and nothing is written. Unknown id: `hold_not_found`.
+   */
+  change<T>(id: string, step: (hold: Hold, now: EpochMs) => { readonly next?: Hold; readonly answer: T }): Promise<HoldChange<T>>;
+  /** Ids of holds whose clock has run out: PENDING past its deadline, APPROVED past useBy. At most `limit`. */
+  due(limit: number): Promise<readonly string[]>;
+  /** Ids of RELEASING and SENT holds that were claimed by a process other than this one. */
+  orphans(claimedBy: string): Promise<readonly string[]>;
+  /** Called after every committed change, in commit order. A listener never throws. Returns the function that ends it. */
+  subscribe(listener: (hold: Hold) => void): () => void;
+  /** How many holds are open, by state. */
+  counts(): Promise<Readonly<Partial<Record<HoldState, number>>>>;
+}

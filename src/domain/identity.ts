@@ -1,0 +1,36 @@
+// Verifying callers. Implemented by identity/.
+
+import type { EpochMs } from './clock.ts';
+import type { Principal } from './principal.ts';
+import type { InboundRequest } from './request.ts';
+import type { Secret } from './secret.ts';
+
+export interface Identified {
+  readonly principal: Principal;
+  /** The token that proved it, for providers that exchange it (RFC 8693). Absent for X.509-SVIDs. */
+  readonly token?: Secret;
+}
+
+/** State of one trusted issuer or trust domain, for /readyz and the operator. */
+export interface IssuerStatus {
+  readonly name: string;
+  readonly type: 'oidc' | 'spiffe';
+  /** False while no usable keys are at hand. */
+  readonly ready: boolean;
+  readonly keys: number;
+  readonly fetchedAt?: EpochMs;
+  /** Name of the last fault, when the last fetch failed. */
+  readonly lastError?: string;
+}
+
+export interface Identity {
+  /**
+   * The verified caller, or a GatewayError of the 401 family (or `issuer_unavailable`, `bad_header`). Returns without a promise when the token was
+   * verified before and is still good; every call re-checks its expiry.
+   */
+  identify(request: InboundRequest): Identified | Promise<Identified>;
+  status(): readonly IssuerStatus[];
+  /** Begins fetching keys. Does not throw when an issuer is down: that issuer's tokens are refused until it is back. */
+  start(): Promise<void>;
+  close(): void;
+}

@@ -1,0 +1,31 @@
+// Who calls: the result of identity/, and the only form in which the rest of the gateway knows a caller.
+
+import type { EpochMs } from './clock.ts';
+import type { JsonObject } from './json.ts';
+
+/** One party named by a token: the user an agent works for, or an earlier actor in the chain (RFC 8693 section 4.1). */
+export interface Party {
+  /** Stable name: a SPIFFE ID, or `<issuer>#<subject>` (an issuer identifier has no fragment, OIDC Core section 1.2). */
+  readonly id: string;
+  readonly issuer: string;
+  readonly subject: string;
+}
+
+/** The verified caller. */
+export interface Principal extends Party {
+  readonly kind: 'spiffe' | 'oidc';
+  /** The `name` of the entry under `identity.issuers` that vouched for it. */
+  readonly issuerName: string;
+  /** SPIFFE trust domain; absent for OIDC principals. */
+  readonly trustDomain?: string;
+  /** How the caller proved itself. */
+  readonly proof: 'jwt' | 'jwt-svid' | 'x509-svid';
+  /** Verified claims of the token, without the token. */
+  readonly claims: JsonObject;
+  /** On whose behalf it acts, nearest first: the token's `sub` when an `act` names the agent, then earlier actors. Empty when it acts for itself. */
+  readonly onBehalfOf: readonly Party[];
+  /** Thumbprint of the key that the caller's token is bound to (RFC 7800 `cnf`), where it is bound. */
+  readonly keyThumbprint?: string;
+  /** When this proof of identity ends. */
+  readonly expiresAt: EpochMs;
+}

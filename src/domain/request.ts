@@ -1,0 +1,46 @@
+// One request as the agents' listener accepted it: strictly parsed once, decided on and forwarded in this form only.
+
+import type { EpochMs } from './clock.ts';
+import type { HeaderList } from './headers.ts';
+
+/** The request body: read at most once, either whole or as a stream. */
+export interface RequestBody {
+  /** True when the message has neither Content-Length nor Transfer-Encoding, or a length of 0. */
+  readonly empty: boolean;
+  /** The declared Content-Length, when there was one. */
+  readonly length?: number;
+  /**
+   * Reads the body to its end. Answers `100 Continue` first when the client asked for it.
+   * Throws `payload_too_large` (limit, bytes), `request_timeout` (too slow), `client_closed`.
+   */
+  buffer(limit: number): Promise<Uint8Array>;
+  /** The body as it arrives; back-pressure reaches the client. */
+  stream(): AsyncIterable<Uint8Array>;
+}
+
+/** The far end of the agents' connection. */
+export interface Peer {
+  readonly address: string;
+  /** DER of the client's leaf certificate, when the listener asked for one. */
+  readonly certificate?: Uint8Array;
+}
+
+export interface InboundRequest {
+  /** Random, 128 bits, hex: names this request in logs and problem details. */
+  readonly id: string;
+  readonly receivedAt: EpochMs;
+  readonly method: string;
+  /** The request target exactly as received, in origin-form. */
+  readonly target: string;
+  /** First segment of the path: the name under `upstreams`. */
+  readonly mount: string;
+  /** What stays of the path after the mount, raw, starting with `/`. This exact string is matched and forwarded. */
+  readonly path: string;
+  /** The raw query without `?`; undefined when the target has none. */
+  readonly query?: string;
+  readonly headers: HeaderList;
+  readonly body: RequestBody;
+  readonly peer: Peer;
+  /** Calls back once when the client has gone away; returns a function that forgets the callback. */
+  onClosed(callback: () => void): () => void;
+}

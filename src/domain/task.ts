@@ -1,0 +1,44 @@
+// What an agent says it is doing. Words of the agent: shown to reviewers as such, bound into approvals by id and revision.
+
+import type { EpochMs } from './clock.ts';
+
+export interface TaskWords {
+  readonly objective: string;
+  readonly plan: readonly string[];
+  readonly labels: readonly string[];
+}
+
+export interface Task extends TaskWords {
+  readonly id: string;
+  /** Starts at 1; every PUT adds one. */
+  readonly revision: number;
+  /** The principal that opened it; nobody else may name it. */
+  readonly principalId: string;
+  readonly createdAt: EpochMs;
+  readonly endedAt?: EpochMs;
+}
+
+/** One earlier call of a task, as conditions and reviewers see it. Never arguments or results. */
+export interface TaskCall {
+  readonly at: EpochMs;
+  readonly upstream: string;
+  readonly method: string;
+  readonly path: string;
+  readonly tool?: string;
+  readonly decision: 'allow' | 'hold' | 'deny';
+  readonly status?: number;
+}
+
+/** Durable tasks. All times are the store's. */
+export interface TaskStore {
+  open(principalId: string, words: TaskWords): Promise<Task>;
+  /** A new revision; in the same transaction pending and unused holds under the old one become INVALIDATED. Throws `task_not_found`, `task_ended`. */
+  revise(id: string, principalId: string, words: TaskWords): Promise<Task>;
+  /** Ends the task; pending and unused holds under it become REVOKED. Idempotent. Throws `task_not_found`. */
+  end(id: string, principalId: string): Promise<Task>;
+  get(id: string): Promise<Task | undefined>;
+  /** The latest calls of a task, oldest first, at most 200. Synchronous: it is read on the way of every call that names a task. */
+  calls(taskId: string): readonly TaskCall[];
+  /** Adds a call. Durable within a second; never throws. */
+  record(taskId: string, call: TaskCall): void;
+}

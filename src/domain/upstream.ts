@@ -1,0 +1,48 @@
+// Sending a cleared call, and what comes back.
+
+import type { Action } from './action.ts';
+import type { Credential } from './credential.ts';
+import type { HeaderList } from './headers.ts';
+import type { InboundRequest } from './request.ts';
+
+/** Where an answer goes. Implemented by server.ts over the agent's connection. */
+export interface ResponseSink {
+  /** Writes status and fields. Returns nothing; call once. */
+  head(status: number, headers: HeaderList): void;
+  /** Writes a piece of the body. False asks for a pause until `onDrain`. */
+  write(chunk: Uint8Array | string): boolean;
+  onDrain(callback: () => void): void;
+  /** Writes status, fields and the whole body at once: the cheap way for small answers. */
+  whole(status: number, headers: HeaderList, body: Uint8Array | string): void;
+  end(): void;
+  /** Cuts the connection: the only honest end of an answer that broke off half-way. */
+  abort(): void;
+  readonly started: boolean;
+}
+
+export interface Outgoing {
+  readonly request: InboundRequest;
+  readonly action: Action;
+  readonly credential?: Credential;
+  /** Held calls forward only the fields that the approval bound. */
+  readonly boundHeadersOnly: boolean;
+  /** Fields of the gateway's own, for example traceparent where the upstream opts in, and on the answer `countersign-hold`. */
+  readonly requestHeaders: HeaderList;
+  readonly responseHeaders: HeaderList;
+}
+
+export interface Sent {
+  readonly status: number;
+  /** True when the answer reached its end. */
+  readonly complete: boolean;
+}
+
+export interface Forwarder {
+  /**
+   * Sends the call once and streams the answer into the sink. Resolves when the answer has ended.
+   * Throws `upstream_unreachable`, `upstream_timeout`, `upstream_protocol`, `upstream_tls`, `upstream_address_refused` before the head is written,
+   * `upstream_aborted` after it, `client_closed` when the agent went away. Never retries.
+   */
+  send(outgoing: Outgoing, sink: ResponseSink): Promise<Sent>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,238 @@
+// Every way in which the gateway refuses or fails: one class, one table.
+// The code is spelled the same in err.code, the problem document, the span's error.type, the audit record and the docs
+// (docs/errors.md is checked against this table both ways). Never match on message text.
+
+interface ErrorSpec {
+  readonly status: number;
+  readonly title: string;
+  /** What a client's automatic retry should do: `x-should-retry`. */
+  readonly retry: boolean;
+  /** RFC 9209 section 2.3 error type for the Proxy-Status field. */
+  readonly proxy: ProxyErrorType;
+  /** What to do about it; shown on the problem's page. */
+  readonly remedy: string;
+}
+
+type ProxyErrorType =
+  | 'http_request_error'
+  | 'http_request_denied'
+  | 'destination_not_found'
+  | 'destination_unavailable'
+  | 'destination_ip_prohibited'
+  | 'connection_refused'
+  | 'connection_terminated'
+  | 'connection_timeout'
+  | 'connection_limit_reached'
+  | 'tls_certificate_error'
+  | 'http_response_incomplete'
+  | 'http_response_timeout'
+  | 'http_protocol_error'
+  | 'http_upgrade_failed'
+  | 'proxy_configuration_error'
+  | 'proxy_internal_error';
+
+const request = (status: number, title: string, remedy: string): ErrorSpec => ({ status, title, retry: false, proxy: 'http_request_error', remedy });
+const refused = (status: number, title: string, remedy: string): ErrorSpec => ({ status, title, retry: false, proxy: 'http_request_denied', remedy });
+const token = (title: string, remedy: string): ErrorSpec => ({ status: 401, title, retry: false, proxy: 'http_request_denied', remedy });
+const fault = (status: number, title: string, proxy: ProxyErrorType, remedy: string, retry = false): ErrorSpec => ({ status, title, retry, proxy, remedy });
+
+export const ERRORS = {
+  // receive
+  bad_request: request(400, 'The request is not well-formed', 'Send one unambiguous HTTP/1.1 request in origin-form.'),
+  bad_path: request(400, 'The path is ambiguous', 'Send a path without dot segments, empty segments, backslashes, fragments or encoded separators.'),
+  bad_header: request(400, 'A header field is ambiguous or forbidden', 'Send each field once, with a valid name and value, and no method override.'),
+  bad_host: request(400, 'The Host field is not valid', 'Send exactly one Host field that names this gateway.'),
+  bad_json: request(
+    400,
+    'The JSON body is ambiguous',
+    'Send strict JSON: no duplicate keys, numbers that survive a round trip, no lone surrogates, bounded depth.',
+  ),
+  bad_rpc: request(400, 'The JSON-RPC message is not acceptable', 'Send one JSON-RPC 2.0 message whose Mcp-* fields agree with its body.'),
+  method_not_allowed: request(405, 'The method is not supported', 'Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.'),
+  request_timeout: request(408, 'The request arrived too slowly', 'Send the whole request without pauses.'),
+  payload_too_large: request(
+    413,
+    'The body is too large to be inspected or held',
+    'Send a smaller body, or ask the platform team to raise limits.heldBody or limits.inspectedBody.',
+  ),
+  unsupported_media_type: request(
+    415,
+    'The body cannot be inspected',
+    'Send one Content-Type of application/json in UTF-8 without Content-Encoding; held bodies may also be other UTF-8 text.',
+  ),
+  header_too_large: request(431, 'The header section is too large', 'Send fewer or shorter header fields.'),
+  client_closed: request(499, 'The client went away', 'Nothing to do: nobody is there to read this.'),
+  upgrade_refused: request(426, 'This upgrade is not offered here', 'Upgrade to websocket, on an upstream whose configuration says websocket: true.'),
+  not_found: request(404, 'Nothing is mounted at this path', 'Call /<upstream>/… with a name under upstreams in the configuration.'),
+
+  // identify
+  unauthenticated: token('The call carries no identity', 'Send one workload token as Authorization: Bearer.'),
+  token_malformed: token('The token is malformed', 'Send one compact JWS, exactly as the issuer made it.'),
+  token_untrusted: token('The token comes from nobody that is trusted here', 'Use a token of an issuer or trust domain under identity.issuers.'),
+  token_algorithm: token('The token uses an algorithm that is not accepted', 'Have it signed with an algorithm that the issuer entry lists.'),
+  token_key_unknown: token(
+    'The token names a key that its issuer does not publish',
+    'Fetch a new token; if it persists, check the issuer’s JWKS or the trust bundle.',
+  ),
+  token_signature: token('The signature of the token is not valid', 'Fetch a new token from the issuer.'),
+  token_audience: token('The token is addressed to somebody else', 'Request a token for the audience under identity.audience.'),
+  token_expired: token('The token has expired', 'Fetch a new token and send the identical request again; an approval that is there can still be used.'),
+  token_not_yet_valid: token('The token is not valid yet', 'Check the clocks of the issuer and of this host.'),
+  token_lifetime: token('The token lives longer than is accepted', 'Request a token with a shorter lifetime.'),
+  token_claims: token('The token’s claims are not acceptable', 'Use an access token of the expected profile, with every required claim.'),
+  issuer_unavailable: fault(
+    503,
+    'The issuer’s keys cannot be had',
+    'destination_unavailable',
+    'Try again shortly; the platform team finds the reason in the log and at /readyz.',
+    true,
+  ),
+
+  // tasks
+  task_not_found: refused(404, 'There is no such task of yours', 'Open a task at /countersign/v1/tasks and send its id in Countersign-Task.'),
+  task_ended: refused(409, 'The task has ended', 'Open a new task.'),
+
+  // decide
+  denied: refused(403, 'Policy denies this call', 'Do not rephrase it or look for another way: ask the platform team for a rule.'),
+  no_matching_rule: refused(403, 'No rule allows this call', 'Do not rephrase it or look for another way: ask the platform team for a rule.'),
+
+  // hold
+  approval_pending: {
+    status: 409,
+    title: 'Waiting for a human decision',
+    retry: true,
+    proxy: 'http_request_denied',
+    remedy: 'Nothing was executed and nobody has decided yet. Send the identical request again after Retry-After.',
+  },
+  approval_denied: refused(403, 'A reviewer denied this call', 'Nothing was executed. Do not rephrase it or look for another way; report the denial.'),
+  approval_expired: refused(403, 'Nobody decided in time', 'Nothing was executed. Report that no decision came; do not look for another way.'),
+  approval_unused: refused(403, 'The approval ran out before it was used', 'Nothing was executed. Send the identical request again to ask for a new approval.'),
+  approval_revoked: refused(403, 'The hold was withdrawn', 'Nothing was executed. Do not look for another way.'),
+  approval_invalidated: refused(
+    403,
+    'What was approved is no longer what would happen',
+    'Nothing was executed. The policy, the task or the caller changed; send the request again to ask anew.',
+  ),
+  already_sent: refused(409, 'This call was sent already', 'It is not sent twice. Read the recorded outcome; use a new Idempotency-Key for a new call.'),
+  outcome_unknown: refused(
+    409,
+    'It is not known whether this call took effect',
+    'It was sent, and the gateway stopped before the answer came. Have a person look at the upstream before trying again.',
+  ),
+  idempotency_key_reused: refused(422, 'The Idempotency-Key belongs to another request', 'Use a new key for a different request.'),
+  too_many_pending: {
+    status: 429,
+    title: 'Too many calls of this agent wait for approval',
+    retry: true,
+    proxy: 'http_request_denied',
+    remedy: 'Wait until some are decided, or cancel one with DELETE on its hold.',
+  },
+  hold_not_found: refused(404, 'There is no such hold of yours', 'Use the id in the Countersign-Hold field.'),
+  hold_closed: refused(409, 'The hold is no longer open', 'Read its state; what was sent cannot be taken back here.'),
+
+  // reviewers
+  reviewer_unauthenticated: token(
+    'The reviewers’ plane needs a sign-in of its own',
+    'Send a bearer token of the reviewers’ issuer and audience. Workload tokens are not accepted.',
+  ),
+  not_a_reviewer: refused(403, 'You are not a reviewer of this hold', 'Ask someone named by its requirements.'),
+  separation_of_duties: refused(
+    403,
+    'You may not decide on this call',
+    'It is made by you, on your behalf, or by an agent that you own. Someone else has to decide.',
+  ),
+  stale_digest: refused(412, 'The hold is not what you looked at', 'Load it again and decide on what it says now.'),
+  already_voted: refused(409, 'You have voted on this hold', 'One person has one vote.'),
+  reason_required: refused(422, 'This tier asks for a reason', 'Send a reason with the vote.'),
+  step_up_required: token('This tier asks for a fresh sign-in', 'Sign in again and vote within five minutes.'),
+  bad_vote: refused(422, 'The vote is not well-formed', 'Send {"decision": "approve" or "deny", "bindingDigest": "…", "reason": "…"}.'),
+
+  // journal, arm
+  audit_unavailable: fault(
+    503,
+    'The call cannot be recorded',
+    'proxy_internal_error',
+    'Nothing was executed: what cannot be recorded is not done. The platform team checks the audit disk.',
+    true,
+  ),
+  store_unavailable: fault(503, 'The store cannot be used', 'proxy_internal_error', 'Nothing was executed. The platform team checks the store.', true),
+  credential_unavailable: fault(
+    502,
+    'No credential could be had for the upstream',
+    'destination_unavailable',
+    'Nothing was executed. The platform team checks the credential’s issuer.',
+    false,
+  ),
+  credential_too_broad: fault(
+    502,
+    'The issuer granted more than was asked for',
+    'proxy_configuration_error',
+    'Nothing was executed. The platform team narrows the client’s scopes at the issuer.',
+    false,
+  ),
+
+  // send
+  upstream_unreachable: fault(502, 'The upstream cannot be reached', 'connection_refused', 'The platform team checks the upstream’s address.'),
+  upstream_tls: fault(
+    502,
+    'The upstream’s certificate is not accepted',
+    'tls_certificate_error',
+    'The platform team checks the upstream’s certificate and the trusted authorities.',
+  ),
+  upstream_address_refused: fault(
+    502,
+    'The upstream’s address is not allowed',
+    'destination_ip_prohibited',
+    'The platform team checks what the upstream’s name resolves to.',
+  ),
+  upstream_protocol: fault(502, 'The upstream’s answer is not acceptable', 'http_protocol_error', 'The platform team looks at the upstream.'),
+  upstream_aborted: fault(502, 'The upstream’s answer broke off', 'http_response_incomplete', 'It may have taken effect. Look before trying again.'),
+  upstream_timeout: fault(504, 'The upstream did not answer in time', 'http_response_timeout', 'It may have taken effect. Look before trying again.'),
+
+  // the process
+  draining: fault(
+    503,
+    'The gateway is shutting down',
+    'destination_unavailable',
+    'Send the request again; another instance, or this one after its restart, will take it.',
+    true,
+  ),
+  internal: fault(500, 'The gateway failed', 'proxy_internal_error', 'The platform team finds the request id in the log.', false),
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+interface Details {
+  /** Names the hold that the answer is about: `Countersign-Hold`, and a member of the problem document. */
+  readonly holdId?: string;
+  /** Seconds, for `Retry-After`. */
+  readonly retryAfter?: number;
+  /** Further members of the problem document. Never secrets. */
+  readonly members?: Readonly<Record<string, unknown>>;
+  /** The fault underneath: logged by name and code, never sent. */
+  readonly cause?: unknown;
+}
+
+/** A refusal or a fault with a code of the table. `detail` is one sentence for the caller, free of secrets and tokens. */
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError';
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly details: Details;
+
+  constructor(code: ErrorCode, detail: string, details: Details = {}) {
+    super(`${code}: ${detail}`, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.detail = detail;
+    this.details = details;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+}
+
+/** What anything thrown means to a caller: itself, or an opaque `internal`. */
+export function asGatewayError(thrown: unknown): GatewayError {
+  return thrown instanceof GatewayError ? thrown : new GatewayError('internal', 'The gateway failed; nothing more is said here.', { cause: thrown });
+}
