@@ -21,6 +21,8 @@ export interface CallFacts {
   actionDigest?: Digest;
   task?: Task;
   decision?: Decision;
+  /** Known a moment before `hold`: while the approval's first span is written. */
+  holdId?: string;
   hold?: Hold;
   credential?: Credential;
   auditSeq?: number;

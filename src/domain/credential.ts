@@ -4,9 +4,9 @@ import type { Action } from './action.ts';
 import type { Clearance } from './clearance.ts';
 import type { EpochMs } from './clock.ts';
 import type { CredentialPlan } from './decision.ts';
+import type { Identified } from './identity.ts';
 import type { JsonObject } from './json.ts';
 import type { Principal } from './principal.ts';
-import type { InboundRequest } from './request.ts';
 import type { Secret } from './secret.ts';
 
 /** What taking a credential back really does: ends the token, its lease, the object it hangs on, or nothing before it expires. */
@@ -70,8 +70,10 @@ export interface Credential {
 
 /** Hands out credentials for cleared calls and takes them back. */
 export interface Broker {
+  /** True when the credential for this call will be made for it alone: then its decision must be on disk before the mint. */
+  mintsAlone(clearance: Clearance): boolean;
   /** Undefined when the decision plans none. Throws `credential_unavailable`, `credential_too_broad`. Intent to revoke is durable before this resolves. */
-  issue(clearance: Clearance, principal: Principal, request: InboundRequest, action: Action): Promise<Credential | undefined>;
+  issue(clearance: Clearance, caller: Identified, action: Action): Promise<Credential | undefined>;
   /** Takes an exclusive credential back; shared ones stay. Never throws: what fails is kept, counted and tried again. Resolves to false when it could not be revoked yet. */
   release(credential: Credential): Promise<boolean>;
   /** Drops a shared credential that the upstream refused (401), so that the next call gets a fresh one. */

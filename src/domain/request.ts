@@ -26,7 +26,7 @@ export interface Peer {
 }
 
 export interface InboundRequest {
-  /** Random, 128 bits, hex: names this request in logs and problem details. */
+  /** Random UUID: names this request in logs and problem documents. */
   readonly id: string;
   readonly receivedAt: EpochMs;
   readonly method: string;

@@ -1,0 +1,87 @@
+// The stages of a call: each step takes one of these and gives the next, so that the order of pipeline.ts is the only order that compiles.
+
+import type { Action, BodyNeed, Digest, Protocol } from './action.ts';
+import type { CallFacts } from './call.ts';
+import type { Clearance } from './clearance.ts';
+import type { Credential } from './credential.ts';
+import type { Decision, Policy } from './decision.ts';
+import type { Identified, Identity } from './identity.ts';
+import type { InboundRequest } from './request.ts';
+import type { Task, TaskCall } from './task.ts';
+import type { Span } from './trace.ts';
+import type { ResponseSink, Sent } from './upstream.ts';
+
+/** A mounted upstream, as far as a call's way needs to know it. */
+export interface Mount {
+  readonly name: string;
+  readonly protocol: Protocol;
+  readonly webSocket: boolean;
+  /** Whether the gateway's own traceparent goes upstream. */
+  readonly traceContext: boolean;
+  /** Reads the body as far as the rules need it, and says what the call would do. Throws the 400 family and `unsupported_media_type`. */
+  classify(request: InboundRequest, need: BodyNeed): Action | Promise<Action>;
+}
+
+/** What a configuration gives; a reload makes a new one, and a call that waits is judged again by the newest. */
+export interface Regime {
+  readonly identity: Identity;
+  readonly policy: Policy;
+  readonly mounts: ReadonlyMap<string, Mount>;
+  /** Longest wait of a held call, ms. */
+  readonly waitMs: number;
+}
+
+/** One call in progress: its facts, where its answer goes, and its open spans. */
+export interface Call {
+  readonly facts: CallFacts;
+  readonly sink: ResponseSink;
+  /** The strict parse of what arrived. Throws the 400 family. */
+  parse(): InboundRequest;
+  mount?: Mount;
+  /** The span that the call's next steps belong to: admit, then release. Taken away when it has ended. */
+  span?: Span;
+  /** When the answer began to be held back for people, ms since the epoch. */
+  heldSince?: number;
+  /** Set once the call is cleared: settle must end what was begun. */
+  cleared?: Cleared;
+  credential?: Credential;
+  /** Set by send: what came back. */
+  sent?: Sent;
+  /** True from the moment when the first byte may have gone upstream. */
+  departed: boolean;
+}
+
+export interface Received {
+  readonly call: Call;
+  readonly request: InboundRequest;
+  readonly mount: Mount;
+}
+
+export interface Recognised extends Received, Identified {}
+
+export interface Classified extends Recognised {
+  readonly action: Action;
+  readonly task?: Task;
+  readonly calls: readonly TaskCall[];
+}
+
+export interface Decided extends Classified {
+  readonly decision: Decision;
+  readonly actionDigest: Digest;
+}
+
+export interface Cleared extends Decided {
+  readonly clearance: Clearance;
+}
+
+declare const journaled: unique symbol;
+
+/** A cleared call whose decision is on record. Only steps/journal.ts makes one. */
+export interface Journaled extends Cleared {
+  readonly [journaled]: true;
+  readonly auditSeq: number;
+}
+
+export interface Armed extends Journaled {
+  readonly credential?: Credential;
+}

@@ -1,0 +1,83 @@
+// clear: from a decision to the right to send. An allow clears itself, a deny ends the call, and a hold waits for
+// people; when they have approved, everything that the approval rests on is judged again before it is claimed.
+
+import type { Approvals, HoldRequest } from '../domain/approvals.ts';
+import { clearAllowed } from '../domain/clearance.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Approval } from '../domain/decision.ts';
+import { header } from '../domain/headers.ts';
+import { waitPreference } from '../domain/prefer.ts';
+import type { Classified, Cleared, Decided, Regime } from '../domain/stages.ts';
+import type { Tracing } from '../domain/trace.ts';
+import { GatewayError } from '../errors.ts';
+
+export interface ClearDependencies {
+  readonly approvals: Approvals;
+  readonly tracing: Tracing;
+  readonly clock: Clock;
+  /** Identifies, finds the task and decides again, under the regime in force at that moment. */
+  rejudge(classified: Classified, approval: Approval): Promise<Decided>;
+}
+
+export function clear(deps: ClearDependencies, regime: Regime, decided: Decided): Cleared | Promise<Cleared> {
+  const { call, decision } = decided;
+  if (decision.effect === 'deny') throw denial(decided);
+  call.span = deps.tracing.admit(call.facts);
+  return decision.effect === 'allow' ? remember({ ...decided, clearance: clearAllowed(decision) }) : release(deps, regime, decided);
+}
+
+async function release(deps: ClearDependencies, regime: Regime, decided: Decided): Promise<Cleared> {
+  const { call } = decided;
+  if (decided.action.streamed) throw new GatewayError('internal', 'A body that was not read cannot be held.');
+  const admitted = call.span;
+  const clearance = await deps.approvals.obtain({
+    ...holdRequest(decided, regime.waitMs),
+    traceHold: (holdId) => {
+      if (admitted === undefined) throw new GatewayError('internal', 'A hold needs the span of its call.');
+      return deps.tracing.held(admitted, { ...call.facts, holdId });
+    },
+    held: (hold) => {
+      call.facts.hold = hold;
+      call.heldSince = deps.clock.now();
+      // A span that stays open while people think would be lost in a crash: it ends here, and release continues its trace.
+      delete call.span;
+      admitted?.end(call.facts);
+    },
+    rejudge: (approval) => deps.rejudge(decided, approval),
+  });
+  if (call.heldSince !== undefined) call.facts.heldMs = deps.clock.now() - call.heldSince;
+  if (clearance.kind === 'released') {
+    call.facts.hold = clearance.hold;
+    call.span = deps.tracing.release(clearance.hold, call.facts);
+  }
+  return remember({ ...decided, decision: clearance.decision, clearance });
+}
+
+function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest, 'traceHold' | 'held' | 'rejudge'> {
+  const { request, principal, action, actionDigest, decision, task, calls } = decided;
+  const idempotencyKey = header(request.headers, 'idempotency-key');
+  const prefer = waitPreference(request.headers);
+  return {
+    principal,
+    action,
+    actionDigest,
+    decision,
+    ...(task && { task }),
+    calls,
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    waitMs: Math.min(prefer.waitMs ?? (prefer.respondAsync ? 0 : longestWaitMs), longestWaitMs),
+    onClosed: (callback) => void request.onClosed(callback),
+  };
+}
+
+function denial({ decision }: Decided): GatewayError {
+  const members = { reasons: decision.reasons };
+  return decision.reasons.includes('no_matching_rule')
+    ? new GatewayError('no_matching_rule', 'The call was not executed: no rule allows it. Do not rephrase it or look for another way.', { members })
+    : new GatewayError('denied', 'The call was not executed: policy denies it. Do not rephrase it or look for another way.', { members });
+}
+
+function remember(cleared: Cleared): Cleared {
+  cleared.call.cleared = cleared;
+  return cleared;
+}

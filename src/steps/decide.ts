@@ -1,0 +1,32 @@
+// decide: the policy in force over principal, action and task. The same function judges a call when it arrives
+// and again when its approval is about to be used; then the approval is one more input.
+
+import type { Action, ActionBinding, Digest } from '../domain/action.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Approval, Decision } from '../domain/decision.ts';
+import type { Classified, Decided, Regime } from '../domain/stages.ts';
+
+/** The action's digest under what a decision would bind to it; from actions/digest.ts. */
+export type DigestAction = (action: Action, binding: ActionBinding) => Digest;
+
+export function decide(regime: Regime, clock: Clock, digest: DigestAction, classified: Classified, approval?: Approval): Decided {
+  const { call, request, principal, action, task, calls } = classified;
+  const decision = regime.policy.decide({
+    principal,
+    action,
+    headers: request.headers,
+    ...(task && { task }),
+    calls,
+    ...(approval && { approval }),
+    now: clock.now(),
+  });
+  const actionDigest = digest(action, bindingOf(decision));
+  call.facts.decision = decision;
+  call.facts.actionDigest = actionDigest;
+  return { ...classified, decision, actionDigest };
+}
+
+function bindingOf(decision: Decision): ActionBinding {
+  const ruleIds = decision.rules.map((rule) => rule.id);
+  return decision.credential === undefined ? { ruleIds } : { ruleIds, credential: decision.credential };
+}

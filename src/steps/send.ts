@@ -1,0 +1,46 @@
+// send: the call goes out, once. A held call is marked SENT, durably, before its first byte: after a crash between the two
+// the outcome is unknown and nobody sends it again.
+
+import type { Approvals } from '../domain/approvals.ts';
+import type { HeaderList } from '../domain/headers.ts';
+import type { Armed } from '../domain/stages.ts';
+import type { Forwarder, Outgoing } from '../domain/upstream.ts';
+import type { SpanRef } from '../domain/trace.ts';
+import { asGatewayError } from '../errors.ts';
+
+export interface SendDependencies {
+  readonly approvals: Approvals;
+  readonly forwarder: Forwarder;
+}
+
+const NOTHING: HeaderList = [];
+
+export async function send(deps: SendDependencies, armed: Armed): Promise<void> {
+  const { call, clearance, request, mount, action, credential } = armed;
+  const released = clearance.kind === 'released';
+  await deps.approvals.markSent(clearance);
+  const outgoing: Outgoing = {
+    request,
+    action,
+    ...(credential && { credential }),
+    boundHeadersOnly: released,
+    requestHeaders: mount.traceContext && call.span ? ['traceparent', traceparent(call.span.ref)] : NOTHING,
+    responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
+  };
+  const span = call.span?.child('client', call.facts);
+  call.departed = true;
+  try {
+    call.sent = await deps.forwarder.send(outgoing, call.sink);
+    call.facts.upstreamStatus = call.sent.status;
+    call.facts.status = call.sent.status;
+    span?.end(call.facts);
+  } catch (thrown) {
+    span?.end(call.facts, asGatewayError(thrown).code);
+    throw thrown;
+  }
+}
+
+/** W3C Trace Context section 3.2. */
+function traceparent({ traceId, spanId, sampled }: SpanRef): string {
+  return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`;
+}
