@@ -62,8 +62,8 @@ export interface HeldPrincipal extends Party {
   readonly trustDomain?: string;
   readonly keyThumbprint?: string;
   readonly onBehalfOf: readonly Party[];
-  /** The person accountable for the agent (`identity.owners`), where one is registered. */
-  readonly owner?: string;
+  /** Subjects of the people accountable for the agent (`identity.owners`); empty where none is registered. They may not vote. */
+  readonly owners: readonly string[];
 }
 
 export interface HeldTask extends TaskWords {
@@ -169,8 +169,11 @@ export interface HoldStore {
   due(limit: number): Promise<readonly string[]>;
   /** Ids of RELEASING and SENT holds that were claimed by a process other than this one. */
   orphans(claimedBy: string): Promise<readonly string[]>;
-  /** Called after every committed change, in commit order. A listener never throws. Returns the function that ends it. */
-  subscribe(listener: (hold: Hold) => void): () => void;
+  /**
+   * Called after every committed change, in commit order, with the state before it: undefined when the hold is new, or when
+   * another process made the change (which then counts and records it). A listener never throws. Returns the function that ends it.
+   */
+  subscribe(listener: (hold: Hold, before: HoldState | undefined) => void): () => void;
   /** How many holds are open, by state. */
   counts(): Promise<Readonly<Partial<Record<HoldState, number>>>>;
 }
