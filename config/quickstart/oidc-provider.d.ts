@@ -10,7 +10,7 @@ declare module 'oidc-provider' {
     readonly accountId?: string;
     readonly clientId?: string;
     readonly authTime?: number;
-    readonly exp?: number;
+    readonly expiration: number;
     extra?: Record<string, unknown>;
     scope?: string;
     resourceServer?: ResourceServer;
@@ -21,6 +21,7 @@ declare module 'oidc-provider' {
   export interface ResourceServer {
     readonly audience: string;
     readonly scope: string;
+    readonly accessTokenTTL?: number;
   }
 
   export interface Grant {
@@ -44,10 +45,13 @@ declare module 'oidc-provider' {
     type: string;
     body: unknown;
     readonly oidc: {
+      readonly provider: Provider;
       readonly client?: Client;
       readonly params?: Readonly<Record<string, unknown>>;
       readonly entities: Readonly<Record<string, Artifact | undefined>>;
       readonly session?: { readonly accountId?: string };
+      readonly resourceServers: Readonly<Record<string, ResourceServer>>;
+      readonly result?: Readonly<Record<string, unknown>>;
       readonly route: string;
     };
     get(field: string): string;
@@ -64,14 +68,22 @@ declare module 'oidc-provider' {
     constructor(issuer: string, configuration: Readonly<Record<string, unknown>>);
     readonly issuer: string;
     proxy: boolean;
-    readonly Grant: new (values: { accountId: string; clientId: string }) => Grant;
-    readonly AccessToken: new (values: Readonly<Record<string, unknown>>) => Artifact;
-    readonly ClientCredentials: new (values: Readonly<Record<string, unknown>>) => Artifact;
+    readonly Grant: new (values: {
+      accountId: string;
+      clientId: string;
+    }) => Grant;
+    readonly AccessToken: new (
+      values: Readonly<Record<string, unknown>>,
+    ) => Artifact;
+    readonly ClientCredentials: new (
+      values: Readonly<Record<string, unknown>>,
+    ) => Artifact;
     readonly Client: { find(clientId: string): Promise<Client | undefined> };
     callback(): RequestListener;
     use(middleware: (ctx: Context, next: () => Promise<void>) => Promise<void>): this;
     on(event: string, listener: (...values: readonly unknown[]) => void): this;
-    registerGrantType(name: string, handler: (provider: Provider, helpers: unknown, ctx: Context) => Promise<void>, parameters: readonly string[]): void;
+    registerGrantType(name: string, handler: (ctx: Context) => Promise<void>, parameters: readonly string[]): void;
+    readonly ResourceServer: new (identifier: string, info: Readonly<Record<string, unknown>>) => ResourceServer;
     interactionDetails(req: IncomingMessage, res: ServerResponse): Promise<InteractionDetails>;
     interactionFinished(
       req: IncomingMessage,
@@ -80,6 +92,16 @@ declare module 'oidc-provider' {
       options?: { readonly mergeWithLastSubmission?: boolean },
     ): Promise<void>;
   }
+
+  /** The base policy of prompts, to which checks can be added. */
+  export const interactionPolicy: {
+    base(): { get(name: string): { readonly checks: { add(check: unknown): void } } | undefined };
+    Check: {
+      new (reason: string, description: string, check: (ctx: Context) => boolean): unknown;
+      readonly REQUEST_PROMPT: true;
+      readonly NO_NEED_TO_PROMPT: false;
+    };
+  };
 
   export const errors: Readonly<Record<string, new (...values: string[]) => Error>>;
 }
