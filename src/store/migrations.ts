@@ -1,0 +1,93 @@
+// The schema of the SQLite store, as steps counted by `PRAGMA user_version`.
+// Trusts a file that carries this store's application id. Refuses files of other programs and files written by a newer
+// Countersign: an older one would overlook what it does not know.
+
+import type { DatabaseSync } from 'node:sqlite';
+import { GatewayError } from '../errors.ts';
+
+/** "CSgn": tells our files from other programs' (SQLite file format, section 1.3.17). */
+const APPLICATION_ID = 0x4353676e;
+
+/**
+ * Step n brings a file from version n to n + 1. Never edit a released step: add one.
+ * A held action stands in a table of its own, written once: votes and transitions never rewrite a body, and never could alter it.
+ */
+const STEPS: readonly string[] = [
+  `
+  CREATE TABLE hold (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    principal_id TEXT NOT NULL,
+    task_id TEXT,
+    request_digest TEXT NOT NULL,
+    idempotency_key TEXT,
+    deadline INTEGER NOT NULL,
+    use_by INTEGER,
+    claimed_by TEXT,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX hold_request ON hold (principal_id, request_digest);
+  CREATE INDEX hold_key ON hold (principal_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
+  CREATE INDEX hold_state ON hold (state, seq);
+  CREATE INDEX hold_principal ON hold (principal_id, state, deadline);
+  CREATE INDEX hold_task ON hold (task_id) WHERE task_id IS NOT NULL;
+  CREATE INDEX hold_deadline ON hold (deadline) WHERE state = 'PENDING';
+  CREATE INDEX hold_use_by ON hold (use_by) WHERE state = 'APPROVED';
+
+  CREATE TABLE held_action (
+    hold_id TEXT PRIMARY KEY REFERENCES hold (id),
+    record TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE task (
+    id TEXT PRIMARY KEY,
+    principal_id TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    words TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    ended_at INTEGER
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE task_call (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    task_id TEXT NOT NULL REFERENCES task (id),
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX task_call_task ON task_call (task_id, seq);
+
+  CREATE TABLE credential (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    sealed TEXT NOT NULL,
+    hold_id TEXT,
+    task_id TEXT,
+    issued_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    attempts INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
+
+/** Brings the file to the newest schema in one transaction. Throws `store_unavailable` for a file that is not ours or too new. */
+export function migrate(db: DatabaseSync): void {
+  db.exec('BEGIN EXCLUSIVE');
+  const application = pragma(db, 'application_id');
+  const version = pragma(db, 'user_version');
+  const empty = db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;
+  if (application !== APPLICATION_ID && !(empty && application === 0)) {
+    throw new GatewayError('store_unavailable', 'The store’s path names a database that Countersign did not make.');
+  }
+  if (version > STEPS.length) {
+    throw new GatewayError('store_unavailable', `The store has schema ${version}; this Countersign knows schemas up to ${STEPS.length}.`);
+  }
+  for (const step of STEPS.slice(version)) db.exec(step);
+  db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+  db.exec(`PRAGMA user_version = ${STEPS.length}`);
+  db.exec('COMMIT');
+}
+
+function pragma(db: DatabaseSync, name: string): number {
+  return Number(Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]);
+}

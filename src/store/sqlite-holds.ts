@@ -1,0 +1,143 @@
+// Holds in SQLite: the record as JSON, the columns that queries need beside it, the held action in a table of its own.
+// Trusts approvals/ for what a transition means. Refuses any change to what a hold is bound to, whoever asks for it.
+
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import type { Clock } from '../domain/clock.ts';
+import type { HeldAction, Hold, HoldQuery, HoldState, HoldStore } from '../domain/hold.ts';
+import { GatewayError } from '../errors.ts';
+import type { Announce, SqliteWriter } from './sqlite-writer.ts';
+
+const DEFAULT_LIMIT = 50;
+const LARGEST_LIMIT = 200;
+const SELECT = 'SELECT hold.seq, hold.record, held_action.record AS action FROM hold JOIN held_action ON held_action.hold_id = hold.id';
+
+/** For the parts of the store that change holds inside a transaction of their own. */
+export interface HoldRows {
+  find(id: string): Hold | undefined;
+  openOfTask(taskId: string): readonly Hold[];
+  insert(hold: Hold, announce: Announce): Hold;
+  update(before: Hold, next: Hold, announce: Announce): Hold;
+}
+
+export function createHoldRows(db: DatabaseSync): HoldRows {
+  const byId = db.prepare(`${SELECT} WHERE hold.id = ?`);
+  const byTask = db.prepare(`${SELECT} WHERE hold.task_id = ? AND hold.state IN ('PENDING', 'APPROVED') ORDER BY hold.seq`);
+  const insertHold = db.prepare(
+    `INSERT INTO hold (id, state, principal_id, task_id, request_digest, idempotency_key, deadline, use_by, claimed_by, record)
+     VALUES (:id, :state, :principalId, :taskId, :requestDigest, :idempotencyKey, :deadline, :useBy, :claimedBy, :record)`,
+  );
+  const insertAction = db.prepare('INSERT INTO held_action (hold_id, record) VALUES (?, ?)');
+  const updateHold = db.prepare('UPDATE hold SET state = ?, use_by = ?, claimed_by = ?, record = ? WHERE id = ?');
+
+  return {
+    find(id) {
+      const row = byId.get(id);
+      return row && parseHold(row);
+    },
+    openOfTask: (taskId) => byTask.all(taskId).map(parseHold),
+    insert(hold, announce) {
+      const written = { ...hold, version: 1 };
+      insertHold.run({
+        id: written.id,
+        state: written.state,
+        principalId: written.principal.id,
+        taskId: written.task?.id ?? null,
+        requestDigest: written.requestDigest,
+        idempotencyKey: written.idempotencyKey ?? null,
+        deadline: written.deadline,
+        useBy: written.useBy ?? null,
+        claimedBy: written.claimedBy ?? null,
+        record: formatHold(written),
+      });
+      insertAction.run(written.id, JSON.stringify(written.action));
+      announce(written, undefined);
+      return written;
+    },
+    update(before, next, announce) {
+      refuseRebinding(before, next);
+      const written = { ...next, version: before.version + 1 };
+      updateHold.run(written.state, written.useBy ?? null, written.claimedBy ?? null, formatHold(written), written.id);
+      announce(written, before.state);
+      return written;
+    },
+  };
+}
+
+// A change of what was bound would carry votes over to something that nobody looked at.
+function refuseRebinding(before: Hold, next: Hold): void {
+  const bound = ['id', 'action', 'principal', 'task', 'requirements', 'bindingDigest', 'requestDigest', 'idempotencyKey', 'deadline'] as const;
+  const changed = bound.find((member) => next[member] !== before[member]);
+  if (changed !== undefined) throw new TypeError(`a stored hold never changes its ${changed}`);
+}
+
+export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: HoldRows, clock: Clock): HoldStore {
+  const known = db.prepare(`${SELECT} WHERE hold.principal_id = ? AND (hold.request_digest = ? OR hold.idempotency_key = ?) ORDER BY hold.seq DESC`);
+  const pending = db.prepare("SELECT count(*) AS n FROM hold WHERE principal_id = ? AND state = 'PENDING' AND deadline > ?");
+  const undecided = db.prepare("SELECT id FROM hold WHERE state = 'PENDING' AND deadline <= ? ORDER BY deadline LIMIT ?");
+  const unused = db.prepare("SELECT id FROM hold WHERE state = 'APPROVED' AND use_by <= ? ORDER BY use_by LIMIT ?");
+  const claimedByOthers = db.prepare("SELECT id FROM hold WHERE state IN ('RELEASING', 'SENT') AND claimed_by IS NOT ? ORDER BY seq");
+  const counts = db.prepare("SELECT state, count(*) AS n FROM hold WHERE state IN ('PENDING', 'APPROVED', 'RELEASING', 'SENT') GROUP BY state");
+
+  return {
+    now: () => clock.now(),
+    admit: (key, choose) =>
+      writer.write((announce) => {
+        const now = clock.now();
+        const shown = known.all(key.principalId, key.requestDigest, key.idempotencyKey ?? null).map(parseHold);
+        const { write, answer } = choose(shown, Number(pending.get(key.principalId, now)?.n), now);
+        if (write !== undefined) {
+          const before = shown.find((hold) => hold.id === write.id);
+          if (before === undefined) rows.insert(write, announce);
+          else rows.update(before, write, announce);
+        }
+        return answer;
+      }),
+    get: async (id) => writer.read(() => rows.find(id)),
+    list: async (query) => writer.read(() => list(db, query)),
+    change: (id, step) =>
+      writer.write((announce) => {
+        const hold = rows.find(id);
+        if (hold === undefined) throw new GatewayError('hold_not_found', 'There is no such hold.', { holdId: id });
+        const { next, answer } = step(hold, clock.now());
+        return { hold: next === undefined ? hold : rows.update(hold, next, announce), answer };
+      }),
+    due: async (limit) =>
+      writer.read(() => {
+        const now = clock.now();
+        return [...undecided.all(now, limit), ...unused.all(now, limit)].slice(0, limit).map((row) => String(row.id));
+      }),
+    orphans: async (claimedBy) => writer.read(() => claimedByOthers.all(claimedBy).map((row) => String(row.id))),
+    subscribe: (listener) => writer.subscribe(listener),
+    counts: async () => writer.read(() => Object.fromEntries(counts.all().map((row) => [row.state as HoldState, Number(row.n)]))),
+  };
+}
+
+function list(db: DatabaseSync, query: HoldQuery) {
+  const limit = Math.min(Math.max(query.limit ?? DEFAULT_LIMIT, 1), LARGEST_LIMIT);
+  const terms: string[] = [];
+  const values: SQLInputValue[] = [];
+  const add = (term: string, ...bound: SQLInputValue[]) => {
+    terms.push(term);
+    values.push(...bound);
+  };
+  if (query.states !== undefined) add(`hold.state IN (${query.states.map(() => '?').join(', ')})`, ...query.states);
+  if (query.principalId !== undefined) add('hold.principal_id = ?', query.principalId);
+  if (query.taskId !== undefined) add('hold.task_id = ?', query.taskId);
+  // A cursor that is not ours reads as the end of the list: it is a caller's text.
+  if (query.after !== undefined) add('hold.seq < ?', /^\d{1,15}$/.test(query.after) ? Number(query.after) : 0);
+  const where = terms.length === 0 ? '' : `WHERE ${terms.join(' AND ')}`;
+  const found = db.prepare(`${SELECT} ${where} ORDER BY hold.seq DESC LIMIT ?`).all(...values, limit + 1);
+  const holds = found.slice(0, limit).map(parseHold);
+  const last = found[limit - 1];
+  return found.length > limit && last !== undefined ? { holds, next: String(last.seq) } : { holds };
+}
+
+function formatHold(hold: Hold): string {
+  const { action: _, ...rest } = hold;
+  return JSON.stringify(rest);
+}
+
+function parseHold(row: Record<string, unknown>): Hold {
+  const rest = JSON.parse(String(row.record)) as Omit<Hold, 'action'>;
+  return { ...rest, action: JSON.parse(String(row.action)) as HeldAction };
+}

@@ -1,0 +1,49 @@
+// The SQLite store: the three durable ports over one file, one connection and one group-committing writer.
+// Trusts the injected clock as the store's clock: it alone decides deadlines.
+
+import type { Clock } from '../domain/clock.ts';
+import type { CredentialLedger } from '../domain/credential.ts';
+import type { HoldStore } from '../domain/hold.ts';
+import type { Logger } from '../domain/log.ts';
+import type { TaskStore } from '../domain/task.ts';
+import { createCredentialLedger } from './sqlite-credentials.ts';
+import { openDatabase } from './sqlite-file.ts';
+import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
+import { createTaskStore } from './sqlite-tasks.ts';
+import { createWriter } from './sqlite-writer.ts';
+
+export interface SqliteStoreOptions {
+  /** The database file; its folder is made when missing. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What every store gives, whatever is under it. */
+export interface Store {
+  readonly holds: HoldStore;
+  readonly tasks: TaskStore;
+  readonly credentials: CredentialLedger;
+  /** For /readyz. Throws `store_unavailable`. */
+  check(): void;
+  /** Writes what is still in memory, then closes. Later calls throw `store_unavailable`. */
+  close(): Promise<void>;
+}
+
+/** Throws `store_unavailable` when the file cannot be opened, is another program's, is too new, or is open in another process. */
+export function openSqliteStore({ path, clock, log }: SqliteStoreOptions): Store {
+  const db = openDatabase(path);
+  const writer = createWriter(db, log);
+  const rows = createHoldRows(db);
+  const tasks = createTaskStore(db, writer, rows, clock, log);
+  return {
+    holds: createHoldStore(db, writer, rows, clock),
+    tasks,
+    credentials: createCredentialLedger(db, writer),
+    check: () => writer.check(),
+    async close() {
+      await tasks.flush();
+      await writer.close();
+    },
+  };
+}
