@@ -15,7 +15,10 @@ const NONE: WaitPreference = { respondAsync: false };
 export function waitPreference(headers: HeaderList): WaitPreference {
   const values = headerValues(headers, 'prefer');
   if (values.length === 0) return NONE;
-  const preferences = values.join(',').split(',').map((part) => (part.split(';', 1)[0] as string).trim().toLowerCase());
+  const preferences = values
+    .join(',')
+    .split(',')
+    .map((part) => (part.split(';', 1)[0] as string).trim().toLowerCase());
   const wait = preferences.find((preference) => /^wait\s*=/.test(preference));
   const seconds = wait === undefined ? undefined : /^wait\s*=\s*"?(\d{1,6})"?$/.exec(wait)?.[1];
   const respondAsync = preferences.includes('respond-async');

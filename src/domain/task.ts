@@ -1,6 +1,8 @@
 // What an agent says it is doing. Words of the agent: shown to reviewers as such, bound into approvals by id and revision.
 
+import { GatewayError } from '../errors.ts';
 import type { EpochMs } from './clock.ts';
+import type { Principal } from './principal.ts';
 
 export interface TaskWords {
   readonly objective: string;
@@ -41,4 +43,12 @@ export interface TaskStore {
   calls(taskId: string): readonly TaskCall[];
   /** Adds a call. Durable within a second; never throws. */
   record(taskId: string, call: TaskCall): void;
+}
+
+/** The agent's own, open task. Another agent's task is not found: its existence is nobody else's business. */
+export async function findTask(tasks: TaskStore, id: string, principal: Principal): Promise<Task> {
+  const task = await tasks.get(id);
+  if (task === undefined || task.principalId !== principal.id) throw new GatewayError('task_not_found', 'There is no task of yours with this id.');
+  if (task.endedAt !== undefined) throw new GatewayError('task_ended', 'The task has ended.');
+  return task;
 }

@@ -66,7 +66,7 @@ function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest,
     calls,
     ...(idempotencyKey !== undefined && { idempotencyKey }),
     waitMs: Math.min(prefer.waitMs ?? (prefer.respondAsync ? 0 : longestWaitMs), longestWaitMs),
-    onClosed: (callback) => void request.onClosed(callback),
+    onClosed: (callback) => request.onClosed(callback),
   };
 }
 

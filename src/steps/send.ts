@@ -4,8 +4,8 @@
 import type { Approvals } from '../domain/approvals.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Armed } from '../domain/stages.ts';
-import type { Forwarder, Outgoing } from '../domain/upstream.ts';
 import type { SpanRef } from '../domain/trace.ts';
+import type { Forwarder, Outgoing } from '../domain/upstream.ts';
 import { asGatewayError } from '../errors.ts';
 
 export interface SendDependencies {

@@ -44,7 +44,8 @@ async function close(deps: SettleDependencies, call: Call, cleared: Cleared): Pr
     const revoked = await deps.broker.release(call.credential);
     span?.end(facts, revoked ? undefined : 'credential_unavailable');
   }
-  if (released) facts.hold = (await deps.approvals.settle(cleared.clearance, outcomeOf(call))) ?? facts.hold;
+  const ended = await deps.approvals.settle(cleared.clearance, outcomeOf(call));
+  if (ended !== undefined) facts.hold = ended;
   try {
     await deps.audit.append('outcome', deps.clock.now(), deps.outcomeRecord(facts), released ? 'fsync' : 'soon');
   } catch {

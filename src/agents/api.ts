@@ -1,0 +1,57 @@
+// The agents' own endpoints under /countersign: tasks, holds, and the pages that explain problems. Tasks and holds need the same
+// identity as calls do; a caller sees its own and nothing else. These endpoints never reach an upstream.
+
+import type { Identity } from '../domain/identity.ts';
+import type { Logger } from '../domain/log.ts';
+import type { InboundRequest } from '../domain/request.ts';
+import type { ResponseSink } from '../domain/upstream.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
+import { type Answer, problem } from '../problem.ts';
+import { type HoldRoutes, holdRoutes } from './holds.ts';
+import type { OwnRequest } from './own-request.ts';
+import { problemPage } from './problem-page.ts';
+import { type TaskRoutes, taskRoutes } from './tasks.ts';
+
+export type AgentsApiDependencies = TaskRoutes & HoldRoutes & { readonly log: Logger };
+
+type Handler = (own: OwnRequest) => Promise<Answer>;
+type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
+
+export interface AgentsApi {
+  /** Answers into the sink. Never rejects. */
+  handle(parse: () => InboundRequest, requestId: string, sink: ResponseSink, identity: Identity, challenge: (error: GatewayError) => string): Promise<void>;
+}
+
+export function createAgentsApi(deps: AgentsApiDependencies): AgentsApi {
+  const routes: Routes = { ...taskRoutes(deps), ...holdRoutes(deps) };
+  return {
+    async handle(parse, requestId, sink, identity, challenge) {
+      try {
+        const request = parse();
+        const answer = (await pageOf(request)) ?? (await dispatch(routes, request, identity));
+        sink.whole(answer.status, answer.headers, request.method === 'HEAD' ? '' : answer.body);
+      } catch (thrown) {
+        const error = asGatewayError(thrown);
+        if (error.code === 'internal') deps.log.error('countersign.agents.failed', { id: requestId, cause: error.details.cause });
+        const answer = problem(error, { requestId, challenge: challenge(error) });
+        if (sink.started) sink.abort();
+        else sink.whole(answer.status, answer.headers, answer.body);
+      }
+    },
+  };
+}
+
+async function dispatch(routes: Routes, request: InboundRequest, identity: Identity): Promise<Answer> {
+  const { principal } = await identity.identify(request);
+  const [, version, collection = '', id = '', ...rest] = request.path.split('/');
+  const byMethod = version === 'v1' && rest.length === 0 ? routes[id === '' ? collection : `${collection}/{id}`] : undefined;
+  if (byMethod === undefined) throw new GatewayError('not_found', 'The gateway has no endpoint of its own at this path.');
+  const handler = byMethod[request.method];
+  if (handler === undefined) throw new GatewayError('method_not_allowed', `This endpoint takes ${Object.keys(byMethod).join(', ')}.`);
+  return handler({ request, principal, id });
+}
+
+async function pageOf(request: InboundRequest): Promise<Answer | undefined> {
+  if (!request.path.startsWith('/problems/') || (request.method !== 'GET' && request.method !== 'HEAD')) return undefined;
+  return problemPage(request.path.slice('/problems/'.length));
+}

@@ -1,0 +1,31 @@
+// Writes a refusal to the agent in the form that its protocol expects: a problem document, a 202 for who asked for one,
+// or the MCP form (a tool result or a JSON-RPC error). The words are the same in each.
+
+import { renderMcpRefusal } from './actions/mcp-answer.ts';
+import { waitPreference } from './domain/prefer.ts';
+import type { Call } from './domain/stages.ts';
+import type { ResponseSink } from './domain/upstream.ts';
+import type { GatewayError } from './errors.ts';
+import { type Answer, accepted, type ProblemContext, problem, problemFields } from './problem.ts';
+
+/** Gives the status that went out. */
+export function answerCall(call: Call, error: GatewayError, challenge: (error: GatewayError) => string): number {
+  const context: ProblemContext = { requestId: call.facts.id, challenge: challenge(error) };
+  return write(call.sink, render(call, error, context));
+}
+
+function render(call: Call, error: GatewayError, context: ProblemContext): Answer {
+  const { request, action } = call.facts;
+  // A caller that is not known yet gets HTTP: that is where MCP clients look for the authorization challenge (MCP, Authorization).
+  if (call.mount?.protocol === 'mcp' && call.facts.method === 'POST' && call.facts.principal !== undefined) {
+    const { status, contentType, body } = renderMcpRefusal(error, action);
+    return { status, headers: ['content-type', contentType, ...problemFields(error, context)], body };
+  }
+  if (error.code === 'approval_pending' && request !== undefined && waitPreference(request.headers).respondAsync) return accepted(error, context);
+  return problem(error, context);
+}
+
+export function write(sink: ResponseSink, { status, headers, body }: Answer): number {
+  sink.whole(status, headers, body);
+  return status;
+}

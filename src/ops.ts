@@ -1,0 +1,63 @@
+// The operators' listener: /livez, /readyz and /metrics, in the clear, meant for a loopback or cluster-internal address.
+
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { IssuerStatus } from './domain/identity.ts';
+
+export interface OpsOptions {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Prometheus text. */
+  metrics(): Promise<string>;
+  /** What readiness rests on, checked at each request. */
+  readiness(): Readiness;
+}
+
+export interface Readiness {
+  /** False from SIGTERM on: load balancers stop sending. */
+  readonly accepting: boolean;
+  readonly store: boolean;
+  readonly audit: boolean;
+  /** An issuer without keys does not make the gateway unready: only its own tokens are refused. None with keys does. */
+  readonly issuers: readonly IssuerStatus[];
+}
+
+export async function startOps(options: OpsOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const server = createServer(async (request, response) => {
+    const reply = (status: number, type: string, body: string): void => {
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+      response.end(body);
+    };
+    try {
+      switch (request.url) {
+        case '/livez':
+          return reply(200, 'application/json', '{"alive":true}\n');
+        case '/readyz': {
+          const readiness = options.readiness();
+          return reply(isReady(readiness) ? 200 : 503, 'application/json', `${JSON.stringify({ ready: isReady(readiness), ...readiness })}\n`);
+        }
+        case '/metrics':
+          return reply(200, 'text/plain; version=0.0.4; charset=utf-8', await options.metrics());
+        default:
+          return reply(404, 'text/plain', 'Here are /livez, /readyz and /metrics.\n');
+      }
+    } catch {
+      reply(500, 'text/plain', 'The answer could not be made.\n');
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.address.port, options.address.host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function isReady({ accepting, store, audit, issuers }: Readiness): boolean {
+  return accepting && store && audit && (issuers.length === 0 || issuers.some((issuer) => issuer.ready));
+}

@@ -1,0 +1,168 @@
+// The agents' listener: node:http made strict and bounded. It turns a connection's request into a Call for the pipeline and
+// gives the pipeline a sink to answer into. It refuses what Node's parser refuses, CONNECT, and upgrades other than WebSocket.
+
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Clock } from './domain/clock.ts';
+import type { HeaderList } from './domain/headers.ts';
+import type { ResponseSink } from './domain/upstream.ts';
+import { GatewayError } from './errors.ts';
+import { problem } from './problem.ts';
+
+/** A request as it came off the wire, with the way to answer it. */
+export interface Arrival {
+  readonly id: string;
+  readonly receivedAt: number;
+  readonly incoming: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly sink: ResponseSink;
+  /** Present for an upgrade: the bare socket and what followed the head. */
+  readonly upgrade?: { readonly socket: Duplex; readonly head: Buffer };
+}
+
+export interface ServerOptions {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly tls?: { readonly certificate: string; readonly key: string };
+  /** Largest header section, bytes. */
+  readonly headerBytes: number;
+  readonly clock: Clock;
+  /** Never rejects. */
+  handle(arrival: Arrival): Promise<void>;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  /** Stops accepting; resolves when every connection has ended, or has been cut after `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Time for a request's head to arrive, ms. Bodies have their own minimum rate (actions/body.ts). */
+const HEAD_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 75_000;
+
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const limits = {
+    maxHeaderSize: options.headerBytes,
+    headersTimeout: HEAD_TIMEOUT_MS,
+    // A held call may wait longer than any whole-request limit; slow senders are caught by the head timeout and the body's minimum rate.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: 2_000,
+  };
+  const server: Server =
+    options.tls === undefined
+      ? createServer(limits)
+      : createTlsServer({ ...limits, cert: options.tls.certificate, key: options.tls.key, minVersion: 'TLSv1.2' });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+
+  const accept = (incoming: IncomingMessage, response: ServerResponse, upgrade?: Arrival['upgrade']): void => {
+    const sink = createSink(incoming, response);
+    void options.handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink, ...(upgrade && { upgrade }) });
+  };
+  server.on('request', (incoming, response) => accept(incoming, response));
+  // Identity comes before `100 Continue`: the body reader sends it once the body is wanted.
+  server.on('checkContinue', (incoming, response) => accept(incoming, response));
+  server.on('checkExpectation', (_incoming, response) => refuseBare(response, new GatewayError('bad_header', 'Only Expect: 100-continue is understood.')));
+  server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const response = new ServerResponse(incoming);
+    response.assignSocket(socket as Socket);
+    response.shouldKeepAlive = false;
+    response.once('finish', () => socket.end());
+    accept(incoming, response, { socket, head });
+  });
+  server.on('connect', (_incoming: IncomingMessage, socket: Duplex) =>
+    refuseSocket(socket, new GatewayError('method_not_allowed', 'CONNECT is not offered here.')),
+  );
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => refuseSocket(socket, parseFault(error)));
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.address.port, options.address.host, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: (graceMs) => closeServer(server, sockets, graceMs),
+  };
+}
+
+function closeServer(server: Server, sockets: ReadonlySet<Socket>, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, graceMs);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+/** What node:http refused before there was a request. */
+function parseFault(error: NodeJS.ErrnoException): GatewayError {
+  if (error.code === 'HPE_HEADER_OVERFLOW') return new GatewayError('header_too_large', 'The header section is larger than limits.header.');
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new GatewayError('request_timeout', 'The head of the request did not arrive in time.');
+  return new GatewayError('bad_request', 'The bytes on this connection are not one well-formed HTTP/1.1 request.');
+}
+
+/** After a parse error nothing on the connection can be trusted any more: answer once and close. */
+function refuseSocket(socket: Duplex, error: GatewayError): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const { status, headers, body } = problem(error, { requestId: randomUUID() });
+  const lines = [`HTTP/1.1 ${status} ${error.code}`];
+  for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
+  lines.push(`content-length: ${Buffer.byteLength(body)}`, 'connection: close', '', body);
+  socket.end(lines.join('\r\n'), () => socket.destroy());
+}
+
+function refuseBare(response: ServerResponse, error: GatewayError): void {
+  const { status, headers, body } = problem(error, { requestId: randomUUID() });
+  response.writeHead(status, [...headers, 'connection', 'close']);
+  response.end(body);
+}
+
+function createSink(incoming: IncomingMessage, response: ServerResponse): ResponseSink {
+  return {
+    get started() {
+      return response.headersSent;
+    },
+    head(status, headers) {
+      response.writeHead(status, headers as string[]);
+      // A stream of events must not wait for its first event before the client sees the head.
+      response.flushHeaders();
+    },
+    write: (chunk) => response.write(chunk),
+    onDrain: (callback) => void response.once('drain', callback),
+    whole(status, headers, body) {
+      response.writeHead(status, completeFields(incoming, status, headers, body) as string[]);
+      response.end(body);
+    },
+    end: () => void response.end(),
+    abort: () => void response.destroy(),
+  };
+}
+
+/** Adds what only the connection knows: the length, and that it must close when a body was left unread. */
+function completeFields(incoming: IncomingMessage, status: number, headers: HeaderList, body: Uint8Array | string): HeaderList {
+  const lengthless = incoming.method === 'HEAD' || status === 204 || status === 304 || headers.includes('content-length');
+  const fields = lengthless ? headers : [...headers, 'content-length', String(typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength)];
+  return incoming.complete || bodyless(incoming) ? fields : [...fields, 'connection', 'close'];
+}
+
+/** Asked only while the message is not complete, that is, when it is answered in the turn in which its head arrived. */
+function bodyless({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
+}

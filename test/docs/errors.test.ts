@@ -1,0 +1,16 @@
+// docs/errors.md and the error table say the same, in both directions.
+
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { ERRORS } from '../../src/errors.ts';
+
+const rows = readFileSync('docs/errors.md', 'utf8')
+  .split('\n')
+  .filter((line) => line.startsWith('| `'))
+  .map((line) => line.split('|').map((cell) => cell.trim()));
+
+it('documents every error of the table, and none besides', () => {
+  const documented = rows.map(([, code, status, retry, title, remedy]) => [code, status, retry, title, remedy]);
+  const table = Object.entries(ERRORS).map(([code, spec]) => [`\`${code}\``, String(spec.status), spec.retry ? 'yes' : 'no', spec.title, spec.remedy]);
+  expect(documented).toEqual(table);
+});

@@ -1,0 +1,52 @@
+// The import rules of the layout are only worth something while the linter really refuses a violation: each case plants one.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const VIOLATION = 'lint/style/noRestrictedImports';
+let tree: string;
+
+beforeAll(() => {
+  tree = mkdtempSync(join(tmpdir(), 'countersign-lint-'));
+  copyFileSync('biome.json', join(tree, 'biome.json'));
+});
+afterAll(() => rmSync(tree, { recursive: true, force: true }));
+
+/** Lints one planted file under the project's own rules, in a tree of its own. */
+function lint(path: string, source: string): { readonly ok: boolean; readonly output: string } {
+  const file = join(tree, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, source);
+  const { status, stdout, stderr } = spawnSync('biome', ['lint', path], { cwd: tree, encoding: 'utf8' });
+  rmSync(file);
+  return { ok: status === 0, output: stdout + stderr };
+}
+
+describe('the import rules', () => {
+  it.each([
+    ['a feature reaching into another', 'src/policy/planted.ts', "import { x } from '../identity/oidc.ts';\nx();\n"],
+    ['a step reaching into a feature', 'src/steps/planted.ts', "import { x } from '../policy/decide.ts';\nx();\n"],
+    ['domain/ reaching out', 'src/domain/planted.ts', "import { x } from '../config/schema.ts';\nx();\n"],
+    ['pipeline.ts knowing a feature', 'src/pipeline.ts', "import { x } from './approvals/machine.ts';\nx();\n"],
+    ['errors.ts importing anything', 'src/errors.ts', "import { x } from './problem.ts';\nx();\n"],
+    ['a command importing the reviewers’ plane', 'src/cli/planted.ts', "import { x } from '../review/app.ts';\nx();\n"],
+    ['jose outside identity/ and credentials/', 'src/policy/planted.ts', "import { SignJWT } from 'jose';\nnew SignJWT();\n"],
+    ['undici outside upstream/', 'src/credentials/planted.ts', "import { Pool } from 'undici';\nnew Pool('');\n"],
+    ['the telemetry SDK outside telemetry/', 'src/audit/planted.ts', "import { x } from '@opentelemetry/sdk-trace';\nx();\n"],
+  ])('refuse %s', (_what, path, source) => {
+    expect(lint(path, source).output).toContain(VIOLATION);
+  });
+
+  it('allow a feature what it may have', () => {
+    const source =
+      "import { sha256 } from '../domain/canonical.ts';\nimport { GatewayError } from '../errors.ts';\n\nexport const digest = sha256('x') + GatewayError.name;\n";
+    expect(lint('src/policy/planted.ts', source)).toMatchObject({ ok: true });
+  });
+
+  it('hold for the whole tree as it is', () => {
+    expect(() => execFileSync('biome', ['lint', '--only=style/noRestrictedImports', 'src'], { stdio: 'pipe' })).not.toThrow();
+  });
+});
