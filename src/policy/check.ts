@@ -1,0 +1,44 @@
+// What is wrong with a policy before it is put in force: paths, conditions and scope templates that cannot work. All faults at
+// once, each with its place, so that `countersign check` can point at lines. References between names (tiers, upstreams,
+// credentials) are checked where the configuration is read; here only what needs the compilers.
+
+import { compileCondition } from './conditions.ts';
+import { compilePath, type PathPattern } from './paths.ts';
+import type { PolicyFault, PolicyOptions, RuleOptions } from './rules.ts';
+import { templateNames } from './scopes.ts';
+
+/** Empty when the policy compiles. */
+export function checkPolicy({ rules, tiers }: Pick<PolicyOptions, 'rules' | 'tiers'>): readonly PolicyFault[] {
+  return rules.flatMap((rule, index) => [...checkRule(rule, tiers)].map(({ path, message }) => ({ path: ['rules', index, ...path], message })));
+}
+
+function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator<PolicyFault> {
+  const pattern = rule.match.path === undefined ? undefined : attempt(() => compilePath(rule.match.path as string));
+  if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
+  else yield* checkTemplates(rule, pattern);
+  const { when } = rule;
+  const condition = when === undefined ? undefined : attempt(() => compileCondition(when));
+  if (typeof condition === 'string') yield { path: ['when'], message: condition };
+  if (rule.decide === 'hold' && (rule.tier === undefined || !Object.hasOwn(tiers, rule.tier))) {
+    yield { path: ['tier'], message: 'a hold rule names a tier under `tiers`' };
+  }
+}
+
+function* checkTemplates({ credential, match }: RuleOptions, pattern: PathPattern | undefined): Generator<PolicyFault> {
+  for (const name of new Set(templateNames(credential ?? {}))) {
+    if (pattern?.names.includes(name)) continue;
+    yield {
+      path: ['credential'],
+      message: `{${name}} is no parameter of ${match.path === undefined ? 'this rule, which has no path' : `the path ${match.path}`}`,
+    };
+  }
+}
+
+/** What the compiler made, or the sentence with which it refused. */
+function attempt<T>(compile: () => T): T | string {
+  try {
+    return compile();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,82 @@
+// One rule in the form in which calls meet it: everything that can be worked out beforehand is.
+
+import type { Action, Protocol } from '../domain/action.ts';
+import type { Requirement } from '../domain/decision.ts';
+import { type Condition, compileCondition } from './conditions.ts';
+import { compileGlob } from './globs.ts';
+import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
+import type { RuleOptions, TierOptions } from './rules.ts';
+
+export interface CompiledRule {
+  readonly options: RuleOptions;
+  /** Place in the file; the built-in rules come last. */
+  readonly index: number;
+  readonly condition?: Condition;
+  /** For hold rules. */
+  readonly requirement?: Requirement;
+  /** Whether the body must be parsed to tell if the rule matches. */
+  readonly readsBody: boolean;
+  /** Judges the path alone: the parameters, or undefined when the rule cannot match. */
+  matchPath(path: ReadPath): PathParams | undefined;
+  /** Judges the MCP part of an action. */
+  matchRpc(action: Action): boolean;
+}
+
+/** Throws TypeError for a path or condition that does not compile; checkPolicy has said so before. */
+export function compileRule(options: RuleOptions, index: number, tiers: Readonly<Record<string, TierOptions>>): CompiledRule {
+  const { match, decide, when } = options;
+  const pattern: PathPattern | undefined = match.path === undefined ? undefined : compilePath(match.path);
+  const slash = decide === 'allow' ? 'exact' : 'lenient';
+  const condition = when === undefined ? undefined : compileCondition(when);
+  const requirement = decide === 'hold' ? requirementOf(options.tier, tiers) : undefined;
+  return {
+    options,
+    index,
+    ...(condition && { condition }),
+    ...(requirement && { requirement }),
+    readsBody: match.tool !== undefined || match.mcp !== undefined || condition?.readsBody === true,
+    matchPath: (path) => (pattern === undefined ? NO_PARAMS : pattern.match(path, slash)),
+    matchRpc: compileRpcMatch(options),
+  };
+}
+
+function compileRpcMatch({ match }: RuleOptions): (action: Action) => boolean {
+  const tool = match.tool === undefined ? undefined : compileGlob(match.tool);
+  const methods = match.mcp?.map(compileGlob);
+  return (action) =>
+    (tool === undefined || (action.tool !== undefined && tool(action.tool))) &&
+    (methods === undefined || (action.protocol === 'mcp' && methods.some((method) => method(action.rpcMethod ?? ''))));
+}
+
+function requirementOf(tier: string | undefined, tiers: Readonly<Record<string, TierOptions>>): Requirement {
+  const options = tier !== undefined && Object.hasOwn(tiers, tier) ? tiers[tier] : undefined;
+  if (tier === undefined || options === undefined) throw new TypeError('a hold rule needs a tier that exists');
+  const { reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired } = options;
+  return { tier, reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired };
+}
+
+/** The candidates for a call, by upstream and method, in file order: other upstreams' rules are never looked at. */
+export interface RuleIndex {
+  candidates(upstream: string, method: string): readonly CompiledRule[];
+  protocol(upstream: string): Protocol | undefined;
+}
+
+export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<Record<string, { readonly protocol: Protocol }>>): RuleIndex {
+  const byUpstream = new Map(
+    Object.entries(upstreams).map(([name, { protocol }]) => {
+      const own = rules.filter(({ options }) => options.match.upstream === undefined || options.match.upstream === name);
+      const methods = new Set(own.flatMap(({ options }) => options.match.methods ?? []));
+      const forMethod = (method: string | undefined) =>
+        own.filter(({ options }) => options.match.methods === undefined || (method !== undefined && options.match.methods.includes(method)));
+      const byMethod = new Map([...methods].map((method) => [method, forMethod(method)]));
+      return [name, { protocol, byMethod, anyMethod: forMethod(undefined) }] as const;
+    }),
+  );
+  return {
+    candidates(upstream, method) {
+      const entry = byUpstream.get(upstream);
+      return entry === undefined ? [] : (entry.byMethod.get(method) ?? entry.anyMethod);
+    },
+    protocol: (upstream) => byUpstream.get(upstream)?.protocol,
+  };
+}

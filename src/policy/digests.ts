@@ -1,0 +1,48 @@
+// Digests of the policy and of the part of it that a decision rests on. The latter cover only the matched rules and their
+// tiers, in an order that does not depend on the file, so that an unrelated edit voids no approval.
+
+import type { Digest } from '../domain/action.ts';
+import { canonicalDigest } from '../domain/canonical.ts';
+import type { CompiledRule } from './compiled-rule.ts';
+import type { PolicyOptions } from './rules.ts';
+
+export interface Digests {
+  readonly policy: Digest;
+  decision(matched: readonly CompiledRule[]): Digest;
+}
+
+/** Sets of matched rules that are remembered; the digest of a set is a fact of the policy, not a verdict. */
+const REMEMBERED_SETS = 1000;
+
+export function createDigests(options: PolicyOptions, rules: readonly CompiledRule[]): Digests {
+  const contents = rules.map(contentOf);
+  const upstreams = Object.fromEntries(
+    Object.entries(options.upstreams).map(([name, { protocol, credential }]) => [name, { protocol, ...(credential !== undefined && { credential }) }]),
+  );
+  const remembered = new Map<string, Digest>();
+  return {
+    policy: canonicalDigest('countersign/policy/v1', { rules: contents, upstreams }),
+    decision(matched) {
+      const key = matched.map(({ index }) => index).join();
+      const known = remembered.get(key);
+      if (known !== undefined) return known;
+      const digest = canonicalDigest('countersign/decision/v1', matched.map(contentOf).sort(byId));
+      if (remembered.size >= REMEMBERED_SETS) remembered.clear();
+      remembered.set(key, digest);
+      return digest;
+    },
+  };
+}
+
+/** A rule's content with its tier's spelled out. Lists whose order means nothing are sorted. */
+function contentOf({ options, requirement }: CompiledRule) {
+  const { match, when, tier: _, ...rest } = options;
+  return {
+    ...rest,
+    ...(when !== undefined && { when }),
+    match: { ...match, ...(match.methods && { methods: [...match.methods].sort() }), ...(match.mcp && { mcp: [...match.mcp].sort() }) },
+    ...(requirement && { requirement: { ...requirement, reviewers: [...requirement.reviewers].sort() } }),
+  };
+}
+
+const byId = (a: { readonly id: string }, b: { readonly id: string }): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);

@@ -1,0 +1,28 @@
+// The built-in rules that let an MCP session live: opening, listing, pinging and closing it, never calling a tool, reading a
+// resource or fetching a prompt. They are allow rules, so any hold or deny rule of the configuration outweighs them.
+// `mcpLifecycle: false` on an upstream takes them away.
+
+import type { RuleOptions } from './rules.ts';
+
+/** Stands in `match.mcp` for a call without a JSON-RPC method: the GET that opens the event stream, the DELETE that ends a session. */
+export const NO_RPC_METHOD = '';
+
+const LIFECYCLE_METHODS = [
+  'initialize',
+  'notifications/*',
+  'ping',
+  'server/discover',
+  'tools/list',
+  'resources/list',
+  'resources/templates/list',
+  'prompts/list',
+  'logging/setLevel',
+];
+
+/** The rules for one MCP upstream. Their ids hold a colon, which ids in a configuration cannot. */
+export function mcpLifecycleRules(upstream: string): readonly RuleOptions[] {
+  return [
+    { id: 'mcp:lifecycle', match: { upstream, methods: ['POST'], mcp: LIFECYCLE_METHODS }, decide: 'allow' },
+    { id: 'mcp:session', match: { upstream, methods: ['GET', 'DELETE'], mcp: [NO_RPC_METHOD] }, decide: 'allow' },
+  ];
+}

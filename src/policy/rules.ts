@@ -1,0 +1,63 @@
+// What policy is made of, as this folder needs it. The configuration has exactly this shape, so a loaded file can be handed
+// over as it is; nothing here is trusted to be well-formed beyond its types: checkPolicy says what is wrong with it.
+
+import type { Protocol } from '../domain/action.ts';
+import type { Effect } from '../domain/decision.ts';
+import type { JsonObject } from '../domain/json.ts';
+
+/** What calls a rule is about. Every key that is given must agree; a key that is left out agrees with everything. */
+export interface RuleMatch {
+  /** A name under `upstreams`. */
+  readonly upstream?: string;
+  /** HTTP methods, in capitals. */
+  readonly methods?: readonly string[];
+  /** A URLPattern pathname below the upstream's mount. */
+  readonly path?: string;
+  /** MCP: the tool of a `tools/call`; `*` stands for any text. */
+  readonly tool?: string;
+  /** MCP: JSON-RPC methods; `*` stands for any text. */
+  readonly mcp?: readonly string[];
+}
+
+export interface RuleOptions {
+  readonly id: string;
+  readonly match: RuleMatch;
+  /** A CEL condition, see conditions.ts. */
+  readonly when?: string;
+  readonly decide: Effect;
+  /** For hold rules: a name under `tiers`. */
+  readonly tier?: string;
+  /** How the upstream's credential is narrowed; strings may hold `{name}` for a parameter of `match.path`. */
+  readonly credential?: JsonObject;
+  readonly data?: string;
+  readonly reversible?: boolean;
+}
+
+export interface TierOptions {
+  readonly reviewers: readonly string[];
+  readonly count: number;
+  readonly decideWithinMs: number;
+  readonly useWithinMs: number;
+  readonly stepUp: boolean;
+  readonly reasonRequired: boolean;
+}
+
+export interface PolicyUpstream {
+  readonly protocol: Protocol;
+  /** A name under `credentials`. */
+  readonly credential?: string;
+  /** MCP: whether the built-in rules of mcp-lifecycle.ts stand; default true. */
+  readonly mcpLifecycle?: boolean;
+}
+
+export interface PolicyOptions {
+  readonly rules: readonly RuleOptions[];
+  readonly tiers: Readonly<Record<string, TierOptions>>;
+  readonly upstreams: Readonly<Record<string, PolicyUpstream>>;
+}
+
+/** Something in a policy that cannot work: where, as a path into the options, and a sentence. */
+export interface PolicyFault {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
