@@ -36,7 +36,9 @@ export type TokenHolder = 'agent' | 'agent-for-alice' | 'alice' | 'bob' | 'mallo
 export interface QuickstartIssuer {
   /** The issuer identifier. */
   readonly issuer: string;
-  readonly clients: Readonly<Record<'agent' | 'countersign' | 'ledger', { readonly clientId: string; readonly clientSecret: string; readonly secretFile: string }>>;
+  readonly clients: Readonly<
+    Record<'agent' | 'countersign' | 'ledger', { readonly clientId: string; readonly clientSecret: string; readonly secretFile: string }>
+  >;
   /** A fresh token, had over HTTP like any other. */
   token(holder: TokenHolder): Promise<string>;
   /** How many requests came in for this path, for example `/token`; with a client id, only that client's. */

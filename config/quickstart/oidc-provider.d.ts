@@ -83,7 +83,10 @@ declare module 'oidc-provider' {
     use(middleware: (ctx: Context, next: () => Promise<void>) => Promise<void>): this;
     on(event: string, listener: (...values: readonly unknown[]) => void): this;
     registerGrantType(name: string, handler: (ctx: Context) => Promise<void>, parameters: readonly string[]): void;
-    readonly ResourceServer: new (identifier: string, info: Readonly<Record<string, unknown>>) => ResourceServer;
+    readonly ResourceServer: new (
+      identifier: string,
+      info: Readonly<Record<string, unknown>>,
+    ) => ResourceServer;
     interactionDetails(req: IncomingMessage, res: ServerResponse): Promise<InteractionDetails>;
     interactionFinished(
       req: IncomingMessage,

@@ -1,0 +1,151 @@
+// The reviewers' API (DESIGN section 8), on its own listener. Trusts only bearer tokens of the reviewers' issuer and audience, which
+// `authenticate` has verified; a workload token is refused there. No cookies, no CORS, one Host name: a web page elsewhere can do nothing here.
+// A hold that does not name the reader answers like one that does not exist.
+
+import { randomUUID } from 'node:crypto';
+import type { RequestListener } from 'node:http';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { type Context, Hono } from 'hono';
+import type { Approvals } from '../domain/approvals.ts';
+import type { EpochMs } from '../domain/clock.ts';
+import type { Hold, HoldStore } from '../domain/hold.ts';
+import type { Logger } from '../domain/log.ts';
+import type { Reviewer } from '../domain/reviewer.ts';
+import { asGatewayError, type ErrorCode, GatewayError } from '../errors.ts';
+import { problem } from '../problem.ts';
+import { type ParseJson, readBallot, readRevocation } from './ballot.ts';
+import { createEventStreams } from './events.ts';
+import { listHolds } from './listing.ts';
+import { isNamed } from './standing.ts';
+import { viewHold } from './view.ts';
+
+/** A reviewer, and until when the token that proved it is good. */
+export interface SignedIn extends Reviewer {
+  readonly expiresAt?: EpochMs;
+}
+
+export interface ReviewDeps {
+  readonly approvals: Pick<Approvals, 'vote' | 'revoke'>;
+  readonly holds: HoldStore;
+  /** `listeners.reviewers.url`: its host is the only Host that is answered. */
+  readonly url: string;
+  /** Gets every Authorization value of the request. Throws `reviewer_unauthenticated`, `issuer_unavailable`. */
+  authenticate(authorizationValues: readonly string[]): Promise<SignedIn>;
+  /** Strict JSON: throws `bad_json` for duplicate keys and the like. */
+  readonly parseJson: ParseJson;
+  readonly log: Logger;
+  /** Aborted when the gateway drains: ends the event streams. */
+  readonly closing: AbortSignal;
+}
+
+type Env = { Bindings: HttpBindings; Variables: { reviewer: SignedIn } };
+
+const SECURITY_HEADERS = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+} as const;
+
+export function createReviewApp(deps: ReviewDeps): Hono<Env> {
+  const app = new Hono<Env>();
+  const host = new URL(deps.url).host;
+  const events = createEventStreams(deps.holds, deps.closing);
+
+  app.onError((thrown) => refuse(deps.log, thrown));
+  app.notFound(() => refuse(deps.log, new GatewayError('not_found', 'The reviewers’ API is below /api/v1/.')));
+
+  app.use(async (context, next) => {
+    checkRequest(context, host);
+    await next();
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) context.res.headers.set(name, value);
+  });
+  app.use('/api/*', async (context, next) => {
+    context.set('reviewer', await deps.authenticate(context.env.incoming.headersDistinct.authorization ?? []));
+    await next();
+  });
+
+  const answer = (context: Context<Env>, hold: Hold) => context.json(viewHold(hold, context.var.reviewer, deps.holds.now()));
+
+  app.get('/api/v1/holds', async (context) => {
+    const { reviewer } = context.var;
+    const { holds, next } = await listHolds(deps.holds, reviewer, new URL(context.req.url).searchParams);
+    const now = deps.holds.now();
+    return context.json({ holds: holds.map((hold) => viewHold(hold, reviewer, now)), next });
+  });
+
+  app.get('/api/v1/holds/:id', async (context) => answer(context, await visibleHold(deps.holds, context.req.param('id'), context.var.reviewer)));
+
+  app.post('/api/v1/holds/:id/votes', async (context) => {
+    const { reviewer } = context.var;
+    const hold = await visibleHold(deps.holds, context.req.param('id'), reviewer);
+    const ballot = await readBallot(context.req.raw, deps.parseJson);
+    return answer(context, await deps.approvals.vote(hold.id, reviewer, ballot));
+  });
+
+  app.post('/api/v1/holds/:id/revoke', async (context) => {
+    const { reviewer } = context.var;
+    const hold = await visibleHold(deps.holds, context.req.param('id'), reviewer);
+    const reason = await readRevocation(context.req.raw, deps.parseJson);
+    return answer(context, await deps.approvals.revoke(hold.id, reviewer, reason));
+  });
+
+  app.get('/api/v1/events', (context) => {
+    const { reviewer } = context.var;
+    return context.body(events.open(reviewer, reviewer.expiresAt), 200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
+  });
+
+  app.all('/api/v1/*', () => {
+    throw new GatewayError('not_found', 'There is no such endpoint with this method in the reviewers’ API.');
+  });
+  return app;
+}
+
+/** The API as a listener for `node:http`. */
+export function reviewListener(deps: ReviewDeps): RequestListener {
+  const app = createReviewApp(deps);
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  return (incoming, outgoing) => {
+    listener(incoming, outgoing).catch((thrown: unknown) => {
+      deps.log.error('review.connection', { error: thrown instanceof Error ? thrown.name : typeof thrown });
+      outgoing.destroy();
+    });
+  };
+}
+
+function checkRequest(context: Context<Env>, host: string): void {
+  const { incoming } = context.env;
+  const hosts = incoming.headersDistinct.host ?? [];
+  // A page that rebinds its own name to this address still sends that name.
+  if (hosts.length !== 1 || hosts[0]?.toLowerCase() !== host) throw new GatewayError('bad_host', `The reviewers’ plane answers to ${host} only.`);
+  if (!incoming.url?.startsWith('/')) throw new GatewayError('bad_request', 'The request target must be in origin-form.');
+  // Hono would run a GET handler for HEAD, and so open event streams that nobody reads.
+  if (incoming.method !== 'GET' && incoming.method !== 'POST') throw new GatewayError('method_not_allowed', 'The reviewers’ API takes GET and POST.');
+}
+
+async function visibleHold(holds: HoldStore, id: string, reviewer: Reviewer): Promise<Hold> {
+  const hold = await holds.get(id);
+  if (hold === undefined || !isNamed(hold, reviewer)) throw new GatewayError('hold_not_found', 'There is no such hold for you to review.');
+  return hold;
+}
+
+function refuse(log: Logger, thrown: unknown): Response {
+  const error = asGatewayError(thrown);
+  const requestId = randomUUID();
+  if (error.status >= 500) {
+    const { cause } = error.details;
+    log.error('review.fault', { requestId, code: error.code, cause: cause instanceof Error ? cause.name : undefined });
+  }
+  const { status, headers, body } = problem(error, { requestId, challenge: challenge(error.code) });
+  const answer = new Headers();
+  for (let i = 0; i + 1 < headers.length; i += 2) answer.append(headers[i] as string, headers[i + 1] as string);
+  for (const [name, value] of Object.entries(SECURITY_HEADERS)) answer.set(name, value);
+  return new Response(body, { status, headers: answer });
+}
+
+/** RFC 6750 section 3; for a sign-in that is too old, RFC 9470 section 3. */
+function challenge(code: ErrorCode): string {
+  const realm = 'Bearer realm="countersign-review"';
+  return code === 'step_up_required' ? `${realm}, error="insufficient_user_authentication", max_age=300` : realm;
+}

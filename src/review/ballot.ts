@@ -1,0 +1,67 @@
+// What reviewers send: small, strictly parsed, nothing unknown. Refuses other media types (unsupported_media_type), bodies over
+// 16 KiB (payload_too_large), ambiguous JSON (bad_json) and unknown or missing members (bad_vote).
+
+import { z } from 'zod';
+import type { Ballot } from '../domain/approvals.ts';
+import type { Json } from '../domain/json.ts';
+import { GatewayError } from '../errors.ts';
+
+/** Bytes. */
+export const BODY_LIMIT = 16 * 1024;
+
+/** Strict JSON: no duplicate keys, no lone surrogates. Throws `bad_json`. */
+export type ParseJson = (bytes: Uint8Array) => Json;
+
+const reason = z
+  .string()
+  .max(2000)
+  .transform((text) => text.trim())
+  .optional();
+
+const ballot = z.strictObject({
+  decision: z.enum(['approve', 'deny']),
+  // Any text: what is not the hold's digest is stale, whatever its shape.
+  bindingDigest: z.string().min(1).max(128),
+  reason,
+});
+
+const revocation = z.strictObject({ reason });
+
+export async function readBallot(request: Request, parseJson: ParseJson): Promise<Ballot> {
+  const { reason: said, ...vote } = accept(ballot, await readJson(request, parseJson));
+  return said ? { ...vote, reason: said } : vote;
+}
+
+/** The reason given for a withdrawal; an empty body gives none. */
+export async function readRevocation(request: Request, parseJson: ParseJson): Promise<string | undefined> {
+  const said = accept(revocation, await readJson(request, parseJson)).reason;
+  return said || undefined;
+}
+
+async function readJson(request: Request, parseJson: ParseJson): Promise<Json> {
+  const type = request.headers.get('content-type') ?? '';
+  if (!/^application\/json(?:\s*;\s*charset="?utf-8"?)?$/i.test(type.trim())) {
+    throw new GatewayError('unsupported_media_type', 'The reviewers’ API takes application/json in UTF-8.');
+  }
+  return parseJson(await readBody(request));
+}
+
+async function readBody(request: Request): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of request.body ?? []) {
+    length += chunk.byteLength;
+    if (length > BODY_LIMIT) throw new GatewayError('payload_too_large', `The reviewers’ API takes bodies of at most ${BODY_LIMIT} bytes.`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function accept<T>(schema: z.ZodType<T>, value: Json): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  // Only paths that the schema knows are named: unknown keys are the sender's bytes.
+  const where = issue?.path.join('.') || 'the body';
+  throw new GatewayError('bad_vote', issue?.code === 'unrecognized_keys' ? 'The body has members that are not known here.' : `There is a fault in ${where}.`);
+}

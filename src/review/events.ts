@@ -1,0 +1,92 @@
+// Server-sent events about holds, for one signed-in reviewer: only holds that name them, only that something changed.
+// Nothing is kept for absent listeners: every stream opens with `snapshot`, which says "load the list now", and that is the whole resume.
+// A listener that does not keep up, whose token has run out, or who opens too many streams is closed; it reconnects and starts afresh.
+
+import type { EpochMs } from '../domain/clock.ts';
+import type { Hold, HoldStore } from '../domain/hold.ts';
+import type { Reviewer } from '../domain/reviewer.ts';
+import { isNamed } from './standing.ts';
+
+const HEARTBEAT_MS = 15_000;
+/** Events that may wait for a slow listener. */
+const BACKLOG = 256;
+const STREAMS_PER_REVIEWER = 8;
+/** setTimeout's largest delay. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export interface EventStreams {
+  /** Opens a stream for this reviewer, closed at `expiresAt` at the latest. */
+  open(reviewer: Reviewer, expiresAt: EpochMs | undefined): ReadableStream<Uint8Array>;
+}
+
+/** Streams over the store's changes until `closing` is aborted. */
+export function createEventStreams(holds: HoldStore, closing: AbortSignal): EventStreams {
+  const open = new Map<string, (() => void)[]>();
+  const encoder = new TextEncoder();
+
+  return {
+    open(reviewer, expiresAt) {
+      const mine = open.get(reviewer.id) ?? [];
+      if (mine.length >= STREAMS_PER_REVIEWER) mine[0]?.();
+
+      let end = () => {};
+      return new ReadableStream<Uint8Array>(
+        {
+          start(controller) {
+            const send = (text: string) => {
+              if ((controller.desiredSize ?? 0) <= 0) return end();
+              controller.enqueue(encoder.encode(text));
+            };
+            const unsubscribe = holds.subscribe((hold) => {
+              if (isNamed(hold, reviewer)) send(formatEvent(hold));
+            });
+            const heartbeat = setInterval(send, HEARTBEAT_MS, ': still here\n\n').unref();
+            const left = expiresAt === undefined ? undefined : Math.min(Math.max(expiresAt - Date.now(), 0), LONGEST_TIMER_MS);
+            const expiry = left === undefined ? undefined : setTimeout(() => end(), left).unref();
+            let ended = false;
+            end = () => {
+              if (ended) return;
+              ended = true;
+              unsubscribe();
+              clearInterval(heartbeat);
+              clearTimeout(expiry);
+              closing.removeEventListener('abort', end);
+              forget(open, reviewer.id, end);
+              try {
+                controller.close();
+              } catch {
+                // The far end has cancelled: there is nothing left to close.
+              }
+            };
+            open.set(reviewer.id, [...(open.get(reviewer.id) ?? []), end]);
+            closing.addEventListener('abort', end);
+            send('retry: 3000\nevent: snapshot\ndata: {"reload":true}\n\n');
+            if (closing.aborted) end();
+          },
+          cancel() {
+            end();
+          },
+        },
+        { highWaterMark: BACKLOG },
+      );
+    },
+  };
+}
+
+function forget(open: Map<string, (() => void)[]>, reviewerId: string, end: () => void): void {
+  const rest = (open.get(reviewerId) ?? []).filter((other) => other !== end);
+  if (rest.length > 0) open.set(reviewerId, rest);
+  else open.delete(reviewerId);
+}
+
+function formatEvent(hold: Hold): string {
+  const data = {
+    id: hold.id,
+    state: hold.state,
+    version: hold.version,
+    bindingDigest: hold.bindingDigest,
+    deadline: new Date(hold.deadline).toISOString(),
+    votes: hold.votes.length,
+  };
+  return `id: ${hold.id}.${hold.version}\nevent: hold\ndata: ${JSON.stringify(data)}\n\n`;
+}

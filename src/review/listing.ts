@@ -1,0 +1,68 @@
+// The list of holds for one reviewer: pages of the store, without the holds that do not name them.
+// Refuses states and limits that do not exist (bad_request).
+
+import type { Hold, HoldState, HoldStore } from '../domain/hold.ts';
+import type { Reviewer } from '../domain/reviewer.ts';
+import { GatewayError } from '../errors.ts';
+import { isNamed } from './standing.ts';
+
+const STATES: readonly HoldState[] = [
+  'PENDING',
+  'APPROVED',
+  'RELEASING',
+  'SENT',
+  'EXECUTED',
+  'UPSTREAM_ERROR',
+  'OUTCOME_UNKNOWN',
+  'DENIED',
+  'EXPIRED',
+  'CANCELLED',
+  'REVOKED',
+  'INVALIDATED',
+];
+const DEFAULT_LIMIT = 50;
+const LARGEST_LIMIT = 200;
+/** A reader who is named by few holds gets short pages with a `next` rather than a long search. */
+const STORE_PAGES_PER_ANSWER = 10;
+
+export interface Listing {
+  readonly holds: readonly Hold[];
+  readonly next?: string;
+}
+
+/** `state`: one state or several by comma, in any case, or `all`; default `pending`. `limit`: 1 to 200, default 50. `after`: the previous answer's `next`. */
+export async function listHolds(store: HoldStore, reviewer: Reviewer, query: URLSearchParams): Promise<Listing> {
+  for (const name of query.keys()) {
+    if (!['state', 'limit', 'after'].includes(name) || query.getAll(name).length > 1) {
+      throw new GatewayError('bad_request', 'The list takes state, limit and after, each once.');
+    }
+  }
+  const states = parseStates(query.get('state') ?? 'pending');
+  const limit = parseLimit(query.get('limit'));
+  const found: Hold[] = [];
+  let after = query.get('after') ?? undefined;
+  for (let pages = 0; pages < STORE_PAGES_PER_ANSWER; pages++) {
+    // Asking for no more than what is missing keeps the store's cursor in step with what was shown.
+    const page = await store.list({ ...(states && { states }), limit: limit - found.length, ...(after !== undefined && { after }) });
+    found.push(...page.holds.filter((hold) => isNamed(hold, reviewer)));
+    after = page.next;
+    if (after === undefined || found.length >= limit) break;
+  }
+  return { holds: found, ...(after !== undefined && { next: after }) };
+}
+
+function parseStates(text: string): HoldState[] | undefined {
+  if (text.toLowerCase() === 'all') return undefined;
+  return text.split(',').map((name) => {
+    const state = STATES.find((known) => known === name.trim().toUpperCase());
+    if (state === undefined) throw new GatewayError('bad_request', `state takes all, or any of ${STATES.join(', ').toLowerCase()}.`);
+    return state;
+  });
+}
+
+function parseLimit(text: string | null): number {
+  if (text === null) return DEFAULT_LIMIT;
+  const limit = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (limit < 1 || limit > LARGEST_LIMIT) throw new GatewayError('bad_request', `limit takes 1 to ${LARGEST_LIMIT}.`);
+  return limit;
+}

@@ -1,0 +1,113 @@
+// A hold as the reviewers' API shows it: the whole action, who asks, what is required, who has voted, and what this reader may do.
+// Nothing is cut short. What stays inside: nonce, claim, trace contexts and the Idempotency-Key, none of which a decision needs.
+
+import type { EpochMs } from '../domain/clock.ts';
+import type { HeaderList } from '../domain/headers.ts';
+import type { HeldAction, HeldPrincipal, HeldTask, Hold } from '../domain/hold.ts';
+import type { Json } from '../domain/json.ts';
+import type { Party } from '../domain/principal.ts';
+import type { Reviewer } from '../domain/reviewer.ts';
+import { standing } from './standing.ts';
+
+/** RFC 3339 in UTC with milliseconds. */
+const iso = (at: EpochMs): string => new Date(at).toISOString();
+
+/** The JSON of one hold for one reader. Members that do not apply are absent. */
+export function viewHold(hold: Hold, reader: Reviewer, now: EpochMs) {
+  return {
+    id: hold.id,
+    state: hold.state,
+    version: hold.version,
+    bindingDigest: hold.bindingDigest,
+    actionDigest: hold.actionDigest,
+    action: viewAction(hold.action),
+    credential: hold.action.credential,
+    principal: viewPrincipal(hold.principal),
+    task: hold.task && viewTask(hold.task),
+    rules: hold.rules,
+    requirements: hold.requirements.map(({ decideWithinMs, useWithinMs, ...requirement }) => ({
+      ...requirement,
+      decideWithinSeconds: decideWithinMs / 1000,
+      useWithinSeconds: useWithinMs / 1000,
+    })),
+    data: hold.data,
+    reversible: hold.reversible,
+    policyDigest: hold.policyDigest,
+    decisionDigest: hold.decisionDigest,
+    votes: hold.votes.map((vote) => ({
+      reviewer: { id: vote.reviewer.id, name: vote.reviewer.name },
+      decision: vote.decision,
+      reason: vote.reason,
+      at: iso(vote.at),
+    })),
+    createdAt: iso(hold.createdAt),
+    deadline: iso(hold.deadline),
+    ...viewProgress(hold),
+    traceIds: { call: hold.trace.admit.traceId, approval: hold.trace.approval.traceId },
+    youMay: standing(hold, reader, now),
+  };
+}
+
+/** What `GET /api/v1/holds/{id}` answers, before JSON drops the absent members. */
+export type HoldView = ReturnType<typeof viewHold>;
+
+function viewAction(action: HeldAction) {
+  return {
+    protocol: action.protocol,
+    upstream: action.upstream,
+    authority: action.authority,
+    method: action.method,
+    target: action.target,
+    path: action.path,
+    tool: action.tool,
+    args: action.args as Json | undefined,
+    contentType: action.contentType,
+    headers: viewHeaders(action.boundHeaders),
+    bodyText: action.bodyText,
+    bodyDigest: action.bodyDigest,
+    bodyLength: action.bodyLength,
+  };
+}
+
+function viewHeaders(headers: HeaderList): { name: string; value: string }[] {
+  const fields = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) fields.push({ name: headers[i] as string, value: headers[i + 1] as string });
+  return fields;
+}
+
+const viewParty = ({ id, issuer, subject }: Party) => ({ id, issuer, subject });
+
+function viewPrincipal(principal: HeldPrincipal) {
+  return {
+    ...viewParty(principal),
+    kind: principal.kind,
+    trustDomain: principal.trustDomain,
+    keyThumbprint: principal.keyThumbprint,
+    onBehalfOf: principal.onBehalfOf.map(viewParty),
+    owners: principal.owners,
+  };
+}
+
+function viewTask(task: HeldTask) {
+  return {
+    id: task.id,
+    revision: task.revision,
+    objective: task.objective,
+    plan: task.plan,
+    labels: task.labels,
+    calls: task.calls.map((call) => ({ ...call, at: iso(call.at) })),
+  };
+}
+
+function viewProgress(hold: Hold) {
+  const at = (time: EpochMs | undefined) => (time === undefined ? undefined : iso(time));
+  return {
+    approvedAt: at(hold.approvedAt),
+    useBy: at(hold.useBy),
+    sentAt: at(hold.sentAt),
+    endedAt: at(hold.endedAt),
+    expiryReason: hold.expiryReason,
+    endedBecause: hold.endedBecause,
+    outcomeStatus: hold.outcomeStatus,
+  };
+}
