@@ -1,0 +1,72 @@
+// JSON lines with `level`, `time`, `event` and fields, over pino. Callers pass names, digests and numbers; two fences stand behind them:
+// fields named like a secret are masked, and characters that a terminal would obey or hide are written as escapes.
+// Errors show their name and code; the stack only for `internal`, since messages may quote what came from outside.
+
+import pino, { type DestinationStream } from 'pino';
+import type { Logger } from '../domain/log.ts';
+import { GatewayError } from '../errors.ts';
+
+const SECRET_FIELDS = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'token', 'secret', 'password', 'assertion', 'privateKey'];
+const MASK = '[secret]';
+
+// JSON has escaped the control characters below U+0020. What is left: DEL and C1, line separators, and the format characters
+// (bidirectional overrides, zero-width, tags). The closing line feed of a line is itself a control character and stays.
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\u2028\u2029]/gu;
+const PLAIN = /^[\x20-\x7e]*\n?$/;
+
+/** Where lines go; default: standard output. */
+export function createLog(destination?: DestinationStream): Logger {
+  const logger = pino(
+    {
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+      redact: { paths: SECRET_FIELDS.flatMap((name) => [`["${name}"]`, `*["${name}"]`]), censor: MASK },
+      hooks: { streamWrite: showUnseen },
+    },
+    destination ?? pino.destination(1),
+  );
+  return {
+    info: (event, fields) => logger.info(line(event, fields)),
+    warn: (event, fields) => logger.warn(line(event, fields)),
+    error: (event, fields) => logger.error(line(event, fields)),
+  };
+}
+
+/** Rewrites a line of JSON so that it parses to the same value and every character of it can be seen. */
+export function showUnseen(json: string): string {
+  if (PLAIN.test(json)) return json;
+  return json.replace(UNSEEN, (character) => (character === '\n' ? character : escapeUnits(character)));
+}
+
+function escapeUnits(character: string): string {
+  return Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
+}
+
+function line(event: string, fields: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  const out: Record<string, unknown> = { event };
+  for (const [name, value] of Object.entries(fields)) out[name] = value instanceof Error ? describeError(value) : value;
+  return out;
+}
+
+interface ErrorFields {
+  readonly name: string;
+  readonly code?: string | number;
+  readonly cause?: ErrorFields;
+  readonly stack?: string;
+}
+
+function describeError(error: Error, depth = 0): ErrorFields {
+  const code = 'code' in error && (typeof error.code === 'string' || typeof error.code === 'number') ? { code: error.code } : {};
+  const cause = error.cause instanceof Error && depth < 3 ? { cause: describeError(error.cause, depth + 1) } : {};
+  const internal = error instanceof GatewayError && error.code === 'internal';
+  return { name: error.name, ...code, ...cause, ...(internal && { stack: framesOf(error.cause instanceof Error ? error.cause : error) }) };
+}
+
+/** The frames of a stack, without the message above them. */
+function framesOf(error: Error): string {
+  return (error.stack ?? '')
+    .split('\n')
+    .filter((text) => /^\s+at /.test(text))
+    .join('\n');
+}

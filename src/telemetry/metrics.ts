@@ -1,0 +1,101 @@
+// Counts and durations behind the Metrics port. Labels are names from the configuration, codes and states: never ids,
+// never words of an agent's choosing, so that the number of series is bounded by the configuration.
+// Label sets are made once per combination and kept: the hot path records with ready objects.
+
+import type { Attributes, Meter } from '@opentelemetry/api';
+import type { HoldState } from '../domain/hold.ts';
+import type { Metrics } from '../domain/metrics.ts';
+import { ATTR, METRIC } from './names.ts';
+import { decisionLabel, methodLabel, type Scheme } from './span-attributes.ts';
+
+export interface GatewayMetrics extends Metrics {
+  /** Gives `countersign.holds.active` its source, read at each collection; a read that fails leaves the gauge out. */
+  observeHolds(read: () => Promise<Readonly<Partial<Record<HoldState, number>>>>): void;
+}
+
+// Boundaries of the HTTP semantic conventions, in seconds.
+const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+const HOLD_SECONDS = [1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 14_400, 86_400];
+const APPEND_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1];
+
+/** A bound for caches whose keys a caller can influence in part (an upstream may answer any status). */
+const MOST_LABEL_SETS = 2000;
+
+export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
+  const seconds = (name: string, description: string, explicitBucketBoundaries: number[]) =>
+    meter.createHistogram(name, { unit: 's', description, advice: { explicitBucketBoundaries } });
+
+  const serverDuration = seconds(METRIC.serverDuration, 'How long calls took, without the time they were held for people.', HTTP_SECONDS);
+  const clientDuration = seconds(METRIC.clientDuration, 'How long upstreams took to answer.', HTTP_SECONDS);
+  const holdDuration = seconds(METRIC.holdDuration, 'How long holds lived, from their creation to their end.', HOLD_SECONDS);
+  const mintDuration = seconds(METRIC.mintDuration, 'How long credentials took to be minted.', HTTP_SECONDS);
+  const auditDuration = seconds(METRIC.auditDuration, 'How long audit records took to be as durable as promised.', APPEND_SECONDS);
+  const decisions = meter.createCounter(METRIC.decisions, { unit: '{decision}', description: 'Calls by what was decided on them.' });
+  const revocations = meter.createCounter(METRIC.revocations, { unit: '{credential}', description: 'Attempts to take credentials back.' });
+  const tokensRefused = meter.createCounter(METRIC.tokensRefused, { unit: '{token}', description: 'Agents’ tokens that were refused.' });
+  const holdsActive = meter.createObservableGauge(METRIC.holdsActive, { unit: '{hold}', description: 'Open holds by state.' });
+
+  const callLabels = remember((key: readonly [string, number | undefined, string | undefined, string | undefined, string]) => {
+    const [method, status, upstream, error, decision] = key;
+    const shared = labels({ [ATTR.upstream]: upstream, [ATTR.error]: error });
+    return {
+      duration: { ...shared, ...labels({ [ATTR.method]: method, [ATTR.status]: status, [ATTR.scheme]: scheme }) },
+      decision: { ...shared, [ATTR.decision]: decision },
+    };
+  });
+  const upstreamLabels = remember((key: readonly [string, string, number | undefined, string | undefined]) => {
+    const [upstream, method, status, error] = key;
+    return labels({ [ATTR.upstream]: upstream, [ATTR.method]: method, [ATTR.status]: status, [ATTR.error]: error });
+  });
+
+  return {
+    call(facts, duration) {
+      const set = callLabels([methodLabel(facts.method), facts.status, facts.action?.upstream, facts.error, decisionLabel(facts)]);
+      serverDuration.record(duration, set.duration);
+      decisions.add(1, set.decision);
+    },
+    upstream(upstream, method, status, error, duration) {
+      clientDuration.record(duration, upstreamLabels([upstream, methodLabel(method), status, error]));
+    },
+    tokenRefused(issuer, code) {
+      tokensRefused.add(1, labels({ [ATTR.issuer]: issuer, [ATTR.error]: code }));
+    },
+    holdEnded(state, duration) {
+      holdDuration.record(duration, { [ATTR.outcome]: state });
+    },
+    minted(provider, ok, duration) {
+      mintDuration.record(duration, { [ATTR.provider]: provider, [ATTR.ok]: ok });
+    },
+    revoked(provider, ok) {
+      revocations.add(1, { [ATTR.provider]: provider, [ATTR.ok]: ok });
+    },
+    auditAppended(duration) {
+      auditDuration.record(duration);
+    },
+    observeHolds(read) {
+      holdsActive.addCallback(async (result) => {
+        const counts = await read();
+        for (const [state, count] of Object.entries(counts)) result.observe(count, { [ATTR.state]: state });
+      });
+    },
+  };
+}
+
+/** The attributes that have a value. */
+function labels(values: Readonly<Record<string, string | number | undefined>>): Attributes {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+/** Makes the value for a key once. Keys are label values, none of which has a line feed. */
+function remember<K extends readonly unknown[], V>(make: (key: K) => V): (key: K) => V {
+  const made = new Map<string, V>();
+  return (key) => {
+    const name = key.join('\n');
+    let value = made.get(name);
+    if (value === undefined) {
+      value = make(key);
+      if (made.size < MOST_LABEL_SETS) made.set(name, value);
+    }
+    return value;
+  };
+}

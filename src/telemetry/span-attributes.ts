@@ -1,0 +1,162 @@
+// What spans say of a call, built once, when a span ends, from the call's facts.
+// Refuses by construction: no header value but two protocol versions and ids, no query, no body, no argument, no name of a person.
+
+import type { Attributes } from '@opentelemetry/api';
+import type { CallFacts } from '../domain/call.ts';
+import { sha256 } from '../domain/canonical.ts';
+import { header } from '../domain/headers.ts';
+import type { Hold } from '../domain/hold.ts';
+import { ERRORS, type ErrorCode } from '../errors.ts';
+import { ATTR } from './names.ts';
+
+export type DecisionLabel = 'allow' | 'hold' | 'deny' | 'error';
+export type Scheme = 'http' | 'https';
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
+const PLAIN_NAME = /^[\w.:/-]{1,64}$/;
+
+/** A method for labels: one of the known ones, or `_OTHER` (HTTP semantic conventions). */
+export function methodLabel(method: string): string {
+  return METHODS.has(method) ? method : '_OTHER';
+}
+
+/** What was decided on a call; `error` when it ended before there was a decision. */
+export function decisionLabel(facts: CallFacts): DecisionLabel {
+  return facts.hold === undefined && facts.holdId === undefined ? (facts.decision?.effect ?? 'error') : 'hold';
+}
+
+/** Low-cardinality span name: words of an agent's choosing do not become names. */
+export function callName(facts: CallFacts): string {
+  const { action } = facts;
+  if (action === undefined) return methodLabel(facts.method);
+  if (action.rpcMethod !== undefined && PLAIN_NAME.test(action.rpcMethod)) {
+    return action.tool !== undefined && PLAIN_NAME.test(action.tool) ? `${action.rpcMethod} ${action.tool}` : action.rpcMethod;
+  }
+  return `${methodLabel(facts.method)} /${action.upstream}`;
+}
+
+/** What every span of a call carries. */
+export function commonAttributes(facts: CallFacts): Attributes {
+  const attributes: Attributes = { [ATTR.decision]: decisionLabel(facts), [ATTR.callId]: facts.id };
+  const { principal, action, actionDigest, decision } = facts;
+  if (principal !== undefined) attributes[ATTR.agent] = principal.id;
+  if (action !== undefined) attributes[ATTR.upstream] = action.upstream;
+  if (actionDigest !== undefined) attributes[ATTR.action] = actionDigest;
+  if (decision !== undefined) {
+    attributes[ATTR.policy] = decision.policyDigest;
+    attributes[ATTR.rules] = decision.rules.map((rule) => rule.id);
+  }
+  const holdId = facts.hold?.id ?? facts.holdId;
+  if (holdId !== undefined) attributes[ATTR.hold] = holdId;
+  return attributes;
+}
+
+/** SERVER spans: admit and release. */
+export function serverAttributes(facts: CallFacts, scheme: Scheme): Attributes {
+  const attributes = commonAttributes(facts);
+  const { request, action, hold } = facts;
+  attributes[ATTR.method] = methodLabel(facts.method);
+  attributes[ATTR.scheme] = scheme;
+  if (facts.status !== undefined) attributes[ATTR.status] = facts.status;
+  if (request !== undefined) {
+    attributes[ATTR.path] = `/${request.mount}${request.path}`;
+    if (request.query !== undefined) attributes[ATTR.query] = 'REDACTED';
+    attributes[ATTR.clientAddress] = request.peer.address;
+  }
+  if (action !== undefined) {
+    attributes[ATTR.route] = `/${action.upstream}`;
+    Object.assign(attributes, rpcAttributes(facts));
+  }
+  if (hold !== undefined) {
+    attributes[ATTR.outcome] = hold.state;
+    attributes[ATTR.approvalTrace] = hold.trace.approval.traceId;
+    attributes[ATTR.callTrace] = hold.trace.admit.traceId;
+  }
+  if (facts.auditSeq !== undefined) attributes[ATTR.auditSeq] = facts.auditSeq;
+  return attributes;
+}
+
+/** The CLIENT span of the forwarded call. The credential may travel in the query, so no URL is given. */
+export function clientAttributes(facts: CallFacts): Attributes {
+  const attributes = commonAttributes(facts);
+  attributes[ATTR.method] = methodLabel(facts.method);
+  if (facts.upstreamStatus !== undefined) attributes[ATTR.status] = facts.upstreamStatus;
+  const { action } = facts;
+  if (action !== undefined) {
+    const { hostname, port } = splitAuthority(action.authority);
+    attributes[ATTR.serverAddress] = hostname;
+    if (port !== undefined) attributes[ATTR.serverPort] = port;
+    attributes[ATTR.path] = action.path;
+    Object.assign(attributes, rpcAttributes(facts));
+  }
+  return attributes;
+}
+
+/** Spans of minting and revoking. */
+export function credentialAttributes(facts: CallFacts, nowMs: number): Attributes {
+  const attributes = commonAttributes(facts);
+  const { credential } = facts;
+  if (credential === undefined) return attributes;
+  attributes[ATTR.provider] = credential.provider;
+  attributes[ATTR.revocability] = credential.revocability;
+  if (credential.expiresAt !== undefined) attributes[ATTR.ttl] = Math.max(0, Math.round((credential.expiresAt - nowMs) / 1000));
+  return attributes;
+}
+
+/** What spans say that are written from a hold alone, long after the call that made it. */
+export function holdAttributes(hold: Hold): Attributes {
+  return {
+    [ATTR.decision]: 'hold',
+    [ATTR.upstream]: hold.action.upstream,
+    [ATTR.agent]: hold.principal.id,
+    [ATTR.action]: hold.actionDigest,
+    [ATTR.policy]: hold.policyDigest,
+    [ATTR.rules]: hold.rules.map((rule) => rule.id),
+    [ATTR.hold]: hold.id,
+    [ATTR.approvalTrace]: hold.trace.approval.traceId,
+    [ATTR.callTrace]: hold.trace.admit.traceId,
+  };
+}
+
+/** Names a reviewer in telemetry without naming the person: the start of a hash of the id. */
+export function reviewerRef(reviewerId: string): string {
+  return sha256(reviewerId).slice(0, 16);
+}
+
+/** `error.type` of a SERVER span and whether its status is ERROR: only when the fault is on this side, 5xx. */
+export function serverFailure(facts: CallFacts, error: ErrorCode | undefined): { readonly type?: string; readonly failed: boolean } {
+  const code = error ?? facts.error;
+  // An answer that broke off was begun with a good status, so the code's own status counts as well.
+  const failed = (facts.status ?? 0) >= 500 || (code !== undefined && ERRORS[code].status >= 500);
+  if (code !== undefined) return { type: code, failed };
+  return failed ? { type: String(facts.status), failed } : { failed };
+}
+
+/** The same for CLIENT spans: 4xx and above. */
+export function clientFailure(facts: CallFacts, error: ErrorCode | undefined): { readonly type?: string; readonly failed: boolean } {
+  if (error !== undefined) return { type: error, failed: true };
+  const status = facts.upstreamStatus ?? 0;
+  return status >= 400 ? { type: String(status), failed: true } : { failed: false };
+}
+
+function rpcAttributes({ action, request }: CallFacts): Attributes {
+  if (action?.rpcMethod === undefined) return {};
+  const attributes: Attributes = { [ATTR.rpcMethod]: action.rpcMethod };
+  if (action.rpcId !== undefined) attributes[ATTR.rpcId] = String(action.rpcId);
+  if (action.tool !== undefined) {
+    attributes[ATTR.tool] = action.tool;
+    attributes[ATTR.operation] = 'execute_tool';
+  }
+  if (request === undefined) return attributes;
+  const session = header(request.headers, 'mcp-session-id');
+  // A session id lets its holder act in the session: only its hash leaves.
+  if (session !== undefined) attributes[ATTR.rpcSession] = sha256(session).slice(0, 16);
+  const version = header(request.headers, 'mcp-protocol-version');
+  if (version !== undefined && /^[\d-]{1,16}$/.test(version)) attributes[ATTR.rpcVersion] = version;
+  return attributes;
+}
+
+function splitAuthority(authority: string): { readonly hostname: string; readonly port?: number } {
+  const match = /^(.*):(\d{1,5})$/.exec(authority);
+  return match?.[1] === undefined ? { hostname: authority } : { hostname: match[1], port: Number(match[2]) };
+}
