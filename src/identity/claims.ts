@@ -1,0 +1,83 @@
+// Checks the claims that every kind of token has in common (RFC 7519 section 4.1): audience, times, lifetime, key binding.
+// Trusts the signature, which was proven before. Refuses what is missing or of the wrong type: no claim is optional by accident.
+
+import type { EpochMs } from '../domain/clock.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import { refusal } from './refusal.ts';
+
+export interface ClaimRules {
+  /** Any of these in `aud` will do. */
+  readonly audience: readonly string[];
+  /** From `iat` (from now, where there is none) to `exp`, ms. */
+  readonly maxLifetimeMs: number;
+  /** How far ahead of ours an issuer's clock may be, ms: grace for `nbf` and `iat`. `exp` gets none. */
+  readonly clockSkewMs: number;
+}
+
+/** More would let a token be used long before it is meant to be. JWT-SVID section 4 and RFC 7519 section 4.1.5 speak of at most a few minutes. */
+export const MAX_CLOCK_SKEW_MS = 60_000;
+export const DEFAULT_CLOCK_SKEW_MS = 30_000;
+
+/** When the token expires. Throws `token_audience`, `token_expired`, `token_not_yet_valid`, `token_lifetime`, `token_claims`. */
+export function checkCommonClaims(claims: JsonObject, rules: ClaimRules, now: EpochMs): EpochMs {
+  checkAudience(claims.aud, rules.audience);
+  const expiresAt = readTime(claims, 'exp');
+  const notBefore = readTime(claims, 'nbf');
+  const issuedAt = readTime(claims, 'iat');
+  if (expiresAt === undefined) throw refusal('token_claims', 'exp', 'The token does not say when it expires (exp).');
+  if (now >= expiresAt) throw expired();
+  if (notBefore !== undefined && notBefore > now + rules.clockSkewMs) throw refusal('token_not_yet_valid', 'nbf', 'The token is not valid yet (nbf).');
+  if (issuedAt !== undefined && issuedAt > now + rules.clockSkewMs) throw refusal('token_not_yet_valid', 'iat', 'The token was issued in the future (iat).');
+  if (expiresAt - (issuedAt ?? now) > rules.maxLifetimeMs) {
+    throw refusal('token_lifetime', 'lifetime', `The token lives longer than ${rules.maxLifetimeMs / 1000} seconds.`);
+  }
+  refuseSenderConstrained(claims);
+  return expiresAt;
+}
+
+export function expired() {
+  return refusal('token_expired', 'exp', 'The token has expired (exp).');
+}
+
+/** A claim that has to be a text with something in it. Throws `token_claims`. */
+export function requireText(claims: JsonObject, name: string): string {
+  const value = claims[name];
+  if (typeof value !== 'string' || value === '') throw refusal('token_claims', name, `The token has no ${name} that is a text.`);
+  return value;
+}
+
+/**
+ * A subject, fit to be part of a principal's name: it ends up in logs, digests and on reviewers' screens.
+ * Throws `token_claims` for an empty, overlong or unprintable one.
+ */
+export function requireSubject(claims: JsonObject): string {
+  const subject = requireText(claims, 'sub');
+  if (subject.length > 1024 || /[\u0000-\u001f\u007f-\u009f]/.test(subject))
+    throw refusal('token_claims', 'sub', 'The token’s subject is not fit to be a name.');
+  return subject;
+}
+
+function checkAudience(audience: Json | undefined, accepted: readonly string[]): void {
+  const named = typeof audience === 'string' ? [audience] : audience;
+  if (!Array.isArray(named) || !named.every((entry) => typeof entry === 'string')) throw refusal('token_claims', 'aud', 'The token names no audience (aud).');
+  if (!named.some((entry) => accepted.includes(entry))) throw refusal('token_audience', 'aud', 'The token is addressed to another audience (aud).');
+}
+
+/** Whole seconds only: fractions, 1e400 and texts are read differently by different parsers. */
+function readTime(claims: JsonObject, name: 'exp' | 'nbf' | 'iat'): EpochMs | undefined {
+  const seconds = claims[name];
+  if (seconds === undefined) return undefined;
+  if (typeof seconds !== 'number' || seconds < 0 || !Number.isSafeInteger(seconds * 1000) || !Number.isInteger(seconds)) {
+    throw refusal('token_claims', name, `The token’s ${name} is not a whole number of seconds.`);
+  }
+  return seconds * 1000;
+}
+
+/**
+ * A token bound to a key (RFC 7800 `cnf`) is worth something only with the proof of that key (RFC 9449, RFC 8705). Nothing here checks that
+ * proof yet, and taking the token without it would make it a plain bearer token: a downgrade. With the proof, the thumbprint in `cnf.jkt` or
+ * `cnf['x5t#S256']` becomes the principal's `keyThumbprint`.
+ */
+function refuseSenderConstrained(claims: JsonObject): void {
+  if (claims.cnf !== undefined) throw refusal('token_claims', 'cnf', 'The token is bound to a key (cnf), and proof of that key is not accepted here.');
+}

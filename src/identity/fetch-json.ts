@@ -1,0 +1,56 @@
+// Fetches one JSON document from an issuer: https (or http on loopback), no redirects, five seconds, bounded size, a JSON content type.
+// Trusts the TLS server certificate for the name in the configured or discovered address, and nothing in the document.
+
+import type { Json } from '../domain/json.ts';
+import { KeyFault } from './key-fault.ts';
+import { parseStrictJson } from './strict-json.ts';
+
+export type Fetch = typeof globalThis.fetch;
+
+const TIMEOUT_MS = 5_000;
+const MAX_BYTES = 256 * 1024;
+const JSON_TYPE = /^application\/(?:[a-z0-9.-]+\+)?json[ \t]*(?:;|$)/i;
+const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/;
+
+/** Whether keys may be fetched from there: https, or http to this very host; no user info, no fragment. */
+export function isFetchable(address: string): boolean {
+  if (!URL.canParse(address)) return false;
+  const url = new URL(address);
+  if (url.username !== '' || url.password !== '' || url.hash !== '') return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname));
+}
+
+/** Throws KeyFault (`address`, `status_<n>`, `content_type`, `too_large`), SyntaxError, or what fetch throws. */
+export async function fetchJson(fetch: Fetch, address: string, signal: AbortSignal): Promise<Json> {
+  if (!isFetchable(address)) throw new KeyFault('address');
+  const response = await fetch(address, {
+    redirect: 'manual',
+    headers: { accept: 'application/json, application/jwk-set+json' },
+    signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+  });
+  try {
+    if (response.status !== 200) throw new KeyFault(`status_${response.status}`);
+    if (!JSON_TYPE.test(response.headers.get('content-type') ?? '')) throw new KeyFault('content_type');
+    return parseStrictJson(await readBounded(response));
+  } finally {
+    // Frees the connection where the body was not read to its end; a body that was is closed already.
+    await response.body?.cancel().catch(() => {});
+  }
+}
+
+async function readBounded(response: Response): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  // Counted as it arrives (and after decompression): Content-Length is only a promise.
+  const reader = response.body?.getReader();
+  for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
+    size += part.value.byteLength;
+    if (size > MAX_BYTES) {
+      await reader?.cancel();
+      throw new KeyFault('too_large');
+    }
+    chunks.push(part.value);
+  }
+  reader?.releaseLock();
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,20 @@
+// Chooses where an OIDC issuer's keys come from: a file, a given address, or discovery.
+
+import type { Clock } from '../domain/clock.ts';
+import type { Logger } from '../domain/log.ts';
+import type { Fetch } from './fetch-json.ts';
+import { createFileKeys } from './file-keys.ts';
+import type { KeySource } from './key-source.ts';
+import type { OidcKeyOptions } from './options.ts';
+import { createRemoteKeys, REFRESH_TIMES, type RefreshTimes } from './remote-keys.ts';
+
+export function createOidcKeys(
+  name: string,
+  options: OidcKeyOptions,
+  refresh: Partial<RefreshTimes>,
+  parts: { readonly clock: Clock; readonly log: Logger; readonly fetch: Fetch },
+): KeySource {
+  if (options.jwks !== undefined) return createFileKeys({ name, file: options.jwks.file }, parts.clock, parts.log);
+  const { issuer, jwksUri } = options;
+  return createRemoteKeys({ name, issuer, times: { ...REFRESH_TIMES, ...refresh }, ...(jwksUri !== undefined && { jwksUri }) }, parts);
+}

@@ -1,0 +1,37 @@
+// Agents that come with a JWT access token of an OIDC issuer: token in, Principal out.
+// The name of a principal is (issuer, subject), never an e-mail address or another claim that can be reassigned.
+
+import type { Clock } from '../domain/clock.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Principal } from '../domain/principal.ts';
+import { type AccessTokenRules, verifyAccessToken } from './access-token.ts';
+import { readDelegation } from './actors.ts';
+import type { KeySource } from './key-source.ts';
+import { refusal } from './refusal.ts';
+import { isJsonObject } from './strict-json.ts';
+import type { TokenVerifier } from './token-verifier.ts';
+
+export function createOidcVerifier(name: string, keys: KeySource, rules: AccessTokenRules, clock: Clock): TokenVerifier {
+  return {
+    name,
+    type: 'oidc',
+    keys,
+    async verify(jws, claims) {
+      const { expiresAt, keySet } = await verifyAccessToken(jws, claims, keys, rules, clock);
+      checkKubernetesSubject(claims);
+      const { caller, onBehalfOf } = readDelegation(claims, rules.issuer);
+      const principal: Principal = { ...caller, kind: 'oidc', issuerName: name, proof: 'jwt', claims, onBehalfOf, expiresAt };
+      return { principal, keySet };
+    },
+  };
+}
+
+/** A Kubernetes service account token says twice whose it is; the two must agree. */
+function checkKubernetesSubject(claims: JsonObject): void {
+  const cluster = claims['kubernetes.io'];
+  if (cluster === undefined) return;
+  const account = isJsonObject(cluster) ? cluster.serviceaccount : undefined;
+  const named = isJsonObject(cluster) && isJsonObject(account) ? `system:serviceaccount:${cluster.namespace}:${account.name}` : undefined;
+  if (named === undefined || named !== claims.sub)
+    throw refusal('token_claims', 'kubernetes.io', 'The token’s subject is not the service account that it names.');
+}

@@ -1,0 +1,108 @@
+// What identity/ is told at start, and the faults in it that would weaken every later check. Configuration is validated before it gets here;
+// these checks stand for callers that skip that, and throw TypeError.
+
+import { DEFAULT_ALGORITHMS, isSignatureAlgorithm, type SignatureAlgorithm } from './algorithms.ts';
+import { type ClaimRules, DEFAULT_CLOCK_SKEW_MS, MAX_CLOCK_SKEW_MS } from './claims.ts';
+import { isFetchable } from './fetch-json.ts';
+import type { RefreshTimes } from './remote-keys.ts';
+import { isTrustDomain } from './spiffe-id.ts';
+
+interface CommonIssuerOptions {
+  /** The entry's name: in principals, logs, metrics and status. */
+  readonly name: string;
+  /** From issue to expiry, ms. Default 24 hours for OIDC, 1 hour for SPIFFE. */
+  readonly maxLifetimeMs?: number;
+  /** How far ahead of ours the issuer's clock may be, ms; at most 60000. Default 30000. Expiry gets no grace. */
+  readonly clockSkewMs?: number;
+}
+
+/** Where an OIDC issuer's keys are: found by discovery unless one of the two is given. */
+export interface OidcKeyOptions {
+  /** The exact `iss` of its tokens: an https URL (http only on loopback) without query or fragment. */
+  readonly issuer: string;
+  /** Address of the JWKS; discovery is then not used. https, or http on loopback. */
+  readonly jwksUri?: string;
+  /** A JWKS file; nothing is then fetched. */
+  readonly jwks?: { readonly file: string };
+  /** Accepted signature algorithms, asymmetric ones only. Default ES256, ES384, PS256, RS256, EdDSA, Ed25519. */
+  readonly algorithms?: readonly string[];
+  /** Demands RFC 9068 tokens (`typ: at+jwt`), so that ID tokens cannot pass. Default false for agents, true for reviewers. */
+  readonly requireAccessTokenType?: boolean;
+}
+
+export interface OidcIssuerOptions extends CommonIssuerOptions, OidcKeyOptions {
+  readonly type: 'oidc';
+}
+
+export interface SpiffeIssuerOptions extends CommonIssuerOptions {
+  readonly type: 'spiffe';
+  /** Without scheme: `prod.example.org`. */
+  readonly trustDomain: string;
+  /** A SPIFFE bundle in JWKS form. */
+  readonly bundle: { readonly file: string };
+}
+
+export type IssuerOptions = OidcIssuerOptions | SpiffeIssuerOptions;
+
+export interface IdentityOptions {
+  /** What a token must be addressed to; any one will do. */
+  readonly audience: readonly string[];
+  readonly issuers: readonly IssuerOptions[];
+  /** The field (lower case) that carries the agent's token for calls to this mount, instead of Authorization. */
+  readonly tokenHeaderFor?: (mount: string) => string | undefined;
+  readonly refresh?: Partial<RefreshTimes>;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Throws TypeError for options under which tokens could be mistaken for one another or fetched keys forged. */
+export function checkIdentityOptions(options: IdentityOptions): void {
+  checkAudience(options.audience);
+  refuseRepeats(
+    'name',
+    options.issuers.map((issuer) => issuer.name),
+  );
+  refuseRepeats(
+    'issuer',
+    options.issuers.flatMap((issuer) => (issuer.type === 'oidc' ? [issuer.issuer] : [])),
+  );
+  refuseRepeats(
+    'trust domain',
+    options.issuers.flatMap((issuer) => (issuer.type === 'spiffe' ? [issuer.trustDomain] : [])),
+  );
+  for (const issuer of options.issuers) {
+    if (issuer.type === 'oidc') checkOidcKeyOptions(issuer);
+    else if (!isTrustDomain(issuer.trustDomain)) throw new TypeError(`not the name of a trust domain: ${issuer.trustDomain}`);
+  }
+}
+
+export function checkAudience(audience: readonly string[]): void {
+  if (audience.length === 0 || audience.includes('')) throw new TypeError('an audience is required: without one, any token of the issuer would do');
+}
+
+export function checkOidcKeyOptions(options: OidcKeyOptions): void {
+  if (!isFetchable(options.issuer) || /[?#]/.test(options.issuer)) throw new TypeError(`not an issuer identifier: ${options.issuer}`);
+  if (options.jwksUri !== undefined && !isFetchable(options.jwksUri)) throw new TypeError(`keys are fetched by https only: ${options.jwksUri}`);
+  if (options.jwksUri !== undefined && options.jwks !== undefined) throw new TypeError('jwksUri and jwks exclude each other');
+}
+
+/** The accepted algorithms. Throws TypeError for HMAC, `none` and unknown names, and for an empty list. */
+export function readAlgorithms(algorithms: readonly string[] = DEFAULT_ALGORITHMS): readonly SignatureAlgorithm[] {
+  if (algorithms.length === 0) throw new TypeError('an issuer without algorithms accepts nothing');
+  return algorithms.map((alg) => {
+    if (!isSignatureAlgorithm(alg)) throw new TypeError(`not an asymmetric signature algorithm: ${alg}`);
+    return alg;
+  });
+}
+
+export function readClaimRules(options: Omit<CommonIssuerOptions, 'name'>, type: 'oidc' | 'spiffe', audience: readonly string[]): ClaimRules {
+  const { maxLifetimeMs = type === 'oidc' ? 24 * HOUR_MS : HOUR_MS, clockSkewMs = DEFAULT_CLOCK_SKEW_MS } = options;
+  if (!(maxLifetimeMs > 0)) throw new TypeError('maxLifetimeMs must be positive');
+  if (!(clockSkewMs >= 0 && clockSkewMs <= MAX_CLOCK_SKEW_MS)) throw new TypeError(`clockSkewMs must be between 0 and ${MAX_CLOCK_SKEW_MS}`);
+  return { audience, maxLifetimeMs, clockSkewMs };
+}
+
+function refuseRepeats(what: string, values: readonly string[]): void {
+  const repeated = values.find((value, index) => values.indexOf(value) !== index);
+  if (repeated !== undefined) throw new TypeError(`two issuers share one ${what}: ${repeated}`);
+}

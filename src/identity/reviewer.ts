@@ -1,0 +1,139 @@
+// Reviewers at their API: a bearer token of the reviewers' issuer and audience in, Reviewer out.
+// Refuses whatever may be a workload: tokens addressed to the agents' audience, SPIFFE IDs, service accounts, delegated tokens, tokens that a
+// client got for itself. Whether the person may decide on a hold is for approvals/ to say.
+
+import type { Clock } from '../domain/clock.ts';
+import type { IssuerStatus } from '../domain/identity.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import type { Logger } from '../domain/log.ts';
+import type { Metrics } from '../domain/metrics.ts';
+import type { Reviewer } from '../domain/reviewer.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
+import { verifyAccessToken } from './access-token.ts';
+import { party } from './actors.ts';
+import { readAuthorization } from './bearer.ts';
+import { requireSubject } from './claims.ts';
+import type { Fetch } from './fetch-json.ts';
+import { createOidcKeys } from './oidc-keys.ts';
+import { checkAudience, checkOidcKeyOptions, type OidcKeyOptions, readAlgorithms, readClaimRules } from './options.ts';
+import { failedCheck, refusal } from './refusal.ts';
+import type { RefreshTimes } from './remote-keys.ts';
+import { looksLikeSpiffeId } from './spiffe-id.ts';
+import { parseJwsUnverified, readClaimsUnverified } from './unverified-jws.ts';
+
+export interface ReviewerOptions extends OidcKeyOptions {
+  /** What a reviewer's token must be addressed to. */
+  readonly audience: string;
+  /** `identity.audience`: a token that is addressed to one of these, too, is an agent's and is refused. */
+  readonly agentAudiences: readonly string[];
+  /** The claim that lists the person's groups, an array of texts. */
+  readonly groupsClaim: string;
+  /** Default 24 hours. */
+  readonly maxLifetimeMs?: number;
+  /** At most 60000, default 30000. */
+  readonly clockSkewMs?: number;
+  readonly refresh?: Partial<RefreshTimes>;
+}
+
+export interface ReviewerAuthenticator {
+  /**
+   * The person behind the values of a request's Authorization fields. Throws `reviewer_unauthenticated`, whose `details.members` hold the `reason`
+   * (a code of the `token_*` family or `unauthenticated`) and the `check` that failed; `bad_header` and `issuer_unavailable` as they are.
+   */
+  authenticate(authorizationHeaderValues: readonly string[]): Promise<Reviewer>;
+  status(): IssuerStatus;
+  start(): Promise<void>;
+  close(): void;
+}
+
+export interface ReviewerParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Default the global fetch. */
+  readonly fetch?: Fetch;
+}
+
+const NAME = 'reviewers';
+
+/** Throws TypeError for options under which an agent's token would do at the reviewers' API. */
+export function createReviewerAuthenticator(options: ReviewerOptions, parts: ReviewerParts): ReviewerAuthenticator {
+  const { clock, log, metrics, fetch = globalThis.fetch } = parts;
+  checkOidcKeyOptions(options);
+  checkAudience([options.audience]);
+  if (options.agentAudiences.includes(options.audience)) throw new TypeError('reviewers need an audience of their own');
+  const keys = createOidcKeys(NAME, options, options.refresh ?? {}, { clock, log, fetch });
+  const rules = {
+    ...readClaimRules(options, 'oidc', [options.audience]),
+    issuer: options.issuer,
+    algorithms: readAlgorithms(options.algorithms),
+    requireAccessTokenType: options.requireAccessTokenType ?? true,
+  };
+
+  async function verify(values: readonly string[]): Promise<Reviewer> {
+    const jws = parseJwsUnverified(readAuthorization(values));
+    const claims = readClaimsUnverified(jws);
+    await verifyAccessToken(jws, claims, keys, rules, clock);
+    refuseWorkload(claims, options.agentAudiences);
+    return readReviewer(claims, options);
+  }
+
+  return {
+    async authenticate(values) {
+      try {
+        return await verify(values);
+      } catch (thrown) {
+        const inner = asGatewayError(thrown);
+        metrics.tokenRefused(NAME, inner.code);
+        log.warn('identity.refused', { issuer: NAME, check: failedCheck(inner), code: inner.code });
+        if (inner.status !== 401) throw inner;
+        throw new GatewayError('reviewer_unauthenticated', inner.detail, { members: { reason: inner.code, check: failedCheck(inner) }, cause: inner });
+      }
+    },
+    status() {
+      const status = keys.status();
+      return { name: NAME, type: 'oidc', ready: status.keys > 0, ...status };
+    },
+    start: keys.start,
+    close: keys.close,
+  };
+}
+
+/** Separation of duties starts here: what calls tools must not vote, under whatever name its token was issued. */
+function refuseWorkload(claims: JsonObject, agentAudiences: readonly string[]): void {
+  const { aud, sub, client_id, azp, act } = claims;
+  const audiences: readonly Json[] = Array.isArray(aud) ? aud : [aud ?? null];
+  if (audiences.some((audience) => typeof audience === 'string' && agentAudiences.includes(audience))) {
+    throw refusal('token_audience', 'agent_audience', 'The token is addressed to the agents’ side, too.');
+  }
+  if (typeof sub === 'string' && (looksLikeSpiffeId(sub) || sub.startsWith('system:serviceaccount:'))) throw workload('workload_subject');
+  // RFC 9068 section 2.2: where no person takes part, `sub` names the client itself.
+  if (sub !== undefined && (sub === client_id || sub === azp)) throw workload('client_subject');
+  if (act !== undefined) throw workload('act');
+}
+
+function workload(check: string): GatewayError {
+  return refusal('token_claims', check, 'The token speaks for a workload, not for a person who signed in.');
+}
+
+function readReviewer(claims: JsonObject, { issuer, groupsClaim }: ReviewerOptions): Reviewer {
+  const { name, acr, auth_time: authTime } = claims;
+  const amr = readTexts(claims, 'amr');
+  return {
+    ...party(issuer, requireSubject(claims)),
+    groups: readTexts(claims, groupsClaim) ?? [],
+    ...(typeof name === 'string' && { name }),
+    ...(typeof acr === 'string' && { acr }),
+    ...(amr !== undefined && { amr }),
+    ...(typeof authTime === 'number' && Number.isSafeInteger(authTime * 1000) && { authenticatedAt: authTime * 1000 }),
+  };
+}
+
+/** A list of texts, where the claim is there; anything else in its place is refused, never read generously. */
+function readTexts(claims: JsonObject, name: string): readonly string[] | undefined {
+  if (!Object.hasOwn(claims, name)) return undefined;
+  const value = claims[name];
+  if (!Array.isArray(value) || !value.every((entry) => typeof entry === 'string'))
+    throw refusal('token_claims', name, 'A claim of the token is not a list of texts.');
+  return value;
+}

@@ -1,0 +1,43 @@
+// Proves that a token was signed by a key of its issuer. Trusts the key source; everything in the token is still untrusted before.
+// Refuses algorithms outside the issuer's list, keys the issuer does not publish, and signatures that no candidate key made.
+
+import { compactVerify, errors } from 'jose';
+import type { SignatureAlgorithm } from './algorithms.ts';
+import { candidateKeys, type KeySet, type VerificationKey } from './key-set.ts';
+import type { KeyLookup } from './key-source.ts';
+import { refusal } from './refusal.ts';
+import type { UnverifiedJws } from './unverified-jws.ts';
+
+/**
+ * Resolves to the key set that the signature holds under.
+ * Throws `token_algorithm`, `token_key_unknown`, `token_signature`, `issuer_unavailable` (no keys are to be had).
+ */
+export async function proveSignature(jws: UnverifiedJws, keys: KeyLookup, algorithms: readonly SignatureAlgorithm[]): Promise<KeySet> {
+  const { alg, kid } = jws.header;
+  if (!algorithms.some((accepted) => accepted === alg)) {
+    throw refusal('token_algorithm', 'alg', `Accepted algorithms: ${algorithms.join(', ')}.`);
+  }
+  let keySet = keys.current();
+  let candidates = keySet === undefined ? [] : candidateKeys(keySet, alg, kid);
+  if (candidates.length === 0) {
+    keySet = await keys.renew();
+    candidates = keySet === undefined ? [] : candidateKeys(keySet, alg, kid);
+  }
+  if (keySet === undefined) throw refusal('issuer_unavailable', 'keys', 'The keys of the token’s issuer cannot be had at the moment.');
+  if (candidates.length === 0) throw refusal('token_key_unknown', 'kid', 'The issuer publishes no key for this token.');
+  for (const candidate of candidates) {
+    if (await isSignedBy(jws, candidate, alg)) return keySet;
+  }
+  throw refusal('token_signature', 'signature', 'The token’s signature does not hold under its issuer’s keys.');
+}
+
+async function isSignedBy(jws: UnverifiedJws, { key }: VerificationKey, alg: string): Promise<boolean> {
+  try {
+    await compactVerify(jws.raw, key, { algorithms: [alg] });
+    return true;
+  } catch (thrown) {
+    // Whatever else jose dislikes about token or key makes the signature unproven too. Only a fault that is not jose's is ours to hear of.
+    if (thrown instanceof errors.JOSEError || thrown instanceof TypeError) return false;
+    throw thrown;
+  }
+}

@@ -1,0 +1,28 @@
+// A trust domain's bundle from a file, as `spire-server bundle show -format spiffe` writes it. Trusts whoever may write the file.
+
+import type { Clock } from '../domain/clock.ts';
+import type { Logger } from '../domain/log.ts';
+import { readTrustBundle, type TrustBundle, type TrustBundleSource } from './trust-bundle.ts';
+import { createWatchedFile } from './watched-file.ts';
+
+interface TrustBundleFileOptions {
+  readonly name: string;
+  readonly trustDomain: string;
+  readonly file: string;
+}
+
+export function createTrustBundleFile(options: TrustBundleFileOptions, clock: Clock, log: Logger): TrustBundleSource {
+  const file = createWatchedFile<TrustBundle>({ path: options.file, name: options.name, parse: readTrustBundle }, clock, log);
+  return {
+    trustDomain: options.trustDomain,
+    current: () => file.current()?.jwtKeys,
+    renew: async () => (await file.renew())?.jwtKeys,
+    start: file.start,
+    close: file.close,
+    status: () => ({
+      keys: file.current()?.jwtKeys.keys.length ?? 0,
+      ...(file.readAt !== undefined && { fetchedAt: file.readAt }),
+      ...(file.lastError !== undefined && { lastError: file.lastError }),
+    }),
+  };
+}

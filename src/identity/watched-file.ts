@@ -1,0 +1,109 @@
+// A file that holds keys: read at start, when it or its folder changes, every 30 seconds, and when an unknown key turns up.
+// A file that cannot be read or parsed leaves the last good content in force for a bounded time; never longer.
+
+import { hash } from 'node:crypto';
+import { type FSWatcher, watch } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Clock, EpochMs } from '../domain/clock.ts';
+import type { Logger } from '../domain/log.ts';
+import { faultReason, KeyFault } from './key-fault.ts';
+
+const MAX_BYTES = 1024 * 1024;
+const POLL_MS = 30_000;
+const MIN_INTERVAL_MS = 1_000;
+const STALE_MS = 60 * 60_000;
+
+interface WatchedFileOptions<T> {
+  readonly path: string;
+  /** The issuer entry's name, for the log. */
+  readonly name: string;
+  /** Reads a new content; throws to refuse it. `previous` is the content in force. */
+  parse(bytes: Uint8Array, previous: T | undefined): T;
+}
+
+export interface WatchedFile<T> {
+  /** The same object as long as the bytes are the same. Undefined before the first good read, and an hour after the last. */
+  current(): T | undefined;
+  /** Reads the file now unless that was done within the last second. Never rejects. */
+  renew(): Promise<T | undefined>;
+  readonly readAt: EpochMs | undefined;
+  readonly lastError: string | undefined;
+  start(): Promise<void>;
+  close(): void;
+}
+
+export function createWatchedFile<T>(options: WatchedFileOptions<T>, clock: Clock, log: Logger): WatchedFile<T> {
+  const { path, name, parse } = options;
+  let value: T | undefined;
+  let digest: string | undefined;
+  let readAt: EpochMs | undefined;
+  let attemptedAt = Number.NEGATIVE_INFINITY;
+  let lastError: string | undefined;
+  let pending = Promise.resolve();
+  let watcher: FSWatcher | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  function current(): T | undefined {
+    return readAt !== undefined && clock.now() < readAt + STALE_MS ? value : undefined;
+  }
+
+  /** Reads one after the other: a change that arrives during a read must be read after it. */
+  function read(): Promise<void> {
+    attemptedAt = clock.now();
+    pending = pending.then(readOnce);
+    return pending;
+  }
+
+  async function readOnce(): Promise<void> {
+    if (closed) return;
+    try {
+      if ((await stat(path)).size > MAX_BYTES) throw new KeyFault('too_large');
+      const bytes = await readFile(path);
+      const nextDigest = hash('sha256', bytes, 'base64');
+      if (nextDigest !== digest) {
+        value = parse(bytes, value);
+        digest = nextDigest;
+        log.info('identity.keys.changed', { issuer: name });
+      }
+      readAt = clock.now();
+      lastError = undefined;
+    } catch (thrown) {
+      lastError = faultReason(thrown);
+      log.warn('identity.keys.failed', { issuer: name, reason: lastError });
+    }
+  }
+
+  async function renew(): Promise<T | undefined> {
+    await (clock.now() < attemptedAt + MIN_INTERVAL_MS ? pending : read());
+    return current();
+  }
+
+  return {
+    current,
+    renew,
+    get readAt() {
+      return readAt;
+    },
+    get lastError() {
+      return lastError;
+    },
+    async start() {
+      try {
+        // The folder, not the file: an atomic replacement (rename, or a ConfigMap's symlink swap) gives the name to another file.
+        watcher = watch(dirname(path), { persistent: false }, () => void read());
+        watcher.on('error', () => watcher?.close());
+      } catch (thrown) {
+        log.warn('identity.keys.unwatched', { issuer: name, reason: faultReason(thrown) });
+      }
+      timer = setInterval(read, POLL_MS).unref();
+      await read();
+    },
+    close() {
+      closed = true;
+      watcher?.close();
+      clearInterval(timer);
+    },
+  };
+}
