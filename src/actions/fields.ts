@@ -1,0 +1,186 @@
+// Header fields: which are accepted, which are dropped, which may go upstream and which an approval binds.
+// Trusts node:http for the syntax of names and values (no controls, no line folding). One table says everything about known names.
+// Refuses repeated singletons, overrides of method or path, and names that a CGI-style server would read as another name.
+
+import { type HeaderList, header } from '../domain/headers.ts';
+import { GatewayError } from '../errors.ts';
+
+/** What becomes of a field. Flags add up. */
+const ONCE = 1;
+/** Meant for this connection: never seen behind receive (RFC 9110 section 7.6.1). */
+const HOP = 2;
+/** Refused wherever it comes. */
+const FORBIDDEN = 4;
+/** For the gateway, or not the agent's to say: kept for the gateway's own steps, never forwarded. */
+const WITHHELD = 8;
+/** Bound by the action digest, and forwarded with a held call. */
+const BOUND = 16;
+
+function flagged(flags: number, names: string): [string, number][] {
+  return names.split(' ').map((name) => [name, flags]);
+}
+
+const FIELDS: ReadonlyMap<string, number> = new Map([
+  ...flagged(HOP, 'connection keep-alive proxy-connection te trailer upgrade http2-settings'),
+  ...flagged(ONCE | HOP, 'transfer-encoding'),
+  ...flagged(FORBIDDEN, 'x-http-method x-http-method-override x-method-override x-original-method x-original-url x-rewrite-url x-original-uri'),
+  ...flagged(ONCE | WITHHELD, 'host content-length authorization expect traceparent dpop'),
+  ...flagged(WITHHELD, 'tracestate baggage b3 cookie cookie2 forwarded via x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip'),
+  ...flagged(WITHHELD, 'x-api-key api-key apikey x-apikey x-auth-token x-access-token x-goog-api-key x-amz-security-token x-vault-token'),
+  ...flagged(WITHHELD, 'private-token job-token x-functions-key ocp-apim-subscription-key x-agent-id'),
+  ...flagged(ONCE | BOUND, 'content-type content-encoding idempotency-key if-modified-since if-unmodified-since range if-range last-event-id'),
+  ...flagged(BOUND, 'accept accept-language content-language if-match if-none-match prefer'),
+  ...flagged(ONCE, 'origin user-agent referer from max-forwards date content-md5'),
+]);
+
+const UNKNOWN = 0;
+
+/** Rules for names that share a beginning: gateway fields, forwarding claims, tracing and credentials of other products. */
+function flagsOf(name: string): number {
+  const known = FIELDS.get(name);
+  if (known !== undefined) return known;
+  if (name.startsWith('mcp-')) return ONCE | BOUND;
+  if (name.startsWith('countersign-')) return ONCE | WITHHELD;
+  if (name.startsWith('x-forwarded-') || name.startsWith('proxy-') || name.startsWith('x-envoy-') || name.startsWith('x-b3-')) return WITHHELD;
+  return UNKNOWN;
+}
+
+export interface AcceptedFields {
+  readonly headers: HeaderList;
+  /** The message has `Transfer-Encoding: chunked`. */
+  readonly chunked: boolean;
+  /** The message asks for another protocol. */
+  readonly upgrade: boolean;
+}
+
+/** How many fields a request may have. */
+const MAX_FIELDS = 128;
+
+/**
+ * The fields of a request as the gateway goes on with them: names in lower case, without hop-by-hop fields, without what `Connection` nominates,
+ * and without names that hold `_`. Throws `bad_host` for a second Host; `bad_header` for another repeated singleton, for an override of method or path, for a `Connection` that
+ * nominates a field with a meaning here, and for `_` spellings of such fields; `header_too_large` for more than 128 fields.
+ *
+ * `x_forwarded_for` and unknown names with `_` are dropped, as nginx does; `content_type`, `authorization` written with `_`, and the like are
+ * refused, because dropping them would change what the caller believes to have sent.
+ */
+export function acceptFields(raw: readonly string[]): AcceptedFields {
+  if (raw.length > 2 * MAX_FIELDS) throw new GatewayError('header_too_large', `The request has more than ${MAX_FIELDS} header fields.`);
+  const accepted: string[] = [];
+  let nominated: string[] | undefined;
+  let chunked = false;
+  let upgrade = false;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = (raw[i] as string).toLowerCase();
+    const value = raw[i + 1] as string;
+    const flags = flagsOf(name);
+    if ((flags & FORBIDDEN) !== 0) throw refusal('A header field would override the method or the path.');
+    if ((flags & HOP) !== 0) {
+      if (name === 'connection') nominated = nominate(value, nominated);
+      else if (name === 'upgrade') upgrade = true;
+      else if (name === 'transfer-encoding') {
+        if (chunked || value.toLowerCase() !== 'chunked') throw refusal('The only Transfer-Encoding accepted is chunked, once.');
+        chunked = true;
+      }
+      continue;
+    }
+    if (name.includes('_')) {
+      checkUnderscore(name);
+      continue;
+    }
+    if ((flags & ONCE) !== 0 && header(accepted, name) !== undefined) throw repeated(name);
+    accepted.push(name, value);
+  }
+  return { headers: nominated === undefined ? accepted : without(accepted, nominated), chunked, upgrade };
+}
+
+function repeated(name: string): GatewayError {
+  if (name === 'host') return new GatewayError('bad_host', 'The request has more than one Host field.');
+  return refusal(FIELDS.has(name) ? `The request has more than one ${name} field.` : 'A header field that may occur once occurs twice.');
+}
+
+/** Servers that map fields to variables read `Content_Type` as `Content-Type` (CVE-2026-39858). */
+function checkUnderscore(name: string): void {
+  const flags = flagsOf(name.replaceAll('_', '-'));
+  if ((flags & (ONCE | BOUND | FORBIDDEN)) !== 0) throw refusal('A header field name uses an underscore where a known field has a hyphen.');
+}
+
+/** Adds the fields that a `Connection` value nominates beyond the standard options. */
+function nominate(value: string, nominated: string[] | undefined): string[] | undefined {
+  const option = value.toLowerCase();
+  if (option === 'keep-alive' || option === 'close') return nominated;
+  const names = nominated ?? [];
+  for (const item of option.split(',')) {
+    const name = item.trim();
+    if (name === '' || name === 'close' || (flagsOf(name) & HOP) !== 0) continue;
+    if ((flagsOf(name) & (ONCE | BOUND)) !== 0) throw refusal('The Connection field nominates a field that is not meant for one connection only.');
+    names.push(name);
+  }
+  return names;
+}
+
+function without(headers: HeaderList, names: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!names.includes(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
+  }
+  return kept;
+}
+
+/**
+ * What of accepted fields may go upstream with an allowed call: all but credentials, cookies, framing, tracing, forwarding claims, and what is
+ * addressed to the gateway (`Countersign-*`; `wait` and `respond-async` in `Prefer`). `withheld` names further fields in lower case, such as the one
+ * that carries the agent's token.
+ */
+export function forwardableHeaders(headers: HeaderList, withheld: readonly string[] = []): HeaderList {
+  const forwardable: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if ((flagsOf(name) & (WITHHELD | HOP | FORBIDDEN)) !== 0 || withheld.includes(name)) continue;
+    const value = name === 'prefer' ? upstreamPreferences(headers[i + 1] as string) : (headers[i + 1] as string);
+    if (value !== undefined) forwardable.push(name, value);
+  }
+  return forwardable;
+}
+
+/**
+ * The fields that the action digest binds, and the only ones a held call forwards: the allow-list (content negotiation, conditions, ranges,
+ * `Idempotency-Key`, `Mcp-*`) and `extra` (lower case; what may never be forwarded stays out). Sorted by name; repeats keep their order.
+ */
+export function boundHeaders(headers: HeaderList, extra: readonly string[], withheld: readonly string[] = []): HeaderList {
+  const forwardable = forwardableHeaders(headers, withheld);
+  const bound: [string, string][] = [];
+  for (let i = 0; i < forwardable.length; i += 2) {
+    const name = forwardable[i] as string;
+    if ((flagsOf(name) & BOUND) !== 0 || extra.includes(name)) bound.push([name, forwardable[i + 1] as string]);
+  }
+  return bound.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).flat();
+}
+
+/** A Prefer value (RFC 7240) without what is said to the gateway; undefined when nothing is left. */
+function upstreamPreferences(value: string): string | undefined {
+  const kept = splitList(value).filter((item) => !/^(?:wait|respond-async)\s*(?:[=;]|$)/i.test(item));
+  return kept.length === 0 ? undefined : kept.join(', ');
+}
+
+/** The items of a comma-separated list; commas in quoted strings do not separate. A loop, because a regular expression would backtrack. */
+function splitList(value: string): string[] {
+  const items: string[] = [];
+  let quoted = false;
+  let start = 0;
+  for (let i = 0; i <= value.length; i++) {
+    const char = value[i];
+    if (char === '"') quoted = !quoted;
+    else if (char === '\\' && quoted) i++;
+    else if (char === undefined || (char === ',' && !quoted)) {
+      const item = value.slice(start, i).trim();
+      if (item !== '') items.push(item);
+      start = i + 1;
+    }
+  }
+  return items;
+}
+
+function refusal(detail: string): GatewayError {
+  return new GatewayError('bad_header', detail);
+}

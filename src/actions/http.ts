@@ -1,0 +1,56 @@
+// Plain HTTP calls as actions: the request line, the bound fields, and as much of the body as the rules that could match look at.
+// Trusts receiveRequest for path and framing. Refuses bodies that it should read but that could be read in two ways.
+
+import { isUtf8 } from 'node:buffer';
+import type { Action, ActionBody, BodyNeed } from '../domain/action.ts';
+import { sha256 } from '../domain/canonical.ts';
+import { header } from '../domain/headers.ts';
+import type { Json } from '../domain/json.ts';
+import type { InboundRequest } from '../domain/request.ts';
+import { GatewayError } from '../errors.ts';
+import { parseStrictJson } from './json.ts';
+import { type MediaKind, mediaKind } from './media.ts';
+import { overridesMethod } from './path.ts';
+import { outline, type UpstreamDescriptor } from './target.ts';
+
+export interface ClassifyLimits {
+  /** Largest body that is buffered because the call may be held (`limits.heldBody`). */
+  readonly heldBodyBytes: number;
+  /** Largest body that is buffered because a condition reads it, and largest MCP message (`limits.inspectedBody`). */
+  readonly inspectedBodyBytes: number;
+}
+
+/**
+ * `stream` leaves the body unread. `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
+ * is refused. `json` takes only application/json or +json. An empty body satisfies every need, and then the action is not a streamed one.
+ * Throws `unsupported_media_type`, `bad_json`, `bad_request`, `payload_too_large`, `request_timeout`, `client_closed`.
+ */
+export async function classifyHttp(request: InboundRequest, upstream: UpstreamDescriptor, need: BodyNeed, limits: ClassifyLimits): Promise<Action> {
+  const base = outline(request, upstream);
+  if (request.body.empty) return { ...base, streamed: false };
+  const contentType = header(request.headers, 'content-type');
+  const typed = contentType === undefined ? base : { ...base, contentType };
+  if (need === 'stream') return { ...typed, streamed: true };
+
+  // Before the body is asked for: a client that waits for 100 Continue then sends nothing in vain.
+  const kind = mediaKind(request.headers);
+  if (need === 'json' && kind !== 'json')
+    throw new GatewayError('unsupported_media_type', 'The rules for this call read its body, which has to be application/json.');
+  const bytes = await request.body.buffer(need === 'json' ? limits.inspectedBodyBytes : limits.heldBodyBytes);
+  if (bytes.byteLength === 0) return { ...base, streamed: false };
+  const args = read(bytes, kind);
+  return { ...typed, ...(args === undefined ? {} : { args }), body: hashed(bytes), streamed: false };
+}
+
+function read(bytes: Uint8Array, kind: MediaKind): Json | undefined {
+  if (kind === 'json') return parseStrictJson(bytes);
+  if (!isUtf8(bytes)) throw new GatewayError('unsupported_media_type', 'The body is not UTF-8.');
+  if (kind === 'form' && overridesMethod(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'))) {
+    throw new GatewayError('bad_request', 'A form field would override the method.');
+  }
+  return undefined;
+}
+
+export function hashed(bytes: Uint8Array): ActionBody {
+  return { bytes, digest: sha256(bytes) };
+}

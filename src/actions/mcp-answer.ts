@@ -1,0 +1,69 @@
+// How a refusal is said to an MCP client. A tool call is answered by a tool result that a language model can read, any other request
+// by a JSON-RPC error; a bare HTTP error would reach the model as "connection failed" and invite it to look for another way.
+
+import type { Action } from '../domain/action.ts';
+import { ERRORS, type ErrorCode, type GatewayError } from '../errors.ts';
+
+export interface McpAnswer {
+  readonly status: 200;
+  readonly contentType: 'application/json';
+  readonly body: string;
+}
+
+/** The JSON-RPC reservation for implementation-defined server errors ends here (JSON-RPC 2.0 section 5.1). */
+const SERVER_ERROR = -32000;
+const STANDARD: Partial<Record<ErrorCode, number>> = { bad_json: -32700, bad_rpc: -32600, internal: -32603 };
+
+/** Codes after which the call was, or may have been, executed: their texts do not say that nothing happened. */
+const MAYBE_EXECUTED: ReadonlySet<ErrorCode> = new Set([
+  'already_sent',
+  'outcome_unknown',
+  'upstream_aborted',
+  'upstream_timeout',
+  'upstream_protocol',
+  'internal',
+]);
+
+/**
+ * The refusal as the answer to one MCP request. Undefined for what is no JSON-RPC request (a GET, a DELETE, a notification, a response, or a message that
+ * could not be read): there is no id to answer, so the caller sends the HTTP problem document. Never 202: that would say the notification was accepted.
+ */
+export function renderMcpRefusal(error: GatewayError, action: Pick<Action, 'rpcMethod' | 'rpcId'>): McpAnswer | undefined {
+  const { rpcMethod, rpcId } = action;
+  if (rpcMethod === undefined || rpcId === undefined) return undefined;
+  const outcome = rpcMethod === 'tools/call' ? { result: toolResult(error) } : { error: rpcError(error) };
+  return { status: 200, contentType: 'application/json', body: JSON.stringify({ jsonrpc: '2.0', id: rpcId, ...outcome }) };
+}
+
+function toolResult(error: GatewayError): object {
+  return { content: [{ type: 'text', text: explain(error) }], isError: true, _meta: meta(error) };
+}
+
+/** The keys under which a program finds what the text says in words; `countersign/retryAfter` in seconds. */
+function meta({ code, details }: GatewayError): Record<string, string | number> {
+  return {
+    'countersign/code': code,
+    ...(details.holdId === undefined ? {} : { 'countersign/hold': details.holdId }),
+    ...(details.retryAfter === undefined ? {} : { 'countersign/retryAfter': details.retryAfter }),
+  };
+}
+
+function rpcError(error: GatewayError): object {
+  const { code, details } = error;
+  const data = {
+    code,
+    ...(details.holdId === undefined ? {} : { hold: details.holdId }),
+    ...(details.retryAfter === undefined ? {} : { retryAfter: details.retryAfter }),
+  };
+  return { code: STANDARD[code] ?? SERVER_ERROR, message: explain(error), data };
+}
+
+/** What happened, whether anything was executed, what to do: one paragraph for a language model. */
+function explain(error: GatewayError): string {
+  const { code, detail, details } = error;
+  const { title, remedy } = ERRORS[code];
+  const executed = MAYBE_EXECUTED.has(code) || remedy.includes('Nothing was executed') ? '' : ' Nothing was executed.';
+  const hold = details.holdId === undefined ? '' : ` The hold is ${details.holdId}.`;
+  const wait = details.retryAfter === undefined ? '' : ` Wait at least ${details.retryAfter} seconds before you ask again.`;
+  return `${title}. ${detail}${executed}${hold} ${remedy}${wait}`;
+}

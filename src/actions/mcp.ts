@@ -1,0 +1,103 @@
+// MCP calls (Streamable HTTP, revisions 2025-11-25 and 2026-07-28) as actions: one JSON-RPC 2.0 message per POST.
+// Trusts receiveRequest for framing. Refuses batches, other spellings of known methods and members, Mcp-* fields that disagree with
+// the body, and browsers' origins that are not on the list.
+
+import type { Action } from '../domain/action.ts';
+import { type HeaderList, header } from '../domain/headers.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import type { InboundRequest } from '../domain/request.ts';
+import { GatewayError } from '../errors.ts';
+import { type ClassifyLimits, hashed } from './http.ts';
+import { parseStrictJson } from './json.ts';
+import { mediaKind } from './media.ts';
+import { checkSpelling, type RpcMessage, readMessage } from './rpc.ts';
+import { outline, type UpstreamDescriptor } from './target.ts';
+
+/**
+ * POST: the message's method, id, tool and arguments; for methods other than `tools/call`, `args` are the params, and for a response they are the message.
+ * GET (event stream) and DELETE (end of session) have no message. Throws `not_found` for a path below the endpoint, `method_not_allowed`,
+ * `denied` for an Origin that is not allowed, `unsupported_media_type`, `bad_json`, `bad_rpc`, `bad_request`, and what reading the body throws.
+ */
+export async function classifyMcp(request: InboundRequest, upstream: UpstreamDescriptor, limits: ClassifyLimits): Promise<Action> {
+  if (request.path !== '/') throw new GatewayError('not_found', 'An MCP upstream has one endpoint, and this path is below it.');
+  checkOrigin(request.headers, upstream.allowedOrigins ?? []);
+  const base = outline(request, upstream);
+  if (request.method === 'GET' || request.method === 'DELETE') {
+    if (!request.body.empty) throw new GatewayError('bad_request', 'A GET or DELETE on an MCP endpoint carries a body.');
+    return { ...base, streamed: false };
+  }
+  if (request.method !== 'POST') throw new GatewayError('method_not_allowed', 'An MCP endpoint takes POST, GET and DELETE.');
+  if (request.body.empty) throw new GatewayError('bad_rpc', 'The request has no JSON-RPC message.');
+  if (mediaKind(request.headers) !== 'json') throw new GatewayError('unsupported_media_type', 'A JSON-RPC message has to be application/json.');
+  const bytes = await request.body.buffer(limits.inspectedBodyBytes);
+  const message = readMessage(parseStrictJson(bytes));
+  const contentType = header(request.headers, 'content-type') ?? 'application/json';
+  return { ...base, contentType, ...described(message, request.headers), body: hashed(bytes), streamed: false };
+}
+
+/** MCP 2025-11-25, transports, "Security Warning": a server must look at Origin, against DNS rebinding. */
+function checkOrigin(headers: HeaderList, allowed: readonly string[]): void {
+  const origin = header(headers, 'origin');
+  if (origin !== undefined && !allowed.includes(origin)) throw new GatewayError('denied', 'Web pages of this origin may not call MCP tools here.');
+}
+
+type Described = Pick<Action, 'rpcMethod' | 'rpcId' | 'tool' | 'args'>;
+
+function described(message: RpcMessage, headers: HeaderList): Described {
+  const id = message.id === undefined ? {} : { rpcId: message.id };
+  if (message.method === undefined) {
+    checkAgreement(headers, undefined, undefined, undefined);
+    return { ...id, args: message.whole };
+  }
+  const { method, params } = message;
+  checkAgreement(headers, method, params, namedBy(method, params));
+  if (method !== 'tools/call') return { ...id, rpcMethod: method, ...(params === undefined ? {} : { args: params }) };
+  const { tool, args } = readToolCall(params);
+  return { ...id, rpcMethod: method, tool, args };
+}
+
+function readToolCall(params: JsonObject | undefined): { tool: string; args: JsonObject } {
+  if (params === undefined) throw bad('The tools/call message has no params.');
+  checkSpelling(params, ['name', 'arguments', '_meta']);
+  const { name, arguments: given = {} } = params;
+  if (typeof name !== 'string' || name === '') throw bad('The tools/call message names no tool.');
+  if (!isObject(given)) throw bad('The arguments of the tools/call message are not an object.');
+  return { tool: name, args: given };
+}
+
+/** What `Mcp-Name` repeats (MCP 2026-07-28, Streamable HTTP, standard request headers). */
+function namedBy(method: string, params: JsonObject | undefined): Json | undefined {
+  if (method === 'tools/call' || method === 'prompts/get') return params?.name;
+  if (method === 'resources/read') return params?.uri;
+  return undefined;
+}
+
+/** A server may route by these fields, so they have to say what the body says wherever they are present. */
+function checkAgreement(headers: HeaderList, method: string | undefined, params: JsonObject | undefined, name: Json | undefined): void {
+  const claimedMethod = header(headers, 'mcp-method');
+  if (claimedMethod !== undefined && claimedMethod !== method) throw bad('Mcp-Method and the message disagree.');
+  const claimedName = header(headers, 'mcp-name');
+  if (claimedName !== undefined && decodeField(claimedName) !== name) throw bad('Mcp-Name and the message disagree.');
+  const claimedVersion = header(headers, 'mcp-protocol-version');
+  const meta = params?._meta;
+  const version = isObject(meta) ? meta['io.modelcontextprotocol/protocolVersion'] : undefined;
+  if (claimedVersion !== undefined && version !== undefined && claimedVersion !== version) throw bad('Mcp-Protocol-Version and the message disagree.');
+}
+
+const ENCODED = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
+
+/** Values that a field cannot hold as they are come as `=?base64?…?=` over UTF-8 (MCP 2026-07-28, value encoding). */
+function decodeField(value: string): string | undefined {
+  const encoded = ENCODED.exec(value)?.[1];
+  if (encoded === undefined) return value;
+  const bytes = Buffer.from(encoded, 'base64');
+  return bytes.toString('base64') === encoded ? bytes.toString('utf8') : undefined;
+}
+
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function bad(detail: string): GatewayError {
+  return new GatewayError('bad_rpc', detail);
+}

@@ -1,0 +1,119 @@
+// The first step of a call: one raw node:http request becomes an InboundRequest, or is refused.
+// Trusts node's HTTP/1 parser for what it is known to reject (CL with TE, bad lengths and chunks, bare line ends, folding, control characters).
+// Refuses the rest of what proxies are tricked with: other forms of target, ambiguous paths, Host or framing, spoofable fields.
+// The server has to listen to `checkContinue` with the same handler as to `request`, or node answers 100 before anybody is identified.
+
+import { randomFillSync } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { type Clock, systemClock } from '../domain/clock.ts';
+import { type HeaderList, header } from '../domain/headers.ts';
+import type { InboundRequest, Peer, RequestBody } from '../domain/request.ts';
+import { GatewayError } from '../errors.ts';
+import { type BodyPace, EMPTY_BODY, openBody } from './body.ts';
+import { acceptFields } from './fields.ts';
+import { checkHost } from './host.ts';
+import { checkTarget } from './path.ts';
+
+export interface ReceiveOptions {
+  /** The authorities (host or host:port, lower case) that name this gateway, or `any`: then Host has only to be valid and unique. */
+  readonly hosts: ReadonlySet<string> | 'any';
+  readonly pace?: BodyPace;
+  readonly clock?: Clock;
+}
+
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/**
+ * Checks one request and gives it the only form in which the gateway goes on with it. Nothing of the body is read.
+ * `response` is undefined for an `upgrade` event, and only then may the request carry Upgrade; it may not carry a body too.
+ * Throws `method_not_allowed`, `bad_request`, `bad_path`, `bad_header`, `bad_host`, `header_too_large`, `upgrade_refused`.
+ */
+export function receiveRequest(incoming: IncomingMessage, response: ServerResponse | undefined, options: ReceiveOptions): InboundRequest {
+  const method = incoming.method ?? '';
+  if (!METHODS.has(method)) throw new GatewayError('method_not_allowed', 'The gateway does not pass this method on.');
+  const target = incoming.url ?? '';
+  const { mount, path, query } = checkTarget(target);
+  if (incoming.httpVersionMajor !== 1) throw new GatewayError('bad_request', 'This listener speaks HTTP/1.1.');
+  const { headers, chunked, upgrade } = acceptFields(incoming.rawHeaders);
+  checkHost(header(headers, 'host'), options.hosts);
+  const body = frame(incoming, response, headers, chunked, options.pace ?? {});
+  if (!body.empty && (method === 'GET' || method === 'HEAD')) throw new GatewayError('bad_request', 'A GET or HEAD request carries a body.');
+  if (response === undefined) {
+    if (!body.empty) throw new GatewayError('bad_request', 'A request to upgrade carries a body.');
+  } else if (upgrade) throw new GatewayError('upgrade_refused', 'The connection cannot be upgraded here.');
+  return {
+    id: randomId(),
+    receivedAt: (options.clock ?? systemClock).now(),
+    method,
+    target,
+    mount,
+    path,
+    ...(query === undefined ? {} : { query }),
+    headers,
+    body,
+    peer: peerOf(incoming.socket),
+    onClosed: (callback) => watchClose(incoming.socket, response, callback),
+  };
+}
+
+/** The body as the framing fields announce it (RFC 9112 section 6). Node has rejected most nonsense; what is left is refused here. */
+function frame(incoming: IncomingMessage, response: ServerResponse | undefined, headers: HeaderList, chunked: boolean, pace: BodyPace): RequestBody {
+  const declared = header(headers, 'content-length');
+  const expect = header(headers, 'expect');
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue') throw new GatewayError('bad_header', 'The Expect field asks for something unknown.');
+  if (chunked && incoming.httpVersionMinor === 0) throw new GatewayError('bad_request', 'An HTTP/1.0 request has a Transfer-Encoding.');
+  if (chunked && declared !== undefined) throw new GatewayError('bad_request', 'The request has both Content-Length and Transfer-Encoding.');
+  const length = declared === undefined ? undefined : parseLength(declared);
+  if (!chunked && (length === undefined || length === 0)) return EMPTY_BODY;
+  return openBody({ incoming, response, length, awaitsContinue: expect !== undefined && incoming.httpVersionMinor > 0, pace });
+}
+
+/** `01` is a length to some servers and octal or an error to others. */
+function parseLength(text: string): number {
+  if (!/^(?:0|[1-9][0-9]{0,15})$/.test(text)) throw new GatewayError('bad_header', 'The Content-Length is not a plain decimal number.');
+  const length = Number(text);
+  if (!Number.isSafeInteger(length)) throw new GatewayError('bad_header', 'The Content-Length is not a plain decimal number.');
+  return length;
+}
+
+const peers = new WeakMap<Socket, Peer>();
+
+/** One Peer per connection. */
+function peerOf(socket: Socket): Peer {
+  const known = peers.get(socket);
+  if (known !== undefined) return known;
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined;
+  const peer: Peer = { address: socket.remoteAddress ?? '', ...(certificate === undefined ? {} : { certificate }) };
+  peers.set(socket, peer);
+  return peer;
+}
+
+/** A response closes when it is complete or when its connection is lost: only the second is the client going away. */
+function watchClose(socket: Socket, response: ServerResponse | undefined, callback: () => void): () => void {
+  const emitter = response ?? socket;
+  const onClose = (): void => {
+    if (response === undefined || !response.writableFinished) callback();
+  };
+  if (emitter.closed || socket.destroyed) {
+    queueMicrotask(onClose);
+    return () => {};
+  }
+  emitter.once('close', onClose);
+  return () => emitter.off('close', onClose);
+}
+
+const ID_BYTES = 16;
+const pool = Buffer.alloc(ID_BYTES * 256);
+let unused = 0;
+
+/** 128 random bits in hex, drawn from a pool because one call to the system's source costs more than the slice. */
+function randomId(): string {
+  if (unused === 0) {
+    randomFillSync(pool);
+    unused = pool.length;
+  }
+  unused -= ID_BYTES;
+  return pool.toString('hex', unused, unused + ID_BYTES);
+}
