@@ -1,0 +1,76 @@
+// Sends a cleared call to its upstream, once, through undici's dispatch: re-framed from parsed parts, never copied from the wire.
+// Follows no redirect, repeats nothing, keeps no copy. Trusts that the action is what was decided on, and refuses one whose upstream
+// has moved since.
+
+import { Readable } from 'node:stream';
+import type { Metrics } from '../domain/metrics.ts';
+import type { Forwarder, Outgoing, Sent } from '../domain/upstream.ts';
+import { GatewayError } from '../errors.ts';
+import { Exchange } from './exchange.ts';
+import { upstreamFields, upstreamTarget } from './request-headers.ts';
+import { scrubberFor } from './scrub.ts';
+import type { Target, Targets } from './targets.ts';
+
+export interface ForwarderOptions {
+  /** Shared with the WebSocket pass; reloads swap what is in it. */
+  readonly targets: Targets;
+  readonly metrics: Metrics;
+}
+
+/** Streamed bodies of a declared length up to this are read first, bytes: one write, and no upstream connection waits for a slow agent. */
+const COLLECTED_BYTES = 64 * 1024;
+
+type Body = Uint8Array | Readable | null;
+
+export function createForwarder({ targets, metrics }: ForwarderOptions): Forwarder {
+  return {
+    async send(outgoing, sink) {
+      const { action, request, credential, responseHeaders } = outgoing;
+      const waiting = bodyOf(outgoing);
+      const body = waiting instanceof Promise ? await waiting : waiting;
+      const target = targetOf(targets, outgoing);
+      const path = upstreamTarget(outgoing);
+      const scrubber = credential === undefined ? undefined : scrubberFor(credential);
+      const headers = upstreamFields(outgoing, target.options, scrubber?.scrubsBodies === true);
+      if (body instanceof Readable && request.body.length !== undefined) headers.push('content-length', String(request.body.length));
+
+      const startedAt = performance.now();
+      return new Promise<Sent>((resolve, reject) => {
+        let forget = (): void => {};
+        const ended = (error: GatewayError | undefined, sent: Sent | undefined): void => {
+          forget();
+          if (body instanceof Readable) body.destroy();
+          metrics.upstream(action.upstream, action.method, sent?.status, error?.code, (performance.now() - startedAt) / 1000);
+          if (sent !== undefined) resolve(sent);
+          else reject(error);
+        };
+        const exchange = new Exchange({ method: action.method, sink, responseHeaders, scrubber, ended });
+        forget = request.onClosed(() => exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')));
+        // What undici refuses to write it reports through the exchange too; it does not throw.
+        target.pool.dispatch({ path, method: action.method, headers, body }, exchange);
+      });
+    },
+    close: () => targets.close(),
+  };
+}
+
+/** Where the action goes, by the configuration of this moment. */
+export function targetOf(targets: Targets, { action }: Outgoing): Target {
+  const target = targets.get(action.upstream);
+  if (target === undefined || target.url.host !== action.authority) {
+    throw new GatewayError('upstream_unreachable', 'The upstream was moved or removed while the call was under way; nothing was sent.');
+  }
+  return target;
+}
+
+/** The approved bytes, or the agent's body as it arrives. */
+function bodyOf({ action, request }: Outgoing): Body | Promise<Body> {
+  if (action.body !== undefined) return action.body.bytes;
+  if (!action.streamed || request.body.empty) return null;
+  const { length } = request.body;
+  if (length !== undefined && length <= COLLECTED_BYTES) return request.body.buffer(length);
+  const stream = Readable.from(request.body.stream());
+  // Its errors reach the exchange through undici; after the exchange is over nobody else listens.
+  stream.on('error', () => {});
+  return stream;
+}

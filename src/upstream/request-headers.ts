@@ -1,0 +1,142 @@
+// Builds the fields that go upstream: the agent's, less everything that says who it is, how it is connected or what the gateway
+// said; then the gateway's own; then the credential. This is the one place where the agent's fields are filtered for sending.
+// Never lets through the agent's credentials, spoofed proxy fields, or a second field beside an injected one.
+
+import type { Injection } from '../domain/credential.ts';
+import type { HeaderList } from '../domain/headers.ts';
+import type { Outgoing } from '../domain/upstream.ts';
+import { GatewayError } from '../errors.ts';
+import { HOP_BY_HOP, isFieldName, isFieldValue, nominated } from './fields.ts';
+import type { UpstreamOptions } from './targets.ts';
+
+const DROPPED: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  // framing and addressing are made anew
+  'content-length',
+  'expect',
+  'host',
+  'http2-settings',
+  'max-forwards',
+  // the agent's credentials stay here
+  'api-key',
+  'apikey',
+  'authorization',
+  'cookie',
+  'cookie2',
+  'dpop',
+  'ocp-apim-subscription-key',
+  'private-token',
+  'x-access-token',
+  'x-amz-security-token',
+  'x-api-key',
+  'x-apikey',
+  'x-auth-key',
+  'x-auth-token',
+  'x-authorization',
+  'x-goog-api-key',
+  'x-goog-iap-jwt-assertion',
+  'x-vault-token',
+  // what only a proxy in front of this gateway could say, and there is none
+  'client-cert',
+  'client-cert-chain',
+  'forwarded',
+  'true-client-ip',
+  'via',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-original-host',
+  'x-original-method',
+  'x-original-uri',
+  'x-original-url',
+  'x-real-ip',
+  'x-rewrite-url',
+  // another method than the one that was decided on
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  // another trace than the one that is recorded
+  'b3',
+  'baggage',
+  'traceparent',
+  'tracestate',
+  'uber-trace-id',
+]);
+const DROPPED_PREFIXES: readonly string[] = ['countersign-', 'x-countersign-', 'x-forwarded-', 'x-envoy-', 'x-b3-', 'proxy-', 'sec-websocket-'];
+
+/** Whether a field of the agent's, by its lower-case name, never goes upstream. `X_Forwarded_For` counts as what it would become behind CGI or WSGI. */
+function neverForwarded(name: string): boolean {
+  const canonical = name.includes('_') ? name.replaceAll('_', '-') : name;
+  if (DROPPED.has(canonical)) return true;
+  for (const prefix of DROPPED_PREFIXES) if (canonical.startsWith(prefix)) return true;
+  return false;
+}
+
+/**
+ * The flat list for undici, without Host and framing. With `identityOnly` the upstream is asked not to compress, so that what comes back can be searched.
+ * Throws `credential_unavailable` when the credential cannot be written as a field.
+ */
+export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, identityOnly: boolean): string[] {
+  const { action, request, boundHeadersOnly, requestHeaders, credential } = outgoing;
+  const agent = boundHeadersOnly ? action.boundHeaders : request.headers;
+  const injected = credential?.injection.in === 'header' ? injectedField(credential.injection) : undefined;
+  const connectionOptions = nominated(request.headers);
+  const fields: string[] = [];
+  for (let i = 0; i < agent.length; i += 2) {
+    const name = agent[i] as string;
+    if (neverForwarded(name) || name === options.agentToken || name === injected?.name || connectionOptions?.has(name)) continue;
+    if (identityOnly && name === 'accept-encoding') continue;
+    if (requestHeaders.length > 0 && names(requestHeaders, name)) continue;
+    fields.push(name, agent[i + 1] as string);
+  }
+  // The media type is part of what was approved even where the action does not list it among its bound fields.
+  if (boundHeadersOnly && action.contentType !== undefined && action.body !== undefined && !names(fields, 'content-type')) {
+    fields.push('content-type', action.contentType);
+  }
+  if (identityOnly) fields.push('accept-encoding', 'identity');
+  for (let i = 0; i < requestHeaders.length; i += 2) {
+    if (requestHeaders[i] !== injected?.name) fields.push(requestHeaders[i] as string, requestHeaders[i + 1] as string);
+  }
+  if (injected !== undefined) fields.push(injected.name, injected.value);
+  return fields;
+}
+
+function injectedField(injection: Injection): { name: string; value: string } {
+  const name = injection.name.toLowerCase();
+  const value = injection.value.reveal();
+  if (!isFieldName(name) || HOP_BY_HOP.has(name) || name === 'host' || name === 'content-length' || !isFieldValue(value)) {
+    throw new GatewayError('credential_unavailable', 'The credential cannot be written as a header field; nothing was sent.');
+  }
+  return { name, value };
+}
+
+/**
+ * The request target: exactly the action's, with a query credential appended. Throws `bad_path` for what is not in origin-form and
+ * `bad_request` when the query already has the credential's parameter, since an upstream might read the agent's instead.
+ */
+export function upstreamTarget({ action: { target }, credential }: Outgoing): string {
+  // undici would send `//host`, an absolute URL or a fragment as they are.
+  if (target[0] !== '/' || target[1] === '/' || target.includes('#')) throw new GatewayError('bad_path', 'The request target is not in origin-form.');
+  if (credential?.injection.in !== 'query') return target;
+  const { name, value } = credential.injection;
+  const start = target.indexOf('?');
+  if (start !== -1 && hasParameter(target.slice(start + 1), name)) {
+    throw new GatewayError('bad_request', 'The query already has the parameter that carries the upstream’s credential; nothing was sent.');
+  }
+  return `${target}${start === -1 ? '?' : '&'}${encodeURIComponent(name)}=${encodeURIComponent(value.reveal())}`;
+}
+
+/** Reads the query as generously as any server might: `;` also separates, `name[]` and other cases are the same name. */
+function hasParameter(query: string, name: string): boolean {
+  const wanted = name.toLowerCase();
+  return query.split(/[&;]/).some((pair) => {
+    const raw = (pair.split('=', 1)[0] ?? '').replaceAll('+', ' ');
+    const decoded = raw.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+    const key = decoded.trim().toLowerCase();
+    return key === wanted || key.startsWith(`${wanted}[`);
+  });
+}
+
+function names(headers: HeaderList, name: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return true;
+  return false;
+}

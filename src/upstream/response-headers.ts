@@ -1,0 +1,70 @@
+// What of the upstream's head reaches the agent. Trusts nothing in it: names and values are checked again, so that nothing can split
+// the gateway's answer, and whatever could pass for the gateway's own word is dropped.
+// Set-Cookie is dropped because Cookie is never sent: a session of the agent's own at the upstream would be one that nobody decided on.
+
+import type { IncomingHttpHeaders } from 'node:http';
+import type { HeaderList } from '../domain/headers.ts';
+import { GatewayError } from '../errors.ts';
+import { HOP_BY_HOP, isFieldName, isFieldValue, nominated } from './fields.ts';
+import type { Scrubber } from './scrub.ts';
+
+export interface AnswerHead {
+  /** Without content-length: whoever writes the body knows whether it still holds. */
+  readonly headers: string[];
+  /** Declared length of the body, bytes. */
+  readonly length?: number;
+  /** Lower-case media type without parameters; empty when there is none. */
+  readonly mediaType: string;
+  /** True for a Content-Encoding other than identity. */
+  readonly encoded: boolean;
+}
+
+const DROPPED: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  // would send the agent around the gateway
+  'alt-svc',
+  'alternates',
+  // credentials
+  'authorization',
+  'set-cookie',
+  'set-cookie2',
+  'x-api-key',
+]);
+const LENGTH = /^\d{1,15}$/;
+
+/** Throws `upstream_protocol` for a field that could not be written as it is, or a length that is not one number. `own` is appended. */
+export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubber: Scrubber | undefined): AnswerHead {
+  const headers: string[] = [];
+  const connectionOptions = fields.connection === undefined ? undefined : nominated(['connection', fields.connection]);
+  let length: number | undefined;
+  let mediaType = '';
+  let encoded = false;
+  for (const name in fields) {
+    const value = fields[name];
+    if (value === undefined || DROPPED.has(name) || name.startsWith('countersign-') || connectionOptions?.has(name)) continue;
+    if (!isFieldName(name)) throw malformed();
+    if (name === 'content-length') {
+      if (typeof value !== 'string' || !LENGTH.test(value)) throw malformed();
+      length = Number(value);
+      continue;
+    }
+    for (const text of typeof value === 'string' ? [value] : value) {
+      if (!isFieldValue(text)) throw malformed();
+      if (name === 'content-type') mediaType = (text.split(';', 1)[0] ?? '').trim().toLowerCase();
+      else if (name === 'content-encoding') encoded ||= text.trim().toLowerCase() !== 'identity';
+      else if (name === 'proxy-status' && claimsToBeUs(text)) continue;
+      headers.push(name, scrubber === undefined ? text : scrubber.field(text));
+    }
+  }
+  for (let i = 0; i < own.length; i++) headers.push(own[i] as string);
+  return { headers, mediaType, encoded, ...(length !== undefined && { length }) };
+}
+
+/** RFC 9209: an upstream's own Proxy-Status is kept, but not one in this gateway's name. */
+function claimsToBeUs(proxyStatus: string): boolean {
+  return proxyStatus.toLowerCase().includes('countersign');
+}
+
+function malformed(): GatewayError {
+  return new GatewayError('upstream_protocol', 'The head of the upstream’s answer has a field that is not well-formed; the call may have taken effect.');
+}
