@@ -1,0 +1,223 @@
+// The broker: a credential for a cleared call, and its way back. Clearance comes first, which the type demands.
+// A call that people approved gets a credential of its own, minted for it and revoked after it; calls that a rule allows may share.
+// No credential leaves here before the intent to revoke it is durable.
+
+import { randomBytes } from 'node:crypto';
+import { canonicalDigest } from '../domain/canonical.ts';
+import type { Clearance } from '../domain/clearance.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Broker, Credential, CredentialLedger, Grant, Minted, OutstandingCredential } from '../domain/credential.ts';
+import type { CredentialPlan } from '../domain/decision.ts';
+import type { Identified } from '../domain/identity.ts';
+import type { Logger } from '../domain/log.ts';
+import type { Metrics } from '../domain/metrics.ts';
+import type { Principal } from '../domain/principal.ts';
+import { GatewayError } from '../errors.ts';
+import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
+import { createRevocations, type Intent, type RetryDelays, type RevocationFilter, within } from './revocations.ts';
+import type { Sealer } from './seal.ts';
+import { createShares, reuseMs } from './shares.ts';
+
+export interface BrokerOptions {
+  /** The provider that is configured under a name now. After a reload it is another object, and what the old one made is no longer shared. */
+  readonly providers: (name: string) => BrokerProvider | undefined;
+  readonly ledger: CredentialLedger;
+  readonly seal: Sealer;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** How many shared credentials are kept; default 10,000. */
+  readonly maxShared?: number;
+  /** How long a failed mint answers calls that would share it, ms; default 1,000. */
+  readonly failureMs?: number;
+  /** How long calls under way may still use a shared credential that is no longer handed out, ms; default 60,000. Then it is revoked. */
+  readonly lingerMs?: number;
+  readonly retry?: RetryDelays;
+}
+
+export interface CredentialBroker extends Broker {
+  /** Revokes what a dead process left: waits for the first try of everything, at most ten seconds. Throws `store_unavailable`. */
+  start(): Promise<void>;
+  /** Refuses further calls with `draining` and revokes what is outstanding, for a few seconds at most; the rest waits in the ledger. */
+  close(): Promise<void>;
+  /** What must still be taken back, for operators. */
+  outstanding(): Promise<readonly Omit<OutstandingCredential, 'sealed'>[]>;
+  /** Takes back at once everything of a task, a hold, a principal or a credential name, shared ones too. Resolves to false when some could not be revoked yet. */
+  revokeFor(filter: RevocationFilter): Promise<boolean>;
+}
+
+/** The caller, and its task where one is known: the pipeline's stages carry both. */
+type Caller = Identified & { readonly task?: { readonly id: string } };
+
+const NOTHING: Promise<undefined> = Promise.resolve(undefined);
+const START_WITHIN_MS = 10_000;
+const CLOSE_WITHIN_MS = 3_000;
+
+export function createBroker(options: BrokerOptions): CredentialBroker {
+  const { providers, clock, log, metrics } = options;
+  const lingerMs = options.lingerMs ?? 60_000;
+  const revocations = createRevocations(options);
+  const shares = createShares({
+    clock,
+    max: options.maxShared ?? 10_000,
+    failureMs: options.failureMs ?? 1_000,
+    retire: ({ id }) => revocations.later(id, lingerMs),
+  });
+  const minting = new Set<Promise<unknown>>();
+  let closed = false;
+
+  function issue(clearance: Clearance, caller: Caller, action: Grant['action']): Promise<Credential | undefined> {
+    const plan = clearance.decision.credential;
+    if (plan === undefined) return NOTHING;
+    const provider = providers(plan.name);
+    if (closed) return Promise.reject(new GatewayError('draining', 'The gateway is shutting down; no credential is made any more.'));
+    if (provider === undefined) return Promise.reject(unavailable('The credential that the rule names is not configured.'));
+    const grantFor = (): Grant => ({
+      principal: caller.principal,
+      action,
+      plan,
+      ...(caller.token !== undefined && { subjectToken: caller.token }),
+      ...(clearance.kind === 'released' && { holdId: clearance.hold.id }),
+      now: clock.now(),
+    });
+    if (clearance.kind === 'released') return tracked(mint(provider, grantFor(), true, clearance.hold.task?.id));
+    if (!provider.shareable) return tracked(mint(provider, grantFor(), true, caller.task?.id));
+    const extra = provider.shareKey?.(grantFor()) ?? '';
+    const key = `${scopeKey(plan)} ${extra} ${action.upstream} ${callerKey(caller.principal)}`;
+    return shares.obtain(key, provider, () => tracked(mint(provider, grantFor(), false)));
+  }
+
+  function tracked<T>(work: Promise<T>): Promise<T> {
+    minting.add(work);
+    const done = () => minting.delete(work);
+    work.then(done, done);
+    return work;
+  }
+
+  async function mint(provider: BrokerProvider, grant: Grant, exclusive: boolean, taskId?: string): Promise<Credential> {
+    const id = `cred_${randomBytes(16).toString('base64url')}`;
+    const intentOf = ({ handle, expiresAt }: Pick<Minted, 'handle' | 'expiresAt'>): Intent | undefined => {
+      if (handle === undefined || provider.revoke === undefined) return undefined;
+      const { plan, principal, holdId, now: issuedAt } = grant;
+      const entry = {
+        id,
+        name: plan.name,
+        provider: provider.type,
+        issuedAt,
+        ...(holdId && { holdId }),
+        ...(taskId && { taskId }),
+        ...(expiresAt && { expiresAt }),
+      };
+      return { entry, handle, provider, principalId: principal.id };
+    };
+    const discard = async (minted: Pick<Minted, 'handle' | 'expiresAt'>) => {
+      const intent = intentOf(minted);
+      if (intent !== undefined) await revocations.discard(intent);
+    };
+
+    const minted = await ask(provider, grant, discard);
+    if (minted.expiresAt !== undefined && minted.expiresAt <= clock.now()) {
+      await discard(minted);
+      throw unavailable('The issuer made a credential that has already expired.');
+    }
+    if (closed) {
+      await discard(minted);
+      throw new GatewayError('draining', 'The gateway is shutting down; the credential was taken back unused.');
+    }
+    const intent = intentOf(minted);
+    if (intent !== undefined) await intend(intent);
+    const credential = describe(id, provider, grant.plan, minted, exclusive, intent !== undefined);
+    if (intent !== undefined && !exclusive) revocations.later(id, reuseMs(provider, minted.expiresAt, clock.now()) + lingerMs);
+    return credential;
+  }
+
+  async function ask(provider: BrokerProvider, grant: Grant, discard: (minted: UnwantedGrant['unwanted']) => Promise<void>): Promise<Minted> {
+    const begun = performance.now();
+    try {
+      const minted = await provider.mint(grant);
+      metrics.minted(provider.type, true, (performance.now() - begun) / 1000);
+      return minted;
+    } catch (thrown) {
+      metrics.minted(provider.type, false, (performance.now() - begun) / 1000);
+      log.warn('countersign.credential.mint_failed', { credential: grant.plan.name, provider: provider.type, fault: faultName(thrown), ...detailOf(thrown) });
+      if (thrown instanceof UnwantedGrant) {
+        await discard(thrown.unwanted);
+        throw new GatewayError(thrown.code, thrown.detail);
+      }
+      throw thrown instanceof GatewayError ? thrown : unavailable(`The credential’s provider failed: ${faultName(thrown)}.`);
+    }
+  }
+
+  async function intend(intent: Intent): Promise<void> {
+    try {
+      await revocations.intend(intent);
+    } catch (thrown) {
+      throw unavailable('The intent to revoke the credential could not be recorded; it was taken back unused.', thrown);
+    }
+  }
+
+  return {
+    issue,
+    mintsAlone({ kind, decision: { credential } }) {
+      return credential !== undefined && (kind === 'released' || providers(credential.name)?.shareable !== true);
+    },
+    release: ({ id, exclusive }) => (exclusive ? revocations.revoke(id) : Promise.resolve(true)),
+    invalidate({ id, exclusive }) {
+      if (!exclusive) shares.drop((credential) => credential.id === id);
+    },
+    async start() {
+      await revocations.sweep(START_WITHIN_MS);
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      const deadline = performance.now() + CLOSE_WITHIN_MS;
+      await within(Promise.allSettled(minting), CLOSE_WITHIN_MS);
+      shares.clear();
+      await revocations.close(Math.max(0, deadline - performance.now()));
+    },
+    async outstanding() {
+      return (await options.ledger.outstanding()).map(({ sealed: _, ...entry }) => entry);
+    },
+    async revokeFor(filter) {
+      const ids = new Set(revocations.matching(filter));
+      shares.drop((credential) => ids.has(credential.id));
+      return (await Promise.all([...ids].map(revocations.revoke))).every(Boolean);
+    },
+  };
+}
+
+function describe(id: string, provider: BrokerProvider, plan: CredentialPlan, minted: Minted, exclusive: boolean, revocable: boolean): Credential {
+  return Object.freeze({
+    id,
+    name: plan.name,
+    provider: provider.type,
+    injection: minted.injection,
+    secrets: minted.secrets,
+    ...(minted.expiresAt !== undefined && { expiresAt: minted.expiresAt }),
+    // The record must not promise a revocation that cannot happen.
+    revocability: revocable ? minted.revocability : 'none',
+    granted: minted.granted,
+    exclusive,
+  });
+}
+
+const scopeKeys = new WeakMap<CredentialPlan, string>();
+
+function scopeKey(plan: CredentialPlan): string {
+  let key = scopeKeys.get(plan);
+  if (key === undefined) {
+    key = canonicalDigest('countersign/credential-scope/v1', [plan.name, plan.scope]);
+    scopeKeys.set(plan, key);
+  }
+  return key;
+}
+
+// Someone an agent acts for is part of who asks: what was minted for one user's errand is not used for another's.
+function callerKey({ id, onBehalfOf }: Principal): string {
+  return onBehalfOf.length === 0 ? id : JSON.stringify([id, ...onBehalfOf.map((party) => party.id)]);
+}
+
+function detailOf(thrown: unknown): { detail?: string } {
+  return thrown instanceof GatewayError ? { detail: thrown.detail } : {};
+}
