@@ -16,6 +16,7 @@ import {
   callName,
   clientAttributes,
   clientFailure,
+  clientName,
   commonAttributes,
   credentialAttributes,
   decisionLabel,
@@ -96,7 +97,7 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
     if (type !== undefined) attributes[ATTR.error] = type;
     const common = { ref, ...(parent && { parent }), startMs, endMs, attributes, links: [], failed };
     if (kind === 'client') {
-      to.record({ ...common, name: callName(facts), kind: SpanKind.CLIENT });
+      to.record({ ...common, name: clientName(facts), kind: SpanKind.CLIENT });
       return;
     }
     to.record({ ...common, name: SPAN[kind], kind: SpanKind.INTERNAL });

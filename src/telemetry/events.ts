@@ -15,6 +15,8 @@ export function createEvents(logger: Logger | undefined): EmitEvent {
   return (eventName, attributes, span) => {
     logger.emit({
       eventName,
+      // Receivers older than OTLP 1.5 drop the event name; the body keeps the record readable there.
+      body: eventName,
       attributes,
       severityNumber: WARNINGS.has(eventName) ? SeverityNumber.WARN : SeverityNumber.INFO,
       context: span === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, spanContext(span, false)),

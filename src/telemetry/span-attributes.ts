@@ -35,6 +35,11 @@ export function callName(facts: CallFacts): string {
   return `${methodLabel(facts.method)} /${action.upstream}`;
 }
 
+/** The same for the CLIENT span, where no route is known: the method alone (HTTP semantic conventions). */
+export function clientName(facts: CallFacts): string {
+  return facts.action?.rpcMethod === undefined ? methodLabel(facts.method) : callName(facts);
+}
+
 /** What every span of a call carries. */
 export function commonAttributes(facts: CallFacts): Attributes {
   const attributes: Attributes = { [ATTR.decision]: decisionLabel(facts), [ATTR.callId]: facts.id };
