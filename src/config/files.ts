@@ -1,0 +1,86 @@
+// Where the configuration reaches outside itself: paths, taken from the folder of the configuration file, and secrets, which are
+// only ever named (`{ env: NAME }` or `{ file: PATH }`), never written down. What is missing is a fault when the file is read.
+
+import { readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { Secret, type SecretSource } from '../domain/secret.ts';
+import { GatewayError } from '../errors.ts';
+
+/** What paths and secret names are resolved against. */
+export interface Surroundings {
+  /** The folder of the configuration file. */
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** A path that need not exist yet; comes out absolute. */
+export const path = ({ folder }: Surroundings) =>
+  z
+    .string()
+    .min(1)
+    .transform((text) => resolve(folder, text));
+
+/** A file that must be readable now; comes out as its absolute path. */
+export const file = (around: Surroundings) =>
+  path(around).superRefine((absolute, context) => {
+    if (!isFile(absolute)) context.addIssue({ code: 'custom', message: 'There is no readable file at this path.' });
+  });
+
+/** A file of PEM text; comes out as the text. */
+export const pemFile = (around: Surroundings) =>
+  file(around).transform((absolute, context) => {
+    const text = readText(absolute);
+    if (text?.includes('-----BEGIN ')) return text;
+    context.addIssue({ code: 'custom', message: 'The file holds no PEM text.' });
+    return z.NEVER;
+  });
+
+/** A secret by name; comes out as a source that reads it anew at each use. */
+export const secret = (around: Surroundings) =>
+  z
+    .union(
+      [
+        z.strictObject({ env: z.string().min(1).describe('Name of an environment variable') }),
+        z.strictObject({ file: z.string().min(1).describe('Path of a file; one line end after the secret is ignored') }),
+      ],
+      { error: 'A secret is written as { env: NAME } or { file: PATH }, never in the file itself.' },
+    )
+    .transform((named, context): SecretSource => {
+      const source = 'env' in named ? envSource(named.env, around) : fileSource(resolve(around.folder, named.file));
+      try {
+        source.read();
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: error instanceof GatewayError ? error.detail : 'The secret cannot be read.' });
+      }
+      return source;
+    });
+
+function envSource(name: string, { env }: Surroundings): SecretSource {
+  return { origin: `env:${name}`, read: () => secretOf(env[name], `The environment variable ${name} is missing or empty.`) };
+}
+
+function fileSource(absolute: string): SecretSource {
+  return { origin: `file:${absolute}`, read: () => secretOf(readText(absolute)?.replace(/\r?\n$/, ''), `The secret file ${absolute} is missing or empty.`) };
+}
+
+function secretOf(text: string | undefined, complaint: string): Secret {
+  if (text === undefined || text === '') throw new GatewayError('credential_unavailable', complaint);
+  return new Secret(text);
+}
+
+function readText(absolute: string): string | undefined {
+  try {
+    return readFileSync(absolute, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function isFile(absolute: string): boolean {
+  try {
+    return statSync(absolute).isFile();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,108 @@
+// The sections about who is who: whose workload tokens are trusted, who owns an agent, and how reviewers prove themselves.
+
+import { z } from 'zod';
+import { secureUrl } from './addresses.ts';
+import { file, type Surroundings, secret } from './files.ts';
+import { laterKey } from './later.ts';
+import { duration } from './units.ts';
+
+const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512', 'EdDSA', 'Ed25519'] as const;
+const DEFAULT_ALGORITHMS = ['ES256', 'ES384', 'PS256', 'RS256', 'EdDSA', 'Ed25519'] as const;
+
+const algorithms = () =>
+  z
+    .array(z.enum(ALGORITHMS))
+    .min(1)
+    .default([...DEFAULT_ALGORITHMS])
+    .describe(`Accepted signature algorithms; default ${DEFAULT_ALGORITHMS.join(', ')}`);
+
+const name = () => z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'Use lower-case letters, digits and hyphens.' });
+const maxLifetime = () => duration({ least: '1m', most: '7d' }).prefault('1h').describe('Longest accepted lifetime of a token, exp − iat; default 1h');
+const audience = () => z.array(z.string().min(1)).min(1);
+
+const oidcIssuer = () =>
+  z
+    .strictObject({
+      name: name().describe('Names the issuer in rules, logs and /readyz'),
+      type: z.literal('oidc'),
+      issuer: secureUrl().describe('Issuer identifier, exactly as in `iss`; its discovery document must name the same'),
+      algorithms: algorithms(),
+      audience: audience().exactOptional().describe('Accepted `aud` values for this issuer; default: identity.audience'),
+      requireAccessTokenType: z.boolean().default(false).describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
+      maxLifetime: maxLifetime(),
+    })
+    .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
+
+const bundle = (around: Surroundings) =>
+  z
+    .strictObject({
+      file: file(around).exactOptional().describe('SPIFFE trust bundle as a file, read again when it changes'),
+      workloadApi: laterKey('bundle.workloadApi'),
+      endpoint: laterKey('bundle.endpoint'),
+      profile: laterKey('bundle.profile'),
+      spiffeId: laterKey('bundle.spiffeId'),
+    })
+    .transform(({ file: bundleFile, ...later }, context) => {
+      if (bundleFile !== undefined) return { file: bundleFile };
+      if (Object.keys(later).length === 0) context.addIssue({ code: 'custom', message: 'Say where the bundle is: { file: PATH }.' });
+      return z.NEVER;
+    });
+
+const spiffeIssuer = (around: Surroundings) =>
+  z
+    .strictObject({
+      name: name().describe('Names the trust domain in rules, logs and /readyz'),
+      type: z.literal('spiffe'),
+      trustDomain: z.string().regex(/^[a-z0-9._-]{1,255}$/, { error: 'Write the trust domain alone, like prod.example.org.' }),
+      bundle: bundle(around),
+      audience: audience().exactOptional().describe('Accepted `aud` values for this trust domain; default: identity.audience'),
+      maxLifetime: maxLifetime(),
+    })
+    .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
+
+export const identity = (around: Surroundings) =>
+  z.strictObject({
+    audience: audience().describe('What a workload token must be addressed to'),
+    issuers: z
+      .array(z.discriminatedUnion('type', [oidcIssuer(), spiffeIssuer(around)]))
+      .min(1)
+      .describe('Who vouches for agents'),
+    owners: z
+      .record(z.string().min(1), z.array(z.string().min(1)).min(1))
+      .default({})
+      .describe('Agent id → subjects of the people accountable for it; they may not decide on its calls'),
+  });
+
+const groupsClaim = () => z.string().min(1).default('groups').describe('Claim that lists the reviewer’s groups; default groups');
+
+export const reviewers = (around: Surroundings) =>
+  z
+    .strictObject({
+      login: z
+        .strictObject({
+          issuer: secureUrl().describe('Where reviewers sign in'),
+          clientId: z.string().min(1),
+          clientSecret: secret(around).exactOptional(),
+          groupsClaim: groupsClaim(),
+        })
+        .exactOptional()
+        .describe('Sign-in for the reviewers’ pages'),
+      api: z
+        .strictObject({
+          issuer: secureUrl().describe('Whose bearer tokens are taken'),
+          audience: z.string().min(1).describe('What they must be addressed to; another one than the agents’'),
+          groupsClaim: groupsClaim(),
+          algorithms: algorithms(),
+        })
+        .exactOptional()
+        .describe('Bearer tokens for the terminal and for scripts'),
+      cli: z
+        .strictObject({
+          clientId: z.string().min(1).describe('Public client for the device flow (RFC 8628) at reviewers.api.issuer'),
+          scope: z.string().min(1).default('openid').describe('Scopes that the terminal asks for; default openid'),
+        })
+        .exactOptional()
+        .describe('Sign-in for `countersign holds`'),
+      suspended: z.array(z.string().min(1)).default([]).describe('Subjects whose votes no longer count, approvals that wait for use included'),
+    })
+    .prefault({});

@@ -1,0 +1,81 @@
+// The sections about this process: where it listens, where it keeps things, how much it takes.
+
+import { z } from 'zod';
+import { httpUrl, listenAddress } from './addresses.ts';
+import { path, pemFile, type Surroundings, secret } from './files.ts';
+import { laterType } from './later.ts';
+import { duration, size } from './units.ts';
+
+const tls = (around: Surroundings) =>
+  z.strictObject({
+    certificate: pemFile(around).describe('PEM file: the certificate and its intermediates'),
+    key: secret(around).describe('The private key, PEM'),
+    clientCertificates: z
+      .enum(['none', 'accept', 'require'])
+      .refine((mode) => mode === 'none', 'Client certificates (accept, require) are not supported in this version.')
+      .default('none')
+      .describe('Whether agents may or must show an X.509-SVID'),
+  });
+
+const serverTls = (around: Surroundings) => tls(around).omit({ clientCertificates: true });
+
+const authority = () => z.string().regex(/^([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/, { error: 'Write a host or host:port, in lower case.' });
+
+export const listeners = (around: Surroundings) =>
+  z.strictObject({
+    agents: z
+      .strictObject({
+        address: listenAddress().describe('Where agents call: host:port'),
+        hosts: z.array(authority()).min(1).exactOptional().describe('Values of Host that name this gateway, compared exactly; default: any valid one'),
+        tls: tls(around).exactOptional().describe('Without it the listener speaks plain HTTP'),
+      })
+      .describe('The agents’ plane'),
+    reviewers: z
+      .strictObject({
+        address: listenAddress().prefault('127.0.0.1:8081').describe('Where reviewers sign in and vote; default 127.0.0.1:8081'),
+        url: httpUrl().exactOptional().describe('How reviewers reach it from outside; default: the address itself'),
+        tls: serverTls(around).exactOptional().describe('Without it the listener speaks plain HTTP'),
+      })
+      .prefault({})
+      .describe('The reviewers’ plane'),
+    ops: z
+      .strictObject({
+        address: listenAddress().prefault('127.0.0.1:8082').describe('Serves /livez, /readyz and /metrics; default 127.0.0.1:8082'),
+      })
+      .prefault({})
+      .describe('For operators; never expose it'),
+  });
+
+export const store = (around: Surroundings) =>
+  z.discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('sqlite'), path: path(around).describe('The database file; it is made when missing') }),
+    laterType('postgres'),
+  ]);
+
+export const audit = (around: Surroundings) =>
+  z.strictObject({
+    path: path(around).describe('Folder of the audit log; it is made when missing'),
+    durability: z
+      .enum(['held', 'all'])
+      .default('held')
+      .describe('Which calls wait until their record is on disk: held ones and those with a credential of their own, or all; default held'),
+  });
+
+export const limits = () =>
+  z
+    .strictObject({
+      heldBody: size({ least: '1KiB', most: '64MiB' }).prefault('1MiB').describe('Largest body of a call that may be held; default 1MiB'),
+      inspectedBody: size({ least: '1KiB', most: '64MiB' }).prefault('1MiB').describe('Largest JSON body that conditions read; default 1MiB'),
+      header: size({ least: '1KiB', most: '256KiB' }).prefault('16KiB').describe('Largest header section; default 16KiB'),
+      wait: duration({ least: '0s', most: '1h' }).prefault('50s').describe('Longest time that a held call waits on its connection; default 50s'),
+      pendingPerAgent: z.int().min(1).max(10_000).default(10).describe('Most holds of one agent that wait at a time; default 10'),
+      drain: duration({ least: '0s', most: '10m' }).prefault('10s').describe('How long running calls may take to end at shutdown; default 10s'),
+    })
+    .transform(({ heldBody, inspectedBody, header, wait, pendingPerAgent, drain }) => ({
+      heldBodyBytes: heldBody,
+      inspectedBodyBytes: inspectedBody,
+      headerBytes: header,
+      waitMs: wait,
+      pendingPerAgent,
+      drainMs: drain,
+    }));

@@ -1,0 +1,121 @@
+// From a YAML file to a frozen Config, or to a ConfigError with every fault at once. Trusts nothing in the file: the shape is
+// checked by schema.ts, names across sections by references.ts, policy by the check that is handed in.
+
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { type Document, LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import type { Digest } from '../domain/action.ts';
+import { sha256 } from '../domain/canonical.ts';
+import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } from './faults.ts';
+import type { Surroundings } from './files.ts';
+import { identity, reviewers } from './identities.ts';
+import { checkReferences, type Sections } from './references.ts';
+import { rule, tier } from './rules.ts';
+import { type Config, configSchema } from './schema.ts';
+import { explain, faultsOf } from './sentences.ts';
+import { credential, upstream } from './upstreams.ts';
+
+/** The sections that policy is made of. */
+export type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams'>;
+
+/**
+ * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty: entries that
+ * could not be read are then stood in for.
+ */
+export type ConfigCheck = (config: PolicyConfig) => readonly Fault[];
+
+/** Reads and checks a file. Throws ConfigError. Secrets and relative paths are looked up now, so a missing one is a fault. */
+export async function loadConfig(path: string, check: ConfigCheck = () => []): Promise<Config> {
+  return parseConfig(await readText(path), path, check);
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    throw new ConfigError(path, [{ path: [], message: `The file cannot be read (${code}).`, line: 1, column: 1 }]);
+  }
+}
+
+/** As loadConfig, for a text that is at hand; `path` says where it stands. */
+export function parseConfig(text: string, path: string, check: ConfigCheck = () => [], env: Surroundings['env'] = process.env): Config {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
+  const value = readValue(document, path, lines);
+  const around: Surroundings = { folder: dirname(resolve(path)), env };
+
+  const parsed = configSchema(around).safeParse(value, { error: explain });
+  const shapeFaults = parsed.success ? [] : faultsOf(parsed.error);
+  const sections = parsed.success ? parsed.data : readSections(value, around);
+  const faults = [...shapeFaults, ...checkReferences(sections), ...check(standIns(sections))];
+  if (faults.length > 0 || !parsed.success) throw new ConfigError(path, locateFaults(distinct(faults), document, lines));
+  const config = deepFreeze(parsed.data);
+  digests.set(config, sha256(text));
+  return config;
+}
+
+const digests = new WeakMap<Config, Digest>();
+
+/** Digest of a text, or of the text that a configuration was read from: tells whether a file has changed. */
+export function textDigest(source: string | Config): Digest {
+  return typeof source === 'string' ? sha256(source) : (digests.get(source) ?? '');
+}
+
+/** Plain data, or a ConfigError with everything that makes the text no YAML. */
+function readValue(document: Document, path: string, lines: LineCounter): unknown {
+  const faults = [...document.errors, ...document.warnings].map(({ message, pos }): LocatedFault => {
+    const { line, col } = lines.linePos(pos[0]);
+    return { path: [], message: `This is not well-formed YAML: ${message}${message.endsWith('.') ? '' : '.'}`, line, column: col };
+  });
+  if (faults.length > 0) throw new ConfigError(path, faults);
+  try {
+    return document.toJS();
+  } catch {
+    throw new ConfigError(path, [{ path: [], message: 'The aliases of this file cannot be resolved.', line: 1, column: 1 }]);
+  }
+}
+
+/** The entries that are well-formed by themselves, when the file as a whole is not. */
+function readSections(value: unknown, around: Surroundings): Sections {
+  const sections = z.record(z.string(), z.unknown()).safeParse(value).data ?? {};
+  const entries = <T>(name: string, schema: z.ZodType<T>): Readonly<Record<string, T | undefined>> => {
+    const raw = z.record(z.string(), z.unknown()).safeParse(sections[name]).data ?? {};
+    return Object.fromEntries(Object.entries(raw).map(([key, entry]) => [key, schema.safeParse(entry).data]));
+  };
+  return {
+    identity: identity(around).safeParse(sections.identity).data,
+    reviewers: reviewers(around).safeParse(sections.reviewers).data,
+    upstreams: entries('upstreams', upstream(around)),
+    credentials: entries('credentials', credential(around)),
+    tiers: entries('tiers', tier()),
+    rules: (z.array(z.unknown()).safeParse(sections.rules).data ?? []).map((entry) => rule().safeParse(entry).data),
+  };
+}
+
+/** Sections without gaps. What stands in is harmless, and faults about it are the entry's own, which are told already. */
+function standIns({ rules, tiers, upstreams }: Sections): PolicyConfig {
+  const filled = <T>(entries: Readonly<Record<string, T | undefined>>, make: () => T): Record<string, T> =>
+    Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, entry ?? make()]));
+  return {
+    rules: rules.map((entry, index) => entry ?? { id: `unread-${index}`, match: {}, decide: 'deny' }),
+    tiers: filled(tiers, () => tier().parse({ reviewers: ['group:unread'] })),
+    upstreams: filled(upstreams, () => upstream({ folder: '/', env: {} }).parse({ url: 'https://unread.invalid' })),
+  };
+}
+
+/** One fault per place: the first to be found is the one that explains it. */
+function distinct(faults: readonly Fault[]): readonly Fault[] {
+  const seen = new Set<string>();
+  return faults.filter(({ path }) => {
+    const place = formatPath(path);
+    return !seen.has(place) && seen.add(place);
+  });
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const item of Object.values(value)) deepFreeze(item);
+  return Object.freeze(value);
+}

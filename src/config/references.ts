@@ -1,0 +1,92 @@
+// What must agree between sections: names that are used and defined, rules and what they act on. Works on the entries that are
+// well-formed, so that a slip in one entry does not hide the faults of the others.
+
+import type { Fault } from './faults.ts';
+import type { Config } from './schema.ts';
+
+type Entries<T> = Readonly<Record<string, T | undefined>>;
+type Rule = Config['rules'][number];
+
+/** The sections as far as they could be read; an entry that has faults of its own is undefined, a missing section empty. */
+export interface Sections {
+  readonly identity: Config['identity'] | undefined;
+  readonly reviewers: Config['reviewers'] | undefined;
+  readonly upstreams: Entries<Config['upstreams'][string]>;
+  readonly credentials: Entries<Config['credentials'][string]>;
+  readonly tiers: Entries<Config['tiers'][string]>;
+  readonly rules: readonly (Rule | undefined)[];
+}
+
+export function checkReferences(sections: Sections): readonly Fault[] {
+  return [
+    ...checkUpstreams(sections),
+    ...checkTiers(sections),
+    ...sections.rules.flatMap((rule, index) => (rule === undefined ? [] : [...checkRule(rule, index, sections)])),
+    ...checkIssuers(sections),
+    ...checkVoters(sections),
+  ];
+}
+
+function* checkUpstreams({ upstreams, credentials }: Sections): Generator<Fault> {
+  for (const [name, upstream] of Object.entries(upstreams)) {
+    const { credential } = upstream ?? {};
+    if (credential !== undefined && !Object.hasOwn(credentials, credential)) {
+      yield { path: ['upstreams', name, 'credential'], message: 'There is no credential of this name.' };
+    }
+    if (upstream?.protocol === 'mcp' && upstream.websocket) yield { path: ['upstreams', name, 'websocket'], message: 'An MCP upstream has no WebSocket.' };
+  }
+}
+
+function* checkTiers({ tiers }: Sections): Generator<Fault> {
+  for (const [name, tier] of Object.entries(tiers)) {
+    if (tier === undefined || tier.reviewers.some((reviewer) => reviewer.startsWith('group:'))) continue;
+    const people = new Set(tier.reviewers).size;
+    if (tier.count > people) yield { path: ['tiers', name, 'count'], message: `${tier.count} must approve, but only ${people} may.` };
+  }
+}
+
+function* checkRule(rule: Rule, index: number, { rules, tiers, upstreams }: Sections): Generator<Fault> {
+  const at = (...path: (string | number)[]) => ['rules', index, ...path];
+  const first = rules.findIndex((other) => other?.id === rule.id);
+  if (first !== index) yield { path: at('id'), message: `rules[${first}] has this id already.` };
+
+  if (rule.decide === 'hold' && rule.tier === undefined) yield { path: at('tier'), message: 'A hold rule needs a tier.' };
+  if (rule.decide !== 'hold' && rule.tier !== undefined) yield { path: at('tier'), message: 'Only hold rules have a tier.' };
+  if (rule.tier !== undefined && !Object.hasOwn(tiers, rule.tier)) yield { path: at('tier'), message: 'There is no tier of this name.' };
+  if (rule.decide === 'deny' && rule.credential !== undefined) yield { path: at('credential'), message: 'A deny rule never has a credential minted.' };
+
+  const { upstream: name, tool, mcp } = rule.match;
+  if (name === undefined) return;
+  if (!Object.hasOwn(upstreams, name)) yield { path: at('match', 'upstream'), message: 'There is no upstream of this name.' };
+  const upstream = Object.hasOwn(upstreams, name) ? upstreams[name] : undefined;
+  if (upstream === undefined) return;
+  if (upstream.protocol === 'http' && tool !== undefined) yield { path: at('match', 'tool'), message: 'This upstream is not MCP: it has no tools.' };
+  if (upstream.protocol === 'http' && mcp !== undefined) yield { path: at('match', 'mcp'), message: 'This upstream is not MCP.' };
+  if (upstream.credential === undefined && rule.decide !== 'deny' && rule.credential !== undefined) {
+    yield { path: at('credential'), message: 'This upstream has no credential to narrow.' };
+  }
+}
+
+function* checkIssuers({ identity, reviewers }: Sections): Generator<Fault> {
+  const seen = new Set<string>();
+  for (const [index, issuer] of (identity?.issuers ?? []).entries()) {
+    const keys = [['name', issuer.name], issuer.type === 'oidc' ? ['issuer', issuer.issuer] : ['trustDomain', issuer.trustDomain]] as const;
+    for (const [key, value] of keys) {
+      const entry = `${key} ${value}`;
+      if (seen.has(entry)) yield { path: ['identity', 'issuers', index, key], message: 'Another entry has this already.' };
+      seen.add(entry);
+    }
+  }
+  if (reviewers?.api !== undefined && identity?.audience.includes(reviewers.api.audience)) {
+    yield { path: ['reviewers', 'api', 'audience'], message: 'Workload tokens have this audience: reviewers need one of their own.' };
+  }
+  if (reviewers?.cli !== undefined && reviewers.api === undefined)
+    yield { path: ['reviewers', 'cli'], message: 'The terminal signs in at reviewers.api, which is missing.' };
+}
+
+function* checkVoters({ rules, reviewers }: Sections): Generator<Fault> {
+  const held = rules.findIndex((rule) => rule?.decide === 'hold');
+  if (held !== -1 && reviewers !== undefined && reviewers.api === undefined && reviewers.login === undefined) {
+    yield { path: ['rules', held, 'decide'], message: 'Nobody could ever decide: reviewers.api is missing.' };
+  }
+}

@@ -1,0 +1,47 @@
+// The sections about what may happen: tiers of approval, and rules. What conditions and paths mean is checked by policy/,
+// which hands its faults in; here only their shape.
+
+import { z } from 'zod';
+import { duration } from './units.ts';
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+
+export const tier = () =>
+  z
+    .strictObject({
+      reviewers: z
+        .array(z.string().regex(/^(group|user):.+$/, { error: 'Write group:<name> or user:<subject>.' }))
+        .min(1)
+        .describe('Who may vote: group:<name> or user:<subject>'),
+      count: z.int().min(1).max(20).default(1).describe('Distinct people who must approve; default 1'),
+      decideWithin: duration({ least: '1s', most: '30d' }).prefault('15m').describe('How long reviewers may take; default 15m'),
+      useWithin: duration({ least: '1s', most: '7d' }).prefault('2m').describe('How long an approval can be used; default 2m'),
+      stepUp: z.boolean().default(false).describe('Whether a vote needs a fresh sign-in; default false'),
+      reasonRequired: z.boolean().default(false).describe('Whether a vote needs a reason; default false'),
+    })
+    .transform(({ decideWithin, useWithin, ...rest }) => ({ ...rest, decideWithinMs: decideWithin, useWithinMs: useWithin }));
+
+const match = () =>
+  z.strictObject({
+    upstream: z.string().exactOptional().describe('A name under `upstreams`; default: every upstream'),
+    methods: z.array(z.enum(METHODS)).min(1).exactOptional().describe('HTTP methods; default: every method'),
+    path: z
+      .string()
+      .startsWith('/', 'A path starts with /.')
+      .exactOptional()
+      .describe('URLPattern pathname below the mount, compared case-sensitively with the decoded path; default: every path'),
+    tool: z.string().min(1).exactOptional().describe('MCP: the tool of tools/call; * stands for any text'),
+    mcp: z.array(z.string().min(1)).min(1).exactOptional().describe('MCP: JSON-RPC methods; * stands for any text'),
+  });
+
+export const rule = () =>
+  z.strictObject({
+    id: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'Use up to 64 letters, digits, dots, hyphens and underscores.' }),
+    match: match().describe('What calls the rule is about; every key given must agree'),
+    when: z.string().min(1).exactOptional().describe('CEL condition; one that fails to evaluate counts as true for hold and deny, as false for allow'),
+    decide: z.enum(['allow', 'hold', 'deny']),
+    tier: z.string().exactOptional().describe('For hold: a name under `tiers`'),
+    credential: z.record(z.string(), z.json()).exactOptional().describe('Narrows what is minted; {name} stands for a path parameter'),
+    data: z.string().min(1).exactOptional().describe('Sensitivity shown to reviewers'),
+    reversible: z.boolean().exactOptional().describe('Whether the effect can be undone, shown to reviewers'),
+  });

@@ -1,0 +1,40 @@
+// The shape of the configuration file: every key, its meaning, its unit and its default. Unknown keys are faults.
+// The JSON Schema in config/countersign.schema.json is made from this. References between sections are checked in references.ts.
+
+import { z } from 'zod';
+import type { Surroundings } from './files.ts';
+import { identity, reviewers } from './identities.ts';
+import { audit, limits, listeners, store } from './listeners.ts';
+import { rule, tier } from './rules.ts';
+import { credential, upstream } from './upstreams.ts';
+
+const upstreamName = () =>
+  z
+    .string()
+    .regex(/^[a-z0-9-]+$/, { error: 'An upstream’s name has lower-case letters, digits and hyphens.' })
+    .refine((name) => name !== 'countersign', 'The name countersign is the gateway’s own.');
+
+export const configSchema = (around: Surroundings) =>
+  z.strictObject({
+    listeners: listeners(around).describe('Where the gateway listens'),
+    store: store(around).describe('Where holds and tasks are kept'),
+    audit: audit(around).describe('The audit log'),
+    identity: identity(around).describe('Who is believed to be whom'),
+    upstreams: z.record(upstreamName(), upstream(around)).describe('Protected systems, each mounted at /<name>'),
+    credentials: z.record(z.string().min(1), credential(around)).default({}).describe('How upstream credentials are had'),
+    tiers: z.record(z.string().min(1), tier()).default({}).describe('Kinds of approval'),
+    rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
+    reviewers: reviewers(around).describe('How reviewers prove themselves'),
+    limits: limits().prefault({}).describe('How much is taken and kept'),
+  });
+
+type DeepReadonly<T> = T extends (...args: never[]) => unknown
+  ? T
+  : T extends readonly (infer Item)[]
+    ? readonly DeepReadonly<Item>[]
+    : T extends object
+      ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+      : T;
+
+/** One configuration, checked and frozen. Durations end in `Ms`, sizes in `Bytes`; paths are absolute; secrets are sources. */
+export type Config = DeepReadonly<z.output<ReturnType<typeof configSchema>>>;
