@@ -7,30 +7,25 @@ import type { RequestListener } from 'node:http';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { Approvals } from '../domain/approvals.ts';
-import type { EpochMs } from '../domain/clock.ts';
 import type { Hold, HoldStore } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { asGatewayError, type ErrorCode, GatewayError } from '../errors.ts';
 import { problem } from '../problem.ts';
 import { type ParseJson, readBallot, readRevocation } from './ballot.ts';
-import { createEventStreams } from './events.ts';
+import { createEventStreams, tokenExpiry } from './events.ts';
 import { listHolds } from './listing.ts';
-import { isNamed } from './standing.ts';
+import { type Eligibility, isNamed } from './standing.ts';
 import { viewHold } from './view.ts';
-
-/** A reviewer, and until when the token that proved it is good. */
-export interface SignedIn extends Reviewer {
-  readonly expiresAt?: EpochMs;
-}
 
 export interface ReviewDeps {
   readonly approvals: Pick<Approvals, 'vote' | 'revoke'>;
   readonly holds: HoldStore;
+  readonly eligibility: Eligibility;
   /** `listeners.reviewers.url`: its host is the only Host that is answered. */
   readonly url: string;
   /** Gets every Authorization value of the request. Throws `reviewer_unauthenticated`, `issuer_unavailable`. */
-  authenticate(authorizationValues: readonly string[]): Promise<SignedIn>;
+  authenticate(authorizationValues: readonly string[]): Promise<Reviewer>;
   /** Strict JSON: throws `bad_json` for duplicate keys and the like. */
   readonly parseJson: ParseJson;
   readonly log: Logger;
@@ -38,7 +33,7 @@ export interface ReviewDeps {
   readonly closing: AbortSignal;
 }
 
-type Env = { Bindings: HttpBindings; Variables: { reviewer: SignedIn } };
+type Env = { Bindings: HttpBindings; Variables: { reviewer: Reviewer } };
 
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',
@@ -51,7 +46,7 @@ const SECURITY_HEADERS = {
 export function createReviewApp(deps: ReviewDeps): Hono<Env> {
   const app = new Hono<Env>();
   const host = new URL(deps.url).host;
-  const events = createEventStreams(deps.holds, deps.closing);
+  const events = createEventStreams(deps.holds, deps.eligibility, deps.closing);
 
   app.onError((thrown) => refuse(deps.log, thrown));
   app.notFound(() => refuse(deps.log, new GatewayError('not_found', 'The reviewers’ API is below /api/v1/.')));
@@ -62,38 +57,38 @@ export function createReviewApp(deps: ReviewDeps): Hono<Env> {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) context.res.headers.set(name, value);
   });
   app.use('/api/*', async (context, next) => {
-    context.set('reviewer', await deps.authenticate(context.env.incoming.headersDistinct.authorization ?? []));
+    context.set('reviewer', await deps.authenticate(authorizationOf(context)));
     await next();
   });
 
-  const answer = (context: Context<Env>, hold: Hold) => context.json(viewHold(hold, context.var.reviewer, deps.holds.now()));
+  const answer = (context: Context<Env>, hold: Hold) => context.json(viewHold(deps.eligibility, hold, context.var.reviewer, deps.holds.now()));
 
   app.get('/api/v1/holds', async (context) => {
     const { reviewer } = context.var;
-    const { holds, next } = await listHolds(deps.holds, reviewer, new URL(context.req.url).searchParams);
+    const { holds, next } = await listHolds(deps.holds, deps.eligibility, reviewer, new URL(context.req.url).searchParams);
     const now = deps.holds.now();
-    return context.json({ holds: holds.map((hold) => viewHold(hold, reviewer, now)), next });
+    return context.json({ holds: holds.map((hold) => viewHold(deps.eligibility, hold, reviewer, now)), next });
   });
 
-  app.get('/api/v1/holds/:id', async (context) => answer(context, await visibleHold(deps.holds, context.req.param('id'), context.var.reviewer)));
+  app.get('/api/v1/holds/:id', async (context) => answer(context, await visibleHold(deps, context.req.param('id'), context.var.reviewer)));
 
   app.post('/api/v1/holds/:id/votes', async (context) => {
     const { reviewer } = context.var;
-    const hold = await visibleHold(deps.holds, context.req.param('id'), reviewer);
+    const hold = await visibleHold(deps, context.req.param('id'), reviewer);
     const ballot = await readBallot(context.req.raw, deps.parseJson);
     return answer(context, await deps.approvals.vote(hold.id, reviewer, ballot));
   });
 
   app.post('/api/v1/holds/:id/revoke', async (context) => {
     const { reviewer } = context.var;
-    const hold = await visibleHold(deps.holds, context.req.param('id'), reviewer);
+    const hold = await visibleHold(deps, context.req.param('id'), reviewer);
     const reason = await readRevocation(context.req.raw, deps.parseJson);
     return answer(context, await deps.approvals.revoke(hold.id, reviewer, reason));
   });
 
   app.get('/api/v1/events', (context) => {
     const { reviewer } = context.var;
-    return context.body(events.open(reviewer, reviewer.expiresAt), 200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
+    return context.body(events.open(reviewer, tokenExpiry(authorizationOf(context))), 200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
   });
 
   app.all('/api/v1/*', () => {
@@ -114,6 +109,8 @@ export function reviewListener(deps: ReviewDeps): RequestListener {
   };
 }
 
+const authorizationOf = (context: Context<Env>): readonly string[] => context.env.incoming.headersDistinct.authorization ?? [];
+
 function checkRequest(context: Context<Env>, host: string): void {
   const { incoming } = context.env;
   const hosts = incoming.headersDistinct.host ?? [];
@@ -124,9 +121,9 @@ function checkRequest(context: Context<Env>, host: string): void {
   if (incoming.method !== 'GET' && incoming.method !== 'POST') throw new GatewayError('method_not_allowed', 'The reviewers’ API takes GET and POST.');
 }
 
-async function visibleHold(holds: HoldStore, id: string, reviewer: Reviewer): Promise<Hold> {
+async function visibleHold({ holds, eligibility }: ReviewDeps, id: string, reviewer: Reviewer): Promise<Hold> {
   const hold = await holds.get(id);
-  if (hold === undefined || !isNamed(hold, reviewer)) throw new GatewayError('hold_not_found', 'There is no such hold for you to review.');
+  if (hold === undefined || !isNamed(eligibility, hold, reviewer)) throw new GatewayError('hold_not_found', 'There is no such hold for you to review.');
   return hold;
 }
 

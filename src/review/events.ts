@@ -5,7 +5,7 @@
 import type { EpochMs } from '../domain/clock.ts';
 import type { Hold, HoldStore } from '../domain/hold.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
-import { isNamed } from './standing.ts';
+import { type Eligibility, isNamed } from './standing.ts';
 
 const HEARTBEAT_MS = 15_000;
 /** Events that may wait for a slow listener. */
@@ -16,11 +16,21 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface EventStreams {
   /** Opens a stream for this reviewer, closed at `expiresAt` at the latest. */
-  open(reviewer: Reviewer, expiresAt: EpochMs | undefined): ReadableStream<Uint8Array>;
+  open(reviewer: Reviewer, expiresAt: EpochMs): ReadableStream<Uint8Array>;
+}
+
+/** When the token ends by its own `exp`. Only for a token that was verified a moment ago; one that does not say ends now. */
+export function tokenExpiry(authorizationValues: readonly string[]): EpochMs {
+  try {
+    const payload = JSON.parse(Buffer.from(authorizationValues[0]?.split('.')[1] ?? '', 'base64url').toString('utf8')) as { exp?: unknown };
+    return typeof payload.exp === 'number' ? payload.exp * 1000 : 0;
+  } catch {
+    return 0;
+  }
 }
 
 /** Streams over the store's changes until `closing` is aborted. */
-export function createEventStreams(holds: HoldStore, closing: AbortSignal): EventStreams {
+export function createEventStreams(holds: HoldStore, eligibility: Eligibility, closing: AbortSignal): EventStreams {
   const open = new Map<string, (() => void)[]>();
   const encoder = new TextEncoder();
 
@@ -38,11 +48,10 @@ export function createEventStreams(holds: HoldStore, closing: AbortSignal): Even
               controller.enqueue(encoder.encode(text));
             };
             const unsubscribe = holds.subscribe((hold) => {
-              if (isNamed(hold, reviewer)) send(formatEvent(hold));
+              if (isNamed(eligibility, hold, reviewer)) send(formatEvent(hold));
             });
             const heartbeat = setInterval(send, HEARTBEAT_MS, ': still here\n\n').unref();
-            const left = expiresAt === undefined ? undefined : Math.min(Math.max(expiresAt - Date.now(), 0), LONGEST_TIMER_MS);
-            const expiry = left === undefined ? undefined : setTimeout(() => end(), left).unref();
+            const expiry = setTimeout(() => end(), Math.min(Math.max(expiresAt - Date.now(), 0), LONGEST_TIMER_MS)).unref();
             let ended = false;
             end = () => {
               if (ended) return;

@@ -7,13 +7,13 @@ import type { HeldAction, HeldPrincipal, HeldTask, Hold } from '../domain/hold.t
 import type { Json } from '../domain/json.ts';
 import type { Party } from '../domain/principal.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
-import { standing } from './standing.ts';
+import { type Eligibility, standing } from './standing.ts';
 
 /** RFC 3339 in UTC with milliseconds. */
 const iso = (at: EpochMs): string => new Date(at).toISOString();
 
 /** The JSON of one hold for one reader. Members that do not apply are absent. */
-export function viewHold(hold: Hold, reader: Reviewer, now: EpochMs) {
+export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer, now: EpochMs) {
   return {
     id: hold.id,
     state: hold.state,
@@ -44,7 +44,7 @@ export function viewHold(hold: Hold, reader: Reviewer, now: EpochMs) {
     deadline: iso(hold.deadline),
     ...viewProgress(hold),
     traceIds: { call: hold.trace.admit.traceId, approval: hold.trace.approval.traceId },
-    youMay: standing(hold, reader, now),
+    youMay: standing(eligibility, hold, reader, now),
   };
 }
 

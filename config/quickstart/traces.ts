@@ -1,0 +1,44 @@
+// A small OTLP receiver, so that the quickstart's traces can be read without a collector: one line per span, newest last.
+
+import { appendFileSync } from 'node:fs';
+import { MockOtlpServer, type NormalSpan, normalizeTrace } from '@elastic/mockotlpserver';
+
+export interface TraceLog {
+  /** What OTEL_EXPORTER_OTLP_ENDPOINT is set to. */
+  readonly endpoint: string;
+  close(): Promise<void>;
+}
+
+const SHOWN = ['countersign.decision', 'countersign.hold.id', 'countersign.hold.outcome', 'countersign.reviewer.ref', 'http.response.status_code'];
+
+/** Receives OTLP over HTTP on 127.0.0.1 and appends to `path`. */
+export async function startTraceLog(port: number, path: string): Promise<TraceLog> {
+  const server = new MockOtlpServer({
+    services: ['http'],
+    httpHostname: '127.0.0.1',
+    httpPort: port,
+    logLevel: 'error',
+    onTrace: (trace) => {
+      const spans = normalizeTrace(trace).resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans));
+      appendFileSync(path, spans.map((span) => `${renderSpan(span)}\n`).join(''));
+    },
+  });
+  await server.start();
+  return { endpoint: server.httpUrl.origin, close: () => server.close() };
+}
+
+function renderSpan(span: NormalSpan): string {
+  const start = BigInt(span.startTimeUnixNano);
+  const milliseconds = Number(BigInt(span.endTimeUnixNano) - start) / 1e6;
+  const facts = SHOWN.filter((name) => span.attributes?.[name] !== undefined).map((name) => `${name.replace('countersign.', '')}=${span.attributes?.[name]}`);
+  return [
+    new Date(Number(start / 1_000_000n)).toISOString(),
+    JSON.stringify(span.name),
+    `${milliseconds.toFixed(1)}ms`,
+    `trace=${span.traceId}`,
+    `span=${span.spanId}`,
+    ...(span.parentSpanId ? [`parent=${span.parentSpanId}`] : []),
+    ...(span.links ?? []).map((link) => `link=${link.traceId}/${link.spanId}`),
+    ...facts,
+  ].join(' ');
+}

@@ -1,0 +1,29 @@
+// `countersign check FILE`: everything that is wrong with a configuration, with its line, or `ok`. Reads the same way as `serve` does,
+// secrets and files included, and starts nothing.
+
+import { parseArgs } from 'node:util';
+import { ConfigError, formatFaults } from '../config/faults.ts';
+import { loadConfig } from '../config/load.ts';
+import { checkPolicy } from '../policy/check.ts';
+import { EXIT, type Io, runCommand, UsageError } from './terminal.ts';
+
+export const summary = 'check FILE                     say what is wrong with a configuration, or ok';
+
+const USAGE = 'Usage: countersign check FILE';
+
+export function run(args: string[], io: Io): Promise<number> {
+  return runCommand(io, USAGE, async () => {
+    const { positionals } = parseArgs({ args, options: {}, allowPositionals: true });
+    const [path, ...rest] = positionals;
+    if (path === undefined || rest.length > 0) throw new UsageError('Name one configuration file.');
+    try {
+      await loadConfig(path, checkPolicy);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      io.stdout.write(`${formatFaults(error)}\n`);
+      return EXIT.refused;
+    }
+    io.stdout.write('ok\n');
+    return EXIT.ok;
+  });
+}

@@ -1,0 +1,131 @@
+// `countersign holds …`: what waits for a decision, and deciding on it, over the reviewers' API. Approving and denying show the whole action first;
+// the vote carries the binding digest of exactly what was shown, so a hold that changed meanwhile is not decided on.
+
+import { parseArgs } from 'node:util';
+import { renderHold, renderLine, shortCode, whyNotWhole } from './render-hold.ts';
+import { ApiError, createReviewClient, type ReviewClient, type ShownHold } from './review-client.ts';
+import { loadReviewSettings } from './review-settings.ts';
+import { createSignIn, type SignIn } from './sign-in.ts';
+import { ask, CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
+
+export const summary = 'holds list|show|approve|deny   see what waits for a decision, and decide';
+
+const USAGE = `Usage: countersign holds list [--state pending|approved|…|all]
+       countersign holds show ID
+       countersign holds approve|deny ID [--reason TEXT] [--yes]
+
+  --url URL         the reviewers' API; default: COUNTERSIGN_URL, listeners.reviewers.url of --config, or http://127.0.0.1:8081
+  --config FILE     take the API's address and the sign-in from a gateway's configuration
+  --issuer URL, --client-id ID, --audience NAME, --scope TEXT
+                    sign in with the device flow; not needed when COUNTERSIGN_TOKEN holds a token (it is kept in memory only)
+  --json            print what the API answered (list, show)
+  --yes             decide without asking; needed where nobody can answer`;
+
+const OPTIONS = {
+  url: { type: 'string' },
+  config: { type: 'string' },
+  issuer: { type: 'string' },
+  'client-id': { type: 'string' },
+  audience: { type: 'string' },
+  scope: { type: 'string' },
+  state: { type: 'string', default: 'pending' },
+  reason: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  yes: { type: 'boolean', default: false },
+} as const;
+
+type Values = ReturnType<typeof parse>['values'];
+
+const parse = (args: string[]) => parseArgs({ args, options: OPTIONS, allowPositionals: true });
+
+export function run(args: string[], io: Io): Promise<number> {
+  return runCommand(io, USAGE, async () => {
+    const { values, positionals } = parse(args);
+    const [verb, id, ...rest] = positionals;
+    if (verb === undefined || rest.length > 0 || (verb === 'list') !== (id === undefined))
+      throw new UsageError('Say list, or show, approve or deny and one hold id.');
+    const { client, signIn } = await connect(values, io);
+    switch (verb) {
+      case 'list':
+        return list(client, values, io);
+      case 'show':
+        return show(await client.get(id as string), values, io);
+      case 'approve':
+      case 'deny':
+        return decide(client, signIn, await client.get(id as string), verb, values, io);
+      default:
+        throw new UsageError(`There is no holds ${verb}.`);
+    }
+  });
+}
+
+async function connect(values: Values, io: Io): Promise<{ client: ReviewClient; signIn: SignIn }> {
+  const settings = values.config === undefined ? {} : await loadReviewSettings(values.config);
+  const url = values.url ?? io.env.COUNTERSIGN_URL ?? settings.url ?? 'http://127.0.0.1:8081';
+  const issuer = values.issuer ?? settings.issuer;
+  const clientId = values['client-id'] ?? settings.clientId;
+  const audience = values.audience ?? settings.audience;
+  const scope = values.scope ?? settings.scope;
+  const signIn = createSignIn(io, { ...(issuer && { issuer }), ...(clientId && { clientId }), ...(audience && { audience }), ...(scope && { scope }) });
+  return { client: createReviewClient(url, signIn.token), signIn };
+}
+
+async function list(client: ReviewClient, values: Values, io: Io): Promise<number> {
+  const holds: ShownHold[] = [];
+  let after: string | undefined;
+  do {
+    const page = await client.list(values.state, after);
+    holds.push(...page.holds);
+    after = page.next;
+  } while (after !== undefined);
+  if (values.json) print(io, JSON.stringify(holds, null, 2));
+  else for (const hold of holds) print(io, renderLine(hold));
+  if (holds.length === 0 && !values.json) io.stderr.write(`Nothing is ${values.state === 'all' ? 'there' : values.state}.\n`);
+  return EXIT.ok;
+}
+
+function show(hold: ShownHold, values: Values, io: Io): number {
+  print(io, values.json ? JSON.stringify(hold, null, 2) : renderHold(hold).trimEnd());
+  return EXIT.ok;
+}
+
+async function decide(client: ReviewClient, signIn: SignIn, hold: ShownHold, decision: 'approve' | 'deny', values: Values, io: Io): Promise<number> {
+  show(hold, { ...values, json: false }, io);
+  if (!hold.youMay[decision]) throw new CommandError(`You may not ${decision} this hold. ${hold.youMay.why ?? ''}`.trimEnd());
+  const fault = whyNotWhole(hold);
+  if (fault !== undefined && decision === 'approve') throw new CommandError(`This hold cannot be shown whole, so it cannot be approved here. ${fault}`);
+  const reason = await reasonFor(hold, decision, values, io);
+  await confirm(hold, decision, values, io);
+  const voted = await vote(client, signIn, hold, { decision, bindingDigest: hold.bindingDigest, ...(reason && { reason }) });
+  print(io, `\n${decision === 'approve' ? 'Approved' : 'Denied'}: ${voted.id} is now ${voted.state}, with ${voted.votes.length} vote(s).`);
+  return EXIT.ok;
+}
+
+async function reasonFor(hold: ShownHold, decision: string, values: Values, io: Io): Promise<string | undefined> {
+  if (values.reason?.trim() || !hold.requirements.some((need) => need.reasonRequired)) return values.reason?.trim();
+  if (values.yes || !io.stdin.isTTY) throw new UsageError('This tier asks for a reason: add --reason TEXT.');
+  const reason = await ask(io, `\nWhy do you ${decision} it? `);
+  if (reason === '') throw new CommandError('Nothing was decided: this tier asks for a reason.');
+  return reason;
+}
+
+/** Typing the beginning of the digest shows that somebody looked at this hold, and not at the one before. */
+async function confirm(hold: ShownHold, decision: string, values: Values, io: Io): Promise<void> {
+  if (values.yes) return;
+  if (!io.stdin.isTTY) throw new UsageError('Nobody can be asked here: add --yes to decide without asking.');
+  const typed = await ask(io, `\nType ${shortCode(hold)} to ${decision} exactly this: `);
+  if (typed.toLowerCase() !== shortCode(hold)) throw new CommandError('Nothing was decided: the code does not match.');
+}
+
+async function vote(client: ReviewClient, signIn: SignIn, hold: ShownHold, ballot: Parameters<ReviewClient['vote']>[1]): Promise<ShownHold> {
+  try {
+    return await client.vote(hold.id, ballot);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== 'step_up_required' || !(await signIn.again())) throw error;
+    return client.vote(hold.id, ballot);
+  }
+}
+
+function print(io: Io, text: string): void {
+  io.stdout.write(`${text}\n`);
+}

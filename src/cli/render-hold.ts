@@ -1,0 +1,136 @@
+// A hold on a terminal: the whole action, never cut. What the gateway knows stands apart from what the agent wrote; every line that
+// repeats words of the agent's begins with a bar, so those words cannot pass for ours, and what cannot be seen in them is made visible.
+
+import { createHash } from 'node:crypto';
+import type { ShownHold } from './review-client.ts';
+import { visible, visibleLines } from './visible-text.ts';
+
+/** What a reviewer types to confirm: the beginning of the digest that the vote is bound to. */
+export const shortCode = (hold: ShownHold): string => hold.bindingDigest.slice(0, 6);
+
+/**
+ * Why this hold cannot be shown whole, or undefined: a body that is missing, or whose text is not what the digest was made over.
+ * What cannot be shown whole is not approved.
+ */
+export function whyNotWhole({ action }: Pick<ShownHold, 'action'>): string | undefined {
+  const body = Buffer.from(action.bodyText ?? '', 'utf8');
+  if (body.length !== action.bodyLength) return `The body has ${action.bodyLength} bytes, but ${body.length} are shown.`;
+  if (body.length > 0 && createHash('sha256').update(body).digest('hex') !== action.bodyDigest)
+    return 'The body that is shown is not the body that was hashed.';
+  return undefined;
+}
+
+/** One line for a list: not enough to decide on. */
+export function renderLine(hold: ShownHold): string {
+  const { action } = hold;
+  const what = action.tool === undefined ? `${action.method} ${action.upstream} ${action.target}` : `${action.upstream} ${action.tool}`;
+  return visible(`${hold.id}  ${hold.state}  decide before ${hold.deadline}  ${what}  by ${hold.principal.id}`).text;
+}
+
+/** Everything that there is to decide on, ending with a line feed. */
+export function renderHold(hold: ShownHold): string {
+  const sheet = createSheet();
+  sheet.title(`Hold ${hold.id}: ${hold.state}`);
+  renderFacts(sheet, hold);
+  renderCall(sheet, hold);
+  renderTask(sheet, hold);
+  renderVotes(sheet, hold);
+  sheet.title('Decide');
+  sheet.fact('before', hold.deadline);
+  sheet.fact('code', shortCode(hold));
+  const may = (['approve', 'deny', 'revoke'] as const).filter((what) => hold.youMay[what]);
+  sheet.fact('you may', [may.join(', ') || 'only look', hold.youMay.why].filter(Boolean).join('. '));
+  return sheet.text();
+}
+
+function renderFacts(sheet: Sheet, hold: ShownHold): void {
+  const { action, principal, credential } = hold;
+  sheet.title('What the gateway knows');
+  sheet.fact('would do', `${action.method} ${action.target}`);
+  sheet.fact('at', `${action.upstream} (${action.authority})`);
+  if (action.tool !== undefined) sheet.fact('tool', action.tool);
+  sheet.fact('asked by', `${principal.id} (${principal.kind})`);
+  for (const party of principal.onBehalfOf) sheet.fact('for', party.id);
+  for (const owner of principal.owners) sheet.fact('owner', owner);
+  if (credential !== undefined) sheet.fact('armed with', `${credential.name} ${JSON.stringify(credential.scope)}`);
+  if (hold.data !== undefined) sheet.fact('data', hold.data);
+  if (hold.reversible !== undefined) sheet.fact('reversible', hold.reversible ? 'yes' : 'NO');
+  for (const rule of hold.rules)
+    sheet.fact('rule', `${rule.id}: ${rule.effect}${rule.why === 'condition_failed' ? ' (its condition could not be evaluated)' : ''}`);
+  for (const need of hold.requirements) {
+    const extras = [need.stepUp && 'fresh sign-in', need.reasonRequired && 'reason'].filter(Boolean).map((extra) => `, ${extra}`);
+    sheet.fact('needs', `${need.count} of ${need.reviewers.join(', ')} (${need.tier}${extras.join('')})`);
+  }
+  sheet.fact('asked at', hold.createdAt);
+  sheet.fact('digest', hold.bindingDigest);
+  if (hold.useBy !== undefined) sheet.fact('use before', hold.useBy);
+  if (hold.outcomeStatus !== undefined) sheet.fact('outcome', `the upstream answered ${hold.outcomeStatus}`);
+  if (hold.endedBecause !== undefined) sheet.fact('ended', hold.endedBecause);
+}
+
+function renderCall(sheet: Sheet, { action }: ShownHold): void {
+  sheet.title('What would be sent, written by the agent');
+  for (const { name, value } of action.headers) sheet.words(`${name}: ${value}`);
+  if (action.tool !== undefined && action.args !== undefined) {
+    sheet.fact('arguments', '');
+    sheet.words(JSON.stringify(action.args, null, 2));
+  }
+  const type = action.contentType === undefined ? '' : `, ${action.contentType}`;
+  sheet.fact('body', `${action.bodyLength} bytes${type}`);
+  if (action.bodyText !== undefined) sheet.words(action.bodyText);
+  const fault = whyNotWhole({ action });
+  if (fault !== undefined) sheet.fact('WARNING', fault);
+}
+
+function renderTask(sheet: Sheet, { task }: ShownHold): void {
+  if (task === undefined) return;
+  sheet.title('What the agent says it is doing');
+  sheet.words(task.objective);
+  for (const [index, step] of task.plan.entries()) sheet.words(`${index + 1}. ${step}`);
+  if (task.labels.length > 0) sheet.words(`labels: ${task.labels.join(', ')}`);
+  sheet.fact('task', `${task.id}, revision ${task.revision}`);
+  for (const call of task.calls) sheet.fact('before', `${call.at} ${call.method} ${call.upstream} ${call.tool ?? call.path}: ${call.decision}`);
+}
+
+function renderVotes(sheet: Sheet, { votes }: ShownHold): void {
+  if (votes.length === 0) return;
+  sheet.title('Votes');
+  for (const vote of votes) {
+    sheet.fact(vote.decision, `${vote.reviewer.name ?? vote.reviewer.id} at ${vote.at}`);
+    if (vote.reason !== undefined) sheet.words(vote.reason);
+  }
+}
+
+interface Sheet {
+  title(text: string): void;
+  /** A named value; one line, whatever is in it. */
+  fact(name: string, value: string): void;
+  /** Somebody's words, whole, every line behind a bar. */
+  words(text: string): void;
+  text(): string;
+}
+
+function createSheet(): Sheet {
+  const lines: string[] = [];
+  let made = 0;
+  return {
+    title(text) {
+      if (lines.length > 0) lines.push('');
+      lines.push(visible(text).text);
+    },
+    fact(name, value) {
+      const shown = visible(value);
+      made += shown.made;
+      lines.push(`  ${name.padEnd(11)} ${shown.text}`.trimEnd());
+    },
+    words(text) {
+      const shown = visibleLines(text);
+      made += shown.made;
+      lines.push(...shown.lines.map((line) => `  │ ${line}`));
+    },
+    text() {
+      const note = made === 0 ? [] : ['', `Note: ${made} control or invisible ${made === 1 ? 'character was' : 'characters were'} made visible above.`];
+      return `${[...lines, ...note].join('\n')}\n`;
+    },
+  };
+}

@@ -1,0 +1,140 @@
+// The reviewers' API as the terminal uses it. Sends the token only over TLS or to this machine, follows no redirects, and believes nothing about
+// a hold that it cannot read whole.
+
+import { z } from 'zod';
+import { CommandError, UsageError } from './terminal.ts';
+import { visible } from './visible-text.ts';
+
+const party = z.object({ id: z.string(), issuer: z.string(), subject: z.string() });
+
+const shownHold = z.object({
+  id: z.string(),
+  state: z.string(),
+  bindingDigest: z.string().regex(/^[0-9a-f]{64}$/),
+  actionDigest: z.string(),
+  action: z.object({
+    protocol: z.string(),
+    upstream: z.string(),
+    authority: z.string(),
+    method: z.string(),
+    target: z.string(),
+    tool: z.string().optional(),
+    args: z.json().optional(),
+    contentType: z.string().optional(),
+    headers: z.array(z.object({ name: z.string(), value: z.string() })),
+    bodyText: z.string().optional(),
+    bodyDigest: z.string(),
+    bodyLength: z.number(),
+  }),
+  credential: z.object({ name: z.string(), scope: z.json() }).optional(),
+  principal: party.extend({
+    kind: z.string(),
+    trustDomain: z.string().optional(),
+    onBehalfOf: z.array(party),
+    owners: z.array(z.string()),
+  }),
+  task: z
+    .object({
+      id: z.string(),
+      revision: z.number(),
+      objective: z.string(),
+      plan: z.array(z.string()),
+      labels: z.array(z.string()),
+      calls: z.array(
+        z.object({ at: z.string(), upstream: z.string(), method: z.string(), path: z.string(), tool: z.string().optional(), decision: z.string() }),
+      ),
+    })
+    .optional(),
+  rules: z.array(z.object({ id: z.string(), effect: z.string(), why: z.string() })),
+  requirements: z.array(z.object({ tier: z.string(), reviewers: z.array(z.string()), count: z.number(), stepUp: z.boolean(), reasonRequired: z.boolean() })),
+  data: z.string().optional(),
+  reversible: z.boolean().optional(),
+  votes: z.array(
+    z.object({ reviewer: z.object({ id: z.string(), name: z.string().optional() }), decision: z.string(), reason: z.string().optional(), at: z.string() }),
+  ),
+  createdAt: z.string(),
+  deadline: z.string(),
+  useBy: z.string().optional(),
+  endedBecause: z.string().optional(),
+  outcomeStatus: z.number().optional(),
+  youMay: z.object({ approve: z.boolean(), deny: z.boolean(), revoke: z.boolean(), why: z.string().optional() }),
+});
+
+/** A hold as the API shows it: every member that a decision needs. */
+export type ShownHold = z.infer<typeof shownHold>;
+
+const page = z.object({ holds: z.array(shownHold), next: z.string().optional() });
+const refusal = z.object({ code: z.string(), title: z.string().optional(), detail: z.string().optional() });
+
+/** A refusal by the API, with the code of its problem document. */
+export class ApiError extends CommandError {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface ReviewClient {
+  list(state: string, after?: string): Promise<z.infer<typeof page>>;
+  get(id: string): Promise<ShownHold>;
+  vote(id: string, ballot: { readonly decision: 'approve' | 'deny'; readonly bindingDigest: string; readonly reason?: string }): Promise<ShownHold>;
+}
+
+const TIMEOUT_MS = 30_000;
+
+/** `token` is called before each request. Throws UsageError when the URL would send the token in the clear over a network. */
+export function createReviewClient(url: string, token: () => Promise<string>): ReviewClient {
+  const base = checkServiceUrl(url, 'the reviewers’ API');
+
+  const call = async <T>(schema: z.ZodType<T>, path: string, body?: unknown): Promise<T> => {
+    const headers = { authorization: `Bearer ${await token()}`, accept: 'application/json', ...(body !== undefined && { 'content-type': 'application/json' }) };
+    const response = await fetch(new URL(path, base), {
+      headers,
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+    }).catch((error: unknown) => {
+      throw new CommandError(`The reviewers’ API at ${base.origin} cannot be reached: ${reason(error)}.`);
+    });
+    const answer: unknown = await response.json().catch(() => undefined);
+    if (!response.ok) throw refused(response.status, answer);
+    const parsed = schema.safeParse(answer);
+    if (!parsed.success) throw new CommandError('The reviewers’ API answered something that this version cannot show whole.');
+    return parsed.data;
+  };
+  const holdPath = (id: string) => `api/v1/holds/${encodeURIComponent(id)}`;
+
+  return {
+    list: (state, after) => call(page, `api/v1/holds?${new URLSearchParams({ state, ...(after !== undefined && { after }) })}`),
+    get: (id) => call(shownHold, holdPath(id)),
+    vote: (id, ballot) => call(shownHold, `${holdPath(id)}/votes`, ballot),
+  };
+}
+
+/** An absolute URL with a trailing slash, https or on this machine. */
+export function checkServiceUrl(text: string, what: string): URL {
+  const url = URL.parse(text.endsWith('/') ? text : `${text}/`);
+  if (url === null) throw new UsageError(`${text} is not a URL.`);
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url))) {
+    throw new UsageError(`${what} has to be reached over https: a token would be sent.`);
+  }
+  return url;
+}
+
+export function isLoopback({ hostname }: URL): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
+}
+
+function refused(status: number, answer: unknown): ApiError {
+  const parsed = refusal.safeParse(answer);
+  if (!parsed.success) return new ApiError('unknown', `The reviewers’ API answered ${status}.`);
+  const { code, title, detail } = parsed.data;
+  return new ApiError(code, visible(`${title ?? code}: ${detail ?? ''} (${code})`).text);
+}
+
+function reason(error: unknown): string {
+  const { cause } = error as { cause?: { code?: string } };
+  if (cause?.code !== undefined) return cause.code;
+  return error instanceof Error ? error.name : 'unknown';
+}
