@@ -1,0 +1,106 @@
+// What a request that policy wants held means, given the holds that its agent has already: a new hold, one to attach to,
+// or a refusal. Pure; runs inside the store's transaction, so that two identical requests never open two holds.
+// Trusts the digests; refuses to ask people again what they have denied.
+
+import type { Digest } from '../domain/action.ts';
+import type { EpochMs } from '../domain/clock.ts';
+import type { Hold, NewHold } from '../domain/hold.ts';
+import { GatewayError } from '../errors.ts';
+import { callerDigest } from './binding.ts';
+import { endingOf, sentAlready } from './endings.ts';
+import { openHold } from './hold-record.ts';
+import { advance, hasRunOut } from './machine.ts';
+
+/** Without a task to bind it to, a denial refuses the identical request for this long. */
+const DENIAL_WITHOUT_TASK_MS = 60 * 60_000;
+const RETRY_AFTER_TOO_MANY_S = 30;
+
+/** The request as admission sees it. */
+export interface Asked {
+  readonly requestDigest: Digest;
+  readonly actionDigest: Digest;
+  readonly decisionDigest: Digest;
+  readonly caller: Parameters<typeof callerDigest>[0];
+  readonly task?: { readonly id: string; readonly revision: number };
+  readonly idempotencyKey?: string;
+  readonly pendingPerAgent: number;
+  /** Makes the record of a new hold; called at most once. */
+  record(): NewHold;
+}
+
+export type Admission = { readonly kind: 'new' | 'attach'; readonly hold: Hold } | { readonly kind: 'refused'; readonly error: GatewayError };
+
+/** For `HoldStore.admit`: `known` newest first, `pending` the agent's PENDING holds, `now` the store's. */
+export function admit(asked: Asked, known: readonly Hold[], pending: number, now: EpochMs): { readonly write?: Hold; readonly answer: Admission } {
+  const reused = known.find((hold) => asked.idempotencyKey !== undefined && hold.idempotencyKey === asked.idempotencyKey && !isSame(hold, asked));
+  if (reused !== undefined) {
+    return refuse(new GatewayError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', { holdId: reused.id }));
+  }
+  const same = known.filter((hold) => isSame(hold, asked));
+  // Another Idempotency-Key makes it another call; only denials reach across keys, or a new key would be a way around them.
+  const latest = same.find((hold) => hold.idempotencyKey === asked.idempotencyKey);
+  const sent = latest && sentBefore(latest, asked);
+  if (sent !== undefined) return refuse(sent);
+  const denied = same.find((hold) => hold.state === 'DENIED' && (hold.task !== undefined || now < (hold.endedAt ?? now) + DENIAL_WITHOUT_TASK_MS));
+  if (denied !== undefined) return refuse(endingOf(denied));
+  return (latest && settleLatest(latest, asked, now)) ?? open(asked, pending, now);
+}
+
+function isSame(hold: Hold, asked: Asked): boolean {
+  return hold.requestDigest === asked.requestDigest;
+}
+
+function sentBefore(latest: Hold, asked: Asked): GatewayError | undefined {
+  if (latest.state === 'RELEASING' || latest.state === 'SENT') return endingOf(latest);
+  const wasSent = latest.state === 'EXECUTED' || latest.state === 'UPSTREAM_ERROR' || latest.state === 'OUTCOME_UNKNOWN';
+  return wasSent && asked.idempotencyKey !== undefined ? sentAlready(latest) : undefined;
+}
+
+/** What the newest hold of the same request says; undefined when it leaves the way free for a new one. */
+function settleLatest(latest: Hold, asked: Asked, now: EpochMs): ReturnType<typeof admit> | undefined {
+  switch (latest.state) {
+    case 'PENDING':
+    case 'APPROVED': {
+      if (hasRunOut(latest, now)) return tell(advance(latest, { type: 'expire' }, now), now);
+      const changed = changeSince(latest, asked);
+      if (changed !== undefined) return tell(advance(latest, { type: 'invalidate', because: changed }, now), now);
+      return { answer: { kind: 'attach', hold: latest } };
+    }
+    case 'EXPIRED':
+    case 'REVOKED':
+    case 'CANCELLED':
+    case 'INVALIDATED':
+    case 'OUTCOME_UNKNOWN':
+      return latest.reportedAt === undefined ? tell(latest, now) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** What of that which an approval binds differs now, as a sentence; undefined when all of it is the same. */
+export function changeSince(hold: Hold, now: Pick<Asked, 'actionDigest' | 'decisionDigest' | 'caller' | 'task'>): string | undefined {
+  if (callerDigest(hold.principal) !== callerDigest(now.caller)) return 'The caller changed.';
+  if (hold.task?.id !== now.task?.id || hold.task?.revision !== now.task?.revision) return 'The task changed.';
+  if (hold.decisionDigest !== now.decisionDigest) return 'A rule or a tier that the approval rests on changed.';
+  if (hold.actionDigest !== now.actionDigest) return 'The action is not the one that was looked at.';
+  return undefined;
+}
+
+function open(asked: Asked, pending: number, now: EpochMs): ReturnType<typeof admit> {
+  if (pending >= asked.pendingPerAgent) {
+    return refuse(
+      new GatewayError('too_many_pending', `Nothing was executed: ${pending} calls of this agent wait for approval already.`, {
+        retryAfter: RETRY_AFTER_TOO_MANY_S,
+      }),
+    );
+  }
+  const hold = openHold(asked.record(), now);
+  return { write: hold, answer: { kind: 'new', hold } };
+}
+
+const refuse = (error: GatewayError): ReturnType<typeof admit> => ({ answer: { kind: 'refused', error } });
+
+/** Answers the ending once, and marks that it was told: the next identical request is then a new one. */
+function tell(ended: Hold, now: EpochMs): ReturnType<typeof admit> {
+  return { write: advance(ended, { type: 'report' }, now), answer: { kind: 'refused', error: endingOf(ended) } };
+}

@@ -1,0 +1,160 @@
+// The Approvals port over a HoldStore: obtaining, voting, sending once, and the clockwork that ends what nobody ends.
+// Trusts the store for atomicity and time, the audit log for the record. Whatever it cannot do for certain it refuses.
+
+import type { Approvals, Outcome } from '../domain/approvals.ts';
+import type { Hold, HoldState } from '../domain/hold.ts';
+import type { Principal } from '../domain/principal.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
+import { castVote, revokeHold } from './cast-vote.ts';
+import { type ApprovalsOptions, apply, type Desk, expireIfDue, look } from './desk.ts';
+import { advance, isTerminal } from './machine.ts';
+import { obtain } from './obtain.ts';
+import { holdRecord } from './records.ts';
+import { createWaiting } from './waiting.ts';
+
+const SWEEP_EVERY_MS = 500;
+const SWEEP_BATCH = 200;
+
+type Released = { readonly hold: Hold; readonly claim: string };
+
+/** Approvals, and the sweep that `start` runs on a timer. */
+export type SweptApprovals = Approvals & {
+  /** Ends the holds whose clocks ran out, and tries again to settle what the store would not take. */
+  sweep(): Promise<void>;
+  /** Requests and views that wait now. */
+  readonly waiting: number;
+};
+
+export function createApprovals(options: ApprovalsOptions): SweptApprovals {
+  const desk: Desk = { ...options, waiting: createWaiting() };
+  const { store, log } = desk;
+  const unsettled = new Map<string, { readonly released: Released; readonly outcome: Outcome | 'not_sent' }>();
+  const unsubscribe = store.subscribe(onChange);
+  let timer: NodeJS.Timeout | undefined;
+  let sweeping: Promise<void> | undefined;
+  let closed = false;
+
+  function onChange(hold: Hold, before: HoldState | undefined): void {
+    if (hold.state !== 'PENDING') desk.waiting.wake(hold.id);
+    if (before !== undefined && !isTerminal(before) && isTerminal(hold.state)) onEnded(hold);
+  }
+
+  // Every ending comes through here once, whoever brought it about: a vote, a clock, a task's revision, the sweep after a crash.
+  function onEnded(hold: Hold): void {
+    const endedAt = hold.endedAt ?? store.now();
+    desk.metrics.holdEnded(hold.state, (endedAt - hold.createdAt) / 1_000);
+    if (hold.state === 'OUTCOME_UNKNOWN') log.error('hold.outcome_unknown', { hold: hold.id, upstream: hold.action.upstream, agent: hold.principal.id });
+    desk.audit.append('hold', endedAt, holdRecord(hold), 'fsync').catch((thrown: unknown) => {
+      log.error('approvals.ending_unrecorded', { hold: hold.id, state: hold.state, error: asGatewayError(thrown).code });
+    });
+  }
+
+  async function finish({ hold, claim }: Released, outcome: Outcome | 'not_sent'): Promise<Hold> {
+    const changed = await store.change(hold.id, (seen, now) => {
+      if (outcome === 'not_sent' && seen.state === 'RELEASING') return { next: advance(seen, { type: 'abandon', claim }, now), answer: undefined };
+      const { known, status } = outcome === 'not_sent' ? { known: true, status: undefined } : outcome;
+      return { next: advance(seen, { type: 'finish', claim, known, ...(status === undefined ? {} : { status }) }, now), answer: undefined };
+    });
+    return changed.hold;
+  }
+
+  async function settle(released: Released, outcome: Outcome | 'not_sent'): Promise<Hold | undefined> {
+    const { id } = released.hold;
+    try {
+      const hold = await finish(released, outcome);
+      unsettled.delete(id);
+      return hold;
+    } catch (thrown) {
+      const { code } = asGatewayError(thrown);
+      log.error('approvals.settle_failed', { hold: id, error: code });
+      // The outcome is known here and nowhere else: keep it until the store takes it. After a crash it is OUTCOME_UNKNOWN.
+      if (code === 'store_unavailable') unsettled.set(id, { released, outcome });
+      else unsettled.delete(id);
+      return undefined;
+    }
+  }
+
+  async function sweepNow(): Promise<void> {
+    for (let full = true; full && !closed; ) {
+      const due = await store.due(SWEEP_BATCH);
+      await Promise.all(due.map((id) => expireIfDue(desk, id)));
+      full = due.length === SWEEP_BATCH;
+    }
+    for (const { released, outcome } of [...unsettled.values()]) await settle(released, outcome);
+  }
+
+  function sweep(): Promise<void> {
+    sweeping ??= sweepNow()
+      .catch((thrown: unknown) => log.error('approvals.sweep_failed', { error: asGatewayError(thrown).code }))
+      .finally(() => {
+        sweeping = undefined;
+      });
+    return sweeping;
+  }
+
+  async function sweepOrphan(id: string): Promise<void> {
+    await store.change(id, (seen, now) => {
+      const claim = seen.claim ?? '';
+      if (seen.state === 'RELEASING') return { next: advance(seen, { type: 'abandon', claim }, now), answer: undefined };
+      if (seen.state === 'SENT') return { next: advance(seen, { type: 'finish', claim, known: false }, now), answer: undefined };
+      return { answer: undefined };
+    });
+  }
+
+  async function own(id: string, principal: Principal): Promise<Hold> {
+    const hold = await store.get(id);
+    if (hold === undefined || hold.principal.id !== principal.id || hold.principal.issuer !== principal.issuer) {
+      throw new GatewayError('hold_not_found', 'There is no such hold of yours.');
+    }
+    return look(desk, id);
+  }
+
+  return {
+    async obtain(request) {
+      if (closed) throw new GatewayError('draining', 'This gateway takes no more calls.');
+      return obtain(desk, request);
+    },
+    async markSent(clearance) {
+      if (clearance.kind === 'allowed') return;
+      await store.change(clearance.hold.id, (seen, now) => ({ next: advance(seen, { type: 'send', claim: clearance.claim }, now), answer: undefined }));
+    },
+    async settle(clearance, outcome) {
+      return clearance.kind === 'allowed' ? undefined : settle(clearance, outcome);
+    },
+    async view(id, principal, waitMs) {
+      const hold = await own(id, principal);
+      if (hold.state !== 'PENDING' || waitMs <= 0) return hold;
+      const wait = desk.waiting.start(id, waitMs);
+      try {
+        const seen = await look(desk, id);
+        if (seen.state !== 'PENDING') return seen;
+        await wait.wake;
+        return await look(desk, id);
+      } finally {
+        wait.cancel();
+      }
+    },
+    async cancel(id, principal) {
+      await own(id, principal);
+      return apply(desk, id, () => ({ type: 'cancel' }));
+    },
+    vote: (id, reviewer, ballot) => castVote(desk, id, reviewer, ballot),
+    revoke: (id, reviewer, reason) => revokeHold(desk, id, reviewer, reason),
+    async start() {
+      await Promise.all((await store.orphans(desk.instance)).map(sweepOrphan));
+      await sweep();
+      timer = setInterval(sweep, SWEEP_EVERY_MS).unref();
+    },
+    sweep,
+    get waiting() {
+      return desk.waiting.size;
+    },
+    drain: () => desk.waiting.drain(),
+    close() {
+      closed = true;
+      clearInterval(timer);
+      desk.waiting.drain();
+      unsubscribe();
+    },
+  };
+}

@@ -1,0 +1,73 @@
+// The digests that tie an approval to one action of one caller, and that recognise a request sent again.
+// Trusts nothing it hashes to be of a certain shape: the label and RFC 8785 keep any two different tuples apart.
+
+import type { Action, Digest } from '../domain/action.ts';
+import { canonicalDigest, sha256 } from '../domain/canonical.ts';
+import type { HeaderList } from '../domain/headers.ts';
+import type { Hold } from '../domain/hold.ts';
+import type { Party } from '../domain/principal.ts';
+
+/** What a vote is bound to. */
+export type BindingFacts = Pick<Hold, 'actionDigest' | 'principal' | 'decisionDigest' | 'nonce' | 'deadline'> & {
+  readonly task?: { readonly id: string; readonly revision: number };
+};
+
+/** Who asks, as far as approvals tell callers apart: never token ids, times or claims, which change with every token. */
+export interface Caller extends Party {
+  readonly keyThumbprint?: string;
+  readonly onBehalfOf: readonly Party[];
+}
+
+/** DESIGN section 7: the digest that a reviewer's vote names, and that a release is checked against. */
+export function bindingDigest(facts: BindingFacts): Digest {
+  return canonicalDigest('countersign/hold/v1', {
+    actionDigest: facts.actionDigest,
+    principal: boundCaller(facts.principal),
+    task: facts.task === undefined ? null : { id: facts.task.id, revision: facts.task.revision },
+    decisionDigest: facts.decisionDigest,
+    nonce: facts.nonce,
+    deadline: facts.deadline,
+  });
+}
+
+/**
+ * Recognises the identical request: the same caller, task and action, whatever policy, the task's revision and the
+ * Idempotency-Key are. Two requests with different digests are never each other's approval.
+ */
+export function requestDigest(caller: Caller, taskId: string | undefined, action: Action): Digest {
+  return canonicalDigest('countersign/request/v1', {
+    principal: boundCaller(caller),
+    task: taskId ?? null,
+    method: action.method,
+    upstream: action.upstream,
+    authority: action.authority,
+    target: action.target,
+    contentType: action.contentType ?? null,
+    headers: without(action.boundHeaders, 'idempotency-key'),
+    bodyDigest: bodyDigestOf(action),
+    tool: action.tool ?? null,
+  });
+}
+
+/** One value per caller: two callers are the same for an approval exactly when these are equal. */
+export function callerDigest(caller: Caller): Digest {
+  return canonicalDigest('countersign/caller/v1', boundCaller(caller));
+}
+
+/** SHA-256 of the body; an empty body has the digest of no bytes. */
+export function bodyDigestOf(action: Action): Digest {
+  return action.body?.digest ?? sha256('');
+}
+
+function boundCaller(caller: Caller) {
+  return {
+    id: caller.id,
+    issuer: caller.issuer,
+    keyThumbprint: caller.keyThumbprint ?? null,
+    onBehalfOf: caller.onBehalfOf.map(({ id, issuer, subject }) => ({ id, issuer, subject })),
+  };
+}
+
+function without(headers: HeaderList, name: string): string[] {
+  return headers.filter((_, i) => headers[i - (i % 2)] !== name);
+}

@@ -1,0 +1,57 @@
+// What the steps of approvals/ share: the ports they were given and the waits in progress.
+
+import type { AuditLog } from '../domain/audit.ts';
+import type { Hold, HoldStore } from '../domain/hold.ts';
+import type { Logger } from '../domain/log.ts';
+import type { Metrics } from '../domain/metrics.ts';
+import type { Tracing } from '../domain/trace.ts';
+import { GatewayError } from '../errors.ts';
+import { advance, type HoldEvent, hasRunOut } from './machine.ts';
+import type { Standing } from './voting.ts';
+import type { Waiting } from './waiting.ts';
+
+export interface ApprovalsOptions extends Standing {
+  /** Its clock is the only one that decides deadlines. */
+  readonly store: HoldStore;
+  readonly audit: AuditLog;
+  readonly tracing: Pick<Tracing, 'reviewed'>;
+  readonly metrics: Pick<Metrics, 'holdEnded'>;
+  readonly log: Logger;
+  /** Random id of this process: what other ids claimed is swept at `start`. */
+  readonly instance: string;
+  /** PENDING holds that one agent may have; `limits.pendingPerAgent`. Read at each new hold. */
+  pendingPerAgent(): number;
+}
+
+export interface Desk extends ApprovalsOptions {
+  readonly waiting: Waiting;
+}
+
+/** The hold as it stands, EXPIRED if its clock has run out. Throws `hold_not_found`. */
+export async function look(desk: Desk, id: string): Promise<Hold> {
+  const hold = await desk.store.get(id);
+  if (hold === undefined) throw new GatewayError('hold_not_found', 'There is no such hold.', { holdId: id });
+  return hasRunOut(hold, desk.store.now()) ? expireIfDue(desk, id) : hold;
+}
+
+/** Makes the hold EXPIRED if its clock has run out, and leaves it as it is otherwise. */
+export async function expireIfDue(desk: Desk, id: string): Promise<Hold> {
+  const { hold } = await desk.store.change(id, (seen, now) => ({
+    ...(hasRunOut(seen, now) ? { next: advance(seen, { type: 'expire' }, now) } : {}),
+    answer: undefined,
+  }));
+  return hold;
+}
+
+/**
+ * Applies an event in one transaction, after `permit` has looked at the hold there (it throws to refuse).
+ * A clock that ran out comes first: the hold is EXPIRED, durably, and the event is refused with `hold_closed`.
+ */
+export async function apply(desk: Desk, id: string, event: (hold: Hold) => HoldEvent): Promise<Hold> {
+  const { hold, answer } = await desk.store.change(id, (seen, now) => {
+    if (hasRunOut(seen, now)) return { next: advance(seen, { type: 'expire' }, now), answer: 'expired' as const };
+    return { next: advance(seen, event(seen), now), answer: 'applied' as const };
+  });
+  if (answer === 'expired') throw new GatewayError('hold_closed', 'The hold expired before this could apply to it.', { holdId: id });
+  return hold;
+}

@@ -1,0 +1,99 @@
+// From a call that policy wants held to the record that is stored: the whole action, nothing cut off, everything bound.
+// Trusts the action's digests (actions/). Refuses bodies that are not UTF-8 text: what cannot be shown cannot be approved.
+
+import { randomBytes } from 'node:crypto';
+import type { Action, Digest } from '../domain/action.ts';
+import type { HoldRequest } from '../domain/approvals.ts';
+import type { EpochMs } from '../domain/clock.ts';
+import type { HeldAction, HeldPrincipal, HeldTask, Hold, NewHold } from '../domain/hold.ts';
+import type { Principal } from '../domain/principal.ts';
+import { GatewayError } from '../errors.ts';
+import { bindingDigest, bodyDigestOf } from './binding.ts';
+
+/** `digest` is the requestDigest. `traceHold` is called here, once: the record carries the spans that release and review link to. Throws `unsupported_media_type`. */
+export function recordHold(request: HoldRequest, digest: Digest, owners: readonly string[]): NewHold {
+  const { decision, task, idempotencyKey } = request;
+  if (decision.effect !== 'hold' || decision.requirements.length === 0) throw new TypeError(`a decision of ${decision.effect} is not held`);
+  const action = heldAction(request);
+  const id = `hold_${random128()}`;
+  return {
+    id,
+    action,
+    actionDigest: request.actionDigest,
+    principal: heldPrincipal(request.principal, owners),
+    ...(task === undefined ? {} : { task: heldTask(request) }),
+    rules: decision.rules,
+    requirements: decision.requirements,
+    ...(decision.data === undefined ? {} : { data: decision.data }),
+    ...(decision.reversible === undefined ? {} : { reversible: decision.reversible }),
+    policyDigest: decision.policyDigest,
+    decisionDigest: decision.decisionDigest,
+    nonce: random128(),
+    requestDigest: digest,
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    trace: request.traceHold(id),
+  };
+}
+
+/** The first version of the hold at the store's time: its deadline starts now, and with it all is bound. */
+export function openHold(record: NewHold, now: EpochMs): Hold {
+  const deadline = now + Math.min(...record.requirements.map((requirement) => requirement.decideWithinMs));
+  return { ...record, state: 'PENDING', version: 1, votes: [], createdAt: now, deadline, bindingDigest: bindingDigest({ ...record, deadline }) };
+}
+
+/** 128 random bits in base64url: ids, nonces and claims. */
+export function random128(): string {
+  return randomBytes(16).toString('base64url');
+}
+
+function heldAction({ action, decision }: HoldRequest): HeldAction {
+  if (action.streamed) throw new TypeError('an action whose body was not read is never held');
+  const bodyText = textOf(action);
+  return {
+    protocol: action.protocol,
+    upstream: action.upstream,
+    authority: action.authority,
+    method: action.method,
+    target: action.target,
+    path: action.path,
+    ...(action.tool === undefined ? {} : { tool: action.tool }),
+    ...(action.args === undefined ? {} : { args: action.args }),
+    ...(action.contentType === undefined ? {} : { contentType: action.contentType }),
+    boundHeaders: action.boundHeaders,
+    ...(bodyText === undefined ? {} : { bodyText }),
+    bodyDigest: bodyDigestOf(action),
+    bodyLength: action.body?.bytes.byteLength ?? 0,
+    ruleIds: decision.rules.map((rule) => rule.id),
+    ...(decision.credential === undefined ? {} : { credential: decision.credential }),
+  };
+}
+
+function textOf(action: Action): string | undefined {
+  if (action.body === undefined || action.body.bytes.byteLength === 0) return undefined;
+  try {
+    // ignoreBOM keeps a byte order mark: the text shown has exactly the bytes that are sent.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(action.body.bytes);
+  } catch (cause) {
+    throw new GatewayError('unsupported_media_type', 'This call needs an approval, and its body is not UTF-8 text that a reviewer could read.', { cause });
+  }
+}
+
+function heldPrincipal(principal: Principal, owners: readonly string[]): HeldPrincipal {
+  const { id, issuer, subject, kind, trustDomain, keyThumbprint, onBehalfOf } = principal;
+  return {
+    id,
+    issuer,
+    subject,
+    kind,
+    ...(trustDomain === undefined ? {} : { trustDomain }),
+    ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
+    onBehalfOf: onBehalfOf.map((party) => ({ id: party.id, issuer: party.issuer, subject: party.subject })),
+    owners,
+  };
+}
+
+function heldTask({ task, calls }: HoldRequest): HeldTask {
+  if (task === undefined) throw new TypeError('a call without a task has no held task');
+  const { id, revision, objective, plan, labels } = task;
+  return { id, revision, objective, plan, labels, calls };
+}

@@ -1,0 +1,72 @@
+// Whether the votes that count meet every requirement. One person counts once over all requirements, so this is an
+// assignment of people to seats, solved exactly. Trusts only votes that were accepted; refuses to count a suspended person.
+
+import type { EpochMs } from '../domain/clock.ts';
+import type { Approval, Requirement } from '../domain/decision.ts';
+import type { Hold, Vote } from '../domain/hold.ts';
+import type { Reviewer } from '../domain/reviewer.ts';
+import { subjectKey } from './separation.ts';
+
+/** True when an entry of the tier names this person: `group:<name>`, `user:<subject>` or `user:<issuer>#<subject>`, exactly. */
+export function isEligible(requirement: Requirement, reviewer: Reviewer): boolean {
+  return requirement.reviewers.some(
+    (entry) =>
+      entry === `user:${reviewer.subject}` || entry === `user:${reviewer.id}` || (entry.startsWith('group:') && reviewer.groups.includes(entry.slice(6))),
+  );
+}
+
+/**
+ * True when different people can be assigned to every seat of every requirement. No requirement at all is never met:
+ * an approval that nothing asked for is a fault, not a permission.
+ */
+export function isSatisfied(requirements: readonly Requirement[], approvers: readonly Reviewer[]): boolean {
+  if (requirements.length === 0) return false;
+  const people = distinctPeople(approvers);
+  const seats = requirements.flatMap((requirement) => Array.from({ length: Math.max(1, requirement.count) }, () => requirement));
+  if (seats.length > people.length) return false;
+  const seatOf = new Map<Reviewer, number>();
+  return seats.every((_, seat) => seatPerson(seat, new Set()));
+
+  // Kuhn's algorithm: take a free person, or move one who sits elsewhere to another seat.
+  function seatPerson(seat: number, tried: Set<Reviewer>): boolean {
+    for (const person of people) {
+      if (tried.has(person) || !isEligible(seats[seat] as Requirement, person)) continue;
+      tried.add(person);
+      const taken = seatOf.get(person);
+      if (taken === undefined || seatPerson(taken, tried)) {
+        seatOf.set(person, seat);
+        return true;
+      }
+    }
+    return false;
+  }
+}
+
+/** The people whose approval counts now. */
+export function approversOf(votes: readonly Vote[], suspended: ReadonlySet<string>): Reviewer[] {
+  return votes.filter((vote) => vote.decision === 'approve' && !isSuspended(vote.reviewer, suspended)).map((vote) => vote.reviewer);
+}
+
+export function isSuspended(reviewer: Reviewer, suspended: ReadonlySet<string>): boolean {
+  if (suspended.size === 0) return false;
+  const keys = new Set([...suspended].map(subjectKey));
+  return keys.has(subjectKey(reviewer.subject)) || keys.has(subjectKey(reviewer.id));
+}
+
+/** What policy is told of an approval. */
+export function approvalOf(hold: Hold, now: EpochMs, suspended: ReadonlySet<string>): Approval {
+  const approvers = approversOf(hold.votes, suspended);
+  return {
+    count: distinctPeople(approvers).length,
+    reviewers: approvers.map((reviewer) => reviewer.id),
+    ageMs: Math.max(0, now - (hold.approvedAt ?? now)),
+    satisfies: (requirements) => isSatisfied(requirements, approvers),
+  };
+}
+
+// The same subject of two issuers counts as one person: whoever has two sign-ins must not be a quorum of two.
+function distinctPeople(reviewers: readonly Reviewer[]): Reviewer[] {
+  const people = new Map<string, Reviewer>();
+  for (const reviewer of reviewers) people.set(subjectKey(reviewer.subject), people.get(subjectKey(reviewer.subject)) ?? reviewer);
+  return [...people.values()];
+}

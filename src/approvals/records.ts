@@ -1,0 +1,58 @@
+// What the audit log says of holds and votes: ids, digests, names and times. Never a body, an argument or a header.
+//
+// A vote is written twice. `cast` is on disk before the vote can take effect, so no vote is in force that the log does not
+// have; `counted` or `void` follows with what became of it. A `cast` that nothing follows was lost in a crash, or its sequel
+// was: the hold's next record, which lists the votes in force by reviewer and time, tells which.
+
+import type { Hold, Vote } from '../domain/hold.ts';
+import type { JsonObject } from '../domain/json.ts';
+
+export function holdRecord(hold: Hold): JsonObject {
+  return {
+    ...identifiers(hold),
+    state: hold.state,
+    version: hold.version,
+    requestDigest: hold.requestDigest,
+    policyDigest: hold.policyDigest,
+    decisionDigest: hold.decisionDigest,
+    principal: hold.principal.id,
+    onBehalfOf: hold.principal.onBehalfOf.map((party) => party.id),
+    ...(hold.task === undefined ? {} : { task: hold.task.id, taskRevision: hold.task.revision }),
+    rules: hold.rules.map((rule) => rule.id),
+    tiers: hold.requirements.map((requirement) => requirement.tier),
+    deadline: hold.deadline,
+    votes: hold.votes.map(({ reviewer, decision, at }) => ({ reviewer: reviewer.id, decision, at })),
+    ...(hold.useBy === undefined ? {} : { useBy: hold.useBy }),
+    ...(hold.expiryReason === undefined ? {} : { expiryReason: hold.expiryReason }),
+    ...(hold.endedBecause === undefined ? {} : { because: hold.endedBecause }),
+    ...(hold.outcomeStatus === undefined ? {} : { outcomeStatus: hold.outcomeStatus }),
+  };
+}
+
+/** `code` says why a vote that was cast is void; `state` what the hold became when it counted. */
+export function voteRecord(
+  hold: Hold,
+  vote: Vote,
+  phase: { readonly phase: 'cast' } | { readonly phase: 'counted'; readonly state: string } | { readonly phase: 'void'; readonly code: string },
+): JsonObject {
+  return {
+    ...identifiers(hold),
+    ...phase,
+    reviewer: vote.reviewer.id,
+    decision: vote.decision,
+    at: vote.at,
+    ...(vote.reason === undefined ? {} : { reason: vote.reason }),
+    ...(vote.reviewer.authenticatedAt === undefined ? {} : { authenticatedAt: vote.reviewer.authenticatedAt }),
+    spanId: vote.span.spanId,
+  };
+}
+
+function identifiers(hold: Hold): JsonObject {
+  return {
+    hold: hold.id,
+    actionDigest: hold.actionDigest,
+    bindingDigest: hold.bindingDigest,
+    callTraceId: hold.trace.admit.traceId,
+    approvalTraceId: hold.trace.approval.traceId,
+  };
+}
