@@ -114,7 +114,7 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
 function accept(answer: TokenEndpointResponse, asked: Asked, now: number, canRevoke: boolean, check: AnswerCheck | undefined): Minted {
   const tokens = [answer.access_token, ...(answer.refresh_token === undefined ? [] : [answer.refresh_token])];
   const ends = {
-    ...(answer.expires_in !== undefined && { expiresAt: now + answer.expires_in * 1000 }),
+    ...(answer.expires_in !== undefined && { expiresAt: now + Math.floor(answer.expires_in * 1000) }),
     ...(canRevoke && { handle: new Secret(tokens.join('\n')) }),
   };
   const granted = grantedScope(asked, answer.scope);

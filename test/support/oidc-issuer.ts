@@ -1,0 +1,251 @@
+// A real oidc-provider on 127.0.0.1 for tests: clients and resources as the test wants them, token exchange (RFC 8693) as a grant of its own,
+// every request counted. It can be stopped and resumed on its port (an outage), and its token answers can be altered after a real
+// token was made (a hostile or careless issuer).
+
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import Provider, { type Artifact, type Client, type Context, errors } from 'oidc-provider';
+import { createIssuerStorage } from '../../config/quickstart/issuer-storage.ts';
+
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+
+export interface IssuerClient {
+  readonly id: string;
+  readonly secret: string;
+  /** Further claims in this client's JWT access tokens, for example `{ groups: ["finance"] }`. */
+  readonly claims?: Readonly<Record<string, unknown>>;
+  /** Default `client_secret_basic`. */
+  readonly authentication?: 'client_secret_basic' | 'client_secret_post';
+  /** The resource that its tokens are for when a request names none. */
+  readonly resource?: string;
+  /** Of the issuer's own `scopes`, those that it may ask for; another one is answered with invalid_scope. */
+  readonly scope?: string;
+}
+
+export interface IssuerResource {
+  /** The scopes that exist there, between spaces; others are left out of what is granted. */
+  readonly scope: string;
+  /** Default: the resource indicator itself. */
+  readonly audience?: string;
+  /** Opaque tokens can be revoked and introspected; JWTs (ES256) cannot. Default `opaque`. */
+  readonly format?: 'opaque' | 'jwt';
+  /** Default 300. */
+  readonly ttlSeconds?: number;
+}
+
+export interface IssuerOptions {
+  readonly clients: readonly IssuerClient[];
+  /** By resource indicator, an absolute URI (RFC 8707). */
+  readonly resources?: Readonly<Record<string, IssuerResource>>;
+  /** Scopes of the issuer's own, for clients with a `scope`. */
+  readonly scopes?: readonly string[];
+  /** False leaves the revocation endpoint out. Default true. */
+  readonly revocation?: boolean;
+  /** Alters an answer of the token endpoint after the token was made. */
+  readonly alter?: (answer: Record<string, unknown>) => Record<string, unknown>;
+}
+
+export interface TestIssuer {
+  /** The issuer identifier, for example `http://127.0.0.1:41234`. */
+  readonly issuer: string;
+  readonly url: URL;
+  readonly provider: Provider;
+  /** How many requests came in for a path: `/token`, `/token/revocation`, `/token/introspection`, `/jwks`, `/.well-known/openid-configuration`. */
+  requests(path: string): number;
+  /** The parameters of every token request that was answered, in order. */
+  readonly tokenRequests: readonly Readonly<Record<string, unknown>>[];
+  /** A token by client_credentials, over HTTP. */
+  token(clientId: string, options?: { readonly resource?: string; readonly scope?: string }): Promise<string>;
+  /** A JWT signed with the issuer's key. Default claims: iss, iat, exp in five minutes, jti; `undefined` leaves one out. */
+  sign(claims: Readonly<Record<string, unknown>>, header?: Readonly<Record<string, unknown>>): Promise<string>;
+  /** RFC 7662, asked by the first client. */
+  introspect(token: string): Promise<Readonly<Record<string, unknown>>>;
+  isActive(token: string): Promise<boolean>;
+  /** Stops listening and cuts every connection. */
+  stop(): Promise<void>;
+  /** Listens again on the same port. */
+  resume(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startIssuer(options: IssuerOptions): Promise<TestIssuer> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const issuer = `http://127.0.0.1:${port}`;
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+  const kid = randomUUID();
+
+  const provider = new Provider(issuer, configuration(options, { ...(await exportJWK(privateKey)), kid, alg: 'ES256', use: 'sig' }));
+  const counts = new Map<string, number>();
+  const tokenRequests: Readonly<Record<string, unknown>>[] = [];
+  provider.use(async (ctx, next) => {
+    await next();
+    if (ctx.oidc?.route !== 'token') return;
+    tokenRequests.push({ ...ctx.oidc.params });
+    if (ctx.status === 200 && options.alter !== undefined) ctx.body = options.alter(ctx.body as Record<string, unknown>);
+  });
+  provider.registerGrantType(EXCHANGE, (ctx) => exchange(provider, options, ctx, publicKey), [
+    'subject_token',
+    'subject_token_type',
+    'actor_token',
+    'actor_token_type',
+    'requested_token_type',
+    'audience',
+    'resource',
+    'scope',
+  ]);
+  server.on('request', (request) => {
+    const path = request.url?.split('?', 1)[0] ?? '';
+    counts.set(path, (counts.get(path) ?? 0) + 1);
+  });
+  server.on('request', provider.callback());
+
+  const post = async (path: string, clientId: string, parameters: Record<string, string>): Promise<Record<string, unknown>> => {
+    const client = options.clients.find(({ id }) => id === clientId);
+    if (client === undefined) throw new Error(`the issuer has no client ${clientId}`);
+    const body = new URLSearchParams(parameters);
+    const headers: Record<string, string> = {};
+    if (client.authentication === 'client_secret_post') {
+      body.set('client_id', client.id);
+      body.set('client_secret', client.secret);
+    } else {
+      headers.authorization = `Basic ${btoa(`${encodeURIComponent(client.id)}:${encodeURIComponent(client.secret)}`)}`;
+    }
+    const response = await fetch(`${issuer}${path}`, { method: 'POST', headers, body });
+    return (await response.json()) as Record<string, unknown>;
+  };
+
+  const introspect = (token: string) => post('/token/introspection', options.clients[0]?.id ?? '', { token });
+
+  const stop = async () => {
+    if (!server.listening) return;
+    server.close();
+    server.closeAllConnections();
+    await once(server, 'close');
+  };
+
+  return {
+    issuer,
+    url: new URL(issuer),
+    provider,
+    requests: (path) => counts.get(path) ?? 0,
+    tokenRequests,
+    async token(clientId, { resource, scope } = {}) {
+      const answer = await post('/token', clientId, { grant_type: 'client_credentials', ...(resource && { resource }), ...(scope && { scope }) });
+      if (typeof answer.access_token !== 'string') throw new Error(`the issuer refused: ${answer.error} ${answer.error_description}`);
+      return answer.access_token;
+    },
+    sign(claims, header = {}) {
+      const now = Math.floor(Date.now() / 1000);
+      const payload = { iss: issuer, iat: now, exp: now + 300, jti: randomUUID(), ...claims };
+      return new SignJWT(payload as JWTPayload).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid, ...header }).sign(privateKey);
+    },
+    introspect,
+    isActive: async (token) => (await introspect(token)).active === true,
+    stop,
+    async resume() {
+      server.listen(port, '127.0.0.1');
+      await once(server, 'listening');
+    },
+    close: stop,
+  };
+}
+
+function configuration(options: IssuerOptions, jwk: object): Record<string, unknown> {
+  const clients = new Map(options.clients.map((client) => [client.id, client]));
+  const lifetime = (_ctx: Context, token: Artifact) => token.resourceServer?.accessTokenTTL ?? 300;
+  return {
+    adapter: createIssuerStorage(),
+    jwks: { keys: [jwk] },
+    cookies: { keys: [randomUUID()] },
+    clientBasedCORS: () => false,
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    scopes: ['openid', ...(options.scopes ?? [])],
+    clients: options.clients.map((client) => ({
+      client_id: client.id,
+      client_secret: client.secret,
+      token_endpoint_auth_method: client.authentication ?? 'client_secret_basic',
+      grant_types: ['client_credentials', EXCHANGE],
+      redirect_uris: [],
+      response_types: [],
+      ...(client.scope !== undefined && { scope: client.scope }),
+    })),
+    extraTokenClaims: (ctx: Context, token: Artifact) => ({ ...clients.get(token.clientId ?? '')?.claims, ...actOf(ctx) }),
+    routes: { token: '/token', introspection: '/token/introspection', revocation: '/token/revocation', jwks: '/jwks' },
+    ttl: { AccessToken: lifetime, ClientCredentials: lifetime, Grant: 600, IdToken: 600, Interaction: 600, Session: 600 },
+    features: {
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: false },
+      introspection: { enabled: true, allowedPolicy: () => true },
+      revocation: {
+        enabled: options.revocation ?? true,
+        allowedPolicy: (_ctx: Context, client: Client, token: Artifact) => token.clientId === client.clientId,
+      },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: (_ctx: Context, client: Client, oneOf?: readonly string[]) => oneOf ?? clients.get(client.clientId)?.resource,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (_ctx: Context, indicator: string) => resourceInfo(options, indicator),
+      },
+    },
+  };
+}
+
+function resourceInfo(options: IssuerOptions, indicator: string): Record<string, unknown> {
+  const resource = options.resources?.[indicator];
+  if (resource === undefined) throw refusal('InvalidTarget', 'there is no such resource');
+  const jwt = resource.format === 'jwt';
+  return {
+    audience: resource.audience ?? indicator,
+    scope: resource.scope,
+    accessTokenTTL: resource.ttlSeconds ?? 300,
+    accessTokenFormat: jwt ? 'jwt' : 'opaque',
+    ...(jwt && { jwt: { sign: { alg: 'ES256' } } }),
+  };
+}
+
+/** RFC 8693 over tokens of this issuer: the subject stays, the client becomes the actor. */
+async function exchange(provider: Provider, options: IssuerOptions, ctx: Context, key: CryptoKey): Promise<void> {
+  const { client, params = {} } = ctx.oidc;
+  const subject = await subjectOf(String(params.subject_token), key);
+  if (client === undefined || subject === undefined) throw refusal('InvalidGrant', 'the subject token is not acceptable');
+  const indicator = String(params.resource);
+  const info = resourceInfo(options, indicator);
+  const existing = new Set(String(info.scope).split(' '));
+  const scope = String(params.scope ?? info.scope)
+    .split(' ')
+    .filter((value) => existing.has(value))
+    .join(' ');
+  const token = new provider.AccessToken({
+    accountId: subject,
+    client,
+    gty: 'token-exchange',
+    resourceServer: new provider.ResourceServer(indicator, info),
+    scope,
+  });
+  ctx.body = { access_token: await token.save(), issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: token.expiration, scope };
+}
+
+async function subjectOf(token: string, key: CryptoKey): Promise<string | undefined> {
+  try {
+    return (await jwtVerify(token, key)).payload.sub;
+  } catch {
+    return undefined;
+  }
+}
+
+function actOf(ctx: Context): Record<string, unknown> {
+  const { client, params } = ctx.oidc;
+  return params?.grant_type === EXCHANGE && client !== undefined ? { act: { sub: client.clientId } } : {};
+}
+
+function refusal(name: string, why: string): Error {
+  const Refusal = errors[name];
+  return Refusal === undefined ? new Error(why) : new Refusal(why);
+}
