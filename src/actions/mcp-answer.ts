@@ -62,7 +62,7 @@ function rpcError(error: GatewayError): object {
 function explain(error: GatewayError): string {
   const { code, detail, details } = error;
   const { title, remedy } = ERRORS[code];
-  const executed = MAYBE_EXECUTED.has(code) || remedy.includes('Nothing was executed') ? '' : ' Nothing was executed.';
+  const executed = MAYBE_EXECUTED.has(code) || /nothing was executed/i.test(remedy + detail) ? '' : ' Nothing was executed.';
   const hold = details.holdId === undefined ? '' : ` The hold is ${details.holdId}.`;
   const wait = details.retryAfter === undefined ? '' : ` Wait at least ${details.retryAfter} seconds before you ask again.`;
   return `${title}. ${detail}${executed}${hold} ${remedy}${wait}`;

@@ -93,15 +93,16 @@ function peerOf(socket: Socket): Peer {
 /** A response closes when it is complete or when its connection is lost: only the second is the client going away. */
 function watchClose(socket: Socket, response: ServerResponse | undefined, callback: () => void): () => void {
   const emitter = response ?? socket;
+  let forgotten = false;
   const onClose = (): void => {
-    if (response === undefined || !response.writableFinished) callback();
+    if (!forgotten && (response === undefined || !response.writableFinished)) callback();
   };
-  if (emitter.closed || socket.destroyed) {
-    queueMicrotask(onClose);
-    return () => {};
-  }
-  emitter.once('close', onClose);
-  return () => emitter.off('close', onClose);
+  if (emitter.closed || socket.destroyed) queueMicrotask(onClose);
+  else emitter.once('close', onClose);
+  return () => {
+    forgotten = true;
+    emitter.off('close', onClose);
+  };
 }
 
 const ID_BYTES = 16;

@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sha256 } from '../../src/domain/canonical.ts';
+import { HOSTILE_CONTENT, HOSTILE_JSON, type HostileBody } from '../support/hostile-requests.ts';
+import { type RawAnswer, sendRaw } from '../support/raw-http.ts';
+import { API, classifying, LIMITS, type Seen, startServer, type TestServer } from './server.ts';
+
+const servers = {} as Record<'stream' | 'bytes' | 'json', TestServer>;
+
+beforeAll(async () => {
+  for (const need of ['stream', 'bytes', 'json'] as const) servers[need] = await startServer(classifying(API, need));
+});
+
+afterAll(async () => {
+  for (const server of Object.values(servers)) await server.close();
+});
+
+type Need = keyof typeof servers;
+
+function send(need: Need, start: string, lines: readonly string[], body: string | Uint8Array = ''): Promise<RawAnswer> {
+  const length = body.length === 0 ? [] : [`Content-Length: ${Buffer.byteLength(body)}`];
+  return sendRaw(servers[need].port, [`${start} HTTP/1.1`, 'Host: a', 'Connection: close', ...lines, ...length, '', ''].join('\r\n'), Buffer.from(body));
+}
+
+const seen = (answer: RawAnswer): Seen => {
+  if (answer.status !== 200) throw new Error(answer.text);
+  return JSON.parse(Buffer.from(answer.body, 'latin1').toString()) as Seen;
+};
+const codeOf = (answer: RawAnswer): unknown => (answer.status === 200 ? 'accepted' : (JSON.parse(answer.body) as { code: unknown }).code);
+const post = (need: Need, { contentType, headers = [], body }: Omit<HostileBody, 'name' | 'refusal'>) =>
+  send(need, 'POST /api/a', [...(contentType === undefined ? [] : [`Content-Type: ${contentType}`]), ...headers], body);
+
+describe('where a call goes', () => {
+  it.each([
+    ['/api', '/v1', '/', undefined],
+    ['/api/', '/v1/', '/', undefined],
+    ['/api?a', '/v1?a', '/', 'a'],
+    ['/api/caf%C3%A9/b%20c?x=%2F', '/v1/caf%C3%A9/b%20c?x=%2F', '/caf%C3%A9/b%20c', 'x=%2F'],
+  ])('forwards %s as %s, which rules see as %s', async (target, forwarded, path, query) => {
+    const action = seen(await send('bytes', `GET ${target}`, ['Accept: */*']));
+    expect(action).toMatchObject({ protocol: 'http', upstream: 'api', authority: 'api.example:8443', method: 'GET', target: forwarded, path, streamed: false });
+    expect(action.query).toBe(query);
+    expect(action.boundHeaders).toEqual(['accept', '*/*']);
+  });
+
+  it('forwards a mount without a base path as the root', async () => {
+    const server = await startServer(classifying({ ...API, basePath: '' }, 'stream'));
+    const targets = [];
+    for (const target of ['/api', '/api?a', '/api/'])
+      targets.push(seen(await sendRaw(server.port, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)).target);
+    await server.close();
+    expect(targets).toEqual(['/', '/?a', '/']);
+  });
+});
+
+describe('how much of the body is read', () => {
+  it('streams what nobody looks at, whatever it is', async () => {
+    const action = seen(await post('stream', { contentType: 'application/octet-stream', body: Uint8Array.of(0xff) }));
+    expect(action).toMatchObject({ streamed: true, contentType: 'application/octet-stream' });
+    expect(action).not.toHaveProperty('bodyText');
+  });
+
+  it.each(['stream', 'bytes', 'json'] as const)('never calls an empty body streamed (%s)', async (need) => {
+    const action = seen(await send(need, 'DELETE /api/a', []));
+    expect(action).toMatchObject({ streamed: false });
+    expect(action).not.toHaveProperty('args');
+  });
+
+  it('takes a chunked body of no chunks for an empty one', async () => {
+    const raw = 'POST /api/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n';
+    const action = seen(await sendRaw(servers.json.port, raw));
+    expect(action).toMatchObject({ streamed: false });
+    expect(action).not.toHaveProperty('contentType');
+  });
+
+  it.each(['bytes', 'json'] as const)('parses and hashes JSON (%s), and keeps the very bytes', async (need) => {
+    const body = '{ "amount": 1.0, "to": "Zoë" }';
+    const action = seen(await post(need, { contentType: 'application/vnd.bank+json; charset="UTF-8"', body: Buffer.from(body) }));
+    expect(action).toMatchObject({ args: { amount: 1, to: 'Zoë' }, bodyText: body, bodyDigest: sha256(body), streamed: false });
+  });
+
+  it.each([
+    ['application/x-www-form-urlencoded', 'a=b&c=d'],
+    ['text/plain; charset=utf-8', 'Zoë'],
+    ['text/csv', 'a,b'],
+  ])('shows %s to reviewers as text without arguments', async (contentType, body) => {
+    const action = seen(await post('bytes', { contentType, body: Buffer.from(body) }));
+    expect(action).toMatchObject({ bodyText: body, contentType });
+    expect(action).not.toHaveProperty('args');
+    expect(codeOf(await post('json', { contentType, body: Buffer.from(body) }))).toBe('unsupported_media_type');
+  });
+
+  it('refuses text that is not UTF-8', async () => {
+    expect(codeOf(await post('bytes', { contentType: 'text/plain', body: Uint8Array.of(0xff) }))).toBe('unsupported_media_type');
+  });
+
+  it.each(['_method=DELETE&a=b', 'a=b&%5Fmethod=DELETE', 'a=b;_method=PUT'])('refuses the form %s, which would override the method', async (body) => {
+    expect(codeOf(await post('bytes', { contentType: 'application/x-www-form-urlencoded', body: Buffer.from(body) }))).toBe('bad_request');
+  });
+
+  it('keeps to the limit of its need', async () => {
+    const json = (size: number) => ({ contentType: 'application/json', body: Buffer.from(`"${'x'.repeat(size - 2)}"`) });
+    expect(codeOf(await post('bytes', json(LIMITS.heldBodyBytes)))).toBe('accepted');
+    expect(codeOf(await post('bytes', json(LIMITS.heldBodyBytes + 1)))).toBe('payload_too_large');
+    expect(codeOf(await post('json', json(LIMITS.inspectedBodyBytes)))).toBe('accepted');
+    expect(codeOf(await post('json', json(LIMITS.inspectedBodyBytes + 1)))).toBe('payload_too_large');
+  });
+});
+
+describe('hostile bodies', () => {
+  // Larger than the limit, it is refused for its size first.
+  const fitting = HOSTILE_JSON.filter(({ body }) => body.length <= LIMITS.heldBodyBytes);
+
+  it.each(fitting)('refuses $name, whether it may be held or a condition reads it', async (body) => {
+    expect([codeOf(await post('bytes', body)), codeOf(await post('json', body))]).toEqual([body.refusal, body.refusal]);
+  });
+
+  it.each(HOSTILE_CONTENT)('refuses $name', async (body) => {
+    expect([codeOf(await post('bytes', body)), codeOf(await post('json', body))]).toEqual([body.refusal, body.refusal]);
+  });
+});

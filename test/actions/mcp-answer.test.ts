@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { renderMcpRefusal } from '../../src/actions/mcp-answer.ts';
+import { ERRORS, type ErrorCode, GatewayError } from '../../src/errors.ts';
+
+const pending = new GatewayError('approval_pending', 'A person has to decide on this call.', { holdId: 'hold_1', retryAfter: 30 });
+
+describe('renderMcpRefusal', () => {
+  it('answers a tool call with a result that says what happened and what to do', () => {
+    const answer = renderMcpRefusal(pending, { rpcMethod: 'tools/call', rpcId: 7 });
+    expect(answer).toMatchObject({ status: 200, contentType: 'application/json' });
+    expect(JSON.parse(answer?.body ?? '')).toEqual({
+      jsonrpc: '2.0',
+      id: 7,
+      result: {
+        isError: true,
+        content: [
+          {
+            type: 'text',
+            text: 'Waiting for a human decision. A person has to decide on this call. The hold is hold_1. Nothing was executed and nobody has decided yet. Send the identical request again after Retry-After. Wait at least 30 seconds before you ask again.',
+          },
+        ],
+        _meta: { 'countersign/code': 'approval_pending', 'countersign/hold': 'hold_1', 'countersign/retryAfter': 30 },
+      },
+    });
+  });
+
+  it('answers other requests with a JSON-RPC error', () => {
+    const body = JSON.parse(renderMcpRefusal(new GatewayError('denied', 'Rule x denies it.'), { rpcMethod: 'resources/read', rpcId: 'a' })?.body ?? '');
+    expect(body).toMatchObject({ jsonrpc: '2.0', id: 'a', error: { code: -32000, data: { code: 'denied' } } });
+    expect(body.error.message).toMatch(/Rule x denies it\. Nothing was executed\./);
+  });
+
+  it.each([
+    ['a notification', { rpcMethod: 'tools/call' }],
+    ['a response or an event stream', {}],
+  ])('leaves %s to the problem document', (_what, action) => {
+    expect(renderMcpRefusal(pending, action)).toBeUndefined();
+  });
+
+  it('never says that nothing was executed where something may have been, and says it once everywhere else', () => {
+    const unsure: ErrorCode[] = ['already_sent', 'outcome_unknown', 'upstream_aborted', 'upstream_timeout', 'upstream_protocol', 'internal'];
+    for (const code of Object.keys(ERRORS) as ErrorCode[]) {
+      const text = renderMcpRefusal(new GatewayError(code, 'Detail.'), { rpcMethod: 'tools/call', rpcId: 1 })?.body ?? '';
+      expect([code, /othing was executed/.test(text)]).toEqual([code, !unsure.includes(code)]);
+    }
+  });
+});
