@@ -93,10 +93,13 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     const asked = narrow(options, grant.plan.scope);
     const form = toParameters(asked);
     for (const [name, value] of Object.entries(parameters)) form.set(name, value);
-    const { answer, canRevoke } = await atIssuer(async (config) => ({
-      answer: await genericGrantRequest(config, grantType, form),
-      canRevoke: !irrevocable && config.serverMetadata().revocation_endpoint !== undefined,
-    }));
+    const { answer, canRevoke } = await atIssuer(async (config) => {
+      const canRevoke = !irrevocable && config.serverMetadata().revocation_endpoint !== undefined;
+      const answer = await genericGrantRequest(config, grantType, form).catch((thrown) => {
+        throw canRevoke ? withUnreadToken(thrown) : thrown;
+      });
+      return { answer, canRevoke };
+    });
     return accept(answer, asked, grant.now, canRevoke, check);
   }
 
@@ -209,6 +212,15 @@ function asFault(thrown: unknown): GatewayError {
   if (thrown instanceof ClientError && thrown.code === 'OAUTH_TIMEOUT') return unavailable('The issuer did not answer in time.');
   if (thrown instanceof ClientError && thrown.code !== undefined) return unavailable(`The issuer’s answer is not acceptable: ${thrown.code}.`);
   return unavailable(`The issuer cannot be reached${networkCodeOf(thrown)}.`);
+}
+
+/** An answer that the library refused to read may still hold a token: it exists, so it must be taken back. */
+function withUnreadToken(thrown: unknown): unknown {
+  for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth += 1) {
+    const token = (error.cause as { body?: { access_token?: unknown } } | undefined)?.body?.access_token;
+    if (typeof token === 'string') return new UnwantedGrant('credential_unavailable', asFault(thrown).detail, { handle: new Secret(token) });
+  }
+  return thrown;
 }
 
 /** The error code of an OAuth answer (RFC 6749 section 5.2), when there was one and it is spelled like one. */

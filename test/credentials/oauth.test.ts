@@ -1,0 +1,338 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { UnwantedGrant } from '../../src/credentials/broker-provider.ts';
+import { createProvider } from '../../src/credentials/provider.ts';
+import type { Grant, Minted } from '../../src/domain/credential.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
+import { Secret } from '../../src/domain/secret.ts';
+import { principalNamed, transferAction } from '../support/clearances.ts';
+import { type IssuerOptions, startIssuer, type TestIssuer } from '../support/oidc-issuer.ts';
+
+const LEDGER = 'https://ledger.example.org';
+const SIGNED = 'https://signed.example.org';
+const GATEWAY = 'https://gateway.example.org';
+const secret = (text: string) => ({ origin: 'test', read: () => new Secret(text) });
+const tokenOf = (minted: Minted) => minted.secrets[0]?.reveal() ?? '';
+
+function grant(scope: JsonObject = {}, more: Partial<Grant> = {}): Grant {
+  return { principal: principalNamed('agent'), action: transferAction, plan: { name: 'ledger-token', scope }, now: Date.now(), ...more };
+}
+
+let issuer: TestIssuer;
+const servers: Server[] = [];
+
+async function start(more: Partial<IssuerOptions> = {}): Promise<void> {
+  issuer = await startIssuer({
+    clients: [
+      { id: 'countersign', secret: 'basic/secret literal', scope: 'openid own:read' },
+      { id: 'poster', secret: 'post-secret-literal', authentication: 'client_secret_post' },
+      { id: 'agent', secret: 'agent-secret-literal', resource: GATEWAY },
+    ],
+    scopes: ['own:read', 'own:write'],
+    resources: {
+      [LEDGER]: { scope: 'transfers:read transfers:write' },
+      [SIGNED]: { scope: 'transfers:read', format: 'jwt' },
+      [GATEWAY]: { scope: 'call', format: 'jwt' },
+    },
+    ...more,
+  });
+}
+
+async function serve(answer: RequestListener): Promise<string> {
+  const server = createServer(answer);
+  servers.push(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const base = () => ({ issuer: issuer.issuer, clientId: 'countersign', clientSecret: secret('basic/secret literal') });
+const clientCredentials = (more: object = {}) => createProvider({ type: 'oauth-client-credentials', ...base(), resource: LEDGER, ...more });
+const exchange = (more: object = {}) => createProvider({ type: 'token-exchange', ...base(), resource: LEDGER, ...more });
+const failure = async (work: Promise<unknown>): Promise<Error> =>
+  work.then(
+    () => expect.unreachable('it should have failed'),
+    (error) => error,
+  );
+
+beforeEach(() => start());
+afterEach(async () => {
+  await issuer.close();
+  for (const server of servers.splice(0)) {
+    server.close();
+    server.closeAllConnections();
+  }
+});
+
+describe('client credentials', () => {
+  it('asks for the narrowed scope and resource, and reports what was granted', async () => {
+    const minted = await clientCredentials({ scope: 'transfers:read transfers:write' }).mint(grant({ scope: ['transfers:read'] }));
+    expect(issuer.tokenRequests.at(-1)).toMatchObject({ grant_type: 'client_credentials', scope: 'transfers:read', resource: LEDGER });
+    expect(minted).toMatchObject({ revocability: 'token', granted: { scope: 'transfers:read', resource: [LEDGER] } });
+    expect(minted.injection.value.reveal()).toBe(`Bearer ${tokenOf(minted)}`);
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, scope: 'transfers:read', aud: LEDGER, client_id: 'countersign' });
+  });
+
+  it('counts the lifetime from before the request', async () => {
+    const now = Date.now() - 1_000;
+    expect((await clientCredentials().mint(grant({}, { now }))).expiresAt).toBe(now + 300_000);
+  });
+
+  it('asks nobody when the rule wants more than is configured', async () => {
+    const provider = clientCredentials({ scope: 'transfers:read' });
+    expect(await failure(provider.mint(grant({ scope: ['transfers:read', 'transfers:write'] })))).toMatchObject({ code: 'credential_unavailable' });
+    expect(await failure(provider.mint(grant({ resource: SIGNED })))).toMatchObject({ code: 'credential_unavailable' });
+    expect(issuer.requests('/token')).toBe(0);
+  });
+
+  it('authenticates by client_secret_post too', async () => {
+    const provider = clientCredentials({ clientId: 'poster', clientSecret: secret('post-secret-literal'), clientAuthentication: 'client_secret_post' });
+    expect(await issuer.isActive(tokenOf(await provider.mint(grant())))).toBe(true);
+  });
+
+  it('reads its own secret at each request', async () => {
+    let text = 'not-yet';
+    const provider = clientCredentials({ clientSecret: { origin: 'test', read: () => new Secret(text) } });
+    expect(await failure(provider.mint(grant()))).toMatchObject({ detail: expect.stringContaining('invalid_client') });
+    text = 'basic/secret literal';
+    expect(await issuer.isActive(tokenOf(await provider.mint(grant())))).toBe(true);
+  });
+
+  it('names the issuer’s error code', async () => {
+    const provider = clientCredentials({ resource: undefined, scope: 'own:read own:write' });
+    expect(await failure(provider.mint(grant({ scope: 'own:write' })))).toMatchObject({
+      code: 'credential_unavailable',
+      detail: expect.stringContaining('invalid_scope'),
+    });
+  });
+
+  it('discovers the issuer once for all who ask, and again after a failure', async () => {
+    const provider = clientCredentials();
+    await issuer.stop();
+    expect(await failure(provider.mint(grant()))).toMatchObject({ detail: expect.stringContaining('ECONNREFUSED') });
+    await issuer.resume();
+    await Promise.all([1, 2, 3].map(() => provider.mint(grant())));
+    expect(issuer.requests('/.well-known/openid-configuration')).toBe(1);
+  });
+
+  it('needs no discovery when the endpoints are given', async () => {
+    const { issuer: url, ...client } = base();
+    const provider = createProvider({
+      type: 'oauth-client-credentials',
+      ...client,
+      resource: LEDGER,
+      tokenEndpoint: `${url}/token`,
+      revocationEndpoint: `${url}/token/revocation`,
+    });
+    const minted = await provider.mint(grant());
+    await provider.revoke?.(minted.handle as Secret);
+    expect(await issuer.isActive(tokenOf(minted))).toBe(false);
+    expect(issuer.requests('/.well-known/openid-configuration')).toBe(0);
+  });
+
+  it('promises no revocation where the issuer offers none', async () => {
+    await issuer.close();
+    await start({ revocation: false });
+    const minted = await clientCredentials().mint(grant());
+    expect([minted.revocability, minted.handle]).toEqual(['none', undefined]);
+  });
+
+  it('learns that signed tokens cannot be revoked at this issuer, and promises it no more', async () => {
+    const provider = clientCredentials({ resource: SIGNED });
+    const first = await provider.mint(grant());
+    expect(first.revocability).toBe('token');
+    expect(await failure(provider.revoke?.(first.handle as Secret) as Promise<void>)).toMatchObject({
+      detail: expect.stringContaining('unsupported_token_type'),
+    });
+    expect((await provider.mint(grant())).revocability).toBe('none');
+  });
+
+  it('takes an answer without a lifetime for one of unknown expiry', async () => {
+    await issuer.close();
+    await start({ alter: ({ expires_in: _, ...answer }) => answer });
+    const provider = clientCredentials({ assumedLifetimeMs: 7_000 });
+    expect((await provider.mint(grant())).expiresAt).toBeUndefined();
+    expect(provider.reuseMs).toBe(7_000);
+  });
+
+  it.each([
+    ['a broader scope', { scope: 'transfers:read transfers:write' }, 'credential_too_broad'],
+    ['a DPoP token', { token_type: 'DPoP' }, 'credential_unavailable'],
+    ['an unknown type of token', { token_type: 'mac' }, 'credential_unavailable'],
+    ['a lifetime that is no number', { expires_in: 'soon' }, 'credential_unavailable'],
+  ])('refuses %s and names what is to be taken back', async (_, changes, code) => {
+    await issuer.close();
+    let made = '';
+    await start({
+      alter: (answer) => {
+        made = String(answer.access_token);
+        return { ...answer, ...changes };
+      },
+    });
+    const thrown = await failure(clientCredentials({ scope: 'transfers:read' }).mint(grant()));
+    expect(thrown).toBeInstanceOf(UnwantedGrant);
+    expect(thrown).toMatchObject({ code });
+    expect((thrown as UnwantedGrant).unwanted.handle?.reveal()).toBe(made);
+    expect(inspect(thrown, { depth: 20, showHidden: true })).not.toContain(made);
+  });
+
+  it('refuses a token that could end a header line', async () => {
+    await issuer.close();
+    await start({ alter: (answer) => ({ ...answer, access_token: 'a\r\nx: y' }) });
+    expect(await failure(clientCredentials().mint(grant()))).toMatchObject({ code: 'credential_unavailable' });
+  });
+
+  it('takes a refresh token back too', async () => {
+    await issuer.close();
+    const spare = { token: '' };
+    await start({ alter: (answer) => ({ ...answer, refresh_token: spare.token }) });
+    spare.token = await issuer.token('countersign', { resource: LEDGER });
+    const provider = clientCredentials();
+    const minted = await provider.mint(grant());
+    expect(minted.secrets.map((one) => one.reveal())).toContain(spare.token);
+    await provider.revoke?.(minted.handle as Secret);
+    expect([await issuer.isActive(tokenOf(minted)), await issuer.isActive(spare.token)]).toEqual([false, false]);
+  });
+});
+
+describe('an issuer that misbehaves', () => {
+  const at = (url: string, more: object = {}) =>
+    createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('client-secret-literal'), tokenEndpoint: `${url}/token`, ...more });
+
+  it('is not waited for longer than configured', async () => {
+    const url = await serve(() => {});
+    expect(await failure(at(url, { timeoutMs: 50 }).mint(grant()))).toMatchObject({ detail: expect.stringContaining('in time') });
+  });
+
+  it('is not waited for when its answer never ends', async () => {
+    const url = await serve((_, response) => void response.writeHead(200, { 'content-type': 'application/json' }).write('{"access_token":"'));
+    expect(await failure(at(url, { timeoutMs: 200 }).mint(grant()))).toMatchObject({ detail: expect.stringContaining('in time') });
+  });
+
+  it('cannot redirect the request with its client secret', async () => {
+    let reached = 0;
+    const elsewhere = await serve((_, response) => {
+      reached += 1;
+      response.end();
+    });
+    const url = await serve((_, response) => void response.writeHead(307, { location: `${elsewhere}/token` }).end());
+    expect(await failure(at(url).mint(grant()))).toMatchObject({ code: 'credential_unavailable' });
+    expect(reached).toBe(0);
+  });
+
+  it('cannot fill the memory', async () => {
+    const url = await serve((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ access_token: 'x'.repeat(1024 * 1024), token_type: 'Bearer' }));
+    });
+    expect(await failure(at(url).mint(grant()))).toMatchObject({ detail: expect.stringContaining('too large') });
+  });
+
+  it('cannot lead a secret to plain HTTP elsewhere', async () => {
+    const url: string = await serve((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ issuer: url, token_endpoint: 'http://issuer.example.org/token' }));
+    });
+    const provider = createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('s'), issuer: url });
+    expect(await failure(provider.mint(grant()))).toMatchObject({ detail: expect.stringContaining('neither https nor on loopback') });
+  });
+
+  it.each([
+    [200, 'application/json', '{"access_token": "leaked-literal"'],
+    [200, 'text/html', '<p>leaked-literal</p>'],
+    [200, 'application/json', '{"access_token": ["leaked-literal"], "token_type": "Bearer"}'],
+    [400, 'application/json', '{"error": "leaked-literal", "error_description": "leaked-literal"}'],
+    [500, 'application/json', '{"error": "leaked literal\\r\\nleaked-literal"}'],
+    [401, 'text/plain', 'leaked-literal'],
+  ])('is not quoted in an error: %i %s %s', async (status, type, body) => {
+    const url = await serve((_, response) => void response.writeHead(status, { 'content-type': type }).end(body));
+    const thrown = await failure(at(url).mint(grant()));
+    expect(thrown).toMatchObject({ code: 'credential_unavailable' });
+    expect(inspect(thrown, { depth: 20, showHidden: true })).not.toMatch(/leaked.literal|client-secret-literal/);
+  });
+
+  it('is refused at once when it is plain HTTP beyond loopback', () => {
+    for (const options of [{ issuer: 'http://idp.example.org' }, { tokenEndpoint: 'http://127.0.0.1.example.org/token' }]) {
+      const make = () => createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('s'), ...options });
+      expect(make).toThrow(TypeError);
+    }
+  });
+
+  it('may publish its metadata as an authorization server only (RFC 8414)', async () => {
+    const url: string = await serve((request, response) => {
+      if (request.url?.startsWith('/.well-known/openid')) return void response.writeHead(404).end();
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(
+        JSON.stringify(
+          request.url === '/token'
+            ? { access_token: 'made-here', token_type: 'bearer', expires_in: 60 }
+            : { issuer: url, token_endpoint: `${url}/token`, response_types_supported: [] },
+        ),
+      );
+    });
+    const provider = createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('s'), issuer: url });
+    expect(tokenOf(await provider.mint(grant()))).toBe('made-here');
+  });
+});
+
+describe('token exchange', () => {
+  const withToken = async (scope: JsonObject = {}) => grant(scope, { subjectToken: new Secret(await issuer.token('agent')) });
+
+  it('exchanges the agent’s token for one that is good at the upstream, and takes it back', async () => {
+    const provider = exchange({ scope: 'transfers:read transfers:write' });
+    const minted = await provider.mint(await withToken({ scope: 'transfers:write' }));
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: 'agent', aud: LEDGER, scope: 'transfers:write' });
+    await provider.revoke?.(minted.handle as Secret);
+    expect(await issuer.isActive(tokenOf(minted))).toBe(false);
+  });
+
+  it('presents an OIDC caller’s token as an access token and a JWT-SVID as a JWT', async () => {
+    const asked = await withToken();
+    await exchange().mint(asked);
+    expect(issuer.tokenRequests.at(-1)).toMatchObject({ subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' });
+    await exchange().mint({ ...asked, principal: principalNamed('agent', { kind: 'spiffe' }) });
+    expect(issuer.tokenRequests.at(-1)).toMatchObject({ subject_token_type: 'urn:ietf:params:oauth:token-type:jwt' });
+  });
+
+  it('sends the gateway’s own token as the actor where it is told to', async () => {
+    await exchange({ actorToken: secret('actor-token-literal') }).mint(await withToken());
+    expect(issuer.tokenRequests.at(-1)).toMatchObject({
+      actor_token: 'actor-token-literal',
+      actor_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    });
+  });
+
+  it('asks nobody for a caller without a token', async () => {
+    expect(await failure(exchange().mint(grant()))).toMatchObject({ code: 'credential_unavailable' });
+    expect(issuer.requests('/token')).toBe(0);
+  });
+
+  it('says that the issuer refused the agent’s token, without the token', async () => {
+    const thrown = await failure(exchange().mint(grant({}, { subjectToken: new Secret('forged-token-literal') })));
+    expect(thrown).toMatchObject({ code: 'credential_unavailable', detail: expect.stringContaining('invalid_grant') });
+    expect(inspect(thrown, { depth: 20, showHidden: true })).not.toContain('forged-token-literal');
+  });
+
+  it.each([{ issued_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' }, { issued_token_type: undefined }, { token_type: 'N_A' }])(
+    'refuses an answer with %j and names what is to be taken back',
+    async (changes) => {
+      await issuer.close();
+      await start({ alter: (answer) => (answer.issued_token_type === undefined ? answer : { ...answer, ...changes }) });
+      const thrown = await failure(exchange().mint(await withToken()));
+      expect(thrown).toMatchObject({ code: 'credential_unavailable' });
+      expect(await issuer.isActive((thrown as UnwantedGrant).unwanted.handle?.reveal() ?? '')).toBe(true);
+    },
+  );
+
+  it('shares between calls of one token only', async () => {
+    const provider = exchange();
+    const [one, two] = [await withToken(), await withToken()];
+    const keyOf = ({ subjectToken }: Grant) => provider.shareKey?.(grant({}, subjectToken === undefined ? {} : { subjectToken }));
+    expect(keyOf(one)).not.toBe(keyOf(two));
+    expect(keyOf(one)).toBe(keyOf({ ...one, subjectToken: new Secret(one.subjectToken?.reveal() ?? '') }));
+    expect(keyOf(one)).not.toContain(one.subjectToken?.reveal());
+  });
+});
