@@ -80,17 +80,19 @@ function endOfString(text: string, start: number): number {
 /** Checks the number that begins at `start`; returns the index behind it. */
 function checkNumber(text: string, start: number): number {
   let end = start + 1;
-  let plain = true;
+  let integer = true;
+  let exponent = false;
   for (; end < text.length; end++) {
     const code = text.charCodeAt(end);
     if (code >= 0x30 && code <= 0x39) continue;
-    if (code === 0x2e || code === 0x2b || code === 0x2d || code === 0x65 || code === 0x45) plain = false;
+    if (code === 0x2e) integer = false;
+    else if (code === 0x2b || code === 0x2d || code === 0x65 || code === 0x45) exponent = true;
     else break;
   }
-  // Up to 15 digits always survive (IEEE 754), and a first digit other than 0 rules out -0.
-  if (plain && end - start <= 15 && text.charCodeAt(start) !== 0x2d) return end;
+  // Fifteen digits always survive (IEEE 754); without a sign it cannot be -0.
+  if (!exponent && end - start <= (integer ? 15 : 16) && text.charCodeAt(start) !== 0x2d) return end;
   const source = text.slice(start, end);
-  if (!survives(source, plain)) throw refusal('A number in the JSON body does not survive a round trip as an IEEE double.');
+  if (!survives(source, integer && !exponent)) throw refusal('A number in the JSON body does not survive a round trip as an IEEE double.');
   return end;
 }
 
@@ -98,7 +100,8 @@ function survives(source: string, integer: boolean): boolean {
   const value = Number(source);
   if (!Number.isFinite(value) || Object.is(value, -0)) return false;
   if (integer && !Number.isSafeInteger(value)) return false;
-  return decimal(source) === decimal(String(value));
+  const printed = String(value);
+  return printed === source || decimal(printed) === decimal(source);
 }
 
 /** A decimal literal as `digits` × 10^`exponent` without zeros at either end: equal for equal numbers. */
