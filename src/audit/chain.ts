@@ -1,0 +1,80 @@
+// One line of the audit log: how it is written and what makes it whole. Written once, read by the journal and the verifier.
+//
+//   {"v":1,"seq":2,"time":"…","prev":"<SHA-256 of the previous line>","type":"decision",…,"crc":"<CRC-32>"}
+//
+// `prev` chains each line to the exact bytes of the one before, so an edit, a gap or another order breaks the chain at the next line.
+// `crc` finds accidental damage in the last line, which nothing follows yet. Neither is a signature: see verify.ts.
+
+import { crc32 } from 'node:zlib';
+import type { AuditType } from '../domain/audit.ts';
+import { sha256 } from '../domain/canonical.ts';
+import type { EpochMs } from '../domain/clock.ts';
+import type { JsonObject } from '../domain/json.ts';
+
+/** `prev` of a file's first line: what came before is named by its `previous` member. */
+export const NO_LINE = '0'.repeat(64);
+
+export interface Envelope {
+  readonly seq: number;
+  readonly time: EpochMs;
+  readonly prev: string;
+  readonly type: AuditType;
+}
+
+const RESERVED = ['v', 'seq', 'time', 'prev', 'type', 'crc'];
+
+// Characters that a terminal would obey or hide are written as JSON escapes: what `cat` shows is what the record says.
+const PLAIN = /^[\x20-\x7e]*$/;
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\u2028\u2029]/gu;
+
+/** The line without its line feed. Throws TypeError for members that the envelope owns. */
+export function writeLine({ seq, time, prev, type }: Envelope, record: JsonObject): string {
+  for (const name of RESERVED) if (name in record) throw new TypeError(`an audit record may not set "${name}"`);
+  const members = JSON.stringify(record).slice(1, -1);
+  const head = `{"v":1,"seq":${seq},"time":"${new Date(time).toISOString()}","prev":"${prev}","type":"${type}"`;
+  const sealed = members === '' ? head : `${head},${PLAIN.test(members) ? members : members.replace(UNSEEN, escapeUnits)}`;
+  return `${sealed},"crc":"${checksum(sealed)}"}`;
+}
+
+/** SHA-256 of a line's bytes without its line feed: the next line's `prev`. */
+export function lineDigest(line: string | Uint8Array): string {
+  return sha256(line);
+}
+
+export interface ReadLine extends JsonObject {
+  readonly v: number;
+  readonly seq: number;
+  readonly time: string;
+  readonly prev: string;
+  readonly type: string;
+}
+
+const SEALED = /^(\{.*),"crc":"([0-9a-f]{8})"\}$/s;
+
+/** The record of a line, or undefined when it is damaged or was never one. */
+export function readLine(line: Uint8Array): ReadLine | undefined {
+  const match = SEALED.exec(Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString('latin1'));
+  // latin1 maps bytes to units one to one, so the checksum is taken over the bytes themselves.
+  if (match?.[1] === undefined || checksum(Buffer.from(match[1], 'latin1')) !== match[2]) return undefined;
+  let record: unknown;
+  try {
+    record = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(line));
+  } catch {
+    return undefined;
+  }
+  return isReadLine(record) ? record : undefined;
+}
+
+function isReadLine(value: unknown): value is ReadLine {
+  if (typeof value !== 'object' || value === null) return false;
+  const { v, seq, time, prev, type } = value as Record<string, unknown>;
+  return v === 1 && Number.isSafeInteger(seq) && typeof time === 'string' && typeof prev === 'string' && typeof type === 'string';
+}
+
+function checksum(data: string | Uint8Array): string {
+  return crc32(data).toString(16).padStart(8, '0');
+}
+
+function escapeUnits(character: string): string {
+  return Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
+}

@@ -1,0 +1,142 @@
+// What the record says of a call: who, on whose behalf, what, which rules, who approved, which credential, how it ended.
+// Never arguments, bodies, queries, header values, tokens or secrets. Of a body there is a digest salted per record, so that two
+// records do not tell whether they saw the same body, and guessing one takes the record itself.
+
+import { createHash, randomBytes } from 'node:crypto';
+import type { ActionBody } from '../domain/action.ts';
+import type { CallFacts } from '../domain/call.ts';
+import type { EpochMs } from '../domain/clock.ts';
+import type { Credential, OutstandingCredential } from '../domain/credential.ts';
+import type { Hold } from '../domain/hold.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import type { SpanRef } from '../domain/trace.ts';
+import type { ErrorCode } from '../errors.ts';
+
+/** For `append('decision', …)`, before any effect. */
+export function decisionRecord(facts: CallFacts, span?: SpanRef): JsonObject {
+  const { principal, task, action, decision, hold } = facts;
+  return compact({
+    call: facts.id,
+    principal: principal && {
+      id: principal.id,
+      issuer: principal.issuer,
+      proof: principal.proof,
+      onBehalfOf: principal.onBehalfOf.map((party) => party.id),
+    },
+    task: task && { id: task.id, revision: task.revision },
+    action:
+      action &&
+      compact({
+        digest: facts.actionDigest,
+        upstream: action.upstream,
+        authority: action.authority,
+        method: action.method,
+        path: action.path,
+        rpc: action.rpcMethod,
+        tool: action.tool,
+        body: action.body && saltedBody(action.body),
+      }),
+    decision:
+      decision &&
+      compact({
+        effect: decision.effect,
+        rules: decision.rules.map(({ id, effect, why }) => ({ id, effect, why })),
+        reasons: decision.reasons,
+        requirements: decision.requirements.map(({ tier, count }) => ({ tier, count })),
+        policyDigest: decision.policyDigest,
+        decisionDigest: decision.decisionDigest,
+        credential: decision.credential?.name,
+      }),
+    hold: hold && holdRecord(hold),
+    trace: span && traceOf(span),
+  });
+}
+
+export interface Ending {
+  /** Whether the first byte may have gone upstream. */
+  readonly sent: boolean;
+  /** What became of the call's own credential; absent when there was none to take back. */
+  readonly revoked?: boolean;
+  readonly span?: SpanRef;
+}
+
+/** For `append('outcome', …)`, when the call has ended. */
+export function outcomeRecord(facts: CallFacts, { sent, revoked, span }: Ending): JsonObject {
+  const { principal, hold, credential } = facts;
+  return compact({
+    call: facts.id,
+    agent: principal?.id,
+    actionDigest: facts.actionDigest,
+    effect: facts.decision?.effect,
+    sent,
+    status: facts.status,
+    upstreamStatus: facts.upstreamStatus,
+    error: facts.error,
+    heldMs: facts.heldMs,
+    hold: hold && compact({ id: hold.id, state: hold.state, bindingDigest: hold.bindingDigest, because: hold.endedBecause ?? hold.expiryReason }),
+    credential: credential && compact({ ...credentialOf(credential), revoked }),
+    trace: span && traceOf(span),
+  });
+}
+
+/** For `append('hold', …)`, at each state that a hold comes into, and inside decisions. */
+export function holdRecord(hold: Hold): JsonObject {
+  return compact({
+    id: hold.id,
+    state: hold.state,
+    agent: hold.principal.id,
+    actionDigest: hold.actionDigest,
+    bindingDigest: hold.bindingDigest,
+    votes: hold.votes.map((vote) => ({
+      reviewer: vote.reviewer.id,
+      decision: vote.decision,
+      at: iso(vote.at),
+      bindingDigest: vote.bindingDigest,
+    })),
+    because: hold.endedBecause ?? hold.expiryReason,
+  });
+}
+
+export type CredentialEvent = 'issued' | 'revoked' | 'revoke_failed' | 'expired';
+
+/** For `append('credential', …)`: what happens to a credential apart from a call's own end, such as the sweep at start. */
+export function credentialRecord(
+  event: CredentialEvent,
+  credential: Pick<OutstandingCredential, 'id' | 'name' | 'provider' | 'holdId' | 'taskId' | 'expiresAt'>,
+  error?: ErrorCode,
+): JsonObject {
+  const { id, name, provider, holdId, taskId, expiresAt } = credential;
+  return compact({
+    event,
+    credential: compact({ id, name, provider, expires: expiresAt === undefined ? undefined : iso(expiresAt) }),
+    hold: holdId,
+    task: taskId,
+    error,
+  });
+}
+
+function credentialOf({ id, name, provider, expiresAt, revocability, granted, exclusive }: Credential): Record<string, Json | undefined> {
+  return { id, name, provider, expires: expiresAt === undefined ? undefined : iso(expiresAt), revocability, granted, exclusive };
+}
+
+/** SHA-256 over 16 random bytes and the digest of the body. */
+function saltedBody({ bytes, digest }: ActionBody): JsonObject {
+  const salt = randomBytes(16);
+  const salted = createHash('sha256').update(salt).update(Buffer.from(digest, 'hex')).digest('hex');
+  return { length: bytes.length, salt: salt.toString('hex'), digest: salted };
+}
+
+function traceOf({ traceId, spanId }: SpanRef): JsonObject {
+  return { traceId, spanId };
+}
+
+function iso(time: EpochMs): string {
+  return new Date(time).toISOString();
+}
+
+/** The members that have a value. */
+function compact(members: Readonly<Record<string, Json | undefined>>): JsonObject {
+  const out: Record<string, Json> = {};
+  for (const [name, value] of Object.entries(members)) if (value !== undefined) out[name] = value;
+  return out;
+}

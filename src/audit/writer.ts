@@ -1,0 +1,151 @@
+// Group commit over one file: all that is appended in one turn of the event loop is one write, and one fdatasync serves everybody
+// who waits for it. Writing goes on while a sync runs, so a call that needs no sync is not slowed by one that does.
+// Refuses to go on after any error. After a failed fdatasync the kernel may have dropped the pages and marked them clean, so that a
+// second sync would succeed without the data being there ("fsyncgate"); after a failed write the chain has a hole.
+
+import type { FileHandle } from 'node:fs/promises';
+import type { Durability } from '../domain/audit.ts';
+
+export interface GroupWriter {
+  /** Takes the line's place in the file at once, in call order. Resolves when it is as durable as asked. Rejects with the error that closed the writer. */
+  append(text: string, durability: Durability): Promise<void>;
+  /** The error that closed it, if any. */
+  readonly failure: unknown;
+  /** Waits for everything to be on disk and closes the file; afterwards every append rejects. */
+  close(): Promise<void>;
+}
+
+interface Waiter {
+  /** Settled when this many lines are written, or synced. */
+  readonly line: number;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+export interface GroupWriterOptions {
+  readonly handle: FileHandle;
+  /** Longest time that a written line stays unsynced, ms. */
+  readonly fsyncEveryMs: number;
+  /** Called once, with the error that closed the writer. */
+  onFailure(error: unknown): void;
+}
+
+export function createGroupWriter({ handle, fsyncEveryMs, onFailure }: GroupWriterOptions): GroupWriter {
+  let pending = '';
+  let taken = 0; //   lines appended
+  let written = 0; // lines handed to the kernel
+  let synced = 0; //  lines on disk
+  let writing = false;
+  let syncing = false;
+  let closed = false;
+  let failure: unknown;
+  let timer: NodeJS.Timeout | undefined;
+  const forWrite: Waiter[] = [];
+  const forSync: Waiter[] = [];
+
+  function fail(error: unknown): void {
+    if (failure !== undefined) return;
+    failure = error ?? new Error('the write failed');
+    clearTimeout(timer);
+    for (const waiter of [...forWrite.splice(0), ...forSync.splice(0)]) waiter.reject(failure);
+    onFailure(failure);
+  }
+
+  async function writeLoop(): Promise<void> {
+    while (pending !== '' && failure === undefined) {
+      const upTo = taken;
+      const bytes = Buffer.from(pending);
+      pending = '';
+      // A disk that fills up takes part of a write; the rest then fails with the reason.
+      for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
+      written = upTo;
+      settle(forWrite, written);
+      if (forSync.length > 0) startSync();
+      else syncLater();
+    }
+  }
+
+  async function syncLoop(): Promise<void> {
+    do {
+      const upTo = written;
+      await handle.datasync();
+      if (failure !== undefined) return;
+      synced = upTo;
+      settle(forSync, synced);
+    } while (forSync[0] !== undefined && forSync[0].line <= written);
+  }
+
+  function startWrite(): void {
+    if (writing || failure !== undefined) return;
+    writing = true;
+    writeLoop()
+      .catch(fail)
+      .finally(() => {
+        writing = false;
+        if (pending !== '') startWrite();
+      });
+  }
+
+  function startSync(): void {
+    if (syncing || failure !== undefined) return;
+    syncing = true;
+    clearTimeout(timer);
+    timer = undefined;
+    syncLoop()
+      .catch(fail)
+      .finally(() => {
+        syncing = false;
+        if (forSync[0] !== undefined && forSync[0].line <= written) startSync();
+        else if (synced < written) syncLater();
+      });
+  }
+
+  function syncLater(): void {
+    if (timer !== undefined || syncing || failure !== undefined) return;
+    timer = setTimeout(startSync, fsyncEveryMs);
+    timer.unref();
+  }
+
+  function append(text: string, durability: Durability): Promise<void> {
+    if (failure !== undefined || closed) return Promise.reject(failure ?? new Error('the audit log is closed'));
+    // The first line of a turn schedules the write; those that follow in the same turn ride along.
+    if (pending === '' && !writing) setImmediate(startWrite);
+    pending += `${text}\n`;
+    taken += 1;
+    const line = taken;
+    return new Promise((resolve, reject) => {
+      (durability === 'fsync' ? forSync : forWrite).push({ line, resolve, reject });
+    });
+  }
+
+  return {
+    append,
+    get failure() {
+      return failure;
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      if (failure === undefined && synced < taken) {
+        // A failure has been told to its waiters and to onFailure.
+        await new Promise<void>((resolve) => {
+          forSync.push({ line: taken, resolve, reject: () => resolve() });
+          if (written === taken) startSync();
+        });
+      }
+      clearTimeout(timer);
+      await handle.close();
+    },
+  };
+}
+
+/** Waiters stand in line order: the first that is not reached ends the search. */
+function settle(waiters: Waiter[], line: number): void {
+  let reached = 0;
+  for (const waiter of waiters) {
+    if (waiter.line > line) break;
+    waiter.resolve();
+    reached += 1;
+  }
+  waiters.splice(0, reached);
+}
