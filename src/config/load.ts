@@ -3,7 +3,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { type Document, LineCounter, parseDocument } from 'yaml';
+import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import type { Digest } from '../domain/action.ts';
 import { sha256 } from '../domain/canonical.ts';
@@ -68,6 +68,14 @@ function readValue(document: Document, path: string, lines: LineCounter): unknow
   const faults = [...document.errors, ...document.warnings].map(({ message, pos }): LocatedFault => {
     const { line, col } = lines.linePos(pos[0]);
     return { path: [], message: `This is not well-formed YAML: ${message}${message.endsWith('.') ? '' : '.'}`, line, column: col };
+  });
+  visit(document, {
+    Pair(_, { key }) {
+      // Objects take this name for something else, so it would vanish on the way instead of being an unknown key.
+      if (!isScalar(key) || key.value !== '__proto__') return;
+      const { line, col } = lines.linePos(key.range?.[0] ?? 0);
+      faults.push({ path: [], message: 'A key cannot be called __proto__.', line, column: col });
+    },
   });
   if (faults.length > 0) throw new ConfigError(path, faults);
   try {

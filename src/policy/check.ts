@@ -20,7 +20,7 @@ function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator
   const condition = when === undefined ? undefined : attempt(() => compileCondition(when));
   if (typeof condition === 'string') yield { path: ['when'], message: condition };
   if (rule.decide === 'hold' && (rule.tier === undefined || !Object.hasOwn(tiers, rule.tier))) {
-    yield { path: ['tier'], message: 'a hold rule names a tier under `tiers`' };
+    yield { path: ['tier'], message: 'A hold rule names a tier under `tiers`.' };
   }
 }
 
@@ -39,6 +39,7 @@ function attempt<T>(compile: () => T): T | string {
   try {
     return compile();
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    const message = error instanceof Error ? error.message : String(error);
+    return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
   }
 }

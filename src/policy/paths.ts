@@ -51,9 +51,17 @@ export function compilePath(pattern: string): PathPattern {
   if (!pattern.startsWith('/')) throw new TypeError('a path pattern starts with /');
   if (/[%#]/.test(pattern)) throw new TypeError('a path pattern is written in decoded characters: leave out % and #');
   if (/\/(?:\.{0,2})(?=\/)|\/\.{1,2}$/.test(pattern)) throw new TypeError('a path pattern has no empty or dot segments');
-  const compiled = new URLPattern({ pathname: pattern });
+  const compiled = constructPattern(pattern);
   const segments = pattern.slice(1).split('/');
   return segments.every(isPlain) && !segments.slice(0, -1).includes('*') ? plainPattern(segments) : generalPattern(compiled, pattern);
+}
+
+function constructPattern(pathname: string): URLPattern {
+  try {
+    return new URLPattern({ pathname });
+  } catch {
+    throw new TypeError('this is not a URLPattern pathname: check its groups, and that no name stands twice');
+  }
 }
 
 const isPlain = (segment: string): boolean => segment === '' || segment === '*' || /^:[A-Za-z_]\w*$|^[\w.~!$&',;=@-]+$/.test(segment);
