@@ -1,0 +1,163 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openHold, recordHold } from '../../src/approvals/hold-record.ts';
+import { advance } from '../../src/approvals/machine.ts';
+import type { Hold, HoldState } from '../../src/domain/hold.ts';
+import { GatewayError } from '../../src/errors.ts';
+import { actionOf, approve, type Bench, codeOf, openBench, openHoldBy, principalOf, requestOf } from '../support/approvals.ts';
+
+let bench: Bench;
+beforeEach(() => {
+  bench = openBench();
+});
+afterEach(() => bench.close());
+
+const openMany = (count: number) => Promise.all(Array.from({ length: count }, (_, i) => openHoldBy(bench, { action: actionOf({}, String(i)) })));
+const cancel = (hold: Hold) =>
+  bench.store.holds.change(hold.id, (seen, now) => ({ next: advance(seen, { type: 'cancel' }, now), answer: `was ${seen.state}` }));
+
+describe('holds in SQLite', () => {
+  it('gives back exactly what was stored', async () => {
+    const hold = openHold(
+      recordHold(
+        requestOf({
+          idempotencyKey: 'k',
+          action: actionOf({ args: JSON.parse('{"__proto__": 1, "é": [null, true]}'), tool: 't' }, 'body \u0000 \u{1f512}'),
+          task: { id: 't', revision: 3, principalId: 'p', createdAt: 1, objective: 'o', plan: ['a'], labels: ['l'] },
+        }),
+        'digest',
+        ['owner'],
+      ),
+      bench.clock.now(),
+    );
+    await bench.store.holds.admit({ principalId: hold.principal.id, requestDigest: 'digest' }, () => ({ write: hold, answer: undefined }));
+    expect(await bench.store.holds.get(hold.id)).toEqual(JSON.parse(JSON.stringify(hold)));
+    expect(await bench.store.holds.get('hold_none')).toBeUndefined();
+  });
+
+  it('shows admission the holds with the same request or the same key, newest first, and of this principal only', async () => {
+    const first = await openHoldBy(bench, { idempotencyKey: 'k' });
+    await bench.approvals.cancel(first.id, principalOf());
+    await openHoldBy(bench, { principal: principalOf({ id: 'spiffe://prod.example.org/other' }), idempotencyKey: 'k' });
+    const second = await openHoldBy(bench);
+    await openHoldBy(bench, { action: actionOf({}, 'unrelated') });
+    const seen = await bench.store.holds.admit({ principalId: first.principal.id, requestDigest: first.requestDigest }, (known, pending) => ({
+      answer: { ids: known.map((hold) => hold.id), pending },
+    }));
+    expect(seen).toEqual({ ids: [second.id, first.id], pending: 2 });
+    const byKey = await bench.store.holds.admit({ principalId: first.principal.id, requestDigest: 'other', idempotencyKey: 'k' }, (known) => ({
+      answer: known.map((hold) => hold.id),
+    }));
+    expect(byKey).toEqual([first.id]);
+  });
+
+  it('undoes a change that throws, alone, and keeps those of the same turn', async () => {
+    const [a, b, c] = (await openMany(3)) as [Hold, Hold, Hold];
+    const outcomes = await Promise.allSettled([
+      cancel(a),
+      bench.store.holds.change(b.id, (seen, now) => {
+        const next = advance(seen, { type: 'cancel' }, now);
+        if (next.state === 'CANCELLED') throw new GatewayError('hold_closed', 'no');
+        return { next, answer: undefined };
+      }),
+      cancel(c),
+    ]);
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    const states = await Promise.all([a, b, c].map(async (hold) => (await bench.store.holds.get(hold.id))?.state));
+    expect(states).toEqual(['CANCELLED', 'PENDING', 'CANCELLED']);
+  });
+
+  it('undoes a write that failed after its first statement', async () => {
+    const hold = await openHoldBy(bench);
+    const twin = { ...hold, id: 'hold_twin', action: { ...hold.action, args: JSON.parse('{}') } };
+    Object.defineProperty(twin.action, 'toJSON', {
+      value: () => {
+        throw new RangeError('cannot be written');
+      },
+    });
+    const write = bench.store.holds.admit({ principalId: 'p', requestDigest: 'd' }, () => ({ write: twin, answer: undefined }));
+    await expect(write).rejects.toThrow(RangeError);
+    expect(await bench.store.holds.get('hold_twin')).toBeUndefined();
+    expect((await bench.store.holds.list({})).holds).toHaveLength(1);
+  });
+
+  it('counts versions and answers with the hold as it now stands', async () => {
+    const hold = await openHoldBy(bench);
+    expect(await cancel(hold)).toMatchObject({ hold: { state: 'CANCELLED', version: 2 }, answer: 'was PENDING' });
+    const unchanged = await bench.store.holds.change(hold.id, () => ({ answer: 7 }));
+    expect(unchanged).toMatchObject({ hold: { version: 2 }, answer: 7 });
+    expect(await codeOf(bench.store.holds.change('hold_none', () => ({ answer: 0 })))).toBe('hold_not_found');
+  });
+
+  it.each(['action', 'principal', 'bindingDigest', 'deadline', 'requirements'] as const)('refuses to change a hold’s %s', async (member) => {
+    const hold = await openHoldBy(bench);
+    const change = bench.store.holds.change(hold.id, (seen) => ({ next: { ...seen, [member]: structuredClone({ other: 1 }) }, answer: undefined }));
+    await expect(change).rejects.toThrow(TypeError);
+    expect((await bench.store.holds.get(hold.id))?.version).toBe(1);
+  });
+
+  it('pages newest first through every hold, once', async () => {
+    const ids = (await openMany(7)).map((hold) => hold.id);
+    const seen: string[] = [];
+    let after: string | undefined;
+    do {
+      const page = await bench.store.holds.list({ limit: 3, ...(after === undefined ? {} : { after }) });
+      seen.push(...page.holds.map((hold) => hold.id));
+      after = page.next;
+    } while (after !== undefined);
+    expect(seen).toHaveLength(7);
+    expect(new Set(seen)).toEqual(new Set(ids));
+  });
+
+  it('lists by state, principal and task, and takes a foreign cursor for the end', async () => {
+    const [first] = (await openMany(2)) as [Hold, Hold];
+    await cancel(first);
+    const list = async (query: Parameters<typeof bench.store.holds.list>[0]) => (await bench.store.holds.list(query)).holds.length;
+    expect(await list({ states: ['CANCELLED'] })).toBe(1);
+    expect(await list({ states: ['PENDING', 'CANCELLED'] })).toBe(2);
+    expect(await list({ states: [] })).toBe(0);
+    expect(await list({ principalId: 'nobody' })).toBe(0);
+    expect(await list({ taskId: 'none' })).toBe(0);
+    expect(await list({ after: "1' OR 1=1 --" })).toBe(0);
+  });
+
+  it('names what is due by its own clock, and what other processes claimed', async () => {
+    const [a, b] = (await openMany(2)) as [Hold, Hold];
+    await approve(bench, a);
+    expect(await bench.store.holds.due(10)).toEqual([]);
+    bench.clock.advance(2 * 60_000);
+    expect(await bench.store.holds.due(10)).toEqual([a.id]);
+    bench.clock.advance(13 * 60_000);
+    expect([...(await bench.store.holds.due(10))].sort()).toEqual([a.id, b.id].sort());
+    expect(await bench.store.holds.due(1)).toHaveLength(1);
+  });
+
+  it('tells listeners every committed change in order, with the state before it, and nothing that was undone', async () => {
+    const seen: [HoldState | undefined, HoldState][] = [];
+    const stop = bench.store.holds.subscribe((hold, before) => seen.push([before, hold.state]));
+    const hold = await openHoldBy(bench);
+    await bench.store.holds.change(hold.id, () => Promise.reject as never).catch(() => {});
+    await approve(bench, hold);
+    await cancel(hold);
+    stop();
+    await openMany(1);
+    expect(seen).toEqual([
+      [undefined, 'PENDING'],
+      ['PENDING', 'APPROVED'],
+      ['APPROVED', 'CANCELLED'],
+    ]);
+  });
+
+  it('lets other turns of the event loop in while thousands of writes wait', async () => {
+    const holds = await openMany(1_000);
+    let turns = 0;
+    let done = false;
+    const count = () => {
+      turns++;
+      if (!done) setImmediate(count);
+    };
+    setImmediate(count);
+    await Promise.all(holds.map(cancel));
+    done = true;
+    expect(turns).toBeGreaterThanOrEqual(5);
+  });
+});
