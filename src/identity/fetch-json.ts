@@ -1,4 +1,4 @@
-// Fetches one JSON document from an issuer: https (or http on loopback), no redirects, five seconds, bounded size, a JSON content type.
+// Fetches one JSON document from an issuer: https (or http on loopback), no redirects, bounded time and size, a JSON content type.
 // Trusts the TLS server certificate for the name in the configured or discovered address, and nothing in the document.
 
 import type { Json } from '../domain/json.ts';
@@ -7,7 +7,6 @@ import { parseStrictJson } from './strict-json.ts';
 
 export type Fetch = typeof globalThis.fetch;
 
-const TIMEOUT_MS = 5_000;
 const MAX_BYTES = 256 * 1024;
 const JSON_TYPE = /^application\/(?:[a-z0-9.-]+\+)?json[ \t]*(?:;|$)/i;
 const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/;
@@ -21,12 +20,12 @@ export function isFetchable(address: string): boolean {
 }
 
 /** Throws KeyFault (`address`, `status_<n>`, `content_type`, `too_large`), SyntaxError, or what fetch throws. */
-export async function fetchJson(fetch: Fetch, address: string, signal: AbortSignal): Promise<Json> {
+export async function fetchJson(fetch: Fetch, address: string, signal: AbortSignal, timeoutMs: number): Promise<Json> {
   if (!isFetchable(address)) throw new KeyFault('address');
   const response = await fetch(address, {
     redirect: 'manual',
     headers: { accept: 'application/json, application/jwk-set+json' },
-    signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
   });
   try {
     if (response.status !== 200) throw new KeyFault(`status_${response.status}`);

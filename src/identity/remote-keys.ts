@@ -22,9 +22,17 @@ export interface RefreshTimes {
   readonly unknownKeyIntervalMs: number;
   /** How long keys are believed after they were last fetched. Default 1 hour. */
   readonly staleMs: number;
+  /** For one request, to the end of its answer. Default 5 seconds. */
+  readonly timeoutMs: number;
 }
 
-export const REFRESH_TIMES: RefreshTimes = { refreshMs: 5 * 60_000, minIntervalMs: 5_000, unknownKeyIntervalMs: 30_000, staleMs: 60 * 60_000 };
+export const REFRESH_TIMES: RefreshTimes = {
+  refreshMs: 5 * 60_000,
+  minIntervalMs: 5_000,
+  unknownKeyIntervalMs: 30_000,
+  staleMs: 60 * 60_000,
+  timeoutMs: 5_000,
+};
 
 interface RemoteKeysOptions {
   /** The issuer entry's name, for the log. */
@@ -49,7 +57,6 @@ export function createRemoteKeys(options: RemoteKeysOptions, { clock, log, fetch
   let fetchedAt: EpochMs | undefined;
   let attemptedAt = Number.NEGATIVE_INFINITY;
   let unknownKeyAt = Number.NEGATIVE_INFINITY;
-  let discoveredUri: string | undefined;
   let failures = 0;
   let lastError: string | undefined;
   let inFlight: Promise<void> | undefined;
@@ -83,14 +90,13 @@ export function createRemoteKeys(options: RemoteKeysOptions, { clock, log, fetch
   async function load(): Promise<void> {
     attemptedAt = clock.now();
     try {
-      adopt(await fetchJson(fetch, await findJwksUri(), closing.signal));
+      adopt(await get(options.jwksUri ?? (await discover())));
       failures = 0;
       lastError = undefined;
     } catch (thrown) {
       if (closing.signal.aborted) return;
       failures += 1;
       lastError = faultReason(thrown);
-      discoveredUri = undefined;
       log.warn('identity.keys.failed', { issuer: name, reason: lastError, failures, keys: current()?.keys.length ?? 0 });
     }
   }
@@ -105,14 +111,13 @@ export function createRemoteKeys(options: RemoteKeysOptions, { clock, log, fetch
     log.info('identity.keys.changed', { issuer: name, keys: next.keys.length });
   }
 
-  async function findJwksUri(): Promise<string> {
-    if (options.jwksUri !== undefined) return options.jwksUri;
-    discoveredUri ??= await discover();
-    return discoveredUri;
+  function get(address: string): Promise<Json> {
+    return fetchJson(fetch, address, closing.signal, times.timeoutMs);
   }
 
+  /** Anew for each fetch: an issuer may move its keys and leave the old ones where they were. */
   async function discover(): Promise<string> {
-    const metadata = await fetchJson(fetch, `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, closing.signal);
+    const metadata = await get(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
     // Section 4.3: anything but the exact issuer means that somebody else's metadata was served.
     if (!isJsonObject(metadata) || metadata.issuer !== issuer) throw new KeyFault('issuer_mismatch');
     const uri = metadata.jwks_uri;

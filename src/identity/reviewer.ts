@@ -101,14 +101,15 @@ export function createReviewerAuthenticator(options: ReviewerOptions, parts: Rev
 
 /** Separation of duties starts here: what calls tools must not vote, under whatever name its token was issued. */
 function refuseWorkload(claims: JsonObject, agentAudiences: readonly string[]): void {
-  const { aud, sub, client_id, azp, act } = claims;
+  const { aud, sub, client_id, azp, cid, gty, idtyp, act } = claims;
   const audiences: readonly Json[] = Array.isArray(aud) ? aud : [aud ?? null];
   if (audiences.some((audience) => typeof audience === 'string' && agentAudiences.includes(audience))) {
     throw refusal('token_audience', 'agent_audience', 'The token is addressed to the agents’ side, too.');
   }
   if (typeof sub === 'string' && (looksLikeSpiffeId(sub) || sub.startsWith('system:serviceaccount:'))) throw workload('workload_subject');
-  // RFC 9068 section 2.2: where no person takes part, `sub` names the client itself.
-  if (sub !== undefined && (sub === client_id || sub === azp)) throw workload('client_subject');
+  // RFC 9068 section 2.2: where no person takes part, `sub` names the client itself. `cid`, `gty` and `idtyp` say so in other issuers' words.
+  if (sub !== undefined && [client_id, azp, cid].includes(sub)) throw workload('client_subject');
+  if (gty === 'client-credentials' || idtyp === 'app') throw workload('client_grant');
   if (act !== undefined) throw workload('act');
 }
 

@@ -2,11 +2,14 @@
 // Refuses algorithms outside the issuer's list, keys the issuer does not publish, and signatures that no candidate key made.
 
 import { compactVerify, errors } from 'jose';
+import { GatewayError } from '../errors.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
 import { candidateKeys, type KeySet, type VerificationKey } from './key-set.ts';
 import type { KeyLookup } from './key-source.ts';
 import { refusal } from './refusal.ts';
 import type { UnverifiedJws } from './unverified-jws.ts';
+
+const RETRY_AFTER_SECONDS = 5;
 
 /**
  * Resolves to the key set that the signature holds under.
@@ -23,7 +26,10 @@ export async function proveSignature(jws: UnverifiedJws, keys: KeyLookup, algori
     keySet = await keys.renew();
     candidates = keySet === undefined ? [] : candidateKeys(keySet, alg, kid);
   }
-  if (keySet === undefined) throw refusal('issuer_unavailable', 'keys', 'The keys of the token’s issuer cannot be had at the moment.');
+  if (keySet === undefined) {
+    const detail = 'The keys of the token’s issuer cannot be had at the moment.';
+    throw new GatewayError('issuer_unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS, members: { check: 'keys' } });
+  }
   if (candidates.length === 0) throw refusal('token_key_unknown', 'kid', 'The issuer publishes no key for this token.');
   for (const candidate of candidates) {
     if (await isSignedBy(jws, candidate, alg)) return keySet;

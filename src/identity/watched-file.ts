@@ -4,7 +4,7 @@
 import { hash } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { Logger } from '../domain/log.ts';
 import { faultReason, KeyFault } from './key-fault.ts';
@@ -40,7 +40,8 @@ export function createWatchedFile<T>(options: WatchedFileOptions<T>, clock: Cloc
   let readAt: EpochMs | undefined;
   let attemptedAt = Number.NEGATIVE_INFINITY;
   let lastError: string | undefined;
-  let pending = Promise.resolve();
+  let reading: Promise<void> | undefined;
+  let outdated = false;
   let watcher: FSWatcher | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -49,15 +50,24 @@ export function createWatchedFile<T>(options: WatchedFileOptions<T>, clock: Cloc
     return readAt !== undefined && clock.now() < readAt + STALE_MS ? value : undefined;
   }
 
-  /** Reads one after the other: a change that arrives during a read must be read after it. */
+  /** One read at a time; what changes during a read is read after it, once. */
   function read(): Promise<void> {
     attemptedAt = clock.now();
-    pending = pending.then(readOnce);
-    return pending;
+    outdated = true;
+    reading ??= readUntilFresh().finally(() => {
+      reading = undefined;
+    });
+    return reading;
+  }
+
+  async function readUntilFresh(): Promise<void> {
+    while (outdated && !closed) {
+      outdated = false;
+      await readOnce();
+    }
   }
 
   async function readOnce(): Promise<void> {
-    if (closed) return;
     try {
       if ((await stat(path)).size > MAX_BYTES) throw new KeyFault('too_large');
       const bytes = await readFile(path);
@@ -76,7 +86,7 @@ export function createWatchedFile<T>(options: WatchedFileOptions<T>, clock: Cloc
   }
 
   async function renew(): Promise<T | undefined> {
-    await (clock.now() < attemptedAt + MIN_INTERVAL_MS ? pending : read());
+    await (clock.now() < attemptedAt + MIN_INTERVAL_MS ? reading : read());
     return current();
   }
 
@@ -91,8 +101,10 @@ export function createWatchedFile<T>(options: WatchedFileOptions<T>, clock: Cloc
     },
     async start() {
       try {
-        // The folder, not the file: an atomic replacement (rename, or a ConfigMap's symlink swap) gives the name to another file.
-        watcher = watch(dirname(path), { persistent: false }, () => void read());
+        // The folder, not the file: an atomic replacement gives the name to another file, and Kubernetes swaps a link named `..data` beside it.
+        watcher = watch(dirname(path), { persistent: false }, (_event, changed) => {
+          if (changed === null || changed === basename(path) || changed.startsWith('..')) void read();
+        });
         watcher.on('error', () => watcher?.close());
       } catch (thrown) {
         log.warn('identity.keys.unwatched', { issuer: name, reason: faultReason(thrown) });

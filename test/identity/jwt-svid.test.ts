@@ -1,6 +1,6 @@
 // JWT-SVIDs through the whole Identity port, against trust bundles in real files.
 
-import { mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -50,6 +50,9 @@ async function trust(domains: Readonly<Record<string, string>>, options: object 
   await identity.start();
   return identity;
 }
+
+/** File events come when the system sends them. */
+const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
 
 const seconds = () => Math.floor(clock.time / 1000);
 const svid = (changes: object = {}, header: object = {}, key = prod) =>
@@ -154,7 +157,7 @@ describe('a trust bundle in a file', () => {
     await identity.identify(bearer(raw));
     expect(identity.identify(bearer(raw))).not.toBeInstanceOf(Promise);
     await write(bundle([stage]), file);
-    await expect.poll(() => refusalOf(() => identity.identify(bearer(raw))).catch(() => 'accepted')).toBe('token_key_unknown/kid');
+    await eventually(() => refusalOf(() => identity.identify(bearer(raw))).catch(() => 'accepted')).toBe('token_key_unknown/kid');
     expect(await identity.identify(bearer(svid({}, {}, stage)))).toBeDefined();
   });
 
@@ -172,7 +175,25 @@ describe('a trust bundle in a file', () => {
     const identity = await trust({ 'prod.example.org': link });
     await symlink(await write(bundle([stage])), `${link}.new`);
     await rename(`${link}.new`, link);
-    await expect.poll(() => refusalOf(() => identity.identify(bearer(svid()))).catch(() => 'accepted')).toBe('token_key_unknown/kid');
+    await eventually(() => refusalOf(() => identity.identify(bearer(svid()))).catch(() => 'accepted')).toBe('token_key_unknown/kid');
+  });
+
+  it('is noticed in a mounted ConfigMap, where a link beside it is swapped', async () => {
+    const mount = await mkdtemp(join(folder, 'mount-'));
+    for (const [version, key] of [
+      ['..1', prod],
+      ['..2', stage],
+    ] as const) {
+      await mkdir(join(mount, version));
+      await writeFile(join(mount, version, 'bundle.json'), bundle([key]));
+    }
+    await symlink('..1', join(mount, '..data'));
+    await symlink(join('..data', 'bundle.json'), join(mount, 'bundle.json'));
+    const identity = await trust({ 'prod.example.org': join(mount, 'bundle.json') });
+    expect(await identity.identify(bearer(svid()))).toBeDefined();
+    await symlink('..2', join(mount, '..data.new'));
+    await rename(join(mount, '..data.new'), join(mount, '..data'));
+    await eventually(() => refusalOf(() => identity.identify(bearer(svid()))).catch(() => 'accepted')).toBe('token_key_unknown/kid');
   });
 
   it('trusts nothing when it lists no keys', async () => {
@@ -189,7 +210,7 @@ describe('a trust bundle in a file', () => {
     const file = await write(bundle([prod]));
     const identity = await trust({ 'prod.example.org': file });
     await write(content, file);
-    await expect.poll(() => identity.status()[0]?.lastError).toBe(reason);
+    await eventually(() => identity.status()[0]?.lastError).toBe(reason);
     expect(await identity.identify(bearer(svid()))).toBeDefined();
     clock.time += 3_600_000;
     expect(await refused(identity, svid())).toBe('issuer_unavailable/keys');
@@ -200,10 +221,10 @@ describe('a trust bundle in a file', () => {
     const file = await write(bundle([prod], { spiffe_sequence: 7 }));
     const identity = await trust({ 'prod.example.org': file });
     await write(bundle([stage], { spiffe_sequence: 6 }), file);
-    await expect.poll(() => identity.status()[0]?.lastError).toBe('sequence_rollback');
+    await eventually(() => identity.status()[0]?.lastError).toBe('sequence_rollback');
     expect(await refused(identity, svid({}, {}, stage))).toBe('token_key_unknown/kid');
     await write(bundle([stage], { spiffe_sequence: 8 }), file);
-    await expect.poll(() => identity.status()[0]?.lastError).toBeUndefined();
+    await eventually(() => identity.status()[0]?.lastError).toBeUndefined();
     expect(await identity.identify(bearer(svid({}, {}, stage)))).toBeDefined();
   });
 
@@ -213,7 +234,7 @@ describe('a trust bundle in a file', () => {
     expect(identity.status()[0]).toMatchObject({ ready: false, lastError: 'ENOENT' });
     expect(await refused(identity, svid())).toBe('issuer_unavailable/keys');
     await write(bundle([prod]), file);
-    await expect.poll(() => identity.status()[0]?.ready).toBe(true);
+    await eventually(() => identity.status()[0]?.ready).toBe(true);
     expect(await identity.identify(bearer(svid()))).toBeDefined();
   });
 });

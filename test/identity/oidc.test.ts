@@ -1,6 +1,7 @@
 // OIDC access tokens through the whole Identity port, against a real issuer over HTTP.
 
 import { generateKeyPairSync } from 'node:crypto';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Identity } from '../../src/domain/identity.ts';
 import { createIdentity } from '../../src/identity/identity.ts';
@@ -142,6 +143,19 @@ describe('OIDC access tokens', () => {
     expect(await refused(token({}, header, stranger))).toBe('token_signature/signature');
     const [head, , signature] = token().split('.');
     expect(await refused(`${head}.${token({ sub: 'root' }).split('.')[1]}.${signature}`)).toBe('token_signature/signature');
+  });
+
+  it('refuses every token that differs from a good one in one character', async () => {
+    const good = token();
+    await identity.identify(bearer(good));
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ ';
+    await fc.assert(
+      fc.asyncProperty(fc.nat(good.length - 1), fc.constantFrom(...alphabet), async (at, char) => {
+        fc.pre(good[at] !== char);
+        expect(await refused(good.slice(0, at) + char + good.slice(at + 1))).toMatch(/^token_/);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it('refuses other kinds of JWT by their type', async () => {

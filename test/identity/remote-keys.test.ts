@@ -115,7 +115,7 @@ describe('how often an issuer is asked', () => {
     expect(identity.status()[0]?.ready).toBe(false);
     issuer.answers.jwks = undefined;
     await issuer.jwksRequests(jwksRequests() + 1);
-    await expect.poll(() => identity.status()[0]).toMatchObject({ ready: true, keys: 1 });
+    await expect.poll(() => identity.status()[0], { timeout: 20_000 }).toMatchObject({ ready: true, keys: 1 });
     expect(identity.status()[0]).not.toHaveProperty('lastError');
   });
 });
@@ -168,6 +168,23 @@ describe('what is believed while an issuer misbehaves', () => {
     expect(identity.status()[0]).toMatchObject({ ready: false, lastError: reason });
     expect(await refused(identity)).toBe('issuer_unavailable/keys');
     expect(issuer.requests).not.toContain('/elsewhere');
+  });
+
+  it.each<[string, (i: TestIssuer) => void]>([
+    ['never answers', (i) => (i.answers.jwks = () => {})],
+    ['never ends its answer', (i) => (i.answers.jwks = (_q, r) => r.writeHead(200, { 'content-type': 'application/json' }).write('{'))],
+  ])('gives up on a server that %s', async (_what, misbehave) => {
+    misbehave(issuer);
+    const identity = await start({ timeoutMs: 50 });
+    expect(identity.status()[0]).toMatchObject({ ready: false, lastError: 'timeout' });
+  });
+
+  it('follows an issuer that moves its keys', async () => {
+    const identity = await start();
+    issuer.answers.discovery = json({ issuer: issuer.url, jwks_uri: `${issuer.url}/moved` });
+    issuer.answers.jwks = (request, response) => json({ keys: request.url === '/moved' ? [second.jwk] : [first.jwk] })(request, response);
+    clock.time += 6_000;
+    expect(await call(identity, second)).toBeDefined();
   });
 
   it('follows an issuer whose identifier has a path and a final slash', async () => {

@@ -73,6 +73,8 @@ describe('reviewers', () => {
     ['a Kubernetes service account', { sub: 'system:serviceaccount:a:b' }, {}, 'token_claims/workload_subject'],
     ['a client that speaks for itself', { sub: 'cli' }, {}, 'token_claims/client_subject'],
     ['a client that speaks for itself, named by azp', { azp: 'alice' }, {}, 'token_claims/client_subject'],
+    ['a client that speaks for itself, as Auth0 says it', { gty: 'client-credentials' }, {}, 'token_claims/client_grant'],
+    ['a client that speaks for itself, as Entra says it', { idtyp: 'app' }, {}, 'token_claims/client_grant'],
     ['an agent on behalf of a person', { act: { sub: 'agent' } }, {}, 'token_claims/act'],
     ['a token of another issuer', { iss: 'https://idp.example.org' }, {}, 'token_untrusted/iss'],
     ['an ID token', {}, { typ: 'JWT' }, 'token_claims/typ'],
