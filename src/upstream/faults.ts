@@ -55,13 +55,11 @@ export function upstreamFault(thrown: unknown, progress: Progress): GatewayError
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
     return fault('upstream_timeout', 'The upstream did not answer in time; the call may have taken effect.');
   }
-  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || code === 'HPE_INVALID_EOF_STATE') {
-    return fault('upstream_aborted', 'The upstream’s answer broke off; the call may have taken effect.');
-  }
-  if (progress === 'answering' || code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
+  const brokeOff = code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || code === 'HPE_INVALID_EOF_STATE';
+  if (progress === 'answering' || code === 'UND_ERR_HEADERS_OVERFLOW' || (code.startsWith('HPE_') && !brokeOff)) {
     return fault('upstream_protocol', 'The upstream’s answer is not one well-formed HTTP/1.1 response; the call may have taken effect.');
   }
-  return fault('upstream_aborted', 'The upstream closed the connection without a whole answer; the call may have taken effect.');
+  return fault('upstream_aborted', 'The upstream’s answer did not come, or broke off; the call may have taken effect.');
 }
 
 function isTlsCode(code: string): boolean {

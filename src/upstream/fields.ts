@@ -21,6 +21,9 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 /** Anything that RFC 9110 section 5.5 does not let into a value. */
 const FORBIDDEN = /[^\t\x20-\x7e\x80-\xff]/;
 
+const REMEMBERED_NAMES = 512;
+const REMEMBERED_NAME_LENGTH = 64;
+
 export function isFieldName(name: string): boolean {
   return TOKEN.test(name);
 }
@@ -42,4 +45,16 @@ export function nominated(headers: HeaderList): ReadonlySet<string> | undefined 
     }
   }
   return names;
+}
+
+/** Remembers a verdict per name, since the same few names come with every call. Bounded, because peers choose the names. */
+export function rememberByName<T>(judge: (name: string) => T): (name: string) => T {
+  const verdicts = new Map<string, T>();
+  return (name) => {
+    const known = verdicts.get(name);
+    if (known !== undefined) return known;
+    const verdict = judge(name);
+    if (verdicts.size < REMEMBERED_NAMES && name.length <= REMEMBERED_NAME_LENGTH) verdicts.set(name, verdict);
+    return verdict;
+  };
 }

@@ -4,7 +4,7 @@
 
 import { Readable } from 'node:stream';
 import type { Metrics } from '../domain/metrics.ts';
-import type { Forwarder, Outgoing, Sent } from '../domain/upstream.ts';
+import type { Forwarder, Outgoing, ResponseSink, Sent } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
 import { Exchange } from './exchange.ts';
 import { upstreamFields, upstreamTarget } from './request-headers.ts';
@@ -23,11 +23,10 @@ const COLLECTED_BYTES = 64 * 1024;
 type Body = Uint8Array | Readable | null;
 
 export function createForwarder({ targets, metrics }: ForwarderOptions): Forwarder {
-  return {
-    async send(outgoing, sink) {
+  const transmit = (outgoing: Outgoing, sink: ResponseSink, body: Body): Promise<Sent> =>
+    // Not async: what throws in here rejects, and the promise is the only one of the call.
+    new Promise((resolve, reject) => {
       const { action, request, credential, responseHeaders } = outgoing;
-      const waiting = bodyOf(outgoing);
-      const body = waiting instanceof Promise ? await waiting : waiting;
       const target = targetOf(targets, outgoing);
       const path = upstreamTarget(outgoing);
       const scrubber = credential === undefined ? undefined : scrubberFor(credential);
@@ -35,20 +34,24 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
       if (body instanceof Readable && request.body.length !== undefined) headers.push('content-length', String(request.body.length));
 
       const startedAt = performance.now();
-      return new Promise<Sent>((resolve, reject) => {
-        let forget = (): void => {};
-        const ended = (error: GatewayError | undefined, sent: Sent | undefined): void => {
-          forget();
-          if (body instanceof Readable) body.destroy();
-          metrics.upstream(action.upstream, action.method, sent?.status, error?.code, (performance.now() - startedAt) / 1000);
-          if (sent !== undefined) resolve(sent);
-          else reject(error);
-        };
-        const exchange = new Exchange({ method: action.method, sink, responseHeaders, scrubber, ended });
-        forget = request.onClosed(() => exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')));
-        // What undici refuses to write it reports through the exchange too; it does not throw.
-        target.pool.dispatch({ path, method: action.method, headers, body }, exchange);
-      });
+      let forget = (): void => {};
+      const ended = (error: GatewayError | undefined, sent: Sent | undefined): void => {
+        forget();
+        if (body instanceof Readable) body.destroy();
+        metrics.upstream(action.upstream, action.method, sent?.status, error?.code, (performance.now() - startedAt) / 1000);
+        if (sent !== undefined) resolve(sent);
+        else reject(error);
+      };
+      const exchange = new Exchange({ method: action.method, sink, responseHeaders, scrubber, ended });
+      forget = request.onClosed(() => exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')));
+      // What undici refuses to write it reports through the exchange too; it does not throw.
+      target.pool.dispatch({ path, method: action.method, headers, body }, exchange);
+    });
+
+  return {
+    send(outgoing, sink) {
+      const body = bodyOf(outgoing);
+      return body instanceof Promise ? body.then((bytes) => transmit(outgoing, sink, bytes)) : transmit(outgoing, sink, body);
     },
     close: () => targets.close(),
   };

@@ -6,7 +6,7 @@ import type { Injection } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Outgoing } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
-import { HOP_BY_HOP, isFieldName, isFieldValue, nominated } from './fields.ts';
+import { HOP_BY_HOP, isFieldName, isFieldValue, nominated, rememberByName } from './fields.ts';
 import type { UpstreamOptions } from './targets.ts';
 
 const DROPPED: ReadonlySet<string> = new Set([
@@ -64,12 +64,10 @@ const DROPPED: ReadonlySet<string> = new Set([
 const DROPPED_PREFIXES: readonly string[] = ['countersign-', 'x-countersign-', 'x-forwarded-', 'x-envoy-', 'x-b3-', 'proxy-', 'sec-websocket-'];
 
 /** Whether a field of the agent's, by its lower-case name, never goes upstream. `X_Forwarded_For` counts as what it would become behind CGI or WSGI. */
-function neverForwarded(name: string): boolean {
-  const canonical = name.includes('_') ? name.replaceAll('_', '-') : name;
-  if (DROPPED.has(canonical)) return true;
-  for (const prefix of DROPPED_PREFIXES) if (canonical.startsWith(prefix)) return true;
-  return false;
-}
+const neverForwarded = rememberByName((name) => {
+  const canonical = name.replaceAll('_', '-');
+  return DROPPED.has(canonical) || DROPPED_PREFIXES.some((prefix) => canonical.startsWith(prefix));
+});
 
 /**
  * The flat list for undici, without Host and framing. With `identityOnly` the upstream is asked not to compress, so that what comes back can be searched.

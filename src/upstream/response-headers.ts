@@ -5,7 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { HeaderList } from '../domain/headers.ts';
 import { GatewayError } from '../errors.ts';
-import { HOP_BY_HOP, isFieldName, isFieldValue, nominated } from './fields.ts';
+import { HOP_BY_HOP, isFieldName, isFieldValue, nominated, rememberByName } from './fields.ts';
 import type { Scrubber } from './scrub.ts';
 
 export interface AnswerHead {
@@ -30,6 +30,10 @@ const DROPPED: ReadonlySet<string> = new Set([
   'set-cookie2',
   'x-api-key',
 ]);
+const verdictOf = rememberByName((name): 'drop' | 'keep' | 'malformed' => {
+  if (DROPPED.has(name) || name.startsWith('countersign-')) return 'drop';
+  return isFieldName(name) ? 'keep' : 'malformed';
+});
 const LENGTH = /^\d{1,15}$/;
 
 /** Throws `upstream_protocol` for a field that could not be written as it is, or a length that is not one number. `own` is appended. */
@@ -41,8 +45,9 @@ export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubbe
   let encoded = false;
   for (const name in fields) {
     const value = fields[name];
-    if (value === undefined || DROPPED.has(name) || name.startsWith('countersign-') || connectionOptions?.has(name)) continue;
-    if (!isFieldName(name)) throw malformed();
+    const verdict = verdictOf(name);
+    if (verdict === 'malformed') throw malformed();
+    if (value === undefined || verdict === 'drop' || connectionOptions?.has(name)) continue;
     if (name === 'content-length') {
       if (typeof value !== 'string' || !LENGTH.test(value)) throw malformed();
       length = Number(value);

@@ -63,7 +63,12 @@ export function createTargets(upstreams: ReadonlyMap<string, UpstreamOptions>, r
     const fresh = new Map<string, Target>();
     for (const [name, options] of next) {
       const old = targets.get(name);
-      fresh.set(name, old !== undefined && connectionKey(old.options) === connectionKey(options) ? { ...old, options } : openTarget(options, resolve));
+      fresh.set(
+        name,
+        old !== undefined && connectionKey(old.options) === connectionKey(options)
+          ? { ...old, options, url: new URL(options.url) }
+          : openTarget(options, resolve),
+      );
     }
     const kept = new Set([...fresh.values()].map(({ pool }) => pool));
     for (const { pool } of targets.values()) {
