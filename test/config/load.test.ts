@@ -1,0 +1,317 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { ConfigError, formatFaults } from '../../src/config/faults.ts';
+import { configJsonSchemaText } from '../../src/config/json-schema.ts';
+import { loadConfig, parseConfig } from '../../src/config/load.ts';
+import { checkPolicy } from '../../src/policy/check.ts';
+import { compilePolicy } from '../../src/policy/policy.ts';
+import { faultsIn, locatedFaultsIn, MINIMAL, makeFolder, withSections, writeConfig } from './files.ts';
+
+const parse = (text: string) => parseConfig(text, '/etc/countersign/countersign.yaml', undefined, { TOKEN: 'secret-text' });
+
+describe('a valid file', () => {
+  test('gets defaults, with units in names', () => {
+    const config = parse(MINIMAL);
+    expect(config.limits).toEqual({
+      heldBodyBytes: 1_048_576,
+      inspectedBodyBytes: 1_048_576,
+      headerBytes: 16_384,
+      waitMs: 50_000,
+      pendingPerAgent: 10,
+      drainMs: 10_000,
+    });
+    expect(config.listeners).toMatchObject({ agents: { address: { host: '127.0.0.1', port: 0 } }, ops: { address: { host: '127.0.0.1', port: 8082 } } });
+    expect(config.upstreams.ledger).toMatchObject({ protocol: 'http', websocket: false, timeouts: { connectMs: 5000, headersMs: 60_000, idleMs: 300_000 } });
+    expect(config.identity.issuers[0]).toMatchObject({ maxLifetimeMs: 3_600_000 });
+  });
+
+  test('reads amounts with their units', () => {
+    const config = parse(
+      withSections({
+        tiers: '{ a: { reviewers: ["user:x"], decideWithin: 90s, useWithin: 1h }, b: { reviewers: ["group:x"], decideWithin: 15m, useWithin: 1s } }',
+        limits: '{ wait: 500ms, header: 2KiB, heldBody: 2MiB }',
+      }),
+    );
+    expect([config.tiers.a?.decideWithinMs, config.tiers.a?.useWithinMs, config.tiers.b?.decideWithinMs]).toEqual([90_000, 3_600_000, 900_000]);
+    expect(config.limits).toMatchObject({ waitMs: 500, headerBytes: 2048, heldBodyBytes: 2_097_152 });
+  });
+
+  test('is frozen all the way down', () => {
+    const config = parse(withSections({ rules: '[{ id: a, match: { methods: [GET] }, decide: allow }]' }));
+    for (const part of [config, config.limits, config.rules, config.rules[0]?.match.methods, config.identity.issuers[0]])
+      expect(Object.isFrozen(part)).toBe(true);
+  });
+
+  test('finds paths from its own folder', () => {
+    expect(parse(MINIMAL)).toMatchObject({ store: { path: '/etc/countersign/data/countersign.db' }, audit: { path: '/etc/countersign/data/audit' } });
+  });
+
+  test('compares header names in lower case', () => {
+    expect(parse(withSections({ upstreams: '{ a: { url: https://a.example, boundHeaders: [Content-Language] } }' })).upstreams.a?.boundHeaders).toEqual([
+      'content-language',
+    ]);
+  });
+});
+
+describe('secrets', () => {
+  const credential = (secret: string) => withSections({ credentials: `{ key: { type: static, in: header, name: authorization, secret: ${secret} } }` });
+  const sourceOf = (config: Awaited<ReturnType<typeof loadConfig>>) => {
+    const key = config.credentials.key;
+    if (key?.type !== 'static') throw new Error('no static credential');
+    return key.secret;
+  };
+
+  test('come from the environment and are not to be seen in the configuration', () => {
+    const config = parse(credential('{ env: TOKEN }'));
+    expect(sourceOf(config).read().reveal()).toBe('secret-text');
+    expect(inspect(config, { depth: 20 }) + JSON.stringify(config)).not.toContain('secret-text');
+  });
+
+  test('a file is read anew at each use, without its last line end', async () => {
+    const path = writeConfig(credential('{ file: ./key }'));
+    const file = join(path, '..', 'key');
+    writeFileSync(file, 'one\n');
+    const source = sourceOf(await loadConfig(path));
+    expect(source.read().reveal()).toBe('one');
+    writeFileSync(file, 'two');
+    expect(source.read().reveal()).toBe('two');
+    writeFileSync(file, '');
+    expect(() => source.read()).toThrow(expect.objectContaining({ code: 'credential_unavailable' }));
+  });
+
+  test.each([
+    ['hunter2', 'A secret is written as { env: NAME } or { file: PATH }, never in the file itself.'],
+    ['{ env: MISSING }', 'The environment variable MISSING is missing or empty.'],
+    ['{ file: ./missing }', 'The secret file /nowhere/missing is missing or empty.'],
+    ['{ env: A, file: B }', 'A secret is written as { env: NAME } or { file: PATH }, never in the file itself.'],
+  ])('%s is refused, and never repeated', (secret, message) => {
+    const faults = faultsIn(credential(secret));
+    expect(faults).toEqual([`credentials.key.secret: ${message}`]);
+    expect(faults.join()).not.toContain('hunter2');
+  });
+});
+
+describe('faults', () => {
+  const many = withSections({
+    limits: '{ wait: 50, heldBody: 1MB }',
+    tiers: '{ a: { reviewers: [bob] } }',
+    extra: '1',
+    rules:
+      '[{ id: a, match: { upstream: nope }, decide: allow, tier: b }, { id: a, match: {}, decide: maybe }, { id: c, match: { path: "/:x/:x" }, when: "foo == 1", decide: deny }]',
+  });
+
+  test('are reported all at once: shape, references and policy', () => {
+    expect(faultsIn(many, checkPolicy).toSorted()).toEqual(
+      [
+        'limits.wait: Write a duration with its unit, like 500ms, 90s, 15m or 1h.',
+        'limits.heldBody: Write a size with its unit, like 16KiB or 1MiB.',
+        'tiers.a.reviewers.0: Write group:<name> or user:<subject>.',
+        'extra: There is no such key.',
+        'rules.0.tier: Only hold rules have a tier.',
+        'rules.0.match.upstream: There is no upstream of this name.',
+        'rules.1.decide: Write allow or hold or deny.',
+        'rules.2.match.path: This is not a URLPattern pathname: check its groups, and that no name stands twice.',
+        'rules.2.when: Unknown variable: foo (at character 1).',
+      ].sort(),
+    );
+  });
+
+  test('stand with file, line, column and path, in the order of the file', async () => {
+    const path = writeConfig(`${MINIMAL}tiers:\n  a:\n    reviewers: [bob]\n    cuont: 2\n`);
+    const error = await loadConfig(path).catch((thrown: unknown) => thrown);
+    if (!(error instanceof ConfigError)) throw error;
+    expect(formatFaults(error).split('\n')).toEqual([
+      `${path}:11:17 tiers.a.reviewers[0]: Write group:<name> or user:<subject>.`,
+      `${path}:12:5 tiers.a.cuont: There is no such key.`,
+    ]);
+  });
+
+  test('a missing key is placed at what should hold it', () => {
+    expect(locatedFaultsIn(`${MINIMAL}tiers:\n  a:\n    count: 2\n`)).toEqual([
+      { path: ['tiers', 'a', 'reviewers'], message: 'This key is required.', line: 10, column: 3 },
+    ]);
+  });
+
+  test.each([
+    ['', [': Write a map of keys.']],
+    ['a: [', [/not well-formed YAML/]],
+    [`${MINIMAL}rules: []\n`, [/not well-formed YAML/]],
+    [`${MINIMAL}---\na: 1\n`, [/not well-formed YAML/]],
+    [`${MINIMAL}tiers: { __proto__: { reviewers: [user:a] } }\n`, [/__proto__/]],
+    [`${MINIMAL}tiers: *nope\n`, [/YAML|aliases/]],
+  ])('%j is refused', (text, expected) => {
+    expect(faultsIn(text)).toEqual(expected.map((part) => (typeof part === 'string' ? part : expect.stringMatching(part))));
+  });
+
+  test('a file that is not there is a fault of its own', async () => {
+    await expect(loadConfig('/nowhere/at/all.yaml')).rejects.toMatchObject({ faults: [{ message: 'The file cannot be read (ENOENT).' }] });
+  });
+});
+
+describe('what the contract names and this version does not build is refused by name', () => {
+  const later = 'not supported in this version.';
+  test.each([
+    ['store', '{ type: postgres, url: { env: TOKEN } }', `store.type: The type postgres is ${later}`],
+    ['credentials', '{ a: { type: github-app, appId: 1, installationId: 2, privateKey: { file: x } } }', `credentials.a.type: The type github-app is ${later}`],
+    ['credentials', '{ a: { type: aws-sts } }', `credentials.a.type: The type aws-sts is ${later}`],
+    [
+      'identity',
+      '{ audience: [a], issuers: [{ name: p, type: spiffe, trustDomain: p.example, bundle: { workloadApi: "unix:///x" } }] }',
+      `identity.issuers.0.bundle.workloadApi: bundle.workloadApi is ${later}`,
+    ],
+    [
+      'identity',
+      '{ audience: [a], issuers: [{ name: p, type: spiffe, trustDomain: p.example, bundle: { endpoint: "https://x", profile: https_web } }] }',
+      `identity.issuers.0.bundle.endpoint: bundle.endpoint is ${later}`,
+    ],
+  ])('%s: %s', (section, value, fault) => {
+    expect(faultsIn(withSections({ [section]: value }))).toContain(fault);
+  });
+
+  test.each(['accept', 'require'])('clientCertificates: %s', (mode) => {
+    const text = withSections({ listeners: `{ agents: { address: 127.0.0.1:0, tls: { certificate: x, key: { env: TOKEN }, clientCertificates: ${mode} } } }` });
+    expect(faultsIn(text)).toContain(`listeners.agents.tls.clientCertificates: Client certificates (accept, require) are ${later}`);
+  });
+});
+
+describe('references between sections', () => {
+  const held = '{ id: h, match: { upstream: ledger }, decide: hold, tier: t }';
+  const api = '{ api: { issuer: https://idp.example.org, audience: review } }';
+  test.each<[string, Record<string, string>, string]>([
+    ['an unknown tier', { rules: `[${held}]`, reviewers: api }, 'rules.0.tier: There is no tier of this name.'],
+    [
+      'a name of Object.prototype as a tier',
+      { rules: '[{ id: h, match: {}, decide: hold, tier: toString }]', reviewers: api },
+      'rules.0.tier: There is no tier of this name.',
+    ],
+    ['a hold without a tier', { rules: '[{ id: h, match: {}, decide: hold }]', reviewers: api }, 'rules.0.tier: A hold rule needs a tier.'],
+    [
+      'a tier on an allow',
+      { rules: '[{ id: h, match: {}, decide: allow, tier: t }]', tiers: '{ t: { reviewers: ["group:a"] } }' },
+      'rules.0.tier: Only hold rules have a tier.',
+    ],
+    [
+      'a hold that nobody could decide',
+      { rules: `[${held}]`, tiers: '{ t: { reviewers: ["group:a"] } }' },
+      'rules.0.decide: Nobody could ever decide: reviewers.api is missing.',
+    ],
+    ['the same id twice', { rules: '[{ id: a, match: {}, decide: allow }, { id: a, match: {}, decide: deny }]' }, 'rules.1.id: rules[0] has this id already.'],
+    [
+      'an unknown credential',
+      { upstreams: '{ a: { url: https://a.example, credential: c } }' },
+      'upstreams.a.credential: There is no credential of this name.',
+    ],
+    [
+      'narrowing nothing',
+      { rules: '[{ id: a, match: { upstream: ledger }, decide: allow, credential: { scope: x } }]' },
+      'rules.0.credential: This upstream has no credential to narrow.',
+    ],
+    [
+      'a tool on an http upstream',
+      { rules: '[{ id: a, match: { upstream: ledger, tool: x }, decide: allow }]' },
+      'rules.0.match.tool: This upstream is not MCP: it has no tools.',
+    ],
+    [
+      'more approvals than people',
+      { tiers: '{ t: { reviewers: ["user:a", "user:a", "user:b"], count: 3 } }' },
+      'tiers.t.count: 3 must approve, but only 2 may.',
+    ],
+    [
+      'an upstream called countersign',
+      { upstreams: '{ countersign: { url: https://a.example } }' },
+      'upstreams.countersign: The name countersign is the gateway’s own.',
+    ],
+    [
+      'an upstream with an odd name',
+      { upstreams: '{ A_b: { url: https://a.example } }' },
+      'upstreams.A_b: An upstream’s name has lower-case letters, digits and hyphens.',
+    ],
+    [
+      'plain http to elsewhere',
+      { upstreams: '{ a: { url: http://ledger.internal } }' },
+      'upstreams.a.url: Plain http would carry calls and credentials in the open: write https, or set allowPlaintext: true.',
+    ],
+    [
+      'a metadata address',
+      { upstreams: '{ a: { url: https://169.254.169.254 } }' },
+      'upstreams.a.url: This is an unspecified or link-local address; it needs allowPrivateAddresses: true.',
+    ],
+    [
+      'a metadata address in disguise',
+      { upstreams: '{ a: { url: "https://0xA9FEA9FE/" } }' },
+      'upstreams.a.url: This is an unspecified or link-local address; it needs allowPrivateAddresses: true.',
+    ],
+    [
+      'one issuer twice',
+      { identity: '{ audience: [a], issuers: [{ name: a, type: oidc, issuer: https://i.example }, { name: b, type: oidc, issuer: https://i.example }] }' },
+      'identity.issuers.1.issuer: Another entry has this already.',
+    ],
+    [
+      'one audience for agents and reviewers',
+      { reviewers: '{ api: { issuer: https://i.example, audience: https://gateway.example.org } }' },
+      'reviewers.api.audience: Workload tokens have this audience: reviewers need one of their own.',
+    ],
+    [
+      'two ways to the token endpoint',
+      {
+        credentials:
+          '{ a: { type: token-exchange, issuer: https://i.example, tokenEndpoint: https://i.example/t, clientId: x, clientSecret: { env: TOKEN } } }',
+      },
+      'credentials.a.issuer: Give either issuer or tokenEndpoint.',
+    ],
+    [
+      'revocation with nowhere to go',
+      { credentials: '{ a: { type: oauth-client-credentials, tokenEndpoint: https://i.example/t, clientId: x, clientSecret: { env: TOKEN } } }' },
+      'credentials.a.revoke: Give revocationEndpoint, or write revoke: false.',
+    ],
+  ])('%s', (_, sections, fault) => {
+    expect(faultsIn(withSections(sections))).toContain(fault);
+  });
+
+  test.each([
+    'Host',
+    'content-length',
+    'Transfer-Encoding',
+    'connection',
+    'upgrade',
+    'te',
+    'trailer',
+    'keep-alive',
+    'Proxy-Authorization',
+    'expect',
+    'Countersign-Hold',
+    'x_y',
+    'a b',
+  ])('a credential cannot be put into %s', (name) => {
+    expect(faultsIn(withSections({ credentials: `{ a: { type: static, in: header, name: "${name}", secret: { env: TOKEN } } }` }))).toHaveLength(1);
+  });
+
+  test('plain http is accepted on loopback, or when asked for', () => {
+    const text = withSections({
+      upstreams:
+        '{ a: { url: "http://127.0.0.1:3001/mcp" }, b: { url: "http://[::1]:1" }, c: { url: http://x.internal, allowPlaintext: true }, d: { url: http://localhost:1 } }',
+    });
+    expect(faultsIn(text)).toEqual([]);
+  });
+});
+
+describe('the files that come with the project', () => {
+  const root = join(import.meta.dirname, '../..');
+
+  test('config/production.yaml is valid once its files are there', async () => {
+    const folder = makeFolder();
+    for (const name of ['tls', 'bundles', 'secrets']) mkdirSync(join(folder, name));
+    for (const name of ['tls/gateway.pem', 'tls/gateway.key', 'tls/review.pem', 'tls/review.key', 'bundles/prod.json', 'secrets/reports-key']) {
+      writeFileSync(join(folder, name), '-----BEGIN TEST-----\n');
+    }
+    const path = join(folder, 'production.yaml');
+    const config = parseConfig(readFileSync(join(root, 'config/production.yaml'), 'utf8'), path, checkPolicy, { LEDGER_CLIENT_SECRET: 'x' });
+    expect(compilePolicy(config).bodyNeed('ledger', 'POST', '/transfers')).toBe('json');
+  });
+
+  test('config/countersign.schema.json is what `npm run schema` writes', () => {
+    expect(readFileSync(join(root, 'config/countersign.schema.json'), 'utf8')).toBe(configJsonSchemaText());
+  });
+});
