@@ -25,7 +25,7 @@ import { UnwantedGrant, unavailable } from './broker-provider.ts';
 import { type Asked, grantedScope, isTooBroad, narrow, type OAuthBounds, toParameters } from './oauth-scope.ts';
 
 /** How the client proves itself at the token endpoint (RFC 6749 section 2.3.1). */
-export type ClientAuthentication = 'client_secret_basic' | 'client_secret_post';
+type ClientAuthentication = 'client_secret_basic' | 'client_secret_post';
 
 /** Where the issuer's endpoints are: discovered (OpenID Connect Discovery, RFC 8414), or given. https, or http on loopback. */
 type Endpoints = { readonly issuer: string } | { readonly tokenEndpoint: string; readonly revocationEndpoint?: string };
@@ -54,7 +54,7 @@ export interface OAuthClient {
 }
 
 /** Says, as a sentence, why an answer is not acceptable; undefined when it is. */
-export type AnswerCheck = (answer: TokenEndpointResponse) => string | undefined;
+type AnswerCheck = (answer: TokenEndpointResponse) => string | undefined;
 
 const LARGEST_ANSWER_BYTES = 256 * 1024;
 

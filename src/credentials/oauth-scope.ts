@@ -5,7 +5,7 @@ import type { JsonObject } from '../domain/json.ts';
 import { unavailable } from './broker-provider.ts';
 
 /** A text holding one or more values between spaces, or a list of values. In a list each entry is one value: the safe form for filled-in templates. */
-export type Values = string | readonly string[];
+type Values = string | readonly string[];
 
 /** The largest grant; what is absent is left to the rule, or else to the issuer. */
 export interface OAuthBounds {

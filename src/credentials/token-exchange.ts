@@ -11,7 +11,7 @@ import { createOAuthClient, type OAuthClientOptions } from './oauth-client.ts';
 const GRANT_TYPE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
 /** RFC 8693 section 3. */
-export type TokenType = 'urn:ietf:params:oauth:token-type:access_token' | 'urn:ietf:params:oauth:token-type:jwt' | 'urn:ietf:params:oauth:token-type:id_token';
+type TokenType = 'urn:ietf:params:oauth:token-type:access_token' | 'urn:ietf:params:oauth:token-type:jwt' | 'urn:ietf:params:oauth:token-type:id_token';
 
 const ACCESS_TOKEN: TokenType = 'urn:ietf:params:oauth:token-type:access_token';
 const JWT: TokenType = 'urn:ietf:params:oauth:token-type:jwt';

@@ -261,6 +261,26 @@ describe('an issuer that misbehaves', () => {
     }
   });
 
+  it('is discovered again when it has moved its endpoints, or could not say where they are', async () => {
+    let [fault, endpoint] = [true, '/before'];
+    const url: string = await serve((request, response) => {
+      const answers: Record<string, object> = {
+        '/.well-known/openid-configuration': fault ? { error: 'server_error' } : { issuer: url, token_endpoint: url + endpoint },
+        [endpoint]: { access_token: `made-at-${endpoint.slice(1)}`, token_type: 'bearer' },
+      };
+      const answer = answers[request.url ?? ''];
+      response.writeHead(answer === undefined ? 404 : 'error' in answer ? 503 : 200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(answer ?? {}));
+    });
+    const provider = createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('s'), issuer: url });
+    await failure(provider.mint(grant()));
+    fault = false;
+    expect(tokenOf(await provider.mint(grant()))).toBe('made-at-before');
+    endpoint = '/after';
+    await failure(provider.mint(grant()));
+    expect(tokenOf(await provider.mint(grant()))).toBe('made-at-after');
+  });
+
   it('may publish its metadata as an authorization server only (RFC 8414)', async () => {
     const url: string = await serve((request, response) => {
       if (request.url?.startsWith('/.well-known/openid')) return void response.writeHead(404).end();

@@ -40,7 +40,7 @@ export const transferAction: Action = {
   streamed: false,
 };
 
-export function allowDecision(credential?: CredentialPlan): Decision {
+function allowDecision(credential?: CredentialPlan): Decision {
   return {
     effect: 'allow',
     rules: [{ id: 'reads', effect: 'allow', why: 'matched' }],

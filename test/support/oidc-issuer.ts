@@ -13,7 +13,7 @@ import { createIssuerStorage } from '../../config/quickstart/issuer-storage.ts';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
-export interface IssuerClient {
+interface IssuerClient {
   readonly id: string;
   readonly secret: string;
   /** Further claims in this client's JWT access tokens, for example `{ groups: ["finance"] }`. */
@@ -26,7 +26,7 @@ export interface IssuerClient {
   readonly scope?: string;
 }
 
-export interface IssuerResource {
+interface IssuerResource {
   /** The scopes that exist there, between spaces; others are left out of what is granted. */
   readonly scope: string;
   /** Default: the resource indicator itself. */
