@@ -16,10 +16,9 @@ export function answerCall(call: Call, error: GatewayError, challenge: (error: G
 
 function render(call: Call, error: GatewayError, context: ProblemContext): Answer {
   const { request, action } = call.facts;
-  // A caller that is not known yet gets HTTP: that is where MCP clients look for the authorization challenge (MCP, Authorization).
-  if (call.mount?.protocol === 'mcp' && call.facts.method === 'POST' && call.facts.principal !== undefined) {
-    const { status, contentType, body } = renderMcpRefusal(error, action);
-    return { status, headers: ['content-type', contentType, ...problemFields(error, context)], body };
+  if (action?.protocol === 'mcp') {
+    const rpc = renderMcpRefusal(error, action);
+    if (rpc !== undefined) return { status: rpc.status, headers: ['content-type', rpc.contentType, ...problemFields(error, context)], body: rpc.body };
   }
   if (error.code === 'approval_pending' && request !== undefined && waitPreference(request.headers).respondAsync) return accepted(error, context);
   return problem(error, context);

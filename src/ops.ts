@@ -1,11 +1,9 @@
 // The operators' listener: /livez, /readyz and /metrics, in the clear, meant for a loopback or cluster-internal address.
 
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { IssuerStatus } from './domain/identity.ts';
+import { createBoundedServer, type Listening, type ListenOptions, listen } from './listen.ts';
 
-export interface OpsOptions {
-  readonly address: { readonly host: string; readonly port: number };
+export interface OpsOptions extends ListenOptions {
   /** Prometheus text. */
   metrics(): Promise<string>;
   /** What readiness rests on, checked at each request. */
@@ -21,8 +19,9 @@ export interface Readiness {
   readonly issuers: readonly IssuerStatus[];
 }
 
-export async function startOps(options: OpsOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const server = createServer(async (request, response) => {
+export function startOps(options: OpsOptions): Promise<Listening> {
+  const server = createBoundedServer(options);
+  server.on('request', async (request, response) => {
     const reply = (status: number, type: string, body: string): void => {
       response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
       response.end(body);
@@ -44,18 +43,7 @@ export async function startOps(options: OpsOptions): Promise<{ readonly port: nu
       reply(500, 'text/plain', 'The answer could not be made.\n');
     }
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.address.port, options.address.host, resolve);
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return listen(server, options);
 }
 
 function isReady({ accepting, store, audit, issuers }: Readiness): boolean {

@@ -2,21 +2,8 @@
 // nothing can be sent without a clearance, and nothing cleared can be sent before it is on record.
 // No credential request, look-up or connection for the upstream happens before `clear` returns.
 
-import type { Armed, Call, Classified, Cleared, Decided, Journaled, Received, Recognised } from './domain/stages.ts';
-import { asGatewayError, type GatewayError } from './errors.ts';
-
-export interface Steps {
-  receive(call: Call): Received;
-  identify(received: Received): Recognised | Promise<Recognised>;
-  classify(recognised: Recognised): Promise<Classified>;
-  decide(classified: Classified): Decided;
-  clear(decided: Decided): Cleared | Promise<Cleared>;
-  journal(cleared: Cleared): Promise<Journaled>;
-  arm(journaled: Journaled): Promise<Armed>;
-  send(armed: Armed): Promise<void>;
-  refuse(call: Call, error: GatewayError): Promise<void>;
-  settle(call: Call): Promise<void>;
-}
+import type { Call, Steps } from './domain/stages.ts';
+import { asGatewayError } from './errors.ts';
 
 /** Takes one call from its arrival to its end. Never rejects. */
 export function createPipeline(steps: Steps): (call: Call) => Promise<void> {

@@ -1,15 +1,15 @@
-// The agents' listener: node:http made strict and bounded. It turns a connection's request into a Call for the pipeline and
+// The agents' listener: node:http made strict. It turns a connection's request into a Call for the pipeline and
 // gives the pipeline a sink to answer into. It refuses what Node's parser refuses, CONNECT, and upgrades other than WebSocket.
 
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from './domain/clock.ts';
 import type { HeaderList } from './domain/headers.ts';
 import type { ResponseSink } from './domain/upstream.ts';
 import { GatewayError } from './errors.ts';
+import { createBoundedServer, type Listening, type ListenOptions, listen } from './listen.ts';
 import { problem } from './problem.ts';
 
 /** A request as it came off the wire, with the way to answer it. */
@@ -23,45 +23,14 @@ export interface Arrival {
   readonly upgrade?: { readonly socket: Duplex; readonly head: Buffer };
 }
 
-export interface ServerOptions {
-  readonly address: { readonly host: string; readonly port: number };
-  readonly tls?: { readonly certificate: string; readonly key: string };
-  /** Largest header section, bytes. */
-  readonly headerBytes: number;
+export interface ServerOptions extends ListenOptions {
   readonly clock: Clock;
   /** Never rejects. */
   handle(arrival: Arrival): Promise<void>;
 }
 
-export interface RunningServer {
-  readonly port: number;
-  /** Stops accepting; resolves when every connection has ended, or has been cut after `graceMs`. */
-  close(graceMs: number): Promise<void>;
-}
-
-/** Time for a request's head to arrive, ms. Bodies have their own minimum rate (actions/body.ts). */
-const HEAD_TIMEOUT_MS = 10_000;
-const KEEP_ALIVE_MS = 75_000;
-
-export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const limits = {
-    maxHeaderSize: options.headerBytes,
-    headersTimeout: HEAD_TIMEOUT_MS,
-    // A held call may wait longer than any whole-request limit; slow senders are caught by the head timeout and the body's minimum rate.
-    requestTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: 2_000,
-  };
-  const server: Server =
-    options.tls === undefined
-      ? createServer(limits)
-      : createTlsServer({ ...limits, cert: options.tls.certificate, key: options.tls.key, minVersion: 'TLSv1.2' });
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-
+export async function startServer(options: ServerOptions): Promise<Listening> {
+  const server = createBoundedServer(options);
   const accept = (incoming: IncomingMessage, response: ServerResponse, upgrade?: Arrival['upgrade']): void => {
     const sink = createSink(incoming, response);
     void options.handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink, ...(upgrade && { upgrade }) });
@@ -69,7 +38,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   server.on('request', (incoming, response) => accept(incoming, response));
   // Identity comes before `100 Continue`: the body reader sends it once the body is wanted.
   server.on('checkContinue', (incoming, response) => accept(incoming, response));
-  server.on('checkExpectation', (_incoming, response) => refuseBare(response, new GatewayError('bad_header', 'Only Expect: 100-continue is understood.')));
+  server.on('checkExpectation', (incoming, response) => accept(incoming, response));
   server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
     const response = new ServerResponse(incoming);
     response.assignSocket(socket as Socket);
@@ -81,31 +50,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     refuseSocket(socket, new GatewayError('method_not_allowed', 'CONNECT is not offered here.')),
   );
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => refuseSocket(socket, parseFault(error)));
-
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.address.port, options.address.host, () => {
-      server.removeListener('error', reject);
-      resolve();
-    });
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: (graceMs) => closeServer(server, sockets, graceMs),
-  };
-}
-
-function closeServer(server: Server, sockets: ReadonlySet<Socket>, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const cut = setTimeout(() => {
-      for (const socket of sockets) socket.destroy();
-    }, graceMs);
-    server.close(() => {
-      clearTimeout(cut);
-      resolve();
-    });
-    server.closeIdleConnections();
-  });
+  return listen(server, options);
 }
 
 /** What node:http refused before there was a request. */
@@ -126,12 +71,6 @@ function refuseSocket(socket: Duplex, error: GatewayError): void {
   for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
   lines.push(`content-length: ${Buffer.byteLength(body)}`, 'connection: close', '', body);
   socket.end(lines.join('\r\n'), () => socket.destroy());
-}
-
-function refuseBare(response: ServerResponse, error: GatewayError): void {
-  const { status, headers, body } = problem(error, { requestId: randomUUID() });
-  response.writeHead(status, [...headers, 'connection', 'close']);
-  response.end(body);
 }
 
 function createSink(incoming: IncomingMessage, response: ServerResponse): ResponseSink {

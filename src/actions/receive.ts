@@ -3,11 +3,10 @@
 // Refuses the rest of what proxies are tricked with: other forms of target, ambiguous paths, Host or framing, spoofable fields.
 // The server has to listen to `checkContinue` with the same handler as to `request`, or node answers 100 before anybody is identified.
 
-import { randomFillSync } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { type Clock, systemClock } from '../domain/clock.ts';
+import type { EpochMs } from '../domain/clock.ts';
 import { type HeaderList, header } from '../domain/headers.ts';
 import type { InboundRequest, Peer, RequestBody } from '../domain/request.ts';
 import { GatewayError } from '../errors.ts';
@@ -17,10 +16,12 @@ import { checkHost } from './host.ts';
 import { checkTarget } from './path.ts';
 
 export interface ReceiveOptions {
+  /** Names the request in logs and problem documents. */
+  readonly id: string;
+  readonly receivedAt: EpochMs;
   /** The authorities (host or host:port, lower case) that name this gateway, or `any`: then Host has only to be valid and unique. */
   readonly hosts: ReadonlySet<string> | 'any';
   readonly pace?: BodyPace;
-  readonly clock?: Clock;
 }
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -44,8 +45,8 @@ export function receiveRequest(incoming: IncomingMessage, response: ServerRespon
     if (!body.empty) throw new GatewayError('bad_request', 'A request to upgrade carries a body.');
   } else if (upgrade) throw new GatewayError('upgrade_refused', 'The connection cannot be upgraded here.');
   return {
-    id: randomId(),
-    receivedAt: (options.clock ?? systemClock).now(),
+    id: options.id,
+    receivedAt: options.receivedAt,
     method,
     target,
     mount,
@@ -103,18 +104,4 @@ function watchClose(socket: Socket, response: ServerResponse | undefined, callba
     forgotten = true;
     emitter.off('close', onClose);
   };
-}
-
-const ID_BYTES = 16;
-const pool = Buffer.alloc(ID_BYTES * 256);
-let unused = 0;
-
-/** 128 random bits in hex, drawn from a pool because one call to the system's source costs more than the slice. */
-function randomId(): string {
-  if (unused === 0) {
-    randomFillSync(pool);
-    unused = pool.length;
-  }
-  unused -= ID_BYTES;
-  return pool.toString('hex', unused, unused + ID_BYTES);
 }

@@ -18,4 +18,5 @@ export const laterType = <T extends string>(type: T) =>
   z
     .looseObject({ type: z.literal(type) })
     .refine(() => false, { error: `The type ${type} is ${NOT_YET}.`, path: ['type'] })
+    .transform(() => z.NEVER)
     .describe(`Reserved: ${NOT_YET}`);

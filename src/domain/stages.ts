@@ -1,5 +1,6 @@
 // The stages of a call: each step takes one of these and gives the next, so that the order of pipeline.ts is the only order that compiles.
 
+import type { GatewayError } from '../errors.ts';
 import type { Action, BodyNeed, Digest, Protocol } from './action.ts';
 import type { CallFacts } from './call.ts';
 import type { Clearance } from './clearance.ts';
@@ -9,12 +10,14 @@ import type { Identified, Identity } from './identity.ts';
 import type { InboundRequest } from './request.ts';
 import type { Task, TaskCall } from './task.ts';
 import type { Span } from './trace.ts';
-import type { ResponseSink, Sent } from './upstream.ts';
+import type { ResponseSink, Sent, Upgrade } from './upstream.ts';
 
 /** A mounted upstream, as far as a call's way needs to know it. */
 export interface Mount {
   readonly name: string;
   readonly protocol: Protocol;
+  /** host[:port] of its configured URL. */
+  readonly authority: string;
   readonly webSocket: boolean;
   /** Whether the gateway's own traceparent goes upstream. */
   readonly traceContext: boolean;
@@ -33,8 +36,12 @@ export interface Regime {
 
 /** One call in progress: its facts, where its answer goes, and its open spans. */
 export interface Call {
+  /** What was in force when it arrived; the call is received, decided and sent by it. */
+  readonly regime: Regime;
   readonly facts: CallFacts;
   readonly sink: ResponseSink;
+  /** Present when the request asks for another protocol on its connection. */
+  readonly upgrade?: Upgrade;
   /** The strict parse of what arrived. Throws the 400 family. */
   parse(): InboundRequest;
   mount?: Mount;
@@ -84,4 +91,18 @@ export interface Journaled extends Cleared {
 
 export interface Armed extends Journaled {
   readonly credential?: Credential;
+}
+
+/** What pipeline.ts strings together. */
+export interface Steps {
+  receive(call: Call): Received;
+  identify(received: Received): Recognised | Promise<Recognised>;
+  classify(recognised: Recognised): Promise<Classified>;
+  decide(classified: Classified): Decided;
+  clear(decided: Decided): Cleared | Promise<Cleared>;
+  journal(cleared: Cleared): Promise<Journaled>;
+  arm(journaled: Journaled): Promise<Armed>;
+  send(armed: Armed): Promise<void>;
+  refuse(call: Call, error: GatewayError): Promise<void>;
+  settle(call: Call): Promise<void>;
 }

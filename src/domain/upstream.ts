@@ -1,5 +1,7 @@
 // Sending a cleared call, and what comes back.
 
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Action } from './action.ts';
 import type { Credential } from './credential.ts';
 import type { HeaderList } from './headers.ts';
@@ -45,4 +47,21 @@ export interface Forwarder {
    */
   send(outgoing: Outgoing, sink: ResponseSink): Promise<Sent>;
   close(): Promise<void>;
+}
+
+/** The bare connection of a request to upgrade, and the bytes that followed its head. */
+export interface Upgrade {
+  readonly incoming: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
+export interface WebSocketPass {
+  /**
+   * Connects the agent's socket with the upstream. Resolves with status 101 when both have closed. Rejects before a byte was written to the
+   * socket, which then is still the caller's to answer on: `upgrade_refused`, the codes of `Forwarder.send`, and `upstream_protocol` for an upstream that does not switch.
+   */
+  pass(upgrade: Upgrade, outgoing: Outgoing): Promise<Sent>;
+  /** Cuts every connection that is passed. */
+  close(): void;
 }

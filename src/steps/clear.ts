@@ -7,7 +7,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { Approval } from '../domain/decision.ts';
 import { header } from '../domain/headers.ts';
 import { waitPreference } from '../domain/prefer.ts';
-import type { Classified, Cleared, Decided, Regime } from '../domain/stages.ts';
+import type { Classified, Cleared, Decided } from '../domain/stages.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { GatewayError } from '../errors.ts';
 
@@ -19,19 +19,19 @@ export interface ClearDependencies {
   rejudge(classified: Classified, approval: Approval): Promise<Decided>;
 }
 
-export function clear(deps: ClearDependencies, regime: Regime, decided: Decided): Cleared | Promise<Cleared> {
+export function clear(deps: ClearDependencies, decided: Decided): Cleared | Promise<Cleared> {
   const { call, decision } = decided;
   if (decision.effect === 'deny') throw denial(decided);
   call.span = deps.tracing.admit(call.facts);
-  return decision.effect === 'allow' ? remember({ ...decided, clearance: clearAllowed(decision) }) : release(deps, regime, decided);
+  return decision.effect === 'allow' ? remember({ ...decided, clearance: clearAllowed(decision) }) : release(deps, decided);
 }
 
-async function release(deps: ClearDependencies, regime: Regime, decided: Decided): Promise<Cleared> {
+async function release(deps: ClearDependencies, decided: Decided): Promise<Cleared> {
   const { call } = decided;
   if (decided.action.streamed) throw new GatewayError('internal', 'A body that was not read cannot be held.');
   const admitted = call.span;
   const clearance = await deps.approvals.obtain({
-    ...holdRequest(decided, regime.waitMs),
+    ...holdRequest(decided, call.regime.waitMs),
     traceHold: (holdId) => {
       if (admitted === undefined) throw new GatewayError('internal', 'A hold needs the span of its call.');
       return deps.tracing.held(admitted, { ...call.facts, holdId });

@@ -7,19 +7,20 @@ import type { Clock } from '../domain/clock.ts';
 import type { Broker } from '../domain/credential.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Cleared, Journaled } from '../domain/stages.ts';
+import type { SpanRef } from '../domain/trace.ts';
 
 export interface JournalDependencies {
   readonly audit: AuditLog;
   readonly broker: Broker;
   readonly clock: Clock;
   /** From audit/records.ts. */
-  decisionRecord(facts: CallFacts): JsonObject;
+  decisionRecord(facts: CallFacts, span?: SpanRef): JsonObject;
 }
 
 export async function journal(deps: JournalDependencies, cleared: Cleared): Promise<Journaled> {
   const { call, clearance } = cleared;
   const durability = clearance.kind === 'released' || deps.broker.mintsAlone(clearance) ? 'fsync' : 'soon';
-  const { seq } = await deps.audit.append('decision', deps.clock.now(), deps.decisionRecord(call.facts), durability);
+  const { seq } = await deps.audit.append('decision', deps.clock.now(), deps.decisionRecord(call.facts, call.span?.ref), durability);
   call.facts.auditSeq = seq;
   return { ...cleared, auditSeq: seq } as Journaled;
 }

@@ -1,20 +1,14 @@
 // refuse: how a call ends that does not come back from an upstream: on record, on the span, and in words to the agent.
 
-import type { AuditLog } from '../domain/audit.ts';
-import type { CallFacts } from '../domain/call.ts';
-import type { Clock } from '../domain/clock.ts';
-import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Call } from '../domain/stages.ts';
 import type { Tracing } from '../domain/trace.ts';
 import type { GatewayError } from '../errors.ts';
+import type { JournalDependencies } from './journal.ts';
 
-export interface RefuseDependencies {
-  readonly audit: AuditLog;
-  readonly clock: Clock;
+export interface RefuseDependencies extends Pick<JournalDependencies, 'audit' | 'clock' | 'decisionRecord'> {
   readonly log: Logger;
   readonly tracing: Tracing;
-  decisionRecord(facts: CallFacts): JsonObject;
   /** Writes the problem document, or its MCP form, and gives the status that went out. From answer.ts. */
   answer(call: Call, error: GatewayError): number;
 }
@@ -26,14 +20,14 @@ export async function refuse(deps: RefuseDependencies, call: Call, error: Gatewa
   if (call.span === undefined && facts.hold === undefined) call.span = deps.tracing.admit(facts);
   if (error.code === 'internal') deps.log.error('countersign.call.failed', { id: facts.id, cause: error.details.cause });
   // Cleared calls have their decision on record already and get an outcome in settle.
-  if (call.cleared === undefined && facts.principal !== undefined) await record(deps, facts);
+  if (call.cleared === undefined && facts.principal !== undefined) await record(deps, call);
   if (call.sink.started) call.sink.abort();
   else facts.status = deps.answer(call, error);
 }
 
-async function record(deps: RefuseDependencies, facts: CallFacts): Promise<void> {
+async function record(deps: RefuseDependencies, { facts, span }: Call): Promise<void> {
   try {
-    const { seq } = await deps.audit.append('decision', deps.clock.now(), deps.decisionRecord(facts), 'soon');
+    const { seq } = await deps.audit.append('decision', deps.clock.now(), deps.decisionRecord(facts, span?.ref), 'soon');
     facts.auditSeq = seq;
   } catch {
     // The refusal stands without its record; the journal has said so itself, and stops every call that would have an effect.

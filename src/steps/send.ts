@@ -3,14 +3,15 @@
 
 import type { Approvals } from '../domain/approvals.ts';
 import type { HeaderList } from '../domain/headers.ts';
-import type { Armed } from '../domain/stages.ts';
+import type { Armed, Call } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
-import type { Forwarder, Outgoing } from '../domain/upstream.ts';
+import type { Forwarder, Outgoing, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError } from '../errors.ts';
 
 export interface SendDependencies {
   readonly approvals: Approvals;
   readonly forwarder: Forwarder;
+  readonly webSockets: WebSocketPass;
 }
 
 const NOTHING: HeaderList = [];
@@ -30,7 +31,7 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const span = call.span?.child('client', call.facts);
   call.departed = true;
   try {
-    call.sent = await deps.forwarder.send(outgoing, call.sink);
+    call.sent = await depart(deps, call, outgoing);
     call.facts.upstreamStatus = call.sent.status;
     call.facts.status = call.sent.status;
     span?.end(call.facts);
@@ -38,6 +39,10 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
     span?.end(call.facts, asGatewayError(thrown).code);
     throw thrown;
   }
+}
+
+function depart({ forwarder, webSockets }: SendDependencies, { upgrade, sink }: Call, outgoing: Outgoing): Promise<Sent> {
+  return upgrade === undefined ? forwarder.send(outgoing, sink) : webSockets.pass(upgrade, outgoing);
 }
 
 /** W3C Trace Context section 3.2. */

@@ -5,12 +5,13 @@ import type { Approvals, Outcome } from '../domain/approvals.ts';
 import type { AuditLog } from '../domain/audit.ts';
 import type { CallFacts } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Broker } from '../domain/credential.ts';
+import type { Broker, Credential } from '../domain/credential.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Call, Cleared } from '../domain/stages.ts';
 import type { TaskStore } from '../domain/task.ts';
+import type { SpanRef } from '../domain/trace.ts';
 
 export interface SettleDependencies {
   readonly approvals: Approvals;
@@ -20,38 +21,45 @@ export interface SettleDependencies {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly tasks: TaskStore;
-  outcomeRecord(facts: CallFacts): JsonObject;
+  outcomeRecord(facts: CallFacts, ending: { readonly sent: boolean; readonly revoked?: boolean; readonly span?: SpanRef }): JsonObject;
   /** The one line per call; from telemetry/call-line.ts. */
-  callLine(facts: CallFacts): Record<string, unknown>;
+  callLine(facts: CallFacts, context: { readonly span?: SpanRef; readonly seconds: number }): Record<string, unknown>;
 }
 
 export async function settle(deps: SettleDependencies, call: Call): Promise<void> {
-  const { facts } = call;
+  const { facts, span } = call;
   if (call.cleared !== undefined) await close(deps, call, call.cleared);
   remember(deps.tasks, facts);
-  call.span?.end(facts, facts.error);
-  const durationMs = deps.clock.now() - facts.receivedAt;
-  deps.metrics.call(facts, Math.max(0, durationMs - (facts.heldMs ?? 0)) / 1000);
-  deps.log.info('countersign.call.completed', deps.callLine(facts));
+  span?.end(facts, facts.error);
+  const seconds = Math.max(0, deps.clock.now() - facts.receivedAt - (facts.heldMs ?? 0)) / 1000;
+  deps.metrics.call(facts, seconds);
+  deps.log.info('countersign.call.completed', deps.callLine(facts, { seconds, ...(span && { span: span.ref }) }));
 }
 
-async function close(deps: SettleDependencies, call: Call, cleared: Cleared): Promise<void> {
-  const { facts } = call;
-  const released = cleared.clearance.kind === 'released';
-  if (call.credential?.exclusive === false && facts.upstreamStatus === 401) deps.broker.invalidate(call.credential);
-  if (call.credential?.exclusive === true) {
-    const span = call.span?.child('revoke', facts);
-    const revoked = await deps.broker.release(call.credential);
-    span?.end(facts, revoked ? undefined : 'credential_unavailable');
-  }
-  const ended = await deps.approvals.settle(cleared.clearance, outcomeOf(call));
+async function close(deps: SettleDependencies, call: Call, { clearance }: Cleared): Promise<void> {
+  const { facts, span } = call;
+  const revoked = call.credential && (await takeBack(deps.broker, call, call.credential));
+  const ended = await deps.approvals.settle(clearance, outcomeOf(call));
   if (ended !== undefined) facts.hold = ended;
+  const record = deps.outcomeRecord(facts, { sent: call.departed, ...(revoked !== undefined && { revoked }), ...(span && { span: span.ref }) });
   try {
-    await deps.audit.append('outcome', deps.clock.now(), deps.outcomeRecord(facts), released ? 'fsync' : 'soon');
+    await deps.audit.append('outcome', deps.clock.now(), record, clearance.kind === 'released' ? 'fsync' : 'soon');
   } catch {
     // The effect is done and cannot be taken back; the journal is closed now and refuses every further call.
     deps.log.error('countersign.audit.outcome_lost', { id: facts.id, decisionSeq: facts.auditSeq });
   }
+}
+
+/** Whether the call's own credential is revoked now; undefined for one that others share, which stays unless the upstream refused it. */
+async function takeBack(broker: Broker, call: Call, credential: Credential): Promise<boolean | undefined> {
+  if (!credential.exclusive) {
+    if (call.facts.upstreamStatus === 401) broker.invalidate(credential);
+    return undefined;
+  }
+  const span = call.span?.child('revoke', call.facts);
+  const revoked = await broker.release(credential);
+  span?.end(call.facts, revoked ? undefined : 'credential_unavailable');
+  return revoked;
 }
 
 function outcomeOf(call: Call): Outcome | 'not_sent' {

@@ -1,5 +1,6 @@
 // A node:http server that does only the first two steps of a call and answers with what they made of it.
 
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -39,8 +40,10 @@ export function classifying(upstream: UpstreamDescriptor, need: BodyNeed): Handl
   };
 }
 
+type ServerOptions = Omit<ReceiveOptions, 'id' | 'receivedAt'>;
+
 /** Refusals come with their status, as `{"code": …}` and, for HEAD, in `x-code`; what node refuses has neither. Every answer closes the connection. */
-export async function startServer(handle: Handle = classifying(API, 'bytes'), options: ReceiveOptions = { hosts: 'any' }): Promise<TestServer> {
+export async function startServer(handle: Handle = classifying(API, 'bytes'), options: ServerOptions = { hosts: 'any' }): Promise<TestServer> {
   const server = createServer((incoming, response) => void answer(incoming, response, handle, options));
   server.on('checkContinue', (incoming, response) => void answer(incoming, response, handle, options));
   server.on('checkExpectation', (incoming, response) => void answer(incoming, response, handle, options));
@@ -63,11 +66,11 @@ export async function startServer(handle: Handle = classifying(API, 'bytes'), op
   };
 }
 
-async function answer(incoming: IncomingMessage, response: ServerResponse, handle: Handle, options: ReceiveOptions): Promise<void> {
+async function answer(incoming: IncomingMessage, response: ServerResponse, handle: Handle, options: ServerOptions): Promise<void> {
   let status = 200;
   let body: unknown;
   try {
-    body = await handle(receiveRequest(incoming, response, options), response);
+    body = await handle(receiveRequest(incoming, response, { id: randomUUID(), receivedAt: Date.now(), ...options }), response);
   } catch (thrown) {
     const error = asGatewayError(thrown);
     status = error.status;

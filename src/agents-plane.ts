@@ -1,0 +1,49 @@
+// The agents' listener: each arrival becomes a call for the pipeline, or a request to the gateway's own endpoints.
+
+import { receiveRequest } from './actions/receive.ts';
+import type { AgentsApi } from './agents/api.ts';
+import type { Config } from './config/schema.ts';
+import type { Clock } from './domain/clock.ts';
+import type { Call } from './domain/stages.ts';
+import type { GatewayError } from './errors.ts';
+import type { Listening } from './listen.ts';
+import type { Live } from './live.ts';
+import { type Arrival, startServer } from './server.ts';
+
+export interface AgentsPlaneParts {
+  readonly live: Live;
+  readonly clock: Clock;
+  readonly api: AgentsApi;
+  /** The pipeline. */
+  run(call: Call): Promise<void>;
+  challenge(error: GatewayError): string;
+}
+
+/** The first segment of the gateway's own paths; no upstream can have this name. */
+const OWN = '/countersign/';
+
+export function startAgentsPlane({ listeners, limits }: Config, { live, clock, api, run, challenge }: AgentsPlaneParts): Promise<Listening> {
+  const { address, tls, hosts } = listeners.agents;
+  const accepted = hosts === undefined ? 'any' : new Set(hosts);
+  return startServer({
+    address,
+    ...(tls && { tls }),
+    headerBytes: limits.headerBytes,
+    clock,
+    handle(arrival) {
+      const call = callOf(arrival, live, accepted);
+      return arrival.incoming.url?.startsWith(OWN) ? api.handle(call.parse, arrival.id, arrival.sink, call.regime.identity, challenge) : run(call);
+    },
+  });
+}
+
+function callOf({ id, receivedAt, incoming, response, sink, upgrade }: Arrival, live: Live, hosts: ReadonlySet<string> | 'any'): Call {
+  return {
+    regime: live.regime(),
+    facts: { id, receivedAt, method: incoming.method ?? '' },
+    sink,
+    ...(upgrade && { upgrade: { incoming, ...upgrade } }),
+    parse: () => receiveRequest(incoming, upgrade === undefined ? response : undefined, { id, receivedAt, hosts }),
+    departed: false,
+  };
+}

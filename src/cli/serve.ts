@@ -1,0 +1,41 @@
+// `countersign serve --config FILE`: the gateway in the foreground, until SIGTERM or SIGINT.
+
+import { parseArgs } from 'node:util';
+import { ConfigError, formatFaults } from '../config/faults.ts';
+import { GatewayError } from '../errors.ts';
+import { startGateway } from '../gateway.ts';
+import { CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
+
+export const summary = 'serve --config FILE            run the gateway';
+
+const USAGE = 'Usage: countersign serve --config FILE';
+
+export function run(args: string[], io: Io): Promise<number> {
+  return runCommand(io, USAGE, async () => {
+    const { values } = parseArgs({ args, options: { config: { type: 'string' } } });
+    if (values.config === undefined) throw new UsageError('Name the configuration file.');
+    const gateway = await start(values.config);
+    await new Promise<void>((resolve) => {
+      process.once('SIGTERM', resolve);
+      process.once('SIGINT', resolve);
+    });
+    await gateway.close();
+    return EXIT.ok;
+  });
+}
+
+async function start(path: string) {
+  try {
+    return await startGateway(path);
+  } catch (thrown) {
+    if (thrown instanceof ConfigError) throw new CommandError(formatFaults(thrown));
+    if (thrown instanceof GatewayError) throw new CommandError(`${thrown.code}: ${thrown.detail}`);
+    if (isSystemFault(thrown)) throw new CommandError(`The gateway cannot start: ${thrown.message}`);
+    throw thrown;
+  }
+}
+
+/** An address in use, a folder that cannot be made: what an operator mends, without a stack trace. */
+function isSystemFault(thrown: unknown): thrown is NodeJS.ErrnoException {
+  return thrown instanceof Error && typeof (thrown as NodeJS.ErrnoException).syscall === 'string';
+}

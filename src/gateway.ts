@@ -1,0 +1,153 @@
+// Builds the gateway from a configuration file and takes it down again. Here every part is made and handed to the others; the
+// parts themselves know only the ports in domain/. The order matters: the record and the store come first, listeners last.
+
+import { randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { actionDigest } from './actions/digest.ts';
+import { parseStrictJson } from './actions/json.ts';
+import { createAgentsApi } from './agents/api.ts';
+import { startAgentsPlane } from './agents-plane.ts';
+import { answerCall } from './answer.ts';
+import { createApprovals } from './approvals/approvals.ts';
+import { type AuditJournal, openAuditLog } from './audit/journal.ts';
+import { decisionRecord, outcomeRecord } from './audit/records.ts';
+import { loadConfig } from './config/load.ts';
+import type { Config } from './config/schema.ts';
+import { createBroker } from './credentials/broker.ts';
+import { createSealer } from './credentials/seal.ts';
+import { systemClock } from './domain/clock.ts';
+import { Ending } from './ending.ts';
+import type { GatewayError } from './errors.ts';
+import { challenge } from './identity/challenge.ts';
+import { createIdentity } from './identity/identity.ts';
+import type { IdentityOptions } from './identity/options.ts';
+import { createLive, type Live } from './live.ts';
+import { type Readiness, startOps } from './ops.ts';
+import { createPipeline } from './pipeline.ts';
+import { checkPolicy } from './policy/check.ts';
+import { compile } from './regime.ts';
+import { followConfig } from './reload.ts';
+import { startReviewersPlane } from './reviewers-plane.ts';
+import { createSteps } from './steps/steps.ts';
+import { openSqliteStore, type Store } from './store/sqlite.ts';
+import { callLine } from './telemetry/call-line.ts';
+import { startTelemetry } from './telemetry/start.ts';
+import { createForwarder } from './upstream/forward.ts';
+import { createTargets } from './upstream/targets.ts';
+import { createWebSocketPass } from './upstream/websocket.ts';
+import { VERSION } from './version.ts';
+
+export interface Gateway {
+  /** The ports that the listeners took. */
+  readonly ports: { readonly agents: number; readonly reviewers: number; readonly ops: number };
+  /** Stops taking calls, answers those that wait (their holds stay), lets the others end within `limits.drain`, and closes. */
+  close(): Promise<void>;
+}
+
+export interface GatewayOptions {
+  /** Where log lines go; default: standard output. */
+  readonly logTo?: { write(line: string): void };
+}
+
+/** Runs the gateway of a configuration file. Throws ConfigError with every fault of the file, or what a part refuses. */
+export async function startGateway(configPath: string, options: GatewayOptions = {}): Promise<Gateway> {
+  const config = await loadConfig(configPath, checkPolicy);
+  const ending = new Ending();
+  try {
+    return await build(configPath, config, options, ending);
+  } catch (error) {
+    await ending.run();
+    throw error;
+  }
+}
+
+async function build(configPath: string, config: Config, { logTo }: GatewayOptions, ending: Ending): Promise<Gateway> {
+  const instance = randomUUID();
+  const clock = systemClock;
+  const scheme = config.listeners.agents.tls === undefined ? 'http' : 'https';
+  const telemetry = startTelemetry({ env: process.env, version: VERSION, instance, scheme, clock, ...(logTo && { destination: logTo }) });
+  ending.add(telemetry.shutdown);
+  const { log, metrics, tracing } = telemetry;
+  const audit = await openAuditLog({ ...config.audit, instance, clock, log, metrics });
+  ending.add(audit.close);
+  const store = openSqliteStore({ path: config.store.path, clock, log });
+  ending.add(store.close);
+  metrics.observeHolds(store.holds.counts);
+
+  const targets = createTargets(compile(config).targets);
+  const forwarder = createForwarder({ targets, metrics });
+  ending.add(forwarder.close);
+  const webSockets = createWebSocketPass({ targets, metrics });
+  ending.add(webSockets.close);
+  const live = createLive(config, targets, (current) => createIdentity(identityOptions(current), { clock, log, metrics }));
+  ending.add(live.close);
+
+  const seal = createSealer({ keyFile: join(dirname(config.store.path), 'seal.key') });
+  const broker = createBroker({ providers: live.provider, ledger: store.credentials, seal, clock, log, metrics });
+  ending.add(broker.close);
+  const approvals = createApprovals({
+    ...{ audit, tracing, metrics, log, instance },
+    store: store.holds,
+    pendingPerAgent: () => live.config().limits.pendingPerAgent,
+    owners: (agentId) => live.config().identity.owners[agentId] ?? [],
+    suspended: () => new Set(live.config().reviewers.suspended),
+  });
+  ending.add(approvals.close);
+
+  await audit.append('config', clock.now(), { version: VERSION, policyDigest: live.regime().policy.digest }, 'fsync');
+  await Promise.all([live.regime().identity.start(), broker.start(), approvals.start()]);
+
+  const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
+  const steps = createSteps({
+    ...{ approvals, audit, broker, clock, forwarder, log, metrics, tracing, webSockets },
+    ...{ decisionRecord, outcomeRecord, callLine },
+    tasks: store.tasks,
+    digest: actionDigest,
+    regime: live.regime,
+    answer: (call, error) => answerCall(call, error, challengeAgent),
+  });
+  const api = createAgentsApi({
+    ...{ approvals, audit, clock, log },
+    tasks: store.tasks,
+    parseJson: parseStrictJson,
+    revokeForTask: async (taskId) => void (await broker.revokeFor({ taskId })),
+    longestWaitMs: () => live.config().limits.waitMs,
+  });
+
+  let accepting = true;
+  const reviewers = await startReviewersPlane(config, { approvals, holds: store.holds, clock, log, metrics });
+  ending.add(() => reviewers.close(config.limits.drainMs));
+  const ops = await startOps({ ...config.listeners.ops, metrics: telemetry.serveMetrics, readiness: () => readiness(accepting, store, audit, live) });
+  ending.add(() => ops.close(0));
+  const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent });
+  ending.add(() => agents.close(config.limits.drainMs));
+  ending.add(approvals.drain);
+  ending.add(followConfig(configPath, config, { live, audit, clock, log }).close);
+
+  const ports = { agents: agents.port, reviewers: reviewers.port, ops: ops.port };
+  log.info('ready', { ports, policy: live.regime().policy.digest, version: VERSION });
+  return {
+    ports,
+    close() {
+      accepting = false;
+      return ending.run();
+    },
+  };
+}
+
+function identityOptions({ identity, upstreams }: Config): IdentityOptions {
+  return { ...identity, tokenHeaderFor: (mount) => upstreams[mount]?.agentToken };
+}
+
+function readiness(accepting: boolean, store: Store, audit: AuditJournal, live: Live): Readiness {
+  return { accepting, store: isUsable(store), audit: audit.healthy(), issuers: live.regime().identity.status() };
+}
+
+function isUsable(store: Store): boolean {
+  try {
+    store.check();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,68 @@
+// What every listener of the gateway has in common: bounds against slow and oversize clients, TLS where it is configured,
+// and an orderly end.
+
+import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { SecretSource } from './domain/secret.ts';
+
+export interface ListenOptions {
+  readonly address: { readonly host: string; readonly port: number };
+  /** PEM. The key is read once, when the listener starts. */
+  readonly tls?: { readonly certificate: string; readonly key: SecretSource };
+  /** Largest header section, bytes; default 16 KiB. */
+  readonly headerBytes?: number;
+}
+
+export interface Listening {
+  readonly port: number;
+  /** Stops accepting; resolves when every connection has ended, or has been cut after `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Time for a request's head to arrive, ms. Bodies have their own minimum rate (actions/body.ts). */
+const HEAD_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 75_000;
+
+/** A server without handlers that listens nowhere yet. */
+export function createBoundedServer({ tls, headerBytes = 16 * 1024 }: ListenOptions): Server {
+  const bounds = {
+    maxHeaderSize: headerBytes,
+    headersTimeout: HEAD_TIMEOUT_MS,
+    // A held call may wait longer than any whole-request limit; slow senders are caught by the head timeout and the body's minimum rate.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: 2_000,
+  };
+  return tls === undefined ? createServer(bounds) : createTlsServer({ ...bounds, cert: tls.certificate, key: tls.key.read().reveal(), minVersion: 'TLSv1.2' });
+}
+
+/** Begins to listen. Rejects when the address is taken. */
+export async function listen(server: Server, { address }: ListenOptions): Promise<Listening> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: (graceMs) =>
+      new Promise((resolve) => {
+        const cut = setTimeout(() => {
+          for (const socket of sockets) socket.destroy();
+        }, graceMs);
+        server.close(() => {
+          clearTimeout(cut);
+          resolve();
+        });
+        server.closeIdleConnections();
+      }),
+  };
+}

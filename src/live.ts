@@ -1,0 +1,68 @@
+// What is in force now, and how a changed configuration takes its place: compiled whole beside the old one, then swapped in one
+// step, so that no call ever sees half of each. Sections that only a restart can change are refused, and the old regime stays.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from './config/schema.ts';
+import type { BrokerProvider } from './credentials/broker-provider.ts';
+import type { Identity } from './domain/identity.ts';
+import type { Regime } from './domain/stages.ts';
+import { type Compiled, compile } from './regime.ts';
+import type { Targets } from './upstream/targets.ts';
+
+export interface Live {
+  config(): Config;
+  regime(): Regime;
+  provider(name: string): BrokerProvider | undefined;
+  /** Swaps. Gives the names of the changed sections that need a restart, and then nothing has changed. Throws what a part refuses. */
+  replace(next: Config): Promise<readonly string[]>;
+  close(): void;
+}
+
+/** Listeners, store and audit hold sockets, locks and files; the reviewers' sign-in holds keys and sessions; the rest of `limits` is read at each call. */
+const needsRestart = ({ listeners, store, audit, reviewers, limits }: Config): Readonly<Record<string, unknown>> => ({
+  listeners,
+  store,
+  audit,
+  'reviewers.api': reviewers.api,
+  'limits.header': limits.headerBytes,
+});
+
+export function createLive(initial: Config, targets: Targets, makeIdentity: (config: Config) => Identity): Live {
+  let config = initial;
+  let compiled = compile(initial);
+  const regimeOf = ({ policy, mounts }: Compiled, identity: Identity, { limits }: Config): Regime => ({ policy, mounts, identity, waitMs: limits.waitMs });
+  let regime = regimeOf(compiled, makeIdentity(initial), initial);
+
+  return {
+    config: () => config,
+    regime: () => regime,
+    provider: (name) => compiled.providers.get(name),
+    async replace(next) {
+      const stuck = changedKeys(needsRestart(config), needsRestart(next));
+      if (stuck.length > 0) return stuck;
+      const fresh = compile(next);
+      // An identity that has not changed keeps its keys and its verified tokens.
+      const sameIdentity = isDeepStrictEqual(config.identity, next.identity) && isDeepStrictEqual(tokenFields(config), tokenFields(next));
+      const identity = sameIdentity ? regime.identity : makeIdentity(next);
+      if (!sameIdentity) await identity.start();
+      targets.reconfigure(fresh.targets);
+      const retired = regime.identity;
+      config = next;
+      compiled = fresh;
+      regime = regimeOf(fresh, identity, next);
+      if (!sameIdentity) retired.close();
+      return [];
+    },
+    close: () => regime.identity.close(),
+  };
+}
+
+function tokenFields({ upstreams }: Config): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(upstreams).map(([name, { agentToken }]) => [name, agentToken]));
+}
+
+/** Secrets are sources, which compare by where they come from. */
+function changedKeys(before: Readonly<Record<string, unknown>>, after: Readonly<Record<string, unknown>>): readonly string[] {
+  const comparable = (value: unknown): string => JSON.stringify(value) ?? '';
+  return Object.keys(before).filter((key) => comparable(before[key]) !== comparable(after[key]));
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+// The command line: finds the command, gives it the terminal, exits with its code.
+
+import * as audit from './cli/audit.ts';
+import * as check from './cli/check.ts';
+import * as holds from './cli/holds.ts';
+import * as serve from './cli/serve.ts';
+import type { Io } from './cli/terminal.ts';
+import { VERSION } from './version.ts';
+
+interface Command {
+  readonly summary: string;
+  run(args: string[], io: Io): Promise<number>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = { serve, check, holds, audit };
+
+const [name = '--help', ...args] = process.argv.slice(2);
+const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+if (command !== undefined) process.exitCode = await command.run(args, process);
+else if (name === '--version') console.log(VERSION);
+else {
+  const usage = ['Usage: countersign COMMAND …', '', ...Object.values(COMMANDS).map(({ summary }) => `  ${summary}`)].join('\n');
+  if (name === '--help') console.log(usage);
+  else {
+    console.error(`There is no command of this name.\n\n${usage}`);
+    process.exitCode = 2;
+  }
+}

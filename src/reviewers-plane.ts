@@ -1,0 +1,71 @@
+// The reviewers' listener: a sign-in and an audience of its own, and the reviewers' API behind it. Without `reviewers.api` nobody
+// can sign in, so everybody is refused.
+
+import { parseStrictJson } from './actions/json.ts';
+import { isEligible } from './approvals/quorum.ts';
+import { conflictOf } from './approvals/separation.ts';
+import type { Config } from './config/schema.ts';
+import type { Approvals } from './domain/approvals.ts';
+import type { Clock } from './domain/clock.ts';
+import type { HoldStore } from './domain/hold.ts';
+import type { Logger } from './domain/log.ts';
+import type { Metrics } from './domain/metrics.ts';
+import { GatewayError } from './errors.ts';
+import { createReviewerAuthenticator, type ReviewerAuthenticator } from './identity/reviewer.ts';
+import { createBoundedServer, type Listening, listen } from './listen.ts';
+import { reviewListener } from './review/app.ts';
+
+export interface ReviewersPlaneParts {
+  readonly approvals: Approvals;
+  readonly holds: HoldStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export async function startReviewersPlane(config: Config, { approvals, holds, clock, log, metrics }: ReviewersPlaneParts): Promise<Listening> {
+  const { address, url, tls } = config.listeners.reviewers;
+  const closing = new AbortController();
+  const authenticator = authenticatorOf(config, { clock, log, metrics });
+  await authenticator?.start();
+  const options = { address, ...(tls && { tls }) };
+  const server = createBoundedServer(options);
+  const listening = await listen(server, options);
+  server.on(
+    'request',
+    reviewListener({
+      approvals,
+      holds,
+      log,
+      hosts: hostsOf(url, address.host, listening.port),
+      eligibility: { isEligible, conflictOf },
+      authenticate: authenticator?.authenticate ?? refuseEverybody,
+      parseJson: parseStrictJson,
+      closing: closing.signal,
+    }),
+  );
+  return {
+    port: listening.port,
+    async close(graceMs) {
+      closing.abort();
+      await listening.close(graceMs);
+      authenticator?.close();
+    },
+  };
+}
+
+function authenticatorOf({ reviewers, identity }: Config, parts: Pick<ReviewersPlaneParts, 'clock' | 'log' | 'metrics'>): ReviewerAuthenticator | undefined {
+  const { api } = reviewers;
+  return api && createReviewerAuthenticator({ ...api, agentAudiences: identity.audience }, parts);
+}
+
+function refuseEverybody(): Promise<never> {
+  return Promise.reject(new GatewayError('reviewer_unauthenticated', 'No reviewers’ issuer is configured: reviewers.api is missing.'));
+}
+
+/** The names that this plane answers to: its public URL, and the literal address that it listens on. A rebound name is neither. */
+function hostsOf(url: string | undefined, host: string, port: number): ReadonlySet<string> {
+  const literal = host.includes(':') ? `[${host}]` : host;
+  const own = [`${literal}:${port}`, ...(host === '127.0.0.1' || host === '::1' ? [`localhost:${port}`] : [])];
+  return new Set(url === undefined ? own : [new URL(url).host, ...own]);
+}

@@ -1,0 +1,55 @@
+// The steps of the pipeline with their parts handed in: what each may use stands in its own file.
+
+import type { Clock } from '../domain/clock.ts';
+import type { Regime, Steps } from '../domain/stages.ts';
+import { findTask, type TaskStore } from '../domain/task.ts';
+import { arm } from './arm.ts';
+import { classify } from './classify.ts';
+import { type ClearDependencies, clear } from './clear.ts';
+import { type DigestAction, decide } from './decide.ts';
+import { identify } from './identify.ts';
+import { type JournalDependencies, journal } from './journal.ts';
+import { receive } from './receive.ts';
+import { type RefuseDependencies, refuse } from './refuse.ts';
+import { type SendDependencies, send } from './send.ts';
+import { type SettleDependencies, settle } from './settle.ts';
+
+export type StepParts = Omit<ClearDependencies, 'rejudge'> &
+  JournalDependencies &
+  SendDependencies &
+  RefuseDependencies &
+  SettleDependencies & {
+    readonly clock: Clock;
+    readonly tasks: TaskStore;
+    readonly digest: DigestAction;
+    /** What is in force now: by this an approval is judged, however long ago the call arrived. */
+    regime(): Regime;
+  };
+
+export function createSteps(parts: StepParts): Steps {
+  const { regime, clock, tasks, digest } = parts;
+
+  /** The same judgement as at the door, by what is in force now: caller, task, destination and policy. */
+  const rejudge: ClearDependencies['rejudge'] = async (classified, approval) => {
+    const now = regime();
+    const { principal } = await identify(now, classified);
+    const task = classified.task && (await findTask(tasks, classified.task.id, principal));
+    const authority = now.mounts.get(classified.mount.name)?.authority ?? '';
+    return decide(now, clock, digest, { ...classified, principal, action: { ...classified.action, authority }, ...(task && { task }) }, approval);
+  };
+
+  const clearing = { ...parts, rejudge };
+
+  return {
+    receive,
+    identify: (received) => identify(received.call.regime, received),
+    classify: (recognised) => classify(tasks, recognised),
+    decide: (classified) => decide(classified.call.regime, clock, digest, classified),
+    clear: (decided) => clear(clearing, decided),
+    journal: (cleared) => journal(parts, cleared),
+    arm: (journaled) => arm(parts.broker, journaled),
+    send: (armed) => send(parts, armed),
+    refuse: (call, error) => refuse(parts, call, error),
+    settle: (call) => settle(parts, call),
+  };
+}
