@@ -88,7 +88,7 @@ export function startTelemetry({ env, version, instance, destination, scheme = '
     async serveMetrics() {
       const { resourceMetrics, errors } = await prometheus.collect();
       for (const error of errors) log.warn('telemetry.collect_failed', { error: error instanceof Error ? error : new Error('not an error') });
-      return serializer.serialize(resourceMetrics);
+      return serializer.serialize(withUnits(resourceMetrics));
     },
     flush: () => within(FLUSH_MS, [recorder?.flush(), logs?.forceFlush(), meters.forceFlush()]),
     shutdown: () => within(FLUSH_MS, [recorder?.shutdown(), logs?.shutdown(), meters.shutdown()]),
@@ -120,6 +120,19 @@ function metricPush({ targets, metricIntervalMillis, metricTimeoutMillis }: Tele
   const exporter = new OTLPMetricExporter(targets.metrics);
   const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: metricIntervalMillis, exportTimeoutMillis: metricTimeoutMillis });
   return { exporter, reader };
+}
+
+type Collected = Awaited<ReturnType<PrometheusExporter['collect']>>['resourceMetrics'];
+
+/** Puts the unit into the name, as Prometheus wants it (OpenTelemetry specification, "Prometheus compatibility"); the serializer leaves it out. */
+function withUnits(collected: Collected): Collected {
+  const named = (descriptor: Collected['scopeMetrics'][number]['metrics'][number]['descriptor']) =>
+    descriptor.unit === 's' ? { ...descriptor, name: `${descriptor.name}.seconds` } : descriptor;
+  const scopeMetrics = collected.scopeMetrics.map((scope) => ({
+    ...scope,
+    metrics: scope.metrics.map((metric) => ({ ...metric, descriptor: named(metric.descriptor) })),
+  }));
+  return { ...collected, scopeMetrics };
 }
 
 /** Waits for all of them, whatever becomes of each, but not longer than this. */
