@@ -1,7 +1,7 @@
 // What every command gets from the terminal and gives back to it: streams, environment, exit codes. Commands return their exit code and never
 // end the process; questions are asked only where somebody can answer.
 
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 
 export interface Io {
@@ -42,11 +42,13 @@ export async function runCommand(io: Io, usage: string, command: () => Promise<n
 
 /** Asks one question; the answer without surrounding space. Resolves to an empty text when the input ends. */
 export async function ask(io: Io, question: string): Promise<string> {
-  const lines = createInterface({ input: io.stdin, output: io.stderr, terminal: false });
-  io.stderr.write(question);
+  const lines = createInterface({ input: io.stdin });
   try {
-    for await (const line of lines) return line.trim();
-    return '';
+    return await new Promise<string>((resolve) => {
+      lines.once('line', (line) => resolve(line.trim()));
+      lines.once('close', () => resolve(''));
+      io.stderr.write(question);
+    });
   } finally {
     lines.close();
   }

@@ -22,8 +22,8 @@ export interface ReviewDeps {
   readonly approvals: Pick<Approvals, 'vote' | 'revoke'>;
   readonly holds: HoldStore;
   readonly eligibility: Eligibility;
-  /** `listeners.reviewers.url`: its host is the only Host that is answered. */
-  readonly url: string;
+  /** The values of Host that are answered, in lower case: `listeners.reviewers.url` and the address itself. */
+  readonly hosts: ReadonlySet<string>;
   /** Gets every Authorization value of the request. Throws `reviewer_unauthenticated`, `issuer_unavailable`. */
   authenticate(authorizationValues: readonly string[]): Promise<Reviewer>;
   /** Strict JSON: throws `bad_json` for duplicate keys and the like. */
@@ -45,14 +45,13 @@ const SECURITY_HEADERS = {
 
 export function createReviewApp(deps: ReviewDeps): Hono<Env> {
   const app = new Hono<Env>();
-  const host = new URL(deps.url).host;
   const events = createEventStreams(deps.holds, deps.eligibility, deps.closing);
 
   app.onError((thrown) => refuse(deps.log, thrown));
   app.notFound(() => refuse(deps.log, new GatewayError('not_found', 'The reviewers’ API is below /api/v1/.')));
 
   app.use(async (context, next) => {
-    checkRequest(context, host);
+    checkRequest(context, deps.hosts);
     await next();
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) context.res.headers.set(name, value);
   });
@@ -111,11 +110,14 @@ export function reviewListener(deps: ReviewDeps): RequestListener {
 
 const authorizationOf = (context: Context<Env>): readonly string[] => context.env.incoming.headersDistinct.authorization ?? [];
 
-function checkRequest(context: Context<Env>, host: string): void {
+function checkRequest(context: Context<Env>, names: ReadonlySet<string>): void {
   const { incoming } = context.env;
   const hosts = incoming.headersDistinct.host ?? [];
   // A page that rebinds its own name to this address still sends that name.
-  if (hosts.length !== 1 || hosts[0]?.toLowerCase() !== host) throw new GatewayError('bad_host', `The reviewers’ plane answers to ${host} only.`);
+  const [host] = hosts;
+  if (hosts.length !== 1 || host === undefined || !names.has(host.toLowerCase())) {
+    throw new GatewayError('bad_host', `The reviewers’ plane answers to ${[...names].join(' and ')} only.`);
+  }
   if (!incoming.url?.startsWith('/')) throw new GatewayError('bad_request', 'The request target must be in origin-form.');
   // Hono would run a GET handler for HEAD, and so open event streams that nobody reads.
   if (incoming.method !== 'GET' && incoming.method !== 'POST') throw new GatewayError('method_not_allowed', 'The reviewers’ API takes GET and POST.');

@@ -52,7 +52,7 @@ export async function openReviewPlane(options: BenchOptions = {}): Promise<Revie
   server.on(
     'request',
     reviewListener({
-      url,
+      hosts: new Set([new URL(url).host]),
       approvals: bench.approvals,
       holds: bench.store.holds,
       eligibility: { isEligible, conflictOf },
