@@ -15,7 +15,7 @@ import type { Fetch } from './fetch-json.ts';
 import { createJwtSvidVerifier, readSpiffeSubject } from './jwt-svid.ts';
 import { createOidcVerifier } from './oidc.ts';
 import { createOidcKeys } from './oidc-keys.ts';
-import { checkIdentityOptions, type IdentityOptions, type IssuerOptions, readAlgorithms, readClaimRules } from './options.ts';
+import { checkIdentityOptions, HOUR_MS, type IdentityOptions, type IssuerOptions, readAlgorithms, readClaimRules } from './options.ts';
 import { failedCheck, refusal } from './refusal.ts';
 import { looksLikeSpiffeId } from './spiffe-id.ts';
 import { deepFreeze } from './strict-json.ts';
@@ -115,7 +115,7 @@ export function createIdentity(options: IdentityOptions, parts: IdentityParts): 
 }
 
 function createVerifier(issuer: IssuerOptions, options: IdentityOptions, { clock, log, fetch = globalThis.fetch }: IdentityParts): TokenVerifier {
-  const rules = readClaimRules(issuer, issuer.type, options.audience);
+  const rules = readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS);
   if (issuer.type === 'spiffe') {
     const bundle = createTrustBundleFile({ name: issuer.name, trustDomain: issuer.trustDomain, file: issuer.bundle.file }, clock, log);
     return createJwtSvidVerifier(issuer.name, bundle, rules, clock);

@@ -10,7 +10,9 @@ import { isTrustDomain } from './spiffe-id.ts';
 interface CommonIssuerOptions {
   /** The entry's name: in principals, logs, metrics and status. */
   readonly name: string;
-  /** From issue to expiry, ms. Default 24 hours for OIDC, 1 hour for SPIFFE. */
+  /** What its tokens must be addressed to, instead of the `audience` of all. */
+  readonly audience?: readonly string[];
+  /** From issue to expiry, ms. Default 1 hour. */
   readonly maxLifetimeMs?: number;
   /** How far ahead of ours the issuer's clock may be, ms; at most 60000. Default 30000. Expiry gets no grace. */
   readonly clockSkewMs?: number;
@@ -34,7 +36,7 @@ export interface OidcIssuerOptions extends CommonIssuerOptions, OidcKeyOptions {
   readonly type: 'oidc';
 }
 
-export interface SpiffeIssuerOptions extends CommonIssuerOptions {
+interface SpiffeIssuerOptions extends CommonIssuerOptions {
   readonly type: 'spiffe';
   /** Without scheme: `prod.example.org`. */
   readonly trustDomain: string;
@@ -45,7 +47,7 @@ export interface SpiffeIssuerOptions extends CommonIssuerOptions {
 export type IssuerOptions = OidcIssuerOptions | SpiffeIssuerOptions;
 
 export interface IdentityOptions {
-  /** What a token must be addressed to; any one will do. */
+  /** What a token must be addressed to; any one will do. An issuer entry may have its own. */
   readonly audience: readonly string[];
   readonly issuers: readonly IssuerOptions[];
   /** The field (lower case) that carries the agent's token for calls to this mount, instead of Authorization. */
@@ -53,7 +55,7 @@ export interface IdentityOptions {
   readonly refresh?: Partial<RefreshTimes>;
 }
 
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 
 /** Throws TypeError for options under which tokens could be mistaken for one another or fetched keys forged. */
 export function checkIdentityOptions(options: IdentityOptions): void {
@@ -71,6 +73,7 @@ export function checkIdentityOptions(options: IdentityOptions): void {
     options.issuers.flatMap((issuer) => (issuer.type === 'spiffe' ? [issuer.trustDomain] : [])),
   );
   for (const issuer of options.issuers) {
+    if (issuer.audience !== undefined) checkAudience(issuer.audience);
     if (issuer.type === 'oidc') checkOidcKeyOptions(issuer);
     else if (!isTrustDomain(issuer.trustDomain)) throw new TypeError(`not the name of a trust domain: ${issuer.trustDomain}`);
   }
@@ -95,8 +98,12 @@ export function readAlgorithms(algorithms: readonly string[] = DEFAULT_ALGORITHM
   });
 }
 
-export function readClaimRules(options: Omit<CommonIssuerOptions, 'name'>, type: 'oidc' | 'spiffe', audience: readonly string[]): ClaimRules {
-  const { maxLifetimeMs = type === 'oidc' ? 24 * HOUR_MS : HOUR_MS, clockSkewMs = DEFAULT_CLOCK_SKEW_MS } = options;
+export function readClaimRules(
+  options: Pick<CommonIssuerOptions, 'maxLifetimeMs' | 'clockSkewMs'>,
+  audience: readonly string[],
+  defaultLifetimeMs: number,
+): ClaimRules {
+  const { maxLifetimeMs = defaultLifetimeMs, clockSkewMs = DEFAULT_CLOCK_SKEW_MS } = options;
   if (!(maxLifetimeMs > 0)) throw new TypeError('maxLifetimeMs must be positive');
   if (!(clockSkewMs >= 0 && clockSkewMs <= MAX_CLOCK_SKEW_MS)) throw new TypeError(`clockSkewMs must be between 0 and ${MAX_CLOCK_SKEW_MS}`);
   return { audience, maxLifetimeMs, clockSkewMs };

@@ -15,7 +15,7 @@ import { readAuthorization } from './bearer.ts';
 import { requireSubject } from './claims.ts';
 import type { Fetch } from './fetch-json.ts';
 import { createOidcKeys } from './oidc-keys.ts';
-import { checkAudience, checkOidcKeyOptions, type OidcKeyOptions, readAlgorithms, readClaimRules } from './options.ts';
+import { checkAudience, checkOidcKeyOptions, HOUR_MS, type OidcKeyOptions, readAlgorithms, readClaimRules } from './options.ts';
 import { failedCheck, refusal } from './refusal.ts';
 import type { RefreshTimes } from './remote-keys.ts';
 import { looksLikeSpiffeId } from './spiffe-id.ts';
@@ -24,7 +24,7 @@ import { parseJwsUnverified, readClaimsUnverified } from './unverified-jws.ts';
 export interface ReviewerOptions extends OidcKeyOptions {
   /** What a reviewer's token must be addressed to. */
   readonly audience: string;
-  /** `identity.audience`: a token that is addressed to one of these, too, is an agent's and is refused. */
+  /** `identity.audience` and the audiences of its issuer entries: a token that is addressed to one of these, too, is an agent's and is refused. */
   readonly agentAudiences: readonly string[];
   /** The claim that lists the person's groups, an array of texts. */
   readonly groupsClaim: string;
@@ -64,7 +64,7 @@ export function createReviewerAuthenticator(options: ReviewerOptions, parts: Rev
   if (options.agentAudiences.includes(options.audience)) throw new TypeError('reviewers need an audience of their own');
   const keys = createOidcKeys(NAME, options, options.refresh ?? {}, { clock, log, fetch });
   const rules = {
-    ...readClaimRules(options, 'oidc', [options.audience]),
+    ...readClaimRules(options, [options.audience], 24 * HOUR_MS),
     issuer: options.issuer,
     algorithms: readAlgorithms(options.algorithms),
     requireAccessTokenType: options.requireAccessTokenType ?? true,

@@ -1,6 +1,6 @@
 // Principals of tokens that were verified within the last minute, so that the next call of the same agent costs one hash.
-// The key is the SHA-256 of the token. A cache belongs to one Identity, hence to one list of audiences, and a token's bytes name its issuer:
-// together they are the issuer and audience of the key. Holds no tokens. An entry dies with its token, with its minute, or with its issuer's keys.
+// The key is the SHA-256 of the token. A cache belongs to one Identity, and a token's bytes name its issuer entry, which has one list of
+// audiences: so the key stands for issuer and audience, too. Holds no tokens. An entry dies with its token, with its minute, or with its issuer's keys.
 
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';

@@ -6,7 +6,7 @@ import type { KeySet } from './key-set.ts';
 import type { KeySource } from './key-source.ts';
 import type { UnverifiedJws } from './unverified-jws.ts';
 
-export interface VerifiedPrincipal {
+interface VerifiedPrincipal {
   readonly principal: Principal;
   /** The generation of keys that vouched for it. */
   readonly keySet: KeySet;

@@ -14,7 +14,7 @@ const COMPACT = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}$/;
 /** Header members that carry or point to keys (RFC 7515 section 4.1), and extensions, of which this verifier knows none. */
 const FORBIDDEN_HEADERS = ['jku', 'jwk', 'x5u', 'x5c', 'crit', 'b64', 'zip'];
 
-export interface UnverifiedHeader {
+interface UnverifiedHeader {
   readonly alg: string;
   readonly kid?: string;
   readonly typ?: string;

@@ -280,6 +280,14 @@ describe('options', () => {
     expect(() => make([corp], [''])).toThrow(TypeError);
   });
 
+  it('lets an issuer have an audience of its own, instead of the audience of all', async () => {
+    const own = await build({ audience: ['https://own.example.org'] });
+    expect(await own.identify(bearer(token({ aud: 'https://own.example.org' })))).toBeDefined();
+    expect(await refused(token(), own)).toBe('token_audience/aud');
+    own.close();
+    expect(() => make([{ ...corp, audience: [] }])).toThrow(TypeError);
+  });
+
   it('finds the JWKS at a given address without discovery', async () => {
     const own = await startIssuer([es]);
     const made = createIdentity(
