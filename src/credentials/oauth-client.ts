@@ -24,9 +24,6 @@ import { GatewayError } from '../errors.ts';
 import { UnwantedGrant, unavailable } from './broker-provider.ts';
 import { type Asked, grantedScope, isTooBroad, narrow, type OAuthBounds, toParameters } from './oauth-scope.ts';
 
-/** How the client proves itself at the token endpoint (RFC 6749 section 2.3.1). */
-type ClientAuthentication = 'client_secret_basic' | 'client_secret_post';
-
 /** Where the issuer's endpoints are: discovered (OpenID Connect Discovery, RFC 8414), or given. https, or http on loopback. */
 type Endpoints = { readonly issuer: string } | { readonly tokenEndpoint: string; readonly revocationEndpoint?: string };
 
@@ -34,8 +31,10 @@ export type OAuthClientOptions = OAuthBounds &
   Endpoints & {
     readonly clientId: string;
     readonly clientSecret: SecretSource;
-    /** Default `client_secret_basic`. */
-    readonly clientAuthentication?: ClientAuthentication;
+    /** How the client proves itself at the token endpoint: client_secret_basic or client_secret_post (RFC 6749 section 2.3.1). Default `basic`. */
+    readonly clientAuth?: 'basic' | 'post';
+    /** False leaves tokens to expire, for issuers whose tokens cannot be revoked. Default true. */
+    readonly revoke?: boolean;
     /** Bound on each request to the issuer, ms; default 5,000. */
     readonly timeoutMs?: number;
     /** How long a token whose answer names no lifetime is used, ms; default 300,000. */
@@ -65,8 +64,8 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     if (url !== undefined && !isProtected(new URL(url))) throw new TypeError('an OAuth endpoint must be https, or http on loopback');
   }
   let found: Promise<Configuration> | undefined;
-  // Learned from the issuer: it has a revocation endpoint, and answers that tokens of this kind cannot be revoked there.
-  let irrevocable = false;
+  // May also be learned: an issuer has a revocation endpoint, and answers that tokens of this kind cannot be revoked there.
+  let irrevocable = options.revoke === false;
 
   /** The issuer's metadata: fetched once, by whoever asks first, and again after a failure. */
   function configuration(): Promise<Configuration> {
@@ -145,7 +144,7 @@ function unfit({ access_token, token_type }: TokenEndpointResponse): string | un
 }
 
 async function configure(options: OAuthClientOptions, fetch: CustomFetch, timeoutMs: number): Promise<Configuration> {
-  const authentication = clientAuth(options);
+  const authentication = authenticate(options);
   const timeout = timeoutMs / 1000;
   if (!('issuer' in options)) {
     const { tokenEndpoint, revocationEndpoint } = options;
@@ -174,8 +173,8 @@ async function configure(options: OAuthClientOptions, fetch: CustomFetch, timeou
 }
 
 // The secret is read for each request, so that a rotated one is picked up. Other methods (private_key_jwt) become further branches.
-function clientAuth({ clientSecret, clientAuthentication = 'client_secret_basic' }: OAuthClientOptions): ClientAuth {
-  const method = clientAuthentication === 'client_secret_post' ? ClientSecretPost : ClientSecretBasic;
+function authenticate({ clientSecret, clientAuth = 'basic' }: OAuthClientOptions): ClientAuth {
+  const method = clientAuth === 'post' ? ClientSecretPost : ClientSecretBasic;
   return (...request) => method(clientSecret.read().reveal())(...request);
 }
 

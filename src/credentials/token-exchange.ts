@@ -10,20 +10,18 @@ import { createOAuthClient, type OAuthClientOptions } from './oauth-client.ts';
 
 const GRANT_TYPE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
-/** RFC 8693 section 3. */
-type TokenType = 'urn:ietf:params:oauth:token-type:access_token' | 'urn:ietf:params:oauth:token-type:jwt' | 'urn:ietf:params:oauth:token-type:id_token';
-
-const ACCESS_TOKEN: TokenType = 'urn:ietf:params:oauth:token-type:access_token';
-const JWT: TokenType = 'urn:ietf:params:oauth:token-type:jwt';
+// RFC 8693 section 3.
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 
 export type TokenExchangeOptions = OAuthClientOptions & {
   /** What the agent's token is presented as; default `jwt` for JWT-SVIDs, `access_token` for tokens of OIDC issuers. */
-  readonly subjectTokenType?: TokenType;
-  /** Default `access_token`. */
-  readonly requestedTokenType?: Exclude<TokenType, 'urn:ietf:params:oauth:token-type:id_token'>;
+  readonly subjectTokenType?: string;
+  /** Any token type URI; default `access_token`. The answer must hold this type. */
+  readonly requestedTokenType?: string;
   /** A token that stands for the gateway as the acting party, where the issuer wants one; `actorTokenType` defaults to `access_token`. */
   readonly actorToken?: SecretSource;
-  readonly actorTokenType?: TokenType;
+  readonly actorTokenType?: string;
 };
 
 export function createTokenExchangeProvider(options: TokenExchangeOptions): BrokerProvider {

@@ -89,7 +89,7 @@ describe('client credentials', () => {
   });
 
   it('authenticates by client_secret_post too', async () => {
-    const provider = clientCredentials({ clientId: 'poster', clientSecret: secret('post-secret-literal'), clientAuthentication: 'client_secret_post' });
+    const provider = clientCredentials({ clientId: 'poster', clientSecret: secret('post-secret-literal'), clientAuth: 'post' });
     expect(await issuer.isActive(tokenOf(await provider.mint(grant())))).toBe(true);
   });
 
@@ -137,6 +137,11 @@ describe('client credentials', () => {
     await issuer.close();
     await start({ revocation: false });
     const minted = await clientCredentials().mint(grant());
+    expect([minted.revocability, minted.handle]).toEqual(['none', undefined]);
+  });
+
+  it('promises no revocation where the configuration leaves tokens to expire', async () => {
+    const minted = await clientCredentials({ revoke: false }).mint(grant());
     expect([minted.revocability, minted.handle]).toEqual(['none', undefined]);
   });
 
