@@ -129,6 +129,7 @@ function handshake(incoming: IncomingMessage, socket: Socket, head: Buffer, outg
       });
     });
     gate(made, request, outgoing, fail);
+    // Nobody reads the agent's socket yet, so a quiet departure is noticed by the timer at the latest.
     forget = outgoing.request.onClosed(() => fail(new GatewayError('client_closed', 'The agent went away during the upgrade.')));
   });
 }
