@@ -31,8 +31,8 @@ export type OAuthClientOptions = OAuthBounds &
   Endpoints & {
     readonly clientId: string;
     readonly clientSecret: SecretSource;
-    /** How the client proves itself at the token endpoint: client_secret_basic or client_secret_post (RFC 6749 section 2.3.1). Default `basic`. */
-    readonly clientAuth?: 'basic' | 'post';
+    /** How the client proves itself at the token endpoint (RFC 6749 section 2.3.1); default `client_secret_basic`. */
+    readonly clientAuthentication?: 'client_secret_basic' | 'client_secret_post';
     /** False leaves tokens to expire, for issuers whose tokens cannot be revoked. Default true. */
     readonly revoke?: boolean;
     /** Bound on each request to the issuer, ms; default 5,000. */
@@ -173,8 +173,8 @@ async function configure(options: OAuthClientOptions, fetch: CustomFetch, timeou
 }
 
 // The secret is read for each request, so that a rotated one is picked up. Other methods (private_key_jwt) become further branches.
-function authenticate({ clientSecret, clientAuth = 'basic' }: OAuthClientOptions): ClientAuth {
-  const method = clientAuth === 'post' ? ClientSecretPost : ClientSecretBasic;
+function authenticate({ clientSecret, clientAuthentication = 'client_secret_basic' }: OAuthClientOptions): ClientAuth {
+  const method = clientAuthentication === 'client_secret_post' ? ClientSecretPost : ClientSecretBasic;
   return (...request) => method(clientSecret.read().reveal())(...request);
 }
 

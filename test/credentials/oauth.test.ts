@@ -89,7 +89,7 @@ describe('client credentials', () => {
   });
 
   it('authenticates by client_secret_post too', async () => {
-    const provider = clientCredentials({ clientId: 'poster', clientSecret: secret('post-secret-literal'), clientAuth: 'post' });
+    const provider = clientCredentials({ clientId: 'poster', clientSecret: secret('post-secret-literal'), clientAuthentication: 'client_secret_post' });
     expect(await issuer.isActive(tokenOf(await provider.mint(grant())))).toBe(true);
   });
 
