@@ -11,6 +11,7 @@ export interface JsonLimits {
 }
 
 const DEFAULT_DEPTH = 64;
+/** Keeps a byte order mark in the text, where JSON.parse refuses it. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 const QUOTE = 0x22;
@@ -34,7 +35,6 @@ export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits = {}): Jso
 }
 
 function decode(bytes: Uint8Array): string {
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) throw refusal('The JSON body begins with a byte order mark.');
   try {
     return utf8.decode(bytes);
   } catch {

@@ -67,13 +67,13 @@ export function afterMount(target: string, mount: string): string {
 export function checkPath(path: string): void {
   if (path.charCodeAt(0) !== SLASH) throw refusal('The request target is not a path that starts with a slash.');
   let segmentLength = 0;
+  // True for an empty segment as well.
   let dotsOnly = true;
   let beyondAscii = false;
   for (let i = 1; i < path.length; i++) {
     const code = path.charCodeAt(i);
     if (code === SLASH) {
-      if (segmentLength === 0) throw refusal('The path has an empty segment.');
-      if (dotsOnly) throw refusal('The path has a segment made of dots.');
+      if (dotsOnly) throw refusal('The path has an empty segment, or one made of dots.');
       segmentLength = 0;
       dotsOnly = true;
       continue;
