@@ -17,12 +17,11 @@ import { holdRecord } from './records.ts';
 
 /** `Approvals.obtain`. Throws as the port says, and `unsupported_media_type`, `audit_unavailable`, `client_closed`, and what `rejudge` throws. */
 export async function obtain(desk: Desk, request: HoldRequest): Promise<Clearance> {
-  const { hold, isNew } = await enter(desk, request);
-  request.held(hold, isNew);
-  return release(desk, request, await decided(desk, request, hold.id));
+  return release(desk, request, await decided(desk, request, await enter(desk, request)));
 }
 
-async function enter(desk: Desk, request: HoldRequest): Promise<{ readonly hold: Hold; readonly isNew: boolean }> {
+/** Gives the id alone: tens of thousands of waits must not each keep a copy of their hold. */
+async function enter(desk: Desk, request: HoldRequest): Promise<string> {
   const digest = requestDigest(request.principal, request.task?.id, request.action);
   const key = request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey };
   const asked: Asked = {
@@ -40,7 +39,8 @@ async function enter(desk: Desk, request: HoldRequest): Promise<{ readonly hold:
   );
   if (admission.kind === 'refused') throw admission.error;
   if (admission.kind === 'new') await recordOpening(desk, admission.hold);
-  return { hold: admission.hold, isNew: admission.kind === 'new' };
+  request.held(admission.hold, admission.kind === 'new');
+  return admission.hold.id;
 }
 
 // A hold that is not in the log must not wait for votes: it ends as told, so that the agent's retry opens another.
@@ -73,7 +73,7 @@ async function decided(desk: Desk, request: HoldRequest, id: string): Promise<Ho
   }
 }
 
-// A function of its own, so that tens of thousands of waits do not each keep a copy of their hold.
+// A function of its own for the same reason as `enter`.
 async function lookForDecision(desk: Desk, id: string): Promise<Hold | undefined> {
   const hold = await look(desk, id);
   return hold.state === 'PENDING' ? undefined : hold;
