@@ -2,9 +2,10 @@
 // Never arguments, bodies, queries, header values, tokens or secrets. Of a body there is a digest salted per record, so that two
 // records do not tell whether they saw the same body, and guessing one takes the record itself.
 
-import { createHash, randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { ActionBody } from '../domain/action.ts';
 import type { CallFacts } from '../domain/call.ts';
+import { sha256 } from '../domain/canonical.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import type { Credential, OutstandingCredential } from '../domain/credential.ts';
 import type { Hold } from '../domain/hold.ts';
@@ -119,11 +120,11 @@ function credentialOf({ id, name, provider, expiresAt, revocability, granted, ex
   return { id, name, provider, expires: expiresAt === undefined ? undefined : iso(expiresAt), revocability, granted, exclusive };
 }
 
-/** SHA-256 over 16 random bytes and the digest of the body. */
+/** SHA-256 over the text of the salt followed by the hex text of the body's digest. */
 function saltedBody({ bytes, digest }: ActionBody): JsonObject {
-  const salt = randomBytes(16);
-  const salted = createHash('sha256').update(salt).update(Buffer.from(digest, 'hex')).digest('hex');
-  return { length: bytes.length, salt: salt.toString('hex'), digest: salted };
+  // A version 4 UUID: 122 random bits, from a pool that is filled ahead.
+  const salt = randomUUID();
+  return { length: bytes.length, salt, digest: sha256(salt + digest) };
 }
 
 function traceOf({ traceId, spanId }: SpanRef): JsonObject {

@@ -21,11 +21,12 @@ test('a line is one JSON object with level, time and event', () => {
   expect(last()).toEqual({ level: 'warn', time: expect.stringMatching(/^\d{4}-.*Z$/), event: 'something.happened', count: 3 });
 });
 
-test('fields named like secrets are masked, at the top and one level down, and a Secret masks itself', () => {
+test('fields named like secrets are masked wherever they stand, and a Secret masks itself', () => {
   const { log, lines } = capture();
   log.info('leak', {
     authorization: `Bearer ${LITERALS.token}`,
-    headers: { cookie: LITERALS.cookie, 'set-cookie': LITERALS.cookie },
+    headers: { Cookie: LITERALS.cookie, 'set-cookie': LITERALS.cookie },
+    list: [{ nested: { token: LITERALS.token } }],
     token: LITERALS.token,
     value: new Secret(LITERALS.secret),
     credential: credentialOf(),
