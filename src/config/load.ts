@@ -17,7 +17,7 @@ import { explain, faultsOf } from './sentences.ts';
 import { credential, upstream } from './upstreams.ts';
 
 /** The sections that policy is made of. */
-export type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams'>;
+type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams'>;
 
 /**
  * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty: entries that

@@ -33,6 +33,9 @@ function* checkUpstreams({ upstreams, credentials }: Sections): Generator<Fault>
     if (credential !== undefined && !Object.hasOwn(credentials, credential)) {
       yield { path: ['upstreams', name, 'credential'], message: 'There is no credential of this name.' };
     }
+    if (upstream?.agentToken !== undefined && upstream.boundHeaders.includes(upstream.agentToken)) {
+      yield { path: ['upstreams', name, 'boundHeaders'], message: 'The field that carries the agent’s token never travels upstream.' };
+    }
     if (upstream?.protocol === 'mcp' && upstream.websocket) yield { path: ['upstreams', name, 'websocket'], message: 'An MCP upstream has no WebSocket.' };
   }
 }
@@ -77,12 +80,17 @@ function* checkIssuers({ identity, reviewers }: Sections): Generator<Fault> {
       seen.add(entry);
     }
   }
-  if (reviewers?.api !== undefined && identity?.audience.includes(reviewers.api.audience)) {
+  if (reviewers?.api !== undefined && workloadAudiences(identity).includes(reviewers.api.audience)) {
     yield { path: ['reviewers', 'api', 'audience'], message: 'Workload tokens have this audience: reviewers need one of their own.' };
   }
   if (reviewers?.cli !== undefined && reviewers.api === undefined)
     yield { path: ['reviewers', 'cli'], message: 'The terminal signs in at reviewers.api, which is missing.' };
 }
+
+const workloadAudiences = (identity: Sections['identity']): readonly string[] => [
+  ...(identity?.audience ?? []),
+  ...(identity?.issuers ?? []).flatMap(({ audience }) => audience ?? []),
+];
 
 function* checkVoters({ rules, reviewers }: Sections): Generator<Fault> {
   const held = rules.findIndex((rule) => rule?.decide === 'hold');

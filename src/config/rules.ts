@@ -27,7 +27,7 @@ const match = () =>
     methods: z.array(z.enum(METHODS)).min(1).exactOptional().describe('HTTP methods; default: every method'),
     path: z
       .string()
-      .startsWith('/', 'A path starts with /.')
+      .regex(/^\//, { error: 'A path starts with /.' })
       .exactOptional()
       .describe('URLPattern pathname below the mount, compared case-sensitively with the decoded path; default: every path'),
     tool: z.string().min(1).exactOptional().describe('MCP: the tool of tools/call; * stands for any text'),

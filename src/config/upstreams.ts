@@ -17,6 +17,9 @@ const fieldName = () =>
     .refine((name) => FIELD_NAME.test(name), { error: 'This is not the name of a header field.', abort: true })
     .refine((name) => !FRAMING.test(name), 'This field frames or routes the message, or is the gateway’s own.');
 
+/** A field that an approval may bind and a held call may forward: never one that identifies the agent. */
+const boundField = () => fieldName().refine((name) => !/^(authorization|cookie)$/.test(name), 'What identifies the agent never travels upstream.');
+
 const timeouts = () =>
   z
     .strictObject({
@@ -35,7 +38,7 @@ export const upstream = (around: Surroundings) =>
       credential: z.string().exactOptional().describe('A name under `credentials`'),
       agentToken: fieldName().exactOptional().describe('Header field that carries the agent’s token; default authorization'),
       websocket: z.boolean().default(false).describe('Whether WebSocket upgrades pass; default false'),
-      boundHeaders: z.array(fieldName()).default([]).describe('Fields of the agent’s that an approval binds; a held call forwards no others'),
+      boundHeaders: z.array(boundField()).default([]).describe('Fields of the agent’s that an approval binds; a held call forwards no others'),
       traceContext: z.boolean().default(false).describe('Whether the gateway’s traceparent is sent along; default false'),
       mcpLifecycle: z.boolean().default(true).describe('MCP: whether the built-in rules let sessions be opened and tools be listed; default true'),
       allowPlaintext: z.boolean().default(false).describe('Lets plain http leave this machine; default false'),

@@ -5,7 +5,7 @@
 import type { RuleOptions } from './rules.ts';
 
 /** Stands in `match.mcp` for a call without a JSON-RPC method: the GET that opens the event stream, the DELETE that ends a session. */
-export const NO_RPC_METHOD = '';
+const NO_RPC_METHOD = '';
 
 const LIFECYCLE_METHODS = [
   'initialize',

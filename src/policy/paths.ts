@@ -18,15 +18,19 @@ export const NO_PARAMS: PathParams = new Map();
  * Which trailing slashes count: `exact` takes a path as it is; `lenient` also tries it with and without its trailing slash,
  * so that a hold or deny rule is not passed by a slash that the upstream ignores.
  */
-export type SlashRule = 'exact' | 'lenient';
+type SlashRule = 'exact' | 'lenient';
 
 export interface PathPattern {
   readonly names: readonly string[];
   match(path: ReadPath, slash: SlashRule): PathParams | undefined;
 }
 
+/** A path that decodes to itself and holds no dot segment: the common case. */
+const PLAIN_PATH = /^(?:\/[\w~-][\w.~!$&'()*+,;=:@-]*)+\/?$/;
+
 /** Undefined for a path that different readers would read differently: bad escapes, encoded separators, dot or empty segments. */
 export function readPath(path: string): ReadPath | undefined {
+  if (PLAIN_PATH.test(path)) return { segments: path.slice(1).split('/') };
   if (!path.startsWith('/')) return undefined;
   const segments = path.slice(1).split('/');
   for (const [index, raw] of segments.entries()) {
@@ -69,18 +73,22 @@ const isPlain = (segment: string): boolean => segment === '' || segment === '*' 
 function plainPattern(pattern: readonly string[]): PathPattern {
   const open = pattern.at(-1) === '*';
   const fixed = open ? pattern.slice(0, -1) : pattern;
-  const names = fixed.filter((segment) => segment.startsWith(':')).map((segment) => segment.slice(1));
+  const named = fixed.flatMap((segment, at) => (segment.startsWith(':') ? [{ name: segment.slice(1), at }] : []));
+  const literals = fixed.flatMap((text, at) => (text.startsWith(':') ? [] : [{ text, at }]));
   const matchExactly = (segments: readonly string[]): PathParams | undefined => {
     if (open ? segments.length <= fixed.length : segments.length !== fixed.length) return undefined;
-    for (let i = 0; i < fixed.length; i++) {
-      const wanted = fixed[i] as string;
-      if (wanted.startsWith(':') ? segments[i] === '' : segments[i] !== wanted) return undefined;
+    for (const { text, at } of literals) if (segments[at] !== text) return undefined;
+    if (named.length === 0) return NO_PARAMS;
+    const params = new Map<string, string>();
+    for (const { name, at } of named) {
+      const value = segments[at];
+      if (value === undefined || value === '') return undefined;
+      params.set(name, value);
     }
-    if (names.length === 0) return NO_PARAMS;
-    return new Map(fixed.flatMap((segment, i) => (segment.startsWith(':') ? [[segment.slice(1), segments[i] as string] as const] : [])));
+    return params;
   };
   return {
-    names,
+    names: named.map(({ name }) => name),
     match: (path, slash) => matchExactly(path.segments) ?? (slash === 'lenient' ? matchExactly(toggleSlash(path.segments)) : undefined),
   };
 }

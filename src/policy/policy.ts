@@ -111,9 +111,10 @@ function planCredential(decisive: readonly Match[], name: string | undefined): {
   if (name === undefined) return {};
   try {
     const scopes = decisive.flatMap(({ rule, params }) => (rule.options.credential ? [fillScope(rule.options.credential, params)] : []));
-    const distinct = new Set(scopes.map((scope) => canonicalDigest('countersign/scope/v1', scope)));
-    if (distinct.size > 1) return { refusal: 'conflicting_credential_scopes' };
-    return { credential: { name, scope: scopes[0] ?? {} } };
+    const first = scopes[0];
+    if (scopes.length > 1 && new Set(scopes.map((scope) => canonicalDigest('countersign/scope/v1', scope))).size > 1)
+      return { refusal: 'conflicting_credential_scopes' };
+    return { credential: { name, scope: first ?? {} } };
   } catch (error) {
     if (error instanceof UnsafeParameter) return { refusal: `unsafe_parameter:${error.parameter}` };
     throw error;

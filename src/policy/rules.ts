@@ -6,7 +6,7 @@ import type { Effect } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
 
 /** What calls a rule is about. Every key that is given must agree; a key that is left out agrees with everything. */
-export interface RuleMatch {
+interface RuleMatch {
   /** A name under `upstreams`. */
   readonly upstream?: string;
   /** HTTP methods, in capitals. */
