@@ -25,15 +25,21 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
   ...flagged(ONCE | HOP, 'transfer-encoding'),
   ...flagged(FORBIDDEN, 'x-http-method x-http-method-override x-method-override x-original-method x-original-url x-rewrite-url x-original-uri'),
   ...flagged(ONCE | WITHHELD, 'host content-length authorization expect traceparent dpop'),
-  ...flagged(WITHHELD, 'tracestate baggage b3 cookie cookie2 forwarded via x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip'),
+  ...flagged(
+    WITHHELD,
+    'tracestate baggage b3 cookie cookie2 forwarded via x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip uber-trace-id',
+  ),
   ...flagged(WITHHELD, 'x-api-key api-key apikey x-apikey x-auth-token x-access-token x-goog-api-key x-amz-security-token x-vault-token'),
   ...flagged(WITHHELD, 'private-token job-token x-functions-key ocp-apim-subscription-key x-agent-id'),
+  ...flagged(WITHHELD, 'x-auth-key x-authorization x-goog-iap-jwt-assertion client-cert client-cert-chain x-original-host max-forwards'),
   ...flagged(ONCE | BOUND, 'content-type content-encoding idempotency-key if-modified-since if-unmodified-since range if-range last-event-id'),
   ...flagged(BOUND, 'accept accept-language content-language if-match if-none-match prefer'),
-  ...flagged(ONCE, 'origin user-agent referer from max-forwards date content-md5'),
+  ...flagged(ONCE, 'origin user-agent referer from date content-md5'),
 ]);
 
 const UNKNOWN = 0;
+
+const WITHHELD_PREFIXES: readonly string[] = ['x-forwarded-', 'proxy-', 'x-envoy-', 'x-b3-', 'x-countersign-', 'sec-websocket-'];
 
 /** Rules for names that share a beginning: gateway fields, forwarding claims, tracing and credentials of other products. */
 function flagsOf(name: string): number {
@@ -41,7 +47,7 @@ function flagsOf(name: string): number {
   if (known !== undefined) return known;
   if (name.startsWith('mcp-')) return ONCE | BOUND;
   if (name.startsWith('countersign-')) return ONCE | WITHHELD;
-  if (name.startsWith('x-forwarded-') || name.startsWith('proxy-') || name.startsWith('x-envoy-') || name.startsWith('x-b3-')) return WITHHELD;
+  if (WITHHELD_PREFIXES.some((prefix) => name.startsWith(prefix))) return WITHHELD;
   return UNKNOWN;
 }
 

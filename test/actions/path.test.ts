@@ -11,6 +11,7 @@ describe('checkTarget', () => {
     ['/tools/a/?', { mount: 'tools', path: '/a/', query: '' }],
     ['/api/.well-known/a..b/c.', { mount: 'api', path: '/.well-known/a..b/c.' }],
     ["/api/a:b@c!$&'()*+,=~-_", { mount: 'api', path: "/a:b@c!$&'()*+,=~-_" }],
+    ['/api/caf%c3%a9/%7Eme', { mount: 'api', path: '/caf%c3%a9/%7Eme' }],
     ['/api/%E6%97%A5%E6%9C%AC', { mount: 'api', path: '/%E6%97%A5%E6%9C%AC' }],
   ])('reads %s', (target, expected) => {
     expect(checkTarget(target)).toEqual(expected);
