@@ -42,7 +42,7 @@ export function openSqliteStore({ path, clock, log }: SqliteStoreOptions): Store
     credentials: createCredentialLedger(db, writer),
     check: () => writer.check(),
     async close() {
-      await tasks.flush();
+      await tasks.close();
       await writer.close();
     },
   };

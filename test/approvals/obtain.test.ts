@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApprovals } from '../../src/approvals/approvals.ts';
 import { sha256 } from '../../src/domain/canonical.ts';
-import type { Hold } from '../../src/domain/hold.ts';
+import type { Hold, HoldStore } from '../../src/domain/hold.ts';
 import { GatewayError } from '../../src/errors.ts';
 import {
   actionOf,
@@ -403,6 +404,60 @@ describe('after the claim', () => {
     await bench.approvals.markSent(clearance);
     await bench.store.close();
     expect(await bench.approvals.settle(clearance, { known: true, status: 200 })).toBeUndefined();
+  });
+});
+
+describe('the clockwork', () => {
+  it('ends what runs out by itself once it is started', async () => {
+    await bench.approvals.start();
+    const { result } = await waiting();
+    bench.clock.advance(15 * 60_000);
+    expect(await codeOf(result)).toBe('approval_expired');
+  });
+
+  it('finds holds, votes and approvals again after a restart', async () => {
+    const decision = decisionOf({ requirements: [requirementOf({ count: 2 })] });
+    const hold = await openHoldBy(bench, { decision });
+    await approve(bench, hold);
+    bench = await bench.restart();
+    await bench.approvals.start();
+    expect(await codeOf(approve(bench, hold))).toBe('already_voted');
+    expect((await approve(bench, hold, reviewerOf('bob'))).state).toBe('APPROVED');
+    bench = await bench.restart();
+    await bench.approvals.start();
+    expect(await bench.approvals.obtain(requestOf({ decision }))).toMatchObject({ kind: 'released', hold: { id: hold.id, claimedBy: 'instance-3' } });
+  });
+
+  it('leaves its own claims alone when it starts', async () => {
+    await approve(bench, await openHoldBy(bench));
+    const clearance = await bench.approvals.obtain(requestOf());
+    await bench.approvals.start();
+    await bench.approvals.markSent(clearance);
+  });
+
+  it('keeps an outcome that the store would not take, and records it with the next sweep', async () => {
+    await approve(bench, await openHoldBy(bench));
+    const { holds } = bench.store;
+    let broken = false;
+    const flaky: HoldStore = {
+      ...holds,
+      change: (id, step) => (broken ? Promise.reject(new GatewayError('store_unavailable', 'The disk is gone.')) : holds.change(id, step)),
+    };
+    const approvals = createApprovals({ ...bench.options, store: flaky });
+    const clearance = await approvals.obtain(requestOf());
+    await approvals.markSent(clearance);
+    broken = true;
+    expect(await approvals.settle(clearance, { known: true, status: 201 })).toBeUndefined();
+    await approvals.sweep();
+    broken = false;
+    await approvals.sweep();
+    expect((await holds.list({ states: ['EXECUTED'] })).holds).toMatchObject([{ outcomeStatus: 201 }]);
+    approvals.close();
+  });
+
+  it('refuses calls once it is closed', async () => {
+    bench.approvals.close();
+    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('draining');
   });
 });
 

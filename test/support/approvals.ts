@@ -150,6 +150,8 @@ export interface Bench {
   readonly clock: ManualClock;
   readonly store: Store;
   readonly approvals: SweptApprovals;
+  /** What `approvals` was made of, for a test that makes another. */
+  readonly options: ApprovalsOptions;
   readonly audit: AuditEntry[];
   /** Replaces what the audit log does with each record. */
   onAppend(hook: (entry: AuditEntry) => void | Promise<void>): void;
@@ -183,7 +185,7 @@ export function benchOn(path: string, clock: ManualClock, options: BenchOptions 
     },
     async close() {},
   };
-  const approvals = createApprovals({
+  const approvalsOptions: ApprovalsOptions = {
     store: store.holds,
     audit: auditLog,
     tracing: { reviewed: () => SPAN },
@@ -194,7 +196,8 @@ export function benchOn(path: string, clock: ManualClock, options: BenchOptions 
     owners: () => [],
     suspended: () => new Set(),
     ...options,
-  });
+  };
+  const approvals = createApprovals(approvalsOptions);
   const shut = async () => {
     approvals.close();
     await store.close();
@@ -204,6 +207,7 @@ export function benchOn(path: string, clock: ManualClock, options: BenchOptions 
     clock,
     store,
     approvals,
+    options: approvalsOptions,
     audit,
     ended,
     errors,
