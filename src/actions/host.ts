@@ -18,7 +18,7 @@ const PORT = /^[1-9][0-9]{0,4}$/;
 let lastGood = '';
 
 /** host or host:port, as a listener without configured names accepts it. */
-export function isAuthority(text: string): boolean {
+function isAuthority(text: string): boolean {
   // Callers mostly repeat one name: remembering it spares the expressions.
   if (text === lastGood) return true;
   const colon = text.lastIndexOf(':');

@@ -61,7 +61,7 @@ export function afterMount(target: string, mount: string): string {
  * backslashes, fragments, raw characters outside pchar, bad escapes, escaped separators, escaped unreserved characters, and escaped text
  * that is not UTF-8 or that turns into ASCII, controls or nothing when it is normalised.
  */
-export function checkPath(path: string): void {
+function checkPath(path: string): void {
   if (path.charCodeAt(0) !== SLASH) throw refusal('The request target is not a path that starts with a slash.');
   let segmentLength = 0;
   // True for an empty segment as well.
@@ -94,7 +94,7 @@ export function checkPath(path: string): void {
  * Refuses queries with `bad_path`: raw controls, spaces, bytes beyond ASCII, `#`, bad escapes, escaped controls other than tab and
  * line ends, escaped text that is not UTF-8, and parameters by which frameworks let a caller override the method.
  */
-export function checkQuery(query: string): void {
+function checkQuery(query: string): void {
   let escapes = false;
   let beyondAscii = false;
   for (let i = 0; i < query.length; i++) {

@@ -3,7 +3,7 @@
 
 import type { ErrorCode } from '../../src/errors.ts';
 
-export interface Aim {
+interface Aim {
   /** First path segment that exists, for example `api`. */
   readonly mount: string;
   /** Value of Host that is accepted. */
