@@ -1,12 +1,15 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { noMetrics } from '../../src/domain/metrics.ts';
 import type { GatewayError } from '../../src/errors.ts';
+import type { Resolve } from '../../src/upstream/address-guard.ts';
 import { createTargets, type UpstreamOptions } from '../../src/upstream/targets.ts';
 import { createWebSocketPass } from '../../src/upstream/websocket.ts';
+import { createCertificates, hasOpenssl } from '../support/certificates.ts';
 import { rawAnswer, startRawUpstream } from '../support/raw-upstream.ts';
 import { type CallParts, outgoing, upstreamOptions } from './harness.ts';
 
@@ -41,8 +44,8 @@ async function startEcho(): Promise<{ url: string; requests: IncomingMessage[] }
 }
 
 /** A front that hands every upgrade to the pass; what it refuses is answered on the socket. */
-async function startFront(url: string, extra: Partial<UpstreamOptions> = {}, parts: Partial<CallParts> = {}) {
-  const targets = createTargets(new Map([['api', upstreamOptions(url, { websocket: true, ...extra })]]));
+async function startFront(url: string, extra: Partial<UpstreamOptions> = {}, parts: Partial<CallParts> = {}, resolve?: Resolve) {
+  const targets = createTargets(new Map([['api', upstreamOptions(url, { websocket: true, ...extra })]]), resolve);
   const counted: unknown[] = [];
   const pass = createWebSocketPass({ targets, metrics: { ...noMetrics, upstream: (_name, _method, status, error) => counted.push(error ?? status) } });
   const server = createServer();
@@ -176,5 +179,28 @@ describe('a WebSocket upgrade', () => {
     expect(await refusal((await startFront(mute.origin, { connectTimeoutMs: 20, headersTimeoutMs: 20 })).port)).toBe('504 upstream_timeout');
     await mute.closed(0);
     await mute.close();
+  });
+
+  it('is refused when the upstream’s name resolves to where it may not', async () => {
+    const upstream = await startRawUpstream('');
+    const url = `http://rebinding.example:${upstream.port}`;
+    const resolve: Resolve = (_name, _options, callback) => void setImmediate(callback, null, [{ address: '127.0.0.1', family: 4 }]);
+    expect(await refusal((await startFront(url, { allowPlaintext: true }, {}, resolve)).port)).toBe('502 upstream_address_refused');
+    expect(upstream.received).toEqual([]);
+    await upstream.close();
+  });
+
+  it.skipIf(!hasOpenssl())('verifies the certificate of a TLS upstream (skipped where openssl is absent)', async () => {
+    const certificates = createCertificates();
+    const server = createTlsServer(certificates.issue(['DNS:localhost']));
+    const sockets = new WebSocketServer({ server });
+    sockets.on('connection', (socket) => socket.send('hello'));
+    const url = `https://localhost:${await listen(server)}`;
+    const { port } = await startFront(url, { tls: { ca: certificates.ca } });
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+    expect(String((await once(socket, 'message'))[0])).toBe('hello');
+    socket.terminate();
+    expect(await refusal((await startFront(url)).port)).toBe('502 upstream_tls');
+    certificates.remove();
   });
 });
