@@ -32,7 +32,6 @@ export async function startQuickstart(env: NodeJS.ProcessEnv, say: (line: string
   // Ended in the opposite order: the gateway first, while the issuer is still there to take credentials back.
   const parts: { close(): Promise<unknown> }[] = [];
   const close = async () => {
-    rmSync(runningPath, { force: true });
     for (const part of parts.splice(0).reverse()) await part.close();
   };
   try {
@@ -62,6 +61,7 @@ export async function startQuickstart(env: NodeJS.ProcessEnv, say: (line: string
     parts.push({ close: gateway.stop });
     say(`gateway    agents ${urlOf(ports.agents)}, reviewers ${urlOf(ports.reviewers)}, operators ${urlOf(ports.ops)}`);
     writeFileSync(runningPath, JSON.stringify(running));
+    parts.push({ close: async () => rmSync(runningPath, { force: true }) });
     const broken = Promise.race([gateway.ended.then((how) => `the gateway ended: ${how}`), tools.ended.then((how) => `the MCP server ended: ${how}`)]);
     return { running, broken, close };
   } catch (error) {

@@ -2,13 +2,13 @@
 // With --approve it plays the reviewer too, through the countersign command, so that the whole tour can run by itself.
 
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { ROOT, type Running, readRunning, stateDirOf, urlOf } from './layout.ts';
 import { fetchToken } from './token.ts';
-
-const TRANSFER = { from: 'operations', to: 'suppliers', amount: 1200, currency: 'EUR' };
 
 interface Answer {
   readonly status: number;
@@ -16,6 +16,7 @@ interface Answer {
   readonly text: string;
 }
 
+/** Plays the tour; `say` gets its lines. Throws when nothing runs, or when the transfer does not end in the ledger's answer. */
 export async function playTour(env: NodeJS.ProcessEnv, approve: boolean, say: (line: string) => void): Promise<void> {
   const running = readRunning(env);
   const call = async (method: string, path: string, wait: number, body?: unknown): Promise<Answer> => {
@@ -34,26 +35,31 @@ export async function playTour(env: NodeJS.ProcessEnv, approve: boolean, say: (l
   say('1. A read: GET /ledger/accounts');
   show(await call('GET', '/ledger/accounts', 0), say);
 
-  say(`\n2. A transfer: POST /ledger/transfers ${JSON.stringify(TRANSFER)}`);
-  let answer = await call('POST', '/ledger/transfers', 0, TRANSFER);
+  // Of its own each time: what was denied once is not asked again by sending the same.
+  const transfer = { from: 'operations', to: 'suppliers', amount: 12, currency: 'EUR', reference: randomUUID().slice(0, 8) };
+  say(`\n2. A transfer: POST /ledger/transfers ${JSON.stringify(transfer)}`);
+  let answer = await call('POST', '/ledger/transfers', 0, transfer);
   show(answer, say);
   const { hold } = answer;
-  if (hold === undefined) throw new Error('The transfer was not held; is config/quickstart.yaml as it was?');
+  if (answer.status !== 409 || hold === undefined) throw new Error('The transfer does not wait for approval.');
 
   say('\n3. Nothing was sent: a person of group finance has to approve exactly this. In a second terminal:');
   say(`   COUNTERSIGN_TOKEN=$(npm run -s token -- alice) COUNTERSIGN_URL=${urlOf(running.ports.reviewers)} npm run -s countersign -- holds approve ${hold}`);
   const approving = approve ? approveAsAlice(env, running, hold) : Promise.resolve('');
   say('   The agent sends the identical request again and waits.');
-  do answer = await call('POST', '/ledger/transfers', 50, TRANSFER);
+  do answer = await call('POST', '/ledger/transfers', 50, transfer);
   while (answer.status === 409 && answer.hold === hold);
-  say((await approving).trimEnd());
+  const said = await approving;
+  if (said !== '') say(said.trimEnd());
 
   say('\n4. The answer:');
   show(answer, say);
-  say('\n5. The record of it:');
-  for (const line of auditLines(running.dataDir, hold)) say(`   ${line}`);
-  say(`\n6. Its traces are in ${join(stateDirOf(running.dataDir), 'traces.log')}; the record is checked by`);
-  say(`   npm run -s countersign -- audit verify ${join(running.dataDir, 'audit')}`);
+  say('\n5. What it left in the record, which "npm run -s countersign -- audit verify" checks:');
+  const records = auditRecords(running.dataDir, hold);
+  for (const record of records) say(`   ${renderRecord(record)}`);
+  say('\n6. Its traces: the call, and the approval, linked both ways:');
+  for (const line of await spans(running, hold)) say(`   ${line}`);
+  if (answer.status !== 201) throw new Error('The transfer did not reach the ledger.');
 }
 
 function show({ status, hold, text }: Answer, say: (line: string) => void): void {
@@ -68,12 +74,35 @@ async function approveAsAlice(env: NodeJS.ProcessEnv, running: Running, hold: st
   return stdout.replace(/^/gm, '   ');
 }
 
-function auditLines(dataDir: string, hold: string): string[] {
-  const dir = join(dataDir, 'audit');
-  const lines = readdirSync(dir, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.jsonl'))
-    .flatMap((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8').split('\n'));
-  return lines.filter((line) => line.includes(hold));
+type AuditRecord = Record<string, unknown> & { readonly seq: number; readonly time: string; readonly type: string };
+
+function auditRecords(dataDir: string, hold: string): AuditRecord[] {
+  const folder = join(dataDir, 'audit');
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.jsonl'))
+    .sort()
+    .flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n'))
+    .filter((line) => line.includes(hold))
+    .map((line) => JSON.parse(line) as AuditRecord);
+}
+
+/** The members that tell the story; the line itself has more. */
+function renderRecord({ seq, time, type, ...rest }: AuditRecord): string {
+  const effect = (rest.decision as { effect?: string } | undefined)?.effect;
+  const facts = { phase: rest.phase, state: rest.state, reviewer: rest.reviewer, effect: effect ?? rest.effect, status: rest.status };
+  const shown = Object.entries(facts).filter(([, value]) => value !== undefined);
+  return [`seq=${seq}`, time, type, ...shown.map(([name, value]) => `${name}=${value}`)].join(' ');
+}
+
+/** The spans of this hold's two traces, once the last one has arrived; none where traces go elsewhere. */
+async function spans({ dataDir }: Running, hold: string): Promise<string[]> {
+  const path = join(stateDirOf(dataDir), 'traces.log');
+  if (!existsSync(path)) return ['they go where the OTEL_* variables say'];
+  const lines = () => readFileSync(path, 'utf8').split('\n');
+  // Spans are sent in batches: the last one may be seconds away.
+  for (let tries = 0; tries < 50 && !lines().some((line) => line.includes('countersign.release') && line.includes(hold)); tries++) await delay(200);
+  const traceIds = new Set(lines().flatMap((line) => (line.includes(hold) ? [/ trace=(\w+)/.exec(line)?.[1]] : [])));
+  return lines().filter((line) => traceIds.has(/ trace=(\w+)/.exec(line)?.[1]));
 }
 
 if (import.meta.main) {
