@@ -20,26 +20,37 @@ export interface Conduct {
   end(now: number): void;
 }
 
-interface Decided {
+/** Refusals that are remembered for the sake of a clear finding; a send after an older one is found as one without a decision. */
+const REMEMBERED_REFUSALS = 100_000;
+
+interface Cleared {
   readonly place: Place;
-  readonly effect: string;
   readonly actionDigest: string;
   readonly bindingDigest: string;
   readonly approval: 'none_needed' | 'given' | 'missing';
 }
 
 export function createConduct({ fault, warn }: ConductFindings): Conduct {
-  // Only what is open is kept, so memory does not grow with the log, but for the ids of sent holds.
-  const decided = new Map<string, Decided>();
+  // What is kept is what is open, so memory does not grow with the log, but for the ids of sent holds.
+  const cleared = new Map<string, Cleared>();
+  const refused = new Set<string>();
   const credentials = new Map<string, { readonly place: Place; readonly expires: number }>();
   const sentHolds = new Set<string>();
 
   function readDecision(record: ReadLine, place: Place): void {
     const decision = part(record, 'decision');
     const hold = part(record, 'hold');
-    decided.set(text(record, 'call'), {
+    const call = text(record, 'call');
+    if (record.error !== undefined || decision.effect === 'deny') {
+      refused.add(call);
+      for (const oldest of refused) {
+        if (refused.size <= REMEMBERED_REFUSALS) break;
+        refused.delete(oldest);
+      }
+      return;
+    }
+    cleared.set(call, {
       place,
-      effect: text(decision, 'effect'),
       actionDigest: text(part(record, 'action'), 'digest'),
       bindingDigest: text(hold, 'bindingDigest'),
       approval: approvalOf(decision, hold),
@@ -48,15 +59,15 @@ export function createConduct({ fault, warn }: ConductFindings): Conduct {
 
   function readOutcome(record: ReadLine, place: Place): void {
     const call = text(record, 'call');
-    const before = decided.get(call);
-    decided.delete(call);
+    const before = cleared.get(call);
+    cleared.delete(call);
     readCredentialOfCall(part(record, 'credential'), place);
     if (record.sent !== true) return;
     if (before === undefined) {
-      fault('sent_without_decision', place, `call ${quote(call)} was sent and no decision on it is on record before`);
+      if (refused.has(call)) fault('denied_but_sent', place, `call ${quote(call)} was refused and sent`);
+      else fault('sent_without_decision', place, `call ${quote(call)} was sent and no decision on it is on record before`);
       return;
     }
-    if (before.effect === 'deny') fault('denied_but_sent', place, `call ${quote(call)} was denied and sent`);
     if (before.approval === 'missing') fault('sent_without_approval', place, `call ${quote(call)} was sent without the approvals that it needed`);
     if (text(record, 'actionDigest') !== before.actionDigest) fault('sent_another_action', place, `call ${quote(call)} is not the action that was decided on`);
     const hold = part(record, 'hold');
@@ -88,8 +99,8 @@ export function createConduct({ fault, warn }: ConductFindings): Conduct {
       else if (record.type === 'credential') readCredential(record, place);
     },
     end(now) {
-      for (const [call, { place, effect }] of decided) {
-        if (effect !== 'deny') warn('open_call', place, `call ${quote(call)} was cleared and has no outcome: the gateway may have stopped half-way`);
+      for (const [call, { place }] of cleared) {
+        warn('open_call', place, `call ${quote(call)} was cleared and has no outcome: it is under way, or the gateway stopped half-way`);
       }
       for (const [id, { place, expires }] of credentials) {
         if (!(expires <= now)) warn('open_credential', place, `credential ${quote(id)} was issued and neither revoked nor expired`);
@@ -101,7 +112,7 @@ export function createConduct({ fault, warn }: ConductFindings): Conduct {
 type Members = Readonly<Record<string, unknown>>;
 
 /** Whether the approvals on record are enough: no denial, and as many different people as the strictest tier asks for, all for this binding. */
-function approvalOf(decision: Members, hold: Members): Decided['approval'] {
+function approvalOf(decision: Members, hold: Members): Cleared['approval'] {
   const counts = list(decision, 'requirements').map((requirement) => Number(requirement.count));
   const needed = Math.max(0, ...counts);
   if (needed === 0 && decision.effect === 'allow' && hold.id === undefined) return 'none_needed';

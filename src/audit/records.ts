@@ -13,7 +13,10 @@ import type { Json, JsonObject } from '../domain/json.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { ErrorCode } from '../errors.ts';
 
-/** For `append('decision', …)`, before any effect. */
+/**
+ * For `append('decision', …)`, before any effect. With an `error` it is the record of a refusal, which has no outcome;
+ * without one the call was cleared, and an outcome must follow.
+ */
 export function decisionRecord(facts: CallFacts, span?: SpanRef): JsonObject {
   const { principal, task, action, decision, hold } = facts;
   return compact({
@@ -48,7 +51,8 @@ export function decisionRecord(facts: CallFacts, span?: SpanRef): JsonObject {
         decisionDigest: decision.decisionDigest,
         credential: decision.credential?.name,
       }),
-    hold: hold && holdRecord(hold),
+    hold: hold && approvalOf(hold),
+    error: facts.error,
     trace: span && traceOf(span),
   });
 }
@@ -80,8 +84,7 @@ export function outcomeRecord(facts: CallFacts, { sent, revoked, span }: Ending)
   });
 }
 
-/** For `append('hold', …)`, at each state that a hold comes into, and inside decisions. */
-export function holdRecord(hold: Hold): JsonObject {
+function approvalOf(hold: Hold): JsonObject {
   return compact({
     id: hold.id,
     state: hold.state,

@@ -6,7 +6,7 @@ import { type Link, ROOT_CONTEXT, type SpanContext, SpanKind } from '@openteleme
 import { RandomIdGenerator, SamplingDecision, TraceIdRatioBasedSampler } from '@opentelemetry/sdk-trace';
 import type { CallFacts } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Hold, Vote } from '../domain/hold.ts';
+import type { Hold, HoldState, Vote } from '../domain/hold.ts';
 import type { HoldTrace, Span, SpanRef, Tracing } from '../domain/trace.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { EmitEvent } from './events.ts';
@@ -40,9 +40,12 @@ export interface CallTracingOptions {
 }
 
 export interface CallTracing extends Tracing {
-  /** `countersign.approval.close`: a hold that ended without a vote having ended it (EXPIRED, CANCELLED, REVOKED, INVALIDATED). */
-  closed(hold: Hold): void;
+  /** For `HoldStore.subscribe`: writes `countersign.approval.close` when a hold came to an end that no vote and no send brought about. */
+  holdChanged(hold: Hold, before: HoldState | undefined): void;
 }
+
+/** Endings that nobody's vote and no answer of an upstream tells of. */
+const QUIET_ENDINGS: ReadonlySet<HoldState> = new Set(['EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED', 'OUTCOME_UNKNOWN']);
 
 type ChildKind = 'mint' | 'revoke' | 'client';
 
@@ -50,7 +53,7 @@ type ChildKind = 'mint' | 'revoke' | 'client';
 interface Tree {
   kept: boolean;
   /** Ended spans of a call that is not kept so far: written when the call fails after all. */
-  readonly late: (() => void)[];
+  late?: (() => void)[];
   /** ms since the epoch, with fractions; never goes back within a call. */
   now(): number;
 }
@@ -73,7 +76,7 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
 
   function openTree(kept: boolean): Tree {
     const wall = clock.now() - performance.now();
-    return { kept, late: [], now: () => wall + performance.now() };
+    return { kept, now: () => wall + performance.now() };
   }
 
   function openChild(kind: ChildKind, { tree, ref: parent }: Place): Span {
@@ -86,7 +89,7 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
         const endMs = tree.now();
         const write = () => writeChild(recorder, kind, place, endMs, facts, error);
         if (tree.kept) write();
-        else tree.late.push(write);
+        else (tree.late ??= []).push(write);
       },
     };
   }
@@ -102,7 +105,7 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
     }
     to.record({ ...common, name: SPAN[kind], kind: SpanKind.INTERNAL });
     if (kind === 'revoke') emitEvent(failed ? 'countersign.credential.revoke_failed' : 'countersign.credential.revoked', attributes, ref);
-    else if (!failed) emitEvent('countersign.credential.issued', attributes, ref);
+    else if (facts.credential !== undefined) emitEvent('countersign.credential.issued', attributes, ref);
   }
 
   function openServer(
@@ -118,7 +121,7 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
         const { type, failed } = serverFailure(facts, error);
         if (type !== undefined && !tree.kept) {
           tree.kept = true;
-          for (const write of tree.late) write();
+          for (const write of tree.late ?? []) write();
         }
         if (!tree.kept) return;
         const attributes = serverAttributes(facts, scheme);
@@ -204,8 +207,8 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
     return ref;
   }
 
-  function closed(hold: Hold): void {
-    if (!exporting) return;
+  function holdChanged(hold: Hold, before: HoldState | undefined): void {
+    if (!exporting || before === undefined || before === hold.state || !QUIET_ENDINGS.has(hold.state)) return;
     const expiry = hold.expiryReason === undefined ? {} : { [ATTR.expiry]: hold.expiryReason };
     mark(hold, hold.endedAt ?? clock.now(), SPAN.close, SpanKind.INTERNAL, { [ATTR.outcome]: hold.state, ...expiry });
   }
@@ -223,7 +226,7 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
     );
   }
 
-  return { admit, held, reviewed, release, closed };
+  return { admit, held, reviewed, release, holdChanged };
 }
 
 function linkTo(context: SpanContext | undefined, what: 'caller' | 'admit' | 'approval' | 'review'): Link[] {

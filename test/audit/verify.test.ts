@@ -131,17 +131,20 @@ describe('conduct', () => {
     outcomeRecord(facts, { sent, ...(revoked !== undefined && { revoked }) }),
   ];
 
-  test('of an allowed, a released, a denied and a refused call is in order', async () => {
+  test('of an allowed, a released, a denied, a refused and a pending call is in order', async () => {
     const allowed = callOf('allow', { id: 'a', status: 200, upstreamStatus: 200 });
     const denied = callOf('deny', { id: 'b', status: 403, error: 'denied' });
     const refused = { id: 'c', receivedAt: 0, method: 'GET', status: 401, error: 'token_expired' as const };
-    const entries = [decided(allowed), ended(allowed), decided(denied), ended(denied, false), ended(refused, false), decided(released()), ended(released())];
+    const pendingCall = callOf('hold', { id: 'd', hold: pending, status: 409, error: 'approval_pending' });
+    const entries = [decided(allowed), ended(allowed), decided(denied), decided(refused), decided(pendingCall), decided(released()), ended(released())];
     expect(await verdictOn(...entries)).toEqual({ faults: [], warnings: [] });
   });
 
-  test('a denied call that was sent', async () => {
-    const denied = callOf('deny');
-    expect((await verdictOn(decided(denied), ended(denied))).faults).toContain('denied_but_sent');
+  test.each([
+    ['denied', callOf('deny', { error: 'denied' })],
+    ['still pending', callOf('hold', { hold: pending, error: 'approval_pending' })],
+  ])('a %s call that was sent', async (_what, refused) => {
+    expect((await verdictOn(decided(refused), ended(refused))).faults).toEqual(['denied_but_sent']);
   });
 
   test('a call that was sent with no decision before', async () => {

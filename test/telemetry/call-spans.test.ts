@@ -158,7 +158,12 @@ describe('a held call', () => {
     const admit = telemetry.tracing.admit(facts);
     const hold = holdOf(telemetry.tracing.held(admit, facts));
     admit.end({ ...facts, hold }, 'approval_pending');
-    telemetry.tracing.closed({ ...hold, state: 'EXPIRED', expiryReason: 'undecided', endedAt: Date.now() });
+    const expired = { ...hold, state: 'EXPIRED' as const, expiryReason: 'undecided' as const, endedAt: Date.now() };
+    telemetry.tracing.holdChanged(expired, 'PENDING');
+    // Later changes of an ended hold, another process's, and endings by vote are not told again.
+    telemetry.tracing.holdChanged({ ...expired, reportedAt: Date.now() }, 'EXPIRED');
+    telemetry.tracing.holdChanged(expired, undefined);
+    telemetry.tracing.holdChanged({ ...hold, state: 'DENIED' }, 'PENDING');
     const close = only(await spansByName(), 'countersign.approval.close');
     expect(close.traceId).toBe(hold.trace.approval.traceId);
     expect(linked(close)).toEqual([`${hold.trace.admit.traceId}/${hold.trace.admit.spanId}`]);

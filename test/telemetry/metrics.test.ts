@@ -156,6 +156,17 @@ describe('without a receiver', () => {
   });
 });
 
+test('a receiver that is not there loses spans, counted, and stops neither flush nor shutdown', async () => {
+  const { server, url } = await refusingServer();
+  await new Promise((resolve) => server.close(resolve));
+  const { tracing, flush, shutdown, serveMetrics } = start({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url, OTEL_EXPORTER_OTLP_TIMEOUT: '200' });
+  const facts = callOf('deny', { status: 403, error: 'denied' });
+  tracing.admit(facts).end(facts, 'denied');
+  await flush();
+  expect(await serveMetrics()).toMatch(/countersign_telemetry_dropped_total\{[^}]*export_failed[^}]*\} 1$/m);
+  await shutdown();
+});
+
 /** A receiver that is there and takes nothing: not to be retried (400). */
 async function refusingServer(): Promise<{ server: Server; url: string }> {
   const server = createServer((request, response) => {
