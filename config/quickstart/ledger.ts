@@ -20,7 +20,7 @@ export interface LedgerOptions {
   readonly onCall?: (call: LedgerCall) => void;
 }
 
-export interface LedgerCall {
+interface LedgerCall {
   readonly method: string;
   /** With the query, as it arrived. */
   readonly target: string;
@@ -30,7 +30,7 @@ export interface LedgerCall {
   readonly status: number;
 }
 
-export interface Transfer {
+interface Transfer {
   readonly id: string;
   readonly from: string;
   readonly to: string;

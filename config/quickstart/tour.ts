@@ -55,7 +55,11 @@ export async function playTour(env: NodeJS.ProcessEnv, approve: boolean, say: (l
   say('\n4. The answer:');
   show(answer, say);
   say('\n5. What it left in the record, which "npm run -s countersign -- audit verify" checks:');
-  const records = auditRecords(running.dataDir, hold);
+  // The ending is recorded after the agent has its answer.
+  const records = await until(
+    () => auditRecords(running.dataDir, hold),
+    (found) => found.some(({ type, state }) => type === 'hold' && state !== 'PENDING'),
+  );
   for (const record of records) say(`   ${renderRecord(record)}`);
   say('\n6. Its traces: the call, and the approval, linked both ways:');
   for (const line of await spans(running, hold)) say(`   ${line}`);
@@ -98,11 +102,23 @@ function renderRecord({ seq, time, type, ...rest }: AuditRecord): string {
 async function spans({ dataDir }: Running, hold: string): Promise<string[]> {
   const path = join(stateDirOf(dataDir), 'traces.log');
   if (!existsSync(path)) return ['they go where the OTEL_* variables say'];
-  const lines = () => readFileSync(path, 'utf8').split('\n');
   // Spans are sent in batches: the last one may be seconds away.
-  for (let tries = 0; tries < 50 && !lines().some((line) => line.includes('countersign.release') && line.includes(hold)); tries++) await delay(200);
-  const traceIds = new Set(lines().flatMap((line) => (line.includes(hold) ? [/ trace=(\w+)/.exec(line)?.[1]] : [])));
-  return lines().filter((line) => traceIds.has(/ trace=(\w+)/.exec(line)?.[1]));
+  const lines = await until(
+    () => readFileSync(path, 'utf8').split('\n'),
+    (found) => found.some((line) => line.includes('countersign.release') && line.includes(hold)),
+  );
+  const traceIds = new Set(lines.flatMap((line) => (line.includes(hold) ? [/ trace=(\w+)/.exec(line)?.[1]] : [])));
+  return lines.filter((line) => traceIds.has(/ trace=(\w+)/.exec(line)?.[1]));
+}
+
+/** Reads until it is complete, for ten seconds at most. */
+async function until<T>(read: () => T, complete: (value: T) => boolean): Promise<T> {
+  let value = read();
+  for (let tries = 0; tries < 50 && !complete(value); tries++) {
+    await delay(200);
+    value = read();
+  }
+  return value;
 }
 
 if (import.meta.main) {

@@ -43,7 +43,7 @@ const SECURITY_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 } as const;
 
-export function createReviewApp(deps: ReviewDeps): Hono<Env> {
+function createReviewApp(deps: ReviewDeps): Hono<Env> {
   const app = new Hono<Env>();
   const events = createEventStreams(deps.holds, deps.eligibility, deps.closing);
 

@@ -7,7 +7,7 @@ import type { Json } from '../domain/json.ts';
 import { GatewayError } from '../errors.ts';
 
 /** Bytes. */
-export const BODY_LIMIT = 16 * 1024;
+const BODY_LIMIT = 16 * 1024;
 
 /** Strict JSON: no duplicate keys, no lone surrogates. Throws `bad_json`. */
 export type ParseJson = (bytes: Uint8Array) => Json;

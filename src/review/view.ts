@@ -48,9 +48,6 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
   };
 }
 
-/** What `GET /api/v1/holds/{id}` answers, before JSON drops the absent members. */
-export type HoldView = ReturnType<typeof viewHold>;
-
 function viewAction(action: HeldAction) {
   return {
     protocol: action.protocol,
