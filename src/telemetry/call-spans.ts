@@ -89,7 +89,8 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
         const endMs = tree.now();
         const write = () => writeChild(recorder, kind, place, endMs, facts, error);
         if (tree.kept) write();
-        else (tree.late ??= []).push(write);
+        else if (tree.late === undefined) tree.late = [write];
+        else tree.late.push(write);
       },
     };
   }

@@ -2,6 +2,7 @@
 
 import { readFile, rm, writeFile as write } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { credentialRecord, decisionRecord, outcomeRecord } from '../../src/audit/records.ts';
@@ -44,6 +45,17 @@ describe.each(['older', 'newest'] as const)('in the %s file', (which) => {
       }),
       { numRuns: 400 },
     );
+  });
+
+  test('an edit that puts its checksum right is found in any line but the last of the newest file', async () => {
+    const { lines, isFound } = await tamperable(which);
+    const editable = which === 'older' ? lines.length : lines.length - 1;
+    for (let at = 0; at < editable; at += 1) {
+      const head = (lines[at] as string).replace(/,"crc":"[0-9a-f]{8}"\}$/, '').replace(/"time":"\d/, '"time":"3');
+      const edited = `${head},"crc":"${crc32(Buffer.from(head, 'latin1')).toString(16).padStart(8, '0')}"}`;
+      expect(edited).not.toBe(lines[at]);
+      expect(await isFound(joined(lines.with(at, edited))), `line ${at + 1}`).toBe(true);
+    }
   });
 
   test('the removal of any line but the last of the newest file is found', async () => {
