@@ -36,17 +36,20 @@ export function scrubberFor(credential: Credential): Scrubber {
   let scrubber = scrubbers.get(key);
   if (scrubber === undefined) {
     const value = key.reveal();
-    // `Bearer x` and `Basic x`: what follows the scheme is as secret as the whole.
+    // `Bearer x` and `Basic x`: the scheme is no secret.
     const afterScheme = value.slice(value.indexOf(' ') + 1);
-    scrubber = createScrubber([value, afterScheme, ...credential.secrets.map((secret) => secret.reveal())]);
+    scrubber = createScrubber([afterScheme, ...credential.secrets.map((secret) => secret.reveal())]);
     scrubbers.set(key, scrubber);
   }
   return scrubber;
 }
 
 export function createScrubber(secrets: readonly string[]): Scrubber {
-  const inFields = longestFirst(secrets.filter(({ length }) => length >= SHORTEST_IN_FIELD).flatMap(formsOf));
-  const inBodies = longestFirst(secrets.filter(({ length }) => length >= SHORTEST_IN_BODY).flatMap(formsOf)).map((form) => Buffer.from(form, 'latin1'));
+  const known = [...new Set(secrets)].filter(({ length }) => length >= SHORTEST_IN_FIELD).map((secret) => ({ secret, forms: formsOf(secret) }));
+  const inFields = longestFirst(known.flatMap(({ forms }) => forms));
+  const inBodies = longestFirst(known.flatMap(({ secret, forms }) => (secret.length >= SHORTEST_IN_BODY ? forms : []))).map((form) =>
+    Buffer.from(form, 'latin1'),
+  );
   return {
     scrubsBodies: inBodies.length > 0,
     field(value) {

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import { createProxyServer } from 'http-proxy-3';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Metrics } from '../domain/metrics.ts';
-import type { Outgoing, Sent } from '../domain/upstream.ts';
+import type { Outgoing, WebSocketPass } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
 import { type Progress, upstreamFault } from './faults.ts';
 import { targetOf } from './forward.ts';
@@ -23,16 +23,6 @@ export interface WebSocketPassOptions {
   readonly metrics: Metrics;
 }
 
-export interface WebSocketPass {
-  /**
-   * Connects the agent's socket with the upstream. Resolves with status 101 when both have closed. Rejects before a byte was written to the
-   * socket, which then is still the caller's to answer on: `upgrade_refused`, the codes of `Forwarder.send`, and `upstream_protocol` for an upstream that does not switch.
-   */
-  pass(incoming: IncomingMessage, socket: Socket, head: Buffer, outgoing: Outgoing): Promise<Sent>;
-  /** Cuts every connection that is passed. */
-  close(): void;
-}
-
 /** The handshake's own fields: the agent's key and offer go through, the upstream's acceptance comes back (RFC 6455 section 4). */
 const REQUEST_HANDSHAKE = ['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-protocol', 'sec-websocket-extensions'] as const;
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -40,7 +30,7 @@ const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 export function createWebSocketPass({ targets, metrics }: WebSocketPassOptions): WebSocketPass {
   const open = new Set<Socket>();
   return {
-    async pass(incoming, socket, head, outgoing) {
+    async pass({ incoming, socket, head }, outgoing) {
       const target = targetOf(targets, outgoing);
       checkUpgrade(incoming, target);
       const startedAt = performance.now();

@@ -225,8 +225,8 @@ describe('what the agent receives', () => {
     const { sink } = await answerTo(rawAnswer(body, ['content-type: application/json', `x-echo: <${SECRET}>`, `location: /?t=${encodeURIComponent(SECRET)}`]), {
       injection,
     });
-    expect(sink.body.toString()).toBe('{"echo":"[scrubbed]","é":1}');
-    expect(sink.headers).toEqual([...['content-type', 'application/json', 'x-echo', '<[scrubbed]>', 'location', '/?t=[scrubbed]'], 'content-length', '28']);
+    expect(sink.body.toString()).toBe('{"echo":"Bearer [scrubbed]","é":1}');
+    expect(sink.headers).toEqual([...['content-type', 'application/json', 'x-echo', '<[scrubbed]>', 'location', '/?t=[scrubbed]'], 'content-length', '35']);
   });
 
   it('gets the secret scrubbed from a stream whose chunks split it, and binary bodies as they are', async () => {

@@ -88,11 +88,11 @@ describe('scrubbing a body', () => {
 describe('the scrubber of a credential', () => {
   const parts = { id: 'cred_1', name: 'key', provider: 'static', revocability: 'none', granted: {}, exclusive: false } as const;
 
-  it('knows the injected value, what follows its scheme, and every secret behind it', () => {
+  it('knows what follows the scheme of the injected value, and every secret behind it', () => {
     const basic = Buffer.from('svc:pass-word-1').toString('base64');
     const value = new Secret(`Basic ${basic}`);
     const scrubber = scrubberFor({ ...parts, injection: { in: 'header', name: 'authorization', value }, secrets: [new Secret('pass-word-1')] });
-    expect(scrubber.field(`Basic ${basic}`)).toBe('[scrubbed]');
+    expect(scrubber.field(`Basic ${basic}`)).toBe('Basic [scrubbed]');
     expect(scrubber.field(`basic ${basic}`)).toBe('basic [scrubbed]');
     expect(scrubber.field('p=pass-word-1')).toBe('p=[scrubbed]');
     expect(scrubber.field('svc:other')).toBe('svc:other');
