@@ -8,11 +8,11 @@ import { loadReviewSettings } from './review-settings.ts';
 import { createSignIn, type SignIn } from './sign-in.ts';
 import { ask, CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
 
-export const summary = 'holds list|show|approve|deny   see what waits for a decision, and decide';
+export const summary = 'holds list|show|approve|deny   see what waits for a decision, and decide (or revoke an approval)';
 
 const USAGE = `Usage: countersign holds list [--state pending|approved|…|all]
        countersign holds show ID
-       countersign holds approve|deny ID [--reason TEXT] [--yes]
+       countersign holds approve|deny|revoke ID [--reason TEXT] [--yes]
 
   --url URL         the reviewers' API; default: COUNTERSIGN_URL, listeners.reviewers.url of --config, or http://127.0.0.1:8081
   --config FILE     take the API's address and the sign-in from a gateway's configuration
@@ -43,7 +43,7 @@ export function run(args: string[], io: Io): Promise<number> {
     const { values, positionals } = parse(args);
     const [verb, id, ...rest] = positionals;
     if (verb === undefined || rest.length > 0 || (verb === 'list') !== (id === undefined))
-      throw new UsageError('Say list, or show, approve or deny and one hold id.');
+      throw new UsageError('Say list, or show, approve, deny or revoke and one hold id.');
     const { client, signIn } = await connect(values, io);
     switch (verb) {
       case 'list':
@@ -52,6 +52,7 @@ export function run(args: string[], io: Io): Promise<number> {
         return show(await client.get(id as string), values, io);
       case 'approve':
       case 'deny':
+      case 'revoke':
         return decide(client, signIn, await client.get(id as string), verb, values, io);
       default:
         throw new UsageError(`There is no holds ${verb}.`);
@@ -89,31 +90,37 @@ function show(hold: ShownHold, values: Values, io: Io): number {
   return EXIT.ok;
 }
 
-async function decide(client: ReviewClient, signIn: SignIn, hold: ShownHold, decision: 'approve' | 'deny', values: Values, io: Io): Promise<number> {
+type Verb = 'approve' | 'deny' | 'revoke';
+const DONE: Readonly<Record<Verb, string>> = { approve: 'Approved', deny: 'Denied', revoke: 'Revoked' };
+
+async function decide(client: ReviewClient, signIn: SignIn, hold: ShownHold, verb: Verb, values: Values, io: Io): Promise<number> {
   show(hold, { ...values, json: false }, io);
-  if (!hold.youMay[decision]) throw new CommandError(`You may not ${decision} this hold. ${hold.youMay.why ?? ''}`.trimEnd());
+  if (!hold.youMay[verb]) throw new CommandError(`You may not ${verb} this hold. ${hold.youMay.why ?? ''}`.trimEnd());
   const fault = whyNotWhole(hold);
-  if (fault !== undefined && decision === 'approve') throw new CommandError(`This hold cannot be shown whole, so it cannot be approved here. ${fault}`);
-  const reason = await reasonFor(hold, decision, values, io);
-  await confirm(hold, decision, values, io);
-  const voted = await vote(client, signIn, hold, { decision, bindingDigest: hold.bindingDigest, ...(reason && { reason }) });
-  print(io, `\n${decision === 'approve' ? 'Approved' : 'Denied'}: ${voted.id} is now ${voted.state}, with ${voted.votes.length} vote(s).`);
+  if (fault !== undefined && verb === 'approve') throw new CommandError(`This hold cannot be shown whole, so it cannot be approved here. ${fault}`);
+  const reason = await reasonFor(hold, verb, values, io);
+  await confirm(hold, verb, values, io);
+  const now =
+    verb === 'revoke'
+      ? await client.revoke(hold.id, reason)
+      : await vote(client, signIn, hold, { decision: verb, bindingDigest: hold.bindingDigest, ...(reason && { reason }) });
+  print(io, `\n${DONE[verb]}: ${now.id} is now ${now.state}, with ${now.votes.length} vote(s).`);
   return EXIT.ok;
 }
 
-async function reasonFor(hold: ShownHold, decision: string, values: Values, io: Io): Promise<string | undefined> {
+async function reasonFor(hold: ShownHold, verb: Verb, values: Values, io: Io): Promise<string | undefined> {
   if (values.reason?.trim() || !hold.requirements.some((need) => need.reasonRequired)) return values.reason?.trim();
   if (values.yes || !io.stdin.isTTY) throw new UsageError('This tier asks for a reason: add --reason TEXT.');
-  const reason = await ask(io, `\nWhy do you ${decision} it? `);
+  const reason = await ask(io, `\nWhy do you ${verb} it? `);
   if (reason === '') throw new CommandError('Nothing was decided: this tier asks for a reason.');
   return reason;
 }
 
 /** Typing the beginning of the digest shows that somebody looked at this hold, and not at the one before. */
-async function confirm(hold: ShownHold, decision: string, values: Values, io: Io): Promise<void> {
+async function confirm(hold: ShownHold, verb: Verb, values: Values, io: Io): Promise<void> {
   if (values.yes) return;
   if (!io.stdin.isTTY) throw new UsageError('Nobody can be asked here: add --yes to decide without asking.');
-  const typed = await ask(io, `\nType ${shortCode(hold)} to ${decision} exactly this: `);
+  const typed = await ask(io, `\nType ${shortCode(hold)} to ${verb} exactly this: `);
   if (typed.toLowerCase() !== shortCode(hold)) throw new CommandError('Nothing was decided: the code does not match.');
 }
 

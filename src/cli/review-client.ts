@@ -79,6 +79,7 @@ export interface ReviewClient {
   list(state: string, after?: string): Promise<z.infer<typeof page>>;
   get(id: string): Promise<ShownHold>;
   vote(id: string, ballot: { readonly decision: 'approve' | 'deny'; readonly bindingDigest: string; readonly reason?: string }): Promise<ShownHold>;
+  revoke(id: string, reason: string | undefined): Promise<ShownHold>;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -109,6 +110,7 @@ export function createReviewClient(url: string, token: () => Promise<string>): R
     list: (state, after) => call(page, `api/v1/holds?${new URLSearchParams({ state, ...(after !== undefined && { after }) })}`),
     get: (id) => call(shownHold, holdPath(id)),
     vote: (id, ballot) => call(shownHold, `${holdPath(id)}/votes`, ballot),
+    revoke: (id, reason) => call(shownHold, `${holdPath(id)}/revoke`, { ...(reason && { reason }) }),
   };
 }
 

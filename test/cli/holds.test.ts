@@ -92,6 +92,14 @@ describe('countersign holds approve and deny', () => {
     expect((await plane.bench.store.holds.get(hold.id))?.votes).toMatchObject([{ decision: 'deny', reason: 'not ours' }]);
   });
 
+  it('takes an approval back', async () => {
+    const hold = await newHold();
+    await run(['approve', hold.id, '--yes'], openTerminal(await as('alice')));
+    const io = openTerminal(await as('alice'), [[CODE, ([, code]) => code ?? '']]);
+    expect(await run(['revoke', hold.id, '--reason', 'too soon'], io)).toBe(0);
+    expect(await stateOf(hold)).toBe('REVOKED');
+  });
+
   it('asks for a reason where the tier wants one, and refuses --yes without one', async () => {
     const decision = decisionOf({ requirements: [requirementOf({ reasonRequired: true })] });
     const hold = await newHold({ decision });
