@@ -1,3 +1,4 @@
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApprovals } from '../../src/approvals/approvals.ts';
 import { sha256 } from '../../src/domain/canonical.ts';
@@ -7,6 +8,7 @@ import {
   actionOf,
   approve,
   type Bench,
+  benchOn,
   codeOf,
   decisionOf,
   deny,
@@ -281,6 +283,18 @@ describe('what changed since the approval', () => {
   });
 });
 
+it('does not release a hold that was altered in the database after it was approved', async () => {
+  const hold = await openHoldBy(bench);
+  await approve(bench, hold);
+  bench.approvals.close();
+  await bench.store.close();
+  const db = new DatabaseSync(bench.path);
+  db.prepare("UPDATE hold SET record = json_set(record, '$.deadline', ?) WHERE id = ?").run(hold.deadline + 1, hold.id);
+  db.close();
+  bench = benchOn(bench.path, bench.clock);
+  expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_invalidated');
+});
+
 describe('endings', () => {
   it('tells a waiting agent of the denial, and refuses the identical request without asking anyone, whatever its Idempotency-Key', async () => {
     const task = { id: 'task_1', revision: 1, principalId: principalOf().id, createdAt: 0, objective: 'o', plan: [], labels: [] };
@@ -468,6 +482,8 @@ describe('the agent’s own view', () => {
     const other = principalOf({ id: 'spiffe://prod.example.org/other' });
     expect(await codeOf(bench.approvals.view(hold.id, other, 0))).toBe('hold_not_found');
     expect(await codeOf(bench.approvals.cancel(hold.id, other))).toBe('hold_not_found');
+    const namesake = principalOf({ issuer: 'https://other.example.org' });
+    expect(await codeOf(bench.approvals.view(hold.id, namesake, 0))).toBe('hold_not_found');
     expect(await codeOf(bench.approvals.view('hold_none', principalOf(), 0))).toBe('hold_not_found');
   });
 

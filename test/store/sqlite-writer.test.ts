@@ -66,6 +66,16 @@ describe('group commit', () => {
     db.exec('PRAGMA query_only = 0');
   });
 
+  it('undoes what a write did before it threw, and keeps the others of its turn', async () => {
+    const failing = writer.write(() => {
+      db.prepare('INSERT INTO note VALUES (?)').run('half done');
+      throw new RangeError('changed its mind');
+    });
+    const codes = await Promise.all([codeOf(write('a')), codeOf(failing), codeOf(write('b'))]);
+    expect(codes).toEqual(['resolved', 'RangeError: changed its mind', 'resolved']);
+    expect(notes()).toBe(2);
+  });
+
   it('fails only the write whose own statement is at fault', async () => {
     const codes = await Promise.all([codeOf(write('a')), codeOf(write('a')), codeOf(write('b'))]);
     expect(codes).toEqual(['resolved', 'store_unavailable', 'resolved']);
