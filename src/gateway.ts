@@ -4,7 +4,6 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { actionDigest } from './actions/digest.ts';
-import { parseStrictJson } from './actions/json.ts';
 import { createAgentsApi } from './agents/api.ts';
 import { startAgentsPlane } from './agents-plane.ts';
 import { answerCall } from './answer.ts';
@@ -16,6 +15,7 @@ import type { Config } from './config/schema.ts';
 import { createBroker } from './credentials/broker.ts';
 import { createSealer } from './credentials/seal.ts';
 import { systemClock } from './domain/clock.ts';
+import { parseStrictJson } from './domain/strict-json.ts';
 import { Ending } from './ending.ts';
 import type { GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
@@ -73,6 +73,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const store = openSqliteStore({ path: config.store.path, clock, log });
   ending.add(store.close);
   metrics.observeHolds(store.holds.counts);
+  ending.add(store.holds.subscribe(tracing.holdChanged));
 
   const targets = createTargets(compile(config).targets);
   const forwarder = createForwarder({ targets, metrics });

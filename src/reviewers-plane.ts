@@ -1,7 +1,6 @@
 // The reviewers' listener: a sign-in and an audience of its own, and the reviewers' API behind it. Without `reviewers.api` nobody
 // can sign in, so everybody is refused.
 
-import { parseStrictJson } from './actions/json.ts';
 import { isEligible } from './approvals/quorum.ts';
 import { conflictOf } from './approvals/separation.ts';
 import type { Config } from './config/schema.ts';
@@ -10,6 +9,7 @@ import type { Clock } from './domain/clock.ts';
 import type { HoldStore } from './domain/hold.ts';
 import type { Logger } from './domain/log.ts';
 import type { Metrics } from './domain/metrics.ts';
+import { parseStrictJson } from './domain/strict-json.ts';
 import { GatewayError } from './errors.ts';
 import { createReviewerAuthenticator, type ReviewerAuthenticator } from './identity/reviewer.ts';
 import { createBoundedServer, type Listening, listen } from './listen.ts';
@@ -56,7 +56,8 @@ export async function startReviewersPlane(config: Config, { approvals, holds, cl
 
 function authenticatorOf({ reviewers, identity }: Config, parts: Pick<ReviewersPlaneParts, 'clock' | 'log' | 'metrics'>): ReviewerAuthenticator | undefined {
   const { api } = reviewers;
-  return api && createReviewerAuthenticator({ ...api, agentAudiences: identity.audience }, parts);
+  const agentAudiences = [...identity.audience, ...identity.issuers.flatMap(({ audience = [] }) => audience)];
+  return api && createReviewerAuthenticator({ ...api, agentAudiences }, parts);
 }
 
 function refuseEverybody(): Promise<never> {

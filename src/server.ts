@@ -20,7 +20,7 @@ export interface Arrival {
   readonly response: ServerResponse;
   readonly sink: ResponseSink;
   /** Present for an upgrade: the bare socket and what followed the head. */
-  readonly upgrade?: { readonly socket: Duplex; readonly head: Buffer };
+  readonly upgrade?: { readonly socket: Socket; readonly head: Buffer };
 }
 
 export interface ServerOptions extends ListenOptions {
@@ -39,9 +39,9 @@ export async function startServer(options: ServerOptions): Promise<Listening> {
   // Identity comes before `100 Continue`: the body reader sends it once the body is wanted.
   server.on('checkContinue', (incoming, response) => accept(incoming, response));
   server.on('checkExpectation', (incoming, response) => accept(incoming, response));
-  server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+  server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
     const response = new ServerResponse(incoming);
-    response.assignSocket(socket as Socket);
+    response.assignSocket(socket);
     response.shouldKeepAlive = false;
     response.once('finish', () => socket.end());
     accept(incoming, response, { socket, head });

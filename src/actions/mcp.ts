@@ -4,11 +4,11 @@
 
 import type { Action } from '../domain/action.ts';
 import { type HeaderList, header } from '../domain/headers.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import type { InboundRequest } from '../domain/request.ts';
+import { parseStrictJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
 import { type ClassifyLimits, hashed } from './http.ts';
-import { parseStrictJson } from './json.ts';
 import { mediaKind } from './media.ts';
 import { checkSpelling, type RpcMessage, readMessage } from './rpc.ts';
 import { outline, type UpstreamDescriptor } from './target.ts';
@@ -61,7 +61,7 @@ function readToolCall(params: JsonObject | undefined): { tool: string; args: Jso
   checkSpelling(params, ['name', 'arguments', '_meta']);
   const { name, arguments: given = {} } = params;
   if (typeof name !== 'string' || name === '') throw bad('The tools/call message names no tool.');
-  if (!isObject(given)) throw bad('The arguments of the tools/call message are not an object.');
+  if (!isJsonObject(given)) throw bad('The arguments of the tools/call message are not an object.');
   return { tool: name, args: given };
 }
 
@@ -80,7 +80,7 @@ function checkAgreement(headers: HeaderList, method: string | undefined, params:
   if (claimedName !== undefined && decodeField(claimedName) !== name) throw bad('Mcp-Name and the message disagree.');
   const claimedVersion = header(headers, 'mcp-protocol-version');
   const meta = params?._meta;
-  const version = isObject(meta) ? meta['io.modelcontextprotocol/protocolVersion'] : undefined;
+  const version = isJsonObject(meta) ? meta['io.modelcontextprotocol/protocolVersion'] : undefined;
   if (claimedVersion !== undefined && version !== undefined && claimedVersion !== version) throw bad('Mcp-Protocol-Version and the message disagree.');
 }
 
@@ -92,10 +92,6 @@ function decodeField(value: string): string | undefined {
   if (encoded === undefined) return value;
   const bytes = Buffer.from(encoded, 'base64');
   return bytes.toString('base64') === encoded ? bytes.toString('utf8') : undefined;
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function bad(detail: string): GatewayError {

@@ -17,7 +17,8 @@ const algorithms = () =>
     .describe(`Accepted signature algorithms; default ${DEFAULT_ALGORITHMS.join(', ')}`);
 
 const name = () => z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'Use lower-case letters, digits and hyphens.' });
-const maxLifetime = () => duration({ least: '1m', most: '7d' }).prefault('1h').describe('Longest accepted lifetime of a token, exp − iat; default 1h');
+const maxLifetime = (standard: '1h' | '24h') =>
+  duration({ least: '1m', most: '7d' }).prefault(standard).describe(`Longest accepted lifetime of a token, exp − iat; default ${standard}`);
 const audience = () => z.array(z.string().min(1)).min(1);
 
 const oidcIssuer = () =>
@@ -26,10 +27,11 @@ const oidcIssuer = () =>
       name: name().describe('Names the issuer in rules, logs and /readyz'),
       type: z.literal('oidc'),
       issuer: secureUrl().describe('Issuer identifier, exactly as in `iss`; its discovery document must name the same'),
+      jwksUri: secureUrl().exactOptional().describe('Where its keys are, for an issuer without discovery'),
       algorithms: algorithms(),
       audience: audience().exactOptional().describe('Accepted `aud` values for this issuer; default: identity.audience'),
       requireAccessTokenType: z.boolean().default(false).describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
-      maxLifetime: maxLifetime(),
+      maxLifetime: maxLifetime('24h'),
     })
     .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
 
@@ -56,7 +58,7 @@ const spiffeIssuer = (around: Surroundings) =>
       trustDomain: z.string().regex(/^[a-z0-9._-]{1,255}$/, { error: 'Write the trust domain alone, like prod.example.org.' }),
       bundle: bundle(around),
       audience: audience().exactOptional().describe('Accepted `aud` values for this trust domain; default: identity.audience'),
-      maxLifetime: maxLifetime(),
+      maxLifetime: maxLifetime('1h'),
     })
     .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
 
@@ -93,6 +95,7 @@ export const reviewers = (around: Surroundings) =>
           audience: z.string().min(1).describe('What they must be addressed to; another one than the agents’'),
           groupsClaim: groupsClaim(),
           algorithms: algorithms(),
+          requireAccessTokenType: z.boolean().default(false).describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
         })
         .exactOptional()
         .describe('Bearer tokens for the terminal and for scripts'),

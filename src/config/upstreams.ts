@@ -72,16 +72,16 @@ const staticCredential = (around: Surroundings) =>
       name: fieldName().default('authorization').describe('Header field; default authorization'),
       format: z
         .string()
-        .regex(/^[^\r\n\0]*\{secret\}[^\r\n\0]*$/, { error: 'The format holds {secret}, and no line end.' })
-        .default('Bearer {secret}')
-        .describe('Its value; default Bearer {secret}'),
+        .regex(/^[\x20-\x7e]*\{secret\}[\x20-\x7e]*$/, { error: 'The format holds {secret}, and only printable ASCII around it.' })
+        .exactOptional()
+        .describe('Its value; default Bearer {secret} for authorization, {secret} for other fields'),
       secret: secret(around),
     }),
     z.strictObject({ type: z.literal('static'), in: z.literal('query'), name: z.string().min(1).describe('Query parameter'), secret: secret(around) }),
     z.strictObject({
       type: z.literal('static'),
       in: z.literal('basic'),
-      username: z.string().regex(/^[^:]*$/, { error: 'A user name has no colon (RFC 7617 section 2).' }),
+      username: z.string().regex(/^[^:\x00-\x1f\x7f]*$/, { error: 'A user name has neither colon nor control characters (RFC 7617 section 2).' }),
       secret: secret(around),
     }),
   ]);

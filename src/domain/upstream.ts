@@ -1,7 +1,7 @@
 // Sending a cleared call, and what comes back.
 
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import type { Action } from './action.ts';
 import type { Credential } from './credential.ts';
 import type { HeaderList } from './headers.ts';
@@ -52,7 +52,7 @@ export interface Forwarder {
 /** The bare connection of a request to upgrade, and the bytes that followed its head. */
 export interface Upgrade {
   readonly incoming: IncomingMessage;
-  readonly socket: Duplex;
+  readonly socket: Socket;
   readonly head: Buffer;
 }
 

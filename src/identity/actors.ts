@@ -1,11 +1,10 @@
 // Delegation as RFC 8693 section 4.1 writes it: the outermost `act` is who calls now, `sub` is on whose behalf, nested `act`s are earlier actors.
 // Trusts the token's issuer to have checked the chain. Refuses chains that are malformed, too deep, or name a caller of another issuer.
 
-import type { Json, JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import type { Party } from '../domain/principal.ts';
 import { requireSubject } from './claims.ts';
 import { refusal } from './refusal.ts';
-import { isJsonObject } from './strict-json.ts';
 
 /** How many `act` claims may be nested. */
 const MAX_ACTORS = 8;

@@ -2,8 +2,8 @@
 // Trusts the TLS server certificate for the name in the configured or discovered address, and nothing in the document.
 
 import type { Json } from '../domain/json.ts';
+import { parseStrictJson } from '../domain/strict-json.ts';
 import { KeyFault } from './key-fault.ts';
-import { parseStrictJson } from './strict-json.ts';
 
 export type Fetch = typeof globalThis.fetch;
 
@@ -19,7 +19,7 @@ export function isFetchable(address: string): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname));
 }
 
-/** Throws KeyFault (`address`, `status_<n>`, `content_type`, `too_large`), SyntaxError, or what fetch throws. */
+/** Throws KeyFault (`address`, `status_<n>`, `content_type`, `too_large`), GatewayError (`bad_json`), or what fetch throws. */
 export async function fetchJson(fetch: Fetch, address: string, signal: AbortSignal, timeoutMs: number): Promise<Json> {
   if (!isFetchable(address)) throw new KeyFault('address');
   const response = await fetch(address, {

@@ -2,9 +2,9 @@
 
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/log.ts';
+import { parseStrictJson } from '../domain/strict-json.ts';
 import { type KeySet, readKeySet } from './key-set.ts';
 import type { KeySource } from './key-source.ts';
-import { parseStrictJson } from './strict-json.ts';
 import { createWatchedFile } from './watched-file.ts';
 
 export function createFileKeys(options: { readonly name: string; readonly file: string }, clock: Clock, log: Logger): KeySource {

@@ -3,7 +3,7 @@
 
 import type { Clock } from '../domain/clock.ts';
 import type { Identified, Identity, IssuerStatus } from '../domain/identity.ts';
-import type { JsonObject } from '../domain/json.ts';
+import { deepFreeze, type JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { InboundRequest } from '../domain/request.ts';
@@ -18,7 +18,6 @@ import { createOidcKeys } from './oidc-keys.ts';
 import { checkIdentityOptions, HOUR_MS, type IdentityOptions, type IssuerOptions, readAlgorithms, readClaimRules } from './options.ts';
 import { failedCheck, refusal } from './refusal.ts';
 import { looksLikeSpiffeId } from './spiffe-id.ts';
-import { deepFreeze } from './strict-json.ts';
 import { cacheKey, createTokenCache } from './token-cache.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 import { createTrustBundleFile } from './trust-bundle-file.ts';

@@ -1,5 +1,7 @@
 // Why keys could not be had. Stays inside identity/: callers see `issuer_unavailable`, the operator sees the reason.
 
+import { GatewayError } from '../errors.ts';
+
 /** `reason` is a constant in snake case, fit for the log and for /readyz. */
 export class KeyFault extends Error {
   override readonly name = 'KeyFault';
@@ -14,10 +16,12 @@ export class KeyFault extends Error {
 /** A reason for anything thrown on the way to keys; system error codes (ENOENT, ECONNREFUSED) pass, messages do not. */
 export function faultReason(thrown: unknown): string {
   if (thrown instanceof KeyFault) return thrown.reason;
+  // The strict parser's refusal: `bad_json`.
+  if (thrown instanceof GatewayError) return thrown.code;
   if (!(thrown instanceof Error)) return 'unknown';
   if (thrown.name === 'TimeoutError') return 'timeout';
   for (const error of [thrown, thrown.cause]) {
     if (error instanceof Error && 'code' in error && typeof error.code === 'string' && /^[A-Z0-9_]{1,64}$/.test(error.code)) return error.code;
   }
-  return thrown instanceof SyntaxError ? 'bad_json' : thrown.name;
+  return thrown.name;
 }

@@ -3,10 +3,9 @@
 // Refuses symmetric and private keys, weak RSA keys and keys meant for something else; one bad entry does not spoil the others.
 
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
-import type { Json, JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import { isSignatureAlgorithm, type KeyKind, keyKindOf, sameAlgorithm } from './algorithms.ts';
 import { KeyFault } from './key-fault.ts';
-import { isJsonObject } from './strict-json.ts';
 
 export interface VerificationKey {
   readonly key: KeyObject;

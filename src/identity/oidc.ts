@@ -2,13 +2,12 @@
 // The name of a principal is (issuer, subject), never an e-mail address or another claim that can be reassigned.
 
 import type { Clock } from '../domain/clock.ts';
-import type { JsonObject } from '../domain/json.ts';
+import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type AccessTokenRules, verifyAccessToken } from './access-token.ts';
 import { readDelegation } from './actors.ts';
 import type { KeySource } from './key-source.ts';
 import { refusal } from './refusal.ts';
-import { isJsonObject } from './strict-json.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 
 export function createOidcVerifier(name: string, keys: KeySource, rules: AccessTokenRules, clock: Clock): TokenVerifier {

@@ -4,13 +4,12 @@
 
 import { hash } from 'node:crypto';
 import type { Clock, EpochMs } from '../domain/clock.ts';
-import type { Json } from '../domain/json.ts';
+import { isJsonObject, type Json } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import { type Fetch, fetchJson } from './fetch-json.ts';
 import { faultReason, KeyFault } from './key-fault.ts';
 import { type KeySet, readKeySet } from './key-set.ts';
 import type { KeySource, SourceStatus } from './key-source.ts';
-import { isJsonObject } from './strict-json.ts';
 
 /** Milliseconds. */
 export interface RefreshTimes {

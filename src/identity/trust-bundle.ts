@@ -2,11 +2,11 @@
 // One bundle per trust domain, never merged with another. Refuses a bundle older than the one in force.
 // Further sources (Workload API, bundle endpoint) are further implementations of TrustBundleSource.
 
-import type { JsonObject } from '../domain/json.ts';
+import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import { parseStrictJson } from '../domain/strict-json.ts';
 import { KeyFault } from './key-fault.ts';
 import { type KeySet, readKeySet } from './key-set.ts';
 import type { KeySource } from './key-source.ts';
-import { isJsonObject, parseStrictJson } from './strict-json.ts';
 
 export interface TrustBundle {
   /** The JWT authorities; an empty set trusts nothing. */
@@ -20,7 +20,7 @@ export interface TrustBundleSource extends KeySource {
   readonly trustDomain: string;
 }
 
-/** Reads a bundle in SPIFFE's JWKS form. Throws KeyFault (`not_a_jwks`, `too_many_keys`, `bad_sequence`, `sequence_rollback`) or SyntaxError. */
+/** Reads a bundle in SPIFFE's JWKS form. Throws KeyFault (`not_a_jwks`, `too_many_keys`, `bad_sequence`, `sequence_rollback`) or GatewayError (`bad_json`). */
 export function readTrustBundle(bytes: Uint8Array, previous: TrustBundle | undefined): TrustBundle {
   const document = parseStrictJson(bytes);
   const jwtKeys = readKeySet(document, 'jwt-svid');

@@ -2,9 +2,9 @@
 // Refuses every spelling that jose would let through besides the one the issuer made (line feeds, non-canonical base64url,
 // byte order marks, duplicate members) and headers that bring their own keys or extensions.
 
-import type { Json, JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { parseStrictJson } from '../domain/strict-json.ts';
 import { refusal } from './refusal.ts';
-import { isJsonObject, parseStrictJson } from './strict-json.ts';
 
 /** Bytes; longer tokens are refused. */
 export const MAX_TOKEN_LENGTH = 8192;

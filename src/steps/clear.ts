@@ -30,22 +30,25 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
   const { call } = decided;
   if (decided.action.streamed) throw new GatewayError('internal', 'A body that was not read cannot be held.');
   const admitted = call.span;
-  const clearance = await deps.approvals.obtain({
-    ...holdRequest(decided, call.regime.waitMs),
-    traceHold: (holdId) => {
-      if (admitted === undefined) throw new GatewayError('internal', 'A hold needs the span of its call.');
-      return deps.tracing.held(admitted, { ...call.facts, holdId });
-    },
-    held: (hold) => {
-      call.facts.hold = hold;
-      call.heldSince = deps.clock.now();
-      // A span that stays open while people think would be lost in a crash: it ends here, and release continues its trace.
-      delete call.span;
-      admitted?.end(call.facts);
-    },
-    rejudge: (approval) => deps.rejudge(decided, approval),
-  });
-  if (call.heldSince !== undefined) call.facts.heldMs = deps.clock.now() - call.heldSince;
+  const clearance = await deps.approvals
+    .obtain({
+      ...holdRequest(decided, call.regime.waitMs),
+      traceHold: (holdId) => {
+        if (admitted === undefined) throw new GatewayError('internal', 'A hold needs the span of its call.');
+        return deps.tracing.held(admitted, { ...call.facts, holdId });
+      },
+      held: (hold) => {
+        call.facts.hold = hold;
+        call.heldSince ??= deps.clock.now();
+        // A span that stays open while people think would be lost in a crash: it ends here, and release continues its trace.
+        delete call.span;
+        admitted?.end(call.facts);
+      },
+      rejudge: (approval) => deps.rejudge(decided, approval),
+    })
+    .finally(() => {
+      if (call.heldSince !== undefined) call.facts.heldMs = deps.clock.now() - call.heldSince;
+    });
   if (clearance.kind === 'released') {
     call.facts.hold = clearance.hold;
     call.span = deps.tracing.release(clearance.hold, call.facts);

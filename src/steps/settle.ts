@@ -31,7 +31,7 @@ export async function settle(deps: SettleDependencies, call: Call): Promise<void
   if (call.cleared !== undefined) await close(deps, call, call.cleared);
   remember(deps.tasks, facts);
   span?.end(facts, facts.error);
-  const seconds = Math.max(0, deps.clock.now() - facts.receivedAt - (facts.heldMs ?? 0)) / 1000;
+  const seconds = (deps.clock.now() - facts.receivedAt - (facts.heldMs ?? 0)) / 1000;
   deps.metrics.call(facts, seconds);
   deps.log.info('countersign.call.completed', deps.callLine(facts, { seconds, ...(span && { span: span.ref }) }));
 }

@@ -60,7 +60,7 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
 /** Where the action goes, by the configuration of this moment. */
 export function targetOf(targets: Targets, { action }: Outgoing): Target {
   const target = targets.get(action.upstream);
-  if (target === undefined || target.url.host !== action.authority) {
+  if (target === undefined || target.authority !== action.authority) {
     throw new GatewayError('upstream_unreachable', 'The upstream was moved or removed while the call was under way; nothing was sent.');
   }
   return target;

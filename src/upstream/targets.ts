@@ -35,6 +35,8 @@ export interface UpstreamOptions extends AddressRules {
 export interface Target {
   readonly options: UpstreamOptions;
   readonly url: URL;
+  /** host[:port] of `url`, read once: URL computes it at every access. */
+  readonly authority: string;
   readonly pool: Pool;
   readonly lookup: LookupFunction;
 }
@@ -112,7 +114,7 @@ function openTarget(options: UpstreamOptions, resolve?: Resolve): Target {
     pipelining: 1,
     allowH2: false,
   });
-  return { options, url, pool, lookup };
+  return { options, url, authority: url.host, pool, lookup };
 }
 
 /** Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED in the environment cannot switch verification off. */

@@ -154,7 +154,7 @@ function upgradeRequest(incoming: IncomingMessage, socket: Socket, path: string,
     const value = incoming.headers[name];
     return typeof value === 'string' ? [name, value] : [];
   });
-  const own = ['host', target.url.host, 'connection', 'Upgrade', 'upgrade', 'websocket', ...handshake];
+  const own = ['host', target.authority, 'connection', 'Upgrade', 'upgrade', 'websocket', ...handshake];
   return Object.assign(request, {
     method: 'GET',
     url: path,

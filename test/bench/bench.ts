@@ -8,7 +8,9 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '4' }, only: { type: 'string', multiple: true } } });
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '4' }, only: { type: 'string', multiple: true } },
+});
 const rounds = Math.min(Number(values.rounds), 20);
 const seconds = Math.min(Number(values.seconds), 60);
 const CONNECTIONS = 64;
@@ -47,7 +49,12 @@ async function measure({ process: child, url, headers }: Contender, duration: nu
   const result = await autocannon({ url, headers, connections: CONNECTIONS, duration });
   const ticks = cpuTicks(child.pid as number) - before;
   if (result.non2xx > 0 || result.errors > 0) throw new Error(`${url}: ${result.non2xx} answers other than 2xx, ${result.errors} errors`);
-  return { perSecond: result.requests.total / result.duration, cpuMicros: (ticks * 10_000) / result.requests.total, p50: result.latency.p50, p99: result.latency.p99 };
+  return {
+    perSecond: result.requests.total / result.duration,
+    cpuMicros: (ticks * 10_000) / result.requests.total,
+    p50: result.latency.p50,
+    p99: result.latency.p99,
+  };
 }
 
 const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] as number;

@@ -24,7 +24,7 @@ describe('a valid file', () => {
     });
     expect(config.listeners).toMatchObject({ agents: { address: { host: '127.0.0.1', port: 0 } }, ops: { address: { host: '127.0.0.1', port: 8082 } } });
     expect(config.upstreams.ledger).toMatchObject({ protocol: 'http', websocket: false, timeouts: { connectMs: 5000, headersMs: 60_000, idleMs: 300_000 } });
-    expect(config.identity.issuers[0]).toMatchObject({ maxLifetimeMs: 3_600_000 });
+    expect(config.identity.issuers[0]).toMatchObject({ maxLifetimeMs: 86_400_000 });
   });
 
   test('reads amounts with their units', () => {

@@ -24,9 +24,18 @@ const side = createServer((request, response) => {
 await new Promise<void>((resolve) => side.listen(0, '127.0.0.1', resolve));
 const issuer = `http://127.0.0.1:${(side.address() as AddressInfo).port}`;
 
-Object.assign(process.env, { OTEL_EXPORTER_OTLP_ENDPOINT: issuer, OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.1', BENCH_SECRET: 'bench-secret-0123456789' });
+Object.assign(process.env, {
+  OTEL_EXPORTER_OTLP_ENDPOINT: issuer,
+  OTEL_TRACES_SAMPLER: 'traceidratio',
+  OTEL_TRACES_SAMPLER_ARG: '0.1',
+  BENCH_SECRET: 'bench-secret-0123456789',
+});
 
-const rules = Array.from({ length: 20 }, (_, i) => `  - { id: r${i}, match: { upstream: api, methods: [GET], path: "/r${i}/:id" }, when: 'agent.issuer == "${issuer}" && request.params.id != "x"', decide: allow }`);
+const rules = Array.from(
+  { length: 20 },
+  (_, i) =>
+    `  - { id: r${i}, match: { upstream: api, methods: [GET], path: "/r${i}/:id" }, when: 'agent.issuer == "${issuer}" && request.params.id != "x"', decide: allow }`,
+);
 const config = join(folder, 'countersign.yaml');
 writeFileSync(
   config,
@@ -47,6 +56,13 @@ rules:
 ${rules.join('\n')}
 `,
 );
-const gateway = await startGateway(config, { logTo: 'null' });
-const token = await new SignJWT({}).setProtectedHeader({ alg: 'ES256', kid: 'k1' }).setIssuer(issuer).setSubject('bench').setAudience('https://gateway.example.org').setIssuedAt().setExpirationTime('1h').sign(privateKey);
+const gateway = await startGateway(config, { logTo: { write() {} } });
+const token = await new SignJWT({})
+  .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+  .setIssuer(issuer)
+  .setSubject('bench')
+  .setAudience('https://gateway.example.org')
+  .setIssuedAt()
+  .setExpirationTime('1h')
+  .sign(privateKey);
 process.stdout.write(`port ${gateway.ports.agents} ${token}\n`);

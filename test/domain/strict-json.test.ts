@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseStrictJson } from '../../src/actions/json.ts';
+import { parseStrictJson } from '../../src/domain/strict-json.ts';
 import { HOSTILE_JSON } from '../support/hostile-requests.ts';
 
 const parse = (text: string) => parseStrictJson(Buffer.from(text));

@@ -2,8 +2,8 @@
 // JSON.parse decides the grammar and makes the value; this file refuses what JSON.parse lets pass: duplicate keys, numbers that lose
 // digits, lone surrogates, `__proto__`, a byte order mark, invalid UTF-8 and deep nesting. Nothing installed or well kept does all of it.
 
-import type { Json } from '../domain/json.ts';
 import { GatewayError } from '../errors.ts';
+import type { Json } from './json.ts';
 
 export interface JsonLimits {
   /** Deepest nesting of arrays and objects. Default 64. */
