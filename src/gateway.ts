@@ -9,7 +9,7 @@ import { startAgentsPlane } from './agents-plane.ts';
 import { answerCall } from './answer.ts';
 import { createApprovals } from './approvals/approvals.ts';
 import { type AuditJournal, openAuditLog } from './audit/journal.ts';
-import { decisionRecord, outcomeRecord } from './audit/records.ts';
+import { credentialRecord, decisionRecord, outcomeRecord } from './audit/records.ts';
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import { createBroker } from './credentials/broker.ts';
@@ -84,7 +84,13 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   ending.add(live.close);
 
   const seal = createSealer({ keyFile: join(dirname(config.store.path), 'seal.key') });
-  const broker = createBroker({ providers: live.provider, ledger: store.credentials, seal, clock, log, metrics });
+  const broker = createBroker({
+    ...{ seal, clock, log, metrics },
+    providers: live.provider,
+    ledger: store.credentials,
+    // The call's own outcome is not everything: what is revoked after a crash, or late, or never, is on record too.
+    ended: (event, entry) => void audit.append('credential', clock.now(), credentialRecord(event, entry), 'soon').catch(() => {}),
+  });
   ending.add(broker.close);
   const approvals = createApprovals({
     ...{ audit, tracing, metrics, log, instance },

@@ -33,6 +33,8 @@ export function createBoundedServer({ tls, headerBytes = 16 * 1024 }: ListenOpti
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: 2_000,
+    // A request without a body gets no stream machinery of its own.
+    optimizeEmptyRequests: true,
   };
   return tls === undefined ? createServer(bounds) : createTlsServer({ ...bounds, cert: tls.certificate, key: tls.key.read().reveal(), minVersion: 'TLSv1.2' });
 }

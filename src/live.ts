@@ -30,7 +30,13 @@ const needsRestart = ({ listeners, store, audit, reviewers, limits }: Config): R
 export function createLive(initial: Config, targets: Targets, makeIdentity: (config: Config) => Identity): Live {
   let config = initial;
   let compiled = compile(initial);
-  const regimeOf = ({ policy, mounts }: Compiled, identity: Identity, { limits }: Config): Regime => ({ policy, mounts, identity, waitMs: limits.waitMs });
+  const regimeOf = ({ policy, mounts }: Compiled, identity: Identity, { limits }: Config): Regime => ({
+    policy,
+    mounts,
+    identity,
+    waitMs: limits.waitMs,
+    heldBodyBytes: limits.heldBodyBytes,
+  });
   let regime = regimeOf(compiled, makeIdentity(initial), initial);
 
   return {

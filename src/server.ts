@@ -31,20 +31,22 @@ export interface ServerOptions extends ListenOptions {
 
 export async function startServer(options: ServerOptions): Promise<Listening> {
   const server = createBoundedServer(options);
-  const accept = (incoming: IncomingMessage, response: ServerResponse, upgrade?: Arrival['upgrade']): void => {
-    const sink = createSink(incoming, response);
-    void options.handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink, ...(upgrade && { upgrade }) });
+  const accept = (incoming: IncomingMessage, response: ServerResponse): void => {
+    void options.handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink: createSink(incoming, response) });
   };
-  server.on('request', (incoming, response) => accept(incoming, response));
+  server.on('request', accept);
   // Identity comes before `100 Continue`: the body reader sends it once the body is wanted.
-  server.on('checkContinue', (incoming, response) => accept(incoming, response));
-  server.on('checkExpectation', (incoming, response) => accept(incoming, response));
+  server.on('checkContinue', accept);
+  server.on('checkExpectation', accept);
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
     const response = new ServerResponse(incoming);
-    response.assignSocket(socket);
-    response.shouldKeepAlive = false;
-    response.once('finish', () => socket.end());
-    accept(incoming, response, { socket, head });
+    // The socket belongs to whoever takes the upgrade; only a refusal is written as HTTP.
+    const sink = createSink(incoming, response, () => {
+      response.shouldKeepAlive = false;
+      response.once('finish', () => socket.end());
+      response.assignSocket(socket);
+    });
+    void options.handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink, upgrade: { socket, head } });
   });
   server.on('connect', (_incoming: IncomingMessage, socket: Duplex) =>
     refuseSocket(socket, new GatewayError('method_not_allowed', 'CONNECT is not offered here.')),
@@ -73,7 +75,8 @@ function refuseSocket(socket: Duplex, error: GatewayError): void {
   socket.end(lines.join('\r\n'), () => socket.destroy());
 }
 
-function createSink(incoming: IncomingMessage, response: ServerResponse): ResponseSink {
+/** `beforeWhole` runs before an answer is written whole. */
+function createSink(incoming: IncomingMessage, response: ServerResponse, beforeWhole?: () => void): ResponseSink {
   return {
     get started() {
       return response.headersSent;
@@ -86,6 +89,7 @@ function createSink(incoming: IncomingMessage, response: ServerResponse): Respon
     write: (chunk) => response.write(chunk),
     onDrain: (callback) => void response.once('drain', callback),
     whole(status, headers, body) {
+      beforeWhole?.();
       response.writeHead(status, completeFields(incoming, status, headers, body) as string[]);
       response.end(body);
     },

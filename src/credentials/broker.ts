@@ -14,11 +14,11 @@ import type { Metrics } from '../domain/metrics.ts';
 import type { Principal } from '../domain/principal.ts';
 import { GatewayError } from '../errors.ts';
 import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
-import { createRevocations, type Intent, type RetryDelays, type RevocationFilter, within } from './revocations.ts';
+import { createRevocations, type Intent, type RetryDelays, type RevocationFilter, type RevocationOptions, within } from './revocations.ts';
 import type { Sealer } from './seal.ts';
 import { createShares, reuseMs } from './shares.ts';
 
-export interface BrokerOptions {
+export interface BrokerOptions extends Pick<RevocationOptions, 'ended'> {
   /** The provider that is configured under a name now. After a reload it is another object, and what the old one made is no longer shared. */
   readonly providers: (name: string) => BrokerProvider | undefined;
   readonly ledger: CredentialLedger;
@@ -49,7 +49,6 @@ export interface CredentialBroker extends Broker {
 /** The caller, and its task where one is known: the pipeline's stages carry both. */
 type Caller = Identified & { readonly task?: { readonly id: string } };
 
-const NOTHING: Promise<undefined> = Promise.resolve(undefined);
 const START_WITHIN_MS = 10_000;
 const CLOSE_WITHIN_MS = 3_000;
 
@@ -66,9 +65,9 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
   const minting = new Set<Promise<unknown>>();
   let closed = false;
 
-  function issue(clearance: Clearance, caller: Caller, action: Grant['action']): Promise<Credential | undefined> {
+  function issue(clearance: Clearance, caller: Caller, action: Grant['action']): Credential | undefined | Promise<Credential> {
     const plan = clearance.decision.credential;
-    if (plan === undefined) return NOTHING;
+    if (plan === undefined) return undefined;
     const provider = providers(plan.name);
     if (closed) return Promise.reject(new GatewayError('draining', 'The gateway is shutting down; no credential is made any more.'));
     if (provider === undefined) return Promise.reject(unavailable('The credential that the rule names is not configured.'));

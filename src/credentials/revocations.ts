@@ -24,6 +24,8 @@ export interface RevocationOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Told of every credential that was taken back or has run out, and of the first failure to take one back. Must not throw. */
+  readonly ended?: (event: 'revoked' | 'revoke_failed' | 'expired', entry: OutstandingCredential) => void;
   /** Default one second, up to five minutes. */
   readonly retry?: RetryDelays;
 }
@@ -136,7 +138,8 @@ export function createRevocations(options: RevocationOptions): Revocations {
         return false;
       }
       metrics.revoked(provider, true);
-    }
+      options.ended?.('revoked', item.entry);
+    } else if (!item.ended) options.ended?.('expired', item.entry);
     item.ended = true;
     try {
       await ledger.settle(id);
@@ -157,6 +160,7 @@ export function createRevocations(options: RevocationOptions): Revocations {
     const { id, name, provider } = item.entry;
     item.attempts += 1;
     log.warn('countersign.credential.revoke_failed', { credentialId: id, credential: name, provider, attempts: item.attempts, fault: faultName(thrown) });
+    if (item.attempts === 1) options.ended?.('revoke_failed', item.entry);
     tryAgain(item);
     // The count is for operators; the entry itself stays whether or not it can be written.
     await ledger.failed(id).catch(() => undefined);

@@ -18,7 +18,7 @@ export interface ShareOptions {
 
 export interface Shares {
   /** The credential under this key; `mint` is called when there is none, or when it is time for a new one. On a hit this is one look-up in a map. */
-  obtain(key: string, provider: BrokerProvider, mint: () => Promise<Credential>): Promise<Credential>;
+  obtain(key: string, provider: BrokerProvider, mint: () => Promise<Credential>): Credential | Promise<Credential>;
   /** Forgets this credential, so that the next call gets a fresh one. */
   drop(isDropped: (credential: Credential) => boolean): void;
   clear(): void;
@@ -87,7 +87,7 @@ export function createShares({ clock, max, failureMs, retire }: ShareOptions): S
       const now = clock.now();
       if (now >= share.usableUntil) return mintNew(key, provider, mint);
       if (now >= share.renewAt) renew(key, share, mint);
-      return share.promise;
+      return share.credential ?? share.promise;
     },
     drop(isDropped) {
       for (const [key, { credential }] of cache.entries()) if (credential !== undefined && isDropped(credential)) cache.delete(key);

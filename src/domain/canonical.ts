@@ -1,7 +1,7 @@
 // Digests over structured values: SHA-256 over a domain label and the RFC 8785 (JCS) form of the value.
 // The label ends with a line feed, which cannot occur in a label, so no value of one kind can collide with another kind's.
 
-import { createHash, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import type { Digest } from './action.ts';
 
@@ -17,5 +17,5 @@ export function sha256(data: Uint8Array | string): Digest {
 export function canonicalDigest(label: DigestLabel, value: unknown): Digest {
   const text = canonicalize(value);
   if (text === undefined) throw new TypeError('the value has no canonical JSON form');
-  return createHash('sha256').update(`${label}\n`).update(text).digest('hex');
+  return sha256(`${label}\n${text}`);
 }

@@ -72,8 +72,11 @@ export interface Credential {
 export interface Broker {
   /** True when the credential for this call will be made for it alone: then its decision must be on disk before the mint. */
   mintsAlone(clearance: Clearance): boolean;
-  /** Undefined when the decision plans none. Throws `credential_unavailable`, `credential_too_broad`. Intent to revoke is durable before this resolves. */
-  issue(clearance: Clearance, caller: Identified, action: Action): Promise<Credential | undefined>;
+  /**
+   * Undefined when the decision plans none; without a promise when a shared one is at hand. Rejects with `credential_unavailable`, `credential_too_broad`.
+   * Intent to revoke is durable before the promise resolves.
+   */
+  issue(clearance: Clearance, caller: Identified, action: Action): Credential | undefined | Promise<Credential>;
   /** Takes an exclusive credential back; shared ones stay. Never throws: what fails is kept, counted and tried again. Resolves to false when it could not be revoked yet. */
   release(credential: Credential): Promise<boolean>;
   /** Drops a shared credential that the upstream refused (401), so that the next call gets a fresh one. */

@@ -32,6 +32,8 @@ export interface Regime {
   readonly mounts: ReadonlyMap<string, Mount>;
   /** Longest wait of a held call, ms. */
   readonly waitMs: number;
+  /** Largest body of a call that may be held, bytes. */
+  readonly heldBodyBytes: number;
 }
 
 /** One call in progress: its facts, where its answer goes, and its open spans. */

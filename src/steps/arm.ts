@@ -1,23 +1,26 @@
 // arm: the upstream credential, made after clearance and record, for this call.
 
-import type { Broker } from '../domain/credential.ts';
-import type { Armed, Journaled } from '../domain/stages.ts';
+import type { Broker, Credential } from '../domain/credential.ts';
+import type { Armed, Call, Journaled } from '../domain/stages.ts';
 import { asGatewayError } from '../errors.ts';
 
 export async function arm(broker: Broker, journaled: Journaled): Promise<Armed> {
-  const { call, clearance, decision, action } = journaled;
-  if (decision.credential === undefined) return journaled;
+  const { call, clearance, action } = journaled;
+  const issued = broker.issue(clearance, journaled, action);
+  if (issued === undefined) return journaled;
+  // Only a mint is worth a span: a shared credential that is at hand costs nothing.
+  const credential = issued instanceof Promise ? await traced(call, issued) : issued;
+  call.credential = credential;
+  call.facts.credential = credential;
+  return { ...journaled, credential };
+}
+
+async function traced(call: Call, minting: Promise<Credential>): Promise<Credential> {
   const span = call.span?.child('mint', call.facts);
   try {
-    const credential = await broker.issue(clearance, journaled, action);
-    if (credential === undefined) {
-      span?.end(call.facts);
-      return journaled;
-    }
-    call.credential = credential;
-    call.facts.credential = credential;
-    span?.end(call.facts);
-    return { ...journaled, credential };
+    const credential = await minting;
+    span?.end({ ...call.facts, credential });
+    return credential;
   } catch (thrown) {
     span?.end(call.facts, asGatewayError(thrown).code);
     throw thrown;

@@ -28,7 +28,10 @@ export function clear(deps: ClearDependencies, decided: Decided): Cleared | Prom
 
 async function release(deps: ClearDependencies, decided: Decided): Promise<Cleared> {
   const { call } = decided;
-  if (decided.action.streamed) throw new GatewayError('internal', 'A body that was not read cannot be held.');
+  const { streamed, body } = decided.action;
+  if (streamed) throw new GatewayError('internal', 'A body that was not read cannot be held.');
+  // A condition may have had a larger body read than a hold may keep.
+  if ((body?.bytes.byteLength ?? 0) > call.regime.heldBodyBytes) throw new GatewayError('payload_too_large', 'The body is larger than limits.heldBody.');
   const admitted = call.span;
   const clearance = await deps.approvals
     .obtain({

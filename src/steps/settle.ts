@@ -12,6 +12,7 @@ import type { Metrics } from '../domain/metrics.ts';
 import type { Call, Cleared } from '../domain/stages.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { SpanRef } from '../domain/trace.ts';
+import type { ErrorCode } from '../errors.ts';
 
 export interface SettleDependencies {
   readonly approvals: Approvals;
@@ -41,7 +42,11 @@ async function close(deps: SettleDependencies, call: Call, { clearance }: Cleare
   const revoked = call.credential && (await takeBack(deps.broker, call, call.credential));
   const ended = await deps.approvals.settle(clearance, outcomeOf(call));
   if (ended !== undefined) facts.hold = ended;
-  const record = deps.outcomeRecord(facts, { sent: call.departed, ...(revoked !== undefined && { revoked }), ...(span && { span: span.ref }) });
+  const record = deps.outcomeRecord(facts, {
+    sent: call.departed && !neverArrived(facts),
+    ...(revoked !== undefined && { revoked }),
+    ...(span && { span: span.ref }),
+  });
   try {
     await deps.audit.append('outcome', deps.clock.now(), record, clearance.kind === 'released' ? 'fsync' : 'soon');
   } catch {
@@ -65,9 +70,22 @@ async function takeBack(broker: Broker, call: Call, credential: Credential): Pro
 function outcomeOf(call: Call): Outcome | 'not_sent' {
   if (!call.departed) return 'not_sent';
   if (call.sent !== undefined) return { status: call.sent.status, known: true };
-  // Errors before a connection stood say that nothing arrived; after it, nobody knows.
-  const neverArrived = call.facts.error === 'upstream_unreachable' || call.facts.error === 'upstream_tls' || call.facts.error === 'upstream_address_refused';
-  return { known: neverArrived };
+  return { known: neverArrived(call.facts) };
+}
+
+/** Refusals of the forwarder after which not one byte has gone out (upstream/forward.ts). After any other, nobody knows. */
+const BEFORE_SENDING: ReadonlySet<ErrorCode> = new Set([
+  'upstream_unreachable',
+  'upstream_tls',
+  'upstream_address_refused',
+  'upgrade_refused',
+  'credential_unavailable',
+  'bad_path',
+]);
+
+/** A streamed body that breaks its promised length is `bad_request` too, and some of it may have arrived. */
+function neverArrived({ error, action }: CallFacts): boolean {
+  return error !== undefined && (BEFORE_SENDING.has(error) || (error === 'bad_request' && action?.streamed === false));
 }
 
 function remember(tasks: TaskStore, { task, action, decision, receivedAt, status }: CallFacts): void {

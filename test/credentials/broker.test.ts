@@ -7,6 +7,7 @@ import { type BrokerOptions, type CredentialBroker, createBroker } from '../../s
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
 import { createProvider } from '../../src/credentials/provider.ts';
 import { createSealer } from '../../src/credentials/seal.ts';
+import type { Clearance } from '../../src/domain/clearance.ts';
 import type { Credential } from '../../src/domain/credential.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { noMetrics } from '../../src/domain/metrics.ts';
@@ -24,6 +25,9 @@ const agent = callerNamed('agent', 'agents-own-token-literal');
 
 const seal = createSealer({ key: { origin: 'test', read: () => new Secret(SEAL_KEY) } });
 const bearerOf = (credential: Credential | undefined) => credential?.injection.value.reveal().replace('Bearer ', '') ?? '';
+
+/** `issue` as a promise, whether or not a shared credential was at hand. */
+const issueFrom = async (broker: Pick<CredentialBroker, 'issue'>, clearance: Clearance) => broker.issue(clearance, agent, transferAction);
 
 describe('the broker', () => {
   let issuer: TestIssuer;
@@ -370,14 +374,12 @@ describe('the broker', () => {
   });
 
   it('refuses a name that is not configured', async () => {
-    await expect(brokerWith().issue(released({ name: 'gone', scope: {} }), agent, transferAction)).rejects.toMatchObject({ code: 'credential_unavailable' });
+    await expect(issueFrom(brokerWith(), released({ name: 'gone', scope: {} }))).rejects.toMatchObject({ code: 'credential_unavailable' });
   });
 
   it('says nothing of what a faulty provider threw', async () => {
     const leaky: BrokerProvider = { type: 'own', shareable: false, mint: () => Promise.reject(new Error('leaked-literal')) };
-    const thrown = await brokerWith({ providers: () => leaky })
-      .issue(allowed(plan), agent, transferAction)
-      .catch((error) => error);
+    const thrown = await issueFrom(brokerWith({ providers: () => leaky }), allowed(plan)).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ code: 'credential_unavailable' });
     expect(inspect({ thrown, warnings }, { depth: 20, showHidden: true })).not.toContain('leaked-literal');
   });
@@ -388,11 +390,11 @@ describe('the broker', () => {
     for (const clearance of [allowed(plan), released(plan)]) seen.push(clearance, await broker.issue(clearance, agent, transferAction));
     seen.push([...ledger.entries.values()], await broker.outstanding());
     alter = (answer) => ({ ...answer, scope: 'admin' });
-    seen.push(await broker.issue(released(plan), agent, transferAction).catch((error) => error));
+    seen.push(await issueFrom(broker, released(plan)).catch((error: unknown) => error));
     alter = (answer) => ({ ...answer, token_type: 'unheard-of' });
-    seen.push(await broker.issue(released(plan), agent, transferAction).catch((error) => error));
+    seen.push(await issueFrom(broker, released(plan)).catch((error: unknown) => error));
     provider = providerWith('wrong-secret-literal');
-    seen.push(provider, await broker.issue(released(plan), agent, transferAction).catch((error) => error));
+    seen.push(provider, await issueFrom(broker, released(plan)).catch((error: unknown) => error));
 
     const shown = inspect(seen, { depth: 20, showHidden: true, showProxy: true, maxArrayLength: null }) + JSON.stringify(seen);
     for (const literal of [CLIENT.secret, SEAL_KEY, 'wrong-secret-literal', 'agents-own-token-literal', ...made]) {
