@@ -15,7 +15,7 @@ const LABELS = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9
 const IPV6 = /^\[[0-9a-f:.]{2,45}\]$/i;
 const PORT = /^[1-9][0-9]{0,4}$/;
 
-let lastGood = '';
+let lastGood: string | undefined;
 
 /** host or host:port, as a listener without configured names accepts it. */
 function isAuthority(text: string): boolean {
