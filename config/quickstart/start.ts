@@ -3,7 +3,7 @@
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Child, startChild } from './child.ts';
 import { startQuickstartIssuer } from './issuer.ts';
@@ -122,7 +122,8 @@ function startGateway(running: Running, env: NodeJS.ProcessEnv): Promise<Child> 
   });
 }
 
-function tour({ ports, dataDir }: Running): string {
+function tour({ ports, dataDir, configPath: absolute }: Running): string {
+  const configPath = relative(ROOT, absolute);
   const agents = urlOf(ports.agents);
   const bearer = `-H "Authorization: Bearer $(npm run -s token -- agent)"`;
   return `
@@ -140,6 +141,7 @@ Copy these into a second terminal, in this folder.
    export COUNTERSIGN_TOKEN=$(npm run -s token -- alice) COUNTERSIGN_URL=${urlOf(ports.reviewers)}
    npm run -s countersign -- holds list
    npm run -s countersign -- holds approve HOLD_ID
+   (Without the variable, add --config ${configPath} and sign in with your browser.)
 
 4. What it left behind: the answer in the second terminal, the traces, and the record.
    tail -n 12 ${join(stateDirOf(dataDir), 'traces.log')}
@@ -150,19 +152,30 @@ Or let "npm run tour" play the agent.
 }
 
 async function main(): Promise<void> {
+  // Listened to from the first moment on: a default Ctrl-C would end this process and leave its children.
+  const asked = new Promise<undefined>((resolve) => {
+    // npm passes on the Ctrl-C that this process gets from the terminal as well: further ones change nothing.
+    process.on('SIGINT', () => resolve(undefined));
+    process.on('SIGTERM', () => resolve(undefined));
+    whenNpmIsGone(() => resolve(undefined));
+  });
   const quickstart = await startQuickstart(process.env, (line) => console.log(line));
   console.log(tour(quickstart.running));
-  const why = await Promise.race([
-    quickstart.broken,
-    new Promise<undefined>((resolve) => {
-      // npm passes on the Ctrl-C that this process gets from the terminal as well: further ones change nothing.
-      process.on('SIGINT', () => resolve(undefined));
-      process.on('SIGTERM', () => resolve(undefined));
-    }),
-  ]);
+  const why = await Promise.race([quickstart.broken, asked]);
   console.log(why === undefined ? '\nStopping.' : `\n${why}: see ${stateDirOf(quickstart.running.dataDir)}. Stopping.`);
   await quickstart.close();
   process.exitCode = why === undefined ? 0 : 1;
+}
+
+/** npm that is ended by anything but Ctrl-C tells nobody: its script is left behind, with another parent. */
+function whenNpmIsGone(callback: () => void): void {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    callback();
+  }, 500).unref();
 }
 
 if (import.meta.main) {
