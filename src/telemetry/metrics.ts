@@ -18,6 +18,8 @@ const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 
 const HOLD_SECONDS = [1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 14_400, 86_400];
 const APPEND_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1];
 
+const OPEN_STATES: readonly HoldState[] = ['PENDING', 'APPROVED', 'RELEASING', 'SENT'];
+
 /** A bound for caches whose keys a caller can influence in part (an upstream may answer any status). */
 const MOST_LABEL_SETS = 2000;
 
@@ -30,18 +32,32 @@ export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
   const holdDuration = seconds(METRIC.holdDuration, 'How long holds lived, from their creation to their end.', HOLD_SECONDS);
   const mintDuration = seconds(METRIC.mintDuration, 'How long credentials took to be minted.', HTTP_SECONDS);
   const auditDuration = seconds(METRIC.auditDuration, 'How long audit records took to be as durable as promised.', APPEND_SECONDS);
-  const decisions = meter.createCounter(METRIC.decisions, { unit: '{decision}', description: 'Calls by what was decided on them.' });
+  const decisions = meter.createObservableCounter(METRIC.decisions, { unit: '{decision}', description: 'Calls by what was decided on them.' });
   const revocations = meter.createCounter(METRIC.revocations, { unit: '{credential}', description: 'Attempts to take credentials back.' });
   const tokensRefused = meter.createCounter(METRIC.tokensRefused, { unit: '{token}', description: 'Agents’ tokens that were refused.' });
   const holdsActive = meter.createObservableGauge(METRIC.holdsActive, { unit: '{hold}', description: 'Open holds by state.' });
 
+  const counted = new Set<{ readonly decision: Attributes; decided: number }>();
   const callLabels = remember((key: readonly [string, number | undefined, string | undefined, string | undefined, string]) => {
     const [method, status, upstream, error, decision] = key;
     const shared = labels({ [ATTR.upstream]: upstream, [ATTR.error]: error });
-    return {
+    const set = {
       duration: { ...shared, ...labels({ [ATTR.method]: method, [ATTR.status]: status, [ATTR.scheme]: scheme }) },
       decision: { ...shared, [ATTR.decision]: decision },
+      decided: 0,
     };
+    counted.add(set);
+    return set;
+  });
+  // Counted here and read at collection: the SDK's own counter hashes its labels at every call.
+  decisions.addCallback((result) => {
+    const totals = new Map<string, { readonly decision: Attributes; decided: number }>();
+    for (const { decision, decided } of counted) {
+      const key = Object.values(decision).join('\n');
+      const total = totals.get(key) ?? { decision, decided: 0 };
+      totals.set(key, { decision, decided: total.decided + decided });
+    }
+    for (const { decision, decided } of totals.values()) result.observe(decided, decision);
   });
   const upstreamLabels = remember((key: readonly [string, string, number | undefined, string | undefined]) => {
     const [upstream, method, status, error] = key;
@@ -52,7 +68,7 @@ export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
     call(facts, duration) {
       const set = callLabels([methodLabel(facts.method), facts.status, facts.action?.upstream, facts.error, decisionLabel(facts)]);
       serverDuration.record(duration, set.duration);
-      decisions.add(1, set.decision);
+      set.decided += 1;
     },
     upstream(upstream, method, status, error, duration) {
       clientDuration.record(duration, upstreamLabels([upstream, methodLabel(method), status, error]));
@@ -75,7 +91,8 @@ export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
     observeHolds(read) {
       holdsActive.addCallback(async (result) => {
         const counts = await read();
-        for (const [state, count] of Object.entries(counts)) result.observe(count, { [ATTR.state]: state });
+        // Every time all of them: a state that is not observed would keep the number that it had last.
+        for (const state of OPEN_STATES) result.observe(counts[state] ?? 0, { [ATTR.state]: state });
       });
     },
   };

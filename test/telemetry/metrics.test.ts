@@ -84,7 +84,19 @@ describe('/metrics', () => {
     expect(active.map(({ labels, value }) => [labels.countersign_hold_state, value])).toEqual([
       ['PENDING', 3],
       ['APPROVED', 1],
+      ['RELEASING', 0],
+      ['SENT', 0],
     ]);
+  });
+
+  test('brings the gauge of a state down again when its last hold has ended', async () => {
+    const { metrics } = start();
+    let counts: Readonly<Record<string, number>> = { PENDING: 1 };
+    metrics.observeHolds(async () => counts);
+    const pending = async () => (await scrape(telemetry as Telemetry)).find(({ labels }) => labels.countersign_hold_state === 'PENDING')?.value;
+    expect(await pending()).toBe(1);
+    counts = {};
+    expect(await pending()).toBe(0);
   });
 
   test('still answers when the source of the gauge fails', async () => {
