@@ -24,7 +24,7 @@ function render(call: Call, error: GatewayError, context: ProblemContext): Answe
   return problem(error, context);
 }
 
-export function write(sink: ResponseSink, { status, headers, body }: Answer): number {
-  sink.whole(status, headers, body);
+function write(sink: ResponseSink, { status, headers, body }: Answer): number {
+  sink.whole(status, headers, Buffer.from(body));
   return status;
 }

@@ -3,7 +3,8 @@
 // so two different actions never have the same text, whatever their strings contain.
 
 import type { Action, ActionBinding, Digest } from '../domain/action.ts';
-import { canonicalDigest, sha256 } from '../domain/canonical.ts';
+import { canonicalDigest, canonicalText, digestText, sha256 } from '../domain/canonical.ts';
+import type { JsonObject } from '../domain/json.ts';
 
 const EMPTY = sha256('');
 
@@ -12,18 +13,35 @@ const EMPTY = sha256('');
  * is that of no bytes; a streamed body is unknown, so its digest and length are null: such an action is never held.
  */
 export function actionDigest(action: Action, binding: ActionBinding): Digest {
-  return canonicalDigest('countersign/action/v1', {
-    method: action.method,
-    upstream: action.upstream,
+  // Texts, numbers, null and lists of texts, under names in order: of these JSON.stringify writes the JCS form, at a third of the cost.
+  // The one member of free form goes between. A property test holds the result against the JCS of the whole.
+  const before = JSON.stringify({
+    argumentsDigest: action.args === undefined ? null : canonicalDigest('countersign/arguments/v1', action.args),
     authority: action.authority,
-    target: action.target,
-    tool: action.tool ?? null,
-    contentType: action.contentType ?? null,
-    headers: action.boundHeaders,
     bodyDigest: action.streamed ? null : (action.body?.digest ?? EMPTY),
     bodyLength: action.streamed ? null : (action.body?.bytes.byteLength ?? 0),
-    argumentsDigest: action.args === undefined ? null : canonicalDigest('countersign/arguments/v1', action.args),
-    credential: binding.credential === undefined ? null : { name: binding.credential.name, scope: binding.credential.scope },
-    ruleIds: binding.ruleIds,
+    contentType: action.contentType ?? null,
   });
+  const after = JSON.stringify({
+    headers: action.boundHeaders,
+    method: action.method,
+    ruleIds: binding.ruleIds,
+    target: action.target,
+    tool: action.tool ?? null,
+    upstream: action.upstream,
+  });
+  return digestText('countersign/action/v1', `${before.slice(0, -1)},"credential":${credentialText(binding)},${after.slice(1)}`);
+}
+
+const texts = new WeakMap<JsonObject, string>();
+
+/** Policy gives the same scope object for every call whose scope is the same: its form is worked out once. */
+function credentialText({ credential }: ActionBinding): string {
+  if (credential === undefined) return 'null';
+  let scope = texts.get(credential.scope);
+  if (scope === undefined) {
+    scope = canonicalText(credential.scope);
+    texts.set(credential.scope, scope);
+  }
+  return `{"name":${JSON.stringify(credential.name)},"scope":${scope}}`;
 }

@@ -29,13 +29,13 @@ export function createAgentsApi(deps: AgentsApiDependencies): AgentsApi {
       try {
         const request = parse();
         const answer = (await pageOf(request)) ?? (await dispatch(routes, request, identity));
-        sink.whole(answer.status, answer.headers, request.method === 'HEAD' ? '' : answer.body);
+        sink.whole(answer.status, answer.headers, request.method === 'HEAD' ? '' : Buffer.from(answer.body));
       } catch (thrown) {
         const error = asGatewayError(thrown);
         if (error.code === 'internal') deps.log.error('countersign.agents.failed', { id: requestId, cause: error.details.cause });
         const answer = problem(error, { requestId, challenge: challenge(error) });
         if (sink.started) sink.abort();
-        else sink.whole(answer.status, answer.headers, answer.body);
+        else sink.whole(answer.status, answer.headers, Buffer.from(answer.body));
       }
     },
   };

@@ -13,9 +13,19 @@ export function sha256(data: Uint8Array | string): Digest {
   return hash('sha256', data, 'hex');
 }
 
-/** Throws TypeError for what JCS cannot express: undefined at the top, lone surrogates, NaN and the infinities. */
-export function canonicalDigest(label: DigestLabel, value: unknown): Digest {
+/** The JCS form. Throws TypeError for what it cannot express: undefined at the top, lone surrogates, NaN and the infinities. */
+export function canonicalText(value: unknown): string {
   const text = canonicalize(value);
   if (text === undefined) throw new TypeError('the value has no canonical JSON form');
+  return text;
+}
+
+/** Throws as canonicalText. */
+export function canonicalDigest(label: DigestLabel, value: unknown): Digest {
+  return digestText(label, canonicalText(value));
+}
+
+/** For a text that is in JCS form already. */
+export function digestText(label: DigestLabel, text: string): Digest {
   return sha256(`${label}\n${text}`);
 }

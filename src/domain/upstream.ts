@@ -14,7 +14,7 @@ export interface ResponseSink {
   /** Writes a piece of the body. False asks for a pause until `onDrain`. */
   write(chunk: Uint8Array | string): boolean;
   onDrain(callback: () => void): void;
-  /** Writes status, fields and the whole body at once: the cheap way for small answers. */
+  /** Writes status, fields and the whole body at once: the cheap way for small answers. A text holds ASCII only. */
   whole(status: number, headers: HeaderList, body: Uint8Array | string): void;
   end(): void;
   /** Cuts the connection: the only honest end of an answer that broke off half-way. */

@@ -11,26 +11,14 @@ export interface Digests {
   decision(matched: readonly CompiledRule[]): Digest;
 }
 
-/** Sets of matched rules that are remembered; the digest of a set is a fact of the policy, not a verdict. */
-const REMEMBERED_SETS = 1000;
-
 export function createDigests(options: PolicyOptions, rules: readonly CompiledRule[]): Digests {
   const contents = rules.map(contentOf);
   const upstreams = Object.fromEntries(
     Object.entries(options.upstreams).map(([name, { protocol, credential }]) => [name, { protocol, ...(credential !== undefined && { credential }) }]),
   );
-  const remembered = new Map<string, Digest>();
   return {
     policy: canonicalDigest('countersign/policy/v1', { rules: contents, upstreams }),
-    decision(matched) {
-      const key = matched.map(({ index }) => index).join();
-      const known = remembered.get(key);
-      if (known !== undefined) return known;
-      const digest = canonicalDigest('countersign/decision/v1', matched.map(contentOf).sort(byId));
-      if (remembered.size >= REMEMBERED_SETS) remembered.clear();
-      remembered.set(key, digest);
-      return digest;
-    },
+    decision: (matched) => canonicalDigest('countersign/decision/v1', matched.map(contentOf).sort(byId)),
   };
 }
 

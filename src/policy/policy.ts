@@ -3,27 +3,16 @@
 // a reload makes a new one, and no verdict is ever cached.
 
 import type { BodyNeed } from '../domain/action.ts';
-import { canonicalDigest } from '../domain/canonical.ts';
-import type { CredentialPlan, Decision, DecisionInput, MatchedRule, Policy, Requirement } from '../domain/decision.ts';
+import type { Decision, DecisionInput, Policy } from '../domain/decision.ts';
 import { checkPolicy } from './check.ts';
-import { type CompiledRule, compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
-import { createDigests, type Digests } from './digests.ts';
+import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
+import { createDigests } from './digests.ts';
+import { createFindings, type Findings, type Match } from './findings.ts';
 import { mcpLifecycleRules } from './mcp-lifecycle.ts';
-import { type PathParams, readPath } from './paths.ts';
-import type { PolicyOptions, PolicyUpstream } from './rules.ts';
+import { readPath } from './paths.ts';
+import type { PolicyOptions } from './rules.ts';
 import { fillScope, UnsafeParameter } from './scopes.ts';
 import { CallVariables } from './variables.ts';
-
-/** A rule that counts for one call. */
-interface Match {
-  readonly rule: CompiledRule;
-  readonly why: MatchedRule['why'];
-  readonly params: PathParams;
-}
-
-type Outcome = Pick<Decision, 'effect' | 'reasons' | 'requirements' | 'credential'>;
-
-const deny = (...reasons: string[]): Outcome => ({ effect: 'deny', reasons, requirements: [] });
 
 /** Throws TypeError when checkPolicy has anything to say about the options. */
 export function compilePolicy(options: PolicyOptions): Policy {
@@ -35,15 +24,16 @@ export function compilePolicy(options: PolicyOptions): Policy {
   const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers));
   const index = indexRules(rules, options.upstreams);
   const digests = createDigests(options, rules);
+  const findings = createFindings(options.upstreams, digests);
   return {
     digest: digests.policy,
     bodyNeed: (upstream, method, path) => weighBodyNeed(index, upstream, method, path),
     decide(input) {
       try {
         const matches = matchRules(index, input);
-        return describe(weigh(matches, input, options.upstreams[input.action.upstream]), matches, digests);
+        return judge(findings(matches, input.action.upstream), matches, input);
       } catch {
-        return describe(deny('evaluation_failed'), [], digests);
+        return { ...findings([], input.action.upstream).decision, reasons: ['evaluation_failed'] };
       }
     },
   };
@@ -85,52 +75,25 @@ function matchRules(index: RuleIndex, input: DecisionInput): readonly Match[] {
   return matches;
 }
 
-function weigh(matches: readonly Match[], input: DecisionInput, upstream: PolicyUpstream | undefined): Outcome {
-  const strictest = (['deny', 'hold', 'allow'] as const).find((effect) => matches.some(({ rule }) => rule.options.decide === effect));
-  if (strictest === undefined) return deny('no_matching_rule');
-  const decisive = matches.filter(({ rule }) => rule.options.decide === strictest);
-  const reasons = decisive.map(({ rule }) => `rule:${rule.options.id}`);
-  if (strictest === 'deny') return deny(...reasons);
-  if (strictest === 'hold' && input.action.streamed) return deny('body_not_read', ...reasons);
-
-  const plan = planCredential(decisive, upstream?.credential);
-  if ('refusal' in plan) return deny(plan.refusal, ...reasons);
-  const requirements = requirementsOf(decisive);
-  const approved = requirements.length > 0 && input.approval?.satisfies(requirements) === true;
-  return { effect: approved ? 'allow' : strictest, reasons, requirements, ...plan };
+/** What only this call can tell: path parameters in the credential's scope, a body that was not read, an approval. */
+function judge({ decision, narrowing }: Findings, matches: readonly Match[], input: DecisionInput): Decision {
+  if (decision.effect === 'deny') return decision;
+  if (decision.effect === 'hold' && input.action.streamed) return denied(decision, 'body_not_read');
+  const planned = narrowing === undefined ? decision : narrow(decision, narrowing, matches);
+  if (planned.effect !== 'hold' || input.approval?.satisfies(planned.requirements) !== true) return planned;
+  return { ...planned, effect: 'allow' };
 }
 
-/** Every distinct tier is a requirement of its own. */
-function requirementsOf(matches: readonly Match[]): readonly Requirement[] {
-  const byTier = new Map(matches.flatMap(({ rule: { requirement } }) => (requirement ? [[requirement.tier, requirement] as const] : [])));
-  return [...byTier.values()];
-}
-
-/** The narrowing of the decisive rules: those that say nothing leave it to the others, those that disagree are refused. */
-function planCredential(decisive: readonly Match[], name: string | undefined): { readonly credential?: CredentialPlan } | { readonly refusal: string } {
-  if (name === undefined) return {};
+function narrow(decision: Decision, { name, template, rule }: NonNullable<Findings['narrowing']>, matches: readonly Match[]): Decision {
+  const params = matches.find((match) => match.rule === rule)?.params ?? new Map();
   try {
-    const scopes = decisive.flatMap(({ rule, params }) => (rule.options.credential ? [fillScope(rule.options.credential, params)] : []));
-    const first = scopes[0];
-    if (scopes.length > 1 && new Set(scopes.map((scope) => canonicalDigest('countersign/scope/v1', scope))).size > 1)
-      return { refusal: 'conflicting_credential_scopes' };
-    return { credential: { name, scope: first ?? {} } };
+    return { ...decision, credential: { name, scope: fillScope(template, params) } };
   } catch (error) {
-    if (error instanceof UnsafeParameter) return { refusal: `unsafe_parameter:${error.parameter}` };
+    if (error instanceof UnsafeParameter) return denied(decision, `unsafe_parameter:${error.parameter}`);
     throw error;
   }
 }
 
-function describe(outcome: Outcome, matches: readonly Match[], digests: Digests): Decision {
-  const options = matches.map(({ rule }) => rule.options);
-  const labels = new Set(options.flatMap(({ data }) => (data === undefined ? [] : [data])));
-  const reversible = options.flatMap((rule) => (rule.reversible === undefined ? [] : [rule.reversible]));
-  return {
-    ...outcome,
-    rules: matches.map(({ rule, why }) => ({ id: rule.options.id, effect: rule.options.decide, why })),
-    ...(labels.size > 0 && { data: [...labels].join(', ') }),
-    ...(reversible.length > 0 && { reversible: !reversible.includes(false) }),
-    policyDigest: digests.policy,
-    decisionDigest: digests.decision(matches.map(({ rule }) => rule)),
-  };
+function denied({ credential: _, ...decision }: Decision, why: string): Decision {
+  return { ...decision, effect: 'deny', reasons: [why, ...decision.reasons], requirements: [] };
 }

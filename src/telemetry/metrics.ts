@@ -37,27 +37,23 @@ export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
   const tokensRefused = meter.createCounter(METRIC.tokensRefused, { unit: '{token}', description: 'Agents’ tokens that were refused.' });
   const holdsActive = meter.createObservableGauge(METRIC.holdsActive, { unit: '{hold}', description: 'Open holds by state.' });
 
-  const counted = new Set<{ readonly decision: Attributes; decided: number }>();
+  // Counted here and read at collection: the SDK's own counter hashes its labels at every call. All labels are words of the gateway's.
+  const decided = new Map<string, { readonly labels: Attributes; count: number }>();
+  decisions.addCallback((result) => {
+    for (const total of decided.values()) result.observe(total.count, total.labels);
+  });
+  const totalFor = (upstream: string | undefined, error: string | undefined, decision: string) => {
+    const key = `${upstream}\n${error}\n${decision}`;
+    const known = decided.get(key);
+    if (known !== undefined) return known;
+    const total = { labels: labels({ [ATTR.upstream]: upstream, [ATTR.error]: error, [ATTR.decision]: decision }), count: 0 };
+    decided.set(key, total);
+    return total;
+  };
   const callLabels = remember((key: readonly [string, number | undefined, string | undefined, string | undefined, string]) => {
     const [method, status, upstream, error, decision] = key;
-    const shared = labels({ [ATTR.upstream]: upstream, [ATTR.error]: error });
-    const set = {
-      duration: { ...shared, ...labels({ [ATTR.method]: method, [ATTR.status]: status, [ATTR.scheme]: scheme }) },
-      decision: { ...shared, [ATTR.decision]: decision },
-      decided: 0,
-    };
-    counted.add(set);
-    return set;
-  });
-  // Counted here and read at collection: the SDK's own counter hashes its labels at every call.
-  decisions.addCallback((result) => {
-    const totals = new Map<string, { readonly decision: Attributes; decided: number }>();
-    for (const { decision, decided } of counted) {
-      const key = Object.values(decision).join('\n');
-      const total = totals.get(key) ?? { decision, decided: 0 };
-      totals.set(key, { decision, decided: total.decided + decided });
-    }
-    for (const { decision, decided } of totals.values()) result.observe(decided, decision);
+    const duration = labels({ [ATTR.upstream]: upstream, [ATTR.error]: error, [ATTR.method]: method, [ATTR.status]: status, [ATTR.scheme]: scheme });
+    return { duration, total: totalFor(upstream, error, decision) };
   });
   const upstreamLabels = remember((key: readonly [string, string, number | undefined, string | undefined]) => {
     const [upstream, method, status, error] = key;
@@ -68,7 +64,7 @@ export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
     call(facts, duration) {
       const set = callLabels([methodLabel(facts.method), facts.status, facts.action?.upstream, facts.error, decisionLabel(facts)]);
       serverDuration.record(duration, set.duration);
-      set.decided += 1;
+      set.total.count += 1;
     },
     upstream(upstream, method, status, error, duration) {
       clientDuration.record(duration, upstreamLabels([upstream, methodLabel(method), status, error]));

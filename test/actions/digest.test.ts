@@ -49,6 +49,40 @@ describe('actionDigest', () => {
     );
   });
 
+  it('is the JCS digest of the whole, whatever the texts hold', () => {
+    const text = fc.string({ unit: 'grapheme' }).map((each) => each.toWellFormed());
+    const scope = fc.dictionary(text, fc.oneof(text, fc.array(text), fc.dictionary(text, text)));
+    fc.assert(
+      fc.property(
+        text,
+        text,
+        text,
+        fc.array(text),
+        fc.array(text),
+        fc.option(text, { nil: undefined }),
+        scope,
+        (upstream, target, method, boundHeaders, ruleIds, tool, wanted) => {
+          const some: Action = {
+            protocol: 'http',
+            upstream,
+            authority: upstream,
+            method,
+            target,
+            path: '/',
+            boundHeaders,
+            streamed: false,
+            ...(tool !== undefined && { tool }),
+          };
+          const whole = {
+            ...{ method, upstream, authority: upstream, target, tool: tool ?? null, contentType: null, headers: boundHeaders },
+            ...{ bodyDigest: sha256(''), bodyLength: 0, argumentsDigest: null, credential: { name: target, scope: wanted }, ruleIds },
+          };
+          expect(actionDigest(some, { ruleIds, credential: { name: target, scope: wanted } })).toBe(canonicalDigest('countersign/action/v1', whole));
+        },
+      ),
+    );
+  });
+
   const others: Record<string, [Action, ActionBinding]> = {
     method: [{ ...action, method: 'PUT' }, binding],
     upstream: [{ ...action, upstream: 'ledger2' }, binding],
