@@ -36,16 +36,15 @@ afterAll(() => env.close());
 /** A question of its own per test, so that no test meets another's hold. */
 const question = () => ({ model: 'm-1', messages: [{ role: 'user' as const, content: `question ${serial++}` }] });
 
-/** Calls that the gateway has answered so far. */
-const answered = (): number => env.log.filter(({ event }) => event === 'countersign.call.completed').length;
+/** How often the gateway has answered a call about this hold. */
+const answered = (id: unknown): number => env.log.filter((line) => line.event === 'countersign.call.completed' && line.hold === id).length;
 
 /** Approves the next hold that comes up once its caller has been told to come back. */
 async function approveAfterFirstAnswer(): Promise<{ readonly done: Promise<string> }> {
   const { hold } = await alice.expect('PENDING');
-  const before = answered();
   const approve = async (): Promise<string> => {
     const id = await hold;
-    await expect.poll(answered, PATIENCE).toBeGreaterThan(before);
+    await expect.poll(() => answered(id), PATIENCE).toBeGreaterThan(0);
     await alice.approve(id);
     return id;
   };
@@ -87,11 +86,10 @@ describe('undici', () => {
 
   it('surfaces the pending call through its retrying agent, which does not send it again by itself', async () => {
     const dispatcher = new RetryAgent(new Agent());
-    const before = answered();
     const { statusCode, headers, body } = await request(`${base}/chat/completions`, { ...options(question()), dispatcher });
     expect([statusCode, headers['x-should-retry']]).toEqual([409, 'true']);
     expect(await body.json()).toMatchObject({ code: 'approval_pending' });
-    await expect.poll(answered, PATIENCE).toBe(before + 1);
+    await expect.poll(() => answered(headers['countersign-hold']), PATIENCE).toBe(1);
     await dispatcher.close();
   });
 
@@ -129,7 +127,6 @@ describe('the openai client', () => {
   });
 
   it('raises a conflict when nobody decides and its retries are used up, and always means the same hold', async () => {
-    const before = env.log.length;
     const failure = await client(1, { prefer: 'wait=0' })
       .chat.completions.create(question())
       .catch((error: unknown) => error);
@@ -138,20 +135,18 @@ describe('the openai client', () => {
     expect([headers.get('x-should-retry'), headers.get('retry-after')]).toEqual(['true', expect.stringMatching(/^\d+$/)]);
     const pending = (await alice.list()).filter(({ id }) => id === headers.get('countersign-hold'));
     expect(pending).toHaveLength(1);
-    const calls = () => env.log.slice(before).filter(({ event }) => event === 'countersign.call.completed').length;
-    await expect.poll(calls, PATIENCE).toBe(2);
+    await expect.poll(() => answered(headers.get('countersign-hold')), PATIENCE).toBe(2);
   });
 
   it('does not try again after a denial', async () => {
     const { hold } = await alice.expect('PENDING');
-    const before = answered();
     const failure = client(5)
       .chat.completions.create(question())
       .catch((error: unknown) => error);
     await alice.deny(await hold);
     expect(await failure).toBeInstanceOf(PermissionDeniedError);
     expect(((await failure) as PermissionDeniedError).headers.get('x-should-retry')).toBe('false');
-    await expect.poll(answered, PATIENCE).toBe(before + 1);
+    await expect.poll(async () => answered(await hold), PATIENCE).toBe(1);
   });
 });
 
