@@ -73,7 +73,7 @@ function codeOf(hold: Hold): ErrorCode | undefined {
     case 'DENIED':
       return 'approval_denied';
     case 'EXPIRED':
-      return hold.expiryReason === 'undecided' ? 'approval_expired' : 'approval_unused';
+      return hold.expiryReason === 'unused' ? 'approval_unused' : 'approval_expired';
     case 'CANCELLED':
     case 'REVOKED':
       return 'approval_revoked';

@@ -39,7 +39,7 @@ export function endingOf(hold: Hold): GatewayError {
 export function sentAlready(hold: Hold): GatewayError {
   return new GatewayError('already_sent', 'This call was sent before and is not sent twice; its recorded outcome is in this answer.', {
     holdId: hold.id,
-    members: { outcome: hold.state, ...(hold.outcomeStatus === undefined ? {} : { status: hold.outcomeStatus }) },
+    members: { outcome: hold.state, ...(hold.outcomeStatus === undefined ? {} : { outcomeStatus: hold.outcomeStatus }) },
   });
 }
 

@@ -389,7 +389,7 @@ describe('after the claim', () => {
     await bench.approvals.markSent(clearance);
     await bench.approvals.settle(clearance, { known: true, status: 503 });
     const error = await bench.approvals.obtain(requestOf({ idempotencyKey: 'k' })).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'already_sent', details: { members: { outcome: 'UPSTREAM_ERROR', status: 503 } } });
+    expect(error).toMatchObject({ code: 'already_sent', details: { members: { outcome: 'UPSTREAM_ERROR', outcomeStatus: 503 } } });
   });
 
   it('expires a claim that was never sent', async () => {
