@@ -49,7 +49,8 @@ export function commonAttributes(facts: CallFacts): Attributes {
   if (actionDigest !== undefined) attributes[ATTR.action] = actionDigest;
   if (decision !== undefined) {
     attributes[ATTR.policy] = decision.policyDigest;
-    attributes[ATTR.rules] = decision.rules.map((rule) => rule.id);
+    // An empty list is left out: receivers have been seen to throw a whole batch away for one.
+    if (decision.rules.length > 0) attributes[ATTR.rules] = decision.rules.map((rule) => rule.id);
   }
   const holdId = facts.hold?.id ?? facts.holdId;
   if (holdId !== undefined) attributes[ATTR.hold] = holdId;
