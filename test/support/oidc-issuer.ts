@@ -45,8 +45,8 @@ export interface IssuerOptions {
   readonly scopes?: readonly string[];
   /** False leaves the revocation endpoint out. Default true. */
   readonly revocation?: boolean;
-  /** Alters an answer of the token endpoint after the token was made. */
-  readonly alter?: (answer: Record<string, unknown>) => Record<string, unknown>;
+  /** Alters an answer of the token endpoint after the token was made, or keeps it back. */
+  readonly alter?: (answer: Record<string, unknown>) => Record<string, unknown> | Promise<Record<string, unknown>>;
 }
 
 export interface TestIssuer {
@@ -88,7 +88,7 @@ export async function startIssuer(options: IssuerOptions): Promise<TestIssuer> {
     await next();
     if (ctx.oidc?.route !== 'token') return;
     tokenRequests.push({ ...ctx.oidc.params });
-    if (ctx.status === 200 && options.alter !== undefined) ctx.body = options.alter(ctx.body as Record<string, unknown>);
+    if (ctx.status === 200 && options.alter !== undefined) ctx.body = await options.alter(ctx.body as Record<string, unknown>);
   });
   provider.registerGrantType(EXCHANGE, (ctx) => exchange(provider, options, ctx, publicKey), [
     'subject_token',
