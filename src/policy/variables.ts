@@ -19,9 +19,15 @@ function addField(fields: Map<string, string | readonly string[]>, name: string,
 
 function readHeaders(headers: HeaderList): Fields {
   const fields = new Map<string, string | readonly string[]>();
-  for (let i = 0; i < headers.length; i += 2) addField(fields, headers[i] as string, headers[i + 1] as string);
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (!CREDENTIALS.has(name)) addField(fields, name, headers[i + 1] as string);
+  }
   return fields;
 }
+
+/** Who calls is `agent`'s to say; its credentials are nothing that a condition could rest on. */
+const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization']);
 
 /** Form decoding (WHATWG URL section 5.1) with strict escapes: undefined when one is malformed. */
 function readQuery(query: string | undefined): Fields | undefined {
