@@ -46,7 +46,7 @@ function createMount(name: string, upstream: UpstreamConfig, limits: Config['lim
   return {
     name,
     protocol,
-    authority: host,
+    url: upstream.url,
     webSocket: websocket,
     traceContext,
     classify: (request, need) => classify(request, descriptor, need, limits),

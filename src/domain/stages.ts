@@ -16,8 +16,8 @@ import type { ResponseSink, Sent, Upgrade } from './upstream.ts';
 export interface Mount {
   readonly name: string;
   readonly protocol: Protocol;
-  /** host[:port] of its configured URL. */
-  readonly authority: string;
+  /** Where its calls go, as configured: one that has moved since is another destination. */
+  readonly url: string;
   readonly webSocket: boolean;
   /** Whether the gateway's own traceparent goes upstream. */
   readonly traceContext: boolean;

@@ -29,13 +29,16 @@ export type StepParts = Omit<ClearDependencies, 'rejudge'> &
 export function createSteps(parts: StepParts): Steps {
   const { regime, clock, tasks, digest } = parts;
 
-  /** The same judgement as at the door, by what is in force now: caller, task, destination and policy. */
+  /** The same judgement as at the door, by what is in force and on record now: caller, task and its calls, destination and policy. */
   const rejudge: ClearDependencies['rejudge'] = async (classified, approval) => {
     const now = regime();
     const { principal } = await identify(now, classified);
     const task = classified.task && (await findTask(tasks, classified.task.id, principal));
-    const authority = now.mounts.get(classified.mount.name)?.authority ?? '';
-    return decide(now, clock, digest, { ...classified, principal, action: { ...classified.action, authority }, ...(task && { task }) }, approval);
+    // An action for no destination has another digest than the one that was approved.
+    const moved = now.mounts.get(classified.mount.name)?.url !== classified.mount.url;
+    const action = moved ? { ...classified.action, authority: '' } : classified.action;
+    const current = { ...classified, principal, action, calls: task === undefined ? [] : tasks.calls(task.id) };
+    return decide(now, clock, digest, task === undefined ? current : { ...current, task }, approval);
   };
 
   const clearing = { ...parts, rejudge };
