@@ -23,6 +23,7 @@ export interface Listening {
 /** Time for a request's head to arrive, ms. Bodies have their own minimum rate (actions/body.ts). */
 const HEAD_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 75_000;
+const IDLE_SWEEP_MS = 50;
 
 /** A server without handlers that listens nowhere yet. */
 export function createBoundedServer({ tls, headerBytes = 16 * 1024 }: ListenOptions): Server {
@@ -60,8 +61,11 @@ export async function listen(server: Server, { address }: ListenOptions): Promis
         const cut = setTimeout(() => {
           for (const socket of sockets) socket.destroy();
         }, graceMs);
+        // A kept-alive connection becomes idle when its last answer is out, and would otherwise hold the end up for the whole grace.
+        const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
         server.close(() => {
           clearTimeout(cut);
+          clearInterval(sweep);
           resolve();
         });
         server.closeIdleConnections();
