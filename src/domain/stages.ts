@@ -58,6 +58,8 @@ export interface Call {
   sent?: Sent;
   /** True from the moment when the first byte may have gone upstream. */
   departed: boolean;
+  /** True once the call stands in its task's history. */
+  remembered?: boolean;
 }
 
 export interface Received {

@@ -4,14 +4,17 @@
 import type { Approvals } from '../domain/approvals.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Armed, Call } from '../domain/stages.ts';
+import type { TaskStore } from '../domain/task.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError } from '../errors.ts';
+import { remember, rememberingSink } from './remember.ts';
 
 export interface SendDependencies {
   readonly approvals: Approvals;
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
+  readonly tasks: TaskStore;
 }
 
 const NOTHING: HeaderList = [];
@@ -41,8 +44,11 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   }
 }
 
-function depart({ forwarder, webSockets }: SendDependencies, { upgrade, sink }: Call, outgoing: Outgoing): Promise<Sent> {
-  return upgrade === undefined ? forwarder.send(outgoing, sink) : webSockets.pass(upgrade, outgoing);
+function depart({ forwarder, webSockets, tasks }: SendDependencies, call: Call, outgoing: Outgoing): Promise<Sent> {
+  if (call.upgrade === undefined) return forwarder.send(outgoing, rememberingSink(tasks, call));
+  // What an open WebSocket ends with is known when it is over, and that may be much later.
+  remember(tasks, call, undefined);
+  return webSockets.pass(call.upgrade, outgoing);
 }
 
 /** W3C Trace Context section 3.2. */

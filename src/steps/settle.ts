@@ -13,6 +13,7 @@ import type { Call, Cleared } from '../domain/stages.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { ErrorCode } from '../errors.ts';
+import { remember } from './remember.ts';
 
 export interface SettleDependencies {
   readonly approvals: Approvals;
@@ -29,8 +30,9 @@ export interface SettleDependencies {
 
 export async function settle(deps: SettleDependencies, call: Call): Promise<void> {
   const { facts, span } = call;
+  // First, and before anything is awaited: the agent has its answer and may follow it up at once.
+  remember(deps.tasks, call, facts.status);
   if (call.cleared !== undefined) await close(deps, call, call.cleared);
-  remember(deps.tasks, facts);
   span?.end(facts, facts.error);
   const seconds = (deps.clock.now() - facts.receivedAt - (facts.heldMs ?? 0)) / 1000;
   deps.metrics.call(facts, seconds);
@@ -86,17 +88,4 @@ const BEFORE_SENDING: ReadonlySet<ErrorCode> = new Set([
 /** A streamed body that breaks its promised length is `bad_request` too, and some of it may have arrived. */
 function neverArrived({ error, action }: CallFacts): boolean {
   return error !== undefined && (BEFORE_SENDING.has(error) || (error === 'bad_request' && action?.streamed === false));
-}
-
-function remember(tasks: TaskStore, { task, action, decision, receivedAt, status }: CallFacts): void {
-  if (task === undefined || action === undefined || decision === undefined) return;
-  tasks.record(task.id, {
-    at: receivedAt,
-    upstream: action.upstream,
-    method: action.method,
-    path: action.path,
-    ...(action.tool !== undefined && { tool: action.tool }),
-    decision: decision.effect,
-    ...(status !== undefined && { status }),
-  });
 }

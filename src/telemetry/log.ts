@@ -17,8 +17,14 @@ const DEEPEST = 4;
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\u2028\u2029]/gu;
 const PLAIN = /^[\x20-\x7e]*\n?$/;
 
-/** Where lines go; default: standard output. */
-export function createLog(destination?: DestinationStream): Logger {
+export interface FlushableLogger extends Logger {
+  /** Writes what still waits; for the end of the process. */
+  flush(): void;
+}
+
+/** Where lines go; default: standard output, without waiting for whoever reads it: a slow reader must not hold up calls. */
+export function createLog(destination?: DestinationStream): FlushableLogger {
+  const standardOutput = destination === undefined ? pino.destination({ dest: 1, sync: false }) : undefined;
   const logger = pino(
     {
       base: null,
@@ -26,12 +32,19 @@ export function createLog(destination?: DestinationStream): Logger {
       formatters: { level: (level) => ({ level }) },
       hooks: { streamWrite: showUnseen },
     },
-    destination ?? pino.destination(1),
+    destination ?? standardOutput,
   );
   return {
     info: (event, fields) => logger.info(line(event, fields)),
     warn: (event, fields) => logger.warn(line(event, fields)),
     error: (event, fields) => logger.error(line(event, fields)),
+    flush() {
+      try {
+        standardOutput?.flushSync();
+      } catch {
+        // Not opened yet, or closed by its reader: there is nowhere to write to.
+      }
+    },
   };
 }
 

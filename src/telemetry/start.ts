@@ -91,7 +91,10 @@ export function startTelemetry({ env, version, instance, destination, scheme = '
       return serializer.serialize(withUnits(resourceMetrics));
     },
     flush: () => within(FLUSH_MS, [recorder?.flush(), logs?.forceFlush(), meters.forceFlush()]),
-    shutdown: () => within(FLUSH_MS, [recorder?.shutdown(), logs?.shutdown(), meters.shutdown()]),
+    async shutdown() {
+      await within(FLUSH_MS, [recorder?.shutdown(), logs?.shutdown(), meters.shutdown()]);
+      log.flush();
+    },
   };
 }
 
