@@ -3,6 +3,7 @@
 // Refuses to go on after any error. After a failed fdatasync the kernel may have dropped the pages and marked them clean, so that a
 // second sync would succeed without the data being there ("fsyncgate"); after a failed write the chain has a hole.
 
+import { write } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { Durability } from '../domain/audit.ts';
 
@@ -57,7 +58,7 @@ export function createGroupWriter({ handle, fsyncEveryMs, onFailure }: GroupWrit
       const bytes = Buffer.from(pending);
       pending = '';
       // A disk that fills up takes part of a write; the rest then fails with the reason.
-      for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
+      for (let at = 0; at < bytes.length; ) at += await writeSome(handle.fd, bytes, at);
       written = upTo;
       settle(forWrite, written);
       if (forSync.length > 0) startSync();
@@ -137,6 +138,13 @@ export function createGroupWriter({ handle, fsyncEveryMs, onFailure }: GroupWrit
       await handle.close();
     },
   };
+}
+
+/** The callback form: FileHandle.write costs half as much again per batch. Gives the bytes written. */
+function writeSome(fd: number, bytes: Buffer, at: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, at, bytes.length - at, null, (error, count) => (error === null ? resolve(count) : reject(error)));
+  });
 }
 
 /** Waiters stand in line order: the first that is not reached ends the search. */

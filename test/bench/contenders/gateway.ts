@@ -66,3 +66,4 @@ const token = await new SignJWT({})
   .setExpirationTime('1h')
   .sign(privateKey);
 process.stdout.write(`port ${gateway.ports.agents} ${token}\n`);
+process.once('SIGTERM', () => void gateway.close().then(() => process.exit()));
