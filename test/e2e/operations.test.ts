@@ -1,7 +1,7 @@
 // What operators rely on: probes that tell the truth, an end that loses nothing, a start that refuses what cannot work and says why, and an agent's
 // bad token answered with what is wrong with it.
 
-import { type ExecFileException, execFile } from 'node:child_process';
+import { type ExecFileException, execFile, execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -41,6 +41,15 @@ function countersign(...args: readonly string[]): Promise<Ended> {
       resolve({ code: error === null ? 0 : Number(error.code), out, err }),
     );
   });
+}
+
+function hasPrlimit(): boolean {
+  try {
+    execFileSync('prlimit', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A configuration beside that of the running gateway. */
@@ -125,6 +134,37 @@ describe('SIGTERM', () => {
     expect([answer.status, await answer.text()]).toEqual([200, 'late']);
     expect(await ended).toBe(0);
     await env.start();
+  });
+
+  it('ends what waits for news: a reviewer’s stream of events, and an agent’s look at its hold', async () => {
+    const alice = await env.reviewer('alice');
+    const events = await alice.request('/events');
+    const id = (await env.transfer(payment(), { headers: { prefer: 'wait=0' } })).headers.get('countersign-hold');
+    const looking = env.call(`/countersign/v1/holds/${id}`, { headers: { prefer: 'wait=20' } });
+    // Answered after the look has begun to wait, since both came over the same listener in this order.
+    await env.call('/api/accounts');
+    const ended = env.terminate();
+    expect(await (await looking).json()).toMatchObject({ id, state: 'PENDING' });
+    expect(await events.text()).toContain('event: snapshot');
+    expect(await ended).toBe(0);
+    await env.start();
+  });
+});
+
+describe.skipIf(!hasPrlimit())('a record that cannot be written (skipped where prlimit is absent)', () => {
+  afterEach(() => env.terminate().then(() => env.start()));
+
+  it('stops every call before it has an effect, and makes the gateway unready', async () => {
+    // No file can grow from here on, as on a full disk.
+    execFileSync('prlimit', ['--pid', String(env.pid), '--fsize=1:unlimited']);
+    const before = env.upstream.requests.length;
+    const first = await env.call('/api/accounts');
+    const second = await env.transfer(payment());
+    expect([first.status, first.headers.get('x-should-retry'), await codeOf(first)]).toEqual([503, 'true', 'audit_unavailable']);
+    expect(second.status).toBe(503);
+    expect(env.upstream.requests.length).toBe(before);
+    expect(await probe('/readyz')).toMatchObject({ status: 503, body: { ready: false, audit: false } });
+    expect((await probe('/livez')).status).toBe(200);
   });
 });
 

@@ -72,6 +72,8 @@ export interface Environment {
   readonly upstream: Recorder;
   readonly folder: string;
   readonly ports: { readonly agents: number; readonly reviewers: number; readonly ops: number };
+  /** Of the gateway's process. */
+  readonly pid: number;
   /** Lines that the gateway logged since it was started last, parsed. */
   readonly log: readonly Readonly<Record<string, unknown>>[];
   token(subject: string, claims?: Readonly<Record<string, unknown>>): Promise<string>;
@@ -121,6 +123,9 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
     folder,
     get ports() {
       return gateway.ports;
+    },
+    get pid() {
+      return gateway.pid;
     },
     get log() {
       return gateway.lines;
@@ -199,6 +204,7 @@ limits: ${limits ?? '{ wait: 20s }'}
 }
 
 interface Launched {
+  readonly pid: number;
   readonly ports: Environment['ports'];
   readonly lines: readonly Readonly<Record<string, unknown>>[];
   line(match: (line: Readonly<Record<string, unknown>>) => boolean, from: number): Promise<Readonly<Record<string, unknown>>>;
@@ -237,6 +243,7 @@ async function launch(configPath: string, env: Readonly<Record<string, string>>)
     });
   const ready = await line(({ event }) => event === 'ready', 0);
   return {
+    pid: child.pid ?? 0,
     ports: ready.ports as Environment['ports'],
     lines,
     line,
