@@ -2,8 +2,10 @@
 
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { verifyAudit } from '../../src/audit/verify.ts';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 import type { ReviewerClient, SeenHold } from '../support/reviewer-client.ts';
 
@@ -71,5 +73,7 @@ it('releases two thousand held calls, each to its own caller and each sent once'
   expect(new Set(answers.map(({ hold }) => hold))).toEqual(new Set(holds.map(({ id }) => id)));
   expect(env.upstream.requests.map(({ body }) => body).sort()).toEqual([...bodies].sort());
   await expect.poll(() => metric('countersign_holds_active'), { timeout: 30_000 }).toBe(0);
+  // What was sent twice, or without an approval, would be a fault of the record.
+  expect(await verifyAudit(join(env.folder, 'data/audit'))).toMatchObject({ ok: true, faults: [] });
   agent.destroy();
 });
