@@ -159,6 +159,27 @@ describe('what is accepted arrives re-framed', () => {
   });
 });
 
+describe('credentials and lengths that others have confused', () => {
+  it('takes two lengths for one request neither way, whatever their case (CVE-2026-1525)', async () => {
+    const { answer, seen } = await send(head('POST /raw/x', 'Connection: close', 'Content-Length: 5', 'content-length: 6'), 'hello!');
+    expect([answer.status, seen]).toEqual([400, []]);
+  });
+
+  it('sends no Upgrade upstream, with or without Connection (CVE-2026-1527)', async () => {
+    const { answer, seen } = await send(head('GET /raw/a', 'Connection: close', 'Upgrade: websocket'));
+    expect([answer.status, codeOf(answer), seen]).toEqual([426, 'upgrade_refused', []]);
+  });
+
+  it('keeps a token that one plane has verified from the other (GHSA-4mq7-pvjg-xp2r)', async () => {
+    const alice = await env.reviewer('alice');
+    expect((await send(head('GET /raw/a', 'Connection: close'))).answer.status).toBe(200);
+    expect((await alice.request('/holds')).status).toBe(200);
+    expect((await alice.request('/holds', { headers: { authorization: `Bearer ${token}` } })).status).toBe(401);
+    const { answer, seen } = await send(head('GET /raw/a', 'Connection: close').replace(token, alice.token));
+    expect([answer.status, codeOf(answer), seen]).toEqual([401, 'token_audience', []]);
+  });
+});
+
 describe('other protocols', () => {
   it('refuses CONNECT', async () => {
     const { answer, seen } = await send(`CONNECT 127.0.0.1:${upstream.port} HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: Bearer ${token}\r\n\r\n`);

@@ -261,7 +261,7 @@ describe.skipIf(!openssl)('TLS to the upstream (skipped where openssl is absent)
     expect([response.status, await response.text()]).toEqual([200, 'secure']);
   });
 
-  it.each(['stranger', 'misnamed', 'expired'])('sends nothing to a %s one', async (name) => {
+  it.each(['stranger', 'misnamed', 'expired'])('sends nothing to a %s one (CVE-2026-9697)', async (name) => {
     const response = await env.call(`/${name}/open`);
     expect([response.status, await codeOf(response)]).toEqual([502, 'upstream_tls']);
   });

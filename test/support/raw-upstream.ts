@@ -61,7 +61,7 @@ export async function startRawUpstream(answer: RawAnswer): Promise<RawUpstream> 
 
 /** Request heads that are complete in a text of requests. */
 function countHeads(text: string): number {
-  return [...text.matchAll(/(?:^|\n|[^\r\n])(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [^\r\n]* HTTP\/1\.1\r\n(?:[^\r\n]+\r\n)*\r\n/g)].length;
+  return [...text.matchAll(/(?<=^|\n|[^\r\n])(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [^\r\n]* HTTP\/1\.1\r\n(?:[^\r\n]+\r\n)*\r\n/g)].length;
 }
 
 /** A whole answer with its length. */

@@ -1,0 +1,112 @@
+// An upstream is not trusted either: what it sends reaches the agent that called, in its own frame, or not at all. It cannot speak for the gateway,
+// nor put an answer into another agent's call.
+
+import type { Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Environment, startEnvironment } from '../support/environment.ts';
+import { type RawUpstream, rawAnswer, startRawUpstream } from '../support/raw-upstream.ts';
+
+const OK = rawAnswer('own');
+let answer: (socket: Socket) => void = (socket) => socket.write(OK);
+let upstream: RawUpstream;
+let env: Environment;
+
+beforeAll(async () => {
+  upstream = await startRawUpstream((socket) => answer(socket));
+  env = await startEnvironment({
+    upstreams: `  raw: { url: "${upstream.origin}", credential: key }`,
+    rules: '  - { id: open, match: { upstream: raw }, decide: allow }',
+  });
+});
+afterAll(() => Promise.all([env.close(), upstream.close()]));
+afterEach(() => {
+  answer = (socket) => socket.write(OK);
+});
+
+const call = (as = 'agent-1'): Promise<Response> => env.call('/raw/x', { as });
+
+async function refusal(): Promise<readonly [number, string]> {
+  const response = await call();
+  return [response.status, ((await response.json()) as { code: string }).code];
+}
+
+describe('an answer that nobody asked for (CVE-2026-6733)', () => {
+  const injected = rawAnswer('injected', ['x-injected: yes']);
+
+  it('behind a good one does not become the answer of the next call', async () => {
+    answer = (socket) => socket.write(Buffer.concat([OK, injected]));
+    const first = await call();
+    expect(await first.text()).toBe('own');
+    answer = (socket) => socket.write(OK);
+    for (const agent of ['agent-2', 'agent-3']) {
+      const next = await call(agent);
+      expect([next.status, next.headers.get('x-injected'), await next.text()]).toEqual([200, null, 'own']);
+    }
+  });
+
+  it('on an idle connection costs the upstream that connection', async () => {
+    let idle: Socket | undefined;
+    answer = (socket) => {
+      idle = socket;
+      socket.write(OK);
+    };
+    const before = upstream.received.length;
+    expect(await (await call()).text()).toBe('own');
+    const connection = upstream.received.length > before ? before : before - 1;
+    idle?.write(injected);
+    await upstream.closed(connection);
+    answer = (socket) => socket.write(OK);
+    expect(await (await call('agent-2')).text()).toBe('own');
+  });
+});
+
+describe('an answer that could be read in two ways', () => {
+  it.each([
+    ['a length and chunks', 'HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n3\r\nown\r\n0\r\n\r\n'],
+    ['two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\nown'],
+    ['a signed length', 'HTTP/1.1 200 OK\r\ncontent-length: +3\r\n\r\nown'],
+    ['a control character in a field', 'HTTP/1.1 200 OK\r\nx-a: a\x01b\r\ncontent-length: 3\r\n\r\nown'],
+    ['a bare carriage return in a field', 'HTTP/1.1 302 Found\r\nlocation: /a\rset-cookie: a=b\r\ncontent-length: 0\r\n\r\n'],
+    ['a space in a field’s name', 'HTTP/1.1 200 OK\r\nx a: b\r\ncontent-length: 3\r\n\r\nown'],
+    ['a status that HTTP does not have', 'HTTP/1.1 999 Odd\r\ncontent-length: 3\r\n\r\nown'],
+    ['a switch of protocols that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'],
+    ['interim answers without end', 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'.repeat(100)],
+    ['another protocol', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
+  ])('is refused: %s', async (_what, bytes) => {
+    answer = (socket) => void socket.end(Buffer.from(bytes, 'latin1'));
+    expect(await refusal()).toEqual([502, 'upstream_protocol']);
+  });
+
+  it('is refused when its head has no end', async () => {
+    answer = (socket) => void socket.write(`HTTP/1.1 200 OK\r\n${'x-a: b\r\n'.repeat(50_000)}`);
+    expect((await refusal())[0]).toBe(502);
+  });
+});
+
+describe('an answer in the gateway’s name', () => {
+  it('loses what only the gateway says, what would lead around it, and sessions that nobody decided on', async () => {
+    const fields = [
+      'Countersign-Hold: hold_forged',
+      'Proxy-Status: countersign; error=x',
+      'Alt-Svc: h3=":443"',
+      'Set-Cookie: a=b',
+      'Authorization: Bearer x',
+      'X-Own: kept',
+    ];
+    answer = (socket) => void socket.write(rawAnswer('own', fields));
+    const { headers } = await call();
+    expect(headers.get('x-own')).toBe('kept');
+    for (const name of ['countersign-hold', 'proxy-status', 'alt-svc', 'set-cookie', 'authorization']) expect(headers.get(name), name).toBeNull();
+  });
+
+  it('is told from the gateway’s own: a 409 of the upstream’s carries no Proxy-Status', async () => {
+    answer = (socket) => void socket.write(rawAnswer('{"code":"approval_pending"}', ['content-type: application/problem+json'], '409 Conflict'));
+    const response = await call();
+    expect([response.status, response.headers.get('proxy-status'), response.headers.get('countersign-hold')]).toEqual([409, null, null]);
+  });
+
+  it('passes no interim answer on', async () => {
+    answer = (socket) => void socket.write(Buffer.concat([Buffer.from('HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'), OK]));
+    expect(await (await call()).text()).toBe('own');
+  });
+});
