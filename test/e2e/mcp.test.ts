@@ -2,6 +2,7 @@
 // the result of its tool call, since a bare HTTP error would look like a broken connection.
 
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -20,6 +21,7 @@ const RULES = `
   - { id: large, match: { upstream: tools, tool: get-sum }, when: "args.a > 1000.0", decide: deny }
   - { id: no-environment, match: { upstream: tools, tool: get-env }, decide: deny }
 `;
+const LOG = join(tmpdir(), `countersign-mcp-${process.pid}.log`);
 let server: Child;
 let env: Environment;
 const clients: Client[] = [];
@@ -33,7 +35,7 @@ beforeAll(async () => {
     args: ['--import', loopback, entry, 'streamableHttp'],
     cwd: dirname(entry),
     env: { PORT: String(port) },
-    logPath: join(tmpdir(), `countersign-mcp-${process.pid}.log`),
+    logPath: LOG,
     isReady: (line) => line.includes(`listening on port ${port}`),
   });
   env = await startEnvironment({
@@ -48,6 +50,7 @@ afterEach(async () => {
 afterAll(async () => {
   await env.close();
   await server.stop();
+  rmSync(LOG, { force: true });
 });
 
 async function freePort(): Promise<number> {
