@@ -33,6 +33,8 @@ export function problem(error: GatewayError, context: ProblemContext): Answer {
     code: error.code,
     detail: error.detail,
     instance: `urn:uuid:${context.requestId}`,
+    // Where the SDKs of model providers look for a message; without it their users see a bare status.
+    error: { code: error.code, message: error.detail },
     ...(holdId !== undefined && { hold: { id: holdId, url: HOLD_BASE + holdId } }),
   };
   return {

@@ -10,8 +10,10 @@ import { waitPreference } from '../domain/prefer.ts';
 import type { Classified, Cleared, Decided } from '../domain/stages.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { GatewayError } from '../errors.ts';
+import type { History } from './history.ts';
 
 export interface ClearDependencies {
+  readonly history: Pick<History, 'begin'>;
   readonly approvals: Approvals;
   readonly tracing: Tracing;
   readonly clock: Clock;
@@ -23,7 +25,7 @@ export function clear(deps: ClearDependencies, decided: Decided): Cleared | Prom
   const { call, decision } = decided;
   if (decision.effect === 'deny') throw denial(decided);
   call.span = deps.tracing.admit(call.facts);
-  return decision.effect === 'allow' ? remember({ ...decided, clearance: clearAllowed(decision) }) : release(deps, decided);
+  return decision.effect === 'allow' ? remember(deps, { ...decided, clearance: clearAllowed(decision) }) : release(deps, decided);
 }
 
 async function release(deps: ClearDependencies, decided: Decided): Promise<Cleared> {
@@ -56,7 +58,7 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
     call.facts.hold = clearance.hold;
     call.span = deps.tracing.release(clearance.hold, call.facts);
   }
-  return remember({ ...decided, decision: clearance.decision, clearance });
+  return remember(deps, { ...decided, decision: clearance.decision, clearance });
 }
 
 function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest, 'traceHold' | 'held' | 'rejudge'> {
@@ -83,7 +85,8 @@ function denial({ decision }: Decided): GatewayError {
     : new GatewayError('denied', 'The call was not executed: policy denies it. Do not rephrase it or look for another way.', { members });
 }
 
-function remember(cleared: Cleared): Cleared {
+function remember({ history }: ClearDependencies, cleared: Cleared): Cleared {
   cleared.call.cleared = cleared;
+  history.begin(cleared.call);
   return cleared;
 }

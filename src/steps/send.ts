@@ -4,17 +4,16 @@
 import type { Approvals } from '../domain/approvals.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Armed, Call } from '../domain/stages.ts';
-import type { TaskStore } from '../domain/task.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError } from '../errors.ts';
-import { remember, rememberingSink } from './remember.ts';
+import type { History } from './history.ts';
 
 export interface SendDependencies {
   readonly approvals: Approvals;
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
-  readonly tasks: TaskStore;
+  readonly history: Pick<History, 'record' | 'sinkOf'>;
 }
 
 const NOTHING: HeaderList = [];
@@ -44,10 +43,10 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   }
 }
 
-function depart({ forwarder, webSockets, tasks }: SendDependencies, call: Call, outgoing: Outgoing): Promise<Sent> {
-  if (call.upgrade === undefined) return forwarder.send(outgoing, rememberingSink(tasks, call));
+function depart({ forwarder, webSockets, history }: SendDependencies, call: Call, outgoing: Outgoing): Promise<Sent> {
+  if (call.upgrade === undefined) return forwarder.send(outgoing, history.sinkOf(call));
   // What an open WebSocket ends with is known when it is over, and that may be much later.
-  remember(tasks, call, undefined);
+  history.record(call, undefined);
   return webSockets.pass(call.upgrade, outgoing);
 }
 

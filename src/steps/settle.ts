@@ -10,10 +10,9 @@ import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Call, Cleared } from '../domain/stages.ts';
-import type { TaskStore } from '../domain/task.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { ErrorCode } from '../errors.ts';
-import { remember } from './remember.ts';
+import type { History } from './history.ts';
 
 export interface SettleDependencies {
   readonly approvals: Approvals;
@@ -22,7 +21,7 @@ export interface SettleDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly tasks: TaskStore;
+  readonly history: Pick<History, 'record'>;
   outcomeRecord(facts: CallFacts, ending: { readonly sent: boolean; readonly revoked?: boolean; readonly span?: SpanRef }): JsonObject;
   /** The one line per call; from telemetry/call-line.ts. */
   callLine(facts: CallFacts, context: { readonly span?: SpanRef; readonly seconds: number }): Record<string, unknown>;
@@ -31,7 +30,7 @@ export interface SettleDependencies {
 export async function settle(deps: SettleDependencies, call: Call): Promise<void> {
   const { facts, span } = call;
   // First, and before anything is awaited: the agent has its answer and may follow it up at once.
-  remember(deps.tasks, call, facts.status);
+  deps.history.record(call, facts.status);
   if (call.cleared !== undefined) await close(deps, call, call.cleared);
   span?.end(facts, facts.error);
   const seconds = (deps.clock.now() - facts.receivedAt - (facts.heldMs ?? 0)) / 1000;

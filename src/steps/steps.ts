@@ -1,12 +1,13 @@
 // The steps of the pipeline with their parts handed in: what each may use stands in its own file.
 
 import type { Clock } from '../domain/clock.ts';
-import type { Regime, Steps } from '../domain/stages.ts';
+import type { Classified, Regime, Steps } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
 import { classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
 import { type DigestAction, decide } from './decide.ts';
+import { createHistory } from './history.ts';
 import { identify } from './identify.ts';
 import { type JournalDependencies, journal } from './journal.ts';
 import { receive } from './receive.ts';
@@ -14,11 +15,11 @@ import { type RefuseDependencies, refuse } from './refuse.ts';
 import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
-export type StepParts = Omit<ClearDependencies, 'rejudge'> &
+export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history'> &
   JournalDependencies &
-  SendDependencies &
+  Omit<SendDependencies, 'history'> &
   RefuseDependencies &
-  SettleDependencies & {
+  Omit<SettleDependencies, 'history'> & {
     readonly clock: Clock;
     readonly tasks: TaskStore;
     readonly digest: DigestAction;
@@ -28,6 +29,7 @@ export type StepParts = Omit<ClearDependencies, 'rejudge'> &
 
 export function createSteps(parts: StepParts): Steps {
   const { regime, clock, tasks, digest } = parts;
+  const history = createHistory(tasks);
 
   /** The same judgement as at the door, by what is in force and on record now: caller, task and its calls, destination and policy. */
   const rejudge: ClearDependencies['rejudge'] = async (classified, approval) => {
@@ -37,22 +39,25 @@ export function createSteps(parts: StepParts): Steps {
     // An action for no destination has another digest than the one that was approved.
     const moved = now.mounts.get(classified.mount.name)?.url !== classified.mount.url;
     const action = moved ? { ...classified.action, authority: '' } : classified.action;
-    const current = { ...classified, principal, action, calls: task === undefined ? [] : tasks.calls(task.id) };
+    const current = { ...classified, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
     return decide(now, clock, digest, task === undefined ? current : { ...current, task }, approval);
   };
 
-  const clearing = { ...parts, rejudge };
+  const equipped = { ...parts, history, rejudge };
+  // Read in the turn in which the call is decided and begun: of two that come at once, the second counts the first.
+  const upToDate = (classified: Classified): Classified =>
+    classified.task === undefined ? classified : { ...classified, calls: history.calls(classified.task.id) };
 
   return {
     receive,
     identify: (received) => identify(received.call.regime, received),
     classify: (recognised) => classify(tasks, recognised),
-    decide: (classified) => decide(classified.call.regime, clock, digest, classified),
-    clear: (decided) => clear(clearing, decided),
+    decide: (classified) => decide(classified.call.regime, clock, digest, upToDate(classified)),
+    clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
     arm: (journaled) => arm(parts.broker, journaled),
-    send: (armed) => send(parts, armed),
+    send: (armed) => send(equipped, armed),
     refuse: (call, error) => refuse(parts, call, error),
-    settle: (call) => settle(parts, call),
+    settle: (call) => settle(equipped, call),
   };
 }

@@ -142,6 +142,15 @@ describe('the calls of a task', () => {
     expect([await note(id), await note(id), await note(id), await note(await open(words))]).toEqual([200, 200, 403, 200]);
   });
 
+  it('count each other when they are made at once', async () => {
+    const id = await open({ ...WORDS, labels: ['chatty'] });
+    const note = () => answered(env.call('/api/notes', on(id, { method: 'POST', body: { text: 'hello' } })));
+    const before = env.upstream.requests.length;
+    const answers = await Promise.all(Array.from({ length: 20 }, note));
+    expect(env.upstream.requests.length).toBe(before + 2);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(2);
+  });
+
   it('let no call without a task pass a condition that reads the task', async () => {
     const before = env.upstream.requests.length;
     expect((await answered(env.call('/api/notes', { method: 'POST', body: { text: 'hello' } }))).status).toBe(403);

@@ -1,0 +1,85 @@
+// The history of tasks, as conditions read it: what is on record, and what is under way. An allowed call stands in it from the turn in
+// which it was decided, so that calls sent at once count each other; with its status from before its agent has a byte of the answer,
+// so that a rule about what may follow on it is not outrun.
+
+import type { Call } from '../domain/stages.ts';
+import type { TaskCall, TaskStore } from '../domain/task.ts';
+import type { ResponseSink } from '../domain/upstream.ts';
+
+export interface History {
+  /** The latest calls of a task, oldest first; those under way come last and have no status. */
+  calls(taskId: string): readonly TaskCall[];
+  /** From now on the call counts as under way. Only for calls that are cleared. */
+  begin(call: Call): void;
+  /** Puts the call on record, once; a call without a task or a decision leaves no trace here. */
+  record(call: Call, status: number | undefined): void;
+  /** The call's sink; for a call of a task, one that puts it on record when the answer begins. */
+  sinkOf(call: Call): ResponseSink;
+}
+
+export function createHistory(tasks: TaskStore): History {
+  const underway = new Map<string, Map<Call, TaskCall>>();
+
+  function record(call: Call, status: number | undefined): void {
+    const { task } = call.facts;
+    const entry = entryOf(call, status);
+    if (call.remembered === true || task === undefined || entry === undefined) return;
+    call.remembered = true;
+    forget(task.id, call);
+    tasks.record(task.id, entry);
+  }
+
+  function forget(taskId: string, call: Call): void {
+    const calls = underway.get(taskId);
+    if (calls?.delete(call) && calls.size === 0) underway.delete(taskId);
+  }
+
+  return {
+    record,
+    calls(taskId) {
+      const now = underway.get(taskId);
+      return now === undefined ? tasks.calls(taskId) : [...tasks.calls(taskId), ...now.values()];
+    },
+    begin(call) {
+      const { task } = call.facts;
+      const entry = entryOf(call, undefined);
+      if (task === undefined || entry === undefined) return;
+      const calls = underway.get(task.id) ?? new Map<Call, TaskCall>();
+      underway.set(task.id, calls.set(call, entry));
+    },
+    sinkOf(call) {
+      const { sink } = call;
+      if (call.facts.task === undefined) return sink;
+      return {
+        get started() {
+          return sink.started;
+        },
+        head(status, headers) {
+          record(call, status);
+          sink.head(status, headers);
+        },
+        write: (chunk) => sink.write(chunk),
+        onDrain: (callback) => sink.onDrain(callback),
+        whole(status, headers, body) {
+          record(call, status);
+          sink.whole(status, headers, body);
+        },
+        end: () => sink.end(),
+        abort: () => sink.abort(),
+      };
+    },
+  };
+}
+
+function entryOf({ facts: { action, decision, receivedAt } }: Call, status: number | undefined): TaskCall | undefined {
+  if (action === undefined || decision === undefined) return undefined;
+  return {
+    at: receivedAt,
+    upstream: action.upstream,
+    method: action.method,
+    path: action.path,
+    ...(action.tool !== undefined && { tool: action.tool }),
+    decision: decision.effect,
+    ...(status !== undefined && { status }),
+  };
+}
