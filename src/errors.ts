@@ -88,6 +88,12 @@ export const ERRORS = {
     true,
   ),
 
+  principal_suspended: refused(
+    403,
+    'This agent or task is suspended',
+    'Nothing was executed. Stop, and report it: a person has to lift the suspension. Do not look for another way.',
+  ),
+
   // tasks
   task_not_found: refused(404, 'There is no such task of yours', 'Open a task at /countersign/v1/tasks and send its id in Countersign-Task.'),
   task_ended: refused(409, 'The task has ended', 'Open a new task.'),
@@ -127,6 +133,11 @@ export const ERRORS = {
     proxy: 'http_request_denied',
     remedy: 'Wait until some are decided, or cancel one with DELETE on its hold.',
   },
+  no_eligible_reviewer: refused(
+    403,
+    'Nobody could approve this call',
+    'Nothing was executed: everybody whom the tier names is excluded from deciding on it. The platform team adds reviewers to the tier.',
+  ),
   hold_not_found: refused(404, 'There is no such hold of yours', 'Use the id in the Countersign-Hold field.'),
   hold_closed: refused(409, 'The hold is no longer open', 'Read its state; what was sent cannot be taken back here.'),
 

@@ -8,14 +8,17 @@ import { createAgentsApi } from './agents/api.ts';
 import { startAgentsPlane } from './agents-plane.ts';
 import { answerCall } from './answer.ts';
 import { createApprovals } from './approvals/approvals.ts';
+import { startNotifier } from './approvals/notify/worker.ts';
 import { type AuditJournal, openAuditLog } from './audit/journal.ts';
 import { credentialRecord, decisionRecord, outcomeRecord } from './audit/records.ts';
+import { channelOf } from './channels.ts';
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import { createBroker } from './credentials/broker.ts';
 import { createSealer } from './credentials/seal.ts';
 import { systemClock } from './domain/clock.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
+import { refuseSuspended } from './domain/suspension.ts';
 import { Ending } from './ending.ts';
 import type { GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
@@ -36,6 +39,9 @@ import { createForwarder } from './upstream/forward.ts';
 import { createTargets } from './upstream/targets.ts';
 import { createWebSocketPass } from './upstream/websocket.ts';
 import { VERSION } from './version.ts';
+
+/** Attempts to deliver that are under way get this long; what is left is in the outbox. */
+const NOTIFIER_CLOSE_MS = 2_000;
 
 export interface Gateway {
   /** The ports that the listeners took. */
@@ -98,6 +104,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     pendingPerAgent: () => live.config().limits.pendingPerAgent,
     owners: (agentId) => live.config().identity.owners[agentId] ?? [],
     suspended: () => new Set(live.config().reviewers.suspended),
+    refuseSuspended: (caller, taskId) => refuseSuspended(store.suspensions, caller, taskId),
   });
   ending.add(approvals.close);
 
@@ -109,6 +116,8 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     ...{ approvals, audit, broker, clock, forwarder, log, metrics, tracing, webSockets },
     ...{ decisionRecord, outcomeRecord, callLine },
     tasks: store.tasks,
+    suspensions: store.suspensions,
+    watch: store.watch,
     digest: actionDigest,
     regime: live.regime,
     answer: (call, error) => answerCall(call, error, challengeAgent),
@@ -122,8 +131,26 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   });
 
   let accepting = true;
-  const reviewers = await startReviewersPlane(config, { approvals, holds: store.holds, clock, log, metrics });
+  const reviewers = await startReviewersPlane(config, {
+    ...{ approvals, clock, log, metrics },
+    holds: store.holds,
+    current: live.config,
+    desk: {
+      ...{ audit, tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
+      revokeCredentials: (whose) => broker.revokeFor(whose),
+      wakeNotifier: () => notifier.wake(),
+    },
+  });
   ending.add(() => reviewers.close(config.limits.drainMs));
+  const pages = pagesUrl(config, reviewers.port);
+  const notifier = startNotifier({
+    ...{ clock, log, metrics },
+    outbox: store.notifications,
+    channel: (name) => channelOf(live.config(), name, clock),
+    pages: () => pages,
+  });
+  ending.add(() => notifier.close(NOTIFIER_CLOSE_MS));
+  ending.add(store.holds.subscribe(notifier.wake));
   const ops = await startOps({ ...config.listeners.ops, metrics: telemetry.serveMetrics, readiness: () => readiness(accepting, store, audit, live) });
   ending.add(() => ops.close(0));
   const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent });
@@ -144,6 +171,13 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
 
 function identityOptions({ identity, upstreams }: Config): IdentityOptions {
   return { ...identity, tokenHeaderFor: (mount) => upstreams[mount]?.agentToken };
+}
+
+/** Where links lead: `listeners.reviewers.url`, or the listener's own address. */
+function pagesUrl({ listeners: { reviewers } }: Config, port: number): string {
+  const { url, tls, address } = reviewers;
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return (url ?? `${tls === undefined ? 'http' : 'https'}://${host}:${port}`).replace(/\/$/, '');
 }
 
 function readiness(accepting: boolean, store: Store, audit: AuditJournal, live: Live): Readiness {

@@ -1,19 +1,23 @@
 // The reviewers' listener: a sign-in and an audience of its own, and the reviewers' API behind it. Without `reviewers.api` nobody
 // can sign in, so everybody is refused.
 
-import { isEligible } from './approvals/quorum.ts';
+import { requirementsOf } from './approvals/escalation.ts';
+import { isEligible, isListed, isSuspended } from './approvals/quorum.ts';
 import { conflictOf } from './approvals/separation.ts';
+import { proposeRules } from './config/proposal.ts';
 import type { Config } from './config/schema.ts';
 import type { Approvals } from './domain/approvals.ts';
 import type { Clock } from './domain/clock.ts';
 import type { HoldStore } from './domain/hold.ts';
 import type { Logger } from './domain/log.ts';
 import type { Metrics } from './domain/metrics.ts';
+import type { Reviewer } from './domain/reviewer.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { GatewayError } from './errors.ts';
 import { createReviewerAuthenticator, type ReviewerAuthenticator } from './identity/reviewer.ts';
 import { createBoundedServer, type Listening, listen } from './listen.ts';
 import { reviewListener } from './review/app.ts';
+import type { DeskRoutes, Powers } from './review/desk-routes.ts';
 
 export interface ReviewersPlaneParts {
   readonly approvals: Approvals;
@@ -21,9 +25,12 @@ export interface ReviewersPlaneParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly desk: Omit<DeskRoutes, 'powersOf'>;
+  /** The configuration in force now. */
+  current(): Config;
 }
 
-export async function startReviewersPlane(config: Config, { approvals, holds, clock, log, metrics }: ReviewersPlaneParts): Promise<Listening> {
+export async function startReviewersPlane(config: Config, { approvals, holds, clock, log, metrics, desk, current }: ReviewersPlaneParts): Promise<Listening> {
   const { address, url, tls } = config.listeners.reviewers;
   const closing = new AbortController();
   const authenticator = authenticatorOf(config, { clock, log, metrics });
@@ -38,7 +45,9 @@ export async function startReviewersPlane(config: Config, { approvals, holds, cl
       holds,
       log,
       hosts: hostsOf(url, address.host, listening.port),
-      eligibility: { isEligible, conflictOf },
+      eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, holds.now()) },
+      desk: { ...desk, powersOf: (reviewer) => powersOf(current(), reviewer) },
+      propose: (hold, likes) => proposeRules(current().rules, hold, likes),
       authenticate: authenticator?.authenticate ?? refuseEverybody,
       parseJson: parseStrictJson,
       closing: closing.signal,
@@ -52,6 +61,12 @@ export async function startReviewersPlane(config: Config, { approvals, holds, cl
       authenticator?.close();
     },
   };
+}
+
+/** Suspended reviewers have none: their sign-in may be what was stolen. */
+function powersOf({ reviewers: { killSwitch = [], watch = killSwitch, suspended } }: Config, reviewer: Reviewer): Powers {
+  const has = (people: readonly string[]): boolean => !isSuspended(reviewer, new Set(suspended)) && isListed(people, reviewer);
+  return { killSwitch: has(killSwitch), watch: has(watch) || has(killSwitch) };
 }
 
 function authenticatorOf({ reviewers, identity }: Config, parts: Pick<ReviewersPlaneParts, 'clock' | 'log' | 'metrics'>): ReviewerAuthenticator | undefined {

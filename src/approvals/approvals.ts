@@ -6,9 +6,10 @@ import type { Hold, HoldState } from '../domain/hold.ts';
 import type { Principal } from '../domain/principal.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { castVote, revokeHold } from './cast-vote.ts';
-import { type ApprovalsOptions, apply, type Desk, expireIfDue, look } from './desk.ts';
+import { type ApprovalsOptions, apply, type Desk, escalateIfDue, expireIfDue, look } from './desk.ts';
 import { advance, isTerminal } from './machine.ts';
 import { obtain } from './obtain.ts';
+import { createOpenings } from './openings.ts';
 import { holdRecord } from './records.ts';
 import { createWaiting } from './waiting.ts';
 
@@ -26,7 +27,7 @@ export type SweptApprovals = Approvals & {
 };
 
 export function createApprovals(options: ApprovalsOptions): SweptApprovals {
-  const desk: Desk = { ...options, waiting: createWaiting() };
+  const desk: Desk = { ...options, waiting: createWaiting(), openings: createOpenings() };
   const { store, log } = desk;
   const unsettled = new Map<string, { readonly released: Released; readonly outcome: Outcome | 'not_sent' }>();
   const unsubscribe = store.subscribe(onChange);
@@ -80,6 +81,7 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
       await Promise.all(due.map((id) => expireIfDue(desk, id)));
       full = due.length === SWEEP_BATCH;
     }
+    for (const id of await store.toEscalate(SWEEP_BATCH)) await escalateIfDue(desk, id);
     for (const { released, outcome } of [...unsettled.values()]) await settle(released, outcome);
   }
 
@@ -116,7 +118,11 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     },
     async markSent(clearance) {
       if (clearance.kind === 'allowed') return;
-      await store.change(clearance.hold.id, (seen, now) => ({ next: advance(seen, { type: 'send', claim: clearance.claim }, now), answer: undefined }));
+      await store.change(clearance.hold.id, (seen, now) => {
+        // The last moment to stop it: whoever was suspended since the claim has nothing marked as sent.
+        desk.refuseSuspended(seen.principal, seen.task?.id);
+        return { next: advance(seen, { type: 'send', claim: clearance.claim }, now), answer: undefined };
+      });
     },
     async settle(clearance, outcome) {
       return clearance.kind === 'allowed' ? undefined : settle(clearance, outcome);
@@ -138,6 +144,7 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
       await own(id, principal);
       return apply(desk, id, () => ({ type: 'cancel' }));
     },
+    opened: (id, reviewer) => desk.openings.note(id, reviewer.id, store.now()),
     vote: (id, reviewer, ballot) => castVote(desk, id, reviewer, ballot),
     revoke: (id, reviewer, reason) => revokeHold(desk, id, reviewer, reason),
     async start() {

@@ -14,7 +14,8 @@ export async function castVote(desk: Desk, id: string, reviewer: Reviewer, ballo
   if (ballot.decision !== 'approve' && ballot.decision !== 'deny') throw new GatewayError('bad_vote', 'A vote approves or denies.', { holdId: id });
   const shown = await look(desk, id);
   const judged = judgeBallot(shown, reviewer, ballot, desk.store.now(), desk);
-  const vote: Vote = { ...judged, span: desk.tracing.reviewed(shown, judged) };
+  const openedAt = desk.openings.at(id, reviewer.id);
+  const vote: Vote = { ...judged, ...(openedAt !== undefined && { openedAt }), span: desk.tracing.reviewed(shown, judged) };
   await desk.audit.append('vote', vote.at, voteRecord(shown, vote, { phase: 'cast' }), 'fsync');
   try {
     const hold = await apply(desk, id, (seen) => {
@@ -22,6 +23,7 @@ export async function castVote(desk: Desk, id: string, reviewer: Reviewer, ballo
       return { type: 'vote', vote, suspended: desk.suspended() };
     });
     follow(desk, shown, vote, { phase: 'counted', state: hold.state });
+    desk.metrics.reviewed(vote.decision, Math.max(0, vote.at - (openedAt ?? hold.createdAt)) / 1_000);
     return hold;
   } catch (thrown) {
     follow(desk, shown, vote, { phase: 'void', code: asGatewayError(thrown).code });

@@ -4,9 +4,12 @@ import type { AuditLog } from '../domain/audit.ts';
 import type { Hold, HoldStore } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
+import type { Suspendable } from '../domain/suspension.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { GatewayError } from '../errors.ts';
+import { escalated } from './escalation.ts';
 import { advance, type HoldEvent, hasRunOut } from './machine.ts';
+import type { Openings } from './openings.ts';
 import type { Standing } from './voting.ts';
 import type { Waiting } from './waiting.ts';
 
@@ -15,16 +18,19 @@ export interface ApprovalsOptions extends Standing {
   readonly store: HoldStore;
   readonly audit: AuditLog;
   readonly tracing: Pick<Tracing, 'reviewed'>;
-  readonly metrics: Pick<Metrics, 'holdEnded'>;
+  readonly metrics: Pick<Metrics, 'holdEnded' | 'reviewed'>;
   readonly log: Logger;
   /** Random id of this process: what other ids claimed is swept at `start`. */
   readonly instance: string;
   /** PENDING holds that one agent may have; `limits.pendingPerAgent`. Read at each new hold. */
   pendingPerAgent(): number;
+  /** Throws `principal_suspended` when this caller or task may do nothing now. */
+  refuseSuspended(caller: Suspendable, taskId: string | undefined): void;
 }
 
 export interface Desk extends ApprovalsOptions {
   readonly waiting: Waiting;
+  readonly openings: Openings;
 }
 
 /** The hold as it stands, EXPIRED if its clock has run out. Throws `hold_not_found`. */
@@ -41,6 +47,14 @@ export async function expireIfDue(desk: Desk, id: string): Promise<Hold> {
     answer: undefined,
   }));
   return hold;
+}
+
+/** Has the second group told, once, if its time has come. Their right to vote does not wait for this. */
+export async function escalateIfDue(desk: Desk, id: string): Promise<void> {
+  await desk.store.change(id, (seen, now) => {
+    const due = seen.state === 'PENDING' && !hasRunOut(seen, now) && seen.escalateAt !== undefined && seen.escalateAt <= now;
+    return { ...(due ? { next: escalated(seen, now) } : {}), answer: undefined };
+  });
 }
 
 /**

@@ -9,6 +9,7 @@ import type { HeldAction, HeldPrincipal, HeldTask, Hold, NewHold } from '../doma
 import type { Principal } from '../domain/principal.ts';
 import { GatewayError } from '../errors.ts';
 import { bindingDigest, bodyDigestOf } from './binding.ts';
+import { nextEscalation } from './escalation.ts';
 
 /** `digest` is the requestDigest. `traceHold` is called here, once: the record carries the spans that release and review link to. Throws `unsupported_media_type`. */
 export function recordHold(request: HoldRequest, digest: Digest, owners: readonly string[]): NewHold {
@@ -26,6 +27,7 @@ export function recordHold(request: HoldRequest, digest: Digest, owners: readonl
     requirements: decision.requirements,
     ...(decision.data === undefined ? {} : { data: decision.data }),
     ...(decision.reversible === undefined ? {} : { reversible: decision.reversible }),
+    ...(decision.notify === undefined ? {} : { notify: decision.notify }),
     policyDigest: decision.policyDigest,
     decisionDigest: decision.decisionDigest,
     nonce: random128(),
@@ -38,7 +40,16 @@ export function recordHold(request: HoldRequest, digest: Digest, owners: readonl
 /** The first version of the hold at the store's time: its deadline starts now, and with it all is bound. */
 export function openHold(record: NewHold, now: EpochMs): Hold {
   const deadline = now + Math.min(...record.requirements.map((requirement) => requirement.decideWithinMs));
-  return { ...record, state: 'PENDING', version: 1, votes: [], createdAt: now, deadline, bindingDigest: bindingDigest({ ...record, deadline }) };
+  return {
+    ...record,
+    state: 'PENDING',
+    version: 1,
+    votes: [],
+    createdAt: now,
+    deadline,
+    ...nextEscalation(record.requirements, now, now),
+    bindingDigest: bindingDigest({ ...record, deadline }),
+  };
 }
 
 /** 128 random bits in base64url: ids, nonces and claims. */
@@ -78,7 +89,7 @@ function textOf(action: Action): string | undefined {
   }
 }
 
-function heldPrincipal(principal: Principal, owners: readonly string[]): HeldPrincipal {
+export function heldPrincipal(principal: Principal, owners: readonly string[]): HeldPrincipal {
   const { id, issuer, subject, kind, trustDomain, keyThumbprint, onBehalfOf } = principal;
   return {
     id,

@@ -5,6 +5,7 @@
 import type { EpochMs } from '../domain/clock.ts';
 import type { ExpiryReason, Hold, HoldState, Vote } from '../domain/hold.ts';
 import { GatewayError } from '../errors.ts';
+import { requirementsOf } from './escalation.ts';
 import { approversOf, isSatisfied } from './quorum.ts';
 
 export type HoldEvent =
@@ -91,7 +92,7 @@ function afterVote(hold: Hold, vote: Vote, suspended: ReadonlySet<string>, now: 
   const votes = [...hold.votes, vote];
   if (vote.decision === 'deny') return ended(hold, { state: 'DENIED', votes }, now);
   if (hold.state === 'APPROVED') throw closed(hold, { type: 'vote' });
-  if (!isSatisfied(hold.requirements, approversOf(votes, suspended))) return { ...hold, votes };
+  if (!isSatisfied(requirementsOf(hold, now), approversOf(votes, suspended))) return { ...hold, votes };
   const useWithinMs = Math.min(...hold.requirements.map((requirement) => requirement.useWithinMs));
   return { ...hold, votes, state: 'APPROVED', approvedAt: now, useBy: now + useWithinMs };
 }

@@ -9,8 +9,9 @@ import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Admission, type Asked, admit, changeSince } from './admission.ts';
 import { bindingDigest, requestDigest } from './binding.ts';
 import { type Desk, look } from './desk.ts';
+import { refuseWithoutReviewer } from './electorate.ts';
 import { endingOf, stillPending } from './endings.ts';
-import { random128, recordHold } from './hold-record.ts';
+import { heldPrincipal, random128, recordHold } from './hold-record.ts';
 import { advance, hasRunOut, isTerminal } from './machine.ts';
 import { approvalOf } from './quorum.ts';
 import { holdRecord } from './records.ts';
@@ -32,11 +33,17 @@ async function enter(desk: Desk, request: HoldRequest): Promise<string> {
     caller: request.principal,
     ...(request.task === undefined ? {} : { task: request.task }),
     pendingPerAgent: desk.pendingPerAgent(),
-    record: () => recordHold(request, digest, desk.owners(request.principal.id)),
+    record() {
+      const owners = desk.owners(request.principal.id);
+      refuseWithoutReviewer(request.decision.requirements, heldPrincipal(request.principal, owners), desk.suspended());
+      return recordHold(request, digest, owners);
+    },
   };
-  const admission = await desk.store.admit<Admission>({ ...key, principalId: request.principal.id, requestDigest: digest }, (known, pending, now) =>
-    admit(asked, known, pending, now),
-  );
+  const admission = await desk.store.admit<Admission>({ ...key, principalId: request.principal.id, requestDigest: digest }, (known, pending, now) => {
+    // Here and not before, so that a hold never comes in behind a suspension that has closed the others.
+    desk.refuseSuspended(request.principal, request.task?.id);
+    return admit(asked, known, pending, now);
+  });
   if (admission.kind === 'refused') throw admission.error;
   if (admission.kind === 'new') await recordOpening(desk, admission.hold);
   request.held(admission.hold, admission.kind === 'new');

@@ -5,11 +5,17 @@ import type { EpochMs } from '../domain/clock.ts';
 import type { Approval, Requirement } from '../domain/decision.ts';
 import type { Hold, Vote } from '../domain/hold.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
+import { inForce } from './escalation.ts';
 import { subjectKey } from './separation.ts';
 
 /** True when an entry of the tier names this person: `group:<name>`, `user:<subject>` or `user:<issuer>#<subject>`, exactly. */
 export function isEligible(requirement: Requirement, reviewer: Reviewer): boolean {
-  return requirement.reviewers.some(
+  return isListed(requirement.reviewers, reviewer);
+}
+
+/** The same, for any list of people in the configuration. */
+export function isListed(people: readonly string[], reviewer: Reviewer): boolean {
+  return people.some(
     (entry) =>
       entry === `user:${reviewer.subject}` || entry === `user:${reviewer.id}` || (entry.startsWith('group:') && reviewer.groups.includes(entry.slice(6))),
   );
@@ -60,7 +66,7 @@ export function approvalOf(hold: Hold, now: EpochMs, suspended: ReadonlySet<stri
     count: distinctPeople(approvers).length,
     reviewers: approvers.map((reviewer) => reviewer.id),
     ageMs: Math.max(0, now - (hold.approvedAt ?? now)),
-    satisfies: (requirements) => isSatisfied(requirements, approvers),
+    satisfies: (requirements) => isSatisfied(inForce(requirements, hold.createdAt, now), approvers),
   };
 }
 

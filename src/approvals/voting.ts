@@ -7,6 +7,7 @@ import type { Requirement } from '../domain/decision.ts';
 import type { Hold, Vote } from '../domain/hold.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
+import { requirementsOf } from './escalation.ts';
 import { isOpen } from './machine.ts';
 import { isEligible, isSuspended } from './quorum.ts';
 import { conflictOf, subjectKey } from './separation.ts';
@@ -28,7 +29,7 @@ export interface Standing {
 
 /** The vote to be counted. Throws `separation_of_duties`, `not_a_reviewer`, `hold_closed`, `stale_digest`, `already_voted`, `bad_vote`, `reason_required`, `step_up_required`. */
 export function judgeBallot(hold: Hold, reviewer: Reviewer, ballot: Ballot, now: EpochMs, standing: Standing): Omit<Vote, 'span'> {
-  const tiers = eligibleTiers(hold, reviewer, standing);
+  const tiers = eligibleTiers(hold, reviewer, now, standing);
   if (ballot.bindingDigest !== hold.bindingDigest) throw refusal(hold, 'stale_digest', 'The binding digest of the vote is not that of the hold.');
   const mayDecide = isOpen(hold, now);
   if (mayDecide && hasVoted(hold, reviewer))
@@ -48,19 +49,19 @@ export function judgeBallot(hold: Hold, reviewer: Reviewer, ballot: Ballot, now:
  * taking back must be easy. Throws `separation_of_duties`, `not_a_reviewer`, `hold_closed`, `bad_vote`, `reason_required`.
  */
 export function judgeRevocation(hold: Hold, reviewer: Reviewer, reason: string | undefined, now: EpochMs, standing: Standing): string {
-  const tiers = eligibleTiers(hold, reviewer, standing);
+  const tiers = eligibleTiers(hold, reviewer, now, standing);
   if (!isOpen(hold, now)) throw refusal(hold, 'hold_closed', `The hold cannot be taken back: it is ${closedState(hold)}.`);
   const given = judgeReason(hold, tiers, reason);
   return `Reviewer ${reviewer.id} took it back${given === undefined ? '.' : `: ${given}`}`;
 }
 
-function eligibleTiers(hold: Hold, reviewer: Reviewer, standing: Standing): readonly Requirement[] {
+function eligibleTiers(hold: Hold, reviewer: Reviewer, now: EpochMs, standing: Standing): readonly Requirement[] {
   // Owners may have been registered since the hold was made, and one who was then stays one for this hold.
   const owners = [...hold.principal.owners, ...standing.owners(hold.principal.id)];
   if (conflictOf({ ...hold.principal, owners }, reviewer) !== undefined) {
     throw refusal(hold, 'separation_of_duties', 'The call is made by you, on your behalf, or by an agent that you own.');
   }
-  const tiers = hold.requirements.filter((requirement) => isEligible(requirement, reviewer));
+  const tiers = requirementsOf(hold, now).filter((requirement) => isEligible(requirement, reviewer));
   if (tiers.length === 0 || isSuspended(reviewer, standing.suspended())) {
     throw refusal(hold, 'not_a_reviewer', 'None of the hold’s requirements names you or a group of yours, or your votes are suspended.');
   }

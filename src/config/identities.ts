@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { secureUrl } from './addresses.ts';
 import { file, type Surroundings, secret } from './files.ts';
 import { laterKey } from './later.ts';
+import { people } from './rules.ts';
 import { duration } from './units.ts';
 
 const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512', 'EdDSA', 'Ed25519'] as const;
@@ -106,6 +107,8 @@ export const reviewers = (around: Surroundings) =>
         })
         .exactOptional()
         .describe('Sign-in for `countersign holds`'),
+      killSwitch: people().exactOptional().describe('Who may suspend agents and tasks, and lift it; default: nobody'),
+      watch: people().exactOptional().describe('Who sees the calls that passed with notify, and may end their tasks; default: who has the kill switch'),
       suspended: z.array(z.string().min(1)).default([]).describe('Subjects whose votes no longer count, approvals that wait for use included'),
     })
     .prefault({});

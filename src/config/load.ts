@@ -10,6 +10,7 @@ import { sha256 } from '../domain/canonical.ts';
 import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } from './faults.ts';
 import type { Surroundings } from './files.ts';
 import { identity, reviewers } from './identities.ts';
+import { notifications } from './notifications.ts';
 import { checkReferences, type Sections } from './references.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
@@ -95,6 +96,7 @@ function readSections(value: unknown, around: Surroundings): Sections {
   return {
     identity: identity(around).safeParse(sections.identity).data,
     reviewers: reviewers(around).safeParse(sections.reviewers).data,
+    notifications: notifications(around).safeParse(sections.notifications).data,
     upstreams: entries('upstreams', upstream(around)),
     credentials: entries('credentials', credential(around)),
     tiers: entries('tiers', tier()),

@@ -15,6 +15,7 @@ export interface Sections {
   readonly credentials: Entries<Config['credentials'][string]>;
   readonly tiers: Entries<Config['tiers'][string]>;
   readonly rules: readonly (Rule | undefined)[];
+  readonly notifications: Config['notifications'] | undefined;
 }
 
 export function checkReferences(sections: Sections): readonly Fault[] {
@@ -24,6 +25,7 @@ export function checkReferences(sections: Sections): readonly Fault[] {
     ...sections.rules.flatMap((rule, index) => (rule === undefined ? [] : [...checkRule(rule, index, sections)])),
     ...checkIssuers(sections),
     ...checkVoters(sections),
+    ...checkChannels(sections),
   ];
 }
 
@@ -40,10 +42,26 @@ function* checkUpstreams({ upstreams, credentials }: Sections): Generator<Fault>
   }
 }
 
+function* checkChannels({ notifications, tiers, rules }: Sections): Generator<Fault> {
+  if (notifications === undefined) return;
+  const unknown = (channels: readonly string[] = []): boolean => channels.some((name) => !Object.hasOwn(notifications.channels, name));
+  const message = 'There is no channel of this name under notifications.channels.';
+  for (const [name, tier] of Object.entries(tiers)) if (unknown(tier?.notify)) yield { path: ['tiers', name, 'notify'], message };
+  for (const [index, rule] of rules.entries()) {
+    if (unknown(rule?.notify)) yield { path: ['rules', index, 'notify'], message };
+    if (rule?.decide === 'deny' && rule.notify !== undefined)
+      yield { path: ['rules', index, 'notify'], message: 'A deny rule tells nobody: nothing waits and nothing passes.' };
+  }
+}
+
 function* checkTiers({ tiers }: Sections): Generator<Fault> {
   for (const [name, tier] of Object.entries(tiers)) {
-    if (tier === undefined || tier.reviewers.some((reviewer) => reviewer.startsWith('group:'))) continue;
-    const people = new Set(tier.reviewers).size;
+    if (tier?.escalate !== undefined && tier.escalate.afterMs >= tier.decideWithinMs) {
+      yield { path: ['tiers', name, 'escalate', 'after'], message: 'It must be shorter than decideWithin, or nobody would have time to decide.' };
+    }
+    const voters = [...(tier?.reviewers ?? []), ...(tier?.escalate?.to ?? [])];
+    if (tier === undefined || voters.some((reviewer) => reviewer.startsWith('group:'))) continue;
+    const people = new Set(voters).size;
     if (tier.count > people) yield { path: ['tiers', name, 'count'], message: `${tier.count} must approve, but only ${people} may.` };
   }
 }

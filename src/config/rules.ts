@@ -6,18 +6,30 @@ import { duration } from './units.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
+/** People, as tiers and the reviewers' section name them. */
+export const people = () => z.array(z.string().regex(/^(group|user):.+$/, { error: 'Write group:<name> or user:<subject>.' })).min(1);
+
+const notify = () => z.array(z.string().min(1)).min(1);
+
+const escalate = () =>
+  z
+    .strictObject({
+      after: duration({ least: '1s', most: '30d' }).describe('How long after the hold was opened; shorter than decideWithin'),
+      to: people().describe('Who may vote as well from then on'),
+    })
+    .transform(({ after, to }) => ({ afterMs: after, to }));
+
 export const tier = () =>
   z
     .strictObject({
-      reviewers: z
-        .array(z.string().regex(/^(group|user):.+$/, { error: 'Write group:<name> or user:<subject>.' }))
-        .min(1)
-        .describe('Who may vote: group:<name> or user:<subject>'),
+      reviewers: people().describe('Who may vote: group:<name> or user:<subject>'),
       count: z.int().min(1).max(20).default(1).describe('Distinct people who must approve; default 1'),
       decideWithin: duration({ least: '1s', most: '30d' }).prefault('15m').describe('How long reviewers may take; default 15m'),
       useWithin: duration({ least: '1s', most: '7d' }).prefault('2m').describe('How long an approval can be used; default 2m'),
       stepUp: z.boolean().default(false).describe('Whether a vote needs a fresh sign-in; default false'),
       reasonRequired: z.boolean().default(false).describe('Whether a vote needs a reason; default false'),
+      notify: notify().exactOptional().describe('Names under `notifications.channels` that are told of each hold'),
+      escalate: escalate().exactOptional().describe('A second group, after a while'),
     })
     .transform(({ decideWithin, useWithin, ...rest }) => ({ ...rest, decideWithinMs: decideWithin, useWithinMs: useWithin }));
 
@@ -42,6 +54,7 @@ export const rule = () =>
     decide: z.enum(['allow', 'hold', 'deny']),
     tier: z.string().exactOptional().describe('For hold: a name under `tiers`'),
     credential: z.record(z.string(), z.json()).exactOptional().describe('Narrows what is minted; {name} stands for a path parameter'),
+    notify: notify().exactOptional().describe('Names under `notifications.channels`; with allow, the call passes and is shown as passed, watch'),
     data: z.string().min(1).exactOptional().describe('Sensitivity shown to reviewers'),
     reversible: z.boolean().exactOptional().describe('Whether the effect can be undone, shown to reviewers'),
   });

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { Surroundings } from './files.ts';
 import { identity, reviewers } from './identities.ts';
 import { audit, limits, listeners, store } from './listeners.ts';
+import { notifications } from './notifications.ts';
 import { rule, tier } from './rules.ts';
 import { credential, upstream } from './upstreams.ts';
 
@@ -24,6 +25,7 @@ export const configSchema = (around: Surroundings) =>
     credentials: z.record(z.string().min(1), credential(around)).default({}).describe('How upstream credentials are had'),
     tiers: z.record(z.string().min(1), tier()).default({}).describe('Kinds of approval'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
+    notifications: notifications(around).describe('How people are told that something waits for them'),
     reviewers: reviewers(around).describe('How reviewers prove themselves'),
     limits: limits().prefault({}).describe('How much is taken and kept'),
   });

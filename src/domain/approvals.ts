@@ -51,7 +51,7 @@ export interface Approvals {
   /**
    * Opens a hold or attaches to the one that is there, waits, and claims the approval: a clearance for exactly one send.
    * Throws `approval_pending` when the wait is over, `approval_denied` `approval_expired` `approval_unused` `approval_revoked` `approval_invalidated`,
-   * `already_sent`, `outcome_unknown`, `idempotency_key_reused`, `too_many_pending`, `draining`.
+   * `already_sent`, `outcome_unknown`, `idempotency_key_reused`, `too_many_pending`, `no_eligible_reviewer`, `principal_suspended`, `draining`.
    */
   obtain(request: HoldRequest): Promise<Clearance>;
   /** RELEASING → SENT, durable before it resolves; a no-op for allowed calls. Throws when the claim is no longer ours: nothing may be sent then. */
@@ -64,6 +64,8 @@ export interface Approvals {
   cancel(id: string, principal: Principal): Promise<Hold>;
   /** Throws `hold_not_found`, `hold_closed`, `stale_digest`, `not_a_reviewer`, `separation_of_duties`, `already_voted`, `reason_required`, `step_up_required`. */
   vote(id: string, reviewer: Reviewer, ballot: Ballot): Promise<Hold>;
+  /** This person has the whole hold before them now: remembered for a while, for the time to decide. */
+  opened(id: string, reviewer: Reviewer): void;
   /** A reviewer of this hold takes it back before use. Throws as `vote`. */
   revoke(id: string, reviewer: Reviewer, reason: string | undefined): Promise<Hold>;
   /** Sweeps what a dead process left: RELEASING → EXPIRED, SENT → OUTCOME_UNKNOWN. Then starts the clockwork. */

@@ -20,6 +20,8 @@ export interface Requirement {
   readonly useWithinMs: number;
   readonly stepUp: boolean;
   readonly reasonRequired: boolean;
+  /** Who may vote as well once `afterMs` have passed since the hold was opened. */
+  readonly escalate?: { readonly afterMs: number; readonly to: readonly string[] };
 }
 
 export interface MatchedRule {
@@ -47,6 +49,8 @@ export interface Decision {
   /** Sensitivity label of the matched rules, for reviewers. */
   readonly data?: string;
   readonly reversible?: boolean;
+  /** Channels of the decisive rules and their tiers, where there are any. */
+  readonly notify?: readonly string[];
   /** Digest of the whole policy in force. */
   readonly policyDigest: Digest;
   /** Digest of the content of the matched rules and their tiers only: an unrelated edit leaves it as it was. */

@@ -34,6 +34,8 @@ export interface Vote {
   readonly reason?: string;
   readonly at: EpochMs;
   readonly bindingDigest: Digest;
+  /** When this person first opened the hold here, where they did: what the time to decide is counted from. */
+  readonly openedAt?: EpochMs;
   /** The `countersign.approval.review` span. */
   readonly span: SpanRef;
 }
@@ -87,6 +89,12 @@ export interface Hold {
   readonly requirements: readonly Requirement[];
   readonly data?: string;
   readonly reversible?: boolean;
+  /** Channels that are told of this hold. */
+  readonly notify?: readonly string[];
+  /** When a second group may vote as well, and is told; absent when none is left to be told. The store's clock. */
+  readonly escalateAt?: EpochMs;
+  /** Escalations that have been told. */
+  readonly escalations?: number;
   readonly policyDigest: Digest;
   readonly decisionDigest: Digest;
   readonly nonce: string;
@@ -119,7 +127,23 @@ export interface Hold {
 }
 
 /** What a caller asks the store to keep; the store adds times. */
-export type NewHold = Omit<Hold, 'state' | 'version' | 'votes' | 'createdAt' | 'deadline' | 'bindingDigest'>;
+export type NewHold = Omit<Hold, 'state' | 'version' | 'votes' | 'createdAt' | 'deadline' | 'bindingDigest' | 'escalateAt' | 'escalations'>;
+
+/** How earlier holds like one ended: same agent, same upstream, method and tool, same rules. */
+export interface Likes {
+  readonly approvedTimes: number;
+  readonly deniedTimes: number;
+  readonly since: EpochMs;
+}
+
+/** How one reviewer decides. */
+export interface VoteTimes {
+  readonly decisions: number;
+  /** Seconds from opening the hold (or from its creation, when it was not opened here) to the vote. Absent without decisions. */
+  readonly medianSeconds?: number;
+  /** Decisions that took less than three seconds. */
+  readonly hasty: number;
+}
 
 export interface HoldQuery {
   readonly states?: readonly HoldState[];
@@ -167,6 +191,12 @@ export interface HoldStore {
   change<T>(id: string, step: (hold: Hold, now: EpochMs) => { readonly next?: Hold; readonly answer: T }): Promise<HoldChange<T>>;
   /** Ids of holds whose clock has run out: PENDING past its deadline, APPROVED past useBy. At most `limit`. */
   due(limit: number): Promise<readonly string[]>;
+  /** Ids of PENDING holds whose `escalateAt` has passed. At most `limit`. */
+  toEscalate(limit: number): Promise<readonly string[]>;
+  /** Earlier holds like this one, since then; itself not counted. */
+  likes(hold: Hold, since: EpochMs): Promise<Likes>;
+  /** The decisions of one reviewer since then. */
+  voteTimes(reviewerId: string, since: EpochMs): Promise<VoteTimes>;
   /** Ids of RELEASING and SENT holds that were claimed by a process other than this one. */
   orphans(claimedBy: string): Promise<readonly string[]>;
   /**

@@ -14,7 +14,14 @@ export interface Metrics {
   minted(provider: string, ok: boolean, seconds: number): void;
   revoked(provider: string, ok: boolean): void;
   auditAppended(seconds: number): void;
+  /** A vote counted; seconds from opening the hold to the vote. */
+  reviewed(verdict: 'approve' | 'deny', seconds: number): void;
+  /** An attempt to deliver a notification ended. */
+  notified(channel: string, outcome: 'delivered' | 'failed' | 'dead'): void;
 }
+
+/** A decision that took less than this was hardly read. Seconds. */
+export const HASTY_SECONDS = 3;
 
 export const noMetrics: Metrics = {
   call() {},
@@ -24,4 +31,6 @@ export const noMetrics: Metrics = {
   minted() {},
   revoked() {},
   auditAppended() {},
+  reviewed() {},
+  notified() {},
 };

@@ -38,6 +38,8 @@ export interface TaskStore {
   revise(id: string, principalId: string, words: TaskWords): Promise<Task>;
   /** Ends the task; pending and unused holds under it become REVOKED. Idempotent. Throws `task_not_found`. */
   end(id: string, principalId: string): Promise<Task>;
+  /** As `end`, by somebody else than its agent, who is named in `because`. Throws `task_not_found`. */
+  revoke(id: string, because: string): Promise<Task>;
   get(id: string): Promise<Task | undefined>;
   /** The latest calls of a task, oldest first, at most 200. Synchronous: it is read on the way of every call that names a task. */
   calls(taskId: string): readonly TaskCall[];

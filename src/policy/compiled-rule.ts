@@ -14,6 +14,8 @@ export interface CompiledRule {
   readonly condition?: Condition;
   /** For hold rules. */
   readonly requirement?: Requirement;
+  /** Channels of the rule and of its tier. */
+  readonly notify: readonly string[];
   /** Whether the body must be parsed to tell if the rule matches. */
   readonly readsBody: boolean;
   /** Judges the path alone: the parameters, or undefined when the rule cannot match. */
@@ -34,6 +36,7 @@ export function compileRule(options: RuleOptions, index: number, tiers: Readonly
     index,
     ...(condition && { condition }),
     ...(requirement && { requirement }),
+    notify: [...new Set([...(options.notify ?? []), ...(tierOf(options.tier, tiers)?.notify ?? [])])],
     readsBody: match.tool !== undefined || match.mcp !== undefined || condition?.readsBody === true,
     matchPath: (path) => (pattern === undefined ? NO_PARAMS : pattern.match(path, slash)),
     matchRpc: compileRpcMatch(options),
@@ -49,10 +52,14 @@ function compileRpcMatch({ match }: RuleOptions): (action: Action) => boolean {
 }
 
 function requirementOf(tier: string | undefined, tiers: Readonly<Record<string, TierOptions>>): Requirement {
-  const options = tier !== undefined && Object.hasOwn(tiers, tier) ? tiers[tier] : undefined;
+  const options = tierOf(tier, tiers);
   if (tier === undefined || options === undefined) throw new TypeError('a hold rule needs a tier that exists');
-  const { reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired } = options;
-  return { tier, reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired };
+  const { reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired, escalate } = options;
+  return { tier, reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired, ...(escalate && { escalate }) };
+}
+
+function tierOf(tier: string | undefined, tiers: Readonly<Record<string, TierOptions>>): TierOptions | undefined {
+  return tier !== undefined && Object.hasOwn(tiers, tier) ? tiers[tier] : undefined;
 }
 
 /** The candidates for a call, by upstream and method, in file order: other upstreams' rules are never looked at. */

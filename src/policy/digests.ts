@@ -3,6 +3,7 @@
 
 import type { Digest } from '../domain/action.ts';
 import { canonicalDigest } from '../domain/canonical.ts';
+import type { Requirement } from '../domain/decision.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import type { PolicyOptions } from './rules.ts';
 
@@ -22,14 +23,22 @@ export function createDigests(options: PolicyOptions, rules: readonly CompiledRu
   };
 }
 
-/** A rule's content with its tier's spelled out. Lists whose order means nothing are sorted. */
+/** A rule's content with its tier's spelled out. Lists whose order means nothing are sorted. Who is told is left out: it changes nothing of what was approved. */
 function contentOf({ options, requirement }: CompiledRule) {
-  const { match, when, tier: _, ...rest } = options;
+  const { match, when, tier: _, notify: __, ...rest } = options;
   return {
     ...rest,
     ...(when !== undefined && { when }),
     match: { ...match, ...(match.methods && { methods: [...match.methods].sort() }), ...(match.mcp && { mcp: [...match.mcp].sort() }) },
-    ...(requirement && { requirement: { ...requirement, reviewers: [...requirement.reviewers].sort() } }),
+    ...(requirement && { requirement: contentOfRequirement(requirement) }),
+  };
+}
+
+function contentOfRequirement({ escalate, ...requirement }: Requirement) {
+  return {
+    ...requirement,
+    reviewers: [...requirement.reviewers].sort(),
+    ...(escalate && { escalate: { ...escalate, to: [...escalate.to].sort() } }),
   };
 }
 

@@ -54,7 +54,8 @@ function find(matches: readonly Match[], credential: string | undefined, digests
   const reasons = decisive.map(({ options }) => `rule:${options.id}`);
   if (strictest === 'deny') return deny(...reasons);
 
-  const decision: Decision = { ...facts, effect: strictest, reasons, requirements: requirementsOf(decisive) };
+  const notify = [...new Set(decisive.flatMap((rule) => rule.notify))];
+  const decision: Decision = { ...facts, effect: strictest, reasons, requirements: requirementsOf(decisive), ...(notify.length > 0 && { notify }) };
   if (credential === undefined) return { decision };
   const narrowing = decisive.filter(({ options }) => options.credential !== undefined);
   const [rule] = narrowing;

@@ -31,6 +31,8 @@ export interface RuleOptions {
   readonly credential?: JsonObject;
   readonly data?: string;
   readonly reversible?: boolean;
+  /** Channels that are told. */
+  readonly notify?: readonly string[];
 }
 
 export interface TierOptions {
@@ -40,6 +42,8 @@ export interface TierOptions {
   readonly useWithinMs: number;
   readonly stepUp: boolean;
   readonly reasonRequired: boolean;
+  readonly escalate?: { readonly afterMs: number; readonly to: readonly string[] };
+  readonly notify?: readonly string[];
 }
 
 export interface PolicyUpstream {

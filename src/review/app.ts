@@ -7,19 +7,20 @@ import type { RequestListener } from 'node:http';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { Approvals } from '../domain/approvals.ts';
-import type { Hold, HoldStore } from '../domain/hold.ts';
+import type { Hold, HoldStore, Likes } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { asGatewayError, type ErrorCode, GatewayError } from '../errors.ts';
 import { problem } from '../problem.ts';
 import { type ParseJson, readBallot, readRevocation } from './ballot.ts';
+import { addDeskRoutes, type DeskRoutes } from './desk-routes.ts';
 import { createEventStreams, tokenExpiry } from './events.ts';
 import { listHolds } from './listing.ts';
 import { type Eligibility, isNamed } from './standing.ts';
 import { viewHold } from './view.ts';
 
 export interface ReviewDeps {
-  readonly approvals: Pick<Approvals, 'vote' | 'revoke'>;
+  readonly approvals: Pick<Approvals, 'vote' | 'revoke' | 'opened'>;
   readonly holds: HoldStore;
   readonly eligibility: Eligibility;
   /** The values of Host that are answered, in lower case: `listeners.reviewers.url` and the address itself. */
@@ -28,6 +29,9 @@ export interface ReviewDeps {
   authenticate(authorizationValues: readonly string[]): Promise<Reviewer>;
   /** Strict JSON: throws `bad_json` for duplicate keys and the like. */
   readonly parseJson: ParseJson;
+  readonly desk: DeskRoutes;
+  /** Rules as YAML to copy, for a kind of call that people keep approving; undefined when there is nothing to propose. */
+  propose(hold: Hold, likes: Likes): string | undefined;
   readonly log: Logger;
   /** Aborted when the gateway drains: ends the event streams. */
   readonly closing: AbortSignal;
@@ -69,7 +73,12 @@ function createReviewApp(deps: ReviewDeps): Hono<Env> {
     return context.json({ holds: holds.map((hold) => viewHold(deps.eligibility, hold, reviewer, now)), next });
   });
 
-  app.get('/api/v1/holds/:id', async (context) => answer(context, await visibleHold(deps, context.req.param('id'), context.var.reviewer)));
+  app.get('/api/v1/holds/:id', async (context) => {
+    const { reviewer } = context.var;
+    const hold = await visibleHold(deps, context.req.param('id'), reviewer);
+    deps.approvals.opened(hold.id, reviewer);
+    return context.json({ ...viewHold(deps.eligibility, hold, reviewer, deps.holds.now()), similar: await similarTo(deps, hold) });
+  });
 
   app.post('/api/v1/holds/:id/votes', async (context) => {
     const { reviewer } = context.var;
@@ -84,6 +93,8 @@ function createReviewApp(deps: ReviewDeps): Hono<Env> {
     const reason = await readRevocation(context.req.raw, deps.parseJson);
     return answer(context, await deps.approvals.revoke(hold.id, reviewer, reason));
   });
+
+  addDeskRoutes(app, deps.desk, deps);
 
   app.get('/api/v1/events', (context) => {
     const { reviewer } = context.var;
@@ -120,7 +131,19 @@ function checkRequest(context: Context<Env>, names: ReadonlySet<string>): void {
   }
   if (!incoming.url?.startsWith('/')) throw new GatewayError('bad_request', 'The request target must be in origin-form.');
   // Hono would run a GET handler for HEAD, and so open event streams that nobody reads.
-  if (incoming.method !== 'GET' && incoming.method !== 'POST') throw new GatewayError('method_not_allowed', 'The reviewers’ API takes GET and POST.');
+  if (incoming.method !== 'GET' && incoming.method !== 'POST' && incoming.method !== 'DELETE') {
+    throw new GatewayError('method_not_allowed', 'The reviewers’ API takes GET, POST and DELETE.');
+  }
+}
+
+/** How far back calls of the same kind are looked for. */
+const LIKES_WITHIN_MS = 30 * 24 * 60 * 60_000;
+
+/** "This keeps coming": how earlier holds of this kind ended, and rules to copy where all of them were approved. */
+export async function similarTo({ holds, propose }: Pick<ReviewDeps, 'holds' | 'propose'>, hold: Hold) {
+  const likes = await holds.likes(hold, holds.now() - LIKES_WITHIN_MS);
+  const { approvedTimes, deniedTimes, since } = likes;
+  return { approvedTimes, deniedTimes, since: new Date(since).toISOString(), proposedRules: propose(hold, likes) };
 }
 
 async function visibleHold({ holds, eligibility }: ReviewDeps, id: string, reviewer: Reviewer): Promise<Hold> {

@@ -38,7 +38,7 @@ export async function readRevocation(request: Request, parseJson: ParseJson): Pr
   return said || undefined;
 }
 
-async function readJson(request: Request, parseJson: ParseJson): Promise<Json> {
+export async function readJson(request: Request, parseJson: ParseJson): Promise<Json> {
   const type = request.headers.get('content-type') ?? '';
   if (!/^application\/json(?:\s*;\s*charset="?utf-8"?)?$/i.test(type.trim())) {
     throw new GatewayError('unsupported_media_type', 'The reviewers’ API takes application/json in UTF-8.');
@@ -57,11 +57,12 @@ async function readBody(request: Request): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-function accept<T>(schema: z.ZodType<T>, value: Json): T {
+/** Throws `code` for what the schema does not take. */
+export function accept<T>(schema: z.ZodType<T>, value: Json, code: 'bad_vote' | 'bad_request' = 'bad_vote'): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   // Only paths that the schema knows are named: unknown keys are the sender's bytes.
   const where = issue?.path.join('.') || 'the body';
-  throw new GatewayError('bad_vote', issue?.code === 'unrecognized_keys' ? 'The body has members that are not known here.' : `There is a fault in ${where}.`);
+  throw new GatewayError(code, issue?.code === 'unrecognized_keys' ? 'The body has members that are not known here.' : `There is a fault in ${where}.`);
 }

@@ -10,6 +10,8 @@ import type { Reviewer } from '../domain/reviewer.ts';
 export interface Eligibility {
   /** True when the requirement names this person or one of their groups. */
   isEligible(requirement: Requirement, reviewer: Reviewer): boolean;
+  /** The hold's requirements as they stand now: after an escalation they name the second group too. */
+  requirementsOf(hold: Hold): readonly Requirement[];
   /** Separation of duties: why this person may not vote on calls of this principal. */
   conflictOf(principal: HeldPrincipal, reviewer: Reviewer): string | undefined;
 }
@@ -26,8 +28,8 @@ export interface Standing {
 }
 
 /** True when a requirement of the hold names this person. Nobody else learns that the hold exists. */
-export function isNamed({ isEligible }: Eligibility, hold: Hold, reviewer: Reviewer): boolean {
-  return hold.requirements.some((requirement) => isEligible(requirement, reviewer));
+export function isNamed({ isEligible, requirementsOf }: Eligibility, hold: Hold, reviewer: Reviewer): boolean {
+  return requirementsOf(hold).some((requirement) => isEligible(requirement, reviewer));
 }
 
 export function standing({ conflictOf }: Eligibility, hold: Hold, reviewer: Reviewer, now: EpochMs): Standing {

@@ -25,11 +25,13 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     principal: viewPrincipal(hold.principal),
     task: hold.task && viewTask(hold.task),
     rules: hold.rules,
-    requirements: hold.requirements.map(({ decideWithinMs, useWithinMs, ...requirement }) => ({
+    requirements: hold.requirements.map(({ decideWithinMs, useWithinMs, escalate, ...requirement }) => ({
       ...requirement,
       decideWithinSeconds: decideWithinMs / 1000,
       useWithinSeconds: useWithinMs / 1000,
+      escalate: escalate && viewEscalation(escalate, hold.createdAt, now),
     })),
+    notified: hold.notify,
     data: hold.data,
     reversible: hold.reversible,
     policyDigest: hold.policyDigest,
@@ -46,6 +48,11 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     traceIds: { call: hold.trace.admit.traceId, approval: hold.trace.approval.traceId },
     youMay: standing(eligibility, hold, reader, now),
   };
+}
+
+/** Who may vote as well, from when on, and whether that is now. */
+function viewEscalation({ afterMs, to }: { readonly afterMs: number; readonly to: readonly string[] }, openedAt: EpochMs, now: EpochMs) {
+  return { to, at: iso(openedAt + afterMs), inForce: now >= openedAt + afterMs };
 }
 
 function viewAction(action: HeldAction) {

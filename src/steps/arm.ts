@@ -2,10 +2,14 @@
 
 import type { Broker, Credential } from '../domain/credential.ts';
 import type { Armed, Call, Journaled } from '../domain/stages.ts';
+import { refuseSuspended } from '../domain/suspension.ts';
 import { asGatewayError } from '../errors.ts';
+import type { Suspensions } from './identify.ts';
 
-export async function arm(broker: Broker, journaled: Journaled): Promise<Armed> {
-  const { call, clearance, action } = journaled;
+export async function arm(broker: Broker, suspensions: Suspensions, journaled: Journaled): Promise<Armed> {
+  const { call, clearance, action, principal, task } = journaled;
+  // Suspended since it was identified, perhaps while its body arrived: nothing is minted that the kill switch would have to take back.
+  refuseSuspended(suspensions, principal, task?.id);
   const issued = broker.issue(clearance, journaled, action);
   if (issued === undefined) return journaled;
   // Only a mint is worth a span: a shared credential that is at hand costs nothing.

@@ -8,11 +8,13 @@ import type { Broker } from '../domain/credential.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Cleared, Journaled } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
+import type { WatchStore } from '../domain/watch.ts';
 
 export interface JournalDependencies {
   readonly audit: AuditLog;
   readonly broker: Broker;
   readonly clock: Clock;
+  readonly watch: Pick<WatchStore, 'record'>;
   /** From audit/records.ts. */
   decisionRecord(facts: CallFacts, span?: SpanRef): JsonObject;
 }
@@ -22,5 +24,31 @@ export async function journal(deps: JournalDependencies, cleared: Cleared): Prom
   const durability = clearance.kind === 'released' || deps.broker.mintsAlone(clearance) ? 'fsync' : 'soon';
   const { seq } = await deps.audit.append('decision', deps.clock.now(), deps.decisionRecord(call.facts, call.span?.ref), durability);
   call.facts.auditSeq = seq;
+  if (clearance.kind === 'allowed' && clearance.decision.notify !== undefined) await watch(deps, cleared, clearance.decision.notify);
   return { ...cleared, auditSeq: seq } as Journaled;
+}
+
+/** Human on the loop: what passes unasked is on the list, and its notices are in the outbox, before it has an effect. */
+async function watch(
+  deps: JournalDependencies,
+  { call, principal, action, actionDigest, decision, task }: Cleared,
+  channels: readonly string[],
+): Promise<void> {
+  await deps.watch.record(
+    {
+      principalId: principal.id,
+      onBehalfOf: principal.onBehalfOf.map(({ id }) => id),
+      upstream: action.upstream,
+      method: action.method,
+      path: action.path,
+      ...(action.tool !== undefined && { tool: action.tool }),
+      actionDigest,
+      rules: decision.rules.map(({ id }) => id),
+      ...(task && { task: { id: task.id, revision: task.revision, objective: task.objective } }),
+      ...(decision.data !== undefined && { data: decision.data }),
+      ...(decision.reversible !== undefined && { reversible: decision.reversible }),
+      ...(call.span && { traceId: call.span.ref.traceId }),
+    },
+    channels,
+  );
 }

@@ -8,7 +8,7 @@ import { classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
 import { type DigestAction, decide } from './decide.ts';
 import { createHistory } from './history.ts';
-import { identify } from './identify.ts';
+import { identify, type Suspensions } from './identify.ts';
 import { type JournalDependencies, journal } from './journal.ts';
 import { receive } from './receive.ts';
 import { type RefuseDependencies, refuse } from './refuse.ts';
@@ -23,18 +23,19 @@ export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history'> &
     readonly clock: Clock;
     readonly tasks: TaskStore;
     readonly digest: DigestAction;
+    readonly suspensions: Suspensions;
     /** What is in force now: by this an approval is judged, however long ago the call arrived. */
     regime(): Regime;
   };
 
 export function createSteps(parts: StepParts): Steps {
-  const { regime, clock, tasks, digest } = parts;
+  const { regime, clock, tasks, digest, suspensions } = parts;
   const history = createHistory(tasks);
 
   /** The same judgement as at the door, by what is in force and on record now: caller, task and its calls, destination and policy. */
   const rejudge: ClearDependencies['rejudge'] = async (classified, approval) => {
     const now = regime();
-    const { principal } = await identify(now, classified);
+    const { principal } = await identify(now, suspensions, classified);
     const task = classified.task && (await findTask(tasks, classified.task.id, principal));
     // An action for no destination has another digest than the one that was approved.
     const moved = now.mounts.get(classified.mount.name)?.url !== classified.mount.url;
@@ -50,12 +51,12 @@ export function createSteps(parts: StepParts): Steps {
 
   return {
     receive,
-    identify: (received) => identify(received.call.regime, received),
+    identify: (received) => identify(received.call.regime, suspensions, received),
     classify: (recognised) => classify(tasks, recognised),
     decide: (classified) => decide(classified.call.regime, clock, digest, upToDate(classified)),
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
-    arm: (journaled) => arm(parts.broker, journaled),
+    arm: (journaled) => arm(parts.broker, suspensions, journaled),
     send: (armed) => send(equipped, armed),
     refuse: (call, error) => refuse(parts, call, error),
     settle: (call) => settle(equipped, call),

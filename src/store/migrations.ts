@@ -68,6 +68,52 @@ const STEPS: readonly string[] = [
     attempts INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // The reviewers' desk: who is told, who is suspended, what passed, how people decide. Holds from before have no likeness and no escalation.
+  `
+  ALTER TABLE hold ADD COLUMN escalate_at INTEGER;
+  ALTER TABLE hold ADD COLUMN likeness TEXT;
+  CREATE INDEX hold_escalate ON hold (escalate_at) WHERE state = 'PENDING' AND escalate_at IS NOT NULL;
+  CREATE INDEX hold_likeness ON hold (likeness, seq) WHERE likeness IS NOT NULL;
+
+  CREATE TABLE notification (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    channel TEXT NOT NULL,
+    notice TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    last_error TEXT
+  ) STRICT;
+  CREATE INDEX notification_due ON notification (due_at) WHERE state = 'PENDING';
+  CREATE INDEX notification_state ON notification (state, seq);
+  CREATE INDEX notification_delivered ON notification (ended_at) WHERE state = 'DELIVERED';
+
+  CREATE TABLE suspension (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    record TEXT NOT NULL,
+    lifted_at INTEGER,
+    lifted_by TEXT
+  ) STRICT;
+
+  CREATE TABLE passed_call (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    record TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE vote (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    hold_id TEXT NOT NULL REFERENCES hold (id),
+    reviewer_id TEXT NOT NULL,
+    decision TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    seconds REAL NOT NULL
+  ) STRICT;
+  CREATE INDEX vote_reviewer ON vote (reviewer_id, at);
+  `,
 ];
 
 /** Brings the file to the newest schema in one transaction. Throws `store_unavailable` for a file that is not ours or too new. */

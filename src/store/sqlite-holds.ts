@@ -2,32 +2,50 @@
 // Trusts approvals/ for what a transition means. Refuses any change to what a hold is bound to, whoever asks for it.
 
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { HeldAction, Hold, HoldQuery, HoldState, HoldStore } from '../domain/hold.ts';
+import { noticeOf } from '../domain/notification.ts';
 import { GatewayError } from '../errors.ts';
+import type { NotificationRows } from './sqlite-notifications.ts';
+import type { VoteRows } from './sqlite-votes.ts';
 import type { Announce, SqliteWriter } from './sqlite-writer.ts';
 
 const DEFAULT_LIMIT = 50;
 const LARGEST_LIMIT = 200;
+/** Earlier holds that one view of a hold looks through. */
+const LIKES_LOOKED_AT = 500;
 const SELECT = 'SELECT hold.seq, hold.record, held_action.record AS action FROM hold JOIN held_action ON held_action.hold_id = hold.id';
 
 /** For the parts of the store that change holds inside a transaction of their own. */
 export interface HoldRows {
   find(id: string): Hold | undefined;
   openOfTask(taskId: string): readonly Hold[];
+  /** Open holds of calls that this party makes, or that are made on its behalf. */
+  openOfParty(id: string): readonly Hold[];
   insert(hold: Hold, announce: Announce): Hold;
   update(before: Hold, next: Hold, announce: Announce): Hold;
 }
 
-export function createHoldRows(db: DatabaseSync): HoldRows {
+export function createHoldRows(db: DatabaseSync, notifications: NotificationRows, votes: VoteRows): HoldRows {
   const byId = db.prepare(`${SELECT} WHERE hold.id = ?`);
   const byTask = db.prepare(`${SELECT} WHERE hold.task_id = ? AND hold.state IN ('PENDING', 'APPROVED') ORDER BY hold.seq`);
+  const byParty = db.prepare(
+    `${SELECT} WHERE hold.state IN ('PENDING', 'APPROVED') AND (hold.principal_id = :id OR EXISTS (
+       SELECT 1 FROM json_each(hold.record, '$.principal.onBehalfOf') AS party WHERE json_extract(party.value, '$.id') = :id
+     )) ORDER BY hold.seq`,
+  );
   const insertHold = db.prepare(
-    `INSERT INTO hold (id, state, principal_id, task_id, request_digest, idempotency_key, deadline, use_by, claimed_by, record)
-     VALUES (:id, :state, :principalId, :taskId, :requestDigest, :idempotencyKey, :deadline, :useBy, :claimedBy, :record)`,
+    `INSERT INTO hold (id, state, principal_id, task_id, request_digest, idempotency_key, deadline, use_by, claimed_by, escalate_at, likeness, record)
+     VALUES (:id, :state, :principalId, :taskId, :requestDigest, :idempotencyKey, :deadline, :useBy, :claimedBy, :escalateAt, :likeness, :record)`,
   );
   const insertAction = db.prepare('INSERT INTO held_action (hold_id, record) VALUES (?, ?)');
-  const updateHold = db.prepare('UPDATE hold SET state = ?, use_by = ?, claimed_by = ?, record = ? WHERE id = ?');
+  const updateHold = db.prepare('UPDATE hold SET state = ?, use_by = ?, claimed_by = ?, escalate_at = ?, record = ? WHERE id = ?');
+
+  function tell(hold: Hold, before: Hold | undefined): void {
+    const notice = hold.notify === undefined ? undefined : noticeOf(hold, before);
+    if (notice !== undefined) notifications.add(notice, hold.notify ?? []);
+  }
 
   return {
     find(id) {
@@ -35,6 +53,7 @@ export function createHoldRows(db: DatabaseSync): HoldRows {
       return row && parseHold(row);
     },
     openOfTask: (taskId) => byTask.all(taskId).map(parseHold),
+    openOfParty: (id) => byParty.all({ id }).map(parseHold),
     insert(hold, announce) {
       const written = { ...hold, version: 1 };
       insertHold.run({
@@ -47,20 +66,31 @@ export function createHoldRows(db: DatabaseSync): HoldRows {
         deadline: written.deadline,
         useBy: written.useBy ?? null,
         claimedBy: written.claimedBy ?? null,
+        escalateAt: written.escalateAt ?? null,
+        likeness: likenessOf(written),
         record: formatHold(written),
       });
       insertAction.run(written.id, JSON.stringify(written.action));
+      tell(written, undefined);
       announce(written, undefined);
       return written;
     },
     update(before, next, announce) {
       refuseRebinding(before, next);
       const written = { ...next, version: before.version + 1 };
-      updateHold.run(written.state, written.useBy ?? null, written.claimedBy ?? null, formatHold(written), written.id);
+      updateHold.run(written.state, written.useBy ?? null, written.claimedBy ?? null, written.escalateAt ?? null, formatHold(written), written.id);
+      votes.add(before, written);
+      tell(written, before);
       announce(written, before.state);
       return written;
     },
   };
+}
+
+/** One value per kind of call, whatever its arguments: what a rule could tell apart from others. */
+function likenessOf({ principal, action, rules }: Hold): string {
+  const { upstream, method, tool } = action;
+  return canonicalDigest('countersign/likeness/v1', { agent: principal.id, upstream, method, tool: tool ?? null, rules: rules.map(({ id }) => id) });
 }
 
 // A change of what was bound would carry votes over to something that nobody looked at.
@@ -70,7 +100,7 @@ function refuseRebinding(before: Hold, next: Hold): void {
   if (changed !== undefined) throw new TypeError(`a stored hold never changes its ${changed}`);
 }
 
-export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: HoldRows, clock: Clock): HoldStore {
+export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: HoldRows, votes: VoteRows, clock: Clock): HoldStore {
   // Written as a UNION and with INDEXED BY because SQLite's planner, left alone, walks every hold of the agent or of the state.
   const known = db.prepare(
     `${SELECT} WHERE hold.seq IN (
@@ -81,6 +111,12 @@ export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: Ho
   const pending = db.prepare("SELECT count(*) AS n FROM hold WHERE principal_id = ? AND state = 'PENDING' AND deadline > ?");
   const undecided = db.prepare("SELECT id FROM hold INDEXED BY hold_deadline WHERE state = 'PENDING' AND deadline <= ? ORDER BY deadline LIMIT ?");
   const unused = db.prepare("SELECT id FROM hold INDEXED BY hold_use_by WHERE state = 'APPROVED' AND use_by <= ? ORDER BY use_by LIMIT ?");
+  const escalating = db.prepare("SELECT id FROM hold INDEXED BY hold_escalate WHERE state = 'PENDING' AND escalate_at <= ? ORDER BY escalate_at LIMIT ?");
+  const like = db.prepare(
+    `SELECT count(*) FILTER (WHERE json_extract(record, '$.approvedAt') IS NOT NULL) AS approved, count(*) FILTER (WHERE state = 'DENIED') AS denied
+     FROM (SELECT id, state, record FROM hold WHERE likeness = ? ORDER BY seq DESC LIMIT ${LIKES_LOOKED_AT})
+     WHERE id <> ? AND json_extract(record, '$.createdAt') >= ?`,
+  );
   const claimedByOthers = db.prepare("SELECT id FROM hold WHERE state IN ('RELEASING', 'SENT') AND claimed_by IS NOT ? ORDER BY seq");
   const counts = db.prepare("SELECT state, count(*) AS n FROM hold WHERE state IN ('PENDING', 'APPROVED', 'RELEASING', 'SENT') GROUP BY state");
 
@@ -112,6 +148,13 @@ export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: Ho
         const now = clock.now();
         return [...undecided.all(now, limit), ...unused.all(now, limit)].slice(0, limit).map((row) => String(row.id));
       }),
+    toEscalate: async (limit) => writer.read(() => escalating.all(clock.now(), limit).map((row) => String(row.id))),
+    likes: async (hold, since) =>
+      writer.read(() => {
+        const row = like.get(likenessOf(hold), hold.id, since);
+        return { approvedTimes: Number(row?.approved), deniedTimes: Number(row?.denied), since };
+      }),
+    voteTimes: async (reviewerId, since) => writer.read(() => votes.times(reviewerId, since)),
     orphans: async (claimedBy) => writer.read(() => claimedByOthers.all(claimedBy).map((row) => String(row.id))),
     subscribe: (listener) => writer.subscribe(listener),
     counts: async () => writer.read(() => Object.fromEntries(counts.all().map((row) => [row.state as HoldState, Number(row.n)]))),

@@ -60,6 +60,15 @@ export function createTaskStore(db: DatabaseSync, writer: SqliteWriter, holds: H
         closeHolds(id, { state: 'REVOKED', endedAt: clock.now(), endedBecause: 'The agent ended the task.' }, announce);
         return store({ ...task, endedAt: clock.now() });
       }),
+    revoke: (id, because) =>
+      writer.write((announce) => {
+        const row = byId.get(id);
+        if (row === undefined) throw new GatewayError('task_not_found', 'There is no such task.');
+        const task = parseTask(row);
+        if (task.endedAt !== undefined) return task;
+        closeHolds(id, { state: 'REVOKED', endedAt: clock.now(), endedBecause: because }, announce);
+        return store({ ...task, endedAt: clock.now() });
+      }),
     get: async (id) =>
       writer.read(() => {
         const row = byId.get(id);

@@ -1,15 +1,22 @@
-// The SQLite store: the three durable ports over one file, one connection and one group-committing writer.
+// The SQLite store: the durable ports over one file, one connection and one group-committing writer.
 // Trusts the injected clock as the store's clock: it alone decides deadlines.
 
 import type { Clock } from '../domain/clock.ts';
 import type { CredentialLedger } from '../domain/credential.ts';
 import type { HoldStore } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
+import type { NotificationOutbox } from '../domain/notification.ts';
+import type { SuspensionStore } from '../domain/suspension.ts';
 import type { TaskStore } from '../domain/task.ts';
+import type { WatchStore } from '../domain/watch.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
+import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
+import { createSuspensionStore } from './sqlite-suspensions.ts';
 import { createTaskStore } from './sqlite-tasks.ts';
+import { createVoteRows } from './sqlite-votes.ts';
+import { createWatchStore } from './sqlite-watch.ts';
 import { createWriter } from './sqlite-writer.ts';
 
 export interface SqliteStoreOptions {
@@ -24,6 +31,9 @@ export interface Store {
   readonly holds: HoldStore;
   readonly tasks: TaskStore;
   readonly credentials: CredentialLedger;
+  readonly notifications: NotificationOutbox;
+  readonly suspensions: SuspensionStore;
+  readonly watch: WatchStore;
   /** For /readyz. Throws `store_unavailable`. */
   check(): void;
   /** Writes what is still in memory, then closes. Later calls throw `store_unavailable`. */
@@ -34,12 +44,17 @@ export interface Store {
 export function openSqliteStore({ path, clock, log }: SqliteStoreOptions): Store {
   const db = openDatabase(path);
   const writer = createWriter(db, log);
-  const rows = createHoldRows(db);
+  const notifications = createNotificationRows(db, clock);
+  const votes = createVoteRows(db);
+  const rows = createHoldRows(db, notifications, votes);
   const tasks = createTaskStore(db, writer, rows, clock, log);
   return {
-    holds: createHoldStore(db, writer, rows, clock),
+    holds: createHoldStore(db, writer, rows, votes, clock),
     tasks,
     credentials: createCredentialLedger(db, writer),
+    notifications: createOutbox(db, writer, clock),
+    suspensions: createSuspensionStore(db, writer, rows, clock),
+    watch: createWatchStore(db, writer, notifications, clock),
     check: () => writer.check(),
     async close() {
       await tasks.close();

@@ -4,7 +4,7 @@
 
 import type { Attributes, Meter } from '@opentelemetry/api';
 import type { HoldState } from '../domain/hold.ts';
-import type { Metrics } from '../domain/metrics.ts';
+import { HASTY_SECONDS, type Metrics } from '../domain/metrics.ts';
 import { ATTR, METRIC } from './names.ts';
 import { decisionLabel, methodLabel, type Scheme } from './span-attributes.ts';
 
@@ -16,6 +16,7 @@ export interface GatewayMetrics extends Metrics {
 // Boundaries of the HTTP semantic conventions, in seconds.
 const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 const HOLD_SECONDS = [1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 14_400, 86_400];
+const REVIEW_SECONDS = [1, 3, 5, 10, 20, 30, 60, 120, 300, 900, 3600];
 const APPEND_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1];
 
 const OPEN_STATES: readonly HoldState[] = ['PENDING', 'APPROVED', 'RELEASING', 'SENT'];
@@ -32,6 +33,10 @@ export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
   const holdDuration = seconds(METRIC.holdDuration, 'How long holds lived, from their creation to their end.', HOLD_SECONDS);
   const mintDuration = seconds(METRIC.mintDuration, 'How long credentials took to be minted.', HTTP_SECONDS);
   const auditDuration = seconds(METRIC.auditDuration, 'How long audit records took to be as durable as promised.', APPEND_SECONDS);
+  const reviewDuration = seconds(METRIC.reviewDuration, 'How long reviewers took from opening a hold to their vote.', REVIEW_SECONDS);
+  const reviewDecisions = meter.createCounter(METRIC.reviewDecisions, { unit: '{vote}', description: 'Votes that counted, by verdict.' });
+  const reviewHasty = meter.createCounter(METRIC.reviewHasty, { unit: '{vote}', description: 'Votes that took less than three seconds.' });
+  const notifications = meter.createCounter(METRIC.notifications, { unit: '{attempt}', description: 'Attempts to deliver notifications.' });
   const decisions = meter.createObservableCounter(METRIC.decisions, { unit: '{decision}', description: 'Calls by what was decided on them.' });
   const revocations = meter.createCounter(METRIC.revocations, { unit: '{credential}', description: 'Attempts to take credentials back.' });
   const tokensRefused = meter.createCounter(METRIC.tokensRefused, { unit: '{token}', description: 'Agents’ tokens that were refused.' });
@@ -83,6 +88,15 @@ export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
     },
     auditAppended(duration) {
       auditDuration.record(duration);
+    },
+    reviewed(verdict, duration) {
+      const set = { [ATTR.verdict]: verdict };
+      reviewDecisions.add(1, set);
+      reviewDuration.record(duration, set);
+      if (duration < HASTY_SECONDS) reviewHasty.add(1, set);
+    },
+    notified(channel, outcome) {
+      notifications.add(1, { [ATTR.channel]: channel, [ATTR.delivery]: outcome });
     },
     observeHolds(read) {
       holdsActive.addCallback(async (result) => {

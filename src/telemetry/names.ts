@@ -51,6 +51,8 @@ export const ATTR = {
   callTrace: 'countersign.call.trace_id',
   link: 'countersign.link',
 
+  channel: 'countersign.notification.channel',
+  delivery: 'countersign.notification.outcome',
   issuer: 'countersign.issuer',
   ok: 'countersign.ok',
   signal: 'countersign.telemetry.signal',
@@ -67,6 +69,10 @@ export const METRIC = {
   revocations: 'countersign.credential.revocations',
   auditDuration: 'countersign.audit.append.duration',
   tokensRefused: 'countersign.tokens.refused',
+  reviewDecisions: 'countersign.review.decisions',
+  reviewDuration: 'countersign.review.duration',
+  reviewHasty: 'countersign.review.hasty',
+  notifications: 'countersign.notifications',
   dropped: 'countersign.telemetry.dropped',
   exportFailures: 'countersign.telemetry.export.failures',
 } as const;

@@ -118,6 +118,13 @@ export function refuseUpstreamUrl({ url: text, allowPlaintext, allowPrivateAddre
   return undefined;
 }
 
+/** For targets whose literals get no more trust than what a name resolves to: a private address needs allowPrivateAddresses, this machine does not. */
+export function refuseInsideLiteral({ url, allowPrivateAddresses }: AddressRules): string | undefined {
+  const host = hostOf(new URL(url));
+  if (isIP(host) === 0 || allowPrivateAddresses === true || isLoopback(host) || !within(inside, host)) return undefined;
+  return 'It names an address of a private network, which needs allowPrivateAddresses: true.';
+}
+
 /**
  * A look-up for net.connect and tls.connect that fails with `upstream_address_refused` when any answer lies inside.
  * A loopback name must stay on the loopback. An IP literal in the configuration is the operator's word and never gets here.

@@ -94,7 +94,7 @@ describe('the event stream', () => {
 });
 
 describe('streams by themselves', () => {
-  const eligibility = { isEligible: () => true, conflictOf: () => undefined };
+  const eligibility = { isEligible: () => true, conflictOf: () => undefined, requirementsOf: () => [requirementOf()] };
   const endOf = async (stream: ReadableStream<Uint8Array>) => {
     let text = '';
     for await (const chunk of stream.pipeThrough(new TextDecoderStream())) text += chunk;

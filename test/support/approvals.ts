@@ -17,6 +17,7 @@ import type { JsonObject } from '../../src/domain/json.ts';
 import { type Logger, silentLog } from '../../src/domain/log.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import type { Reviewer } from '../../src/domain/reviewer.ts';
+import { refuseSuspended } from '../../src/domain/suspension.ts';
 import { openSqliteStore, type Store } from '../../src/store/sqlite.ts';
 
 export interface ManualClock extends Clock {
@@ -189,12 +190,13 @@ export function benchOn(path: string, clock: ManualClock, options: BenchOptions 
     store: store.holds,
     audit: auditLog,
     tracing: { reviewed: () => SPAN },
-    metrics: { holdEnded: (state) => ended.push(state) },
+    metrics: { holdEnded: (state) => ended.push(state), reviewed: () => {} },
     log,
     instance: `instance-${generation}`,
     pendingPerAgent: () => 10_000,
     owners: () => [],
     suspended: () => new Set(),
+    refuseSuspended: (caller, taskId) => refuseSuspended(store.suspensions, caller, taskId),
     ...options,
   };
   const approvals = createApprovals(approvalsOptions);

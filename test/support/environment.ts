@@ -52,6 +52,10 @@ export interface EnvironmentOptions {
   readonly limits?: string;
   /** YAML of further members of `identity`. */
   readonly identity?: string;
+  /** YAML of further members of `reviewers`. */
+  readonly reviewers?: string;
+  /** YAML of further sections. */
+  readonly sections?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -172,7 +176,7 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
 }
 
 function configText(
-  { rules, tiers, upstreams = '', credentials = '', api = '', limits, identity = '' }: EnvironmentOptions,
+  { rules, tiers, upstreams = '', credentials = '', api = '', limits, identity = '', reviewers = '', sections = '' }: EnvironmentOptions,
   issuer: string,
   origin: string,
 ): string {
@@ -199,6 +203,8 @@ rules:
 ${rules ?? DEFAULT_RULES}
 reviewers:
   api: { issuer: "${issuer}", audience: ${REVIEW_AUDIENCE} }
+${reviewers}
+${sections}
 limits: ${limits ?? '{ wait: 20s }'}
 `;
 }

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type QuickstartIssuer, startQuickstartIssuer, type TokenHolder } from '../../config/quickstart/issuer.ts';
+import { requirementsOf } from '../../src/approvals/escalation.ts';
 import { isEligible } from '../../src/approvals/quorum.ts';
 import { conflictOf } from '../../src/approvals/separation.ts';
 import { systemClock } from '../../src/domain/clock.ts';
@@ -55,7 +56,18 @@ export async function openReviewPlane(options: BenchOptions = {}): Promise<Revie
       hosts: new Set([new URL(url).host]),
       approvals: bench.approvals,
       holds: bench.store.holds,
-      eligibility: { isEligible, conflictOf },
+      eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, bench.clock.now()) },
+      desk: {
+        powersOf: (reviewer) => ({ killSwitch: reviewer.groups.includes('soc'), watch: reviewer.groups.includes('soc') }),
+        audit: bench.options.audit,
+        tasks: bench.store.tasks,
+        suspensions: bench.store.suspensions,
+        watch: bench.store.watch,
+        notifications: bench.store.notifications,
+        revokeCredentials: async () => true,
+        wakeNotifier: () => {},
+      },
+      propose: () => undefined,
       authenticate: authenticator.authenticate,
       parseJson: parseStrictJson,
       log: silentLog,

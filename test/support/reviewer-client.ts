@@ -17,6 +17,9 @@ export interface ReviewerClient {
   approve(id: string): Promise<void>;
   deny(id: string): Promise<void>;
   revoke(id: string, reason?: string): Promise<Response>;
+  /** Any endpoint's JSON; throws when it is refused. */
+  read<T>(path: string): Promise<T>;
+  post(path: string, body: unknown): Promise<Response>;
   /** Listens until a hold comes into this state, then resolves with its id. Resolves to the listening itself first, so that nothing is missed. */
   expect(state: string, id?: string): Promise<{ readonly hold: Promise<string> }>;
 }
@@ -38,6 +41,8 @@ export function createReviewerClient(base: () => string, token: string): Reviewe
   const client: ReviewerClient = {
     token,
     request,
+    read,
+    post,
     list: async (state = 'pending') => (await read<{ holds: SeenHold[] }>(`/holds?state=${state}`)).holds,
     show: (id) => read<SeenHold>(`/holds/${id}`),
     async vote(id, decision, { reason, bindingDigest } = {}) {

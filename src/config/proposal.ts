@@ -1,0 +1,41 @@
+// "This keeps coming": a change of the rules to copy, for a kind of call that people keep approving. It is text for a person to judge
+// and to bring through the configuration's own review; nothing applies it. Refuses to propose where one rule alone would not do.
+
+import { stringify } from 'yaml';
+import type { Hold, Likes } from '../domain/hold.ts';
+import type { Config } from './schema.ts';
+
+type Rule = Config['rules'][number];
+
+/** Approvals without a single denial, before a change is proposed. */
+const ENOUGH = 5;
+/** Ids that can stand in a condition as they are. */
+const PLAIN = /^[\x21-\x7e]{1,500}$/;
+
+/** Entries for `rules` that replace the one that holds such calls; undefined when nothing can be proposed. */
+export function proposeRules(rules: readonly Rule[], hold: Hold, likes: Likes): string | undefined {
+  if (likes.approvedTimes < ENOUGH || likes.deniedTimes > 0 || !PLAIN.test(hold.principal.id)) return undefined;
+  const holding = hold.rules.filter(({ effect }) => effect === 'hold').map(({ id }) => rules.find((rule) => rule.id === id));
+  const [rule] = holding;
+  if (rule === undefined || holding.length !== 1) return undefined;
+  const agent = JSON.stringify(hold.principal.id);
+  const { tier: _, ...allowed } = rule;
+  const narrowed = { ...rule, when: both(rule.when, `agent.id != ${agent}`) };
+  const passing = {
+    ...allowed,
+    id: `${rule.id}-passed`.slice(0, 64),
+    when: both(rule.when, `agent.id == ${agent}`),
+    decide: 'allow',
+    ...(hold.notify && { notify: hold.notify }),
+  };
+  const since = new Date(likes.since).toISOString().slice(0, 10);
+  return [
+    `# ${likes.approvedTimes} calls like this one were approved since ${since}, and none was denied.`,
+    `# This replaces the rule ${rule.id}: other agents stay held; this agent's calls pass, whatever their arguments.`,
+    '# Narrow the condition to what is harmless (args, request.params) before it goes through review.',
+    stringify([narrowed, passing], { lineWidth: 0 }).trimEnd(),
+    '',
+  ].join('\n');
+}
+
+const both = (first: string | undefined, second: string): string => (first === undefined ? second : `(${first}) && ${second}`);

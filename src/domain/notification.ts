@@ -1,0 +1,79 @@
+// Telling people that something waits for them: what is said, and the outbox that keeps it until it has been delivered.
+// A notice names a link, a code and a tier. It never carries arguments, and nothing that comes back from a channel carries authority.
+
+import type { EpochMs } from './clock.ts';
+import type { Hold } from './hold.ts';
+
+export type NoticeKind =
+  /** A call waits for a decision. */
+  | 'hold.opened'
+  /** Nobody decided within `tiers.X.escalate.after`: the second group may now. */
+  | 'hold.escalated'
+  /** A call was sent and nobody knows whether it took effect. */
+  | 'hold.outcome_unknown'
+  /** A rule with `decide: allow` and `notify` let a call pass. */
+  | 'call.passed';
+
+export interface Notice {
+  readonly kind: NoticeKind;
+  /** The id of the hold or of the passed call. */
+  readonly subject: string;
+  /** The first characters of the digest that the page and the terminal show too. */
+  readonly code: string;
+  /** The tiers of a hold by comma; `watch` for a passed call. */
+  readonly tier: string;
+}
+
+export type NotificationState = 'PENDING' | 'DELIVERED' | 'DEAD';
+
+/** One notice for one channel. */
+export interface Notification extends Notice {
+  /** `msg_` and random bits: the same at every attempt, so that a receiver can tell a repetition. */
+  readonly id: string;
+  /** A name under `notifications.channels`. */
+  readonly channel: string;
+  readonly state: NotificationState;
+  /** Attempts that failed. */
+  readonly attempts: number;
+  readonly createdAt: EpochMs;
+  /** When it is to be tried next, while PENDING. */
+  readonly dueAt: EpochMs;
+  readonly endedAt?: EpochMs;
+  /** Why the last attempt failed: a sentence of the gateway's own, never what the channel answered. */
+  readonly lastError?: string;
+}
+
+export interface NotificationQuery {
+  /** Default: all. */
+  readonly state?: NotificationState;
+  /** At most this many, newest first; default 50, largest 200. */
+  readonly limit?: number;
+}
+
+/** The transactional outbox. Rows come into being in the transaction of what they tell of (HoldStore, WatchStore). Errors: `store_unavailable`. */
+export interface NotificationOutbox {
+  /** PENDING ones whose time has come, oldest first, without those of these ids. */
+  due(limit: number, except: ReadonlySet<string>): Promise<readonly Notification[]>;
+  delivered(id: string): Promise<void>;
+  /** Counts the attempt. Without `retryAt` it is DEAD. */
+  failed(id: string, error: string, retryAt: EpochMs | undefined): Promise<void>;
+  list(query: NotificationQuery): Promise<readonly Notification[]>;
+  /** A DEAD one becomes PENDING again, with its id and its attempts. Throws `not_found`. */
+  revive(id: string): Promise<Notification>;
+}
+
+/** What a committed change of a hold has people told, and through which channels. */
+export function noticeOf(hold: Hold, before: Hold | undefined): Notice | undefined {
+  const kind = kindOf(hold, before);
+  return kind && { kind, subject: hold.id, code: shortCode(hold.bindingDigest), tier: hold.requirements.map(({ tier }) => tier).join(', ') };
+}
+
+function kindOf(hold: Hold, before: Hold | undefined): NoticeKind | undefined {
+  if (before === undefined) return 'hold.opened';
+  if (hold.state === 'OUTCOME_UNKNOWN' && before.state !== 'OUTCOME_UNKNOWN') return 'hold.outcome_unknown';
+  if (hold.state === 'PENDING' && (hold.escalations ?? 0) > (before.escalations ?? 0)) return 'hold.escalated';
+  return undefined;
+}
+
+/** The code by which people compare what they were told with what they look at. */
+export const shortCode = (digest: string): string => digest.slice(0, 6);

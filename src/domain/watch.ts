@@ -1,0 +1,36 @@
+// Human on the loop: calls that a rule let pass and wants looked at. Written before the call is sent, together with its notices.
+
+import type { Digest } from './action.ts';
+import type { EpochMs } from './clock.ts';
+
+/** A call that passed. Names and digests, never arguments or bodies. */
+export interface PassedCall {
+  /** `pass_` and random bits. */
+  readonly id: string;
+  readonly at: EpochMs;
+  readonly principalId: string;
+  readonly onBehalfOf: readonly string[];
+  readonly upstream: string;
+  readonly method: string;
+  readonly path: string;
+  readonly tool?: string;
+  readonly actionDigest: Digest;
+  readonly rules: readonly string[];
+  readonly task?: { readonly id: string; readonly revision: number; readonly objective: string };
+  readonly data?: string;
+  readonly reversible?: boolean;
+  readonly traceId?: string;
+}
+
+export interface WatchPage {
+  readonly passed: readonly PassedCall[];
+  readonly next?: string;
+}
+
+/** Keeps the latest 10,000. Errors: `store_unavailable`. */
+export interface WatchStore {
+  /** Durable when it resolves, with one notification per channel in the same transaction. */
+  record(passed: Omit<PassedCall, 'id' | 'at'>, channels: readonly string[]): Promise<PassedCall>;
+  /** Newest first. `after` is the `next` of the page before; limit 1 to 200, default 50. */
+  list(query: { readonly limit?: number; readonly after?: string }): Promise<WatchPage>;
+}

@@ -1,0 +1,91 @@
+// The outbox in SQLite. `add` runs inside the transaction of what the notice tells of: neither is ever there without the other.
+// Trusts the worker for what an attempt did. What was delivered is forgotten after a week; what is dead stays until it is revived.
+
+import { randomBytes } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+import type { Clock } from '../domain/clock.ts';
+import type { Notice, Notification, NotificationOutbox, NotificationState } from '../domain/notification.ts';
+import { GatewayError } from '../errors.ts';
+import type { SqliteWriter } from './sqlite-writer.ts';
+
+const KEEP_DELIVERED_MS = 7 * 24 * 60 * 60_000;
+const DEFAULT_LIMIT = 50;
+const LARGEST_LIMIT = 200;
+
+/** For the parts of the store that have people told inside a transaction of their own. */
+export interface NotificationRows {
+  /** One row per channel. */
+  add(notice: Notice, channels: readonly string[]): void;
+}
+
+export function createNotificationRows(db: DatabaseSync, clock: Clock): NotificationRows {
+  const insert = db.prepare("INSERT INTO notification (id, channel, notice, state, attempts, created_at, due_at) VALUES (?, ?, ?, 'PENDING', 0, :now, :now)");
+  return {
+    add({ kind, subject, code, tier }, channels) {
+      const now = clock.now();
+      for (const channel of channels) {
+        insert.run({ now }, `msg_${randomBytes(16).toString('base64url')}`, channel, JSON.stringify({ kind, subject, code, tier }));
+      }
+    },
+  };
+}
+
+export function createOutbox(db: DatabaseSync, writer: SqliteWriter, clock: Clock): NotificationOutbox {
+  const due = db.prepare("SELECT * FROM notification INDEXED BY notification_due WHERE state = 'PENDING' AND due_at <= ? ORDER BY due_at, seq LIMIT ?");
+  const byId = db.prepare('SELECT * FROM notification WHERE id = ?');
+  const all = db.prepare('SELECT * FROM notification ORDER BY seq DESC LIMIT ?');
+  const byState = db.prepare('SELECT * FROM notification WHERE state = ? ORDER BY seq DESC LIMIT ?');
+  const deliver = db.prepare("UPDATE notification SET state = 'DELIVERED', ended_at = ?, last_error = NULL WHERE id = ?");
+  const forget = db.prepare("DELETE FROM notification WHERE state = 'DELIVERED' AND ended_at < ?");
+  const retry = db.prepare('UPDATE notification SET attempts = attempts + 1, due_at = ?, last_error = ? WHERE id = ?');
+  const bury = db.prepare("UPDATE notification SET attempts = attempts + 1, state = 'DEAD', ended_at = ?, last_error = ? WHERE id = ?");
+  const revive = db.prepare("UPDATE notification SET state = 'PENDING', due_at = ?, ended_at = NULL WHERE id = ?");
+
+  return {
+    due: async (limit, except) =>
+      writer.read(() =>
+        due
+          .all(clock.now(), limit + except.size)
+          .map(parseNotification)
+          .filter(({ id }) => !except.has(id))
+          .slice(0, limit),
+      ),
+    delivered: (id) =>
+      writer.write(() => {
+        const now = clock.now();
+        deliver.run(now, id);
+        forget.run(now - KEEP_DELIVERED_MS);
+      }),
+    failed: (id, error, retryAt) =>
+      writer.write(() => {
+        if (retryAt === undefined) bury.run(clock.now(), error, id);
+        else retry.run(retryAt, error, id);
+      }),
+    list: async ({ state, limit = DEFAULT_LIMIT }) =>
+      writer.read(() => {
+        const most = Math.min(Math.max(limit, 1), LARGEST_LIMIT);
+        return (state === undefined ? all.all(most) : byState.all(state, most)).map(parseNotification);
+      }),
+    revive: (id) =>
+      writer.write(() => {
+        const row = byId.get(id);
+        if (row?.state !== 'DEAD') throw new GatewayError('not_found', 'There is no dead notification of this id.');
+        revive.run(clock.now(), id);
+        return parseNotification(byId.get(id) ?? row);
+      }),
+  };
+}
+
+function parseNotification(row: Record<string, unknown>): Notification {
+  return {
+    ...(JSON.parse(String(row.notice)) as Notice),
+    id: String(row.id),
+    channel: String(row.channel),
+    state: row.state as NotificationState,
+    attempts: Number(row.attempts),
+    createdAt: Number(row.created_at),
+    dueAt: Number(row.due_at),
+    ...(row.ended_at === null ? {} : { endedAt: Number(row.ended_at) }),
+    ...(row.last_error === null ? {} : { lastError: String(row.last_error) }),
+  };
+}

@@ -1,0 +1,42 @@
+// Votes beside the holds that they stand in, for what a reviewer is told of their own pace. Written in the transaction that counts the vote.
+
+import type { DatabaseSync } from 'node:sqlite';
+import type { EpochMs } from '../domain/clock.ts';
+import type { Hold, VoteTimes } from '../domain/hold.ts';
+import { HASTY_SECONDS } from '../domain/metrics.ts';
+
+/** What one reviewer's decisions are looked through for, newest first. */
+const MOST_VOTES = 5_000;
+
+export interface VoteRows {
+  /** Adds the votes that the later version has and the earlier one has not. */
+  add(before: Hold, next: Hold): void;
+  times(reviewerId: string, since: EpochMs): VoteTimes;
+}
+
+export function createVoteRows(db: DatabaseSync): VoteRows {
+  const insert = db.prepare('INSERT INTO vote (hold_id, reviewer_id, decision, at, seconds) VALUES (?, ?, ?, ?, ?)');
+  const since = db.prepare('SELECT seconds FROM vote WHERE reviewer_id = ? AND at >= ? ORDER BY at DESC LIMIT ?');
+  return {
+    add(before, next) {
+      for (const vote of next.votes.slice(before.votes.length)) {
+        insert.run(next.id, vote.reviewer.id, vote.decision, vote.at, secondsToDecide(next, vote));
+      }
+    },
+    times(reviewerId, from) {
+      const seconds = since
+        .all(reviewerId, from, MOST_VOTES)
+        .map((row) => Number(row.seconds))
+        .sort((a, b) => a - b);
+      const middle = seconds.length / 2;
+      const median = seconds.length % 2 === 1 ? seconds[Math.floor(middle)] : ((seconds[middle - 1] ?? 0) + (seconds[middle] ?? 0)) / 2;
+      return {
+        decisions: seconds.length,
+        ...(seconds.length > 0 && median !== undefined && { medianSeconds: median }),
+        hasty: seconds.filter((each) => each < HASTY_SECONDS).length,
+      };
+    },
+  };
+}
+
+const secondsToDecide = (hold: Hold, { at, openedAt }: Hold['votes'][number]): number => Math.max(0, at - (openedAt ?? hold.createdAt)) / 1_000;
