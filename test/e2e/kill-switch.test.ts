@@ -1,0 +1,145 @@
+// The kill switch from outside: what is open is revoked, what comes is refused before its body is read, it outlives the process, and it is on record.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Environment, startEnvironment } from '../support/environment.ts';
+import type { ReviewerClient } from '../support/reviewer-client.ts';
+
+let env: Environment;
+let sam: ReviewerClient;
+let serial = 0;
+const payment = () => ({ to: 'ACME', reference: `r${serial++}` });
+const now = { prefer: 'wait=0' };
+const codeOf = async (response: Response): Promise<unknown[]> => [response.status, ((await response.json()) as { code: string }).code];
+const idOf = (subject: string): string => `${env.issuer.issuer}#${subject}`;
+const suspend = async (body: Record<string, string>): Promise<{ id: string; revokedHolds: number }> => {
+  const response = await sam.post('/suspensions', { reason: 'odd behaviour', ...body });
+  expect(response.status).toBe(201);
+  return (await response.json()) as { id: string; revokedHolds: number };
+};
+
+beforeAll(async () => {
+  env = await startEnvironment({ reviewers: '  killSwitch: ["group:soc"]' });
+  sam = await env.reviewer('sam', ['soc']);
+});
+afterAll(() => env.close());
+
+describe('suspending an agent', () => {
+  it('revokes what waits and what is approved, answers the waiting call, and refuses the next one', async () => {
+    const as = 'agent-open';
+    const alice = await env.reviewer('alice');
+    const approved = (await env.transfer(payment(), { as, headers: now })).headers.get('countersign-hold') ?? '';
+    await alice.approve(approved);
+    const { hold } = await alice.expect('PENDING');
+    const waiting = env.transfer(payment(), { as });
+    const pending = await hold;
+    const before = env.upstream.requests.length;
+
+    expect(await suspend({ principal: idOf(as) })).toMatchObject({ revokedHolds: 2 });
+    expect(await codeOf(await waiting)).toEqual([403, 'approval_revoked']);
+    for (const id of [approved, pending])
+      expect(await alice.show(id)).toMatchObject({ state: 'REVOKED', endedBecause: expect.stringContaining('odd behaviour') });
+    expect(await codeOf(await env.transfer(payment(), { as }))).toEqual([403, 'principal_suspended']);
+    expect(await codeOf(await env.call('/api/accounts', { as }))).toEqual([403, 'principal_suspended']);
+    expect(env.upstream.requests.length).toBe(before);
+    expect((await env.call('/api/accounts', { as: 'agent-other' })).status).toBe(200);
+  });
+
+  it('refuses it before a byte of the body has come', async () => {
+    const as = 'agent-body';
+    await suspend({ principal: idOf(as) });
+    const socket = connect(env.ports.agents, '127.0.0.1');
+    socket.write(
+      `POST /api/transfers HTTP/1.1\r\nhost: 127.0.0.1:${env.ports.agents}\r\nauthorization: Bearer ${await env.token(as)}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n`,
+    );
+    let answer = '';
+    for await (const chunk of socket.setEncoding('utf8')) {
+      answer += chunk;
+      if (answer.includes('principal_suspended')) break;
+    }
+    expect(answer).toMatch(/^HTTP\/1\.1 403 /);
+  });
+
+  it('holds after a crash until it is lifted, and both are on record', async () => {
+    const as = 'agent-crash';
+    const { id } = await suspend({ principal: idOf(as) });
+    await env.kill();
+    await env.start();
+    expect(await codeOf(await env.call('/api/accounts', { as }))).toEqual([403, 'principal_suspended']);
+    const { suspensions } = await sam.read<{ suspensions: { id: string; by: string; reason: string }[] }>('/suspensions');
+    expect(suspensions[0]).toMatchObject({ id, by: idOf('sam'), reason: 'odd behaviour' });
+    expect((await sam.request(`/suspensions/${id}`, { method: 'DELETE' })).status).toBe(200);
+    expect((await env.call('/api/accounts', { as })).status).toBe(200);
+    expect((await sam.request(`/suspensions/${id}`, { method: 'DELETE' })).status).toBe(404);
+
+    const folder = join(env.folder, 'data', 'audit');
+    const lines = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.jsonl'))
+      .flatMap((name) => readFileSync(join(folder, name), 'utf8').trim().split('\n'));
+    const records = lines
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((line) => line.type === 'suspension' && JSON.stringify(line).includes(id));
+    expect(records).toMatchObject([{ verb: 'suspended', principal: idOf(as), by: idOf('sam') }, { verb: 'lifted' }]);
+  });
+
+  it('covers every agent that acts for a suspended user', async () => {
+    const claims = { sub: 'walter', act: { sub: 'agent-delegate' } };
+    expect((await env.call('/api/accounts', { claims })).status).toBe(200);
+    const pending = await env.transfer(payment(), { claims, headers: now });
+    expect(pending.status).toBe(409);
+    expect(await suspend({ principal: idOf('walter') })).toMatchObject({ revokedHolds: 1 });
+    expect(await codeOf(await env.call('/api/accounts', { claims }))).toEqual([403, 'principal_suspended']);
+    expect((await env.call('/api/accounts', { as: 'agent-delegate' })).status).toBe(200);
+  });
+
+  it('changes nothing a second time', async () => {
+    const { id } = await suspend({ principal: 'nobody-yet' });
+    const again = await sam.post('/suspensions', { principal: 'nobody-yet', reason: 'again' });
+    expect([again.status, ((await again.json()) as { id: string }).id]).toEqual([200, id]);
+  });
+});
+
+describe('suspending a task', () => {
+  it('stops the calls that name it and no others', async () => {
+    const as = 'agent-task';
+    const task = ((await (await env.call('/countersign/v1/tasks', { as, method: 'POST', body: { objective: 'pay' } })).json()) as { id: string }).id;
+    const headers = { ...now, 'countersign-task': task };
+    const hold = (await env.transfer(payment(), { as, headers })).headers.get('countersign-hold') ?? '';
+    expect(await suspend({ task })).toMatchObject({ revokedHolds: 1 });
+    expect((await (await env.reviewer('alice')).show(hold)).state).toBe('REVOKED');
+    expect(await codeOf(await env.transfer(payment(), { as, headers }))).toEqual([403, 'principal_suspended']);
+    expect((await env.call('/api/accounts', { as })).status).toBe(200);
+  });
+});
+
+describe('the switch', () => {
+  it('is out of reach for reviewers whom reviewers.killSwitch does not name, and for agents', async () => {
+    const alice = await env.reviewer('alice');
+    expect(await codeOf(await alice.post('/suspensions', { principal: 'x', reason: 'y' }))).toEqual([403, 'not_a_reviewer']);
+    expect(await codeOf(await alice.request('/suspensions'))).toEqual([403, 'not_a_reviewer']);
+    const token = await env.token('agent-1');
+    const response = await fetch(`http://127.0.0.1:${env.ports.reviewers}/api/v1/suspensions`, { headers: { authorization: `Bearer ${token}` } });
+    expect(response.status).toBe(401);
+  });
+
+  it.each([{}, { principal: 'a' }, { principal: 'a', task: 'b', reason: 'c' }, { principal: '', reason: 'c' }, { principal: 'a', reason: ' ' }])(
+    'refuses %j',
+    async (body) => {
+      expect(await codeOf(await sam.post('/suspensions', body))).toEqual([400, 'bad_request']);
+    },
+  );
+
+  it('tells each reviewer what they may do and how they decide', async () => {
+    const alice = await env.reviewer('alice-pace');
+    const hold = (await env.transfer(payment(), { as: 'agent-pace', headers: now })).headers.get('countersign-hold') ?? '';
+    expect(await alice.read('/me')).toMatchObject({ powers: { killSwitch: false, watch: false }, pace: { decisions: 0 } });
+    await alice.approve(hold);
+    expect(await alice.read('/me')).toMatchObject({ pace: { decisions: 1, medianSeconds: expect.any(Number), hastyShare: expect.any(Number) } });
+    expect(await sam.read('/me')).toMatchObject({ powers: { killSwitch: true, watch: true } });
+    const metrics = await (await fetch(`http://127.0.0.1:${env.ports.ops}/metrics`)).text();
+    expect(metrics).toMatch(/countersign_review_decisions[^\n]*approve/);
+    expect(metrics).not.toMatch(/countersign_review[^\n]*alice/);
+  });
+});

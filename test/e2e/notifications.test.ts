@@ -1,0 +1,221 @@
+// People are told through the outbox: signed, without arguments, at least once, over crashes, and what cannot be delivered is shown.
+
+import { Webhook } from 'standardwebhooks';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Environment, type RecordedRequest, type Recorder, startEnvironment, startRecorder } from '../support/environment.ts';
+
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+const SLACK_TOKEN = 'xoxb-not-a-real-token-4b1d';
+const IBAN = 'DE89370400440532013000';
+
+interface Event {
+  readonly specversion: string;
+  readonly id: string;
+  readonly type: string;
+  readonly subject: string;
+  readonly data: { readonly link: string; readonly code: string; readonly tier: string };
+}
+
+interface Listed {
+  readonly id: string;
+  readonly channel: string;
+  readonly state: string;
+  readonly attempts: number;
+  readonly subject: string;
+  readonly lastError?: string;
+}
+
+let hook: Recorder;
+let slack: Recorder;
+let env: Environment;
+let serial = 0;
+
+const ok = (_request: RecordedRequest, response: { end(text: string): void }): void => response.end('{"ok":true}');
+const payment = () => ({ to: IBAN, amount: 4200, reference: `r${serial++}` });
+const now = { headers: { prefer: 'wait=0' } };
+const held = async (path: string): Promise<string> => {
+  const response = await env.call(path, { method: 'POST', body: payment(), ...now });
+  expect(response.status).toBe(409);
+  return response.headers.get('countersign-hold') ?? '';
+};
+const eventIn = (request: RecordedRequest): Event => JSON.parse(request.body) as Event;
+
+/** Looks at the listing until it is as expected: what a person at the page does. */
+async function listed(wanted: (entry: Listed) => boolean): Promise<Listed> {
+  const soc = await env.reviewer('sam', ['soc']);
+  for (;;) {
+    const { notifications } = await soc.read<{ notifications: Listed[] }>('/notifications');
+    const found = notifications.find(wanted);
+    if (found !== undefined) return found;
+  }
+}
+
+beforeAll(async () => {
+  [hook, slack] = await Promise.all([startRecorder(), startRecorder()]);
+  env = await startEnvironment({
+    tiers: `
+  payment: { reviewers: ["group:finance"], notify: [hook] }
+  chat: { reviewers: ["group:finance"], notify: [team] }
+  url: { reviewers: ["group:finance"], notify: [incoming] }
+`,
+    rules: `
+  - { id: reads, match: { upstream: api, methods: [GET], path: /accounts }, decide: allow }
+  - { id: exports, match: { upstream: api, methods: [GET], path: /exports/:id }, decide: allow, notify: [hook], data: restricted }
+  - { id: transfers, match: { upstream: api, methods: [POST], path: /transfers }, decide: hold, tier: payment }
+  - { id: chats, match: { upstream: api, methods: [POST], path: /chats }, decide: hold, tier: chat }
+  - { id: urls, match: { upstream: api, methods: [POST], path: /urls }, decide: hold, tier: url }
+`,
+    reviewers: '  watch: ["group:soc"]',
+    sections: `
+notifications:
+  channels:
+    hook: { type: webhook, url: "${hook.origin}/in", secret: { env: E2E_WEBHOOK } }
+    team: { type: slack, token: { env: E2E_SLACK }, channel: C024BE91L, apiUrl: "${slack.origin}/api" }
+    incoming: { type: slack, webhookUrl: { env: E2E_SLACK_URL } }
+`,
+    env: { E2E_WEBHOOK: SECRET, E2E_SLACK: SLACK_TOKEN, E2E_SLACK_URL: `${slack.origin}/services/T0/B0/secret-path` },
+  });
+});
+afterAll(async () => {
+  await env.close();
+  await Promise.all([hook.close(), slack.close()]);
+});
+afterEach(() => {
+  hook.respond(ok);
+  slack.respond(ok);
+});
+
+describe('a signed webhook', () => {
+  it('tells of a held call by link, code and tier, verifies with the reference library, and carries no argument', async () => {
+    const before = hook.requests.length;
+    const id = await held('/api/transfers');
+    const request = await hook.arrived(before);
+    const verified = new Webhook(SECRET).verify(request.body, request.headers as Record<string, string>) as Event;
+    expect(() => new Webhook(SECRET).verify(request.body.replace(id, 'hold_forged'), request.headers as Record<string, string>)).toThrow();
+    const alice = await env.reviewer('alice');
+    const { bindingDigest } = await alice.show(id);
+    expect(verified).toMatchObject({ specversion: '1.0', type: 'io.countersign.hold.opened', subject: id });
+    expect(verified.id).toBe(request.headers['webhook-id']);
+    expect(verified.data).toEqual({ link: `http://127.0.0.1:${env.ports.reviewers}/holds/${id}`, code: bindingDigest.slice(0, 6), tier: 'payment' });
+    expect(request.headers['content-type']).toContain('application/cloudevents+json');
+    expect(JSON.stringify([request.body, request.rawHeaders])).not.toContain(IBAN);
+  });
+
+  it('comes again with the same id and body after the receiver failed', async () => {
+    hook.respond((_request, response) => response.writeHead(503).end());
+    const before = hook.requests.length;
+    await held('/api/transfers');
+    const first = await hook.arrived(before);
+    hook.respond(ok);
+    const second = await hook.arrived(before + 1);
+    expect(second.headers['webhook-id']).toBe(first.headers['webhook-id']);
+    expect(second.body).toBe(first.body);
+    new Webhook(SECRET).verify(second.body, second.headers as Record<string, string>);
+    const entry = await listed(({ id, state }) => id === first.headers['webhook-id'] && state === 'delivered');
+    expect(entry.attempts).toBe(1);
+  });
+
+  it('is dead and shown when the receiver is gone for good, and is delivered once somebody has it tried again', async () => {
+    hook.respond((_request, response) => response.writeHead(410).end('who asks?'));
+    const before = hook.requests.length;
+    const id = await held('/api/transfers');
+    const first = await hook.arrived(before);
+    const dead = await listed(({ subject, state }) => subject === id && state === 'dead');
+    expect(dead).toMatchObject({ channel: 'hook', lastError: 'The receiver answered 410.' });
+    hook.respond(ok);
+    const soc = await env.reviewer('sam', ['soc']);
+    expect((await soc.post(`/notifications/${dead.id}/retry`, {})).status).toBe(200);
+    expect((await hook.arrived(before + 1)).headers['webhook-id']).toBe(first.headers['webhook-id']);
+    expect((await soc.post(`/notifications/${dead.id}/retry`, {})).status).toBe(404);
+  });
+
+  it('is shown to nobody but those whom reviewers.watch names', async () => {
+    const alice = await env.reviewer('alice');
+    const response = await alice.request('/notifications');
+    expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([403, 'not_a_reviewer']);
+  });
+
+  it('is not lost when the gateway is killed between the hold and the delivery, and keeps its id', async () => {
+    hook.respond(() => {});
+    const before = hook.requests.length;
+    const id = await held('/api/transfers');
+    const first = await hook.arrived(before);
+    await env.kill();
+    hook.respond(ok);
+    await env.start();
+    const second = await hook.arrived(before + 1);
+    expect(eventIn(second)).toMatchObject({ subject: id, type: 'io.countersign.hold.opened' });
+    expect(second.headers['webhook-id']).toBe(first.headers['webhook-id']);
+    await listed(({ subject, state }) => subject === id && state === 'delivered');
+    expect(hook.requests.length).toBe(before + 2);
+  });
+});
+
+describe('a Slack message', () => {
+  it('is posted with the bot token, links to the page, and carries no argument', async () => {
+    const before = slack.requests.length;
+    const id = await held('/api/chats');
+    const { url, headers, body } = await slack.arrived(before);
+    expect([url, headers.authorization]).toEqual(['/api/chat.postMessage', `Bearer ${SLACK_TOKEN}`]);
+    const message = JSON.parse(body) as { channel: string; blocks: { type: string; elements?: { type: string; url: string; action_id?: string }[] }[] };
+    expect(message.channel).toBe('C024BE91L');
+    const [button] = message.blocks.find(({ type }) => type === 'actions')?.elements ?? [];
+    expect(button).toMatchObject({ type: 'button', url: `http://127.0.0.1:${env.ports.reviewers}/holds/${id}` });
+    expect(button).not.toHaveProperty('value');
+    expect(body).not.toContain(IBAN);
+  });
+
+  it('is dead when Slack answers 200 and refuses it for good', async () => {
+    slack.respond((_request, response) => response.end('{"ok":false,"error":"channel_not_found"}'));
+    const id = await held('/api/chats');
+    const dead = await listed(({ subject, state }) => subject === id && state === 'dead');
+    expect(dead.lastError).toBe('Slack refused the message: channel_not_found.');
+  });
+
+  it('goes to an incoming webhook, whose URL stays out of the log and the listing', async () => {
+    slack.respond((_request, response) => response.writeHead(500).end('no'));
+    const before = slack.requests.length;
+    const id = await held('/api/urls');
+    expect((await slack.arrived(before)).url).toBe('/services/T0/B0/secret-path');
+    const entry = await listed(({ subject, attempts }) => subject === id && attempts === 1);
+    expect(JSON.stringify([entry, env.log])).not.toContain('secret-path');
+  });
+});
+
+describe('human on the loop', () => {
+  it('lets the call pass, tells the channel, shows it, and lets a person end its task', async () => {
+    const before = hook.requests.length;
+    const opened = await env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'Export the ledger' } });
+    const task = ((await opened.json()) as { id: string }).id;
+    const inTask = { headers: { 'countersign-task': task, prefer: 'wait=0' } };
+    expect((await env.call('/api/exports/7', inTask)).status).toBe(200);
+    const event = eventIn(await hook.arrived(before));
+    expect(event).toMatchObject({ type: 'io.countersign.call.passed', data: { tier: 'watch', link: `http://127.0.0.1:${env.ports.reviewers}/watch` } });
+
+    const soc = await env.reviewer('sam', ['soc']);
+    const { passed } = await soc.read<{ passed: Record<string, unknown>[] }>('/watch');
+    expect(passed[0]).toMatchObject({
+      ...{ id: event.subject, principalId: `${env.issuer.issuer}#agent-1`, upstream: 'api', path: '/exports/7', rules: ['exports'], data: 'restricted' },
+      ...{ task: { id: task, objective: 'Export the ledger' }, youMay: { revokeTask: true } },
+    });
+
+    const pending = await env.call('/api/transfers', { method: 'POST', body: payment(), ...inTask });
+    const id = pending.headers.get('countersign-hold') ?? '';
+    const alice = await env.reviewer('alice');
+    expect((await alice.post(`/tasks/${task}/revoke`, { reason: 'no' })).status).toBe(403);
+    expect((await soc.post(`/tasks/${task}/revoke`, {})).status).toBe(400);
+    expect((await soc.post(`/tasks/${task}/revoke`, { reason: 'not agreed' })).status).toBe(200);
+    expect(await alice.show(id)).toMatchObject({ state: 'REVOKED', endedBecause: expect.stringContaining('not agreed') });
+    const next = await env.call('/api/exports/8', inTask);
+    expect([next.status, ((await next.json()) as { code: string }).code]).toEqual([409, 'task_ended']);
+    const after = await soc.read<{ passed: Record<string, unknown>[] }>('/watch');
+    expect(after.passed[0]).toMatchObject({ youMay: { revokeTask: false } });
+  });
+
+  it('says nothing of calls that a rule without notify lets pass', async () => {
+    const soc = await env.reviewer('sam', ['soc']);
+    const before = (await soc.read<{ passed: unknown[] }>('/watch')).passed.length;
+    expect((await env.call('/api/accounts')).status).toBe(200);
+    expect((await soc.read<{ passed: unknown[] }>('/watch')).passed.length).toBe(before);
+  });
+});
