@@ -11,6 +11,8 @@ export interface AddressRules {
   readonly url: string;
   readonly allowPlaintext: boolean;
   readonly allowPrivateAddresses?: boolean;
+  /** Whether link-local and metadata addresses are refused even with allowPrivateAddresses; default false. */
+  readonly neverSpecial?: boolean;
 }
 
 /** `dns.lookup` or a stand-in of its shape. */
@@ -118,11 +120,17 @@ export function refuseUpstreamUrl({ url: text, allowPlaintext, allowPrivateAddre
   return undefined;
 }
 
-/** For targets whose literals get no more trust than what a name resolves to: a private address needs allowPrivateAddresses, this machine does not. */
-export function refuseInsideLiteral({ url, allowPrivateAddresses }: AddressRules): string | undefined {
+/**
+ * For targets that are no upstreams, and whose literals get no more trust than what a name resolves to: a private address needs
+ * allowPrivateAddresses, this machine does not, and link-local and metadata addresses are refused whatever the operator says.
+ */
+export function refuseTargetLiteral({ url, allowPrivateAddresses }: AddressRules): string | undefined {
   const host = hostOf(new URL(url));
-  if (isIP(host) === 0 || allowPrivateAddresses === true || isLoopback(host) || !within(inside, host)) return undefined;
-  return 'It names an address of a private network, which needs allowPrivateAddresses: true.';
+  if (isIP(host) === 0 || isLoopback(host)) return undefined;
+  if (within(never, host)) return 'It names a link-local, metadata, unspecified or multicast address.';
+  return allowPrivateAddresses !== true && within(inside, host)
+    ? 'It names an address of a private network, which needs allowPrivateAddresses: true.'
+    : undefined;
 }
 
 /**
@@ -136,7 +144,8 @@ export function guardedLookup(rules: AddressRules, resolve: Resolve = systemLook
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
       if (error !== null) return callback(error, '');
       const refused = mustBeLoopback ? addresses.some(({ address }) => !within(loopback, address)) : addresses.some(({ address }) => within(inside, address));
-      if (refused && !allowAll) {
+      const special = rules.neverSpecial === true && addresses.some(({ address }) => within(never, address));
+      if ((refused && !allowAll) || special) {
         return callback(new GatewayError('upstream_address_refused', 'The name of the upstream resolves to an address that it may not have.'), '');
       }
       if (options.all === true) return callback(null, addresses);

@@ -4,7 +4,7 @@
 import { isIP } from 'node:net';
 import { Agent, request } from 'undici';
 import { GatewayError } from '../errors.ts';
-import { guardedLookup, refuseInsideLiteral, refuseUpstreamUrl } from './address-guard.ts';
+import { guardedLookup, refuseTargetLiteral, refuseUpstreamUrl } from './address-guard.ts';
 
 export interface PostRequest {
   readonly headers: Readonly<Record<string, string>>;
@@ -25,8 +25,8 @@ const LONGEST_RETRY_AFTER_S = 24 * 60 * 60;
 
 /** Throws `upstream_address_refused`, and what the connection throws. */
 export async function post(url: string, { headers, body, allowPrivateAddresses }: PostRequest): Promise<PostAnswer> {
-  const rules = { url, allowPlaintext: false, allowPrivateAddresses };
-  const refused = refuseUpstreamUrl(rules) ?? refuseInsideLiteral(rules);
+  const rules = { url, allowPlaintext: false, allowPrivateAddresses, neverSpecial: true };
+  const refused = refuseTarget(url, allowPrivateAddresses);
   if (refused !== undefined) throw new GatewayError('upstream_address_refused', refused);
   const { hostname } = new URL(url);
   // net.connect asks no look-up for literals; those were judged above.
@@ -43,6 +43,12 @@ export async function post(url: string, { headers, body, allowPrivateAddresses }
   } finally {
     await agent.destroy();
   }
+}
+
+/** Why nothing is sent to this URL, in one sentence, or undefined; what its name resolves to is judged at each connection. */
+export function refuseTarget(url: string, allowPrivateAddresses: boolean): string | undefined {
+  const rules = { url, allowPlaintext: false, allowPrivateAddresses };
+  return refuseUpstreamUrl(rules) ?? refuseTargetLiteral(rules);
 }
 
 async function readSome(body: AsyncIterable<Uint8Array>): Promise<string> {

@@ -1,0 +1,52 @@
+// The kill switch inside: no hold comes in behind it, no claim gets past it, and what it closed stays closed.
+
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { approve, type Bench, codeOf, openBench, openHoldBy, principalOf, requestOf } from '../support/approvals.ts';
+
+let bench: Bench;
+beforeEach(() => {
+  bench = openBench();
+});
+afterEach(() => bench.close());
+
+const suspend = () => bench.store.suspensions.suspend({ principal: principalOf().id }, 'idp#sam', 'odd');
+
+it('stops a call that was claimed but not sent: it is not marked as sent, and its hold ends', async () => {
+  await approve(bench, await openHoldBy(bench));
+  const clearance = await bench.approvals.obtain(requestOf());
+  await suspend();
+  expect(await codeOf(bench.approvals.markSent(clearance))).toBe('principal_suspended');
+  expect(await bench.approvals.settle(clearance, 'not_sent')).toMatchObject({ state: 'EXPIRED', expiryReason: 'abandoned' });
+});
+
+it('lets no hold in behind it, whoever got past the door before', async () => {
+  await suspend();
+  expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('principal_suspended');
+  expect((await bench.store.holds.list({})).holds).toEqual([]);
+});
+
+it('closes a hold at the same moment as its approval, one way or the other', async () => {
+  const hold = await openHoldBy(bench);
+  const [, vote] = await Promise.allSettled([suspend(), approve(bench, hold)]);
+  expect((await bench.store.holds.get(hold.id))?.state).toBe('REVOKED');
+  expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('principal_suspended');
+  expect(['fulfilled', 'rejected']).toContain(vote.status);
+});
+
+it('leaves revoked what it revoked when it is lifted', async () => {
+  const hold = await openHoldBy(bench);
+  const { suspension } = await suspend();
+  await bench.store.suspensions.lift(suspension.id, 'idp#sam');
+  expect((await bench.store.holds.get(hold.id))?.state).toBe('REVOKED');
+  expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_revoked');
+  expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_pending');
+});
+
+it('is there again after a restart, until it was lifted', async () => {
+  const { suspension } = await suspend();
+  bench = await bench.restart();
+  expect(bench.store.suspensions.covering(principalOf(), undefined)).toEqual(suspension);
+  await bench.store.suspensions.lift(suspension.id, 'idp#sam');
+  bench = await bench.restart();
+  expect(bench.store.suspensions.covering(principalOf(), undefined)).toBeUndefined();
+});

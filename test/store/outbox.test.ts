@@ -1,0 +1,87 @@
+// The outbox and what it tells of are one transaction: never one without the other, whatever throws or crashes in between.
+
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { advance } from '../../src/approvals/machine.ts';
+import { actionOf, approve, type Bench, decisionOf, openBench, openHoldBy, reviewerOf } from '../support/approvals.ts';
+
+let bench: Bench;
+beforeEach(() => {
+  bench = openBench();
+});
+afterEach(() => bench.close());
+
+const decision = decisionOf({ notify: ['soc', 'team'] });
+const outbox = () => bench.store.notifications;
+
+it('holds one row per channel for a new hold, and none for a vote on it', async () => {
+  const hold = await openHoldBy(bench, { decision });
+  await approve(bench, hold);
+  const rows = await outbox().list({});
+  expect(rows.map(({ channel, kind, subject, code, tier }) => [channel, kind, subject, code, tier])).toEqual([
+    ['team', 'hold.opened', hold.id, hold.bindingDigest.slice(0, 6), 'finance'],
+    ['soc', 'hold.opened', hold.id, hold.bindingDigest.slice(0, 6), 'finance'],
+  ]);
+  expect(new Set(rows.map(({ id }) => id)).size).toBe(2);
+});
+
+it('has nothing of a change that was rolled back', async () => {
+  const hold = await openHoldBy(bench, { decision });
+  const before = (await outbox().list({})).length;
+  const change = bench.store.holds.change(hold.id, (seen) => ({ next: { ...seen, escalations: 1, deadline: seen.deadline + 1 }, answer: undefined }));
+  await expect(change).rejects.toThrow(/never changes its deadline/);
+  expect((await outbox().list({})).length).toBe(before);
+});
+
+it('tells of an outcome that nobody knows', async () => {
+  const hold = await openHoldBy(bench, { decision });
+  await approve(bench, hold);
+  await bench.store.holds.change(hold.id, (seen, now) => ({ next: advance(seen, { type: 'claim', claim: 'c', claimedBy: 'dead' }, now), answer: undefined }));
+  await bench.store.holds.change(hold.id, (seen, now) => ({ next: advance(seen, { type: 'send', claim: 'c' }, now), answer: undefined }));
+  bench = await bench.restart();
+  await bench.approvals.start();
+  expect((await outbox().list({})).map(({ kind }) => kind).slice(0, 2)).toEqual(['hold.outcome_unknown', 'hold.outcome_unknown']);
+});
+
+it('gives what is due in order, keeps what failed until its time, and forgets what was delivered after a week', async () => {
+  await openHoldBy(bench, { decision });
+  const [first, second] = await outbox().due(10, new Set());
+  if (first === undefined || second === undefined) throw new Error('two rows are due');
+  expect([first.channel, second.channel]).toEqual(['soc', 'team']);
+  expect(await outbox().due(10, new Set([first.id]))).toEqual([second]);
+  await outbox().failed(first.id, 'No.', bench.clock.now() + 1_000);
+  await outbox().delivered(second.id);
+  expect(await outbox().due(10, new Set())).toEqual([]);
+  bench.clock.advance(1_000);
+  expect(await outbox().due(10, new Set())).toMatchObject([{ id: first.id, attempts: 1, lastError: 'No.' }]);
+  await outbox().failed(first.id, 'Never.', undefined);
+  expect(await outbox().list({ state: 'DEAD' })).toMatchObject([{ id: first.id, attempts: 2, lastError: 'Never.' }]);
+  bench.clock.advance(8 * 24 * 60 * 60_000);
+  await outbox().delivered((await outbox().revive(first.id)).id);
+  expect((await outbox().list({})).map(({ id }) => id)).toEqual([first.id]);
+});
+
+it('says how often calls of the same kind were approved and denied, without the hold itself', async () => {
+  for (const amount of [1, 2, 3]) {
+    const { bytes, digest } = { bytes: Buffer.from(`{"amount":${amount}}`), digest: `${amount}`.repeat(64) };
+    const hold = await openHoldBy(bench, { action: { ...actionOf(), body: { bytes, digest } } });
+    await approve(bench, hold, reviewerOf('alice'));
+  }
+  const hold = await openHoldBy(bench);
+  const since = bench.clock.now() - 1;
+  expect(await bench.store.holds.likes(hold, since)).toEqual({ approvedTimes: 3, deniedTimes: 0, since });
+  expect(await bench.store.holds.likes(hold, bench.clock.now() + 1)).toMatchObject({ approvedTimes: 0 });
+});
+
+it('measures how a reviewer decides from the moment when they opened the hold', async () => {
+  const alice = reviewerOf('alice');
+  const hold = await openHoldBy(bench);
+  bench.clock.advance(60_000);
+  bench.approvals.opened(hold.id, alice);
+  bench.clock.advance(2_000);
+  bench.approvals.opened(hold.id, alice);
+  await approve(bench, hold, alice);
+  expect(await bench.store.holds.voteTimes(alice.id, 0)).toEqual({ decisions: 1, medianSeconds: 2, hasty: 1 });
+  bench = await bench.restart();
+  expect(await bench.store.holds.voteTimes(alice.id, 0)).toMatchObject({ decisions: 1 });
+  expect(await bench.store.holds.voteTimes(alice.id, bench.clock.now() + 1)).toEqual({ decisions: 0, hasty: 0 });
+});
