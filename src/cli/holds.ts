@@ -2,10 +2,10 @@
 // the vote carries the binding digest of exactly what was shown, so a hold that changed meanwhile is not decided on.
 
 import { parseArgs } from 'node:util';
+import { CONNECTION_OPTIONS, CONNECTION_USAGE, connect } from './connect.ts';
 import { renderHold, renderLine, shortCode, whyNotWhole } from './render-hold.ts';
-import { ApiError, createReviewClient, type ReviewClient, type ShownHold } from './review-client.ts';
-import { loadReviewSettings } from './review-settings.ts';
-import { createSignIn, type SignIn } from './sign-in.ts';
+import { ApiError, type ReviewClient, type ShownHold } from './review-client.ts';
+import type { SignIn } from './sign-in.ts';
 import { ask, CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'holds list|show|approve|deny   see what waits for a decision, and decide (or revoke an approval)';
@@ -14,20 +14,12 @@ const USAGE = `Usage: countersign holds list [--state pending|approved|…|all]
        countersign holds show ID
        countersign holds approve|deny|revoke ID [--reason TEXT] [--yes]
 
-  --url URL         the reviewers' API; default: COUNTERSIGN_URL, listeners.reviewers.url of --config, or http://127.0.0.1:8081
-  --config FILE     take the API's address and the sign-in from a gateway's configuration
-  --issuer URL, --client-id ID, --audience NAME, --scope TEXT
-                    sign in with the device flow; not needed when COUNTERSIGN_TOKEN holds a token (it is kept in memory only)
+${CONNECTION_USAGE}
   --json            print what the API answered (list, show)
   --yes             decide without asking; needed where nobody can answer`;
 
 const OPTIONS = {
-  url: { type: 'string' },
-  config: { type: 'string' },
-  issuer: { type: 'string' },
-  'client-id': { type: 'string' },
-  audience: { type: 'string' },
-  scope: { type: 'string' },
+  ...CONNECTION_OPTIONS,
   state: { type: 'string', default: 'pending' },
   reason: { type: 'string' },
   json: { type: 'boolean', default: false },
@@ -58,17 +50,6 @@ export function run(args: string[], io: Io): Promise<number> {
         throw new UsageError(`There is no holds ${verb}.`);
     }
   });
-}
-
-async function connect(values: Values, io: Io): Promise<{ client: ReviewClient; signIn: SignIn }> {
-  const settings = values.config === undefined ? {} : await loadReviewSettings(values.config);
-  const url = values.url ?? io.env.COUNTERSIGN_URL ?? settings.url ?? 'http://127.0.0.1:8081';
-  const issuer = values.issuer ?? settings.issuer;
-  const clientId = values['client-id'] ?? settings.clientId;
-  const audience = values.audience ?? settings.audience;
-  const scope = values.scope ?? settings.scope;
-  const signIn = createSignIn(io, { ...(issuer && { issuer }), ...(clientId && { clientId }), ...(audience && { audience }), ...(scope && { scope }) });
-  return { client: createReviewClient(url, signIn.token), signIn };
 }
 
 async function list(client: ReviewClient, values: Values, io: Io): Promise<number> {

@@ -63,6 +63,19 @@ const shownHold = z.object({
 /** A hold as the API shows it: every member that a decision needs. */
 export type ShownHold = z.infer<typeof shownHold>;
 
+const shownNotification = z.object({
+  id: z.string().regex(/^msg_[\w-]+$/),
+  channel: z.string(),
+  kind: z.string(),
+  subject: z.string(),
+  state: z.string(),
+  attempts: z.number(),
+  createdAt: z.string(),
+  lastError: z.string().optional(),
+});
+
+export type ShownNotification = z.infer<typeof shownNotification>;
+
 const page = z.object({ holds: z.array(shownHold), next: z.string().optional() });
 const refusal = z.object({ code: z.string(), title: z.string().optional(), detail: z.string().optional() });
 
@@ -80,6 +93,8 @@ export interface ReviewClient {
   get(id: string): Promise<ShownHold>;
   vote(id: string, ballot: { readonly decision: 'approve' | 'deny'; readonly bindingDigest: string; readonly reason?: string }): Promise<ShownHold>;
   revoke(id: string, reason: string | undefined): Promise<ShownHold>;
+  notifications(state: string): Promise<readonly ShownNotification[]>;
+  retryNotification(id: string): Promise<ShownNotification>;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -110,6 +125,10 @@ export function createReviewClient(url: string, token: () => Promise<string>): R
     list: (state, after) => call(page, `api/v1/holds?${new URLSearchParams({ state, ...(after !== undefined && { after }) })}`),
     get: (id) => call(shownHold, holdPath(id)),
     vote: (id, ballot) => call(shownHold, `${holdPath(id)}/votes`, ballot),
+    notifications: async (state) =>
+      (await call(z.object({ notifications: z.array(shownNotification) }), `api/v1/notifications?${new URLSearchParams({ state, limit: '200' })}`))
+        .notifications,
+    retryNotification: (id) => call(shownNotification, `api/v1/notifications/${encodeURIComponent(id)}/retry`, {}),
     revoke: (id, reason) => call(shownHold, `${holdPath(id)}/revoke`, { ...(reason && { reason }) }),
   };
 }

@@ -1,5 +1,7 @@
 // People are told through the outbox: signed, without arguments, at least once, over crashes, and what cannot be delivered is shown.
 
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, type RecordedRequest, type Recorder, startEnvironment, startRecorder } from '../support/environment.ts';
@@ -48,6 +50,12 @@ async function listed(wanted: (entry: Listed) => boolean): Promise<Listed> {
     const found = notifications.find(wanted);
     if (found !== undefined) return found;
   }
+}
+
+/** A command of the terminal, as somebody runs it; resolves to what it printed. */
+async function countersign(token: string, ...args: string[]): Promise<string> {
+  const around = { env: { ...process.env, COUNTERSIGN_TOKEN: token, COUNTERSIGN_URL: `http://127.0.0.1:${env.ports.reviewers}` } };
+  return (await promisify(execFile)(process.execPath, ['src/main.ts', ...args], around)).stdout;
 }
 
 beforeAll(async () => {
@@ -122,8 +130,9 @@ describe('a signed webhook', () => {
     const first = await hook.arrived(before);
     const dead = await listed(({ subject, state }) => subject === id && state === 'dead');
     expect(dead).toMatchObject({ channel: 'hook', lastError: 'The receiver answered 410.' });
-    hook.respond(ok);
     const soc = await env.reviewer('sam', ['soc']);
+    expect(await countersign(soc.token, 'notifications', 'list', '--state', 'dead')).toContain(`${dead.id}  dead`);
+    hook.respond(ok);
     expect((await soc.post(`/notifications/${dead.id}/retry`, {})).status).toBe(200);
     expect((await hook.arrived(before + 1)).headers['webhook-id']).toBe(first.headers['webhook-id']);
     expect((await soc.post(`/notifications/${dead.id}/retry`, {})).status).toBe(404);
