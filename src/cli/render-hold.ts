@@ -60,6 +60,8 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   for (const need of hold.requirements) {
     const extras = [need.stepUp && 'fresh sign-in', need.reasonRequired && 'reason'].filter(Boolean).map((extra) => `, ${extra}`);
     sheet.fact('needs', `${need.count} of ${need.reviewers.join(', ')} (${need.tier}${extras.join('')})`);
+    if (need.escalate !== undefined)
+      sheet.fact('escalation', `${need.escalate.to.join(', ')} as well, ${need.escalate.inForce ? 'since' : 'from'} ${need.escalate.at}`);
   }
   sheet.fact('asked at', hold.createdAt);
   sheet.fact('digest', hold.bindingDigest);

@@ -46,7 +46,16 @@ const shownHold = z.object({
     })
     .optional(),
   rules: z.array(z.object({ id: z.string(), effect: z.string(), why: z.string() })),
-  requirements: z.array(z.object({ tier: z.string(), reviewers: z.array(z.string()), count: z.number(), stepUp: z.boolean(), reasonRequired: z.boolean() })),
+  requirements: z.array(
+    z.object({
+      tier: z.string(),
+      reviewers: z.array(z.string()),
+      count: z.number(),
+      stepUp: z.boolean(),
+      reasonRequired: z.boolean(),
+      escalate: z.object({ to: z.array(z.string()), at: z.string(), inForce: z.boolean() }).optional(),
+    }),
+  ),
   data: z.string().optional(),
   reversible: z.boolean().optional(),
   votes: z.array(

@@ -16,6 +16,8 @@ export async function arm(broker: Broker, suspensions: Suspensions, journaled: J
   const credential = issued instanceof Promise ? await traced(call, issued) : issued;
   call.credential = credential;
   call.facts.credential = credential;
+  // While it was minted the kill switch may have looked for it in vain: settle takes it back.
+  if (issued instanceof Promise) refuseSuspended(suspensions, principal, task?.id);
   return { ...journaled, credential };
 }
 
