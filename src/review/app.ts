@@ -7,7 +7,7 @@ import type { RequestListener } from 'node:http';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { Approvals } from '../domain/approvals.ts';
-import type { Hold, HoldStore, Likes } from '../domain/hold.ts';
+import type { Hold, HoldStore } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { asGatewayError, type ErrorCode, GatewayError } from '../errors.ts';
@@ -16,10 +16,11 @@ import { type ParseJson, readBallot, readRevocation } from './ballot.ts';
 import { addDeskRoutes, type DeskRoutes } from './desk-routes.ts';
 import { createEventStreams, tokenExpiry } from './events.ts';
 import { listHolds } from './listing.ts';
+import { type SimilarParts, similarTo } from './similar.ts';
 import { type Eligibility, isNamed } from './standing.ts';
 import { viewHold } from './view.ts';
 
-export interface ReviewDeps {
+export interface ReviewDeps extends SimilarParts {
   readonly approvals: Pick<Approvals, 'vote' | 'revoke' | 'opened'>;
   readonly holds: HoldStore;
   readonly eligibility: Eligibility;
@@ -30,8 +31,6 @@ export interface ReviewDeps {
   /** Strict JSON: throws `bad_json` for duplicate keys and the like. */
   readonly parseJson: ParseJson;
   readonly desk: DeskRoutes;
-  /** Rules as YAML to copy, for a kind of call that people keep approving; undefined when there is nothing to propose. */
-  propose(hold: Hold, likes: Likes): string | undefined;
   readonly log: Logger;
   /** Aborted when the gateway drains: ends the event streams. */
   readonly closing: AbortSignal;
@@ -134,16 +133,6 @@ function checkRequest(context: Context<Env>, names: ReadonlySet<string>): void {
   if (incoming.method !== 'GET' && incoming.method !== 'POST' && incoming.method !== 'DELETE') {
     throw new GatewayError('method_not_allowed', 'The reviewers’ API takes GET, POST and DELETE.');
   }
-}
-
-/** How far back calls of the same kind are looked for. */
-const LIKES_WITHIN_MS = 30 * 24 * 60 * 60_000;
-
-/** "This keeps coming": how earlier holds of this kind ended, and rules to copy where all of them were approved. */
-export async function similarTo({ holds, propose }: Pick<ReviewDeps, 'holds' | 'propose'>, hold: Hold) {
-  const likes = await holds.likes(hold, holds.now() - LIKES_WITHIN_MS);
-  const { approvedTimes, deniedTimes, since } = likes;
-  return { approvedTimes, deniedTimes, since: new Date(since).toISOString(), proposedRules: propose(hold, likes) };
 }
 
 async function visibleHold({ holds, eligibility }: ReviewDeps, id: string, reviewer: Reviewer): Promise<Hold> {

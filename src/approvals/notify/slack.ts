@@ -31,7 +31,7 @@ export function createSlack(options: SlackOptions, post: Post): Channel {
 }
 
 /** The message: `text` for the notification of the phone, `blocks` for the channel. */
-export function blocksOf({ notification: { kind, code, tier }, link }: Message) {
+function blocksOf({ notification: { kind, code, tier }, link }: Message) {
   const says = SAYS[kind];
   return {
     text: `${says} (${escapeText(tier)}, code ${code})`,

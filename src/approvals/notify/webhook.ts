@@ -29,7 +29,7 @@ export function createWebhook({ url, secret, allowPrivateAddresses }: WebhookOpt
 }
 
 /** CloudEvents 1.0 section 3.1. What is in `data` is all that is told. */
-export function eventOf({ notification, link }: Message) {
+function eventOf({ notification, link }: Message) {
   const { id, kind, subject, code, tier, createdAt } = notification;
   return {
     specversion: '1.0',
