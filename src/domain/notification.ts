@@ -52,8 +52,8 @@ export interface NotificationQuery {
 
 /** The transactional outbox. Rows come into being in the transaction of what they tell of (HoldStore, WatchStore). Errors: `store_unavailable`. */
 export interface NotificationOutbox {
-  /** PENDING ones whose time has come, oldest first, without those of these ids. */
-  due(limit: number, except: ReadonlySet<string>): Promise<readonly Notification[]>;
+  /** PENDING ones whose time has come, oldest first, without those of these ids and those for these channels. */
+  due(limit: number, except: { readonly ids: readonly string[]; readonly channels: readonly string[] }): Promise<readonly Notification[]>;
   delivered(id: string): Promise<void>;
   /** Counts the attempt. Without `retryAt` it is DEAD. */
   failed(id: string, error: string, retryAt: EpochMs | undefined): Promise<void>;

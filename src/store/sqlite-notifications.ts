@@ -31,7 +31,10 @@ export function createNotificationRows(db: DatabaseSync, clock: Clock): Notifica
 }
 
 export function createOutbox(db: DatabaseSync, writer: SqliteWriter, clock: Clock): NotificationOutbox {
-  const due = db.prepare("SELECT * FROM notification INDEXED BY notification_due WHERE state = 'PENDING' AND due_at <= ? ORDER BY due_at, seq LIMIT ?");
+  const due = db.prepare(
+    `SELECT * FROM notification INDEXED BY notification_due WHERE state = 'PENDING' AND due_at <= ?
+       AND id NOT IN (SELECT value FROM json_each(?)) AND channel NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, seq LIMIT ?`,
+  );
   const byId = db.prepare('SELECT * FROM notification WHERE id = ?');
   const all = db.prepare('SELECT * FROM notification ORDER BY seq DESC LIMIT ?');
   const byState = db.prepare('SELECT * FROM notification WHERE state = ? ORDER BY seq DESC LIMIT ?');
@@ -42,14 +45,8 @@ export function createOutbox(db: DatabaseSync, writer: SqliteWriter, clock: Cloc
   const revive = db.prepare("UPDATE notification SET state = 'PENDING', due_at = ?, ended_at = NULL WHERE id = ?");
 
   return {
-    due: async (limit, except) =>
-      writer.read(() =>
-        due
-          .all(clock.now(), limit + except.size)
-          .map(parseNotification)
-          .filter(({ id }) => !except.has(id))
-          .slice(0, limit),
-      ),
+    due: async (limit, { ids, channels }) =>
+      writer.read(() => due.all(clock.now(), JSON.stringify(ids), JSON.stringify(channels), limit).map(parseNotification)),
     delivered: (id) =>
       writer.write(() => {
         const now = clock.now();

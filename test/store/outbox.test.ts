@@ -11,6 +11,7 @@ beforeEach(() => {
 afterEach(() => bench.close());
 
 const decision = decisionOf({ notify: ['soc', 'team'] });
+const NOBODY = { ids: [], channels: [] };
 const outbox = () => bench.store.notifications;
 
 it('holds one row per channel for a new hold, and none for a vote on it', async () => {
@@ -44,15 +45,16 @@ it('tells of an outcome that nobody knows', async () => {
 
 it('gives what is due in order, keeps what failed until its time, and forgets what was delivered after a week', async () => {
   await openHoldBy(bench, { decision });
-  const [first, second] = await outbox().due(10, new Set());
+  const [first, second] = await outbox().due(10, NOBODY);
   if (first === undefined || second === undefined) throw new Error('two rows are due');
   expect([first.channel, second.channel]).toEqual(['soc', 'team']);
-  expect(await outbox().due(10, new Set([first.id]))).toEqual([second]);
+  expect(await outbox().due(10, { ids: [first.id], channels: [] })).toEqual([second]);
+  expect(await outbox().due(10, { ids: [], channels: ['soc'] })).toEqual([second]);
   await outbox().failed(first.id, 'No.', bench.clock.now() + 1_000);
   await outbox().delivered(second.id);
-  expect(await outbox().due(10, new Set())).toEqual([]);
+  expect(await outbox().due(10, NOBODY)).toEqual([]);
   bench.clock.advance(1_000);
-  expect(await outbox().due(10, new Set())).toMatchObject([{ id: first.id, attempts: 1, lastError: 'No.' }]);
+  expect(await outbox().due(10, NOBODY)).toMatchObject([{ id: first.id, attempts: 1, lastError: 'No.' }]);
   await outbox().failed(first.id, 'Never.', undefined);
   expect(await outbox().list({ state: 'DEAD' })).toMatchObject([{ id: first.id, attempts: 2, lastError: 'Never.' }]);
   bench.clock.advance(8 * 24 * 60 * 60_000);

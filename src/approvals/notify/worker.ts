@@ -44,14 +44,22 @@ export function startNotifier(options: NotifierOptions): Notifier {
   let closed = false;
 
   async function look(): Promise<void> {
-    do {
+    for (let took = 1; (took > 0 || again) && !closed; ) {
       again = false;
-      const due = await outbox.due(BATCH, new Set(inFlight.keys()));
-      for (const notification of due) if (!closed && hasRoom(notification.channel)) take(notification);
-    } while (again && !closed);
+      took = 0;
+      // A channel that has no room is left out of the question, so that its backlog never hides what waits for another.
+      const due = await outbox.due(BATCH, { ids: [...inFlight.keys()], channels: fullChannels() });
+      for (const notification of due) {
+        if (closed || !hasRoom(notification.channel)) continue;
+        take(notification);
+        took++;
+      }
+    }
   }
 
-  const hasRoom = (channel: string): boolean => [...inFlight.values()].filter((each) => each.channel === channel).length < PER_CHANNEL;
+  const attemptsFor = (channel: string): number => [...inFlight.values()].filter((each) => each.channel === channel).length;
+  const hasRoom = (channel: string): boolean => attemptsFor(channel) < PER_CHANNEL;
+  const fullChannels = (): string[] => [...new Set([...inFlight.values()].map(({ channel }) => channel))].filter((channel) => !hasRoom(channel));
 
   function take(notification: Notification): void {
     const done = attempt(notification)
