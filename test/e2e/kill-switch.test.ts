@@ -4,7 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { type Environment, startEnvironment, startRecorder } from '../support/environment.ts';
+import { startIssuer } from '../support/oidc-issuer.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
 
 let env: Environment;
@@ -98,6 +99,39 @@ describe('suspending an agent', () => {
     const { id } = await suspend({ principal: 'nobody-yet' });
     const again = await sam.post('/suspensions', { principal: 'nobody-yet', reason: 'again' });
     expect([again.status, ((await again.json()) as { id: string }).id]).toEqual([200, id]);
+  });
+});
+
+describe('what was minted', () => {
+  it('is taken back while the call that uses it is still under way', async () => {
+    const bank = await startRecorder();
+    const mint = await startIssuer({ clients: [{ id: 'gateway', secret: 'gateway-secret' }], resources: { 'urn:bank': { scope: 'pay' } } });
+    const own = await startEnvironment({
+      env: { MINT_SECRET: 'gateway-secret' },
+      upstreams: `  bank: { url: "${bank.origin}", credential: minted }`,
+      credentials: `  minted: { type: oauth-client-credentials, issuer: "${mint.issuer}", clientId: gateway, clientSecret: { env: MINT_SECRET }, scope: pay, resource: "urn:bank" }`,
+      rules: '  - { id: payments, match: { upstream: bank, methods: [POST] }, decide: hold, tier: payment }',
+      reviewers: '  killSwitch: ["group:soc"]',
+    });
+    try {
+      const answers: (() => void)[] = [];
+      bank.respond((_request, response) => answers.push(() => response.end('{}')));
+      const alice = await own.reviewer('alice');
+      const { hold } = await alice.expect('PENDING');
+      const call = own.call('/bank/payments', { method: 'POST', body: payment() });
+      await alice.approve(await hold);
+      const token = (await bank.arrived(0)).headers.authorization?.replace('Bearer ', '') ?? '';
+      expect(await mint.isActive(token)).toBe(true);
+      const soc = await own.reviewer('sam', ['soc']);
+      const response = await soc.post('/suspensions', { principal: `${own.issuer.issuer}#agent-1`, reason: 'odd' });
+      expect(await response.json()).toMatchObject({ credentialsRevoked: true });
+      expect(await mint.isActive(token)).toBe(false);
+      for (const answer of answers) answer();
+      expect((await call).status).toBe(200);
+    } finally {
+      await own.close();
+      await Promise.all([bank.close(), mint.close()]);
+    }
   });
 });
 

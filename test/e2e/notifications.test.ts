@@ -63,6 +63,7 @@ beforeAll(async () => {
   env = await startEnvironment({
     tiers: `
   payment: { reviewers: ["group:finance"], notify: [hook] }
+  slow: { reviewers: ["group:finance"], notify: [hook], escalate: { after: 1s, to: ["group:directors"] } }
   chat: { reviewers: ["group:finance"], notify: [team] }
   url: { reviewers: ["group:finance"], notify: [incoming] }
 `,
@@ -70,6 +71,7 @@ beforeAll(async () => {
   - { id: reads, match: { upstream: api, methods: [GET], path: /accounts }, decide: allow }
   - { id: exports, match: { upstream: api, methods: [GET], path: /exports/:id }, decide: allow, notify: [hook], data: restricted }
   - { id: transfers, match: { upstream: api, methods: [POST], path: /transfers }, decide: hold, tier: payment }
+  - { id: slow, match: { upstream: api, methods: [POST], path: /slow }, decide: hold, tier: slow }
   - { id: chats, match: { upstream: api, methods: [POST], path: /chats }, decide: hold, tier: chat }
   - { id: urls, match: { upstream: api, methods: [POST], path: /urls }, decide: hold, tier: url }
 `,
@@ -157,6 +159,26 @@ describe('a signed webhook', () => {
     expect(second.headers['webhook-id']).toBe(first.headers['webhook-id']);
     await listed(({ subject, state }) => subject === id && state === 'delivered');
     expect(hook.requests.length).toBe(before + 2);
+  });
+});
+
+describe('escalation', () => {
+  it('shows the hold to the second group from its time on, has people told, and takes their vote', async () => {
+    const before = hook.requests.length;
+    const dora = await env.reviewer('dora', ['directors']);
+    const { hold } = await dora.expect('PENDING');
+    const id = await held('/api/slow');
+    const opened = await hook.arrived(before);
+    expect(await hold).toBe(id);
+    const escalated = await hook.arrived(before + 1);
+    expect([eventIn(opened), eventIn(escalated)]).toMatchObject([
+      { type: 'io.countersign.hold.opened', subject: id },
+      { type: 'io.countersign.hold.escalated', subject: id },
+    ]);
+    expect(escalated.headers['webhook-id']).not.toBe(opened.headers['webhook-id']);
+    expect(await dora.show(id)).toMatchObject({ requirements: [{ escalate: { to: ['group:directors'], inForce: true } }], notified: ['hook'] });
+    await dora.approve(id);
+    expect((await dora.show(id)).state).toBe('APPROVED');
   });
 });
 

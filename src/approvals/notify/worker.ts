@@ -63,7 +63,10 @@ export function startNotifier(options: NotifierOptions): Notifier {
 
   function take(notification: Notification): void {
     const done = attempt(notification)
-      .catch((thrown: unknown) => log.error('notify.outbox_failed', { notification: notification.id, error: asGatewayError(thrown).code }))
+      .catch((thrown: unknown) => {
+        // After the end the store is closed: the row is as it was, and the next process tries it again.
+        if (!closed) log.error('notify.outbox_failed', { notification: notification.id, error: asGatewayError(thrown).code });
+      })
       .then(() => {
         inFlight.delete(notification.id);
         wake();
