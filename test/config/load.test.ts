@@ -307,7 +307,11 @@ describe('the files that come with the project', () => {
       writeFileSync(join(folder, name), '-----BEGIN TEST-----\n');
     }
     const path = join(folder, 'production.yaml');
-    const config = parseConfig(readFileSync(join(root, 'config/production.yaml'), 'utf8'), path, checkPolicy, { LEDGER_CLIENT_SECRET: 'x' });
+    const config = parseConfig(readFileSync(join(root, 'config/production.yaml'), 'utf8'), path, checkPolicy, {
+      LEDGER_CLIENT_SECRET: 'x',
+      SLACK_TOKEN: 'x',
+      SOC_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32).toString('base64')}`,
+    });
     expect(compilePolicy(config).bodyNeed('ledger', 'POST', '/transfers')).toBe('json');
   });
 
