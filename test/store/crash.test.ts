@@ -62,6 +62,9 @@ describe('after kill -9', () => {
       expect(hold?.state).toBe(after);
       expect(bench.errors).toEqual(after === 'OUTCOME_UNKNOWN' ? ['hold.outcome_unknown'] : []);
       expect(bench.audit.filter(({ record }) => record.hold === holdId).map(({ record }) => record.state)).toEqual(after === before ? [] : [after]);
+      const told = (await bench.store.notifications.list({})).map(({ kind, subject, state: delivery }) => [kind, subject, delivery]);
+      expect(told.at(-1)).toEqual(['hold.opened', holdId, 'PENDING']);
+      expect(told.length).toBe(after === 'OUTCOME_UNKNOWN' ? 2 : 1);
       expect(await bench.store.credentials.outstanding()).toMatchObject([{ id: 'cred_1' }]);
       const task = await bench.store.tasks.get(hold?.task?.id ?? '');
       if (task === undefined) throw new Error('the task is gone');

@@ -1,7 +1,7 @@
 // A process that opens the approvals over the SQLite file of its first argument, brings one hold to the state of its second
 // argument, says so on stdout as one line `<state> <hold id>`, and then stays until it is killed. For crash tests.
 
-import { approve, benchOn, deny, manualClock, openHoldBy, principalOf, requestOf } from './approvals.ts';
+import { approve, benchOn, decisionOf, deny, manualClock, openHoldBy, principalOf, requestOf } from './approvals.ts';
 
 const [path, state, startedAt] = process.argv.slice(2);
 if (path === undefined || state === undefined) throw new Error('usage: store-holder <database> <state> <time>');
@@ -9,7 +9,7 @@ if (path === undefined || state === undefined) throw new Error('usage: store-hol
 const bench = benchOn(path, manualClock(Number(startedAt)), { instance: 'killed' });
 const task = await bench.store.tasks.open(principalOf().id, { objective: 'o', plan: [], labels: [] });
 await bench.store.credentials.intend({ id: 'cred_1', name: 'n', provider: 'p', sealed: 's', issuedAt: 1, attempts: 0 });
-const hold = await openHoldBy(bench, { task });
+const hold = await openHoldBy(bench, { task, decision: decisionOf({ notify: ['soc'] }) });
 
 async function reach(): Promise<void> {
   if (state === 'PENDING') return;
