@@ -7,6 +7,7 @@ import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml
 import { z } from 'zod';
 import type { Digest } from '../domain/action.ts';
 import { sha256 } from '../domain/canonical.ts';
+import { credential } from './credentials.ts';
 import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } from './faults.ts';
 import type { Surroundings } from './files.ts';
 import { identity, reviewers } from './identities.ts';
@@ -14,7 +15,7 @@ import { checkReferences, type Sections } from './references.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { explain, faultsOf } from './sentences.ts';
-import { credential, upstream } from './upstreams.ts';
+import { upstream } from './upstreams.ts';
 
 /** The sections that policy is made of. */
 type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams'>;

@@ -2,11 +2,12 @@
 // The JSON Schema in config/countersign.schema.json is made from this. References between sections are checked in references.ts.
 
 import { z } from 'zod';
+import { credential } from './credentials.ts';
 import type { Surroundings } from './files.ts';
 import { identity, reviewers } from './identities.ts';
 import { audit, limits, listeners, store } from './listeners.ts';
 import { rule, tier } from './rules.ts';
-import { credential, upstream } from './upstreams.ts';
+import { upstream } from './upstreams.ts';
 
 const upstreamName = () =>
   z
