@@ -13,8 +13,10 @@ import { credentialRecord, decisionRecord, outcomeRecord } from './audit/records
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import { createBroker } from './credentials/broker.ts';
-import { createSealer } from './credentials/seal.ts';
-import { systemClock } from './domain/clock.ts';
+import { createFileKeyRing, createGatewayIssuer, type GatewayIssuer } from './credentials/gateway-issuer.ts';
+import { createGeneratedKeyRing } from './credentials/generated-keys.ts';
+import { createSealer, type Sealer } from './credentials/seal.ts';
+import { type Clock, systemClock } from './domain/clock.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { Ending } from './ending.ts';
 import type { GatewayError } from './errors.ts';
@@ -75,15 +77,17 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   metrics.observeHolds(store.holds.counts);
   ending.add(store.holds.subscribe(tracing.holdChanged));
 
-  const targets = createTargets(compile(config).targets);
+  const seal = createSealer({ keyFile: join(dirname(config.store.path), 'seal.key') });
+  const issuer = createIssuer(config, seal, clock);
+  const tools = { clock, ...(issuer && { signer: issuer }) };
+  const targets = createTargets(compile(config, tools).targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
-  const live = createLive(config, targets, (current) => createIdentity(identityOptions(current), { clock, log, metrics }));
+  const live = createLive(config, targets, (current) => createIdentity(identityOptions(current), { clock, log, metrics }), tools);
   ending.add(live.close);
 
-  const seal = createSealer({ keyFile: join(dirname(config.store.path), 'seal.key') });
   const broker = createBroker({
     ...{ seal, clock, log, metrics },
     providers: live.provider,
@@ -119,6 +123,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     parseJson: parseStrictJson,
     revokeForTask: async (taskId) => void (await broker.revokeFor({ taskId })),
     longestWaitMs: () => live.config().limits.waitMs,
+    document: async (path) => issuer?.document(path),
   });
 
   let accepting = true;
@@ -144,6 +149,17 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
 
 function identityOptions({ identity, upstreams }: Config): IdentityOptions {
   return { ...identity, tokenHeaderFor: (mount) => upstreams[mount]?.agentToken };
+}
+
+function createIssuer({ signing, store }: Config, seal: Sealer, clock: Clock): GatewayIssuer | undefined {
+  if (signing === undefined) return undefined;
+  const { issuer, keys, rotateEveryMs, overlapMs } = signing;
+  const path = join(dirname(store.path), 'signing-keys.json');
+  return createGatewayIssuer(
+    issuer,
+    keys === undefined ? createGeneratedKeyRing({ path, seal, clock, rotateEveryMs, overlapMs }) : createFileKeyRing(keys),
+    clock,
+  );
 }
 
 function readiness(accepting: boolean, store: Store, audit: AuditJournal, live: Live): Readiness {

@@ -15,6 +15,7 @@ import { checkReferences, type Sections } from './references.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { explain, faultsOf } from './sentences.ts';
+import { signing } from './signing.ts';
 import { upstream } from './upstreams.ts';
 
 /** The sections that policy is made of. */
@@ -98,6 +99,7 @@ function readSections(value: unknown, around: Surroundings): Sections {
     reviewers: reviewers(around).safeParse(sections.reviewers).data,
     upstreams: entries('upstreams', upstream(around)),
     credentials: entries('credentials', credential(around)),
+    signing: signing(around).safeParse(sections.signing).data,
     tiers: entries('tiers', tier()),
     rules: (z.array(z.unknown()).safeParse(sections.rules).data ?? []).map((entry) => rule().safeParse(entry).data),
   };

@@ -13,6 +13,7 @@ export interface Sections {
   readonly reviewers: Config['reviewers'] | undefined;
   readonly upstreams: Entries<Config['upstreams'][string]>;
   readonly credentials: Entries<Config['credentials'][string]>;
+  readonly signing?: Config['signing'] | undefined;
   readonly tiers: Entries<Config['tiers'][string]>;
   readonly rules: readonly (Rule | undefined)[];
 }
@@ -20,6 +21,7 @@ export interface Sections {
 export function checkReferences(sections: Sections): readonly Fault[] {
   return [
     ...checkUpstreams(sections),
+    ...checkCredentials(sections),
     ...checkTiers(sections),
     ...sections.rules.flatMap((rule, index) => (rule === undefined ? [] : [...checkRule(rule, index, sections)])),
     ...checkIssuers(sections),
@@ -37,6 +39,18 @@ function* checkUpstreams({ upstreams, credentials }: Sections): Generator<Fault>
       yield { path: ['upstreams', name, 'boundHeaders'], message: 'The field that carries the agent’s token never travels upstream.' };
     }
     if (upstream?.protocol === 'mcp' && upstream.websocket) yield { path: ['upstreams', name, 'websocket'], message: 'An MCP upstream has no WebSocket.' };
+  }
+}
+
+function* checkCredentials({ credentials, signing }: Sections): Generator<Fault> {
+  if (signing !== undefined) return;
+  const message = 'The gateway signs nothing without signing.issuer.';
+  for (const [name, credential] of Object.entries(credentials)) {
+    if (credential?.type === 'signed-jwt') yield { path: ['credentials', name, 'type'], message };
+    for (const key of ['assertion', 'subjectToken', 'actorToken'] as const) {
+      const source = (credential as { readonly [member in typeof key]?: { readonly from: string } } | undefined)?.[key];
+      if (source?.from === 'gateway') yield { path: ['credentials', name, key, 'gateway'], message };
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import type { Surroundings } from './files.ts';
 import { identity, reviewers } from './identities.ts';
 import { audit, limits, listeners, store } from './listeners.ts';
 import { rule, tier } from './rules.ts';
+import { signing } from './signing.ts';
 import { upstream } from './upstreams.ts';
 
 const upstreamName = () =>
@@ -23,6 +24,7 @@ export const configSchema = (around: Surroundings) =>
     identity: identity(around).describe('Who is believed to be whom'),
     upstreams: z.record(upstreamName(), upstream(around)).describe('Protected systems, each mounted at /<name>'),
     credentials: z.record(z.string().min(1), credential(around)).default({}).describe('How upstream credentials are had'),
+    signing: signing(around).exactOptional().describe('The gateway as an issuer of tokens'),
     tiers: z.record(z.string().min(1), tier()).default({}).describe('Kinds of approval'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
     reviewers: reviewers(around).describe('How reviewers prove themselves'),

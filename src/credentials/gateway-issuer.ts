@@ -44,8 +44,8 @@ export function createGatewayIssuer(issuer: string, ring: KeyRing, clock: Clock)
   };
 }
 
-/** The operator's keys: the first signs, all are published. To rotate, add the new one at the end, wait, and move it to the front. */
-export function createFileKeyRing(sources: readonly [SecretSource, ...SecretSource[]]): KeyRing {
+/** The operator's keys: the first signs, all are published. To rotate, add the new one at the end, wait, and move it to the front. Throws TypeError for none. */
+export function createFileKeyRing(sources: readonly SecretSource[]): KeyRing {
   const [first, ...others] = sources.map((source) => signingKeyFrom(source));
   if (first === undefined) throw new TypeError('an issuer needs a key');
   return { signing: first, published: () => Promise.all([first, ...others].map((key) => key())) };
