@@ -129,7 +129,12 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   let accepting = true;
   const reviewers = await startReviewersPlane(config, { approvals, holds: store.holds, clock, log, metrics });
   ending.add(() => reviewers.close(config.limits.drainMs));
-  const ops = await startOps({ ...config.listeners.ops, metrics: telemetry.serveMetrics, readiness: () => readiness(accepting, store, audit, live) });
+  const ops = await startOps({
+    ...config.listeners.ops,
+    metrics: telemetry.serveMetrics,
+    outstanding: broker.outstanding,
+    readiness: () => readiness(accepting, store, audit, live),
+  });
   ending.add(() => ops.close(0));
   const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent });
   ending.add(() => agents.close(config.limits.drainMs));

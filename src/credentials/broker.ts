@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clearance } from '../domain/clearance.ts';
-import type { Clock } from '../domain/clock.ts';
+import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { Broker, Credential, CredentialLedger, Grant, Minted, OutstandingCredential } from '../domain/credential.ts';
 import type { CredentialPlan } from '../domain/decision.ts';
 import type { Identified } from '../domain/identity.ts';
@@ -32,6 +32,8 @@ export interface BrokerOptions extends Pick<RevocationOptions, 'ended'> {
   readonly failureMs?: number;
   /** How long calls under way may still use a shared credential that is no longer handed out, ms; default 60,000. Then it is revoked. */
   readonly lingerMs?: number;
+  /** A shared credential younger than this is not replaced when an upstream refuses it, ms; default 1,000. */
+  readonly freshMs?: number;
   readonly retry?: RetryDelays;
 }
 
@@ -62,6 +64,8 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
     failureMs: options.failureMs ?? 1_000,
     retire: ({ id }) => revocations.later(id, lingerMs),
   });
+  const freshMs = options.freshMs ?? 1_000;
+  const sharedSince = new WeakMap<Credential, EpochMs>();
   const minting = new Set<Promise<unknown>>();
   let closed = false;
 
@@ -126,6 +130,7 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
     const intent = intentOf(minted);
     if (intent !== undefined) await intend(intent);
     const credential = describe(id, provider, grant.plan, minted, exclusive, intent !== undefined);
+    if (!exclusive) sharedSince.set(credential, clock.now());
     if (intent !== undefined && !exclusive) revocations.later(id, reuseMs(provider, minted.expiresAt, clock.now()) + lingerMs);
     return credential;
   }
@@ -161,8 +166,11 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
       return credential !== undefined && (kind === 'released' || providers(credential.name)?.shareable !== true);
     },
     release: ({ id, exclusive }) => (exclusive ? revocations.revoke(id) : Promise.resolve(true)),
-    invalidate({ id, exclusive }) {
-      if (!exclusive) shares.drop((credential) => credential.id === id);
+    invalidate(credential) {
+      const madeAt = sharedSince.get(credential);
+      if (credential.exclusive || madeAt === undefined || clock.now() - madeAt < freshMs) return false;
+      shares.drop(({ id }) => id === credential.id);
+      return true;
     },
     async start() {
       await revocations.sweep(START_WITHIN_MS);
