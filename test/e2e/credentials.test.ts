@@ -3,6 +3,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, type RecordedRequest, startEnvironment } from '../support/environment.ts';
@@ -10,7 +12,10 @@ import { type Environment, type RecordedRequest, startEnvironment } from '../sup
 const RESOURCE = 'https://ledger.example.org';
 const SECRET = 'ledger-client-secret-literal';
 const made: string[] = [];
+/** What the gateway logged before it was killed. */
+const earlierLines: unknown[] = [];
 let env: Environment;
+let collector: Collector;
 let serial = 0;
 
 const RULES = `
@@ -21,6 +26,7 @@ const RULES = `
 const TIERS = `{ payment: { reviewers: ["group:finance"], count: 1, decideWithin: 10m, useWithin: 5m }, brief: { reviewers: ["group:finance"], count: 1, decideWithin: 1s, useWithin: 1s } }`;
 
 beforeAll(async () => {
+  collector = await startCollector();
   env = await startEnvironment({
     rules: RULES,
     tiers: TIERS,
@@ -36,10 +42,13 @@ beforeAll(async () => {
     upstreams: ({ origin }) => `  ledger: { url: "${origin}", credential: ledger, timeouts: { headers: 2s } }`,
     credentials: ({ issuer }) =>
       `  ledger: { type: oauth-client-credentials, issuer: "${issuer}", clientId: countersign, clientSecret: { env: LEDGER_SECRET }, scope: "transfers:read transfers:write", resource: "${RESOURCE}" }`,
-    env: { LEDGER_SECRET: SECRET },
+    env: { LEDGER_SECRET: SECRET, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
   });
 }, 60_000);
-afterAll(() => env.close());
+afterAll(async () => {
+  await env.close();
+  collector.close();
+});
 afterEach(() => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
 
 const payment = () => ({ to: 'ACME', reference: `c${serial++}` });
@@ -205,6 +214,7 @@ describe('a credential of a released call is revoked', () => {
     const answer = paid().catch(() => 'cut');
     const token = bearerOf(await env.upstream.arrived(seen));
     expect(await env.issuer.isActive(token)).toBe(true);
+    earlierLines.push(...env.log);
     await env.kill();
     await answer;
     const config = join(env.folder, 'countersign.yaml');
@@ -242,17 +252,20 @@ describe('an upstream that refuses a shared credential', () => {
 });
 
 describe('secrets', () => {
-  it('are in no log line, no audit record and no answer of the reviewers’ API', async () => {
+  it('are in no log line, no span, no audit record and no answer of the reviewers’ API', async () => {
     const alice = await env.reviewer('alice');
     const shown = JSON.stringify(await alice.list('all'));
     const audit = readdirSync(join(env.folder, 'data/audit'), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
       .join('\n');
-    const log = JSON.stringify(env.log);
+    const log = JSON.stringify([...earlierLines, ...env.log]);
+    expect(earlierLines.length).toBeGreaterThan(500);
+    const traced = collector.text();
+    expect(traced).toContain('countersign.credential.mint');
     expect(audit).toContain('oauth-client-credentials');
     expect(made.length).toBeGreaterThan(500);
-    for (const place of [shown, audit, log]) for (const secret of [SECRET, ...made]) expect(place.includes(secret)).toBe(false);
+    for (const place of [shown, audit, log, traced]) for (const secret of [SECRET, ...made]) expect(place.includes(secret)).toBe(false);
   });
 });
 
@@ -267,4 +280,29 @@ async function countersign(...args: string[]): Promise<{ code: number | null; st
   child.stderr.on('data', (chunk) => (stderr += chunk));
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, stdout, stderr };
+}
+
+interface Collector {
+  readonly url: string;
+  /** Everything that was exported, as it came: texts stand in protobuf as they are. */
+  text(): string;
+  close(): void;
+}
+
+async function startCollector(): Promise<Collector> {
+  const bodies: Buffer[] = [];
+  const server = createServer(async (request, response) => {
+    for await (const chunk of request) bodies.push(chunk as Buffer);
+    response.writeHead(200, { 'content-type': 'application/x-protobuf' }).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    text: () => Buffer.concat(bodies).toString('latin1'),
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }
