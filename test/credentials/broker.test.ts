@@ -302,12 +302,40 @@ describe('the broker', () => {
   it('gets a fresh credential after the shared one was refused, and revokes that', async () => {
     const broker = brokerWith({ lingerMs: 0 });
     const before = (await broker.issue(allowed(plan), agent, transferAction)) as Credential;
-    broker.invalidate(before);
+    now += 1_000;
+    expect(broker.invalidate(before)).toBe(true);
     const after = await broker.issue(allowed(plan), agent, transferAction);
     expect(bearerOf(after)).not.toBe(bearerOf(before));
     await vi.waitFor(() => expect(ledger.entries.has(before.id)).toBe(false), { timeout: 10_000 });
     expect(await issuer.isActive(bearerOf(before))).toBe(false);
     expect(await issuer.isActive(bearerOf(after))).toBe(true);
+  });
+
+  it('does not replace a shared credential that is too fresh to be stale, nor one of a call’s own', async () => {
+    const broker = brokerWith();
+    const shared = (await broker.issue(allowed(plan), agent, transferAction)) as Credential;
+    const own = (await broker.issue(released(plan), agent, transferAction)) as Credential;
+    now += 999;
+    expect(broker.invalidate(shared)).toBe(false);
+    now += 60_000;
+    expect(broker.invalidate(own)).toBe(false);
+    expect(broker.issue(allowed(plan), agent, transferAction)).toBe(shared);
+    expect(issuer.requests('/token')).toBe(2);
+  });
+
+  it('mints once for all the calls whose shared credential was refused together', async () => {
+    const broker = brokerWith();
+    const refused = (await broker.issue(allowed(plan), agent, transferAction)) as Credential;
+    now += 1_000;
+    const after = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        expect(broker.invalidate(refused)).toBe(true);
+        return broker.issue(allowed(plan), agent, transferAction);
+      }),
+    );
+    expect(new Set(after).size).toBe(1);
+    expect(after[0]).not.toBe(refused);
+    expect(issuer.requests('/token')).toBe(2);
   });
 
   it('keeps a bounded number of shared credentials and revokes those that go', async () => {
