@@ -13,7 +13,7 @@ import type { SecretSource } from './domain/secret.ts';
 type CredentialConfig = Config['credentials'][string];
 type OfType<T extends CredentialConfig['type']> = Extract<CredentialConfig, { type: T }>;
 type OauthConfig = OfType<'oauth-client-credentials' | 'token-exchange' | 'jwt-bearer'>;
-type TokenConfig = OfType<'jwt-bearer'>['assertion'] | OfType<'azure-federated'>['assertion'];
+type TokenConfig = OfType<'jwt-bearer'>['assertion'];
 
 /** What providers are made with besides their configuration. */
 export interface CredentialTools {
@@ -94,29 +94,22 @@ function clientAuthOptions({ clientAuth, clientSecret, clientKey, clientKeyId }:
 const peerOf = ({ issuer, tokenEndpoint }: OauthConfig): string => issuer ?? tokenEndpoint ?? '';
 
 function tokenSource(config: TokenConfig, peer: string, tools: CredentialTools): TokenSource {
-  switch (config.from) {
-    case 'agent':
-    case 'secret':
-      return config;
-    case 'gateway': {
-      const { subject, audience = peer } = config as { subject?: string; audience?: string };
-      return { from: 'signer', signer: signerOf(tools), audience, ...(subject !== undefined && { subject }) };
-    }
-    case 'key': {
-      const { key, keyId, issuer, subject, audience = peer } = config;
-      return { from: 'signer', signer: createJwtSigner(issuer, signingKeyFrom(key, keyId), tools.clock), audience, subject };
-    }
+  if (config === 'agent') return { from: 'agent' };
+  if ('read' in config) return { from: 'secret', token: config };
+  if ('gateway' in config) {
+    const { subject, audience = peer } = config.gateway;
+    return { from: 'signer', signer: signerOf(tools), audience, ...(subject !== undefined && { subject }) };
   }
+  const { key, keyId, issuer, subject, audience = peer } = config;
+  return { from: 'signer', signer: createJwtSigner(issuer, signingKeyFrom(key, keyId), tools.clock), audience, subject };
 }
 
 function azureOptions({ assertion, timeout, maxLifetime, ...rest }: OfType<'azure-federated'>, tools: CredentialTools): ProviderOptions {
-  const signed = async (subject: string) => (await signerOf(tools).sign({ sub: subject, aud: AZURE_AUDIENCE }, ASSERTION_LIFETIME_MS)).text;
-  return {
-    ...rest,
-    timeoutMs: timeout,
-    ...(maxLifetime !== undefined && { maxLifetimeMs: maxLifetime }),
-    assertion: async () => (assertion.from === 'gateway' ? signed(assertion.subject) : assertion.token.read().reveal()),
-  };
+  const options = { ...rest, timeoutMs: timeout, ...(maxLifetime !== undefined && { maxLifetimeMs: maxLifetime }) };
+  if ('read' in assertion) return { ...options, assertion: async () => assertion.read().reveal() };
+  const claims = { sub: assertion.gateway.subject, aud: AZURE_AUDIENCE };
+  const signer = signerOf(tools);
+  return { ...options, assertion: async () => (await signer.sign(claims, ASSERTION_LIFETIME_MS)).text };
 }
 
 function signerOf({ signer }: CredentialTools): JwtSigner {

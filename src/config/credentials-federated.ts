@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { secureUrl } from './addresses.ts';
-import { mountedToken, timeout, tokenFrom } from './credentials-oauth.ts';
+import { timeout, tokenFrom } from './credentials-oauth.ts';
 import { fieldName } from './field-name.ts';
 import { file, type Surroundings, secret } from './files.ts';
 import { duration } from './units.ts';
@@ -26,13 +26,9 @@ export const azureFederated = (around: Surroundings) =>
       .regex(/^\S+\/\.default( \S+\/\.default)*$/, { error: 'Write <resource>/.default.' })
       .describe('For example https://management.azure.com/.default'),
     assertion: z
-      .union(
-        [
-          z.strictObject({ gateway: z.strictObject({ subject: z.string().min(1) }) }).transform(({ gateway }) => ({ from: 'gateway' as const, ...gateway })),
-          mountedToken(around),
-        ],
-        { error: 'Write { gateway: { subject: TEXT } }, { file: PATH } or { env: NAME }.' },
-      )
+      .union([z.strictObject({ gateway: z.strictObject({ subject: z.string().min(1) }) }), secret(around)], {
+        error: 'Write { gateway: { subject: TEXT } }, { file: PATH } or { env: NAME }.',
+      })
       .describe('What the federated identity credential of the application trusts'),
     authority: secureUrl().exactOptional().describe('Default https://login.microsoftonline.com'),
     timeout: timeout(),

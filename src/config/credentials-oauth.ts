@@ -43,32 +43,26 @@ function checkOauth(keys: OauthKeys, context: z.RefinementCtx): void {
 
 const AN_ASSERTION = 'Write { file: PATH }, { env: NAME }, { gateway: … } or, where the agent’s own token serves, agent.';
 
-export const mountedToken = (around: Surroundings) => secret(around).transform((token) => ({ from: 'secret' as const, token }));
-
+// Without transforms: in a union they would hide which branch was meant, and with it what is wrong there.
 const gatewayToken = () =>
-  z
-    .strictObject({
-      gateway: z.strictObject({
-        subject: z.string().min(1).exactOptional().describe('Its sub; default: the agent, or whom it acts for'),
-        audience: z.string().min(1).exactOptional().describe('Its aud; default: the issuer that it is sent to'),
-      }),
-    })
-    .transform(({ gateway }) => ({ from: 'gateway' as const, ...gateway }));
+  z.strictObject({
+    gateway: z.strictObject({
+      subject: z.string().min(1).exactOptional().describe('Its sub; default: the agent, or whom it acts for'),
+      audience: z.string().min(1).exactOptional().describe('Its aud; default: the issuer that it is sent to'),
+    }),
+  });
 
 /** A token that speaks for somebody at an issuer: the agent’s own, one signed by the gateway (needs `signing`), or a mounted one. */
-export const tokenFrom = (around: Surroundings) =>
-  z.union([z.literal('agent').transform(() => ({ from: 'agent' as const })), gatewayToken(), mountedToken(around)], { error: AN_ASSERTION });
+export const tokenFrom = (around: Surroundings) => z.union([z.literal('agent'), gatewayToken(), secret(around)], { error: AN_ASSERTION });
 
 const keyAssertion = (around: Surroundings) =>
-  z
-    .strictObject({
-      key: secret(around).describe('A private key in PEM that the issuer has on file'),
-      keyId: z.string().min(1).exactOptional(),
-      issuer: z.string().min(1).describe('Its iss, often the client id or the service account'),
-      subject: z.string().min(1).describe('Its sub'),
-      audience: z.string().min(1).exactOptional().describe('Its aud; default: the issuer that it is sent to'),
-    })
-    .transform((own) => ({ from: 'key' as const, ...own }));
+  z.strictObject({
+    key: secret(around).describe('A private key in PEM that the issuer has on file'),
+    keyId: z.string().min(1).exactOptional(),
+    issuer: z.string().min(1).describe('Its iss, often the client id or the service account'),
+    subject: z.string().min(1).describe('Its sub'),
+    audience: z.string().min(1).exactOptional().describe('Its aud; default: the issuer that it is sent to'),
+  });
 
 const tokenType = () => z.string().min(1).exactOptional();
 
@@ -80,7 +74,7 @@ export const tokenExchange = (around: Surroundings) =>
     .strictObject({
       type: z.literal('token-exchange'),
       ...oauthKeys(around),
-      subjectToken: tokenFrom(around).prefault('agent').describe('What is exchanged; default: the agent’s own token'),
+      subjectToken: tokenFrom(around).default('agent').describe('What is exchanged; default: the agent’s own token'),
       subjectTokenType: tokenType().describe('RFC 8693 subject_token_type; default: by what the token is'),
       actorToken: tokenFrom(around).exactOptional().describe('Who acts, where the issuer wants to know'),
       actorTokenType: tokenType(),
@@ -97,6 +91,8 @@ export const jwtBearer = (around: Surroundings) =>
     .strictObject({
       type: z.literal('jwt-bearer'),
       ...oauthKeys(around),
-      assertion: z.union([tokenFrom(around), keyAssertion(around)], { error: AN_ASSERTION }).describe('The grant (RFC 7523 section 2.1)'),
+      assertion: z
+        .union([z.literal('agent'), gatewayToken(), secret(around), keyAssertion(around)], { error: AN_ASSERTION })
+        .describe('The grant (RFC 7523 section 2.1)'),
     })
     .superRefine(checkOauth);

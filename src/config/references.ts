@@ -48,8 +48,8 @@ function* checkCredentials({ credentials, signing }: Sections): Generator<Fault>
   for (const [name, credential] of Object.entries(credentials)) {
     if (credential?.type === 'signed-jwt') yield { path: ['credentials', name, 'type'], message };
     for (const key of ['assertion', 'subjectToken', 'actorToken'] as const) {
-      const source = (credential as { readonly [member in typeof key]?: { readonly from: string } } | undefined)?.[key];
-      if (source?.from === 'gateway') yield { path: ['credentials', name, key, 'gateway'], message };
+      const source = (credential as { readonly [member in typeof key]?: string | object } | undefined)?.[key];
+      if (typeof source === 'object' && 'gateway' in source) yield { path: ['credentials', name, key, 'gateway'], message };
     }
   }
 }

@@ -51,6 +51,10 @@ describe('credentials', () => {
       `type: oauth-client-credentials, ${OAUTH}, clientAuth: private_key_jwt, clientSecret: { env: TOKEN }, clientKey: { env: TOKEN }`,
       'credentials.key.clientSecret: Not with clientAuth: private_key_jwt.',
     ],
+    [
+      `type: jwt-bearer, ${OAUTH}, clientSecret: { env: TOKEN }, assertion: { env: GONE }`,
+      'credentials.key.assertion: The environment variable GONE is missing',
+    ],
     [`type: jwt-bearer, ${OAUTH}, clientSecret: { env: TOKEN }, assertion: me`, 'credentials.key.assertion: Write { file: PATH }, { env: NAME }'],
     ['type: azure-federated, tenant: t, clientId: c, scope: User.Read, assertion: { env: TOKEN }', 'credentials.key.scope: Write <resource>/.default.'],
     ['type: gcp-wif, audience: pool, subjectToken: agent', 'credentials.key.audience: Write //iam.googleapis.com/'],
