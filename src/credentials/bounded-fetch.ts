@@ -5,7 +5,7 @@ import type { Json, JsonObject } from '../domain/json.ts';
 import { GatewayError } from '../errors.ts';
 import { unavailable } from './broker-provider.ts';
 
-export type Fetch = typeof globalThis.fetch;
+type Fetch = typeof globalThis.fetch;
 
 export interface BoundedFetchOptions {
   /** Bound on each request, ms; default 5,000. */

@@ -10,7 +10,7 @@ import type { SigningKeySource } from './signing-key.ts';
 
 export const LONGEST_JWT_MS = 300_000;
 
-export interface SignedJwt {
+interface SignedJwt {
   readonly text: string;
   readonly id: string;
   readonly expiresAt: number;

@@ -10,7 +10,7 @@ import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './br
 import { isInjectable } from './injection-field.ts';
 
 /** What a module is given, so that it need not import the gateway. */
-export interface ProviderKit {
+interface ProviderKit {
   readonly Secret: typeof Secret;
   /** What the configuration names under `secrets`; `read()` at each use picks up rotated files. */
   readonly secrets: Readonly<Record<string, SecretSource>>;
