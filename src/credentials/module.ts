@@ -35,7 +35,7 @@ export interface ModuleOptions {
 const DEFAULT_TIMEOUT_MS = 10_000;
 const REVOCABILITIES: readonly unknown[] = ['token', 'lease', 'object', 'none'];
 
-/** Loads the module, once per process. Throws TypeError when it cannot be loaded or does not make a provider. */
+/** Loads the module, once per process. Throws `credential_unavailable` when it cannot be loaded or does not make a provider. */
 export function createModuleProvider({ path, options = {}, secrets = {}, timeoutMs = DEFAULT_TIMEOUT_MS }: ModuleOptions): BrokerProvider {
   const kit: ProviderKit = {
     Secret,
@@ -61,9 +61,9 @@ function load(path: string): ProviderFactory {
     // Synchronous, so that a configuration takes effect whole or not at all.
     factory = (createRequire(import.meta.url)(path) as { default?: unknown }).default;
   } catch (thrown) {
-    throw new TypeError(`the credential module ${path} cannot be loaded: ${faultName(thrown)}`);
+    throw unavailable(`The credential module ${path} cannot be loaded: ${faultName(thrown)}.`);
   }
-  if (typeof factory !== 'function') throw new TypeError(`the credential module ${path} has no default export that is a function`);
+  if (typeof factory !== 'function') throw unavailable(`The credential module ${path} has no default export that is a function.`);
   return factory as ProviderFactory;
 }
 
@@ -72,12 +72,12 @@ function make(factory: ProviderFactory, path: string, options: JsonObject, kit: 
   try {
     made = factory(options, kit);
   } catch (thrown) {
-    throw new TypeError(`the credential module ${path} refuses its options: ${faultName(thrown)}`);
+    throw unavailable(`The credential module ${path} refuses its options: ${faultName(thrown)}.`);
   }
   const { type, mint, revoke } = (typeof made === 'object' && made !== null ? made : {}) as Partial<Record<keyof BrokerProvider, unknown>>;
   const isProvider = typeof type === 'string' && /^[a-z0-9-]{1,40}$/.test(type) && typeof mint === 'function';
   if (!isProvider || (revoke !== undefined && typeof revoke !== 'function')) {
-    throw new TypeError(`the credential module ${path} does not make a provider: { type, shareable, mint, revoke? }`);
+    throw unavailable(`The credential module ${path} does not make a provider: { type, shareable, mint, revoke? }.`);
   }
   return made as BrokerProvider;
 }

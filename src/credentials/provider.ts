@@ -20,7 +20,7 @@ export type ProviderOptions =
   | ({ readonly type: 'signed-jwt' } & SignedJwtOptions)
   | ({ readonly type: 'module' } & ModuleOptions);
 
-/** Makes a provider; touches no network and reads no secret yet. Throws TypeError for options that can never work. */
+/** Makes a provider; touches no network and reads no secret yet. Throws TypeError for options that can never work, `credential_unavailable` for a module that cannot be used. */
 export function createProvider(options: ProviderOptions): BrokerProvider {
   switch (options.type) {
     case 'static':

@@ -29,6 +29,8 @@ const bearerOf = (credential: Credential | undefined) => credential?.injection.v
 /** `issue` as a promise, whether or not a shared credential was at hand. */
 const issueFrom = async (broker: Pick<CredentialBroker, 'issue'>, clearance: Clearance) => broker.issue(clearance, agent, transferAction);
 
+const fixed = { injection: { in: 'header', name: 'x-key', value: new Secret('fixed-literal') }, revocability: 'none', granted: {} } as const;
+
 describe('the broker', () => {
   let issuer: TestIssuer;
   let ledger: MemoryLedger;
@@ -362,6 +364,29 @@ describe('the broker', () => {
     expect(await broker.revokeFor({ taskId: 'task_1' })).toBe(true);
     expect(await broker.revokeFor({})).toBe(true);
     expect([await issuer.isActive(bearerOf(ended)), await issuer.isActive(bearerOf(other))]).toEqual([false, true]);
+  });
+
+  it('calls off what is being minted for a task that ends, and takes it back', async () => {
+    const broker = brokerWith();
+    const asked = broker.issue(released(plan, 'task_1'), agent, transferAction);
+    const other = broker.issue(released(plan, 'task_2'), agent, transferAction);
+    const refused = expect(asked).rejects.toMatchObject({ code: 'credential_unavailable' });
+    expect(await broker.revokeFor({ taskId: 'task_1' })).toBe(true);
+    await refused;
+    const kept = bearerOf(await other);
+    const active = await Promise.all(made.map(issuer.isActive));
+    expect(made.filter((_, index) => active[index])).toEqual([kept]);
+    expect(made).toHaveLength(2);
+  });
+
+  it('no longer hands out to a suspended principal what cannot be revoked', async () => {
+    provider = { type: 'fixed', shareable: true, mint: async () => ({ ...fixed, secrets: [new Secret('fixed-literal')] }) };
+    const broker = brokerWith();
+    const before = await broker.issue(allowed(plan), agent, transferAction);
+    const others = await broker.issue(allowed(plan), callerNamed('other'), transferAction);
+    await broker.revokeFor({ principalId: agent.principal.id });
+    expect(await broker.issue(allowed(plan), agent, transferAction)).not.toBe(before);
+    expect(broker.issue(allowed(plan), callerNamed('other'), transferAction)).toBe(others);
   });
 
   it('takes back what a suspended principal shares', async () => {
