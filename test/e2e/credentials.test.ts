@@ -21,6 +21,8 @@ let serial = 0;
 const RULES = `
   - { id: reads, match: { upstream: ledger, methods: [GET] }, decide: allow, credential: { scope: ["transfers:read"] } }
   - { id: pay, match: { upstream: ledger, methods: [POST], path: /transfers }, decide: hold, tier: payment, credential: { scope: ["transfers:write"] } }
+  - { id: notes, match: { upstream: ledger, methods: [POST], path: /notes }, decide: allow }
+  - { id: tags, match: { upstream: ledger, methods: [POST], path: /tags }, when: 'request.body.tag == "x"', decide: allow }
   - { id: brief, match: { upstream: ledger, methods: [POST], path: /brief }, decide: hold, tier: brief }
 `;
 const TIERS = `{ payment: { reviewers: ["group:finance"], count: 1, decideWithin: 10m, useWithin: 5m }, brief: { reviewers: ["group:finance"], count: 1, decideWithin: 1s, useWithin: 1s } }`;
@@ -238,6 +240,20 @@ describe('an upstream that refuses a shared credential', () => {
     expect(env.issuer.requests('/token')).toBe(before + 1);
     const tries = env.upstream.requests.filter(({ url }) => url === '/again');
     expect(tries.slice(-2).map((request) => bearerOf(request) === refused)).toEqual([true, false]);
+  }, 60_000);
+
+  it('gets the same bytes again when they were buffered, and nothing again when they were streamed', async () => {
+    const post = (path: string) => env.call(path, { method: 'POST', as: 'poster', body: { tag: 'x' } });
+    expect((await post('/ledger/tags')).status).toBe(200);
+    const refused = bearerOf(env.upstream.requests.at(-1) as RecordedRequest);
+    env.upstream.respond((request, response) => response.writeHead(bearerOf(request) === refused ? 401 : 200).end('{}'));
+    const before = env.upstream.requests.length;
+    expect((await post('/ledger/notes')).status).toBe(401);
+    expect(env.upstream.requests.length).toBe(before + 1);
+    await expect.poll(async () => (await post('/ledger/tags')).status, { timeout: 30_000 }).toBe(200);
+    const tries = env.upstream.requests.filter(({ url }) => url === '/tags').slice(-2);
+    expect(tries.map(({ body }) => body)).toEqual(['{"tag":"x"}', '{"tag":"x"}']);
+    expect(tries.map((request) => bearerOf(request) === refused)).toEqual([true, false]);
   }, 60_000);
 
   it('is not asked a third time, and its own answer reaches the agent', async () => {
