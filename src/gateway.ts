@@ -15,8 +15,10 @@ import { channelOf } from './channels.ts';
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import { createBroker } from './credentials/broker.ts';
-import { createSealer } from './credentials/seal.ts';
-import { systemClock } from './domain/clock.ts';
+import { createFileKeyRing, createGatewayIssuer, type GatewayIssuer } from './credentials/gateway-issuer.ts';
+import { createGeneratedKeyRing } from './credentials/generated-keys.ts';
+import { createSealer, type Sealer } from './credentials/seal.ts';
+import { type Clock, systemClock } from './domain/clock.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { refuseSuspended } from './domain/suspension.ts';
 import { Ending } from './ending.ts';
@@ -81,15 +83,17 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   metrics.observeHolds(store.holds.counts);
   ending.add(store.holds.subscribe(tracing.holdChanged));
 
-  const targets = createTargets(compile(config).targets);
+  const seal = createSealer({ keyFile: join(dirname(config.store.path), 'seal.key') });
+  const issuer = createIssuer(config, seal, clock);
+  const tools = { clock, ...(issuer && { signer: issuer }) };
+  const targets = createTargets(compile(config, tools).targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
-  const live = createLive(config, targets, (current) => createIdentity(identityOptions(current), { clock, log, metrics }));
+  const live = createLive(config, targets, (current) => createIdentity(identityOptions(current), { clock, log, metrics }), tools);
   ending.add(live.close);
 
-  const seal = createSealer({ keyFile: join(dirname(config.store.path), 'seal.key') });
   const broker = createBroker({
     ...{ seal, clock, log, metrics },
     providers: live.provider,
@@ -128,6 +132,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     parseJson: parseStrictJson,
     revokeForTask: async (taskId) => void (await broker.revokeFor({ taskId })),
     longestWaitMs: () => live.config().limits.waitMs,
+    document: async (path) => issuer?.document(path),
   });
 
   let accepting = true;
@@ -151,7 +156,12 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   });
   ending.add(() => notifier.close(NOTIFIER_CLOSE_MS));
   ending.add(store.holds.subscribe(notifier.wake));
-  const ops = await startOps({ ...config.listeners.ops, metrics: telemetry.serveMetrics, readiness: () => readiness(accepting, store, audit, live) });
+  const ops = await startOps({
+    ...config.listeners.ops,
+    metrics: telemetry.serveMetrics,
+    outstanding: broker.outstanding,
+    readiness: () => readiness(accepting, store, audit, live),
+  });
   ending.add(() => ops.close(0));
   const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent });
   ending.add(() => agents.close(config.limits.drainMs));
@@ -178,6 +188,17 @@ function pagesUrl({ listeners: { reviewers } }: Config, port: number): string {
   const { url, tls, address } = reviewers;
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   return (url ?? `${tls === undefined ? 'http' : 'https'}://${host}:${port}`).replace(/\/$/, '');
+}
+
+function createIssuer({ signing, store }: Config, seal: Sealer, clock: Clock): GatewayIssuer | undefined {
+  if (signing === undefined) return undefined;
+  const { issuer, keys, rotateEveryMs, overlapMs } = signing;
+  const path = join(dirname(store.path), 'signing-keys.json');
+  return createGatewayIssuer(
+    issuer,
+    keys === undefined ? createGeneratedKeyRing({ path, seal, clock, rotateEveryMs, overlapMs }) : createFileKeyRing(keys),
+    clock,
+  );
 }
 
 function readiness(accepting: boolean, store: Store, audit: AuditJournal, live: Live): Readiness {

@@ -3,6 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from './config/schema.ts';
+import type { CredentialTools } from './credential-options.ts';
 import type { BrokerProvider } from './credentials/broker-provider.ts';
 import type { Identity } from './domain/identity.ts';
 import type { Regime } from './domain/stages.ts';
@@ -18,18 +19,19 @@ export interface Live {
   close(): void;
 }
 
-/** Listeners, store and audit hold sockets, locks and files; the reviewers' sign-in holds keys and sessions; the rest of `limits` is read at each call. */
-const needsRestart = ({ listeners, store, audit, reviewers, limits }: Config): Readonly<Record<string, unknown>> => ({
+/** Listeners, store, audit and signing hold sockets, locks and files; the reviewers' sign-in holds keys and sessions; the rest of `limits` is read at each call. */
+const needsRestart = ({ listeners, store, audit, signing, reviewers, limits }: Config): Readonly<Record<string, unknown>> => ({
   listeners,
   store,
   audit,
+  signing,
   'reviewers.api': reviewers.api,
   'limits.header': limits.headerBytes,
 });
 
-export function createLive(initial: Config, targets: Targets, makeIdentity: (config: Config) => Identity): Live {
+export function createLive(initial: Config, targets: Targets, makeIdentity: (config: Config) => Identity, tools: CredentialTools): Live {
   let config = initial;
-  let compiled = compile(initial);
+  let compiled = compile(initial, tools);
   const regimeOf = ({ policy, mounts }: Compiled, identity: Identity, { limits }: Config): Regime => ({
     policy,
     mounts,
@@ -46,7 +48,7 @@ export function createLive(initial: Config, targets: Targets, makeIdentity: (con
     async replace(next) {
       const stuck = changedKeys(needsRestart(config), needsRestart(next));
       if (stuck.length > 0) return stuck;
-      const fresh = compile(next);
+      const fresh = compile(next, tools);
       // An identity that has not changed keeps its keys and its verified tokens.
       const sameIdentity = isDeepStrictEqual(config.identity, next.identity) && isDeepStrictEqual(tokenFields(config), tokenFields(next));
       const identity = sameIdentity ? regime.identity : makeIdentity(next);

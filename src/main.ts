@@ -3,6 +3,7 @@
 
 import * as audit from './cli/audit.ts';
 import * as check from './cli/check.ts';
+import * as credentials from './cli/credentials.ts';
 import * as holds from './cli/holds.ts';
 import * as notifications from './cli/notifications.ts';
 import * as serve from './cli/serve.ts';
@@ -14,7 +15,7 @@ interface Command {
   run(args: string[], io: Io): Promise<number>;
 }
 
-const COMMANDS: Readonly<Record<string, Command>> = { serve, check, holds, notifications, audit };
+const COMMANDS: Readonly<Record<string, Command>> = { serve, check, holds, notifications, credentials, audit };
 
 const [name = '--help', ...args] = process.argv.slice(2);
 const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;

@@ -1,4 +1,5 @@
-// The operators' listener: /livez, /readyz and /metrics, in the clear, meant for a loopback or cluster-internal address.
+// The operators' listener: /livez, /readyz, /metrics and which credentials must still be taken back; in the clear, meant for a loopback or
+// cluster-internal address. Names and times only, never a secret.
 
 import type { IssuerStatus } from './domain/identity.ts';
 import { createBoundedServer, type Listening, type ListenOptions, listen } from './listen.ts';
@@ -6,6 +7,8 @@ import { createBoundedServer, type Listening, type ListenOptions, listen } from 
 export interface OpsOptions extends ListenOptions {
   /** Prometheus text. */
   metrics(): Promise<string>;
+  /** Credentials that were issued and are not revoked yet, without what is needed to revoke them. */
+  outstanding(): Promise<readonly object[]>;
   /** What readiness rests on, checked at each request. */
   readiness(): Readiness;
 }
@@ -36,8 +39,10 @@ export function startOps(options: OpsOptions): Promise<Listening> {
         }
         case '/metrics':
           return reply(200, 'text/plain; version=0.0.4; charset=utf-8', await options.metrics());
+        case '/credentials/outstanding':
+          return reply(200, 'application/json', `${JSON.stringify({ credentials: await options.outstanding() })}\n`);
         default:
-          return reply(404, 'text/plain', 'Here are /livez, /readyz and /metrics.\n');
+          return reply(404, 'text/plain', 'Here are /livez, /readyz, /metrics and /credentials/outstanding.\n');
       }
     } catch {
       reply(500, 'text/plain', 'The answer could not be made.\n');

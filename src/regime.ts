@@ -1,16 +1,16 @@
-// From one configuration to what is in force: policy, mounts, upstream targets, credential providers. The only place where
-// the names of configuration keys meet the options of the feature folders. Nothing here touches the network.
+// From one configuration to what is in force: policy, mounts, upstream targets, credential providers. Here and in
+// credential-options.ts the names of configuration keys meet the options of the feature folders. Nothing here touches the network.
 
 import { classify } from './actions/classify.ts';
 import type { Config } from './config/schema.ts';
+import { type CredentialTools, providerOptions } from './credential-options.ts';
 import type { BrokerProvider } from './credentials/broker-provider.ts';
-import { createProvider, type ProviderOptions } from './credentials/provider.ts';
+import { createProvider } from './credentials/provider.ts';
 import type { Policy } from './domain/decision.ts';
 import type { Mount } from './domain/stages.ts';
 import { compilePolicy } from './policy/policy.ts';
 import type { UpstreamOptions } from './upstream/targets.ts';
 
-type CredentialConfig = Config['credentials'][string];
 type UpstreamConfig = Config['upstreams'][string];
 
 /** The part of a regime that every reload makes anew. */
@@ -21,14 +21,14 @@ export interface Compiled {
   readonly providers: ReadonlyMap<string, BrokerProvider>;
 }
 
-export function compile(config: Config): Compiled {
+export function compile(config: Config, tools: CredentialTools): Compiled {
   const each = <T>(make: (name: string, upstream: UpstreamConfig) => T): Map<string, T> =>
     new Map(Object.entries(config.upstreams).map(([name, upstream]) => [name, make(name, upstream)]));
   return {
     policy: compilePolicy(config),
     mounts: each((name, upstream) => createMount(name, upstream, config.limits)),
     targets: each(targetOptions),
-    providers: new Map(Object.entries(config.credentials).map(([name, credential]) => [name, createProvider(providerOptions(credential))])),
+    providers: new Map(Object.entries(config.credentials).map(([name, credential]) => [name, createProvider(providerOptions(credential, tools))])),
   };
 }
 
@@ -67,12 +67,4 @@ function targetOptions(name: string, upstream: UpstreamConfig): UpstreamOptions 
     websocket,
     ...(agentToken !== undefined && { agentToken }),
   };
-}
-
-function providerOptions(credential: CredentialConfig): ProviderOptions {
-  if (credential.type === 'static') return credential;
-  const { clientAuth, issuer, tokenEndpoint, revocationEndpoint, ...rest } = credential;
-  const endpoints =
-    issuer === undefined ? { tokenEndpoint: tokenEndpoint as string, ...(revocationEndpoint !== undefined && { revocationEndpoint }) } : { issuer };
-  return { ...rest, ...endpoints, clientAuthentication: clientAuth === 'post' ? 'client_secret_post' : 'client_secret_basic' };
 }

@@ -1,7 +1,8 @@
-// The agents' own endpoints under /countersign: tasks, holds, and the pages that explain problems. Tasks and holds need the same
-// identity as calls do; a caller sees its own and nothing else. These endpoints never reach an upstream.
+// The agents' own endpoints under /countersign: tasks, holds, the pages that explain problems, and the public keys of what the gateway
+// signs. Tasks and holds need the same identity as calls do; a caller sees its own and nothing else. These endpoints never reach an upstream.
 
 import type { Identity } from '../domain/identity.ts';
+import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
@@ -12,7 +13,12 @@ import type { OwnRequest } from './own-request.ts';
 import { problemPage } from './problem-page.ts';
 import { type TaskRoutes, taskRoutes } from './tasks.ts';
 
-export type AgentsApiDependencies = TaskRoutes & HoldRoutes & { readonly log: Logger };
+export type AgentsApiDependencies = TaskRoutes &
+  HoldRoutes & {
+    readonly log: Logger;
+    /** A public document of the gateway as an issuer, by its path below /countersign: discovery and keys, for whoever verifies what it signs. */
+    document(path: string): Promise<JsonObject | undefined>;
+  };
 
 type Handler = (own: OwnRequest) => Promise<Answer>;
 type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
@@ -28,7 +34,7 @@ export function createAgentsApi(deps: AgentsApiDependencies): AgentsApi {
     async handle(parse, requestId, sink, identity, challenge) {
       try {
         const request = parse();
-        const answer = (await pageOf(request)) ?? (await dispatch(routes, request, identity));
+        const answer = (await pageOf(request, deps)) ?? (await dispatch(routes, request, identity));
         sink.whole(answer.status, answer.headers, request.method === 'HEAD' ? '' : Buffer.from(answer.body));
       } catch (thrown) {
         const error = asGatewayError(thrown);
@@ -51,7 +57,10 @@ async function dispatch(routes: Routes, request: InboundRequest, identity: Ident
   return handler({ request, principal, id });
 }
 
-async function pageOf(request: InboundRequest): Promise<Answer | undefined> {
-  if (!request.path.startsWith('/problems/') || (request.method !== 'GET' && request.method !== 'HEAD')) return undefined;
-  return problemPage(request.path.slice('/problems/'.length));
+/** What anybody may read. */
+async function pageOf({ method, path }: InboundRequest, { document }: AgentsApiDependencies): Promise<Answer | undefined> {
+  if (method !== 'GET' && method !== 'HEAD') return undefined;
+  if (path.startsWith('/problems/')) return problemPage(path.slice('/problems/'.length));
+  const found = await document(path);
+  return found && { status: 200, headers: ['content-type', 'application/json', 'cache-control', 'public, max-age=300'], body: JSON.stringify(found) };
 }

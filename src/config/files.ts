@@ -51,7 +51,8 @@ export const secret = (around: Surroundings) =>
       try {
         source.read();
       } catch (error) {
-        context.addIssue({ code: 'custom', message: error instanceof GatewayError ? error.detail : 'The secret cannot be read.' });
+        // `continue`: in a union this is the branch that was meant.
+        context.addIssue({ code: 'custom', message: error instanceof GatewayError ? error.detail : 'The secret cannot be read.', continue: true });
       }
       return source;
     });

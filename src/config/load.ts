@@ -7,6 +7,7 @@ import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml
 import { z } from 'zod';
 import type { Digest } from '../domain/action.ts';
 import { sha256 } from '../domain/canonical.ts';
+import { credential } from './credentials.ts';
 import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } from './faults.ts';
 import type { Surroundings } from './files.ts';
 import { identity, reviewers } from './identities.ts';
@@ -15,7 +16,8 @@ import { checkReferences, type Sections } from './references.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { explain, faultsOf } from './sentences.ts';
-import { credential, upstream } from './upstreams.ts';
+import { signing } from './signing.ts';
+import { upstream } from './upstreams.ts';
 
 /** The sections that policy is made of. */
 type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams'>;
@@ -99,6 +101,7 @@ function readSections(value: unknown, around: Surroundings): Sections {
     notifications: notifications(around).safeParse(sections.notifications).data,
     upstreams: entries('upstreams', upstream(around)),
     credentials: entries('credentials', credential(around)),
+    signing: signing(around).safeParse(sections.signing).data,
     tiers: entries('tiers', tier()),
     rules: (z.array(z.unknown()).safeParse(sections.rules).data ?? []).map((entry) => rule().safeParse(entry).data),
   };

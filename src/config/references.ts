@@ -13,6 +13,7 @@ export interface Sections {
   readonly reviewers: Config['reviewers'] | undefined;
   readonly upstreams: Entries<Config['upstreams'][string]>;
   readonly credentials: Entries<Config['credentials'][string]>;
+  readonly signing?: Config['signing'] | undefined;
   readonly tiers: Entries<Config['tiers'][string]>;
   readonly rules: readonly (Rule | undefined)[];
   readonly notifications: Config['notifications'] | undefined;
@@ -21,6 +22,7 @@ export interface Sections {
 export function checkReferences(sections: Sections): readonly Fault[] {
   return [
     ...checkUpstreams(sections),
+    ...checkCredentials(sections),
     ...checkTiers(sections),
     ...sections.rules.flatMap((rule, index) => (rule === undefined ? [] : [...checkRule(rule, index, sections)])),
     ...checkIssuers(sections),
@@ -51,6 +53,18 @@ function* checkChannels({ notifications, tiers, rules }: Sections): Generator<Fa
     if (unknown(rule?.notify)) yield { path: ['rules', index, 'notify'], message };
     if (rule?.decide === 'deny' && rule.notify !== undefined)
       yield { path: ['rules', index, 'notify'], message: 'A deny rule tells nobody: nothing waits and nothing passes.' };
+  }
+}
+
+function* checkCredentials({ credentials, signing }: Sections): Generator<Fault> {
+  if (signing !== undefined) return;
+  const message = 'The gateway signs nothing without signing.issuer.';
+  for (const [name, credential] of Object.entries(credentials)) {
+    if (credential?.type === 'signed-jwt') yield { path: ['credentials', name, 'type'], message };
+    for (const key of ['assertion', 'subjectToken', 'actorToken'] as const) {
+      const source = (credential as { readonly [member in typeof key]?: string | object } | undefined)?.[key];
+      if (typeof source === 'object' && 'gateway' in source) yield { path: ['credentials', name, key, 'gateway'], message };
+    }
   }
 }
 

@@ -2,12 +2,14 @@
 // The JSON Schema in config/countersign.schema.json is made from this. References between sections are checked in references.ts.
 
 import { z } from 'zod';
+import { credential } from './credentials.ts';
 import type { Surroundings } from './files.ts';
 import { identity, reviewers } from './identities.ts';
 import { audit, limits, listeners, store } from './listeners.ts';
 import { notifications } from './notifications.ts';
 import { rule, tier } from './rules.ts';
-import { credential, upstream } from './upstreams.ts';
+import { signing } from './signing.ts';
+import { upstream } from './upstreams.ts';
 
 const upstreamName = () =>
   z
@@ -23,6 +25,7 @@ export const configSchema = (around: Surroundings) =>
     identity: identity(around).describe('Who is believed to be whom'),
     upstreams: z.record(upstreamName(), upstream(around)).describe('Protected systems, each mounted at /<name>'),
     credentials: z.record(z.string().min(1), credential(around)).default({}).describe('How upstream credentials are had'),
+    signing: signing(around).exactOptional().describe('The gateway as an issuer of tokens'),
     tiers: z.record(z.string().min(1), tier()).default({}).describe('Kinds of approval'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
     notifications: notifications(around).describe('How people are told that something waits for them'),

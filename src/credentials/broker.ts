@@ -2,19 +2,19 @@
 // A call that people approved gets a credential of its own, minted for it and revoked after it; calls that a rule allows may share.
 // No credential leaves here before the intent to revoke it is durable.
 
-import { randomBytes } from 'node:crypto';
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clearance } from '../domain/clearance.ts';
-import type { Clock } from '../domain/clock.ts';
-import type { Broker, Credential, CredentialLedger, Grant, Minted, OutstandingCredential } from '../domain/credential.ts';
+import type { Clock, EpochMs } from '../domain/clock.ts';
+import type { Broker, Credential, CredentialLedger, Grant, OutstandingCredential } from '../domain/credential.ts';
 import type { CredentialPlan } from '../domain/decision.ts';
 import type { Identified } from '../domain/identity.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Principal } from '../domain/principal.ts';
 import { GatewayError } from '../errors.ts';
-import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
-import { createRevocations, type Intent, type RetryDelays, type RevocationFilter, type RevocationOptions, within } from './revocations.ts';
+import { type BrokerProvider, unavailable } from './broker-provider.ts';
+import { createMints } from './mints.ts';
+import { agrees, createRevocations, type RetryDelays, type RevocationFilter, type RevocationOptions, within } from './revocations.ts';
 import type { Sealer } from './seal.ts';
 import { createShares, reuseMs } from './shares.ts';
 
@@ -32,6 +32,8 @@ export interface BrokerOptions extends Pick<RevocationOptions, 'ended'> {
   readonly failureMs?: number;
   /** How long calls under way may still use a shared credential that is no longer handed out, ms; default 60,000. Then it is revoked. */
   readonly lingerMs?: number;
+  /** A shared credential younger than this is not replaced when an upstream refuses it, ms; default 1,000. */
+  readonly freshMs?: number;
   readonly retry?: RetryDelays;
 }
 
@@ -42,7 +44,10 @@ export interface CredentialBroker extends Broker {
   close(): Promise<void>;
   /** What must still be taken back, for operators. */
   outstanding(): Promise<readonly Omit<OutstandingCredential, 'sealed'>[]>;
-  /** Takes back at once everything of a task, a hold, a principal or a credential name, shared ones too. Resolves to false when some could not be revoked yet. */
+  /**
+   * Takes back at once everything of a task, a hold, a principal or a credential name: shared ones too, and what is only being made. Resolves to false
+   * when some could not be revoked yet.
+   */
   revokeFor(filter: RevocationFilter): Promise<boolean>;
 }
 
@@ -56,14 +61,21 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
   const { providers, clock, log, metrics } = options;
   const lingerMs = options.lingerMs ?? 60_000;
   const revocations = createRevocations(options);
+  const mints = createMints({ clock, log, metrics, revocations, refuses: () => closed });
   const shares = createShares({
     clock,
     max: options.maxShared ?? 10_000,
     failureMs: options.failureMs ?? 1_000,
     retire: ({ id }) => revocations.later(id, lingerMs),
   });
-  const minting = new Set<Promise<unknown>>();
+  const freshMs = options.freshMs ?? 1_000;
+  const shared = new WeakMap<Credential, { readonly madeAt: EpochMs; readonly principalId: string }>();
   let closed = false;
+
+  const principalOf = (credential: Credential): RevocationFilter => {
+    const known = shared.get(credential);
+    return known === undefined ? {} : { principalId: known.principalId };
+  };
 
   function issue(clearance: Clearance, caller: Caller, action: Grant['action']): Credential | undefined | Promise<Credential> {
     const plan = clearance.decision.credential;
@@ -79,80 +91,17 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
       ...(clearance.kind === 'released' && { holdId: clearance.hold.id }),
       now: clock.now(),
     });
-    if (clearance.kind === 'released') return tracked(mint(provider, grantFor(), true, clearance.hold.task?.id));
-    if (!provider.shareable) return tracked(mint(provider, grantFor(), true, caller.task?.id));
+    if (clearance.kind === 'released') return mints.mint(provider, grantFor(), true, clearance.hold.task?.id);
+    if (!provider.shareable) return mints.mint(provider, grantFor(), true, caller.task?.id);
     const extra = provider.shareKey?.(grantFor()) ?? '';
     const key = `${scopeKey(plan)} ${extra} ${action.upstream} ${callerKey(caller.principal)}`;
-    return shares.obtain(key, provider, () => tracked(mint(provider, grantFor(), false)));
-  }
-
-  function tracked<T>(work: Promise<T>): Promise<T> {
-    minting.add(work);
-    const done = () => minting.delete(work);
-    work.then(done, done);
-    return work;
-  }
-
-  async function mint(provider: BrokerProvider, grant: Grant, exclusive: boolean, taskId?: string): Promise<Credential> {
-    const id = `cred_${randomBytes(16).toString('base64url')}`;
-    const intentOf = ({ handle, expiresAt }: Pick<Minted, 'handle' | 'expiresAt'>): Intent | undefined => {
-      if (handle === undefined || provider.revoke === undefined) return undefined;
-      const { plan, principal, holdId, now: issuedAt } = grant;
-      const entry = {
-        id,
-        name: plan.name,
-        provider: provider.type,
-        issuedAt,
-        ...(holdId && { holdId }),
-        ...(taskId && { taskId }),
-        ...(expiresAt && { expiresAt }),
-      };
-      return { entry, handle, provider, principalId: principal.id };
-    };
-    const discard = async (minted: Pick<Minted, 'handle' | 'expiresAt'>) => {
-      const intent = intentOf(minted);
-      if (intent !== undefined) await revocations.discard(intent);
-    };
-
-    const minted = await ask(provider, grant, discard);
-    if (minted.expiresAt !== undefined && minted.expiresAt <= clock.now()) {
-      await discard(minted);
-      throw unavailable('The issuer made a credential that has already expired.');
-    }
-    if (closed) {
-      await discard(minted);
-      throw new GatewayError('draining', 'The gateway is shutting down; the credential was taken back unused.');
-    }
-    const intent = intentOf(minted);
-    if (intent !== undefined) await intend(intent);
-    const credential = describe(id, provider, grant.plan, minted, exclusive, intent !== undefined);
-    if (intent !== undefined && !exclusive) revocations.later(id, reuseMs(provider, minted.expiresAt, clock.now()) + lingerMs);
-    return credential;
-  }
-
-  async function ask(provider: BrokerProvider, grant: Grant, discard: (minted: UnwantedGrant['unwanted']) => Promise<void>): Promise<Minted> {
-    const begun = performance.now();
-    try {
-      const minted = await provider.mint(grant);
-      metrics.minted(provider.type, true, (performance.now() - begun) / 1000);
-      return minted;
-    } catch (thrown) {
-      metrics.minted(provider.type, false, (performance.now() - begun) / 1000);
-      log.warn('countersign.credential.mint_failed', { credential: grant.plan.name, provider: provider.type, fault: faultName(thrown), ...detailOf(thrown) });
-      if (thrown instanceof UnwantedGrant) {
-        await discard(thrown.unwanted);
-        throw new GatewayError(thrown.code, thrown.detail);
-      }
-      throw thrown instanceof GatewayError ? thrown : unavailable(`The credential’s provider failed: ${faultName(thrown)}.`);
-    }
-  }
-
-  async function intend(intent: Intent): Promise<void> {
-    try {
-      await revocations.intend(intent);
-    } catch (thrown) {
-      throw unavailable('The intent to revoke the credential could not be recorded; it was taken back unused.', thrown);
-    }
+    return shares.obtain(key, provider, async () => {
+      const credential = await mints.mint(provider, grantFor(), false);
+      shared.set(credential, { madeAt: clock.now(), principalId: caller.principal.id });
+      // Nothing is done for one that cannot be revoked.
+      revocations.later(credential.id, reuseMs(provider, credential.expiresAt, clock.now()) + lingerMs);
+      return credential;
+    });
   }
 
   return {
@@ -161,8 +110,11 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
       return credential !== undefined && (kind === 'released' || providers(credential.name)?.shareable !== true);
     },
     release: ({ id, exclusive }) => (exclusive ? revocations.revoke(id) : Promise.resolve(true)),
-    invalidate({ id, exclusive }) {
-      if (!exclusive) shares.drop((credential) => credential.id === id);
+    invalidate(credential) {
+      const known = shared.get(credential);
+      if (known === undefined || clock.now() - known.madeAt < freshMs) return false;
+      shares.drop(({ id }) => id === credential.id);
+      return true;
     },
     async start() {
       await revocations.sweep(START_WITHIN_MS);
@@ -171,7 +123,7 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
       if (closed) return;
       closed = true;
       const deadline = performance.now() + CLOSE_WITHIN_MS;
-      await within(Promise.allSettled(minting), CLOSE_WITHIN_MS);
+      await within(mints.ended(), CLOSE_WITHIN_MS);
       shares.clear();
       await revocations.close(Math.max(0, deadline - performance.now()));
     },
@@ -179,26 +131,13 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
       return (await options.ledger.outstanding()).map(({ sealed: _, ...entry }) => entry);
     },
     async revokeFor(filter) {
+      // Those that cannot be revoked are at least not handed out again.
+      shares.drop((credential) => agrees({ name: credential.name, ...principalOf(credential) }, filter));
+      await mints.bar(filter);
       const ids = new Set(revocations.matching(filter));
-      shares.drop((credential) => ids.has(credential.id));
       return (await Promise.all([...ids].map(revocations.revoke))).every(Boolean);
     },
   };
-}
-
-function describe(id: string, provider: BrokerProvider, plan: CredentialPlan, minted: Minted, exclusive: boolean, revocable: boolean): Credential {
-  return Object.freeze({
-    id,
-    name: plan.name,
-    provider: provider.type,
-    injection: minted.injection,
-    secrets: minted.secrets,
-    ...(minted.expiresAt !== undefined && { expiresAt: minted.expiresAt }),
-    // The record must not promise a revocation that cannot happen.
-    revocability: revocable ? minted.revocability : 'none',
-    granted: minted.granted,
-    exclusive,
-  });
 }
 
 const scopeKeys = new WeakMap<CredentialPlan, string>();
@@ -215,8 +154,4 @@ function scopeKey(plan: CredentialPlan): string {
 // Someone an agent acts for is part of who asks: what was minted for one user's errand is not used for another's.
 function callerKey({ id, onBehalfOf }: Principal): string {
   return onBehalfOf.length === 0 ? id : JSON.stringify([id, ...onBehalfOf.map((party) => party.id)]);
-}
-
-function detailOf(thrown: unknown): { detail?: string } {
-  return thrown instanceof GatewayError ? { detail: thrown.detail } : {};
 }

@@ -4,10 +4,7 @@
 
 import {
   allowInsecureRequests,
-  type ClientAuth,
   ClientError,
-  ClientSecretBasic,
-  ClientSecretPost,
   Configuration,
   type CustomFetch,
   customFetch,
@@ -19,24 +16,26 @@ import {
   WWWAuthenticateChallengeError,
 } from 'openid-client';
 import type { Grant, Minted } from '../domain/credential.ts';
-import { Secret, type SecretSource } from '../domain/secret.ts';
+import { Secret } from '../domain/secret.ts';
 import { GatewayError } from '../errors.ts';
+import { bounded, isProtected, requireProtected } from './bounded-fetch.ts';
 import { UnwantedGrant, unavailable } from './broker-provider.ts';
+import { type ClientAuthOptions, clientAuth } from './oauth-client-auth.ts';
 import { type Asked, grantedScope, isTooBroad, narrow, type OAuthBounds, toParameters } from './oauth-scope.ts';
 
 /** Where the issuer's endpoints are: discovered (OpenID Connect Discovery, RFC 8414), or given. https, or http on loopback. */
 type Endpoints = { readonly issuer: string } | { readonly tokenEndpoint: string; readonly revocationEndpoint?: string };
 
 export type OAuthClientOptions = OAuthBounds &
+  ClientAuthOptions &
   Endpoints & {
     readonly clientId: string;
-    readonly clientSecret: SecretSource;
-    /** How the client proves itself at the token endpoint (RFC 6749 section 2.3.1); default `client_secret_basic`. */
-    readonly clientAuthentication?: 'client_secret_basic' | 'client_secret_post';
     /** False leaves tokens to expire, for issuers whose tokens cannot be revoked. Default true. */
     readonly revoke?: boolean;
     /** Bound on each request to the issuer, ms; default 5,000. */
     readonly timeoutMs?: number;
+    /** Tokens that live longer than this, ms, are refused and taken back; default: no bound. A token of unstated lifetime is not refused. */
+    readonly maxLifetimeMs?: number;
     /** How long a token whose answer names no lifetime is used, ms; default 300,000. */
     readonly assumedLifetimeMs?: number;
     /** Default: the runtime's fetch. */
@@ -55,14 +54,10 @@ export interface OAuthClient {
 /** Says, as a sentence, why an answer is not acceptable; undefined when it is. */
 type AnswerCheck = (answer: TokenEndpointResponse) => string | undefined;
 
-const LARGEST_ANSWER_BYTES = 256 * 1024;
-
 /** Throws TypeError for endpoints that are neither https nor http on loopback. */
 export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
   const timeoutMs = options.timeoutMs ?? 5_000;
-  for (const url of 'issuer' in options ? [options.issuer] : [options.tokenEndpoint, options.revocationEndpoint]) {
-    if (url !== undefined && !isProtected(new URL(url))) throw new TypeError('an OAuth endpoint must be https, or http on loopback');
-  }
+  requireProtected(...('issuer' in options ? [options.issuer] : [options.tokenEndpoint, options.revocationEndpoint]));
   let found: Promise<Configuration> | undefined;
   // May also be learned: an issuer has a revocation endpoint, and answers that tokens of this kind cannot be revoked there.
   let irrevocable = options.revoke === false;
@@ -99,7 +94,7 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
       });
       return { answer, canRevoke };
     });
-    return accept(answer, asked, grant.now, canRevoke, check);
+    return accept(answer, asked, { now: grant.now, canRevoke, maxLifetimeMs: options.maxLifetimeMs ?? Number.POSITIVE_INFINITY, check });
   }
 
   async function revoke(handle: Secret): Promise<void> {
@@ -113,7 +108,14 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
   return { reuseMs: options.assumedLifetimeMs ?? 300_000, mint, revoke };
 }
 
-function accept(answer: TokenEndpointResponse, asked: Asked, now: number, canRevoke: boolean, check: AnswerCheck | undefined): Minted {
+interface Terms {
+  readonly now: number;
+  readonly canRevoke: boolean;
+  readonly maxLifetimeMs: number;
+  readonly check: AnswerCheck | undefined;
+}
+
+function accept(answer: TokenEndpointResponse, asked: Asked, { now, canRevoke, maxLifetimeMs, check }: Terms): Minted {
   const tokens = [answer.access_token, ...(answer.refresh_token === undefined ? [] : [answer.refresh_token])];
   const ends = {
     ...(answer.expires_in !== undefined && { expiresAt: now + Math.floor(answer.expires_in * 1000) }),
@@ -121,6 +123,7 @@ function accept(answer: TokenEndpointResponse, asked: Asked, now: number, canRev
   };
   const granted = grantedScope(asked, answer.scope);
   if (isTooBroad(asked, granted)) throw new UnwantedGrant('credential_too_broad', 'The issuer granted a broader scope than the one asked for.', ends);
+  if ((answer.expires_in ?? 0) * 1000 > maxLifetimeMs) throw new UnwantedGrant('credential_too_broad', 'The issuer made a token that lives too long.', ends);
   const fault = unfit(answer) ?? check?.(answer);
   if (fault !== undefined) throw new UnwantedGrant('credential_unavailable', fault, ends);
   return {
@@ -144,7 +147,7 @@ function unfit({ access_token, token_type }: TokenEndpointResponse): string | un
 }
 
 async function configure(options: OAuthClientOptions, fetch: CustomFetch, timeoutMs: number): Promise<Configuration> {
-  const authentication = authenticate(options);
+  const authentication = clientAuth(options, 'issuer' in options ? undefined : options.tokenEndpoint);
   const timeout = timeoutMs / 1000;
   if (!('issuer' in options)) {
     const { tokenEndpoint, revocationEndpoint } = options;
@@ -172,12 +175,6 @@ async function configure(options: OAuthClientOptions, fetch: CustomFetch, timeou
   }
 }
 
-// The secret is read for each request, so that a rotated one is picked up. Other methods (private_key_jwt) become further branches.
-function authenticate({ clientSecret, clientAuthentication = 'client_secret_basic' }: OAuthClientOptions): ClientAuth {
-  const method = clientAuthentication === 'client_secret_post' ? ClientSecretPost : ClientSecretBasic;
-  return (...request) => method(clientSecret.read().reveal())(...request);
-}
-
 function guardedFetch(send: typeof globalThis.fetch, timeoutMs: number): CustomFetch {
   return async (url, { body, duplex: _, ...init }) => {
     // Discovered endpoints come here too: metadata cannot lead a secret to plain HTTP.
@@ -185,22 +182,6 @@ function guardedFetch(send: typeof globalThis.fetch, timeoutMs: number): CustomF
     const signal = init.signal ?? AbortSignal.timeout(timeoutMs);
     return bounded(await send(url, { ...init, signal, ...(body !== undefined && { body: body as NonNullable<RequestInit['body']> }) }));
   };
-}
-
-async function bounded(response: Response): Promise<Response> {
-  if (response.body === null) return response;
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body) {
-    size += chunk.byteLength;
-    if (size > LARGEST_ANSWER_BYTES) throw unavailable('The issuer’s answer is too large.');
-    chunks.push(chunk);
-  }
-  return new Response(Buffer.concat(chunks), { status: response.status, headers: response.headers });
-}
-
-function isProtected({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' || (protocol === 'http:' && (hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)));
 }
 
 // The library's errors carry the answer's body, and with it tokens: none of them is kept as a cause.

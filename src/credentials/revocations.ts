@@ -204,7 +204,7 @@ export function createRevocations(options: RevocationOptions): Revocations {
       const item = items.get(id);
       if (item !== undefined && item.running === undefined) schedule(item, delayMs);
     },
-    matching: (filter) => [...items.values()].filter((item) => agrees(item, filter)).map((item) => item.entry.id),
+    matching: (filter) => [...items.values()].filter((item) => agrees(factsOf(item), filter)).map((item) => item.entry.id),
     async sweep(withinMs) {
       const left = (await ledger.outstanding()).filter((entry) => !items.has(entry.id));
       const tries = left.map((entry) => {
@@ -227,17 +227,20 @@ function hasExpired(entry: OutstandingCredential, now: number): boolean {
   return entry.expiresAt !== undefined && now >= entry.expiresAt + EXPIRY_GRACE_MS;
 }
 
-function agrees({ entry, principalId }: Item, filter: RevocationFilter): boolean {
+/** Whether everything that the filter names is so. A filter that names nothing must not mean everything. */
+export function agrees(facts: RevocationFilter, filter: RevocationFilter): boolean {
+  const asked = (Object.keys(filter) as (keyof RevocationFilter)[]).filter((key) => filter[key] !== undefined);
+  return asked.length > 0 && asked.every((key) => facts[key] === filter[key]);
+}
+
+function factsOf({ entry, principalId }: Item): RevocationFilter {
   const { taskId, holdId, name } = entry;
-  const facts: RevocationFilter = {
+  return {
     ...(principalId !== undefined && { principalId }),
     ...(taskId !== undefined && { taskId }),
     ...(holdId !== undefined && { holdId }),
     name,
   };
-  const asked = (Object.keys(filter) as (keyof RevocationFilter)[]).filter((key) => filter[key] !== undefined);
-  // A filter that names nothing must not mean everything.
-  return asked.length > 0 && asked.every((key) => facts[key] === filter[key]);
 }
 
 /** Waits for work, but no longer than this; the work goes on. */

@@ -5,14 +5,12 @@
 import type { Injection, Minted } from '../domain/credential.ts';
 import { Secret, type SecretSource } from '../domain/secret.ts';
 import { type BrokerProvider, unavailable } from './broker-provider.ts';
+import { isInjectable } from './injection-field.ts';
 
 /** How long one reading of the secret serves shared calls: a rotated secret is in use after this. */
 const REUSE_MS = 1000;
 
 const PLACE = '{secret}';
-
-// Setting these would change where a message goes or where it ends (RFC 9110 section 7.6.1, RFC 9112 section 6).
-const FORBIDDEN_FIELDS = new Set(['host', 'content-length', 'transfer-encoding', 'connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'expect']);
 
 export type StaticOptions =
   /** `name` defaults to `authorization`; `format` holds `{secret}`, default `Bearer {secret}` for authorization and `{secret}` for other fields. */
@@ -73,7 +71,6 @@ function check(options: StaticOptions): void {
   if (options.in === 'query' && options.name === '') throw new TypeError('name must not be empty');
   if (options.in === 'header') {
     const name = fieldName(options.name);
-    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) || FORBIDDEN_FIELDS.has(name))
-      throw new TypeError(`a credential cannot be put into the field ${JSON.stringify(name)}`);
+    if (!isInjectable(name)) throw new TypeError(`a credential cannot be put into the field ${JSON.stringify(name)}`);
   }
 }

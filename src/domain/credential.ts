@@ -79,8 +79,11 @@ export interface Broker {
   issue(clearance: Clearance, caller: Identified, action: Action): Credential | undefined | Promise<Credential>;
   /** Takes an exclusive credential back; shared ones stay. Never throws: what fails is kept, counted and tried again. Resolves to false when it could not be revoked yet. */
   release(credential: Credential): Promise<boolean>;
-  /** Drops a shared credential that the upstream refused (401), so that the next call gets a fresh one. */
-  invalidate(credential: Credential): void;
+  /**
+   * Drops a shared credential that the upstream refused (401). True when the next `issue` gives another one; false for exclusive credentials, and for one
+   * that is so fresh that it cannot be stale: an upstream's refusals must not become an issuer's load.
+   */
+  invalidate(credential: Credential): boolean;
 }
 
 /** A credential that was issued and must be taken back. `sealed` is opaque outside credentials/. */

@@ -2,15 +2,18 @@
 // the outcome is unknown and nobody sends it again.
 
 import type { Approvals } from '../domain/approvals.ts';
+import type { Broker, Credential } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Armed, Call } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
-import type { Forwarder, Outgoing, Sent, WebSocketPass } from '../domain/upstream.ts';
+import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError } from '../errors.ts';
 import type { History } from './history.ts';
+import { keepRefusal } from './refused-answer.ts';
 
 export interface SendDependencies {
   readonly approvals: Approvals;
+  readonly broker: Broker;
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
   readonly history: Pick<History, 'record' | 'sinkOf'>;
@@ -19,9 +22,38 @@ export interface SendDependencies {
 const NOTHING: HeaderList = [];
 
 export async function send(deps: SendDependencies, armed: Armed): Promise<void> {
-  const { call, clearance, request, mount, action, credential } = armed;
-  const released = clearance.kind === 'released';
+  const { call, clearance, action, credential } = armed;
   await deps.approvals.markSent(clearance);
+  call.departed = true;
+  // What people approved is sent once, whatever comes back; what a rule allows may be sent again when its bytes are at hand.
+  const mayRepeat = clearance.kind === 'allowed' && !action.streamed && call.upgrade === undefined && credential?.exclusive === false;
+  const sink = call.upgrade === undefined ? deps.history.sinkOf(call) : call.sink;
+  // What an open WebSocket ends with is known when it is over, and that may be much later.
+  if (call.upgrade !== undefined) deps.history.record(call, undefined);
+  const keeping = mayRepeat ? keepRefusal(sink) : undefined;
+  await attempt(deps, armed, credential, keeping ?? sink);
+  if (keeping?.kept !== true || credential === undefined) return;
+  const fresh = await renew(deps.broker, armed, credential);
+  if (fresh === undefined) return keeping.letGo();
+  call.credential = fresh;
+  call.facts.credential = fresh;
+  await attempt(deps, armed, fresh, sink);
+}
+
+/** Another credential in place of one that the upstream refused; undefined when there is none to be had, and the refusal stands. */
+async function renew(broker: Broker, armed: Armed, refused: Credential): Promise<Credential | undefined> {
+  if (!broker.invalidate(refused)) return undefined;
+  try {
+    return await broker.issue(armed.clearance, armed, armed.action);
+  } catch {
+    // The broker has logged and counted it; the agent gets the upstream's answer.
+    return undefined;
+  }
+}
+
+async function attempt(deps: SendDependencies, armed: Armed, credential: Credential | undefined, sink: ResponseSink): Promise<void> {
+  const { call, clearance, request, mount, action } = armed;
+  const released = clearance.kind === 'released';
   const outgoing: Outgoing = {
     request,
     action,
@@ -31,9 +63,8 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
   };
   const span = call.span?.child('client', call.facts);
-  call.departed = true;
   try {
-    call.sent = await depart(deps, call, outgoing);
+    call.sent = await depart(deps, call, outgoing, sink);
     call.facts.upstreamStatus = call.sent.status;
     call.facts.status = call.sent.status;
     span?.end(call.facts);
@@ -43,11 +74,8 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   }
 }
 
-function depart({ forwarder, webSockets, history }: SendDependencies, call: Call, outgoing: Outgoing): Promise<Sent> {
-  if (call.upgrade === undefined) return forwarder.send(outgoing, history.sinkOf(call));
-  // What an open WebSocket ends with is known when it is over, and that may be much later.
-  history.record(call, undefined);
-  return webSockets.pass(call.upgrade, outgoing);
+function depart({ forwarder, webSockets }: SendDependencies, { upgrade }: Call, outgoing: Outgoing, sink: ResponseSink): Promise<Sent> {
+  return upgrade === undefined ? forwarder.send(outgoing, sink) : webSockets.pass(upgrade, outgoing);
 }
 
 /** W3C Trace Context section 3.2. */

@@ -29,6 +29,8 @@ const bearerOf = (credential: Credential | undefined) => credential?.injection.v
 /** `issue` as a promise, whether or not a shared credential was at hand. */
 const issueFrom = async (broker: Pick<CredentialBroker, 'issue'>, clearance: Clearance) => broker.issue(clearance, agent, transferAction);
 
+const fixed = { injection: { in: 'header', name: 'x-key', value: new Secret('fixed-literal') }, revocability: 'none', granted: {} } as const;
+
 describe('the broker', () => {
   let issuer: TestIssuer;
   let ledger: MemoryLedger;
@@ -302,12 +304,40 @@ describe('the broker', () => {
   it('gets a fresh credential after the shared one was refused, and revokes that', async () => {
     const broker = brokerWith({ lingerMs: 0 });
     const before = (await broker.issue(allowed(plan), agent, transferAction)) as Credential;
-    broker.invalidate(before);
+    now += 1_000;
+    expect(broker.invalidate(before)).toBe(true);
     const after = await broker.issue(allowed(plan), agent, transferAction);
     expect(bearerOf(after)).not.toBe(bearerOf(before));
     await vi.waitFor(() => expect(ledger.entries.has(before.id)).toBe(false), { timeout: 10_000 });
     expect(await issuer.isActive(bearerOf(before))).toBe(false);
     expect(await issuer.isActive(bearerOf(after))).toBe(true);
+  });
+
+  it('does not replace a shared credential that is too fresh to be stale, nor one of a call’s own', async () => {
+    const broker = brokerWith();
+    const shared = (await broker.issue(allowed(plan), agent, transferAction)) as Credential;
+    const own = (await broker.issue(released(plan), agent, transferAction)) as Credential;
+    now += 999;
+    expect(broker.invalidate(shared)).toBe(false);
+    now += 60_000;
+    expect(broker.invalidate(own)).toBe(false);
+    expect(broker.issue(allowed(plan), agent, transferAction)).toBe(shared);
+    expect(issuer.requests('/token')).toBe(2);
+  });
+
+  it('mints once for all the calls whose shared credential was refused together', async () => {
+    const broker = brokerWith();
+    const refused = (await broker.issue(allowed(plan), agent, transferAction)) as Credential;
+    now += 1_000;
+    const after = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        expect(broker.invalidate(refused)).toBe(true);
+        return broker.issue(allowed(plan), agent, transferAction);
+      }),
+    );
+    expect(new Set(after).size).toBe(1);
+    expect(after[0]).not.toBe(refused);
+    expect(issuer.requests('/token')).toBe(2);
   });
 
   it('keeps a bounded number of shared credentials and revokes those that go', async () => {
@@ -334,6 +364,29 @@ describe('the broker', () => {
     expect(await broker.revokeFor({ taskId: 'task_1' })).toBe(true);
     expect(await broker.revokeFor({})).toBe(true);
     expect([await issuer.isActive(bearerOf(ended)), await issuer.isActive(bearerOf(other))]).toEqual([false, true]);
+  });
+
+  it('calls off what is being minted for a task that ends, and takes it back', async () => {
+    const broker = brokerWith();
+    const asked = broker.issue(released(plan, 'task_1'), agent, transferAction);
+    const other = broker.issue(released(plan, 'task_2'), agent, transferAction);
+    const refused = expect(asked).rejects.toMatchObject({ code: 'credential_unavailable' });
+    expect(await broker.revokeFor({ taskId: 'task_1' })).toBe(true);
+    await refused;
+    const kept = bearerOf(await other);
+    const active = await Promise.all(made.map(issuer.isActive));
+    expect(made.filter((_, index) => active[index])).toEqual([kept]);
+    expect(made).toHaveLength(2);
+  });
+
+  it('no longer hands out to a suspended principal what cannot be revoked', async () => {
+    provider = { type: 'fixed', shareable: true, mint: async () => ({ ...fixed, secrets: [new Secret('fixed-literal')] }) };
+    const broker = brokerWith();
+    const before = await broker.issue(allowed(plan), agent, transferAction);
+    const others = await broker.issue(allowed(plan), callerNamed('other'), transferAction);
+    await broker.revokeFor({ principalId: agent.principal.id });
+    expect(await broker.issue(allowed(plan), agent, transferAction)).not.toBe(before);
+    expect(broker.issue(allowed(plan), callerNamed('other'), transferAction)).toBe(others);
   });
 
   it('takes back what a suspended principal shares', async () => {

@@ -323,9 +323,10 @@ describe('token exchange', () => {
   });
 
   it('sends the gateway’s own token as the actor where it is told to', async () => {
-    await exchange({ actorToken: secret('actor-token-literal') }).mint(await withToken());
+    const actor = await issuer.sign({ sub: 'gateway' });
+    await exchange({ actorToken: { from: 'secret', token: secret(actor) } }).mint(await withToken());
     expect(issuer.tokenRequests.at(-1)).toMatchObject({
-      actor_token: 'actor-token-literal',
+      actor_token: actor,
       actor_token_type: 'urn:ietf:params:oauth:token-type:access_token',
     });
   });

@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { startIssuer, type TestIssuer } from './oidc-issuer.ts';
+import { type IssuerOptions, startIssuer, type TestIssuer } from './oidc-issuer.ts';
 import { createReviewerClient, type ReviewerClient } from './reviewer-client.ts';
 
 export const GATEWAY_AUDIENCE = 'https://gateway.test';
@@ -37,15 +37,22 @@ export interface Recorder {
   close(): Promise<void>;
 }
 
+/** A text, or one that names what the environment has started. */
+type Text = string | ((at: { readonly issuer: string; readonly origin: string; readonly folder: string }) => string);
+
 export interface EnvironmentOptions {
   /** YAML of the `rules` list. Default: GET is allowed, POST /transfers is held for one of group:finance. */
   readonly rules?: string;
   /** YAML of the `tiers` map. */
   readonly tiers?: string;
   /** YAML of further members of `upstreams`. */
-  readonly upstreams?: string;
+  readonly upstreams?: Text;
   /** YAML of further members of `credentials`. */
-  readonly credentials?: string;
+  readonly credentials?: Text;
+  /** YAML of further sections. */
+  readonly sections?: Text;
+  /** What the issuer has besides its defaults. */
+  readonly issuer?: Partial<IssuerOptions>;
   /** YAML of the members of `upstreams.api` besides url and credential. */
   readonly api?: string;
   /** YAML of the `limits` map. */
@@ -54,8 +61,6 @@ export interface EnvironmentOptions {
   readonly identity?: string;
   /** YAML of further members of `reviewers`. */
   readonly reviewers?: string;
-  /** YAML of further sections. */
-  readonly sections?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -107,10 +112,10 @@ const DEFAULT_TIERS = '{ payment: { reviewers: ["group:finance"], count: 1, deci
 
 export async function startEnvironment(options: EnvironmentOptions = {}): Promise<Environment> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-e2e-'));
-  const issuer = await startIssuer({ clients: [{ id: 'unused', secret: 'unused-secret' }] });
+  const issuer = await startIssuer({ clients: [{ id: 'unused', secret: 'unused-secret' }], ...options.issuer });
   const upstream = await startRecorder();
   const configPath = join(folder, 'countersign.yaml');
-  writeFileSync(configPath, configText(options, issuer.issuer, upstream.origin));
+  writeFileSync(configPath, configText(options, issuer.issuer, upstream.origin, folder));
   const tokens = new Map<string, Promise<string>>();
   let gateway = await launch(configPath, options.env ?? {});
 
@@ -179,7 +184,9 @@ function configText(
   { rules, tiers, upstreams = '', credentials = '', api = '', limits, identity = '', reviewers = '', sections = '' }: EnvironmentOptions,
   issuer: string,
   origin: string,
+  folder: string,
 ): string {
+  const write = (text: Text): string => (typeof text === 'string' ? text : text({ issuer, origin, folder }));
   return `
 listeners:
   agents: { address: 127.0.0.1:0 }
@@ -194,18 +201,18 @@ identity:
 ${identity}
 upstreams:
   api: { url: "${origin}", credential: key${api} }
-${upstreams}
+${write(upstreams)}
 credentials:
   key: { type: static, in: header, name: authorization, format: "Bearer {secret}", secret: { env: E2E_SECRET } }
-${credentials}
+${write(credentials)}
 tiers: ${tiers ?? DEFAULT_TIERS}
 rules:
 ${rules ?? DEFAULT_RULES}
 reviewers:
   api: { issuer: "${issuer}", audience: ${REVIEW_AUDIENCE} }
 ${reviewers}
-${sections}
 limits: ${limits ?? '{ wait: 20s }'}
+${write(sections)}
 `;
 }
 

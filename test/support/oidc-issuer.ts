@@ -6,20 +6,35 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import {
+  type CryptoKey,
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  decodeJwt,
+  exportJWK,
+  generateKeyPair,
+  type JWK,
+  type JWTPayload,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
 import Provider, { type Artifact, type Client, type Context, errors } from 'oidc-provider';
 import { createIssuerStorage } from '../../config/quickstart/issuer-storage.ts';
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 interface IssuerClient {
   readonly id: string;
-  readonly secret: string;
+  /** Absent for clients that prove themselves by a key. */
+  readonly secret?: string;
+  /** The public keys of a client with `private_key_jwt`. */
+  readonly keys?: readonly JWK[];
   /** Further claims in this client's JWT access tokens, for example `{ groups: ["finance"] }`. */
   readonly claims?: Readonly<Record<string, unknown>>;
   /** Default `client_secret_basic`. */
-  readonly authentication?: 'client_secret_basic' | 'client_secret_post';
+  readonly authentication?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt';
   /** The resource that its tokens are for when a request names none. */
   readonly resource?: string;
   /** Of the issuer's own `scopes`, those that it may ask for; another one is answered with invalid_scope. */
@@ -43,6 +58,8 @@ export interface IssuerOptions {
   readonly resources?: Readonly<Record<string, IssuerResource>>;
   /** Scopes of the issuer's own, for clients with a `scope`. */
   readonly scopes?: readonly string[];
+  /** Other issuers whose JWTs are taken as assertions, subject tokens and actor tokens (RFC 7523, RFC 8693): their keys, or where they are published. */
+  readonly trusts?: Readonly<Record<string, { readonly keys: readonly JWK[] } | { readonly jwksUri: string }>>;
   /** False leaves the revocation endpoint out. Default true. */
   readonly revocation?: boolean;
   /** Alters an answer of the token endpoint after the token was made, or keeps it back. */
@@ -90,7 +107,9 @@ export async function startIssuer(options: IssuerOptions): Promise<TestIssuer> {
     tokenRequests.push({ ...ctx.oidc.params });
     if (ctx.status === 200 && options.alter !== undefined) ctx.body = await options.alter(ctx.body as Record<string, unknown>);
   });
-  provider.registerGrantType(EXCHANGE, (ctx) => exchange(provider, options, ctx, publicKey), [
+  const verify = (token: unknown) => claimsOf(String(token), issuer, publicKey, options);
+  provider.registerGrantType(JWT_BEARER, (ctx) => bearer(provider, options, ctx, verify), ['assertion', 'audience', 'resource', 'scope']);
+  provider.registerGrantType(EXCHANGE, (ctx) => exchange(provider, options, ctx, verify), [
     'subject_token',
     'subject_token_type',
     'actor_token',
@@ -113,9 +132,9 @@ export async function startIssuer(options: IssuerOptions): Promise<TestIssuer> {
     const headers: Record<string, string> = {};
     if (client.authentication === 'client_secret_post') {
       body.set('client_id', client.id);
-      body.set('client_secret', client.secret);
+      body.set('client_secret', client.secret ?? '');
     } else {
-      headers.authorization = `Basic ${btoa(`${encodeURIComponent(client.id)}:${encodeURIComponent(client.secret)}`)}`;
+      headers.authorization = `Basic ${btoa(`${encodeURIComponent(client.id)}:${encodeURIComponent(client.secret ?? '')}`)}`;
     }
     const response = await fetch(`${issuer}${path}`, { method: 'POST', headers, body });
     return (await response.json()) as Record<string, unknown>;
@@ -169,9 +188,10 @@ function configuration(options: IssuerOptions, jwk: object): Record<string, unkn
     scopes: ['openid', ...(options.scopes ?? [])],
     clients: options.clients.map((client) => ({
       client_id: client.id,
-      client_secret: client.secret,
+      ...(client.secret !== undefined && { client_secret: client.secret }),
+      ...(client.keys !== undefined && { jwks: { keys: client.keys } }),
       token_endpoint_auth_method: client.authentication ?? 'client_secret_basic',
-      grant_types: ['client_credentials', EXCHANGE],
+      grant_types: ['client_credentials', EXCHANGE, JWT_BEARER],
       redirect_uris: [],
       response_types: [],
       ...(client.scope !== undefined && { scope: client.scope }),
@@ -210,11 +230,33 @@ function resourceInfo(options: IssuerOptions, indicator: string): Record<string,
   };
 }
 
-/** RFC 8693 over tokens of this issuer: the subject stays, the client becomes the actor. */
-async function exchange(provider: Provider, options: IssuerOptions, ctx: Context, key: CryptoKey): Promise<void> {
+type Verify = (token: unknown) => Promise<JWTPayload | undefined>;
+
+/** Who acts in an exchange: the actor token's subject, else the client. */
+const actors = new WeakMap<Context, string>();
+
+/** RFC 8693 over tokens of this issuer and of those that it trusts: the subject stays. */
+async function exchange(provider: Provider, options: IssuerOptions, ctx: Context, verify: Verify): Promise<void> {
   const { client, params = {} } = ctx.oidc;
-  const subject = await subjectOf(String(params.subject_token), key);
+  const subject = (await verify(params.subject_token))?.sub;
   if (client === undefined || subject === undefined) throw refusal('InvalidGrant', 'the subject token is not acceptable');
+  if (params.actor_token !== undefined) {
+    const actor = (await verify(params.actor_token))?.sub;
+    if (actor === undefined) throw refusal('InvalidGrant', 'the actor token is not acceptable');
+    actors.set(ctx, actor);
+  }
+  await grantFor(provider, options, ctx, subject, { issued_token_type: ACCESS_TOKEN });
+}
+
+/** RFC 7523 section 2.1: the assertion is addressed to this issuer. */
+async function bearer(provider: Provider, options: IssuerOptions, ctx: Context, verify: Verify): Promise<void> {
+  const claims = await verify(ctx.oidc.params?.assertion);
+  if (claims?.sub === undefined || claims.aud !== provider.issuer) throw refusal('InvalidGrant', 'the assertion is not acceptable');
+  await grantFor(provider, options, ctx, claims.sub, {});
+}
+
+async function grantFor(provider: Provider, options: IssuerOptions, ctx: Context, subject: string, more: object): Promise<void> {
+  const { client, params = {} } = ctx.oidc;
   const indicator = String(params.resource);
   const info = resourceInfo(options, indicator);
   const existing = new Set(String(info.scope).split(' '));
@@ -229,12 +271,17 @@ async function exchange(provider: Provider, options: IssuerOptions, ctx: Context
     resourceServer: new provider.ResourceServer(indicator, info),
     scope,
   });
-  ctx.body = { access_token: await token.save(), issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: token.expiration, scope };
+  ctx.body = { access_token: await token.save(), token_type: 'Bearer', expires_in: token.expiration, scope, ...more };
 }
 
-async function subjectOf(token: string, key: CryptoKey): Promise<string | undefined> {
+async function claimsOf(token: string, own: string, key: CryptoKey, { trusts = {} }: IssuerOptions): Promise<JWTPayload | undefined> {
   try {
-    return (await jwtVerify(token, key)).payload.sub;
+    const { iss = '' } = decodeJwt(token);
+    if (iss === own) return (await jwtVerify(token, key)).payload;
+    const trusted = trusts[iss];
+    if (trusted === undefined) return undefined;
+    const keys = 'keys' in trusted ? createLocalJWKSet({ keys: [...trusted.keys] }) : createRemoteJWKSet(new URL(trusted.jwksUri));
+    return (await jwtVerify(token, keys)).payload;
   } catch {
     return undefined;
   }
@@ -242,7 +289,7 @@ async function subjectOf(token: string, key: CryptoKey): Promise<string | undefi
 
 function actOf(ctx: Context): Record<string, unknown> {
   const { client, params } = ctx.oidc;
-  return params?.grant_type === EXCHANGE && client !== undefined ? { act: { sub: client.clientId } } : {};
+  return params?.grant_type === EXCHANGE && client !== undefined ? { act: { sub: actors.get(ctx) ?? client.clientId } } : {};
 }
 
 function refusal(name: string, why: string): Error {

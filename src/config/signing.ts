@@ -1,0 +1,27 @@
+// The gateway as an issuer of tokens: its public URL, and its keys.
+
+import { z } from 'zod';
+import { secureUrl } from './addresses.ts';
+import { type Surroundings, secret } from './files.ts';
+import { duration } from './units.ts';
+
+export const signing = (around: Surroundings) =>
+  z
+    .strictObject({
+      issuer: secureUrl()
+        .refine(
+          (text) => text.endsWith('/countersign'),
+          'It is the public URL of the agents’ listener followed by /countersign: there verifiers find the keys.',
+        )
+        .describe('The `iss` of what the gateway signs; discovery and keys are served there'),
+      keys: z
+        .tuple([secret(around)], secret(around))
+        .exactOptional()
+        .describe('Private keys in PEM: the first signs, all are published. Default: made, rotated and kept sealed beside the store'),
+      rotateEvery: duration({ least: '2h', most: '365d' }).prefault('30d').describe('Made keys: how old a key becomes before the next; default 30d'),
+      overlap: duration({ least: '1h', most: '30d' }).prefault('1d').describe('Made keys: published this long before they sign and after; default 1d'),
+    })
+    .superRefine(({ rotateEvery, overlap }, context) => {
+      if (rotateEvery < 2 * overlap) context.addIssue({ code: 'custom', path: ['rotateEvery'], message: 'At least twice the overlap.' });
+    })
+    .transform(({ issuer, keys, rotateEvery, overlap }) => ({ issuer, ...(keys && { keys }), rotateEveryMs: rotateEvery, overlapMs: overlap }));

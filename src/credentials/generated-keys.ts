@@ -1,0 +1,106 @@
+// Keys of the gateway as an issuer that it makes and rotates itself (ES256), kept sealed in one file. A new key is published for a whole
+// overlap before it signs and an old one stays published for a whole overlap after it stopped, so that no verifier's cache meets an unknown key.
+// Trusts the sealer and the file's folder. One gateway per file: several instances use keys of the operator's.
+
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Clock, EpochMs } from '../domain/clock.ts';
+import { Secret } from '../domain/secret.ts';
+import { unavailable } from './broker-provider.ts';
+import type { KeyRing } from './gateway-issuer.ts';
+import type { Sealer } from './seal.ts';
+import { importSigningKey, type SigningKey } from './signing-key.ts';
+
+export interface GeneratedKeysOptions {
+  readonly path: string;
+  readonly seal: Sealer;
+  readonly clock: Clock;
+  /** How old the newest key becomes before the next one is made, ms. */
+  readonly rotateEveryMs: number;
+  /** How long a key is published before it signs, and after it has stopped, ms. Longer than verifiers cache keys. */
+  readonly overlapMs: number;
+}
+
+interface Entry {
+  readonly id: string;
+  readonly createdAt: EpochMs;
+  readonly sealed: string;
+}
+
+/** Throws TypeError when keys would be replaced faster than they overlap. */
+export function createGeneratedKeyRing({ path, seal, clock, rotateEveryMs, overlapMs }: GeneratedKeysOptions): KeyRing {
+  if (rotateEveryMs < 2 * overlapMs) throw new TypeError('keys must live at least twice their overlap');
+  let entries: readonly Entry[] | undefined;
+  const imported = new Map<string, Promise<SigningKey>>();
+
+  /** Oldest first; brought up to date with the clock, on disk before anybody sees it. */
+  function current(): readonly Entry[] {
+    const known = entries ?? read(path);
+    const now = clock.now();
+    const newest = known.at(-1);
+    const due = newest === undefined || now >= newest.createdAt + rotateEveryMs;
+    const made = due ? [...known, make(seal, now)] : known;
+    const kept = made.filter((_, index) => !isOver(made[index + 1], now));
+    if (kept.length !== known.length || due) write(path, kept);
+    entries = kept;
+    return kept;
+  }
+
+  const isOver = (successor: Entry | undefined, now: EpochMs): boolean => successor !== undefined && now >= successor.createdAt + 2 * overlapMs;
+
+  function keyOf({ id, sealed }: Entry): Promise<SigningKey> {
+    const known = imported.get(id) ?? importSigningKey(seal.open(boundTo(id), sealed).reveal());
+    imported.set(id, known);
+    return known;
+  }
+
+  return {
+    async signing() {
+      const keys = current();
+      const signs = keys.findLast(({ createdAt }) => clock.now() >= createdAt + overlapMs) ?? keys[0];
+      if (signs === undefined) throw unavailable('The gateway has no signing key.');
+      return keyOf(signs);
+    },
+    published: async () => Promise.all(current().map(keyOf)),
+  };
+}
+
+function make(seal: Sealer, now: EpochMs): Entry {
+  const id = randomUUID();
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return { id, createdAt: now, sealed: seal.seal(boundTo(id), new Secret(pem)) };
+}
+
+const boundTo = (id: string): string => `signing-key ${id}`;
+
+function read(path: string): readonly Entry[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw unavailable('The file of the gateway’s signing keys cannot be read.');
+  }
+  try {
+    const { keys } = JSON.parse(text) as { keys: readonly Entry[] };
+    if (keys.every(({ id, createdAt, sealed }) => typeof id === 'string' && typeof createdAt === 'number' && typeof sealed === 'string')) return keys;
+  } catch {
+    // Falls through: a damaged file is not silently replaced, since verifiers still trust its keys.
+  }
+  throw unavailable('The file of the gateway’s signing keys is damaged; remove it to have new keys made.');
+}
+
+function write(path: string, keys: readonly Entry[]): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const draft = `${path}.${process.pid}`;
+  const file = openSync(draft, 'w', 0o600);
+  try {
+    writeSync(file, `${JSON.stringify({ keys }, null, 2)}\n`);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(draft, path);
+}

@@ -1,0 +1,166 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { createJwtSigner } from '../../src/credentials/jwt-signer.ts';
+import { createProvider, type ProviderOptions } from '../../src/credentials/provider.ts';
+import { importSigningKey, signingKeyFrom } from '../../src/credentials/signing-key.ts';
+import { systemClock } from '../../src/domain/clock.ts';
+import { Secret } from '../../src/domain/secret.ts';
+import { principalNamed } from '../support/clearances.ts';
+import { startIssuer, type TestIssuer } from '../support/oidc-issuer.ts';
+import { grantOf, privateKey, secretOf } from '../support/signing.ts';
+
+const LEDGER = 'https://ledger.example.org';
+const GATEWAY = 'https://gateway.example.org/countersign';
+const clientPem = privateKey('P-256');
+const gatewayPem = privateKey('P-384');
+const signer = createJwtSigner(GATEWAY, signingKeyFrom(secretOf(gatewayPem)), systemClock);
+
+let issuer: TestIssuer;
+afterEach(() => issuer?.close());
+
+async function start(): Promise<void> {
+  const { publicJwk } = await importSigningKey(clientPem);
+  const { publicJwk: gatewayKey } = await importSigningKey(gatewayPem);
+  issuer = await startIssuer({
+    clients: [
+      { id: 'countersign', secret: 'client-secret-literal' },
+      { id: 'keyed', authentication: 'private_key_jwt', keys: [publicJwk] },
+    ],
+    resources: { [LEDGER]: { scope: 'transfers:read transfers:write' } },
+    trusts: { [GATEWAY]: { keys: [gatewayKey] }, 'service-account': { keys: [publicJwk] } },
+  });
+}
+
+const keyed = (more: object = {}) =>
+  ({ issuer: issuer.issuer, clientId: 'keyed', clientAuthentication: 'private_key_jwt', clientKey: secretOf(clientPem), resource: LEDGER, ...more }) as const;
+const withSecret = () => ({ issuer: issuer.issuer, clientId: 'countersign', clientSecret: secretOf('client-secret-literal'), resource: LEDGER });
+const tokenOf = (minted: { secrets: readonly Secret[] }) => minted.secrets[0]?.reveal() ?? '';
+
+describe('private_key_jwt (RFC 7523 section 2.2)', () => {
+  const requests: readonly [string, () => Promise<ProviderOptions>][] = [
+    ['oauth-client-credentials', async () => ({ type: 'oauth-client-credentials', ...keyed() })],
+    ['token-exchange', async () => ({ type: 'token-exchange', ...keyed() })],
+    ['jwt-bearer', async () => ({ type: 'jwt-bearer', ...keyed(), assertion: { from: 'signer', signer, audience: issuer.issuer } })],
+  ];
+  it.each(requests)('proves the client for %s, to a real issuer, and again when it revokes', async (_, options) => {
+    await start();
+    const provider = createProvider(await options());
+    const minted = await provider.mint(grantOf({}, { subjectToken: new Secret(await issuer.sign({ sub: 'agent-1' })) }));
+    expect(await issuer.isActive(tokenOf(minted))).toBe(true);
+    expect(minted.revocability).toBe('token');
+    await provider.revoke?.(minted.handle as Secret);
+    expect(await issuer.isActive(tokenOf(minted))).toBe(false);
+  });
+
+  it('is refused by the issuer when it is made with another key', async () => {
+    await start();
+    const provider = createProvider({ type: 'oauth-client-credentials', ...keyed({ clientKey: secretOf(privateKey()) }) });
+    await expect(provider.mint(grantOf())).rejects.toMatchObject({ code: 'credential_unavailable', detail: 'The issuer refused: invalid_client.' });
+  });
+
+  it('picks up a rotated key', async () => {
+    await start();
+    let pem = privateKey();
+    const source = { origin: 'test', read: () => new Secret(pem) };
+    const provider = createProvider({ type: 'oauth-client-credentials', ...keyed({ clientKey: source }) });
+    await expect(provider.mint(grantOf())).rejects.toThrow();
+    pem = clientPem;
+    expect(await issuer.isActive(tokenOf(await provider.mint(grantOf())))).toBe(true);
+  });
+
+  it('addresses a token endpoint that was given, not its origin', async () => {
+    await start();
+    const { issuer: url, ...rest } = keyed();
+    const endpoints = { tokenEndpoint: `${url}/token`, revocationEndpoint: `${url}/token/revocation` };
+    const minted = await createProvider({ type: 'oauth-client-credentials', ...rest, ...endpoints }).mint(grantOf());
+    expect(await issuer.isActive(tokenOf(minted))).toBe(true);
+  });
+
+  it.each(['rsa', 'P-256', 'P-384', 'ed25519'] as const)('reads a key of %s', async (kind) => {
+    expect((await importSigningKey(privateKey(kind))).kid).toMatch(/^[\w-]{43}$/);
+  });
+
+  it.each([privateKey('rsa-1024'), '-----BEGIN PRIVATE KEY-----\nmarker-literal\n-----END PRIVATE KEY-----', 'marker-literal'])(
+    'refuses a key that it cannot use without quoting it (%#)',
+    async (pem) => {
+      const thrown = await importSigningKey(pem).catch((error: unknown) => error);
+      expect(thrown).toMatchObject({ code: 'credential_unavailable' });
+      expect(String((thrown as Error).stack)).not.toContain('marker-literal');
+    },
+  );
+});
+
+describe('jwt-bearer (RFC 7523 section 2.1)', () => {
+  it('sends an assertion that the gateway signed for the agent, and the issuer verifies it', async () => {
+    await start();
+    const provider = createProvider({
+      type: 'jwt-bearer',
+      ...withSecret(),
+      scope: 'transfers:read',
+      assertion: { from: 'signer', signer, audience: issuer.issuer },
+    });
+    const minted = await provider.mint(grantOf());
+    const { id } = principalNamed('agent');
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: id, scope: 'transfers:read', aud: LEDGER });
+  });
+
+  it('sends one signed with a key that the issuer has on file', async () => {
+    await start();
+    const account = createJwtSigner('service-account', signingKeyFrom(secretOf(clientPem)), systemClock);
+    const assertion = { from: 'signer', signer: account, audience: issuer.issuer, subject: 'ledger-robot' } as const;
+    const minted = await createProvider({ type: 'jwt-bearer', ...withSecret(), assertion }).mint(grantOf());
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: 'ledger-robot' });
+  });
+
+  it('sends the agent’s own token, and shares what it got with that token’s calls alone', async () => {
+    await start();
+    const provider = createProvider({ type: 'jwt-bearer', ...withSecret(), assertion: { from: 'agent' } });
+    const [one, two] = await Promise.all(['agent-1', 'agent-2'].map(async (sub) => new Secret(await issuer.sign({ sub, aud: issuer.issuer }))));
+    const minted = await provider.mint(grantOf({}, { subjectToken: one as Secret }));
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: 'agent-1' });
+    expect(provider.shareKey?.(grantOf({}, { subjectToken: one as Secret }))).not.toBe(provider.shareKey?.(grantOf({}, { subjectToken: two as Secret })));
+    await expect(provider.mint(grantOf())).rejects.toMatchObject({ code: 'credential_unavailable' });
+  });
+
+  it('fails when the issuer does not accept the assertion', async () => {
+    await start();
+    const provider = createProvider({ type: 'jwt-bearer', ...withSecret(), assertion: { from: 'signer', signer, audience: 'https://another.example.org' } });
+    await expect(provider.mint(grantOf())).rejects.toMatchObject({ detail: 'The issuer refused: invalid_grant.' });
+  });
+});
+
+describe('the actor in a token exchange (RFC 8693 section 2.1)', () => {
+  it('is the agent when the gateway’s word is the subject', async () => {
+    await start();
+    const provider = createProvider({
+      type: 'token-exchange',
+      ...withSecret(),
+      subjectToken: { from: 'signer', signer, audience: issuer.issuer, subject: 'payments-team' },
+      actorToken: { from: 'agent' },
+    });
+    const agent = new Secret(await issuer.sign({ sub: 'agent-1' }));
+    const minted = await provider.mint(grantOf({}, { subjectToken: agent }));
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: 'payments-team', act: { sub: 'agent-1' } });
+  });
+
+  it('is the gateway when the agent is the subject, with an assertion of its own for each call', async () => {
+    await start();
+    const actorToken = { from: 'signer', signer, audience: issuer.issuer, subject: GATEWAY } as const;
+    const provider = createProvider({ type: 'token-exchange', ...withSecret(), actorToken });
+    const grant = grantOf({}, { subjectToken: new Secret(await issuer.sign({ sub: 'agent-1' })), holdId: 'hold_1' });
+    const minted = await provider.mint(grant);
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: 'agent-1', act: { sub: GATEWAY } });
+    await provider.mint(grant);
+    const [first, second] = issuer.tokenRequests.map(({ actor_token }) => actor_token);
+    expect(first).not.toBe(second);
+    expect(issuer.tokenRequests[0]).toMatchObject({ actor_token_type: 'urn:ietf:params:oauth:token-type:jwt' });
+  });
+});
+
+describe('the bound on a lifetime', () => {
+  it('refuses a token that lives longer, and says how to take it back', async () => {
+    await start();
+    const provider = createProvider({ type: 'oauth-client-credentials', ...withSecret(), maxLifetimeMs: 60_000 });
+    const thrown = await provider.mint(grantOf()).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ code: 'credential_too_broad', unwanted: { handle: expect.any(Secret) } });
+  });
+});
