@@ -8,6 +8,7 @@ import { createProvider, type ProviderOptions } from './credentials/provider.ts'
 import type { Policy } from './domain/decision.ts';
 import type { Mount } from './domain/stages.ts';
 import { compilePolicy } from './policy/policy.ts';
+import { fetchTrusting } from './upstream/issuer-fetch.ts';
 import type { UpstreamOptions } from './upstream/targets.ts';
 
 type CredentialConfig = Config['credentials'][string];
@@ -26,13 +27,13 @@ export function compile(config: Config): Compiled {
     new Map(Object.entries(config.upstreams).map(([name, upstream]) => [name, make(name, upstream)]));
   return {
     policy: compilePolicy(config),
-    mounts: each((name, upstream) => createMount(name, upstream, config.limits)),
+    mounts: each((name, upstream) => createMount(name, upstream, config)),
     targets: each(targetOptions),
     providers: new Map(Object.entries(config.credentials).map(([name, credential]) => [name, createProvider(providerOptions(credential))])),
   };
 }
 
-function createMount(name: string, upstream: UpstreamConfig, limits: Config['limits']): Mount {
+function createMount(name: string, upstream: UpstreamConfig, { limits, credentials }: Pick<Config, 'limits' | 'credentials'>): Mount {
   const { host, pathname } = new URL(upstream.url);
   const { protocol, boundHeaders, websocket, traceContext, agentToken } = upstream;
   const descriptor = {
@@ -43,13 +44,16 @@ function createMount(name: string, upstream: UpstreamConfig, limits: Config['lim
     boundHeaders,
     ...(agentToken !== undefined && { withheldHeaders: [agentToken] }),
   };
+  const credential = upstream.credential === undefined ? undefined : credentials[upstream.credential];
+  // What is signed must be known whole before the first byte leaves.
+  const signsBodies = credential?.type === 'aws-sts' && !credential.unsignedPayload;
   return {
     name,
     protocol,
     url: upstream.url,
     webSocket: websocket,
     traceContext,
-    classify: (request, need) => classify(request, descriptor, need, limits),
+    classify: (request, need) => classify(request, descriptor, need === 'stream' && signsBodies ? 'bytes' : need, limits),
   };
 }
 
@@ -71,6 +75,10 @@ function targetOptions(name: string, upstream: UpstreamConfig): UpstreamOptions 
 
 function providerOptions(credential: CredentialConfig): ProviderOptions {
   if (credential.type === 'static') return credential;
+  if ('timeoutMs' in credential) {
+    const { ca, ...options } = credential;
+    return ca === undefined ? options : { ...options, fetch: fetchTrusting(ca) };
+  }
   const { clientAuth, issuer, tokenEndpoint, revocationEndpoint, ...rest } = credential;
   const endpoints =
     issuer === undefined ? { tokenEndpoint: tokenEndpoint as string, ...(revocationEndpoint !== undefined && { revocationEndpoint }) } : { issuer };

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { httpUrl, isLoopback, isSpecialLiteral, secureUrl } from './addresses.ts';
 import { pemFile, type Surroundings, secret } from './files.ts';
+import { awsSts, githubApp, kubernetes, vault } from './issued-credentials.ts';
 import { laterType } from './later.ts';
 import { duration } from './units.ts';
 
@@ -135,12 +136,12 @@ export const credential = (around: Surroundings) =>
     clientCredentials(around),
     tokenExchange(around),
     laterType('jwt-bearer'),
-    laterType('github-app'),
-    laterType('aws-sts'),
+    githubApp(around),
+    awsSts(around),
     laterType('gcp-wif'),
     laterType('azure-federated'),
-    laterType('vault'),
-    laterType('kubernetes'),
+    vault(around),
+    kubernetes(around),
     laterType('signed-jwt'),
     laterType('spiffe-jwt'),
   ]);
