@@ -122,7 +122,8 @@ function requestBody({ audiences }: Asked, { name, uid }: Anchor, durationMs: nu
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'TokenRequest',
     spec: {
-      ...(audiences !== undefined && { audiences: [...audiences] }),
+      // Empty means the API server's own; the member itself is required.
+      audiences: [...(audiences ?? [])],
       expirationSeconds: Math.floor(durationMs / 1000),
       boundObjectRef: { apiVersion: 'v1', kind: 'Secret', name, uid },
     },
