@@ -37,6 +37,8 @@ export type VaultOptions = IssuerAccess & {
 interface Handle {
   readonly token: string;
   readonly lease?: string;
+  /** Whether the login has the policy `default`, which lets it look at itself: then a refusal to do so means that it is over. */
+  readonly seesItself: boolean;
 }
 
 interface Login {
@@ -88,7 +90,7 @@ export function createVaultProvider(options: VaultOptions): BrokerProvider {
       const { path, parameters } = narrow(options, plan.scope);
       const login = await logIn();
       const ends = (lease?: string): Ends => ({
-        handle: new Secret(JSON.stringify({ token: login.token, ...(lease && { lease }) })),
+        handle: new Secret(JSON.stringify({ token: login.token, seesItself: login.policies.includes('default'), ...(lease && { lease }) } satisfies Handle)),
         ...(login.endsInMs !== undefined && { expiresAt: now + login.endsInMs }),
       });
       const surplus = login.policies.some((name) => name !== 'default' && auth.policies !== undefined && !auth.policies.includes(name));
@@ -100,13 +102,15 @@ export function createVaultProvider(options: VaultOptions): BrokerProvider {
       return accept({ answer, path, login, now, ends });
     },
     async revoke(handle) {
-      const { token, lease } = JSON.parse(handle.reveal()) as Handle;
-      // Waits until the secret is gone at its source. A login that may not do this still takes its leases with it.
-      if (lease !== undefined) await call('PUT', 'sys/leases/revoke', token, { lease_id: lease, sync: true });
+      const { token, lease, seesItself } = JSON.parse(handle.reveal()) as Handle;
+      if (lease !== undefined) {
+        // Waits until the secret is gone at its source. A login that may not do this still takes its leases with it.
+        const { status } = await call('PUT', 'sys/leases/revoke', token, { lease_id: lease, sync: true });
+        if (![200, 204, 403].includes(status)) throw unavailable(`Vault did not revoke the lease: status ${status}.`);
+      }
       const { status } = await call('POST', 'auth/token/revoke-self', token);
       if (status === 204 || status === 200) return;
-      // A login that is over cannot be told from one that may not speak, except by asking who it is.
-      if (status === 403 && (await call('GET', 'auth/token/lookup-self', token)).status === 403) return;
+      if (status === 403 && seesItself && (await call('GET', 'auth/token/lookup-self', token)).status === 403) return;
       throw unavailable(`Vault did not revoke the login: status ${status}.`);
     },
   };
