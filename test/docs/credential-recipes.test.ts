@@ -25,6 +25,7 @@ it.each(recipes)('%s has one that loads', (_, text) => {
       audience: ['https://gateway.example.org'],
       issuers: [{ name: 'corp', type: 'oidc', issuer: 'https://idp.example.org', algorithms: ['ES256'] }],
     },
+    reviewers: { api: { issuer: 'https://idp.example.org', audience: 'countersign-review' } },
     ...given,
   };
   const { credentials } = parseConfig(JSON.stringify(config), '/etc/countersign/countersign.yaml', checkPolicy, { PLACED: 'secret-text' });

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sha256 } from '../../src/domain/canonical.ts';
 import { awsRefusal } from '../support/aws-verifier.ts';
-import { type Environment, type RecordedRequest, type Recorder, startEnvironment, startRecorder } from '../support/environment.ts';
+import { type Environment, type RecordedRequest, type Recorder, startEnvironment, startRecorder, writtenBy } from '../support/environment.ts';
 import { type StsServer, startSts } from '../support/sts-server.ts';
 
 let env: Environment;
@@ -72,4 +72,12 @@ it('nothing is sent and no session is made for a path that is not a plain name, 
   expect((await env.call('/s3/inbox/a%2A', { method: 'PUT', body: {} })).status).toBe(403);
   expect((await env.call('/s3/ledger/2026.csv')).status).toBe(403);
   expect([s3.requests.length, sts.requests.length]).toEqual([before, sessions]);
+});
+
+it('neither keys nor tokens are found in logs, audit records or the store', async () => {
+  const written = writtenBy(env);
+  expect(written).toContain('aws-sts');
+  const secrets = ['web-identity-token-literal', ...sts.secrets, ...s3.requests.map(({ headers }) => String(headers['x-amz-security-token']))];
+  expect(secrets.length).toBeGreaterThan(4);
+  for (const secret of secrets) for (const form of [secret, btoa(secret), encodeURIComponent(secret)]) expect(written).not.toContain(form);
 });

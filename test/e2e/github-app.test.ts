@@ -2,7 +2,7 @@
 // and each is deleted at GitHub however the call ends.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, type Recorder, startEnvironment, startRecorder } from '../support/environment.ts';
+import { type Environment, type Recorder, startEnvironment, startRecorder, writtenBy } from '../support/environment.ts';
 import { APP_ID, type GithubServer, INSTALLATION_ID, startGithub } from '../support/github-server.ts';
 
 let env: Environment;
@@ -145,4 +145,13 @@ it('a path of another owner ends before anything is sent, and the token is delet
   expect(await (await answer).json()).toMatchObject({ code: 'credential_too_broad' });
   expect(api.requests.length).toBe(arrived);
   await deleted(github.made.at(-1));
+});
+
+it('no token and no line of the App’s key is found in logs, audit records or the store', () => {
+  const written = writtenBy(env);
+  expect(github.made.length).toBeGreaterThan(5);
+  expect(written).toContain('github-app');
+  for (const secret of [...github.made, github.privateKey.split('\n')[1] ?? '']) {
+    for (const form of [secret, btoa(secret), encodeURIComponent(secret)]) expect(written).not.toContain(form);
+  }
 });

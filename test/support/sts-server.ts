@@ -7,6 +7,8 @@ import { type IssuerReply, type IssuerServer, startIssuerServer } from './issuer
 export interface StsServer extends IssuerServer {
   /** The parameters of every session that was made. */
   readonly sessions: readonly Readonly<Record<string, string>>[];
+  /** Every secret access key that was made. */
+  readonly secrets: readonly string[];
   /** The secret access key of a session, by its access key id. */
   secretOf(accessKeyId: string): string | undefined;
   /** Alters the XML of answers; a text that begins with a status, like `403 <…>`, becomes a refusal. */
@@ -56,6 +58,9 @@ export async function startSts(): Promise<StsServer> {
   return {
     ...server,
     sessions,
+    get secrets() {
+      return [...secrets.values()];
+    },
     secretOf: (accessKeyId) => secrets.get(accessKeyId),
     alter(how) {
       alter = how;
