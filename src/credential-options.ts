@@ -9,6 +9,7 @@ import { signingKeyFrom } from './credentials/signing-key.ts';
 import type { TokenSource } from './credentials/token-source.ts';
 import type { Clock } from './domain/clock.ts';
 import type { SecretSource } from './domain/secret.ts';
+import { fetchTrusting } from './upstream/issuer-fetch.ts';
 
 type CredentialConfig = Config['credentials'][string];
 type OfType<T extends CredentialConfig['type']> = Extract<CredentialConfig, { type: T }>;
@@ -54,6 +55,13 @@ export function providerOptions(credential: CredentialConfig, tools: CredentialT
     case 'signed-jwt': {
       const { lifetime, ...rest } = credential;
       return { ...rest, lifetimeMs: lifetime, signer: signerOf(tools) };
+    }
+    case 'github-app':
+    case 'aws-sts':
+    case 'vault':
+    case 'kubernetes': {
+      const { ca, ...rest } = credential;
+      return ca === undefined ? rest : { ...rest, fetch: fetchTrusting(ca) };
     }
     case 'module': {
       const { timeout, ...rest } = credential;

@@ -26,13 +26,13 @@ export function compile(config: Config, tools: CredentialTools): Compiled {
     new Map(Object.entries(config.upstreams).map(([name, upstream]) => [name, make(name, upstream)]));
   return {
     policy: compilePolicy(config),
-    mounts: each((name, upstream) => createMount(name, upstream, config.limits)),
+    mounts: each((name, upstream) => createMount(name, upstream, config)),
     targets: each(targetOptions),
     providers: new Map(Object.entries(config.credentials).map(([name, credential]) => [name, createProvider(providerOptions(credential, tools))])),
   };
 }
 
-function createMount(name: string, upstream: UpstreamConfig, limits: Config['limits']): Mount {
+function createMount(name: string, upstream: UpstreamConfig, { limits, credentials }: Pick<Config, 'limits' | 'credentials'>): Mount {
   const { host, pathname } = new URL(upstream.url);
   const { protocol, boundHeaders, websocket, traceContext, agentToken } = upstream;
   const descriptor = {
@@ -43,13 +43,16 @@ function createMount(name: string, upstream: UpstreamConfig, limits: Config['lim
     boundHeaders,
     ...(agentToken !== undefined && { withheldHeaders: [agentToken] }),
   };
+  const credential = upstream.credential === undefined ? undefined : credentials[upstream.credential];
+  // What is signed must be known whole before the first byte leaves.
+  const signsBodies = credential?.type === 'aws-sts' && !credential.unsignedPayload;
   return {
     name,
     protocol,
     url: upstream.url,
     webSocket: websocket,
     traceContext,
-    classify: (request, need) => classify(request, descriptor, need, limits),
+    classify: (request, need) => classify(request, descriptor, need === 'stream' && signsBodies ? 'bytes' : need, limits),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { azureFederated, gcpWif, ownModule, signedJwt } from './credentials-federated.ts';
+import { awsSts, githubApp, kubernetes, vault } from './credentials-issued.ts';
 import { clientCredentials, jwtBearer, tokenExchange } from './credentials-oauth.ts';
 import { fieldName } from './field-name.ts';
 import { type Surroundings, secret } from './files.ts';
@@ -35,12 +36,12 @@ export const credential = (around: Surroundings) =>
     clientCredentials(around),
     tokenExchange(around),
     jwtBearer(around),
-    laterType('github-app'),
-    laterType('aws-sts'),
+    githubApp(around),
+    awsSts(around),
     gcpWif(around),
     azureFederated(around),
-    laterType('vault'),
-    laterType('kubernetes'),
+    vault(around),
+    kubernetes(around),
     signedJwt(),
     ownModule(around),
     laterType('spiffe-jwt'),

@@ -3,7 +3,7 @@
 // Refuses modules without that export, injections into framing fields, and results without a secret to scrub.
 
 import { createRequire } from 'node:module';
-import type { Grant, Minted } from '../domain/credential.ts';
+import type { Grant, Injection, Minted } from '../domain/credential.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { Secret, type SecretSource } from '../domain/secret.ts';
 import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
@@ -85,13 +85,18 @@ function make(factory: ProviderFactory, path: string, options: JsonObject, kit: 
 /** What came from outside the gateway's types: refused as a whole, taken back where it names a handle. */
 function check(minted: Minted): Minted {
   const { injection, secrets, revocability, granted, expiresAt, handle } = minted ?? ({} as Minted);
-  const name = injection?.name;
-  const isPlaced = injection?.in === 'header' ? typeof name === 'string' && isInjectable(name.toLowerCase()) : injection?.in === 'query' && Boolean(name);
+  const isPlaced = isPlaceable(injection);
   const hasSecrets = injection?.value instanceof Secret && Array.isArray(secrets) && secrets.length > 0 && secrets.every((secret) => secret instanceof Secret);
   const isRecorded = REVOCABILITIES.includes(revocability) && typeof granted === 'object' && granted !== null;
   const isTimed = (expiresAt === undefined || Number.isFinite(expiresAt)) && (handle === undefined || handle instanceof Secret);
   if (isPlaced && hasSecrets && isRecorded && isTimed) return minted;
   throw new UnwantedGrant('credential_unavailable', 'The credential module made something that cannot be used.', handle instanceof Secret ? { handle } : {});
+}
+
+/** Modules put a secret into a field or a query parameter; signing requests is for the providers of this folder. */
+function isPlaceable(injection: Injection | undefined): boolean {
+  if (injection?.in === 'header') return typeof injection.name === 'string' && isInjectable(injection.name.toLowerCase());
+  return injection?.in === 'query' && typeof injection.name === 'string' && injection.name !== '';
 }
 
 async function bounded<T>(work: Promise<T> | undefined, timeoutMs: number): Promise<T> {

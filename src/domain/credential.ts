@@ -1,9 +1,10 @@
 // The short-lived upstream secret: minted after clearance, used for one call, taken back.
 
-import type { Action } from './action.ts';
+import type { Action, Digest } from './action.ts';
 import type { Clearance } from './clearance.ts';
 import type { EpochMs } from './clock.ts';
 import type { CredentialPlan } from './decision.ts';
+import type { HeaderList } from './headers.ts';
 import type { Identified } from './identity.ts';
 import type { JsonObject } from './json.ts';
 import type { Principal } from './principal.ts';
@@ -15,7 +16,33 @@ export type Revocability = 'token' | 'lease' | 'object' | 'none';
 /** How a credential is put on the forwarded request. Host and framing fields are refused when the configuration is read. */
 export type Injection =
   | { readonly in: 'header'; readonly name: string; readonly value: Secret }
-  | { readonly in: 'query'; readonly name: string; readonly value: Secret };
+  | { readonly in: 'query'; readonly name: string; readonly value: Secret }
+  | SignatureInjection;
+
+/** A credential that never travels itself: it signs the request as it will be sent. `value` is what signs; answers are searched for it. */
+export interface SignatureInjection {
+  readonly in: 'signature';
+  readonly value: Secret;
+  /** Lower-case names of the fields that the signature brings or contradicts: the agent's own fields of these names stay here. */
+  readonly replaces: ReadonlySet<string>;
+  /** The fields to add. Throws `bad_request` for a request that cannot be signed without changing its meaning, `credential_unavailable` for a body nobody has read. */
+  sign(request: SignableRequest): Promise<HeaderList>;
+}
+
+/** A request as it is about to be sent, less framing. */
+export interface SignableRequest {
+  readonly method: string;
+  /** host[:port], as the Host field will say. */
+  readonly authority: string;
+  /** Raw path and query. */
+  readonly target: string;
+  /** Every field that will be sent besides Host, framing and the signature's own. */
+  readonly headers: HeaderList;
+  /** The agent's fields before they were filtered: they may say how the body is framed. */
+  readonly received: HeaderList;
+  /** SHA-256 of the body, which for a held call is the approved one; of nothing when there is no body. Absent when it is streamed. */
+  readonly bodyDigest?: Digest;
+}
 
 /** What a provider is asked for. */
 export interface Grant {

@@ -3,11 +3,12 @@
 // has moved since.
 
 import { Readable } from 'node:stream';
+import type { SignatureInjection } from '../domain/credential.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
 import { Exchange } from './exchange.ts';
-import { upstreamFields, upstreamTarget } from './request-headers.ts';
+import { signedFields, upstreamFields, upstreamTarget } from './request-headers.ts';
 import { scrubberFor } from './scrub.ts';
 import type { Target, Targets } from './targets.ts';
 
@@ -23,14 +24,14 @@ const COLLECTED_BYTES = 64 * 1024;
 type Body = Uint8Array | Readable | null;
 
 export function createForwarder({ targets, metrics }: ForwarderOptions): Forwarder {
-  const transmit = (outgoing: Outgoing, sink: ResponseSink, body: Body): Promise<Sent> =>
+  const transmit = (outgoing: Outgoing, sink: ResponseSink, body: Body, signed?: string[]): Promise<Sent> =>
     // Not async: what throws in here rejects, and the promise is the only one of the call.
     new Promise((resolve, reject) => {
       const { action, request, credential, responseHeaders } = outgoing;
       const target = targetOf(targets, outgoing);
       const path = upstreamTarget(outgoing);
       const scrubber = credential === undefined ? undefined : scrubberFor(credential);
-      const headers = upstreamFields(outgoing, target.options, scrubber?.scrubsBodies === true);
+      const headers = signed ?? upstreamFields(outgoing, target.options, scrubber?.scrubsBodies === true);
       if (body instanceof Readable && request.body.length !== undefined) headers.push('content-length', String(request.body.length));
 
       const startedAt = performance.now();
@@ -48,8 +49,17 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
       target.pool.dispatch({ path, method: action.method, headers, body }, exchange);
     });
 
+  const sign = async (outgoing: Outgoing, injection: SignatureInjection): Promise<string[]> => {
+    const { options } = targetOf(targets, outgoing);
+    const fields = upstreamFields(outgoing, options, outgoing.credential !== undefined && scrubberFor(outgoing.credential).scrubsBodies);
+    return signedFields(injection, outgoing, upstreamTarget(outgoing), fields);
+  };
+
   return {
     send(outgoing, sink) {
+      const injection = outgoing.credential?.injection;
+      // Signed first: a body that cannot be signed is not even read.
+      if (injection?.in === 'signature') return sign(outgoing, injection).then(async (fields) => transmit(outgoing, sink, await bodyOf(outgoing), fields));
       const body = bodyOf(outgoing);
       return body instanceof Promise ? body.then((bytes) => transmit(outgoing, sink, bytes)) : transmit(outgoing, sink, body);
     },

@@ -2,7 +2,8 @@
 // said; then the gateway's own; then the credential. This is the one place where the agent's fields are filtered for sending.
 // Never lets through the agent's credentials, spoofed proxy fields, or a second field beside an injected one.
 
-import type { Injection } from '../domain/credential.ts';
+import { sha256 } from '../domain/canonical.ts';
+import type { Injection, SignatureInjection } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Outgoing } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
@@ -77,12 +78,13 @@ export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, ide
   const { action, request, boundHeadersOnly, requestHeaders, credential } = outgoing;
   const agent = boundHeadersOnly ? action.boundHeaders : request.headers;
   const injected = credential?.injection.in === 'header' ? injectedField(credential.injection) : undefined;
+  const signed = credential?.injection.in === 'signature' ? credential.injection.replaces : undefined;
   const connectionOptions = nominated(request.headers);
   const fields: string[] = [];
   for (let i = 0; i < agent.length; i += 2) {
     const name = agent[i] as string;
     if (neverForwarded(name) || name === options.agentToken || name === injected?.name || connectionOptions?.has(name)) continue;
-    if (identityOnly && name === 'accept-encoding') continue;
+    if ((identityOnly && name === 'accept-encoding') || signed?.has(name)) continue;
     if (requestHeaders.length > 0 && names(requestHeaders, name)) continue;
     fields.push(name, agent[i + 1] as string);
   }
@@ -98,7 +100,24 @@ export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, ide
   return fields;
 }
 
-function injectedField(injection: Injection): { name: string; value: string } {
+const NO_BODY_DIGEST = sha256('');
+
+/** The fields with the signature's own. It covers exactly what will be sent: nothing may be added afterwards but framing. */
+export async function signedFields(injection: SignatureInjection, outgoing: Outgoing, target: string, fields: readonly string[]): Promise<string[]> {
+  const { action, request } = outgoing;
+  const streamed = action.body === undefined && action.streamed && !request.body.empty;
+  const added = await injection.sign({
+    method: action.method,
+    authority: action.authority,
+    target,
+    headers: fields,
+    received: request.headers,
+    ...(!streamed && { bodyDigest: action.body?.digest ?? NO_BODY_DIGEST }),
+  });
+  return [...fields, ...added];
+}
+
+function injectedField(injection: Injection & { readonly in: 'header' }): { name: string; value: string } {
   const name = injection.name.toLowerCase();
   const value = injection.value.reveal();
   if (!isFieldName(name) || HOP_BY_HOP.has(name) || name === 'host' || name === 'content-length' || !isFieldValue(value)) {

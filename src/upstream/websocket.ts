@@ -33,6 +33,8 @@ export function createWebSocketPass({ targets, metrics }: WebSocketPassOptions):
     async pass({ incoming, socket, head }, outgoing) {
       const target = targetOf(targets, outgoing);
       checkUpgrade(incoming, target);
+      if (outgoing.credential?.injection.in === 'signature')
+        throw new GatewayError('upgrade_refused', 'The upstream’s credential signs requests; an upgrade cannot be signed.');
       const startedAt = performance.now();
       const count = (status?: number, error?: GatewayError) =>
         metrics.upstream(target.options.name, 'GET', status, error?.code, (performance.now() - startedAt) / 1000);

@@ -95,7 +95,8 @@ const costs = {
   }),
   'putting it on the request': costOf(() => {
     field.length = 0;
-    field.push(credential.injection.name, credential.injection.value.reveal());
+    const { injection } = credential;
+    if (injection.in === 'header') field.push(injection.name, injection.value.reveal());
   }),
   'looking for it in 1 KiB of answer': costOf(() => {
     scrubberFor(credential).whole(answer);

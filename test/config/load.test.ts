@@ -154,8 +154,6 @@ describe('what the contract names and this version does not build is refused by 
   const later = 'not supported in this version.';
   test.each([
     ['store', '{ type: postgres, url: { env: TOKEN } }', `store.type: The type postgres is ${later}`],
-    ['credentials', '{ a: { type: github-app, appId: 1, installationId: 2, privateKey: { file: x } } }', `credentials.a.type: The type github-app is ${later}`],
-    ['credentials', '{ a: { type: aws-sts } }', `credentials.a.type: The type aws-sts is ${later}`],
     [
       'identity',
       '{ audience: [a], issuers: [{ name: p, type: spiffe, trustDomain: p.example, bundle: { workloadApi: "unix:///x" } }] }',

@@ -83,7 +83,7 @@ describe('a provider from a module', () => {
   });
 
   it('may make what is well-formed', async () => {
-    expect((await minting(GOOD).mint(grantOf())).injection.name).toBe('x-key');
+    expect((await minting(GOOD).mint(grantOf())).injection).toMatchObject({ in: 'header', name: 'x-key' });
   });
 
   it('may not take for ever', async () => {

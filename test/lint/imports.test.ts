@@ -34,6 +34,7 @@ describe('the import rules', () => {
     ['errors.ts importing anything', 'src/errors.ts', "import { x } from './problem.ts';\nx();\n"],
     ['a command importing the reviewers’ plane', 'src/cli/planted.ts', "import { x } from '../review/app.ts';\nx();\n"],
     ['jose outside identity/ and credentials/', 'src/policy/planted.ts', "import { SignJWT } from 'jose';\nnew SignJWT();\n"],
+    ['the AWS signer outside credentials/', 'src/upstream/planted.ts', "import { x } from '@smithy/signature-v4';\nx();\n"],
     ['undici outside upstream/', 'src/credentials/planted.ts', "import { Pool } from 'undici';\nnew Pool('');\n"],
     ['the telemetry SDK outside telemetry/', 'src/audit/planted.ts', "import { x } from '@opentelemetry/sdk-trace';\nx();\n"],
   ])('refuse %s', (_what, path, source) => {

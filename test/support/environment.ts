@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -178,6 +178,12 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
     },
   };
   return environment;
+}
+
+/** All that the gateway has written so far: its log since it was started last, and every file below its data folder, as latin1 text. */
+export function writtenBy({ folder, log }: Pick<Environment, 'folder' | 'log'>): string {
+  const files = readdirSync(join(folder, 'data'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return [JSON.stringify(log), ...files.map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'latin1'))].join('\n');
 }
 
 function configText(

@@ -1,0 +1,119 @@
+// Provider `github-app`: an installation access token for the repositories and permissions of one rule, deleted when its call is over.
+// Trusts the configured GitHub. Refuses to ask for everything by omission, and tokens that may do more, in more repositories or for
+// longer than was asked. REST: "Create an installation access token for an app", "Revoke an installation access token".
+
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { SignJWT } from 'jose';
+import type { Grant, Minted } from '../domain/credential.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { Secret, type SecretSource } from '../domain/secret.ts';
+import { type BrokerProvider, UnwantedGrant, unavailable } from './broker-provider.ts';
+import { type Asked, exceeds, type GithubBounds, narrowGithub, scopeBody } from './github-scope.ts';
+import { callIssuer, type IssuerAccess, type IssuerAnswer, isFieldSafe, readObject, requireProtected } from './issuer-call.ts';
+
+export type GithubAppOptions = IssuerAccess &
+  GithubBounds & {
+    /** The App's id, or its client id. */
+    readonly appId: number | string;
+    readonly installationId: number;
+    /** PEM of the App's RSA key, PKCS#1 or PKCS#8. Read at each mint. */
+    readonly privateKey: SecretSource;
+    /** Of the REST API; default `https://api.github.com`. For GitHub Enterprise Server `https://HOST/api/v3`. */
+    readonly url?: string;
+    /** Whether calls that need no approval share a token. Default false: every call has its own. */
+    readonly share?: boolean;
+  };
+
+/** GitHub's tokens live an hour; its clock may differ from ours by this much. */
+const LONGEST_LIFE_MS = 3_600_000 + 120_000;
+/** An App JWT may live ten minutes at most and must not come from the future. */
+const JWT_BACKDATED_S = 60;
+const JWT_LIFE_S = 300;
+
+/** Throws TypeError for a URL that is neither https nor on loopback. */
+export function createGithubAppProvider(options: GithubAppOptions): BrokerProvider {
+  const { appId, installationId, privateKey, url = 'https://api.github.com', share = false } = options;
+  requireProtected(url);
+  const base = url.replace(/\/$/, '');
+  const headers = { accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' };
+
+  return {
+    type: 'github-app',
+    shareable: share,
+    async mint({ plan, now }) {
+      const asked = narrowGithub(options, plan.scope);
+      const jwt = await appToken(appId, privateKey, now);
+      const answer = await callIssuer(options, {
+        method: 'POST',
+        url: `${base}/app/installations/${installationId}/access_tokens`,
+        headers: { ...headers, authorization: `Bearer ${jwt}`, 'content-type': 'application/json' },
+        body: JSON.stringify(scopeBody(asked)),
+      });
+      if (answer.status !== 201) throw unavailable(`GitHub refused to make a token: ${reasonOf(answer.status)}.`);
+      return accept(answer, asked, now);
+    },
+    async revoke(handle) {
+      const { status } = await callIssuer(options, {
+        method: 'DELETE',
+        url: `${base}/installation/token`,
+        headers: { ...headers, authorization: `Bearer ${handle.reveal()}` },
+      });
+      // 401: GitHub no longer knows the token, which is what was wanted.
+      if (status !== 204 && status !== 401) throw unavailable(`GitHub did not delete the token: status ${status}.`);
+    },
+  };
+}
+
+/** "Generating a JSON Web Token (JWT) for a GitHub App": RS256, iat in the past, ten minutes at most. */
+async function appToken(appId: number | string, source: SecretSource, now: Grant['now']): Promise<string> {
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(source.read().reveal());
+  } catch {
+    throw unavailable('The App’s private key is missing or is not a PEM private key.');
+  }
+  if (key.asymmetricKeyType !== 'rsa') throw unavailable('The App’s private key is not an RSA key.');
+  const at = Math.floor(now / 1000);
+  return new SignJWT()
+    .setProtectedHeader({ alg: 'RS256' })
+    .setIssuer(String(appId))
+    .setIssuedAt(at - JWT_BACKDATED_S)
+    .setExpirationTime(at + JWT_LIFE_S)
+    .sign(key);
+}
+
+function accept(answer: IssuerAnswer, asked: Asked, now: number): Minted {
+  const object = readObject(answer);
+  const { token, expires_at: expires } = object;
+  if (!isFieldSafe(token)) throw unavailable('GitHub’s answer holds no token that can be put into a header.');
+  const handle = new Secret(token);
+  const expiresAt = typeof expires === 'string' ? Date.parse(expires) : Number.NaN;
+  if (Number.isNaN(expiresAt)) throw new UnwantedGrant('credential_unavailable', 'GitHub’s answer does not say when the token expires.', { handle });
+  const fault = exceeds(asked, object) ?? (expiresAt > now + LONGEST_LIFE_MS ? 'GitHub made a token that lives longer than an hour.' : undefined);
+  if (fault !== undefined) throw new UnwantedGrant('credential_too_broad', fault, { handle, expiresAt });
+  return {
+    injection: { in: 'header', name: 'authorization', value: new Secret(`Bearer ${token}`) },
+    secrets: [handle],
+    expiresAt,
+    revocability: 'token',
+    granted: grantedOf(object),
+    handle,
+  };
+}
+
+function grantedOf({ permissions, repositories }: JsonObject): JsonObject {
+  const names = Array.isArray(repositories) ? repositories.flatMap((one) => nameOf(one)) : [];
+  return { permissions: permissions ?? {}, repositories: names.length > 0 ? names : 'all' };
+}
+
+function nameOf(repository: unknown): string[] {
+  const { full_name } = (repository ?? {}) as { full_name?: unknown };
+  return typeof full_name === 'string' ? [full_name] : [];
+}
+
+function reasonOf(status: number): string {
+  if (status === 401) return 'it does not accept the App’s key (status 401)';
+  if (status === 404) return 'it knows no such installation of this App (status 404)';
+  if (status === 422) return 'the installation does not have these repositories or permissions (status 422)';
+  return `status ${status}`;
+}

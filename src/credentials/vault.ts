@@ -1,0 +1,179 @@
+// Provider `vault`, for HashiCorp Vault and OpenBao: a login of its own per credential, a dynamic secret read with it, and both ended
+// afterwards: the lease, then the login with everything that hangs on it. Trusts the configured server. Refuses logins with more policies
+// than named, leases that live too long, and logins that cannot be ended.
+
+import type { Minted } from '../domain/credential.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { Secret, type SecretSource } from '../domain/secret.ts';
+import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
+import { callIssuer, type IssuerAccess, type IssuerAnswer, isFieldSafe, isObject, readObject, requireProtected } from './issuer-call.ts';
+import { readName, refuseUnknown, tooMuch, unfit } from './scope-values.ts';
+import { inject, type VaultInjection } from './vault-injection.ts';
+
+export type VaultOptions = IssuerAccess & {
+  /** URL of the server. */
+  readonly address: string;
+  /** Namespace of Vault Enterprise or OpenBao. */
+  readonly namespace?: string;
+  readonly login: {
+    /** Where the JWT, OIDC or Kubernetes auth method is mounted, for example `jwt`. */
+    readonly mount: string;
+    readonly role: string;
+    /** The gateway's own token. Read at each login. */
+    readonly token: SecretSource;
+    /** The only policies that the login may have, besides `default`. Absent: not checked. */
+    readonly policies?: readonly string[];
+  };
+  /** Path of the secret below /v1, for example `database/creds/{role}`; `{role}` is what the rule, or else `role`, says. */
+  readonly path: string;
+  readonly role?: string;
+  /** Sent along as a JSON body, which makes the request a POST. A rule adds members; it cannot change these. */
+  readonly parameters?: Readonly<Record<string, string | number | boolean>>;
+  /** Leases that live longer are refused, ms; default one hour. */
+  readonly longestLeaseMs?: number;
+  readonly inject: VaultInjection;
+};
+
+interface Handle {
+  readonly token: string;
+  readonly lease?: string;
+  /** Whether the login has the policy `default`, which lets it look at itself: then a refusal to do so means that it is over. */
+  readonly seesItself: boolean;
+}
+
+interface Login {
+  readonly token: string;
+  readonly policies: readonly string[];
+  readonly endsInMs?: number;
+}
+
+const PLACE = '{role}';
+const ROLE = /^(?!\.{1,2}$)[A-Za-z0-9._@-]{1,128}$/;
+
+/** Throws TypeError for an address that is neither https nor on loopback. */
+export function createVaultProvider(options: VaultOptions): BrokerProvider {
+  const { address, namespace, login: auth, longestLeaseMs = 3_600_000 } = options;
+  requireProtected(address);
+  const base = `${address.replace(/\/$/, '')}/v1/`;
+
+  const call = (method: 'GET' | 'POST' | 'PUT', path: string, token?: string, body?: JsonObject): Promise<IssuerAnswer> =>
+    callIssuer(options, {
+      method,
+      url: base + path,
+      headers: {
+        accept: 'application/json',
+        'x-vault-request': 'true',
+        ...(namespace !== undefined && { 'x-vault-namespace': namespace }),
+        ...(token !== undefined && { 'x-vault-token': token }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+
+  async function logIn(): Promise<Login> {
+    const answer = await call('POST', `auth/${auth.mount}/login`, undefined, { role: auth.role, jwt: auth.token.read().reveal() });
+    if (answer.status !== 200) throw unavailable(`Vault refused the login: status ${answer.status}.`);
+    const found = memberOf(readObject(answer), 'auth');
+    if (!isFieldSafe(found.client_token)) throw unavailable('Vault’s answer to the login holds no token.');
+    const policies = Array.isArray(found.policies) ? found.policies.filter((name) => typeof name === 'string') : [];
+    const endsInMs = seconds(found.lease_duration);
+    const login = { token: found.client_token, policies, ...(endsInMs !== undefined && { endsInMs }) };
+    // A batch token can neither be revoked nor be counted on to take its leases with it.
+    if (found.token_type === 'batch') throw unavailable('Vault’s role gives batch tokens, which cannot be revoked; let it give service tokens.');
+    return login;
+  }
+
+  return {
+    type: 'vault',
+    shareable: true,
+    async mint({ plan, now }) {
+      const { path, parameters } = narrow(options, plan.scope);
+      const login = await logIn();
+      const ends = (lease?: string): Ends => ({
+        handle: new Secret(JSON.stringify({ token: login.token, seesItself: login.policies.includes('default'), ...(lease && { lease }) } satisfies Handle)),
+        ...(login.endsInMs !== undefined && { expiresAt: now + login.endsInMs }),
+      });
+      const surplus = login.policies.some((name) => name !== 'default' && auth.policies !== undefined && !auth.policies.includes(name));
+      if (surplus) throw new UnwantedGrant('credential_too_broad', 'Vault’s login has more policies than it may have.', ends());
+      const answer = await (parameters === undefined ? call('GET', path, login.token) : call('POST', path, login.token, parameters)).catch((thrown) => {
+        throw new UnwantedGrant('credential_unavailable', `Vault gave no secret: ${faultName(thrown)}.`, ends());
+      });
+      if (answer.status !== 200) throw new UnwantedGrant('credential_unavailable', `Vault refused the secret: status ${answer.status}.`, ends());
+      return accept({ answer, path, login, now, ends });
+    },
+    async revoke(handle) {
+      const { token, lease, seesItself } = JSON.parse(handle.reveal()) as Handle;
+      if (lease !== undefined) {
+        // Waits until the secret is gone at its source. A login that may not do this still takes its leases with it.
+        const { status } = await call('PUT', 'sys/leases/revoke', token, { lease_id: lease, sync: true });
+        if (![200, 204, 403].includes(status)) throw unavailable(`Vault did not revoke the lease: status ${status}.`);
+      }
+      const { status } = await call('POST', 'auth/token/revoke-self', token);
+      if (status === 204 || status === 200) return;
+      if (status === 403 && seesItself && (await call('GET', 'auth/token/lookup-self', token)).status === 403) return;
+      throw unavailable(`Vault did not revoke the login: status ${status}.`);
+    },
+  };
+
+  function accept({ answer, path, login, now, ends }: Read): Minted {
+    let object: JsonObject;
+    try {
+      object = readObject(answer);
+    } catch {
+      throw new UnwantedGrant('credential_unavailable', 'Vault’s answer cannot be read.', ends());
+    }
+    const lease = typeof object.lease_id === 'string' && object.lease_id !== '' ? object.lease_id : undefined;
+    const unwanted = ends(lease);
+    const leaseMs = lease === undefined ? undefined : seconds(object.lease_duration);
+    if (leaseMs !== undefined && leaseMs > longestLeaseMs) {
+      throw new UnwantedGrant('credential_too_broad', 'Vault gave a lease that lives longer than it may.', unwanted);
+    }
+    const injected = inject(options.inject, memberOf(object, 'data'));
+    if (typeof injected === 'string') throw new UnwantedGrant('credential_unavailable', injected, unwanted);
+    const lives = [leaseMs, login.endsInMs].filter((ms) => ms !== undefined);
+    return {
+      ...injected,
+      ...unwanted,
+      ...(lives.length > 0 && { expiresAt: now + Math.min(...lives) }),
+      // Without a lease the secret outlives the login, and nothing takes it back.
+      revocability: lease === undefined ? 'none' : 'lease',
+      granted: { path, policies: [...login.policies], leased: lease !== undefined },
+    };
+  }
+}
+
+interface Read {
+  readonly answer: IssuerAnswer;
+  readonly path: string;
+  readonly login: Login;
+  readonly now: number;
+  ends(lease?: string): Ends;
+}
+
+interface Ends {
+  readonly handle: Secret;
+  readonly expiresAt?: number;
+}
+
+/** The path and parameters of this rule. Throws `credential_unavailable`. */
+function narrow({ path, role, parameters: fixed = {} }: VaultOptions, scope: JsonObject): { path: string; parameters?: JsonObject } {
+  refuseUnknown(scope, ['role', 'parameters']);
+  const chosen = readName(scope, 'role', ROLE) ?? role;
+  if (path.includes(PLACE) && chosen === undefined) throw unavailable('Neither the rule nor the credential says which role to ask for.');
+  if (!path.includes(PLACE) && scope.role !== undefined) throw unavailable('The rule names a role, and the credential’s path has no place for one.');
+  const wanted = scope.parameters ?? {};
+  if (!isObject(wanted) || !Object.values(wanted).every((value) => ['string', 'number', 'boolean'].includes(typeof value))) throw unfit('parameters');
+  if (Object.entries(wanted).some(([name, value]) => Object.hasOwn(fixed, name) && fixed[name] !== value)) throw tooMuch('parameters');
+  const parameters = { ...fixed, ...wanted };
+  return { path: path.replaceAll(PLACE, () => chosen ?? ''), ...(Object.keys(parameters).length > 0 && { parameters }) };
+}
+
+function memberOf(object: JsonObject, name: string): JsonObject {
+  const value = object[name];
+  return isObject(value) ? value : {};
+}
+
+/** Vault writes 0 for what does not end. */
+function seconds(value: unknown): number | undefined {
+  return typeof value === 'number' && value > 0 ? value * 1000 : undefined;
+}

@@ -1,0 +1,83 @@
+// AWS through the whole gateway: a session per released call, named after its hold, and a request that is signed as it arrives.
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { sha256 } from '../../src/domain/canonical.ts';
+import { awsRefusal } from '../support/aws-verifier.ts';
+import { type Environment, type RecordedRequest, type Recorder, startEnvironment, startRecorder, writtenBy } from '../support/environment.ts';
+import { type StsServer, startSts } from '../support/sts-server.ts';
+
+let env: Environment;
+let sts: StsServer;
+let s3: Recorder;
+
+beforeAll(async () => {
+  sts = await startSts();
+  s3 = await startRecorder();
+  env = await startEnvironment({
+    upstreams: `  s3: { url: "${s3.origin}", credential: aws, traceContext: true }`,
+    credentials: `  aws: { type: aws-sts, roleArn: "arn:aws:iam::123456789012:role/agents", webIdentityToken: { env: WIT }, region: eu-central-1, service: s3, endpoint: "${sts.origin}" }`,
+    rules: `
+  - id: delete-object
+    match: { upstream: s3, methods: [DELETE], path: "/ledger/:key" }
+    decide: hold
+    tier: payment
+    credential: { actions: ["s3:DeleteObject"], resources: ["arn:aws:s3:::ledger/{key}"] }
+  - id: put-object
+    match: { upstream: s3, methods: [PUT], path: "/inbox/:key" }
+    decide: allow
+    credential: { actions: ["s3:PutObject"], resources: ["arn:aws:s3:::inbox/{key}"] }
+`,
+    env: { WIT: 'web-identity-token-literal' },
+  });
+});
+afterAll(async () => {
+  await env.close();
+  await Promise.all([sts.stop(), s3.close()]);
+});
+
+function refusal({ method, url, rawHeaders, body }: RecordedRequest): string | undefined {
+  const [, accessKeyId = ''] = /Credential=([^/]+)\//.exec(rawHeaders.join('\n')) ?? [];
+  const expected = { secretAccessKey: sts.secretOf(accessKeyId) ?? '', region: 'eu-central-1', service: 's3' };
+  return awsRefusal({ method, target: url, rawHeaders, body }, expected);
+}
+
+it('a released call has a session of its own, confined to the object of its path and named after its hold', async () => {
+  const alice = await env.reviewer('alice');
+  const { hold } = await alice.expect('PENDING');
+  const answer = env.call('/s3/ledger/2026.csv', { method: 'DELETE' });
+  const id = await hold;
+  expect(sts.requests).toEqual([]);
+  await alice.approve(id);
+  expect((await answer).status).toBe(200);
+  expect(sts.sessions).toHaveLength(1);
+  expect(sts.sessions[0]?.RoleSessionName).toBe(id);
+  expect(JSON.parse(sts.sessions[0]?.Policy ?? '').Statement).toEqual([
+    { Effect: 'Allow', Action: ['s3:DeleteObject'], Resource: ['arn:aws:s3:::ledger/2026.csv'] },
+  ]);
+  const arrived = await s3.arrived(0);
+  expect(refusal(arrived)).toBeUndefined();
+  expect(arrived.headers.traceparent).toBeDefined();
+});
+
+it('an allowed call’s body is read whole, so that its digest can be signed', async () => {
+  const before = s3.requests.length;
+  expect((await env.call('/s3/inbox/a.json', { method: 'PUT', body: { some: 'object' } })).status).toBe(200);
+  const arrived = await s3.arrived(before);
+  expect(refusal(arrived)).toBeUndefined();
+  expect(arrived.headers['x-amz-content-sha256']).toBe(sha256('{"some":"object"}'));
+});
+
+it('nothing is sent and no session is made for a path that is not a plain name, or a call that no rule matches', async () => {
+  const [before, sessions] = [s3.requests.length, sts.requests.length];
+  expect((await env.call('/s3/inbox/a%2A', { method: 'PUT', body: {} })).status).toBe(403);
+  expect((await env.call('/s3/ledger/2026.csv')).status).toBe(403);
+  expect([s3.requests.length, sts.requests.length]).toEqual([before, sessions]);
+});
+
+it('neither keys nor tokens are found in logs, audit records or the store', async () => {
+  const written = writtenBy(env);
+  expect(written).toContain('aws-sts');
+  const secrets = ['web-identity-token-literal', ...sts.secrets, ...s3.requests.map(({ headers }) => String(headers['x-amz-security-token']))];
+  expect(secrets.length).toBeGreaterThan(4);
+  for (const secret of secrets) for (const form of [secret, btoa(secret), encodeURIComponent(secret)]) expect(written).not.toContain(form);
+});
