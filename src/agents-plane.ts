@@ -4,10 +4,14 @@ import { receiveRequest } from './actions/receive.ts';
 import type { AgentsApi } from './agents/api.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './domain/clock.ts';
+import type { HeaderList } from './domain/headers.ts';
+import type { InboundRequest } from './domain/request.ts';
 import type { Call } from './domain/stages.ts';
-import type { GatewayError } from './errors.ts';
+import { asGatewayError, type GatewayError } from './errors.ts';
 import type { Listening } from './listen.ts';
 import type { Live } from './live.ts';
+import { WELL_KNOWN } from './mcp/resource-metadata.ts';
+import { problem } from './problem.ts';
 import { type Arrival, startServer } from './server.ts';
 
 export interface AgentsPlaneParts {
@@ -17,12 +21,14 @@ export interface AgentsPlaneParts {
   /** The pipeline. */
   run(call: Call): Promise<void>;
   challenge(error: GatewayError): string;
+  /** The public metadata of an MCP mount. Throws `not_found`, `method_not_allowed`. */
+  metadata(request: InboundRequest): { readonly headers: HeaderList; readonly body: string };
 }
 
 /** The first segment of the gateway's own paths; no upstream can have this name. */
 const OWN = '/countersign/';
 
-export function startAgentsPlane({ listeners, limits }: Config, { live, clock, api, run, challenge }: AgentsPlaneParts): Promise<Listening> {
+export function startAgentsPlane({ listeners, limits }: Config, { live, clock, api, run, challenge, metadata }: AgentsPlaneParts): Promise<Listening> {
   const { address, tls, hosts } = listeners.agents;
   const accepted = hosts === undefined ? 'any' : new Set(hosts);
   return startServer({
@@ -32,9 +38,22 @@ export function startAgentsPlane({ listeners, limits }: Config, { live, clock, a
     clock,
     handle(arrival) {
       const call = callOf(arrival, live, accepted);
+      if (arrival.incoming.url?.startsWith(WELL_KNOWN)) return tell(call, metadata);
       return arrival.incoming.url?.startsWith(OWN) ? api.handle(call.parse, arrival.id, arrival.sink, call.regime.identity, challenge) : run(call);
     },
   });
+}
+
+/** Answers what needs no identity. */
+async function tell(call: Call, metadata: AgentsPlaneParts['metadata']): Promise<void> {
+  try {
+    const request = call.parse();
+    const { headers, body } = metadata(request);
+    call.sink.whole(200, headers, request.method === 'HEAD' ? '' : body);
+  } catch (thrown) {
+    const { status, headers, body } = problem(asGatewayError(thrown), { requestId: call.facts.id });
+    call.sink.whole(status, headers, body);
+  }
 }
 
 function callOf({ id, receivedAt, incoming, response, sink, upgrade }: Arrival, live: Live, hosts: ReadonlySet<string> | 'any'): Call {

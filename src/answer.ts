@@ -1,23 +1,29 @@
 // Writes a refusal to the agent in the form that its protocol expects: a problem document, a 202 for who asked for one,
 // or the MCP form (a tool result or a JSON-RPC error). The words are the same in each.
 
-import { renderMcpRefusal } from './actions/mcp-answer.ts';
 import { waitPreference } from './domain/prefer.ts';
 import type { Call } from './domain/stages.ts';
 import type { ResponseSink } from './domain/upstream.ts';
 import type { GatewayError } from './errors.ts';
+import { renderMcpRefusal } from './mcp/refusal.ts';
+import type { RequestStates } from './mcp/request-state.ts';
 import { type Answer, accepted, type ProblemContext, problem, problemFields } from './problem.ts';
 
-/** Gives the status that went out. */
-export function answerCall(call: Call, error: GatewayError, challenge: (error: GatewayError) => string): number {
-  const context: ProblemContext = { requestId: call.facts.id, challenge: challenge(error) };
-  return write(call.sink, render(call, error, context));
+export interface AnswerParts {
+  challenge(error: GatewayError, call: Call): string;
+  readonly states: Pick<RequestStates, 'issue'>;
 }
 
-function render(call: Call, error: GatewayError, context: ProblemContext): Answer {
-  const { request, action } = call.facts;
+/** Gives the status that went out. */
+export function answerCall(call: Call, error: GatewayError, parts: AnswerParts): number {
+  const context: ProblemContext = { requestId: call.facts.id, challenge: parts.challenge(error, call) };
+  return write(call.sink, render(call, error, context, parts.states));
+}
+
+function render(call: Call, error: GatewayError, context: ProblemContext, states: AnswerParts['states']): Answer {
+  const { request, action, principal } = call.facts;
   if (action?.protocol === 'mcp') {
-    const rpc = renderMcpRefusal(error, action);
+    const rpc = renderMcpRefusal(error, action, principal && ((holdId) => states.issue(principal, action, holdId)));
     if (rpc !== undefined) return { status: rpc.status, headers: ['content-type', rpc.contentType, ...problemFields(error, context)], body: rpc.body };
   }
   if (error.code === 'approval_pending' && request !== undefined && waitPreference(request.headers).respondAsync) return accepted(error, context);

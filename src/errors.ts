@@ -103,6 +103,11 @@ export const ERRORS = {
   no_matching_rule: refused(403, 'No rule allows this call', 'Do not rephrase it or look for another way: ask the platform team for a rule.'),
 
   // hold
+  arguments_invalid: refused(
+    400,
+    'The arguments do not fit the tool',
+    'Nothing was executed and nobody was asked. Correct the arguments as the tool’s input schema says.',
+  ),
   approval_pending: {
     status: 409,
     title: 'Waiting for a human decision',

@@ -27,6 +27,7 @@ import { challenge } from './identity/challenge.ts';
 import { createIdentity } from './identity/identity.ts';
 import type { IdentityOptions } from './identity/options.ts';
 import { createLive, type Live } from './live.ts';
+import { buildMcp } from './mcp-parts.ts';
 import { type Readiness, startOps } from './ops.ts';
 import { createPipeline } from './pipeline.ts';
 import { checkPolicy } from './policy/check.ts';
@@ -116,6 +117,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   await Promise.all([live.regime().identity.start(), broker.start(), approvals.start()]);
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
+  const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, seal, scheme, store });
   const steps = createSteps({
     ...{ approvals, audit, broker, clock, forwarder, log, metrics, tracing, webSockets },
     ...{ decisionRecord, outcomeRecord, callLine },
@@ -124,7 +126,8 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     watch: store.watch,
     digest: actionDigest,
     regime: live.regime,
-    answer: (call, error) => answerCall(call, error, challengeAgent),
+    conduct: mcp.conductOf,
+    answer: (call, error) => answerCall(call, error, { challenge: mcp.challenge, states: mcp.states }),
   });
   const api = createAgentsApi({
     ...{ approvals, audit, clock, log },
@@ -163,7 +166,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     readiness: () => readiness(accepting, store, audit, live),
   });
   ending.add(() => ops.close(0));
-  const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent });
+  const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent, metadata: mcp.metadata });
   ending.add(() => agents.close(config.limits.drainMs));
   ending.add(approvals.drain);
   ending.add(followConfig(configPath, config, { live, audit, clock, log }).close);

@@ -34,13 +34,14 @@ export function compile(config: Config, tools: CredentialTools): Compiled {
 
 function createMount(name: string, upstream: UpstreamConfig, { limits, credentials }: Pick<Config, 'limits' | 'credentials'>): Mount {
   const { host, pathname } = new URL(upstream.url);
-  const { protocol, boundHeaders, websocket, traceContext, agentToken } = upstream;
+  const { protocol, boundHeaders, websocket, traceContext, agentToken, allowedOrigins } = upstream;
   const descriptor = {
     name,
     authority: host,
     basePath: pathname.replace(/\/$/, ''),
     protocol,
     boundHeaders,
+    allowedOrigins,
     ...(agentToken !== undefined && { withheldHeaders: [agentToken] }),
   };
   const credential = upstream.credential === undefined ? undefined : credentials[upstream.credential];

@@ -10,7 +10,8 @@ const EMPTY = sha256('');
 
 /**
  * SHA-256 over `countersign/action/v1` and what would be done, with which credential, under which rules. The digest of an empty body
- * is that of no bytes; a streamed body is unknown, so its digest and length are null: such an action is never held.
+ * is that of no bytes; a streamed body is unknown, so its digest and length are null: such an action is never held. For an MCP message the
+ * digest is that of `ActionBody.identity`, and the length is null.
  */
 export function actionDigest(action: Action, binding: ActionBinding): Digest {
   // Texts, numbers, null and lists of texts, under names in order: of these JSON.stringify writes the JCS form, at a third of the cost.
@@ -18,8 +19,9 @@ export function actionDigest(action: Action, binding: ActionBinding): Digest {
   const before = JSON.stringify({
     argumentsDigest: action.args === undefined ? null : canonicalDigest('countersign/arguments/v1', action.args),
     authority: action.authority,
-    bodyDigest: action.streamed ? null : (action.body?.digest ?? EMPTY),
-    bodyLength: action.streamed ? null : (action.body?.bytes.byteLength ?? 0),
+    bodyDigest: action.streamed ? null : (action.body?.identity ?? action.body?.digest ?? EMPTY),
+    // The same message numbered otherwise may be longer: its identity is bound instead.
+    bodyLength: action.streamed || action.body?.identity !== undefined ? null : (action.body?.bytes.byteLength ?? 0),
     contentType: action.contentType ?? null,
   });
   const after = JSON.stringify({
@@ -28,6 +30,7 @@ export function actionDigest(action: Action, binding: ActionBinding): Digest {
     ruleIds: binding.ruleIds,
     target: action.target,
     tool: action.tool ?? null,
+    ...(action.toolChange && { toolDefinition: canonicalDigest('countersign/tool-definition/v1', action.toolChange.now) }),
     upstream: action.upstream,
   });
   return digestText('countersign/action/v1', `${before.slice(0, -1)},"credential":${credentialText(binding)},${after.slice(1)}`);

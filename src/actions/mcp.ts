@@ -8,7 +8,8 @@ import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { parseStrictJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
-import { type ClassifyLimits, hashed } from './http.ts';
+import type { ClassifyLimits } from './http.ts';
+import { takeMessage } from './mcp-message.ts';
 import { mediaKind } from './media.ts';
 import { checkSpelling, type RpcMessage, readMessage } from './rpc.ts';
 import { outline, type UpstreamDescriptor } from './target.ts';
@@ -30,9 +31,10 @@ export async function classifyMcp(request: InboundRequest, upstream: UpstreamDes
   if (request.body.empty) throw new GatewayError('bad_rpc', 'The request has no JSON-RPC message.');
   if (mediaKind(request.headers) !== 'json') throw new GatewayError('unsupported_media_type', 'A JSON-RPC message has to be application/json.');
   const bytes = await request.body.buffer(limits.inspectedBodyBytes);
-  const message = readMessage(parseStrictJson(bytes));
+  const parsed = parseStrictJson(bytes);
+  const message = readMessage(parsed);
   const contentType = header(request.headers, 'content-type') ?? 'application/json';
-  return { ...base, contentType, ...described(message, request.headers), body: hashed(bytes), streamed: false };
+  return { ...base, contentType, ...described(message, request.headers), ...takeMessage(parsed as JsonObject, bytes, request.headers), streamed: false };
 }
 
 /** MCP 2025-11-25, transports, "Security Warning": a server must look at Origin, against DNS rebinding. */
@@ -50,6 +52,8 @@ function described(message: RpcMessage, headers: HeaderList): Described {
     return { ...id, args: message.whole };
   }
   const { method, params } = message;
+  // A server might run a request that expects no answer, and nobody could be told that it was held.
+  if (method.startsWith('notifications/') !== (message.id === undefined)) throw bad('Requests have an id, and notifications have none.');
   checkAgreement(headers, method, params, namedBy(method, params));
   if (method !== 'tools/call') return { ...id, rpcMethod: method, ...(params === undefined ? {} : { args: params }) };
   const { tool, args } = readToolCall(params);

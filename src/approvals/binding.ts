@@ -44,7 +44,7 @@ export function requestDigest(caller: Caller, taskId: string | undefined, action
     target: action.target,
     contentType: action.contentType ?? null,
     headers: without(action.boundHeaders, 'idempotency-key'),
-    bodyDigest: bodyDigestOf(action),
+    bodyDigest: action.body?.identity ?? bodyDigestOf(action),
     tool: action.tool ?? null,
   });
 }

@@ -68,6 +68,8 @@ function heldAction({ action, decision }: HoldRequest): HeldAction {
     target: action.target,
     path: action.path,
     ...(action.tool === undefined ? {} : { tool: action.tool }),
+    ...(action.toolChange === undefined ? {} : { toolChange: action.toolChange }),
+    ...(action.toolWords === undefined ? {} : { toolWords: action.toolWords }),
     ...(action.args === undefined ? {} : { args: action.args }),
     ...(action.contentType === undefined ? {} : { contentType: action.contentType }),
     boundHeaders: action.boundHeaders,

@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import type { ShownHold } from './review-client.ts';
+import { toolDiff } from './tool-diff.ts';
 import { visible, visibleLines } from './visible-text.ts';
 
 /** What a reviewer types to confirm: the beginning of the digest that the vote is bound to. */
@@ -33,6 +34,7 @@ export function renderHold(hold: ShownHold): string {
   sheet.title(`Hold ${hold.id}: ${hold.state}`);
   renderFacts(sheet, hold);
   renderCall(sheet, hold);
+  renderToolChange(sheet, hold.action);
   renderTask(sheet, hold);
   renderVotes(sheet, hold);
   sheet.title('Decide');
@@ -82,6 +84,13 @@ function renderCall(sheet: Sheet, { action }: ShownHold): void {
   if (action.bodyText !== undefined) sheet.words(action.bodyText);
   const fault = whyNotWhole({ action });
   if (fault !== undefined) sheet.fact('WARNING', fault);
+}
+
+/** A tool that says or takes something else than when it was pinned: what its server changed, before anybody trusts it again. */
+function renderToolChange(sheet: Sheet, { toolChange }: ShownHold['action']): void {
+  if (toolChange === undefined) return;
+  sheet.title('The tool’s definition changed, in words of its server');
+  for (const line of toolDiff(toolChange.pinned, toolChange.now)) sheet.words(line);
 }
 
 function renderTask(sheet: Sheet, { task }: ShownHold): void {

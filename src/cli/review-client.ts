@@ -19,6 +19,7 @@ const shownHold = z.object({
     method: z.string(),
     target: z.string(),
     tool: z.string().optional(),
+    toolChange: z.object({ pinned: z.record(z.string(), z.json()), now: z.record(z.string(), z.json()) }).optional(),
     args: z.json().optional(),
     contentType: z.string().optional(),
     headers: z.array(z.object({ name: z.string(), value: z.string() })),

@@ -26,6 +26,7 @@ export const listeners = (around: Surroundings) =>
     agents: z
       .strictObject({
         address: listenAddress().describe('Where agents call: host:port'),
+        url: httpUrl().exactOptional().describe('How agents reach it from outside, for the metadata that MCP clients read; default: the Host that they call'),
         hosts: z.array(authority()).min(1).exactOptional().describe('Values of Host that name this gateway, compared exactly; default: any valid one'),
         tls: tls(around).exactOptional().describe('Without it the listener speaks plain HTTP'),
       })

@@ -31,7 +31,7 @@ export function checkReferences(sections: Sections): readonly Fault[] {
   ];
 }
 
-function* checkUpstreams({ upstreams, credentials }: Sections): Generator<Fault> {
+function* checkUpstreams({ upstreams, credentials, tiers }: Sections): Generator<Fault> {
   for (const [name, upstream] of Object.entries(upstreams)) {
     const { credential } = upstream ?? {};
     if (credential !== undefined && !Object.hasOwn(credentials, credential)) {
@@ -39,6 +39,10 @@ function* checkUpstreams({ upstreams, credentials }: Sections): Generator<Fault>
     }
     if (upstream?.agentToken !== undefined && upstream.boundHeaders.includes(upstream.agentToken)) {
       yield { path: ['upstreams', name, 'boundHeaders'], message: 'The field that carries the agent’s token never travels upstream.' };
+    }
+    const toolTier = typeof upstream?.toolChanges === 'object' ? upstream.toolChanges.hold : undefined;
+    if (toolTier !== undefined && !Object.hasOwn(tiers, toolTier)) {
+      yield { path: ['upstreams', name, 'toolChanges', 'hold'], message: 'There is no tier of this name.' };
     }
     if (upstream?.protocol === 'mcp' && upstream.websocket) yield { path: ['upstreams', name, 'websocket'], message: 'An MCP upstream has no WebSocket.' };
   }
@@ -90,12 +94,14 @@ function* checkRule(rule: Rule, index: number, { rules, tiers, upstreams }: Sect
   if (rule.tier !== undefined && !Object.hasOwn(tiers, rule.tier)) yield { path: at('tier'), message: 'There is no tier of this name.' };
   if (rule.decide === 'deny' && rule.credential !== undefined) yield { path: at('credential'), message: 'A deny rule never has a credential minted.' };
 
-  const { upstream: name, tool, mcp } = rule.match;
+  const { upstream: name, tool, mcp, resource, prompt } = rule.match;
   if (name === undefined) return;
   if (!Object.hasOwn(upstreams, name)) yield { path: at('match', 'upstream'), message: 'There is no upstream of this name.' };
   const upstream = Object.hasOwn(upstreams, name) ? upstreams[name] : undefined;
   if (upstream === undefined) return;
   if (upstream.protocol === 'http' && tool !== undefined) yield { path: at('match', 'tool'), message: 'This upstream is not MCP: it has no tools.' };
+  if (upstream.protocol === 'http' && (resource ?? prompt) !== undefined)
+    yield { path: at('match', resource === undefined ? 'prompt' : 'resource'), message: 'This upstream is not MCP.' };
   if (upstream.protocol === 'http' && mcp !== undefined) yield { path: at('match', 'mcp'), message: 'This upstream is not MCP.' };
   if (upstream.credential === undefined && rule.decide !== 'deny' && rule.credential !== undefined) {
     yield { path: at('credential'), message: 'This upstream has no credential to narrow.' };
@@ -124,9 +130,15 @@ const workloadAudiences = (identity: Sections['identity']): readonly string[] =>
   ...(identity?.issuers ?? []).flatMap(({ audience }) => audience ?? []),
 ];
 
-function* checkVoters({ rules, reviewers }: Sections): Generator<Fault> {
+function* checkVoters({ rules, reviewers, upstreams }: Sections): Generator<Fault> {
+  const nobody = reviewers !== undefined && reviewers.api === undefined && reviewers.login === undefined;
+  for (const [name, upstream] of Object.entries(upstreams)) {
+    if (nobody && typeof upstream?.toolChanges === 'object') {
+      yield { path: ['upstreams', name, 'toolChanges'], message: 'Nobody could ever decide: reviewers.api is missing.' };
+    }
+  }
   const held = rules.findIndex((rule) => rule?.decide === 'hold');
-  if (held !== -1 && reviewers !== undefined && reviewers.api === undefined && reviewers.login === undefined) {
+  if (held !== -1 && nobody) {
     yield { path: ['rules', held, 'decide'], message: 'Nobody could ever decide: reviewers.api is missing.' };
   }
 }

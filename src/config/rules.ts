@@ -43,7 +43,9 @@ const match = () =>
       .exactOptional()
       .describe('URLPattern pathname below the mount, compared case-sensitively with the decoded path; default: every path'),
     tool: z.string().min(1).exactOptional().describe('MCP: the tool of tools/call; * stands for any text'),
-    mcp: z.array(z.string().min(1)).min(1).exactOptional().describe('MCP: JSON-RPC methods; * stands for any text'),
+    mcp: z.array(z.string().min(1)).min(1).exactOptional().describe('MCP: JSON-RPC methods, also those that a server asks of the agent; * stands for any text'),
+    resource: z.string().min(1).exactOptional().describe('MCP: URI of what a resources/… message names; * stands for any text'),
+    prompt: z.string().min(1).exactOptional().describe('MCP: the prompt of prompts/get; * stands for any text'),
   });
 
 export const rule = () =>

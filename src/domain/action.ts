@@ -22,6 +22,37 @@ export interface ActionBody {
   readonly bytes: Uint8Array;
   /** SHA-256 of the bytes. */
   readonly digest: Digest;
+  /**
+   * What approvals bind in place of the bytes, where some of them only number the message: for MCP the message without its
+   * JSON-RPC id, progress token, trace context and the gateway's own requestState (actions/mcp-message.ts). What is sent is the bytes.
+   */
+  readonly identity?: Digest;
+}
+
+/** MCP: what a message says about its own transport. Never bound by an approval, never matched by a rule. */
+export interface RpcTransport {
+  /** Protocol 2026-07-28 or newer: no sessions, every result has a resultType, and a closed connection means a cancelled call. */
+  readonly stateless: boolean;
+  readonly progressToken?: string | number;
+  /** Whether the client takes an event stream for an answer. */
+  readonly streams: boolean;
+  /** A requestState that this gateway gave out, taken off the message. Not yet verified. */
+  readonly requestState?: string;
+  /** Whether the message continues a round trip of the upstream's own (`inputResponses` or the upstream's requestState). */
+  readonly continues: boolean;
+}
+
+/** A tool's definition that is not the one that was pinned. Both as the server gave them: untrusted words. */
+export interface ToolChange {
+  readonly pinned: JsonObject;
+  readonly now: JsonObject;
+}
+
+/** A server's own words on a tool, as they are shown to reviewers. */
+export interface ToolWords {
+  readonly title?: string;
+  readonly description?: string;
+  readonly arguments: Readonly<Record<string, { readonly title?: string; readonly description?: string }>>;
 }
 
 export interface Action {
@@ -49,6 +80,16 @@ export interface Action {
   readonly rpcId?: string | number;
   /** MCP: the tool that `tools/call` names. */
   readonly tool?: string;
+  /** MCP: the server asks this of the agent's side. Only allow rules that name its method let it through. */
+  readonly fromServer?: true;
+  /** MCP: about the message's transport. */
+  readonly transport?: RpcTransport;
+  /** MCP: the annotations of the tool's definition, as the server gives them: hints that may make a decision stricter, never milder. */
+  readonly hints?: JsonObject;
+  /** MCP: what the tool's definition says in words, for reviewers. Not bound. */
+  readonly toolWords?: ToolWords;
+  /** MCP: present when the tool's definition is not the pinned one. Bound by the action digest. */
+  readonly toolChange?: ToolChange;
   /** What the call passes: MCP `arguments`, or the parsed JSON body of an HTTP call. Absent when the body was not parsed. */
   readonly args?: Json;
   /** The buffered body; absent when it is empty or streamed. */

@@ -29,6 +29,8 @@ export interface CallFacts {
   /** Milliseconds the call spent waiting for people; not part of the request duration metric. */
   heldMs?: number;
   upstreamStatus?: number;
+  /** MCP: what the upstream asked of the agent's side while it answered, and whether that was let through. At most 100. */
+  serverRequests?: { readonly method: string; readonly passed: boolean }[];
   /** The status the agent got. */
   status?: number;
   error?: ErrorCode;

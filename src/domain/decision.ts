@@ -80,6 +80,8 @@ export interface DecisionInput {
   readonly now: EpochMs;
 }
 
+export type Outlook = 'allow' | 'may_hold' | 'hold' | 'deny';
+
 /** The PDP. Immutable: a reload makes a new one. */
 export interface Policy {
   readonly digest: Digest;
@@ -87,4 +89,9 @@ export interface Policy {
   bodyNeed(upstream: string, method: string, path: string): BodyNeed;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
+  /**
+   * What this caller could at best expect of calls like this one, whatever their arguments: `deny` when no arguments would get it through,
+   * `hold` when all of them would be held, `may_hold` when some would or might be. The action's `args` are absent. Not a decision: nothing is cleared by it.
+   */
+  outlook(input: DecisionInput): Outlook;
 }

@@ -1,6 +1,6 @@
 // The durable record of one action waiting for approval, and the port that keeps it.
 
-import type { ActionBinding, Digest, Protocol } from './action.ts';
+import type { ActionBinding, Digest, Protocol, ToolChange, ToolWords } from './action.ts';
 import type { EpochMs } from './clock.ts';
 import type { MatchedRule, Requirement } from './decision.ts';
 import type { HeaderList } from './headers.ts';
@@ -49,6 +49,9 @@ export interface HeldAction extends ActionBinding {
   readonly target: string;
   readonly path: string;
   readonly tool?: string;
+  /** MCP: what became of the tool's definition since it was pinned; for reviewers to compare. */
+  readonly toolChange?: ToolChange;
+  readonly toolWords?: ToolWords;
   readonly args?: Json;
   readonly contentType?: string;
   readonly boundHeaders: HeaderList;

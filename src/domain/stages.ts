@@ -41,7 +41,8 @@ export interface Call {
   /** What was in force when it arrived; the call is received, decided and sent by it. */
   readonly regime: Regime;
   readonly facts: CallFacts;
-  readonly sink: ResponseSink;
+  /** Where the answer goes. A conduct (domain/conduct.ts) may put another in its place. */
+  sink: ResponseSink;
   /** Present when the request asks for another protocol on its connection. */
   readonly upgrade?: Upgrade;
   /** The strict parse of what arrived. Throws the 400 family. */

@@ -7,6 +7,8 @@ export interface ChallengeOptions {
   readonly realm: string;
   /** For `step_up_required`: how fresh the sign-in must be, seconds. Default 300. */
   readonly maxAgeSeconds?: number;
+  /** RFC 9728 section 5.1: where the protected resource's metadata lie. */
+  readonly resourceMetadata?: string;
 }
 
 /** The field's value. Without an error attribute when no credential was sent: such a caller is told the scheme and nothing else (RFC 6750 section 3.1). */
@@ -15,6 +17,7 @@ export function challenge(error: GatewayError, options: ChallengeOptions): strin
   const name = errorName(error);
   if (name !== undefined) parameters.push(`error="${name}"`, `error_description="${quotable(error.detail)}"`);
   if (name === 'insufficient_user_authentication') parameters.push(`max_age=${options.maxAgeSeconds ?? 300}`);
+  if (options.resourceMetadata !== undefined) parameters.push(`resource_metadata="${quotable(options.resourceMetadata)}"`);
   return `Bearer ${parameters.join(', ')}`;
 }
 

@@ -18,6 +18,9 @@ function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator
   else yield* checkTemplates(rule, pattern);
   const { when } = rule;
   const condition = when === undefined ? undefined : attempt(() => compileCondition(when));
+  if (rule.decide === 'allow' && typeof condition === 'object' && condition.readsHints) {
+    yield { path: ['when'], message: 'An allow rule cannot rest on hints: they are the server’s own words. Use them to hold or deny.' };
+  }
   if (typeof condition === 'string') yield { path: ['when'], message: condition };
   if (rule.decide === 'hold' && (rule.tier === undefined || !Object.hasOwn(tiers, rule.tier))) {
     yield { path: ['tier'], message: 'A hold rule names a tier under `tiers`.' };

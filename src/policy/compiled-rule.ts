@@ -2,9 +2,11 @@
 
 import type { Action, Protocol } from '../domain/action.ts';
 import type { Requirement } from '../domain/decision.ts';
+import { isJsonObject } from '../domain/json.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { compileGlob } from './globs.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
+import { compileResource } from './resources.ts';
 import type { RuleOptions, TierOptions } from './rules.ts';
 
 export interface CompiledRule {
@@ -37,18 +39,34 @@ export function compileRule(options: RuleOptions, index: number, tiers: Readonly
     ...(condition && { condition }),
     ...(requirement && { requirement }),
     notify: [...new Set([...(options.notify ?? []), ...(tierOf(options.tier, tiers)?.notify ?? [])])],
-    readsBody: match.tool !== undefined || match.mcp !== undefined || condition?.readsBody === true,
+    readsBody:
+      match.tool !== undefined || match.mcp !== undefined || match.resource !== undefined || match.prompt !== undefined || condition?.readsBody === true,
     matchPath: (path) => (pattern === undefined ? NO_PARAMS : pattern.match(path, slash)),
     matchRpc: compileRpcMatch(options),
   };
 }
 
-function compileRpcMatch({ match }: RuleOptions): (action: Action) => boolean {
+function compileRpcMatch({ match, decide }: RuleOptions): (action: Action) => boolean {
   const tool = match.tool === undefined ? undefined : compileGlob(match.tool);
   const methods = match.mcp?.map(compileGlob);
+  const resource = match.resource === undefined ? undefined : compileResource(match.resource, decide === 'allow' ? 'exact' : 'lenient');
+  const prompt = match.prompt === undefined ? undefined : compileGlob(match.prompt);
+  // A rule that lets an agent do everything was not written with what servers ask of agents in mind.
+  const namesMethods = decide !== 'allow' || methods !== undefined;
   return (action) =>
+    (namesMethods || action.fromServer !== true) &&
     (tool === undefined || (action.tool !== undefined && tool(action.tool))) &&
+    (resource === undefined || matchesNamed(action, 'resources/', 'uri', resource)) &&
+    (prompt === undefined || matchesNamed(action, 'prompts/get', 'name', prompt)) &&
+    (match.toolChanged === undefined || action.toolChange !== undefined) &&
     (methods === undefined || (action.protocol === 'mcp' && methods.some((method) => method(action.rpcMethod ?? ''))));
+}
+
+/** What a message of these methods names: the URI of a resource, the name of a prompt. */
+function matchesNamed({ rpcMethod, args }: Action, methods: string, member: string, matches: (name: string) => boolean): boolean {
+  if (rpcMethod === undefined || !rpcMethod.startsWith(methods) || !isJsonObject(args)) return false;
+  const name = args[member];
+  return typeof name === 'string' && matches(name);
 }
 
 function requirementOf(tier: string | undefined, tiers: Readonly<Record<string, TierOptions>>): Requirement {

@@ -9,6 +9,8 @@ import { AgentView, ApprovalView, type CallVariables, RequestView, TaskView } fr
 export interface Condition {
   /** Whether it may look at the body: then the body must be buffered and parsed first. Never false for one that does. */
   readonly readsBody: boolean;
+  /** Whether it looks at `hints`, a server's own words on its tools. */
+  readonly readsHints: boolean;
   evaluate(variables: CallVariables): boolean | 'failed';
 }
 
@@ -36,6 +38,7 @@ const environment = new Environment({ limits: { maxAstNodes: 1000, maxDepth: 64,
   .registerVariable('approval', 'Approval')
   .registerVariable('tool', 'string')
   .registerVariable('args', 'dyn')
+  .registerVariable('hints', 'map<string, dyn>')
   .registerVariable('now', 'google.protobuf.Timestamp');
 
 /** Throws TypeError with a sentence that says what is wrong with the expression and where in it. */
@@ -45,12 +48,15 @@ export function compileCondition(expression: string): Condition {
   if (!checked.valid) throw new TypeError(explain(checked.error));
   if (checked.type !== 'bool' && !checked.type?.startsWith('dyn')) throw new TypeError(`the condition gives ${checked.type}, not a truth value`);
   let readsBody = false;
+  let readsHints = false;
   for (const node of nodesOf(program.ast)) {
     readsBody ||= mayReadBody(node);
+    readsHints ||= node.op === 'id' && node.args === 'hints';
     if (node.op === 'rcall' && node.args[0] === 'matches') checkPattern(node.args[2][0]);
   }
   return {
     readsBody,
+    readsHints,
     evaluate(variables) {
       try {
         const result: unknown = program(variables);

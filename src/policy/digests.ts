@@ -15,7 +15,10 @@ export interface Digests {
 export function createDigests(options: PolicyOptions, rules: readonly CompiledRule[]): Digests {
   const contents = rules.map(contentOf);
   const upstreams = Object.fromEntries(
-    Object.entries(options.upstreams).map(([name, { protocol, credential }]) => [name, { protocol, ...(credential !== undefined && { credential }) }]),
+    Object.entries(options.upstreams).map(([name, { protocol, credential, toolChanges }]) => [
+      name,
+      { protocol, ...(credential !== undefined && { credential }), ...(toolChanges !== undefined && { toolChanges }) },
+    ]),
   );
   return {
     policy: canonicalDigest('countersign/policy/v1', { rules: contents, upstreams }),

@@ -2,12 +2,14 @@
 // resource or fetching a prompt. They are allow rules, so any hold or deny rule of the configuration outweighs them.
 // `mcpLifecycle: false` on an upstream takes them away.
 
-import type { RuleOptions } from './rules.ts';
+import type { RuleOptions, ToolChanges } from './rules.ts';
 
 /** Stands in `match.mcp` for a call without a JSON-RPC method: the GET that opens the event stream, the DELETE that ends a session. */
 const NO_RPC_METHOD = '';
 
 const LIFECYCLE_METHODS = [
+  // The agent's answer to a request of the server's that a rule let through; mcp/ gives it this name, which no method can have.
+  '(answer)',
   'initialize',
   'notifications/*',
   'ping',
@@ -25,4 +27,11 @@ export function mcpLifecycleRules(upstream: string): readonly RuleOptions[] {
     { id: 'mcp:lifecycle', match: { upstream, methods: ['POST'], mcp: LIFECYCLE_METHODS }, decide: 'allow' },
     { id: 'mcp:session', match: { upstream, methods: ['GET', 'DELETE'], mcp: [NO_RPC_METHOD] }, decide: 'allow' },
   ];
+}
+
+/** The rule for tools whose definition is not the pinned one. It stands whatever `mcpLifecycle` says. */
+export function toolChangeRules(upstream: string, changes: ToolChanges = 'deny'): readonly RuleOptions[] {
+  if (changes === 'allow') return [];
+  const rule = { id: 'mcp:tool-changed', match: { upstream, mcp: ['tools/call'], toolChanged: true } } as const;
+  return [changes === 'deny' ? { ...rule, decide: 'deny' } : { ...rule, decide: 'hold', tier: changes.hold }];
 }

@@ -3,12 +3,12 @@
 // a reload makes a new one, and no verdict is ever cached.
 
 import type { BodyNeed } from '../domain/action.ts';
-import type { Decision, DecisionInput, Policy } from '../domain/decision.ts';
+import type { Decision, DecisionInput, Outlook, Policy } from '../domain/decision.ts';
 import { checkPolicy } from './check.ts';
 import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
 import { createDigests } from './digests.ts';
 import { createFindings, type Findings, type Match } from './findings.ts';
-import { mcpLifecycleRules } from './mcp-lifecycle.ts';
+import { mcpLifecycleRules, toolChangeRules } from './mcp-lifecycle.ts';
 import { readPath } from './paths.ts';
 import type { PolicyOptions } from './rules.ts';
 import { fillScope, UnsafeParameter } from './scopes.ts';
@@ -18,8 +18,8 @@ import { CallVariables } from './variables.ts';
 export function compilePolicy(options: PolicyOptions): Policy {
   const faults = checkPolicy(options);
   if (faults.length > 0) throw new TypeError(faults.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
-  const builtIn = Object.entries(options.upstreams).flatMap(([name, { protocol, mcpLifecycle }]) =>
-    protocol === 'mcp' && mcpLifecycle !== false ? mcpLifecycleRules(name) : [],
+  const builtIn = Object.entries(options.upstreams).flatMap(([name, { protocol, mcpLifecycle, toolChanges }]) =>
+    protocol === 'mcp' ? [...(mcpLifecycle === false ? [] : mcpLifecycleRules(name)), ...toolChangeRules(name, toolChanges)] : [],
   );
   const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers));
   const index = indexRules(rules, options.upstreams);
@@ -28,6 +28,13 @@ export function compilePolicy(options: PolicyOptions): Policy {
   return {
     digest: digests.policy,
     bodyNeed: (upstream, method, path) => weighBodyNeed(index, upstream, method, path),
+    outlook(input) {
+      try {
+        return foresee(index, input);
+      } catch {
+        return 'deny';
+      }
+    },
     decide(input) {
       try {
         const matches = matchRules(index, input);
@@ -50,6 +57,26 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
     need = 'bytes';
   }
   return need;
+}
+
+/** The rules that match for certain, and those that might with some arguments: a condition that needs them fails without them. */
+function foresee(index: RuleIndex, input: DecisionInput): Outlook {
+  const certain = new Set<string>();
+  const possible = new Set<string>();
+  const variables = new CallVariables(input);
+  for (const rule of index.candidates(input.action.upstream, input.action.method)) {
+    const path = readPath(input.action.path);
+    const params = path && rule.matchRpc(input.action) ? rule.matchPath(path) : undefined;
+    if (params === undefined) continue;
+    variables.request.params = params;
+    const verdict = rule.condition?.evaluate(variables) ?? true;
+    if (verdict !== false) (verdict === true ? certain : possible).add(rule.options.decide);
+  }
+  if (certain.has('deny')) return 'deny';
+  if (certain.has('hold')) return 'hold';
+  const allowed = certain.has('allow') || possible.has('allow');
+  if (possible.has('hold')) return allowed ? 'may_hold' : 'hold';
+  return allowed ? 'allow' : 'deny';
 }
 
 function matchRules(index: RuleIndex, input: DecisionInput): readonly Match[] {

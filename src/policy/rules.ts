@@ -17,6 +17,12 @@ interface RuleMatch {
   readonly tool?: string;
   /** MCP: JSON-RPC methods; `*` stands for any text. */
   readonly mcp?: readonly string[];
+  /** MCP: a URI pattern for what a message reads or subscribes to; `*` stands for any text. */
+  readonly resource?: string;
+  /** MCP: the prompt of a `prompts/get`; `*` stands for any text. */
+  readonly prompt?: string;
+  /** Built-in rules only: calls of tools whose definition is not the pinned one. */
+  readonly toolChanged?: true;
 }
 
 export interface RuleOptions {
@@ -46,12 +52,17 @@ export interface TierOptions {
   readonly notify?: readonly string[];
 }
 
+/** `hold` names the tier that decides on a changed tool. */
+export type ToolChanges = 'allow' | 'deny' | { readonly hold: string };
+
 export interface PolicyUpstream {
   readonly protocol: Protocol;
   /** A name under `credentials`. */
   readonly credential?: string;
   /** MCP: whether the built-in rules of mcp-lifecycle.ts stand; default true. */
   readonly mcpLifecycle?: boolean;
+  /** MCP: what happens to calls of a tool whose definition changed; default deny. */
+  readonly toolChanges?: ToolChanges;
 }
 
 export interface PolicyOptions {

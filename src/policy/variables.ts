@@ -166,6 +166,8 @@ export class CallVariables {
   /** Empty unless the call is an MCP `tools/call`. */
   readonly tool: string;
   readonly args: Json | undefined;
+  /** The tool's annotations as its server gives them; undefined, so an evaluation error, where none are known. */
+  readonly hints: Json | undefined;
   readonly #now: number;
   constructor(input: DecisionInput) {
     this.agent = new AgentView(input);
@@ -174,6 +176,7 @@ export class CallVariables {
     this.approval = new ApprovalView(input);
     this.tool = input.action.tool ?? '';
     this.args = readArgs(input);
+    this.hints = input.action.hints;
     this.#now = input.now;
   }
   get now() {

@@ -64,6 +64,8 @@ function viewAction(action: HeldAction) {
     target: action.target,
     path: action.path,
     tool: action.tool,
+    toolChange: action.toolChange,
+    toolWords: action.toolWords,
     args: action.args as Json | undefined,
     contentType: action.contentType,
     headers: viewHeaders(action.boundHeaders),

@@ -9,7 +9,8 @@ import { header } from '../domain/headers.ts';
 import { waitPreference } from '../domain/prefer.ts';
 import type { Classified, Cleared, Decided } from '../domain/stages.ts';
 import type { Tracing } from '../domain/trace.ts';
-import { GatewayError } from '../errors.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
+import type { ConductOf } from './classify.ts';
 import type { History } from './history.ts';
 
 export interface ClearDependencies {
@@ -17,6 +18,7 @@ export interface ClearDependencies {
   readonly approvals: Approvals;
   readonly tracing: Tracing;
   readonly clock: Clock;
+  readonly conduct: ConductOf;
   /** Identifies, finds the task and decides again, under the regime in force at that moment. */
   rejudge(classified: Classified, approval: Approval): Promise<Decided>;
 }
@@ -35,9 +37,11 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
   // A condition may have had a larger body read than a hold may keep.
   if ((body?.bytes.byteLength ?? 0) > call.regime.heldBodyBytes) throw new GatewayError('payload_too_large', 'The body is larger than limits.heldBody.');
   const admitted = call.span;
+  const vigil = deps.conduct(decided.mount)?.keep(decided, call.regime.waitMs);
   const clearance = await deps.approvals
     .obtain({
       ...holdRequest(decided, call.regime.waitMs),
+      ...(vigil && { waitMs: vigil.waitMs }),
       traceHold: (holdId) => {
         if (admitted === undefined) throw new GatewayError('internal', 'A hold needs the span of its call.');
         return deps.tracing.held(admitted, { ...call.facts, holdId });
@@ -48,10 +52,16 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
         // A span that stays open while people think would be lost in a crash: it ends here, and release continues its trace.
         delete call.span;
         admitted?.end(call.facts);
+        vigil?.begin(hold);
       },
       rejudge: (approval) => deps.rejudge(decided, approval),
     })
+    .catch((thrown) => {
+      if (vigil?.cancelsOnClose) cancelAbandoned(deps, decided, asGatewayError(thrown));
+      throw thrown;
+    })
     .finally(() => {
+      vigil?.end();
       if (call.heldSince !== undefined) call.facts.heldMs = deps.clock.now() - call.heldSince;
     });
   if (clearance.kind === 'released') {
@@ -59,6 +69,13 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
     call.span = deps.tracing.release(clearance.hold, call.facts);
   }
   return remember(deps, { ...decided, decision: clearance.decision, clearance });
+}
+
+/** The hold of an agent whose going away means that it does not want the call any more. */
+function cancelAbandoned({ approvals }: ClearDependencies, { principal }: Decided, { code, details }: GatewayError): void {
+  if (code !== 'client_closed' || details.holdId === undefined) return;
+  // It may have ended by itself in this moment.
+  void approvals.cancel(details.holdId, principal).catch(() => {});
 }
 
 function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest, 'traceHold' | 'held' | 'rejudge'> {

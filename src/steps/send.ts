@@ -8,6 +8,7 @@ import type { Armed, Call } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError } from '../errors.ts';
+import type { ConductOf } from './classify.ts';
 import type { History } from './history.ts';
 import { keepRefusal } from './refused-answer.ts';
 
@@ -17,17 +18,19 @@ export interface SendDependencies {
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
   readonly history: Pick<History, 'record' | 'sinkOf'>;
+  readonly conduct: ConductOf;
 }
 
 const NOTHING: HeaderList = [];
 
 export async function send(deps: SendDependencies, armed: Armed): Promise<void> {
-  const { call, clearance, action, credential } = armed;
+  const { call, clearance, mount, action, credential } = armed;
+  const own = call.upgrade === undefined ? deps.history.sinkOf(call) : call.sink;
+  const sink = (await deps.conduct(mount)?.depart(armed, own)) ?? own;
   await deps.approvals.markSent(clearance);
   call.departed = true;
   // What people approved is sent once, whatever comes back; what a rule allows may be sent again when its bytes are at hand.
   const mayRepeat = clearance.kind === 'allowed' && !action.streamed && call.upgrade === undefined && credential?.exclusive === false;
-  const sink = call.upgrade === undefined ? deps.history.sinkOf(call) : call.sink;
   // What an open WebSocket ends with is known when it is over, and that may be much later.
   if (call.upgrade !== undefined) deps.history.record(call, undefined);
   const keeping = mayRepeat ? keepRefusal(sink) : undefined;
@@ -54,12 +57,13 @@ async function renew(broker: Broker, armed: Armed, refused: Credential): Promise
 async function attempt(deps: SendDependencies, armed: Armed, credential: Credential | undefined, sink: ResponseSink): Promise<void> {
   const { call, clearance, request, mount, action } = armed;
   const released = clearance.kind === 'released';
+  const conduct = deps.conduct(mount);
   const outgoing: Outgoing = {
     request,
     action,
     ...(credential && { credential }),
     boundHeadersOnly: released,
-    requestHeaders: mount.traceContext && call.span ? ['traceparent', traceparent(call.span.ref)] : NOTHING,
+    requestHeaders: gatewayFields(mount.traceContext ? call.span?.ref : undefined, conduct?.requestHeaders ?? NOTHING),
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
   };
   const span = call.span?.child('client', call.facts);
@@ -67,6 +71,7 @@ async function attempt(deps: SendDependencies, armed: Armed, credential: Credent
     call.sent = await depart(deps, call, outgoing, sink);
     call.facts.upstreamStatus = call.sent.status;
     call.facts.status = call.sent.status;
+    await conduct?.answered(call);
     span?.end(call.facts);
   } catch (thrown) {
     span?.end(call.facts, asGatewayError(thrown).code);
@@ -76,6 +81,10 @@ async function attempt(deps: SendDependencies, armed: Armed, credential: Credent
 
 function depart({ forwarder, webSockets }: SendDependencies, { upgrade }: Call, outgoing: Outgoing, sink: ResponseSink): Promise<Sent> {
   return upgrade === undefined ? forwarder.send(outgoing, sink) : webSockets.pass(upgrade, outgoing);
+}
+
+function gatewayFields(trace: SpanRef | undefined, more: HeaderList): HeaderList {
+  return trace === undefined ? more : ['traceparent', traceparent(trace), ...more];
 }
 
 /** W3C Trace Context section 3.2. */

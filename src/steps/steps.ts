@@ -4,7 +4,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { Classified, Regime, Steps } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
-import { classify } from './classify.ts';
+import { type ConductOf, classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
 import { type DigestAction, decide } from './decide.ts';
 import { createHistory } from './history.ts';
@@ -24,12 +24,13 @@ export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history'> &
     readonly tasks: TaskStore;
     readonly digest: DigestAction;
     readonly suspensions: Suspensions;
+    readonly conduct: ConductOf;
     /** What is in force now: by this an approval is judged, however long ago the call arrived. */
     regime(): Regime;
   };
 
 export function createSteps(parts: StepParts): Steps {
-  const { regime, clock, tasks, digest, suspensions } = parts;
+  const { regime, clock, tasks, digest, suspensions, conduct } = parts;
   const history = createHistory(tasks);
 
   /** The same judgement as at the door, by what is in force and on record now: caller, task and its calls, destination and policy. */
@@ -39,7 +40,8 @@ export function createSteps(parts: StepParts): Steps {
     const task = classified.task && (await findTask(tasks, classified.task.id, principal));
     // An action for no destination has another digest than the one that was approved.
     const moved = now.mounts.get(classified.mount.name)?.url !== classified.mount.url;
-    const action = moved ? { ...classified.action, authority: '' } : classified.action;
+    const known = conduct(classified.mount)?.examine(classified.action, principal) ?? classified.action;
+    const action = moved ? { ...known, authority: '' } : known;
     const current = { ...classified, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
     return decide(now, clock, digest, task === undefined ? current : { ...current, task }, approval);
   };
@@ -52,7 +54,7 @@ export function createSteps(parts: StepParts): Steps {
   return {
     receive,
     identify: (received) => identify(received.call.regime, suspensions, received),
-    classify: (recognised) => classify(tasks, recognised),
+    classify: (recognised) => classify(tasks, conduct, recognised),
     decide: (classified) => decide(classified.call.regime, clock, digest, upToDate(classified)),
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),

@@ -114,6 +114,16 @@ const STEPS: readonly string[] = [
   ) STRICT;
   CREATE INDEX vote_reviewer ON vote (reviewer_id, at);
   `,
+  // The definitions of MCP tools as they were first seen.
+  `
+  CREATE TABLE tool_pin (
+    upstream TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    pinned TEXT NOT NULL,
+    now TEXT,
+    PRIMARY KEY (upstream, tool)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** Brings the file to the newest schema in one transaction. Throws `store_unavailable` for a file that is not ours or too new. */

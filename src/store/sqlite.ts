@@ -8,6 +8,7 @@ import type { Logger } from '../domain/log.ts';
 import type { NotificationOutbox } from '../domain/notification.ts';
 import type { SuspensionStore } from '../domain/suspension.ts';
 import type { TaskStore } from '../domain/task.ts';
+import type { ToolPinStore } from '../domain/tool-pin.ts';
 import type { WatchStore } from '../domain/watch.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase } from './sqlite-file.ts';
@@ -15,6 +16,7 @@ import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
 import { createSuspensionStore } from './sqlite-suspensions.ts';
 import { createTaskStore } from './sqlite-tasks.ts';
+import { createToolPinStore } from './sqlite-tool-pins.ts';
 import { createVoteRows } from './sqlite-votes.ts';
 import { createWatchStore } from './sqlite-watch.ts';
 import { createWriter } from './sqlite-writer.ts';
@@ -34,6 +36,7 @@ export interface Store {
   readonly notifications: NotificationOutbox;
   readonly suspensions: SuspensionStore;
   readonly watch: WatchStore;
+  readonly toolPins: ToolPinStore;
   /** For /readyz. Throws `store_unavailable`. */
   check(): void;
   /** Writes what is still in memory, then closes. Later calls throw `store_unavailable`. */
@@ -55,6 +58,7 @@ export function openSqliteStore({ path, clock, log }: SqliteStoreOptions): Store
     notifications: createOutbox(db, writer, clock),
     suspensions: createSuspensionStore(db, writer, rows, clock),
     watch: createWatchStore(db, writer, notifications, clock),
+    toolPins: createToolPinStore(db, writer),
     check: () => writer.check(),
     async close() {
       await tasks.close();

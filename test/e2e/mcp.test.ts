@@ -79,10 +79,10 @@ async function use(client: Client, name: string, args: Record<string, unknown>) 
 }
 
 describe('a session', () => {
-  it('is opened, and lists the server’s tools', async () => {
+  it('is opened, and lists the tools of the server that a rule could let the agent call', async () => {
     const client = await connect();
     expect(client.getServerVersion()?.name).toContain('everything');
-    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(expect.arrayContaining(['echo', 'get-sum', 'get-env']));
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['echo', 'get-sum']);
     await client.ping();
   });
 
@@ -124,14 +124,18 @@ describe('a tool', () => {
     const { isError, text, meta } = await use(client, 'get-sum', { a: 3, b: 4 });
     expect([isError, meta]).toEqual([
       true,
-      { 'countersign/code': 'approval_pending', 'countersign/hold': expect.stringMatching(/^hold_[\w-]{22}$/), 'countersign/retryAfter': expect.any(Number) },
+      {
+        'countersign/code': 'approval_pending',
+        'countersign/hold': expect.stringMatching(/^hold_[\w-]{22}$/),
+        'countersign/status': `/countersign/v1/holds/${meta['countersign/hold']}`,
+        'countersign/retryAfter': expect.any(Number),
+      },
     ]);
     expect(text).toContain(String(meta['countersign/hold']));
     expect(text).toMatch(/nothing was executed/i);
   });
 
-  // Known fault: the digest of the body covers the JSON-RPC id, which clients never repeat, so every attempt opens a hold of its own.
-  it.fails('that is held is called when its agent asks again after the approval, under another JSON-RPC id', async () => {
+  it('that is held is called when its agent asks again after the approval, under another JSON-RPC id', async () => {
     const client = await connect({ prefer: 'wait=0' });
     const alice = await env.reviewer('alice');
     const first = await use(client, 'get-sum', { a: 5, b: 6 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { renderMcpRefusal } from '../../src/actions/mcp-answer.ts';
 import { ERRORS, type ErrorCode, GatewayError } from '../../src/errors.ts';
+import { renderMcpRefusal } from '../../src/mcp/refusal.ts';
 
 const pending = new GatewayError('approval_pending', 'A person has to decide on this call.', { holdId: 'hold_1', retryAfter: 30 });
 
@@ -19,9 +19,27 @@ describe('renderMcpRefusal', () => {
             text: 'Waiting for a human decision. A person has to decide on this call. The hold is hold_1. Nothing was executed and nobody has decided yet. Send the identical request again after Retry-After. Wait at least 30 seconds before you ask again.',
           },
         ],
-        _meta: { 'countersign/code': 'approval_pending', 'countersign/hold': 'hold_1', 'countersign/retryAfter': 30 },
+        _meta: {
+          'countersign/code': 'approval_pending',
+          'countersign/hold': 'hold_1',
+          'countersign/status': '/countersign/v1/holds/hold_1',
+          'countersign/retryAfter': 30,
+        },
       },
     });
+  });
+
+  it('sends a client of protocol 2026-07-28 away with a requestState alone, and words any other ending as a complete result', () => {
+    const transport = { stateless: true, streams: true, continues: false };
+    const pending = new GatewayError('approval_pending', 'A person has to decide on this call.', { holdId: 'hold_1', retryAfter: 3 });
+    const said = (error: GatewayError, more: object = {}) =>
+      JSON.parse(renderMcpRefusal(error, { rpcMethod: 'tools/call', rpcId: 7, transport: { ...transport, ...more } }, (id) => `state of ${id}`)?.body ?? '')
+        .result;
+    expect(said(pending)).toMatchObject({ resultType: 'input_required', requestState: 'state of hold_1' });
+    expect(said(pending)).not.toHaveProperty('inputRequests');
+    // It would lose the answers that it brought for the server.
+    expect(said(pending, { continues: true })).toMatchObject({ resultType: 'complete', isError: true });
+    expect(said(new GatewayError('approval_denied', 'No.'))).toMatchObject({ resultType: 'complete', isError: true });
   });
 
   it('answers other requests with a JSON-RPC error', () => {

@@ -2,9 +2,13 @@
 // by a JSON-RPC error; a bare HTTP error would reach the model as "connection failed" and invite it to look for another way.
 
 import type { Action } from '../domain/action.ts';
+import type { JsonObject } from '../domain/json.ts';
 import { ERRORS, type ErrorCode, type GatewayError } from '../errors.ts';
 
-export interface McpAnswer {
+/** Where an agent looks a hold up, below the gateway's own URL. */
+const HOLD_BASE = '/countersign/v1/holds/';
+
+interface McpAnswer {
   readonly status: 200;
   readonly contentType: 'application/json';
   readonly body: string;
@@ -26,33 +30,53 @@ const MAYBE_EXECUTED: ReadonlySet<ErrorCode> = new Set([
 
 /**
  * The refusal as the answer to one MCP request. Undefined for what is no JSON-RPC request (a GET, a DELETE, a notification, a response, or a message that
- * could not be read): there is no id to answer, so the caller sends the HTTP problem document. Never 202: that would say the notification was accepted.
+ * could not be read): there is no id to answer, so the caller sends the HTTP problem document. `requestState` seals one for a hold;
+ * without it the client is told in words to come again. Never 202: that would say the notification was accepted.
  */
-export function renderMcpRefusal(error: GatewayError, action: Pick<Action, 'rpcMethod' | 'rpcId'>): McpAnswer | undefined {
-  const { rpcMethod, rpcId } = action;
-  if (rpcMethod === undefined || rpcId === undefined) return undefined;
-  const outcome = rpcMethod === 'tools/call' ? { result: toolResult(error) } : { error: rpcError(error) };
+export function renderMcpRefusal(
+  error: GatewayError,
+  action: Pick<Action, 'rpcMethod' | 'rpcId' | 'transport'>,
+  requestState?: (holdId: string) => string,
+): McpAnswer | undefined {
+  const { rpcMethod, rpcId, transport } = action;
+  // Names in parentheses stand for responses.
+  if (rpcMethod === undefined || rpcId === undefined || rpcMethod.startsWith('(')) return undefined;
+  const outcome =
+    outcomeOf(error, action, requestState) ?? (rpcMethod === 'tools/call' ? { result: toolResult(error, transport) } : { error: rpcError(error) });
   return { status: 200, contentType: 'application/json', body: JSON.stringify({ jsonrpc: '2.0', id: rpcId, ...outcome }) };
 }
 
-function toolResult(error: GatewayError): object {
-  return { content: [{ type: 'text', text: explain(error) }], isError: true, _meta: meta(error) };
+/** MCP 2026-07-28, multi round-trip requests: the methods whose results may ask the client to come again. */
+const ROUND_TRIP: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
+
+/** A pending call of a client that comes again by itself: a result that holds a state and asks for nothing. */
+function outcomeOf(error: GatewayError, { rpcMethod = '', transport }: Pick<Action, 'rpcMethod' | 'transport'>, requestState?: (holdId: string) => string) {
+  const { holdId } = error.details;
+  // A client in the middle of a round trip of the upstream's would lose what it brought.
+  if (error.code !== 'approval_pending' || holdId === undefined || requestState === undefined) return undefined;
+  if (transport?.stateless !== true || transport.continues || !ROUND_TRIP.has(rpcMethod)) return undefined;
+  return { result: { resultType: 'input_required', requestState: requestState(holdId), _meta: meta(error) } };
+}
+
+function toolResult(error: GatewayError, transport: Action['transport']): object {
+  return { ...(transport?.stateless && { resultType: 'complete' }), content: [{ type: 'text', text: explain(error) }], isError: true, _meta: meta(error) };
 }
 
 /** The keys under which a program finds what the text says in words; `countersign/retryAfter` in seconds. */
 function meta({ code, details }: GatewayError): Record<string, string | number> {
   return {
     'countersign/code': code,
-    ...(details.holdId === undefined ? {} : { 'countersign/hold': details.holdId }),
+    ...(details.holdId === undefined ? {} : { 'countersign/hold': details.holdId, 'countersign/status': HOLD_BASE + details.holdId }),
     ...(details.retryAfter === undefined ? {} : { 'countersign/retryAfter': details.retryAfter }),
   };
 }
 
-function rpcError(error: GatewayError): object {
+/** The error member of a JSON-RPC answer. */
+export function rpcError(error: GatewayError): JsonObject {
   const { code, details } = error;
   const data = {
     code,
-    ...(details.holdId === undefined ? {} : { hold: details.holdId }),
+    ...(details.holdId === undefined ? {} : { hold: details.holdId, status: HOLD_BASE + details.holdId }),
     ...(details.retryAfter === undefined ? {} : { retryAfter: details.retryAfter }),
   };
   return { code: STANDARD[code] ?? SERVER_ERROR, message: explain(error), data };

@@ -1,0 +1,78 @@
+// An MCP message as the thing that approvals bind: without what only numbers it or tells where its answer goes. The identical call under
+// another JSON-RPC id is then the same action, and the same id with other arguments never is.
+// Trusts a message that rpc.ts has read. Refuses progress tokens and trace contexts that could carry more than they are for,
+// because nobody looks at what an approval does not bind.
+
+import type { ActionBody, RpcTransport } from '../domain/action.ts';
+import { canonicalDigest, sha256 } from '../domain/canonical.ts';
+import { type HeaderList, header } from '../domain/headers.ts';
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { REQUEST_STATE_PREFIX } from '../domain/request-state.ts';
+import { GatewayError } from '../errors.ts';
+
+/** The first revision without sessions; revisions are dates and compare as text. */
+const STATELESS_SINCE = '2026-07-28';
+const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
+const LONGEST_TOKEN = 256;
+/** W3C Trace Context sections 3.2 and 3.3, as MCP carries them in `_meta`. */
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+const TRACESTATE = /^[a-z0-9_*/@,=.:;+ -]{0,512}$/i;
+
+/**
+ * The body and the transport of one message. The bytes are those that came, except that a requestState of this gateway's own is taken off:
+ * the upstream never gave it. Throws `bad_rpc`.
+ */
+export function takeMessage(message: JsonObject, bytes: Uint8Array, headers: HeaderList): { readonly body: ActionBody; readonly transport: RpcTransport } {
+  const params = isJsonObject(message.params) ? message.params : undefined;
+  const meta = isJsonObject(params?._meta) ? params._meta : undefined;
+  checkUnbound(message.id, meta);
+  const { progressToken } = meta ?? {};
+  const ownState = typeof params?.requestState === 'string' && params.requestState.startsWith(REQUEST_STATE_PREFIX) ? params.requestState : undefined;
+  const kept = ownState === undefined ? message : { ...message, params: without(params, 'requestState') };
+  // Strict JSON survives the round trip: what is written here means what was read.
+  const sent = ownState === undefined ? bytes : Buffer.from(JSON.stringify(kept));
+  return {
+    body: { bytes: sent, digest: sha256(sent), identity: identityOf(kept) },
+    transport: {
+      stateless: isStateless(headers, meta),
+      streams: header(headers, 'accept')?.includes('text/event-stream') === true,
+      continues: params?.inputResponses !== undefined || (params?.requestState !== undefined && ownState === undefined),
+      ...(typeof progressToken === 'string' || typeof progressToken === 'number' ? { progressToken } : {}),
+      ...(ownState !== undefined && { requestState: ownState }),
+    },
+  };
+}
+
+/** SHA-256 over `countersign/mcp-message/v1` and the message without id, `_meta.progressToken`, `_meta.traceparent` and `_meta.tracestate`. */
+function identityOf(message: JsonObject): string {
+  const { id, params, ...rest } = message;
+  // A notification is not a request that has lost its number.
+  const numbered = id !== undefined;
+  if (!isJsonObject(params)) return canonicalDigest('countersign/mcp-message/v1', { ...rest, numbered });
+  const meta = isJsonObject(params._meta) ? without(params._meta, 'progressToken', 'traceparent', 'tracestate') : undefined;
+  const bound = meta === undefined ? params : { ...without(params, '_meta'), ...(Object.keys(meta).length > 0 && { _meta: meta }) };
+  return canonicalDigest('countersign/mcp-message/v1', { ...rest, numbered, params: bound });
+}
+
+function checkUnbound(id: Json | undefined, meta: JsonObject | undefined): void {
+  if (typeof id === 'string' && id.length > LONGEST_TOKEN) throw bad('The id of the JSON-RPC message is too long.');
+  if (meta === undefined) return;
+  const { progressToken, traceparent, tracestate } = meta;
+  const plain = typeof progressToken === 'string' ? progressToken.length <= LONGEST_TOKEN : Number.isSafeInteger(progressToken);
+  if (progressToken !== undefined && !plain) throw bad('The progressToken is neither a short string nor an integer.');
+  if (traceparent !== undefined && !(typeof traceparent === 'string' && TRACEPARENT.test(traceparent))) throw bad('The traceparent in _meta is malformed.');
+  if (tracestate !== undefined && !(typeof tracestate === 'string' && TRACESTATE.test(tracestate))) throw bad('The tracestate in _meta is malformed.');
+}
+
+function isStateless(headers: HeaderList, meta: JsonObject | undefined): boolean {
+  const version = meta?.[VERSION_KEY] ?? header(headers, 'mcp-protocol-version');
+  return typeof version === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(version) && version >= STATELESS_SINCE;
+}
+
+function without(object: JsonObject | undefined, ...names: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(object ?? {}).filter(([name]) => !names.includes(name)));
+}
+
+function bad(detail: string): GatewayError {
+  return new GatewayError('bad_rpc', detail);
+}

@@ -1,0 +1,76 @@
+// The parts of mcp/ made and joined to the rest of the gateway: what gateway.ts would say about MCP if it were not so much.
+
+import type { AuditLog } from './domain/audit.ts';
+import { sha256 } from './domain/canonical.ts';
+import type { Clock } from './domain/clock.ts';
+import type { Conduct } from './domain/conduct.ts';
+import type { Logger } from './domain/log.ts';
+import type { InboundRequest } from './domain/request.ts';
+import type { Call, Mount } from './domain/stages.ts';
+import type { GatewayError } from './errors.ts';
+import { challenge } from './identity/challenge.ts';
+import type { Live } from './live.ts';
+import { createMcpConduct, type McpDependencies } from './mcp/conduct.ts';
+import { createRequestStates, type RequestStates, type Sealer } from './mcp/request-state.ts';
+import { metadataUrl, type ResourceMetadataOptions, resourceMetadata } from './mcp/resource-metadata.ts';
+import { createToolPins } from './mcp/tool-pins.ts';
+import type { Store } from './store/sqlite.ts';
+
+export interface McpSurroundings extends Pick<McpDependencies, 'approvals' | 'forwarder'> {
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly live: Live;
+  readonly log: Logger;
+  readonly seal: Sealer;
+  readonly scheme: 'http' | 'https';
+  readonly store: Store;
+}
+
+export interface McpParts {
+  readonly states: RequestStates;
+  conductOf(mount: Mount): Conduct | undefined;
+  /** WWW-Authenticate, with the way to the issuer for MCP clients. */
+  challenge(error: GatewayError, call: Call): string;
+  metadata(request: InboundRequest): { readonly headers: readonly string[]; readonly body: string };
+}
+
+/** Half of what most clients, proxies and load balancers take for a dead connection, and less. */
+const PROGRESS_EVERY_MS = 10_000;
+
+export function buildMcp({ approvals, audit, clock, forwarder, live, log, seal, scheme, store }: McpSurroundings): McpParts {
+  const states = createRequestStates(seal, clock);
+  const pins = createToolPins(store.toolPins, ({ event, upstream, tool, digest }) => {
+    log[event === 'tool_changed' ? 'warn' : 'info'](`mcp.${event}`, { upstream, tool, digest });
+    // What a tool was when it was allowed is evidence; a failing journal stops calls by itself.
+    void audit.append('config', clock.now(), { event, upstream, tool, digest }, 'soon').catch(() => {});
+  });
+  const conduct = createMcpConduct({
+    ...{ approvals, clock, forwarder, log, pins, states },
+    holds: store.holds,
+    policy: () => live.regime().policy,
+    options(upstream) {
+      const { toolChanges = 'deny', pinnedTools = {}, heldToolSuffix = '' } = live.config().upstreams[upstream] ?? {};
+      return { acceptChanges: toolChanges === 'allow', pinnedTools, heldToolSuffix };
+    },
+    hash: sha256,
+    progressEveryMs: PROGRESS_EVERY_MS,
+  });
+  const metadataOptions = (): ResourceMetadataOptions => {
+    const { identity, listeners, upstreams } = live.config();
+    return {
+      url: listeners.agents.url,
+      scheme,
+      issuers: identity.issuers.flatMap((issuer) => (issuer.type === 'oidc' ? [issuer.issuer] : [])),
+      isMcp: (mount) => Object.hasOwn(upstreams, mount) && upstreams[mount]?.protocol === 'mcp',
+    };
+  };
+  return {
+    states,
+    conductOf: ({ protocol }) => (protocol === 'mcp' ? conduct : undefined),
+    challenge(error, { facts }) {
+      const at = facts.request && metadataUrl(metadataOptions(), facts.request.headers, facts.request.mount);
+      return challenge(error, { realm: 'countersign', ...(at !== undefined && { resourceMetadata: at }) });
+    },
+    metadata: (request) => resourceMetadata(metadataOptions(), request),
+  };
+}

@@ -1,0 +1,112 @@
+// The upstream's answer, message by message: each JSON-RPC message is parsed, judged and written on, changed, or left out.
+// It stands between the forwarder and the agent's sink. Trusts nothing of the upstream: an answer of several messages at once, a compressed
+// one, and one that is larger than the limit are refused, because what cannot be read cannot be judged.
+
+import { type HeaderList, header } from '../domain/headers.ts';
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import type { ResponseSink } from '../domain/upstream.ts';
+import { GatewayError } from '../errors.ts';
+import { createEventReader, type EventReader, formatEvent, type ServerEvent } from './event-stream.ts';
+
+/** What becomes of one message: the same value to leave it as it came, another to change it, undefined to leave it out. */
+export type JudgeMessage = (message: JsonObject) => JsonObject | undefined;
+
+/** Largest message of an upstream that is read, characters. */
+const LARGEST_MESSAGE = 16 * 1024 * 1024;
+
+/** `instead` is the answer in place of one that cannot be read, or that is left out and stands alone. */
+export function judgedAnswer(sink: ResponseSink, judge: JudgeMessage, instead: () => JsonObject): ResponseSink {
+  let events: EventReader | undefined;
+  let collected: { status: number; headers: HeaderList; chunks: Buffer[]; size: number } | undefined;
+  let writable = true;
+  let broken = false;
+
+  const onEvent = (event: ServerEvent): void => {
+    const kept = judgeEvent(event, judge);
+    if (kept !== undefined) writable = sink.write(formatEvent(kept)) && writable;
+  };
+  const breakOff = (): void => {
+    broken = true;
+    sink.abort();
+  };
+
+  return {
+    get started() {
+      return sink.started;
+    },
+    head(status, headers) {
+      const type = mediaTypeOf(headers);
+      if (isEncoded(headers)) throw new GatewayError('upstream_protocol', 'The upstream compressed an answer that has to be read.');
+      if (type === 'text/event-stream') {
+        events = createEventReader(LARGEST_MESSAGE, onEvent);
+        sink.head(status, withoutLength(headers));
+      } else if (type === 'application/json') collected = { status, headers, chunks: [], size: 0 };
+      else sink.head(status, headers);
+    },
+    write(chunk) {
+      if (broken) return true;
+      if (events !== undefined) {
+        writable = true;
+        if (!events.push(chunk)) breakOff();
+        return writable;
+      }
+      if (collected === undefined) return sink.write(chunk);
+      collected.chunks.push(Buffer.from(chunk as string));
+      collected.size += chunk.length;
+      if (collected.size > LARGEST_MESSAGE) breakOff();
+      return true;
+    },
+    onDrain: (callback) => sink.onDrain(callback),
+    whole(status, headers, body) {
+      const judged = body.length > 0 && mediaTypeOf(headers) === 'application/json' ? judgeBody(body, headers, judge, instead) : body;
+      sink.whole(status, judged === body ? headers : withoutLength(headers), judged);
+    },
+    end() {
+      if (broken) return;
+      if (collected === undefined) {
+        sink.end();
+        return;
+      }
+      const { status, headers, chunks } = collected;
+      sink.whole(status, withoutLength(headers), judgeBody(Buffer.concat(chunks), headers, judge, instead));
+    },
+    abort: () => sink.abort(),
+  };
+}
+
+function judgeBody(body: Uint8Array | string, headers: HeaderList, judge: JudgeMessage, instead: () => JsonObject): Uint8Array | string {
+  const message = isEncoded(headers) ? undefined : parse(typeof body === 'string' ? body : Buffer.from(body).toString('utf8'));
+  const judged = isJsonObject(message) ? judge(message) : undefined;
+  return judged === message && judged !== undefined ? body : JSON.stringify(judged ?? instead());
+}
+
+function judgeEvent(event: ServerEvent, judge: JudgeMessage): ServerEvent | undefined {
+  if (event.data === undefined || event.data === '') return event;
+  const message = parse(event.data);
+  const judged = isJsonObject(message) ? judge(message) : undefined;
+  if (judged === message && judged !== undefined) return event;
+  // The id stays: a client that resumes from here has nothing to be told again.
+  if (judged === undefined) return event.id === undefined ? undefined : { id: event.id, ...(event.retry !== undefined && { retry: event.retry }), data: '' };
+  return { ...event, data: JSON.stringify(judged) };
+}
+
+function parse(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+function mediaTypeOf(headers: HeaderList): string {
+  return (header(headers, 'content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
+
+function isEncoded(headers: HeaderList): boolean {
+  return (header(headers, 'content-encoding') ?? 'identity').toLowerCase() !== 'identity';
+}
+
+/** Of an answer that is written anew. */
+function withoutLength(headers: HeaderList): HeaderList {
+  return headers.filter((_, i) => !/^content-(length|encoding)$/.test(headers[i - (i % 2)] as string));
+}

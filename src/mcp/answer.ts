@@ -1,0 +1,51 @@
+// Judges each message of an upstream's answer: tool lists are cut to what the agent may call, requests of the server's pass only where a
+// rule allows them, and everything else goes on as it is.
+
+import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import type { JudgeMessage } from './answer-sink.ts';
+import { inputRequestsOf, type ServerRequests } from './server-requests.ts';
+import { isToolList, type ToolListOptions, visibleTools } from './tool-list.ts';
+
+export interface AnswerOptions {
+  readonly tools: ToolListOptions;
+  readonly requests: ServerRequests;
+  /** A request of the server's goes on to the agent, who will answer it under this id. */
+  passed(id: string | number): void;
+}
+
+export function judgeAnswer({ tools, requests, passed }: AnswerOptions): JudgeMessage {
+  return (message) => {
+    const { method, id, result } = message;
+    if (method !== undefined) return judgeFromServer(message, requests, passed);
+    if (isToolList(result)) {
+      // What one agent may see is no answer for another, whatever the server says of caches.
+      const own = result.cacheScope === undefined ? result : { ...result, cacheScope: 'private' };
+      return { ...message, result: { ...own, tools: visibleTools(result.tools, tools) } };
+    }
+    if (isJsonObject(result) && inputRequestsOf(result).some((request) => !requests.passes(request.method, request.params))) {
+      return { jsonrpc: '2.0', id: id ?? null, error: INPUT_REFUSED };
+    }
+    return message;
+  };
+}
+
+const INPUT_REFUSED = {
+  code: -32000,
+  message: 'The server asked for something that policy does not let it ask of this agent. The call was not completed. Do not look for another way.',
+  data: { code: 'denied' },
+};
+
+/** A message with a method: a request is judged, a notification passes, anything else is left out. */
+function judgeFromServer(message: JsonObject, requests: ServerRequests, passed: AnswerOptions['passed']): JsonObject | undefined {
+  const { method, id, params, result, error } = message;
+  if (typeof method !== 'string' || result !== undefined || error !== undefined) return undefined;
+  if (id === undefined) return method.startsWith('notifications/') ? message : undefined;
+  if (typeof id !== 'string' && typeof id !== 'number') return undefined;
+  if (method === 'ping' || requests.passes(method, isJsonObject(params) ? params : {})) {
+    passed(id);
+    // Written anew, so that the agent's parser cannot see another message than the one that was judged.
+    return { ...message };
+  }
+  requests.refuse(id, method);
+  return undefined;
+}

@@ -1,0 +1,161 @@
+// What MCP adds to the way of a call (domain/conduct.ts): what is known of the tool, how an agent is kept while people decide, and
+// what of the answer it may see. The parts stand in their own files; here they meet the call.
+
+import type { Action, Digest } from '../domain/action.ts';
+import type { Approvals } from '../domain/approvals.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Conduct, Vigil } from '../domain/conduct.ts';
+import type { Policy } from '../domain/decision.ts';
+import type { HoldStore } from '../domain/hold.ts';
+import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import type { Logger } from '../domain/log.ts';
+import { waitPreference } from '../domain/prefer.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { Armed, Decided } from '../domain/stages.ts';
+import type { Forwarder } from '../domain/upstream.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
+import { judgeAnswer } from './answer.ts';
+import { judgedAnswer } from './answer-sink.ts';
+import { checkArguments } from './arguments.ts';
+import { cancelHolds } from './cancellation.ts';
+import { type HeldStream, openHeldStream } from './held-stream.ts';
+import { createOpenRequests } from './open-requests.ts';
+import { rpcError } from './refusal.ts';
+import type { RequestStates } from './request-state.ts';
+import { serverRequests } from './server-requests.ts';
+import type { PinningOptions, ToolPins } from './tool-pins.ts';
+
+interface McpUpstreamOptions extends PinningOptions {
+  readonly heldToolSuffix: string;
+}
+
+export interface McpDependencies {
+  readonly approvals: Pick<Approvals, 'cancel'>;
+  readonly holds: Pick<HoldStore, 'list'>;
+  readonly forwarder: Pick<Forwarder, 'send'>;
+  readonly pins: ToolPins;
+  readonly states: RequestStates;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The policy in force. */
+  policy(): Policy;
+  /** Of an upstream as it is configured now. */
+  options(upstream: string): McpUpstreamOptions;
+  hash(bytes: Uint8Array): Digest;
+  /** Between two progress notifications of a held call, ms. */
+  readonly progressEveryMs: number;
+}
+
+/** A client that asked for progress is kept until the hold ends by its own clocks. */
+const UNTIL_DECIDED_MS = 2 ** 31 - 1;
+/** What a response of the agent's is called when it answers a request that was let through; see policy/mcp-lifecycle.ts. */
+const ANSWER = '(answer)';
+
+export function createMcpConduct(deps: McpDependencies): Conduct {
+  const waiting = createOpenRequests<string>();
+  const asked = createOpenRequests<true>();
+
+  function examine(action: Action, principal: Principal): Action {
+    if (action.rpcMethod === undefined && action.rpcId !== undefined && asked.get(principal, action, action.rpcId)) return { ...action, rpcMethod: ANSWER };
+    const tool = action.tool === undefined ? undefined : deps.pins.get(action.upstream, action.tool);
+    const { hints: _hints, toolWords: _words, toolChange: _change, ...bare } = action;
+    if (tool === undefined) return bare;
+    const changed = tool.pinned !== undefined && !deps.options(action.upstream).acceptChanges;
+    return {
+      ...bare,
+      toolWords: tool.words,
+      ...(tool.hints && { hints: tool.hints }),
+      ...(changed && tool.pinned && { toolChange: { pinned: tool.pinned, now: tool.definition } }),
+    };
+  }
+
+  function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Vigil {
+    const { transport, rpcId, tool } = action;
+    if (transport?.requestState !== undefined) deps.states.redeem(principal, action, transport.requestState);
+    const known = tool === undefined ? undefined : deps.pins.get(action.upstream, tool);
+    if (known !== undefined) checkArguments(known.definition, action.args ?? {});
+    const { waitMs } = waitPreference(request.headers);
+    const progressToken = rpcId !== undefined && transport?.streams ? transport.progressToken : undefined;
+    const patient = progressToken !== undefined && transport?.stateless !== true;
+    let stream: HeldStream | undefined;
+    return {
+      waitMs: waitMs === undefined && patient ? UNTIL_DECIDED_MS : Math.min(waitMs ?? longestWaitMs, longestWaitMs),
+      // 2026-07-28: closing the stream is how a request is cancelled. Before that it means nothing (2025-11-25, transports).
+      cancelsOnClose: transport?.stateless === true,
+      begin(hold) {
+        if (rpcId === undefined) return;
+        waiting.put(principal, action, rpcId, hold.id);
+        if (progressToken === undefined) return;
+        stream = openHeldStream({ sink: call.sink, rpcId, progressToken, holdId: hold.id, everyMs: deps.progressEveryMs });
+        call.sink = stream.sink;
+      },
+      end() {
+        stream?.stop();
+        if (rpcId !== undefined) waiting.remove(principal, action, rpcId);
+      },
+    };
+  }
+
+  /** What cancels holds without being a call of its own: the end of a session, and the notification that names a request. */
+  async function heedCancellation({ action, principal }: Armed): Promise<void> {
+    if (action.method === 'DELETE') await cancelHolds(deps, principal, action);
+    if (action.rpcMethod !== 'notifications/cancelled' || !isJsonObject(action.args)) return;
+    const { requestId } = action.args;
+    const holdId = typeof requestId === 'string' || typeof requestId === 'number' ? waiting.get(principal, action, requestId) : undefined;
+    if (holdId !== undefined) await deps.approvals.cancel(holdId, principal);
+  }
+
+  return {
+    // An answer has to be read: the upstream is asked not to compress it.
+    requestHeaders: ['accept-encoding', 'identity'],
+    examine,
+    keep,
+    async depart(armed, sink) {
+      const { action, principal } = armed;
+      await heedCancellation(armed).catch((thrown: unknown) => {
+        // What has ended meanwhile needs no cancelling.
+        deps.log.warn('mcp.cancel_failed', { upstream: action.upstream, error: asGatewayError(thrown).code });
+      });
+      if (action.rpcMethod === ANSWER && action.rpcId !== undefined) asked.remove(principal, action, action.rpcId);
+      const { heldToolSuffix, ...pinning } = deps.options(action.upstream);
+      const judge = judgeAnswer({
+        tools: {
+          heldSuffix: heldToolSuffix,
+          observe: (definition) => deps.pins.observe(action.upstream, definition, pinning),
+          outlook: (tool) => deps.policy().outlook(inputOf(armed, examine(toolCall(action, tool), principal), deps.clock)),
+        },
+        requests: serverRequests({ forwarder: deps.forwarder, hash: deps.hash, allows: (of, asks) => allows(deps, of, asks) }, armed),
+        passed: (id) => asked.put(principal, action, id, true),
+      });
+      return judgedAnswer(sink, judge, () => unreadable(action));
+    },
+    async answered({ cleared, sent }) {
+      const { upstream, tool, toolChange } = cleared?.action ?? {};
+      const approved = cleared?.clearance.kind === 'released' && (sent?.status ?? 500) < 400;
+      if (approved && upstream !== undefined && tool !== undefined && toolChange !== undefined) {
+        // What the configuration pins, one approval does not change.
+        if (!Object.hasOwn(deps.options(upstream).pinnedTools, tool)) deps.pins.accept(upstream, tool, toolChange.now);
+      }
+      await deps.pins.flush();
+    },
+  };
+}
+
+/** A call of a tool whose arguments are not known. */
+function toolCall(action: Action, tool: string): Action {
+  const { args: _args, rpcId: _id, body: _body, query: _query, ...rest } = action;
+  return { ...rest, method: 'POST', rpcMethod: 'tools/call', tool, body: { bytes: new Uint8Array(0), digest: '' } };
+}
+
+function inputOf({ request, principal, task, calls }: Armed, action: Action, clock: Clock) {
+  return { principal, action, headers: request.headers, ...(task && { task }), calls, now: clock.now() };
+}
+
+function allows(deps: McpDependencies, armed: Armed, action: Action): boolean {
+  return deps.policy().decide(inputOf(armed, action, deps.clock)).effect === 'allow';
+}
+
+function unreadable({ rpcId }: Action): JsonObject {
+  const error = new GatewayError('upstream_protocol', 'The upstream’s answer is not one JSON-RPC message; the call may have taken effect.');
+  return { jsonrpc: '2.0', id: rpcId ?? null, error: rpcError(error) };
+}

@@ -1,0 +1,40 @@
+// The requests that are under way, by the numbers that MCP gives them: held calls that a notifications/cancelled may mean, and the
+// server's own requests that the agent has yet to answer. Numbers are only good within one caller, upstream and session.
+// In memory: after a restart nobody waits on a connection any more.
+
+import type { Action } from '../domain/action.ts';
+import { header } from '../domain/headers.ts';
+import type { Principal } from '../domain/principal.ts';
+
+type RpcId = string | number;
+
+/** Requests that are remembered at a time; past it the oldest are forgotten. */
+const REMEMBERED = 50_000;
+
+export interface OpenRequests<T> {
+  put(principal: Principal, action: Action, id: RpcId, value: T): void;
+  get(principal: Principal, action: Action, id: RpcId): T | undefined;
+  remove(principal: Principal, action: Action, id: RpcId): void;
+}
+
+export function createOpenRequests<T>(): OpenRequests<T> {
+  const open = new Map<string, T>();
+  return {
+    put(principal, action, id, value) {
+      for (const oldest of open.keys()) {
+        if (open.size < REMEMBERED) break;
+        open.delete(oldest);
+      }
+      open.set(keyOf(principal, action, id), value);
+    },
+    get: (principal, action, id) => open.get(keyOf(principal, action, id)),
+    remove: (principal, action, id) => void open.delete(keyOf(principal, action, id)),
+  };
+}
+
+/** The session that a message belongs to; empty where the server gives none. */
+export const sessionOf = (headers: Action['boundHeaders']): string => header(headers, 'mcp-session-id') ?? '';
+
+function keyOf({ id }: Principal, { upstream, boundHeaders }: Action, rpcId: RpcId): string {
+  return JSON.stringify([id, upstream, sessionOf(boundHeaders), rpcId]);
+}

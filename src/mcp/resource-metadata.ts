@@ -1,0 +1,47 @@
+// Protected resource metadata (RFC 9728), by which MCP clients find the issuer whose tokens the gateway takes. Public by its purpose:
+// it names issuers and mounts, nothing else. Refuses mounts that are not MCP as if they were not there.
+
+import { type HeaderList, header } from '../domain/headers.ts';
+import type { InboundRequest } from '../domain/request.ts';
+import { GatewayError } from '../errors.ts';
+
+/** Where the metadata lie (RFC 9728 section 3.1: before the resource's own path). */
+export const WELL_KNOWN = '/.well-known/oauth-protected-resource';
+
+export interface ResourceMetadataOptions {
+  /** How agents reach the gateway, without a slash at the end; undefined: as the Host field says. */
+  readonly url: string | undefined;
+  readonly scheme: 'http' | 'https';
+  /** Issuer identifiers of authorization servers. */
+  readonly issuers: readonly string[];
+  isMcp(mount: string): boolean;
+}
+
+/** The metadata URL for the challenge of a refused call (RFC 9728 section 5.1). */
+export function metadataUrl(options: ResourceMetadataOptions, headers: HeaderList, mount: string): string | undefined {
+  const base = baseOf(options, headers);
+  return base === undefined || !options.isMcp(mount) ? undefined : `${base}${WELL_KNOWN}/${mount}`;
+}
+
+/** The document for one mount. Throws `not_found`, `method_not_allowed`. */
+export function resourceMetadata(options: ResourceMetadataOptions, request: InboundRequest): { readonly headers: HeaderList; readonly body: string } {
+  if (request.method !== 'GET' && request.method !== 'HEAD') throw new GatewayError('method_not_allowed', 'Metadata are only read.');
+  const mount = request.path.slice(request.path.indexOf('/', 1) + 1);
+  const base = baseOf(options, request.headers);
+  if (base === undefined || !request.path.startsWith('/oauth-protected-resource/') || !options.isMcp(mount)) {
+    throw new GatewayError('not_found', 'There is no MCP server under this name.');
+  }
+  const document = {
+    resource: `${base}/${mount}`,
+    authorization_servers: options.issuers,
+    bearer_methods_supported: ['header'],
+    resource_name: mount,
+  };
+  return { headers: ['content-type', 'application/json', 'cache-control', 'max-age=300'], body: JSON.stringify(document) };
+}
+
+function baseOf({ url, scheme }: ResourceMetadataOptions, headers: HeaderList): string | undefined {
+  if (url !== undefined) return url.replace(/\/+$/, '');
+  const host = header(headers, 'host');
+  return host === undefined ? undefined : `${scheme}://${host}`;
+}

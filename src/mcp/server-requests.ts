@@ -1,0 +1,89 @@
+// What a server asks of the agent's side (sampling, elicitation, roots): policy weighs it as it weighs the agent's calls, under the
+// method's own name. What no rule allows never reaches the agent, and the server is told so. A hold cannot be: nobody could be kept waiting.
+// Trusts the upstream for nothing; every request is on record in its call's outcome.
+
+import type { Action } from '../domain/action.ts';
+import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import type { Armed } from '../domain/stages.ts';
+import type { Forwarder, Outgoing, ResponseSink } from '../domain/upstream.ts';
+
+/** Requests of one answer that are recorded, and told their refusal. */
+const MOST_RECORDED = 100;
+/** JSON-RPC: the agent's side does not offer it (MCP uses -32601 where a capability is missing). */
+const NOT_OFFERED = -32601;
+
+export interface ServerRequests {
+  /** Whether a rule lets the agent see it. Notes it down either way. */
+  passes(method: string, params: JsonObject): boolean;
+  /** Answers the server's request in the agent's place. */
+  refuse(id: string | number, method: string): void;
+}
+
+export interface ServerRequestDependencies {
+  readonly forwarder: Pick<Forwarder, 'send'>;
+  /** `armed.action` with another method and other arguments, judged by the policy in force. */
+  allows(armed: Armed, action: Action): boolean;
+  hash(bytes: Uint8Array): string;
+}
+
+export function serverRequests({ forwarder, allows, hash }: ServerRequestDependencies, armed: Armed): ServerRequests {
+  const { facts } = armed.call;
+  let refused = 0;
+  return {
+    passes(method, params) {
+      const { tool: _tool, rpcId: _id, body: _body, toolChange: _change, hints: _hints, ...rest } = armed.action;
+      const passed = allows(armed, { ...rest, fromServer: true, rpcMethod: method, args: params });
+      facts.serverRequests ??= [];
+      if (facts.serverRequests.length < MOST_RECORDED) facts.serverRequests.push({ method: method.slice(0, 128), passed });
+      return passed;
+    },
+    refuse(id, method) {
+      if (++refused > MOST_RECORDED) return;
+      const error = { code: NOT_OFFERED, message: `The gateway in front of this client does not let ${method.slice(0, 128)} through.` };
+      void forwarder.send(reply(armed, { jsonrpc: '2.0', id, error }, hash), NOWHERE).catch(() => {
+        // The server waits in vain and gives up by its own clock; nothing more can be done for it.
+      });
+    },
+  };
+}
+
+/** A message of the gateway's own to the server, in the session and with the credential of the call that it answers. */
+function reply({ action, request, credential }: Armed, message: JsonObject, hash: (bytes: Uint8Array) => string): Outgoing {
+  const bytes = Buffer.from(JSON.stringify(message));
+  const dropped = /^(accept|content-type|last-event-id|idempotency-key|mcp-method|mcp-name)$/;
+  const boundHeaders = action.boundHeaders.filter((_, i) => !dropped.test(action.boundHeaders[i - (i % 2)] as string));
+  return {
+    request: { ...request, onClosed: () => () => {} },
+    action: {
+      ...action,
+      method: 'POST',
+      contentType: 'application/json',
+      boundHeaders: [...boundHeaders, 'accept', 'application/json, text/event-stream'],
+      body: { bytes, digest: hash(bytes) },
+      streamed: false,
+    },
+    ...(credential && { credential }),
+    boundHeadersOnly: true,
+    requestHeaders: [],
+    responseHeaders: [],
+  };
+}
+
+const NOWHERE: ResponseSink = {
+  started: false,
+  head() {},
+  write: () => true,
+  onDrain() {},
+  whole() {},
+  end() {},
+  abort() {},
+};
+
+/** The requests inside an InputRequiredResult (MCP 2026-07-28), by their keys. */
+export function inputRequestsOf(result: JsonObject): readonly { readonly method: string; readonly params: JsonObject }[] {
+  if (result.resultType !== 'input_required' || !isJsonObject(result.inputRequests)) return [];
+  return Object.values(result.inputRequests).map((request) => {
+    const method = isJsonObject(request) && typeof request.method === 'string' ? request.method : '';
+    return { method, params: isJsonObject(request) && isJsonObject(request.params) ? request.params : {} };
+  });
+}

@@ -1,0 +1,260 @@
+// Held tool calls as real MCP clients live through them: the TypeScript SDK v1 and v2 with their default configuration, over real sockets.
+// Waits are scaled by the gateway's own configuration (limits.wait), never by the clients'.
+
+import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Environment, startEnvironment } from '../support/environment.ts';
+import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
+import type { ReviewerClient } from '../support/reviewer-client.ts';
+
+interface Result {
+  readonly content: readonly { readonly text: string }[];
+  readonly isError?: boolean;
+  readonly _meta?: Readonly<Record<string, unknown>>;
+}
+
+let env: Environment;
+let bank: McpUpstream;
+let modernBank: McpUpstream;
+let alice: ReviewerClient;
+let amount = 0;
+const clients: { close(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
+  env = await startEnvironment({
+    upstreams: `
+  tools: { url: "${bank.url}", protocol: mcp }
+  modern: { url: "${modernBank.url}", protocol: mcp }`,
+    rules: `
+  - { id: pay, match: { tool: transfer_funds }, decide: hold, tier: payment }
+  - { id: read, match: { tool: read_balance }, decide: allow }
+`,
+    limits: '{ wait: 1s, pendingPerAgent: 100 }',
+  });
+  alice = await env.reviewer('alice');
+});
+afterAll(async () => {
+  await env.close();
+  await Promise.all([bank.close(), modernBank.close()]);
+});
+afterEach(async () => {
+  for (const client of clients.splice(0)) await client.close();
+});
+
+async function transportOptions(subject = 'agent-1') {
+  return { requestInit: { headers: { authorization: `Bearer ${await env.token(subject)}` } } };
+}
+
+async function connect(subject?: string): Promise<{ client: Client; transport: StreamableHTTPClientTransport }> {
+  const client = new Client({ name: 'test', version: '1' });
+  const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), await transportOptions(subject));
+  await client.connect(transport as never);
+  clients.push(client);
+  return { client, transport };
+}
+
+async function connectModern(): Promise<ModernClient> {
+  const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } });
+  await client.connect(new ModernTransport(new URL(`http://127.0.0.1:${env.ports.agents}/modern`), await transportOptions()));
+  clients.push(client);
+  return client;
+}
+
+/** Arguments of its own per test, so that no test meets another's hold. */
+const payment = () => ({ name: 'transfer_funds', arguments: { amount: ++amount } });
+const ranWith = (upstream: McpUpstream, call: ReturnType<typeof payment>) => upstream.ran.filter(({ args }) => args.amount === call.arguments.amount);
+
+describe('a default SDK v1 client', () => {
+  it('is told that its call is pending, and gets the result when it sends the same call again after the approval', async () => {
+    const { client } = await connect();
+    const call = payment();
+    const first = (await client.callTool(call)) as unknown as Result;
+    expect(first.isError).toBe(true);
+    expect(first.content[0]?.text).toContain('Nothing was executed');
+    const id = String(first._meta?.['countersign/hold']);
+    expect(first._meta).toMatchObject({ 'countersign/code': 'approval_pending', 'countersign/status': `/countersign/v1/holds/${id}` });
+    expect(first._meta?.['countersign/retryAfter']).toBeGreaterThan(0);
+    // Another JSON-RPC id, the same call: it attaches.
+    const second = (await client.callTool(call)) as unknown as Result;
+    expect(second._meta?.['countersign/hold']).toBe(id);
+    await alice.approve(id);
+    const third = (await client.callTool(call)) as unknown as Result;
+    expect(third).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(ranWith(bank, call)).toHaveLength(1);
+    expect((await alice.show(id)).state).toBe('EXECUTED');
+  });
+
+  it('gets the result at once when the approval comes while it waits', async () => {
+    const { client } = await connect();
+    const { hold } = await alice.expect('PENDING');
+    const call = payment();
+    const answer = client.callTool(call);
+    await alice.approve(await hold);
+    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+  });
+
+  it('is told of a denial as a tool result, also when it asks again', async () => {
+    const { client } = await connect();
+    const call = payment();
+    const id = String(((await client.callTool(call)) as unknown as Result)._meta?.['countersign/hold']);
+    await alice.deny(id);
+    for (const _ of [1, 2]) {
+      expect(await client.callTool(call)).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_denied' } });
+    }
+    expect(ranWith(bank, call)).toHaveLength(0);
+  });
+
+  it('never has an approval used for other arguments under the same JSON-RPC id (orka#589)', async () => {
+    const { transport } = await connect();
+    const send = async (value: number) => {
+      const response = await env.call('/tools', {
+        method: 'POST',
+        headers: { accept: 'application/json, text/event-stream', 'mcp-session-id': transport.sessionId ?? '', prefer: 'wait=0' },
+        body: { jsonrpc: '2.0', id: 'same', method: 'tools/call', params: { name: 'transfer_funds', arguments: { amount: value } } },
+      });
+      const text = await response.text();
+      return JSON.parse(text.startsWith('{') ? text : (/^data: (\{.*)$/m.exec(text)?.[1] ?? '')) as { result: Result };
+    };
+    amount += 2;
+    const approved = await send(amount - 1);
+    await alice.approve(String(approved.result._meta?.['countersign/hold']));
+    const other = await send(amount);
+    expect(other.result._meta).toMatchObject({ 'countersign/code': 'approval_pending' });
+    expect(other.result._meta?.['countersign/hold']).not.toBe(approved.result._meta?.['countersign/hold']);
+    expect((await send(amount - 1)).result).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+  });
+});
+
+describe('an SDK v1 client that follows progress', () => {
+  it('is kept past limits.wait by progress notifications, and gets the upstream’s answer in the same stream', async () => {
+    const { client } = await connect();
+    const { hold } = await alice.expect('PENDING');
+    const call = payment();
+    const progress: { progress: number; message?: string | undefined }[] = [];
+    const answer = client.callTool(call, undefined, { onprogress: (update) => void progress.push(update), resetTimeoutOnProgress: true });
+    const id = await hold;
+    // Longer than limits.wait: another call of this agent has waited in vain meanwhile.
+    const { client: other } = await connect();
+    expect(await other.callTool(payment())).toMatchObject({ isError: true });
+    await alice.approve(id);
+    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(progress[0]?.message).toContain(id);
+    expect(ranWith(bank, call)).toHaveLength(1);
+  });
+
+  it('is told of a denial in the stream', async () => {
+    const { client } = await connect();
+    const { hold } = await alice.expect('PENDING');
+    const answer = client.callTool(payment(), undefined, { onprogress: () => {}, resetTimeoutOnProgress: true });
+    await alice.deny(await hold);
+    expect(await answer).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_denied' } });
+  });
+
+  it('cancels the hold with notifications/cancelled', async () => {
+    const { client } = await connect();
+    const { hold } = await alice.expect('PENDING');
+    const aborter = new AbortController();
+    const answer = client.callTool(payment(), undefined, { onprogress: () => {}, signal: aborter.signal }).catch((error: Error) => error);
+    const id = await hold;
+    const { hold: cancelled } = await alice.expect('CANCELLED', id);
+    aborter.abort('not wanted');
+    expect(await answer).toBeInstanceOf(Error);
+    expect(await cancelled).toBe(id);
+  });
+});
+
+describe('the end of a 2025 session', () => {
+  it('cancels the holds of that session and of no other', async () => {
+    const { client, transport } = await connect();
+    const { client: other } = await connect();
+    const id = String(((await client.callTool(payment())) as unknown as Result)._meta?.['countersign/hold']);
+    const stays = String(((await other.callTool(payment())) as unknown as Result)._meta?.['countersign/hold']);
+    await transport.terminateSession();
+    expect((await alice.show(id)).state).toBe('CANCELLED');
+    expect((await alice.show(stays)).state).toBe('PENDING');
+  });
+
+  it.each([
+    ['without progress', {}],
+    ['in a stream of progress', { _meta: { progressToken: 1 } }],
+  ])('is not a closed connection: the hold of a call that waits %s stays', async (_how, more) => {
+    const { transport } = await connect();
+    const { hold } = await alice.expect('PENDING');
+    const aborter = new AbortController();
+    const message = { jsonrpc: '2.0', id: 9, method: 'tools/call', params: { ...payment(), ...more } };
+    const headers = { accept: 'application/json, text/event-stream', 'mcp-session-id': transport.sessionId ?? '' };
+    const answer = env.call('/tools', { method: 'POST', headers, body: message, signal: aborter.signal }).catch((error: Error) => error);
+    const id = await hold;
+    aborter.abort();
+    await answer;
+    await expect.poll(() => env.log.some((line) => line.hold === id && line.error === 'client_closed'), { timeout: 10_000 }).toBe(true);
+    expect((await alice.show(id)).state).toBe('PENDING');
+  });
+});
+
+describe('an SDK v2 client of protocol 2026-07-28 with its default configuration', () => {
+  it('comes back by itself with the sealed requestState until the call is approved', async () => {
+    const client = await connectModern();
+    const { hold } = await alice.expect('PENDING');
+    const call = payment();
+    const answer = client.callTool(call);
+    const id = await hold;
+    // Past the first leg: the client was sent away at least once.
+    await expect
+      .poll(() => env.log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(id)).length, { timeout: 15_000 })
+      .toBeGreaterThan(0);
+    await alice.approve(id);
+    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(ranWith(modernBank, call)).toHaveLength(1);
+  });
+
+  it('is told of a denial as a result that it understands', async () => {
+    const client = await connectModern();
+    const { hold } = await alice.expect('PENDING');
+    const answer = client.callTool(payment());
+    await alice.deny(await hold);
+    expect(await answer).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_denied' } });
+  });
+
+  it('cancels the hold by closing its request', async () => {
+    // Between two legs there is nothing to close: this leg has to last.
+    expect(await env.edit((yaml) => yaml.replace('wait: 1s', 'wait: 50s'))).toBe('config.reloaded');
+    const client = await connectModern();
+    const { hold } = await alice.expect('PENDING');
+    const aborter = new AbortController();
+    const answer = client.callTool(payment(), { signal: aborter.signal }).catch((error: Error) => error);
+    const id = await hold;
+    const { hold: cancelled } = await alice.expect('CANCELLED', id);
+    aborter.abort();
+    expect(await cancelled).toBe(id);
+    await answer;
+  });
+});
+
+// The same at real clocks and with limits.wait as it is by default: two minutes, so only when asked for (COUNTERSIGN_REAL_TIME=1).
+describe.runIf(process.env.COUNTERSIGN_REAL_TIME === '1')('default clients and the default configuration, in real time', { timeout: 200_000 }, () => {
+  const after = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+  it('completes a v1 call approved after 40 s in one go, one approved after 70 s by the promised retry, and a v2 call by itself', async () => {
+    await env.edit((yaml) => yaml.replace(/wait: \w+/, 'wait: 50s'));
+    const { client } = await connect();
+    const modern = await connectModern();
+    const approveAfter = async (seconds: number, call: () => Promise<unknown>) => {
+      const { hold } = await alice.expect('PENDING');
+      const answer = call();
+      const id = await hold;
+      const approved = after(seconds).then(() => alice.approve(id));
+      return { answer: await answer, approved };
+    };
+    const [first, second] = [payment(), payment()];
+    expect((await approveAfter(40, () => client.callTool(first))).answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    const late = await approveAfter(70, () => client.callTool(second));
+    expect(late.answer).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_pending' } });
+    await late.approved;
+    expect(await client.callTool(second)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect((await approveAfter(70, () => modern.callTool(payment()))).answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+  });
+});

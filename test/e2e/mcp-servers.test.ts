@@ -1,0 +1,123 @@
+// Published MCP servers behind the gateway, used by both TypeScript clients: server-everything over Streamable HTTP, and the filesystem
+// server, which speaks stdio only, behind a bridge of a few lines as an operator would front it.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client as SecondClient, StreamableHTTPClientTransport as SecondTransport } from '@modelcontextprotocol/client';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Environment, startEnvironment } from '../support/environment.ts';
+
+let env: Environment;
+let everything: ChildProcess;
+let bridge: Server;
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'mcp-files-')));
+
+beforeAll(async () => {
+  writeFileSync(join(folder, 'hello.txt'), 'Hello from a file');
+  const port = await freePort();
+  everything = spawn(process.execPath, ['node_modules/@modelcontextprotocol/server-everything/dist/index.js', 'streamableHttp'], {
+    env: { ...process.env, PORT: String(port) },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  if (everything.stderr === null) throw new Error('no pipe');
+  await once(everything.stderr, 'data');
+  bridge = await bridgeTo(['node_modules/@modelcontextprotocol/server-filesystem/dist/index.js', folder]);
+  env = await startEnvironment({
+    upstreams: `
+  everything: { url: "http://127.0.0.1:${port}/mcp", protocol: mcp }
+  files: { url: "http://127.0.0.1:${(bridge.address() as AddressInfo).port}/mcp", protocol: mcp }`,
+    rules: `
+  - { id: sum, match: { upstream: everything, tool: get-sum }, when: args.a + args.b < 100.0, decide: allow }
+  - { id: echo, match: { upstream: everything, tool: echo }, decide: allow }
+  - { id: files, match: { upstream: files, tool: read_* }, decide: allow }
+  - { id: write, match: { upstream: files, tool: write_file }, decide: hold, tier: payment }
+`,
+    limits: '{ wait: 0s }',
+  });
+}, 60_000);
+afterAll(async () => {
+  await env.close();
+  everything.kill();
+  bridge.close();
+  bridge.closeAllConnections();
+  rmSync(folder, { recursive: true });
+}, 60_000);
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+/** One stdio server per session. */
+async function bridgeTo(args: readonly string[]): Promise<Server> {
+  const sessions = new Map<string, StreamableHTTPServerTransport>();
+  const server = createServer(async (incoming, response) => {
+    const session = incoming.headers['mcp-session-id'];
+    let http = typeof session === 'string' ? sessions.get(session) : undefined;
+    if (http === undefined) {
+      const opened = new StreamableHTTPServerTransport({ sessionIdGenerator: () => randomUUID(), onsessioninitialized: (id) => void sessions.set(id, opened) });
+      const stdio = new StdioClientTransport({ command: process.execPath, args: [...args], stderr: 'ignore' });
+      opened.onmessage = (message) => void stdio.send(message);
+      opened.onclose = () => void stdio.close();
+      stdio.onmessage = (message) => void opened.send(message);
+      await Promise.all([stdio.start(), opened.start()]);
+      http = opened;
+    }
+    await http.handleRequest(incoming, response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+const options = async () => ({ requestInit: { headers: { authorization: `Bearer ${await env.token('agent-1')}` } } });
+const url = (mount: string) => new URL(`http://127.0.0.1:${env.ports.agents}/${mount}`);
+
+async function withClients(mount: string, use: (client: Client | SecondClient) => Promise<void>): Promise<void> {
+  const first = new Client({ name: 'v1', version: '1' });
+  await first.connect(new StreamableHTTPClientTransport(url(mount), await options()) as never);
+  await use(first);
+  await first.close();
+  const second = new SecondClient({ name: 'v2', version: '1' }, { versionNegotiation: { mode: 'auto' } });
+  await second.connect(new SecondTransport(url(mount), await options()));
+  await use(second);
+  await second.close();
+}
+
+describe('server-everything', { timeout: 60_000 }, () => {
+  it('serves both clients what the rules allow, by tool and by argument', async () => {
+    await withClients('everything', async (client) => {
+      expect((await client.listTools()).tools.map(({ name }) => name).sort()).toEqual(['echo', 'get-sum']);
+      expect(JSON.stringify(await client.callTool({ name: 'get-sum', arguments: { a: 2, b: 3 } }))).toContain('5');
+      expect(await client.callTool({ name: 'get-sum', arguments: { a: 99, b: 3 } })).toMatchObject({ isError: true });
+      expect(await client.callTool({ name: 'get-env', arguments: {} })).toMatchObject({ isError: true, _meta: { 'countersign/code': 'no_matching_rule' } });
+    });
+  });
+});
+
+describe('the filesystem server behind a bridge', { timeout: 60_000 }, () => {
+  it('serves both clients, and holds what writes', async () => {
+    await withClients('files', async (client) => {
+      const names = (await client.listTools()).tools.map(({ name }) => name);
+      expect(names).toContain('write_file');
+      expect(names).not.toContain('move_file');
+      expect(JSON.stringify(await client.callTool({ name: 'read_text_file', arguments: { path: join(folder, 'hello.txt') } }))).toContain('Hello from a file');
+      const write = await client.callTool({ name: 'write_file', arguments: { path: join(folder, 'x.txt'), content: 'x' } });
+      expect(write).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_pending' } });
+    });
+  });
+});
