@@ -122,7 +122,11 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   });
 
   let accepting = true;
-  const reviewers = await startReviewersPlane(config, { approvals, holds: store.holds, clock, log, metrics });
+  const reviewers = await startReviewersPlane(config, {
+    ...{ approvals, audit, clock, log, metrics },
+    ...{ holds: store.holds, passkeys: store.passkeys },
+    current: () => ({ config: live.config(), policyDigest: live.regime().policy.digest }),
+  });
   ending.add(() => reviewers.close(config.limits.drainMs));
   const ops = await startOps({ ...config.listeners.ops, metrics: telemetry.serveMetrics, readiness: () => readiness(accepting, store, audit, live) });
   ending.add(() => ops.close(0));

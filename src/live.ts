@@ -24,6 +24,7 @@ const needsRestart = ({ listeners, store, audit, reviewers, limits }: Config): R
   store,
   audit,
   'reviewers.api': reviewers.api,
+  'reviewers.login': reviewers.login,
   'limits.header': limits.headerBytes,
 });
 

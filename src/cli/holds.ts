@@ -2,7 +2,8 @@
 // the vote carries the binding digest of exactly what was shown, so a hold that changed meanwhile is not decided on.
 
 import { parseArgs } from 'node:util';
-import { renderHold, renderLine, shortCode, whyNotWhole } from './render-hold.ts';
+import { whyNotWhole } from '../domain/whole.ts';
+import { renderHold, renderLine, shortCode } from './render-hold.ts';
 import { ApiError, createReviewClient, type ReviewClient, type ShownHold } from './review-client.ts';
 import { loadReviewSettings } from './review-settings.ts';
 import { createSignIn, type SignIn } from './sign-in.ts';
@@ -96,7 +97,7 @@ const DONE: Readonly<Record<Verb, string>> = { approve: 'Approved', deny: 'Denie
 async function decide(client: ReviewClient, signIn: SignIn, hold: ShownHold, verb: Verb, values: Values, io: Io): Promise<number> {
   show(hold, { ...values, json: false }, io);
   if (!hold.youMay[verb]) throw new CommandError(`You may not ${verb} this hold. ${hold.youMay.why ?? ''}`.trimEnd());
-  const fault = whyNotWhole(hold);
+  const fault = whyNotWhole(hold.action);
   if (fault !== undefined && verb === 'approve') throw new CommandError(`This hold cannot be shown whole, so it cannot be approved here. ${fault}`);
   const reason = await reasonFor(hold, verb, values, io);
   await confirm(hold, verb, values, io);

@@ -46,7 +46,8 @@ async function readJson(request: Request, parseJson: ParseJson): Promise<Json> {
   return parseJson(await readBody(request));
 }
 
-async function readBody(request: Request): Promise<Uint8Array> {
+/** Throws `payload_too_large`. */
+export async function readBody(request: Request): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {

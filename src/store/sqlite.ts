@@ -1,14 +1,16 @@
-// The SQLite store: the three durable ports over one file, one connection and one group-committing writer.
+// The SQLite store: the durable ports over one file, one connection and one group-committing writer.
 // Trusts the injected clock as the store's clock: it alone decides deadlines.
 
 import type { Clock } from '../domain/clock.ts';
 import type { CredentialLedger } from '../domain/credential.ts';
 import type { HoldStore } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
+import type { PasskeyStore } from '../domain/passkey.ts';
 import type { TaskStore } from '../domain/task.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
+import { createPasskeyStore } from './sqlite-passkeys.ts';
 import { createTaskStore } from './sqlite-tasks.ts';
 import { createWriter } from './sqlite-writer.ts';
 
@@ -24,6 +26,7 @@ export interface Store {
   readonly holds: HoldStore;
   readonly tasks: TaskStore;
   readonly credentials: CredentialLedger;
+  readonly passkeys: PasskeyStore;
   /** For /readyz. Throws `store_unavailable`. */
   check(): void;
   /** Writes what is still in memory, then closes. Later calls throw `store_unavailable`. */
@@ -40,6 +43,7 @@ export function openSqliteStore({ path, clock, log }: SqliteStoreOptions): Store
     holds: createHoldStore(db, writer, rows, clock),
     tasks,
     credentials: createCredentialLedger(db, writer),
+    passkeys: createPasskeyStore(db, writer),
     check: () => writer.check(),
     async close() {
       await tasks.close();

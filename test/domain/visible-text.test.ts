@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { visible, visibleLines } from '../../src/cli/visible-text.ts';
+import { visible, visibleLines } from '../../src/domain/visible-text.ts';
 
 describe('visible text', () => {
   it.each([
