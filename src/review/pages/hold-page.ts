@@ -111,7 +111,7 @@ function renderGrounds({ hold, background }: HoldPage): Html {
     <h3>Credential that would be minted</h3>${
       credential === undefined
         ? html`<p class="quiet">None: the call goes out without one.</p>`
-        : html`<dl class="facts"><div><dt>Name</dt><dd><code>${credential.name}</code>${background.credential === undefined ? '' : html` <span class="quiet">${background.credential}</span>`}</dd></div><div><dt>Scope</dt><dd class="mono">${words(scope)}</dd></div></dl><p class="quiet">It is made only after the approval, and never shown to anybody.</p>`
+        : html`<dl class="facts"><div><dt>Name</dt><dd><code>${credential.name}</code>${background.credential === undefined ? '' : html` <span class="quiet">${background.credential}</span>`}</dd></div><div><dt>Scope</dt><dd class="mono">${words(scope)}</dd></div></dl><p class="quiet">It goes onto the call only after the approval, and is shown to nobody, the agent included.</p>`
     }
     <dl class="facts"><div><dt>Asked</dt><dd>${moment(hold.createdAt)}</dd></div><div><dt>Decide before</dt><dd>${moment(hold.deadline)}</dd></div>
     ${hold.endedBecause === undefined ? '' : html`<div><dt>Ended because</dt><dd>${words(hold.endedBecause)}</dd></div>`}</dl></section>`;

@@ -35,7 +35,7 @@ export function what(action: HeldAction): Html {
 }
 
 export function sentence(hold: Hold): Html {
-  return html`Agent <strong class="who">${words(agentName(hold.principal))}</strong>${onBehalf(hold)} wants to ${what(hold.action)}${details(hold.action)}.`;
+  return html`Agent <strong class="who">${words(agentName(hold.principal))}</strong>${onBehalf(hold)} wants to ${what(hold.action)}${details(hold.action, { linked: true })}.`;
 }
 
 function onBehalf({ principal }: Hold): Html | string {
@@ -44,7 +44,7 @@ function onBehalf({ principal }: Hold): Html | string {
 }
 
 /** `: amount 4200, to ACME, and 2 more`. */
-export function details(action: HeldAction): Html | string {
+export function details(action: HeldAction, { linked = false }: { readonly linked?: boolean } = {}): Html | string {
   const value = argumentsOf(action);
   if (value === undefined) return action.bodyLength === 0 ? '' : `: ${number(action.bodyLength)} bytes of ${action.contentType ?? 'content'}`;
   if (!isJsonObject(value)) return Array.isArray(value) ? `: a list of ${plural(value.length, 'item')}` : html`: ${named(value)}`;
@@ -52,7 +52,7 @@ export function details(action: HeldAction): Html | string {
   if (entries.length === 0) return ', with no arguments';
   const shown = entries.slice(0, NAMED).map(([key, item], index) => html`${index === 0 ? ': ' : ', '}${words(key)} <span class="val">${named(item)}</span>`);
   const rest = entries.length - shown.length;
-  return html`${shown}${rest > 0 ? html`, and <a href="#arguments">${number(rest)} more</a>` : ''}`;
+  return html`${shown}${rest > 0 ? (linked ? html`, and <a href="#arguments">${number(rest)} more</a>` : `, and ${number(rest)} more`) : ''}`;
 }
 
 function named(value: Json): Html | string {

@@ -10,16 +10,34 @@ export type Html = ReturnType<typeof raw> | Promise<ReturnType<typeof raw>>;
 
 export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
-const NOTES = { invisible: 'made visible', lookalike: 'looks like another letter' } as const;
+const SCRIPTS = [
+  [/^\p{Script=Cyrillic}+$/u, 'Cyrillic'],
+  [/^\p{Script=Greek}+$/u, 'Greek'],
+  [/^\p{Script=Armenian}+$/u, 'Armenian'],
+  [/^[\uff01-\uff5e]+$/u, 'fullwidth'],
+] as const;
 
 function markup(found: readonly Segment[]): string {
   let out = '';
-  for (const { kind, text, code } of found) {
+  for (let at = 0; at < found.length; at++) {
+    const { kind, text, code } = found[at] as Segment;
     if (kind === 'plain') out += escapeHtml(text);
-    else if (kind === 'lookalike') out += `<mark class="alike" title="${code}: ${NOTES[kind]}">${escapeHtml(text)}<sub>${code}</sub></mark>`;
-    else out += `<mark class="ctl" title="${code}: ${NOTES[kind]}">${escapeHtml(text)}</mark>`;
+    else if (kind === 'invisible') out += `<mark title="${code}: made visible">${escapeHtml(text)}</mark>`;
+    else {
+      const run = [found[at] as Segment];
+      while (found[at + 1]?.kind === 'lookalike') run.push(found[++at] as Segment);
+      out += lookalikes(run);
+    }
   }
   return out;
+}
+
+/** Neighbouring look-alikes under one mark that says what they really are. */
+function lookalikes(run: readonly Segment[]): string {
+  const text = run.map((segment) => segment.text).join('');
+  const codes = run.map(({ code }) => code).join(' ');
+  const script = SCRIPTS.find(([pattern]) => pattern.test(text))?.[1] ?? codes;
+  return `<mark class="alike" title="${codes}: looks like other letters">${escapeHtml(text)}<sub>${script}</sub></mark>`;
 }
 
 /** Somebody else's text on one line, as markup. */
