@@ -10,6 +10,7 @@ import { sha256 } from '../domain/canonical.ts';
 import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } from './faults.ts';
 import type { Surroundings } from './files.ts';
 import { identity, reviewers } from './identities.ts';
+import { listeners } from './listeners.ts';
 import { checkReferences, type Sections } from './references.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
@@ -94,6 +95,7 @@ function readSections(value: unknown, around: Surroundings): Sections {
   };
   return {
     identity: identity(around).safeParse(sections.identity).data,
+    listeners: listeners(around).safeParse(sections.listeners).data,
     reviewers: reviewers(around).safeParse(sections.reviewers).data,
     upstreams: entries('upstreams', upstream(around)),
     credentials: entries('credentials', credential(around)),

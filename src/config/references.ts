@@ -9,6 +9,7 @@ type Rule = Config['rules'][number];
 
 /** The sections as far as they could be read; an entry that has faults of its own is undefined, a missing section empty. */
 export interface Sections {
+  readonly listeners: Config['listeners'] | undefined;
   readonly identity: Config['identity'] | undefined;
   readonly reviewers: Config['reviewers'] | undefined;
   readonly upstreams: Entries<Config['upstreams'][string]>;
@@ -24,6 +25,7 @@ export function checkReferences(sections: Sections): readonly Fault[] {
     ...sections.rules.flatMap((rule, index) => (rule === undefined ? [] : [...checkRule(rule, index, sections)])),
     ...checkIssuers(sections),
     ...checkVoters(sections),
+    ...checkDesk(sections),
   ];
 }
 
@@ -95,6 +97,15 @@ const workloadAudiences = (identity: Sections['identity']): readonly string[] =>
 function* checkVoters({ rules, reviewers }: Sections): Generator<Fault> {
   const held = rules.findIndex((rule) => rule?.decide === 'hold');
   if (held !== -1 && reviewers !== undefined && reviewers.api === undefined && reviewers.login === undefined) {
-    yield { path: ['rules', held, 'decide'], message: 'Nobody could ever decide: reviewers.api is missing.' };
+    yield { path: ['rules', held, 'decide'], message: 'Nobody could ever decide: reviewers.login and reviewers.api are missing.' };
+  }
+}
+
+/** Sessions, sign-ins and passkeys belong to one origin, which has to be known, and which others must not read along. */
+function* checkDesk({ listeners, reviewers }: Sections): Generator<Fault> {
+  if (reviewers?.login === undefined || listeners === undefined) return;
+  const { url, address } = listeners.reviewers;
+  if (url === undefined && !['127.0.0.1', '::1', 'localhost'].includes(address.host)) {
+    yield { path: ['listeners', 'reviewers', 'url'], message: 'The pages of reviewers.login need it: how reviewers reach them.' };
   }
 }

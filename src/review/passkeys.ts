@@ -11,7 +11,7 @@ import {
 } from '@simplewebauthn/server';
 import { sha256 } from '../domain/canonical.ts';
 import type { EpochMs } from '../domain/clock.ts';
-import type { Hold, Vote } from '../domain/hold.ts';
+import type { Hold } from '../domain/hold.ts';
 import { type Passkey, type PasskeyEvidence, type PasskeyStore, voteChallenge } from '../domain/passkey.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { GatewayError } from '../errors.ts';
@@ -26,12 +26,19 @@ export interface PasskeyOptions {
 
 type Decision = 'approve' | 'deny';
 
+export interface RegistrationAnswer {
+  readonly ticket: string;
+  /** The RegistrationResponseJSON of the browser. */
+  readonly response: unknown;
+  readonly label: string;
+}
+
 export interface Passkeys {
   of(reviewer: Reviewer): Promise<readonly Passkey[]>;
   /** Options for navigator.credentials.create, and a sealed text that comes back with the answer. */
   beginRegistration(reviewer: Reviewer): Promise<{ readonly options: object; readonly ticket: string }>;
-  /** Throws `bad_request` for an answer that does not hold. */
-  finishRegistration(reviewer: Reviewer, ticket: string, response: unknown, label: string): Promise<Passkey>;
+  /** Verifies, has `record` put it on record, and only then keeps it. Throws `bad_request` for an answer that does not hold. */
+  finishRegistration(reviewer: Reviewer, answer: RegistrationAnswer, record: (passkey: Passkey) => Promise<void>): Promise<void>;
   remove(reviewer: Reviewer, id: string): Promise<void>;
   /** Options for navigator.credentials.get over this decision. */
   beginVote(reviewer: Reviewer, hold: Hold, decision: Decision): Promise<{ readonly options: object; readonly ticket: string }>;
@@ -70,7 +77,7 @@ export function createPasskeys({ store, seal, origin, now }: PasskeyOptions): Pa
       });
       return { options, ticket: ticketOf('passkey-registration', reviewer, options.challenge) };
     },
-    async finishRegistration(reviewer, ticket, response, label) {
+    async finishRegistration(reviewer, { ticket, response, label }, record) {
       const challenge = openTicket('passkey-registration', reviewer, ticket);
       if (challenge === undefined) throw new GatewayError('bad_request', 'The registration took too long: start it again.');
       const { registrationInfo } = await verifyRegistrationResponse({
@@ -82,8 +89,8 @@ export function createPasskeys({ store, seal, origin, now }: PasskeyOptions): Pa
       if (registrationInfo === undefined) throw new GatewayError('bad_request', 'The passkey could not be verified.');
       const { id, publicKey, counter, transports = [] } = registrationInfo.credential;
       const passkey = { id, reviewerId: reviewer.id, publicKey: base64url(publicKey), counter, transports, label, createdAt: now() };
+      await record(passkey);
       await store.add(passkey);
-      return passkey;
     },
     remove: (reviewer, id) => store.remove(id, reviewer.id),
     async beginVote(reviewer, hold, decision) {
@@ -135,13 +142,6 @@ export async function verifyPasskeyEvidence(
     credential: { id: credentialId, publicKey: new Uint8Array(Buffer.from(publicKey, 'base64url')), counter },
   }).catch(() => ({ verified: false, authenticationInfo: undefined }));
   return verified ? authenticationInfo?.newCounter : undefined;
-}
-
-/** For whoever holds a vote of the record: true when its passkey signed it. */
-export async function isSignedVote(vote: Vote): Promise<boolean> {
-  if (vote.passkey === undefined) return false;
-  const { bindingDigest, decision, reviewer } = vote;
-  return (await verifyPasskeyEvidence(vote.passkey, { bindingDigest, decision, reviewer: reviewer.id })) !== undefined;
 }
 
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');

@@ -35,7 +35,7 @@ export interface SessionOptions {
 }
 
 export interface Sessions {
-  /** The Set-Cookie value of a new session. */
+  /** The Set-Cookie value of a new session. Throws `reviewer_unauthenticated` for a person with too many groups. */
   start(reviewer: Reviewer): string;
   /** The session of a request's Cookie field; undefined when there is none that is still good. */
   read(cookie: string | undefined): Session | undefined;
@@ -53,6 +53,7 @@ export interface Sessions {
 }
 
 const RENEW_AFTER_MS = 60_000;
+const LARGEST_COOKIE = 4096;
 const TRANSACTION_MS = 10 * 60_000;
 
 export function createSessions({ seal, origin, idleMs, lifeMs, now }: SessionOptions): Sessions {
@@ -75,7 +76,15 @@ export function createSessions({ seal, origin, idleMs, lifeMs, now }: SessionOpt
   return {
     start(reviewer) {
       const at = now();
-      return write({ id: randomToken(), reviewer, csrf: randomToken(), signedInAt: at, seenAt: at });
+      const written = write({ id: randomToken(), reviewer, csrf: randomToken(), signedInAt: at, seenAt: at });
+      // Browsers drop a larger cookie without a word (RFC 6265 section 6.1), and the sign-in would begin again and again.
+      if (written.length > LARGEST_COOKIE) {
+        throw new GatewayError(
+          'reviewer_unauthenticated',
+          `Your sign-in names ${reviewer.groups.length} groups, too many for a session: have the issuer narrow them.`,
+        );
+      }
+      return written;
     },
     read(header) {
       const text = readCookie(header, name);

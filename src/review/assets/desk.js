@@ -73,8 +73,17 @@ if (hold !== null) {
   if (hold.dataset.state === 'PENDING' || hold.dataset.state === 'APPROVED') watch();
 }
 
+// Browsers keep few connections to one host: a page that nobody looks at lets its own go.
 function watch() {
   const events = new EventSource('/events');
+  document.addEventListener(
+    'visibilitychange',
+    () => {
+      events.close();
+      document.addEventListener('visibilitychange', lookAgain, { once: true });
+    },
+    { once: true },
+  );
   events.addEventListener('hold', ({ data }) => {
     const { id, version, state } = JSON.parse(data);
     if (id !== hold.dataset.hold || version <= Number(hold.dataset.version)) return;
@@ -84,4 +93,10 @@ function watch() {
     else location.reload();
   });
   globalThis.addEventListener('pagehide', () => events.close());
+}
+
+function lookAgain() {
+  const reason = document.getElementById('reason');
+  if (reason === null || reason.value === '') location.reload();
+  else watch();
 }

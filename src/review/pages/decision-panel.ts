@@ -90,7 +90,7 @@ const VERBS: Readonly<Record<Choice, { readonly title: string; readonly button: 
 
 export function renderConfirmation({ hold, choice, reason, panel, session, now }: Confirmation): Html {
   const { title, button, says } = VERBS[choice];
-  const needsProof = choice !== 'withdraw' && panel.stepUp && !panel.fresh;
+  const asksProof = choice !== 'withdraw' && panel.stepUp;
   return renderPage(
     { title, session, scripts: ['passkey.js'] },
     html`<section class="confirm ${choice}" aria-labelledby="confirm-title"><h1 id="confirm-title">${title}</h1><p>${says}</p>
@@ -102,15 +102,14 @@ export function renderConfirmation({ hold, choice, reason, panel, session, now }
     <input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="bindingDigest" value="${hold.bindingDigest}">
     <input type="hidden" name="decision" value="${choice}"><input type="hidden" name="reason" value="${reason}">
     <input type="hidden" name="ticket" value=""><input type="hidden" name="assertion" value="">
-    <div class="buttons">${needsProof ? renderProof(hold, panel) : html`<button class="${choice}" id="confirm">${button}</button>`}
+    <div class="buttons">${asksProof && panel.passkeys > 0 ? html`<button type="button" id="passkey" data-hold="${hold.id}" hidden>${button}, signed with your passkey</button>` : ''}
+    ${asksProof && !panel.fresh ? renderSignInAgain(hold, panel) : html`<button class="${choice}" id="confirm">${button}</button>`}
     <a class="button" href="/holds/${hold.id}">Go back</a></div></form>
     <p id="passkey-status" role="alert" class="why" hidden></p></section>`,
   );
 }
 
-function renderProof(hold: Hold, { passkeys }: DecisionPanel): Html {
+function renderSignInAgain(hold: Hold, { passkeys }: DecisionPanel): Html {
   const again = html`<a class="button" href="/sign-in?fresh=1&amp;to=${encodeURIComponent(`/holds/${hold.id}`)}">Sign in again first</a>`;
-  return passkeys > 0
-    ? html`<button type="button" id="passkey" data-hold="${hold.id}" hidden>Confirm with your passkey</button>${again}`
-    : html`<span class="why">This tier asks for a fresh sign-in (within ${duration(300_000)}).</span>${again}`;
+  return passkeys > 0 ? again : html`<span class="why">This tier asks for a fresh sign-in (within ${duration(300_000)}).</span>${again}`;
 }

@@ -16,7 +16,7 @@ import type { Passkeys } from '../passkeys.ts';
 import type { Session, Sessions } from '../session.ts';
 import type { SignIn } from '../sign-in.ts';
 import { type Eligibility, isNamed, standing } from '../standing.ts';
-import { showAction } from './arguments.ts';
+import { type Shown, showAction } from './arguments.ts';
 import { findAsset } from './assets.ts';
 import { type Choice, type DecisionPanel, renderConfirmation } from './decision-panel.ts';
 import { type Fields, localPath, readForm } from './forms.ts';
@@ -106,10 +106,9 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     return hold;
   }
 
-  async function panelOf(hold: Hold, { reviewer }: Session, done?: string): Promise<DecisionPanel> {
+  async function panelOf(hold: Hold, { reviewer }: Session, { fault }: Shown, done?: string): Promise<DecisionPanel> {
     const now = holds.now();
     const tiers = hold.requirements.filter((requirement) => eligibility.isEligible(requirement, reviewer));
-    const { fault } = showAction(hold.action);
     return {
       standing: standing(eligibility, hold, reviewer, now),
       stepUp: tiers.some((tier) => tier.stepUp),
@@ -136,8 +135,9 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     const { session } = context.var;
     const hold = await find(context);
     const history = await loadHistory(holds, eligibility, session.reviewer, hold);
-    const panel = await panelOf(hold, session, context.req.query('done'));
-    return page(context, renderHold({ hold, session, history, panel, shown: showAction(hold.action), background: parts.background(hold), now: holds.now() }));
+    const shown = showAction(hold.action);
+    const panel = await panelOf(hold, session, shown, context.req.query('done'));
+    return page(context, renderHold({ hold, session, history, panel, shown, background: parts.background(hold), now: holds.now() }));
   });
 
   app.post('/holds/:id/confirm', async (context) => {
@@ -146,7 +146,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     const hold = await find(context);
     const choice = readChoice(fields);
     refuseStale(hold, fields);
-    const panel = await panelOf(hold, session);
+    const panel = await panelOf(hold, session, showAction(hold.action));
     const reason = (fields.get('reason') ?? '').trim();
     if (choice !== 'withdraw') refuseEarly(hold, choice, reason, panel);
     return page(context, renderConfirmation({ hold, choice, reason, panel, session, now: holds.now() }));
@@ -254,8 +254,8 @@ function mountPasskeys(
     const { session } = context.var;
     refuseOld(session);
     const label = (fields.get('label') ?? '').trim().slice(0, 60) || 'Passkey';
-    const passkey = await passkeys.finishRegistration(session.reviewer, fields.get('ticket') ?? '', parseJson(fields.get('response') ?? ''), label);
-    await recordPasskey('added', session.reviewer, passkey);
+    const answer = { ticket: fields.get('ticket') ?? '', response: parseJson(fields.get('response') ?? ''), label };
+    await passkeys.finishRegistration(session.reviewer, answer, (passkey) => recordPasskey('added', session.reviewer, passkey));
     return context.json({ ok: true });
   });
   app.post('/passkeys/remove', async (context) => {

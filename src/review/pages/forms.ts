@@ -4,6 +4,9 @@
 import { GatewayError } from '../../errors.ts';
 import { readBody } from '../ballot.ts';
 
+/** Bytes: the longest reason in any script, percent-encoded, and a passkey's answer. */
+const FORM_LIMIT = 64 * 1024;
+
 export type Fields = ReadonlyMap<string, string>;
 
 export async function readForm(request: Request): Promise<Fields> {
@@ -12,7 +15,7 @@ export async function readForm(request: Request): Promise<Fields> {
     throw new GatewayError('unsupported_media_type', 'The desk takes its own forms.');
   }
   const fields = new Map<string, string>();
-  for (const [name, value] of new URLSearchParams(Buffer.from(await readBody(request)).toString('utf8'))) {
+  for (const [name, value] of new URLSearchParams(Buffer.from(await readBody(request, FORM_LIMIT)).toString('utf8'))) {
     if (fields.has(name)) throw new GatewayError('bad_request', 'The form has a field twice.');
     fields.set(name, value);
   }
