@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { createSealer } from '../../src/credentials/seal.ts';
 import type { PasskeyEvidence } from '../../src/domain/passkey.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -95,12 +96,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await card.waitFor();
       expect(await card.textContent()).toContain('POST /transfers on ledger: amount 4200, to Arrives Ltd');
       expect(await findBarriers(page)).toEqual([]);
-      const { bindingDigest } = await desk.show(id);
-      await fetch(`${desk.url}/api/v1/holds/${id}/votes`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${await desk.issuer.token('bob')}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ decision: 'deny', bindingDigest }),
-      });
+      await vote(id, 'bob', 'deny');
       await card.waitFor({ state: 'detached' });
       await page.getByRole('link', { name: /^Recent/ }).click();
       expect(await page.locator(`[data-hold="${id}"]`).textContent()).toContain('denied');
@@ -247,6 +243,71 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
+    it('refuses to approve what it cannot show whole, and says why', async () => {
+      const id = await desk.ask('/ledger/transfers', { note: '\u202e'.repeat(300_000), reference: `r${serial++}` });
+      const seat = await sit('Alice Archer');
+      const { page } = seat;
+      await show(page, id);
+      await page.getByText('This action cannot be shown whole, so it cannot be approved here.').waitFor();
+      expect(await page.getByRole('button', { name: 'Approve…' }).isDisabled()).toBe(true);
+      expect(await findBarriers(page)).toEqual([]);
+      // Also when the button is forced.
+      await page.evaluate("document.getElementById('approve').disabled = false");
+      await page.getByRole('button', { name: 'Approve…' }).click();
+      await page.getByText('What cannot be shown whole is not approved.').waitFor();
+      await page.getByRole('link', { name: 'Look at it again' }).click();
+      await page.getByRole('button', { name: 'Deny…' }).click();
+      await page.getByRole('button', { name: /^Deny/ }).click();
+      await page.getByText('Your denial is counted.', { exact: false }).waitFor();
+      await leave(seat);
+    });
+
+    it('proposes a rule for what keeps coming, as text and not as a button', async () => {
+      const body = () => transfer({ to: 'Rent Ltd' });
+      const ids = [];
+      for (let time = 0; time < 6; time++) ids.push(await desk.ask('/ledger/rent', body()));
+      const last = ids.pop() ?? '';
+      for (const id of ids) await vote(id, 'bob', 'approve');
+      const seat = await sit('Alice Archer');
+      await show(seat.page, last);
+      await seat.page.getByText('This keeps coming: approved 5 times before').click();
+      const yaml = (await seat.page.locator('details[open] pre').textContent()) ?? '';
+      expect(parse(yaml)).toEqual([
+        {
+          id: 'rents-without-approval',
+          match: { upstream: 'ledger', methods: ['POST'], path: '/rent' },
+          when: `agent.id == "${desk.issuer.issuer}#agent"`,
+          decide: 'allow',
+        },
+      ]);
+      await leave(seat);
+    });
+
+    it('refuses forms of other sites, and answers with a policy that lets nothing in', async () => {
+      const id = await desk.ask('/ledger/transfers', transfer());
+      const seat = await sit('Alice Archer');
+      const response = await show(seat.page, id);
+      expect(response?.headers()['content-security-policy']).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self';/);
+      expect(response?.headers()['cache-control']).toBe('no-store');
+      const [cookie] = await seat.context.cookies(desk.url);
+      const form = { csrf: (await seat.page.locator('input[name=csrf]').first().getAttribute('value')) ?? '', decision: 'approve', bindingDigest: 'x' };
+      const post = (origin: string, csrf: string) =>
+        fetch(`${desk.url}/holds/${id}/vote`, {
+          method: 'POST',
+          headers: { cookie: `${cookie?.name}=${cookie?.value}`, origin },
+          body: new URLSearchParams({ ...form, csrf }),
+          redirect: 'manual',
+        }).then(({ status }) => status);
+      expect(await post('https://evil.test', form.csrf)).toBe(400);
+      expect(await post(desk.url, 'guess')).toBe(400);
+      // With both right it is the digest that is refused.
+      expect(await post(desk.url, form.csrf)).toBe(412);
+      // And the API never takes the cookie.
+      const api = await fetch(`${desk.url}/api/v1/holds`, { headers: { cookie: `${cookie?.name}=${cookie?.value}` } });
+      expect(api.status).toBe(401);
+      await leave(seat);
+    });
+
     it('is of use on a phone: nothing wider than the screen, targets large enough', async () => {
       const id = await desk.ask('/ledger/transfers', transfer({ to: 'a'.repeat(59), note: 'b'.repeat(400) }));
       const seat = await sit('Alice Archer', { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, colorScheme: 'dark' });
@@ -353,6 +414,17 @@ describe.skipIf(whyNoBrowser !== undefined)(
     });
   },
 );
+
+/** A vote by the API. */
+async function vote(id: string, as: 'alice' | 'bob', decision: 'approve' | 'deny'): Promise<void> {
+  const { bindingDigest } = await desk.show(id);
+  const response = await fetch(`${desk.url}/api/v1/holds/${id}/votes`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${await desk.issuer.token(as)}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ decision, bindingDigest }),
+  });
+  expect(response.status).toBe(200);
+}
 
 /** Turns back the time of the sign-in in a session's cookie. */
 async function age(context: BrowserContext, byMs: number): Promise<void> {

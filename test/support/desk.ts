@@ -105,12 +105,13 @@ tiers:
 rules:
   - { id: transfers, match: { upstream: ledger, methods: [POST], path: /transfers }, decide: hold, tier: payment, data: confidential, reversible: false }
   - { id: large-transfers, match: { upstream: ledger, methods: [POST], path: /large }, decide: hold, tier: dual-control, reversible: false }
+  - { id: rents, match: { upstream: ledger, methods: [POST], path: /rent }, decide: hold, tier: payment }
   - { id: quick-transfers, match: { upstream: ledger, methods: [POST], path: /quick }, decide: hold, tier: quick }
   - { id: explained-transfers, match: { upstream: ledger, methods: [POST], path: /explained }, decide: hold, tier: explained }
   - { id: proven-transfers, match: { upstream: ledger, methods: [POST], path: /proven }, decide: hold, tier: proven }
 reviewers:
   login: { issuer: "${issuer.issuer}", clientId: desk, clientSecret: { file: ${issuer.clients.desk.secretFile} }${login} }
   api: { issuer: "${issuer.issuer}", audience: countersign-review }
-limits: { wait: 20s, pendingPerAgent: 100 }
+limits: { wait: 20s, heldBody: 2MiB, pendingPerAgent: 100 }
 `;
 }

@@ -6,6 +6,7 @@ const changes = document.getElementById('changes');
 let current = -1;
 let loading = false;
 let again = false;
+let stream;
 
 const cards = () => [...document.querySelectorAll('#inbox .card')];
 const idsOf = (root) => new Set([...root.querySelectorAll('.card')].map(({ dataset }) => dataset.hold));
@@ -43,6 +44,7 @@ async function refresh() {
     }
     const fresh = response?.getElementById('inbox');
     if (status === 200 && fresh) replace(fresh, response.title);
+    if (stream?.readyState === EventSource.OPEN) say('on', 'Live');
   } catch {
     say('lost', 'Connection lost, trying again…');
   } finally {
@@ -88,6 +90,7 @@ function move(step) {
 
 function connect() {
   const events = new EventSource('/events');
+  stream = events;
   events.addEventListener('snapshot', () => {
     say('on', 'Live');
     refresh();

@@ -4,12 +4,15 @@
 import { html, raw } from 'hono/html';
 import type { HeldAction, Hold } from '../../domain/hold.ts';
 import type { Json } from '../../domain/json.ts';
+import { visible } from '../../domain/visible-text.ts';
 import { whyNotWhole } from '../../domain/whole.ts';
 import { argumentsOf } from './sentence.ts';
 import { ago, blockText, escapeHtml, type Html, number, plural, words, wordsText } from './words.ts';
 
 /** Characters of markup that a page takes: a browser shows them without choking. */
 const LARGEST_MARKUP = 8_000_000;
+/** Characters that have to be made visible: each becomes an element of its own. */
+const MOST_MARKS = 50_000;
 const LARGEST_TREE = 20_000;
 const LONG_TEXT = 240;
 const MANY_MEMBERS = 40;
@@ -24,6 +27,9 @@ export interface Shown {
 export function showAction(action: HeldAction): Shown {
   const fault = whyNotWhole(action);
   if (fault !== undefined) return { fault };
+  if (visible(action.bodyText ?? '').made > MOST_MARKS + countLines(action.bodyText ?? '')) {
+    return { fault: `Its body has more than ${number(MOST_MARKS)} control or invisible characters, too many for a page.` };
+  }
   const value = argumentsOf(action);
   const tree = value === undefined || countNodes(value) > LARGEST_TREE ? undefined : treeText(value);
   const body = action.bodyText === undefined ? undefined : blockText(action.bodyText);
@@ -31,6 +37,8 @@ export function showAction(action: HeldAction): Shown {
   const fits = tree !== undefined && tree.length + (body?.length ?? 0) <= LARGEST_MARKUP;
   return { ...(fits && { tree: raw(tree) }), ...(body !== undefined && { body: raw(body) }) };
 }
+
+const countLines = (text: string): number => text.split(/[\n\t]/).length;
 
 function countNodes(value: Json): number {
   let count = 1;
@@ -113,7 +121,15 @@ export function renderDifference(hold: Hold, earlier: Hold, now: number): Html {
     ${found.length > LARGEST_DIFFERENCE ? html`<p class="quiet">${number(found.length - LARGEST_DIFFERENCE)} more differences are not listed; the arguments above are whole.</p>` : ''}`;
 }
 
-const side = (value: Json | undefined): Html | string => (value === undefined ? html`<span class="v-null">not there</span>` : raw(treeText(value)));
+/** Small values whole; of large ones that they differ, since they stand whole above, or on the page of the other action. */
+function side(value: Json | undefined): Html | string {
+  if (value === undefined) return html`<span class="v-null">not there</span>`;
+  if (typeof value === 'string' && value.length > LONG_TEXT) return html`<span class="v-null">another text of ${number(value.length)} characters</span>`;
+  const nodes = countNodes(value);
+  return nodes > MANY_MEMBERS || JSON.stringify(value).length > 4 * LONG_TEXT
+    ? html`<span class="v-null">another value of ${number(nodes)} parts</span>`
+    : raw(treeText(value));
+}
 
 function differences(before: Json, now: Json, path = ''): Difference[] {
   if (Object.is(before, now)) return [];

@@ -11,6 +11,7 @@ import { renderAction, renderDifference, type Shown } from './arguments.ts';
 import { type DecisionPanel, renderDecision } from './decision-panel.ts';
 import { renderProgress, renderState } from './inbox-page.ts';
 import { renderPage } from './layout.ts';
+import { renderProposal } from './proposal.ts';
 import { details, sentence, what } from './sentence.ts';
 import { ago, block, duration, type Html, moment, plural, words } from './words.ts';
 
@@ -48,11 +49,12 @@ export function renderHold(page: HoldPage): Html {
         <div><dt>To</dt><dd>${hold.action.upstream} <span class="quiet">at ${hold.action.authority}</span></dd></div></dl>
         ${renderAction(hold, shown)}</section>
       <section aria-labelledby="before-title"><h2 id="before-title">Compared with before</h2>
-        ${history.approved === undefined ? html`<p class="quiet">You have no earlier approved action of this kind by this agent to compare with.</p>` : renderDifference(hold, history.approved, now)}
-        ${renderDenials(history.denied, now)}</section>
+        ${shown.fault !== undefined ? html`<p class="quiet">Not compared, since it cannot be shown whole.</p>` : history.approved === undefined ? html`<p class="quiet">You have no earlier approved action of this kind by this agent to compare with.</p>` : renderDifference(hold, history.approved, now)}
+        ${renderDenials(history.denied, now)} ${renderProposal(hold, history.timesApproved)}</section>
       ${renderTask(hold, now)}
       ${renderAgent(hold)}
       ${renderGrounds(page)}
+    ${page.panel.standing.vote ? html`<a class="jump button primary" href="#decide">Decide</a>` : ''}
     </div><aside class="decide" aria-label="Decision">${renderDecision(hold, page.panel, session, now)}${renderVotes(hold.votes, now)}${renderDigest(hold)}</aside></div></div>`,
   );
 }
