@@ -2,8 +2,8 @@
 // browser complained about: a console error, a page error or a CSP violation fails it, and so does anything that axe finds.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import axe from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -13,8 +13,6 @@ import { Secret } from '../../src/domain/secret.ts';
 import { verifyPasskeyEvidence } from '../../src/review/passkeys.ts';
 import { launchBrowser, type Seat, signIn, takeSeat, whyNoBrowser } from '../support/browser.ts';
 import { type Desk, openDesk } from '../support/desk.ts';
-
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 let desk: Desk;
 let browser: Browser;
@@ -26,8 +24,7 @@ const transfer = (more: Readonly<Record<string, unknown>> = {}) => ({ amount: 42
 /** Runs axe over a page; only violations are interesting, and of those what and where. */
 async function findBarriers(page: Page): Promise<readonly string[]> {
   // Not as a script element: the desk's own policy would refuse it.
-  const source = readFileSync(AXE, 'utf8');
-  await page.evaluate(`${source}; undefined`);
+  await page.evaluate(`${axe.source}; undefined`);
   const found = (await page.evaluate(
     "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.target + ' ' + n.failureSummary).join(' | ')))",
   )) as readonly string[];

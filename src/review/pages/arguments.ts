@@ -21,6 +21,8 @@ const MANY_MEMBERS = 40;
 export interface Shown {
   readonly tree?: Html;
   readonly body?: Html;
+  /** Places in the body that were marked. */
+  readonly marked?: number;
   readonly fault?: string;
 }
 
@@ -35,7 +37,7 @@ export function showAction(action: HeldAction): Shown {
   const body = action.bodyText === undefined ? undefined : blockText(action.bodyText);
   if ((body?.length ?? 0) > LARGEST_MARKUP) return { fault: `Made visible, the ${number(action.bodyLength)} bytes of the body are too large for a page.` };
   const fits = tree !== undefined && tree.length + (body?.length ?? 0) <= LARGEST_MARKUP;
-  return { ...(fits && { tree: raw(tree) }), ...(body !== undefined && { body: raw(body) }) };
+  return { ...(fits && { tree: raw(tree) }), ...(body !== undefined && { body: raw(body), marked: body.split('<mark').length - 1 }) };
 }
 
 const countLines = (text: string): number => text.split(/[\n\t]/).length;
@@ -70,7 +72,8 @@ export function renderAction(hold: Hold, shown: Shown): Html {
   if (shown.fault !== undefined) {
     return html`<div class="alert bad" role="alert"><strong>This action cannot be shown whole, so it cannot be approved here.</strong> ${shown.fault} It can still be denied.</div>`;
   }
-  return html`${shown.tree === undefined ? '' : html`<div class="args">${shown.tree}</div>`}
+  return html`${shown.marked ? html`<p class="why">${plural(shown.marked, 'place')} marked: characters that control, hide, reorder, or pass for others.</p>` : ''}
+    ${shown.tree === undefined ? '' : html`<div class="args">${shown.tree}</div>`}
     ${shown.body === undefined ? html`<p class="quiet">The call has no body.</p>` : renderBody(action, shown.body, shown.tree !== undefined)}
     ${renderQuery(action)} ${renderHeaders(action)}`;
 }

@@ -50,9 +50,6 @@ export const words = (text: string): Html => raw(wordsText(text));
 
 export const block = (text: string): Html => raw(blockText(text));
 
-/** How many characters had to be marked. */
-export const countMarked = (text: string): number => segments(text, { lines: true }).filter(({ kind }) => kind !== 'plain').length;
-
 export const number = (value: number): string => value.toLocaleString('en-GB');
 
 export const plural = (count: number, noun: string): string => `${number(count)} ${noun}${count === 1 ? '' : 's'}`;
