@@ -91,7 +91,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       const id = await desk.ask('/ledger/transfers', body);
       const card = page.locator(`[data-hold="${id}"]`);
       await card.waitFor();
-      expect(await card.textContent()).toContain('POST /transfers on ledger: amount 4200, to Arrives Ltd');
+      expect(await card.textContent()).toContain('POST /transfers on ledger: amount 4200, to “Arrives Ltd”');
       expect(await findBarriers(page)).toEqual([]);
       await vote(id, 'bob', 'deny');
       await card.waitFor({ state: 'detached' });
@@ -207,6 +207,38 @@ describe.skipIf(whyNoBrowser !== undefined)(
       const { page } = seat;
       await page.getByRole('heading', { name: 'All clear' }).waitFor();
       expect((await show(page, id))?.status()).toBe(404);
+      await leave(seat);
+    });
+
+    it('explains to whom a call is made for that somebody else has to decide', async () => {
+      const id = await desk.ask('/ledger/transfers', transfer(), {}, 'agent-for-alice');
+      const seat = await sit('Alice Archer');
+      const { page } = seat;
+      await show(page, id);
+      expect(await page.getByRole('heading', { level: 1 }).textContent()).toMatch(/for alice/);
+      await page.getByText('The call is made by you, on your behalf, or by an agent that you own: someone else has to decide.').waitFor();
+      expect(await page.getByRole('button', { name: /Approve|Deny/ }).count()).toBe(0);
+      expect(await findBarriers(page)).toEqual([]);
+      await page.goto(desk.url);
+      expect(await page.locator(`[data-hold="${id}"]`).count()).toBe(0);
+      await page.getByRole('link', { name: /^All open/ }).click();
+      expect(await page.locator(`[data-hold="${id}"]`).textContent()).toContain('not yours to decide');
+      await leave(seat);
+    });
+
+    it('filters what is open, and says when nothing matches', async () => {
+      const id = await desk.ask('/ledger/large', transfer({ to: 'Filtered Ltd' }));
+      const seat = await sit('Alice Archer');
+      const { page } = seat;
+      await page.getByText('Filter', { exact: true }).click();
+      await page.getByLabel('Tier').selectOption('dual-control');
+      await page.getByRole('button', { name: 'Apply' }).click();
+      await page.locator(`[data-hold="${id}"]`).waitFor();
+      const tiers = await page.locator('.card-tags').allTextContents();
+      expect(tiers.every((text) => text.includes('dual-control'))).toBe(true);
+      expect(await findBarriers(page)).toEqual([]);
+      await page.goto(`${desk.url}/?upstream=nothing`);
+      await page.getByRole('heading', { name: 'Nothing matches these filters' }).waitFor();
       await leave(seat);
     });
 

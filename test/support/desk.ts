@@ -15,7 +15,7 @@ export interface Desk {
   readonly upstream: Recorder;
   readonly folder: string;
   /** A call of the agent's that does not wait; gives the hold's id. */
-  ask(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<string>;
+  ask(path: string, body: unknown, headers?: Readonly<Record<string, string>>, as?: TokenHolder): Promise<string>;
   /** Opens a task and gives its id. */
   openTask(objective: string, plan?: readonly string[]): Promise<string>;
   /** The same call, waiting for what people decide. */
@@ -39,17 +39,16 @@ export async function openDesk(options: { readonly login?: string } = {}): Promi
   const lines: string[] = [];
   const gateway = await startGateway(configPath, { logTo: { write: (line) => void lines.push(line) } });
   const base = `http://127.0.0.1:${gateway.ports.agents}`;
-  const agent = await issuer.token('agent');
-  const call = (path: string, body: unknown, headers: Readonly<Record<string, string>> = {}) =>
+  const call = async (path: string, body: unknown, headers: Readonly<Record<string, string>> = {}, as: TokenHolder = 'agent') =>
     fetch(base + path, {
       method: 'POST',
-      headers: { authorization: `Bearer ${agent}`, 'content-type': 'application/json', ...headers },
+      headers: { authorization: `Bearer ${await issuer.token(as)}`, 'content-type': 'application/json', ...headers },
       body: typeof body === 'string' ? body : JSON.stringify(body),
     });
   return {
     ...{ url, issuer, upstream, folder },
-    async ask(path, body, headers) {
-      const response = await call(path, body, { prefer: 'wait=0', ...headers });
+    async ask(path, body, headers, as) {
+      const response = await call(path, body, { prefer: 'wait=0', ...headers }, as);
       const id = response.headers.get('countersign-hold');
       if (id === null) throw new Error(`not held: ${response.status} ${await response.text()}`);
       return id;
@@ -58,7 +57,7 @@ export async function openDesk(options: { readonly login?: string } = {}): Promi
       const response = await call('/countersign/v1/tasks', { objective, plan, labels: [] });
       return ((await response.json()) as { id: string }).id;
     },
-    send: call,
+    send: (path, body, headers) => call(path, body, headers),
     async show(id, as = 'alice') {
       const response = await fetch(`http://127.0.0.1:${port}/api/v1/holds/${id}`, { headers: { authorization: `Bearer ${await issuer.token(as)}` } });
       return (await response.json()) as Record<string, unknown>;

@@ -94,8 +94,9 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     context.set('session', session);
     await next();
     // What a page does by itself must not keep a session alive that nobody sits at.
-    const renewed = context.req.header('x-countersign-by-itself') === undefined ? sessions.renew(session) : undefined;
-    if (renewed !== undefined && context.req.path !== '/sign-out') context.header('set-cookie', renewed, { append: true });
+    const byItself = context.req.header('x-countersign-by-itself') !== undefined || context.req.path === '/events';
+    const renewed = byItself || context.req.path === '/sign-out' ? undefined : sessions.renew(session);
+    if (renewed !== undefined) context.header('set-cookie', renewed, { append: true });
   });
 
   async function find(context: Context<Env>): Promise<Hold> {

@@ -42,7 +42,7 @@ export function renderHold(page: HoldPage): Html {
     <section class="statement" aria-labelledby="statement"><div class="state-line">${renderState(hold, now)} ${renderProgress(hold)}
       ${hold.reversible === false ? html`<span class="tag bad">cannot be undone</span>` : hold.reversible === true ? html`<span class="tag good">can be undone</span>` : ''}
       ${hold.data === undefined ? '' : html`<span class="tag warn">${words(hold.data)} data</span>`}</div>
-      <h1 id="statement">${sentence(hold)}</h1></section>
+      <h1 id="statement">${sentence(hold, { above: true })}</h1></section>
     <div class="columns"><div class="what">
       <section id="arguments" aria-labelledby="arguments-title"><h2 id="arguments-title">What would be sent <span class="aside">every byte, never cut</span></h2>
         <dl class="facts"><div><dt>${hold.action.tool === undefined ? 'Call' : 'Tool'}</dt><dd class="mono">${hold.action.tool === undefined ? html`${hold.action.method} ${words(hold.action.target)}` : words(hold.action.tool)}</dd></div>

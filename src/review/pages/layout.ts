@@ -27,7 +27,7 @@ export function renderPage({ title, session, current, scripts = [], forwardTo }:
 ${forwardTo === undefined ? '' : html`<meta http-equiv="refresh" content="0; url=${forwardTo}">`}
 <title>${title} · Countersign</title>
 <link rel="icon" href="${assetUrl('icon.svg')}" type="image/svg+xml">
-${['desk.css', 'inbox.css', 'hold.css'].map((name) => html`<link rel="stylesheet" href="${assetUrl(name)}">`)}
+${['desk.css', 'controls.css', 'inbox.css', 'hold.css'].map((name) => html`<link rel="stylesheet" href="${assetUrl(name)}">`)}
 <script src="${assetUrl('desk.js')}" defer></script>
 ${scripts.map((name) => html`<script src="${assetUrl(name)}" defer></script>`)}
 </head>

@@ -9,6 +9,7 @@ import { type Html, number, plural, words } from './words.ts';
 
 const NAMED = 4;
 const LONGEST_NAMED = 60;
+const PLAIN_WORD = /^[\p{L}\p{N}_@/+-][\p{L}\p{N}_.:@/+-]*$/u;
 
 /** The name by which people know an agent; the whole id stands in the facts. */
 export function agentName(principal: Pick<HeldPrincipal, 'id' | 'kind' | 'subject' | 'issuer'>): string {
@@ -34,8 +35,13 @@ export function what(action: HeldAction): Html {
     : html`call the tool <strong>${words(action.tool)}</strong> on <strong>${action.upstream}</strong>`;
 }
 
-export function sentence(hold: Hold): Html {
-  return html`Agent <strong class="who">${words(agentName(hold.principal))}</strong>${onBehalf(hold)} wants to ${what(hold.action)}${details(hold.action, { linked: true })}.`;
+/** Whether the arguments stand on the same page, to be pointed at. */
+export interface Place {
+  readonly above?: boolean;
+}
+
+export function sentence(hold: Hold, place: Place = {}): Html {
+  return html`Agent <strong class="who">${words(agentName(hold.principal))}</strong>${onBehalf(hold)} wants to ${what(hold.action)}${details(hold.action, place)}.`;
 }
 
 function onBehalf({ principal }: Hold): Html | string {
@@ -44,21 +50,26 @@ function onBehalf({ principal }: Hold): Html | string {
 }
 
 /** `: amount 4200, to ACME, and 2 more`. */
-export function details(action: HeldAction, { linked = false }: { readonly linked?: boolean } = {}): Html | string {
+export function details(action: HeldAction, { above = false }: Place = {}): Html | string {
   const value = argumentsOf(action);
   if (value === undefined) return action.bodyLength === 0 ? '' : `: ${number(action.bodyLength)} bytes of ${action.contentType ?? 'content'}`;
   if (!isJsonObject(value)) return Array.isArray(value) ? `: a list of ${plural(value.length, 'item')}` : html`: ${named(value)}`;
   const entries = Object.entries(value);
   if (entries.length === 0) return ', with no arguments';
-  const shown = entries.slice(0, NAMED).map(([key, item], index) => html`${index === 0 ? ': ' : ', '}${words(key)} <span class="val">${named(item)}</span>`);
+  const shown = entries.slice(0, NAMED).map(([key, item], index) => html`${index === 0 ? ': ' : ', '}${quoted(key)} <span class="val">${named(item)}</span>`);
   const rest = entries.length - shown.length;
-  return html`${shown}${rest > 0 ? (linked ? html`, and <a href="#arguments">${number(rest)} more</a>` : `, and ${number(rest)} more`) : ''}`;
+  if (rest <= 0) return html`${shown}`;
+  return html`${shown}, and ${above ? html`<a href="#arguments">${number(rest)} more</a>` : `${number(rest)} more`}`;
 }
 
 function named(value: Json): Html | string {
-  if (typeof value === 'string')
-    return value.length <= LONGEST_NAMED ? (value === '' ? '(empty)' : words(value)) : `(${number(value.length)} characters, below)`;
-  if (Array.isArray(value)) return `(${plural(value.length, 'item')}, below)`;
-  if (isJsonObject(value)) return `(${plural(Object.keys(value).length, 'member')}, below)`;
+  if (typeof value === 'string') return value.length <= LONGEST_NAMED ? quoted(value) : `(${number(value.length)} characters)`;
+  if (Array.isArray(value)) return `(${plural(value.length, 'item')})`;
+  if (isJsonObject(value)) return `(${plural(Object.keys(value).length, 'member')})`;
   return String(value);
+}
+
+/** A plain word stands as it is; anything that could run on into the sentence stands in quotation marks. */
+function quoted(text: string): Html {
+  return PLAIN_WORD.test(text) ? words(text) : html`“${words(text)}”`;
 }
