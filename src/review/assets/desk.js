@@ -85,12 +85,17 @@ function watch() {
     { once: true },
   );
   events.addEventListener('hold', ({ data }) => {
-    const { id, version, state } = JSON.parse(data);
-    if (id !== hold.dataset.hold || version <= Number(hold.dataset.version)) return;
-    const reason = document.getElementById('reason');
-    // What somebody is writing is not thrown away.
-    if (reason !== null && reason.value !== '') showBanner(`This hold has changed (${state.toLowerCase()}): load the page again before you decide.`);
-    else location.reload();
+    const { id, version } = JSON.parse(data);
+    if (id === hold.dataset.hold) follow(version);
+  });
+  // What changed before the stream was open has no event: the stream begins by saying "look again".
+  events.addEventListener('snapshot', () => {
+    const request = new XMLHttpRequest();
+    request.open('GET', location.pathname);
+    request.responseType = 'document';
+    request.setRequestHeader('x-countersign-by-itself', '1');
+    request.addEventListener('load', () => follow(request.response?.querySelector('.hold')?.dataset.version ?? 0));
+    request.send();
   });
   globalThis.addEventListener('pagehide', () => events.close());
 }
@@ -99,4 +104,12 @@ function lookAgain() {
   const reason = document.getElementById('reason');
   if (reason === null || reason.value === '') location.reload();
   else watch();
+}
+
+function follow(version) {
+  if (Number(version) <= Number(hold.dataset.version)) return;
+  const reason = document.getElementById('reason');
+  // What somebody is writing is not thrown away.
+  if (reason !== null && reason.value !== '') globalThis.showBanner('This hold has changed: load the page again before you decide.');
+  else location.reload();
 }
