@@ -140,9 +140,9 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
 
   let accepting = true;
   const reviewers = await startReviewersPlane(config, {
-    ...{ approvals, clock, log, metrics },
-    holds: store.holds,
-    current: live.config,
+    ...{ approvals, audit, clock, log, metrics },
+    ...{ holds: store.holds, passkeys: store.passkeys },
+    current: () => ({ config: live.config(), policyDigest: live.regime().policy.digest }),
     desk: {
       ...{ audit, tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
       revokeCredentials: (whose) => broker.revokeFor(whose),

@@ -26,6 +26,7 @@ const needsRestart = ({ listeners, store, audit, signing, reviewers, limits }: C
   audit,
   signing,
   'reviewers.api': reviewers.api,
+  'reviewers.login': reviewers.login,
   'limits.header': limits.headerBytes,
 });
 

@@ -1,5 +1,5 @@
-// The reviewers' listener: a sign-in and an audience of its own, and the reviewers' API behind it. Without `reviewers.api` nobody
-// can sign in, so everybody is refused.
+// The reviewers' listener: the API behind bearer tokens of an audience of its own (`reviewers.api`), and the pages behind a sign-in
+// (`reviewers.login`). Without either of the two, that half refuses everybody.
 
 import { requirementsOf } from './approvals/escalation.ts';
 import { isEligible, isListed, isSuspended } from './approvals/quorum.ts';
@@ -18,19 +18,18 @@ import { createReviewerAuthenticator, type ReviewerAuthenticator } from './ident
 import { createBoundedServer, type Listening, listen } from './listen.ts';
 import { reviewListener } from './review/app.ts';
 import type { DeskRoutes, Powers } from './review/desk-routes.ts';
+import { type PagesParts, pagesOf } from './reviewers-pages.ts';
 
-export interface ReviewersPlaneParts {
+export interface ReviewersPlaneParts extends PagesParts {
   readonly approvals: Approvals;
   readonly holds: HoldStore;
-  readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly desk: Omit<DeskRoutes, 'powersOf'>;
-  /** The configuration in force now. */
-  current(): Config;
 }
 
-export async function startReviewersPlane(config: Config, { approvals, holds, clock, log, metrics, desk, current }: ReviewersPlaneParts): Promise<Listening> {
+export async function startReviewersPlane(config: Config, parts: ReviewersPlaneParts): Promise<Listening> {
+  const { approvals, holds, clock, log, metrics, desk, current } = parts;
   const { address, url, tls } = config.listeners.reviewers;
   const closing = new AbortController();
   const authenticator = authenticatorOf(config, { clock, log, metrics });
@@ -38,6 +37,8 @@ export async function startReviewersPlane(config: Config, { approvals, holds, cl
   const options = { address, ...(tls && { tls }) };
   const server = createBoundedServer(options);
   const listening = await listen(server, options);
+  const origin = url === undefined ? `${tls === undefined ? 'http' : 'https'}://${literalOf(address.host)}:${listening.port}` : new URL(url).origin;
+  const pages = pagesOf(config, origin, parts);
   server.on(
     'request',
     reviewListener({
@@ -46,11 +47,12 @@ export async function startReviewersPlane(config: Config, { approvals, holds, cl
       log,
       hosts: hostsOf(url, address.host, listening.port),
       eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, holds.now()) },
-      desk: { ...desk, powersOf: (reviewer) => powersOf(current(), reviewer) },
-      propose: (hold, likes) => proposeRules(current().rules, hold, likes),
+      desk: { ...desk, powersOf: (reviewer) => powersOf(current().config, reviewer) },
+      propose: (hold, likes) => proposeRules(current().config.rules, hold, likes),
       authenticate: authenticator?.authenticate ?? refuseEverybody,
       parseJson: parseStrictJson,
       closing: closing.signal,
+      ...(pages && { pages }),
     }),
   );
   return {
@@ -79,9 +81,10 @@ function refuseEverybody(): Promise<never> {
   return Promise.reject(new GatewayError('reviewer_unauthenticated', 'No reviewers’ issuer is configured: reviewers.api is missing.'));
 }
 
+const literalOf = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
 /** The names that this plane answers to: its public URL, and the literal address that it listens on. A rebound name is neither. */
 function hostsOf(url: string | undefined, host: string, port: number): ReadonlySet<string> {
-  const literal = host.includes(':') ? `[${host}]` : host;
-  const own = [`${literal}:${port}`, ...(host === '127.0.0.1' || host === '::1' ? [`localhost:${port}`] : [])];
+  const own = [`${literalOf(host)}:${port}`, ...(host === '127.0.0.1' || host === '::1' ? [`localhost:${port}`] : [])];
   return new Set(url === undefined ? own : [new URL(url).host, ...own]);
 }

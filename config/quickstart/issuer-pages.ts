@@ -38,6 +38,17 @@ export function renderSuccess(ctx: Context): void {
   ctx.body = page('Signed in', '<p>Go back to your terminal.</p>');
 }
 
+export function renderSignOut(ctx: Context, form: string): void {
+  ctx.body = page(
+    'Sign out here, too?',
+    `${form}<button type="submit" form="op.logoutForm" name="logout" value="yes">Yes, sign out</button><button type="submit" form="op.logoutForm">No</button>`,
+  );
+}
+
+export function renderSignedOut(ctx: Context): void {
+  ctx.body = page('Signed out', '<p>You can close this page.</p>');
+}
+
 export function renderError(ctx: Context, out: { readonly error: string; readonly error_description?: string }): void {
   ctx.type = 'html';
   ctx.body = page('That did not work', `<p>${escapeHtml(out.error)}: ${escapeHtml(out.error_description ?? '')}</p>`);

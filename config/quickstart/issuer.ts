@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair } from 'jose';
 import Provider, { type Artifact, type Client, type Context, errors, interactionPolicy } from 'oidc-provider';
-import { renderCodeConfirm, renderCodeInput, renderError, renderSignIn, renderSuccess, USERS } from './issuer-pages.ts';
+import { renderCodeConfirm, renderCodeInput, renderError, renderSignedOut, renderSignIn, renderSignOut, renderSuccess, USERS } from './issuer-pages.ts';
 import { createIssuerStorage } from './issuer-storage.ts';
 
 /** For scripts: a token of a named user without a browser. Exists at this issuer only. */
@@ -28,6 +28,8 @@ export interface IssuerOptions {
   readonly ledgerAudience: string;
   /** The audience of the reviewers' API; default `countersign-review`. */
   readonly reviewAudience?: string;
+  /** Where the reviewers' pages are; without it nobody can sign in to them. */
+  readonly deskUrl?: string;
 }
 
 /** Whom a token can be made for: the agent itself, the agent acting for alice (RFC 8693 `act`), or a reviewer. */
@@ -37,7 +39,7 @@ export interface QuickstartIssuer {
   /** The issuer identifier. */
   readonly issuer: string;
   readonly clients: Readonly<
-    Record<'agent' | 'countersign' | 'ledger', { readonly clientId: string; readonly clientSecret: string; readonly secretFile: string }>
+    Record<'agent' | 'countersign' | 'ledger' | 'desk', { readonly clientId: string; readonly clientSecret: string; readonly secretFile: string }>
   >;
   /** A fresh token, had over HTTP like any other. */
   token(holder: TokenHolder): Promise<string>;
@@ -57,6 +59,7 @@ export async function startQuickstartIssuer(options: IssuerOptions): Promise<Qui
     agent: secretClient(options.dataDir, 'agent'),
     countersign: secretClient(options.dataDir, 'countersign'),
     ledger: secretClient(options.dataDir, 'ledger'),
+    desk: secretClient(options.dataDir, 'desk'),
   };
   const provider = new Provider(issuer, await configuration(options, clients));
   const counts = new Map<string, number>();
@@ -132,13 +135,17 @@ async function configuration(options: IssuerOptions, clients: QuickstartIssuer['
         response_types: [],
         token_endpoint_auth_method: 'none',
       },
+      ...(options.deskUrl === undefined ? [] : [deskClient(clients.desk, options.deskUrl)]),
     ],
+    claims: { openid: ['sub'], profile: ['name', 'groups'] },
+    pkce: { required: () => true },
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     findAccount: (_ctx: Context, id: string) => (id in USERS ? { accountId: id, claims: async () => ({ sub: id, ...USERS[id] }) } : undefined),
     extraTokenClaims: (ctx: Context, token: Artifact) => userClaims(ctx, token),
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
+      rpInitiatedLogout: { enabled: true, logoutSource: renderSignOut, postLogoutSuccessSource: renderSignedOut },
       deviceFlow: { enabled: true, userCodeInputSource: renderCodeInput, userCodeConfirmSource: renderCodeConfirm, successSource: renderSuccess },
       introspection: { enabled: true, allowedPolicy: (_ctx: Context, client: Client) => client.clientId === clients.ledger.clientId },
       revocation: { enabled: true, allowedPolicy: (_ctx: Context, client: Client, token: Artifact) => token.clientId === client.clientId },
@@ -157,6 +164,21 @@ async function configuration(options: IssuerOptions, clients: QuickstartIssuer['
     renderError,
     routes: { token: '/token', introspection: '/token/introspection', revocation: '/token/revocation' },
     ttl: { AccessToken: lifetime, ClientCredentials: lifetime, DeviceCode: 600, Grant: day, IdToken: 600, Interaction: 600, Session: day },
+  };
+}
+
+/** The reviewers' pages: authorization code, PKCE, and a sign-out that comes back. */
+function deskClient({ clientId, clientSecret }: { clientId: string; clientSecret: string }, deskUrl: string): Record<string, unknown> {
+  return {
+    client_id: clientId,
+    client_secret: clientSecret,
+    client_name: 'The reviewers’ desk',
+    grant_types: ['authorization_code'],
+    response_types: ['code'],
+    redirect_uris: [`${deskUrl}/sign-in/callback`],
+    post_logout_redirect_uris: [`${deskUrl}/signed-out`],
+    require_auth_time: true,
+    token_endpoint_auth_method: 'client_secret_basic',
   };
 }
 
@@ -234,7 +256,7 @@ async function grantAll(ctx: Context): Promise<unknown> {
   if (client === undefined || session?.accountId === undefined) return undefined;
   const { Grant } = ctx.oidc.provider;
   const grant = new Grant({ accountId: session.accountId, clientId: client.clientId });
-  grant.addOIDCScope('openid');
+  grant.addOIDCScope('openid profile');
   for (const [resource, { scope }] of Object.entries(ctx.oidc.resourceServers)) grant.addResourceScope(resource, scope);
   await grant.save();
   return grant;

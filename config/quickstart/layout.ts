@@ -49,7 +49,10 @@ export function readRunning(env: NodeJS.ProcessEnv): Running {
 
 export const urlOf = (port: number): string => `http://127.0.0.1:${port}`;
 
-async function freePort(): Promise<number> {
+/** The reviewers' pages go by a name: passkeys are bound to one, and an address is none. */
+export const deskUrlOf = (port: number): string => `http://localhost:${port}`;
+
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -7,7 +7,7 @@ import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Child, startChild } from './child.ts';
 import { startQuickstartIssuer } from './issuer.ts';
-import { choosePorts, DEFAULT_PORTS, dataDirOf, type Ports, ROOT, type Running, stateDirOf, urlOf } from './layout.ts';
+import { choosePorts, DEFAULT_PORTS, dataDirOf, deskUrlOf, type Ports, ROOT, type Running, stateDirOf, urlOf } from './layout.ts';
 import { startLedger } from './ledger.ts';
 import { startTraceLog } from './traces.ts';
 
@@ -40,6 +40,7 @@ export async function startQuickstart(env: NodeJS.ProcessEnv, say: (line: string
       dataDir: stateDir,
       gatewayAudience: urlOf(DEFAULT_PORTS.agents),
       ledgerAudience: urlOf(DEFAULT_PORTS.ledger),
+      deskUrl: deskUrlOf(ports.reviewers),
     });
     parts.push(issuer);
     say(`issuer     ${issuer.issuer} (agents, and reviewers alice and bob of group finance, and mallory of none)`);
@@ -59,7 +60,7 @@ export async function startQuickstart(env: NodeJS.ProcessEnv, say: (line: string
     parts.push(telemetry);
     const gateway = await startGateway(running, { ...env, ...telemetry.env });
     parts.push({ close: gateway.stop });
-    say(`gateway    agents ${urlOf(ports.agents)}, reviewers ${urlOf(ports.reviewers)}, operators ${urlOf(ports.ops)}`);
+    say(`gateway    agents ${urlOf(ports.agents)}, reviewers ${deskUrlOf(ports.reviewers)}, operators ${urlOf(ports.ops)}`);
     writeFileSync(runningPath, JSON.stringify(running));
     parts.push({ close: async () => rmSync(runningPath, { force: true }) });
     const broken = Promise.race([gateway.ended.then((how) => `the gateway ended: ${how}`), tools.ended.then((how) => `the MCP server ended: ${how}`)]);
@@ -76,7 +77,7 @@ function placeConfig(ports: Ports, dataDir: string): string {
   let text = readFileSync(CONFIG, 'utf8').replaceAll('../data', dataDir);
   for (const [part, port] of Object.entries(DEFAULT_PORTS)) {
     // Audiences are names, not addresses: they stay as they are.
-    text = text.replace(new RegExp(`(?<!audience:.*)127\\.0\\.0\\.1:${port}\\b`, 'g'), `127.0.0.1:${ports[part as keyof Ports]}`);
+    text = text.replace(new RegExp(`(?<!audience:.*)(127\\.0\\.0\\.1|localhost):${port}\\b`, 'g'), `$1:${ports[part as keyof Ports]}`);
   }
   const path = join(stateDirOf(dataDir), 'countersign.yaml');
   writeFileSync(path, text);
@@ -137,7 +138,7 @@ Copy these into a second terminal, in this folder.
    curl -si ${agents}/ledger/transfers ${bearer} \\
      -H 'Content-Type: application/json' -d '{"from":"operations","to":"suppliers","amount":1200,"currency":"EUR"}'
 
-3. In a third terminal, be alice: see it whole, and approve it.
+3. Open ${deskUrlOf(ports.reviewers)} and sign in as Alice Archer: see it whole, and approve it. Or in a third terminal:
    export COUNTERSIGN_TOKEN=$(npm run -s token -- alice) COUNTERSIGN_URL=${urlOf(ports.reviewers)}
    npm run -s countersign -- holds list
    npm run -s countersign -- holds approve HOLD_ID

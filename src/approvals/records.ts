@@ -43,6 +43,8 @@ export function voteRecord(
     at: vote.at,
     ...(vote.reason === undefined ? {} : { reason: vote.reason }),
     ...(vote.reviewer.authenticatedAt === undefined ? {} : { authenticatedAt: vote.reviewer.authenticatedAt }),
+    // With the digest and the names above, all that it takes to verify the signature again.
+    ...(vote.passkey === undefined || phase.phase !== 'cast' ? {} : { passkey: { ...vote.passkey } }),
     spanId: vote.span.spanId,
   };
 }

@@ -38,10 +38,17 @@ export function judgeBallot(hold: Hold, reviewer: Reviewer, ballot: Ballot, now:
     throw refusal(hold, 'hold_closed', `The hold takes no ${ballot.decision}: it is ${mayDecide ? hold.state : closedState(hold)}.`);
   }
   const reason = judgeReason(hold, tiers, ballot.reason);
-  if (tiers.some((tier) => tier.stepUp) && !isFresh(reviewer.authenticatedAt, now)) {
-    throw refusal(hold, 'step_up_required', 'This tier takes votes only within five minutes of a sign-in.');
+  if (tiers.some((tier) => tier.stepUp) && ballot.passkey === undefined && !isFresh(reviewer.authenticatedAt, now)) {
+    throw refusal(hold, 'step_up_required', 'This tier takes votes only within five minutes of a sign-in, or with a passkey.');
   }
-  return { reviewer, decision: ballot.decision, ...(reason === undefined ? {} : { reason }), at: now, bindingDigest: hold.bindingDigest };
+  return {
+    reviewer,
+    decision: ballot.decision,
+    ...(reason === undefined ? {} : { reason }),
+    at: now,
+    bindingDigest: hold.bindingDigest,
+    ...(ballot.passkey === undefined ? {} : { passkey: ballot.passkey }),
+  };
 }
 
 /**
@@ -80,7 +87,8 @@ function hasVoted(hold: Hold, reviewer: Reviewer): boolean {
   return hold.votes.some((vote) => subjectKey(vote.reviewer.subject) === subjectKey(reviewer.subject));
 }
 
-function isFresh(authenticatedAt: EpochMs | undefined, now: EpochMs): boolean {
+/** Step-up: whether a sign-in at this time is recent enough. */
+export function isFresh(authenticatedAt: EpochMs | undefined, now: EpochMs): boolean {
   return authenticatedAt !== undefined && now - authenticatedAt <= STEP_UP_MS && authenticatedAt - now <= FUTURE_SIGN_IN_MS;
 }
 

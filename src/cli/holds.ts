@@ -2,8 +2,9 @@
 // the vote carries the binding digest of exactly what was shown, so a hold that changed meanwhile is not decided on.
 
 import { parseArgs } from 'node:util';
+import { whyNotWhole } from '../domain/whole.ts';
 import { CONNECTION_OPTIONS, CONNECTION_USAGE, connect } from './connect.ts';
-import { renderHold, renderLine, shortCode, whyNotWhole } from './render-hold.ts';
+import { renderHold, renderLine, shortCode } from './render-hold.ts';
 import { ApiError, type ReviewClient, type ShownHold } from './review-client.ts';
 import type { SignIn } from './sign-in.ts';
 import { ask, CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
@@ -77,7 +78,7 @@ const DONE: Readonly<Record<Verb, string>> = { approve: 'Approved', deny: 'Denie
 async function decide(client: ReviewClient, signIn: SignIn, hold: ShownHold, verb: Verb, values: Values, io: Io): Promise<number> {
   show(hold, { ...values, json: false }, io);
   if (!hold.youMay[verb]) throw new CommandError(`You may not ${verb} this hold. ${hold.youMay.why ?? ''}`.trimEnd());
-  const fault = whyNotWhole(hold);
+  const fault = whyNotWhole(hold.action);
   if (fault !== undefined && verb === 'approve') throw new CommandError(`This hold cannot be shown whole, so it cannot be approved here. ${fault}`);
   const reason = await reasonFor(hold, verb, values, io);
   await confirm(hold, verb, values, io);

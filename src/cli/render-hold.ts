@@ -1,25 +1,13 @@
 // A hold on a terminal: the whole action, never cut. What the gateway knows stands apart from what the agent wrote; every line that
 // repeats words of the agent's begins with a bar, so those words cannot pass for ours, and what cannot be seen in them is made visible.
 
-import { createHash } from 'node:crypto';
+import { visible, visibleLines } from '../domain/visible-text.ts';
+import { whyNotWhole } from '../domain/whole.ts';
 import type { ShownHold } from './review-client.ts';
 import { toolDiff } from './tool-diff.ts';
-import { visible, visibleLines } from './visible-text.ts';
 
 /** What a reviewer types to confirm: the beginning of the digest that the vote is bound to. */
 export const shortCode = (hold: ShownHold): string => hold.bindingDigest.slice(0, 6);
-
-/**
- * Why this hold cannot be shown whole, or undefined: a body that is missing, or whose text is not what the digest was made over.
- * What cannot be shown whole is not approved.
- */
-export function whyNotWhole({ action }: Pick<ShownHold, 'action'>): string | undefined {
-  const body = Buffer.from(action.bodyText ?? '', 'utf8');
-  if (body.length !== action.bodyLength) return `The body has ${action.bodyLength} bytes, but ${body.length} are shown.`;
-  if (body.length > 0 && createHash('sha256').update(body).digest('hex') !== action.bodyDigest)
-    return 'The body that is shown is not the body that was hashed.';
-  return undefined;
-}
 
 /** One line for a list: not enough to decide on. */
 export function renderLine(hold: ShownHold): string {
@@ -82,7 +70,7 @@ function renderCall(sheet: Sheet, { action }: ShownHold): void {
   const type = action.contentType === undefined ? '' : `, ${action.contentType}`;
   sheet.fact('body', `${action.bodyLength} bytes${type}`);
   if (action.bodyText !== undefined) sheet.words(action.bodyText);
-  const fault = whyNotWhole({ action });
+  const fault = whyNotWhole(action);
   if (fault !== undefined) sheet.fact('WARNING', fault);
 }
 

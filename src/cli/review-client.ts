@@ -2,8 +2,8 @@
 // a hold that it cannot read whole.
 
 import { z } from 'zod';
+import { visible } from '../domain/visible-text.ts';
 import { CommandError, UsageError } from './terminal.ts';
-import { visible } from './visible-text.ts';
 
 const party = z.object({ id: z.string(), issuer: z.string(), subject: z.string() });
 

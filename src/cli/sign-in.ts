@@ -2,9 +2,9 @@
 // The token stays in this process's memory: it is not written down, and each command signs in anew unless the variable is set.
 
 import * as oidc from 'openid-client';
+import { visible } from '../domain/visible-text.ts';
 import { checkServiceUrl, isLoopback } from './review-client.ts';
 import { CommandError, type Io, UsageError } from './terminal.ts';
-import { visible } from './visible-text.ts';
 
 export interface SignInOptions {
   /** The issuer identifier: `reviewers.api.issuer`. */

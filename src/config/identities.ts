@@ -84,10 +84,27 @@ export const reviewers = (around: Surroundings) =>
       login: z
         .strictObject({
           issuer: secureUrl().describe('Where reviewers sign in'),
-          clientId: z.string().min(1),
-          clientSecret: secret(around).exactOptional(),
+          clientId: z.string().min(1).describe('Client with the authorization code flow; its redirect URI is <url>/sign-in/callback'),
+          clientSecret: secret(around).exactOptional().describe('Absent for a public client'),
+          clientAuth: z.enum(['basic', 'post']).default('basic').describe('How the client proves itself at the token endpoint; default basic'),
+          scope: z
+            .string()
+            .regex(/(^| )openid( |$)/, { error: 'openid must be one of the scopes.' })
+            .default('openid profile')
+            .describe('Scopes to ask for; default openid profile'),
           groupsClaim: groupsClaim(),
+          acrValues: z.array(z.string().min(1)).default([]).describe('Asked for (acr_values) when a tier wants a fresh sign-in'),
+          stepUp: z
+            .strictObject({
+              acr: z.array(z.string().min(1)).default([]).describe('A sign-in counts as step-up with one of these acr; empty: any'),
+              amr: z.array(z.string().min(1)).default([]).describe('… and with one of these amr; empty: any'),
+            })
+            .prefault({})
+            .describe('Which sign-ins are strong enough for tiers with stepUp'),
+          idle: duration({ least: '1m', most: '12h' }).prefault('30m').describe('How long a session lasts unused; default 30m'),
+          life: duration({ least: '5m', most: '24h' }).prefault('8h').describe('How long a session lasts at most; default 8h'),
         })
+        .transform(({ idle, life, ...rest }) => ({ ...rest, idleMs: idle, lifeMs: life }))
         .exactOptional()
         .describe('Sign-in for the reviewers’ pages'),
       api: z

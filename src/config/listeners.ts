@@ -1,7 +1,7 @@
 // The sections about this process: where it listens, where it keeps things, how much it takes.
 
 import { z } from 'zod';
-import { httpUrl, listenAddress } from './addresses.ts';
+import { httpUrl, listenAddress, secureUrl } from './addresses.ts';
 import { path, pemFile, type Surroundings, secret } from './files.ts';
 import { laterType } from './later.ts';
 import { duration, size } from './units.ts';
@@ -34,7 +34,7 @@ export const listeners = (around: Surroundings) =>
     reviewers: z
       .strictObject({
         address: listenAddress().prefault('127.0.0.1:8081').describe('Where reviewers sign in and vote; default 127.0.0.1:8081'),
-        url: httpUrl().exactOptional().describe('How reviewers reach it from outside; default: the address itself'),
+        url: secureUrl().exactOptional().describe('How reviewers reach it from outside, without a path; default: the address itself'),
         tls: serverTls(around).exactOptional().describe('Without it the listener speaks plain HTTP'),
       })
       .prefault({})

@@ -11,6 +11,7 @@ import { credential } from './credentials.ts';
 import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } from './faults.ts';
 import type { Surroundings } from './files.ts';
 import { identity, reviewers } from './identities.ts';
+import { listeners } from './listeners.ts';
 import { notifications } from './notifications.ts';
 import { checkReferences, type Sections } from './references.ts';
 import { rule, tier } from './rules.ts';
@@ -97,6 +98,7 @@ function readSections(value: unknown, around: Surroundings): Sections {
   };
   return {
     identity: identity(around).safeParse(sections.identity).data,
+    listeners: listeners(around).safeParse(sections.listeners).data,
     reviewers: reviewers(around).safeParse(sections.reviewers).data,
     notifications: notifications(around).safeParse(sections.notifications).data,
     upstreams: entries('upstreams', upstream(around)),

@@ -9,6 +9,7 @@ type Rule = Config['rules'][number];
 
 /** The sections as far as they could be read; an entry that has faults of its own is undefined, a missing section empty. */
 export interface Sections {
+  readonly listeners: Config['listeners'] | undefined;
   readonly identity: Config['identity'] | undefined;
   readonly reviewers: Config['reviewers'] | undefined;
   readonly upstreams: Entries<Config['upstreams'][string]>;
@@ -28,6 +29,7 @@ export function checkReferences(sections: Sections): readonly Fault[] {
     ...checkIssuers(sections),
     ...checkVoters(sections),
     ...checkChannels(sections),
+    ...checkDesk(sections),
   ];
 }
 
@@ -139,6 +141,15 @@ function* checkVoters({ rules, reviewers, upstreams }: Sections): Generator<Faul
   }
   const held = rules.findIndex((rule) => rule?.decide === 'hold');
   if (held !== -1 && nobody) {
-    yield { path: ['rules', held, 'decide'], message: 'Nobody could ever decide: reviewers.api is missing.' };
+    yield { path: ['rules', held, 'decide'], message: 'Nobody could ever decide: reviewers.login and reviewers.api are missing.' };
+  }
+}
+
+/** Sessions, sign-ins and passkeys belong to one origin, which has to be known, and which others must not read along. */
+function* checkDesk({ listeners, reviewers }: Sections): Generator<Fault> {
+  if (reviewers?.login === undefined || listeners === undefined) return;
+  const { url, address } = listeners.reviewers;
+  if (url === undefined && !['127.0.0.1', '::1', 'localhost'].includes(address.host)) {
+    yield { path: ['listeners', 'reviewers', 'url'], message: 'The pages of reviewers.login need it: how reviewers reach them.' };
   }
 }

@@ -4,6 +4,7 @@ import type { Action, Digest } from './action.ts';
 import type { Clearance } from './clearance.ts';
 import type { Approval, Decision } from './decision.ts';
 import type { Hold } from './hold.ts';
+import type { PasskeyEvidence } from './passkey.ts';
 import type { Principal } from './principal.ts';
 import type { Reviewer } from './reviewer.ts';
 import type { Task, TaskCall } from './task.ts';
@@ -38,6 +39,8 @@ export interface Ballot {
   /** The binding digest that the reviewer looked at. */
   readonly bindingDigest: Digest;
   readonly reason?: string;
+  /** An assertion over this very ballot, verified by the reviewers' plane: as good as a fresh sign-in. */
+  readonly passkey?: PasskeyEvidence;
 }
 
 export interface Outcome {

@@ -3,7 +3,7 @@
 import type { EpochMs } from './clock.ts';
 import type { JsonObject } from './json.ts';
 
-export type AuditType = 'decision' | 'outcome' | 'hold' | 'vote' | 'task' | 'credential' | 'suspension' | 'config' | 'start';
+export type AuditType = 'decision' | 'outcome' | 'hold' | 'vote' | 'task' | 'credential' | 'suspension' | 'passkey' | 'config' | 'start';
 
 /** How long a caller must wait: until the bytes are on disk, or only until they are written. */
 export type Durability = 'fsync' | 'soon';

@@ -5,6 +5,7 @@ import type { EpochMs } from './clock.ts';
 import type { MatchedRule, Requirement } from './decision.ts';
 import type { HeaderList } from './headers.ts';
 import type { Json } from './json.ts';
+import type { PasskeyEvidence } from './passkey.ts';
 import type { Party } from './principal.ts';
 import type { Reviewer } from './reviewer.ts';
 import type { TaskCall, TaskWords } from './task.ts';
@@ -36,6 +37,8 @@ export interface Vote {
   readonly bindingDigest: Digest;
   /** When this person first opened the hold here, where they did: what the time to decide is counted from. */
   readonly openedAt?: EpochMs;
+  /** Where the vote was signed with a passkey. */
+  readonly passkey?: PasskeyEvidence;
   /** The `countersign.approval.review` span. */
   readonly span: SpanRef;
 }

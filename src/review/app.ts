@@ -1,5 +1,5 @@
-// The reviewers' API (DESIGN section 8), on its own listener. Trusts only bearer tokens of the reviewers' issuer and audience, which
-// `authenticate` has verified; a workload token is refused there. No cookies, no CORS, one Host name: a web page elsewhere can do nothing here.
+// The reviewers' API (DESIGN section 8), on its own listener, and the pages beside it. The API trusts only bearer tokens of the reviewers' issuer
+// and audience, which `authenticate` has verified; a workload token is refused there, and so is a cookie. No CORS, known Host names only.
 // A hold that does not name the reader answers like one that does not exist.
 
 import { randomUUID } from 'node:crypto';
@@ -16,6 +16,7 @@ import { type ParseJson, readBallot, readRevocation } from './ballot.ts';
 import { addDeskRoutes, type DeskRoutes } from './desk-routes.ts';
 import { createEventStreams, tokenExpiry } from './events.ts';
 import { listHolds } from './listing.ts';
+import { createDesk, type DeskOptions, PAGE_HEADERS } from './pages/desk.ts';
 import { type SimilarParts, similarTo } from './similar.ts';
 import { type Eligibility, isNamed } from './standing.ts';
 import { viewHold } from './view.ts';
@@ -34,6 +35,8 @@ export interface ReviewDeps extends SimilarParts {
   readonly log: Logger;
   /** Aborted when the gateway drains: ends the event streams. */
   readonly closing: AbortSignal;
+  /** The pages; without them the plane is an API only. */
+  readonly pages?: DeskOptions;
 }
 
 type Env = { Bindings: HttpBindings; Variables: { reviewer: Reviewer } };
@@ -56,7 +59,10 @@ function createReviewApp(deps: ReviewDeps): Hono<Env> {
   app.use(async (context, next) => {
     checkRequest(context, deps.hosts);
     await next();
-    for (const [name, value] of Object.entries(SECURITY_HEADERS)) context.res.headers.set(name, value);
+    const isPage = deps.pages !== undefined && !context.req.path.startsWith('/api/');
+    for (const [name, value] of Object.entries(isPage ? PAGE_HEADERS : SECURITY_HEADERS)) context.res.headers.set(name, value);
+    // Named by their content, so they may be kept.
+    if (context.req.path.startsWith('/assets/') && context.res.ok) context.res.headers.set('cache-control', 'public, max-age=31536000, immutable');
   });
   app.use('/api/*', async (context, next) => {
     context.set('reviewer', await deps.authenticate(authorizationOf(context)));
@@ -100,9 +106,10 @@ function createReviewApp(deps: ReviewDeps): Hono<Env> {
     return context.body(events.open(reviewer, tokenExpiry(authorizationOf(context))), 200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
   });
 
-  app.all('/api/v1/*', () => {
+  app.all('/api/*', () => {
     throw new GatewayError('not_found', 'There is no such endpoint with this method in the reviewers’ API.');
   });
+  if (deps.pages !== undefined) app.route('/', createDesk({ ...deps, ...deps.pages, events, onFault: (error) => logFault(deps.log, error) }));
   return app;
 }
 
@@ -144,15 +151,16 @@ async function visibleHold({ holds, eligibility }: ReviewDeps, id: string, revie
 function refuse(log: Logger, thrown: unknown): Response {
   const error = asGatewayError(thrown);
   const requestId = randomUUID();
-  if (error.status >= 500) {
-    const { cause } = error.details;
-    log.error('review.fault', { requestId, code: error.code, cause: cause instanceof Error ? cause.name : undefined });
-  }
+  if (error.status >= 500) logFault(log, error, requestId);
   const { status, headers, body } = problem(error, { requestId, challenge: challenge(error.code) });
   const answer = new Headers();
   for (let i = 0; i + 1 < headers.length; i += 2) answer.append(headers[i] as string, headers[i + 1] as string);
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) answer.set(name, value);
   return new Response(body, { status, headers: answer });
+}
+
+function logFault(log: Logger, { code, details: { cause } }: GatewayError, requestId?: string): void {
+  log.error('review.fault', { requestId, code, cause: cause instanceof Error ? cause.name : undefined });
 }
 
 /** RFC 6750 section 3; for a sign-in that is too old, RFC 9470 section 3. */

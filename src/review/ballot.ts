@@ -46,12 +46,13 @@ export async function readJson(request: Request, parseJson: ParseJson): Promise<
   return parseJson(await readBody(request));
 }
 
-async function readBody(request: Request): Promise<Uint8Array> {
+/** Throws `payload_too_large`. */
+export async function readBody(request: Request, limit = BODY_LIMIT): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {
     length += chunk.byteLength;
-    if (length > BODY_LIMIT) throw new GatewayError('payload_too_large', `The reviewers’ API takes bodies of at most ${BODY_LIMIT} bytes.`);
+    if (length > limit) throw new GatewayError('payload_too_large', `The reviewers’ plane takes bodies of at most ${limit} bytes here.`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -124,6 +124,19 @@ const STEPS: readonly string[] = [
     PRIMARY KEY (upstream, tool)
   ) STRICT, WITHOUT ROWID;
   `,
+  // The reviewers' passkeys.
+  `
+  CREATE TABLE passkey (
+    id TEXT PRIMARY KEY,
+    reviewer_id TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    counter INTEGER NOT NULL,
+    transports TEXT NOT NULL,
+    label TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX passkey_reviewer ON passkey (reviewer_id);
+  `,
 ];
 
 /** Brings the file to the newest schema in one transaction. Throws `store_unavailable` for a file that is not ours or too new. */

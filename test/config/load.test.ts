@@ -193,7 +193,7 @@ describe('references between sections', () => {
     [
       'a hold that nobody could decide',
       { rules: `[${held}]`, tiers: '{ t: { reviewers: ["group:a"] } }' },
-      'rules.0.decide: Nobody could ever decide: reviewers.api is missing.',
+      'rules.0.decide: Nobody could ever decide: reviewers.login and reviewers.api are missing.',
     ],
     ['the same id twice', { rules: '[{ id: a, match: {}, decide: allow }, { id: a, match: {}, decide: deny }]' }, 'rules.1.id: rules[0] has this id already.'],
     [

@@ -33,6 +33,7 @@ describe('the import rules', () => {
     ['pipeline.ts knowing a feature', 'src/pipeline.ts', "import { x } from './approvals/machine.ts';\nx();\n"],
     ['errors.ts importing anything', 'src/errors.ts', "import { x } from './problem.ts';\nx();\n"],
     ['a command importing the reviewers’ plane', 'src/cli/planted.ts', "import { x } from '../review/app.ts';\nx();\n"],
+    ['a page reaching into a feature', 'src/review/pages/planted.ts', "import { x } from '../../identity/oidc.ts';\nx();\n"],
     ['jose outside identity/ and credentials/', 'src/policy/planted.ts', "import { SignJWT } from 'jose';\nnew SignJWT();\n"],
     ['the AWS signer outside credentials/', 'src/upstream/planted.ts', "import { x } from '@smithy/signature-v4';\nx();\n"],
     ['undici outside upstream/', 'src/credentials/planted.ts', "import { Pool } from 'undici';\nnew Pool('');\n"],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { visible, visibleLines } from '../../src/cli/visible-text.ts';
+import { segments, visible, visibleLines } from '../../src/domain/visible-text.ts';
 
 describe('visible text', () => {
   it.each([
@@ -52,5 +52,44 @@ describe('visible text', () => {
 
   it('keeps the lines of a text apart, and shows a carriage return before a line feed', () => {
     expect(visibleLines('a\r\nb\n')).toEqual({ lines: ['a␍', 'b', ''], made: 1 });
+  });
+});
+
+describe('segments', () => {
+  const marked = (text: string) =>
+    segments(text)
+      .filter(({ kind }) => kind !== 'plain')
+      .map(({ kind, text: shown }) => `${kind}:${shown}`);
+
+  it.each([
+    ['plain ASCII, and words of other scripts, stay as they are', 'pay Müller, Ελλάδα, Москва, 東京', []],
+    ['a Cyrillic letter in a Latin word', 'pаypal', ['lookalike:а']],
+    ['a word of look-alikes only', 'АСМЕ', ['lookalike:А', 'lookalike:С', 'lookalike:М', 'lookalike:Е']],
+    ['a Greek letter in a host name', 'gοοgle.com', ['lookalike:ο', 'lookalike:ο']],
+    ['fullwidth forms', 'Ａ1', ['lookalike:Ａ']],
+    ['what reorders', 'a\u202eb', ['invisible:<U+202E>']],
+  ])('mark %s', (_what, text, expected) => {
+    expect(marked(text)).toEqual(expected);
+  });
+
+  it('lose nothing: joined, they are what visible gives', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        expect(
+          segments(text)
+            .map((segment) => segment.text)
+            .join(''),
+        ).toBe(visible(text).text);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        expect(
+          segments(text)
+            .map((segment) => segment.text)
+            .join(''),
+        ).toBe(visible(text).text);
+      }),
+    );
   });
 });

@@ -1,0 +1,30 @@
+// What went before a hold: the last approved action of its kind, and what this agent was denied. Only holds that name the reader.
+
+import type { Hold, HoldState, HoldStore } from '../domain/hold.ts';
+import type { Reviewer } from '../domain/reviewer.ts';
+import { type Eligibility, isNamed } from './standing.ts';
+
+export interface History {
+  /** Same agent, upstream, method and tool or path. */
+  readonly approved?: Hold;
+  /** How often the like of it was approved, among this agent's newest 200. */
+  readonly timesApproved: number;
+  /** Of this agent, newest first. */
+  readonly denied: readonly Hold[];
+}
+
+const USED: readonly HoldState[] = ['EXECUTED', 'UPSTREAM_ERROR', 'SENT', 'RELEASING', 'APPROVED', 'OUTCOME_UNKNOWN'];
+const DENIALS_SHOWN = 5;
+
+export async function loadHistory(holds: HoldStore, eligibility: Eligibility, reviewer: Reviewer, hold: Hold): Promise<History> {
+  const principalId = hold.principal.id;
+  const [used, denied] = await Promise.all([holds.list({ principalId, states: USED, limit: 200 }), holds.list({ principalId, states: ['DENIED'], limit: 50 })]);
+  const before = (other: Hold) => other.id !== hold.id && other.createdAt <= hold.createdAt && isNamed(eligibility, other, reviewer);
+  const similar = used.holds.filter((other) => before(other) && isSimilar(other, hold));
+  const [approved] = similar;
+  return { ...(approved !== undefined && { approved }), timesApproved: similar.length, denied: denied.holds.filter(before).slice(0, DENIALS_SHOWN) };
+}
+
+function isSimilar({ action: a }: Hold, { action: b }: Hold): boolean {
+  return a.upstream === b.upstream && a.method === b.method && (a.tool === undefined ? b.tool === undefined && a.path === b.path : a.tool === b.tool);
+}

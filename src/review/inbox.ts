@@ -1,0 +1,125 @@
+// What one reviewer's inbox holds: open holds that name them and those that ended lately, filtered and counted.
+// Reads at most a bounded number of holds per look; where there are more, it says so.
+
+import type { EpochMs } from '../domain/clock.ts';
+import type { Hold, HoldState, HoldStore } from '../domain/hold.ts';
+import type { Reviewer } from '../domain/reviewer.ts';
+import { type Eligibility, isNamed, type Standing, standing } from './standing.ts';
+
+export const VIEWS = ['mine', 'open', 'recent'] as const;
+export type View = (typeof VIEWS)[number];
+
+export interface Filters {
+  readonly view: View;
+  readonly upstream?: string;
+  readonly agent?: string;
+  readonly tier?: string;
+  /** Only holds that have waited longer than this, ms. */
+  readonly olderThanMs?: number;
+}
+
+export interface Entry {
+  readonly hold: Hold;
+  readonly standing: Standing;
+}
+
+export interface Inbox {
+  readonly filters: Filters;
+  /** After the filters; grouped for display by `groupByTask`. */
+  readonly entries: readonly Entry[];
+  readonly counts: Readonly<Record<View, number>>;
+  /** Values to choose from, over the whole view. */
+  readonly choices: { readonly upstreams: readonly string[]; readonly agents: readonly string[]; readonly tiers: readonly string[] };
+  /** True when there are more holds than were looked at. */
+  readonly more: boolean;
+  readonly now: EpochMs;
+}
+
+const OPEN: readonly HoldState[] = ['PENDING', 'APPROVED', 'RELEASING', 'SENT'];
+const CLOSED: readonly HoldState[] = ['EXECUTED', 'UPSTREAM_ERROR', 'OUTCOME_UNKNOWN', 'DENIED', 'EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED'];
+const OPEN_PAGES = 5;
+
+export async function loadInbox(holds: HoldStore, eligibility: Eligibility, reviewer: Reviewer, filters: Filters): Promise<Inbox> {
+  const now = holds.now();
+  const open = await collect(holds, OPEN, OPEN_PAGES);
+  const recent = await collect(holds, CLOSED, 1);
+  const named = (found: readonly Hold[]) =>
+    found.filter((hold) => isNamed(eligibility, hold, reviewer)).map((hold) => ({ hold, standing: standing(eligibility, hold, reviewer, now) }));
+  const all: Record<View, readonly Entry[]> = { mine: [], open: named(open.holds), recent: named(recent.holds) };
+  all.mine = all.open.filter(({ hold, standing: may }) => hold.state === 'PENDING' && may.approve);
+  const entries = all[filters.view];
+  return {
+    filters,
+    // What runs out first comes first; of what ended, the latest.
+    entries: entries.filter((entry) => matches(entry, filters, now)).sort(filters.view === 'recent' ? byEnding : byDeadline),
+    counts: { mine: all.mine.length, open: all.open.length, recent: all.recent.length },
+    choices: {
+      upstreams: distinct(entries.map(({ hold }) => hold.action.upstream)),
+      agents: distinct(entries.map(({ hold }) => hold.principal.id)),
+      tiers: distinct(entries.flatMap(({ hold }) => hold.requirements.map(({ tier }) => tier))),
+    },
+    more: open.more,
+    now,
+  };
+}
+
+export interface Group {
+  /** Absent for holds without a task. */
+  readonly task?: NonNullable<Hold['task']>;
+  readonly entries: readonly Entry[];
+}
+
+/** By task, in the order of their most urgent entries. A vote is still cast per hold. */
+export function groupByTask(entries: readonly Entry[]): readonly Group[] {
+  const groups = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    const key = entry.hold.task?.id ?? '';
+    groups.set(key, [...(groups.get(key) ?? []), entry]);
+  }
+  return [...groups.values()].map((members) => {
+    const task = members[0]?.hold.task;
+    return { entries: members, ...(task !== undefined && { task }) };
+  });
+}
+
+const AGES: Readonly<Record<string, number>> = { '1m': 60_000, '5m': 300_000, '15m': 900_000, '1h': 3_600_000 };
+export const AGE_CHOICES = Object.keys(AGES);
+
+/** Filters of the address line; what is not known there is ignored. */
+export function readFilters(query: URLSearchParams): Filters {
+  const text = (name: string) => query.get(name) || undefined;
+  const [upstream, agent, tier, age] = [text('upstream'), text('agent'), text('tier'), text('age')];
+  const olderThanMs = age === undefined ? undefined : AGES[age];
+  return {
+    view: VIEWS.find((view) => view === query.get('view')) ?? 'mine',
+    ...(upstream !== undefined && { upstream }),
+    ...(agent !== undefined && { agent }),
+    ...(tier !== undefined && { tier }),
+    ...(olderThanMs !== undefined && { olderThanMs }),
+  };
+}
+
+async function collect(holds: HoldStore, states: readonly HoldState[], pages: number): Promise<{ readonly holds: readonly Hold[]; readonly more: boolean }> {
+  const found: Hold[] = [];
+  let after: string | undefined;
+  for (let page = 0; page < pages; page++) {
+    const { holds: some, next } = await holds.list({ states, limit: 200, ...(after !== undefined && { after }) });
+    found.push(...some);
+    after = next;
+    if (after === undefined) break;
+  }
+  return { holds: found, more: after !== undefined };
+}
+
+function matches({ hold }: Entry, { upstream, agent, tier, olderThanMs }: Filters, now: EpochMs): boolean {
+  return (
+    (upstream === undefined || hold.action.upstream === upstream) &&
+    (agent === undefined || hold.principal.id === agent) &&
+    (tier === undefined || hold.requirements.some((requirement) => requirement.tier === tier)) &&
+    (olderThanMs === undefined || now - hold.createdAt >= olderThanMs)
+  );
+}
+
+const byDeadline = (a: Entry, b: Entry): number => (a.hold.useBy ?? a.hold.deadline) - (b.hold.useBy ?? b.hold.deadline);
+const byEnding = (a: Entry, b: Entry): number => (b.hold.endedAt ?? 0) - (a.hold.endedAt ?? 0);
+const distinct = (values: readonly string[]): readonly string[] => [...new Set(values)].sort();

@@ -1,0 +1,148 @@
+// What would be sent, whole: as a tree for reading, raw for checking, and as a difference from the last approved action of the kind.
+// Large values fold, and are never cut. Refuses to pretend: what is too large for a page is said to be, and then nothing is approved.
+
+import { html, raw } from 'hono/html';
+import type { HeldAction, Hold } from '../../domain/hold.ts';
+import type { Json } from '../../domain/json.ts';
+import { visible } from '../../domain/visible-text.ts';
+import { whyNotWhole } from '../../domain/whole.ts';
+import { argumentsOf } from './sentence.ts';
+import { ago, blockText, escapeHtml, type Html, number, plural, words, wordsText } from './words.ts';
+
+/** Characters of markup that a page takes: a browser shows them without choking. */
+const LARGEST_MARKUP = 8_000_000;
+/** Characters that have to be made visible: each becomes an element of its own. */
+const MOST_MARKS = 50_000;
+const LARGEST_TREE = 20_000;
+const LONG_TEXT = 240;
+const MANY_MEMBERS = 40;
+
+/** A held action as markup, or why it cannot be shown whole. */
+export interface Shown {
+  readonly tree?: Html;
+  readonly body?: Html;
+  /** Places in the body that were marked. */
+  readonly marked?: number;
+  readonly fault?: string;
+}
+
+export function showAction(action: HeldAction): Shown {
+  const fault = whyNotWhole(action);
+  if (fault !== undefined) return { fault };
+  if (visible(action.bodyText ?? '').made > MOST_MARKS + countLines(action.bodyText ?? '')) {
+    return { fault: `Its body has more than ${number(MOST_MARKS)} control or invisible characters, too many for a page.` };
+  }
+  const value = argumentsOf(action);
+  const tree = value === undefined || countNodes(value) > LARGEST_TREE ? undefined : treeText(value);
+  const body = action.bodyText === undefined ? undefined : blockText(action.bodyText);
+  if ((body?.length ?? 0) > LARGEST_MARKUP) return { fault: `Made visible, the ${number(action.bodyLength)} bytes of the body are too large for a page.` };
+  const fits = tree !== undefined && tree.length + (body?.length ?? 0) <= LARGEST_MARKUP;
+  return { ...(fits && { tree: raw(tree) }), ...(body !== undefined && { body: raw(body), marked: body.split('<mark').length - 1 }) };
+}
+
+const countLines = (text: string): number => text.split(/[\n\t]/).length;
+
+function countNodes(value: Json): number {
+  let count = 1;
+  if (typeof value === 'object' && value !== null) for (const child of Object.values(value)) count += countNodes(child as Json);
+  return count;
+}
+
+function treeText(value: Json): string {
+  if (typeof value === 'string') return stringText(value);
+  if (typeof value !== 'object' || value === null) return `<span class="v-${value === null ? 'null' : typeof value}">${String(value)}</span>`;
+  const list = Array.isArray(value);
+  const entries = Object.entries(value);
+  if (entries.length === 0) return `<span class="v-null">${list ? '[ ] (empty list)' : '{ } (empty object)'}</span>`;
+  const rows = entries.map(([key, child]) => `<div><dt>${list ? `[${key}]` : wordsText(key)}</dt><dd>${treeText(child)}</dd></div>`).join('');
+  const members = `<dl class="tree">${rows}</dl>`;
+  return entries.length <= MANY_MEMBERS ? members : fold(`${plural(entries.length, list ? 'item' : 'member')}, all of them here`, members);
+}
+
+function stringText(text: string): string {
+  if (text === '') return '<span class="v-null">"" (empty text)</span>';
+  if (text.length <= LONG_TEXT && text.split('\n').length <= 6) return `<span class="v-string">${blockText(text)}</span>`;
+  return fold(`Text of ${number(text.length)} characters, all of them here`, `<pre class="long" tabindex="0">${blockText(text)}</pre>`);
+}
+
+const fold = (label: string, content: string): string => `<details class="fold"><summary>${escapeHtml(label)}</summary>${content}</details>`;
+
+export function renderAction(hold: Hold, shown: Shown): Html {
+  const { action } = hold;
+  if (shown.fault !== undefined) {
+    return html`<div class="alert bad" role="alert"><strong>This action cannot be shown whole, so it cannot be approved here.</strong> ${shown.fault} It can still be denied.</div>`;
+  }
+  return html`${shown.marked ? html`<p class="why">${plural(shown.marked, 'place')} marked: characters that control, hide, reorder, or pass for others.</p>` : ''}
+    ${shown.tree === undefined ? '' : html`<div class="args">${shown.tree}</div>`}
+    ${shown.body === undefined ? html`<p class="quiet">The call has no body.</p>` : renderBody(action, shown.body, shown.tree !== undefined)}
+    ${renderQuery(action)} ${renderHeaders(action)}`;
+}
+
+function renderBody(action: HeldAction, body: Html, hasTree: boolean): Html {
+  const label = html`${hasTree ? 'Raw body' : 'Body'}: ${number(action.bodyLength)} bytes, ${words(action.contentType ?? 'no content type')}`;
+  const note = hasTree ? '' : html`<p class="quiet">The body is not strict JSON of a readable size, so it is shown as the text that it is.</p>`;
+  return html`${note}<details class="fold" ${hasTree ? '' : 'open'}><summary>${label}</summary><pre class="long" tabindex="0" aria-label="The body, whole">${body}</pre></details>`;
+}
+
+function renderQuery({ target }: HeldAction): Html | string {
+  const at = target.indexOf('?');
+  const fields = at === -1 ? [] : [...new URLSearchParams(target.slice(at + 1))];
+  if (fields.length === 0) return '';
+  return html`<h3>Query</h3><dl class="tree">${fields.map(([name, value]) => html`<div><dt>${words(name)}</dt><dd>${words(value)}</dd></div>`)}</dl>`;
+}
+
+function renderHeaders({ boundHeaders }: HeldAction): Html | string {
+  if (boundHeaders.length === 0) return '';
+  const rows = [];
+  for (let i = 0; i + 1 < boundHeaders.length; i += 2) {
+    rows.push(html`<div><dt>${words(boundHeaders[i] as string)}</dt><dd>${words(boundHeaders[i + 1] as string)}</dd></div>`);
+  }
+  return html`<details class="fold"><summary>${plural(rows.length, 'header field')} that would go along</summary><dl class="tree">${rows}</dl></details>`;
+}
+
+interface Difference {
+  readonly path: string;
+  readonly before?: Json;
+  readonly now?: Json;
+}
+
+const LARGEST_DIFFERENCE = 200;
+
+/** What is not as it was in the last approved action of the kind. */
+export function renderDifference(hold: Hold, earlier: Hold, now: number): Html {
+  const [before, after] = [argumentsOf(earlier.action), argumentsOf(hold.action)];
+  const found = before === undefined || after === undefined ? undefined : differences(before, after);
+  const when = html`<a href="/holds/${earlier.id}">approved ${ago(earlier.approvedAt ?? earlier.createdAt, now)}</a>`;
+  if (found === undefined) {
+    const same = earlier.action.bodyDigest === hold.action.bodyDigest;
+    return html`<p>${same ? 'The body is the same, byte for byte, as in the action' : 'The body differs from that of the action'} ${when}.</p>`;
+  }
+  if (found.length === 0) return html`<p>The arguments are the same as in the action ${when}.</p>`;
+  return html`<p>${plural(found.length, 'difference')} from the action ${when}:</p>
+    <div class="scroll" tabindex="0" role="region" aria-label="Differences"><table class="diff"><thead><tr><th scope="col">Where</th><th scope="col">Then</th><th scope="col">Now</th></tr></thead>
+    <tbody>${found.slice(0, LARGEST_DIFFERENCE).map(({ path, ...sides }) => html`<tr><th scope="row">${words(path)}</th><td class="then">${side(sides.before)}</td><td class="now">${side(sides.now)}</td></tr>`)}</tbody></table></div>
+    ${found.length > LARGEST_DIFFERENCE ? html`<p class="quiet">${number(found.length - LARGEST_DIFFERENCE)} more differences are not listed; the arguments above are whole.</p>` : ''}`;
+}
+
+/** Small values whole; of large ones that they differ, since they stand whole above, or on the page of the other action. */
+function side(value: Json | undefined): Html | string {
+  if (value === undefined) return html`<span class="v-null">not there</span>`;
+  if (typeof value === 'string' && value.length > LONG_TEXT) return html`<span class="v-null">another text of ${number(value.length)} characters</span>`;
+  const nodes = countNodes(value);
+  return nodes > MANY_MEMBERS || JSON.stringify(value).length > 4 * LONG_TEXT
+    ? html`<span class="v-null">another value of ${number(nodes)} parts</span>`
+    : raw(treeText(value));
+}
+
+function differences(before: Json, now: Json, path = ''): Difference[] {
+  if (Object.is(before, now)) return [];
+  const nested = typeof before === 'object' && typeof now === 'object' && before !== null && now !== null && Array.isArray(before) === Array.isArray(now);
+  if (!nested) return [{ path: path || '(whole)', before, now }];
+  const [left, right] = [before as Readonly<Record<string, Json>>, now as Readonly<Record<string, Json>>];
+  return [...new Set([...Object.keys(left), ...Object.keys(right)])].flatMap((key) => {
+    const at = Array.isArray(before) ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`;
+    const [was, is] = [Object.hasOwn(left, key) ? left[key] : undefined, Object.hasOwn(right, key) ? right[key] : undefined];
+    if (was !== undefined && is !== undefined) return differences(was, is, at);
+    return [{ path: at, ...(was !== undefined && { before: was }), ...(is !== undefined && { now: is }) }];
+  });
+}

@@ -1,0 +1,115 @@
+// Deciding, in two steps: a reason and a verdict here, then a page that names the action and asks once more. Plain forms, so that it works
+// without scripts; a passkey needs one. Where something is not open to this reviewer, the panel says why.
+
+import { html } from 'hono/html';
+import type { EpochMs } from '../../domain/clock.ts';
+import type { Hold } from '../../domain/hold.ts';
+import type { Session } from '../session.ts';
+import type { Standing } from '../standing.ts';
+import { renderPage } from './layout.ts';
+import { sentence } from './sentence.ts';
+import { duration, type Html, timeLeft, words } from './words.ts';
+
+export type Choice = 'approve' | 'deny' | 'withdraw';
+
+export interface DecisionPanel {
+  readonly standing: Standing;
+  /** A tier that this reviewer votes for asks for these. */
+  readonly stepUp: boolean;
+  readonly reasonRequired: boolean;
+  /** The sign-in is recent enough for step-up. */
+  readonly fresh: boolean;
+  readonly passkeys: number;
+  /** Why the action cannot be shown whole. */
+  readonly fault?: string;
+  /** What has just been done here. */
+  readonly done?: string;
+}
+
+const DONE: Readonly<Record<string, string>> = {
+  approve: 'Your approval is counted.',
+  deny: 'Your denial is counted. The call will not be made.',
+  withdraw: 'It is taken back. The call will not be made.',
+};
+
+export function renderDecision(hold: Hold, panel: DecisionPanel, session: Session, now: EpochMs): Html {
+  const { standing, fault } = panel;
+  const done = panel.done === undefined ? undefined : DONE[panel.done];
+  const open = standing.approve || standing.deny || standing.revoke;
+  return html`<section class="panel" id="decide"><h2>Decide ${hold.state === 'PENDING' ? timeLeft(hold.deadline, now) : ''}</h2>
+    ${done === undefined ? '' : html`<div class="alert good" role="status">${done}</div>`}
+    ${standing.why === undefined ? '' : html`<p class="why">${standing.why}</p>`}
+    ${open ? renderForm(hold, panel, session) : html`<p class="quiet">${closing(hold)}</p>`}
+    ${fault !== undefined && standing.approve ? html`<p class="why" id="not-whole">Approve is off: the action cannot be shown whole. ${fault}</p>` : ''}</section>`;
+}
+
+function renderForm(hold: Hold, panel: DecisionPanel, session: Session): Html {
+  const { standing, reasonRequired, fault } = panel;
+  const whole = fault === undefined;
+  return html`${panel.stepUp && (standing.approve || standing.deny) ? renderStepUp(hold, panel) : ''}
+    <form method="post" action="/holds/${hold.id}/confirm" class="decision">
+    <input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="bindingDigest" value="${hold.bindingDigest}">
+    <label for="reason">Reason ${reasonRequired ? html`<span class="quiet">(this tier asks for one)</span>` : html`<span class="quiet">(optional; kept in the record)</span>`}</label>
+    <textarea id="reason" name="reason" rows="3" maxlength="2000" ${reasonRequired ? 'required' : ''}></textarea>
+    <div class="buttons">${standing.approve ? html`<button class="approve" id="approve" name="decision" value="approve" ${whole ? '' : html`disabled aria-describedby="not-whole"`}>Approve…</button>` : ''}
+    ${standing.deny ? html`<button class="deny" id="deny" name="decision" value="deny">Deny…</button>` : ''}
+    ${standing.revoke && !standing.approve ? html`<button id="withdraw" name="decision" value="withdraw">Take it back…</button>` : ''}</div>
+    <p class="quiet">The next step shows the action once more before anything counts.</p></form>`;
+}
+
+function renderStepUp(hold: Hold, { fresh, passkeys }: DecisionPanel): Html {
+  const signIn = html`<a class="button" href="/sign-in?fresh=1&amp;to=${encodeURIComponent(`/holds/${hold.id}`)}">Sign in again</a>`;
+  if (fresh) return html`<p class="step-up good">This tier asks for a fresh sign-in: yours is recent enough.</p>`;
+  if (passkeys > 0) return html`<p class="step-up">This tier asks for proof that it is you, now: your passkey at the next step, or ${signIn}</p>`;
+  return html`<p class="step-up">This tier asks for proof that it is you, now. ${signIn} <span class="quiet">Do this before you write a reason. With a <a href="/passkeys">passkey</a> it takes one touch.</span></p>`;
+}
+
+function closing(hold: Hold): string {
+  if (hold.state === 'EXPIRED' && hold.expiryReason === 'unused')
+    return 'It was approved, and the agent did not come back for it in time. Nothing was executed.';
+  if (hold.state === 'EXPIRED') return 'It expired: nobody decided in time. Nothing was executed.';
+  if (hold.state === 'PENDING' || hold.state === 'APPROVED') return 'You cannot decide on it. Unless others do in time, nothing is executed.';
+  if (hold.state === 'EXECUTED') return `It was approved and sent; the upstream answered ${hold.outcomeStatus ?? ''}.`;
+  return 'There is nothing left to decide.';
+}
+
+export interface Confirmation {
+  readonly hold: Hold;
+  readonly choice: Choice;
+  readonly reason: string;
+  readonly panel: DecisionPanel;
+  readonly session: Session;
+  readonly now: EpochMs;
+}
+
+const VERBS: Readonly<Record<Choice, { readonly title: string; readonly button: string; readonly says: string }>> = {
+  approve: { title: 'Approve this?', button: 'Approve: let it happen', says: 'If you approve, this will happen with a credential of the gateway’s:' },
+  deny: { title: 'Deny this?', button: 'Deny: it must not happen', says: 'If you deny, this will not happen, whoever else has approved:' },
+  withdraw: { title: 'Take this back?', button: 'Take it back', says: 'If it is taken back before it is used, this will not happen:' },
+};
+
+export function renderConfirmation({ hold, choice, reason, panel, session, now }: Confirmation): Html {
+  const { title, button, says } = VERBS[choice];
+  const asksProof = choice !== 'withdraw' && panel.stepUp;
+  return renderPage(
+    { title, session, scripts: ['passkey.js'] },
+    html`<section class="confirm ${choice}" aria-labelledby="confirm-title"><h1 id="confirm-title">${title}</h1><p>${says}</p>
+    <blockquote class="action"><p>${sentence(hold)}</p></blockquote>
+    ${hold.reversible === false && choice === 'approve' ? html`<p class="why bad">It cannot be undone.</p>` : ''}
+    ${reason === '' ? '' : html`<p>Your reason: <q>${words(reason)}</q></p>`}
+    <p class="quiet">Bound to <code>${hold.bindingDigest.slice(0, 8)}…</code> · ${timeLeft(hold.state === 'PENDING' ? hold.deadline : (hold.useBy ?? hold.deadline), now)}</p>
+    <form method="post" action="/holds/${hold.id}/${choice === 'withdraw' ? 'withdraw' : 'vote'}" id="final">
+    <input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="bindingDigest" value="${hold.bindingDigest}">
+    <input type="hidden" name="decision" value="${choice}"><input type="hidden" name="reason" value="${reason}">
+    <input type="hidden" name="ticket" value=""><input type="hidden" name="assertion" value="">
+    <div class="buttons">${asksProof && panel.passkeys > 0 ? html`<button type="button" id="passkey" data-hold="${hold.id}" hidden>${button}, signed with your passkey</button>` : ''}
+    ${asksProof && !panel.fresh ? renderSignInAgain(hold, panel) : html`<button class="${choice}" id="confirm">${button}</button>`}
+    <a class="button" href="/holds/${hold.id}">Go back</a></div></form>
+    <p id="passkey-status" role="alert" class="why" hidden></p></section>`,
+  );
+}
+
+function renderSignInAgain(hold: Hold, { passkeys }: DecisionPanel): Html {
+  const again = html`<a class="button" href="/sign-in?fresh=1&amp;to=${encodeURIComponent(`/holds/${hold.id}`)}">Sign in again first</a>`;
+  return passkeys > 0 ? again : html`<span class="why">This tier asks for a fresh sign-in (within ${duration(300_000)}).</span>${again}`;
+}

@@ -1,0 +1,137 @@
+// One hold on one page: what would happen in one sentence, everything that would be sent, who asks and why it was held, and the decision.
+// Facts of the gateway's stand plain; words of the agent's stand in quotation blocks that say so.
+
+import { html } from 'hono/html';
+import type { EpochMs } from '../../domain/clock.ts';
+import type { Hold, Vote } from '../../domain/hold.ts';
+import type { Party } from '../../domain/principal.ts';
+import type { History } from '../history.ts';
+import type { Session } from '../session.ts';
+import { renderAction, renderDifference, type Shown } from './arguments.ts';
+import { type DecisionPanel, renderDecision } from './decision-panel.ts';
+import { renderProgress, renderState } from './inbox-page.ts';
+import { renderPage } from './layout.ts';
+import { renderProposal } from './proposal.ts';
+import { details, sentence, what } from './sentence.ts';
+import { ago, block, duration, type Html, moment, plural, words } from './words.ts';
+
+/** What the gateway knows beside the hold itself. */
+export interface Background {
+  /** The credential's provider type and lifetime, as configured now. */
+  readonly credential?: string;
+  /** By rule id: what the rule matches, where the policy in force is the one that held the call. */
+  rule(id: string): string | undefined;
+}
+
+export interface HoldPage {
+  readonly hold: Hold;
+  readonly shown: Shown;
+  readonly history: History;
+  readonly background: Background;
+  readonly panel: DecisionPanel;
+  readonly session: Session;
+  readonly now: EpochMs;
+}
+
+export function renderHold(page: HoldPage): Html {
+  const { hold, session, shown, history, now } = page;
+  return renderPage(
+    { title: 'Hold', session, scripts: ['passkey.js'] },
+    html`<div class="hold" data-hold="${hold.id}" data-version="${hold.version}" data-state="${hold.state}">
+    <p class="crumbs"><a href="/">Inbox</a></p>
+    <section class="statement" aria-labelledby="statement"><div class="state-line">${renderState(hold, now)} ${renderProgress(hold)}
+      ${hold.reversible === false ? html`<span class="tag bad">cannot be undone</span>` : hold.reversible === true ? html`<span class="tag good">can be undone</span>` : ''}
+      ${hold.data === undefined ? '' : html`<span class="tag warn">${words(hold.data)} data</span>`}</div>
+      <h1 id="statement">${sentence(hold, { above: true })}</h1></section>
+    <div class="columns"><div class="what">
+      <section id="arguments" aria-labelledby="arguments-title"><h2 id="arguments-title">What would be sent <span class="aside">every byte, never cut</span></h2>
+        <dl class="facts"><div><dt>${hold.action.tool === undefined ? 'Call' : 'Tool'}</dt><dd class="mono">${hold.action.tool === undefined ? html`${hold.action.method} ${words(hold.action.target)}` : words(hold.action.tool)}</dd></div>
+        <div><dt>To</dt><dd>${hold.action.upstream} <span class="quiet">at ${hold.action.authority}</span></dd></div></dl>
+        ${renderAction(hold, shown)}</section>
+      <section aria-labelledby="before-title"><h2 id="before-title">Compared with before</h2>
+        ${shown.fault !== undefined ? html`<p class="quiet">Not compared, since it cannot be shown whole.</p>` : history.approved === undefined ? html`<p class="quiet">You have no earlier approved action of this kind by this agent to compare with.</p>` : renderDifference(hold, history.approved, now)}
+        ${renderDenials(history.denied, now)} ${renderProposal(hold, history.timesApproved)}</section>
+      ${renderTask(hold, now)}
+      ${renderAgent(hold)}
+      ${renderGrounds(page)}
+    ${page.panel.standing.vote ? html`<a class="jump button primary" href="#decide">Decide</a>` : ''}
+    </div><aside class="decide" aria-label="Decision">${renderDecision(hold, page.panel, session, now)}${renderVotes(hold.votes, now)}${renderDigest(hold)}</aside></div></div>`,
+  );
+}
+
+function renderDenials(denied: readonly Hold[], now: EpochMs): Html {
+  if (denied.length === 0) return html`<p class="quiet">Nothing of this agent’s that you may see was denied before.</p>`;
+  const item = (hold: Hold) => {
+    const reason = hold.votes.find(({ decision }) => decision === 'deny')?.reason;
+    return html`<li><a href="/holds/${hold.id}">${what(hold.action)}</a>${details(hold.action)}, denied ${ago(hold.endedAt ?? hold.createdAt, now)}${reason === undefined ? '' : html`: <q>${words(reason)}</q>`}</li>`;
+  };
+  return html`<h3>Denied to this agent before</h3><ul class="plain-list">${denied.map(item)}</ul>`;
+}
+
+function renderTask({ task }: Hold, now: EpochMs): Html {
+  if (task === undefined) {
+    return html`<section aria-labelledby="task-title"><h2 id="task-title">Task</h2><p class="quiet">The agent named no task for this call.</p></section>`;
+  }
+  const calls = task.calls.map(
+    (call) =>
+      html`<tr><td>${ago(call.at, now)}</td><td class="mono">${words(call.tool ?? `${call.method} ${call.path}`)} <span class="quiet">on ${call.upstream}</span></td><td><span class="tag ${call.decision === 'deny' ? 'bad' : call.decision === 'hold' ? 'warn' : ''}">${call.decision}</span></td><td>${call.status ?? ''}</td></tr>`,
+  );
+  return html`<section aria-labelledby="task-title"><h2 id="task-title">Task</h2>
+    <figure class="agent-words"><figcaption>The agent’s own words. The gateway does not vouch for them.</figcaption><blockquote><p>${block(task.objective)}</p>
+    ${task.plan.length === 0 ? '' : html`<ol>${task.plan.map((step) => html`<li>${words(step)}</li>`)}</ol>`}
+    ${task.labels.length === 0 ? '' : html`<p>${task.labels.map((label) => html`<span class="tag">${words(label)}</span> `)}</p>`}</blockquote></figure>
+    <p class="quiet">Task <code>${words(task.id)}</code>, revision ${task.revision}.</p>
+    <h3>Its calls before this one</h3>${
+      calls.length === 0
+        ? html`<p class="quiet">None: this is the first call of the task.</p>`
+        : html`<div class="scroll" tabindex="0" role="region" aria-label="Earlier calls"><table><thead><tr><th scope="col">When</th><th scope="col">Call</th><th scope="col">Decision</th><th scope="col">Status</th></tr></thead><tbody>${calls}</tbody></table></div>`
+    }</section>`;
+}
+
+function renderAgent({ principal }: Hold): Html {
+  const chain = (parties: readonly Party[]) => parties.map(({ id }) => html`<li class="mono">${words(id)}</li>`);
+  return html`<section aria-labelledby="agent-title"><h2 id="agent-title">Who asks</h2><dl class="facts">
+    <div><dt>Agent</dt><dd class="mono">${words(principal.id)}</dd></div>
+    <div><dt>Proved by</dt><dd>${principal.kind === 'spiffe' ? 'a SPIFFE identity' : 'a token'} of <span class="mono">${words(principal.issuer)}</span></dd></div>
+    <div><dt>On behalf of</dt><dd>${principal.onBehalfOf.length === 0 ? 'nobody: it acts for itself' : html`<ol class="plain-list">${chain(principal.onBehalfOf)}</ol>`}</dd></div>
+    <div><dt>Owners</dt><dd>${principal.owners.length === 0 ? 'none registered' : principal.owners.map((owner) => html`${words(owner)} `)}</dd></div></dl></section>`;
+}
+
+function renderGrounds({ hold, background }: HoldPage): Html {
+  const { credential } = hold.action;
+  const scope = credential === undefined ? '' : Object.keys(credential.scope).length === 0 ? 'not narrowed by a rule' : JSON.stringify(credential.scope);
+  const rule = ({ id, effect, why }: Hold['rules'][number]) => {
+    const text = background.rule(id);
+    return html`<li><code>${words(id)}</code> says <strong>${effect}</strong>: ${why === 'matched' ? 'it matched' : 'its condition could not be evaluated, which counts as a match'}.${text === undefined ? '' : html` <span class="mono quiet">${words(text)}</span>`}</li>`;
+  };
+  const need = ({ tier, count, reviewers, stepUp, reasonRequired, useWithinMs }: Hold['requirements'][number]) =>
+    html`<li><strong>${tier}</strong>: ${count === 1 ? 'one person' : `${count} people`} of ${words(reviewers.join(', '))}${stepUp ? ', with a fresh sign-in or a passkey' : ''}${reasonRequired ? ', with a reason' : ''}; once approved, to be used within ${duration(useWithinMs)}</li>`;
+  return html`<section aria-labelledby="grounds-title"><h2 id="grounds-title">Why it was held</h2>
+    <ul class="plain-list">${hold.rules.map(rule)}</ul>
+    <h3>What it takes</h3><ul class="plain-list">${hold.requirements.map(need)}</ul>
+    ${hold.requirements.length > 1 ? html`<p class="quiet">One person counts once over all of them.</p>` : ''}
+    <h3>Credential that would be minted</h3>${
+      credential === undefined
+        ? html`<p class="quiet">None: the call goes out without one.</p>`
+        : html`<dl class="facts"><div><dt>Name</dt><dd><code>${credential.name}</code>${background.credential === undefined ? '' : html` <span class="quiet">${background.credential}</span>`}</dd></div><div><dt>Scope</dt><dd class="mono">${words(scope)}</dd></div></dl><p class="quiet">It goes onto the call only after the approval, and is shown to nobody, the agent included.</p>`
+    }
+    <dl class="facts"><div><dt>Asked</dt><dd>${moment(hold.createdAt)}</dd></div><div><dt>Decide before</dt><dd>${moment(hold.deadline)}</dd></div>
+    ${hold.endedBecause === undefined ? '' : html`<div><dt>Ended because</dt><dd>${words(hold.endedBecause)}</dd></div>`}</dl></section>`;
+}
+
+function renderVotes(votes: readonly Vote[], now: EpochMs): Html | string {
+  if (votes.length === 0) return '';
+  return html`<section class="votes"><h2>${plural(votes.length, 'vote')}</h2><ul class="plain-list">${votes.map(
+    (
+      vote,
+    ) => html`<li><span class="tag ${vote.decision === 'approve' ? 'good' : 'bad'}">${vote.decision}</span> <strong>${words(vote.reviewer.name ?? vote.reviewer.subject)}</strong> ${ago(vote.at, now)}${vote.passkey === undefined ? '' : html` <span class="tag">passkey</span>`}
+    ${vote.reason === undefined ? '' : html`<blockquote>${block(vote.reason)}</blockquote>`}</li>`,
+  )}</ul></section>`;
+}
+
+function renderDigest({ bindingDigest, id, trace }: Hold): Html {
+  return html`<section class="digest"><h2>Bound to</h2><p class="quiet">Your vote counts for exactly this digest. Any other byte is another hold.</p>
+    <p><code id="digest" class="digest-text">${bindingDigest.match(/.{8}/g)?.join(' ') ?? bindingDigest}</code>
+    <button type="button" class="small" data-copy="${bindingDigest}" hidden>Copy</button></p>
+    <dl class="facts small"><div><dt>Hold</dt><dd class="mono">${id}</dd></div><div><dt>Call trace</dt><dd class="mono">${trace.admit.traceId}</dd></div></dl></section>`;
+}

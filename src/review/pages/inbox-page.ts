@@ -1,0 +1,123 @@
+// The inbox: what waits for this reviewer, most urgent first, grouped by task. Works as it comes from the server; inbox.js keeps it current.
+
+import { html } from 'hono/html';
+import type { EpochMs } from '../../domain/clock.ts';
+import type { Hold } from '../../domain/hold.ts';
+import { AGE_CHOICES, type Entry, type Filters, type Group, groupByTask, type Inbox, VIEWS, type View } from '../inbox.ts';
+import type { Session } from '../session.ts';
+import { renderPage } from './layout.ts';
+import { agentName, details, what } from './sentence.ts';
+import { ago, type Html, number, plural, timeLeft, words } from './words.ts';
+
+const LABELS: Readonly<Record<View, string>> = { mine: 'Waiting for me', open: 'All open', recent: 'Recent' };
+
+export function renderInbox(inbox: Inbox, session: Session): Html {
+  const { filters, counts } = inbox;
+  return renderPage(
+    { title: counts.mine > 0 ? `(${counts.mine}) Inbox` : 'Inbox', session, current: 'inbox', scripts: ['inbox.js'] },
+    html`<div class="head"><h1>Inbox</h1><p class="quiet"><span id="live" class="live" data-state="off">Reload to see what is new</span>
+      <button type="button" class="plain keys-button" id="keys-button" hidden aria-haspopup="dialog">Keys <kbd>?</kbd></button></p></div>
+    <div id="inbox" data-view="${filters.view}">
+    <nav class="tabs" aria-label="Views">${VIEWS.map(
+      (view) =>
+        html`<a href="/?view=${view}" ${view === filters.view ? html`aria-current="page"` : ''}>${LABELS[view]} <span class="count">${number(counts[view])}</span></a>`,
+    )}</nav>
+    ${renderFilters(inbox)}
+    ${inbox.entries.length === 0 ? renderEmpty(filters, counts) : groupByTask(inbox.entries).map((group) => renderGroup(group, inbox.now))}
+    ${inbox.more ? html`<p class="quiet">There are more open holds than are listed here. Filters look at the newest thousand.</p>` : ''}
+    </div>
+    <p id="changes" class="sr" role="status"></p>
+    ${renderKeys()}`,
+  );
+}
+
+function renderFilters({ filters, choices }: Inbox): Html | string {
+  const isSet = filters.upstream ?? filters.agent ?? filters.tier ?? filters.olderThanMs;
+  if (isSet === undefined && choices.upstreams.length === 0) return '';
+  const select = (name: string, label: string, values: readonly string[], chosen: string | undefined) =>
+    html`<label>${label}<select name="${name}"><option value="">any</option>${values.map(
+      (value) => html`<option value="${value}" ${value === chosen ? 'selected' : ''}>${value}</option>`,
+    )}</select></label>`;
+  return html`<details class="filters" ${isSet === undefined ? '' : 'open'}><summary>Filter${isSet === undefined ? '' : ' (on)'}</summary>
+    <form method="get" action="/"><input type="hidden" name="view" value="${filters.view}">
+    ${select('upstream', 'Upstream', choices.upstreams, filters.upstream)}${select('agent', 'Agent', choices.agents, filters.agent)}
+    ${select('tier', 'Tier', choices.tiers, filters.tier)}${select('age', 'Waiting longer than', AGE_CHOICES, undefined)}
+    <button type="submit">Apply</button> <a href="/?view=${filters.view}">Clear</a></form></details>`;
+}
+
+function renderEmpty(filters: Filters, counts: Inbox['counts']): Html {
+  const filtered = filters.upstream ?? filters.agent ?? filters.tier ?? filters.olderThanMs;
+  if (filtered !== undefined)
+    return html`<div class="empty"><h2>Nothing matches these filters</h2><p><a href="/?view=${filters.view}">Clear the filters</a></p></div>`;
+  if (filters.view === 'recent')
+    return html`<div class="empty"><h2>Nothing has been decided yet</h2><p>What you may see stays here after it has ended.</p></div>`;
+  if (filters.view === 'mine' && counts.open > 0) {
+    return html`<div class="empty"><h2>Nothing waits for you</h2><p><a href="/?view=open">${plural(counts.open, 'open action')}</a> ${counts.open === 1 ? 'waits' : 'wait'} for other people, or for the agent to come back.</p></div>`;
+  }
+  return html`<div class="empty"><h2>All clear</h2><p>No agent is waiting for a decision. New ones appear here by themselves.</p></div>`;
+}
+
+function renderGroup({ task, entries }: Group, now: EpochMs): Html {
+  const title =
+    task === undefined
+      ? html`<h2 class="group">Without a task</h2>`
+      : html`<h2 class="group"><span class="label">Task, in the agent’s words</span> <q>${words(task.objective)}</q> <span class="count">${number(entries.length)}</span></h2>`;
+  return html`<section>${title}<ul class="list">${entries.map((entry) => renderEntry(entry, now))}</ul></section>`;
+}
+
+function renderEntry({ hold, standing }: Entry, now: EpochMs): Html {
+  const tags = [
+    hold.reversible === false ? html`<span class="tag bad">cannot be undone</span>` : '',
+    hold.data === undefined ? '' : html`<span class="tag warn">${words(hold.data)}</span>`,
+    hold.requirements.map(({ tier }) => html`<span class="tag">${tier}</span>`),
+  ];
+  return html`<li class="card" data-hold="${hold.id}" data-version="${hold.version}"><a class="card-link" href="/holds/${hold.id}">
+    <span class="card-what">${what(hold.action)}${details(hold.action)}</span></a>
+    <span class="card-who">${words(agentName(hold.principal))} · asked ${ago(hold.createdAt, now)}</span>
+    <span class="card-tags">${tags}</span>
+    <span class="card-side">${renderState(hold, now)}${hold.state === 'PENDING' ? renderProgress(hold) : ''}${
+      hold.state === 'PENDING' && !standing.approve ? html`<span class="quiet">${standing.revoke ? 'you voted' : 'not yours to decide'}</span>` : ''
+    }</span></li>`;
+}
+
+const STATE_WORDS: Readonly<Record<Hold['state'], readonly [string, string]>> = {
+  PENDING: ['waiting', ''],
+  APPROVED: ['approved, not used yet', 'good'],
+  RELEASING: ['being sent', 'good'],
+  SENT: ['being sent', 'good'],
+  EXECUTED: ['executed', 'good'],
+  UPSTREAM_ERROR: ['sent, refused upstream', 'warn'],
+  OUTCOME_UNKNOWN: ['outcome unknown', 'bad'],
+  DENIED: ['denied', 'bad'],
+  EXPIRED: ['expired', ''],
+  CANCELLED: ['cancelled by the agent', ''],
+  REVOKED: ['taken back', ''],
+  INVALIDATED: ['void: something changed', ''],
+};
+
+export function renderState(hold: Hold, now: EpochMs): Html {
+  if (hold.state === 'PENDING') return timeLeft(hold.deadline, now);
+  const [text, kind] = STATE_WORDS[hold.state];
+  return html`<span class="tag ${kind}">${text}</span>${hold.state === 'APPROVED' && hold.useBy !== undefined ? timeLeft(hold.useBy, now) : ''}`;
+}
+
+/** `1 of 2 approvals`, with a dot per seat. */
+export function renderProgress(hold: Hold): Html {
+  const needed = hold.requirements.reduce((sum, { count }) => sum + count, 0);
+  const given = hold.votes.filter(({ decision }) => decision === 'approve').length;
+  const dots = Array.from({ length: Math.min(needed, 12) }, (_, seat) => html`<i ${seat < given ? html`class="on"` : ''}></i>`);
+  return html`<span class="seats"><span class="dots" aria-hidden="true">${dots}</span>${given} of ${plural(needed, 'approval')}</span>`;
+}
+
+function renderKeys(): Html {
+  const rows = [
+    ['j / k', 'next, previous'],
+    ['Enter', 'open'],
+    ['a / d', 'open, and go to approve or deny'],
+    ['1 2 3', 'waiting for me, all open, recent'],
+    ['?', 'this list'],
+  ];
+  return html`<dialog id="keys" aria-labelledby="keys-title"><h2 id="keys-title">Keys</h2><dl class="keys">${rows.map(
+    ([key, does]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${does}</dd></div>`,
+  )}</dl><form method="dialog"><button>Close</button></form></dialog>`;
+}

@@ -1,0 +1,66 @@
+// The small pages: signing in, signed out, something refused, and the reviewer's passkeys.
+
+import { html } from 'hono/html';
+import type { EpochMs } from '../../domain/clock.ts';
+import type { Passkey } from '../../domain/passkey.ts';
+import { ERRORS, type GatewayError } from '../../errors.ts';
+import type { Session } from '../session.ts';
+import { renderPage } from './layout.ts';
+import { ago, type Html, words } from './words.ts';
+
+export function renderWelcome(to: string, issuer: string): Html {
+  return renderPage(
+    { title: 'Sign in' },
+    html`<section class="notice"><h1>Somebody has to decide</h1><p>Agents’ risky calls wait here for people. Sign in to see the ones that name you.</p>
+    <p><a class="button primary" href="/sign-in?to=${encodeURIComponent(to)}">Sign in</a></p><p class="quiet">You sign in at ${new URL(issuer).host}.</p></section>`,
+  );
+}
+
+export function renderSignedOut(forwardTo: string | undefined): Html {
+  return renderPage(
+    { title: 'Signed out', ...(forwardTo !== undefined && { forwardTo }) },
+    html`<section class="notice"><h1>Signed out</h1><p>Your session at this desk has ended.</p>
+    <p>${forwardTo === undefined ? html`<a class="button" href="/">Sign in again</a>` : html`<a class="button" href="${forwardTo}">Sign out at the issuer, too</a>`}</p></section>`,
+  );
+}
+
+export function renderRefusal(error: GatewayError, session: Session | undefined, back: string): Html {
+  const { title, remedy } = ERRORS[error.code];
+  return renderPage(
+    { title, ...(session && { session }) },
+    html`<section class="notice"><h1>${title}</h1><p>${words(error.detail)}</p><p class="quiet">${remedy}</p>
+    <p><a class="button" href="${back}">${back === '/' ? 'To the inbox' : 'Look at it again'}</a></p><p class="quiet">Code <code>${error.code}</code></p></section>`,
+  );
+}
+
+export interface PasskeysPage {
+  readonly session: Session;
+  readonly passkeys: readonly Passkey[];
+  /** False where the desk has no domain name. */
+  readonly offered: boolean;
+  readonly fresh: boolean;
+  readonly now: EpochMs;
+}
+
+export function renderPasskeys({ session, passkeys, offered, fresh, now }: PasskeysPage): Html {
+  const item = ({ id, label, createdAt }: Passkey) =>
+    html`<li><strong>${words(label)}</strong> <span class="quiet">added ${ago(createdAt, now)}</span>
+    <form method="post" action="/passkeys/remove"><input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="id" value="${id}"><button class="small">Remove</button></form></li>`;
+  return renderPage(
+    { title: 'Passkeys', session, current: 'passkeys', scripts: ['passkey.js'] },
+    html`<section class="notice wide"><h1>Passkeys</h1>
+    <p>With a passkey, one touch signs one decision on one exact action. The signature is kept with the vote, so that anybody can verify it later.</p>
+    ${passkeys.length === 0 ? html`<p class="quiet">You have none yet.</p>` : html`<ul class="plain-list keys-list">${passkeys.map(item)}</ul>`}
+    ${offered ? renderAdd(session, fresh) : html`<p class="why">Passkeys need a domain name, and this desk is reached by an IP address.</p>`}</section>`,
+  );
+}
+
+function renderAdd(session: Session, fresh: boolean): Html {
+  if (!fresh) {
+    return html`<p>To add one, show first that it is you: <a class="button" href="/sign-in?fresh=1&amp;to=%2Fpasskeys">Sign in again</a></p>`;
+  }
+  return html`<form id="add-passkey" hidden><input type="hidden" name="csrf" value="${session.csrf}">
+    <label for="label">Name for the new passkey</label><input id="label" name="label" maxlength="60" value="My passkey" required>
+    <button class="primary">Add a passkey</button></form><noscript><p class="why">Adding a passkey needs JavaScript.</p></noscript>
+    <p id="passkey-status" role="alert" class="why" hidden></p>`;
+}

@@ -1,0 +1,114 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createSealer } from '../../src/credentials/seal.ts';
+import { Secret } from '../../src/domain/secret.ts';
+import { localPath } from '../../src/review/pages/forms.ts';
+import { createSessions, type Seal } from '../../src/review/session.ts';
+import { manualClock, reviewerOf } from '../support/approvals.ts';
+
+const MINUTE = 60_000;
+
+function sealOf(key: string): Seal {
+  const sealer = createSealer({ key: { origin: 'test', read: () => new Secret(key.repeat(32)) } });
+  return {
+    seal: (purpose, text) => sealer.seal(purpose, new Secret(text)),
+    open(purpose, sealed) {
+      try {
+        return sealer.open(purpose, sealed).reveal();
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
+function open(origin = 'https://review.test', key = 'k') {
+  const clock = manualClock();
+  return { clock, sessions: createSessions({ seal: sealOf(key), origin, idleMs: 30 * MINUTE, lifeMs: 120 * MINUTE, now: clock.now }) };
+}
+
+const pair = (setCookie: string) => setCookie.split(';')[0] ?? '';
+
+describe('a session', () => {
+  it('is a __Host- cookie over https, and never passes for one over plain http', () => {
+    expect(open().sessions.start(reviewerOf('alice'))).toMatch(/^__Host-countersign-session=[\w.-]+; Path=\/; HttpOnly; SameSite=Lax; Max-Age=1800; Secure$/);
+    const plain = open('http://localhost:8081').sessions.start(reviewerOf('alice'));
+    expect(plain).toMatch(/^countersign-insecure-session=/);
+    expect(plain).not.toContain('Secure');
+  });
+
+  it('gives back who signed in, and shows nothing of it', () => {
+    const { sessions } = open();
+    const cookie = pair(sessions.start(reviewerOf('alice')));
+    expect(sessions.read(`other=1; ${cookie}`)?.reviewer).toEqual(reviewerOf('alice'));
+    expect(Buffer.from(cookie, 'base64').toString('latin1')).not.toContain('alice');
+  });
+
+  it('is refused when it was altered, sealed elsewhere, sealed for something else, or is there twice', () => {
+    const { sessions } = open();
+    const cookie = pair(sessions.start(reviewerOf('alice')));
+    expect(sessions.read(`${cookie.slice(0, -4)}AAAA`)).toBeUndefined();
+    expect(open('https://review.test', 'x').sessions.read(cookie)).toBeUndefined();
+    const transaction = pair(sessions.startTransaction('{}')).replace('sign-in', 'session');
+    expect(sessions.read(transaction)).toBeUndefined();
+    expect(sessions.read(`${cookie}; ${cookie}`)).toBeUndefined();
+    expect(sessions.read(undefined)).toBeUndefined();
+  });
+
+  it('ends when nobody uses it, and at its absolute end whoever uses it', () => {
+    const { sessions, clock } = open();
+    let cookie = pair(sessions.start(reviewerOf('alice')));
+    clock.advance(30 * MINUTE);
+    expect(sessions.read(cookie)).toBeUndefined();
+
+    cookie = pair(sessions.start(reviewerOf('alice')));
+    for (let used = 0; used < 119; used += 7) {
+      const session = sessions.read(cookie);
+      if (session === undefined) throw new Error(`gone after ${used} minutes`);
+      cookie = pair(sessions.renew(session) ?? cookie);
+      clock.advance(7 * MINUTE);
+    }
+    clock.advance(1 * MINUTE);
+    expect(sessions.read(cookie)).toBeUndefined();
+  });
+
+  it('that was signed out is of no use to who kept a copy of its cookie', () => {
+    const { sessions } = open();
+    const cookie = pair(sessions.start(reviewerOf('alice')));
+    const other = pair(sessions.start(reviewerOf('alice')));
+    expect(sessions.end(sessions.read(cookie))).toMatch(/=; .*Max-Age=0/);
+    expect(sessions.read(cookie)).toBeUndefined();
+    expect(sessions.read(other)).toBeDefined();
+  });
+
+  it('is not begun with more groups than a cookie holds', () => {
+    const groups = Array.from({ length: 300 }, (_, index) => `group-number-${index}`);
+    expect(() => open().sessions.start(reviewerOf('alice', groups))).toThrow(/300 groups/);
+  });
+});
+
+describe('a form', () => {
+  it.each([
+    ['of another origin', 'https://evil.test', true],
+    ['without an origin', undefined, true],
+    ['of an opaque origin', 'null', true],
+    ['with another token', 'https://review.test', false],
+  ])('%s is refused', (_what, origin, right) => {
+    const { sessions } = open();
+    const session = sessions.read(pair(sessions.start(reviewerOf('alice'))));
+    if (session === undefined) throw new Error('no session');
+    expect(() => sessions.checkForm({ origin, csrf: right ? session.csrf : 'guess' }, session)).toThrow(/bad_request/);
+    expect(() => sessions.checkForm({ origin: 'https://review.test', csrf: session.csrf }, session)).not.toThrow();
+  });
+});
+
+describe('the way back after a sign-in', () => {
+  it('leads nowhere but to this desk', () => {
+    const origin = 'https://review.test';
+    expect(localPath('/holds/hold_1?done=deny', origin)).toBe('/holds/hold_1?done=deny');
+    for (const to of ['//evil.test', '/\\evil.test', 'https://evil.test/', 'javascript:alert(1)', '/\t/evil.test', undefined]) {
+      expect(localPath(to, origin)).toBe('/');
+    }
+    fc.assert(fc.property(fc.string(), (to) => new URL(localPath(to, origin), origin).origin === origin));
+  });
+});

@@ -1,0 +1,48 @@
+// A real Chromium for tests of the desk. Every page is watched: a console error, a page error or a CSP violation is a fault of the test's.
+
+import { existsSync } from 'node:fs';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+
+const CHROMIUM = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
+
+/** Undefined where there is a Chromium; else why the tests are skipped. */
+export const whyNoBrowser: string | undefined = existsSync(CHROMIUM) ? undefined : `there is no Chromium at ${CHROMIUM}`;
+
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    headless: true,
+    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-default-apps'],
+  });
+}
+
+export interface Seat {
+  readonly context: BrowserContext;
+  readonly page: Page;
+  /** What the pages complained about so far. */
+  readonly faults: readonly string[];
+}
+
+/** A browser of one person's, with nobody signed in. Refusals that a test provokes are 4xx, which Chromium logs; those lines are let pass. */
+export async function takeSeat(browser: Browser, options: BrowserContextOptions = {}): Promise<Seat> {
+  const context = await browser.newContext({ ...options });
+  const faults: string[] = [];
+  context.on('page', (page) => {
+    page.on('pageerror', (error) => faults.push(`page error: ${error.message}`));
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) faults.push(`console: ${message.text()}`);
+    });
+    page.on('requestfailed', (request) => {
+      if (request.failure()?.errorText === 'csp') faults.push(`blocked by CSP: ${request.url()}`);
+    });
+  });
+  return { context, page: await context.newPage(), faults };
+}
+
+/** Through the real issuer: the desk, the choice of a person there, and back. */
+export async function signIn(page: Page, url: string, name: string): Promise<void> {
+  await page.goto(url);
+  await page.getByRole('link', { name: 'Sign in' }).click();
+  await page.getByRole('button', { name }).click();
+  await page.waitForURL(`${url}/**`);
+}
