@@ -7,8 +7,9 @@ import type { Grant, Minted } from '../domain/credential.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { Secret, type SecretSource } from '../domain/secret.ts';
 import { type AwsSigning, awsInjection } from './aws-signature.ts';
+import { requireProtected } from './bounded-fetch.ts';
 import { type BrokerProvider, UnwantedGrant, unavailable } from './broker-provider.ts';
-import { callIssuer, type IssuerAccess, type IssuerAnswer, requireProtected } from './issuer-call.ts';
+import { callIssuer, type IssuerAccess, type IssuerAnswer } from './issuer-call.ts';
 import { readNames, refuseUnknown } from './scope-values.ts';
 
 export type AwsStsOptions = IssuerAccess &

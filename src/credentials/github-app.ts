@@ -7,9 +7,10 @@ import { SignJWT } from 'jose';
 import type { Grant, Minted } from '../domain/credential.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { Secret, type SecretSource } from '../domain/secret.ts';
+import { requireProtected } from './bounded-fetch.ts';
 import { type BrokerProvider, UnwantedGrant, unavailable } from './broker-provider.ts';
 import { type Asked, exceeds, type GithubBounds, narrowGithub, scopeBody } from './github-scope.ts';
-import { callIssuer, type IssuerAccess, type IssuerAnswer, isFieldSafe, readObject, requireProtected } from './issuer-call.ts';
+import { callIssuer, type IssuerAccess, type IssuerAnswer, isFieldSafe, readObject } from './issuer-call.ts';
 
 export type GithubAppOptions = IssuerAccess &
   GithubBounds & {

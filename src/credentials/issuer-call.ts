@@ -3,6 +3,8 @@
 
 import type { Json, JsonObject } from '../domain/json.ts';
 import { parseStrictJson } from '../domain/strict-json.ts';
+import { GatewayError } from '../errors.ts';
+import { bounded } from './bounded-fetch.ts';
 import { unavailable } from './broker-provider.ts';
 
 /** How a provider reaches its issuer. */
@@ -25,17 +27,6 @@ export interface IssuerAnswer {
   readonly text: string;
 }
 
-const LARGEST_ANSWER_BYTES = 256 * 1024;
-
-/** Throws TypeError unless the URL is https, or http on loopback, without user information. */
-export function requireProtected(text: string): void {
-  const { protocol, hostname, username, password } = new URL(text);
-  const loopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
-  if ((protocol !== 'https:' && !(protocol === 'http:' && loopback)) || username !== '' || password !== '') {
-    throw new TypeError('an issuer must be https, or http on loopback');
-  }
-}
-
 /** Asks once; the status is the caller's to judge. Throws `credential_unavailable`. */
 export async function callIssuer({ timeoutMs = 5_000, fetch = globalThis.fetch }: IssuerAccess, request: IssuerRequest): Promise<IssuerAnswer> {
   const { method, url, headers, body } = request;
@@ -47,7 +38,7 @@ export async function callIssuer({ timeoutMs = 5_000, fetch = globalThis.fetch }
       signal: AbortSignal.timeout(timeoutMs),
       ...(body !== undefined && { body }),
     });
-    return { status: response.status, text: await readBounded(response) };
+    return { status: response.status, text: await (await bounded(response)).text() };
   } catch (thrown) {
     throw unavailable(faultOf(thrown));
   }
@@ -74,21 +65,8 @@ export function isFieldSafe(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value);
 }
 
-class TooLarge extends Error {}
-
-async function readBounded(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
-    if (size > LARGEST_ANSWER_BYTES) throw new TooLarge();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
 function faultOf(thrown: unknown): string {
-  if (thrown instanceof TooLarge) return 'The issuer’s answer is too large.';
+  if (thrown instanceof GatewayError) return thrown.detail;
   if (thrown instanceof Error && thrown.name === 'TimeoutError') return 'The issuer did not answer in time.';
   const code = thrown instanceof Error && thrown.cause instanceof Error ? (thrown.cause as NodeJS.ErrnoException).code : undefined;
   return `The issuer cannot be reached${code !== undefined && /^\w{1,40}$/.test(code) ? ` (${code})` : ''}.`;

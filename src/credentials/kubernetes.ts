@@ -6,8 +6,9 @@ import { randomBytes } from 'node:crypto';
 import type { Grant, Minted } from '../domain/credential.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { Secret, type SecretSource } from '../domain/secret.ts';
+import { requireProtected } from './bounded-fetch.ts';
 import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
-import { callIssuer, type IssuerAccess, type IssuerAnswer, isFieldSafe, isObject, readObject, requireProtected } from './issuer-call.ts';
+import { callIssuer, type IssuerAccess, type IssuerAnswer, isFieldSafe, isObject, readObject } from './issuer-call.ts';
 import { readName, readNames, refuseUnknown, tooMuch, unfit } from './scope-values.ts';
 
 export type KubernetesOptions = IssuerAccess & {

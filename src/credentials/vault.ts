@@ -5,8 +5,9 @@
 import type { Minted } from '../domain/credential.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { Secret, type SecretSource } from '../domain/secret.ts';
+import { requireProtected } from './bounded-fetch.ts';
 import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
-import { callIssuer, type IssuerAccess, type IssuerAnswer, isFieldSafe, isObject, readObject, requireProtected } from './issuer-call.ts';
+import { callIssuer, type IssuerAccess, type IssuerAnswer, isFieldSafe, isObject, readObject } from './issuer-call.ts';
 import { readName, refuseUnknown, tooMuch, unfit } from './scope-values.ts';
 import { inject, type VaultInjection } from './vault-injection.ts';
 
