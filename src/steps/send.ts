@@ -8,13 +8,16 @@ import type { Armed, Call } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError } from '../errors.ts';
+import { arm } from './arm.ts';
 import type { ConductOf } from './classify.ts';
 import type { History } from './history.ts';
+import type { Suspensions } from './identify.ts';
 import { keepRefusal } from './refused-answer.ts';
 
 export interface SendDependencies {
   readonly approvals: Approvals;
   readonly broker: Broker;
+  readonly suspensions: Suspensions;
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
   readonly history: Pick<History, 'record' | 'sinkOf'>;
@@ -36,20 +39,18 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const keeping = mayRepeat ? keepRefusal(sink) : undefined;
   await attempt(deps, armed, credential, keeping ?? sink);
   if (keeping?.kept !== true || credential === undefined) return;
-  const fresh = await renew(deps.broker, armed, credential);
-  if (fresh === undefined) return keeping.letGo();
-  call.credential = fresh;
-  call.facts.credential = fresh;
-  await attempt(deps, armed, fresh, sink);
+  const again = await rearm(deps, armed, credential);
+  if (again?.credential === undefined) keeping.letGo();
+  else await attempt(deps, armed, again.credential, sink);
 }
 
-/** Another credential in place of one that the upstream refused; undefined when there is none to be had, and the refusal stands. */
-async function renew(broker: Broker, armed: Armed, refused: Credential): Promise<Credential | undefined> {
+/** The call with another credential in place of one that the upstream refused; undefined when none is to be had, and the refusal stands. */
+async function rearm({ broker, suspensions }: SendDependencies, armed: Armed, refused: Credential): Promise<Armed | undefined> {
   if (!broker.invalidate(refused)) return undefined;
   try {
-    return await broker.issue(armed.clearance, armed, armed.action);
+    return await arm(broker, suspensions, armed);
   } catch {
-    // The broker has logged and counted it; the agent gets the upstream's answer.
+    // The broker has logged and counted it, or the caller was suspended meanwhile; the agent gets the upstream's answer.
     return undefined;
   }
 }

@@ -33,6 +33,7 @@ beforeAll(async () => {
     rules: RULES,
     tiers: TIERS,
     limits: '{ wait: 60s, pendingPerAgent: 1000 }',
+    reviewers: '  killSwitch: ["group:soc"]',
     issuer: {
       clients: [{ id: 'countersign', secret: SECRET }],
       resources: { [RESOURCE]: { scope: 'transfers:read transfers:write' } },
@@ -254,6 +255,20 @@ describe('an upstream that refuses a shared credential', () => {
     const tries = env.upstream.requests.filter(({ url }) => url === '/tags').slice(-2);
     expect(tries.map(({ body }) => body)).toEqual(['{"tag":"x"}', '{"tag":"x"}']);
     expect(tries.map((request) => bearerOf(request) === refused)).toEqual([true, false]);
+  }, 60_000);
+
+  it('is not asked again for a caller that was suspended meanwhile', async () => {
+    const sam = await env.reviewer('sam', ['soc']);
+    expect((await env.call('/ledger/warm', { as: 'suspendee' })).status).toBe(200);
+    const warmAt = Date.now();
+    await expect.poll(() => Date.now() - warmAt, { timeout: 10_000 }).toBeGreaterThan(1_000);
+    const [before, seen] = [env.issuer.requests('/token'), env.upstream.requests.length];
+    env.upstream.respond(async (_request, response) => {
+      await sam.post('/suspensions', { principal: `${env.issuer.issuer}#suspendee`, reason: 'odd behaviour' });
+      response.writeHead(401).end('no');
+    });
+    expect((await env.call('/ledger/late', { as: 'suspendee' })).status).toBe(401);
+    expect([env.issuer.requests('/token'), env.upstream.requests.length]).toEqual([before, seen + 1]);
   }, 60_000);
 
   it('is not asked a third time, and its own answer reaches the agent', async () => {
