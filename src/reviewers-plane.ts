@@ -7,7 +7,6 @@ import { conflictOf } from './approvals/separation.ts';
 import { proposeRules } from './config/proposal.ts';
 import type { Config } from './config/schema.ts';
 import type { Approvals } from './domain/approvals.ts';
-import type { Clock } from './domain/clock.ts';
 import type { HoldStore } from './domain/hold.ts';
 import type { Logger } from './domain/log.ts';
 import type { Metrics } from './domain/metrics.ts';
