@@ -179,8 +179,9 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   };
 }
 
-function identityOptions({ identity, upstreams }: Config): IdentityOptions {
-  return { ...identity, tokenHeaderFor: (mount) => upstreams[mount]?.agentToken };
+function identityOptions({ identity, upstreams, listeners }: Config): IdentityOptions {
+  const { url } = listeners.agents;
+  return { ...identity, tokenHeaderFor: (mount) => upstreams[mount]?.agentToken, ...(url !== undefined && { gatewayUrl: url }) };
 }
 
 /** Where links lead: `listeners.reviewers.url`, or the listener's own address. */

@@ -20,6 +20,8 @@ const algorithms = () =>
 const name = () => z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'Use lower-case letters, digits and hyphens.' });
 const maxLifetime = (standard: '1h' | '24h') =>
   duration({ least: '1m', most: '7d' }).prefault(standard).describe(`Longest accepted lifetime of a token, exp − iat; default ${standard}`);
+const requireProof = () =>
+  z.boolean().default(false).describe('Take only tokens bound to a key: by DPoP (RFC 9449) or to the connection’s certificate (RFC 8705); default false');
 const audience = () => z.array(z.string().min(1)).min(1);
 
 const oidcIssuer = () =>
@@ -33,6 +35,7 @@ const oidcIssuer = () =>
       audience: audience().exactOptional().describe('Accepted `aud` values for this issuer; default: identity.audience'),
       requireAccessTokenType: z.boolean().default(false).describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
       maxLifetime: maxLifetime('24h'),
+      requireProof: requireProof(),
     })
     .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
 
@@ -60,6 +63,7 @@ const spiffeIssuer = (around: Surroundings) =>
       bundle: bundle(around),
       audience: audience().exactOptional().describe('Accepted `aud` values for this trust domain; default: identity.audience'),
       maxLifetime: maxLifetime('1h'),
+      requireProof: requireProof(),
     })
     .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
 
@@ -70,6 +74,10 @@ export const identity = (around: Surroundings) =>
       .array(z.discriminatedUnion('type', [oidcIssuer(), spiffeIssuer(around)]))
       .min(1)
       .describe('Who vouches for agents'),
+    dpop: z
+      .strictObject({ nonce: z.boolean().default(false).describe('Whether proofs must hold a nonce of this process (RFC 9449 section 9); default false') })
+      .prefault({})
+      .describe('How proofs of tokens’ keys are taken'),
     owners: z
       .record(z.string().min(1), z.array(z.string().min(1)).min(1))
       .default({})

@@ -1,7 +1,7 @@
 // The sections about this process: where it listens, where it keeps things, how much it takes.
 
 import { z } from 'zod';
-import { httpUrl, listenAddress } from './addresses.ts';
+import { httpUrl, listenAddress, originUrl } from './addresses.ts';
 import { path, pemFile, type Surroundings, secret } from './files.ts';
 import { laterType } from './later.ts';
 import { duration, size } from './units.ts';
@@ -12,9 +12,8 @@ const tls = (around: Surroundings) =>
     key: secret(around).describe('The private key, PEM'),
     clientCertificates: z
       .enum(['none', 'accept', 'require'])
-      .refine((mode) => mode === 'none', 'Client certificates (accept, require) are not supported in this version.')
       .default('none')
-      .describe('Whether agents may or must show an X.509-SVID'),
+      .describe('Whether agents may (accept) or must (require) show a certificate, over TLS 1.3 only; default none'),
   });
 
 const serverTls = (around: Surroundings) => tls(around).omit({ clientCertificates: true });
@@ -26,6 +25,7 @@ export const listeners = (around: Surroundings) =>
     agents: z
       .strictObject({
         address: listenAddress().describe('Where agents call: host:port'),
+        url: originUrl().exactOptional().describe('How agents reach it from outside, without a path: DPoP proofs must name it'),
         hosts: z.array(authority()).min(1).exactOptional().describe('Values of Host that name this gateway, compared exactly; default: any valid one'),
         tls: tls(around).exactOptional().describe('Without it the listener speaks plain HTTP'),
       })

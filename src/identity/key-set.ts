@@ -48,6 +48,11 @@ export function candidateKeys(keySet: KeySet, alg: string, kid: string | undefin
     .slice(0, MAX_CANDIDATES);
 }
 
+/** A key that somebody sent along, of an accepted kind and public only. */
+export function readPublicKey(jwk: Json): VerificationKey | undefined {
+  return readKey(jwk, 'sig');
+}
+
 function readKey(jwk: Json, use: KeyUse): VerificationKey | undefined {
   if (!isJsonObject(jwk) || PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name)) || !isMeantFor(jwk, use)) return undefined;
   const { kid, alg } = jwk;

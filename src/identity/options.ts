@@ -4,7 +4,7 @@
 import { DEFAULT_ALGORITHMS, isSignatureAlgorithm, type SignatureAlgorithm } from './algorithms.ts';
 import { type ClaimRules, DEFAULT_CLOCK_SKEW_MS, MAX_CLOCK_SKEW_MS } from './claims.ts';
 import { isFetchable } from './fetch-json.ts';
-import type { RefreshTimes } from './remote-keys.ts';
+import type { RefreshTimes } from './polled.ts';
 import { isTrustDomain } from './spiffe-id.ts';
 
 interface CommonIssuerOptions {
@@ -16,6 +16,8 @@ interface CommonIssuerOptions {
   readonly maxLifetimeMs?: number;
   /** How far ahead of ours the issuer's clock may be, ms; at most 60000. Default 30000. Expiry gets no grace. */
   readonly clockSkewMs?: number;
+  /** Takes only tokens that are bound to a key (RFC 9449, RFC 8705). Default false. */
+  readonly requireProof?: boolean;
 }
 
 /** Where an OIDC issuer's keys are: found by discovery unless one of the two is given. */
@@ -36,7 +38,7 @@ export interface OidcIssuerOptions extends CommonIssuerOptions, OidcKeyOptions {
   readonly type: 'oidc';
 }
 
-interface SpiffeIssuerOptions extends CommonIssuerOptions {
+export interface SpiffeIssuerOptions extends CommonIssuerOptions {
   readonly type: 'spiffe';
   /** Without scheme: `prod.example.org`. */
   readonly trustDomain: string;
@@ -53,6 +55,9 @@ export interface IdentityOptions {
   /** The field (lower case) that carries the agent's token for calls to this mount, instead of Authorization. */
   readonly tokenHeaderFor?: (mount: string) => string | undefined;
   readonly refresh?: Partial<RefreshTimes>;
+  /** Where agents reach the gateway, without a path: DPoP proofs must name it. Without it, tokens bound to DPoP keys are refused. */
+  readonly gatewayUrl?: string;
+  readonly dpop?: { readonly nonce: boolean };
 }
 
 export const HOUR_MS = 3_600_000;

@@ -167,11 +167,6 @@ describe('what the contract names and this version does not build is refused by 
   ])('%s: %s', (section, value, fault) => {
     expect(faultsIn(withSections({ [section]: value }))).toContain(fault);
   });
-
-  test.each(['accept', 'require'])('clientCertificates: %s', (mode) => {
-    const text = withSections({ listeners: `{ agents: { address: 127.0.0.1:0, tls: { certificate: x, key: { env: TOKEN }, clientCertificates: ${mode} } } }` });
-    expect(faultsIn(text)).toContain(`listeners.agents.tls.clientCertificates: Client certificates (accept, require) are ${later}`);
-  });
 });
 
 describe('references between sections', () => {
