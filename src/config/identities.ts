@@ -2,8 +2,8 @@
 
 import { z } from 'zod';
 import { secureUrl } from './addresses.ts';
-import { file, type Surroundings, secret } from './files.ts';
-import { laterKey } from './later.ts';
+import { bundle } from './bundles.ts';
+import { type Surroundings, secret } from './files.ts';
 import { people } from './rules.ts';
 import { duration } from './units.ts';
 
@@ -38,21 +38,6 @@ const oidcIssuer = () =>
       requireProof: requireProof(),
     })
     .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
-
-const bundle = (around: Surroundings) =>
-  z
-    .strictObject({
-      file: file(around).exactOptional().describe('SPIFFE trust bundle as a file, read again when it changes'),
-      workloadApi: laterKey('bundle.workloadApi'),
-      endpoint: laterKey('bundle.endpoint'),
-      profile: laterKey('bundle.profile'),
-      spiffeId: laterKey('bundle.spiffeId'),
-    })
-    .transform(({ file: bundleFile, ...later }, context) => {
-      if (bundleFile !== undefined) return { file: bundleFile };
-      if (Object.keys(later).length === 0) context.addIssue({ code: 'custom', message: 'Say where the bundle is: { file: PATH }.' });
-      return z.NEVER;
-    });
 
 const spiffeIssuer = (around: Surroundings) =>
   z

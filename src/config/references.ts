@@ -112,6 +112,13 @@ function* checkIssuers({ identity, reviewers }: Sections): Generator<Fault> {
       seen.add(entry);
     }
   }
+  for (const [index, issuer] of (identity?.issuers ?? []).entries()) {
+    if (issuer.type !== 'spiffe' || !('spiffeId' in issuer.bundle) || issuer.bundle.bootstrap !== undefined) continue;
+    const domain = issuer.bundle.spiffeId.split('/')[2];
+    const vouched = identity?.issuers.some((other) => other !== issuer && other.type === 'spiffe' && other.trustDomain === domain);
+    if (!vouched)
+      yield { path: ['identity', 'issuers', index, 'bundle', 'bootstrap'], message: 'Nothing vouches for the endpoint at first: name a first bundle.' };
+  }
   if (reviewers?.api !== undefined && workloadAudiences(identity).includes(reviewers.api.audience)) {
     yield { path: ['reviewers', 'api', 'audience'], message: 'Workload tokens have this audience: reviewers need one of their own.' };
   }

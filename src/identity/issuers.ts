@@ -4,6 +4,7 @@
 import type { Clock } from '../domain/clock.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
+import { createBundleSources } from './bundle-sources.ts';
 import type { Fetch } from './fetch-json.ts';
 import { createJwtSvidVerifier, readSpiffeSubject } from './jwt-svid.ts';
 import { createOidcVerifier } from './oidc.ts';
@@ -12,7 +13,7 @@ import { HOUR_MS, type IdentityOptions, type OidcIssuerOptions, readAlgorithms, 
 import { refusal } from './refusal.ts';
 import { looksLikeSpiffeId } from './spiffe-id.ts';
 import type { TokenVerifier } from './token-verifier.ts';
-import { createTrustBundleFile } from './trust-bundle-file.ts';
+import type { TrustBundleSource } from './trust-bundle.ts';
 import type { TrustedDomain } from './x509-svids.ts';
 
 export interface IssuerParts {
@@ -33,6 +34,7 @@ export interface Issuers {
 
 export function createIssuers(options: IdentityOptions, parts: IssuerParts): Issuers {
   const byIssuer = new Map<string, TokenVerifier>();
+  const bundles = createBundleSources(options, parts, (trustDomain) => domains.get(trustDomain)?.bundle);
   const domains = new Map<string, TrustedDomain & { readonly verifier: TokenVerifier }>();
   const verifiers = options.issuers.map((issuer) => {
     if (issuer.type === 'oidc') {
@@ -40,7 +42,7 @@ export function createIssuers(options: IdentityOptions, parts: IssuerParts): Iss
       byIssuer.set(issuer.issuer, verifier);
       return verifier;
     }
-    const domain = createDomain(issuer, options, parts);
+    const domain = createDomain(issuer, bundles.create(issuer), options, parts.clock);
     domains.set(issuer.trustDomain, domain);
     return domain.verifier;
   });
@@ -64,6 +66,7 @@ export function createIssuers(options: IdentityOptions, parts: IssuerParts): Iss
     },
     close() {
       for (const { keys } of verifiers) keys.close();
+      bundles.close();
     },
   };
 }
@@ -78,9 +81,8 @@ function createOidc(issuer: OidcIssuerOptions, options: IdentityOptions, parts: 
   return createOidcVerifier(issuer.name, createOidcKeys(issuer.name, issuer, options.refresh ?? {}, parts), rules, parts.clock);
 }
 
-function createDomain(issuer: SpiffeIssuerOptions, options: IdentityOptions, { clock, log }: IssuerParts) {
-  const { name, trustDomain } = issuer;
+function createDomain(issuer: SpiffeIssuerOptions, bundle: TrustBundleSource, options: IdentityOptions, clock: Clock) {
+  const { name } = issuer;
   const rules = readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS);
-  const bundle = createTrustBundleFile({ name, trustDomain, file: issuer.bundle.file }, clock, log);
   return { name, bundle, verifier: createJwtSvidVerifier(name, bundle, rules, clock) };
 }

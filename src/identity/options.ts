@@ -6,6 +6,7 @@ import { type ClaimRules, DEFAULT_CLOCK_SKEW_MS, MAX_CLOCK_SKEW_MS } from './cla
 import { isFetchable } from './fetch-json.ts';
 import type { RefreshTimes } from './polled.ts';
 import { isTrustDomain } from './spiffe-id.ts';
+import type { FeedTimes } from './workload-api/feed.ts';
 
 interface CommonIssuerOptions {
   /** The entry's name: in principals, logs, metrics and status. */
@@ -42,9 +43,19 @@ export interface SpiffeIssuerOptions extends CommonIssuerOptions {
   readonly type: 'spiffe';
   /** Without scheme: `prod.example.org`. */
   readonly trustDomain: string;
-  /** A SPIFFE bundle in JWKS form. */
-  readonly bundle: { readonly file: string };
+  readonly bundle: BundleOptions;
 }
+
+/** Where a trust domain's bundle comes from; exactly one of the sources. */
+export type BundleOptions =
+  /** A SPIFFE bundle in JWKS form. */
+  | { readonly file: string }
+  /** The Workload API of this host's agent: `unix:///path` or `tcp://ip:port`. */
+  | { readonly workloadApi: string }
+  /** A bundle endpoint, trusted by the Web PKI. */
+  | { readonly endpoint: string; readonly profile: 'https_web' }
+  /** A bundle endpoint with an X.509-SVID of its own. Its trust domain is this one, which then needs a first bundle (`bootstrap`, a file), or that of another entry. */
+  | { readonly endpoint: string; readonly profile: 'https_spiffe'; readonly spiffeId: string; readonly bootstrap?: string };
 
 export type IssuerOptions = OidcIssuerOptions | SpiffeIssuerOptions;
 
@@ -55,6 +66,8 @@ export interface IdentityOptions {
   /** The field (lower case) that carries the agent's token for calls to this mount, instead of Authorization. */
   readonly tokenHeaderFor?: (mount: string) => string | undefined;
   readonly refresh?: Partial<RefreshTimes>;
+  /** Pauses and patience with the Workload API. */
+  readonly workloadApi?: Partial<FeedTimes>;
   /** Where agents reach the gateway, without a path: DPoP proofs must name it. Without it, tokens bound to DPoP keys are refused. */
   readonly gatewayUrl?: string;
   readonly dpop?: { readonly nonce: boolean };
