@@ -9,6 +9,7 @@ import type { GatewayError } from './errors.ts';
 import type { Listening } from './listen.ts';
 import type { Live } from './live.ts';
 import { type Arrival, startServer } from './server.ts';
+import type { CertificateFeed, ListenTls } from './tls-listener.ts';
 
 export interface AgentsPlaneParts {
   readonly live: Live;
@@ -17,17 +18,19 @@ export interface AgentsPlaneParts {
   /** The pipeline. */
   run(call: Call): Promise<void>;
   challenge(error: GatewayError): string;
+  /** The gateway's own X.509-SVID, where the listener shows that. */
+  readonly svid?: CertificateFeed;
 }
 
 /** The first segment of the gateway's own paths; no upstream can have this name. */
 const OWN = '/countersign/';
 
-export function startAgentsPlane({ listeners, limits }: Config, { live, clock, api, run, challenge }: AgentsPlaneParts): Promise<Listening> {
+export function startAgentsPlane({ listeners, limits }: Config, { live, clock, api, run, challenge, svid }: AgentsPlaneParts): Promise<Listening> {
   const { address, tls, hosts } = listeners.agents;
   const accepted = hosts === undefined ? 'any' : new Set(hosts);
   return startServer({
     address,
-    ...(tls && { tls }),
+    ...(tls && { tls: listenTls(tls, svid) }),
     headerBytes: limits.headerBytes,
     clock,
     handle(arrival) {
@@ -35,6 +38,14 @@ export function startAgentsPlane({ listeners, limits }: Config, { live, clock, a
       return arrival.incoming.url?.startsWith(OWN) ? api.handle(call.parse, arrival.id, arrival.sink, call.regime.identity, challenge) : run(call);
     },
   });
+}
+
+type AgentsTls = NonNullable<Config['listeners']['agents']['tls']>;
+
+function listenTls(tls: AgentsTls, svid: CertificateFeed | undefined): ListenTls {
+  if (!('workloadApi' in tls)) return tls;
+  const { clientCertificates } = tls;
+  return { clientCertificates, feed: svid ?? { current: () => undefined, onChange: () => () => {} } };
 }
 
 function callOf({ id, receivedAt, incoming, response, sink, upgrade }: Arrival, live: Live, hosts: ReadonlySet<string> | 'any'): Call {

@@ -19,6 +19,7 @@ import { createFileKeyRing, createGatewayIssuer, type GatewayIssuer } from './cr
 import { createGeneratedKeyRing } from './credentials/generated-keys.ts';
 import { createSealer, type Sealer } from './credentials/seal.ts';
 import { type Clock, systemClock } from './domain/clock.ts';
+import type { Logger } from './domain/log.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { refuseSuspended } from './domain/suspension.ts';
 import { Ending } from './ending.ts';
@@ -26,6 +27,8 @@ import type { GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
 import { createIdentity } from './identity/identity.ts';
 import type { IdentityOptions } from './identity/options.ts';
+import type { Feed } from './identity/workload-api/feed.ts';
+import { createWorkloadApi, type OwnSvid } from './identity/workload-api/workload-api.ts';
 import { createLive, type Live } from './live.ts';
 import { type Readiness, startOps } from './ops.ts';
 import { createPipeline } from './pipeline.ts';
@@ -163,7 +166,8 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     readiness: () => readiness(accepting, store, audit, live),
   });
   ending.add(() => ops.close(0));
-  const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent });
+  const svid = await openOwnSvid(config, { clock, log }, ending);
+  const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent, ...(svid && { svid }) });
   ending.add(() => agents.close(config.limits.drainMs));
   ending.add(approvals.drain);
   ending.add(followConfig(configPath, config, { live, audit, clock, log }).close);
@@ -177,6 +181,16 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
       return ending.run();
     },
   };
+}
+
+/** The gateway's own X.509-SVID, where the agents' listener shows it; followed until the gateway ends. */
+async function openOwnSvid({ listeners }: Config, parts: { readonly clock: Clock; readonly log: Logger }, ending: Ending): Promise<Feed<OwnSvid> | undefined> {
+  const { tls } = listeners.agents;
+  if (tls === undefined || !('workloadApi' in tls)) return undefined;
+  const api = createWorkloadApi(tls.workloadApi, parts);
+  ending.add(api.close);
+  await api.svid.start();
+  return api.svid;
 }
 
 function identityOptions({ identity, upstreams, listeners }: Config): IdentityOptions {

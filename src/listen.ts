@@ -1,22 +1,13 @@
 // What every listener of the gateway has in common: bounds against slow and oversize clients, TLS where it is configured,
-// and an orderly end. Client certificates are asked for here and judged by identity/: node's own verdict is not enough for X.509-SVIDs.
+// and an orderly end.
 
-import { constants } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { TlsOptions } from 'node:tls';
-import type { SecretSource } from './domain/secret.ts';
+import { createTlsListener, type ListenTls } from './tls-listener.ts';
 
 export interface ListenOptions {
   readonly address: { readonly host: string; readonly port: number };
-  /** PEM. The key is read once, when the listener starts. */
-  readonly tls?: {
-    readonly certificate: string;
-    readonly key: SecretSource;
-    /** Whether clients may or must show a certificate. Default none. */
-    readonly clientCertificates?: 'none' | 'accept' | 'require';
-  };
+  readonly tls?: ListenTls;
   /** Largest header section, bytes; default 16 KiB. */
   readonly headerBytes?: number;
 }
@@ -44,30 +35,8 @@ export function createBoundedServer({ tls, headerBytes = 16 * 1024 }: ListenOpti
     // A request without a body gets no stream machinery of its own.
     optimizeEmptyRequests: true,
   };
-  if (tls === undefined) return createServer(bounds);
-  const { certificate: cert, key, clientCertificates = 'none' } = tls;
-  const own = { ...bounds, cert, key: key.read().reveal(), minVersion: 'TLSv1.2' } as const;
-  if (clientCertificates === 'none') return createTlsServer(own);
-  const server = createTlsServer({ ...own, ...ASK_FOR_CERTIFICATES });
-  if (clientCertificates === 'require') {
-    server.on('secureConnection', (socket) => {
-      if (socket.getPeerX509Certificate() === undefined) socket.destroy();
-    });
-  }
-  return server;
+  return tls === undefined ? createServer(bounds) : createTlsListener(bounds, tls);
 }
-
-/**
- * Without authorities node builds no path of its own, and so hands over every certificate that the client sent. Without tickets no connection
- * is resumed: a resumed one would come without its certificate.
- */
-const ASK_FOR_CERTIFICATES: TlsOptions = {
-  requestCert: true,
-  rejectUnauthorized: false,
-  ca: [],
-  minVersion: 'TLSv1.3',
-  secureOptions: constants.SSL_OP_NO_TICKET,
-};
 
 /** Begins to listen. Rejects when the address is taken. */
 export async function listen(server: Server, { address }: ListenOptions): Promise<Listening> {

@@ -2,21 +2,33 @@
 
 import { z } from 'zod';
 import { httpUrl, listenAddress, originUrl } from './addresses.ts';
+import { workloadApiAddress } from './bundles.ts';
 import { path, pemFile, type Surroundings, secret } from './files.ts';
 import { laterType } from './later.ts';
 import { duration, size } from './units.ts';
 
-const tls = (around: Surroundings) =>
+const serverTls = (around: Surroundings) =>
   z.strictObject({
     certificate: pemFile(around).describe('PEM file: the certificate and its intermediates'),
     key: secret(around).describe('The private key, PEM'),
-    clientCertificates: z
-      .enum(['none', 'accept', 'require'])
-      .default('none')
-      .describe('Whether agents may (accept) or must (require) show a certificate, over TLS 1.3 only; default none'),
   });
 
-const serverTls = (around: Surroundings) => tls(around).omit({ clientCertificates: true });
+const agentsTls = (around: Surroundings) =>
+  serverTls(around)
+    .partial()
+    .extend({
+      workloadApi: workloadApiAddress().exactOptional().describe('Instead of certificate and key: the gateway’s own X.509-SVID from this Workload API'),
+      clientCertificates: z
+        .enum(['none', 'accept', 'require'])
+        .default('none')
+        .describe('Whether agents may (accept) or must (require) show a certificate, over TLS 1.3 only; default none'),
+    })
+    .transform(({ certificate, key, workloadApi, clientCertificates }, context) => {
+      if (certificate !== undefined && key !== undefined && workloadApi === undefined) return { certificate, key, clientCertificates };
+      if (certificate === undefined && key === undefined && workloadApi !== undefined) return { workloadApi, clientCertificates };
+      context.addIssue({ code: 'custom', message: 'Give either certificate and key, or workloadApi.' });
+      return z.NEVER;
+    });
 
 const authority = () => z.string().regex(/^([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/, { error: 'Write a host or host:port, in lower case.' });
 
@@ -27,7 +39,7 @@ export const listeners = (around: Surroundings) =>
         address: listenAddress().describe('Where agents call: host:port'),
         url: originUrl().exactOptional().describe('How agents reach it from outside, without a path: DPoP proofs must name it'),
         hosts: z.array(authority()).min(1).exactOptional().describe('Values of Host that name this gateway, compared exactly; default: any valid one'),
-        tls: tls(around).exactOptional().describe('Without it the listener speaks plain HTTP'),
+        tls: agentsTls(around).exactOptional().describe('Without it the listener speaks plain HTTP'),
       })
       .describe('The agents’ plane'),
     reviewers: z
