@@ -26,14 +26,13 @@ import { Ending } from './ending.ts';
 import type { GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
 import { createIdentity } from './identity/identity.ts';
-import type { IdentityOptions } from './identity/options.ts';
 import type { Feed } from './identity/workload-api/feed.ts';
 import { createWorkloadApi, type OwnSvid } from './identity/workload-api/workload-api.ts';
 import { createLive, type Live } from './live.ts';
 import { type Readiness, startOps } from './ops.ts';
 import { createPipeline } from './pipeline.ts';
 import { checkPolicy } from './policy/check.ts';
-import { compile } from './regime.ts';
+import { compile, identityOptions } from './regime.ts';
 import { followConfig } from './reload.ts';
 import { startReviewersPlane } from './reviewers-plane.ts';
 import { createSteps } from './steps/steps.ts';
@@ -191,11 +190,6 @@ async function openOwnSvid({ listeners }: Config, parts: { readonly clock: Clock
   ending.add(api.close);
   await api.svid.start();
   return api.svid;
-}
-
-function identityOptions({ identity, upstreams, listeners }: Config): IdentityOptions {
-  const { url } = listeners.agents;
-  return { ...identity, tokenHeaderFor: (mount) => upstreams[mount]?.agentToken, ...(url !== undefined && { gatewayUrl: url }) };
 }
 
 /** Where links lead: `listeners.reviewers.url`, or the listener's own address. */

@@ -8,6 +8,7 @@ import type { BrokerProvider } from './credentials/broker-provider.ts';
 import { createProvider } from './credentials/provider.ts';
 import type { Policy } from './domain/decision.ts';
 import type { Mount } from './domain/stages.ts';
+import type { IdentityOptions } from './identity/options.ts';
 import { compilePolicy } from './policy/policy.ts';
 import type { UpstreamOptions } from './upstream/targets.ts';
 
@@ -70,4 +71,9 @@ function targetOptions(name: string, upstream: UpstreamConfig): UpstreamOptions 
     websocket,
     ...(agentToken !== undefined && { agentToken }),
   };
+}
+
+export function identityOptions({ identity, upstreams, listeners }: Config): IdentityOptions {
+  const { url } = listeners.agents;
+  return { ...identity, tokenHeaderFor: (mount) => upstreams[mount]?.agentToken, ...(url !== undefined && { gatewayUrl: url }) };
 }

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { secureUrl } from './addresses.ts';
 import { bundle } from './bundles.ts';
-import { type Surroundings, secret } from './files.ts';
+import { pemFile, type Surroundings, secret } from './files.ts';
 import { people } from './rules.ts';
 import { duration } from './units.ts';
 
@@ -24,7 +24,7 @@ const requireProof = () =>
   z.boolean().default(false).describe('Take only tokens bound to a key: by DPoP (RFC 9449) or to the connection’s certificate (RFC 8705); default false');
 const audience = () => z.array(z.string().min(1)).min(1);
 
-const oidcIssuer = () =>
+const oidcIssuer = (around: Surroundings) =>
   z
     .strictObject({
       name: name().describe('Names the issuer in rules, logs and /readyz'),
@@ -34,6 +34,22 @@ const oidcIssuer = () =>
       algorithms: algorithms(),
       audience: audience().exactOptional().describe('Accepted `aud` values for this issuer; default: identity.audience'),
       requireAccessTokenType: z.boolean().default(false).describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
+      introspection: z
+        .strictObject({
+          endpoint: secureUrl().describe('Introspection endpoint (RFC 7662)'),
+          clientId: z.string().min(1),
+          clientSecret: secret(around),
+        })
+        .exactOptional()
+        .describe('Takes opaque tokens, and asks the issuer about each; one issuer at most'),
+      tokenReview: z
+        .strictObject({
+          apiServer: secureUrl().describe('The Kubernetes API server'),
+          ca: pemFile(around).exactOptional().describe('PEM file of its authority'),
+          token: secret(around).describe('The gateway’s own service-account token'),
+        })
+        .exactOptional()
+        .describe('Has each token confirmed by its cluster (TokenReview), for tokens that must end with their pod'),
       maxLifetime: maxLifetime('24h'),
       requireProof: requireProof(),
     })
@@ -56,7 +72,7 @@ export const identity = (around: Surroundings) =>
   z.strictObject({
     audience: audience().describe('What a workload token must be addressed to'),
     issuers: z
-      .array(z.discriminatedUnion('type', [oidcIssuer(), spiffeIssuer(around)]))
+      .array(z.discriminatedUnion('type', [oidcIssuer(around), spiffeIssuer(around)]))
       .min(1)
       .describe('Who vouches for agents'),
     dpop: z

@@ -112,6 +112,10 @@ function* checkIssuers({ identity, reviewers }: Sections): Generator<Fault> {
       seen.add(entry);
     }
   }
+  const opaque = (identity?.issuers ?? []).flatMap((issuer, index) => (issuer.type === 'oidc' && issuer.introspection !== undefined ? [index] : []));
+  for (const index of opaque.slice(1)) {
+    yield { path: ['identity', 'issuers', index, 'introspection'], message: 'An opaque token does not say who issued it: one issuer at most may take them.' };
+  }
   for (const [index, issuer] of (identity?.issuers ?? []).entries()) {
     if (issuer.type !== 'spiffe' || !('spiffeId' in issuer.bundle) || issuer.bundle.bootstrap !== undefined) continue;
     const domain = issuer.bundle.spiffeId.split('/')[2];

@@ -6,9 +6,8 @@ import { type IncomingMessage, request } from 'node:http';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Clock } from '../domain/clock.ts';
 import type { Json } from '../domain/json.ts';
-import { parseStrictJson } from '../domain/strict-json.ts';
-import { isJsonType, MAX_BYTES } from './fetch-json.ts';
 import { KeyFault } from './key-fault.ts';
+import { readJson } from './post-json.ts';
 import { CertificateFault } from './x509/certificate-fault.ts';
 import { type Authorities, readSvidUnverified, verifySvid } from './x509/svid.ts';
 
@@ -73,14 +72,5 @@ async function get(url: URL, socket: TLSSocket, signal: AbortSignal): Promise<Js
   outgoing.on('error', () => {});
   outgoing.end();
   const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
-  if (response.statusCode !== 200) throw new KeyFault(`status_${response.statusCode}`);
-  if (!isJsonType(response.headers['content-type'] ?? '')) throw new KeyFault('content_type');
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > MAX_BYTES) throw new KeyFault('too_large');
-    chunks.push(chunk);
-  }
-  return parseStrictJson(Buffer.concat(chunks));
+  return readJson(response);
 }

@@ -13,13 +13,14 @@ import { asGatewayError, type GatewayError } from '../errors.ts';
 import { type PresentedToken, takeToken } from './bearer.ts';
 import { expired } from './claims.ts';
 import type { Fetch } from './fetch-json.ts';
+import { ANSWER_TTL_MS } from './inquiry.ts';
 import { createIssuers } from './issuers.ts';
 import { checkIdentityOptions, type IdentityOptions } from './options.ts';
 import { createPossession } from './possession.ts';
 import { failedCheck, refusal } from './refusal.ts';
 import { cacheKey, createTokenCache } from './token-cache.ts';
 import type { TokenVerifier } from './token-verifier.ts';
-import { parseJwsUnverified, readClaimsUnverified } from './unverified-jws.ts';
+import { looksLikeJws, parseJwsUnverified, readClaimsUnverified } from './unverified-jws.ts';
 import { createSvidVerifier } from './x509-svids.ts';
 
 export interface IdentityParts {
@@ -83,13 +84,23 @@ export function createIdentity(options: IdentityOptions, { clock, log, metrics, 
     }
   }
 
-  async function verifyToken(token: string, key: string, chosen: (verifier: TokenVerifier) => void): Promise<Principal> {
+  async function verifyToken(token: string, key: string, chosen: (verifier: { readonly name: string }) => void): Promise<Principal> {
+    const { introspection } = issuers;
+    if (introspection === undefined || looksLikeJws(token)) return verifyJws(token, key, chosen);
+    chosen(introspection);
+    const principal = await introspection.verify(token);
+    cache.set(key, principal, { ttlMs: ANSWER_TTL_MS, isCurrent: () => true }, clock.now());
+    return principal;
+  }
+
+  async function verifyJws(token: string, key: string, chosen: (verifier: { readonly name: string }) => void): Promise<Principal> {
     const jws = parseJwsUnverified(token);
     const claims = deepFreeze(readClaimsUnverified(jws));
     const verifier = issuers.forClaims(claims);
     chosen(verifier);
-    const { principal, keySet } = await verifier.verify(jws, claims);
-    cache.set(key, principal, verifier.keys, keySet, clock.now());
+    const { principal, keySet, ttlMs } = await verifier.verify(jws, claims);
+    const isCurrent = (): boolean => verifier.keys.current() === keySet;
+    cache.set(key, principal, { isCurrent, ...(ttlMs !== undefined && { ttlMs }) }, clock.now());
     return principal;
   }
 

@@ -6,12 +6,14 @@ import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import { createBundleSources } from './bundle-sources.ts';
 import type { Fetch } from './fetch-json.ts';
+import { createIntrospection, type Introspection } from './introspection.ts';
 import { createJwtSvidVerifier, readSpiffeSubject } from './jwt-svid.ts';
 import { createOidcVerifier } from './oidc.ts';
 import { createOidcKeys } from './oidc-keys.ts';
 import { HOUR_MS, type IdentityOptions, type OidcIssuerOptions, readAlgorithms, readClaimRules, type SpiffeIssuerOptions } from './options.ts';
 import { refusal } from './refusal.ts';
 import { looksLikeSpiffeId } from './spiffe-id.ts';
+import { createTokenReview } from './token-review.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 import type { TrustBundleSource } from './trust-bundle.ts';
 import type { TrustedDomain } from './x509-svids.ts';
@@ -28,6 +30,8 @@ export interface Issuers {
   /** By what the token claims, unverified: a wrong claim only leads to keys that did not sign it. Throws `token_untrusted`, `token_claims`. */
   forClaims(claims: JsonObject): TokenVerifier;
   domain(trustDomain: string): TrustedDomain | undefined;
+  /** Where opaque tokens are asked about, if anywhere. */
+  readonly introspection?: Introspection;
   start(): Promise<void>;
   close(): void;
 }
@@ -47,8 +51,11 @@ export function createIssuers(options: IdentityOptions, parts: IssuerParts): Iss
     return domain.verifier;
   });
 
+  const introspection = findIntrospection(options, parts);
+
   return {
     verifiers,
+    ...(introspection && { introspection }),
     forClaims(claims) {
       const { sub, iss } = claims;
       const verifier =
@@ -78,7 +85,17 @@ function createOidc(issuer: OidcIssuerOptions, options: IdentityOptions, parts: 
     algorithms: readAlgorithms(issuer.algorithms),
     requireAccessTokenType: issuer.requireAccessTokenType ?? false,
   };
-  return createOidcVerifier(issuer.name, createOidcKeys(issuer.name, issuer, options.refresh ?? {}, parts), rules, parts.clock);
+  const review = issuer.tokenReview && createTokenReview(issuer.tokenReview, issuer.name, rules.audience, parts.log);
+  return createOidcVerifier(issuer.name, createOidcKeys(issuer.name, issuer, options.refresh ?? {}, parts), rules, parts.clock, review);
+}
+
+function findIntrospection(options: IdentityOptions, parts: IssuerParts): Introspection | undefined {
+  for (const issuer of options.issuers) {
+    if (issuer.type !== 'oidc' || issuer.introspection === undefined) continue;
+    const rules = readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS);
+    return createIntrospection(issuer.introspection, { name: issuer.name, issuer: issuer.issuer, rules }, parts);
+  }
+  return undefined;
 }
 
 function createDomain(issuer: SpiffeIssuerOptions, bundle: TrustBundleSource, options: IdentityOptions, clock: Clock) {

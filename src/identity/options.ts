@@ -4,8 +4,10 @@
 import { DEFAULT_ALGORITHMS, isSignatureAlgorithm, type SignatureAlgorithm } from './algorithms.ts';
 import { type ClaimRules, DEFAULT_CLOCK_SKEW_MS, MAX_CLOCK_SKEW_MS } from './claims.ts';
 import { isFetchable } from './fetch-json.ts';
+import type { IntrospectionOptions } from './introspection.ts';
 import type { RefreshTimes } from './polled.ts';
 import { isTrustDomain } from './spiffe-id.ts';
+import type { TokenReviewOptions } from './token-review.ts';
 import type { FeedTimes } from './workload-api/feed.ts';
 
 interface CommonIssuerOptions {
@@ -37,6 +39,10 @@ export interface OidcKeyOptions {
 
 export interface OidcIssuerOptions extends CommonIssuerOptions, OidcKeyOptions {
   readonly type: 'oidc';
+  /** Opaque tokens are asked about here (RFC 7662). One entry at most: an opaque token does not say who issued it. */
+  readonly introspection?: IntrospectionOptions;
+  /** Tokens of a Kubernetes cluster are confirmed by its API server. */
+  readonly tokenReview?: TokenReviewOptions;
 }
 
 export interface SpiffeIssuerOptions extends CommonIssuerOptions {
@@ -90,6 +96,9 @@ export function checkIdentityOptions(options: IdentityOptions): void {
     'trust domain',
     options.issuers.flatMap((issuer) => (issuer.type === 'spiffe' ? [issuer.trustDomain] : [])),
   );
+  if (options.issuers.filter((issuer) => issuer.type === 'oidc' && issuer.introspection !== undefined).length > 1) {
+    throw new TypeError('two issuers take opaque tokens: none could be told from the other’s');
+  }
   for (const issuer of options.issuers) {
     if (issuer.audience !== undefined) checkAudience(issuer.audience);
     if (issuer.type === 'oidc') checkOidcKeyOptions(issuer);

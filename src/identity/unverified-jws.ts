@@ -30,6 +30,11 @@ export interface UnverifiedJws {
   readonly payload: Uint8Array;
 }
 
+/** Whether a token has the form of a compact JWS; what has not is opaque. */
+export function looksLikeJws(raw: string): boolean {
+  return COMPACT.test(raw);
+}
+
 /**
  * Splits a compact JWS and reads its header (RFC 7515 section 5.2, steps 1-5). `permitted` names members that are otherwise refused.
  * Throws `token_malformed`.
