@@ -8,8 +8,9 @@ import type { Call } from './domain/stages.ts';
 import type { GatewayError } from './errors.ts';
 import type { Listening } from './listen.ts';
 import type { Live } from './live.ts';
+import type { OwnSvids } from './own-svids.ts';
 import { type Arrival, startServer } from './server.ts';
-import type { CertificateFeed, ListenTls } from './tls-listener.ts';
+import type { ListenTls } from './tls-listener.ts';
 
 export interface AgentsPlaneParts {
   readonly live: Live;
@@ -18,19 +19,18 @@ export interface AgentsPlaneParts {
   /** The pipeline. */
   run(call: Call): Promise<void>;
   challenge(error: GatewayError): string;
-  /** The gateway's own X.509-SVID, where the listener shows that. */
-  readonly svid?: CertificateFeed;
+  readonly svids: OwnSvids;
 }
 
 /** The first segment of the gateway's own paths; no upstream can have this name. */
 const OWN = '/countersign/';
 
-export function startAgentsPlane({ listeners, limits }: Config, { live, clock, api, run, challenge, svid }: AgentsPlaneParts): Promise<Listening> {
+export async function startAgentsPlane({ listeners, limits }: Config, { live, clock, api, run, challenge, svids }: AgentsPlaneParts): Promise<Listening> {
   const { address, tls, hosts } = listeners.agents;
   const accepted = hosts === undefined ? 'any' : new Set(hosts);
   return startServer({
     address,
-    ...(tls && { tls: listenTls(tls, svid) }),
+    ...(tls && { tls: await listenTls(tls, svids) }),
     headerBytes: limits.headerBytes,
     clock,
     handle(arrival) {
@@ -42,10 +42,11 @@ export function startAgentsPlane({ listeners, limits }: Config, { live, clock, a
 
 type AgentsTls = NonNullable<Config['listeners']['agents']['tls']>;
 
-function listenTls(tls: AgentsTls, svid: CertificateFeed | undefined): ListenTls {
+async function listenTls(tls: AgentsTls, svids: OwnSvids): Promise<ListenTls> {
   if (!('workloadApi' in tls)) return tls;
-  const { clientCertificates } = tls;
-  return { clientCertificates, feed: svid ?? { current: () => undefined, onChange: () => () => {} } };
+  const feed = svids.at(tls.workloadApi);
+  await svids.ready();
+  return { clientCertificates: tls.clientCertificates, feed };
 }
 
 function callOf({ id, receivedAt, incoming, response, sink, upgrade }: Arrival, live: Live, hosts: ReadonlySet<string> | 'any'): Call {

@@ -19,17 +19,16 @@ import { createFileKeyRing, createGatewayIssuer, type GatewayIssuer } from './cr
 import { createGeneratedKeyRing } from './credentials/generated-keys.ts';
 import { createSealer, type Sealer } from './credentials/seal.ts';
 import { type Clock, systemClock } from './domain/clock.ts';
-import type { Logger } from './domain/log.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { refuseSuspended } from './domain/suspension.ts';
 import { Ending } from './ending.ts';
 import type { GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
+import { createProofMemory } from './identity/dpop.ts';
 import { createIdentity } from './identity/identity.ts';
-import type { Feed } from './identity/workload-api/feed.ts';
-import { createWorkloadApi, type OwnSvid } from './identity/workload-api/workload-api.ts';
 import { createLive, type Live } from './live.ts';
 import { type Readiness, startOps } from './ops.ts';
+import { createOwnSvids } from './own-svids.ts';
 import { createPipeline } from './pipeline.ts';
 import { checkPolicy } from './policy/check.ts';
 import { compile, identityOptions } from './regime.ts';
@@ -88,12 +87,16 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const seal = createSealer({ keyFile: join(dirname(config.store.path), 'seal.key') });
   const issuer = createIssuer(config, seal, clock);
   const tools = { clock, ...(issuer && { signer: issuer }) };
-  const targets = createTargets(compile(config, tools).targets);
+  const svids = createOwnSvids({ clock, log });
+  ending.add(svids.close);
+  const targets = createTargets(compile(config, { tools, svids }).targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
-  const live = createLive(config, targets, (current) => createIdentity(identityOptions(current), { clock, log, metrics }), tools);
+  const proofs = createProofMemory(clock);
+  const makeIdentity = (current: Config) => createIdentity(identityOptions(current), { clock, log, metrics, proofs });
+  const live = createLive(config, { targets, tools, svids, makeIdentity });
   ending.add(live.close);
 
   const broker = createBroker({
@@ -115,7 +118,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   ending.add(approvals.close);
 
   await audit.append('config', clock.now(), { version: VERSION, policyDigest: live.regime().policy.digest }, 'fsync');
-  await Promise.all([live.regime().identity.start(), broker.start(), approvals.start()]);
+  await Promise.all([live.regime().identity.start(), svids.ready(), broker.start(), approvals.start()]);
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
   const steps = createSteps({
@@ -165,8 +168,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     readiness: () => readiness(accepting, store, audit, live),
   });
   ending.add(() => ops.close(0));
-  const svid = await openOwnSvid(config, { clock, log }, ending);
-  const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent, ...(svid && { svid }) });
+  const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent, svids });
   ending.add(() => agents.close(config.limits.drainMs));
   ending.add(approvals.drain);
   ending.add(followConfig(configPath, config, { live, audit, clock, log }).close);
@@ -180,16 +182,6 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
       return ending.run();
     },
   };
-}
-
-/** The gateway's own X.509-SVID, where the agents' listener shows it; followed until the gateway ends. */
-async function openOwnSvid({ listeners }: Config, parts: { readonly clock: Clock; readonly log: Logger }, ending: Ending): Promise<Feed<OwnSvid> | undefined> {
-  const { tls } = listeners.agents;
-  if (tls === undefined || !('workloadApi' in tls)) return undefined;
-  const api = createWorkloadApi(tls.workloadApi, parts);
-  ending.add(api.close);
-  await api.svid.start();
-  return api.svid;
 }
 
 /** Where links lead: `listeners.reviewers.url`, or the listener's own address. */

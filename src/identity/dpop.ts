@@ -13,7 +13,7 @@ import { isSignatureAlgorithm, keyKindOf } from './algorithms.ts';
 import { createDpopNonce } from './dpop-nonce.ts';
 import { readPublicKey, type VerificationKey } from './key-set.ts';
 import { failedCheck, refusal } from './refusal.ts';
-import { createReplayMemory } from './replay-memory.ts';
+import { createReplayMemory, type ReplayMemory } from './replay-memory.ts';
 import { isSignedBy } from './signature.ts';
 import { parseJwsUnverified, readClaimsUnverified, type UnverifiedJws } from './unverified-jws.ts';
 
@@ -29,16 +29,24 @@ export interface DpopVerifier {
   verify(request: InboundRequest, token: string, thumbprint: string): Promise<void>;
 }
 
+/** What proofs leave behind. One for the process: a changed configuration must neither forget used proofs nor void those of calls that wait. */
+export interface ProofMemory {
+  readonly seen: ReplayMemory;
+  readonly accepted: WeakMap<InboundRequest, string>;
+}
+
+export function createProofMemory(clock: Clock): ProofMemory {
+  return { seen: createReplayMemory(clock), accepted: new WeakMap() };
+}
+
 /** How old a proof may be, and how far ahead the client's clock, ms. */
 const MAX_AGE_MS = 60_000;
 const MAX_AHEAD_MS = 10_000;
 const MAX_JTI_LENGTH = 256;
 
-export function createDpopVerifier({ url, nonce }: DpopOptions, clock: Clock): DpopVerifier {
+export function createDpopVerifier({ url, nonce }: DpopOptions, { seen, accepted }: ProofMemory, clock: Clock): DpopVerifier {
   const { origin } = new URL(url);
   const nonces = nonce ? createDpopNonce(clock) : undefined;
-  const seen = createReplayMemory(clock);
-  const accepted = new WeakMap<InboundRequest, string>();
 
   async function verify(request: InboundRequest, token: string, thumbprint: string): Promise<void> {
     if (accepted.get(request) === thumbprint) return;

@@ -12,6 +12,7 @@ import { Secret } from '../domain/secret.ts';
 import { asGatewayError, type GatewayError } from '../errors.ts';
 import { type PresentedToken, takeToken } from './bearer.ts';
 import { expired } from './claims.ts';
+import { createProofMemory, type ProofMemory } from './dpop.ts';
 import type { Fetch } from './fetch-json.ts';
 import { ANSWER_TTL_MS } from './inquiry.ts';
 import { createIssuers } from './issuers.ts';
@@ -29,14 +30,19 @@ export interface IdentityParts {
   readonly metrics: Metrics;
   /** How issuers are reached. Default the global fetch. */
   readonly fetch?: Fetch;
+  /** Shared by the identities of one process. Default one of its own. */
+  readonly proofs?: ProofMemory;
 }
 
 /** Throws TypeError for options that would make identities ambiguous. Nothing is fetched before `start`. */
-export function createIdentity(options: IdentityOptions, { clock, log, metrics, fetch = globalThis.fetch }: IdentityParts): Identity {
+export function createIdentity(
+  options: IdentityOptions,
+  { clock, log, metrics, fetch = globalThis.fetch, proofs = createProofMemory(clock) }: IdentityParts,
+): Identity {
   checkIdentityOptions(options);
   const issuers = createIssuers(options, { clock, log, fetch });
   const svids = createSvidVerifier(issuers.domain, clock);
-  const possession = createPossession(options, clock);
+  const possession = createPossession(options, proofs, clock);
   const cache = createTokenCache();
 
   function identify(request: InboundRequest): Identified | Promise<Identified> {

@@ -8,7 +8,7 @@ import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest, Peer } from '../domain/request.ts';
 import type { PresentedToken } from './bearer.ts';
-import { createDpopVerifier } from './dpop.ts';
+import { createDpopVerifier, type ProofMemory } from './dpop.ts';
 import type { IdentityOptions } from './options.ts';
 import { refusal } from './refusal.ts';
 
@@ -27,9 +27,9 @@ export interface Possession {
 
 const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
 
-export function createPossession({ issuers, gatewayUrl, dpop }: IdentityOptions, clock: Clock): Possession {
+export function createPossession({ issuers, gatewayUrl, dpop }: IdentityOptions, memory: ProofMemory, clock: Clock): Possession {
   const demanding = new Set(issuers.filter(({ requireProof }) => requireProof === true).map(({ name }) => name));
-  const proofs = gatewayUrl === undefined ? undefined : createDpopVerifier({ url: gatewayUrl, nonce: dpop?.nonce ?? false }, clock);
+  const proofs = gatewayUrl === undefined ? undefined : createDpopVerifier({ url: gatewayUrl, nonce: dpop?.nonce ?? false }, memory, clock);
   const thumbprints = new WeakMap<Peer, string>();
 
   function thumbprintOf(peer: Peer): string | undefined {

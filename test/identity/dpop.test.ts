@@ -7,6 +7,7 @@ import type { Identity } from '../../src/domain/identity.ts';
 import type { InboundRequest } from '../../src/domain/request.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { challenge } from '../../src/identity/challenge.ts';
+import { createProofMemory } from '../../src/identity/dpop.ts';
 import { createIdentity } from '../../src/identity/identity.ts';
 import { createReplayMemory } from '../../src/identity/replay-memory.ts';
 import { problem } from '../../src/problem.ts';
@@ -113,6 +114,24 @@ describe('a token bound to a DPoP key', () => {
     expect((await identity.identify(request)).principal.keyThumbprint).toBe(jkt);
     clock.time += 300_000;
     expect(await refused(request)).toBe('token_expired/exp');
+  });
+
+  it('is remembered over a change of configuration: used proofs, and those of calls that wait', async () => {
+    const proofs = createProofMemory(clock);
+    const make = () =>
+      createIdentity(
+        { audience: [AUDIENCE], issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url }], gatewayUrl: AUDIENCE },
+        { clock, ...createRecorder(), proofs },
+      );
+    const [before, after] = [make(), make()];
+    await Promise.all([before.start(), after.start()]);
+    const token = accessToken();
+    const once = proof(token);
+    const waiting = call(token, once);
+    await before.identify(waiting);
+    expect(await refusalOf(() => after.identify(call(token, once)))).toBe('proof_invalid/replay');
+    clock.time += 120_000;
+    expect((await after.identify(waiting)).principal.keyThumbprint).toBe(jkt);
   });
 
   it.each<[string, ProofChanges, string]>([
