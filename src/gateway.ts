@@ -98,6 +98,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const makeIdentity = (current: Config) => createIdentity(identityOptions(current), { clock, log, metrics, proofs });
   const live = createLive(config, { targets, tools, svids, makeIdentity });
   ending.add(live.close);
+  metrics.observeIssuers(() => live.regime().identity.status(), clock.now);
 
   const broker = createBroker({
     ...{ seal, clock, log, metrics },

@@ -32,7 +32,7 @@ export function createWorkloadApiBundle(trustDomain: string, { jwtBundles, x509B
       // Whoever made the Workload API client closes it: other trust domains may use it.
     },
     status() {
-      const fetchedAt = x509Bundles.receivedAt ?? jwtBundles.receivedAt;
+      const fetchedAt = x509Bundles.confirmedAt ?? jwtBundles.confirmedAt;
       const lastError = x509Bundles.lastError ?? jwtBundles.lastError;
       return {
         keys: current()?.keys.length ?? 0,

@@ -24,7 +24,8 @@ export const FEED_TIMES: FeedTimes = { firstPauseMs: 1_000, longestPauseMs: 30_0
 export interface Feed<T> {
   /** The state as the last message told it. Undefined before the first, after PermissionDenied, and when the stream has been down for too long. */
   current(): T | undefined;
-  readonly receivedAt: EpochMs | undefined;
+  /** When the state was last known to be the agent's: now, as long as the stream is open. */
+  readonly confirmedAt: EpochMs | undefined;
   readonly lastError: string | undefined;
   /** Calls back after each change of `current()` that a message or a refusal brings; gives a function that stops it. */
   onChange(callback: () => void): () => void;
@@ -48,7 +49,6 @@ const FINAL: readonly number[] = [GRPC_STATUS.INVALID_ARGUMENT, GRPC_STATUS.UNIM
 export function createFeed<T>({ name, times, open, read }: FeedOptions<T>, { clock, log }: { readonly clock: Clock; readonly log: Logger }): Feed<T> {
   const listeners = new Set<() => void>();
   let value: T | undefined;
-  let receivedAt: EpochMs | undefined;
   /** Since when there is no stream. */
   let downSince: EpochMs | undefined;
   let lastError: string | undefined;
@@ -87,7 +87,6 @@ export function createFeed<T>({ name, times, open, read }: FeedOptions<T>, { clo
       fail(thrown);
       return;
     }
-    receivedAt = clock.now();
     downSince = undefined;
     lastError = undefined;
     failures = 0;
@@ -121,8 +120,8 @@ export function createFeed<T>({ name, times, open, read }: FeedOptions<T>, { clo
 
   return {
     current,
-    get receivedAt() {
-      return receivedAt;
+    get confirmedAt() {
+      return value === undefined ? undefined : (downSince ?? clock.now());
     },
     get lastError() {
       return lastError;
