@@ -2,7 +2,7 @@
 // Trusts one trust domain's own authorities, for SPIFFE IDs of that trust domain only. A connection is judged once per generation of
 // authorities and again at each call by the clock: keep-alive outlives rotation and expiry.
 
-import type { Clock } from '../domain/clock.ts';
+import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Peer } from '../domain/request.ts';
 import { GatewayError } from '../errors.ts';
@@ -29,10 +29,19 @@ interface Judged {
   readonly authorities: Authorities;
 }
 
+interface Refused {
+  readonly fault: CertificateFault;
+  readonly at: EpochMs;
+}
+
+/** A connection that was refused is not looked at again for so long: walking chains is work that a stranger could ask for at every request. */
+const REFUSED_MS = 1_000;
+
 const RETRY_AFTER_SECONDS = 5;
 
 export function createSvidVerifier(domainOf: (trustDomain: string) => TrustedDomain | undefined, clock: Clock): SvidVerifier {
   const judged = new WeakMap<Peer, Judged>();
+  const refused = new WeakMap<Peer, Refused>();
 
   function known(peer: Peer): Principal | undefined {
     const judgement = judged.get(peer);
@@ -42,6 +51,8 @@ export function createSvidVerifier(domainOf: (trustDomain: string) => TrustedDom
   }
 
   async function verify(peer: Peer): Promise<Principal> {
+    const earlier = refused.get(peer);
+    if (earlier !== undefined && clock.now() < earlier.at + REFUSED_MS) throw certificateRefusal(earlier.fault);
     try {
       const svid = readSvidUnverified(peer.certificates ?? []);
       const domain = domainOf(svid.spiffeId.trustDomain);
@@ -51,8 +62,9 @@ export function createSvidVerifier(domainOf: (trustDomain: string) => TrustedDom
       judged.set(peer, { principal, domain, authorities });
       return principal;
     } catch (thrown) {
-      if (thrown instanceof CertificateFault) throw certificateRefusal(thrown);
-      throw thrown;
+      if (!(thrown instanceof CertificateFault)) throw thrown;
+      refused.set(peer, { fault: thrown, at: clock.now() });
+      throw certificateRefusal(thrown);
     }
   }
 
@@ -67,7 +79,7 @@ async function authoritiesOf(bundle: TrustBundleSource): Promise<Authorities> {
   throw new GatewayError('issuer_unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS, members: { check: 'authorities' } });
 }
 
-function principalOf({ spiffeId }: UnverifiedSvid, issuerName: string, expiresAt: number): Principal {
+function principalOf({ spiffeId }: UnverifiedSvid, issuerName: string, expiresAt: EpochMs): Principal {
   const { id, trustDomain } = spiffeId;
   const issuer = `spiffe://${trustDomain}`;
   return { id, issuer, subject: id, kind: 'spiffe', issuerName, trustDomain, proof: 'x509-svid', claims: {}, onBehalfOf: [], expiresAt };

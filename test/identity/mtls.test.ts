@@ -126,6 +126,19 @@ describe('an agent with an X.509-SVID', () => {
     expect(recorder.refusals.map(({ code }) => code)).toEqual(['certificate_untrusted', 'certificate_untrusted', 'certificate_profile', 'unauthenticated']);
   });
 
+  it('is not looked at again at once after it was refused, and is a second later', async () => {
+    const brief = await root.issue({ notBefore: clock.now() + 10_000 });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const beginning = Math.floor((clock.now() + 10_000) / 1000) * 1000;
+    clock.time = beginning - 500;
+    expect(await call({ certificate: [brief], agent })).toEqual({ refused: 'certificate_not_yet_valid/not_yet_valid' });
+    clock.time = beginning + 100;
+    expect(await call({ certificate: [brief], agent })).toEqual({ refused: 'certificate_not_yet_valid/not_yet_valid' });
+    clock.time = beginning + 600;
+    expect(await call({ certificate: [brief], agent })).toMatchObject({ id: AGENT });
+    agent.destroy();
+  });
+
   it('is refused from the moment its certificate ends, on the connection that it has open', async () => {
     const brief = await root.issue({ notAfter: clock.now() + 60_000 });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });

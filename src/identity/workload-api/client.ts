@@ -24,12 +24,7 @@ export interface WorkloadApiClient {
 const ADDRESS = /^(?:unix:\/\/(\/[^?#]+)|tcp:\/\/((?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}))$/;
 const UNARY_TIMEOUT_MS = 5_000;
 
-/** Whether an address is of the two forms of the standard (section 4): `unix:///path`, or `tcp://` with a literal address and a port. */
-export function isWorkloadApiAddress(address: string): boolean {
-  return ADDRESS.test(address);
-}
-
-/** Throws TypeError for another form of address. Connects when it is first used. */
+/** Throws TypeError for another address than `unix:///path` and `tcp://ip:port` (section 4). Connects when it is first used. */
 export function createWorkloadApiClient(address: string): WorkloadApiClient {
   const [, path, host] = ADDRESS.exec(address) ?? [];
   if (path === undefined && host === undefined) throw new TypeError('a Workload API address is unix:///path or tcp://ip:port');

@@ -59,7 +59,7 @@ export function createWorkloadApi(address: string, parts: WorkloadApiParts, time
       name: 'jwt_bundles',
       times: all,
       open: () => client.stream('FetchJWTBundles'),
-      read: (message, previous) => readBundles(message, previous, (bytes) => readKeySet(parseStrictJson(bytes), 'jwt-svid')),
+      read: (message, previous) => readBundles(message, previous, (bytes) => readKeySet(parseStrictJson(bytes), 'workload-api')),
     },
     parts,
   );

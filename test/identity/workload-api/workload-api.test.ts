@@ -177,6 +177,21 @@ describe('a message that cannot be believed', () => {
     expect(api.svid.lastError).toBe('svid_key');
   });
 
+  it('may name JWT authorities without their use, as SPIRE does, but not with another', async () => {
+    const keys = [undefined, 'jwt-svid', 'x509-svid', 'sig'].map((use, index) => {
+      const { use: _use, ...jwk } = createSigningKey(`k${index}`).jwk;
+      return { ...jwk, ...(use !== undefined && { use }) };
+    });
+    server.publish({ jwt: { 'prod.test': JSON.stringify({ keys }) } });
+    await api.jwtBundles.start();
+    expect(
+      api.jwtBundles
+        .current()
+        ?.get('prod.test')
+        ?.bundle.keys.map(({ kid }) => kid),
+    ).toEqual(['k0', 'k1']);
+  });
+
   it('costs only the trust domain whose bundle is broken', async () => {
     server.publish({ x509: { 'prod.test': [prod] }, jwt: { 'prod.test': '{"keys":[', 'stage.test': jwks('b') } });
     await api.jwtBundles.start();
