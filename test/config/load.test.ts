@@ -152,9 +152,7 @@ describe('faults', () => {
 
 describe('what the contract names and this version does not build is refused by name', () => {
   const later = 'not supported in this version.';
-  test.each([
-    ['store', '{ type: postgres, url: { env: TOKEN } }', `store.type: The type postgres is ${later}`],
-  ])('%s: %s', (section, value, fault) => {
+  test.each([['store', '{ type: postgres, url: { env: TOKEN } }', `store.type: The type postgres is ${later}`]])('%s: %s', (section, value, fault) => {
     expect(faultsIn(withSections({ [section]: value }))).toContain(fault);
   });
 });
