@@ -11,8 +11,10 @@ import { asGatewayError, type GatewayError } from './errors.ts';
 import type { Listening } from './listen.ts';
 import type { Live } from './live.ts';
 import { WELL_KNOWN } from './mcp/resource-metadata.ts';
+import type { OwnSvids } from './own-svids.ts';
 import { problem } from './problem.ts';
 import { type Arrival, startServer } from './server.ts';
+import type { ListenTls } from './tls-listener.ts';
 
 export interface AgentsPlaneParts {
   readonly live: Live;
@@ -23,17 +25,21 @@ export interface AgentsPlaneParts {
   challenge(error: GatewayError): string;
   /** The public metadata of an MCP mount. Throws `not_found`, `method_not_allowed`. */
   metadata(request: InboundRequest): { readonly headers: HeaderList; readonly body: string };
+  readonly svids: OwnSvids;
 }
 
 /** The first segment of the gateway's own paths; no upstream can have this name. */
 const OWN = '/countersign/';
 
-export function startAgentsPlane({ listeners, limits }: Config, { live, clock, api, run, challenge, metadata }: AgentsPlaneParts): Promise<Listening> {
+export async function startAgentsPlane(
+  { listeners, limits }: Config,
+  { live, clock, api, run, challenge, metadata, svids }: AgentsPlaneParts,
+): Promise<Listening> {
   const { address, tls, hosts } = listeners.agents;
   const accepted = hosts === undefined ? 'any' : new Set(hosts);
   return startServer({
     address,
-    ...(tls && { tls }),
+    ...(tls && { tls: await listenTls(tls, svids) }),
     headerBytes: limits.headerBytes,
     clock,
     handle(arrival) {
@@ -54,6 +60,15 @@ async function tell(call: Call, metadata: AgentsPlaneParts['metadata']): Promise
     const { status, headers, body } = problem(asGatewayError(thrown), { requestId: call.facts.id });
     call.sink.whole(status, headers, body);
   }
+}
+
+type AgentsTls = NonNullable<Config['listeners']['agents']['tls']>;
+
+async function listenTls(tls: AgentsTls, svids: OwnSvids): Promise<ListenTls> {
+  if (!('workloadApi' in tls)) return tls;
+  const feed = svids.at(tls.workloadApi);
+  await svids.ready();
+  return { clientCertificates: tls.clientCertificates, feed };
 }
 
 function callOf({ id, receivedAt, incoming, response, sink, upgrade }: Arrival, live: Live, hosts: ReadonlySet<string> | 'any'): Call {

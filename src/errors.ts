@@ -66,7 +66,10 @@ export const ERRORS = {
   not_found: request(404, 'Nothing is mounted at this path', 'Call /<upstream>/… with a name under upstreams in the configuration.'),
 
   // identify
-  unauthenticated: token('The call carries no identity', 'Send one workload token as Authorization: Bearer.'),
+  unauthenticated: token(
+    'The call carries no identity',
+    'Send one workload token as Authorization: Bearer, or call over mTLS with an X.509-SVID where that is configured.',
+  ),
   token_malformed: token('The token is malformed', 'Send one compact JWS, exactly as the issuer made it.'),
   token_untrusted: token('The token comes from nobody that is trusted here', 'Use a token of an issuer or trust domain under identity.issuers.'),
   token_algorithm: token('The token uses an algorithm that is not accepted', 'Have it signed with an algorithm that the issuer entry lists.'),
@@ -80,6 +83,28 @@ export const ERRORS = {
   token_not_yet_valid: token('The token is not valid yet', 'Check the clocks of the issuer and of this host.'),
   token_lifetime: token('The token lives longer than is accepted', 'Request a token with a shorter lifetime.'),
   token_claims: token('The token’s claims are not acceptable', 'Use an access token of the expected profile, with every required claim.'),
+  token_inactive: token('The token is no longer in force', 'Fetch a new token: its issuer says that this one was revoked or is unknown.'),
+  certificate_malformed: token('The client certificate is malformed', 'Present an X.509-SVID exactly as its authority issued it.'),
+  certificate_profile: token(
+    'The client certificate is not an X.509-SVID',
+    'Present the X.509-SVID of one workload, not an authority’s or a server’s certificate.',
+  ),
+  certificate_untrusted: token(
+    'The client certificate leads to no authority that is trusted here',
+    'Present the SVID with its intermediates; the platform team checks the trust domain’s bundle under identity.issuers.',
+  ),
+  certificate_expired: token('The client certificate has expired', 'Open a new connection with the current SVID and send the identical request again.'),
+  certificate_not_yet_valid: token('The client certificate is not valid yet', 'Check the clocks of the authority and of this host.'),
+  identity_conflict: token(
+    'The token and the certificate name different callers',
+    'Send a token of the same workload that the certificate names, or only one of them.',
+  ),
+  proof_required: token(
+    'The token must come with proof of its key',
+    'Send a DPoP proof with the token, or call over TLS with the certificate that it is bound to.',
+  ),
+  proof_invalid: token('The proof of the token’s key is not valid', 'Make a new DPoP proof for exactly this request, with the key that the token is bound to.'),
+  proof_nonce_required: token('The proof must hold the gateway’s nonce', 'Make a new DPoP proof with the nonce in the DPoP-Nonce field of this answer.'),
   issuer_unavailable: fault(
     503,
     'The issuer’s keys cannot be had',
@@ -223,6 +248,8 @@ interface Details {
   readonly holdId?: string;
   /** Seconds, for `Retry-After`. */
   readonly retryAfter?: number;
+  /** The nonce that the next DPoP proof must hold: `DPoP-Nonce` (RFC 9449 section 8). */
+  readonly dpopNonce?: string;
   /** Further members of the problem document. Never secrets. */
   readonly members?: Readonly<Record<string, unknown>>;
   /** The fault underneath: logged by name and code, never sent. */

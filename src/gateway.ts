@@ -24,14 +24,15 @@ import { refuseSuspended } from './domain/suspension.ts';
 import { Ending } from './ending.ts';
 import type { GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
+import { createProofMemory } from './identity/dpop.ts';
 import { createIdentity } from './identity/identity.ts';
-import type { IdentityOptions } from './identity/options.ts';
 import { createLive, type Live } from './live.ts';
 import { buildMcp } from './mcp-parts.ts';
 import { type Readiness, startOps } from './ops.ts';
+import { createOwnSvids } from './own-svids.ts';
 import { createPipeline } from './pipeline.ts';
 import { checkPolicy } from './policy/check.ts';
-import { compile } from './regime.ts';
+import { compile, identityOptions } from './regime.ts';
 import { followConfig } from './reload.ts';
 import { startReviewersPlane } from './reviewers-plane.ts';
 import { createSteps } from './steps/steps.ts';
@@ -87,13 +88,18 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const seal = createSealer({ keyFile: join(dirname(config.store.path), 'seal.key') });
   const issuer = createIssuer(config, seal, clock);
   const tools = { clock, ...(issuer && { signer: issuer }) };
-  const targets = createTargets(compile(config, tools).targets);
+  const svids = createOwnSvids({ clock, log });
+  ending.add(svids.close);
+  const targets = createTargets(compile(config, { tools, svids }).targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
-  const live = createLive(config, targets, (current) => createIdentity(identityOptions(current), { clock, log, metrics }), tools);
+  const proofs = createProofMemory(clock);
+  const makeIdentity = (current: Config) => createIdentity(identityOptions(current), { clock, log, metrics, proofs });
+  const live = createLive(config, { targets, tools, svids, makeIdentity });
   ending.add(live.close);
+  metrics.observeIssuers(() => live.regime().identity.status(), clock.now);
 
   const broker = createBroker({
     ...{ seal, clock, log, metrics },
@@ -114,7 +120,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   ending.add(approvals.close);
 
   await audit.append('config', clock.now(), { version: VERSION, policyDigest: live.regime().policy.digest }, 'fsync');
-  await Promise.all([live.regime().identity.start(), broker.start(), approvals.start()]);
+  await Promise.all([live.regime().identity.start(), svids.ready(), broker.start(), approvals.start()]);
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
   const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, seal, scheme, store });
@@ -166,7 +172,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     readiness: () => readiness(accepting, store, audit, live),
   });
   ending.add(() => ops.close(0));
-  const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent, metadata: mcp.metadata });
+  const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent, metadata: mcp.metadata, svids });
   ending.add(() => agents.close(config.limits.drainMs));
   ending.add(approvals.drain);
   ending.add(followConfig(configPath, config, { live, audit, clock, log }).close);
@@ -180,10 +186,6 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
       return ending.run();
     },
   };
-}
-
-function identityOptions({ identity, upstreams }: Config): IdentityOptions {
-  return { ...identity, tokenHeaderFor: (mount) => upstreams[mount]?.agentToken };
 }
 
 /** Where links lead: `listeners.reviewers.url`, or the listener's own address. */

@@ -2,14 +2,12 @@
 // and an orderly end.
 
 import { createServer, type Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { SecretSource } from './domain/secret.ts';
+import { createTlsListener, type ListenTls } from './tls-listener.ts';
 
 export interface ListenOptions {
   readonly address: { readonly host: string; readonly port: number };
-  /** PEM. The key is read once, when the listener starts. */
-  readonly tls?: { readonly certificate: string; readonly key: SecretSource };
+  readonly tls?: ListenTls;
   /** Largest header section, bytes; default 16 KiB. */
   readonly headerBytes?: number;
 }
@@ -37,7 +35,7 @@ export function createBoundedServer({ tls, headerBytes = 16 * 1024 }: ListenOpti
     // A request without a body gets no stream machinery of its own.
     optimizeEmptyRequests: true,
   };
-  return tls === undefined ? createServer(bounds) : createTlsServer({ ...bounds, cert: tls.certificate, key: tls.key.read().reveal(), minVersion: 'TLSv1.2' });
+  return tls === undefined ? createServer(bounds) : createTlsListener(bounds, tls);
 }
 
 /** Begins to listen. Rejects when the address is taken. */

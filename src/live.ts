@@ -1,13 +1,11 @@
 // What is in force now, and how a changed configuration takes its place: compiled whole beside the old one, then swapped in one
 // step, so that no call ever sees half of each. Sections that only a restart can change are refused, and the old regime stays.
 
-import { isDeepStrictEqual } from 'node:util';
 import type { Config } from './config/schema.ts';
-import type { CredentialTools } from './credential-options.ts';
 import type { BrokerProvider } from './credentials/broker-provider.ts';
 import type { Identity } from './domain/identity.ts';
 import type { Regime } from './domain/stages.ts';
-import { type Compiled, compile } from './regime.ts';
+import { type Compiled, type CompileParts, compile } from './regime.ts';
 import type { Targets } from './upstream/targets.ts';
 
 export interface Live {
@@ -30,9 +28,14 @@ const needsRestart = ({ listeners, store, audit, signing, reviewers, limits }: C
   'limits.header': limits.headerBytes,
 });
 
-export function createLive(initial: Config, targets: Targets, makeIdentity: (config: Config) => Identity, tools: CredentialTools): Live {
+export interface LiveParts extends CompileParts {
+  readonly targets: Targets;
+  makeIdentity(config: Config): Identity;
+}
+
+export function createLive(initial: Config, { targets, makeIdentity, ...parts }: LiveParts): Live {
   let config = initial;
-  let compiled = compile(initial, tools);
+  let compiled = compile(initial, parts);
   const regimeOf = ({ policy, mounts }: Compiled, identity: Identity, { limits }: Config): Regime => ({
     policy,
     mounts,
@@ -49,9 +52,9 @@ export function createLive(initial: Config, targets: Targets, makeIdentity: (con
     async replace(next) {
       const stuck = changedKeys(needsRestart(config), needsRestart(next));
       if (stuck.length > 0) return stuck;
-      const fresh = compile(next, tools);
+      const fresh = compile(next, parts);
       // An identity that has not changed keeps its keys and its verified tokens.
-      const sameIdentity = isDeepStrictEqual(config.identity, next.identity) && isDeepStrictEqual(tokenFields(config), tokenFields(next));
+      const sameIdentity = changedKeys(needsIdentity(config), needsIdentity(next)).length === 0;
       const identity = sameIdentity ? regime.identity : makeIdentity(next);
       if (!sameIdentity) await identity.start();
       targets.reconfigure(fresh.targets);
@@ -65,6 +68,8 @@ export function createLive(initial: Config, targets: Targets, makeIdentity: (con
     close: () => regime.identity.close(),
   };
 }
+
+const needsIdentity = (config: Config): Readonly<Record<string, unknown>> => ({ identity: config.identity, tokenFields: tokenFields(config) });
 
 function tokenFields({ upstreams }: Config): Record<string, string | undefined> {
   return Object.fromEntries(Object.entries(upstreams).map(([name, { agentToken }]) => [name, agentToken]));

@@ -8,6 +8,7 @@ import * as holds from './cli/holds.ts';
 import * as notifications from './cli/notifications.ts';
 import * as serve from './cli/serve.ts';
 import type { Io } from './cli/terminal.ts';
+import * as whoami from './cli/whoami.ts';
 import { VERSION } from './version.ts';
 
 interface Command {
@@ -15,7 +16,7 @@ interface Command {
   run(args: string[], io: Io): Promise<number>;
 }
 
-const COMMANDS: Readonly<Record<string, Command>> = { serve, check, holds, notifications, credentials, audit };
+const COMMANDS: Readonly<Record<string, Command>> = { serve, check, holds, notifications, credentials, audit, whoami };
 
 const [name = '--help', ...args] = process.argv.slice(2);
 const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;

@@ -47,11 +47,12 @@ export function problem(error: GatewayError, context: ProblemContext): Answer {
 /** The fields that an answer of the gateway's own carries, whatever its body's form. */
 export function problemFields(error: GatewayError, context: ProblemContext): string[] {
   const spec = ERRORS[error.code];
-  const { holdId, retryAfter } = error.details;
+  const { holdId, retryAfter, dpopNonce } = error.details;
   const fields = ['cache-control', 'no-store', 'x-should-retry', String(spec.retry), 'proxy-status', proxyStatus(error.code)];
   if (retryAfter !== undefined) fields.push('retry-after', String(retryAfter));
   if (holdId !== undefined) fields.push('countersign-hold', holdId);
   if (spec.status === 401 && context.challenge !== undefined) fields.push('www-authenticate', context.challenge);
+  if (dpopNonce !== undefined) fields.push('dpop-nonce', dpopNonce);
   if (spec.status === 405) fields.push('allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS');
   return fields;
 }

@@ -8,6 +8,8 @@ import type { BrokerProvider } from './credentials/broker-provider.ts';
 import { createProvider } from './credentials/provider.ts';
 import type { Policy } from './domain/decision.ts';
 import type { Mount } from './domain/stages.ts';
+import type { IdentityOptions } from './identity/options.ts';
+import type { OwnSvids } from './own-svids.ts';
 import { compilePolicy } from './policy/policy.ts';
 import type { UpstreamOptions } from './upstream/targets.ts';
 
@@ -21,13 +23,19 @@ export interface Compiled {
   readonly providers: ReadonlyMap<string, BrokerProvider>;
 }
 
-export function compile(config: Config, tools: CredentialTools): Compiled {
+/** What the whole process shares, whatever the configuration. */
+export interface CompileParts {
+  readonly tools: CredentialTools;
+  readonly svids: OwnSvids;
+}
+
+export function compile(config: Config, { tools, svids }: CompileParts): Compiled {
   const each = <T>(make: (name: string, upstream: UpstreamConfig) => T): Map<string, T> =>
     new Map(Object.entries(config.upstreams).map(([name, upstream]) => [name, make(name, upstream)]));
   return {
     policy: compilePolicy(config),
     mounts: each((name, upstream) => createMount(name, upstream, config)),
-    targets: each(targetOptions),
+    targets: each((name, upstream) => targetOptions(name, upstream, svids)),
     providers: new Map(Object.entries(config.credentials).map(([name, credential]) => [name, createProvider(providerOptions(credential, tools))])),
   };
 }
@@ -57,18 +65,28 @@ function createMount(name: string, upstream: UpstreamConfig, { limits, credentia
   };
 }
 
-function targetOptions(name: string, upstream: UpstreamConfig): UpstreamOptions {
+function targetOptions(name: string, upstream: UpstreamConfig, svids: OwnSvids): UpstreamOptions {
   const { url, allowPlaintext, allowPrivateAddresses, tls, timeouts, websocket, agentToken } = upstream;
   return {
     name,
     url,
     allowPlaintext,
     allowPrivateAddresses,
-    ...(tls && { tls }),
+    ...(tls && { tls: targetTls(tls, svids) }),
     connectTimeoutMs: timeouts.connectMs,
     headersTimeoutMs: timeouts.headersMs,
     bodyTimeoutMs: timeouts.idleMs,
     websocket,
     ...(agentToken !== undefined && { agentToken }),
   };
+}
+
+function targetTls({ ca, clientCertificate }: NonNullable<UpstreamConfig['tls']>, svids: OwnSvids): NonNullable<UpstreamOptions['tls']> {
+  const own = clientCertificate && { name: clientCertificate.workloadApi, feed: svids.at(clientCertificate.workloadApi) };
+  return { ...(ca !== undefined && { ca }), ...(own && { clientCertificate: own }) };
+}
+
+export function identityOptions({ identity, upstreams, listeners }: Config): IdentityOptions {
+  const { url } = listeners.agents;
+  return { ...identity, tokenHeaderFor: (mount) => upstreams[mount]?.agentToken, ...(url !== undefined && { gatewayUrl: url }) };
 }

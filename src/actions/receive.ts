@@ -85,10 +85,20 @@ const peers = new WeakMap<Socket, Peer>();
 function peerOf(socket: Socket): Peer {
   const known = peers.get(socket);
   if (known !== undefined) return known;
-  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined;
-  const peer: Peer = { address: socket.remoteAddress ?? '', ...(certificate === undefined ? {} : { certificate }) };
+  const certificates = socket instanceof TLSSocket ? certificatesOf(socket) : [];
+  const peer: Peer = { address: socket.remoteAddress ?? '', ...(certificates.length > 0 && { certificates }) };
   peers.set(socket, peer);
   return peer;
+}
+
+/** More than any verifier accepts: what is beyond that need not be copied. */
+const MAX_CERTIFICATES = 16;
+
+/** What the client sent, in its order. Whether one certificate issued the next is for the verifier to find out. */
+function certificatesOf(socket: TLSSocket): Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  for (let next = socket.getPeerX509Certificate(); next !== undefined && chain.length < MAX_CERTIFICATES; next = next.issuerCertificate) chain.push(next.raw);
+  return chain;
 }
 
 /** A response closes when it is complete or when its connection is lost: only the second is the client going away. */

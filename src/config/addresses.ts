@@ -45,6 +45,9 @@ export const httpUrl = () =>
     { error: 'Write an absolute http(s) URL without user name, query or fragment.', abort: true },
   );
 
+/** As httpUrl, and nothing after host and port. */
+export const originUrl = () => httpUrl().refine((text) => readUrl(text)?.pathname === '/', 'Write scheme, host and port alone.');
+
 /** As httpUrl, and https unless the host is this machine. */
 export const secureUrl = () =>
   httpUrl().refine((text) => {

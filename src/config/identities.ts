@@ -2,8 +2,8 @@
 
 import { z } from 'zod';
 import { secureUrl } from './addresses.ts';
-import { file, type Surroundings, secret } from './files.ts';
-import { laterKey } from './later.ts';
+import { bundle } from './bundles.ts';
+import { pemFile, type Surroundings, secret } from './files.ts';
 import { people } from './rules.ts';
 import { duration } from './units.ts';
 
@@ -20,9 +20,11 @@ const algorithms = () =>
 const name = () => z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'Use lower-case letters, digits and hyphens.' });
 const maxLifetime = (standard: '1h' | '24h') =>
   duration({ least: '1m', most: '7d' }).prefault(standard).describe(`Longest accepted lifetime of a token, exp − iat; default ${standard}`);
+const requireProof = () =>
+  z.boolean().default(false).describe('Take only tokens bound to a key: by DPoP (RFC 9449) or to the connection’s certificate (RFC 8705); default false');
 const audience = () => z.array(z.string().min(1)).min(1);
 
-const oidcIssuer = () =>
+const oidcIssuer = (around: Surroundings) =>
   z
     .strictObject({
       name: name().describe('Names the issuer in rules, logs and /readyz'),
@@ -32,24 +34,26 @@ const oidcIssuer = () =>
       algorithms: algorithms(),
       audience: audience().exactOptional().describe('Accepted `aud` values for this issuer; default: identity.audience'),
       requireAccessTokenType: z.boolean().default(false).describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
+      introspection: z
+        .strictObject({
+          endpoint: secureUrl().describe('Introspection endpoint (RFC 7662)'),
+          clientId: z.string().min(1),
+          clientSecret: secret(around),
+        })
+        .exactOptional()
+        .describe('Takes opaque tokens, and asks the issuer about each; one issuer at most'),
+      tokenReview: z
+        .strictObject({
+          apiServer: secureUrl().describe('The Kubernetes API server'),
+          ca: pemFile(around).exactOptional().describe('PEM file of its authority'),
+          token: secret(around).describe('The gateway’s own service-account token'),
+        })
+        .exactOptional()
+        .describe('Has each token confirmed by its cluster (TokenReview), for tokens that must end with their pod'),
       maxLifetime: maxLifetime('24h'),
+      requireProof: requireProof(),
     })
     .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
-
-const bundle = (around: Surroundings) =>
-  z
-    .strictObject({
-      file: file(around).exactOptional().describe('SPIFFE trust bundle as a file, read again when it changes'),
-      workloadApi: laterKey('bundle.workloadApi'),
-      endpoint: laterKey('bundle.endpoint'),
-      profile: laterKey('bundle.profile'),
-      spiffeId: laterKey('bundle.spiffeId'),
-    })
-    .transform(({ file: bundleFile, ...later }, context) => {
-      if (bundleFile !== undefined) return { file: bundleFile };
-      if (Object.keys(later).length === 0) context.addIssue({ code: 'custom', message: 'Say where the bundle is: { file: PATH }.' });
-      return z.NEVER;
-    });
 
 const spiffeIssuer = (around: Surroundings) =>
   z
@@ -60,6 +64,7 @@ const spiffeIssuer = (around: Surroundings) =>
       bundle: bundle(around),
       audience: audience().exactOptional().describe('Accepted `aud` values for this trust domain; default: identity.audience'),
       maxLifetime: maxLifetime('1h'),
+      requireProof: requireProof(),
     })
     .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
 
@@ -67,9 +72,13 @@ export const identity = (around: Surroundings) =>
   z.strictObject({
     audience: audience().describe('What a workload token must be addressed to'),
     issuers: z
-      .array(z.discriminatedUnion('type', [oidcIssuer(), spiffeIssuer(around)]))
+      .array(z.discriminatedUnion('type', [oidcIssuer(around), spiffeIssuer(around)]))
       .min(1)
       .describe('Who vouches for agents'),
+    dpop: z
+      .strictObject({ nonce: z.boolean().default(false).describe('Whether proofs must hold a nonce of this process (RFC 9449 section 9); default false') })
+      .prefault({})
+      .describe('How proofs of tokens’ keys are taken'),
     owners: z
       .record(z.string().min(1), z.array(z.string().min(1)).min(1))
       .default({})

@@ -1,23 +1,34 @@
 // The sections about this process: where it listens, where it keeps things, how much it takes.
 
 import { z } from 'zod';
-import { httpUrl, listenAddress, secureUrl } from './addresses.ts';
+import { listenAddress, originUrl, secureUrl } from './addresses.ts';
+import { workloadApiAddress } from './bundles.ts';
 import { path, pemFile, type Surroundings, secret } from './files.ts';
 import { laterType } from './later.ts';
 import { duration, size } from './units.ts';
 
-const tls = (around: Surroundings) =>
+const serverTls = (around: Surroundings) =>
   z.strictObject({
     certificate: pemFile(around).describe('PEM file: the certificate and its intermediates'),
     key: secret(around).describe('The private key, PEM'),
-    clientCertificates: z
-      .enum(['none', 'accept', 'require'])
-      .refine((mode) => mode === 'none', 'Client certificates (accept, require) are not supported in this version.')
-      .default('none')
-      .describe('Whether agents may or must show an X.509-SVID'),
   });
 
-const serverTls = (around: Surroundings) => tls(around).omit({ clientCertificates: true });
+const agentsTls = (around: Surroundings) =>
+  serverTls(around)
+    .partial()
+    .extend({
+      workloadApi: workloadApiAddress().exactOptional().describe('Instead of certificate and key: the gateway’s own X.509-SVID from this Workload API'),
+      clientCertificates: z
+        .enum(['none', 'accept', 'require'])
+        .default('none')
+        .describe('Whether agents may (accept) or must (require) show a certificate, over TLS 1.3 only; default none'),
+    })
+    .transform(({ certificate, key, workloadApi, clientCertificates }, context) => {
+      if (certificate !== undefined && key !== undefined && workloadApi === undefined) return { certificate, key, clientCertificates };
+      if (certificate === undefined && key === undefined && workloadApi !== undefined) return { workloadApi, clientCertificates };
+      context.addIssue({ code: 'custom', message: 'Give either certificate and key, or workloadApi.' });
+      return z.NEVER;
+    });
 
 const authority = () => z.string().regex(/^([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/, { error: 'Write a host or host:port, in lower case.' });
 
@@ -26,9 +37,11 @@ export const listeners = (around: Surroundings) =>
     agents: z
       .strictObject({
         address: listenAddress().describe('Where agents call: host:port'),
-        url: httpUrl().exactOptional().describe('How agents reach it from outside, for the metadata that MCP clients read; default: the Host that they call'),
+        url: originUrl()
+          .exactOptional()
+          .describe('How agents reach it from outside, without a path: DPoP proofs and MCP metadata name it; default: the Host that they call'),
         hosts: z.array(authority()).min(1).exactOptional().describe('Values of Host that name this gateway, compared exactly; default: any valid one'),
-        tls: tls(around).exactOptional().describe('Without it the listener speaks plain HTTP'),
+        tls: agentsTls(around).exactOptional().describe('Without it the listener speaks plain HTTP'),
       })
       .describe('The agents’ plane'),
     reviewers: z

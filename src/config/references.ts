@@ -120,6 +120,17 @@ function* checkIssuers({ identity, reviewers }: Sections): Generator<Fault> {
       seen.add(entry);
     }
   }
+  const opaque = (identity?.issuers ?? []).flatMap((issuer, index) => (issuer.type === 'oidc' && issuer.introspection !== undefined ? [index] : []));
+  for (const index of opaque.slice(1)) {
+    yield { path: ['identity', 'issuers', index, 'introspection'], message: 'An opaque token does not say who issued it: one issuer at most may take them.' };
+  }
+  for (const [index, issuer] of (identity?.issuers ?? []).entries()) {
+    if (issuer.type !== 'spiffe' || !('spiffeId' in issuer.bundle) || issuer.bundle.bootstrap !== undefined) continue;
+    const domain = issuer.bundle.spiffeId.split('/')[2];
+    const vouched = identity?.issuers.some((other) => other !== issuer && other.type === 'spiffe' && other.trustDomain === domain);
+    if (!vouched)
+      yield { path: ['identity', 'issuers', index, 'bundle', 'bootstrap'], message: 'Nothing vouches for the endpoint at first: name a first bundle.' };
+  }
   if (reviewers?.api !== undefined && workloadAudiences(identity).includes(reviewers.api.audience)) {
     yield { path: ['reviewers', 'api', 'audience'], message: 'Workload tokens have this audience: reviewers need one of their own.' };
   }

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { httpUrl, isLoopback, isSpecialLiteral } from './addresses.ts';
+import { workloadApiAddress } from './bundles.ts';
 import { fieldName } from './field-name.ts';
 import { pemFile, type Surroundings } from './files.ts';
 import { laterKey } from './later.ts';
@@ -50,7 +51,15 @@ export const upstream = (around: Surroundings) =>
       servers: laterKey('Several servers under one mount').describe('Reserved: not supported in this version; give each server an entry of its own'),
       allowPlaintext: z.boolean().default(false).describe('Lets plain http leave this machine; default false'),
       allowPrivateAddresses: z.boolean().default(false).describe('Lets the name resolve to private and link-local addresses; default false'),
-      tls: z.strictObject({ ca: pemFile(around).exactOptional().describe('PEM file of the authorities to trust instead of the system’s') }).exactOptional(),
+      tls: z
+        .strictObject({
+          ca: pemFile(around).exactOptional().describe('PEM file of the authorities to trust instead of the system’s'),
+          clientCertificate: z
+            .strictObject({ workloadApi: workloadApiAddress().describe('Workload API that gives it: unix:///path or tcp://ip:port') })
+            .exactOptional()
+            .describe('The gateway’s own X.509-SVID, for upstreams that ask for a client certificate'),
+        })
+        .exactOptional(),
       timeouts: timeouts(),
     })
     .superRefine(checkAddress);

@@ -15,9 +15,11 @@ export interface Identified {
 export interface IssuerStatus {
   readonly name: string;
   readonly type: 'oidc' | 'spiffe';
-  /** False while no usable keys are at hand. */
+  /** False while neither usable keys nor authorities are at hand. */
   readonly ready: boolean;
   readonly keys: number;
+  /** X.509 authorities of a trust domain. */
+  readonly authorities?: number;
   readonly fetchedAt?: EpochMs;
   /** Name of the last fault, when the last fetch failed. */
   readonly lastError?: string;

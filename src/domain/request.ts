@@ -21,8 +21,8 @@ export interface RequestBody {
 /** The far end of the agents' connection. */
 export interface Peer {
   readonly address: string;
-  /** DER of the client's leaf certificate, when the listener asked for one. */
-  readonly certificate?: Uint8Array;
+  /** DER of the certificates that the client sent, its own first, when the listener asked for them. Nobody has verified them. */
+  readonly certificates?: readonly Uint8Array[];
 }
 
 export interface InboundRequest {

@@ -1,4 +1,4 @@
-// Takes the one credential of a call out of its fields (RFC 6750 section 2.1). Trusts nothing.
+// Takes the one token of a call out of its fields (RFC 6750 section 2.1, RFC 9449 section 7.1). Trusts nothing.
 // Refuses repeated fields, other schemes and oversize tokens; never looks at the query, the body or cookies.
 
 import type { HeaderList } from '../domain/headers.ts';
@@ -6,13 +6,19 @@ import type { GatewayError } from '../errors.ts';
 import { refusal } from './refusal.ts';
 import { MAX_TOKEN_LENGTH } from './unverified-jws.ts';
 
-const BEARER = /^bearer(?: +|$)/i;
+const SCHEME = /^(bearer|dpop)(?: +|$)/i;
+
+export interface PresentedToken {
+  readonly token: string;
+  /** The word before it: `dpop` promises a proof. Absent only in a field that carries tokens bare. */
+  readonly scheme?: 'bearer' | 'dpop';
+}
 
 /**
- * The bearer token of a call. With `tokenHeader` (lower case) that field carries it, with or without the word Bearer, and Authorization is
- * not read. Throws `bad_header` (400), `unauthenticated`, `token_malformed`.
+ * The token of a call; undefined when it carries none. With `tokenHeader` (lower case) that field carries it, with or without a scheme, and
+ * Authorization is not read. Throws `bad_header` (400), `unauthenticated` (another scheme), `token_malformed`.
  */
-export function takeBearerToken(headers: HeaderList, tokenHeader: string | undefined): string {
+export function takeToken(headers: HeaderList, tokenHeader: string | undefined): PresentedToken | undefined {
   const name = tokenHeader ?? 'authorization';
   let value: string | undefined;
   let authorizations = 0;
@@ -23,23 +29,27 @@ export function takeBearerToken(headers: HeaderList, tokenHeader: string | undef
     if (value !== undefined) throw repeated();
     value = headers[i + 1];
   }
-  return readBearer(value, tokenHeader !== undefined);
+  return value === undefined ? undefined : readToken(value, tokenHeader !== undefined);
 }
 
-/** The token of a lone Authorization value. Throws as `takeBearerToken`. */
+/** The token of a lone Authorization value of a reviewer: a bearer token. Throws as `takeToken`. */
 export function readAuthorization(values: readonly string[]): string {
-  if (values.length > 1) throw repeated();
-  return readBearer(values[0], false);
+  const [value, ...more] = values;
+  if (more.length > 0) throw repeated();
+  if (value === undefined) throw refusal('unauthenticated', 'credential', 'The call carries no credential.');
+  const { token, scheme } = readToken(value, false);
+  if (scheme !== 'bearer') throw refusal('unauthenticated', 'scheme', 'Only the Bearer scheme is accepted.');
+  return token;
 }
 
-function readBearer(value: string | undefined, schemeIsOptional: boolean): string {
-  if (value === undefined) throw refusal('unauthenticated', 'credential', 'The call carries no credential.');
-  const scheme = BEARER.exec(value)?.[0];
-  if (scheme === undefined && !schemeIsOptional) throw refusal('unauthenticated', 'scheme', 'Only the Bearer scheme is accepted.');
-  const token = value.slice(scheme?.length ?? 0);
+function readToken(value: string, schemeIsOptional: boolean): PresentedToken {
+  const [prefix, word] = SCHEME.exec(value) ?? [];
+  if (prefix === undefined && !schemeIsOptional) throw refusal('unauthenticated', 'scheme', 'Only the schemes Bearer and DPoP are accepted.');
+  const token = value.slice(prefix?.length ?? 0);
   if (token === '') throw refusal('token_malformed', 'compact', 'The credential is empty.');
   if (token.length > MAX_TOKEN_LENGTH) throw refusal('token_malformed', 'size', `The token is longer than ${MAX_TOKEN_LENGTH} bytes.`);
-  return token;
+  if (word === undefined) return { token };
+  return { token, scheme: word.toLowerCase() === 'dpop' ? 'dpop' : 'bearer' };
 }
 
 function repeated(): GatewayError {

@@ -1,6 +1,7 @@
-// The WWW-Authenticate field of a refusal (RFC 6750 section 3; RFC 9470 section 3 for step-up). Says nothing that the problem document does not say.
+// The WWW-Authenticate field of a refusal (RFC 6750 section 3; RFC 9449 section 7.1; RFC 9470 section 3 for step-up). Says nothing that the problem document does not say.
 
 import type { GatewayError } from '../errors.ts';
+import { DEFAULT_ALGORITHMS } from './algorithms.ts';
 
 export interface ChallengeOptions {
   /** Names the protection space. Printable ASCII without quotes. */
@@ -11,6 +12,8 @@ export interface ChallengeOptions {
   readonly resourceMetadata?: string;
 }
 
+const PROOF_ALGORITHMS = DEFAULT_ALGORITHMS.join(' ');
+
 /** The field's value. Without an error attribute when no credential was sent: such a caller is told the scheme and nothing else (RFC 6750 section 3.1). */
 export function challenge(error: GatewayError, options: ChallengeOptions): string {
   const parameters = [`realm="${quotable(options.realm)}"`];
@@ -18,7 +21,7 @@ export function challenge(error: GatewayError, options: ChallengeOptions): strin
   if (name !== undefined) parameters.push(`error="${name}"`, `error_description="${quotable(error.detail)}"`);
   if (name === 'insufficient_user_authentication') parameters.push(`max_age=${options.maxAgeSeconds ?? 300}`);
   if (options.resourceMetadata !== undefined) parameters.push(`resource_metadata="${quotable(options.resourceMetadata)}"`);
-  return `Bearer ${parameters.join(', ')}`;
+  return error.code.startsWith('proof_') ? `DPoP ${parameters.join(', ')}, algs="${PROOF_ALGORITHMS}"` : `Bearer ${parameters.join(', ')}`;
 }
 
 function errorName(error: GatewayError): string | undefined {
@@ -27,6 +30,8 @@ function errorName(error: GatewayError): string | undefined {
   if (code === 'unauthenticated') return undefined;
   if (code === 'step_up_required') return 'insufficient_user_authentication';
   if (code === 'bad_header') return 'invalid_request';
+  if (code === 'proof_invalid') return 'invalid_dpop_proof';
+  if (code === 'proof_nonce_required') return 'use_dpop_nonce';
   return error.status === 401 ? 'invalid_token' : undefined;
 }
 

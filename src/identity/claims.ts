@@ -1,4 +1,4 @@
-// Checks the claims that every kind of token has in common (RFC 7519 section 4.1): audience, times, lifetime, key binding.
+// Checks the claims that every kind of token has in common (RFC 7519 section 4.1): audience, times, lifetime.
 // Trusts the signature, which was proven before. Refuses what is missing or of the wrong type: no claim is optional by accident.
 
 import type { EpochMs } from '../domain/clock.ts';
@@ -31,7 +31,6 @@ export function checkCommonClaims(claims: JsonObject, rules: ClaimRules, now: Ep
   if (expiresAt - (issuedAt ?? now) > rules.maxLifetimeMs) {
     throw refusal('token_lifetime', 'lifetime', `The token lives longer than ${rules.maxLifetimeMs / 1000} seconds.`);
   }
-  refuseSenderConstrained(claims);
   return expiresAt;
 }
 
@@ -71,13 +70,4 @@ function readTime(claims: JsonObject, name: 'exp' | 'nbf' | 'iat'): EpochMs | un
     throw refusal('token_claims', name, `The token’s ${name} is not a whole number of seconds.`);
   }
   return seconds * 1000;
-}
-
-/**
- * A token bound to a key (RFC 7800 `cnf`) is worth something only with the proof of that key (RFC 9449, RFC 8705). Nothing here checks that
- * proof yet, and taking the token without it would make it a plain bearer token: a downgrade. With the proof, the thumbprint in `cnf.jkt` or
- * `cnf['x5t#S256']` becomes the principal's `keyThumbprint`.
- */
-function refuseSenderConstrained(claims: JsonObject): void {
-  if (claims.cnf !== undefined) throw refusal('token_claims', 'cnf', 'The token is bound to a key (cnf), and proof of that key is not accepted here.');
 }

@@ -7,9 +7,14 @@ import { KeyFault } from './key-fault.ts';
 
 export type Fetch = typeof globalThis.fetch;
 
-const MAX_BYTES = 256 * 1024;
+/** No honest document is larger. */
+export const MAX_BYTES = 256 * 1024;
 const JSON_TYPE = /^application\/(?:[a-z0-9.-]+\+)?json[ \t]*(?:;|$)/i;
 const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/;
+
+export function isJsonType(contentType: string): boolean {
+  return JSON_TYPE.test(contentType);
+}
 
 /** Whether keys may be fetched from there: https, or http to this very host; no user info, no fragment. */
 export function isFetchable(address: string): boolean {
@@ -29,7 +34,7 @@ export async function fetchJson(fetch: Fetch, address: string, signal: AbortSign
   });
   try {
     if (response.status !== 200) throw new KeyFault(`status_${response.status}`);
-    if (!JSON_TYPE.test(response.headers.get('content-type') ?? '')) throw new KeyFault('content_type');
+    if (!isJsonType(response.headers.get('content-type') ?? '')) throw new KeyFault('content_type');
     return parseStrictJson(await readBounded(response));
   } finally {
     // Frees the connection where the body was not read to its end; a body that was is closed already.

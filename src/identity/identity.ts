@@ -1,27 +1,28 @@
-// The Identity port: who makes this call, proven now. Decides which issuer or trust domain a token may be verified by, and remembers for a
-// minute what was. Trusts only the configured issuers; a SPIFFE ID is vouched for by its own trust domain's bundle and by nothing else.
+// The Identity port: who makes this call, proven now by a token, by the connection's certificate, or by both, which then must agree.
+// Trusts only the configured issuers. Remembers for a minute what was verified; keys that a token is bound to are proven at every call.
 
 import type { Clock } from '../domain/clock.ts';
 import type { Identified, Identity, IssuerStatus } from '../domain/identity.ts';
-import { deepFreeze, type JsonObject } from '../domain/json.ts';
+import { deepFreeze } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { Secret } from '../domain/secret.ts';
 import { asGatewayError, type GatewayError } from '../errors.ts';
-import { takeBearerToken } from './bearer.ts';
+import { type PresentedToken, takeToken } from './bearer.ts';
 import { expired } from './claims.ts';
+import { createProofMemory, type ProofMemory } from './dpop.ts';
 import type { Fetch } from './fetch-json.ts';
-import { createJwtSvidVerifier, readSpiffeSubject } from './jwt-svid.ts';
-import { createOidcVerifier } from './oidc.ts';
-import { createOidcKeys } from './oidc-keys.ts';
-import { checkIdentityOptions, HOUR_MS, type IdentityOptions, type IssuerOptions, readAlgorithms, readClaimRules } from './options.ts';
+import { ANSWER_TTL_MS } from './inquiry.ts';
+import { createIssuers } from './issuers.ts';
+import { checkIdentityOptions, type IdentityOptions } from './options.ts';
+import { createPossession } from './possession.ts';
 import { failedCheck, refusal } from './refusal.ts';
-import { looksLikeSpiffeId } from './spiffe-id.ts';
 import { cacheKey, createTokenCache } from './token-cache.ts';
 import type { TokenVerifier } from './token-verifier.ts';
-import { createTrustBundleFile } from './trust-bundle-file.ts';
-import { parseJwsUnverified, readClaimsUnverified } from './unverified-jws.ts';
+import { looksLikeJws, parseJwsUnverified, readClaimsUnverified } from './unverified-jws.ts';
+import { createSvidVerifier } from './x509-svids.ts';
 
 export interface IdentityParts {
   readonly clock: Clock;
@@ -29,68 +30,92 @@ export interface IdentityParts {
   readonly metrics: Metrics;
   /** How issuers are reached. Default the global fetch. */
   readonly fetch?: Fetch;
+  /** Shared by the identities of one process. Default one of its own. */
+  readonly proofs?: ProofMemory;
 }
 
 /** Throws TypeError for options that would make identities ambiguous. Nothing is fetched before `start`. */
-export function createIdentity(options: IdentityOptions, parts: IdentityParts): Identity {
+export function createIdentity(
+  options: IdentityOptions,
+  { clock, log, metrics, fetch = globalThis.fetch, proofs = createProofMemory(clock) }: IdentityParts,
+): Identity {
   checkIdentityOptions(options);
-  const { clock, log, metrics } = parts;
-  const verifiers = options.issuers.map((issuer) => createVerifier(issuer, options, parts));
-  const byIssuer = new Map<string, TokenVerifier>();
-  const byTrustDomain = new Map<string, TokenVerifier>();
-  options.issuers.forEach((issuer, index) => {
-    const verifier = verifiers[index];
-    if (verifier === undefined) return;
-    if (issuer.type === 'oidc') byIssuer.set(issuer.issuer, verifier);
-    else byTrustDomain.set(issuer.trustDomain, verifier);
-  });
+  const issuers = createIssuers(options, { clock, log, fetch });
+  const svids = createSvidVerifier(issuers.domain, clock);
+  const possession = createPossession(options, proofs, clock);
   const cache = createTokenCache();
 
   function identify(request: InboundRequest): Identified | Promise<Identified> {
-    let token: string;
+    let presented: PresentedToken | undefined;
     try {
-      token = takeToken(request);
+      presented = takeToken(request.headers, options.tokenHeaderFor?.(request.mount));
+      if (presented === undefined && request.peer.certificates === undefined) throw refusal('unauthenticated', 'credential', 'The call carries no credential.');
     } catch (thrown) {
       throw refused(thrown, undefined, request);
     }
-    const key = cacheKey(token);
-    const principal = cache.get(key, clock.now());
-    return principal === undefined ? verify(token, key, request) : { principal, token: new Secret(token) };
+    return presented === undefined ? byCertificate(request) : byToken(presented, request);
   }
 
-  function takeToken(request: InboundRequest): string {
-    // Nothing here can verify an X.509-SVID yet, so it cannot be found to agree with the token either.
-    if (request.peer.certificate !== undefined) throw refusal('unauthenticated', 'certificate', 'Client certificates are not accepted here yet.');
-    return takeBearerToken(request.headers, options.tokenHeaderFor?.(request.mount));
+  function byCertificate(request: InboundRequest): Identified | Promise<Identified> {
+    const principal = svids.known(request.peer);
+    return principal === undefined ? verifyCertificate(request) : { principal };
   }
 
-  async function verify(token: string, key: string, request: InboundRequest): Promise<Identified> {
-    let verifier: TokenVerifier | undefined;
+  async function verifyCertificate(request: InboundRequest): Promise<Identified> {
     try {
-      const jws = parseJwsUnverified(token);
-      const claims = deepFreeze(readClaimsUnverified(jws));
-      verifier = chooseVerifier(claims);
-      const { principal, keySet } = await verifier.verify(jws, claims);
-      const now = clock.now();
-      if (now >= principal.expiresAt) throw expired();
-      cache.set(key, principal, verifier.keys, keySet, now);
-      return { principal, token: new Secret(token) };
+      return { principal: await svids.verify(request.peer) };
     } catch (thrown) {
-      throw refused(thrown, verifier?.name, request);
+      throw refused(thrown, undefined, request);
     }
   }
 
-  /** By what the token claims, unverified: a wrong claim only leads to keys that did not sign it. */
-  function chooseVerifier(claims: JsonObject): TokenVerifier {
-    const { sub, iss } = claims;
-    const verifier =
-      typeof sub === 'string' && looksLikeSpiffeId(sub)
-        ? byTrustDomain.get(readSpiffeSubject(claims).trustDomain)
-        : typeof iss === 'string'
-          ? byIssuer.get(iss)
-          : undefined;
-    if (verifier === undefined) throw refusal('token_untrusted', 'issuer', 'The token’s issuer or trust domain is not one of those trusted here.');
-    return verifier;
+  function byToken(presented: PresentedToken, request: InboundRequest): Identified | Promise<Identified> {
+    const key = cacheKey(presented.token);
+    const principal = cache.get(key, clock.now());
+    if (principal !== undefined && request.peer.certificates === undefined && !possession.isDemanded(principal, presented)) {
+      return { principal, token: new Secret(presented.token) };
+    }
+    return establish(presented, key, principal, request);
+  }
+
+  async function establish(presented: PresentedToken, key: string, cached: Principal | undefined, request: InboundRequest): Promise<Identified> {
+    let issuer = cached?.issuerName;
+    try {
+      const verified = cached ?? (await verifyToken(presented.token, key, (verifier) => (issuer = verifier.name)));
+      const principal = await withCertificate(await possession.prove(verified, presented, request), request);
+      if (clock.now() >= principal.expiresAt) throw expired();
+      return { principal, token: new Secret(presented.token) };
+    } catch (thrown) {
+      throw refused(thrown, issuer, request);
+    }
+  }
+
+  async function verifyToken(token: string, key: string, chosen: (verifier: { readonly name: string }) => void): Promise<Principal> {
+    const { introspection } = issuers;
+    if (introspection === undefined || looksLikeJws(token)) return verifyJws(token, key, chosen);
+    chosen(introspection);
+    const principal = await introspection.verify(token);
+    cache.set(key, principal, { ttlMs: ANSWER_TTL_MS, isCurrent: () => true }, clock.now());
+    return principal;
+  }
+
+  async function verifyJws(token: string, key: string, chosen: (verifier: { readonly name: string }) => void): Promise<Principal> {
+    const jws = parseJwsUnverified(token);
+    const claims = deepFreeze(readClaimsUnverified(jws));
+    const verifier = issuers.forClaims(claims);
+    chosen(verifier);
+    const { principal, keySet, ttlMs } = await verifier.verify(jws, claims);
+    const isCurrent = (): boolean => verifier.keys.current() === keySet;
+    cache.set(key, principal, { isCurrent, ...(ttlMs !== undefined && { ttlMs }) }, clock.now());
+    return principal;
+  }
+
+  /** A token beside a certificate is either bound to it, which has been proven, or names the same workload. */
+  async function withCertificate(principal: Principal, { peer }: InboundRequest): Promise<Principal> {
+    if (peer.certificates === undefined || possession.isBoundToCertificate(principal)) return principal;
+    const svid = svids.known(peer) ?? (await svids.verify(peer));
+    if (svid.id !== principal.id) throw refusal('identity_conflict', 'certificate', 'The token and the client certificate name different callers.');
+    return { ...principal, expiresAt: Math.min(principal.expiresAt, svid.expiresAt) };
   }
 
   function refused(thrown: unknown, issuer: string | undefined, request: InboundRequest): GatewayError {
@@ -102,34 +127,16 @@ export function createIdentity(options: IdentityOptions, parts: IdentityParts): 
 
   return {
     identify,
-    status: () => verifiers.map(readStatus),
-    async start() {
-      await Promise.all(verifiers.map((verifier) => verifier.keys.start()));
-    },
+    status: () => issuers.verifiers.map(readStatus),
+    start: issuers.start,
     close() {
-      for (const verifier of verifiers) verifier.keys.close();
+      issuers.close();
       cache.clear();
     },
   };
 }
 
-function createVerifier(issuer: IssuerOptions, options: IdentityOptions, { clock, log, fetch = globalThis.fetch }: IdentityParts): TokenVerifier {
-  const rules = readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS);
-  if (issuer.type === 'spiffe') {
-    const bundle = createTrustBundleFile({ name: issuer.name, trustDomain: issuer.trustDomain, file: issuer.bundle.file }, clock, log);
-    return createJwtSvidVerifier(issuer.name, bundle, rules, clock);
-  }
-  const algorithms = readAlgorithms(issuer.algorithms);
-  const keys = createOidcKeys(issuer.name, issuer, options.refresh ?? {}, { clock, log, fetch });
-  return createOidcVerifier(
-    issuer.name,
-    keys,
-    { ...rules, issuer: issuer.issuer, algorithms, requireAccessTokenType: issuer.requireAccessTokenType ?? false },
-    clock,
-  );
-}
-
 function readStatus({ name, type, keys }: TokenVerifier): IssuerStatus {
   const status = keys.status();
-  return { name, type, ready: status.keys > 0, ...status };
+  return { name, type, ready: status.keys + (status.authorities ?? 0) > 0, ...status };
 }

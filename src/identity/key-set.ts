@@ -18,8 +18,11 @@ export interface KeySet {
   readonly keys: readonly VerificationKey[];
 }
 
-/** What a key is for: `sig` in an OIDC issuer's JWKS (where `use` may be absent), `jwt-svid` in a SPIFFE bundle (where it may not). */
-export type KeyUse = 'sig' | 'jwt-svid';
+/**
+ * What a key is for: `sig` in an OIDC issuer's JWKS (where `use` may be absent), `jwt-svid` in a SPIFFE bundle (where it may not), `workload-api` in what
+ * the Workload API gives: JWT authorities only, and SPIRE writes them without `use`.
+ */
+export type KeyUse = 'sig' | 'jwt-svid' | 'workload-api';
 
 const MAX_KEYS = 256;
 const MAX_CANDIDATES = 4;
@@ -48,6 +51,11 @@ export function candidateKeys(keySet: KeySet, alg: string, kid: string | undefin
     .slice(0, MAX_CANDIDATES);
 }
 
+/** A key that somebody sent along, of an accepted kind and public only. */
+export function readPublicKey(jwk: Json): VerificationKey | undefined {
+  return readKey(jwk, 'sig');
+}
+
 function readKey(jwk: Json, use: KeyUse): VerificationKey | undefined {
   if (!isJsonObject(jwk) || PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name)) || !isMeantFor(jwk, use)) return undefined;
   const { kid, alg } = jwk;
@@ -60,7 +68,10 @@ function readKey(jwk: Json, use: KeyUse): VerificationKey | undefined {
 
 function isMeantFor(jwk: JsonObject, use: KeyUse): boolean {
   // SPIFFE Trust Domain and Bundle section 4.2.2: JWT authorities carry `use` and `kid`.
-  if (use === 'jwt-svid') return jwk.use === 'jwt-svid' && typeof jwk.kid === 'string' && jwk.kid !== '';
+  if (use !== 'sig') {
+    const meant = jwk.use === 'jwt-svid' || (use === 'workload-api' && jwk.use === undefined);
+    return meant && typeof jwk.kid === 'string' && jwk.kid !== '';
+  }
   const operations = jwk.key_ops;
   return (jwk.use === undefined || jwk.use === 'sig') && (operations === undefined || (Array.isArray(operations) && operations.includes('verify')));
 }

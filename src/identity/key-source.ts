@@ -17,6 +17,8 @@ export interface KeyLookup {
 
 export interface SourceStatus {
   readonly keys: number;
+  /** X.509 authorities; absent where there are none by nature. */
+  readonly authorities?: number;
   readonly fetchedAt?: EpochMs;
   readonly lastError?: string;
 }

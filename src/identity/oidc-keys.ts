@@ -6,7 +6,8 @@ import type { Fetch } from './fetch-json.ts';
 import { createFileKeys } from './file-keys.ts';
 import type { KeySource } from './key-source.ts';
 import type { OidcKeyOptions } from './options.ts';
-import { createRemoteKeys, REFRESH_TIMES, type RefreshTimes } from './remote-keys.ts';
+import { REFRESH_TIMES, type RefreshTimes } from './polled.ts';
+import { createRemoteKeys } from './remote-keys.ts';
 
 export function createOidcKeys(
   name: string,

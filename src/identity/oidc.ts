@@ -6,11 +6,14 @@ import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type AccessTokenRules, verifyAccessToken } from './access-token.ts';
 import { readDelegation } from './actors.ts';
+import { ANSWER_TTL_MS } from './inquiry.ts';
 import type { KeySource } from './key-source.ts';
 import { refusal } from './refusal.ts';
+import type { TokenReview } from './token-review.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 
-export function createOidcVerifier(name: string, keys: KeySource, rules: AccessTokenRules, clock: Clock): TokenVerifier {
+/** `review`: asks the issuer whether a token that verifies is still in force. */
+export function createOidcVerifier(name: string, keys: KeySource, rules: AccessTokenRules, clock: Clock, review?: TokenReview): TokenVerifier {
   return {
     name,
     type: 'oidc',
@@ -20,7 +23,9 @@ export function createOidcVerifier(name: string, keys: KeySource, rules: AccessT
       checkKubernetesSubject(claims);
       const { caller, onBehalfOf } = readDelegation(claims, rules.issuer);
       const principal: Principal = { ...caller, kind: 'oidc', issuerName: name, proof: 'jwt', claims, onBehalfOf, expiresAt };
-      return { principal, keySet };
+      if (review === undefined) return { principal, keySet };
+      await review(jws.raw, principal);
+      return { principal, keySet, ttlMs: ANSWER_TTL_MS };
     },
   };
 }

@@ -4,8 +4,11 @@
 import { DEFAULT_ALGORITHMS, isSignatureAlgorithm, type SignatureAlgorithm } from './algorithms.ts';
 import { type ClaimRules, DEFAULT_CLOCK_SKEW_MS, MAX_CLOCK_SKEW_MS } from './claims.ts';
 import { isFetchable } from './fetch-json.ts';
-import type { RefreshTimes } from './remote-keys.ts';
+import type { IntrospectionOptions } from './introspection.ts';
+import type { RefreshTimes } from './polled.ts';
 import { isTrustDomain } from './spiffe-id.ts';
+import type { TokenReviewOptions } from './token-review.ts';
+import type { FeedTimes } from './workload-api/feed.ts';
 
 interface CommonIssuerOptions {
   /** The entry's name: in principals, logs, metrics and status. */
@@ -16,6 +19,8 @@ interface CommonIssuerOptions {
   readonly maxLifetimeMs?: number;
   /** How far ahead of ours the issuer's clock may be, ms; at most 60000. Default 30000. Expiry gets no grace. */
   readonly clockSkewMs?: number;
+  /** Takes only tokens that are bound to a key (RFC 9449, RFC 8705). Default false. */
+  readonly requireProof?: boolean;
 }
 
 /** Where an OIDC issuer's keys are: found by discovery unless one of the two is given. */
@@ -34,15 +39,29 @@ export interface OidcKeyOptions {
 
 export interface OidcIssuerOptions extends CommonIssuerOptions, OidcKeyOptions {
   readonly type: 'oidc';
+  /** Opaque tokens are asked about here (RFC 7662). One entry at most: an opaque token does not say who issued it. */
+  readonly introspection?: IntrospectionOptions;
+  /** Tokens of a Kubernetes cluster are confirmed by its API server. */
+  readonly tokenReview?: TokenReviewOptions;
 }
 
-interface SpiffeIssuerOptions extends CommonIssuerOptions {
+export interface SpiffeIssuerOptions extends CommonIssuerOptions {
   readonly type: 'spiffe';
   /** Without scheme: `prod.example.org`. */
   readonly trustDomain: string;
-  /** A SPIFFE bundle in JWKS form. */
-  readonly bundle: { readonly file: string };
+  readonly bundle: BundleOptions;
 }
+
+/** Where a trust domain's bundle comes from; exactly one of the sources. */
+export type BundleOptions =
+  /** A SPIFFE bundle in JWKS form. */
+  | { readonly file: string }
+  /** The Workload API of this host's agent: `unix:///path` or `tcp://ip:port`. */
+  | { readonly workloadApi: string }
+  /** A bundle endpoint, trusted by the Web PKI. */
+  | { readonly endpoint: string; readonly profile: 'https_web' }
+  /** A bundle endpoint with an X.509-SVID of its own. Its trust domain is this one, which then needs a first bundle (`bootstrap`, a file), or that of another entry. */
+  | { readonly endpoint: string; readonly profile: 'https_spiffe'; readonly spiffeId: string; readonly bootstrap?: string };
 
 export type IssuerOptions = OidcIssuerOptions | SpiffeIssuerOptions;
 
@@ -53,6 +72,11 @@ export interface IdentityOptions {
   /** The field (lower case) that carries the agent's token for calls to this mount, instead of Authorization. */
   readonly tokenHeaderFor?: (mount: string) => string | undefined;
   readonly refresh?: Partial<RefreshTimes>;
+  /** Pauses and patience with the Workload API. */
+  readonly workloadApi?: Partial<FeedTimes>;
+  /** Where agents reach the gateway, without a path: DPoP proofs must name it. Without it, tokens bound to DPoP keys are refused. */
+  readonly gatewayUrl?: string;
+  readonly dpop?: { readonly nonce: boolean };
 }
 
 export const HOUR_MS = 3_600_000;
@@ -72,6 +96,9 @@ export function checkIdentityOptions(options: IdentityOptions): void {
     'trust domain',
     options.issuers.flatMap((issuer) => (issuer.type === 'spiffe' ? [issuer.trustDomain] : [])),
   );
+  if (options.issuers.filter((issuer) => issuer.type === 'oidc' && issuer.introspection !== undefined).length > 1) {
+    throw new TypeError('two issuers take opaque tokens: none could be told from the other’s');
+  }
   for (const issuer of options.issuers) {
     if (issuer.audience !== undefined) checkAudience(issuer.audience);
     if (issuer.type === 'oidc') checkOidcKeyOptions(issuer);

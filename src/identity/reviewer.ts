@@ -16,8 +16,8 @@ import { requireSubject } from './claims.ts';
 import type { Fetch } from './fetch-json.ts';
 import { createOidcKeys } from './oidc-keys.ts';
 import { checkAudience, checkOidcKeyOptions, HOUR_MS, type OidcKeyOptions, readAlgorithms, readClaimRules } from './options.ts';
+import type { RefreshTimes } from './polled.ts';
 import { failedCheck, refusal } from './refusal.ts';
-import type { RefreshTimes } from './remote-keys.ts';
 import { looksLikeSpiffeId } from './spiffe-id.ts';
 import { parseJwsUnverified, readClaimsUnverified } from './unverified-jws.ts';
 
@@ -74,6 +74,8 @@ export function createReviewerAuthenticator(options: ReviewerOptions, parts: Rev
     const jws = parseJwsUnverified(readAuthorization(values));
     const claims = readClaimsUnverified(jws);
     await verifyAccessToken(jws, claims, keys, rules, clock);
+    // Nothing on that plane asks for the proof, and without it a bound token would be taken for a bearer token: a downgrade.
+    if (claims.cnf !== undefined) throw refusal('token_claims', 'cnf', 'The token is bound to a key (cnf), and proof of that key is not accepted here.');
     refuseWorkload(claims, options.agentAudiences);
     return readReviewer(claims, options);
   }

@@ -37,7 +37,8 @@ export async function proveSignature(jws: UnverifiedJws, keys: KeyLookup, algori
   throw refusal('token_signature', 'signature', 'The token’s signature does not hold under its issuer’s keys.');
 }
 
-async function isSignedBy(jws: UnverifiedJws, { key }: VerificationKey, alg: string): Promise<boolean> {
+/** Whether this key made a token's signature. */
+export async function isSignedBy(jws: UnverifiedJws, { key }: VerificationKey, alg: string): Promise<boolean> {
   try {
     await compactVerify(jws.raw, key, { algorithms: [alg] });
     return true;

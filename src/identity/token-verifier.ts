@@ -10,6 +10,8 @@ interface VerifiedPrincipal {
   readonly principal: Principal;
   /** The generation of keys that vouched for it. */
   readonly keySet: KeySet;
+  /** How long it may be believed without being verified again, ms, where that is less than a minute. */
+  readonly ttlMs?: number;
 }
 
 export interface TokenVerifier {

@@ -16,11 +16,13 @@ export function createTrustBundleFile(options: TrustBundleFileOptions, clock: Cl
   return {
     trustDomain: options.trustDomain,
     current: () => file.current()?.jwtKeys,
+    authorities: () => file.current()?.authorities,
     renew: async () => (await file.renew())?.jwtKeys,
     start: file.start,
     close: file.close,
     status: () => ({
       keys: file.current()?.jwtKeys.keys.length ?? 0,
+      authorities: file.current()?.authorities.length ?? 0,
       ...(file.readAt !== undefined && { fetchedAt: file.readAt }),
       ...(file.lastError !== undefined && { lastError: file.lastError }),
     }),

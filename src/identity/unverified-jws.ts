@@ -18,6 +18,8 @@ interface UnverifiedHeader {
   readonly alg: string;
   readonly kid?: string;
   readonly typ?: string;
+  /** A key that the token brings along; only for tokens that are meant to. */
+  readonly jwk?: JsonObject;
   /** Every member's name, for profiles that allow only some. */
   readonly members: readonly string[];
 }
@@ -28,13 +30,21 @@ export interface UnverifiedJws {
   readonly payload: Uint8Array;
 }
 
-/** Splits a compact JWS and reads its header (RFC 7515 section 5.2, steps 1-5). Throws `token_malformed`. */
-export function parseJwsUnverified(raw: string): UnverifiedJws {
+/** Whether a token has the form of a compact JWS; what has not is opaque. */
+export function looksLikeJws(raw: string): boolean {
+  return COMPACT.test(raw);
+}
+
+/**
+ * Splits a compact JWS and reads its header (RFC 7515 section 5.2, steps 1-5). `permitted` names members that are otherwise refused.
+ * Throws `token_malformed`.
+ */
+export function parseJwsUnverified(raw: string, permitted: readonly 'jwk'[] = []): UnverifiedJws {
   if (raw.length > MAX_TOKEN_LENGTH) throw refusal('token_malformed', 'size', `The token is longer than ${MAX_TOKEN_LENGTH} bytes.`);
   if (!COMPACT.test(raw)) throw refusal('token_malformed', 'compact', 'The token is not a JWS in compact serialization.');
   const [header, payload] = raw.split('.').map(decodeCanonical);
   if (header === undefined || payload === undefined) throw refusal('token_malformed', 'compact', 'The token is not a JWS in compact serialization.');
-  return { raw, header: readHeader(parseObject(header, 'header', 'The token’s header')), payload };
+  return { raw, header: readHeader(parseObject(header, 'header', 'The token’s header'), permitted), payload };
 }
 
 /** The claims of a token whose signature nobody has checked. Throws `token_malformed`. */
@@ -60,12 +70,12 @@ function parseObject(bytes: Uint8Array, check: string, what: string): JsonObject
   return value;
 }
 
-function readHeader(header: JsonObject): UnverifiedHeader {
-  const forbidden = FORBIDDEN_HEADERS.find((name) => Object.hasOwn(header, name));
+function readHeader(header: JsonObject, permitted: readonly string[]): UnverifiedHeader {
+  const forbidden = FORBIDDEN_HEADERS.find((name) => Object.hasOwn(header, name) && !permitted.includes(name));
   if (forbidden !== undefined) throw refusal('token_malformed', `header_${forbidden}`, `The token’s header must not have the member ${forbidden}.`);
-  const { alg, kid, typ } = header;
+  const { alg, kid, typ, jwk } = header;
   if (typeof alg !== 'string') throw refusal('token_malformed', 'header_alg', 'The token’s header names no algorithm.');
   if (kid !== undefined && typeof kid !== 'string') throw refusal('token_malformed', 'header_kid', 'The token’s key id is not a string.');
   if (typ !== undefined && typeof typ !== 'string') throw refusal('token_malformed', 'header_typ', 'The token’s type is not a string.');
-  return { alg, ...(kid !== undefined && { kid }), ...(typ !== undefined && { typ }), members: Object.keys(header) };
+  return { alg, ...(kid !== undefined && { kid }), ...(typ !== undefined && { typ }), ...(isJsonObject(jwk) && { jwk }), members: Object.keys(header) };
 }

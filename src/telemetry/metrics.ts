@@ -4,6 +4,7 @@
 
 import type { Attributes, Meter } from '@opentelemetry/api';
 import type { HoldState } from '../domain/hold.ts';
+import type { IssuerStatus } from '../domain/identity.ts';
 import { HASTY_SECONDS, type Metrics } from '../domain/metrics.ts';
 import { ATTR, METRIC } from './names.ts';
 import { decisionLabel, methodLabel, type Scheme } from './span-attributes.ts';
@@ -11,6 +12,8 @@ import { decisionLabel, methodLabel, type Scheme } from './span-attributes.ts';
 export interface GatewayMetrics extends Metrics {
   /** Gives `countersign.holds.active` its source, read at each collection; a read that fails leaves the gauge out. */
   observeHolds(read: () => Promise<Readonly<Partial<Record<HoldState, number>>>>): void;
+  /** Gives the gauges about issuers’ keys their source, read at each collection; `now` in ms since the epoch. */
+  observeIssuers(read: () => readonly IssuerStatus[], now: () => number): void;
 }
 
 // Boundaries of the HTTP semantic conventions, in seconds.
@@ -40,6 +43,8 @@ export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
   const decisions = meter.createObservableCounter(METRIC.decisions, { unit: '{decision}', description: 'Calls by what was decided on them.' });
   const revocations = meter.createCounter(METRIC.revocations, { unit: '{credential}', description: 'Attempts to take credentials back.' });
   const tokensRefused = meter.createCounter(METRIC.tokensRefused, { unit: '{token}', description: 'Agents’ tokens that were refused.' });
+  const keys = meter.createObservableGauge(METRIC.keys, { unit: '{key}', description: 'Keys and authorities at hand, by issuer or trust domain.' });
+  const keysAge = meter.createObservableGauge(METRIC.keysAge, { unit: 's', description: 'How long ago they were last confirmed by their source.' });
   const holdsActive = meter.createObservableGauge(METRIC.holdsActive, { unit: '{hold}', description: 'Open holds by state.' });
 
   // Counted here and read at collection: the SDK's own counter hashes its labels at every call. All labels are words of the gateway's.
@@ -97,6 +102,14 @@ export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
     },
     notified(channel, outcome) {
       notifications.add(1, { [ATTR.channel]: channel, [ATTR.delivery]: outcome });
+    },
+    observeIssuers(read, now) {
+      keys.addCallback((result) => {
+        for (const { name, keys: count, authorities = 0 } of read()) result.observe(count + authorities, { [ATTR.issuer]: name });
+      });
+      keysAge.addCallback((result) => {
+        for (const { name, fetchedAt } of read()) if (fetchedAt !== undefined) result.observe((now() - fetchedAt) / 1000, { [ATTR.issuer]: name });
+      });
     },
     observeHolds(read) {
       holdsActive.addCallback(async (result) => {

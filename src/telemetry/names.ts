@@ -73,6 +73,8 @@ export const METRIC = {
   reviewDuration: 'countersign.review.duration',
   reviewHasty: 'countersign.review.hasty',
   notifications: 'countersign.notifications',
+  keys: 'countersign.identity.keys',
+  keysAge: 'countersign.identity.keys.age',
   dropped: 'countersign.telemetry.dropped',
   exportFailures: 'countersign.telemetry.export.failures',
 } as const;

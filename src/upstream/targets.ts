@@ -3,7 +3,7 @@
 // Refuses upstreams that the address guard refuses, before anything is connected.
 
 import type { LookupFunction } from 'node:net';
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import { GatewayError } from '../errors.ts';
 import { type AddressRules, guardedLookup, type Resolve, refuseUpstreamUrl } from './address-guard.ts';
 
@@ -17,8 +17,12 @@ export interface UpstreamOptions extends AddressRules {
   readonly allowPlaintext: boolean;
   /** Lets the name resolve to private, link-local and metadata addresses. Default: false. */
   readonly allowPrivateAddresses?: boolean;
-  /** `ca`: PEM of the authorities trusted for this upstream, instead of the system's. */
-  readonly tls?: { readonly ca?: string };
+  readonly tls?: {
+    /** PEM of the authorities trusted for this upstream, instead of the system's. */
+    readonly ca?: string;
+    /** What the gateway shows when it is asked for a certificate; replaced while connections are open. `name` tells one source from another. */
+    readonly clientCertificate?: { readonly name: string; readonly feed: ClientCertificate };
+  };
   /** Until a connection stands, TLS included, ms; 0 waits for ever. */
   readonly connectTimeoutMs: number;
   /** From the request's last byte to the answer's head, ms; 0 waits for ever. Resolution about half a second. */
@@ -29,6 +33,11 @@ export interface UpstreamOptions extends AddressRules {
   readonly websocket: boolean;
   /** Lower-case name of the field that carries the agent's own token to the gateway, when it is not `authorization`. Never forwarded. */
   readonly agentToken?: string;
+}
+
+/** PEM; undefined while there is none to show, and then nothing is connected. */
+export interface ClientCertificate {
+  current(): { readonly certificate: string; readonly key: string } | undefined;
 }
 
 /** An upstream ready to be called. */
@@ -98,14 +107,22 @@ function checkUpstream(options: UpstreamOptions): void {
 
 /** Everything that shapes a connection: two entries with the same key may share one. */
 function connectionKey({ url, allowPrivateAddresses, tls, connectTimeoutMs, headersTimeoutMs, bodyTimeoutMs }: UpstreamOptions): string {
-  return JSON.stringify([new URL(url).origin, allowPrivateAddresses === true, tls?.ca, connectTimeoutMs, headersTimeoutMs, bodyTimeoutMs]);
+  return JSON.stringify([
+    new URL(url).origin,
+    allowPrivateAddresses === true,
+    tls?.ca,
+    tls?.clientCertificate?.name,
+    connectTimeoutMs,
+    headersTimeoutMs,
+    bodyTimeoutMs,
+  ]);
 }
 
 function openTarget(options: UpstreamOptions, resolve?: Resolve): Target {
   const url = new URL(options.url);
   const lookup = guardedLookup(options, resolve);
   const pool = new Pool(url.origin, {
-    connect: { lookup, timeout: options.connectTimeoutMs, ...tlsOptions(options) },
+    connect: connectorOf(options, lookup),
     headersTimeout: options.headersTimeoutMs,
     bodyTimeout: options.bodyTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -117,7 +134,47 @@ function openTarget(options: UpstreamOptions, resolve?: Resolve): Target {
   return { options, url, authority: url.host, pool, lookup };
 }
 
-/** Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED in the environment cannot switch verification off. */
-export function tlsOptions({ tls }: UpstreamOptions): { rejectUnauthorized: true; minVersion: 'TLSv1.2'; ca?: string } {
-  return { rejectUnauthorized: true, minVersion: 'TLSv1.2', ...(tls?.ca !== undefined && { ca: tls.ca }) };
+/** Each connection shows the certificate of its time; connections that are open keep theirs. */
+function connectorOf(options: UpstreamOptions, lookup: LookupFunction): buildConnector.connector {
+  const make = () => buildConnector({ lookup, timeout: options.connectTimeoutMs, ...tlsOptions(options) });
+  const feed = options.tls?.clientCertificate?.feed;
+  if (feed === undefined) return make();
+  let shown = feed.current();
+  let connector: buildConnector.connector | undefined;
+  return (target, callback) => {
+    try {
+      const now = feed.current();
+      // A connector keeps TLS sessions, and a session belongs to the certificate that it was made with.
+      if (connector === undefined || now !== shown) connector = make();
+      shown = now;
+      connector(target, callback);
+    } catch (thrown) {
+      callback(thrown instanceof Error ? thrown : new Error('no connection'), null);
+    }
+  };
+}
+
+interface TlsOptions {
+  readonly rejectUnauthorized: true;
+  readonly minVersion: 'TLSv1.2';
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/**
+ * Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED in the environment cannot switch verification off. Throws `upstream_tls` while a configured
+ * client certificate cannot be had: without it the upstream would take the gateway for somebody else.
+ */
+export function tlsOptions({ tls, name }: UpstreamOptions): TlsOptions {
+  const own = tls?.clientCertificate?.feed.current();
+  if (tls?.clientCertificate !== undefined && own === undefined) {
+    throw new GatewayError('upstream_tls', `The client certificate for upstream ${name} cannot be had; nothing was sent.`);
+  }
+  return {
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+    ...(tls?.ca !== undefined && { ca: tls.ca }),
+    ...(own && { cert: own.certificate, key: own.key }),
+  };
 }

@@ -152,25 +152,42 @@ describe('faults', () => {
 
 describe('what the contract names and this version does not build is refused by name', () => {
   const later = 'not supported in this version.';
-  test.each([
-    ['store', '{ type: postgres, url: { env: TOKEN } }', `store.type: The type postgres is ${later}`],
-    [
-      'identity',
-      '{ audience: [a], issuers: [{ name: p, type: spiffe, trustDomain: p.example, bundle: { workloadApi: "unix:///x" } }] }',
-      `identity.issuers.0.bundle.workloadApi: bundle.workloadApi is ${later}`,
-    ],
-    [
-      'identity',
-      '{ audience: [a], issuers: [{ name: p, type: spiffe, trustDomain: p.example, bundle: { endpoint: "https://x", profile: https_web } }] }',
-      `identity.issuers.0.bundle.endpoint: bundle.endpoint is ${later}`,
-    ],
-  ])('%s: %s', (section, value, fault) => {
+  test.each([['store', '{ type: postgres, url: { env: TOKEN } }', `store.type: The type postgres is ${later}`]])('%s: %s', (section, value, fault) => {
     expect(faultsIn(withSections({ [section]: value }))).toContain(fault);
   });
+});
 
-  test.each(['accept', 'require'])('clientCertificates: %s', (mode) => {
-    const text = withSections({ listeners: `{ agents: { address: 127.0.0.1:0, tls: { certificate: x, key: { env: TOKEN }, clientCertificates: ${mode} } } }` });
-    expect(faultsIn(text)).toContain(`listeners.agents.tls.clientCertificates: Client certificates (accept, require) are ${later}`);
+describe('where a trust domain’s bundle comes from', () => {
+  const issuer = (bundle: string) =>
+    withSections({ identity: `{ audience: [a], issuers: [{ name: p, type: spiffe, trustDomain: p.example, bundle: ${bundle} }] }` });
+  const at = 'identity.issuers.0.bundle';
+  const oneWay = `${at}: Say where the bundle is, in one way: { file: PATH }, { workloadApi: ADDRESS } or { endpoint: URL, profile: … }.`;
+
+  test.each([
+    '{ workloadApi: "unix:///run/spire/agent.sock" }',
+    '{ workloadApi: "tcp://127.0.0.1:8081" }',
+    '{ workloadApi: "tcp://[::1]:8081" }',
+    '{ endpoint: "https://bundles.example.org/p", profile: https_web }',
+  ])('%s is taken', (bundle) => {
+    expect(faultsIn(issuer(bundle))).toEqual([]);
+  });
+
+  test.each([
+    ['{}', oneWay],
+    ['{ workloadApi: "unix:///x", endpoint: "https://x", profile: https_web }', oneWay],
+    ['{ workloadApi: "/run/agent.sock" }', `${at}.workloadApi: Write unix:///path or tcp://ip:port.`],
+    ['{ workloadApi: "tcp://agent:8081" }', `${at}.workloadApi: Write unix:///path or tcp://ip:port.`],
+    ['{ endpoint: "http://127.0.0.1/x", profile: https_web }', `${at}.endpoint: A bundle endpoint is reached by https only.`],
+    ['{ endpoint: "https://x" }', `${at}.profile: Say how the endpoint is trusted: https_web or https_spiffe.`],
+    ['{ endpoint: "https://x", profile: https_spiffe }', `${at}.spiffeId: Say who the endpoint must be.`],
+    ['{ endpoint: "https://x", profile: https_web, spiffeId: "spiffe://p.example/x" }', `${at}.profile: spiffeId and bootstrap belong to https_spiffe.`],
+    ['{ workloadApi: "unix:///x", profile: https_web }', `${at}: profile, spiffeId and bootstrap belong to an endpoint.`],
+    [
+      '{ endpoint: "https://x", profile: https_spiffe, spiffeId: "spiffe://p.example/x" }',
+      `${at}.bootstrap: Nothing vouches for the endpoint at first: name a first bundle.`,
+    ],
+  ])('%s is refused', (bundle, fault) => {
+    expect(faultsIn(issuer(bundle))).toContain(fault);
   });
 });
 

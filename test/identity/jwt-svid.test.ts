@@ -77,7 +77,7 @@ describe('JWT-SVIDs', () => {
     });
     expect(await identity.identify(bearer(svid({}, {}, prodRsa)))).toBeDefined();
     for (const typ of ['JWT', 'JOSE']) expect(await identity.identify(bearer(svid({}, { typ })))).toBeDefined();
-    expect(identity.status()).toEqual([{ name: 'prod.example.org', type: 'spiffe', ready: true, keys: 2, fetchedAt: clock.time }]);
+    expect(identity.status()).toEqual([{ name: 'prod.example.org', type: 'spiffe', ready: true, keys: 2, authorities: 0, fetchedAt: clock.time }]);
   });
 
   it('believes a trust domain its own members only: another domain’s key is no key here', async () => {

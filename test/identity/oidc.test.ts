@@ -208,9 +208,9 @@ describe('OIDC access tokens', () => {
     for (const part of [...raw.split('.'), 'elsewhere', 'do-not-log', 'nonsense']) expect(JSON.stringify(recorder.lines)).not.toContain(part);
   });
 
-  it('refuses a call that brings a client certificate, which nothing can check yet', async () => {
-    const request = { ...bearer(token()), peer: { address: '127.0.0.1', certificate: new Uint8Array(1) } };
-    expect(await refusalOf(() => identity.identify(request))).toBe('unauthenticated/certificate');
+  it('refuses a call whose client certificate cannot be read, however good its token', async () => {
+    const request = { ...bearer(token()), peer: { address: '127.0.0.1', certificates: [new Uint8Array(1)] } };
+    expect(await refusalOf(() => identity.identify(request))).toBe('certificate_malformed/der');
     expect(await refusalOf(() => identity.identify(requestWith([])))).toBe('unauthenticated/credential');
   });
 });

@@ -61,6 +61,8 @@ export interface EnvironmentOptions {
   readonly identity?: string;
   /** YAML of further members of `reviewers`. */
   readonly reviewers?: string;
+  /** YAML of further members of `listeners.agents`. `call` speaks plain HTTP only. */
+  readonly agents?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -187,7 +189,7 @@ export function writtenBy({ folder, log }: Pick<Environment, 'folder' | 'log'>):
 }
 
 function configText(
-  { rules, tiers, upstreams = '', credentials = '', api = '', limits, identity = '', reviewers = '', sections = '' }: EnvironmentOptions,
+  { rules, tiers, upstreams = '', credentials = '', api = '', limits, identity = '', reviewers = '', sections = '', agents = '' }: EnvironmentOptions,
   issuer: string,
   origin: string,
   folder: string,
@@ -195,7 +197,7 @@ function configText(
   const write = (text: Text): string => (typeof text === 'string' ? text : text({ issuer, origin, folder }));
   return `
 listeners:
-  agents: { address: 127.0.0.1:0 }
+  agents: { address: 127.0.0.1:0${agents} }
   reviewers: { address: 127.0.0.1:0 }
   ops: { address: 127.0.0.1:0 }
 store: { type: sqlite, path: ./data/store.db }

@@ -99,6 +99,25 @@ describe('/metrics', () => {
     expect(await pending()).toBe(0);
   });
 
+  test('tell how many keys each issuer has, and how long ago they were confirmed', async () => {
+    const { metrics } = start();
+    const issuers = [
+      { name: 'prod', type: 'spiffe', ready: true, keys: 1, authorities: 2, fetchedAt: 1_000 },
+      { name: 'corp', type: 'oidc', ready: false, keys: 0 },
+    ] as const;
+    metrics.observeIssuers(
+      () => issuers,
+      () => 31_000,
+    );
+    const samples = await scrape(telemetry as Telemetry);
+    const of = (name: string) => samples.filter((sample) => sample.name === name).map(({ labels, value }) => [labels.countersign_issuer, value]);
+    expect(of('countersign_identity_keys')).toEqual([
+      ['prod', 3],
+      ['corp', 0],
+    ]);
+    expect(of('countersign_identity_keys_age_seconds')).toEqual([['prod', 30]]);
+  });
+
   test('still answers when the source of the gauge fails', async () => {
     const { metrics } = start();
     metrics.observeHolds(() => Promise.reject(new Error('store is down')));

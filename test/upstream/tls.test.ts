@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Certificates, createCertificates, hasOpenssl } from '../support/certificates.ts';
 import { createRig, outgoing, recordingSink } from './harness.ts';
@@ -45,6 +46,40 @@ describe.skipIf(!hasOpenssl())('TLS to the upstream (skipped where openssl is ab
     const { url, requests } = await startTls(['DNS:localhost']);
     expect(await call(url, certificates.ca)).toEqual({ outcome: { status: 200, complete: true }, text: 'secure' });
     expect(requests).toEqual([`${new URL(url).host} /x`]);
+  });
+
+  it('shows the client certificate of the moment, and connects to nothing while there is none', async () => {
+    const seen: string[] = [];
+    const server = createServer(
+      { ...certificates.issue(['DNS:localhost']), ca: certificates.ca, requestCert: true, rejectUnauthorized: true },
+      (request, response) => {
+        seen.push((request.socket as TLSSocket).getPeerX509Certificate()?.subject ?? 'none');
+        response.writeHead(200, { connection: 'close' }).end('mutual');
+      },
+    );
+    servers.push(server);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = `https://localhost:${(server.address() as AddressInfo).port}`;
+    let current: { certificate: string; key: string } | undefined;
+    const rotate = (): void => {
+      const { cert, key } = certificates.issue(['URI:spiffe://prod.test/gateway']);
+      current = { certificate: cert, key };
+    };
+    await using rig = createRig(url, { tls: { ca: certificates.ca, clientCertificate: { name: 'own', feed: { current: () => current } } } });
+    const send = async () => {
+      const sink = recordingSink();
+      return rig.forwarder.send(outgoing({ url, target: '/x' }), sink).then(
+        () => sink.text,
+        (error) => error.code,
+      );
+    };
+    expect(await send()).toBe('upstream_tls');
+    rotate();
+    expect(await send()).toBe('mutual');
+    rotate();
+    expect(await send()).toBe('mutual');
+    expect(new Set(seen).size).toBe(2);
   });
 
   it('refuses a certificate for another name, of an unknown authority, or past its time, and sends nothing', async () => {

@@ -1,0 +1,127 @@
+// `countersign whoami`: what the gateway makes of a token, step by step, with the same configuration and the same verifier. The token comes by a way
+// that leaves no trace (a variable, a file, standard input) where possible, and is never printed.
+
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { ConfigError, formatFaults } from '../config/faults.ts';
+import { loadConfig } from '../config/load.ts';
+import { systemClock } from '../domain/clock.ts';
+import { silentLog } from '../domain/log.ts';
+import { noMetrics } from '../domain/metrics.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { InboundRequest } from '../domain/request.ts';
+import { visible } from '../domain/visible-text.ts';
+import { GatewayError } from '../errors.ts';
+import { type ExplainedStep, explainSteps } from '../identity/explain.ts';
+import { createIdentity } from '../identity/identity.ts';
+import { identityOptions } from '../regime.ts';
+import { CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
+
+export const summary = 'whoami --config FILE           say step by step why a token is accepted or refused';
+
+const USAGE = `Usage: countersign whoami --config FILE [--token env:NAME | file:PATH | -] [--json]
+
+Without --token, the token is read from COUNTERSIGN_TOKEN, or else from standard input.
+Exit code 0: accepted; 1: refused, or it cannot be read.`;
+
+export function run(args: string[], io: Io): Promise<number> {
+  return runCommand(io, USAGE, async () => {
+    const { values } = parseArgs({ args, options: { config: { type: 'string' }, token: { type: 'string' }, json: { type: 'boolean', default: false } } });
+    if (values.config === undefined) throw new UsageError('Name the configuration file.');
+    const token = await readToken(values.token, io);
+    const verdict = await judge(values.config, token);
+    io.stdout.write(values.json ? `${JSON.stringify(verdict, null, 2)}\n` : `${render(verdict).join('\n')}\n`);
+    return verdict.principal === undefined ? EXIT.refused : EXIT.ok;
+  });
+}
+
+async function readToken(named: string | undefined, io: Io): Promise<string> {
+  const token = await readNamed(named, io);
+  if (token === undefined || token.trim() === '') throw new CommandError('There is no token.');
+  return token.trim();
+}
+
+async function readNamed(named: string | undefined, { env, stdin, stderr }: Io): Promise<string | undefined> {
+  if (named?.startsWith('env:')) return env[named.slice(4)];
+  if (named?.startsWith('file:')) return readTokenFile(named.slice(5));
+  if (named !== undefined && named !== '-') {
+    stderr.write('A token on the command line can be seen by every process of this host: prefer --token env:NAME, file:PATH or standard input.\n');
+    return named;
+  }
+  if (named === undefined && env.COUNTERSIGN_TOKEN !== undefined) return env.COUNTERSIGN_TOKEN;
+  let text = '';
+  for await (const chunk of stdin) text += String(chunk);
+  return text;
+}
+
+function readTokenFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    throw new CommandError('The file of the token cannot be read.');
+  }
+}
+
+interface Verdict {
+  readonly steps: readonly ExplainedStep[];
+  readonly principal?: Principal;
+  readonly refused?: { readonly code: string; readonly check?: unknown; readonly detail: string };
+  /** Issuers and trust domains whose keys cannot be had, and why. */
+  readonly unreachable: readonly { readonly issuer: string; readonly reason: string }[];
+}
+
+async function judge(configPath: string, token: string): Promise<Verdict> {
+  const config = await load(configPath);
+  const identity = createIdentity({ ...identityOptions(config), tokenHeaderFor: () => undefined }, { clock: systemClock, log: silentLog, metrics: noMetrics });
+  try {
+    await identity.start();
+    const unreachable = identity.status().flatMap(({ name, lastError }) => (lastError === undefined ? [] : [{ issuer: name, reason: lastError }]));
+    try {
+      const { principal } = await identity.identify(requestWith(token));
+      return { steps: explainSteps(undefined), principal, unreachable };
+    } catch (thrown) {
+      if (!(thrown instanceof GatewayError)) throw thrown;
+      const { code, detail, details } = thrown;
+      return { steps: explainSteps(thrown), refused: { code, check: details.members?.check, detail }, unreachable };
+    }
+  } finally {
+    identity.close();
+  }
+}
+
+async function load(path: string) {
+  try {
+    return await loadConfig(path);
+  } catch (error) {
+    throw error instanceof ConfigError ? new CommandError(formatFaults(error)) : error;
+  }
+}
+
+/** A call that carries the token and nothing else. */
+function requestWith(token: string): InboundRequest {
+  return {
+    ...{ id: 'whoami', receivedAt: systemClock.now(), method: 'GET', target: '/', mount: '', path: '/' },
+    headers: ['authorization', `Bearer ${token}`],
+    body: { empty: true, buffer: async () => new Uint8Array(), async *stream() {} },
+    peer: { address: '' },
+    onClosed: () => () => {},
+  };
+}
+
+const MARKS: Readonly<Record<ExplainedStep['outcome'], string>> = { holds: 'yes', fails: 'NO ', 'not reached': ' - ' };
+
+function render({ steps, principal, refused, unreachable }: Verdict): string[] {
+  const lines = steps.map(({ title, outcome }) => `${MARKS[outcome]}  ${title}`);
+  if (refused !== undefined) lines.push('', `refused: ${refused.code} (${String(refused.check)})`, refused.detail);
+  for (const { issuer, reason } of unreachable) lines.push(`keys of ${issuer}: ${reason}`);
+  if (principal === undefined) return lines;
+  const { id, issuerName, proof, onBehalfOf, expiresAt } = principal;
+  const facts = [
+    ['principal', id],
+    ['vouched for by', issuerName],
+    ['proof', proof],
+    ...onBehalfOf.map((party) => ['on behalf of', party.id]),
+    ['until', new Date(expiresAt).toISOString()],
+  ];
+  return [...lines, '', ...facts.map(([name = '', value = '']) => `${`${name}:`.padEnd(16)}${visible(value).text}`)];
+}

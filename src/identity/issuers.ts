@@ -1,0 +1,105 @@
+// The configured issuers and trust domains, ready to verify: one verifier per entry, found by what a token claims or a certificate names.
+// Trusts the configuration. A SPIFFE ID is vouched for by its own trust domain's entry and by nothing else.
+
+import type { Clock } from '../domain/clock.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Logger } from '../domain/log.ts';
+import { createBundleSources } from './bundle-sources.ts';
+import type { Fetch } from './fetch-json.ts';
+import { createIntrospection, type Introspection } from './introspection.ts';
+import { createJwtSvidVerifier, readSpiffeSubject } from './jwt-svid.ts';
+import { createOidcVerifier } from './oidc.ts';
+import { createOidcKeys } from './oidc-keys.ts';
+import { HOUR_MS, type IdentityOptions, type OidcIssuerOptions, readAlgorithms, readClaimRules, type SpiffeIssuerOptions } from './options.ts';
+import { refusal } from './refusal.ts';
+import { looksLikeSpiffeId } from './spiffe-id.ts';
+import { createTokenReview } from './token-review.ts';
+import type { TokenVerifier } from './token-verifier.ts';
+import type { TrustBundleSource } from './trust-bundle.ts';
+import type { TrustedDomain } from './x509-svids.ts';
+
+export interface IssuerParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly fetch: Fetch;
+}
+
+export interface Issuers {
+  /** In the order of the configuration. */
+  readonly verifiers: readonly TokenVerifier[];
+  /** By what the token claims, unverified: a wrong claim only leads to keys that did not sign it. Throws `token_untrusted`, `token_claims`. */
+  forClaims(claims: JsonObject): TokenVerifier;
+  domain(trustDomain: string): TrustedDomain | undefined;
+  /** Where opaque tokens are asked about, if anywhere. */
+  readonly introspection?: Introspection;
+  start(): Promise<void>;
+  close(): void;
+}
+
+export function createIssuers(options: IdentityOptions, parts: IssuerParts): Issuers {
+  const byIssuer = new Map<string, TokenVerifier>();
+  const bundles = createBundleSources(options, parts, (trustDomain) => domains.get(trustDomain)?.bundle);
+  const domains = new Map<string, TrustedDomain & { readonly verifier: TokenVerifier }>();
+  const verifiers = options.issuers.map((issuer) => {
+    if (issuer.type === 'oidc') {
+      const verifier = createOidc(issuer, options, parts);
+      byIssuer.set(issuer.issuer, verifier);
+      return verifier;
+    }
+    const domain = createDomain(issuer, bundles.create(issuer), options, parts.clock);
+    domains.set(issuer.trustDomain, domain);
+    return domain.verifier;
+  });
+
+  const introspection = findIntrospection(options, parts);
+
+  return {
+    verifiers,
+    ...(introspection && { introspection }),
+    forClaims(claims) {
+      const { sub, iss } = claims;
+      const verifier =
+        typeof sub === 'string' && looksLikeSpiffeId(sub)
+          ? domains.get(readSpiffeSubject(claims).trustDomain)?.verifier
+          : typeof iss === 'string'
+            ? byIssuer.get(iss)
+            : undefined;
+      if (verifier === undefined) throw refusal('token_untrusted', 'issuer', 'The token’s issuer or trust domain is not one of those trusted here.');
+      return verifier;
+    },
+    domain: (trustDomain) => domains.get(trustDomain),
+    async start() {
+      await Promise.all(verifiers.map(({ keys }) => keys.start()));
+    },
+    close() {
+      for (const { keys } of verifiers) keys.close();
+      bundles.close();
+    },
+  };
+}
+
+function createOidc(issuer: OidcIssuerOptions, options: IdentityOptions, parts: IssuerParts): TokenVerifier {
+  const rules = {
+    ...readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS),
+    issuer: issuer.issuer,
+    algorithms: readAlgorithms(issuer.algorithms),
+    requireAccessTokenType: issuer.requireAccessTokenType ?? false,
+  };
+  const review = issuer.tokenReview && createTokenReview(issuer.tokenReview, issuer.name, rules.audience, parts.log);
+  return createOidcVerifier(issuer.name, createOidcKeys(issuer.name, issuer, options.refresh ?? {}, parts), rules, parts.clock, review);
+}
+
+function findIntrospection(options: IdentityOptions, parts: IssuerParts): Introspection | undefined {
+  for (const issuer of options.issuers) {
+    if (issuer.type !== 'oidc' || issuer.introspection === undefined) continue;
+    const rules = readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS);
+    return createIntrospection(issuer.introspection, { name: issuer.name, issuer: issuer.issuer, rules }, parts);
+  }
+  return undefined;
+}
+
+function createDomain(issuer: SpiffeIssuerOptions, bundle: TrustBundleSource, options: IdentityOptions, clock: Clock) {
+  const { name } = issuer;
+  const rules = readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS);
+  return { name, bundle, verifier: createJwtSvidVerifier(name, bundle, rules, clock) };
+}

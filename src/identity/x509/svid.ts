@@ -1,0 +1,46 @@
+// X.509-SVIDs (SPIFFE standards, X509-SVID sections 2-5): the leaf's profile, and the path to its own trust domain's authorities.
+// Trusts no other trust domain's authorities for it, whoever signed it.
+
+import type { EpochMs } from '../../domain/clock.ts';
+import { parseSpiffeId, type SpiffeId } from '../spiffe-id.ts';
+import { type Certificate, EXTENDED_KEY_USAGE, KEY_USAGE, parseCertificate } from './certificate.ts';
+import { CertificateFault } from './certificate-fault.ts';
+import { findPath, MAX_CHAIN } from './path.ts';
+
+/** One generation of a trust domain's X.509 authorities: the same array as long as they are the same. */
+export type Authorities = readonly Certificate[];
+
+/** A chain that was read, of which nothing is proven yet. */
+export interface UnverifiedSvid {
+  readonly spiffeId: SpiffeId;
+  readonly leaf: Certificate;
+  readonly intermediates: readonly Certificate[];
+}
+
+/** Reads a chain, leaf first, and checks the leaf's profile. Throws CertificateFault. */
+export function readSvidUnverified(chain: readonly Uint8Array[]): UnverifiedSvid {
+  if (chain.length > MAX_CHAIN) throw new CertificateFault('chain_length');
+  const [leaf, ...intermediates] = chain.map(parseCertificate);
+  if (leaf === undefined) throw new CertificateFault('der');
+  return { spiffeId: checkLeaf(leaf), leaf, intermediates };
+}
+
+/** When the proof ends. Throws CertificateFault. */
+export function verifySvid({ leaf, intermediates }: UnverifiedSvid, authorities: Authorities, now: EpochMs): EpochMs {
+  return findPath(leaf, intermediates, authorities, now).expiresAt;
+}
+
+function checkLeaf({ uris, isAuthority, keyUsage = 0, keyUsageCritical, extendedKeyUsage }: Certificate): SpiffeId {
+  const [uri, ...others] = uris;
+  if (uri === undefined || others.length > 0) throw new CertificateFault('uri_count');
+  const spiffeId = parseSpiffeId(uri);
+  if (spiffeId === undefined) throw new CertificateFault('spiffe_id');
+  if (isAuthority) throw new CertificateFault('leaf_authority');
+  const signs = keyUsage & (KEY_USAGE.keyCertSign | KEY_USAGE.cRLSign);
+  if (signs !== 0 || (keyUsage & KEY_USAGE.digitalSignature) === 0) throw new CertificateFault('leaf_key_usage');
+  if (!keyUsageCritical) throw new CertificateFault('leaf_key_usage_critical');
+  if (extendedKeyUsage !== undefined && ![EXTENDED_KEY_USAGE.clientAuth, EXTENDED_KEY_USAGE.serverAuth].every((usage) => extendedKeyUsage.includes(usage))) {
+    throw new CertificateFault('leaf_extended_key_usage');
+  }
+  return spiffeId;
+}

@@ -1,0 +1,75 @@
+// The TLS side of a listener: its own certificate, from files or from the Workload API, and client certificates. Those are asked for here and
+// judged by identity/: node's own verdict is not enough for X.509-SVIDs. Refuses connections while there is no certificate to show.
+
+import { constants } from 'node:crypto';
+import type { Server } from 'node:http';
+import { createServer, type ServerOptions } from 'node:https';
+import type { Socket } from 'node:net';
+import type { TlsOptions } from 'node:tls';
+import type { SecretSource } from './domain/secret.ts';
+import { GatewayError } from './errors.ts';
+
+/** PEM. */
+interface Certificate {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** A certificate that is replaced while the listener runs. */
+export interface CertificateFeed {
+  /** Undefined when it must not be used any more. */
+  current(): Certificate | undefined;
+  onChange(callback: () => void): () => void;
+}
+
+/** Whether clients may or must show a certificate. Default none. */
+type ClientCertificates = { readonly clientCertificates?: 'none' | 'accept' | 'require' };
+
+export type ListenTls = ClientCertificates &
+  (
+    | { /** PEM. */ readonly certificate: string /** PEM, read once when the listener starts. */; readonly key: SecretSource }
+    | { readonly feed: CertificateFeed }
+  );
+
+/**
+ * Without authorities node builds no path of its own, and so hands over every certificate that the client sent. Without tickets no connection
+ * is resumed: a resumed one would come without its certificate.
+ */
+const ASK_FOR_CERTIFICATES: TlsOptions = {
+  requestCert: true,
+  rejectUnauthorized: false,
+  ca: [],
+  minVersion: 'TLSv1.3',
+  secureOptions: constants.SSL_OP_NO_TICKET,
+};
+
+/** Throws `issuer_unavailable` when a feed has no certificate yet. */
+export function createTlsListener(bounds: ServerOptions, tls: ListenTls): Server {
+  const { clientCertificates = 'none' } = tls;
+  const asked = clientCertificates === 'none' ? ({ minVersion: 'TLSv1.2' } as const) : ASK_FOR_CERTIFICATES;
+  const contextOf = ({ certificate, key }: Certificate) => ({ ...asked, cert: certificate, key });
+  const feed = 'feed' in tls ? tls.feed : undefined;
+  const first = 'feed' in tls ? tls.feed.current() : { certificate: tls.certificate, key: tls.key.read().reveal() };
+  if (first === undefined) throw new GatewayError('issuer_unavailable', 'The Workload API gives no X.509-SVID for the listener.');
+
+  const server = createServer({ ...bounds, ...contextOf(first) });
+  if (clientCertificates === 'require') {
+    server.on('secureConnection', (socket) => {
+      if (socket.getPeerX509Certificate() === undefined) socket.destroy();
+    });
+  }
+  if (feed !== undefined) followFeed(server, feed, contextOf);
+  return server;
+}
+
+/** New connections get the new certificate; those that are open keep theirs, and no call on them is dropped. */
+function followFeed(server: ReturnType<typeof createServer>, feed: CertificateFeed, contextOf: (certificate: Certificate) => TlsOptions): void {
+  const stop = feed.onChange(() => {
+    const next = feed.current();
+    if (next !== undefined) server.setSecureContext(contextOf(next));
+  });
+  server.on('close', stop);
+  server.prependListener('connection', (socket: Socket) => {
+    if (feed.current() === undefined) socket.destroy();
+  });
+}

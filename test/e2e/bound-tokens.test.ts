@@ -1,0 +1,90 @@
+// A held call that was made with a key is claimed with that key and with no other, by the whole gateway.
+
+import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { calculateJwkThumbprint } from 'jose';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Environment, startEnvironment } from '../support/environment.ts';
+
+const GATEWAY = 'https://gateway.test';
+
+interface Key {
+  readonly privateKey: KeyObject;
+  readonly jwk: Record<string, unknown>;
+  readonly jkt: string;
+}
+
+async function makeKey(): Promise<Key> {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const jwk = publicKey.export({ format: 'jwk' });
+  return { privateKey, jwk: { ...jwk }, jkt: await calculateJwkThumbprint(jwk) };
+}
+
+let environment: Environment;
+let mine: Key;
+let other: Key;
+
+beforeAll(async () => {
+  environment = await startEnvironment({ agents: `, url: "${GATEWAY}"`, limits: '{ wait: 0s }' });
+  [mine, other] = await Promise.all([makeKey(), makeKey()]);
+}, 60_000);
+afterAll(() => environment.close());
+
+const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+function proof(token: string, { privateKey, jwk }: Key, method: string, path: string): string {
+  const ath = createHash('sha256').update(token).digest('base64url');
+  const claims = { jti: randomUUID(), htm: method, htu: `${GATEWAY}${path}`, iat: Math.floor(Date.now() / 1000), ath };
+  const input = `${encode({ typ: 'dpop+jwt', alg: 'ES256', jwk })}.${encode(claims)}`;
+  return `${input}.${sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
+}
+
+async function transfer(key: Key, amount: number, more: Readonly<Record<string, string>> = {}) {
+  const token = await environment.token('agent-1', { cnf: { jkt: key.jkt } });
+  const headers = { authorization: `DPoP ${token}`, dpop: proof(token, key, 'POST', '/api/transfers'), ...more };
+  const response = await environment.transfer({ amount }, { headers });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown>, hold: response.headers.get('countersign-hold') };
+}
+
+describe('a token bound to a DPoP key', () => {
+  it('claims the approval that was given to its key; the same caller with another key gets a hold of its own', async () => {
+    const held = await transfer(mine, 1);
+    expect(held).toMatchObject({ status: 409, body: { code: 'approval_pending' } });
+    const reviewer = await environment.reviewer('rita');
+    expect((await reviewer.show(held.hold ?? '')).principal).toMatchObject({ keyThumbprint: mine.jkt });
+    await reviewer.approve(held.hold ?? '');
+
+    const stolen = await transfer(other, 1);
+    expect(stolen).toMatchObject({ status: 409, body: { code: 'approval_pending' } });
+    expect(stolen.hold).not.toBe(held.hold);
+    expect(environment.upstream.requests).toHaveLength(0);
+
+    expect(await transfer(mine, 1)).toMatchObject({ status: 200, hold: held.hold });
+    const [sent] = environment.upstream.requests;
+    expect(sent?.headers).not.toHaveProperty('dpop');
+  });
+
+  it('is released while it waits, although its one proof has been used up at the door', async () => {
+    const waiting = await startEnvironment({ agents: `, url: "${GATEWAY}"` });
+    try {
+      const token = await waiting.token('agent-1', { cnf: { jkt: mine.jkt } });
+      const headers = { authorization: `DPoP ${token}`, dpop: proof(token, mine, 'POST', '/api/transfers') };
+      const answer = waiting.transfer({ amount: 2 }, { headers });
+      const reviewer = await waiting.reviewer('rita');
+      await expect.poll(async () => (await reviewer.list()).length, { timeout: 10_000 }).toBe(1);
+      const [hold] = await reviewer.list();
+      await reviewer.approve(hold?.id ?? '');
+      expect((await answer).status).toBe(200);
+      expect(waiting.upstream.requests).toHaveLength(1);
+    } finally {
+      await waiting.close();
+    }
+  }, 60_000);
+
+  it('is refused without a proof, with the challenge of its scheme', async () => {
+    const token = await environment.token('agent-1', { cnf: { jkt: mine.jkt } });
+    const response = await environment.transfer({ amount: 3 }, { headers: { authorization: `Bearer ${token}` } });
+    expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toMatch(/^DPoP realm="countersign", error="invalid_token"/);
+    expect(await response.json()).toMatchObject({ code: 'proof_required', check: 'scheme' });
+  });
+});

@@ -1,0 +1,128 @@
+// The whole gateway with SPIFFE on both sides of its agents' listener: it shows the X.509-SVID that the Workload API gives it, agents show theirs,
+// and everything rotates while calls go on.
+
+import { once } from 'node:events';
+import { Agent, request as httpsRequest } from 'node:https';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Environment, startEnvironment } from '../support/environment.ts';
+import { type Authority, createAuthority, type Issued } from '../support/spiffe-authority.ts';
+import { startWorkloadApiServer, type WorkloadApiServer } from '../support/workload-api-server.ts';
+
+const AGENT = 'spiffe://prod.test/agent';
+const GATEWAY = 'spiffe://prod.test/gateway';
+
+let root: Authority;
+let workloadApi: WorkloadApiServer;
+let environment: Environment;
+let workload: Issued;
+
+beforeAll(async () => {
+  root = await createAuthority('prod.test');
+  workload = await root.issue({ uris: [AGENT] });
+  workloadApi = await startWorkloadApiServer();
+  await publish([root], root);
+  environment = await startEnvironment({
+    agents: `, tls: { workloadApi: "${workloadApi.address}", clientCertificates: accept }`,
+    identity: `    - { name: prod, type: spiffe, trustDomain: prod.test, bundle: { workloadApi: "${workloadApi.address}" } }`,
+  });
+}, 60_000);
+afterAll(async () => {
+  await environment.close();
+  await workloadApi.close();
+});
+
+async function publish(authorities: readonly Authority[], issuer: Authority): Promise<void> {
+  const own = await issuer.issue({ uris: [GATEWAY], dns: ['gateway.test'] });
+  workloadApi.publish({ svids: [{ id: GATEWAY, chain: [own] }], x509: { 'prod.test': authorities } });
+}
+
+interface CallOptions {
+  readonly method?: string;
+  readonly body?: unknown;
+  readonly as?: Issued;
+  readonly agent?: Agent;
+  readonly trust?: readonly Issued[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+  readonly headers: Record<string, string | string[] | undefined>;
+}
+
+async function call(path: string, { method = 'GET', body, as, agent = new Agent(), trust = [root], headers = {} }: CallOptions = {}): Promise<Answer> {
+  const json = body === undefined ? undefined : JSON.stringify(body);
+  const request = httpsRequest({
+    ...{ host: '127.0.0.1', port: environment.ports.agents, path, method, agent, servername: 'gateway.test', ca: trust.map(({ pem }) => pem) },
+    ...(as && { cert: as.pem, key: as.keyPem }),
+    headers: { ...(json !== undefined && { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(json)) }), ...headers },
+  }).end(json);
+  const [response] = await once(request, 'response');
+  let text = '';
+  for await (const chunk of response) text += chunk;
+  return { status: response.statusCode, body: JSON.parse(text), headers: response.headers };
+}
+
+describe('an agent with an X.509-SVID', () => {
+  it('calls an upstream, and one without any credential does not', async () => {
+    expect(await call('/api/things', { as: workload })).toMatchObject({ status: 200, body: { ok: true } });
+    expect(await call('/api/things')).toMatchObject({ status: 401, body: { code: 'unauthenticated', check: 'credential' } });
+    const stranger = await createAuthority('prod.test');
+    expect(await call('/api/things', { as: await stranger.issue({ uris: [AGENT] }) })).toMatchObject({ status: 401, body: { code: 'certificate_untrusted' } });
+    const token = await environment.token('agent-1');
+    expect(await call('/api/things', { as: workload, headers: { authorization: `Bearer ${token}` } })).toMatchObject({
+      status: 401,
+      body: { code: 'identity_conflict' },
+    });
+  });
+
+  it('has a held call approved and sent, also when its certificate was rotated while it waited', async () => {
+    const answer = call('/api/transfers', { method: 'POST', body: { amount: 1 }, as: workload, headers: { prefer: 'wait=0' } });
+    expect(await answer).toMatchObject({ status: 409, body: { code: 'approval_pending' } });
+    const reviewer = await environment.reviewer('rita');
+    const [hold] = await reviewer.list();
+    expect(hold?.principal).toMatchObject({ id: AGENT, kind: 'spiffe' });
+    await reviewer.approve(hold?.id ?? '');
+    const renewed = await root.issue({ uris: [AGENT] });
+    expect(await call('/api/transfers', { method: 'POST', body: { amount: 1 }, as: renewed })).toMatchObject({ status: 200 });
+    expect(environment.upstream.requests.at(-1)).toMatchObject({ method: 'POST', body: '{"amount":1}' });
+  });
+
+  it('loses no call while the gateway’s certificate and the authorities rotate', async () => {
+    let trusted: Authority[] = [root];
+    let certificate: Issued = workload;
+    let done = false;
+    const statuses: number[] = [];
+    const kept = new Agent({ keepAlive: true, maxSockets: 1 });
+    const load = async (agent?: Agent): Promise<void> => {
+      while (!done) statuses.push((await call('/api/things', { as: certificate, trust: trusted, ...(agent && { agent }) })).status);
+    };
+    const running = [load(kept), load(), load()];
+    for (let round = 0; round < 5; round++) {
+      const next = await createAuthority('prod.test', { subject: `CN=round ${round}` });
+      // As SPIRE does it: the new authority is published, then used by everybody, then the old one goes.
+      trusted = [...trusted, next];
+      const previous = trusted.at(-2) as Authority;
+      await publish(trusted.slice(-2), previous);
+      await expect
+        .poll(async () => (await call('/api/things', { as: await next.issue({ uris: [AGENT] }), trust: trusted })).status, { timeout: 10_000 })
+        .toBe(200);
+      certificate = await next.issue({ uris: [AGENT] });
+      await publish(trusted.slice(-2), next);
+      const seen = statuses.length;
+      await expect.poll(() => statuses.length, { timeout: 10_000 }).toBeGreaterThan(seen + 6);
+    }
+    done = true;
+    await Promise.all(running);
+    kept.destroy();
+    expect(statuses.length).toBeGreaterThan(30);
+    // Calls of the probe above may be refused until the authority is there; calls of the load never.
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
+  }, 90_000);
+
+  it('is refused once the agent takes the trust domain away', async () => {
+    workloadApi.publish({ svids: [{ id: GATEWAY, chain: [await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] })] }], x509: {} });
+    await expect.poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 }).toBe('certificate_untrusted');
+  });
+});

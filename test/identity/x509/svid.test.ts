@@ -1,0 +1,234 @@
+// Every certificate of the notes that node:crypto, node:tls or a common library takes although SPIFFE refuses it, one by one; and the walker as a whole
+// against chains that were made at random.
+
+import 'reflect-metadata';
+import * as x509 from '@peculiar/x509';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { readDerAuthorities, splitDer } from '../../../src/identity/x509/authorities.ts';
+import { parseCertificate } from '../../../src/identity/x509/certificate.ts';
+import { CertificateFault } from '../../../src/identity/x509/certificate-fault.ts';
+import { readSvidUnverified, verifySvid } from '../../../src/identity/x509/svid.ts';
+import { type Authority, type CertificateShape, createAuthority, EXTENDED, type Issued, KEY_USAGE, newKeys } from '../../support/spiffe-authority.ts';
+
+const HOUR_MS = 3_600_000;
+const now = Date.now();
+let root: Authority;
+let other: Authority;
+
+beforeAll(async () => {
+  root = await createAuthority('prod.test');
+  other = await createAuthority('stage.test');
+});
+
+function verdict(chain: readonly (Issued | Uint8Array)[], authorities: readonly Issued[] = [root], at = now): string {
+  try {
+    const svid = readSvidUnverified(chain.map((entry) => ('der' in entry ? entry.der : entry)));
+    verifySvid(
+      svid,
+      authorities.map(({ der }) => parseCertificate(der)),
+      at,
+    );
+    return svid.spiffeId.id;
+  } catch (thrown) {
+    if (thrown instanceof CertificateFault) return thrown.check;
+    throw thrown;
+  }
+}
+
+const unknown = (critical: boolean) => new x509.Extension('1.3.6.1.4.1.99999.1', critical, new Uint8Array([5, 0]));
+// permittedSubtrees: one URI name, `prod.test`.
+const nameConstraints = new x509.Extension('2.5.29.30', true, Buffer.from(`300fa00d300b8609${Buffer.from('prod.test').toString('hex')}`, 'hex'));
+
+describe('the leaf', () => {
+  it('is taken when it follows the profile, with and without extended usage', async () => {
+    expect(verdict([await root.issue()])).toBe('spiffe://prod.test/agent');
+    expect(verdict([await root.issue({ extendedUsages: false, dns: ['agent.internal'], more: [unknown(false)] })])).toBe('spiffe://prod.test/agent');
+  });
+
+  it.each<[string, CertificateShape, string]>([
+    ['two URIs', { uris: ['spiffe://prod.test/a', 'spiffe://prod.test/b'] }, 'uri_count'],
+    ['two URIs, one of which is no SPIFFE ID', { uris: ['spiffe://prod.test/a', 'https://prod.test/b'] }, 'uri_count'],
+    ['no URI', { uris: [], dns: ['agent.internal'] }, 'uri_count'],
+    ['a URI of another scheme', { uris: ['https://prod.test/a'] }, 'spiffe_id'],
+    ['the SPIFFE ID of a trust domain', { uris: ['spiffe://prod.test'] }, 'spiffe_id'],
+    ['a SPIFFE ID with a port', { uris: ['spiffe://prod.test:1/a'] }, 'spiffe_id'],
+    ['a SPIFFE ID with a comma and a second name in it', { uris: ['spiffe://prod.test/a, URI:spiffe://prod.test/b'] }, 'spiffe_id'],
+    ['the standing of an authority', { ca: true, uris: ['spiffe://prod.test/a'] }, 'leaf_authority'],
+    ['keyCertSign', { usages: KEY_USAGE.leaf | KEY_USAGE.flags.keyCertSign }, 'leaf_key_usage'],
+    ['cRLSign', { usages: KEY_USAGE.leaf | KEY_USAGE.flags.cRLSign }, 'leaf_key_usage'],
+    ['no digitalSignature', { usages: KEY_USAGE.flags.keyEncipherment }, 'leaf_key_usage'],
+    ['no key usage', { usages: false }, 'leaf_key_usage'],
+    ['a key usage that is not critical', { usagesCritical: false }, 'leaf_key_usage_critical'],
+    ['an extended usage for servers only', { extendedUsages: [EXTENDED.serverAuth] }, 'leaf_extended_key_usage'],
+    ['an extended usage for something else', { extendedUsages: [EXTENDED.codeSigning] }, 'leaf_extended_key_usage'],
+    ['an unknown critical extension', { more: [unknown(true)] }, 'extension_critical'],
+    ['an extension twice', { more: [unknown(false), unknown(false)] }, 'extension_repeated'],
+    ['a second SAN', { more: [new x509.SubjectAlternativeNameExtension([{ type: 'url', value: 'spiffe://prod.test/b' }])] }, 'extension_repeated'],
+    ['name constraints', { more: [nameConstraints] }, 'name_constraints'],
+    ['an end in the past', { notBefore: now - 2 * HOUR_MS, notAfter: now - HOUR_MS }, 'expired'],
+    ['a beginning in the future', { notBefore: now + HOUR_MS, notAfter: now + 2 * HOUR_MS }, 'not_yet_valid'],
+  ])('is refused with %s', async (_what, shape, expected) => {
+    expect(verdict([await root.issue(shape)])).toBe(expected);
+  });
+
+  it('is refused when it is not exactly one DER certificate', async () => {
+    const leaf = await root.issue();
+    const broken = Buffer.from(leaf.der);
+    broken[1] = 0x80;
+    for (const bytes of [Buffer.concat([leaf.der, Buffer.from([0])]), Buffer.from(leaf.pem), leaf.der.subarray(0, 40), new Uint8Array(), broken]) {
+      expect(verdict([bytes])).toBe('der');
+    }
+    expect(verdict([Buffer.alloc(20_000, 0x30)])).toBe('size');
+    expect(verdict([])).toBe('der');
+  });
+});
+
+describe('the path', () => {
+  it('leads over intermediates in any order, and over a root that was sent along', async () => {
+    const first = await root.intermediate('first');
+    const second = await first.intermediate('second');
+    const leaf = await second.issue();
+    for (const chain of [
+      [leaf, second, first],
+      [leaf, first, second],
+      [leaf, second, first, root],
+      [leaf, other, second, first],
+    ]) {
+      expect(verdict(chain)).toBe('spiffe://prod.test/agent');
+    }
+    expect(verdict([leaf, second])).toBe('authority_unknown');
+    expect(verdict([leaf])).toBe('authority_unknown');
+  });
+
+  it('ends at the trust domain’s own authorities only', async () => {
+    const foreign = await other.issue();
+    expect(verdict([foreign])).toBe('authority_unknown');
+    expect(verdict([foreign, other])).toBe('authority_unknown');
+    expect(verdict([await root.issue()], [])).toBe('authority_unknown');
+  });
+
+  it('is refused when an authority of the right name has another key', async () => {
+    const impostor = await createAuthority('prod.test');
+    expect(verdict([await impostor.issue()])).toBe('signature');
+    expect(verdict([await root.issue()], [impostor, root])).toBe('spiffe://prod.test/agent');
+  });
+
+  it.each<[string, CertificateShape, string]>([
+    ['a certificate that is no authority', { ca: false, usages: KEY_USAGE.authority, extendedUsages: false }, 'not_authority'],
+    ['a certificate without basic constraints', { basicConstraints: false, usages: KEY_USAGE.authority }, 'not_authority'],
+    ['an authority without keyCertSign', { usages: KEY_USAGE.flags.cRLSign }, 'authority_key_usage'],
+    ['an authority without key usage', { usages: false }, 'authority_key_usage'],
+    ['an authority for servers only', { extendedUsages: [EXTENDED.serverAuth] }, 'authority_extended_key_usage'],
+    ['an authority that has expired', { notBefore: now - 2 * HOUR_MS, notAfter: now - HOUR_MS }, 'authority_expired'],
+    ['an authority with name constraints', { more: [nameConstraints] }, 'name_constraints'],
+    ['an authority with an unknown critical extension', { more: [unknown(true)] }, 'extension_critical'],
+  ])('is refused over %s', async (_what, shape, expected) => {
+    const middle = await root.intermediate('middle', shape);
+    expect(verdict([await middle.issue(), middle])).toBe(expected);
+  });
+
+  it('is refused over a workload’s own certificate', async () => {
+    const workload = await root.issue({ subject: 'CN=workload' });
+    const below = await createAuthority('prod.test', { subject: 'CN=workload', keys: workload.keys });
+    expect(verdict([await below.issue(), workload])).toBe('not_authority');
+  });
+
+  it('is as short as each of its authorities demands', async () => {
+    const strict = await createAuthority('prod.test', { subject: 'CN=strict', pathLength: 0 });
+    expect(verdict([await strict.issue()], [strict])).toBe('spiffe://prod.test/agent');
+    const middle = await strict.intermediate('middle');
+    expect(verdict([await middle.issue(), middle], [strict])).toBe('path_length');
+    const one = await root.intermediate('one', { pathLength: 0 });
+    const two = await one.intermediate('two');
+    expect(verdict([await two.issue(), two, one])).toBe('path_length');
+  });
+
+  it('is refused when there are more certificates than an honest chain needs', async () => {
+    const middle = await root.intermediate('middle');
+    const leaf = await middle.issue();
+    expect(verdict([leaf, ...Array.from({ length: 7 }, () => middle)])).toBe('chain_length');
+  });
+
+  it('does not run away on authorities that vouch for each other', async () => {
+    const keys = await newKeys();
+    const twins = await Promise.all(Array.from({ length: 6 }, () => createAuthority('prod.test', { subject: 'CN=loop', keys })));
+    const [first] = twins;
+    if (first === undefined) throw new Error('no authority');
+    expect(['authority_unknown', 'work']).toContain(verdict([await first.issue(), ...twins]));
+  });
+
+  it('holds until the first of its certificates ends', async () => {
+    const until = Math.floor(now / 1000) * 1000 + 10 * 60_000;
+    const middle = await root.intermediate('middle', { notAfter: until });
+    const svid = readSvidUnverified([(await middle.issue()).der, middle.der]);
+    expect(verifySvid(svid, [parseCertificate(root.der)], now)).toBe(until);
+    expect(verdict([await middle.issue(), middle], [root], until)).toBe('authority_expired');
+  });
+
+  it('is found exactly when every link holds, whatever the chain', async () => {
+    const link = fc.record({
+      authority: fc.boolean(),
+      signs: fc.boolean(),
+      pathLength: fc.option(fc.nat(3), { nil: undefined }),
+      valid: fc.boolean(),
+      sent: fc.boolean(),
+    });
+    const mostly = fc.array(
+      fc.oneof({ weight: 3, arbitrary: fc.constant({ authority: true, signs: true, pathLength: undefined, valid: true, sent: true }) }, link),
+      { maxLength: 4 },
+    );
+    await fc.assert(
+      fc.asyncProperty(mostly, fc.nat(), async (links, seed) => {
+        let above = root;
+        const chain: Authority[] = [];
+        for (const [index, { authority, signs, pathLength, valid }] of links.entries()) {
+          above = await above.intermediate(`link ${index}`, {
+            ca: authority,
+            ...(authority && pathLength !== undefined && { pathLength }),
+            usages: signs ? KEY_USAGE.authority : KEY_USAGE.leaf,
+            extendedUsages: false,
+            uris: [],
+            ...(!valid && { notBefore: now - 2 * HOUR_MS, notAfter: now - HOUR_MS }),
+          });
+          chain.push(above);
+        }
+        const leaf = await above.issue();
+        const sent = chain.filter((_, index) => links[index]?.sent);
+        const rotated = sent.length === 0 ? [] : [...sent.slice(seed % sent.length), ...sent.slice(0, seed % sent.length)];
+        const holds = links.every(
+          ({ authority, signs, pathLength, valid, sent: there }, index) =>
+            authority && signs && valid && there && (pathLength ?? 9) >= links.length - 1 - index,
+        );
+        expect(verdict([leaf, ...rotated]) === 'spiffe://prod.test/agent').toBe(holds);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('authorities of a bundle', () => {
+  it('come as a run of DER; what is no fit authority is left out', async () => {
+    const leaf = await root.issue();
+    const run = Buffer.concat([root.der, leaf.der, other.der]);
+    expect(readDerAuthorities(run).map(({ x509: { subject } }) => subject)).toEqual(['CN=prod.test root', 'CN=stage.test root']);
+    expect(readDerAuthorities(new Uint8Array())).toEqual([]);
+    for (const bytes of [run.subarray(0, -1), Buffer.concat([run, Buffer.from([0x30])]), Buffer.from('nonsense'), Buffer.from([0x30, 0x80])]) {
+      expect(() => readDerAuthorities(bytes)).toThrow('not_der');
+    }
+  });
+
+  it('are split without loss, and never read beyond their end', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        let parts: Uint8Array[];
+        try {
+          parts = splitDer(bytes);
+        } catch {
+          return;
+        }
+        expect(Buffer.concat(parts)).toEqual(Buffer.from(bytes));
+      }),
+    );
+  });
+});
