@@ -1,4 +1,4 @@
-// JSON lines with `level`, `time`, `event` and fields, over pino. Callers pass names, digests and numbers; two fences stand behind them:
+// JSON lines with `level`, `time`, `event` and fields, written through pino's destination. Callers pass names, digests and numbers; two fences stand behind them:
 // fields named like a secret are masked, and characters that a terminal would obey or hide are written as escapes.
 // Errors show their name and code; the stack only for `internal`, since messages may quote what came from outside.
 
@@ -22,22 +22,31 @@ export interface FlushableLogger extends Logger {
   flush(): void;
 }
 
+/** What cannot be written down is not worth a failed call. */
+function textOf(fields: Readonly<Record<string, unknown>>): string {
+  try {
+    return JSON.stringify(presentableFields(fields));
+  } catch {
+    return '{"unserialisable":true}';
+  }
+}
+
+type Level = 'info' | 'warn' | 'error';
+
 /** Where lines go; default: standard output, without waiting for whoever reads it: a slow reader must not hold up calls. */
 export function createLog(destination?: DestinationStream): FlushableLogger {
+  // Of pino only what writes: its formatting costs an allowed call more than its policy does.
   const standardOutput = destination === undefined ? pino.destination({ dest: 1, sync: false }) : undefined;
-  const logger = pino(
-    {
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (level) => ({ level }) },
-      hooks: { streamWrite: showUnseen },
-    },
-    destination ?? standardOutput,
-  );
+  const out = destination ?? standardOutput;
+  const write = (level: Level, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+    const members = textOf(fields).slice(1);
+    const head = `{"level":"${level}","time":"${new Date().toISOString()}","event":${JSON.stringify(event)}`;
+    out?.write(showUnseen(members === '}' ? `${head}}\n` : `${head},${members}\n`));
+  };
   return {
-    info: (event, fields) => logger.info(line(event, fields)),
-    warn: (event, fields) => logger.warn(line(event, fields)),
-    error: (event, fields) => logger.error(line(event, fields)),
+    info: (event, fields) => write('info', event, fields),
+    warn: (event, fields) => write('warn', event, fields),
+    error: (event, fields) => write('error', event, fields),
     flush() {
       try {
         standardOutput?.flushSync();
@@ -58,14 +67,36 @@ function escapeUnits(character: string): string {
   return Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
 }
 
-function line(event: string, fields: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
-  const out: Record<string, unknown> = { event };
-  for (const [name, value] of Object.entries(fields)) out[name] = presentable(name, value, 1);
-  return out;
+const secretNames = new Map<string, boolean>();
+
+/** Names are the code's own, so few are ever seen; each is looked at once. */
+function isSecretName(name: string): boolean {
+  let secret = secretNames.get(name);
+  if (secret === undefined) {
+    secret = SECRET_FIELDS.has(name.toLowerCase());
+    if (secretNames.size < 1000) secretNames.set(name, secret);
+  }
+  return secret;
+}
+
+const isPlain = (value: unknown): boolean =>
+  typeof value === 'object' ? value === null || (Array.isArray(value) && value.every(isText)) : typeof value !== 'bigint';
+const isText = (value: unknown): boolean => typeof value === 'string';
+
+/** The fields themselves when every one is a plain value under a harmless name; otherwise a copy that can be shown. */
+function presentableFields(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  for (const name in fields) {
+    const value = fields[name];
+    if (!isPlain(value) || isSecretName(name)) {
+      return Object.fromEntries(Object.entries(fields).map(([key, each]) => [key, presentable(key, each, 1)]));
+    }
+  }
+  return fields;
 }
 
 function presentable(name: string, value: unknown, depth: number): unknown {
-  if (SECRET_FIELDS.has(name.toLowerCase())) return MASK;
+  if (isSecretName(name)) return MASK;
+  if (typeof value === 'bigint') return String(value);
   if (typeof value !== 'object' || value === null || depth > DEEPEST) return value;
   if (value instanceof Error) return describeError(value);
   if (Array.isArray(value)) return value.map((each) => presentable('', each, depth + 1));
