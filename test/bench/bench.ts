@@ -71,12 +71,13 @@ const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) 
 const PATH = '/r7/42';
 const upstream = await launch('upstream', 'upstream.ts', [], '/');
 const origin = new URL(upstream.url);
+const issuer = await launch('issuer', 'issuer.ts', [], '');
 const contenders: Contender[] = [];
 try {
   const node = (name: string, file: string, path = PATH) => [name, () => launch(name, file, [origin.origin], path)] as const;
   const list: (readonly [name: string, start: () => Promise<Contender>])[] = [
     node('floor', 'floor.ts'),
-    node('countersign', 'gateway.ts', `/api${PATH}`),
+    ['countersign', async () => ({ ...(await launch('countersign', 'gateway.ts', [origin.origin, issuer.url], `/api${PATH}`)), headers: issuer.headers })],
     node('http-proxy-3', 'http-proxy-3.ts'),
     node('@fastify/http-proxy', 'fastify-http-proxy.ts'),
   ];
@@ -100,5 +101,5 @@ try {
   }
   for (const server of ['nginx', 'haproxy']) if (!installed(server)) console.log(`${server}: not installed here, not measured`);
 } finally {
-  for (const { process: child } of [upstream, ...contenders]) child.kill('SIGTERM');
+  for (const { process: child } of [upstream, issuer, ...contenders]) child.kill('SIGTERM');
 }
