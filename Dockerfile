@@ -14,7 +14,7 @@ COPY --from=build /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist
 COPY package.json LICENSE ./
 RUN install -d -o node -g node -m 0700 /var/lib/countersign
-USER node
+USER 1000:1000
 VOLUME /var/lib/countersign
 EXPOSE 8080 8081 8082
 HEALTHCHECK --interval=10s --timeout=2s CMD ["node", "-e", "fetch('http://127.0.0.1:8082/livez').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
