@@ -7,8 +7,6 @@ import { type Eligibility, isNamed } from './standing.ts';
 export interface History {
   /** Same agent, upstream, method and tool or path. */
   readonly approved?: Hold;
-  /** How often the like of it was approved, among this agent's newest 200. */
-  readonly timesApproved: number;
   /** Of this agent, newest first. */
   readonly denied: readonly Hold[];
 }
@@ -20,9 +18,8 @@ export async function loadHistory(holds: HoldStore, eligibility: Eligibility, re
   const principalId = hold.principal.id;
   const [used, denied] = await Promise.all([holds.list({ principalId, states: USED, limit: 200 }), holds.list({ principalId, states: ['DENIED'], limit: 50 })]);
   const before = (other: Hold) => other.id !== hold.id && other.createdAt <= hold.createdAt && isNamed(eligibility, other, reviewer);
-  const similar = used.holds.filter((other) => before(other) && isSimilar(other, hold));
-  const [approved] = similar;
-  return { ...(approved !== undefined && { approved }), timesApproved: similar.length, denied: denied.holds.filter(before).slice(0, DENIALS_SHOWN) };
+  const approved = used.holds.find((other) => before(other) && isSimilar(other, hold));
+  return { ...(approved !== undefined && { approved }), denied: denied.holds.filter(before).slice(0, DENIALS_SHOWN) };
 }
 
 function isSimilar({ action: a }: Hold, { action: b }: Hold): boolean {

@@ -101,7 +101,9 @@ tiers:
   quick: { reviewers: ["group:finance"], decideWithin: 2s }
   explained: { reviewers: ["group:finance"], reasonRequired: true }
   proven: { reviewers: ["group:finance"], stepUp: true }
+  escalating: { reviewers: ["group:finance"], reasonRequired: true, escalate: { after: 1s, to: ["user:mallory"] } }
 rules:
+  - { id: escalating-transfers, match: { upstream: ledger, methods: [POST], path: /escalating }, decide: hold, tier: escalating }
   - { id: transfers, match: { upstream: ledger, methods: [POST], path: /transfers }, decide: hold, tier: payment, data: confidential, reversible: false }
   - { id: large-transfers, match: { upstream: ledger, methods: [POST], path: /large }, decide: hold, tier: dual-control, reversible: false }
   - { id: rents, match: { upstream: ledger, methods: [POST], path: /rent }, decide: hold, tier: payment }

@@ -15,6 +15,7 @@ import { loadInbox, readFilters } from '../inbox.ts';
 import type { Passkeys } from '../passkeys.ts';
 import type { Session, Sessions } from '../session.ts';
 import type { SignIn } from '../sign-in.ts';
+import { type SimilarParts, similarTo } from '../similar.ts';
 import { type Eligibility, isNamed, standing } from '../standing.ts';
 import { type Shown, showAction } from './arguments.ts';
 import { findAsset } from './assets.ts';
@@ -41,12 +42,15 @@ export interface DeskOptions {
 }
 
 export interface DeskParts extends DeskOptions {
-  readonly approvals: Pick<Approvals, 'vote' | 'revoke'>;
+  readonly approvals: Pick<Approvals, 'vote' | 'revoke' | 'opened'>;
   readonly holds: HoldStore;
   readonly eligibility: Eligibility;
   readonly events: EventStreams;
+  propose: SimilarParts['propose'];
   onFault(error: GatewayError): void;
 }
+
+const DAY_MS = 24 * 60 * 60_000;
 
 type Env = { Bindings: HttpBindings; Variables: { session: Session } };
 
@@ -109,7 +113,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
 
   async function panelOf(hold: Hold, { reviewer }: Session, { fault }: Shown, done?: string): Promise<DecisionPanel> {
     const now = holds.now();
-    const tiers = hold.requirements.filter((requirement) => eligibility.isEligible(requirement, reviewer));
+    const tiers = eligibility.requirementsOf(hold).filter((requirement) => eligibility.isEligible(requirement, reviewer));
     return {
       standing: standing(eligibility, hold, reviewer, now),
       stepUp: tiers.some((tier) => tier.stepUp),
@@ -129,16 +133,32 @@ export function createDesk(parts: DeskParts): Hono<Env> {
 
   app.get('/', async (context) => {
     const { session } = context.var;
-    return page(context, renderInbox(await loadInbox(holds, eligibility, session.reviewer, readFilters(new URL(context.req.url).searchParams)), session));
+    const inbox = await loadInbox(holds, eligibility, session.reviewer, readFilters(new URL(context.req.url).searchParams));
+    return page(context, renderInbox(inbox, session, await holds.voteTimes(session.reviewer.id, holds.now() - DAY_MS)));
   });
 
   app.get('/holds/:id', async (context) => {
     const { session } = context.var;
     const hold = await find(context);
+    approvals.opened(hold.id, session.reviewer);
+    const similar = await similarTo(parts, hold);
     const history = await loadHistory(holds, eligibility, session.reviewer, hold);
     const shown = showAction(hold.action);
     const panel = await panelOf(hold, session, shown, context.req.query('done'));
-    return page(context, renderHold({ hold, session, history, panel, shown, background: parts.background(hold), now: holds.now() }));
+    return page(
+      context,
+      renderHold({
+        hold,
+        session,
+        history,
+        similar,
+        panel,
+        shown,
+        requirements: eligibility.requirementsOf(hold),
+        background: parts.background(hold),
+        now: holds.now(),
+      }),
+    );
   });
 
   app.post('/holds/:id/confirm', async (context) => {

@@ -3,6 +3,7 @@
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
+import type { Requirement } from '../../domain/decision.ts';
 import type { Hold, Vote } from '../../domain/hold.ts';
 import type { Party } from '../../domain/principal.ts';
 import type { History } from '../history.ts';
@@ -11,7 +12,7 @@ import { renderAction, renderDifference, type Shown } from './arguments.ts';
 import { type DecisionPanel, renderDecision } from './decision-panel.ts';
 import { renderProgress, renderState } from './inbox-page.ts';
 import { renderPage } from './layout.ts';
-import { renderProposal } from './proposal.ts';
+import { type Proposal, renderProposal } from './proposal.ts';
 import { details, sentence, what } from './sentence.ts';
 import { ago, block, duration, type Html, moment, plural, words } from './words.ts';
 
@@ -27,6 +28,9 @@ export interface HoldPage {
   readonly hold: Hold;
   readonly shown: Shown;
   readonly history: History;
+  readonly similar: Proposal;
+  /** As they stand now: after an escalation they name the second group too. */
+  readonly requirements: readonly Requirement[];
   readonly background: Background;
   readonly panel: DecisionPanel;
   readonly session: Session;
@@ -50,7 +54,7 @@ export function renderHold(page: HoldPage): Html {
         ${renderAction(hold, shown)}</section>
       <section aria-labelledby="before-title"><h2 id="before-title">Compared with before</h2>
         ${shown.fault !== undefined ? html`<p class="quiet">Not compared, since it cannot be shown whole.</p>` : history.approved === undefined ? html`<p class="quiet">You have no earlier approved action of this kind by this agent to compare with.</p>` : renderDifference(hold, history.approved, now)}
-        ${renderDenials(history.denied, now)} ${renderProposal(hold, history.timesApproved)}</section>
+        ${renderDenials(history.denied, now)} ${renderProposal(page.similar)}</section>
       ${renderTask(hold, now)}
       ${renderAgent(hold)}
       ${renderGrounds(page)}
@@ -97,18 +101,18 @@ function renderAgent({ principal }: Hold): Html {
     <div><dt>Owners</dt><dd>${principal.owners.length === 0 ? 'none registered' : principal.owners.map((owner) => html`${words(owner)} `)}</dd></div></dl></section>`;
 }
 
-function renderGrounds({ hold, background }: HoldPage): Html {
+function renderGrounds({ hold, background, requirements }: HoldPage): Html {
   const { credential } = hold.action;
   const scope = credential === undefined ? '' : Object.keys(credential.scope).length === 0 ? 'not narrowed by a rule' : JSON.stringify(credential.scope);
   const rule = ({ id, effect, why }: Hold['rules'][number]) => {
     const text = background.rule(id);
     return html`<li><code>${words(id)}</code> says <strong>${effect}</strong>: ${why === 'matched' ? 'it matched' : 'its condition could not be evaluated, which counts as a match'}.${text === undefined ? '' : html` <span class="mono quiet">${words(text)}</span>`}</li>`;
   };
-  const need = ({ tier, count, reviewers, stepUp, reasonRequired, useWithinMs }: Hold['requirements'][number]) =>
-    html`<li><strong>${tier}</strong>: ${count === 1 ? 'one person' : `${count} people`} of ${words(reviewers.join(', '))}${stepUp ? ', with a fresh sign-in or a passkey' : ''}${reasonRequired ? ', with a reason' : ''}; once approved, to be used within ${duration(useWithinMs)}</li>`;
+  const need = ({ tier, count, reviewers, stepUp, reasonRequired, useWithinMs, escalate }: Requirement) =>
+    html`<li><strong>${tier}</strong>: ${count === 1 ? 'one person' : `${count} people`} of ${words(reviewers.join(', '))}${stepUp ? ', with a fresh sign-in or a passkey' : ''}${reasonRequired ? ', with a reason' : ''}; once approved, to be used within ${duration(useWithinMs)}${escalate === undefined ? '' : html`. ${duration(escalate.afterMs)} after it was asked, also ${words(escalate.to.join(', '))}`}</li>`;
   return html`<section aria-labelledby="grounds-title"><h2 id="grounds-title">Why it was held</h2>
     <ul class="plain-list">${hold.rules.map(rule)}</ul>
-    <h3>What it takes</h3><ul class="plain-list">${hold.requirements.map(need)}</ul>
+    <h3>What it takes</h3><ul class="plain-list">${requirements.map(need)}</ul>
     ${hold.requirements.length > 1 ? html`<p class="quiet">One person counts once over all of them.</p>` : ''}
     <h3>Credential that would be minted</h3>${
       credential === undefined

@@ -2,16 +2,16 @@
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
-import type { Hold } from '../../domain/hold.ts';
+import type { Hold, VoteTimes } from '../../domain/hold.ts';
 import { AGE_CHOICES, type Entry, type Filters, type Group, groupByTask, type Inbox, VIEWS, type View } from '../inbox.ts';
 import type { Session } from '../session.ts';
 import { renderPage } from './layout.ts';
 import { agentName, details, what } from './sentence.ts';
-import { ago, type Html, number, plural, timeLeft, words } from './words.ts';
+import { ago, duration, type Html, number, plural, timeLeft, words } from './words.ts';
 
 const LABELS: Readonly<Record<View, string>> = { mine: 'Waiting for me', open: 'All open', recent: 'Recent' };
 
-export function renderInbox(inbox: Inbox, session: Session): Html {
+export function renderInbox(inbox: Inbox, session: Session, pace: VoteTimes): Html {
   const { filters, counts } = inbox;
   return renderPage(
     { title: counts.mine > 0 ? `(${counts.mine}) Inbox` : 'Inbox', session, current: 'inbox', scripts: ['inbox.js'] },
@@ -25,7 +25,7 @@ export function renderInbox(inbox: Inbox, session: Session): Html {
     ${renderFilters(inbox)}
     ${inbox.entries.length === 0 ? renderEmpty(filters, counts) : groupByTask(inbox.entries).map((group) => renderGroup(group, inbox.now))}
     ${inbox.more ? html`<p class="quiet">There are more open holds than are listed here. Filters look at the newest thousand.</p>` : ''}
-    </div>
+    ${renderPace(pace)}</div>
     <p id="changes" class="sr" role="status"></p>
     ${renderKeys()}`,
   );
@@ -107,6 +107,14 @@ export function renderProgress(hold: Hold): Html {
   const given = hold.votes.filter(({ decision }) => decision === 'approve').length;
   const dots = Array.from({ length: Math.min(needed, 12) }, (_, seat) => html`<i ${seat < given ? html`class="on"` : ''}></i>`);
   return html`<span class="seats"><span class="dots" aria-hidden="true">${dots}</span>${given} of ${plural(needed, 'approval')}</span>`;
+}
+
+/** How this person decides, for themselves: many decisions in no time are a sign of wear, not of diligence. */
+function renderPace({ decisions, medianSeconds, hasty }: VoteTimes): Html | string {
+  if (decisions === 0) return '';
+  const median = medianSeconds === undefined ? '' : `, half of them within ${duration(medianSeconds * 1000)} of opening`;
+  const quick = hasty === 0 ? '' : html` <span class="tag warn">${number(hasty)} in under 3 s</span>`;
+  return html`<p class="pace quiet">Your last 24 hours: ${plural(decisions, 'decision')}${median}.${quick}</p>`;
 }
 
 function renderKeys(): Html {
