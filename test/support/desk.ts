@@ -44,6 +44,8 @@ export async function openDesk(options: { readonly login?: string } = {}): Promi
       method: 'POST',
       headers: { authorization: `Bearer ${await issuer.token(as)}`, 'content-type': 'application/json', ...headers },
       body: typeof body === 'string' ? body : JSON.stringify(body),
+      // Longer than any wait of the gateway's: a call that hangs is a fault of its own, not of the browser's.
+      signal: AbortSignal.timeout(60_000),
     });
   return {
     ...{ url, issuer, upstream, folder },
