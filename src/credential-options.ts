@@ -21,6 +21,8 @@ export interface CredentialTools {
   readonly clock: Clock;
   /** The gateway as an issuer; present when `signing` is configured. */
   readonly signer?: JwtSigner;
+  /** A JWT-SVID of the gateway's own from the Workload API at this address. */
+  readonly fetchJwtSvid: (workloadApi: string, audience: readonly string[]) => Promise<string>;
 }
 
 const ASSERTION_LIFETIME_MS = 120_000;
@@ -55,6 +57,10 @@ export function providerOptions(credential: CredentialConfig, tools: CredentialT
     case 'signed-jwt': {
       const { lifetime, ...rest } = credential;
       return { ...rest, lifetimeMs: lifetime, signer: signerOf(tools) };
+    }
+    case 'spiffe-jwt': {
+      const { workloadApi, ...rest } = credential;
+      return { ...rest, fetchSvid: (audience) => tools.fetchJwtSvid(workloadApi, audience) };
     }
     case 'github-app':
     case 'aws-sts':

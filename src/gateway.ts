@@ -87,9 +87,9 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
 
   const seal = createSealer({ keyFile: join(dirname(config.store.path), 'seal.key') });
   const issuer = createIssuer(config, seal, clock);
-  const tools = { clock, ...(issuer && { signer: issuer }) };
   const svids = createOwnSvids({ clock, log });
   ending.add(svids.close);
+  const tools = { clock, fetchJwtSvid: svids.jwt, ...(issuer && { signer: issuer }) };
   const targets = createTargets(compile(config, { tools, svids }).targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);

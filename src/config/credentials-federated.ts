@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { secureUrl } from './addresses.ts';
+import { workloadApiAddress } from './bundles.ts';
 import { timeout, tokenFrom } from './credentials-oauth.ts';
 import { fieldName } from './field-name.ts';
 import { file, type Surroundings, secret } from './files.ts';
@@ -13,6 +14,14 @@ export const signedJwt = () =>
     audience: z.string().min(1).describe('Its aud; several are separated by spaces, and a rule’s credential.audience chooses'),
     scope: z.string().min(1).exactOptional().describe('Its scope; a rule’s credential.scope narrows it'),
     lifetime: duration({ least: '1m', most: '5m' }).prefault('2m').describe('It cannot be taken back; default 2m'),
+    header: fieldName().default('authorization').describe('Header field; default authorization, with Bearer'),
+  });
+
+export const spiffeJwt = () =>
+  z.strictObject({
+    type: z.literal('spiffe-jwt'),
+    workloadApi: workloadApiAddress().describe('Workload API of this host’s agent: unix:///path or tcp://ip:port'),
+    audience: z.string().min(1).describe('Its aud; several are separated by spaces, and a rule’s credential.audience chooses'),
     header: fieldName().default('authorization').describe('Header field; default authorization, with Bearer'),
   });
 

@@ -1,12 +1,11 @@
 // The section about what opens upstreams: one schema per type of credential.
 
 import { z } from 'zod';
-import { azureFederated, gcpWif, ownModule, signedJwt } from './credentials-federated.ts';
+import { azureFederated, gcpWif, ownModule, signedJwt, spiffeJwt } from './credentials-federated.ts';
 import { awsSts, githubApp, kubernetes, vault } from './credentials-issued.ts';
 import { clientCredentials, jwtBearer, tokenExchange } from './credentials-oauth.ts';
 import { fieldName } from './field-name.ts';
 import { type Surroundings, secret } from './files.ts';
-import { laterType } from './later.ts';
 
 const staticCredential = (around: Surroundings) =>
   z.discriminatedUnion('in', [
@@ -43,6 +42,6 @@ export const credential = (around: Surroundings) =>
     vault(around),
     kubernetes(around),
     signedJwt(),
+    spiffeJwt(),
     ownModule(around),
-    laterType('spiffe-jwt'),
   ]);

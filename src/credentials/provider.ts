@@ -10,6 +10,7 @@ import { createKubernetesProvider, type KubernetesOptions } from './kubernetes.t
 import { createModuleProvider, type ModuleOptions } from './module.ts';
 import { type ClientCredentialsOptions, createClientCredentialsProvider } from './oauth-client-credentials.ts';
 import { createSignedJwtProvider, type SignedJwtOptions } from './signed-jwt.ts';
+import { createSpiffeJwtProvider, type SpiffeJwtOptions } from './spiffe-jwt.ts';
 import { createStaticProvider, type StaticOptions } from './static.ts';
 import { createTokenExchangeProvider, type TokenExchangeOptions } from './token-exchange.ts';
 import { createVaultProvider, type VaultOptions } from './vault.ts';
@@ -22,6 +23,7 @@ export type ProviderOptions =
   | ({ readonly type: 'azure-federated' } & AzureFederatedOptions)
   | ({ readonly type: 'gcp-wif' } & GcpWifOptions)
   | ({ readonly type: 'signed-jwt' } & SignedJwtOptions)
+  | ({ readonly type: 'spiffe-jwt' } & SpiffeJwtOptions)
   | ({ readonly type: 'module' } & ModuleOptions)
   | ({ readonly type: 'github-app' } & GithubAppOptions)
   | ({ readonly type: 'aws-sts' } & AwsStsOptions)
@@ -45,6 +47,8 @@ export function createProvider(options: ProviderOptions): BrokerProvider {
       return createGcpWifProvider(options);
     case 'signed-jwt':
       return createSignedJwtProvider(options);
+    case 'spiffe-jwt':
+      return createSpiffeJwtProvider(options);
     case 'module':
       return createModuleProvider(options);
     case 'github-app':

@@ -14,7 +14,11 @@ const OAUTH = 'issuer: https://idp.example.org, clientId: gw';
 const POOL = '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x';
 const withCredential = (credential: string, signing: string | undefined = SIGNING) =>
   withSections({ credentials: `{ key: { ${credential} } }`, ...(signing !== undefined && { signing }) });
-const tools = { clock: systemClock, signer: createJwtSigner('https://gateway.example.org/countersign', signingKeyFrom(secretOf(privateKey())), systemClock) };
+const tools = {
+  clock: systemClock,
+  signer: createJwtSigner('https://gateway.example.org/countersign', signingKeyFrom(secretOf(privateKey())), systemClock),
+  fetchJwtSvid: () => Promise.reject(new Error('not asked while providers are made')),
+};
 
 describe('credentials', () => {
   it.each([
@@ -29,6 +33,7 @@ describe('credentials', () => {
     'type: azure-federated, tenant: t, clientId: c, scope: https://vault.azure.net/.default, assertion: { gateway: { subject: s } }',
     `type: gcp-wif, audience: "${POOL}", serviceAccount: a@b.example, lifetime: 10m, subjectToken: agent`,
     'type: signed-jwt, audience: https://ledger.example.org, lifetime: 1m, header: X-Assertion',
+    'type: spiffe-jwt, workloadApi: unix:///run/spire/agent.sock, audience: https://ledger.example.org, header: X-Svid',
   ])('make a provider of { %s }', (credential) => {
     const config = parseConfig(withCredential(credential), '/etc/countersign.yaml', undefined, { TOKEN: 'secret-text' });
     const key = config.credentials.key;
@@ -62,7 +67,9 @@ describe('credentials', () => {
     ['type: signed-jwt, audience: a, header: host', 'credentials.key.header: '],
     ['type: module, path: ./nothing.ts', 'credentials.key.path: There is no readable file at this path.'],
     ['type: module, path: ./nothing.ts, secrets: { a: plain }', 'credentials.key.secrets.a: A secret is written as'],
-    ['type: spiffe-jwt', 'credentials.key.type: The type spiffe-jwt is not supported in this version.'],
+    ['type: spiffe-jwt, workloadApi: unix:///a.sock', 'credentials.key.audience: This key is required.'],
+    ['type: spiffe-jwt, audience: a, workloadApi: https://agent.example.org', 'credentials.key.workloadApi: Write unix:///path or tcp://ip:port.'],
+    ['type: spiffe-jwt, audience: a, workloadApi: unix:///a.sock, scope: read', 'credentials.key.scope: There is no such key.'],
   ])('are refused for { %s }', (credential, fault) => {
     expect(faultsIn(withCredential(credential)).join('\n')).toContain(fault);
   });

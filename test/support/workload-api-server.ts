@@ -9,8 +9,10 @@ import {
   loadPackageDefinition,
   Server,
   ServerCredentials,
+  type ServerUnaryCall,
   type ServerWritableStream,
   type ServiceClientConstructor,
+  type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
@@ -23,6 +25,8 @@ export interface WorkloadState {
   readonly x509?: Readonly<Record<string, readonly Issued[]>>;
   /** JWKS documents by trust domain. */
   readonly jwt?: Readonly<Record<string, string>>;
+  /** Makes JWT-SVIDs of the default identity; without it they are `jwt-for-` and the audience. */
+  readonly makeJwt?: (audience: readonly string[]) => Promise<string>;
 }
 
 type StreamMethod = 'FetchX509SVID' | 'FetchX509Bundles' | 'FetchJWTBundles';
@@ -39,7 +43,9 @@ export interface WorkloadApiServer {
   /** Sends these bytes' worth of another message to streams of this kind. */
   send(method: StreamMethod, message: object): void;
   /** How often a method was called. */
-  calls(method: StreamMethod): number;
+  calls(method: StreamMethod | 'FetchJWTSVID'): number;
+  /** The audiences of every JWT-SVID that was asked for. */
+  readonly audiences: readonly (readonly string[])[];
   /** Resolves once a method was called so often. */
   called(method: StreamMethod, count: number): Promise<void>;
   stop(): Promise<void>;
@@ -48,6 +54,7 @@ export interface WorkloadApiServer {
 }
 
 type Call = ServerWritableStream<object, object>;
+type JwtCall = ServerUnaryCall<{ readonly audience: string[] }, object>;
 
 const service = (loadPackageDefinition(loadSync('test/support/workload.proto', { defaults: true })) as GrpcObject)
   .SpiffeWorkloadAPI as ServiceClientConstructor;
@@ -57,6 +64,7 @@ export async function startWorkloadApiServer(initial: WorkloadState = {}): Promi
   const address = `unix://${join(folder, 'agent.sock')}`;
   const open = new Map<StreamMethod, Set<Call>>();
   const counts = new Map<StreamMethod, number>();
+  const audiences: string[][] = [];
   const waiting = new Set<() => void>();
   let state = initial;
   let refusal: keyof typeof status | undefined;
@@ -90,14 +98,22 @@ export async function startWorkloadApiServer(initial: WorkloadState = {}): Promi
     call.write(messages[method]());
   };
 
+  async function answerJwt({ request: { audience }, metadata }: JwtCall, answer: sendUnaryData<object>): Promise<void> {
+    audiences.push(audience);
+    if (metadata.get('workload.spiffe.io')[0] !== 'true') return answer({ code: status.INVALID_ARGUMENT });
+    if (refusal !== undefined) return answer({ code: status[refusal], details: 'refused by the test' });
+    const [own] = state.svids ?? [];
+    const makeJwt = state.makeJwt ?? (async () => `jwt-for-${audience.join('+')}`);
+    answer(null, { svids: own === undefined ? [] : [{ spiffeId: own.id, svid: await makeJwt(audience) }] });
+  }
+
   async function start(): Promise<void> {
     server = new Server();
     server.addService(service.service, {
       FetchX509SVID: stream('FetchX509SVID'),
       FetchX509Bundles: stream('FetchX509Bundles'),
       FetchJWTBundles: stream('FetchJWTBundles'),
-      FetchJWTSVID: (call: { request: { audience: string[] } }, answer: (error: null, message: object) => void) =>
-        answer(null, { svids: state.svids?.slice(0, 1).map(({ id }) => ({ spiffeId: id, svid: `jwt-for-${call.request.audience.join('+')}` })) ?? [] }),
+      FetchJWTSVID: answerJwt,
     });
     await bind(server, address);
     port = await bind(server, `127.0.0.1:${port}`);
@@ -124,7 +140,8 @@ export async function startWorkloadApiServer(initial: WorkloadState = {}): Promi
     send(method, message) {
       for (const call of open.get(method) ?? []) call.write(message);
     },
-    calls: (method) => counts.get(method) ?? 0,
+    calls: (method) => (method === 'FetchJWTSVID' ? audiences.length : (counts.get(method) ?? 0)),
+    audiences,
     called: (method, count) =>
       new Promise((resolve) => {
         const look = (): void => {
