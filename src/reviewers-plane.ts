@@ -16,7 +16,8 @@ import { GatewayError } from './errors.ts';
 import { createReviewerAuthenticator, type ReviewerAuthenticator } from './identity/reviewer.ts';
 import { createBoundedServer, type Listening, listen } from './listen.ts';
 import { reviewListener } from './review/app.ts';
-import type { DeskRoutes, Powers } from './review/desk-routes.ts';
+import type { DeskRoutes } from './review/desk-routes.ts';
+import type { Powers } from './review/interventions.ts';
 import { type PagesParts, pagesOf } from './reviewers-pages.ts';
 
 export interface ReviewersPlaneParts extends PagesParts {

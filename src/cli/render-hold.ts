@@ -1,10 +1,10 @@
 // A hold on a terminal: the whole action, never cut. What the gateway knows stands apart from what the agent wrote; every line that
 // repeats words of the agent's begins with a bar, so those words cannot pass for ours, and what cannot be seen in them is made visible.
 
+import { toolDiff } from '../domain/tool-diff.ts';
 import { visible, visibleLines } from '../domain/visible-text.ts';
 import { whyNotWhole } from '../domain/whole.ts';
 import type { ShownHold } from './review-client.ts';
-import { toolDiff } from './tool-diff.ts';
 
 /** What a reviewer types to confirm: the beginning of the digest that the vote is bound to. */
 export const shortCode = (hold: ShownHold): string => hold.bindingDigest.slice(0, 6);

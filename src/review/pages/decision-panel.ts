@@ -4,9 +4,8 @@
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
-import type { Session } from '../session.ts';
 import type { Standing } from '../standing.ts';
-import { renderPage } from './layout.ts';
+import { renderPage, type Seated } from './layout.ts';
 import { sentence } from './sentence.ts';
 import { duration, type Html, timeLeft, words } from './words.ts';
 
@@ -32,7 +31,7 @@ const DONE: Readonly<Record<string, string>> = {
   withdraw: 'It is taken back. The call will not be made.',
 };
 
-export function renderDecision(hold: Hold, panel: DecisionPanel, session: Session, now: EpochMs): Html {
+export function renderDecision(hold: Hold, panel: DecisionPanel, session: Seated, now: EpochMs): Html {
   const { standing, fault } = panel;
   const done = panel.done === undefined ? undefined : DONE[panel.done];
   const open = standing.approve || standing.deny || standing.revoke;
@@ -43,7 +42,7 @@ export function renderDecision(hold: Hold, panel: DecisionPanel, session: Sessio
     ${fault !== undefined && standing.approve ? html`<p class="why" id="not-whole">Approve is off: the action cannot be shown whole. ${fault}</p>` : ''}</section>`;
 }
 
-function renderForm(hold: Hold, panel: DecisionPanel, session: Session): Html {
+function renderForm(hold: Hold, panel: DecisionPanel, session: Seated): Html {
   const { standing, reasonRequired, fault } = panel;
   const whole = fault === undefined;
   return html`${panel.stepUp && (standing.approve || standing.deny) ? renderStepUp(hold, panel) : ''}
@@ -78,7 +77,7 @@ export interface Confirmation {
   readonly choice: Choice;
   readonly reason: string;
   readonly panel: DecisionPanel;
-  readonly session: Session;
+  readonly session: Seated;
   readonly now: EpochMs;
 }
 

@@ -5,24 +5,27 @@ import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { Approvals } from '../../domain/approvals.ts';
 import type { EpochMs } from '../../domain/clock.ts';
-import type { Hold, HoldStore } from '../../domain/hold.ts';
+import type { Hold } from '../../domain/hold.ts';
 import type { Passkey } from '../../domain/passkey.ts';
 import type { Reviewer } from '../../domain/reviewer.ts';
 import { asGatewayError, GatewayError } from '../../errors.ts';
 import type { EventStreams } from '../events.ts';
 import { loadHistory } from '../history.ts';
 import { loadInbox, readFilters } from '../inbox.ts';
+import type { InterventionParts } from '../interventions.ts';
 import type { Passkeys } from '../passkeys.ts';
-import type { Session, Sessions } from '../session.ts';
+import type { Sessions } from '../session.ts';
 import type { SignIn } from '../sign-in.ts';
 import { type SimilarParts, similarTo } from '../similar.ts';
 import { type Eligibility, isNamed, standing } from '../standing.ts';
 import { type Shown, showAction } from './arguments.ts';
 import { findAsset } from './assets.ts';
+import { mountControls } from './controls.ts';
 import { type Choice, type DecisionPanel, renderConfirmation } from './decision-panel.ts';
 import { type Fields, localPath, readForm } from './forms.ts';
 import { type Background, renderHold } from './hold-page.ts';
 import { renderInbox } from './inbox-page.ts';
+import type { Seated } from './layout.ts';
 import { renderPasskeys, renderRefusal, renderSignedOut, renderWelcome } from './notices.ts';
 import type { Html } from './words.ts';
 
@@ -41,18 +44,17 @@ export interface DeskOptions {
   recordPasskey(event: 'added' | 'removed', reviewer: Reviewer, passkey: Pick<Passkey, 'id'>): Promise<void>;
 }
 
-export interface DeskParts extends DeskOptions {
+export interface DeskParts extends DeskOptions, SimilarParts {
   readonly approvals: Pick<Approvals, 'vote' | 'revoke' | 'opened'>;
-  readonly holds: HoldStore;
+  readonly desk: InterventionParts;
   readonly eligibility: Eligibility;
   readonly events: EventStreams;
-  propose: SimilarParts['propose'];
   onFault(error: GatewayError): void;
 }
 
 const DAY_MS = 24 * 60 * 60_000;
 
-type Env = { Bindings: HttpBindings; Variables: { session: Session } };
+export type Env = { Bindings: HttpBindings; Variables: { session: Seated } };
 
 export const PAGE_HEADERS = {
   'cache-control': 'no-store',
@@ -95,7 +97,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
   app.use(async (context, next) => {
     const session = sessions.read(context.req.header('cookie'));
     if (session === undefined) return refuseStranger(context, parts);
-    context.set('session', session);
+    context.set('session', { ...session, powers: parts.desk.powersOf(session.reviewer) });
     await next();
     // What a page does by itself must not keep a session alive that nobody sits at.
     const byItself = context.req.header('x-countersign-by-itself') !== undefined || context.req.path === '/events';
@@ -111,7 +113,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     return hold;
   }
 
-  async function panelOf(hold: Hold, { reviewer }: Session, { fault }: Shown, done?: string): Promise<DecisionPanel> {
+  async function panelOf(hold: Hold, { reviewer }: Seated, { fault }: Shown, done?: string): Promise<DecisionPanel> {
     const now = holds.now();
     const tiers = eligibility.requirementsOf(hold).filter((requirement) => eligibility.isEligible(requirement, reviewer));
     return {
@@ -210,6 +212,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     return page(context, renderSignedOut(forwardTo));
   });
 
+  mountControls(app, parts, form);
   mountPasskeys(app, parts, form, find);
   return app;
 }
@@ -262,7 +265,7 @@ function mountPasskeys(
   if (passkeys === undefined) return;
 
   // Who adds a passkey gains a way to prove themselves: that takes the same proof.
-  const refuseOld = (session: Session) => {
+  const refuseOld = (session: Seated) => {
     if (!isFresh(session.reviewer.authenticatedAt, holds.now())) throw new GatewayError('step_up_required', 'Adding a passkey takes a fresh sign-in.');
   };
   app.post('/passkeys/begin', async (context) => {

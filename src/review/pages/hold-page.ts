@@ -7,13 +7,14 @@ import type { Requirement } from '../../domain/decision.ts';
 import type { Hold, Vote } from '../../domain/hold.ts';
 import type { Party } from '../../domain/principal.ts';
 import type { History } from '../history.ts';
-import type { Session } from '../session.ts';
 import { renderAction, renderDifference, type Shown } from './arguments.ts';
 import { type DecisionPanel, renderDecision } from './decision-panel.ts';
 import { renderProgress, renderState } from './inbox-page.ts';
-import { renderPage } from './layout.ts';
-import { type Proposal, renderProposal } from './proposal.ts';
+import { renderPage, type Seated } from './layout.ts';
+import { renderProposal, type Similar } from './proposal.ts';
 import { details, sentence, what } from './sentence.ts';
+import { renderStop } from './suspensions-page.ts';
+import { renderTool } from './tool-words.ts';
 import { ago, block, duration, type Html, moment, plural, words } from './words.ts';
 
 /** What the gateway knows beside the hold itself. */
@@ -28,12 +29,12 @@ export interface HoldPage {
   readonly hold: Hold;
   readonly shown: Shown;
   readonly history: History;
-  readonly similar: Proposal;
+  readonly similar: Similar;
   /** As they stand now: after an escalation they name the second group too. */
   readonly requirements: readonly Requirement[];
   readonly background: Background;
   readonly panel: DecisionPanel;
-  readonly session: Session;
+  readonly session: Seated;
   readonly now: EpochMs;
 }
 
@@ -52,6 +53,7 @@ export function renderHold(page: HoldPage): Html {
         <dl class="facts"><div><dt>${hold.action.tool === undefined ? 'Call' : 'Tool'}</dt><dd class="mono">${hold.action.tool === undefined ? html`${hold.action.method} ${words(hold.action.target)}` : words(hold.action.tool)}</dd></div>
         <div><dt>To</dt><dd>${hold.action.upstream} <span class="quiet">at ${hold.action.authority}</span></dd></div></dl>
         ${renderAction(hold, shown)}</section>
+      ${renderTool(hold.action)}
       <section aria-labelledby="before-title"><h2 id="before-title">Compared with before</h2>
         ${shown.fault !== undefined ? html`<p class="quiet">Not compared, since it cannot be shown whole.</p>` : history.approved === undefined ? html`<p class="quiet">You have no earlier approved action of this kind by this agent to compare with.</p>` : renderDifference(hold, history.approved, now)}
         ${renderDenials(history.denied, now)} ${renderProposal(page.similar)}</section>
@@ -59,7 +61,7 @@ export function renderHold(page: HoldPage): Html {
       ${renderAgent(hold)}
       ${renderGrounds(page)}
     ${page.panel.standing.vote ? html`<a class="jump button primary" href="#decide">Decide</a>` : ''}
-    </div><aside class="decide" aria-label="Decision">${renderDecision(hold, page.panel, session, now)}${renderVotes(hold.votes, now)}${renderDigest(hold)}</aside></div></div>`,
+    </div><aside class="decide" aria-label="Decision">${renderDecision(hold, page.panel, session, now)}${renderVotes(hold.votes, now)}${renderStop(hold, session)}${renderDigest(hold)}</aside></div></div>`,
   );
 }
 

@@ -4,14 +4,13 @@ import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold, VoteTimes } from '../../domain/hold.ts';
 import { AGE_CHOICES, type Entry, type Filters, type Group, groupByTask, type Inbox, VIEWS, type View } from '../inbox.ts';
-import type { Session } from '../session.ts';
-import { renderPage } from './layout.ts';
+import { renderPage, type Seated } from './layout.ts';
 import { agentName, details, what } from './sentence.ts';
 import { ago, duration, type Html, number, plural, timeLeft, words } from './words.ts';
 
 const LABELS: Readonly<Record<View, string>> = { mine: 'Waiting for me', open: 'All open', recent: 'Recent' };
 
-export function renderInbox(inbox: Inbox, session: Session, pace: VoteTimes): Html {
+export function renderInbox(inbox: Inbox, session: Seated, pace: VoteTimes): Html {
   const { filters, counts } = inbox;
   return renderPage(
     { title: counts.mine > 0 ? `(${counts.mine}) Inbox` : 'Inbox', session, current: 'inbox', scripts: ['inbox.js'] },

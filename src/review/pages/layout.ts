@@ -1,14 +1,20 @@
 // The frame of every page: head, header, one main region. No inline script or style, nothing from other hosts.
 
 import { html } from 'hono/html';
+import type { Powers } from '../interventions.ts';
 import type { Session } from '../session.ts';
 import { assetUrl } from './assets.ts';
 import { type Html, words } from './words.ts';
 
+/** Who sits at the desk, with what they may do besides voting: pages offer nothing else. */
+export interface Seated extends Session {
+  readonly powers: Powers;
+}
+
 export interface Frame {
   readonly title: string;
-  readonly session?: Session;
-  readonly current?: 'inbox' | 'passkeys';
+  readonly session?: Seated;
+  readonly current?: 'inbox' | 'watch' | 'suspensions' | 'passkeys';
   /** Names of scripts under assets/, besides desk.js. */
   readonly scripts?: readonly string[];
   /** Goes to another address by itself. */
@@ -43,9 +49,11 @@ ${session === undefined ? '' : renderWho(session, current)}
 </html>`;
 }
 
-function renderWho({ reviewer, csrf }: Session, current: Frame['current']): Html {
+function renderWho({ reviewer, csrf, powers }: Seated, current: Frame['current']): Html {
   const here = (name: Frame['current']) => (name === current ? html`aria-current="page"` : '');
-  return html`<nav aria-label="Desk"><a href="/" ${here('inbox')}>Inbox</a><a href="/passkeys" ${here('passkeys')}>Passkeys</a></nav>
+  return html`<nav aria-label="Desk"><a href="/" ${here('inbox')}>Inbox</a>${powers.watch ? html`<a href="/watch" ${here('watch')}>Passed</a>` : ''}${
+    powers.killSwitch ? html`<a href="/suspensions" ${here('suspensions')}>Suspensions</a>` : ''
+  }<a href="/passkeys" ${here('passkeys')}>Passkeys</a></nav>
 <div class="who-am-i"><span class="me" title="${reviewer.id}">${words(reviewer.name ?? reviewer.subject)}</span>
 <form method="post" action="/sign-out"><input type="hidden" name="csrf" value="${csrf}"><button class="plain" type="submit">Sign out</button></form></div>`;
 }

@@ -4,8 +4,7 @@ import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { Passkey } from '../../domain/passkey.ts';
 import { ERRORS, type GatewayError } from '../../errors.ts';
-import type { Session } from '../session.ts';
-import { renderPage } from './layout.ts';
+import { renderPage, type Seated } from './layout.ts';
 import { ago, type Html, words } from './words.ts';
 
 export function renderWelcome(to: string, issuer: string): Html {
@@ -24,7 +23,7 @@ export function renderSignedOut(forwardTo: string | undefined): Html {
   );
 }
 
-export function renderRefusal(error: GatewayError, session: Session | undefined, back: string): Html {
+export function renderRefusal(error: GatewayError, session: Seated | undefined, back: string): Html {
   const { title, remedy } = ERRORS[error.code];
   return renderPage(
     { title, ...(session && { session }) },
@@ -34,7 +33,7 @@ export function renderRefusal(error: GatewayError, session: Session | undefined,
 }
 
 export interface PasskeysPage {
-  readonly session: Session;
+  readonly session: Seated;
   readonly passkeys: readonly Passkey[];
   /** False where the desk has no domain name. */
   readonly offered: boolean;
@@ -55,7 +54,7 @@ export function renderPasskeys({ session, passkeys, offered, fresh, now }: Passk
   );
 }
 
-function renderAdd(session: Session, fresh: boolean): Html {
+function renderAdd(session: Seated, fresh: boolean): Html {
   if (!fresh) {
     return html`<p>To add one, show first that it is you: <a class="button" href="/sign-in?fresh=1&amp;to=%2Fpasskeys">Sign in again</a></p>`;
   }

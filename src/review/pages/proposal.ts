@@ -1,16 +1,13 @@
 // "This keeps coming": instead of a button that always allows, a change of the rules as text, to be copied and to go the way that changes of
-// the rules go.
+// the rules go. The text is the one that the API gives.
 
 import { html } from 'hono/html';
+import type { similarTo } from '../similar.ts';
 import { block, type Html, number } from './words.ts';
 
-export interface Proposal {
-  readonly approvedTimes: number;
-  /** YAML; absent when there is nothing to propose. */
-  readonly proposedRules: string | undefined;
-}
+export type Similar = Awaited<ReturnType<typeof similarTo>>;
 
-export function renderProposal({ approvedTimes, proposedRules }: Proposal): Html | string {
+export function renderProposal({ approvedTimes, proposedRules }: Similar): Html | string {
   if (proposedRules === undefined) return '';
   return html`<details class="fold"><summary>This keeps coming: approved ${number(approvedTimes)} times before</summary>
     <p>If it should not need people, the rules can say so. Propose this change to who keeps them; nothing changes here.</p>

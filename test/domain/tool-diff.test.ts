@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { toolDiff } from '../../src/cli/tool-diff.ts';
+import { toolDiff } from '../../src/domain/tool-diff.ts';
 
 it('shows what a server changed of a tool, and nothing else', () => {
   const before = { name: 'a', description: 'Reads.', inputSchema: { type: 'object', properties: { x: { type: 'string' } } } };

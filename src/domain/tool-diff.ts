@@ -1,6 +1,6 @@
 // What changed between two definitions of a tool, member by member at any depth: `- path: before`, `+ path: after`.
 
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject } from './json.ts';
 
 export function toolDiff(before: JsonObject, after: JsonObject): readonly string[] {
   return [...changes('', before, after)];

@@ -1,0 +1,120 @@
+// What people do besides voting: stop an agent or a task, let it go on, end a task, and look at what passed. One spelling for the API and
+// the pages. Refuses whom `reviewers.killSwitch` or `reviewers.watch` does not name, whoever asks and by whichever way.
+
+import type { AuditLog } from '../domain/audit.ts';
+import type { HoldStore } from '../domain/hold.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Reviewer } from '../domain/reviewer.ts';
+import type { Suspended, Suspension, SuspensionStore } from '../domain/suspension.ts';
+import type { Task, TaskStore } from '../domain/task.ts';
+import type { PassedCall, WatchStore } from '../domain/watch.ts';
+import { GatewayError } from '../errors.ts';
+
+/** What somebody may do besides voting; looked up at each request, so that a reload counts at once. */
+export interface Powers {
+  /** `reviewers.killSwitch` */
+  readonly killSwitch: boolean;
+  /** `reviewers.watch`, or `reviewers.killSwitch` where it is not given. */
+  readonly watch: boolean;
+}
+
+export interface InterventionParts {
+  powersOf(reviewer: Reviewer): Powers;
+  readonly suspensions: SuspensionStore;
+  readonly watch: WatchStore;
+  readonly tasks: TaskStore;
+  readonly audit: AuditLog;
+  /** Takes back what was minted and is outstanding; false when some of it could not be taken back yet. */
+  revokeCredentials(whose: { readonly principalId: string } | { readonly taskId: string }): Promise<boolean>;
+}
+
+/** A call that passed, and whether its task can still be ended. */
+export interface WatchedCall {
+  readonly call: PassedCall;
+  readonly taskOpen: boolean;
+}
+
+/** All throw `not_a_reviewer` for people without the power. */
+export interface Interventions {
+  /** Throws `not_a_reviewer`; gives all powers. */
+  need(reviewer: Reviewer, power: keyof Powers): Powers;
+  suspend(
+    by: Reviewer,
+    what: Suspended,
+    reason: string,
+  ): Promise<{ readonly suspension: Suspension; readonly revoked: number; readonly isNew: boolean; readonly credentialsRevoked: boolean }>;
+  /** Throws `not_found` when no suspension of this id is in force. */
+  find(by: Reviewer, id: string): Suspension;
+  lift(by: Reviewer, id: string): Promise<Suspension>;
+  /** Throws `task_not_found`. */
+  revokeTask(by: Reviewer, id: string, reason: string): Promise<{ readonly task: Task; readonly credentialsRevoked: boolean }>;
+  /** Newest first. */
+  passed(
+    by: Reviewer,
+    query: { readonly limit?: number; readonly after?: string },
+  ): Promise<{ readonly passed: readonly WatchedCall[]; readonly next?: string }>;
+}
+
+export function createInterventions(parts: InterventionParts, holds: Pick<HoldStore, 'now'>): Interventions {
+  const { suspensions, watch, tasks, audit } = parts;
+  const record = (verb: string, what: Suspended, more: JsonObject): Promise<unknown> =>
+    audit.append('suspension', holds.now(), { verb, ...what, ...more }, 'fsync');
+
+  function need(reviewer: Reviewer, power: keyof Powers): Powers {
+    const powers = parts.powersOf(reviewer);
+    if (powers[power]) return powers;
+    throw new GatewayError('not_a_reviewer', `This is for people whom reviewers.${power} names.`);
+  }
+
+  function find(by: Reviewer, id: string): Suspension {
+    need(by, 'killSwitch');
+    const suspension = suspensions.get(id);
+    if (suspension === undefined) throw new GatewayError('not_found', 'No suspension of this id is in force.');
+    return suspension;
+  }
+
+  return {
+    need,
+    find,
+    async suspend(reviewer, what, reason) {
+      need(reviewer, 'killSwitch');
+      const by = reviewer.id;
+      const done = await suspensions.suspend(what, by, reason);
+      // In force by now. It only ever prevents effects, so it does not wait for its record; but who pressed it is told when there is none.
+      const [credentialsRevoked] = await Promise.all([
+        parts.revokeCredentials('task' in what ? { taskId: what.task } : { principalId: what.principal }),
+        record('suspended', what, { suspension: done.suspension.id, by, reason, revokedHolds: done.revoked }),
+      ]);
+      return { ...done, credentialsRevoked };
+    },
+    async lift(reviewer, wanted) {
+      const by = reviewer.id;
+      const suspension = find(reviewer, wanted);
+      const { id, reason: _, by: __, at: ___, ...what } = suspension;
+      // Lifting lets calls through again: on record first.
+      await record('lifted', what, { suspension: id, by });
+      await suspensions.lift(id, by);
+      return suspension;
+    },
+    async revokeTask(reviewer, id, reason) {
+      need(reviewer, 'watch');
+      const by = reviewer.id;
+      const task = await tasks.revoke(id, `Reviewer ${by} ended the task: ${reason}`);
+      const [credentialsRevoked] = await Promise.all([
+        parts.revokeCredentials({ taskId: id }),
+        audit.append('task', holds.now(), { verb: 'revoked', task: id, revision: task.revision, principal: task.principalId, by, reason }, 'fsync'),
+      ]);
+      return { task, credentialsRevoked };
+    },
+    async passed(reviewer, query) {
+      need(reviewer, 'watch');
+      const { passed, next } = await watch.list(query);
+      const watched = await Promise.all(passed.map(async (call) => ({ call, taskOpen: await isOpenTask(tasks, call) })));
+      return { passed: watched, ...(next !== undefined && { next }) };
+    },
+  };
+}
+
+async function isOpenTask(tasks: TaskStore, { task }: PassedCall): Promise<boolean> {
+  return task !== undefined && (await tasks.get(task.id))?.endedAt === undefined;
+}
