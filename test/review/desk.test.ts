@@ -3,7 +3,6 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import axe from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -11,7 +10,7 @@ import { createSealer } from '../../src/credentials/seal.ts';
 import type { PasskeyEvidence } from '../../src/domain/passkey.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { verifyPasskeyEvidence } from '../../src/review/passkeys.ts';
-import { launchBrowser, type Seat, signIn, takeSeat, whyNoBrowser } from '../support/browser.ts';
+import { findBarriers, launchBrowser, type Seat, signIn, takeSeat, whyNoBrowser } from '../support/browser.ts';
 import { type Desk, openDesk } from '../support/desk.ts';
 
 let desk: Desk;
@@ -20,16 +19,6 @@ let serial = 0;
 
 /** A body of its own per test, so that no test meets another's hold. */
 const transfer = (more: Readonly<Record<string, unknown>> = {}) => ({ amount: 4200, to: 'ACME', reference: `r${serial++}`, ...more });
-
-/** Runs axe over a page; only violations are interesting, and of those what and where. */
-async function findBarriers(page: Page): Promise<readonly string[]> {
-  // Not as a script element: the desk's own policy would refuse it.
-  await page.evaluate(`${axe.source}; undefined`);
-  const found = (await page.evaluate(
-    "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.target + ' ' + n.failureSummary).join(' | ')))",
-  )) as readonly string[];
-  return found;
-}
 
 async function sit(name: string, options: Parameters<typeof takeSeat>[1] = {}): Promise<Seat> {
   const seat = await takeSeat(browser, options);

@@ -1,6 +1,7 @@
 // A real Chromium for tests of the desk. Every page is watched: a console error, a page error or a CSP violation is a fault of the test's.
 
 import { existsSync } from 'node:fs';
+import axe from 'axe-core';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 const CHROMIUM = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
@@ -45,4 +46,14 @@ export async function signIn(page: Page, url: string, name: string): Promise<voi
   await page.getByRole('link', { name: 'Sign in' }).click();
   await page.getByRole('button', { name }).click();
   await page.waitForURL(`${url}/**`);
+}
+
+/** Runs axe over a page; only violations are interesting, and of those what and where. */
+export async function findBarriers(page: Page): Promise<readonly string[]> {
+  // Not as a script element: the desk's own policy would refuse it.
+  await page.evaluate(`${axe.source}; undefined`);
+  const found = (await page.evaluate(
+    "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.target + ' ' + n.failureSummary).join(' | ')))",
+  )) as readonly string[];
+  return found;
 }

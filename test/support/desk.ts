@@ -11,6 +11,8 @@ import { type Recorder, startRecorder } from './environment.ts';
 export interface Desk {
   /** `http://localhost:<port>`. */
   readonly url: string;
+  /** Where agents call. */
+  readonly agents: string;
   readonly issuer: QuickstartIssuer;
   readonly upstream: Recorder;
   readonly folder: string;
@@ -27,7 +29,17 @@ export interface Desk {
 
 const AUDIENCE = 'https://gateway.test';
 
-export async function openDesk(options: { readonly login?: string } = {}): Promise<Desk> {
+/** YAML that goes into the configuration, each after what is there. */
+export interface DeskText {
+  /** Members of `reviewers.login`, with a comma before each. */
+  readonly login?: string;
+  readonly reviewers?: string;
+  readonly upstreams?: string;
+  readonly rules?: string;
+  readonly sections?: string;
+}
+
+export async function openDesk(options: DeskText = {}): Promise<Desk> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-desk-'));
   const port = await freePort();
   const url = deskUrlOf(port);
@@ -35,7 +47,7 @@ export async function openDesk(options: { readonly login?: string } = {}): Promi
   const upstream = await startRecorder();
   const configPath = join(folder, 'countersign.yaml');
   writeFileSync(join(folder, 'key'), 'upstream-secret-of-the-desk-test');
-  writeFileSync(configPath, configText({ folder, port, url, issuer, upstream, login: options.login ?? '' }));
+  writeFileSync(configPath, configText({ folder, port, url, issuer, upstream, more: options }));
   const lines: string[] = [];
   const gateway = await startGateway(configPath, { logTo: { write: (line) => void lines.push(line) } });
   const base = `http://127.0.0.1:${gateway.ports.agents}`;
@@ -48,7 +60,7 @@ export async function openDesk(options: { readonly login?: string } = {}): Promi
       signal: AbortSignal.timeout(60_000),
     });
   return {
-    ...{ url, issuer, upstream, folder },
+    ...{ url, agents: base, issuer, upstream, folder },
     async ask(path, body, headers, as) {
       const response = await call(path, body, { prefer: 'wait=0', ...headers }, as);
       const id = response.headers.get('countersign-hold');
@@ -78,10 +90,10 @@ interface Places {
   readonly url: string;
   readonly issuer: QuickstartIssuer;
   readonly upstream: Recorder;
-  readonly login: string;
+  readonly more: DeskText;
 }
 
-function configText({ folder, port, url, issuer, upstream, login }: Places): string {
+function configText({ folder, port, url, issuer, upstream, more }: Places): string {
   return `
 listeners:
   agents: { address: 127.0.0.1:0 }
@@ -95,6 +107,7 @@ identity:
     - { name: local, type: oidc, issuer: "${issuer.issuer}", algorithms: [ES256] }
 upstreams:
   ledger: { url: "${upstream.origin}", credential: key }
+${more.upstreams ?? ''}
 credentials:
   key: { type: static, in: header, name: authorization, format: "Bearer {secret}", secret: { file: ${join(folder, 'key')} } }
 tiers:
@@ -112,9 +125,12 @@ rules:
   - { id: quick-transfers, match: { upstream: ledger, methods: [POST], path: /quick }, decide: hold, tier: quick }
   - { id: explained-transfers, match: { upstream: ledger, methods: [POST], path: /explained }, decide: hold, tier: explained }
   - { id: proven-transfers, match: { upstream: ledger, methods: [POST], path: /proven }, decide: hold, tier: proven }
+${more.rules ?? ''}
 reviewers:
-  login: { issuer: "${issuer.issuer}", clientId: desk, clientSecret: { file: ${issuer.clients.desk.secretFile} }${login} }
+  login: { issuer: "${issuer.issuer}", clientId: desk, clientSecret: { file: ${issuer.clients.desk.secretFile} }${more.login ?? ''} }
   api: { issuer: "${issuer.issuer}", audience: countersign-review }
+${more.reviewers ?? ''}
 limits: { wait: 20s, heldBody: 2MiB, pendingPerAgent: 100 }
+${more.sections ?? ''}
 `;
 }
