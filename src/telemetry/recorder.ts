@@ -1,10 +1,11 @@
 // Writes finished spans. A span of the gateway is a plain note of where and when until it ends; only then, and only if it is
-// to be kept, does the SDK hear of it, back-dated and under the ids that were promised when it began. So a call that is not
-// sampled costs no SDK work, an error can still be kept at the end, and no span is lost because it was open too long.
+// to be kept, does the SDK hear of it: as the finished span that its processors take from anybody, under the ids that were promised
+// when it began. So a call that is not sampled costs no SDK work, an error can still be kept at the end, and no span is lost
+// because it was open too long.
 
-import { type Attributes, type Link, ROOT_CONTEXT, type SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { type Attributes, type HrTime, type Link, type SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import type { Resource } from '@opentelemetry/resources';
-import { AlwaysOnSampler, type SpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
+import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace';
 import type { SpanRef } from '../domain/trace.ts';
 import { spanContext } from './trace-context.ts';
 
@@ -33,26 +34,50 @@ export interface Recorder {
 const LONGEST_VALUE = 1024;
 
 export function createRecorder(resource: Resource, processor: SpanProcessor, version: string): Recorder {
-  // The SDK asks for ids while startSpan runs, so one variable is enough to hand in those that were promised.
-  let promised: SpanRef;
-  const provider = new TracerProvider({
-    resource,
-    spanProcessors: [processor],
-    spanLimits: { attributeValueLengthLimit: LONGEST_VALUE },
-    // The sampling decision was taken before: what reaches the SDK is to be kept.
-    sampler: new AlwaysOnSampler(),
-    idGenerator: { generateTraceId: () => promised.traceId, generateSpanId: () => promised.spanId },
-  });
-  const tracer = provider.getTracer('countersign', version);
+  const instrumentationScope = { name: 'countersign', version };
+
+  function readable({ ref, parent, parentIsRemote = false, name, kind, startMs, endMs, attributes, links, failed }: FinishedSpan): ReadableSpan {
+    // What comes here is kept, also where the share had left it out and it failed after all.
+    const context = spanContext({ ...ref, sampled: true }, false);
+    return {
+      name,
+      kind,
+      spanContext: () => context,
+      ...(parent && { parentSpanContext: spanContext(parent, parentIsRemote) }),
+      startTime: hrTime(startMs),
+      endTime: hrTime(endMs),
+      duration: hrTime(endMs - startMs),
+      status: { code: failed ? SpanStatusCode.ERROR : SpanStatusCode.UNSET },
+      attributes: shortened(attributes),
+      links: [...links],
+      events: [],
+      ended: true,
+      resource,
+      instrumentationScope,
+      droppedAttributesCount: 0,
+      droppedEventsCount: 0,
+      droppedLinksCount: 0,
+    };
+  }
+
   return {
-    record({ ref, parent, parentIsRemote = false, name, kind, startMs, endMs, attributes, links, failed }) {
-      promised = ref;
-      const context = parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, spanContext(parent, parentIsRemote));
-      const span = tracer.startSpan(name, { kind, startTime: startMs, attributes, links: [...links] }, context);
-      if (failed) span.setStatus({ code: SpanStatusCode.ERROR });
-      span.end(endMs);
-    },
-    flush: () => provider.forceFlush(),
-    shutdown: () => provider.shutdown(),
+    record: (span) => processor.onEnd(readable(span)),
+    flush: () => processor.forceFlush(),
+    shutdown: () => processor.shutdown(),
   };
+}
+
+/** The attributes themselves, unless one of them is too long. */
+function shortened(attributes: Attributes): Attributes {
+  const tooLong = Object.keys(attributes).filter((name) => isLong(attributes[name]));
+  if (tooLong.length === 0) return attributes;
+  return { ...attributes, ...Object.fromEntries(tooLong.map((name) => [name, (attributes[name] as string).slice(0, LONGEST_VALUE)])) };
+}
+
+const isLong = (value: unknown): boolean => typeof value === 'string' && value.length > LONGEST_VALUE;
+
+/** Milliseconds, with fractions, as seconds and nanoseconds. */
+function hrTime(ms: number): HrTime {
+  const seconds = Math.floor(ms / 1000);
+  return [seconds, Math.floor((ms - seconds * 1000) * 1e6)];
 }
