@@ -1,11 +1,12 @@
 // Counts and durations behind the Metrics port. Labels are names from the configuration, codes and states: never ids,
 // never words of an agent's choosing, so that the number of series is bounded by the configuration.
-// Label sets are made once per combination and kept: the hot path records with ready objects.
+// What every call records into is looked up once per combination of labels and kept.
 
 import type { Attributes, Meter } from '@opentelemetry/api';
 import type { HoldState } from '../domain/hold.ts';
 import type { IssuerStatus } from '../domain/identity.ts';
 import { HASTY_SECONDS, type Metrics } from '../domain/metrics.ts';
+import type { Durations } from './durations.ts';
 import { ATTR, METRIC } from './names.ts';
 import { decisionLabel, methodLabel, type Scheme } from './span-attributes.ts';
 
@@ -24,15 +25,17 @@ const APPEND_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.0
 
 const OPEN_STATES: readonly HoldState[] = ['PENDING', 'APPROVED', 'RELEASING', 'SENT'];
 
-/** A bound for caches whose keys a caller can influence in part (an upstream may answer any status). */
+/** A bound on series whose labels an upstream can influence in part (it may answer any status). */
 const MOST_LABEL_SETS = 2000;
+/** Where what is beyond the bound is counted (OpenTelemetry specification, "Metrics SDK", cardinality limits). */
+const OVERFLOW: Attributes = { 'otel.metric.overflow': true };
 
-export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
+export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogram'>, scheme: Scheme): GatewayMetrics {
   const seconds = (name: string, description: string, explicitBucketBoundaries: number[]) =>
     meter.createHistogram(name, { unit: 's', description, advice: { explicitBucketBoundaries } });
 
-  const serverDuration = seconds(METRIC.serverDuration, 'How long calls took, without the time they were held for people.', HTTP_SECONDS);
-  const clientDuration = seconds(METRIC.clientDuration, 'How long upstreams took to answer.', HTTP_SECONDS);
+  const serverDuration = durations.histogram(METRIC.serverDuration, 'How long calls took, without the time they were held for people.', HTTP_SECONDS);
+  const clientDuration = durations.histogram(METRIC.clientDuration, 'How long upstreams took to answer.', HTTP_SECONDS);
   const holdDuration = seconds(METRIC.holdDuration, 'How long holds lived, from their creation to their end.', HOLD_SECONDS);
   const mintDuration = seconds(METRIC.mintDuration, 'How long credentials took to be minted.', HTTP_SECONDS);
   const auditDuration = seconds(METRIC.auditDuration, 'How long audit records took to be as durable as promised.', APPEND_SECONDS);
@@ -52,32 +55,38 @@ export function createMetrics(meter: Meter, scheme: Scheme): GatewayMetrics {
   decisions.addCallback((result) => {
     for (const total of decided.values()) result.observe(total.count, total.labels);
   });
-  const totalFor = (upstream: string | undefined, error: string | undefined, decision: string) => {
-    const key = `${upstream}\n${error}\n${decision}`;
+  const totalFor = (labels: Attributes) => {
+    const key = JSON.stringify(labels);
     const known = decided.get(key);
     if (known !== undefined) return known;
-    const total = { labels: labels({ [ATTR.upstream]: upstream, [ATTR.error]: error, [ATTR.decision]: decision }), count: 0 };
+    const total = { labels, count: 0 };
     decided.set(key, total);
     return total;
   };
-  const callLabels = remember((key: readonly [string, number | undefined, string | undefined, string | undefined, string]) => {
-    const [method, status, upstream, error, decision] = key;
-    const duration = labels({ [ATTR.upstream]: upstream, [ATTR.error]: error, [ATTR.method]: method, [ATTR.status]: status, [ATTR.scheme]: scheme });
-    return { duration, total: totalFor(upstream, error, decision) };
-  });
-  const upstreamLabels = remember((key: readonly [string, string, number | undefined, string | undefined]) => {
-    const [upstream, method, status, error] = key;
-    return labels({ [ATTR.upstream]: upstream, [ATTR.method]: method, [ATTR.status]: status, [ATTR.error]: error });
-  });
+  const callSeries = remember(
+    (key: readonly [string, number | undefined, string | undefined, string | undefined, string]) => {
+      const [method, status, upstream, error, decision] = key;
+      const duration = labels({ [ATTR.upstream]: upstream, [ATTR.error]: error, [ATTR.method]: method, [ATTR.status]: status, [ATTR.scheme]: scheme });
+      return { duration: serverDuration(duration), total: totalFor(labels({ [ATTR.upstream]: upstream, [ATTR.error]: error, [ATTR.decision]: decision })) };
+    },
+    () => ({ duration: serverDuration(OVERFLOW), total: totalFor(OVERFLOW) }),
+  );
+  const upstreamSeries = remember(
+    (key: readonly [string, string, number | undefined, string | undefined]) => {
+      const [upstream, method, status, error] = key;
+      return clientDuration(labels({ [ATTR.upstream]: upstream, [ATTR.method]: method, [ATTR.status]: status, [ATTR.error]: error }));
+    },
+    () => clientDuration(OVERFLOW),
+  );
 
   return {
     call(facts, duration) {
-      const set = callLabels([methodLabel(facts.method), facts.status, facts.action?.upstream, facts.error, decisionLabel(facts)]);
-      serverDuration.record(duration, set.duration);
-      set.total.count += 1;
+      const series = callSeries([methodLabel(facts.method), facts.status, facts.action?.upstream, facts.error, decisionLabel(facts)]);
+      series.duration.record(duration);
+      series.total.count += 1;
     },
     upstream(upstream, method, status, error, duration) {
-      clientDuration.record(duration, upstreamLabels([upstream, methodLabel(method), status, error]));
+      upstreamSeries([upstream, methodLabel(method), status, error]).record(duration);
     },
     tokenRefused(issuer, code) {
       tokensRefused.add(1, labels({ [ATTR.issuer]: issuer, [ATTR.error]: code }));
@@ -126,16 +135,20 @@ function labels(values: Readonly<Record<string, string | number | undefined>>): 
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
-/** Makes the value for a key once. Keys are label values, none of which has a line feed. */
-function remember<K extends readonly unknown[], V>(make: (key: K) => V): (key: K) => V {
+/** Makes the value for a key once, and one for all keys beyond the bound. Keys are label values, none of which has a line feed. */
+function remember<K extends readonly unknown[], V>(make: (key: K) => V, makeOverflow: () => V): (key: K) => V {
   const made = new Map<string, V>();
+  let overflow: V | undefined;
   return (key) => {
     const name = key.join('\n');
-    let value = made.get(name);
-    if (value === undefined) {
-      value = make(key);
-      if (made.size < MOST_LABEL_SETS) made.set(name, value);
+    const known = made.get(name);
+    if (known !== undefined) return known;
+    if (made.size >= MOST_LABEL_SETS) {
+      overflow ??= makeOverflow();
+      return overflow;
     }
+    const value = make(key);
+    made.set(name, value);
     return value;
   };
 }

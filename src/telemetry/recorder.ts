@@ -3,10 +3,11 @@
 // when it began. So a call that is not sampled costs no SDK work, an error can still be kept at the end, and no span is lost
 // because it was open too long.
 
-import { type Attributes, type HrTime, type Link, type SpanKind, SpanStatusCode } from '@opentelemetry/api';
+import { type Attributes, type Link, type SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import type { Resource } from '@opentelemetry/resources';
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace';
 import type { SpanRef } from '../domain/trace.ts';
+import { hrTime } from './hr-time.ts';
 import { spanContext } from './trace-context.ts';
 
 export interface FinishedSpan {
@@ -75,9 +76,3 @@ function shortened(attributes: Attributes): Attributes {
 }
 
 const isLong = (value: unknown): boolean => typeof value === 'string' && value.length > LONGEST_VALUE;
-
-/** Milliseconds, with fractions, as seconds and nanoseconds. */
-function hrTime(ms: number): HrTime {
-  const seconds = Math.floor(ms / 1000);
-  return [seconds, Math.floor((ms - seconds * 1000) * 1e6)];
-}

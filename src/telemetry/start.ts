@@ -9,12 +9,13 @@ import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporte
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
-import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
+import { AggregationTemporality, InstrumentType, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace';
 import type { DestinationStream } from 'pino';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import type { Logger } from '../domain/log.ts';
 import { type CallTracing, createCallTracing } from './call-spans.ts';
+import { createDurations, type Durations } from './durations.ts';
 import { readEnvironment, type Signal, type TelemetryEnvironment } from './environment.ts';
 import { createEvents, type EmitEvent } from './events.ts';
 import { countLosses, guardLogs, guardSpans, type Losses } from './exporters.ts';
@@ -64,9 +65,10 @@ export function startTelemetry({ env, version, instance, destination, scheme = '
     'service.instance.id': instance,
   } satisfies Attributes);
 
-  const prometheus = new PrometheusExporter({ preventServerStart: true });
+  const durations = createDurations(resource, version, clock);
+  const prometheus = new PrometheusExporter({ preventServerStart: true, metricProducers: [durations.producer(AggregationTemporality.CUMULATIVE)] });
   const serializer = new PrometheusSerializer();
-  const pushed = metricPush(settings);
+  const pushed = metricPush(settings, durations);
   const meters = new MeterProvider({ resource, readers: pushed === undefined ? [prometheus] : [prometheus, pushed.reader] });
   const meter = meters.getMeter('countersign', version);
   const dropped = meter.createCounter(METRIC.dropped, { unit: '{item}', description: 'Spans and log records that never reached their receiver.' });
@@ -82,7 +84,7 @@ export function startTelemetry({ env, version, instance, destination, scheme = '
 
   return {
     tracing,
-    metrics: createMetrics(meter, scheme),
+    metrics: createMetrics(meter, durations, scheme),
     log,
     emitEvent,
     async serveMetrics() {
@@ -118,10 +120,15 @@ function logExport(
   return new LoggerProvider({ resource, processors: [guardLogs(new BatchLogRecordProcessor({ exporter, ...logs }), losses)] });
 }
 
-function metricPush({ targets, metricIntervalMillis, metricTimeoutMillis }: TelemetryEnvironment) {
+function metricPush({ targets, metricIntervalMillis, metricTimeoutMillis }: TelemetryEnvironment, durations: Durations) {
   if (targets.metrics === undefined) return undefined;
   const exporter = new OTLPMetricExporter(targets.metrics);
-  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: metricIntervalMillis, exportTimeoutMillis: metricTimeoutMillis });
+  const reader = new PeriodicExportingMetricReader({
+    exporter,
+    exportIntervalMillis: metricIntervalMillis,
+    exportTimeoutMillis: metricTimeoutMillis,
+    metricProducers: [durations.producer(exporter.selectAggregationTemporality(InstrumentType.HISTOGRAM))],
+  });
   return { exporter, reader };
 }
 

@@ -118,6 +118,14 @@ describe('/metrics', () => {
     expect(of('countersign_identity_keys_age_seconds')).toEqual([['prod', 30]]);
   });
 
+  test('counts what is beyond 2,000 sets of labels in one series, so that an upstream cannot fill the memory with statuses', async () => {
+    const { metrics } = start();
+    for (let status = 0; status < 2_100; status += 1) metrics.upstream('ledger', 'GET', status, undefined, 0.1);
+    const counts = (await scrape(telemetry as Telemetry)).filter((sample) => sample.name === 'http_client_request_duration_seconds_count');
+    expect(counts).toHaveLength(2_001);
+    expect(counts.find(({ labels }) => labels.otel_metric_overflow === 'true')?.value).toBe(100);
+  });
+
   test('still answers when the source of the gauge fails', async () => {
     const { metrics } = start();
     metrics.observeHolds(() => Promise.reject(new Error('store is down')));
