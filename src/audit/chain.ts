@@ -6,10 +6,11 @@
 // `crc` finds accidental damage in the last line, which nothing follows yet. Neither is a signature: see verify.ts.
 
 import { crc32 } from 'node:zlib';
-import type { AuditType } from '../domain/audit.ts';
+import type { AuditType, RecordText } from '../domain/audit.ts';
 import { sha256 } from '../domain/canonical.ts';
-import type { EpochMs } from '../domain/clock.ts';
+import { type EpochMs, isoTime } from '../domain/clock.ts';
 import type { JsonObject } from '../domain/json.ts';
+import { visibleJson } from '../domain/visible-json.ts';
 
 /** `prev` of a file's first line: what came before is named by its `previous` member. */
 export const NO_LINE = '0'.repeat(64);
@@ -23,17 +24,17 @@ export interface Envelope {
 
 const RESERVED = ['v', 'seq', 'time', 'prev', 'type', 'crc'];
 
-// Characters that a terminal would obey or hide are written as JSON escapes: what `cat` shows is what the record says.
-const PLAIN = /^[\x20-\x7e]*$/;
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\u2028\u2029]/gu;
-
-/** The line without its line feed. Throws TypeError for members that the envelope owns. */
-export function writeLine({ seq, time, prev, type }: Envelope, record: JsonObject): string {
-  for (const name of RESERVED) if (name in record) throw new TypeError(`an audit record may not set "${name}"`);
-  const members = JSON.stringify(record).slice(1, -1);
-  const head = `{"v":1,"seq":${seq},"time":"${new Date(time).toISOString()}","prev":"${prev}","type":"${type}"`;
-  const sealed = members === '' ? head : `${head},${PLAIN.test(members) ? members : members.replace(UNSEEN, escapeUnits)}`;
+/** The line without its line feed. Throws TypeError for members that the envelope owns; a text is trusted to have none of them. */
+export function writeLine({ seq, time, prev, type }: Envelope, record: JsonObject | RecordText): string {
+  const members = (typeof record === 'string' ? record : textOf(record)).slice(1, -1);
+  const head = `{"v":1,"seq":${seq},"time":"${isoTime(time)}","prev":"${prev}","type":"${type}"`;
+  const sealed = members === '' ? head : `${head},${visibleJson(members)}`;
   return `${sealed},"crc":"${checksum(sealed)}"}`;
+}
+
+function textOf(record: JsonObject): string {
+  for (const name of RESERVED) if (name in record) throw new TypeError(`an audit record may not set "${name}"`);
+  return JSON.stringify(record);
 }
 
 /** SHA-256 of a line's bytes without its line feed: the next line's `prev`. */
@@ -73,8 +74,4 @@ function isReadLine(value: unknown): value is ReadLine {
 
 function checksum(data: string | Uint8Array): string {
   return crc32(data).toString(16).padStart(8, '0');
-}
-
-function escapeUnits(character: string): string {
-  return Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
 }

@@ -4,9 +4,8 @@
 
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AuditLog, AuditType, Durability } from '../domain/audit.ts';
-import type { Clock, EpochMs } from '../domain/clock.ts';
-import type { JsonObject } from '../domain/json.ts';
+import type { AuditLog } from '../domain/audit.ts';
+import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import { GatewayError } from '../errors.ts';
@@ -61,37 +60,33 @@ async function startFile(options: AuditOptions): Promise<AuditJournal> {
     handle,
     fsyncEveryMs,
     onFailure: (error) => log.error('audit.failed', { file: name, error: error instanceof Error ? error : new Error('unknown') }),
+    refusal: (cause) => new GatewayError('audit_unavailable', 'The call could not be recorded, so it was not made.', { cause }),
   });
   let seq = 0;
   let prev = NO_LINE;
 
-  function append(type: AuditType, time: EpochMs, record: JsonObject, asked: Durability): Promise<{ readonly seq: number }> {
-    if (writer.failure !== undefined) return Promise.reject(unavailable(writer.failure));
+  const append: AuditLog['append'] = (type, time, record, asked) => {
+    if (writer.failure !== undefined) return Promise.reject(writer.failure);
     const line = writeLine({ seq: seq + 1, time, prev, type }, record);
-    const started = performance.now();
-    const durability = policy === 'all' ? 'fsync' : asked;
-    const done = writer.append(line, durability);
     seq += 1;
     prev = lineDigest(line);
-    const place = { seq };
-    return done.then(
-      () => {
-        // What nobody waits for the disk for is not worth a measurement at each call.
-        if (durability === 'fsync') metrics.auditAppended((performance.now() - started) / 1000);
-        return place;
-      },
-      (error: unknown) => {
-        throw unavailable(error);
-      },
-    );
+    const durability = policy === 'all' ? 'fsync' : asked;
+    const done = writer.append(line, durability, { seq });
+    // What nobody waits for the disk for is not worth a measurement at each call.
+    return durability === 'fsync' ? measured(done) : done;
+  };
+
+  async function measured<T>(done: Promise<T>): Promise<T> {
+    const started = performance.now();
+    const place = await done;
+    metrics.auditAppended((performance.now() - started) / 1000);
+    return place;
   }
 
   const journal: AuditJournal = {
     file,
     healthy: () => writer.failure === undefined,
-    async append(type, time, record, asked) {
-      return append(type, time, record, asked);
-    },
+    append,
     close: () => writer.close(),
   };
   for (const tail of before.torn) log.warn('audit.torn_line', { file: tail.file, bytes: tail.bytes });
@@ -136,8 +131,4 @@ async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
-}
-
-function unavailable(cause: unknown): GatewayError {
-  return new GatewayError('audit_unavailable', 'The call could not be recorded, so it was not made.', { cause });
 }

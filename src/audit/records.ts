@@ -3,13 +3,16 @@
 // records do not tell whether they saw the same body, and guessing one takes the record itself.
 
 import { randomUUID } from 'node:crypto';
-import type { ActionBody } from '../domain/action.ts';
+import type { Action, ActionBody, Digest } from '../domain/action.ts';
+import type { RecordText } from '../domain/audit.ts';
 import type { CallFacts } from '../domain/call.ts';
 import { sha256 } from '../domain/canonical.ts';
-import type { EpochMs } from '../domain/clock.ts';
+import { isoTime } from '../domain/clock.ts';
 import type { Credential, OutstandingCredential } from '../domain/credential.ts';
+import type { Decision } from '../domain/decision.ts';
 import type { Hold } from '../domain/hold.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { ErrorCode } from '../errors.ts';
 
@@ -17,44 +20,57 @@ import type { ErrorCode } from '../errors.ts';
  * For `append('decision', …)`, before any effect. With an `error` it is the record of a refusal, which has no outcome;
  * without one the call was cleared, and an outcome must follow.
  */
-export function decisionRecord(facts: CallFacts, span?: SpanRef): JsonObject {
+export function decisionRecord(facts: CallFacts, span?: SpanRef): RecordText {
   const { principal, task, action, decision, hold } = facts;
-  return compact({
-    call: facts.id,
-    principal: principal && {
-      id: principal.id,
-      issuer: principal.issuer,
-      proof: principal.proof,
-      onBehalfOf: principal.onBehalfOf.map((party) => party.id),
-    },
-    task: task && { id: task.id, revision: task.revision },
-    action:
-      action &&
-      compact({
-        digest: facts.actionDigest,
-        upstream: action.upstream,
-        authority: action.authority,
-        method: action.method,
-        path: action.path,
-        rpc: action.rpcMethod,
-        tool: action.tool,
-        body: action.body && saltedBody(action.body),
-      }),
-    decision:
-      decision &&
-      compact({
-        effect: decision.effect,
-        rules: decision.rules.map(({ id, effect, why }) => ({ id, effect, why })),
-        reasons: decision.reasons,
-        requirements: decision.requirements.map(({ tier, count }) => ({ tier, count })),
-        policyDigest: decision.policyDigest,
-        decisionDigest: decision.decisionDigest,
-        credential: decision.credential?.name,
-      }),
-    hold: hold && approvalOf(hold),
-    error: facts.error,
-    trace: span && traceOf(span),
+  return recordText({
+    call: JSON.stringify(facts.id),
+    principal: principal && principalText(principal),
+    task: task && JSON.stringify({ id: task.id, revision: task.revision }),
+    action: action && actionText(action, facts.actionDigest),
+    decision: decision && decisionText(decision),
+    hold: hold && JSON.stringify(approvalOf(hold)),
+    error: facts.error && JSON.stringify(facts.error),
+    trace: span && JSON.stringify(traceOf(span)),
   });
+}
+
+/** Members without a value are left out. Names are this file's own: none of them needs escaping, none is the envelope's. */
+function recordText(members: Readonly<Record<string, string | undefined>>): RecordText {
+  let text = '';
+  for (const name in members) if (members[name] !== undefined) text += `${text === '' ? '{' : ','}"${name}":${members[name]}`;
+  return `${text}}` as RecordText;
+}
+
+/** A verified token has one principal for all its calls, and policy one decision for all calls that the same rules match: their texts are written once. */
+const principalText = writtenOnce(({ id, issuer, proof, onBehalfOf }: Principal) =>
+  JSON.stringify({ id, issuer, proof, onBehalfOf: onBehalfOf.map((party) => party.id) }),
+);
+
+const decisionText = writtenOnce((decision: Decision) =>
+  JSON.stringify({
+    effect: decision.effect,
+    rules: decision.rules.map(({ id, effect, why }) => ({ id, effect, why })),
+    reasons: decision.reasons,
+    requirements: decision.requirements.map(({ tier, count }) => ({ tier, count })),
+    policyDigest: decision.policyDigest,
+    decisionDigest: decision.decisionDigest,
+    credential: decision.credential?.name,
+  }),
+);
+
+function writtenOnce<T extends object>(write: (value: T) => string): (value: T) => string {
+  const texts = new WeakMap<T, string>();
+  return (value) => {
+    const known = texts.get(value);
+    if (known !== undefined) return known;
+    const text = write(value);
+    texts.set(value, text);
+    return text;
+  };
+}
+
+function actionText({ upstream, authority, method, path, rpcMethod, tool, body }: Action, digest: Digest | undefined): string {
+  return JSON.stringify({ digest, upstream, authority, method, path, rpc: rpcMethod, tool, body: body && saltedBody(body) });
 }
 
 export interface Ending {
@@ -95,7 +111,7 @@ function approvalOf(hold: Hold): JsonObject {
     votes: hold.votes.map((vote) => ({
       reviewer: vote.reviewer.id,
       decision: vote.decision,
-      at: iso(vote.at),
+      at: isoTime(vote.at),
       bindingDigest: vote.bindingDigest,
     })),
     because: hold.endedBecause ?? hold.expiryReason,
@@ -113,7 +129,7 @@ export function credentialRecord(
   const { id, name, provider, holdId, taskId, expiresAt } = credential;
   return compact({
     event,
-    credential: compact({ id, name, provider, expires: expiresAt === undefined ? undefined : iso(expiresAt) }),
+    credential: compact({ id, name, provider, expires: expiresAt === undefined ? undefined : isoTime(expiresAt) }),
     hold: holdId,
     task: taskId,
     error,
@@ -121,7 +137,7 @@ export function credentialRecord(
 }
 
 function credentialOf({ id, name, provider, expiresAt, revocability, granted, exclusive }: Credential): Record<string, Json | undefined> {
-  return { id, name, provider, expires: expiresAt === undefined ? undefined : iso(expiresAt), revocability, granted, exclusive };
+  return { id, name, provider, expires: expiresAt === undefined ? undefined : isoTime(expiresAt), revocability, granted, exclusive };
 }
 
 /** SHA-256 over the text of the salt followed by the hex text of the body's digest. */
@@ -133,10 +149,6 @@ function saltedBody({ bytes, digest }: ActionBody): JsonObject {
 
 function traceOf({ traceId, spanId }: SpanRef): JsonObject {
   return { traceId, spanId };
-}
-
-function iso(time: EpochMs): string {
-  return new Date(time).toISOString();
 }
 
 /** Members without a value are left out when the record is written: JSON has no `undefined`. */

@@ -8,18 +8,24 @@ import type { FileHandle } from 'node:fs/promises';
 import type { Durability } from '../domain/audit.ts';
 
 export interface GroupWriter {
-  /** Takes the line's place in the file at once, in call order. Resolves when it is as durable as asked. Rejects with the error that closed the writer. */
-  append(text: string, durability: Durability): Promise<void>;
-  /** The error that closed it, if any. */
-  readonly failure: unknown;
+  /** Takes the line's place in the file at once, in call order. Resolves to `place` when it is as durable as asked. Rejects with the failure that closed the writer. */
+  append(text: string, durability: Durability, place: Place): Promise<Place>;
+  /** What closed it, if anything did. */
+  readonly failure: Error | undefined;
   /** Waits for everything to be on disk and closes the file; afterwards every append rejects. */
   close(): Promise<void>;
+}
+
+/** What the writer of a line gets back for it. */
+export interface Place {
+  readonly seq: number;
 }
 
 interface Waiter {
   /** Settled when this many lines are written, or synced. */
   readonly line: number;
-  resolve(): void;
+  readonly place: Place;
+  resolve(place: Place): void;
   reject(error: unknown): void;
 }
 
@@ -29,9 +35,11 @@ export interface GroupWriterOptions {
   readonly fsyncEveryMs: number;
   /** Called once, with the error that closed the writer. */
   onFailure(error: unknown): void;
+  /** What everybody who waits, and everybody who comes later, is told of it. */
+  refusal(cause: unknown): Error;
 }
 
-export function createGroupWriter({ handle, fsyncEveryMs, onFailure }: GroupWriterOptions): GroupWriter {
+export function createGroupWriter({ handle, fsyncEveryMs, onFailure, refusal }: GroupWriterOptions): GroupWriter {
   let pending = '';
   let taken = 0; //   lines appended
   let written = 0; // lines handed to the kernel
@@ -39,17 +47,17 @@ export function createGroupWriter({ handle, fsyncEveryMs, onFailure }: GroupWrit
   let writing = false;
   let syncing = false;
   let closed = false;
-  let failure: unknown;
+  let failure: Error | undefined;
   let timer: NodeJS.Timeout | undefined;
   const forWrite: Waiter[] = [];
   const forSync: Waiter[] = [];
 
   function fail(error: unknown): void {
     if (failure !== undefined) return;
-    failure = error ?? new Error('the write failed');
+    failure = refusal(error);
+    onFailure(error);
     clearTimeout(timer);
     for (const waiter of [...forWrite.splice(0), ...forSync.splice(0)]) waiter.reject(failure);
-    onFailure(failure);
   }
 
   async function writeLoop(): Promise<void> {
@@ -107,15 +115,15 @@ export function createGroupWriter({ handle, fsyncEveryMs, onFailure }: GroupWrit
     timer.unref();
   }
 
-  function append(text: string, durability: Durability): Promise<void> {
-    if (failure !== undefined || closed) return Promise.reject(failure ?? new Error('the audit log is closed'));
+  function append(text: string, durability: Durability, place: Place): Promise<Place> {
+    if (failure !== undefined || closed) return Promise.reject(failure ?? refusal(new Error('the audit log is closed')));
     // The first line of a turn schedules the write; those that follow in the same turn ride along.
     if (pending === '' && !writing) setImmediate(startWrite);
     pending += `${text}\n`;
     taken += 1;
     const line = taken;
     return new Promise((resolve, reject) => {
-      (durability === 'fsync' ? forSync : forWrite).push({ line, resolve, reject });
+      (durability === 'fsync' ? forSync : forWrite).push({ line, place, resolve, reject });
     });
   }
 
@@ -130,7 +138,7 @@ export function createGroupWriter({ handle, fsyncEveryMs, onFailure }: GroupWrit
       if (failure === undefined && synced < taken) {
         // A failure has been told to its waiters and to onFailure.
         await new Promise<void>((resolve) => {
-          forSync.push({ line: taken, resolve, reject: () => resolve() });
+          forSync.push({ line: taken, place: { seq: taken }, resolve: () => resolve(), reject: () => resolve() });
           if (written === taken) startSync();
         });
       }
@@ -152,7 +160,7 @@ function settle(waiters: Waiter[], line: number): void {
   let reached = 0;
   for (const waiter of waiters) {
     if (waiter.line > line) break;
-    waiter.resolve();
+    waiter.resolve(waiter.place);
     reached += 1;
   }
   waiters.splice(0, reached);

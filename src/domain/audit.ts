@@ -8,8 +8,13 @@ export type AuditType = 'decision' | 'outcome' | 'hold' | 'vote' | 'task' | 'cre
 /** How long a caller must wait: until the bytes are on disk, or only until they are written. */
 export type Durability = 'fsync' | 'soon';
 
+declare const recordText: unique symbol;
+
+/** The text of one JSON object: of a record whose parts many records share, and which are therefore written once. */
+export type RecordText = string & { readonly [recordText]: true };
+
 export interface AuditLog {
   /** Appends one record. Resolves when the promised durability holds. Throws `audit_unavailable`; nothing is ever skipped. */
-  append(type: AuditType, time: EpochMs, record: JsonObject, durability: Durability): Promise<{ readonly seq: number }>;
+  append(type: AuditType, time: EpochMs, record: JsonObject | RecordText, durability: Durability): Promise<{ readonly seq: number }>;
   close(): Promise<void>;
 }

@@ -1,11 +1,10 @@
 // journal: the decision goes on record before any effect. Calls that people approved, and calls that get a credential
 // of their own, wait for the disk; calls that a rule lets through are written at once and reach the disk within a second.
 
-import type { AuditLog } from '../domain/audit.ts';
+import type { AuditLog, RecordText } from '../domain/audit.ts';
 import type { CallFacts } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Broker } from '../domain/credential.ts';
-import type { JsonObject } from '../domain/json.ts';
 import type { Cleared, Journaled } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { WatchStore } from '../domain/watch.ts';
@@ -16,7 +15,7 @@ export interface JournalDependencies {
   readonly clock: Clock;
   readonly watch: Pick<WatchStore, 'record'>;
   /** From audit/records.ts. */
-  decisionRecord(facts: CallFacts, span?: SpanRef): JsonObject;
+  decisionRecord(facts: CallFacts, span?: SpanRef): RecordText;
 }
 
 export async function journal(deps: JournalDependencies, cleared: Cleared): Promise<Journaled> {

@@ -3,7 +3,9 @@
 // Errors show their name and code; the stack only for `internal`, since messages may quote what came from outside.
 
 import pino, { type DestinationStream } from 'pino';
+import { isoTime } from '../domain/clock.ts';
 import type { Logger } from '../domain/log.ts';
+import { visibleJson } from '../domain/visible-json.ts';
 import { GatewayError } from '../errors.ts';
 
 // Masked here and not by pino's `redact`, whose wildcard paths cost more than the rest of the line.
@@ -11,11 +13,6 @@ const SECRET_FIELDS = new Set(['authorization', 'proxy-authorization', 'cookie',
 const MASK = '[secret]';
 /** Deeper than this, values are written as they are: nothing that is logged goes so deep. */
 const DEEPEST = 4;
-
-// JSON has escaped the control characters below U+0020. What is left: DEL and C1, line separators, and the format characters
-// (bidirectional overrides, zero-width, tags). The closing line feed of a line is itself a control character and stays.
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\u2028\u2029]/gu;
-const PLAIN = /^[\x20-\x7e]*\n?$/;
 
 export interface FlushableLogger extends Logger {
   /** Writes what still waits; for the end of the process. */
@@ -40,8 +37,8 @@ export function createLog(destination?: DestinationStream): FlushableLogger {
   const out = destination ?? standardOutput;
   const write = (level: Level, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
     const members = textOf(fields).slice(1);
-    const head = `{"level":"${level}","time":"${new Date().toISOString()}","event":${JSON.stringify(event)}`;
-    out?.write(showUnseen(members === '}' ? `${head}}\n` : `${head},${members}\n`));
+    const head = `{"level":"${level}","time":"${isoTime(Date.now())}","event":${JSON.stringify(event)}`;
+    out?.write(`${visibleJson(members === '}' ? `${head}}` : `${head},${members}`)}\n`);
   };
   return {
     info: (event, fields) => write('info', event, fields),
@@ -55,16 +52,6 @@ export function createLog(destination?: DestinationStream): FlushableLogger {
       }
     },
   };
-}
-
-/** Rewrites a line of JSON so that it parses to the same value and every character of it can be seen. */
-export function showUnseen(json: string): string {
-  if (PLAIN.test(json)) return json;
-  return json.replace(UNSEEN, (character) => (character === '\n' ? character : escapeUnits(character)));
-}
-
-function escapeUnits(character: string): string {
-  return Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
 }
 
 const secretNames = new Map<string, boolean>();

@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { credentialRecord, decisionRecord, outcomeRecord } from '../../src/audit/records.ts';
 import { formatReport } from '../../src/audit/report.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
+import type { RecordText } from '../../src/domain/audit.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { callOf, credentialOf, holdOf, voteOf } from '../support/call-facts.ts';
 import { newFolder, openIn, writeFile } from './folder-of-records.ts';
@@ -120,7 +121,7 @@ describe('files', () => {
 });
 
 describe('conduct', () => {
-  type Entry = readonly ['decision' | 'outcome' | 'credential', JsonObject];
+  type Entry = readonly ['decision' | 'outcome' | 'credential', JsonObject | RecordText];
 
   async function verdictOn(...entries: Entry[]) {
     const folder = await newFolder();

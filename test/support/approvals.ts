@@ -181,8 +181,9 @@ export function benchOn(path: string, clock: ManualClock, options: BenchOptions 
   let hook: (entry: AuditEntry) => void | Promise<void> = () => {};
   const auditLog: AuditLog = {
     async append(type, _time, record) {
-      await hook({ type, record });
-      return { seq: audit.push({ type, record }) };
+      const entry = { type, record: typeof record === 'string' ? (JSON.parse(record) as JsonObject) : record };
+      await hook(entry);
+      return { seq: audit.push(entry) };
     },
     async close() {},
   };
