@@ -12,6 +12,6 @@ import type { UpstreamDescriptor } from './target.ts';
  * Throws `bad_request`, `bad_header`, `bad_json`, `bad_rpc`, `bad_path`, `not_found`, `method_not_allowed`, `unsupported_media_type`, `denied`
  * (Origin, MCP only), and what reading the body throws.
  */
-export function classify(request: InboundRequest, upstream: UpstreamDescriptor, need: BodyNeed, limits: ClassifyLimits): Promise<Action> {
+export function classify(request: InboundRequest, upstream: UpstreamDescriptor, need: BodyNeed, limits: ClassifyLimits): Action | Promise<Action> {
   return upstream.protocol === 'mcp' ? classifyMcp(request, upstream, limits) : classifyHttp(request, upstream, need, limits);
 }

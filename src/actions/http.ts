@@ -11,7 +11,7 @@ import { parseStrictJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
 import { type MediaKind, mediaKind } from './media.ts';
 import { overridesMethod } from './path.ts';
-import { outline, type UpstreamDescriptor } from './target.ts';
+import { type Outline, outline, type UpstreamDescriptor } from './target.ts';
 
 export interface ClassifyLimits {
   /** Largest body that is buffered because the call may be held (`limits.heldBody`). */
@@ -25,13 +25,20 @@ export interface ClassifyLimits {
  * is refused. `json` takes only application/json or +json. An empty body satisfies every need, and then the action is not a streamed one.
  * Throws `unsupported_media_type`, `bad_json`, `bad_request`, `payload_too_large`, `request_timeout`, `client_closed`.
  */
-export async function classifyHttp(request: InboundRequest, upstream: UpstreamDescriptor, need: BodyNeed, limits: ClassifyLimits): Promise<Action> {
+export function classifyHttp(request: InboundRequest, upstream: UpstreamDescriptor, need: BodyNeed, limits: ClassifyLimits): Action | Promise<Action> {
   const base = outline(request, upstream);
   if (request.body.empty) return { ...base, streamed: false };
   const contentType = header(request.headers, 'content-type');
   const typed = contentType === undefined ? base : { ...base, contentType };
-  if (need === 'stream') return { ...typed, streamed: true };
+  return need === 'stream' ? { ...typed, streamed: true } : withBody(request, typed, need, limits);
+}
 
+async function withBody(
+  request: InboundRequest,
+  { contentType, ...base }: Outline & Pick<Action, 'contentType'>,
+  need: Exclude<BodyNeed, 'stream'>,
+  limits: ClassifyLimits,
+): Promise<Action> {
   // Before the body is asked for: a client that waits for 100 Continue then sends nothing in vain.
   const kind = mediaKind(request.headers);
   if (need === 'json' && kind !== 'json')
@@ -39,7 +46,7 @@ export async function classifyHttp(request: InboundRequest, upstream: UpstreamDe
   const bytes = await request.body.buffer(need === 'json' ? limits.inspectedBodyBytes : limits.heldBodyBytes);
   if (bytes.byteLength === 0) return { ...base, streamed: false };
   const args = read(bytes, kind);
-  return { ...typed, ...(args === undefined ? {} : { args }), body: hashed(bytes), streamed: false };
+  return { ...base, ...(contentType !== undefined && { contentType }), ...(args !== undefined && { args }), body: hashed(bytes), streamed: false };
 }
 
 function read(bytes: Uint8Array, kind: MediaKind): Json | undefined {

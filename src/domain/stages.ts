@@ -102,11 +102,11 @@ export interface Armed extends Journaled {
 export interface Steps {
   receive(call: Call): Received;
   identify(received: Received): Recognised | Promise<Recognised>;
-  classify(recognised: Recognised): Promise<Classified>;
+  classify(recognised: Recognised): Classified | Promise<Classified>;
   decide(classified: Classified): Decided;
   clear(decided: Decided): Cleared | Promise<Cleared>;
   journal(cleared: Cleared): Promise<Journaled>;
-  arm(journaled: Journaled): Promise<Armed>;
+  arm(journaled: Journaled): Armed | Promise<Armed>;
   send(armed: Armed): Promise<void>;
   refuse(call: Call, error: GatewayError): Promise<void>;
   settle(call: Call): Promise<void>;

@@ -6,19 +6,29 @@ import { refuseSuspended } from '../domain/suspension.ts';
 import { asGatewayError } from '../errors.ts';
 import type { Suspensions } from './identify.ts';
 
-export async function arm(broker: Broker, suspensions: Suspensions, journaled: Journaled): Promise<Armed> {
-  const { call, clearance, action, principal, task } = journaled;
+export function arm(broker: Broker, suspensions: Suspensions, journaled: Journaled): Armed | Promise<Armed> {
+  const { clearance, action, principal, task } = journaled;
   // Suspended since it was identified, perhaps while its body arrived: nothing is minted that the kill switch would have to take back.
   refuseSuspended(suspensions, principal, task?.id);
   const issued = broker.issue(clearance, journaled, action);
   if (issued === undefined) return journaled;
-  // Only a mint is worth a span: a shared credential that is at hand costs nothing.
-  const credential = issued instanceof Promise ? await traced(call, issued) : issued;
+  return issued instanceof Promise ? minted(suspensions, journaled, issued) : equip(journaled, issued);
+}
+
+function equip(journaled: Journaled, credential: Credential): Armed {
+  const { call } = journaled;
   call.credential = credential;
   call.facts.credential = credential;
-  // While it was minted the kill switch may have looked for it in vain: settle takes it back.
-  if (issued instanceof Promise) refuseSuspended(suspensions, principal, task?.id);
   return { ...journaled, credential };
+}
+
+async function minted(suspensions: Suspensions, journaled: Journaled, minting: Promise<Credential>): Promise<Armed> {
+  const { call, principal, task } = journaled;
+  // Only a mint is worth a span: a shared credential that is at hand costs nothing.
+  const armed = equip(journaled, await traced(call, minting));
+  // While it was minted the kill switch may have looked for it in vain: settle takes it back.
+  refuseSuspended(suspensions, principal, task?.id);
+  return armed;
 }
 
 async function traced(call: Call, minting: Promise<Credential>): Promise<Credential> {

@@ -6,75 +6,87 @@ import type { ResponseSink } from '../domain/upstream.ts';
 
 const KEPT_BYTES = 64 * 1024;
 
-export interface RefusedAnswer extends ResponseSink {
-  /** True when a whole 401 is kept back. */
-  readonly kept: boolean;
-  /** Lets it go to the agent after all. */
-  letGo(): void;
-}
-
 type Piece = Uint8Array | string;
 
-export function keepRefusal(sink: ResponseSink): RefusedAnswer {
-  let state: 'open' | 'keeping' | 'kept' | 'passing' = 'open';
-  let head: { readonly status: number; readonly headers: HeaderList; readonly whole: boolean } | undefined;
-  let pieces: Piece[] = [];
-  let size = 0;
+/** A class, because nearly every call makes one. */
+export class RefusedAnswer implements ResponseSink {
+  readonly #sink: ResponseSink;
+  #state: 'open' | 'keeping' | 'kept' | 'passing' = 'open';
+  #head: { readonly status: number; readonly headers: HeaderList; readonly whole: boolean } | undefined;
+  #pieces: Piece[] = [];
+  #size = 0;
 
-  function write(piece: Piece): boolean {
-    if (state === 'passing') return sink.write(piece);
-    pieces.push(piece);
-    size += piece.length;
-    if (size <= KEPT_BYTES) return true;
-    return release();
+  /** Everything but a 401 goes to `sink`. */
+  constructor(sink: ResponseSink) {
+    this.#sink = sink;
+  }
+
+  /** True when a whole 401 is kept back. */
+  get kept(): boolean {
+    return this.#state === 'kept';
+  }
+
+  /** Lets it go to the agent after all. */
+  letGo(): void {
+    if (this.#head === undefined) return;
+    const { status, headers, whole } = this.#head;
+    if (whole) this.#sink.whole(status, headers, this.#pieces[0] ?? '');
+    else {
+      this.#release();
+      this.#sink.end();
+    }
+  }
+
+  get started(): boolean {
+    return this.#sink.started;
+  }
+
+  head(status: number, headers: HeaderList): void {
+    if (status === 401) {
+      this.#state = 'keeping';
+      this.#head = { status, headers, whole: false };
+    } else {
+      this.#state = 'passing';
+      this.#sink.head(status, headers);
+    }
+  }
+
+  write(piece: Piece): boolean {
+    if (this.#state === 'passing') return this.#sink.write(piece);
+    this.#pieces.push(piece);
+    this.#size += piece.length;
+    return this.#size <= KEPT_BYTES || this.#release();
+  }
+
+  onDrain(callback: () => void): void {
+    this.#sink.onDrain(callback);
+  }
+
+  whole(status: number, headers: HeaderList, body: Piece): void {
+    if (status === 401) {
+      this.#state = 'kept';
+      this.#head = { status, headers, whole: true };
+      this.#pieces = [body];
+    } else this.#sink.whole(status, headers, body);
+  }
+
+  end(): void {
+    if (this.#state === 'passing') this.#sink.end();
+    else this.#state = 'kept';
+  }
+
+  abort(): void {
+    this.#pieces = [];
+    this.#state = 'passing';
+    this.#sink.abort();
   }
 
   /** Writes what was kept so far; false when the agent is slower than that. */
-  function release(): boolean {
-    state = 'passing';
-    if (head !== undefined) sink.head(head.status, head.headers);
-    const flows = pieces.map((piece) => sink.write(piece)).every(Boolean);
-    pieces = [];
+  #release(): boolean {
+    this.#state = 'passing';
+    if (this.#head !== undefined) this.#sink.head(this.#head.status, this.#head.headers);
+    const flows = this.#pieces.map((piece) => this.#sink.write(piece)).every(Boolean);
+    this.#pieces = [];
     return flows;
   }
-
-  return {
-    head(status, headers) {
-      if (status !== 401) {
-        state = 'passing';
-        return sink.head(status, headers);
-      }
-      state = 'keeping';
-      head = { status, headers, whole: false };
-    },
-    write,
-    onDrain: (callback) => sink.onDrain(callback),
-    whole(status, headers, body) {
-      if (status !== 401) return sink.whole(status, headers, body);
-      state = 'kept';
-      head = { status, headers, whole: true };
-      pieces = [body];
-    },
-    end() {
-      if (state === 'passing') return sink.end();
-      state = 'kept';
-    },
-    abort() {
-      pieces = [];
-      state = 'passing';
-      sink.abort();
-    },
-    get started() {
-      return sink.started;
-    },
-    get kept() {
-      return state === 'kept';
-    },
-    letGo() {
-      if (head === undefined) return;
-      if (head.whole) return sink.whole(head.status, head.headers, pieces[0] ?? '');
-      release();
-      sink.end();
-    },
-  };
 }

@@ -12,7 +12,7 @@ import { arm } from './arm.ts';
 import type { ConductOf } from './classify.ts';
 import type { History } from './history.ts';
 import type { Suspensions } from './identify.ts';
-import { keepRefusal } from './refused-answer.ts';
+import { RefusedAnswer } from './refused-answer.ts';
 
 export interface SendDependencies {
   readonly approvals: Approvals;
@@ -29,14 +29,15 @@ const NOTHING: HeaderList = [];
 export async function send(deps: SendDependencies, armed: Armed): Promise<void> {
   const { call, clearance, mount, action, credential } = armed;
   const own = call.upgrade === undefined ? deps.history.sinkOf(call) : call.sink;
-  const sink = (await deps.conduct(mount)?.depart(armed, own)) ?? own;
-  await deps.approvals.markSent(clearance);
+  const conduct = deps.conduct(mount);
+  const sink = conduct === undefined ? own : await conduct.depart(armed, own);
+  if (clearance.kind === 'released') await deps.approvals.markSent(clearance);
   call.departed = true;
   // What people approved is sent once, whatever comes back; what a rule allows may be sent again when its bytes are at hand.
   const mayRepeat = clearance.kind === 'allowed' && !action.streamed && call.upgrade === undefined && credential?.exclusive === false;
   // What an open WebSocket ends with is known when it is over, and that may be much later.
   if (call.upgrade !== undefined) deps.history.record(call, undefined);
-  const keeping = mayRepeat ? keepRefusal(sink) : undefined;
+  const keeping = mayRepeat ? new RefusedAnswer(sink) : undefined;
   await attempt(deps, armed, credential, keeping ?? sink);
   if (keeping?.kept !== true || credential === undefined) return;
   const again = await rearm(deps, armed, credential);
@@ -72,7 +73,7 @@ async function attempt(deps: SendDependencies, armed: Armed, credential: Credent
     call.sent = await depart(deps, call, outgoing, sink);
     call.facts.upstreamStatus = call.sent.status;
     call.facts.status = call.sent.status;
-    await conduct?.answered(call);
+    if (conduct !== undefined) await conduct.answered(call);
     span?.end(call.facts);
   } catch (thrown) {
     span?.end(call.facts, asGatewayError(thrown).code);

@@ -40,9 +40,10 @@ export async function settle(deps: SettleDependencies, call: Call): Promise<void
 
 async function close(deps: SettleDependencies, call: Call, { clearance }: Cleared): Promise<void> {
   const { facts, span } = call;
-  const revoked = call.credential && (await takeBack(deps.broker, call, call.credential));
-  const ended = await deps.approvals.settle(clearance, outcomeOf(call));
-  if (ended !== undefined) facts.hold = ended;
+  const revoked = call.credential?.exclusive ? await takeBack(deps.broker, call, call.credential) : undefined;
+  // A credential that others share stays, unless the upstream refused it.
+  if (call.credential?.exclusive === false && facts.upstreamStatus === 401) deps.broker.invalidate(call.credential);
+  if (clearance.kind === 'released') facts.hold = (await deps.approvals.settle(clearance, outcomeOf(call))) ?? clearance.hold;
   const record = deps.outcomeRecord(facts, {
     sent: call.departed && !neverArrived(facts),
     ...(revoked !== undefined && { revoked }),
@@ -56,12 +57,8 @@ async function close(deps: SettleDependencies, call: Call, { clearance }: Cleare
   }
 }
 
-/** Whether the call's own credential is revoked now; undefined for one that others share, which stays unless the upstream refused it. */
-async function takeBack(broker: Broker, call: Call, credential: Credential): Promise<boolean | undefined> {
-  if (!credential.exclusive) {
-    if (call.facts.upstreamStatus === 401) broker.invalidate(credential);
-    return undefined;
-  }
+/** Whether the call's own credential is revoked now. */
+async function takeBack(broker: Broker, call: Call, credential: Credential): Promise<boolean> {
   const span = call.span?.child('revoke', call.facts);
   const revoked = await broker.release(credential);
   span?.end(call.facts, revoked ? undefined : 'credential_unavailable');

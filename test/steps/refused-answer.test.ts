@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ResponseSink } from '../../src/domain/upstream.ts';
-import { keepRefusal } from '../../src/steps/refused-answer.ts';
+import { RefusedAnswer } from '../../src/steps/refused-answer.ts';
 
 /** A sink that remembers what reached the agent. */
 function recordingSink() {
@@ -25,7 +25,7 @@ function recordingSink() {
 describe('keeping back a refusal', () => {
   it.each([200, 204, 302, 403, 500])('lets an answer of %i through as it comes', (status) => {
     const { sink, told } = recordingSink();
-    const keeping = keepRefusal(sink);
+    const keeping = new RefusedAnswer(sink);
     keeping.head(status, []);
     expect(keeping.write('abc')).toBe(false);
     keeping.end();
@@ -37,7 +37,7 @@ describe('keeping back a refusal', () => {
 
   it.each(['whole', 'streamed'] as const)('tells the agent nothing of a 401 that came %s, until it is let go', (how) => {
     const { sink, told } = recordingSink();
-    const keeping = keepRefusal(sink);
+    const keeping = new RefusedAnswer(sink);
     if (how === 'whole') keeping.whole(401, [], 'no');
     else {
       keeping.head(401, []);
@@ -51,7 +51,7 @@ describe('keeping back a refusal', () => {
 
   it('does not keep a 401 that is longer than the bound', () => {
     const { sink, told } = recordingSink();
-    const keeping = keepRefusal(sink);
+    const keeping = new RefusedAnswer(sink);
     keeping.head(401, []);
     for (let i = 0; i < 70; i++) keeping.write(Buffer.alloc(1024));
     keeping.end();
@@ -61,7 +61,7 @@ describe('keeping back a refusal', () => {
 
   it('cuts the agent’s connection when a 401 breaks off', () => {
     const { sink, told } = recordingSink();
-    const keeping = keepRefusal(sink);
+    const keeping = new RefusedAnswer(sink);
     keeping.head(401, []);
     keeping.abort();
     expect([keeping.kept, told]).toEqual([false, ['abort']]);
