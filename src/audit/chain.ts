@@ -26,10 +26,10 @@ const RESERVED = ['v', 'seq', 'time', 'prev', 'type', 'crc'];
 
 /** The line without its line feed. Throws TypeError for members that the envelope owns; a text is trusted to have none of them. */
 export function writeLine({ seq, time, prev, type }: Envelope, record: JsonObject | RecordText): string {
-  const members = (typeof record === 'string' ? record : textOf(record)).slice(1, -1);
-  const head = `{"v":1,"seq":${seq},"time":"${isoTime(time)}","prev":"${prev}","type":"${type}"`;
-  const sealed = members === '' ? head : `${head},${visibleJson(members)}`;
-  return `${sealed},"crc":"${checksum(sealed)}"}`;
+  const members = visibleJson((typeof record === 'string' ? record : textOf(record)).slice(1, -1));
+  const head = `{"v":1,"seq":${seq},"time":"${isoTime(time)}","prev":"${prev}","type":"${type}"${members === '' ? '' : ','}`;
+  // Over the two pieces: joined for this alone, each line would be copied once more.
+  return `${head}${members},"crc":"${checksum(members, crc32(head))}"}`;
 }
 
 function textOf(record: JsonObject): string {
@@ -72,6 +72,7 @@ function isReadLine(value: unknown): value is ReadLine {
   return v === 1 && Number.isSafeInteger(seq) && typeof time === 'string' && typeof prev === 'string' && typeof type === 'string';
 }
 
-function checksum(data: string | Uint8Array): string {
-  return crc32(data).toString(16).padStart(8, '0');
+/** Of `data`, or of what `before` is the CRC-32 of, followed by it. */
+function checksum(data: string | Uint8Array, before = 0): string {
+  return crc32(data, before).toString(16).padStart(8, '0');
 }
