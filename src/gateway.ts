@@ -35,6 +35,7 @@ import { checkPolicy } from './policy/check.ts';
 import { compile, identityOptions } from './regime.ts';
 import { followConfig } from './reload.ts';
 import { startReviewersPlane } from './reviewers-plane.ts';
+import { createOpenCalls } from './steps/open-calls.ts';
 import { createSteps } from './steps/steps.ts';
 import { openSqliteStore, type Store } from './store/sqlite.ts';
 import { callLine } from './telemetry/call-line.ts';
@@ -124,8 +125,9 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
   const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, seal, scheme, store });
+  const openCalls = createOpenCalls(store.suspensions);
   const steps = createSteps({
-    ...{ approvals, audit, broker, clock, forwarder, log, metrics, tracing, webSockets },
+    ...{ approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, webSockets },
     ...{ decisionRecord, outcomeRecord, callLine },
     tasks: store.tasks,
     suspensions: store.suspensions,
@@ -152,6 +154,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     desk: {
       ...{ audit, tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
       revokeCredentials: (whose) => broker.revokeFor(whose),
+      cutConnections: openCalls.cut,
       wakeNotifier: () => notifier.wake(),
     },
   });

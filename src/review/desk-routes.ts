@@ -45,8 +45,8 @@ export function addDeskRoutes<E extends Env>(app: Hono<E>, desk: DeskRoutes, { h
     const { reviewer } = context.var;
     interventions.need(reviewer, 'killSwitch');
     const { what, reason } = await readSuspension(context.req.raw, parseJson);
-    const { suspension, revoked, isNew, credentialsRevoked } = await interventions.suspend(reviewer, what, reason);
-    return context.json({ ...viewSuspension(suspension), revokedHolds: revoked, credentialsRevoked }, isNew ? 201 : 200);
+    const { suspension, revoked, isNew, credentialsRevoked, cut } = await interventions.suspend(reviewer, what, reason);
+    return context.json({ ...viewSuspension(suspension), revokedHolds: revoked, cutConnections: cut, credentialsRevoked }, isNew ? 201 : 200);
   });
 
   app.delete('/api/v1/suspensions/:id', async (context) => {

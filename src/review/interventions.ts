@@ -26,6 +26,8 @@ export interface InterventionParts {
   readonly audit: AuditLog;
   /** Takes back what was minted and is outstanding; false when some of it could not be taken back yet. */
   revokeCredentials(whose: { readonly principalId: string } | { readonly taskId: string }): Promise<boolean>;
+  /** Cuts the streams and WebSocket connections that suspensions cover by now; gives how many. */
+  cutConnections(): number;
 }
 
 /** A call that passed, and whether its task can still be ended. */
@@ -42,7 +44,13 @@ export interface Interventions {
     by: Reviewer,
     what: Suspended,
     reason: string,
-  ): Promise<{ readonly suspension: Suspension; readonly revoked: number; readonly isNew: boolean; readonly credentialsRevoked: boolean }>;
+  ): Promise<{
+    readonly suspension: Suspension;
+    readonly revoked: number;
+    readonly isNew: boolean;
+    readonly credentialsRevoked: boolean;
+    readonly cut: number;
+  }>;
   /** Throws `not_found` when no suspension of this id is in force. */
   find(by: Reviewer, id: string): Suspension;
   lift(by: Reviewer, id: string): Promise<Suspension>;
@@ -80,12 +88,13 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
       need(reviewer, 'killSwitch');
       const by = reviewer.id;
       const done = await suspensions.suspend(what, by, reason);
+      const cut = parts.cutConnections();
       // In force by now. It only ever prevents effects, so it does not wait for its record; but who pressed it is told when there is none.
       const [credentialsRevoked] = await Promise.all([
         parts.revokeCredentials('task' in what ? { taskId: what.task } : { principalId: what.principal }),
-        record('suspended', what, { suspension: done.suspension.id, by, reason, revokedHolds: done.revoked }),
+        record('suspended', what, { suspension: done.suspension.id, by, reason, revokedHolds: done.revoked, cutConnections: cut }),
       ]);
-      return { ...done, credentialsRevoked };
+      return { ...done, credentialsRevoked, cut };
     },
     async lift(reviewer, wanted) {
       const by = reviewer.id;

@@ -15,7 +15,8 @@ export interface RefuseDependencies extends Pick<JournalDependencies, 'audit' | 
 
 export async function refuse(deps: RefuseDependencies, call: Call, error: GatewayError): Promise<void> {
   const { facts } = call;
-  facts.error = error.code;
+  // What the kill switch cut looks like an agent that went away.
+  facts.error ??= error.code;
   // Held and released calls have spans of their own by now; everything else is refused at the door and gets its span here.
   if (call.span === undefined && facts.hold === undefined) call.span = deps.tracing.admit(facts);
   if (error.code === 'internal') deps.log.error('countersign.call.failed', { id: facts.id, cause: error.details.cause });

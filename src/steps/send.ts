@@ -5,6 +5,7 @@ import type { Approvals } from '../domain/approvals.ts';
 import type { Broker, Credential } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Armed, Call } from '../domain/stages.ts';
+import { refuseSuspended } from '../domain/suspension.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError } from '../errors.ts';
@@ -12,6 +13,7 @@ import { arm } from './arm.ts';
 import type { ConductOf } from './classify.ts';
 import type { History } from './history.ts';
 import type { Suspensions } from './identify.ts';
+import type { OpenCalls } from './open-calls.ts';
 import { RefusedAnswer } from './refused-answer.ts';
 
 export interface SendDependencies {
@@ -21,6 +23,7 @@ export interface SendDependencies {
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
   readonly history: Pick<History, 'record' | 'sinkOf'>;
+  readonly openCalls: Pick<OpenCalls, 'enter'>;
   readonly conduct: ConductOf;
 }
 
@@ -31,7 +34,10 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const own = call.upgrade === undefined ? deps.history.sinkOf(call) : call.sink;
   const conduct = deps.conduct(mount);
   const sink = conduct === undefined ? own : await conduct.depart(armed, own);
+  // The last look at the suspensions, and in the same turn the call is where a later one finds it.
   if (clearance.kind === 'released') await deps.approvals.markSent(clearance);
+  else refuseSuspended(deps.suspensions, armed.principal, armed.task?.id);
+  deps.openCalls.enter(call);
   call.departed = true;
   // What people approved is sent once, whatever comes back; what a rule allows may be sent again when its bytes are at hand.
   const mayRepeat = clearance.kind === 'allowed' && !action.streamed && call.upgrade === undefined && credential?.exclusive === false;

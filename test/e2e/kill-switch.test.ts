@@ -1,9 +1,12 @@
 // The kill switch from outside: what is open is revoked, what comes is refused before its body is read, it outlives the process, and it is on record.
 
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { createServer, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
 import { type Environment, startEnvironment, startRecorder } from '../support/environment.ts';
 import { startIssuer } from '../support/oidc-issuer.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
@@ -175,5 +178,83 @@ describe('the switch', () => {
     const metrics = await (await fetch(`http://127.0.0.1:${env.ports.ops}/metrics`)).text();
     expect(metrics).toMatch(/countersign_review_decisions[^\n]*approve/);
     expect(metrics).not.toMatch(/countersign_review[^\n]*alice/);
+  });
+});
+
+describe('what is open', () => {
+  it('is cut: streams and WebSocket connections of the agent, at both ends, and nobody else’s', async () => {
+    const server = createServer((incoming, response) => {
+      incoming.socket.once('close', () => closed.push(incoming.url ?? ''));
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: first\n\n');
+      streams.set(incoming.url ?? '', response);
+    });
+    const closed: string[] = [];
+    const streams = new Map<string, ServerResponse>();
+    const sockets = new WebSocketServer({ server });
+    sockets.on('connection', (socket) => socket.once('close', () => closed.push('/socket')).send('first'));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const own = await startEnvironment({
+      upstreams: `  live: { url: "${origin}", credential: key, websocket: true }`,
+      rules: '  - { id: live, match: { upstream: live }, decide: allow }',
+      reviewers: '  killSwitch: ["group:soc"]',
+    });
+    try {
+      const stream = async (as: string) => {
+        const response = await own.call(`/live/${as}`, { as });
+        const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+        expect(Buffer.from((await reader.read()).value ?? []).toString()).toContain('first');
+        return reader;
+      };
+      const [bad, good] = [await stream('agent-bad'), await stream('agent-good')];
+      const socket = new WebSocket(`ws://127.0.0.1:${own.ports.agents}/live/socket`, { headers: { authorization: `Bearer ${await own.token('agent-bad')}` } });
+      await once(socket, 'message');
+      const socketClosed = once(socket, 'close');
+
+      const soc = await own.reviewer('sam', ['soc']);
+      const response = await soc.post('/suspensions', { principal: `${own.issuer.issuer}#agent-bad`, reason: 'odd' });
+      expect(await response.json()).toMatchObject({ cutConnections: 2 });
+      await expect(bad.read()).rejects.toThrow();
+      await socketClosed;
+      await vi.waitFor(() => expect(closed.toSorted()).toEqual(['/agent-bad', '/socket']));
+      streams.get('/agent-good')?.end('data: second\n\n');
+      expect(Buffer.from((await good.read()).value ?? []).toString()).toContain('second');
+      const ends = () => own.log.filter(({ event }) => event === 'countersign.call.completed').map(({ path, error }) => [path, error]);
+      await vi.waitFor(() =>
+        expect(ends().toSorted()).toEqual([
+          ['/agent-bad', 'principal_suspended'],
+          ['/agent-good', undefined],
+          ['/socket', 'principal_suspended'],
+        ]),
+      );
+    } finally {
+      await own.close();
+      sockets.close();
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  it('runs to its end where it was sent and is not answered yet', async () => {
+    const answers: (() => void)[] = [];
+    const slow = await startRecorder();
+    slow.respond((_request, response) => void answers.push(() => response.end('{"done":true}')));
+    const own = await startEnvironment({
+      upstreams: `  slow: { url: "${slow.origin}", credential: key }`,
+      rules: '  - { id: slow, match: { upstream: slow }, decide: allow }',
+      reviewers: '  killSwitch: ["group:soc"]',
+    });
+    try {
+      const call = own.call('/slow/report');
+      await slow.arrived(0);
+      const soc = await own.reviewer('sam', ['soc']);
+      const response = await soc.post('/suspensions', { principal: `${own.issuer.issuer}#agent-1`, reason: 'odd' });
+      expect(await response.json()).toMatchObject({ cutConnections: 0 });
+      for (const answer of answers) answer();
+      expect(await (await call).json()).toEqual({ done: true });
+    } finally {
+      await own.close();
+      await slow.close();
+    }
   });
 });

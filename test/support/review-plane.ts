@@ -64,6 +64,7 @@ export async function openReviewPlane(options: BenchOptions = {}): Promise<Revie
         suspensions: bench.store.suspensions,
         watch: bench.store.watch,
         notifications: bench.store.notifications,
+        cutConnections: () => 0,
         revokeCredentials: async () => true,
         wakeNotifier: () => {},
       },
