@@ -1,17 +1,18 @@
 // The import rules of the layout are only worth something while the linter really refuses a violation: each case plants one.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { importRulesText, OWNERS, SHARED } from './import-rules.ts';
 
 const VIOLATION = 'lint/style/noRestrictedImports';
 let tree: string;
 
 beforeAll(() => {
   tree = mkdtempSync(join(tmpdir(), 'countersign-lint-'));
-  copyFileSync('biome.json', join(tree, 'biome.json'));
+  for (const file of ['biome.json', 'biome.imports.json']) copyFileSync(file, join(tree, file));
 });
 afterAll(() => rmSync(tree, { recursive: true, force: true }));
 
@@ -37,6 +38,10 @@ describe('the import rules', () => {
     ['jose outside identity/ and credentials/', 'src/policy/planted.ts', "import { SignJWT } from 'jose';\nnew SignJWT();\n"],
     ['the AWS signer outside credentials/', 'src/upstream/planted.ts', "import { x } from '@smithy/signature-v4';\nx();\n"],
     ['undici outside upstream/', 'src/credentials/planted.ts', "import { Pool } from 'undici';\nnew Pool('');\n"],
+    ['a part of a package outside its folder', 'src/identity/x509/planted.ts', "import { html } from 'hono/html';\nhtml();\n"],
+    ['a folder in a feature reaching into another feature', 'src/identity/x509/planted.ts', "import { x } from '../../policy/decide.ts';\nx();\n"],
+    ['the outbox’s worker knowing approvals', 'src/approvals/notify/planted.ts', "import { x } from '../machine.ts';\nx();\n"],
+    ['a package at the top of src', 'src/planted.ts', "import { Pool } from 'undici';\nnew Pool('');\n"],
     ['the telemetry SDK outside telemetry/', 'src/audit/planted.ts', "import { x } from '@opentelemetry/sdk-trace';\nx();\n"],
   ])('refuse %s', (_what, path, source) => {
     expect(lint(path, source).output).toContain(VIOLATION);
@@ -46,6 +51,13 @@ describe('the import rules', () => {
     const source =
       "import { sha256 } from '../domain/canonical.ts';\nimport { GatewayError } from '../errors.ts';\n\nexport const digest = sha256('x') + GatewayError.name;\n";
     expect(lint('src/policy/planted.ts', source)).toMatchObject({ ok: true });
+  });
+
+  it('are those of the tables, and every dependency is in them', () => {
+    expect(readFileSync('biome.imports.json', 'utf8'), 'write it with: npm run lint:imports').toBe(importRulesText());
+    const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Readonly<Record<string, string>> };
+    const known = [...Object.keys(OWNERS).filter((name) => !name.startsWith('node:')), ...SHARED];
+    expect(known.toSorted()).toEqual(Object.keys(dependencies).toSorted());
   });
 
   it('hold for the whole tree as it is', () => {

@@ -1,0 +1,118 @@
+// The import rules of the layout (docs/architecture.md): who owns a package, and what a folder may reach. Biome applies only the last rule
+// that covers a file, so each folder's rule has to repeat all of both; that is written by this script and never by hand: `npm run lint:imports`.
+
+import { writeFileSync } from 'node:fs';
+import { argv } from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+/** The folders of src that may import a package. Every dependency stands here but those that anybody may use. */
+export const OWNERS: Readonly<Record<string, readonly string[]>> = {
+  '@grpc/grpc-js': ['identity'],
+  '@grpc/proto-loader': ['identity'],
+  '@hono/node-server': ['review'],
+  '@marcbachmann/cel-js': ['policy'],
+  '@opentelemetry/exporter-logs-otlp-proto': ['telemetry'],
+  '@opentelemetry/exporter-metrics-otlp-proto': ['telemetry'],
+  '@opentelemetry/exporter-prometheus': ['telemetry'],
+  '@opentelemetry/exporter-trace-otlp-proto': ['telemetry'],
+  '@opentelemetry/resources': ['telemetry'],
+  '@opentelemetry/sdk-logs': ['telemetry'],
+  '@opentelemetry/sdk-metrics': ['telemetry'],
+  '@opentelemetry/sdk-trace': ['telemetry'],
+  '@peculiar/asn1-schema': ['identity'],
+  '@peculiar/asn1-x509': ['identity'],
+  '@simplewebauthn/server': ['review'],
+  '@smithy/signature-v4': ['credentials'],
+  ajv: ['mcp'],
+  canonicalize: ['domain'],
+  hono: ['review'],
+  'http-proxy-3': ['upstream'],
+  jose: ['identity', 'credentials'],
+  'node:sqlite': ['store'],
+  'openid-client': ['credentials', 'review', 'cli'],
+  pino: ['telemetry'],
+  undici: ['upstream'],
+  yaml: ['config'],
+};
+
+/** Dependencies without an owner. */
+export const SHARED = ['@opentelemetry/api', 'lru-cache', 'zod'];
+
+/** What the files of a folder may import from src besides their own folder. */
+const REACH: Readonly<Record<string, readonly string[]>> = {
+  domain: ['errors.ts'],
+  ...Object.fromEntries(
+    ['actions', 'approvals', 'audit', 'config', 'credentials', 'identity', 'mcp', 'policy', 'steps', 'store', 'telemetry', 'upstream'].map((feature) => [
+      feature,
+      ['domain/**', 'errors.ts'],
+    ]),
+  ),
+  agents: ['domain/**', 'errors.ts', 'problem.ts'],
+  review: ['domain/**', 'errors.ts', 'problem.ts'],
+};
+
+interface Pattern {
+  readonly group: readonly string[];
+  readonly message: string;
+}
+
+/** `up` is the way from the file to src, as imports write it. */
+function foreign(folder: string, up: string): Pattern {
+  const reach = REACH[folder] ?? [];
+  const names = reach.map((path) => path.replace('/**', '/')).join(', ');
+  return {
+    group: [`${up}**`, ...reach.map((path) => `!${up}${path}`)],
+    message: `${folder}/ imports only itself and ${names}; gateway.ts hands it what others make.`,
+  };
+}
+
+/** With their subpaths. */
+function packagesOfOthers(folder: string): Pattern {
+  const others = Object.keys(OWNERS).filter((name) => OWNERS[name]?.includes(folder) !== true);
+  return { group: others.flatMap((name) => [name, `${name}/**`]), message: 'Each package belongs to one folder, or a few: see test/lint/import-rules.ts.' };
+}
+
+const rule = (includes: readonly string[], patterns: readonly Pattern[]) => ({
+  includes,
+  linter: { rules: { style: { noRestrictedImports: { level: 'error', options: { patterns } } } } },
+});
+
+/** Later rules win where two cover a file. */
+function importRules(): readonly unknown[] {
+  const bare = packagesOfOthers('');
+  return [
+    rule(['src/*.ts'], [bare]),
+    rule(
+      ['src/server.ts', 'src/problem.ts'],
+      [bare, { group: ['./cli/**', './review/**', './gateway.ts', './pipeline.ts'], message: 'gateway.ts alone constructs.' }],
+    ),
+    rule(
+      ['src/pipeline.ts'],
+      [bare, { group: ['./**', '!./domain/**', '!./errors.ts'], message: 'pipeline.ts knows only domain types and receives its steps.' }],
+    ),
+    rule(['src/errors.ts'], [bare, { group: ['./**'], message: 'errors.ts imports nothing from src.' }]),
+    ...Object.keys(REACH).flatMap((folder) => [
+      rule([`src/${folder}/*`], [packagesOfOthers(folder), foreign(folder, '../')]),
+      rule([`src/${folder}/*/**`], [packagesOfOthers(folder), foreign(folder, '../../')]),
+    ]),
+    rule(
+      ['src/approvals/notify/**'],
+      [
+        packagesOfOthers('approvals'),
+        {
+          group: ['../**', '!../../domain/**', '!../../errors.ts'],
+          message: 'notify/ imports domain/, errors.ts and itself: the rest of approvals/ knows only the outbox.',
+        },
+      ],
+    ),
+    rule(['src/cli/**'], [packagesOfOthers('cli'), { group: ['../review/**'], message: 'nobody imports review/.' }]),
+  ];
+}
+
+/** The text of biome.imports.json, a rule a line. */
+export const importRulesText = (): string =>
+  `{ "overrides": [\n${importRules()
+    .map((each) => JSON.stringify(each))
+    .join(',\n')}\n] }\n`;
+
+if (argv[1] === fileURLToPath(import.meta.url)) writeFileSync('biome.imports.json', importRulesText());
