@@ -220,7 +220,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       expect(await page.locator('.pace').count()).toBe(0);
       await page.goto(`${desk.url}/holds/${id}`);
       await page.getByRole('button', { name: 'Deny…' }).click();
-      await page.getByRole('button', { name: /^Deny/ }).click();
+      await page.locator('#confirm').click();
       await page.getByText('Your denial is counted.', { exact: false }).waitFor();
       await page.goto(desk.url);
       expect(await page.locator('.pace').textContent()).toMatch(/^Your last 24 hours: 1 decision/);

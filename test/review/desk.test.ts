@@ -117,7 +117,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await page.getByRole('button', { name: 'Approve…' }).click();
       expect(await page.locator('blockquote.action').textContent()).toContain('POST /explained on ledger: amount 4200, to ACME');
       expect(await findBarriers(page)).toEqual([]);
-      await page.getByRole('button', { name: /^Approve/ }).click();
+      await page.locator('#confirm').click();
       await page.getByText('Your approval is counted.').waitFor();
       expect((await answer).status).toBe(200);
       expect(await desk.show(id)).toMatchObject({ state: 'EXECUTED', votes: [{ decision: 'approve', reason: 'Invoice 0412 is due' }] });
@@ -130,7 +130,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       for (const { page } of [alice, bob]) {
         await show(page, id);
         await page.getByRole('button', { name: 'Approve…' }).click();
-        await page.getByRole('button', { name: /^Approve/ }).click();
+        await page.locator('#confirm').click();
         await page.getByText('Your approval is counted.').waitFor();
         if (page === alice.page) {
           await page.getByText('1 of 2 approvals').waitFor();
@@ -142,7 +142,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       // And before it is used, one of them takes it back.
       await show(alice.page, id);
       await alice.page.getByRole('button', { name: 'Take it back…' }).click();
-      await alice.page.getByRole('button', { name: 'Take it back' }).click();
+      await alice.page.locator('#confirm').click();
       await alice.page.getByText('It is taken back.', { exact: false }).waitFor();
       expect((await desk.show(id)).state).toBe('REVOKED');
       await leave(alice, bob);
@@ -155,7 +155,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await show(page, id);
       await page.getByLabel(/^Reason/).fill('Nobody ordered this');
       await page.getByRole('button', { name: 'Deny…' }).click();
-      await page.getByRole('button', { name: /^Deny/ }).click();
+      await page.locator('#confirm').click();
       await page.getByText('Your denial is counted.', { exact: false }).waitFor();
       expect(await desk.show(id)).toMatchObject({ state: 'DENIED', votes: [{ decision: 'deny', reason: 'Nobody ordered this' }] });
       await leave(seat);
@@ -173,7 +173,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await page.waitForURL(`${desk.url}/holds/${id}`);
       expect(desk.issuer.requests('/token', 'desk')).toBe(before + 1);
       await page.getByRole('button', { name: 'Approve…' }).click();
-      await page.getByRole('button', { name: /^Approve/ }).click();
+      await page.locator('#confirm').click();
       await page.getByText('Your approval is counted.').waitFor();
       await leave(seat);
     });
@@ -240,7 +240,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await page.getByText('group:finance, user:mallory', { exact: false }).waitFor();
       await page.getByLabel(/^Reason/).fill('Nobody of finance is there');
       await page.getByRole('button', { name: 'Deny…' }).click();
-      await page.getByRole('button', { name: /^Deny/ }).click();
+      await page.locator('#confirm').click();
       await page.getByText('Your denial is counted.', { exact: false }).waitFor();
       await page.goto(desk.url);
       await page.getByText(/^Your last 24 hours: 1 decision, half of them within \d+ s of opening\./).waitFor();
@@ -292,7 +292,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await page.getByText('What cannot be shown whole is not approved.').waitFor();
       await page.getByRole('link', { name: 'Look at it again' }).click();
       await page.getByRole('button', { name: 'Deny…' }).click();
-      await page.getByRole('button', { name: /^Deny/ }).click();
+      await page.locator('#confirm').click();
       await page.getByText('Your denial is counted.', { exact: false }).waitFor();
       await leave(seat);
     });
@@ -354,7 +354,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       expect(await findBarriers(page)).toEqual([]);
       expect((await page.getByRole('button', { name: 'Approve…' }).boundingBox())?.height).toBeGreaterThanOrEqual(44);
       await page.getByRole('button', { name: 'Deny…' }).tap();
-      await page.getByRole('button', { name: /^Deny/ }).tap();
+      await page.locator('#confirm').tap();
       await page.getByText('Your denial is counted.', { exact: false }).waitFor();
       await leave(seat);
     });
@@ -406,6 +406,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await show(page, id);
       await page.getByText(/your passkey at the next step/).waitFor();
       await page.getByRole('button', { name: 'Approve…' }).click();
+      await page.locator('#final').waitFor({ state: 'attached' });
       expect(await page.locator('#confirm').count()).toBe(0);
       expect(await findBarriers(page)).toEqual([]);
       await page.getByRole('button', { name: /passkey/ }).click();
@@ -430,6 +431,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await show(seat.page, id);
       await seat.page.getByText(/This tier asks for proof that it is you, now/).waitFor();
       await seat.page.getByRole('button', { name: 'Deny…' }).click();
+      await seat.page.locator('#final').waitFor({ state: 'attached' });
       expect(await seat.page.locator('#confirm').count()).toBe(0);
       // Also when the last form is sent as it is.
       await seat.page.evaluate("document.getElementById('final').submit()");
