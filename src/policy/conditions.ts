@@ -14,6 +14,13 @@ export interface Condition {
   evaluate(variables: CallVariables): boolean | 'failed';
 }
 
+// The text that a pattern meets is the agent's: V8 then leaves backtracking for its linear-time engine when it runs wild. That holds for
+// patterns that are compiled from now on, so it is said before the first.
+setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
+// Makes V8 know the flag `l`, which refuses a pattern that its linear-time engine does not take.
+setFlagsFromString('--enable-experimental-regexp-engine');
+const LINEAR = 'l';
+
 const environment = new Environment({ limits: { maxAstNodes: 1000, maxDepth: 64, maxListElements: 256, maxMapEntries: 64, maxCallArguments: 8 } })
   .registerType('Agent', {
     ctor: AgentView,
@@ -110,14 +117,15 @@ function mayReadBody(node: ASTNode): boolean {
   }
 }
 
-/** A pattern must be written in the rule: one that comes with the call could be made to run for ever. */
+/**
+ * A pattern must be written in the rule, and be one that takes linear time whatever text it meets, as CEL's RE2 patterns do: a call could
+ * make another one run for ever.
+ */
 function checkPattern(pattern: ASTNode | undefined): void {
   if (pattern?.op !== 'value' || typeof pattern.args !== 'string') throw new TypeError('matches() takes a pattern that is written out in the condition');
   try {
-    new RegExp(pattern.args);
+    new RegExp(pattern.args, LINEAR);
   } catch {
-    throw new TypeError('the pattern of matches() is not a regular expression');
+    throw new TypeError('the pattern of matches() is not a regular expression of the RE2 kind: no lookaround, no backreferences, no large repetitions');
   }
-  // The text that a pattern meets is the agent's: V8 then leaves backtracking for its linear-time engine when it runs wild.
-  setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
 }
