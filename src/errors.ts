@@ -63,6 +63,7 @@ export const ERRORS = {
   header_too_large: request(431, 'The header section is too large', 'Send fewer or shorter header fields.'),
   client_closed: request(499, 'The client went away', 'Nothing to do: nobody is there to read this.'),
   upgrade_refused: request(426, 'This upgrade is not offered here', 'Upgrade to websocket, on an upstream whose configuration says websocket: true.'),
+  session_not_found: request(404, 'There is no such MCP session of yours', 'Send initialize without Mcp-Session-Id, and use the session that it opens.'),
   not_found: request(404, 'Nothing is mounted at this path', 'Call /<upstream>/… with a name under upstreams in the configuration.'),
 
   // identify

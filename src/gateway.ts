@@ -27,6 +27,8 @@ import { challenge } from './identity/challenge.ts';
 import { createProofMemory } from './identity/dpop.ts';
 import { createIdentity } from './identity/identity.ts';
 import { createLive, type Live } from './live.ts';
+import { createJointRoute } from './mcp/joint-route.ts';
+import { createJointSessions } from './mcp/joint-session.ts';
 import { buildMcp } from './mcp-parts.ts';
 import { type Readiness, startOps } from './ops.ts';
 import { createOwnSvids } from './own-svids.ts';
@@ -91,14 +93,16 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const svids = createOwnSvids({ clock, log });
   ending.add(svids.close);
   const tools = { clock, fetchJwtSvid: svids.jwt, ...(issuer && { signer: issuer }) };
-  const targets = createTargets(compile(config, { tools, svids }).targets);
+  const sessions = createJointSessions(seal);
+  const route = createJointRoute(sessions);
+  const targets = createTargets(compile(config, { tools, svids, route }).targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
   const proofs = createProofMemory(clock);
   const makeIdentity = (current: Config) => createIdentity(identityOptions(current), { clock, log, metrics, proofs });
-  const live = createLive(config, { targets, tools, svids, makeIdentity });
+  const live = createLive(config, { targets, tools, svids, route, makeIdentity });
   ending.add(live.close);
   metrics.observeIssuers(() => live.regime().identity.status(), clock.now);
 
@@ -124,7 +128,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   await Promise.all([live.regime().identity.start(), svids.ready(), broker.start(), approvals.start()]);
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
-  const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, seal, scheme, store });
+  const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, run: (call) => run(call), seal, sessions, scheme, store });
   const openCalls = createOpenCalls(store.suspensions);
   const steps = createSteps({
     ...{ approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, webSockets },
@@ -137,6 +141,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     conduct: mcp.conductOf,
     answer: (call, error) => answerCall(call, error, { challenge: mcp.challenge, states: mcp.states }),
   });
+  const run = createPipeline(steps);
   const api = createAgentsApi({
     ...{ approvals, audit, clock, log },
     tasks: store.tasks,
@@ -175,7 +180,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     readiness: () => readiness(accepting, store, audit, live),
   });
   ending.add(() => ops.close(0));
-  const agents = await startAgentsPlane(config, { live, clock, api, run: createPipeline(steps), challenge: challengeAgent, metadata: mcp.metadata, svids });
+  const agents = await startAgentsPlane(config, { live, clock, api, run, challenge: challengeAgent, metadata: mcp.metadata, svids });
   ending.add(() => agents.close(config.limits.drainMs));
   ending.add(approvals.drain);
   ending.add(followConfig(configPath, config, { live, audit, clock, log }).close);

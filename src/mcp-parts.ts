@@ -6,22 +6,32 @@ import type { Clock } from './domain/clock.ts';
 import type { Conduct } from './domain/conduct.ts';
 import type { Logger } from './domain/log.ts';
 import type { InboundRequest } from './domain/request.ts';
+import { readMember } from './domain/server-names.ts';
 import type { Call, Mount } from './domain/stages.ts';
 import type { GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
 import type { Live } from './live.ts';
 import { createMcpConduct, type McpDependencies } from './mcp/conduct.ts';
+import { createJointConduct } from './mcp/joint-conduct.ts';
+import { createJointCursors } from './mcp/joint-cursor.ts';
+import { createErrands } from './mcp/joint-errands.ts';
+import { createJointServers } from './mcp/joint-servers.ts';
+import type { JointSessions } from './mcp/joint-session.ts';
 import { createRequestStates, type RequestStates, type Sealer } from './mcp/request-state.ts';
 import { metadataUrl, type ResourceMetadataOptions, resourceMetadata } from './mcp/resource-metadata.ts';
 import { createToolPins } from './mcp/tool-pins.ts';
 import type { Store } from './store/sqlite.ts';
+import { VERSION } from './version.ts';
 
 export interface McpSurroundings extends Pick<McpDependencies, 'approvals' | 'forwarder'> {
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly live: Live;
   readonly log: Logger;
+  /** The pipeline: the gateway's own calls to servers that share a mount go through it too. */
+  run(call: Call): Promise<void>;
   readonly seal: Sealer;
+  readonly sessions: JointSessions;
   readonly scheme: 'http' | 'https';
   readonly store: Store;
 }
@@ -37,36 +47,50 @@ export interface McpParts {
 /** Half of what most clients, proxies and load balancers take for a dead connection, and less. */
 const PROGRESS_EVERY_MS = 10_000;
 
-export function buildMcp({ approvals, audit, clock, forwarder, live, log, seal, scheme, store }: McpSurroundings): McpParts {
+export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, seal, sessions, scheme, store }: McpSurroundings): McpParts {
   const states = createRequestStates(seal, clock);
   const pins = createToolPins(store.toolPins, ({ event, upstream, tool, digest }) => {
     log[event === 'tool_changed' ? 'warn' : 'info'](`mcp.${event}`, { upstream, tool, digest });
     // What a tool was when it was allowed is evidence; a failing journal stops calls by itself.
     void audit.append('config', clock.now(), { event, upstream, tool, digest }, 'soon').catch(() => {});
   });
+  const errands = createErrands(run, clock, (from, to) => {
+    const session = sessions.of(from);
+    if (session !== undefined) sessions.bind(to, session);
+  });
+  const servers = createJointServers({
+    ...{ sessions, errands, log },
+    withinMs(mount) {
+      const entry = live.config().upstreams[mount];
+      return entry !== undefined && 'servers' in entry ? entry.serversWithinMs : 0;
+    },
+  });
   const conduct = createMcpConduct({
     ...{ approvals, clock, forwarder, log, pins, states },
     holds: store.holds,
     policy: () => live.regime().policy,
     options(upstream) {
-      const { toolChanges = 'deny', pinnedTools = {}, heldToolSuffix = '' } = live.config().upstreams[upstream] ?? {};
-      return { acceptChanges: toolChanges === 'allow', pinnedTools, heldToolSuffix };
+      const entry = live.config().upstreams[upstream];
+      if (entry === undefined || !('url' in entry)) return { acceptChanges: false, pinnedTools: {}, heldToolSuffix: '' };
+      return { acceptChanges: entry.toolChanges === 'allow', pinnedTools: entry.pinnedTools, heldToolSuffix: entry.heldToolSuffix };
     },
     hash: sha256,
     progressEveryMs: PROGRESS_EVERY_MS,
+    servers,
   });
+  const joint = createJointConduct({ approvals, holds: store.holds, servers, sessions, cursors: createJointCursors(seal), log, version: VERSION });
   const metadataOptions = (): ResourceMetadataOptions => {
     const { identity, listeners, upstreams } = live.config();
     return {
       url: listeners.agents.url,
       scheme,
       issuers: identity.issuers.flatMap((issuer) => (issuer.type === 'oidc' ? [issuer.issuer] : [])),
-      isMcp: (mount) => Object.hasOwn(upstreams, mount) && upstreams[mount]?.protocol === 'mcp',
+      isMcp: (mount) => readMember(mount).server === undefined && Object.hasOwn(upstreams, mount) && upstreams[mount]?.protocol === 'mcp',
     };
   };
   return {
     states,
-    conductOf: ({ protocol }) => (protocol === 'mcp' ? conduct : undefined),
+    conductOf: ({ protocol, route }) => (protocol !== 'mcp' ? undefined : route === undefined ? conduct : joint),
     challenge(error, { facts }) {
       const at = facts.request && metadataUrl(metadataOptions(), facts.request.headers, facts.request.mount);
       return challenge(error, { realm: 'countersign', ...(at !== undefined && { resourceMetadata: at }) });

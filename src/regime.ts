@@ -7,13 +7,19 @@ import { type CredentialTools, providerOptions } from './credential-options.ts';
 import type { BrokerProvider } from './credentials/broker-provider.ts';
 import { createProvider } from './credentials/provider.ts';
 import type { Policy } from './domain/decision.ts';
+import type { InboundRequest } from './domain/request.ts';
 import type { Mount } from './domain/stages.ts';
 import type { IdentityOptions } from './identity/options.ts';
+import type { RouteJoint } from './mcp/joint-route.ts';
 import type { OwnSvids } from './own-svids.ts';
 import { compilePolicy } from './policy/policy.ts';
 import type { UpstreamOptions } from './upstream/targets.ts';
 
-type UpstreamConfig = Config['upstreams'][string];
+type Entry = Config['upstreams'][string];
+/** Something that calls go to. */
+type UpstreamConfig = Extract<Entry, { readonly url: string }>;
+/** A mount that several servers share; each of them has an entry of its own. */
+type SharedConfig = Exclude<Entry, UpstreamConfig>;
 
 /** The part of a regime that every reload makes anew. */
 export interface Compiled {
@@ -27,15 +33,15 @@ export interface Compiled {
 export interface CompileParts {
   readonly tools: CredentialTools;
   readonly svids: OwnSvids;
+  readonly route: RouteJoint;
 }
 
-export function compile(config: Config, { tools, svids }: CompileParts): Compiled {
-  const each = <T>(make: (name: string, upstream: UpstreamConfig) => T): Map<string, T> =>
-    new Map(Object.entries(config.upstreams).map(([name, upstream]) => [name, make(name, upstream)]));
+export function compile(config: Config, { tools, svids, route }: CompileParts): Compiled {
+  const entries = Object.entries(config.upstreams);
   return {
     policy: compilePolicy(config),
-    mounts: each((name, upstream) => createMount(name, upstream, config)),
-    targets: each((name, upstream) => targetOptions(name, upstream, svids)),
+    mounts: new Map(entries.map(([name, entry]) => [name, 'url' in entry ? createMount(name, entry, config) : createSharedMount(name, entry, config, route)])),
+    targets: new Map(entries.flatMap(([name, entry]) => ('url' in entry ? [[name, targetOptions(name, entry, svids)]] : []))),
     providers: new Map(Object.entries(config.credentials).map(([name, credential]) => [name, createProvider(providerOptions(credential, tools))])),
   };
 }
@@ -62,6 +68,24 @@ function createMount(name: string, upstream: UpstreamConfig, { limits, credentia
     webSocket: websocket,
     traceContext,
     classify: (request, need) => classify(request, descriptor, need === 'stream' && signsBodies ? 'bytes' : need, limits),
+  };
+}
+
+function createSharedMount(name: string, { agentToken, allowedOrigins, boundHeaders, servers }: SharedConfig, { limits }: Config, route: RouteJoint): Mount {
+  const descriptor = {
+    ...({ name, authority: '', basePath: '', protocol: 'mcp', boundHeaders, allowedOrigins } as const),
+    ...(agentToken !== undefined && { withheldHeaders: [agentToken] }),
+  };
+  const read: Mount['classify'] = (request) => classify(request, descriptor, 'json', limits);
+  const shared = { name, servers: Object.keys(servers), read: (request: InboundRequest) => read(request, 'json') };
+  return {
+    name,
+    protocol: 'mcp',
+    url: '',
+    webSocket: false,
+    traceContext: false,
+    classify: read,
+    route: (request, principal) => route(shared, request, principal),
   };
 }
 

@@ -94,6 +94,7 @@ export function outcomeRecord(facts: CallFacts, { sent, revoked, span }: Ending)
     upstreamStatus: facts.upstreamStatus,
     error: facts.error,
     serverRequests: facts.serverRequests,
+    missingServers: facts.missingServers,
     heldMs: facts.heldMs,
     hold: hold && compact({ id: hold.id, state: hold.state, bindingDigest: hold.bindingDigest, because: hold.endedBecause ?? hold.expiryReason }),
     credential: credential && compact({ ...credentialOf(credential), revoked }),

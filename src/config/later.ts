@@ -1,17 +1,9 @@
-// Keys and types that the contract names and this version does not build. They are refused with a sentence of their own, so that
+// Types that the contract names and this version does not build. They are refused with a sentence of their own, so that
 // nothing is silently ignored; building one means replacing its line.
 
 import { z } from 'zod';
 
 const NOT_YET = 'not supported in this version';
-
-/** A key whose presence is a fault. */
-export const laterKey = (what: string) =>
-  z
-    .unknown()
-    .refine((value) => value === undefined, `${what} is ${NOT_YET}.`)
-    .exactOptional()
-    .describe(`Reserved: ${NOT_YET}`);
 
 /** A member of a union over `type` whose choice is a fault. */
 export const laterType = <T extends string>(type: T) =>

@@ -17,6 +17,7 @@ import { checkReferences, type Sections } from './references.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { explain, faultsOf } from './sentences.ts';
+import { spellOut } from './servers.ts';
 import { signing } from './signing.ts';
 import { upstream } from './upstreams.ts';
 
@@ -55,7 +56,7 @@ export function parseConfig(text: string, path: string, check: ConfigCheck = () 
   const sections = parsed.success ? parsed.data : readSections(value, around);
   const faults = [...shapeFaults, ...checkReferences(sections), ...check(standIns(sections))];
   if (faults.length > 0 || !parsed.success) throw new ConfigError(path, locateFaults(distinct(faults), document, lines));
-  const config = deepFreeze(parsed.data);
+  const config = deepFreeze({ ...parsed.data, upstreams: spellOut(parsed.data.upstreams) });
   digests.set(config, sha256(text));
   return config;
 }

@@ -34,20 +34,36 @@ export function checkReferences(sections: Sections): readonly Fault[] {
 }
 
 function* checkUpstreams({ upstreams, credentials, tiers }: Sections): Generator<Fault> {
-  for (const [name, upstream] of Object.entries(upstreams)) {
-    const { credential } = upstream ?? {};
+  for (const { path, credential, toolChanges } of destinations(upstreams)) {
     if (credential !== undefined && !Object.hasOwn(credentials, credential)) {
-      yield { path: ['upstreams', name, 'credential'], message: 'There is no credential of this name.' };
+      yield { path: [...path, 'credential'], message: 'There is no credential of this name.' };
     }
+    const toolTier = typeof toolChanges === 'object' ? toolChanges.hold : undefined;
+    if (toolTier !== undefined && !Object.hasOwn(tiers, toolTier)) {
+      yield { path: [...path, 'toolChanges', 'hold'], message: 'There is no tier of this name.' };
+    }
+  }
+  for (const [name, upstream] of Object.entries(upstreams)) {
     if (upstream?.agentToken !== undefined && upstream.boundHeaders.includes(upstream.agentToken)) {
       yield { path: ['upstreams', name, 'boundHeaders'], message: 'The field that carries the agent’s token never travels upstream.' };
     }
-    const toolTier = typeof upstream?.toolChanges === 'object' ? upstream.toolChanges.hold : undefined;
-    if (toolTier !== undefined && !Object.hasOwn(tiers, toolTier)) {
-      yield { path: ['upstreams', name, 'toolChanges', 'hold'], message: 'There is no tier of this name.' };
-    }
     if (upstream?.protocol === 'mcp' && upstream.websocket) yield { path: ['upstreams', name, 'websocket'], message: 'An MCP upstream has no WebSocket.' };
   }
+}
+
+interface Destination {
+  readonly path: readonly string[];
+  readonly credential?: string;
+  readonly toolChanges: 'allow' | 'deny' | { readonly hold: string };
+}
+
+/** Every upstream, and every server of a mount that several share, with its place in the file. */
+function destinations(upstreams: Sections['upstreams']): readonly Destination[] {
+  return Object.entries(upstreams).flatMap(([name, upstream]): Destination[] => {
+    if (upstream === undefined) return [];
+    if (!('servers' in upstream)) return [{ ...upstream, path: ['upstreams', name] }];
+    return Object.entries(upstream.servers).map(([server, own]) => ({ ...own, path: ['upstreams', name, 'servers', server] }));
+  });
 }
 
 function* checkChannels({ notifications, tiers, rules }: Sections): Generator<Fault> {
@@ -96,8 +112,11 @@ function* checkRule(rule: Rule, index: number, { rules, tiers, upstreams }: Sect
   if (rule.tier !== undefined && !Object.hasOwn(tiers, rule.tier)) yield { path: at('tier'), message: 'There is no tier of this name.' };
   if (rule.decide === 'deny' && rule.credential !== undefined) yield { path: at('credential'), message: 'A deny rule never has a credential minted.' };
 
-  const { upstream: name, tool, mcp, resource, prompt } = rule.match;
-  if (name === undefined) return;
+  const { upstream: name, server, tool, mcp, resource, prompt } = rule.match;
+  if (name === undefined) {
+    if (server !== undefined) yield { path: at('match', 'server'), message: 'A server is named together with its upstream.' };
+    return;
+  }
   if (!Object.hasOwn(upstreams, name)) yield { path: at('match', 'upstream'), message: 'There is no upstream of this name.' };
   const upstream = Object.hasOwn(upstreams, name) ? upstreams[name] : undefined;
   if (upstream === undefined) return;
@@ -105,7 +124,12 @@ function* checkRule(rule: Rule, index: number, { rules, tiers, upstreams }: Sect
   if (upstream.protocol === 'http' && (resource ?? prompt) !== undefined)
     yield { path: at('match', resource === undefined ? 'prompt' : 'resource'), message: 'This upstream is not MCP.' };
   if (upstream.protocol === 'http' && mcp !== undefined) yield { path: at('match', 'mcp'), message: 'This upstream is not MCP.' };
-  if (upstream.credential === undefined && rule.decide !== 'deny' && rule.credential !== undefined) {
+  if (server !== undefined && !('servers' in upstream && Object.hasOwn(upstream.servers, server))) {
+    yield { path: at('match', 'server'), message: 'This upstream has no server of this name.' };
+    return;
+  }
+  const meant = destinations({ [name]: upstream }).filter(({ path }) => server === undefined || path.at(-1) === server);
+  if (meant.every(({ credential }) => credential === undefined) && rule.decide !== 'deny' && rule.credential !== undefined) {
     yield { path: at('credential'), message: 'This upstream has no credential to narrow.' };
   }
 }
@@ -145,10 +169,8 @@ const workloadAudiences = (identity: Sections['identity']): readonly string[] =>
 
 function* checkVoters({ rules, reviewers, upstreams }: Sections): Generator<Fault> {
   const nobody = reviewers !== undefined && reviewers.api === undefined && reviewers.login === undefined;
-  for (const [name, upstream] of Object.entries(upstreams)) {
-    if (nobody && typeof upstream?.toolChanges === 'object') {
-      yield { path: ['upstreams', name, 'toolChanges'], message: 'Nobody could ever decide: reviewers.api is missing.' };
-    }
+  for (const { path, toolChanges } of destinations(upstreams)) {
+    if (nobody && typeof toolChanges === 'object') yield { path: [...path, 'toolChanges'], message: 'Nobody could ever decide: reviewers.api is missing.' };
   }
   const held = rules.findIndex((rule) => rule?.decide === 'hold');
   if (held !== -1 && nobody) {

@@ -36,16 +36,17 @@ export const tier = () =>
 const match = () =>
   z.strictObject({
     upstream: z.string().exactOptional().describe('A name under `upstreams`; default: every upstream'),
+    server: z.string().exactOptional().describe('MCP: a name under `servers` of the upstream; default: every one of them'),
     methods: z.array(z.enum(METHODS)).min(1).exactOptional().describe('HTTP methods; default: every method'),
     path: z
       .string()
       .regex(/^\//, { error: 'A path starts with /.' })
       .exactOptional()
       .describe('URLPattern pathname below the mount, compared case-sensitively with the decoded path; default: every path'),
-    tool: z.string().min(1).exactOptional().describe('MCP: the tool of tools/call; * stands for any text'),
+    tool: z.string().min(1).exactOptional().describe('MCP: the tool of tools/call, as agents call it; * stands for any text'),
     mcp: z.array(z.string().min(1)).min(1).exactOptional().describe('MCP: JSON-RPC methods, also those that a server asks of the agent; * stands for any text'),
     resource: z.string().min(1).exactOptional().describe('MCP: URI of what a resources/… message names; * stands for any text'),
-    prompt: z.string().min(1).exactOptional().describe('MCP: the prompt of prompts/get; * stands for any text'),
+    prompt: z.string().min(1).exactOptional().describe('MCP: the prompt of prompts/get, as agents call it; * stands for any text'),
   });
 
 export const rule = () =>

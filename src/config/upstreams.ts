@@ -1,12 +1,15 @@
 // The section about what is protected: upstreams.
 
 import { z } from 'zod';
+import { SERVER_NAME } from '../domain/server-names.ts';
 import { httpUrl, isLoopback, isSpecialLiteral } from './addresses.ts';
 import { workloadApiAddress } from './bundles.ts';
 import { fieldName } from './field-name.ts';
 import { pemFile, type Surroundings } from './files.ts';
-import { laterKey } from './later.ts';
 import { duration } from './units.ts';
+
+/** Servers under one mount: their sessions travel together in one field. */
+const MOST_SERVERS = 32;
 
 /** A field that an approval may bind and a held call may forward: never one that identifies the agent. */
 const boundField = () => fieldName().refine((name) => !/^(authorization|cookie)$/.test(name), 'What identifies the agent never travels upstream.');
@@ -23,22 +26,46 @@ const timeouts = () =>
 
 const toolChanges = () => z.union([z.enum(['allow', 'deny']), z.strictObject({ hold: z.string().min(1).describe('A name under `tiers`') })]);
 
+/** Where calls go, and what is particular to it: of an upstream, or of each server that shares a mount. */
+const destination = (around: Surroundings) => ({
+  url: httpUrl().describe('Where calls go; its path is put before theirs'),
+  credential: z.string().exactOptional().describe('A name under `credentials`'),
+  traceContext: z.boolean().default(false).describe('Whether the gateway’s traceparent is sent along; default false'),
+  toolChanges: toolChanges().default('deny').describe('MCP: what happens to calls of a tool whose definition is not the pinned one; default deny'),
+  pinnedTools: z
+    .record(z.string().min(1), z.string().regex(/^[0-9a-f]{64}$/, { error: 'A digest is 64 lower-case hex digits.' }))
+    .default({})
+    .describe('MCP: digests of tool definitions; tools that are not named here are pinned as they are first seen'),
+  allowPlaintext: z.boolean().default(false).describe('Lets plain http leave this machine; default false'),
+  allowPrivateAddresses: z.boolean().default(false).describe('Lets the name resolve to private and link-local addresses; default false'),
+  tls: z
+    .strictObject({
+      ca: pemFile(around).exactOptional().describe('PEM file of the authorities to trust instead of the system’s'),
+      clientCertificate: z
+        .strictObject({ workloadApi: workloadApiAddress().describe('Workload API that gives it: unix:///path or tcp://ip:port') })
+        .exactOptional()
+        .describe('The gateway’s own X.509-SVID, for upstreams that ask for a client certificate'),
+    })
+    .exactOptional(),
+  timeouts: timeouts(),
+});
+
+/** One server of a mount that several share. */
+const server = (around: Surroundings) => z.strictObject(destination(around)).superRefine(checkAddress);
+
+const serverName = () =>
+  z.string().regex(SERVER_NAME, { error: 'A server’s name has up to 32 lower-case letters, digits and hyphens, and begins with a letter.' });
+
 export const upstream = (around: Surroundings) =>
   z
     .strictObject({
-      url: httpUrl().describe('Where calls go; its path is put before theirs'),
+      ...destination(around),
+      url: destination(around).url.exactOptional(),
       protocol: z.enum(['http', 'mcp']).default('http').describe('How it speaks; default http'),
-      credential: z.string().exactOptional().describe('A name under `credentials`'),
       agentToken: fieldName().exactOptional().describe('Header field that carries the agent’s token; default authorization'),
       websocket: z.boolean().default(false).describe('Whether WebSocket upgrades pass; default false'),
       boundHeaders: z.array(boundField()).default([]).describe('Fields of the agent’s that an approval binds; a held call forwards no others'),
-      traceContext: z.boolean().default(false).describe('Whether the gateway’s traceparent is sent along; default false'),
       mcpLifecycle: z.boolean().default(true).describe('MCP: whether the built-in rules let sessions be opened and tools be listed; default true'),
-      toolChanges: toolChanges().default('deny').describe('MCP: what happens to calls of a tool whose definition is not the pinned one; default deny'),
-      pinnedTools: z
-        .record(z.string().min(1), z.string().regex(/^[0-9a-f]{64}$/, { error: 'A digest is 64 lower-case hex digits.' }))
-        .default({})
-        .describe('MCP: digests of tool definitions; tools that are not named here are pinned as they are first seen'),
       heldToolSuffix: z
         .string()
         .max(500)
@@ -48,21 +75,70 @@ export const upstream = (around: Surroundings) =>
         .array(z.string().regex(/^https?:\/\/[a-z0-9.[\]:-]+$/, { error: 'Write an origin: scheme, host and port, without a path.' }))
         .default([])
         .describe('MCP: web origins whose pages may call; requests without Origin always may; default none'),
-      servers: laterKey('Several servers under one mount').describe('Reserved: not supported in this version; give each server an entry of its own'),
-      allowPlaintext: z.boolean().default(false).describe('Lets plain http leave this machine; default false'),
-      allowPrivateAddresses: z.boolean().default(false).describe('Lets the name resolve to private and link-local addresses; default false'),
-      tls: z
-        .strictObject({
-          ca: pemFile(around).exactOptional().describe('PEM file of the authorities to trust instead of the system’s'),
-          clientCertificate: z
-            .strictObject({ workloadApi: workloadApiAddress().describe('Workload API that gives it: unix:///path or tcp://ip:port') })
-            .exactOptional()
-            .describe('The gateway’s own X.509-SVID, for upstreams that ask for a client certificate'),
-        })
-        .exactOptional(),
-      timeouts: timeouts(),
+      servers: z
+        .record(serverName(), server(around))
+        .refine((servers) => Object.keys(servers).length >= 1 && Object.keys(servers).length <= MOST_SERVERS, `Name between 1 and ${MOST_SERVERS} servers.`)
+        .exactOptional()
+        .describe('MCP: several servers under this one mount, in place of url: their tools appear as server__tool'),
+      serversWithin: duration({ least: '100ms', most: '1m' })
+        .prefault('10s')
+        .describe('MCP: how long what concerns all servers of a mount waits for each of them; default 10s'),
     })
-    .superRefine(checkAddress);
+    .superRefine(checkForm)
+    .transform(({ url, servers, serversWithin, ...rest }) =>
+      servers === undefined ? { ...rest, url: url ?? '' } : { ...shared(rest), servers, serversWithinMs: serversWithin },
+    );
+
+interface SharedKeys {
+  readonly protocol: 'http' | 'mcp';
+  readonly agentToken?: string;
+  readonly websocket: boolean;
+  readonly boundHeaders: string[];
+  readonly mcpLifecycle: boolean;
+  readonly heldToolSuffix: string;
+  readonly allowedOrigins: string[];
+}
+
+/** What several servers share is the mount; the rest is each one's own. */
+function shared({ protocol, agentToken, websocket, boundHeaders, mcpLifecycle, heldToolSuffix, allowedOrigins }: SharedKeys): SharedKeys {
+  const token = agentToken === undefined ? {} : { agentToken };
+  return { protocol, websocket, boundHeaders, mcpLifecycle, heldToolSuffix, allowedOrigins, ...token };
+}
+
+export type UpstreamEntry = z.output<ReturnType<typeof upstream>>;
+
+interface FormKeys extends Omit<AddressKeys, 'url'> {
+  readonly url?: string;
+  readonly protocol: 'http' | 'mcp';
+  readonly servers?: object;
+  readonly credential?: string;
+  readonly tls?: object;
+  readonly traceContext: boolean;
+  readonly toolChanges: unknown;
+  readonly pinnedTools: object;
+  readonly timeouts: { readonly connectMs: number; readonly headersMs: number; readonly idleMs: number };
+}
+
+/** Either a url or servers; and where there are servers, nothing beside them that would have to be one's own. */
+function checkForm(upstream: FormKeys, context: z.RefinementCtx): void {
+  const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
+  const { url, servers, protocol, credential, tls, traceContext, toolChanges: changes, pinnedTools, allowPlaintext, allowPrivateAddresses } = upstream;
+  const { connectMs, headersMs, idleMs } = upstream.timeouts;
+  if (servers === undefined) {
+    if (url === undefined) refuse('url', 'This key is required.');
+    else checkAddress({ url, allowPlaintext, allowPrivateAddresses }, context);
+    return;
+  }
+  if (protocol !== 'mcp') refuse('servers', 'Only MCP servers can share a mount: write protocol: mcp.');
+  const own = {
+    ...{ url: url !== undefined, credential: credential !== undefined, tls: tls !== undefined, traceContext, allowPlaintext, allowPrivateAddresses },
+    toolChanges: changes !== 'deny',
+    pinnedTools: Object.keys(pinnedTools).length > 0,
+    // As the defaults above give them.
+    timeouts: connectMs !== 5_000 || headersMs !== 60_000 || idleMs !== 300_000,
+  };
+  for (const [key, isGiven] of Object.entries(own)) if (isGiven) refuse(key, 'Beside servers this belongs to each of them.');
+}
 
 interface AddressKeys {
   readonly url: string;

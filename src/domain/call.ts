@@ -31,6 +31,8 @@ export interface CallFacts {
   upstreamStatus?: number;
   /** MCP: what the upstream asked of the agent's side while it answered, and whether that was let through. At most 100. */
   serverRequests?: { readonly method: string; readonly passed: boolean }[];
+  /** MCP: servers of a shared mount that had no part in the answer, and why. */
+  missingServers?: readonly { readonly server: string; readonly error: string }[];
   /** The status the agent got. */
   status?: number;
   error?: ErrorCode;

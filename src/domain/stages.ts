@@ -7,6 +7,7 @@ import type { Clearance } from './clearance.ts';
 import type { Credential } from './credential.ts';
 import type { Decision, Policy } from './decision.ts';
 import type { Identified, Identity } from './identity.ts';
+import type { Principal } from './principal.ts';
 import type { InboundRequest } from './request.ts';
 import type { Task, TaskCall } from './task.ts';
 import type { Span } from './trace.ts';
@@ -23,6 +24,15 @@ export interface Mount {
   readonly traceContext: boolean;
   /** Reads the body as far as the rules need it, and says what the call would do. Throws the 400 family and `unsupported_media_type`. */
   classify(request: InboundRequest, need: BodyNeed): Action | Promise<Action>;
+  /** MCP, a mount that several servers share: which of them a request is for. Throws what `classify` throws, and `session_not_found`. */
+  route?(request: InboundRequest, principal: Principal): Promise<Routed>;
+}
+
+/** A request to a mount that several servers share: for one of them and in its words, or for them all. */
+export interface Routed {
+  /** The name of the server's own mount (domain/server-names.ts). */
+  readonly mount?: string;
+  readonly request: InboundRequest;
 }
 
 /** What a configuration gives; a reload makes a new one, and a call that waits is judged again by the newest. */
@@ -45,6 +55,8 @@ export interface Call {
   sink: ResponseSink;
   /** Present when the request asks for another protocol on its connection. */
   readonly upgrade?: Upgrade;
+  /** Present for a call that the gateway makes in the course of another: to which mount, and for whom. It is decided and recorded like any, and never held. */
+  readonly errand?: { readonly mount: string; readonly identified: Identified };
   /** The strict parse of what arrived. Throws the 400 family. */
   parse(): InboundRequest;
   mount?: Mount;

@@ -28,7 +28,7 @@ export interface Outgoing {
   readonly credential?: Credential;
   /** Held calls forward only the fields that the approval bound. */
   readonly boundHeadersOnly: boolean;
-  /** Fields of the gateway's own, for example traceparent where the upstream opts in, and on the answer `countersign-hold`. */
+  /** Fields of the gateway's own, for example traceparent where the upstream opts in, and on the answer `countersign-hold`. On the request, an empty value only takes the agent's field away. */
   readonly requestHeaders: HeaderList;
   readonly responseHeaders: HeaderList;
 }

@@ -14,15 +14,23 @@ export type JudgeMessage = (message: JsonObject) => JsonObject | undefined;
 /** Largest message of an upstream that is read, characters. */
 const LARGEST_MESSAGE = 16 * 1024 * 1024;
 
-/** `instead` is the answer in place of one that cannot be read, or that is left out and stands alone. */
-export function judgedAnswer(sink: ResponseSink, judge: JudgeMessage, instead: () => JsonObject): ResponseSink {
+export interface JudgedAnswerOptions {
+  readonly judge: JudgeMessage;
+  /** The answer in place of one that cannot be read, or that is left out and stands alone. */
+  instead(): JsonObject;
+  /** What the agent sees as an event's id; default the server's own. */
+  eventId?(id: string): string;
+}
+
+export function judgedAnswer(sink: ResponseSink, { judge, instead, eventId = (id) => id }: JudgedAnswerOptions): ResponseSink {
   let events: EventReader | undefined;
   let collected: { status: number; headers: HeaderList; chunks: Buffer[]; size: number } | undefined;
   let writable = true;
   let broken = false;
 
   const onEvent = (event: ServerEvent): void => {
-    const kept = judgeEvent(event, judge);
+    const named = event.id === undefined || event.id === '' ? event : { ...event, id: eventId(event.id) };
+    const kept = judgeEvent(named, judge);
     if (kept !== undefined) writable = sink.write(formatEvent(kept)) && writable;
   };
   const breakOff = (): void => {

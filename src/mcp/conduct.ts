@@ -11,6 +11,7 @@ import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import { waitPreference } from '../domain/prefer.ts';
 import type { Principal } from '../domain/principal.ts';
+import { readMember } from '../domain/server-names.ts';
 import type { Armed, Decided } from '../domain/stages.ts';
 import type { Forwarder } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
@@ -19,8 +20,11 @@ import { judgedAnswer } from './answer-sink.ts';
 import { checkArguments } from './arguments.ts';
 import { cancelHolds } from './cancellation.ts';
 import { type HeldStream, openHeldStream } from './held-stream.ts';
+import { putToAgent } from './joint-answer.ts';
+import { answerEventId } from './joint-events.ts';
+import type { JointServers } from './joint-servers.ts';
 import { createOpenRequests } from './open-requests.ts';
-import { rpcError } from './refusal.ts';
+import { renderMcpRefusal, rpcError } from './refusal.ts';
 import type { RequestStates } from './request-state.ts';
 import { serverRequests } from './server-requests.ts';
 import type { PinningOptions, ToolPins } from './tool-pins.ts';
@@ -44,6 +48,8 @@ export interface McpDependencies {
   hash(bytes: Uint8Array): Digest;
   /** Between two progress notifications of a held call, ms. */
   readonly progressEveryMs: number;
+  /** Where several servers share a mount: their sessions. */
+  readonly servers: Pick<JointServers, 'ready' | 'sessionFields' | 'sinkOf'>;
 }
 
 /** A client that asked for progress is kept until the hold ends by its own clocks. */
@@ -70,6 +76,7 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
   }
 
   function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Vigil {
+    if (call.errand !== undefined) throw new GatewayError('denied', 'A rule holds this, and nobody waits for what the gateway asks of a server by itself.');
     const { transport, rpcId, tool } = action;
     if (transport?.requestState !== undefined) deps.states.redeem(principal, action, transport.requestState);
     const known = tool === undefined ? undefined : deps.pins.get(action.upstream, tool);
@@ -107,11 +114,12 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
 
   return {
     // An answer has to be read: the upstream is asked not to compress it.
-    requestHeaders: ['accept-encoding', 'identity'],
+    requestHeaders: (armed) => ['accept-encoding', 'identity', ...deps.servers.sessionFields(armed)],
     examine,
     keep,
     async depart(armed, sink) {
       const { action, principal } = armed;
+      await deps.servers.ready(armed);
       await heedCancellation(armed).catch((thrown: unknown) => {
         // What has ended meanwhile needs no cancelling.
         deps.log.warn('mcp.cancel_failed', { upstream: action.upstream, error: asGatewayError(thrown).code });
@@ -124,10 +132,25 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
           observe: (definition) => deps.pins.observe(action.upstream, definition, pinning),
           outlook: (tool) => deps.policy().outlook(inputOf(armed, examine(toolCall(action, tool), principal), deps.clock)),
         },
-        requests: serverRequests({ forwarder: deps.forwarder, hash: deps.hash, allows: (of, asks) => allows(deps, of, asks) }, armed),
+        requests: serverRequests(
+          { forwarder: deps.forwarder, hash: deps.hash, allows: (of, asks) => allows(deps, of, asks), sessionFields: deps.servers.sessionFields(armed) },
+          armed,
+        ),
         passed: (id) => asked.put(principal, action, id, true),
       });
-      return judgedAnswer(sink, judge, () => unreadable(action));
+      const { server } = readMember(action.upstream);
+      if (server === undefined) return judgedAnswer(sink, { judge, instead: () => unreadable(action) });
+      return judgedAnswer(
+        deps.servers.sinkOf(armed, sink, () => forgotten(action)),
+        {
+          judge(message) {
+            const judged = judge(message);
+            return judged && putToAgent(server, judged);
+          },
+          instead: () => unreadable(action),
+          eventId: (id) => answerEventId(server, id),
+        },
+      );
     },
     async answered({ cleared, sent }) {
       const { upstream, tool, toolChange } = cleared?.action ?? {};
@@ -153,6 +176,16 @@ function inputOf({ request, principal, task, calls }: Armed, action: Action, clo
 
 function allows(deps: McpDependencies, armed: Armed, action: Action): boolean {
   return deps.policy().decide(inputOf(armed, action, deps.clock)).effect === 'allow';
+}
+
+function forgotten({ rpcMethod, rpcId, transport }: Action): JsonObject {
+  const error = new GatewayError(
+    'session_not_found',
+    'The server does not know its session any more and did not execute this. Send the same call again: a new session is opened with it.',
+  );
+  return JSON.parse(
+    renderMcpRefusal(error, { ...(rpcMethod && { rpcMethod }), ...(rpcId !== undefined && { rpcId }), ...(transport && { transport }) })?.body ?? '{}',
+  ) as JsonObject;
 }
 
 function unreadable({ rpcId }: Action): JsonObject {

@@ -3,6 +3,7 @@
 // Trusts the upstream for nothing; every request is on record in its call's outcome.
 
 import type { Action } from '../domain/action.ts';
+import type { HeaderList } from '../domain/headers.ts';
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Armed } from '../domain/stages.ts';
 import type { Forwarder, Outgoing, ResponseSink } from '../domain/upstream.ts';
@@ -24,9 +25,11 @@ export interface ServerRequestDependencies {
   /** `armed.action` with another method and other arguments, judged by the policy in force. */
   allows(armed: Armed, action: Action): boolean;
   hash(bytes: Uint8Array): string;
+  /** The fields of the server's session, where it is not the agent's. */
+  readonly sessionFields: HeaderList;
 }
 
-export function serverRequests({ forwarder, allows, hash }: ServerRequestDependencies, armed: Armed): ServerRequests {
+export function serverRequests({ forwarder, allows, hash, sessionFields }: ServerRequestDependencies, armed: Armed): ServerRequests {
   const { facts } = armed.call;
   let refused = 0;
   return {
@@ -40,7 +43,7 @@ export function serverRequests({ forwarder, allows, hash }: ServerRequestDepende
     refuse(id, method) {
       if (++refused > MOST_RECORDED) return;
       const error = { code: NOT_OFFERED, message: `The gateway in front of this client does not let ${method.slice(0, 128)} through.` };
-      void forwarder.send(reply(armed, { jsonrpc: '2.0', id, error }, hash), NOWHERE).catch(() => {
+      void forwarder.send(reply(armed, { jsonrpc: '2.0', id, error }, hash, sessionFields), NOWHERE).catch(() => {
         // The server waits in vain and gives up by its own clock; nothing more can be done for it.
       });
     },
@@ -48,7 +51,7 @@ export function serverRequests({ forwarder, allows, hash }: ServerRequestDepende
 }
 
 /** A message of the gateway's own to the server, in the session and with the credential of the call that it answers. */
-function reply({ action, request, credential }: Armed, message: JsonObject, hash: (bytes: Uint8Array) => string): Outgoing {
+function reply({ action, request, credential }: Armed, message: JsonObject, hash: (bytes: Uint8Array) => string, requestHeaders: HeaderList): Outgoing {
   const bytes = Buffer.from(JSON.stringify(message));
   const dropped = /^(accept|content-type|last-event-id|idempotency-key|mcp-method|mcp-name)$/;
   const boundHeaders = action.boundHeaders.filter((_, i) => !dropped.test(action.boundHeaders[i - (i % 2)] as string));
@@ -64,7 +67,7 @@ function reply({ action, request, credential }: Armed, message: JsonObject, hash
     },
     ...(credential && { credential }),
     boundHeadersOnly: true,
-    requestHeaders: [],
+    requestHeaders,
     responseHeaders: [],
   };
 }

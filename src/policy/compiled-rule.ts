@@ -3,6 +3,7 @@
 import type { Action, Protocol } from '../domain/action.ts';
 import type { Requirement } from '../domain/decision.ts';
 import { isJsonObject } from '../domain/json.ts';
+import { agentName, readMember } from '../domain/server-names.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { compileGlob } from './globs.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
@@ -47,19 +48,28 @@ export function compileRule(options: RuleOptions, index: number, tiers: Readonly
 }
 
 function compileRpcMatch({ match, decide }: RuleOptions): (action: Action) => boolean {
-  const tool = match.tool === undefined ? undefined : compileGlob(match.tool);
+  const tool = match.tool === undefined ? undefined : compileName(match.tool, decide);
   const methods = match.mcp?.map(compileGlob);
   const resource = match.resource === undefined ? undefined : compileResource(match.resource, decide === 'allow' ? 'exact' : 'lenient');
-  const prompt = match.prompt === undefined ? undefined : compileGlob(match.prompt);
+  const prompt = match.prompt === undefined ? undefined : compileName(match.prompt, decide);
   // A rule that lets an agent do everything was not written with what servers ask of agents in mind.
   const namesMethods = decide !== 'allow' || methods !== undefined;
   return (action) =>
     (namesMethods || action.fromServer !== true) &&
-    (tool === undefined || (action.tool !== undefined && tool(action.tool))) &&
+    (tool === undefined || (action.tool !== undefined && tool(action.upstream, action.tool))) &&
     (resource === undefined || matchesNamed(action, 'resources/', 'uri', resource)) &&
-    (prompt === undefined || matchesNamed(action, 'prompts/get', 'name', prompt)) &&
+    (prompt === undefined || matchesNamed(action, 'prompts/get', 'name', (name) => prompt(action.upstream, name))) &&
     (match.toolChanged === undefined || action.toolChange !== undefined) &&
     (methods === undefined || (action.protocol === 'mcp' && methods.some((method) => method(action.rpcMethod ?? ''))));
+}
+
+/**
+ * A tool or prompt is named as agents call it: `server__name` where several servers share a mount. A hold or deny rule that names it without the
+ * server means it wherever it is: a rule that was written for one server is not lost when the server moves under a shared mount.
+ */
+function compileName(glob: string, decide: RuleOptions['decide']): (upstream: string, name: string) => boolean {
+  const matches = compileGlob(glob);
+  return (upstream, name) => matches(agentName(upstream, name)) || (decide !== 'allow' && matches(name));
 }
 
 /** What a message of these methods names: the URI of a resource, the name of a prompt. */
@@ -80,6 +90,12 @@ function tierOf(tier: string | undefined, tiers: Readonly<Record<string, TierOpt
   return tier !== undefined && Object.hasOwn(tiers, tier) ? tiers[tier] : undefined;
 }
 
+/** A rule for a mount stands for each server that shares it; one that names a server, for that server alone. */
+function concerns({ upstream, server }: RuleOptions['match'], name: string): boolean {
+  const member = readMember(name);
+  return (upstream === undefined || upstream === name || upstream === member.mount) && (server === undefined || server === member.server);
+}
+
 /** The candidates for a call, by upstream and method, in file order: other upstreams' rules are never looked at. */
 export interface RuleIndex {
   candidates(upstream: string, method: string): readonly CompiledRule[];
@@ -89,7 +105,7 @@ export interface RuleIndex {
 export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<Record<string, { readonly protocol: Protocol }>>): RuleIndex {
   const byUpstream = new Map(
     Object.entries(upstreams).map(([name, { protocol }]) => {
-      const own = rules.filter(({ options }) => options.match.upstream === undefined || options.match.upstream === name);
+      const own = rules.filter(({ options }) => concerns(options.match, name));
       const methods = new Set(own.flatMap(({ options }) => options.match.methods ?? []));
       const forMethod = (method: string | undefined) =>
         own.filter(({ options }) => options.match.methods === undefined || (method !== undefined && options.match.methods.includes(method)));

@@ -4,6 +4,7 @@
 
 import type { BodyNeed } from '../domain/action.ts';
 import type { Decision, DecisionInput, Outlook, Policy } from '../domain/decision.ts';
+import { readMember } from '../domain/server-names.ts';
 import { checkPolicy } from './check.ts';
 import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
 import { createDigests } from './digests.ts';
@@ -18,9 +19,12 @@ import { CallVariables } from './variables.ts';
 export function compilePolicy(options: PolicyOptions): Policy {
   const faults = checkPolicy(options);
   if (faults.length > 0) throw new TypeError(faults.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
-  const builtIn = Object.entries(options.upstreams).flatMap(([name, { protocol, mcpLifecycle, toolChanges }]) =>
-    protocol === 'mcp' ? [...(mcpLifecycle === false ? [] : mcpLifecycleRules(name)), ...toolChangeRules(name, toolChanges)] : [],
-  );
+  const builtIn = Object.entries(options.upstreams).flatMap(([name, { protocol, mcpLifecycle, toolChanges, servers }]) => {
+    if (protocol !== 'mcp') return [];
+    // A rule for a mount stands for each of its servers; what becomes of changed tools, each server says for itself.
+    const isServer = readMember(name).server !== undefined;
+    return [...(mcpLifecycle === false || isServer ? [] : mcpLifecycleRules(name)), ...(servers === undefined ? toolChangeRules(name, toolChanges) : [])];
+  });
   const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers));
   const index = indexRules(rules, options.upstreams);
   const digests = createDigests(options, rules);

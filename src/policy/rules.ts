@@ -9,6 +9,8 @@ import type { JsonObject } from '../domain/json.ts';
 interface RuleMatch {
   /** A name under `upstreams`. */
   readonly upstream?: string;
+  /** MCP: one of the servers that share the upstream's mount. */
+  readonly server?: string;
   /** HTTP methods, in capitals. */
   readonly methods?: readonly string[];
   /** A URLPattern pathname below the upstream's mount. */
@@ -63,6 +65,8 @@ export interface PolicyUpstream {
   readonly mcpLifecycle?: boolean;
   /** MCP: what happens to calls of a tool whose definition changed; default deny. */
   readonly toolChanges?: ToolChanges;
+  /** MCP: the servers that share the mount. Each is an upstream of its own too, as `mount/server` (domain/server-names.ts). */
+  readonly servers?: Readonly<Record<string, unknown>>;
 }
 
 export interface PolicyOptions {

@@ -6,6 +6,7 @@ import { Duration } from '@marcbachmann/cel-js/evaluator';
 import type { DecisionInput } from '../domain/decision.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Json } from '../domain/json.ts';
+import { agentName, readMember } from '../domain/server-names.ts';
 import type { TaskCall } from '../domain/task.ts';
 import { NO_PARAMS, type PathParams } from './paths.ts';
 
@@ -131,10 +132,11 @@ export class TaskView {
 
 const readCall = ({ at, upstream, method, path, tool, decision, status }: TaskCall) => ({
   at: new Date(at),
-  upstream,
+  // As rules name them: the mount, and the tool as agents call it.
+  upstream: readMember(upstream).mount,
   method,
   path,
-  tool: tool ?? '',
+  tool: tool === undefined ? '' : agentName(upstream, tool),
   decision,
   status: BigInt(status ?? 0),
 });
@@ -174,7 +176,7 @@ export class CallVariables {
     this.request = new RequestView(input);
     this.task = new TaskView(input);
     this.approval = new ApprovalView(input);
-    this.tool = input.action.tool ?? '';
+    this.tool = input.action.tool === undefined ? '' : agentName(input.action.upstream, input.action.tool);
     this.args = readArgs(input);
     this.hints = input.action.hints;
     this.#now = input.now;

@@ -10,14 +10,26 @@ import { findTask, type TaskStore } from '../domain/task.ts';
 export type ConductOf = (mount: Mount) => Conduct | undefined;
 
 export function classify(tasks: TaskStore, conduct: ConductOf, recognised: Recognised): Classified | Promise<Classified> {
-  const { call, request, mount } = recognised;
-  const read = mount.classify(request, call.regime.policy.bodyNeed(mount.name, request.method, request.path));
-  return read instanceof Promise ? read.then((action) => complete(tasks, conduct, recognised, action)) : complete(tasks, conduct, recognised, read);
+  return recognised.mount.route === undefined ? read(tasks, conduct, recognised) : route(recognised).then((routed) => read(tasks, conduct, routed));
 }
 
-function complete(tasks: TaskStore, conduct: ConductOf, recognised: Recognised, read: Action): Classified | Promise<Classified> {
+/** From a mount that several servers share to the one that the request is for: from here on it is that server's call. */
+async function route(recognised: Recognised): Promise<Recognised> {
   const { call, request, mount, principal } = recognised;
-  const action = conduct(mount)?.examine(read, principal) ?? read;
+  const to = await mount.route?.(request, principal);
+  const server = to?.mount === undefined ? undefined : call.regime.mounts.get(to.mount);
+  return { ...recognised, request: to?.request ?? request, mount: server ?? mount };
+}
+
+function read(tasks: TaskStore, conduct: ConductOf, recognised: Recognised): Classified | Promise<Classified> {
+  const { call, request, mount } = recognised;
+  const action = mount.classify(request, call.regime.policy.bodyNeed(mount.name, request.method, request.path));
+  return action instanceof Promise ? action.then((found) => complete(tasks, conduct, recognised, found)) : complete(tasks, conduct, recognised, action);
+}
+
+function complete(tasks: TaskStore, conduct: ConductOf, recognised: Recognised, found: Action): Classified | Promise<Classified> {
+  const { call, request, mount, principal } = recognised;
+  const action = conduct(mount)?.examine(found, principal) ?? found;
   call.facts.action = action;
   const taskId = header(request.headers, 'countersign-task');
   return taskId === undefined ? { ...recognised, action, calls: [] } : withTask(tasks, taskId, { ...recognised, action });

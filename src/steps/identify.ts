@@ -9,7 +9,10 @@ import { refuseSuspended, type SuspensionStore } from '../domain/suspension.ts';
 export type Suspensions = Pick<SuspensionStore, 'covering'>;
 
 export function identify(regime: Regime, suspensions: Suspensions, received: Received): Recognised | Promise<Recognised> {
-  const found = regime.identity.identify(received.request);
+  const { errand, facts } = received.call;
+  if (errand !== undefined) return recognise(suspensions, received, errand.identified);
+  // What arrived, also where the call goes on in other words: a proof is made for that, and known again by it.
+  const found = regime.identity.identify(facts.request ?? received.request);
   return found instanceof Promise ? found.then((identified) => recognise(suspensions, received, identified)) : recognise(suspensions, received, found);
 }
 

@@ -71,12 +71,12 @@ async function attempt(deps: SendDependencies, armed: Armed, credential: Credent
     action,
     ...(credential && { credential }),
     boundHeadersOnly: released,
-    requestHeaders: gatewayFields(mount.traceContext ? call.span?.ref : undefined, conduct?.requestHeaders ?? NOTHING),
+    requestHeaders: gatewayFields(mount.traceContext ? call.span?.ref : undefined, conduct?.requestHeaders(armed) ?? NOTHING),
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
   };
   const span = call.span?.child('client', call.facts);
   try {
-    call.sent = await depart(deps, call, outgoing, sink);
+    call.sent = await (conduct?.serve?.(armed, sink) ?? depart(deps, call, outgoing, sink));
     call.facts.upstreamStatus = call.sent.status;
     call.facts.status = call.sent.status;
     if (conduct !== undefined) await conduct.answered(call);

@@ -36,6 +36,7 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
   put('hold_state', hold?.state);
   put('credential', credential?.id);
   put('upstream_status', facts.upstreamStatus);
+  put('missing_servers', facts.missingServers);
   put('status', facts.status);
   put('error', facts.error);
   put('ms', seconds === undefined ? undefined : Math.round(seconds * 1e6) / 1000);

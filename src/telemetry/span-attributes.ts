@@ -6,6 +6,7 @@ import type { CallFacts } from '../domain/call.ts';
 import { sha256 } from '../domain/canonical.ts';
 import { header } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
+import { readMember } from '../domain/server-names.ts';
 import { ERRORS, type ErrorCode } from '../errors.ts';
 import { ATTR } from './names.ts';
 
@@ -70,7 +71,7 @@ export function serverAttributes(facts: CallFacts, scheme: Scheme): Attributes {
     attributes[ATTR.clientAddress] = request.peer.address;
   }
   if (action !== undefined) {
-    attributes[ATTR.route] = `/${action.upstream}`;
+    attributes[ATTR.route] = `/${readMember(action.upstream).mount}`;
     Object.assign(attributes, rpcAttributes(facts));
   }
   if (hold !== undefined) {

@@ -94,7 +94,7 @@ export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, ide
   }
   if (identityOnly) fields.push('accept-encoding', 'identity');
   for (let i = 0; i < requestHeaders.length; i += 2) {
-    if (requestHeaders[i] !== injected?.name) fields.push(requestHeaders[i] as string, requestHeaders[i + 1] as string);
+    if (requestHeaders[i] !== injected?.name && requestHeaders[i + 1] !== '') fields.push(requestHeaders[i] as string, requestHeaders[i + 1] as string);
   }
   if (injected !== undefined) fields.push(injected.name, injected.value);
   return fields;

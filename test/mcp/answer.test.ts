@@ -48,7 +48,7 @@ function answer(allowed: readonly string[] = []) {
     requests: { passes: (method) => allowed.includes(method), refuse: (_id, method) => void refused.push(method) },
     passed() {},
   });
-  return { got, refused, sink: judgedAnswer(got.sink, judge, () => ({ jsonrpc: '2.0', id: 1, error: { code: -32000, message: 'unreadable' } })) };
+  return { got, refused, sink: judgedAnswer(got.sink, { judge, instead: () => ({ jsonrpc: '2.0', id: 1, error: { code: -32000, message: 'unreadable' } }) }) };
 }
 
 const JSON_TYPE = ['content-type', 'application/json'];

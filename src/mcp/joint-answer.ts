@@ -1,0 +1,62 @@
+// A server's message in the agent's words: on a shared mount its tools, prompts, resources and requests bear its name, so that two servers'
+// are never taken for each other's. Trusts nothing of the message; what has another form than MCP gives it goes on as it is.
+
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { agentId, agentUri, namedBy } from '../domain/server-names.ts';
+
+/** One message, after it was judged under the server's own names. */
+export function putToAgent(server: string, message: JsonObject): JsonObject {
+  if (message.method !== undefined) return fromServer(server, message);
+  return isJsonObject(message.result) ? { ...message, result: resultOf(server, message.result) } : message;
+}
+
+function fromServer(server: string, message: JsonObject): JsonObject {
+  const { method, id } = message;
+  const params = isJsonObject(message.params) ? message.params : undefined;
+  if (id !== undefined) return { ...message, ...(isId(id) && { id: agentId(server, id) }), ...(params && { params: withProgress(server, params) }) };
+  if (params === undefined) return message;
+  if (method === 'notifications/cancelled' && isId(params.requestId))
+    return { ...message, params: { ...params, requestId: agentId(server, params.requestId) } };
+  if (method === 'notifications/resources/updated') return { ...message, params: withUri(server, params) as JsonObject };
+  return message;
+}
+
+/** The progress of a server's request is told to that server alone. */
+function withProgress(server: string, params: JsonObject): JsonObject {
+  const meta = isJsonObject(params._meta) ? params._meta : {};
+  return isId(meta.progressToken) ? { ...params, _meta: { ...meta, progressToken: agentId(server, meta.progressToken) } } : params;
+}
+
+function resultOf(server: string, result: JsonObject): JsonObject {
+  const changed: Record<string, Json> = {};
+  const each = (member: string, change: (item: Json) => Json): void => {
+    const items = result[member];
+    if (Array.isArray(items)) changed[member] = items.map(change);
+  };
+  each('tools', (item) => named(server, item));
+  each('prompts', (item) => named(server, item));
+  each('resources', (item) => withUri(server, item));
+  each('resourceTemplates', (item) => withUri(server, item, 'uriTemplate'));
+  each('contents', (item) => withUri(server, item));
+  each('content', (item) => block(server, item));
+  each('messages', (item) => (isJsonObject(item) && item.content !== undefined ? { ...item, content: block(server, item.content) } : item));
+  return { ...result, ...changed };
+}
+
+function named(server: string, item: Json): Json {
+  return isJsonObject(item) && typeof item.name === 'string' ? { ...item, name: namedBy(server, item.name) } : item;
+}
+
+function withUri(server: string, item: Json, member = 'uri'): Json {
+  const uri = isJsonObject(item) ? item[member] : undefined;
+  return isJsonObject(item) && typeof uri === 'string' ? { ...item, [member]: agentUri(server, uri) } : item;
+}
+
+/** A block of content: a link to a resource, or a resource itself. */
+function block(server: string, item: Json): Json {
+  if (!isJsonObject(item)) return item;
+  if (item.type === 'resource_link') return withUri(server, item);
+  return item.type === 'resource' && item.resource !== undefined ? { ...item, resource: withUri(server, item.resource) } : item;
+}
+
+const isId = (value: Json | undefined): value is string | number => typeof value === 'string' || typeof value === 'number';

@@ -1,0 +1,40 @@
+// The cursor of a list that several servers have more of: theirs, sealed together for one caller, mount and list. Refuses what was not made
+// here for exactly this list.
+
+import { canonicalDigest } from '../domain/canonical.ts';
+import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import type { Principal } from '../domain/principal.ts';
+import { Secret } from '../domain/secret.ts';
+import { GatewayError } from '../errors.ts';
+import type { Sealer } from './request-state.ts';
+
+export interface JointCursors {
+  /** Undefined when no server has more. */
+  seal(principal: Principal, mount: string, method: string, results: ReadonlyMap<string, JsonObject>): string | undefined;
+  /** Each server's own cursor. Throws `bad_rpc`. */
+  open(principal: Principal, mount: string, method: string, cursor: string): ReadonlyMap<string, string>;
+}
+
+const LONGEST = 64 * 1024;
+
+export function createJointCursors(seal: Sealer): JointCursors {
+  return {
+    seal(principal, mount, method, results) {
+      const more = [...results].flatMap(([server, { nextCursor }]) => (typeof nextCursor === 'string' ? [[server, nextCursor]] : []));
+      return more.length === 0 ? undefined : seal.seal(boundTo(principal, mount, method), new Secret(JSON.stringify(Object.fromEntries(more))));
+    },
+    open(principal, mount, method, cursor) {
+      try {
+        if (cursor.length > LONGEST) throw new TypeError('too long');
+        const cursors: unknown = JSON.parse(seal.open(boundTo(principal, mount, method), cursor).reveal());
+        return new Map(Object.entries(isJsonObject(cursors as JsonObject) ? (cursors as Record<string, string>) : {}));
+      } catch (cause) {
+        throw new GatewayError('bad_rpc', 'The cursor was not given for this list to this caller. Begin the list anew, without a cursor.', { cause });
+      }
+    },
+  };
+}
+
+function boundTo({ id, issuer }: Principal, mount: string, method: string): string {
+  return `mcp-cursor ${canonicalDigest('countersign/mcp-cursor/v1', { principal: id, issuer, mount, method })}`;
+}

@@ -1,0 +1,158 @@
+// Which server of a shared mount a message is for, and the message in that server's words: its tool's own name, its resource's own URI, its
+// request's own number. What comes out is an ordinary message for an ordinary mount, which reads it again as strictly as any.
+// Trusts nothing: the message has passed the strict reading under its own names first. What names no server stays with the mount.
+
+import type { Action } from '../domain/action.ts';
+import { type HeaderList, header } from '../domain/headers.ts';
+import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { InboundRequest, RequestBody } from '../domain/request.ts';
+import { memberName, readAgentId, readAgentName, readAgentUri } from '../domain/server-names.ts';
+import type { Routed } from '../domain/stages.ts';
+import { GatewayError } from '../errors.ts';
+import { readEventId } from './joint-events.ts';
+import type { JointSessions } from './joint-session.ts';
+
+export interface JointMount {
+  readonly name: string;
+  readonly servers: readonly string[];
+  /** The strict reading of a request to the mount. */
+  read(request: InboundRequest): Action | Promise<Action>;
+}
+
+export type RouteJoint = (mount: JointMount, request: InboundRequest, principal: Principal) => Promise<Routed>;
+
+export function createJointRoute(sessions: JointSessions): RouteJoint {
+  return async (mount, arrived, principal) => {
+    const copy: InboundRequest = { ...arrived, body: readTwice(arrived.body) };
+    const action = await mount.read(copy);
+    const id = header(arrived.headers, 'mcp-session-id');
+    const session = needsSession(action) ? sessions.open(principal, mount.name, sessionId(id)) : undefined;
+    const to = action.method === 'POST' ? await addressee(action, copy) : resumed(action, arrived);
+    const known = to !== undefined && mount.servers.includes(to.server);
+    const headers = withSession(known ? to.headers : arrived.headers, session?.nonce);
+    const request: InboundRequest = { ...copy, headers, ...(known && to.body && { body: to.body }) };
+    if (session !== undefined) sessions.bind(request, session);
+    return known ? { request, mount: memberName(mount.name, to.server) } : { request };
+  };
+}
+
+/** Since 2026-07-28 there are no sessions; before, initialize opens one. */
+function needsSession({ transport, rpcMethod }: Action): boolean {
+  return transport?.stateless !== true && rpcMethod !== 'initialize';
+}
+
+function sessionId(id: string | undefined): string {
+  if (id === undefined)
+    throw new GatewayError('bad_request', 'Several servers share this mount: open a session with initialize first, and send its Mcp-Session-Id.');
+  return id;
+}
+
+/** In place of the agent's sealed id its nonce: short, the same in every request of the session, and never sent upstream. */
+function withSession(headers: HeaderList, nonce: string | undefined): HeaderList {
+  const others = withoutField(headers, 'mcp-session-id');
+  return nonce === undefined ? others : [...others, 'mcp-session-id', nonce];
+}
+
+export function withoutField(headers: HeaderList, ...names: readonly string[]): HeaderList {
+  return headers.filter((_, i) => !names.includes(headers[i - (i % 2)] as string));
+}
+
+/** A body that both readings may have; the first sets the limit. */
+function readTwice(body: RequestBody): RequestBody {
+  let bytes: Promise<Uint8Array> | undefined;
+  return {
+    ...body,
+    buffer(limit) {
+      bytes ??= body.buffer(limit);
+      return bytes;
+    },
+  };
+}
+
+export function bodyOf(bytes: Uint8Array): RequestBody {
+  return {
+    empty: false,
+    length: bytes.byteLength,
+    buffer: () => Promise.resolve(bytes),
+    async *stream() {
+      yield bytes;
+    },
+  };
+}
+
+interface Addressee {
+  readonly server: string;
+  readonly headers: HeaderList;
+  readonly body?: RequestBody;
+}
+
+async function addressee(action: Action, request: InboundRequest): Promise<Addressee | undefined> {
+  // The strict reading has been here: these bytes are one JSON object, and mean what they say.
+  const message = JSON.parse(Buffer.from(await request.body.buffer(0)).toString('utf8')) as JsonObject;
+  const put = putToServer(action.rpcMethod, message);
+  if (put === undefined) return undefined;
+  const name = header(request.headers, 'mcp-name');
+  const headers =
+    name === undefined || put.name === undefined ? request.headers : [...withoutField(request.headers, 'mcp-name'), 'mcp-name', encodeField(put.name)];
+  return { server: put.server, headers, body: bodyOf(Buffer.from(JSON.stringify(put.message))) };
+}
+
+/** A stream that broke off is one server's when the last event that was seen of it came in an answer of that server's. */
+function resumed({ method }: Action, { headers }: InboundRequest): Addressee | undefined {
+  const last = method === 'GET' ? header(headers, 'last-event-id') : undefined;
+  const seen = last === undefined ? undefined : readEventId(last);
+  if (seen?.of !== 'answer') return undefined;
+  return { server: seen.server, headers: [...withoutField(headers, 'last-event-id'), 'last-event-id', seen.id] };
+}
+
+interface Put {
+  readonly server: string;
+  readonly message: JsonObject;
+  /** What Mcp-Name repeats. */
+  readonly name?: string;
+}
+
+/** The message in the words of the server that it names; undefined when it names none. */
+export function putToServer(method: string | undefined, message: JsonObject): Put | undefined {
+  if (method === undefined) {
+    const answered = readAgentId(message.id);
+    return answered && { server: answered.server, message: { ...message, id: answered.own } };
+  }
+  const params = isJsonObject(message.params) ? message.params : {};
+  const inParams = (named: Named | undefined, change: (own: string) => JsonObject): Put | undefined =>
+    named && { server: named.server, name: named.own, message: { ...message, params: { ...params, ...change(named.own) } } };
+  switch (method) {
+    case 'tools/call':
+    case 'prompts/get':
+      return inParams(readText(params.name, readAgentName), (name) => ({ name }));
+    case 'resources/read':
+    case 'resources/subscribe':
+    case 'resources/unsubscribe':
+      return inParams(readText(params.uri, readAgentUri), (uri) => ({ uri }));
+    case 'completion/complete': {
+      const ref = isJsonObject(params.ref) ? params.ref : {};
+      if (ref.type === 'ref/prompt') return inParams(readText(ref.name, readAgentName), (name) => ({ ref: { ...ref, name } }));
+      return ref.type === 'ref/resource' ? inParams(readText(ref.uri, readAgentUri), (uri) => ({ ref: { ...ref, uri } })) : undefined;
+    }
+    case 'notifications/progress': {
+      const token = readAgentId(params.progressToken);
+      return token && { server: token.server, message: { ...message, params: { ...params, progressToken: token.own } } };
+    }
+    default:
+      return undefined;
+  }
+}
+
+interface Named {
+  readonly server: string;
+  readonly own: string;
+}
+
+const readText = (value: unknown, read: (text: string) => Named | undefined): Named | undefined => (typeof value === 'string' ? read(value) : undefined);
+
+/** MCP 2026-07-28, value encoding: what a field cannot hold as it is comes as base64 over UTF-8. */
+function encodeField(name: string): string {
+  const plain = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(name) && !name.startsWith('=?');
+  return plain ? name : `=?base64?${Buffer.from(name).toString('base64')}?=`;
+}

@@ -1,0 +1,211 @@
+// The servers of a shared mount as one call finds them: their sessions, opened where they have to be, and their answers. A server that fails or
+// is slow is noted as missing, in the log and in the call's record, and the others are not kept waiting.
+
+import type { HeaderList } from '../domain/headers.ts';
+import { header } from '../domain/headers.ts';
+import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import type { Logger } from '../domain/log.ts';
+import { memberName, readMember } from '../domain/server-names.ts';
+import type { Armed } from '../domain/stages.ts';
+import type { ResponseSink } from '../domain/upstream.ts';
+import { ERRORS, GatewayError } from '../errors.ts';
+import type { Errands, Reply } from './joint-errands.ts';
+import { type JointSession, type JointSessions, readServerSession, type ServerSession } from './joint-session.ts';
+
+export interface JointServers {
+  /** Names of the servers that share a call's mount, in the order of the configuration. */
+  names(armed: Armed): readonly string[];
+  /** The message to one server, in its session. Never rejects, and never takes longer than `withinMs`. */
+  ask(armed: Armed, server: string, message: JsonObject): Promise<Reply>;
+  /** Ends the session with one server. */
+  end(armed: Armed, server: string): Promise<void>;
+  /** One server's event stream, until it ends or the agent goes away. */
+  follow(armed: Armed, server: string, headers: HeaderList, sink: ResponseSink): Promise<void>;
+  /** Opens a session with a server by the agent's own initialize message. */
+  initialize(armed: Armed, server: string, message: JsonObject, requested: string): Promise<{ readonly reply: Reply; readonly session?: ServerSession }>;
+  /** For a call to one server: its session is open afterwards. Throws `upstream_unreachable`. */
+  ready(armed: Armed): Promise<void>;
+  /** The fields of the server's own session, in place of the agent's. */
+  sessionFields(armed: Armed): HeaderList;
+  /** Where a server's answer to one call goes: without its session's id, and with words for an agent whose server forgot the session. */
+  sinkOf(armed: Armed, sink: ResponseSink, forgotten: () => JsonObject): ResponseSink;
+  /** Notes servers that had no part in an answer. */
+  missing(armed: Armed, replies: ReadonlyMap<string, Reply>): readonly MissingServer[];
+}
+
+export interface MissingServer {
+  readonly server: string;
+  readonly error: string;
+}
+
+export interface JointServersParts {
+  readonly sessions: JointSessions;
+  readonly errands: Errands;
+  readonly log: Logger;
+  /** How long each server of this mount is waited for, ms. */
+  withinMs(mount: string): number;
+}
+
+/** JSON-RPC: the server does not have this method, so it has nothing to add. */
+const NO_SUCH_METHOD = -32601;
+/** What servers say of sessions that they do not know: MCP asks for 404, and common ones answer 400. */
+const isForgotten = (status: number): boolean => status === 404 || status === 400;
+
+export function createJointServers({ sessions, errands, log, withinMs }: JointServersParts): JointServers {
+  const opening = new Map<string, Promise<void>>();
+  const addressOf = ({ call }: Armed, upstream: string): string => call.regime.mounts.get(upstream)?.url ?? '';
+  const mountOf = ({ action }: Armed): string => readMember(action.upstream).mount;
+
+  async function initialize(armed: Armed, server: string, message: JsonObject, requested: string) {
+    const mount = mountOf(armed);
+    const without = ['mcp-session-id', 'mcp-protocol-version'];
+    const reply = await errands.ask(armed, { mount, server, method: 'POST', message, without }, withinMs(mount));
+    const address = addressOf(armed, memberName(mount, server));
+    const session = reply.result && readServerSession(reply.result, header(reply.headers, 'mcp-session-id'), requested, address);
+    return { reply, ...(session && { session }) };
+  }
+
+  async function openLater(armed: Armed, server: string, session: JointSession): Promise<void> {
+    const { protocolVersion } = session.client;
+    const message = { jsonrpc: '2.0', id: `countersign-${session.nonce}`, method: 'initialize', params: { ...session.client } };
+    const opened = await initialize(armed, server, message, protocolVersion);
+    if (opened.session === undefined) return;
+    sessions.put(session, server, opened.session);
+    const mount = mountOf(armed);
+    await errands.ask(armed, { mount, server, method: 'POST', message: { jsonrpc: '2.0', method: 'notifications/initialized' } }, withinMs(mount));
+  }
+
+  /** Two calls that find the same server's session closed open it once. */
+  async function ensure(armed: Armed, server: string): Promise<void> {
+    const session = sessions.of(armed.request);
+    const address = addressOf(armed, memberName(mountOf(armed), server));
+    if (session === undefined || sessions.current(session, server, address) !== undefined) return;
+    const key = `${session.nonce} ${server}`;
+    const underway = opening.get(key) ?? openLater(armed, server, session).finally(() => opening.delete(key));
+    opening.set(key, underway);
+    await underway;
+  }
+
+  function isOpen(armed: Armed, server: string): boolean {
+    const session = sessions.of(armed.request);
+    return session === undefined || sessions.current(session, server, addressOf(armed, memberName(mountOf(armed), server))) !== undefined;
+  }
+
+  async function ask(armed: Armed, server: string, message: JsonObject): Promise<Reply> {
+    const mount = mountOf(armed);
+    const session = sessions.of(armed.request);
+    const attempt = async (): Promise<Reply> => {
+      // A notification is no reason to open a session.
+      if (message.id !== undefined) await ensure(armed, server);
+      return isOpen(armed, server) ? errands.ask(armed, { mount, server, method: 'POST', message }, withinMs(mount)) : NO_ANSWER;
+    };
+    const first = await attempt();
+    if (session === undefined || !isForgotten(first.status) || message.id === undefined) return first;
+    sessions.forget(session, server);
+    // These messages only ask: a server that did not know the session has done nothing, and asking twice does nothing twice.
+    return attempt();
+  }
+
+  /** However many steps it takes, it takes no longer than this. */
+  async function askInTime(armed: Armed, server: string, message: JsonObject): Promise<Reply> {
+    const { promise: late, resolve } = Promise.withResolvers<Reply>();
+    const timer = setTimeout(() => resolve(NO_ANSWER), withinMs(mountOf(armed)));
+    try {
+      return await Promise.race([ask(armed, server, message), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  return {
+    names: (armed) =>
+      [...armed.call.regime.mounts.keys()].flatMap((name) => (name.startsWith(`${mountOf(armed)}/`) ? [readMember(name).server as string] : [])),
+    ask: askInTime,
+    initialize,
+    async end(armed, server) {
+      const mount = mountOf(armed);
+      const session = sessions.of(armed.request);
+      const current = session && sessions.current(session, server, addressOf(armed, memberName(mount, server)));
+      if (current?.id !== undefined) await errands.ask(armed, { mount, server, method: 'DELETE' }, withinMs(mount));
+    },
+    async follow(armed, server, headers, sink) {
+      await ensure(armed, server);
+      if (isOpen(armed, server)) await errands.follow(armed, { mount: mountOf(armed), server, method: 'GET', headers }, sink);
+    },
+    async ready(armed) {
+      const { server } = readMember(armed.action.upstream);
+      if (server === undefined || armed.action.method === 'DELETE') return;
+      await ensure(armed, server);
+      if (!isOpen(armed, server)) throw new GatewayError('upstream_unreachable', 'The server did not open a session; nothing was sent to it.');
+    },
+    sessionFields(armed) {
+      const { server } = readMember(armed.action.upstream);
+      const session = sessions.of(armed.request);
+      if (server === undefined || session === undefined) return [];
+      const current = sessions.current(session, server, armed.mount.url);
+      return current === undefined ? ['mcp-session-id', ''] : ['mcp-session-id', current.id ?? '', 'mcp-protocol-version', current.protocolVersion];
+    },
+    sinkOf(armed, sink, forgotten) {
+      const { server = '' } = readMember(armed.action.upstream);
+      const session = sessions.of(armed.request);
+      const opens = armed.action.rpcMethod === 'initialize';
+      return withoutSessionId(sink, opens, (status) => {
+        if (session === undefined || !isForgotten(status)) return undefined;
+        sessions.forget(session, server);
+        return armed.call.errand === undefined && armed.action.rpcId !== undefined ? JSON.stringify(forgotten()) : undefined;
+      });
+    },
+    missing(armed, replies) {
+      const gone = [...replies].flatMap(([server, reply]) =>
+        reply.result !== undefined || reply.error?.code === NO_SUCH_METHOD ? [] : [{ server, error: reasonOf(reply) }],
+      );
+      for (const { server, error } of gone) {
+        log.warn('mcp.server_missing', { upstream: memberName(mountOf(armed), server), rpc: armed.action.rpcMethod, error, call: armed.call.facts.id });
+      }
+      if (gone.length > 0) armed.call.facts.missingServers = gone;
+      return gone;
+    },
+  };
+}
+
+const NO_ANSWER: Reply = { status: 0, headers: [] };
+
+/** A code of the gateway's where it is one; never a server's words. */
+function reasonOf({ status, error }: Reply): string {
+  const code = isJsonObject(error?.data) ? error.data.code : undefined;
+  if (typeof code === 'string' && Object.hasOwn(ERRORS, code)) return code;
+  if (error !== undefined) return 'server_error';
+  return status === 0 ? 'no_answer' : status >= 200 && status < 300 ? 'upstream_protocol' : `http_${status}`;
+}
+
+/** `instead` gives the JSON that is answered in place of an answer of this status. */
+function withoutSessionId(sink: ResponseSink, keepsId: boolean, instead: (status: number) => string | undefined): ResponseSink {
+  let swallowed = false;
+  const kept = (headers: HeaderList): HeaderList => (keepsId ? headers : headers.filter((_, i) => headers[i - (i % 2)] !== 'mcp-session-id'));
+  const replaced = (status: number): boolean => {
+    const json = instead(status);
+    if (json === undefined) return false;
+    swallowed = true;
+    sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store'], Buffer.from(json));
+    return true;
+  };
+  return {
+    get started() {
+      return sink.started;
+    },
+    head(status, headers) {
+      if (!replaced(status)) sink.head(status, kept(headers));
+    },
+    write: (chunk) => swallowed || sink.write(chunk),
+    onDrain: (callback) => sink.onDrain(callback),
+    whole(status, headers, body) {
+      if (!replaced(status)) sink.whole(status, kept(headers), body);
+    },
+    end() {
+      if (!swallowed) sink.end();
+    },
+    abort() {
+      if (!swallowed) sink.abort();
+    },
+  };
+}

@@ -1,0 +1,131 @@
+// One session for the agent over one session with each server of a shared mount (MCP 2025 revisions). The id that the agent gets is the list
+// of the servers' ids, sealed for its caller and mount: it outlives a restart, and nothing in it can be read, changed or lent to another agent.
+// What changes later (a server that was away, or forgot its session) is kept in memory, and opened again when that is lost.
+
+import { randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { canonicalDigest, sha256 } from '../domain/canonical.ts';
+import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { InboundRequest } from '../domain/request.ts';
+import { Secret } from '../domain/secret.ts';
+import { GatewayError } from '../errors.ts';
+import type { Sealer } from './request-state.ts';
+
+/** What the agent said of itself when it opened the session: servers that are opened later are told the same. */
+export interface SessionClient {
+  readonly protocolVersion: string;
+  readonly capabilities: JsonObject;
+  readonly clientInfo: JsonObject;
+}
+
+/** A session with one server. A server that keeps none gives no id. */
+export interface ServerSession {
+  readonly id?: string;
+  readonly protocolVersion: string;
+  /** Tells the address that the session was opened at: an id is never sent to another. */
+  readonly at: string;
+}
+
+export interface JointSession {
+  /** Random; what approvals and open requests of this session are kept under. */
+  readonly nonce: string;
+  readonly client: SessionClient;
+  readonly servers: Readonly<Record<string, ServerSession>>;
+}
+
+export interface JointSessions {
+  begin(client: SessionClient, servers: Readonly<Record<string, ServerSession>>): JointSession;
+  /** The id for the agent. Throws `upstream_protocol` when the servers' own ids are too long together. */
+  seal(principal: Principal, mount: string, session: JointSession): string;
+  /** Throws `session_not_found` for what was not sealed for this caller and mount, and for a session that was ended here. */
+  open(principal: Principal, mount: string, id: string): JointSession;
+  /** The session that a request was found to belong to. */
+  of(request: InboundRequest): JointSession | undefined;
+  bind(request: InboundRequest, session: JointSession): void;
+  /** The session with one server at this address, unless it has to be opened. */
+  current(session: JointSession, server: string, address: string): ServerSession | undefined;
+  put(session: JointSession, server: string, opened: ServerSession): void;
+  /** The server does not know its session any more. */
+  forget(session: JointSession, server: string): void;
+  end(session: JointSession): void;
+}
+
+/** Characters of a sealed id; clients send it with every request, beside a token. */
+const LONGEST_ID = 8 * 1024;
+const REMEMBERED = 50_000;
+
+export const addressDigest = (url: string): string => sha256(url).slice(0, 16);
+
+export function createJointSessions(seal: Sealer): JointSessions {
+  const bound = new WeakMap<InboundRequest, JointSession>();
+  const later = new LRUCache<string, ServerSession | 'forgotten'>({ max: REMEMBERED });
+  const ended = new LRUCache<string, true>({ max: REMEMBERED });
+  const keyOf = ({ nonce }: JointSession, server: string): string => `${nonce} ${server}`;
+
+  return {
+    begin: (client, servers) => ({ nonce: randomBytes(16).toString('base64url'), client, servers }),
+    seal(principal, mount, session) {
+      const id = seal.seal(boundTo(principal, mount), new Secret(JSON.stringify(session)));
+      if (id.length > LONGEST_ID) throw new GatewayError('upstream_protocol', 'The session ids of the servers under this mount are too long together.');
+      return id;
+    },
+    open(principal, mount, id) {
+      const session = read(seal, boundTo(principal, mount), id);
+      if (session === undefined || ended.has(session.nonce))
+        throw new GatewayError('session_not_found', 'This session was not opened here by this caller, or has ended.');
+      return session;
+    },
+    of: (request) => bound.get(request),
+    bind: (request, session) => void bound.set(request, session),
+    current(session, server, address) {
+      const known = later.get(keyOf(session, server)) ?? (Object.hasOwn(session.servers, server) ? session.servers[server] : undefined);
+      return known === undefined || known === 'forgotten' || known.at !== addressDigest(address) ? undefined : known;
+    },
+    put: (session, server, opened) => void later.set(keyOf(session, server), opened),
+    forget: (session, server) => void later.set(keyOf(session, server), 'forgotten'),
+    end: (session) => void ended.set(session.nonce, true),
+  };
+}
+
+function boundTo({ id, issuer }: Principal, mount: string): string {
+  return `mcp-session ${canonicalDigest('countersign/mcp-session/v1', { principal: id, issuer, mount })}`;
+}
+
+/** What was sealed here has the form that it was sealed in. */
+function read(seal: Sealer, boundTo: string, id: string): JointSession | undefined {
+  try {
+    return id.length > LONGEST_ID ? undefined : (JSON.parse(seal.open(boundTo, id).reveal()) as JointSession);
+  } catch {
+    return undefined;
+  }
+}
+
+const MOST_CAPABILITIES = 1024;
+const LONGEST_NAME = 200;
+const VERSION = /^\d{4}-\d{2}-\d{2}$/;
+
+/** What is kept of an initialize message. Throws `bad_rpc`. */
+export function readSessionClient(params: unknown): SessionClient {
+  const { protocolVersion, capabilities = {}, clientInfo = {} } = isJsonObject(params as JsonObject) ? (params as JsonObject) : {};
+  if (typeof protocolVersion !== 'string' || !VERSION.test(protocolVersion))
+    throw new GatewayError('bad_rpc', 'The initialize message names no protocol version.');
+  const info = isJsonObject(clientInfo) ? clientInfo : {};
+  const text = (value: unknown): string => (typeof value === 'string' ? value.slice(0, LONGEST_NAME) : '');
+  return {
+    protocolVersion,
+    // Servers that are opened later do without what does not fit into the session's id.
+    capabilities: isJsonObject(capabilities) && JSON.stringify(capabilities).length <= MOST_CAPABILITIES ? capabilities : {},
+    clientInfo: { name: text(info.name), version: text(info.version) },
+  };
+}
+
+const SESSION_ID = /^[\x21-\x7e]{1,1024}$/;
+
+/** What a server's answer to initialize opens; undefined when it cannot be used by a client of this version. */
+export function readServerSession(result: JsonObject, id: string | undefined, requested: string, address: string): ServerSession | undefined {
+  const { protocolVersion } = result;
+  if (typeof protocolVersion !== 'string' || !VERSION.test(protocolVersion) || protocolVersion > requested) return undefined;
+  if (id !== undefined && !SESSION_ID.test(id)) return undefined;
+  return { ...(id !== undefined && { id }), protocolVersion, at: addressDigest(address) };
+}
