@@ -39,7 +39,10 @@ export function createSealer(options: SealerOptions): Sealer {
     open(id, sealed) {
       const [version, encoded, ...rest] = sealed.split('.');
       const body = Buffer.from(encoded ?? '', 'base64url');
-      if (version !== VERSION || rest.length > 0 || body.length < NONCE_BYTES + TAG_BYTES) throw unavailable('The sealed handle has an unknown format.');
+      // One spelling: letters that decode to nothing would make another text of the same meaning.
+      const plain = body.toString('base64url') === encoded;
+      if (version !== VERSION || rest.length > 0 || !plain || body.length < NONCE_BYTES + TAG_BYTES)
+        throw unavailable('The sealed handle has an unknown format.');
       try {
         const decipher = createDecipheriv('aes-256-gcm', key, body.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
         decipher.setAAD(boundTo(id)).setAuthTag(body.subarray(-TAG_BYTES));

@@ -15,7 +15,7 @@ import type { JointCursors } from './joint-cursor.ts';
 import type { Reply } from './joint-errands.ts';
 import { readEventId } from './joint-events.ts';
 import { joinCaching, joinCapabilities, joinEntries, joinInstructions, LISTS } from './joint-lists.ts';
-import type { JointServers } from './joint-servers.ts';
+import { type JointServers, unusable } from './joint-servers.ts';
 import { type JointSessions, readSessionClient, type ServerSession } from './joint-session.ts';
 import { openJointStream } from './joint-stream.ts';
 
@@ -218,9 +218,6 @@ const resultsOf = (replies: ReadonlyMap<string, Reply>): ReadonlyMap<string, Jso
       result === undefined || result.resultType === 'input_required' ? [] : [[server, result]],
     ),
   );
-
-/** An answer that opens no session is no answer. */
-const unusable = ({ result: _, ...reply }: Reply): Reply => reply;
 
 /** An error that the server gave, and not the gateway in its place. */
 function isServersOwn(error: Reply['error']): boolean {

@@ -119,7 +119,9 @@ export function putToServer(method: string | undefined, message: JsonObject): Pu
     const answered = readAgentId(message.id);
     return answered && { server: answered.server, message: { ...message, id: answered.own } };
   }
-  const params = isJsonObject(message.params) ? message.params : {};
+  const params = isJsonObject(message.params) ? withoutTasks(message.params) : {};
+  // A task has a number that is its server's alone, and its client would ask the mount for it.
+  if (params.task !== undefined) return undefined;
   const inParams = (named: Named | undefined, change: (own: string) => JsonObject): Put | undefined =>
     named && { server: named.server, name: named.own, message: { ...message, params: { ...params, ...change(named.own) } } };
   switch (method) {
@@ -142,6 +144,18 @@ export function putToServer(method: string | undefined, message: JsonObject): Pu
     default:
       return undefined;
   }
+}
+
+const CLIENT_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
+const TASKS = 'io.modelcontextprotocol/tasks';
+
+/** MCP 2026-07-28: a server makes a task of a call only for a client that says that it can follow one. */
+function withoutTasks(params: JsonObject): JsonObject {
+  const meta = isJsonObject(params._meta) ? params._meta : {};
+  const capabilities = meta[CLIENT_CAPABILITIES];
+  if (!isJsonObject(capabilities) || !isJsonObject(capabilities.extensions) || !Object.hasOwn(capabilities.extensions, TASKS)) return params;
+  const { [TASKS]: _, ...extensions } = capabilities.extensions;
+  return { ...params, _meta: { ...meta, [CLIENT_CAPABILITIES]: { ...capabilities, extensions } } };
 }
 
 interface Named {

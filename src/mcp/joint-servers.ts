@@ -52,7 +52,7 @@ const NO_SUCH_METHOD = -32601;
 const isForgotten = (status: number): boolean => status === 404 || status === 400;
 
 export function createJointServers({ sessions, errands, log, withinMs }: JointServersParts): JointServers {
-  const opening = new Map<string, Promise<void>>();
+  const opening = new Map<string, Promise<Reply | undefined>>();
   const addressOf = ({ call }: Armed, upstream: string): string => call.regime.mounts.get(upstream)?.url ?? '';
   const mountOf = ({ action }: Armed): string => readMember(action.upstream).mount;
 
@@ -65,30 +65,28 @@ export function createJointServers({ sessions, errands, log, withinMs }: JointSe
     return { reply, ...(session && { session }) };
   }
 
-  async function openLater(armed: Armed, server: string, session: JointSession): Promise<void> {
+  async function openLater(armed: Armed, server: string, session: JointSession): Promise<Reply | undefined> {
     const { protocolVersion } = session.client;
     const message = { jsonrpc: '2.0', id: `countersign-${session.nonce}`, method: 'initialize', params: { ...session.client } };
     const opened = await initialize(armed, server, message, protocolVersion);
-    if (opened.session === undefined) return;
+    if (opened.session === undefined) return unusable(opened.reply);
     sessions.put(session, server, opened.session);
     const mount = mountOf(armed);
     await errands.ask(armed, { mount, server, method: 'POST', message: { jsonrpc: '2.0', method: 'notifications/initialized' } }, withinMs(mount));
+    return undefined;
   }
 
-  /** Two calls that find the same server's session closed open it once. */
-  async function ensure(armed: Armed, server: string): Promise<void> {
+  const isOpen = (armed: Armed, session: JointSession, server: string): boolean =>
+    sessions.current(session, server, addressOf(armed, memberName(mountOf(armed), server))) !== undefined;
+
+  /** Why there is no session with the server; undefined when there is one, or none is needed. Two calls that find it closed open it once. */
+  async function ensure(armed: Armed, server: string): Promise<Reply | undefined> {
     const session = sessions.of(armed.request);
-    const address = addressOf(armed, memberName(mountOf(armed), server));
-    if (session === undefined || sessions.current(session, server, address) !== undefined) return;
+    if (session === undefined || isOpen(armed, session, server)) return undefined;
     const key = `${session.nonce} ${server}`;
     const underway = opening.get(key) ?? openLater(armed, server, session).finally(() => opening.delete(key));
     opening.set(key, underway);
-    await underway;
-  }
-
-  function isOpen(armed: Armed, server: string): boolean {
-    const session = sessions.of(armed.request);
-    return session === undefined || sessions.current(session, server, addressOf(armed, memberName(mountOf(armed), server))) !== undefined;
+    return underway;
   }
 
   async function ask(armed: Armed, server: string, message: JsonObject): Promise<Reply> {
@@ -96,8 +94,8 @@ export function createJointServers({ sessions, errands, log, withinMs }: JointSe
     const session = sessions.of(armed.request);
     const attempt = async (): Promise<Reply> => {
       // A notification is no reason to open a session.
-      if (message.id !== undefined) await ensure(armed, server);
-      return isOpen(armed, server) ? errands.ask(armed, { mount, server, method: 'POST', message }, withinMs(mount)) : NO_ANSWER;
+      if (message.id === undefined && session !== undefined && !isOpen(armed, session, server)) return NO_ANSWER;
+      return (await ensure(armed, server)) ?? errands.ask(armed, { mount, server, method: 'POST', message }, withinMs(mount));
     };
     const first = await attempt();
     if (session === undefined || !isForgotten(first.status) || message.id === undefined) return first;
@@ -129,14 +127,13 @@ export function createJointServers({ sessions, errands, log, withinMs }: JointSe
       if (current?.id !== undefined) await errands.ask(armed, { mount, server, method: 'DELETE' }, withinMs(mount));
     },
     async follow(armed, server, headers, sink) {
-      await ensure(armed, server);
-      if (isOpen(armed, server)) await errands.follow(armed, { mount: mountOf(armed), server, method: 'GET', headers }, sink);
+      if ((await ensure(armed, server)) === undefined) await errands.follow(armed, { mount: mountOf(armed), server, method: 'GET', headers }, sink);
     },
     async ready(armed) {
       const { server } = readMember(armed.action.upstream);
       if (server === undefined || armed.action.method === 'DELETE') return;
-      await ensure(armed, server);
-      if (!isOpen(armed, server)) throw new GatewayError('upstream_unreachable', 'The server did not open a session; nothing was sent to it.');
+      if ((await ensure(armed, server)) !== undefined)
+        throw new GatewayError('upstream_unreachable', 'The server did not open a session; nothing was sent to it.');
     },
     sessionFields(armed) {
       const { server } = readMember(armed.action.upstream);
@@ -167,6 +164,9 @@ export function createJointServers({ sessions, errands, log, withinMs }: JointSe
     },
   };
 }
+
+/** An answer that opens no session is no answer. */
+export const unusable = ({ result: _, ...reply }: Reply): Reply => reply;
 
 const NO_ANSWER: Reply = { status: 0, headers: [] };
 

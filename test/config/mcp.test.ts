@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { faultsIn, withSections } from './files.ts';
 
@@ -15,7 +15,7 @@ it('gives an MCP upstream the strict defaults', () => {
 });
 
 it.each([
-  ['several servers under one mount', ', servers: { a: {} }', 'upstreams.tools.servers: Several servers under one mount is not supported in this version.'],
+  ['servers beside a url', ', servers: { a: { url: http://127.0.0.1:2 } }', 'upstreams.tools.url: Beside servers this belongs to each of them.'],
   ['a tier for changed tools that is not there', ', toolChanges: { hold: nobody }', 'upstreams.tools.toolChanges.hold: There is no tier of this name.'],
   ['a digest that is none', ', pinnedTools: { a: abc }', 'upstreams.tools.pinnedTools.a: A digest is 64 lower-case hex digits.'],
   [
@@ -25,6 +25,81 @@ it.each([
   ],
 ])('refuses %s', (_what, more, fault) => {
   expect(faultsIn(upstream(more))).toContain(fault);
+});
+
+describe('several servers under one mount', () => {
+  const shared = (servers: string, more = '', rules = '[]') =>
+    withSections({
+      upstreams: `{ tools: { protocol: mcp, servers: { ${servers} }${more} } }`,
+      credentials: '{ key: { type: static, in: header, name: x-key, secret: { env: TOKEN } } }',
+      rules,
+    });
+  const read = (text: string) => parseConfig(text, '/nowhere/countersign.yaml', undefined, { TOKEN: 'x' });
+
+  it('are upstreams of their own beside the mount, with what it shares', () => {
+    const { upstreams } = read(
+      shared('a: { url: http://127.0.0.1:1/mcp, credential: key, toolChanges: allow }, b: { url: http://127.0.0.1:2 }', ', heldToolSuffix: ""'),
+    );
+    expect(Object.keys(upstreams)).toEqual(['tools', 'tools/a', 'tools/b']);
+    expect(upstreams['tools/a']).toMatchObject({ url: 'http://127.0.0.1:1/mcp', protocol: 'mcp', credential: 'key', toolChanges: 'allow', heldToolSuffix: '' });
+    expect(upstreams['tools/b']).toMatchObject({ toolChanges: 'deny', pinnedTools: {} });
+    expect(upstreams['tools/b']).not.toHaveProperty('credential');
+    expect(upstreams.tools).toMatchObject({ serversWithinMs: 10_000 });
+    expect(upstreams.tools).not.toHaveProperty('url');
+  });
+
+  const A = 'a: { url: http://127.0.0.1:1 }';
+  it.each([
+    ['none at all', shared(''), 'upstreams.tools.servers: Name between 1 and 32 servers.'],
+    [
+      'over plain HTTP',
+      withSections({ upstreams: `{ tools: { servers: { ${A} } } }`, rules: '[]' }),
+      'upstreams.tools.servers: Only MCP servers can share a mount: write protocol: mcp.',
+    ],
+    [
+      'one with the seam of names in its own',
+      shared('a__b: { url: http://127.0.0.1:1 }'),
+      expect.stringMatching(/^upstreams\.tools\.servers\.a__b: A server’s name has/),
+    ],
+    ['one without a name', shared('"": { url: http://127.0.0.1:1 }'), expect.stringMatching(/A server’s name has/)],
+    ['one without a url', shared('a: {}'), 'upstreams.tools.servers.a.url: This key is required.'],
+    ['one over plain http to elsewhere', shared('a: { url: http://x.example }'), expect.stringMatching(/^upstreams\.tools\.servers\.a\.url: Plain http/)],
+    [
+      'a credential that is not there',
+      shared('a: { url: http://127.0.0.1:1, credential: none }'),
+      'upstreams.tools.servers.a.credential: There is no credential of this name.',
+    ],
+    [
+      'a tier that is not there',
+      shared('a: { url: http://127.0.0.1:1, toolChanges: { hold: none } }'),
+      'upstreams.tools.servers.a.toolChanges.hold: There is no tier of this name.',
+    ],
+    ['a credential for all of them', shared(A, ', credential: key'), 'upstreams.tools.credential: Beside servers this belongs to each of them.'],
+    ['timeouts for all of them', shared(A, ', timeouts: { headers: 5s }'), 'upstreams.tools.timeouts: Beside servers this belongs to each of them.'],
+    ['pins for all of them', shared(A, `, pinnedTools: { x: ${'a'.repeat(64)} }`), 'upstreams.tools.pinnedTools: Beside servers this belongs to each of them.'],
+    [
+      'a rule for a server that is not there',
+      shared(A, '', '[{ id: r, match: { upstream: tools, server: b }, decide: allow }]'),
+      'rules.0.match.server: This upstream has no server of this name.',
+    ],
+    [
+      'a rule for a server of nothing',
+      shared(A, '', '[{ id: r, match: { server: a }, decide: allow }]'),
+      'rules.0.match.server: A server is named together with its upstream.',
+    ],
+    [
+      'a rule under the inner name',
+      shared(A, '', '[{ id: r, match: { upstream: tools/a }, decide: allow }]'),
+      'rules.0.match.upstream: There is no upstream of this name.',
+    ],
+    [
+      'a scope for a server without a credential',
+      shared(A, '', '[{ id: r, match: { upstream: tools }, decide: allow, credential: {} }]'),
+      'rules.0.credential: This upstream has no credential to narrow.',
+    ],
+  ])('are refused: %s', (_what, text, fault) => {
+    expect(faultsIn(text)).toContainEqual(fault);
+  });
 });
 
 it('refuses rules about resources and prompts of an upstream that has none', () => {

@@ -89,7 +89,7 @@ describe('an SDK v1 client', () => {
     const { client } = await connect();
     const list = await client.listTools();
     expect(names(list)).toEqual(['north__transfer_funds', 'north__read_balance', 'north__ask_user', 'south__transfer_funds', 'south__read_balance']);
-    expect(list._meta).toEqual({ 'countersign/missing': { gone: 'no_answer' } });
+    expect(list._meta).toEqual({ 'countersign/missing': { gone: 'upstream_unreachable' } });
     expect(list.tools[0]?.description).toMatch(/^Moves money\. \[A person decides/);
   });
 
