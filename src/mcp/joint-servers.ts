@@ -165,8 +165,11 @@ export function createJointServers({ sessions, errands, log, withinMs }: JointSe
   };
 }
 
-/** An answer that opens no session is no answer. */
-export const unusable = ({ result: _, ...reply }: Reply): Reply => reply;
+/** An answer to initialize that opens no session: no answer, also where it says that the server has no such method. */
+export function unusable({ status, headers, result, error }: Reply): Reply {
+  if (result === undefined && error === undefined) return { status, headers };
+  return { status, headers, error: { code: -32000, message: 'It opened no session.', ...(error?.data !== undefined && { data: error.data }) } };
+}
 
 const NO_ANSWER: Reply = { status: 0, headers: [] };
 

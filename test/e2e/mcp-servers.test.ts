@@ -20,26 +20,32 @@ import { type Environment, startEnvironment } from '../support/environment.ts';
 let env: Environment;
 let everything: ChildProcess;
 let bridge: Server;
+let port: number;
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'mcp-files-')));
 
 beforeAll(async () => {
   writeFileSync(join(folder, 'hello.txt'), 'Hello from a file');
-  const port = await freePort();
-  everything = spawn(process.execPath, ['node_modules/@modelcontextprotocol/server-everything/dist/index.js', 'streamableHttp'], {
-    env: { ...process.env, PORT: String(port) },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  if (everything.stderr === null) throw new Error('no pipe');
-  await once(everything.stderr, 'data');
+  port = await freePort();
+  everything = await startEverything();
   bridge = await bridgeTo(['node_modules/@modelcontextprotocol/server-filesystem/dist/index.js', folder]);
   env = await startEnvironment({
     upstreams: `
   everything: { url: "http://127.0.0.1:${port}/mcp", protocol: mcp }
-  files: { url: "http://127.0.0.1:${(bridge.address() as AddressInfo).port}/mcp", protocol: mcp }`,
+  files: { url: "http://127.0.0.1:${(bridge.address() as AddressInfo).port}/mcp", protocol: mcp }
+  all:
+    protocol: mcp
+    servers:
+      everything: { url: "http://127.0.0.1:${port}/mcp" }
+      files: { url: "http://127.0.0.1:${(bridge.address() as AddressInfo).port}/mcp" }`,
     rules: `
   - { id: sum, match: { upstream: everything, tool: get-sum }, when: args.a + args.b < 100.0, decide: allow }
   - { id: echo, match: { upstream: everything, tool: echo }, decide: allow }
   - { id: files, match: { upstream: files, tool: read_* }, decide: allow }
+  - { id: all-sum, match: { upstream: all, tool: everything__get-sum }, decide: hold, tier: payment }
+  - { id: all-echo, match: { upstream: all, tool: "*__echo" }, decide: allow }
+  - { id: all-files, match: { upstream: all, tool: "files__read_*" }, decide: allow }
+  - { id: all-resources, match: { upstream: all, server: everything, mcp: ["resources/*", completion/complete], resource: "demo://*" }, decide: allow }
+  - { id: all-prompts, match: { upstream: all, prompt: "everything__*" }, decide: allow }
   - { id: write, match: { upstream: files, tool: write_file }, decide: hold, tier: payment }
 `,
     limits: '{ wait: 0s }',
@@ -52,6 +58,16 @@ afterAll(async () => {
   bridge.closeAllConnections();
   rmSync(folder, { recursive: true });
 }, 60_000);
+
+async function startEverything(): Promise<ChildProcess> {
+  const child = spawn(process.execPath, ['node_modules/@modelcontextprotocol/server-everything/dist/index.js', 'streamableHttp'], {
+    env: { ...process.env, PORT: String(port) },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  if (child.stderr === null) throw new Error('no pipe');
+  await once(child.stderr, 'data');
+  return child;
+}
 
 async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
@@ -119,5 +135,44 @@ describe('the filesystem server behind a bridge', { timeout: 60_000 }, () => {
       const write = await client.callTool({ name: 'write_file', arguments: { path: join(folder, 'x.txt'), content: 'x' } });
       expect(write).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_pending' } });
     });
+  });
+});
+
+describe('both under one mount', { timeout: 60_000 }, () => {
+  it('serves both clients by one URL: tools, resources, templates and prompts of either', async () => {
+    await withClients('all', async (client) => {
+      expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(
+        expect.arrayContaining(['everything__echo', 'everything__get-sum', 'files__read_text_file']),
+      );
+      expect(JSON.stringify(await client.callTool({ name: 'everything__echo', arguments: { message: 'hello' } }))).toContain('hello');
+      const path = join(folder, 'hello.txt');
+      expect(JSON.stringify(await client.callTool({ name: 'files__read_text_file', arguments: { path } }))).toContain('Hello from a file');
+      const { resources } = await client.listResources();
+      const uri = String(resources[0]?.uri);
+      expect(uri).toMatch(/^everything\+demo:\/\//);
+      expect((await client.readResource({ uri })).contents[0]?.uri).toBe(uri);
+      expect((await client.listResourceTemplates()).resourceTemplates[0]?.uriTemplate).toMatch(/^everything\+demo:\/\/.*\{/);
+      const { prompts } = await client.listPrompts();
+      const name = String(prompts.find(({ arguments: args }) => (args ?? []).length === 0)?.name);
+      expect(name).toMatch(/^everything__/);
+      expect((await client.getPrompt({ name })).messages.length).toBeGreaterThan(0);
+      const sum = await client.callTool({ name: 'everything__get-sum', arguments: { a: 1, b: 2 } });
+      expect(sum).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_pending' } });
+    });
+  });
+
+  it('goes on without the one that is killed, and with it when it is back', async () => {
+    const client = new Client({ name: 'v1', version: '1' });
+    await client.connect(new StreamableHTTPClientTransport(url('all'), await options()) as never);
+    const prefixes = async () => [...new Set((await client.listTools()).tools.map(({ name }) => name.split('__')[0]))];
+    expect(await prefixes()).toEqual(['everything', 'files']);
+    everything.kill('SIGKILL');
+    await once(everything, 'exit');
+    expect(await prefixes()).toEqual(['files']);
+    expect(await client.callTool({ name: 'everything__echo', arguments: { message: 'x' } })).toMatchObject({ isError: true });
+    everything = await startEverything();
+    expect(await prefixes()).toEqual(['everything', 'files']);
+    expect(JSON.stringify(await client.callTool({ name: 'everything__echo', arguments: { message: 'again' } }))).toContain('again');
+    await client.close();
   });
 });

@@ -4,6 +4,7 @@
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
@@ -38,13 +39,17 @@ beforeAll(async () => {
   modern:
     protocol: mcp
     serversWithin: 2s
-    servers: { north: { url: "${modernNorth.url}" }, south: { url: "${modernSouth.url}" } }`,
+    servers: { north: { url: "${modernNorth.url}" }, south: { url: "${modernSouth.url}" } }
+  mixed:
+    protocol: mcp
+    servers: { old: { url: "${north.url}" }, new: { url: "${modernNorth.url}" } }`,
     rules: `
   - { id: pay, match: { upstream: banks, tool: "north__transfer_funds" }, decide: hold, tier: payment }
   - { id: pay-south, match: { upstream: banks, server: south, tool: "*__transfer_funds" }, decide: hold, tier: payment }
   - { id: read, match: { upstream: banks, tool: "*__read_balance" }, decide: allow }
   - { id: ask, match: { upstream: banks, server: north, tool: "*__ask_user" }, decide: allow }
   - { id: asks, match: { upstream: banks, mcp: [elicitation/create] }, decide: allow }
+  - { id: mixed, match: { upstream: mixed, tool: "*__read_balance" }, decide: allow }
   - { id: modern, match: { upstream: modern, tool: "north__*" }, decide: allow }
   - { id: modern-ask, match: { upstream: modern, mcp: [elicitation/create] }, decide: allow }
   - { id: modern-pay, match: { upstream: modern, tool: transfer_funds }, decide: hold, tier: payment }
@@ -73,6 +78,17 @@ async function connect(subject?: string, client = new Client({ name: 'test', ver
   return { client, transport };
 }
 
+/** A client that goes on in the session of another, at the port that the gateway has now. */
+async function connectTo(other: Client) {
+  const client = new Client({ name: 'test', version: '1' });
+  const { sessionId } = other.transport as unknown as StreamableHTTPClientTransport;
+  const transport = new StreamableHTTPClientTransport(url('banks'), { ...(await transportOptions()), ...(sessionId !== undefined && { sessionId }) });
+  transport.setProtocolVersion('2025-11-25');
+  await client.connect(transport as never);
+  clients.push(client);
+  return { client };
+}
+
 async function connectModern(mount = 'modern') {
   const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } });
   await client.connect(new ModernTransport(url(mount), await transportOptions()));
@@ -82,15 +98,17 @@ async function connectModern(mount = 'modern') {
 
 const names = (list: { tools: readonly { name: string }[] }) => list.tools.map(({ name }) => name);
 const payment = (server: string) => ({ name: `${server}__transfer_funds`, arguments: { amount: ++amount } });
-const ranWith = (server: McpUpstream, value: unknown) => server.ran.filter(({ args }) => args.amount === value);
+const ranWith = (server: McpUpstream, call: ReturnType<typeof payment>) => server.ran.filter(({ args }) => args.amount === call.arguments.amount);
 
 describe('an SDK v1 client', () => {
   it('sees the tools of all servers that it may call, each under its server, and which server is missing', async () => {
     const { client } = await connect();
+    expect(client.getServerVersion()?.name).toBe('banks');
     const list = await client.listTools();
     expect(names(list)).toEqual(['north__transfer_funds', 'north__read_balance', 'north__ask_user', 'south__transfer_funds', 'south__read_balance']);
     expect(list._meta).toEqual({ 'countersign/missing': { gone: 'upstream_unreachable' } });
     expect(list.tools[0]?.description).toMatch(/^Moves money\. \[A person decides/);
+    await client.ping();
   });
 
   it('calls the server that the tool names, and no other', async () => {
@@ -99,15 +117,107 @@ describe('an SDK v1 client', () => {
     expect(await client.callTool({ name: 'south__read_balance', arguments: {} })).toMatchObject({ content: [{ text: 'done read_balance' }] });
     expect([north.ran.length, south.ran.length]).toEqual([before[0], (before[1] ?? 0) + 1]);
   });
+
+  it('gets a held call through by sending it again after the approval, also when the gateway was restarted in between', async () => {
+    const { client } = await connect();
+    const call = payment('north');
+    const first = (await client.callTool(call)) as unknown as Result;
+    const id = String(first._meta?.['countersign/hold']);
+    expect((await alice.show(id)).action).toMatchObject({ upstream: 'banks/north', tool: 'transfer_funds' });
+    await alice.approve(id);
+    await env.kill();
+    await env.start();
+    const { client: again } = await connectTo(client);
+    expect(await again.callTool(call)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect([ranWith(north, call), ranWith(south, call)].map((ran) => ran.length)).toEqual([1, 0]);
+    expect((await alice.show(id)).state).toBe('EXECUTED');
+  });
+
+  it('is kept by progress notifications while people decide', async () => {
+    const { client } = await connect();
+    const { hold } = await alice.expect('PENDING');
+    const call = payment('south');
+    const progress: { message?: string | undefined }[] = [];
+    const answer = client.callTool(call, undefined, { onprogress: (update) => void progress.push(update), resetTimeoutOnProgress: true });
+    const id = await hold;
+    await alice.approve(id);
+    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(progress[0]?.message).toContain(id);
+    expect([ranWith(north, call), ranWith(south, call)].map((ran) => ran.length)).toEqual([0, 1]);
+  });
+
+  it('cancels a held call, whose server nothing in the cancellation names', async () => {
+    const { client } = await connect();
+    const { hold } = await alice.expect('PENDING');
+    const aborter = new AbortController();
+    const answer = client.callTool(payment('south'), undefined, { onprogress: () => {}, signal: aborter.signal }).catch((error: Error) => error);
+    const id = await hold;
+    const { hold: cancelled } = await alice.expect('CANCELLED', id);
+    aborter.abort('not wanted');
+    expect(await answer).toBeInstanceOf(Error);
+    expect(await cancelled).toBe(id);
+  });
+
+  it('is told of arguments that do not fit before anybody is asked', async () => {
+    const { client } = await connect();
+    await client.listTools();
+    const answer = await client.callTool({ name: 'north__transfer_funds', arguments: { amount: 'much' } });
+    expect(answer).toMatchObject({ isError: true, _meta: { 'countersign/code': 'arguments_invalid' } });
+  });
+
+  it('answers what a server asks of its user', async () => {
+    const asking = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: {} } });
+    asking.setRequestHandler(ElicitRequestSchema, async ({ params }) => ({ action: 'accept', content: { name: params.message } }));
+    const { client } = await connect('agent-1', asking);
+    expect(await client.callTool({ name: 'north__ask_user', arguments: {} })).toMatchObject({ content: [{ text: 'answer {"name":"Your name?"}' }] });
+  });
+
+  it('ends every server’s session with its own', async () => {
+    const { transport } = await connect();
+    const before = [north, south].map(({ arrived }) => arrived.filter((method) => method === 'DELETE').length);
+    await transport.terminateSession();
+    expect([north, south].map(({ arrived }) => arrived.filter((method) => method === 'DELETE').length)).toEqual(before.map((count) => count + 1));
+  });
 });
 
 describe('an SDK v2 client', () => {
   it('works with both revisions', async () => {
     const modern = await connectModern();
-    expect(names(await modern.listTools())).toContain('north__read_balance');
+    // A hold rule means a tool of that name wherever it is, and what is held may be seen.
+    const seen = ['north__transfer_funds', 'north__read_balance', 'north__ask_user', 'north__secret_tool', 'south__transfer_funds'];
+    expect(names(await modern.listTools())).toEqual(seen);
     expect(await modern.callTool({ name: 'north__read_balance', arguments: {} })).toMatchObject({ content: [{ text: 'done read_balance' }] });
     const old = await connectModern('banks');
     expect(names(await old.listTools())).toContain('south__read_balance');
     expect(await old.callTool({ name: 'south__read_balance', arguments: {} })).toMatchObject({ content: [{ text: 'done read_balance' }] });
+  });
+
+  it('comes back by itself for a held call of protocol 2026-07-28, which one server gets once', async () => {
+    const client = await connectModern();
+    const { hold } = await alice.expect('PENDING');
+    const call = payment('north');
+    const answer = client.callTool(call);
+    const id = await hold;
+    await expect
+      .poll(() => env.log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(id)).length, { timeout: 15_000 })
+      .toBeGreaterThan(0);
+    await alice.approve(id);
+    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect([ranWith(modernNorth, call), ranWith(modernSouth, call)].map((ran) => ran.length)).toEqual([1, 0]);
+  });
+
+  it('goes through a round trip of one server’s own', async () => {
+    const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' }, capabilities: { elicitation: { form: {} } } });
+    client.setRequestHandler('elicitation/create', async () => ({ action: 'accept', content: { name: 'Ann' } }));
+    await client.connect(new ModernTransport(url('modern'), await transportOptions()));
+    clients.push(client);
+    expect(await client.callTool({ name: 'north__ask_user', arguments: {} })).toMatchObject({ content: [{ text: 'done ask_user' }] });
+  });
+
+  it('falls back to sessions where one of the servers does not speak its revision', async () => {
+    const client = await connectModern('mixed');
+    expect(client.getNegotiatedProtocolVersion()).toBe('2025-11-25');
+    expect(names(await client.listTools())).toEqual(['old__read_balance']);
+    expect((await client.listTools())._meta).toMatchObject({ 'countersign/missing': { new: expect.any(String) } });
   });
 });
