@@ -17,6 +17,7 @@ import { createJointCursors } from './mcp/joint-cursor.ts';
 import { createErrands } from './mcp/joint-errands.ts';
 import { createJointServers } from './mcp/joint-servers.ts';
 import type { JointSessions } from './mcp/joint-session.ts';
+import { createOpenRequests } from './mcp/open-requests.ts';
 import { createRequestStates, type RequestStates, type Sealer } from './mcp/request-state.ts';
 import { metadataUrl, type ResourceMetadataOptions, resourceMetadata } from './mcp/resource-metadata.ts';
 import { createToolPins } from './mcp/tool-pins.ts';
@@ -54,6 +55,7 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
     // What a tool was when it was allowed is evidence; a failing journal stops calls by itself.
     void audit.append('config', clock.now(), { event, upstream, tool, digest }, 'soon').catch(() => {});
   });
+  const waiting = createOpenRequests<string>('mount');
   const errands = createErrands(run, clock, (from, to) => {
     const session = sessions.of(from);
     if (session !== undefined) sessions.bind(to, session);
@@ -66,7 +68,7 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
     },
   });
   const conduct = createMcpConduct({
-    ...{ approvals, clock, forwarder, log, pins, states },
+    ...{ approvals, clock, forwarder, log, pins, states, waiting },
     holds: store.holds,
     policy: () => live.regime().policy,
     options(upstream) {
@@ -78,7 +80,7 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
     progressEveryMs: PROGRESS_EVERY_MS,
     servers,
   });
-  const joint = createJointConduct({ approvals, holds: store.holds, servers, sessions, cursors: createJointCursors(seal), log, version: VERSION });
+  const joint = createJointConduct({ approvals, holds: store.holds, waiting, servers, sessions, cursors: createJointCursors(seal), log, version: VERSION });
   const metadataOptions = (): ResourceMetadataOptions => {
     const { identity, listeners, upstreams } = live.config();
     return {

@@ -2,26 +2,23 @@
 // what of the answer it may see. The parts stand in their own files; here they meet the call.
 
 import type { Action, Digest } from '../domain/action.ts';
-import type { Approvals } from '../domain/approvals.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Conduct, Vigil } from '../domain/conduct.ts';
 import type { Policy } from '../domain/decision.ts';
-import type { HoldStore } from '../domain/hold.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
-import type { Logger } from '../domain/log.ts';
+import type { JsonObject } from '../domain/json.ts';
 import { waitPreference } from '../domain/prefer.ts';
 import type { Principal } from '../domain/principal.ts';
 import { readMember } from '../domain/server-names.ts';
 import type { Armed, Decided } from '../domain/stages.ts';
 import type { Forwarder } from '../domain/upstream.ts';
-import { asGatewayError, GatewayError } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import { judgeAnswer } from './answer.ts';
 import { judgedAnswer } from './answer-sink.ts';
 import { checkArguments } from './arguments.ts';
-import { cancelHolds } from './cancellation.ts';
+import { type CancellationDependencies, heedCancellation } from './cancellation.ts';
 import { type HeldStream, openHeldStream } from './held-stream.ts';
-import { putToAgent } from './joint-answer.ts';
-import { answerEventId } from './joint-events.ts';
+import { judgeServer } from './joint-answer.ts';
+import { answerEventId, lastPlace } from './joint-events.ts';
 import type { JointServers } from './joint-servers.ts';
 import { createOpenRequests } from './open-requests.ts';
 import { renderMcpRefusal, rpcError } from './refusal.ts';
@@ -33,14 +30,11 @@ interface McpUpstreamOptions extends PinningOptions {
   readonly heldToolSuffix: string;
 }
 
-export interface McpDependencies {
-  readonly approvals: Pick<Approvals, 'cancel'>;
-  readonly holds: Pick<HoldStore, 'list'>;
+export interface McpDependencies extends CancellationDependencies {
   readonly forwarder: Pick<Forwarder, 'send'>;
   readonly pins: ToolPins;
   readonly states: RequestStates;
   readonly clock: Clock;
-  readonly log: Logger;
   /** The policy in force. */
   policy(): Policy;
   /** Of an upstream as it is configured now. */
@@ -58,8 +52,8 @@ const UNTIL_DECIDED_MS = 2 ** 31 - 1;
 const ANSWER = '(answer)';
 
 export function createMcpConduct(deps: McpDependencies): Conduct {
-  const waiting = createOpenRequests<string>();
-  const asked = createOpenRequests<true>();
+  const { waiting } = deps;
+  const asked = createOpenRequests<true>('upstream');
 
   function examine(action: Action, principal: Principal): Action {
     if (action.rpcMethod === undefined && action.rpcId !== undefined && asked.get(principal, action, action.rpcId)) return { ...action, rpcMethod: ANSWER };
@@ -103,15 +97,6 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     };
   }
 
-  /** What cancels holds without being a call of its own: the end of a session, and the notification that names a request. */
-  async function heedCancellation({ action, principal }: Armed): Promise<void> {
-    if (action.method === 'DELETE') await cancelHolds(deps, principal, action);
-    if (action.rpcMethod !== 'notifications/cancelled' || !isJsonObject(action.args)) return;
-    const { requestId } = action.args;
-    const holdId = typeof requestId === 'string' || typeof requestId === 'number' ? waiting.get(principal, action, requestId) : undefined;
-    if (holdId !== undefined) await deps.approvals.cancel(holdId, principal);
-  }
-
   return {
     // An answer has to be read: the upstream is asked not to compress it.
     requestHeaders: (armed) => ['accept-encoding', 'identity', ...deps.servers.sessionFields(armed)],
@@ -119,11 +104,8 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     keep,
     async depart(armed, sink) {
       const { action, principal } = armed;
+      await heedCancellation(deps, armed);
       await deps.servers.ready(armed);
-      await heedCancellation(armed).catch((thrown: unknown) => {
-        // What has ended meanwhile needs no cancelling.
-        deps.log.warn('mcp.cancel_failed', { upstream: action.upstream, error: asGatewayError(thrown).code });
-      });
       if (action.rpcMethod === ANSWER && action.rpcId !== undefined) asked.remove(principal, action, action.rpcId);
       const { heldToolSuffix, ...pinning } = deps.options(action.upstream);
       const judge = judgeAnswer({
@@ -133,24 +115,26 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
           outlook: (tool) => deps.policy().outlook(inputOf(armed, examine(toolCall(action, tool), principal), deps.clock)),
         },
         requests: serverRequests(
-          { forwarder: deps.forwarder, hash: deps.hash, allows: (of, asks) => allows(deps, of, asks), sessionFields: deps.servers.sessionFields(armed) },
+          {
+            forwarder: deps.forwarder,
+            hash: deps.hash,
+            allows: (of, asks) => hears(of) && allows(deps, of, asks),
+            sessionFields: deps.servers.sessionFields(armed),
+          },
           armed,
         ),
         passed: (id) => asked.put(principal, action, id, true),
       });
       const { server } = readMember(action.upstream);
       if (server === undefined) return judgedAnswer(sink, { judge, instead: () => unreadable(action) });
-      return judgedAnswer(
-        deps.servers.sinkOf(armed, sink, () => forgotten(action)),
-        {
-          judge(message) {
-            const judged = judge(message);
-            return judged && putToAgent(server, judged);
-          },
-          instead: () => unreadable(action),
-          eventId: (id) => answerEventId(server, id),
-        },
-      );
+      const place = action.method === 'GET' ? lastPlace(armed.request.headers) : undefined;
+      const answers = place?.of === 'answer' ? place.rpcId : action.rpcId;
+      const ofServer = deps.servers.sinkOf(armed, sink, () => forgotten(action));
+      return judgedAnswer(ofServer, {
+        judge: judgeServer(server, action, answers, judge),
+        instead: () => unreadable(action),
+        eventId: (id) => answerEventId(server, id, answers),
+      });
     },
     async answered({ cleared, sent }) {
       const { upstream, tool, toolChange } = cleared?.action ?? {};
@@ -163,6 +147,9 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     },
   };
 }
+
+/** While the gateway asks a server by itself, nobody of the agent's side is there to be asked back. */
+const hears = ({ call, action }: Armed): boolean => call.errand === undefined || action.method === 'GET';
 
 /** A call of a tool whose arguments are not known. */
 function toolCall(action: Action, tool: string): Action {

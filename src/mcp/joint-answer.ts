@@ -1,10 +1,31 @@
 // A server's message in the agent's words: on a shared mount its tools, prompts, resources and requests bear its name, so that two servers'
 // are never taken for each other's. Trusts nothing of the message; what has another form than MCP gives it goes on as it is.
 
+import type { Action } from '../domain/action.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import { agentId, agentUri, namedBy } from '../domain/server-names.ts';
+import type { JudgeMessage } from './answer-sink.ts';
 
-/** One message, after it was judged under the server's own names. */
+/**
+ * Judges what one server sends: on a shared mount nothing of it may pass for another server's, so an answer has to be the answer to this request, and
+ * progress the progress of this request. `judge` has the last word on the rest, under the server's own names.
+ */
+export function judgeServer(server: string, action: Action, asked: string | number | undefined, judge: JudgeMessage): JudgeMessage {
+  return (message) => {
+    if (!isOwn(message, action, asked)) return undefined;
+    const judged = judge(message);
+    return judged && putToAgent(server, judged);
+  };
+}
+
+function isOwn({ method, id, params }: JsonObject, { transport }: Action, asked: string | number | undefined): boolean {
+  // An error of a server that could not read the number has none.
+  if (method === undefined) return asked !== undefined && (id === asked || id === undefined || id === null);
+  if (method !== 'notifications/progress' || !isJsonObject(params)) return true;
+  return transport?.progressToken !== undefined && params.progressToken === transport.progressToken;
+}
+
+/** One message in the agent's words. */
 export function putToAgent(server: string, message: JsonObject): JsonObject {
   if (message.method !== undefined) return fromServer(server, message);
   return isJsonObject(message.result) ? { ...message, result: resultOf(server, message.result) } : message;
@@ -17,6 +38,8 @@ function fromServer(server: string, message: JsonObject): JsonObject {
   if (params === undefined) return message;
   if (method === 'notifications/cancelled' && isId(params.requestId))
     return { ...message, params: { ...params, requestId: agentId(server, params.requestId) } };
+  if (method === 'notifications/message')
+    return { ...message, params: { ...params, logger: typeof params.logger === 'string' ? `${server}/${params.logger}` : server } };
   if (method === 'notifications/resources/updated') return { ...message, params: withUri(server, params) as JsonObject };
   return message;
 }

@@ -3,17 +3,15 @@
 // refused, and nothing that goes to all can be held.
 
 import type { Conduct } from '../domain/conduct.ts';
-import { header } from '../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
-import type { Logger } from '../domain/log.ts';
 import { memberName } from '../domain/server-names.ts';
 import type { Armed } from '../domain/stages.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
-import { type CancellationDependencies, cancelHolds } from './cancellation.ts';
+import { type CancellationDependencies, heedCancellation } from './cancellation.ts';
 import type { JointCursors } from './joint-cursor.ts';
 import type { Reply } from './joint-errands.ts';
-import { readEventId } from './joint-events.ts';
+import { answerEventId, lastPlace } from './joint-events.ts';
 import { joinCaching, joinCapabilities, joinEntries, joinInstructions, LISTS } from './joint-lists.ts';
 import { type JointServers, unusable } from './joint-servers.ts';
 import { type JointSessions, readSessionClient, type ServerSession } from './joint-session.ts';
@@ -23,7 +21,6 @@ export interface JointConductParts extends CancellationDependencies {
   readonly servers: JointServers;
   readonly sessions: JointSessions;
   readonly cursors: JointCursors;
-  readonly log: Logger;
   /** Of the gateway, for `serverInfo`. */
   readonly version: string;
 }
@@ -138,7 +135,6 @@ export function createJointConduct(parts: JointConductParts): Conduct {
     const session = sessions.of(armed.request);
     await Promise.all(
       servers.names(armed).map(async (server) => {
-        await cancelHolds(parts, armed.principal, { ...armed.action, upstream: memberName(armed.mount.name, server) });
         await servers.end(armed, server);
       }),
     );
@@ -146,14 +142,13 @@ export function createJointConduct(parts: JointConductParts): Conduct {
   }
 
   async function stream(armed: Armed, sink: ResponseSink): Promise<number> {
-    const last = header(armed.request.headers, 'last-event-id');
-    const place = last === undefined ? undefined : readEventId(last);
+    const place = lastPlace(armed.request.headers);
     const places = place?.of === 'all' ? place.ids : {};
     const joint = openJointStream(sink, places);
     await Promise.all(
       servers.names(armed).map((server) => {
         const from = places[server];
-        return servers.follow(armed, server, from === undefined ? [] : ['last-event-id', from], joint.sinkFor(server));
+        return servers.follow(armed, server, from === undefined ? [] : ['last-event-id', answerEventId(server, from)], joint.sinkFor(server));
       }),
     );
     return joint.end();
@@ -190,7 +185,10 @@ export function createJointConduct(parts: JointConductParts): Conduct {
         'A rule holds this, and what concerns every server under a mount cannot be held: nobody could tell what would be approved.',
       );
     },
-    depart: async (_armed, sink) => sink,
+    async depart(armed, sink) {
+      await heedCancellation(parts, armed);
+      return sink;
+    },
     async serve(armed, sink) {
       try {
         return { status: await serve(armed, sink), complete: true };

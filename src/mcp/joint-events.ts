@@ -2,16 +2,18 @@
 // one server's, for the answer to one request, or every server's, for the stream that the agent keeps open. They hold nothing secret, and
 // what an agent writes into one is no more than what it could say to a server as its Last-Event-ID.
 
+import { type HeaderList, header } from '../domain/headers.ts';
 import { SERVER_NAME } from '../domain/server-names.ts';
 
 type EventPlace =
-  | { readonly of: 'answer'; readonly server: string; readonly id: string }
+  /** `rpcId` is the request that the stream answers; absent in the stream that an agent keeps open. */
+  | { readonly of: 'answer'; readonly server: string; readonly id: string; readonly rpcId?: string | number }
   | { readonly of: 'all'; readonly ids: Readonly<Record<string, string>> };
 
 const LONGEST = 8 * 1024;
 const FIELD = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
-export const answerEventId = (server: string, id: string): string => encode([server, id]);
+export const answerEventId = (server: string, id: string, rpcId?: string | number): string => encode(rpcId === undefined ? [server, id] : [server, id, rpcId]);
 
 export const allEventId = (ids: Readonly<Record<string, string>>): string => encode(ids);
 
@@ -21,12 +23,19 @@ const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toS
 export function readEventId(text: string): EventPlace | undefined {
   const value = text.length > LONGEST ? undefined : parse(text);
   if (Array.isArray(value)) {
-    const [server, id, ...more] = value as unknown[];
-    return isName(server) && isId(id) && more.length === 0 ? { of: 'answer', server, id } : undefined;
+    const [server, id, rpcId, ...more] = value as unknown[];
+    if (!isName(server) || !isId(id) || more.length > 0) return undefined;
+    return { of: 'answer', server, id, ...((typeof rpcId === 'string' || typeof rpcId === 'number') && { rpcId }) };
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const ids = Object.entries(value);
   return ids.every(([server, id]) => isName(server) && isId(id)) ? { of: 'all', ids: Object.fromEntries(ids) } : undefined;
+}
+
+/** Where a client that comes back says that it was. */
+export function lastPlace(headers: HeaderList): EventPlace | undefined {
+  const last = header(headers, 'last-event-id');
+  return last === undefined ? undefined : readEventId(last);
 }
 
 const isName = (value: unknown): value is string => typeof value === 'string' && SERVER_NAME.test(value);

@@ -70,10 +70,16 @@ export function joinCapabilities(results: readonly JsonObject[], stateless: bool
 
 const LONGEST_INSTRUCTIONS = 4_000;
 
-/** Each server's instructions under its name: words of servers, told apart. */
+/** Each server's instructions under its name, quoted: nothing in them can look like another server's. */
 export function joinInstructions(results: ReadonlyMap<string, JsonObject>): JsonObject {
   const parts = [...results].flatMap(([server, { instructions }]) =>
-    typeof instructions === 'string' && instructions !== '' ? [`## ${server}\n\n${instructions.slice(0, LONGEST_INSTRUCTIONS)}`] : [],
+    typeof instructions === 'string' && instructions !== '' ? [`## ${server}\n\n${quote(instructions.slice(0, LONGEST_INSTRUCTIONS))}`] : [],
   );
   return parts.length === 0 ? {} : { instructions: parts.join('\n\n') };
 }
+
+const quote = (text: string): string =>
+  text
+    .split(/\r\n|[\n\r\u2028\u2029]/)
+    .map((line) => `> ${line}`)
+    .join('\n');

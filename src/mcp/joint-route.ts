@@ -10,7 +10,7 @@ import type { InboundRequest, RequestBody } from '../domain/request.ts';
 import { memberName, readAgentId, readAgentName, readAgentUri } from '../domain/server-names.ts';
 import type { Routed } from '../domain/stages.ts';
 import { GatewayError } from '../errors.ts';
-import { readEventId } from './joint-events.ts';
+import { lastPlace } from './joint-events.ts';
 import type { JointSessions } from './joint-session.ts';
 
 export interface JointMount {
@@ -28,7 +28,7 @@ export function createJointRoute(sessions: JointSessions): RouteJoint {
     const action = await mount.read(copy);
     const id = header(arrived.headers, 'mcp-session-id');
     const session = needsSession(action) ? sessions.open(principal, mount.name, sessionId(id)) : undefined;
-    const to = action.method === 'POST' ? await addressee(action, copy) : resumed(action, arrived);
+    const to = action.method === 'POST' ? await addressee(action, copy) : resumed(action, arrived.headers);
     const known = to !== undefined && mount.servers.includes(to.server);
     const headers = withSession(known ? to.headers : arrived.headers, session?.nonce);
     const request: InboundRequest = { ...copy, headers, ...(known && to.body && { body: to.body }) };
@@ -99,11 +99,9 @@ async function addressee(action: Action, request: InboundRequest): Promise<Addre
 }
 
 /** A stream that broke off is one server's when the last event that was seen of it came in an answer of that server's. */
-function resumed({ method }: Action, { headers }: InboundRequest): Addressee | undefined {
-  const last = method === 'GET' ? header(headers, 'last-event-id') : undefined;
-  const seen = last === undefined ? undefined : readEventId(last);
-  if (seen?.of !== 'answer') return undefined;
-  return { server: seen.server, headers: [...withoutField(headers, 'last-event-id'), 'last-event-id', seen.id] };
+function resumed({ method }: Action, headers: HeaderList): Addressee | undefined {
+  const place = method === 'GET' ? lastPlace(headers) : undefined;
+  return place?.of === 'answer' ? { server: place.server, headers } : undefined;
 }
 
 interface Put {

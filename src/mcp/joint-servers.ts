@@ -10,6 +10,7 @@ import type { Armed } from '../domain/stages.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { ERRORS, GatewayError } from '../errors.ts';
 import type { Errands, Reply } from './joint-errands.ts';
+import { lastPlace } from './joint-events.ts';
 import { type JointSession, type JointSessions, readServerSession, type ServerSession } from './joint-session.ts';
 
 export interface JointServers {
@@ -48,8 +49,20 @@ export interface JointServersParts {
 
 /** JSON-RPC: the server does not have this method, so it has nothing to add. */
 const NO_SUCH_METHOD = -32601;
-/** What servers say of sessions that they do not know: MCP asks for 404, and common ones answer 400. */
-const isForgotten = (status: number): boolean => status === 404 || status === 400;
+/** What servers say of sessions that they do not know: MCP asks for 404, and those made after the SDK's examples answer 400 with this code. */
+const NO_SUCH_SESSION = -32000;
+
+function isForgotten(status: number, body: Uint8Array | string | undefined): boolean {
+  if (status !== 400 || body === undefined || body.length > LARGEST_REFUSAL) return status === 404;
+  try {
+    const { error } = JSON.parse(Buffer.from(body as string).toString('utf8')) as { error?: { code?: unknown } };
+    return error?.code === NO_SUCH_SESSION;
+  } catch {
+    return false;
+  }
+}
+
+const LARGEST_REFUSAL = 64 * 1024;
 
 export function createJointServers({ sessions, errands, log, withinMs }: JointServersParts): JointServers {
   const opening = new Map<string, Promise<Reply | undefined>>();
@@ -98,7 +111,7 @@ export function createJointServers({ sessions, errands, log, withinMs }: JointSe
       return (await ensure(armed, server)) ?? errands.ask(armed, { mount, server, method: 'POST', message }, withinMs(mount));
     };
     const first = await attempt();
-    if (session === undefined || !isForgotten(first.status) || message.id === undefined) return first;
+    if (session === undefined || (first.status !== 404 && first.status !== 400) || message.id === undefined) return first;
     sessions.forget(session, server);
     // These messages only ask: a server that did not know the session has done nothing, and asking twice does nothing twice.
     return attempt();
@@ -140,14 +153,17 @@ export function createJointServers({ sessions, errands, log, withinMs }: JointSe
       const session = sessions.of(armed.request);
       if (server === undefined || session === undefined) return [];
       const current = sessions.current(session, server, armed.mount.url);
-      return current === undefined ? ['mcp-session-id', ''] : ['mcp-session-id', current.id ?? '', 'mcp-protocol-version', current.protocolVersion];
+      const place = lastPlace(armed.request.headers);
+      // An empty value takes the agent's field away: what it says means something to the gateway alone.
+      const resume = ['last-event-id', place?.of === 'answer' && place.server === server ? place.id : ''];
+      return ['mcp-session-id', current?.id ?? '', ...(current === undefined ? [] : ['mcp-protocol-version', current.protocolVersion]), ...resume];
     },
     sinkOf(armed, sink, forgotten) {
       const { server = '' } = readMember(armed.action.upstream);
       const session = sessions.of(armed.request);
       const opens = armed.action.rpcMethod === 'initialize';
-      return withoutSessionId(sink, opens, (status) => {
-        if (session === undefined || !isForgotten(status)) return undefined;
+      return withoutSessionId(sink, opens, (status, body) => {
+        if (session === undefined || !isForgotten(status, body)) return undefined;
         sessions.forget(session, server);
         return armed.call.errand === undefined && armed.action.rpcId !== undefined ? JSON.stringify(forgotten()) : undefined;
       });
@@ -181,12 +197,12 @@ function reasonOf({ status, error }: Reply): string {
   return status === 0 ? 'no_answer' : status >= 200 && status < 300 ? 'upstream_protocol' : `http_${status}`;
 }
 
-/** `instead` gives the JSON that is answered in place of an answer of this status. */
-function withoutSessionId(sink: ResponseSink, keepsId: boolean, instead: (status: number) => string | undefined): ResponseSink {
+/** `instead` gives the JSON that is answered in place of such an answer. */
+function withoutSessionId(sink: ResponseSink, keepsId: boolean, instead: (status: number, body?: Uint8Array | string) => string | undefined): ResponseSink {
   let swallowed = false;
   const kept = (headers: HeaderList): HeaderList => (keepsId ? headers : headers.filter((_, i) => headers[i - (i % 2)] !== 'mcp-session-id'));
-  const replaced = (status: number): boolean => {
-    const json = instead(status);
+  const replaced = (status: number, body?: Uint8Array | string): boolean => {
+    const json = instead(status, body);
     if (json === undefined) return false;
     swallowed = true;
     sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store'], Buffer.from(json));
@@ -202,7 +218,7 @@ function withoutSessionId(sink: ResponseSink, keepsId: boolean, instead: (status
     write: (chunk) => swallowed || sink.write(chunk),
     onDrain: (callback) => sink.onDrain(callback),
     whole(status, headers, body) {
-      if (!replaced(status)) sink.whole(status, kept(headers), body);
+      if (!replaced(status, body)) sink.whole(status, kept(headers), body);
     },
     end() {
       if (!swallowed) sink.end();

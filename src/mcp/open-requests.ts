@@ -5,6 +5,7 @@
 import type { Action } from '../domain/action.ts';
 import { header } from '../domain/headers.ts';
 import type { Principal } from '../domain/principal.ts';
+import { readMember } from '../domain/server-names.ts';
 
 type RpcId = string | number;
 
@@ -17,7 +18,10 @@ export interface OpenRequests<T> {
   remove(principal: Principal, action: Action, id: RpcId): void;
 }
 
-export function createOpenRequests<T>(): OpenRequests<T> {
+/** `scope` says within what numbers are unique: an agent's within its mount, a server's within its upstream. */
+export function createOpenRequests<T>(scope: 'mount' | 'upstream'): OpenRequests<T> {
+  const keyOf = ({ id }: Principal, { upstream, boundHeaders }: Action, rpcId: RpcId): string =>
+    JSON.stringify([id, scope === 'mount' ? readMember(upstream).mount : upstream, sessionOf(boundHeaders), rpcId]);
   const open = new Map<string, T>();
   return {
     put(principal, action, id, value) {
@@ -34,7 +38,3 @@ export function createOpenRequests<T>(): OpenRequests<T> {
 
 /** The session that a message belongs to; empty where the server gives none. */
 export const sessionOf = (headers: Action['boundHeaders']): string => header(headers, 'mcp-session-id') ?? '';
-
-function keyOf({ id }: Principal, { upstream, boundHeaders }: Action, rpcId: RpcId): string {
-  return JSON.stringify([id, upstream, sessionOf(boundHeaders), rpcId]);
-}

@@ -34,7 +34,7 @@ beforeAll(async () => {
   - { id: listen, match: { upstream: one, mcp: ["subscriptions/listen", "tasks/*"] }, decide: allow }
   - { id: not-b, match: { upstream: one, server: b, mcp: [resources/templates/list] }, decide: deny }
 `,
-    limits: '{ wait: 0s, pendingPerAgent: 100 }',
+    limits: '{ wait: 20s, pendingPerAgent: 100 }',
   });
   alice = await env.reviewer('alice');
 });
@@ -55,6 +55,7 @@ beforeEach(() => {
     for (const method of Object.keys(server.results)) delete server.results[method];
     Object.assign(server.results, results);
     server.silent.clear();
+    for (const method of Object.keys(server.events)) delete server.events[method];
   }
 });
 
@@ -72,6 +73,7 @@ async function post(message: object, session?: string, { mount = 'one', headers 
     headers: {
       accept: 'application/json, text/event-stream',
       'mcp-protocol-version': '2025-11-25',
+      prefer: 'wait=0',
       ...(session !== undefined && { 'mcp-session-id': session }),
       ...headers,
     },
@@ -102,7 +104,7 @@ describe('a session', () => {
     expect(json.result).toMatchObject({
       protocolVersion: '2025-11-25',
       serverInfo: { name: 'one' },
-      instructions: '## a\n\nWords of a.\n\n## b\n\nWords of b.',
+      instructions: '## a\n\n> Words of a.\n\n## b\n\n> Words of b.',
     });
     expect(json.result.capabilities).toEqual({ tools: {}, prompts: {}, resources: { subscribe: true }, logging: {}, completions: {} });
     const said = await post(call('a__echo'), session ?? '');
@@ -267,6 +269,19 @@ describe('an approval', () => {
     await env.edit(() => undo);
   });
 
+  it('is taken back by the cancellation of the call, also when its server is away', async () => {
+    const session = await open();
+    const { hold } = await alice.expect('PENDING');
+    const message = pay('b', 51);
+    const waiting = post(message, session, { headers: { prefer: 'wait=20' } });
+    const pending = await hold;
+    await b.kill();
+    await post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: message.id } }, session);
+    expect(code(await waiting)).toMatch(/approval_(revoked|denied|expired|invalidated)|hold_closed/);
+    expect((await alice.show(pending)).state).toBe('CANCELLED');
+    await b.start();
+  });
+
   it('is taken back when the session that asked for it ends', async () => {
     const session = await open();
     const hold = heldId(await post(pay('a', 50), session));
@@ -404,6 +419,53 @@ describe('what servers send', () => {
     b.push({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 9 } });
     expect((await stream.next()).message.params).toEqual({ requestId: 'b/9' });
     stream.close();
+  });
+
+  it('is never another server’s answer or progress, in whichever stream it comes', async () => {
+    const session = await open();
+    const stream = await listen(session);
+    const forged = (rpcId: unknown) => ({ jsonrpc: '2.0', id: rpcId, result: { content: [{ type: 'text', text: 'forged' }] } });
+    const progress = { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'of-a', progress: 1 } };
+    const note = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } };
+    await expect.poll(() => b.push(forged(id + 1))).toBe(1);
+    b.push(progress);
+    b.push(note);
+    expect((await stream.next()).message.params).toEqual({ level: 'info', data: 1, logger: 'b' });
+    stream.close();
+    b.events['tools/call'] = (message) => [
+      { message: forged(id + 1), id: 'e1' },
+      { message: progress, id: 'e2' },
+      { message: { ...progress, params: { progressToken: 'of-b', progress: 1 } }, id: 'e3' },
+      { message: { jsonrpc: '2.0', id: message.id, result: { content: [] } }, id: 'e4' },
+      { message: forged('x'), id: 'e5' },
+    ];
+    const headers = { accept: 'application/json, text/event-stream', 'mcp-session-id': session };
+    const calling = request('tools/call', { name: 'b__echo', arguments: {}, _meta: { progressToken: 'of-b' } });
+    const answer = await env.call('/one', { method: 'POST', headers, body: calling });
+    const text = await answer.text();
+    expect([...text.matchAll(/^data: (\{.*)$/gm)].map(([, data]) => JSON.parse(data ?? ''))).toEqual([
+      { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'of-b', progress: 1 } },
+      { jsonrpc: '2.0', id: calling.id, result: { content: [] } },
+    ]);
+    // The stream is taken up again at its server alone, and is the answer to the same request.
+    const [, last = ''] = /^id: (.*)$/m.exec(text) ?? [];
+    const before = a.arrived.length;
+    const resumed = await listen(session, last);
+    await expect.poll(() => b.push(forged(id + 1))).toBe(1);
+    expect(b.arrived.at(-1)?.headers['last-event-id']).toBe('e1');
+    b.push({ jsonrpc: '2.0', id: calling.id, result: { content: [{ type: 'text', text: 'again' }] } });
+    expect((await resumed.next()).message).toEqual({ jsonrpc: '2.0', id: calling.id, result: { content: [{ type: 'text', text: 'again' }] } });
+    expect(a.arrived.length).toBe(before);
+    resumed.close();
+  });
+
+  it('reaches nobody when it comes in answer to the gateway’s own question', async () => {
+    b.events['tools/list'] = (message) => [
+      { message: { jsonrpc: '2.0', id: 1, method: 'sampling/createMessage', params: { messages: [] } } },
+      { message: { jsonrpc: '2.0', id: message.id, result: { tools: [{ name: 'echo', inputSchema: {} }] } } },
+    ];
+    expect(names(await post(request('tools/list'), await open()))).toEqual(['a__echo', 'b__echo']);
+    await expect.poll(() => b.arrived.findLast(({ message }) => 'error' in message)?.message).toMatchObject({ id: 1, error: { code: -32601 } });
   });
 
   it('goes on after a break where each server’s own stream was', async () => {

@@ -22,6 +22,8 @@ export interface StrictServer {
   readonly results: Record<string, (params: Record<string, unknown>) => unknown>;
   /** On every stream that clients keep open; gives how many there are. */
   push(message: object, eventId?: string): number;
+  /** Answers in a stream of events, by method: what is sent instead of a result, given the message. */
+  readonly events: Record<string, (message: Message) => readonly { readonly id?: string; readonly message: object }[]>;
   /** Methods that are never answered. */
   readonly silent: Set<string>;
   messages(method: string): readonly Message[];
@@ -34,6 +36,7 @@ export async function startStrictServer(name: string): Promise<StrictServer> {
   const arrived: Arrived[] = [];
   const faults: string[] = [];
   const silent = new Set<string>();
+  const streamed: StrictServer['events'] = {};
   const sessions = new Map<string, { readonly version: string; readonly ids: Set<unknown> }>();
   const streams = new Set<ServerResponse>();
   const results: StrictServer['results'] = {
@@ -84,6 +87,12 @@ export async function startStrictServer(name: string): Promise<StrictServer> {
     }
     if (message.method === undefined || message.id === undefined) return void response.writeHead(202).end();
     if (silent.has(message.method)) return;
+    const events = streamed[message.method]?.(message);
+    if (events !== undefined) {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      for (const event of events) response.write(`${event.id === undefined ? '' : `id: ${event.id}\n`}data: ${JSON.stringify(event.message)}\n\n`);
+      return void response.end();
+    }
     const result = Object.hasOwn(results, message.method) ? results[message.method]?.(message.params ?? {}) : undefined;
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (message.method === 'initialize') {
@@ -109,6 +118,7 @@ export async function startStrictServer(name: string): Promise<StrictServer> {
     faults,
     results,
     silent,
+    events: streamed,
     push(message, eventId) {
       for (const stream of streams) stream.write(`${eventId === undefined ? '' : `id: ${eventId}\n`}data: ${JSON.stringify(message)}\n\n`);
       return streams.size;
