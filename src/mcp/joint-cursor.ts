@@ -15,12 +15,17 @@ export interface JointCursors {
   open(principal: Principal, mount: string, method: string, cursor: string): ReadonlyMap<string, string>;
 }
 
+/** What an agent sends back, characters. */
 const LONGEST = 64 * 1024;
+/** Of one server's cursor; a list that goes on by a longer one ends, since no agent could send all of them back. */
+const LONGEST_OWN = 1024;
 
 export function createJointCursors(seal: Sealer): JointCursors {
   return {
     seal(principal, mount, method, results) {
-      const more = [...results].flatMap(([server, { nextCursor }]) => (typeof nextCursor === 'string' ? [[server, nextCursor]] : []));
+      const more = [...results].flatMap(([server, { nextCursor }]) =>
+        typeof nextCursor === 'string' && nextCursor.length <= LONGEST_OWN ? [[server, nextCursor]] : [],
+      );
       return more.length === 0 ? undefined : seal.seal(boundTo(principal, mount, method), new Secret(JSON.stringify(Object.fromEntries(more))));
     },
     open(principal, mount, method, cursor) {

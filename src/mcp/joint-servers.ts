@@ -1,8 +1,8 @@
 // The servers of a shared mount as one call finds them: their sessions, opened where they have to be, and their answers. A server that fails or
 // is slow is noted as missing, in the log and in the call's record, and the others are not kept waiting.
 
-import type { HeaderList } from '../domain/headers.ts';
-import { header } from '../domain/headers.ts';
+import { randomUUID } from 'node:crypto';
+import { type HeaderList, header } from '../domain/headers.ts';
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import { memberName, readMember } from '../domain/server-names.ts';
@@ -80,7 +80,7 @@ export function createJointServers({ sessions, errands, log, withinMs }: JointSe
 
   async function openLater(armed: Armed, server: string, session: JointSession): Promise<Reply | undefined> {
     const { protocolVersion } = session.client;
-    const message = { jsonrpc: '2.0', id: `countersign-${session.nonce}`, method: 'initialize', params: { ...session.client } };
+    const message = { jsonrpc: '2.0', id: `countersign-${randomUUID()}`, method: 'initialize', params: { ...session.client } };
     const opened = await initialize(armed, server, message, protocolVersion);
     if (opened.session === undefined) return unusable(opened.reply);
     sessions.put(session, server, opened.session);

@@ -4,6 +4,7 @@ import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign } fro
 import { calculateJwkThumbprint } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
+import { startStrictServer } from '../support/strict-mcp-server.ts';
 
 const GATEWAY = 'https://gateway.test';
 
@@ -77,6 +78,32 @@ describe('a token bound to a DPoP key', () => {
       expect(waiting.upstream.requests).toHaveLength(1);
     } finally {
       await waiting.close();
+    }
+  }, 60_000);
+
+  it('is released while it waits for one of several MCP servers that share a mount', async () => {
+    const server = await startStrictServer('a');
+    const upstreams = `  shared: { protocol: mcp, servers: { a: { url: "${server.url}" } } }`;
+    const rules = '  - { id: pay, match: { tool: a__pay }, decide: hold, tier: payment }';
+    const waiting = await startEnvironment({ agents: `, url: "${GATEWAY}"`, upstreams, rules });
+    try {
+      const token = await waiting.token('agent-1', { cnf: { jkt: mine.jkt } });
+      const post = (method: string, params: object, session?: string) =>
+        waiting.call('/shared', {
+          method: 'POST',
+          body: { jsonrpc: '2.0', id: method, method, params },
+          headers: { authorization: `DPoP ${token}`, dpop: proof(token, mine, 'POST', '/shared'), ...(session && { 'mcp-session-id': session }) },
+        });
+      const session = (await post('initialize', { protocolVersion: '2025-11-25' })).headers.get('mcp-session-id') ?? '';
+      const reviewer = await waiting.reviewer('rita');
+      const { hold } = await reviewer.expect('PENDING');
+      const answer = post('tools/call', { name: 'a__pay' }, session);
+      await reviewer.approve(await hold);
+      expect(await (await answer).json()).toMatchObject({ result: { content: [{ text: 'a ran "pay"' }] } });
+      expect(server.faults).toEqual([]);
+    } finally {
+      await waiting.close();
+      await server.kill();
     }
   }, 60_000);
 

@@ -2,7 +2,7 @@
 // of one must never pass for another's. The servers are written by hand and note what no client of theirs may do.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type CallOptions, type Environment, startEnvironment } from '../support/environment.ts';
+import { type CallOptions, type Environment, startEnvironment, writtenBy } from '../support/environment.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
 import { type StrictServer, startStrictServer } from '../support/strict-mcp-server.ts';
 
@@ -20,6 +20,9 @@ beforeAll(async () => {
     protocol: mcp
     serversWithin: 2s
     servers: { a: { url: "${a.url}", credential: key }, b: { url: "${b.url}", toolChanges: allow } }
+  strict:
+    protocol: mcp
+    servers: { a: { url: "${a.url}" } }
   other:
     protocol: mcp
     servers: { a: { url: "${a.url}" } }`,
@@ -32,6 +35,7 @@ beforeAll(async () => {
   - { id: prompts, match: { upstream: one, prompt: "a__*" }, decide: allow }
   - { id: asks, match: { upstream: one, mcp: [sampling/createMessage, roots/list] }, decide: allow }
   - { id: listen, match: { upstream: one, mcp: ["subscriptions/listen", "tasks/*"] }, decide: allow }
+  - { id: strict, match: { upstream: strict }, decide: hold, tier: payment }
   - { id: not-b, match: { upstream: one, server: b, mcp: [resources/templates/list] }, decide: deny }
 `,
     limits: '{ wait: 20s, pendingPerAgent: 100 }',
@@ -190,6 +194,10 @@ describe('a list', () => {
     expect(a.arrived.slice(before).filter(({ message }) => message.method === 'tools/list')).toEqual([]);
   });
 
+  it('is what rules say of the mount: a hold rule that matches it refuses it, since nobody could tell what would be approved', async () => {
+    expect(code(await post(request('initialize', INITIALIZE), undefined, { mount: 'strict' }))).toBe('denied');
+  });
+
   it('does not wait for a server that is silent, and says which one is missing to the agent, in the log and on record', async () => {
     const session = await open();
     b.silent.add('tools/list');
@@ -197,6 +205,7 @@ describe('a list', () => {
     expect(names(list)).toEqual(['a__echo']);
     expect(list.json.result._meta).toEqual({ 'countersign/missing': { b: 'no_answer' } });
     expect(await env.logged('mcp.server_missing')).toMatchObject({ upstream: 'one/b', rpc: 'tools/list', error: 'no_answer' });
+    await expect.poll(() => writtenBy(env)).toContain('"missingServers":[{"server":"b","error":"no_answer"}]');
   });
 
   it('is without a server whose part a rule denies', async () => {
@@ -208,6 +217,15 @@ describe('a list', () => {
       _meta: { 'countersign/missing': { b: 'denied' } },
     });
   });
+});
+
+it('has no address besides the mount’s: no server can be called around it', async () => {
+  const session = await open();
+  for (const path of ['/one/a', '/one%2Fa', '/a', '/one/a/', '/.well-known/oauth-protected-resource/one/a']) {
+    const response = await env.call(path, path.startsWith('/.') ? {} : { method: 'POST', body: call('echo'), headers: { 'mcp-session-id': session } });
+    expect([path, response.status >= 400 && response.status < 500]).toEqual([path, true]);
+    await response.body?.cancel();
+  }
 });
 
 describe('a server that was killed', () => {
