@@ -11,11 +11,11 @@ import { asGatewayError, GatewayError } from '../errors.ts';
 import { type CancellationDependencies, heedCancellation } from './cancellation.ts';
 import type { JointCursors } from './joint-cursor.ts';
 import type { Reply } from './joint-errands.ts';
-import { answerEventId, lastPlace } from './joint-events.ts';
+import { lastPlace } from './joint-events.ts';
 import { joinCaching, joinCapabilities, joinEntries, joinInstructions, LISTS } from './joint-lists.ts';
 import { type JointServers, unusable } from './joint-servers.ts';
 import { type JointSessions, readSessionClient, type ServerSession } from './joint-session.ts';
-import { openJointStream } from './joint-stream.ts';
+import { serveJointStream } from './joint-stream.ts';
 
 export interface JointConductParts extends CancellationDependencies {
   readonly servers: JointServers;
@@ -143,15 +143,13 @@ export function createJointConduct(parts: JointConductParts): Conduct {
 
   async function stream(armed: Armed, sink: ResponseSink): Promise<number> {
     const place = lastPlace(armed.request.headers);
-    const places = place?.of === 'all' ? place.ids : {};
-    const joint = openJointStream(sink, places);
-    await Promise.all(
-      servers.names(armed).map((server) => {
-        const from = places[server];
-        return servers.follow(armed, server, from === undefined ? [] : ['last-event-id', answerEventId(server, from)], joint.sinkFor(server));
-      }),
-    );
-    return joint.end();
+    return serveJointStream({
+      sink,
+      servers: servers.names(armed),
+      places: place?.of === 'all' ? place.ids : {},
+      follow: (server, headers, part) => servers.follow(armed, server, headers, part),
+      onClosed: armed.request.onClosed,
+    });
   }
 
   async function serve(armed: Armed, sink: ResponseSink): Promise<number> {

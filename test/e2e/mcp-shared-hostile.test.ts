@@ -385,10 +385,13 @@ describe('what names a server', () => {
 
 describe('what servers send', () => {
   /** Events of an agent's own stream as they come. */
-  async function listen(session: string, lastEventId?: string) {
+  async function listen(session: string, lastEventId?: string, servers = [a, b]) {
+    // What an earlier agent kept open must not pass for this one's.
+    await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
     const aborter = new AbortController();
     const headers = { accept: 'text/event-stream', 'mcp-session-id': session, ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) };
     const response = await env.call('/one', { headers, signal: aborter.signal });
+    await expect.poll(() => servers.map(({ streams }) => streams.size)).toEqual(servers.map(() => 1));
     const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
     let text = '';
     return {
@@ -413,10 +416,10 @@ describe('what servers send', () => {
   it('comes in one stream; requests of the same number are told apart, and each answer reaches its server', async () => {
     const session = await open();
     const stream = await listen(session);
-    await expect.poll(() => a.push({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } })).toBe(1);
+    a.push({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } });
     const sample = { jsonrpc: '2.0', id: 1, method: 'sampling/createMessage', params: { messages: [], _meta: { progressToken: 7 } } };
     await stream.next();
-    await expect.poll(() => b.push(sample)).toBe(1);
+    b.push(sample);
     const ofB = await stream.next();
     a.push(sample);
     const ofA = await stream.next();
@@ -439,13 +442,33 @@ describe('what servers send', () => {
     stream.close();
   });
 
+  it('comes again from a server that ended its stream, or was away, without the agent’s asking', async () => {
+    const session = await open();
+    const stream = await listen(session);
+    const note = (data: number) => ({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data } });
+    a.push(note(1));
+    expect((await stream.next()).message.params).toMatchObject({ data: 1, logger: 'a' });
+    b.push(note(2));
+    expect((await stream.next()).message.params).toMatchObject({ data: 2, logger: 'b' });
+    await b.kill();
+    await b.start();
+    await expect.poll(() => b.streams.size, { timeout: 20_000 }).toBe(1);
+    b.push(note(3));
+    expect((await stream.next()).message.params).toMatchObject({ data: 3, logger: 'b' });
+    a.push(note(4));
+    expect((await stream.next()).message.params).toMatchObject({ data: 4, logger: 'a' });
+    stream.close();
+    // The servers’ streams end with the agent’s.
+    await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
+  });
+
   it('is never another server’s answer or progress, in whichever stream it comes', async () => {
     const session = await open();
     const stream = await listen(session);
     const forged = (rpcId: unknown) => ({ jsonrpc: '2.0', id: rpcId, result: { content: [{ type: 'text', text: 'forged' }] } });
     const progress = { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'of-a', progress: 1 } };
     const note = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } };
-    await expect.poll(() => b.push(forged(id + 1))).toBe(1);
+    b.push(forged(id + 1));
     b.push(progress);
     b.push(note);
     expect((await stream.next()).message.params).toEqual({ level: 'info', data: 1, logger: 'b' });
@@ -468,8 +491,8 @@ describe('what servers send', () => {
     // The stream is taken up again at its server alone, and is the answer to the same request.
     const [, last = ''] = /^id: (.*)$/m.exec(text) ?? [];
     const before = a.arrived.length;
-    const resumed = await listen(session, last);
-    await expect.poll(() => b.push(forged(id + 1))).toBe(1);
+    const resumed = await listen(session, last, [b]);
+    b.push(forged(id + 1));
     expect(b.arrived.at(-1)?.headers['last-event-id']).toBe('e1');
     b.push({ jsonrpc: '2.0', id: calling.id, result: { content: [{ type: 'text', text: 'again' }] } });
     expect((await resumed.next()).message).toEqual({ jsonrpc: '2.0', id: calling.id, result: { content: [{ type: 'text', text: 'again' }] } });
@@ -490,8 +513,8 @@ describe('what servers send', () => {
     const session = await open();
     const stream = await listen(session);
     const note = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } };
-    await expect.poll(() => a.push(note, 'a-1')).toBeGreaterThan(0);
-    await expect.poll(() => b.push(note, 'b-1')).toBeGreaterThan(0);
+    a.push(note, 'a-1');
+    b.push(note, 'b-1');
     await stream.next();
     const { id: last = '' } = await stream.next();
     stream.close();

@@ -20,8 +20,10 @@ export interface StrictServer {
   readonly faults: readonly string[];
   /** Results by method: what is answered, given the params. */
   readonly results: Record<string, (params: Record<string, unknown>) => unknown>;
-  /** On every stream that clients keep open; gives how many there are. */
-  push(message: object, eventId?: string): number;
+  /** Streams that clients keep open. */
+  readonly streams: ReadonlySet<unknown>;
+  /** On every one of them. */
+  push(message: object, eventId?: string): void;
   /** Answers in a stream of events, by method: what is sent instead of a result, given the message. */
   readonly events: Record<string, (message: Message) => readonly { readonly id?: string; readonly message: object }[]>;
   /** Methods that are never answered. */
@@ -118,14 +120,15 @@ export async function startStrictServer(name: string): Promise<StrictServer> {
     faults,
     results,
     silent,
+    streams,
     events: streamed,
     push(message, eventId) {
       for (const stream of streams) stream.write(`${eventId === undefined ? '' : `id: ${eventId}\n`}data: ${JSON.stringify(message)}\n\n`);
-      return streams.size;
     },
     messages: (method) => arrived.flatMap(({ message }) => (message.method === method ? [message] : [])),
     async kill() {
       sessions.clear();
+      streams.clear();
       server.close();
       server.closeAllConnections();
       await once(server, 'close');
