@@ -83,7 +83,7 @@ export function createJointConduct(parts: JointConductParts): Conduct {
         supportedVersions: (versions[0] ?? []).filter((version) => versions.every((others) => others.includes(version))),
         capabilities: joinCapabilities([...results.values()], true),
         ...joinInstructions(results),
-        ...joinCaching([...results.values()]),
+        ...joinCaching(replies, isStateless(armed)),
         ...missingMeta(servers.missing(armed, replies)),
       },
     };
@@ -107,7 +107,7 @@ export function createJointConduct(parts: JointConductParts): Conduct {
       result: {
         [LISTS[method] as string]: joinEntries(method, results, leftOut),
         ...(nextCursor !== undefined && { nextCursor }),
-        ...joinCaching([...results.values()]),
+        ...joinCaching(replies, isStateless(armed)),
         ...missingMeta(servers.missing(armed, replies)),
       },
     };
@@ -119,7 +119,7 @@ export function createJointConduct(parts: JointConductParts): Conduct {
     const results = resultsOf(replies);
     const failure = [...replies.values()].find(({ error }) => error !== undefined)?.error;
     if (results.size === 0) return { error: { code: failure?.code ?? -32000, message: 'None of the servers under this mount took it.' } };
-    return { result: { ...joinCaching([...results.values()]) } };
+    return { result: { ...joinCaching(replies, isStateless(armed)) } };
   }
 
   async function answer(armed: Armed, message: JsonObject, method: string): Promise<Outcome> {
@@ -133,11 +133,7 @@ export function createJointConduct(parts: JointConductParts): Conduct {
 
   async function endSession(armed: Armed): Promise<void> {
     const session = sessions.of(armed.request);
-    await Promise.all(
-      servers.names(armed).map(async (server) => {
-        await servers.end(armed, server);
-      }),
-    );
+    await Promise.all(servers.names(armed).map((server) => servers.end(armed, server)));
     if (session !== undefined) sessions.end(session);
   }
 
@@ -197,6 +193,8 @@ export function createJointConduct(parts: JointConductParts): Conduct {
     async answered() {},
   };
 }
+
+const isStateless = ({ action }: Armed): boolean => action.transport?.stateless === true;
 
 const NOT_STORED = ['cache-control', 'no-store'];
 

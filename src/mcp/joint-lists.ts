@@ -45,11 +45,11 @@ function plain(value: Json | undefined, longest: number): string | undefined {
   return typeof value === 'string' && value.length <= longest && !INVISIBLE.test(value) ? value : undefined;
 }
 
-/** MCP 2026-07-28, caching: the shortest of the lifetimes, and never shared, since what one agent may see is no answer for another. */
-export function joinCaching(results: readonly JsonObject[]): JsonObject {
-  if (!results.some(({ ttlMs, resultType }) => ttlMs !== undefined || resultType !== undefined)) return {};
-  const lifetimes = results.map(({ ttlMs }) => (Number.isSafeInteger(ttlMs) ? Math.max(0, ttlMs as number) : 0));
-  return { resultType: 'complete', ttlMs: Math.min(...lifetimes), cacheScope: 'private' };
+/** MCP 2026-07-28, caching: the shortest of the lifetimes, none while a server is missing, and never shared: what one agent may see is no answer for another. */
+export function joinCaching(replies: ReadonlyMap<string, { readonly result?: JsonObject }>, stateless: boolean): JsonObject {
+  if (!stateless) return {};
+  const lifetimes = [...replies.values()].map(({ result }) => (Number.isSafeInteger(result?.ttlMs) ? Math.max(0, result?.ttlMs as number) : 0));
+  return { resultType: 'complete', ttlMs: lifetimes.length === 0 ? 0 : Math.min(...lifetimes), cacheScope: 'private' };
 }
 
 /** What the servers can do together: whatever one of them can, as far as the gateway can tell whose it is. */

@@ -26,7 +26,8 @@ const upstream = createServer((request, response) => {
   request.on('end', () => {
     const { id } = JSON.parse(text) as { id: number };
     response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: 'x'.repeat(500) }] } }));
+    const opened = { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 'bench', version: '1' } };
+    response.end(JSON.stringify({ jsonrpc: '2.0', id, result: { ...opened, content: [{ type: 'text', text: 'x'.repeat(500) }] } }));
   });
 });
 upstream.listen(0, '127.0.0.1');
@@ -34,15 +35,17 @@ await once(upstream, 'listening');
 const direct = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
 const env = await startEnvironment({
   upstreams: `
-  tools: { url: "${direct}/mcp", protocol: mcp }`,
+  tools: { url: "${direct}/mcp", protocol: mcp }
+  shared: { protocol: mcp, servers: { one: { url: "${direct}/mcp" }, two: { url: "${direct}/mcp" } } }`,
   rules: `
   - { id: pay, match: { upstream: tools, tool: pay }, when: args.amount <= 1000, decide: allow }
+  - { id: shared, match: { upstream: shared, tool: one__pay }, when: args.amount <= 1000, decide: allow }
 `,
 });
 const gateway = `http://127.0.0.1:${env.ports.agents}`;
 const authorization = `Bearer ${await env.token('agent-1')}`;
 
-async function measure(pool: Pool, path: string): Promise<number> {
+async function measure(pool: Pool, path: string, name = 'pay', session: Readonly<Record<string, string>> = {}): Promise<number> {
   let next = 0;
   const start = performance.now();
   await Promise.all(
@@ -52,8 +55,8 @@ async function measure(pool: Pool, path: string): Promise<number> {
         const { statusCode, body } = await pool.request({
           path,
           method: 'POST',
-          headers: { authorization, 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
-          body: JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'pay', arguments: { amount: 5, to: 'ACME' } } }),
+          headers: { authorization, 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...session },
+          body: JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: { amount: 5, to: 'ACME' } } }),
         });
         const answer = (await body.json()) as { id: number; result?: { isError?: boolean } };
         if (statusCode !== 200 || answer.id !== id || answer.result?.isError) throw new Error('the benchmark calls wrongly');
@@ -70,15 +73,22 @@ function residentBytes(): number {
 }
 
 const pools = { direct: new Pool(direct, { connections: CONCURRENCY }), gateway: new Pool(gateway, { connections: CONCURRENCY }) };
-const rates: Record<keyof typeof pools, number[]> = { direct: [], gateway: [] };
+const rates = { direct: [] as number[], gateway: [] as number[], shared: [] as number[] };
+const initialize = { jsonrpc: '2.0', id: 0, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: {} } };
+const opened = await env.call('/shared', { method: 'POST', body: initialize });
+await opened.body?.cancel();
+const session = { 'mcp-session-id': opened.headers.get('mcp-session-id') ?? '' };
 await measure(pools.gateway, '/tools');
 for (let round = 0; round < ROUNDS; round++) {
   rates.direct.push(await measure(pools.direct, '/mcp'));
   rates.gateway.push(await measure(pools.gateway, '/tools'));
+  rates.shared.push(await measure(pools.gateway, '/shared', 'one__pay', session));
 }
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
-const [d, g] = [median(rates.direct), median(rates.gateway)];
-console.log(`tools/call: direct ${d.toFixed(0)}/s, through the gateway ${g.toFixed(0)}/s, ratio ${(g / d).toFixed(2)}`);
+const [d, g, s] = [median(rates.direct), median(rates.gateway), median(rates.shared)];
+console.log(
+  `tools/call: direct ${d.toFixed(0)}/s, through the gateway ${g.toFixed(0)}/s, ratio ${(g / d).toFixed(2)}; at a shared mount ${s.toFixed(0)}/s, ratio ${(s / d).toFixed(2)}`,
+);
 
 const before = residentBytes();
 const streams = new Pool(gateway, { connections: STREAMS });
