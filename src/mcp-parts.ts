@@ -11,6 +11,7 @@ import type { Call, Mount } from './domain/stages.ts';
 import type { GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
 import type { Live } from './live.ts';
+import type { WaitingCall } from './mcp/cancellation.ts';
 import { createMcpConduct, type McpDependencies } from './mcp/conduct.ts';
 import { createJointConduct } from './mcp/joint-conduct.ts';
 import { createJointCursors } from './mcp/joint-cursor.ts';
@@ -55,7 +56,7 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
     // What a tool was when it was allowed is evidence; a failing journal stops calls by itself.
     void audit.append('config', clock.now(), { event, upstream, tool, digest }, 'soon').catch(() => {});
   });
-  const waiting = createOpenRequests<string>('mount');
+  const waiting = createOpenRequests<WaitingCall>('mount');
   const errands = createErrands(run, clock, (from, to) => {
     const session = sessions.of(from);
     if (session !== undefined) sessions.bind(to, session);

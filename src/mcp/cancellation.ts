@@ -16,20 +16,29 @@ export interface CancellationDependencies {
   readonly approvals: Pick<Approvals, 'cancel'>;
   readonly holds: Pick<HoldStore, 'list'>;
   readonly log: Logger;
-  /** Holds by the number of the request that waits for them, whichever server of its mount it is for. */
-  readonly waiting: OpenRequests<string>;
+  /** Calls that are held, or are about to be, by the number of their request, whichever server of its mount it is for. */
+  readonly waiting: OpenRequests<WaitingCall>;
+}
+
+export interface WaitingCall {
+  /** Absent until the hold is on record. */
+  holdId?: string;
+  /** The client has taken it back, perhaps before there was a hold. */
+  cancelled: boolean;
 }
 
 /** Never rejects. */
-export async function heedCancellation(deps: CancellationDependencies, { call, action, principal }: Armed): Promise<void> {
+export async function heedCancellation(deps: CancellationDependencies, { call: { errand }, action, principal }: Armed): Promise<void> {
   // The mount's own call has been here before it was passed on.
-  if (call.errand !== undefined) return;
+  if (errand !== undefined) return;
   try {
     if (action.method === 'DELETE') await cancelHolds(deps, principal, action);
     if (action.rpcMethod !== 'notifications/cancelled' || !isJsonObject(action.args)) return;
     const { requestId } = action.args;
-    const holdId = typeof requestId === 'string' || typeof requestId === 'number' ? deps.waiting.get(principal, action, requestId) : undefined;
-    if (holdId !== undefined) await deps.approvals.cancel(holdId, principal);
+    const call = typeof requestId === 'string' || typeof requestId === 'number' ? deps.waiting.get(principal, action, requestId) : undefined;
+    if (call === undefined) return;
+    call.cancelled = true;
+    if (call.holdId !== undefined) await deps.approvals.cancel(call.holdId, principal);
   } catch (thrown) {
     // What has ended meanwhile needs no cancelling.
     deps.log.warn('mcp.cancel_failed', { upstream: action.upstream, error: asGatewayError(thrown).code });

@@ -15,7 +15,7 @@ import { GatewayError } from '../errors.ts';
 import { judgeAnswer } from './answer.ts';
 import { judgedAnswer } from './answer-sink.ts';
 import { checkArguments } from './arguments.ts';
-import { type CancellationDependencies, heedCancellation } from './cancellation.ts';
+import { type CancellationDependencies, heedCancellation, type WaitingCall } from './cancellation.ts';
 import { type HeldStream, openHeldStream } from './held-stream.ts';
 import { judgeServer } from './joint-answer.ts';
 import { answerEventId, lastPlace } from './joint-events.ts';
@@ -79,13 +79,17 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     const progressToken = rpcId !== undefined && transport?.streams ? transport.progressToken : undefined;
     const patient = progressToken !== undefined && transport?.stateless !== true;
     let stream: HeldStream | undefined;
+    const waitingCall: WaitingCall = { cancelled: false };
+    if (rpcId !== undefined) waiting.put(principal, action, rpcId, waitingCall);
     return {
       waitMs: waitMs === undefined && patient ? UNTIL_DECIDED_MS : Math.min(waitMs ?? longestWaitMs, longestWaitMs),
       // 2026-07-28: closing the stream is how a request is cancelled. Before that it means nothing (2025-11-25, transports).
       cancelsOnClose: transport?.stateless === true,
       begin(hold) {
         if (rpcId === undefined) return;
-        waiting.put(principal, action, rpcId, hold.id);
+        waitingCall.holdId = hold.id;
+        // A hold goes on record before its agent waits for it, and the agent may not want it any more.
+        if (waitingCall.cancelled) void deps.approvals.cancel(hold.id, principal).catch(() => {});
         if (progressToken === undefined) return;
         stream = openHeldStream({ sink: call.sink, rpcId, progressToken, holdId: hold.id, everyMs: deps.progressEveryMs });
         call.sink = stream.sink;
