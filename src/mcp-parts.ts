@@ -57,12 +57,10 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
     void audit.append('config', clock.now(), { event, upstream, tool, digest }, 'soon').catch(() => {});
   });
   const waiting = createOpenRequests<WaitingCall>('mount');
-  const errands = createErrands(run, clock, (from, to) => {
-    const session = sessions.of(from);
-    if (session !== undefined) sessions.bind(to, session);
-  });
+  const errands = createErrands({ run, regime: live.regime, clock, sessions });
   const servers = createJointServers({
     ...{ sessions, errands, log },
+    regime: live.regime,
     withinMs(mount) {
       const entry = live.config().upstreams[mount];
       return entry !== undefined && 'servers' in entry ? entry.serversWithinMs : 0;

@@ -8,11 +8,12 @@ import { type HeaderList, header } from '../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { memberName } from '../domain/server-names.ts';
-import type { Armed, Call } from '../domain/stages.ts';
+import type { Armed, Call, Regime } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { createEventReader, type EventReader } from './event-stream.ts';
 import { bodyOf, withoutField } from './joint-route.ts';
+import type { JointSessions } from './joint-session.ts';
 
 /** What a server answered, or why it did not. */
 export interface Reply {
@@ -44,12 +45,22 @@ export interface Errands {
 /** Of one server's part of a list, characters. */
 const LARGEST_REPLY = 4 * 1024 * 1024;
 
-export function createErrands(run: (call: Call) => Promise<void>, clock: Clock, bind: (from: InboundRequest, to: InboundRequest) => void): Errands {
+export interface ErrandParts {
+  /** The pipeline. */
+  run(call: Call): Promise<void>;
+  /** What is in force when an errand begins, however long ago its call arrived. */
+  regime(): Regime;
+  readonly clock: Clock;
+  readonly sessions: Pick<JointSessions, 'of' | 'bind'>;
+}
+
+export function createErrands({ run, regime, clock, sessions }: ErrandParts): Errands {
   const start = (armed: Armed, options: ErrandOptions, sink: ResponseSink, onClosed: InboundRequest['onClosed']): Promise<void> => {
     const request = requestFor(armed, options, clock.now(), onClosed);
-    if (options.message?.method !== 'initialize') bind(armed.request, request);
+    const session = options.message?.method === 'initialize' ? undefined : sessions.of(armed.request);
+    if (session !== undefined) sessions.bind(request, session);
     return run({
-      regime: armed.call.regime,
+      regime: regime(),
       facts: { id: request.id, receivedAt: request.receivedAt, method: options.method },
       sink,
       errand: { mount: memberName(options.mount, options.server), identified: { principal: armed.principal, ...(armed.token && { token: armed.token }) } },

@@ -6,7 +6,7 @@ import { type HeaderList, header } from '../domain/headers.ts';
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import { memberName, readMember } from '../domain/server-names.ts';
-import type { Armed } from '../domain/stages.ts';
+import type { Armed, Regime } from '../domain/stages.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { ERRORS, GatewayError } from '../errors.ts';
 import type { Errands, Reply } from './joint-errands.ts';
@@ -43,6 +43,8 @@ export interface JointServersParts {
   readonly sessions: JointSessions;
   readonly errands: Errands;
   readonly log: Logger;
+  /** What is in force now. */
+  regime(): Regime;
   /** How long each server of this mount is waited for, ms. */
   withinMs(mount: string): number;
 }
@@ -64,16 +66,16 @@ function isForgotten(status: number, body: Uint8Array | string | undefined): boo
 
 const LARGEST_REFUSAL = 64 * 1024;
 
-export function createJointServers({ sessions, errands, log, withinMs }: JointServersParts): JointServers {
+export function createJointServers({ sessions, errands, log, regime, withinMs }: JointServersParts): JointServers {
   const opening = new Map<string, Promise<Reply | undefined>>();
-  const addressOf = ({ call }: Armed, upstream: string): string => call.regime.mounts.get(upstream)?.url ?? '';
+  const addressOf = (upstream: string): string => regime().mounts.get(upstream)?.url ?? '';
   const mountOf = ({ action }: Armed): string => readMember(action.upstream).mount;
 
   async function initialize(armed: Armed, server: string, message: JsonObject, requested: string) {
     const mount = mountOf(armed);
     const without = ['mcp-session-id', 'mcp-protocol-version'];
     const reply = await errands.ask(armed, { mount, server, method: 'POST', message, without }, withinMs(mount));
-    const address = addressOf(armed, memberName(mount, server));
+    const address = addressOf(memberName(mount, server));
     const session = reply.result && readServerSession(reply.result, header(reply.headers, 'mcp-session-id'), requested, address);
     return { reply, ...(session && { session }) };
   }
@@ -90,7 +92,7 @@ export function createJointServers({ sessions, errands, log, withinMs }: JointSe
   }
 
   const isOpen = (armed: Armed, session: JointSession, server: string): boolean =>
-    sessions.current(session, server, addressOf(armed, memberName(mountOf(armed), server))) !== undefined;
+    sessions.current(session, server, addressOf(memberName(mountOf(armed), server))) !== undefined;
 
   /** Why there is no session with the server; undefined when there is one, or none is needed. Two calls that find it closed open it once. */
   async function ensure(armed: Armed, server: string): Promise<Reply | undefined> {
@@ -129,14 +131,13 @@ export function createJointServers({ sessions, errands, log, withinMs }: JointSe
   }
 
   return {
-    names: (armed) =>
-      [...armed.call.regime.mounts.keys()].flatMap((name) => (name.startsWith(`${mountOf(armed)}/`) ? [readMember(name).server as string] : [])),
+    names: (armed) => [...regime().mounts.keys()].flatMap((name) => (name.startsWith(`${mountOf(armed)}/`) ? [readMember(name).server as string] : [])),
     ask: askInTime,
     initialize,
     async end(armed, server) {
       const mount = mountOf(armed);
       const session = sessions.of(armed.request);
-      const current = session && sessions.current(session, server, addressOf(armed, memberName(mount, server)));
+      const current = session && sessions.current(session, server, addressOf(memberName(mount, server)));
       if (current?.id !== undefined) await errands.ask(armed, { mount, server, method: 'DELETE' }, withinMs(mount));
     },
     async follow(armed, server, headers, sink) {

@@ -120,12 +120,14 @@ export function readSessionClient(params: unknown): SessionClient {
   };
 }
 
+/** The revisions with sessions. A server with another one would break the session of all: clients close what they do not know. */
+const REVISIONS: ReadonlySet<string> = new Set(['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25']);
 const SESSION_ID = /^[\x21-\x7e]{1,1024}$/;
 
 /** What a server's answer to initialize opens; undefined when it cannot be used by a client of this version. */
 export function readServerSession(result: JsonObject, id: string | undefined, requested: string, address: string): ServerSession | undefined {
   const { protocolVersion } = result;
-  if (typeof protocolVersion !== 'string' || !VERSION.test(protocolVersion) || protocolVersion > requested) return undefined;
+  if (typeof protocolVersion !== 'string' || !REVISIONS.has(protocolVersion) || protocolVersion > requested) return undefined;
   if (id !== undefined && !SESSION_ID.test(id)) return undefined;
   return { ...(id !== undefined && { id }), protocolVersion, at: addressDigest(address) };
 }

@@ -77,7 +77,7 @@ const later = (ms: number): Promise<void> => new Promise((resolve) => void setTi
 interface Part extends ResponseSink {
   /** The server has a stream. */
   readonly opened: boolean;
-  /** It has none, or a rule does not let it be had: asking again is of no use. */
+  /** It has none, or the agent may not have it, or not any more: asking again is of no use. */
   readonly refused: boolean;
 }
 
@@ -97,7 +97,7 @@ function partOf(sink: ResponseSink, begin: () => void, tell: (event: ServerEvent
       return opened;
     },
     get refused() {
-      return status === 405 || status === 403;
+      return status === 401 || status === 403 || status === 405;
     },
     head(code, headers) {
       status = code;

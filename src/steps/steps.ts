@@ -36,7 +36,7 @@ export function createSteps(parts: StepParts): Steps {
   /** The same judgement as at the door, by what is in force and on record now: caller, task and its calls, destination and policy. */
   const rejudge: ClearDependencies['rejudge'] = async (classified, approval) => {
     const now = regime();
-    const { principal } = await identify(now, suspensions, classified);
+    const { principal } = await identify(now, suspensions, clock, classified);
     const task = classified.task && (await findTask(tasks, classified.task.id, principal));
     // An action for no destination has another digest than the one that was approved.
     const moved = now.mounts.get(classified.mount.name)?.url !== classified.mount.url;
@@ -53,7 +53,7 @@ export function createSteps(parts: StepParts): Steps {
 
   return {
     receive,
-    identify: (received) => identify(received.call.regime, suspensions, received),
+    identify: (received) => identify(received.call.regime, suspensions, clock, received),
     classify: (recognised) => classify(tasks, conduct, recognised),
     decide: (classified) => decide(classified.call.regime, clock, digest, upToDate(classified)),
     clear: (decided) => clear(equipped, decided),

@@ -148,6 +148,16 @@ describe('a session', () => {
     expect((await post(call('a__echo'), session)).status).toBe(404);
   });
 
+  it.each(['0000-00-00', '2024-10-07', '2026-07-28', 'x', 7])('is not spoilt by a server that answers with revision %s', async (protocolVersion) => {
+    b.results.initialize = (params) => ({ ...(kept.b.initialize?.(params) as object), protocolVersion });
+    const { json } = await post(request('initialize', INITIALIZE));
+    expect(json.result).toMatchObject({
+      protocolVersion: '2025-11-25',
+      instructions: '## a\n\n> Words of a.',
+      _meta: { 'countersign/missing': { b: 'server_error' } },
+    });
+  });
+
   it('speaks the oldest revision of its servers to the agent, and each server’s own to it', async () => {
     b.results.initialize = (params) => ({ ...(kept.b.initialize?.(params) as object), protocolVersion: '2025-06-18' });
     const { session, json } = await post(request('initialize', INITIALIZE));
@@ -461,6 +471,26 @@ describe('what servers send', () => {
     stream.close();
     // The servers’ streams end with the agent’s.
     await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
+  });
+
+  it('does not come again when the rules in force now do not let it', async () => {
+    const session = await open();
+    const stream = await listen(session);
+    let undo = '';
+    await env.edit((yaml) => {
+      undo = yaml;
+      return yaml.replace('  - { id: not-b,', '  - { id: no-stream, match: { upstream: one, server: b, methods: [GET] }, decide: deny }\n  - { id: not-b,');
+    });
+    await b.kill();
+    await b.start();
+    await expect
+      .poll(() => env.log.some(({ upstream, method, error }) => upstream === 'one/b' && method === 'GET' && error === 'denied'), { timeout: 20_000 })
+      .toBe(true);
+    a.push({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: 'docs://x' } });
+    expect((await stream.next()).message.params).toEqual({ uri: 'a+docs://x' });
+    expect(b.streams.size).toBe(0);
+    stream.close();
+    await env.edit(() => undo);
   });
 
   it('is never another server’s answer or progress, in whichever stream it comes', async () => {
