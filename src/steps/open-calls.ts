@@ -31,7 +31,9 @@ export function createOpenCalls(suspensions: Suspensions): OpenCalls {
 }
 
 /** The upstream's side ends with the agent's. False when the call is left alone. */
-function cutOff({ upgrade, sink, cleared }: Call): boolean {
+function cutOff({ upgrade, sink, cleared, errand }: Call): boolean {
+  // It ends with the call that it is for.
+  if (errand !== undefined) return false;
   if (upgrade !== undefined) upgrade.socket.destroy();
   else if (sink.started && cleared?.clearance.kind === 'allowed') sink.abort();
   else return false;

@@ -38,6 +38,7 @@ beforeAll(async () => {
   - { id: strict, match: { upstream: strict }, decide: hold, tier: payment }
   - { id: not-b, match: { upstream: one, server: b, mcp: [resources/templates/list] }, decide: deny }
 `,
+    reviewers: '  killSwitch: ["group:soc"]',
     limits: '{ wait: 20s, pendingPerAgent: 100 }',
   });
   alice = await env.reviewer('alice');
@@ -214,7 +215,7 @@ describe('a list', () => {
     const list = await post(request('tools/list'), session);
     expect(names(list)).toEqual(['a__echo']);
     expect(list.json.result._meta).toEqual({ 'countersign/missing': { b: 'no_answer' } });
-    expect(await env.logged('mcp.server_missing')).toMatchObject({ upstream: 'one/b', rpc: 'tools/list', error: 'no_answer' });
+    expect(env.log).toContainEqual(expect.objectContaining({ event: 'mcp.server_missing', upstream: 'one/b', rpc: 'tools/list', error: 'no_answer' }));
     await expect.poll(() => writtenBy(env)).toContain('"missingServers":[{"server":"b","error":"no_answer"}]');
   });
 
@@ -396,12 +397,12 @@ describe('what names a server', () => {
 
 describe('what servers send', () => {
   /** Events of an agent's own stream as they come. */
-  async function listen(session: string, lastEventId?: string, servers = [a, b]) {
+  async function listen(session: string, lastEventId?: string, servers = [a, b], as = 'agent-1') {
     // What an earlier agent kept open must not pass for this one's.
     await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
     const aborter = new AbortController();
     const headers = { accept: 'text/event-stream', 'mcp-session-id': session, ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) };
-    const response = await env.call('/one', { headers, signal: aborter.signal });
+    const response = await env.call('/one', { as, headers, signal: aborter.signal });
     await expect.poll(() => servers.map(({ streams }) => streams.size)).toEqual(servers.map(() => 1));
     const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
     let text = '';
@@ -470,6 +471,15 @@ describe('what servers send', () => {
     expect((await stream.next()).message.params).toMatchObject({ data: 4, logger: 'a' });
     stream.close();
     // The servers’ streams end with the agent’s.
+    await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
+  });
+
+  it('is cut at every end when its agent is suspended', async () => {
+    const stream = await listen(await open({ as: 'agent-odd' }), undefined, [a, b], 'agent-odd');
+    const soc = await env.reviewer('sam', ['soc']);
+    const response = await soc.post('/suspensions', { principal: `${env.issuer.issuer}#agent-odd`, reason: 'odd' });
+    expect(await response.json()).toMatchObject({ cutConnections: 1 });
+    await expect(stream.next()).rejects.toThrow();
     await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
   });
 
