@@ -29,6 +29,12 @@ export function readAgentName(name: string): { readonly server: string; readonly
 /** A resource's URI, or URI template, as agents see it: the server becomes part of the scheme, so the rest still expands and resolves as it did. */
 export const agentUri = (server: string, uri: string): string => `${server}+${uri}`;
 
+/** A resource of an upstream as agents see it. */
+export function agentUriOf(upstream: string, uri: string): string {
+  const { server } = readMember(upstream);
+  return server === undefined ? uri : agentUri(server, uri);
+}
+
 export function readAgentUri(uri: string): { readonly server: string; readonly own: string } | undefined {
   return split(uri, '+');
 }

@@ -3,7 +3,7 @@
 import type { Action, Protocol } from '../domain/action.ts';
 import type { Requirement } from '../domain/decision.ts';
 import { isJsonObject } from '../domain/json.ts';
-import { agentName, readMember } from '../domain/server-names.ts';
+import { agentName, agentUriOf, readMember } from '../domain/server-names.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { compileGlob } from './globs.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
@@ -57,7 +57,7 @@ function compileRpcMatch({ match, decide }: RuleOptions): (action: Action) => bo
   return (action) =>
     (namesMethods || action.fromServer !== true) &&
     (tool === undefined || (action.tool !== undefined && tool(action.upstream, action.tool))) &&
-    (resource === undefined || matchesNamed(action, 'resources/', 'uri', resource)) &&
+    (resource === undefined || matchesNamed(action, 'resources/', 'uri', (uri) => resource(uri) || resource(agentUriOf(action.upstream, uri)))) &&
     (prompt === undefined || matchesNamed(action, 'prompts/get', 'name', (name) => prompt(action.upstream, name))) &&
     (match.toolChanged === undefined || action.toolChange !== undefined) &&
     (methods === undefined || (action.protocol === 'mcp' && methods.some((method) => method(action.rpcMethod ?? ''))));

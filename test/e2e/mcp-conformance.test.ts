@@ -1,5 +1,6 @@
 // The official server scenarios (@modelcontextprotocol/conformance), run against a server directly and through the gateway: every check has
-// to come out the same, at a mount of its own and at one that it shares. The client of the scenarios sends no token, so a small relay in front of the gateway adds one.
+// to come out the same, at a mount of its own and at one that it shares. The client of the scenarios sends no token, so a small relay in front
+// of the gateway adds one; for the shared mount it also turns the scenarios' names into those that agents see there.
 
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';

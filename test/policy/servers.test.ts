@@ -60,6 +60,24 @@ it('hold and deny rules mean a tool or prompt of a name wherever it is; allow ru
   expect(policy({ match: { tool: 'pay' }, decide: 'allow' }).decide(tool('all/a', 'pay')).effect).toBe('deny');
 });
 
+it('resources are matched by the URI of their server, and by the one that agents see', () => {
+  const read = (upstream: string, uri: string) => sent(upstream, 'resources/read', { uri });
+  const allow = policy({ match: { upstream: 'all', resource: 'a+file:///docs/*' }, decide: 'allow' });
+  expect(allow.decide(read('all/a', 'file:///docs/x')).effect).toBe('allow');
+  for (const [upstream, uri] of [
+    ['all/b', 'file:///docs/x'],
+    ['all/a', 'file:///docs/../etc'],
+    ['all/a', 'file:///docs/%2e%2e/etc'],
+    ['alone', 'file:///docs/x'],
+  ] as const)
+    expect(allow.decide(read(upstream, uri)).effect).toBe('deny');
+  const deny = policy({ match: { resource: 'a+file:///etc/*' }, decide: 'deny' }, { match: { upstream: 'all' }, decide: 'allow' });
+  for (const uri of ['file:///etc/passwd', 'file:///docs/../etc/passwd', 'file:///docs/%2e%2e/etc/passwd']) {
+    expect(deny.decide(read('all/a', uri)).reasons).toEqual(['rule:r0']);
+    expect(deny.decide(read('all/b', uri)).effect).toBe('allow');
+  }
+});
+
 it('conditions see the tool, and a task’s earlier calls, as agents name them', () => {
   const rules = policy({ match: { upstream: 'all' }, when: 'tool == "a__pay"', decide: 'allow' });
   expect(rules.decide(tool('all/a', 'pay')).effect).toBe('allow');
