@@ -62,17 +62,21 @@ function described(message: RpcMessage, headers: HeaderList): Described {
 
 function readToolCall(params: JsonObject | undefined): { tool: string; args: JsonObject } {
   if (params === undefined) throw bad('The tools/call message has no params.');
-  checkSpelling(params, ['name', 'arguments', '_meta']);
+  checkSpelling(params, ['name', 'arguments', 'task', '_meta']);
   const { name, arguments: given = {} } = params;
   if (typeof name !== 'string' || name === '') throw bad('The tools/call message names no tool.');
   if (!isJsonObject(given)) throw bad('The arguments of the tools/call message are not an object.');
   return { tool: name, args: given };
 }
 
+/** They name their task (io.modelcontextprotocol/tasks, routing headers). */
+const TASK_METHODS: ReadonlySet<string> = new Set(['tasks/get', 'tasks/result', 'tasks/update', 'tasks/cancel']);
+
 /** What `Mcp-Name` repeats (MCP 2026-07-28, Streamable HTTP, standard request headers). */
 function namedBy(method: string, params: JsonObject | undefined): Json | undefined {
   if (method === 'tools/call' || method === 'prompts/get') return params?.name;
   if (method === 'resources/read') return params?.uri;
+  if (TASK_METHODS.has(method)) return params?.taskId;
   return undefined;
 }
 

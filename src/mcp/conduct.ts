@@ -23,6 +23,8 @@ import { createOpenRequests } from './open-requests.ts';
 import { rpcError } from './refusal.ts';
 import type { RequestStates } from './request-state.ts';
 import { serverRequests } from './server-requests.ts';
+import { isTaskTool } from './task-capabilities.ts';
+import type { GatewayTasks } from './tasks.ts';
 import type { PinningOptions, ToolPins } from './tool-pins.ts';
 
 interface McpUpstreamOptions extends PinningOptions {
@@ -35,6 +37,7 @@ export interface McpDependencies {
   readonly forwarder: Pick<Forwarder, 'send'>;
   readonly pins: ToolPins;
   readonly states: RequestStates;
+  readonly tasks: GatewayTasks;
   readonly clock: Clock;
   readonly log: Logger;
   /** The policy in force. */
@@ -48,17 +51,21 @@ export interface McpDependencies {
 
 /** A client that asked for progress is kept until the hold ends by its own clocks. */
 const UNTIL_DECIDED_MS = 2 ** 31 - 1;
+/** A client that takes a task is told of its hold at once, and asks about it when it likes. */
+const AT_ONCE: Vigil = { waitMs: 0, cancelsOnClose: false, begin() {}, end() {} };
 /** What a response of the agent's is called when it answers a request that was let through; see policy/mcp-lifecycle.ts. */
 const ANSWER = '(answer)';
 
 export function createMcpConduct(deps: McpDependencies): Conduct {
   const waiting = createOpenRequests<string>();
   const asked = createOpenRequests<true>();
+  /** Upstreams whose servers said that they make tasks themselves (2026-07-28). */
+  const taskMakers = new Set<string>();
 
   function examine(action: Action, principal: Principal): Action {
     if (action.rpcMethod === undefined && action.rpcId !== undefined && asked.get(principal, action, action.rpcId)) return { ...action, rpcMethod: ANSWER };
     const tool = action.tool === undefined ? undefined : deps.pins.get(action.upstream, action.tool);
-    const { hints: _hints, toolWords: _words, toolChange: _change, ...bare } = action;
+    const { hints: _hints, toolWords: _words, toolChange: _change, ...bare } = taskCall(action, tool?.definition);
     if (tool === undefined) return bare;
     const changed = tool.pinned !== undefined && !deps.options(action.upstream).acceptChanges;
     return {
@@ -69,11 +76,22 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     };
   }
 
+  /** The call as one whose task would be the gateway's; without a word of tasks where the server makes them itself. */
+  function taskCall(action: Action, definition: JsonObject | undefined): Action {
+    const { transport } = action;
+    if (action.rpcMethod !== 'tools/call' || transport?.task === undefined) return action;
+    const { task, withoutTask, ...rest } = transport;
+    if (task === 'core' ? isTaskTool(definition) : taskMakers.has(action.upstream)) return { ...action, transport: rest };
+    return { ...action, transport: { ...rest, task }, ...(withoutTask && { body: withoutTask }) };
+  }
+
   function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Vigil {
     const { transport, rpcId, tool } = action;
     if (transport?.requestState !== undefined) deps.states.redeem(principal, action, transport.requestState);
-    const known = tool === undefined ? undefined : deps.pins.get(action.upstream, tool);
+    const run = deps.tasks.runOf(call);
+    const known = tool === undefined || run !== undefined ? undefined : deps.pins.get(action.upstream, tool);
     if (known !== undefined) checkArguments(known.definition, action.args ?? {});
+    if (transport?.task !== undefined || run?.asks === 'get') return AT_ONCE;
     const { waitMs } = waitPreference(request.headers);
     const progressToken = rpcId !== undefined && transport?.streams ? transport.progressToken : undefined;
     const patient = progressToken !== undefined && transport?.stateless !== true;
@@ -81,13 +99,15 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     return {
       waitMs: waitMs === undefined && patient ? UNTIL_DECIDED_MS : Math.min(waitMs ?? longestWaitMs, longestWaitMs),
       // 2026-07-28: closing the stream is how a request is cancelled. Before that it means nothing (2025-11-25, transports).
-      cancelsOnClose: transport?.stateless === true,
+      cancelsOnClose: run === undefined && transport?.stateless === true,
       begin(hold) {
         if (rpcId === undefined) return;
-        waiting.put(principal, action, rpcId, hold.id);
+        // Whoever waits for a task's result and gives up waiting has not cancelled the task.
+        if (run === undefined) waiting.put(principal, action, rpcId, hold.id);
         if (progressToken === undefined) return;
-        stream = openHeldStream({ sink: call.sink, rpcId, progressToken, holdId: hold.id, everyMs: deps.progressEveryMs });
+        stream = openHeldStream({ sink: (run ?? call).sink, rpcId, progressToken, holdId: hold.id, everyMs: deps.progressEveryMs });
         call.sink = stream.sink;
+        if (run !== undefined) run.sink = stream.sink;
       },
       end() {
         stream?.stop();
@@ -110,24 +130,30 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     requestHeaders: ['accept-encoding', 'identity'],
     examine,
     keep,
-    async depart(armed, sink) {
+    resume: (recognised, action) => deps.tasks.resume(recognised, action),
+    async depart(armed) {
       const { action, principal } = armed;
       await heedCancellation(armed).catch((thrown: unknown) => {
         // What has ended meanwhile needs no cancelling.
         deps.log.warn('mcp.cancel_failed', { upstream: action.upstream, error: asGatewayError(thrown).code });
       });
       if (action.rpcMethod === ANSWER && action.rpcId !== undefined) asked.remove(principal, action, action.rpcId);
+      const detached = deps.tasks.depart(armed);
       const { heldToolSuffix, ...pinning } = deps.options(action.upstream);
       const judge = judgeAnswer({
+        action,
+        madeTasks: (makes) => void taskMakers[makes ? 'add' : 'delete'](action.upstream),
         tools: {
           heldSuffix: heldToolSuffix,
+          takesTasks: action.transport?.stateless !== true,
           observe: (definition) => deps.pins.observe(action.upstream, definition, pinning),
           outlook: (tool) => deps.policy().outlook(inputOf(armed, examine(toolCall(action, tool), principal), deps.clock)),
         },
-        requests: serverRequests({ forwarder: deps.forwarder, hash: deps.hash, allows: (of, asks) => allows(deps, of, asks) }, armed),
+        // Nobody is on the connection of a call that runs as a task.
+        requests: serverRequests({ forwarder: deps.forwarder, hash: deps.hash, allows: (of, asks) => !detached && allows(deps, of, asks) }, armed),
         passed: (id) => asked.put(principal, action, id, true),
       });
-      return judgedAnswer(sink, judge, () => unreadable(action));
+      return { detached, through: (sink) => judgedAnswer(sink, judge, () => unreadable(action)) };
     },
     async answered({ cleared, sent }) {
       const { upstream, tool, toolChange } = cleared?.action ?? {};

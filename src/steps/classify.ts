@@ -1,30 +1,49 @@
-// classify: the action, read as deeply as the rules that could match need it, and the task that the agent names.
+// classify: the action, read as deeply as the rules that could match need it, and the task that the agent names. A message by which an
+// agent comes back for a held call of its own stands for that call from here on.
 
 import type { Action } from '../domain/action.ts';
-import type { Conduct } from '../domain/conduct.ts';
-import { header } from '../domain/headers.ts';
-import type { Classified, Mount, Recognised } from '../domain/stages.ts';
+import type { Conduct, Resumed } from '../domain/conduct.ts';
+import { type HeaderList, header } from '../domain/headers.ts';
+import type { Classified, Mount, Recognised, Resumption } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 
 /** What the mount's protocol adds to the way of its calls; from gateway.ts. */
 export type ConductOf = (mount: Mount) => Conduct | undefined;
 
-export function classify(tasks: TaskStore, conduct: ConductOf, recognised: Recognised): Classified | Promise<Classified> {
+type Outcome = Classified | undefined | Promise<Classified | undefined>;
+
+export function classify(tasks: TaskStore, conductOf: ConductOf, recognised: Recognised): Outcome {
   const { call, request, mount } = recognised;
+  const conduct = conductOf(mount);
   const read = mount.classify(request, call.regime.policy.bodyNeed(mount.name, request.method, request.path));
-  return read instanceof Promise ? read.then((action) => complete(tasks, conduct, recognised, action)) : complete(tasks, conduct, recognised, read);
+  const go = (action: Action): Outcome => (conduct === undefined ? complete(tasks, recognised, action) : conducted(tasks, conduct, recognised, action));
+  return read instanceof Promise ? read.then(go) : go(read);
 }
 
-function complete(tasks: TaskStore, conduct: ConductOf, recognised: Recognised, read: Action): Classified | Promise<Classified> {
-  const { call, request, mount, principal } = recognised;
-  const action = conduct(mount)?.examine(read, principal) ?? read;
+async function conducted(tasks: TaskStore, conduct: Conduct, recognised: Recognised, read: Action): Promise<Classified | undefined> {
+  recognised.call.facts.action = read;
+  const resumed = await conduct.receive(recognised, read);
+  if (resumed === 'answered') return undefined;
+  return complete(tasks, recognised, conduct.examine(resumed?.action ?? read, recognised.principal), resumed);
+}
+
+function complete(tasks: TaskStore, recognised: Recognised, action: Action, resumed?: Resumed): Classified | Promise<Classified> {
+  const { call, request } = recognised;
   call.facts.action = action;
-  const taskId = header(request.headers, 'countersign-task');
-  return taskId === undefined ? { ...recognised, action, calls: [] } : withTask(tasks, taskId, { ...recognised, action });
+  const known = resumed === undefined ? { ...recognised, action } : { ...recognised, action, resumes: resumption(resumed, request.headers) };
+  // What is resumed belongs to the task that it was held under, whatever the message that asks for it names.
+  const taskId = resumed === undefined ? header(request.headers, 'countersign-task') : resumed.hold.task?.id;
+  return taskId === undefined ? { ...known, calls: [] } : withTask(tasks, taskId, known);
 }
 
 async function withTask(tasks: TaskStore, taskId: string, known: Omit<Classified, 'calls'>): Promise<Classified> {
   const task = await findTask(tasks, taskId, known.principal);
   known.call.facts.task = task;
   return { ...known, task, calls: tasks.calls(task.id) };
+}
+
+function resumption({ action, hold }: Resumed, headers: HeaderList): Resumption {
+  const bound = new Set(action.boundHeaders.filter((_, i) => i % 2 === 0));
+  const others = headers.filter((_, i) => !bound.has(headers[i - (i % 2)] as string));
+  return { holdId: hold.id, headers: [...others, ...action.boundHeaders] };
 }

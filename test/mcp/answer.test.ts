@@ -1,6 +1,7 @@
 // What of a hostile or careless server's answer reaches the agent.
 
 import { describe, expect, it } from 'vitest';
+import type { Action } from '../../src/domain/action.ts';
 import type { HeaderList } from '../../src/domain/headers.ts';
 import type { ResponseSink } from '../../src/domain/upstream.ts';
 import { judgeAnswer } from '../../src/mcp/answer.ts';
@@ -40,11 +41,23 @@ function collect(): Got {
   return got;
 }
 
+const action: Action = {
+  ...{ protocol: 'mcp', upstream: 'tools', authority: 'tools.test', method: 'POST', target: '/mcp', path: '/', boundHeaders: [], streamed: false },
+  rpcMethod: 'tools/list',
+};
+
 function answer(allowed: readonly string[] = []) {
   const got = collect();
   const refused: string[] = [];
   const judge = judgeAnswer({
-    tools: { heldSuffix: '(held)', observe: (tool) => (tool as { name?: unknown }).name !== 'huge', outlook: (tool) => (tool === 'hidden' ? 'deny' : 'hold') },
+    action,
+    madeTasks() {},
+    tools: {
+      takesTasks: false,
+      heldSuffix: '(held)',
+      observe: (tool) => (tool as { name?: unknown }).name !== 'huge',
+      outlook: (tool) => (tool === 'hidden' ? 'deny' : 'hold'),
+    },
     requests: { passes: (method) => allowed.includes(method), refuse: (_id, method) => void refused.push(method) },
     passed() {},
   });

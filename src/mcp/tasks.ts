@@ -1,0 +1,317 @@
+// The gateway's own tasks: a held call whose client takes a task for an answer, and a call that runs while its client polls.
+// A poll for an approved hold stands for the held call itself: its bytes, as the reviewers saw them, go the whole way again in the name of
+// the poll's caller, whose fresh token, key and certificate are verified like those of any call. So nothing is ever sent without its agent,
+// a hold survives a restart with all that it takes to send it, and an approval that nobody comes for runs out.
+// Trusts a task id for nothing: the hold has to be the caller's. Others get the answer for a task that never was.
+
+import { randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Action, ActionBody, TaskForm } from '../domain/action.ts';
+import type { Approvals, Recalled } from '../domain/approvals.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Resumed } from '../domain/conduct.ts';
+import type { Hold } from '../domain/hold.ts';
+import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { Armed, Call, Mount, Recognised } from '../domain/stages.ts';
+import type { ResponseSink } from '../domain/upstream.ts';
+import { asGatewayError, type ErrorCode, GatewayError } from '../errors.ts';
+import { meta, rpcError, toolResult } from './refusal.ts';
+import { TASKS_EXTENSION } from './task-capabilities.ts';
+import { collectOutcome, KEPT_MS, type TaskOutcomes } from './task-outcomes.ts';
+import { type Outcome, type Standing, type TaskFacts, taskCreated, taskResult, taskView } from './task-views.ts';
+
+export interface TaskDependencies {
+  readonly approvals: Pick<Approvals, 'recall' | 'cancel'>;
+  readonly outcomes: TaskOutcomes;
+  readonly clock: Clock;
+  /** The body of a held message, with what the approval bound of it. */
+  messageBody(bytes: Uint8Array): ActionBody;
+}
+
+export interface GatewayTasks {
+  /** See Conduct.resume. */
+  resume(recognised: Recognised, action: Action): Promise<Resumed | 'answered' | undefined>;
+  /** The way in which this call's answer goes into a task; undefined for a call that is answered as it was asked. */
+  runOf(call: Call): TaskRun | undefined;
+  /** The call is about to be sent: true when its answer goes into a task from now on. */
+  depart(armed: Armed): boolean;
+  /** Answers a refused call where its client is to be told of a task; undefined where a refusal is said as usual. Gives the HTTP status. */
+  refused(call: Call, error: GatewayError): number | undefined;
+}
+
+export interface TaskRun {
+  readonly asks: 'create' | 'get' | 'result';
+  /** Where the client's own answer goes. */
+  sink: ResponseSink;
+}
+
+interface Run extends TaskRun {
+  readonly form: TaskForm;
+  readonly facts: TaskFacts;
+  readonly rpcId: string | number;
+  answered: boolean;
+  /** Set while the call is being executed. */
+  end?: (outcome: Outcome | undefined) => void;
+}
+
+/** Everything below is the gateway's; servers that use it are not believed (answer.ts). */
+export const OWN_TASK = 'countersign.';
+const HELD = `${OWN_TASK}hold_`;
+const RUNNING = `${OWN_TASK}call_`;
+const PENDING_POLL_MS = 2_000;
+const RUNNING_POLL_MS = 1_000;
+/** Tasks of calls that were not held: longest life, and how many are known at a time. */
+const RUNNING_TTL_MS = 60 * 60_000;
+const REMEMBERED = 20_000;
+
+const WAITING = 'A person has to decide on this call. Nothing was executed yet. The task ends by itself; do not rephrase the call or look for another way.';
+const EXECUTING = 'The call was sent and is being executed.';
+const METHODS: Readonly<Record<TaskForm, ReadonlySet<string>>> = {
+  core: new Set(['tasks/get', 'tasks/result', 'tasks/cancel']),
+  extension: new Set(['tasks/get', 'tasks/update', 'tasks/cancel']),
+};
+const ENDINGS: ReadonlySet<ErrorCode> = new Set(['approval_denied', 'approval_expired', 'approval_unused', 'approval_revoked', 'approval_invalidated']);
+
+export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: TaskDependencies): GatewayTasks {
+  const runs = new WeakMap<Call, Run>();
+  const running = new LRUCache<string, { readonly owner: string; readonly facts: TaskFacts }>({ max: REMEMBERED, ttl: RUNNING_TTL_MS });
+
+  async function resume({ call, mount, principal }: Recognised, action: Action): Promise<Resumed | 'answered' | undefined> {
+    const asked = readQuestion(action);
+    if (asked === undefined) return undefined;
+    const { form, method, taskId, rpcId } = asked;
+    if (form === 'extension' && action.transport?.task === undefined) return say(call, rpcId, { error: MISSING_CAPABILITY });
+    if (!METHODS[form].has(method)) return say(call, rpcId, { error: { code: -32601, message: 'This method is not offered for tasks of this form.' } });
+    if (!taskId.startsWith(HELD)) return tellRunning(call, principal, asked);
+    const recalled = await approvals.recall(taskId.slice(OWN_TASK.length), principal);
+    const { hold } = recalled;
+    if (hold.action.upstream !== mount.name || hold.action.tool === undefined) throw unknown();
+    if (method === 'tasks/result') await outcomes.running(taskId);
+    const standing = standingOf(taskId, recalled);
+    const open = hold.state === 'PENDING' || hold.state === 'APPROVED';
+    if (standing.status === 'working' && open && (method === 'tasks/result' || (method === 'tasks/get' && hold.state === 'APPROVED'))) {
+      const run: Run = { asks: method === 'tasks/get' ? 'get' : 'result', form, facts: factsOf(hold), rpcId, sink: call.sink, answered: false };
+      runs.set(call, run);
+      return { hold, action: heldCall(hold, mount, action, messageBody) };
+    }
+    call.facts.hold = hold;
+    if (method === 'tasks/cancel') return say(call, rpcId, await cancel(hold, principal, form));
+    return say(call, rpcId, tell(asked, factsOf(hold), standing));
+  }
+
+  /** Where a held call stands; one that is approved counts as working, until somebody comes for it. */
+  function standingOf(taskId: string, { hold, ending }: Recalled): Standing {
+    const outcome = outcomes.get(taskId);
+    if (outcome !== undefined) return { status: 'ended', outcome };
+    if (ending === undefined || hold.state === 'RELEASING' || hold.state === 'SENT') {
+      return hold.state === 'PENDING' ? { status: 'working', words: WAITING, pollMs: PENDING_POLL_MS } : EXECUTION;
+    }
+    if (ENDINGS.has(ending.code)) return { status: 'refused', refusal: ending, cancelled: hold.state === 'CANCELLED' };
+    return { status: 'ended', outcome: { error: rpcError(hold.state === 'OUTCOME_UNKNOWN' ? ending : answerGone(hold.id)) } };
+  }
+
+  async function cancel(hold: Hold, principal: Principal, form: TaskForm): Promise<Outcome> {
+    try {
+      await approvals.cancel(hold.id, principal);
+    } catch (thrown) {
+      const error = asGatewayError(thrown);
+      if (error.code !== 'hold_closed') throw error;
+      // The extension acknowledges that it was asked; the core form refuses where it is too late.
+      return form === 'extension' ? ACKNOWLEDGED : { error: rpcError(error) };
+    }
+    if (form === 'extension') return ACKNOWLEDGED;
+    const ended = await approvals.recall(hold.id, principal);
+    return { result: taskView(form, factsOf(ended.hold), standingOf(OWN_TASK + hold.id, ended)) };
+  }
+
+  /** A task of a call that no rule held: known to this process alone. */
+  async function tellRunning(call: Call, principal: Principal, asked: Question): Promise<'answered'> {
+    const { taskId, method, rpcId } = asked;
+    const known = running.get(taskId);
+    if (known === undefined || known.owner !== ownerOf(principal, call.mount)) throw unknown();
+    if (method === 'tasks/result') await outcomes.running(taskId);
+    const outcome = outcomes.get(taskId);
+    const gone: Outcome = { error: rpcError(answerGone(undefined)) };
+    const standing: Standing = outcomes.running(taskId) !== undefined ? EXECUTION : { status: 'ended', outcome: outcome ?? gone };
+    if (method === 'tasks/cancel') {
+      return say(call, rpcId, { error: { code: -32602, message: 'The call was sent; it cannot be cancelled here.' } });
+    }
+    return say(call, rpcId, tell(asked, known.facts, standing));
+  }
+
+  /** A run for a call that was asked for as a task and is let through at once. */
+  function begin({ call, action, principal, clearance }: Armed): Run | undefined {
+    const { transport, rpcMethod, rpcId } = action;
+    if (rpcMethod !== 'tools/call' || transport?.task !== 'core' || rpcId === undefined) return undefined;
+    const held = clearance.kind === 'released' ? factsOf(clearance.hold) : undefined;
+    const now = clock.now();
+    const taskId = RUNNING + randomBytes(16).toString('base64url');
+    const facts = held ?? { taskId, createdAt: now, updatedAt: now, ttlMs: RUNNING_TTL_MS };
+    if (held === undefined) running.set(taskId, { owner: ownerOf(principal, call.mount), facts });
+    return { asks: 'create', form: 'core', facts, rpcId, sink: call.sink, answered: false };
+  }
+
+  function finish(run: Run, outcome: Outcome | undefined): void {
+    const { end } = run;
+    delete run.end;
+    end?.(outcome);
+    if (outcome === undefined || run.answered) return;
+    run.answered = true;
+    write(run.sink, run.rpcId, taskResult(run.facts, { status: 'ended', outcome }));
+  }
+
+  /** Answers a poll whose call another poll has sent. */
+  async function follow(run: Run): Promise<void> {
+    const { taskId } = run.facts;
+    if (run.asks === 'result') await outcomes.running(taskId);
+    const outcome = outcomes.get(taskId);
+    if (outcome !== undefined) write(run.sink, run.rpcId, answerTo(run, { status: 'ended', outcome }));
+    else write(run.sink, run.rpcId, run.asks === 'get' ? { result: taskView(run.form, run.facts, EXECUTION) } : { error: rpcError(stillExecuting()) });
+  }
+
+  return {
+    resume,
+    runOf: (call) => runs.get(call),
+    depart(armed) {
+      const { call } = armed;
+      const run = runs.get(call) ?? begin(armed);
+      if (run === undefined) return false;
+      runs.set(call, run);
+      run.end = outcomes.begin(run.facts.taskId);
+      call.sink = collectOutcome((outcome) => {
+        // What broke off comes back as a refusal, which says more.
+        if (outcome !== undefined) finish(run, outcome);
+      });
+      if (run.asks === 'result') return true;
+      run.answered = true;
+      const result = run.asks === 'create' ? taskCreated(run.form, run.facts, EXECUTING, RUNNING_POLL_MS, {}) : taskView(run.form, run.facts, EXECUTION);
+      write(run.sink, run.rpcId, { result });
+      return true;
+    },
+    refused(call, error) {
+      const { action, hold } = call.facts;
+      const run = runs.get(call);
+      if (run === undefined) {
+        const { rpcMethod, rpcId, transport } = action ?? {};
+        if (error.code !== 'approval_pending' || hold === undefined || rpcMethod !== 'tools/call' || rpcId === undefined || transport?.task === undefined)
+          return;
+        const immediate = transport.task === 'core' ? { 'io.modelcontextprotocol/model-immediate-response': WAITING } : {};
+        write(call.sink, rpcId, { result: taskCreated(transport.task, factsOf(hold), WAITING, PENDING_POLL_MS, { ...meta(error), ...immediate }) });
+        return 200;
+      }
+      const refusal: Outcome = call.departed ? { error: rpcError(error) } : { result: toolResult(error, run.form === 'extension') };
+      // What a hold's call was refused before it was sent stands in the store, and anybody who asks again is told from there.
+      const lost = !call.departed && run.facts.taskId.startsWith(HELD);
+      run.end?.(lost ? undefined : refusal);
+      if (run.answered) return 200;
+      run.answered = true;
+      // Two polls came for the approval at once, and the other one has it.
+      if (error.code === 'already_sent') {
+        void follow(run);
+        return 200;
+      }
+      write(run.sink, run.rpcId, call.departed ? answerTo(run, { status: 'ended', outcome: refusal }) : refusalTo(run, error));
+      return 200;
+    },
+  };
+}
+
+const EXECUTION = { status: 'working', words: EXECUTING, pollMs: RUNNING_POLL_MS } as const;
+const ACKNOWLEDGED: Outcome = { result: { resultType: 'complete' } };
+/** io.modelcontextprotocol/tasks, protocol errors: for who asks about tasks without declaring the extension. */
+const MISSING_CAPABILITY = {
+  code: -32021,
+  message: 'Missing required client capability',
+  data: { requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } },
+};
+
+interface Question {
+  readonly form: TaskForm;
+  readonly method: string;
+  readonly taskId: string;
+  readonly rpcId: string | number;
+}
+
+/** A request about a task of the gateway's own; undefined for all others, which are the server's. */
+function readQuestion({ rpcMethod = '', rpcId, args, transport }: Action): Question | undefined {
+  if (!rpcMethod.startsWith('tasks/') || rpcId === undefined || !isJsonObject(args)) return undefined;
+  const { taskId } = args;
+  if (typeof taskId !== 'string' || !taskId.startsWith(OWN_TASK)) return undefined;
+  return { form: transport?.stateless ? 'extension' : 'core', method: rpcMethod, taskId, rpcId };
+}
+
+function tell({ form, method }: Question, facts: TaskFacts, standing: Standing): Outcome {
+  if (method === 'tasks/update') return ACKNOWLEDGED;
+  if (method !== 'tasks/result') return { result: taskView(form, facts, standing) };
+  return standing.status === 'working' ? { error: rpcError(stillExecuting()) } : taskResult(facts, standing);
+}
+
+function answerTo({ form, asks, facts }: Run, standing: Exclude<Standing, { readonly status: 'working' }>): Outcome {
+  return asks === 'result' ? taskResult(facts, standing) : { result: taskView(form, facts, standing) };
+}
+
+/** A poll that came to nothing: its hold has ended, is still pending, or this attempt alone failed. */
+function refusalTo(run: Run, error: GatewayError): Outcome {
+  if (ENDINGS.has(error.code)) return answerTo(run, { status: 'refused', refusal: error, cancelled: false });
+  if (error.code === 'approval_pending' && run.asks === 'get') {
+    return { result: taskView(run.form, run.facts, { status: 'working', words: WAITING, pollMs: PENDING_POLL_MS }) };
+  }
+  return { error: rpcError(error) };
+}
+
+/** The held call as it would arrive again, under the poll's JSON-RPC id and transport. */
+function heldCall({ action }: Hold, mount: Mount, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
+  const { protocol, upstream, method, target, path, tool, args, contentType, boundHeaders, bodyText = '' } = action;
+  const at = target.indexOf('?');
+  const { stateless = false, streams = false, progressToken } = poll.transport ?? {};
+  return {
+    ...{ protocol, upstream, method, target, path, boundHeaders },
+    authority: new URL(mount.url).host,
+    ...(at !== -1 && { query: target.slice(at + 1) }),
+    ...(contentType !== undefined && { contentType }),
+    rpcMethod: 'tools/call',
+    ...(poll.rpcId !== undefined && { rpcId: poll.rpcId }),
+    ...(tool !== undefined && { tool }),
+    ...(args !== undefined && { args }),
+    transport: { stateless, streams, continues: false, ...(progressToken !== undefined && { progressToken }) },
+    body: messageBody(Buffer.from(bodyText)),
+    streamed: false,
+  };
+}
+
+function factsOf({ id, createdAt, deadline, approvedAt, endedAt, requirements }: Hold): TaskFacts {
+  const useWithinMs = Math.min(...requirements.map((requirement) => requirement.useWithinMs));
+  return { taskId: OWN_TASK + id, createdAt, updatedAt: endedAt ?? approvedAt ?? createdAt, ttlMs: deadline - createdAt + useWithinMs + KEPT_MS };
+}
+
+function ownerOf({ id, issuer, keyThumbprint, onBehalfOf }: Principal, mount: Mount | undefined): string {
+  return JSON.stringify([mount?.name, id, issuer, keyThumbprint, onBehalfOf.map((party) => [party.id, party.issuer, party.subject])]);
+}
+
+function say(call: Call, rpcId: string | number, outcome: Outcome): 'answered' {
+  call.facts.status = 200;
+  write(call.sink, rpcId, outcome);
+  return 'answered';
+}
+
+function write(sink: ResponseSink, id: string | number, outcome: Outcome): void {
+  const message: JsonObject = { jsonrpc: '2.0', id, ...outcome };
+  sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store'], Buffer.from(JSON.stringify(message)));
+}
+
+function unknown(): GatewayError {
+  return new GatewayError(
+    'hold_not_found',
+    'There is no such task of yours: it never was, or the gateway was restarted while a call that no rule holds ran as a task.',
+  );
+}
+
+function answerGone(holdId: string | undefined): GatewayError {
+  const detail = 'The call was sent once, and its answer is no longer kept here. Look at what it did before you send it again.';
+  return new GatewayError('already_sent', detail, holdId === undefined ? {} : { holdId });
+}
+
+function stillExecuting(): GatewayError {
+  return new GatewayError('already_sent', 'The call is being executed. Ask again for its result.', { retryAfter: 2 });
+}
