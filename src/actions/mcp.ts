@@ -5,6 +5,7 @@
 import type { Action } from '../domain/action.ts';
 import { type HeaderList, header } from '../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { decodeField } from '../domain/mcp-field.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { parseStrictJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
@@ -85,21 +86,11 @@ function checkAgreement(headers: HeaderList, method: string | undefined, params:
   const claimedMethod = header(headers, 'mcp-method');
   if (claimedMethod !== undefined && claimedMethod !== method) throw bad('Mcp-Method and the message disagree.');
   const claimedName = header(headers, 'mcp-name');
-  if (claimedName !== undefined && decodeField(claimedName) !== name) throw bad('Mcp-Name and the message disagree.');
+  if (claimedName !== undefined && (typeof name !== 'string' || decodeField(claimedName) !== name)) throw bad('Mcp-Name and the message disagree.');
   const claimedVersion = header(headers, 'mcp-protocol-version');
   const meta = params?._meta;
   const version = isJsonObject(meta) ? meta['io.modelcontextprotocol/protocolVersion'] : undefined;
   if (claimedVersion !== undefined && version !== undefined && claimedVersion !== version) throw bad('Mcp-Protocol-Version and the message disagree.');
-}
-
-const ENCODED = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
-
-/** Values that a field cannot hold as they are come as `=?base64?…?=` over UTF-8 (MCP 2026-07-28, value encoding). */
-function decodeField(value: string): string | undefined {
-  const encoded = ENCODED.exec(value)?.[1];
-  if (encoded === undefined) return value;
-  const bytes = Buffer.from(encoded, 'base64');
-  return bytes.toString('base64') === encoded ? bytes.toString('utf8') : undefined;
 }
 
 function bad(detail: string): GatewayError {

@@ -39,10 +39,10 @@ export interface Conduct {
   /** Fields of the gateway's own on what goes upstream, in place of the agent's. */
   readonly requestHeaders: HeaderList;
   /**
-   * A message about a hold of the caller's: the held call to go on with, or `answered` when the answer has been given.
-   * Undefined for every other message. Throws `hold_not_found`, `hold_closed`.
+   * Called once, when the message has been read. For a message about a hold of the caller's: the held call to go on with, or `answered` when
+   * the answer has been given. Undefined for every other message. Throws `header_mismatch`, `hold_not_found`, `hold_closed`.
    */
-  resume(recognised: Recognised, action: Action): Promise<Resumed | 'answered' | undefined>;
+  receive(recognised: Recognised, action: Action): Promise<Resumed | 'answered' | undefined>;
   /** Adds what is known of the thing that is called. Runs before each decision, at the door and again at release. */
   examine(action: Action, principal: Principal): Action;
   /** Called once for a call that is to be held. May put another sink in place of the call's. Throws `bad_rpc`, `arguments_invalid`. */

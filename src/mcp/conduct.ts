@@ -20,6 +20,7 @@ import { checkArguments } from './arguments.ts';
 import { cancelHolds } from './cancellation.ts';
 import { type HeldStream, openHeldStream } from './held-stream.ts';
 import { createOpenRequests } from './open-requests.ts';
+import { checkParameterFields } from './parameter-fields.ts';
 import { rpcError } from './refusal.ts';
 import type { RequestStates } from './request-state.ts';
 import { serverRequests } from './server-requests.ts';
@@ -130,7 +131,13 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     requestHeaders: ['accept-encoding', 'identity'],
     examine,
     keep,
-    resume: (recognised, action) => deps.tasks.resume(recognised, action),
+    async receive(recognised, action) {
+      if (action.tool !== undefined) {
+        const definition = deps.pins.get(action.upstream, action.tool)?.definition;
+        checkParameterFields(recognised.request.headers, action.args, definition, action.transport?.stateless === true);
+      }
+      return deps.tasks.resume(recognised, action);
+    },
     async depart(armed) {
       const { action, principal } = armed;
       await heedCancellation(armed).catch((thrown: unknown) => {

@@ -9,14 +9,22 @@ import { ERRORS, type ErrorCode, type GatewayError } from '../errors.ts';
 const HOLD_BASE = '/countersign/v1/holds/';
 
 interface McpAnswer {
-  readonly status: 200;
+  /** 400 only where the protocol demands it. */
+  readonly status: 200 | 400;
   readonly contentType: 'application/json';
   readonly body: string;
 }
 
 /** The JSON-RPC reservation for implementation-defined server errors ends here (JSON-RPC 2.0 section 5.1). */
 const SERVER_ERROR = -32000;
-const STANDARD: Partial<Record<ErrorCode, number>> = { bad_json: -32700, bad_rpc: -32600, hold_not_found: -32602, hold_closed: -32602, internal: -32603 };
+const STANDARD: Partial<Record<ErrorCode, number>> = {
+  bad_json: -32700,
+  bad_rpc: -32600,
+  header_mismatch: -32020,
+  hold_not_found: -32602,
+  hold_closed: -32602,
+  internal: -32603,
+};
 
 /** Codes after which the call was, or may have been, executed: their texts do not say that nothing happened. */
 const MAYBE_EXECUTED: ReadonlySet<ErrorCode> = new Set([
@@ -44,8 +52,14 @@ export function renderMcpRefusal(
   const outcome =
     outcomeOf(error, action, requestState) ??
     // Who asked for a task could not read a tool's result.
-    (rpcMethod === 'tools/call' && transport?.task !== 'core' ? { result: toolResult(error, transport?.stateless) } : { error: rpcError(error) });
-  return { status: 200, contentType: 'application/json', body: JSON.stringify({ jsonrpc: '2.0', id: rpcId, ...outcome }) };
+    (rpcMethod === 'tools/call' && transport?.task !== 'core' && error.code !== 'header_mismatch'
+      ? { result: toolResult(error, transport?.stateless) }
+      : { error: rpcError(error) });
+  return {
+    status: error.code === 'header_mismatch' ? 400 : 200,
+    contentType: 'application/json',
+    body: JSON.stringify({ jsonrpc: '2.0', id: rpcId, ...outcome }),
+  };
 }
 
 /** MCP 2026-07-28, multi round-trip requests: the methods whose results may ask the client to come again. */

@@ -30,7 +30,7 @@ export interface TaskDependencies {
 }
 
 export interface GatewayTasks {
-  /** See Conduct.resume. */
+  /** See Conduct.receive. */
   resume(recognised: Recognised, action: Action): Promise<Resumed | 'answered' | undefined>;
   /** The way in which this call's answer goes into a task; undefined for a call that is answered as it was asked. */
   runOf(call: Call): TaskRun | undefined;

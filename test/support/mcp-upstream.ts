@@ -19,6 +19,8 @@ interface CallParams {
   readonly arguments?: Readonly<Record<string, unknown>>;
   readonly inputResponses?: unknown;
   readonly requestState?: string;
+  /** What Mcp-Param-Region said. */
+  readonly field?: string | string[] | undefined;
 }
 
 export interface McpUpstream {
@@ -48,6 +50,11 @@ const TOOLS = () => [
   { name: 'read_balance', description: 'Tells the balance.', inputSchema: { type: 'object' }, annotations: { readOnlyHint: true } },
   { name: 'ask_user', description: 'Asks the person.', inputSchema: { type: 'object' } },
   { name: 'secret_tool', description: 'Not for everybody.', inputSchema: { type: 'object' } },
+  {
+    name: 'route_job',
+    description: 'Runs in a region.',
+    inputSchema: { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' }, size: { type: 'integer', 'x-mcp-header': 'Size' } } },
+  },
   { name: 'slow_job', description: 'Takes until it is let go.', inputSchema: { type: 'object' } },
 ];
 
@@ -103,7 +110,7 @@ export async function startStatelessUpstream(): Promise<McpUpstream> {
   const results: Record<string, (params: CallParams) => unknown> = {
     'server/discover': () => ({ supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, ...cacheable }),
     'tools/list': () => ({ tools, ...cacheable }),
-    'tools/call': async ({ name = '', arguments: args, inputResponses, requestState }) => {
+    'tools/call': async ({ name = '', arguments: args, inputResponses, requestState, field }) => {
       if (requestState !== undefined && requestState !== 'of-the-server') throw new Error('a requestState that this server never gave');
       if (name === 'ask_user' && inputResponses === undefined) {
         const params = { message: 'Your name?', mode: 'form', requestedSchema: { type: 'object', properties: { name: { type: 'string' } } } };
@@ -111,6 +118,7 @@ export async function startStatelessUpstream(): Promise<McpUpstream> {
       }
       ran.push({ name, args: args ?? {} });
       if (name === 'slow_job') await goes;
+      if (name === 'route_job') return { content: [{ type: 'text', text: `routed by ${field}` }] };
       if (name === 'secret_tool') return { content: [{ type: 'text', text: 'it said no' }], isError: true };
       return { content: [{ type: 'text', text: `done ${name}` }] };
     },
@@ -118,7 +126,7 @@ export async function startStatelessUpstream(): Promise<McpUpstream> {
   const http = await listen(async (incoming, response) => {
     const message = JSON.parse(await readAll(incoming));
     arrived.push(message.method);
-    const result = await results[message.method]?.(message.params ?? {});
+    const result = await results[message.method]?.({ ...message.params, field: incoming.headers['mcp-param-region'] });
     response.writeHead(message.id === undefined ? 202 : 200, { 'content-type': 'application/json' });
     response.end(
       message.id === undefined
