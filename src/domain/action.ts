@@ -48,6 +48,8 @@ export interface RpcTransport {
   readonly continues: boolean;
   /** The client takes a task for an answer to this request. */
   readonly task?: TaskForm;
+  /** The task would be the gateway's own: the server makes none of this call. Found out by what is known of the tool. */
+  readonly ownTask?: true;
   /** The body without `params.task`, where the message has it: what is sent when the task is the gateway's own. */
   readonly withoutTask?: ActionBody;
 }

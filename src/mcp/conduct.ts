@@ -77,13 +77,13 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     };
   }
 
-  /** The call as one whose task would be the gateway's; without a word of tasks where the server makes them itself. */
+  /** The call as one whose task would be the gateway's, unless the server makes tasks itself: those stay the server's. */
   function taskCall(action: Action, definition: JsonObject | undefined): Action {
     const { transport } = action;
     if (action.rpcMethod !== 'tools/call' || transport?.task === undefined) return action;
-    const { task, withoutTask, ...rest } = transport;
-    if (task === 'core' ? isTaskTool(definition) : taskMakers.has(action.upstream)) return { ...action, transport: rest };
-    return { ...action, transport: { ...rest, task }, ...(withoutTask && { body: withoutTask }) };
+    const { withoutTask, ownTask: _own, ...rest } = transport;
+    if (rest.task === 'core' ? isTaskTool(definition) : taskMakers.has(action.upstream)) return { ...action, transport: rest };
+    return { ...action, transport: { ...rest, ownTask: true }, ...(withoutTask && { body: withoutTask }) };
   }
 
   function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Vigil {
@@ -92,7 +92,7 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     const run = deps.tasks.runOf(call);
     const known = tool === undefined || run !== undefined ? undefined : deps.pins.get(action.upstream, tool);
     if (known !== undefined) checkArguments(known.definition, action.args ?? {});
-    if (transport?.task !== undefined || run?.asks === 'get') return AT_ONCE;
+    if (transport?.ownTask || run?.asks === 'get') return AT_ONCE;
     const { waitMs } = waitPreference(request.headers);
     const progressToken = rpcId !== undefined && transport?.streams ? transport.progressToken : undefined;
     const patient = progressToken !== undefined && transport?.stateless !== true;

@@ -24,8 +24,9 @@ export interface TaskOutcomes {
 
 /** An answer can be asked for this long, ms. */
 export const KEPT_MS = 15 * 60_000;
-const KEPT_BYTES = 64 * 1024 * 1024;
-const LARGEST_ANSWER = 8 * 1024 * 1024;
+const KEPT_BYTES = 128 * 1024 * 1024;
+/** Larger than any that answer-sink.ts lets through. */
+const LARGEST_ANSWER = 20 * 1024 * 1024;
 
 export function createTaskOutcomes(): TaskOutcomes {
   const kept = new LRUCache<string, Outcome>({ maxSize: KEPT_BYTES, maxEntrySize: LARGEST_ANSWER, ttl: KEPT_MS });
@@ -73,7 +74,7 @@ export function collectOutcome(ended: (outcome: Outcome | undefined) => void): R
     status = code;
     const type = header(headers, 'content-type')?.toLowerCase() ?? '';
     if (type.startsWith('application/json')) text = [];
-    else if (type.startsWith('text/event-stream')) events = createEventReader(LARGEST_ANSWER * 2, keepFirst);
+    else if (type.startsWith('text/event-stream')) events = createEventReader(LARGEST_ANSWER, keepFirst);
   };
   const piece = (chunk: Uint8Array | string): void => {
     // Pieces may end within a character: latin1 keeps every byte until all are there. A string holds ASCII only.

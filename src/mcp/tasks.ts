@@ -10,6 +10,7 @@ import type { Action, ActionBody, TaskForm } from '../domain/action.ts';
 import type { Approvals, Recalled } from '../domain/approvals.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Resumed } from '../domain/conduct.ts';
+import type { HeaderList } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -64,6 +65,8 @@ const RUNNING_POLL_MS = 1_000;
 /** Tasks of calls that were not held: longest life, and how many are known at a time. */
 const RUNNING_TTL_MS = 60 * 60_000;
 const REMEMBERED = 20_000;
+/** Calls of one agent that run as tasks at a time, besides those that people approved. */
+const MOST_RUNNING = 50;
 
 const WAITING = 'A person has to decide on this call. Nothing was executed yet. The task ends by itself; do not rephrase the call or look for another way.';
 const EXECUTING = 'The call was sent and is being executed.';
@@ -79,15 +82,22 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
 
   async function resume({ call, mount, principal }: Recognised, action: Action): Promise<Resumed | 'answered' | undefined> {
     const asked = readQuestion(action);
-    if (asked === undefined) return undefined;
+    if (asked === undefined) {
+      if (action.transport?.withoutTask !== undefined) refuseTooMany(ownerOf(principal, mount));
+      return undefined;
+    }
     const { form, method, taskId, rpcId } = asked;
     if (form === 'extension' && action.transport?.task === undefined) return say(call, rpcId, { error: MISSING_CAPABILITY });
     if (!METHODS[form].has(method)) return say(call, rpcId, { error: { code: -32601, message: 'This method is not offered for tasks of this form.' } });
     if (!taskId.startsWith(HELD)) return tellRunning(call, principal, asked);
-    const recalled = await approvals.recall(taskId.slice(OWN_TASK.length), principal);
+    const recall = () => approvals.recall(taskId.slice(OWN_TASK.length), principal);
+    let recalled = await recall();
+    if (recalled.hold.action.upstream !== mount.name || recalled.hold.action.tool === undefined) throw unknown();
+    if (method === 'tasks/result' && outcomes.running(taskId) !== undefined) {
+      await outcomes.running(taskId);
+      recalled = await recall();
+    }
     const { hold } = recalled;
-    if (hold.action.upstream !== mount.name || hold.action.tool === undefined) throw unknown();
-    if (method === 'tasks/result') await outcomes.running(taskId);
     const standing = standingOf(taskId, recalled);
     const open = hold.state === 'PENDING' || hold.state === 'APPROVED';
     if (standing.status === 'working' && open && (method === 'tasks/result' || (method === 'tasks/get' && hold.state === 'APPROVED'))) {
@@ -98,6 +108,14 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
     call.facts.hold = hold;
     if (method === 'tasks/cancel') return say(call, rpcId, await cancel(hold, principal, form));
     return say(call, rpcId, tell(asked, factsOf(hold), standing));
+  }
+
+  /** Calls that run while nobody waits for them are not bounded by connections. */
+  function refuseTooMany(owner: string): void {
+    let executing = 0;
+    for (const [taskId, known] of running.entries()) if (known.owner === owner && outcomes.running(taskId) !== undefined) executing++;
+    if (executing < MOST_RUNNING) return;
+    throw new GatewayError('too_many_pending', `Nothing was executed: ${executing} calls of this agent run as tasks already.`, { retryAfter: 5 });
   }
 
   /** Where a held call stands; one that is approved counts as working, until somebody comes for it. */
@@ -142,8 +160,9 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
 
   /** A run for a call that was asked for as a task and is let through at once. */
   function begin({ call, action, principal, clearance }: Armed): Run | undefined {
-    const { transport, rpcMethod, rpcId } = action;
-    if (rpcMethod !== 'tools/call' || transport?.task !== 'core' || rpcId === undefined) return undefined;
+    const { transport, rpcId } = action;
+    // A client of the extension reads a result where it could have been told of a task.
+    if (transport?.task !== 'core' || transport.ownTask !== true || rpcId === undefined) return undefined;
     const held = clearance.kind === 'released' ? factsOf(clearance.hold) : undefined;
     const now = clock.now();
     const taskId = RUNNING + randomBytes(16).toString('base64url');
@@ -193,11 +212,12 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
       const { action, hold } = call.facts;
       const run = runs.get(call);
       if (run === undefined) {
-        const { rpcMethod, rpcId, transport } = action ?? {};
-        if (error.code !== 'approval_pending' || hold === undefined || rpcMethod !== 'tools/call' || rpcId === undefined || transport?.task === undefined)
-          return;
-        const immediate = transport.task === 'core' ? { 'io.modelcontextprotocol/model-immediate-response': WAITING } : {};
-        write(call.sink, rpcId, { result: taskCreated(transport.task, factsOf(hold), WAITING, PENDING_POLL_MS, { ...meta(error), ...immediate }) });
+        const { rpcId, transport } = action ?? {};
+        const form = transport?.ownTask ? transport.task : undefined;
+        if (error.code !== 'approval_pending' || hold === undefined || rpcId === undefined || form === undefined) return;
+        const immediate = form === 'core' ? { 'io.modelcontextprotocol/model-immediate-response': WAITING } : {};
+        const result = taskCreated(form, factsOf(hold), WAITING, PENDING_POLL_MS, { ...meta(error), ...immediate });
+        write(call.sink, rpcId, { result }, ['countersign-hold', hold.id]);
         return 200;
       }
       const refusal: Outcome = call.departed ? { error: rpcError(error) } : { result: toolResult(error, run.form === 'extension') };
@@ -295,9 +315,9 @@ function say(call: Call, rpcId: string | number, outcome: Outcome): 'answered' {
   return 'answered';
 }
 
-function write(sink: ResponseSink, id: string | number, outcome: Outcome): void {
+function write(sink: ResponseSink, id: string | number, outcome: Outcome, fields: HeaderList = []): void {
   const message: JsonObject = { jsonrpc: '2.0', id, ...outcome };
-  sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store'], Buffer.from(JSON.stringify(message)));
+  sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store', ...fields], Buffer.from(JSON.stringify(message)));
 }
 
 function unknown(): GatewayError {

@@ -78,6 +78,8 @@ describe('tools/list', () => {
     const listed = (await (await connectModern()).listTools()) as { tools: { name: string; description?: string }[]; cacheScope?: string };
     expect(listed.tools[0]?.description).toBe('Moves money. [A person decides on this before it runs.] (depending on the arguments)');
     expect(listed.cacheScope).toBe('private');
+    // A list that was written anew keeps every character.
+    expect(listed.tools.find(({ name }) => name === 'ask_user')?.description).toBe('Asks the person: “Wie heißt du?”');
   });
 });
 

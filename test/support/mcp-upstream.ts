@@ -48,7 +48,7 @@ const TOOLS = () => [
     annotations: { destructiveHint: true },
   },
   { name: 'read_balance', description: 'Tells the balance.', inputSchema: { type: 'object' }, annotations: { readOnlyHint: true } },
-  { name: 'ask_user', description: 'Asks the person.', inputSchema: { type: 'object' } },
+  { name: 'ask_user', description: 'Asks the person: “Wie heißt du?”', inputSchema: { type: 'object' } },
   { name: 'secret_tool', description: 'Not for everybody.', inputSchema: { type: 'object' } },
   {
     name: 'route_job',
