@@ -5,6 +5,7 @@
 // Trusts a task id for nothing: the hold has to be the caller's. Others get the answer for a task that never was.
 
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Action, ActionBody, TaskForm } from '../domain/action.ts';
 import type { Approvals, Recalled } from '../domain/approvals.ts';
@@ -51,6 +52,8 @@ interface Run extends TaskRun {
   readonly form: TaskForm;
   readonly facts: TaskFacts;
   readonly rpcId: string | number;
+  /** For a poll: its hold as it stands. */
+  readonly recall?: () => Promise<Recalled>;
   answered: boolean;
   /** Set while the call is being executed. */
   end?: (outcome: Outcome | undefined) => void;
@@ -62,6 +65,9 @@ const HELD = `${OWN_TASK}hold_`;
 const RUNNING = `${OWN_TASK}call_`;
 const PENDING_POLL_MS = 2_000;
 const RUNNING_POLL_MS = 1_000;
+/** Between the claim of an approval and the departure of its call, ms and looks. */
+const LOOK_EVERY_MS = 50;
+const MOST_LOOKS = 200;
 /** Tasks of calls that were not held: longest life, and how many are known at a time. */
 const RUNNING_TTL_MS = 60 * 60_000;
 const REMEMBERED = 20_000;
@@ -91,17 +97,14 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
     if (!METHODS[form].has(method)) return say(call, rpcId, { error: { code: -32601, message: 'This method is not offered for tasks of this form.' } });
     if (!taskId.startsWith(HELD)) return tellRunning(call, principal, asked);
     const recall = () => approvals.recall(taskId.slice(OWN_TASK.length), principal);
-    let recalled = await recall();
-    if (recalled.hold.action.upstream !== mount.name || recalled.hold.action.tool === undefined) throw unknown();
-    if (method === 'tasks/result' && outcomes.running(taskId) !== undefined) {
-      await outcomes.running(taskId);
-      recalled = await recall();
-    }
+    const found = await recall();
+    if (found.hold.action.upstream !== mount.name || found.hold.action.tool === undefined) throw unknown();
+    const recalled = method === 'tasks/result' && isUnderway(found.hold) ? await executed(taskId, recall) : found;
     const { hold } = recalled;
     const standing = standingOf(taskId, recalled);
     const open = hold.state === 'PENDING' || hold.state === 'APPROVED';
     if (standing.status === 'working' && open && (method === 'tasks/result' || (method === 'tasks/get' && hold.state === 'APPROVED'))) {
-      const run: Run = { asks: method === 'tasks/get' ? 'get' : 'result', form, facts: factsOf(hold), rpcId, sink: call.sink, answered: false };
+      const run: Run = { asks: method === 'tasks/get' ? 'get' : 'result', form, facts: factsOf(hold), rpcId, sink: call.sink, answered: false, recall };
       runs.set(call, run);
       return { hold, action: heldCall(hold, mount, action, messageBody) };
     }
@@ -122,7 +125,7 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
   function standingOf(taskId: string, { hold, ending }: Recalled): Standing {
     const outcome = outcomes.get(taskId);
     if (outcome !== undefined) return { status: 'ended', outcome };
-    if (ending === undefined || hold.state === 'RELEASING' || hold.state === 'SENT') {
+    if (ending === undefined || isUnderway(hold)) {
       return hold.state === 'PENDING' ? { status: 'working', words: WAITING, pollMs: PENDING_POLL_MS } : EXECUTION;
     }
     if (ENDINGS.has(ending.code)) return { status: 'refused', refusal: ending, cancelled: hold.state === 'CANCELLED' };
@@ -180,13 +183,23 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
     write(run.sink, run.rpcId, taskResult(run.facts, { status: 'ended', outcome }));
   }
 
+  /** The hold when its call is no longer being sent; at the latest when nobody could wait for that any more. */
+  async function executed(taskId: string, recall: () => Promise<Recalled>): Promise<Recalled> {
+    for (let looked = 1; ; looked++) {
+      await outcomes.running(taskId);
+      const recalled = await recall();
+      if (!isUnderway(recalled.hold) || outcomes.get(taskId) !== undefined || looked === MOST_LOOKS) return recalled;
+      // Claimed, and not departed yet.
+      await sleep(LOOK_EVERY_MS);
+    }
+  }
+
   /** Answers a poll whose call another poll has sent. */
-  async function follow(run: Run): Promise<void> {
+  async function follow(run: Run, recall: () => Promise<Recalled>): Promise<void> {
     const { taskId } = run.facts;
-    if (run.asks === 'result') await outcomes.running(taskId);
-    const outcome = outcomes.get(taskId);
-    if (outcome !== undefined) write(run.sink, run.rpcId, answerTo(run, { status: 'ended', outcome }));
-    else write(run.sink, run.rpcId, run.asks === 'get' ? { result: taskView(run.form, run.facts, EXECUTION) } : { error: rpcError(stillExecuting()) });
+    const recalled = await (run.asks === 'result' ? executed(taskId, recall) : recall());
+    const standing = standingOf(taskId, recalled);
+    write(run.sink, run.rpcId, standing.status === 'working' ? workingTo(run, standing) : answerTo(run, standing));
   }
 
   return {
@@ -227,8 +240,8 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
       if (run.answered) return 200;
       run.answered = true;
       // Two polls came for the approval at once, and the other one has it.
-      if (error.code === 'already_sent') {
-        void follow(run);
+      if (error.code === 'already_sent' && run.recall !== undefined) {
+        follow(run, run.recall).catch(() => write(run.sink, run.rpcId, refusalTo(run, error)));
         return 200;
       }
       write(run.sink, run.rpcId, call.departed ? answerTo(run, { status: 'ended', outcome: refusal }) : refusalTo(run, error));
@@ -266,6 +279,12 @@ function tell({ form, method }: Question, facts: TaskFacts, standing: Standing):
   if (method !== 'tasks/result') return { result: taskView(form, facts, standing) };
   return standing.status === 'working' ? { error: rpcError(stillExecuting()) } : taskResult(facts, standing);
 }
+
+function workingTo({ asks, form, facts }: Run, standing: Standing): Outcome {
+  return asks === 'result' ? { error: rpcError(stillExecuting()) } : { result: taskView(form, facts, standing) };
+}
+
+const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' || state === 'SENT';
 
 function answerTo({ form, asks, facts }: Run, standing: Exclude<Standing, { readonly status: 'working' }>): Outcome {
   return asks === 'result' ? taskResult(facts, standing) : { result: taskView(form, facts, standing) };

@@ -125,6 +125,44 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 
+  it('is waited for past limits.wait with progress, like any held call', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client);
+    const progress: string[] = [];
+    const options = { onprogress: ({ message }: { message?: string | undefined }) => void progress.push(message ?? ''), resetTimeoutOnProgress: true };
+    const answer = client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema, options);
+    await expect.poll(() => progress.length, { timeout: 10_000 }).toBeGreaterThan(0);
+    expect(progress[0]).toContain(id);
+    // Longer than limits.wait: another call of this agent has waited in vain meanwhile.
+    expect(await client.callTool(payment())).toMatchObject({ isError: true });
+    const paid = amount - 1;
+    await alice.approve(id);
+    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }], _meta: { 'io.modelcontextprotocol/related-task': { taskId } } });
+    expect(ranWith(bank, paid)).toHaveLength(1);
+  });
+
+  it('belongs to the agent’s task (Countersign-Task) that it was held under, whatever its polls name', async () => {
+    const open = async () => ((await (await env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay' } })).json()) as { id: string }).id;
+    const [under, another] = [await open(), await open()];
+    const call = async (method: string, params: object, task?: string) => {
+      const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream', ...(task && { 'countersign-task': task }) };
+      const response = await env.call('/tools', { method: 'POST', headers, body: { jsonrpc: '2.0', id: 1, method, params } });
+      return (await response.json()) as Answer;
+    };
+    const [kept, voided] = [await call('tools/call', { ...payment(), task: {} }, under), await call('tools/call', { ...payment(), task: {} }, under)];
+    const idOf = (created: Answer) => String(created.result?.task?.taskId).replace('countersign.', '');
+    expect((await alice.show(idOf(kept))).task).toMatchObject({ id: under });
+    await alice.approve(idOf(kept));
+    const polled = await call('tasks/get', { taskId: kept.result?.task?.taskId }, another);
+    expect(polled.result).toMatchObject({ status: 'working' });
+    await expect.poll(async () => (await alice.show(idOf(kept))).state, { timeout: 10_000 }).not.toBe('APPROVED');
+    await env.call(`/countersign/v1/tasks/${under}`, { method: 'DELETE' });
+    expect((await call('tasks/get', { taskId: voided.result?.task?.taskId })).result).toMatchObject({
+      status: 'failed',
+      _meta: { 'countersign/code': 'approval_revoked' },
+    });
+  });
+
   it('is sent once, however many polls come for its approval at the same time', async () => {
     const client = await connect();
     const { taskId, id } = await hold(client);
@@ -216,6 +254,31 @@ describe('a call that nobody holds, asked for as a task', () => {
     await expect.poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 15_000 }).toBe('completed');
     expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done slow_job' }] });
   });
+
+  it('is refused when too many of them run', async () => {
+    const upstream = await startMcpUpstream();
+    const small = await startEnvironment({
+      upstreams: `
+  tools: { url: "${upstream.url}", protocol: mcp }`,
+      rules: `
+  - { id: job, match: { tool: slow_job }, decide: allow }
+`,
+    });
+    const requestInit = { headers: { authorization: `Bearer ${await small.token('agent-1')}` } };
+    const client = new Client({ name: 'test', version: '1' });
+    await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${small.ports.agents}/tools`), { requestInit }) as never);
+    const start = async () => {
+      const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: {} }, CallToolResultSchema, { task: {} });
+      return (await stream.next()).value;
+    };
+    for (let n = 0; n < 50; n++) expect(await start()).toMatchObject({ type: 'taskCreated' });
+    expect(await start()).toMatchObject({ type: 'error', error: { data: { code: 'too_many_pending' } } });
+    upstream.letGo();
+    await expect.poll(start, { timeout: 10_000 }).toMatchObject({ type: 'taskCreated' });
+    await client.close();
+    await small.close();
+    await upstream.close();
+  }, 60_000);
 
   it('is refused by an error that such a client can read', async () => {
     const client = await connect();
