@@ -11,16 +11,31 @@ import type { Action, ActionBody, TaskForm } from '../domain/action.ts';
 import type { Approvals, Recalled } from '../domain/approvals.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Resumed } from '../domain/conduct.ts';
-import type { HeaderList } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Armed, Call, Mount, Recognised } from '../domain/stages.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { asGatewayError, type ErrorCode, GatewayError } from '../errors.ts';
 import { meta, rpcError, toolResult } from './refusal.ts';
-import { TASKS_EXTENSION } from './task-capabilities.ts';
-import { collectOutcome, KEPT_MS, type TaskOutcomes } from './task-outcomes.ts';
+import { collectOutcome, type TaskOutcomes } from './task-outcomes.ts';
+import {
+  ACKNOWLEDGED,
+  answerGone,
+  factsOf,
+  HELD,
+  heldCall,
+  isUnderway,
+  METHODS,
+  MISSING_CAPABILITY,
+  OWN_TASK,
+  type Question,
+  RUNNING,
+  readQuestion,
+  stillExecuting,
+  tell,
+  unknown,
+  write,
+} from './task-questions.ts';
 import { type Outcome, type Standing, type TaskFacts, taskCreated, taskResult, taskView } from './task-views.ts';
 
 export interface TaskDependencies {
@@ -59,10 +74,6 @@ interface Run extends TaskRun {
   end?: (outcome: Outcome | undefined) => void;
 }
 
-/** Everything below is the gateway's; servers that use it are not believed (answer.ts). */
-export const OWN_TASK = 'countersign.';
-const HELD = `${OWN_TASK}hold_`;
-const RUNNING = `${OWN_TASK}call_`;
 const PENDING_POLL_MS = 2_000;
 const RUNNING_POLL_MS = 1_000;
 /** Between the claim of an approval and the departure of its call, ms and looks. */
@@ -76,10 +87,6 @@ const MOST_RUNNING = 50;
 
 const WAITING = 'A person has to decide on this call. Nothing was executed yet. The task ends by itself; do not rephrase the call or look for another way.';
 const EXECUTING = 'The call was sent and is being executed.';
-const METHODS: Readonly<Record<TaskForm, ReadonlySet<string>>> = {
-  core: new Set(['tasks/get', 'tasks/result', 'tasks/cancel']),
-  extension: new Set(['tasks/get', 'tasks/update', 'tasks/cancel']),
-};
 const ENDINGS: ReadonlySet<ErrorCode> = new Set(['approval_denied', 'approval_expired', 'approval_unused', 'approval_revoked', 'approval_invalidated']);
 
 export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: TaskDependencies): GatewayTasks {
@@ -251,40 +258,9 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
 }
 
 const EXECUTION = { status: 'working', words: EXECUTING, pollMs: RUNNING_POLL_MS } as const;
-const ACKNOWLEDGED: Outcome = { result: { resultType: 'complete' } };
-/** io.modelcontextprotocol/tasks, protocol errors: for who asks about tasks without declaring the extension. */
-const MISSING_CAPABILITY = {
-  code: -32021,
-  message: 'Missing required client capability',
-  data: { requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } },
-};
-
-interface Question {
-  readonly form: TaskForm;
-  readonly method: string;
-  readonly taskId: string;
-  readonly rpcId: string | number;
-}
-
-/** A request about a task of the gateway's own; undefined for all others, which are the server's. */
-function readQuestion({ rpcMethod = '', rpcId, args, transport }: Action): Question | undefined {
-  if (!rpcMethod.startsWith('tasks/') || rpcId === undefined || !isJsonObject(args)) return undefined;
-  const { taskId } = args;
-  if (typeof taskId !== 'string' || !taskId.startsWith(OWN_TASK)) return undefined;
-  return { form: transport?.stateless ? 'extension' : 'core', method: rpcMethod, taskId, rpcId };
-}
-
-function tell({ form, method }: Question, facts: TaskFacts, standing: Standing): Outcome {
-  if (method === 'tasks/update') return ACKNOWLEDGED;
-  if (method !== 'tasks/result') return { result: taskView(form, facts, standing) };
-  return standing.status === 'working' ? { error: rpcError(stillExecuting()) } : taskResult(facts, standing);
-}
-
 function workingTo({ asks, form, facts }: Run, standing: Standing): Outcome {
   return asks === 'result' ? { error: rpcError(stillExecuting()) } : { result: taskView(form, facts, standing) };
 }
-
-const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' || state === 'SENT';
 
 function answerTo({ form, asks, facts }: Run, standing: Exclude<Standing, { readonly status: 'working' }>): Outcome {
   return asks === 'result' ? taskResult(facts, standing) : { result: taskView(form, facts, standing) };
@@ -299,31 +275,6 @@ function refusalTo(run: Run, error: GatewayError): Outcome {
   return { error: rpcError(error) };
 }
 
-/** The held call as it would arrive again, under the poll's JSON-RPC id and transport. */
-function heldCall({ action }: Hold, mount: Mount, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
-  const { protocol, upstream, method, target, path, tool, args, contentType, boundHeaders, bodyText = '' } = action;
-  const at = target.indexOf('?');
-  const { stateless = false, streams = false, progressToken } = poll.transport ?? {};
-  return {
-    ...{ protocol, upstream, method, target, path, boundHeaders },
-    authority: new URL(mount.url).host,
-    ...(at !== -1 && { query: target.slice(at + 1) }),
-    ...(contentType !== undefined && { contentType }),
-    rpcMethod: 'tools/call',
-    ...(poll.rpcId !== undefined && { rpcId: poll.rpcId }),
-    ...(tool !== undefined && { tool }),
-    ...(args !== undefined && { args }),
-    transport: { stateless, streams, continues: false, ...(progressToken !== undefined && { progressToken }) },
-    body: messageBody(Buffer.from(bodyText)),
-    streamed: false,
-  };
-}
-
-function factsOf({ id, createdAt, deadline, approvedAt, endedAt, requirements }: Hold): TaskFacts {
-  const useWithinMs = Math.min(...requirements.map((requirement) => requirement.useWithinMs));
-  return { taskId: OWN_TASK + id, createdAt, updatedAt: endedAt ?? approvedAt ?? createdAt, ttlMs: deadline - createdAt + useWithinMs + KEPT_MS };
-}
-
 function ownerOf({ id, issuer, keyThumbprint, onBehalfOf }: Principal, mount: Mount | undefined): string {
   return JSON.stringify([mount?.name, id, issuer, keyThumbprint, onBehalfOf.map((party) => [party.id, party.issuer, party.subject])]);
 }
@@ -332,25 +283,4 @@ function say(call: Call, rpcId: string | number, outcome: Outcome): 'answered' {
   call.facts.status = 200;
   write(call.sink, rpcId, outcome);
   return 'answered';
-}
-
-function write(sink: ResponseSink, id: string | number, outcome: Outcome, fields: HeaderList = []): void {
-  const message: JsonObject = { jsonrpc: '2.0', id, ...outcome };
-  sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store', ...fields], Buffer.from(JSON.stringify(message)));
-}
-
-function unknown(): GatewayError {
-  return new GatewayError(
-    'hold_not_found',
-    'There is no such task of yours: it never was, or the gateway was restarted while a call that no rule holds ran as a task.',
-  );
-}
-
-function answerGone(holdId: string | undefined): GatewayError {
-  const detail = 'The call was sent once, and its answer is no longer kept here. Look at what it did before you send it again.';
-  return new GatewayError('already_sent', detail, holdId === undefined ? {} : { holdId });
-}
-
-function stillExecuting(): GatewayError {
-  return new GatewayError('already_sent', 'The call is being executed. Ask again for its result.', { retryAfter: 2 });
 }
