@@ -5,7 +5,6 @@ import type { Action, ActionBody, TaskForm } from '../domain/action.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
-import type { Mount } from '../domain/stages.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
 import { rpcError } from './refusal.ts';
@@ -54,14 +53,17 @@ export function tell({ form, method }: Question, facts: TaskFacts, standing: Sta
 
 export const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' || state === 'SENT';
 
-/** The held call as it would arrive again, under the poll's JSON-RPC id and transport. */
-export function heldCall({ action }: Hold, mount: Mount, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
+/**
+ * The held call as it would arrive again, under the poll's JSON-RPC id and transport. Where the poll would go elsewhere, because the upstream has
+ * moved, it is an action for no destination, which nobody approved.
+ */
+export function heldCall({ action }: Hold, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
   const { protocol, upstream, method, target, path, tool, args, contentType, boundHeaders, bodyText = '' } = action;
   const at = target.indexOf('?');
   const { stateless = false, streams = false, progressToken } = poll.transport ?? {};
   return {
     ...{ protocol, upstream, method, target, path, boundHeaders },
-    authority: new URL(mount.url).host,
+    authority: withoutQuery(target) === withoutQuery(poll.target) ? poll.authority : '',
     ...(at !== -1 && { query: target.slice(at + 1) }),
     ...(contentType !== undefined && { contentType }),
     rpcMethod: 'tools/call',
@@ -73,6 +75,8 @@ export function heldCall({ action }: Hold, mount: Mount, poll: Action, messageBo
     streamed: false,
   };
 }
+
+const withoutQuery = (target: string): string | undefined => target.split('?', 1)[0];
 
 export function factsOf({ id, createdAt, deadline, approvedAt, endedAt, requirements }: Hold): TaskFacts {
   const useWithinMs = Math.min(...requirements.map((requirement) => requirement.useWithinMs));

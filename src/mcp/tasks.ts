@@ -113,7 +113,7 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
     if (standing.status === 'working' && open && (method === 'tasks/result' || (method === 'tasks/get' && hold.state === 'APPROVED'))) {
       const run: Run = { asks: method === 'tasks/get' ? 'get' : 'result', form, facts: factsOf(hold), rpcId, sink: call.sink, answered: false, recall };
       runs.set(call, run);
-      return { hold, action: heldCall(hold, mount, action, messageBody) };
+      return { hold, action: heldCall(hold, action, messageBody) };
     }
     call.facts.hold = hold;
     if (method === 'tasks/cancel') return say(call, rpcId, await cancel(hold, principal, form));

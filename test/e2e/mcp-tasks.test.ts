@@ -204,15 +204,34 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect((await client.experimental.tasks.getTask(taskId)).status).toBe('cancelled');
   });
 
+  it('is not cancelled when its client gives up waiting for the result', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client);
+    const aborter = new AbortController();
+    const progress = Promise.withResolvers<void>();
+    const options = { signal: aborter.signal, onprogress: () => progress.resolve() };
+    const result = client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema, options).catch((error: Error) => error);
+    await progress.promise;
+    // The SDK sends notifications/cancelled for its request.
+    const before = bank.arrived.length;
+    aborter.abort();
+    expect(await result).toBeInstanceOf(Error);
+    await expect.poll(() => bank.arrived.slice(before), { timeout: 10_000 }).toContain('notifications/cancelled');
+    expect((await alice.show(id)).state).toBe('PENDING');
+  });
+
   it('goes on when the client that polls for it goes away while the upstream is at work', async () => {
     const client = await connect();
     const { taskId, id } = await hold(client, { name: 'slow_job', arguments: { size: 20 + ++amount } });
     await alice.approve(id);
     const aborter = new AbortController();
-    const result = client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema, { signal: aborter.signal }).catch((error: Error) => error);
+    const body = { jsonrpc: '2.0', id: 1, method: 'tasks/result', params: { taskId } };
+    const result = env.call('/tools', { method: 'POST', body, signal: aborter.signal }).catch((error: Error) => error);
     await expect.poll(() => bank.ran.filter(({ args }) => args.size === 20 + amount), { timeout: 10_000 }).toHaveLength(1);
     aborter.abort();
     expect(await result).toBeInstanceOf(Error);
+    // The connection is closed for good: this answer came later on another.
+    await expect.poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 10_000 }).toBe('working');
     expect((await client.experimental.tasks.getTask(taskId)).status).toBe('working');
     // Too late to be taken back.
     await expect(client.experimental.tasks.cancelTask(taskId)).rejects.toThrow('-32602');
@@ -230,6 +249,16 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect((await alice.show(id)).state).toBe('INVALIDATED');
     expect(await env.edit((yaml) => yaml.replace('transfer_funds }, decide: allow', 'transfer_funds }, decide: hold, tier: payment'))).toBe('config.reloaded');
     expect((await client.experimental.tasks.getTask(taskId)).status).toBe('failed');
+    expect(ranWith(bank, amount)).toHaveLength(0);
+  });
+
+  it('is void when its upstream has moved, were it only to another path', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client);
+    await alice.approve(id);
+    expect(await env.edit((yaml) => yaml.replace(`"${bank.url}"`, `"${bank.url}-moved"`))).toBe('config.reloaded');
+    expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({ status: 'failed', _meta: { 'countersign/code': 'approval_invalidated' } });
+    expect(await env.edit((yaml) => yaml.replace(`"${bank.url}-moved"`, `"${bank.url}"`))).toBe('config.reloaded');
     expect(ranWith(bank, amount)).toHaveLength(0);
   });
 
@@ -388,6 +417,48 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
     await alice.approve(id);
     expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
     expect(ranWith(bank, amount)).toHaveLength(1);
+  });
+
+  it('says that nobody knows what became of it, where the process died while the upstream was at work', async () => {
+    const gated = await startMcpUpstream();
+    const own = await startEnvironment({
+      upstreams: `
+  tools: { url: "${gated.url}", protocol: mcp }`,
+      rules: `
+  - { id: job, match: { tool: slow_job }, decide: hold, tier: payment }
+`,
+      limits: '{ wait: 0s }',
+    });
+    const send = async (method: string, params: object) => {
+      const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream' };
+      return (await (await own.call('/tools', { method: 'POST', headers, body: { jsonrpc: '2.0', id: 1, method, params } })).json()) as Answer;
+    };
+    // A session of the upstream's, so that the tool can run at all.
+    const opened = await own.call('/tools', {
+      method: 'POST',
+      headers: { accept: 'application/json, text/event-stream' },
+      body: {
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'initialize',
+        params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
+      },
+    });
+    const session = opened.headers.get('mcp-session-id') ?? '';
+    const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream', 'mcp-session-id': session };
+    const body = { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'slow_job', arguments: {}, task: {} } };
+    const created = (await (await own.call('/tools', { method: 'POST', headers, body })).json()) as Answer;
+    const taskId = String(created.result?.task?.taskId);
+    await (await own.reviewer('alice')).approve(taskId.replace('countersign.', ''));
+    expect((await send('tasks/get', { taskId })).result).toMatchObject({ status: 'working' });
+    await expect.poll(() => gated.ran.length, { timeout: 10_000 }).toBe(1);
+    await own.kill();
+    await own.start();
+    expect((await send('tasks/get', { taskId })).result).toMatchObject({ status: 'failed', statusMessage: expect.stringContaining('not known whether') });
+    expect((await send('tasks/result', { taskId })).error?.data).toMatchObject({ code: 'outcome_unknown' });
+    expect(gated.ran).toHaveLength(1);
+    await own.close();
+    await gated.close();
   });
 
   it('says that it was executed once, where the answer was lost with the process', async () => {
