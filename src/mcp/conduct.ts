@@ -132,10 +132,10 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     examine,
     keep,
     async receive(recognised, action) {
-      if (action.tool !== undefined) {
-        const definition = deps.pins.get(action.upstream, action.tool)?.definition;
-        checkParameterFields(recognised.request.headers, action.args, definition, action.transport?.stateless === true);
-      }
+      const { upstream, tool, args, transport } = action;
+      // What is no tool call has nothing to repeat.
+      const definition = tool === undefined ? undefined : deps.pins.get(upstream, tool)?.definition;
+      checkParameterFields(recognised.request.headers, args, definition, tool !== undefined && transport?.stateless === true);
       return deps.tasks.resume(recognised, action);
     },
     async depart(armed) {

@@ -34,8 +34,13 @@ beforeAll(async () => {
   - { id: ask, match: { tool: ask_user }, decide: hold, tier: payment }
   - { id: secret, match: { tool: secret_tool }, decide: hold, tier: payment }
   - { id: elicit, match: { mcp: [elicitation/create] }, decide: allow }
+  - { id: hurried, match: { tool: route_job }, decide: hold, tier: hurried }
   - { id: read, match: { tool: read_balance }, decide: allow }
 `,
+    tiers: `{
+      payment: { reviewers: ["group:finance"], count: 1, decideWithin: 5m, useWithin: 2m },
+      hurried: { reviewers: ["group:finance"], count: 1, decideWithin: 2s, useWithin: 1s },
+    }`,
     limits: '{ wait: 2s, pendingPerAgent: 100 }',
   });
   alice = await env.reviewer('alice');
@@ -184,6 +189,21 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     const result = await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
     expect(result).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_denied', 'countersign/hold': id } });
     expect(ranWith(bank, amount)).toHaveLength(0);
+  });
+
+  it('ends as failed when nobody decides in time, or nobody comes for the approval', async () => {
+    const client = await connect();
+    const hurried = () => ({ name: 'route_job', arguments: { n: ++amount } });
+    const undecided = await hold(client, hurried());
+    const unused = await hold(client, hurried());
+    await alice.approve(unused.id);
+    await expect.poll(async () => (await alice.show(unused.id)).state, { timeout: 10_000 }).toBe('EXPIRED');
+    await expect.poll(async () => (await alice.show(undecided.id)).state, { timeout: 10_000 }).toBe('EXPIRED');
+    const codeOf = async (taskId: string) => ((await client.experimental.tasks.getTask(taskId))._meta as Record<string, unknown>)['countersign/code'];
+    expect(await codeOf(undecided.taskId)).toBe('approval_expired');
+    expect(await codeOf(unused.taskId)).toBe('approval_unused');
+    expect(await client.experimental.tasks.getTaskResult(unused.taskId, CallToolResultSchema)).toMatchObject({ isError: true });
+    expect(bank.ran.filter(({ name }) => name === 'route_job')).toHaveLength(0);
   });
 
   it('ends as failed when the tool says that it failed, in the tool’s words', async () => {

@@ -132,6 +132,12 @@ describe('arguments that are repeated in header fields (Mcp-Param-*)', () => {
         body: { id: 5, error: { code: -32020, data: { code: 'header_mismatch' } } },
       });
     }
+    const list = await env.call('/modern', {
+      method: 'POST',
+      headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-param-region': 'eu' },
+      body: { jsonrpc: '2.0', id: 6, method: 'tools/list' },
+    });
+    expect(list.status).toBe(400);
     expect(modernBank.arrived).toHaveLength(before);
     expect(await send({ 'mcp-param-region': 'eu' })).toMatchObject({ status: 200, body: { result: { content: [{ text: 'routed by eu' }] } } });
   });

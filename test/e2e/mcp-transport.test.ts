@@ -27,6 +27,7 @@ beforeAll(async () => {
     rules: `
   - { id: read, match: { tool: read_balance }, decide: allow }
   - { id: pay, match: { tool: transfer_funds }, decide: hold, tier: payment }
+  - { id: raw, match: { upstream: raw, tool: "*" }, decide: hold, tier: payment }
   - { id: vendor, match: { upstream: raw, mcp: ["vendor/*"] }, decide: allow }
 `,
     limits: '{ wait: 1s, inspectedBody: 64KiB, heldBody: 64KiB, pendingPerAgent: 100 }',
@@ -178,5 +179,56 @@ describe('the request of somebody else', () => {
     expect((await send({ requestState })).result).toMatchObject({ resultType: 'input_required' });
     expect(await refusedWith({ requestState })).toEqual({ 'countersign/code': 'bad_rpc' });
     expect(modernBank.ran).toHaveLength(0);
+  });
+});
+
+describe('the call of a task', () => {
+  const headers = { ...ACCEPT, 'content-type': 'application/json', 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'tool' };
+  const META =
+    '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"extensions":{"io.modelcontextprotocol/tasks":{}}}}';
+  const poll = (taskId: unknown) =>
+    env.call('/raw', {
+      method: 'POST',
+      headers: { ...headers, 'mcp-method': 'tasks/get', 'mcp-name': String(taskId) },
+      body: `{"jsonrpc":"2.0","id":2,"method":"tasks/get","params":{"taskId":"${taskId}",${META}}}`,
+    });
+
+  async function approved(body: string): Promise<unknown> {
+    const created = await messageOf(
+      await env.call('/raw?tenant=a%20b', { method: 'POST', headers: { ...headers, 'idempotency-key': `k${body.length}` }, body }),
+    );
+    const taskId = created.result?.taskId;
+    await alice.approve(String(taskId).replace('countersign.', ''));
+    return taskId;
+  }
+
+  it('goes out byte for byte as it was approved, to the same place, with the fields that the approval bound', async () => {
+    env.upstream.respond((_request, response) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc":"2.0","id":"\u00fc","result":{"content":[]}}'),
+    );
+    const body = `{ "jsonrpc" : "2.0", "id":"\u00fc","method":"tools/call",\n "params":{"arguments":{"b":1e2,"a":"Zürich 世界 \\u0041"},"name":"tool",${META}} }`;
+    const taskId = await approved(body);
+    const before = env.upstream.requests.length;
+    expect((await messageOf(await poll(taskId))).result).toMatchObject({ status: 'working' });
+    await expect.poll(async () => (await messageOf(await poll(taskId))).result?.status, { timeout: 10_000 }).toBe('completed');
+    const sent = env.upstream.requests.slice(before);
+    expect(sent).toHaveLength(1);
+    expect(sent[0]).toMatchObject({
+      url: '/mcp?tenant=a%20b',
+      body,
+      headers: { 'mcp-method': 'tools/call', 'mcp-name': 'tool', 'idempotency-key': `k${body.length}` },
+    });
+  });
+
+  it('ends its task as failed when the upstream breaks off, and is not sent again', async () => {
+    env.upstream.respond((_request, response) => response.destroy());
+    const taskId = await approved(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool","arguments":{"n":2},${META}}}`);
+    const before = env.upstream.requests.length;
+    await poll(taskId);
+    await expect.poll(async () => (await messageOf(await poll(taskId))).result?.status, { timeout: 10_000 }).toBe('failed');
+    const { result } = await messageOf(await poll(taskId));
+    expect(result?.error).toMatchObject({ data: { code: expect.stringMatching(/^upstream_/) } });
+    expect(JSON.stringify(result?.error)).not.toMatch(/nothing was executed/i);
+    expect(env.upstream.requests).toHaveLength(before + 1);
   });
 });
