@@ -42,7 +42,7 @@ export interface Conduct {
    * Called once, when the message has been read. For a message about a hold of the caller's: the held call to go on with, or `answered` when
    * the answer has been given. Undefined for every other message. Throws `header_mismatch`, `hold_not_found`, `hold_closed`.
    */
-  receive(recognised: Recognised, action: Action): Promise<Resumed | 'answered' | undefined>;
+  receive(recognised: Recognised, action: Action): Promise<Resumed | 'answered'> | undefined;
   /** Adds what is known of the thing that is called. Runs before each decision, at the door and again at release. */
   examine(action: Action, principal: Principal): Action;
   /** Called once for a call that is to be held. May put another sink in place of the call's. Throws `bad_rpc`, `arguments_invalid`. */

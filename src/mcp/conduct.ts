@@ -131,7 +131,7 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     requestHeaders: ['accept-encoding', 'identity'],
     examine,
     keep,
-    async receive(recognised, action) {
+    receive(recognised, action) {
       const { upstream, tool, args, transport } = action;
       // What is no tool call has nothing to repeat.
       const definition = tool === undefined ? undefined : deps.pins.get(upstream, tool)?.definition;

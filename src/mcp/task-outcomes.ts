@@ -54,8 +54,8 @@ export function createTaskOutcomes(): TaskOutcomes {
   };
 }
 
-/** Reads an upstream's answer to one call to its end. Calls back once; undefined says that it broke off. */
-export function collectOutcome(ended: (outcome: Outcome | undefined) => void): ResponseSink {
+/** Reads an upstream's answer to one call to its end, and calls back once: also for an answer that broke off, which is an error then. */
+export function collectOutcome(ended: (outcome: Outcome) => void): ResponseSink {
   let found: Outcome | undefined;
   let status = 0;
   let events: ReturnType<typeof createEventReader> | undefined;
@@ -64,11 +64,14 @@ export function collectOutcome(ended: (outcome: Outcome | undefined) => void): R
   const finish = (broken: boolean): void => {
     if (over) return;
     over = true;
-    if (text !== undefined) found = readOutcome(Buffer.from(text.join(''), 'latin1').toString('utf8'));
-    ended(broken ? undefined : (found ?? { error: noAnswer(status) }));
+    if (text !== undefined && !broken) found = readOutcome(Buffer.from(text.join(''), 'latin1').toString('utf8'));
+    // A message that came whole counts, whatever became of the stream behind it.
+    ended(found ?? { error: broken ? rpcError(BROKEN) : noAnswer(status) });
   };
   const keepFirst = ({ data = '' }: ServerEvent): void => {
     found ??= readOutcome(data);
+    // Servers should end the stream behind the response, and some do not.
+    if (found !== undefined) finish(false);
   };
   const begin = (code: number, headers: HeaderList): void => {
     status = code;
@@ -113,6 +116,8 @@ function readOutcome(text: string): Outcome | undefined {
   const named = typeof own.taskId === 'string' && /^[\w.:-]{1,128}$/.test(own.taskId) ? ` It is ${own.taskId}.` : '';
   return { error: rpcError(refusal(`made a task of its own of this call: ask for that with tasks/get.${named}`)) };
 }
+
+const BROKEN = new GatewayError('upstream_aborted', 'The upstream’s answer broke off, or is too large to be read.');
 
 function refusal(what: string): GatewayError {
   return new GatewayError('upstream_protocol', `The call was sent, and the server ${what}`);

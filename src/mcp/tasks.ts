@@ -48,7 +48,7 @@ export interface TaskDependencies {
 
 export interface GatewayTasks {
   /** See Conduct.receive. */
-  resume(recognised: Recognised, action: Action): Promise<Resumed | 'answered' | undefined>;
+  resume(recognised: Recognised, action: Action): Promise<Resumed | 'answered'> | undefined;
   /** The way in which this call's answer goes into a task; undefined for a call that is answered as it was asked. */
   runOf(call: Call): TaskRun | undefined;
   /** The call is about to be sent: true when its answer goes into a task from now on. */
@@ -70,6 +70,8 @@ interface Run extends TaskRun {
   /** For a poll: its hold as it stands. */
   readonly recall?: () => Promise<Recalled>;
   answered: boolean;
+  /** Whose call it is, where no rule held it. */
+  readonly owner?: string;
   /** Set while the call is being executed. */
   end?: (outcome: Outcome | undefined) => void;
 }
@@ -91,14 +93,16 @@ const ENDINGS: ReadonlySet<ErrorCode> = new Set(['approval_denied', 'approval_ex
 
 export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: TaskDependencies): GatewayTasks {
   const runs = new WeakMap<Call, Run>();
+  /** How many calls that were not held are being executed as tasks, by their owner. */
+  const executing = new Map<string, number>();
   const running = new LRUCache<string, { readonly owner: string; readonly facts: TaskFacts }>({ max: REMEMBERED, ttl: RUNNING_TTL_MS });
 
-  async function resume({ call, mount, principal }: Recognised, action: Action): Promise<Resumed | 'answered' | undefined> {
+  function resume(recognised: Recognised, action: Action): Promise<Resumed | 'answered'> | undefined {
     const asked = readQuestion(action);
-    if (asked === undefined) {
-      if (action.transport?.withoutTask !== undefined) refuseTooMany(ownerOf(principal, mount));
-      return undefined;
-    }
+    return asked && heed(recognised, action, asked);
+  }
+
+  async function heed({ call, mount, principal }: Recognised, action: Action, asked: Question): Promise<Resumed | 'answered'> {
     const { form, method, taskId, rpcId } = asked;
     if (form === 'extension' && action.transport?.task === undefined) return say(call, rpcId, { error: MISSING_CAPABILITY });
     if (!METHODS[form].has(method)) return say(call, rpcId, { error: { code: -32601, message: 'This method is not offered for tasks of this form.' } });
@@ -118,14 +122,6 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
     call.facts.hold = hold;
     if (method === 'tasks/cancel') return say(call, rpcId, await cancel(hold, principal, form));
     return say(call, rpcId, tell(asked, factsOf(hold), standing));
-  }
-
-  /** Calls that run while nobody waits for them are not bounded by connections. */
-  function refuseTooMany(owner: string): void {
-    let executing = 0;
-    for (const [taskId, known] of running.entries()) if (known.owner === owner && outcomes.running(taskId) !== undefined) executing++;
-    if (executing < MOST_RUNNING) return;
-    throw new GatewayError('too_many_pending', `Nothing was executed: ${executing} calls of this agent run as tasks already.`, { retryAfter: 5 });
   }
 
   /** Where a held call stands; one that is approved counts as working, until somebody comes for it. */
@@ -173,19 +169,36 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
     const { transport, rpcId } = action;
     // A client of the extension reads a result where it could have been told of a task.
     if (transport?.task !== 'core' || transport.ownTask !== true || rpcId === undefined) return undefined;
-    const held = clearance.kind === 'released' ? factsOf(clearance.hold) : undefined;
+    const known = { asks: 'create', form: 'core', rpcId, sink: call.sink, answered: false } as const;
+    if (clearance.kind === 'released') return { ...known, facts: factsOf(clearance.hold) };
+    const owner = ownerOf(principal, call.mount);
+    const others = executing.get(owner) ?? 0;
+    // They are not bounded by connections: nobody waits on one.
+    if (others >= MOST_RUNNING) {
+      throw new GatewayError('too_many_pending', `Nothing was executed: ${others} calls of this agent run as tasks already.`, { retryAfter: 5 });
+    }
+    executing.set(owner, others + 1);
     const now = clock.now();
-    const taskId = RUNNING + randomBytes(16).toString('base64url');
-    const facts = held ?? { taskId, createdAt: now, updatedAt: now, ttlMs: RUNNING_TTL_MS };
-    if (held === undefined) running.set(taskId, { owner: ownerOf(principal, call.mount), facts });
-    return { asks: 'create', form: 'core', facts, rpcId, sink: call.sink, answered: false };
+    const facts = { taskId: RUNNING + randomBytes(16).toString('base64url'), createdAt: now, updatedAt: now, ttlMs: RUNNING_TTL_MS };
+    running.set(facts.taskId, { owner, facts });
+    return { ...known, facts, owner };
   }
 
-  function finish(run: Run, outcome: Outcome | undefined): void {
-    const { end } = run;
+  /** The execution is over, and this is what it came to; undefined keeps nothing. */
+  function close(run: Run, outcome: Outcome | undefined): void {
+    const { end, owner } = run;
+    if (end === undefined) return;
     delete run.end;
-    end?.(outcome);
-    if (outcome === undefined || run.answered) return;
+    end(outcome);
+    if (owner === undefined) return;
+    const others = (executing.get(owner) ?? 1) - 1;
+    if (others === 0) executing.delete(owner);
+    else executing.set(owner, others);
+  }
+
+  function finish(run: Run, outcome: Outcome): void {
+    close(run, outcome);
+    if (run.answered) return;
     run.answered = true;
     write(run.sink, run.rpcId, taskResult(run.facts, { status: 'ended', outcome }));
   }
@@ -218,10 +231,7 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
       if (run === undefined) return false;
       runs.set(call, run);
       run.end = outcomes.begin(run.facts.taskId);
-      call.sink = collectOutcome((outcome) => {
-        // What broke off comes back as a refusal, which says more.
-        if (outcome !== undefined) finish(run, outcome);
-      });
+      call.sink = collectOutcome((outcome) => finish(run, outcome));
       if (run.asks === 'result') return true;
       run.answered = true;
       const result = run.asks === 'create' ? taskCreated(run.form, run.facts, EXECUTING, RUNNING_POLL_MS, {}) : taskView(run.form, run.facts, EXECUTION);
@@ -243,7 +253,7 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
       const refusal: Outcome = call.departed ? { error: rpcError(error) } : { result: toolResult(error, run.form === 'extension') };
       // What a hold's call was refused before it was sent stands in the store, and anybody who asks again is told from there.
       const lost = !call.departed && run.facts.taskId.startsWith(HELD);
-      run.end?.(lost ? undefined : refusal);
+      close(run, lost ? undefined : refusal);
       if (run.answered) return 200;
       run.answered = true;
       // Two polls came for the approval at once, and the other one has it.
@@ -258,6 +268,7 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
 }
 
 const EXECUTION = { status: 'working', words: EXECUTING, pollMs: RUNNING_POLL_MS } as const;
+
 function workingTo({ asks, form, facts }: Run, standing: Standing): Outcome {
   return asks === 'result' ? { error: rpcError(stillExecuting()) } : { result: taskView(form, facts, standing) };
 }

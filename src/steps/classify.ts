@@ -20,11 +20,13 @@ export function classify(tasks: TaskStore, conductOf: ConductOf, recognised: Rec
   return read instanceof Promise ? read.then(go) : go(read);
 }
 
-async function conducted(tasks: TaskStore, conduct: Conduct, recognised: Recognised, read: Action): Promise<Classified | undefined> {
-  recognised.call.facts.action = read;
-  const resumed = await conduct.receive(recognised, read);
-  if (resumed === 'answered') return undefined;
-  return complete(tasks, recognised, conduct.examine(resumed?.action ?? read, recognised.principal), resumed);
+function conducted(tasks: TaskStore, conduct: Conduct, recognised: Recognised, read: Action): Outcome {
+  const { call, principal } = recognised;
+  // What receiving refuses is said in the words that the message asks for.
+  call.facts.action = read;
+  const received = conduct.receive(recognised, read);
+  if (received === undefined) return complete(tasks, recognised, conduct.examine(read, principal));
+  return received.then((resumed) => (resumed === 'answered' ? undefined : complete(tasks, recognised, conduct.examine(resumed.action, principal), resumed)));
 }
 
 function complete(tasks: TaskStore, recognised: Recognised, action: Action, resumed?: Resumed): Classified | Promise<Classified> {

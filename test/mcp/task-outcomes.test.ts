@@ -3,7 +3,7 @@ import { collectOutcome, createTaskOutcomes } from '../../src/mcp/task-outcomes.
 import type { Outcome } from '../../src/mcp/task-views.ts';
 
 function collect() {
-  const ended: (Outcome | undefined)[] = [];
+  const ended: Outcome[] = [];
   return { ended, sink: collectOutcome((outcome) => void ended.push(outcome)) };
 }
 
@@ -25,7 +25,9 @@ describe('the answer to a call that runs as a task', () => {
     const { ended, sink } = collect();
     sink.head(200, EVENTS);
     sink.write(event({ jsonrpc: '2.0', method: 'notifications/progress', params: {} }));
+    expect(ended).toEqual([]);
     sink.write(event({ jsonrpc: '2.0', id: 1, result: { n: 1 } }));
+    expect(ended).toHaveLength(1);
     sink.write(event({ jsonrpc: '2.0', id: 1, result: { n: 2 } }));
     sink.end();
     expect(ended).toEqual([{ result: { n: 1 } }]);
@@ -49,12 +51,18 @@ describe('the answer to a call that runs as a task', () => {
     }
   });
 
-  it('is nothing when it breaks off, so that the refusal that follows is told', () => {
-    const { ended, sink } = collect();
-    sink.head(200, EVENTS);
-    sink.abort();
-    sink.end();
-    expect(ended).toEqual([undefined]);
+  it('is an error when it breaks off, once; a response that came whole before that counts', () => {
+    const broken = collect();
+    broken.sink.head(200, JSON_TYPE);
+    broken.sink.write('{"jsonrpc":"2.0","id":1,"result":{}}');
+    broken.sink.abort();
+    broken.sink.end();
+    expect(broken.ended).toMatchObject([{ error: { data: { code: 'upstream_aborted' } } }]);
+    const late = collect();
+    late.sink.head(200, EVENTS);
+    late.sink.write(event({ jsonrpc: '2.0', id: 1, result: { n: 1 } }));
+    late.sink.abort();
+    expect(late.ended).toEqual([{ result: { n: 1 } }]);
   });
 });
 
