@@ -81,9 +81,10 @@ const RUNNING_POLL_MS = 1_000;
 /** Between the claim of an approval and the departure of its call, ms and looks. */
 const LOOK_EVERY_MS = 50;
 const MOST_LOOKS = 200;
-/** Tasks of calls that were not held: longest life, and how many are known at a time. */
+/** Tasks of calls that were not held: longest life, how many of one agent are known at a time, and of how many agents. */
 const RUNNING_TTL_MS = 60 * 60_000;
-const REMEMBERED = 20_000;
+const REMEMBERED = 500;
+const MOST_OWNERS = 10_000;
 /** Calls of one agent that run as tasks at a time, besides those that people approved. */
 const MOST_RUNNING = 50;
 
@@ -95,7 +96,8 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
   const runs = new WeakMap<Call, Run>();
   /** How many calls that were not held are being executed as tasks, by their owner. */
   const executing = new Map<string, number>();
-  const running = new LRUCache<string, { readonly owner: string; readonly facts: TaskFacts }>({ max: REMEMBERED, ttl: RUNNING_TTL_MS });
+  /** Theirs alone, so that nobody's tasks push another's out. */
+  const running = new LRUCache<string, LRUCache<string, TaskFacts>>({ max: MOST_OWNERS });
 
   function resume(recognised: Recognised, action: Action): Promise<Resumed | 'answered'> | undefined {
     const asked = readQuestion(action);
@@ -152,8 +154,8 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
   /** A task of a call that no rule held: known to this process alone. */
   async function tellRunning(call: Call, principal: Principal, asked: Question): Promise<'answered'> {
     const { taskId, method, rpcId } = asked;
-    const known = running.get(taskId);
-    if (known === undefined || known.owner !== ownerOf(principal, call.mount)) throw unknown();
+    const facts = running.get(ownerOf(principal, call.mount))?.get(taskId);
+    if (facts === undefined) throw unknown();
     if (method === 'tasks/result') await outcomes.running(taskId);
     const outcome = outcomes.get(taskId);
     const gone: Outcome = { error: rpcError(answerGone(undefined)) };
@@ -161,7 +163,7 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
     if (method === 'tasks/cancel') {
       return say(call, rpcId, { error: { code: -32602, message: 'The call was sent; it cannot be cancelled here.' } });
     }
-    return say(call, rpcId, tell(asked, known.facts, standing));
+    return say(call, rpcId, tell(asked, facts, standing));
   }
 
   /** A run for a call that was asked for as a task and is let through at once. */
@@ -180,7 +182,9 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
     executing.set(owner, others + 1);
     const now = clock.now();
     const facts = { taskId: RUNNING + randomBytes(16).toString('base64url'), createdAt: now, updatedAt: now, ttlMs: RUNNING_TTL_MS };
-    running.set(facts.taskId, { owner, facts });
+    const own = running.get(owner) ?? new LRUCache<string, TaskFacts>({ max: REMEMBERED, ttl: RUNNING_TTL_MS });
+    own.set(facts.taskId, facts);
+    running.set(owner, own);
     return { ...known, facts, owner };
   }
 

@@ -481,6 +481,37 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
     await gated.close();
   });
 
+  it('is waited for when the gateway is told to stop while the upstream is at work', async () => {
+    const gated = await startMcpUpstream();
+    const own = await startEnvironment({
+      upstreams: `
+  tools: { url: "${gated.url}", protocol: mcp }`,
+      rules: `
+  - { id: job, match: { tool: slow_job }, decide: allow }
+`,
+    });
+    const requestInit = { headers: { authorization: `Bearer ${await own.token('agent-1')}` } };
+    const client = new Client({ name: 'test', version: '1' });
+    const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${own.ports.agents}/tools`), { requestInit });
+    await client.connect(transport as never);
+    const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: {} }, CallToolResultSchema, { task: {} });
+    expect((await stream.next()).value).toMatchObject({ type: 'taskCreated' });
+    await expect.poll(() => gated.ran.length, { timeout: 10_000 }).toBe(1);
+    await client.close();
+    const ended = own.terminate();
+    const refused = () =>
+      fetch(`http://127.0.0.1:${own.ports.agents}/`).then(
+        () => false,
+        () => true,
+      );
+    await expect.poll(refused, { timeout: 10_000 }).toBe(true);
+    gated.letGo();
+    expect(await ended).toBe(0);
+    expect(own.log.find(({ tool, upstream_status: status }) => tool === 'slow_job' && status === 200)).toBeDefined();
+    await own.close();
+    await gated.close();
+  });
+
   it('says that it was executed once, where the answer was lost with the process', async () => {
     const { taskId, id } = await hold(await connect());
     await alice.approve(id);
