@@ -7,15 +7,19 @@ import type { ResponseSink } from './domain/upstream.ts';
 import type { GatewayError } from './errors.ts';
 import { renderMcpRefusal } from './mcp/refusal.ts';
 import type { RequestStates } from './mcp/request-state.ts';
+import type { GatewayTasks } from './mcp/tasks.ts';
 import { type Answer, accepted, type ProblemContext, problem, problemFields } from './problem.ts';
 
 export interface AnswerParts {
   challenge(error: GatewayError, call: Call): string;
   readonly states: Pick<RequestStates, 'issue'>;
+  readonly tasks: Pick<GatewayTasks, 'refused'>;
 }
 
 /** Gives the status that went out. */
 export function answerCall(call: Call, error: GatewayError, parts: AnswerParts): number {
+  const status = parts.tasks.refused(call, error);
+  if (status !== undefined) return status;
   const context: ProblemContext = { requestId: call.facts.id, challenge: parts.challenge(error, call) };
   return write(call.sink, render(call, error, context, parts.states));
 }

@@ -48,6 +48,11 @@ export const ERRORS = {
     'Send strict JSON: no duplicate keys, numbers that survive a round trip, no lone surrogates, bounded depth.',
   ),
   bad_rpc: request(400, 'The JSON-RPC message is not acceptable', 'Send one JSON-RPC 2.0 message whose Mcp-* fields agree with its body.'),
+  header_mismatch: request(
+    400,
+    'An Mcp-Param field and the arguments disagree',
+    'List the tools, and send each argument that is marked with x-mcp-header in its Mcp-Param field, with the same value.',
+  ),
   method_not_allowed: request(405, 'The method is not supported', 'Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.'),
   request_timeout: request(408, 'The request arrived too slowly', 'Send the whole request without pauses.'),
   payload_too_large: request(

@@ -139,7 +139,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     digest: actionDigest,
     regime: live.regime,
     conduct: mcp.conductOf,
-    answer: (call, error) => answerCall(call, error, { challenge: mcp.challenge, states: mcp.states }),
+    answer: (call, error) => answerCall(call, error, mcp),
   });
   const run = createPipeline(steps);
   const api = createAgentsApi({
@@ -180,6 +180,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     readiness: () => readiness(accepting, store, audit, live),
   });
   ending.add(() => ops.close(0));
+  ending.add(() => mcp.drain(config.limits.drainMs));
   const agents = await startAgentsPlane(config, { live, clock, api, run, challenge: challengeAgent, metadata: mcp.metadata, svids });
   ending.add(() => agents.close(config.limits.drainMs));
   ending.add(approvals.drain);

@@ -1,5 +1,7 @@
 // The parts of mcp/ made and joined to the rest of the gateway: what gateway.ts would say about MCP if it were not so much.
 
+import { heldMessageBody } from './actions/mcp-message.ts';
+import type { Approvals } from './domain/approvals.ts';
 import type { AuditLog } from './domain/audit.ts';
 import { sha256 } from './domain/canonical.ts';
 import type { Clock } from './domain/clock.ts';
@@ -21,11 +23,14 @@ import type { JointSessions } from './mcp/joint-session.ts';
 import { createOpenRequests } from './mcp/open-requests.ts';
 import { createRequestStates, type RequestStates, type Sealer } from './mcp/request-state.ts';
 import { metadataUrl, type ResourceMetadataOptions, resourceMetadata } from './mcp/resource-metadata.ts';
+import { createTaskOutcomes } from './mcp/task-outcomes.ts';
+import { createGatewayTasks, type GatewayTasks } from './mcp/tasks.ts';
 import { createToolPins } from './mcp/tool-pins.ts';
 import type { Store } from './store/sqlite.ts';
 import { VERSION } from './version.ts';
 
-export interface McpSurroundings extends Pick<McpDependencies, 'approvals' | 'forwarder'> {
+export interface McpSurroundings extends Pick<McpDependencies, 'forwarder'> {
+  readonly approvals: Approvals;
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly live: Live;
@@ -40,6 +45,9 @@ export interface McpSurroundings extends Pick<McpDependencies, 'approvals' | 'fo
 
 export interface McpParts {
   readonly states: RequestStates;
+  readonly tasks: GatewayTasks;
+  /** Waits for the calls that run as tasks, at most this long. */
+  drain(graceMs: number): Promise<void>;
   conductOf(mount: Mount): Conduct | undefined;
   /** WWW-Authenticate, with the way to the issuer for MCP clients. */
   challenge(error: GatewayError, call: Call): string;
@@ -66,8 +74,10 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
       return entry !== undefined && 'servers' in entry ? entry.serversWithinMs : 0;
     },
   });
+  const outcomes = createTaskOutcomes();
+  const tasks = createGatewayTasks({ approvals, outcomes, clock, messageBody: heldMessageBody });
   const conduct = createMcpConduct({
-    ...{ approvals, clock, forwarder, log, pins, states, waiting },
+    ...{ approvals, clock, forwarder, log, pins, states, tasks, waiting },
     holds: store.holds,
     policy: () => live.regime().policy,
     options(upstream) {
@@ -91,6 +101,8 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
   };
   return {
     states,
+    tasks,
+    drain: outcomes.drain,
     conductOf: ({ protocol, route }) => (protocol !== 'mcp' ? undefined : route === undefined ? conduct : joint),
     challenge(error, { facts }) {
       const at = facts.request && metadataUrl(metadataOptions(), facts.request.headers, facts.request.mount);

@@ -12,6 +12,7 @@ export function createPipeline(steps: Steps): (call: Call) => Promise<void> {
       const received = steps.receive(call); //               parse once, strictly: all that follows sees only this form
       const recognised = await steps.identify(received); //  who calls, before a byte of the body is read for them
       const classified = await steps.classify(recognised); // what it would do, over the exact bytes
+      if (classified === undefined) return; //               a question to the gateway itself, answered: no call
       const decided = steps.decide(classified); //           what the rules say of that
       const cleared = await steps.clear(decided); //         an allow, or an approval of exactly this, claimed once
       const journaled = await steps.journal(cleared); //     on record before any effect: no record, no call

@@ -3,16 +3,20 @@
 // Trusts a message that rpc.ts has read. Refuses progress tokens and trace contexts that could carry more than they are for,
 // because nobody looks at what an approval does not bind.
 
-import type { ActionBody, RpcTransport } from '../domain/action.ts';
+import type { ActionBody, RpcTransport, TaskForm } from '../domain/action.ts';
 import { canonicalDigest, sha256 } from '../domain/canonical.ts';
 import { type HeaderList, header } from '../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import { REQUEST_STATE_PREFIX } from '../domain/request-state.ts';
+import { parseStrictJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
 
 /** The first revision without sessions; revisions are dates and compare as text. */
 const STATELESS_SINCE = '2026-07-28';
+const TASKS_SINCE = '2025-11-25';
 const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
+const CAPABILITIES_KEY = 'io.modelcontextprotocol/clientCapabilities';
+const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
 const LONGEST_TOKEN = 256;
 /** W3C Trace Context sections 3.2 and 3.3, as MCP carries them in `_meta`. */
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
@@ -31,16 +35,53 @@ export function takeMessage(message: JsonObject, bytes: Uint8Array, headers: Hea
   const kept = ownState === undefined ? message : { ...message, params: without(params, 'requestState') };
   // Strict JSON survives the round trip: what is written here means what was read.
   const sent = ownState === undefined ? bytes : Buffer.from(JSON.stringify(kept));
+  const stateless = isStateless(headers, meta);
+  const task = taskForm(kept, meta, headers, stateless);
   return {
-    body: { bytes: sent, digest: sha256(sent), identity: identityOf(kept) },
+    body: bodyOf(kept, sent),
     transport: {
-      stateless: isStateless(headers, meta),
+      stateless,
       streams: header(headers, 'accept')?.includes('text/event-stream') === true,
       continues: params?.inputResponses !== undefined || (params?.requestState !== undefined && ownState === undefined),
       ...(typeof progressToken === 'string' || typeof progressToken === 'number' ? { progressToken } : {}),
       ...(ownState !== undefined && { requestState: ownState }),
+      ...(task !== undefined && { task }),
+      ...(task === 'core' && { withoutTask: withoutTask(kept) }),
     },
   };
+}
+
+/** The bytes of a message as they were held, with what an approval binds of them. Throws `bad_json`, `bad_rpc`. */
+export function heldMessageBody(bytes: Uint8Array): ActionBody {
+  const message = parseStrictJson(bytes);
+  if (!isJsonObject(message)) throw bad('The body is not a JSON-RPC message.');
+  return bodyOf(message, bytes);
+}
+
+function bodyOf(message: JsonObject, bytes: Uint8Array): ActionBody {
+  return { bytes, digest: sha256(bytes), identity: identityOf(message) };
+}
+
+function withoutTask(message: JsonObject): ActionBody {
+  const params = isJsonObject(message.params) ? message.params : undefined;
+  const plain = { ...message, params: without(params, 'task') };
+  return bodyOf(plain, Buffer.from(JSON.stringify(plain)));
+}
+
+/**
+ * In which form the client takes a task for an answer: `params.task` of a tools/call (MCP 2025-11-25, tasks), or the extension that the message declares
+ * (io.modelcontextprotocol/tasks, capability negotiation). Throws `bad_rpc` for a `task` that is none.
+ */
+function taskForm(message: JsonObject, meta: JsonObject | undefined, headers: HeaderList, stateless: boolean): TaskForm | undefined {
+  if (stateless) {
+    const capabilities = meta?.[CAPABILITIES_KEY];
+    const extensions = isJsonObject(capabilities) ? capabilities.extensions : undefined;
+    return isJsonObject(extensions) && isJsonObject(extensions[TASKS_EXTENSION]) ? 'extension' : undefined;
+  }
+  const task = isJsonObject(message.params) ? message.params.task : undefined;
+  if (message.method !== 'tools/call' || task === undefined || (header(headers, 'mcp-protocol-version') ?? '') < TASKS_SINCE) return undefined;
+  if (!isJsonObject(task)) throw bad('The task of the tools/call message is not an object.');
+  return 'core';
 }
 
 /** SHA-256 over `countersign/mcp-message/v1` and the message without id, `_meta.progressToken`, `_meta.traceparent` and `_meta.tracestate`. */

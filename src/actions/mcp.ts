@@ -5,6 +5,7 @@
 import type { Action } from '../domain/action.ts';
 import { type HeaderList, header } from '../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { decodeField } from '../domain/mcp-field.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { parseStrictJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
@@ -62,17 +63,21 @@ function described(message: RpcMessage, headers: HeaderList): Described {
 
 function readToolCall(params: JsonObject | undefined): { tool: string; args: JsonObject } {
   if (params === undefined) throw bad('The tools/call message has no params.');
-  checkSpelling(params, ['name', 'arguments', '_meta']);
+  checkSpelling(params, ['name', 'arguments', 'task', '_meta']);
   const { name, arguments: given = {} } = params;
   if (typeof name !== 'string' || name === '') throw bad('The tools/call message names no tool.');
   if (!isJsonObject(given)) throw bad('The arguments of the tools/call message are not an object.');
   return { tool: name, args: given };
 }
 
+/** They name their task (io.modelcontextprotocol/tasks, routing headers). */
+const TASK_METHODS: ReadonlySet<string> = new Set(['tasks/get', 'tasks/result', 'tasks/update', 'tasks/cancel']);
+
 /** What `Mcp-Name` repeats (MCP 2026-07-28, Streamable HTTP, standard request headers). */
 function namedBy(method: string, params: JsonObject | undefined): Json | undefined {
   if (method === 'tools/call' || method === 'prompts/get') return params?.name;
   if (method === 'resources/read') return params?.uri;
+  if (TASK_METHODS.has(method)) return params?.taskId;
   return undefined;
 }
 
@@ -81,21 +86,11 @@ function checkAgreement(headers: HeaderList, method: string | undefined, params:
   const claimedMethod = header(headers, 'mcp-method');
   if (claimedMethod !== undefined && claimedMethod !== method) throw bad('Mcp-Method and the message disagree.');
   const claimedName = header(headers, 'mcp-name');
-  if (claimedName !== undefined && decodeField(claimedName) !== name) throw bad('Mcp-Name and the message disagree.');
+  if (claimedName !== undefined && (typeof name !== 'string' || decodeField(claimedName) !== name)) throw bad('Mcp-Name and the message disagree.');
   const claimedVersion = header(headers, 'mcp-protocol-version');
   const meta = params?._meta;
   const version = isJsonObject(meta) ? meta['io.modelcontextprotocol/protocolVersion'] : undefined;
   if (claimedVersion !== undefined && version !== undefined && claimedVersion !== version) throw bad('Mcp-Protocol-Version and the message disagree.');
-}
-
-const ENCODED = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
-
-/** Values that a field cannot hold as they are come as `=?base64?…?=` over UTF-8 (MCP 2026-07-28, value encoding). */
-function decodeField(value: string): string | undefined {
-  const encoded = ENCODED.exec(value)?.[1];
-  if (encoded === undefined) return value;
-  const bytes = Buffer.from(encoded, 'base64');
-  return bytes.toString('base64') === encoded ? bytes.toString('utf8') : undefined;
 }
 
 function bad(detail: string): GatewayError {

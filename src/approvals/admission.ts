@@ -86,6 +86,11 @@ export function changeSince(hold: Hold, now: Pick<Asked, 'actionDigest' | 'decis
   return undefined;
 }
 
+/** What it means that the agent comes back for one hold of its own: as `admit`, but never another hold. */
+export function readmit(asked: Asked, hold: Hold, now: EpochMs): ReturnType<typeof admit> {
+  return settleLatest(hold, asked, now) ?? refuse(endingOf(hold));
+}
+
 function open(asked: Asked, pending: number, now: EpochMs): ReturnType<typeof admit> {
   if (pending >= asked.pendingPerAgent) {
     return refuse(

@@ -5,16 +5,19 @@ import type { Approvals, Outcome } from '../domain/approvals.ts';
 import type { Hold, HoldState } from '../domain/hold.ts';
 import type { Principal } from '../domain/principal.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
+import { callerDigest } from './binding.ts';
 import { castVote, revokeHold } from './cast-vote.ts';
 import { type ApprovalsOptions, apply, type Desk, escalateIfDue, expireIfDue, look } from './desk.ts';
 import { advance, isTerminal } from './machine.ts';
-import { obtain } from './obtain.ts';
+import { obtain, told } from './obtain.ts';
 import { createOpenings } from './openings.ts';
 import { holdRecord } from './records.ts';
 import { createWaiting } from './waiting.ts';
 
 const SWEEP_EVERY_MS = 500;
 const SWEEP_BATCH = 200;
+
+const notFound = (): GatewayError => new GatewayError('hold_not_found', 'There is no such hold of yours.');
 
 type Released = { readonly hold: Hold; readonly claim: string };
 
@@ -106,7 +109,7 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
   async function own(id: string, principal: Principal): Promise<Hold> {
     const hold = await store.get(id);
     if (hold === undefined || hold.principal.id !== principal.id || hold.principal.issuer !== principal.issuer) {
-      throw new GatewayError('hold_not_found', 'There is no such hold of yours.');
+      throw notFound();
     }
     return look(desk, id);
   }
@@ -139,6 +142,12 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
       } finally {
         wait.cancel();
       }
+    },
+    async recall(id, principal) {
+      const hold = await own(id, principal);
+      if (callerDigest(hold.principal) !== callerDigest(principal)) throw notFound();
+      if (hold.state === 'PENDING' || hold.state === 'APPROVED') return { hold };
+      return { hold, ending: await told(desk, hold) };
     },
     async cancel(id, principal) {
       await own(id, principal);

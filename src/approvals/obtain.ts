@@ -6,7 +6,7 @@ import { type Clearance, clearReleased } from '../domain/clearance.ts';
 import type { Approval } from '../domain/decision.ts';
 import type { Hold } from '../domain/hold.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
-import { type Admission, type Asked, admit, changeSince } from './admission.ts';
+import { type Admission, type Asked, admit, changeSince, readmit } from './admission.ts';
 import { bindingDigest, requestDigest } from './binding.ts';
 import { type Desk, look } from './desk.ts';
 import { refuseWithoutReviewer } from './electorate.ts';
@@ -39,15 +39,29 @@ async function enter(desk: Desk, request: HoldRequest): Promise<string> {
       return recordHold(request, digest, owners);
     },
   };
-  const admission = await desk.store.admit<Admission>({ ...key, principalId: request.principal.id, requestDigest: digest }, (known, pending, now) => {
-    // Here and not before, so that a hold never comes in behind a suspension that has closed the others.
-    desk.refuseSuspended(request.principal, request.task?.id);
-    return admit(asked, known, pending, now);
-  });
+  const admission = await (request.resumes === undefined ? admitted(desk, request, asked, key) : reenter(desk, request, asked, request.resumes));
   if (admission.kind === 'refused') throw admission.error;
   if (admission.kind === 'new') await recordOpening(desk, admission.hold);
   request.held(admission.hold, admission.kind === 'new');
   return admission.hold.id;
+}
+
+function admitted(desk: Desk, request: HoldRequest, asked: Asked, key: { readonly idempotencyKey?: string }): Promise<Admission> {
+  return desk.store.admit<Admission>({ ...key, principalId: request.principal.id, requestDigest: asked.requestDigest }, (known, pending, now) => {
+    // Here and not before, so that a hold never comes in behind a suspension that has closed the others.
+    desk.refuseSuspended(request.principal, request.task?.id);
+    return admit(asked, known, pending, now);
+  });
+}
+
+/** The same door for a hold that is named: what has changed since voids it, and what has ended stays ended. */
+async function reenter(desk: Desk, request: HoldRequest, asked: Asked, id: string): Promise<Admission> {
+  const { answer } = await desk.store.change<Admission>(id, (hold, now) => {
+    desk.refuseSuspended(request.principal, request.task?.id);
+    const { write, answer: admission } = readmit(asked, hold, now);
+    return { ...(write && { next: write }), answer: admission };
+  });
+  return answer;
 }
 
 // A hold that is not in the log must not wait for votes: it ends as told, so that the agent's retry opens another.
@@ -142,7 +156,7 @@ async function invalidated(desk: Desk, hold: Hold, because: string): Promise<Gat
 }
 
 /** The refusal for an ended hold, marked as told, so that the next identical request is a new one. */
-async function told(desk: Desk, hold: Hold): Promise<GatewayError> {
+export async function told(desk: Desk, hold: Hold): Promise<GatewayError> {
   const error = endingOf(hold);
   if (!isTerminal(hold.state) || hold.reportedAt !== undefined) return error;
   try {

@@ -29,6 +29,12 @@ export interface ActionBody {
   readonly identity?: Digest;
 }
 
+/**
+ * MCP: in which form a client takes a task for an answer: `params.task` of revision 2025-11-25, or the extension
+ * `io.modelcontextprotocol/tasks` of 2026-07-28.
+ */
+export type TaskForm = 'core' | 'extension';
+
 /** MCP: what a message says about its own transport. Never bound by an approval, never matched by a rule. */
 export interface RpcTransport {
   /** Protocol 2026-07-28 or newer: no sessions, every result has a resultType, and a closed connection means a cancelled call. */
@@ -40,6 +46,12 @@ export interface RpcTransport {
   readonly requestState?: string;
   /** Whether the message continues a round trip of the upstream's own (`inputResponses` or the upstream's requestState). */
   readonly continues: boolean;
+  /** The client takes a task for an answer to this request. */
+  readonly task?: TaskForm;
+  /** The task would be the gateway's own: the server makes none of this call. Found out by what is known of the tool. */
+  readonly ownTask?: true;
+  /** The body without `params.task`, where the message has it: what is sent when the task is the gateway's own. */
+  readonly withoutTask?: ActionBody;
 }
 
 /** A tool's definition that is not the one that was pinned. Both as the server gave them: untrusted words. */

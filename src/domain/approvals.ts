@@ -1,5 +1,6 @@
 // Holding calls until people have decided. Implemented by approvals/ over a HoldStore.
 
+import type { GatewayError } from '../errors.ts';
 import type { Action, Digest } from './action.ts';
 import type { Clearance } from './clearance.ts';
 import type { Approval, Decision } from './decision.ts';
@@ -19,6 +20,8 @@ export interface HoldRequest {
   readonly task?: Task;
   readonly calls: readonly TaskCall[];
   readonly idempotencyKey?: string;
+  /** Uses the approval of this hold and of no other, and never opens one. */
+  readonly resumes?: string;
   /** How long this request may wait here, ms; 0 answers at once. */
   readonly waitMs: number;
   /** Called once, when a new hold is about to be written: writes the approval trace's first span. */
@@ -50,6 +53,12 @@ export interface Outcome {
   readonly known: boolean;
 }
 
+export interface Recalled {
+  readonly hold: Hold;
+  /** What the call itself would be told now; absent while it is PENDING or APPROVED. */
+  readonly ending?: GatewayError;
+}
+
 export interface Approvals {
   /**
    * Opens a hold or attaches to the one that is there, waits, and claims the approval: a clearance for exactly one send.
@@ -63,6 +72,11 @@ export interface Approvals {
   settle(clearance: Clearance, outcome: Outcome | 'not_sent'): Promise<Hold | undefined>;
   /** A hold for its own principal; waits up to `waitMs` for it to leave PENDING. Throws `hold_not_found` for others'. */
   view(id: string, principal: Principal, waitMs: number): Promise<Hold>;
+  /**
+   * A hold for exactly the caller that it was opened for, same key and same chain: whoever may use its approval. An ending counts as told.
+   * Throws `hold_not_found` for anybody else.
+   */
+  recall(id: string, principal: Principal): Promise<Recalled>;
   /** Cancels a PENDING or APPROVED hold. Throws `hold_not_found`, `hold_closed`. */
   cancel(id: string, principal: Principal): Promise<Hold>;
   /** Throws `hold_not_found`, `hold_closed`, `stale_digest`, `not_a_reviewer`, `separation_of_duties`, `already_voted`, `reason_required`, `step_up_required`. */

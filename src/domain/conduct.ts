@@ -5,7 +5,7 @@ import type { Action } from './action.ts';
 import type { HeaderList } from './headers.ts';
 import type { Hold } from './hold.ts';
 import type { Principal } from './principal.ts';
-import type { Armed, Call, Decided } from './stages.ts';
+import type { Armed, Call, Decided, Recognised } from './stages.ts';
 import type { ResponseSink, Sent } from './upstream.ts';
 
 /** How one held call waits. */
@@ -20,15 +20,35 @@ export interface Vigil {
   end(): void;
 }
 
+/** A held call that its agent has come back for by another message: it goes on as if the held bytes had arrived again. */
+export interface Resumed {
+  /** As it was held; judged anew. */
+  readonly action: Action;
+  readonly hold: Hold;
+}
+
+/** How an answer goes back. */
+export interface Departure {
+  /** True when the agent's going away must not break the call off: nobody waits for it on this connection. */
+  readonly detached: boolean;
+  /** What the upstream's answer goes into, in front of `sink`. */
+  through(sink: ResponseSink): ResponseSink;
+}
+
 export interface Conduct {
   /** Fields of the gateway's own on what goes upstream, in place of the agent's; an empty value only takes the agent's away. */
   requestHeaders(armed: Armed): HeaderList;
+  /**
+   * Called once, when the message has been read. For a message about a hold of the caller's: the held call to go on with, or `answered` when
+   * the answer has been given. Undefined for every other message. Throws `header_mismatch`, `hold_not_found`, `hold_closed`.
+   */
+  receive(recognised: Recognised, action: Action): Promise<Resumed | 'answered'> | undefined;
   /** Adds what is known of the thing that is called. Runs before each decision, at the door and again at release. */
   examine(action: Action, principal: Principal): Action;
   /** Called once for a call that is to be held. May put another sink in place of the call's. Throws `bad_rpc`, `arguments_invalid`. */
   keep(decided: Decided, longestWaitMs: number): Vigil;
-  /** Called when the call is about to be sent: gives the sink that the upstream's answer goes into. */
-  depart(armed: Armed, sink: ResponseSink): Promise<ResponseSink>;
+  /** Called when the call is about to be sent. May put another sink in place of the call's. */
+  depart(armed: Armed): Promise<Departure>;
   /** Answers in place of an upstream, where a mount has none of its own. Throws what `Forwarder.send` throws. */
   serve?(armed: Armed, sink: ResponseSink): Promise<Sent>;
   /** Called when the upstream has answered the call, before it is settled. */

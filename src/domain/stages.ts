@@ -6,6 +6,7 @@ import type { CallFacts } from './call.ts';
 import type { Clearance } from './clearance.ts';
 import type { Credential } from './credential.ts';
 import type { Decision, Policy } from './decision.ts';
+import type { HeaderList } from './headers.ts';
 import type { Identified, Identity } from './identity.ts';
 import type { Principal } from './principal.ts';
 import type { InboundRequest } from './request.ts';
@@ -83,8 +84,16 @@ export interface Received {
 
 export interface Recognised extends Received, Identified {}
 
+/** A call that uses the approval of this very hold and of no other. */
+export interface Resumption {
+  readonly holdId: string;
+  /** The fields that conditions see: those that the approval bound as they were held, the others as they came now. */
+  readonly headers: HeaderList;
+}
+
 export interface Classified extends Recognised {
   readonly action: Action;
+  readonly resumes?: Resumption;
   readonly task?: Task;
   readonly calls: readonly TaskCall[];
 }
@@ -114,7 +123,8 @@ export interface Armed extends Journaled {
 export interface Steps {
   receive(call: Call): Received;
   identify(received: Received): Recognised | Promise<Recognised>;
-  classify(recognised: Recognised): Classified | Promise<Classified>;
+  /** Undefined when it was a question about a hold, and has been answered. */
+  classify(recognised: Recognised): Classified | undefined | Promise<Classified | undefined>;
   decide(classified: Classified): Decided;
   clear(decided: Decided): Cleared | Promise<Cleared>;
   journal(cleared: Cleared): Promise<Journaled>;

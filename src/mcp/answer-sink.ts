@@ -85,7 +85,8 @@ export function judgedAnswer(sink: ResponseSink, { judge, instead, eventId = (id
 function judgeBody(body: Uint8Array | string, headers: HeaderList, judge: JudgeMessage, instead: () => JsonObject): Uint8Array | string {
   const message = isEncoded(headers) ? undefined : parse(typeof body === 'string' ? body : Buffer.from(body).toString('utf8'));
   const judged = isJsonObject(message) ? judge(message) : undefined;
-  return judged === message && judged !== undefined ? body : JSON.stringify(judged ?? instead());
+  // Bytes, because a text in a sink holds ASCII only.
+  return judged === message && judged !== undefined ? body : Buffer.from(JSON.stringify(judged ?? instead()));
 }
 
 function judgeEvent(event: ServerEvent, judge: JudgeMessage): ServerEvent | undefined {

@@ -1,21 +1,30 @@
 // Judges each message of an upstream's answer: tool lists are cut to what the agent may call, requests of the server's pass only where a
 // rule allows them, and everything else goes on as it is.
 
+import type { Action } from '../domain/action.ts';
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { JudgeMessage } from './answer-sink.ts';
 import { inputRequestsOf, type ServerRequests } from './server-requests.ts';
+import { declareTasks, makesTasks } from './task-capabilities.ts';
+import { OWN_TASK } from './task-questions.ts';
 import { isToolList, type ToolListOptions, visibleTools } from './tool-list.ts';
 
 export interface AnswerOptions {
+  /** The call that is answered. */
+  readonly action: Action;
+  /** Whether the server has just said that it makes tasks itself. */
+  madeTasks(makes: boolean): void;
   readonly tools: ToolListOptions;
   readonly requests: ServerRequests;
   /** A request of the server's goes on to the agent, who will answer it under this id. */
   passed(id: string | number): void;
 }
 
-export function judgeAnswer({ tools, requests, passed }: AnswerOptions): JudgeMessage {
+export function judgeAnswer({ action, madeTasks, tools, requests, passed }: AnswerOptions): JudgeMessage {
   return (message) => {
     const { method, id, result } = message;
+    // What is the gateway's to say of its own tasks no server says in its place.
+    if (namesOwnTask(message)) return method === undefined ? { jsonrpc: '2.0', id: id ?? null, error: FOREIGN_TASK } : undefined;
     if (method !== undefined) return judgeFromServer(message, requests, passed);
     if (isToolList(result)) {
       // What one agent may see is no answer for another, whatever the server says of caches.
@@ -25,8 +34,19 @@ export function judgeAnswer({ tools, requests, passed }: AnswerOptions): JudgeMe
     if (isJsonObject(result) && inputRequestsOf(result).some((request) => !requests.passes(request.method, request.params))) {
       return { jsonrpc: '2.0', id: id ?? null, error: INPUT_REFUSED };
     }
-    return message;
+    if (!isJsonObject(result)) return message;
+    if (action.rpcMethod === 'server/discover') madeTasks(makesTasks(result.capabilities));
+    const declared = declareTasks(action, result);
+    return declared === result ? message : { ...message, result: declared };
   };
+}
+
+const FOREIGN_TASK = { code: -32000, message: 'The server answered with a task id that is not its own to give.', data: { code: 'upstream_protocol' } };
+
+/** A task id of the gateway's own where a server may put one: in a result, a task, a list of tasks, or a notification. */
+function namesOwnTask({ result, params }: JsonObject): boolean {
+  const places = [result, params].filter(isJsonObject).flatMap((place) => [place, place.task, ...(Array.isArray(place.tasks) ? place.tasks : [])]);
+  return places.some((place) => isJsonObject(place) && typeof place.taskId === 'string' && place.taskId.startsWith(OWN_TASK));
 }
 
 const INPUT_REFUSED = {

@@ -10,10 +10,10 @@ import { waitPreference } from '../domain/prefer.ts';
 import type { Principal } from '../domain/principal.ts';
 import { readMember } from '../domain/server-names.ts';
 import type { Armed, Decided } from '../domain/stages.ts';
-import type { Forwarder } from '../domain/upstream.ts';
+import type { Forwarder, ResponseSink } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
 import { judgeAnswer } from './answer.ts';
-import { judgedAnswer } from './answer-sink.ts';
+import { type JudgeMessage, judgedAnswer } from './answer-sink.ts';
 import { checkArguments } from './arguments.ts';
 import { type CancellationDependencies, heedCancellation, type WaitingCall } from './cancellation.ts';
 import { type HeldStream, openHeldStream } from './held-stream.ts';
@@ -21,9 +21,12 @@ import { judgeServer } from './joint-answer.ts';
 import { answerEventId, lastPlace } from './joint-events.ts';
 import type { JointServers } from './joint-servers.ts';
 import { createOpenRequests } from './open-requests.ts';
+import { checkParameterFields } from './parameter-fields.ts';
 import { renderMcpRefusal, rpcError } from './refusal.ts';
 import type { RequestStates } from './request-state.ts';
 import { serverRequests } from './server-requests.ts';
+import { isTaskTool } from './task-capabilities.ts';
+import type { GatewayTasks } from './tasks.ts';
 import type { PinningOptions, ToolPins } from './tool-pins.ts';
 
 interface McpUpstreamOptions extends PinningOptions {
@@ -34,6 +37,7 @@ export interface McpDependencies extends CancellationDependencies {
   readonly forwarder: Pick<Forwarder, 'send'>;
   readonly pins: ToolPins;
   readonly states: RequestStates;
+  readonly tasks: GatewayTasks;
   readonly clock: Clock;
   /** The policy in force. */
   policy(): Policy;
@@ -48,17 +52,21 @@ export interface McpDependencies extends CancellationDependencies {
 
 /** A client that asked for progress is kept until the hold ends by its own clocks. */
 const UNTIL_DECIDED_MS = 2 ** 31 - 1;
+/** A client that takes a task is told of its hold at once, and asks about it when it likes. */
+const AT_ONCE: Vigil = { waitMs: 0, cancelsOnClose: false, begin() {}, end() {} };
 /** What a response of the agent's is called when it answers a request that was let through; see policy/mcp-lifecycle.ts. */
 const ANSWER = '(answer)';
 
 export function createMcpConduct(deps: McpDependencies): Conduct {
   const { waiting } = deps;
   const asked = createOpenRequests<true>('upstream');
+  /** Upstreams whose servers said that they make tasks themselves (2026-07-28). */
+  const taskMakers = new Set<string>();
 
   function examine(action: Action, principal: Principal): Action {
     if (action.rpcMethod === undefined && action.rpcId !== undefined && asked.get(principal, action, action.rpcId)) return { ...action, rpcMethod: ANSWER };
     const tool = action.tool === undefined ? undefined : deps.pins.get(action.upstream, action.tool);
-    const { hints: _hints, toolWords: _words, toolChange: _change, ...bare } = action;
+    const { hints: _hints, toolWords: _words, toolChange: _change, ...bare } = taskCall(action, tool?.definition);
     if (tool === undefined) return bare;
     const changed = tool.pinned !== undefined && !deps.options(action.upstream).acceptChanges;
     return {
@@ -69,36 +77,62 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     };
   }
 
+  /** The call as one whose task would be the gateway's, unless the server makes tasks itself: those stay the server's. */
+  function taskCall(action: Action, definition: JsonObject | undefined): Action {
+    const { transport } = action;
+    if (action.rpcMethod !== 'tools/call' || transport?.task === undefined) return action;
+    const { withoutTask, ownTask: _own, ...rest } = transport;
+    if (rest.task === 'core' ? isTaskTool(definition) : taskMakers.has(action.upstream)) return { ...action, transport: rest };
+    return { ...action, transport: { ...rest, ownTask: true }, ...(withoutTask && { body: withoutTask }) };
+  }
+
   function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Vigil {
     if (call.errand !== undefined) throw new GatewayError('denied', 'A rule holds this, and nobody waits for what the gateway asks of a server by itself.');
     const { transport, rpcId, tool } = action;
     if (transport?.requestState !== undefined) deps.states.redeem(principal, action, transport.requestState);
-    const known = tool === undefined ? undefined : deps.pins.get(action.upstream, tool);
+    const run = deps.tasks.runOf(call);
+    const known = tool === undefined || run !== undefined ? undefined : deps.pins.get(action.upstream, tool);
     if (known !== undefined) checkArguments(known.definition, action.args ?? {});
+    if (transport?.ownTask || run?.asks === 'get') return AT_ONCE;
     const { waitMs } = waitPreference(request.headers);
     const progressToken = rpcId !== undefined && transport?.streams ? transport.progressToken : undefined;
     const patient = progressToken !== undefined && transport?.stateless !== true;
     let stream: HeldStream | undefined;
     const waitingCall: WaitingCall = { cancelled: false };
-    if (rpcId !== undefined) waiting.put(principal, action, rpcId, waitingCall);
+    // Whoever waits for a task's result and gives up waiting has not cancelled the task.
+    const cancellable = rpcId !== undefined && run === undefined;
+    if (cancellable) waiting.put(principal, action, rpcId, waitingCall);
     return {
       waitMs: waitMs === undefined && patient ? UNTIL_DECIDED_MS : Math.min(waitMs ?? longestWaitMs, longestWaitMs),
       // 2026-07-28: closing the stream is how a request is cancelled. Before that it means nothing (2025-11-25, transports).
-      cancelsOnClose: transport?.stateless === true,
+      cancelsOnClose: run === undefined && transport?.stateless === true,
       begin(hold) {
         if (rpcId === undefined) return;
         waitingCall.holdId = hold.id;
         // A hold goes on record before its agent waits for it, and the agent may not want it any more.
         if (waitingCall.cancelled) void deps.approvals.cancel(hold.id, principal).catch(() => {});
         if (progressToken === undefined) return;
-        stream = openHeldStream({ sink: call.sink, rpcId, progressToken, holdId: hold.id, everyMs: deps.progressEveryMs });
+        stream = openHeldStream({ sink: (run ?? call).sink, rpcId, progressToken, holdId: hold.id, everyMs: deps.progressEveryMs });
         call.sink = stream.sink;
+        if (run !== undefined) run.sink = stream.sink;
       },
       end() {
         stream?.stop();
-        if (rpcId !== undefined) waiting.remove(principal, action, rpcId);
+        if (cancellable) waiting.remove(principal, action, rpcId);
       },
     };
+  }
+
+  /** What the answer goes through. Where several servers share the mount it is read in the server's words and written in the agent's. */
+  function judged(armed: Armed, judge: JudgeMessage, sink: ResponseSink): ResponseSink {
+    const { action } = armed;
+    const { server } = readMember(action.upstream);
+    const instead = () => unreadable(action);
+    if (server === undefined) return judgedAnswer(sink, { judge, instead });
+    const place = action.method === 'GET' ? lastPlace(armed.request.headers) : undefined;
+    const answers = place?.of === 'answer' ? place.rpcId : action.rpcId;
+    const ofServer = deps.servers.sinkOf(armed, sink, () => forgotten(action));
+    return judgedAnswer(ofServer, { judge: judgeServer(server, action, answers, judge), instead, eventId: (id) => answerEventId(server, id, answers) });
   }
 
   return {
@@ -106,39 +140,42 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     requestHeaders: (armed) => ['accept-encoding', 'identity', ...deps.servers.sessionFields(armed)],
     examine,
     keep,
-    async depart(armed, sink) {
+    receive(recognised, action) {
+      const { upstream, tool, args, transport } = action;
+      // What is no tool call has nothing to repeat.
+      const definition = tool === undefined ? undefined : deps.pins.get(upstream, tool)?.definition;
+      checkParameterFields(recognised.request.headers, args, definition, tool !== undefined && transport?.stateless === true);
+      return deps.tasks.resume(recognised, action);
+    },
+    async depart(armed) {
       const { action, principal } = armed;
       await heedCancellation(deps, armed);
       await deps.servers.ready(armed);
       if (action.rpcMethod === ANSWER && action.rpcId !== undefined) asked.remove(principal, action, action.rpcId);
+      const detached = deps.tasks.depart(armed);
       const { heldToolSuffix, ...pinning } = deps.options(action.upstream);
       const judge = judgeAnswer({
+        action,
+        madeTasks: (makes) => void taskMakers[makes ? 'add' : 'delete'](action.upstream),
         tools: {
           heldSuffix: heldToolSuffix,
+          takesTasks: action.transport?.stateless !== true && readMember(action.upstream).server === undefined,
           observe: (definition) => deps.pins.observe(action.upstream, definition, pinning),
           outlook: (tool) => deps.policy().outlook(inputOf(armed, examine(toolCall(action, tool), principal), deps.clock)),
         },
+        // Nobody is on the connection of a call that runs as a task.
         requests: serverRequests(
           {
             forwarder: deps.forwarder,
             hash: deps.hash,
-            allows: (of, asks) => hears(of) && allows(deps, of, asks),
+            allows: (of, asks) => !detached && hears(of) && allows(deps, of, asks),
             sessionFields: deps.servers.sessionFields(armed),
           },
           armed,
         ),
         passed: (id) => asked.put(principal, action, id, true),
       });
-      const { server } = readMember(action.upstream);
-      if (server === undefined) return judgedAnswer(sink, { judge, instead: () => unreadable(action) });
-      const place = action.method === 'GET' ? lastPlace(armed.request.headers) : undefined;
-      const answers = place?.of === 'answer' ? place.rpcId : action.rpcId;
-      const ofServer = deps.servers.sinkOf(armed, sink, () => forgotten(action));
-      return judgedAnswer(ofServer, {
-        judge: judgeServer(server, action, answers, judge),
-        instead: () => unreadable(action),
-        eventId: (id) => answerEventId(server, id, answers),
-      });
+      return { detached, through: (sink) => judged(armed, judge, sink) };
     },
     async answered({ cleared, sent }) {
       const { upstream, tool, toolChange } = cleared?.action ?? {};

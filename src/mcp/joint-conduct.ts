@@ -179,9 +179,12 @@ export function createJointConduct(parts: JointConductParts): Conduct {
         'A rule holds this, and what concerns every server under a mount cannot be held: nobody could tell what would be approved.',
       );
     },
-    async depart(armed, sink) {
+    receive() {
+      return undefined;
+    },
+    async depart(armed) {
       await heedCancellation(parts, armed);
-      return sink;
+      return { detached: false, through: (sink) => sink };
     },
     async serve(armed, sink) {
       try {

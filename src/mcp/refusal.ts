@@ -9,14 +9,22 @@ import { ERRORS, type ErrorCode, type GatewayError } from '../errors.ts';
 const HOLD_BASE = '/countersign/v1/holds/';
 
 interface McpAnswer {
-  readonly status: 200;
+  /** 400 only where the protocol demands it. */
+  readonly status: 200 | 400;
   readonly contentType: 'application/json';
   readonly body: string;
 }
 
 /** The JSON-RPC reservation for implementation-defined server errors ends here (JSON-RPC 2.0 section 5.1). */
 const SERVER_ERROR = -32000;
-const STANDARD: Partial<Record<ErrorCode, number>> = { bad_json: -32700, bad_rpc: -32600, internal: -32603 };
+const STANDARD: Partial<Record<ErrorCode, number>> = {
+  bad_json: -32700,
+  bad_rpc: -32600,
+  header_mismatch: -32020,
+  hold_not_found: -32602,
+  hold_closed: -32602,
+  internal: -32603,
+};
 
 /** Codes after which the call was, or may have been, executed: their texts do not say that nothing happened. */
 const MAYBE_EXECUTED: ReadonlySet<ErrorCode> = new Set([
@@ -42,8 +50,16 @@ export function renderMcpRefusal(
   // Names in parentheses stand for responses.
   if (rpcMethod === undefined || rpcId === undefined || rpcMethod.startsWith('(')) return undefined;
   const outcome =
-    outcomeOf(error, action, requestState) ?? (rpcMethod === 'tools/call' ? { result: toolResult(error, transport) } : { error: rpcError(error) });
-  return { status: 200, contentType: 'application/json', body: JSON.stringify({ jsonrpc: '2.0', id: rpcId, ...outcome }) };
+    outcomeOf(error, action, requestState) ??
+    // Who asked for a task could not read a tool's result.
+    (rpcMethod === 'tools/call' && transport?.task !== 'core' && error.code !== 'header_mismatch'
+      ? { result: toolResult(error, transport?.stateless) }
+      : { error: rpcError(error) });
+  return {
+    status: error.code === 'header_mismatch' ? 400 : 200,
+    contentType: 'application/json',
+    body: JSON.stringify({ jsonrpc: '2.0', id: rpcId, ...outcome }),
+  };
 }
 
 /** MCP 2026-07-28, multi round-trip requests: the methods whose results may ask the client to come again. */
@@ -58,12 +74,13 @@ function outcomeOf(error: GatewayError, { rpcMethod = '', transport }: Pick<Acti
   return { result: { resultType: 'input_required', requestState: requestState(holdId), _meta: meta(error) } };
 }
 
-function toolResult(error: GatewayError, transport: Action['transport']): object {
-  return { ...(transport?.stateless && { resultType: 'complete' }), content: [{ type: 'text', text: explain(error) }], isError: true, _meta: meta(error) };
+/** The refusal as the result of the tool that was called; `stateless` for protocol 2026-07-28. */
+export function toolResult(error: GatewayError, stateless: boolean | undefined): JsonObject {
+  return { ...(stateless && { resultType: 'complete' }), content: [{ type: 'text', text: explain(error) }], isError: true, _meta: meta(error) };
 }
 
 /** The keys under which a program finds what the text says in words; `countersign/retryAfter` in seconds. */
-function meta({ code, details }: GatewayError): Record<string, string | number> {
+export function meta({ code, details }: GatewayError): Record<string, string | number> {
   return {
     'countersign/code': code,
     ...(details.holdId === undefined ? {} : { 'countersign/hold': details.holdId, 'countersign/status': HOLD_BASE + details.holdId }),
@@ -83,7 +100,7 @@ export function rpcError(error: GatewayError): JsonObject {
 }
 
 /** What happened, whether anything was executed, what to do: one paragraph for a language model. */
-function explain(error: GatewayError): string {
+export function explain(error: GatewayError): string {
   const { code, detail, details } = error;
   const { title, remedy } = ERRORS[code];
   const executed = MAYBE_EXECUTED.has(code) || /nothing was executed/i.test(remedy + detail) ? '' : ' Nothing was executed.';

@@ -3,6 +3,7 @@
 
 import type { Outlook } from '../domain/decision.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { asTaskTool } from './task-capabilities.ts';
 
 export interface ToolListOptions {
   /** What the agent could expect of calls of this tool. Asked after the definition was compared with its pin. */
@@ -11,6 +12,8 @@ export interface ToolListOptions {
   observe(definition: Json): boolean;
   /** After the descriptions of tools that are held; empty for nothing. */
   readonly heldSuffix: string;
+  /** Whether the client reads from a tool's definition that its calls may become tasks (MCP 2025-11-25). */
+  readonly takesTasks: boolean;
 }
 
 /** A result of tools/list is told by its form: a resumed stream brings it without the request's id (MCP 2025-11-25, resumability). */
@@ -18,12 +21,14 @@ export function isToolList(result: Json | undefined): result is JsonObject & { r
   return isJsonObject(result) && Array.isArray(result.tools) && result.content === undefined;
 }
 
-export function visibleTools(tools: readonly Json[], { outlook, observe, heldSuffix }: ToolListOptions): readonly Json[] {
+export function visibleTools(tools: readonly Json[], { outlook, observe, heldSuffix, takesTasks }: ToolListOptions): readonly Json[] {
   return tools.flatMap((tool) => {
     if (!observe(tool) || !isJsonObject(tool)) return [];
     const expected = outlook(String(tool.name));
     if (expected === 'deny') return [];
-    return expected === 'allow' || heldSuffix === '' ? [tool] : [{ ...tool, description: describe(tool.description, expected, heldSuffix) }];
+    if (expected === 'allow') return [tool];
+    const held = takesTasks ? asTaskTool(tool) : tool;
+    return [heldSuffix === '' ? held : { ...held, description: describe(tool.description, expected, heldSuffix) }];
   });
 }
 

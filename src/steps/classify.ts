@@ -1,16 +1,19 @@
-// classify: the action, read as deeply as the rules that could match need it, and the task that the agent names.
+// classify: the action, read as deeply as the rules that could match need it, and the task that the agent names. A message by which an
+// agent comes back for a held call of its own stands for that call from here on.
 
 import type { Action } from '../domain/action.ts';
-import type { Conduct } from '../domain/conduct.ts';
-import { header } from '../domain/headers.ts';
-import type { Classified, Mount, Recognised } from '../domain/stages.ts';
+import type { Conduct, Resumed } from '../domain/conduct.ts';
+import { type HeaderList, header } from '../domain/headers.ts';
+import type { Classified, Mount, Recognised, Resumption } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 
 /** What the mount's protocol adds to the way of its calls; from gateway.ts. */
 export type ConductOf = (mount: Mount) => Conduct | undefined;
 
-export function classify(tasks: TaskStore, conduct: ConductOf, recognised: Recognised): Classified | Promise<Classified> {
-  return recognised.mount.route === undefined ? read(tasks, conduct, recognised) : route(recognised).then((routed) => read(tasks, conduct, routed));
+type Outcome = Classified | undefined | Promise<Classified | undefined>;
+
+export function classify(tasks: TaskStore, conductOf: ConductOf, recognised: Recognised): Outcome {
+  return recognised.mount.route === undefined ? read(tasks, conductOf, recognised) : route(recognised).then((routed) => read(tasks, conductOf, routed));
 }
 
 /** From a mount that several servers share to the one that the request is for: from here on it is that server's call. */
@@ -21,22 +24,40 @@ async function route(recognised: Recognised): Promise<Recognised> {
   return { ...recognised, request: to?.request ?? request, mount: server ?? mount };
 }
 
-function read(tasks: TaskStore, conduct: ConductOf, recognised: Recognised): Classified | Promise<Classified> {
+function read(tasks: TaskStore, conductOf: ConductOf, recognised: Recognised): Outcome {
   const { call, request, mount } = recognised;
+  const conduct = conductOf(mount);
   const action = mount.classify(request, call.regime.policy.bodyNeed(mount.name, request.method, request.path));
-  return action instanceof Promise ? action.then((found) => complete(tasks, conduct, recognised, found)) : complete(tasks, conduct, recognised, action);
+  const go = (found: Action): Outcome => (conduct === undefined ? complete(tasks, recognised, found) : conducted(tasks, conduct, recognised, found));
+  return action instanceof Promise ? action.then(go) : go(action);
 }
 
-function complete(tasks: TaskStore, conduct: ConductOf, recognised: Recognised, found: Action): Classified | Promise<Classified> {
-  const { call, request, mount, principal } = recognised;
-  const action = conduct(mount)?.examine(found, principal) ?? found;
+function conducted(tasks: TaskStore, conduct: Conduct, recognised: Recognised, read: Action): Outcome {
+  const { call, principal } = recognised;
+  // What receiving refuses is said in the words that the message asks for.
+  call.facts.action = read;
+  const received = conduct.receive(recognised, read);
+  if (received === undefined) return complete(tasks, recognised, conduct.examine(read, principal));
+  return received.then((resumed) => (resumed === 'answered' ? undefined : complete(tasks, recognised, conduct.examine(resumed.action, principal), resumed)));
+}
+
+function complete(tasks: TaskStore, recognised: Recognised, action: Action, resumed?: Resumed): Classified | Promise<Classified> {
+  const { call, request } = recognised;
   call.facts.action = action;
-  const taskId = header(request.headers, 'countersign-task');
-  return taskId === undefined ? { ...recognised, action, calls: [] } : withTask(tasks, taskId, { ...recognised, action });
+  const known = resumed === undefined ? { ...recognised, action } : { ...recognised, action, resumes: resumption(resumed, request.headers) };
+  // What is resumed belongs to the task that it was held under, whatever the message that asks for it names.
+  const taskId = resumed === undefined ? header(request.headers, 'countersign-task') : resumed.hold.task?.id;
+  return taskId === undefined ? { ...known, calls: [] } : withTask(tasks, taskId, known);
 }
 
 async function withTask(tasks: TaskStore, taskId: string, known: Omit<Classified, 'calls'>): Promise<Classified> {
   const task = await findTask(tasks, taskId, known.principal);
   known.call.facts.task = task;
   return { ...known, task, calls: tasks.calls(task.id) };
+}
+
+function resumption({ action, hold }: Resumed, headers: HeaderList): Resumption {
+  const bound = new Set(action.boundHeaders.filter((_, i) => i % 2 === 0));
+  const others = headers.filter((_, i) => !bound.has(headers[i - (i % 2)] as string));
+  return { holdId: hold.id, headers: [...others, ...action.boundHeaders] };
 }

@@ -24,9 +24,11 @@ export interface ClearDependencies {
 }
 
 export function clear(deps: ClearDependencies, decided: Decided): Cleared | Promise<Cleared> {
-  const { call, decision } = decided;
-  if (decision.effect === 'deny') throw denial(decided);
+  const { call, decision, resumes } = decided;
+  if (resumes === undefined && decision.effect === 'deny') throw denial(decided);
   call.span = deps.tracing.admit(call.facts);
+  // Whatever the rules say now, a hold that is resumed ends as that hold: used, or void. Never beside it.
+  if (resumes !== undefined) return release(deps, decided);
   return decision.effect === 'allow' ? remember(deps, { ...decided, clearance: clearAllowed(decision) }) : release(deps, decided);
 }
 
@@ -79,7 +81,7 @@ function cancelAbandoned({ approvals }: ClearDependencies, { principal }: Decide
 }
 
 function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest, 'traceHold' | 'held' | 'rejudge'> {
-  const { request, principal, action, actionDigest, decision, task, calls } = decided;
+  const { request, principal, action, actionDigest, decision, task, calls, resumes } = decided;
   const idempotencyKey = header(request.headers, 'idempotency-key');
   const prefer = waitPreference(request.headers);
   return {
@@ -90,6 +92,7 @@ function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest,
     ...(task && { task }),
     calls,
     ...(idempotencyKey !== undefined && { idempotencyKey }),
+    ...(resumes && { resumes: resumes.holdId }),
     waitMs: Math.min(prefer.waitMs ?? (prefer.respondAsync ? 0 : longestWaitMs), longestWaitMs),
     onClosed: (callback) => request.onClosed(callback),
   };

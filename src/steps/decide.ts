@@ -10,11 +10,11 @@ import type { Classified, Decided, Regime } from '../domain/stages.ts';
 export type DigestAction = (action: Action, binding: ActionBinding) => Digest;
 
 export function decide(regime: Regime, clock: Clock, digest: DigestAction, classified: Classified, approval?: Approval): Decided {
-  const { call, request, principal, action, task, calls } = classified;
+  const { call, request, principal, action, task, calls, resumes } = classified;
   const decision = regime.policy.decide({
     principal,
     action,
-    headers: request.headers,
+    headers: resumes?.headers ?? request.headers,
     ...(task && { task }),
     calls,
     ...(approval && { approval }),

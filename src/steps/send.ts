@@ -28,12 +28,15 @@ export interface SendDependencies {
 }
 
 const NOTHING: HeaderList = [];
+const neverClosed = (): (() => void) => () => {};
 
 export async function send(deps: SendDependencies, armed: Armed): Promise<void> {
   const { call, clearance, mount, action, credential } = armed;
-  const own = call.upgrade === undefined ? deps.history.sinkOf(call) : call.sink;
   const conduct = deps.conduct(mount);
-  const sink = conduct === undefined ? own : await conduct.depart(armed, own);
+  const departure = conduct && (await conduct.depart(armed));
+  const own = call.upgrade === undefined ? deps.history.sinkOf(call) : call.sink;
+  const sink = departure?.through(own) ?? own;
+  const leaving = departure?.detached ? { ...armed, request: { ...armed.request, onClosed: neverClosed } } : armed;
   // The last look at the suspensions, and in the same turn the call is where a later one finds it.
   if (clearance.kind === 'released') await deps.approvals.markSent(clearance);
   else refuseSuspended(deps.suspensions, armed.principal, armed.task?.id);
@@ -44,11 +47,11 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   // What an open WebSocket ends with is known when it is over, and that may be much later.
   if (call.upgrade !== undefined) deps.history.record(call, undefined);
   const keeping = mayRepeat ? new RefusedAnswer(sink) : undefined;
-  await attempt(deps, armed, credential, keeping ?? sink);
+  await attempt(deps, leaving, credential, keeping ?? sink);
   if (keeping?.kept !== true || credential === undefined) return;
   const again = await rearm(deps, armed, credential);
   if (again?.credential === undefined) keeping.letGo();
-  else await attempt(deps, armed, again.credential, sink);
+  else await attempt(deps, leaving, again.credential, sink);
 }
 
 /** The call with another credential in place of one that the upstream refused; undefined when none is to be had, and the refusal stands. */

@@ -23,7 +23,9 @@ export function methodLabel(method: string): string {
 
 /** What was decided on a call; `error` when it ended before there was a decision. */
 export function decisionLabel(facts: CallFacts): DecisionLabel {
-  return facts.hold === undefined && facts.holdId === undefined ? (facts.decision?.effect ?? 'error') : 'hold';
+  if (facts.hold !== undefined || facts.holdId !== undefined) return 'hold';
+  // A question that the gateway answers itself is decided on by nobody.
+  return facts.decision?.effect ?? (facts.error === undefined ? 'allow' : 'error');
 }
 
 /** Low-cardinality span name: words of an agent's choosing do not become names. */

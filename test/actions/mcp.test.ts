@@ -105,6 +105,9 @@ describe('what is refused', () => {
     ['another Mcp-Name', call, 'Mcp-Name: safe'],
     ['another Mcp-Name in base64', call, `Mcp-Name: =?base64?${Buffer.from('safe').toString('base64')}?=`],
     ['Mcp-Name where nothing is named', { ...rpc, method: 'tools/list' }, 'Mcp-Name: safe'],
+    ['a malformed Mcp-Name where nothing is named', { ...rpc, method: 'tools/list' }, 'Mcp-Name: =?base64?x?='],
+    ['Mcp-Name of another task', { ...rpc, method: 'tasks/get', params: { taskId: 'a' } }, 'Mcp-Name: b'],
+    ['a task that is none', { ...call, params: { ...call.params, task: true } }, 'Mcp-Protocol-Version: 2025-11-25'],
     ['Mcp-Method on a response', { ...rpc, result: {} }, 'Mcp-Method: tools/call'],
     [
       'another protocol version',

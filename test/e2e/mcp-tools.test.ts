@@ -16,6 +16,7 @@ const RULES = `
   - { id: small, match: { upstream: modern, tool: transfer_funds }, when: args.amount <= 10, decide: allow }
   - { id: large, match: { upstream: modern, tool: transfer_funds }, when: args.amount > 10, decide: hold, tier: payment }
   - { id: read, match: { tool: read_* }, decide: allow }
+  - { id: route, match: { upstream: modern, tool: route_job }, decide: allow }
   - { id: ask, match: { tool: ask_user }, decide: allow }
   - { id: secret, match: { tool: secret_tool }, when: agent.id.endsWith("#insider"), decide: allow }
 `;
@@ -77,6 +78,8 @@ describe('tools/list', () => {
     const listed = (await (await connectModern()).listTools()) as { tools: { name: string; description?: string }[]; cacheScope?: string };
     expect(listed.tools[0]?.description).toBe('Moves money. [A person decides on this before it runs.] (depending on the arguments)');
     expect(listed.cacheScope).toBe('private');
+    // A list that was written anew keeps every character.
+    expect(listed.tools.find(({ name }) => name === 'ask_user')?.description).toBe('Asks the person: “Wie heißt du?”');
   });
 });
 
@@ -98,6 +101,45 @@ describe('a held call', () => {
     const answer = await client.callTool({ name: 'transfer_funds', arguments: { amount: 7 } });
     const hold = await alice.show(String((answer._meta as Record<string, unknown>)['countersign/hold']));
     expect(hold.action).toMatchObject({ toolWords: { arguments: { amount: { title: 'Amount', description: 'In euros' } } } });
+  });
+});
+
+describe('arguments that are repeated in header fields (Mcp-Param-*)', () => {
+  it('arrive with an SDK v2 client that has not listed the tools: it is told to, and comes back with the fields', async () => {
+    // Somebody listed them before, so the gateway knows what is marked.
+    await (await connectModern()).listTools();
+    const client = await connectModern();
+    expect(await client.callTool({ name: 'route_job', arguments: { region: 'Zürich', size: 3 } })).toMatchObject({
+      content: [{ text: `routed by =?base64?${Buffer.from('Zürich').toString('base64')}?=` }],
+    });
+  });
+
+  it('are refused before anything is decided when they disagree with the body', async () => {
+    await (await connectModern()).listTools();
+    const before = modernBank.arrived.length;
+    const send = async (fields: Record<string, string>) => {
+      const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
+      const response = await env.call('/modern', {
+        method: 'POST',
+        headers: { 'mcp-protocol-version': '2026-07-28', ...fields },
+        body: { jsonrpc: '2.0', id: 5, method: 'tools/call', params: { name: 'route_job', arguments: { region: 'eu' }, _meta } },
+      });
+      return { status: response.status, body: await response.json() };
+    };
+    for (const fields of [{ 'mcp-param-region': 'us' }, {}, { 'mcp-param-region': 'eu', 'mcp-param-other': 'eu' }]) {
+      expect(await send(fields as Record<string, string>)).toMatchObject({
+        status: 400,
+        body: { id: 5, error: { code: -32020, data: { code: 'header_mismatch' } } },
+      });
+    }
+    const list = await env.call('/modern', {
+      method: 'POST',
+      headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-param-region': 'eu' },
+      body: { jsonrpc: '2.0', id: 6, method: 'tools/list' },
+    });
+    expect(list.status).toBe(400);
+    expect(modernBank.arrived).toHaveLength(before);
+    expect(await send({ 'mcp-param-region': 'eu' })).toMatchObject({ status: 200, body: { result: { content: [{ text: 'routed by eu' }] } } });
   });
 });
 

@@ -1,6 +1,7 @@
 // What of a hostile or careless server's answer reaches the agent.
 
 import { describe, expect, it } from 'vitest';
+import type { Action } from '../../src/domain/action.ts';
 import type { HeaderList } from '../../src/domain/headers.ts';
 import type { ResponseSink } from '../../src/domain/upstream.ts';
 import { judgeAnswer } from '../../src/mcp/answer.ts';
@@ -40,15 +41,33 @@ function collect(): Got {
   return got;
 }
 
-function answer(allowed: readonly string[] = []) {
+const action: Action = {
+  ...{ protocol: 'mcp', upstream: 'tools', authority: 'tools.test', method: 'POST', target: '/mcp', path: '/', boundHeaders: [], streamed: false },
+  rpcMethod: 'tools/list',
+};
+
+function answer(allowed: readonly string[] = [], rpcMethod = 'tools/list') {
   const got = collect();
   const refused: string[] = [];
+  const made: boolean[] = [];
   const judge = judgeAnswer({
-    tools: { heldSuffix: '(held)', observe: (tool) => (tool as { name?: unknown }).name !== 'huge', outlook: (tool) => (tool === 'hidden' ? 'deny' : 'hold') },
+    action: { ...action, rpcMethod },
+    madeTasks: (makes) => void made.push(makes),
+    tools: {
+      takesTasks: rpcMethod === 'tools/list',
+      heldSuffix: '(held)',
+      observe: (tool) => (tool as { name?: unknown }).name !== 'huge',
+      outlook: (tool) => (tool === 'hidden' ? 'deny' : 'hold'),
+    },
     requests: { passes: (method) => allowed.includes(method), refuse: (_id, method) => void refused.push(method) },
     passed() {},
   });
-  return { got, refused, sink: judgedAnswer(got.sink, { judge, instead: () => ({ jsonrpc: '2.0', id: 1, error: { code: -32000, message: 'unreadable' } }) }) };
+  return {
+    got,
+    refused,
+    made,
+    sink: judgedAnswer(got.sink, { judge, instead: () => ({ jsonrpc: '2.0', id: 1, error: { code: -32000, message: 'unreadable' } }) }),
+  };
 }
 
 const JSON_TYPE = ['content-type', 'application/json'];
@@ -80,12 +99,60 @@ describe('an answer in JSON', () => {
     sink.write(text.slice(0, 20));
     sink.write(text.slice(20));
     sink.end();
-    expect(JSON.parse(got.body()).result.tools).toEqual([{ name: 'shown', description: 'Does. (held)' }]);
+    expect(JSON.parse(got.body()).result.tools).toEqual([{ name: 'shown', description: 'Does. (held)', execution: { taskSupport: 'optional' } }]);
   });
 
   it('is refused when it is compressed, since nobody could read it', () => {
     const { sink } = answer();
     expect(() => sink.head(200, [...JSON_TYPE, 'content-encoding', 'gzip'])).toThrow('compressed');
+  });
+});
+
+describe('what a server says of tasks', () => {
+  const say = (rpcMethod: string, result: object) => {
+    const { got, made, sink } = answer([], rpcMethod);
+    sink.whole(200, JSON_TYPE, JSON.stringify({ jsonrpc: '2.0', id: 1, result }));
+    return { made, message: JSON.parse(got.body()) };
+  };
+
+  it('is completed by what the gateway offers, and left as it is where it offers that itself', () => {
+    expect(say('initialize', { protocolVersion: '2025-11-25', capabilities: { tools: {} } }).message.result.capabilities).toEqual({
+      tools: {},
+      tasks: { cancel: {}, requests: { tools: { call: {} } } },
+    });
+    const own = { list: {}, requests: { tools: { call: {} } } };
+    expect(say('initialize', { protocolVersion: '2025-11-25', capabilities: { tasks: own } }).message.result.capabilities.tasks).toEqual(own);
+    expect(say('initialize', { protocolVersion: '2025-06-18', capabilities: {} }).message.result.capabilities).toEqual({});
+    const extension = { 'io.modelcontextprotocol/tasks': {} };
+    expect(say('server/discover', { capabilities: {} })).toMatchObject({ made: [false], message: { result: { capabilities: { extensions: extension } } } });
+    expect(say('server/discover', { capabilities: { extensions: extension } }).made).toEqual([true]);
+    expect(say('tools/call', { capabilities: {} }).message.result).toEqual({ capabilities: {} });
+  });
+
+  it('stays with a tool whose calls are tasks of its own', () => {
+    const tools = [
+      { name: 'a', execution: { taskSupport: 'required' } },
+      { name: 'b', execution: { taskSupport: 'forbidden' } },
+    ];
+    const supports = say('tools/list', { tools }).message.result.tools.map((tool: { execution: { taskSupport: string } }) => tool.execution.taskSupport);
+    expect(supports).toEqual(['required', 'optional']);
+  });
+
+  it.each([
+    ['a task', { resultType: 'task', taskId: 'countersign.hold_1', status: 'working' }],
+    ['a created task', { task: { taskId: 'countersign.hold_1', status: 'working' } }],
+    ['a list', { tasks: [{ taskId: 'fine' }, { taskId: 'countersign.call_1' }] }],
+  ])('never names a task of the gateway’s own: %s', (_what, result) => {
+    expect(say('tools/call', result).message.error).toMatchObject({ data: { code: 'upstream_protocol' } });
+  });
+
+  it('never tells of the gateway’s own tasks in a notification', () => {
+    const { got, sink } = answer();
+    sink.head(200, EVENTS);
+    const told = (taskId: string) =>
+      `data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tasks/status', params: { taskId, status: 'completed' } })}\n\n`;
+    sink.write(told('countersign.hold_1') + told('theirs'));
+    expect(got.body()).toBe(told('theirs'));
   });
 });
 

@@ -19,6 +19,8 @@ interface CallParams {
   readonly arguments?: Readonly<Record<string, unknown>>;
   readonly inputResponses?: unknown;
   readonly requestState?: string;
+  /** What Mcp-Param-Region said. */
+  readonly field?: string | string[] | undefined;
 }
 
 export interface McpUpstream {
@@ -28,6 +30,8 @@ export interface McpUpstream {
   readonly arrived: readonly string[];
   /** Tool definitions; change them as a server might. */
   readonly tools: Record<string, unknown>[];
+  /** Lets every `slow_job` finish, those under way and those to come. */
+  letGo(): void;
   close(): Promise<void>;
 }
 
@@ -44,14 +48,21 @@ const TOOLS = () => [
     annotations: { destructiveHint: true },
   },
   { name: 'read_balance', description: 'Tells the balance.', inputSchema: { type: 'object' }, annotations: { readOnlyHint: true } },
-  { name: 'ask_user', description: 'Asks the person.', inputSchema: { type: 'object' } },
+  { name: 'ask_user', description: 'Asks the person: “Wie heißt du?”', inputSchema: { type: 'object' } },
   { name: 'secret_tool', description: 'Not for everybody.', inputSchema: { type: 'object' } },
+  {
+    name: 'route_job',
+    description: 'Runs in a region.',
+    inputSchema: { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' }, size: { type: 'integer', 'x-mcp-header': 'Size' } } },
+  },
+  { name: 'slow_job', description: 'Takes until it is let go.', inputSchema: { type: 'object' } },
 ];
 
 export async function startMcpUpstream(): Promise<McpUpstream> {
   const ran: RanTool[] = [];
   const arrived: string[] = [];
   const tools: Record<string, unknown>[] = TOOLS();
+  const { promise: goes, resolve: letGo } = Promise.withResolvers<void>();
   const transports = new Map<string, StreamableHTTPServerTransport>();
 
   const open = async (): Promise<StreamableHTTPServerTransport> => {
@@ -59,6 +70,8 @@ export async function startMcpUpstream(): Promise<McpUpstream> {
     server.setRequestHandler(ListToolsRequestSchema, async () => ({ tools: tools as never }));
     server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
       ran.push({ name: params.name, args: params.arguments ?? {} });
+      if (params.name === 'slow_job') await goes;
+      if (params.name === 'secret_tool') return { content: [{ type: 'text', text: 'it said no' }], isError: true };
       if (params.name !== 'ask_user') return { content: [{ type: 'text', text: `done ${params.name}` }] };
       const question = { message: 'Your name?', requestedSchema: { type: 'object' as const, properties: { name: { type: 'string' as const } } } };
       try {
@@ -84,7 +97,7 @@ export async function startMcpUpstream(): Promise<McpUpstream> {
     if (transport === undefined) response.writeHead(404).end();
     else await transport.handleRequest(incoming, response, body);
   });
-  return { url: `${http.origin}/mcp`, ran, arrived, tools, close: http.close };
+  return { url: `${http.origin}/mcp`, ran, arrived, tools, letGo, close: http.close };
 }
 
 /** 2026-07-28: no sessions, no streams. `need_name` asks for input in its result. */
@@ -92,24 +105,28 @@ export async function startStatelessUpstream(): Promise<McpUpstream> {
   const ran: RanTool[] = [];
   const arrived: string[] = [];
   const tools: Record<string, unknown>[] = TOOLS();
+  const { promise: goes, resolve: letGo } = Promise.withResolvers<void>();
   const cacheable = { ttlMs: 0, cacheScope: 'public' };
   const results: Record<string, (params: CallParams) => unknown> = {
     'server/discover': () => ({ supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, ...cacheable }),
     'tools/list': () => ({ tools, ...cacheable }),
-    'tools/call': ({ name = '', arguments: args, inputResponses, requestState }) => {
+    'tools/call': async ({ name = '', arguments: args, inputResponses, requestState, field }) => {
       if (requestState !== undefined && requestState !== 'of-the-server') throw new Error('a requestState that this server never gave');
       if (name === 'ask_user' && inputResponses === undefined) {
         const params = { message: 'Your name?', mode: 'form', requestedSchema: { type: 'object', properties: { name: { type: 'string' } } } };
         return { resultType: 'input_required', inputRequests: { q: { method: 'elicitation/create', params } }, requestState: 'of-the-server' };
       }
       ran.push({ name, args: args ?? {} });
+      if (name === 'slow_job') await goes;
+      if (name === 'route_job') return { content: [{ type: 'text', text: `routed by ${field}` }] };
+      if (name === 'secret_tool') return { content: [{ type: 'text', text: 'it said no' }], isError: true };
       return { content: [{ type: 'text', text: `done ${name}` }] };
     },
   };
   const http = await listen(async (incoming, response) => {
     const message = JSON.parse(await readAll(incoming));
     arrived.push(message.method);
-    const result = results[message.method]?.(message.params ?? {});
+    const result = await results[message.method]?.({ ...message.params, field: incoming.headers['mcp-param-region'] });
     response.writeHead(message.id === undefined ? 202 : 200, { 'content-type': 'application/json' });
     response.end(
       message.id === undefined
@@ -121,7 +138,7 @@ export async function startStatelessUpstream(): Promise<McpUpstream> {
           }),
     );
   });
-  return { url: `${http.origin}/mcp`, ran, arrived, tools, close: http.close };
+  return { url: `${http.origin}/mcp`, ran, arrived, tools, letGo, close: http.close };
 }
 
 async function listen(handle: (incoming: IncomingMessage, response: ServerResponse) => Promise<void>): Promise<{ origin: string; close(): Promise<void> }> {

@@ -1,0 +1,44 @@
+// What servers and their tools say of tasks, and what the gateway adds to it, so that clients know that a held call may come back as a task.
+// A server's own tasks stay its own: where a tool, or a server of the extension, makes tasks itself, the gateway makes none.
+
+import type { Action } from '../domain/action.ts';
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+
+export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
+const CORE_TASKS = '2025-11-25';
+
+/** Whether a server's answer to `server/discover` says that it makes tasks itself. */
+export function makesTasks(capabilities: Json | undefined): boolean {
+  const extensions = isJsonObject(capabilities) ? capabilities.extensions : undefined;
+  return isJsonObject(extensions) && isJsonObject(extensions[TASKS_EXTENSION]);
+}
+
+/** Whether calls of the tool become tasks of the server's (MCP 2025-11-25, tool-level negotiation). */
+export function isTaskTool(definition: Json | undefined): boolean {
+  const execution = isJsonObject(definition) ? definition.execution : undefined;
+  return isJsonObject(execution) && (execution.taskSupport === 'optional' || execution.taskSupport === 'required');
+}
+
+/** The tool as one whose calls may become tasks. */
+export function asTaskTool(definition: JsonObject): JsonObject {
+  if (isTaskTool(definition)) return definition;
+  const execution = isJsonObject(definition.execution) ? definition.execution : {};
+  return { ...definition, execution: { ...execution, taskSupport: 'optional' } };
+}
+
+/** The result of `initialize` or `server/discover` with the gateway's tasks in it; any other result as it is. */
+export function declareTasks({ rpcMethod }: Action, result: JsonObject): JsonObject {
+  const { capabilities } = result;
+  if (!isJsonObject(capabilities)) return result;
+  if (rpcMethod === 'server/discover') {
+    if (makesTasks(capabilities)) return result;
+    const extensions = isJsonObject(capabilities.extensions) ? capabilities.extensions : {};
+    return { ...result, capabilities: { ...capabilities, extensions: { ...extensions, [TASKS_EXTENSION]: {} } } };
+  }
+  if (rpcMethod !== 'initialize' || result.protocolVersion !== CORE_TASKS) return result;
+  const own: JsonObject = isJsonObject(capabilities.tasks) ? capabilities.tasks : { cancel: {} };
+  const requests = isJsonObject(own.requests) ? own.requests : {};
+  const tools = isJsonObject(requests.tools) ? requests.tools : {};
+  const tasks = { ...own, requests: { ...requests, tools: { ...tools, call: isJsonObject(tools.call) ? tools.call : {} } } };
+  return { ...result, capabilities: { ...capabilities, tasks } };
+}

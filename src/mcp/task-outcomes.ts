@@ -1,0 +1,136 @@
+// Calls that run as tasks, and what became of them: kept in memory for a while, because a client may ask for a result twice. The store
+// knows how each hold ended; the answer itself is known here alone, and whoever asks after it is gone is told so.
+// Refuses to keep answers that are too large to keep.
+
+import { LRUCache } from 'lru-cache';
+import { type HeaderList, header } from '../domain/headers.ts';
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import type { ResponseSink } from '../domain/upstream.ts';
+import { GatewayError } from '../errors.ts';
+import { createEventReader, type ServerEvent } from './event-stream.ts';
+import { rpcError } from './refusal.ts';
+import type { Outcome } from './task-views.ts';
+
+export interface TaskOutcomes {
+  /** From now on the task is being executed, until the returned function is called; undefined keeps nothing. */
+  begin(taskId: string): (outcome: Outcome | undefined) => void;
+  /** Resolves when the execution is over; undefined when there is none. */
+  running(taskId: string): Promise<void> | undefined;
+  /** What an execution ended with, while it is kept. */
+  get(taskId: string): Outcome | undefined;
+  /** Resolves when nothing is being executed any more, or after `graceMs`. */
+  drain(graceMs: number): Promise<void>;
+}
+
+/** An answer can be asked for this long, ms. */
+export const KEPT_MS = 15 * 60_000;
+const KEPT_BYTES = 128 * 1024 * 1024;
+/** Larger than any that answer-sink.ts lets through. */
+const LARGEST_ANSWER = 20 * 1024 * 1024;
+
+export function createTaskOutcomes(): TaskOutcomes {
+  const kept = new LRUCache<string, Outcome>({ maxSize: KEPT_BYTES, maxEntrySize: LARGEST_ANSWER, ttl: KEPT_MS });
+  const running = new Map<string, Promise<void>>();
+  return {
+    begin(taskId) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      running.set(taskId, promise);
+      return (outcome) => {
+        if (outcome !== undefined) kept.set(taskId, outcome, { size: JSON.stringify(outcome).length });
+        running.delete(taskId);
+        resolve();
+      };
+    },
+    running: (taskId) => running.get(taskId),
+    get: (taskId) => kept.get(taskId),
+    async drain(graceMs) {
+      let timer: NodeJS.Timeout | undefined;
+      const grace = new Promise((resolve) => {
+        timer = setTimeout(resolve, graceMs);
+      });
+      await Promise.race([Promise.all(running.values()), grace]);
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Reads an upstream's answer to one call to its end, and calls back once: also for an answer that broke off, which is an error then. */
+export function collectOutcome(ended: (outcome: Outcome) => void): ResponseSink {
+  let found: Outcome | undefined;
+  let status = 0;
+  let events: ReturnType<typeof createEventReader> | undefined;
+  let text: string[] | undefined;
+  let over = false;
+  const finish = (broken: boolean): void => {
+    if (over) return;
+    over = true;
+    if (text !== undefined && !broken) found = readOutcome(Buffer.from(text.join(''), 'latin1').toString('utf8'));
+    // A message that came whole counts, whatever became of the stream behind it.
+    ended(found ?? { error: broken ? rpcError(BROKEN) : noAnswer(status) });
+  };
+  const keepFirst = ({ data = '' }: ServerEvent): void => {
+    found ??= readOutcome(data);
+    // Servers should end the stream behind the response, and some do not.
+    if (found !== undefined) finish(false);
+  };
+  const begin = (code: number, headers: HeaderList): void => {
+    status = code;
+    const type = header(headers, 'content-type')?.toLowerCase() ?? '';
+    if (type.startsWith('application/json')) text = [];
+    else if (type.startsWith('text/event-stream')) events = createEventReader(LARGEST_ANSWER, keepFirst);
+  };
+  const piece = (chunk: Uint8Array | string): void => {
+    // Pieces may end within a character: latin1 keeps every byte until all are there. A string holds ASCII only.
+    text?.push(typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('latin1'));
+    events?.push(chunk);
+  };
+  return {
+    started: false,
+    head: begin,
+    write(chunk) {
+      piece(chunk);
+      return true;
+    },
+    onDrain: (callback) => callback(),
+    whole(code, headers, body) {
+      begin(code, headers);
+      // A whole text may be a judged answer, written anew: that is no ASCII.
+      piece(typeof body === 'string' ? Buffer.from(body, 'utf8') : body);
+      finish(false);
+    },
+    end: () => finish(false),
+    abort: () => finish(true),
+  };
+}
+
+/** The final message of a call's answer. What would need the client in the middle of it has no place in a task of the gateway's. */
+function readOutcome(text: string): Outcome | undefined {
+  const message = parse(text);
+  if (!isJsonObject(message)) return undefined;
+  const { result, error } = message;
+  if (isJsonObject(error)) return { error };
+  if (!isJsonObject(result)) return undefined;
+  if (result.resultType === 'input_required') return { error: rpcError(refusal('asks for more input before it goes on: send the call without tasks')) };
+  const own = result.resultType === 'task' ? result : isJsonObject(result.task) ? result.task : undefined;
+  if (own === undefined) return { result };
+  const named = typeof own.taskId === 'string' && /^[\w.:-]{1,128}$/.test(own.taskId) ? ` It is ${own.taskId}.` : '';
+  return { error: rpcError(refusal(`made a task of its own of this call: ask for that with tasks/get.${named}`)) };
+}
+
+const BROKEN = new GatewayError('upstream_aborted', 'The upstream’s answer broke off, or is too large to be read.');
+
+function refusal(what: string): GatewayError {
+  return new GatewayError('upstream_protocol', `The call was sent, and the server ${what}`);
+}
+
+function noAnswer(status: number): JsonObject {
+  return rpcError(new GatewayError('upstream_protocol', `The call was sent, and the upstream answered with HTTP status ${status} and no JSON-RPC message.`));
+}
+
+function parse(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}

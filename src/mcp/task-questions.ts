@@ -1,0 +1,105 @@
+// What clients ask about the gateway's own tasks, and the words of every answer: which messages are meant, what a hold is as a task, and
+// the held call as it would arrive again. Pure; whose task it is, tasks.ts finds out.
+
+import type { Action, ActionBody, TaskForm } from '../domain/action.ts';
+import type { HeaderList } from '../domain/headers.ts';
+import type { Hold } from '../domain/hold.ts';
+import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import type { ResponseSink } from '../domain/upstream.ts';
+import { GatewayError } from '../errors.ts';
+import { rpcError } from './refusal.ts';
+import { TASKS_EXTENSION } from './task-capabilities.ts';
+import { KEPT_MS } from './task-outcomes.ts';
+import { type Outcome, type Standing, type TaskFacts, taskResult, taskView } from './task-views.ts';
+
+/** Everything below is the gateway's; servers that use it are not believed (answer.ts). */
+export const OWN_TASK = 'countersign.';
+export const HELD = `${OWN_TASK}hold_`;
+export const RUNNING = `${OWN_TASK}call_`;
+
+export const METHODS: Readonly<Record<TaskForm, ReadonlySet<string>>> = {
+  core: new Set(['tasks/get', 'tasks/result', 'tasks/cancel']),
+  extension: new Set(['tasks/get', 'tasks/update', 'tasks/cancel']),
+};
+
+export const ACKNOWLEDGED: Outcome = { result: { resultType: 'complete' } };
+/** io.modelcontextprotocol/tasks, protocol errors: for who asks about tasks without declaring the extension. */
+export const MISSING_CAPABILITY = {
+  code: -32021,
+  message: 'Missing required client capability',
+  data: { requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } },
+};
+
+export interface Question {
+  readonly form: TaskForm;
+  readonly method: string;
+  readonly taskId: string;
+  readonly rpcId: string | number;
+}
+
+/** A request about a task of the gateway's own; undefined for all others, which are the server's. */
+export function readQuestion({ rpcMethod = '', rpcId, args, transport }: Action): Question | undefined {
+  if (!rpcMethod.startsWith('tasks/') || rpcId === undefined || !isJsonObject(args)) return undefined;
+  const { taskId } = args;
+  if (typeof taskId !== 'string' || !taskId.startsWith(OWN_TASK)) return undefined;
+  return { form: transport?.stateless ? 'extension' : 'core', method: rpcMethod, taskId, rpcId };
+}
+
+export function tell({ form, method }: Question, facts: TaskFacts, standing: Standing): Outcome {
+  if (method === 'tasks/update') return ACKNOWLEDGED;
+  if (method !== 'tasks/result') return { result: taskView(form, facts, standing) };
+  return standing.status === 'working' ? { error: rpcError(stillExecuting()) } : taskResult(facts, standing);
+}
+
+export const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' || state === 'SENT';
+
+/**
+ * The held call as it would arrive again, under the poll's JSON-RPC id and transport. Where the poll would go elsewhere, because the upstream has
+ * moved, it is an action for no destination, which nobody approved.
+ */
+export function heldCall({ action }: Hold, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
+  const { protocol, upstream, method, target, path, tool, args, contentType, boundHeaders, bodyText = '' } = action;
+  const at = target.indexOf('?');
+  const { stateless = false, streams = false, progressToken } = poll.transport ?? {};
+  return {
+    ...{ protocol, upstream, method, target, path, boundHeaders },
+    authority: withoutQuery(target) === withoutQuery(poll.target) ? poll.authority : '',
+    ...(at !== -1 && { query: target.slice(at + 1) }),
+    ...(contentType !== undefined && { contentType }),
+    rpcMethod: 'tools/call',
+    ...(poll.rpcId !== undefined && { rpcId: poll.rpcId }),
+    ...(tool !== undefined && { tool }),
+    ...(args !== undefined && { args }),
+    transport: { stateless, streams, continues: false, ...(progressToken !== undefined && { progressToken }) },
+    body: messageBody(Buffer.from(bodyText)),
+    streamed: false,
+  };
+}
+
+const withoutQuery = (target: string): string | undefined => target.split('?', 1)[0];
+
+export function factsOf({ id, createdAt, deadline, approvedAt, endedAt, requirements }: Hold): TaskFacts {
+  const useWithinMs = Math.min(...requirements.map((requirement) => requirement.useWithinMs));
+  return { taskId: OWN_TASK + id, createdAt, updatedAt: endedAt ?? approvedAt ?? createdAt, ttlMs: deadline - createdAt + useWithinMs + KEPT_MS };
+}
+
+export function write(sink: ResponseSink, id: string | number, outcome: Outcome, fields: HeaderList = []): void {
+  const message: JsonObject = { jsonrpc: '2.0', id, ...outcome };
+  sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store', ...fields], Buffer.from(JSON.stringify(message)));
+}
+
+export function unknown(): GatewayError {
+  return new GatewayError(
+    'hold_not_found',
+    'There is no such task of yours: it never was, or the gateway was restarted while a call that no rule holds ran as a task.',
+  );
+}
+
+export function answerGone(holdId: string | undefined): GatewayError {
+  const detail = 'The call was sent once, and its answer is no longer kept here. Look at what it did before you send it again.';
+  return new GatewayError('already_sent', detail, holdId === undefined ? {} : { holdId });
+}
+
+export function stillExecuting(): GatewayError {
+  return new GatewayError('already_sent', 'The call is being executed. Ask again for its result.', { retryAfter: 2 });
+}

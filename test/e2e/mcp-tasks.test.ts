@@ -1,0 +1,528 @@
+// Held tool calls as tasks: the core tasks of revision 2025-11-25 with the TypeScript SDK v1 client, and the extension
+// io.modelcontextprotocol/tasks of 2026-07-28 by hand, over real sockets and a gateway in a process of its own.
+
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type CallOptions, type Environment, startEnvironment } from '../support/environment.ts';
+import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
+import type { ReviewerClient } from '../support/reviewer-client.ts';
+
+interface Answer {
+  readonly result?: Record<string, unknown> & { readonly result?: Record<string, unknown>; readonly task?: Record<string, unknown> };
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
+}
+
+let env: Environment;
+let bank: McpUpstream;
+let modernBank: McpUpstream;
+let alice: ReviewerClient;
+let amount = 0;
+const clients: { close(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
+  env = await startEnvironment({
+    upstreams: `
+  tools: { url: "${bank.url}", protocol: mcp }
+  modern: { url: "${modernBank.url}", protocol: mcp }`,
+    rules: `
+  - { id: pay, match: { tool: transfer_funds }, decide: hold, tier: payment }
+  - { id: job, match: { tool: slow_job }, decide: allow }
+  - { id: large-job, match: { tool: slow_job }, when: args.size > 10, decide: hold, tier: payment }
+  - { id: ask, match: { tool: ask_user }, decide: hold, tier: payment }
+  - { id: secret, match: { tool: secret_tool }, decide: hold, tier: payment }
+  - { id: elicit, match: { mcp: [elicitation/create] }, decide: allow }
+  - { id: hurried, match: { tool: route_job }, decide: hold, tier: hurried }
+  - { id: read, match: { tool: read_balance }, decide: allow }
+`,
+    tiers: `{
+      payment: { reviewers: ["group:finance"], count: 1, decideWithin: 5m, useWithin: 2m },
+      hurried: { reviewers: ["group:finance"], count: 1, decideWithin: 2s, useWithin: 1s },
+    }`,
+    limits: '{ wait: 2s, pendingPerAgent: 100 }',
+  });
+  alice = await env.reviewer('alice');
+}, 60_000);
+afterAll(async () => {
+  await env.close();
+  await Promise.all([bank.close(), modernBank.close()]);
+}, 60_000);
+afterEach(async () => {
+  for (const client of clients.splice(0)) await client.close().catch(() => {});
+});
+
+async function connect(subject = 'agent-1'): Promise<Client> {
+  const client = new Client({ name: 'test', version: '1' });
+  const requestInit = { headers: { authorization: `Bearer ${await env.token(subject)}` } };
+  await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), { requestInit }) as never);
+  clients.push(client);
+  return client;
+}
+
+/** Arguments of its own per test, so that no test meets another's hold. */
+const payment = () => ({ name: 'transfer_funds', arguments: { amount: ++amount } });
+const ranWith = (upstream: McpUpstream, value: number) => upstream.ran.filter(({ args }) => args.amount === value);
+
+/** The task of a held call, and its hold. */
+async function hold(client: Client, call: { name: string; arguments: Record<string, unknown> } = payment()): Promise<{ taskId: string; id: string }> {
+  const stream = client.experimental.tasks.callToolStream(call, CallToolResultSchema, { task: {} });
+  const { value } = await stream.next();
+  expect(value).toMatchObject({ type: 'taskCreated', task: { status: 'working' } });
+  const { taskId } = (value as { task: { taskId: string } }).task;
+  return { taskId, id: taskId.replace('countersign.', '') };
+}
+
+const VERSION = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
+const EXTENSION = { 'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } } };
+let rpcId = 0;
+
+async function modern(
+  method: string,
+  params: Record<string, unknown>,
+  { meta = EXTENSION as object, ...more }: CallOptions & { meta?: object } = {},
+): Promise<Answer> {
+  const response = await env.call('/modern', {
+    method: 'POST',
+    ...more,
+    headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28', ...more.headers },
+    body: { jsonrpc: '2.0', id: ++rpcId, method, params: { ...params, _meta: { ...VERSION, ...meta } } },
+  });
+  return (await response.json()) as Answer;
+}
+
+async function untilStatus(taskId: string, status: string): Promise<Answer> {
+  await expect.poll(async () => (await modern('tasks/get', { taskId })).result?.status, { timeout: 15_000 }).toBe(status);
+  return modern('tasks/get', { taskId });
+}
+
+describe('a held call of an SDK v1 client that takes tasks', () => {
+  it('is asked for as a task by default, and ends with the upstream’s result once it is approved', async () => {
+    const client = await connect();
+    const { tools } = await client.listTools();
+    expect(tools.find(({ name }) => name === 'transfer_funds')?.execution).toEqual({ taskSupport: 'optional' });
+    expect(tools.find(({ name }) => name === 'read_balance')?.execution).toBeUndefined();
+    const call = payment();
+    const seen: string[] = [];
+    let result: unknown;
+    for await (const message of client.experimental.tasks.callToolStream(call)) {
+      seen.push(message.type === 'taskStatus' ? message.task.status : message.type);
+      if (message.type === 'taskCreated') await alice.approve(message.task.taskId.replace('countersign.', ''));
+      if (message.type === 'result') result = message.result;
+    }
+    expect(seen[0]).toBe('taskCreated');
+    expect(seen).toContain('working');
+    expect(seen.slice(-2)).toEqual(['completed', 'result']);
+    expect(result).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(ranWith(bank, call.arguments.amount)).toHaveLength(1);
+  });
+
+  it('can be waited for with tasks/result, whose answer names the task', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client);
+    const answer = client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
+    await alice.approve(id);
+    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }], _meta: { 'io.modelcontextprotocol/related-task': { taskId } } });
+    // Again, and not sent again.
+    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(ranWith(bank, amount)).toHaveLength(1);
+    expect((await alice.show(id)).state).toBe('EXECUTED');
+  });
+
+  it('is waited for past limits.wait with progress, like any held call', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client);
+    const progress: string[] = [];
+    const options = { onprogress: ({ message }: { message?: string | undefined }) => void progress.push(message ?? ''), resetTimeoutOnProgress: true };
+    const answer = client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema, options);
+    await expect.poll(() => progress.length, { timeout: 10_000 }).toBeGreaterThan(0);
+    expect(progress[0]).toContain(id);
+    // Longer than limits.wait: another call of this agent has waited in vain meanwhile.
+    expect(await client.callTool(payment())).toMatchObject({ isError: true });
+    const paid = amount - 1;
+    await alice.approve(id);
+    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }], _meta: { 'io.modelcontextprotocol/related-task': { taskId } } });
+    expect(ranWith(bank, paid)).toHaveLength(1);
+  });
+
+  it('belongs to the agent’s task (Countersign-Task) that it was held under, whatever its polls name', async () => {
+    const open = async () => ((await (await env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay' } })).json()) as { id: string }).id;
+    const [under, another] = [await open(), await open()];
+    const call = async (method: string, params: object, task?: string) => {
+      const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream', ...(task && { 'countersign-task': task }) };
+      const response = await env.call('/tools', { method: 'POST', headers, body: { jsonrpc: '2.0', id: 1, method, params } });
+      return (await response.json()) as Answer;
+    };
+    const [kept, voided] = [await call('tools/call', { ...payment(), task: {} }, under), await call('tools/call', { ...payment(), task: {} }, under)];
+    const idOf = (created: Answer) => String(created.result?.task?.taskId).replace('countersign.', '');
+    expect((await alice.show(idOf(kept))).task).toMatchObject({ id: under });
+    await alice.approve(idOf(kept));
+    const polled = await call('tasks/get', { taskId: kept.result?.task?.taskId }, another);
+    expect(polled.result).toMatchObject({ status: 'working' });
+    await expect.poll(async () => (await alice.show(idOf(kept))).state, { timeout: 10_000 }).not.toBe('APPROVED');
+    await env.call(`/countersign/v1/tasks/${under}`, { method: 'DELETE' });
+    expect((await call('tasks/get', { taskId: voided.result?.task?.taskId })).result).toMatchObject({
+      status: 'failed',
+      _meta: { 'countersign/code': 'approval_revoked' },
+    });
+  });
+
+  it('is sent once, however many polls come for its approval at the same time', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client);
+    await alice.approve(id);
+    const polls = [1, 2, 3, 4].map(() => client.experimental.tasks.getTask(taskId));
+    const results = [1, 2, 3].map(() => client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema));
+    for (const task of await Promise.all(polls)) expect(['working', 'completed']).toContain(task.status);
+    for (const result of await Promise.all(results)) expect(result).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(ranWith(bank, amount)).toHaveLength(1);
+  });
+
+  it('ends as failed, with the words and the code of the denial', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client);
+    await alice.deny(id);
+    const task = await client.experimental.tasks.getTask(taskId);
+    expect(task).toMatchObject({ status: 'failed', _meta: { 'countersign/code': 'approval_denied' } });
+    expect(task.statusMessage).toContain('Do not rephrase it');
+    const result = await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
+    expect(result).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_denied', 'countersign/hold': id } });
+    expect(ranWith(bank, amount)).toHaveLength(0);
+  });
+
+  it('ends as failed when nobody decides in time, or nobody comes for the approval', async () => {
+    const client = await connect();
+    const hurried = () => ({ name: 'route_job', arguments: { n: ++amount } });
+    const undecided = await hold(client, hurried());
+    const unused = await hold(client, hurried());
+    await alice.approve(unused.id);
+    await expect.poll(async () => (await alice.show(unused.id)).state, { timeout: 10_000 }).toBe('EXPIRED');
+    await expect.poll(async () => (await alice.show(undecided.id)).state, { timeout: 10_000 }).toBe('EXPIRED');
+    const codeOf = async (taskId: string) => ((await client.experimental.tasks.getTask(taskId))._meta as Record<string, unknown>)['countersign/code'];
+    expect(await codeOf(undecided.taskId)).toBe('approval_expired');
+    expect(await codeOf(unused.taskId)).toBe('approval_unused');
+    expect(await client.experimental.tasks.getTaskResult(unused.taskId, CallToolResultSchema)).toMatchObject({ isError: true });
+    expect(bank.ran.filter(({ name }) => name === 'route_job')).toHaveLength(0);
+  });
+
+  it('ends as failed when the tool says that it failed, in the tool’s words', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client, { name: 'secret_tool', arguments: { n: ++amount } });
+    await alice.approve(id);
+    await expect.poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 15_000 }).toBe('failed');
+    expect((await client.experimental.tasks.getTask(taskId)).statusMessage).toBe('it said no');
+    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ isError: true, content: [{ text: 'it said no' }] });
+  });
+
+  it('is cancelled by tasks/cancel, once', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client);
+    expect(await client.experimental.tasks.cancelTask(taskId)).toMatchObject({ taskId, status: 'cancelled' });
+    expect((await alice.show(id)).state).toBe('CANCELLED');
+    await expect(client.experimental.tasks.cancelTask(taskId)).rejects.toThrow('-32602');
+    expect((await client.experimental.tasks.getTask(taskId)).status).toBe('cancelled');
+  });
+
+  it('is not cancelled when its client gives up waiting for the result', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client);
+    const aborter = new AbortController();
+    const progress = Promise.withResolvers<void>();
+    const options = { signal: aborter.signal, onprogress: () => progress.resolve() };
+    const result = client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema, options).catch((error: Error) => error);
+    await progress.promise;
+    // The SDK sends notifications/cancelled for its request.
+    const before = bank.arrived.length;
+    aborter.abort();
+    expect(await result).toBeInstanceOf(Error);
+    await expect.poll(() => bank.arrived.slice(before), { timeout: 10_000 }).toContain('notifications/cancelled');
+    expect((await alice.show(id)).state).toBe('PENDING');
+  });
+
+  it('goes on when the client that polls for it goes away while the upstream is at work', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client, { name: 'slow_job', arguments: { size: 20 + ++amount } });
+    await alice.approve(id);
+    const aborter = new AbortController();
+    const body = { jsonrpc: '2.0', id: 1, method: 'tasks/result', params: { taskId } };
+    const result = env.call('/tools', { method: 'POST', body, signal: aborter.signal }).catch((error: Error) => error);
+    await expect.poll(() => bank.ran.filter(({ args }) => args.size === 20 + amount), { timeout: 10_000 }).toHaveLength(1);
+    aborter.abort();
+    expect(await result).toBeInstanceOf(Error);
+    // The connection is closed for good: this answer came later on another.
+    await expect.poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 10_000 }).toBe('working');
+    expect((await client.experimental.tasks.getTask(taskId)).status).toBe('working');
+    // Too late to be taken back.
+    await expect(client.experimental.tasks.cancelTask(taskId)).rejects.toThrow('-32602');
+    bank.letGo();
+    await expect.poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 15_000 }).toBe('completed');
+    expect((await alice.show(id)).state).toBe('EXECUTED');
+  });
+
+  it('is void when the rule that its approval rests on has changed, also when nothing would hold it any more', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client);
+    await alice.approve(id);
+    expect(await env.edit((yaml) => yaml.replace('transfer_funds }, decide: hold, tier: payment', 'transfer_funds }, decide: allow'))).toBe('config.reloaded');
+    expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({ status: 'failed', _meta: { 'countersign/code': 'approval_invalidated' } });
+    expect((await alice.show(id)).state).toBe('INVALIDATED');
+    expect(await env.edit((yaml) => yaml.replace('transfer_funds }, decide: allow', 'transfer_funds }, decide: hold, tier: payment'))).toBe('config.reloaded');
+    expect((await client.experimental.tasks.getTask(taskId)).status).toBe('failed');
+    expect(ranWith(bank, amount)).toHaveLength(0);
+  });
+
+  it('is void when its upstream has moved, were it only to another path', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client);
+    await alice.approve(id);
+    expect(await env.edit((yaml) => yaml.replace(`"${bank.url}"`, `"${bank.url}-moved"`))).toBe('config.reloaded');
+    expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({ status: 'failed', _meta: { 'countersign/code': 'approval_invalidated' } });
+    expect(await env.edit((yaml) => yaml.replace(`"${bank.url}-moved"`, `"${bank.url}"`))).toBe('config.reloaded');
+    expect(ranWith(bank, amount)).toHaveLength(0);
+  });
+
+  it('does not let the server ask the agent’s side for anything: nobody is there to answer', async () => {
+    const client = await connect();
+    const { taskId, id } = await hold(client, { name: 'ask_user', arguments: { n: ++amount } });
+    await alice.approve(id);
+    const result = await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
+    expect(JSON.stringify(result)).toContain('does not let elicitation/create through');
+  });
+});
+
+describe('a call that nobody holds, asked for as a task', () => {
+  it('runs while its client polls, for this client alone', async () => {
+    const client = await connect();
+    const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: { size: 1 } }, CallToolResultSchema, { task: { ttl: 60_000 } });
+    const { value } = await stream.next();
+    const { taskId } = (value as { task: { taskId: string } }).task;
+    expect(taskId).toMatch(/^countersign\.call_[\w-]{22}$/);
+    await expect((await connect('agent-2')).experimental.tasks.getTask(taskId)).rejects.toThrow('There is no such task of yours');
+    bank.letGo();
+    await expect.poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 15_000 }).toBe('completed');
+    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done slow_job' }] });
+  });
+
+  it('is refused when too many of them run', async () => {
+    const upstream = await startMcpUpstream();
+    const small = await startEnvironment({
+      upstreams: `
+  tools: { url: "${upstream.url}", protocol: mcp }`,
+      rules: `
+  - { id: job, match: { tool: slow_job }, decide: allow }
+`,
+    });
+    const requestInit = { headers: { authorization: `Bearer ${await small.token('agent-1')}` } };
+    const client = new Client({ name: 'test', version: '1' });
+    await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${small.ports.agents}/tools`), { requestInit }) as never);
+    const start = async () => {
+      const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: {} }, CallToolResultSchema, { task: {} });
+      return (await stream.next()).value;
+    };
+    for (let n = 0; n < 50; n++) expect(await start()).toMatchObject({ type: 'taskCreated' });
+    expect(await start()).toMatchObject({ type: 'error', error: { data: { code: 'too_many_pending' } } });
+    upstream.letGo();
+    await expect.poll(start, { timeout: 10_000 }).toMatchObject({ type: 'taskCreated' });
+    await client.close();
+    await small.close();
+    await upstream.close();
+  }, 60_000);
+
+  it('is refused by an error that such a client can read', async () => {
+    const client = await connect();
+    const stream = client.experimental.tasks.callToolStream({ name: 'no_such_rule', arguments: {} }, CallToolResultSchema, { task: {} });
+    expect((await stream.next()).value).toMatchObject({ type: 'error', error: { data: { code: 'no_matching_rule' } } });
+  });
+});
+
+describe('the task of somebody else', () => {
+  it('cannot be told from one that never was, and nothing happens to it', async () => {
+    const owner = await connect();
+    const { taskId, id } = await hold(owner);
+    await alice.approve(id);
+    const other = await connect('agent-2');
+    const never = `countersign.hold_${'A'.repeat(22)}`;
+    const tasks = other.experimental.tasks;
+    const asked = (ask: (task: string) => Promise<unknown>) => Promise.all([taskId, never].map((task) => ask(task).then(String, String)));
+    for (const ask of [
+      (task: string) => tasks.getTask(task),
+      (task: string) => tasks.getTaskResult(task, CallToolResultSchema),
+      (task: string) => tasks.cancelTask(task),
+    ]) {
+      const [theirs, nobodys] = await asked(ask);
+      expect(theirs).toContain('-32602');
+      expect(theirs).toBe(nobodys);
+    }
+    expect((await alice.show(id)).state).toBe('APPROVED');
+    expect(ranWith(bank, amount)).toHaveLength(0);
+    // On another mount it is no task either.
+    expect((await modern('tasks/get', { taskId })).error?.code).toBe(-32602);
+  });
+});
+
+describe('the tasks extension of protocol 2026-07-28', () => {
+  it('is declared by the gateway, and a held call comes back as a task that ends with the result', async () => {
+    const { result: discovered } = await modern('server/discover', {});
+    expect(discovered?.capabilities).toMatchObject({ extensions: { 'io.modelcontextprotocol/tasks': {} } });
+    const created = await modern('tools/call', payment());
+    expect(created.result).toMatchObject({ resultType: 'task', status: 'working', _meta: { 'countersign/code': 'approval_pending' } });
+    expect(created.result).toMatchObject({ pollIntervalMs: expect.any(Number), ttlMs: expect.any(Number) });
+    const taskId = String(created.result?.taskId);
+    expect((await modern('tasks/get', { taskId }, { headers: { 'mcp-name': taskId, 'mcp-method': 'tasks/get' } })).result).toMatchObject({
+      taskId,
+      status: 'working',
+    });
+    expect((await modern('tasks/update', { taskId, inputResponses: {} })).result).toEqual({ resultType: 'complete' });
+    await alice.approve(taskId.replace('countersign.', ''));
+    const { result: ended } = await untilStatus(taskId, 'completed');
+    expect(ended).toMatchObject({ resultType: 'complete', result: { content: [{ text: 'done transfer_funds' }] } });
+    expect((await modern('tasks/get', { taskId })).result?.result).toEqual(ended?.result);
+    expect(ranWith(modernBank, amount)).toHaveLength(1);
+  });
+
+  it('ends a denied call as completed, with a result that is an error', async () => {
+    const taskId = String((await modern('tools/call', payment())).result?.taskId);
+    await alice.deny(taskId.replace('countersign.', ''));
+    const { result } = await modern('tasks/get', { taskId });
+    expect(result).toMatchObject({ status: 'completed', result: { isError: true, _meta: { 'countersign/code': 'approval_denied' } } });
+    expect((await modern('tasks/cancel', { taskId })).result).toEqual({ resultType: 'complete' });
+  });
+
+  it('cancels the hold with tasks/cancel', async () => {
+    const taskId = String((await modern('tools/call', payment())).result?.taskId);
+    expect((await modern('tasks/cancel', { taskId })).result).toEqual({ resultType: 'complete' });
+    expect((await alice.show(taskId.replace('countersign.', ''))).state).toBe('CANCELLED');
+    expect((await modern('tasks/get', { taskId })).result).toMatchObject({ status: 'cancelled' });
+  });
+
+  it('is used only for requests that declare it', async () => {
+    const call = payment();
+    const without = await modern('tools/call', call, { meta: {}, headers: { prefer: 'wait=0' } });
+    expect(without.result).toMatchObject({ resultType: 'input_required' });
+    const taskId = String((await modern('tools/call', call)).result?.taskId);
+    expect((await modern('tasks/get', { taskId }, { meta: {} })).error).toMatchObject({
+      code: -32021,
+      data: { requiredCapabilities: { extensions: { 'io.modelcontextprotocol/tasks': {} } } },
+    });
+  });
+
+  it('refuses an Mcp-Name that is not the task’s', async () => {
+    const taskId = String((await modern('tools/call', payment())).result?.taskId);
+    const refused = await modern('tasks/get', { taskId }, { headers: { 'mcp-name': `countersign.hold_${'B'.repeat(22)}` } });
+    expect(refused).toMatchObject({ code: 'bad_rpc' });
+  });
+
+  it('ends as failed when the server wants input in the middle, which nobody could give', async () => {
+    const taskId = String((await modern('tools/call', { name: 'ask_user', arguments: { n: ++amount } })).result?.taskId);
+    await alice.approve(taskId.replace('countersign.', ''));
+    const { result } = await untilStatus(taskId, 'failed');
+    expect(JSON.stringify(result?.error)).toContain('asked for something');
+  });
+
+  it('is left to a server that makes tasks itself', async () => {
+    const { result } = await modern('tasks/get', { taskId: 'of-the-server' });
+    expect(result).toBeUndefined();
+    expect(await modern('tasks/get', { taskId: 'of-the-server' })).toMatchObject({ error: { data: { code: 'no_matching_rule' } } });
+  });
+});
+
+describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
+  it('still waits, and is executed from what the store holds', async () => {
+    const { taskId, id } = await hold(await connect());
+    await env.kill();
+    await env.start();
+    const client = await connect();
+    expect((await client.experimental.tasks.getTask(taskId)).status).toBe('working');
+    await alice.approve(id);
+    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(ranWith(bank, amount)).toHaveLength(1);
+  });
+
+  it('says that nobody knows what became of it, where the process died while the upstream was at work', async () => {
+    const gated = await startMcpUpstream();
+    const own = await startEnvironment({
+      upstreams: `
+  tools: { url: "${gated.url}", protocol: mcp }`,
+      rules: `
+  - { id: job, match: { tool: slow_job }, decide: hold, tier: payment }
+`,
+      limits: '{ wait: 0s }',
+    });
+    const send = async (method: string, params: object) => {
+      const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream' };
+      return (await (await own.call('/tools', { method: 'POST', headers, body: { jsonrpc: '2.0', id: 1, method, params } })).json()) as Answer;
+    };
+    // A session of the upstream's, so that the tool can run at all.
+    const opened = await own.call('/tools', {
+      method: 'POST',
+      headers: { accept: 'application/json, text/event-stream' },
+      body: {
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'initialize',
+        params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
+      },
+    });
+    const session = opened.headers.get('mcp-session-id') ?? '';
+    const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream', 'mcp-session-id': session };
+    const body = { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'slow_job', arguments: {}, task: {} } };
+    const created = (await (await own.call('/tools', { method: 'POST', headers, body })).json()) as Answer;
+    const taskId = String(created.result?.task?.taskId);
+    await (await own.reviewer('alice')).approve(taskId.replace('countersign.', ''));
+    expect((await send('tasks/get', { taskId })).result).toMatchObject({ status: 'working' });
+    await expect.poll(() => gated.ran.length, { timeout: 10_000 }).toBe(1);
+    await own.kill();
+    await own.start();
+    expect((await send('tasks/get', { taskId })).result).toMatchObject({ status: 'failed', statusMessage: expect.stringContaining('not known whether') });
+    expect((await send('tasks/result', { taskId })).error?.data).toMatchObject({ code: 'outcome_unknown' });
+    expect(gated.ran).toHaveLength(1);
+    await own.close();
+    await gated.close();
+  });
+
+  it('is waited for when the gateway is told to stop while the upstream is at work', async () => {
+    const gated = await startMcpUpstream();
+    const own = await startEnvironment({
+      upstreams: `
+  tools: { url: "${gated.url}", protocol: mcp }`,
+      rules: `
+  - { id: job, match: { tool: slow_job }, decide: allow }
+`,
+    });
+    const requestInit = { headers: { authorization: `Bearer ${await own.token('agent-1')}` } };
+    const client = new Client({ name: 'test', version: '1' });
+    const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${own.ports.agents}/tools`), { requestInit });
+    await client.connect(transport as never);
+    const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: {} }, CallToolResultSchema, { task: {} });
+    expect((await stream.next()).value).toMatchObject({ type: 'taskCreated' });
+    await expect.poll(() => gated.ran.length, { timeout: 10_000 }).toBe(1);
+    await client.close();
+    const ended = own.terminate();
+    const refused = () =>
+      fetch(`http://127.0.0.1:${own.ports.agents}/`).then(
+        () => false,
+        () => true,
+      );
+    await expect.poll(refused, { timeout: 10_000 }).toBe(true);
+    gated.letGo();
+    expect(await ended).toBe(0);
+    expect(own.log.find(({ tool, upstream_status: status }) => tool === 'slow_job' && status === 200)).toBeDefined();
+    await own.close();
+    await gated.close();
+  });
+
+  it('says that it was executed once, where the answer was lost with the process', async () => {
+    const { taskId, id } = await hold(await connect());
+    await alice.approve(id);
+    await (await connect()).experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
+    await env.terminate();
+    await env.start();
+    const client = await connect();
+    const task = await client.experimental.tasks.getTask(taskId);
+    expect(task.status).toBe('failed');
+    expect(task.statusMessage).toContain('Look at what it did');
+    await expect(client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).rejects.toThrow('sent once');
+    expect(ranWith(bank, amount)).toHaveLength(1);
+  });
+});
