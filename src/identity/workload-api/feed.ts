@@ -9,7 +9,7 @@ import { GRPC_STATUS, grpcStatusOf, type Stream } from './client.ts';
 
 /** Milliseconds. */
 export interface FeedTimes {
-  /** Before the first further attempt. Default 1 second. */
+  /** Before the first further attempt. Default 100 ms: SPIRE takes SVIDs away for a moment when an authority is tainted in use. */
   readonly firstPauseMs: number;
   /** Between attempts at most. Default 30 seconds. */
   readonly longestPauseMs: number;
@@ -19,7 +19,7 @@ export interface FeedTimes {
   readonly startMs: number;
 }
 
-export const FEED_TIMES: FeedTimes = { firstPauseMs: 1_000, longestPauseMs: 30_000, staleMs: 60 * 60_000, startMs: 5_000 };
+export const FEED_TIMES: FeedTimes = { firstPauseMs: 100, longestPauseMs: 30_000, staleMs: 60 * 60_000, startMs: 5_000 };
 
 export interface Feed<T> {
   /** The state as the last message told it. Undefined before the first, after PermissionDenied, and when the stream has been down for too long. */

@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { vi } from 'vitest';
 
 const run = promisify(execFile);
-const PATIENCE = { timeout: 60_000, interval: 200 };
+const PATIENCE = { timeout: 120_000, interval: 200 };
 
 /** SPIRE's programs, or undefined when they are not on PATH. */
 export interface SpirePrograms {
@@ -39,7 +39,13 @@ export interface X509Svid {
 /** How a server offers its bundle to other trust domains. */
 export type BundleEndpoint = { readonly profile: 'https_spiffe' } | { readonly profile: 'https_web'; readonly cert: string; readonly key: string };
 
-export interface Entry {
+interface ServerOptions {
+  readonly endpoint?: BundleEndpoint;
+  /** An authority that signs the server's own, which then are intermediates. */
+  readonly above?: X509Svid;
+}
+
+interface Entry {
   readonly path: string;
   /** The program that the workload runs. */
   readonly program: string;
@@ -66,7 +72,9 @@ export interface SpireServer {
   prepare(kind: AuthorityKind): Promise<void>;
   /** Lets the prepared one sign; the one before stays in the bundle. */
   activate(kind: AuthorityKind): Promise<void>;
-  /** Takes the one before out of the bundle, once no agent depends on it any more. */
+  /** Asks everybody to do without the one before; resolves when the agents themselves do. */
+  taint(kind: AuthorityKind): Promise<void>;
+  /** Takes it out of the bundle. */
   revoke(kind: AuthorityKind): Promise<void>;
   stop(): Promise<void>;
 }
@@ -75,7 +83,7 @@ export async function startSpireServer(
   programs: SpirePrograms,
   trustDomain: string,
   parent: string,
-  { endpoint }: { readonly endpoint?: BundleEndpoint } = {},
+  { endpoint, above }: ServerOptions = {},
 ): Promise<SpireServer> {
   const folder = join(parent, `server-${trustDomain}`);
   mkdirSync(folder);
@@ -101,6 +109,7 @@ plugins {
   DataStore "sql" { plugin_data { database_type = "sqlite3", connection_string = "${join(folder, 'store.sqlite3')}" } }
   KeyManager "memory" { plugin_data {} }
   NodeAttestor "join_token" { plugin_data {} }
+  ${above === undefined ? '' : upstreamAuthority(above, folder)}
 }
 `,
   );
@@ -143,18 +152,19 @@ plugins {
       const { prepared } = await authorities(kind);
       await command('localauthority', kind, 'activate', '-authorityID', prepared?.authority_id ?? '');
     },
-    async revoke(kind) {
-      const id = (await authorities(kind)).old?.authority_id ?? '';
+    async taint(kind) {
+      const { old } = await authorities(kind);
       const before = await agentSerials();
-      await command('localauthority', kind, 'taint', '-authorityID', id);
-      // An agent whose own SVID is of a tainted authority has itself another one.
-      if (kind === 'x509') {
-        const renewed = async (): Promise<void> => {
-          if ((await agentSerials()).some((serial) => before.includes(serial))) throw new Error('the agent has its old SVID');
-        };
-        await vi.waitFor(renewed, PATIENCE);
-      }
-      await command('localauthority', kind, 'revoke', '-authorityID', id);
+      await command('localauthority', kind, 'taint', '-authorityID', old?.authority_id ?? '');
+      if (kind === 'jwt') return;
+      const renewed = async (): Promise<void> => {
+        if ((await agentSerials()).some((serial) => before.includes(serial))) throw new Error('the agent has its old SVID');
+      };
+      await vi.waitFor(renewed, PATIENCE);
+    },
+    async revoke(kind) {
+      const { old } = await authorities(kind);
+      await command('localauthority', kind, 'revoke', '-authorityID', old?.authority_id ?? '');
     },
     stop: () => end(child, 'SIGTERM'),
   };
@@ -163,12 +173,22 @@ plugins {
 /** The SPIFFE ID's path of whatever agent joins with one of our tokens. */
 const AGENT_PATH = '/host';
 
+function upstreamAuthority(above: X509Svid, folder: string): string {
+  const { cert, key } = writePair(above, folder, 'above');
+  return `UpstreamAuthority "disk" { plugin_data { cert_file_path = "${cert}", key_file_path = "${key}" } }`;
+}
+
+function writePair(pair: X509Svid, folder: string, name: string): X509Svid {
+  const [cert, key] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)];
+  writeFileSync(cert, pair.cert);
+  writeFileSync(key, pair.key, { mode: 0o600 });
+  return { cert, key };
+}
+
 function federation(endpoint: BundleEndpoint, port: number, folder: string): string {
   let profile = 'profile "https_spiffe" {}';
   if (endpoint.profile === 'https_web') {
-    const [cert, key] = [join(folder, 'endpoint.pem'), join(folder, 'endpoint.key')];
-    writeFileSync(cert, endpoint.cert);
-    writeFileSync(key, endpoint.key, { mode: 0o600 });
+    const { cert, key } = writePair(endpoint, folder, 'endpoint');
     profile = `profile "https_web" { serving_cert_file { cert_file_path = "${cert}", key_file_path = "${key}", file_sync_interval = "1m" } }`;
   }
   return `federation { bundle_endpoint { address = "127.0.0.1", port = ${port}, refresh_hint = "5s", ${profile} } }`;
