@@ -121,6 +121,25 @@ describe('an agent with an X.509-SVID', () => {
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
   }, 90_000);
 
+  it('meets a gateway that refuses connections, and says that it is not ready, once its own certificate has ended and no other has come', async () => {
+    const ready = async () => {
+      const response = await fetch(`http://127.0.0.1:${environment.ports.ops}/readyz`);
+      return { status: response.status, body: await response.json() };
+    };
+    const expiresAt = Math.ceil(Date.now() / 1000) * 1000 + 2_000;
+    const brief = await root.issue({ uris: [GATEWAY], dns: ['gateway.test'], notAfter: expiresAt });
+    workloadApi.publish({ svids: [{ id: GATEWAY, chain: [brief] }], x509: { 'prod.test': [root] } });
+    await expect.poll(ready, { timeout: 10_000 }).toMatchObject({
+      status: 200,
+      body: { certificate: true, svids: [{ from: workloadApi.address, ready: true, spiffeId: GATEWAY, expiresAt }] },
+    });
+    await expect.poll(ready, { timeout: 10_000 }).toMatchObject({ status: 503, body: { ready: false, certificate: false, svids: [{ ready: false }] } });
+    await expect(call('/api/things', { as: workload })).rejects.toThrow();
+    await publish([root], root);
+    await expect.poll(async () => (await ready()).status, { timeout: 10_000 }).toBe(200);
+    expect(await call('/api/things', { as: workload })).toMatchObject({ status: 200 });
+  });
+
   it('is refused once the agent takes the trust domain away', async () => {
     workloadApi.publish({ svids: [{ id: GATEWAY, chain: [await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] })] }], x509: {} });
     await expect.poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 }).toBe('certificate_untrusted');

@@ -286,6 +286,7 @@ ${await entryOf(deep)}
     await expect.poll(denied, PATIENCE).toBe('issuer_unavailable');
     await expect(get('/api/things', { token })).rejects.toThrow();
     expect(await authoritiesOf('prod')).toMatchObject({ keys: 0, authorities: 0, lastError: 'grpc_permission_denied' });
+    expect((await fetch(`http://127.0.0.1:${environment.ports.ops}/readyz`)).status).toBe(503);
     kept.destroy();
 
     gatewayEntry = await registerGateway();
