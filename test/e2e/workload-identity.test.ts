@@ -140,6 +140,22 @@ describe('an agent with an X.509-SVID', () => {
     expect(await call('/api/things', { as: workload })).toMatchObject({ status: 200 });
   });
 
+  it('has nothing sent on its behalf when its trust domain went away while its call waited, however many approve', async () => {
+    const sent = environment.upstream.requests.length;
+    const reviewer = await environment.reviewer('rita');
+    const answer = call('/api/transfers', { method: 'POST', body: { amount: 2 }, as: workload });
+    await expect.poll(async () => (await reviewer.list()).length, { timeout: 10_000 }).toBe(1);
+    const [hold] = await reviewer.list();
+    const own = await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] });
+    workloadApi.publish({ svids: [{ id: GATEWAY, chain: [own] }], x509: {} });
+    await expect.poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 }).toBe('certificate_untrusted');
+    await reviewer.approve(hold?.id ?? '');
+    expect(await answer).toMatchObject({ status: 401, body: { code: 'certificate_untrusted' } });
+    expect(environment.upstream.requests.length).toBe(sent);
+    await publish([root], root);
+    await expect.poll(async () => (await call('/api/things', { as: workload })).status, { timeout: 10_000 }).toBe(200);
+  });
+
   it('is refused once the agent takes the trust domain away', async () => {
     workloadApi.publish({ svids: [{ id: GATEWAY, chain: [await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] })] }], x509: {} });
     await expect.poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 }).toBe('certificate_untrusted');

@@ -11,7 +11,7 @@ import { GRPC_STATUS, grpcStatusOf, type Stream } from './client.ts';
 export interface FeedTimes {
   /** Before the first further attempt. Default 100 ms: SPIRE takes SVIDs away for a moment when an authority is tainted in use. */
   readonly firstPauseMs: number;
-  /** Between attempts at most. Default 30 seconds. */
+  /** Between attempts at most, and never more than half of `staleMs`. Default 30 seconds. */
   readonly longestPauseMs: number;
   /** How long the last state is believed while the stream is down. Default 1 hour. */
   readonly staleMs: number;
@@ -108,7 +108,7 @@ export function createFeed<T>({ name, times, open, read }: FeedOptions<T>, { clo
   }
 
   function retry(): void {
-    const pause = Math.min(times.firstPauseMs * 2 ** Math.min(failures - 1, 16), times.longestPauseMs);
+    const pause = Math.min(times.firstPauseMs * 2 ** Math.min(failures - 1, 16), times.longestPauseMs, times.staleMs / 2);
     // Between half of it and all of it, so that the workloads of a host do not come back at once.
     timer = setTimeout(connect, pause * (0.5 + Math.random() / 2)).unref();
   }
