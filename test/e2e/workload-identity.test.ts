@@ -1,8 +1,12 @@
 // The whole gateway with SPIFFE on both sides of its agents' listener: it shows the X.509-SVID that the Workload API gives it, agents show theirs,
 // and everything rotates while calls go on.
 
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 import { type Authority, createAuthority, type Issued } from '../support/spiffe-authority.ts';
@@ -159,5 +163,15 @@ describe('an agent with an X.509-SVID', () => {
   it('is refused once the agent takes the trust domain away', async () => {
     workloadApi.publish({ svids: [{ id: GATEWAY, chain: [await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] })] }], x509: {} });
     await expect.poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 }).toBe('certificate_untrusted');
+  });
+});
+
+describe('a gateway', () => {
+  it('does not start as nobody: without an SVID for its listener it ends and says why', async () => {
+    const path = join(environment.folder, 'nobody.yaml');
+    const yaml = readFileSync(join(environment.folder, 'countersign.yaml'), 'utf8');
+    writeFileSync(path, yaml.replaceAll(workloadApi.address, `unix://${join(environment.folder, 'nothing.sock')}`).replaceAll('./data/', './nobody/'));
+    const ended = promisify(execFile)(process.execPath, ['src/main.ts', 'serve', '--config', path], { env: { ...process.env, E2E_SECRET: 'unused' } });
+    await expect(ended).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('issuer_unavailable: The Workload API gives no X.509-SVID') });
   });
 });

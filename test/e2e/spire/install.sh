@@ -10,6 +10,7 @@ trap 'chmod -R u+w "$source"; rm -rf "$source"' EXIT
 
 # The version is named exactly, so that Go asks for this module and not for a list of its versions; its own go.sum then pins all it is built from.
 module=$(cd "$source" && go mod download -json "github.com/spiffe/spire@$version" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p')
+test -d "${module:?The module could not be had}"
 cp -R "$module/." "$source"
 chmod -R u+w "$source"
 cd "$source"
