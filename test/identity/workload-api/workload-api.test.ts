@@ -141,6 +141,15 @@ describe('when the agent refuses', () => {
 });
 
 describe('when the agent goes away', () => {
+  it('it is tried again within the time that its last word is good for, however often it failed', async () => {
+    const brief = createWorkloadApi(server.address, { clock, log: recorder.log }, { firstPauseMs: 5, staleMs: 40 });
+    server.refuse('UNAVAILABLE');
+    await brief.jwtBundles.start();
+    // Pauses that doubled without end would have come to minutes by now.
+    await server.called('FetchJWTBundles', 16);
+    brief.close();
+  });
+
   it('the stream comes back by itself, with the state of then', async () => {
     await api.x509Bundles.start();
     await server.stop();
