@@ -146,6 +146,18 @@ describe('the path', () => {
     expect(verdict([await root.issue()], [])).toBe('authority_unknown');
   });
 
+  it('is found among many authorities of one name by their key identifiers, without trying the signature of each', async () => {
+    const make = async () => {
+      const keys = await newKeys();
+      return createAuthority('prod.test', { keys, more: [await x509.SubjectKeyIdentifierExtension.create(keys.publicKey)] });
+    };
+    const namesakes = await Promise.all(Array.from({ length: 40 }, make));
+    const last = namesakes[39] as Authority;
+    const identified = await last.issue({ more: [await x509.AuthorityKeyIdentifierExtension.create(last.keys.publicKey)] });
+    expect(verdict([identified], namesakes)).toBe('spiffe://prod.test/agent');
+    expect(verdict([await last.issue()], namesakes)).toBe('work');
+  });
+
   it('is refused when an authority of the right name has another key', async () => {
     const impostor = await createAuthority('prod.test');
     expect(verdict([await impostor.issue()])).toBe('signature');
