@@ -207,6 +207,7 @@ describe('a trust bundle in a file', () => {
     ['no JSON', 'nonsense', 'bad_json'],
     ['no keys', '{}', 'not_a_jwks'],
     ['a bad sequence', '{"keys":[],"spiffe_sequence":-1}', 'bad_sequence'],
+    ['more than a mebibyte', `{"keys":[],"x":"${'x'.repeat(1024 * 1024)}"}`, 'too_large'],
   ])('is refused with %s, and the last good one stays in force for an hour', async (_what, content, reason) => {
     const file = await write(bundle([prod]));
     const identity = await trust({ 'prod.example.org': file });

@@ -263,7 +263,13 @@ describe('authorities of a bundle', () => {
     const run = Buffer.concat([root.der, leaf.der, other.der]);
     expect(readDerAuthorities(run).map(({ x509: { subject } }) => subject)).toEqual(['CN=prod.test root', 'CN=stage.test root']);
     expect(readDerAuthorities(new Uint8Array())).toEqual([]);
-    for (const bytes of [run.subarray(0, -1), Buffer.concat([run, Buffer.from([0x30])]), Buffer.from('nonsense'), Buffer.from([0x30, 0x80])]) {
+    for (const bytes of [
+      run.subarray(0, -1),
+      Buffer.concat([run, Buffer.from([0x30])]),
+      Buffer.from('nonsense'),
+      Buffer.from([0x30, 0x80]),
+      Buffer.from([0x31, 0x00]),
+    ]) {
       expect(() => readDerAuthorities(bytes)).toThrow('not_der');
     }
   });
