@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Environment, GATEWAY_AUDIENCE, startEnvironment } from '../../support/environment.ts';
 import { createAuthority } from '../../support/spiffe-authority.ts';
 import { type Answer, call, connect, type SpiffeUpstream, startSpiffeUpstream } from './calls.ts';
-import { findSpire, type SpireAgent, type SpireServer, startSpireAgent, startSpireServer, type X509Svid } from './spire.ts';
+import { findSpire, type SpireAgent, type SpireServer, startSpireAgent, startSpireServer, stopSpire, type X509Svid } from './spire.ts';
 
 const GATEWAY = 'spiffe://prod.test/gateway';
 const CALLER = 'spiffe://prod.test/agent';
@@ -79,8 +79,7 @@ ${await entryOf(deep)}
   }, 300_000);
   afterAll(async () => {
     await environment?.close();
-    await agent?.stop();
-    await Promise.all([prod, partner, lab, deep, stranger].map((server) => server?.stop()));
+    await stopSpire();
     await upstream?.close();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }, 60_000);

@@ -76,7 +76,6 @@ export interface SpireServer {
   taint(kind: AuthorityKind): Promise<void>;
   /** Takes it out of the bundle. */
   revoke(kind: AuthorityKind): Promise<void>;
-  stop(): Promise<void>;
 }
 
 export async function startSpireServer(
@@ -166,7 +165,6 @@ plugins {
       const { old } = await authorities(kind);
       await command('localauthority', kind, 'revoke', '-authorityID', old?.authority_id ?? '');
     },
-    stop: () => end(child, 'SIGTERM'),
   };
 }
 
@@ -205,7 +203,6 @@ export interface SpireAgent {
   kill(): Promise<void>;
   /** Starts it again on the same data. */
   start(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 export async function startSpireAgent(programs: SpirePrograms, server: SpireServer, parent: string): Promise<SpireAgent> {
@@ -266,7 +263,6 @@ plugins {
     },
     kill: () => end(child, 'SIGKILL'),
     start,
-    stop: () => end(child, 'SIGTERM'),
   };
 }
 
@@ -274,9 +270,19 @@ interface JwtSvids {
   readonly svids: readonly { readonly svid: string }[];
 }
 
+const running = new Set<ChildProcess>();
+
 function launch(program: string, args: readonly string[], folder: string): ChildProcess {
   const log = openSync(join(folder, 'log'), 'a');
-  return spawn(program, args, { stdio: ['ignore', log, log] });
+  const child = spawn(program, args, { stdio: ['ignore', log, log] });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
+
+/** Ends every server and agent, those too whose start failed or was given up. */
+export async function stopSpire(): Promise<void> {
+  await Promise.all([...running].map((child) => end(child, 'SIGTERM')));
 }
 
 async function untilHealthy(child: ChildProcess, folder: string, command: SpireServer['command']): Promise<void> {
