@@ -9,7 +9,7 @@ import { startAgentsPlane } from './agents-plane.ts';
 import { answerCall } from './answer.ts';
 import { createApprovals } from './approvals/approvals.ts';
 import { startNotifier } from './approvals/notify/worker.ts';
-import { type AuditJournal, openAuditLog } from './audit/journal.ts';
+import { openAuditLog } from './audit/journal.ts';
 import { credentialRecord, decisionRecord, outcomeRecord } from './audit/records.ts';
 import { channelOf } from './channels.ts';
 import { loadConfig } from './config/load.ts';
@@ -26,12 +26,12 @@ import type { GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
 import { createProofMemory } from './identity/dpop.ts';
 import { createIdentity } from './identity/identity.ts';
-import { createLive, type Live } from './live.ts';
+import { createLive } from './live.ts';
 import { createJointRoute } from './mcp/joint-route.ts';
 import { createJointSessions } from './mcp/joint-session.ts';
 import { buildMcp } from './mcp-parts.ts';
-import { type Readiness, startOps } from './ops.ts';
-import { createOwnSvids } from './own-svids.ts';
+import { startOps } from './ops.ts';
+import { createOwnSvids, type OwnSvids } from './own-svids.ts';
 import { createPipeline } from './pipeline.ts';
 import { checkPolicy } from './policy/check.ts';
 import { compile, identityOptions } from './regime.ts';
@@ -177,7 +177,14 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     ...config.listeners.ops,
     metrics: telemetry.serveMetrics,
     outstanding: broker.outstanding,
-    readiness: () => readiness(accepting, store, audit, live),
+    readiness: () => ({
+      accepting,
+      store: isUsable(store),
+      audit: audit.healthy(),
+      issuers: live.regime().identity.status(),
+      certificate: canShowItself(config, svids),
+      svids: svids.status(),
+    }),
   });
   ending.add(() => ops.close(0));
   ending.add(() => mcp.drain(config.limits.drainMs));
@@ -215,8 +222,10 @@ function createIssuer({ signing, store }: Config, seal: Sealer, clock: Clock): G
   );
 }
 
-function readiness(accepting: boolean, store: Store, audit: AuditJournal, live: Live): Readiness {
-  return { accepting, store: isUsable(store), audit: audit.healthy(), issuers: live.regime().identity.status() };
+/** False while the agents' listener waits for its SVID, and so refuses every connection. */
+function canShowItself({ listeners }: Config, svids: OwnSvids): boolean {
+  const { tls } = listeners.agents;
+  return tls === undefined || !('workloadApi' in tls) || svids.at(tls.workloadApi).current() !== undefined;
 }
 
 function isUsable(store: Store): boolean {

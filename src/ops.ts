@@ -3,6 +3,7 @@
 
 import type { IssuerStatus } from './domain/identity.ts';
 import { createBoundedServer, type Listening, type ListenOptions, listen } from './listen.ts';
+import type { OwnSvidStatus } from './own-svids.ts';
 
 export interface OpsOptions extends ListenOptions {
   /** Prometheus text. */
@@ -20,6 +21,10 @@ export interface Readiness {
   readonly audit: boolean;
   /** An issuer without keys does not make the gateway unready: only its own tokens are refused. None with keys does. */
   readonly issuers: readonly IssuerStatus[];
+  /** Whether the agents' listener has a certificate to show, or needs none. Without one no agent can connect. */
+  readonly certificate: boolean;
+  /** The gateway's own X.509-SVIDs. */
+  readonly svids: readonly OwnSvidStatus[];
 }
 
 export function startOps(options: OpsOptions): Promise<Listening> {
@@ -51,6 +56,6 @@ export function startOps(options: OpsOptions): Promise<Listening> {
   return listen(server, options);
 }
 
-function isReady({ accepting, store, audit, issuers }: Readiness): boolean {
-  return accepting && store && audit && (issuers.length === 0 || issuers.some((issuer) => issuer.ready));
+function isReady({ accepting, store, audit, issuers, certificate }: Readiness): boolean {
+  return accepting && store && audit && certificate && (issuers.length === 0 || issuers.some((issuer) => issuer.ready));
 }

@@ -1,14 +1,34 @@
 // The gateway's own SVIDs, by the Workload API that gives them. X.509-SVIDs are shown by the agents' listener, and to upstreams that ask for a
-// client certificate; each is followed from its first use until the gateway ends. JWT-SVIDs are asked for one by one, and kept nowhere here.
+// client certificate; each is followed from its first use until the gateway ends, and shown to nobody once it has expired.
+// JWT-SVIDs are asked for one by one, and kept nowhere here.
 
-import type { Clock } from './domain/clock.ts';
+import type { Clock, EpochMs } from './domain/clock.ts';
 import type { Logger } from './domain/log.ts';
-import type { Feed } from './identity/workload-api/feed.ts';
 import { createWorkloadApi, type OwnSvid, type WorkloadApi } from './identity/workload-api/workload-api.ts';
 
+/** The SVID from one Workload API, as it is now. */
+export interface OwnSvidFeed {
+  /** Undefined until the agent has given one, after it took it away, and once it has expired. */
+  current(): OwnSvid | undefined;
+  /** Calls back when the agent gives another one or takes it away; gives a function that stops it. */
+  onChange(callback: () => void): () => void;
+}
+
+/** For the operator; no key and no certificate. */
+export interface OwnSvidStatus {
+  /** The Workload API's address. */
+  readonly from: string;
+  readonly ready: boolean;
+  readonly spiffeId?: string;
+  readonly expiresAt?: EpochMs;
+  /** Name of the last fault, while the agent cannot be heard. */
+  readonly lastError?: string;
+}
+
 export interface OwnSvids {
-  /** The SVID from there; undefined in the feed until the agent has given one. */
-  at(address: string): Feed<OwnSvid>;
+  at(address: string): OwnSvidFeed;
+  /** Each X.509-SVID that is followed. */
+  status(): readonly OwnSvidStatus[];
   /** A JWT-SVID from there for these audiences, within bounded time. Rejects when the agent gives none. */
   jwt(address: string, audience: readonly string[]): Promise<string>;
   /** Resolves when each X.509-SVID used so far has come, or could not be had. */
@@ -18,7 +38,7 @@ export interface OwnSvids {
 
 export function createOwnSvids(parts: { readonly clock: Clock; readonly log: Logger }): OwnSvids {
   const apis = new Map<string, WorkloadApi>();
-  const followed = new Set<Feed<OwnSvid>>();
+  const followed = new Map<string, OwnSvidFeed>();
 
   function apiAt(address: string): WorkloadApi {
     const api = apis.get(address) ?? createWorkloadApi(address, parts);
@@ -26,18 +46,34 @@ export function createOwnSvids(parts: { readonly clock: Clock; readonly log: Log
     return api;
   }
 
+  function follow(address: string): OwnSvidFeed {
+    const { svid } = apiAt(address);
+    void svid.start();
+    return {
+      current() {
+        const own = svid.current();
+        return own !== undefined && parts.clock.now() < own.expiresAt ? own : undefined;
+      },
+      onChange: svid.onChange,
+    };
+  }
+
   return {
     at(address) {
-      const { svid } = apiAt(address);
-      if (!followed.has(svid)) {
-        followed.add(svid);
-        void svid.start();
-      }
-      return svid;
+      const feed = followed.get(address) ?? follow(address);
+      followed.set(address, feed);
+      return feed;
     },
+    status: () =>
+      [...followed].map(([from, feed]) => {
+        const { lastError } = apiAt(from).svid;
+        const own = feed.current();
+        const known = own === undefined ? {} : { spiffeId: own.spiffeId, expiresAt: own.expiresAt };
+        return { from, ready: own !== undefined, ...known, ...(lastError !== undefined && { lastError }) };
+      }),
     jwt: async (address, audience) => apiAt(address).fetchJwtSvid(audience),
     async ready() {
-      await Promise.all([...followed].map((svid) => svid.start()));
+      await Promise.all([...followed.keys()].map((address) => apiAt(address).svid.start()));
     },
     close() {
       for (const api of apis.values()) api.close();

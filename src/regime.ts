@@ -112,5 +112,12 @@ function targetTls({ ca, clientCertificate }: NonNullable<UpstreamConfig['tls']>
 
 export function identityOptions({ identity, upstreams, listeners }: Config): IdentityOptions {
   const { url } = listeners.agents;
-  return { ...identity, tokenHeaderFor: (mount) => upstreams[mount]?.agentToken, ...(url !== undefined && { gatewayUrl: url }) };
+  const bound = { staleMs: identity.staleAfterMs };
+  return {
+    ...identity,
+    refresh: bound,
+    workloadApi: bound,
+    tokenHeaderFor: (mount) => upstreams[mount]?.agentToken,
+    ...(url !== undefined && { gatewayUrl: url }),
+  };
 }

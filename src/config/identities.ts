@@ -69,21 +69,26 @@ const spiffeIssuer = (around: Surroundings) =>
     .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
 
 export const identity = (around: Surroundings) =>
-  z.strictObject({
-    audience: audience().describe('What a workload token must be addressed to'),
-    issuers: z
-      .array(z.discriminatedUnion('type', [oidcIssuer(around), spiffeIssuer(around)]))
-      .min(1)
-      .describe('Who vouches for agents'),
-    dpop: z
-      .strictObject({ nonce: z.boolean().default(false).describe('Whether proofs must hold a nonce of this process (RFC 9449 section 9); default false') })
-      .prefault({})
-      .describe('How proofs of tokens’ keys are taken'),
-    owners: z
-      .record(z.string().min(1), z.array(z.string().min(1)).min(1))
-      .default({})
-      .describe('Agent id → subjects of the people accountable for it; they may not decide on its calls'),
-  });
+  z
+    .strictObject({
+      audience: audience().describe('What a workload token must be addressed to'),
+      issuers: z
+        .array(z.discriminatedUnion('type', [oidcIssuer(around), spiffeIssuer(around)]))
+        .min(1)
+        .describe('Who vouches for agents'),
+      staleAfter: duration({ least: '10s', most: '24h' })
+        .prefault('1h')
+        .describe('How long keys and bundles are believed after their source was last heard; then its callers are refused; default 1h'),
+      dpop: z
+        .strictObject({ nonce: z.boolean().default(false).describe('Whether proofs must hold a nonce of this process (RFC 9449 section 9); default false') })
+        .prefault({})
+        .describe('How proofs of tokens’ keys are taken'),
+      owners: z
+        .record(z.string().min(1), z.array(z.string().min(1)).min(1))
+        .default({})
+        .describe('Agent id → subjects of the people accountable for it; they may not decide on its calls'),
+    })
+    .transform(({ staleAfter, ...rest }) => ({ ...rest, staleAfterMs: staleAfter }));
 
 const groupsClaim = () => z.string().min(1).default('groups').describe('Claim that lists the reviewer’s groups; default groups');
 

@@ -63,7 +63,7 @@ export function createBundleSources(
 
   return {
     create({ name, trustDomain, bundle }) {
-      if ('file' in bundle) return createTrustBundleFile({ name, trustDomain, file: bundle.file }, clock, log);
+      if ('file' in bundle) return createTrustBundleFile({ name, trustDomain, file: bundle.file, staleMs: times.staleMs }, clock, log);
       if ('workloadApi' in bundle) return createWorkloadApiBundle(trustDomain, apiAt(bundle.workloadApi));
       const { endpoint } = bundle;
       const spiffe = bundle.profile === 'https_spiffe' ? { spiffe: endpointTrust(bundle, name) } : {};

@@ -113,5 +113,6 @@ function checkRequest({ htm, htu }: JsonObject, { method, target }: InboundReque
 function checkTime({ iat }: JsonObject, now: number): void {
   if (typeof iat !== 'number' || !Number.isFinite(iat)) throw refusal('proof_invalid', 'iat', 'The proof does not say when it was made (iat).');
   const age = now - iat * 1000;
-  if (age > MAX_AGE_MS || age < -MAX_AHEAD_MS) throw refusal('proof_invalid', 'iat', 'The proof is too old, or made in the future (iat).');
+  // At its very end a proof must be refused: that is the moment in which it is forgotten.
+  if (age >= MAX_AGE_MS || age < -MAX_AHEAD_MS) throw refusal('proof_invalid', 'iat', 'The proof is too old, or made in the future (iat).');
 }

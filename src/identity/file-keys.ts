@@ -7,8 +7,16 @@ import { type KeySet, readKeySet } from './key-set.ts';
 import type { KeySource } from './key-source.ts';
 import { createWatchedFile } from './watched-file.ts';
 
-export function createFileKeys(options: { readonly name: string; readonly file: string }, clock: Clock, log: Logger): KeySource {
-  const file = createWatchedFile<KeySet>({ path: options.file, name: options.name, parse: (bytes) => readKeySet(parseStrictJson(bytes), 'sig') }, clock, log);
+interface FileKeysOptions {
+  readonly name: string;
+  readonly file: string;
+  /** How long what was read last is believed, ms. */
+  readonly staleMs: number;
+}
+
+export function createFileKeys(options: FileKeysOptions, clock: Clock, log: Logger): KeySource {
+  const { name, staleMs } = options;
+  const file = createWatchedFile<KeySet>({ path: options.file, name, staleMs, parse: (bytes) => readKeySet(parseStrictJson(bytes), 'sig') }, clock, log);
   return {
     current: file.current,
     renew: file.renew,

@@ -15,7 +15,8 @@ export function createOidcKeys(
   refresh: Partial<RefreshTimes>,
   parts: { readonly clock: Clock; readonly log: Logger; readonly fetch: Fetch },
 ): KeySource {
-  if (options.jwks !== undefined) return createFileKeys({ name, file: options.jwks.file }, parts.clock, parts.log);
+  const times = { ...REFRESH_TIMES, ...refresh };
+  if (options.jwks !== undefined) return createFileKeys({ name, file: options.jwks.file, staleMs: times.staleMs }, parts.clock, parts.log);
   const { issuer, jwksUri } = options;
-  return createRemoteKeys({ name, issuer, times: { ...REFRESH_TIMES, ...refresh }, ...(jwksUri !== undefined && { jwksUri }) }, parts);
+  return createRemoteKeys({ name, issuer, times, ...(jwksUri !== undefined && { jwksUri }) }, parts);
 }

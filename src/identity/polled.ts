@@ -121,7 +121,8 @@ export function createPolled<T>(options: PolledOptions<T>, { clock, log }: { rea
     clearTimeout(timer);
     if (closing.signal.aborted) return;
     const wanted = value === undefined ? undefined : options.refreshMs?.(value);
-    const refreshMs = wanted === undefined ? times.refreshMs : Math.min(Math.max(wanted, times.minIntervalMs), times.staleMs / 2);
+    // At least twice in the time that the last answer is good for, so that one that is lost does no harm.
+    const refreshMs = Math.min(wanted === undefined ? times.refreshMs : Math.max(wanted, times.minIntervalMs), times.staleMs / 2);
     const delayMs = failures === 0 ? refreshMs : Math.min(times.minIntervalMs * 2 ** Math.min(failures - 1, 16), refreshMs);
     timer = setTimeout(attempt, delayMs).unref();
   }

@@ -9,10 +9,13 @@ interface TrustBundleFileOptions {
   readonly name: string;
   readonly trustDomain: string;
   readonly file: string;
+  /** How long what was read last is believed, ms. */
+  readonly staleMs: number;
 }
 
 export function createTrustBundleFile(options: TrustBundleFileOptions, clock: Clock, log: Logger): TrustBundleSource {
-  const file = createWatchedFile<TrustBundle>({ path: options.file, name: options.name, parse: readTrustBundle }, clock, log);
+  const { name, staleMs } = options;
+  const file = createWatchedFile<TrustBundle>({ path: options.file, name, staleMs, parse: readTrustBundle }, clock, log);
   return {
     trustDomain: options.trustDomain,
     current: () => file.current()?.jwtKeys,

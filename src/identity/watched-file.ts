@@ -1,4 +1,4 @@
-// A file that holds keys: read at start, when it or its folder changes, every 30 seconds, and when an unknown key turns up.
+// A file that holds keys: read at start, when it or its folder changes, every 30 seconds or more often, and when an unknown key turns up.
 // A file that cannot be read or parsed leaves the last good content in force for a bounded time; never longer.
 
 import { hash } from 'node:crypto';
@@ -12,18 +12,19 @@ import { faultReason, KeyFault } from './key-fault.ts';
 const MAX_BYTES = 1024 * 1024;
 const POLL_MS = 30_000;
 const MIN_INTERVAL_MS = 1_000;
-const STALE_MS = 60 * 60_000;
 
 interface WatchedFileOptions<T> {
   readonly path: string;
   /** The issuer entry's name, for the log. */
   readonly name: string;
+  /** How long the last good content is believed, ms. */
+  readonly staleMs: number;
   /** Reads a new content; throws to refuse it. `previous` is the content in force. */
   parse(bytes: Uint8Array, previous: T | undefined): T;
 }
 
 export interface WatchedFile<T> {
-  /** The same object as long as the bytes are the same. Undefined before the first good read, and an hour after the last. */
+  /** The same object as long as the bytes are the same. Undefined before the first good read, and when the last is too long ago. */
   current(): T | undefined;
   /** Reads the file now unless that was done within the last second. Never rejects. */
   renew(): Promise<T | undefined>;
@@ -34,7 +35,7 @@ export interface WatchedFile<T> {
 }
 
 export function createWatchedFile<T>(options: WatchedFileOptions<T>, clock: Clock, log: Logger): WatchedFile<T> {
-  const { path, name, parse } = options;
+  const { path, name, staleMs, parse } = options;
   let value: T | undefined;
   let digest: string | undefined;
   let readAt: EpochMs | undefined;
@@ -47,7 +48,7 @@ export function createWatchedFile<T>(options: WatchedFileOptions<T>, clock: Cloc
   let closed = false;
 
   function current(): T | undefined {
-    return readAt !== undefined && clock.now() < readAt + STALE_MS ? value : undefined;
+    return readAt !== undefined && clock.now() < readAt + staleMs ? value : undefined;
   }
 
   /** One read at a time; what changes during a read is read after it, once. */
@@ -109,7 +110,7 @@ export function createWatchedFile<T>(options: WatchedFileOptions<T>, clock: Cloc
       } catch (thrown) {
         log.warn('identity.keys.unwatched', { issuer: name, reason: faultReason(thrown) });
       }
-      timer = setInterval(read, POLL_MS).unref();
+      timer = setInterval(read, Math.min(POLL_MS, staleMs / 2)).unref();
       await read();
     },
     close() {

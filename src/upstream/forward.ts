@@ -10,7 +10,7 @@ import { GatewayError } from '../errors.ts';
 import { Exchange } from './exchange.ts';
 import { signedFields, upstreamFields, upstreamTarget } from './request-headers.ts';
 import { scrubberFor } from './scrub.ts';
-import type { Target, Targets } from './targets.ts';
+import { ownCertificate, type Target, type Targets } from './targets.ts';
 
 export interface ForwarderOptions {
   /** Shared with the WebSocket pass; reloads swap what is in it. */
@@ -67,12 +67,13 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
   };
 }
 
-/** Where the action goes, by the configuration of this moment. */
+/** Where the action goes, by the configuration of this moment. Throws `upstream_unreachable`, and `upstream_tls` while the gateway cannot be itself there. */
 export function targetOf(targets: Targets, { action }: Outgoing): Target {
   const target = targets.get(action.upstream);
   if (target === undefined || target.authority !== action.authority) {
     throw new GatewayError('upstream_unreachable', 'The upstream was moved or removed while the call was under way; nothing was sent.');
   }
+  ownCertificate(target.options);
   return target;
 }
 

@@ -35,7 +35,7 @@ export interface UpstreamOptions extends AddressRules {
   readonly agentToken?: string;
 }
 
-/** PEM; undefined while there is none to show, and then nothing is connected. */
+/** PEM; undefined while there is none to show, and then nothing is sent, over open connections neither. */
 export interface ClientCertificate {
   current(): { readonly certificate: string; readonly key: string } | undefined;
 }
@@ -163,18 +163,20 @@ interface TlsOptions {
 }
 
 /**
- * Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED in the environment cannot switch verification off. Throws `upstream_tls` while a configured
- * client certificate cannot be had: without it the upstream would take the gateway for somebody else.
+ * What the gateway shows to this upstream now, if anything is configured. Throws `upstream_tls` while that cannot be had: without it the upstream would
+ * take the gateway for somebody else, and over an open connection for somebody that it has ceased to be.
  */
-export function tlsOptions({ tls, name }: UpstreamOptions): TlsOptions {
+export function ownCertificate({ tls, name }: UpstreamOptions): ReturnType<ClientCertificate['current']> {
   const own = tls?.clientCertificate?.feed.current();
   if (tls?.clientCertificate !== undefined && own === undefined) {
     throw new GatewayError('upstream_tls', `The client certificate for upstream ${name} cannot be had; nothing was sent.`);
   }
-  return {
-    rejectUnauthorized: true,
-    minVersion: 'TLSv1.2',
-    ...(tls?.ca !== undefined && { ca: tls.ca }),
-    ...(own && { cert: own.certificate, key: own.key }),
-  };
+  return own;
+}
+
+/** Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED in the environment cannot switch verification off. Throws as `ownCertificate`. */
+export function tlsOptions(options: UpstreamOptions): TlsOptions {
+  const { ca } = options.tls ?? {};
+  const own = ownCertificate(options);
+  return { rejectUnauthorized: true, minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }), ...(own && { cert: own.certificate, key: own.key }) };
 }

@@ -1,5 +1,5 @@
 // What finding out who calls costs, in CPU time of one run: tokens verified anew and from the cache, DPoP proofs, X.509-SVIDs once per connection
-// and at each further call. `node test/bench/identity-cost.ts`
+// and at each further call; then tls-cost.ts. `node test/bench/identity-cost.ts`
 
 import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -66,7 +66,9 @@ const repeat = (count: number, request: InboundRequest): InboundRequest[] => Arr
 const fresh = (count: number, make: () => InboundRequest): InboundRequest[] => Array.from({ length: count }, make);
 const connected = overTls();
 const cases: Readonly<Record<string, () => readonly InboundRequest[]>> = {
-  'ES256, verified before': () => repeat(100_000, bearer(cached)),
+  'ES256, verified before': () => repeat(100_000, bearer(cached.ES256)),
+  'RS256, verified before': () => repeat(100_000, bearer(cached.RS256)),
+  'EdDSA, verified before': () => repeat(100_000, bearer(cached.EdDSA)),
   'ES256, new': () => fresh(1000, () => bearer(token(keys.ES256))),
   'RS256, new': () => fresh(300, () => bearer(token(keys.RS256))),
   'EdDSA, new': () => fresh(1000, () => bearer(token(keys.EdDSA))),
@@ -74,7 +76,7 @@ const cases: Readonly<Record<string, () => readonly InboundRequest[]>> = {
   'X.509-SVID and an intermediate, new connection': () => fresh(300, overTls),
   'X.509-SVID, further call of a connection': () => repeat(100_000, connected),
 };
-const cached = token(keys.ES256);
+const cached = { ES256: token(keys.ES256), RS256: token(keys.RS256), EdDSA: token(keys.EdDSA) };
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const results = Object.entries(cases).map(([name, make]) => ({ name, make, microseconds: [] as number[] }));
@@ -97,3 +99,6 @@ for (const { name, microseconds } of results) {
 }
 identity.close();
 rmSync(folder, { recursive: true, force: true });
+
+// The handshakes, in a process of their own.
+await import('./tls-cost.ts');

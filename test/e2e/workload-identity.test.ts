@@ -1,8 +1,12 @@
 // The whole gateway with SPIFFE on both sides of its agents' listener: it shows the X.509-SVID that the Workload API gives it, agents show theirs,
 // and everything rotates while calls go on.
 
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 import { type Authority, createAuthority, type Issued } from '../support/spiffe-authority.ts';
@@ -121,8 +125,53 @@ describe('an agent with an X.509-SVID', () => {
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
   }, 90_000);
 
+  it('meets a gateway that refuses connections, and says that it is not ready, once its own certificate has ended and no other has come', async () => {
+    const ready = async () => {
+      const response = await fetch(`http://127.0.0.1:${environment.ports.ops}/readyz`);
+      return { status: response.status, body: await response.json() };
+    };
+    const expiresAt = Math.ceil(Date.now() / 1000) * 1000 + 2_000;
+    const brief = await root.issue({ uris: [GATEWAY], dns: ['gateway.test'], notAfter: expiresAt });
+    workloadApi.publish({ svids: [{ id: GATEWAY, chain: [brief] }], x509: { 'prod.test': [root] } });
+    await expect.poll(ready, { timeout: 10_000 }).toMatchObject({
+      status: 200,
+      body: { certificate: true, svids: [{ from: workloadApi.address, ready: true, spiffeId: GATEWAY, expiresAt }] },
+    });
+    await expect.poll(ready, { timeout: 10_000 }).toMatchObject({ status: 503, body: { ready: false, certificate: false, svids: [{ ready: false }] } });
+    await expect(call('/api/things', { as: workload })).rejects.toThrow();
+    await publish([root], root);
+    await expect.poll(async () => (await ready()).status, { timeout: 10_000 }).toBe(200);
+    expect(await call('/api/things', { as: workload })).toMatchObject({ status: 200 });
+  });
+
+  it('has nothing sent on its behalf when its trust domain went away while its call waited, however many approve', async () => {
+    const sent = environment.upstream.requests.length;
+    const reviewer = await environment.reviewer('rita');
+    const answer = call('/api/transfers', { method: 'POST', body: { amount: 2 }, as: workload });
+    await expect.poll(async () => (await reviewer.list()).length, { timeout: 10_000 }).toBe(1);
+    const [hold] = await reviewer.list();
+    const own = await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] });
+    workloadApi.publish({ svids: [{ id: GATEWAY, chain: [own] }], x509: {} });
+    await expect.poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 }).toBe('certificate_untrusted');
+    await reviewer.approve(hold?.id ?? '');
+    expect(await answer).toMatchObject({ status: 401, body: { code: 'certificate_untrusted' } });
+    expect(environment.upstream.requests.length).toBe(sent);
+    await publish([root], root);
+    await expect.poll(async () => (await call('/api/things', { as: workload })).status, { timeout: 10_000 }).toBe(200);
+  });
+
   it('is refused once the agent takes the trust domain away', async () => {
     workloadApi.publish({ svids: [{ id: GATEWAY, chain: [await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] })] }], x509: {} });
     await expect.poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 }).toBe('certificate_untrusted');
+  });
+});
+
+describe('a gateway', () => {
+  it('does not start as nobody: without an SVID for its listener it ends and says why', async () => {
+    const path = join(environment.folder, 'nobody.yaml');
+    const yaml = readFileSync(join(environment.folder, 'countersign.yaml'), 'utf8');
+    writeFileSync(path, yaml.replaceAll(workloadApi.address, `unix://${join(environment.folder, 'nothing.sock')}`).replaceAll('./data/', './nobody/'));
+    const ended = promisify(execFile)(process.execPath, ['src/main.ts', 'serve', '--config', path], { env: { ...process.env, E2E_SECRET: 'unused' } });
+    await expect(ended).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('issuer_unavailable: The Workload API gives no X.509-SVID') });
   });
 });

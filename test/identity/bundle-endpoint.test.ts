@@ -97,6 +97,11 @@ describe('a bundle endpoint with profile https_spiffe', () => {
     expect(await refusalOf(() => call(identity))).toBe('issuer_unavailable/keys');
   });
 
+  it('is never asked in the clear', async () => {
+    expect(errorOf(await start({ endpoint: url.replace('https:', 'http:') }))).toBe('address');
+    expect(asked).toBe(0);
+  });
+
   it('is validated by the latest bundle once there is one, and no longer by the first', async () => {
     const next = await createAuthority('prod.test', { subject: 'CN=next' });
     serve(bundleDocument([next], { spiffe_sequence: 2 }, [key.jwk]));

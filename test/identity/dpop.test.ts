@@ -31,7 +31,15 @@ beforeAll(async () => {
 afterAll(() => issuer.close());
 beforeEach(() => start());
 
-async function start(options: { readonly nonce?: boolean; readonly requireProof?: boolean; readonly gatewayUrl?: string | undefined } = {}): Promise<void> {
+interface Options {
+  readonly nonce?: boolean;
+  readonly requireProof?: boolean;
+  readonly gatewayUrl?: string | undefined;
+  /** How many proofs are remembered. */
+  readonly room?: number;
+}
+
+async function start(options: Options = {}): Promise<void> {
   const { nonce = false, requireProof = false } = options;
   const gatewayUrl = 'gatewayUrl' in options ? options.gatewayUrl : AUDIENCE;
   clock = createClock();
@@ -42,7 +50,7 @@ async function start(options: { readonly nonce?: boolean; readonly requireProof?
       ...(gatewayUrl !== undefined && { gatewayUrl }),
       dpop: { nonce },
     },
-    { clock, ...createRecorder() },
+    { clock, ...createRecorder(), proofs: { seen: createReplayMemory(clock, options.room), accepted: new WeakMap() } },
   );
   await identity.start();
 }
@@ -104,6 +112,26 @@ describe('a token bound to a DPoP key', () => {
     expect(await refused(call(token, once))).toBe('proof_invalid/replay');
     clock.time += 59_000;
     expect(await refused(call(token, once))).toBe('proof_invalid/replay');
+  });
+
+  it('cannot be used again in the moment in which its proof is forgotten', async () => {
+    clock.time = Math.ceil(clock.time / 1000) * 1000;
+    const token = accessToken();
+    const ahead = proof(token, { claims: { iat: seconds() + 10 } });
+    expect((await identity.identify(call(token, ahead))).principal.keyThumbprint).toBe(jkt);
+    clock.time += 69_999;
+    expect(await refused(call(token, ahead))).toBe('proof_invalid/replay');
+    clock.time += 1;
+    expect(await refused(call(token, ahead))).toBe('proof_invalid/iat');
+  });
+
+  it('is refused while no more proofs can be remembered', async () => {
+    await start({ room: 1 });
+    const token = accessToken();
+    await identity.identify(call(token, proof(token)));
+    expect(await refused(call(token, proof(token)))).toBe('proof_invalid/replay_memory');
+    clock.time += 70_000;
+    expect((await identity.identify(call(token, proof(token)))).principal.keyThumbprint).toBe(jkt);
   });
 
   it('stays proven for the request that it came with, which is judged again when its hold is released', async () => {

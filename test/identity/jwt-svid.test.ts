@@ -107,6 +107,7 @@ describe('JWT-SVIDs', () => {
     ['that is not valid yet', { nbf: 9_999_999_999 }, {}, 'token_not_yet_valid/nbf'],
     ['that lives for two hours', { iat: 0, exp: 9_999_999_999 }, {}, 'token_lifetime/lifetime'],
     ['of another type', {}, { typ: 'at+jwt' }, 'token_claims/typ'],
+    ['that is a WIT-SVID, which is worth nothing without its proof', { cnf: { jwk: {} } }, { typ: 'wit+jwt' }, 'token_claims/typ'],
     ['of a type in lower case', {}, { typ: 'jwt' }, 'token_claims/typ'],
     ['with a further header', {}, { x5t: 'abc' }, 'token_malformed/header'],
     ['with a parent segment', { sub: 'spiffe://prod.example.org/a/../b' }, {}, 'token_claims/spiffe_id'],
@@ -206,6 +207,7 @@ describe('a trust bundle in a file', () => {
     ['no JSON', 'nonsense', 'bad_json'],
     ['no keys', '{}', 'not_a_jwks'],
     ['a bad sequence', '{"keys":[],"spiffe_sequence":-1}', 'bad_sequence'],
+    ['more than a mebibyte', `{"keys":[],"x":"${'x'.repeat(1024 * 1024)}"}`, 'too_large'],
   ])('is refused with %s, and the last good one stays in force for an hour', async (_what, content, reason) => {
     const file = await write(bundle([prod]));
     const identity = await trust({ 'prod.example.org': file });

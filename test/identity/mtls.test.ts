@@ -126,6 +126,12 @@ describe('an agent with an X.509-SVID', () => {
     expect(recorder.refusals.map(({ code }) => code)).toEqual(['certificate_untrusted', 'certificate_untrusted', 'certificate_profile', 'unauthenticated']);
   });
 
+  it('is told to come again while the authorities of its trust domain cannot be had', async () => {
+    clock.time += 3_600_000;
+    rmSync(bundleFile);
+    expect(await call({ certificate: [await root.issue({ notAfter: clock.now() + 60_000 })] })).toEqual({ refused: 'issuer_unavailable/authorities' });
+  });
+
   it('is not looked at again at once after it was refused, and is a second later', async () => {
     const brief = await root.issue({ notBefore: clock.now() + 10_000 });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });

@@ -9,6 +9,7 @@ import type { Identity } from '../../src/domain/identity.ts';
 import { Secret, type SecretSource } from '../../src/domain/secret.ts';
 import { createIdentity } from '../../src/identity/identity.ts';
 import type { IntrospectionOptions } from '../../src/identity/introspection.ts';
+import { postJson } from '../../src/identity/post-json.ts';
 import { type TestIssuer as Provider, startIssuer as startProvider } from '../support/oidc-issuer.ts';
 import { bearer, createClock, createRecorder, refusalOf, type TestClock } from './calls.ts';
 import { createSigningKey, signToken, startIssuer, type TestIssuer } from './issuer.ts';
@@ -162,6 +163,14 @@ describe('opaque tokens (RFC 7662)', () => {
     expect(await refused()).toBe('token_inactive/introspection');
     await start({ endpoint: 'http://127.0.0.1:1/' });
     expect(await refused()).toBe('issuer_unavailable/introspection');
+  });
+
+  it('are shown to nobody in the clear, and to no address with a password in it', async () => {
+    const question = { headers: {}, body: 'token=opaque-token', timeoutMs: 1000 };
+    for (const address of ['http://idp.example.org/introspect', `http://user:secret@${new URL(endpoint.url).host}/`, 'file:///etc/passwd']) {
+      await expect(postJson(address, question)).rejects.toThrow('address');
+    }
+    expect(endpoint.asked).toHaveLength(0);
   });
 
   it('reach the issuer sixteen at a time, however many arrive', async () => {

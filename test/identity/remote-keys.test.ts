@@ -109,6 +109,11 @@ describe('how often an issuer is asked', () => {
     expect(identity.status()[0]?.ready).toBe(true);
   });
 
+  it('refreshes twice in the time that keys are believed, however short that is', async () => {
+    await start({ staleMs: 40 });
+    await issuer.jwksRequests(4);
+  });
+
   it('comes back by itself when the issuer does', async () => {
     issuer.answers.jwks = json({}, 500);
     const identity = await start({ minIntervalMs: 5 });

@@ -32,6 +32,8 @@ export interface CertificateShape {
   /** Further extensions, duplicates and unknown ones included. */
   readonly more?: readonly x509.Extension[];
   readonly keys?: webcrypto.CryptoKeyPair;
+  /** How it is signed; default ECDSA with SHA-256. */
+  readonly signing?: { readonly name: 'ECDSA'; readonly hash: string };
 }
 
 export interface Issued {
@@ -83,7 +85,7 @@ async function make(subject: string, issuer: string, keys: webcrypto.CryptoKeyPa
     notAfter: new Date(shape.notAfter ?? Date.now() + 60 * MINUTE_MS),
     publicKey: keys.publicKey,
     signingKey: signer.privateKey,
-    signingAlgorithm: ALGORITHM,
+    signingAlgorithm: shape.signing ?? ALGORITHM,
     extensions: extensionsOf(shape),
   });
   const der = new Uint8Array(certificate.rawData);

@@ -82,6 +82,34 @@ describe.skipIf(!hasOpenssl())('TLS to the upstream (skipped where openssl is ab
     expect(new Set(seen).size).toBe(2);
   });
 
+  it('sends nothing over a connection that stands once the certificate that it was made with is withdrawn', async () => {
+    let requests = 0;
+    let connections = 0;
+    const { cert, key } = certificates.issue(['URI:spiffe://prod.test/gateway']);
+    const options = { ...certificates.issue(['DNS:localhost']), ca: certificates.ca, requestCert: true, rejectUnauthorized: true };
+    const server = createServer(options, (_request, response) => {
+      requests += 1;
+      response.end('mutual');
+    });
+    server.on('secureConnection', () => (connections += 1));
+    servers.push(server);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = `https://localhost:${(server.address() as AddressInfo).port}`;
+    let current: { certificate: string; key: string } | undefined = { certificate: cert, key };
+    await using rig = createRig(url, { tls: { ca: certificates.ca, clientCertificate: { name: 'own', feed: { current: () => current } } } });
+    const send = () =>
+      rig.forwarder.send(outgoing({ url, target: '/x' }), recordingSink()).then(
+        ({ status }) => status,
+        (error) => error.code,
+      );
+    for (let i = 0; i < 6; i++) expect(await send()).toBe(200);
+    expect(connections).toBeLessThan(6);
+    current = undefined;
+    for (let i = 0; i < 6; i++) expect(await send()).toBe('upstream_tls');
+    expect(requests).toBe(6);
+  });
+
   it('refuses a certificate for another name, of an unknown authority, or past its time, and sends nothing', async () => {
     const wrongName = await startTls(['DNS:elsewhere.example']);
     expect(await call(wrongName.url, certificates.ca)).toEqual({ outcome: 'upstream_tls', text: '' });

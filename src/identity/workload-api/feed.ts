@@ -9,9 +9,9 @@ import { GRPC_STATUS, grpcStatusOf, type Stream } from './client.ts';
 
 /** Milliseconds. */
 export interface FeedTimes {
-  /** Before the first further attempt. Default 1 second. */
+  /** Before the first further attempt. Default 100 ms: SPIRE takes SVIDs away for a moment when an authority is tainted in use. */
   readonly firstPauseMs: number;
-  /** Between attempts at most. Default 30 seconds. */
+  /** Between attempts at most, and never more than half of `staleMs`. Default 30 seconds. */
   readonly longestPauseMs: number;
   /** How long the last state is believed while the stream is down. Default 1 hour. */
   readonly staleMs: number;
@@ -19,7 +19,7 @@ export interface FeedTimes {
   readonly startMs: number;
 }
 
-export const FEED_TIMES: FeedTimes = { firstPauseMs: 1_000, longestPauseMs: 30_000, staleMs: 60 * 60_000, startMs: 5_000 };
+export const FEED_TIMES: FeedTimes = { firstPauseMs: 100, longestPauseMs: 30_000, staleMs: 60 * 60_000, startMs: 5_000 };
 
 export interface Feed<T> {
   /** The state as the last message told it. Undefined before the first, after PermissionDenied, and when the stream has been down for too long. */
@@ -108,7 +108,7 @@ export function createFeed<T>({ name, times, open, read }: FeedOptions<T>, { clo
   }
 
   function retry(): void {
-    const pause = Math.min(times.firstPauseMs * 2 ** Math.min(failures - 1, 16), times.longestPauseMs);
+    const pause = Math.min(times.firstPauseMs * 2 ** Math.min(failures - 1, 16), times.longestPauseMs, times.staleMs / 2);
     // Between half of it and all of it, so that the workloads of a host do not come back at once.
     timer = setTimeout(connect, pause * (0.5 + Math.random() / 2)).unref();
   }

@@ -5,7 +5,7 @@ import { createPrivateKey, hash } from 'node:crypto';
 import type { Clock, EpochMs } from '../../domain/clock.ts';
 import type { Logger } from '../../domain/log.ts';
 import { parseStrictJson } from '../../domain/strict-json.ts';
-import { KeyFault } from '../key-fault.ts';
+import { faultReason, KeyFault } from '../key-fault.ts';
 import { type KeySet, readKeySet } from '../key-set.ts';
 import { isTrustDomain } from '../spiffe-id.ts';
 import { readDerAuthorities, splitDer } from '../x509/authorities.ts';
@@ -45,12 +45,13 @@ export interface WorkloadApiParts {
 export function createWorkloadApi(address: string, parts: WorkloadApiParts, times: Partial<FeedTimes> = {}): WorkloadApi {
   const client = createWorkloadApiClient(address);
   const all = { ...FEED_TIMES, ...times };
+  const refused = (feed: string) => (trustDomain: string, reason: string) => parts.log.warn('identity.bundle.refused', { feed, trustDomain, reason });
   const x509Bundles = createFeed<BundleState<Authorities>>(
     {
       name: 'x509_bundles',
       times: all,
       open: () => client.stream('FetchX509Bundles'),
-      read: (message, previous) => readBundles(message, previous, readDerAuthorities),
+      read: (message, previous) => readBundles(message, previous, readDerAuthorities, refused('x509_bundles')),
     },
     parts,
   );
@@ -59,7 +60,7 @@ export function createWorkloadApi(address: string, parts: WorkloadApiParts, time
       name: 'jwt_bundles',
       times: all,
       open: () => client.stream('FetchJWTBundles'),
-      read: (message, previous) => readBundles(message, previous, (bytes) => readKeySet(parseStrictJson(bytes), 'workload-api')),
+      read: (message, previous) => readBundles(message, previous, readJwtKeys, refused('jwt_bundles')),
     },
     parts,
   );
@@ -82,26 +83,28 @@ export function createWorkloadApi(address: string, parts: WorkloadApiParts, time
 
 const TRUST_DOMAIN_ID = /^spiffe:\/\/([^/]+)\/?$/;
 
+const readJwtKeys = (bytes: Uint8Array): KeySet => readKeySet(parseStrictJson(bytes), 'workload-api');
+
 /** A bundle that cannot be read costs its own trust domain, and no other. */
-function readBundles<T>(message: unknown, previous: BundleState<T> | undefined, read: (bytes: Uint8Array) => T): BundleState<T> {
+function readBundles<T>(
+  message: unknown,
+  previous: BundleState<T> | undefined,
+  read: (bytes: Uint8Array) => T,
+  refused: (trustDomain: string, reason: string) => void,
+): BundleState<T> {
   const state = new Map<string, { readonly digest: string; readonly bundle: T }>();
   for (const [id, bytes] of Object.entries((message as BundlesMessage).bundles)) {
     const trustDomain = TRUST_DOMAIN_ID.exec(id)?.[1];
     if (trustDomain === undefined || !isTrustDomain(trustDomain)) continue;
     const digest = hash('sha256', bytes, 'base64');
     const known = previous?.get(trustDomain);
-    const bundle = known?.digest === digest ? known.bundle : readOr(read, bytes);
-    if (bundle !== undefined) state.set(trustDomain, { digest, bundle });
+    try {
+      state.set(trustDomain, { digest, bundle: known?.digest === digest ? known.bundle : read(bytes) });
+    } catch (thrown) {
+      refused(trustDomain, faultReason(thrown));
+    }
   }
   return state;
-}
-
-function readOr<T>(read: (bytes: Uint8Array) => T, bytes: Uint8Array): T | undefined {
-  try {
-    return read(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The first SVID is the default one (section 5.2). Throws KeyFault `no_svid`, `svid_id`, `svid_key`, or CertificateFault. */

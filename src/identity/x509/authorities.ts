@@ -6,7 +6,8 @@ import { type Certificate, KEY_USAGE, parseCertificate } from './certificate.ts'
 import { CertificateFault } from './certificate-fault.ts';
 import type { Authorities } from './svid.ts';
 
-const MAX_AUTHORITIES = 64;
+/** SPIRE keeps an authority for a day after it has ended, so one that makes a new one every ten minutes has about 150. */
+const MAX_AUTHORITIES = 256;
 
 /** From a SPIFFE bundle in JWKS form: entries with `use: x509-svid`, each with exactly one certificate (SPIFFE Trust Domain and Bundle section 4.2.2). */
 export function readJwksAuthorities(document: Json): Authorities {

@@ -18,6 +18,7 @@ let own: Issued;
 let server: WorkloadApiServer;
 let api: WorkloadApi;
 let clock: TestClock;
+let recorder: ReturnType<typeof createRecorder>;
 
 beforeAll(async () => {
   prod = await createAuthority('prod.test');
@@ -28,7 +29,8 @@ beforeAll(async () => {
 beforeEach(async () => {
   clock = createClock();
   server = await startWorkloadApiServer({ svids: [{ id: GATEWAY, chain: [own] }], x509: { 'prod.test': [prod] }, jwt: { 'prod.test': jwks('a') } });
-  api = createWorkloadApi(server.address, { clock, log: createRecorder().log }, QUICK);
+  recorder = createRecorder();
+  api = createWorkloadApi(server.address, { clock, log: recorder.log }, QUICK);
 });
 afterEach(async () => {
   api.close();
@@ -139,6 +141,15 @@ describe('when the agent refuses', () => {
 });
 
 describe('when the agent goes away', () => {
+  it('it is tried again within the time that its last word is good for, however often it failed', async () => {
+    const brief = createWorkloadApi(server.address, { clock, log: recorder.log }, { firstPauseMs: 5, staleMs: 40 });
+    server.refuse('UNAVAILABLE');
+    await brief.jwtBundles.start();
+    // Pauses that doubled without end would have come to minutes by now.
+    await server.called('FetchJWTBundles', 16);
+    brief.close();
+  });
+
   it('the stream comes back by itself, with the state of then', async () => {
     await api.x509Bundles.start();
     await server.stop();
@@ -158,13 +169,16 @@ describe('when the agent goes away', () => {
 });
 
 describe('a message that cannot be believed', () => {
-  it.each<[string, object]>([
-    ['no SVID', { svids: [] }],
-    ['an SVID that is no certificate', { svids: [{ spiffeId: GATEWAY, x509Svid: Buffer.from('x'), x509SvidKey: Buffer.from('x') }] }],
-    ['an SVID of another name', { svids: [{ spiffeId: 'spiffe://prod.test/other', x509Svid: Buffer.alloc(0), x509SvidKey: Buffer.alloc(0) }] }],
-  ])('leaves the last good one in force: %s', async (_what, message) => {
+  it.each<[string, () => object]>([
+    ['no_svid', () => ({ svids: [] })],
+    ['not_der', () => ({ svids: [{ spiffeId: GATEWAY, x509Svid: Buffer.from('x'), x509SvidKey: Buffer.from('x') }] })],
+    ['svid_id', () => ({ svids: [{ spiffeId: 'spiffe://prod.test/other', x509Svid: own.der, x509SvidKey: Buffer.from('x') }] })],
+  ])('leaves the last good one in force, and is told as %s', async (reason, message) => {
     await api.svid.start();
-    server.send('FetchX509SVID', message);
+    const refused = next(api.svid);
+    server.send('FetchX509SVID', message());
+    expect((await refused)?.spiffeId).toBe(GATEWAY);
+    expect(api.svid.lastError).toBe(reason);
     await server.called('FetchX509SVID', 2);
     expect(api.svid.current()?.spiffeId).toBe(GATEWAY);
   });
@@ -192,9 +206,19 @@ describe('a message that cannot be believed', () => {
     ).toEqual(['k0', 'k1']);
   });
 
-  it('costs only the trust domain whose bundle is broken', async () => {
+  it('costs only the trust domain whose bundle is broken, and is told', async () => {
     server.publish({ x509: { 'prod.test': [prod] }, jwt: { 'prod.test': '{"keys":[', 'stage.test': jwks('b') } });
     await api.jwtBundles.start();
     expect([...(api.jwtBundles.current()?.keys() ?? [])]).toEqual(['stage.test']);
+    expect(recorder.lines).toContainEqual({ event: 'identity.bundle.refused', fields: { feed: 'jwt_bundles', trustDomain: 'prod.test', reason: 'bad_json' } });
+  });
+
+  it('may hold as many authorities as a SPIRE with lifetimes of minutes keeps for a day, but not any number', async () => {
+    server.publish({ x509: { 'prod.test': Array.from({ length: 256 }, () => prod), 'stage.test': Array.from({ length: 257 }, () => stage) } });
+    await api.x509Bundles.start();
+    expect([...(api.x509Bundles.current() ?? [])].map(([trustDomain, { bundle }]) => [trustDomain, bundle.length])).toEqual([['prod.test', 256]]);
+    expect(recorder.lines).toContainEqual(
+      expect.objectContaining({ fields: { feed: 'x509_bundles', trustDomain: 'stage.test', reason: 'too_many_authorities' } }),
+    );
   });
 });

@@ -12,6 +12,7 @@ import { readSvidUnverified, verifySvid } from '../../../src/identity/x509/svid.
 import { type Authority, type CertificateShape, createAuthority, EXTENDED, type Issued, KEY_USAGE, newKeys } from '../../support/spiffe-authority.ts';
 
 const HOUR_MS = 3_600_000;
+const RSA = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', publicExponent: new Uint8Array([1, 0, 1]) };
 const now = Date.now();
 let root: Authority;
 let other: Authority;
@@ -84,6 +85,43 @@ describe('the leaf', () => {
   });
 });
 
+describe('a certificate of another making', () => {
+  it('is refused when it is not of version 3', async () => {
+    // [0] EXPLICIT INTEGER: 2 stands for version 3.
+    const marker = Buffer.from([0xa0, 0x03, 0x02, 0x01, 0x02]);
+    for (const version of [0, 1]) {
+      const der = Buffer.from((await root.issue()).der);
+      der[der.indexOf(marker) + 4] = version;
+      expect(verdict([der])).toBe('version');
+    }
+  });
+
+  it('is refused with a signature over SHA-1, and with two answers to which algorithm signed it', async () => {
+    const sha1 = await root.issue({ signing: { name: 'ECDSA', hash: 'SHA-1' } });
+    expect(verdict([sha1])).toBe('signature_algorithm');
+    // ecdsa-with-SHA256 becomes ecdsa-with-SHA384 where the signature itself names it; what was signed stays.
+    const der = Buffer.from((await root.issue()).der);
+    const oid = Buffer.from('06082a8648ce3d040302', 'hex');
+    der[der.lastIndexOf(oid) + oid.length - 1] = 3;
+    expect(verdict([der])).toBe('signature_algorithm');
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['RSA of 1024 bits', () => crypto.subtle.generateKey({ ...RSA, modulusLength: 1024 }, true, ['sign', 'verify'])],
+    ['X25519, which signs nothing', () => crypto.subtle.generateKey({ name: 'X25519' }, true, ['deriveBits'])],
+  ])('is refused with a key of %s', async (_what, make) => {
+    const keys = (await make()) as CertificateShape['keys'];
+    expect(verdict([await root.issue({ ...(keys && { keys }) })])).toBe('key');
+  });
+
+  it('is taken with RSA of 2048 bits and with Ed25519', async () => {
+    for (const algorithm of [{ ...RSA, modulusLength: 2048 }, { name: 'Ed25519' }]) {
+      const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CertificateShape['keys'];
+      expect(verdict([await root.issue({ ...(keys && { keys }) })])).toBe('spiffe://prod.test/agent');
+    }
+  });
+});
+
 describe('the path', () => {
   it('leads over intermediates in any order, and over a root that was sent along', async () => {
     const first = await root.intermediate('first');
@@ -106,6 +144,18 @@ describe('the path', () => {
     expect(verdict([foreign])).toBe('authority_unknown');
     expect(verdict([foreign, other])).toBe('authority_unknown');
     expect(verdict([await root.issue()], [])).toBe('authority_unknown');
+  });
+
+  it('is found among many authorities of one name by their key identifiers, without trying the signature of each', async () => {
+    const make = async () => {
+      const keys = await newKeys();
+      return createAuthority('prod.test', { keys, more: [await x509.SubjectKeyIdentifierExtension.create(keys.publicKey)] });
+    };
+    const namesakes = await Promise.all(Array.from({ length: 40 }, make));
+    const last = namesakes[39] as Authority;
+    const identified = await last.issue({ more: [await x509.AuthorityKeyIdentifierExtension.create(last.keys.publicKey)] });
+    expect(verdict([identified], namesakes)).toBe('spiffe://prod.test/agent');
+    expect(verdict([await last.issue()], namesakes)).toBe('work');
   });
 
   it('is refused when an authority of the right name has another key', async () => {
@@ -155,7 +205,7 @@ describe('the path', () => {
     const twins = await Promise.all(Array.from({ length: 6 }, () => createAuthority('prod.test', { subject: 'CN=loop', keys })));
     const [first] = twins;
     if (first === undefined) throw new Error('no authority');
-    expect(['authority_unknown', 'work']).toContain(verdict([await first.issue(), ...twins]));
+    expect(verdict([await first.issue(), ...twins])).toBe('work');
   });
 
   it('holds until the first of its certificates ends', async () => {
@@ -213,7 +263,13 @@ describe('authorities of a bundle', () => {
     const run = Buffer.concat([root.der, leaf.der, other.der]);
     expect(readDerAuthorities(run).map(({ x509: { subject } }) => subject)).toEqual(['CN=prod.test root', 'CN=stage.test root']);
     expect(readDerAuthorities(new Uint8Array())).toEqual([]);
-    for (const bytes of [run.subarray(0, -1), Buffer.concat([run, Buffer.from([0x30])]), Buffer.from('nonsense'), Buffer.from([0x30, 0x80])]) {
+    for (const bytes of [
+      run.subarray(0, -1),
+      Buffer.concat([run, Buffer.from([0x30])]),
+      Buffer.from('nonsense'),
+      Buffer.from([0x30, 0x80]),
+      Buffer.from([0x31, 0x00]),
+    ]) {
       expect(() => readDerAuthorities(bytes)).toThrow('not_der');
     }
   });
