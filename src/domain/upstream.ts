@@ -31,6 +31,8 @@ export interface Outgoing {
   /** Fields of the gateway's own, for example traceparent where the upstream opts in, and on the answer `countersign-hold`. On the request, an empty value only takes the agent's field away. */
   readonly requestHeaders: HeaderList;
   readonly responseHeaders: HeaderList;
+  /** Called before a stream of events begins. What it throws ends the exchange before the agent has a byte. */
+  mayStream?(): void;
 }
 
 export interface Sent {

@@ -1,6 +1,6 @@
 // The calls that are with their upstreams, so that the kill switch can cut what it comes too late to refuse: WebSocket connections, and
 // answers that are being streamed. What is sent and not answered yet runs to its end, and so does what people approved: cut short, nobody
-// would know what became of it.
+// would know what became of it. A stream that would begin later is refused in send.ts.
 
 import type { Call } from '../domain/stages.ts';
 import type { Suspensions } from './identify.ts';

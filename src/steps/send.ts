@@ -8,7 +8,7 @@ import type { Armed, Call } from '../domain/stages.ts';
 import { refuseSuspended } from '../domain/suspension.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
-import { asGatewayError } from '../errors.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
 import type { ConductOf } from './classify.ts';
 import type { History } from './history.ts';
@@ -76,6 +76,11 @@ async function attempt(deps: SendDependencies, armed: Armed, credential: Credent
     boundHeadersOnly: released,
     requestHeaders: gatewayFields(mount.traceContext ? call.span?.ref : undefined, conduct?.requestHeaders(armed) ?? NOTHING),
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
+    mayStream() {
+      // What people approved runs to its end (open-calls.ts).
+      if (released || deps.suspensions.covering(armed.principal, armed.task?.id) === undefined) return;
+      throw new GatewayError('principal_suspended', 'The caller was suspended while the call was under way. Its answer is withheld.');
+    },
   };
   const span = call.span?.child('client', call.facts);
   try {

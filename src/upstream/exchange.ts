@@ -6,7 +6,7 @@ import { isAscii } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { HeaderList } from '../domain/headers.ts';
-import type { ResponseSink, Sent } from '../domain/upstream.ts';
+import type { Outgoing, ResponseSink, Sent } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
 import { type Progress, upstreamFault } from './faults.ts';
 import { answerHead } from './response-headers.ts';
@@ -25,6 +25,7 @@ export interface ExchangeOptions {
   /** Fields of the gateway's own on the answer. */
   readonly responseHeaders: HeaderList;
   readonly scrubber: Scrubber | undefined;
+  readonly mayStream: Outgoing['mayStream'];
   /** Called exactly once. */
   ended(error: GatewayError | undefined, sent: Sent | undefined): void;
 }
@@ -86,6 +87,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#progress = 'collecting';
       return;
     }
+    if (mediaType === 'text/event-stream') this.#options.mayStream?.();
     if (scrubs) this.#stream = scrubber.stream();
     else if (length !== undefined) headers.push('content-length', String(length));
     this.#progress = 'streaming';

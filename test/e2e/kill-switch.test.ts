@@ -235,10 +235,16 @@ describe('what is open', () => {
     }
   });
 
-  it('runs to its end where it was sent and is not answered yet', async () => {
+  it('runs to its end where it was sent and is not answered yet, but no stream begins any more', async () => {
     const answers: (() => void)[] = [];
     const slow = await startRecorder();
-    slow.respond((_request, response) => void answers.push(() => response.end('{"done":true}')));
+    slow.respond(({ url }, response) => {
+      const events = url === '/events';
+      answers.push(() => {
+        response.writeHead(200, { 'content-type': events ? 'text/event-stream' : 'application/json' });
+        response.end(events ? 'data: late\n\n' : '{"done":true}');
+      });
+    });
     const own = await startEnvironment({
       upstreams: `  slow: { url: "${slow.origin}", credential: key }`,
       rules: '  - { id: slow, match: { upstream: slow }, decide: allow }',
@@ -247,11 +253,14 @@ describe('what is open', () => {
     try {
       const call = own.call('/slow/report');
       await slow.arrived(0);
+      const events = own.call('/slow/events');
+      await slow.arrived(1);
       const soc = await own.reviewer('sam', ['soc']);
       const response = await soc.post('/suspensions', { principal: `${own.issuer.issuer}#agent-1`, reason: 'odd' });
       expect(await response.json()).toMatchObject({ cutConnections: 0 });
       for (const answer of answers) answer();
       expect(await (await call).json()).toEqual({ done: true });
+      expect(await codeOf(await events)).toEqual([403, 'principal_suspended']);
     } finally {
       await own.close();
       await slow.close();

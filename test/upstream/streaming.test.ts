@@ -64,19 +64,20 @@ describe('streaming', () => {
 
   it('stops reading the agent while the upstream does not read, and brings everything once it does', async () => {
     const { state, stream } = source(64 * MIB);
-    let release = (): void => {};
     let received = 0;
+    const arrived = Promise.withResolvers<() => void>();
     const url = await startUpstream((incoming, response) => {
-      release = () => {
+      arrived.resolve(() => {
         incoming.on('data', (chunk) => {
           received += chunk.length;
         });
         incoming.on('end', () => response.end(String(received)));
-      };
+      });
     });
     const { front } = await startChain(url);
     const sending = request({ port: front.port, method: 'POST' });
     stream.pipe(sending);
+    const release = await arrived.promise;
     let before = -1;
     while (state.produced !== before || state.produced === 0) {
       before = state.produced;
