@@ -7,7 +7,7 @@ import type { ResponseSink } from './domain/upstream.ts';
 import type { GatewayError } from './errors.ts';
 import { renderMcpRefusal } from './mcp/refusal.ts';
 import type { RequestStates } from './mcp/request-state.ts';
-import type { GatewayTasks } from './mcp/tasks.ts';
+import type { GatewayTasks } from './mcp/tasks/tasks.ts';
 import { type Answer, accepted, type ProblemContext, problem, problemFields } from './problem.ts';
 
 export interface AnswerParts {

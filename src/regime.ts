@@ -10,7 +10,7 @@ import type { Policy } from './domain/decision.ts';
 import type { InboundRequest } from './domain/request.ts';
 import type { Mount } from './domain/stages.ts';
 import type { IdentityOptions } from './identity/options.ts';
-import type { RouteJoint } from './mcp/joint-route.ts';
+import type { RouteJoint } from './mcp/shared-mount/route.ts';
 import type { OwnSvids } from './own-svids.ts';
 import { compilePolicy } from './policy/policy.ts';
 import type { UpstreamOptions } from './upstream/targets.ts';

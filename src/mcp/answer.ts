@@ -5,8 +5,8 @@ import type { Action } from '../domain/action.ts';
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { JudgeMessage } from './answer-sink.ts';
 import { inputRequestsOf, type ServerRequests } from './server-requests.ts';
-import { declareTasks, makesTasks } from './task-capabilities.ts';
-import { OWN_TASK } from './task-questions.ts';
+import { declareTasks, makesTasks } from './tasks/capabilities.ts';
+import { OWN_TASK } from './tasks/questions.ts';
 import { isToolList, type ToolListOptions, visibleTools } from './tool-list.ts';
 
 export interface AnswerOptions {

@@ -17,16 +17,16 @@ import { type JudgeMessage, judgedAnswer } from './answer-sink.ts';
 import { checkArguments } from './arguments.ts';
 import { type CancellationDependencies, heedCancellation, type WaitingCall } from './cancellation.ts';
 import { type HeldStream, openHeldStream } from './held-stream.ts';
-import { judgeServer } from './joint-answer.ts';
-import { answerEventId, lastPlace } from './joint-events.ts';
-import type { JointServers } from './joint-servers.ts';
 import { createOpenRequests } from './open-requests.ts';
 import { checkParameterFields } from './parameter-fields.ts';
 import { renderMcpRefusal, rpcError } from './refusal.ts';
 import type { RequestStates } from './request-state.ts';
 import { serverRequests } from './server-requests.ts';
-import { isTaskTool } from './task-capabilities.ts';
-import type { GatewayTasks } from './tasks.ts';
+import { judgeServer } from './shared-mount/answer.ts';
+import { answerEventId, lastPlace } from './shared-mount/events.ts';
+import type { JointServers } from './shared-mount/servers.ts';
+import { isTaskTool } from './tasks/capabilities.ts';
+import type { GatewayTasks } from './tasks/tasks.ts';
 import type { PinningOptions, ToolPins } from './tool-pins.ts';
 
 interface McpUpstreamOptions extends PinningOptions {

@@ -3,7 +3,7 @@
 
 import type { Outlook } from '../domain/decision.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
-import { asTaskTool } from './task-capabilities.ts';
+import { asTaskTool } from './tasks/capabilities.ts';
 
 export interface ToolListOptions {
   /** What the agent could expect of calls of this tool. Asked after the definition was compared with its pin. */

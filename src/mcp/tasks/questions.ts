@@ -1,16 +1,16 @@
 // What clients ask about the gateway's own tasks, and the words of every answer: which messages are meant, what a hold is as a task, and
 // the held call as it would arrive again. Pure; whose task it is, tasks.ts finds out.
 
-import type { Action, ActionBody, TaskForm } from '../domain/action.ts';
-import type { HeaderList } from '../domain/headers.ts';
-import type { Hold } from '../domain/hold.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
-import type { ResponseSink } from '../domain/upstream.ts';
-import { GatewayError } from '../errors.ts';
-import { rpcError } from './refusal.ts';
-import { TASKS_EXTENSION } from './task-capabilities.ts';
-import { KEPT_MS } from './task-outcomes.ts';
-import { type Outcome, type Standing, type TaskFacts, taskResult, taskView } from './task-views.ts';
+import type { Action, ActionBody, TaskForm } from '../../domain/action.ts';
+import type { HeaderList } from '../../domain/headers.ts';
+import type { Hold } from '../../domain/hold.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import type { ResponseSink } from '../../domain/upstream.ts';
+import { GatewayError } from '../../errors.ts';
+import { rpcError } from '../refusal.ts';
+import { TASKS_EXTENSION } from './capabilities.ts';
+import { KEPT_MS } from './outcomes.ts';
+import { type Outcome, type Standing, type TaskFacts, taskResult, taskView } from './views.ts';
 
 /** Everything below is the gateway's; servers that use it are not believed (answer.ts). */
 export const OWN_TASK = 'countersign.';

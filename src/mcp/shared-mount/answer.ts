@@ -1,10 +1,10 @@
 // A server's message in the agent's words: on a shared mount its tools, prompts, resources and requests bear its name, so that two servers'
 // are never taken for each other's. Trusts nothing of the message; what has another form than MCP gives it goes on as it is.
 
-import type { Action } from '../domain/action.ts';
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
-import { agentId, agentUri, namedBy } from '../domain/server-names.ts';
-import type { JudgeMessage } from './answer-sink.ts';
+import type { Action } from '../../domain/action.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { agentId, agentUri, namedBy } from '../../domain/server-names.ts';
+import type { JudgeMessage } from '../answer-sink.ts';
 
 /**
  * Judges what one server sends: on a shared mount nothing of it may pass for another server's, so an answer has to be the answer to this request, and

@@ -1,21 +1,21 @@
 // What a shared mount answers itself (domain/conduct.ts): sessions, lists and whatever else concerns all of its servers. Everything that names
-// one server has become that server's own call before it gets here (joint-route.ts). What can be neither asked of all nor given to one is
+// one server has become that server's own call before it gets here (shared-mount/route.ts). What can be neither asked of all nor given to one is
 // refused, and nothing that goes to all can be held.
 
-import type { Conduct } from '../domain/conduct.ts';
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
-import { memberName } from '../domain/server-names.ts';
-import type { Armed } from '../domain/stages.ts';
-import type { ResponseSink } from '../domain/upstream.ts';
-import { asGatewayError, GatewayError } from '../errors.ts';
-import { type CancellationDependencies, heedCancellation } from './cancellation.ts';
-import type { JointCursors } from './joint-cursor.ts';
-import type { Reply } from './joint-errands.ts';
-import { lastPlace } from './joint-events.ts';
-import { joinCaching, joinCapabilities, joinEntries, joinInstructions, LISTS } from './joint-lists.ts';
-import { type JointServers, unusable } from './joint-servers.ts';
-import { type JointSessions, readSessionClient, type ServerSession } from './joint-session.ts';
-import { serveJointStream } from './joint-stream.ts';
+import type { Conduct } from '../../domain/conduct.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { memberName } from '../../domain/server-names.ts';
+import type { Armed } from '../../domain/stages.ts';
+import type { ResponseSink } from '../../domain/upstream.ts';
+import { asGatewayError, GatewayError } from '../../errors.ts';
+import { type CancellationDependencies, heedCancellation } from '../cancellation.ts';
+import type { JointCursors } from './cursor.ts';
+import type { Reply } from './errands.ts';
+import { lastPlace } from './events.ts';
+import { joinCaching, joinCapabilities, joinEntries, joinInstructions, LISTS } from './lists.ts';
+import { type JointServers, unusable } from './servers.ts';
+import { type JointSessions, readSessionClient, type ServerSession } from './session.ts';
+import { serveJointStream } from './stream.ts';
 
 export interface JointConductParts extends CancellationDependencies {
   readonly servers: JointServers;

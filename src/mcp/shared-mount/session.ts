@@ -4,13 +4,13 @@
 
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { canonicalDigest, sha256 } from '../domain/canonical.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
-import type { Principal } from '../domain/principal.ts';
-import type { InboundRequest } from '../domain/request.ts';
-import { Secret } from '../domain/secret.ts';
-import { GatewayError } from '../errors.ts';
-import type { Sealer } from './request-state.ts';
+import { canonicalDigest, sha256 } from '../../domain/canonical.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import type { Principal } from '../../domain/principal.ts';
+import type { InboundRequest } from '../../domain/request.ts';
+import { Secret } from '../../domain/secret.ts';
+import { GatewayError } from '../../errors.ts';
+import type { Sealer } from '../request-state.ts';
 
 /** What the agent said of itself when it opened the session: servers that are opened later are told the same. */
 export interface SessionClient {

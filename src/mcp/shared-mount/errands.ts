@@ -3,17 +3,17 @@
 // credential of its server, and never held. Bounded in time and size: what one server does not answer is missing, and nothing else.
 
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../domain/clock.ts';
-import { type HeaderList, header } from '../domain/headers.ts';
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
-import type { InboundRequest } from '../domain/request.ts';
-import { memberName } from '../domain/server-names.ts';
-import type { Armed, Call, Regime } from '../domain/stages.ts';
-import type { SpanRef } from '../domain/trace.ts';
-import type { ResponseSink } from '../domain/upstream.ts';
-import { createEventReader, type EventReader } from './event-stream.ts';
-import { bodyOf, withoutField } from './joint-route.ts';
-import type { JointSessions } from './joint-session.ts';
+import type { Clock } from '../../domain/clock.ts';
+import { type HeaderList, header } from '../../domain/headers.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import type { InboundRequest } from '../../domain/request.ts';
+import { memberName } from '../../domain/server-names.ts';
+import type { Armed, Call, Regime } from '../../domain/stages.ts';
+import type { SpanRef } from '../../domain/trace.ts';
+import type { ResponseSink } from '../../domain/upstream.ts';
+import { createEventReader, type EventReader } from '../event-stream.ts';
+import { bodyOf, withoutField } from './route.ts';
+import type { JointSessions } from './session.ts';
 
 /** What a server answered, or why it did not. */
 export interface Reply {

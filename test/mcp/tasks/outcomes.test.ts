@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { collectOutcome, createTaskOutcomes } from '../../src/mcp/task-outcomes.ts';
-import type { Outcome } from '../../src/mcp/task-views.ts';
+import { collectOutcome, createTaskOutcomes } from '../../../src/mcp/tasks/outcomes.ts';
+import type { Outcome } from '../../../src/mcp/tasks/views.ts';
 
 function collect() {
   const ended: Outcome[] = [];

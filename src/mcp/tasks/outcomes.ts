@@ -3,13 +3,13 @@
 // Refuses to keep answers that are too large to keep.
 
 import { LRUCache } from 'lru-cache';
-import { type HeaderList, header } from '../domain/headers.ts';
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
-import type { ResponseSink } from '../domain/upstream.ts';
-import { GatewayError } from '../errors.ts';
-import { createEventReader, type ServerEvent } from './event-stream.ts';
-import { rpcError } from './refusal.ts';
-import type { Outcome } from './task-views.ts';
+import { type HeaderList, header } from '../../domain/headers.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import type { ResponseSink } from '../../domain/upstream.ts';
+import { GatewayError } from '../../errors.ts';
+import { createEventReader, type ServerEvent } from '../event-stream.ts';
+import { rpcError } from '../refusal.ts';
+import type { Outcome } from './views.ts';
 
 export interface TaskOutcomes {
   /** From now on the task is being executed, until the returned function is called; undefined keeps nothing. */

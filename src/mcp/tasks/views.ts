@@ -1,11 +1,11 @@
 // The gateway's own tasks in the words of MCP: a call that people decide on, or that runs while nobody waits for it, as the core tasks of
 // revision 2025-11-25 and as the extension io.modelcontextprotocol/tasks of 2026-07-28 say it. Pure; decides nothing.
 
-import type { TaskForm } from '../domain/action.ts';
-import type { EpochMs } from '../domain/clock.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
-import type { GatewayError } from '../errors.ts';
-import { explain, meta, toolResult } from './refusal.ts';
+import type { TaskForm } from '../../domain/action.ts';
+import type { EpochMs } from '../../domain/clock.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import type { GatewayError } from '../../errors.ts';
+import { explain, meta, toolResult } from '../refusal.ts';
 
 /** What one JSON-RPC answer says. */
 export type Outcome = { readonly result: JsonObject } | { readonly error: JsonObject };

@@ -2,16 +2,16 @@
 // is slow is noted as missing, in the log and in the call's record, and the others are not kept waiting.
 
 import { randomUUID } from 'node:crypto';
-import { type HeaderList, header } from '../domain/headers.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
-import type { Logger } from '../domain/log.ts';
-import { memberName, readMember } from '../domain/server-names.ts';
-import type { Armed, Regime } from '../domain/stages.ts';
-import type { ResponseSink } from '../domain/upstream.ts';
-import { ERRORS, GatewayError } from '../errors.ts';
-import type { Errands, Reply } from './joint-errands.ts';
-import { lastPlace } from './joint-events.ts';
-import { type JointSession, type JointSessions, readServerSession, type ServerSession } from './joint-session.ts';
+import { type HeaderList, header } from '../../domain/headers.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import type { Logger } from '../../domain/log.ts';
+import { memberName, readMember } from '../../domain/server-names.ts';
+import type { Armed, Regime } from '../../domain/stages.ts';
+import type { ResponseSink } from '../../domain/upstream.ts';
+import { ERRORS, GatewayError } from '../../errors.ts';
+import type { Errands, Reply } from './errands.ts';
+import { lastPlace } from './events.ts';
+import { type JointSession, type JointSessions, readServerSession, type ServerSession } from './session.ts';
 
 export interface JointServers {
   /** Names of the servers that share a call's mount, in the order of the configuration. */

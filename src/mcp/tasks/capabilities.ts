@@ -1,8 +1,8 @@
 // What servers and their tools say of tasks, and what the gateway adds to it, so that clients know that a held call may come back as a task.
 // A server's own tasks stay its own: where a tool, or a server of the extension, makes tasks itself, the gateway makes none.
 
-import type { Action } from '../domain/action.ts';
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import type { Action } from '../../domain/action.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 
 export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
 const CORE_TASKS = '2025-11-25';

@@ -2,11 +2,11 @@
 // lasts as long as the agent does: a server that ends its own, as servers may at any time, is asked for it again where it was, since the agent,
 // whose stream goes on, would not ask. Event ids say where every server's stream is.
 
-import { type HeaderList, header } from '../domain/headers.ts';
-import type { InboundRequest } from '../domain/request.ts';
-import type { ResponseSink } from '../domain/upstream.ts';
-import { createEventReader, formatEvent, type ServerEvent } from './event-stream.ts';
-import { allEventId, answerEventId, readEventId } from './joint-events.ts';
+import { type HeaderList, header } from '../../domain/headers.ts';
+import type { InboundRequest } from '../../domain/request.ts';
+import type { ResponseSink } from '../../domain/upstream.ts';
+import { createEventReader, formatEvent, type ServerEvent } from '../event-stream.ts';
+import { allEventId, answerEventId, readEventId } from './events.ts';
 
 export interface JointStreamOptions {
   readonly sink: ResponseSink;

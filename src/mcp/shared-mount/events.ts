@@ -2,8 +2,8 @@
 // one server's, for the answer to one request, or every server's, for the stream that the agent keeps open. They hold nothing secret, and
 // what an agent writes into one is no more than what it could say to a server as its Last-Event-ID.
 
-import { type HeaderList, header } from '../domain/headers.ts';
-import { SERVER_NAME } from '../domain/server-names.ts';
+import { type HeaderList, header } from '../../domain/headers.ts';
+import { SERVER_NAME } from '../../domain/server-names.ts';
 
 type EventPlace =
   /** `rpcId` is the request that the stream answers; absent in the stream that an agent keeps open. */

@@ -2,16 +2,16 @@
 // request's own number. What comes out is an ordinary message for an ordinary mount, which reads it again as strictly as any.
 // Trusts nothing: the message has passed the strict reading under its own names first. What names no server stays with the mount.
 
-import type { Action } from '../domain/action.ts';
-import { type HeaderList, header } from '../domain/headers.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
-import type { Principal } from '../domain/principal.ts';
-import type { InboundRequest, RequestBody } from '../domain/request.ts';
-import { memberName, readAgentId, readAgentName, readAgentUri } from '../domain/server-names.ts';
-import type { Routed } from '../domain/stages.ts';
-import { GatewayError } from '../errors.ts';
-import { lastPlace } from './joint-events.ts';
-import type { JointSessions } from './joint-session.ts';
+import type { Action } from '../../domain/action.ts';
+import { type HeaderList, header } from '../../domain/headers.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import type { Principal } from '../../domain/principal.ts';
+import type { InboundRequest, RequestBody } from '../../domain/request.ts';
+import { memberName, readAgentId, readAgentName, readAgentUri } from '../../domain/server-names.ts';
+import type { Routed } from '../../domain/stages.ts';
+import { GatewayError } from '../../errors.ts';
+import { lastPlace } from './events.ts';
+import type { JointSessions } from './session.ts';
 
 export interface JointMount {
   readonly name: string;

@@ -7,17 +7,17 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
-import type { Action, ActionBody, TaskForm } from '../domain/action.ts';
-import type { Approvals, Recalled } from '../domain/approvals.ts';
-import type { Clock } from '../domain/clock.ts';
-import type { Resumed } from '../domain/conduct.ts';
-import type { Hold } from '../domain/hold.ts';
-import type { Principal } from '../domain/principal.ts';
-import type { Armed, Call, Mount, Recognised } from '../domain/stages.ts';
-import type { ResponseSink } from '../domain/upstream.ts';
-import { asGatewayError, type ErrorCode, GatewayError } from '../errors.ts';
-import { meta, rpcError, toolResult } from './refusal.ts';
-import { collectOutcome, type TaskOutcomes } from './task-outcomes.ts';
+import type { Action, ActionBody, TaskForm } from '../../domain/action.ts';
+import type { Approvals, Recalled } from '../../domain/approvals.ts';
+import type { Clock } from '../../domain/clock.ts';
+import type { Resumed } from '../../domain/conduct.ts';
+import type { Hold } from '../../domain/hold.ts';
+import type { Principal } from '../../domain/principal.ts';
+import type { Armed, Call, Mount, Recognised } from '../../domain/stages.ts';
+import type { ResponseSink } from '../../domain/upstream.ts';
+import { asGatewayError, type ErrorCode, GatewayError } from '../../errors.ts';
+import { meta, rpcError, toolResult } from '../refusal.ts';
+import { collectOutcome, type TaskOutcomes } from './outcomes.ts';
 import {
   ACKNOWLEDGED,
   answerGone,
@@ -35,8 +35,8 @@ import {
   tell,
   unknown,
   write,
-} from './task-questions.ts';
-import { type Outcome, type Standing, type TaskFacts, taskCreated, taskResult, taskView } from './task-views.ts';
+} from './questions.ts';
+import { type Outcome, type Standing, type TaskFacts, taskCreated, taskResult, taskView } from './views.ts';
 
 export interface TaskDependencies {
   readonly approvals: Pick<Approvals, 'recall' | 'cancel'>;

@@ -1,7 +1,7 @@
 // One list out of many: what the servers of a shared mount answer to the same question, put together for the agent. Entries arrive under the
-// agent's names already (joint-answer.ts). What has no name that is one server's alone, or one that is too long, is left out.
+// agent's names already (shared-mount/answer.ts). What has no name that is one server's alone, or one that is too long, is left out.
 
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 
 /** The lists of MCP, and the member of their results that holds the entries. */
 export const LISTS: Readonly<Record<string, string>> = {

@@ -1,12 +1,12 @@
 // The cursor of a list that several servers have more of: theirs, sealed together for one caller, mount and list. Refuses what was not made
 // here for exactly this list.
 
-import { canonicalDigest } from '../domain/canonical.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
-import type { Principal } from '../domain/principal.ts';
-import { Secret } from '../domain/secret.ts';
-import { GatewayError } from '../errors.ts';
-import type { Sealer } from './request-state.ts';
+import { canonicalDigest } from '../../domain/canonical.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import type { Principal } from '../../domain/principal.ts';
+import { Secret } from '../../domain/secret.ts';
+import { GatewayError } from '../../errors.ts';
+import type { Sealer } from '../request-state.ts';
 
 export interface JointCursors {
   /** Undefined when no server has more. */
