@@ -1,8 +1,9 @@
+// Which call a hold is for, who may wait for it, and what must still be true when its approval is used: `obtain`, over a real store.
+
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createApprovals } from '../../src/approvals/approvals.ts';
 import { sha256 } from '../../src/domain/canonical.ts';
-import type { Hold, HoldStore } from '../../src/domain/hold.ts';
+import type { Hold } from '../../src/domain/hold.ts';
 import { GatewayError } from '../../src/errors.ts';
 import {
   actionOf,
@@ -18,6 +19,7 @@ import {
   requestOf,
   requirementOf,
   reviewerOf,
+  waiting,
 } from '../support/approvals.ts';
 
 let bench: Bench;
@@ -27,14 +29,6 @@ beforeEach(() => {
 afterEach(() => bench.close());
 
 const stateOf = async (hold: Hold) => (await bench.store.holds.get(hold.id))?.state;
-
-/** Starts a request that waits, and resolves once it does. */
-async function waiting(options: Parameters<typeof requestOf>[0] = {}) {
-  const { promise: entered, resolve } = Promise.withResolvers<Hold>();
-  const result = bench.approvals.obtain(requestOf({ waitMs: 60_000, ...options, onHeld: resolve }));
-  result.catch(() => {});
-  return { hold: await entered, result };
-}
 
 describe('opening and attaching', () => {
   it('answers pending at once when the request may not wait, with the hold durable and recorded before', async () => {
@@ -107,7 +101,7 @@ describe('opening and attaching', () => {
 
 describe('waiting and releasing', () => {
   it('clears exactly the held call once it is approved while waiting', async () => {
-    const { hold, result } = await waiting();
+    const { hold, result } = await waiting(bench);
     await approve(bench, hold);
     expect(await result).toMatchObject({ kind: 'released', hold: { id: hold.id, state: 'RELEASING', claimedBy: 'instance-1' } });
     expect(bench.approvals.waiting).toBe(0);
@@ -121,7 +115,7 @@ describe('waiting and releasing', () => {
 
   it('gives exactly one clearance to a hundred requests racing one approval', async () => {
     const hold = await openHoldBy(bench);
-    const early = await Promise.all(Array.from({ length: 50 }, () => waiting()));
+    const early = await Promise.all(Array.from({ length: 50 }, () => waiting(bench)));
     await approve(bench, hold);
     const late = Array.from({ length: 50 }, () => bench.approvals.obtain(requestOf({ waitMs: 60_000 })));
     const codes = await Promise.all([...early.map(({ result }) => result), ...late].map(codeOf));
@@ -131,7 +125,7 @@ describe('waiting and releasing', () => {
 
   it('leaves the hold when its agent goes away, and does not claim for nobody', async () => {
     let leave = () => {};
-    const { hold, result } = await waiting({
+    const { hold, result } = await waiting(bench, {
       onClosed(callback) {
         leave = callback;
         return () => {};
@@ -165,7 +159,7 @@ describe('waiting and releasing', () => {
   });
 
   it('ends every wait with pending when the gateway drains, and keeps the holds', async () => {
-    const { hold, result } = await waiting();
+    const { hold, result } = await waiting(bench);
     bench.approvals.drain();
     expect(await codeOf(result)).toBe('approval_pending');
     expect(await codeOf(bench.approvals.obtain(requestOf({ waitMs: 60_000 })))).toBe('approval_pending');
@@ -178,7 +172,7 @@ describe('waiting and releasing', () => {
 
   it('waits on while a quorum of two has one vote', async () => {
     const decision = decisionOf({ requirements: [requirementOf({ count: 2 })] });
-    const { hold, result } = await waiting({ decision });
+    const { hold, result } = await waiting(bench, { decision });
     expect((await approve(bench, hold)).state).toBe('PENDING');
     expect(bench.approvals.waiting).toBe(1);
     await approve(bench, hold, reviewerOf('bob'));
@@ -186,7 +180,7 @@ describe('waiting and releasing', () => {
   });
 
   it('releases two thousand waiting calls, each by its own approval', async () => {
-    const calls = await Promise.all(Array.from({ length: 2_000 }, (_, i) => waiting({ action: actionOf({}, String(i)) })));
+    const calls = await Promise.all(Array.from({ length: 2_000 }, (_, i) => waiting(bench, { action: actionOf({}, String(i)) })));
     expect(bench.approvals.waiting).toBe(2_000);
     await Promise.all(calls.map(({ hold }) => approve(bench, hold)));
     const cleared = await Promise.all(calls.map(({ result }) => result));
@@ -293,186 +287,6 @@ it('does not release a hold that was altered in the database after it was approv
   db.close();
   bench = benchOn(bench.path, bench.clock);
   expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_invalidated');
-});
-
-describe('endings', () => {
-  it('tells a waiting agent of the denial, and refuses the identical request without asking anyone, whatever its Idempotency-Key', async () => {
-    const task = { id: 'task_1', revision: 1, principalId: principalOf().id, createdAt: 0, objective: 'o', plan: [], labels: [] };
-    const { hold, result } = await waiting({ task });
-    await deny(bench, hold);
-    expect(await codeOf(result)).toBe('approval_denied');
-    bench.clock.advance(7 * 24 * 3_600_000);
-    expect(await codeOf(bench.approvals.obtain(requestOf({ task, idempotencyKey: 'fresh' })))).toBe('approval_denied');
-    expect(await codeOf(bench.approvals.obtain(requestOf({ task: { ...task, revision: 2 } })))).toBe('approval_denied');
-    expect(await codeOf(bench.approvals.obtain(requestOf({ task: { ...task, id: 'task_2' } })))).toBe('approval_pending');
-  });
-
-  it('lets a denial without a task stand for an hour', async () => {
-    await deny(bench, await openHoldBy(bench));
-    bench.clock.advance(3_599_999);
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_denied');
-    bench.clock.advance(1);
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_pending');
-  });
-
-  it('expires what nobody decided, wakes its waiter, and asks anew on the next request', async () => {
-    const { hold, result } = await waiting();
-    bench.clock.advance(15 * 60_000);
-    await bench.approvals.sweep();
-    expect(await codeOf(result)).toBe('approval_expired');
-    expect(await bench.store.holds.get(hold.id)).toMatchObject({ state: 'EXPIRED', expiryReason: 'undecided', reportedAt: bench.clock.now() });
-    expect((await openHoldBy(bench)).id).not.toBe(hold.id);
-  });
-
-  it.each([
-    ['undecided', 'approval_expired', 15 * 60_000, async () => {}],
-    ['unused', 'approval_unused', 2 * 60_000, async (hold: Hold) => void (await approve(bench, hold))],
-  ] as const)('answers an %s hold once with %s although no sweep has run', async (expiryReason, code, ms, prepare) => {
-    const hold = await openHoldBy(bench);
-    await prepare(hold);
-    bench.clock.advance(ms);
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe(code);
-    expect(await bench.store.holds.get(hold.id)).toMatchObject({ state: 'EXPIRED', expiryReason });
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_pending');
-  });
-
-  it('does not release an approval whose time runs out during the second judgement', async () => {
-    const hold = await openHoldBy(bench);
-    await approve(bench, hold);
-    const base = requestOf();
-    const slow = requestOf({
-      rejudge: (approval) => {
-        bench.clock.advance(2 * 60_000);
-        return base.rejudge(approval);
-      },
-    });
-    expect(await codeOf(bench.approvals.obtain(slow))).toBe('approval_unused');
-  });
-
-  it('answers a cancelled and a revoked hold once with approval_revoked', async () => {
-    const cancelled = await openHoldBy(bench);
-    await bench.approvals.cancel(cancelled.id, principalOf());
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_revoked');
-    const revoked = await openHoldBy(bench);
-    await approve(bench, revoked);
-    await bench.approvals.revoke(revoked.id, reviewerOf('alice'), 'on second thought');
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_revoked');
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_pending');
-  });
-
-  it('counts and records every ending once', async () => {
-    const { hold, result } = await waiting();
-    await deny(bench, hold);
-    await result.catch(() => {});
-    await bench.approvals.obtain(requestOf()).catch(() => {});
-    expect(bench.ended).toEqual(['DENIED']);
-    expect(bench.audit.filter(({ type, record }) => type === 'hold' && record.state === 'DENIED')).toHaveLength(1);
-  });
-});
-
-describe('after the claim', () => {
-  const cleared = async (options: Parameters<typeof requestOf>[0] = {}) => {
-    await approve(bench, await openHoldBy(bench, options));
-    return bench.approvals.obtain(requestOf(options));
-  };
-
-  it('records SENT before, and the outcome after, and then takes the same request for a new one', async () => {
-    const clearance = await cleared();
-    await bench.approvals.markSent(clearance);
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('already_sent');
-    expect(await bench.approvals.settle(clearance, { known: true, status: 201 })).toMatchObject({ state: 'EXECUTED', outcomeStatus: 201 });
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_pending');
-  });
-
-  it('answers a re-used Idempotency-Key with the recorded outcome, for ever', async () => {
-    const clearance = await cleared({ idempotencyKey: 'k' });
-    await bench.approvals.markSent(clearance);
-    await bench.approvals.settle(clearance, { known: true, status: 503 });
-    const error = await bench.approvals.obtain(requestOf({ idempotencyKey: 'k' })).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'already_sent', details: { members: { outcome: 'UPSTREAM_ERROR', outcomeStatus: 503 } } });
-  });
-
-  it('expires a claim that was never sent', async () => {
-    const clearance = await cleared();
-    expect(await bench.approvals.settle(clearance, 'not_sent')).toMatchObject({ state: 'EXPIRED', expiryReason: 'abandoned' });
-    expect(await codeOf(bench.approvals.markSent(clearance))).toBe('hold_closed');
-  });
-
-  it('refuses to mark a call as sent twice', async () => {
-    const clearance = await cleared();
-    await bench.approvals.markSent(clearance);
-    expect(await codeOf(bench.approvals.markSent(clearance))).toBe('hold_closed');
-  });
-
-  it('raises an alert for an unknown outcome and says so once to an agent without an Idempotency-Key', async () => {
-    const clearance = await cleared();
-    await bench.approvals.markSent(clearance);
-    await bench.approvals.settle(clearance, { known: false });
-    expect(bench.errors).toContain('hold.outcome_unknown');
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('outcome_unknown');
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_pending');
-  });
-
-  it('never throws from settle, even when the store is gone', async () => {
-    const clearance = await cleared();
-    await bench.approvals.markSent(clearance);
-    await bench.store.close();
-    expect(await bench.approvals.settle(clearance, { known: true, status: 200 })).toBeUndefined();
-  });
-});
-
-describe('the clockwork', () => {
-  it('ends what runs out by itself once it is started', async () => {
-    await bench.approvals.start();
-    const { result } = await waiting();
-    bench.clock.advance(15 * 60_000);
-    expect(await codeOf(result)).toBe('approval_expired');
-  });
-
-  it('finds holds, votes and approvals again after a restart', async () => {
-    const decision = decisionOf({ requirements: [requirementOf({ count: 2 })] });
-    const hold = await openHoldBy(bench, { decision });
-    await approve(bench, hold);
-    bench = await bench.restart();
-    await bench.approvals.start();
-    expect(await codeOf(approve(bench, hold))).toBe('already_voted');
-    expect((await approve(bench, hold, reviewerOf('bob'))).state).toBe('APPROVED');
-    bench = await bench.restart();
-    await bench.approvals.start();
-    expect(await bench.approvals.obtain(requestOf({ decision }))).toMatchObject({ kind: 'released', hold: { id: hold.id, claimedBy: 'instance-3' } });
-  });
-
-  it('leaves its own claims alone when it starts', async () => {
-    await approve(bench, await openHoldBy(bench));
-    const clearance = await bench.approvals.obtain(requestOf());
-    await bench.approvals.start();
-    await bench.approvals.markSent(clearance);
-  });
-
-  it('keeps an outcome that the store would not take, and records it with the next sweep', async () => {
-    await approve(bench, await openHoldBy(bench));
-    const { holds } = bench.store;
-    let broken = false;
-    const flaky: HoldStore = {
-      ...holds,
-      change: (id, step) => (broken ? Promise.reject(new GatewayError('store_unavailable', 'The disk is gone.')) : holds.change(id, step)),
-    };
-    const approvals = createApprovals({ ...bench.options, store: flaky });
-    const clearance = await approvals.obtain(requestOf());
-    await approvals.markSent(clearance);
-    broken = true;
-    expect(await approvals.settle(clearance, { known: true, status: 201 })).toBeUndefined();
-    await approvals.sweep();
-    broken = false;
-    await approvals.sweep();
-    expect((await holds.list({ states: ['EXECUTED'] })).holds).toMatchObject([{ outcomeStatus: 201 }]);
-    approvals.close();
-  });
-
-  it('refuses calls once it is closed', async () => {
-    bench.approvals.close();
-    expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('draining');
-  });
 });
 
 describe('the agent’s own view', () => {

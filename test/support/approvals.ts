@@ -10,6 +10,7 @@ import type { Action } from '../../src/domain/action.ts';
 import type { HoldRequest } from '../../src/domain/approvals.ts';
 import type { AuditLog, AuditType } from '../../src/domain/audit.ts';
 import { canonicalDigest, sha256 } from '../../src/domain/canonical.ts';
+import type { Clearance } from '../../src/domain/clearance.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import type { Decision, Requirement } from '../../src/domain/decision.ts';
 import type { Hold } from '../../src/domain/hold.ts';
@@ -240,6 +241,14 @@ export async function openHoldBy(bench: Bench, options: RequestOptions = {}): Pr
   );
   if (opened === undefined) throw new Error('the request entered no hold');
   return opened;
+}
+
+/** Starts a request that waits, and resolves once it does. */
+export async function waiting(bench: Bench, options: RequestOptions = {}): Promise<{ hold: Hold; result: Promise<Clearance> }> {
+  const { promise: entered, resolve } = Promise.withResolvers<Hold>();
+  const result = bench.approvals.obtain(requestOf({ waitMs: 60_000, ...options, onHeld: resolve }));
+  result.catch(() => {});
+  return { hold: await entered, result };
 }
 
 export function approve(bench: Bench, hold: Hold, reviewer = reviewerOf('alice')): Promise<Hold> {
