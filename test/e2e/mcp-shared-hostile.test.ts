@@ -1,173 +1,26 @@
-// One mount for several MCP servers, against what servers and agents do to each other there: names, numbers, sessions, cursors and approvals
-// of one must never pass for another's. The servers are written by hand and note what no client of theirs may do.
+// One mount for several MCP servers, against what servers and agents do to each other there: names, cursors, tools and approvals of one
+// must never pass for another's. The servers are written by hand and note what no client of theirs may do.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type CallOptions, type Environment, startEnvironment, writtenBy } from '../support/environment.ts';
+import { type Environment, writtenBy } from '../support/environment.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
-import { type StrictServer, startStrictServer } from '../support/strict-mcp-server.ts';
+import { call, code, heldId, INITIALIZE, names, openSharedMount, request, type SharedMount } from '../support/shared-mount.ts';
+import type { StrictServer } from '../support/strict-mcp-server.ts';
 
+let mount: SharedMount;
 let env: Environment;
 let a: StrictServer;
 let b: StrictServer;
 let alice: ReviewerClient;
-let id = 0;
+let post: SharedMount['post'];
+let open: SharedMount['open'];
 
 beforeAll(async () => {
-  [a, b] = await Promise.all([startStrictServer('a'), startStrictServer('b')]);
-  env = await startEnvironment({
-    upstreams: `
-  one:
-    protocol: mcp
-    serversWithin: 2s
-    servers: { a: { url: "${a.url}", credential: key }, b: { url: "${b.url}", toolChanges: allow } }
-  strict:
-    protocol: mcp
-    servers: { a: { url: "${a.url}" } }
-  other:
-    protocol: mcp
-    servers: { a: { url: "${a.url}" } }`,
-    credentials: '  second: { type: static, in: header, name: x-second, secret: { env: E2E_SECRET } }',
-    rules: `
-  - { id: echo, match: { upstream: one, tool: "*__echo*" }, decide: allow }
-  - { id: pay, match: { upstream: one, tool: "*__pay" }, decide: hold, tier: payment }
-  - { id: resources, match: { upstream: one, server: a, resource: "docs://public/*" }, decide: allow }
-  - { id: templates, match: { upstream: one, mcp: [completion/complete] }, decide: allow }
-  - { id: prompts, match: { upstream: one, prompt: "a__*" }, decide: allow }
-  - { id: asks, match: { upstream: one, mcp: [sampling/createMessage, roots/list] }, decide: allow }
-  - { id: listen, match: { upstream: one, mcp: ["subscriptions/listen", "tasks/*"] }, decide: allow }
-  - { id: strict, match: { upstream: strict }, decide: hold, tier: payment }
-  - { id: not-b, match: { upstream: one, server: b, mcp: [resources/templates/list] }, decide: deny }
-`,
-    reviewers: '  killSwitch: ["group:soc"]',
-    limits: '{ wait: 20s, pendingPerAgent: 100 }',
-  });
-  alice = await env.reviewer('alice');
+  mount = await openSharedMount();
+  ({ env, a, b, alice, post, open } = mount);
 });
-afterAll(async () => {
-  await env.close();
-  await Promise.all([a.kill(), b.kill()]);
-});
-const defaults = () => ({ ...a.results });
-let kept: { a: StrictServer['results']; b: StrictServer['results'] };
-beforeAll(() => {
-  kept = { a: defaults(), b: { ...b.results } };
-});
-beforeEach(() => {
-  for (const [server, results] of [
-    [a, kept.a],
-    [b, kept.b],
-  ] as const) {
-    for (const method of Object.keys(server.results)) delete server.results[method];
-    Object.assign(server.results, results);
-    server.silent.clear();
-    for (const method of Object.keys(server.events)) delete server.events[method];
-  }
-});
-
-interface Said {
-  readonly status: number;
-  readonly session: string | null;
-  // biome-ignore lint/suspicious/noExplicitAny: answers of many forms are read by their path
-  readonly json: any;
-}
-
-async function post(message: object, session?: string, { mount = 'one', headers = {}, ...more }: CallOptions & { mount?: string } = {}): Promise<Said> {
-  const response = await env.call(`/${mount}`, {
-    method: 'POST',
-    body: message,
-    headers: {
-      accept: 'application/json, text/event-stream',
-      'mcp-protocol-version': '2025-11-25',
-      prefer: 'wait=0',
-      ...(session !== undefined && { 'mcp-session-id': session }),
-      ...headers,
-    },
-    ...more,
-  });
-  const text = await response.text();
-  return { status: response.status, session: response.headers.get('mcp-session-id'), json: text === '' ? undefined : JSON.parse(text) };
-}
-
-const request = (method: string, params?: object) => ({ jsonrpc: '2.0', id: ++id, method, ...(params && { params }) });
-const INITIALIZE = { protocolVersion: '2025-11-25', capabilities: { sampling: {} }, clientInfo: { name: 'raw', version: '1' } };
-
-async function open(options: CallOptions & { mount?: string } = {}): Promise<string> {
-  const { session } = await post(request('initialize', INITIALIZE), undefined, options);
-  if (session === null) throw new Error('no session');
-  await post({ jsonrpc: '2.0', method: 'notifications/initialized' }, session, options);
-  return session;
-}
-
-const call = (name: string, args: object = {}) => request('tools/call', { name, arguments: args });
-const names = ({ json }: Said) => json.result.tools.map(({ name }: { name: string }) => name);
-const heldId = ({ json }: Said): string => json.result._meta['countersign/hold'];
-const code = ({ json }: Said): unknown => json.result?._meta?.['countersign/code'] ?? json.error?.data?.code ?? json.code;
-
-describe('a session', () => {
-  it('is one for the agent, and each server has its own, which the others and the agent never see', async () => {
-    const { session, json } = await post(request('initialize', INITIALIZE));
-    expect(json.result).toMatchObject({
-      protocolVersion: '2025-11-25',
-      serverInfo: { name: 'one' },
-      instructions: '## a\n\n> Words of a.\n\n## b\n\n> Words of b.',
-    });
-    expect(json.result.capabilities).toEqual({ tools: {}, prompts: {}, resources: { subscribe: true }, logging: {}, completions: {} });
-    const said = await post(call('a__echo'), session ?? '');
-    expect(said.json.result.content[0].text).toBe('a ran "echo"');
-    expect(said.session).toBeNull();
-    const own = a.arrived.at(-1)?.headers['mcp-session-id'];
-    await post(call('b__echo'), session ?? '');
-    expect(b.arrived.at(-1)?.headers['mcp-session-id']).not.toBe(own);
-    expect(session).not.toContain(own);
-    expect([a.arrived.at(-1)?.headers.authorization, b.arrived.at(-1)?.headers.authorization]).toEqual([
-      expect.stringMatching(/^Bearer upstream-secret/),
-      undefined,
-    ]);
-  });
-
-  it.each([
-    ['none', async () => undefined, 400],
-    ['one that nobody gave', async () => 'v1.AAAA', 404],
-    ['one of the server’s own', async () => String(a.arrived.findLast(({ headers }) => headers['mcp-session-id'])?.headers['mcp-session-id']), 404],
-    ['another agent’s', () => open({ as: 'agent-2' }), 404],
-    ['one of another mount', () => open({ mount: 'other' }), 404],
-    ['one with a changed letter', async () => (await open()).replace(/.$/, (letter) => (letter === 'A' ? 'B' : 'A')), 404],
-  ])('is refused: %s', async (_what, session, status) => {
-    const given = await session();
-    const before = [a.arrived.length, b.arrived.length];
-    expect((await post(call('a__echo'), given)).status).toBe(status);
-    expect([a.arrived.length, b.arrived.length]).toEqual(before);
-  });
-
-  it('outlives a restart of the gateway, and not its own end', async () => {
-    const session = await open();
-    await env.kill();
-    await env.start();
-    expect((await post(call('a__echo'), session)).json.result.content[0].text).toBe('a ran "echo"');
-    expect((await env.call('/one', { method: 'DELETE', headers: { 'mcp-session-id': session } })).status).toBe(200);
-    expect(a.arrived.at(-1)?.http === 'DELETE' && b.arrived.some(({ http }) => http === 'DELETE')).toBe(true);
-    expect((await post(call('a__echo'), session)).status).toBe(404);
-  });
-
-  it.each(['0000-00-00', '2024-10-07', '2026-07-28', 'x', 7])('is not spoilt by a server that answers with revision %s', async (protocolVersion) => {
-    b.results.initialize = (params) => ({ ...(kept.b.initialize?.(params) as object), protocolVersion });
-    const { json } = await post(request('initialize', INITIALIZE));
-    expect(json.result).toMatchObject({
-      protocolVersion: '2025-11-25',
-      instructions: '## a\n\n> Words of a.',
-      _meta: { 'countersign/missing': { b: 'server_error' } },
-    });
-  });
-
-  it('speaks the oldest revision of its servers to the agent, and each server’s own to it', async () => {
-    b.results.initialize = (params) => ({ ...(kept.b.initialize?.(params) as object), protocolVersion: '2025-06-18' });
-    const { session, json } = await post(request('initialize', INITIALIZE));
-    expect(json.result.protocolVersion).toBe('2025-06-18');
-    await post(call('a__echo'), session ?? '', { headers: { 'mcp-protocol-version': '2025-06-18' } });
-    await post(call('b__echo'), session ?? '', { headers: { 'mcp-protocol-version': '2025-06-18' } });
-    expect([a, b].map(({ arrived }) => arrived.at(-1)?.headers['mcp-protocol-version'])).toEqual(['2025-11-25', '2025-06-18']);
-  });
-});
+afterAll(() => mount.close());
+beforeEach(() => mount.reset());
 
 describe('a list', () => {
   it('has every entry under the name of its server, and leaves out what would be ambiguous, too long or no tool’s name', async () => {
@@ -238,26 +91,6 @@ it('has no address besides the mount’s: no server can be called around it', as
     expect([path, response.status >= 400 && response.status < 500]).toEqual([path, true]);
     await response.body?.cancel();
   }
-});
-
-describe('a server that was killed', () => {
-  it('takes nothing from the others, and is there again, in a new session, when it is back', async () => {
-    const session = await open();
-    await b.kill();
-    expect(names(await post(request('tools/list'), session))).toEqual(['a__echo']);
-    // Aborted, where a connection was still thought to be open.
-    await expect.poll(async () => code(await post(call('b__echo'), session))).toBe('upstream_unreachable');
-    expect((await post(call('a__echo'), session)).json.result.content[0].text).toBe('a ran "echo"');
-    const late = await open();
-    await b.start();
-    // Of two sessions, one has b’s old id and one has none.
-    expect(code(await post(call('b__echo'), session))).toBe('session_not_found');
-    expect((await post(call('b__echo'), session)).json.result.content[0].text).toBe('b ran "echo"');
-    expect((await post(call('b__echo'), late)).json.result.content[0].text).toBe('b ran "echo"');
-    await b.kill();
-    await b.start();
-    await expect.poll(async () => names(await post(request('tools/list'), late))).toEqual(['a__echo', 'b__echo']);
-  });
 });
 
 describe('an approval', () => {
@@ -393,176 +226,6 @@ describe('what names a server', () => {
     const before = a.arrived.length;
     expect(code(await post(message, session, { headers }))).toBe('bad_rpc');
     expect(a.arrived.length).toBe(before);
-  });
-});
-
-describe('what servers send', () => {
-  /** Events of an agent's own stream as they come. */
-  async function listen(session: string, lastEventId?: string, servers = [a, b], as = 'agent-1') {
-    // What an earlier agent kept open must not pass for this one's.
-    await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
-    const aborter = new AbortController();
-    const headers = { accept: 'text/event-stream', 'mcp-session-id': session, ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) };
-    const response = await env.call('/one', { as, headers, signal: aborter.signal });
-    await expect.poll(() => servers.map(({ streams }) => streams.size)).toEqual(servers.map(() => 1));
-    const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
-    let text = '';
-    return {
-      // biome-ignore lint/suspicious/noExplicitAny: messages of many forms are read by their path
-      async next(): Promise<{ id: string | undefined; message: any }> {
-        for (;;) {
-          const end = text.indexOf('\n\n');
-          if (end !== -1) {
-            const event = text.slice(0, end);
-            text = text.slice(end + 2);
-            return { id: /^id: (.*)$/m.exec(event)?.[1], message: JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? 'null') };
-          }
-          const { value, done } = await reader.read();
-          if (done) throw new Error('the stream ended');
-          text += value;
-        }
-      },
-      close: () => aborter.abort(),
-    };
-  }
-
-  it('comes in one stream; requests of the same number are told apart, and each answer reaches its server', async () => {
-    const session = await open();
-    const stream = await listen(session);
-    a.push({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } });
-    const sample = { jsonrpc: '2.0', id: 1, method: 'sampling/createMessage', params: { messages: [], _meta: { progressToken: 7 } } };
-    await stream.next();
-    b.push(sample);
-    const ofB = await stream.next();
-    a.push(sample);
-    const ofA = await stream.next();
-    expect([ofA.message.id, ofB.message.id]).toEqual(['a/1', 'b/1']);
-    expect(ofA.message.params._meta.progressToken).toBe('a/7');
-    await post({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'b/7', progress: 1 } }, session);
-    expect(b.arrived.at(-1)?.message.params).toEqual({ progressToken: 7, progress: 1 });
-    const answer = (rpcId: unknown) => post({ jsonrpc: '2.0', id: rpcId, result: { role: 'assistant' } }, session);
-    expect((await answer('a/1')).status).toBe(202);
-    expect(a.arrived.at(-1)?.message).toEqual({ jsonrpc: '2.0', id: 1, result: { role: 'assistant' } });
-    // Answered once, never asked, or in no server's name.
-    const before = [a.arrived.length, b.arrived.length];
-    for (const wrong of ['a/1', 'a/2', 'c/1', 1, 'a/01', 'a/"1"']) expect((await answer(wrong)).status).toBe(403);
-    expect([a.arrived.length, b.arrived.length]).toEqual(before);
-    expect((await answer('b/1')).status).toBe(202);
-    a.push({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: 'docs://x' } });
-    expect((await stream.next()).message.params).toEqual({ uri: 'a+docs://x' });
-    b.push({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 9 } });
-    expect((await stream.next()).message.params).toEqual({ requestId: 'b/9' });
-    stream.close();
-  });
-
-  it('comes again from a server that ended its stream, or was away, without the agent’s asking', async () => {
-    const session = await open();
-    const stream = await listen(session);
-    const note = (data: number) => ({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data } });
-    a.push(note(1));
-    expect((await stream.next()).message.params).toMatchObject({ data: 1, logger: 'a' });
-    b.push(note(2));
-    expect((await stream.next()).message.params).toMatchObject({ data: 2, logger: 'b' });
-    await b.kill();
-    await b.start();
-    await expect.poll(() => b.streams.size, { timeout: 20_000 }).toBe(1);
-    b.push(note(3));
-    expect((await stream.next()).message.params).toMatchObject({ data: 3, logger: 'b' });
-    a.push(note(4));
-    expect((await stream.next()).message.params).toMatchObject({ data: 4, logger: 'a' });
-    stream.close();
-    // The servers’ streams end with the agent’s.
-    await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
-  });
-
-  it('is cut at every end when its agent is suspended', async () => {
-    const stream = await listen(await open({ as: 'agent-odd' }), undefined, [a, b], 'agent-odd');
-    const soc = await env.reviewer('sam', ['soc']);
-    const response = await soc.post('/suspensions', { principal: `${env.issuer.issuer}#agent-odd`, reason: 'odd' });
-    expect(await response.json()).toMatchObject({ cutConnections: 1 });
-    await expect(stream.next()).rejects.toThrow();
-    await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
-  });
-
-  it('does not come again when the rules in force now do not let it', async () => {
-    const session = await open();
-    const stream = await listen(session);
-    let undo = '';
-    await env.edit((yaml) => {
-      undo = yaml;
-      return yaml.replace('  - { id: not-b,', '  - { id: no-stream, match: { upstream: one, server: b, methods: [GET] }, decide: deny }\n  - { id: not-b,');
-    });
-    await b.kill();
-    await b.start();
-    await expect
-      .poll(() => env.log.some(({ upstream, method, error }) => upstream === 'one/b' && method === 'GET' && error === 'denied'), { timeout: 20_000 })
-      .toBe(true);
-    a.push({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: 'docs://x' } });
-    expect((await stream.next()).message.params).toEqual({ uri: 'a+docs://x' });
-    expect(b.streams.size).toBe(0);
-    stream.close();
-    await env.edit(() => undo);
-  });
-
-  it('is never another server’s answer or progress, in whichever stream it comes', async () => {
-    const session = await open();
-    const stream = await listen(session);
-    const forged = (rpcId: unknown) => ({ jsonrpc: '2.0', id: rpcId, result: { content: [{ type: 'text', text: 'forged' }] } });
-    const progress = { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'of-a', progress: 1 } };
-    const note = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } };
-    b.push(forged(id + 1));
-    b.push(progress);
-    b.push(note);
-    expect((await stream.next()).message.params).toEqual({ level: 'info', data: 1, logger: 'b' });
-    stream.close();
-    b.events['tools/call'] = (message) => [
-      { message: forged(id + 1), id: 'e1' },
-      { message: progress, id: 'e2' },
-      { message: { ...progress, params: { progressToken: 'of-b', progress: 1 } }, id: 'e3' },
-      { message: { jsonrpc: '2.0', id: message.id, result: { content: [] } }, id: 'e4' },
-      { message: forged('x'), id: 'e5' },
-    ];
-    const headers = { accept: 'application/json, text/event-stream', 'mcp-session-id': session };
-    const calling = request('tools/call', { name: 'b__echo', arguments: {}, _meta: { progressToken: 'of-b' } });
-    const answer = await env.call('/one', { method: 'POST', headers, body: calling });
-    const text = await answer.text();
-    expect([...text.matchAll(/^data: (\{.*)$/gm)].map(([, data]) => JSON.parse(data ?? ''))).toEqual([
-      { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'of-b', progress: 1 } },
-      { jsonrpc: '2.0', id: calling.id, result: { content: [] } },
-    ]);
-    // The stream is taken up again at its server alone, and is the answer to the same request.
-    const [, last = ''] = /^id: (.*)$/m.exec(text) ?? [];
-    const before = a.arrived.length;
-    const resumed = await listen(session, last, [b]);
-    b.push(forged(id + 1));
-    expect(b.arrived.at(-1)?.headers['last-event-id']).toBe('e1');
-    b.push({ jsonrpc: '2.0', id: calling.id, result: { content: [{ type: 'text', text: 'again' }] } });
-    expect((await resumed.next()).message).toEqual({ jsonrpc: '2.0', id: calling.id, result: { content: [{ type: 'text', text: 'again' }] } });
-    expect(a.arrived.length).toBe(before);
-    resumed.close();
-  });
-
-  it('reaches nobody when it comes in answer to the gateway’s own question', async () => {
-    b.events['tools/list'] = (message) => [
-      { message: { jsonrpc: '2.0', id: 1, method: 'sampling/createMessage', params: { messages: [] } } },
-      { message: { jsonrpc: '2.0', id: message.id, result: { tools: [{ name: 'echo', inputSchema: {} }] } } },
-    ];
-    expect(names(await post(request('tools/list'), await open()))).toEqual(['a__echo', 'b__echo']);
-    await expect.poll(() => b.arrived.findLast(({ message }) => 'error' in message)?.message).toMatchObject({ id: 1, error: { code: -32601 } });
-  });
-
-  it('goes on after a break where each server’s own stream was', async () => {
-    const session = await open();
-    const stream = await listen(session);
-    const note = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } };
-    a.push(note, 'a-1');
-    b.push(note, 'b-1');
-    await stream.next();
-    const { id: last = '' } = await stream.next();
-    stream.close();
-    const resumed = await listen(session, last);
-    await expect.poll(() => [a, b].map(({ arrived }) => arrived.findLast(({ http }) => http === 'GET')?.headers['last-event-id'])).toEqual(['a-1', 'b-1']);
-    resumed.close();
   });
 });
 
