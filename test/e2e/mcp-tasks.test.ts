@@ -1,101 +1,29 @@
-// Held tool calls as tasks: the core tasks of revision 2025-11-25 with the TypeScript SDK v1 client, and the extension
-// io.modelcontextprotocol/tasks of 2026-07-28 by hand, over real sockets and a gateway in a process of its own.
+// Tool calls as core tasks of revision 2025-11-25 with the TypeScript SDK v1 client, held and not held, over real sockets and a gateway in a
+// process of its own: sent once, ended in words, and of no use to anybody else.
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type CallOptions, type Environment, startEnvironment } from '../support/environment.ts';
-import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
+import { type Environment, startEnvironment } from '../support/environment.ts';
+import { type McpUpstream, startMcpUpstream } from '../support/mcp-upstream.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
+import { type Answer, lastAmount, nextAmount, openTaskGateway, payment, ranWith, type TaskGateway } from '../support/task-gateway.ts';
 
-interface Answer {
-  readonly result?: Record<string, unknown> & { readonly result?: Record<string, unknown>; readonly task?: Record<string, unknown> };
-  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
-}
-
+let gateway: TaskGateway;
 let env: Environment;
 let bank: McpUpstream;
-let modernBank: McpUpstream;
 let alice: ReviewerClient;
-let amount = 0;
-const clients: { close(): Promise<void> }[] = [];
+let connect: TaskGateway['connect'];
+let hold: TaskGateway['hold'];
+let modern: TaskGateway['modern'];
 
 beforeAll(async () => {
-  [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
-  env = await startEnvironment({
-    upstreams: `
-  tools: { url: "${bank.url}", protocol: mcp }
-  modern: { url: "${modernBank.url}", protocol: mcp }`,
-    rules: `
-  - { id: pay, match: { tool: transfer_funds }, decide: hold, tier: payment }
-  - { id: job, match: { tool: slow_job }, decide: allow }
-  - { id: large-job, match: { tool: slow_job }, when: args.size > 10, decide: hold, tier: payment }
-  - { id: ask, match: { tool: ask_user }, decide: hold, tier: payment }
-  - { id: secret, match: { tool: secret_tool }, decide: hold, tier: payment }
-  - { id: elicit, match: { mcp: [elicitation/create] }, decide: allow }
-  - { id: hurried, match: { tool: route_job }, decide: hold, tier: hurried }
-  - { id: read, match: { tool: read_balance }, decide: allow }
-`,
-    tiers: `{
-      payment: { reviewers: ["group:finance"], count: 1, decideWithin: 5m, useWithin: 2m },
-      hurried: { reviewers: ["group:finance"], count: 1, decideWithin: 2s, useWithin: 1s },
-    }`,
-    limits: '{ wait: 2s, pendingPerAgent: 100 }',
-  });
-  alice = await env.reviewer('alice');
+  gateway = await openTaskGateway();
+  ({ env, bank, alice, connect, hold, modern } = gateway);
 }, 60_000);
-afterAll(async () => {
-  await env.close();
-  await Promise.all([bank.close(), modernBank.close()]);
-}, 60_000);
-afterEach(async () => {
-  for (const client of clients.splice(0)) await client.close().catch(() => {});
-});
-
-async function connect(subject = 'agent-1'): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1' });
-  const requestInit = { headers: { authorization: `Bearer ${await env.token(subject)}` } };
-  await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), { requestInit }) as never);
-  clients.push(client);
-  return client;
-}
-
-/** Arguments of its own per test, so that no test meets another's hold. */
-const payment = () => ({ name: 'transfer_funds', arguments: { amount: ++amount } });
-const ranWith = (upstream: McpUpstream, value: number) => upstream.ran.filter(({ args }) => args.amount === value);
-
-/** The task of a held call, and its hold. */
-async function hold(client: Client, call: { name: string; arguments: Record<string, unknown> } = payment()): Promise<{ taskId: string; id: string }> {
-  const stream = client.experimental.tasks.callToolStream(call, CallToolResultSchema, { task: {} });
-  const { value } = await stream.next();
-  expect(value).toMatchObject({ type: 'taskCreated', task: { status: 'working' } });
-  const { taskId } = (value as { task: { taskId: string } }).task;
-  return { taskId, id: taskId.replace('countersign.', '') };
-}
-
-const VERSION = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
-const EXTENSION = { 'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } } };
-let rpcId = 0;
-
-async function modern(
-  method: string,
-  params: Record<string, unknown>,
-  { meta = EXTENSION as object, ...more }: CallOptions & { meta?: object } = {},
-): Promise<Answer> {
-  const response = await env.call('/modern', {
-    method: 'POST',
-    ...more,
-    headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28', ...more.headers },
-    body: { jsonrpc: '2.0', id: ++rpcId, method, params: { ...params, _meta: { ...VERSION, ...meta } } },
-  });
-  return (await response.json()) as Answer;
-}
-
-async function untilStatus(taskId: string, status: string): Promise<Answer> {
-  await expect.poll(async () => (await modern('tasks/get', { taskId })).result?.status, { timeout: 15_000 }).toBe(status);
-  return modern('tasks/get', { taskId });
-}
+afterAll(() => gateway.close(), 60_000);
+afterEach(() => gateway.closeClients());
 
 describe('a held call of an SDK v1 client that takes tasks', () => {
   it('is asked for as a task by default, and ends with the upstream’s result once it is approved', async () => {
@@ -126,7 +54,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }], _meta: { 'io.modelcontextprotocol/related-task': { taskId } } });
     // Again, and not sent again.
     expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
-    expect(ranWith(bank, amount)).toHaveLength(1);
+    expect(ranWith(bank, lastAmount())).toHaveLength(1);
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 
@@ -140,7 +68,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect(progress[0]).toContain(id);
     // Longer than limits.wait: another call of this agent has waited in vain meanwhile.
     expect(await client.callTool(payment())).toMatchObject({ isError: true });
-    const paid = amount - 1;
+    const paid = lastAmount() - 1;
     await alice.approve(id);
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }], _meta: { 'io.modelcontextprotocol/related-task': { taskId } } });
     expect(ranWith(bank, paid)).toHaveLength(1);
@@ -176,7 +104,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     const results = [1, 2, 3].map(() => client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema));
     for (const task of await Promise.all(polls)) expect(['working', 'completed']).toContain(task.status);
     for (const result of await Promise.all(results)) expect(result).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
-    expect(ranWith(bank, amount)).toHaveLength(1);
+    expect(ranWith(bank, lastAmount())).toHaveLength(1);
   });
 
   it('ends as failed, with the words and the code of the denial', async () => {
@@ -188,12 +116,12 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect(task.statusMessage).toContain('Do not rephrase it');
     const result = await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
     expect(result).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_denied', 'countersign/hold': id } });
-    expect(ranWith(bank, amount)).toHaveLength(0);
+    expect(ranWith(bank, lastAmount())).toHaveLength(0);
   });
 
   it('ends as failed when nobody decides in time, or nobody comes for the approval', async () => {
     const client = await connect();
-    const hurried = () => ({ name: 'route_job', arguments: { n: ++amount } });
+    const hurried = () => ({ name: 'route_job', arguments: { n: nextAmount() } });
     const undecided = await hold(client, hurried());
     const unused = await hold(client, hurried());
     await alice.approve(unused.id);
@@ -208,7 +136,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
 
   it('ends as failed when the tool says that it failed, in the tool’s words', async () => {
     const client = await connect();
-    const { taskId, id } = await hold(client, { name: 'secret_tool', arguments: { n: ++amount } });
+    const { taskId, id } = await hold(client, { name: 'secret_tool', arguments: { n: nextAmount() } });
     await alice.approve(id);
     await expect.poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 15_000 }).toBe('failed');
     expect((await client.experimental.tasks.getTask(taskId)).statusMessage).toBe('it said no');
@@ -242,12 +170,12 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
 
   it('goes on when the client that polls for it goes away while the upstream is at work', async () => {
     const client = await connect();
-    const { taskId, id } = await hold(client, { name: 'slow_job', arguments: { size: 20 + ++amount } });
+    const { taskId, id } = await hold(client, { name: 'slow_job', arguments: { size: 20 + nextAmount() } });
     await alice.approve(id);
     const aborter = new AbortController();
     const body = { jsonrpc: '2.0', id: 1, method: 'tasks/result', params: { taskId } };
     const result = env.call('/tools', { method: 'POST', body, signal: aborter.signal }).catch((error: Error) => error);
-    await expect.poll(() => bank.ran.filter(({ args }) => args.size === 20 + amount), { timeout: 10_000 }).toHaveLength(1);
+    await expect.poll(() => bank.ran.filter(({ args }) => args.size === 20 + lastAmount()), { timeout: 10_000 }).toHaveLength(1);
     aborter.abort();
     expect(await result).toBeInstanceOf(Error);
     // The connection is closed for good: this answer came later on another.
@@ -269,7 +197,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect((await alice.show(id)).state).toBe('INVALIDATED');
     expect(await env.edit((yaml) => yaml.replace('transfer_funds }, decide: allow', 'transfer_funds }, decide: hold, tier: payment'))).toBe('config.reloaded');
     expect((await client.experimental.tasks.getTask(taskId)).status).toBe('failed');
-    expect(ranWith(bank, amount)).toHaveLength(0);
+    expect(ranWith(bank, lastAmount())).toHaveLength(0);
   });
 
   it('is void when its upstream has moved, were it only to another path', async () => {
@@ -279,12 +207,12 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect(await env.edit((yaml) => yaml.replace(`"${bank.url}"`, `"${bank.url}-moved"`))).toBe('config.reloaded');
     expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({ status: 'failed', _meta: { 'countersign/code': 'approval_invalidated' } });
     expect(await env.edit((yaml) => yaml.replace(`"${bank.url}-moved"`, `"${bank.url}"`))).toBe('config.reloaded');
-    expect(ranWith(bank, amount)).toHaveLength(0);
+    expect(ranWith(bank, lastAmount())).toHaveLength(0);
   });
 
   it('does not let the server ask the agent’s side for anything: nobody is there to answer', async () => {
     const client = await connect();
-    const { taskId, id } = await hold(client, { name: 'ask_user', arguments: { n: ++amount } });
+    const { taskId, id } = await hold(client, { name: 'ask_user', arguments: { n: nextAmount() } });
     await alice.approve(id);
     const result = await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
     expect(JSON.stringify(result)).toContain('does not let elicitation/create through');
@@ -355,174 +283,8 @@ describe('the task of somebody else', () => {
       expect(theirs).toBe(nobodys);
     }
     expect((await alice.show(id)).state).toBe('APPROVED');
-    expect(ranWith(bank, amount)).toHaveLength(0);
+    expect(ranWith(bank, lastAmount())).toHaveLength(0);
     // On another mount it is no task either.
     expect((await modern('tasks/get', { taskId })).error?.code).toBe(-32602);
-  });
-});
-
-describe('the tasks extension of protocol 2026-07-28', () => {
-  it('is declared by the gateway, and a held call comes back as a task that ends with the result', async () => {
-    const { result: discovered } = await modern('server/discover', {});
-    expect(discovered?.capabilities).toMatchObject({ extensions: { 'io.modelcontextprotocol/tasks': {} } });
-    const created = await modern('tools/call', payment());
-    expect(created.result).toMatchObject({ resultType: 'task', status: 'working', _meta: { 'countersign/code': 'approval_pending' } });
-    expect(created.result).toMatchObject({ pollIntervalMs: expect.any(Number), ttlMs: expect.any(Number) });
-    const taskId = String(created.result?.taskId);
-    expect((await modern('tasks/get', { taskId }, { headers: { 'mcp-name': taskId, 'mcp-method': 'tasks/get' } })).result).toMatchObject({
-      taskId,
-      status: 'working',
-    });
-    expect((await modern('tasks/update', { taskId, inputResponses: {} })).result).toEqual({ resultType: 'complete' });
-    await alice.approve(taskId.replace('countersign.', ''));
-    const { result: ended } = await untilStatus(taskId, 'completed');
-    expect(ended).toMatchObject({ resultType: 'complete', result: { content: [{ text: 'done transfer_funds' }] } });
-    expect((await modern('tasks/get', { taskId })).result?.result).toEqual(ended?.result);
-    expect(ranWith(modernBank, amount)).toHaveLength(1);
-  });
-
-  it('ends a denied call as completed, with a result that is an error', async () => {
-    const taskId = String((await modern('tools/call', payment())).result?.taskId);
-    await alice.deny(taskId.replace('countersign.', ''));
-    const { result } = await modern('tasks/get', { taskId });
-    expect(result).toMatchObject({ status: 'completed', result: { isError: true, _meta: { 'countersign/code': 'approval_denied' } } });
-    expect((await modern('tasks/cancel', { taskId })).result).toEqual({ resultType: 'complete' });
-  });
-
-  it('cancels the hold with tasks/cancel', async () => {
-    const taskId = String((await modern('tools/call', payment())).result?.taskId);
-    expect((await modern('tasks/cancel', { taskId })).result).toEqual({ resultType: 'complete' });
-    expect((await alice.show(taskId.replace('countersign.', ''))).state).toBe('CANCELLED');
-    expect((await modern('tasks/get', { taskId })).result).toMatchObject({ status: 'cancelled' });
-  });
-
-  it('is used only for requests that declare it', async () => {
-    const call = payment();
-    const without = await modern('tools/call', call, { meta: {}, headers: { prefer: 'wait=0' } });
-    expect(without.result).toMatchObject({ resultType: 'input_required' });
-    const taskId = String((await modern('tools/call', call)).result?.taskId);
-    expect((await modern('tasks/get', { taskId }, { meta: {} })).error).toMatchObject({
-      code: -32021,
-      data: { requiredCapabilities: { extensions: { 'io.modelcontextprotocol/tasks': {} } } },
-    });
-  });
-
-  it('refuses an Mcp-Name that is not the task’s', async () => {
-    const taskId = String((await modern('tools/call', payment())).result?.taskId);
-    const refused = await modern('tasks/get', { taskId }, { headers: { 'mcp-name': `countersign.hold_${'B'.repeat(22)}` } });
-    expect(refused).toMatchObject({ code: 'bad_rpc' });
-  });
-
-  it('ends as failed when the server wants input in the middle, which nobody could give', async () => {
-    const taskId = String((await modern('tools/call', { name: 'ask_user', arguments: { n: ++amount } })).result?.taskId);
-    await alice.approve(taskId.replace('countersign.', ''));
-    const { result } = await untilStatus(taskId, 'failed');
-    expect(JSON.stringify(result?.error)).toContain('asked for something');
-  });
-
-  it('is left to a server that makes tasks itself', async () => {
-    const { result } = await modern('tasks/get', { taskId: 'of-the-server' });
-    expect(result).toBeUndefined();
-    expect(await modern('tasks/get', { taskId: 'of-the-server' })).toMatchObject({ error: { data: { code: 'no_matching_rule' } } });
-  });
-});
-
-describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
-  it('still waits, and is executed from what the store holds', async () => {
-    const { taskId, id } = await hold(await connect());
-    await env.kill();
-    await env.start();
-    const client = await connect();
-    expect((await client.experimental.tasks.getTask(taskId)).status).toBe('working');
-    await alice.approve(id);
-    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
-    expect(ranWith(bank, amount)).toHaveLength(1);
-  });
-
-  it('says that nobody knows what became of it, where the process died while the upstream was at work', async () => {
-    const gated = await startMcpUpstream();
-    const own = await startEnvironment({
-      upstreams: `
-  tools: { url: "${gated.url}", protocol: mcp }`,
-      rules: `
-  - { id: job, match: { tool: slow_job }, decide: hold, tier: payment }
-`,
-      limits: '{ wait: 0s }',
-    });
-    const send = async (method: string, params: object) => {
-      const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream' };
-      return (await (await own.call('/tools', { method: 'POST', headers, body: { jsonrpc: '2.0', id: 1, method, params } })).json()) as Answer;
-    };
-    // A session of the upstream's, so that the tool can run at all.
-    const opened = await own.call('/tools', {
-      method: 'POST',
-      headers: { accept: 'application/json, text/event-stream' },
-      body: {
-        jsonrpc: '2.0',
-        id: 1,
-        method: 'initialize',
-        params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
-      },
-    });
-    const session = opened.headers.get('mcp-session-id') ?? '';
-    const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream', 'mcp-session-id': session };
-    const body = { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'slow_job', arguments: {}, task: {} } };
-    const created = (await (await own.call('/tools', { method: 'POST', headers, body })).json()) as Answer;
-    const taskId = String(created.result?.task?.taskId);
-    await (await own.reviewer('alice')).approve(taskId.replace('countersign.', ''));
-    expect((await send('tasks/get', { taskId })).result).toMatchObject({ status: 'working' });
-    await expect.poll(() => gated.ran.length, { timeout: 10_000 }).toBe(1);
-    await own.kill();
-    await own.start();
-    expect((await send('tasks/get', { taskId })).result).toMatchObject({ status: 'failed', statusMessage: expect.stringContaining('not known whether') });
-    expect((await send('tasks/result', { taskId })).error?.data).toMatchObject({ code: 'outcome_unknown' });
-    expect(gated.ran).toHaveLength(1);
-    await own.close();
-    await gated.close();
-  });
-
-  it('is waited for when the gateway is told to stop while the upstream is at work', async () => {
-    const gated = await startMcpUpstream();
-    const own = await startEnvironment({
-      upstreams: `
-  tools: { url: "${gated.url}", protocol: mcp }`,
-      rules: `
-  - { id: job, match: { tool: slow_job }, decide: allow }
-`,
-    });
-    const requestInit = { headers: { authorization: `Bearer ${await own.token('agent-1')}` } };
-    const client = new Client({ name: 'test', version: '1' });
-    const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${own.ports.agents}/tools`), { requestInit });
-    await client.connect(transport as never);
-    const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: {} }, CallToolResultSchema, { task: {} });
-    expect((await stream.next()).value).toMatchObject({ type: 'taskCreated' });
-    await expect.poll(() => gated.ran.length, { timeout: 10_000 }).toBe(1);
-    await client.close();
-    const ended = own.terminate();
-    const refused = () =>
-      fetch(`http://127.0.0.1:${own.ports.agents}/`).then(
-        () => false,
-        () => true,
-      );
-    await expect.poll(refused, { timeout: 10_000 }).toBe(true);
-    gated.letGo();
-    expect(await ended).toBe(0);
-    expect(own.log.find(({ tool, upstream_status: status }) => tool === 'slow_job' && status === 200)).toBeDefined();
-    await own.close();
-    await gated.close();
-  });
-
-  it('says that it was executed once, where the answer was lost with the process', async () => {
-    const { taskId, id } = await hold(await connect());
-    await alice.approve(id);
-    await (await connect()).experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
-    await env.terminate();
-    await env.start();
-    const client = await connect();
-    const task = await client.experimental.tasks.getTask(taskId);
-    expect(task.status).toBe('failed');
-    expect(task.statusMessage).toContain('Look at what it did');
-    await expect(client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).rejects.toThrow('sent once');
-    expect(ranWith(bank, amount)).toHaveLength(1);
   });
 });
