@@ -18,6 +18,8 @@ const rounds = Math.min(Number(values.rounds), 20);
 const seconds = Math.min(Number(values.seconds), 60);
 /** Until the compiler has done its work. */
 const WARM_UP_SECONDS = 6;
+/** Before each measurement: a process that was idle while the others had their turn has had part of its compiled code taken away by V8. */
+const WAKE_UP_SECONDS = 2;
 
 interface Contender {
   readonly name: string;
@@ -87,7 +89,12 @@ try {
 
   const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
   for (const contender of contenders) await measure(contender, WARM_UP_SECONDS);
-  for (let round = 0; round < rounds; round++) for (const contender of contenders) samples.get(contender.name)?.push(await measure(contender, seconds));
+  for (let round = 0; round < rounds; round++) {
+    for (const contender of contenders) {
+      await measure(contender, WAKE_UP_SECONDS);
+      samples.get(contender.name)?.push(await measure(contender, seconds));
+    }
+  }
 
   const of = (name: string, key: keyof Sample): number => median((samples.get(name) ?? []).map((sample) => sample[key]));
   console.log(`\n${rounds} rounds of ${seconds} s, ${CONNECTIONS} connections by ${generator}, 1 KiB JSON, medians. Ratios to the floor of this run.\n`);
