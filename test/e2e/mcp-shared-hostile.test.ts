@@ -7,6 +7,10 @@ import type { ReviewerClient } from '../support/reviewer-client.ts';
 import { call, code, heldId, INITIALIZE, names, openSharedMount, request, type SharedMount } from '../support/shared-mount.ts';
 import type { StrictServer } from '../support/strict-mcp-server.ts';
 
+// JSON-RPC 2.0, section 5.1.
+const NO_SUCH_METHOD = -32601;
+const INVALID_PARAMS = -32602;
+
 let mount: SharedMount;
 let env: Environment;
 let a: StrictServer;
@@ -202,18 +206,18 @@ describe('what names a server', () => {
     ['a resource that leads elsewhere', request('resources/read', { uri: 'a+docs://public/../private' }), 'no_matching_rule'],
     ['a prompt of another server', request('prompts/get', { name: 'b__hello' }), 'no_matching_rule'],
     ['a tool under no server', call('echo'), 'no_matching_rule'],
-    ['a call that is to become a task', request('tools/call', { name: 'a__echo', arguments: {}, task: {} }), undefined],
-    ['a tool of a server that there is not', call('c__echo'), undefined],
+    ['a call that is to become a task', request('tools/call', { name: 'a__echo', arguments: {}, task: {} }), INVALID_PARAMS],
+    ['a tool of a server that there is not', call('c__echo'), INVALID_PARAMS],
     ['a tool without a name', call('a__'), 'no_matching_rule'],
-    ['a task, though a rule lets it through', request('tasks/get', { taskId: '1' }), undefined],
-    ['a subscription to everything, though a rule lets it through', request('subscriptions/listen'), undefined],
+    ['a task, though a rule lets it through', request('tasks/get', { taskId: '1' }), NO_SUCH_METHOD],
+    ['a subscription to everything, though a rule lets it through', request('subscriptions/listen'), NO_SUCH_METHOD],
   ])('goes nowhere: %s', async (_what, message, refused) => {
     const session = await open();
     const before = [a.arrived.length, b.arrived.length];
     const said = await post(message, session);
     expect(said.status).toBe(200);
-    expect(said.json.error ?? said.json.result.isError).toBeTruthy();
-    expect(code(said)).toBe(refused);
+    expect(said.json.result?.isError ?? true).toBe(true);
+    expect(code(said) ?? said.json.error.code).toBe(refused);
     expect([a.arrived.length, b.arrived.length]).toEqual(before);
   });
 

@@ -229,7 +229,7 @@ describe('metrics', () => {
 
   it.each(names)('%s is there for Prometheus and for OTLP', (name) => {
     expect(story.metrics).toMatch(new RegExp(`^${name.replaceAll('.', '_')}`, 'm'));
-    expect([...story.receiver.metricNames]).toContain(name);
+    expect(story.receiver.metrics.map((metric) => metric.name)).toContain(name);
   });
 
   it('have no ids as labels', () => {

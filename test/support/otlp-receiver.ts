@@ -31,12 +31,22 @@ export interface ReceivedLog {
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
+export interface ReceivedMetric {
+  readonly name: string;
+  readonly histogram?: {
+    /** opentelemetry/proto/metrics/v1, AggregationTemporality: 1 is delta, 2 is cumulative. */
+    readonly aggregationTemporality: number;
+    readonly dataPoints: readonly { readonly count: string | number }[];
+  };
+}
+
 export interface OtlpReceiver {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly url: string;
   readonly spans: readonly ReceivedSpan[];
   readonly logs: readonly ReceivedLog[];
-  readonly metricNames: ReadonlySet<string>;
+  /** One entry for each metric of each export, in the order in which they came. */
+  readonly metrics: readonly ReceivedMetric[];
   /** Resource attributes of the last traces request. */
   readonly resource: Readonly<Record<string, unknown>>;
   /** Header fields of every request. */
@@ -56,13 +66,13 @@ interface LogsRequest {
   readonly resourceLogs: readonly { readonly scopeLogs: readonly { readonly logRecords: readonly ReceivedLog[] }[] }[];
 }
 interface MetricsRequest {
-  readonly resourceMetrics: readonly { readonly scopeMetrics: readonly { readonly metrics: readonly { readonly name: string }[] }[] }[];
+  readonly resourceMetrics: readonly { readonly scopeMetrics: readonly { readonly metrics: readonly ReceivedMetric[] }[] }[];
 }
 
 export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const spans: ReceivedSpan[] = [];
   const logs: ReceivedLog[] = [];
-  const metricNames = new Set<string>();
+  const metrics: ReceivedMetric[] = [];
   const requests: Readonly<Record<string, string | undefined>>[] = [];
   const raw: unknown[] = [];
   let resource: Readonly<Record<string, unknown>> = {};
@@ -94,7 +104,7 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
       if (!open) return;
       const received = normalizeMetrics(request) as MetricsRequest;
       raw.push(received);
-      for (const { scopeMetrics } of received.resourceMetrics) for (const scope of scopeMetrics) for (const { name } of scope.metrics) metricNames.add(name);
+      for (const { scopeMetrics } of received.resourceMetrics) for (const scope of scopeMetrics) metrics.push(...scope.metrics);
     },
   });
   await server.start();
@@ -102,7 +112,7 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
     url: server.httpUrl.origin,
     spans,
     logs,
-    metricNames,
+    metrics,
     requests,
     get resource() {
       return resource;

@@ -1,7 +1,7 @@
 // Metrics as Prometheus reads them, and what becomes of telemetry when nobody takes it.
 
 import { createServer, type Server } from 'node:http';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { startTelemetry, type Telemetry } from '../../src/telemetry/start.ts';
 import { callOf, LITERALS, toolCall } from '../support/call-facts.ts';
 import { startOtlpReceiver } from '../support/otlp-receiver.ts';
@@ -150,11 +150,35 @@ test('metrics are pushed to the receiver as well', async () => {
   const { metrics, flush } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_EXPORTER_OTLP_HEADERS: 'x-tenant=blue' });
   metrics.call(callOf('allow', { status: 200 }), 0.02);
   await flush();
-  expect([...receiver.metricNames]).toEqual(expect.arrayContaining(['http.server.request.duration', 'countersign.decisions']));
+  expect(receiver.metrics.map(({ name }) => name)).toEqual(expect.arrayContaining(['http.server.request.duration', 'countersign.decisions']));
   expect(receiver.requests.map((headers) => headers['x-tenant'])).toContain('blue');
   await telemetry?.shutdown();
   telemetry = undefined;
   await receiver.close();
+});
+
+test.each([
+  ['cumulative', 2, [2, 3]],
+  ['delta', 1, [2, 1]],
+])('durations are pushed as OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE asks: %s', async (preference, temporality, counts) => {
+  const receiver = await startOtlpReceiver();
+  // The exporter reads it from the process itself.
+  vi.stubEnv('OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', preference);
+  try {
+    const { metrics, flush } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
+    for (const calls of [2, 1]) {
+      for (let i = 0; i < calls; i += 1) metrics.upstream('ledger', 'GET', 200, undefined, 0.1);
+      await flush();
+    }
+    const pushed = receiver.metrics.filter(({ name }) => name === 'http.client.request.duration').map(({ histogram }) => histogram);
+    expect(pushed.map((each) => each?.dataPoints.map(({ count }) => Number(count)))).toEqual(counts.map((count) => [count]));
+    expect(pushed.map((each) => each?.aggregationTemporality)).toEqual([temporality, temporality]);
+  } finally {
+    vi.unstubAllEnvs();
+    await telemetry?.shutdown();
+    telemetry = undefined;
+    await receiver.close();
+  }
 });
 
 describe('without a receiver', () => {
