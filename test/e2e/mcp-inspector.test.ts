@@ -5,9 +5,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
-import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
+import { startTwoBanks, type TwoBanks } from '../support/two-banks.ts';
 
 const script = process.env.MCP_INSPECTOR ?? onPath('mcp-inspector');
 
@@ -17,38 +15,21 @@ function onPath(name: string): string | undefined {
 }
 
 describe.skipIf(script === undefined)('the Inspector in CLI mode', { timeout: 120_000 }, () => {
-  let env: Environment;
-  let bank: McpUpstream;
-  let modernBank: McpUpstream;
-  let alice: ReviewerClient;
+  let banks: TwoBanks;
 
   beforeAll(async () => {
-    [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
-    env = await startEnvironment({
-      upstreams: `
-  tools: { url: "${bank.url}", protocol: mcp }
-  modern: { url: "${modernBank.url}", protocol: mcp }`,
-      rules: `
-  - { id: read, match: { tool: read_balance }, decide: allow }
-  - { id: pay, match: { tool: transfer_funds }, decide: hold, tier: payment }
-`,
-      limits: '{ wait: 20s }',
-    });
-    alice = await env.reviewer('alice');
+    banks = await startTwoBanks('{ wait: 20s }');
   }, 60_000);
-  afterAll(async () => {
-    await env.close();
-    await Promise.all([bank.close(), modernBank.close()]);
-  }, 60_000);
+  afterAll(() => banks.close(), 60_000);
 
   /** Its standard output as JSON, after it has ended. */
   async function run(mount: string, ...args: readonly string[]): Promise<Record<string, unknown>> {
-    const url = `http://127.0.0.1:${env.ports.agents}/${mount}`;
-    const header = `Authorization: Bearer ${await env.token('agent-1')}`;
+    const url = `http://127.0.0.1:${banks.env.ports.agents}/${mount}`;
+    const header = `Authorization: Bearer ${await banks.env.token('agent-1')}`;
     const child = spawn(process.execPath, [realpathSync(script ?? ''), '--cli', url, '--transport', 'http', '--header', header, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       // It keeps a catalogue of servers in the home folder.
-      env: { ...process.env, HOME: env.folder },
+      env: { ...process.env, HOME: banks.env.folder },
     });
     const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr)]);
     if (!out.trimStart().startsWith('{')) throw new Error(`${out}\n${err}`);
@@ -63,9 +44,9 @@ describe.skipIf(script === undefined)('the Inspector in CLI mode', { timeout: 12
     const { tools } = (await inspect('--method', 'tools/list')) as { tools: { name: string }[] };
     expect(tools.map(({ name }) => name)).toEqual(['transfer_funds', 'read_balance']);
     expect(await inspect('--method', 'tools/call', '--tool-name', 'read_balance')).toMatchObject({ content: [{ text: 'done read_balance' }] });
-    const { hold } = await alice.expect('PENDING');
+    const { hold } = await banks.alice.expect('PENDING');
     const answer = inspect('--method', 'tools/call', '--tool-name', 'transfer_funds', '--tool-arg', 'amount=7');
-    await alice.approve(await Promise.race([hold, answer.then((early) => Promise.reject(new Error(JSON.stringify(early))))]));
+    await banks.alice.approve(await Promise.race([hold, answer.then((early) => Promise.reject(new Error(JSON.stringify(early))))]));
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
   });
 });
