@@ -13,6 +13,11 @@ export interface SpanRef {
   readonly sampled: boolean;
 }
 
+/** The field's value (W3C Trace Context, section 3.2). */
+export function traceparent({ traceId, spanId, sampled }: SpanRef): string {
+  return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`;
+}
+
 /** A span in progress. `end` is called exactly once. */
 export interface Span {
   readonly ref: SpanRef;

@@ -6,7 +6,7 @@ import type { Broker, Credential } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Armed, Call } from '../domain/stages.ts';
 import { refuseSuspended } from '../domain/suspension.ts';
-import type { SpanRef } from '../domain/trace.ts';
+import { type SpanRef, traceparent } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
@@ -101,9 +101,4 @@ function depart({ forwarder, webSockets }: SendDependencies, { upgrade }: Call, 
 
 function gatewayFields(trace: SpanRef | undefined, more: HeaderList): HeaderList {
   return trace === undefined ? more : ['traceparent', traceparent(trace), ...more];
-}
-
-/** W3C Trace Context section 3.2. */
-function traceparent({ traceId, spanId, sampled }: SpanRef): string {
-  return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`;
 }

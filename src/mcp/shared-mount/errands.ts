@@ -9,7 +9,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 import type { InboundRequest } from '../../domain/request.ts';
 import { memberName } from '../../domain/server-names.ts';
 import type { Armed, Call, Regime } from '../../domain/stages.ts';
-import type { SpanRef } from '../../domain/trace.ts';
+import { traceparent } from '../../domain/trace.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { createEventReader, type EventReader } from '../event-stream.ts';
 import { bodyOf, withoutField } from './route.ts';
@@ -152,8 +152,6 @@ function requestFor(
     onClosed,
   };
 }
-
-const traceparent = ({ traceId, spanId, sampled }: SpanRef): string => `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`;
 
 /** A sink that waits for the answer to one message, in JSON or in a stream of events. Other messages are not for it. */
 function collectReply(id: Json | undefined) {
