@@ -4,6 +4,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { HeaderList } from '../domain/headers.ts';
+import { isCoded } from '../domain/normal-forms/fields.ts';
 import { GatewayError } from '../errors.ts';
 import { HOP_BY_HOP, isFieldName, isFieldValue, nominated, rememberByName } from './fields.ts';
 import type { Scrubber } from './scrub.ts';
@@ -15,7 +16,7 @@ export interface AnswerHead {
   readonly length?: number;
   /** Lower-case media type without parameters; empty when there is none. */
   readonly mediaType: string;
-  /** True for a Content-Encoding other than identity. */
+  /** Whether the body is coded. */
   readonly encoded: boolean;
 }
 
@@ -56,7 +57,7 @@ export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubbe
     for (const text of typeof value === 'string' ? [value] : value) {
       if (!isFieldValue(text)) throw malformed();
       if (name === 'content-type') mediaType = (text.split(';', 1)[0] ?? '').trim().toLowerCase();
-      else if (name === 'content-encoding') encoded ||= text.trim().toLowerCase() !== 'identity';
+      else if (name === 'content-encoding') encoded ||= isCoded(text);
       else if (name === 'proxy-status' && claimsToBeUs(text)) continue;
       headers.push(name, scrubber === undefined ? text : scrubber.field(text));
     }

@@ -4,7 +4,7 @@
 import { html } from 'hono/html';
 import type { HeldAction, HeldPrincipal, Hold } from '../../domain/hold.ts';
 import { isJsonObject, type Json } from '../../domain/json.ts';
-import { parseStrictJson } from '../../domain/strict-json.ts';
+import { parseSharedJson } from '../../domain/strict-json.ts';
 import { type Html, number, plural, words } from './words.ts';
 
 const NAMED = 4;
@@ -22,7 +22,7 @@ export function argumentsOf(action: HeldAction): Json | undefined {
   if (action.args !== undefined) return action.args;
   if (action.bodyText === undefined || !/\bjson\b/.test(action.contentType ?? '')) return undefined;
   try {
-    return parseStrictJson(Buffer.from(action.bodyText, 'utf8'));
+    return parseSharedJson(Buffer.from(action.bodyText, 'utf8'));
   } catch {
     return undefined;
   }

@@ -1,0 +1,29 @@
+// HTTP fields as servers take them: what a repeated field says, which name stands behind an odd spelling, and which content codings code anything.
+// RFC 9110 sections 5.3 and 8.4; CGI (RFC 3875 section 4.1.18) and WSGI turn field names into variables, where only letters, digits and `_` are left.
+
+/**
+ * A value that stands once where equal copies were joined to a list (`X, X`), as clients and proxies do with a field that they set twice.
+ * Only for values that never hold a comma themselves.
+ */
+export function oneOfCopies(value: string): string {
+  if (!value.includes(',')) return value;
+  const [first = '', ...others] = value.split(',').map((item) => item.trim());
+  return others.every((item) => item === first) ? first : value;
+}
+
+const OF_HYPHENS = /^[a-z0-9-]*$/;
+
+/** The field that a CGI-style server reads under this lower-case name: `x_agent.id` is `x-agent-id` there. */
+export function plainFieldName(name: string): string {
+  return OF_HYPHENS.test(name) ? name : name.replace(/[^a-z0-9-]/g, '-');
+}
+
+/** Words that servers write into Content-Encoding although they code nothing: none at all, charsets, and transfer encodings of mail. */
+const NO_CODING: ReadonlySet<string> = new Set(
+  ' identity none null utf-8 utf8 utf-16 us-ascii ascii iso-8859-1 latin1 unicode text plain binary 7bit 8bit'.split(' '),
+);
+
+/** Whether a body with this Content-Encoding is anything else than its own bytes. */
+export function isCoded(contentEncoding: string | undefined): boolean {
+  return contentEncoding?.split(',').some((coding) => !NO_CODING.has(coding.trim().toLowerCase())) ?? false;
+}
