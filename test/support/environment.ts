@@ -63,6 +63,8 @@ export interface EnvironmentOptions {
   readonly reviewers?: string;
   /** YAML of further members of `listeners.agents`. `call` speaks plain HTTP only. */
   readonly agents?: string;
+  /** YAML of `listeners.reviewers`. Default: an address of 127.0.0.1. */
+  readonly reviewersListener?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -189,7 +191,19 @@ export function writtenBy({ folder, log }: Pick<Environment, 'folder' | 'log'>):
 }
 
 function configText(
-  { rules, tiers, upstreams = '', credentials = '', api = '', limits, identity = '', reviewers = '', sections = '', agents = '' }: EnvironmentOptions,
+  {
+    rules,
+    tiers,
+    upstreams = '',
+    credentials = '',
+    api = '',
+    limits,
+    identity = '',
+    reviewers = '',
+    sections = '',
+    agents = '',
+    reviewersListener,
+  }: EnvironmentOptions,
   issuer: string,
   origin: string,
   folder: string,
@@ -198,7 +212,7 @@ function configText(
   return `
 listeners:
   agents: { address: 127.0.0.1:0${agents} }
-  reviewers: { address: 127.0.0.1:0 }
+  reviewers: ${reviewersListener ?? '{ address: 127.0.0.1:0 }'}
   ops: { address: 127.0.0.1:0 }
 store: { type: sqlite, path: ./data/store.db }
 audit: { path: ./data/audit }
