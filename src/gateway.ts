@@ -95,14 +95,14 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const svids = createOwnSvids({ clock, log });
   ending.add(svids.close);
   const tools = { clock, fetchJwtSvid: svids.jwt, ...(issuer && { signer: issuer }) };
-  const sessions = createJointSessions(seal);
+  const sessions = createJointSessions(seal, store.once, clock);
   const route = createJointRoute(sessions);
   const targets = createTargets(compile(config, { tools, svids, route }).targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
-  const proofs = createProofMemory(clock);
+  const proofs = createProofMemory(clock, store.once);
   const makeIdentity = (current: Config) => createIdentity(identityOptions(current), { clock, log, metrics, proofs });
   const live = createLive(config, { targets, tools, svids, route, makeIdentity });
   ending.add(live.close);
@@ -156,7 +156,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   let accepting = true;
   const reviewers = await startReviewersPlane(config, {
     ...{ approvals, audit, clock, log, metrics },
-    ...{ holds: store.holds, passkeys: store.passkeys },
+    ...{ holds: store.holds, passkeys: store.passkeys, once: store.once },
     current: () => ({ config: live.config(), policyDigest: live.regime().policy.digest }),
     desk: {
       ...{ audit, tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },

@@ -28,8 +28,8 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'cert.pem'), own.pem);
   writeFileSync(join(folder, 'key.pem'), own.keyPem);
   const tls = `, tls: { certificate: "${join(folder, 'cert.pem')}", key: { file: "${join(folder, 'key.pem')}" }`;
-  const start = async (transport: Transport, agents: string, desk: string): Promise<void> => {
-    const environment = await startEnvironment({ agents, desk, api: ', websocket: true' });
+  const start = async (transport: Transport, agents: string, reviewersTls: string): Promise<void> => {
+    const environment = await startEnvironment({ agents, reviewersListener: `{ address: 127.0.0.1:0${reviewersTls} }`, api: ', websocket: true' });
     environment.upstream.respond((_request, response) => void setTimeout(() => response.end('{"ok":true}'), 20));
     gateways[transport] = environment;
   };

@@ -63,8 +63,8 @@ export interface EnvironmentOptions {
   readonly reviewers?: string;
   /** YAML of further members of `listeners.agents`. `call` speaks plain HTTP only. */
   readonly agents?: string;
-  /** YAML of further members of `listeners.reviewers`. */
-  readonly desk?: string;
+  /** YAML of `listeners.reviewers`. Default: an address of 127.0.0.1. */
+  readonly reviewersListener?: string;
   /** YAML of further members of `listeners.ops`. */
   readonly ops?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -204,7 +204,7 @@ function configText(
     reviewers = '',
     sections = '',
     agents = '',
-    desk = '',
+    reviewersListener,
     ops = '',
   }: EnvironmentOptions,
   issuer: string,
@@ -215,7 +215,7 @@ function configText(
   return `
 listeners:
   agents: { address: 127.0.0.1:0${agents} }
-  reviewers: { address: 127.0.0.1:0${desk} }
+  reviewers: ${reviewersListener ?? '{ address: 127.0.0.1:0 }'}
   ops: { address: 127.0.0.1:0${ops} }
 store: { type: sqlite, path: ./data/store.db }
 audit: { path: ./data/audit }
