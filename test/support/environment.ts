@@ -65,6 +65,8 @@ export interface EnvironmentOptions {
   readonly agents?: string;
   /** YAML of `listeners.reviewers`. Default: an address of 127.0.0.1. */
   readonly reviewersListener?: string;
+  /** YAML of further members of `listeners.ops`. */
+  readonly ops?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -203,6 +205,7 @@ function configText(
     sections = '',
     agents = '',
     reviewersListener,
+    ops = '',
   }: EnvironmentOptions,
   issuer: string,
   origin: string,
@@ -213,7 +216,7 @@ function configText(
 listeners:
   agents: { address: 127.0.0.1:0${agents} }
   reviewers: ${reviewersListener ?? '{ address: 127.0.0.1:0 }'}
-  ops: { address: 127.0.0.1:0 }
+  ops: { address: 127.0.0.1:0${ops} }
 store: { type: sqlite, path: ./data/store.db }
 audit: { path: ./data/audit }
 identity:
