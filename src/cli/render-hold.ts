@@ -70,8 +70,9 @@ function renderCall(sheet: Sheet, { action }: ShownHold): void {
   const type = action.contentType === undefined ? '' : `, ${action.contentType}`;
   sheet.fact('body', `${action.bodyLength} bytes${type}`);
   if (action.bodyText !== undefined) sheet.words(action.bodyText);
-  if (action.bodyKept === false) return sheet.fact('body', `not kept any more; its digest was ${action.bodyDigest}`);
-  const fault = whyNotWhole(action);
+  const dropped = action.bodyKept === false;
+  if (dropped) sheet.fact('body', `not kept any more; its digest was ${action.bodyDigest}`);
+  const fault = dropped ? undefined : whyNotWhole(action);
   if (fault !== undefined) sheet.fact('WARNING', fault);
 }
 
