@@ -65,8 +65,8 @@ export interface AcceptedFields {
   readonly headers: HeaderList;
   /** The message has `Transfer-Encoding: chunked`. */
   readonly chunked: boolean;
-  /** The message asks for another protocol. */
-  readonly upgrade: boolean;
+  /** The message asks for a WebSocket. Other protocols that it offers are none of the gateway's. */
+  readonly webSocket: boolean;
 }
 
 /** How many fields a request may have. */
@@ -88,7 +88,7 @@ export function acceptFields(raw: readonly string[]): AcceptedFields {
   const traceparents: string[] = [];
   let nominated: string[] | undefined;
   let chunked = false;
-  let upgrade = false;
+  let webSocket = false;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase();
     const value = raw[i + 1] as string;
@@ -96,7 +96,7 @@ export function acceptFields(raw: readonly string[]): AcceptedFields {
     if ((flags & FORBIDDEN) !== 0) throw refusal('A header field would override the method or the path.');
     if ((flags & HOP) !== 0) {
       if (name === 'connection') nominated = nominate(value, nominated);
-      else if (name === 'upgrade') upgrade = true;
+      else if (name === 'upgrade') webSocket ||= offersWebSocket(value);
       else if (name === 'transfer-encoding') {
         if (chunked || value.toLowerCase() !== 'chunked') throw refusal('The only Transfer-Encoding accepted is chunked, once.');
         chunked = true;
@@ -113,7 +113,12 @@ export function acceptFields(raw: readonly string[]): AcceptedFields {
   }
   const [only, ...others] = traceparents;
   if (only !== undefined && others.length === 0) accepted.push('traceparent', only);
-  return { headers: nominated === undefined ? accepted : without(accepted, nominated), chunked, upgrade };
+  return { headers: nominated === undefined ? accepted : without(accepted, nominated), chunked, webSocket };
+}
+
+/** Also with a version, and as one of several protocols. */
+function offersWebSocket(value: string): boolean {
+  return value.split(',').some((protocol) => /^websocket(?:\/|$)/i.test(protocol.trim()));
 }
 
 /** Values of these never hold a comma, so a list in one is its copies. */
