@@ -95,7 +95,7 @@ function judgeEvent(event: ServerEvent, judge: JudgeMessage): ServerEvent | unde
   if (event.data === undefined || event.data === '') return event;
   const message = readMessage(event.data);
   const judged = message && judge(message);
-  if (judged === message && judged !== undefined) return event;
+  if (judged === message && judged !== undefined) return { ...event, data: withoutMark(event.data) };
   // The id stays: a client that resumes from here has nothing to be told again.
   if (judged === undefined) return event.id === undefined ? undefined : { id: event.id, ...(event.retry !== undefined && { retry: event.retry }), data: '' };
   return { ...event, data: writeJson(judged) };
