@@ -3,6 +3,7 @@
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { boundConnections } from './connections.ts';
 import { createTlsListener, type ListenTls } from './tls-listener.ts';
 
 export interface ListenOptions {
@@ -10,6 +11,10 @@ export interface ListenOptions {
   readonly tls?: ListenTls;
   /** Largest header section, bytes; default 16 KiB. */
   readonly headerBytes?: number;
+  /** Most connections that are open at a time; default 1024. */
+  readonly maxConnections?: number;
+  /** Called for each connection that was turned away: the listener is full, and nothing is idle. */
+  turnedAway?(): void;
 }
 
 export interface Listening {
@@ -24,7 +29,7 @@ const KEEP_ALIVE_MS = 75_000;
 const IDLE_SWEEP_MS = 50;
 
 /** A server without handlers that listens nowhere yet. */
-export function createBoundedServer({ tls, headerBytes = 16 * 1024 }: ListenOptions): Server {
+export function createBoundedServer({ tls, headerBytes = 16 * 1024, maxConnections = 1_024, turnedAway = () => {} }: ListenOptions): Server {
   const bounds = {
     maxHeaderSize: headerBytes,
     headersTimeout: HEAD_TIMEOUT_MS,
@@ -35,7 +40,9 @@ export function createBoundedServer({ tls, headerBytes = 16 * 1024 }: ListenOpti
     // A request without a body gets no stream machinery of its own.
     optimizeEmptyRequests: true,
   };
-  return tls === undefined ? createServer(bounds) : createTlsListener(bounds, tls);
+  const server = tls === undefined ? createServer(bounds) : createTlsListener(bounds, tls);
+  boundConnections(server, maxConnections, turnedAway);
+  return server;
 }
 
 /** Begins to listen. Rejects when the address is taken. */

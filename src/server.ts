@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { inTurn, keepBusy } from './connections.ts';
 import type { Clock } from './domain/clock.ts';
 import type { HeaderList } from './domain/headers.ts';
 import type { ResponseSink } from './domain/upstream.ts';
@@ -31,15 +32,16 @@ export interface ServerOptions extends ListenOptions {
 
 export async function startServer(options: ServerOptions): Promise<Listening> {
   const server = createBoundedServer(options);
-  const accept = (incoming: IncomingMessage, response: ServerResponse): void => {
+  const accept = inTurn((incoming, response) => {
     void options.handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink: new ConnectionSink(incoming, response) });
-  };
+  });
   server.on('request', accept);
   // Identity comes before `100 Continue`: the body reader sends it once the body is wanted.
   server.on('checkContinue', accept);
   server.on('checkExpectation', accept);
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
     const response = new ServerResponse(incoming);
+    keepBusy(socket, response);
     // The socket belongs to whoever takes the upgrade; only a refusal is written as HTTP.
     const sink = new ConnectionSink(incoming, response, () => {
       response.shouldKeepAlive = false;
