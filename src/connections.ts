@@ -77,13 +77,16 @@ export function boundConnections(server: Server, most: number, turnedAway: () =>
 
   /** About the one that was idle longest: what was used since it was looked at last goes to the end of the group. */
   function idleCaller(): Connection | undefined {
+    let recent: Connection | undefined;
     for (const connection of firstOf(callers)) {
-      if (!connection.used && isIdle(connection)) return connection;
+      const idle = isIdle(connection);
+      if (idle && !connection.used) return connection;
+      if (idle) recent ??= connection;
       connection.used = false;
       callers.delete(connection);
       callers.add(connection);
     }
-    return undefined;
+    return recent;
   }
 }
 
@@ -130,9 +133,10 @@ function sentAhead(connection: Connection, socket: Socket, response: ServerRespo
     take();
   });
   if (waiting.length === 1) last?.once('close', () => takeNext(connection, socket));
-  if (waiting.length === READ_AHEAD) {
+  if (waiting.length === READ_AHEAD && !connection.paused) {
     connection.paused = true;
-    socket.pause();
+    // Node resumes the socket for each request that is in what it has read already.
+    socket.on('resume', pauseAgain).pause();
   }
 }
 
@@ -147,8 +151,12 @@ function takeNext(connection: Connection, socket: Socket): void {
   if (waiting.length > 0) connection.last?.once('close', () => takeNext(connection, socket));
   else if (connection.paused) {
     connection.paused = false;
-    socket.resume();
+    socket.off('resume', pauseAgain).resume();
   }
+}
+
+function pauseAgain(this: Socket): void {
+  this.pause();
 }
 
 /** True until `markProved`. */

@@ -31,8 +31,8 @@ export function shareDescriptors(limit: number, most?: number): Shares {
   return { agents, reviewers, ops, upstreams: clamp(((rest - agents) * 2) / 3, LEAST, MOST) };
 }
 
-/** One agent can fill no upstream's share alone: three quarters of it, and no more than this. */
-const MOST_CALLS_PER_AGENT = 1_000;
+/** One agent's, besides those that wait for people; and never more than three quarters of all connections. */
+const CALLS_PER_AGENT = 1_000;
 
 /**
  * The most connections to each upstream. `wanted` is what the configuration says of each; those of which it says nothing get the rest in equal parts.
@@ -48,9 +48,9 @@ export function shareOut(upstreams: number, wanted: ReadonlyMap<string, number |
   return new Map([...wanted].map(([name, most]) => [name, Math.max(1, Math.floor(most === undefined ? rest : most * cut))]));
 }
 
-/** What one agent may have under way where the configuration does not say: an equal part of the upstreams' connections, less a quarter for others. */
-export function callsPerAgent({ upstreams }: Shares, names: number): number {
-  return clamp((upstreams / Math.max(names, 1)) * 0.75, LEAST, MOST_CALLS_PER_AGENT);
+/** What one agent may have under way where the configuration does not say. */
+export function callsPerAgent({ agents }: Shares, pendingPerAgent: number): number {
+  return Math.min(CALLS_PER_AGENT + pendingPerAgent, Math.ceil(agents * 0.75));
 }
 
 /** The soft limit on open files, which node has raised to the hard one by the time this runs. */

@@ -43,7 +43,7 @@ export function compile(config: Config, { shares, tools, svids, route }: Compile
   const entries = Object.entries(config.upstreams);
   const sizes = poolSizes(config, shares);
   return {
-    callsPerAgent: mostCallsPerAgent(config, sizes.size, shares),
+    callsPerAgent: config.limits.callsPerAgent ?? callsPerAgent(shares, config.limits.pendingPerAgent),
     policy: compilePolicy(config),
     mounts: new Map(
       entries.map(([name, entry]) => [name, 'url' in entry ? createMount(name, entry, sizes, config) : createSharedMount(name, entry, config, route)]),
@@ -57,11 +57,6 @@ export function compile(config: Config, { shares, tools, svids, route }: Compile
 export function poolSizes({ upstreams }: Config, shares: Shares): ReadonlyMap<string, number> {
   const wanted = Object.entries(upstreams).flatMap(([name, entry]): [string, number | undefined][] => ('url' in entry ? [[name, entry.pool.connections]] : []));
   return shareOut(shares.upstreams, new Map(wanted));
-}
-
-/** Calls that wait for people come on top: they have a bound of their own. */
-function mostCallsPerAgent({ limits }: Config, upstreams: number, shares: Shares): number {
-  return limits.callsPerAgent ?? callsPerAgent(shares, upstreams) + limits.pendingPerAgent;
 }
 
 function createMount(
