@@ -1,9 +1,9 @@
 // The agents' listener: each arrival becomes a call for the pipeline, or a request to the gateway's own endpoints.
 
-import { receiveRequest } from './actions/receive.ts';
+import { isWebSocketHandshake, receiveRequest } from './actions/receive.ts';
 import type { AgentsApi } from './agents/api.ts';
 import type { Config } from './config/schema.ts';
-import { isStranger, markProved } from './connections.ts';
+import { isStranger, markProved } from './connection-bounds.ts';
 import type { Clock } from './domain/clock.ts';
 import type { HeaderList } from './domain/headers.ts';
 import type { Logger } from './domain/log.ts';
@@ -21,6 +21,7 @@ import type { ListenTls } from './tls-listener.ts';
 export interface AgentsPlaneParts {
   readonly live: Live;
   readonly clock: Clock;
+  readonly log: Logger;
   readonly api: AgentsApi;
   /** The pipeline. */
   run(call: Call): Promise<void>;
@@ -29,7 +30,6 @@ export interface AgentsPlaneParts {
   metadata(request: InboundRequest): { readonly headers: HeaderList; readonly body: string };
   readonly svids: OwnSvids;
   readonly maxConnections: number;
-  readonly log: Logger;
 }
 
 /** The first segment of the gateway's own paths; no upstream can have this name. */
@@ -48,7 +48,9 @@ export async function startAgentsPlane(
     maxConnections,
     turnedAway: complainer(log),
     clock,
-    handle(arrival) {
+    takesUpgrade: isWebSocketHandshake,
+    failed: (id, thrown) => log.error('countersign.connection.failed', { id, cause: asGatewayError(thrown) }),
+    async handle(arrival) {
       const call = callOf(arrival, live, accepted);
       if (arrival.incoming.url?.startsWith(WELL_KNOWN)) return tell(call, metadata);
       const done = arrival.incoming.url?.startsWith(OWN) ? api.handle(call, challenge) : run(call);

@@ -23,7 +23,7 @@ import { type Clock, systemClock } from './domain/clock.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { refuseSuspended } from './domain/suspension.ts';
 import { Ending } from './ending.ts';
-import type { GatewayError } from './errors.ts';
+import { asGatewayError, type GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
 import { createProofMemory } from './identity/dpop.ts';
 import { createIdentity } from './identity/identity.ts';
@@ -55,6 +55,8 @@ const NOTIFIER_CLOSE_MS = 2_000;
 export interface Gateway {
   /** The ports that the listeners took. */
   readonly ports: { readonly agents: number; readonly reviewers: number; readonly ops: number };
+  /** Something was thrown where nobody catches: it is logged, and /readyz fails from now on. What is left to do is `close`. */
+  fault(thrown: unknown): void;
   /** Stops taking calls, answers those that wait (their holds stay), lets the others end within `limits.drain`, and closes. */
   close(): Promise<void>;
 }
@@ -97,14 +99,14 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const shares = shareDescriptors(openFileLimit(), config.listeners.agents.maxConnections);
   const agentCalls = new AgentCalls();
   const tools = { clock, fetchJwtSvid: svids.jwt, ...(issuer && { signer: issuer }) };
-  const sessions = createJointSessions(seal);
+  const sessions = createJointSessions(seal, store.once, clock);
   const route = createJointRoute(sessions);
   const targets = createTargets(compile(config, { shares, tools, svids, route }).targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
-  const proofs = createProofMemory(clock);
+  const proofs = createProofMemory(clock, store.once);
   const makeIdentity = (current: Config) => createIdentity(identityOptions(current), { clock, log, metrics, proofs });
   const live = createLive(config, { shares, targets, tools, svids, route, makeIdentity });
   ending.add(live.close);
@@ -158,7 +160,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   let accepting = true;
   const reviewers = await startReviewersPlane(config, {
     ...{ approvals, audit, clock, log, metrics },
-    ...{ holds: store.holds, passkeys: store.passkeys },
+    ...{ holds: store.holds, passkeys: store.passkeys, once: store.once },
     maxConnections: shares.reviewers,
     current: () => ({ config: live.config(), policyDigest: live.regime().policy.digest }),
     desk: {
@@ -208,6 +210,10 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   log.info('ready', { ports, policy: live.regime().policy.digest, version: VERSION });
   return {
     ports,
+    fault(thrown) {
+      accepting = false;
+      log.error('countersign.process.fault', { cause: asGatewayError(thrown) });
+    },
     close() {
       accepting = false;
       return ending.run();

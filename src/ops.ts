@@ -1,7 +1,7 @@
 // The operators' listener: /livez, /readyz, /metrics and which credentials must still be taken back; in the clear, meant for a loopback or
 // cluster-internal address. Names and times only, never a secret.
 
-import { inTurn, type RequestListener } from './connections.ts';
+import { inTurn, type RequestListener } from './connection-bounds.ts';
 import type { IssuerStatus } from './domain/identity.ts';
 import { createBoundedServer, type Listening, type ListenOptions, listen } from './listen.ts';
 import type { OwnSvidStatus } from './own-svids.ts';
@@ -51,7 +51,8 @@ export function startOps(options: OpsOptions): Promise<Listening> {
           return reply(404, 'text/plain', 'Here are /livez, /readyz, /metrics and /credentials/outstanding.\n');
       }
     } catch {
-      reply(500, 'text/plain', 'The answer could not be made.\n');
+      if (response.headersSent) response.destroy();
+      else reply(500, 'text/plain', 'The answer could not be made.\n');
     }
   };
   server.on('request', inTurn(answer));

@@ -4,6 +4,7 @@
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { isTaken } from './connection.ts';
 
 export type RequestListener = (incoming: IncomingMessage, response: ServerResponse) => void;
 
@@ -15,8 +16,8 @@ const MOST_WAITING = 256;
 const LOOKS = 64;
 
 interface Connection {
-  /** What is destroyed to end it: for TLS the socket underneath. */
-  readonly socket: Socket;
+  /** What is destroyed to end it: under TLS the encrypted socket, once the handshake is done. */
+  socket: Socket;
   /** The group that it is in: strangers, or those whose client was identified once. */
   group: Set<Connection>;
   /** The answer to the request that was taken last. */
@@ -56,7 +57,9 @@ export function boundConnections(server: Server, most: number, turnedAway: () =>
   // Requests come on the TLS socket.
   server.on('secureConnection', (socket: Socket) => {
     const connection = handshakes.get(nameOf(socket));
-    if (connection !== undefined) connections.set(socket, connection);
+    if (connection === undefined) return;
+    connections.set(socket, connection);
+    connection.socket = socket;
   });
 
   function displaceOne(): boolean {
@@ -111,6 +114,7 @@ function nameOf({ remoteAddress, remotePort, localAddress }: Socket): string {
 /** A listener that takes the requests of one connection one after the other: the next when the answer to the one before it is out, or never. */
 export function inTurn(listener: RequestListener): RequestListener {
   return (incoming, response) => {
+    if (!isTaken(incoming, response)) return;
     const connection = connections.get(incoming.socket);
     if (connection === undefined) return listener(incoming, response);
     const { last, waiting } = connection;
