@@ -65,6 +65,16 @@ export function owedOn(socket: Socket): ServerResponse | undefined {
   return response === undefined || response.writableFinished ? undefined : response;
 }
 
+/** Whether the client is still sending the body of this request: an answer now has to end the connection. */
+export function isSending(incoming: IncomingMessage): boolean {
+  return !incoming.complete && !isBodyless(incoming);
+}
+
+/** Asked only while the message is not complete, which it is not either in the turn in which its head arrived. */
+function isBodyless({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
+}
+
 /** Writes a refusal that belongs to no request, and ends the connection. */
 export function refuseSocket(socket: Socket, error: GatewayError): void {
   if (!socket.writable || lingering.has(socket)) {
@@ -96,6 +106,8 @@ export function linger(socket: Socket): void {
   socket.once('close', () => clearTimeout(limit));
   socket.setTimeout(LINGER_SILENCE_MS, () => socket.destroy());
   socket.end();
+  // A body that nobody read has stopped the socket underneath its stream. This has the stream ask again.
+  socket.push('');
   socket.resume();
 }
 

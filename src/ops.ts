@@ -1,7 +1,7 @@
 // The operators' listener: /livez, /readyz, /metrics and which credentials must still be taken back; in the clear, meant for a loopback or
 // cluster-internal address. Names and times only, never a secret.
 
-import { isTaken } from './connection.ts';
+import { isSending, isTaken } from './connection.ts';
 import type { IssuerStatus } from './domain/identity.ts';
 import { createBoundedServer, type Listening, type ListenOptions, listen } from './listen.ts';
 import type { OwnSvidStatus } from './own-svids.ts';
@@ -33,7 +33,7 @@ export function startOps(options: OpsOptions): Promise<Listening> {
   server.on('request', async (request, response) => {
     if (!isTaken(request, response)) return;
     const reply = (status: number, type: string, body: string): void => {
-      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', ...(isSending(request) && { connection: 'close' }) });
       response.end(body);
     };
     try {
