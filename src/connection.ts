@@ -123,6 +123,8 @@ function refuseInOrder(socket: Socket, error: GatewayError): void {
   else if (owed.req.complete) {
     if (ending.has(socket)) return;
     ending.add(socket);
+    // The parser has given up, and so does not hear of the client's leaving either.
+    socket.once('end', () => socket.destroy());
     owed.once('close', () => refuseSocket(socket, error));
   }
   // The fault is in the body of the request that `owed` is to answer.
