@@ -96,8 +96,8 @@ export function linger(socket: Socket): void {
   ending.add(socket);
   if (socket.destroyed) return;
   let bytes = 0;
-  // From here on the parser sees nothing: what follows would be taken for further requests.
-  socket.removeAllListeners('data').removeAllListeners('end').removeAllListeners('readable');
+  // From here on the parser sees nothing: what follows would be taken for further requests. Nothing keeps the socket from being read either.
+  for (const event of ['data', 'end', 'readable', 'pause', 'resume']) socket.removeAllListeners(event);
   socket.on('data', (chunk: Buffer) => {
     bytes += chunk.byteLength;
     if (bytes > LINGER_BYTES) socket.destroy();

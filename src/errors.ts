@@ -169,6 +169,13 @@ export const ERRORS = {
     proxy: 'http_request_denied',
     remedy: 'Wait until some are decided, or cancel one with DELETE on its hold.',
   },
+  too_many_calls: {
+    status: 429,
+    title: 'Too many calls are under way',
+    retry: true,
+    proxy: 'connection_limit_reached',
+    remedy: 'Nothing was executed. Send the request again after Retry-After, and make fewer calls at once.',
+  },
   no_eligible_reviewer: refused(
     403,
     'Nobody could approve this call',
