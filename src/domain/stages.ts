@@ -72,6 +72,8 @@ export interface Call {
   sent?: Sent;
   /** True from the moment when the first byte may have gone upstream. */
   departed: boolean;
+  /** Set by send when the call failed after that, and not one byte of it had gone out after all. */
+  neverArrived?: true;
   /** True once the call stands in its task's history. */
   remembered?: boolean;
 }

@@ -10,7 +10,7 @@ import { createProxyServer } from 'http-proxy-3';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Outgoing, WebSocketPass } from '../domain/upstream.ts';
-import { GatewayError } from '../errors.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Progress, upstreamFault } from './faults.ts';
 import { targetOf } from './forward.ts';
 import { upstreamFields, upstreamTarget } from './request-headers.ts';
@@ -31,10 +31,7 @@ export function createWebSocketPass({ targets, metrics }: WebSocketPassOptions):
   const open = new Set<Socket>();
   return {
     async pass({ incoming, socket, head }, outgoing) {
-      const target = targetOf(targets, outgoing);
-      checkUpgrade(incoming, target);
-      if (outgoing.credential?.injection.in === 'signature')
-        throw new GatewayError('upgrade_refused', 'The upstream’s credential signs requests; an upgrade cannot be signed.');
+      const target = ready(targets, incoming, outgoing);
       const startedAt = performance.now();
       const count = (status?: number, error?: GatewayError) =>
         metrics.upstream(target.options.name, 'GET', status, error?.code, (performance.now() - startedAt) / 1000);
@@ -46,7 +43,7 @@ export function createWebSocketPass({ targets, metrics }: WebSocketPassOptions):
         open.delete(socket);
         return { status: 101, complete: true };
       } catch (thrown) {
-        const error = upstreamFault(thrown, 'waiting');
+        const error = asGatewayError(thrown);
         count(undefined, error);
         throw error;
       }
@@ -68,6 +65,20 @@ function bothClosed(socket: Socket, upstreamSocket: Socket): Promise<void> {
     socket.once('close', end);
     if (socket.destroyed) end();
   });
+}
+
+/** Where the upgrade goes. Nothing has been sent when this throws. */
+function ready(targets: Targets, incoming: IncomingMessage, outgoing: Outgoing): Target {
+  try {
+    const target = targetOf(targets, outgoing);
+    checkUpgrade(incoming, target);
+    if (outgoing.credential?.injection.in === 'signature') {
+      throw new GatewayError('upgrade_refused', 'The upstream’s credential signs requests; an upgrade cannot be signed.');
+    }
+    return target;
+  } catch (thrown) {
+    throw asGatewayError(thrown).knowing('no');
+  }
 }
 
 function checkUpgrade({ method, headers }: IncomingMessage, { options }: Target): void {
