@@ -1,10 +1,11 @@
 // The agents' listener: each arrival becomes a call for the pipeline, or a request to the gateway's own endpoints.
 
-import { receiveRequest } from './actions/receive.ts';
+import { isWebSocketHandshake, receiveRequest } from './actions/receive.ts';
 import type { AgentsApi } from './agents/api.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './domain/clock.ts';
 import type { HeaderList } from './domain/headers.ts';
+import type { Logger } from './domain/log.ts';
 import type { InboundRequest } from './domain/request.ts';
 import type { Call } from './domain/stages.ts';
 import { asGatewayError, type GatewayError } from './errors.ts';
@@ -19,6 +20,7 @@ import type { ListenTls } from './tls-listener.ts';
 export interface AgentsPlaneParts {
   readonly live: Live;
   readonly clock: Clock;
+  readonly log: Logger;
   readonly api: AgentsApi;
   /** The pipeline. */
   run(call: Call): Promise<void>;
@@ -33,7 +35,7 @@ const OWN = '/countersign/';
 
 export async function startAgentsPlane(
   { listeners, limits }: Config,
-  { live, clock, api, run, challenge, metadata, svids }: AgentsPlaneParts,
+  { live, clock, log, api, run, challenge, metadata, svids }: AgentsPlaneParts,
 ): Promise<Listening> {
   const { address, tls, hosts } = listeners.agents;
   const accepted = hosts === undefined ? 'any' : new Set(hosts);
@@ -42,7 +44,9 @@ export async function startAgentsPlane(
     ...(tls && { tls: await listenTls(tls, svids) }),
     headerBytes: limits.headerBytes,
     clock,
-    handle(arrival) {
+    takesUpgrade: isWebSocketHandshake,
+    failed: (id, thrown) => log.error('countersign.connection.failed', { id, cause: asGatewayError(thrown) }),
+    async handle(arrival) {
       const call = callOf(arrival, live, accepted);
       if (arrival.incoming.url?.startsWith(WELL_KNOWN)) return tell(call, metadata);
       return arrival.incoming.url?.startsWith(OWN) ? api.handle(call.parse, arrival.id, arrival.sink, call.regime.identity, challenge) : run(call);

@@ -22,7 +22,7 @@ import { type Clock, systemClock } from './domain/clock.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { refuseSuspended } from './domain/suspension.ts';
 import { Ending } from './ending.ts';
-import type { GatewayError } from './errors.ts';
+import { asGatewayError, type GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
 import { createProofMemory } from './identity/dpop.ts';
 import { createIdentity } from './identity/identity.ts';
@@ -53,6 +53,8 @@ const NOTIFIER_CLOSE_MS = 2_000;
 export interface Gateway {
   /** The ports that the listeners took. */
   readonly ports: { readonly agents: number; readonly reviewers: number; readonly ops: number };
+  /** Something was thrown where nobody catches: it is logged, and /readyz fails from now on. What is left to do is `close`. */
+  fault(thrown: unknown): void;
   /** Stops taking calls, answers those that wait (their holds stay), lets the others end within `limits.drain`, and closes. */
   close(): Promise<void>;
 }
@@ -93,14 +95,14 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const svids = createOwnSvids({ clock, log });
   ending.add(svids.close);
   const tools = { clock, fetchJwtSvid: svids.jwt, ...(issuer && { signer: issuer }) };
-  const sessions = createJointSessions(seal);
+  const sessions = createJointSessions(seal, store.once, clock);
   const route = createJointRoute(sessions);
   const targets = createTargets(compile(config, { tools, svids, route }).targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
-  const proofs = createProofMemory(clock);
+  const proofs = createProofMemory(clock, store.once);
   const makeIdentity = (current: Config) => createIdentity(identityOptions(current), { clock, log, metrics, proofs });
   const live = createLive(config, { targets, tools, svids, route, makeIdentity });
   ending.add(live.close);
@@ -154,7 +156,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   let accepting = true;
   const reviewers = await startReviewersPlane(config, {
     ...{ approvals, audit, clock, log, metrics },
-    ...{ holds: store.holds, passkeys: store.passkeys },
+    ...{ holds: store.holds, passkeys: store.passkeys, once: store.once },
     current: () => ({ config: live.config(), policyDigest: live.regime().policy.digest }),
     desk: {
       ...{ audit, tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
@@ -188,7 +190,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   });
   ending.add(() => ops.close(0));
   ending.add(() => mcp.drain(config.limits.drainMs));
-  const agents = await startAgentsPlane(config, { live, clock, api, run, challenge: challengeAgent, metadata: mcp.metadata, svids });
+  const agents = await startAgentsPlane(config, { live, clock, log, api, run, challenge: challengeAgent, metadata: mcp.metadata, svids });
   ending.add(() => agents.close(config.limits.drainMs));
   ending.add(approvals.drain);
   ending.add(followConfig(configPath, config, { live, audit, clock, log }).close);
@@ -197,6 +199,10 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   log.info('ready', { ports, policy: live.regime().policy.digest, version: VERSION });
   return {
     ports,
+    fault(thrown) {
+      accepting = false;
+      log.error('countersign.process.fault', { cause: asGatewayError(thrown) });
+    },
     close() {
       accepting = false;
       return ending.run();

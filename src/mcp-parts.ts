@@ -58,7 +58,7 @@ export interface McpParts {
 const PROGRESS_EVERY_MS = 10_000;
 
 export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, seal, sessions, scheme, store }: McpSurroundings): McpParts {
-  const states = createRequestStates(seal, clock);
+  const states = createRequestStates(seal, clock, store.once);
   const pins = createToolPins(store.toolPins, ({ event, upstream, tool, digest }) => {
     log[event === 'tool_changed' ? 'warn' : 'info'](`mcp.${event}`, { upstream, tool, digest });
     // What a tool was when it was allowed is evidence; a failing journal stops calls by itself.

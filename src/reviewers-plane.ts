@@ -6,6 +6,7 @@ import { isEligible, isListed, isSuspended } from './approvals/quorum.ts';
 import { conflictOf } from './approvals/separation.ts';
 import { proposeRules } from './config/proposal.ts';
 import type { Config } from './config/schema.ts';
+import { isTaken } from './connection.ts';
 import type { Approvals } from './domain/approvals.ts';
 import type { HoldStore } from './domain/hold.ts';
 import type { Logger } from './domain/log.ts';
@@ -39,22 +40,22 @@ export async function startReviewersPlane(config: Config, parts: ReviewersPlaneP
   const listening = await listen(server, options);
   const origin = url === undefined ? `${tls === undefined ? 'http' : 'https'}://${literalOf(address.host)}:${listening.port}` : new URL(url).origin;
   const pages = pagesOf(config, origin, parts);
-  server.on(
-    'request',
-    reviewListener({
-      approvals,
-      holds,
-      log,
-      hosts: hostsOf(url, address.host, listening.port),
-      eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, holds.now()) },
-      desk: { ...desk, powersOf: (reviewer) => powersOf(current().config, reviewer) },
-      propose: (hold, likes) => proposeRules(current().config.rules, hold, likes),
-      authenticate: authenticator?.authenticate ?? refuseEverybody,
-      parseJson: parseStrictJson,
-      closing: closing.signal,
-      ...(pages && { pages }),
-    }),
-  );
+  const review = reviewListener({
+    approvals,
+    holds,
+    log,
+    hosts: hostsOf(url, address.host, listening.port),
+    eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, holds.now()) },
+    desk: { ...desk, powersOf: (reviewer) => powersOf(current().config, reviewer) },
+    propose: (hold, likes) => proposeRules(current().config.rules, hold, likes),
+    authenticate: authenticator?.authenticate ?? refuseEverybody,
+    parseJson: parseStrictJson,
+    closing: closing.signal,
+    ...(pages && { pages }),
+  });
+  server.on('request', (incoming, response) => {
+    if (isTaken(incoming, response)) review(incoming, response);
+  });
   return {
     port: listening.port,
     async close(graceMs) {

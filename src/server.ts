@@ -1,16 +1,15 @@
 // The agents' listener: node:http made strict. It turns a connection's request into a Call for the pipeline and
-// gives the pipeline a sink to answer into. It refuses what Node's parser refuses, CONNECT, and upgrades other than WebSocket.
+// gives the pipeline a sink to answer into. What is no request is refused in connection.ts, the same on every listener.
 
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { isTaken, linger, owedOn } from './connection.ts';
 import type { Clock } from './domain/clock.ts';
 import type { HeaderList } from './domain/headers.ts';
-import type { ResponseSink } from './domain/upstream.ts';
-import { GatewayError } from './errors.ts';
+import type { ResponseSink, Upgrade } from './domain/upstream.ts';
 import { createBoundedServer, type Listening, type ListenOptions, listen } from './listen.ts';
-import { problem } from './problem.ts';
+import { WaitingSocket } from './waiting-socket.ts';
 
 /** A request as it came off the wire, with the way to answer it. */
 export interface Arrival {
@@ -19,60 +18,53 @@ export interface Arrival {
   readonly incoming: IncomingMessage;
   readonly response: ServerResponse;
   readonly sink: ResponseSink;
-  /** Present for an upgrade: the bare socket and what followed the head. */
-  readonly upgrade?: { readonly socket: Socket; readonly head: Buffer };
+  /** Present for an upgrade. */
+  readonly upgrade?: Omit<Upgrade, 'incoming'>;
 }
 
 export interface ServerOptions extends ListenOptions {
   readonly clock: Clock;
-  /** Never rejects. */
+  /** Whether a request to upgrade is to be taken as such. Otherwise it arrives as a plain request. */
+  takesUpgrade(incoming: IncomingMessage): boolean;
   handle(arrival: Arrival): Promise<void>;
+  /** What `handle` rejected with, which it should not: the connection is cut. */
+  failed(id: string, thrown: unknown): void;
 }
 
 export async function startServer(options: ServerOptions): Promise<Listening> {
-  const server = createBoundedServer(options);
+  // Behind an answer that is still owed nothing can be upgraded: the socket is not free.
+  const server = createBoundedServer(options, (incoming) => options.takesUpgrade(incoming) && owedOn(incoming.socket) === undefined);
+  const handle = async (arrival: Arrival, socket: Socket): Promise<void> => {
+    try {
+      await options.handle(arrival);
+    } catch (thrown) {
+      options.failed(arrival.id, thrown);
+      socket.destroy();
+    }
+  };
   const accept = (incoming: IncomingMessage, response: ServerResponse): void => {
-    void options.handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink: new ConnectionSink(incoming, response) });
+    if (!isTaken(incoming, response)) return;
+    const sink = new ConnectionSink(incoming, response);
+    void handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink }, incoming.socket);
   };
   server.on('request', accept);
   // Identity comes before `100 Continue`: the body reader sends it once the body is wanted.
   server.on('checkContinue', accept);
   server.on('checkExpectation', accept);
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
+    const waiting = new WaitingSocket(socket, head);
     const response = new ServerResponse(incoming);
     // The socket belongs to whoever takes the upgrade; only a refusal is written as HTTP.
     const sink = new ConnectionSink(incoming, response, () => {
+      waiting.release();
       response.shouldKeepAlive = false;
-      response.once('finish', () => socket.end());
+      response.once('finish', () => linger(socket));
       response.assignSocket(socket);
     });
-    void options.handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink, upgrade: { socket, head } });
+    const upgrade = { socket, release: () => waiting.release() };
+    void handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink, upgrade }, socket);
   });
-  server.on('connect', (_incoming: IncomingMessage, socket: Duplex) =>
-    refuseSocket(socket, new GatewayError('method_not_allowed', 'CONNECT is not offered here.')),
-  );
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => refuseSocket(socket, parseFault(error)));
   return listen(server, options);
-}
-
-/** What node:http refused before there was a request. */
-function parseFault(error: NodeJS.ErrnoException): GatewayError {
-  if (error.code === 'HPE_HEADER_OVERFLOW') return new GatewayError('header_too_large', 'The header section is larger than limits.header.');
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new GatewayError('request_timeout', 'The head of the request did not arrive in time.');
-  return new GatewayError('bad_request', 'The bytes on this connection are not one well-formed HTTP/1.1 request.');
-}
-
-/** After a parse error nothing on the connection can be trusted any more: answer once and close. */
-function refuseSocket(socket: Duplex, error: GatewayError): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const { status, headers, body } = problem(error, { requestId: randomUUID() });
-  const lines = [`HTTP/1.1 ${status} ${error.code}`];
-  for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
-  lines.push(`content-length: ${Buffer.byteLength(body)}`, 'connection: close', '', body);
-  socket.end(lines.join('\r\n'), () => socket.destroy());
 }
 
 /** A class, because every call makes one. */

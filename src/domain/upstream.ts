@@ -52,11 +52,12 @@ export interface Forwarder {
   close(): Promise<void>;
 }
 
-/** The bare connection of a request to upgrade, and the bytes that followed its head. */
+/** The bare connection of a request to upgrade. Until it is released, the agent's leaving closes it. */
 export interface Upgrade {
   readonly incoming: IncomingMessage;
   readonly socket: Socket;
-  readonly head: Buffer;
+  /** Gives the socket to the caller, and the bytes that followed the request's head so far. */
+  release(): Buffer;
 }
 
 export interface WebSocketPass {

@@ -86,10 +86,10 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     return { ...action, transport: { ...rest, ownTask: true }, ...(withoutTask && { body: withoutTask }) };
   }
 
-  function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Vigil {
+  async function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Promise<Vigil> {
     if (call.errand !== undefined) throw new GatewayError('denied', 'A rule holds this, and nobody waits for what the gateway asks of a server by itself.');
     const { transport, rpcId, tool } = action;
-    if (transport?.requestState !== undefined) deps.states.redeem(principal, action, transport.requestState);
+    if (transport?.requestState !== undefined) await deps.states.redeem(principal, action, transport.requestState);
     const run = deps.tasks.runOf(call);
     const known = tool === undefined || run !== undefined ? undefined : deps.pins.get(action.upstream, tool);
     if (known !== undefined) checkArguments(known.definition, action.args ?? {});

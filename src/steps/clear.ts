@@ -39,7 +39,7 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
   // A condition may have had a larger body read than a hold may keep.
   if ((body?.bytes.byteLength ?? 0) > call.regime.heldBodyBytes) throw new GatewayError('payload_too_large', 'The body is larger than limits.heldBody.');
   const admitted = call.span;
-  const vigil = deps.conduct(decided.mount)?.keep(decided, call.regime.waitMs);
+  const vigil = await deps.conduct(decided.mount)?.keep(decided, call.regime.waitMs);
   const clearance = await deps.approvals
     .obtain({
       ...holdRequest(decided, call.regime.waitMs),

@@ -137,6 +137,16 @@ const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX passkey_reviewer ON passkey (reviewer_id);
   `,
+  // What may be used once: proofs, states, challenges, ended sessions.
+  `
+  CREATE TABLE used (
+    kind TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (kind, digest)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX used_until ON used (kind, until);
+  `,
 ];
 
 /** Brings the file to the newest schema in one transaction. Throws `store_unavailable` for a file that is not ours or too new. */

@@ -6,6 +6,7 @@ import type { CredentialLedger } from '../domain/credential.ts';
 import type { HoldStore } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import type { NotificationOutbox } from '../domain/notification.ts';
+import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
 import type { SuspensionStore } from '../domain/suspension.ts';
 import type { TaskStore } from '../domain/task.ts';
@@ -15,6 +16,7 @@ import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
+import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
 import { createSuspensionStore } from './sqlite-suspensions.ts';
 import { createTaskStore } from './sqlite-tasks.ts';
@@ -40,6 +42,7 @@ export interface Store {
   readonly watch: WatchStore;
   readonly toolPins: ToolPinStore;
   readonly passkeys: PasskeyStore;
+  readonly once: OnceStore;
   /** For /readyz. Throws `store_unavailable`. */
   check(): void;
   /** Writes what is still in memory, then closes. Later calls throw `store_unavailable`. */
@@ -63,6 +66,7 @@ export function openSqliteStore({ path, clock, log }: SqliteStoreOptions): Store
     watch: createWatchStore(db, writer, notifications, clock),
     toolPins: createToolPinStore(db, writer),
     passkeys: createPasskeyStore(db, writer),
+    once: createOnceStore(db, writer, clock),
     check: () => writer.check(),
     async close() {
       await tasks.close();

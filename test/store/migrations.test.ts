@@ -6,7 +6,7 @@ import { approve, benchOn, openBench, openHoldBy, principalOf } from '../support
 
 /** Takes away what the later steps added. */
 const BACK_TO_1 = `
-  DROP TABLE passkey; DROP TABLE tool_pin; DROP TABLE notification; DROP TABLE suspension; DROP TABLE passed_call; DROP TABLE vote;
+  DROP TABLE used; DROP TABLE passkey; DROP TABLE tool_pin; DROP TABLE notification; DROP TABLE suspension; DROP TABLE passed_call; DROP TABLE vote;
   DROP INDEX hold_escalate; DROP INDEX hold_likeness;
   ALTER TABLE hold DROP COLUMN escalate_at; ALTER TABLE hold DROP COLUMN likeness;
   PRAGMA user_version = 1;

@@ -135,8 +135,9 @@ export function createJointConduct(parts: JointConductParts): Conduct {
 
   async function endSession(armed: Armed): Promise<void> {
     const session = sessions.of(armed.request);
+    // First of all here: whatever the servers do with theirs, this one takes no more calls.
+    if (session !== undefined) await sessions.end(session);
     await Promise.all(servers.names(armed).map((server) => servers.end(armed, server)));
-    if (session !== undefined) sessions.end(session);
   }
 
   async function stream(armed: Armed, sink: ResponseSink): Promise<number> {

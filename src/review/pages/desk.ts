@@ -95,7 +95,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
   mountSignIn(app, parts);
 
   app.use(async (context, next) => {
-    const session = sessions.read(context.req.header('cookie'));
+    const session = await sessions.read(context.req.header('cookie'));
     if (session === undefined) return refuseStranger(context, parts);
     context.set('session', { ...session, powers: parts.desk.powersOf(session.reviewer) });
     await next();
@@ -208,7 +208,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
   app.post('/sign-out', async (context) => {
     await form(context);
     const forwardTo = await parts.signIn.signOutUrl();
-    context.header('set-cookie', sessions.end(context.var.session), { append: true });
+    context.header('set-cookie', await sessions.end(context.var.session), { append: true });
     return page(context, renderSignedOut(forwardTo));
   });
 
@@ -241,7 +241,7 @@ function mountSignIn(app: Hono<Env>, { sessions, signIn, origin }: DeskParts): v
       throw new GatewayError('reviewer_unauthenticated', 'This sign-in was not started in this browser, or took too long: start it again.');
     const { reviewer, to } = await signIn.finish(new URL(pathOf(context), origin), kept);
     // Whoever was signed in here before is signed out: one browser, one person.
-    sessions.end(sessions.read(context.req.header('cookie')));
+    await sessions.end(await sessions.read(context.req.header('cookie')));
     context.header('set-cookie', sessions.endTransaction, { append: true });
     context.header('set-cookie', sessions.start(reviewer), { append: true });
     return context.redirect(to, 303);
