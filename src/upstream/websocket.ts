@@ -45,7 +45,8 @@ export function createWebSocketPass({ targets, metrics }: WebSocketPassOptions):
         open.delete(socket);
         return { status: 101, complete: true };
       } catch (thrown) {
-        const error = asGatewayError(thrown);
+        // What the handshake did not fail with itself was thrown before there was a connection.
+        const error = asGatewayError(thrown).knowing('no');
         count(undefined, error);
         throw error;
       }
