@@ -198,6 +198,14 @@ export const ERRORS = {
     proxy: 'http_request_denied',
     remedy: 'Wait until some of them are decided, or cancel one with DELETE on its hold.',
   },
+  too_many_calls: {
+    status: 429,
+    title: 'Too many calls are under way',
+    executed: 'no',
+    retry: true,
+    proxy: 'connection_limit_reached',
+    remedy: 'Send the request again later, and make fewer calls at once.',
+  },
   no_eligible_reviewer: refused(
     403,
     'Nobody could approve this call',

@@ -75,7 +75,7 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
     },
   });
   const outcomes = createTaskOutcomes();
-  const tasks = createGatewayTasks({ approvals, outcomes, clock, messageBody: heldMessageBody });
+  const tasks = createGatewayTasks({ approvals, holds: store.holds, outcomes, clock, messageBody: heldMessageBody });
   const conduct = createMcpConduct({
     ...{ approvals, clock, forwarder, log, pins, states, tasks, waiting },
     holds: store.holds,

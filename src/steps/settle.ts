@@ -13,6 +13,7 @@ import type { Call, Cleared } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { History } from './history.ts';
 import type { OpenCalls } from './open-calls.ts';
+import type { AgentCalls, UpstreamRooms } from './rooms.ts';
 
 export interface SettleDependencies {
   readonly approvals: Approvals;
@@ -23,6 +24,8 @@ export interface SettleDependencies {
   readonly metrics: Metrics;
   readonly history: Pick<History, 'record'>;
   readonly openCalls: Pick<OpenCalls, 'leave'>;
+  readonly agentCalls: Pick<AgentCalls, 'leave'>;
+  readonly rooms: Pick<UpstreamRooms, 'leave'>;
   outcomeRecord(facts: CallFacts, ending: { readonly sent: boolean; readonly revoked?: boolean; readonly span?: SpanRef }): JsonObject;
   /** The one line per call; from telemetry/call-line.ts. */
   callLine(facts: CallFacts, context: { readonly span?: SpanRef; readonly seconds: number }): Record<string, unknown>;
@@ -31,6 +34,8 @@ export interface SettleDependencies {
 export async function settle(deps: SettleDependencies, call: Call): Promise<void> {
   const { facts, span } = call;
   deps.openCalls.leave(call);
+  deps.agentCalls.leave(call);
+  deps.rooms.leave(call);
   // First, and before anything is awaited: the agent has its answer and may follow it up at once.
   deps.history.record(call, facts.status);
   if (call.cleared !== undefined) await close(deps, call, call.cleared);

@@ -12,6 +12,7 @@ import type { SuspensionStore } from '../domain/suspension.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { ToolPinStore } from '../domain/tool-pin.ts';
 import type { WatchStore } from '../domain/watch.ts';
+import { createContentRows } from './sqlite-contents.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
@@ -55,10 +56,11 @@ export function openSqliteStore({ path, clock, log }: SqliteStoreOptions): Store
   const writer = createWriter(db, log);
   const notifications = createNotificationRows(db, clock);
   const votes = createVoteRows(db);
-  const rows = createHoldRows(db, notifications, votes);
+  const contents = createContentRows(db);
+  const rows = createHoldRows(db, contents, notifications, votes);
   const tasks = createTaskStore(db, writer, rows, clock, log);
   return {
-    holds: createHoldStore(db, writer, rows, votes, clock),
+    holds: createHoldStore(db, writer, rows, contents, votes, clock),
     tasks,
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),

@@ -3,7 +3,8 @@
 
 import type { Action, ActionBody, TaskForm } from '../../domain/action.ts';
 import type { HeaderList } from '../../domain/headers.ts';
-import type { Hold } from '../../domain/hold.ts';
+import { heldArguments } from '../../domain/held-arguments.ts';
+import type { HeldContent, Hold } from '../../domain/hold.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { GatewayError } from '../../errors.ts';
@@ -57,8 +58,10 @@ export const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' ||
  * The held call as it would arrive again, under the poll's JSON-RPC id and transport. Where the poll would go elsewhere, because the upstream has
  * moved, it is an action for no destination, which nobody approved.
  */
-export function heldCall({ action }: Hold, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
-  const { protocol, upstream, method, target, path, tool, args, contentType, boundHeaders, bodyText = '' } = action;
+export function heldCall({ action }: Hold, content: HeldContent, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
+  const { protocol, upstream, method, target, path, tool, contentType, boundHeaders } = action;
+  const { bodyText = '' } = content;
+  const args = heldArguments(content);
   const at = target.indexOf('?');
   const { stateless = false, streams = false, progressToken } = poll.transport ?? {};
   return {

@@ -11,7 +11,7 @@ import type { Action, ActionBody, TaskForm } from '../../domain/action.ts';
 import type { Approvals, Recalled } from '../../domain/approvals.ts';
 import type { Clock } from '../../domain/clock.ts';
 import type { Resumed } from '../../domain/conduct.ts';
-import type { Hold } from '../../domain/hold.ts';
+import type { Hold, HoldStore } from '../../domain/hold.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { Armed, Call, Mount, Recognised } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
@@ -40,6 +40,7 @@ import { type Outcome, type Standing, type TaskFacts, taskCreated, taskResult, t
 
 export interface TaskDependencies {
   readonly approvals: Pick<Approvals, 'recall' | 'cancel'>;
+  readonly holds: Pick<HoldStore, 'content'>;
   readonly outcomes: TaskOutcomes;
   readonly clock: Clock;
   /** The body of a held message, with what the approval bound of it. */
@@ -92,7 +93,7 @@ const WAITING = 'A person has to decide on this call. Nothing was executed yet. 
 const APPROVED = 'A person approved this call, and it has not been sent yet.';
 const EXECUTING = 'The call is on its way, and its answer has not come yet.';
 
-export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: TaskDependencies): GatewayTasks {
+export function createGatewayTasks({ approvals, holds, outcomes, clock, messageBody }: TaskDependencies): GatewayTasks {
   const runs = new WeakMap<Call, Run>();
   /** How many calls that were not held are being executed as tasks, by their owner. */
   const executing = new Map<string, number>();
@@ -118,8 +119,10 @@ export function createGatewayTasks({ approvals, outcomes, clock, messageBody }: 
     const open = hold.state === 'PENDING' || hold.state === 'APPROVED';
     if (standing.status === 'working' && open && (method === 'tasks/result' || (method === 'tasks/get' && hold.state === 'APPROVED'))) {
       const run: Run = { asks: method === 'tasks/get' ? 'get' : 'result', form, facts: factsOf(hold), rpcId, sink: call.sink, answered: false, recall };
+      const content = await holds.content(hold.id);
+      if (content === undefined) throw new GatewayError('internal', 'An open hold has lost its content.');
       runs.set(call, run);
-      return { hold, action: heldCall(hold, action, messageBody) };
+      return { hold, action: heldCall(hold, content, action, messageBody) };
     }
     call.facts.hold = hold;
     if (method === 'tasks/cancel') return say(call, rpcId, await cancel(hold, principal, form));

@@ -145,12 +145,14 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     approvals.opened(hold.id, session.reviewer);
     const similar = await similarTo(parts, hold);
     const history = await loadHistory(holds, eligibility, session.reviewer, hold);
-    const shown = showAction(hold.action);
+    const content = (await holds.content(hold.id)) ?? {};
+    const shown = showAction(hold, content);
     const panel = await panelOf(hold, session, shown, context.req.query('done'));
     return page(
       context,
       renderHold({
         hold,
+        content,
         session,
         history,
         similar,
@@ -169,7 +171,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     const hold = await find(context);
     const choice = readChoice(fields);
     refuseStale(hold, fields);
-    const panel = await panelOf(hold, session, showAction(hold.action));
+    const panel = await panelOf(hold, session, showAction(hold, await holds.content(hold.id)));
     const reason = (fields.get('reason') ?? '').trim();
     if (choice !== 'withdraw') refuseEarly(hold, choice, reason, panel);
     return page(context, renderConfirmation({ hold, choice, reason, panel, session, now: holds.now() }));
@@ -181,7 +183,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     const hold = await find(context);
     const choice = readChoice(fields);
     if (choice === 'withdraw') throw new GatewayError('bad_vote', 'A vote approves or denies.');
-    const { fault } = showAction(hold.action);
+    const { fault } = showAction(hold, await holds.content(hold.id));
     if (choice === 'approve' && fault !== undefined) throw new GatewayError('bad_vote', `What cannot be shown whole is not approved. ${fault}`);
     const bindingDigest = fields.get('bindingDigest') ?? '';
     const reason = (fields.get('reason') ?? '').trim();
