@@ -51,7 +51,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Ends the call from this side: the upstream's connection is closed, a call that still waits for one is never sent. */
   abort(reason: GatewayError): void {
     if (this.#over) return;
-    this.#end(reason);
+    this.#end(upstreamFault(reason, this.#progress));
     this.#controller?.abort(reason);
   }
 

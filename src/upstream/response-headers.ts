@@ -81,5 +81,5 @@ function claimsToBeUs(proxyStatus: string): boolean {
 }
 
 function malformed(): GatewayError {
-  return new GatewayError('upstream_protocol', 'The head of the upstream’s answer has a field that is not well-formed; the call may have taken effect.');
+  return new GatewayError('upstream_protocol', 'The head of the upstream’s answer has a field that is not well-formed.');
 }
