@@ -2,7 +2,7 @@
 // It stands between the forwarder and the agent's sink. Trusts nothing of the upstream: an answer of several messages at once, a compressed
 // one, and one that is larger than the limit are refused, because what cannot be read cannot be judged.
 
-import { type HeaderList, header } from '../domain/headers.ts';
+import { type HeaderList, header, headerValues } from '../domain/headers.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { writeJson } from '../domain/json-source.ts';
 import { isCoded } from '../domain/normal-forms/fields.ts';
@@ -106,7 +106,7 @@ function mediaTypeOf(headers: HeaderList): string {
 }
 
 function isEncoded(headers: HeaderList): boolean {
-  return isCoded(header(headers, 'content-encoding'));
+  return headerValues(headers, 'content-encoding').some(isCoded);
 }
 
 /** Of an answer that is written anew. */

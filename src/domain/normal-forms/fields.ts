@@ -23,7 +23,14 @@ const NO_CODING: ReadonlySet<string> = new Set(
   ' identity none null utf-8 utf8 utf-16 us-ascii ascii iso-8859-1 latin1 unicode text plain binary 7bit 8bit'.split(' '),
 );
 
-/** Whether a body with this Content-Encoding is anything else than its own bytes. */
-export function isCoded(contentEncoding: string | undefined): boolean {
-  return contentEncoding?.split(',').some((coding) => !NO_CODING.has(coding.trim().toLowerCase())) ?? false;
+/** The codings of a Content-Encoding in the order in which they were applied, lower case; words that code nothing left out. */
+export function codingsIn(contentEncoding: string): string[] {
+  return contentEncoding
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => !NO_CODING.has(coding));
 }
+
+/** Whether a body with this Content-Encoding is anything else than its own bytes. */
+export const isCoded = (contentEncoding: string | undefined): boolean => contentEncoding !== undefined && codingsIn(contentEncoding).length > 0;
