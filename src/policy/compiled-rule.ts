@@ -6,6 +6,7 @@ import { isJsonObject } from '../domain/json.ts';
 import { agentName, agentUriOf, readMember } from '../domain/server-names.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { compileGlob } from './globs.ts';
+import { withExactNames } from './near-names.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
 import { compileResource } from './resources.ts';
 import type { RuleOptions, TierOptions } from './rules.ts';
@@ -32,7 +33,7 @@ export function compileRule(options: RuleOptions, index: number, tiers: Readonly
   const { match, decide, when } = options;
   const pattern: PathPattern | undefined = match.path === undefined ? undefined : compilePath(match.path);
   const slash = decide === 'allow' ? 'exact' : 'lenient';
-  const condition = when === undefined ? undefined : compileCondition(when);
+  const condition = when === undefined ? undefined : withExactNames(when, compileCondition(when));
   const requirement = decide === 'hold' ? requirementOf(options.tier, tiers) : undefined;
   return {
     options,

@@ -8,6 +8,7 @@ import type { HeaderList } from '../domain/headers.ts';
 import type { Json } from '../domain/json.ts';
 import { agentName, readMember } from '../domain/server-names.ts';
 import type { TaskCall } from '../domain/task.ts';
+import { CallNames } from './near-names.ts';
 import { NO_PARAMS, type PathParams } from './paths.ts';
 
 /** One value per name; a name that came more than once has a list instead, and a condition that reads it fails to evaluate. */
@@ -170,6 +171,8 @@ export class CallVariables {
   readonly args: Json | undefined;
   /** The tool's annotations as its server gives them; undefined, so an evaluation error, where none are known. */
   readonly hints: Json | undefined;
+  /** The names that the call gives its arguments and parameters; no variable of conditions. */
+  readonly names: CallNames;
   readonly #now: number;
   constructor(input: DecisionInput) {
     this.agent = new AgentView(input);
@@ -179,6 +182,7 @@ export class CallVariables {
     this.tool = input.action.tool === undefined ? '' : agentName(input.action.upstream, input.action.tool);
     this.args = readArgs(input);
     this.hints = input.action.hints;
+    this.names = new CallNames(input);
     this.#now = input.now;
   }
   get now() {
