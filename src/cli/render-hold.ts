@@ -1,6 +1,7 @@
 // A hold on a terminal: the whole action, never cut. What the gateway knows stands apart from what the agent wrote; every line that
 // repeats words of the agent's begins with a bar, so those words cannot pass for ours, and what cannot be seen in them is made visible.
 
+import { WHY } from '../domain/decision.ts';
 import { toolDiff } from '../domain/tool-diff.ts';
 import { visible, visibleLines } from '../domain/visible-text.ts';
 import { whyNotWhole } from '../domain/whole.ts';
@@ -45,8 +46,9 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   if (credential !== undefined) sheet.fact('armed with', `${credential.name} ${JSON.stringify(credential.scope)}`);
   if (hold.data !== undefined) sheet.fact('data', hold.data);
   if (hold.reversible !== undefined) sheet.fact('reversible', hold.reversible ? 'yes' : 'NO');
-  for (const rule of hold.rules)
-    sheet.fact('rule', `${rule.id}: ${rule.effect}${rule.why === 'condition_failed' ? ' (its condition could not be evaluated)' : ''}`);
+  // A newer gateway may say a word that is not known here.
+  const reasons: Readonly<Record<string, string>> = WHY;
+  for (const { id, effect, why } of hold.rules) sheet.fact('rule', `${id}: ${effect}${why === 'matched' ? '' : ` (${reasons[why] ?? why})`}`);
   for (const need of hold.requirements) {
     const extras = [need.stepUp && 'fresh sign-in', need.reasonRequired && 'reason'].filter(Boolean).map((extra) => `, ${extra}`);
     sheet.fact('needs', `${need.count} of ${need.reviewers.join(', ')} (${need.tier}${extras.join('')})`);

@@ -79,4 +79,6 @@ export interface PolicyOptions {
 export interface PolicyFault {
   readonly path: readonly (string | number)[];
   readonly message: string;
+  /** Absent: the policy cannot be used. */
+  readonly severity?: 'warning';
 }

@@ -8,18 +8,20 @@ import type { HeaderList } from '../domain/headers.ts';
 import type { Json } from '../domain/json.ts';
 import { agentName, readMember } from '../domain/server-names.ts';
 import type { TaskCall } from '../domain/task.ts';
+import { Meter } from './cel/meter.ts';
 import { NO_PARAMS, type PathParams } from './paths.ts';
 
-/** One value per name; a name that came more than once has a list instead, and a condition that reads it fails to evaluate. */
-type Fields = ReadonlyMap<string, string | readonly string[]>;
+/** Stands for the value of a name that came more than once: it is of no type, so a condition that reads it fails to evaluate. */
+const REPEATED = Symbol('repeated');
 
-function addField(fields: Map<string, string | readonly string[]>, name: string, value: string): void {
-  const known = fields.get(name);
-  fields.set(name, known === undefined ? value : [...(typeof known === 'string' ? [known] : known), value]);
+type Fields = ReadonlyMap<string, string | typeof REPEATED>;
+
+function addField(fields: Map<string, string | typeof REPEATED>, name: string, value: string): void {
+  fields.set(name, fields.has(name) ? REPEATED : value);
 }
 
 function readHeaders(headers: HeaderList): Fields {
-  const fields = new Map<string, string | readonly string[]>();
+  const fields = new Map<string, string | typeof REPEATED>();
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     if (!CREDENTIALS.has(name)) addField(fields, name, headers[i + 1] as string);
@@ -32,7 +34,7 @@ const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'pr
 
 /** Form decoding (WHATWG URL section 5.1) with strict escapes: undefined when one is malformed. */
 function readQuery(query: string | undefined): Fields | undefined {
-  const fields = new Map<string, string | readonly string[]>();
+  const fields = new Map<string, string | typeof REPEATED>();
   try {
     for (const pair of (query ?? '').split('&')) {
       if (pair === '') continue;
@@ -159,8 +161,47 @@ export class ApprovalView {
   }
 }
 
-/** The context object of every condition of one call. */
+/** The types of the views, by the name that CEL knows them under: their members and what these hold. */
+export const VIEWS = {
+  Agent: {
+    ctor: AgentView,
+    fields: { id: 'string', trustDomain: 'string', issuer: 'string', claims: 'map<string, dyn>', onBehalfOf: 'list<map<string, string>>' },
+  },
+  Request: {
+    ctor: RequestView,
+    fields: {
+      method: 'string',
+      path: 'string',
+      params: 'map<string, string>',
+      query: 'map<string, string>',
+      headers: 'map<string, string>',
+      body: 'dyn',
+    },
+  },
+  Task: { ctor: TaskView, fields: { id: 'string', objective: 'string', labels: 'list<string>', calls: 'list<map<string, dyn>>' } },
+  Approval: { ctor: ApprovalView, fields: { count: 'int', reviewers: 'list<string>', age: 'google.protobuf.Duration' } },
+};
+
+const fieldNames = new Map<unknown, ReadonlySet<string>>(Object.values(VIEWS).map(({ ctor, fields }) => [ctor.prototype, new Set(Object.keys(fields))]));
+
+/** The members of a view that conditions may read, or undefined for what is no view. */
+export const fieldsOf = (value: object): ReadonlySet<string> | undefined => fieldNames.get(Object.getPrototypeOf(value));
+
+/** The names that stand for something in every condition. */
+export const VARIABLES = {
+  agent: 'Agent',
+  request: 'Request',
+  task: 'Task',
+  approval: 'Approval',
+  tool: 'string',
+  args: 'dyn',
+  hints: 'map<string, dyn>',
+  now: 'google.protobuf.Timestamp',
+} as const;
+
+/** What every condition of one call sees, and what they may cost together. */
 export class CallVariables {
+  readonly meter = new Meter();
   readonly agent: AgentView;
   readonly request: RequestView;
   readonly task: TaskView;
