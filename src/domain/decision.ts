@@ -28,17 +28,17 @@ export interface MatchedRule {
   readonly id: string;
   readonly effect: Effect;
   /**
-   * Why it counts: `matched`; `condition_failed` when its `when` could not be evaluated; `condition_over_budget` when the conditions of the
-   * call took more steps than they may. Both of the latter fail closed.
+   * Why it counts: `matched`; `condition_failed` when its `when` could not be evaluated; `over_budget` when judging the call took more
+   * steps than it may. Both of the latter fail closed.
    */
-  readonly why: 'matched' | 'condition_failed' | 'condition_over_budget';
+  readonly why: 'matched' | 'condition_failed' | 'over_budget';
 }
 
 /** The same for reviewers. */
 export const WHY: Readonly<Record<MatchedRule['why'], string>> = {
   matched: 'it matched',
   condition_failed: 'its condition could not be evaluated, which counts as a match',
-  condition_over_budget: 'the conditions of this call took more steps than they may, which counts as a match',
+  over_budget: 'judging this call took more steps than it may, which counts as a match',
 };
 
 /** The credential that would be minted: its name under `credentials` and how the rule narrows it, templates filled in. */
@@ -51,7 +51,7 @@ export interface Decision {
   readonly effect: Effect;
   /** Every rule that matched, in file order. */
   readonly rules: readonly MatchedRule[];
-  /** Machine-readable grounds: `rule:<id>`, `no_matching_rule`, `conflicting_credential_scopes`, `condition_over_budget`. */
+  /** Machine-readable grounds: `rule:<id>`, `no_matching_rule`, `conflicting_credential_scopes`, `over_budget`. */
   readonly reasons: readonly string[];
   /** For `hold`, and for an `allow` that an approval brought about: what was asked for, one entry per distinct tier. */
   readonly requirements: readonly Requirement[];

@@ -8,7 +8,7 @@ import { type Condition, compileCondition } from './conditions.ts';
 import { compileGlob } from './globs.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
 import { compileResource } from './resources.ts';
-import type { RuleOptions, TierOptions } from './rules.ts';
+import type { PolicyUpstream, RuleOptions, TierOptions } from './rules.ts';
 
 export interface CompiledRule {
   readonly options: RuleOptions;
@@ -21,8 +21,8 @@ export interface CompiledRule {
   readonly notify: readonly string[];
   /** Whether the body must be parsed to tell if the rule matches. */
   readonly readsBody: boolean;
-  /** Judges the path alone: the parameters, or undefined when the rule cannot match. */
-  matchPath(path: ReadPath): PathParams | undefined;
+  /** Judges the path alone: the parameters, or undefined when the rule cannot match. `caseSensitive` says whether the upstream tells letters apart by case. */
+  matchPath(path: ReadPath, caseSensitive: boolean): PathParams | undefined;
   /** Judges the MCP part of an action. */
   matchRpc(action: Action): boolean;
 }
@@ -31,7 +31,6 @@ export interface CompiledRule {
 export function compileRule(options: RuleOptions, index: number, tiers: Readonly<Record<string, TierOptions>>): CompiledRule {
   const { match, decide, when } = options;
   const pattern: PathPattern | undefined = match.path === undefined ? undefined : compilePath(match.path);
-  const slash = decide === 'allow' ? 'exact' : 'lenient';
   const condition = when === undefined ? undefined : compileCondition(when);
   const requirement = decide === 'hold' ? requirementOf(options.tier, tiers) : undefined;
   return {
@@ -42,7 +41,8 @@ export function compileRule(options: RuleOptions, index: number, tiers: Readonly
     notify: [...new Set([...(options.notify ?? []), ...(tierOf(options.tier, tiers)?.notify ?? [])])],
     readsBody:
       match.tool !== undefined || match.mcp !== undefined || match.resource !== undefined || match.prompt !== undefined || condition?.readsBody === true,
-    matchPath: (path) => (pattern === undefined ? NO_PARAMS : pattern.match(path, slash)),
+    matchPath: (path, caseSensitive) =>
+      pattern === undefined ? NO_PARAMS : pattern.match(path, decide === 'allow' ? 'exact' : caseSensitive ? 'caseSensitive' : 'lenient'),
     matchRpc: compileRpcMatch(options),
   };
 }
@@ -100,17 +100,18 @@ function concerns({ upstream, server }: RuleOptions['match'], name: string): boo
 export interface RuleIndex {
   candidates(upstream: string, method: string): readonly CompiledRule[];
   protocol(upstream: string): Protocol | undefined;
+  caseSensitive(upstream: string): boolean;
 }
 
-export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<Record<string, { readonly protocol: Protocol }>>): RuleIndex {
+export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<Record<string, Pick<PolicyUpstream, 'protocol' | 'caseSensitive'>>>): RuleIndex {
   const byUpstream = new Map(
-    Object.entries(upstreams).map(([name, { protocol }]) => {
+    Object.entries(upstreams).map(([name, { protocol, caseSensitive = false }]) => {
       const own = rules.filter(({ options }) => concerns(options.match, name));
       const methods = new Set(own.flatMap(({ options }) => options.match.methods ?? []));
       const forMethod = (method: string | undefined) =>
         own.filter(({ options }) => options.match.methods === undefined || (method !== undefined && options.match.methods.includes(method)));
       const byMethod = new Map([...methods].map((method) => [method, forMethod(method)]));
-      return [name, { protocol, byMethod, anyMethod: forMethod(undefined) }] as const;
+      return [name, { protocol, caseSensitive, byMethod, anyMethod: forMethod(undefined) }] as const;
     }),
   );
   return {
@@ -119,5 +120,6 @@ export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<R
       return entry === undefined ? [] : (entry.byMethod.get(method) ?? entry.anyMethod);
     },
     protocol: (upstream) => byUpstream.get(upstream)?.protocol,
+    caseSensitive: (upstream) => byUpstream.get(upstream)?.caseSensitive === true,
   };
 }

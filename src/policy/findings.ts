@@ -28,7 +28,7 @@ export interface Findings {
 const REMEMBERED_SETS = 1000;
 
 /** Tells one set of rules from another by why its rules count. */
-const MARKS: Readonly<Record<MatchedRule['why'], string>> = { matched: '', condition_failed: '?', condition_over_budget: '!' };
+const MARKS: Readonly<Record<MatchedRule['why'], string>> = { matched: '', condition_failed: '?', over_budget: '!' };
 
 export function createFindings(
   upstreams: Readonly<Record<string, PolicyUpstream>>,

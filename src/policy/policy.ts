@@ -44,7 +44,7 @@ export function compilePolicy(options: PolicyOptions): Policy {
       try {
         const { matches, overBudget } = matchRules(index, input);
         const decision = judge(findings(matches, input.action.upstream), matches, input);
-        return overBudget ? { ...decision, reasons: [...decision.reasons, 'condition_over_budget'] } : decision;
+        return overBudget ? { ...decision, reasons: [...decision.reasons, 'over_budget'] } : decision;
       } catch {
         return { ...findings([], input.action.upstream).decision, reasons: ['evaluation_failed'] };
       }
@@ -57,8 +57,9 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
   const read = readPath(path);
   let need: BodyNeed = 'stream';
   if (read === undefined) return need;
+  const caseSensitive = index.caseSensitive(upstream);
   for (const rule of index.candidates(upstream, method)) {
-    if ((!rule.readsBody && rule.options.decide !== 'hold') || rule.matchPath(read) === undefined) continue;
+    if ((!rule.readsBody && rule.options.decide !== 'hold') || rule.matchPath(read, caseSensitive) === undefined) continue;
     if (rule.readsBody) return 'json';
     need = 'bytes';
   }
@@ -69,10 +70,11 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
 function foresee(index: RuleIndex, input: DecisionInput): Outlook {
   const certain = new Set<string>();
   const possible = new Set<string>();
-  const variables = new CallVariables(input);
+  const caseSensitive = index.caseSensitive(input.action.upstream);
+  const variables = new CallVariables(input, caseSensitive);
   for (const rule of index.candidates(input.action.upstream, input.action.method)) {
     const path = readPath(input.action.path);
-    const params = path && rule.matchRpc(input.action) ? rule.matchPath(path) : undefined;
+    const params = path && rule.matchRpc(input.action) ? rule.matchPath(path, caseSensitive) : undefined;
     if (params === undefined) continue;
     variables.request.params = params;
     const verdict = rule.condition?.evaluate(variables) ?? true;
@@ -90,23 +92,24 @@ function matchRules(index: RuleIndex, input: DecisionInput): { readonly matches:
   if (path === undefined) return { matches: [], overBudget: false };
   const lazy: { variables?: CallVariables } = {};
   const matches = collect(index, input, path, (condition, params) => {
-    lazy.variables ??= new CallVariables(input);
+    lazy.variables ??= new CallVariables(input, index.caseSensitive(input.action.upstream));
     lazy.variables.request.params = params;
     const verdict = condition.evaluate(lazy.variables);
     return verdict === true ? 'matched' : verdict === false ? undefined : 'condition_failed';
   });
-  // Whichever condition spent the budget, none of this call's has a result: so the order of the rules decides nothing.
-  const overBudget = lazy.variables?.meter.spent === true;
-  return { matches: overBudget ? collect(index, input, path, () => 'condition_over_budget') : matches, overBudget };
+  // Whichever rule spent the budget, no condition of this call has a result: so the order of the rules decides nothing.
+  const overBudget = path.overBudget || lazy.variables?.meter.spent === true;
+  return { matches: overBudget ? collect(index, input, path, () => 'over_budget') : matches, overBudget };
 }
 
 type Judgement = (condition: Condition, params: PathParams) => MatchedRule['why'] | undefined;
 
 function collect(index: RuleIndex, input: DecisionInput, path: ReadPath, judgeCondition: Judgement): readonly Match[] {
   const matches: Match[] = [];
+  const caseSensitive = index.caseSensitive(input.action.upstream);
   for (const rule of index.candidates(input.action.upstream, input.action.method)) {
     if (!rule.matchRpc(input.action)) continue;
-    const params = rule.matchPath(path);
+    const params = rule.matchPath(path, caseSensitive);
     if (params === undefined) continue;
     const why = rule.condition === undefined ? 'matched' : judgeCondition(rule.condition, params);
     // What cannot be evaluated makes the outcome stricter, never milder.

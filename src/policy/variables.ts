@@ -41,10 +41,18 @@ function readQuery(query: string | undefined): Fields | undefined {
       const [name, value] = splitOnce(pair.replaceAll('+', ' '));
       addField(fields, decodeURIComponent(name), decodeURIComponent(value));
     }
+    for (const name of [...fields.keys()]) markOtherReading(fields, name);
     return fields;
   } catch {
     return undefined;
   }
+}
+
+/** PHP, Rails and Express read `a[]`, `a[0]` and ` a` as `a`, and PHP reads `a.b` as `a_b`: a rule that asks for that name cannot tell what is there. */
+function markOtherReading(fields: Map<string, string | typeof REPEATED>, name: string): void {
+  if (!/[[. ]/.test(name)) return;
+  const read = name.trimStart().replace(/\[.*$/s, '').replace(/[. ]/g, '_');
+  if (read !== name) fields.set(read, REPEATED);
 }
 
 function splitOnce(pair: string): [string, string] {
@@ -202,6 +210,7 @@ export const VARIABLES = {
 /** What every condition of one call sees, and what they may cost together. */
 export class CallVariables {
   readonly meter = new Meter();
+  readonly caseSensitive: boolean;
   readonly agent: AgentView;
   readonly request: RequestView;
   readonly task: TaskView;
@@ -212,7 +221,9 @@ export class CallVariables {
   /** The tool's annotations as its server gives them; undefined, so an evaluation error, where none are known. */
   readonly hints: Json | undefined;
   readonly #now: number;
-  constructor(input: DecisionInput) {
+  /** `caseSensitive`: whether the upstream tells names apart by the case of letters. */
+  constructor(input: DecisionInput, caseSensitive = false) {
+    this.caseSensitive = caseSensitive;
     this.agent = new AgentView(input);
     this.request = new RequestView(input);
     this.task = new TaskView(input);

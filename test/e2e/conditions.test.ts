@@ -68,6 +68,6 @@ it('a condition that is expensive to evaluate counts as failed, blocks nobody, a
   expect(await outcome('/listed', { items })).toEqual([403, 'no_matching_rule']);
   expect(await outcome('/listed', { items: [1, 2] })).toEqual([200, undefined]);
   expect((await alive).status).toBe(200);
-  await expect.poll(() => env.log.filter(({ reasons }) => Array.isArray(reasons) && reasons.includes('condition_over_budget')).length).toBe(2);
-  expect(writtenBy(env)).toContain('"why":"condition_over_budget"');
+  await expect.poll(() => env.log.filter(({ reasons }) => Array.isArray(reasons) && reasons.includes('over_budget')).length).toBe(2);
+  expect(writtenBy(env)).toContain('"why":"over_budget"');
 });

@@ -117,14 +117,14 @@ describe('a call whose conditions spend the budget', () => {
       expect(effect).toBe('deny');
       expect(Object.fromEntries(matched.map(({ id, why }) => [id, why]))).toEqual({
         pure: 'matched',
-        twice: 'condition_over_budget',
-        no: 'condition_over_budget',
+        twice: 'over_budget',
+        no: 'over_budget',
       });
     }
-    expect(decide(rules.slice(0, 3))).toMatchObject({ effect: 'hold', reasons: ['rule:twice', 'condition_over_budget'] });
+    expect(decide(rules.slice(0, 3))).toMatchObject({ effect: 'hold', reasons: ['rule:twice', 'over_budget'] });
     expect(decide([{ id: 'only', match: {}, when: expensive, decide: 'allow' }])).toMatchObject({
       effect: 'deny',
-      reasons: ['no_matching_rule', 'condition_over_budget'],
+      reasons: ['no_matching_rule', 'over_budget'],
     });
   });
 

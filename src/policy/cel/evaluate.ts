@@ -5,14 +5,13 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import type { CallVariables, VARIABLES } from '../variables.ts';
 import { type CelFunction, compileMatches, findFunction, TYPES } from './functions.ts';
-import type { Meter } from './meter.ts';
+import type { Meter, Terms } from './meter.ts';
 import { binary, negate } from './operators.ts';
 import { FAILED, keysOf, kindOf, lookUp, member, type Value } from './values.ts';
 
 /** One evaluation: what the call brings, and the values of the variables that macros bind. */
-interface Run {
+interface Run extends Terms {
   readonly variables: CallVariables;
-  readonly meter: Meter;
   readonly locals: Value[];
 }
 
@@ -31,9 +30,9 @@ export type Program = (variables: CallVariables) => Value;
 export function compileProgram(ast: ASTNode): Program {
   const { steps, run } = compile(ast, new Map());
   return (variables) => {
-    const { meter } = variables;
+    const { meter, caseSensitive } = variables;
     meter.charge(steps);
-    return run({ variables, meter, locals: [] });
+    return run({ variables, meter, caseSensitive, locals: [] });
   };
 }
 
@@ -85,7 +84,7 @@ function compile(node: ASTNode, names: Names): Part {
     default: {
       const [left, right] = compileAll(node.args, names);
       const operate = binary(node.op, node.args.some(isNullLiteral));
-      return part([left, right], (run) => operate(left.run(run), right.run(run), run.meter));
+      return part([left, right], (run) => operate(left.run(run), right.run(run), run));
     }
   }
 }
@@ -162,7 +161,7 @@ function compileHas([path]: readonly ASTNode[], names: Names): Part {
   if (path?.op !== '.') throw new TypeError('has() takes a path such as args.name');
   const [holder, name] = [compile(path.args[0], names), path.args[1]];
   return part([holder], (run) => {
-    const found = lookUp(holder.run(run), name);
+    const found = lookUp(holder.run(run), name, run);
     return kindOf(found) === 'none' && found !== undefined ? FAILED : found !== undefined;
   });
 }

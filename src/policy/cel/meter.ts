@@ -11,6 +11,13 @@ export const OVER_BUDGET = Symbol('over budget');
 /** Characters of text that one step pays for. */
 const TEXT_PER_STEP = 16;
 
+/** On what terms a condition is evaluated. */
+export interface Terms {
+  readonly meter: Meter;
+  /** Whether the upstream tells names apart by the case of letters. */
+  readonly caseSensitive: boolean;
+}
+
 export class Meter {
   #left: number;
   constructor(budget = BUDGET) {

@@ -1,19 +1,19 @@
 // The operators between two values. Operands of types that do not belong together give FAILED; nothing is converted.
 
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
-import type { Meter } from './meter.ts';
+import type { Terms } from './meter.ts';
 import { equal, FAILED, includes, kindOf, lookUp, member, numeric, temporal, type Value } from './values.ts';
 
-type Binary = (a: Value, b: Value, meter: Meter) => Value;
+type Binary = (a: Value, b: Value, terms: Terms) => Value;
 
 /** `againstNull`: one side is the literal `null`, which asks whether something is null and not what it is. Throws TypeError for an unknown operator. */
 export function binary(operator: string, againstNull: boolean): Binary {
   switch (operator) {
     case '==':
-      return againstNull ? isNull : equal;
+      return againstNull ? isNull : same;
     case '!=': {
-      const compare = againstNull ? isNull : equal;
-      return (a, b, meter) => negate(compare(a, b, meter), true);
+      const compare = againstNull ? isNull : same;
+      return (a, b, terms) => negate(compare(a, b, terms), true);
     }
     case 'in':
       return contained;
@@ -46,19 +46,23 @@ export function negate(value: Value, isNot: boolean): Value {
   return typeof value === 'number' ? -value : typeof value === 'bigint' ? int(-value) : FAILED;
 }
 
+const same: Binary = (a, b, { meter }) => equal(a, b, meter);
+
 const isNull: Binary = (a, b) => (a === FAILED || b === FAILED || kindOf(a) === 'none' || kindOf(b) === 'none' ? FAILED : a === b);
 
-const contained: Binary = (a, b, meter) => {
-  if (Array.isArray(b)) return a === FAILED ? FAILED : includes(b, a, meter);
+const contained: Binary = (a, b, terms) => {
+  if (Array.isArray(b)) return a === FAILED ? FAILED : includes(b, a, terms.meter);
   if (kindOf(b) !== 'map') return FAILED;
-  if (!(b instanceof Map)) return typeof a === 'string' ? lookUp(b, a) !== undefined : FAILED;
-  const [key] = b.keys();
+  const [key] = b instanceof Map ? b.keys() : [''];
   const sameType = key === undefined || kindOf(key) === kindOf(a) || (numeric(key) !== undefined && numeric(a) !== undefined);
-  return sameType && a !== FAILED ? member(b, a) !== FAILED : FAILED;
+  if (a === FAILED || !sameType) return FAILED;
+  if (typeof a !== 'string') return member(b, a) !== FAILED;
+  const found = lookUp(b, a, terms);
+  return found === FAILED ? FAILED : found !== undefined;
 };
 
 function ordered(holds: (order: number) => boolean): Binary {
-  return (a, b, meter) => {
+  return (a, b, { meter }) => {
     if (typeof a === 'string' && typeof b === 'string') {
       meter.chargeText(Math.min(a.length, b.length));
       return holds(a < b ? -1 : a > b ? 1 : 0);
@@ -92,7 +96,7 @@ function calculate(a: Value, b: Value, doubles: ((a: number, b: number) => numbe
   return result === undefined || result < 0n || result > 2n ** 64n - 1n ? FAILED : new UnsignedInt(result);
 }
 
-const add: Binary = (a, b, meter) => {
+const add: Binary = (a, b, { meter }) => {
   if (typeof a === 'string' && typeof b === 'string') {
     meter.chargeText(a.length + b.length);
     return a + b;

@@ -2,8 +2,9 @@
 // them fails, so `args.env != "prod"` is not true of `["prod"]`. Numbers are one type here, however they are spelled.
 
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
+import { foldLetters } from '../spellings.ts';
 import { fieldsOf } from '../variables.ts';
-import type { Meter } from './meter.ts';
+import type { Meter, Terms } from './meter.ts';
 
 /** The result of what cannot be evaluated. It passes through every operator but `&&` and `||`, which may know the answer without it. */
 export const FAILED = Symbol('failed');
@@ -89,10 +90,23 @@ export function member(holder: Value, key: Value): Value {
   return found === undefined ? FAILED : found;
 }
 
-/** As member, but undefined where there is none; FAILED for what has no members at all. */
-export function lookUp(holder: Value, key: string): Value {
+/**
+ * As member, but undefined where there is none. FAILED for what has no members at all, and where only another spelling of the name is there:
+ * Go, ASP.NET and others would read that one.
+ */
+export function lookUp(holder: Value, key: string, { meter, caseSensitive }: Terms): Value {
   const kind = kindOf(holder);
-  return kind === 'map' || kind === 'view' ? memberOf(holder as object, key) : FAILED;
+  if (kind !== 'map' && kind !== 'view') return FAILED;
+  const found = memberOf(holder as object, key);
+  if (found !== undefined || caseSensitive || kind === 'view') return found;
+  const folded = foldLetters(key);
+  for (const other of keysOf(holder as object, meter)) {
+    if (typeof other !== 'string') continue;
+    meter.charge(3);
+    meter.chargeText(other.length);
+    if (foldLetters(other) === folded) return FAILED;
+  }
+  return undefined;
 }
 
 function memberOf(holder: object, key: Value): Value {
