@@ -5,7 +5,8 @@ import type { Requirement } from '../domain/decision.ts';
 import { isJsonObject } from '../domain/json.ts';
 import { agentName, agentUriOf, readMember } from '../domain/server-names.ts';
 import { type Condition, compileCondition } from './conditions.ts';
-import { compileGlob } from './globs.ts';
+import { compileName } from './globs.ts';
+import { isLifecycle } from './mcp-lifecycle.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
 import { compileResource } from './resources.ts';
 import type { PolicyUpstream, RuleOptions, TierOptions } from './rules.ts';
@@ -23,8 +24,8 @@ export interface CompiledRule {
   readonly readsBody: boolean;
   /** Judges the path alone: the parameters, or undefined when the rule cannot match. `caseSensitive` says whether the upstream tells letters apart by case. */
   matchPath(path: ReadPath, caseSensitive: boolean): PathParams | undefined;
-  /** Judges the MCP part of an action. */
-  matchRpc(action: Action): boolean;
+  /** Judges the MCP part of an action; `caseSensitive` as above. */
+  matchRpc(action: Action, caseSensitive: boolean): boolean;
 }
 
 /** Throws TypeError for a path or condition that does not compile; checkPolicy has said so before. */
@@ -43,33 +44,39 @@ export function compileRule(options: RuleOptions, index: number, tiers: Readonly
       match.tool !== undefined || match.mcp !== undefined || match.resource !== undefined || match.prompt !== undefined || condition?.readsBody === true,
     matchPath: (path, caseSensitive) =>
       pattern === undefined ? NO_PARAMS : pattern.match(path, decide === 'allow' ? 'exact' : caseSensitive ? 'caseSensitive' : 'lenient'),
-    matchRpc: compileRpcMatch(options),
+    matchRpc: compileRpcMatch(options, condition),
   };
 }
 
-function compileRpcMatch({ match, decide }: RuleOptions): (action: Action) => boolean {
-  const tool = match.tool === undefined ? undefined : compileName(match.tool, decide);
-  const methods = match.mcp?.map(compileGlob);
-  const resource = match.resource === undefined ? undefined : compileResource(match.resource, decide === 'allow' ? 'exact' : 'lenient');
-  const prompt = match.prompt === undefined ? undefined : compileName(match.prompt, decide);
+function compileRpcMatch({ match, decide }: RuleOptions, condition: Condition | undefined): CompiledRule['matchRpc'] {
+  const way = decide === 'allow' ? 'exact' : 'lenient';
+  const tool = match.tool === undefined ? undefined : compileAgentName(match.tool, way);
+  const methods = match.mcp?.map((method) => compileName(method, way));
+  const resource = match.resource === undefined ? undefined : compileResource(match.resource, way);
+  const prompt = match.prompt === undefined ? undefined : compileAgentName(match.prompt, way);
   // A rule that lets an agent do everything was not written with what servers ask of agents in mind.
   const namesMethods = decide !== 'allow' || methods !== undefined;
-  return (action) =>
+  // Nor was one that holds everything, or that looks at arguments, written with the messages in mind by which a session lives.
+  const namesNothing = tool === undefined && methods === undefined && resource === undefined && prompt === undefined;
+  const meansCalls = namesNothing && (decide === 'hold' || (decide === 'deny' && condition !== undefined && (condition.readsBody || condition.readsHints)));
+  return (action, caseSensitive) =>
     (namesMethods || action.fromServer !== true) &&
-    (tool === undefined || (action.tool !== undefined && tool(action.upstream, action.tool))) &&
-    (resource === undefined || matchesNamed(action, 'resources/', 'uri', (uri) => resource(uri) || resource(agentUriOf(action.upstream, uri)))) &&
-    (prompt === undefined || matchesNamed(action, 'prompts/get', 'name', (name) => prompt(action.upstream, name))) &&
+    !(meansCalls && isLifecycle(action)) &&
+    (tool === undefined || (action.tool !== undefined && tool(action.upstream, action.tool, caseSensitive))) &&
+    (resource === undefined ||
+      matchesNamed(action, 'resources/', 'uri', (uri) => resource(uri, caseSensitive) || resource(agentUriOf(action.upstream, uri), caseSensitive))) &&
+    (prompt === undefined || matchesNamed(action, 'prompts/get', 'name', (name) => prompt(action.upstream, name, caseSensitive))) &&
     (match.toolChanged === undefined || action.toolChange !== undefined) &&
-    (methods === undefined || (action.protocol === 'mcp' && methods.some((method) => method(action.rpcMethod ?? ''))));
+    (methods === undefined || (action.protocol === 'mcp' && methods.some((method) => method(action.rpcMethod ?? '', caseSensitive))));
 }
 
 /**
  * A tool or prompt is named as agents call it: `server__name` where several servers share a mount. A hold or deny rule that names it without the
  * server means it wherever it is: a rule that was written for one server is not lost when the server moves under a shared mount.
  */
-function compileName(glob: string, decide: RuleOptions['decide']): (upstream: string, name: string) => boolean {
-  const matches = compileGlob(glob);
-  return (upstream, name) => matches(agentName(upstream, name)) || (decide !== 'allow' && matches(name));
+function compileAgentName(glob: string, way: 'exact' | 'lenient'): (upstream: string, name: string, caseSensitive: boolean) => boolean {
+  const matches = compileName(glob, way);
+  return (upstream, name, caseSensitive) => matches(agentName(upstream, name), caseSensitive) || (way === 'lenient' && matches(name, caseSensitive));
 }
 
 /** What a message of these methods names: the URI of a resource, the name of a prompt. */

@@ -3,7 +3,7 @@
 // ones (literal segments, `:name`, a last `*`) by segments, the others by RE2.
 
 import { RE2JS } from 're2js';
-import { foldLetters, Spelling, spellingsOf } from './spellings.ts';
+import { foldLetters, otherSpellings, Spelling } from './spellings.ts';
 import { compileUrlPattern } from './url-pattern.ts';
 
 /** Values of a pattern's named groups, percent-decoded. */
@@ -29,7 +29,7 @@ const COST_LIMIT = 4_000_000;
 export class ReadPath {
   /** As it is, percent-decoded. */
   readonly itself: Spelling;
-  #spellings: readonly Spelling[] | undefined;
+  #others: readonly Spelling[] | undefined;
   #cost = 0;
 
   /** `segments` without the leading empty one. */
@@ -37,9 +37,10 @@ export class ReadPath {
     this.itself = new Spelling(segments);
   }
 
-  get spellings(): readonly Spelling[] {
-    this.#spellings ??= spellingsOf(this.itself.segments);
-    return this.#spellings;
+  /** What an upstream may not tell from it, but for the case of letters. */
+  get otherSpellings(): readonly Spelling[] {
+    this.#others ??= otherSpellings(this.itself);
+    return this.#others;
   }
 
   /** Counts what an expression costs here, and says whether it can be asked. */
@@ -95,39 +96,47 @@ function plainPattern(pattern: readonly string[]): PathPattern {
   const open = pattern.at(-1) === '*';
   const fixed = open ? pattern.slice(0, -1) : pattern;
   const named = fixed.flatMap((segment, at) => (segment.startsWith(':') ? [{ name: segment.slice(1), at }] : []));
-  const literals = fixed.flatMap((text, at) => (text.startsWith(':') ? [] : [{ text, folded: foldLetters(text), at }]));
-  const fits = (segments: readonly string[], form: 'text' | 'folded'): boolean => {
+  const literals = fixed.flatMap((text, at) => (text.startsWith(':') ? [] : [{ text, at }]));
+  const folded = literals.map(({ text, at }) => ({ text: foldLetters(text), at }));
+  const fits = (segments: readonly string[], texts: typeof literals): boolean => {
     if (open ? segments.length <= fixed.length : segments.length !== fixed.length) return false;
-    for (const literal of literals) if (segments[literal.at] !== literal[form]) return false;
+    for (const { text, at } of texts) if (segments[at] !== text) return false;
     for (const { at } of named) if (segments[at] === '') return false;
     return true;
   };
-  const params = (segments: readonly string[]): PathParams =>
-    named.length === 0 ? NO_PARAMS : new Map(named.map(({ name, at }) => [name, segments[at] as string]));
+  const params = (segments: readonly string[]): PathParams => {
+    if (named.length === 0) return NO_PARAMS;
+    const values = new Map<string, string>();
+    for (const { name, at } of named) values.set(name, segments[at] as string);
+    return values;
+  };
+  const matchExactly = ({ segments }: Spelling): PathParams | undefined => (fits(segments, literals) ? params(segments) : undefined);
+  const matchFolded = ({ segments, foldedSegments }: Spelling): PathParams | undefined =>
+    // The parameters are as the path has them: they narrow credentials.
+    fits(foldedSegments, folded) ? params(foldedSegments.length === segments.length ? segments : foldedSegments) : undefined;
   return {
     names: named.map(({ name }) => name),
     match(path, reading) {
-      if (reading === 'exact') return fits(path.itself.segments, 'text') ? params(path.itself.segments) : undefined;
-      for (const spelling of path.spellings) {
-        const { segments } = spelling;
-        if (reading === 'caseSensitive') {
-          if (fits(segments, 'text')) return params(segments);
-          continue;
-        }
-        const { foldedSegments } = spelling;
-        // The parameters are as the path has them: they narrow credentials.
-        if (fits(foldedSegments, 'folded')) return params(foldedSegments.length === segments.length ? segments : foldedSegments);
-      }
-      return undefined;
+      const matchOne = reading === 'lenient' ? matchFolded : matchExactly;
+      const found = matchOne(path.itself);
+      return found !== undefined || reading === 'exact' ? found : firstOf(path.otherSpellings, matchOne);
     },
   };
+}
+
+function firstOf<T, R>(items: readonly T[], look: (item: T) => R | undefined): R | undefined {
+  for (const item of items) {
+    const found = look(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function generalPattern(pattern: string): PathPattern {
   const { source, prefix, groups } = compileUrlPattern(pattern);
   const expression = compileExpression(source, 0);
-  const folding = compileExpression(source, RE2JS.CASE_INSENSITIVE);
-  const foldedPrefix = foldLetters(prefix);
+  const folded = compileUrlPattern(pattern, foldLetters);
+  const folding = compileExpression(folded.source, RE2JS.CASE_INSENSITIVE);
   const weight = expression.programSize();
   const hasNames = groups.some((name) => name !== undefined);
 
@@ -141,17 +150,17 @@ function generalPattern(pattern: string): PathPattern {
   return {
     names: groups.filter((name) => name !== undefined),
     match(path, reading) {
-      const isExact = reading === 'exact';
-      for (const spelling of isExact ? [path.itself] : path.spellings) {
+      const matchOne = (spelling: Spelling): PathParams | undefined => {
         const { text } = spelling;
-        const begins = text.startsWith(prefix) || (reading === 'lenient' && spelling.folded.startsWith(foldedPrefix));
-        if (!begins) continue;
-        if (!path.affords(text.length * weight)) return isExact ? undefined : NO_PARAMS;
+        const begins = text.startsWith(prefix) || (reading === 'lenient' && spelling.folded.startsWith(folded.prefix));
+        if (!begins) return undefined;
+        if (!path.affords(text.length * weight)) return reading === 'exact' ? undefined : NO_PARAMS;
+        const found = ask(expression, text);
         // Folding makes a set of characters larger, and what it leaves out smaller: both are asked.
-        const found = ask(expression, text) ?? (reading === 'lenient' ? (ask(folding, text) ?? ask(folding, spelling.folded)) : undefined);
-        if (found !== undefined) return found;
-      }
-      return undefined;
+        return found !== undefined || reading !== 'lenient' ? found : (ask(folding, text) ?? ask(folding, spelling.folded));
+      };
+      const found = matchOne(path.itself);
+      return found !== undefined || reading === 'exact' ? found : firstOf(path.otherSpellings, matchOne);
     },
   };
 }

@@ -74,7 +74,7 @@ function foresee(index: RuleIndex, input: DecisionInput): Outlook {
   const variables = new CallVariables(input, caseSensitive);
   for (const rule of index.candidates(input.action.upstream, input.action.method)) {
     const path = readPath(input.action.path);
-    const params = path && rule.matchRpc(input.action) ? rule.matchPath(path, caseSensitive) : undefined;
+    const params = path && rule.matchRpc(input.action, caseSensitive) ? rule.matchPath(path, caseSensitive) : undefined;
     if (params === undefined) continue;
     variables.request.params = params;
     const verdict = rule.condition?.evaluate(variables) ?? true;
@@ -108,7 +108,7 @@ function collect(index: RuleIndex, input: DecisionInput, path: ReadPath, judgeCo
   const matches: Match[] = [];
   const caseSensitive = index.caseSensitive(input.action.upstream);
   for (const rule of index.candidates(input.action.upstream, input.action.method)) {
-    if (!rule.matchRpc(input.action)) continue;
+    if (!rule.matchRpc(input.action, caseSensitive)) continue;
     const params = rule.matchPath(path, caseSensitive);
     if (params === undefined) continue;
     const why = rule.condition === undefined ? 'matched' : judgeCondition(rule.condition, params);

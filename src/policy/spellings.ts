@@ -2,10 +2,14 @@
 // ignore a last slash; Tomcat and Spring drop what follows a semicolon; Windows drops dots and blanks at the end of a name. Hold and deny
 // rules mean them all.
 
+const FOLDABLE = /[A-Z\x80-\uffff]/;
+const NON_ASCII = /[\x80-\uffff]/;
+
 /** Letters as the most forgiving reader sees them: in one case, in one width, whole (Unicode NFKC and case mapping). */
 export function foldLetters(text: string): string {
+  if (!FOLDABLE.test(text)) return text;
   // The case of two letters may meet in the upper one alone, as that of s and U+017F does.
-  return /^[\0-\x7f]*$/.test(text) ? text.toLowerCase() : text.normalize('NFKC').toUpperCase().toLowerCase();
+  return NON_ASCII.test(text) ? text.normalize('NFKC').toUpperCase().toLowerCase() : text.toLowerCase();
 }
 
 export class Spelling {
@@ -14,8 +18,9 @@ export class Spelling {
   #folded: string | undefined;
   #foldedSegments: readonly string[] | undefined;
 
-  constructor(segments: readonly string[]) {
+  constructor(segments: readonly string[], text?: string) {
     this.segments = segments;
+    this.#text = text;
   }
 
   get text(): string {
@@ -30,21 +35,20 @@ export class Spelling {
 
   /** A wide slash becomes one that separates, so there may be more of them. */
   get foldedSegments(): readonly string[] {
-    this.#foldedSegments ??= this.folded.slice(1).split('/');
+    this.#foldedSegments ??= this.folded === this.text ? this.segments : this.folded.slice(1).split('/');
     return this.#foldedSegments;
   }
 }
 
-/** The path as it is comes first. */
-export function spellingsOf(segments: readonly string[]): readonly Spelling[] {
-  const spellings = [segments, toggleSlash(segments)];
-  if (segments.some((segment) => segment.includes(';') || /[. ]$/.test(segment))) {
-    const bare = segments
-      .map((segment) => segment.replace(/;.*$/s, '').replace(/[. ]+$/, ''))
-      .filter((segment, at) => segment !== '' || at === segments.length - 1);
-    spellings.push(bare, toggleSlash(bare));
-  }
-  return spellings.map((spelling) => new Spelling(spelling));
+/** The other spellings of a path. */
+export function otherSpellings(itself: Spelling): readonly Spelling[] {
+  const toggled = toggleSlash(itself);
+  if (!/;|[. ](?:\/|$)/.test(itself.text)) return [toggled];
+  const names = itself.segments.map((segment) => segment.replace(/;.*$/s, '').replace(/[. ]+$/, ''));
+  const bare = new Spelling(names.filter((name, at) => name !== '' || at === names.length - 1));
+  return [toggled, bare, toggleSlash(bare)];
 }
 
-const toggleSlash = (segments: readonly string[]): readonly string[] => (segments.at(-1) === '' ? segments.slice(0, -1) : [...segments, '']);
+function toggleSlash({ segments, text }: Spelling): Spelling {
+  return segments.at(-1) === '' ? new Spelling(segments.slice(0, -1), text.slice(0, -1)) : new Spelling([...segments, ''], `${text}/`);
+}

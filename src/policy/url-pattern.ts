@@ -27,14 +27,14 @@ interface Part {
 const SEGMENT = '[^/]+?';
 const ANYTHING = '.*';
 
-/** Throws TypeError with a sentence about the pattern. */
-export function compileUrlPattern(pathname: string): LinearPattern {
+/** `spell` is put over the pattern's fixed text. Throws TypeError with a sentence about the pattern. */
+export function compileUrlPattern(pathname: string, spell: (text: string) => string = (text) => text): LinearPattern {
   judge(pathname);
   const parts = new Reader(pathname).parts();
-  const source = parts.map(write).join('');
+  const source = parts.map((part) => write(part, spell)).join('');
   const [first] = parts;
   const groups = parts.filter(({ expression }) => expression !== undefined).map(({ name }) => name);
-  return { source, prefix: first?.expression === undefined && first?.modifier === '' ? first.prefix : '', groups };
+  return { source, prefix: first?.expression === undefined && first?.modifier === '' ? spell(first.prefix) : '', groups };
 }
 
 function judge(pathname: string): void {
@@ -46,8 +46,8 @@ function judge(pathname: string): void {
 }
 
 /** "Generate a regular expression and name list" of the standard, without its anchors. */
-function write({ prefix, suffix, expression, name, modifier }: Part): string {
-  const [before, after] = [RE2JS.quote(prefix), RE2JS.quote(suffix)];
+function write({ prefix, suffix, expression, name, modifier }: Part, spell: (text: string) => string): string {
+  const [before, after] = [RE2JS.quote(spell(prefix)), RE2JS.quote(spell(suffix))];
   if (expression === undefined) return modifier === '' ? before : `(?:${before})${modifier}`;
   const once = modifier === '' || modifier === '?';
   // Whether an empty match counts as one is another thing for each engine.

@@ -10,6 +10,7 @@ import { agentName, readMember } from '../domain/server-names.ts';
 import type { TaskCall } from '../domain/task.ts';
 import { Meter } from './cel/meter.ts';
 import { NO_PARAMS, type PathParams } from './paths.ts';
+import { foldLetters } from './spellings.ts';
 
 /** Stands for the value of a name that came more than once: it is of no type, so a condition that reads it fails to evaluate. */
 const REPEATED = Symbol('repeated');
@@ -33,7 +34,7 @@ function readHeaders(headers: HeaderList): Fields {
 const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization']);
 
 /** Form decoding (WHATWG URL section 5.1) with strict escapes: undefined when one is malformed. */
-function readQuery(query: string | undefined): Fields | undefined {
+function readQuery(query: string | undefined, caseSensitive: boolean): Fields | undefined {
   const fields = new Map<string, string | typeof REPEATED>();
   try {
     for (const pair of (query ?? '').split('&')) {
@@ -42,6 +43,7 @@ function readQuery(query: string | undefined): Fields | undefined {
       addField(fields, decodeURIComponent(name), decodeURIComponent(value));
     }
     for (const name of [...fields.keys()]) markOtherReading(fields, name);
+    if (!caseSensitive) markTwins(fields);
     return fields;
   } catch {
     return undefined;
@@ -53,6 +55,17 @@ function markOtherReading(fields: Map<string, string | typeof REPEATED>, name: s
   if (!/[[. ]/.test(name)) return;
   const read = name.trimStart().replace(/\[.*$/s, '').replace(/[. ]/g, '_');
   if (read !== name) fields.set(read, REPEATED);
+}
+
+/** ASP.NET and others read names that differ by case as one. */
+function markTwins(fields: Map<string, string | typeof REPEATED>): void {
+  const seen = new Map<string, string>();
+  for (const name of fields.keys()) {
+    const folded = foldLetters(name);
+    const twin = seen.get(folded);
+    if (twin === undefined) seen.set(folded, name);
+    else for (const either of [twin, name]) fields.set(either, REPEATED);
+  }
 }
 
 function splitOnce(pair: string): [string, string] {
@@ -95,8 +108,10 @@ export class RequestView {
   params: PathParams = NO_PARAMS;
   #query: Fields | undefined;
   #headers: Fields | undefined;
-  constructor(input: DecisionInput) {
+  readonly #caseSensitive: boolean;
+  constructor(input: DecisionInput, caseSensitive: boolean) {
     this.#input = input;
+    this.#caseSensitive = caseSensitive;
   }
   get method() {
     return this.#input.action.method;
@@ -105,7 +120,7 @@ export class RequestView {
     return this.#input.action.path;
   }
   get query() {
-    this.#query ??= readQuery(this.#input.action.query);
+    this.#query ??= readQuery(this.#input.action.query, this.#caseSensitive);
     return this.#query;
   }
   get headers() {
@@ -225,7 +240,7 @@ export class CallVariables {
   constructor(input: DecisionInput, caseSensitive = false) {
     this.caseSensitive = caseSensitive;
     this.agent = new AgentView(input);
-    this.request = new RequestView(input);
+    this.request = new RequestView(input, caseSensitive);
     this.task = new TaskView(input);
     this.approval = new ApprovalView(input);
     this.tool = input.action.tool === undefined ? '' : agentName(input.action.upstream, input.action.tool);
