@@ -8,6 +8,7 @@ import { createAgentsApi } from './agents/api.ts';
 import { startAgentsPlane } from './agents-plane.ts';
 import { answerCall } from './answer.ts';
 import { createApprovals } from './approvals/approvals.ts';
+import { closeHold } from './approvals/closing.ts';
 import { startNotifier } from './approvals/notify/worker.ts';
 import { openAuditLog } from './audit/journal.ts';
 import { credentialRecord, decisionRecord, outcomeRecord } from './audit/records.ts';
@@ -85,7 +86,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const { log, metrics, tracing } = telemetry;
   const audit = await openAuditLog({ ...config.audit, instance, clock, log, metrics });
   ending.add(audit.close);
-  const store = openSqliteStore({ path: config.store.path, clock, log });
+  const store = openSqliteStore({ path: config.store.path, clock, closeHold, log });
   ending.add(store.close);
   metrics.observeHolds(store.holds.counts);
   ending.add(store.holds.subscribe(tracing.holdChanged));

@@ -149,6 +149,12 @@ export interface Hold {
   readonly trace: HoldTrace;
 }
 
+/** Why an open hold ends without a vote or a clock of its own. */
+export type Closing = { readonly type: 'revoke' | 'invalidate'; readonly because: string };
+
+/** The next version of an open hold that ends like this; from approvals/, which alone knows what states follow on which. */
+export type CloseHold = (hold: Hold, closing: Closing, now: EpochMs) => Hold;
+
 /** What a caller asks the store to keep; the store adds times. */
 export type NewHold = Omit<Hold, 'state' | 'version' | 'votes' | 'createdAt' | 'deadline' | 'bindingDigest' | 'escalateAt' | 'escalations'>;
 

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../domain/clock.ts';
-import type { Hold } from '../domain/hold.ts';
+import type { CloseHold, Closing } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Task, TaskStore, TaskWords } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
@@ -17,7 +17,7 @@ export interface SqliteTasks extends TaskStore {
   close(): Promise<void>;
 }
 
-export function createTaskStore(db: DatabaseSync, writer: SqliteWriter, holds: HoldRows, clock: Clock, log: Logger): SqliteTasks {
+export function createTaskStore(db: DatabaseSync, writer: SqliteWriter, holds: HoldRows, close: CloseHold, clock: Clock, log: Logger): SqliteTasks {
   const byId = db.prepare('SELECT * FROM task WHERE id = ?');
   const insert = db.prepare('INSERT INTO task (id, principal_id, revision, words, created_at, ended_at) VALUES (?, ?, ?, ?, ?, ?)');
   const update = db.prepare('UPDATE task SET revision = ?, words = ?, ended_at = ? WHERE id = ?');
@@ -34,8 +34,8 @@ export function createTaskStore(db: DatabaseSync, writer: SqliteWriter, holds: H
     return task;
   }
 
-  function closeHolds(taskId: string, ending: Pick<Hold, 'state' | 'endedAt' | 'endedBecause'>, announce: Announce): void {
-    for (const hold of holds.openOfTask(taskId)) holds.update(hold, { ...hold, ...ending }, announce);
+  function closeHolds(taskId: string, closing: Closing, announce: Announce): void {
+    for (const hold of holds.openOfTask(taskId)) holds.update(hold, close(hold, closing, clock.now()), announce);
   }
 
   return {
@@ -50,14 +50,14 @@ export function createTaskStore(db: DatabaseSync, writer: SqliteWriter, holds: H
         const task = own(id, principalId);
         if (task.endedAt !== undefined) throw new GatewayError('task_ended', 'The task has ended and cannot be revised.');
         const revision = task.revision + 1;
-        closeHolds(id, { state: 'INVALIDATED', endedAt: clock.now(), endedBecause: `The task was revised: revision ${revision}.` }, announce);
+        closeHolds(id, { type: 'invalidate', because: `The task was revised: revision ${revision}.` }, announce);
         return store({ ...task, ...pick(words), revision });
       }),
     end: (id, principalId) =>
       writer.write((announce) => {
         const task = own(id, principalId);
         if (task.endedAt !== undefined) return task;
-        closeHolds(id, { state: 'REVOKED', endedAt: clock.now(), endedBecause: 'The agent ended the task.' }, announce);
+        closeHolds(id, { type: 'revoke', because: 'The agent ended the task.' }, announce);
         return store({ ...task, endedAt: clock.now() });
       }),
     revoke: (id, because) =>
@@ -66,7 +66,7 @@ export function createTaskStore(db: DatabaseSync, writer: SqliteWriter, holds: H
         if (row === undefined) throw new GatewayError('task_not_found', 'There is no such task.');
         const task = parseTask(row);
         if (task.endedAt !== undefined) return task;
-        closeHolds(id, { state: 'REVOKED', endedAt: clock.now(), endedBecause: because }, announce);
+        closeHolds(id, { type: 'revoke', because }, announce);
         return store({ ...task, endedAt: clock.now() });
       }),
     get: async (id) =>

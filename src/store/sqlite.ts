@@ -3,7 +3,7 @@
 
 import type { Clock } from '../domain/clock.ts';
 import type { CredentialLedger } from '../domain/credential.ts';
-import type { HoldStore } from '../domain/hold.ts';
+import type { CloseHold, HoldStore } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import type { NotificationOutbox } from '../domain/notification.ts';
 import type { OnceStore } from '../domain/once.ts';
@@ -30,6 +30,7 @@ export interface SqliteStoreOptions {
   /** The database file; its folder is made when missing. */
   readonly path: string;
   readonly clock: Clock;
+  readonly closeHold: CloseHold;
   readonly log: Logger;
 }
 
@@ -51,20 +52,20 @@ export interface Store {
 }
 
 /** Throws `store_unavailable` when the file cannot be opened, is another program's, is too new, or is open in another process. */
-export function openSqliteStore({ path, clock, log }: SqliteStoreOptions): Store {
+export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOptions): Store {
   const db = openDatabase(path);
   const writer = createWriter(db, log);
   const notifications = createNotificationRows(db, clock);
   const votes = createVoteRows(db);
   const contents = createContentRows(db);
   const rows = createHoldRows(db, contents, notifications, votes);
-  const tasks = createTaskStore(db, writer, rows, clock, log);
+  const tasks = createTaskStore(db, writer, rows, closeHold, clock, log);
   return {
     holds: createHoldStore(db, writer, rows, contents, votes, clock),
     tasks,
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
-    suspensions: createSuspensionStore(db, writer, rows, clock),
+    suspensions: createSuspensionStore(db, writer, rows, closeHold, clock),
     watch: createWatchStore(db, writer, notifications, clock),
     toolPins: createToolPinStore(db, writer),
     passkeys: createPasskeyStore(db, writer),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { closeHold } from '../../src/approvals/closing.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import { codeOf, manualClock } from '../support/approvals.ts';
@@ -16,7 +17,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const open = (path: string) => openSqliteStore({ path, clock: manualClock(), log: silentLog });
+const open = (path: string) => openSqliteStore({ path, clock: manualClock(), closeHold, log: silentLog });
 const words = { objective: 'o', plan: [], labels: [] };
 
 describe('the database file', () => {

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApprovals, type SweptApprovals } from '../../src/approvals/approvals.ts';
+import { closeHold } from '../../src/approvals/closing.ts';
 import type { ApprovalsOptions } from '../../src/approvals/desk.ts';
 import type { Action } from '../../src/domain/action.ts';
 import type { HoldRequest } from '../../src/domain/approvals.ts';
@@ -176,7 +177,7 @@ export function openBench(options: BenchOptions = {}): Bench {
 export function benchOn(path: string, clock: ManualClock, options: BenchOptions = {}, generation = 1): Bench {
   const errors: string[] = [];
   const log: Logger = { ...silentLog, error: (event) => errors.push(event) };
-  const store = openSqliteStore({ path, clock, log });
+  const store = openSqliteStore({ path, clock, closeHold, log });
   const audit: AuditEntry[] = [];
   const ended: string[] = [];
   let hook: (entry: AuditEntry) => void | Promise<void> = () => {};
