@@ -169,6 +169,27 @@ export const ERRORS = {
     proxy: 'http_request_denied',
     remedy: 'Wait until some are decided, or cancel one with DELETE on its hold.',
   },
+  too_many_holds: {
+    status: 429,
+    title: 'This agent asked for too many approvals within an hour',
+    retry: true,
+    proxy: 'http_request_denied',
+    remedy: 'Nothing was executed. Wait for Retry-After; the platform team sets limits.holdsPerHourPerAgent.',
+  },
+  too_many_tasks: {
+    status: 429,
+    title: 'This agent has too many open tasks',
+    retry: true,
+    proxy: 'http_request_denied',
+    remedy: 'End tasks that are done with DELETE; the platform team sets limits.openTasksPerAgent.',
+  },
+  too_much_stored: {
+    status: 429,
+    title: 'Too much is kept of this agent',
+    retry: true,
+    proxy: 'http_request_denied',
+    remedy: 'Nothing was executed. What ended is deleted with time; the platform team sets limits.storedPerAgent and retention.',
+  },
   no_eligible_reviewer: refused(
     403,
     'Nobody could approve this call',

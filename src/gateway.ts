@@ -40,6 +40,7 @@ import { followConfig } from './reload.ts';
 import { startReviewersPlane } from './reviewers-plane.ts';
 import { createOpenCalls } from './steps/open-calls.ts';
 import { createSteps } from './steps/steps.ts';
+import { startRetention } from './store/retention-sweep.ts';
 import { openSqliteStore, type Store } from './store/sqlite.ts';
 import { callLine } from './telemetry/call-line.ts';
 import { startTelemetry } from './telemetry/start.ts';
@@ -120,7 +121,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const approvals = createApprovals({
     ...{ audit, tracing, metrics, log, instance },
     store: store.holds,
-    pendingPerAgent: () => live.config().limits.pendingPerAgent,
+    limits: () => live.config().limits,
     owners: (agentId) => live.config().identity.owners[agentId] ?? [],
     suspended: () => new Set(live.config().reviewers.suspended),
     refuseSuspended: (caller, taskId) => refuseSuspended(store.suspensions, caller, taskId),
@@ -129,6 +130,10 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
 
   await audit.append('config', clock.now(), { version: VERSION, policyDigest: live.regime().policy.digest }, 'fsync');
   await Promise.all([live.regime().identity.start(), svids.ready(), broker.start(), approvals.start()]);
+
+  const retention = startRetention({ store: store.retention, audit, clock, log, periods: () => live.config().retention });
+  ending.add(retention.close);
+  void retention.sweep();
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
   const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, run: (call) => run(call), seal, sessions, scheme, store });
@@ -150,6 +155,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     tasks: store.tasks,
     parseJson: parseStrictJson,
     revokeForTask: async (taskId) => void (await broker.revokeFor({ taskId })),
+    limits: () => live.config().limits,
     longestWaitMs: () => live.config().limits.waitMs,
     document: async (path) => issuer?.document(path),
   });

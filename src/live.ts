@@ -42,6 +42,7 @@ export function createLive(initial: Config, { targets, makeIdentity, ...parts }:
     identity,
     waitMs: limits.waitMs,
     heldBodyBytes: limits.heldBodyBytes,
+    storedBytesPerAgent: limits.storedBytesPerAgent,
   });
   let regime = regimeOf(compiled, makeIdentity(initial), initial);
 

@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
+import { refuseTask } from '../domain/agent-limits.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { CloseHold, Closing } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
@@ -10,6 +11,7 @@ import type { Task, TaskStore, TaskWords } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
 import type { HoldRows } from './sqlite-holds.ts';
 import { createCallLog } from './sqlite-task-calls.ts';
+import type { UsageRows } from './sqlite-usage.ts';
 import type { Announce, SqliteWriter } from './sqlite-writer.ts';
 
 export interface SqliteTasks extends TaskStore {
@@ -17,10 +19,18 @@ export interface SqliteTasks extends TaskStore {
   close(): Promise<void>;
 }
 
-export function createTaskStore(db: DatabaseSync, writer: SqliteWriter, holds: HoldRows, close: CloseHold, clock: Clock, log: Logger): SqliteTasks {
+export function createTaskStore(
+  db: DatabaseSync,
+  writer: SqliteWriter,
+  holds: HoldRows,
+  usage: UsageRows,
+  close: CloseHold,
+  clock: Clock,
+  log: Logger,
+): SqliteTasks {
   const byId = db.prepare('SELECT * FROM task WHERE id = ?');
-  const insert = db.prepare('INSERT INTO task (id, principal_id, revision, words, created_at, ended_at) VALUES (?, ?, ?, ?, ?, ?)');
-  const update = db.prepare('UPDATE task SET revision = ?, words = ?, ended_at = ? WHERE id = ?');
+  const insert = db.prepare('INSERT INTO task (id, principal_id, revision, words, created_at, ended_at, used_at) VALUES (?, ?, ?, ?, ?, NULL, ?)');
+  const update = db.prepare('UPDATE task SET revision = ?, words = ?, ended_at = ?, used_at = ? WHERE id = ?');
   const calls = createCallLog(db, writer, log);
 
   function own(id: string, principalId: string): Task {
@@ -30,7 +40,7 @@ export function createTaskStore(db: DatabaseSync, writer: SqliteWriter, holds: H
   }
 
   function store(task: Task): Task {
-    update.run(task.revision, formatWords(task), task.endedAt ?? null, task.id);
+    update.run(task.revision, formatWords(task), task.endedAt ?? null, clock.now(), task.id);
     return task;
   }
 
@@ -39,10 +49,11 @@ export function createTaskStore(db: DatabaseSync, writer: SqliteWriter, holds: H
   }
 
   return {
-    open: (principalId, words) =>
+    open: (principalId, words, limits) =>
       writer.write(() => {
+        refuseTask(usage.openTasks(principalId), usage.storedBytes(principalId), limits);
         const task = { ...pick(words), id: `task_${randomBytes(16).toString('base64url')}`, revision: 1, principalId, createdAt: clock.now() };
-        insert.run(task.id, principalId, task.revision, formatWords(task), task.createdAt, null);
+        insert.run(task.id, principalId, task.revision, formatWords(task), task.createdAt, task.createdAt);
         return task;
       }),
     revise: (id, principalId, words) =>
@@ -74,6 +85,7 @@ export function createTaskStore(db: DatabaseSync, writer: SqliteWriter, holds: H
         const row = byId.get(id);
         return row && parseTask(row);
       }),
+    storedBytes: async (principalId) => writer.read(() => usage.storedBytes(principalId)),
     calls: calls.of,
     record: calls.add,
     close: calls.close,

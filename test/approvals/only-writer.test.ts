@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { actionOf, approve, type Bench, openBench, openHoldBy, principalOf } from '../support/approvals.ts';
+import { actionOf, approve, type Bench, GENEROUS, openBench, openHoldBy, principalOf } from '../support/approvals.ts';
 
 const WRITES = /\bstate: '(?:PENDING|APPROVED|RELEASING|SENT|EXECUTED|UPSTREAM_ERROR|OUTCOME_UNKNOWN|DENIED|EXPIRED|CANCELLED|REVOKED|INVALIDATED)'/;
 
@@ -21,7 +21,7 @@ describe('a hold that is ended from outside', () => {
   });
   afterEach(() => bench.close());
   const words = { objective: 'pay', plan: [], labels: [] };
-  const openTask = () => bench.store.tasks.open(principalOf().id, words);
+  const openTask = () => bench.store.tasks.open(principalOf().id, words, GENEROUS);
 
   it.each([
     ['a revision of its task', 'INVALIDATED', (task: string) => bench.store.tasks.revise(task, principalOf().id, words)],
