@@ -4,6 +4,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { endInOrder, isLingering, keepConnectionsInOrder } from './connection.ts';
+import { boundConnections } from './connection-bounds.ts';
 import { createTlsListener, type ListenTls } from './tls-listener.ts';
 
 export interface ListenOptions {
@@ -11,6 +12,10 @@ export interface ListenOptions {
   readonly tls?: ListenTls;
   /** Largest header section, bytes; default 16 KiB. */
   readonly headerBytes?: number;
+  /** Most connections that are open at a time; default 1024. */
+  readonly maxConnections?: number;
+  /** Called for each connection that was turned away: the listener is full, and nothing is idle. */
+  turnedAway?(): void;
 }
 
 export interface Listening {
@@ -29,7 +34,7 @@ const IDLE_SWEEP_MS = 50;
  * plain requests.
  */
 export function createBoundedServer(
-  { tls, headerBytes = 16 * 1024 }: ListenOptions,
+  { tls, headerBytes = 16 * 1024, maxConnections = 1_024, turnedAway = () => {} }: ListenOptions,
   takesUpgrade: (incoming: IncomingMessage) => boolean = () => false,
 ): Server {
   const bounds = {
@@ -45,6 +50,7 @@ export function createBoundedServer(
   };
   const server = tls === undefined ? createServer(bounds) : createTlsListener(bounds, tls);
   keepConnectionsInOrder(server);
+  boundConnections(server, maxConnections, turnedAway);
   return server;
 }
 

@@ -4,7 +4,8 @@
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { isTaken, linger, owedOn } from './connection.ts';
+import { isSending, linger, owedOn } from './connection.ts';
+import { inTurn, keepBusy } from './connection-bounds.ts';
 import type { Clock } from './domain/clock.ts';
 import type { HeaderList } from './domain/headers.ts';
 import type { ResponseSink, Upgrade } from './domain/upstream.ts';
@@ -42,11 +43,10 @@ export async function startServer(options: ServerOptions): Promise<Listening> {
       socket.destroy();
     }
   };
-  const accept = (incoming: IncomingMessage, response: ServerResponse): void => {
-    if (!isTaken(incoming, response)) return;
+  const accept = inTurn((incoming, response) => {
     const sink = new ConnectionSink(incoming, response);
     void handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink }, incoming.socket);
-  };
+  });
   server.on('request', accept);
   // Identity comes before `100 Continue`: the body reader sends it once the body is wanted.
   server.on('checkContinue', accept);
@@ -54,6 +54,7 @@ export async function startServer(options: ServerOptions): Promise<Listening> {
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
     const waiting = new WaitingSocket(socket, head);
     const response = new ServerResponse(incoming);
+    keepBusy(socket, response);
     // The socket belongs to whoever takes the upgrade; only a refusal is written as HTTP.
     const sink = new ConnectionSink(incoming, response, () => {
       waiting.release();
@@ -107,6 +108,8 @@ class ConnectionSink implements ResponseSink {
   }
 
   end(): void {
+    // Whoever is answered in pieces before the upload is over did not hear that the connection ends.
+    if (isSending(this.#incoming)) this.#response.once('finish', () => linger(this.#incoming.socket));
     this.#response.end();
   }
 
@@ -119,10 +122,5 @@ class ConnectionSink implements ResponseSink {
 function completeFields(incoming: IncomingMessage, status: number, headers: HeaderList, body: Uint8Array | string): HeaderList {
   const lengthless = incoming.method === 'HEAD' || status === 204 || status === 304 || headers.includes('content-length');
   const fields = lengthless ? headers : [...headers, 'content-length', String(body.length)];
-  return incoming.complete || bodyless(incoming) ? fields : [...fields, 'connection', 'close'];
-}
-
-/** Asked only while the message is not complete, that is, when it is answered in the turn in which its head arrived. */
-function bodyless({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
+  return isSending(incoming) ? [...fields, 'connection', 'close'] : fields;
 }

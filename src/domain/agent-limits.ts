@@ -18,12 +18,12 @@ const RETRY_AFTER_TOO_MANY_S = 30;
 export function refuseHold(usage: AgentUsage, limits: AgentLimits, now: EpochMs): void {
   const { pending, lastHour, firstOfHour = now } = usage;
   if (pending >= limits.pendingPerAgent) {
-    throw new GatewayError('too_many_pending', `Nothing was executed: ${pending} calls of this agent wait for approval already.`, {
+    throw new GatewayError('too_many_pending', `${pending} calls of this agent wait for approval already.`, {
       retryAfter: RETRY_AFTER_TOO_MANY_S,
     });
   }
   if (lastHour >= limits.holdsPerHourPerAgent) {
-    throw new GatewayError('too_many_holds', `Nothing was executed, and nobody was asked: this agent opened ${lastHour} holds within the last hour.`, {
+    throw new GatewayError('too_many_holds', `Nobody was asked: this agent opened ${lastHour} holds within the last hour.`, {
       retryAfter: Math.max(1, Math.ceil((firstOfHour + HOUR_MS - now) / 1_000)),
     });
   }
@@ -41,5 +41,5 @@ export function refuseTask(open: number, storedBytes: number, limits: AgentLimit
 /** Throws `too_much_stored`. */
 export function refuseStored(bytes: number, { storedBytesPerAgent }: Pick<AgentLimits, 'storedBytesPerAgent'>): void {
   if (bytes < storedBytesPerAgent) return;
-  throw new GatewayError('too_much_stored', 'Nothing was executed: the store keeps as much of this agent as it may.', { retryAfter: HOUR_MS / 1_000 });
+  throw new GatewayError('too_much_stored', 'The store keeps as much of this agent as it may.', { retryAfter: HOUR_MS / 1_000 });
 }

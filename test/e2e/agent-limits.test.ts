@@ -21,7 +21,7 @@ const openTask = (as = 'agent-1', objective = 'x') =>
 const hold = (n: number, as = 'agent-1') => env.transfer({ n }, { as, headers: { prefer: 'wait=0' } });
 const cancel = (id: string, as = 'agent-1') => env.call(`/countersign/v1/holds/${id}`, { method: 'DELETE', as });
 
-describe('one agent', { timeout: 30_000 }, () => {
+describe('one agent', { timeout: 120_000 }, () => {
   it('opens so many tasks and no more, and others still can', async () => {
     env = await startEnvironment({ limits: '{ wait: 0s, openTasksPerAgent: 2 }' });
     const [first] = [await openTask(), await openTask()];
@@ -65,7 +65,7 @@ describe('one agent', { timeout: 30_000 }, () => {
   });
 });
 
-describe('retention', { timeout: 30_000 }, () => {
+describe('retention', { timeout: 120_000 }, () => {
   it('deletes what has ended while the gateway runs, and leaves the record of it', async () => {
     env = await startEnvironment({ limits: '{ wait: 0s }', sections: 'retention: { holds: 1s, bodies: 1s, tasks: 1s }' });
     const ended = (await hold(1)).headers.get('countersign-hold') ?? '';
@@ -77,7 +77,7 @@ describe('retention', { timeout: 30_000 }, () => {
   });
 });
 
-describe('a flood of calls that pass and are to be looked at', { timeout: 60_000 }, () => {
+describe('a flood of calls that pass and are to be looked at', { timeout: 120_000 }, () => {
   it('does not keep anybody from hearing of a hold: it comes first, and the flood is one notice', async () => {
     const receiver = await startRecorder();
     hook = receiver;

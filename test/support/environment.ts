@@ -68,6 +68,8 @@ export interface EnvironmentOptions {
   /** YAML of further members of `listeners.ops`. */
   readonly ops?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** How many files and sockets the gateway's process may have open; default: as many as this one. */
+  readonly openFiles?: number;
 }
 
 export interface CallOptions {
@@ -123,7 +125,7 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
   const configPath = join(folder, 'countersign.yaml');
   writeFileSync(configPath, configText(options, issuer.issuer, upstream.origin, folder));
   const tokens = new Map<string, Promise<string>>();
-  let gateway = await launch(configPath, options.env ?? {});
+  let gateway = await launch(configPath, options);
 
   const sign = (claims: Readonly<Record<string, unknown>>): Promise<string> => {
     const key = JSON.stringify(claims);
@@ -175,7 +177,7 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
     kill: () => gateway.end('SIGKILL').then(() => {}),
     terminate: () => gateway.end('SIGTERM'),
     async start() {
-      gateway = await launch(configPath, options.env ?? {});
+      gateway = await launch(configPath, options);
     },
     async close() {
       await gateway.end('SIGTERM');
@@ -249,8 +251,11 @@ interface Launched {
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>;
 }
 
-async function launch(configPath: string, env: Readonly<Record<string, string>>): Promise<Launched> {
-  const child: ChildProcess = spawn(process.execPath, ['src/main.ts', 'serve', '--config', configPath], {
+async function launch(configPath: string, { env, openFiles }: Pick<EnvironmentOptions, 'env' | 'openFiles'>): Promise<Launched> {
+  const command = [process.execPath, 'src/main.ts', 'serve', '--config', configPath];
+  // `exec` keeps the process that is signalled.
+  const [file = '', ...args] = openFiles === undefined ? command : ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$@"`, ...command];
+  const child: ChildProcess = spawn(file, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, E2E_SECRET: INJECTED_SECRET, ...env },
   });
