@@ -7,6 +7,7 @@ import type { Config } from './config/schema.ts';
 import { createSealer } from './credentials/seal.ts';
 import type { AuditLog } from './domain/audit.ts';
 import type { Clock } from './domain/clock.ts';
+import type { OnceStore } from './domain/once.ts';
 import type { PasskeyStore } from './domain/passkey.ts';
 import { Secret } from './domain/secret.ts';
 import type { DeskOptions } from './review/pages/desk.ts';
@@ -18,23 +19,24 @@ export interface PagesParts {
   readonly clock: Clock;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly passkeys: PasskeyStore;
+  readonly once: OnceStore;
   /** The configuration in force, and the digest of its policy, for what the pages say beside a hold. */
   current(): { readonly config: Config; readonly policyDigest: string };
 }
 
 /** Undefined where nobody can sign in to them. */
-export function pagesOf(config: Config, origin: string, { clock, audit, passkeys: store, current }: PagesParts): DeskOptions | undefined {
+export function pagesOf(config: Config, origin: string, { clock, audit, passkeys: store, once, current }: PagesParts): DeskOptions | undefined {
   const { login } = config.reviewers;
   if (login === undefined) return undefined;
   const now = clock.now;
   const seal = createSeal(join(dirname(config.store.path), 'session.key'));
-  const passkeys = createPasskeys({ store, seal, origin, now });
+  const passkeys = createPasskeys({ store, once, seal, origin, now });
   return {
     origin,
     issuer: login.issuer,
     isFresh,
-    sessions: createSessions({ seal, origin, idleMs: login.idleMs, lifeMs: login.lifeMs, now }),
-    signIn: createSignIn({ ...login, redirectUri: `${origin}/sign-in/callback`, signedOutUri: `${origin}/signed-out`, now }),
+    sessions: createSessions({ seal, once, origin, idleMs: login.idleMs, lifeMs: login.lifeMs, now }),
+    signIn: createSignIn({ ...login, redirectUri: `${origin}/sign-in/callback`, signedOutUri: `${origin}/signed-out`, once, now }),
     ...(passkeys && { passkeys }),
     background({ action, policyDigest }) {
       const { config: live, policyDigest: inForce } = current();

@@ -11,7 +11,7 @@ import { bindingDigest, requestDigest } from './binding.ts';
 import { type Desk, look } from './desk.ts';
 import { refuseWithoutReviewer } from './electorate.ts';
 import { endingOf, stillPending } from './endings.ts';
-import { heldPrincipal, random128, recordHold } from './hold-record.ts';
+import { heldContent, heldPrincipal, random128, recordHold } from './hold-record.ts';
 import { advance, hasRunOut, isTerminal } from './machine.ts';
 import { approvalOf } from './quorum.ts';
 import { holdRecord } from './records.ts';
@@ -32,11 +32,13 @@ async function enter(desk: Desk, request: HoldRequest): Promise<string> {
     decisionDigest: request.decision.decisionDigest,
     caller: request.principal,
     ...(request.task === undefined ? {} : { task: request.task }),
-    pendingPerAgent: desk.pendingPerAgent(),
+    limits: desk.limits(),
     record() {
       const owners = desk.owners(request.principal.id);
       refuseWithoutReviewer(request.decision.requirements, heldPrincipal(request.principal, owners), desk.suspended());
-      return recordHold(request, digest, owners);
+      // First what it may throw: nothing is traced for a call that cannot be held.
+      const content = heldContent(request);
+      return { record: recordHold(request, digest, owners), content };
     },
   };
   const admission = await (request.resumes === undefined ? admitted(desk, request, asked, key) : reenter(desk, request, asked, request.resumes));
@@ -47,10 +49,10 @@ async function enter(desk: Desk, request: HoldRequest): Promise<string> {
 }
 
 function admitted(desk: Desk, request: HoldRequest, asked: Asked, key: { readonly idempotencyKey?: string }): Promise<Admission> {
-  return desk.store.admit<Admission>({ ...key, principalId: request.principal.id, requestDigest: asked.requestDigest }, (known, pending, now) => {
+  return desk.store.admit<Admission>({ ...key, principalId: request.principal.id, requestDigest: asked.requestDigest }, (known, usage, now) => {
     // Here and not before, so that a hold never comes in behind a suspension that has closed the others.
     desk.refuseSuspended(request.principal, request.task?.id);
-    return admit(asked, known, pending, now);
+    return admit(asked, known, usage, now);
   });
 }
 

@@ -1,6 +1,6 @@
 // Names with `*` for any text, as in `match.tool`. Takes time linear in the name, whatever the pattern.
 
-import { foldLetters } from './spellings.ts';
+import { foldKey } from '../domain/normal-forms/keys.ts';
 
 /** `caseSensitive` is what the upstream is; it matters to lenient patterns alone. */
 export type NameMatch = (name: string, caseSensitive: boolean) => boolean;
@@ -9,8 +9,8 @@ export type NameMatch = (name: string, caseSensitive: boolean) => boolean;
 export function compileName(glob: string, way: 'exact' | 'lenient'): NameMatch {
   const exact = compileGlob(glob);
   if (way === 'exact') return exact;
-  const folded = compileGlob(foldLetters(glob));
-  return (name, caseSensitive) => exact(name) || (!caseSensitive && folded(foldLetters(name)));
+  const folded = compileGlob(foldKey(glob));
+  return (name, caseSensitive) => exact(name) || (!caseSensitive && folded(foldKey(name)));
 }
 
 /** A predicate for one glob. Without `*` it is equality. */

@@ -3,7 +3,8 @@
 // ones (literal segments, `:name`, a last `*`) by segments, the others by RE2.
 
 import { RE2JS } from 're2js';
-import { foldLetters, otherSpellings, Spelling } from './spellings.ts';
+import { foldKey } from '../domain/normal-forms/keys.ts';
+import { otherSpellings, Spelling } from './spellings.ts';
 import { compileUrlPattern } from './url-pattern.ts';
 
 /** Values of a pattern's named groups, percent-decoded. */
@@ -97,7 +98,7 @@ function plainPattern(pattern: readonly string[]): PathPattern {
   const fixed = open ? pattern.slice(0, -1) : pattern;
   const named = fixed.flatMap((segment, at) => (segment.startsWith(':') ? [{ name: segment.slice(1), at }] : []));
   const literals = fixed.flatMap((text, at) => (text.startsWith(':') ? [] : [{ text, at }]));
-  const folded = literals.map(({ text, at }) => ({ text: foldLetters(text), at }));
+  const folded = literals.map(({ text, at }) => ({ text: foldKey(text), at }));
   const fits = (segments: readonly string[], texts: typeof literals): boolean => {
     if (open ? segments.length <= fixed.length : segments.length !== fixed.length) return false;
     for (const { text, at } of texts) if (segments[at] !== text) return false;
@@ -135,7 +136,7 @@ function firstOf<T, R>(items: readonly T[], look: (item: T) => R | undefined): R
 function generalPattern(pattern: string): PathPattern {
   const { source, prefix, groups } = compileUrlPattern(pattern);
   const expression = compileExpression(source, 0);
-  const folded = compileUrlPattern(pattern, foldLetters);
+  const folded = compileUrlPattern(pattern, foldKey);
   const folding = compileExpression(folded.source, RE2JS.CASE_INSENSITIVE);
   const weight = expression.programSize();
   const hasNames = groups.some((name) => name !== undefined);

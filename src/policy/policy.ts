@@ -63,6 +63,13 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
     if (rule.readsBody) return 'json';
     need = 'bytes';
   }
+  if (
+    need === 'stream' &&
+    method !== 'GET' &&
+    method !== 'HEAD' &&
+    index.byMethod(upstream, method).some((rule) => rule.matchPath(read, caseSensitive) !== undefined)
+  )
+    return 'method';
   return need;
 }
 

@@ -2,15 +2,7 @@
 // ignore a last slash; Tomcat and Spring drop what follows a semicolon; Windows drops dots and blanks at the end of a name. Hold and deny
 // rules mean them all.
 
-const FOLDABLE = /[A-Z\x80-\uffff]/;
-const NON_ASCII = /[\x80-\uffff]/;
-
-/** Letters as the most forgiving reader sees them: in one case, in one width, whole (Unicode NFKC and case mapping). */
-export function foldLetters(text: string): string {
-  if (!FOLDABLE.test(text)) return text;
-  // The case of two letters may meet in the upper one alone, as that of s and U+017F does.
-  return NON_ASCII.test(text) ? text.normalize('NFKC').toUpperCase().toLowerCase() : text.toLowerCase();
-}
+import { foldKey } from '../domain/normal-forms/keys.ts';
 
 export class Spelling {
   readonly segments: readonly string[];
@@ -29,7 +21,7 @@ export class Spelling {
   }
 
   get folded(): string {
-    this.#folded ??= foldLetters(this.text);
+    this.#folded ??= foldKey(this.text);
     return this.#folded;
   }
 

@@ -6,11 +6,12 @@ import { Duration } from '@marcbachmann/cel-js/evaluator';
 import type { DecisionInput } from '../domain/decision.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Json } from '../domain/json.ts';
+import { foldKey } from '../domain/normal-forms/keys.ts';
+import { parameterName, parametersOf } from '../domain/normal-forms/parameters.ts';
 import { agentName, readMember } from '../domain/server-names.ts';
 import type { TaskCall } from '../domain/task.ts';
 import { Meter } from './cel/meter.ts';
 import { NO_PARAMS, type PathParams } from './paths.ts';
-import { foldLetters } from './spellings.ts';
 
 /** Stands for the value of a name that came more than once: it is of no type, so a condition that reads it fails to evaluate. */
 const REPEATED = Symbol('repeated');
@@ -42,29 +43,25 @@ function readQuery(query: string | undefined, caseSensitive: boolean): Fields | 
       const [name, value] = splitOnce(pair.replaceAll('+', ' '));
       addField(fields, decodeURIComponent(name), decodeURIComponent(value));
     }
-    for (const name of [...fields.keys()]) markOtherReading(fields, name);
-    if (!caseSensitive) markTwins(fields);
+    // Where `;` separates as well, there are more parameters than these, and other values.
+    if (query?.includes(';')) for (const { name } of parametersOf(query)) fields.set(name, REPEATED);
+    markTwins(fields, caseSensitive);
     return fields;
   } catch {
     return undefined;
   }
 }
 
-/** PHP, Rails and Express read `a[]`, `a[0]` and ` a` as `a`, and PHP reads `a.b` as `a_b`: a rule that asks for that name cannot tell what is there. */
-function markOtherReading(fields: Map<string, string | typeof REPEATED>, name: string): void {
-  if (!/[[. ]/.test(name)) return;
-  const read = name.trimStart().replace(/\[.*$/s, '').replace(/[. ]/g, '_');
-  if (read !== name) fields.set(read, REPEATED);
-}
-
-/** ASP.NET and others read names that differ by case as one. */
-function markTwins(fields: Map<string, string | typeof REPEATED>): void {
-  const seen = new Map<string, string>();
-  for (const name of fields.keys()) {
-    const folded = foldLetters(name);
-    const twin = seen.get(folded);
-    if (twin === undefined) seen.set(folded, name);
-    else for (const either of [twin, name]) fields.set(either, REPEATED);
+/** Names that some server takes for one have no single value, nor has a name that it makes of another one (`a[]` and ` a` are `a`, `a.b` is `a_b`). */
+function markTwins(fields: Map<string, string | typeof REPEATED>, caseSensitive: boolean): void {
+  const seen = new Map<string, { readonly name: string; readonly changed: boolean }>();
+  for (const name of [...fields.keys()]) {
+    const form = parameterName(name);
+    const changed = form !== foldKey(name);
+    const twin = seen.get(form);
+    if (twin !== undefined && (!caseSensitive || changed || twin.changed)) for (const each of [twin.name, name]) fields.set(each, REPEATED);
+    if (changed) fields.set(form, REPEATED);
+    seen.set(form, { name, changed });
   }
 }
 

@@ -2,7 +2,7 @@
 // them fails, so `args.env != "prod"` is not true of `["prod"]`. Numbers are one type here, however they are spelled.
 
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
-import { foldLetters } from '../spellings.ts';
+import { foldKey } from '../../domain/normal-forms/keys.ts';
 import { fieldsOf } from '../variables.ts';
 import type { Meter, Terms } from './meter.ts';
 
@@ -99,12 +99,12 @@ export function lookUp(holder: Value, key: string, { meter, caseSensitive }: Ter
   if (kind !== 'map' && kind !== 'view') return FAILED;
   const found = memberOf(holder as object, key);
   if (found !== undefined || caseSensitive || kind === 'view') return found;
-  const folded = foldLetters(key);
+  const folded = foldKey(key);
   for (const other of keysOf(holder as object, meter)) {
     if (typeof other !== 'string') continue;
     meter.charge(3);
     meter.chargeText(other.length);
-    if (foldLetters(other) === folded) return FAILED;
+    if (foldKey(other) === folded) return FAILED;
   }
   return undefined;
 }
