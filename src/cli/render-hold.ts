@@ -63,6 +63,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
 function renderCall(sheet: Sheet, { action }: ShownHold): void {
   sheet.title('What would be sent, written by the agent');
   for (const { name, value } of action.headers) sheet.words(`${name}: ${value}`);
+  if (action.leftBehind !== undefined) sheet.words(`fields that do not go along: ${action.leftBehind.join(', ')}`);
   if (action.tool !== undefined && action.args !== undefined) {
     sheet.fact('arguments', '');
     sheet.words(JSON.stringify(action.args, null, 2));
