@@ -94,7 +94,7 @@ function createMount(
     pool: { ...upstream.pool, connections: sizes.get(name) ?? 1 },
     traceContext,
     leftBehind: (headers, bound) => leftBehind(headers, bound, agentToken, credential !== undefined),
-    classify: (request, need) => classify(request, descriptor, need === 'stream' && signsBodies ? 'bytes' : need, limits),
+    classify: (request, need) => classify(request, descriptor, need === 'stream' && signsBodies ? 'digest' : need, limits),
   };
 }
 
