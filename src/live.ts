@@ -44,6 +44,7 @@ export function createLive(initial: Config, first: Compiled, { targets, makeIden
     waitMs: limits.waitMs,
     callsPerAgent,
     heldBodyBytes: limits.heldBodyBytes,
+    storedBytesPerAgent: limits.storedBytesPerAgent,
   });
   let regime = regimeOf(compiled, makeIdentity(initial), initial);
 

@@ -83,9 +83,9 @@ function createMount(
     withheldHeaders: [...(agentToken === undefined ? [] : [agentToken]), ...(signs ? SIGNED_FIELDS : [])],
     allowedOrigins,
     armed: credential !== undefined,
+    // What is signed must be known whole before the first byte leaves.
+    signsBodies: signs && !credential.unsignedPayload,
   };
-  // What is signed must be known whole before the first byte leaves.
-  const signsBodies = signs && !credential.unsignedPayload;
   return {
     name,
     protocol,
@@ -94,7 +94,7 @@ function createMount(
     pool: { ...upstream.pool, connections: sizes.get(name) ?? 1 },
     traceContext,
     leftBehind: (headers, bound) => leftBehind(headers, bound, agentToken, credential !== undefined),
-    classify: (request, need) => classify(request, descriptor, need === 'stream' && signsBodies ? 'digest' : need, limits),
+    classify: (request, need) => classify(request, descriptor, need, limits),
   };
 }
 

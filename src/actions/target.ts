@@ -23,6 +23,8 @@ export interface UpstreamDescriptor {
   readonly withheldHeaders?: readonly string[];
   /** Whether the gateway injects a credential of its own: then the query may hold none of the agent's. Default false. */
   readonly armed?: boolean;
+  /** Whether the gateway signs what it sends: then a body is never streamed. Default false. */
+  readonly signsBodies?: boolean;
   /** MCP: values of Origin that are let through; requests without one are. Default none. */
   readonly allowedOrigins?: readonly string[];
 }
