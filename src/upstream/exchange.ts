@@ -1,15 +1,17 @@
 // One call on the wire: what undici tells of it, turned into an answer in the agent's sink. Small answers of known length are collected and
 // written at once, the rest goes through as it comes, and a slow agent slows the upstream down.
-// Trusts neither side: the head is filtered, interim answers are swallowed, an upgrade that nobody asked for is refused.
+// Trusts neither side: the head is filtered, interim answers are swallowed, an upgrade that nobody asked for is refused. What fails before the
+// agent has a byte is left to whoever called to tell; after that the agent's connection is cut.
 
 import { isAscii } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Outgoing, ResponseSink, Sent } from '../domain/upstream.ts';
-import { GatewayError } from '../errors.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
+import { codingsOf, type DecodedBody, decodeBody, withoutCoding } from './decoding.ts';
 import { type Progress, upstreamFault } from './faults.ts';
-import { answerHead } from './response-headers.ts';
+import { answerHead, isNoCoding } from './response-headers.ts';
 import type { BodyScrub, Scrubber } from './scrub.ts';
 
 /** Answers with a declared length up to this are written in one piece, bytes. */
@@ -26,6 +28,7 @@ export interface ExchangeOptions {
   readonly responseHeaders: HeaderList;
   readonly scrubber: Scrubber | undefined;
   readonly mayStream: Outgoing['mayStream'];
+  readonly mustRead: boolean;
   /** Called exactly once. */
   ended(error: GatewayError | undefined, sent: Sent | undefined): void;
 }
@@ -41,6 +44,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #headers: string[] = [];
   #scrubWhole = false;
   #stream: BodyScrub | undefined;
+  #decoded: DecodedBody | undefined;
   #chunks: Buffer[] = [];
 
   constructor(options: ExchangeOptions) {
@@ -51,6 +55,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   abort(reason: GatewayError): void {
     if (this.#over) return;
     this.#end(upstreamFault(reason, this.#progress));
+    this.#decoded?.destroy();
     this.#controller?.abort(reason);
   }
 
@@ -75,10 +80,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { headers, length, mediaType, encoded } = answerHead(fields, responseHeaders, scrubber);
     const bodyless = method === 'HEAD' || status === 204 || status === 304;
     const scrubs = scrubber?.scrubsBodies === true && !bodyless && length !== 0 && (mediaType === '' || TEXT.test(mediaType));
+    this.#status = status;
+    if (encoded && !bodyless && this.#options.mustRead) {
+      this.#decode(headers, mediaType, scrubs);
+      return;
+    }
     if (scrubs && encoded) {
       throw new GatewayError('upstream_protocol', 'The upstream compressed a text in which its credential would have to be looked for.');
     }
-    this.#status = status;
     this.#headers = headers;
     if (bodyless || (length !== undefined && length <= COLLECTED_BYTES && mediaType !== 'text/event-stream')) {
       // RFC 9110 section 8.6: a 204 has no length; that of a HEAD or 304 is the upstream's word on a body that does not come.
@@ -96,20 +105,90 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#over) return;
+    if (this.#decoded !== undefined) {
+      if (this.#decoded.push(chunk)) return;
+      controller.pause();
+      this.#decoded.onDrain(() => controller.resume());
+      return;
+    }
     if (this.#progress === 'collecting') {
       this.#chunks.push(chunk);
       return;
     }
-    const piece = this.#stream === undefined ? chunk : this.#stream.push(chunk);
-    if (piece.length > 0 && !this.#options.sink.write(piece)) {
-      controller.pause();
-      this.#options.sink.onDrain(() => controller.resume());
-    }
+    if (this.#pass(chunk)) return;
+    controller.pause();
+    this.#options.sink.onDrain(() => controller.resume());
   }
 
   /** Trailers are dropped: nothing was decided on them. */
   onResponseEnd(): void {
     if (this.#over) return;
+    if (this.#decoded !== undefined) this.#decoded.end();
+    else this.#finish();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#over) return;
+    const { sink } = this.#options;
+    const fault = upstreamFault(error, this.#progress);
+    if (sink.started) sink.abort(fault);
+    this.#decoded?.destroy();
+    this.#end(fault);
+  }
+
+  /** Has the coding taken off first. The head waits for the first plain piece: what does not decode at all can still be told. */
+  #decode(headers: HeaderList, mediaType: string, scrubs: boolean): void {
+    const { sink, scrubber, mayStream } = this.#options;
+    const begin = (): void => {
+      if (this.#progress === 'streaming') return;
+      if (mediaType === 'text/event-stream') mayStream?.();
+      this.#progress = 'streaming';
+      sink.head(this.#status, this.#headers);
+    };
+    /** Out of a callback of the decoder nothing can be thrown to undici. */
+    const guarded = <T>(work: () => T, otherwise: T): T => {
+      try {
+        return work();
+      } catch (thrown) {
+        this.#fail(asGatewayError(thrown));
+        return otherwise;
+      }
+    };
+    this.#decoded = decodeBody(codingsOf(headers, isNoCoding), {
+      piece: (chunk) =>
+        guarded(() => {
+          begin();
+          const flows = this.#pass(chunk);
+          if (!flows) sink.onDrain(() => this.#decoded?.resume());
+          return flows;
+        }, true),
+      end: () =>
+        guarded(() => {
+          begin();
+          this.#finish();
+        }, undefined),
+      failed: (error) => this.#fail(error),
+    });
+    this.#progress = 'collecting';
+    this.#headers = withoutCoding(headers);
+    if (scrubs) this.#stream = scrubber?.stream();
+  }
+
+  /** Ends the exchange because of what came in. */
+  #fail(error: GatewayError): void {
+    if (this.#over) return;
+    const { sink } = this.#options;
+    if (sink.started) sink.abort(upstreamFault(error, this.#progress));
+    this.abort(error);
+  }
+
+  /** False when the agent is slower than that. */
+  #pass(chunk: Buffer): boolean {
+    const piece = this.#stream === undefined ? chunk : this.#stream.push(chunk);
+    return piece.length === 0 || this.#options.sink.write(piece);
+  }
+
+  #finish(): void {
     const { sink } = this.#options;
     if (this.#progress === 'collecting') this.#writeWhole();
     else {
@@ -118,13 +197,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
       sink.end();
     }
     this.#end(undefined);
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#over) return;
-    const fault = upstreamFault(error, this.#progress);
-    if (this.#progress === 'streaming') this.#options.sink.abort();
-    this.#end(fault);
   }
 
   #swallow(status: number): void {

@@ -34,6 +34,8 @@ const verdictOf = rememberByName((name): 'drop' | 'keep' | 'malformed' => {
   if (DROPPED.has(name) || name.startsWith('countersign-')) return 'drop';
   return isFieldName(name) ? 'keep' : 'malformed';
 });
+/** A word of Content-Encoding that stands for no coding. */
+export const isNoCoding = (coding: string): boolean => coding === 'identity' || coding === '';
 const LENGTH = /^\d{1,15}$/;
 
 /** Throws `upstream_protocol` for a field that could not be written as it is, or a length that is not one number. `own` is appended. */
@@ -56,7 +58,7 @@ export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubbe
     for (const text of typeof value === 'string' ? [value] : value) {
       if (!isFieldValue(text)) throw malformed();
       if (name === 'content-type') mediaType = (text.split(';', 1)[0] ?? '').trim().toLowerCase();
-      else if (name === 'content-encoding') encoded ||= text.trim().toLowerCase() !== 'identity';
+      else if (name === 'content-encoding') encoded ||= text.split(',').some((coding) => !isNoCoding(coding.trim().toLowerCase()));
       else if (name === 'proxy-status' && claimsToBeUs(text)) continue;
       headers.push(name, scrubber === undefined ? text : scrubber.field(text));
     }
