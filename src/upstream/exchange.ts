@@ -1,25 +1,24 @@
 // One call on the wire: what undici tells of it, turned into an answer in the agent's sink. Small answers of known length are collected and
 // written at once, the rest goes through as it comes, and a slow agent slows the upstream down.
 // Trusts neither side: the head is filtered, interim answers are swallowed, an upgrade that nobody asked for is refused. What fails before the
-// agent has a byte is left to whoever called to tell; after that the agent's connection is cut.
+// agent has a byte is left to whoever called to tell; after that the sink ends what it has begun.
 
 import { isAscii } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Outgoing, ResponseSink, Sent } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
-import { codingsOf, type DecodedBody, decodeBody, withoutCoding } from './decoding.ts';
+import { contentDecoder, decodedFields } from './content-coding.ts';
 import { type Progress, upstreamFault } from './faults.ts';
-import { answerHead, isNoCoding } from './response-headers.ts';
-import type { BodyScrub, Scrubber } from './scrub.ts';
+import { answerHead } from './response-headers.ts';
+import type { BodyScrub, Scrubber } from './scrub/scrubber.ts';
 
 /** Answers with a declared length up to this are written in one piece, bytes. */
 const COLLECTED_BYTES = 64 * 1024;
 /** Interim answers (RFC 9110 section 15.2) that one call may bring; each of them starts the head's timeout anew. */
 const INTERIM_ANSWERS = 16;
-const TEXT =
-  /^(?:text\/|multipart\/)|[/+](?:json|xml|yaml|x-yaml|toml|javascript|ecmascript|x-javascript|graphql|ndjson|x-ndjson|jsonl|json-seq|x-www-form-urlencoded)$/;
 
 export interface ExchangeOptions {
   readonly method: string;
@@ -44,7 +43,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #headers: string[] = [];
   #scrubWhole = false;
   #stream: BodyScrub | undefined;
-  #decoded: DecodedBody | undefined;
+  #decoder: Duplex | undefined;
   #chunks: Buffer[] = [];
 
   constructor(options: ExchangeOptions) {
@@ -55,7 +54,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   abort(reason: GatewayError): void {
     if (this.#over) return;
     this.#end(upstreamFault(reason, this.#progress));
-    this.#decoded?.destroy();
+    this.#decoder?.destroy();
     this.#controller?.abort(reason);
   }
 
@@ -77,125 +76,127 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     if (status < 200 || status > 599) throw new GatewayError('upstream_protocol', 'The upstream answered with a status that HTTP does not have.');
     const { method, scrubber, responseHeaders } = this.#options;
-    const { headers, length, mediaType, encoded } = answerHead(fields, responseHeaders, scrubber);
+    const { headers, length, streamsEvents, codings } = answerHead(fields, responseHeaders, scrubber);
     const bodyless = method === 'HEAD' || status === 204 || status === 304;
-    const scrubs = scrubber?.scrubsBodies === true && !bodyless && length !== 0 && (mediaType === '' || TEXT.test(mediaType));
+    const scrubs = scrubber?.scrubsBodies === true && !bodyless && length !== 0;
+    const decodes = (scrubs || (this.#options.mustRead && !bodyless)) && codings.length > 0;
     this.#status = status;
-    if (encoded && !bodyless && this.#options.mustRead) {
-      this.#decode(headers, mediaType, scrubs);
-      return;
-    }
-    if (scrubs && encoded) {
-      throw new GatewayError('upstream_protocol', 'The upstream compressed a text in which its credential would have to be looked for.');
-    }
     this.#headers = headers;
-    if (bodyless || (length !== undefined && length <= COLLECTED_BYTES && mediaType !== 'text/event-stream')) {
+    if (bodyless || (length !== undefined && length <= COLLECTED_BYTES && !streamsEvents && !decodes)) {
       // RFC 9110 section 8.6: a 204 has no length; that of a HEAD or 304 is the upstream's word on a body that does not come.
       if (bodyless && length !== undefined && status !== 204) headers.push('content-length', String(length));
       this.#scrubWhole = scrubs;
       this.#progress = 'collecting';
       return;
     }
-    if (mediaType === 'text/event-stream') this.#options.mayStream?.();
-    if (scrubs) this.#stream = scrubber.stream();
-    else if (length !== undefined) headers.push('content-length', String(length));
-    this.#progress = 'streaming';
-    this.#options.sink.head(status, headers);
+    if (streamsEvents) this.#options.mayStream?.();
+    if (scrubs) this.#stream = scrubber.stream(length !== undefined && !decodes);
+    if (decodes) {
+      this.#headers = decodedFields(headers);
+      this.#decoder = this.#decode(codings);
+      return;
+    }
+    if (length !== undefined) headers.push('content-length', String(length));
+    this.#begin();
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#over) return;
-    if (this.#decoded !== undefined) {
-      if (this.#decoded.push(chunk)) return;
-      controller.pause();
-      this.#decoded.onDrain(() => controller.resume());
-      return;
-    }
     if (this.#progress === 'collecting') {
       this.#chunks.push(chunk);
       return;
     }
-    if (this.#pass(chunk)) return;
-    controller.pause();
-    this.#options.sink.onDrain(() => controller.resume());
+    if (this.#decoder === undefined) {
+      this.#deliver(
+        chunk,
+        () => controller.pause(),
+        () => controller.resume(),
+      );
+    } else if (!this.#decoder.write(chunk)) {
+      controller.pause();
+      this.#decoder.once('drain', () => controller.resume());
+    }
   }
 
   /** Trailers are dropped: nothing was decided on them. */
   onResponseEnd(): void {
     if (this.#over) return;
-    if (this.#decoded !== undefined) this.#decoded.end();
-    else this.#finish();
+    if (this.#decoder !== undefined) this.#decoder.end();
+    else if (this.#progress === 'collecting') {
+      this.#writeWhole();
+      this.#end(undefined);
+    } else this.#finish();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#over) return;
+    this.#fail(error);
+  }
+
+  #fail(error: unknown): void {
     const { sink } = this.#options;
     const fault = upstreamFault(error, this.#progress);
     if (sink.started) sink.abort(fault);
-    this.#decoded?.destroy();
+    this.#decoder?.destroy();
     this.#end(fault);
   }
 
-  /** Has the coding taken off first. The head waits for the first plain piece: what does not decode at all can still be told. */
-  #decode(headers: HeaderList, mediaType: string, scrubs: boolean): void {
-    const { sink, scrubber, mayStream } = this.#options;
-    const begin = (): void => {
-      if (this.#progress === 'streaming') return;
-      if (mediaType === 'text/event-stream') mayStream?.();
-      this.#progress = 'streaming';
-      sink.head(this.#status, this.#headers);
+  /** What has to be read, or searched for a secret, is decoded first. A part of an encoded body cannot be, nor what nobody here can decode. */
+  #decode(codings: readonly string[]): Duplex {
+    const decoder = this.#status === 206 ? undefined : contentDecoder(codings);
+    if (decoder === undefined) {
+      throw new GatewayError('upstream_protocol', 'The upstream’s answer is encoded in a way that cannot be read here.');
+    }
+    const failed = (error: unknown): void => {
+      if (this.#over) return;
+      this.#fail(error);
+      this.#controller?.abort(asGatewayError(error));
     };
-    /** Out of a callback of the decoder nothing can be thrown to undici. */
-    const guarded = <T>(work: () => T, otherwise: T): T => {
+    /** What a sink throws reaches undici out of its own callbacks alone. */
+    const guarded = (work: () => void): void => {
       try {
-        return work();
+        work();
       } catch (thrown) {
-        this.#fail(asGatewayError(thrown));
-        return otherwise;
+        failed(thrown);
       }
     };
-    this.#decoded = decodeBody(codingsOf(headers, isNoCoding), {
-      piece: (chunk) =>
-        guarded(() => {
-          begin();
-          const flows = this.#pass(chunk);
-          if (!flows) sink.onDrain(() => this.#decoded?.resume());
-          return flows;
-        }, true),
-      end: () =>
-        guarded(() => {
-          begin();
-          this.#finish();
-        }, undefined),
-      failed: (error) => this.#fail(error),
-    });
-    this.#progress = 'collecting';
-    this.#headers = withoutCoding(headers);
-    if (scrubs) this.#stream = scrubber?.stream();
+    decoder.on('data', (piece: Buffer) =>
+      guarded(() => {
+        // Only now is it known that it decodes to something.
+        this.#begin();
+        const [pause, resume] = [() => void decoder.pause(), () => void decoder.resume()];
+        this.#deliver(piece, pause, resume);
+      }),
+    );
+    decoder.on('end', () =>
+      guarded(() => {
+        this.#begin();
+        this.#finish();
+      }),
+    );
+    decoder.on('error', failed);
+    return decoder;
   }
 
-  /** Ends the exchange because of what came in. */
-  #fail(error: GatewayError): void {
+  #begin(): void {
+    if (this.#over || this.#progress === 'streaming') return;
+    this.#progress = 'streaming';
+    this.#options.sink.head(this.#status, this.#headers);
+  }
+
+  #deliver(chunk: Buffer, pause: () => void, resume: () => void): void {
     if (this.#over) return;
-    const { sink } = this.#options;
-    if (sink.started) sink.abort(upstreamFault(error, this.#progress));
-    this.abort(error);
-  }
-
-  /** False when the agent is slower than that. */
-  #pass(chunk: Buffer): boolean {
     const piece = this.#stream === undefined ? chunk : this.#stream.push(chunk);
-    return piece.length === 0 || this.#options.sink.write(piece);
+    if (piece.length === 0 || this.#options.sink.write(piece)) return;
+    pause();
+    this.#options.sink.onDrain(resume);
   }
 
   #finish(): void {
-    const { sink } = this.#options;
-    if (this.#progress === 'collecting') this.#writeWhole();
-    else {
-      const rest = this.#stream?.flush();
-      if (rest !== undefined && rest.length > 0) sink.write(rest);
-      sink.end();
-    }
+    if (this.#over) return;
+    const rest = this.#stream?.flush();
+    if (rest !== undefined && rest.length > 0) this.#options.sink.write(rest);
+    this.#options.sink.end();
     this.#end(undefined);
   }
 
@@ -217,6 +218,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #end(error: GatewayError | undefined): void {
     this.#over = true;
+    this.#decoder?.destroy();
     this.#options.ended(error, error === undefined ? { status: this.#status, complete: true } : undefined);
   }
 }

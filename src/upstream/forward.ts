@@ -9,7 +9,7 @@ import type { Forwarder, Outgoing, ResponseSink, Sent } from '../domain/upstream
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { Exchange } from './exchange.ts';
 import { signedFields, upstreamFields, upstreamTarget } from './request-headers.ts';
-import { scrubberFor } from './scrub.ts';
+import { scrubberFor } from './scrub/scrubber.ts';
 import { ownCertificate, type Target, type Targets } from './targets.ts';
 
 export interface ForwarderOptions {

@@ -4,19 +4,20 @@
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { HeaderList } from '../domain/headers.ts';
+import { codingsIn } from '../domain/normal-forms/fields.ts';
 import { GatewayError } from '../errors.ts';
 import { HOP_BY_HOP, isFieldName, isFieldValue, nominated, rememberByName } from './fields.ts';
-import type { Scrubber } from './scrub.ts';
+import type { Scrubber } from './scrub/scrubber.ts';
 
 export interface AnswerHead {
   /** Without content-length: whoever writes the body knows whether it still holds. */
   readonly headers: string[];
   /** Declared length of the body, bytes. */
   readonly length?: number;
-  /** Lower-case media type without parameters; empty when there is none. */
-  readonly mediaType: string;
-  /** True for a Content-Encoding other than identity. */
-  readonly encoded: boolean;
+  /** Whether the answer is a stream of events. */
+  readonly streamsEvents: boolean;
+  /** The body's content codings in the order in which they were applied, lower case; words that encode nothing left out. */
+  readonly codings: readonly string[];
 }
 
 const DROPPED: ReadonlySet<string> = new Set([
@@ -34,8 +35,6 @@ const verdictOf = rememberByName((name): 'drop' | 'keep' | 'malformed' => {
   if (DROPPED.has(name) || name.startsWith('countersign-')) return 'drop';
   return isFieldName(name) ? 'keep' : 'malformed';
 });
-/** A word of Content-Encoding that stands for no coding. */
-export const isNoCoding = (coding: string): boolean => coding === 'identity' || coding === '';
 const LENGTH = /^\d{1,15}$/;
 
 /** Throws `upstream_protocol` for a field that could not be written as it is, or a length that is not one number. `own` is appended. */
@@ -43,13 +42,13 @@ export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubbe
   const headers: string[] = [];
   const connectionOptions = fields.connection === undefined ? undefined : nominated(['connection', fields.connection]);
   let length: number | undefined;
-  let mediaType = '';
-  let encoded = false;
+  let streamsEvents = false;
+  const codings: string[] = [];
   for (const name in fields) {
     const value = fields[name];
     const verdict = verdictOf(name);
     if (verdict === 'malformed') throw malformed();
-    if (value === undefined || verdict === 'drop' || connectionOptions?.has(name)) continue;
+    if (value === undefined || verdict === 'drop' || connectionOptions?.has(name) || scrubber?.isInName(name)) continue;
     if (name === 'content-length') {
       if (typeof value !== 'string' || !LENGTH.test(value)) throw malformed();
       length = Number(value);
@@ -57,14 +56,14 @@ export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubbe
     }
     for (const text of typeof value === 'string' ? [value] : value) {
       if (!isFieldValue(text)) throw malformed();
-      if (name === 'content-type') mediaType = (text.split(';', 1)[0] ?? '').trim().toLowerCase();
-      else if (name === 'content-encoding') encoded ||= text.split(',').some((coding) => !isNoCoding(coding.trim().toLowerCase()));
+      if (name === 'content-type') streamsEvents ||= (text.split(';', 1)[0] ?? '').trim().toLowerCase() === 'text/event-stream';
+      else if (name === 'content-encoding') codings.push(...codingsIn(text));
       else if (name === 'proxy-status' && claimsToBeUs(text)) continue;
       headers.push(name, scrubber === undefined ? text : scrubber.field(text));
     }
   }
   for (let i = 0; i < own.length; i++) headers.push(own[i] as string);
-  return { headers, mediaType, encoded, ...(length !== undefined && { length }) };
+  return { headers, streamsEvents, codings, ...(length !== undefined && { length }) };
 }
 
 /** RFC 9209: an upstream's own Proxy-Status is kept, but not one in this gateway's name. */

@@ -15,7 +15,7 @@ import { type Progress, upstreamFault } from './faults.ts';
 import { targetOf } from './forward.ts';
 import { upstreamFields, upstreamTarget } from './request-headers.ts';
 import { answerHead } from './response-headers.ts';
-import { scrubberFor } from './scrub.ts';
+import { scrubberFor } from './scrub/scrubber.ts';
 import { type Target, type Targets, tlsOptions } from './targets.ts';
 
 export interface WebSocketPassOptions {

@@ -1,146 +1,228 @@
-// Kind: a fault between the head of an upstream's answer and the agent's first byte. The tool has run by then, so an MCP client has to be told by
-// the protocol's own error over HTTP 200 that the call may have taken effect; a cut connection or an HTTP error would tell its model nothing.
-// On single and on shared mounts, with and without a credential to look for.
+// What an MCP server answered, byte for byte: where the gateway cuts a list, adds a word or joins several servers' lists, everything that it does not
+// mean to change comes out as it came in. And answers that are a little off the standard, or hostile, are neither lost nor a burden.
 
 import type { ServerResponse } from 'node:http';
-import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { type Environment, type RecordedRequest, startEnvironment } from '../support/environment.ts';
 
-const MOUNTS = { single: '/one', 'single with a credential': '/sealed', 'shared with a credential': '/sealed-many' } as const;
-const JSON_TYPE = { 'content-type': 'application/json' };
-const EVENTS = { 'content-type': 'text/event-stream' };
+interface Message {
+  readonly id?: number;
+  readonly method?: string;
+  readonly params?: { readonly name?: string };
+}
+
+/** The text that answers a message, by method; `$id` stands for its number. */
+type Answers = Record<string, string>;
 
 let env: Environment;
-let id = 0;
+/** By path of the upstream. */
+let answers: Record<string, Answers>;
+let fields: Record<string, string>;
+let stream: boolean;
 
 beforeAll(async () => {
   env = await startEnvironment({
     upstreams: ({ origin }) => `
-  one: { url: "${origin}/mcp", protocol: mcp }
-  sealed: { url: "${origin}/mcp", protocol: mcp, credential: key }
-  sealed-many: { protocol: mcp, servers: { a: { url: "${origin}/mcp", credential: key } } }`,
-    rules: '  - { id: all, match: { tool: "*" }, decide: allow }',
+  raw: { url: "${origin}/raw", protocol: mcp }
+  two: { protocol: mcp, servers: { a: { url: "${origin}/a" }, b: { url: "${origin}/b", credential: key } } }`,
+    rules: `
+  - { id: free, match: { tool: "*free" }, decide: allow }
+  - { id: held, match: { tool: "*held" }, decide: hold, tier: payment }
+  - { id: asks, match: { mcp: [sampling/createMessage] }, decide: allow }
+`,
   });
-});
+  env.upstream.respond(answer);
+}, 60_000);
 afterAll(() => env.close());
 
-interface Told {
-  readonly status: number;
-  readonly type: string;
-  readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: read by its path
-  readonly json: any;
+function answer({ url, body }: RecordedRequest, response: ServerResponse): void {
+  const message = JSON.parse(body || '{}') as Message;
+  const path = url.slice(1);
+  const text = answers[path]?.[message.method ?? ''] ?? `{"jsonrpc":"2.0","id":$id,"result":${result(path, message)}}`;
+  const json = text.replaceAll('$id', JSON.stringify(message.id));
+  response.writeHead(message.id === undefined ? 202 : 200, { 'content-type': stream ? 'text/event-stream' : 'application/json', ...fields });
+  response.end(message.id === undefined ? '' : stream ? `data: ${json}\n\n` : json);
 }
 
-/** Calls the tool once, as a client of 2026-07-28, and says what came back. `answer` is how the upstream answers. */
-async function use(mount: string, answer: (response: ServerResponse, rpcId: number) => void): Promise<Told> {
-  const rpcId = ++id;
-  const before = env.upstream.requests.length;
-  env.upstream.respond((_request, response) => answer(response, rpcId));
-  const version = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
-  const response = await env.call(mount, {
+const result = (path: string, { method }: Message): string =>
+  method === 'initialize'
+    ? `{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"${path}","version":"1"}}`
+    : '{"content":[{"type":"text","text":"done"}]}';
+
+async function post(mount: string, message: object, session?: string): Promise<{ readonly text: string; readonly session: string | null }> {
+  const response = await env.call(`/${mount}`, {
     method: 'POST',
-    headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28' },
-    body: { jsonrpc: '2.0', id: rpcId, method: 'tools/call', params: { name: mount.includes('many') ? 'a__tool' : 'tool', arguments: {}, _meta: version } },
+    body: { jsonrpc: '2.0', id: 7, ...message },
+    headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-11-25', ...(session && { 'mcp-session-id': session }) },
   });
   const text = await response.text();
-  expect(env.upstream.requests).toHaveLength(before + 1);
-  const type = response.headers.get('content-type') ?? '';
-  const data = type.startsWith('text/event-stream') ? (text.match(/^data: (.+)$/gm)?.at(-1) ?? 'data: null').slice(6) : text;
-  return { status: response.status, type, text, json: JSON.parse(data) };
+  expect(response.status, text).toBe(200);
+  return { text: stream && text.startsWith('data:') ? text.slice('data: '.length).trimEnd() : text, session: response.headers.get('mcp-session-id') };
 }
 
-const result = (rpcId: number, text = 'done') => JSON.stringify({ jsonrpc: '2.0', id: rpcId, result: { content: [{ type: 'text', text }] } });
-const event = (rpcId: number) => `data: ${result(rpcId)}\n\n`;
-const progress = 'data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}\n\n';
+async function ask(
+  mount: string,
+  method: string,
+  given: Partial<{ answers: Record<string, Answers>; fields: Record<string, string>; stream: boolean }>,
+  params = {},
+) {
+  answers = given.answers ?? {};
+  fields = given.fields ?? {};
+  stream = given.stream ?? false;
+  const session =
+    mount === 'two'
+      ? (await post(mount, { method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } } }))
+          .session
+      : null;
+  return (await post(mount, { method, params }, session ?? undefined)).text;
+}
 
-type Way = (response: ServerResponse, rpcId: number) => void;
-const whole =
-  (headers: Record<string, string>, body: (rpcId: number) => string | Buffer, status = 200): Way =>
-  (response, rpcId) =>
-    void response.writeHead(status, headers).end(body(rpcId));
+const CALL = { name: 'free', arguments: {} };
+const NUMBERS = '"n":[12345678901234567890,1.0,-0,1e2,0.10,1E+20,9007199254740993]';
+const tool = (name: string, more = ''): string => `{"name":"${name}", ${NUMBERS},"inputSchema":{"type":"object","maximum":18446744073709551615}${more}}`;
+const list = (tools: readonly string[], more = ''): string => `{"jsonrpc":"2.0","id":$id,"result":{"tools":[${tools.join(',')}]${more}}}`;
 
-const CODINGS: readonly (readonly [string, string, (body: string) => Buffer])[] = [
-  ['gzip', 'gzip', gzipSync],
-  ['x-gzip in capitals', 'X-GZIP', gzipSync],
-  ['deflate', 'deflate', deflateSync],
-  ['deflate without the wrapper', 'deflate', deflateRawSync],
-  ['br', 'br', brotliCompressSync],
-  ['zstd', 'zstd', zstdCompressSync],
-  ['two codings', 'gzip, br', (body) => brotliCompressSync(gzipSync(body))],
-  ['identity before gzip', 'identity, gzip', gzipSync],
-];
-/** Larger than any answer that is read, whatever its number is. */
-const LARGE = result(0, '0'.repeat(17 * 1024 * 1024));
-const BOMBS = { gzip: gzipSync(LARGE), br: brotliCompressSync(LARGE), zstd: zstdCompressSync(LARGE), events: gzipSync(`data: ${LARGE}\n\n`) };
-
-describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) => {
-  describe.each(CODINGS)('an answer in %s, which nobody asked for', (_name, coding, encode) => {
-    it.each([
-      ['JSON', JSON_TYPE, result],
-      ['a stream of events', EVENTS, event],
-    ] as const)('is read as %s', async (_form, type, body) => {
-      const told = await use(
-        mount,
-        whole({ ...type, 'content-encoding': coding }, (rpcId) => encode(body(rpcId))),
-      );
-      expect([told.status, told.json.result?.content]).toEqual([200, [{ type: 'text', text: 'done' }]]);
+// Pins the kind "numbers and bytes that change on the way", wherever the gateway rewrites an answer.
+describe.each([false, true])('an answer that is rewritten (in events: %s)', (events) => {
+  it('keeps every number of a list that is cut and of tools that get a word', async () => {
+    const text = await ask('raw', 'tools/list', {
+      stream: events,
+      answers: { raw: { 'tools/list': list([tool('free'), tool('none'), tool('held', ',"description":"Pays\\u002e"')], ',"x":1.0') } },
     });
+    expect(text).toContain(`[${tool('free')},{"name":"held", ${NUMBERS},"inputSchema":{"type":"object","maximum":18446744073709551615},"description":"Pays. `);
+    expect(text).toMatch(/^\{"jsonrpc":"2\.0","id":7,"result":\{.*\],"x":1\.0\}\}$/);
+    expect(text).not.toContain('none');
   });
 
-  it.each<[string, Way]>([
-    ['is no longer JSON half-way', whole(JSON_TYPE, (rpcId) => result(rpcId).slice(0, -5))],
-    ['is a list of messages', whole(JSON_TYPE, (rpcId) => `[${result(rpcId)}]`)],
-    ['is JSON and no message', whole(JSON_TYPE, () => '{"ok":true}')],
-    ['is a text in JSON', whole(JSON_TYPE, () => '"done"')],
-    ['is empty', whole(JSON_TYPE, () => '')],
-    ['is empty and has no type', whole({}, () => '')],
-    ['has no content', whole({}, () => '', 204)],
-    ['only accepts the request', whole({}, () => '', 202)],
-    ['is a page', whole({ 'content-type': 'text/html' }, () => '<h1>Welcome</h1>')],
-    ['is a text', whole({ 'content-type': 'text/plain' }, () => 'done')],
-    ['has no type', whole({}, (rpcId) => result(rpcId))],
-    ['is an error page', whole({ 'content-type': 'text/html' }, () => '<h1>Bad gateway</h1>', 502)],
-    ['is an error of a framework', whole(JSON_TYPE, () => '{"message":"Internal Server Error"}', 500)],
-    ['is an error without a body', whole({}, () => '', 503)],
-    ['is larger than is read', whole(JSON_TYPE, () => LARGE)],
-    ['has an event that is larger than is read', whole(EVENTS, () => `data: ${LARGE}\n\n`)],
-    ['is a bomb of gzip', whole({ ...JSON_TYPE, 'content-encoding': 'gzip' }, () => BOMBS.gzip)],
-    ['is a bomb of br', whole({ ...JSON_TYPE, 'content-encoding': 'br' }, () => BOMBS.br)],
-    ['is a bomb of zstd', whole({ ...JSON_TYPE, 'content-encoding': 'zstd' }, () => BOMBS.zstd)],
-    ['is a bomb inside a bomb', whole({ ...JSON_TYPE, 'content-encoding': 'gzip, gzip' }, () => gzipSync(BOMBS.gzip))],
-    ['is a bomb of events', whole({ ...EVENTS, 'content-encoding': 'gzip' }, () => BOMBS.events)],
-    ['is cut within its coding', whole({ ...JSON_TYPE, 'content-encoding': 'gzip' }, (rpcId) => gzipSync(result(rpcId)).subarray(0, 20))],
-    ['is not what its coding says', whole({ ...JSON_TYPE, 'content-encoding': 'br' }, (rpcId) => gzipSync(result(rpcId)))],
-    ['is plain under a coding', whole({ ...JSON_TYPE, 'content-encoding': 'zstd' }, (rpcId) => result(rpcId))],
-    ['has a coding that nobody knows', whole({ ...JSON_TYPE, 'content-encoding': 'compress' }, (rpcId) => result(rpcId))],
-    ['has three codings', whole({ ...JSON_TYPE, 'content-encoding': 'gzip, gzip, gzip' }, (rpcId) => gzipSync(gzipSync(gzipSync(result(rpcId)))))],
-    ['breaks off behind its head', (response) => void response.writeHead(200, { ...JSON_TYPE, 'content-length': '100' }).write('{', () => response.destroy())],
-    ['breaks off in a chunk', (response, rpcId) => void response.writeHead(200, JSON_TYPE).write(result(rpcId).slice(0, 20), () => response.destroy())],
-    ['breaks off before its first event', (response) => void response.writeHead(200, EVENTS).write(': \n\n', () => response.destroy())],
-    ['breaks off behind an event that is not the answer', (response) => void response.writeHead(200, EVENTS).write(progress, () => response.destroy())],
-    ['ends without an answer', whole(EVENTS, () => progress)],
-    ['ends at once', whole(EVENTS, () => '')],
-  ])('an answer that %s becomes the protocol’s own error', async (_what, how) => {
-    const told = await use(mount, how);
-    const code = expect.stringMatching(/^upstream_(protocol|aborted)$/);
-    expect([told.status, told.json]).toMatchObject([200, { jsonrpc: '2.0', id, result: { isError: true, _meta: { 'countersign/code': code } } }]);
-    expect(told.json.result.content[0].text.match(/may have taken effect/g)).toHaveLength(1);
-    expect(told.text).not.toMatch(/nothing was executed/i);
+  it('keeps every number of lists of several servers that are joined under other names', async () => {
+    const text = await ask('two', 'tools/list', {
+      stream: events,
+      answers: { a: { 'tools/list': list([tool('free'), tool('none')]) }, b: { 'tools/list': list([tool('held'), tool('free')]) } },
+    });
+    for (const name of ['a__free', 'b__free']) expect(text).toContain(tool(name));
+    expect(text).toContain(`{"name":"b__held", ${NUMBERS},`);
   });
 
-  it('a stream that can be resumed is cut, so that its client resumes it', async () => {
-    const cut = use(mount, (response) => void response.writeHead(200, EVENTS).write(`id: 1\n${progress}`, () => response.destroy()));
-    await expect(cut).rejects.toThrow(/terminated|other side closed|fetch failed/);
-  });
-
-  it('the record and the log say what the agent got, and what the upstream answered', async () => {
-    await use(
-      mount,
-      whole({ 'content-type': 'text/html' }, () => 'no', 502),
+  it('keeps every number of what a server of a shared mount answers with links in it', async () => {
+    const content = `"content":[{"type":"resource_link","uri":"docs://x", ${NUMBERS}}],"structuredContent":{${NUMBERS}}`;
+    const text = await ask(
+      'two',
+      'tools/call',
+      { stream: events, answers: { a: { 'tools/call': `{"jsonrpc":"2.0","id":$id,"result":{${content}}}` } } },
+      { ...CALL, name: 'a__free' },
     );
-    const lines = () => env.log.filter(({ event, tool }) => event === 'countersign.call.completed' && tool === 'tool');
-    await expect.poll(() => lines().at(-1)).toMatchObject({ status: 200, upstream_status: 502 });
+    expect(text).toContain(`${NUMBERS}}],"structuredContent":{${NUMBERS}}`);
+  });
+
+  it('keeps what a server says of itself beside the tasks that the gateway adds', async () => {
+    const said = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"experimental":{${NUMBERS}}},"serverInfo":{"name":"raw","version":"1"},${NUMBERS}}`;
+    const text = await ask('raw', 'initialize', { stream: events, answers: { raw: { initialize: `{"jsonrpc":"2.0","id":$id,"result":${said}}` } } });
+    expect(text).toContain(`"experimental":{${NUMBERS}},"tasks":`);
+    expect(text).toContain(`"version":"1"},${NUMBERS}}`);
+  });
+});
+
+describe('a tool whose definition has no digest', () => {
+  it.each(['"n":1E400', '"description":"\\ud800"', '"x":{"\\udc00":1}'])('is left out of the list, and the others are in it: %s', async (odd) => {
+    const text = await ask('raw', 'tools/list', {
+      answers: { raw: { 'tools/list': list([`{"name":"odd-free","inputSchema":{},${odd}}`, tool('even-free')]) } },
+    });
+    expect([text.includes('odd-free'), text.includes('even-free')]).toEqual([false, true]);
+  });
+});
+
+describe('a request that is put into a server’s words', () => {
+  it('keeps its numbers and everything else of its text', async () => {
+    await ask('two', 'ping', {});
+    const body = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"arguments":{ "a":1.0,"b":1e2,"c":"\\u0041" },"name":"a__free"}}';
+    const opened = await post('two', {
+      method: 'initialize',
+      params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
+    });
+    const response = await env.call('/two', {
+      method: 'POST',
+      body,
+      headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-11-25', 'mcp-session-id': opened.session ?? '' },
+    });
+    expect(response.status).toBe(200);
+    expect(env.upstream.requests.at(-1)?.body).toBe(body.replace('a__free', 'free'));
+  });
+});
+
+// Pins the kind "words that say nothing turn a done call into an error".
+describe('an answer a little off the standard', () => {
+  const answered = { raw: { 'tools/call': '\ufeff{"jsonrpc":"2.0","id":$id,"result":{"content":[],"n":1.0}}' } };
+
+  it.each([false, true])('with a byte order mark is the answer without it (in events: %s)', async (events) => {
+    expect(await ask('raw', 'tools/call', { stream: events, answers: answered }, CALL)).toBe('{"jsonrpc":"2.0","id":7,"result":{"content":[],"n":1.0}}');
+  });
+
+  it('with a byte order mark in a list of several servers is in the list', async () => {
+    const marked = { 'tools/list': `\ufeff${list([tool('free')])}` };
+    expect(await ask('two', 'tools/list', { answers: { a: marked, b: marked } })).toContain(tool('b__free'));
+  });
+
+  it.each(['', 'identity', 'Identity, identity', 'utf-8', 'UTF8', 'none', 'null', 'binary', '8bit', 'identity,none'])(
+    'with the Content-Encoding "%s" is not a compressed one',
+    async (coding) => {
+      const given = { fields: { 'content-encoding': coding }, answers: { raw: { 'tools/list': list([tool('free'), tool('none')]) } } };
+      expect(await ask('raw', 'tools/list', given)).toContain(tool('free'));
+      // With a credential in the call, whose echo has to be looked for.
+      answers = {};
+      const plain = await env.call('/api/x');
+      expect([plain.status, plain.headers.get('proxy-status')]).not.toEqual([502, null]);
+    },
+  );
+
+  it.each(['"error":null,', '"method":null,', '"params":null,"error":null,'])('with %s beside its result is a result', async (absent) => {
+    const text = `{"jsonrpc":"2.0",${absent}"id":$id,"result":{"tools":[${tool('free')},${tool('none')}]}}`;
+    const said = await ask('raw', 'tools/list', { answers: { raw: { 'tools/list': text } } });
+    expect([said.includes('free'), said.includes('none')]).toEqual([true, false]);
+    expect(await ask('two', 'tools/list', { answers: { a: { 'tools/list': text }, b: { 'tools/list': text } } })).toContain('b__free');
+  });
+});
+
+// Pins the kind "another message than the one that was judged", from the server's side.
+describe('an answer that a client could read in another way', () => {
+  it.each([
+    '{"jsonrpc":"2.0","id":$id,"Method":"sampling/createMessage","params":{},"result":{}}',
+    '{"jsonrpc":"2.0","id":$id,"methoD":"elicitation/create","result":{}}',
+    '{"jsonrpc":"2.0","id":$id,"paramſ":{},"result":{}}',
+    '{"jsonrpc":"2.0","id":$id,"reſult":{"tools":[]},"result":{}}',
+  ])('does not reach it: %s', async (text) => {
+    expect(await ask('raw', 'tools/call', { answers: { raw: { 'tools/call': text } } }, CALL)).toContain('upstream_protocol');
+  });
+});
+
+// Pins the kind "an answer that holds everybody up": what is too deep or too full is not parsed at all.
+describe('an answer that would take long to read', () => {
+  const N = 400_000;
+  it.each<[string, () => string]>([
+    ['14 MB of opening brackets', () => '['.repeat(14_000_000)],
+    ['opening braces', () => '{"a":'.repeat(2_000_000)],
+    ['nested more deeply than anything honest', () => `{"jsonrpc":"2.0","id":$id,"result":${'['.repeat(200)}${']'.repeat(200)}}`],
+    ['empty objects', () => `{"jsonrpc":"2.0","id":$id,"result":{"a":[${'{},'.repeat(N)}{}]}}`],
+    ['keys that are all different', () => `{"jsonrpc":"2.0","id":$id,"result":{${Array.from({ length: N }, (_, i) => `"k${i}":1`).join(',')}}}`],
+    ['texts that are all different', () => `{"jsonrpc":"2.0","id":$id,"result":[${Array.from({ length: N }, (_, i) => `"${i}"`).join(',')}]}`],
+  ])('is refused, and the call may have been executed: %s', async (_what, text) => {
+    for (const events of [false, true]) {
+      const said = await ask('raw', 'tools/call', { stream: events, answers: { raw: { 'tools/call': text() } } }, CALL);
+      expect(said).not.toContain('"result"');
+      expect(said).not.toMatch(/nothing was executed/i);
+      // In a stream there may be other messages behind it.
+      if (!events) expect(said).toContain('upstream_protocol');
+    }
+  });
+
+  it('is none for being large: a long text and a table pass', async () => {
+    for (const content of [`"${'x'.repeat(8_000_000)}"`, `[${'{"id":1,"name":"somebody"},'.repeat(40_000)}{}]`]) {
+      const said = await ask(
+        'raw',
+        'tools/call',
+        { answers: { raw: { 'tools/call': `{"jsonrpc":"2.0","id":$id,"result":{"content":[],"x":${content}}}` } } },
+        CALL,
+      );
+      expect(said.length).toBeGreaterThan(1_000_000);
+    }
   });
 });
