@@ -181,7 +181,7 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
       const asks = action.rpcId !== undefined && action.rpcMethod !== undefined && action.rpcMethod !== ANSWER;
       if (!asks || detached || call.errand !== undefined) return { detached, through: (sink) => judged(armed, judge, sink) };
       const owed = oweAnswer(call.sink, action.rpcId, {
-        words: (error) => told(error, action),
+        words: (error) => unanswered(error, action),
         told: (status) => {
           call.toldStatus = status;
         },
@@ -221,12 +221,14 @@ function allows(deps: McpDependencies, armed: Armed, action: Action): boolean {
 function forgotten(action: Action, status: number): JsonObject {
   const detail = 'The server answered that it does not know its session any more. A new session is opened with the next call.';
   // By the protocol a 404 says so and nothing else; what else a server means by its 400, nobody knows.
-  return told(new GatewayError('session_not_found', detail, { executed: status === 404 ? 'no' : 'unsaid' }), action);
+  const error = new GatewayError('session_not_found', detail, { executed: status === 404 ? 'no' : 'unsaid' });
+  return refusalMessage(error, action) ?? unanswered(error, action);
 }
 
-const unreadable = (action: Action): JsonObject => told(new GatewayError('upstream_protocol', 'The upstream’s answer is not one JSON-RPC message.'), action);
+const unreadable = (action: Action): JsonObject =>
+  unanswered(new GatewayError('upstream_protocol', 'The upstream’s answer is not one JSON-RPC message.'), action);
 
-/** In place of an answer; what asked for none gets an error without a number. */
-function told(error: GatewayError, action: Action): JsonObject {
-  return refusalMessage(error, action) ?? { jsonrpc: '2.0', id: action.rpcId ?? null, error: rpcError(error, 'call') };
+/** In place of an answer that is none: nobody can say that it would have been a tool's result. */
+function unanswered(error: GatewayError, { rpcId }: Action): JsonObject {
+  return { jsonrpc: '2.0', id: rpcId ?? null, error: rpcError(error, 'call') };
 }

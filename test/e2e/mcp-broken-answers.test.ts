@@ -123,9 +123,15 @@ describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) =
     ['ends at once', whole(EVENTS, () => '')],
   ])('an answer that %s becomes the protocol’s own error', async (_what, how) => {
     const told = await use(mount, how);
-    const code = expect.stringMatching(/^upstream_(protocol|aborted)$/);
-    expect([told.status, told.json]).toMatchObject([200, { jsonrpc: '2.0', id, result: { isError: true, _meta: { 'countersign/code': code } } }]);
-    expect(told.json.result.content[0].text.match(/may have taken effect/g)).toHaveLength(1);
+    expect([told.status, told.json]).toMatchObject([200, { jsonrpc: '2.0', id }]);
+    // A fault of the exchange is the tool's result, as every refusal of a tool call; what stands in place of an answer is JSON-RPC's error.
+    const { error, result } = told.json;
+    const text = error?.message ?? result?.content[0].text;
+    expect([error?.data.code ?? result?._meta['countersign/code'], result?.isError ?? true]).toEqual([
+      expect.stringMatching(/^upstream_(protocol|aborted)$/),
+      true,
+    ]);
+    expect(text.match(/may have taken effect/g)).toHaveLength(1);
     expect(told.text).not.toMatch(/nothing was executed/i);
   });
 
