@@ -72,7 +72,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         verifier: oidc.randomPKCECodeVerifier(),
         ...{ to, fresh, startedAt: now() },
       };
-      const url = oidc.buildAuthorizationUrl(config, {
+      const parameters = {
         redirect_uri: redirectUri,
         response_type: 'code',
         scope,
@@ -82,8 +82,12 @@ export function createSignIn(options: SignInOptions): SignIn {
         code_challenge_method: 'S256',
         // OIDC Core section 3.1.2.1: both ask for the person anew, and max_age makes auth_time part of the ID token.
         ...(fresh && { prompt: 'login', max_age: '0', ...(options.acrValues.length > 0 && { acr_values: options.acrValues.join(' ') }) }),
-      });
-      return { url: url.href, transaction: JSON.stringify(transaction) };
+      };
+      try {
+        return { url: oidc.buildAuthorizationUrl(config, parameters).href, transaction: JSON.stringify(transaction) };
+      } catch (cause) {
+        throw new GatewayError('issuer_unavailable', 'The reviewers’ issuer names no sign-in page that a browser can open.', { cause });
+      }
     },
     async finish(callback, kept) {
       const config = await configuration();
@@ -99,7 +103,12 @@ export function createSignIn(options: SignInOptions): SignIn {
     async signOutUrl() {
       const config = await configuration().catch(() => undefined);
       if (config?.serverMetadata().end_session_endpoint === undefined) return undefined;
-      return oidc.buildEndSessionUrl(config, { post_logout_redirect_uri: signedOutUri, client_id: clientId }).href;
+      try {
+        return oidc.buildEndSessionUrl(config, { post_logout_redirect_uri: signedOutUri, client_id: clientId }).href;
+      } catch {
+        // No web page, says the client. The session at this desk must end all the same.
+        return undefined;
+      }
     },
   };
 }

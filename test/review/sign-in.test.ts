@@ -1,12 +1,16 @@
 // Signing in at the real local issuer, without a browser: the client's part alone.
 
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type QuickstartIssuer, startQuickstartIssuer } from '../../config/quickstart/issuer.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { createSignIn, type SignInOptions } from '../../src/review/sign-in.ts';
+import { createVisitor } from '../support/visitor.ts';
 
 const DESK = 'http://localhost:1';
 let folder: string;
@@ -45,26 +49,7 @@ function options(extra: Partial<SignInOptions> = {}): SignInOptions {
   };
 }
 
-/** A browser without a screen: follows redirects by hand, chooses a person, and stops at the desk's door. */
-async function walk(start: string, user: string): Promise<URL> {
-  const cookies = new Map<string, string>();
-  let url = new URL(start);
-  let form: URLSearchParams | undefined;
-  for (let step = 0; step < 10; step++) {
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const response = await fetch(url, { redirect: 'manual', headers: { cookie }, ...(form && { method: 'POST', body: form }) });
-    for (const line of response.headers.getSetCookie()) {
-      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
-      cookies.set(name, value);
-    }
-    form = undefined;
-    const location = response.headers.get('location');
-    if (location === null) form = new URLSearchParams({ user });
-    else url = new URL(location, url);
-    if (url.origin === DESK) return url;
-  }
-  throw new Error('it went in circles');
-}
+const walk = (start: string, user: string): Promise<URL> => createVisitor().walk(start, user, ({ origin }) => origin === DESK);
 
 describe('signing in', () => {
   it('gives the person with name, groups and the time, and the way back', async () => {
@@ -122,5 +107,20 @@ describe('signing in', () => {
     const dead = createSignIn(options({ issuer: 'http://127.0.0.1:9' }));
     await expect(dead.begin('/', false)).rejects.toMatchObject({ code: 'issuer_unavailable' });
     expect(await dead.signOutUrl()).toBeUndefined();
+  });
+
+  // Kind: an address out of somebody else's document that becomes a link of the desk.
+  it.each(['javascript:alert(1)//', 'data:text/html,hi', 'vbscript:x'])('makes no link of an issuer’s page at %s', async (page) => {
+    const server = createServer((_request, response) => {
+      const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ issuer: at, authorization_endpoint: page, end_session_endpoint: page, token_endpoint: `${at}/token` }));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const signIn = createSignIn(options({ issuer: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }));
+    await expect(signIn.begin('/', false)).rejects.toMatchObject({ code: 'issuer_unavailable' });
+    expect(await signIn.signOutUrl()).toBeUndefined();
+    server.close();
   });
 });
