@@ -8,8 +8,6 @@ import { proposeRules } from './config/proposal.ts';
 import type { Config } from './config/schema.ts';
 import type { Approvals } from './domain/approvals.ts';
 import type { HoldStore } from './domain/hold.ts';
-import type { Logger } from './domain/log.ts';
-import type { Metrics } from './domain/metrics.ts';
 import type { Reviewer } from './domain/reviewer.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { GatewayError } from './errors.ts';
@@ -23,8 +21,6 @@ import { type PagesParts, pagesOf } from './reviewers-pages.ts';
 export interface ReviewersPlaneParts extends PagesParts {
   readonly approvals: Approvals;
   readonly holds: HoldStore;
-  readonly log: Logger;
-  readonly metrics: Metrics;
   readonly desk: Omit<DeskRoutes, 'powersOf'>;
 }
 
@@ -72,9 +68,9 @@ function powersOf({ reviewers: { killSwitch = [], watch = killSwitch, suspended 
 }
 
 function authenticatorOf({ reviewers, identity }: Config, parts: Pick<ReviewersPlaneParts, 'clock' | 'log' | 'metrics'>): ReviewerAuthenticator | undefined {
-  const { api } = reviewers;
+  const { api, login } = reviewers;
   const agentAudiences = [...identity.audience, ...identity.issuers.flatMap(({ audience = [] }) => audience)];
-  return api && createReviewerAuthenticator({ ...api, agentAudiences }, parts);
+  return api && createReviewerAuthenticator({ ...api, agentAudiences, ...(login && { stepUp: login.stepUp }) }, parts);
 }
 
 function refuseEverybody(): Promise<never> {

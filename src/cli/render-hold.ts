@@ -13,7 +13,8 @@ export const shortCode = (hold: ShownHold): string => hold.bindingDigest.slice(0
 export function renderLine(hold: ShownHold): string {
   const { action } = hold;
   const what = action.tool === undefined ? `${action.method} ${action.upstream} ${action.target}` : `${action.upstream} ${action.tool}`;
-  return visible(`${hold.id}  ${hold.state}  decide before ${hold.deadline}  ${what}  by ${hold.principal.id}`).text;
+  return visible(`${hold.id}  ${hold.state}  decide before ${hold.deadline}  ${what}  by ${hold.principal.name ?? hold.principal.client ?? hold.principal.id}`)
+    .text;
 }
 
 /** Everything that there is to decide on, ending with a line feed. */
@@ -40,6 +41,8 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   sheet.fact('at', `${action.upstream} (${action.authority})`);
   if (action.tool !== undefined) sheet.fact('tool', action.tool);
   sheet.fact('asked by', `${principal.id} (${principal.kind})`);
+  if (principal.name !== undefined) sheet.fact('named', `${principal.name} (by its issuer)`);
+  if (principal.client !== undefined) sheet.fact('client', principal.client);
   for (const party of principal.onBehalfOf) sheet.fact('for', party.id);
   for (const owner of principal.owners) sheet.fact('owner', owner);
   if (credential !== undefined) sheet.fact('armed with', `${credential.name} ${JSON.stringify(credential.scope)}`);

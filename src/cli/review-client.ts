@@ -31,6 +31,8 @@ const shownHold = z.object({
   principal: party.extend({
     kind: z.string(),
     trustDomain: z.string().optional(),
+    client: z.string().optional(),
+    name: z.string().optional(),
     onBehalfOf: z.array(party),
     owners: z.array(z.string()),
   }),

@@ -2,6 +2,7 @@
 // Trusts the token's issuer to have checked the chain. Refuses chains that are malformed, too deep, or name a caller of another issuer.
 
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { isName } from '../domain/name.ts';
 import type { Party } from '../domain/principal.ts';
 import { requireSubject } from './claims.ts';
 import { refusal } from './refusal.ts';
@@ -35,7 +36,8 @@ function readActors(outermost: Json | undefined, issuer: string): Party[] {
     if (!isJsonObject(act)) throw refusal('token_claims', 'act', 'The token’s act claim is not an object.');
     if (actors.length === MAX_ACTORS) throw refusal('token_claims', 'act', `The token names more than ${MAX_ACTORS} actors.`);
     const { iss = issuer } = act;
-    if (typeof iss !== 'string' || iss === '' || iss.includes('#')) throw refusal('token_claims', 'act', 'The issuer of an actor is not an issuer identifier.');
+    if (typeof iss !== 'string' || !isName(iss) || iss.includes('#'))
+      throw refusal('token_claims', 'act', 'The issuer of an actor is not an issuer identifier.');
     actors.push(party(iss, requireSubject(act)));
   }
   return actors;

@@ -7,7 +7,7 @@ import type { Logger } from '../domain/log.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { SecretSource } from '../domain/secret.ts';
 import { readDelegation } from './actors.ts';
-import { type ClaimRules, checkCommonClaims } from './claims.ts';
+import { type ClaimRules, checkCommonClaims, displayOf } from './claims.ts';
 import { createInquiry } from './inquiry.ts';
 import { refusal } from './refusal.ts';
 
@@ -28,12 +28,13 @@ export interface Introspection {
 interface Issuer {
   readonly name: string;
   readonly issuer: string;
+  readonly displayClaim?: string | undefined;
   readonly rules: ClaimRules;
 }
 
 export function createIntrospection(
   { endpoint, clientId, clientSecret }: IntrospectionOptions,
-  { name, issuer, rules }: Issuer,
+  { name, issuer, displayClaim, rules }: Issuer,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Introspection {
   const inquire = createInquiry({ name, check: 'introspection', address: endpoint }, log);
@@ -49,7 +50,7 @@ export function createIntrospection(
       if (claims.iss !== undefined && claims.iss !== issuer) throw refusal('token_untrusted', 'iss', 'The token’s issuer is not the one that was asked.');
       const expiresAt = checkCommonClaims(claims, rules, clock.now());
       const { caller, onBehalfOf } = readDelegation(claims, issuer);
-      return { ...caller, kind: 'oidc', issuerName: name, proof: 'jwt', claims, onBehalfOf, expiresAt };
+      return { ...caller, ...displayOf(claims, caller.subject, displayClaim), kind: 'oidc', issuerName: name, proof: 'jwt', claims, onBehalfOf, expiresAt };
     },
   };
 }

@@ -86,14 +86,14 @@ function createOidc(issuer: OidcIssuerOptions, options: IdentityOptions, parts: 
     requireAccessTokenType: issuer.requireAccessTokenType ?? false,
   };
   const review = issuer.tokenReview && createTokenReview(issuer.tokenReview, issuer.name, rules.audience, parts.log);
-  return createOidcVerifier(issuer.name, createOidcKeys(issuer.name, issuer, options.refresh ?? {}, parts), rules, parts.clock, review);
+  return createOidcVerifier(issuer, createOidcKeys(issuer.name, issuer, options.refresh ?? {}, parts), rules, parts.clock, review);
 }
 
 function findIntrospection(options: IdentityOptions, parts: IssuerParts): Introspection | undefined {
   for (const issuer of options.issuers) {
     if (issuer.type !== 'oidc' || issuer.introspection === undefined) continue;
     const rules = readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS);
-    return createIntrospection(issuer.introspection, { name: issuer.name, issuer: issuer.issuer, rules }, parts);
+    return createIntrospection(issuer.introspection, { ...issuer, rules }, parts);
   }
   return undefined;
 }

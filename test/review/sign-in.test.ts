@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type QuickstartIssuer, startQuickstartIssuer } from '../../config/quickstart/issuer.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { createSignIn, type SignInOptions } from '../../src/review/sign-in.ts';
+import { type ClaimsIssuer, startClaimsIssuer } from '../support/claims-issuer.ts';
 import { createVisitor } from '../support/visitor.ts';
 
 const DESK = 'http://localhost:1';
@@ -40,6 +41,7 @@ function options(extra: Partial<SignInOptions> = {}): SignInOptions {
     clientAuth: 'basic',
     scope: 'openid profile',
     groupsClaim: 'groups',
+    displayClaim: 'name',
     acrValues: [],
     stepUp: { acr: [], amr: [] },
     redirectUri: `${DESK}/sign-in/callback`,
@@ -122,5 +124,51 @@ describe('signing in', () => {
     await expect(signIn.begin('/', false)).rejects.toMatchObject({ code: 'issuer_unavailable' });
     expect(await signIn.signOutUrl()).toBeUndefined();
     server.close();
+  });
+});
+
+describe('what an issuer says of a person', () => {
+  let theirs: ClaimsIssuer;
+  beforeAll(async () => {
+    theirs = await startClaimsIssuer('desk');
+  });
+  afterAll(() => theirs.close());
+
+  async function signInWith(claims: Readonly<Record<string, unknown>>, extra: Partial<SignInOptions> = {}) {
+    theirs.claims = claims;
+    const signIn = createSignIn(options({ issuer: theirs.url, clientId: 'desk', ...extra }));
+    const { url, transaction } = await signIn.begin('/', false);
+    return signIn.finish(await walk(url, 'nobody'), transaction);
+  }
+
+  // Kind: a second person beside another one, told apart by what nobody sees.
+  it.each(['alice\u200b', 'alice\u202c', 'alice\u00ad', 'alice ', 'al\u2063ice', 'alic\u0065\u0301'])('is refused with the subject %j', async (sub) => {
+    await expect(signInWith({ sub })).rejects.toMatchObject({ code: 'reviewer_unauthenticated', details: { members: { check: 'sub' } } });
+  });
+
+  // Kind: claims that are legal and written otherwise than most issuers write them.
+  it('is read by path, as one text, and with fractions of a second', async () => {
+    const claims = { realm_access: { roles: 'owners' }, amr: 'hwk', profile: { full: 'Alice A.' }, auth_time: 1_700_000_000.75 };
+    const extra = { groupsClaim: 'realm_access.roles', displayClaim: 'profile.full', stepUp: { acr: [], amr: ['hwk'] } };
+    const { reviewer } = await signInWith(claims, extra);
+    expect(reviewer).toMatchObject({ groups: ['owners'], amr: ['hwk'], name: 'Alice A.', authenticatedAt: 1_700_000_000_750 });
+  });
+
+  it('gives no groups in another shape than texts', async () => {
+    for (const groups of [{ finance: true }, ['finance', 1], 7]) expect((await signInWith({ groups })).reviewer.groups).toEqual([]);
+  });
+
+  it('is refused by name of the check when the issuer does not accept the desk', async () => {
+    theirs.refusal = { status: 401, body: { error: 'invalid_client' } };
+    await expect(signInWith({})).rejects.toMatchObject({ code: 'reviewer_unauthenticated', details: { members: { check: 'exchange_refused' } } });
+    theirs.refusal = undefined;
+  });
+
+  it('comes with the ID token, and the sign-out page is given it as a hint', async () => {
+    const { idToken } = await signInWith({});
+    const signIn = createSignIn(options({ issuer: theirs.url, clientId: 'desk' }));
+    const url = new URL((await signIn.signOutUrl(idToken)) ?? '');
+    expect([url.searchParams.get('id_token_hint'), url.searchParams.get('client_id')]).toEqual([idToken, 'desk']);
+    expect(new URL((await signIn.signOutUrl()) ?? '').searchParams.has('id_token_hint')).toBe(false);
   });
 });

@@ -57,6 +57,9 @@ export interface EnvironmentOptions {
   readonly api?: string;
   /** YAML of the `limits` map. */
   readonly limits?: string;
+  /** YAML of further members of the agents' issuer entry, and of `reviewers.api`, with a comma before each. */
+  readonly issuerEntry?: string;
+  readonly reviewApi?: string;
   /** YAML of further members of `identity`. */
   readonly identity?: string;
   /** YAML of further members of `reviewers`. */
@@ -158,7 +161,14 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
     },
     transfer: (body, more) => environment.call('/api/transfers', { method: 'POST', body, ...more }),
     async reviewer(subject, groups = ['finance'], claims = {}) {
-      const token = await sign({ sub: subject, aud: REVIEW_AUDIENCE, groups, auth_time: Math.floor(Date.now() / 1000), ...claims });
+      const token = await sign({
+        sub: subject,
+        aud: REVIEW_AUDIENCE,
+        client_id: 'countersign-cli',
+        groups,
+        auth_time: Math.floor(Date.now() / 1000),
+        ...claims,
+      });
       return createReviewerClient(() => `http://127.0.0.1:${gateway.ports.reviewers}`, token);
     },
     async edit(change) {
@@ -189,7 +199,20 @@ export function writtenBy({ folder, log }: Pick<Environment, 'folder' | 'log'>):
 }
 
 function configText(
-  { rules, tiers, upstreams = '', credentials = '', api = '', limits, identity = '', reviewers = '', sections = '', agents = '' }: EnvironmentOptions,
+  {
+    rules,
+    tiers,
+    upstreams = '',
+    credentials = '',
+    api = '',
+    limits,
+    issuerEntry = '',
+    reviewApi = '',
+    identity = '',
+    reviewers = '',
+    sections = '',
+    agents = '',
+  }: EnvironmentOptions,
   issuer: string,
   origin: string,
   folder: string,
@@ -205,7 +228,7 @@ audit: { path: ./data/audit }
 identity:
   audience: [${GATEWAY_AUDIENCE}]
   issuers:
-    - { name: test, type: oidc, issuer: ${issuer}, algorithms: [ES256] }
+    - { name: test, type: oidc, issuer: ${issuer}, algorithms: [ES256]${issuerEntry} }
 ${identity}
 upstreams:
   api: { url: "${origin}", credential: key${api} }
@@ -217,7 +240,7 @@ tiers: ${tiers ?? DEFAULT_TIERS}
 rules:
 ${rules ?? DEFAULT_RULES}
 reviewers:
-  api: { issuer: "${issuer}", audience: ${REVIEW_AUDIENCE} }
+  api: { issuer: "${issuer}", audience: ${REVIEW_AUDIENCE}, clients: [countersign-cli]${reviewApi} }
 ${reviewers}
 limits: ${limits ?? '{ wait: 20s }'}
 ${write(sections)}
