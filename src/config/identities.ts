@@ -45,6 +45,10 @@ const oidcIssuer = (around: Surroundings) =>
           endpoint: secureUrl().describe('Introspection endpoint (RFC 7662)'),
           clientId: z.string().min(1),
           clientSecret: secret(around),
+          tokens: z
+            .enum(['opaque', 'all'])
+            .default('opaque')
+            .describe('About which tokens the issuer is asked: opaque ones, or JWTs that verify, too; answers are used for ten seconds; default opaque'),
         })
         .exactOptional()
         .describe('Takes opaque tokens, and asks the issuer about each; one issuer at most'),

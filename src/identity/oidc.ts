@@ -14,13 +14,13 @@ import { refusal } from './refusal.ts';
 import type { TokenReview } from './token-review.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 
-/** `review`: asks the issuer whether a token that verifies is still in force. */
+/** `reviews`: each asks the issuer whether a token that verifies is still in force. */
 export function createOidcVerifier(
   { name, displayClaim }: Pick<OidcIssuerOptions, 'name' | 'displayClaim'>,
   keys: KeySource,
   rules: AccessTokenRules,
   clock: Clock,
-  review?: TokenReview,
+  reviews: readonly TokenReview[] = [],
 ): TokenVerifier {
   return {
     name,
@@ -32,8 +32,8 @@ export function createOidcVerifier(
       const { caller, onBehalfOf } = readDelegation(claims, rules.issuer);
       const display = displayOf(claims, caller.subject, displayClaim);
       const principal: Principal = { ...caller, ...display, kind: 'oidc', issuerName: name, proof: 'jwt', claims, onBehalfOf, expiresAt };
-      if (review === undefined) return { principal, keySet };
-      await review(jws.raw, principal);
+      if (reviews.length === 0) return { principal, keySet };
+      for (const review of reviews) await review(jws.raw, principal);
       return { principal, keySet, ttlMs: ANSWER_TTL_MS };
     },
   };
