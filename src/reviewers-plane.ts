@@ -27,6 +27,7 @@ export interface ReviewersPlaneParts extends PagesParts {
 export async function startReviewersPlane(config: Config, parts: ReviewersPlaneParts): Promise<Listening> {
   const { approvals, holds, clock, log, metrics, desk, current } = parts;
   const { address, url, tls } = config.listeners.reviewers;
+  const { login } = config.reviewers;
   const closing = new AbortController();
   const authenticator = authenticatorOf(config, { clock, log, metrics });
   await authenticator?.start();
@@ -46,6 +47,7 @@ export async function startReviewersPlane(config: Config, parts: ReviewersPlaneP
       desk: { ...desk, powersOf: (reviewer) => powersOf(current().config, reviewer) },
       propose: (hold, likes) => proposeRules(current().config.rules, hold, likes),
       authenticate: authenticator?.authenticate ?? refuseEverybody,
+      ...(login && { stepUpAcr: login.stepUp.acr }),
       parseJson: parseStrictJson,
       closing: closing.signal,
       ...(pages && { pages }),

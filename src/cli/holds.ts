@@ -106,12 +106,19 @@ async function confirm(hold: ShownHold, verb: Verb, values: Values, io: Io): Pro
   if (typed.toLowerCase() !== shortCode(hold)) throw new CommandError('Nothing was decided: the code does not match.');
 }
 
+/** Step-up: one fresh sign-in as strong as the API asks for; where that does not do, the page can. */
 async function vote(client: ReviewClient, signIn: SignIn, hold: ShownHold, ballot: Parameters<ReviewClient['vote']>[1]): Promise<ShownHold> {
   try {
     return await client.vote(hold.id, ballot);
   } catch (error) {
-    if (!(error instanceof ApiError) || error.code !== 'step_up_required' || !(await signIn.again())) throw error;
-    return client.vote(hold.id, ballot);
+    if (!(error instanceof ApiError) || error.code !== 'step_up_required') throw error;
+    const elsewhere = `decide on the page: ${client.pageOf(hold.id)}`;
+    try {
+      if (!(await signIn.again(error.acrValues))) throw error;
+      return await client.vote(hold.id, ballot);
+    } catch (again) {
+      throw again instanceof CommandError ? new CommandError(`${again.message}\nA fresh sign-in is needed; or ${elsewhere}`) : again;
+    }
   }
 }
 
