@@ -1,10 +1,12 @@
 // The agents' listener: each arrival becomes a call for the pipeline, or a request to the gateway's own endpoints.
 
-import { receiveRequest } from './actions/receive.ts';
+import { isWebSocketHandshake, receiveRequest } from './actions/receive.ts';
 import type { AgentsApi } from './agents/api.ts';
 import type { Config } from './config/schema.ts';
+import { isStranger, markProved } from './connection-bounds.ts';
 import type { Clock } from './domain/clock.ts';
 import type { HeaderList } from './domain/headers.ts';
+import type { Logger } from './domain/log.ts';
 import type { InboundRequest } from './domain/request.ts';
 import type { Call } from './domain/stages.ts';
 import { asGatewayError, type GatewayError } from './errors.ts';
@@ -19,6 +21,7 @@ import type { ListenTls } from './tls-listener.ts';
 export interface AgentsPlaneParts {
   readonly live: Live;
   readonly clock: Clock;
+  readonly log: Logger;
   readonly api: AgentsApi;
   /** The pipeline. */
   run(call: Call): Promise<void>;
@@ -26,6 +29,7 @@ export interface AgentsPlaneParts {
   /** The public metadata of an MCP mount. Throws `not_found`, `method_not_allowed`. */
   metadata(request: InboundRequest): { readonly headers: HeaderList; readonly body: string };
   readonly svids: OwnSvids;
+  readonly maxConnections: number;
 }
 
 /** The first segment of the gateway's own paths; no upstream can have this name. */
@@ -33,7 +37,7 @@ const OWN = '/countersign/';
 
 export async function startAgentsPlane(
   { listeners, limits }: Config,
-  { live, clock, api, run, challenge, metadata, svids }: AgentsPlaneParts,
+  { live, clock, log, api, run, challenge, metadata, svids, maxConnections }: AgentsPlaneParts,
 ): Promise<Listening> {
   const { address, tls, hosts } = listeners.agents;
   const accepted = hosts === undefined ? 'any' : new Set(hosts);
@@ -41,11 +45,18 @@ export async function startAgentsPlane(
     address,
     ...(tls && { tls: await listenTls(tls, svids) }),
     headerBytes: limits.headerBytes,
+    maxConnections,
+    turnedAway: complainer(log),
     clock,
-    handle(arrival) {
+    takesUpgrade: isWebSocketHandshake,
+    failed: (id, thrown) => log.error('countersign.connection.failed', { id, cause: asGatewayError(thrown) }),
+    async handle(arrival) {
       const call = callOf(arrival, live, accepted);
       if (arrival.incoming.url?.startsWith(WELL_KNOWN)) return tell(call, metadata);
-      return arrival.incoming.url?.startsWith(OWN) ? api.handle(call.parse, arrival.id, arrival.sink, call.regime.identity, challenge) : run(call);
+      const done = arrival.incoming.url?.startsWith(OWN) ? api.handle(call, challenge) : run(call);
+      const { socket } = arrival.incoming;
+      // Once per connection.
+      return isStranger(socket) ? done.then(() => (call.facts.principal === undefined ? undefined : markProved(socket))) : done;
     },
   });
 }
@@ -60,6 +71,18 @@ async function tell(call: Call, metadata: AgentsPlaneParts['metadata']): Promise
     const { status, headers, body } = problem(asGatewayError(thrown), { requestId: call.facts.id });
     call.sink.whole(status, headers, body);
   }
+}
+
+const COMPLAIN_EVERY_MS = 60_000;
+
+/** Says that the listener is full, and not for every connection. */
+function complainer(log: Logger): () => void {
+  let since = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() - since < COMPLAIN_EVERY_MS) return;
+    since = performance.now();
+    log.warn('listener.full', { listener: 'agents', hint: 'Every connection is in use. Raise the open-file limit, or listeners.agents.maxConnections.' });
+  };
 }
 
 type AgentsTls = NonNullable<Config['listeners']['agents']['tls']>;

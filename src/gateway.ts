@@ -18,11 +18,12 @@ import { createBroker } from './credentials/broker.ts';
 import { createFileKeyRing, createGatewayIssuer, type GatewayIssuer } from './credentials/gateway-issuer.ts';
 import { createGeneratedKeyRing } from './credentials/generated-keys.ts';
 import { createSealer, type Sealer } from './credentials/seal.ts';
+import { openFileLimit, shareDescriptors } from './descriptors.ts';
 import { type Clock, systemClock } from './domain/clock.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { refuseSuspended } from './domain/suspension.ts';
 import { Ending } from './ending.ts';
-import type { GatewayError } from './errors.ts';
+import { asGatewayError, type GatewayError } from './errors.ts';
 import { challenge } from './identity/challenge.ts';
 import { createProofMemory } from './identity/dpop.ts';
 import { createIdentity } from './identity/identity.ts';
@@ -38,6 +39,7 @@ import { compile, identityOptions } from './regime.ts';
 import { followConfig } from './reload.ts';
 import { startReviewersPlane } from './reviewers-plane.ts';
 import { createOpenCalls } from './steps/open-calls.ts';
+import { AgentCalls } from './steps/rooms.ts';
 import { createSteps } from './steps/steps.ts';
 import { openSqliteStore, type Store } from './store/sqlite.ts';
 import { callLine } from './telemetry/call-line.ts';
@@ -53,6 +55,8 @@ const NOTIFIER_CLOSE_MS = 2_000;
 export interface Gateway {
   /** The ports that the listeners took. */
   readonly ports: { readonly agents: number; readonly reviewers: number; readonly ops: number };
+  /** Something was thrown where nobody catches: it is logged, and /readyz fails from now on. What is left to do is `close`. */
+  fault(thrown: unknown): void;
   /** Stops taking calls, answers those that wait (their holds stay), lets the others end within `limits.drain`, and closes. */
   close(): Promise<void>;
 }
@@ -92,17 +96,19 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const issuer = createIssuer(config, seal, clock);
   const svids = createOwnSvids({ clock, log });
   ending.add(svids.close);
+  const shares = shareDescriptors(openFileLimit(), config.listeners.agents.maxConnections);
+  const agentCalls = new AgentCalls();
   const tools = { clock, fetchJwtSvid: svids.jwt, ...(issuer && { signer: issuer }) };
-  const sessions = createJointSessions(seal);
+  const sessions = createJointSessions(seal, store.once, clock);
   const route = createJointRoute(sessions);
-  const targets = createTargets(compile(config, { tools, svids, route }).targets);
+  const targets = createTargets(compile(config, { shares, tools, svids, route }).targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
-  const proofs = createProofMemory(clock);
+  const proofs = createProofMemory(clock, store.once);
   const makeIdentity = (current: Config) => createIdentity(identityOptions(current), { clock, log, metrics, proofs });
-  const live = createLive(config, { targets, tools, svids, route, makeIdentity });
+  const live = createLive(config, { shares, targets, tools, svids, route, makeIdentity });
   ending.add(live.close);
   metrics.observeIssuers(() => live.regime().identity.status(), clock.now);
 
@@ -131,7 +137,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, run: (call) => run(call), seal, sessions, scheme, store });
   const openCalls = createOpenCalls(store.suspensions);
   const steps = createSteps({
-    ...{ approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, webSockets },
+    ...{ agentCalls, approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, webSockets },
     ...{ decisionRecord, outcomeRecord, callLine },
     tasks: store.tasks,
     suspensions: store.suspensions,
@@ -143,7 +149,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   });
   const run = createPipeline(steps);
   const api = createAgentsApi({
-    ...{ approvals, audit, clock, log },
+    ...{ agentCalls, approvals, audit, clock, log },
     tasks: store.tasks,
     parseJson: parseStrictJson,
     revokeForTask: async (taskId) => void (await broker.revokeFor({ taskId })),
@@ -154,7 +160,8 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   let accepting = true;
   const reviewers = await startReviewersPlane(config, {
     ...{ approvals, audit, clock, log, metrics },
-    ...{ holds: store.holds, passkeys: store.passkeys },
+    ...{ holds: store.holds, passkeys: store.passkeys, once: store.once },
+    maxConnections: shares.reviewers,
     current: () => ({ config: live.config(), policyDigest: live.regime().policy.digest }),
     desk: {
       ...{ audit, tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
@@ -175,6 +182,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   ending.add(store.holds.subscribe(notifier.wake));
   const ops = await startOps({
     ...config.listeners.ops,
+    maxConnections: shares.ops,
     metrics: telemetry.serveMetrics,
     outstanding: broker.outstanding,
     readiness: () => ({
@@ -188,7 +196,12 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   });
   ending.add(() => ops.close(0));
   ending.add(() => mcp.drain(config.limits.drainMs));
-  const agents = await startAgentsPlane(config, { live, clock, api, run, challenge: challengeAgent, metadata: mcp.metadata, svids });
+  const agents = await startAgentsPlane(config, {
+    ...{ live, clock, log, api, run, svids },
+    challenge: challengeAgent,
+    metadata: mcp.metadata,
+    maxConnections: shares.agents,
+  });
   ending.add(() => agents.close(config.limits.drainMs));
   ending.add(approvals.drain);
   ending.add(followConfig(configPath, config, { live, audit, clock, log }).close);
@@ -197,6 +210,10 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   log.info('ready', { ports, policy: live.regime().policy.digest, version: VERSION });
   return {
     ports,
+    fault(thrown) {
+      accepting = false;
+      log.error('countersign.process.fault', { cause: asGatewayError(thrown) });
+    },
     close() {
       accepting = false;
       return ending.run();

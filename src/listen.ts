@@ -1,8 +1,10 @@
 // What every listener of the gateway has in common: bounds against slow and oversize clients, TLS where it is configured,
 // and an orderly end.
 
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { endInOrder, isLingering, keepConnectionsInOrder } from './connection.ts';
+import { boundConnections } from './connection-bounds.ts';
 import { createTlsListener, type ListenTls } from './tls-listener.ts';
 
 export interface ListenOptions {
@@ -10,6 +12,10 @@ export interface ListenOptions {
   readonly tls?: ListenTls;
   /** Largest header section, bytes; default 16 KiB. */
   readonly headerBytes?: number;
+  /** Most connections that are open at a time; default 1024. */
+  readonly maxConnections?: number;
+  /** Called for each connection that was turned away: the listener is full, and nothing is idle. */
+  turnedAway?(): void;
 }
 
 export interface Listening {
@@ -23,8 +29,14 @@ const HEAD_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 75_000;
 const IDLE_SWEEP_MS = 50;
 
-/** A server without handlers that listens nowhere yet. */
-export function createBoundedServer({ tls, headerBytes = 16 * 1024 }: ListenOptions): Server {
+/**
+ * A server that takes no requests and listens nowhere yet. `takesUpgrade` says which requests to upgrade become an `upgrade` event; the others are
+ * plain requests.
+ */
+export function createBoundedServer(
+  { tls, headerBytes = 16 * 1024, maxConnections = 1_024, turnedAway = () => {} }: ListenOptions,
+  takesUpgrade: (incoming: IncomingMessage) => boolean = () => false,
+): Server {
   const bounds = {
     maxHeaderSize: headerBytes,
     headersTimeout: HEAD_TIMEOUT_MS,
@@ -34,17 +46,24 @@ export function createBoundedServer({ tls, headerBytes = 16 * 1024 }: ListenOpti
     connectionsCheckingInterval: 2_000,
     // A request without a body gets no stream machinery of its own.
     optimizeEmptyRequests: true,
+    shouldUpgradeCallback: takesUpgrade,
   };
-  return tls === undefined ? createServer(bounds) : createTlsListener(bounds, tls);
+  const server = tls === undefined ? createServer(bounds) : createTlsListener(bounds, tls);
+  keepConnectionsInOrder(server);
+  boundConnections(server, maxConnections, turnedAway);
+  return server;
 }
 
 /** Begins to listen. Rejects when the address is taken. */
-export async function listen(server: Server, { address }: ListenOptions): Promise<Listening> {
+export async function listen(server: Server, { address, tls }: ListenOptions): Promise<Listening> {
   const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
+  const follow = (socket: Socket): void => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-  });
+  };
+  server.on('connection', follow);
+  if (tls !== undefined) server.on('secureConnection', follow);
+  server.on(tls === undefined ? 'connection' : 'secureConnection', endInOrder);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(address.port, address.host, () => {
@@ -52,6 +71,8 @@ export async function listen(server: Server, { address }: ListenOptions): Promis
       resolve();
     });
   });
+  // A connection that cannot be accepted, for want of descriptors or memory, is lost alone.
+  server.on('error', () => {});
   return {
     port: (server.address() as AddressInfo).port,
     close: (graceMs) =>
@@ -60,7 +81,10 @@ export async function listen(server: Server, { address }: ListenOptions): Promis
           for (const socket of sockets) socket.destroy();
         }, graceMs);
         // A kept-alive connection becomes idle when its last answer is out, and would otherwise hold the end up for the whole grace.
-        const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
+        const sweep = setInterval(() => {
+          server.closeIdleConnections();
+          for (const socket of sockets) if (isLingering(socket)) socket.destroy();
+        }, IDLE_SWEEP_MS);
         server.close(() => {
           clearTimeout(cut);
           clearInterval(sweep);

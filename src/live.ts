@@ -36,11 +36,12 @@ export interface LiveParts extends CompileParts {
 export function createLive(initial: Config, { targets, makeIdentity, ...parts }: LiveParts): Live {
   let config = initial;
   let compiled = compile(initial, parts);
-  const regimeOf = ({ policy, mounts }: Compiled, identity: Identity, { limits }: Config): Regime => ({
+  const regimeOf = ({ policy, mounts, callsPerAgent }: Compiled, identity: Identity, { limits }: Config): Regime => ({
     policy,
     mounts,
     identity,
     waitMs: limits.waitMs,
+    callsPerAgent,
     heldBodyBytes: limits.heldBodyBytes,
   });
   let regime = regimeOf(compiled, makeIdentity(initial), initial);

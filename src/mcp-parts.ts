@@ -58,7 +58,7 @@ export interface McpParts {
 const PROGRESS_EVERY_MS = 10_000;
 
 export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, seal, sessions, scheme, store }: McpSurroundings): McpParts {
-  const states = createRequestStates(seal, clock);
+  const states = createRequestStates(seal, clock, store.once);
   const pins = createToolPins(store.toolPins, ({ event, upstream, tool, digest }) => {
     log[event === 'tool_changed' ? 'warn' : 'info'](`mcp.${event}`, { upstream, tool, digest });
     // What a tool was when it was allowed is evidence; a failing journal stops calls by itself.
@@ -75,7 +75,7 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
     },
   });
   const outcomes = createTaskOutcomes();
-  const tasks = createGatewayTasks({ approvals, outcomes, clock, messageBody: heldMessageBody });
+  const tasks = createGatewayTasks({ approvals, holds: store.holds, outcomes, clock, messageBody: heldMessageBody });
   const conduct = createMcpConduct({
     ...{ approvals, clock, forwarder, log, pins, states, tasks, waiting },
     holds: store.holds,

@@ -1,6 +1,8 @@
 // The operators' listener: /livez, /readyz, /metrics and which credentials must still be taken back; in the clear, meant for a loopback or
 // cluster-internal address. Names and times only, never a secret.
 
+import { isSending } from './connection.ts';
+import { inTurn, type RequestListener } from './connection-bounds.ts';
 import type { IssuerStatus } from './domain/identity.ts';
 import { createBoundedServer, type Listening, type ListenOptions, listen } from './listen.ts';
 import type { OwnSvidStatus } from './own-svids.ts';
@@ -29,9 +31,9 @@ export interface Readiness {
 
 export function startOps(options: OpsOptions): Promise<Listening> {
   const server = createBoundedServer(options);
-  server.on('request', async (request, response) => {
+  const answer: RequestListener = async (request, response) => {
     const reply = (status: number, type: string, body: string): void => {
-      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', ...(isSending(request) && { connection: 'close' }) });
       response.end(body);
     };
     try {
@@ -50,9 +52,11 @@ export function startOps(options: OpsOptions): Promise<Listening> {
           return reply(404, 'text/plain', 'Here are /livez, /readyz, /metrics and /credentials/outstanding.\n');
       }
     } catch {
-      reply(500, 'text/plain', 'The answer could not be made.\n');
+      if (response.headersSent) response.destroy();
+      else reply(500, 'text/plain', 'The answer could not be made.\n');
     }
-  });
+  };
+  server.on('request', inTurn(answer));
   return listen(server, options);
 }
 

@@ -6,6 +6,7 @@ import type { Config } from './config/schema.ts';
 import { type CredentialTools, providerOptions } from './credential-options.ts';
 import type { BrokerProvider } from './credentials/broker-provider.ts';
 import { createProvider } from './credentials/provider.ts';
+import { callsPerAgent, type Shares, shareOut } from './descriptors.ts';
 import type { Policy } from './domain/decision.ts';
 import type { InboundRequest } from './domain/request.ts';
 import type { Mount } from './domain/stages.ts';
@@ -27,26 +28,43 @@ export interface Compiled {
   readonly mounts: ReadonlyMap<string, Mount>;
   readonly targets: ReadonlyMap<string, UpstreamOptions>;
   readonly providers: ReadonlyMap<string, BrokerProvider>;
+  readonly callsPerAgent: number;
 }
 
 /** What the whole process shares, whatever the configuration. */
 export interface CompileParts {
+  readonly shares: Shares;
   readonly tools: CredentialTools;
   readonly svids: OwnSvids;
   readonly route: RouteJoint;
 }
 
-export function compile(config: Config, { tools, svids, route }: CompileParts): Compiled {
+export function compile(config: Config, { shares, tools, svids, route }: CompileParts): Compiled {
   const entries = Object.entries(config.upstreams);
+  const sizes = poolSizes(config, shares);
   return {
+    callsPerAgent: config.limits.callsPerAgent ?? callsPerAgent(shares, config.limits.pendingPerAgent),
     policy: compilePolicy(config),
-    mounts: new Map(entries.map(([name, entry]) => [name, 'url' in entry ? createMount(name, entry, config) : createSharedMount(name, entry, config, route)])),
+    mounts: new Map(
+      entries.map(([name, entry]) => [name, 'url' in entry ? createMount(name, entry, sizes, config) : createSharedMount(name, entry, config, route)]),
+    ),
     targets: new Map(entries.flatMap(([name, entry]) => ('url' in entry ? [[name, targetOptions(name, entry, svids)]] : []))),
     providers: new Map(Object.entries(config.credentials).map(([name, credential]) => [name, createProvider(providerOptions(credential, tools))])),
   };
 }
 
-function createMount(name: string, upstream: UpstreamConfig, { limits, credentials }: Pick<Config, 'limits' | 'credentials'>): Mount {
+/** How many connections each upstream gets. */
+export function poolSizes({ upstreams }: Config, shares: Shares): ReadonlyMap<string, number> {
+  const wanted = Object.entries(upstreams).flatMap(([name, entry]): [string, number | undefined][] => ('url' in entry ? [[name, entry.pool.connections]] : []));
+  return shareOut(shares.upstreams, new Map(wanted));
+}
+
+function createMount(
+  name: string,
+  upstream: UpstreamConfig,
+  sizes: ReadonlyMap<string, number>,
+  { limits, credentials }: Pick<Config, 'limits' | 'credentials'>,
+): Mount {
   const { host, pathname } = new URL(upstream.url);
   const { protocol, boundHeaders, websocket, traceContext, agentToken, allowedOrigins } = upstream;
   const descriptor = {
@@ -66,6 +84,7 @@ function createMount(name: string, upstream: UpstreamConfig, { limits, credentia
     protocol,
     url: upstream.url,
     webSocket: websocket,
+    pool: { ...upstream.pool, connections: sizes.get(name) ?? 1 },
     traceContext,
     classify: (request, need) => classify(request, descriptor, need === 'stream' && signsBodies ? 'bytes' : need, limits),
   };

@@ -10,6 +10,7 @@ import type { AuditLog } from './domain/audit.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/log.ts';
 import type { Metrics } from './domain/metrics.ts';
+import type { OnceStore } from './domain/once.ts';
 import type { PasskeyStore } from './domain/passkey.ts';
 import { Secret } from './domain/secret.ts';
 import { createLogoutHint } from './review/logout-hint.ts';
@@ -24,6 +25,7 @@ export interface PagesParts {
   readonly metrics: Metrics;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly passkeys: PasskeyStore;
+  readonly once: OnceStore;
   /** The configuration in force, and the digest of its policy, for what the pages say beside a hold. */
   current(): { readonly config: Config; readonly policyDigest: string };
 }
@@ -32,18 +34,18 @@ export interface PagesParts {
 const SIGN_IN = 'reviewers.login';
 
 /** Undefined where nobody can sign in to them. */
-export function pagesOf(config: Config, origin: string, { clock, log, metrics, audit, passkeys: store, current }: PagesParts): DeskOptions | undefined {
+export function pagesOf(config: Config, origin: string, { clock, log, metrics, audit, passkeys: store, once, current }: PagesParts): DeskOptions | undefined {
   const { login } = config.reviewers;
   if (login === undefined) return undefined;
   const now = clock.now;
   const seal = createSeal(join(dirname(config.store.path), 'session.key'));
-  const passkeys = createPasskeys({ store, seal, origin, now });
+  const passkeys = createPasskeys({ store, once, seal, origin, now });
   return {
     origin,
     issuer: login.issuer,
     isFresh,
-    sessions: createSessions({ seal, origin, idleMs: login.idleMs, lifeMs: login.lifeMs, now }),
-    signIn: createSignIn({ ...login, redirectUri: `${origin}/sign-in/callback`, signedOutUri: `${origin}/signed-out`, now }),
+    sessions: createSessions({ seal, once, origin, idleMs: login.idleMs, lifeMs: login.lifeMs, now }),
+    signIn: createSignIn({ ...login, redirectUri: `${origin}/sign-in/callback`, signedOutUri: `${origin}/signed-out`, once, now }),
     logoutHint: createLogoutHint({ seal, origin, lifeMs: login.lifeMs }),
     onSignInRefused({ code, details: { members } }) {
       metrics.tokenRefused(SIGN_IN, code);

@@ -6,6 +6,7 @@ import { isEligible, isListed, isSuspended } from './approvals/quorum.ts';
 import { conflictOf } from './approvals/separation.ts';
 import { proposeRules } from './config/proposal.ts';
 import type { Config } from './config/schema.ts';
+import { inTurn } from './connection-bounds.ts';
 import type { Approvals } from './domain/approvals.ts';
 import type { HoldStore } from './domain/hold.ts';
 import type { Reviewer } from './domain/reviewer.ts';
@@ -19,40 +20,39 @@ import type { Powers } from './review/interventions.ts';
 import { type PagesParts, pagesOf } from './reviewers-pages.ts';
 
 export interface ReviewersPlaneParts extends PagesParts {
+  readonly maxConnections: number;
   readonly approvals: Approvals;
   readonly holds: HoldStore;
   readonly desk: Omit<DeskRoutes, 'powersOf'>;
 }
 
 export async function startReviewersPlane(config: Config, parts: ReviewersPlaneParts): Promise<Listening> {
-  const { approvals, holds, clock, log, metrics, desk, current } = parts;
+  const { approvals, holds, clock, log, metrics, desk, current, maxConnections } = parts;
   const { address, url, tls } = config.listeners.reviewers;
   const { login } = config.reviewers;
   const closing = new AbortController();
   const authenticator = authenticatorOf(config, { clock, log, metrics });
   await authenticator?.start();
-  const options = { address, ...(tls && { tls }) };
+  const options = { address, maxConnections, ...(tls && { tls }) };
   const server = createBoundedServer(options);
   const listening = await listen(server, options);
   const origin = url === undefined ? `${tls === undefined ? 'http' : 'https'}://${literalOf(address.host)}:${listening.port}` : new URL(url).origin;
   const pages = pagesOf(config, origin, parts);
-  server.on(
-    'request',
-    reviewListener({
-      approvals,
-      holds,
-      log,
-      hosts: hostsOf(url, address.host, listening.port),
-      eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, holds.now()) },
-      desk: { ...desk, powersOf: (reviewer) => powersOf(current().config, reviewer) },
-      propose: (hold, likes) => proposeRules(current().config.rules, hold, likes),
-      authenticate: authenticator?.authenticate ?? refuseEverybody,
-      ...(login && { stepUpAcr: login.stepUp.acr }),
-      parseJson: parseStrictJson,
-      closing: closing.signal,
-      ...(pages && { pages }),
-    }),
-  );
+  const review = reviewListener({
+    approvals,
+    holds,
+    log,
+    hosts: hostsOf(url, address.host, listening.port),
+    eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, holds.now()) },
+    desk: { ...desk, powersOf: (reviewer) => powersOf(current().config, reviewer) },
+    propose: (hold, likes) => proposeRules(current().config.rules, hold, likes),
+    authenticate: authenticator?.authenticate ?? refuseEverybody,
+    ...(login && { stepUpAcr: login.stepUp.acr }),
+    parseJson: parseStrictJson,
+    closing: closing.signal,
+    ...(pages && { pages }),
+  });
+  server.on('request', inTurn(review));
   return {
     port: listening.port,
     async close(graceMs) {

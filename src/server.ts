@@ -1,16 +1,16 @@
 // The agents' listener: node:http made strict. It turns a connection's request into a Call for the pipeline and
-// gives the pipeline a sink to answer into. It refuses what Node's parser refuses, CONNECT, and upgrades other than WebSocket.
+// gives the pipeline a sink to answer into. What is no request is refused in connection.ts, the same on every listener.
 
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { isSending, linger, owedOn } from './connection.ts';
+import { inTurn, keepBusy } from './connection-bounds.ts';
 import type { Clock } from './domain/clock.ts';
 import type { HeaderList } from './domain/headers.ts';
-import type { ResponseSink } from './domain/upstream.ts';
-import { GatewayError } from './errors.ts';
+import type { ResponseSink, Upgrade } from './domain/upstream.ts';
 import { createBoundedServer, type Listening, type ListenOptions, listen } from './listen.ts';
-import { problem } from './problem.ts';
+import { WaitingSocket } from './waiting-socket.ts';
 
 /** A request as it came off the wire, with the way to answer it. */
 export interface Arrival {
@@ -19,60 +19,53 @@ export interface Arrival {
   readonly incoming: IncomingMessage;
   readonly response: ServerResponse;
   readonly sink: ResponseSink;
-  /** Present for an upgrade: the bare socket and what followed the head. */
-  readonly upgrade?: { readonly socket: Socket; readonly head: Buffer };
+  /** Present for an upgrade. */
+  readonly upgrade?: Omit<Upgrade, 'incoming'>;
 }
 
 export interface ServerOptions extends ListenOptions {
   readonly clock: Clock;
-  /** Never rejects. */
+  /** Whether a request to upgrade is to be taken as such. Otherwise it arrives as a plain request. */
+  takesUpgrade(incoming: IncomingMessage): boolean;
   handle(arrival: Arrival): Promise<void>;
+  /** What `handle` rejected with, which it should not: the connection is cut. */
+  failed(id: string, thrown: unknown): void;
 }
 
 export async function startServer(options: ServerOptions): Promise<Listening> {
-  const server = createBoundedServer(options);
-  const accept = (incoming: IncomingMessage, response: ServerResponse): void => {
-    void options.handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink: new ConnectionSink(incoming, response) });
+  // Behind an answer that is still owed nothing can be upgraded: the socket is not free.
+  const server = createBoundedServer(options, (incoming) => options.takesUpgrade(incoming) && owedOn(incoming.socket) === undefined);
+  const handle = async (arrival: Arrival, socket: Socket): Promise<void> => {
+    try {
+      await options.handle(arrival);
+    } catch (thrown) {
+      options.failed(arrival.id, thrown);
+      socket.destroy();
+    }
   };
+  const accept = inTurn((incoming, response) => {
+    const sink = new ConnectionSink(incoming, response);
+    void handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink }, incoming.socket);
+  });
   server.on('request', accept);
   // Identity comes before `100 Continue`: the body reader sends it once the body is wanted.
   server.on('checkContinue', accept);
   server.on('checkExpectation', accept);
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
+    const waiting = new WaitingSocket(socket, head);
     const response = new ServerResponse(incoming);
+    keepBusy(socket, response);
     // The socket belongs to whoever takes the upgrade; only a refusal is written as HTTP.
     const sink = new ConnectionSink(incoming, response, () => {
+      waiting.release();
       response.shouldKeepAlive = false;
-      response.once('finish', () => socket.end());
+      response.once('finish', () => linger(socket));
       response.assignSocket(socket);
     });
-    void options.handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink, upgrade: { socket, head } });
+    const upgrade = { socket, release: () => waiting.release() };
+    void handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink, upgrade }, socket);
   });
-  server.on('connect', (_incoming: IncomingMessage, socket: Duplex) =>
-    refuseSocket(socket, new GatewayError('method_not_allowed', 'CONNECT is not offered here.')),
-  );
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => refuseSocket(socket, parseFault(error)));
   return listen(server, options);
-}
-
-/** What node:http refused before there was a request. */
-function parseFault(error: NodeJS.ErrnoException): GatewayError {
-  if (error.code === 'HPE_HEADER_OVERFLOW') return new GatewayError('header_too_large', 'The header section is larger than limits.header.');
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new GatewayError('request_timeout', 'The head of the request did not arrive in time.');
-  return new GatewayError('bad_request', 'The bytes on this connection are not one well-formed HTTP/1.1 request.');
-}
-
-/** After a parse error nothing on the connection can be trusted any more: answer once and close. */
-function refuseSocket(socket: Duplex, error: GatewayError): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const { status, headers, body } = problem(error, { requestId: randomUUID() });
-  const lines = [`HTTP/1.1 ${status} ${error.code}`];
-  for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
-  lines.push(`content-length: ${Buffer.byteLength(body)}`, 'connection: close', '', body);
-  socket.end(lines.join('\r\n'), () => socket.destroy());
 }
 
 /** A class, because every call makes one. */
@@ -115,6 +108,8 @@ class ConnectionSink implements ResponseSink {
   }
 
   end(): void {
+    // Whoever is answered in pieces before the upload is over did not hear that the connection ends.
+    if (isSending(this.#incoming)) this.#response.once('finish', () => linger(this.#incoming.socket));
     this.#response.end();
   }
 
@@ -127,10 +122,5 @@ class ConnectionSink implements ResponseSink {
 function completeFields(incoming: IncomingMessage, status: number, headers: HeaderList, body: Uint8Array | string): HeaderList {
   const lengthless = incoming.method === 'HEAD' || status === 204 || status === 304 || headers.includes('content-length');
   const fields = lengthless ? headers : [...headers, 'content-length', String(body.length)];
-  return incoming.complete || bodyless(incoming) ? fields : [...fields, 'connection', 'close'];
-}
-
-/** Asked only while the message is not complete, that is, when it is answered in the turn in which its head arrived. */
-function bodyless({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
+  return isSending(incoming) ? [...fields, 'connection', 'close'] : fields;
 }

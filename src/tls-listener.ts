@@ -31,6 +31,9 @@ export type ListenTls = ClientCertificates &
     | { readonly feed: CertificateFeed }
   );
 
+/** Time for the TLS handshake, ms. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
 /**
  * Without authorities node builds no path of its own, and so hands over every certificate that the client sent. Without tickets no connection
  * is resumed: a resumed one would come without its certificate.
@@ -52,7 +55,9 @@ export function createTlsListener(bounds: ServerOptions, tls: ListenTls): Server
   const first = 'feed' in tls ? tls.feed.current() : { certificate: tls.certificate, key: tls.key.read().reveal() };
   if (first === undefined) throw new GatewayError('issuer_unavailable', 'The Workload API gives no X.509-SVID for the listener.');
 
-  const server = createServer({ ...bounds, ...contextOf(first) });
+  const server = createServer({ ...bounds, handshakeTimeout: HANDSHAKE_TIMEOUT_MS, ...contextOf(first) });
+  // node:https makes a `clientError` of it, and then a refusal would be written into a handshake that never ends.
+  server.removeAllListeners('tlsClientError').on('tlsClientError', (_error, socket) => socket.destroy());
   if (clientCertificates === 'require') {
     server.on('secureConnection', (socket) => {
       if (socket.getPeerX509Certificate() === undefined) socket.destroy();

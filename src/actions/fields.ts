@@ -55,8 +55,8 @@ export interface AcceptedFields {
   readonly headers: HeaderList;
   /** The message has `Transfer-Encoding: chunked`. */
   readonly chunked: boolean;
-  /** The message asks for another protocol. */
-  readonly upgrade: boolean;
+  /** The message asks for a WebSocket. Other protocols that it offers are none of the gateway's. */
+  readonly webSocket: boolean;
 }
 
 /** How many fields a request may have. */
@@ -75,7 +75,7 @@ export function acceptFields(raw: readonly string[]): AcceptedFields {
   const accepted: string[] = [];
   let nominated: string[] | undefined;
   let chunked = false;
-  let upgrade = false;
+  let webSocket = false;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase();
     const value = raw[i + 1] as string;
@@ -83,7 +83,7 @@ export function acceptFields(raw: readonly string[]): AcceptedFields {
     if ((flags & FORBIDDEN) !== 0) throw refusal('A header field would override the method or the path.');
     if ((flags & HOP) !== 0) {
       if (name === 'connection') nominated = nominate(value, nominated);
-      else if (name === 'upgrade') upgrade = true;
+      else if (name === 'upgrade') webSocket ||= offersWebSocket(value);
       else if (name === 'transfer-encoding') {
         if (chunked || value.toLowerCase() !== 'chunked') throw refusal('The only Transfer-Encoding accepted is chunked, once.');
         chunked = true;
@@ -97,7 +97,12 @@ export function acceptFields(raw: readonly string[]): AcceptedFields {
     if ((flags & ONCE) !== 0 && header(accepted, name) !== undefined) throw repeated(name);
     accepted.push(name, value);
   }
-  return { headers: nominated === undefined ? accepted : without(accepted, nominated), chunked, upgrade };
+  return { headers: nominated === undefined ? accepted : without(accepted, nominated), chunked, webSocket };
+}
+
+/** Also with a version, and as one of several protocols. */
+function offersWebSocket(value: string): boolean {
+  return value.split(',').some((protocol) => /^websocket(?:\/|$)/i.test(protocol.trim()));
 }
 
 function repeated(name: string): GatewayError {

@@ -28,7 +28,8 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 
 /**
  * Checks one request and gives it the only form in which the gateway goes on with it. Nothing of the body is read.
- * `response` is undefined for an `upgrade` event, and only then may the request carry Upgrade; it may not carry a body too.
+ * `response` is undefined for an `upgrade` event, and only then may the request ask for a WebSocket; it may not carry a body too. Other offers
+ * to upgrade are ignored (RFC 9110 section 7.8).
  * Throws `method_not_allowed`, `bad_request`, `bad_path`, `bad_header`, `bad_host`, `header_too_large`, `upgrade_refused`.
  */
 export function receiveRequest(incoming: IncomingMessage, response: ServerResponse | undefined, options: ReceiveOptions): InboundRequest {
@@ -37,13 +38,13 @@ export function receiveRequest(incoming: IncomingMessage, response: ServerRespon
   const target = incoming.url ?? '';
   const { mount, path, query } = checkTarget(target);
   if (incoming.httpVersionMajor !== 1) throw new GatewayError('bad_request', 'This listener speaks HTTP/1.1.');
-  const { headers, chunked, upgrade } = acceptFields(incoming.rawHeaders);
+  const { headers, chunked, webSocket } = acceptFields(incoming.rawHeaders);
   checkHost(header(headers, 'host'), options.hosts);
   const body = frame(incoming, response, headers, chunked, options.pace ?? {});
   if (!body.empty && (method === 'GET' || method === 'HEAD')) throw new GatewayError('bad_request', 'A GET or HEAD request carries a body.');
   if (response === undefined) {
     if (!body.empty) throw new GatewayError('bad_request', 'A request to upgrade carries a body.');
-  } else if (upgrade) throw new GatewayError('upgrade_refused', 'The connection cannot be upgraded here.');
+  } else if (webSocket) throw new GatewayError('upgrade_refused', 'This request cannot be upgraded: it is not a bare GET on a connection of its own.');
   return {
     id: options.id,
     receivedAt: options.receivedAt,
@@ -57,6 +58,12 @@ export function receiveRequest(incoming: IncomingMessage, response: ServerRespon
     peer: peerOf(incoming.socket),
     onClosed: (callback) => watchClose(incoming.socket, response, callback),
   };
+}
+
+/** Whether node:http is to hand over the connection. What only offers another protocol is served as it is, and so is what cannot be upgraded: then it is refused. */
+export function isWebSocketHandshake({ method, headers }: IncomingMessage): boolean {
+  const framed = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+  return method === 'GET' && !framed && headers.upgrade?.toLowerCase() === 'websocket';
 }
 
 /** The body as the framing fields announce it (RFC 9112 section 6). Node has rejected most nonsense; what is left is refused here. */

@@ -1,11 +1,11 @@
 // The agents' own endpoints under /countersign: tasks, holds, the pages that explain problems, and the public keys of what the gateway
 // signs. Tasks and holds need the same identity as calls do; a caller sees its own and nothing else. These endpoints never reach an upstream.
 
-import type { Identity } from '../domain/identity.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest } from '../domain/request.ts';
-import type { ResponseSink } from '../domain/upstream.ts';
+import type { Call } from '../domain/stages.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Answer, problem } from '../problem.ts';
 import { type HoldRoutes, holdRoutes } from './holds.ts';
@@ -16,25 +16,32 @@ import { type TaskRoutes, taskRoutes } from './tasks.ts';
 export type AgentsApiDependencies = TaskRoutes &
   HoldRoutes & {
     readonly log: Logger;
+    /** How many requests of one agent are under way. `add` throws `too_many_calls`. */
+    readonly agentCalls: { add(agent: string, most: number): void; remove(agent: string): void };
     /** A public document of the gateway as an issuer, by its path below /countersign: discovery and keys, for whoever verifies what it signs. */
     document(path: string): Promise<JsonObject | undefined>;
   };
+
+/** One request to these endpoints: no call, since nothing goes upstream, but it arrives like one. Its facts get the caller. */
+type Arrived = Pick<Call, 'parse' | 'facts' | 'sink' | 'regime'>;
 
 type Handler = (own: OwnRequest) => Promise<Answer>;
 type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
 
 export interface AgentsApi {
   /** Answers into the sink. Never rejects. */
-  handle(parse: () => InboundRequest, requestId: string, sink: ResponseSink, identity: Identity, challenge: (error: GatewayError) => string): Promise<void>;
+  handle(arrived: Arrived, challenge: (error: GatewayError) => string): Promise<void>;
 }
 
 export function createAgentsApi(deps: AgentsApiDependencies): AgentsApi {
   const routes: Routes = { ...taskRoutes(deps), ...holdRoutes(deps) };
   return {
-    async handle(parse, requestId, sink, identity, challenge) {
+    async handle(arrived, challenge) {
+      const { sink } = arrived;
+      const requestId = arrived.facts.id;
       try {
-        const request = parse();
-        const answer = (await pageOf(request, deps)) ?? (await dispatch(routes, request, identity));
+        const request = arrived.parse();
+        const answer = (await pageOf(request, deps)) ?? (await dispatch(routes, request, arrived, deps.agentCalls));
         sink.whole(answer.status, answer.headers, request.method === 'HEAD' ? '' : Buffer.from(answer.body));
       } catch (thrown) {
         const error = asGatewayError(thrown);
@@ -47,8 +54,18 @@ export function createAgentsApi(deps: AgentsApiDependencies): AgentsApi {
   };
 }
 
-async function dispatch(routes: Routes, request: InboundRequest, identity: Identity): Promise<Answer> {
-  const { principal } = await identity.identify(request);
+async function dispatch(routes: Routes, request: InboundRequest, { facts, regime }: Arrived, calls: AgentsApiDependencies['agentCalls']): Promise<Answer> {
+  const { principal } = await regime.identity.identify(request);
+  facts.principal = principal;
+  calls.add(principal.id, regime.callsPerAgent);
+  try {
+    return await route(routes, request, principal);
+  } finally {
+    calls.remove(principal.id);
+  }
+}
+
+async function route(routes: Routes, request: InboundRequest, principal: Principal): Promise<Answer> {
   const [, version, collection = '', id = '', ...rest] = request.path.split('/');
   const byMethod = version === 'v1' && rest.length === 0 ? routes[id === '' ? collection : `${collection}/{id}`] : undefined;
   if (byMethod === undefined) throw new GatewayError('not_found', 'The gateway has no endpoint of its own at this path.');

@@ -4,7 +4,7 @@
 
 import type { Digest } from '../domain/action.ts';
 import type { EpochMs } from '../domain/clock.ts';
-import type { Hold, NewHold } from '../domain/hold.ts';
+import type { HeldContent, Hold, NewHold } from '../domain/hold.ts';
 import { GatewayError } from '../errors.ts';
 import { callerDigest } from './binding.ts';
 import { endingOf, sentAlready } from './endings.ts';
@@ -24,14 +24,19 @@ export interface Asked {
   readonly task?: { readonly id: string; readonly revision: number };
   readonly idempotencyKey?: string;
   readonly pendingPerAgent: number;
-  /** Makes the record of a new hold; called at most once. */
-  record(): NewHold;
+  /** Makes the record of a new hold and its content; called at most once. */
+  record(): { readonly record: NewHold; readonly content: HeldContent };
 }
 
 export type Admission = { readonly kind: 'new' | 'attach'; readonly hold: Hold } | { readonly kind: 'refused'; readonly error: GatewayError };
 
 /** For `HoldStore.admit`: `known` newest first, `pending` the agent's PENDING holds, `now` the store's. */
-export function admit(asked: Asked, known: readonly Hold[], pending: number, now: EpochMs): { readonly write?: Hold; readonly answer: Admission } {
+export function admit(
+  asked: Asked,
+  known: readonly Hold[],
+  pending: number,
+  now: EpochMs,
+): { readonly write?: Hold; readonly content?: HeldContent; readonly answer: Admission } {
   const reused = known.find((hold) => asked.idempotencyKey !== undefined && hold.idempotencyKey === asked.idempotencyKey && !isSame(hold, asked));
   if (reused !== undefined) {
     return refuse(new GatewayError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', { holdId: reused.id }));
@@ -94,13 +99,14 @@ export function readmit(asked: Asked, hold: Hold, now: EpochMs): ReturnType<type
 function open(asked: Asked, pending: number, now: EpochMs): ReturnType<typeof admit> {
   if (pending >= asked.pendingPerAgent) {
     return refuse(
-      new GatewayError('too_many_pending', `Nothing was executed: ${pending} calls of this agent wait for approval already.`, {
+      new GatewayError('too_many_pending', `${pending} calls of this agent wait for approval already.`, {
         retryAfter: RETRY_AFTER_TOO_MANY_S,
       }),
     );
   }
-  const hold = openHold(asked.record(), now);
-  return { write: hold, answer: { kind: 'new', hold } };
+  const { record, content } = asked.record();
+  const hold = openHold(record, now);
+  return { write: hold, content, answer: { kind: 'new', hold } };
 }
 
 const refuse = (error: GatewayError): ReturnType<typeof admit> => ({ answer: { kind: 'refused', error } });

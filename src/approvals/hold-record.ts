@@ -5,13 +5,15 @@ import { randomBytes } from 'node:crypto';
 import type { Action, Digest } from '../domain/action.ts';
 import type { HoldRequest } from '../domain/approvals.ts';
 import type { EpochMs } from '../domain/clock.ts';
-import type { HeldAction, HeldPrincipal, HeldTask, Hold, NewHold } from '../domain/hold.ts';
+import { gistOf } from '../domain/gist.ts';
+import type { HeldAction, HeldContent, HeldPrincipal, HeldTask, Hold, NewHold } from '../domain/hold.ts';
 import type { Principal } from '../domain/principal.ts';
+import type { Task } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
 import { bindingDigest, bodyDigestOf } from './binding.ts';
 import { nextEscalation } from './escalation.ts';
 
-/** `digest` is the requestDigest. `traceHold` is called here, once: the record carries the spans that release and review link to. Throws `unsupported_media_type`. */
+/** `digest` is the requestDigest. `traceHold` is called here, once: the record carries the spans that release and review link to. */
 export function recordHold(request: HoldRequest, digest: Digest, owners: readonly string[]): NewHold {
   const { decision, task, idempotencyKey } = request;
   if (decision.effect !== 'hold' || decision.requirements.length === 0) throw new TypeError(`a decision of ${decision.effect} is not held`);
@@ -22,7 +24,7 @@ export function recordHold(request: HoldRequest, digest: Digest, owners: readonl
     action,
     actionDigest: request.actionDigest,
     principal: heldPrincipal(request.principal, owners),
-    ...(task === undefined ? {} : { task: heldTask(request) }),
+    ...(task === undefined ? {} : { task: heldTask(task) }),
     rules: decision.rules,
     requirements: decision.requirements,
     ...(decision.data === undefined ? {} : { data: decision.data }),
@@ -57,9 +59,26 @@ export function random128(): string {
   return randomBytes(16).toString('base64url');
 }
 
+/** What stands beside the record. Throws `unsupported_media_type`. */
+export function heldContent({ action, task, calls }: HoldRequest): HeldContent {
+  const bodyText = textOf(action);
+  return {
+    ...(action.toolChange === undefined ? {} : { toolChange: action.toolChange }),
+    ...(action.toolWords === undefined ? {} : { toolWords: action.toolWords }),
+    ...(bodyText === undefined ? {} : { bodyText }),
+    ...(action.args === undefined ? {} : { argsAt: placeOfArguments(action) }),
+    ...(task === undefined ? {} : { task: { objective: task.objective, plan: task.plan, labels: task.labels, calls } }),
+  };
+}
+
+/** A body is stored once: its arguments are part of it. */
+function placeOfArguments({ tool, rpcMethod }: Action): readonly string[] {
+  if (tool !== undefined) return ['params', 'arguments'];
+  return rpcMethod === undefined ? [] : ['params'];
+}
+
 function heldAction({ action, decision }: HoldRequest): HeldAction {
   if (action.streamed) throw new TypeError('an action whose body was not read is never held');
-  const bodyText = textOf(action);
   return {
     protocol: action.protocol,
     upstream: action.upstream,
@@ -68,12 +87,9 @@ function heldAction({ action, decision }: HoldRequest): HeldAction {
     target: action.target,
     path: action.path,
     ...(action.tool === undefined ? {} : { tool: action.tool }),
-    ...(action.toolChange === undefined ? {} : { toolChange: action.toolChange }),
-    ...(action.toolWords === undefined ? {} : { toolWords: action.toolWords }),
-    ...(action.args === undefined ? {} : { args: action.args }),
+    ...(action.args === undefined ? {} : { gist: gistOf(action.args) }),
     ...(action.contentType === undefined ? {} : { contentType: action.contentType }),
     boundHeaders: action.boundHeaders,
-    ...(bodyText === undefined ? {} : { bodyText }),
     bodyDigest: bodyDigestOf(action),
     bodyLength: action.body?.bytes.byteLength ?? 0,
     ruleIds: decision.rules.map((rule) => rule.id),
@@ -107,8 +123,11 @@ export function heldPrincipal(principal: Principal, owners: readonly string[]): 
   };
 }
 
-function heldTask({ task, calls }: HoldRequest): HeldTask {
-  if (task === undefined) throw new TypeError('a call without a task has no held task');
-  const { id, revision, objective, plan, labels } = task;
-  return { id, revision, objective, plan, labels, calls };
+const LONGEST_HEADING = 200;
+
+function heldTask({ id, revision, objective }: Task): HeldTask {
+  // By code points: half a character is none.
+  const letters = [...objective.slice(0, 2 * LONGEST_HEADING)];
+  const cut = objective.length > 2 * LONGEST_HEADING || letters.length > LONGEST_HEADING;
+  return { id, revision, heading: cut ? `${letters.slice(0, LONGEST_HEADING).join('')}…` : objective };
 }

@@ -11,7 +11,7 @@ import { bindingDigest, requestDigest } from './binding.ts';
 import { type Desk, look } from './desk.ts';
 import { refuseWithoutReviewer } from './electorate.ts';
 import { endingOf, stillPending } from './endings.ts';
-import { heldPrincipal, random128, recordHold } from './hold-record.ts';
+import { heldContent, heldPrincipal, random128, recordHold } from './hold-record.ts';
 import { advance, hasRunOut, isTerminal } from './machine.ts';
 import { approvalOf } from './quorum.ts';
 import { holdRecord } from './records.ts';
@@ -36,7 +36,9 @@ async function enter(desk: Desk, request: HoldRequest): Promise<string> {
     record() {
       const owners = desk.owners(request.principal.id);
       refuseWithoutReviewer(request.decision.requirements, heldPrincipal(request.principal, owners), desk.suspended());
-      return recordHold(request, digest, owners);
+      // First what it may throw: nothing is traced for a call that cannot be held.
+      const content = heldContent(request);
+      return { record: recordHold(request, digest, owners), content };
     },
   };
   const admission = await (request.resumes === undefined ? admitted(desk, request, asked, key) : reenter(desk, request, asked, request.resumes));

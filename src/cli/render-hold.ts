@@ -79,7 +79,9 @@ function renderCall(sheet: Sheet, { action }: ShownHold): void {
   const type = action.contentType === undefined ? '' : `, ${action.contentType}`;
   sheet.fact('body', `${action.bodyLength} bytes${type}`);
   if (action.bodyText !== undefined) sheet.words(action.bodyText);
-  const fault = whyNotWhole(action);
+  const dropped = action.bodyKept === false;
+  if (dropped) sheet.fact('body', `not kept any more; its digest was ${action.bodyDigest}`);
+  const fault = dropped ? undefined : whyNotWhole(action);
   if (fault !== undefined) sheet.fact('WARNING', fault);
 }
 
@@ -93,7 +95,8 @@ function renderToolChange(sheet: Sheet, { toolChange }: ShownHold['action']): vo
 function renderTask(sheet: Sheet, { task }: ShownHold): void {
   if (task === undefined) return;
   sheet.title('What the agent says it is doing');
-  sheet.words(task.objective);
+  sheet.words(task.objective ?? task.heading);
+  if (task.objective === undefined) sheet.fact('task', 'the rest of its words is not kept any more');
   for (const [index, step] of task.plan.entries()) sheet.words(`${index + 1}. ${step}`);
   if (task.labels.length > 0) sheet.words(`labels: ${task.labels.join(', ')}`);
   sheet.fact('task', `${task.id}, revision ${task.revision}`);

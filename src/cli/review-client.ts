@@ -24,6 +24,7 @@ const shownHold = z.object({
     contentType: z.string().optional(),
     headers: z.array(z.object({ name: z.string(), value: z.string() })),
     bodyText: z.string().optional(),
+    bodyKept: z.boolean().optional(),
     bodyDigest: z.string(),
     bodyLength: z.number(),
   }),
@@ -40,12 +41,13 @@ const shownHold = z.object({
     .object({
       id: z.string(),
       revision: z.number(),
-      objective: z.string(),
-      plan: z.array(z.string()),
-      labels: z.array(z.string()),
-      calls: z.array(
-        z.object({ at: z.string(), upstream: z.string(), method: z.string(), path: z.string(), tool: z.string().optional(), decision: z.string() }),
-      ),
+      heading: z.string(),
+      objective: z.string().optional(),
+      plan: z.array(z.string()).default([]),
+      labels: z.array(z.string()).default([]),
+      calls: z
+        .array(z.object({ at: z.string(), upstream: z.string(), method: z.string(), path: z.string(), tool: z.string().optional(), decision: z.string() }))
+        .default([]),
     })
     .optional(),
   rules: z.array(z.object({ id: z.string(), effect: z.string(), why: z.string() })),
@@ -88,6 +90,7 @@ const shownNotification = z.object({
 
 export type ShownNotification = z.infer<typeof shownNotification>;
 
+/** In a list they come without what has to be read to decide. */
 const page = z.object({ holds: z.array(shownHold), next: z.string().optional() });
 const refusal = z.object({ code: z.string(), title: z.string().optional(), detail: z.string().optional() });
 

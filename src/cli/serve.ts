@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, formatFaults } from '../config/faults.ts';
 import { GatewayError } from '../errors.ts';
-import { startGateway } from '../gateway.ts';
+import { type Gateway, startGateway } from '../gateway.ts';
 import { CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'serve --config FILE            run the gateway';
@@ -15,12 +15,26 @@ export function run(args: string[], io: Io): Promise<number> {
     const { values } = parseArgs({ args, options: { config: { type: 'string' } } });
     if (values.config === undefined) throw new UsageError('Name the configuration file.');
     const gateway = await start(values.config);
-    await new Promise<void>((resolve) => {
-      process.once('SIGTERM', resolve);
-      process.once('SIGINT', resolve);
-    });
+    const code = await untilTold(gateway);
     await gateway.close();
-    return EXIT.ok;
+    return code;
+  });
+}
+
+/**
+ * Resolves with the exit code when the process is to end. What nobody caught ends it too, but in order: calls that are sent are answered and on
+ * record before the exit.
+ */
+function untilTold(gateway: Gateway): Promise<number> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve(EXIT.ok));
+    process.once('SIGINT', () => resolve(EXIT.ok));
+    const escaped = (thrown: unknown): void => {
+      gateway.fault(thrown);
+      resolve(EXIT.fault);
+    };
+    process.on('uncaughtException', escaped);
+    process.on('unhandledRejection', escaped);
   });
 }
 

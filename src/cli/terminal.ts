@@ -13,7 +13,7 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export const EXIT = { ok: 0, refused: 1, usage: 2 } as const;
+export const EXIT = { ok: 0, refused: 1, usage: 2, fault: 70 } as const;
 
 /** The command was typed wrongly: exit 2, with a hint. */
 export class UsageError extends Error {

@@ -41,6 +41,12 @@ export const listeners = (around: Surroundings) =>
           .exactOptional()
           .describe('How agents reach it from outside, without a path: DPoP proofs and MCP metadata name it; default: the Host that they call'),
         hosts: z.array(authority()).min(1).exactOptional().describe('Values of Host that name this gateway, compared exactly; default: any valid one'),
+        maxConnections: z
+          .int()
+          .min(8)
+          .max(1_000_000)
+          .exactOptional()
+          .describe('Most connections that are open at a time; default: a share of the files that the process may open, at most 32768'),
         tls: agentsTls(around).exactOptional().describe('Without it the listener speaks plain HTTP'),
       })
       .describe('The agents’ plane'),
@@ -82,14 +88,21 @@ export const limits = () =>
       inspectedBody: size({ least: '1KiB', most: '64MiB' }).prefault('1MiB').describe('Largest JSON body that conditions read; default 1MiB'),
       header: size({ least: '1KiB', most: '256KiB' }).prefault('16KiB').describe('Largest header section; default 16KiB'),
       wait: duration({ least: '0s', most: '1h' }).prefault('50s').describe('Longest time that a held call waits on its connection; default 50s'),
+      callsPerAgent: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .exactOptional()
+        .describe('Most calls of one agent that are under way at a time, those that wait for people among them; default: 1000 or less, by the open files'),
       pendingPerAgent: z.int().min(1).max(10_000).default(10).describe('Most holds of one agent that wait at a time; default 10'),
       drain: duration({ least: '0s', most: '10m' }).prefault('10s').describe('How long running calls may take to end at shutdown; default 10s'),
     })
-    .transform(({ heldBody, inspectedBody, header, wait, pendingPerAgent, drain }) => ({
+    .transform(({ heldBody, inspectedBody, header, wait, callsPerAgent, pendingPerAgent, drain }) => ({
       heldBodyBytes: heldBody,
       inspectedBodyBytes: inspectedBody,
       headerBytes: header,
       waitMs: wait,
+      ...(callsPerAgent !== undefined && { callsPerAgent }),
       pendingPerAgent,
       drainMs: drain,
     }));

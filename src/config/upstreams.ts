@@ -24,6 +24,21 @@ const timeouts = () =>
     .prefault({})
     .transform(({ connect, headers, idle }) => ({ connectMs: connect, headersMs: headers, idleMs: idle }));
 
+const pool = () =>
+  z
+    .strictObject({
+      connections: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .exactOptional()
+        .describe('Most calls to it that are under way at a time, event streams and WebSockets among them; default: a share of the open files'),
+      queue: z.int().min(0).max(100_000).default(1_000).describe('Most calls that wait for a connection; others are refused; default 1000'),
+      wait: duration({ least: '0s', most: '5m' }).prefault('5s').describe('How long a call waits for a connection; default 5s'),
+    })
+    .prefault({})
+    .transform(({ connections, queue, wait }) => ({ ...(connections !== undefined && { connections }), queue, waitMs: wait }));
+
 const toolChanges = () => z.union([z.enum(['allow', 'deny']), z.strictObject({ hold: z.string().min(1).describe('A name under `tiers`') })]);
 
 /** Where calls go, and what is particular to it: of an upstream, or of each server that shares a mount. */
@@ -48,6 +63,7 @@ const destination = (around: Surroundings) => ({
     })
     .exactOptional(),
   timeouts: timeouts(),
+  pool: pool().describe('How much of it the gateway uses at a time'),
 });
 
 /** One server of a mount that several share. */
@@ -117,6 +133,7 @@ interface FormKeys extends Omit<AddressKeys, 'url'> {
   readonly toolChanges: unknown;
   readonly pinnedTools: object;
   readonly timeouts: { readonly connectMs: number; readonly headersMs: number; readonly idleMs: number };
+  readonly pool: { readonly connections?: number; readonly queue: number; readonly waitMs: number };
 }
 
 /** Either a url or servers; and where there are servers, nothing beside them that would have to be one's own. */
@@ -136,6 +153,7 @@ function checkForm(upstream: FormKeys, context: z.RefinementCtx): void {
     pinnedTools: Object.keys(pinnedTools).length > 0,
     // As the defaults above give them.
     timeouts: connectMs !== 5_000 || headersMs !== 60_000 || idleMs !== 300_000,
+    pool: upstream.pool.connections !== undefined || upstream.pool.queue !== 1_000 || upstream.pool.waitMs !== 5_000,
   };
   for (const [key, isGiven] of Object.entries(own)) if (isGiven) refuse(key, 'Beside servers this belongs to each of them.');
 }

@@ -45,8 +45,8 @@ export interface Conduct {
   receive(recognised: Recognised, action: Action): Promise<Resumed | 'answered'> | undefined;
   /** Adds what is known of the thing that is called. Runs before each decision, at the door and again at release. */
   examine(action: Action, principal: Principal): Action;
-  /** Called once for a call that is to be held. May put another sink in place of the call's. Throws `bad_rpc`, `arguments_invalid`. */
-  keep(decided: Decided, longestWaitMs: number): Vigil;
+  /** Called once for a call that is to be held. May put another sink in place of the call's. Throws `bad_rpc`, `arguments_invalid`, `store_unavailable`. */
+  keep(decided: Decided, longestWaitMs: number): Vigil | Promise<Vigil>;
   /** Called when the call is about to be sent. May put another sink in place of the call's. */
   depart(armed: Armed): Promise<Departure>;
   /** Answers in place of an upstream, where a mount has none of its own. Throws what `Forwarder.send` throws. */

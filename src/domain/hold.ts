@@ -3,8 +3,8 @@
 import type { ActionBinding, Digest, Protocol, ToolChange, ToolWords } from './action.ts';
 import type { EpochMs } from './clock.ts';
 import type { MatchedRule, Requirement } from './decision.ts';
+import type { Gist } from './gist.ts';
 import type { HeaderList } from './headers.ts';
-import type { Json } from './json.ts';
 import type { PasskeyEvidence } from './passkey.ts';
 import type { Party } from './principal.ts';
 import type { Reviewer } from './reviewer.ts';
@@ -43,7 +43,7 @@ export interface Vote {
   readonly span: SpanRef;
 }
 
-/** The action as it is stored and shown: whole, never truncated. */
+/** The action as lists and decisions see it. What can be large stands beside it, in HeldContent. */
 export interface HeldAction extends ActionBinding {
   readonly protocol: Protocol;
   readonly upstream: string;
@@ -52,17 +52,34 @@ export interface HeldAction extends ActionBinding {
   readonly target: string;
   readonly path: string;
   readonly tool?: string;
-  /** MCP: what became of the tool's definition since it was pinned; for reviewers to compare. */
-  readonly toolChange?: ToolChange;
-  readonly toolWords?: ToolWords;
-  readonly args?: Json;
+  /** The arguments in one line; absent where there are none to read. */
+  readonly gist?: Gist;
   readonly contentType?: string;
   readonly boundHeaders: HeaderList;
-  /** The body as text: held bodies are UTF-8, others are refused with `unsupported_media_type`. Absent when empty. */
-  readonly bodyText?: string;
   readonly bodyDigest: Digest;
   /** Bytes. */
   readonly bodyLength: number;
+}
+
+/**
+ * What can be large of a held call: shown whole on its own page, never truncated, and read for that page and for sending it alone. The body is
+ * dropped when the hold ends unsent; its digest stays.
+ */
+export interface HeldContent {
+  /** MCP: what became of the tool's definition since it was pinned; for reviewers to compare. */
+  readonly toolChange?: ToolChange;
+  readonly toolWords?: ToolWords;
+  /** The body as text: held bodies are UTF-8, others are refused with `unsupported_media_type`. Absent when empty. */
+  readonly bodyText?: string;
+  /** Where in the body the arguments stand, as a path of members; absent where it was not read as JSON. */
+  readonly argsAt?: readonly string[];
+  /** The task as it stood when the call was held. */
+  readonly task?: HeldTaskWords;
+}
+
+export interface HeldTaskWords extends TaskWords {
+  /** The task's calls before this one. */
+  readonly calls: readonly TaskCall[];
 }
 
 export interface HeldPrincipal extends Party {
@@ -77,11 +94,11 @@ export interface HeldPrincipal extends Party {
   readonly owners: readonly string[];
 }
 
-export interface HeldTask extends TaskWords {
+export interface HeldTask {
   readonly id: string;
   readonly revision: number;
-  /** The task's calls before this one. */
-  readonly calls: readonly TaskCall[];
+  /** The beginning of its objective, for lists; the whole is in HeldContent. */
+  readonly heading: string;
 }
 
 export interface Hold {
@@ -158,7 +175,7 @@ export interface HoldQuery {
   readonly states?: readonly HoldState[];
   readonly principalId?: string;
   readonly taskId?: string;
-  /** At most this many, newest first; default 50, largest 200. */
+  /** At most this many, newest first; default 50, largest 200. A page ends earlier where it would grow beyond a fixed number of bytes. */
   readonly limit?: number;
   /** The opaque `next` of the previous page. */
   readonly after?: string;
@@ -184,14 +201,16 @@ export interface HoldStore {
   now(): EpochMs;
   /**
    * In one transaction: shows `choose` every hold of this principal that has the same requestDigest, or the same
-   * Idempotency-Key, newest first, and the number of its PENDING holds. `choose` returns a hold to insert, a changed version
+   * Idempotency-Key, newest first, and the number of its PENDING holds. `choose` returns a hold to insert with its content, a changed version
    * of one that it was shown, or undefined to leave all as it was, and an answer. What `choose` throws is thrown on.
    */
   admit<T>(
     key: { readonly principalId: string; readonly requestDigest: Digest; readonly idempotencyKey?: string },
-    choose: (known: readonly Hold[], pending: number, now: EpochMs) => { readonly write?: Hold; readonly answer: T },
+    choose: (known: readonly Hold[], pending: number, now: EpochMs) => { readonly write?: Hold; readonly content?: HeldContent; readonly answer: T },
   ): Promise<T>;
   get(id: string): Promise<Hold | undefined>;
+  /** Undefined when it is not kept any more. */
+  content(id: string): Promise<HeldContent | undefined>;
   list(query: HoldQuery): Promise<HoldPage>;
   /**
    * In one transaction: reads the hold, lets `step` give its next version (or undefined for no change) and an answer, writes it

@@ -21,6 +21,8 @@ export interface Mount {
   /** Where its calls go, as configured: one that has moved since is another destination. */
   readonly url: string;
   readonly webSocket: boolean;
+  /** How many of its calls may be under way, and how many may wait for that and how long, ms. Absent where there is no upstream of its own. */
+  readonly pool?: { readonly connections: number; readonly queue: number; readonly waitMs: number };
   /** Whether the gateway's own traceparent goes upstream. */
   readonly traceContext: boolean;
   /** Reads the body as far as the rules need it, and says what the call would do. Throws the 400 family and `unsupported_media_type`. */
@@ -43,6 +45,8 @@ export interface Regime {
   readonly mounts: ReadonlyMap<string, Mount>;
   /** Longest wait of a held call, ms. */
   readonly waitMs: number;
+  /** Most calls of one agent that may be under way. */
+  readonly callsPerAgent: number;
   /** Largest body of a call that may be held, bytes. */
   readonly heldBodyBytes: number;
 }
@@ -72,6 +76,11 @@ export interface Call {
   sent?: Sent;
   /** True from the moment when the first byte may have gone upstream. */
   departed: boolean;
+  /** Set by send when the call failed after that, and not one byte of it had gone out after all. */
+  neverArrived?: true;
+  /** Set while it counts among the calls of its agent, and of its upstream. */
+  counted?: true;
+  room?: string;
   /** True once the call stands in its task's history. */
   remembered?: boolean;
 }

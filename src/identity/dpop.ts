@@ -1,19 +1,21 @@
 // DPoP proofs (RFC 9449 section 4.3): that the sender of this very request holds the key that its token is bound to.
 // Trusts the public address in the configuration, never the Host field, for where the request was sent. Refuses proofs of other requests, of
-// other tokens and keys, old ones, and those seen before. The memory of seen proofs is this process's; the nonce ties a proof to it.
+// other tokens and keys, old ones, and those seen before, also by a process before this one: a proof is on disk as used before its call goes on.
+// (To refuse instead what was made before this process began would refuse everybody for as long as clients' clocks may be ahead.)
 
 import { hash } from 'node:crypto';
 import { calculateJwkThumbprint } from 'jose';
 import type { Clock } from '../domain/clock.ts';
 import { headerValues } from '../domain/headers.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { OnceStore } from '../domain/once.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { GatewayError } from '../errors.ts';
 import { isSignatureAlgorithm, keyKindOf } from './algorithms.ts';
 import { createDpopNonce } from './dpop-nonce.ts';
 import { readPublicKey, type VerificationKey } from './key-set.ts';
 import { failedCheck, refusal } from './refusal.ts';
-import { createReplayMemory, type ReplayMemory } from './replay-memory.ts';
+import { createReplayMemory } from './replay-memory.ts';
 import { isSignedBy } from './signature.ts';
 import { parseJwsUnverified, readClaimsUnverified, type UnverifiedJws } from './unverified-jws.ts';
 
@@ -25,18 +27,18 @@ export interface DpopOptions {
 }
 
 export interface DpopVerifier {
-  /** Throws `proof_required`, `proof_invalid`, `proof_nonce_required`. A request object that was accepted once stays accepted: it is judged again when its hold is released. */
+  /** Throws `proof_required`, `proof_invalid`, `proof_nonce_required`, `store_unavailable`. A request object that was accepted once stays accepted: it is judged again when its hold is released. */
   verify(request: InboundRequest, token: string, thumbprint: string): Promise<void>;
 }
 
 /** What proofs leave behind. One for the process: a changed configuration must neither forget used proofs nor void those of calls that wait. */
 export interface ProofMemory {
-  readonly seen: ReplayMemory;
+  readonly seen: OnceStore;
   readonly accepted: WeakMap<InboundRequest, string>;
 }
 
-export function createProofMemory(clock: Clock): ProofMemory {
-  return { seen: createReplayMemory(clock), accepted: new WeakMap() };
+export function createProofMemory(clock: Clock, seen: OnceStore = createReplayMemory(clock)): ProofMemory {
+  return { seen, accepted: new WeakMap() };
 }
 
 /** How old a proof may be, and how far ahead the client's clock, ms. */
@@ -65,14 +67,14 @@ export function createDpopVerifier({ url, nonce }: DpopOptions, { seen, accepted
       const detail = 'Make the proof with the nonce in the DPoP-Nonce field of this answer.';
       throw new GatewayError('proof_nonce_required', detail, { members: { check: 'nonce' }, dpopNonce: nonces.current() });
     }
-    remember(claims, thumbprint);
+    await remember(claims, thumbprint);
     accepted.set(request, thumbprint);
   }
 
   /** Last of all, so that only proofs that hold take up room. */
-  function remember({ jti }: JsonObject, thumbprint: string): void {
+  async function remember({ jti }: JsonObject, thumbprint: string): Promise<void> {
     if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI_LENGTH) throw refusal('proof_invalid', 'jti', 'The proof has no identifier (jti).');
-    const verdict = seen.add(`${thumbprint} ${jti}`, MAX_AGE_MS + MAX_AHEAD_MS);
+    const verdict = await seen.use('dpop-proof', `${thumbprint} ${jti}`, clock.now() + MAX_AGE_MS + MAX_AHEAD_MS);
     if (verdict === 'seen') throw refusal('proof_invalid', 'replay', 'The proof was used before (jti).');
     if (verdict === 'full') throw refusal('proof_invalid', 'replay_memory', 'Too many proofs arrive for each to be told from a repeated one.');
   }

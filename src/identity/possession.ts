@@ -24,7 +24,7 @@ export interface Possession {
   /** Whether `prove` has anything to look at for this token. */
   isDemanded(principal: Principal, presented: PresentedToken): boolean;
   isBoundToCertificate(principal: Principal): boolean;
-  /** The principal with the thumbprint of the proven key. Throws `proof_required`, `proof_invalid`, `proof_nonce_required`, `token_claims`. */
+  /** The principal with the thumbprint of the proven key. Throws `proof_required`, `proof_invalid`, `proof_nonce_required`, `token_claims`, `store_unavailable`. */
   prove(principal: Principal, presented: PresentedToken, request: InboundRequest): Promise<Principal>;
 }
 

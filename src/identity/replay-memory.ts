@@ -1,19 +1,16 @@
-// What was seen within the last moments, so that it is not taken a second time. Bounded; when it is full nothing more is taken, because
-// forgetting early would let a replay through.
+// Single uses in this process's memory alone: for a process that nothing outlives, such as a command. The gateway's stand in its store.
+// Bounded; when it is full nothing more is taken, because forgetting early would let a second use through.
 
 import { hash } from 'node:crypto';
 import type { Clock, EpochMs } from '../domain/clock.ts';
+import type { OnceStore } from '../domain/once.ts';
 
 const MAX_ENTRIES = 200_000;
 
-export interface ReplayMemory {
-  /** Remembers a text for so long, ms. */
-  add(text: string, ttlMs: number): 'new' | 'seen' | 'full';
-}
-
-export function createReplayMemory(clock: Clock, maxEntries: number = MAX_ENTRIES): ReplayMemory {
-  // In the order in which entries end: all are remembered for the same time.
+export function createReplayMemory(clock: Clock, maxEntries: number = MAX_ENTRIES): OnceStore {
+  // In the order in which entries end, as long as all are remembered for the same time.
   const entries = new Map<string, EpochMs>();
+  const keyOf = (kind: string, id: string): string => `${kind} ${hash('sha256', id, 'base64')}`;
 
   function forget(now: EpochMs): void {
     for (const [key, until] of entries) {
@@ -23,14 +20,17 @@ export function createReplayMemory(clock: Clock, maxEntries: number = MAX_ENTRIE
   }
 
   return {
-    add(text, ttlMs) {
-      const now = clock.now();
-      forget(now);
-      const key = hash('sha256', text, 'base64');
+    async use(kind, id, until) {
+      forget(clock.now());
+      const key = keyOf(kind, id);
       if (entries.has(key)) return 'seen';
       if (entries.size >= maxEntries) return 'full';
-      entries.set(key, now + ttlMs);
+      entries.set(key, until);
       return 'new';
+    },
+    async wasUsed(kind, id) {
+      forget(clock.now());
+      return entries.has(keyOf(kind, id));
     },
   };
 }

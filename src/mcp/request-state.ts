@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Action } from '../domain/action.ts';
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
+import { type OnceStore, useOnce } from '../domain/once.ts';
 import type { Principal } from '../domain/principal.ts';
 import { REQUEST_STATE_PREFIX } from '../domain/request-state.ts';
 import { Secret } from '../domain/secret.ts';
@@ -20,36 +21,23 @@ export interface Sealer {
 
 export interface RequestStates {
   issue(principal: Principal, action: Action, holdId: string): string;
-  /** Uses it up. Throws `bad_rpc` for a state of another caller or message, an old one, and one that was used before. */
-  redeem(principal: Principal, action: Action, state: string): void;
+  /** Uses it up, durably. Throws `bad_rpc` for a state of another caller or message, an old one, and one that was used before; `store_unavailable`. */
+  redeem(principal: Principal, action: Action, state: string): Promise<void>;
 }
 
 const LIFETIME_MS = 10 * 60_000;
-/** Used states that are remembered at a time. Past it the oldest go, which costs nothing but the refusal of their second use. */
-const REMEMBERED = 100_000;
 
-export function createRequestStates(seal: Sealer, clock: Clock): RequestStates {
-  const used = new Map<string, number>();
-
-  function remember(nonce: string, until: number): void {
-    for (const [oldest, expiry] of used) {
-      if (expiry > clock.now() && used.size < REMEMBERED) break;
-      used.delete(oldest);
-    }
-    used.set(nonce, until);
-  }
-
+export function createRequestStates(seal: Sealer, clock: Clock, once: OnceStore): RequestStates {
   return {
     issue(principal, action, holdId) {
       const nonce = randomBytes(12).toString('base64url');
       const text = JSON.stringify([holdId, nonce, clock.now() + LIFETIME_MS]);
       return REQUEST_STATE_PREFIX + seal.seal(boundTo(principal, action), new Secret(text));
     },
-    redeem(principal, action, state) {
+    async redeem(principal, action, state) {
       const [, nonce, until] = open(seal, boundTo(principal, action), state);
       if (until <= clock.now()) throw refusal('The requestState has expired.');
-      if (used.has(nonce)) throw refusal('The requestState was used before.');
-      remember(nonce, until);
+      if (!(await useOnce(once, 'request-state', nonce, until))) throw refusal('The requestState was used before.');
     },
   };
 }

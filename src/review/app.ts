@@ -19,7 +19,7 @@ import { listHolds } from './listing.ts';
 import { createDesk, type DeskOptions, PAGE_HEADERS } from './pages/desk.ts';
 import { type SimilarParts, similarTo } from './similar.ts';
 import { type Eligibility, isNamed } from './standing.ts';
-import { viewHold } from './view.ts';
+import { viewHold, viewWhole } from './view.ts';
 
 export interface ReviewDeps extends SimilarParts {
   readonly approvals: Pick<Approvals, 'vote' | 'revoke' | 'opened'>;
@@ -71,7 +71,8 @@ function createReviewApp(deps: ReviewDeps): Hono<Env> {
     await next();
   });
 
-  const answer = (context: Context<Env>, hold: Hold) => context.json(viewHold(deps.eligibility, hold, context.var.reviewer, deps.holds.now()));
+  const whole = async (hold: Hold, reviewer: Reviewer) => viewWhole(deps.eligibility, hold, await deps.holds.content(hold.id), reviewer, deps.holds.now());
+  const answer = async (context: Context<Env>, hold: Hold) => context.json(await whole(hold, context.var.reviewer));
 
   app.get('/api/v1/holds', async (context) => {
     const { reviewer } = context.var;
@@ -84,7 +85,7 @@ function createReviewApp(deps: ReviewDeps): Hono<Env> {
     const { reviewer } = context.var;
     const hold = await visibleHold(deps, context.req.param('id'), reviewer);
     deps.approvals.opened(hold.id, reviewer);
-    return context.json({ ...viewHold(deps.eligibility, hold, reviewer, deps.holds.now()), similar: await similarTo(deps, hold) });
+    return context.json({ ...(await whole(hold, reviewer)), similar: await similarTo(deps, hold) });
   });
 
   app.post('/api/v1/holds/:id/votes', async (context) => {

@@ -1,12 +1,14 @@
 // What went before a hold: the last approved action of its kind, and what this agent was denied. Only holds that name the reader.
 
+import { heldArguments } from '../domain/held-arguments.ts';
 import type { Hold, HoldState, HoldStore } from '../domain/hold.ts';
+import type { Json } from '../domain/json.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type Eligibility, isNamed } from './standing.ts';
 
 export interface History {
   /** Same agent, upstream, method and tool or path. */
-  readonly approved?: Hold;
+  readonly approved?: { readonly hold: Hold; readonly value?: Json };
   /** Of this agent, newest first. */
   readonly denied: readonly Hold[];
 }
@@ -19,7 +21,11 @@ export async function loadHistory(holds: HoldStore, eligibility: Eligibility, re
   const [used, denied] = await Promise.all([holds.list({ principalId, states: USED, limit: 200 }), holds.list({ principalId, states: ['DENIED'], limit: 50 })]);
   const before = (other: Hold) => other.id !== hold.id && other.createdAt <= hold.createdAt && isNamed(eligibility, other, reviewer);
   const approved = used.holds.find((other) => before(other) && isSimilar(other, hold));
-  return { ...(approved !== undefined && { approved }), denied: denied.holds.filter(before).slice(0, DENIALS_SHOWN) };
+  const value = approved && heldArguments((await holds.content(approved.id)) ?? {});
+  return {
+    ...(approved !== undefined && { approved: { hold: approved, ...(value !== undefined && { value }) } }),
+    denied: denied.holds.filter(before).slice(0, DENIALS_SHOWN),
+  };
 }
 
 function isSimilar({ action: a }: Hold, { action: b }: Hold): boolean {

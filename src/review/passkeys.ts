@@ -12,6 +12,7 @@ import {
 import { sha256 } from '../domain/canonical.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import type { Hold } from '../domain/hold.ts';
+import { type OnceStore, useOnce } from '../domain/once.ts';
 import { type Passkey, type PasskeyEvidence, type PasskeyStore, voteChallenge } from '../domain/passkey.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { GatewayError } from '../errors.ts';
@@ -19,6 +20,7 @@ import { randomToken, type Seal } from './session.ts';
 
 export interface PasskeyOptions {
   readonly store: PasskeyStore;
+  readonly once: OnceStore;
   readonly seal: Seal;
   readonly origin: string;
   now(): EpochMs;
@@ -49,17 +51,19 @@ export interface Passkeys {
 const TICKET_MS = 5 * 60_000;
 
 /** Passkeys need a domain name: undefined where the desk is reached by an IP address (WebAuthn section 5.1.3, RP ID). */
-export function createPasskeys({ store, seal, origin, now }: PasskeyOptions): Passkeys | undefined {
+export function createPasskeys({ store, once, seal, origin, now }: PasskeyOptions): Passkeys | undefined {
   const { hostname: rpId } = new URL(origin);
   if (/^[\d.]+$|^\[/.test(rpId)) return undefined;
 
   const ticketOf = (purpose: string, reviewer: Reviewer, value: string) =>
     seal.seal(purpose, JSON.stringify({ reviewer: reviewer.id, value, until: now() + TICKET_MS }));
-  const openTicket = (purpose: string, reviewer: Reviewer, ticket: string): string | undefined => {
+  /** Uses the ticket up, whatever becomes of the answer that came with it. */
+  const openTicket = async (purpose: string, reviewer: Reviewer, ticket: string): Promise<string | undefined> => {
     const opened = seal.open(purpose, ticket);
     if (opened === undefined) return undefined;
     const { reviewer: whose, value, until } = JSON.parse(opened) as { reviewer: string; value: string; until: EpochMs };
-    return whose === reviewer.id && now() < until ? value : undefined;
+    const isGood = whose === reviewer.id && now() < until && (await useOnce(once, 'passkey-challenge', `${purpose} ${value}`, until));
+    return isGood ? value : undefined;
   };
 
   return {
@@ -78,8 +82,8 @@ export function createPasskeys({ store, seal, origin, now }: PasskeyOptions): Pa
       return { options, ticket: ticketOf('passkey-registration', reviewer, options.challenge) };
     },
     async finishRegistration(reviewer, { ticket, response, label }, record) {
-      const challenge = openTicket('passkey-registration', reviewer, ticket);
-      if (challenge === undefined) throw new GatewayError('bad_request', 'The registration took too long: start it again.');
+      const challenge = await openTicket('passkey-registration', reviewer, ticket);
+      if (challenge === undefined) throw new GatewayError('bad_request', 'The registration took too long, or was finished before: start it again.');
       const { registrationInfo } = await verifyRegistrationResponse({
         response: response as RegistrationResponseJSON,
         ...{ expectedChallenge: challenge, expectedOrigin: origin, expectedRPID: rpId, requireUserVerification: true },
@@ -106,9 +110,10 @@ export function createPasskeys({ store, seal, origin, now }: PasskeyOptions): Pa
     },
     async verifyVote(reviewer, bindingDigest, decision, ticket, given) {
       const response = given as AuthenticationResponseJSON;
-      const nonce = openTicket('passkey-vote', reviewer, ticket);
+      const nonce = await openTicket('passkey-vote', reviewer, ticket);
       const passkey = (await store.of(reviewer.id)).find(({ id }) => id === response?.id);
-      if (nonce === undefined || passkey === undefined) throw new GatewayError('step_up_required', 'The passkey is not yours, or its answer came too late.');
+      if (nonce === undefined || passkey === undefined)
+        throw new GatewayError('step_up_required', 'The passkey is not yours, or its answer came too late or a second time.');
       const { clientDataJSON, authenticatorData, signature } = response.response;
       const evidence = {
         ...{ credentialId: passkey.id, publicKey: passkey.publicKey, nonce, rpId, origin },

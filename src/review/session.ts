@@ -1,8 +1,9 @@
 // Who sits at the desk: a sealed cookie, with a short idle life and an absolute end, and nothing on the server but the list of sessions that were
-// signed out. Trusts only what it sealed itself. Refuses forms of other origins and without the session's own token (CSRF).
+// signed out, which outlives the process. Trusts only what it sealed itself. Refuses forms of other origins and without the session's own token (CSRF).
 
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { EpochMs } from '../domain/clock.ts';
+import { type OnceStore, useOnce } from '../domain/once.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { GatewayError } from '../errors.ts';
 
@@ -25,6 +26,7 @@ export interface Session {
 
 export interface SessionOptions {
   readonly seal: Seal;
+  readonly once: OnceStore;
   /** The reviewers' origin, as browsers name it. */
   readonly origin: string;
   /** How long a session lasts unused, ms. */
@@ -37,12 +39,12 @@ export interface SessionOptions {
 export interface Sessions {
   /** The Set-Cookie value of a new session. Throws `reviewer_unauthenticated` for a person with too many groups. */
   start(reviewer: Reviewer): string;
-  /** The session of a request's Cookie field; undefined when there is none that is still good. */
-  read(cookie: string | undefined): Session | undefined;
+  /** The session of a request's Cookie field; undefined when there is none that is still good. Throws `store_unavailable`. */
+  read(cookie: string | undefined): Promise<Session | undefined>;
   /** A Set-Cookie value that keeps the session alive, when it was last kept alive a while ago. */
   renew(session: Session): string | undefined;
-  /** Ends it, wherever its cookie was copied to; gives the Set-Cookie value that takes the cookie away. */
-  end(session: Session | undefined): string;
+  /** Ends it, durably, wherever its cookie was copied to; gives the Set-Cookie value that takes the cookie away. Throws `store_unavailable`. */
+  end(session: Session | undefined): Promise<string>;
   endsAt(session: Session): EpochMs;
   /** Throws `bad_request` for a form of another origin, or without the session's token. */
   checkForm(request: { readonly origin: string | undefined; readonly csrf: string | undefined }, session: Session): void;
@@ -57,22 +59,17 @@ const RENEW_AFTER_MS = 60_000;
 export const LARGEST_COOKIE = 4096;
 const TRANSACTION_MS = 10 * 60_000;
 
-export function createSessions({ seal, origin, idleMs, lifeMs, now }: SessionOptions): Sessions {
+export function createSessions({ seal, once, origin, idleMs, lifeMs, now }: SessionOptions): Sessions {
   const secure = origin.startsWith('https:');
   // Browsers take `__Host-` only with Secure (RFC 6265bis section 4.1.3); on plain-http loopback the name says that it is not that.
   const name = secure ? '__Host-countersign-session' : 'countersign-insecure-session';
   const transactionName = secure ? '__Host-countersign-sign-in' : 'countersign-insecure-sign-in';
-  const ended = new Map<string, EpochMs>();
 
   // Lax, not Strict: the way back from the issuer and a link in a message are navigations from another site. Forms are checked besides.
   const cookie = (key: string, value: string, ageMs: number) =>
     `${key}=${value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${Math.floor(ageMs / 1000)}${secure ? '; Secure' : ''}`;
   const write = (session: Session) => cookie(name, seal.seal('session', JSON.stringify(session)), idleMs);
   const endsAt = (session: Session) => Math.min(session.seenAt + idleMs, session.signedInAt + lifeMs);
-
-  function forgetOld(): void {
-    for (const [id, at] of ended) if (at < now()) ended.delete(id);
-  }
 
   return {
     start(reviewer) {
@@ -88,19 +85,18 @@ export function createSessions({ seal, origin, idleMs, lifeMs, now }: SessionOpt
       }
       return written;
     },
-    read(header) {
+    async read(header) {
       const text = readCookie(header, name);
       const opened = text === undefined ? undefined : seal.open('session', text);
       if (opened === undefined) return undefined;
       const session = JSON.parse(opened) as Session;
-      return ended.has(session.id) || now() >= endsAt(session) ? undefined : session;
+      return now() >= endsAt(session) || (await once.wasUsed('desk-session', session.id)) ? undefined : session;
     },
     renew(session) {
       return now() - session.seenAt < RENEW_AFTER_MS ? undefined : write({ ...session, seenAt: now() });
     },
-    end(session) {
-      forgetOld();
-      if (session !== undefined) ended.set(session.id, session.signedInAt + lifeMs);
+    async end(session) {
+      if (session !== undefined) await useOnce(once, 'desk-session', session.id, session.signedInAt + lifeMs);
       return cookie(name, '', 0);
     },
     endsAt,

@@ -5,6 +5,7 @@ import * as oidc from 'openid-client';
 import { claimAt, textsAt } from '../domain/claim.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import { isName } from '../domain/name.ts';
+import { type OnceStore, useOnce } from '../domain/once.ts';
 import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import type { SecretSource } from '../domain/secret.ts';
 import { GatewayError } from '../errors.ts';
@@ -27,13 +28,14 @@ export interface SignInOptions {
   readonly redirectUri: string;
   /** Where it sends them after signing out. */
   readonly signedOutUri: string;
+  readonly once: OnceStore;
   now(): EpochMs;
 }
 
 export interface SignIn {
   /** Where to send the browser, and what to keep until it comes back. Throws `issuer_unavailable`. */
   begin(to: string, fresh: boolean): Promise<{ readonly url: string; readonly transaction: string }>;
-  /** Throws `reviewer_unauthenticated` with the `check` that failed, `issuer_unavailable`. */
+  /** Uses the transaction up. Throws `reviewer_unauthenticated` with the `check` that failed, `issuer_unavailable`, `store_unavailable`. */
   finish(callback: URL, transaction: string): Promise<{ readonly reviewer: Reviewer; readonly to: string; readonly idToken: string }>;
   /** The issuer's own sign-out page (RP-Initiated Logout 1.0), where it has one. With the ID token as a hint it need not ask who leaves. */
   signOutUrl(idToken?: string): Promise<string | undefined>;
@@ -50,9 +52,11 @@ interface Transaction {
 
 /** Clocks of issuers may run behind ours. */
 const SKEW_MS = 60_000;
+/** Longer than the cookie that carries a transaction is good for. */
+const REMEMBERED_MS = 60 * 60_000;
 
 export function createSignIn(options: SignInOptions): SignIn {
-  const { issuer, clientId, scope, redirectUri, signedOutUri, now } = options;
+  const { issuer, clientId, scope, redirectUri, signedOutUri, once, now } = options;
   let discovered: Promise<oidc.Configuration> | undefined;
 
   // At the first sign-in, not at the start: an issuer that is down must not keep the gateway down.
@@ -96,6 +100,10 @@ export function createSignIn(options: SignInOptions): SignIn {
       const config = await configuration();
       const { state, nonce, verifier, to, fresh, startedAt } = JSON.parse(kept) as Transaction;
       const { claims, more, idToken } = await exchange(config, callback, { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier });
+      // Not before the issuer has agreed: an answer that somebody else made up must not end the sign-in of the person who waits for the right one.
+      if (!(await useOnce(once, 'sign-in', state, startedAt + REMEMBERED_MS))) {
+        throw refusal('finished', 'This sign-in was finished before: start a new one.');
+      }
       const reviewer = readReviewer(issuer, { ...more, ...claims }, options);
       const signedIn = claims.auth_time === undefined ? undefined : claims.auth_time * 1000;
       if (fresh && (signedIn === undefined || signedIn < startedAt - SKEW_MS)) {

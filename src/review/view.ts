@@ -1,10 +1,11 @@
 // A hold as the reviewers' API shows it: the whole action, who asks, what is required, who has voted, and what this reader may do.
-// Nothing is cut short. What stays inside: nonce, claim, trace contexts and the Idempotency-Key, none of which a decision needs.
+// Alone it is shown whole, and nothing is cut short; in a list it comes without its body and the words around it.
+// What stays inside: nonce, claim, trace contexts and the Idempotency-Key, none of which a decision needs.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { HeaderList } from '../domain/headers.ts';
-import type { HeldAction, HeldPrincipal, HeldTask, Hold } from '../domain/hold.ts';
-import type { Json } from '../domain/json.ts';
+import { heldArguments } from '../domain/held-arguments.ts';
+import type { HeldAction, HeldContent, HeldPrincipal, HeldTaskWords, Hold } from '../domain/hold.ts';
 import type { Party } from '../domain/principal.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type Eligibility, standing } from './standing.ts';
@@ -12,7 +13,20 @@ import { type Eligibility, standing } from './standing.ts';
 /** RFC 3339 in UTC with milliseconds. */
 const iso = (at: EpochMs): string => new Date(at).toISOString();
 
-/** The JSON of one hold for one reader. Members that do not apply are absent. */
+/** The JSON of one hold, whole, for one reader. `content` is undefined where it is not kept any more. */
+export function viewWhole(eligibility: Eligibility, hold: Hold, content: HeldContent | undefined, reader: Reviewer, now: EpochMs) {
+  const view = viewHold(eligibility, hold, reader, now);
+  const { toolChange, toolWords, bodyText, task } = content ?? {};
+  const args = content && heldArguments(content);
+  const bodyKept = hold.action.bodyLength === 0 || bodyText !== undefined;
+  return {
+    ...view,
+    action: { ...view.action, toolChange, toolWords, args, bodyText, bodyKept },
+    task: view.task && { ...view.task, ...(task && viewTaskWords(task)) },
+  };
+}
+
+/** The JSON of one hold in a list, for one reader. Members that do not apply are absent. */
 export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer, now: EpochMs) {
   return {
     id: hold.id,
@@ -23,7 +37,7 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     action: viewAction(hold.action),
     credential: hold.action.credential,
     principal: viewPrincipal(hold.principal),
-    task: hold.task && viewTask(hold.task),
+    task: hold.task,
     rules: hold.rules,
     requirements: hold.requirements.map(({ decideWithinMs, useWithinMs, escalate, ...requirement }) => ({
       ...requirement,
@@ -64,12 +78,8 @@ function viewAction(action: HeldAction) {
     target: action.target,
     path: action.path,
     tool: action.tool,
-    toolChange: action.toolChange,
-    toolWords: action.toolWords,
-    args: action.args as Json | undefined,
     contentType: action.contentType,
     headers: viewHeaders(action.boundHeaders),
-    bodyText: action.bodyText,
     bodyDigest: action.bodyDigest,
     bodyLength: action.bodyLength,
   };
@@ -96,15 +106,8 @@ function viewPrincipal(principal: HeldPrincipal) {
   };
 }
 
-function viewTask(task: HeldTask) {
-  return {
-    id: task.id,
-    revision: task.revision,
-    objective: task.objective,
-    plan: task.plan,
-    labels: task.labels,
-    calls: task.calls.map((call) => ({ ...call, at: iso(call.at) })),
-  };
+function viewTaskWords({ objective, plan, labels, calls }: HeldTaskWords) {
+  return { objective, plan, labels, calls: calls.map((call) => ({ ...call, at: iso(call.at) })) };
 }
 
 function viewProgress(hold: Hold) {

@@ -12,6 +12,7 @@ import { identify, type Suspensions } from './identify.ts';
 import { type JournalDependencies, journal } from './journal.ts';
 import { receive } from './receive.ts';
 import { type RefuseDependencies, refuse } from './refuse.ts';
+import { type AgentCalls, UpstreamRooms } from './rooms.ts';
 import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
@@ -19,19 +20,21 @@ export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history'> &
   JournalDependencies &
   Omit<SendDependencies, 'history'> &
   RefuseDependencies &
-  Omit<SettleDependencies, 'history'> & {
+  Omit<SettleDependencies, 'history' | 'rooms'> & {
     readonly clock: Clock;
     readonly tasks: TaskStore;
     readonly digest: DigestAction;
     readonly suspensions: Suspensions;
     readonly conduct: ConductOf;
+    readonly agentCalls: AgentCalls;
     /** What is in force now: by this an approval is judged, however long ago the call arrived. */
     regime(): Regime;
   };
 
 export function createSteps(parts: StepParts): Steps {
-  const { regime, clock, tasks, digest, suspensions, conduct } = parts;
+  const { regime, clock, tasks, digest, suspensions, conduct, agentCalls } = parts;
   const history = createHistory(tasks);
+  const rooms = new UpstreamRooms();
 
   /** The same judgement as at the door, by what is in force and on record now: caller, task and its calls, destination and policy. */
   const rejudge: ClearDependencies['rejudge'] = async (classified, approval) => {
@@ -46,19 +49,25 @@ export function createSteps(parts: StepParts): Steps {
     return decide(now, clock, digest, task === undefined ? current : { ...current, task }, approval);
   };
 
-  const equipped = { ...parts, history, rejudge };
+  const equipped = { ...parts, history, rooms, rejudge };
   // Read in the turn in which the call is decided and begun: of two that come at once, the second counts the first.
   const upToDate = (classified: Classified): Classified =>
     classified.task === undefined ? classified : { ...classified, calls: history.calls(classified.task.id) };
 
   return {
     receive,
-    identify: (received) => identify(received.call.regime, suspensions, clock, received),
+    identify(received) {
+      const found = identify(received.call.regime, suspensions, clock, received);
+      return found instanceof Promise ? found.then((recognised) => agentCalls.enter(recognised)) : agentCalls.enter(found);
+    },
     classify: (recognised) => classify(tasks, conduct, recognised),
     decide: (classified) => decide(classified.call.regime, clock, digest, upToDate(classified)),
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
-    arm: (journaled) => arm(parts.broker, suspensions, journaled),
+    arm(journaled) {
+      const room = rooms.enter(journaled);
+      return room === undefined ? arm(parts.broker, suspensions, journaled) : room.then(() => arm(parts.broker, suspensions, journaled));
+    },
     send: (armed) => send(equipped, armed),
     refuse: (call, error) => refuse(parts, call, error),
     settle: (call) => settle(equipped, call),

@@ -8,11 +8,8 @@ import { GatewayError } from '../errors.ts';
 /** "CSgn": tells our files from other programs' (SQLite file format, section 1.3.17). */
 const APPLICATION_ID = 0x4353676e;
 
-/**
- * Step n brings a file from version n to n + 1. Never edit a released step: add one.
- * A held action stands in a table of its own, written once: votes and transitions never rewrite a body, and never could alter it.
- */
-const STEPS: readonly string[] = [
+/** Step n brings a file from version n to n + 1. Never edit a released step: add one. */
+export const STEPS: readonly string[] = [
   `
   CREATE TABLE hold (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -136,6 +133,42 @@ const STEPS: readonly string[] = [
     created_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX passkey_reviewer ON passkey (reviewer_id);
+  `,
+  // What may be used once: proofs, states, challenges, ended sessions.
+  `
+  CREATE TABLE used (
+    kind TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (kind, digest)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX used_until ON used (kind, until);
+  `,
+  // A hold's record says all but what can be large. That stands beside it, the body once; of holds that ended unsent the body is dropped.
+  `
+  UPDATE hold SET record = json_set(record,
+    '$.action', (SELECT json_remove(record, '$.args', '$.bodyText', '$.toolChange', '$.toolWords') FROM held_action WHERE hold_id = hold.id));
+  CREATE TABLE held_content (
+    seq INTEGER PRIMARY KEY,
+    hold_id TEXT NOT NULL UNIQUE REFERENCES hold (id),
+    record TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO held_content (hold_id, record)
+    SELECT hold.id, json_patch(
+      json_patch(
+        CASE WHEN json_type(action.record, '$.args') IS NULL THEN '{}'
+             WHEN json_extract(action.record, '$.tool') IS NOT NULL THEN '{"argsAt":["params","arguments"]}'
+             WHEN json_extract(action.record, '$.protocol') = 'mcp' THEN '{"argsAt":["params"]}' ELSE '{"argsAt":[]}' END,
+        json_object('bodyText', action.record ->> '$.bodyText', 'toolChange', action.record -> '$.toolChange', 'toolWords', action.record -> '$.toolWords')),
+      json_object('task', CASE WHEN json_type(hold.record, '$.task') IS NULL THEN NULL
+        ELSE json_remove(json_extract(hold.record, '$.task'), '$.id', '$.revision') END))
+    FROM hold JOIN held_action AS action ON action.hold_id = hold.id;
+  UPDATE held_content SET record = json_remove(record, '$.bodyText', '$.argsAt')
+    WHERE hold_id IN (SELECT id FROM hold WHERE state IN ('DENIED', 'EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED'));
+  UPDATE hold SET record = json_set(record, '$.task', json_object(
+      'id', record ->> '$.task.id', 'revision', record -> '$.task.revision', 'heading', substr(record ->> '$.task.objective', 1, 200)))
+    WHERE json_type(record, '$.task') IS NOT NULL;
+  DROP TABLE held_action;
   `,
 ];
 

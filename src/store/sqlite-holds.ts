@@ -1,21 +1,28 @@
-// Holds in SQLite: the record as JSON, the columns that queries need beside it, the held action in a table of its own.
+// Holds in SQLite: the record as JSON, the columns that queries need beside it. What can be large stands in sqlite-contents.ts.
 // Trusts approvals/ for what a transition means. Refuses any change to what a hold is bound to, whoever asks for it.
 
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { HeldAction, Hold, HoldQuery, HoldState, HoldStore } from '../domain/hold.ts';
+import type { HeldContent, Hold, HoldPage, HoldQuery, HoldState, HoldStore } from '../domain/hold.ts';
 import { noticeOf } from '../domain/notification.ts';
 import { GatewayError } from '../errors.ts';
+import type { ContentRows } from './sqlite-contents.ts';
 import type { NotificationRows } from './sqlite-notifications.ts';
 import type { VoteRows } from './sqlite-votes.ts';
 import type { Announce, SqliteWriter } from './sqlite-writer.ts';
 
 const DEFAULT_LIMIT = 50;
 const LARGEST_LIMIT = 200;
+/** Characters of records that one page may have; the first is given whatever its size. */
+const LARGEST_PAGE = 1024 * 1024;
+/** Earlier holds of the same request that an admission is shown. */
+const KNOWN_SHOWN = 64;
 /** Earlier holds that one view of a hold looks through. */
 const LIKES_LOOKED_AT = 500;
-const SELECT = 'SELECT hold.seq, hold.record, held_action.record AS action FROM hold JOIN held_action ON held_action.hold_id = hold.id';
+const SELECT = 'SELECT seq, record FROM hold';
+/** It ended before anything was sent: nobody will decide on its body or send it. */
+const UNSENT: ReadonlySet<HoldState> = new Set(['DENIED', 'EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED']);
 
 /** For the parts of the store that change holds inside a transaction of their own. */
 export interface HoldRows {
@@ -23,23 +30,22 @@ export interface HoldRows {
   openOfTask(taskId: string): readonly Hold[];
   /** Open holds of calls that this party makes, or that are made on its behalf. */
   openOfParty(id: string): readonly Hold[];
-  insert(hold: Hold, announce: Announce): Hold;
+  insert(hold: Hold, content: HeldContent, announce: Announce): Hold;
   update(before: Hold, next: Hold, announce: Announce): Hold;
 }
 
-export function createHoldRows(db: DatabaseSync, notifications: NotificationRows, votes: VoteRows): HoldRows {
-  const byId = db.prepare(`${SELECT} WHERE hold.id = ?`);
-  const byTask = db.prepare(`${SELECT} WHERE hold.task_id = ? AND hold.state IN ('PENDING', 'APPROVED') ORDER BY hold.seq`);
+export function createHoldRows(db: DatabaseSync, contents: ContentRows, notifications: NotificationRows, votes: VoteRows): HoldRows {
+  const byId = db.prepare(`${SELECT} WHERE id = ?`);
+  const byTask = db.prepare(`${SELECT} WHERE task_id = ? AND state IN ('PENDING', 'APPROVED') ORDER BY seq`);
   const byParty = db.prepare(
-    `${SELECT} WHERE hold.state IN ('PENDING', 'APPROVED') AND (hold.principal_id = :id OR EXISTS (
+    `${SELECT} WHERE state IN ('PENDING', 'APPROVED') AND (principal_id = :id OR EXISTS (
        SELECT 1 FROM json_each(hold.record, '$.principal.onBehalfOf') AS party WHERE json_extract(party.value, '$.id') = :id
-     )) ORDER BY hold.seq`,
+     )) ORDER BY seq`,
   );
   const insertHold = db.prepare(
     `INSERT INTO hold (id, state, principal_id, task_id, request_digest, idempotency_key, deadline, use_by, claimed_by, escalate_at, likeness, record)
      VALUES (:id, :state, :principalId, :taskId, :requestDigest, :idempotencyKey, :deadline, :useBy, :claimedBy, :escalateAt, :likeness, :record)`,
   );
-  const insertAction = db.prepare('INSERT INTO held_action (hold_id, record) VALUES (?, ?)');
   const updateHold = db.prepare('UPDATE hold SET state = ?, use_by = ?, claimed_by = ?, escalate_at = ?, record = ? WHERE id = ?');
 
   function tell(hold: Hold, before: Hold | undefined): void {
@@ -54,7 +60,7 @@ export function createHoldRows(db: DatabaseSync, notifications: NotificationRows
     },
     openOfTask: (taskId) => byTask.all(taskId).map(parseHold),
     openOfParty: (id) => byParty.all({ id }).map(parseHold),
-    insert(hold, announce) {
+    insert(hold, content, announce) {
       const written = { ...hold, version: 1 };
       insertHold.run({
         id: written.id,
@@ -68,9 +74,9 @@ export function createHoldRows(db: DatabaseSync, notifications: NotificationRows
         claimedBy: written.claimedBy ?? null,
         escalateAt: written.escalateAt ?? null,
         likeness: likenessOf(written),
-        record: formatHold(written),
+        record: JSON.stringify(written),
       });
-      insertAction.run(written.id, JSON.stringify(written.action));
+      contents.insert(written.id, content);
       tell(written, undefined);
       announce(written, undefined);
       return written;
@@ -78,7 +84,8 @@ export function createHoldRows(db: DatabaseSync, notifications: NotificationRows
     update(before, next, announce) {
       refuseRebinding(before, next);
       const written = { ...next, version: before.version + 1 };
-      updateHold.run(written.state, written.useBy ?? null, written.claimedBy ?? null, written.escalateAt ?? null, formatHold(written), written.id);
+      updateHold.run(written.state, written.useBy ?? null, written.claimedBy ?? null, written.escalateAt ?? null, JSON.stringify(written), written.id);
+      if (UNSENT.has(written.state) && !UNSENT.has(before.state)) contents.dropBody(written.id);
       votes.add(before, written);
       tell(written, before);
       announce(written, before.state);
@@ -100,13 +107,16 @@ function refuseRebinding(before: Hold, next: Hold): void {
   if (changed !== undefined) throw new TypeError(`a stored hold never changes its ${changed}`);
 }
 
-export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: HoldRows, votes: VoteRows, clock: Clock): HoldStore {
+export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: HoldRows, contents: ContentRows, votes: VoteRows, clock: Clock): HoldStore {
   // Written as a UNION and with INDEXED BY because SQLite's planner, left alone, walks every hold of the agent or of the state.
   const known = db.prepare(
-    `${SELECT} WHERE hold.seq IN (
-       SELECT seq FROM hold WHERE principal_id = :principalId AND request_digest = :requestDigest
-       UNION SELECT seq FROM hold WHERE principal_id = :principalId AND idempotency_key = :idempotencyKey
-     ) ORDER BY hold.seq DESC`,
+    `${SELECT} WHERE seq IN (
+       SELECT * FROM (SELECT seq FROM hold WHERE principal_id = :principalId AND request_digest = :requestDigest ORDER BY seq DESC LIMIT ${KNOWN_SHOWN})
+       UNION SELECT * FROM (
+         SELECT seq FROM hold WHERE principal_id = :principalId AND request_digest = :requestDigest AND state = 'DENIED' ORDER BY seq DESC LIMIT 1)
+       UNION SELECT * FROM (
+         SELECT seq FROM hold WHERE principal_id = :principalId AND idempotency_key = :idempotencyKey ORDER BY seq DESC LIMIT ${KNOWN_SHOWN})
+     ) ORDER BY seq DESC`,
   );
   const pending = db.prepare("SELECT count(*) AS n FROM hold WHERE principal_id = ? AND state = 'PENDING' AND deadline > ?");
   const undecided = db.prepare("SELECT id FROM hold INDEXED BY hold_deadline WHERE state = 'PENDING' AND deadline <= ? ORDER BY deadline LIMIT ?");
@@ -126,15 +136,16 @@ export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: Ho
       writer.write((announce) => {
         const now = clock.now();
         const shown = known.all({ ...key, idempotencyKey: key.idempotencyKey ?? null }).map(parseHold);
-        const { write, answer } = choose(shown, Number(pending.get(key.principalId, now)?.n), now);
+        const { write, content = {}, answer } = choose(shown, Number(pending.get(key.principalId, now)?.n), now);
         if (write !== undefined) {
           const before = shown.find((hold) => hold.id === write.id);
-          if (before === undefined) rows.insert(write, announce);
+          if (before === undefined) rows.insert(write, content, announce);
           else rows.update(before, write, announce);
         }
         return answer;
       }),
     get: async (id) => writer.read(() => rows.find(id)),
+    content: async (id) => writer.read(() => contents.find(id)),
     list: async (query) => writer.read(() => list(db, query)),
     change: (id, step) =>
       writer.write((announce) => {
@@ -161,7 +172,7 @@ export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: Ho
   };
 }
 
-function list(db: DatabaseSync, query: HoldQuery) {
+function list(db: DatabaseSync, query: HoldQuery): HoldPage {
   const limit = Math.min(Math.max(query.limit ?? DEFAULT_LIMIT, 1), LARGEST_LIMIT);
   const terms: string[] = [];
   const values: SQLInputValue[] = [];
@@ -177,18 +188,17 @@ function list(db: DatabaseSync, query: HoldQuery) {
   const where = terms.length === 0 ? '' : `WHERE ${terms.join(' AND ')}`;
   // The page is chosen by number first, so that no record is read or sorted that is not on it.
   const page = `SELECT seq FROM hold ${where} ORDER BY seq DESC LIMIT ?`;
-  const found = db.prepare(`${SELECT} WHERE hold.seq IN (${page}) ORDER BY hold.seq DESC`).all(...values, limit + 1);
-  const holds = found.slice(0, limit).map(parseHold);
-  const last = found[limit - 1];
-  return found.length > limit && last !== undefined ? { holds, next: String(last.seq) } : { holds };
+  const holds: Hold[] = [];
+  let read = 0;
+  let last = 0;
+  for (const row of db.prepare(`${SELECT} WHERE seq IN (${page}) ORDER BY seq DESC`).iterate(...values, limit + 1)) {
+    const record = String(row.record);
+    read += record.length;
+    if (holds.length === limit || (holds.length > 0 && read > LARGEST_PAGE)) return { holds, next: String(last) };
+    holds.push(JSON.parse(record) as Hold);
+    last = Number(row.seq);
+  }
+  return { holds };
 }
 
-function formatHold(hold: Hold): string {
-  const { action: _, ...rest } = hold;
-  return JSON.stringify(rest);
-}
-
-function parseHold(row: Record<string, unknown>): Hold {
-  const rest = JSON.parse(String(row.record)) as Omit<Hold, 'action'>;
-  return { ...rest, action: JSON.parse(String(row.action)) as HeldAction };
-}
+const parseHold = (row: Record<string, unknown>): Hold => JSON.parse(String(row.record)) as Hold;

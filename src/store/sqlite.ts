@@ -6,15 +6,18 @@ import type { CredentialLedger } from '../domain/credential.ts';
 import type { HoldStore } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import type { NotificationOutbox } from '../domain/notification.ts';
+import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
 import type { SuspensionStore } from '../domain/suspension.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { ToolPinStore } from '../domain/tool-pin.ts';
 import type { WatchStore } from '../domain/watch.ts';
+import { createContentRows } from './sqlite-contents.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
+import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
 import { createSuspensionStore } from './sqlite-suspensions.ts';
 import { createTaskStore } from './sqlite-tasks.ts';
@@ -40,6 +43,7 @@ export interface Store {
   readonly watch: WatchStore;
   readonly toolPins: ToolPinStore;
   readonly passkeys: PasskeyStore;
+  readonly once: OnceStore;
   /** For /readyz. Throws `store_unavailable`. */
   check(): void;
   /** Writes what is still in memory, then closes. Later calls throw `store_unavailable`. */
@@ -52,10 +56,11 @@ export function openSqliteStore({ path, clock, log }: SqliteStoreOptions): Store
   const writer = createWriter(db, log);
   const notifications = createNotificationRows(db, clock);
   const votes = createVoteRows(db);
-  const rows = createHoldRows(db, notifications, votes);
+  const contents = createContentRows(db);
+  const rows = createHoldRows(db, contents, notifications, votes);
   const tasks = createTaskStore(db, writer, rows, clock, log);
   return {
-    holds: createHoldStore(db, writer, rows, votes, clock),
+    holds: createHoldStore(db, writer, rows, contents, votes, clock),
     tasks,
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
@@ -63,6 +68,7 @@ export function openSqliteStore({ path, clock, log }: SqliteStoreOptions): Store
     watch: createWatchStore(db, writer, notifications, clock),
     toolPins: createToolPinStore(db, writer),
     passkeys: createPasskeyStore(db, writer),
+    once: createOnceStore(db, writer, clock),
     check: () => writer.check(),
     async close() {
       await tasks.close();

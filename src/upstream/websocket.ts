@@ -9,13 +9,13 @@ import type { Socket } from 'node:net';
 import { createProxyServer } from 'http-proxy-3';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Metrics } from '../domain/metrics.ts';
-import type { Outgoing, WebSocketPass } from '../domain/upstream.ts';
-import { GatewayError } from '../errors.ts';
+import type { Outgoing, Upgrade, WebSocketPass } from '../domain/upstream.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Progress, upstreamFault } from './faults.ts';
 import { targetOf } from './forward.ts';
 import { upstreamFields, upstreamTarget } from './request-headers.ts';
 import { answerHead } from './response-headers.ts';
-import { scrubberFor } from './scrub.ts';
+import { scrubberFor } from './scrub/scrubber.ts';
 import { type Target, type Targets, tlsOptions } from './targets.ts';
 
 export interface WebSocketPassOptions {
@@ -25,28 +25,28 @@ export interface WebSocketPassOptions {
 
 /** The handshake's own fields: the agent's key and offer go through, the upstream's acceptance comes back (RFC 6455 section 4). */
 const REQUEST_HANDSHAKE = ['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-protocol', 'sec-websocket-extensions'] as const;
+const NOTHING = Buffer.alloc(0);
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 export function createWebSocketPass({ targets, metrics }: WebSocketPassOptions): WebSocketPass {
   const open = new Set<Socket>();
   return {
-    async pass({ incoming, socket, head }, outgoing) {
-      const target = targetOf(targets, outgoing);
-      checkUpgrade(incoming, target);
-      if (outgoing.credential?.injection.in === 'signature')
-        throw new GatewayError('upgrade_refused', 'The upstream’s credential signs requests; an upgrade cannot be signed.');
+    async pass(upgrade, outgoing) {
+      const { incoming, socket } = upgrade;
+      const target = ready(targets, incoming, outgoing);
       const startedAt = performance.now();
       const count = (status?: number, error?: GatewayError) =>
         metrics.upstream(target.options.name, 'GET', status, error?.code, (performance.now() - startedAt) / 1000);
       try {
-        const upstreamSocket = await handshake(incoming, socket, head, outgoing, target);
+        const upstreamSocket = await handshake(upgrade, outgoing, target);
         count(101);
         open.add(socket);
         await bothClosed(socket, upstreamSocket);
         open.delete(socket);
         return { status: 101, complete: true };
       } catch (thrown) {
-        const error = upstreamFault(thrown, 'waiting');
+        // What the handshake did not fail with itself was thrown before there was a connection.
+        const error = asGatewayError(thrown).knowing('no');
         count(undefined, error);
         throw error;
       }
@@ -70,6 +70,20 @@ function bothClosed(socket: Socket, upstreamSocket: Socket): Promise<void> {
   });
 }
 
+/** Where the upgrade goes. Nothing has been sent when this throws. */
+function ready(targets: Targets, incoming: IncomingMessage, outgoing: Outgoing): Target {
+  try {
+    const target = targetOf(targets, outgoing);
+    checkUpgrade(incoming, target);
+    if (outgoing.credential?.injection.in === 'signature') {
+      throw new GatewayError('upgrade_refused', 'The upstream’s credential signs requests; an upgrade cannot be signed.');
+    }
+    return target;
+  } catch (thrown) {
+    throw asGatewayError(thrown).knowing('no');
+  }
+}
+
 function checkUpgrade({ method, headers }: IncomingMessage, { options }: Target): void {
   if (!options.websocket) throw new GatewayError('upgrade_refused', 'This upstream takes no WebSocket connections.');
   const framed = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
@@ -80,7 +94,7 @@ function checkUpgrade({ method, headers }: IncomingMessage, { options }: Target)
 }
 
 /** Resolves with the upstream's socket once both are joined. */
-function handshake(incoming: IncomingMessage, socket: Socket, head: Buffer, outgoing: Outgoing, target: Target): Promise<Socket> {
+function handshake({ incoming, socket, release }: Upgrade, outgoing: Outgoing, target: Target): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const { connectTimeoutMs, headersTimeoutMs } = target.options;
     let progress: Progress = 'waiting';
@@ -110,7 +124,7 @@ function handshake(incoming: IncomingMessage, socket: Socket, head: Buffer, outg
       settle();
       resolve(upstreamSocket);
     });
-    proxy.ws(request, socket, head, { connectTimeout: connectTimeoutMs });
+    proxy.ws(request, socket, NOTHING, { connectTimeout: connectTimeoutMs });
     if (made === undefined || made.path !== path) {
       fail(new GatewayError('bad_path', 'The request target cannot be forwarded as it is.'));
       return;
@@ -120,8 +134,10 @@ function handshake(incoming: IncomingMessage, socket: Socket, head: Buffer, outg
         progress = 'sent';
       });
     });
-    gate(made, request, outgoing, fail);
-    // Nobody reads the agent's socket yet, so a quiet departure is noticed by the timer at the latest.
+    gate(made, request, outgoing, fail, () => {
+      const early = release();
+      if (early.byteLength > 0) socket.unshift(early);
+    });
     forget = outgoing.request.onClosed(() => fail(new GatewayError('client_closed', 'The agent went away during the upgrade.')));
   });
 }
@@ -130,7 +146,7 @@ function handshake(incoming: IncomingMessage, socket: Socket, head: Buffer, outg
  * Stands before http-proxy-3's own listeners: it would relay any answer unfiltered, would not look at the acceptance, and would close the agent's
  * socket on an error, so that nobody could answer on it any more.
  */
-function gate(made: ClientRequest, request: IncomingMessage, outgoing: Outgoing, fail: (thrown: unknown) => void): void {
+function gate(made: ClientRequest, request: IncomingMessage, outgoing: Outgoing, fail: (thrown: unknown) => void, beforeJoining: () => void): void {
   const join = made.listeners('upgrade');
   made.removeAllListeners('upgrade').removeAllListeners('response').removeAllListeners('error');
   made.on('error', fail);
@@ -138,6 +154,7 @@ function gate(made: ClientRequest, request: IncomingMessage, outgoing: Outgoing,
     fail(new GatewayError('upstream_protocol', 'The upstream did not switch to WebSocket.', { members: { upstreamStatus: statusCode } }));
   });
   made.on('upgrade', (answer, upstreamSocket, upstreamHead) => {
+    upstreamSocket.on('error', () => {});
     try {
       answer.headers = switchingFields(answer, request, outgoing);
     } catch (thrown) {
@@ -145,6 +162,7 @@ function gate(made: ClientRequest, request: IncomingMessage, outgoing: Outgoing,
       fail(thrown);
       return;
     }
+    beforeJoining();
     for (const listener of join) listener.call(made, answer, upstreamSocket, upstreamHead);
   });
 }

@@ -6,15 +6,15 @@ describe('acceptFields', () => {
     expect(acceptFields(['Host', 'a', 'X-B', '1', 'Accept', 'a', 'X-B', '2'])).toEqual({
       headers: ['host', 'a', 'x-b', '1', 'accept', 'a', 'x-b', '2'],
       chunked: false,
-      upgrade: false,
+      webSocket: false,
     });
   });
 
-  it('says that the message is chunked or wants an upgrade, and keeps neither field', () => {
+  it('says that the message is chunked or wants a WebSocket, and keeps neither field', () => {
     expect(acceptFields(['Transfer-Encoding', 'Chunked', 'Upgrade', 'websocket', 'Connection', 'upgrade'])).toEqual({
       headers: [],
       chunked: true,
-      upgrade: true,
+      webSocket: true,
     });
   });
 

@@ -110,8 +110,18 @@ describe('what is accepted', () => {
     for (const name of absent) expect([header(forwardable, name), header(boundHeaders, name)]).toEqual([undefined, undefined]);
   });
 
-  it('refuses an Upgrade on an ordinary request', async () => {
-    const raw = 'GET /api/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n';
+  // RFC 9110 section 7.8: an offer may be ignored. Kind: a request that is refused for what it only offers.
+  it.each(['h2c', 'TLS/1.0', 'h2c, IRC/6.9', 'connect-udp', 'websockets', 'x/websocket'])('ignores the offer to upgrade to %s', async (protocol) => {
+    const raw = `GET /api/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: AAMAAABk\r\n\r\n`;
+    const answer = await sendRaw(open.port, raw);
+    expect(answer.status).toBe(200);
+    const { forwardable, boundHeaders } = JSON.parse(answer.body) as Seen;
+    for (const name of ['upgrade', 'connection', 'http2-settings'])
+      expect([header(forwardable, name), header(boundHeaders, name)]).toEqual([undefined, undefined]);
+  });
+
+  it.each(['websocket', 'WebSocket', 'websocket/13', 'h2c, websocket'])('refuses to serve a request as it is when it asks for %s', async (protocol) => {
+    const raw = `GET /api/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: ${protocol}\r\n\r\n`;
     expect(await codeOf(open, raw)).toBe('upgrade_refused');
   });
 });

@@ -84,7 +84,8 @@ describe('opening and attaching', () => {
   it('stores the whole body, byte order mark and all', async () => {
     const text = `\uFEFF${'é'.repeat(40_000)}tail`;
     const hold = await openHoldBy(bench, { action: actionOf({}, text) });
-    expect((await bench.store.holds.get(hold.id))?.action).toMatchObject({ bodyText: text, bodyLength: Buffer.byteLength(text) });
+    expect(hold.action.bodyLength).toBe(Buffer.byteLength(text));
+    expect(await bench.store.holds.content(hold.id)).toMatchObject({ bodyText: text });
   });
 
   it('ends a hold that could not be recorded, so that nobody can approve it, and opens another on retry', async () => {

@@ -37,7 +37,7 @@ function holdOf(words: {
       bodyLength: Buffer.byteLength(body),
     },
     principal: { id: words.agent ?? 'agent', issuer: 'i', subject: 'agent', kind: 'oidc', onBehalfOf: [], owners: [] },
-    task: { id: 't', revision: 1, objective: words.objective ?? '', plan: [words.step ?? ''], labels: [], calls: [] },
+    task: { id: 't', revision: 1, heading: '', objective: words.objective ?? '', plan: [words.step ?? ''], labels: [], calls: [] },
     rules: [],
     requirements: [],
     votes: [],

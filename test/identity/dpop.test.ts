@@ -272,10 +272,11 @@ describe('the gateway', () => {
     expect(await refused(call(token, proof(token, { claims: { nonce } })))).toBe('proof_nonce_required/nonce');
   });
 
-  it('takes nothing more when it cannot remember more, and forgets in time', () => {
+  it('takes nothing more when it cannot remember more, and forgets in time', async () => {
     const memory = createReplayMemory(clock, 2);
-    expect(['a', 'b', 'a', 'c'].map((text) => memory.add(text, 1000))).toEqual(['new', 'new', 'seen', 'full']);
+    const use = (text: string) => memory.use('dpop-proof', text, clock.now() + 1000);
+    expect([await use('a'), await use('b'), await use('a'), await use('c')]).toEqual(['new', 'new', 'seen', 'full']);
     clock.time += 1000;
-    expect(memory.add('c', 1000)).toBe('new');
+    expect(await use('c')).toBe('new');
   });
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { createSealer } from '../../src/credentials/seal.ts';
 import type { Action } from '../../src/domain/action.ts';
 import { REQUEST_STATE_PREFIX } from '../../src/domain/request-state.ts';
+import { createReplayMemory } from '../../src/identity/replay-memory.ts';
 import { createRequestStates, type RequestStates } from '../../src/mcp/request-state.ts';
 import { principalNamed, transferAction } from '../support/clearances.ts';
 
@@ -17,43 +18,41 @@ let states: RequestStates;
 
 beforeEach(() => {
   now = 1_000_000;
-  states = createRequestStates(seal, { now: () => now });
+  const clock = { now: () => now };
+  states = createRequestStates(seal, clock, createReplayMemory(clock));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const redeeming =
-  (state: string, who = agent, what = message('a')) =>
-  () =>
-    states.redeem(who, what, state);
+const redeem = (state: string, who = agent, what = message('a')) => states.redeem(who, what, state);
 
 describe('a requestState', () => {
-  it('is good once', () => {
+  it('is good once', async () => {
     const state = states.issue(agent, message('a'), 'hold_1');
     expect(state).not.toContain('hold_1');
-    redeeming(state)();
-    expect(redeeming(state)).toThrow('used before');
+    await redeem(state);
+    await expect(redeem(state)).rejects.toThrow('used before');
   });
 
-  it('is refused from another caller', () => {
-    expect(redeeming(states.issue(agent, message('a'), 'hold_1'), principalNamed('agent-2'))).toThrow('not given for this request');
+  it('is refused from another caller', async () => {
+    await expect(redeem(states.issue(agent, message('a'), 'hold_1'), principalNamed('agent-2'))).rejects.toThrow('not given for this request');
   });
 
-  it('is refused with another message', () => {
-    expect(redeeming(states.issue(agent, message('a'), 'hold_1'), agent, message('b'))).toThrow('not given for this request');
+  it('is refused with another message', async () => {
+    await expect(redeem(states.issue(agent, message('a'), 'hold_1'), agent, message('b'))).rejects.toThrow('not given for this request');
   });
 
-  it('is refused after ten minutes', () => {
+  it('is refused after ten minutes', async () => {
     const state = states.issue(agent, message('a'), 'hold_1');
     now += 10 * 60_000;
-    expect(redeeming(state)).toThrow('expired');
+    await expect(redeem(state)).rejects.toThrow('expired');
   });
 
-  it('is refused when any character of it is changed', () => {
+  it('is refused when any character of it is changed', async () => {
     const state = states.issue(agent, message('a'), 'hold_1');
     // The last character may hold bits that stand for nothing.
     for (let i = REQUEST_STATE_PREFIX.length; i < state.length - 1; i += 7) {
       const changed = state.slice(0, i) + (state[i] === 'A' ? 'B' : 'A') + state.slice(i + 1);
-      expect(redeeming(changed)).toThrow('not given for this request');
+      await expect(redeem(changed)).rejects.toThrow('not given for this request');
     }
   });
 });

@@ -203,8 +203,10 @@ describe.skipIf(whyNoBrowser !== undefined)(
         },
       });
       await page.getByRole('link', { name: 'Passkeys' }).click();
+      const added = page.waitForRequest((request) => request.url().endsWith('/passkeys/add'));
       await page.getByRole('button', { name: 'Add a passkey' }).click();
       await page.getByText('My passkey').waitFor();
+      const registration = (await added).postData() ?? '';
       expect(await findBarriers(page)).toEqual([]);
 
       // A sign-in that is not fresh any more. Only who has the desk's key can write such a session.
@@ -229,6 +231,20 @@ describe.skipIf(whyNoBrowser !== undefined)(
         expect(await verifyPasskeyEvidence(evidence, { ...vote, ...other })).toBeUndefined();
       }
       await leave(seat);
+
+      // Kind: a challenge that is answered twice. The registration of a passkey that its owner has removed brings it back to nobody.
+      const again = await desk.sit('Alice Archer');
+      await again.page.goto(`${desk.url}/passkeys`);
+      await again.page.getByRole('button', { name: 'Remove' }).click();
+      await again.page.getByText('My passkey').waitFor({ state: 'detached' });
+      const fields = new URLSearchParams(registration);
+      fields.set('csrf', (await again.page.locator('[name=csrf]').first().getAttribute('value')) ?? '');
+      const answer = await again.page.evaluate(async (body) => {
+        const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' };
+        return (await (await fetch('/passkeys/add', { method: 'POST', headers, body })).json()) as { code?: string; detail?: string };
+      }, fields.toString());
+      expect(answer).toMatchObject({ code: 'bad_request', detail: expect.stringMatching(/finished before/) });
+      await leave(again);
     });
 
     it('refuses a vote without the fresh sign-in that its tier asks for', async () => {

@@ -13,7 +13,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => desk.close());
 beforeEach(() => {
-  visitor = createVisitor();
+  visitor = createVisitor('alice');
 });
 
 const html = { accept: 'text/html' };
@@ -29,16 +29,17 @@ describe('the inbox', () => {
   // Kind: an empty list that reads as "nothing to do" although it means "nobody thinks of you".
   it('names the groups that the sign-in brought where none of them is named by anything', async () => {
     await desk.ask('/ledger/transfers', { amount: 1, to: 'ACME' });
-    await visitor.signIn(desk.url, 'alice');
-    const page = await (await visitor.visit(desk.url)).text();
+    await visitor.signIn(desk.url);
+    const page = await (await visitor.fetch(desk.url)).text();
     expect(page).toContain('Nothing here names you');
     expect(page).toContain('<code><bdi>Alice Archer</bdi></code>');
     expect(page).not.toContain('All clear');
   });
 
   it('says "All clear" to somebody whom the configuration names, in whatever place', async () => {
-    await visitor.signIn(desk.url, 'bob');
-    const page = await (await visitor.visit(desk.url)).text();
+    visitor = createVisitor('bob');
+    await visitor.signIn(desk.url);
+    const page = await (await visitor.fetch(desk.url)).text();
     expect(page).toContain('All clear');
     expect(page).not.toContain('Nothing here names you');
   });
@@ -51,7 +52,7 @@ describe('a sign-in that fails', () => {
     ['came back without anything', '', 'transaction', undefined],
   ])('because it %s is logged, counted and told in words for people', async (_what, query, check) => {
     const [before, lines] = [await counted('reviewer_unauthenticated'), refusals().length];
-    const response = await visitor.visit(`${desk.url}/sign-in/callback${query}`, undefined, html);
+    const response = await visitor.fetch(`${desk.url}/sign-in/callback${query}`, undefined, html);
     expect(response.status).toBe(401);
     const page = await response.text();
     expect(page).toContain(`<code>reviewer_unauthenticated/${check}</code>`);
@@ -62,10 +63,10 @@ describe('a sign-in that fails', () => {
   });
 
   it('because it was cancelled at the issuer names the issuer’s own error code in the log, and nothing else of the answer', async () => {
-    const begun = await visitor.visit(`${desk.url}/sign-in`);
+    const begun = await visitor.fetch(`${desk.url}/sign-in`);
     const state = new URL(begun.headers.get('location') ?? '').searchParams.get('state');
     const answer = new URLSearchParams({ error: 'access_denied', error_description: 'secret words', state: state ?? '', iss: desk.issuer.issuer });
-    const response = await visitor.visit(`${desk.url}/sign-in/callback?${answer}`, undefined, html);
+    const response = await visitor.fetch(`${desk.url}/sign-in/callback?${answer}`, undefined, html);
     expect(await response.text()).toContain('reviewer_unauthenticated/issuer_refused');
     expect(refusals().at(-1)).toMatchObject({ check: 'issuer_refused', issuerError: 'access_denied' });
     expect(JSON.stringify(desk.log)).not.toContain('secret words');
@@ -77,38 +78,38 @@ describe('the desk’s client secret', () => {
   it('is read anew for each sign-in', async () => {
     const { secretFile } = desk.issuer.clients.desk;
     const right = readFileSync(secretFile);
-    expect((await visitor.signIn(desk.url, 'alice')).status).toBe(303);
+    expect((await visitor.signIn(desk.url)).status).toBe(303);
     writeFileSync(secretFile, 'not-the-secret-of-the-desk');
-    const refused = await createVisitor().signIn(desk.url, 'alice');
+    const refused = await createVisitor('alice').signIn(desk.url);
     expect(refused.status).toBe(401);
     expect(refusals().at(-1)).toMatchObject({ check: 'exchange_refused', issuerError: 'invalid_client' });
     writeFileSync(secretFile, right);
-    expect((await createVisitor().signIn(desk.url, 'alice')).status).toBe(303);
+    expect((await createVisitor('alice').signIn(desk.url)).status).toBe(303);
   });
 });
 
 describe('signing out', () => {
   async function signOut(who: Visitor): Promise<URL> {
-    const page = await (await who.visit(desk.url)).text();
+    const page = await (await who.fetch(desk.url)).text();
     const csrf = /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? '';
-    const left = await (await who.visit(`${desk.url}/sign-out`, { csrf }, { origin: desk.url })).text();
+    const left = await (await who.fetch(`${desk.url}/sign-out`, { csrf })).text();
     return new URL((/http-equiv="refresh" content="0; url=([^"]+)"/.exec(left)?.[1] ?? '').replaceAll('&amp;', '&'));
   }
 
   it('gives the issuer the ID token, so that it need not ask who leaves', async () => {
-    await visitor.signIn(desk.url, 'alice');
+    await visitor.signIn(desk.url);
     const hint = (await signOut(visitor)).searchParams.get('id_token_hint') ?? '';
     expect(JSON.parse(Buffer.from(hint.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({ sub: 'alice', aud: 'desk' });
-    expect((await visitor.visit(desk.url)).status).toBe(401);
+    expect((await visitor.fetch(desk.url)).status).toBe(401);
   });
 
   it('gives it no token of somebody else', async () => {
-    const other = createVisitor();
-    const planted = (await other.signIn(desk.url, 'bob')).headers.getSetCookie().find((line) => line.startsWith('countersign-insecure-id='));
+    const other = createVisitor('bob');
+    const planted = (await other.signIn(desk.url)).headers.getSetCookie().find((line) => line.startsWith('countersign-insecure-id='));
     expect(planted).toMatch(/; Path=\/sign-out; HttpOnly; SameSite=Lax/);
-    const signedIn = await visitor.signIn(desk.url, 'alice');
+    const signedIn = await visitor.signIn(desk.url);
     const session = signedIn.headers.getSetCookie().find((line) => line.startsWith('countersign-insecure-session='));
-    const page = await (await visitor.visit(desk.url)).text();
+    const page = await (await visitor.fetch(desk.url)).text();
     const csrf = /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? '';
     const cookie = [session, planted].map((line) => line?.split(';')[0]).join('; ');
     const left = await fetch(`${desk.url}/sign-out`, { method: 'POST', headers: { origin: desk.url, cookie }, body: new URLSearchParams({ csrf }) });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createSealer } from '../../src/credentials/seal.ts';
 import { Secret } from '../../src/domain/secret.ts';
+import { createReplayMemory } from '../../src/identity/replay-memory.ts';
 import { localPath } from '../../src/review/pages/forms.ts';
 import { createSessions, type Seal } from '../../src/review/session.ts';
 import { manualClock, reviewerOf } from '../support/approvals.ts';
@@ -24,7 +25,10 @@ function sealOf(key: string): Seal {
 
 function open(origin = 'https://review.test', key = 'k') {
   const clock = manualClock();
-  return { clock, sessions: createSessions({ seal: sealOf(key), origin, idleMs: 30 * MINUTE, lifeMs: 120 * MINUTE, now: clock.now }) };
+  return {
+    clock,
+    sessions: createSessions({ seal: sealOf(key), once: createReplayMemory(clock), origin, idleMs: 30 * MINUTE, lifeMs: 120 * MINUTE, now: clock.now }),
+  };
 }
 
 const pair = (setCookie: string) => setCookie.split(';')[0] ?? '';
@@ -37,48 +41,48 @@ describe('a session', () => {
     expect(plain).not.toContain('Secure');
   });
 
-  it('gives back who signed in, and shows nothing of it', () => {
+  it('gives back who signed in, and shows nothing of it', async () => {
     const { sessions } = open();
     const cookie = pair(sessions.start(reviewerOf('alice')));
-    expect(sessions.read(`other=1; ${cookie}`)?.reviewer).toEqual(reviewerOf('alice'));
+    expect((await sessions.read(`other=1; ${cookie}`))?.reviewer).toEqual(reviewerOf('alice'));
     expect(Buffer.from(cookie, 'base64').toString('latin1')).not.toContain('alice');
   });
 
-  it('is refused when it was altered, sealed elsewhere, sealed for something else, or is there twice', () => {
+  it('is refused when it was altered, sealed elsewhere, sealed for something else, or is there twice', async () => {
     const { sessions } = open();
     const cookie = pair(sessions.start(reviewerOf('alice')));
-    expect(sessions.read(`${cookie.slice(0, -4)}AAAA`)).toBeUndefined();
-    expect(open('https://review.test', 'x').sessions.read(cookie)).toBeUndefined();
+    expect(await sessions.read(`${cookie.slice(0, -4)}AAAA`)).toBeUndefined();
+    expect(await open('https://review.test', 'x').sessions.read(cookie)).toBeUndefined();
     const transaction = pair(sessions.startTransaction('{}')).replace('sign-in', 'session');
-    expect(sessions.read(transaction)).toBeUndefined();
-    expect(sessions.read(`${cookie}; ${cookie}`)).toBeUndefined();
-    expect(sessions.read(undefined)).toBeUndefined();
+    expect(await sessions.read(transaction)).toBeUndefined();
+    expect(await sessions.read(`${cookie}; ${cookie}`)).toBeUndefined();
+    expect(await sessions.read(undefined)).toBeUndefined();
   });
 
-  it('ends when nobody uses it, and at its absolute end whoever uses it', () => {
+  it('ends when nobody uses it, and at its absolute end whoever uses it', async () => {
     const { sessions, clock } = open();
     let cookie = pair(sessions.start(reviewerOf('alice')));
     clock.advance(30 * MINUTE);
-    expect(sessions.read(cookie)).toBeUndefined();
+    expect(await sessions.read(cookie)).toBeUndefined();
 
     cookie = pair(sessions.start(reviewerOf('alice')));
     for (let used = 0; used < 119; used += 7) {
-      const session = sessions.read(cookie);
+      const session = await sessions.read(cookie);
       if (session === undefined) throw new Error(`gone after ${used} minutes`);
       cookie = pair(sessions.renew(session) ?? cookie);
       clock.advance(7 * MINUTE);
     }
     clock.advance(1 * MINUTE);
-    expect(sessions.read(cookie)).toBeUndefined();
+    expect(await sessions.read(cookie)).toBeUndefined();
   });
 
-  it('that was signed out is of no use to who kept a copy of its cookie', () => {
+  it('that was signed out is of no use to who kept a copy of its cookie', async () => {
     const { sessions } = open();
     const cookie = pair(sessions.start(reviewerOf('alice')));
     const other = pair(sessions.start(reviewerOf('alice')));
-    expect(sessions.end(sessions.read(cookie))).toMatch(/=; .*Max-Age=0/);
-    expect(sessions.read(cookie)).toBeUndefined();
-    expect(sessions.read(other)).toBeDefined();
+    expect(await sessions.end(await sessions.read(cookie))).toMatch(/=; .*Max-Age=0/);
+    expect(await sessions.read(cookie)).toBeUndefined();
+    expect(await sessions.read(other)).toBeDefined();
   });
 
   it('is not begun with more groups than a cookie holds', () => {
@@ -93,9 +97,9 @@ describe('a form', () => {
     ['without an origin', undefined, true],
     ['of an opaque origin', 'null', true],
     ['with another token', 'https://review.test', false],
-  ])('%s is refused', (_what, origin, right) => {
+  ])('%s is refused', async (_what, origin, right) => {
     const { sessions } = open();
-    const session = sessions.read(pair(sessions.start(reviewerOf('alice'))));
+    const session = await sessions.read(pair(sessions.start(reviewerOf('alice'))));
     if (session === undefined) throw new Error('no session');
     expect(() => sessions.checkForm({ origin, csrf: right ? session.csrf : 'guess' }, session)).toThrow(/bad_request/);
     expect(() => sessions.checkForm({ origin: 'https://review.test', csrf: session.csrf }, session)).not.toThrow();

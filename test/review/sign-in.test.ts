@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type QuickstartIssuer, startQuickstartIssuer } from '../../config/quickstart/issuer.ts';
+import { systemClock } from '../../src/domain/clock.ts';
 import { Secret } from '../../src/domain/secret.ts';
+import { createReplayMemory } from '../../src/identity/replay-memory.ts';
 import { createSignIn, type SignInOptions } from '../../src/review/sign-in.ts';
 import { type ClaimsIssuer, startClaimsIssuer } from '../support/claims-issuer.ts';
 import { createVisitor } from '../support/visitor.ts';
@@ -46,12 +48,13 @@ function options(extra: Partial<SignInOptions> = {}): SignInOptions {
     stepUp: { acr: [], amr: [] },
     redirectUri: `${DESK}/sign-in/callback`,
     signedOutUri: `${DESK}/signed-out`,
+    once: createReplayMemory(systemClock),
     now: Date.now,
     ...extra,
   };
 }
 
-const walk = (start: string, user: string): Promise<URL> => createVisitor().walk(start, user, ({ origin }) => origin === DESK);
+const walk = (start: string, user: string): Promise<URL> => createVisitor(user).walk(start, ({ origin }) => origin === DESK);
 
 describe('signing in', () => {
   it('gives the person with name, groups and the time, and the way back', async () => {
@@ -62,6 +65,16 @@ describe('signing in', () => {
     expect(to).toBe('/holds/hold_1');
     expect(reviewer).toMatchObject({ id: `${issuer.issuer}#alice`, subject: 'alice', name: 'Alice Archer', groups: ['finance'] });
     expect(Math.abs((reviewer.authenticatedAt ?? 0) - Date.now())).toBeLessThan(60_000);
+  });
+
+  it('is finished once, also where the issuer takes its code a second time', async () => {
+    const once = createReplayMemory(systemClock);
+    const signIn = createSignIn(options({ once }));
+    const { url, transaction } = await signIn.begin('/', false);
+    const { state, startedAt } = JSON.parse(transaction) as { state: string; startedAt: number };
+    const back = await walk(url, 'alice');
+    await once.use('sign-in', state, startedAt + 60_000);
+    await expect(signIn.finish(back, transaction)).rejects.toThrow('finished before');
   });
 
   it('asks for a sign-in anew, with the strength that is configured', async () => {

@@ -26,16 +26,16 @@ describe('after a sign-in', () => {
     '//a@evil.test',
     '/.//evil.test:80/?a=b',
   ])('the person who was sent to %s stands at the inbox', async (to) => {
-    const response = await createVisitor().signIn(desk.url, 'alice', `?to=${encodeURIComponent(to)}`);
+    const response = await createVisitor('alice').signIn(desk.url, `?to=${encodeURIComponent(to)}`);
     expect(response.status).toBe(303);
     expect(landing(response).href).toBe(`${desk.url}/`);
   });
 
   it('the person stands where the link led, and there the session holds', async () => {
-    const visitor = createVisitor();
-    const response = await visitor.signIn(desk.url, 'alice', `?to=${encodeURIComponent('/?view=recent')}`);
+    const visitor = createVisitor('alice');
+    const response = await visitor.signIn(desk.url, `?to=${encodeURIComponent('/?view=recent')}`);
     expect(landing(response).href).toBe(`${desk.url}/?view=recent`);
-    expect((await visitor.visit(landing(response))).status).toBe(200);
+    expect((await visitor.fetch(landing(response))).status).toBe(200);
   });
 
   it('the page for strangers offers no other way back', async () => {

@@ -43,7 +43,7 @@ describe('the database file', () => {
     await open(path).close();
     const db = new DatabaseSync(path);
     expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
-    expect(() => db.exec("INSERT INTO held_action VALUES ('hold_none', '{}')")).toThrow(/FOREIGN KEY/);
+    expect(() => db.exec("INSERT INTO held_content VALUES (1, 'hold_none', '{}')")).toThrow(/FOREIGN KEY/);
     db.close();
   });
 

@@ -138,8 +138,6 @@ export function holdOf(trace: HoldTrace, more: Partial<Hold> = {}): Hold {
       path: action.path,
       contentType: 'application/json',
       boundHeaders: action.boundHeaders,
-      args: { amount: LITERALS.argument },
-      bodyText: bodyBytes.toString(),
       bodyDigest: sha256(bodyBytes),
       bodyLength: bodyBytes.length,
       ruleIds: ['transfers'],

@@ -72,7 +72,7 @@ function releasingHold(claim: string, taskId?: string): Hold {
     action: { ...transferAction, ruleIds: ['pay'], bodyDigest: digest, bodyLength: 0 },
     actionDigest: digest,
     principal: { id, issuer, subject, kind, onBehalfOf, owners: [] },
-    ...(taskId !== undefined && { task: { id: taskId, revision: 1, objective: 'test', plan: [], labels: [], calls: [] } }),
+    ...(taskId !== undefined && { task: { id: taskId, revision: 1, heading: 'test' } }),
     rules: [],
     requirements: [],
     policyDigest: digest,

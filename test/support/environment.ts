@@ -66,7 +66,13 @@ export interface EnvironmentOptions {
   readonly reviewers?: string;
   /** YAML of further members of `listeners.agents`. `call` speaks plain HTTP only. */
   readonly agents?: string;
+  /** YAML of `listeners.reviewers`. Default: an address of 127.0.0.1. */
+  readonly reviewersListener?: string;
+  /** YAML of further members of `listeners.ops`. */
+  readonly ops?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** How many files and sockets the gateway's process may have open; default: as many as this one. */
+  readonly openFiles?: number;
 }
 
 export interface CallOptions {
@@ -122,7 +128,7 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
   const configPath = join(folder, 'countersign.yaml');
   writeFileSync(configPath, configText(options, issuer.issuer, upstream.origin, folder));
   const tokens = new Map<string, Promise<string>>();
-  let gateway = await launch(configPath, options.env ?? {});
+  let gateway = await launch(configPath, options);
 
   const sign = (claims: Readonly<Record<string, unknown>>): Promise<string> => {
     const key = JSON.stringify(claims);
@@ -181,7 +187,7 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
     kill: () => gateway.end('SIGKILL').then(() => {}),
     terminate: () => gateway.end('SIGTERM'),
     async start() {
-      gateway = await launch(configPath, options.env ?? {});
+      gateway = await launch(configPath, options);
     },
     async close() {
       await gateway.end('SIGTERM');
@@ -212,6 +218,8 @@ function configText(
     reviewers = '',
     sections = '',
     agents = '',
+    reviewersListener,
+    ops = '',
   }: EnvironmentOptions,
   issuer: string,
   origin: string,
@@ -221,8 +229,8 @@ function configText(
   return `
 listeners:
   agents: { address: 127.0.0.1:0${agents} }
-  reviewers: { address: 127.0.0.1:0 }
-  ops: { address: 127.0.0.1:0 }
+  reviewers: ${reviewersListener ?? '{ address: 127.0.0.1:0 }'}
+  ops: { address: 127.0.0.1:0${ops} }
 store: { type: sqlite, path: ./data/store.db }
 audit: { path: ./data/audit }
 identity:
@@ -255,8 +263,11 @@ interface Launched {
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>;
 }
 
-async function launch(configPath: string, env: Readonly<Record<string, string>>): Promise<Launched> {
-  const child: ChildProcess = spawn(process.execPath, ['src/main.ts', 'serve', '--config', configPath], {
+async function launch(configPath: string, { env, openFiles }: Pick<EnvironmentOptions, 'env' | 'openFiles'>): Promise<Launched> {
+  const command = [process.execPath, 'src/main.ts', 'serve', '--config', configPath];
+  // `exec` keeps the process that is signalled.
+  const [file = '', ...args] = openFiles === undefined ? command : ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$@"`, ...command];
+  const child: ChildProcess = spawn(file, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, E2E_SECRET: INJECTED_SECRET, ...env },
   });

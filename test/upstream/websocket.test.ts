@@ -57,7 +57,7 @@ async function startFront(url: string, extra: Partial<UpstreamOptions> = {}, par
       return () => void socket.removeListener('close', callback);
     };
     const call = outgoing({ url, target: incoming.url ?? '/', headers, onClosed, ...parts });
-    const outcome = pass.pass({ incoming, socket, head }, call).catch((error: GatewayError) => {
+    const outcome = pass.pass({ incoming, socket, release: () => head }, call).catch((error: GatewayError) => {
       socket.end(`HTTP/1.1 ${error.status} ${error.code}\r\nconnection: close\r\n\r\n`);
       return error.code;
     });

@@ -27,7 +27,7 @@ export function createJointRoute(sessions: JointSessions): RouteJoint {
     const copy: InboundRequest = { ...arrived, body: readTwice(arrived.body) };
     const action = await mount.read(copy);
     const id = header(arrived.headers, 'mcp-session-id');
-    const session = needsSession(action) ? sessions.open(principal, mount.name, sessionId(id)) : undefined;
+    const session = needsSession(action) ? await sessions.open(principal, mount.name, sessionId(id)) : undefined;
     const to = action.method === 'POST' ? await addressee(action, copy) : resumed(action, arrived.headers);
     const known = to !== undefined && mount.servers.includes(to.server);
     const headers = withSession(known ? to.headers : arrived.headers, session?.nonce);

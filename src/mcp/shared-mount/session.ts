@@ -1,11 +1,14 @@
 // One session for the agent over one session with each server of a shared mount (MCP 2025 revisions). The id that the agent gets is the list
 // of the servers' ids, sealed for its caller and mount: it outlives a restart, and nothing in it can be read, changed or lent to another agent.
-// What changes later (a server that was away, or forgot its session) is kept in memory, and opened again when that is lost.
+// What changes later (a server that was away, or forgot its session) is kept in memory, and opened again when that is lost. That a session
+// was ended is kept in the store, for as long as its id would be good.
 
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { canonicalDigest, sha256 } from '../../domain/canonical.ts';
+import type { Clock, EpochMs } from '../../domain/clock.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import { type OnceStore, useOnce } from '../../domain/once.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { InboundRequest } from '../../domain/request.ts';
 import { Secret } from '../../domain/secret.ts';
@@ -32,14 +35,15 @@ export interface JointSession {
   readonly nonce: string;
   readonly client: SessionClient;
   readonly servers: Readonly<Record<string, ServerSession>>;
+  readonly endsAt: EpochMs;
 }
 
 export interface JointSessions {
   begin(client: SessionClient, servers: Readonly<Record<string, ServerSession>>): JointSession;
   /** The id for the agent. Throws `upstream_protocol` when the servers' own ids are too long together. */
   seal(principal: Principal, mount: string, session: JointSession): string;
-  /** Throws `session_not_found` for what was not sealed for this caller and mount, and for a session that was ended here. */
-  open(principal: Principal, mount: string, id: string): JointSession;
+  /** Throws `session_not_found` for what was not sealed for this caller and mount, and for a session that has ended; `store_unavailable`. */
+  open(principal: Principal, mount: string, id: string): Promise<JointSession>;
   /** The session that a request was found to belong to. */
   of(request: InboundRequest): JointSession | undefined;
   bind(request: InboundRequest, session: JointSession): void;
@@ -48,31 +52,33 @@ export interface JointSessions {
   put(session: JointSession, server: string, opened: ServerSession): void;
   /** The server does not know its session any more. */
   forget(session: JointSession, server: string): void;
-  end(session: JointSession): void;
+  /** Durable when it resolves. Throws `store_unavailable`. */
+  end(session: JointSession): Promise<void>;
 }
 
 /** Characters of a sealed id; clients send it with every request, beside a token. */
 const LONGEST_ID = 8 * 1024;
 const REMEMBERED = 50_000;
+/** From initialize to the last call, ms. Its client opens another then, as after any 404. */
+const LIFETIME_MS = 7 * 24 * 60 * 60_000;
 
 export const addressDigest = (url: string): string => sha256(url).slice(0, 16);
 
-export function createJointSessions(seal: Sealer): JointSessions {
+export function createJointSessions(seal: Sealer, once: OnceStore, clock: Clock): JointSessions {
   const bound = new WeakMap<InboundRequest, JointSession>();
   const later = new LRUCache<string, ServerSession | 'forgotten'>({ max: REMEMBERED });
-  const ended = new LRUCache<string, true>({ max: REMEMBERED });
   const keyOf = ({ nonce }: JointSession, server: string): string => `${nonce} ${server}`;
 
   return {
-    begin: (client, servers) => ({ nonce: randomBytes(16).toString('base64url'), client, servers }),
+    begin: (client, servers) => ({ nonce: randomBytes(16).toString('base64url'), client, servers, endsAt: clock.now() + LIFETIME_MS }),
     seal(principal, mount, session) {
       const id = seal.seal(boundTo(principal, mount), new Secret(JSON.stringify(session)));
       if (id.length > LONGEST_ID) throw new GatewayError('upstream_protocol', 'The session ids of the servers under this mount are too long together.');
       return id;
     },
-    open(principal, mount, id) {
+    async open(principal, mount, id) {
       const session = read(seal, boundTo(principal, mount), id);
-      if (session === undefined || ended.has(session.nonce))
+      if (session === undefined || !(clock.now() < session.endsAt) || (await once.wasUsed('mcp-session', session.nonce)))
         throw new GatewayError('session_not_found', 'This session was not opened here by this caller, or has ended.');
       return session;
     },
@@ -84,7 +90,9 @@ export function createJointSessions(seal: Sealer): JointSessions {
     },
     put: (session, server, opened) => void later.set(keyOf(session, server), opened),
     forget: (session, server) => void later.set(keyOf(session, server), 'forgotten'),
-    end: (session) => void ended.set(session.nonce, true),
+    async end({ nonce, endsAt }) {
+      await useOnce(once, 'mcp-session', nonce, endsAt);
+    },
   };
 }
 

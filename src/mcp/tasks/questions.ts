@@ -3,7 +3,8 @@
 
 import type { Action, ActionBody, TaskForm } from '../../domain/action.ts';
 import type { HeaderList } from '../../domain/headers.ts';
-import type { Hold } from '../../domain/hold.ts';
+import { heldArguments } from '../../domain/held-arguments.ts';
+import type { HeldContent, Hold } from '../../domain/hold.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { GatewayError } from '../../errors.ts';
@@ -48,7 +49,7 @@ export function readQuestion({ rpcMethod = '', rpcId, args, transport }: Action)
 export function tell({ form, method }: Question, facts: TaskFacts, standing: Standing): Outcome {
   if (method === 'tasks/update') return ACKNOWLEDGED;
   if (method !== 'tasks/result') return { result: taskView(form, facts, standing) };
-  return standing.status === 'working' ? { error: rpcError(stillExecuting()) } : taskResult(facts, standing);
+  return standing.status === 'working' ? { error: rpcError(stillExecuting(), 'question') } : taskResult(facts, standing);
 }
 
 export const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' || state === 'SENT';
@@ -57,8 +58,10 @@ export const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' ||
  * The held call as it would arrive again, under the poll's JSON-RPC id and transport. Where the poll would go elsewhere, because the upstream has
  * moved, it is an action for no destination, which nobody approved.
  */
-export function heldCall({ action }: Hold, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
-  const { protocol, upstream, method, target, path, tool, args, contentType, boundHeaders, bodyText = '' } = action;
+export function heldCall({ action }: Hold, content: HeldContent, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
+  const { protocol, upstream, method, target, path, tool, contentType, boundHeaders } = action;
+  const { bodyText = '' } = content;
+  const args = heldArguments(content);
   const at = target.indexOf('?');
   const { stateless = false, streams = false, progressToken } = poll.transport ?? {};
   return {
@@ -96,10 +99,10 @@ export function unknown(): GatewayError {
 }
 
 export function answerGone(holdId: string | undefined): GatewayError {
-  const detail = 'The call was sent once, and its answer is no longer kept here. Look at what it did before you send it again.';
-  return new GatewayError('already_sent', detail, holdId === undefined ? {} : { holdId });
+  const detail = 'The call was sent once, and its answer is no longer kept here. Look at what it did.';
+  return new GatewayError('already_sent', detail, { executed: 'maybe', ...(holdId !== undefined && { holdId }) });
 }
 
 export function stillExecuting(): GatewayError {
-  return new GatewayError('already_sent', 'The call is being executed. Ask again for its result.', { retryAfter: 2 });
+  return new GatewayError('already_sent', 'The call is on its way, and its answer has not come yet.', { retryAfter: 2, executed: 'maybe' });
 }

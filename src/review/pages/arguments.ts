@@ -2,11 +2,11 @@
 // Large values fold, and are never cut. Refuses to pretend: what is too large for a page is said to be, and then nothing is approved.
 
 import { html, raw } from 'hono/html';
-import type { HeldAction, Hold } from '../../domain/hold.ts';
+import { heldArguments } from '../../domain/held-arguments.ts';
+import type { HeldAction, HeldContent, Hold } from '../../domain/hold.ts';
 import type { Json } from '../../domain/json.ts';
 import { visible } from '../../domain/visible-text.ts';
 import { whyNotWhole } from '../../domain/whole.ts';
-import { argumentsOf } from './sentence.ts';
 import { ago, blockText, escapeHtml, type Html, number, plural, words, wordsText } from './words.ts';
 
 /** Characters of markup that a page takes: a browser shows them without choking. */
@@ -24,20 +24,30 @@ export interface Shown {
   /** Places in the body that were marked. */
   readonly marked?: number;
   readonly fault?: string;
+  /** The body is not kept any more: there is nothing to show, and nothing to decide on. */
+  readonly dropped?: true;
+  /** What the body passes; for the difference from others. */
+  readonly value?: Json;
 }
 
-export function showAction(action: HeldAction): Shown {
-  const fault = whyNotWhole(action);
+export function showAction({ action, endedAt }: Hold, content: HeldContent = {}): Shown {
+  const { bodyText } = content;
+  if (endedAt !== undefined && bodyText === undefined && action.bodyLength > 0) return { dropped: true };
+  const fault = whyNotWhole({ ...action, bodyText });
   if (fault !== undefined) return { fault };
-  if (visible(action.bodyText ?? '').made > MOST_MARKS + countLines(action.bodyText ?? '')) {
+  if (visible(bodyText ?? '').made > MOST_MARKS + countLines(bodyText ?? '')) {
     return { fault: `Its body has more than ${number(MOST_MARKS)} control or invisible characters, too many for a page.` };
   }
-  const value = argumentsOf(action);
+  const value = heldArguments(content);
   const tree = value === undefined || countNodes(value) > LARGEST_TREE ? undefined : treeText(value);
-  const body = action.bodyText === undefined ? undefined : blockText(action.bodyText);
+  const body = bodyText === undefined ? undefined : blockText(bodyText);
   if ((body?.length ?? 0) > LARGEST_MARKUP) return { fault: `Made visible, the ${number(action.bodyLength)} bytes of the body are too large for a page.` };
   const fits = tree !== undefined && tree.length + (body?.length ?? 0) <= LARGEST_MARKUP;
-  return { ...(fits && { tree: raw(tree) }), ...(body !== undefined && { body: raw(body), marked: body.split('<mark').length - 1 }) };
+  return {
+    ...(value !== undefined && { value }),
+    ...(fits && { tree: raw(tree) }),
+    ...(body !== undefined && { body: raw(body), marked: body.split('<mark').length - 1 }),
+  };
 }
 
 const countLines = (text: string): number => text.split(/[\n\t]/).length;
@@ -69,6 +79,10 @@ const fold = (label: string, content: string): string => `<details class="fold">
 
 export function renderAction(hold: Hold, shown: Shown): Html {
   const { action } = hold;
+  if (shown.dropped) {
+    return html`<p class="quiet">The body is not kept any more: ${hold.sentAt === undefined ? 'the call ended without being sent' : 'it is older than the time for which bodies are kept'}. It had ${number(action.bodyLength)} bytes with the digest <code>${action.bodyDigest}</code>.</p>
+    ${renderQuery(action)} ${renderHeaders(action)}`;
+  }
   if (shown.fault !== undefined) {
     return html`<div class="alert bad" role="alert"><strong>This action cannot be shown whole, so it cannot be approved here.</strong> ${shown.fault} It can still be denied.</div>`;
   }
@@ -100,6 +114,12 @@ function renderHeaders({ boundHeaders }: HeldAction): Html | string {
   return html`<details class="fold"><summary>${plural(rows.length, 'header field')} that would go along</summary><dl class="tree">${rows}</dl></details>`;
 }
 
+/** An earlier hold, and what its body passed where that is kept. */
+export interface Earlier {
+  readonly hold: Hold;
+  readonly value?: Json;
+}
+
 interface Difference {
   readonly path: string;
   readonly before?: Json;
@@ -109,8 +129,7 @@ interface Difference {
 const LARGEST_DIFFERENCE = 200;
 
 /** What is not as it was in the last approved action of the kind. */
-export function renderDifference(hold: Hold, earlier: Hold, now: number): Html {
-  const [before, after] = [argumentsOf(earlier.action), argumentsOf(hold.action)];
+export function renderDifference(hold: Hold, after: Json | undefined, { hold: earlier, value: before }: Earlier, now: number): Html {
   const found = before === undefined || after === undefined ? undefined : differences(before, after);
   const when = html`<a href="/holds/${earlier.id}">approved ${ago(earlier.approvedAt ?? earlier.createdAt, now)}</a>`;
   if (found === undefined) {

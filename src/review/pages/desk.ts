@@ -102,7 +102,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
   mountSignIn(app, parts);
 
   app.use(async (context, next) => {
-    const session = sessions.read(context.req.header('cookie'));
+    const session = await sessions.read(context.req.header('cookie'));
     if (session === undefined) return refuseStranger(context, parts);
     context.set('session', { ...session, powers: parts.desk.powersOf(session.reviewer) });
     await next();
@@ -153,12 +153,14 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     approvals.opened(hold.id, session.reviewer);
     const similar = await similarTo(parts, hold);
     const history = await loadHistory(holds, eligibility, session.reviewer, hold);
-    const shown = showAction(hold.action);
+    const content = (await holds.content(hold.id)) ?? {};
+    const shown = showAction(hold, content);
     const panel = await panelOf(hold, session, shown, context.req.query('done'));
     return page(
       context,
       renderHold({
         hold,
+        content,
         session,
         history,
         similar,
@@ -177,7 +179,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     const hold = await find(context);
     const choice = readChoice(fields);
     refuseStale(hold, fields);
-    const panel = await panelOf(hold, session, showAction(hold.action));
+    const panel = await panelOf(hold, session, showAction(hold, await holds.content(hold.id)));
     const reason = (fields.get('reason') ?? '').trim();
     if (choice !== 'withdraw') refuseEarly(hold, choice, reason, panel);
     return page(context, renderConfirmation({ hold, choice, reason, panel, session, now: holds.now() }));
@@ -189,7 +191,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     const hold = await find(context);
     const choice = readChoice(fields);
     if (choice === 'withdraw') throw new GatewayError('bad_vote', 'A vote approves or denies.');
-    const { fault } = showAction(hold.action);
+    const { fault } = showAction(hold, await holds.content(hold.id));
     if (choice === 'approve' && fault !== undefined) throw new GatewayError('bad_vote', `What cannot be shown whole is not approved. ${fault}`);
     const bindingDigest = fields.get('bindingDigest') ?? '';
     const reason = (fields.get('reason') ?? '').trim();
@@ -217,7 +219,7 @@ export function createDesk(parts: DeskParts): Hono<Env> {
     await form(context);
     const { session } = context.var;
     const forwardTo = await parts.signIn.signOutUrl(parts.logoutHint.read(context.req.header('cookie'), session.reviewer));
-    context.header('set-cookie', sessions.end(session), { append: true });
+    context.header('set-cookie', await sessions.end(session), { append: true });
     context.header('set-cookie', parts.logoutHint.drop, { append: true });
     return page(context, renderSignedOut(forwardTo));
   });
@@ -253,7 +255,7 @@ function mountSignIn(app: Hono<Env>, { sessions, signIn, logoutHint, origin }: D
     }
     const { reviewer, to, idToken } = await signIn.finish(new URL(pathOf(context), origin), kept);
     // Whoever was signed in here before is signed out: one browser, one person.
-    sessions.end(sessions.read(context.req.header('cookie')));
+    await sessions.end(await sessions.read(context.req.header('cookie')));
     context.header('set-cookie', sessions.endTransaction, { append: true });
     context.header('set-cookie', sessions.start(reviewer), { append: true });
     context.header('set-cookie', logoutHint.keep(reviewer, idToken) ?? logoutHint.drop, { append: true });

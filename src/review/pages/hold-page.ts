@@ -4,7 +4,7 @@
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { Requirement } from '../../domain/decision.ts';
-import type { Hold, Vote } from '../../domain/hold.ts';
+import type { HeldContent, Hold, Vote } from '../../domain/hold.ts';
 import type { Party } from '../../domain/principal.ts';
 import type { History } from '../history.ts';
 import { renderAction, renderDifference, type Shown } from './arguments.ts';
@@ -27,6 +27,7 @@ export interface Background {
 
 export interface HoldPage {
   readonly hold: Hold;
+  readonly content: HeldContent;
   readonly shown: Shown;
   readonly history: History;
   readonly similar: Similar;
@@ -39,7 +40,7 @@ export interface HoldPage {
 }
 
 export function renderHold(page: HoldPage): Html {
-  const { hold, session, shown, history, now } = page;
+  const { hold, content, session, shown, history, now } = page;
   return renderPage(
     { title: 'Hold', session, scripts: ['passkey.js'] },
     html`<div class="hold" data-hold="${hold.id}" data-version="${hold.version}" data-state="${hold.state}">
@@ -53,11 +54,11 @@ export function renderHold(page: HoldPage): Html {
         <dl class="facts"><div><dt>${hold.action.tool === undefined ? 'Call' : 'Tool'}</dt><dd class="mono">${hold.action.tool === undefined ? html`${hold.action.method} ${words(hold.action.target)}` : words(hold.action.tool)}</dd></div>
         <div><dt>To</dt><dd>${hold.action.upstream} <span class="quiet">at ${hold.action.authority}</span></dd></div></dl>
         ${renderAction(hold, shown)}</section>
-      ${renderTool(hold.action)}
+      ${renderTool(content)}
       <section aria-labelledby="before-title"><h2 id="before-title">Compared with before</h2>
-        ${shown.fault !== undefined ? html`<p class="quiet">Not compared, since it cannot be shown whole.</p>` : history.approved === undefined ? html`<p class="quiet">You have no earlier approved action of this kind by this agent to compare with.</p>` : renderDifference(hold, history.approved, now)}
+        ${shown.fault !== undefined || shown.dropped ? html`<p class="quiet">Not compared, since it cannot be shown whole.</p>` : history.approved === undefined ? html`<p class="quiet">You have no earlier approved action of this kind by this agent to compare with.</p>` : renderDifference(hold, shown.value, history.approved, now)}
         ${renderDenials(history.denied, now)} ${renderProposal(page.similar)}</section>
-      ${renderTask(hold, now)}
+      ${renderTask(hold, content, now)}
       ${renderAgent(hold)}
       ${renderGrounds(page)}
     ${page.panel.standing.vote ? html`<a class="jump button primary" href="#decide">Decide</a>` : ''}
@@ -74,18 +75,23 @@ function renderDenials(denied: readonly Hold[], now: EpochMs): Html {
   return html`<h3>Denied to this agent before</h3><ul class="plain-list">${denied.map(item)}</ul>`;
 }
 
-function renderTask({ task }: Hold, now: EpochMs): Html {
+function renderTask({ task }: Hold, { task: said }: HeldContent, now: EpochMs): Html {
   if (task === undefined) {
     return html`<section aria-labelledby="task-title"><h2 id="task-title">Task</h2><p class="quiet">The agent named no task for this call.</p></section>`;
   }
-  const calls = task.calls.map(
+  if (said === undefined) {
+    return html`<section aria-labelledby="task-title"><h2 id="task-title">Task</h2>
+      <figure class="agent-words"><figcaption>The agent’s own words. The gateway does not vouch for them.</figcaption><blockquote><p>${words(task.heading)}</p></blockquote></figure>
+      <p class="quiet">Task <code>${words(task.id)}</code>, revision ${task.revision}. The rest of its words is not kept any more.</p></section>`;
+  }
+  const calls = said.calls.map(
     (call) =>
       html`<tr><td>${ago(call.at, now)}</td><td class="mono">${words(call.tool ?? `${call.method} ${call.path}`)} <span class="quiet">on ${call.upstream}</span></td><td><span class="tag ${call.decision === 'deny' ? 'bad' : call.decision === 'hold' ? 'warn' : ''}">${call.decision}</span></td><td>${call.status ?? ''}</td></tr>`,
   );
   return html`<section aria-labelledby="task-title"><h2 id="task-title">Task</h2>
-    <figure class="agent-words"><figcaption>The agent’s own words. The gateway does not vouch for them.</figcaption><blockquote><p>${block(task.objective)}</p>
-    ${task.plan.length === 0 ? '' : html`<ol>${task.plan.map((step) => html`<li>${words(step)}</li>`)}</ol>`}
-    ${task.labels.length === 0 ? '' : html`<p>${task.labels.map((label) => html`<span class="tag">${words(label)}</span> `)}</p>`}</blockquote></figure>
+    <figure class="agent-words"><figcaption>The agent’s own words. The gateway does not vouch for them.</figcaption><blockquote><p>${block(said.objective)}</p>
+    ${said.plan.length === 0 ? '' : html`<ol>${said.plan.map((step) => html`<li>${words(step)}</li>`)}</ol>`}
+    ${said.labels.length === 0 ? '' : html`<p>${said.labels.map((label) => html`<span class="tag">${words(label)}</span> `)}</p>`}</blockquote></figure>
     <p class="quiet">Task <code>${words(task.id)}</code>, revision ${task.revision}.</p>
     <h3>Its calls before this one</h3>${
       calls.length === 0

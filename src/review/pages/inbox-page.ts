@@ -76,7 +76,7 @@ function renderGroup({ task, entries }: Group, now: EpochMs): Html {
   const title =
     task === undefined
       ? html`<h2 class="group">Without a task</h2>`
-      : html`<h2 class="group"><span class="label">Task, in the agent’s words</span> <q>${words(task.objective)}</q> <span class="count">${number(entries.length)}</span></h2>`;
+      : html`<h2 class="group"><span class="label">Task, in the agent’s words</span> <q>${words(task.heading)}</q> <span class="count">${number(entries.length)}</span></h2>`;
   return html`<section>${title}<ul class="list">${entries.map((entry) => renderEntry(entry, now))}</ul></section>`;
 }
 

@@ -1,11 +1,11 @@
 // What an MCP server says of the tool that is called, and what it said before: its own words, framed as such, and never the gateway's.
 
 import { html } from 'hono/html';
-import type { HeldAction } from '../../domain/hold.ts';
+import type { HeldContent } from '../../domain/hold.ts';
 import { toolDiff } from '../../domain/tool-diff.ts';
 import { block, type Html, words } from './words.ts';
 
-export function renderTool({ toolChange, toolWords }: HeldAction): Html | string {
+export function renderTool({ toolChange, toolWords }: Pick<HeldContent, 'toolChange' | 'toolWords'>): Html | string {
   if (toolChange === undefined && toolWords === undefined) return '';
   return html`<section id="tool" aria-labelledby="tool-title"><h2 id="tool-title">The tool, in words of its server</h2>
     ${toolChange === undefined ? '' : renderChange(toolDiff(toolChange.pinned, toolChange.now))} ${toolWords === undefined ? '' : renderWords(toolWords)}</section>`;
@@ -16,7 +16,7 @@ function renderChange(lines: readonly string[]): Html {
     <pre class="long" tabindex="0" aria-label="What changed in the definition">${block(lines.join('\n'))}</pre>`;
 }
 
-function renderWords({ title, description, arguments: given }: NonNullable<HeldAction['toolWords']>): Html {
+function renderWords({ title, description, arguments: given }: NonNullable<HeldContent['toolWords']>): Html {
   const named = Object.entries(given);
   return html`<figure class="agent-words"><figcaption>The server’s own words. The gateway does not vouch for them.</figcaption><blockquote>
     ${title === undefined ? '' : html`<p><strong>${words(title)}</strong></p>`}${description === undefined ? '' : html`<p>${block(description)}</p>`}

@@ -1,0 +1,34 @@
+// A call's arguments in short: the first few that are short enough to be read, named whole, and how large the others are. Made once, when the
+// call is held, so that no list has to read a body to say in one line what is asked.
+
+import { isJsonObject, type Json } from './json.ts';
+
+/** A value that is named whole, or only how large it is. */
+export type GistValue =
+  | { readonly value: string | number | boolean | null }
+  | { readonly characters: number }
+  | { readonly items: number }
+  | { readonly members: number };
+
+export type Gist =
+  | { readonly entries: readonly (readonly [name: string, value: GistValue])[]; readonly more: number }
+  | { readonly items: number }
+  | { readonly single: GistValue };
+
+const NAMED = 4;
+const LONGEST_NAMED = 60;
+const LONGEST_NAME = 200;
+
+export function gistOf(value: Json): Gist {
+  if (Array.isArray(value)) return { items: value.length };
+  if (!isJsonObject(value)) return { single: inShort(value) };
+  const all = Object.entries(value);
+  const named = all.slice(0, NAMED).filter(([name]) => name.length <= LONGEST_NAME);
+  return { entries: named.map(([name, each]) => [name, inShort(each)] as const), more: all.length - named.length };
+}
+
+function inShort(value: Json): GistValue {
+  if (typeof value === 'string') return value.length <= LONGEST_NAMED ? { value } : { characters: value.length };
+  if (Array.isArray(value)) return { items: value.length };
+  return isJsonObject(value) ? { members: Object.keys(value).length } : { value: value as number | boolean | null };
+}

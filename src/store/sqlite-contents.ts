@@ -1,0 +1,27 @@
+// What can be large of a held call, in a table of its own: written once, read for its own page and for sending, dropped when it is of no more use.
+// Votes and transitions never touch a body, never could alter it, and no list reads one.
+
+import type { DatabaseSync } from 'node:sqlite';
+import type { HeldContent } from '../domain/hold.ts';
+
+/** For the parts of the store that write holds inside a transaction of their own. */
+export interface ContentRows {
+  insert(holdId: string, content: HeldContent): void;
+  find(holdId: string): HeldContent | undefined;
+  /** The body goes; the words of task and tool stay for those who look at what became of the hold. */
+  dropBody(holdId: string): void;
+}
+
+export function createContentRows(db: DatabaseSync): ContentRows {
+  const insert = db.prepare('INSERT INTO held_content (hold_id, record) VALUES (?, ?)');
+  const find = db.prepare('SELECT record FROM held_content WHERE hold_id = ?');
+  const dropBody = db.prepare("UPDATE held_content SET record = json_remove(record, '$.bodyText', '$.argsAt') WHERE hold_id = ?");
+  return {
+    insert: (holdId, content) => void insert.run(holdId, JSON.stringify(content)),
+    find(holdId) {
+      const row = find.get(holdId);
+      return row && (JSON.parse(String(row.record)) as HeldContent);
+    },
+    dropBody: (holdId) => void dropBody.run(holdId),
+  };
+}
