@@ -2,7 +2,7 @@
 // it says of an opaque token is held to the same rules as a JWT's claims: audience, times, lifetime, binding. An answer is used for seconds only.
 
 import type { Clock } from '../domain/clock.ts';
-import { deepFreeze, isJsonObject, type JsonObject } from '../domain/json.ts';
+import { deepFreeze, isJsonObject, type JsonObject, presentMembers } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { SecretSource } from '../domain/secret.ts';
@@ -49,8 +49,9 @@ export function createIntrospection(
       body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
     });
     if (!isJsonObject(answer) || answer.active !== true) throw refusal('token_inactive', 'introspection', 'The token’s issuer says that it is not active.');
-    if (answer.iss !== undefined && answer.iss !== issuer) throw refusal('token_untrusted', 'iss', 'The token’s issuer is not the one that was asked.');
-    return answer;
+    const claims = presentMembers(answer);
+    if (claims.iss !== undefined && claims.iss !== issuer) throw refusal('token_untrusted', 'iss', 'The token’s issuer is not the one that was asked.');
+    return claims;
   }
 
   return {

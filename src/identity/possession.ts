@@ -5,7 +5,7 @@
 
 import { hash } from 'node:crypto';
 import type { Clock } from '../domain/clock.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import { isJsonObject, type JsonObject, presentMembers } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest, Peer } from '../domain/request.ts';
 import type { PresentedToken } from './bearer.ts';
@@ -85,8 +85,9 @@ export function createPossession({ issuers, gatewayUrl, dpop }: IdentityOptions,
 /** Exactly one of the two methods. Further members describe the key, and what is not understood is passed over (RFC 7800 section 3.1). Throws `token_claims`. */
 function readBinding({ cnf }: JsonObject): TokenBinding | undefined {
   if (cnf === undefined) return undefined;
-  const [method, ...others] = isJsonObject(cnf) ? METHODS.filter((name) => Object.hasOwn(cnf, name)) : [];
-  const thumbprint = method !== undefined && isJsonObject(cnf) ? cnf[method] : undefined;
+  const members = isJsonObject(cnf) ? presentMembers(cnf) : {};
+  const [method, ...others] = METHODS.filter((name) => members[name] !== undefined);
+  const thumbprint = method && members[method];
   if (method === undefined || others.length > 0 || typeof thumbprint !== 'string' || !THUMBPRINT.test(thumbprint)) {
     throw refusal('token_claims', 'cnf', 'The token is bound to a key in a way that is not known here (cnf).');
   }
