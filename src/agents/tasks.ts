@@ -2,9 +2,10 @@
 // to its id and revision, so a new revision voids what was approved under the old one.
 
 import { z } from 'zod';
+import type { AgentLimits } from '../domain/agent-limits.ts';
 import type { AuditLog } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Json } from '../domain/json.ts';
+import { isJsonObject, type Json, presentMembers } from '../domain/json.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { findTask, type Task, type TaskStore, type TaskWords } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
@@ -12,6 +13,7 @@ import { json, type OwnRequest } from './own-request.ts';
 
 export interface TaskRoutes {
   readonly tasks: TaskStore;
+  limits(): AgentLimits;
   readonly audit: AuditLog;
   readonly clock: Clock;
   /** Strict JSON; throws `bad_json`. */
@@ -32,13 +34,13 @@ const wordsSchema = z.strictObject({
     .default([]),
 });
 
-export function taskRoutes({ tasks, audit, clock, parseJson, revokeForTask }: TaskRoutes) {
+export function taskRoutes({ tasks, limits, audit, clock, parseJson, revokeForTask }: TaskRoutes) {
   const record = (verb: string, task: Task) =>
     audit.append('task', clock.now(), { verb, task: task.id, revision: task.revision, principal: task.principalId }, 'fsync');
   return {
     tasks: {
       POST: async ({ request, principal }: OwnRequest) => {
-        const task = await tasks.open(principal.id, await readWords(request, parseJson));
+        const task = await tasks.open(principal.id, await readWords(request, parseJson), limits());
         await record('opened', task);
         return json(201, view(task), ['location', `/countersign/v1/tasks/${task.id}`]);
       },
@@ -61,7 +63,8 @@ export function taskRoutes({ tasks, audit, clock, parseJson, revokeForTask }: Ta
 }
 
 async function readWords(request: InboundRequest, parseJson: TaskRoutes['parseJson']): Promise<TaskWords> {
-  const words = wordsSchema.safeParse(parseJson(await request.body.buffer(LARGEST_TASK)));
+  const said = parseJson(await request.body.buffer(LARGEST_TASK));
+  const words = wordsSchema.safeParse(isJsonObject(said) ? presentMembers(said) : said);
   if (words.success) return words.data;
   const faults = words.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
   throw new GatewayError('bad_request', 'A task is {"objective": text, "plan": [text], "labels": [text]}.', { members: { faults } });

@@ -13,6 +13,8 @@ export type Digest = string;
 export type BodyNeed =
   /** Nothing looks at it: it is streamed. */
   | 'stream'
+  /** It is streamed, and watched: for other methods the rules are stricter, and a field of the body could name one of them (actions/override.ts). */
+  | 'method'
   /** It may be held: it is buffered and hashed. */
   | 'bytes'
   /** A condition reads it: it is buffered, hashed and strictly parsed as JSON. */

@@ -3,7 +3,7 @@
 // Refuses symmetric and private keys, weak RSA keys and keys meant for something else; one bad entry does not spoil the others.
 
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject, presentMembers } from '../domain/json.ts';
 import { isSignatureAlgorithm, type KeyKind, keyKindOf, sameAlgorithm } from './algorithms.ts';
 import { KeyFault } from './key-fault.ts';
 
@@ -16,6 +16,8 @@ export interface VerificationKey {
 
 export interface KeySet {
   readonly keys: readonly VerificationKey[];
+  /** Names of keys that the generation before had, and this one has not. */
+  readonly dropped: ReadonlySet<string>;
 }
 
 /**
@@ -32,11 +34,14 @@ const RSA_BITS = { min: 2048, max: 8192 };
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 
 /** Reads the usable keys of a JWKS document; the rest is left out. Throws KeyFault `not_a_jwks`, `too_many_keys`. */
-export function readKeySet(document: Json, use: KeyUse): KeySet {
+export function readKeySet(document: Json, use: KeyUse, previous?: KeySet): KeySet {
   const entries = isJsonObject(document) ? document.keys : undefined;
   if (!Array.isArray(entries)) throw new KeyFault('not_a_jwks');
   if (entries.length > MAX_KEYS) throw new KeyFault('too_many_keys');
-  return { keys: entries.map((entry: Json) => readKey(entry, use)).filter((key) => key !== undefined) };
+  const keys = entries.map((entry: Json) => readKey(entry, use)).filter((key) => key !== undefined);
+  const kept = new Set(keys.map(({ kid }) => kid));
+  const dropped = (previous?.keys ?? []).flatMap(({ kid }) => (kid === undefined || kept.has(kid) ? [] : [kid]));
+  return { keys, dropped: new Set(dropped) };
 }
 
 /**
@@ -56,8 +61,10 @@ export function readPublicKey(jwk: Json): VerificationKey | undefined {
   return readKey(jwk, 'sig');
 }
 
-function readKey(jwk: Json, use: KeyUse): VerificationKey | undefined {
-  if (!isJsonObject(jwk) || PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name)) || !isMeantFor(jwk, use)) return undefined;
+function readKey(entry: Json, use: KeyUse): VerificationKey | undefined {
+  if (!isJsonObject(entry)) return undefined;
+  const jwk = presentMembers(entry);
+  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name)) || !isMeantFor(jwk, use)) return undefined;
   const { kid, alg } = jwk;
   if ((kid !== undefined && typeof kid !== 'string') || (alg !== undefined && typeof alg !== 'string')) return undefined;
   const key = importKey(jwk);

@@ -34,7 +34,7 @@ export function readTrustBundle(bytes: Uint8Array, previous: TrustBundle | undef
 
 /** As `readTrustBundle`, for a document that was parsed strictly. */
 export function readBundleDocument(document: Json, previous: TrustBundle | undefined): TrustBundle {
-  const jwtKeys = readKeySet(document, 'jwt-svid');
+  const jwtKeys = readKeySet(document, 'jwt-svid', previous?.jwtKeys);
   const authorities = readJwksAuthorities(document);
   const sequence = readCount(document, 'spiffe_sequence', 'bad_sequence');
   const refreshHint = readCount(document, 'spiffe_refresh_hint', 'bad_refresh_hint');
@@ -44,7 +44,7 @@ export function readBundleDocument(document: Json, previous: TrustBundle | undef
 
 function readCount(document: Json, name: string, fault: string): number | undefined {
   const value = isJsonObject(document) ? document[name] : undefined;
-  if (value === undefined) return undefined;
+  if (value === undefined || value === null) return undefined;
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw new KeyFault(fault);
   return value;
 }

@@ -60,6 +60,8 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
     if (rule.readsBody) return 'json';
     need = 'bytes';
   }
+  if (need === 'stream' && method !== 'GET' && method !== 'HEAD' && index.byMethod(upstream, method).some((rule) => rule.matchPath(read) !== undefined))
+    return 'method';
   return need;
 }
 

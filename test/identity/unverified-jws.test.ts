@@ -41,8 +41,8 @@ describe('taking a token apart before it is verified', () => {
     expect(await refused(raw)).toBe('token_malformed/compact');
   });
 
-  it('refuses 8193 bytes', async () => {
-    expect(await refused('a'.repeat(8193))).toBe('token_malformed/size');
+  it('refuses more bytes than a header section has', async () => {
+    expect(await refused('a'.repeat(262_145))).toBe('token_malformed/size');
   });
 
   it.each([
@@ -68,7 +68,7 @@ describe('taking a token apart before it is verified', () => {
     ['no algorithm', '{}', 'header_alg'],
     ['an algorithm that is no text', '{"alg":["ES256"]}', 'header_alg'],
     ['a key id that is no text', '{"alg":"ES256","kid":1}', 'header_kid'],
-    ['a type that is no text', '{"alg":"ES256","typ":null}', 'header_typ'],
+    ['a type that is no text', '{"alg":"ES256","typ":1}', 'header_typ'],
     ['a key address (jku)', '{"alg":"ES256","jku":"https://evil.example"}', 'header_jku'],
     ['a certificate address (x5u)', '{"alg":"ES256","x5u":"https://evil.example"}', 'header_x5u'],
     ['a key of its own (jwk)', `{"alg":"ES256","jwk":${JSON.stringify(key.jwk)}}`, 'header_jwk'],
