@@ -77,6 +77,8 @@ export interface Call {
   /** Set once the call is cleared: settle must end what was begun. */
   cleared?: Cleared;
   credential?: Credential;
+  /** The status that the agent got where it is not the upstream's. */
+  toldStatus?: number;
   /** Set by send: what came back. */
   sent?: Sent;
   /** True from the moment when the first byte may have gone upstream. */
