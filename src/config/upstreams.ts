@@ -84,7 +84,16 @@ export const upstream = (around: Surroundings) =>
       protocol: z.enum(['http', 'mcp']).default('http').describe('How it speaks; default http'),
       agentToken: fieldName().exactOptional().describe('Header field that carries the agent’s token; default authorization'),
       websocket: z.boolean().default(false).describe('Whether WebSocket upgrades pass; default false'),
-      boundHeaders: z.array(boundField()).default([]).describe('Fields of the agent’s that an approval binds; a held call forwards no others'),
+      boundHeaders: z
+        .array(boundField())
+        .default([])
+        .describe('Fields of the agent’s that an approval binds, x-ms-* for all that begin so; a held call forwards no others'),
+      forwardHeaders: z
+        .array(boundField())
+        .default([])
+        .describe(
+          'Fields of the agent’s that say who is asking and may go along with an injected credential all the same, x-ms-* for all that begin so; default none',
+        ),
       mcpLifecycle: z.boolean().default(true).describe('MCP: whether the built-in rules let sessions be opened and tools be listed; default true'),
       heldToolSuffix: z
         .string()
@@ -114,15 +123,16 @@ interface SharedKeys {
   readonly agentToken?: string;
   readonly websocket: boolean;
   readonly boundHeaders: string[];
+  readonly forwardHeaders: string[];
   readonly mcpLifecycle: boolean;
   readonly heldToolSuffix: string;
   readonly allowedOrigins: string[];
 }
 
 /** What several servers share is the mount; the rest is each one's own. */
-function shared({ protocol, agentToken, websocket, boundHeaders, mcpLifecycle, heldToolSuffix, allowedOrigins }: SharedKeys): SharedKeys {
+function shared({ protocol, agentToken, websocket, boundHeaders, forwardHeaders, mcpLifecycle, heldToolSuffix, allowedOrigins }: SharedKeys): SharedKeys {
   const token = agentToken === undefined ? {} : { agentToken };
-  return { protocol, websocket, boundHeaders, mcpLifecycle, heldToolSuffix, allowedOrigins, ...token };
+  return { protocol, websocket, boundHeaders, forwardHeaders, mcpLifecycle, heldToolSuffix, allowedOrigins, ...token };
 }
 
 export type UpstreamEntry = z.output<ReturnType<typeof upstream>>;
