@@ -93,6 +93,11 @@ export const ERRORS = {
     'The body is too large to be inspected or held',
     'Send a smaller body, or ask the platform team to raise limits.heldBody or limits.inspectedBody.',
   ),
+  field_not_bound: request(
+    400,
+    'The call would lose a header field on which its effect depends',
+    'Send it without the named fields if it means the same without them. Otherwise ask the platform team to list them under boundHeaders of the upstream.',
+  ),
   unsupported_media_type: request(
     415,
     'The body cannot be inspected',
@@ -205,6 +210,30 @@ export const ERRORS = {
     retry: true,
     proxy: 'connection_limit_reached',
     remedy: 'Send the request again later, and make fewer calls at once.',
+  },
+  too_many_holds: {
+    status: 429,
+    title: 'This agent asked for too many approvals within an hour',
+    executed: 'no',
+    retry: true,
+    proxy: 'http_request_denied',
+    remedy: 'Wait before you ask for another approval. Do not look for another way; the platform team sets the limit.',
+  },
+  too_many_tasks: {
+    status: 429,
+    title: 'This agent has too many open tasks',
+    executed: 'no',
+    retry: true,
+    proxy: 'http_request_denied',
+    remedy: 'End tasks that are done with DELETE, and open the new one then.',
+  },
+  too_much_stored: {
+    status: 429,
+    title: 'Too much is kept of this agent',
+    executed: 'no',
+    retry: true,
+    proxy: 'http_request_denied',
+    remedy: 'Report it: the platform team sets the limit and how long things are kept. What has ended is deleted with time.',
   },
   no_eligible_reviewer: refused(
     403,

@@ -8,6 +8,7 @@ import { createAgentsApi } from './agents/api.ts';
 import { startAgentsPlane } from './agents-plane.ts';
 import { answerCall } from './answer.ts';
 import { createApprovals } from './approvals/approvals.ts';
+import { closeHold } from './approvals/closing.ts';
 import { startNotifier } from './approvals/notify/worker.ts';
 import { openAuditLog } from './audit/journal.ts';
 import { credentialRecord, decisionRecord, outcomeRecord } from './audit/records.ts';
@@ -41,6 +42,7 @@ import { startReviewersPlane } from './reviewers-plane.ts';
 import { createOpenCalls } from './steps/open-calls.ts';
 import { AgentCalls } from './steps/rooms.ts';
 import { createSteps } from './steps/steps.ts';
+import { startRetention } from './store/retention-sweep.ts';
 import { openSqliteStore, type Store } from './store/sqlite.ts';
 import { callLine } from './telemetry/call-line.ts';
 import { startTelemetry } from './telemetry/start.ts';
@@ -55,6 +57,8 @@ const NOTIFIER_CLOSE_MS = 2_000;
 export interface Gateway {
   /** The ports that the listeners took. */
   readonly ports: { readonly agents: number; readonly reviewers: number; readonly ops: number };
+  /** Reads the configuration again, and puts it in force or refuses it. */
+  reload(): void;
   /** Something was thrown where nobody catches: it is logged, and /readyz fails from now on. What is left to do is `close`. */
   fault(thrown: unknown): void;
   /** Stops taking calls, answers those that wait (their holds stay), lets the others end within `limits.drain`, and closes. */
@@ -87,7 +91,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const { log, metrics, tracing } = telemetry;
   const audit = await openAuditLog({ ...config.audit, instance, clock, log, metrics });
   ending.add(audit.close);
-  const store = openSqliteStore({ path: config.store.path, clock, log });
+  const store = openSqliteStore({ path: config.store.path, clock, closeHold, log });
   ending.add(store.close);
   metrics.observeHolds(store.holds.counts);
   ending.add(store.holds.subscribe(tracing.holdChanged));
@@ -101,14 +105,15 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const tools = { clock, fetchJwtSvid: svids.jwt, ...(issuer && { signer: issuer }) };
   const sessions = createJointSessions(seal, store.once, clock);
   const route = createJointRoute(sessions);
-  const targets = createTargets(compile(config, { shares, tools, svids, route }).targets);
+  const compiled = compile(config, { shares, tools, svids, route });
+  const targets = createTargets(compiled.targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
   const proofs = createProofMemory(clock, store.once);
   const makeIdentity = (current: Config) => createIdentity(identityOptions(current), { clock, log, metrics, proofs });
-  const live = createLive(config, { shares, targets, tools, svids, route, makeIdentity });
+  const live = createLive(config, compiled, { shares, targets, tools, svids, route, makeIdentity });
   ending.add(live.close);
   metrics.observeIssuers(() => live.regime().identity.status(), clock.now);
 
@@ -123,7 +128,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const approvals = createApprovals({
     ...{ audit, tracing, metrics, log, instance },
     store: store.holds,
-    pendingPerAgent: () => live.config().limits.pendingPerAgent,
+    limits: () => live.config().limits,
     owners: (agentId) => live.config().identity.owners[agentId] ?? [],
     suspended: () => new Set(live.config().reviewers.suspended),
     refuseSuspended: (caller, taskId) => refuseSuspended(store.suspensions, caller, taskId),
@@ -132,6 +137,10 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
 
   await audit.append('config', clock.now(), { version: VERSION, policyDigest: live.regime().policy.digest }, 'fsync');
   await Promise.all([live.regime().identity.start(), svids.ready(), broker.start(), approvals.start()]);
+
+  const retention = startRetention({ store: store.retention, audit, clock, log, periods: () => live.config().retention });
+  ending.add(retention.close);
+  void retention.sweep();
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
   const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, run: (call) => run(call), seal, sessions, scheme, store });
@@ -153,6 +162,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     tasks: store.tasks,
     parseJson: parseStrictJson,
     revokeForTask: async (taskId) => void (await broker.revokeFor({ taskId })),
+    limits: () => live.config().limits,
     longestWaitMs: () => live.config().limits.waitMs,
     document: async (path) => issuer?.document(path),
   });
@@ -204,12 +214,14 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   });
   ending.add(() => agents.close(config.limits.drainMs));
   ending.add(approvals.drain);
-  ending.add(followConfig(configPath, config, { live, audit, clock, log }).close);
+  const following = followConfig(configPath, config, { live, audit, clock, log });
+  ending.add(following.close);
 
   const ports = { agents: agents.port, reviewers: reviewers.port, ops: ops.port };
   log.info('ready', { ports, policy: live.regime().policy.digest, version: VERSION });
   return {
     ports,
+    reload: following.reload,
     fault(thrown) {
       accepting = false;
       log.error('countersign.process.fault', { cause: asGatewayError(thrown) });
