@@ -20,6 +20,8 @@ export interface Readiness {
   /** False from SIGTERM on: load balancers stop sending. */
   readonly accepting: boolean;
   readonly store: boolean;
+  /** False while the system's clock is behind the gateway's time: it was set back. */
+  readonly clock: boolean;
   readonly audit: boolean;
   /** An issuer without keys does not make the gateway unready: only its own tokens are refused. None with keys does. */
   readonly issuers: readonly IssuerStatus[];
@@ -60,6 +62,6 @@ export function startOps(options: OpsOptions): Promise<Listening> {
   return listen(server, options);
 }
 
-function isReady({ accepting, store, audit, issuers, certificate }: Readiness): boolean {
-  return accepting && store && audit && certificate && (issuers.length === 0 || issuers.some((issuer) => issuer.ready));
+function isReady({ accepting, store, clock, audit, issuers, certificate }: Readiness): boolean {
+  return accepting && store && clock && audit && certificate && (issuers.length === 0 || issuers.some((issuer) => issuer.ready));
 }
