@@ -77,7 +77,7 @@ function placeOfArguments({ tool, rpcMethod }: Action): readonly string[] {
   return rpcMethod === undefined ? [] : ['params'];
 }
 
-function heldAction({ action, decision }: HoldRequest): HeldAction {
+function heldAction({ action, decision, leftBehind }: HoldRequest): HeldAction {
   if (action.streamed) throw new TypeError('an action whose body was not read is never held');
   return {
     protocol: action.protocol,
@@ -90,6 +90,7 @@ function heldAction({ action, decision }: HoldRequest): HeldAction {
     ...(action.args === undefined ? {} : { gist: gistOf(action.args) }),
     ...(action.contentType === undefined ? {} : { contentType: action.contentType }),
     boundHeaders: action.boundHeaders,
+    ...(leftBehind.length > 0 && { leftBehind }),
     bodyDigest: bodyDigestOf(action),
     bodyLength: action.body?.bytes.byteLength ?? 0,
     ruleIds: decision.rules.map((rule) => rule.id),
@@ -108,7 +109,7 @@ function textOf(action: Action): string | undefined {
 }
 
 export function heldPrincipal(principal: Principal, owners: readonly string[]): HeldPrincipal {
-  const { id, issuer, subject, kind, trustDomain, keyThumbprint, onBehalfOf } = principal;
+  const { id, issuer, subject, kind, trustDomain, keyThumbprint, client, name, onBehalfOf } = principal;
   return {
     id,
     issuer,
@@ -116,6 +117,8 @@ export function heldPrincipal(principal: Principal, owners: readonly string[]): 
     kind,
     ...(trustDomain === undefined ? {} : { trustDomain }),
     ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
+    ...(client === undefined ? {} : { client }),
+    ...(name === undefined ? {} : { name }),
     onBehalfOf: onBehalfOf.map((party) => ({ id: party.id, issuer: party.issuer, subject: party.subject })),
     owners,
   };

@@ -80,6 +80,7 @@ function viewAction(action: HeldAction) {
     tool: action.tool,
     contentType: action.contentType,
     headers: viewHeaders(action.boundHeaders),
+    leftBehind: action.leftBehind,
     bodyDigest: action.bodyDigest,
     bodyLength: action.bodyLength,
   };
@@ -99,6 +100,8 @@ function viewPrincipal(principal: HeldPrincipal) {
     kind: principal.kind,
     trustDomain: principal.trustDomain,
     keyThumbprint: principal.keyThumbprint,
+    client: principal.client,
+    name: principal.name,
     onBehalfOf: principal.onBehalfOf.map(viewParty),
     owners: principal.owners,
   };
