@@ -21,7 +21,7 @@ export interface ClassifyLimits {
 }
 
 /**
- * `stream` leaves the body unread. `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
+ * `stream` leaves the body unread. `whole` buffers and hashes it. `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
  * is refused. `json` takes only application/json or +json. An empty body satisfies every need, and then the action is not a streamed one.
  * Throws `unsupported_media_type`, `bad_json`, `bad_request`, `payload_too_large`, `request_timeout`, `client_closed`.
  */
@@ -39,6 +39,7 @@ async function withBody(
   need: Exclude<BodyNeed, 'stream'>,
   limits: ClassifyLimits,
 ): Promise<Action> {
+  if (need === 'whole') return { ...base, ...(contentType !== undefined && { contentType }), ...(await readUnseen(request, limits)), streamed: false };
   // Before the body is asked for: a client that waits for 100 Continue then sends nothing in vain.
   const kind = mediaKind(request.headers);
   if (need === 'json' && kind !== 'json')
@@ -47,6 +48,12 @@ async function withBody(
   if (bytes.byteLength === 0) return { ...base, streamed: false };
   const args = read(bytes, kind);
   return { ...base, ...(contentType !== undefined && { contentType }), ...(args !== undefined && { args }), body: hashed(bytes), streamed: false };
+}
+
+/** Whatever its type: nothing looks into it. */
+async function readUnseen(request: InboundRequest, { heldBodyBytes }: ClassifyLimits): Promise<Pick<Action, 'body'>> {
+  const bytes = await request.body.buffer(heldBodyBytes);
+  return bytes.byteLength === 0 ? {} : { body: hashed(bytes) };
 }
 
 function read(bytes: Uint8Array, kind: MediaKind): Json | undefined {

@@ -89,6 +89,7 @@ function heldAction({ action, decision }: HoldRequest): HeldAction {
     ...(action.tool === undefined ? {} : { tool: action.tool }),
     ...(action.args === undefined ? {} : { gist: gistOf(action.args) }),
     ...(action.contentType === undefined ? {} : { contentType: action.contentType }),
+    ...(action.upgrade && { upgrade: action.upgrade }),
     boundHeaders: action.boundHeaders,
     bodyDigest: bodyDigestOf(action),
     bodyLength: action.body?.bytes.byteLength ?? 0,

@@ -39,6 +39,11 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   sheet.fact('would do', `${action.method} ${action.target}`);
   sheet.fact('at', `${action.upstream} (${action.authority})`);
   if (action.tool !== undefined) sheet.fact('tool', action.tool);
+  if (action.upgrade !== undefined) {
+    sheet.fact('opens', 'a WebSocket: what goes over it afterwards nobody looks at');
+    sheet.fact('subprotocols', action.upgrade.subprotocols.join(', ') || 'none offered');
+    sheet.fact('extensions', action.upgrade.extensions.join(', ') || 'none offered');
+  }
   sheet.fact('asked by', `${principal.id} (${principal.kind})`);
   for (const party of principal.onBehalfOf) sheet.fact('for', party.id);
   for (const owner of principal.owners) sheet.fact('owner', owner);

@@ -23,6 +23,7 @@ export function proposeRules(rules: readonly Rule[], hold: Hold, likes: Likes): 
   const narrowed = { ...rule, when: both(rule.when, `agent.id != ${agent}`) };
   const passing = {
     ...allowed,
+    ...(hold.action.upgrade && { match: { ...rule.match, upgrade: true } }),
     id: `${rule.id}-passed`.slice(0, 64),
     when: both(rule.when, `agent.id == ${agent}`),
     decide: 'allow',

@@ -13,6 +13,8 @@ export type Digest = string;
 export type BodyNeed =
   /** Nothing looks at it: it is streamed. */
   | 'stream'
+  /** Nothing looks at it, but the decision may change while it arrives: it is buffered and hashed first, whatever its type. */
+  | 'whole'
   /** It may be held: it is buffered and hashed. */
   | 'bytes'
   /** A condition reads it: it is buffered, hashed and strictly parsed as JSON. */
@@ -67,6 +69,14 @@ export interface ToolWords {
   readonly arguments: Readonly<Record<string, { readonly title?: string; readonly description?: string }>>;
 }
 
+/** What a request to open a WebSocket asks for: the upstream chooses one of the subprotocols, and some of the extensions. Members in JCS order. */
+export interface UpgradeOffer {
+  /** Each as it is sent, with its parameters. */
+  readonly extensions: readonly string[];
+  readonly protocol: 'websocket';
+  readonly subprotocols: readonly string[];
+}
+
 export interface Action {
   readonly protocol: Protocol;
   /** The name under `upstreams`. */
@@ -79,6 +89,8 @@ export interface Action {
   /** The raw path that rules match: `target` without its query and without the upstream's own base path. */
   readonly path: string;
   readonly query?: string;
+  /** Present when the connection is to become a WebSocket: another action than the same request without it. */
+  readonly upgrade?: UpgradeOffer;
   /** Media type as sent, when there is a body. */
   readonly contentType?: string;
   /**

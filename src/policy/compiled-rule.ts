@@ -23,7 +23,7 @@ export interface CompiledRule {
   readonly readsBody: boolean;
   /** Judges the path alone: the parameters, or undefined when the rule cannot match. */
   matchPath(path: ReadPath): PathParams | undefined;
-  /** Judges the MCP part of an action. */
+  /** Judges what else `match` says of an action: whether it opens a WebSocket, and its MCP part. */
   matchRpc(action: Action): boolean;
 }
 
@@ -54,7 +54,10 @@ function compileRpcMatch({ match, decide }: RuleOptions): (action: Action) => bo
   const prompt = match.prompt === undefined ? undefined : compileName(match.prompt, decide);
   // A rule that lets an agent do everything was not written with what servers ask of agents in mind.
   const namesMethods = decide !== 'allow' || methods !== undefined;
+  // Nor with connections over which anything may be said.
+  const upgrade = match.upgrade ?? (decide === 'allow' ? false : undefined);
   return (action) =>
+    (upgrade === undefined || upgrade === (action.upgrade !== undefined)) &&
     (namesMethods || action.fromServer !== true) &&
     (tool === undefined || (action.tool !== undefined && tool(action.upstream, action.tool))) &&
     (resource === undefined || matchesNamed(action, 'resources/', 'uri', (uri) => resource(uri) || resource(agentUriOf(action.upstream, uri)))) &&

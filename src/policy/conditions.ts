@@ -9,6 +9,8 @@ import { AgentView, ApprovalView, type CallVariables, RequestView, TaskView } fr
 export interface Condition {
   /** Whether it may look at the body: then the body must be buffered and parsed first. Never false for one that does. */
   readonly readsBody: boolean;
+  /** Whether it may look at the earlier calls of the task. Never false for one that does. */
+  readonly readsHistory: boolean;
   /** Whether it looks at `hints`, a server's own words on its tools. */
   readonly readsHints: boolean;
   evaluate(variables: CallVariables): boolean | 'failed';
@@ -32,6 +34,9 @@ const environment = new Environment({ limits: { maxAstNodes: 1000, maxDepth: 64,
       method: 'string',
       path: 'string',
       params: 'map<string, string>',
+      upgrade: 'bool',
+      subprotocols: 'list<string>',
+      extensions: 'list<string>',
       query: 'map<string, string>',
       headers: 'map<string, string>',
       body: 'dyn',
@@ -56,13 +61,18 @@ export function compileCondition(expression: string): Condition {
   if (checked.type !== 'bool' && !checked.type?.startsWith('dyn')) throw new TypeError(`the condition gives ${checked.type}, not a truth value`);
   let readsBody = false;
   let readsHints = false;
+  let tasks = 0;
   for (const node of nodesOf(program.ast)) {
     readsBody ||= mayReadBody(node);
+    // Each mention of the task counts as one of its history, unless it is seen to read something else of it.
+    if (node.op === 'id' && node.args === 'task') tasks += 1;
+    if (readsTaskAlone(node)) tasks -= 1;
     readsHints ||= node.op === 'id' && node.args === 'hints';
     if (node.op === 'rcall' && node.args[0] === 'matches') checkPattern(node.args[2][0]);
   }
   return {
     readsBody,
+    readsHistory: tasks > 0,
     readsHints,
     evaluate(variables) {
       try {
@@ -98,6 +108,13 @@ function* nodesOf(part: unknown): Generator<ASTNode> {
 }
 
 const isNode = (part: unknown): part is ASTNode => typeof part === 'object' && part !== null && 'op' in part && 'args' in part;
+
+/** `task.id`, `task.objective`, `task.labels`. */
+function readsTaskAlone(node: ASTNode): boolean {
+  if (node.op !== '.' && node.op !== '.?') return false;
+  const [of, name] = node.args as [unknown, unknown];
+  return isNode(of) && of.op === 'id' && of.args === 'task' && (name === 'id' || name === 'objective' || name === 'labels');
+}
 
 /** Wider than needed on purpose: `args`, any field or key called `body`, and whatever could hide one from this look. */
 function mayReadBody(node: ASTNode): boolean {

@@ -94,6 +94,16 @@ export class RequestView {
   get path() {
     return this.#input.action.path;
   }
+  /** Whether it asks for a WebSocket, and what it offers to speak over it. */
+  get upgrade() {
+    return this.#input.action.upgrade !== undefined;
+  }
+  get subprotocols() {
+    return this.#input.action.upgrade?.subprotocols ?? [];
+  }
+  get extensions() {
+    return this.#input.action.upgrade?.extensions ?? [];
+  }
   get query() {
     this.#query ??= readQuery(this.#input.action.query);
     return this.#query;
