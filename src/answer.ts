@@ -3,6 +3,7 @@
 
 import { waitPreference } from './domain/prefer.ts';
 import type { Call } from './domain/stages.ts';
+import { type AnswerTo, answerTo } from './domain/telling.ts';
 import type { ResponseSink } from './domain/upstream.ts';
 import type { GatewayError } from './errors.ts';
 import { renderMcpRefusal } from './mcp/refusal.ts';
@@ -20,8 +21,13 @@ export interface AnswerParts {
 export function answerCall(call: Call, error: GatewayError, parts: AnswerParts): number {
   const status = parts.tasks.refused(call, error);
   if (status !== undefined) return status;
-  const context: ProblemContext = { requestId: call.facts.id, challenge: parts.challenge(error, call) };
+  const context: ProblemContext = { requestId: call.facts.id, to: asked(call), challenge: parts.challenge(error, call) };
   return write(call.sink, render(call, error, context, parts.states));
+}
+
+/** An MCP message that was refused unread may be a question about a call that was executed long ago. */
+function asked({ mount, facts: { action } }: Call): AnswerTo {
+  return action === undefined && mount?.protocol === 'mcp' ? 'question' : answerTo(action);
 }
 
 function render(call: Call, error: GatewayError, context: ProblemContext, states: AnswerParts['states']): Answer {

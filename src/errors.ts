@@ -1,15 +1,23 @@
 // Every way in which the gateway refuses or fails: one class, one table.
 // The code is spelled the same in err.code, the problem document, the span's error.type, the audit record and the docs
-// (docs/errors.md is checked against this table both ways). Never match on message text.
+// (docs/errors.md is checked against this table both ways). Never match on message text: what a writer has to know is a column.
+
+/**
+ * What is known of the effect of a call that ends with an error: `no`, nothing was executed; `maybe`, the call may have taken effect;
+ * `unsaid`, the error alone does not tell, and then nothing is said. Whoever knows more says so in `details.executed`.
+ */
+export type Executed = 'no' | 'maybe' | 'unsaid';
 
 interface ErrorSpec {
   readonly status: number;
   readonly title: string;
+  /** Of the call that this error ends, as far as the code alone tells. An error that is no call's ending is never said with it. */
+  readonly executed: Executed;
   /** What a client's automatic retry should do: `x-should-retry`. */
   readonly retry: boolean;
   /** RFC 9209 section 2.3 error type for the Proxy-Status field. */
   readonly proxy: ProxyErrorType;
-  /** What to do about it; shown on the problem's page. */
+  /** What to do about it, as an instruction to whoever reads it, often a language model. How long to wait stands in `details.retryAfter`. */
   readonly remedy: string;
 }
 
@@ -31,14 +39,39 @@ type ProxyErrorType =
   | 'proxy_configuration_error'
   | 'proxy_internal_error';
 
-const request = (status: number, title: string, remedy: string): ErrorSpec => ({ status, title, retry: false, proxy: 'http_request_error', remedy });
-const refused = (status: number, title: string, remedy: string): ErrorSpec => ({ status, title, retry: false, proxy: 'http_request_denied', remedy });
-const token = (title: string, remedy: string): ErrorSpec => ({ status: 401, title, retry: false, proxy: 'http_request_denied', remedy });
-const fault = (status: number, title: string, proxy: ProxyErrorType, remedy: string, retry = false): ErrorSpec => ({ status, title, retry, proxy, remedy });
+/** The request itself is at fault: nothing was done with it. */
+const request = (status: number, title: string, remedy: string): ErrorSpec => ({
+  status,
+  title,
+  executed: 'no',
+  retry: false,
+  proxy: 'http_request_error',
+  remedy,
+});
+const refused = (status: number, title: string, executed: Executed, remedy: string): ErrorSpec => ({
+  status,
+  title,
+  executed,
+  retry: false,
+  proxy: 'http_request_denied',
+  remedy,
+});
+/** Whoever calls is not known or not trusted: nothing was done for them. */
+const token = (title: string, remedy: string): ErrorSpec => refused(401, title, 'no', remedy);
+/** What only reviewers get: it says nothing about the call that they look at. */
+const review = (status: number, title: string, remedy: string): ErrorSpec => refused(status, title, 'unsaid', remedy);
+const fault = (status: number, title: string, proxy: ProxyErrorType, executed: Executed, remedy: string, retry = false): ErrorSpec => ({
+  status,
+  title,
+  executed,
+  retry,
+  proxy,
+  remedy,
+});
 
 export const ERRORS = {
   // receive
-  bad_request: request(400, 'The request is not well-formed', 'Send one unambiguous HTTP/1.1 request in origin-form.'),
+  bad_request: request(400, 'The request is not well-formed', 'Correct the request and send it again.'),
   bad_path: request(400, 'The path is ambiguous', 'Send a path without dot segments, empty segments, backslashes, fragments or encoded separators.'),
   bad_header: request(400, 'A header field is ambiguous or forbidden', 'Send each field once, with a valid name and value, and no method override.'),
   bad_host: request(400, 'The Host field is not valid', 'Send exactly one Host field that names this gateway.'),
@@ -63,12 +96,16 @@ export const ERRORS = {
   unsupported_media_type: request(
     415,
     'The body cannot be inspected',
-    'Send one Content-Type of application/json in UTF-8 without Content-Encoding; held bodies may also be other UTF-8 text.',
+    'Send one Content-Type of application/json in UTF-8 without Content-Encoding. A call that is held may also have other UTF-8 text.',
   ),
   header_too_large: request(431, 'The header section is too large', 'Send fewer or shorter header fields.'),
-  client_closed: request(499, 'The client went away', 'Nothing to do: nobody is there to read this.'),
+  client_closed: refused(499, 'The client went away', 'unsaid', 'Nothing to do: nobody is there to read this.'),
   upgrade_refused: request(426, 'This upgrade is not offered here', 'Upgrade to websocket, on an upstream whose configuration says websocket: true.'),
-  session_not_found: request(404, 'There is no such MCP session of yours', 'Send initialize without Mcp-Session-Id, and use the session that it opens.'),
+  session_not_found: request(
+    404,
+    'There is no such MCP session of yours',
+    'Send it again; if that is refused too, open a new session with initialize, without Mcp-Session-Id.',
+  ),
   not_found: request(404, 'Nothing is mounted at this path', 'Call /<upstream>/… with a name under upstreams in the configuration.'),
 
   // identify
@@ -115,6 +152,7 @@ export const ERRORS = {
     503,
     'The issuer’s keys cannot be had',
     'destination_unavailable',
+    'no',
     'Try again shortly; the platform team finds the reason in the log and at /readyz.',
     true,
   ),
@@ -122,136 +160,134 @@ export const ERRORS = {
   principal_suspended: refused(
     403,
     'This agent or task is suspended',
-    'Nothing was executed. Stop, and report it: a person has to lift the suspension. Do not look for another way.',
+    'no',
+    'Stop, and report it: a person has to lift the suspension. Do not look for another way.',
   ),
 
   // tasks
-  task_not_found: refused(404, 'There is no such task of yours', 'Open a task at /countersign/v1/tasks and send its id in Countersign-Task.'),
-  task_ended: refused(409, 'The task has ended', 'Open a new task.'),
+  task_not_found: refused(404, 'There is no such task of yours', 'no', 'Open a task at /countersign/v1/tasks and send its id in Countersign-Task.'),
+  task_ended: refused(409, 'The task has ended', 'no', 'Open a new task.'),
 
   // decide
-  denied: refused(403, 'Policy denies this call', 'Do not rephrase it or look for another way: ask the platform team for a rule.'),
-  no_matching_rule: refused(403, 'No rule allows this call', 'Do not rephrase it or look for another way: ask the platform team for a rule.'),
+  denied: refused(403, 'Policy denies this call', 'no', 'Do not rephrase it or look for another way. Report it: the platform team can change the rules.'),
+  no_matching_rule: refused(403, 'No rule allows this call', 'no', 'Do not rephrase it or look for another way. Report it: the platform team can add a rule.'),
 
   // hold
-  arguments_invalid: refused(
-    400,
-    'The arguments do not fit the tool',
-    'Nothing was executed and nobody was asked. Correct the arguments as the tool’s input schema says.',
-  ),
+  arguments_invalid: refused(400, 'The arguments do not fit the tool', 'no', 'Correct the arguments as the tool’s input schema says, and call it again.'),
   approval_pending: {
     status: 409,
     title: 'Waiting for a human decision',
+    executed: 'no',
     retry: true,
     proxy: 'http_request_denied',
-    remedy: 'Nothing was executed and nobody has decided yet. Send the identical request again after Retry-After.',
+    remedy: 'Send the identical request again later. Do not rephrase it or look for another way.',
   },
-  approval_denied: refused(403, 'A reviewer denied this call', 'Nothing was executed. Do not rephrase it or look for another way; report the denial.'),
-  approval_expired: refused(403, 'Nobody decided in time', 'Nothing was executed. Report that no decision came; do not look for another way.'),
-  approval_unused: refused(403, 'The approval ran out before it was used', 'Nothing was executed. Send the identical request again to ask for a new approval.'),
-  approval_revoked: refused(403, 'The hold was withdrawn', 'Nothing was executed. Do not look for another way.'),
-  approval_invalidated: refused(
-    403,
-    'What was approved is no longer what would happen',
-    'Nothing was executed. The policy, the task or the caller changed; send the request again to ask anew.',
-  ),
-  already_sent: refused(409, 'This call was sent already', 'It is not sent twice. Read the recorded outcome; use a new Idempotency-Key for a new call.'),
-  outcome_unknown: refused(
-    409,
-    'It is not known whether this call took effect',
-    'It was sent, and the gateway stopped before the answer came. Have a person look at the upstream before trying again.',
-  ),
-  idempotency_key_reused: refused(422, 'The Idempotency-Key belongs to another request', 'Use a new key for a different request.'),
+  approval_denied: refused(403, 'A reviewer denied this call', 'no', 'Do not rephrase it or look for another way; report the denial.'),
+  approval_expired: refused(403, 'Nobody decided in time', 'no', 'Report that no decision came. Do not look for another way.'),
+  approval_unused: refused(403, 'The approval ran out before it was used', 'no', 'Send the identical request again to ask for a new approval.'),
+  approval_revoked: refused(403, 'The hold was withdrawn', 'no', 'Report it. Do not look for another way.'),
+  approval_invalidated: refused(403, 'What was approved is no longer what would happen', 'no', 'Send the request again to ask for a new approval.'),
+  already_sent: refused(409, 'This call was sent already', 'maybe', 'Do not send it again. A new call needs a new Idempotency-Key.'),
+  outcome_unknown: refused(409, 'It is not known whether this call took effect', 'maybe', 'Do not send it again. Have a person look at the upstream first.'),
+  idempotency_key_reused: refused(422, 'The Idempotency-Key belongs to another request', 'no', 'Use a new key for a different request.'),
   too_many_pending: {
     status: 429,
     title: 'Too many calls of this agent wait for approval',
+    executed: 'no',
     retry: true,
     proxy: 'http_request_denied',
-    remedy: 'Wait until some are decided, or cancel one with DELETE on its hold.',
+    remedy: 'Wait until some of them are decided, or cancel one with DELETE on its hold.',
   },
   too_many_calls: {
     status: 429,
     title: 'Too many calls are under way',
+    executed: 'no',
     retry: true,
     proxy: 'connection_limit_reached',
-    remedy: 'Nothing was executed. Send the request again after Retry-After, and make fewer calls at once.',
+    remedy: 'Send the request again later, and make fewer calls at once.',
   },
   no_eligible_reviewer: refused(
     403,
     'Nobody could approve this call',
-    'Nothing was executed: everybody whom the tier names is excluded from deciding on it. The platform team adds reviewers to the tier.',
+    'no',
+    'Report it: the platform team adds reviewers to the tier. Do not rephrase the call or look for another way.',
   ),
-  hold_not_found: refused(404, 'There is no such hold of yours', 'Use the id in the Countersign-Hold field.'),
-  hold_closed: refused(409, 'The hold is no longer open', 'Read its state; what was sent cannot be taken back here.'),
+  hold_not_found: refused(404, 'There is no such hold of yours', 'unsaid', 'Use the id in the Countersign-Hold field.'),
+  hold_closed: refused(409, 'The hold is no longer open', 'unsaid', 'Read its state. A call that was sent cannot be taken back here.'),
 
   // reviewers
-  reviewer_unauthenticated: token(
+  reviewer_unauthenticated: review(
+    401,
     'The reviewers’ plane needs a sign-in of its own',
     'Send a bearer token of the reviewers’ issuer and audience. Workload tokens are not accepted.',
   ),
-  not_a_reviewer: refused(403, 'You are not a reviewer of this hold', 'Ask someone named by its requirements.'),
-  separation_of_duties: refused(
+  not_a_reviewer: review(403, 'You are not a reviewer of this hold', 'Ask someone named by its requirements.'),
+  separation_of_duties: review(
     403,
     'You may not decide on this call',
     'It is made by you, on your behalf, or by an agent that you own. Someone else has to decide.',
   ),
-  stale_digest: refused(412, 'The hold is not what you looked at', 'Load it again and decide on what it says now.'),
-  already_voted: refused(409, 'You have voted on this hold', 'One person has one vote.'),
-  reason_required: refused(422, 'This tier asks for a reason', 'Send a reason with the vote.'),
-  step_up_required: token('This tier asks for a fresh sign-in', 'Sign in again and vote within five minutes.'),
-  bad_vote: refused(422, 'The vote is not well-formed', 'Send {"decision": "approve" or "deny", "bindingDigest": "…", "reason": "…"}.'),
+  stale_digest: review(412, 'The hold is not what you looked at', 'Load it again and decide on what it says now.'),
+  already_voted: review(409, 'You have voted on this hold', 'One person has one vote.'),
+  reason_required: review(422, 'This tier asks for a reason', 'Send a reason with the vote.'),
+  step_up_required: review(401, 'This tier asks for a fresh sign-in', 'Sign in again and vote within five minutes.'),
+  bad_vote: review(422, 'The vote is not well-formed', 'Send {"decision": "approve" or "deny", "bindingDigest": "…", "reason": "…"}.'),
 
   // journal, arm
-  audit_unavailable: fault(
-    503,
-    'The call cannot be recorded',
-    'proxy_internal_error',
-    'Nothing was executed: what cannot be recorded is not done. The platform team checks the audit disk.',
-    true,
-  ),
-  store_unavailable: fault(503, 'The store cannot be used', 'proxy_internal_error', 'Nothing was executed. The platform team checks the store.', true),
+  audit_unavailable: fault(503, 'The call cannot be recorded', 'proxy_internal_error', 'no', 'Try again later; the platform team checks the audit disk.', true),
+  // What became of a hold stands in the store alone.
+  store_unavailable: fault(503, 'The store cannot be used', 'proxy_internal_error', 'unsaid', 'Try again later; the platform team checks the store.', true),
   credential_unavailable: fault(
     502,
     'No credential could be had for the upstream',
     'destination_unavailable',
-    'Nothing was executed. The platform team checks the credential’s issuer.',
-    false,
+    'no',
+    'Report it: the platform team checks the credential’s issuer.',
   ),
   credential_too_broad: fault(
     502,
     'The issuer granted more than was asked for',
     'proxy_configuration_error',
-    'Nothing was executed. The platform team narrows the client’s scopes at the issuer.',
-    false,
+    'no',
+    'Report it: the platform team narrows the client’s scopes at the issuer.',
   ),
 
   // send
-  upstream_unreachable: fault(502, 'The upstream cannot be reached', 'connection_refused', 'The platform team checks the upstream’s address.'),
+  upstream_unreachable: fault(502, 'The upstream cannot be reached', 'connection_refused', 'no', 'Report it: the platform team checks the upstream’s address.'),
   upstream_tls: fault(
     502,
     'The upstream’s certificate is not accepted',
     'tls_certificate_error',
-    'The platform team checks the upstream’s certificate and the trusted authorities.',
+    'no',
+    'Report it: the platform team checks the upstream’s certificate and the trusted authorities.',
   ),
   upstream_address_refused: fault(
     502,
     'The upstream’s address is not allowed',
     'destination_ip_prohibited',
-    'The platform team checks what the upstream’s name resolves to.',
+    'no',
+    'Report it: the platform team checks what the upstream’s name resolves to.',
   ),
-  upstream_protocol: fault(502, 'The upstream’s answer is not acceptable', 'http_protocol_error', 'The platform team looks at the upstream.'),
-  upstream_aborted: fault(502, 'The upstream’s answer broke off', 'http_response_incomplete', 'It may have taken effect. Look before trying again.'),
-  upstream_timeout: fault(504, 'The upstream did not answer in time', 'http_response_timeout', 'It may have taken effect. Look before trying again.'),
+  upstream_protocol: fault(
+    502,
+    'The upstream’s answer is not acceptable',
+    'http_protocol_error',
+    'maybe',
+    'Look at what it did before you try again, and report it: the platform team looks at the upstream.',
+  ),
+  upstream_aborted: fault(502, 'The upstream’s answer broke off', 'http_response_incomplete', 'maybe', 'Look at what it did before you try again.'),
+  upstream_timeout: fault(504, 'The upstream did not answer in time', 'http_response_timeout', 'maybe', 'Look at what it did before you try again.'),
 
   // the process
   draining: fault(
     503,
     'The gateway is shutting down',
     'destination_unavailable',
+    'no',
     'Send the request again; another instance, or this one after its restart, will take it.',
     true,
   ),
-  internal: fault(500, 'The gateway failed', 'proxy_internal_error', 'The platform team finds the request id in the log.', false),
+  internal: fault(500, 'The gateway failed', 'proxy_internal_error', 'unsaid', 'Report it: the platform team finds the request id in the log.'),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -263,13 +299,20 @@ interface Details {
   readonly retryAfter?: number;
   /** The nonce that the next DPoP proof must hold: `DPoP-Nonce` (RFC 9449 section 8). */
   readonly dpopNonce?: string;
+  /** The hold has ended, and its call was not sent. */
+  readonly ended?: true;
+  /** What is known of the call's effect, where more is known than the code tells. */
+  readonly executed?: Executed;
   /** Further members of the problem document. Never secrets. */
   readonly members?: Readonly<Record<string, unknown>>;
   /** The fault underneath: logged by name and code, never sent. */
   readonly cause?: unknown;
 }
 
-/** A refusal or a fault with a code of the table. `detail` is one sentence for the caller, free of secrets and tokens. */
+/**
+ * A refusal or a fault with a code of the table. `detail` says in one sentence what happened, free of secrets and tokens. It says neither
+ * whether anything was executed nor what to do: those have authors of their own, and `tell` (domain/telling.ts) puts the three together.
+ */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
   readonly code: ErrorCode;
@@ -285,6 +328,16 @@ export class GatewayError extends Error {
 
   get status(): number {
     return ERRORS[this.code].status;
+  }
+
+  /** What is known of the effect of the call that ends with this error. */
+  get executed(): Executed {
+    return this.details.executed ?? ERRORS[this.code].executed;
+  }
+
+  /** The same error with what its catcher knows of the call's effect; whoever said so before knew better. */
+  knowing(executed: Executed): GatewayError {
+    return this.details.executed === undefined ? new GatewayError(this.code, this.detail, { ...this.details, executed }) : this;
   }
 }
 

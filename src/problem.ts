@@ -2,6 +2,7 @@
 // and the fields that tell a client's retry logic what to do. Translated here once, written by whoever holds the connection.
 
 import type { HeaderList } from './domain/headers.ts';
+import { type AnswerTo, tell } from './domain/telling.ts';
 import { ERRORS, type ErrorCode, type GatewayError } from './errors.ts';
 
 /** Where the gateway serves the page of each problem. */
@@ -17,6 +18,8 @@ export interface Answer {
 export interface ProblemContext {
   /** The request's id: `instance` becomes `urn:uuid:<id>`. */
   readonly requestId: string;
+  /** What the error answers; by default no call, and then it says nothing of one. */
+  readonly to?: AnswerTo;
   /** Value of WWW-Authenticate for 401 answers. */
   readonly challenge?: string;
 }
@@ -25,16 +28,17 @@ export interface ProblemContext {
 export function problem(error: GatewayError, context: ProblemContext): Answer {
   const spec = ERRORS[error.code];
   const { holdId, members } = error.details;
+  const detail = tell(error, context.to ?? 'question');
   const document = {
     ...members,
     type: `${PROBLEM_BASE}${error.code}`,
     title: spec.title,
     status: spec.status,
     code: error.code,
-    detail: error.detail,
+    detail,
     instance: `urn:uuid:${context.requestId}`,
     // Where the SDKs of model providers look for a message; without it their users see a bare status.
-    error: { code: error.code, message: error.detail },
+    error: { code: error.code, message: detail },
     ...(holdId !== undefined && { hold: { id: holdId, url: HOLD_BASE + holdId } }),
   };
   return {
@@ -73,7 +77,7 @@ export function accepted(error: GatewayError, context: ProblemContext): Answer {
       ...members,
       code: error.code,
       status: 'pending',
-      detail: error.detail,
+      detail: tell(error, context.to ?? 'question'),
       hold: { id: holdId, url: location },
       ...(retryAfter !== undefined && { retryAfter }),
     }),

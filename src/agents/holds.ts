@@ -36,7 +36,7 @@ export function view(hold: Hold) {
     id: hold.id,
     state: hold.state,
     ...(code !== undefined && { code }),
-    detail: WORDS[hold.state],
+    detail: wordsOf(hold),
     actionDigest: hold.actionDigest,
     bindingDigest: hold.bindingDigest,
     method: hold.action.method,
@@ -56,15 +56,21 @@ const WORDS: Readonly<Record<Hold['state'], string>> = {
   APPROVED: 'Approved. Send the identical request again to have it executed.',
   RELEASING: 'Approved and about to be sent.',
   SENT: 'Sent; the answer has not ended yet.',
-  EXECUTED: 'Executed once.',
-  UPSTREAM_ERROR: 'Sent once; the upstream answered with an error.',
-  OUTCOME_UNKNOWN: 'Sent once; it is not known whether it took effect. Have a person look before anything is tried again.',
+  EXECUTED: 'Sent once; the upstream answered, and its status is no error.',
+  UPSTREAM_ERROR: 'Sent once; the upstream answered with an error. The call may have taken effect.',
+  OUTCOME_UNKNOWN: 'Sent once; it is not known whether it took effect. Have a person look at the upstream before anything is tried again.',
   DENIED: 'A reviewer denied this call. Nothing was executed. Do not rephrase it or look for another way.',
   EXPIRED: 'The time ran out. Nothing was executed.',
   CANCELLED: 'Cancelled by its agent. Nothing was executed.',
   REVOKED: 'Withdrawn. Nothing was executed.',
   INVALIDATED: 'What was asked for is no longer what would happen. Nothing was executed.',
 };
+
+function wordsOf({ state, outcomeStatus }: Hold): string {
+  // An error without a status: not a byte of it reached the upstream.
+  if (state === 'UPSTREAM_ERROR' && outcomeStatus === undefined) return 'The upstream could not be reached. Nothing was executed; the approval is spent.';
+  return WORDS[state];
+}
 
 function codeOf(hold: Hold): ErrorCode | undefined {
   switch (hold.state) {

@@ -12,6 +12,7 @@ export function problemPage(code: string): Answer {
 <h1>${title}</h1>
 <p><code>${code}</code>, HTTP status ${status}.</p>
 <p>${remedy}</p>
+<p>Whether anything was executed, the answer itself says as far as it is known.</p>
 <p>${retry ? 'The identical request may be sent again later.' : 'Sending the identical request again at once will not help.'}</p>
 </html>
 `;

@@ -99,7 +99,7 @@ export function readmit(asked: Asked, hold: Hold, now: EpochMs): ReturnType<type
 function open(asked: Asked, pending: number, now: EpochMs): ReturnType<typeof admit> {
   if (pending >= asked.pendingPerAgent) {
     return refuse(
-      new GatewayError('too_many_pending', `Nothing was executed: ${pending} calls of this agent wait for approval already.`, {
+      new GatewayError('too_many_pending', `${pending} calls of this agent wait for approval already.`, {
         retryAfter: RETRY_AFTER_TOO_MANY_S,
       }),
     );

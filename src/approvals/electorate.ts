@@ -15,10 +15,7 @@ export function refuseWithoutReviewer(requirements: readonly Requirement[], prin
   const people = peopleOf(requirements).filter((person) => conflictOf(principal, person) === undefined && !isSuspended(person, suspended));
   if (isSatisfied(checkable, people)) return;
   const tiers = checkable.map(({ tier }) => tier).join(', ');
-  throw new GatewayError(
-    'no_eligible_reviewer',
-    `The call was not executed: of the people whom ${tiers} names, too few may decide on it. Do not rephrase it or look for another way.`,
-  );
+  throw new GatewayError('no_eligible_reviewer', `Of the people whom ${tiers} names, too few may decide on this call.`);
 }
 
 const entriesOf = ({ reviewers, escalate }: Requirement): readonly string[] => [...reviewers, ...(escalate?.to ?? [])];

@@ -1,31 +1,27 @@
-// What an agent is told when a hold does not let its call through: one error per state, in words for a language model.
-// Trusts the stored state only; a detail never repeats a reason or anything else that a person or an agent wrote.
+// What an agent is told when a hold does not let its call through: one error per state. The state is the one author of whether the call
+// was sent, so each error says for itself what is known of its effect. Trusts the stored state only; a detail never repeats a reason or anything else that a person or an agent wrote.
 
 import type { Hold } from '../domain/hold.ts';
-import { GatewayError } from '../errors.ts';
+import { type ErrorCode, GatewayError } from '../errors.ts';
 
 /** The refusal for a hold that has ended or is being sent for somebody else. Throws TypeError for PENDING and APPROVED: those are not endings. */
 export function endingOf(hold: Hold): GatewayError {
-  const about = { holdId: hold.id };
   switch (hold.state) {
     case 'DENIED':
-      return new GatewayError('approval_denied', 'A reviewer denied this call. It was not executed. Do not rephrase it or look for another way.', about);
+      return unsent(hold, 'approval_denied', 'A reviewer denied this call.');
     case 'EXPIRED':
       return expiryOf(hold);
     case 'REVOKED':
-      return new GatewayError('approval_revoked', 'The hold was taken back before the call was sent. It was not executed.', about);
+      return unsent(hold, 'approval_revoked', 'The hold was taken back before the call was sent.');
     case 'CANCELLED':
-      return new GatewayError('approval_revoked', 'The hold was cancelled by its agent. The call was not executed.', about);
+      return unsent(hold, 'approval_revoked', 'The hold was cancelled by its agent.');
     case 'INVALIDATED':
-      return new GatewayError('approval_invalidated', 'The policy, the task, the caller or a reviewer’s standing changed. The call was not executed.', about);
+      return unsent(hold, 'approval_invalidated', 'The policy, the task, the caller or a reviewer’s standing changed.');
     case 'RELEASING':
     case 'SENT':
-      return new GatewayError('already_sent', 'An identical request used this approval and is being sent now. This one was not executed.', {
-        ...about,
-        members: { outcome: hold.state },
-      });
+      return sent(hold, 'already_sent', 'An identical request used this approval and is being sent now.', { outcome: hold.state });
     case 'OUTCOME_UNKNOWN':
-      return new GatewayError('outcome_unknown', 'The call was sent, and it is not known whether it took effect. It is not sent again.', about);
+      return sent(hold, 'outcome_unknown', 'The call was sent once, and it is not known whether the upstream did it.');
     case 'EXECUTED':
     case 'UPSTREAM_ERROR':
       return sentAlready(hold);
@@ -37,28 +33,33 @@ export function endingOf(hold: Hold): GatewayError {
 
 /** 409 with the recorded outcome, for an Idempotency-Key that was used before. */
 export function sentAlready(hold: Hold): GatewayError {
-  return new GatewayError('already_sent', 'This call was sent before and is not sent twice; its recorded outcome is in this answer.', {
-    holdId: hold.id,
-    members: { outcome: hold.state, ...(hold.outcomeStatus === undefined ? {} : { outcomeStatus: hold.outcomeStatus }) },
-  });
+  const { id, state: outcome, outcomeStatus } = hold;
+  // An error without a status: not a byte of it reached the upstream (machine.ts, `finish`).
+  if (outcomeStatus === undefined) {
+    const detail = 'The approval of this call was used, and not a byte of it reached the upstream.';
+    return new GatewayError('already_sent', detail, { holdId: id, executed: 'no', members: { outcome } });
+  }
+  return sent(hold, 'already_sent', `This call was sent once, and the upstream answered with status ${outcomeStatus}.`, { outcome, outcomeStatus });
 }
 
 /** The wait is over and nobody has decided: send the same request again. */
 export function stillPending(holdId: string): GatewayError {
   // Spread over a few seconds, so that waits which ended together do not come back together.
   const retryAfter = 2 + Math.floor(Math.random() * 4);
-  return new GatewayError(
-    'approval_pending',
-    'The call was not executed: it waits for a human decision, and nobody has decided yet. Send the identical request again later; do not rephrase it or look for another way.',
-    { holdId, retryAfter },
-  );
+  const detail = 'This call waits for a human decision, and nobody has decided yet.';
+  return new GatewayError('approval_pending', detail, { holdId, retryAfter, executed: 'no' });
 }
 
 function expiryOf(hold: Hold): GatewayError {
-  const about = { holdId: hold.id };
-  if (hold.expiryReason === 'undecided') return new GatewayError('approval_expired', 'Nobody decided in time. The call was not executed.', about);
-  if (hold.expiryReason === 'unused') {
-    return new GatewayError('approval_unused', 'The approval ran out before the call came back for it. The call was not executed.', about);
-  }
-  return new GatewayError('approval_expired', 'The gateway stopped before the call was sent. It was not executed, and the approval is spent.', about);
+  if (hold.expiryReason === 'undecided') return unsent(hold, 'approval_expired', 'Nobody decided in time.');
+  if (hold.expiryReason === 'unused') return unsent(hold, 'approval_unused', 'The approval ran out before the call came back for it.');
+  return unsent(hold, 'approval_expired', 'The gateway stopped before the call was sent, and the approval is spent.');
+}
+
+function unsent({ id }: Hold, code: ErrorCode, detail: string): GatewayError {
+  return new GatewayError(code, detail, { holdId: id, executed: 'no', ended: true });
+}
+
+function sent({ id }: Hold, code: ErrorCode, detail: string, members?: Readonly<Record<string, unknown>>): GatewayError {
+  return new GatewayError(code, detail, { holdId: id, executed: 'maybe', ...(members && { members }) });
 }

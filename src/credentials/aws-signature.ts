@@ -54,7 +54,7 @@ export function awsInjection(keys: AwsKeys, { region, service, unsignedPayload =
     async sign(request) {
       refuseForeignFraming(request);
       const payload = request.bodyDigest ?? (unsignedPayload ? 'UNSIGNED-PAYLOAD' : undefined);
-      if (payload === undefined) throw new GatewayError('credential_unavailable', 'The body is streamed and cannot be signed; nothing was sent.');
+      if (payload === undefined) throw new GatewayError('credential_unavailable', 'The body is streamed and cannot be signed.');
       const { path, query } = splitTarget(request.target, service);
       const signed = await signer.sign(
         {
@@ -101,7 +101,7 @@ function readQuery(text: string): Record<string, string | string[]> {
     const at = pair.indexOf('=');
     const name = decode(at === -1 ? pair : pair.slice(0, at));
     const value = at === -1 ? '' : decode(pair.slice(at + 1));
-    if (OWN_SIGNATURE.test(name)) throw new GatewayError('bad_request', 'The query holds a signature of its own; nothing was sent.');
+    if (OWN_SIGNATURE.test(name)) throw new GatewayError('bad_request', 'The query holds a signature of its own.');
     const known = query[name];
     query[name] = known === undefined ? value : [known, value].flat();
   }

@@ -31,7 +31,6 @@ export interface OnceStore {
 /** True for the first use. Throws `store_unavailable`, also when no more can be remembered: then nothing is done that could be done twice. */
 export async function useOnce(once: OnceStore, kind: OnceKind, id: string, until: EpochMs): Promise<boolean> {
   const verdict = await once.use(kind, id, until);
-  if (verdict === 'full')
-    throw new GatewayError('store_unavailable', 'More single uses are remembered than there is room for. Nothing was done; try again later.');
+  if (verdict === 'full') throw new GatewayError('store_unavailable', 'More single uses are remembered than there is room for.');
   return verdict === 'new';
 }

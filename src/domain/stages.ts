@@ -76,6 +76,8 @@ export interface Call {
   sent?: Sent;
   /** True from the moment when the first byte may have gone upstream. */
   departed: boolean;
+  /** Set by send when the call failed after that, and not one byte of it had gone out after all. */
+  neverArrived?: true;
   /** Set while it counts among the calls of its agent, and of its upstream. */
   counted?: true;
   room?: string;

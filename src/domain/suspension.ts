@@ -43,5 +43,5 @@ export function refuseSuspended(suspensions: Pick<SuspensionStore, 'covering'>, 
   const suspension = suspensions.covering(caller, taskId);
   if (suspension === undefined) return;
   const what = 'task' in suspension ? 'This task' : 'This agent, or someone it acts for,';
-  throw new GatewayError('principal_suspended', `${what} was suspended by a person. The call was not executed. Do not rephrase it or look for another way.`);
+  throw new GatewayError('principal_suspended', `${what} was suspended by a person.`);
 }

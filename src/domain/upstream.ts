@@ -45,7 +45,8 @@ export interface Forwarder {
   /**
    * Sends the call once and streams the answer into the sink. Resolves when the answer has ended.
    * Throws `upstream_unreachable`, `upstream_timeout`, `upstream_protocol`, `upstream_tls`, `upstream_address_refused` before the head is written,
-   * `upstream_aborted` after it, `client_closed` when the agent went away. Never retries.
+   * `upstream_aborted` after it, `client_closed` when the agent went away. Never retries. Every error says whether a byte of the call
+   * can have gone out: its `executed` is `no` or `maybe`.
    */
   send(outgoing: Outgoing, sink: ResponseSink): Promise<Sent>;
   close(): Promise<void>;
@@ -62,7 +63,7 @@ export interface Upgrade {
 export interface WebSocketPass {
   /**
    * Connects the agent's socket with the upstream. Resolves with status 101 when both have closed. Rejects before a byte was written to the
-   * socket, which then is still the caller's to answer on: `upgrade_refused`, the codes of `Forwarder.send`, and `upstream_protocol` for an upstream that does not switch.
+   * socket, which then is still the caller's to answer on: `upgrade_refused`, the codes of `Forwarder.send` with their `executed`, and `upstream_protocol` for an upstream that does not switch.
    */
   pass(upgrade: Upgrade, outgoing: Outgoing): Promise<Sent>;
   /** Cuts every connection that is passed. */

@@ -3,7 +3,9 @@
 
 import type { Action } from '../domain/action.ts';
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import { GatewayError } from '../errors.ts';
 import type { JudgeMessage } from './answer-sink.ts';
+import { rpcError } from './refusal.ts';
 import { inputRequestsOf, type ServerRequests } from './server-requests.ts';
 import { declareTasks, makesTasks } from './tasks/capabilities.ts';
 import { OWN_TASK } from './tasks/questions.ts';
@@ -41,7 +43,7 @@ export function judgeAnswer({ action, madeTasks, tools, requests, passed }: Answ
   };
 }
 
-const FOREIGN_TASK = { code: -32000, message: 'The server answered with a task id that is not its own to give.', data: { code: 'upstream_protocol' } };
+const FOREIGN_TASK = rpcError(new GatewayError('upstream_protocol', 'The server answered with a task id that is not its own to give.'), 'call');
 
 /** A task id of the gateway's own where a server may put one: in a result, a task, a list of tasks, or a notification. */
 function namesOwnTask({ result, params }: JsonObject): boolean {
@@ -49,11 +51,10 @@ function namesOwnTask({ result, params }: JsonObject): boolean {
   return places.some((place) => isJsonObject(place) && typeof place.taskId === 'string' && place.taskId.startsWith(OWN_TASK));
 }
 
-const INPUT_REFUSED = {
-  code: -32000,
-  message: 'The server asked for something that policy does not let it ask of this agent. The call was not completed. Do not look for another way.',
-  data: { code: 'denied' },
-};
+const INPUT_REFUSED = rpcError(
+  new GatewayError('denied', 'The server asked for something that policy does not let it ask of this agent.', { executed: 'maybe' }),
+  'call',
+);
 
 /** A message with a method: a request is judged, a notification passes, anything else is left out. */
 function judgeFromServer(message: JsonObject, requests: ServerRequests, passed: AnswerOptions['passed']): JsonObject | undefined {

@@ -131,7 +131,7 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
     if (server === undefined) return judgedAnswer(sink, { judge, instead });
     const place = action.method === 'GET' ? lastPlace(armed.request.headers) : undefined;
     const answers = place?.of === 'answer' ? place.rpcId : action.rpcId;
-    const ofServer = deps.servers.sinkOf(armed, sink, () => forgotten(action));
+    const ofServer = deps.servers.sinkOf(armed, sink, (status) => forgotten(action, status));
     return judgedAnswer(ofServer, { judge: judgeServer(server, action, answers, judge), instead, eventId: (id) => answerEventId(server, id, answers) });
   }
 
@@ -206,10 +206,12 @@ function allows(deps: McpDependencies, armed: Armed, action: Action): boolean {
   return deps.policy().decide(inputOf(armed, action, deps.clock)).effect === 'allow';
 }
 
-function forgotten({ rpcMethod, rpcId, transport }: Action): JsonObject {
+function forgotten({ rpcMethod, rpcId, transport }: Action, status: number): JsonObject {
   const error = new GatewayError(
     'session_not_found',
-    'The server does not know its session any more and did not execute this. Send the same call again: a new session is opened with it.',
+    'The server answered that it does not know its session any more. A new session is opened with the next call.',
+    // By the protocol a 404 says so and nothing else; what else a server means by its 400, nobody knows.
+    { executed: status === 404 ? 'no' : 'unsaid' },
   );
   return JSON.parse(
     renderMcpRefusal(error, { ...(rpcMethod && { rpcMethod }), ...(rpcId !== undefined && { rpcId }), ...(transport && { transport }) })?.body ?? '{}',
@@ -217,6 +219,6 @@ function forgotten({ rpcMethod, rpcId, transport }: Action): JsonObject {
 }
 
 function unreadable({ rpcId }: Action): JsonObject {
-  const error = new GatewayError('upstream_protocol', 'The upstream’s answer is not one JSON-RPC message; the call may have taken effect.');
-  return { jsonrpc: '2.0', id: rpcId ?? null, error: rpcError(error) };
+  const error = new GatewayError('upstream_protocol', 'The upstream’s answer is not one JSON-RPC message.');
+  return { jsonrpc: '2.0', id: rpcId ?? null, error: rpcError(error, 'call') };
 }

@@ -6,6 +6,7 @@ import type { HeaderList } from '../domain/headers.ts';
 import { header } from '../domain/headers.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { formatEvent } from './event-stream.ts';
+import { noMessage, rpcError } from './refusal.ts';
 
 export interface HeldStreamOptions {
   readonly sink: ResponseSink;
@@ -87,6 +88,5 @@ function oneLine(chunk: Uint8Array | string): Uint8Array {
 }
 
 function failure(id: string | number, status: number) {
-  const message = `The call was sent, and the upstream answered with HTTP status ${status} and no JSON-RPC message.`;
-  return { jsonrpc: '2.0', id, error: { code: -32000, message, data: { code: 'upstream_protocol', status } } };
+  return { jsonrpc: '2.0', id, error: rpcError(noMessage(status), 'call') };
 }

@@ -3,7 +3,8 @@
 
 import type { Action } from '../domain/action.ts';
 import type { JsonObject } from '../domain/json.ts';
-import { ERRORS, type ErrorCode, type GatewayError } from '../errors.ts';
+import { type AnswerTo, answerTo, tell } from '../domain/telling.ts';
+import { type ErrorCode, GatewayError } from '../errors.ts';
 
 /** Where an agent looks a hold up, below the gateway's own URL. */
 const HOLD_BASE = '/countersign/v1/holds/';
@@ -26,16 +27,6 @@ const STANDARD: Partial<Record<ErrorCode, number>> = {
   internal: -32603,
 };
 
-/** Codes after which the call was, or may have been, executed: their texts do not say that nothing happened. */
-const MAYBE_EXECUTED: ReadonlySet<ErrorCode> = new Set([
-  'already_sent',
-  'outcome_unknown',
-  'upstream_aborted',
-  'upstream_timeout',
-  'upstream_protocol',
-  'internal',
-]);
-
 /**
  * The refusal as the answer to one MCP request. Undefined for what is no JSON-RPC request (a GET, a DELETE, a notification, a response, or a message that
  * could not be read): there is no id to answer, so the caller sends the HTTP problem document. `requestState` seals one for a hold;
@@ -49,12 +40,13 @@ export function renderMcpRefusal(
   const { rpcMethod, rpcId, transport } = action;
   // Names in parentheses stand for responses.
   if (rpcMethod === undefined || rpcId === undefined || rpcMethod.startsWith('(')) return undefined;
+  const to = answerTo(action);
   const outcome =
     outcomeOf(error, action, requestState) ??
     // Who asked for a task could not read a tool's result.
     (rpcMethod === 'tools/call' && transport?.task !== 'core' && error.code !== 'header_mismatch'
-      ? { result: toolResult(error, transport?.stateless) }
-      : { error: rpcError(error) });
+      ? { result: toolResult(error, to, transport?.stateless) }
+      : { error: rpcError(error, to) });
   return {
     status: error.code === 'header_mismatch' ? 400 : 200,
     contentType: 'application/json',
@@ -75,8 +67,8 @@ function outcomeOf(error: GatewayError, { rpcMethod = '', transport }: Pick<Acti
 }
 
 /** The refusal as the result of the tool that was called; `stateless` for protocol 2026-07-28. */
-export function toolResult(error: GatewayError, stateless: boolean | undefined): JsonObject {
-  return { ...(stateless && { resultType: 'complete' }), content: [{ type: 'text', text: explain(error) }], isError: true, _meta: meta(error) };
+export function toolResult(error: GatewayError, to: AnswerTo, stateless: boolean | undefined): JsonObject {
+  return { ...(stateless && { resultType: 'complete' }), content: [{ type: 'text', text: tell(error, to) }], isError: true, _meta: meta(error) };
 }
 
 /** The keys under which a program finds what the text says in words; `countersign/retryAfter` in seconds. */
@@ -89,22 +81,17 @@ export function meta({ code, details }: GatewayError): Record<string, string | n
 }
 
 /** The error member of a JSON-RPC answer. */
-export function rpcError(error: GatewayError): JsonObject {
+export function rpcError(error: GatewayError, to: AnswerTo): JsonObject {
   const { code, details } = error;
   const data = {
     code,
     ...(details.holdId === undefined ? {} : { hold: details.holdId, status: HOLD_BASE + details.holdId }),
     ...(details.retryAfter === undefined ? {} : { retryAfter: details.retryAfter }),
   };
-  return { code: STANDARD[code] ?? SERVER_ERROR, message: explain(error), data };
+  return { code: STANDARD[code] ?? SERVER_ERROR, message: tell(error, to), data };
 }
 
-/** What happened, whether anything was executed, what to do: one paragraph for a language model. */
-export function explain(error: GatewayError): string {
-  const { code, detail, details } = error;
-  const { title, remedy } = ERRORS[code];
-  const executed = MAYBE_EXECUTED.has(code) || /nothing was executed/i.test(remedy + detail) ? '' : ' Nothing was executed.';
-  const hold = details.holdId === undefined ? '' : ` The hold is ${details.holdId}.`;
-  const wait = details.retryAfter === undefined ? '' : ` Wait at least ${details.retryAfter} seconds before you ask again.`;
-  return `${title}. ${detail}${executed}${hold} ${remedy}${wait}`;
+/** For an answer of HTTP where one of JSON-RPC belongs. */
+export function noMessage(status: number): GatewayError {
+  return new GatewayError('upstream_protocol', `The upstream answered with HTTP status ${status} and no JSON-RPC message.`, { members: { status } });
 }

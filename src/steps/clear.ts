@@ -101,8 +101,8 @@ function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest,
 function denial({ decision }: Decided): GatewayError {
   const members = { reasons: decision.reasons };
   return decision.reasons.includes('no_matching_rule')
-    ? new GatewayError('no_matching_rule', 'The call was not executed: no rule allows it. Do not rephrase it or look for another way.', { members })
-    : new GatewayError('denied', 'The call was not executed: policy denies it. Do not rephrase it or look for another way.', { members });
+    ? new GatewayError('no_matching_rule', 'No rule allows this call.', { members })
+    : new GatewayError('denied', 'Policy denies this call.', { members });
 }
 
 function remember({ history }: ClearDependencies, cleared: Cleared): Cleared {

@@ -162,5 +162,5 @@ function waitFor(room: Room, { call, mount, principal, request, clearance }: Jou
 }
 
 function tooMany(why: string): GatewayError {
-  return new GatewayError('too_many_calls', `Nothing was executed. ${why} Send the request again after Retry-After.`, { retryAfter: RETRY_AFTER_SECONDS });
+  return new GatewayError('too_many_calls', why, { retryAfter: RETRY_AFTER_SECONDS });
 }

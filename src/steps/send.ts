@@ -53,7 +53,7 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   if (keeping?.kept !== true || credential === undefined) return;
   const again = await rearm(deps, armed, credential);
   if (again?.credential === undefined) keeping.letGo();
-  else await attempt(deps, leaving, again.credential, sink);
+  else await attempt(deps, leaving, again.credential, sink, true);
 }
 
 /** The call with another credential in place of one that the upstream refused; undefined when none is to be had, and the refusal stands. */
@@ -67,7 +67,8 @@ async function rearm({ broker, suspensions }: SendDependencies, armed: Armed, re
   }
 }
 
-async function attempt(deps: SendDependencies, armed: Armed, credential: Credential | undefined, sink: ResponseSink): Promise<void> {
+/** Throws what the forwarder throws, with what is known of the call's effect. `before`: an upstream has had the call already. */
+async function attempt(deps: SendDependencies, armed: Armed, credential: Credential | undefined, sink: ResponseSink, before = false): Promise<void> {
   const { call, clearance, request, mount, action } = armed;
   const released = clearance.kind === 'released';
   const conduct = deps.conduct(mount);
@@ -92,8 +93,12 @@ async function attempt(deps: SendDependencies, armed: Armed, credential: Credent
     if (conduct !== undefined) await conduct.answered(call);
     span?.end(call.facts);
   } catch (thrown) {
-    span?.end(call.facts, asGatewayError(thrown).code);
-    throw thrown;
+    const error = asGatewayError(thrown).knowing('maybe');
+    span?.end(call.facts, error.code);
+    if (error.executed !== 'no') throw error;
+    if (before) throw new GatewayError(error.code, error.detail, { ...error.details, executed: 'maybe' });
+    call.neverArrived = true;
+    throw error;
   }
 }
 

@@ -11,7 +11,6 @@ import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Call, Cleared } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
-import type { ErrorCode } from '../errors.ts';
 import type { History } from './history.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { AgentCalls, UpstreamRooms } from './rooms.ts';
@@ -54,7 +53,7 @@ async function close(deps: SettleDependencies, call: Call, { clearance }: Cleare
   if (call.credential?.exclusive === false && facts.upstreamStatus === 401) deps.broker.invalidate(call.credential);
   if (clearance.kind === 'released') facts.hold = (await deps.approvals.settle(clearance, outcomeOf(call))) ?? clearance.hold;
   const record = deps.outcomeRecord(facts, {
-    sent: call.departed && !neverArrived(facts),
+    sent: call.departed && call.neverArrived !== true,
     ...(revoked !== undefined && { revoked }),
     ...(span && { span: span.ref }),
   });
@@ -77,20 +76,5 @@ async function takeBack(broker: Broker, call: Call, credential: Credential): Pro
 function outcomeOf(call: Call): Outcome | 'not_sent' {
   if (!call.departed) return 'not_sent';
   if (call.sent !== undefined) return { status: call.sent.status, known: true };
-  return { known: neverArrived(call.facts) };
-}
-
-/** Refusals of the forwarder after which not one byte has gone out (upstream/forward.ts). After any other, nobody knows. */
-const BEFORE_SENDING: ReadonlySet<ErrorCode> = new Set([
-  'upstream_unreachable',
-  'upstream_tls',
-  'upstream_address_refused',
-  'upgrade_refused',
-  'credential_unavailable',
-  'bad_path',
-]);
-
-/** A streamed body that breaks its promised length is `bad_request` too, and some of it may have arrived. */
-function neverArrived({ error, action }: CallFacts): boolean {
-  return error !== undefined && (BEFORE_SENDING.has(error) || (error === 'bad_request' && action?.streamed === false));
+  return { known: call.neverArrived === true };
 }

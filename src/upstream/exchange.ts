@@ -4,20 +4,20 @@
 
 import { isAscii } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Outgoing, ResponseSink, Sent } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
+import { contentDecoder, decodedFields } from './content-coding.ts';
 import { type Progress, upstreamFault } from './faults.ts';
 import { answerHead } from './response-headers.ts';
-import type { BodyScrub, Scrubber } from './scrub.ts';
+import type { BodyScrub, Scrubber } from './scrub/scrubber.ts';
 
 /** Answers with a declared length up to this are written in one piece, bytes. */
 const COLLECTED_BYTES = 64 * 1024;
 /** Interim answers (RFC 9110 section 15.2) that one call may bring; each of them starts the head's timeout anew. */
 const INTERIM_ANSWERS = 16;
-const TEXT =
-  /^(?:text\/|multipart\/)|[/+](?:json|xml|yaml|x-yaml|toml|javascript|ecmascript|x-javascript|graphql|ndjson|x-ndjson|jsonl|json-seq|x-www-form-urlencoded)$/;
 
 export interface ExchangeOptions {
   readonly method: string;
@@ -41,6 +41,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #headers: string[] = [];
   #scrubWhole = false;
   #stream: BodyScrub | undefined;
+  #decoder: Duplex | undefined;
   #chunks: Buffer[] = [];
 
   constructor(options: ExchangeOptions) {
@@ -50,7 +51,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Ends the call from this side: the upstream's connection is closed, a call that still waits for one is never sent. */
   abort(reason: GatewayError): void {
     if (this.#over) return;
-    this.#end(reason);
+    this.#end(upstreamFault(reason, this.#progress));
     this.#controller?.abort(reason);
   }
 
@@ -72,26 +73,28 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     if (status < 200 || status > 599) throw new GatewayError('upstream_protocol', 'The upstream answered with a status that HTTP does not have.');
     const { method, scrubber, responseHeaders } = this.#options;
-    const { headers, length, mediaType, encoded } = answerHead(fields, responseHeaders, scrubber);
+    const { headers, length, streamsEvents, codings } = answerHead(fields, responseHeaders, scrubber);
     const bodyless = method === 'HEAD' || status === 204 || status === 304;
-    const scrubs = scrubber?.scrubsBodies === true && !bodyless && length !== 0 && (mediaType === '' || TEXT.test(mediaType));
-    if (scrubs && encoded) {
-      throw new GatewayError('upstream_protocol', 'The upstream compressed a text in which its credential would have to be looked for.');
-    }
+    const scrubs = scrubber?.scrubsBodies === true && !bodyless && length !== 0;
+    const decodes = scrubs && codings.length > 0;
     this.#status = status;
     this.#headers = headers;
-    if (bodyless || (length !== undefined && length <= COLLECTED_BYTES && mediaType !== 'text/event-stream')) {
+    if (bodyless || (length !== undefined && length <= COLLECTED_BYTES && !streamsEvents && !decodes)) {
       // RFC 9110 section 8.6: a 204 has no length; that of a HEAD or 304 is the upstream's word on a body that does not come.
       if (bodyless && length !== undefined && status !== 204) headers.push('content-length', String(length));
       this.#scrubWhole = scrubs;
       this.#progress = 'collecting';
       return;
     }
-    if (mediaType === 'text/event-stream') this.#options.mayStream?.();
-    if (scrubs) this.#stream = scrubber.stream();
-    else if (length !== undefined) headers.push('content-length', String(length));
-    this.#progress = 'streaming';
-    this.#options.sink.head(status, headers);
+    if (streamsEvents) this.#options.mayStream?.();
+    if (scrubs) this.#stream = scrubber.stream(length !== undefined && !decodes);
+    if (decodes) {
+      this.#headers = decodedFields(headers);
+      this.#decoder = this.#decode(codings);
+      return;
+    }
+    if (length !== undefined) headers.push('content-length', String(length));
+    this.#begin();
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -100,24 +103,26 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#chunks.push(chunk);
       return;
     }
-    const piece = this.#stream === undefined ? chunk : this.#stream.push(chunk);
-    if (piece.length > 0 && !this.#options.sink.write(piece)) {
+    if (this.#decoder === undefined) {
+      this.#deliver(
+        chunk,
+        () => controller.pause(),
+        () => controller.resume(),
+      );
+    } else if (!this.#decoder.write(chunk)) {
       controller.pause();
-      this.#options.sink.onDrain(() => controller.resume());
+      this.#decoder.once('drain', () => controller.resume());
     }
   }
 
   /** Trailers are dropped: nothing was decided on them. */
   onResponseEnd(): void {
     if (this.#over) return;
-    const { sink } = this.#options;
-    if (this.#progress === 'collecting') this.#writeWhole();
-    else {
-      const rest = this.#stream?.flush();
-      if (rest !== undefined && rest.length > 0) sink.write(rest);
-      sink.end();
-    }
-    this.#end(undefined);
+    if (this.#decoder !== undefined) this.#decoder.end();
+    else if (this.#progress === 'collecting') {
+      this.#writeWhole();
+      this.#end(undefined);
+    } else this.#finish();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -125,6 +130,53 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const fault = upstreamFault(error, this.#progress);
     if (this.#progress === 'streaming') this.#options.sink.abort();
     this.#end(fault);
+  }
+
+  /** What a secret has to be looked for in is decoded first. A part of an encoded body cannot be, nor what nobody here can decode. */
+  #decode(codings: readonly string[]): Duplex {
+    const decoder = this.#status === 206 ? undefined : contentDecoder(codings);
+    if (decoder === undefined) {
+      throw new GatewayError('upstream_protocol', 'The upstream’s answer is encoded so that its credential cannot be looked for in it.');
+    }
+    decoder.on('data', (piece: Buffer) => {
+      // Only now is it known that it decodes to something.
+      this.#begin();
+      const [pause, resume] = [() => void decoder.pause(), () => void decoder.resume()];
+      this.#deliver(piece, pause, resume);
+    });
+    decoder.on('end', () => {
+      this.#begin();
+      this.#finish();
+    });
+    decoder.on('error', (error) => {
+      if (this.#over) return;
+      if (this.#progress === 'streaming') this.#options.sink.abort();
+      this.#end(upstreamFault(error, this.#progress));
+      this.#controller?.abort(error);
+    });
+    return decoder;
+  }
+
+  #begin(): void {
+    if (this.#over || this.#progress === 'streaming') return;
+    this.#progress = 'streaming';
+    this.#options.sink.head(this.#status, this.#headers);
+  }
+
+  #deliver(chunk: Buffer, pause: () => void, resume: () => void): void {
+    if (this.#over) return;
+    const piece = this.#stream === undefined ? chunk : this.#stream.push(chunk);
+    if (piece.length === 0 || this.#options.sink.write(piece)) return;
+    pause();
+    this.#options.sink.onDrain(resume);
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    const rest = this.#stream?.flush();
+    if (rest !== undefined && rest.length > 0) this.#options.sink.write(rest);
+    this.#options.sink.end();
+    this.#end(undefined);
   }
 
   #swallow(status: number): void {
@@ -145,6 +197,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #end(error: GatewayError | undefined): void {
     this.#over = true;
+    this.#decoder?.destroy();
     this.#options.ended(error, error === undefined ? { status: this.#status, complete: true } : undefined);
   }
 }

@@ -1,6 +1,5 @@
 // What the faults of sockets, TLS and undici mean to a caller, told by their codes and by how far the call had got; never by message text.
-// The promise that settle relies on: `upstream_unreachable`, `upstream_tls` and `upstream_address_refused` mean that
-// not one byte of the call was sent. Whatever happens later may have taken effect, and says so.
+// The promise that settle relies on: `executed` of what comes out of here is `no` when not one byte of the call was sent, else `maybe`.
 
 import { GatewayError } from '../errors.ts';
 
@@ -38,8 +37,15 @@ const TLS_CODES: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
-/** The error for the caller. Errors of the gateway's own (a refused address, an agent that went away) pass as they are. */
+/**
+ * The error for the caller, with what is known of the call's effect: nothing had gone out while it waited for a connection, and after that
+ * nobody knows. Errors of the gateway's own (a refused address, an agent that went away) keep their code.
+ */
 export function upstreamFault(thrown: unknown, progress: Progress): GatewayError {
+  return faultOf(thrown, progress).knowing(progress === 'waiting' ? 'no' : 'maybe');
+}
+
+function faultOf(thrown: unknown, progress: Progress): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
   const code = codeOf(thrown);
   const fault = (name: GatewayError['code'], detail: string) => new GatewayError(name, detail, { cause: thrown });
@@ -48,18 +54,18 @@ export function upstreamFault(thrown: unknown, progress: Progress): GatewayError
     return fault('bad_request', 'The request cannot be written as one HTTP/1.1 message.');
   }
   if (progress === 'waiting') {
-    if (isTlsCode(code)) return fault('upstream_tls', 'The TLS handshake with the upstream failed; nothing was sent.');
-    return fault('upstream_unreachable', 'No connection to the upstream could be made; nothing was sent.');
+    if (isTlsCode(code)) return fault('upstream_tls', 'The TLS handshake with the upstream failed.');
+    return fault('upstream_unreachable', 'No connection to the upstream could be made.');
   }
   if (progress === 'streaming') return fault('upstream_aborted', 'The upstream’s answer broke off half-way.');
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
-    return fault('upstream_timeout', 'The upstream did not answer in time; the call may have taken effect.');
+    return fault('upstream_timeout', 'The upstream did not answer in time.');
   }
   const brokeOff = code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || code === 'HPE_INVALID_EOF_STATE';
   if (progress === 'answering' || code === 'UND_ERR_HEADERS_OVERFLOW' || (code.startsWith('HPE_') && !brokeOff)) {
-    return fault('upstream_protocol', 'The upstream’s answer is not one well-formed HTTP/1.1 response; the call may have taken effect.');
+    return fault('upstream_protocol', 'The upstream’s answer is not one well-formed HTTP/1.1 response.');
   }
-  return fault('upstream_aborted', 'The upstream’s answer did not come, or broke off; the call may have taken effect.');
+  return fault('upstream_aborted', 'The upstream’s answer did not come, or broke off.');
 }
 
 function isTlsCode(code: string): boolean {

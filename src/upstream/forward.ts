@@ -6,10 +6,10 @@ import { Readable } from 'node:stream';
 import type { SignatureInjection } from '../domain/credential.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent } from '../domain/upstream.ts';
-import { GatewayError } from '../errors.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
 import { Exchange } from './exchange.ts';
 import { signedFields, upstreamFields, upstreamTarget } from './request-headers.ts';
-import { scrubberFor } from './scrub.ts';
+import { scrubberFor } from './scrub/scrubber.ts';
 import { ownCertificate, type Target, type Targets } from './targets.ts';
 
 export interface ForwarderOptions {
@@ -25,28 +25,32 @@ type Body = Uint8Array | Readable | null;
 
 export function createForwarder({ targets, metrics }: ForwarderOptions): Forwarder {
   const transmit = (outgoing: Outgoing, sink: ResponseSink, body: Body, signed?: string[]): Promise<Sent> =>
-    // Not async: what throws in here rejects, and the promise is the only one of the call.
+    // Not async: the promise is the only one of the call.
     new Promise((resolve, reject) => {
-      const { action, request, credential, responseHeaders } = outgoing;
-      const target = targetOf(targets, outgoing);
-      const path = upstreamTarget(outgoing);
-      const scrubber = credential === undefined ? undefined : scrubberFor(credential);
-      const headers = signed ?? upstreamFields(outgoing, target.options, scrubber?.scrubsBodies === true);
-      if (body instanceof Readable && request.body.length !== undefined) headers.push('content-length', String(request.body.length));
+      try {
+        const { action, request, credential, responseHeaders } = outgoing;
+        const target = targetOf(targets, outgoing);
+        const path = upstreamTarget(outgoing);
+        const scrubber = credential === undefined ? undefined : scrubberFor(credential);
+        const headers = signed ?? upstreamFields(outgoing, target.options, scrubber?.scrubsBodies === true);
+        if (body instanceof Readable && request.body.length !== undefined) headers.push('content-length', String(request.body.length));
 
-      const startedAt = performance.now();
-      let forget = (): void => {};
-      const ended = (error: GatewayError | undefined, sent: Sent | undefined): void => {
-        forget();
-        if (body instanceof Readable) body.destroy();
-        metrics.upstream(action.upstream, action.method, sent?.status, error?.code, (performance.now() - startedAt) / 1000);
-        if (sent !== undefined) resolve(sent);
-        else reject(error);
-      };
-      const exchange = new Exchange({ method: action.method, sink, responseHeaders, scrubber, mayStream: outgoing.mayStream, ended });
-      forget = request.onClosed(() => exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')));
-      // What undici refuses to write it reports through the exchange too; it does not throw.
-      target.pool.dispatch({ path, method: action.method, headers, body }, exchange);
+        const startedAt = performance.now();
+        let forget = (): void => {};
+        const ended = (error: GatewayError | undefined, sent: Sent | undefined): void => {
+          forget();
+          if (body instanceof Readable) body.destroy();
+          metrics.upstream(action.upstream, action.method, sent?.status, error?.code, (performance.now() - startedAt) / 1000);
+          if (sent !== undefined) resolve(sent);
+          else reject(error);
+        };
+        const exchange = new Exchange({ method: action.method, sink, responseHeaders, scrubber, mayStream: outgoing.mayStream, ended });
+        forget = request.onClosed(() => exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')));
+        // What undici refuses to write it reports through the exchange too; it does not throw.
+        target.pool.dispatch({ path, method: action.method, headers, body }, exchange);
+      } catch (thrown) {
+        reject(asGatewayError(thrown).knowing('no'));
+      }
     });
 
   const sign = async (outgoing: Outgoing, injection: SignatureInjection): Promise<string[]> => {
@@ -59,19 +63,27 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
     send(outgoing, sink) {
       const injection = outgoing.credential?.injection;
       // Signed first: a body that cannot be signed is not even read.
-      if (injection?.in === 'signature') return sign(outgoing, injection).then(async (fields) => transmit(outgoing, sink, await bodyOf(outgoing), fields));
+      if (injection?.in === 'signature') {
+        const ready = sign(outgoing, injection).then(async (fields) => ({ fields, body: await bodyOf(outgoing) }));
+        return ready.then(({ fields, body }) => transmit(outgoing, sink, body, fields), unsent);
+      }
       const body = bodyOf(outgoing);
-      return body instanceof Promise ? body.then((bytes) => transmit(outgoing, sink, bytes)) : transmit(outgoing, sink, body);
+      return body instanceof Promise ? body.then((bytes) => transmit(outgoing, sink, bytes), unsent) : transmit(outgoing, sink, body);
     },
     close: () => targets.close(),
   };
+}
+
+/** For what failed before the call was handed to a connection. */
+function unsent(thrown: unknown): never {
+  throw asGatewayError(thrown).knowing('no');
 }
 
 /** Where the action goes, by the configuration of this moment. Throws `upstream_unreachable`, and `upstream_tls` while the gateway cannot be itself there. */
 export function targetOf(targets: Targets, { action }: Outgoing): Target {
   const target = targets.get(action.upstream);
   if (target === undefined || target.authority !== action.authority) {
-    throw new GatewayError('upstream_unreachable', 'The upstream was moved or removed while the call was under way; nothing was sent.');
+    throw new GatewayError('upstream_unreachable', 'The upstream was moved or removed while the call was under way.');
   }
   ownCertificate(target.options);
   return target;

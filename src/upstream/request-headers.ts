@@ -121,7 +121,7 @@ function injectedField(injection: Injection & { readonly in: 'header' }): { name
   const name = injection.name.toLowerCase();
   const value = injection.value.reveal();
   if (!isFieldName(name) || HOP_BY_HOP.has(name) || name === 'host' || name === 'content-length' || !isFieldValue(value)) {
-    throw new GatewayError('credential_unavailable', 'The credential cannot be written as a header field; nothing was sent.');
+    throw new GatewayError('credential_unavailable', 'The credential cannot be written as a header field.');
   }
   return { name, value };
 }
@@ -137,7 +137,7 @@ export function upstreamTarget({ action: { target }, credential }: Outgoing): st
   const { name, value } = credential.injection;
   const start = target.indexOf('?');
   if (start !== -1 && hasParameter(target.slice(start + 1), name)) {
-    throw new GatewayError('bad_request', 'The query already has the parameter that carries the upstream’s credential; nothing was sent.');
+    throw new GatewayError('bad_request', 'The query already has the parameter that carries the upstream’s credential.');
   }
   return `${target}${start === -1 ? '?' : '&'}${encodeURIComponent(name)}=${encodeURIComponent(value.reveal())}`;
 }

@@ -6,17 +6,17 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { HeaderList } from '../domain/headers.ts';
 import { GatewayError } from '../errors.ts';
 import { HOP_BY_HOP, isFieldName, isFieldValue, nominated, rememberByName } from './fields.ts';
-import type { Scrubber } from './scrub.ts';
+import type { Scrubber } from './scrub/scrubber.ts';
 
 export interface AnswerHead {
   /** Without content-length: whoever writes the body knows whether it still holds. */
   readonly headers: string[];
   /** Declared length of the body, bytes. */
   readonly length?: number;
-  /** Lower-case media type without parameters; empty when there is none. */
-  readonly mediaType: string;
-  /** True for a Content-Encoding other than identity. */
-  readonly encoded: boolean;
+  /** Whether the answer is a stream of events. */
+  readonly streamsEvents: boolean;
+  /** The body's content codings in the order in which they were applied, lower case; words that encode nothing left out. */
+  readonly codings: readonly string[];
 }
 
 const DROPPED: ReadonlySet<string> = new Set([
@@ -41,13 +41,13 @@ export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubbe
   const headers: string[] = [];
   const connectionOptions = fields.connection === undefined ? undefined : nominated(['connection', fields.connection]);
   let length: number | undefined;
-  let mediaType = '';
-  let encoded = false;
+  let streamsEvents = false;
+  const codings: string[] = [];
   for (const name in fields) {
     const value = fields[name];
     const verdict = verdictOf(name);
     if (verdict === 'malformed') throw malformed();
-    if (value === undefined || verdict === 'drop' || connectionOptions?.has(name)) continue;
+    if (value === undefined || verdict === 'drop' || connectionOptions?.has(name) || scrubber?.isInName(name)) continue;
     if (name === 'content-length') {
       if (typeof value !== 'string' || !LENGTH.test(value)) throw malformed();
       length = Number(value);
@@ -55,14 +55,24 @@ export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubbe
     }
     for (const text of typeof value === 'string' ? [value] : value) {
       if (!isFieldValue(text)) throw malformed();
-      if (name === 'content-type') mediaType = (text.split(';', 1)[0] ?? '').trim().toLowerCase();
-      else if (name === 'content-encoding') encoded ||= text.trim().toLowerCase() !== 'identity';
+      if (name === 'content-type') streamsEvents ||= (text.split(';', 1)[0] ?? '').trim().toLowerCase() === 'text/event-stream';
+      else if (name === 'content-encoding') codings.push(...codingsIn(text));
       else if (name === 'proxy-status' && claimsToBeUs(text)) continue;
       headers.push(name, scrubber === undefined ? text : scrubber.field(text));
     }
   }
   for (let i = 0; i < own.length; i++) headers.push(own[i] as string);
-  return { headers, mediaType, encoded, ...(length !== undefined && { length }) };
+  return { headers, streamsEvents, codings, ...(length !== undefined && { length }) };
+}
+
+const NO_CODING: ReadonlySet<string> = new Set(['', 'identity', 'none', 'utf-8']);
+
+function codingsIn(value: string): string[] {
+  return value
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => !NO_CODING.has(coding));
 }
 
 /** RFC 9209: an upstream's own Proxy-Status is kept, but not one in this gateway's name. */
@@ -71,5 +81,5 @@ function claimsToBeUs(proxyStatus: string): boolean {
 }
 
 function malformed(): GatewayError {
-  return new GatewayError('upstream_protocol', 'The head of the upstream’s answer has a field that is not well-formed; the call may have taken effect.');
+  return new GatewayError('upstream_protocol', 'The head of the upstream’s answer has a field that is not well-formed.');
 }

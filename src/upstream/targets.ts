@@ -169,7 +169,7 @@ interface TlsOptions {
 export function ownCertificate({ tls, name }: UpstreamOptions): ReturnType<ClientCertificate['current']> {
   const own = tls?.clientCertificate?.feed.current();
   if (tls?.clientCertificate !== undefined && own === undefined) {
-    throw new GatewayError('upstream_tls', `The client certificate for upstream ${name} cannot be had; nothing was sent.`);
+    throw new GatewayError('upstream_tls', `The client certificate for upstream ${name} cannot be had.`);
   }
   return own;
 }

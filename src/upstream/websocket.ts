@@ -10,12 +10,12 @@ import { createProxyServer } from 'http-proxy-3';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Outgoing, Upgrade, WebSocketPass } from '../domain/upstream.ts';
-import { GatewayError } from '../errors.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Progress, upstreamFault } from './faults.ts';
 import { targetOf } from './forward.ts';
 import { upstreamFields, upstreamTarget } from './request-headers.ts';
 import { answerHead } from './response-headers.ts';
-import { scrubberFor } from './scrub.ts';
+import { scrubberFor } from './scrub/scrubber.ts';
 import { type Target, type Targets, tlsOptions } from './targets.ts';
 
 export interface WebSocketPassOptions {
@@ -31,10 +31,7 @@ export function createWebSocketPass({ targets, metrics }: WebSocketPassOptions):
   return {
     async pass(upgrade, outgoing) {
       const { incoming, socket } = upgrade;
-      const target = targetOf(targets, outgoing);
-      checkUpgrade(incoming, target);
-      if (outgoing.credential?.injection.in === 'signature')
-        throw new GatewayError('upgrade_refused', 'The upstream’s credential signs requests; an upgrade cannot be signed.');
+      const target = ready(targets, incoming, outgoing);
       const startedAt = performance.now();
       const count = (status?: number, error?: GatewayError) =>
         metrics.upstream(target.options.name, 'GET', status, error?.code, (performance.now() - startedAt) / 1000);
@@ -46,7 +43,8 @@ export function createWebSocketPass({ targets, metrics }: WebSocketPassOptions):
         open.delete(socket);
         return { status: 101, complete: true };
       } catch (thrown) {
-        const error = upstreamFault(thrown, 'waiting');
+        // What the handshake did not fail with itself was thrown before there was a connection.
+        const error = asGatewayError(thrown).knowing('no');
         count(undefined, error);
         throw error;
       }
@@ -68,6 +66,20 @@ function bothClosed(socket: Socket, upstreamSocket: Socket): Promise<void> {
     socket.once('close', end);
     if (socket.destroyed) end();
   });
+}
+
+/** Where the upgrade goes. Nothing has been sent when this throws. */
+function ready(targets: Targets, incoming: IncomingMessage, outgoing: Outgoing): Target {
+  try {
+    const target = targetOf(targets, outgoing);
+    checkUpgrade(incoming, target);
+    if (outgoing.credential?.injection.in === 'signature') {
+      throw new GatewayError('upgrade_refused', 'The upstream’s credential signs requests; an upgrade cannot be signed.');
+    }
+    return target;
+  } catch (thrown) {
+    throw asGatewayError(thrown).knowing('no');
+  }
 }
 
 function checkUpgrade({ method, headers }: IncomingMessage, { options }: Target): void {

@@ -12,7 +12,7 @@ import { systemClock } from '../../src/domain/clock.ts';
 import type { Credential } from '../../src/domain/credential.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { noMetrics } from '../../src/domain/metrics.ts';
-import { scrubberFor } from '../../src/upstream/scrub.ts';
+import { scrubberFor } from '../../src/upstream/scrub/scrubber.ts';
 import { allowed, callerNamed, transferAction } from '../support/clearances.ts';
 import { createMemoryLedger } from '../support/memory-ledger.ts';
 import { startIssuer } from '../support/oidc-issuer.ts';

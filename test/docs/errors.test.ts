@@ -10,7 +10,14 @@ const rows = readFileSync('docs/errors.md', 'utf8')
   .map((line) => line.split('|').map((cell) => cell.trim()));
 
 it('documents every error of the table, and none besides', () => {
-  const documented = rows.map(([, code, status, retry, title, remedy]) => [code, status, retry, title, remedy]);
-  const table = Object.entries(ERRORS).map(([code, spec]) => [`\`${code}\``, String(spec.status), spec.retry ? 'yes' : 'no', spec.title, spec.remedy]);
+  const documented = rows.map(([, ...cells]) => cells.slice(0, 6));
+  const table = Object.entries(ERRORS).map(([code, spec]) => [
+    `\`${code}\``,
+    String(spec.status),
+    spec.retry ? 'yes' : 'no',
+    spec.title,
+    spec.remedy,
+    spec.executed,
+  ]);
   expect(documented).toEqual(table);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ERRORS, type ErrorCode, GatewayError } from '../../src/errors.ts';
+import { GatewayError } from '../../src/errors.ts';
 import { renderMcpRefusal } from '../../src/mcp/refusal.ts';
 
 const pending = new GatewayError('approval_pending', 'A person has to decide on this call.', { holdId: 'hold_1', retryAfter: 30 });
@@ -16,7 +16,7 @@ describe('renderMcpRefusal', () => {
         content: [
           {
             type: 'text',
-            text: 'Waiting for a human decision. A person has to decide on this call. The hold is hold_1. Nothing was executed and nobody has decided yet. Send the identical request again after Retry-After. Wait at least 30 seconds before you ask again.',
+            text: 'A person has to decide on this call. Nothing was executed. The hold is hold_1. Send the identical request again later. Do not rephrase it or look for another way. Wait at least 30 seconds before you ask again.',
           },
         ],
         _meta: {
@@ -53,13 +53,5 @@ describe('renderMcpRefusal', () => {
     ['a response or an event stream', {}],
   ])('leaves %s to the problem document', (_what, action) => {
     expect(renderMcpRefusal(pending, action)).toBeUndefined();
-  });
-
-  it('never says that nothing was executed where something may have been, and says it once everywhere else', () => {
-    const unsure: ErrorCode[] = ['already_sent', 'outcome_unknown', 'upstream_aborted', 'upstream_timeout', 'upstream_protocol', 'internal'];
-    for (const code of Object.keys(ERRORS) as ErrorCode[]) {
-      const text = renderMcpRefusal(new GatewayError(code, 'Detail.'), { rpcMethod: 'tools/call', rpcId: 1 })?.body ?? '';
-      expect([code, /othing was executed/.test(text)]).toEqual([code, !unsure.includes(code)]);
-    }
   });
 });

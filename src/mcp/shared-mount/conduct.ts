@@ -52,7 +52,9 @@ export function createJointConduct(parts: JointConductParts): Conduct {
     const sessionOf = Object.fromEntries(opened.flatMap(([server, { session }]): [string, ServerSession][] => (session ? [[server, session]] : [])));
     const missing = servers.missing(armed, replies);
     const results = resultsOf(replies);
-    if (results.size === 0) throw new GatewayError('upstream_unreachable', 'None of the servers under this mount opened a session.');
+    if (results.size === 0) {
+      throw new GatewayError('upstream_unreachable', 'None of the servers under this mount opened a session.', { executed: 'unsaid' });
+    }
     // What all of them speak: dates compare as text.
     const protocolVersion = Object.values(sessionOf)
       .map((session) => session.protocolVersion)
@@ -191,7 +193,9 @@ export function createJointConduct(parts: JointConductParts): Conduct {
       try {
         return { status: await serve(armed, sink), complete: true };
       } catch (thrown) {
-        throw asGatewayError(thrown);
+        // No server has been asked yet: then the table says what is known of the effect, else whoever threw it.
+        const error = asGatewayError(thrown);
+        throw error.knowing(error.executed);
       }
     },
     async answered() {},

@@ -29,7 +29,7 @@ export interface JointServers {
   /** The fields of the server's own session, in place of the agent's. */
   sessionFields(armed: Armed): HeaderList;
   /** Where a server's answer to one call goes: without its session's id, and with words for an agent whose server forgot the session. */
-  sinkOf(armed: Armed, sink: ResponseSink, forgotten: () => JsonObject): ResponseSink;
+  sinkOf(armed: Armed, sink: ResponseSink, forgotten: (status: number) => JsonObject): ResponseSink;
   /** Notes servers that had no part in an answer. */
   missing(armed: Armed, replies: ReadonlyMap<string, Reply>): readonly MissingServer[];
 }
@@ -147,7 +147,7 @@ export function createJointServers({ sessions, errands, log, regime, withinMs }:
       const { server } = readMember(armed.action.upstream);
       if (server === undefined || armed.action.method === 'DELETE') return;
       if ((await ensure(armed, server)) !== undefined)
-        throw new GatewayError('upstream_unreachable', 'The server did not open a session; nothing was sent to it.');
+        throw new GatewayError('upstream_unreachable', 'The server did not open a session, so the call was not sent to it.');
     },
     sessionFields(armed) {
       const { server } = readMember(armed.action.upstream);
@@ -166,7 +166,7 @@ export function createJointServers({ sessions, errands, log, regime, withinMs }:
       return withoutSessionId(sink, opens, (status, body) => {
         if (session === undefined || !isForgotten(status, body)) return undefined;
         sessions.forget(session, server);
-        return armed.call.errand === undefined && armed.action.rpcId !== undefined ? JSON.stringify(forgotten()) : undefined;
+        return armed.call.errand === undefined && armed.action.rpcId !== undefined ? JSON.stringify(forgotten(status)) : undefined;
       });
     },
     missing(armed, replies) {

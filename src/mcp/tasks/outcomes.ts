@@ -4,11 +4,11 @@
 
 import { LRUCache } from 'lru-cache';
 import { type HeaderList, header } from '../../domain/headers.ts';
-import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { isJsonObject, type Json } from '../../domain/json.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { GatewayError } from '../../errors.ts';
 import { createEventReader, type ServerEvent } from '../event-stream.ts';
-import { rpcError } from '../refusal.ts';
+import { noMessage, rpcError } from '../refusal.ts';
 import type { Outcome } from './views.ts';
 
 export interface TaskOutcomes {
@@ -66,7 +66,7 @@ export function collectOutcome(ended: (outcome: Outcome) => void): ResponseSink 
     over = true;
     if (text !== undefined && !broken) found = readOutcome(Buffer.from(text.join(''), 'latin1').toString('utf8'));
     // A message that came whole counts, whatever became of the stream behind it.
-    ended(found ?? { error: broken ? rpcError(BROKEN) : noAnswer(status) });
+    ended(found ?? { error: rpcError(broken ? BROKEN : noMessage(status), 'call') });
   };
   const keepFirst = ({ data = '' }: ServerEvent): void => {
     found ??= readOutcome(data);
@@ -110,21 +110,18 @@ function readOutcome(text: string): Outcome | undefined {
   const { result, error } = message;
   if (isJsonObject(error)) return { error };
   if (!isJsonObject(result)) return undefined;
-  if (result.resultType === 'input_required') return { error: rpcError(refusal('asks for more input before it goes on: send the call without tasks')) };
+  if (result.resultType === 'input_required')
+    return { error: rpcError(refusal('asks for more input before it goes on: send such a call without tasks'), 'call') };
   const own = result.resultType === 'task' ? result : isJsonObject(result.task) ? result.task : undefined;
   if (own === undefined) return { result };
   const named = typeof own.taskId === 'string' && /^[\w.:-]{1,128}$/.test(own.taskId) ? ` It is ${own.taskId}.` : '';
-  return { error: rpcError(refusal(`made a task of its own of this call: ask for that with tasks/get.${named}`)) };
+  return { error: rpcError(refusal(`made a task of its own of this call: ask for that with tasks/get.${named}`), 'call') };
 }
 
 const BROKEN = new GatewayError('upstream_aborted', 'The upstream’s answer broke off, or is too large to be read.');
 
 function refusal(what: string): GatewayError {
-  return new GatewayError('upstream_protocol', `The call was sent, and the server ${what}`);
-}
-
-function noAnswer(status: number): JsonObject {
-  return rpcError(new GatewayError('upstream_protocol', `The call was sent, and the upstream answered with HTTP status ${status} and no JSON-RPC message.`));
+  return new GatewayError('upstream_protocol', `The server ${what}`);
 }
 
 function parse(text: string): Json | undefined {

@@ -49,7 +49,7 @@ export function readQuestion({ rpcMethod = '', rpcId, args, transport }: Action)
 export function tell({ form, method }: Question, facts: TaskFacts, standing: Standing): Outcome {
   if (method === 'tasks/update') return ACKNOWLEDGED;
   if (method !== 'tasks/result') return { result: taskView(form, facts, standing) };
-  return standing.status === 'working' ? { error: rpcError(stillExecuting()) } : taskResult(facts, standing);
+  return standing.status === 'working' ? { error: rpcError(stillExecuting(), 'question') } : taskResult(facts, standing);
 }
 
 export const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' || state === 'SENT';
@@ -99,10 +99,10 @@ export function unknown(): GatewayError {
 }
 
 export function answerGone(holdId: string | undefined): GatewayError {
-  const detail = 'The call was sent once, and its answer is no longer kept here. Look at what it did before you send it again.';
-  return new GatewayError('already_sent', detail, holdId === undefined ? {} : { holdId });
+  const detail = 'The call was sent once, and its answer is no longer kept here. Look at what it did.';
+  return new GatewayError('already_sent', detail, { executed: 'maybe', ...(holdId !== undefined && { holdId }) });
 }
 
 export function stillExecuting(): GatewayError {
-  return new GatewayError('already_sent', 'The call is being executed. Ask again for its result.', { retryAfter: 2 });
+  return new GatewayError('already_sent', 'The call is on its way, and its answer has not come yet.', { retryAfter: 2, executed: 'maybe' });
 }

@@ -15,7 +15,7 @@ import type { Hold, HoldStore } from '../../domain/hold.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { Armed, Call, Mount, Recognised } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
-import { asGatewayError, type ErrorCode, GatewayError } from '../../errors.ts';
+import { asGatewayError, GatewayError } from '../../errors.ts';
 import { meta, rpcError, toolResult } from '../refusal.ts';
 import { collectOutcome, type TaskOutcomes } from './outcomes.ts';
 import {
@@ -90,8 +90,8 @@ const MOST_OWNERS = 10_000;
 const MOST_RUNNING = 50;
 
 const WAITING = 'A person has to decide on this call. Nothing was executed yet. The task ends by itself; do not rephrase the call or look for another way.';
-const EXECUTING = 'The call was sent and is being executed.';
-const ENDINGS: ReadonlySet<ErrorCode> = new Set(['approval_denied', 'approval_expired', 'approval_unused', 'approval_revoked', 'approval_invalidated']);
+const APPROVED = 'A person approved this call, and it has not been sent yet.';
+const EXECUTING = 'The call is on its way, and its answer has not come yet.';
 
 export function createGatewayTasks({ approvals, holds, outcomes, clock, messageBody }: TaskDependencies): GatewayTasks {
   const runs = new WeakMap<Call, Run>();
@@ -134,10 +134,12 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     const outcome = outcomes.get(taskId);
     if (outcome !== undefined) return { status: 'ended', outcome };
     if (ending === undefined || isUnderway(hold)) {
-      return hold.state === 'PENDING' ? { status: 'working', words: WAITING, pollMs: PENDING_POLL_MS } : EXECUTION;
+      if (isUnderway(hold)) return EXECUTION;
+      return { status: 'working', words: hold.state === 'PENDING' ? WAITING : APPROVED, pollMs: PENDING_POLL_MS };
     }
-    if (ENDINGS.has(ending.code)) return { status: 'refused', refusal: ending, cancelled: hold.state === 'CANCELLED' };
-    return { status: 'ended', outcome: { error: rpcError(hold.state === 'OUTCOME_UNKNOWN' ? ending : answerGone(hold.id)) } };
+    if (ending.details.ended) return { status: 'refused', refusal: ending, cancelled: hold.state === 'CANCELLED' };
+    // Only an answer that there was can be gone.
+    return { status: 'ended', outcome: { error: rpcError(hold.outcomeStatus === undefined ? ending : answerGone(hold.id), 'question') } };
   }
 
   async function cancel(hold: Hold, principal: Principal, form: TaskForm): Promise<Outcome> {
@@ -147,7 +149,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
       const error = asGatewayError(thrown);
       if (error.code !== 'hold_closed') throw error;
       // The extension acknowledges that it was asked; the core form refuses where it is too late.
-      return form === 'extension' ? ACKNOWLEDGED : { error: rpcError(error) };
+      return form === 'extension' ? ACKNOWLEDGED : { error: rpcError(error, 'question') };
     }
     if (form === 'extension') return ACKNOWLEDGED;
     const ended = await approvals.recall(hold.id, principal);
@@ -161,10 +163,10 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     if (facts === undefined) throw unknown();
     if (method === 'tasks/result') await outcomes.running(taskId);
     const outcome = outcomes.get(taskId);
-    const gone: Outcome = { error: rpcError(answerGone(undefined)) };
+    const gone: Outcome = { error: rpcError(answerGone(undefined), 'question') };
     const standing: Standing = outcomes.running(taskId) !== undefined ? EXECUTION : { status: 'ended', outcome: outcome ?? gone };
     if (method === 'tasks/cancel') {
-      return say(call, rpcId, { error: { code: -32602, message: 'The call was sent; it cannot be cancelled here.' } });
+      return say(call, rpcId, { error: rpcError(new GatewayError('hold_closed', 'The call is on its way, or has ended.'), 'question') });
     }
     return say(call, rpcId, tell(asked, facts, standing));
   }
@@ -180,7 +182,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     const others = executing.get(owner) ?? 0;
     // They are not bounded by connections: nobody waits on one.
     if (others >= MOST_RUNNING) {
-      throw new GatewayError('too_many_pending', `Nothing was executed: ${others} calls of this agent run as tasks already.`, { retryAfter: 5 });
+      throw new GatewayError('too_many_pending', `${others} calls of this agent run as tasks already.`, { retryAfter: 5 });
     }
     executing.set(owner, others + 1);
     const now = clock.now();
@@ -257,7 +259,8 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
         write(call.sink, rpcId, { result }, ['countersign-hold', hold.id]);
         return 200;
       }
-      const refusal: Outcome = call.departed ? { error: rpcError(error) } : { result: toolResult(error, run.form === 'extension') };
+      const to = run.recall === undefined ? 'call' : 'question';
+      const refusal: Outcome = call.departed ? { error: rpcError(error, to) } : { result: toolResult(error, to, run.form === 'extension') };
       // What a hold's call was refused before it was sent stands in the store, and anybody who asks again is told from there.
       const lost = !call.departed && run.facts.taskId.startsWith(HELD);
       close(run, lost ? undefined : refusal);
@@ -277,7 +280,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
 const EXECUTION = { status: 'working', words: EXECUTING, pollMs: RUNNING_POLL_MS } as const;
 
 function workingTo({ asks, form, facts }: Run, standing: Standing): Outcome {
-  return asks === 'result' ? { error: rpcError(stillExecuting()) } : { result: taskView(form, facts, standing) };
+  return asks === 'result' ? { error: rpcError(stillExecuting(), 'question') } : { result: taskView(form, facts, standing) };
 }
 
 function answerTo({ form, asks, facts }: Run, standing: Exclude<Standing, { readonly status: 'working' }>): Outcome {
@@ -286,11 +289,11 @@ function answerTo({ form, asks, facts }: Run, standing: Exclude<Standing, { read
 
 /** A poll that came to nothing: its hold has ended, is still pending, or this attempt alone failed. */
 function refusalTo(run: Run, error: GatewayError): Outcome {
-  if (ENDINGS.has(error.code)) return answerTo(run, { status: 'refused', refusal: error, cancelled: false });
+  if (error.details.ended) return answerTo(run, { status: 'refused', refusal: error, cancelled: false });
   if (error.code === 'approval_pending' && run.asks === 'get') {
     return { result: taskView(run.form, run.facts, { status: 'working', words: WAITING, pollMs: PENDING_POLL_MS }) };
   }
-  return { error: rpcError(error) };
+  return { error: rpcError(error, run.recall === undefined ? 'call' : 'question') };
 }
 
 function ownerOf({ id, issuer, keyThumbprint, onBehalfOf }: Principal, mount: Mount | undefined): string {

@@ -4,8 +4,9 @@
 import type { TaskForm } from '../../domain/action.ts';
 import type { EpochMs } from '../../domain/clock.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import { tell } from '../../domain/telling.ts';
 import type { GatewayError } from '../../errors.ts';
-import { explain, meta, toolResult } from '../refusal.ts';
+import { meta, toolResult } from '../refusal.ts';
 
 /** What one JSON-RPC answer says. */
 export type Outcome = { readonly result: JsonObject } | { readonly error: JsonObject };
@@ -53,7 +54,7 @@ export function taskResult({ taskId }: TaskFacts, standing: Exclude<Standing, { 
 }
 
 function outcomeOf(standing: Exclude<Standing, { readonly status: 'working' }>, form: TaskForm): Outcome {
-  return standing.status === 'ended' ? standing.outcome : { result: toolResult(standing.refusal, form === 'extension') };
+  return standing.status === 'ended' ? standing.outcome : { result: toolResult(standing.refusal, 'question', form === 'extension') };
 }
 
 function snapshot(form: TaskForm, { taskId, createdAt, updatedAt, ttlMs }: TaskFacts, standing: Standing): JsonObject {
@@ -81,7 +82,7 @@ function statusOf(form: TaskForm, standing: Standing): string {
 /** Clients of the core form show a failed task's message and do not fetch its result: what the model has to know stands here too. */
 function wordsOf(standing: Standing): string | undefined {
   if (standing.status === 'working') return standing.words;
-  if (standing.status === 'refused') return explain(standing.refusal);
+  if (standing.status === 'refused') return tell(standing.refusal, 'question');
   const { outcome } = standing;
   if ('error' in outcome) return typeof outcome.error.message === 'string' ? outcome.error.message : undefined;
   const first = outcome.result.isError === true && Array.isArray(outcome.result.content) ? outcome.result.content[0] : undefined;

@@ -63,13 +63,31 @@ function renderStepUp(hold: Hold, { fresh, passkeys }: DecisionPanel): Html {
   return html`<p class="step-up">This tier asks for proof that it is you, now. ${signIn} <span class="quiet">Do this before you write a reason. With a <a href="/passkeys">passkey</a> it takes one touch.</span></p>`;
 }
 
-function closing(hold: Hold): string {
-  if (hold.state === 'EXPIRED' && hold.expiryReason === 'unused')
-    return 'It was approved, and the agent did not come back for it in time. Nothing was executed.';
-  if (hold.state === 'EXPIRED') return 'It expired: nobody decided in time. Nothing was executed.';
-  if (hold.state === 'PENDING' || hold.state === 'APPROVED') return 'You cannot decide on it. Unless others do in time, nothing is executed.';
-  if (hold.state === 'EXECUTED') return `It was approved and sent; the upstream answered ${hold.outcomeStatus ?? ''}.`;
-  return 'There is nothing left to decide.';
+/** What became of it, or what it waits for besides this reviewer. Says that nothing was executed where the state alone makes it certain. */
+function closing({ state, expiryReason, outcomeStatus }: Hold): string {
+  switch (state) {
+    case 'PENDING':
+      return 'You cannot decide on it. Unless others do in time, nothing is executed.';
+    case 'APPROVED':
+      return 'It is approved, and the agent has not come back for it yet.';
+    case 'RELEASING':
+    case 'SENT':
+      return 'It was approved and is being sent.';
+    case 'EXECUTED':
+      return `It was approved and sent; the upstream answered ${outcomeStatus}.`;
+    case 'UPSTREAM_ERROR':
+      return outcomeStatus === undefined
+        ? 'It was approved, and the upstream could not be reached. Nothing was executed.'
+        : `It was approved and sent; the upstream answered ${outcomeStatus}. It may have taken effect.`;
+    case 'OUTCOME_UNKNOWN':
+      return 'It was approved and sent, and nobody knows whether it took effect. Look at the upstream.';
+    case 'EXPIRED':
+      if (expiryReason === 'unused') return 'It was approved, and the agent did not come back for it in time. Nothing was executed.';
+      if (expiryReason === 'abandoned') return 'It was approved, and the gateway stopped before it was sent. Nothing was executed.';
+      return 'It expired: nobody decided in time. Nothing was executed.';
+    default:
+      return 'There is nothing left to decide. Nothing was executed.';
+  }
 }
 
 export interface Confirmation {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Secret } from '../../src/domain/secret.ts';
-import { createScrubber, scrubberFor } from '../../src/upstream/scrub.ts';
+import { Secret } from '../../../src/domain/secret.ts';
+import { createScrubber, scrubberFor } from '../../../src/upstream/scrub/scrubber.ts';
 
 const SECRET = 'gho_16C7e42F/292c+6912E7=710c';
 
@@ -65,12 +65,17 @@ describe('scrubbing a body', () => {
     );
   });
 
-  it('holds back nothing but what could be the beginning of a secret', () => {
+  // Words are kept back whole: any of them may turn out to be base64 of the secret, or its beginning.
+  it('holds back nothing but the last word', () => {
     const scrub = createScrubber([SECRET]).stream();
-    const event = Buffer.from('data: {"a":1}\n\n');
-    expect(scrub.push(event)).toEqual(event);
-    expect(scrub.push(Buffer.from(`x${SECRET.slice(0, 7)}`)).toString()).toBe('x');
-    expect(scrub.push(Buffer.from('!\n')).toString()).toBe(`${SECRET.slice(0, 7)}!\n`);
+    for (const line of ['data: {"a":1}\n\n', 'a line of a log\n', '{"partial":"json', '" }']) {
+      const [complete = '', word = ''] = /^(.*?)(json)?$/s.exec(line)?.slice(1) ?? [];
+      expect(scrub.push(Buffer.from(line)).toString().replace(/^json/, '')).toBe(complete);
+      if (word === '') continue;
+      expect(scrub.push(Buffer.from('!')).toString()).toBe('json!');
+    }
+    expect(scrub.push(Buffer.from(`(x${SECRET.slice(0, 7)}`)).toString()).toBe('(');
+    expect(scrub.push(Buffer.from('!\n')).toString()).toBe(`x${SECRET.slice(0, 7)}!\n`);
     expect(scrub.flush()).toHaveLength(0);
   });
 

@@ -1,0 +1,56 @@
+// The byte sequences to look for: the secrets of a credential, and the parts of them that are as good as the whole. A part that anybody may
+// know, such as a user name or the claims of a JWT, is not one.
+
+import type { Credential } from '../../domain/credential.ts';
+
+/** Parameters of a signed URL or of a shared access signature whose values make it good. */
+const SIGNATURES = /(?:^|[?&;])(?:sig|signature|x-amz-signature|x-goog-signature|x-amz-security-token|token|access_token)=([^&;#]+)/gi;
+const SHORTEST_PART = 16;
+
+export function secretsOf({ injection, secrets }: Credential): readonly string[] {
+  const value = injection.value.reveal();
+  // `Bearer x` and `Basic x`: the scheme is no secret.
+  const afterScheme = value.slice(value.indexOf(' ') + 1);
+  const whole = [afterScheme, ...secrets.map((secret) => secret.reveal())];
+  return [...whole, ...(/^basic /i.test(value) ? passwordOf(afterScheme) : []), ...whole.flatMap(signaturesIn)];
+}
+
+function passwordOf(pair: string): string[] {
+  const text = Buffer.from(pair, 'base64').toString('utf8');
+  const colon = text.indexOf(':');
+  return colon === -1 ? [] : [text.slice(colon + 1)];
+}
+
+function signaturesIn(secret: string): string[] {
+  const [, , signature] = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/.exec(secret)?.slice(1) ?? [];
+  const parts = [...secret.matchAll(SIGNATURES)].flatMap(([, text = '']) => [text, decoded(text)]);
+  return [...(signature === undefined ? [] : [signature]), ...parts].filter(({ length }) => length >= SHORTEST_PART);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * The bytes to look for: each secret in UTF-8 and in Latin-1 (as fields hold it), as a form writes its blanks, and, where it is base64url like a
+ * token or a signature, what it encodes, because a server may print that in another alphabet.
+ */
+export function needlesOf(secrets: readonly string[], shortest: number): readonly Buffer[] {
+  const needles = new Map<string, Buffer>();
+  for (const secret of secrets) {
+    if (secret.length < shortest) continue;
+    const forms = [Buffer.from(secret, 'utf8'), Buffer.from(secret, 'latin1'), Buffer.from(secret.replaceAll(' ', '+'), 'utf8')];
+    if (isEncoded(secret)) forms.push(Buffer.from(secret, 'base64'));
+    for (const form of forms) needles.set(form.toString('latin1'), form);
+  }
+  return [...needles.values()];
+}
+
+/** At least 128 bits of base64url or base64 and of no hex: what it encodes is as long as no accident. */
+function isEncoded(secret: string): boolean {
+  return secret.length >= 22 && /^[A-Za-z0-9_/+-]+={0,2}$/.test(secret) && !/^[0-9a-f]+$/i.test(secret);
+}

@@ -1,0 +1,214 @@
+// What an upstream echoes of its credential, over real sockets: in every spelling that servers and their serialisers produce, in whatever media
+// type, coding and cut, the agent gets it in none. Pins the kind "the injected credential comes back in another form". The spellings themselves
+// and their nestings are generated against the scrubber in test/upstream/scrub; here are those of them that travel.
+
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SPELLINGS } from '../support/echo-forms.ts';
+import { type Environment, type Respond, startEnvironment } from '../support/environment.ts';
+
+const TOKEN = 'tok/en+literal=7f3d9a2c51e8"<&';
+const PASSWORD = 'pass word&literal/7f3d9a2c';
+const JWT = `eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZ2VudCJ9.${Buffer.from('signature-bytes-of-32-or-so-long').toString('base64url')}`;
+const SAS = 'sv=2026-01-01&sr=b&sig=aB3%2Fx9Zk1234567890abcdefghijklmnop%3D';
+let env: Environment;
+
+beforeAll(async () => {
+  env = await startEnvironment({
+    rules: '  - { id: all, match: {}, decide: allow }',
+    upstreams: ({ origin }) =>
+      `${['bearer', 'query', 'basic', 'jwt', 'sas'].map((name) => `  ${name}: { url: "${origin}", credential: ${name} }`).join('\n')}
+  mcp: { url: "${origin}", credential: bearer, protocol: mcp }
+  bare: { url: "${origin}" }`,
+    credentials: `
+  bearer: { type: static, in: header, secret: { env: ECHO_TOKEN } }
+  query: { type: static, in: query, name: key, secret: { env: ECHO_TOKEN } }
+  basic: { type: static, in: basic, username: gateway, secret: { env: ECHO_PASSWORD } }
+  jwt: { type: static, in: header, secret: { env: ECHO_JWT } }
+  sas: { type: static, in: header, name: x-sas, secret: { env: ECHO_SAS } }`,
+    env: { ECHO_TOKEN: TOKEN, ECHO_PASSWORD: PASSWORD, ECHO_JWT: JWT, ECHO_SAS: SAS },
+  });
+}, 60_000);
+afterAll(() => env.close());
+
+const TYPES = [
+  'application/json',
+  'application/octet-stream',
+  'application/pdf',
+  'message/http',
+  'application/sql',
+  'image/svg+xml',
+  'text/html; charset=utf-16',
+];
+
+/** Answers with these pieces, each in a chunk of its own, after one another. */
+const pieces =
+  (parts: readonly Buffer[], fields: Readonly<Record<string, string | string[]>> = {}): Respond =>
+  (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain', ...fields });
+    const next = (i: number): void => {
+      if (i === parts.length) response.end();
+      else response.write(parts[i], () => setImmediate(next, i + 1));
+    };
+    next(0);
+  };
+
+async function received(path: string, respond: Respond): Promise<Buffer> {
+  env.upstream.respond(respond);
+  const response = await env.call(path);
+  expect(response.status).toBe(200);
+  return Buffer.from(await response.arrayBuffer());
+}
+
+/** Of the spelling nothing is left but what stood before the secret inside it, and padding. */
+function expectScrubbed(body: Buffer, [before, after]: readonly [string, string], spelled: Buffer): void {
+  const text = body.toString('latin1');
+  expect(text.startsWith(before) && text.endsWith(after)).toBe(true);
+  expect(text).toContain('[scrubbed]');
+  const left = text.slice(before.length, -after.length).replaceAll('[scrubbed]', '');
+  expect(left.length).toBeLessThan(spelled.length - 0.8 * TOKEN.length);
+  const piece = Math.max(8, Math.ceil(spelled.length / 6));
+  for (let at = Math.ceil(spelled.length * 0.6); at + piece <= spelled.length * 0.9; at++)
+    expect(left).not.toContain(spelled.toString('latin1', at, at + piece));
+}
+
+/** The secret in one spelling, and that again in another. */
+function spell(...names: readonly string[]): Buffer {
+  return names.reduce<Buffer>((text, name) => (SPELLINGS[name] as (typeof SPELLINGS)[string])(text.toString('latin1')), Buffer.from(TOKEN, 'latin1'));
+}
+
+describe('a credential that comes back', () => {
+  it.each(Object.keys(SPELLINGS))('is taken out of a body: %s', async (name) => {
+    const spelled = spell(name);
+    const parts = [Buffer.from('<before> '), spelled, Buffer.from(' <after>')];
+    const type = TYPES[name.length % TYPES.length] as string;
+    expectScrubbed(await received('/bearer/x', pieces([Buffer.concat(parts)], { 'content-type': type })), ['<before> ', ' <after>'], spelled);
+  });
+
+  it('is taken out however two spellings are nested and the body is cut', async () => {
+    const names = fc.constantFrom(...Object.keys(SPELLINGS).filter((name) => !/UTF-|shell|list|blanks|literals|soft|lines|colons|braced/.test(name)));
+    await fc.assert(
+      fc.asyncProperty(names, names, fc.array(fc.nat(), { maxLength: 6 }), fc.constantFrom(...TYPES), async (inner, outer, cuts, type) => {
+        const spelled = spell(inner, outer);
+        const body = Buffer.concat([Buffer.from('{"before": "'), spelled, Buffer.from('"}')]);
+        const places = [0, ...cuts.map((cut) => cut % body.length).sort((a, b) => a - b), body.length];
+        const parts = places.slice(1).map((to, i) => body.subarray(places[i], to));
+        expectScrubbed(await received('/bearer/x', pieces(parts, { 'content-type': type })), ['{"before": "', '"}'], spelled);
+      }),
+      { numRuns: 150 },
+    );
+  }, 60_000);
+
+  it('is taken out of a body with a declared length, whose length stays', async () => {
+    const body = Buffer.concat([Buffer.alloc(100_000, '. '), Buffer.from(TOKEN), Buffer.alloc(100_000, '. ')]);
+    env.upstream.respond((_request, response) => response.writeHead(200, { 'content-type': 'application/zip', 'content-length': body.length }).end(body));
+    const response = await env.call('/bearer/x');
+    expect(response.headers.get('content-length')).toBe(String(body.length));
+    const text = await response.text();
+    expect(text).toContain('[scrubbed]');
+    expect(text).toHaveLength(body.length);
+  });
+
+  it.each([
+    ['gzip', gzipSync],
+    ['x-gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['br', brotliCompressSync],
+    ['zstd', zstdCompressSync],
+  ] as const)('is taken out of a body in %s, which arrives decoded', async (coding, encode) => {
+    const encoded = encode(Buffer.from(`${'padding '.repeat(2000)}${TOKEN} end`));
+    env.upstream.respond(pieces([encoded.subarray(0, 7), encoded.subarray(7)], { 'content-encoding': coding, 'content-type': 'application/x-tar' }));
+    const response = await env.call('/bearer/x');
+    expect(response.headers.get('content-encoding')).toBeNull();
+    expect(await response.text()).toBe(`${'padding '.repeat(2000)}[scrubbed] end`);
+  });
+
+  it.each([
+    ['an unknown coding', { 'content-encoding': 'exi' }, 200],
+    ['three codings', { 'content-encoding': 'gzip, gzip, gzip' }, 200],
+    ['a part of an encoded body', { 'content-encoding': 'gzip', 'content-range': 'bytes 0-3/9' }, 206],
+  ])('stops an answer in which it cannot be looked for: %s', async (_, fields, status) => {
+    env.upstream.respond((_request, response) => response.writeHead(status, fields).end('abcd'));
+    const response = await env.call('/bearer/x');
+    expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([502, 'upstream_protocol']);
+  });
+
+  it('stops a body that grows beyond measure when it is decoded', async () => {
+    const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+    env.upstream.respond((_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb));
+    const response = await env.call('/bearer/x');
+    await expect(response.arrayBuffer()).rejects.toThrow();
+  });
+
+  it('is taken out where two Content-Type fields stand, and where none does', async () => {
+    for (const fields of [{ 'content-type': ['image/png', 'text/plain'] }, { 'content-type': [] }]) {
+      expect((await received('/bearer/x', pieces([Buffer.from(`x ${TOKEN}`)], fields as Record<string, string[]>))).toString()).toBe('x [scrubbed]');
+    }
+  });
+
+  it('is taken out of fields, and a field whose name holds it is dropped', async () => {
+    const name = `x-${JWT.toLowerCase()}`;
+    env.upstream.respond((_request, response) => {
+      response.writeHead(302, 'moved', {
+        location: `https://elsewhere.test/?t=${encodeURIComponent(JWT)}`,
+        link: `<https://x.test/?t=${Buffer.from(JWT).toString('hex')}>; rel=next`,
+        [name]: '1',
+        'www-authenticate': `Bearer error_description="bad token ${JWT}"`,
+        'set-cookie': `session=${JWT}`,
+        trailer: 'x-trailer',
+      });
+      response.addTrailers({ 'x-trailer': JWT });
+      response.end('x');
+    });
+    const response = await env.call('/jwt/x');
+    const all = JSON.stringify([...response.headers]);
+    expect(all).not.toContain(JWT.slice(-20));
+    expect(all).not.toContain(JWT.slice(-20).toLowerCase());
+    expect(all).not.toContain(Buffer.from(JWT).toString('hex').slice(20, 60));
+    expect(response.headers.get('location')).toBe('https://elsewhere.test/?t=[scrubbed]');
+  });
+
+  it('is taken out where a part of it is as good as the whole', async () => {
+    const pair = Buffer.from(`gateway:${PASSWORD}`).toString('base64');
+    const basic = `user gateway, password ${PASSWORD}, sent ${pair}`;
+    expect((await received('/basic/x', pieces([Buffer.from(basic)]))).toString()).toBe('user gateway, password [scrubbed], sent [scrubbed]');
+    const signature = JWT.split('.')[2] as string;
+    const parts = `{"claims":{"sub":"agent"},"signature":"${signature}","std":"${Buffer.from(signature, 'base64url').toString('base64')}","hex":"${Buffer.from(signature, 'base64url').toString('hex')}"}`;
+    const shown = (await received('/jwt/x', pieces([Buffer.from(parts)]))).toString();
+    expect(JSON.parse(shown.replaceAll('[scrubbed]=', '[scrubbed]'))).toEqual({
+      claims: { sub: 'agent' },
+      signature: '[scrubbed]',
+      std: '[scrubbed]',
+      hex: '[scrubbed]',
+    });
+    const sas = `AuthenticationErrorDetail: sig ${decodeURIComponent('aB3%2Fx9Zk1234567890abcdefghijklmnop%3D')} does not match`;
+    expect((await received('/sas/x', pieces([Buffer.from(sas)]))).toString()).toBe('AuthenticationErrorDetail: sig [scrubbed] does not match');
+  });
+
+  it('is taken out of MCP answers, as JSON and as events, also in a text that is JSON itself', async () => {
+    const result = { jsonrpc: '2.0', id: 1, result: { content: [{ type: 'text', text: JSON.stringify({ headers: { authorization: `Bearer ${TOKEN}` } }) }] } };
+    const ask = async (type: string, body: string): Promise<string> => {
+      env.upstream.respond((_request, response) => response.writeHead(200, { 'content-type': type }).end(body));
+      const response = await env.call('/mcp', {
+        method: 'POST',
+        headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-06-18' },
+        body: { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'echo', arguments: {} } },
+      });
+      return response.text();
+    };
+    const json = JSON.stringify(result);
+    for (const text of [await ask('application/json', json), await ask('text/event-stream', `event: message\ndata: ${json}\n\n`)]) {
+      expect(text).toContain('Bearer [scrubbed]');
+      expect(text).not.toContain(TOKEN.slice(0, 14));
+    }
+  });
+
+  it('is not looked for in calls without a credential: compressed bodies pass as they are', async () => {
+    const encoded = gzipSync('plain');
+    env.upstream.respond((_request, response) => response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': encoded.length }).end(encoded));
+    const response = await env.call('/bare/x');
+    expect(response.headers.get('content-encoding')).toBe('gzip');
+    expect(await response.text()).toBe('plain');
+  });
+});
