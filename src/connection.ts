@@ -65,6 +65,16 @@ export function owedOn(socket: Socket): ServerResponse | undefined {
   return response === undefined || response.writableFinished ? undefined : response;
 }
 
+/** Whether the client is still sending the body of this request: an answer now has to end the connection. */
+export function isSending(incoming: IncomingMessage): boolean {
+  return !incoming.complete && !isBodyless(incoming);
+}
+
+/** Asked only while the message is not complete, which it is not either in the turn in which its head arrived. */
+function isBodyless({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
+}
+
 /** Writes a refusal that belongs to no request, and ends the connection. */
 export function refuseSocket(socket: Socket, error: GatewayError): void {
   if (!socket.writable || lingering.has(socket)) {
@@ -86,8 +96,8 @@ export function linger(socket: Socket): void {
   ending.add(socket);
   if (socket.destroyed) return;
   let bytes = 0;
-  // From here on the parser sees nothing: what follows would be taken for further requests.
-  socket.removeAllListeners('data').removeAllListeners('end').removeAllListeners('readable');
+  // From here on the parser sees nothing: what follows would be taken for further requests. Nothing keeps the socket from being read either.
+  for (const event of ['data', 'end', 'readable', 'pause', 'resume']) socket.removeAllListeners(event);
   socket.on('data', (chunk: Buffer) => {
     bytes += chunk.byteLength;
     if (bytes > LINGER_BYTES) socket.destroy();
@@ -96,6 +106,8 @@ export function linger(socket: Socket): void {
   socket.once('close', () => clearTimeout(limit));
   socket.setTimeout(LINGER_SILENCE_MS, () => socket.destroy());
   socket.end();
+  // A body that nobody read has stopped the socket underneath its stream. This has the stream ask again.
+  socket.push('');
   socket.resume();
 }
 
@@ -111,6 +123,8 @@ function refuseInOrder(socket: Socket, error: GatewayError): void {
   else if (owed.req.complete) {
     if (ending.has(socket)) return;
     ending.add(socket);
+    // The parser has given up, and so does not hear of the client's leaving either.
+    socket.once('end', () => socket.destroy());
     owed.once('close', () => refuseSocket(socket, error));
   }
   // The fault is in the body of the request that `owed` is to answer.

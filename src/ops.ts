@@ -1,6 +1,7 @@
 // The operators' listener: /livez, /readyz, /metrics and which credentials must still be taken back; in the clear, meant for a loopback or
 // cluster-internal address. Names and times only, never a secret.
 
+import { isSending } from './connection.ts';
 import { inTurn, type RequestListener } from './connection-bounds.ts';
 import type { IssuerStatus } from './domain/identity.ts';
 import { createBoundedServer, type Listening, type ListenOptions, listen } from './listen.ts';
@@ -32,7 +33,7 @@ export function startOps(options: OpsOptions): Promise<Listening> {
   const server = createBoundedServer(options);
   const answer: RequestListener = async (request, response) => {
     const reply = (status: number, type: string, body: string): void => {
-      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', ...(isSending(request) && { connection: 'close' }) });
       response.end(body);
     };
     try {

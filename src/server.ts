@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { linger, owedOn } from './connection.ts';
+import { isSending, linger, owedOn } from './connection.ts';
 import { inTurn, keepBusy } from './connection-bounds.ts';
 import type { Clock } from './domain/clock.ts';
 import type { HeaderList } from './domain/headers.ts';
@@ -108,6 +108,8 @@ class ConnectionSink implements ResponseSink {
   }
 
   end(): void {
+    // Whoever is answered in pieces before the upload is over did not hear that the connection ends.
+    if (isSending(this.#incoming)) this.#response.once('finish', () => linger(this.#incoming.socket));
     this.#response.end();
   }
 
@@ -120,10 +122,5 @@ class ConnectionSink implements ResponseSink {
 function completeFields(incoming: IncomingMessage, status: number, headers: HeaderList, body: Uint8Array | string): HeaderList {
   const lengthless = incoming.method === 'HEAD' || status === 204 || status === 304 || headers.includes('content-length');
   const fields = lengthless ? headers : [...headers, 'content-length', String(body.length)];
-  return incoming.complete || bodyless(incoming) ? fields : [...fields, 'connection', 'close'];
-}
-
-/** Asked only while the message is not complete, that is, when it is answered in the turn in which its head arrived. */
-function bodyless({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
+  return isSending(incoming) ? [...fields, 'connection', 'close'] : fields;
 }

@@ -36,13 +36,15 @@ interface IncomingBody {
 export function openBody(body: IncomingBody): RequestBody {
   let taken = false;
   let underway = true;
+  let seen: ((piece: Uint8Array) => void) | undefined;
   const take = (): AsyncGenerator<Uint8Array, void, undefined> => {
     if (taken) throw new TypeError('the body was read already');
     taken = true;
     if (body.awaitsContinue) body.response?.writeContinue();
-    return readAtPace(body.incoming, body.pace, () => {
+    const pieces = readAtPace(body.incoming, body.pace, () => {
       underway = false;
     });
+    return seen === undefined ? pieces : shown(pieces, seen);
   };
   return {
     empty: false,
@@ -51,11 +53,21 @@ export function openBody(body: IncomingBody): RequestBody {
     },
     ...(body.length === undefined ? {} : { length: body.length }),
     stream: take,
+    watch(see) {
+      seen = see;
+    },
     buffer: async (limit) => {
       if (body.length !== undefined && body.length > limit) throw tooLarge(limit);
       return collect(take(), limit);
     },
   };
+}
+
+async function* shown(pieces: AsyncGenerator<Uint8Array, void, undefined>, see: (piece: Uint8Array) => void): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of pieces) {
+    see(piece);
+    yield piece;
+  }
 }
 
 async function collect(chunks: AsyncIterable<Uint8Array>, limit: number): Promise<Uint8Array> {

@@ -1,8 +1,10 @@
 // Header fields: which are accepted, which are dropped, which may go upstream and which an approval binds.
 // Trusts node:http for the syntax of names and values (no controls, no line folding). One table says everything about known names.
-// Refuses repeated singletons, overrides of method or path, and names that a CGI-style server would read as another name.
+// Refuses repeated singletons that decide something, overrides of method or path, and names that a CGI-style server would read as another name.
 
 import { type HeaderList, header } from '../domain/headers.ts';
+import { oneOfCopies, plainFieldName } from '../domain/normal-forms/fields.ts';
+import { overridesMethodByField } from '../domain/normal-forms/methods.ts';
 import { GatewayError } from '../errors.ts';
 
 /** What becomes of a field. Flags add up. */
@@ -15,6 +17,12 @@ const FORBIDDEN = 4;
 const WITHHELD = 8;
 /** Bound by the action digest, and forwarded with a held call. */
 const BOUND = 16;
+/** Equal copies are one value (RFC 9110 section 5.3 lets a recipient that knows the field join them). Other copies are refused, as with ONCE. */
+const COPIES = 32;
+/** Says something about the sender alone: a second one decides nothing and goes on beside the first. */
+const MAY_REPEAT = 64;
+/** A second one means that there is none (W3C Trace Context section 3.2.2: then a new trace begins). */
+const NONE_IF_TWICE = 128;
 
 function flagged(flags: number, names: string): [string, number][] {
   return names.split(' ').map((name) => [name, flags]);
@@ -23,8 +31,9 @@ function flagged(flags: number, names: string): [string, number][] {
 const FIELDS: ReadonlyMap<string, number> = new Map([
   ...flagged(HOP, 'connection keep-alive proxy-connection te trailer upgrade http2-settings'),
   ...flagged(ONCE | HOP, 'transfer-encoding'),
-  ...flagged(FORBIDDEN, 'x-http-method x-http-method-override x-method-override x-original-method x-original-url x-rewrite-url x-original-uri'),
-  ...flagged(ONCE | WITHHELD, 'host content-length authorization expect traceparent dpop'),
+  ...flagged(FORBIDDEN, 'x-original-url x-rewrite-url x-original-uri'),
+  ...flagged(ONCE | WITHHELD, 'host content-length authorization expect dpop'),
+  ...flagged(NONE_IF_TWICE | WITHHELD, 'traceparent'),
   ...flagged(
     WITHHELD,
     'tracestate baggage b3 cookie cookie2 forwarded via x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip uber-trace-id',
@@ -34,7 +43,8 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
   ...flagged(WITHHELD, 'x-auth-key x-authorization x-goog-iap-jwt-assertion client-cert client-cert-chain x-original-host max-forwards'),
   ...flagged(ONCE | BOUND, 'content-type content-encoding idempotency-key if-modified-since if-unmodified-since range if-range last-event-id'),
   ...flagged(BOUND, 'accept accept-language content-language if-match if-none-match prefer'),
-  ...flagged(ONCE, 'origin user-agent referer from date content-md5'),
+  ...flagged(ONCE, 'origin content-md5'),
+  ...flagged(MAY_REPEAT, 'user-agent referer from date'),
 ]);
 
 const UNKNOWN = 0;
@@ -45,10 +55,10 @@ const WITHHELD_PREFIXES: readonly string[] = ['x-forwarded-', 'proxy-', 'x-envoy
 function flagsOf(name: string): number {
   const known = FIELDS.get(name);
   if (known !== undefined) return known;
-  if (name.startsWith('mcp-')) return ONCE | BOUND;
+  if (name.startsWith('mcp-')) return COPIES | BOUND;
   if (name.startsWith('countersign-')) return ONCE | WITHHELD;
   if (WITHHELD_PREFIXES.some((prefix) => name.startsWith(prefix))) return WITHHELD;
-  return UNKNOWN;
+  return overridesMethodByField(name) ? FORBIDDEN : UNKNOWN;
 }
 
 export interface AcceptedFields {
@@ -64,15 +74,18 @@ const MAX_FIELDS = 128;
 
 /**
  * The fields of a request as the gateway goes on with them: names in lower case, without hop-by-hop fields, without what `Connection` nominates,
- * and without names that hold `_`. Throws `bad_host` for a second Host; `bad_header` for another repeated singleton, for an override of method or path, for a `Connection` that
- * nominates a field with a meaning here, and for `_` spellings of such fields; `header_too_large` for more than 128 fields.
+ * and without names that hold `_`. Throws `bad_host` for a second Host; `bad_header` for another repeated singleton that decides something, for an
+ * override of method or path, for a `Connection` that nominates a field with a meaning here, and for `_` spellings of such fields; `header_too_large`
+ * for more than 128 fields.
  *
  * `x_forwarded_for` and unknown names with `_` are dropped, as nginx does; `content_type`, `authorization` written with `_`, and the like are
- * refused, because dropping them would change what the caller believes to have sent.
+ * refused, because dropping them would change what the caller believes to have sent. Other odd spellings (`x.agent.id`) are treated so where they
+ * stand for a known field.
  */
 export function acceptFields(raw: readonly string[]): AcceptedFields {
   if (raw.length > 2 * MAX_FIELDS) throw new GatewayError('header_too_large', `The request has more than ${MAX_FIELDS} header fields.`);
   const accepted: string[] = [];
+  const traceparents: string[] = [];
   let nominated: string[] | undefined;
   let chunked = false;
   let webSocket = false;
@@ -90,13 +103,16 @@ export function acceptFields(raw: readonly string[]): AcceptedFields {
       }
       continue;
     }
-    if (name.includes('_')) {
+    if (name.includes('_') || isDisguised(name)) {
       checkUnderscore(name);
       continue;
     }
-    if ((flags & ONCE) !== 0 && header(accepted, name) !== undefined) throw repeated(name);
-    accepted.push(name, value);
+    if ((flags & (ONCE | COPIES | NONE_IF_TWICE)) === 0) accepted.push(name, value);
+    else if ((flags & NONE_IF_TWICE) !== 0) traceparents.push(value);
+    else addOnce(accepted, name, (flags & COPIES) !== 0 && COMMALESS.has(name) ? oneOfCopies(value) : value, flags);
   }
+  const [only, ...others] = traceparents;
+  if (only !== undefined && others.length === 0) accepted.push('traceparent', only);
   return { headers: nominated === undefined ? accepted : without(accepted, nominated), chunked, webSocket };
 }
 
@@ -105,15 +121,30 @@ function offersWebSocket(value: string): boolean {
   return value.split(',').some((protocol) => /^websocket(?:\/|$)/i.test(protocol.trim()));
 }
 
+/** Values of these never hold a comma, so a list in one is its copies. */
+const COMMALESS: ReadonlySet<string> = new Set(['mcp-protocol-version', 'mcp-method', 'mcp-session-id']);
+
+function addOnce(accepted: string[], name: string, value: string, flags: number): void {
+  const known = header(accepted, name);
+  if (known === undefined) accepted.push(name, value);
+  else if ((flags & COPIES) === 0 || known !== value) throw repeated(name);
+}
+
 function repeated(name: string): GatewayError {
   if (name === 'host') return new GatewayError('bad_host', 'The request has more than one Host field.');
   return refusal(FIELDS.has(name) ? `The request has more than one ${name} field.` : 'A header field that may occur once occurs twice.');
 }
 
+/** Whether it is another spelling of a field that means something here. */
+function isDisguised(name: string): boolean {
+  const plain = plainFieldName(name);
+  return plain !== name && flagsOf(plain) !== UNKNOWN;
+}
+
 /** Servers that map fields to variables read `Content_Type` as `Content-Type` (CVE-2026-39858). */
 function checkUnderscore(name: string): void {
-  const flags = flagsOf(name.replaceAll('_', '-'));
-  if ((flags & (ONCE | BOUND | FORBIDDEN)) !== 0) throw refusal('A header field name uses an underscore where a known field has a hyphen.');
+  const flags = flagsOf(plainFieldName(name));
+  if ((flags & (ONCE | COPIES | BOUND | FORBIDDEN)) !== 0) throw refusal('A header field name uses an underscore where a known field has a hyphen.');
 }
 
 /** Adds the fields that a `Connection` value nominates beyond the standard options. */
@@ -124,7 +155,7 @@ function nominate(value: string, nominated: string[] | undefined): string[] | un
   for (const item of option.split(',')) {
     const name = item.trim();
     if (name === '' || name === 'close' || (flagsOf(name) & HOP) !== 0) continue;
-    if ((flagsOf(name) & (ONCE | BOUND)) !== 0) throw refusal('The Connection field nominates a field that is not meant for one connection only.');
+    if ((flagsOf(name) & (ONCE | COPIES | BOUND)) !== 0) throw refusal('The Connection field nominates a field that is not meant for one connection only.');
     names.push(name);
   }
   return names;

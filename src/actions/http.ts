@@ -5,12 +5,13 @@ import { isUtf8 } from 'node:buffer';
 import type { Action, ActionBody, BodyNeed } from '../domain/action.ts';
 import { sha256 } from '../domain/canonical.ts';
 import { header } from '../domain/headers.ts';
-import type { Json } from '../domain/json.ts';
+import { isJsonObject, type Json } from '../domain/json.ts';
+import { overridesMethodByKey } from '../domain/normal-forms/methods.ts';
 import type { InboundRequest } from '../domain/request.ts';
-import { parseStrictJson } from '../domain/strict-json.ts';
+import { parseSharedJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
 import { type MediaKind, mediaKind } from './media.ts';
-import { overridesMethod } from './path.ts';
+import { formOverridesMethod, overridden, watchOverride } from './override.ts';
 import { type Outline, outline, type UpstreamDescriptor } from './target.ts';
 
 export interface ClassifyLimits {
@@ -21,7 +22,8 @@ export interface ClassifyLimits {
 }
 
 /**
- * `stream` leaves the body unread. `whole` buffers and hashes it. `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
+ * `stream` leaves the body unread, and so does `method`, but for fields that would override the method, which end it on its way.
+ * `whole` buffers and hashes it, watched in the same way. `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
  * is refused. `json` takes only application/json or +json. An empty body satisfies every need, and then the action is not a streamed one.
  * Throws `unsupported_media_type`, `bad_json`, `bad_request`, `payload_too_large`, `request_timeout`, `client_closed`.
  */
@@ -30,13 +32,22 @@ export function classifyHttp(request: InboundRequest, upstream: UpstreamDescript
   if (request.body.empty) return { ...base, streamed: false };
   const contentType = header(request.headers, 'content-type');
   const typed = contentType === undefined ? base : { ...base, contentType };
-  return need === 'stream' ? { ...typed, streamed: true } : withBody(request, typed, need, limits);
+  if (need !== 'stream' && need !== 'method') return withBody(request, typed, need, limits);
+  if (need === 'method') watchMethod(request);
+  return { ...typed, streamed: true };
+}
+
+function watchMethod({ body, headers }: InboundRequest): void {
+  const watch = watchOverride(headers);
+  if (watch === undefined) return;
+  if (body.watch === undefined) throw new GatewayError('internal', 'A body that cannot be watched would be streamed.');
+  body.watch(watch);
 }
 
 async function withBody(
   request: InboundRequest,
   { contentType, ...base }: Outline & Pick<Action, 'contentType'>,
-  need: Exclude<BodyNeed, 'stream'>,
+  need: Exclude<BodyNeed, 'stream' | 'method'>,
   limits: ClassifyLimits,
 ): Promise<Action> {
   if (need === 'whole') return { ...base, ...(contentType !== undefined && { contentType }), ...(await readUnseen(request, limits)), streamed: false };
@@ -52,16 +63,19 @@ async function withBody(
 
 /** Whatever its type: nothing looks into it. */
 async function readUnseen(request: InboundRequest, { heldBodyBytes }: ClassifyLimits): Promise<Pick<Action, 'body'>> {
+  watchMethod(request);
   const bytes = await request.body.buffer(heldBodyBytes);
   return bytes.byteLength === 0 ? {} : { body: hashed(bytes) };
 }
 
 function read(bytes: Uint8Array, kind: MediaKind): Json | undefined {
-  if (kind === 'json') return parseStrictJson(bytes);
-  if (!isUtf8(bytes)) throw new GatewayError('unsupported_media_type', 'The body is not UTF-8.');
-  if (kind === 'form' && overridesMethod(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'))) {
-    throw new GatewayError('bad_request', 'A form field would override the method.');
+  if (kind === 'json') {
+    const value = parseSharedJson(bytes);
+    if (isJsonObject(value) && Object.keys(value).some(overridesMethodByKey)) throw overridden();
+    return value;
   }
+  if (!isUtf8(bytes)) throw new GatewayError('unsupported_media_type', 'The body is not UTF-8.');
+  if (kind === 'form' && formOverridesMethod(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'))) throw overridden();
   return undefined;
 }
 

@@ -7,9 +7,11 @@ import type { ActionBody, RpcTransport, TaskForm } from '../domain/action.ts';
 import { canonicalDigest, sha256 } from '../domain/canonical.ts';
 import { type HeaderList, header } from '../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { edited, parseWithSource, writeJson } from '../domain/json-source.ts';
 import { REQUEST_STATE_PREFIX } from '../domain/request-state.ts';
 import { parseStrictJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
+import { isAbsent } from './rpc.ts';
 
 /** The first revision without sessions; revisions are dates and compare as text. */
 const STATELESS_SINCE = '2026-07-28';
@@ -33,8 +35,7 @@ export function takeMessage(message: JsonObject, bytes: Uint8Array, headers: Hea
   const { progressToken } = meta ?? {};
   const ownState = typeof params?.requestState === 'string' && params.requestState.startsWith(REQUEST_STATE_PREFIX) ? params.requestState : undefined;
   const kept = ownState === undefined ? message : { ...message, params: without(params, 'requestState') };
-  // Strict JSON survives the round trip: what is written here means what was read.
-  const sent = ownState === undefined ? bytes : Buffer.from(JSON.stringify(kept));
+  const sent = ownState === undefined ? bytes : withoutParam(bytes, 'requestState');
   const stateless = isStateless(headers, meta);
   const task = taskForm(kept, meta, headers, stateless);
   return {
@@ -42,11 +43,11 @@ export function takeMessage(message: JsonObject, bytes: Uint8Array, headers: Hea
     transport: {
       stateless,
       streams: header(headers, 'accept')?.includes('text/event-stream') === true,
-      continues: params?.inputResponses !== undefined || (params?.requestState !== undefined && ownState === undefined),
+      continues: !isAbsent(params?.inputResponses) || (!isAbsent(params?.requestState) && ownState === undefined),
       ...(typeof progressToken === 'string' || typeof progressToken === 'number' ? { progressToken } : {}),
       ...(ownState !== undefined && { requestState: ownState }),
       ...(task !== undefined && { task }),
-      ...(task === 'core' && { withoutTask: withoutTask(kept) }),
+      ...(task === 'core' && { withoutTask: withoutTask(kept, sent) }),
     },
   };
 }
@@ -62,10 +63,16 @@ function bodyOf(message: JsonObject, bytes: Uint8Array): ActionBody {
   return { bytes, digest: sha256(bytes), identity: identityOf(message) };
 }
 
-function withoutTask(message: JsonObject): ActionBody {
+function withoutTask(message: JsonObject, bytes: Uint8Array): ActionBody {
   const params = isJsonObject(message.params) ? message.params : undefined;
-  const plain = { ...message, params: without(params, 'task') };
-  return bodyOf(plain, Buffer.from(JSON.stringify(plain)));
+  return bodyOf({ ...message, params: without(params, 'task') }, withoutParam(bytes, 'task'));
+}
+
+/** The text of a message that was parsed strictly, without one of its params and otherwise as it is. */
+function withoutParam(bytes: Uint8Array, name: string): Uint8Array {
+  const message = parseWithSource(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+  if (!isJsonObject(message) || !isJsonObject(message.params)) return bytes;
+  return Buffer.from(writeJson(edited(message, { params: edited(message.params, { [name]: undefined }) })));
 }
 
 /**
@@ -79,7 +86,7 @@ function taskForm(message: JsonObject, meta: JsonObject | undefined, headers: He
     return isJsonObject(extensions) && isJsonObject(extensions[TASKS_EXTENSION]) ? 'extension' : undefined;
   }
   const task = isJsonObject(message.params) ? message.params.task : undefined;
-  if (message.method !== 'tools/call' || task === undefined || (header(headers, 'mcp-protocol-version') ?? '') < TASKS_SINCE) return undefined;
+  if (message.method !== 'tools/call' || isAbsent(task) || (header(headers, 'mcp-protocol-version') ?? '') < TASKS_SINCE) return undefined;
   if (!isJsonObject(task)) throw bad('The task of the tools/call message is not an object.');
   return 'core';
 }
@@ -88,7 +95,7 @@ function taskForm(message: JsonObject, meta: JsonObject | undefined, headers: He
 function identityOf(message: JsonObject): string {
   const { id, params, ...rest } = message;
   // A notification is not a request that has lost its number.
-  const numbered = id !== undefined;
+  const numbered = !isAbsent(id);
   if (!isJsonObject(params)) return canonicalDigest('countersign/mcp-message/v1', { ...rest, numbered });
   const meta = isJsonObject(params._meta) ? without(params._meta, 'progressToken', 'traceparent', 'tracestate') : undefined;
   const bound = meta === undefined ? params : { ...without(params, '_meta'), ...(Object.keys(meta).length > 0 && { _meta: meta }) };
@@ -100,9 +107,9 @@ function checkUnbound(id: Json | undefined, meta: JsonObject | undefined): void 
   if (meta === undefined) return;
   const { progressToken, traceparent, tracestate } = meta;
   const plain = typeof progressToken === 'string' ? progressToken.length <= LONGEST_TOKEN : Number.isSafeInteger(progressToken);
-  if (progressToken !== undefined && !plain) throw bad('The progressToken is neither a short string nor an integer.');
-  if (traceparent !== undefined && !(typeof traceparent === 'string' && TRACEPARENT.test(traceparent))) throw bad('The traceparent in _meta is malformed.');
-  if (tracestate !== undefined && !(typeof tracestate === 'string' && TRACESTATE.test(tracestate))) throw bad('The tracestate in _meta is malformed.');
+  if (!isAbsent(progressToken) && !plain) throw bad('The progressToken is neither a short string nor an integer.');
+  if (!isAbsent(traceparent) && !(typeof traceparent === 'string' && TRACEPARENT.test(traceparent))) throw bad('The traceparent in _meta is malformed.');
+  if (!isAbsent(tracestate) && !(typeof tracestate === 'string' && TRACESTATE.test(tracestate))) throw bad('The tracestate in _meta is malformed.');
 }
 
 function isStateless(headers: HeaderList, meta: JsonObject | undefined): boolean {

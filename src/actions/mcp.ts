@@ -7,12 +7,13 @@ import { type HeaderList, header } from '../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import { decodeField } from '../domain/mcp-field.ts';
 import type { InboundRequest } from '../domain/request.ts';
-import { parseStrictJson } from '../domain/strict-json.ts';
+import { parseStrictJson, refuseTwins } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
 import type { ClassifyLimits } from './http.ts';
+import { checkMembers } from './mcp-members.ts';
 import { takeMessage } from './mcp-message.ts';
 import { mediaKind } from './media.ts';
-import { checkSpelling, type RpcMessage, readMessage } from './rpc.ts';
+import { isAbsent, type RpcMessage, readMessage } from './rpc.ts';
 import { outline, type UpstreamDescriptor } from './target.ts';
 
 /**
@@ -34,6 +35,8 @@ export async function classifyMcp(request: InboundRequest, upstream: UpstreamDes
   const bytes = await request.body.buffer(limits.inspectedBodyBytes);
   const parsed = parseStrictJson(bytes);
   const message = readMessage(parsed);
+  if (message.method !== undefined && message.params !== undefined) checkMembers(message.params);
+  refuseTwins(parsed);
   const contentType = header(request.headers, 'content-type') ?? 'application/json';
   return { ...base, contentType, ...described(message, request.headers), ...takeMessage(parsed as JsonObject, bytes, request.headers), streamed: false };
 }
@@ -63,8 +66,8 @@ function described(message: RpcMessage, headers: HeaderList): Described {
 
 function readToolCall(params: JsonObject | undefined): { tool: string; args: JsonObject } {
   if (params === undefined) throw bad('The tools/call message has no params.');
-  checkSpelling(params, ['name', 'arguments', 'task', '_meta']);
-  const { name, arguments: given = {} } = params;
+  const { name } = params;
+  const given = params.arguments ?? {};
   if (typeof name !== 'string' || name === '') throw bad('The tools/call message names no tool.');
   if (!isJsonObject(given)) throw bad('The arguments of the tools/call message are not an object.');
   return { tool: name, args: given };
@@ -90,7 +93,7 @@ function checkAgreement(headers: HeaderList, method: string | undefined, params:
   const claimedVersion = header(headers, 'mcp-protocol-version');
   const meta = params?._meta;
   const version = isJsonObject(meta) ? meta['io.modelcontextprotocol/protocolVersion'] : undefined;
-  if (claimedVersion !== undefined && version !== undefined && claimedVersion !== version) throw bad('Mcp-Protocol-Version and the message disagree.');
+  if (claimedVersion !== undefined && !isAbsent(version) && claimedVersion !== version) throw bad('Mcp-Protocol-Version and the message disagree.');
 }
 
 function bad(detail: string): GatewayError {

@@ -3,6 +3,7 @@
 // Refuses escaped letters, digits, `-`, `.` and `_` (RFC 3986 section 6.2.2.2), which nobody sends without a purpose.
 
 import { GatewayError } from '../errors.ts';
+import { formOverridesMethod } from './override.ts';
 
 export interface CheckedTarget {
   /** First segment of the path, without slashes; '' for `/`. */
@@ -110,28 +111,7 @@ function checkQuery(query: string): void {
     }
   }
   if (beyondAscii) decodeUtf8(query);
-  if ((escapes || query.toLowerCase().includes('method')) && overridesMethod(query)) throw refusal('A parameter would override the method.');
-}
-
-/** Parameters (in lower case, `.`, `+` and space read as `_` the way PHP does) that stand for another method. */
-const OVERRIDES: ReadonlySet<string> = new Set(['_method', '_httpmethod', 'x-http-method-override', 'x-http-method', 'x-method-override']);
-
-/** Whether urlencoded parameters, in a query or a form body, name one that overrides the method (`_method` and its like). */
-export function overridesMethod(parameters: string): boolean {
-  return parameters.split(/[&;]/).some((pair) => {
-    const equals = pair.indexOf('=');
-    const name = decoded(equals < 0 ? pair : pair.slice(0, equals)).toLowerCase();
-    return OVERRIDES.has(name.replace(/[. +]/g, '_'));
-  });
-}
-
-/** What cannot be decoded cannot be one of the names either. */
-function decoded(name: string): string {
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return name;
-  }
+  if ((escapes || /method|verb/i.test(query)) && formOverridesMethod(query)) throw refusal('A parameter would override the method.');
 }
 
 function escapedByte(text: string, at: number): number {

@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import type { AuditLog } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Json } from '../domain/json.ts';
+import { isJsonObject, type Json, presentMembers } from '../domain/json.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { findTask, type Task, type TaskStore, type TaskWords } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
@@ -61,7 +61,8 @@ export function taskRoutes({ tasks, audit, clock, parseJson, revokeForTask }: Ta
 }
 
 async function readWords(request: InboundRequest, parseJson: TaskRoutes['parseJson']): Promise<TaskWords> {
-  const words = wordsSchema.safeParse(parseJson(await request.body.buffer(LARGEST_TASK)));
+  const said = parseJson(await request.body.buffer(LARGEST_TASK));
+  const words = wordsSchema.safeParse(isJsonObject(said) ? presentMembers(said) : said);
   if (words.success) return words.data;
   const faults = words.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
   throw new GatewayError('bad_request', 'A task is {"objective": text, "plan": [text], "labels": [text]}.', { members: { faults } });

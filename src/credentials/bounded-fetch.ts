@@ -1,7 +1,7 @@
 // Requests to issuers: https (or http on loopback), no redirects, answers of bounded size within bounded time.
 // Trusts the runtime's TLS. No answer's text ever becomes part of an error.
 
-import type { Json, JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject, presentMembers } from '../domain/json.ts';
 import { GatewayError } from '../errors.ts';
 import { unavailable } from './broker-provider.ts';
 
@@ -37,6 +37,12 @@ export async function bounded(response: Response): Promise<Response> {
     chunks.push(chunk);
   }
   return new Response(Buffer.concat(chunks), { status: response.status, headers: response.headers });
+}
+
+/** An answer that was read whole, for a reader to whom null is not absence: without the members of its JSON object that are null. */
+export async function withoutNulls(response: Response): Promise<Response> {
+  const answer = await jsonOf(response.clone());
+  return answer === undefined ? response : new Response(JSON.stringify(answer), { status: response.status, headers: response.headers });
 }
 
 /**
@@ -77,7 +83,7 @@ export async function postForJson(
 async function jsonOf(response: Response): Promise<JsonObject | undefined> {
   try {
     const value = (await response.json()) as Json;
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+    return isJsonObject(value) ? presentMembers(value) : undefined;
   } catch {
     return undefined;
   }

@@ -1,7 +1,7 @@
 // One request to an issuer that does not speak OAuth: bounded time and size, no redirects, https (or http on loopback).
 // Trusts the TLS certificate for the configured name. What an answer says never becomes part of an error, but for codes of a known shape.
 
-import type { Json, JsonObject } from '../domain/json.ts';
+import { type Json, type JsonObject, presentMembers } from '../domain/json.ts';
 import { parseStrictJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
 import { bounded } from './bounded-fetch.ts';
@@ -44,7 +44,7 @@ export async function callIssuer({ timeoutMs = 5_000, fetch = globalThis.fetch }
   }
 }
 
-/** The answer as an object. Throws `credential_unavailable`. */
+/** The answer as an object; a member that is null is absent. Throws `credential_unavailable`. */
 export function readObject({ text }: IssuerAnswer): JsonObject {
   let value: Json;
   try {
@@ -53,7 +53,7 @@ export function readObject({ text }: IssuerAnswer): JsonObject {
     throw unavailable('The issuer’s answer is not JSON.');
   }
   if (!isObject(value)) throw unavailable('The issuer’s answer is not a JSON object.');
-  return value;
+  return presentMembers(value);
 }
 
 export function isObject(value: unknown): value is JsonObject {

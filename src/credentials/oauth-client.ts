@@ -18,7 +18,7 @@ import {
 import type { Grant, Minted } from '../domain/credential.ts';
 import { Secret } from '../domain/secret.ts';
 import { GatewayError } from '../errors.ts';
-import { bounded, isProtected, requireProtected } from './bounded-fetch.ts';
+import { bounded, isProtected, requireProtected, withoutNulls } from './bounded-fetch.ts';
 import { UnwantedGrant, unavailable } from './broker-provider.ts';
 import { type ClientAuthOptions, clientAuth } from './oauth-client-auth.ts';
 import { type Asked, grantedScope, isTooBroad, narrow, type OAuthBounds, toParameters } from './oauth-scope.ts';
@@ -180,7 +180,7 @@ function guardedFetch(send: typeof globalThis.fetch, timeoutMs: number): CustomF
     // Discovered endpoints come here too: metadata cannot lead a secret to plain HTTP.
     if (!isProtected(new URL(url))) throw unavailable('The issuer names an endpoint that is neither https nor on loopback.');
     const signal = init.signal ?? AbortSignal.timeout(timeoutMs);
-    return bounded(await send(url, { ...init, signal, ...(body !== undefined && { body: body as NonNullable<RequestInit['body']> }) }));
+    return withoutNulls(await bounded(await send(url, { ...init, signal, ...(body !== undefined && { body: body as NonNullable<RequestInit['body']> }) })));
   };
 }
 

@@ -13,7 +13,9 @@ export type Digest = string;
 export type BodyNeed =
   /** Nothing looks at it: it is streamed. */
   | 'stream'
-  /** Nothing looks at it, but the decision may change while it arrives: it is buffered and hashed first, whatever its type. */
+  /** It is streamed, and watched: for other methods the rules are stricter, and a field of the body could name one of them (actions/override.ts). */
+  | 'method'
+  /** Nothing looks at it, but the decision may change while it arrives: it is watched as for `method`, buffered and hashed, whatever its type. */
   | 'whole'
   /** It may be held: it is buffered and hashed. */
   | 'bytes'

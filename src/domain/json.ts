@@ -9,6 +9,13 @@ export function isJsonObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Without the members that are null: for optional members null says the same as absence, and serialisers write it for what is not there. */
+export function presentMembers(object: JsonObject): JsonObject {
+  const members = Object.entries(object);
+  const present = members.filter(([, value]) => value !== null);
+  return present.length === members.length ? object : Object.fromEntries(present);
+}
+
 /** Freezes a parsed value through and through, for values that calls share. */
 export function deepFreeze<T extends Json>(value: T): T {
   if (typeof value === 'object' && value !== null) {

@@ -19,6 +19,8 @@ export interface RequestBody {
   buffer(limit: number): Promise<Uint8Array>;
   /** The body as it arrives; back-pressure reaches the client. */
   stream(): AsyncIterable<Uint8Array>;
+  /** Shows `see` each piece before it is read; what it throws, the reader gets. Called before the body is read. Absent for bodies that are known. */
+  watch?(see: (piece: Uint8Array) => void): void;
 }
 
 /** The far end of the agents' connection. */

@@ -4,6 +4,8 @@
 
 import { GatewayError } from '../errors.ts';
 import type { Json } from './json.ts';
+import { hasTwins } from './normal-forms/keys.ts';
+import { survivesAsDouble } from './normal-forms/numbers.ts';
 
 export interface JsonLimits {
   /** Deepest nesting of arrays and objects. Default 64. */
@@ -19,8 +21,8 @@ const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 
 /**
- * Parses one JSON text (RFC 8259) that also keeps to I-JSON (RFC 7493): unique keys, numbers that an IEEE double holds with all
- * their digits (so no `1e400`, no integer beyond 2^53 - 1, and no `-0`, which would be shown as 0), well-formed strings.
+ * Parses one JSON text (RFC 8259) that also keeps to I-JSON (RFC 7493): unique keys, numbers that mean the same to every reader
+ * (normal-forms/numbers.ts), well-formed strings.
  * Objects are plain, and a key `__proto__` is refused, so nothing can be polluted by copying them. Throws `bad_json`.
  */
 export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits = {}): Json {
@@ -32,6 +34,24 @@ export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits = {}): Jso
   // others, so there are fewer members in the value than in the text exactly when some key was written twice.
   if (check(value) !== members) throw refusal('An object in the JSON body has the same key twice.');
   return value;
+}
+
+/** As `parseStrictJson`, for a text that an upstream reads as well: keys that it could take for one another are refused. Throws `bad_json`. */
+export function parseSharedJson(bytes: Uint8Array): Json {
+  const value = parseStrictJson(bytes);
+  refuseTwins(value);
+  return value;
+}
+
+/** Refuses an object with two keys that some server takes for one (normal-forms/keys.ts). Throws `bad_json`. */
+export function refuseTwins(value: Json): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (!Array.isArray(value) && hasTwins(Object.keys(value))) {
+    throw refusal(
+      'An object in the JSON body has two keys that some servers take for one: they differ in letter case, width, or characters that are not seen.',
+    );
+  }
+  for (const child of Object.values(value)) refuseTwins(child as Json);
 }
 
 function decode(bytes: Uint8Array): string {
@@ -91,34 +111,8 @@ function checkNumber(text: string, start: number): number {
   }
   // Fifteen digits always survive (IEEE 754); without a sign it cannot be -0.
   if (!exponent && end - start <= (integer ? 15 : 16) && text.charCodeAt(start) !== 0x2d) return end;
-  const source = text.slice(start, end);
-  if (!survives(source, integer && !exponent)) throw refusal('A number in the JSON body does not survive a round trip as an IEEE double.');
+  if (!survivesAsDouble(text.slice(start, end))) throw refusal('A number in the JSON body does not survive a round trip as an IEEE double.');
   return end;
-}
-
-function survives(source: string, integer: boolean): boolean {
-  const value = Number(source);
-  if (!Number.isFinite(value) || Object.is(value, -0)) return false;
-  if (integer && !Number.isSafeInteger(value)) return false;
-  const printed = String(value);
-  return printed === source || decimal(printed) === decimal(source);
-}
-
-/** A decimal literal as `digits` × 10^`exponent` without zeros at either end: equal for equal numbers. */
-function decimal(literal: string): string {
-  const [mantissa = '', exponent = '0'] = literal.toLowerCase().split('e');
-  const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.');
-  const digits = (whole + fraction).replace(/^0+/, '');
-  const significant = trimZeros(digits);
-  if (significant === '') return '0';
-  return `${significant}e${Number(exponent) - fraction.length + (digits.length - significant.length)}`;
-}
-
-/** Without the zeros at the end. A loop, because /0+$/ takes quadratic time on long runs of zeros. */
-function trimZeros(digits: string): string {
-  let end = digits.length;
-  while (end > 0 && digits.charCodeAt(end - 1) === 0x30) end--;
-  return digits.slice(0, end);
 }
 
 /** Checks every string and key of a value whose depth is known to be bounded; returns its number of members. */

@@ -51,44 +51,93 @@ export function visibleLines(text: string): { readonly lines: readonly string[];
  * Joining the stretches' text gives what `visible` gives, look-alikes included as they are.
  */
 export function segments(text: string, { lines = false }: { readonly lines?: boolean } = {}): readonly Segment[] {
-  const marks = new Map<number, Segment & { readonly length: number }>();
-  const mark = (kind: 'invisible' | 'lookalike') => (character: string, at: number) => {
-    const code = character.codePointAt(0) ?? 0;
-    if (lines && (character === '\n' || character === '\t')) return;
-    marks.set(at, { kind, text: kind === 'invisible' ? picture(code) : character, code: codeOf(code), length: character.length });
-  };
-  eachMatch(text, INVISIBLE, mark('invisible'));
-  eachMatch(text, STACKED_MARKS, mark('invisible'));
-  if (NOT_ASCII.test(text)) eachMatch(text, WORD, (word, at) => eachLookalike(word, (character, offset) => mark('lookalike')(character, at + offset)));
+  return segmentsWithin(text, Number.POSITIVE_INFINITY, lines) ?? [];
+}
+
+/** The same; undefined for a text with more marks than `most`, and then no further look is taken at it. */
+export function segmentsWithin(text: string, most: number, lines: boolean): readonly Segment[] | undefined {
+  const marks = new Map<number, Mark>();
+  for (const mark of marksIn(text, lines)) {
+    // Of two marks on one character the one that is found first stands.
+    if (!marks.has(mark.at)) marks.set(mark.at, mark);
+    if (marks.size > most) return undefined;
+  }
   const found: Segment[] = [];
   let plainFrom = 0;
   const plain = (to: number) => {
     if (to > plainFrom) found.push({ kind: 'plain', text: text.slice(plainFrom, to) });
   };
-  for (const [at, { length, ...segment }] of [...marks].sort(([a], [b]) => a - b)) {
+  for (const { at, kind, character } of [...marks.values()].sort((one, other) => one.at - other.at)) {
     plain(at);
-    found.push(segment);
-    plainFrom = at + length;
+    const code = character.codePointAt(0) ?? 0;
+    found.push({ kind, text: kind === 'invisible' ? picture(code) : character, code: codeOf(code) });
+    plainFrom = at + character.length;
   }
   plain(text.length);
   return found;
 }
 
-function eachMatch(text: string, pattern: RegExp, look: (match: string, at: number) => void): void {
-  for (const match of text.matchAll(pattern)) look(match[0], match.index);
+interface Mark {
+  readonly at: number;
+  readonly kind: 'invisible' | 'lookalike';
+  readonly character: string;
+}
+
+/** In no order, and possibly two for one character. */
+function* marksIn(text: string, lines: boolean): Generator<Mark> {
+  for (const pattern of [INVISIBLE, STACKED_MARKS]) {
+    for (const { 0: character, index: at } of text.matchAll(pattern)) {
+      if (!lines || (character !== '\n' && character !== '\t')) yield { at, kind: 'invisible', character };
+    }
+  }
+  if (!NOT_ASCII.test(text)) return;
+  for (const { 0: word, index } of text.matchAll(WORD)) if (NOT_ASCII.test(word)) yield* lookalikesIn(word, index);
 }
 
 /** Letters that pass for ASCII: compatibility forms of it, and neighbours' letters in a word that is, or could be read as, Latin. */
-function eachLookalike(word: string, look: (character: string, at: number) => void): void {
-  if (!NOT_ASCII.test(word)) return;
-  const letters = word.replace(/[^\p{L}]/gu, '');
-  const mixed = LATIN.test(word) || [...letters].every((letter) => TWINS.has(letter));
-  let at = 0;
+function* lookalikesIn(word: string, from: number): Generator<Mark> {
+  let latin = false;
+  let twinsOnly = true;
   for (const character of word) {
-    const compatible = character > '\u007f' && /^[\x21-\x7e]+$/.test(character.normalize('NFKC'));
-    if (compatible || TWINS.has(character) ? compatible || mixed : mixed && NEAR_LATIN.test(character)) look(character, at);
+    const { isLetter, isTwin } = natureOf(character);
+    latin ||= LATIN.test(character);
+    twinsOnly &&= isTwin || !isLetter;
+  }
+  const mixed = latin || twinsOnly;
+  let at = from;
+  for (const character of word) {
+    const { isTwin, isNear, isCompatible } = natureOf(character);
+    if (isCompatible || (mixed && (isTwin || isNear))) yield { at, kind: 'lookalike', character };
     at += character.length;
   }
+}
+
+interface Nature {
+  readonly isLetter: boolean;
+  readonly isTwin: boolean;
+  readonly isNear: boolean;
+  readonly isCompatible: boolean;
+}
+
+const LETTER = /\p{L}/u;
+const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
+const REMEMBERED = 20_000;
+const natures = new Map<string, Nature>();
+
+/** Remembered, because a text has its few letters many times. */
+function natureOf(character: string): Nature {
+  let nature = natures.get(character);
+  if (nature === undefined) {
+    if (natures.size >= REMEMBERED) natures.clear();
+    nature = {
+      isLetter: LETTER.test(character),
+      isTwin: TWINS.has(character),
+      isNear: NEAR_LATIN.test(character),
+      isCompatible: character > '\u007f' && VISIBLE_ASCII.test(character.normalize('NFKC')),
+    };
+    natures.set(character, nature);
+  }
+  return nature;
 }
 
 function picture(code: number): string {

@@ -1,7 +1,7 @@
 // Delegation as RFC 8693 section 4.1 writes it: the outermost `act` is who calls now, `sub` is on whose behalf, nested `act`s are earlier actors.
 // Trusts the token's issuer to have checked the chain. Refuses chains that are malformed, too deep, or name a caller of another issuer.
 
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject, presentMembers } from '../domain/json.ts';
 import type { Party } from '../domain/principal.ts';
 import { requireSubject } from './claims.ts';
 import { refusal } from './refusal.ts';
@@ -31,12 +31,14 @@ export function party(issuer: string, subject: string): Party {
 
 function readActors(outermost: Json | undefined, issuer: string): Party[] {
   const actors: Party[] = [];
-  for (let act = outermost; act !== undefined; act = act.act) {
-    if (!isJsonObject(act)) throw refusal('token_claims', 'act', 'The token’s act claim is not an object.');
+  for (let next = outermost; next !== undefined; ) {
+    if (!isJsonObject(next)) throw refusal('token_claims', 'act', 'The token’s act claim is not an object.');
     if (actors.length === MAX_ACTORS) throw refusal('token_claims', 'act', `The token names more than ${MAX_ACTORS} actors.`);
+    const act = presentMembers(next);
     const { iss = issuer } = act;
     if (typeof iss !== 'string' || iss === '' || iss.includes('#')) throw refusal('token_claims', 'act', 'The issuer of an actor is not an issuer identifier.');
     actors.push(party(iss, requireSubject(act)));
+    next = act.act;
   }
   return actors;
 }

@@ -2,7 +2,7 @@
 // same rules as a JWT's: audience, times, lifetime, binding. An answer is used for seconds only.
 
 import type { Clock } from '../domain/clock.ts';
-import { deepFreeze, isJsonObject } from '../domain/json.ts';
+import { deepFreeze, isJsonObject, presentMembers } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { SecretSource } from '../domain/secret.ts';
@@ -45,7 +45,7 @@ export function createIntrospection(
         body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
       });
       if (!isJsonObject(answer) || answer.active !== true) throw refusal('token_inactive', 'introspection', 'The token’s issuer says that it is not active.');
-      const claims = deepFreeze(answer);
+      const claims = deepFreeze(presentMembers(answer));
       if (claims.iss !== undefined && claims.iss !== issuer) throw refusal('token_untrusted', 'iss', 'The token’s issuer is not the one that was asked.');
       const expiresAt = checkCommonClaims(claims, rules, clock.now());
       const { caller, onBehalfOf } = readDelegation(claims, issuer);

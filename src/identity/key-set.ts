@@ -3,7 +3,7 @@
 // Refuses symmetric and private keys, weak RSA keys and keys meant for something else; one bad entry does not spoil the others.
 
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject, presentMembers } from '../domain/json.ts';
 import { isSignatureAlgorithm, type KeyKind, keyKindOf, sameAlgorithm } from './algorithms.ts';
 import { KeyFault } from './key-fault.ts';
 
@@ -56,8 +56,10 @@ export function readPublicKey(jwk: Json): VerificationKey | undefined {
   return readKey(jwk, 'sig');
 }
 
-function readKey(jwk: Json, use: KeyUse): VerificationKey | undefined {
-  if (!isJsonObject(jwk) || PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name)) || !isMeantFor(jwk, use)) return undefined;
+function readKey(entry: Json, use: KeyUse): VerificationKey | undefined {
+  if (!isJsonObject(entry)) return undefined;
+  const jwk = presentMembers(entry);
+  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name)) || !isMeantFor(jwk, use)) return undefined;
   const { kid, alg } = jwk;
   if ((kid !== undefined && typeof kid !== 'string') || (alg !== undefined && typeof alg !== 'string')) return undefined;
   const key = importKey(jwk);

@@ -4,7 +4,7 @@
 
 import { hash } from 'node:crypto';
 import type { Clock } from '../domain/clock.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import { isJsonObject, type JsonObject, presentMembers } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest, Peer } from '../domain/request.ts';
 import type { PresentedToken } from './bearer.ts';
@@ -82,7 +82,7 @@ export function createPossession({ issuers, gatewayUrl, dpop }: IdentityOptions,
 /** Exactly one method that is known here: whoever issued a token with others expects them to be checked. Throws `token_claims`. */
 function readBinding({ cnf }: JsonObject): TokenBinding | undefined {
   if (cnf === undefined) return undefined;
-  const [entry, ...others] = isJsonObject(cnf) ? Object.entries(cnf) : [];
+  const [entry, ...others] = isJsonObject(cnf) ? Object.entries(presentMembers(cnf)) : [];
   const [method, thumbprint] = entry ?? [];
   if (others.length > 0 || (method !== 'jkt' && method !== 'x5t#S256') || typeof thumbprint !== 'string' || !THUMBPRINT.test(thumbprint)) {
     throw refusal('token_claims', 'cnf', 'The token is bound to a key in a way that is not known here (cnf).');

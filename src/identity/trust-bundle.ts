@@ -44,7 +44,7 @@ export function readBundleDocument(document: Json, previous: TrustBundle | undef
 
 function readCount(document: Json, name: string, fault: string): number | undefined {
   const value = isJsonObject(document) ? document[name] : undefined;
-  if (value === undefined) return undefined;
+  if (value === undefined || value === null) return undefined;
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw new KeyFault(fault);
   return value;
 }

@@ -2,7 +2,7 @@
 // Refuses every spelling that jose would let through besides the one the issuer made (line feeds, non-canonical base64url,
 // byte order marks, duplicate members) and headers that bring their own keys or extensions.
 
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject, presentMembers } from '../domain/json.ts';
 import { parseStrictJson } from '../domain/strict-json.ts';
 import { refusal } from './refusal.ts';
 
@@ -47,7 +47,7 @@ export function parseJwsUnverified(raw: string, permitted: readonly 'jwk'[] = []
   return { raw, header: readHeader(parseObject(header, 'header', 'The token’s header'), permitted), payload };
 }
 
-/** The claims of a token whose signature nobody has checked. Throws `token_malformed`. */
+/** The claims of a token whose signature nobody has checked; one that is null is absent. Throws `token_malformed`. */
 export function readClaimsUnverified(jws: UnverifiedJws): JsonObject {
   return parseObject(jws.payload, 'payload', 'The token’s payload');
 }
@@ -67,7 +67,7 @@ function parseObject(bytes: Uint8Array, check: string, what: string): JsonObject
     // The parser's message may quote the token: it ends here.
   }
   if (!isJsonObject(value)) throw refusal('token_malformed', check, `${what} is not one unambiguous JSON object.`);
-  return value;
+  return presentMembers(value);
 }
 
 function readHeader(header: JsonObject, permitted: readonly string[]): UnverifiedHeader {

@@ -2,17 +2,17 @@
 // It stands between the forwarder and the agent's sink. Trusts nothing of the upstream: an answer of several messages at once, a compressed
 // one, and one that is larger than the limit are refused, because what cannot be read cannot be judged.
 
-import { type HeaderList, header } from '../domain/headers.ts';
-import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { type HeaderList, header, headerValues } from '../domain/headers.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { writeJson } from '../domain/json-source.ts';
+import { isCoded } from '../domain/normal-forms/fields.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
 import { createEventReader, type EventReader, formatEvent, type ServerEvent } from './event-stream.ts';
+import { LARGEST_MESSAGE, readMessage, withoutMark } from './read-message.ts';
 
 /** What becomes of one message: the same value to leave it as it came, another to change it, undefined to leave it out. */
 export type JudgeMessage = (message: JsonObject) => JsonObject | undefined;
-
-/** Largest message of an upstream that is read, characters. */
-const LARGEST_MESSAGE = 16 * 1024 * 1024;
 
 export interface JudgedAnswerOptions {
   readonly judge: JudgeMessage;
@@ -83,28 +83,22 @@ export function judgedAnswer(sink: ResponseSink, { judge, instead, eventId = (id
 }
 
 function judgeBody(body: Uint8Array | string, headers: HeaderList, judge: JudgeMessage, instead: () => JsonObject): Uint8Array | string {
-  const message = isEncoded(headers) ? undefined : parse(typeof body === 'string' ? body : Buffer.from(body).toString('utf8'));
-  const judged = isJsonObject(message) ? judge(message) : undefined;
+  const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
+  const message = isEncoded(headers) ? undefined : readMessage(text);
+  const judged = message && judge(message);
+  if (judged === message && judged !== undefined && withoutMark(text) === text) return body;
   // Bytes, because a text in a sink holds ASCII only.
-  return judged === message && judged !== undefined ? body : Buffer.from(JSON.stringify(judged ?? instead()));
+  return Buffer.from(writeJson(judged ?? instead()));
 }
 
 function judgeEvent(event: ServerEvent, judge: JudgeMessage): ServerEvent | undefined {
   if (event.data === undefined || event.data === '') return event;
-  const message = parse(event.data);
-  const judged = isJsonObject(message) ? judge(message) : undefined;
-  if (judged === message && judged !== undefined) return event;
+  const message = readMessage(event.data);
+  const judged = message && judge(message);
+  if (judged === message && judged !== undefined) return { ...event, data: withoutMark(event.data) };
   // The id stays: a client that resumes from here has nothing to be told again.
   if (judged === undefined) return event.id === undefined ? undefined : { id: event.id, ...(event.retry !== undefined && { retry: event.retry }), data: '' };
-  return { ...event, data: JSON.stringify(judged) };
-}
-
-function parse(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
+  return { ...event, data: writeJson(judged) };
 }
 
 function mediaTypeOf(headers: HeaderList): string {
@@ -112,7 +106,7 @@ function mediaTypeOf(headers: HeaderList): string {
 }
 
 function isEncoded(headers: HeaderList): boolean {
-  return (header(headers, 'content-encoding') ?? 'identity').toLowerCase() !== 'identity';
+  return headerValues(headers, 'content-encoding').some(isCoded);
 }
 
 /** Of an answer that is written anew. */

@@ -2,7 +2,8 @@
 // rule allows them, and everything else goes on as it is.
 
 import type { Action } from '../domain/action.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { edited, rewritten } from '../domain/json-source.ts';
 import { GatewayError } from '../errors.ts';
 import type { JudgeMessage } from './answer-sink.ts';
 import { rpcError } from './refusal.ts';
@@ -26,12 +27,12 @@ export function judgeAnswer({ action, madeTasks, tools, requests, passed }: Answ
   return (message) => {
     const { method, id, result } = message;
     // What is the gateway's to say of its own tasks no server says in its place.
-    if (namesOwnTask(message)) return method === undefined ? { jsonrpc: '2.0', id: id ?? null, error: FOREIGN_TASK } : undefined;
-    if (method !== undefined) return judgeFromServer(message, requests, passed);
+    if (namesOwnTask(message)) return isAbsent(method) ? { jsonrpc: '2.0', id: id ?? null, error: FOREIGN_TASK } : undefined;
+    if (!isAbsent(method)) return judgeFromServer(message, requests, passed);
     if (isToolList(result)) {
       // What one agent may see is no answer for another, whatever the server says of caches.
-      const own = result.cacheScope === undefined ? result : { ...result, cacheScope: 'private' };
-      return { ...message, result: { ...own, tools: visibleTools(result.tools, tools) } };
+      const scope = isAbsent(result.cacheScope) ? {} : { cacheScope: 'private' };
+      return edited(message, { result: edited(result, { ...scope, tools: visibleTools(result.tools, tools) }) });
     }
     if (isJsonObject(result) && inputRequestsOf(result).some((request) => !requests.passes(request.method, request.params))) {
       return { jsonrpc: '2.0', id: id ?? null, error: INPUT_REFUSED };
@@ -39,7 +40,7 @@ export function judgeAnswer({ action, madeTasks, tools, requests, passed }: Answ
     if (!isJsonObject(result)) return message;
     if (action.rpcMethod === 'server/discover') madeTasks(makesTasks(result.capabilities));
     const declared = declareTasks(action, result);
-    return declared === result ? message : { ...message, result: declared };
+    return declared === result ? message : edited(message, { result: declared });
   };
 }
 
@@ -59,14 +60,17 @@ const INPUT_REFUSED = rpcError(
 /** A message with a method: a request is judged, a notification passes, anything else is left out. */
 function judgeFromServer(message: JsonObject, requests: ServerRequests, passed: AnswerOptions['passed']): JsonObject | undefined {
   const { method, id, params, result, error } = message;
-  if (typeof method !== 'string' || result !== undefined || error !== undefined) return undefined;
-  if (id === undefined) return method.startsWith('notifications/') ? message : undefined;
+  if (typeof method !== 'string' || !isAbsent(result) || !isAbsent(error)) return undefined;
+  if (isAbsent(id)) return method.startsWith('notifications/') ? message : undefined;
   if (typeof id !== 'string' && typeof id !== 'number') return undefined;
   if (method === 'ping' || requests.passes(method, isJsonObject(params) ? params : {})) {
     passed(id);
     // Written anew, so that the agent's parser cannot see another message than the one that was judged.
-    return { ...message };
+    return rewritten(message);
   }
   requests.refuse(id, method);
   return undefined;
 }
+
+/** JSON-RPC's members are optional, and serialisers write null for what is not there. */
+const isAbsent = (value: Json | undefined): value is null | undefined => value === undefined || value === null;

@@ -18,7 +18,9 @@ export interface EventReader {
 
 export function createEventReader(limit: number, onEvent: (event: ServerEvent) => void): EventReader {
   const decoder = new StringDecoder('utf8');
-  let rest = '';
+  let begun: string[] = [];
+  let begunLength = 0;
+  let carriage = false;
   let first = true;
   let fields: { event?: string; id?: string; retry?: string } = {};
   let data: string[] = [];
@@ -46,30 +48,36 @@ export function createEventReader(limit: number, onEvent: (event: ServerEvent) =
 
   return {
     push(chunk) {
-      rest += typeof chunk === 'string' ? chunk : decoder.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-      if (first && rest !== '') {
-        if (rest.startsWith('\uFEFF')) rest = rest.slice(1);
+      let text = typeof chunk === 'string' ? chunk : decoder.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+      if (first && text !== '') {
+        if (text.startsWith('\uFEFF')) text = text.slice(1);
         first = false;
       }
+      // A carriage return at the end may be half of a line end: it waits for what follows.
+      if (carriage) text = `\r${text}`;
+      carriage = text.endsWith('\r');
+      if (carriage) text = text.slice(0, -1);
       let at = 0;
-      for (;;) {
-        const end = nextLineEnd(rest, at);
-        // A carriage return at the end may be half of a line end.
-        if (end === -1 || (rest[end] === '\r' && end === rest.length - 1)) break;
-        line(rest.slice(at, end));
-        at = rest[end] === '\r' && rest[end + 1] === '\n' ? end + 2 : end + 1;
+      for (let end = nextLineEnd(text, 0); end !== -1; end = nextLineEnd(text, at)) {
+        line(begun.join('') + text.slice(at, end));
+        begun = [];
+        begunLength = 0;
+        at = text[end] === '\r' && text[end + 1] === '\n' ? end + 2 : end + 1;
       }
-      rest = rest.slice(at);
-      return rest.length + size <= limit;
+      // Pieces of a line are not looked at again before it ends.
+      if (at < text.length) begun.push(text.slice(at));
+      begunLength += text.length - at;
+      return begunLength + size <= limit;
     },
   };
 }
 
+const LINE_END = /[\r\n]/g;
+
+/** One search for both, since a text may have many of one and none of the other. */
 function nextLineEnd(text: string, from: number): number {
-  const feed = text.indexOf('\n', from);
-  const carriage = text.indexOf('\r', from);
-  if (feed === -1 || carriage === -1) return Math.max(feed, carriage);
-  return Math.min(feed, carriage);
+  LINE_END.lastIndex = from;
+  return LINE_END.exec(text)?.index ?? -1;
 }
 
 /** The canonical text of one event. */

@@ -3,6 +3,7 @@
 
 import type { Outlook } from '../domain/decision.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { edited } from '../domain/json-source.ts';
 import { asTaskTool } from './tasks/capabilities.ts';
 
 export interface ToolListOptions {
@@ -28,7 +29,7 @@ export function visibleTools(tools: readonly Json[], { outlook, observe, heldSuf
     if (expected === 'deny') return [];
     if (expected === 'allow') return [tool];
     const held = takesTasks ? asTaskTool(tool) : tool;
-    return [heldSuffix === '' ? held : { ...held, description: describe(tool.description, expected, heldSuffix) }];
+    return [heldSuffix === '' ? held : edited(held, { description: describe(tool.description, expected, heldSuffix) })];
   });
 }
 

@@ -34,7 +34,7 @@ export interface PinEvent {
 
 export interface ToolPins {
   get(upstream: string, tool: string): KnownTool | undefined;
-  /** A definition that the server has just given. False when it cannot be kept: it has no name, is too large, or there are too many. */
+  /** A definition that the server has just given. False when it cannot be kept: it has no name or no digest, is too large, or there are too many. */
   observe(upstream: string, definition: Json, options: PinningOptions): boolean;
   /** Makes the definition that was approved the pinned one, unless the server has changed it again since. */
   accept(upstream: string, tool: string, definition: JsonObject): void;
@@ -83,7 +83,8 @@ export function createToolPins(store: ToolPinStore, tell: (event: PinEvent) => v
       const before = pins.get(upstream)?.get(tool);
       if (before === undefined && (pins.get(upstream)?.size ?? 0) >= MOST_TOOLS) return false;
       if (JSON.stringify(definition).length > LARGEST_DEFINITION) return false;
-      const digest = toolDigest(definition);
+      const digest = digestOf(definition);
+      if (digest === undefined) return false;
       const wanted = Object.hasOwn(pinnedTools, tool) ? pinnedTools[tool] : undefined;
       const pinned = before?.pin.pinned;
       const matches = wanted === undefined ? pinned === undefined || digest === toolDigest(pinned) : digest === wanted;
@@ -119,6 +120,15 @@ export function createToolPins(store: ToolPinStore, tell: (event: PinEvent) => v
       return saving;
     },
   };
+}
+
+/** Undefined for what has no digest, so could change unnoticed: a number that is none (`1e400`), half a surrogate pair. */
+function digestOf(definition: JsonObject): string | undefined {
+  try {
+    return toolDigest(definition);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The members that say what the tool is. Icons and `_meta` may differ from one listing to the next. */

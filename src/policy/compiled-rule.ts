@@ -102,6 +102,8 @@ function concerns({ upstream, server }: RuleOptions['match'], name: string): boo
 /** The candidates for a call, by upstream and method, in file order: other upstreams' rules are never looked at. */
 export interface RuleIndex {
   candidates(upstream: string, method: string): readonly CompiledRule[];
+  /** The rules by which a call could come off worse under another method than this one, as far as they match. */
+  byMethod(upstream: string, method: string): readonly CompiledRule[];
   protocol(upstream: string): Protocol | undefined;
 }
 
@@ -113,14 +115,29 @@ export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<R
       const forMethod = (method: string | undefined) =>
         own.filter(({ options }) => options.match.methods === undefined || (method !== undefined && options.match.methods.includes(method)));
       const byMethod = new Map([...methods].map((method) => [method, forMethod(method)]));
-      return [name, { protocol, byMethod, anyMethod: forMethod(undefined) }] as const;
+      return [name, { protocol, own, byMethod, anyMethod: forMethod(undefined) }] as const;
     }),
   );
+  const tellingApart = new Map<string, readonly CompiledRule[]>();
   return {
     candidates(upstream, method) {
       const entry = byUpstream.get(upstream);
       return entry === undefined ? [] : (entry.byMethod.get(method) ?? entry.anyMethod);
     },
+    byMethod(upstream, method) {
+      const key = `${method} ${upstream}`;
+      const known = tellingApart.get(key) ?? byUpstream.get(upstream)?.own.filter((rule) => tellsApart(rule.options, method)) ?? [];
+      // Methods come from a closed list, and upstreams from the configuration.
+      tellingApart.set(key, known);
+      return known;
+    },
     protocol: (upstream) => byUpstream.get(upstream)?.protocol,
   };
+}
+
+/** A rule that allows this method and not each other one, that stops others and not this one, or whose condition reads the method. */
+function tellsApart({ match: { methods }, decide, when }: RuleOptions, method: string): boolean {
+  if (when?.includes('method')) return true;
+  if (methods === undefined) return false;
+  return decide === 'allow' ? methods.includes(method) : !methods.includes(method);
 }

@@ -65,6 +65,8 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
     if (bytes) need = 'bytes';
     else if (need === 'stream') need = 'whole';
   }
+  if (need === 'stream' && method !== 'GET' && method !== 'HEAD' && index.byMethod(upstream, method).some((rule) => rule.matchPath(read) !== undefined))
+    return 'method';
   return need;
 }
 

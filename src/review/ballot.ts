@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import type { Ballot } from '../domain/approvals.ts';
-import type { Json } from '../domain/json.ts';
+import { isJsonObject, type Json, presentMembers } from '../domain/json.ts';
 import { GatewayError } from '../errors.ts';
 
 /** Bytes. */
@@ -60,7 +60,7 @@ export async function readBody(request: Request, limit = BODY_LIMIT): Promise<Ui
 
 /** Throws `code` for what the schema does not take. */
 export function accept<T>(schema: z.ZodType<T>, value: Json, code: 'bad_vote' | 'bad_request' = 'bad_vote'): T {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(isJsonObject(value) ? presentMembers(value) : value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   // Only paths that the schema knows are named: unknown keys are the sender's bytes.

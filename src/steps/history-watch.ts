@@ -53,11 +53,7 @@ export class HistoryWatch {
 
 /** Throws `denied` for a call that was barred before it went out. */
 export function refuseBarred(call: Call): void {
-  if (call.barred !== true) return;
-  throw new GatewayError(
-    'denied',
-    'The call was not executed: what its task has done meanwhile makes policy deny it. Do not rephrase it or look for another way.',
-  );
+  if (call.barred === true) throw new GatewayError('denied', 'What its task has done since this call was allowed makes policy deny it.');
 }
 
 function bar(call: Call): void {

@@ -4,6 +4,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { HeaderList } from '../domain/headers.ts';
+import { codingsIn } from '../domain/normal-forms/fields.ts';
 import { GatewayError } from '../errors.ts';
 import { HOP_BY_HOP, isFieldName, isFieldValue, nominated, rememberByName } from './fields.ts';
 import type { Scrubber } from './scrub/scrubber.ts';
@@ -63,16 +64,6 @@ export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubbe
   }
   for (let i = 0; i < own.length; i++) headers.push(own[i] as string);
   return { headers, streamsEvents, codings, ...(length !== undefined && { length }) };
-}
-
-const NO_CODING: ReadonlySet<string> = new Set(['', 'identity', 'none', 'utf-8']);
-
-function codingsIn(value: string): string[] {
-  return value
-    .toLowerCase()
-    .split(',')
-    .map((coding) => coding.trim())
-    .filter((coding) => !NO_CODING.has(coding));
 }
 
 /** RFC 9209: an upstream's own Proxy-Status is kept, but not one in this gateway's name. */

@@ -6,6 +6,7 @@ import type { LookupFunction } from 'node:net';
 import { buildConnector, Pool } from 'undici';
 import { GatewayError } from '../errors.ts';
 import { type AddressRules, guardedLookup, type Resolve, refuseUpstreamUrl } from './address-guard.ts';
+import { discardUnaskedContinue } from './interim-answers.ts';
 
 /** One entry under `upstreams`. */
 export interface UpstreamOptions extends AddressRules {
@@ -131,6 +132,7 @@ function openTarget(options: UpstreamOptions, resolve?: Resolve): Target {
     pipelining: 1,
     allowH2: false,
   });
+  discardUnaskedContinue(pool);
   return { options, url, authority: url.host, pool, lookup };
 }
 

@@ -27,6 +27,69 @@ describe('acceptFields', () => {
   });
 });
 
+// Pins the kind "a field that comes twice": equal copies are one value, what decides nothing passes, and what decides stays strict.
+describe('a field that comes twice', () => {
+  const refused = (raw: readonly string[]) => expect(() => acceptFields(raw), raw.join(' ')).toThrow(expect.objectContaining({ code: 'bad_header' }));
+  const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+  it.each(['User-Agent', 'Referer', 'Date', 'From'])('and says something of the sender alone passes as it came: %s', (name) => {
+    expect(acceptFields([name, 'a', name.toUpperCase(), 'b']).headers).toEqual([name.toLowerCase(), 'a', name.toLowerCase(), 'b']);
+  });
+
+  it.each(['Mcp-Protocol-Version', 'Mcp-Method', 'Mcp-Session-Id', 'Mcp-Name', 'Mcp-Param-Region'])('in equal copies is one value: %s', (name) => {
+    expect(acceptFields([name, 'v', name.toLowerCase(), 'v', name, 'v']).headers).toEqual([name.toLowerCase(), 'v']);
+    refused([name, 'v', name, 'w']);
+    refused([name, 'v', name, 'V']);
+  });
+
+  it.each(['2025-11-25, 2025-11-25', '2025-11-25,2025-11-25', '2025-11-25 , 2025-11-25,2025-11-25'])('joined to a list of copies is one value: %s', (list) => {
+    expect(acceptFields(['Mcp-Protocol-Version', list]).headers).toEqual(['mcp-protocol-version', '2025-11-25']);
+    expect(acceptFields(['Mcp-Protocol-Version', list, 'Mcp-Protocol-Version', '2025-11-25']).headers).toEqual(['mcp-protocol-version', '2025-11-25']);
+    refused(['Mcp-Protocol-Version', list, 'Mcp-Protocol-Version', '2025-06-18']);
+  });
+
+  it('stays as it is where the list is of other values, or a comma belongs to the value', () => {
+    for (const raw of [
+      ['mcp-protocol-version', '2025-11-25, 2025-06-18'],
+      ['mcp-name', 'a, a'],
+      ['mcp-param-x', 'a, a'],
+    ]) {
+      expect(acceptFields(raw).headers).toEqual(raw);
+    }
+  });
+
+  it('and is a traceparent means that there is none', () => {
+    expect(acceptFields(['traceparent', TRACE]).headers).toEqual(['traceparent', TRACE]);
+    expect(acceptFields(['traceparent', TRACE, 'x-a', '1', 'Traceparent', TRACE, 'TRACEPARENT', 'x']).headers).toEqual(['x-a', '1']);
+  });
+
+  it.each([
+    'Authorization',
+    'Content-Type',
+    'Content-Encoding',
+    'Idempotency-Key',
+    'Countersign-Task',
+    'Origin',
+    'Range',
+    'If-Range',
+    'Expect',
+    'DPoP',
+    'Content-MD5',
+  ])('and decides is refused, in equal copies too: %s', (name) => refused([name, 'a', name, 'a']));
+
+  it.each([
+    ['x.agent.id', 'x!forwarded!for'],
+    ['x_agent.id', 'x~real~ip'],
+  ])('under a name that CGI reads as another is not passed: %s, %s', (...names) => {
+    expect(acceptFields(names.flatMap((name) => [name, 'a'])).headers).toEqual([]);
+  });
+
+  it('under a name that CGI reads as one that decides is refused', () => {
+    for (const name of ['content.type', 'idempotency~key', 'x.http.method.override', 'mcp_method', 'x_method']) refused([name, 'a']);
+    expect(acceptFields(['x-amz-meta-my.key', 'a']).headers).toEqual(['x-amz-meta-my.key', 'a']);
+  });
+});
+
 describe('forwardableHeaders', () => {
   it('withholds what is configured besides what never travels', () => {
     const headers = ['host', 'a', 'x-agent-token', 'secret', 'content-length', '3', 'expect', '100-continue', 'user-agent', 'curl'];

@@ -74,6 +74,66 @@ describe('an MCP message as an action', () => {
   });
 });
 
+// Pins the kind "null for an optional member": it says the same as absence.
+describe('an optional member that is null', () => {
+  it.each<[string, object]>([
+    ['arguments', { ...call, params: { name: 'transfer_funds', arguments: null } }],
+    ['task', { ...call, params: { ...call.params, task: null } }],
+    ['_meta', { ...call, params: { ...call.params, _meta: null } }],
+    ['progressToken', { ...call, params: { ...call.params, _meta: { progressToken: null, traceparent: null, tracestate: null } } }],
+    ['requestState and inputResponses', { ...call, params: { ...call.params, requestState: null, inputResponses: null } }],
+    ['result and error of a request', { ...call, result: null, error: null }],
+    ['params', { ...rpc, method: 'ping', params: null }],
+    ['the protocol version', { ...rpc, method: 'ping', params: { _meta: { 'io.modelcontextprotocol/protocolVersion': null } } }],
+    ['the id of a notification', { jsonrpc: '2.0', id: null, method: 'notifications/initialized', params: null }],
+    ['error of a result', { ...rpc, result: {}, error: null }],
+    ['result of an error', { ...rpc, result: null, error: { code: 1, message: '' } }],
+    ['method and params of a response', { ...rpc, method: null, params: null, result: {} }],
+    ['the id of an error', { jsonrpc: '2.0', id: null, error: { code: 1, message: '' } }],
+  ])('is absent: %s', async (_what, message) => {
+    const action = seen(await post(message, 'Mcp-Protocol-Version: 2025-11-25'));
+    expect(action.bodyText).toBe(JSON.stringify(message));
+    if ('params' in message && message.params !== null && action.tool !== undefined) expect(Object.keys(action.args as object).length).toBeLessThan(2);
+    expect(action.transport).not.toHaveProperty('task');
+    expect(action.transport?.continues).toBe(false);
+  });
+
+  it('does not make another call of it', async () => {
+    const without = seen(await post({ ...rpc, method: 'ping' }));
+    expect(seen(await post({ ...rpc, method: 'ping', params: null }))).toMatchObject({ rpcMethod: 'ping', rpcId: without.rpcId });
+  });
+});
+
+// Pins the kind "a member under a spelling that some server takes for the known one", alone or beside it.
+describe('a member in another spelling than the specification has', () => {
+  const { params } = call;
+  it.each<[string, string, object]>([
+    ['arguments with a long s, beside it', 'bad_rpc', { ...call, params: { ...params, argumentſ: { amount: 9 } } }],
+    ['arguments with a long s, alone', 'bad_rpc', { ...call, params: { name: 'a', argumentſ: {} } }],
+    ['fullwidth name', 'bad_rpc', { ...call, params: { ...params, ｎame: 'b' } }],
+    ['a zero width space in name', 'bad_rpc', { ...call, params: { ...params, 'na​me': 'b' } }],
+    ['_META', 'bad_rpc', { ...call, params: { ...params, _META: {} } }],
+    ['a long s in task', 'bad_rpc', { ...call, params: { ...params, taſk: {} } }],
+    ['requeststate', 'bad_rpc', { ...call, params: { ...params, requeststate: 'x' } }],
+    ['Uri of a resource', 'bad_rpc', { ...rpc, method: 'resources/read', params: { Uri: 'file:///a' } }],
+    ['TaskId', 'bad_rpc', { ...rpc, method: 'tasks/get', params: { TaskID: 'a' } }],
+    ['the name of a reference', 'bad_rpc', { ...rpc, method: 'completion/complete', params: { ref: { type: 'ref/prompt', Name: 'a' } } }],
+    ['progresstoken', 'bad_rpc', { ...call, params: { ...params, _meta: { progresstoken: 1 } } }],
+    ['the protocol version', 'bad_rpc', { ...call, params: { ...params, _meta: { 'io.modelcontextprotocol/protocolversion': '2026-07-28' } } }],
+    ['method with a dotless i beside others', 'bad_rpc', { ...call, ıd: 8 }],
+    ['params with a long s', 'bad_rpc', { ...call, paramſ: {} }],
+    ['two arguments that differ in case', 'bad_json', { ...call, params: { name: 'a', arguments: { amount: 1, Amount: 2 } } }],
+    ['two arguments that differ in width', 'bad_json', { ...call, params: { name: 'a', arguments: { x: [{ to: 1, ｔo: 2 }] } } }],
+    ['two members of _meta', 'bad_json', { ...call, params: { ...params, _meta: { 'x/a': 1, 'X/a': 2 } } }],
+    ['two members of a response', 'bad_json', { ...rpc, result: { action: 'decline', Action: 'accept' } }],
+  ])('is refused: %s', async (_what, code, message) => expect(codeOf(await post(message))).toBe(code));
+
+  it('passes and is bound where no server takes it for another', async () => {
+    const message = { ...call, params: { ...params, argument_s: 1, x: 2 } };
+    expect(seen(await post(message)).bodyText).toBe(JSON.stringify(message));
+  });
+});
+
 describe('what is refused', () => {
   it.each<[string, unknown, ...string[]]>([
     ['a batch', [call]],
@@ -99,7 +159,6 @@ describe('what is refused', () => {
     ['a name in another case', { ...call, params: { name: 'safe', Name: 'transfer_funds' } }],
     ['arguments in another case', { ...call, params: { name: 'safe', Arguments: {} } }],
     ['arguments as a list', { ...call, params: { name: 'safe', arguments: [] } }],
-    ['null arguments', { ...call, params: { name: 'safe', arguments: null } }],
     ['another Mcp-Method', call, 'Mcp-Method: tools/list'],
     ['Mcp-Method in another case', call, 'Mcp-Method: Tools/Call'],
     ['another Mcp-Name', call, 'Mcp-Name: safe'],

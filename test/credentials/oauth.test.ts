@@ -217,6 +217,14 @@ describe('an issuer that misbehaves', () => {
     expect(await failure(at(url, { timeoutMs: 200 }).mint(grant()))).toMatchObject({ detail: expect.stringContaining('in time') });
   });
 
+  it.each(['refresh_token', 'scope', 'expires_in', 'id_token'])('and writes null for what it does not give is understood: %s', async (name) => {
+    const url = await serve((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ access_token: 'a-token-literal', token_type: 'Bearer', [name]: null }));
+    });
+    expect(tokenOf(await at(url).mint(grant()))).toBe('a-token-literal');
+  });
+
   it('cannot redirect the request with its client secret', async () => {
     let reached = 0;
     const elsewhere = await serve((_, response) => {

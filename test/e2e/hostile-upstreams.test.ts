@@ -71,6 +71,7 @@ describe('an answer that could be read in two ways', () => {
     ['a status that HTTP does not have', 'HTTP/1.1 999 Odd\r\ncontent-length: 3\r\n\r\nown'],
     ['a switch of protocols that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'],
     ['interim answers without end', 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'.repeat(100)],
+    ['100 Continue without end', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(100)],
     ['another protocol', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
   ])('is refused: %s', async (_what, bytes) => {
     answer = (socket) => void socket.end(Buffer.from(bytes, 'latin1'));
@@ -105,8 +106,25 @@ describe('an answer in the gateway’s name', () => {
     expect([response.status, response.headers.get('proxy-status'), response.headers.get('countersign-hold')]).toEqual([409, null, null]);
   });
 
-  it('passes no interim answer on', async () => {
-    answer = (socket) => void socket.write(Buffer.concat([Buffer.from('HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'), OK]));
+  // Pins: an interim answer, asked for or not, is discarded, and what was done is not told as a fault (RFC 9110 section 15.2).
+  const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
+  it.each([
+    ['103', 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'],
+    ['100 that nobody asked for', CONTINUE],
+    ['100 twice', CONTINUE + CONTINUE],
+    ['100 with fields', 'HTTP/1.1 100 Go on\r\nx-a: b\r\ncontent-length: 0\r\n\r\n'],
+    ['100 between others', `HTTP/1.1 102 Processing\r\n\r\n${CONTINUE}HTTP/1.1 103 Early Hints\r\n\r\n`],
+    ['110, which HTTP does not have', 'HTTP/1.1 110 Odd\r\n\r\n'],
+  ])('passes no interim answer on: %s', async (_what, interim) => {
+    for (const agent of ['agent-1', 'agent-2']) {
+      answer = (socket) => void socket.write(Buffer.concat([Buffer.from(interim), OK]));
+      const response = await call(agent);
+      expect([response.status, response.headers.get('link'), await response.text()]).toEqual([200, null, 'own']);
+    }
+  });
+
+  it('passes no interim answer on that comes apart from the answer', async () => {
+    answer = (socket) => void socket.write(CONTINUE, () => setImmediate(() => socket.write(OK)));
     expect(await (await call()).text()).toBe('own');
   });
 });

@@ -55,6 +55,11 @@ describe('a task', () => {
     expect(await task(id, 'PUT', { body: words })).toMatchObject({ status: 409, code: 'task_ended' });
   });
 
+  it('takes null for a member that is not given', async () => {
+    const opened = await answered(env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay', plan: null, labels: null } }));
+    expect(opened).toMatchObject({ status: 201, json: { revision: 1 } });
+  });
+
   it.each([
     ['without an objective', { plan: [] }],
     ['with a member that is not known', { ...WORDS, revision: 9 }],

@@ -236,7 +236,7 @@ describe('delegation (RFC 8693)', () => {
     ['an actor without subject', {}],
     ['an actor whose subject is no text', { sub: 1 }],
     ['an actor that is no object', 'agent'],
-    ['null for an actor', null],
+    ['a list for an actor', []],
     ['a nested actor without subject', { sub: 'agent', act: {} }],
     ['an issuer that would move the dividing line of an id', { sub: 'agent', act: { sub: 'b', iss: 'https://a#c' } }],
   ])('refuses %s', async (_what, act) => {

@@ -156,7 +156,7 @@ export const HOSTILE_FRAMING: readonly HostileRequest[] = [
 ];
 
 export const HOSTILE_FIELDS: readonly HostileRequest[] = [
-  ...['Authorization', 'Content-Type', 'Idempotency-Key', 'Countersign-Task', 'Traceparent', 'Mcp-Method', 'Origin'].map((name) =>
+  ...['Authorization', 'Content-Type', 'Idempotency-Key', 'Countersign-Task', 'Mcp-Method', 'Origin'].map((name) =>
     get(`${name} twice`, 'bad_header', '/{mount}/a', [`${name}: a`, `${name.toUpperCase()}: b`]),
   ),
   ...['X-HTTP-Method', 'X-HTTP-Method-Override', 'X-Method-Override', 'X-Original-URL', 'X-Rewrite-URL', 'X_HTTP_Method_Override'].map((name) =>

@@ -3,6 +3,7 @@
 
 import type { Action } from '../../domain/action.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { edited } from '../../domain/json-source.ts';
 import { agentId, agentUri, namedBy } from '../../domain/server-names.ts';
 import type { JudgeMessage } from '../answer-sink.ts';
 
@@ -20,34 +21,36 @@ export function judgeServer(server: string, action: Action, asked: string | numb
 
 function isOwn({ method, id, params }: JsonObject, { transport }: Action, asked: string | number | undefined): boolean {
   // An error of a server that could not read the number has none.
-  if (method === undefined) return asked !== undefined && (id === asked || id === undefined || id === null);
+  if (method === undefined || method === null) return asked !== undefined && (id === asked || id === undefined || id === null);
   if (method !== 'notifications/progress' || !isJsonObject(params)) return true;
   return transport?.progressToken !== undefined && params.progressToken === transport.progressToken;
 }
 
 /** One message in the agent's words. */
 export function putToAgent(server: string, message: JsonObject): JsonObject {
-  if (message.method !== undefined) return fromServer(server, message);
-  return isJsonObject(message.result) ? { ...message, result: resultOf(server, message.result) } : message;
+  if (message.method !== undefined && message.method !== null) return fromServer(server, message);
+  return isJsonObject(message.result) ? edited(message, { result: resultOf(server, message.result) }) : message;
 }
 
 function fromServer(server: string, message: JsonObject): JsonObject {
   const { method, id } = message;
   const params = isJsonObject(message.params) ? message.params : undefined;
-  if (id !== undefined) return { ...message, ...(isId(id) && { id: agentId(server, id) }), ...(params && { params: withProgress(server, params) }) };
+  if (id !== undefined && id !== null) {
+    return edited(message, { ...(isId(id) && { id: agentId(server, id) }), ...(params && { params: withProgress(server, params) }) });
+  }
   if (params === undefined) return message;
   if (method === 'notifications/cancelled' && isId(params.requestId))
-    return { ...message, params: { ...params, requestId: agentId(server, params.requestId) } };
+    return edited(message, { params: edited(params, { requestId: agentId(server, params.requestId) }) });
   if (method === 'notifications/message')
-    return { ...message, params: { ...params, logger: typeof params.logger === 'string' ? `${server}/${params.logger}` : server } };
-  if (method === 'notifications/resources/updated') return { ...message, params: withUri(server, params) as JsonObject };
+    return edited(message, { params: edited(params, { logger: typeof params.logger === 'string' ? `${server}/${params.logger}` : server }) });
+  if (method === 'notifications/resources/updated') return edited(message, { params: withUri(server, params) });
   return message;
 }
 
 /** The progress of a server's request is told to that server alone. */
 function withProgress(server: string, params: JsonObject): JsonObject {
   const meta = isJsonObject(params._meta) ? params._meta : {};
-  return isId(meta.progressToken) ? { ...params, _meta: { ...meta, progressToken: agentId(server, meta.progressToken) } } : params;
+  return isId(meta.progressToken) ? edited(params, { _meta: edited(meta, { progressToken: agentId(server, meta.progressToken) }) }) : params;
 }
 
 function resultOf(server: string, result: JsonObject): JsonObject {
@@ -62,24 +65,24 @@ function resultOf(server: string, result: JsonObject): JsonObject {
   each('resourceTemplates', (item) => withUri(server, item, 'uriTemplate'));
   each('contents', (item) => withUri(server, item));
   each('content', (item) => block(server, item));
-  each('messages', (item) => (isJsonObject(item) && item.content !== undefined ? { ...item, content: block(server, item.content) } : item));
-  return { ...result, ...changed };
+  each('messages', (item) => (isJsonObject(item) && item.content !== undefined ? edited(item, { content: block(server, item.content) }) : item));
+  return edited(result, changed);
 }
 
 function named(server: string, item: Json): Json {
-  return isJsonObject(item) && typeof item.name === 'string' ? { ...item, name: namedBy(server, item.name) } : item;
+  return isJsonObject(item) && typeof item.name === 'string' ? edited(item, { name: namedBy(server, item.name) }) : item;
 }
 
 function withUri(server: string, item: Json, member = 'uri'): Json {
   const uri = isJsonObject(item) ? item[member] : undefined;
-  return isJsonObject(item) && typeof uri === 'string' ? { ...item, [member]: agentUri(server, uri) } : item;
+  return isJsonObject(item) && typeof uri === 'string' ? edited(item, { [member]: agentUri(server, uri) }) : item;
 }
 
 /** A block of content: a link to a resource, or a resource itself. */
 function block(server: string, item: Json): Json {
   if (!isJsonObject(item)) return item;
   if (item.type === 'resource_link') return withUri(server, item);
-  return item.type === 'resource' && item.resource !== undefined ? { ...item, resource: withUri(server, item.resource) } : item;
+  return item.type === 'resource' && item.resource !== undefined ? edited(item, { resource: withUri(server, item.resource) }) : item;
 }
 
 const isId = (value: Json | undefined): value is string | number => typeof value === 'string' || typeof value === 'number';

@@ -4,6 +4,7 @@
 
 import type { Conduct } from '../../domain/conduct.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { edited, parseWithSource, writeJson } from '../../domain/json-source.ts';
 import { memberName } from '../../domain/server-names.ts';
 import type { Armed } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
@@ -93,13 +94,12 @@ export function createJointConduct(parts: JointConductParts): Conduct {
 
   async function list(armed: Armed, message: JsonObject, method: string): Promise<Outcome> {
     const params = isJsonObject(message.params) ? message.params : {};
-    const { cursor, ...others } = params;
+    const { cursor } = params;
     const mount = armed.mount.name;
-    const places = cursor === undefined ? undefined : cursors.open(armed.principal, mount, method, String(cursor));
+    const places = cursor === undefined || cursor === null ? undefined : cursors.open(armed.principal, mount, method, String(cursor));
     const replies = await askAll(armed, (server) => {
       if (places !== undefined && !places.has(server)) return undefined;
-      const own = { ...withoutProgress(others), ...(places && { cursor: places.get(server) as string }) };
-      return { ...message, ...(message.params !== undefined && { params: own }) };
+      return edited(message, { params: isJsonObject(message.params) ? edited(withoutProgress(params), { cursor: places?.get(server) }) : undefined });
     });
     const results = resultsOf(replies);
     const leftOut = (server: string, count: number): void =>
@@ -159,7 +159,7 @@ export function createJointConduct(parts: JointConductParts): Conduct {
       sink.whole(200, NOT_STORED, '');
       return 200;
     }
-    const message = JSON.parse(Buffer.from(body?.bytes ?? '{}').toString('utf8')) as JsonObject;
+    const message = parseWithSource(Buffer.from(body?.bytes ?? '{}').toString('utf8')) as JsonObject;
     if (rpcMethod === undefined) throw new GatewayError('bad_rpc', 'This answers no request that a server under this mount has made.');
     if (rpcId === undefined) {
       await askAll(armed, () => message);
@@ -169,7 +169,7 @@ export function createJointConduct(parts: JointConductParts): Conduct {
     const outcome = await answer(armed, message, rpcMethod);
     const { session, ...said } = 'result' in outcome ? outcome : { ...outcome, session: undefined };
     const headers = ['content-type', 'application/json', ...NOT_STORED, ...(session === undefined ? [] : ['mcp-session-id', session])];
-    sink.whole(200, headers, Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: rpcId, ...said })));
+    sink.whole(200, headers, Buffer.from(writeJson({ jsonrpc: '2.0', id: rpcId, ...said } as JsonObject)));
     return 200;
   }
 
@@ -229,8 +229,7 @@ function isServersOwn(error: Reply['error']): boolean {
 /** Several servers would count on one token. */
 function withoutProgress(params: JsonObject): JsonObject {
   if (!isJsonObject(params._meta)) return params;
-  const { progressToken: _, ...meta } = params._meta;
-  return { ...params, _meta: meta };
+  return edited(params, { _meta: edited(params._meta, { progressToken: undefined }) });
 }
 
 function missingMeta(missing: readonly { readonly server: string; readonly error: string }[]): JsonObject {

@@ -6,12 +6,14 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../domain/clock.ts';
 import { type HeaderList, header } from '../../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { locate, writeJson } from '../../domain/json-source.ts';
 import type { InboundRequest } from '../../domain/request.ts';
 import { memberName } from '../../domain/server-names.ts';
 import type { Armed, Call, Regime } from '../../domain/stages.ts';
 import { traceparent } from '../../domain/trace.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { createEventReader, type EventReader } from '../event-stream.ts';
+import { readMessage } from '../read-message.ts';
 import { bodyOf, withoutField } from './route.ts';
 import type { JointSessions } from './session.ts';
 
@@ -132,7 +134,7 @@ function requestFor(
   receivedAt: number,
   onClosed: InboundRequest['onClosed'],
 ): InboundRequest {
-  const bytes = message === undefined ? undefined : Buffer.from(JSON.stringify(message));
+  const bytes = message === undefined ? undefined : Buffer.from(writeJson(message));
   const rpcMethod = header(request.headers, 'mcp-method') === undefined ? undefined : message?.method;
   return {
     ...request,
@@ -163,8 +165,11 @@ function collectReply(id: Json | undefined) {
   let answer: JsonObject | undefined;
 
   const take = (json: string): void => {
-    const message = parse(json);
-    if (answer !== undefined || !isJsonObject(message) || message.method !== undefined || message.id !== id) return;
+    if (answer !== undefined) return;
+    const message = readMessage(json);
+    if (message === undefined || (message.method ?? undefined) !== undefined || message.id !== id) return;
+    // Down to the entries of a list.
+    locate(message, 3);
     answer = message;
     resolve(true);
   };
@@ -202,12 +207,4 @@ function collectReply(id: Json | undefined) {
       return { status, headers, ...(isJsonObject(result) && { result }), ...(failed && { error: failed }) };
     },
   };
-}
-
-function parse(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
 }

@@ -5,6 +5,7 @@
 import type { Action } from '../../domain/action.ts';
 import { type HeaderList, header } from '../../domain/headers.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import { edited, parseWithSource, writeJson } from '../../domain/json-source.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { InboundRequest, RequestBody } from '../../domain/request.ts';
 import { memberName, readAgentId, readAgentName, readAgentUri } from '../../domain/server-names.ts';
@@ -89,13 +90,13 @@ interface Addressee {
 
 async function addressee(action: Action, request: InboundRequest): Promise<Addressee | undefined> {
   // The strict reading has been here: these bytes are one JSON object, and mean what they say.
-  const message = JSON.parse(Buffer.from(await request.body.buffer(0)).toString('utf8')) as JsonObject;
+  const message = parseWithSource(Buffer.from(await request.body.buffer(0)).toString('utf8')) as JsonObject;
   const put = putToServer(action.rpcMethod, message);
   if (put === undefined) return undefined;
   const name = header(request.headers, 'mcp-name');
   const headers =
     name === undefined || put.name === undefined ? request.headers : [...withoutField(request.headers, 'mcp-name'), 'mcp-name', encodeField(put.name)];
-  return { server: put.server, headers, body: bodyOf(Buffer.from(JSON.stringify(put.message))) };
+  return { server: put.server, headers, body: bodyOf(Buffer.from(writeJson(put.message))) };
 }
 
 /** A stream that broke off is one server's when the last event that was seen of it came in an answer of that server's. */
@@ -115,13 +116,13 @@ interface Put {
 export function putToServer(method: string | undefined, message: JsonObject): Put | undefined {
   if (method === undefined) {
     const answered = readAgentId(message.id);
-    return answered && { server: answered.server, message: { ...message, id: answered.own } };
+    return answered && { server: answered.server, message: edited(message, { id: answered.own }) };
   }
   const params = isJsonObject(message.params) ? withoutTasks(message.params) : {};
   // A task has a number that is its server's alone, and its client would ask the mount for it.
-  if (params.task !== undefined) return undefined;
+  if (params.task !== undefined && params.task !== null) return undefined;
   const inParams = (named: Named | undefined, change: (own: string) => JsonObject): Put | undefined =>
-    named && { server: named.server, name: named.own, message: { ...message, params: { ...params, ...change(named.own) } } };
+    named && { server: named.server, name: named.own, message: edited(message, { params: edited(params, change(named.own)) }) };
   switch (method) {
     case 'tools/call':
     case 'prompts/get':
@@ -132,12 +133,12 @@ export function putToServer(method: string | undefined, message: JsonObject): Pu
       return inParams(readText(params.uri, readAgentUri), (uri) => ({ uri }));
     case 'completion/complete': {
       const ref = isJsonObject(params.ref) ? params.ref : {};
-      if (ref.type === 'ref/prompt') return inParams(readText(ref.name, readAgentName), (name) => ({ ref: { ...ref, name } }));
-      return ref.type === 'ref/resource' ? inParams(readText(ref.uri, readAgentUri), (uri) => ({ ref: { ...ref, uri } })) : undefined;
+      if (ref.type === 'ref/prompt') return inParams(readText(ref.name, readAgentName), (name) => ({ ref: edited(ref, { name }) }));
+      return ref.type === 'ref/resource' ? inParams(readText(ref.uri, readAgentUri), (uri) => ({ ref: edited(ref, { uri }) })) : undefined;
     }
     case 'notifications/progress': {
       const token = readAgentId(params.progressToken);
-      return token && { server: token.server, message: { ...message, params: { ...params, progressToken: token.own } } };
+      return token && { server: token.server, message: edited(message, { params: edited(params, { progressToken: token.own }) }) };
     }
     default:
       return undefined;
@@ -152,8 +153,8 @@ function withoutTasks(params: JsonObject): JsonObject {
   const meta = isJsonObject(params._meta) ? params._meta : {};
   const capabilities = meta[CLIENT_CAPABILITIES];
   if (!isJsonObject(capabilities) || !isJsonObject(capabilities.extensions) || !Object.hasOwn(capabilities.extensions, TASKS)) return params;
-  const { [TASKS]: _, ...extensions } = capabilities.extensions;
-  return { ...params, _meta: { ...meta, [CLIENT_CAPABILITIES]: { ...capabilities, extensions } } };
+  const extensions = edited(capabilities.extensions, { [TASKS]: undefined });
+  return edited(params, { _meta: edited(meta, { [CLIENT_CAPABILITIES]: edited(capabilities, { extensions }) }) });
 }
 
 interface Named {

@@ -9,6 +9,7 @@ import { memberName, readMember } from '../../domain/server-names.ts';
 import type { Armed, Regime } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { ERRORS, GatewayError } from '../../errors.ts';
+import { withoutMark } from '../read-message.ts';
 import type { Errands, Reply } from './errands.ts';
 import { lastPlace } from './events.ts';
 import { type JointSession, type JointSessions, readServerSession, type ServerSession } from './session.ts';
@@ -57,7 +58,7 @@ const NO_SUCH_SESSION = -32000;
 function isForgotten(status: number, body: Uint8Array | string | undefined): boolean {
   if (status !== 400 || body === undefined || body.length > LARGEST_REFUSAL) return status === 404;
   try {
-    const { error } = JSON.parse(Buffer.from(body as string).toString('utf8')) as { error?: { code?: unknown } };
+    const { error } = JSON.parse(withoutMark(Buffer.from(body as string).toString('utf8'))) as { error?: { code?: unknown } | null };
     return error?.code === NO_SUCH_SESSION;
   } catch {
     return false;

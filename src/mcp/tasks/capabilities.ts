@@ -3,6 +3,7 @@
 
 import type { Action } from '../../domain/action.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { edited } from '../../domain/json-source.ts';
 
 export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
 const CORE_TASKS = '2025-11-25';
@@ -23,7 +24,7 @@ export function isTaskTool(definition: Json | undefined): boolean {
 export function asTaskTool(definition: JsonObject): JsonObject {
   if (isTaskTool(definition)) return definition;
   const execution = isJsonObject(definition.execution) ? definition.execution : {};
-  return { ...definition, execution: { ...execution, taskSupport: 'optional' } };
+  return edited(definition, { execution: edited(execution, { taskSupport: 'optional' }) });
 }
 
 /** The result of `initialize` or `server/discover` with the gateway's tasks in it; any other result as it is. */
@@ -33,12 +34,13 @@ export function declareTasks({ rpcMethod }: Action, result: JsonObject): JsonObj
   if (rpcMethod === 'server/discover') {
     if (makesTasks(capabilities)) return result;
     const extensions = isJsonObject(capabilities.extensions) ? capabilities.extensions : {};
-    return { ...result, capabilities: { ...capabilities, extensions: { ...extensions, [TASKS_EXTENSION]: {} } } };
+    return edited(result, { capabilities: edited(capabilities, { extensions: edited(extensions, { [TASKS_EXTENSION]: {} }) }) });
   }
   if (rpcMethod !== 'initialize' || result.protocolVersion !== CORE_TASKS) return result;
   const own: JsonObject = isJsonObject(capabilities.tasks) ? capabilities.tasks : { cancel: {} };
   const requests = isJsonObject(own.requests) ? own.requests : {};
   const tools = isJsonObject(requests.tools) ? requests.tools : {};
-  const tasks = { ...own, requests: { ...requests, tools: { ...tools, call: isJsonObject(tools.call) ? tools.call : {} } } };
-  return { ...result, capabilities: { ...capabilities, tasks } };
+  const call = isJsonObject(tools.call) ? tools.call : {};
+  const tasks = edited(own, { requests: edited(requests, { tools: edited(tools, { call }) }) });
+  return edited(result, { capabilities: edited(capabilities, { tasks }) });
 }

@@ -4,10 +4,12 @@
 
 import { LRUCache } from 'lru-cache';
 import { type HeaderList, header } from '../../domain/headers.ts';
-import { isJsonObject, type Json } from '../../domain/json.ts';
+import { isJsonObject } from '../../domain/json.ts';
+import { locate } from '../../domain/json-source.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { GatewayError } from '../../errors.ts';
 import { createEventReader, type ServerEvent } from '../event-stream.ts';
+import { readMessage } from '../read-message.ts';
 import { noMessage, rpcError } from '../refusal.ts';
 import type { Outcome } from './views.ts';
 
@@ -105,8 +107,9 @@ export function collectOutcome(ended: (outcome: Outcome) => void): ResponseSink 
 
 /** The final message of a call's answer. What would need the client in the middle of it has no place in a task of the gateway's. */
 function readOutcome(text: string): Outcome | undefined {
-  const message = parse(text);
-  if (!isJsonObject(message)) return undefined;
+  const message = readMessage(text);
+  if (message === undefined) return undefined;
+  locate(message, 1);
   const { result, error } = message;
   if (isJsonObject(error)) return { error };
   if (!isJsonObject(result)) return undefined;
@@ -122,12 +125,4 @@ const BROKEN = new GatewayError('upstream_aborted', 'The upstream’s answer bro
 
 function refusal(what: string): GatewayError {
   return new GatewayError('upstream_protocol', `The server ${what}`);
-}
-
-function parse(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
 }

@@ -6,6 +6,7 @@ import type { HeaderList } from '../../domain/headers.ts';
 import { heldArguments } from '../../domain/held-arguments.ts';
 import type { HeldContent, Hold } from '../../domain/hold.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import { writeJson } from '../../domain/json-source.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { GatewayError } from '../../errors.ts';
 import { rpcError } from '../refusal.ts';
@@ -88,7 +89,7 @@ export function factsOf({ id, createdAt, deadline, approvedAt, endedAt, requirem
 
 export function write(sink: ResponseSink, id: string | number, outcome: Outcome, fields: HeaderList = []): void {
   const message: JsonObject = { jsonrpc: '2.0', id, ...outcome };
-  sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store', ...fields], Buffer.from(JSON.stringify(message)));
+  sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store', ...fields], Buffer.from(writeJson(message)));
 }
 
 export function unknown(): GatewayError {

@@ -4,6 +4,7 @@
 import type { TaskForm } from '../../domain/action.ts';
 import type { EpochMs } from '../../domain/clock.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import { edited } from '../../domain/json-source.ts';
 import { tell } from '../../domain/telling.ts';
 import type { GatewayError } from '../../errors.ts';
 import { meta, toolResult } from '../refusal.ts';
@@ -50,7 +51,7 @@ export function taskResult({ taskId }: TaskFacts, standing: Exclude<Standing, { 
   const outcome = outcomeOf(standing, 'core');
   if ('error' in outcome) return outcome;
   const own = isJsonObject(outcome.result._meta) ? outcome.result._meta : {};
-  return { result: { ...outcome.result, _meta: { ...own, [RELATED]: { taskId } } } };
+  return { result: edited(outcome.result, { _meta: edited(own, { [RELATED]: { taskId } }) }) };
 }
 
 function outcomeOf(standing: Exclude<Standing, { readonly status: 'working' }>, form: TaskForm): Outcome {

@@ -2,16 +2,15 @@
 // Large values fold, and are never cut. Refuses to pretend: what is too large for a page is said to be, and then nothing is approved.
 
 import { html, raw } from 'hono/html';
-import { heldArguments } from '../../domain/held-arguments.ts';
+import { heldArguments, heldBeside } from '../../domain/held-arguments.ts';
 import type { HeldAction, HeldContent, Hold } from '../../domain/hold.ts';
 import type { Json } from '../../domain/json.ts';
-import { visible } from '../../domain/visible-text.ts';
 import { whyNotWhole } from '../../domain/whole.ts';
-import { ago, blockText, escapeHtml, type Html, number, plural, words, wordsText } from './words.ts';
+import { ago, escapeHtml, type Html, markedWithin, number, plural, words } from './words.ts';
 
 /** Characters of markup that a page takes: a browser shows them without choking. */
 const LARGEST_MARKUP = 8_000_000;
-/** Characters that have to be made visible: each becomes an element of its own. */
+/** Characters that have to be marked: each may become an element of its own. */
 const MOST_MARKS = 50_000;
 const LARGEST_TREE = 20_000;
 const LONG_TEXT = 240;
@@ -20,6 +19,8 @@ const MANY_MEMBERS = 40;
 /** A held action as markup, or why it cannot be shown whole. */
 export interface Shown {
   readonly tree?: Html;
+  /** MCP: what the message carries besides the tool and its arguments. */
+  readonly beside?: Html;
   readonly body?: Html;
   /** Places in the body that were marked. */
   readonly marked?: number;
@@ -35,22 +36,34 @@ export function showAction({ action, endedAt }: Hold, content: HeldContent = {})
   if (endedAt !== undefined && bodyText === undefined && action.bodyLength > 0) return { dropped: true };
   const fault = whyNotWhole({ ...action, bodyText });
   if (fault !== undefined) return { fault };
-  if (visible(bodyText ?? '').made > MOST_MARKS + countLines(bodyText ?? '')) {
-    return { fault: `Its body has more than ${number(MOST_MARKS)} control or invisible characters, too many for a page.` };
+  const body = bodyText === undefined ? undefined : markedWithin(bodyText, MOST_MARKS, true);
+  if (bodyText !== undefined && body === undefined) {
+    return { fault: `Its body has more than ${number(MOST_MARKS)} characters that are invisible or pass for others, too many for a page.` };
   }
   const value = heldArguments(content);
-  const tree = value === undefined || countNodes(value) > LARGEST_TREE ? undefined : treeText(value);
-  const body = bodyText === undefined ? undefined : blockText(bodyText);
+  const tree = readableTree(value);
+  const beside = readableTree(heldBeside(content));
   if ((body?.length ?? 0) > LARGEST_MARKUP) return { fault: `Made visible, the ${number(action.bodyLength)} bytes of the body are too large for a page.` };
-  const fits = tree !== undefined && tree.length + (body?.length ?? 0) <= LARGEST_MARKUP;
+  const fits = tree !== undefined && tree.length + (beside?.length ?? 0) + (body?.length ?? 0) <= LARGEST_MARKUP;
   return {
     ...(value !== undefined && { value }),
     ...(fits && { tree: raw(tree) }),
+    ...(fits && beside !== undefined && { beside: raw(beside) }),
     ...(body !== undefined && { body: raw(body), marked: body.split('<mark').length - 1 }),
   };
 }
 
-const countLines = (text: string): number => text.split(/[\n\t]/).length;
+/** Undefined for what is too large to be read as a tree, and for what would have too many marks, also where the body writes them as escapes. */
+function readableTree(value: Json | undefined): string | undefined {
+  if (value === undefined || countNodes(value) > LARGEST_TREE) return undefined;
+  const marks = { left: MOST_MARKS };
+  const tree = treeText(value, (text, lines) => {
+    const shown = marks.left < 0 ? undefined : markedWithin(text, marks.left, lines);
+    marks.left -= shown === undefined ? Number.POSITIVE_INFINITY : shown.split('<mark').length - 1;
+    return shown ?? '';
+  });
+  return marks.left < 0 ? undefined : tree;
+}
 
 function countNodes(value: Json): number {
   let count = 1;
@@ -58,21 +71,24 @@ function countNodes(value: Json): number {
   return count;
 }
 
-function treeText(value: Json): string {
-  if (typeof value === 'string') return stringText(value);
+/** A text of the agent's as markup, over as many lines as it has or on one. */
+type Show = (text: string, lines: boolean) => string;
+
+function treeText(value: Json, show: Show): string {
+  if (typeof value === 'string') return stringText(value, show);
   if (typeof value !== 'object' || value === null) return `<span class="v-${value === null ? 'null' : typeof value}">${String(value)}</span>`;
   const list = Array.isArray(value);
   const entries = Object.entries(value);
   if (entries.length === 0) return `<span class="v-null">${list ? '[ ] (empty list)' : '{ } (empty object)'}</span>`;
-  const rows = entries.map(([key, child]) => `<div><dt>${list ? `[${key}]` : wordsText(key)}</dt><dd>${treeText(child)}</dd></div>`).join('');
+  const rows = entries.map(([key, child]) => `<div><dt>${list ? `[${key}]` : show(key, false)}</dt><dd>${treeText(child, show)}</dd></div>`).join('');
   const members = `<dl class="tree">${rows}</dl>`;
   return entries.length <= MANY_MEMBERS ? members : fold(`${plural(entries.length, list ? 'item' : 'member')}, all of them here`, members);
 }
 
-function stringText(text: string): string {
+function stringText(text: string, show: Show): string {
   if (text === '') return '<span class="v-null">"" (empty text)</span>';
-  if (text.length <= LONG_TEXT && text.split('\n').length <= 6) return `<span class="v-string">${blockText(text)}</span>`;
-  return fold(`Text of ${number(text.length)} characters, all of them here`, `<pre class="long" tabindex="0">${blockText(text)}</pre>`);
+  if (text.length <= LONG_TEXT && text.split('\n').length <= 6) return `<span class="v-string">${show(text, true)}</span>`;
+  return fold(`Text of ${number(text.length)} characters, all of them here`, `<pre class="long" tabindex="0">${show(text, true)}</pre>`);
 }
 
 const fold = (label: string, content: string): string => `<details class="fold"><summary>${escapeHtml(label)}</summary>${content}</details>`;
@@ -88,6 +104,7 @@ export function renderAction(hold: Hold, shown: Shown): Html {
   }
   return html`${shown.marked ? html`<p class="why">${plural(shown.marked, 'place')} marked: characters that control, hide, reorder, or pass for others.</p>` : ''}
     ${shown.tree === undefined ? '' : html`<div class="args">${shown.tree}</div>`}
+    ${shown.beside === undefined ? '' : html`<h3>Also in the message</h3><div class="args beside">${shown.beside}</div>`}
     ${shown.body === undefined ? html`<p class="quiet">The call has no body.</p>` : renderBody(action, shown.body, shown.tree !== undefined)}
     ${renderQuery(action)} ${renderHeaders(action)}`;
 }
@@ -150,7 +167,7 @@ function side(value: Json | undefined): Html | string {
   const nodes = countNodes(value);
   return nodes > MANY_MEMBERS || JSON.stringify(value).length > 4 * LONG_TEXT
     ? html`<span class="v-null">another value of ${number(nodes)} parts</span>`
-    : raw(treeText(value));
+    : raw(treeText(value, (text, lines) => markedWithin(text, MOST_MARKS, lines) ?? ''));
 }
 
 function differences(before: Json, now: Json, path = ''): Difference[] {

@@ -1,0 +1,27 @@
+// The names of JSON members as servers take them. A name is compared in a folded form: two names with one form are one name to some server, so a
+// message that has both says two things. Follows Unicode's NFKC_Casefold (The Unicode Standard, section 3.13), and is wider than any one reader:
+// Go's encoding/json folds letters one by one (ſ is s, the Kelvin sign is k), System.Text.Json and Jackson may ignore case (and a Turkish locale
+// takes ı and İ for i), readers written in C end a name at NUL, and some databases and comparers ignore width and invisible characters.
+
+const ASCII = /^[\x01-\x7f]*$/;
+const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu;
+/** What is left of the dotted capital İ in small letters. */
+const DOTTED_I = /i\u0307/g;
+
+/** One form for all spellings of a name that some server takes for the same. Linear in the name. */
+export function foldKey(key: string): string {
+  if (ASCII.test(key)) return key.toLowerCase();
+  const end = key.indexOf('\0');
+  const seen = (end === -1 ? key : key.slice(0, end)).replace(IGNORABLE, '').normalize('NFKC').replace(IGNORABLE, '');
+  // Through capitals, because only they bring ſ to s, ß to ss and ı to i.
+  return seen.toLowerCase().toUpperCase().toLowerCase().replace(DOTTED_I, 'i').normalize('NFKC');
+}
+
+/** Small letters, digits and signs of ASCII: a name that is its own folded form. */
+const PLAIN = /^[\x01-\x40\x5b-\x7f]*$/;
+
+/** Whether some server takes two of the names, which are all different, for one. */
+export function hasTwins(keys: readonly string[]): boolean {
+  if (keys.length < 2 || keys.every((key) => PLAIN.test(key))) return false;
+  return new Set(keys.map(foldKey)).size < keys.length;
+}
