@@ -8,6 +8,7 @@ import { createAgentsApi } from './agents/api.ts';
 import { startAgentsPlane } from './agents-plane.ts';
 import { answerCall } from './answer.ts';
 import { createApprovals } from './approvals/approvals.ts';
+import { closeHold } from './approvals/closing.ts';
 import { startNotifier } from './approvals/notify/worker.ts';
 import { openAuditLog } from './audit/journal.ts';
 import { credentialRecord, decisionRecord, outcomeRecord } from './audit/records.ts';
@@ -41,6 +42,7 @@ import { startReviewersPlane } from './reviewers-plane.ts';
 import { createOpenCalls } from './steps/open-calls.ts';
 import { AgentCalls } from './steps/rooms.ts';
 import { createSteps } from './steps/steps.ts';
+import { startRetention } from './store/retention-sweep.ts';
 import { openSqliteStore, type Store } from './store/sqlite.ts';
 import { callLine } from './telemetry/call-line.ts';
 import { startTelemetry } from './telemetry/start.ts';
@@ -87,7 +89,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const { log, metrics, tracing } = telemetry;
   const audit = await openAuditLog({ ...config.audit, instance, clock, log, metrics });
   ending.add(audit.close);
-  const store = openSqliteStore({ path: config.store.path, clock, log });
+  const store = openSqliteStore({ path: config.store.path, clock, closeHold, log });
   ending.add(store.close);
   metrics.observeHolds(store.holds.counts);
   ending.add(store.holds.subscribe(tracing.holdChanged));
@@ -123,7 +125,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const approvals = createApprovals({
     ...{ audit, tracing, metrics, log, instance },
     store: store.holds,
-    pendingPerAgent: () => live.config().limits.pendingPerAgent,
+    limits: () => live.config().limits,
     owners: (agentId) => live.config().identity.owners[agentId] ?? [],
     suspended: () => new Set(live.config().reviewers.suspended),
     refuseSuspended: (caller, taskId) => refuseSuspended(store.suspensions, caller, taskId),
@@ -132,6 +134,10 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
 
   await audit.append('config', clock.now(), { version: VERSION, policyDigest: live.regime().policy.digest }, 'fsync');
   await Promise.all([live.regime().identity.start(), svids.ready(), broker.start(), approvals.start()]);
+
+  const retention = startRetention({ store: store.retention, audit, clock, log, periods: () => live.config().retention });
+  ending.add(retention.close);
+  void retention.sweep();
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
   const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, run: (call) => run(call), seal, sessions, scheme, store });
@@ -153,6 +159,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     tasks: store.tasks,
     parseJson: parseStrictJson,
     revokeForTask: async (taskId) => void (await broker.revokeFor({ taskId })),
+    limits: () => live.config().limits,
     longestWaitMs: () => live.config().limits.waitMs,
     document: async (path) => issuer?.document(path),
   });

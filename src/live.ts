@@ -43,6 +43,7 @@ export function createLive(initial: Config, { targets, makeIdentity, ...parts }:
     waitMs: limits.waitMs,
     callsPerAgent,
     heldBodyBytes: limits.heldBodyBytes,
+    storedBytesPerAgent: limits.storedBytesPerAgent,
   });
   let regime = regimeOf(compiled, makeIdentity(initial), initial);
 

@@ -2,6 +2,7 @@
 // to its id and revision, so a new revision voids what was approved under the old one.
 
 import { z } from 'zod';
+import type { AgentLimits } from '../domain/agent-limits.ts';
 import type { AuditLog } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
 import { isJsonObject, type Json, presentMembers } from '../domain/json.ts';
@@ -12,6 +13,7 @@ import { json, type OwnRequest } from './own-request.ts';
 
 export interface TaskRoutes {
   readonly tasks: TaskStore;
+  limits(): AgentLimits;
   readonly audit: AuditLog;
   readonly clock: Clock;
   /** Strict JSON; throws `bad_json`. */
@@ -32,13 +34,13 @@ const wordsSchema = z.strictObject({
     .default([]),
 });
 
-export function taskRoutes({ tasks, audit, clock, parseJson, revokeForTask }: TaskRoutes) {
+export function taskRoutes({ tasks, limits, audit, clock, parseJson, revokeForTask }: TaskRoutes) {
   const record = (verb: string, task: Task) =>
     audit.append('task', clock.now(), { verb, task: task.id, revision: task.revision, principal: task.principalId }, 'fsync');
   return {
     tasks: {
       POST: async ({ request, principal }: OwnRequest) => {
-        const task = await tasks.open(principal.id, await readWords(request, parseJson));
+        const task = await tasks.open(principal.id, await readWords(request, parseJson), limits());
         await record('opened', task);
         return json(201, view(task), ['location', `/countersign/v1/tasks/${task.id}`]);
       },

@@ -3,8 +3,9 @@
 // Trusts the digests; refuses to ask people again what they have denied.
 
 import type { Digest } from '../domain/action.ts';
+import { type AgentLimits, refuseHold } from '../domain/agent-limits.ts';
 import type { EpochMs } from '../domain/clock.ts';
-import type { HeldContent, Hold, NewHold } from '../domain/hold.ts';
+import type { AgentUsage, HeldContent, Hold, NewHold } from '../domain/hold.ts';
 import { GatewayError } from '../errors.ts';
 import { callerDigest } from './binding.ts';
 import { endingOf, sentAlready } from './endings.ts';
@@ -13,7 +14,6 @@ import { advance, hasRunOut } from './machine.ts';
 
 /** Without a task to bind it to, a denial refuses the identical request for this long. */
 const DENIAL_WITHOUT_TASK_MS = 60 * 60_000;
-const RETRY_AFTER_TOO_MANY_S = 30;
 
 /** The request as admission sees it. */
 export interface Asked {
@@ -23,18 +23,18 @@ export interface Asked {
   readonly caller: Parameters<typeof callerDigest>[0];
   readonly task?: { readonly id: string; readonly revision: number };
   readonly idempotencyKey?: string;
-  readonly pendingPerAgent: number;
+  readonly limits: AgentLimits;
   /** Makes the record of a new hold and its content; called at most once. */
   record(): { readonly record: NewHold; readonly content: HeldContent };
 }
 
 export type Admission = { readonly kind: 'new' | 'attach'; readonly hold: Hold } | { readonly kind: 'refused'; readonly error: GatewayError };
 
-/** For `HoldStore.admit`: `known` newest first, `pending` the agent's PENDING holds, `now` the store's. */
+/** For `HoldStore.admit`: `known` newest first, `usage` what the agent has there, `now` the store's. */
 export function admit(
   asked: Asked,
   known: readonly Hold[],
-  pending: number,
+  usage: () => AgentUsage,
   now: EpochMs,
 ): { readonly write?: Hold; readonly content?: HeldContent; readonly answer: Admission } {
   const reused = known.find((hold) => asked.idempotencyKey !== undefined && hold.idempotencyKey === asked.idempotencyKey && !isSame(hold, asked));
@@ -48,7 +48,7 @@ export function admit(
   if (sent !== undefined) return refuse(sent);
   const denied = same.find((hold) => hold.state === 'DENIED' && (hold.task !== undefined || now < (hold.endedAt ?? now) + DENIAL_WITHOUT_TASK_MS));
   if (denied !== undefined) return refuse(endingOf(denied));
-  return (latest && settleLatest(latest, asked, now)) ?? open(asked, pending, now);
+  return (latest && settleLatest(latest, asked, now)) ?? open(asked, usage, now);
 }
 
 function isSame(hold: Hold, asked: Asked): boolean {
@@ -96,14 +96,8 @@ export function readmit(asked: Asked, hold: Hold, now: EpochMs): ReturnType<type
   return settleLatest(hold, asked, now) ?? refuse(endingOf(hold));
 }
 
-function open(asked: Asked, pending: number, now: EpochMs): ReturnType<typeof admit> {
-  if (pending >= asked.pendingPerAgent) {
-    return refuse(
-      new GatewayError('too_many_pending', `${pending} calls of this agent wait for approval already.`, {
-        retryAfter: RETRY_AFTER_TOO_MANY_S,
-      }),
-    );
-  }
+function open(asked: Asked, usage: () => AgentUsage, now: EpochMs): ReturnType<typeof admit> {
+  refuseHold(usage(), asked.limits, now);
   const { record, content } = asked.record();
   const hold = openHold(record, now);
   return { write: hold, content, answer: { kind: 'new', hold } };

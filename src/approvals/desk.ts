@@ -1,5 +1,6 @@
 // What the steps of approvals/ share: the ports they were given and the waits in progress.
 
+import type { AgentLimits } from '../domain/agent-limits.ts';
 import type { AuditLog } from '../domain/audit.ts';
 import type { Hold, HoldStore } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
@@ -22,8 +23,8 @@ export interface ApprovalsOptions extends Standing {
   readonly log: Logger;
   /** Random id of this process: what other ids claimed is swept at `start`. */
   readonly instance: string;
-  /** PENDING holds that one agent may have; `limits.pendingPerAgent`. Read at each new hold. */
-  pendingPerAgent(): number;
+  /** What one agent may have; read at each new hold. */
+  limits(): AgentLimits;
   /** Throws `principal_suspended` when this caller or task may do nothing now. */
   refuseSuspended(caller: Suspendable, taskId: string | undefined): void;
 }

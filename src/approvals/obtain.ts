@@ -32,7 +32,7 @@ async function enter(desk: Desk, request: HoldRequest): Promise<string> {
     decisionDigest: request.decision.decisionDigest,
     caller: request.principal,
     ...(request.task === undefined ? {} : { task: request.task }),
-    pendingPerAgent: desk.pendingPerAgent(),
+    limits: desk.limits(),
     record() {
       const owners = desk.owners(request.principal.id);
       refuseWithoutReviewer(request.decision.requirements, heldPrincipal(request.principal, owners), desk.suspended());
@@ -49,10 +49,10 @@ async function enter(desk: Desk, request: HoldRequest): Promise<string> {
 }
 
 function admitted(desk: Desk, request: HoldRequest, asked: Asked, key: { readonly idempotencyKey?: string }): Promise<Admission> {
-  return desk.store.admit<Admission>({ ...key, principalId: request.principal.id, requestDigest: asked.requestDigest }, (known, pending, now) => {
+  return desk.store.admit<Admission>({ ...key, principalId: request.principal.id, requestDigest: asked.requestDigest }, (known, usage, now) => {
     // Here and not before, so that a hold never comes in behind a suspension that has closed the others.
     desk.refuseSuspended(request.principal, request.task?.id);
-    return admit(asked, known, pending, now);
+    return admit(asked, known, usage, now);
   });
 }
 

@@ -3,6 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { closeHold } from '../approvals/closing.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../domain/clock.ts';
@@ -66,7 +67,7 @@ async function ask(url: string): Promise<Found> {
 }
 
 async function read(path: string): Promise<Found> {
-  const store = openSqliteStore({ path, clock: systemClock, log: silentLog });
+  const store = openSqliteStore({ path, clock: systemClock, closeHold, log: silentLog });
   try {
     const entries = (await store.credentials.outstanding()).map(({ sealed: _, ...entry }) => entry);
     return { entries, from: `the store ${path}; no gateway is running` };

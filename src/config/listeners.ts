@@ -95,14 +95,27 @@ export const limits = () =>
         .exactOptional()
         .describe('Most calls of one agent that are under way at a time, those that wait for people among them; default: 1000 or less, by the open files'),
       pendingPerAgent: z.int().min(1).max(10_000).default(10).describe('Most holds of one agent that wait at a time; default 10'),
+      holdsPerHourPerAgent: z
+        .int()
+        .min(1)
+        .max(10_000_000)
+        .exactOptional()
+        .describe('Most holds that one agent opens within an hour, whatever became of them; default 60 times pendingPerAgent, and at least 600'),
+      openTasksPerAgent: z.int().min(1).max(1_000_000).default(1_000).describe('Most tasks of one agent that have not ended; default 1000'),
+      storedPerAgent: size({ least: '64KiB', most: '1024GiB' })
+        .prefault('256MiB')
+        .describe('Most that the store keeps of one agent: holds with their bodies, tasks and their calls; default 256MiB'),
       drain: duration({ least: '0s', most: '10m' }).prefault('10s').describe('How long running calls may take to end at shutdown; default 10s'),
     })
-    .transform(({ heldBody, inspectedBody, header, wait, callsPerAgent, pendingPerAgent, drain }) => ({
+    .transform(({ heldBody, inspectedBody, header, wait, callsPerAgent, pendingPerAgent, holdsPerHourPerAgent, openTasksPerAgent, storedPerAgent, drain }) => ({
       heldBodyBytes: heldBody,
       inspectedBodyBytes: inspectedBody,
       headerBytes: header,
       waitMs: wait,
       ...(callsPerAgent !== undefined && { callsPerAgent }),
       pendingPerAgent,
+      holdsPerHourPerAgent: holdsPerHourPerAgent ?? Math.max(600, 60 * pendingPerAgent),
+      openTasksPerAgent,
+      storedBytesPerAgent: storedPerAgent,
       drainMs: drain,
     }));

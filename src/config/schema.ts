@@ -7,6 +7,7 @@ import type { Surroundings } from './files.ts';
 import { identity, reviewers } from './identities.ts';
 import { audit, limits, listeners, store } from './listeners.ts';
 import { notifications } from './notifications.ts';
+import { retention } from './retention.ts';
 import { rule, tier } from './rules.ts';
 import { signing } from './signing.ts';
 import { upstream } from './upstreams.ts';
@@ -31,6 +32,7 @@ export const configSchema = (around: Surroundings) =>
     notifications: notifications(around).describe('How people are told that something waits for them'),
     reviewers: reviewers(around).describe('How reviewers prove themselves'),
     limits: limits().prefault({}).describe('How much is taken and kept'),
+    retention: retention().prefault({}).describe('How long what has ended is kept in the store'),
   });
 
 type DeepReadonly<T> = T extends (...args: never[]) => unknown

@@ -150,8 +150,26 @@ export interface Hold {
   readonly trace: HoldTrace;
 }
 
+/** Why an open hold ends without a vote or a clock of its own. */
+export type Closing = { readonly type: 'revoke' | 'invalidate'; readonly because: string };
+
+/** The next version of an open hold that ends like this; from approvals/, which alone knows what states follow on which. */
+export type CloseHold = (hold: Hold, closing: Closing, now: EpochMs) => Hold;
+
 /** What a caller asks the store to keep; the store adds times. */
 export type NewHold = Omit<Hold, 'state' | 'version' | 'votes' | 'createdAt' | 'deadline' | 'bindingDigest' | 'escalateAt' | 'escalations'>;
+
+/** What one agent has in the store. */
+export interface AgentUsage {
+  /** Its PENDING holds whose clock has not run out. */
+  readonly pending: number;
+  /** Holds that it opened within the last hour, whatever became of them. */
+  readonly lastHour: number;
+  /** When the first of those was opened. */
+  readonly firstOfHour?: EpochMs;
+  /** Bytes of its holds, their bodies, its tasks and their calls. */
+  readonly storedBytes: number;
+}
 
 /** How earlier holds like one ended: same agent, same upstream, method and tool, same rules. */
 export interface Likes {
@@ -199,12 +217,12 @@ export interface HoldStore {
   now(): EpochMs;
   /**
    * In one transaction: shows `choose` every hold of this principal that has the same requestDigest, or the same
-   * Idempotency-Key, newest first, and the number of its PENDING holds. `choose` returns a hold to insert with its content, a changed version
+   * Idempotency-Key, newest first, and what it has here already. `choose` returns a hold to insert with its content, a changed version
    * of one that it was shown, or undefined to leave all as it was, and an answer. What `choose` throws is thrown on.
    */
   admit<T>(
     key: { readonly principalId: string; readonly requestDigest: Digest; readonly idempotencyKey?: string },
-    choose: (known: readonly Hold[], pending: number, now: EpochMs) => { readonly write?: Hold; readonly content?: HeldContent; readonly answer: T },
+    choose: (known: readonly Hold[], usage: () => AgentUsage, now: EpochMs) => { readonly write?: Hold; readonly content?: HeldContent; readonly answer: T },
   ): Promise<T>;
   get(id: string): Promise<Hold | undefined>;
   /** Undefined when it is not kept any more. */

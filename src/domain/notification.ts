@@ -11,7 +11,7 @@ export type NoticeKind =
   | 'hold.escalated'
   /** A call was sent and nobody knows whether it took effect. */
   | 'hold.outcome_unknown'
-  /** A rule with `decide: allow` and `notify` let a call pass. */
+  /** A rule with `decide: allow` and `notify` let a call pass; within a minute of the last such notice, several calls are one. */
   | 'call.passed';
 
 export interface Notice {
@@ -22,6 +22,8 @@ export interface Notice {
   readonly code: string;
   /** The tiers of a hold by comma; `watch` for a passed call. */
   readonly tier: string;
+  /** Of passed calls: how many this notice stands for, where they are several. `subject` and `code` are those of the first. */
+  readonly count?: number;
 }
 
 export type NotificationState = 'PENDING' | 'DELIVERED' | 'DEAD';
@@ -52,7 +54,7 @@ export interface NotificationQuery {
 
 /** The transactional outbox. Rows come into being in the transaction of what they tell of (HoldStore, WatchStore). Errors: `store_unavailable`. */
 export interface NotificationOutbox {
-  /** PENDING ones whose time has come, oldest first, without those of these ids and those for these channels. */
+  /** PENDING ones whose time has come, those of holds before all others and then oldest first, without those of these ids and those for these channels. */
   due(limit: number, except: { readonly ids: readonly string[]; readonly channels: readonly string[] }): Promise<readonly Notification[]>;
   delivered(id: string): Promise<void>;
   /** Counts the attempt. Without `retryAt` it is DEAD. */

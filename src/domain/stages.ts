@@ -49,6 +49,8 @@ export interface Regime {
   readonly callsPerAgent: number;
   /** Largest body of a call that may be held, bytes. */
   readonly heldBodyBytes: number;
+  /** Most that the store keeps of one agent, bytes. */
+  readonly storedBytesPerAgent: number;
 }
 
 /** One call in progress: its facts, where its answer goes, and its open spans. */

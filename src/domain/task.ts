@@ -1,6 +1,7 @@
 // What an agent says it is doing. Words of the agent: shown to reviewers as such, bound into approvals by id and revision.
 
 import { GatewayError } from '../errors.ts';
+import type { AgentLimits } from './agent-limits.ts';
 import type { EpochMs } from './clock.ts';
 import type { Principal } from './principal.ts';
 
@@ -33,7 +34,8 @@ export interface TaskCall {
 
 /** Durable tasks. All times are the store's. */
 export interface TaskStore {
-  open(principalId: string, words: TaskWords): Promise<Task>;
+  /** Throws `too_many_tasks`, `too_much_stored`. */
+  open(principalId: string, words: TaskWords, limits: AgentLimits): Promise<Task>;
   /** A new revision; in the same transaction pending and unused holds under the old one become INVALIDATED. Throws `task_not_found`, `task_ended`. */
   revise(id: string, principalId: string, words: TaskWords): Promise<Task>;
   /** Ends the task; pending and unused holds under it become REVOKED. Idempotent. Throws `task_not_found`. */
@@ -41,6 +43,8 @@ export interface TaskStore {
   /** As `end`, by somebody else than its agent, who is named in `because`. Throws `task_not_found`. */
   revoke(id: string, because: string): Promise<Task>;
   get(id: string): Promise<Task | undefined>;
+  /** What the store keeps of an agent, bytes: holds, tasks, and their calls. */
+  storedBytes(principalId: string): Promise<number>;
   /** The latest calls of a task, oldest first, at most 200. Synchronous: it is read on the way of every call that names a task. */
   calls(taskId: string): readonly TaskCall[];
   /** Adds a call. Durable within a second; never throws. */

@@ -27,9 +27,9 @@ export interface WatchPage {
   readonly next?: string;
 }
 
-/** Keeps the latest 10,000. Errors: `store_unavailable`. */
+/** Keeps the latest 10,000, and the latest 1,000 of one agent. Errors: `store_unavailable`. */
 export interface WatchStore {
-  /** Durable when it resolves, with one notification per channel in the same transaction. */
+  /** Durable when it resolves, with its notice for each channel in the same transaction (see NoticeKind). */
   record(passed: Omit<PassedCall, 'id' | 'at'>, channels: readonly string[]): Promise<PassedCall>;
   /** Newest first. `after` is the `next` of the page before; limit 1 to 200, default 50. */
   list(query: { readonly limit?: number; readonly after?: string }): Promise<WatchPage>;

@@ -2,6 +2,7 @@
 // agent comes back for a held call of its own stands for that call from here on.
 
 import type { Action } from '../domain/action.ts';
+import { refuseStored } from '../domain/agent-limits.ts';
 import type { Conduct, Resumed } from '../domain/conduct.ts';
 import { type HeaderList, header } from '../domain/headers.ts';
 import type { Classified, Mount, Recognised, Resumption } from '../domain/stages.ts';
@@ -52,6 +53,8 @@ function complete(tasks: TaskStore, recognised: Recognised, action: Action, resu
 
 async function withTask(tasks: TaskStore, taskId: string, known: Omit<Classified, 'calls'>): Promise<Classified> {
   const task = await findTask(tasks, taskId, known.principal);
+  // Its calls are put on record, and what could not be is a history that no rule reads: the call is refused instead.
+  refuseStored(await tasks.storedBytes(known.principal.id), known.call.regime);
   known.call.facts.task = task;
   return { ...known, task, calls: tasks.calls(task.id) };
 }

@@ -8,6 +8,21 @@ import { GatewayError } from '../errors.ts';
 /** "CSgn": tells our files from other programs' (SQLite file format, section 1.3.17). */
 const APPLICATION_ID = 0x4353676e;
 
+/** Triggers that count the bytes of a column for the agent whose row it is: in the transaction that writes them, whoever writes. */
+function counted(table: string, column: string, agentOf: (row: 'NEW' | 'OLD') => string): string {
+  return `
+  CREATE TRIGGER ${table}_stored AFTER INSERT ON ${table} BEGIN
+    INSERT INTO stored VALUES (${agentOf('NEW')}, octet_length(NEW.${column})) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes;
+  END;
+  CREATE TRIGGER ${table}_changed AFTER UPDATE OF ${column} ON ${table} BEGIN
+    UPDATE stored SET bytes = bytes + octet_length(NEW.${column}) - octet_length(OLD.${column}) WHERE principal_id = ${agentOf('NEW')};
+  END;
+  CREATE TRIGGER ${table}_deleted AFTER DELETE ON ${table} BEGIN
+    UPDATE stored SET bytes = bytes - octet_length(OLD.${column}) WHERE principal_id = ${agentOf('OLD')};
+    DELETE FROM stored WHERE principal_id = ${agentOf('OLD')} AND bytes <= 0;
+  END;`;
+}
+
 /** Step n brings a file from version n to n + 1. Never edit a released step: add one. */
 export const STEPS: readonly string[] = [
   `
@@ -169,6 +184,48 @@ export const STEPS: readonly string[] = [
       'id', record ->> '$.task.id', 'revision', record -> '$.task.revision', 'heading', substr(record ->> '$.task.objective', 1, 200)))
     WHERE json_type(record, '$.task') IS NOT NULL;
   DROP TABLE held_action;
+  `,
+  // What one agent keeps here, counted where it is written; when things ended, for limits and retention; and notices of holds before all others.
+  `
+  ALTER TABLE hold ADD COLUMN created_at INTEGER;
+  ALTER TABLE hold ADD COLUMN ended_at INTEGER;
+  UPDATE hold SET created_at = record -> '$.createdAt', ended_at = record -> '$.endedAt';
+  CREATE INDEX hold_created ON hold (principal_id, created_at);
+  CREATE INDEX hold_ended ON hold (ended_at) WHERE ended_at IS NOT NULL;
+  ALTER TABLE held_content ADD COLUMN ended_at INTEGER;
+  UPDATE held_content SET ended_at = (SELECT ended_at FROM hold WHERE id = hold_id);
+  CREATE INDEX held_content_ended ON held_content (ended_at) WHERE ended_at IS NOT NULL;
+  CREATE INDEX vote_hold ON vote (hold_id);
+
+  ALTER TABLE task ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
+  UPDATE task SET used_at = coalesce(ended_at, (SELECT max(record ->> '$.at') FROM task_call WHERE task_id = task.id), created_at);
+  CREATE INDEX task_used ON task (used_at);
+  CREATE INDEX task_open ON task (principal_id) WHERE ended_at IS NULL;
+
+  CREATE TABLE stored (
+    principal_id TEXT PRIMARY KEY,
+    bytes INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO stored SELECT principal_id, sum(bytes) FROM (
+    SELECT principal_id, octet_length(record) AS bytes FROM hold
+    UNION ALL SELECT principal_id, octet_length(held_content.record) FROM held_content JOIN hold ON hold.id = hold_id
+    UNION ALL SELECT principal_id, octet_length(words) FROM task
+    UNION ALL SELECT principal_id, octet_length(record) FROM task_call JOIN task ON task.id = task_id
+  ) GROUP BY principal_id;
+  ${counted('hold', 'record', (row) => `${row}.principal_id`)}
+  ${counted('held_content', 'record', (row) => `(SELECT principal_id FROM hold WHERE id = ${row}.hold_id)`)}
+  ${counted('task', 'words', (row) => `${row}.principal_id`)}
+  ${counted('task_call', 'record', (row) => `(SELECT principal_id FROM task WHERE id = ${row}.task_id)`)}
+
+  ALTER TABLE notification ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+  UPDATE notification SET rank = 1 WHERE notice ->> '$.kind' = 'call.passed';
+  DROP INDEX notification_due;
+  CREATE INDEX notification_due ON notification (rank, due_at) WHERE state = 'PENDING';
+  CREATE INDEX notification_rank ON notification (channel, seq) WHERE rank > 0;
+  CREATE INDEX notification_ended ON notification (ended_at) WHERE state = 'DEAD';
+  ALTER TABLE passed_call ADD COLUMN principal_id TEXT;
+  UPDATE passed_call SET principal_id = record ->> '$.principalId';
+  CREATE INDEX passed_call_agent ON passed_call (principal_id, seq);
   `,
 ];
 

@@ -2,12 +2,15 @@
 // Votes and transitions never touch a body, never could alter it, and no list reads one.
 
 import type { DatabaseSync } from 'node:sqlite';
+import type { EpochMs } from '../domain/clock.ts';
 import type { HeldContent } from '../domain/hold.ts';
 
 /** For the parts of the store that write holds inside a transaction of their own. */
 export interface ContentRows {
   insert(holdId: string, content: HeldContent): void;
   find(holdId: string): HeldContent | undefined;
+  /** From then on its time of retention runs. */
+  end(holdId: string, at: EpochMs): void;
   /** The body goes; the words of task and tool stay for those who look at what became of the hold. */
   dropBody(holdId: string): void;
 }
@@ -15,6 +18,7 @@ export interface ContentRows {
 export function createContentRows(db: DatabaseSync): ContentRows {
   const insert = db.prepare('INSERT INTO held_content (hold_id, record) VALUES (?, ?)');
   const find = db.prepare('SELECT record FROM held_content WHERE hold_id = ?');
+  const end = db.prepare('UPDATE held_content SET ended_at = ? WHERE hold_id = ?');
   const dropBody = db.prepare("UPDATE held_content SET record = json_remove(record, '$.bodyText', '$.argsAt') WHERE hold_id = ?");
   return {
     insert: (holdId, content) => void insert.run(holdId, JSON.stringify(content)),
@@ -22,6 +26,7 @@ export function createContentRows(db: DatabaseSync): ContentRows {
       const row = find.get(holdId);
       return row && (JSON.parse(String(row.record)) as HeldContent);
     },
+    end: (holdId, at) => void end.run(at, holdId),
     dropBody: (holdId) => void dropBody.run(holdId),
   };
 }

@@ -9,6 +9,7 @@ import { noticeOf } from '../domain/notification.ts';
 import { GatewayError } from '../errors.ts';
 import type { ContentRows } from './sqlite-contents.ts';
 import type { NotificationRows } from './sqlite-notifications.ts';
+import type { UsageRows } from './sqlite-usage.ts';
 import type { VoteRows } from './sqlite-votes.ts';
 import type { Announce, SqliteWriter } from './sqlite-writer.ts';
 
@@ -43,10 +44,10 @@ export function createHoldRows(db: DatabaseSync, contents: ContentRows, notifica
      )) ORDER BY seq`,
   );
   const insertHold = db.prepare(
-    `INSERT INTO hold (id, state, principal_id, task_id, request_digest, idempotency_key, deadline, use_by, claimed_by, escalate_at, likeness, record)
-     VALUES (:id, :state, :principalId, :taskId, :requestDigest, :idempotencyKey, :deadline, :useBy, :claimedBy, :escalateAt, :likeness, :record)`,
+    `INSERT INTO hold (id, state, principal_id, task_id, request_digest, idempotency_key, deadline, use_by, claimed_by, escalate_at, likeness, created_at, record)
+     VALUES (:id, :state, :principalId, :taskId, :requestDigest, :idempotencyKey, :deadline, :useBy, :claimedBy, :escalateAt, :likeness, :createdAt, :record)`,
   );
-  const updateHold = db.prepare('UPDATE hold SET state = ?, use_by = ?, claimed_by = ?, escalate_at = ?, record = ? WHERE id = ?');
+  const updateHold = db.prepare('UPDATE hold SET state = ?, use_by = ?, claimed_by = ?, escalate_at = ?, ended_at = ?, record = ? WHERE id = ?');
 
   function tell(hold: Hold, before: Hold | undefined): void {
     const notice = hold.notify === undefined ? undefined : noticeOf(hold, before);
@@ -74,6 +75,7 @@ export function createHoldRows(db: DatabaseSync, contents: ContentRows, notifica
         claimedBy: written.claimedBy ?? null,
         escalateAt: written.escalateAt ?? null,
         likeness: likenessOf(written),
+        createdAt: written.createdAt,
         record: JSON.stringify(written),
       });
       contents.insert(written.id, content);
@@ -84,7 +86,16 @@ export function createHoldRows(db: DatabaseSync, contents: ContentRows, notifica
     update(before, next, announce) {
       refuseRebinding(before, next);
       const written = { ...next, version: before.version + 1 };
-      updateHold.run(written.state, written.useBy ?? null, written.claimedBy ?? null, written.escalateAt ?? null, JSON.stringify(written), written.id);
+      updateHold.run(
+        written.state,
+        written.useBy ?? null,
+        written.claimedBy ?? null,
+        written.escalateAt ?? null,
+        written.endedAt ?? null,
+        JSON.stringify(written),
+        written.id,
+      );
+      if (written.endedAt !== undefined && before.endedAt === undefined) contents.end(written.id, written.endedAt);
       if (UNSENT.has(written.state) && !UNSENT.has(before.state)) contents.dropBody(written.id);
       votes.add(before, written);
       tell(written, before);
@@ -107,7 +118,14 @@ function refuseRebinding(before: Hold, next: Hold): void {
   if (changed !== undefined) throw new TypeError(`a stored hold never changes its ${changed}`);
 }
 
-export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: HoldRows, contents: ContentRows, votes: VoteRows, clock: Clock): HoldStore {
+export interface HoldTables {
+  readonly rows: HoldRows;
+  readonly contents: ContentRows;
+  readonly votes: VoteRows;
+  readonly usage: UsageRows;
+}
+
+export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, { rows, contents, votes, usage }: HoldTables, clock: Clock): HoldStore {
   // Written as a UNION and with INDEXED BY because SQLite's planner, left alone, walks every hold of the agent or of the state.
   const known = db.prepare(
     `${SELECT} WHERE seq IN (
@@ -118,7 +136,6 @@ export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: Ho
          SELECT seq FROM hold WHERE principal_id = :principalId AND idempotency_key = :idempotencyKey ORDER BY seq DESC LIMIT ${KNOWN_SHOWN})
      ) ORDER BY seq DESC`,
   );
-  const pending = db.prepare("SELECT count(*) AS n FROM hold WHERE principal_id = ? AND state = 'PENDING' AND deadline > ?");
   const undecided = db.prepare("SELECT id FROM hold INDEXED BY hold_deadline WHERE state = 'PENDING' AND deadline <= ? ORDER BY deadline LIMIT ?");
   const unused = db.prepare("SELECT id FROM hold INDEXED BY hold_use_by WHERE state = 'APPROVED' AND use_by <= ? ORDER BY use_by LIMIT ?");
   const escalating = db.prepare("SELECT id FROM hold INDEXED BY hold_escalate WHERE state = 'PENDING' AND escalate_at <= ? ORDER BY escalate_at LIMIT ?");
@@ -136,7 +153,7 @@ export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, rows: Ho
       writer.write((announce) => {
         const now = clock.now();
         const shown = known.all({ ...key, idempotencyKey: key.idempotencyKey ?? null }).map(parseHold);
-        const { write, content = {}, answer } = choose(shown, Number(pending.get(key.principalId, now)?.n), now);
+        const { write, content = {}, answer } = choose(shown, () => usage.of(key.principalId, now), now);
         if (write !== undefined) {
           const before = shown.find((hold) => hold.id === write.id);
           if (before === undefined) rows.insert(write, content, announce);

@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import type { Clock } from '../domain/clock.ts';
+import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { Notice, Notification, NotificationOutbox, NotificationState } from '../domain/notification.ts';
 import { GatewayError } from '../errors.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
@@ -16,15 +16,41 @@ const LARGEST_LIMIT = 200;
 export interface NotificationRows {
   /** One row per channel. */
   add(notice: Notice, channels: readonly string[]): void;
+  /** A passed call: at most one row per channel and minute, which counts those that come meanwhile. */
+  addPassed(notice: Notice, channels: readonly string[]): void;
 }
 
+const DIGEST_MS = 60_000;
+
 export function createNotificationRows(db: DatabaseSync, clock: Clock): NotificationRows {
-  const insert = db.prepare("INSERT INTO notification (id, channel, notice, state, attempts, created_at, due_at) VALUES (?, ?, ?, 'PENDING', 0, :now, :now)");
+  const insert = db.prepare(
+    `INSERT INTO notification (id, channel, notice, state, attempts, created_at, due_at, rank)
+     VALUES (:id, :channel, :notice, 'PENDING', 0, :now, :dueAt, :rank)`,
+  );
+  const lastPassed = db.prepare(
+    'SELECT seq, state, attempts, notice, due_at FROM notification INDEXED BY notification_rank WHERE channel = ? AND rank > 0 ORDER BY seq DESC LIMIT 1',
+  );
+  const recount = db.prepare('UPDATE notification SET notice = ? WHERE seq = ?');
+
+  function put(notice: Notice, channel: string, rank: number, dueAt: EpochMs): void {
+    const id = `msg_${randomBytes(16).toString('base64url')}`;
+    insert.run({ id, channel, notice: JSON.stringify(notice), now: clock.now(), dueAt, rank });
+  }
+
   return {
     add({ kind, subject, code, tier }, channels) {
+      for (const channel of channels) put({ kind, subject, code, tier }, channel, 0, clock.now());
+    },
+    addPassed({ kind, subject, code, tier }, channels) {
       const now = clock.now();
       for (const channel of channels) {
-        insert.run({ now }, `msg_${randomBytes(16).toString('base64url')}`, channel, JSON.stringify({ kind, subject, code, tier }));
+        const last = lastPassed.get(channel);
+        const lastDue = last === undefined ? Number.NEGATIVE_INFINITY : Number(last.due_at);
+        // Until its time has come nobody has been told, so it may still say another number.
+        if (last?.state === 'PENDING' && Number(last.attempts) === 0 && lastDue > now) {
+          const notice = JSON.parse(String(last.notice)) as Notice;
+          recount.run(JSON.stringify({ ...notice, count: (notice.count ?? 1) + 1 }), last.seq as number);
+        } else put({ kind, subject, code, tier }, channel, 1, Math.max(now, Math.min(lastDue, now) + DIGEST_MS));
       }
     },
   };
@@ -33,7 +59,7 @@ export function createNotificationRows(db: DatabaseSync, clock: Clock): Notifica
 export function createOutbox(db: DatabaseSync, writer: SqliteWriter, clock: Clock): NotificationOutbox {
   const due = db.prepare(
     `SELECT * FROM notification INDEXED BY notification_due WHERE state = 'PENDING' AND due_at <= ?
-       AND id NOT IN (SELECT value FROM json_each(?)) AND channel NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, seq LIMIT ?`,
+       AND id NOT IN (SELECT value FROM json_each(?)) AND channel NOT IN (SELECT value FROM json_each(?)) ORDER BY rank, due_at, seq LIMIT ?`,
   );
   const byId = db.prepare('SELECT * FROM notification WHERE id = ?');
   const all = db.prepare('SELECT * FROM notification ORDER BY seq DESC LIMIT ?');

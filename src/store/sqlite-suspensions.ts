@@ -4,12 +4,13 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../domain/clock.ts';
+import type { CloseHold } from '../domain/hold.ts';
 import type { Suspended, Suspension, SuspensionStore } from '../domain/suspension.ts';
 import { GatewayError } from '../errors.ts';
 import type { HoldRows } from './sqlite-holds.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
 
-export function createSuspensionStore(db: DatabaseSync, writer: SqliteWriter, holds: HoldRows, clock: Clock): SuspensionStore {
+export function createSuspensionStore(db: DatabaseSync, writer: SqliteWriter, holds: HoldRows, close: CloseHold, clock: Clock): SuspensionStore {
   const insert = db.prepare('INSERT INTO suspension (id, record) VALUES (?, ?)');
   const end = db.prepare('UPDATE suspension SET lifted_at = ?, lifted_by = ? WHERE id = ? AND lifted_at IS NULL');
   const inForce = new Map<string, Suspension>();
@@ -27,9 +28,9 @@ export function createSuspensionStore(db: DatabaseSync, writer: SqliteWriter, ho
 
   function closeHolds(suspension: Suspension, announce: Parameters<Parameters<SqliteWriter['write']>[0]>[0]): number {
     const open = 'task' in suspension ? holds.openOfTask(suspension.task) : holds.openOfParty(suspension.principal);
-    const ending = { state: 'REVOKED', endedAt: clock.now(), endedBecause: `Suspended by ${suspension.by}: ${suspension.reason}` } as const;
-    for (const hold of open) holds.update(hold, { ...hold, ...ending }, announce);
-    return open.length;
+    const closing = { type: 'revoke', because: `Suspended by ${suspension.by}: ${suspension.reason}` } as const;
+    const closed = open.map((hold) => holds.update(hold, close(hold, closing, clock.now()), announce));
+    return closed.filter(({ state }) => state === 'REVOKED').length;
   }
 
   return {

@@ -25,6 +25,7 @@ export interface CallLog {
 export function createCallLog(db: DatabaseSync, writer: SqliteWriter, log: Logger): CallLog {
   const latest = db.prepare(`SELECT record FROM task_call WHERE task_id = ? ORDER BY seq DESC LIMIT ${CALLS_KEPT}`);
   const insert = db.prepare('INSERT INTO task_call (task_id, record) SELECT id, ? FROM task WHERE id = ?');
+  const touch = db.prepare('UPDATE task SET used_at = max(used_at, ?) WHERE id = ?');
   const trim = db.prepare(
     `DELETE FROM task_call WHERE task_id = :id AND seq <= (SELECT seq FROM task_call WHERE task_id = :id ORDER BY seq DESC LIMIT 1 OFFSET ${CALLS_KEPT})`,
   );
@@ -78,7 +79,10 @@ export function createCallLog(db: DatabaseSync, writer: SqliteWriter, log: Logge
       writing = unwritten.splice(0, CALLS_KEPT);
       try {
         await writer.write(() => {
-          for (const { taskId, call } of writing) insert.run(JSON.stringify(call), taskId);
+          for (const { taskId, call } of writing) {
+            insert.run(JSON.stringify(call), taskId);
+            touch.run(call.at, taskId);
+          }
           for (const id of new Set(writing.map((entry) => entry.taskId))) trim.run({ id });
         });
         writing = [];

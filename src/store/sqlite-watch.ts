@@ -1,4 +1,5 @@
-// Calls that passed and are to be looked at, in SQLite: each with its notices in one transaction, the latest 10,000 kept.
+// Calls that passed and are to be looked at, in SQLite: each with its notices in one transaction, the latest 10,000 kept, and of one agent the
+// latest 1,000, so that nobody's flood pushes out what others did.
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
@@ -9,21 +10,29 @@ import type { NotificationRows } from './sqlite-notifications.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
 
 const KEPT = 10_000;
+const KEPT_PER_AGENT = 1_000;
 const DEFAULT_LIMIT = 50;
 const LARGEST_LIMIT = 200;
+/** Characters of records that one page may have; the first is given whatever its size. */
+const LARGEST_PAGE = 1024 * 1024;
 
 export function createWatchStore(db: DatabaseSync, writer: SqliteWriter, notifications: NotificationRows, clock: Clock): WatchStore {
-  const insert = db.prepare('INSERT INTO passed_call (record) VALUES (?)');
+  const insert = db.prepare('INSERT INTO passed_call (principal_id, record) VALUES (?, ?)');
   const trim = db.prepare('DELETE FROM passed_call WHERE seq <= ?');
+  const trimAgent = db.prepare(
+    `DELETE FROM passed_call WHERE seq IN (
+       SELECT seq FROM passed_call INDEXED BY passed_call_agent WHERE principal_id = ? ORDER BY seq DESC LIMIT 8 OFFSET ${KEPT_PER_AGENT})`,
+  );
   const page = db.prepare('SELECT seq, record FROM passed_call WHERE seq < ? ORDER BY seq DESC LIMIT ?');
 
   return {
     record: (call, channels) =>
       writer.write(() => {
         const passed: PassedCall = { ...call, id: `pass_${randomBytes(16).toString('base64url')}`, at: clock.now() };
-        const { lastInsertRowid } = insert.run(JSON.stringify(passed));
+        const { lastInsertRowid } = insert.run(passed.principalId, JSON.stringify(passed));
+        trimAgent.run(passed.principalId);
         trim.run(Number(lastInsertRowid) - KEPT);
-        notifications.add({ kind: 'call.passed', subject: passed.id, code: shortCode(passed.actionDigest), tier: 'watch' }, channels);
+        notifications.addPassed({ kind: 'call.passed', subject: passed.id, code: shortCode(passed.actionDigest), tier: 'watch' }, channels);
         return passed;
       }),
     list: async ({ limit = DEFAULT_LIMIT, after }) =>
@@ -31,10 +40,17 @@ export function createWatchStore(db: DatabaseSync, writer: SqliteWriter, notific
         const most = Math.min(Math.max(limit, 1), LARGEST_LIMIT);
         // A cursor that is not ours reads as the end of the list: it is a caller's text.
         const before = after === undefined ? Number.MAX_SAFE_INTEGER : /^\d{1,15}$/.test(after) ? Number(after) : 0;
-        const rows = page.all(before, most + 1);
-        const passed = rows.slice(0, most).map((row) => JSON.parse(String(row.record)) as PassedCall);
-        const last = rows[most - 1];
-        return rows.length > most && last !== undefined ? { passed, next: String(last.seq) } : { passed };
+        const passed: PassedCall[] = [];
+        let read = 0;
+        let last = 0;
+        for (const row of page.iterate(before, most + 1)) {
+          const record = String(row.record);
+          read += record.length;
+          if (passed.length === most || (passed.length > 0 && read > LARGEST_PAGE)) return { passed, next: String(last) };
+          passed.push(JSON.parse(record) as PassedCall);
+          last = Number(row.seq);
+        }
+        return { passed };
       }),
   };
 }

@@ -3,11 +3,12 @@
 
 import type { Clock } from '../domain/clock.ts';
 import type { CredentialLedger } from '../domain/credential.ts';
-import type { HoldStore } from '../domain/hold.ts';
+import type { CloseHold, HoldStore } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import type { NotificationOutbox } from '../domain/notification.ts';
 import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
+import type { RetentionStore } from '../domain/retention.ts';
 import type { SuspensionStore } from '../domain/suspension.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { ToolPinStore } from '../domain/tool-pin.ts';
@@ -19,9 +20,11 @@ import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
 import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
+import { createRetention } from './sqlite-retention.ts';
 import { createSuspensionStore } from './sqlite-suspensions.ts';
 import { createTaskStore } from './sqlite-tasks.ts';
 import { createToolPinStore } from './sqlite-tool-pins.ts';
+import { createUsageRows } from './sqlite-usage.ts';
 import { createVoteRows } from './sqlite-votes.ts';
 import { createWatchStore } from './sqlite-watch.ts';
 import { createWriter } from './sqlite-writer.ts';
@@ -30,6 +33,7 @@ export interface SqliteStoreOptions {
   /** The database file; its folder is made when missing. */
   readonly path: string;
   readonly clock: Clock;
+  readonly closeHold: CloseHold;
   readonly log: Logger;
 }
 
@@ -44,6 +48,7 @@ export interface Store {
   readonly toolPins: ToolPinStore;
   readonly passkeys: PasskeyStore;
   readonly once: OnceStore;
+  readonly retention: RetentionStore;
   /** For /readyz. Throws `store_unavailable`. */
   check(): void;
   /** Writes what is still in memory, then closes. Later calls throw `store_unavailable`. */
@@ -51,24 +56,26 @@ export interface Store {
 }
 
 /** Throws `store_unavailable` when the file cannot be opened, is another program's, is too new, or is open in another process. */
-export function openSqliteStore({ path, clock, log }: SqliteStoreOptions): Store {
+export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOptions): Store {
   const db = openDatabase(path);
   const writer = createWriter(db, log);
   const notifications = createNotificationRows(db, clock);
   const votes = createVoteRows(db);
   const contents = createContentRows(db);
+  const usage = createUsageRows(db);
   const rows = createHoldRows(db, contents, notifications, votes);
-  const tasks = createTaskStore(db, writer, rows, clock, log);
+  const tasks = createTaskStore(db, writer, rows, usage, closeHold, clock, log);
   return {
-    holds: createHoldStore(db, writer, rows, contents, votes, clock),
+    holds: createHoldStore(db, writer, { rows, contents, votes, usage }, clock),
     tasks,
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
-    suspensions: createSuspensionStore(db, writer, rows, clock),
+    suspensions: createSuspensionStore(db, writer, rows, closeHold, clock),
     watch: createWatchStore(db, writer, notifications, clock),
     toolPins: createToolPinStore(db, writer),
     passkeys: createPasskeyStore(db, writer),
     once: createOnceStore(db, writer, clock),
+    retention: createRetention(db, writer),
     check: () => writer.check(),
     async close() {
       await tasks.close();

@@ -13,6 +13,7 @@ import {
   codeOf,
   decisionOf,
   deny,
+  GENEROUS,
   openBench,
   openHoldBy,
   principalOf,
@@ -67,7 +68,7 @@ describe('opening and attaching', () => {
 
   it('refuses more pending holds of one agent than are allowed, and no other agent’s', async () => {
     await bench.close();
-    bench = openBench({ pendingPerAgent: () => 2 });
+    bench = openBench({ limits: () => ({ ...GENEROUS, pendingPerAgent: 2 }) });
     await openHoldBy(bench, { action: actionOf({}, '1') });
     await openHoldBy(bench, { action: actionOf({}, '2') });
     expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('too_many_pending');

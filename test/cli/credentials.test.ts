@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { closeHold } from '../../src/approvals/closing.ts';
 import { run } from '../../src/cli/credentials.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import { silentLog } from '../../src/domain/log.ts';
@@ -30,7 +31,7 @@ rules: []
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const store = () => openSqliteStore({ path: join(folder, 'store.db'), clock: systemClock, log: silentLog });
+const store = () => openSqliteStore({ path: join(folder, 'store.db'), clock: systemClock, closeHold, log: silentLog });
 const entry = { id: 'cred_1', name: 'ledger', provider: 'oauth', sealed: 'sealed-literal', issuedAt: 1_000, attempts: 0, holdId: 'hold_1' };
 
 describe('countersign credentials outstanding', () => {

@@ -20,8 +20,13 @@ describe('a valid file', () => {
       headerBytes: 16_384,
       waitMs: 50_000,
       pendingPerAgent: 10,
+      holdsPerHourPerAgent: 600,
+      openTasksPerAgent: 1_000,
+      storedBytesPerAgent: 268_435_456,
       drainMs: 10_000,
     });
+    expect(parse(withSections({ limits: '{ pendingPerAgent: 500 }' })).limits.holdsPerHourPerAgent).toBe(30_000);
+    expect(config.retention).toEqual({ holdsMs: 7_776_000_000, bodiesMs: 2_592_000_000, tasksMs: 7_776_000_000 });
     expect(config.listeners).toMatchObject({ agents: { address: { host: '127.0.0.1', port: 0 } }, ops: { address: { host: '127.0.0.1', port: 8082 } } });
     expect(config.upstreams.ledger).toMatchObject({ protocol: 'http', websocket: false, timeouts: { connectMs: 5000, headersMs: 60_000, idleMs: 300_000 } });
     expect(config.identity.issuers[0]).toMatchObject({ maxLifetimeMs: 86_400_000 });

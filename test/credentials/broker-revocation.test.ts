@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { closeHold } from '../../src/approvals/closing.ts';
 import type { Credential } from '../../src/domain/credential.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -59,7 +60,7 @@ describe('the broker', () => {
   it('revokes at start what a dead process left in a real store', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'broker-'));
     try {
-      const open = () => openSqliteStore({ path: join(folder, 'store.db'), clock: { now: () => bench.now }, log: silentLog });
+      const open = () => openSqliteStore({ path: join(folder, 'store.db'), clock: { now: () => bench.now }, closeHold, log: silentLog });
       const first = open();
       const credential = await bench.brokerWith({ ledger: first.credentials }).issue(released(plan), agent, transferAction);
       await first.close();

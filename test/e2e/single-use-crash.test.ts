@@ -22,7 +22,7 @@ async function restart(env: Environment): Promise<void> {
 
 const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-describe('a DPoP proof that was used before a kill -9', { timeout: 60_000 }, () => {
+describe('a DPoP proof that was used before a kill -9', { timeout: 120_000 }, () => {
   let env: Environment;
   let privateKey: KeyObject;
   let jwk: Readonly<Record<string, unknown>>;
@@ -102,7 +102,7 @@ describe('a DPoP proof that was used before a kill -9', { timeout: 60_000 }, () 
   });
 });
 
-describe('a requestState that was answered with before a kill -9', { timeout: 60_000 }, () => {
+describe('a requestState that was answered with before a kill -9', { timeout: 120_000 }, () => {
   it('stays used, and one that was not used is still good', async () => {
     const env = await startEnvironment({
       upstreams: ({ origin }) => `  tools: { url: "${origin}/mcp", protocol: mcp }`,
@@ -130,7 +130,7 @@ describe('a requestState that was answered with before a kill -9', { timeout: 60
   });
 });
 
-describe('an agent’s session at a shared mount that was ended before a kill -9', { timeout: 60_000 }, () => {
+describe('an agent’s session at a shared mount that was ended before a kill -9', { timeout: 120_000 }, () => {
   let mount: SharedMount;
   beforeEach(async () => {
     mount = await openSharedMount();
@@ -150,7 +150,7 @@ describe('an agent’s session at a shared mount that was ended before a kill -9
   });
 });
 
-describe('a person’s way to the desk that was used before a kill -9', { timeout: 60_000 }, () => {
+describe('a person’s way to the desk that was used before a kill -9', { timeout: 120_000 }, () => {
   let issuer: QuickstartIssuer;
   let env: Environment;
   let url: string;

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { closeHold } from '../../src/approvals/closing.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import { benchOn, codeOf, manualClock, requestOf } from '../support/approvals.ts';
@@ -77,7 +78,7 @@ describe('after kill -9', () => {
 
   it('a second gateway is refused while the first one lives, and let in when it is dead', async () => {
     const { path } = await processIn('PENDING');
-    const open = () => openSqliteStore({ path, clock: manualClock(START), log: silentLog });
+    const open = () => openSqliteStore({ path, clock: manualClock(START), closeHold, log: silentLog });
     expect(open).toThrow(/Another process has the store .* open/);
     await kill();
     await open().close();

@@ -9,7 +9,7 @@ import type { Reviewer } from '../../src/domain/reviewer.ts';
 import { loadInbox } from '../../src/review/inbox.ts';
 import { listHolds } from '../../src/review/listing.ts';
 import type { Eligibility } from '../../src/review/standing.ts';
-import { actionOf, approve, type Bench, benchOn, openBench, openHoldBy, principalOf, requestOf, reviewerOf } from '../support/approvals.ts';
+import { actionOf, approve, type Bench, benchOn, GENEROUS, openBench, openHoldBy, principalOf, requestOf, reviewerOf } from '../support/approvals.ts';
 
 let bench: Bench;
 beforeEach(() => {
@@ -57,7 +57,7 @@ describe('lists of holds', () => {
     ['a changed tool', { action: actionOf({ toolChange: { pinned: { d: 'd'.repeat(300_000) }, now: { d: 'e'.repeat(300_000) } } }) }],
     ['a long task', { task: 'opened' as const }],
   ])('of calls with %s read a few kilobytes for each, and never what is large', async (_what, { task, ...request }: { task?: 'opened'; action?: object }) => {
-    const opened = task && (await bench.store.tasks.open(principalOf().id, words));
+    const opened = task && (await bench.store.tasks.open(principalOf().id, words, GENEROUS));
     for (let n = 0; n < 5; n++) await openHoldBy(bench, { ...(request as object), ...(opened && { task: opened }), idempotencyKey: `k${n}` });
     await withFile((db) => {
       for (const { bytes } of db.prepare('SELECT length(record) AS bytes FROM hold').all()) expect(Number(bytes)).toBeLessThan(4_000);
@@ -116,7 +116,7 @@ describe('a body', () => {
     ],
     ['INVALIDATED', (hold) => bench.store.tasks.revise(hold.task?.id ?? '', principalOf().id, words)],
   ])('is dropped when its hold becomes %s; its digest and the words of its task stay', async (state, end) => {
-    const task = await bench.store.tasks.open(principalOf().id, words);
+    const task = await bench.store.tasks.open(principalOf().id, words, GENEROUS);
     const hold = await openHoldBy(bench, { task });
     expect(await kept(hold)).toEqual(['PENDING', true]);
     await end(hold);

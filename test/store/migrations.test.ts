@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { heldArguments } from '../../src/domain/held-arguments.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { STEPS } from '../../src/store/migrations.ts';
-import { actionOf, approve, benchOn, manualClock, openBench, openHoldBy, principalOf } from '../support/approvals.ts';
+import { actionOf, approve, benchOn, GENEROUS, manualClock, openBench, openHoldBy, principalOf } from '../support/approvals.ts';
 
 const APPLICATION_ID = 0x4353676e;
 const BODY = '{"amount":5,"memo":"\\u0000 \\ud83d\\ude00","nothing":null}';
@@ -28,7 +28,7 @@ function insertOldHold(db: DatabaseSync, { action, task, ...rest }: Hold, body: 
 
 it.each([1, 2, 3, 4, 5])('keeps the holds of a file of schema %i', async (schema) => {
   const template = openBench();
-  const task = await template.store.tasks.open(principalOf().id, WORDS);
+  const task = await template.store.tasks.open(principalOf().id, WORDS, GENEROUS);
   const [first, second, denied] = [
     await openHoldBy(template, { task, action: actionOf({ args: JSON.parse(BODY) }, BODY) }),
     await openHoldBy(template, { idempotencyKey: 'k' }),

@@ -87,3 +87,60 @@ it('measures how a reviewer decides from the moment when they opened the hold', 
   expect(await bench.store.holds.voteTimes(alice.id, 0)).toMatchObject({ decisions: 1 });
   expect(await bench.store.holds.voteTimes(alice.id, bench.clock.now() + 1)).toEqual({ decisions: 0, hasty: 0 });
 });
+
+// Kind: one agent's flood that hides from people what waits for them.
+it('gives notices of holds before any of passed calls, and tells of a flood of those once a minute', async () => {
+  const passed = { principalId: 'a', onBehalfOf: [], upstream: 'ledger', method: 'GET', path: '/', actionDigest: 'd'.repeat(64), rules: ['r'] };
+  for (let n = 0; n < 500; n++) await bench.store.watch.record({ ...passed, principalId: `agent-${n % 3}` }, ['soc', 'team']);
+  const hold = await openHoldBy(bench, { decision: decisionOf({ notify: ['soc'] }) });
+  const first = await outbox().due(100, NOBODY);
+  expect(first.map(({ kind, channel, count }) => [kind, channel, count])).toEqual([
+    ['hold.opened', 'soc', undefined],
+    ['call.passed', 'soc', undefined],
+    ['call.passed', 'team', undefined],
+  ]);
+  expect(first[0]?.subject).toBe(hold.id);
+  for (const { id } of first) await outbox().delivered(id);
+  bench.clock.advance(59_999);
+  expect(await outbox().due(100, NOBODY)).toEqual([]);
+  bench.clock.advance(1);
+  const digests = await outbox().due(100, NOBODY);
+  expect(digests.map(({ kind, count }) => [kind, count])).toEqual([
+    ['call.passed', 499],
+    ['call.passed', 499],
+  ]);
+  // What is being told now does not change under the receiver's hands: what comes meanwhile waits for the next minute.
+  await bench.store.watch.record(passed, ['soc']);
+  expect(await outbox().due(100, NOBODY)).toEqual(digests);
+  bench.clock.advance(60_000);
+  expect((await outbox().due(100, NOBODY)).map(({ channel, count }) => [channel, count])).toEqual([
+    ['soc', 499],
+    ['team', 499],
+    ['soc', undefined],
+  ]);
+  expect(await outbox().list({ limit: 200 })).toHaveLength(6);
+});
+
+it('does not put off the next notice of a passed call because the last one could not be delivered', async () => {
+  const passed = { principalId: 'a', onBehalfOf: [], upstream: 'ledger', method: 'GET', path: '/', actionDigest: 'd'.repeat(64), rules: ['r'] };
+  await bench.store.watch.record(passed, ['soc']);
+  const [first] = await outbox().due(10, NOBODY);
+  await outbox().failed(first?.id ?? '', 'No.', bench.clock.now() + 7_200_000);
+  await bench.store.watch.record(passed, ['soc']);
+  bench.clock.advance(60_000);
+  expect(await outbox().due(10, NOBODY)).toHaveLength(1);
+});
+
+it('keeps what others did on the list of passed calls while one agent floods it', async () => {
+  const passed = { onBehalfOf: [], upstream: 'ledger', method: 'GET', path: '/', actionDigest: 'd'.repeat(64), rules: ['r'] };
+  await bench.store.watch.record({ ...passed, principalId: 'quiet' }, []);
+  await Promise.all(Array.from({ length: 1_100 }, () => bench.store.watch.record({ ...passed, principalId: 'loud' }, [])));
+  const all: string[] = [];
+  for (let after: string | undefined, more = true; more; ) {
+    const page = await bench.store.watch.list({ limit: 200, ...(after !== undefined && { after }) });
+    all.push(...page.passed.map(({ principalId }) => principalId));
+    after = page.next;
+    more = after !== undefined;
+  }
+  expect([all.length, all.at(-1)]).toEqual([1_001, 'quiet']);
+});

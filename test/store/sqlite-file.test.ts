@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { closeHold } from '../../src/approvals/closing.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
-import { codeOf, manualClock } from '../support/approvals.ts';
+import { codeOf, GENEROUS, manualClock } from '../support/approvals.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -16,13 +17,13 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const open = (path: string) => openSqliteStore({ path, clock: manualClock(), log: silentLog });
+const open = (path: string) => openSqliteStore({ path, clock: manualClock(), closeHold, log: silentLog });
 const words = { objective: 'o', plan: [], labels: [] };
 
 describe('the database file', () => {
   it('is private to this user, with everything beside it', async () => {
     const store = open(join(folder, 'data', 'holds.db'));
-    await store.tasks.open('p', words);
+    await store.tasks.open('p', words, GENEROUS);
     expect(statSync(join(folder, 'data')).mode & 0o777).toBe(0o700);
     const files = readdirSync(join(folder, 'data'));
     expect(files).toContain('holds.db-wal');
@@ -43,7 +44,7 @@ describe('the database file', () => {
     await open(path).close();
     const db = new DatabaseSync(path);
     expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
-    expect(() => db.exec("INSERT INTO held_content VALUES (1, 'hold_none', '{}')")).toThrow(/FOREIGN KEY/);
+    expect(() => db.exec("INSERT INTO vote (hold_id, reviewer_id, decision, at, seconds) VALUES ('hold_none', 'r', 'deny', 0, 0)")).toThrow(/FOREIGN KEY/);
     db.close();
   });
 
@@ -51,7 +52,7 @@ describe('the database file', () => {
     const path = join(folder, 'holds.db');
     const first = open(path);
     expect(() => open(path)).toThrow(/two gateways never share/);
-    await first.tasks.open('p', words);
+    await first.tasks.open('p', words, GENEROUS);
     expect(() => open(path)).toThrow(/two gateways never share/);
     await first.close();
     await open(path).close();
@@ -79,11 +80,11 @@ describe('the database file', () => {
   it('answers store_unavailable to everything once it is closed', async () => {
     const store = open(join(folder, 'holds.db'));
     store.check();
-    const task = await store.tasks.open('p', words);
+    const task = await store.tasks.open('p', words, GENEROUS);
     await store.close();
     expect(() => store.check()).toThrow(/store_unavailable/);
     expect(() => store.tasks.calls(task.id)).toThrow(/store_unavailable/);
-    expect(await codeOf(store.tasks.open('p', words))).toBe('store_unavailable');
+    expect(await codeOf(store.tasks.open('p', words, GENEROUS))).toBe('store_unavailable');
     expect(await codeOf(store.holds.get('x'))).toBe('store_unavailable');
     expect(await codeOf(store.holds.due(1))).toBe('store_unavailable');
     expect(await codeOf(store.credentials.outstanding())).toBe('store_unavailable');
@@ -92,7 +93,7 @@ describe('the database file', () => {
   it('commits what was queued before it closes', async () => {
     const path = join(folder, 'holds.db');
     const store = open(path);
-    const [task] = await Promise.all([store.tasks.open('p', words), store.close()]);
+    const [task] = await Promise.all([store.tasks.open('p', words, GENEROUS), store.close()]);
     const again = open(path);
     expect(await again.tasks.get(task.id)).toEqual(task);
     await again.close();

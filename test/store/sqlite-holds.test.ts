@@ -40,8 +40,8 @@ describe('holds in SQLite', () => {
     await openHoldBy(bench, { principal: principalOf({ id: 'spiffe://prod.example.org/other' }), idempotencyKey: 'k' });
     const second = await openHoldBy(bench);
     await openHoldBy(bench, { action: actionOf({}, 'unrelated') });
-    const seen = await bench.store.holds.admit({ principalId: first.principal.id, requestDigest: first.requestDigest }, (known, pending) => ({
-      answer: { ids: known.map((hold) => hold.id), pending },
+    const seen = await bench.store.holds.admit({ principalId: first.principal.id, requestDigest: first.requestDigest }, (known, usage) => ({
+      answer: { ids: known.map((hold) => hold.id), pending: usage().pending },
     }));
     expect(seen).toEqual({ ids: [second.id, first.id], pending: 2 });
     const byKey = await bench.store.holds.admit({ principalId: first.principal.id, requestDigest: 'other', idempotencyKey: 'k' }, (known) => ({

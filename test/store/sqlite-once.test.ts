@@ -10,6 +10,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { closeHold } from '../../src/approvals/closing.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import type { OnceKind } from '../../src/domain/once.ts';
 import { openSqliteStore, type Store } from '../../src/store/sqlite.ts';
@@ -24,7 +25,7 @@ let folder: string;
 let clock: ManualClock;
 let store: Store;
 const path = () => join(folder, 'store.db');
-const open = (): Store => openSqliteStore({ path: path(), clock, log: silentLog });
+const open = (): Store => openSqliteStore({ path: path(), clock, closeHold, log: silentLog });
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'countersign-once-'));

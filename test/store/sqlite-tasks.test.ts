@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Task, TaskCall } from '../../src/domain/task.ts';
-import { approve, type Bench, codeOf, openBench, openHoldBy, principalOf, requestOf } from '../support/approvals.ts';
+import { approve, type Bench, codeOf, GENEROUS, openBench, openHoldBy, principalOf, requestOf } from '../support/approvals.ts';
 
 let bench: Bench;
 beforeEach(() => {
@@ -18,7 +18,7 @@ async function held(task: Task) {
 
 describe('tasks in SQLite', () => {
   it('opens, revises and ends a task, durably', async () => {
-    const task = await bench.store.tasks.open(AGENT, words);
+    const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
     expect(task).toEqual({ ...words, id: expect.stringMatching(/^task_[\w-]{22}$/), revision: 1, principalId: AGENT, createdAt: bench.clock.now() });
     expect(await bench.store.tasks.revise(task.id, AGENT, { ...words, plan: [] })).toMatchObject({ revision: 2, plan: [] });
     bench = await bench.restart();
@@ -31,7 +31,7 @@ describe('tasks in SQLite', () => {
   });
 
   it('keeps a task from everybody but the agent that opened it', async () => {
-    const task = await bench.store.tasks.open(AGENT, words);
+    const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
     expect(await codeOf(bench.store.tasks.revise(task.id, 'spiffe://other', words))).toBe('task_not_found');
     expect(await codeOf(bench.store.tasks.end(task.id, 'spiffe://other'))).toBe('task_not_found');
     expect(await codeOf(bench.store.tasks.end('task_none', AGENT))).toBe('task_not_found');
@@ -39,7 +39,7 @@ describe('tasks in SQLite', () => {
   });
 
   it('voids pending and unused approvals with a revision, wakes their waiters, and leaves claimed and foreign holds alone', async () => {
-    const [task, other] = [await bench.store.tasks.open(AGENT, words), await bench.store.tasks.open(AGENT, words)];
+    const [task, other] = [await bench.store.tasks.open(AGENT, words, GENEROUS), await bench.store.tasks.open(AGENT, words, GENEROUS)];
     const pending = await held(task);
     const waiter = bench.approvals.obtain(requestOf({ task, waitMs: 60_000 }));
     waiter.catch(() => {});
@@ -57,7 +57,7 @@ describe('tasks in SQLite', () => {
   });
 
   it('revokes what is open when the task ends', async () => {
-    const task = await bench.store.tasks.open(AGENT, words);
+    const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
     const hold = await held(task);
     await bench.store.tasks.end(task.id, AGENT);
     expect(await bench.store.holds.get(hold.id)).toMatchObject({ state: 'REVOKED', endedAt: bench.clock.now(), endedBecause: expect.any(String) });
@@ -65,7 +65,7 @@ describe('tasks in SQLite', () => {
   });
 
   it('shows a call at once, keeps the latest 200 in order, and has them after a restart', async () => {
-    const task = await bench.store.tasks.open(AGENT, words);
+    const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
     const before = bench.store.tasks.calls(task.id);
     for (let at = 1; at <= 450; at++) bench.store.tasks.record(task.id, call(at));
     expect(before).toEqual([]);
@@ -78,14 +78,14 @@ describe('tasks in SQLite', () => {
   });
 
   it('forgets no call of a task that fell out of memory before it was written', async () => {
-    const task = await bench.store.tasks.open(AGENT, words);
+    const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
     bench.store.tasks.record(task.id, call(1));
     for (let i = 0; i < 1_100; i++) bench.store.tasks.calls(`task_${i}`);
     expect(bench.store.tasks.calls(task.id)).toEqual([call(1)]);
   });
 
   it('does not let calls of unknown tasks keep others from being written', async () => {
-    const task = await bench.store.tasks.open(AGENT, words);
+    const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
     bench.store.tasks.record('task_none', call(1));
     bench.store.tasks.record(task.id, call(2));
     bench = await bench.restart();

@@ -5,8 +5,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApprovals, type SweptApprovals } from '../../src/approvals/approvals.ts';
+import { closeHold } from '../../src/approvals/closing.ts';
 import type { ApprovalsOptions } from '../../src/approvals/desk.ts';
 import type { Action } from '../../src/domain/action.ts';
+import type { AgentLimits } from '../../src/domain/agent-limits.ts';
 import type { HoldRequest } from '../../src/domain/approvals.ts';
 import type { AuditLog, AuditType } from '../../src/domain/audit.ts';
 import { canonicalDigest, sha256 } from '../../src/domain/canonical.ts';
@@ -20,6 +22,14 @@ import type { Principal } from '../../src/domain/principal.ts';
 import type { Reviewer } from '../../src/domain/reviewer.ts';
 import { refuseSuspended } from '../../src/domain/suspension.ts';
 import { openSqliteStore, type Store } from '../../src/store/sqlite.ts';
+
+/** Limits that no test meets unless it means to. */
+export const GENEROUS: AgentLimits = {
+  pendingPerAgent: 10_000,
+  holdsPerHourPerAgent: 1_000_000,
+  openTasksPerAgent: 1_000_000,
+  storedBytesPerAgent: 2 ** 40,
+};
 
 export interface ManualClock extends Clock {
   advance(ms: number): void;
@@ -165,7 +175,7 @@ export interface Bench {
   close(): Promise<void>;
 }
 
-export type BenchOptions = Partial<Pick<ApprovalsOptions, 'pendingPerAgent' | 'owners' | 'suspended' | 'instance'>>;
+export type BenchOptions = Partial<Pick<ApprovalsOptions, 'limits' | 'owners' | 'suspended' | 'instance'>>;
 
 /** Approvals over a new SQLite file. `close` removes the file. */
 export function openBench(options: BenchOptions = {}): Bench {
@@ -176,7 +186,7 @@ export function openBench(options: BenchOptions = {}): Bench {
 export function benchOn(path: string, clock: ManualClock, options: BenchOptions = {}, generation = 1): Bench {
   const errors: string[] = [];
   const log: Logger = { ...silentLog, error: (event) => errors.push(event) };
-  const store = openSqliteStore({ path, clock, log });
+  const store = openSqliteStore({ path, clock, closeHold, log });
   const audit: AuditEntry[] = [];
   const ended: string[] = [];
   let hook: (entry: AuditEntry) => void | Promise<void> = () => {};
@@ -195,7 +205,7 @@ export function benchOn(path: string, clock: ManualClock, options: BenchOptions 
     metrics: { holdEnded: (state) => ended.push(state), reviewed: () => {} },
     log,
     instance: `instance-${generation}`,
-    pendingPerAgent: () => 10_000,
+    limits: () => GENEROUS,
     owners: () => [],
     suspended: () => new Set(),
     refuseSuspended: (caller, taskId) => refuseSuspended(store.suspensions, caller, taskId),

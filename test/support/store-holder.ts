@@ -1,13 +1,13 @@
 // A process that opens the approvals over the SQLite file of its first argument, brings one hold to the state of its second
 // argument, says so on stdout as one line `<state> <hold id>`, and then stays until it is killed. For crash tests.
 
-import { approve, benchOn, decisionOf, deny, manualClock, openHoldBy, principalOf, requestOf } from './approvals.ts';
+import { approve, benchOn, decisionOf, deny, GENEROUS, manualClock, openHoldBy, principalOf, requestOf } from './approvals.ts';
 
 const [path, state, startedAt] = process.argv.slice(2);
 if (path === undefined || state === undefined) throw new Error('usage: store-holder <database> <state> <time>');
 
 const bench = benchOn(path, manualClock(Number(startedAt)), { instance: 'killed' });
-const task = await bench.store.tasks.open(principalOf().id, { objective: 'o', plan: [], labels: [] });
+const task = await bench.store.tasks.open(principalOf().id, { objective: 'o', plan: [], labels: [] }, GENEROUS);
 await bench.store.credentials.intend({ id: 'cred_1', name: 'n', provider: 'p', sealed: 's', issuedAt: 1, attempts: 0 });
 const hold = await openHoldBy(bench, { task, decision: decisionOf({ notify: ['soc'] }) });
 

@@ -31,8 +31,8 @@ export function createSlack(options: SlackOptions, post: Post): Channel {
 }
 
 /** The message: `text` for the notification of the phone, `blocks` for the channel. */
-function blocksOf({ notification: { kind, code, tier }, link }: Message) {
-  const says = SAYS[kind];
+function blocksOf({ notification: { kind, code, tier, count }, link }: Message) {
+  const says = count === undefined ? SAYS[kind] : `${count} calls passed that are to be looked at`;
   return {
     text: `${says} (${escapeText(tier)}, code ${code})`,
     blocks: [

@@ -30,7 +30,7 @@ export function createWebhook({ url, secret, allowPrivateAddresses }: WebhookOpt
 
 /** CloudEvents 1.0 section 3.1. What is in `data` is all that is told. */
 function eventOf({ notification, link }: Message) {
-  const { id, kind, subject, code, tier, createdAt } = notification;
+  const { id, kind, subject, code, tier, count, createdAt } = notification;
   return {
     specversion: '1.0',
     id,
@@ -39,7 +39,7 @@ function eventOf({ notification, link }: Message) {
     subject,
     time: new Date(createdAt).toISOString(),
     datacontenttype: 'application/json',
-    data: { link, code, tier },
+    data: { link, code, tier, ...(count !== undefined && { count }) },
   };
 }
 

@@ -5,7 +5,7 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { Logger } from '../../domain/log.ts';
 import type { Metrics } from '../../domain/metrics.ts';
-import type { Notification, NotificationOutbox } from '../../domain/notification.ts';
+import type { NoticeKind, Notification, NotificationOutbox } from '../../domain/notification.ts';
 import { asGatewayError } from '../../errors.ts';
 import type { Channel, Delivery } from './channel.ts';
 
@@ -34,11 +34,13 @@ const POLL_MS = 1_000;
 const BATCH = 100;
 /** Attempts in progress per channel: one that does not answer keeps no other from being served. */
 const PER_CHANNEL = 4;
+/** Of these for passed calls: what is told of holds always finds the rest. */
+const PASSED_PER_CHANNEL = 1;
 
 export function startNotifier(options: NotifierOptions): Notifier {
   const { outbox, clock, log, metrics } = options;
   const delays = options.delaysMs ?? DELAYS_MS;
-  const inFlight = new Map<string, { readonly channel: string; readonly done: Promise<void> }>();
+  const inFlight = new Map<string, { readonly channel: string; readonly kind: NoticeKind; readonly done: Promise<void> }>();
   let looking: Promise<void> | undefined;
   let again = false;
   let closed = false;
@@ -50,7 +52,7 @@ export function startNotifier(options: NotifierOptions): Notifier {
       // A channel that has no room is left out of the question, so that its backlog never hides what waits for another.
       const due = await outbox.due(BATCH, { ids: [...inFlight.keys()], channels: fullChannels() });
       for (const notification of due) {
-        if (closed || !hasRoom(notification.channel)) continue;
+        if (closed || !hasRoom(notification.channel) || !hasRoomFor(notification)) continue;
         take(notification);
         took++;
       }
@@ -59,6 +61,8 @@ export function startNotifier(options: NotifierOptions): Notifier {
 
   const attemptsFor = (channel: string): number => [...inFlight.values()].filter((each) => each.channel === channel).length;
   const hasRoom = (channel: string): boolean => attemptsFor(channel) < PER_CHANNEL;
+  const hasRoomFor = ({ channel, kind }: Notification): boolean =>
+    kind !== 'call.passed' || [...inFlight.values()].filter((each) => each.channel === channel && each.kind === kind).length < PASSED_PER_CHANNEL;
   const fullChannels = (): string[] => [...new Set([...inFlight.values()].map(({ channel }) => channel))].filter((channel) => !hasRoom(channel));
 
   function take(notification: Notification): void {
@@ -71,7 +75,7 @@ export function startNotifier(options: NotifierOptions): Notifier {
         inFlight.delete(notification.id);
         wake();
       });
-    inFlight.set(notification.id, { channel: notification.channel, done });
+    inFlight.set(notification.id, { channel: notification.channel, kind: notification.kind, done });
   }
 
   async function attempt(notification: Notification): Promise<void> {

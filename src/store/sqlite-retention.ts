@@ -1,0 +1,48 @@
+// Retention in SQLite: small batches, so that no transaction is long, and by index, so that nothing that stays is read.
+// Trusts the state machine: a hold with an end is one that nothing can happen to any more.
+
+import type { DatabaseSync } from 'node:sqlite';
+import type { RetentionStore } from '../domain/retention.ts';
+import type { SqliteWriter } from './sqlite-writer.ts';
+
+const BATCH = 100;
+/** A task has up to 200 calls. */
+const TASKS = 5;
+
+export function createRetention(db: DatabaseSync, writer: SqliteWriter): RetentionStore {
+  const ended = db.prepare(`SELECT id FROM hold INDEXED BY hold_ended WHERE ended_at IS NOT NULL AND ended_at <= ? ORDER BY ended_at LIMIT ${BATCH}`);
+  const ofHold = ['DELETE FROM vote WHERE hold_id = ?', 'DELETE FROM held_content WHERE hold_id = ?', 'DELETE FROM hold WHERE id = ?'].map((sql) =>
+    db.prepare(sql),
+  );
+  const bodies = db.prepare(
+    `DELETE FROM held_content WHERE seq IN (
+       SELECT seq FROM held_content INDEXED BY held_content_ended WHERE ended_at IS NOT NULL AND ended_at <= ? ORDER BY ended_at LIMIT ${BATCH})`,
+  );
+  const unused = db.prepare(
+    `SELECT id FROM task WHERE used_at <= ? AND NOT EXISTS (
+       SELECT 1 FROM hold WHERE task_id = task.id AND state IN ('PENDING', 'APPROVED', 'RELEASING', 'SENT')) ORDER BY used_at LIMIT ${TASKS}`,
+  );
+  const ofTask = ['DELETE FROM task_call WHERE task_id = ?', 'DELETE FROM task WHERE id = ?'].map((sql) => db.prepare(sql));
+  const others = [
+    `DELETE FROM passed_call WHERE seq IN (
+       SELECT seq FROM (SELECT seq, record FROM passed_call ORDER BY seq LIMIT ${BATCH}) WHERE record ->> '$.at' <= ?)`,
+    `DELETE FROM suspension WHERE seq IN (SELECT seq FROM suspension WHERE lifted_at <= ? LIMIT ${BATCH})`,
+    `DELETE FROM notification WHERE seq IN (SELECT seq FROM notification WHERE state = 'DEAD' AND ended_at <= ? LIMIT ${BATCH})`,
+  ].map((sql) => db.prepare(sql));
+
+  return {
+    sweep: (before) =>
+      writer.write(() => {
+        const holds = ended.all(before.holds);
+        for (const { id } of holds) for (const remove of ofHold) remove.run(String(id));
+        const tasks = unused.all(before.tasks);
+        for (const { id } of tasks) for (const remove of ofTask) remove.run(String(id));
+        return {
+          holds: holds.length,
+          bodies: Number(bodies.run(before.bodies).changes),
+          tasks: tasks.length,
+          others: others.reduce((sum, remove) => sum + Number(remove.run(before.holds).changes), 0),
+        };
+      }),
+  };
+}
