@@ -57,6 +57,8 @@ const NOTIFIER_CLOSE_MS = 2_000;
 export interface Gateway {
   /** The ports that the listeners took. */
   readonly ports: { readonly agents: number; readonly reviewers: number; readonly ops: number };
+  /** Reads the configuration again, and puts it in force or refuses it. */
+  reload(): void;
   /** Something was thrown where nobody catches: it is logged, and /readyz fails from now on. What is left to do is `close`. */
   fault(thrown: unknown): void;
   /** Stops taking calls, answers those that wait (their holds stay), lets the others end within `limits.drain`, and closes. */
@@ -211,12 +213,14 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   });
   ending.add(() => agents.close(config.limits.drainMs));
   ending.add(approvals.drain);
-  ending.add(followConfig(configPath, config, { live, audit, clock, log }).close);
+  const following = followConfig(configPath, config, { live, audit, clock, log });
+  ending.add(following.close);
 
   const ports = { agents: agents.port, reviewers: reviewers.port, ops: ops.port };
   log.info('ready', { ports, policy: live.regime().policy.digest, version: VERSION });
   return {
     ports,
+    reload: following.reload,
     fault(thrown) {
       accepting = false;
       log.error('countersign.process.fault', { cause: asGatewayError(thrown) });

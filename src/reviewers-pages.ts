@@ -2,14 +2,18 @@
 // and what the configuration in force says beside a hold.
 
 import { dirname, join } from 'node:path';
+import { isListed } from './approvals/quorum.ts';
 import { isFresh } from './approvals/voting.ts';
 import type { Config } from './config/schema.ts';
 import { createSealer } from './credentials/seal.ts';
 import type { AuditLog } from './domain/audit.ts';
 import type { Clock } from './domain/clock.ts';
+import type { Logger } from './domain/log.ts';
+import type { Metrics } from './domain/metrics.ts';
 import type { OnceStore } from './domain/once.ts';
 import type { PasskeyStore } from './domain/passkey.ts';
 import { Secret } from './domain/secret.ts';
+import { createLogoutHint } from './review/logout-hint.ts';
 import type { DeskOptions } from './review/pages/desk.ts';
 import { createPasskeys } from './review/passkeys.ts';
 import { createSessions, type Seal } from './review/session.ts';
@@ -17,6 +21,8 @@ import { createSignIn } from './review/sign-in.ts';
 
 export interface PagesParts {
   readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly passkeys: PasskeyStore;
   readonly once: OnceStore;
@@ -24,8 +30,11 @@ export interface PagesParts {
   current(): { readonly config: Config; readonly policyDigest: string };
 }
 
+/** The desk's sign-in among the issuers that refusals are counted by. */
+const SIGN_IN = 'reviewers.login';
+
 /** Undefined where nobody can sign in to them. */
-export function pagesOf(config: Config, origin: string, { clock, audit, passkeys: store, once, current }: PagesParts): DeskOptions | undefined {
+export function pagesOf(config: Config, origin: string, { clock, log, metrics, audit, passkeys: store, once, current }: PagesParts): DeskOptions | undefined {
   const { login } = config.reviewers;
   if (login === undefined) return undefined;
   const now = clock.now;
@@ -37,6 +46,12 @@ export function pagesOf(config: Config, origin: string, { clock, audit, passkeys
     isFresh,
     sessions: createSessions({ seal, once, origin, idleMs: login.idleMs, lifeMs: login.lifeMs, now }),
     signIn: createSignIn({ ...login, redirectUri: `${origin}/sign-in/callback`, signedOutUri: `${origin}/signed-out`, once, now }),
+    logoutHint: createLogoutHint({ seal, origin, lifeMs: login.lifeMs }),
+    onSignInRefused({ code, details: { members } }) {
+      metrics.tokenRefused(SIGN_IN, code);
+      log.warn('review.sign_in_refused', { code, check: members?.check, issuerError: members?.issuerError });
+    },
+    isNamedAnywhere: (reviewer) => isListed(peopleIn(current().config), reviewer),
     ...(passkeys && { passkeys }),
     background({ action, policyDigest }) {
       const { config: live, policyDigest: inForce } = current();
@@ -50,6 +65,11 @@ export function pagesOf(config: Config, origin: string, { clock, audit, passkeys
       await audit.append('passkey', clock.now(), { event, reviewer: reviewer.id, passkey: id }, 'fsync');
     },
   };
+}
+
+/** Everybody whom a tier or a section names. */
+function peopleIn({ tiers, reviewers: { killSwitch = [], watch = [] } }: Config): readonly string[] {
+  return [...Object.values(tiers).flatMap(({ reviewers, escalate }) => [...reviewers, ...(escalate?.to ?? [])]), ...killSwitch, ...watch];
 }
 
 /** The seal of credentials/, under a key of the desk's own. */

@@ -9,8 +9,6 @@ import type { Config } from './config/schema.ts';
 import { inTurn } from './connection-bounds.ts';
 import type { Approvals } from './domain/approvals.ts';
 import type { HoldStore } from './domain/hold.ts';
-import type { Logger } from './domain/log.ts';
-import type { Metrics } from './domain/metrics.ts';
 import type { Reviewer } from './domain/reviewer.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { GatewayError } from './errors.ts';
@@ -25,14 +23,13 @@ export interface ReviewersPlaneParts extends PagesParts {
   readonly maxConnections: number;
   readonly approvals: Approvals;
   readonly holds: HoldStore;
-  readonly log: Logger;
-  readonly metrics: Metrics;
   readonly desk: Omit<DeskRoutes, 'powersOf'>;
 }
 
 export async function startReviewersPlane(config: Config, parts: ReviewersPlaneParts): Promise<Listening> {
   const { approvals, holds, clock, log, metrics, desk, current, maxConnections } = parts;
   const { address, url, tls } = config.listeners.reviewers;
+  const { login } = config.reviewers;
   const closing = new AbortController();
   const authenticator = authenticatorOf(config, { clock, log, metrics });
   await authenticator?.start();
@@ -50,6 +47,7 @@ export async function startReviewersPlane(config: Config, parts: ReviewersPlaneP
     desk: { ...desk, powersOf: (reviewer) => powersOf(current().config, reviewer) },
     propose: (hold, likes) => proposeRules(current().config.rules, hold, likes),
     authenticate: authenticator?.authenticate ?? refuseEverybody,
+    ...(login && { stepUpAcr: login.stepUp.acr }),
     parseJson: parseStrictJson,
     closing: closing.signal,
     ...(pages && { pages }),
@@ -72,9 +70,9 @@ function powersOf({ reviewers: { killSwitch = [], watch = killSwitch, suspended 
 }
 
 function authenticatorOf({ reviewers, identity }: Config, parts: Pick<ReviewersPlaneParts, 'clock' | 'log' | 'metrics'>): ReviewerAuthenticator | undefined {
-  const { api } = reviewers;
+  const { api, login } = reviewers;
   const agentAudiences = [...identity.audience, ...identity.issuers.flatMap(({ audience = [] }) => audience)];
-  return api && createReviewerAuthenticator({ ...api, agentAudiences }, parts);
+  return api && createReviewerAuthenticator({ ...api, agentAudiences, ...(login && { stepUp: login.stepUp }) }, parts);
 }
 
 function refuseEverybody(): Promise<never> {

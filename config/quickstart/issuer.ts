@@ -130,9 +130,11 @@ async function configuration(options: IssuerOptions, clients: QuickstartIssuer['
       {
         client_id: 'countersign-cli',
         client_name: 'The countersign command',
-        grant_types: [DEVICE_GRANT, SIGN_IN_GRANT],
-        redirect_uris: [],
-        response_types: [],
+        // The code flow is for fresh sign-ins, which come back to any port of the loopback (RFC 8252 section 7.3).
+        application_type: 'native',
+        grant_types: [DEVICE_GRANT, SIGN_IN_GRANT, 'authorization_code'],
+        redirect_uris: ['http://127.0.0.1/callback'],
+        response_types: ['code'],
         token_endpoint_auth_method: 'none',
       },
       ...(options.deskUrl === undefined ? [] : [deskClient(clients.desk, options.deskUrl)]),
@@ -212,7 +214,7 @@ function userClaims(ctx: Context, token: Artifact): Record<string, unknown> | un
   return {
     name: user.name,
     groups: user.groups,
-    auth_time: ctx.oidc.entities.DeviceCode?.authTime ?? Math.floor(Date.now() / 1000),
+    auth_time: ctx.oidc.entities.DeviceCode?.authTime ?? ctx.oidc.entities.AuthorizationCode?.authTime ?? Math.floor(Date.now() / 1000),
     ...(token.clientId === 'agent' && { act: { sub: 'agent' } }),
   };
 }
@@ -247,6 +249,8 @@ function alwaysAsk(): unknown {
     ?.checks.add(
       new Check('always_ask', 'choose who you are', (ctx) => (ctx.oidc.result?.login === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT)),
     );
+  // Choosing a user is all the consent there is, for native clients, too.
+  policy.get('consent')?.checks.remove('native_client_prompt');
   return policy;
 }
 

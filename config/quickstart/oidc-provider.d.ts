@@ -96,9 +96,9 @@ declare module 'oidc-provider' {
     ): Promise<void>;
   }
 
-  /** The base policy of prompts, to which checks can be added. */
+  /** The base policy of prompts, to which checks can be added, and taken out. */
   export const interactionPolicy: {
-    base(): { get(name: string): { readonly checks: { add(check: unknown): void } } | undefined };
+    base(): { get(name: string): { readonly checks: { add(check: unknown): void; remove(reason: string): void } } | undefined };
     Check: {
       new (reason: string, description: string, check: (ctx: Context) => boolean): unknown;
       readonly REQUEST_PROMPT: true;

@@ -109,7 +109,7 @@ function textOf(action: Action): string | undefined {
 }
 
 export function heldPrincipal(principal: Principal, owners: readonly string[]): HeldPrincipal {
-  const { id, issuer, subject, kind, trustDomain, keyThumbprint, onBehalfOf } = principal;
+  const { id, issuer, subject, kind, trustDomain, keyThumbprint, client, name, onBehalfOf } = principal;
   return {
     id,
     issuer,
@@ -117,6 +117,8 @@ export function heldPrincipal(principal: Principal, owners: readonly string[]): 
     kind,
     ...(trustDomain === undefined ? {} : { trustDomain }),
     ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
+    ...(client === undefined ? {} : { client }),
+    ...(name === undefined ? {} : { name }),
     onBehalfOf: onBehalfOf.map((party) => ({ id: party.id, issuer: party.issuer, subject: party.subject })),
     owners,
   };

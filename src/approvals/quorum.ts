@@ -4,9 +4,9 @@
 import type { EpochMs } from '../domain/clock.ts';
 import type { Approval, Requirement } from '../domain/decision.ts';
 import type { Hold, Vote } from '../domain/hold.ts';
+import { nameKey } from '../domain/name.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { inForce } from './escalation.ts';
-import { subjectKey } from './separation.ts';
 
 /** True when an entry of the tier names this person: `group:<name>`, `user:<subject>` or `user:<issuer>#<subject>`, exactly. */
 export function isEligible(requirement: Requirement, reviewer: Reviewer): boolean {
@@ -55,8 +55,8 @@ export function approversOf(votes: readonly Vote[], suspended: ReadonlySet<strin
 
 export function isSuspended(reviewer: Reviewer, suspended: ReadonlySet<string>): boolean {
   if (suspended.size === 0) return false;
-  const keys = new Set([...suspended].map(subjectKey));
-  return keys.has(subjectKey(reviewer.subject)) || keys.has(subjectKey(reviewer.id));
+  const keys = new Set([...suspended].map(nameKey));
+  return keys.has(nameKey(reviewer.subject)) || keys.has(nameKey(reviewer.id));
 }
 
 /** What policy is told of an approval. */
@@ -73,6 +73,6 @@ export function approvalOf(hold: Hold, now: EpochMs, suspended: ReadonlySet<stri
 // The same subject of two issuers counts as one person: whoever has two sign-ins must not be a quorum of two.
 function distinctPeople(reviewers: readonly Reviewer[]): Reviewer[] {
   const people = new Map<string, Reviewer>();
-  for (const reviewer of reviewers) people.set(subjectKey(reviewer.subject), people.get(subjectKey(reviewer.subject)) ?? reviewer);
+  for (const reviewer of reviewers) people.set(nameKey(reviewer.subject), people.get(nameKey(reviewer.subject)) ?? reviewer);
   return [...people.values()];
 }

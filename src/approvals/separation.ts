@@ -2,17 +2,13 @@
 // Issuers name people differently, so subjects are compared whatever the issuer is: it refuses too many rather than too few.
 
 import type { HeldPrincipal } from '../domain/hold.ts';
+import { nameKey } from '../domain/name.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
-
-/** Subjects that differ in letter case or Unicode form only are taken for the same person. */
-export function subjectKey(subject: string): string {
-  return subject.normalize('NFKC').toLowerCase();
-}
 
 /** Why this person may not vote on calls of this principal; undefined when they may. */
 export function conflictOf(principal: HeldPrincipal, reviewer: Reviewer): 'caller' | 'on_behalf_of' | 'owner' | undefined {
-  const self = new Set([subjectKey(reviewer.subject), subjectKey(reviewer.id)]);
-  const isSelf = (...names: string[]) => names.some((name) => self.has(subjectKey(name)));
+  const self = new Set([nameKey(reviewer.subject), nameKey(reviewer.id)]);
+  const isSelf = (...names: string[]) => names.some((name) => self.has(nameKey(name)));
   if (isSelf(principal.id, principal.subject)) return 'caller';
   if (principal.onBehalfOf.some((party) => isSelf(party.id, party.subject))) return 'on_behalf_of';
   // An owner may be written as reviewers are: `user:<subject>`.

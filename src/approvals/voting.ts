@@ -5,12 +5,13 @@ import type { Ballot } from '../domain/approvals.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import type { Requirement } from '../domain/decision.ts';
 import type { Hold, Vote } from '../domain/hold.ts';
+import { nameKey } from '../domain/name.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
 import { requirementsOf } from './escalation.ts';
 import { isOpen } from './machine.ts';
 import { isEligible, isSuspended } from './quorum.ts';
-import { conflictOf, subjectKey } from './separation.ts';
+import { conflictOf } from './separation.ts';
 
 /** Step-up: how fresh a sign-in has to be. */
 const STEP_UP_MS = 5 * 60_000;
@@ -84,7 +85,7 @@ function judgeReason(hold: Hold, tiers: readonly Requirement[], given: string | 
 }
 
 function hasVoted(hold: Hold, reviewer: Reviewer): boolean {
-  return hold.votes.some((vote) => subjectKey(vote.reviewer.subject) === subjectKey(reviewer.subject));
+  return hold.votes.some((vote) => nameKey(vote.reviewer.subject) === nameKey(reviewer.subject));
 }
 
 /** Step-up: whether a sign-in at this time is recent enough. */

@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 import { formatReport } from '../audit/report.ts';
 import { verifyAudit } from '../audit/verify.ts';
-import { CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
+import { CommandError, EXIT, type Io, printJson, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'audit verify PATH              check that the record is whole and in order';
 
@@ -19,7 +19,8 @@ export function run(args: string[], io: Io): Promise<number> {
     const report = await verifyAudit(path).catch((error: NodeJS.ErrnoException) => {
       throw error.code === undefined ? error : new CommandError(`The audit log cannot be read (${error.code}).`);
     });
-    io.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : `${formatReport(report).join('\n')}\n`);
+    if (values.json) printJson(io, report);
+    else io.stdout.write(`${formatReport(report).join('\n')}\n`);
     return report.ok ? EXIT.ok : EXIT.refused;
   });
 }

@@ -10,7 +10,7 @@ import { systemClock } from '../domain/clock.ts';
 import type { OutstandingCredential } from '../domain/credential.ts';
 import { silentLog } from '../domain/log.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
-import { CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
+import { CommandError, EXIT, type Io, printJson, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'credentials outstanding        see which upstream credentials are not taken back yet';
 
@@ -36,7 +36,8 @@ export function run(args: string[], io: Io): Promise<number> {
     if (positionals.join(' ') !== 'outstanding') throw new UsageError('Say outstanding.');
     if (values.url !== undefined && values.config !== undefined) throw new UsageError('Give --url or --config, not both.');
     const found = values.config === undefined ? await ask(values.url ?? 'http://127.0.0.1:8082') : await byConfig(await loadConfig(values.config));
-    io.stdout.write(values.json ? `${JSON.stringify(found.entries, null, 2)}\n` : render(found));
+    if (values.json) printJson(io, found.entries);
+    else io.stdout.write(render(found));
     return found.entries.length === 0 ? EXIT.ok : EXIT.refused;
   });
 }

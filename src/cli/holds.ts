@@ -4,10 +4,11 @@
 import { parseArgs } from 'node:util';
 import { whyNotWhole } from '../domain/whole.ts';
 import { CONNECTION_OPTIONS, CONNECTION_USAGE, connect } from './connect.ts';
+import { columnsOf } from './fold-lines.ts';
 import { renderHold, renderLine, shortCode } from './render-hold.ts';
 import { ApiError, type ReviewClient, type ShownHold } from './review-client.ts';
 import type { SignIn } from './sign-in.ts';
-import { ask, CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
+import { ask, CommandError, EXIT, type Io, printJson, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'holds list|show|approve|deny   see what waits for a decision, and decide (or revoke an approval)';
 
@@ -61,14 +62,15 @@ async function list(client: ReviewClient, values: Values, io: Io): Promise<numbe
     holds.push(...page.holds);
     after = page.next;
   } while (after !== undefined);
-  if (values.json) print(io, JSON.stringify(holds, null, 2));
-  else for (const hold of holds) print(io, renderLine(hold));
+  if (values.json) printJson(io, holds);
+  else for (const hold of holds) print(io, renderLine(hold, columnsOf(io)));
   if (holds.length === 0 && !values.json) io.stderr.write(`Nothing is ${values.state === 'all' ? 'there' : values.state}.\n`);
   return EXIT.ok;
 }
 
 function show(hold: ShownHold, values: Values, io: Io): number {
-  print(io, values.json ? JSON.stringify(hold, null, 2) : renderHold(hold).trimEnd());
+  if (values.json) printJson(io, hold);
+  else print(io, renderHold(hold, columnsOf(io)).trimEnd());
   return EXIT.ok;
 }
 
@@ -106,12 +108,19 @@ async function confirm(hold: ShownHold, verb: Verb, values: Values, io: Io): Pro
   if (typed.toLowerCase() !== shortCode(hold)) throw new CommandError('Nothing was decided: the code does not match.');
 }
 
+/** Step-up: one fresh sign-in as strong as the API asks for; where that does not do, the page can. */
 async function vote(client: ReviewClient, signIn: SignIn, hold: ShownHold, ballot: Parameters<ReviewClient['vote']>[1]): Promise<ShownHold> {
   try {
     return await client.vote(hold.id, ballot);
   } catch (error) {
-    if (!(error instanceof ApiError) || error.code !== 'step_up_required' || !(await signIn.again())) throw error;
-    return client.vote(hold.id, ballot);
+    if (!(error instanceof ApiError) || error.code !== 'step_up_required') throw error;
+    const elsewhere = `decide on the page: ${client.pageOf(hold.id)}`;
+    try {
+      if (!(await signIn.again(error.acrValues))) throw error;
+      return await client.vote(hold.id, ballot);
+    } catch (again) {
+      throw again instanceof CommandError ? new CommandError(`${again.message}\nA fresh sign-in is needed; or ${elsewhere}`) : again;
+    }
   }
 }
 

@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 import { CONNECTION_OPTIONS, CONNECTION_USAGE, connect } from './connect.ts';
 import type { ShownNotification } from './review-client.ts';
-import { EXIT, type Io, runCommand, UsageError } from './terminal.ts';
+import { EXIT, type Io, printJson, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'notifications list|retry       see what people were told and what could not be delivered, and try it again';
 
@@ -30,7 +30,7 @@ export function run(args: string[], io: Io): Promise<number> {
       return EXIT.ok;
     }
     const list = await client.notifications(values.state);
-    if (values.json) io.stdout.write(`${JSON.stringify(list, null, 2)}\n`);
+    if (values.json) printJson(io, list);
     else for (const each of list) io.stdout.write(`${renderLine(each)}\n`);
     if (list.length === 0 && !values.json) io.stderr.write('There is none.\n');
     return EXIT.ok;

@@ -1,24 +1,31 @@
 // A hold on a terminal: the whole action, never cut. What the gateway knows stands apart from what the agent wrote; every line that
 // repeats words of the agent's begins with a bar, so those words cannot pass for ours, and what cannot be seen in them is made visible.
+// Lines are folded here, never by the terminal: a folded line keeps its bar, or the margin that no title and no name of a fact has.
 
 import { toolDiff } from '../domain/tool-diff.ts';
 import { visible, visibleLines } from '../domain/visible-text.ts';
 import { whyNotWhole } from '../domain/whole.ts';
+import { foldLine } from './fold-lines.ts';
 import type { ShownHold } from './review-client.ts';
+
+/** Columns: below, margins take too much of the line. */
+const NARROW = 40;
 
 /** What a reviewer types to confirm: the beginning of the digest that the vote is bound to. */
 export const shortCode = (hold: ShownHold): string => hold.bindingDigest.slice(0, 6);
 
-/** One line for a list: not enough to decide on. */
-export function renderLine(hold: ShownHold): string {
-  const { action } = hold;
+/** One entry of a list: not enough to decide on. What does not fit the line is set in. */
+export function renderLine(hold: ShownHold, columns: number): string {
+  const { action, principal } = hold;
   const what = action.tool === undefined ? `${action.method} ${action.upstream} ${action.target}` : `${action.upstream} ${action.tool}`;
-  return visible(`${hold.id}  ${hold.state}  decide before ${hold.deadline}  ${what}  by ${hold.principal.id}`).text;
+  const who = principal.name ?? principal.client ?? principal.id;
+  const line = visible(`${hold.id}  ${hold.state}  decide before ${hold.deadline}  ${what}  by ${who}`).text;
+  return foldLine(line, { head: '', hang: columns < NARROW ? ' > ' : '    ', columns }).join('\n');
 }
 
-/** Everything that there is to decide on, ending with a line feed. */
-export function renderHold(hold: ShownHold): string {
-  const sheet = createSheet();
+/** Everything that there is to decide on, ending with a line feed; no line is as wide as the terminal. */
+export function renderHold(hold: ShownHold, columns: number): string {
+  const sheet = createSheet(columns);
   sheet.title(`Hold ${hold.id}: ${hold.state}`);
   renderFacts(sheet, hold);
   renderCall(sheet, hold);
@@ -45,6 +52,8 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
     sheet.fact('extensions', action.upgrade.extensions.join(', ') || 'none offered');
   }
   sheet.fact('asked by', `${principal.id} (${principal.kind})`);
+  if (principal.name !== undefined) sheet.fact('named', `${principal.name} (by its issuer)`);
+  if (principal.client !== undefined) sheet.fact('client', principal.client);
   for (const party of principal.onBehalfOf) sheet.fact('for', party.id);
   for (const owner of principal.owners) sheet.fact('owner', owner);
   if (credential !== undefined) sheet.fact('armed with', `${credential.name} ${JSON.stringify(credential.scope)}`);
@@ -117,27 +126,32 @@ interface Sheet {
   text(): string;
 }
 
-function createSheet(): Sheet {
+function createSheet(columns: number): Sheet {
   const lines: string[] = [];
+  const narrow = columns < NARROW;
+  const bar = narrow ? '│' : '  │ ';
+  const hang = narrow ? '  > ' : ' '.repeat(14);
+  const fold = (text: string, head: string, hanging: string) => foldLine(text, { head, hang: hanging, columns });
   let made = 0;
   return {
     title(text) {
       if (lines.length > 0) lines.push('');
-      lines.push(visible(text).text);
+      lines.push(...fold(visible(text).text, '', ' '));
     },
     fact(name, value) {
       const shown = visible(value);
       made += shown.made;
-      lines.push(`  ${name.padEnd(11)} ${shown.text}`.trimEnd());
+      const head = narrow ? ` ${name} ` : `  ${name.padEnd(11)} `;
+      lines.push(...fold(shown.text.trimEnd(), shown.text === '' ? head.trimEnd() : head, hang));
     },
     words(text) {
       const shown = visibleLines(text);
       made += shown.made;
-      lines.push(...shown.lines.map((line) => `  │ ${line}`));
+      lines.push(...shown.lines.flatMap((line) => fold(line, bar, bar)));
     },
     text() {
       const note = made === 0 ? [] : ['', `Note: ${made} control or invisible ${made === 1 ? 'character was' : 'characters were'} made visible above.`];
-      return `${[...lines, ...note].join('\n')}\n`;
+      return `${[...lines, ...note.flatMap((line) => fold(line, '', ' '))].join('\n')}\n`;
     },
   };
 }

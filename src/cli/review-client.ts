@@ -33,6 +33,8 @@ const shownHold = z.object({
   principal: party.extend({
     kind: z.string(),
     trustDomain: z.string().optional(),
+    client: z.string().optional(),
+    name: z.string().optional(),
     onBehalfOf: z.array(party),
     owners: z.array(z.string()),
   }),
@@ -93,16 +95,20 @@ export type ShownNotification = z.infer<typeof shownNotification>;
 const page = z.object({ holds: z.array(shownHold), next: z.string().optional() });
 const refusal = z.object({ code: z.string(), title: z.string().optional(), detail: z.string().optional() });
 
-/** A refusal by the API, with the code of its problem document. */
+/** A refusal by the API, with the code of its problem document, and for a sign-in that is too old or too weak the strength that is asked for (RFC 9470). */
 export class ApiError extends CommandError {
   readonly code: string;
-  constructor(code: string, message: string) {
+  readonly acrValues: string | undefined;
+  constructor(code: string, message: string, challenge?: string | null) {
     super(message);
     this.code = code;
+    this.acrValues = /\bacr_values="([\x20-\x21\x23-\x5b\x5d-\x7e]+)"/.exec(challenge ?? '')?.[1];
   }
 }
 
 export interface ReviewClient {
+  /** Where the desk shows this hold to people, if it has pages. */
+  pageOf(id: string): string;
   list(state: string, after?: string): Promise<z.infer<typeof page>>;
   get(id: string): Promise<ShownHold>;
   vote(id: string, ballot: { readonly decision: 'approve' | 'deny'; readonly bindingDigest: string; readonly reason?: string }): Promise<ShownHold>;
@@ -128,7 +134,7 @@ export function createReviewClient(url: string, token: () => Promise<string>): R
       throw new CommandError(`The reviewers’ API at ${base.origin} cannot be reached: ${reason(error)}.`);
     });
     const answer: unknown = await response.json().catch(() => undefined);
-    if (!response.ok) throw refused(response.status, answer);
+    if (!response.ok) throw refused(response, answer);
     const parsed = schema.safeParse(answer);
     if (!parsed.success) throw new CommandError('The reviewers’ API answered something that this version cannot show whole.');
     return parsed.data;
@@ -136,6 +142,7 @@ export function createReviewClient(url: string, token: () => Promise<string>): R
   const holdPath = (id: string) => `api/v1/holds/${encodeURIComponent(id)}`;
 
   return {
+    pageOf: (id) => new URL(`holds/${encodeURIComponent(id)}`, base).href,
     list: (state, after) => call(page, `api/v1/holds?${new URLSearchParams({ state, ...(after !== undefined && { after }) })}`),
     get: (id) => call(shownHold, holdPath(id)),
     vote: (id, ballot) => call(shownHold, `${holdPath(id)}/votes`, ballot),
@@ -161,11 +168,11 @@ export function isLoopback({ hostname }: URL): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 
-function refused(status: number, answer: unknown): ApiError {
+function refused({ status, headers }: Response, answer: unknown): ApiError {
   const parsed = refusal.safeParse(answer);
   if (!parsed.success) return new ApiError('unknown', `The reviewers’ API answered ${status}.`);
   const { code, title, detail } = parsed.data;
-  return new ApiError(code, visible(`${title ?? code}: ${detail ?? ''} (${code})`).text);
+  return new ApiError(code, visible(`${title ?? code}: ${detail ?? ''} (${code})`).text, headers.get('www-authenticate'));
 }
 
 function reason(error: unknown): string {

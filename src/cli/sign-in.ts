@@ -1,8 +1,10 @@
-// A reviewer's token for the terminal: from COUNTERSIGN_TOKEN, or by the OAuth device flow (RFC 8628) in the person's own browser.
+// A reviewer's token for the terminal: from COUNTERSIGN_TOKEN, or by the OAuth device flow (RFC 8628) in the person's own browser. Where a tier asks
+// for a fresh sign-in, by the code flow on the loopback (fresh-sign-in.ts).
 // The token stays in this process's memory: it is not written down, and each command signs in anew unless the variable is set.
 
 import * as oidc from 'openid-client';
 import { visible } from '../domain/visible-text.ts';
+import { signInAfresh } from './fresh-sign-in.ts';
 import { checkServiceUrl, isLoopback } from './review-client.ts';
 import { CommandError, type Io, UsageError } from './terminal.ts';
 
@@ -20,8 +22,8 @@ export interface SignInOptions {
 export interface SignIn {
   /** The token, signing in when there is none yet. */
   token(): Promise<string>;
-  /** A fresh sign-in, for tiers that ask for one. False when the token came from the environment and cannot be renewed here. */
-  again(): Promise<boolean>;
+  /** A fresh sign-in, for tiers that ask for one, as strong as the API says. False when the token came from the environment and cannot be renewed here. */
+  again(acrValues?: string): Promise<boolean>;
 }
 
 /** Throws UsageError when there is neither a token nor a way to get one. */
@@ -33,11 +35,17 @@ export function createSignIn(io: Io, options: SignInOptions): SignIn {
     throw new UsageError('Set COUNTERSIGN_TOKEN, or name the issuer and client to sign in with: --config FILE, or --issuer URL --client-id ID.');
   }
   let token: Promise<string> | undefined;
-  const signIn = (fresh: boolean) => deviceFlow(io, { issuer, clientId, scope, ...(audience !== undefined && { audience }) }, fresh);
+  const client = { issuer, clientId, scope, ...(audience !== undefined && { audience }) };
   return {
-    token: () => (token ??= signIn(false)),
-    async again() {
-      token = signIn(true);
+    token: () => (token ??= at(client, (configuration, target) => deviceFlow(io, configuration, target))),
+    async again(acrValues) {
+      token = at(client, (configuration, target) =>
+        signInAfresh(configuration, {
+          ...target,
+          ...(acrValues !== undefined && { acrValues }),
+          show: (url) => void io.stderr.write(`To sign in afresh, open ${visible(url).text}\nin a browser on this machine.\n`),
+        }),
+      );
       await token;
       return true;
     },
@@ -46,26 +54,35 @@ export function createSignIn(io: Io, options: SignInOptions): SignIn {
 
 type Client = Required<Omit<SignInOptions, 'audience'>> & Pick<SignInOptions, 'audience'>;
 
-async function deviceFlow(io: Io, { issuer, clientId, audience, scope }: Client, fresh: boolean): Promise<string> {
+interface Target {
+  readonly scope: string;
+  readonly resource?: string;
+}
+
+/** One way of signing in, at the issuer. Throws CommandError when it does not succeed. */
+async function at({ issuer, clientId, audience, scope }: Client, way: (configuration: oidc.Configuration, target: Target) => Promise<string>): Promise<string> {
   checkServiceUrl(issuer, 'The issuer');
   const server = new URL(issuer);
-  const resource = audience !== undefined && URL.canParse(audience) ? { resource: audience } : {};
   try {
     const execute = isLoopback(server) ? [oidc.allowInsecureRequests] : [];
     const configuration = await oidc.discovery(server, clientId, undefined, oidc.None(), { execute });
-    // max_age asks for a sign-in that is recent, OIDC Core section 3.1.2.1.
-    const started = await oidc.initiateDeviceAuthorization(configuration, { scope, ...resource, ...(fresh && { prompt: 'login', max_age: '300' }) });
-    const { text: code } = visible(started.user_code);
-    const { text: page } = visible(started.verification_uri_complete ?? started.verification_uri);
-    io.stderr.write(`To sign in, open ${page}\nand check that it shows the code ${code}\n`);
-    const { access_token } = await oidc.pollDeviceAuthorizationGrant(configuration, started, resource);
-    return access_token;
+    return await way(configuration, { scope, ...(audience !== undefined && URL.canParse(audience) && { resource: audience }) });
   } catch (error) {
     throw new CommandError(`The sign-in at ${server.origin} did not succeed: ${reason(error)}.`);
   }
 }
 
+async function deviceFlow(io: Io, configuration: oidc.Configuration, { scope, resource }: Target): Promise<string> {
+  const named: Record<string, string> = resource === undefined ? {} : { resource };
+  const started = await oidc.initiateDeviceAuthorization(configuration, { scope, ...named });
+  const { text: code } = visible(started.user_code);
+  const { text: page } = visible(started.verification_uri_complete ?? started.verification_uri);
+  io.stderr.write(`To sign in, open ${page}\nand check that it shows the code ${code}\n`);
+  const { access_token } = await oidc.pollDeviceAuthorizationGrant(configuration, started, named);
+  return access_token;
+}
+
 function reason(error: unknown): string {
-  if (error instanceof oidc.ResponseBodyError) return visible(error.error).text;
+  if (error instanceof oidc.ResponseBodyError || error instanceof oidc.AuthorizationResponseError) return visible(error.error).text;
   return error instanceof Error ? visible(error.message).text : 'unknown';
 }

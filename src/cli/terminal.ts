@@ -3,9 +3,11 @@
 
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { visibleJson } from '../domain/visible-json.ts';
 
 export interface Io {
-  readonly stdout: Writable;
+  /** With its width, where it is a terminal. */
+  readonly stdout: Writable & { readonly columns?: number };
   readonly stderr: Writable;
   readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -38,6 +40,12 @@ export async function runCommand(io: Io, usage: string, command: () => Promise<n
     }
     throw error;
   }
+}
+
+/** JSON that parses to the value and shows every character that is in it: other people's words are in it, too. */
+export function printJson(io: Pick<Io, 'stdout'>, value: unknown): void {
+  const lines = JSON.stringify(value, null, 2).split('\n').map(visibleJson);
+  io.stdout.write(`${lines.join('\n')}\n`);
 }
 
 /** Asks one question; the answer without surrounding space. Resolves to an empty text when the input ends. */

@@ -15,7 +15,7 @@ import { GatewayError } from '../errors.ts';
 import { type ExplainedStep, explainSteps } from '../identity/explain.ts';
 import { createIdentity } from '../identity/identity.ts';
 import { identityOptions } from '../regime.ts';
-import { CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
+import { CommandError, EXIT, type Io, printJson, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'whoami --config FILE           say step by step why a token is accepted or refused';
 
@@ -30,7 +30,8 @@ export function run(args: string[], io: Io): Promise<number> {
     if (values.config === undefined) throw new UsageError('Name the configuration file.');
     const token = await readToken(values.token, io);
     const verdict = await judge(values.config, token);
-    io.stdout.write(values.json ? `${JSON.stringify(verdict, null, 2)}\n` : `${render(verdict).join('\n')}\n`);
+    if (values.json) printJson(io, verdict);
+    else io.stdout.write(`${render(verdict).join('\n')}\n`);
     return verdict.principal === undefined ? EXIT.refused : EXIT.ok;
   });
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { secureUrl } from './addresses.ts';
 import { bundle } from './bundles.ts';
 import { pemFile, type Surroundings, secret } from './files.ts';
-import { people } from './rules.ts';
+import { people, name as personName } from './rules.ts';
 import { duration } from './units.ts';
 
 const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512', 'EdDSA', 'Ed25519'] as const;
@@ -34,11 +34,21 @@ const oidcIssuer = (around: Surroundings) =>
       algorithms: algorithms(),
       audience: audience().exactOptional().describe('Accepted `aud` values for this issuer; default: identity.audience'),
       requireAccessTokenType: z.boolean().default(false).describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
+      displayClaim: z
+        .string()
+        .min(1)
+        .max(200)
+        .exactOptional()
+        .describe('Claim, by name or path, whose text is shown to reviewers beside the caller’s id; never compared'),
       introspection: z
         .strictObject({
           endpoint: secureUrl().describe('Introspection endpoint (RFC 7662)'),
           clientId: z.string().min(1),
           clientSecret: secret(around),
+          tokens: z
+            .enum(['opaque', 'all'])
+            .default('opaque')
+            .describe('About which tokens the issuer is asked: opaque ones, or JWTs that verify, too; answers are used for ten seconds; default opaque'),
         })
         .exactOptional()
         .describe('Takes opaque tokens, and asks the issuer about each; one issuer at most'),
@@ -84,13 +94,15 @@ export const identity = (around: Surroundings) =>
         .prefault({})
         .describe('How proofs of tokens’ keys are taken'),
       owners: z
-        .record(z.string().min(1), z.array(z.string().min(1)).min(1))
+        .record(z.string().min(1).pipe(personName()), z.array(personName()).min(1))
         .default({})
         .describe('Agent id → subjects of the people accountable for it; they may not decide on its calls'),
     })
     .transform(({ staleAfter, ...rest }) => ({ ...rest, staleAfterMs: staleAfter }));
 
-const groupsClaim = () => z.string().min(1).default('groups').describe('Claim that lists the reviewer’s groups; default groups');
+const claim = () => z.string().min(1).max(200);
+const groupsClaim = () => claim().default('groups').describe('Claim that lists the reviewer’s groups, by name or path (realm_access.roles); default groups');
+const nameClaim = () => claim().default('name').describe('Claim with the reviewer’s name to show, by name or path; default name');
 
 export const reviewers = (around: Surroundings) =>
   z
@@ -107,6 +119,7 @@ export const reviewers = (around: Surroundings) =>
             .default('openid profile')
             .describe('Scopes to ask for; default openid profile'),
           groupsClaim: groupsClaim(),
+          displayClaim: nameClaim(),
           acrValues: z.array(z.string().min(1)).default([]).describe('Asked for (acr_values) when a tier wants a fresh sign-in'),
           stepUp: z
             .strictObject({
@@ -125,7 +138,15 @@ export const reviewers = (around: Surroundings) =>
         .strictObject({
           issuer: secureUrl().describe('Whose bearer tokens are taken'),
           audience: z.string().min(1).describe('What they must be addressed to; another one than the agents’'),
+          clients: z
+            .array(z.string().min(1))
+            .min(1)
+            .exactOptional()
+            .describe(
+              'Clients through which people sign in (azp, client_id); tokens of others are refused. Required where agents’ tokens come from this issuer',
+            ),
           groupsClaim: groupsClaim(),
+          displayClaim: nameClaim(),
           algorithms: algorithms(),
           requireAccessTokenType: z.boolean().default(false).describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
         })
@@ -140,6 +161,6 @@ export const reviewers = (around: Surroundings) =>
         .describe('Sign-in for `countersign holds`'),
       killSwitch: people().exactOptional().describe('Who may suspend agents and tasks, and lift it; default: nobody'),
       watch: people().exactOptional().describe('Who sees the calls that passed with notify, and may end their tasks; default: who has the kill switch'),
-      suspended: z.array(z.string().min(1)).default([]).describe('Subjects whose votes no longer count, approvals that wait for use included'),
+      suspended: z.array(personName()).default([]).describe('Subjects whose votes no longer count, approvals that wait for use included'),
     })
     .prefault({});

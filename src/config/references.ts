@@ -158,6 +158,14 @@ function* checkIssuers({ identity, reviewers }: Sections): Generator<Fault> {
   if (reviewers?.api !== undefined && workloadAudiences(identity).includes(reviewers.api.audience)) {
     yield { path: ['reviewers', 'api', 'audience'], message: 'Workload tokens have this audience: reviewers need one of their own.' };
   }
+  const api = reviewers?.api;
+  const shared = api !== undefined && (identity?.issuers ?? []).find((issuer) => issuer.type === 'oidc' && issuer.issuer === api.issuer);
+  if (shared && api.clients === undefined) {
+    yield {
+      path: ['reviewers', 'api', 'clients'],
+      message: `Set it to the clients through which people sign in, for example [${reviewers?.cli?.clientId ?? 'countersign-cli'}]: agents’ tokens come from the same issuer (${shared.name}).`,
+    };
+  }
   if (reviewers?.cli !== undefined && reviewers.api === undefined)
     yield { path: ['reviewers', 'cli'], message: 'The terminal signs in at reviewers.api, which is missing.' };
 }

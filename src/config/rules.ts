@@ -2,12 +2,25 @@
 // which hands its faults in; here only their shape.
 
 import { z } from 'zod';
+import { isName } from '../domain/name.ts';
 import { duration } from './units.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
+/** A name as tokens bring them: another one would match nobody. */
+export const name = () =>
+  z.string().refine(isName, { error: 'Write the name with visible characters only (Unicode NFC), and with no blanks but single ones between words.' });
+
 /** People, as tiers and the reviewers' section name them. */
-export const people = () => z.array(z.string().regex(/^(group|user):.+$/, { error: 'Write group:<name> or user:<subject>.' })).min(1);
+export const people = () =>
+  z
+    .array(
+      z
+        .string()
+        .regex(/^(group|user):./, { error: 'Write group:<name> or user:<subject>.' })
+        .pipe(name()),
+    )
+    .min(1);
 
 const notify = () => z.array(z.string().min(1)).min(1);
 

@@ -87,6 +87,9 @@ export interface HeldPrincipal extends Party {
   readonly kind: 'spiffe' | 'oidc';
   readonly trustDomain?: string;
   readonly keyThumbprint?: string;
+  /** The client that got the caller's token, and the issuer's name for the caller: to be shown, never compared, and so not bound. */
+  readonly client?: string;
+  readonly name?: string;
   readonly onBehalfOf: readonly Party[];
   /** Subjects of the people accountable for the agent (`identity.owners`); empty where none is registered. They may not vote. */
   readonly owners: readonly string[];

@@ -20,6 +20,10 @@ export interface Principal extends Party {
   readonly trustDomain?: string;
   /** How the caller proved itself. */
   readonly proof: 'jwt' | 'jwt-svid' | 'x509-svid';
+  /** The client that got the token (`azp`, `client_id`), where that is another name than the subject. For display and for rules, never who somebody is. */
+  readonly client?: string;
+  /** What the issuer entry's `displayClaim` says. For display only; never compared. */
+  readonly name?: string;
   /** Verified claims of the token, without the token. */
   readonly claims: JsonObject;
   /** On whose behalf it acts, nearest first: the token's `sub` when an `act` names the agent, then earlier actors. Empty when it acts for itself. */

@@ -10,9 +10,21 @@ export interface Reviewer {
   /** For display only; never compared. */
   readonly name?: string;
   readonly groups: readonly string[];
-  /** When the person last signed in (`auth_time`), where the issuer says. */
+  /** When the person last signed in (`auth_time`), where the issuer says and the sign-in is strong enough for step-up. */
   readonly authenticatedAt?: EpochMs;
   /** Authentication context and methods (`acr`, `amr`), where the issuer says. */
   readonly acr?: string;
   readonly amr?: readonly string[];
+}
+
+/** Which sign-ins are strong enough for step-up: one of these `acr`, and one of these `amr`, where listed. Empty: any. */
+export interface StepUp {
+  readonly acr: readonly string[];
+  readonly amr: readonly string[];
+}
+
+/** Of a sign-in that is too weak for step-up the time is not kept: no tier takes it for fresh. */
+export function isStrong({ acr, amr = [] }: Pick<Reviewer, 'acr' | 'amr'>, wanted: StepUp): boolean {
+  const inContext = wanted.acr.length === 0 || (acr !== undefined && wanted.acr.includes(acr));
+  return inContext && (wanted.amr.length === 0 || wanted.amr.some((method) => amr.includes(method)));
 }

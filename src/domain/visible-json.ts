@@ -1,7 +1,7 @@
 // JSON whose every character can be seen. JSON itself has escaped the control characters below U+0020; what is left is DEL and C1, line
-// separators, and the format characters (bidirectional overrides, zero-width, tags) that a terminal would obey or hide.
+// separators, and the format and ignorable characters (bidirectional overrides, zero-width, fillers, tags) that a terminal would obey or hide.
 
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\u2028\u2029]/gu;
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\u2028\u2029\u2800\p{Default_Ignorable_Code_Point}]/gu;
 const PLAIN = /^[\x20-\x7e]*$/;
 
 /** Rewrites a line of JSON so that it parses to the same value and what `cat` shows is what it says. */

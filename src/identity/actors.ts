@@ -2,6 +2,7 @@
 // Trusts the token's issuer to have checked the chain. Refuses chains that are malformed, too deep, or name a caller of another issuer.
 
 import { isJsonObject, type Json, type JsonObject, presentMembers } from '../domain/json.ts';
+import { isName } from '../domain/name.ts';
 import type { Party } from '../domain/principal.ts';
 import { requireSubject } from './claims.ts';
 import { refusal } from './refusal.ts';
@@ -36,7 +37,8 @@ function readActors(outermost: Json | undefined, issuer: string): Party[] {
     if (actors.length === MAX_ACTORS) throw refusal('token_claims', 'act', `The token names more than ${MAX_ACTORS} actors.`);
     const act = presentMembers(next);
     const { iss = issuer } = act;
-    if (typeof iss !== 'string' || iss === '' || iss.includes('#')) throw refusal('token_claims', 'act', 'The issuer of an actor is not an issuer identifier.');
+    if (typeof iss !== 'string' || !isName(iss) || iss.includes('#'))
+      throw refusal('token_claims', 'act', 'The issuer of an actor is not an issuer identifier.');
     actors.push(party(iss, requireSubject(act)));
     next = act.act;
   }

@@ -59,6 +59,7 @@ export function createBundleEndpoint({ name, trustDomain, endpoint, spiffe, time
     current: () => polled.current()?.jwtKeys,
     authorities: () => polled.current()?.authorities,
     renew: async () => (await polled.renew())?.jwtKeys,
+    heldBackMs: polled.heldBackMs,
     start: polled.start,
     close: polled.close,
     status: () => ({

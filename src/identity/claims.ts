@@ -1,8 +1,11 @@
 // Checks the claims that every kind of token has in common (RFC 7519 section 4.1): audience, times, lifetime.
 // Trusts the signature, which was proven before. Refuses what is missing or of the wrong type: no claim is optional by accident.
 
+import { claimAt } from '../domain/claim.ts';
 import type { EpochMs } from '../domain/clock.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
+import { isName } from '../domain/name.ts';
+import type { Principal } from '../domain/principal.ts';
 import { refusal } from './refusal.ts';
 
 export interface ClaimRules {
@@ -47,14 +50,30 @@ export function requireText(claims: JsonObject, name: string): string {
 
 /**
  * A subject, fit to be part of a principal's name: it ends up in logs, digests and on reviewers' screens.
- * Throws `token_claims` for an empty, overlong or unprintable one.
+ * Throws `token_claims` for an empty or overlong one, and for one with characters that nobody sees: two people must not look like one.
  */
 export function requireSubject(claims: JsonObject): string {
   const subject = requireText(claims, 'sub');
-  if (subject.length > 1024 || /[\u0000-\u001f\u007f-\u009f]/.test(subject))
-    throw refusal('token_claims', 'sub', 'The token’s subject is not fit to be a name.');
+  if (subject.length > 1024 || !isName(subject)) throw refusal('token_claims', 'sub', 'The token’s subject is not fit to be a name.');
   return subject;
 }
+
+/** The client that got the token, as issuers name it (RFC 7519 `azp`, RFC 9068 `client_id`, Okta’s `cid`, Entra’s `appid`): each name once. */
+export function clientsOf({ azp, client_id, cid, appid }: JsonObject): readonly string[] {
+  return [...new Set([azp, client_id, cid, appid].filter((name): name is string => typeof name === 'string' && name !== ''))];
+}
+
+/**
+ * What reviewers are shown of a caller besides its id: the client, and the text of the issuer entry's `displayClaim`, read from the object that names the
+ * caller (`act` for an actor). A name that `isName` refuses is not shown.
+ */
+export function displayOf(claims: JsonObject, subject: string, displayClaim: string | undefined): Pick<Principal, 'client' | 'name'> {
+  const client = clientsOf(claims).find((name) => name !== subject && isName(name));
+  const name = displayClaim === undefined ? undefined : claimAt(isJsonObject(claims.act) ? claims.act : claims, displayClaim);
+  return { ...(client !== undefined && { client }), ...(typeof name === 'string' && name.length <= LONGEST_NAME && isName(name) && { name }) };
+}
+
+const LONGEST_NAME = 200;
 
 function checkAudience(audience: Json | undefined, accepted: readonly string[]): void {
   const named = typeof audience === 'string' ? [audience] : audience;
@@ -62,12 +81,14 @@ function checkAudience(audience: Json | undefined, accepted: readonly string[]):
   if (!named.some((entry) => accepted.includes(entry))) throw refusal('token_audience', 'aud', 'The token is addressed to another audience (aud).');
 }
 
-/** Whole seconds only: fractions, 1e400 and texts are read differently by different parsers. */
+/**
+ * A NumericDate (RFC 7519 section 2), fractions of a second included: an end comes no later for one, a beginning no earlier. Texts, 1e400 and what
+ * does not fit a number of milliseconds are read differently by different parsers.
+ */
 function readTime(claims: JsonObject, name: 'exp' | 'nbf' | 'iat'): EpochMs | undefined {
   const seconds = claims[name];
   if (seconds === undefined) return undefined;
-  if (typeof seconds !== 'number' || seconds < 0 || !Number.isSafeInteger(seconds * 1000) || !Number.isInteger(seconds)) {
-    throw refusal('token_claims', name, `The token’s ${name} is not a whole number of seconds.`);
-  }
-  return seconds * 1000;
+  const at = typeof seconds === 'number' ? (name === 'nbf' ? Math.ceil : Math.floor)(seconds * 1000) : Number.NaN;
+  if (at < 0 || !Number.isSafeInteger(at)) throw refusal('token_claims', name, `The token’s ${name} is not a time in seconds.`);
+  return at;
 }

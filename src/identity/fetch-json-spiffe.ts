@@ -6,6 +6,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Clock } from '../domain/clock.ts';
 import type { Json } from '../domain/json.ts';
+import { isDocumentType } from './fetch-json.ts';
 import { KeyFault } from './key-fault.ts';
 import { readJson } from './post-json.ts';
 import { CertificateFault } from './x509/certificate-fault.ts';
@@ -72,5 +73,5 @@ async function get(url: URL, socket: TLSSocket, signal: AbortSignal): Promise<Js
   outgoing.on('error', () => {});
   outgoing.end();
   const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
-  return readJson(response);
+  return readJson(response, isDocumentType);
 }

@@ -1,4 +1,5 @@
-// Fetches one JSON document from an issuer: https (or http on loopback), no redirects, bounded time and size, a JSON content type.
+// Fetches one JSON document from an issuer: https (or http on loopback), no redirects, bounded time and size, no type
+// that says that it is something else (an error page).
 // Trusts the TLS server certificate for the name in the configured or discovered address, and nothing in the document.
 
 import type { Json } from '../domain/json.ts';
@@ -9,11 +10,18 @@ export type Fetch = typeof globalThis.fetch;
 
 /** No honest document is larger. */
 export const MAX_BYTES = 256 * 1024;
+/** What servers say of files that they know nothing about (object stores do, and with them SPIRE's own publisher): the document is read as strictly. */
+const NO_TYPE = /^(?:|(?:application|binary)\/octet-stream|text\/plain)[ \t]*(?:;|$)/i;
 const JSON_TYPE = /^application\/(?:[a-z0-9.-]+\+)?json[ \t]*(?:;|$)/i;
 const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/;
 
 export function isJsonType(contentType: string): boolean {
   return JSON_TYPE.test(contentType);
+}
+
+/** Whether an answer may be a document of keys: JSON, or nothing that says otherwise. */
+export function isDocumentType(contentType: string): boolean {
+  return isJsonType(contentType) || NO_TYPE.test(contentType);
 }
 
 /** Whether keys may be fetched from there: https, or http to this very host; no user info, no fragment. */
@@ -34,7 +42,7 @@ export async function fetchJson(fetch: Fetch, address: string, signal: AbortSign
   });
   try {
     if (response.status !== 200) throw new KeyFault(`status_${response.status}`);
-    if (!isJsonType(response.headers.get('content-type') ?? '')) throw new KeyFault('content_type');
+    if (!isDocumentType(response.headers.get('content-type') ?? '')) throw new KeyFault('content_type');
     return parseStrictJson(await readBounded(response));
   } finally {
     // Frees the connection where the body was not read to its end; a body that was is closed already.

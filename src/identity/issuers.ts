@@ -37,12 +37,13 @@ export interface Issuers {
 }
 
 export function createIssuers(options: IdentityOptions, parts: IssuerParts): Issuers {
+  const introspection = findIntrospection(options, parts);
   const byIssuer = new Map<string, TokenVerifier>();
   const bundles = createBundleSources(options, parts, (trustDomain) => domains.get(trustDomain)?.bundle);
   const domains = new Map<string, TrustedDomain & { readonly verifier: TokenVerifier }>();
   const verifiers = options.issuers.map((issuer) => {
     if (issuer.type === 'oidc') {
-      const verifier = createOidc(issuer, options, parts);
+      const verifier = createOidc(issuer, options, parts, introspection);
       byIssuer.set(issuer.issuer, verifier);
       return verifier;
     }
@@ -50,8 +51,6 @@ export function createIssuers(options: IdentityOptions, parts: IssuerParts): Iss
     domains.set(issuer.trustDomain, domain);
     return domain.verifier;
   });
-
-  const introspection = findIntrospection(options, parts);
 
   return {
     verifiers,
@@ -78,22 +77,25 @@ export function createIssuers(options: IdentityOptions, parts: IssuerParts): Iss
   };
 }
 
-function createOidc(issuer: OidcIssuerOptions, options: IdentityOptions, parts: IssuerParts): TokenVerifier {
+function createOidc(issuer: OidcIssuerOptions, options: IdentityOptions, parts: IssuerParts, introspection: Introspection | undefined): TokenVerifier {
   const rules = {
     ...readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS),
     issuer: issuer.issuer,
     algorithms: readAlgorithms(issuer.algorithms),
     requireAccessTokenType: issuer.requireAccessTokenType ?? false,
   };
-  const review = issuer.tokenReview && createTokenReview(issuer.tokenReview, issuer.name, rules.audience, parts.log);
-  return createOidcVerifier(issuer.name, createOidcKeys(issuer.name, issuer, options.refresh ?? {}, parts), rules, parts.clock, review);
+  const reviews = [
+    ...(issuer.introspection?.tokens === 'all' && introspection !== undefined ? [introspection.confirm] : []),
+    ...(issuer.tokenReview === undefined ? [] : [createTokenReview(issuer.tokenReview, issuer.name, rules.audience, parts.log)]),
+  ];
+  return createOidcVerifier(issuer, createOidcKeys(issuer.name, issuer, options.refresh ?? {}, parts), rules, parts.clock, reviews);
 }
 
 function findIntrospection(options: IdentityOptions, parts: IssuerParts): Introspection | undefined {
   for (const issuer of options.issuers) {
     if (issuer.type !== 'oidc' || issuer.introspection === undefined) continue;
     const rules = readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS);
-    return createIntrospection(issuer.introspection, { name: issuer.name, issuer: issuer.issuer, rules }, parts);
+    return createIntrospection(issuer.introspection, { ...issuer, rules }, parts);
   }
   return undefined;
 }

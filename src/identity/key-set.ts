@@ -16,6 +16,8 @@ export interface VerificationKey {
 
 export interface KeySet {
   readonly keys: readonly VerificationKey[];
+  /** Names of keys that the generation before had, and this one has not. */
+  readonly dropped: ReadonlySet<string>;
 }
 
 /**
@@ -32,11 +34,14 @@ const RSA_BITS = { min: 2048, max: 8192 };
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 
 /** Reads the usable keys of a JWKS document; the rest is left out. Throws KeyFault `not_a_jwks`, `too_many_keys`. */
-export function readKeySet(document: Json, use: KeyUse): KeySet {
+export function readKeySet(document: Json, use: KeyUse, previous?: KeySet): KeySet {
   const entries = isJsonObject(document) ? document.keys : undefined;
   if (!Array.isArray(entries)) throw new KeyFault('not_a_jwks');
   if (entries.length > MAX_KEYS) throw new KeyFault('too_many_keys');
-  return { keys: entries.map((entry: Json) => readKey(entry, use)).filter((key) => key !== undefined) };
+  const keys = entries.map((entry: Json) => readKey(entry, use)).filter((key) => key !== undefined);
+  const kept = new Set(keys.map(({ kid }) => kid));
+  const dropped = (previous?.keys ?? []).flatMap(({ kid }) => (kid === undefined || kept.has(kid) ? [] : [kid]));
+  return { keys, dropped: new Set(dropped) };
 }
 
 /**

@@ -13,6 +13,8 @@ export interface KeyLookup {
    * time to. Resolves to the keys then in force. Never rejects.
    */
   renew(): Promise<KeySet | undefined>;
+  /** How long `renew` will not ask, ms, although other keys came when it asked last, so that there may be newer ones by now. 0 or absent: it tells what there is. */
+  heldBackMs?(): number;
 }
 
 export interface SourceStatus {

@@ -6,14 +6,22 @@ import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type AccessTokenRules, verifyAccessToken } from './access-token.ts';
 import { readDelegation } from './actors.ts';
+import { displayOf } from './claims.ts';
 import { ANSWER_TTL_MS } from './inquiry.ts';
 import type { KeySource } from './key-source.ts';
+import type { OidcIssuerOptions } from './options.ts';
 import { refusal } from './refusal.ts';
 import type { TokenReview } from './token-review.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 
-/** `review`: asks the issuer whether a token that verifies is still in force. */
-export function createOidcVerifier(name: string, keys: KeySource, rules: AccessTokenRules, clock: Clock, review?: TokenReview): TokenVerifier {
+/** `reviews`: each asks the issuer whether a token that verifies is still in force. */
+export function createOidcVerifier(
+  { name, displayClaim }: Pick<OidcIssuerOptions, 'name' | 'displayClaim'>,
+  keys: KeySource,
+  rules: AccessTokenRules,
+  clock: Clock,
+  reviews: readonly TokenReview[] = [],
+): TokenVerifier {
   return {
     name,
     type: 'oidc',
@@ -22,9 +30,10 @@ export function createOidcVerifier(name: string, keys: KeySource, rules: AccessT
       const { expiresAt, keySet } = await verifyAccessToken(jws, claims, keys, rules, clock);
       checkKubernetesSubject(claims);
       const { caller, onBehalfOf } = readDelegation(claims, rules.issuer);
-      const principal: Principal = { ...caller, kind: 'oidc', issuerName: name, proof: 'jwt', claims, onBehalfOf, expiresAt };
-      if (review === undefined) return { principal, keySet };
-      await review(jws.raw, principal);
+      const display = displayOf(claims, caller.subject, displayClaim);
+      const principal: Principal = { ...caller, ...display, kind: 'oidc', issuerName: name, proof: 'jwt', claims, onBehalfOf, expiresAt };
+      if (reviews.length === 0) return { principal, keySet };
+      for (const review of reviews) await review(jws.raw, principal);
       return { principal, keySet, ttlMs: ANSWER_TTL_MS };
     },
   };

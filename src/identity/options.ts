@@ -41,6 +41,8 @@ export interface OidcIssuerOptions extends CommonIssuerOptions, OidcKeyOptions {
   readonly type: 'oidc';
   /** Opaque tokens are asked about here (RFC 7662). One entry at most: an opaque token does not say who issued it. */
   readonly introspection?: IntrospectionOptions;
+  /** The claim, by name or path, whose text is shown to reviewers beside the principal's id. Never compared. */
+  readonly displayClaim?: string;
   /** Tokens of a Kubernetes cluster are confirmed by its API server. */
   readonly tokenReview?: TokenReviewOptions;
 }

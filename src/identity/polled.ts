@@ -1,6 +1,6 @@
 // Something fetched again and again from an issuer: keys, or a bundle. However many tokens arrive, the source is asked at most once per
-// minimum interval, after successes and failures alike, and because of an unknown key at most once per 30 seconds. What was fetched outlives a
-// failing source for a bounded time.
+// minimum interval, after successes and failures alike, and because of an unknown key at most once per 30 seconds, unless the last fetch brought
+// something new. What was fetched outlives a failing source for a bounded time.
 
 import { hash } from 'node:crypto';
 import type { Clock, EpochMs } from '../domain/clock.ts';
@@ -48,6 +48,8 @@ export interface Polled<T> {
   /** The same object as long as the document is the same. */
   current(): T | undefined;
   renew(): Promise<T | undefined>;
+  /** As in KeyLookup. */
+  heldBackMs(): number;
   readonly fetchedAt: EpochMs | undefined;
   readonly lastError: string | undefined;
   start(): Promise<void>;
@@ -64,6 +66,8 @@ export function createPolled<T>(options: PolledOptions<T>, { clock, log }: { rea
   let unknownKeyAt = Number.NEGATIVE_INFINITY;
   let failures = 0;
   let lastError: string | undefined;
+  /** Whether the last good fetch brought another document than the one before. */
+  let broughtNews = false;
   let inFlight: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
 
@@ -76,12 +80,17 @@ export function createPolled<T>(options: PolledOptions<T>, { clock, log }: { rea
       const now = clock.now();
       if (now < attemptedAt + times.minIntervalMs) return current();
       if (current() !== undefined) {
-        if (now < unknownKeyAt + times.unknownKeyIntervalMs) return current();
+        // A source that has just changed may change again at once; one that did not is left alone.
+        if (!broughtNews && now < unknownKeyAt + times.unknownKeyIntervalMs) return current();
         unknownKeyAt = now;
       }
     }
     await attempt();
     return current();
+  }
+
+  function heldBackMs(): number {
+    return broughtNews && inFlight === undefined ? Math.max(0, attemptedAt + times.minIntervalMs - clock.now()) : 0;
   }
 
   function attempt(): Promise<void> {
@@ -111,7 +120,8 @@ export function createPolled<T>(options: PolledOptions<T>, { clock, log }: { rea
     const next = options.read(document, value);
     const nextDigest = hash('sha256', JSON.stringify(document), 'base64');
     fetchedAt = clock.now();
-    if (value !== undefined && digest === nextDigest) return;
+    broughtNews = value !== undefined && digest !== nextDigest;
+    if (value !== undefined && !broughtNews) return;
     value = next;
     digest = nextDigest;
     log.info('identity.keys.changed', { issuer: name, keys: options.count(next) });
@@ -130,6 +140,7 @@ export function createPolled<T>(options: PolledOptions<T>, { clock, log }: { rea
   return {
     current,
     renew,
+    heldBackMs,
     get fetchedAt() {
       return fetchedAt;
     },

@@ -1,6 +1,7 @@
 // Tokens that are worth something only together with a key (RFC 7800 `cnf`): bound to the certificate of the connection (RFC 8705) or to the
 // key of a DPoP proof (RFC 9449). The key is proven at every call, cached token or not.
-// Refuses a bound token without its proof (a downgrade to a bearer token), unknown kinds of binding, and bare tokens where binding is demanded.
+// Refuses a bound token without its proof (a downgrade to a bearer token), one that is bound in unknown ways only, and bare tokens where binding is
+// demanded.
 
 import { hash } from 'node:crypto';
 import type { Clock } from '../domain/clock.ts';
@@ -12,8 +13,10 @@ import { createDpopVerifier, type ProofMemory } from './dpop.ts';
 import type { IdentityOptions } from './options.ts';
 import { refusal } from './refusal.ts';
 
+const METHODS = ['jkt', 'x5t#S256'] as const;
+
 interface TokenBinding {
-  readonly method: 'jkt' | 'x5t#S256';
+  readonly method: (typeof METHODS)[number];
   readonly thumbprint: string;
 }
 
@@ -79,12 +82,13 @@ export function createPossession({ issuers, gatewayUrl, dpop }: IdentityOptions,
   };
 }
 
-/** Exactly one method that is known here: whoever issued a token with others expects them to be checked. Throws `token_claims`. */
+/** Exactly one of the two methods. Further members describe the key, and what is not understood is passed over (RFC 7800 section 3.1). Throws `token_claims`. */
 function readBinding({ cnf }: JsonObject): TokenBinding | undefined {
   if (cnf === undefined) return undefined;
-  const [entry, ...others] = isJsonObject(cnf) ? Object.entries(presentMembers(cnf)) : [];
-  const [method, thumbprint] = entry ?? [];
-  if (others.length > 0 || (method !== 'jkt' && method !== 'x5t#S256') || typeof thumbprint !== 'string' || !THUMBPRINT.test(thumbprint)) {
+  const members = isJsonObject(cnf) ? presentMembers(cnf) : {};
+  const [method, ...others] = METHODS.filter((name) => members[name] !== undefined);
+  const thumbprint = method && members[method];
+  if (method === undefined || others.length > 0 || typeof thumbprint !== 'string' || !THUMBPRINT.test(thumbprint)) {
     throw refusal('token_claims', 'cnf', 'The token is bound to a key in a way that is not known here (cnf).');
   }
   return { method, thumbprint };

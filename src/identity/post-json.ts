@@ -40,10 +40,10 @@ export async function postJson(address: string, { headers, body, ca, timeoutMs }
 /** A POST creates, in Kubernetes: 201. */
 const ANSWERED: readonly (number | undefined)[] = [200, 201];
 
-/** The document of an answer. Throws as `postJson`. */
-export async function readJson(response: IncomingMessage): Promise<Json> {
+/** The document of an answer, whose type is one of these. Throws as `postJson`. */
+export async function readJson(response: IncomingMessage, isExpected = isJsonType): Promise<Json> {
   if (!ANSWERED.includes(response.statusCode)) throw new KeyFault(`status_${response.statusCode}`);
-  if (!isJsonType(response.headers['content-type'] ?? '')) throw new KeyFault('content_type');
+  if (!isExpected(response.headers['content-type'] ?? '')) throw new KeyFault('content_type');
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of response as AsyncIterable<Uint8Array>) {

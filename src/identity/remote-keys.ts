@@ -31,7 +31,7 @@ export function createRemoteKeys({ name, issuer, jwksUri, times }: RemoteKeysOpt
       name,
       times,
       load: async (signal) => get(jwksUri ?? (await discover(signal)), signal),
-      read: (document) => readKeySet(document, 'sig'),
+      read: (document, previous) => readKeySet(document, 'sig', previous),
       count: ({ keys }) => keys.length,
     },
     { clock, log },
@@ -54,6 +54,7 @@ export function createRemoteKeys({ name, issuer, jwksUri, times }: RemoteKeysOpt
   return {
     current: polled.current,
     renew: polled.renew,
+    heldBackMs: polled.heldBackMs,
     start: polled.start,
     close: polled.close,
     status: () => ({

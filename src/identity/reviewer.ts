@@ -1,13 +1,14 @@
 // Reviewers at their API: a bearer token of the reviewers' issuer and audience in, Reviewer out.
-// Refuses whatever may be a workload: tokens addressed to the agents' audience, SPIFFE IDs, service accounts, delegated tokens, tokens that a
-// client got for itself. Whether the person may decide on a hold is for approvals/ to say.
+// Refuses whatever is not a person's access token (person-token.ts), and tokens that are bound to a key. Whether the person may decide on a hold is
+// for approvals/ to say.
 
+import { claimAt, textsAt } from '../domain/claim.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { IssuerStatus } from '../domain/identity.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
+import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
-import type { Reviewer } from '../domain/reviewer.ts';
+import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { verifyAccessToken } from './access-token.ts';
 import { party } from './actors.ts';
@@ -16,9 +17,9 @@ import { requireSubject } from './claims.ts';
 import type { Fetch } from './fetch-json.ts';
 import { createOidcKeys } from './oidc-keys.ts';
 import { checkAudience, checkOidcKeyOptions, HOUR_MS, type OidcKeyOptions, readAlgorithms, readClaimRules } from './options.ts';
+import { refuseNonPerson } from './person-token.ts';
 import type { RefreshTimes } from './polled.ts';
 import { failedCheck, refusal } from './refusal.ts';
-import { looksLikeSpiffeId } from './spiffe-id.ts';
 import { parseJwsUnverified, readClaimsUnverified } from './unverified-jws.ts';
 
 export interface ReviewerOptions extends OidcKeyOptions {
@@ -26,8 +27,14 @@ export interface ReviewerOptions extends OidcKeyOptions {
   readonly audience: string;
   /** `identity.audience` and the audiences of its issuer entries: a token that is addressed to one of these, too, is an agent's and is refused. */
   readonly agentAudiences: readonly string[];
-  /** The claim that lists the person's groups, an array of texts. */
+  /** The clients (`azp`, `client_id`) through which people sign in; undefined: any. Required where agents' tokens come from the same issuer. */
+  readonly clients?: readonly string[] | undefined;
+  /** The claim that lists the person's groups, by name or path. */
   readonly groupsClaim: string;
+  /** The claim with the name to show. Default name. */
+  readonly displayClaim?: string;
+  /** Which sign-ins are strong enough for step-up. Default any. */
+  readonly stepUp?: StepUp;
   /** Default 24 hours. */
   readonly maxLifetimeMs?: number;
   /** At most 60000, default 30000. */
@@ -76,7 +83,7 @@ export function createReviewerAuthenticator(options: ReviewerOptions, parts: Rev
     await verifyAccessToken(jws, claims, keys, rules, clock);
     // Nothing on that plane asks for the proof, and without it a bound token would be taken for a bearer token: a downgrade.
     if (claims.cnf !== undefined) throw refusal('token_claims', 'cnf', 'The token is bound to a key (cnf), and proof of that key is not accepted here.');
-    refuseWorkload(claims, options.agentAudiences);
+    refuseNonPerson(claims, options);
     return readReviewer(claims, options);
   }
 
@@ -101,42 +108,24 @@ export function createReviewerAuthenticator(options: ReviewerOptions, parts: Rev
   };
 }
 
-/** Separation of duties starts here: what calls tools must not vote, under whatever name its token was issued. */
-function refuseWorkload(claims: JsonObject, agentAudiences: readonly string[]): void {
-  const { aud, sub, client_id, azp, cid, gty, idtyp, act } = claims;
-  const audiences: readonly Json[] = Array.isArray(aud) ? aud : [aud ?? null];
-  if (audiences.some((audience) => typeof audience === 'string' && agentAudiences.includes(audience))) {
-    throw refusal('token_audience', 'agent_audience', 'The token is addressed to the agents’ side, too.');
-  }
-  if (typeof sub === 'string' && (looksLikeSpiffeId(sub) || sub.startsWith('system:serviceaccount:'))) throw workload('workload_subject');
-  // RFC 9068 section 2.2: where no person takes part, `sub` names the client itself. `cid`, `gty` and `idtyp` say so in other issuers' words.
-  if (sub !== undefined && [client_id, azp, cid].includes(sub)) throw workload('client_subject');
-  if (gty === 'client-credentials' || idtyp === 'app') throw workload('client_grant');
-  if (act !== undefined) throw workload('act');
-}
-
-function workload(check: string): GatewayError {
-  return refusal('token_claims', check, 'The token speaks for a workload, not for a person who signed in.');
-}
-
-function readReviewer(claims: JsonObject, { issuer, groupsClaim }: ReviewerOptions): Reviewer {
-  const { name, acr, auth_time: authTime } = claims;
+function readReviewer(claims: JsonObject, { issuer, groupsClaim, displayClaim = 'name', stepUp = { acr: [], amr: [] } }: ReviewerOptions): Reviewer {
+  const { acr, auth_time: authTime } = claims;
+  const name = claimAt(claims, displayClaim);
   const amr = readTexts(claims, 'amr');
+  const strength = { ...(typeof acr === 'string' && { acr }), ...(amr !== undefined && { amr }) };
+  const signedInAt = typeof authTime === 'number' && isStrong(strength, stepUp) ? Math.floor(authTime * 1000) : Number.NaN;
   return {
     ...party(issuer, requireSubject(claims)),
     groups: readTexts(claims, groupsClaim) ?? [],
     ...(typeof name === 'string' && { name }),
-    ...(typeof acr === 'string' && { acr }),
-    ...(amr !== undefined && { amr }),
-    ...(typeof authTime === 'number' && Number.isSafeInteger(authTime * 1000) && { authenticatedAt: authTime * 1000 }),
+    ...strength,
+    ...(Number.isSafeInteger(signedInAt) && { authenticatedAt: signedInAt }),
   };
 }
 
-/** A list of texts, where the claim is there; anything else in its place is refused, never read generously. */
+/** Texts, where the claim is there; anything else in its place is refused, never read generously. */
 function readTexts(claims: JsonObject, name: string): readonly string[] | undefined {
-  if (!Object.hasOwn(claims, name)) return undefined;
-  const value = claims[name];
-  if (!Array.isArray(value) || !value.every((entry) => typeof entry === 'string'))
-    throw refusal('token_claims', name, 'A claim of the token is not a list of texts.');
-  return value;
+  const texts = textsAt(claims, name);
+  if (texts === null) throw refusal('token_claims', name, 'A claim of the token is neither a text nor a list of texts.');
+  return texts;
 }

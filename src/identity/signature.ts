@@ -13,7 +13,7 @@ const RETRY_AFTER_SECONDS = 5;
 
 /**
  * Resolves to the key set that the signature holds under.
- * Throws `token_algorithm`, `token_key_unknown`, `token_signature`, `issuer_unavailable` (no keys are to be had).
+ * Throws `token_algorithm`, `token_key_unknown`, `token_signature`, `issuer_unavailable` (no keys are to be had, or they are changing).
  */
 export async function proveSignature(jws: UnverifiedJws, keys: KeyLookup, algorithms: readonly SignatureAlgorithm[]): Promise<KeySet> {
   const { alg, kid } = jws.header;
@@ -22,13 +22,19 @@ export async function proveSignature(jws: UnverifiedJws, keys: KeyLookup, algori
   }
   let keySet = keys.current();
   let candidates = keySet === undefined ? [] : candidateKeys(keySet, alg, kid);
+  let heldBackMs = 0;
   if (candidates.length === 0) {
+    heldBackMs = keys.heldBackMs?.() ?? 0;
     keySet = await keys.renew();
     candidates = keySet === undefined ? [] : candidateKeys(keySet, alg, kid);
   }
   if (keySet === undefined) {
     const detail = 'The keys of the token’s issuer cannot be had at the moment.';
     throw new GatewayError('issuer_unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS, members: { check: 'keys' } });
+  }
+  if (candidates.length === 0 && heldBackMs > 0 && !(kid !== undefined && keySet.dropped.has(kid))) {
+    const detail = 'The issuer changed its keys a moment ago, and cannot be asked again yet whether the token’s is one of them.';
+    throw new GatewayError('issuer_unavailable', detail, { retryAfter: Math.ceil(heldBackMs / 1000), members: { check: 'keys_changing' } });
   }
   if (candidates.length === 0) throw refusal('token_key_unknown', 'kid', 'The issuer publishes no key for this token.');
   for (const candidate of candidates) {

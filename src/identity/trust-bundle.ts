@@ -34,7 +34,7 @@ export function readTrustBundle(bytes: Uint8Array, previous: TrustBundle | undef
 
 /** As `readTrustBundle`, for a document that was parsed strictly. */
 export function readBundleDocument(document: Json, previous: TrustBundle | undefined): TrustBundle {
-  const jwtKeys = readKeySet(document, 'jwt-svid');
+  const jwtKeys = readKeySet(document, 'jwt-svid', previous?.jwtKeys);
   const authorities = readJwksAuthorities(document);
   const sequence = readCount(document, 'spiffe_sequence', 'bad_sequence');
   const refreshHint = readCount(document, 'spiffe_refresh_hint', 'bad_refresh_hint');

@@ -6,8 +6,8 @@ import { isJsonObject, type Json, type JsonObject, presentMembers } from '../dom
 import { parseStrictJson } from '../domain/strict-json.ts';
 import { refusal } from './refusal.ts';
 
-/** Bytes; longer tokens are refused. */
-export const MAX_TOKEN_LENGTH = 8192;
+/** Bytes: no header section may be larger (`limits.header`), so a token that came in one is shorter. */
+export const MAX_TOKEN_LENGTH = 256 * 1024;
 
 const COMPACT = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}$/;
 

@@ -7,7 +7,7 @@ import type { WorkloadApi } from './workload-api/workload-api.ts';
 import type { Authorities } from './x509/svid.ts';
 
 /** One object each, so that being left out is one generation. */
-const NO_KEYS: KeySet = { keys: [] };
+const NO_KEYS: KeySet = { keys: [], dropped: new Set() };
 const NO_AUTHORITIES: Authorities = [];
 
 export function createWorkloadApiBundle(trustDomain: string, { jwtBundles, x509Bundles }: WorkloadApi): TrustBundleSource {

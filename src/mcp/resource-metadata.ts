@@ -26,13 +26,15 @@ export function metadataUrl(options: ResourceMetadataOptions, headers: HeaderLis
 /** The document for one mount. Throws `not_found`, `method_not_allowed`. */
 export function resourceMetadata(options: ResourceMetadataOptions, request: InboundRequest): { readonly headers: HeaderList; readonly body: string } {
   if (request.method !== 'GET' && request.method !== 'HEAD') throw new GatewayError('method_not_allowed', 'Metadata are only read.');
-  const mount = request.path.slice(request.path.indexOf('/', 1) + 1);
+  // Section 3.3: the document names the very resource that was asked about, a slash at its end included.
+  const resource = request.path.slice(request.path.indexOf('/', 1) + 1);
+  const mount = resource.replace(/\/$/, '');
   const base = baseOf(options, request.headers);
   if (base === undefined || !request.path.startsWith('/oauth-protected-resource/') || !options.isMcp(mount)) {
     throw new GatewayError('not_found', 'There is no MCP server under this name.');
   }
   const document = {
-    resource: `${base}/${mount}`,
+    resource: `${base}/${resource}`,
     authorization_servers: options.issuers,
     bearer_methods_supported: ['header'],
     resource_name: mount,

@@ -29,6 +29,8 @@ export interface ReviewDeps extends SimilarParts {
   readonly hosts: ReadonlySet<string>;
   /** Gets every Authorization value of the request. Throws `reviewer_unauthenticated`, `issuer_unavailable`. */
   authenticate(authorizationValues: readonly string[]): Promise<Reviewer>;
+  /** The `acr` that count as step-up; default any. */
+  readonly stepUpAcr?: readonly string[];
   /** Strict JSON: throws `bad_json` for duplicate keys and the like. */
   readonly parseJson: ParseJson;
   readonly desk: DeskRoutes;
@@ -53,8 +55,8 @@ function createReviewApp(deps: ReviewDeps): Hono<Env> {
   const app = new Hono<Env>();
   const events = createEventStreams(deps.holds, deps.eligibility, deps.closing);
 
-  app.onError((thrown) => refuse(deps.log, thrown));
-  app.notFound(() => refuse(deps.log, new GatewayError('not_found', 'The reviewers’ API is below /api/v1/.')));
+  app.onError((thrown) => refuse(deps, thrown));
+  app.notFound(() => refuse(deps, new GatewayError('not_found', 'The reviewers’ API is below /api/v1/.')));
 
   app.use(async (context, next) => {
     checkRequest(context, deps.hosts);
@@ -149,11 +151,11 @@ async function visibleHold({ holds, eligibility }: ReviewDeps, id: string, revie
   return hold;
 }
 
-function refuse(log: Logger, thrown: unknown): Response {
+function refuse({ log, stepUpAcr = [] }: ReviewDeps, thrown: unknown): Response {
   const error = asGatewayError(thrown);
   const requestId = randomUUID();
   if (error.status >= 500) logFault(log, error, requestId);
-  const { status, headers, body } = problem(error, { requestId, challenge: challenge(error.code) });
+  const { status, headers, body } = problem(error, { requestId, challenge: challenge(error.code, stepUpAcr) });
   const answer = new Headers();
   for (let i = 0; i + 1 < headers.length; i += 2) answer.append(headers[i] as string, headers[i + 1] as string);
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) answer.set(name, value);
@@ -165,7 +167,9 @@ function logFault(log: Logger, { code, details: { cause } }: GatewayError, reque
 }
 
 /** RFC 6750 section 3; for a sign-in that is too old, RFC 9470 section 3. */
-function challenge(code: ErrorCode): string {
+function challenge(code: ErrorCode, acr: readonly string[]): string {
   const realm = 'Bearer realm="countersign-review"';
-  return code === 'step_up_required' ? `${realm}, error="insufficient_user_authentication", max_age=300` : realm;
+  if (code !== 'step_up_required') return realm;
+  const strength = acr.length === 0 ? '' : `, acr_values="${acr.join(' ').replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '')}"`;
+  return `${realm}, error="insufficient_user_authentication", max_age=300${strength}`;
 }

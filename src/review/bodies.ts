@@ -2,11 +2,13 @@
 
 import { z } from 'zod';
 import type { Json } from '../domain/json.ts';
+import { isName } from '../domain/name.ts';
 import type { Suspended } from '../domain/suspension.ts';
 import { accept, type ParseJson, readJson } from './ballot.ts';
 
 const reason = z.string().trim().min(1).max(2_000);
-const name = z.string().min(1).max(2_000);
+// Nothing that calls has another name, so nothing would be suspended.
+const name = z.string().max(2_000).refine(isName, { error: 'Use visible characters only, and no blanks at the ends.' });
 
 const suspension = z.union([z.strictObject({ principal: name, reason }), z.strictObject({ task: name, reason })]);
 const withReason = z.strictObject({ reason });

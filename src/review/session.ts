@@ -55,7 +55,8 @@ export interface Sessions {
 }
 
 const RENEW_AFTER_MS = 60_000;
-const LARGEST_COOKIE = 4096;
+/** Characters: browsers drop a larger one without a word (RFC 6265 section 6.1). */
+export const LARGEST_COOKIE = 4096;
 const TRANSACTION_MS = 10 * 60_000;
 
 export function createSessions({ seal, once, origin, idleMs, lifeMs, now }: SessionOptions): Sessions {
@@ -74,11 +75,12 @@ export function createSessions({ seal, once, origin, idleMs, lifeMs, now }: Sess
     start(reviewer) {
       const at = now();
       const written = write({ id: randomToken(), reviewer, csrf: randomToken(), signedInAt: at, seenAt: at });
-      // Browsers drop a larger cookie without a word (RFC 6265 section 6.1), and the sign-in would begin again and again.
+      // The browser would drop it, and the sign-in would begin again and again.
       if (written.length > LARGEST_COOKIE) {
         throw new GatewayError(
           'reviewer_unauthenticated',
           `Your sign-in names ${reviewer.groups.length} groups, too many for a session: have the issuer narrow them.`,
+          { members: { check: 'groups' } },
         );
       }
       return written;
@@ -123,7 +125,8 @@ function equal(a: string, b: string): boolean {
   return left.length === right.length && timingSafeEqual(left, right);
 }
 
-function readCookie(header: string | undefined, name: string): string | undefined {
+/** The value of a cookie; undefined when there is none, or more than one. */
+export function readCookie(header: string | undefined, name: string): string | undefined {
   const found = (header ?? '').split(';').flatMap((pair) => {
     const [key, value] = pair.trim().split('=', 2);
     return key === name && value ? [value] : [];

@@ -2,9 +2,11 @@
 // Trusts that client's checks of the ID token, and the issuer for names and groups. Refuses a fresh sign-in that is not fresh.
 
 import * as oidc from 'openid-client';
+import { claimAt, textsAt } from '../domain/claim.ts';
 import type { EpochMs } from '../domain/clock.ts';
+import { isName } from '../domain/name.ts';
 import { type OnceStore, useOnce } from '../domain/once.ts';
-import type { Reviewer } from '../domain/reviewer.ts';
+import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import type { SecretSource } from '../domain/secret.ts';
 import { GatewayError } from '../errors.ts';
 
@@ -15,12 +17,13 @@ export interface SignInOptions {
   readonly clientSecret?: SecretSource;
   readonly clientAuth: 'basic' | 'post';
   readonly scope: string;
-  /** The claim that lists the person's groups, in the ID token or at the userinfo endpoint. */
+  /** The claim that lists the person's groups, by name or path, in the ID token or at the userinfo endpoint. */
   readonly groupsClaim: string;
+  /** The claim with the name to show. */
+  readonly displayClaim: string;
   /** Asked for with a fresh sign-in, as `acr_values`. */
   readonly acrValues: readonly string[];
-  /** Which sign-ins count as step-up: one of these `acr`, and one of these `amr`, where listed. Empty: any. */
-  readonly stepUp: { readonly acr: readonly string[]; readonly amr: readonly string[] };
+  readonly stepUp: StepUp;
   /** Where the issuer sends people back to. */
   readonly redirectUri: string;
   /** Where it sends them after signing out. */
@@ -32,10 +35,10 @@ export interface SignInOptions {
 export interface SignIn {
   /** Where to send the browser, and what to keep until it comes back. Throws `issuer_unavailable`. */
   begin(to: string, fresh: boolean): Promise<{ readonly url: string; readonly transaction: string }>;
-  /** Uses the transaction up. Throws `reviewer_unauthenticated`, `issuer_unavailable`, `store_unavailable`. */
-  finish(callback: URL, transaction: string): Promise<{ readonly reviewer: Reviewer; readonly to: string }>;
-  /** The issuer's own sign-out page (RP-Initiated Logout 1.0), where it has one. */
-  signOutUrl(): Promise<string | undefined>;
+  /** Uses the transaction up. Throws `reviewer_unauthenticated` with the `check` that failed, `issuer_unavailable`, `store_unavailable`. */
+  finish(callback: URL, transaction: string): Promise<{ readonly reviewer: Reviewer; readonly to: string; readonly idToken: string }>;
+  /** The issuer's own sign-out page (RP-Initiated Logout 1.0), where it has one. With the ID token as a hint it need not ask who leaves. */
+  signOutUrl(idToken?: string): Promise<string | undefined>;
 }
 
 interface Transaction {
@@ -76,7 +79,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         verifier: oidc.randomPKCECodeVerifier(),
         ...{ to, fresh, startedAt: now() },
       };
-      const url = oidc.buildAuthorizationUrl(config, {
+      const parameters = {
         redirect_uri: redirectUri,
         response_type: 'code',
         scope,
@@ -86,36 +89,50 @@ export function createSignIn(options: SignInOptions): SignIn {
         code_challenge_method: 'S256',
         // OIDC Core section 3.1.2.1: both ask for the person anew, and max_age makes auth_time part of the ID token.
         ...(fresh && { prompt: 'login', max_age: '0', ...(options.acrValues.length > 0 && { acr_values: options.acrValues.join(' ') }) }),
-      });
-      return { url: url.href, transaction: JSON.stringify(transaction) };
+      };
+      try {
+        return { url: oidc.buildAuthorizationUrl(config, parameters).href, transaction: JSON.stringify(transaction) };
+      } catch (cause) {
+        throw new GatewayError('issuer_unavailable', 'The reviewers’ issuer names no sign-in page that a browser can open.', { cause });
+      }
     },
     async finish(callback, kept) {
       const config = await configuration();
       const { state, nonce, verifier, to, fresh, startedAt } = JSON.parse(kept) as Transaction;
-      const { claims, more } = await exchange(config, callback, { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier });
+      const { claims, more, idToken } = await exchange(config, callback, { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier });
       // Not before the issuer has agreed: an answer that somebody else made up must not end the sign-in of the person who waits for the right one.
       if (!(await useOnce(once, 'sign-in', state, startedAt + REMEMBERED_MS))) {
-        throw new GatewayError('reviewer_unauthenticated', 'This sign-in was finished before: start a new one.');
+        throw refusal('finished', 'This sign-in was finished before: start a new one.');
       }
       const reviewer = readReviewer(issuer, { ...more, ...claims }, options);
       const signedIn = claims.auth_time === undefined ? undefined : claims.auth_time * 1000;
       if (fresh && (signedIn === undefined || signedIn < startedAt - SKEW_MS)) {
-        throw new GatewayError('reviewer_unauthenticated', 'The issuer did not ask you to sign in anew, so this does not count as a fresh sign-in.');
+        throw refusal('not_fresh', 'The issuer did not ask you to sign in anew, so this does not count as a fresh sign-in.');
       }
-      return { reviewer, to };
+      return { reviewer, to, idToken };
     },
-    async signOutUrl() {
+    async signOutUrl(idToken) {
       const config = await configuration().catch(() => undefined);
       if (config?.serverMetadata().end_session_endpoint === undefined) return undefined;
-      return oidc.buildEndSessionUrl(config, { post_logout_redirect_uri: signedOutUri, client_id: clientId }).href;
+      try {
+        return oidc.buildEndSessionUrl(config, {
+          ...{ post_logout_redirect_uri: signedOutUri, client_id: clientId },
+          ...(idToken !== undefined && { id_token_hint: idToken }),
+        }).href;
+      } catch {
+        // No web page, says the client. The session at this desk must end all the same.
+        return undefined;
+      }
     },
   };
 }
 
 async function discover({ issuer, clientId, clientSecret, clientAuth }: SignInOptions): Promise<oidc.Configuration> {
   const server = new URL(issuer);
-  const secret = clientSecret?.read().reveal();
-  const authentication = secret === undefined ? oidc.None() : clientAuth === 'post' ? oidc.ClientSecretPost(secret) : oidc.ClientSecretBasic(secret);
+  const prove = clientAuth === 'post' ? oidc.ClientSecretPost : oidc.ClientSecretBasic;
+  // Read anew for each request: a secret that was rotated holds from the next sign-in on.
+  const byReading: oidc.ClientAuth = (...request) => prove(clientSecret?.read().reveal())(...request);
+  const authentication = clientSecret === undefined ? oidc.None() : byReading;
   return oidc.discovery(server, clientId, undefined, authentication, { execute: server.protocol === 'http:' ? [oidc.allowInsecureRequests] : [] });
 }
 
@@ -123,38 +140,52 @@ async function exchange(config: oidc.Configuration, callback: URL, checks: oidc.
   try {
     const tokens = await oidc.authorizationCodeGrant(config, callback, { ...checks, idTokenExpected: true });
     const claims = tokens.claims();
-    if (claims === undefined) throw new TypeError('no ID token');
+    if (claims === undefined || tokens.id_token === undefined) throw new TypeError('no ID token');
     // Many issuers give groups at the userinfo endpoint only.
     const more = config.serverMetadata().userinfo_endpoint === undefined ? {} : await oidc.fetchUserInfo(config, tokens.access_token, claims.sub);
-    return { claims, more };
+    return { claims, more, idToken: tokens.id_token };
   } catch (cause) {
-    const detail =
-      cause instanceof oidc.AuthorizationResponseError
-        ? 'The issuer refused the sign-in, or it was cancelled there.'
-        : 'The sign-in did not succeed: start it again from the desk.';
-    throw new GatewayError('reviewer_unauthenticated', detail, { cause });
+    throw refusalOf(cause);
   }
 }
 
-function readReviewer(issuer: string, claims: Readonly<Record<string, unknown>>, { groupsClaim, stepUp }: SignInOptions): Reviewer {
-  const { sub, name, acr, auth_time: authTime } = claims;
-  const amr = textsOf(claims.amr);
-  const counts =
-    (stepUp.acr.length === 0 || stepUp.acr.includes(String(acr))) && (stepUp.amr.length === 0 || stepUp.amr.some((method) => amr.includes(method)));
+/** Whose doing it was, for the person and for the log: the issuer's answer to the browser, its answer to the desk, or what it sent. */
+function refusalOf(cause: unknown): GatewayError {
+  if (cause instanceof GatewayError) return cause;
+  if (cause instanceof oidc.AuthorizationResponseError) {
+    return refusal('issuer_refused', 'The issuer refused the sign-in, or it was cancelled there.', cause, cause.error);
+  }
+  const error = cause instanceof oidc.ResponseBodyError ? cause.error : challengeOf(cause);
+  if (error !== undefined) return refusal('exchange_refused', 'The issuer did not accept the desk’s own request.', cause, error);
+  return refusal('answer', 'The sign-in did not succeed: start it again from the desk.', cause);
+}
+
+function challengeOf(cause: unknown): string | undefined {
+  return cause instanceof oidc.WWWAuthenticateChallengeError ? (cause.cause[0]?.parameters.error ?? 'challenge') : undefined;
+}
+
+/** `issuerError`: the OAuth error code that the issuer answered with (RFC 6749 section 4.1.2.1). A word of a few letters, never a sentence of the issuer’s. */
+function refusal(check: string, detail: string, cause?: unknown, issuerError = ''): GatewayError {
+  const members = { check, ...(/^[a-z0-9_]{1,64}$/.test(issuerError) && { issuerError }) };
+  return new GatewayError('reviewer_unauthenticated', detail, { members, ...(cause !== undefined && { cause }) });
+}
+
+function readReviewer(issuer: string, claims: Readonly<Record<string, unknown>>, options: SignInOptions): Reviewer {
+  const { sub, acr, auth_time: authTime } = claims;
+  if (typeof sub !== 'string' || !isName(sub)) {
+    throw refusal('sub', 'The issuer gives you a name (sub) with characters that nobody can see. Whoever manages your account can change that.');
+  }
+  const name = claimAt(claims, options.displayClaim);
+  const amr = textsAt(claims, 'amr') ?? [];
+  const strength = { ...(typeof acr === 'string' && { acr }), ...(amr.length > 0 && { amr }) };
   return {
     id: `${issuer}#${sub}`,
     issuer,
-    subject: String(sub),
-    groups: textsOf(claims[groupsClaim]),
+    subject: sub,
+    // Groups in another shape than texts are no groups.
+    groups: textsAt(claims, options.groupsClaim) ?? [],
     ...(typeof name === 'string' && { name }),
-    ...(typeof acr === 'string' && { acr }),
-    ...(amr.length > 0 && { amr }),
-    // A sign-in that is too weak for step-up is one whose time is not known: no tier takes it for fresh.
-    ...(counts && typeof authTime === 'number' && { authenticatedAt: authTime * 1000 }),
+    ...strength,
+    ...(isStrong(strength, options.stepUp) && typeof authTime === 'number' && { authenticatedAt: Math.floor(authTime * 1000) }),
   };
-}
-
-/** Groups in another shape than a list of texts are no groups. */
-function textsOf(value: unknown): readonly string[] {
-  return Array.isArray(value) && value.every((entry) => typeof entry === 'string') ? value : [];
 }

@@ -100,6 +100,8 @@ function viewPrincipal(principal: HeldPrincipal) {
     kind: principal.kind,
     trustDomain: principal.trustDomain,
     keyThumbprint: principal.keyThumbprint,
+    client: principal.client,
+    name: principal.name,
     onBehalfOf: principal.onBehalfOf.map(viewParty),
     owners: principal.owners,
   };

@@ -196,15 +196,51 @@ describe('where a trust domain’s bundle comes from', () => {
   });
 });
 
+// Kind: a name that can match nobody, or looks like another one.
+describe('names of people', () => {
+  const spelling = 'Write the name with visible characters only (Unicode NFC), and with no blanks but single ones between words.';
+  test.each<[string, string]>([
+    ['tiers.t.reviewers.0', '{ t: { reviewers: ["user:alice\\u200b"] } }'],
+    ['tiers.t.reviewers.0', '{ t: { reviewers: ["group:finance "] } }'],
+    ['tiers.t.reviewers.0', '{ t: { reviewers: ["group:fin\\u00adance"] } }'],
+    ['tiers.t.escalate.to.0', '{ t: { reviewers: ["group:a"], escalate: { after: 1s, to: ["user:\\u2066bob"] } } }'],
+  ])('%s of %s is a fault', (at, tiers) => {
+    expect(faultsIn(withSections({ tiers }))).toContain(`${at}: ${spelling}`);
+  });
+
+  test('are faults for the suspended, owners and the kill switch, too', () => {
+    const api = 'api: { issuer: https://other.example.org, audience: review }';
+    const reviewers = `{ ${api}, suspended: ["mallory\\u200d"], killSwitch: ["user: bob"], watch: ["group:soc\\ufeff"] }`;
+    const identity = '{ audience: [a], issuers: [{ name: p, type: oidc, issuer: https://i.example }], owners: { "agent\\u200b": ["alice\\u2060"] } }';
+    const faults = faultsIn(withSections({ reviewers, identity }));
+    for (const at of ['reviewers.suspended.0', 'reviewers.watch.0', 'identity.owners.agent\u200b']) expect(faults).toContain(`${at}: ${spelling}`);
+  });
+
+  test('are taken as issuers write them', () => {
+    expect(faultsIn(withSections({ tiers: '{ t: { reviewers: ["group:/finance/leads", "user:Zoë Ångström", "user:a|b"] } }' }))).toEqual([]);
+  });
+});
+
 describe('references between sections', () => {
   const held = '{ id: h, match: { upstream: ledger }, decide: hold, tier: t }';
-  const api = '{ api: { issuer: https://idp.example.org, audience: review } }';
+  const api = '{ api: { issuer: https://idp.example.org, audience: review, clients: [cli] } }';
   test.each<[string, Record<string, string>, string]>([
     ['an unknown tier', { rules: `[${held}]`, reviewers: api }, 'rules.0.tier: There is no tier of this name.'],
     [
       'a name of Object.prototype as a tier',
       { rules: '[{ id: h, match: {}, decide: hold, tier: toString }]', reviewers: api },
       'rules.0.tier: There is no tier of this name.',
+    ],
+    // Kind: what calls tools and what votes come from one issuer, and nothing tells them apart.
+    [
+      'reviewers’ tokens of any client, of an issuer of agents',
+      { reviewers: '{ api: { issuer: https://idp.example.org, audience: review } }' },
+      'reviewers.api.clients: Set it to the clients through which people sign in, for example [countersign-cli]: agents’ tokens come from the same issuer (corp).',
+    ],
+    [
+      'reviewers’ tokens of no client at all',
+      { reviewers: '{ api: { issuer: https://other.example.org, audience: review, clients: [] } }' },
+      'reviewers.api.clients: This must not be empty.',
     ],
     ['a hold without a tier', { rules: '[{ id: h, match: {}, decide: hold }]', reviewers: api }, 'rules.0.tier: A hold rule needs a tier.'],
     [

@@ -5,7 +5,7 @@ import { faultsIn, withSections } from './files.ts';
 
 const channels = (channel: string): string => withSections({ notifications: `{ channels: { soc: ${channel} } }` });
 const desk = (sections: Record<string, string>): readonly string[] =>
-  faultsIn(withSections({ reviewers: '{ api: { issuer: https://idp.example.org, audience: review } }', ...sections }));
+  faultsIn(withSections({ reviewers: '{ api: { issuer: https://idp.example.org, audience: review, clients: [cli] } }', ...sections }));
 
 describe('a channel', () => {
   it.each([

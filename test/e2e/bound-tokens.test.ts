@@ -48,7 +48,8 @@ function proof(token: string, { privateKey, jwk }: Key, method: string, path: st
 }
 
 async function transfer(key: Key, amount: number, more: Readonly<Record<string, string>> = {}) {
-  const token = await environment.token('agent-1', { cnf: { jkt: key.jkt } });
+  // As Keycloak writes it: with a word of its own beside the thumbprint (RFC 7800 section 3.1).
+  const token = await environment.token('agent-1', { cnf: { jkt: key.jkt, 'kc-jkt-type': 'DPoP' } });
   const headers = { authorization: `DPoP ${token}`, dpop: proof(token, key, 'POST', '/api/transfers'), ...more };
   const response = await environment.transfer({ amount }, { headers });
   return { status: response.status, body: (await response.json()) as Record<string, unknown>, hold: response.headers.get('countersign-hold') };

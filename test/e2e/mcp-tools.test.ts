@@ -212,6 +212,9 @@ describe('authorization discovery (RFC 9728)', () => {
     const at = /resource_metadata="([^"]+)"/.exec(refused.headers.get('www-authenticate') ?? '')?.[1] ?? '';
     expect(at).toBe(`${base}/.well-known/oauth-protected-resource/tools`);
     expect(await (await fetch(at)).json()).toMatchObject({ resource: `${base}/tools`, authorization_servers: [env.issuer.issuer] });
+    // A client that was told of the server with a slash at its end asks for the metadata of that (section 3.1), and compares (section 3.3).
+    expect(await (await fetch(`${at}/`)).json()).toMatchObject({ resource: `${base}/tools/` });
+    expect((await fetch(`${at}//`)).status).not.toBe(200);
     expect((await fetch(`${base}/.well-known/oauth-protected-resource/api`)).status).toBe(404);
     const plain = await fetch(`${base}/api/x`);
     expect(plain.headers.get('www-authenticate')).not.toContain('resource_metadata');

@@ -96,6 +96,20 @@ describe('a vote that does not count', () => {
       { sub: 'alice', aud: REVIEW_AUDIENCE, act: { sub: 'agent-1' } },
       { sub: 'client-7', aud: REVIEW_AUDIENCE, client_id: 'client-7' },
       { sub: 'spiffe://prod.test/agent', aud: REVIEW_AUDIENCE },
+      // Kind: a client's own token whose subject says nothing (Keycloak's is a UUID).
+      { sub: '6f9cbd2e-5a53-4d0c-9a50-1b9d3c1f7a10', aud: REVIEW_AUDIENCE, client_id: 'agent-1', azp: 'agent-1', auth_time: undefined },
+      { sub: '6f9cbd2e-5a53-4d0c-9a50-1b9d3c1f7a11', aud: REVIEW_AUDIENCE, client_id: 'agent-1' },
+      { sub: '6f9cbd2e-5a53-4d0c-9a50-1b9d3c1f7a12', aud: REVIEW_AUDIENCE, azp: 'agent-1' },
+      { sub: 'alice', aud: REVIEW_AUDIENCE, client_id: undefined },
+      { sub: 'alice', aud: REVIEW_AUDIENCE, auth_time: undefined },
+      // Kind: a token that says to the desk who signed in, not what may be done (OpenID Connect Core section 2).
+      { sub: 'alice', aud: REVIEW_AUDIENCE, nonce: 'n-0S6_WzA2Mj' },
+      { sub: 'alice', aud: REVIEW_AUDIENCE, at_hash: 'MTIzNDU2Nzg5MDEyMzQ1Ng' },
+      { sub: 'alice', aud: REVIEW_AUDIENCE, typ: 'ID' },
+      // Kind: a second person beside another one, told apart by what nobody sees.
+      { sub: 'alice\u200b', aud: REVIEW_AUDIENCE },
+      { sub: 'alice\u2066', aud: REVIEW_AUDIENCE },
+      { sub: 'alice ', aud: REVIEW_AUDIENCE },
       { sub: 'alice', aud: REVIEW_AUDIENCE, exp: Math.floor(Date.now() / 1000) - 60 },
     ];
     for (const claims of tokens) {
@@ -137,7 +151,7 @@ describe('a vote that does not count', () => {
     expect(await refusal(alice.vote(hold, 'approve'))).toBe('422 reason_required');
     const stale = await env.reviewer('alice', ['finance'], { auth_time: Math.floor(Date.now() / 1000) - 301 });
     expect(await refusal(stale.vote(hold, 'approve', { reason: 'fine' }))).toBe('401 step_up_required');
-    const undated = await env.reviewer('alice', ['finance'], { auth_time: undefined });
+    const undated = await env.reviewer('alice', ['finance'], { auth_time: undefined, sid: 's-1' });
     expect(await refusal(undated.vote(hold, 'approve', { reason: 'fine' }))).toBe('401 step_up_required');
     expect((await alice.vote(hold, 'approve', { reason: 'fine' })).status).toBe(200);
   });

@@ -116,6 +116,14 @@ describe('a bundle endpoint with profile https_spiffe', () => {
     expect(errorOf(identity)).toBeUndefined();
   });
 
+  it.each(['application/octet-stream', 'binary/octet-stream', 'text/plain', ''])('is read as strictly when its server gives the type %j', async (type) => {
+    const own = await createAuthority('prod.test', { subject: 'CN=own' });
+    serve(bundleDocument([own], {}, [key.jwk]), 200, type);
+    expect(errorOf(await start())).toBeUndefined();
+    serve('{"keys":[],"keys":[]}', 200, type);
+    expect(errorOf(await start())).toBe('bad_json');
+  });
+
   it.each<[string, () => void, string]>([
     ['an error', () => serve('{}', 500), 'status_500'],
     ['a redirect', () => serve('{}', 302), 'status_302'],

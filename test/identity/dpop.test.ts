@@ -201,9 +201,28 @@ describe('a token bound to a DPoP key', () => {
     }
   });
 
+  // Kind: what an issuer says about the key besides the binding is not a second binding (RFC 7800 section 3.1).
+  it.each<[string, object]>([
+    ['Keycloak’s word for how the key was shown', { 'kc-jkt-type': 'DPoP' }],
+    ['a method that only others know', { jwk: { kty: 'OKP' } }],
+    ['an identifier of the key', { kid: 'k1' }],
+    ['a thumbprint of another hash', { 'x5t#S512': 'A'.repeat(86) }],
+    ['a member of no type at all', { 'example.org/attested': null, osc: [] }],
+  ])('is taken although its binding comes with %s, and is still worth nothing without its key', async (_what, more) => {
+    const token = accessToken({ cnf: { ...more, jkt } });
+    expect((await identity.identify(call(token, proof(token)))).principal.keyThumbprint).toBe(jkt);
+    expect(await refused(call(token, proof(token, { key: thiefKey })))).toBe('proof_invalid/jkt');
+    expect(await refused(call(token))).toBe('proof_required/dpop');
+    expect(await refused(requestWith(['authorization', `Bearer ${token}`]))).toBe('proof_required/scheme');
+  });
+
   it.each<[string, object]>([
     ['two bindings', { cnf: { jkt: 'A'.repeat(43), 'x5t#S256': 'A'.repeat(43) } }],
     ['a binding of an unknown kind', { cnf: { jwk: {} } }],
+    ['a binding whose members are all unknown', { cnf: { 'kc-jkt-type': 'DPoP', kid: 'k1' } }],
+    ['a thumbprint under the name in other letter case', { cnf: { JKT: 'A'.repeat(43) } }],
+    ['a known binding that is no text, beside an unknown one', { cnf: { jkt: null, kid: 'k1' } }],
+    ['two bindings, one of them no text', { cnf: { jkt: 'A'.repeat(43), 'x5t#S256': 7 } }],
     ['an empty binding', { cnf: {} }],
     ['a binding that is no object', { cnf: 'x' }],
     ['a thumbprint of another length', { cnf: { jkt: 'abc' } }],

@@ -91,17 +91,54 @@ describe('OIDC access tokens', () => {
     ['an empty audience list', { aud: [] }, 'token_audience/aud'],
     ['no expiry', { exp: undefined }, 'token_claims/exp'],
     ['an expiry in text', { exp: '9999999999' }, 'token_claims/exp'],
-    ['a fractional expiry', { exp: 9999999999.5 }, 'token_claims/exp'],
+    ['an expiry below zero by a fraction', { exp: -0.001 }, 'token_claims/exp'],
+    ['a beginning beyond safe integers', { nbf: 1e14 }, 'token_claims/nbf'],
     ['an expiry beyond safe integers', { exp: 1e300 }, 'token_claims/exp'],
     ['a negative time', { nbf: -1 }, 'token_claims/nbf'],
     ['no subject', { sub: undefined }, 'token_claims/sub'],
     ['an empty subject', { sub: '' }, 'token_claims/sub'],
     ['a subject with a line feed', { sub: 'a\nb' }, 'token_claims/sub'],
+    // Kind: a second agent beside another one, told apart by what nobody sees.
+    ['a subject with a zero-width joiner', { sub: 'pay\u200der' }, 'token_claims/sub'],
+    ['a subject with a soft hyphen', { sub: 'pay\u00ader' }, 'token_claims/sub'],
+    ['a subject with a bidi isolate', { sub: 'payer\u2069' }, 'token_claims/sub'],
+    ['a subject with a C1 control', { sub: 'payer\u009b' }, 'token_claims/sub'],
+    ['a subject with a byte order mark', { sub: '\ufeffpayer' }, 'token_claims/sub'],
+    ['a subject with a braille blank', { sub: 'payer\u2800' }, 'token_claims/sub'],
+    ['a subject with an ideographic space', { sub: 'payer\u3000a' }, 'token_claims/sub'],
+    ['a subject with a blank before it', { sub: ' payer' }, 'token_claims/sub'],
+    ['a subject in decomposed letters', { sub: 'pay\u0065\u0301' }, 'token_claims/sub'],
+    ['an actor with a zero-width space', { act: { sub: 'agent\u200b' } }, 'token_claims/sub'],
+    ['an actor of an issuer with a zero-width space', { act: { sub: 'agent', iss: 'https://idp.example.org\u200b' } }, 'token_claims/act'],
     ['an overlong subject', { sub: 'a'.repeat(1025) }, 'token_claims/sub'],
     ['a key binding whose proof nobody checks', { cnf: { jkt: 'x' } }, 'token_claims/cnf'],
   ])('refuses %s', async (_what, changes, expected) => {
     const adjusted = 'iss' in changes && changes.iss === 'SLASH' ? { iss: `${issuer.url}/` } : changes;
     expect(await refused(token(adjusted))).toBe(expected);
+  });
+
+  // Kind: times as RFC 7519 section 2 allows them.
+  it('takes fractions of a second: an end comes no later for them, a beginning no earlier', async () => {
+    const at = seconds();
+    const { principal } = await identity.identify(bearer(token({ iat: at - 0.5, nbf: at - 0.123456, exp: at + 9.9999 })));
+    expect(principal.expiresAt).toBe(at * 1000 + 9_999);
+    expect(await refused(token({ nbf: at + 30 + (clock.time % 1000) / 1000 + 0.0001 }))).toBe('token_not_yet_valid/nbf');
+    expect(await refused(token({ exp: clock.time / 1000 }))).toBe('token_expired/exp');
+    expect(await refused(token({ iat: at, exp: at + 3600.001 }))).toBe('token_lifetime/lifetime');
+  });
+
+  it('reads who to show beside the id: the client, and a claim by path, of the actor where there is one', async () => {
+    const named = await build({ displayClaim: 'profile.label' });
+    const of = async (changes: object) => {
+      const { client, name } = (await named.identify(bearer(token(changes)))).principal;
+      return { client, name };
+    };
+    expect(await of({ azp: 'agent-ledger', profile: { label: 'Ledger agent' } })).toEqual({ client: 'agent-ledger', name: 'Ledger agent' });
+    expect(await of({ client_id: 'payer', 'profile.label': 'Exact' })).toEqual({ client: undefined, name: 'Exact' });
+    expect(await of({ azp: 'a\u200b', profile: { label: 'Bob\u202e' } })).toEqual({ client: undefined, name: undefined });
+    expect(await of({ profile: { label: 'Alice' }, act: { sub: 'agent', profile: { label: 'The agent' } } })).toMatchObject({ name: 'The agent' });
+    expect(await of({ profile: { label: 'Alice' }, act: { sub: 'agent' } })).toMatchObject({ name: undefined });
+    named.close();
   });
 
   it('refuses a token at the very second of its expiry, without grace', async () => {

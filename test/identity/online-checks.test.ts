@@ -133,6 +133,43 @@ describe('opaque tokens (RFC 7662)', () => {
     expect(await refused()).toBe('token_inactive/introspection');
   });
 
+  // Kind: a token that can be read here and was taken back there.
+  it('are asked about beside JWTs with `tokens: all`: a revoked JWT stops working within ten seconds', async () => {
+    await start({ tokens: 'all' });
+    const jwt = await provider.sign({ sub: 'agent', aud: RESOURCE });
+    endpoint.answer = active();
+    expect(await identity.identify(bearer(jwt))).toMatchObject({ principal: { id: `${provider.issuer}#agent` } });
+    await identity.identify(bearer(jwt));
+    expect(endpoint.asked).toHaveLength(1);
+    endpoint.answer = { active: false };
+    clock.time += 10_000;
+    expect(await refused(jwt)).toBe('token_inactive/introspection');
+  });
+
+  it.each<[string, object | undefined, string]>([
+    ['is not active', { active: false }, 'token_inactive/introspection'],
+    ['is somebody else’s', { active: true, sub: 'other' }, 'token_inactive/introspection'],
+    ['is another issuer’s', { active: true, iss: 'https://elsewhere.test' }, 'token_untrusted/iss'],
+    ['is active in other words', { active: 1, sub: 'agent' }, 'token_inactive/introspection'],
+    ['cannot be asked about', undefined, 'issuer_unavailable/introspection'],
+  ])('with `tokens: all` refuse a JWT of which the issuer says that it %s', async (_what, answer, expected) => {
+    await start({ tokens: 'all' });
+    endpoint.answer = answer;
+    if (answer === undefined) endpoint.status = 500;
+    expect(await refused(await provider.sign({ sub: 'agent', aud: RESOURCE }))).toBe(expected);
+  });
+
+  it('with `tokens: all` are not asked about when the JWT itself does not hold, nor without it', async () => {
+    await start({ tokens: 'all' });
+    endpoint.answer = active();
+    expect(await refused(await provider.sign({ sub: 'agent', aud: 'https://elsewhere.test' }))).toBe('token_audience/aud');
+    expect(await refused(await provider.sign({ sub: 'agent', aud: RESOURCE }, { kid: 'other' }))).toBe('token_key_unknown/kid');
+    identity.close();
+    await start();
+    expect(await identity.identify(bearer(await provider.sign({ sub: 'agent', aud: RESOURCE })))).toBeDefined();
+    expect(endpoint.asked).toHaveLength(0);
+  });
+
   it.each<[string, object, string]>([
     ['inactive', { active: false }, 'token_inactive/introspection'],
     ['active in other words', { active: 'true' }, 'token_inactive/introspection'],

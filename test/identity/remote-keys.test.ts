@@ -3,6 +3,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Identity } from '../../src/domain/identity.ts';
+import type { GatewayError } from '../../src/errors.ts';
 import { createIdentity } from '../../src/identity/identity.ts';
 import { bearer, createClock, createRecorder, refusalOf } from './calls.ts';
 import { createSigningKey, json, signToken, startIssuer, type TestIssuer } from './issuer.ts';
@@ -125,6 +126,66 @@ describe('how often an issuer is asked', () => {
   });
 });
 
+// Kind: a document whose server knows nothing about its type. It is read as strictly as any other.
+describe('keys of a server that does not know what it serves', () => {
+  it.each(['application/octet-stream', 'binary/octet-stream', 'Application/Octet-Stream; x=y', 'text/plain; charset=utf-8', ''])(
+    'are taken with the type %j',
+    async (type) => {
+      issuer.answers.jwks = json({ keys: [first.jwk] }, 200, type);
+      expect(await call(await start())).toBeDefined();
+    },
+  );
+
+  it('are taken without any type', async () => {
+    issuer.answers.jwks = (_request, response) => response.end(JSON.stringify({ keys: [first.jwk] }));
+    expect(await call(await start())).toBeDefined();
+  });
+});
+
+// Kind: "there is no such key" said of keys that nobody has looked at lately enough to know.
+describe('an issuer that changes its keys again and again', () => {
+  const third = createSigningKey('third');
+  const fourth = createSigningKey('fourth');
+
+  it('is asked once more when the last answer brought news, and until then says for how long', async () => {
+    const identity = await start();
+    clock.time += 6_000;
+    issuer.keys = [second];
+    expect(await call(identity, second)).toBeDefined();
+    clock.time += 2_000;
+    issuer.keys = [second, third];
+    const refusal = await Promise.resolve(call(identity, third)).catch((thrown: GatewayError) => thrown);
+    expect(refusal).toMatchObject({ code: 'issuer_unavailable', details: { retryAfter: 3, members: { check: 'keys_changing' } } });
+    clock.time += 3_000;
+    expect(await call(identity, third)).toBeDefined();
+    clock.time += 5_000;
+    issuer.keys = [fourth];
+    expect(await call(identity, fourth)).toBeDefined();
+    expect(jwksRequests()).toBe(4);
+  });
+
+  it('is left alone again as soon as an answer brings nothing new', async () => {
+    const identity = await start();
+    clock.time += 6_000;
+    issuer.keys = [second];
+    await call(identity, second);
+    clock.time += 5_000;
+    for (let i = 0; i < 20; i++) expect(await refused(identity, third, `made-up-${i}`)).toBe('token_key_unknown/kid');
+    clock.time += 5_000;
+    for (let i = 0; i < 20; i++) expect(await refused(identity, third, `made-up-${i}`)).toBe('token_key_unknown/kid');
+    expect(jwksRequests()).toBe(3);
+  });
+
+  it('has withdrawn a key for good, however lately', async () => {
+    const identity = await start();
+    clock.time += 6_000;
+    issuer.keys = [second];
+    await call(identity, second);
+    expect(await refused(identity, first)).toBe('token_key_unknown/kid');
+    expect(await refused(identity, third)).toBe('issuer_unavailable/keys_changing');
+  });
+});
+
 describe('what is believed while an issuer misbehaves', () => {
   it('keeps the keys for an hour while refreshes fail, then trusts nothing', async () => {
     const identity = await start();
@@ -153,7 +214,9 @@ describe('what is believed while an issuer misbehaves', () => {
     ['a jwks_uri that is a file', (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'file:///etc/passwd' })), 'address'],
     ['a redirect', (i) => (i.answers.jwks = (_q, r) => r.writeHead(302, { location: `${i.url}/elsewhere` }).end()), 'status_302'],
     ['another content type', (i) => (i.answers.jwks = json({ keys: [first.jwk] }, 200, 'text/html')), 'content_type'],
-    ['no content type', (i) => (i.answers.jwks = (_q, r) => r.end(JSON.stringify({ keys: [first.jwk] }))), 'content_type'],
+    ['a type of image', (i) => (i.answers.jwks = json({ keys: [first.jwk] }, 200, 'image/svg+xml')), 'content_type'],
+    ['a duplicate member without a content type', (i) => (i.answers.jwks = (_q, r) => r.end('{"keys":[],"keys":[]}')), 'bad_json'],
+    ['a page of an object store', (i) => (i.answers.jwks = json('<Error/>', 200, 'binary/octet-stream')), 'bad_json'],
     ['a body of 257 KiB', (i) => (i.answers.jwks = json(JSON.stringify({ keys: [first.jwk], x: 'x'.repeat(257 * 1024) }))), 'too_large'],
     [
       'a small body that unpacks to megabytes',

@@ -31,7 +31,7 @@ const now = Math.floor(clock.time / 1000);
 const token = (changes: object = {}, header: object = {}) =>
   signToken(
     { alg: 'ES256', kid: 'k', typ: 'at+jwt', ...header },
-    { iss: issuer.url, sub: 'alice', aud: AUDIENCE, client_id: 'cli', jti: '1', iat: now, exp: now + 300, ...changes },
+    { iss: issuer.url, sub: 'alice', aud: AUDIENCE, client_id: 'cli', jti: '1', iat: now, exp: now + 300, auth_time: now, ...changes },
     key,
   );
 
@@ -80,13 +80,71 @@ describe('reviewers', () => {
     ['an ID token', {}, { typ: 'JWT' }, 'token_claims/typ'],
     ['an expired token', { exp: now }, {}, 'token_expired/exp'],
     ['a token without client', { client_id: undefined }, {}, 'token_claims/client_id'],
-    ['groups in one text', { groups: 'finance' }, {}, 'token_claims/groups'],
+    ['a client that speaks for itself, as Okta says it', { cid: 'alice' }, {}, 'token_claims/client_subject'],
+    ['a client that speaks for itself, by its subject at Auth0', { sub: 'abc@clients', client_id: 'abc' }, {}, 'token_claims/client_subject'],
+    ['a service account of Keycloak, with a session', { preferred_username: 'service-account-agent', sid: 's' }, {}, 'token_claims/client_grant'],
+    ['a token that nobody signed in for', { auth_time: undefined }, {}, 'token_claims/sign_in'],
+    ['a token whose sign-in is no time and whose session is empty', { auth_time: 'now', sid: '' }, {}, 'token_claims/sign_in'],
+    ['a token whose sign-in is null', { auth_time: null, sid: null }, {}, 'token_claims/sign_in'],
+    // Kind: another kind of token of the same issuer for the same audience.
+    ['an ID token, as Keycloak marks it', { typ: 'ID' }, {}, 'token_claims/typ'],
+    ['a refresh token, as Keycloak marks it', { typ: 'Refresh' }, {}, 'token_claims/typ'],
+    ['an ID token, as Cognito marks it', { token_use: 'id' }, {}, 'token_claims/token_use'],
+    ['an ID token with a nonce', { nonce: 'n' }, {}, 'token_claims/nonce'],
+    ['an ID token with the hash of an access token', { at_hash: 'h' }, {}, 'token_claims/at_hash'],
+    ['an ID token with the hash of a code', { c_hash: 'h' }, {}, 'token_claims/c_hash'],
+    ['a logout token', { events: { 'http://schemas.openid.net/event/backchannel-logout': {} } }, {}, 'token_claims/events'],
+    // Kind: two people who look like one.
+    ['a subject with a zero-width space', { sub: 'alice\u200b' }, {}, 'token_claims/sub'],
+    ['a subject with a bidi override', { sub: '\u202ealice' }, {}, 'token_claims/sub'],
+    ['a subject with a variation selector', { sub: 'alice\ufe0f' }, {}, 'token_claims/sub'],
+    ['a subject with a Hangul filler', { sub: 'alice\u3164' }, {}, 'token_claims/sub'],
+    ['a subject with a tag character', { sub: 'alice\u{e0061}' }, {}, 'token_claims/sub'],
+    ['a subject with a no-break space', { sub: 'alice\u00a0a' }, {}, 'token_claims/sub'],
+    ['a subject with a blank at its end', { sub: 'alice ' }, {}, 'token_claims/sub'],
+    ['a subject with two blanks in it', { sub: 'alice  archer' }, {}, 'token_claims/sub'],
+    ['a subject in decomposed letters', { sub: 'alic\u0065\u0301' }, {}, 'token_claims/sub'],
+    ['groups in a tree', { groups: { finance: true } }, {}, 'token_claims/groups'],
     ['groups with something else among them', { groups: ['finance', 1] }, {}, 'token_claims/groups'],
-    ['methods that are no list', { amr: 'otp' }, {}, 'token_claims/amr'],
+    ['methods that are no texts', { amr: [1] }, {}, 'token_claims/amr'],
     ['a key binding', { cnf: { jkt: 'x' } }, {}, 'token_claims/cnf'],
     ['another algorithm', {}, { alg: 'none' }, 'token_algorithm/alg'],
   ])('refuses %s', async (_what, changes, header, expected) => {
     expect(await refused([`Bearer ${token(changes, header)}`])).toBe(`reviewer_unauthenticated: ${expected}`);
+  });
+
+  it('takes one text for a list of one, and fractions of a second in the time of the sign-in', async () => {
+    const raw = token({ groups: 'owners', amr: 'pwd', auth_time: now - 60.25 });
+    expect(await reviewers.authenticate([`Bearer ${raw}`])).toMatchObject({ groups: ['owners'], amr: ['pwd'], authenticatedAt: (now - 60.25) * 1000 });
+    expect(await reviewers.authenticate([`Bearer ${token({ groups: '', amr: null })}`])).toMatchObject({ groups: [] });
+  });
+
+  it('finds groups and name by a path, the exact name first', async () => {
+    const nested = build({ groupsClaim: 'realm_access.roles', displayClaim: 'profile.names.full' });
+    const claims = { realm_access: { roles: ['owners'] }, profile: { names: { full: 'Alice A.' } } };
+    expect(await nested.authenticate([`Bearer ${token(claims)}`])).toMatchObject({ groups: ['owners'], name: 'Alice A.' });
+    expect((await nested.authenticate([`Bearer ${token({ ...claims, 'realm_access.roles': ['exact'] })}`])).groups).toEqual(['exact']);
+    expect((await nested.authenticate([`Bearer ${token({ realm_access: ['roles'] })}`])).groups).toEqual([]);
+    nested.close();
+  });
+
+  it('takes tokens of the listed clients only, in whatever claims they are named', async () => {
+    const listed = build({ clients: ['cli'] });
+    expect(await listed.authenticate([`Bearer ${token()}`])).toBeDefined();
+    expect(await listed.authenticate([`Bearer ${token({ azp: 'cli' })}`])).toBeDefined();
+    for (const named of [{ client_id: 'agent' }, { azp: 'agent' }, { cid: 'agent' }, { appid: 'agent' }, { client_id: 'CLI' }, { client_id: 'cli ' }]) {
+      expect(await refused([`Bearer ${token(named)}`], listed)).toBe('reviewer_unauthenticated: token_claims/client');
+    }
+    listed.close();
+  });
+
+  it('keeps no time of a sign-in that is too weak for step-up', async () => {
+    const strong = build({ stepUp: { acr: ['phr'], amr: ['hwk'] } });
+    const at = async (claims: object) => (await strong.authenticate([`Bearer ${token(claims)}`])).authenticatedAt;
+    expect(await at({ acr: 'phr', amr: ['pwd', 'hwk'] })).toBe(now * 1000);
+    for (const claims of [{}, { acr: '0', amr: ['pwd'] }, { acr: 'phr' }, { amr: ['hwk'] }, { acr: ['phr'], amr: ['hwk'] }])
+      expect(await at(claims)).toBeUndefined();
+    strong.close();
   });
 
   it('refuses a call without a credential, and one with two', async () => {

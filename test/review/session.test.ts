@@ -106,13 +106,64 @@ describe('a form', () => {
   });
 });
 
+// Kind: a path that is checked before it is normalised, while the browser goes where the normalised one leads.
 describe('the way back after a sign-in', () => {
+  const origin = 'https://review.test';
+
   it('leads nowhere but to this desk', () => {
-    const origin = 'https://review.test';
     expect(localPath('/holds/hold_1?done=deny', origin)).toBe('/holds/hold_1?done=deny');
+    expect(localPath('/suspensions?principal=spiffe%3A%2F%2Fa%2Fb', origin)).toBe('/suspensions?principal=spiffe%3A%2F%2Fa%2Fb');
     for (const to of ['//evil.test', '/\\evil.test', 'https://evil.test/', 'javascript:alert(1)', '/\t/evil.test', undefined]) {
       expect(localPath(to, origin)).toBe('/');
     }
-    fc.assert(fc.property(fc.string(), (to) => new URL(localPath(to, origin), origin).origin === origin));
+  });
+
+  it.each([
+    ...[
+      '/..//evil.test',
+      '/.//evil.test',
+      '/x/..//evil.test',
+      '/%2e%2e//evil.test',
+      '/%2E//evil.test',
+      '/x/.%2e//evil.test',
+      '/./\\evil.test',
+      '/x/..\\/evil.test',
+    ],
+    ...['/./%2fevil.test', '/%5cevil.test', '/%09/evil.test', '/%2f%2fevil.test', '/..;//evil.test', '/@evil.test', '/holds//evil.test', '/x:80//evil.test'],
+  ])('is the inbox for %s', (to) => {
+    expect(localPath(to, origin)).toBe('/');
+  });
+
+  it('reads the same once it is written, however it was put together', () => {
+    const piece = fc.constantFrom(
+      '/',
+      '//',
+      '\\',
+      '.',
+      '..',
+      '%2e',
+      '%2f',
+      '%5c',
+      '%09',
+      '\t',
+      '\n',
+      '@',
+      ':',
+      ';',
+      '?',
+      '#',
+      'evil.test',
+      'holds',
+      'a=b',
+      ' ',
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+        const path = localPath(`/${pieces.join('')}`, origin);
+        expect(new URL(path, origin).href).toBe(origin + path);
+        expect(new URL(decodeURIComponent(new URL(path, origin).pathname), origin).origin).toBe(origin);
+      }),
+      { numRuns: 2000 },
+    );
   });
 });

@@ -1,6 +1,9 @@
 // Signing in at the real local issuer, without a browser: the client's part alone.
 
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,6 +12,8 @@ import { systemClock } from '../../src/domain/clock.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { createReplayMemory } from '../../src/identity/replay-memory.ts';
 import { createSignIn, type SignInOptions } from '../../src/review/sign-in.ts';
+import { type ClaimsIssuer, startClaimsIssuer } from '../support/claims-issuer.ts';
+import { createVisitor } from '../support/visitor.ts';
 
 const DESK = 'http://localhost:1';
 let folder: string;
@@ -38,6 +43,7 @@ function options(extra: Partial<SignInOptions> = {}): SignInOptions {
     clientAuth: 'basic',
     scope: 'openid profile',
     groupsClaim: 'groups',
+    displayClaim: 'name',
     acrValues: [],
     stepUp: { acr: [], amr: [] },
     redirectUri: `${DESK}/sign-in/callback`,
@@ -48,26 +54,7 @@ function options(extra: Partial<SignInOptions> = {}): SignInOptions {
   };
 }
 
-/** A browser without a screen: follows redirects by hand, chooses a person, and stops at the desk's door. */
-async function walk(start: string, user: string): Promise<URL> {
-  const cookies = new Map<string, string>();
-  let url = new URL(start);
-  let form: URLSearchParams | undefined;
-  for (let step = 0; step < 10; step++) {
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const response = await fetch(url, { redirect: 'manual', headers: { cookie }, ...(form && { method: 'POST', body: form }) });
-    for (const line of response.headers.getSetCookie()) {
-      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
-      cookies.set(name, value);
-    }
-    form = undefined;
-    const location = response.headers.get('location');
-    if (location === null) form = new URLSearchParams({ user });
-    else url = new URL(location, url);
-    if (url.origin === DESK) return url;
-  }
-  throw new Error('it went in circles');
-}
+const walk = (start: string, user: string): Promise<URL> => createVisitor(user).walk(start, ({ origin }) => origin === DESK);
 
 describe('signing in', () => {
   it('gives the person with name, groups and the time, and the way back', async () => {
@@ -135,5 +122,66 @@ describe('signing in', () => {
     const dead = createSignIn(options({ issuer: 'http://127.0.0.1:9' }));
     await expect(dead.begin('/', false)).rejects.toMatchObject({ code: 'issuer_unavailable' });
     expect(await dead.signOutUrl()).toBeUndefined();
+  });
+
+  // Kind: an address out of somebody else's document that becomes a link of the desk.
+  it.each(['javascript:alert(1)//', 'data:text/html,hi', 'vbscript:x'])('makes no link of an issuer’s page at %s', async (page) => {
+    const server = createServer((_request, response) => {
+      const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ issuer: at, authorization_endpoint: page, end_session_endpoint: page, token_endpoint: `${at}/token` }));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const signIn = createSignIn(options({ issuer: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }));
+    await expect(signIn.begin('/', false)).rejects.toMatchObject({ code: 'issuer_unavailable' });
+    expect(await signIn.signOutUrl()).toBeUndefined();
+    server.close();
+  });
+});
+
+describe('what an issuer says of a person', () => {
+  let theirs: ClaimsIssuer;
+  beforeAll(async () => {
+    theirs = await startClaimsIssuer('desk');
+  });
+  afterAll(() => theirs.close());
+
+  async function signInWith(claims: Readonly<Record<string, unknown>>, extra: Partial<SignInOptions> = {}) {
+    theirs.claims = claims;
+    const signIn = createSignIn(options({ issuer: theirs.url, clientId: 'desk', ...extra }));
+    const { url, transaction } = await signIn.begin('/', false);
+    return signIn.finish(await walk(url, 'nobody'), transaction);
+  }
+
+  // Kind: a second person beside another one, told apart by what nobody sees.
+  it.each(['alice\u200b', 'alice\u202c', 'alice\u00ad', 'alice ', 'al\u2063ice', 'alic\u0065\u0301'])('is refused with the subject %j', async (sub) => {
+    await expect(signInWith({ sub })).rejects.toMatchObject({ code: 'reviewer_unauthenticated', details: { members: { check: 'sub' } } });
+  });
+
+  // Kind: claims that are legal and written otherwise than most issuers write them.
+  it('is read by path, as one text, and with fractions of a second', async () => {
+    const claims = { realm_access: { roles: 'owners' }, amr: 'hwk', profile: { full: 'Alice A.' }, auth_time: 1_700_000_000.75 };
+    const extra = { groupsClaim: 'realm_access.roles', displayClaim: 'profile.full', stepUp: { acr: [], amr: ['hwk'] } };
+    const { reviewer } = await signInWith(claims, extra);
+    expect(reviewer).toMatchObject({ groups: ['owners'], amr: ['hwk'], name: 'Alice A.', authenticatedAt: 1_700_000_000_750 });
+  });
+
+  it('gives no groups in another shape than texts', async () => {
+    for (const groups of [{ finance: true }, ['finance', 1], 7]) expect((await signInWith({ groups })).reviewer.groups).toEqual([]);
+  });
+
+  it('is refused by name of the check when the issuer does not accept the desk', async () => {
+    theirs.refusal = { status: 401, body: { error: 'invalid_client' } };
+    await expect(signInWith({})).rejects.toMatchObject({ code: 'reviewer_unauthenticated', details: { members: { check: 'exchange_refused' } } });
+    theirs.refusal = undefined;
+  });
+
+  it('comes with the ID token, and the sign-out page is given it as a hint', async () => {
+    const { idToken } = await signInWith({});
+    const signIn = createSignIn(options({ issuer: theirs.url, clientId: 'desk' }));
+    const url = new URL((await signIn.signOutUrl(idToken)) ?? '');
+    expect([url.searchParams.get('id_token_hint'), url.searchParams.get('client_id')]).toEqual([idToken, 'desk']);
+    expect(new URL((await signIn.signOutUrl()) ?? '').searchParams.has('id_token_hint')).toBe(false);
   });
 });

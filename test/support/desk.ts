@@ -16,6 +16,10 @@ export interface Desk {
   readonly issuer: QuickstartIssuer;
   readonly upstream: Recorder;
   readonly folder: string;
+  /** Lines that the gateway logged, parsed. */
+  readonly log: readonly Readonly<Record<string, unknown>>[];
+  /** What /metrics says. */
+  metrics(): Promise<string>;
   /** A call of the agent's that does not wait; gives the hold's id. */
   ask(path: string, body: unknown, headers?: Readonly<Record<string, string>>, as?: TokenHolder): Promise<string>;
   /** Opens a task and gives its id. */
@@ -61,6 +65,10 @@ export async function openDesk(options: DeskText = {}): Promise<Desk> {
     });
   return {
     ...{ url, agents: base, issuer, upstream, folder },
+    get log() {
+      return lines.map((line) => JSON.parse(line));
+    },
+    metrics: async () => (await fetch(`http://127.0.0.1:${gateway.ports.ops}/metrics`)).text(),
     async ask(path, body, headers, as) {
       const response = await call(path, body, { prefer: 'wait=0', ...headers }, as);
       const id = response.headers.get('countersign-hold');
@@ -128,7 +136,7 @@ rules:
 ${more.rules ?? ''}
 reviewers:
   login: { issuer: "${issuer.issuer}", clientId: desk, clientSecret: { file: ${issuer.clients.desk.secretFile} }${more.login ?? ''} }
-  api: { issuer: "${issuer.issuer}", audience: countersign-review }
+  api: { issuer: "${issuer.issuer}", audience: countersign-review, clients: [countersign-cli] }
 ${more.reviewers ?? ''}
 limits: { wait: 20s, heldBody: 2MiB, pendingPerAgent: 100 }
 ${more.sections ?? ''}

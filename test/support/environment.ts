@@ -57,6 +57,9 @@ export interface EnvironmentOptions {
   readonly api?: string;
   /** YAML of the `limits` map. */
   readonly limits?: string;
+  /** YAML of further members of the agents' issuer entry, and of `reviewers.api`, with a comma before each. */
+  readonly issuerEntry?: string;
+  readonly reviewApi?: string;
   /** YAML of further members of `identity`. */
   readonly identity?: string;
   /** YAML of further members of `reviewers`. */
@@ -164,7 +167,14 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
     },
     transfer: (body, more) => environment.call('/api/transfers', { method: 'POST', body, ...more }),
     async reviewer(subject, groups = ['finance'], claims = {}) {
-      const token = await sign({ sub: subject, aud: REVIEW_AUDIENCE, groups, auth_time: Math.floor(Date.now() / 1000), ...claims });
+      const token = await sign({
+        sub: subject,
+        aud: REVIEW_AUDIENCE,
+        client_id: 'countersign-cli',
+        groups,
+        auth_time: Math.floor(Date.now() / 1000),
+        ...claims,
+      });
       return createReviewerClient(() => `http://127.0.0.1:${gateway.ports.reviewers}`, token);
     },
     async edit(change) {
@@ -202,6 +212,8 @@ function configText(
     credentials = '',
     api = '',
     limits,
+    issuerEntry = '',
+    reviewApi = '',
     identity = '',
     reviewers = '',
     sections = '',
@@ -224,7 +236,7 @@ audit: { path: ./data/audit }
 identity:
   audience: [${GATEWAY_AUDIENCE}]
   issuers:
-    - { name: test, type: oidc, issuer: ${issuer}, algorithms: [ES256] }
+    - { name: test, type: oidc, issuer: ${issuer}, algorithms: [ES256]${issuerEntry} }
 ${identity}
 upstreams:
   api: { url: "${origin}", credential: key${api} }
@@ -236,7 +248,7 @@ tiers: ${tiers ?? DEFAULT_TIERS}
 rules:
 ${rules ?? DEFAULT_RULES}
 reviewers:
-  api: { issuer: "${issuer}", audience: ${REVIEW_AUDIENCE} }
+  api: { issuer: "${issuer}", audience: ${REVIEW_AUDIENCE}, clients: [countersign-cli]${reviewApi} }
 ${reviewers}
 limits: ${limits ?? '{ wait: 20s }'}
 ${write(sections)}

@@ -13,6 +13,7 @@ import type { EventStreams } from '../events.ts';
 import { loadHistory } from '../history.ts';
 import { loadInbox, readFilters } from '../inbox.ts';
 import type { InterventionParts } from '../interventions.ts';
+import type { LogoutHint } from '../logout-hint.ts';
 import type { Passkeys } from '../passkeys.ts';
 import type { Sessions } from '../session.ts';
 import type { SignIn } from '../sign-in.ts';
@@ -35,6 +36,11 @@ export interface DeskOptions {
   readonly issuer: string;
   readonly sessions: Sessions;
   readonly signIn: SignIn;
+  readonly logoutHint: LogoutHint;
+  /** Told of every sign-in that did not succeed. */
+  onSignInRefused(error: GatewayError): void;
+  /** Whether anything in the configuration in force names this person. */
+  isNamedAnywhere(reviewer: Reviewer): boolean;
   /** Absent where the desk has no domain name. */
   readonly passkeys?: Passkeys;
   /** Step-up: whether a sign-in at this time is recent enough. */
@@ -75,7 +81,8 @@ export function createDesk(parts: DeskParts): Hono<Env> {
 
   app.onError((thrown, context) => {
     const error = asGatewayError(thrown);
-    if (error.status >= 500) parts.onFault(error);
+    if (context.req.path.startsWith('/sign-in')) parts.onSignInRefused(error);
+    else if (error.status >= 500) parts.onFault(error);
     if (context.req.header('accept') === 'application/json') return context.json({ code: error.code, detail: error.detail }, error.status as 400);
     const back = /^\/holds\/[\w-]+/.exec(context.req.path)?.[0];
     const back404 = error.code === 'hold_not_found' || back === undefined ? '/' : back;
@@ -136,7 +143,8 @@ export function createDesk(parts: DeskParts): Hono<Env> {
   app.get('/', async (context) => {
     const { session } = context.var;
     const inbox = await loadInbox(holds, eligibility, session.reviewer, readFilters(new URL(context.req.url).searchParams));
-    return page(context, renderInbox(inbox, session, await holds.voteTimes(session.reviewer.id, holds.now() - DAY_MS)));
+    const pace = await holds.voteTimes(session.reviewer.id, holds.now() - DAY_MS);
+    return page(context, renderInbox(inbox, session, pace, parts.isNamedAnywhere(session.reviewer)));
   });
 
   app.get('/holds/:id', async (context) => {
@@ -209,8 +217,10 @@ export function createDesk(parts: DeskParts): Hono<Env> {
 
   app.post('/sign-out', async (context) => {
     await form(context);
-    const forwardTo = await parts.signIn.signOutUrl();
-    context.header('set-cookie', await sessions.end(context.var.session), { append: true });
+    const { session } = context.var;
+    const forwardTo = await parts.signIn.signOutUrl(parts.logoutHint.read(context.req.header('cookie'), session.reviewer));
+    context.header('set-cookie', await sessions.end(session), { append: true });
+    context.header('set-cookie', parts.logoutHint.drop, { append: true });
     return page(context, renderSignedOut(forwardTo));
   });
 
@@ -231,7 +241,7 @@ function refuseStranger(context: Context<Env>, { issuer, origin }: DeskParts): R
   return context.html(renderWelcome(localPath(pathOf(context), origin), issuer) as Promise<string>, 401);
 }
 
-function mountSignIn(app: Hono<Env>, { sessions, signIn, origin }: DeskParts): void {
+function mountSignIn(app: Hono<Env>, { sessions, signIn, logoutHint, origin }: DeskParts): void {
   app.get('/sign-in', async (context) => {
     const { url, transaction } = await signIn.begin(localPath(context.req.query('to'), origin), context.req.query('fresh') === '1');
     context.header('set-cookie', sessions.startTransaction(transaction));
@@ -239,13 +249,16 @@ function mountSignIn(app: Hono<Env>, { sessions, signIn, origin }: DeskParts): v
   });
   app.get('/sign-in/callback', async (context) => {
     const kept = sessions.readTransaction(context.req.header('cookie'));
-    if (kept === undefined)
-      throw new GatewayError('reviewer_unauthenticated', 'This sign-in was not started in this browser, or took too long: start it again.');
-    const { reviewer, to } = await signIn.finish(new URL(pathOf(context), origin), kept);
+    if (kept === undefined) {
+      const detail = 'This sign-in was not started in this browser, or took too long: start it again.';
+      throw new GatewayError('reviewer_unauthenticated', detail, { members: { check: 'transaction' } });
+    }
+    const { reviewer, to, idToken } = await signIn.finish(new URL(pathOf(context), origin), kept);
     // Whoever was signed in here before is signed out: one browser, one person.
     await sessions.end(await sessions.read(context.req.header('cookie')));
     context.header('set-cookie', sessions.endTransaction, { append: true });
     context.header('set-cookie', sessions.start(reviewer), { append: true });
+    context.header('set-cookie', logoutHint.keep(reviewer, idToken) ?? logoutHint.drop, { append: true });
     return context.redirect(to, 303);
   });
   app.get('/signed-out', (context) => context.html(renderSignedOut(undefined) as Promise<string>));

@@ -22,9 +22,12 @@ export async function readForm(request: Request): Promise<Fields> {
   return fields;
 }
 
-/** A path of this desk to go back to; anything else is the inbox. */
+/** What a page of this desk looks like: segments of unreserved characters, none of them empty (RFC 3986 section 2.3). */
+const PAGE_PATH = /^\/(?:[\w.~-]+\/)*[\w.~-]*$/;
+
+/** A path of this desk to go back to; anything else is the inbox. What a browser would read is looked at, not what was written. */
 export function localPath(to: string | undefined, origin: string): string {
   if (to === undefined || !/^\/(?![/\\])[\x21-\x7e]*$/.test(to) || !URL.canParse(to, origin)) return '/';
-  const url = new URL(to, origin);
-  return url.origin === origin ? url.pathname + url.search : '/';
+  const { pathname, search, origin: target } = new URL(to, origin);
+  return target === origin && PAGE_PATH.test(pathname) ? pathname + search : '/';
 }

@@ -3,6 +3,7 @@
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold, VoteTimes } from '../../domain/hold.ts';
+import type { Reviewer } from '../../domain/reviewer.ts';
 import { AGE_CHOICES, type Entry, type Filters, type Group, groupByTask, type Inbox, VIEWS, type View } from '../inbox.ts';
 import { renderPage, type Seated } from './layout.ts';
 import { agentName, details, what } from './sentence.ts';
@@ -10,7 +11,8 @@ import { ago, duration, type Html, number, plural, timeLeft, words } from './wor
 
 const LABELS: Readonly<Record<View, string>> = { mine: 'Waiting for me', open: 'All open', recent: 'Recent' };
 
-export function renderInbox(inbox: Inbox, session: Seated, pace: VoteTimes): Html {
+/** `named`: whether the configuration names this person anywhere. */
+export function renderInbox(inbox: Inbox, session: Seated, pace: VoteTimes, named: boolean): Html {
   const { filters, counts } = inbox;
   return renderPage(
     { title: counts.mine > 0 ? `(${counts.mine}) Inbox` : 'Inbox', session, current: 'inbox', scripts: ['inbox.js'] },
@@ -22,7 +24,7 @@ export function renderInbox(inbox: Inbox, session: Seated, pace: VoteTimes): Htm
         html`<a href="/?view=${view}" ${view === filters.view ? html`aria-current="page"` : ''}>${LABELS[view]} <span class="count">${number(counts[view])}</span></a>`,
     )}</nav>
     ${renderFilters(inbox)}
-    ${inbox.entries.length === 0 ? renderEmpty(filters, counts) : groupByTask(inbox.entries).map((group) => renderGroup(group, inbox.now))}
+    ${inbox.entries.length === 0 ? renderEmpty(filters, counts, named ? undefined : session.reviewer) : groupByTask(inbox.entries).map((group) => renderGroup(group, inbox.now))}
     ${inbox.more ? html`<p class="quiet">There are more open holds than are listed here. Filters look at the newest thousand.</p>` : ''}
     ${renderPace(pace)}</div>
     <p id="changes" class="sr" role="status"></p>
@@ -44,7 +46,8 @@ function renderFilters({ filters, choices }: Inbox): Html | string {
     <button type="submit">Apply</button> <a href="/?view=${filters.view}">Clear</a></form></details>`;
 }
 
-function renderEmpty(filters: Filters, counts: Inbox['counts']): Html {
+function renderEmpty(filters: Filters, counts: Inbox['counts'], unnamed: Reviewer | undefined): Html {
+  if (unnamed !== undefined) return renderUnnamed(unnamed);
   const filtered = filters.upstream ?? filters.agent ?? filters.tier ?? filters.olderThanMs;
   if (filtered !== undefined)
     return html`<div class="empty"><h2>Nothing matches these filters</h2><p><a href="/?view=${filters.view}">Clear the filters</a></p></div>`;
@@ -54,6 +57,19 @@ function renderEmpty(filters: Filters, counts: Inbox['counts']): Html {
     return html`<div class="empty"><h2>Nothing waits for you</h2><p><a href="/?view=open">${plural(counts.open, 'open action')}</a> ${counts.open === 1 ? 'waits' : 'wait'} for other people, or for the agent to come back.</p></div>`;
   }
   return html`<div class="empty"><h2>All clear</h2><p>No agent is waiting for a decision. New ones appear here by themselves.</p></div>`;
+}
+
+/** Not "All clear": calls may well be waiting, for people whom this person's groups do not match. */
+function renderUnnamed({ groups, subject }: Reviewer): Html {
+  const brought =
+    groups.length === 0
+      ? html`<p>Your sign-in brought no groups.</p>`
+      : html`<p>Your sign-in brought ${plural(groups.length, 'group')}:</p>
+    <ul class="plain-list">${groups.map((group) => html`<li><code>${words(group)}</code></li>`)}</ul>`;
+  return html`<div class="empty"><h2>Nothing here names you</h2>
+    ${brought}
+    <p>No tier of this gateway names one of them, or you (<code>${words(subject)}</code>). Whoever runs this gateway can write
+    <code>group:</code> and the name exactly as it stands here into a tier, or have the issuer send other groups. Then sign in again.</p></div>`;
 }
 
 function renderGroup({ task, entries }: Group, now: EpochMs): Html {

@@ -3,7 +3,7 @@
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { Passkey } from '../../domain/passkey.ts';
-import { ERRORS, type GatewayError } from '../../errors.ts';
+import { ERRORS, type ErrorCode, type GatewayError } from '../../errors.ts';
 import { renderPage, type Seated } from './layout.ts';
 import { ago, type Html, words } from './words.ts';
 
@@ -23,12 +23,31 @@ export function renderSignedOut(forwardTo: string | undefined): Html {
   );
 }
 
+/** What a person at the desk can do, where the error table speaks to programs. */
+const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
+  reviewer_unauthenticated:
+    'Sign in once more. If that fails, too, tell whoever runs this gateway the code below and the time: the log says more about it than this page may.',
+  issuer_unavailable: 'Try again in a minute. Whoever runs this gateway finds the reason in its log.',
+  step_up_required: 'Sign in again from the page of the action, and decide within five minutes.',
+  unsupported_media_type: 'Load the page again, and use its own form.',
+  bad_request: 'Load the page again, and use its own form.',
+  bad_vote: 'Load the page again, and use its own form.',
+  stale_digest: 'Look at the action again: it is not the one that you decided on.',
+};
+
 export function renderRefusal(error: GatewayError, session: Seated | undefined, back: string): Html {
   const { title, remedy } = ERRORS[error.code];
+  const signsIn = error.code === 'reviewer_unauthenticated';
+  const check = error.details.members?.check;
   return renderPage(
     { title, ...(session && { session }) },
-    html`<section class="notice"><h1>${title}</h1><p>${words(error.detail)}</p><p class="quiet">${remedy}</p>
-    <p><a class="button" href="${back}">${back === '/' ? 'To the inbox' : 'Look at it again'}</a></p><p class="quiet">Code <code>${error.code}</code></p></section>`,
+    html`<section class="notice"><h1>${title}</h1><p>${words(error.detail)}</p><p class="quiet">${ADVICE[error.code] ?? remedy}</p>
+    <p>${
+      signsIn
+        ? html`<a class="button" href="/sign-in?to=${encodeURIComponent(back)}">Sign in again</a>`
+        : html`<a class="button" href="${back}">${back === '/' ? 'To the inbox' : 'Look at it again'}</a>`
+    }</p>
+    <p class="quiet">Code <code>${error.code}${typeof check === 'string' ? `/${check}` : ''}</code></p></section>`,
   );
 }
 

@@ -9,9 +9,10 @@ import { type Html, number, plural, words } from './words.ts';
 const PLAIN_WORD = /^[\p{L}\p{N}_@/+-][\p{L}\p{N}_.:@/+-]*$/u;
 
 /** The name by which people know an agent; the whole id stands in the facts. */
-export function agentName(principal: Pick<HeldPrincipal, 'id' | 'kind' | 'subject' | 'issuer'>): string {
-  if (principal.kind === 'spiffe') return principal.id.replace(/^spiffe:\/\//, '');
-  return URL.canParse(principal.issuer) ? `${principal.subject} (${new URL(principal.issuer).host})` : principal.id;
+export function agentName({ id, kind, issuer, subject, client, name }: HeldPrincipal): string {
+  if (kind === 'spiffe') return id.replace(/^spiffe:\/\//, '');
+  // Some issuers make subjects that tell people nothing (Keycloak's are UUIDs).
+  return URL.canParse(issuer) ? `${name ?? client ?? subject} (${new URL(issuer).host})` : id;
 }
 
 /** `POST /transfers on ledger`, or the tool. */

@@ -1,0 +1,47 @@
+// Where a person stands after a sign-in, over sockets: the real desk, the real issuer of the quickstart, what the desk's Location says and a browser reads.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Desk, openDesk } from '../support/desk.ts';
+import { createVisitor } from '../support/visitor.ts';
+
+let desk: Desk;
+beforeAll(async () => {
+  desk = await openDesk();
+}, 60_000);
+afterAll(() => desk.close());
+
+/** As a browser reads it. */
+const landing = (response: Response): URL => new URL(response.headers.get('location') ?? 'missing:', desk.url);
+
+describe('after a sign-in', () => {
+  // Kind: a redirect that was checked in another form than the one that the browser follows.
+  it.each([
+    '/..//evil.test',
+    '/.//evil.test',
+    '/x/..//evil.test/',
+    '/./%2fevil.test',
+    '/%2e%2e//evil.test',
+    '/./\\evil.test',
+    '/%09/evil.test',
+    '//a@evil.test',
+    '/.//evil.test:80/?a=b',
+  ])('the person who was sent to %s stands at the inbox', async (to) => {
+    const response = await createVisitor('alice').signIn(desk.url, `?to=${encodeURIComponent(to)}`);
+    expect(response.status).toBe(303);
+    expect(landing(response).href).toBe(`${desk.url}/`);
+  });
+
+  it('the person stands where the link led, and there the session holds', async () => {
+    const visitor = createVisitor('alice');
+    const response = await visitor.signIn(desk.url, `?to=${encodeURIComponent('/?view=recent')}`);
+    expect(landing(response).href).toBe(`${desk.url}/?view=recent`);
+    expect((await visitor.fetch(landing(response))).status).toBe(200);
+  });
+
+  it('the page for strangers offers no other way back', async () => {
+    for (const path of ['//evil.test', '/..//evil.test', '/x/%2e%2e//evil.test']) {
+      const page = await (await fetch(`${desk.url}${path}`)).text();
+      for (const [, link = ''] of page.matchAll(/href="(\/sign-in[^"]*)"/g)) expect(new URL(link, desk.url).searchParams.get('to')).toBe('/');
+    }
+  });
+});
