@@ -105,14 +105,15 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const tools = { clock, fetchJwtSvid: svids.jwt, ...(issuer && { signer: issuer }) };
   const sessions = createJointSessions(seal, store.once, clock);
   const route = createJointRoute(sessions);
-  const targets = createTargets(compile(config, { shares, tools, svids, route }).targets);
+  const compiled = compile(config, { shares, tools, svids, route });
+  const targets = createTargets(compiled.targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
   const proofs = createProofMemory(clock, store.once);
   const makeIdentity = (current: Config) => createIdentity(identityOptions(current), { clock, log, metrics, proofs });
-  const live = createLive(config, { shares, targets, tools, svids, route, makeIdentity });
+  const live = createLive(config, compiled, { shares, targets, tools, svids, route, makeIdentity });
   ending.add(live.close);
   metrics.observeIssuers(() => live.regime().identity.status(), clock.now);
 

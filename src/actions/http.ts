@@ -22,8 +22,8 @@ export interface ClassifyLimits {
 }
 
 /**
- * `stream` leaves the body unread, and so does `method`, but for fields that would override the method, which end it on its way.
- * `whole` buffers and hashes it, watched in the same way. `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
+ * `stream` leaves the body unread, and so does `method`, but for fields that would override the method, which end it on its way; where the upstream
+ * `signsBodies`, both buffer and hash it, whatever its type. `whole` does that as `method` would. `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
  * is refused. `json` takes only application/json or +json. An empty body satisfies every need, and then the action is not a streamed one.
  * Throws `unsupported_media_type`, `bad_json`, `bad_request`, `payload_too_large`, `request_timeout`, `client_closed`.
  */
@@ -32,9 +32,16 @@ export function classifyHttp(request: InboundRequest, upstream: UpstreamDescript
   if (request.body.empty) return { ...base, streamed: false };
   const contentType = header(request.headers, 'content-type');
   const typed = contentType === undefined ? base : { ...base, contentType };
-  if (need !== 'stream' && need !== 'method') return withBody(request, typed, need, limits);
-  if (need === 'method') watchMethod(request);
-  return { ...typed, streamed: true };
+  if (need === 'json' || need === 'bytes') return withBody(request, typed, need, limits);
+  if (need !== 'stream') watchMethod(request);
+  return need === 'whole' || upstream.signsBodies ? withDigest(request, typed, limits) : { ...typed, streamed: true };
+}
+
+/** Nothing looks at the body, but it is signed, or must be there before the decision: any type will do. */
+async function withDigest(request: InboundRequest, { contentType, ...base }: Outline & Pick<Action, 'contentType'>, limits: ClassifyLimits): Promise<Action> {
+  const bytes = await request.body.buffer(limits.heldBodyBytes);
+  const body = bytes.byteLength === 0 ? {} : { ...(contentType !== undefined && { contentType }), body: hashed(bytes) };
+  return { ...base, ...body, streamed: false };
 }
 
 function watchMethod({ body, headers }: InboundRequest): void {
@@ -47,10 +54,9 @@ function watchMethod({ body, headers }: InboundRequest): void {
 async function withBody(
   request: InboundRequest,
   { contentType, ...base }: Outline & Pick<Action, 'contentType'>,
-  need: Exclude<BodyNeed, 'stream' | 'method'>,
+  need: 'bytes' | 'json',
   limits: ClassifyLimits,
 ): Promise<Action> {
-  if (need === 'whole') return { ...base, ...(contentType !== undefined && { contentType }), ...(await readUnseen(request, limits)), streamed: false };
   // Before the body is asked for: a client that waits for 100 Continue then sends nothing in vain.
   const kind = mediaKind(request.headers);
   if (need === 'json' && kind !== 'json')
@@ -59,13 +65,6 @@ async function withBody(
   if (bytes.byteLength === 0) return { ...base, streamed: false };
   const args = read(bytes, kind);
   return { ...base, ...(contentType !== undefined && { contentType }), ...(args !== undefined && { args }), body: hashed(bytes), streamed: false };
-}
-
-/** Whatever its type: nothing looks into it. */
-async function readUnseen(request: InboundRequest, { heldBodyBytes }: ClassifyLimits): Promise<Pick<Action, 'body'>> {
-  watchMethod(request);
-  const bytes = await request.body.buffer(heldBodyBytes);
-  return bytes.byteLength === 0 ? {} : { body: hashed(bytes) };
 }
 
 function read(bytes: Uint8Array, kind: MediaKind): Json | undefined {

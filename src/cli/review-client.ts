@@ -24,6 +24,7 @@ const shownHold = z.object({
     contentType: z.string().optional(),
     upgrade: z.object({ subprotocols: z.array(z.string()), extensions: z.array(z.string()) }).optional(),
     headers: z.array(z.object({ name: z.string(), value: z.string() })),
+    leftBehind: z.array(z.string()).optional(),
     bodyText: z.string().optional(),
     bodyKept: z.boolean().optional(),
     bodyDigest: z.string(),

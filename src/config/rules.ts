@@ -55,7 +55,9 @@ const match = () =>
       .string()
       .regex(/^\//, { error: 'A path starts with /.' })
       .exactOptional()
-      .describe('URLPattern pathname below the mount, compared case-sensitively with the decoded path; default: every path'),
+      .describe(
+        'URLPattern pathname below the mount, compared with the decoded path; hold and deny rules ignore the case of letters and a last slash; default: every path',
+      ),
     upgrade: z
       .boolean()
       .exactOptional()

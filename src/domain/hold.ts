@@ -57,6 +57,8 @@ export interface HeldAction extends ActionBinding {
   readonly contentType?: string;
   readonly upgrade?: UpgradeOffer;
   readonly boundHeaders: HeaderList;
+  /** Names of the agent's fields that do not go along. Absent when there are none. */
+  readonly leftBehind?: readonly string[];
   readonly bodyDigest: Digest;
   /** Bytes. */
   readonly bodyLength: number;

@@ -81,6 +81,7 @@ function viewAction(action: HeldAction) {
     contentType: action.contentType,
     upgrade: action.upgrade,
     headers: viewHeaders(action.boundHeaders),
+    leftBehind: action.leftBehind,
     bodyDigest: action.bodyDigest,
     bodyLength: action.bodyLength,
   };

@@ -76,7 +76,7 @@ export function createHistory(tasks: TaskStore, watch: Watch): History {
           sink.whole(status, headers, body);
         },
         end: () => sink.end(),
-        abort: () => sink.abort(),
+        abort: (because) => sink.abort(because),
       };
     },
   };
