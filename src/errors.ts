@@ -93,6 +93,11 @@ export const ERRORS = {
     'The body is too large to be inspected or held',
     'Send a smaller body, or ask the platform team to raise limits.heldBody or limits.inspectedBody.',
   ),
+  field_not_bound: request(
+    400,
+    'The call would lose a header field on which its effect depends',
+    'Send it without the named fields if it means the same without them. Otherwise ask the platform team to list them under boundHeaders of the upstream.',
+  ),
   unsupported_media_type: request(
     415,
     'The body cannot be inspected',
