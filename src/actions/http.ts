@@ -22,7 +22,8 @@ export interface ClassifyLimits {
 }
 
 /**
- * `stream` leaves the body unread, and so does `method`, but for fields that would override the method, which end it on its way. `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
+ * `stream` leaves the body unread, and so does `method`, but for fields that would override the method, which end it on its way; where the upstream `signsBodies`, both buffer and hash it, whatever its type.
+ * `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
  * is refused. `json` takes only application/json or +json. An empty body satisfies every need, and then the action is not a streamed one.
  * Throws `unsupported_media_type`, `bad_json`, `bad_request`, `payload_too_large`, `request_timeout`, `client_closed`.
  */
@@ -33,7 +34,14 @@ export function classifyHttp(request: InboundRequest, upstream: UpstreamDescript
   const typed = contentType === undefined ? base : { ...base, contentType };
   if (need !== 'stream' && need !== 'method') return withBody(request, typed, need, limits);
   if (need === 'method') watchMethod(request);
-  return { ...typed, streamed: true };
+  return upstream.signsBodies ? withDigest(request, typed, limits) : { ...typed, streamed: true };
+}
+
+/** Nothing looks at the body, but it is signed: any type will do. */
+async function withDigest(request: InboundRequest, { contentType, ...base }: Outline & Pick<Action, 'contentType'>, limits: ClassifyLimits): Promise<Action> {
+  const bytes = await request.body.buffer(limits.heldBodyBytes);
+  const body = bytes.byteLength === 0 ? {} : { ...(contentType !== undefined && { contentType }), body: hashed(bytes) };
+  return { ...base, ...body, streamed: false };
 }
 
 function watchMethod({ body, headers }: InboundRequest): void {

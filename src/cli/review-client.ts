@@ -23,6 +23,7 @@ const shownHold = z.object({
     args: z.json().optional(),
     contentType: z.string().optional(),
     headers: z.array(z.object({ name: z.string(), value: z.string() })),
+    leftBehind: z.array(z.string()).optional(),
     bodyText: z.string().optional(),
     bodyKept: z.boolean().optional(),
     bodyDigest: z.string(),

@@ -56,6 +56,8 @@ export interface HeldAction extends ActionBinding {
   readonly gist?: Gist;
   readonly contentType?: string;
   readonly boundHeaders: HeaderList;
+  /** Names of the agent's fields that do not go along. Absent when there are none. */
+  readonly leftBehind?: readonly string[];
   readonly bodyDigest: Digest;
   /** Bytes. */
   readonly bodyLength: number;

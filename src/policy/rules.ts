@@ -61,6 +61,8 @@ export interface PolicyUpstream {
   readonly protocol: Protocol;
   /** A name under `credentials`. */
   readonly credential?: string;
+  /** Whether it tells paths, query parameters and tools apart by the case of letters: then hold and deny rules do so too. Default false. */
+  readonly caseSensitive?: boolean;
   /** MCP: whether the built-in rules of mcp-lifecycle.ts stand; default true. */
   readonly mcpLifecycle?: boolean;
   /** MCP: what happens to calls of a tool whose definition changed; default deny. */
@@ -79,4 +81,6 @@ export interface PolicyOptions {
 export interface PolicyFault {
   readonly path: readonly (string | number)[];
   readonly message: string;
+  /** Absent: the policy cannot be used. */
+  readonly severity?: 'warning';
 }

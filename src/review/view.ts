@@ -80,6 +80,7 @@ function viewAction(action: HeldAction) {
     tool: action.tool,
     contentType: action.contentType,
     headers: viewHeaders(action.boundHeaders),
+    leftBehind: action.leftBehind,
     bodyDigest: action.bodyDigest,
     bodyLength: action.bodyLength,
   };

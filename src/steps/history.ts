@@ -65,7 +65,7 @@ export function createHistory(tasks: TaskStore): History {
           sink.whole(status, headers, body);
         },
         end: () => sink.end(),
-        abort: () => sink.abort(),
+        abort: (because) => sink.abort(because),
       };
     },
   };

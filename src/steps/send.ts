@@ -76,6 +76,8 @@ async function attempt(deps: SendDependencies, armed: Armed, credential: Credent
     ...(credential && { credential }),
     boundHeadersOnly: released,
     requestHeaders: gatewayFields(mount.traceContext ? call.span?.ref : undefined, conduct?.requestHeaders(armed) ?? NOTHING),
+    // Who speaks a protocol reads the answer.
+    mustRead: conduct !== undefined,
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
     mayStream() {
       // What people approved runs to its end (open-calls.ts).
@@ -87,7 +89,7 @@ async function attempt(deps: SendDependencies, armed: Armed, credential: Credent
   try {
     call.sent = await (conduct?.serve?.(armed, sink) ?? depart(deps, call, outgoing, sink));
     call.facts.upstreamStatus = call.sent.status;
-    call.facts.status = call.sent.status;
+    call.facts.status = call.toldStatus ?? call.sent.status;
     if (conduct !== undefined) await conduct.answered(call);
     span?.end(call.facts);
   } catch (thrown) {

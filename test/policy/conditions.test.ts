@@ -93,14 +93,16 @@ describe('no name reaches a JavaScript prototype', () => {
     (expression) => {
       const input = post({ o: {}, s: 'text', l: [1] });
       expect(run(`${expression} != 1`, input)).toBe('failed');
-      if (!expression.includes('[')) expect(run(`has(${expression})`, input)).toBe(false);
+      // Of what is no map, has() cannot tell anything.
+      const isMember = expression.startsWith('args.s') || expression.startsWith('args.l') ? 'failed' : false;
+      if (!expression.includes('[')) expect(run(`has(${expression})`, input)).toBe(isMember);
     },
   );
 
   test('a body that brings such names of its own fails closed or reads its own value', () => {
     const own: unknown = JSON.parse('{"__proto__": {"admin": true}, "amount": 1}');
     expect(run('has(args.admin)', post(own as { amount: number }))).toBe(false);
-    expect(run('args.constructor == 1', post({ constructor: 1 } as never))).toBe('failed');
+    expect(run('args.constructor == 1', post({ constructor: 1 } as never))).toBe(true);
   });
 });
 

@@ -3,7 +3,7 @@
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
-import type { Requirement } from '../../domain/decision.ts';
+import { type Requirement, WHY } from '../../domain/decision.ts';
 import type { HeldContent, Hold, Vote } from '../../domain/hold.ts';
 import type { Party } from '../../domain/principal.ts';
 import type { History } from '../history.ts';
@@ -116,7 +116,7 @@ function renderGrounds({ hold, background, requirements }: HoldPage): Html {
   const scope = credential === undefined ? '' : Object.keys(credential.scope).length === 0 ? 'not narrowed by a rule' : JSON.stringify(credential.scope);
   const rule = ({ id, effect, why }: Hold['rules'][number]) => {
     const text = background.rule(id);
-    return html`<li><code>${words(id)}</code> says <strong>${effect}</strong>: ${why === 'matched' ? 'it matched' : 'its condition could not be evaluated, which counts as a match'}.${text === undefined ? '' : html` <span class="mono quiet">${words(text)}</span>`}</li>`;
+    return html`<li><code>${words(id)}</code> says <strong>${effect}</strong>: ${WHY[why]}.${text === undefined ? '' : html` <span class="mono quiet">${words(text)}</span>`}</li>`;
   };
   const need = ({ tier, count, reviewers, stepUp, reasonRequired, useWithinMs, escalate }: Requirement) =>
     html`<li><strong>${tier}</strong>: ${count === 1 ? 'one person' : `${count} people`} of ${words(reviewers.join(', '))}${stepUp ? ', with a fresh sign-in or a passkey' : ''}${reasonRequired ? ', with a reason' : ''}; once approved, to be used within ${duration(useWithinMs)}${escalate === undefined ? '' : html`. ${duration(escalate.afterMs)} after it was asked, also ${words(escalate.to.join(', '))}`}</li>`;
