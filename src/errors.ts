@@ -297,6 +297,14 @@ export const ERRORS = {
     'no',
     'Report it: the platform team checks what the upstream’s name resolves to.',
   ),
+  // RFC 9110 section 15.5.2: a request that is answered 401 has not been applied.
+  upstream_unauthorized: fault(
+    502,
+    'The upstream refused the gateway’s credential',
+    'http_request_denied',
+    'no',
+    'Report it: the platform team checks the upstream’s credential. Signing in or sending another token does not help.',
+  ),
   upstream_protocol: fault(
     502,
     'The upstream’s answer is not acceptable',
