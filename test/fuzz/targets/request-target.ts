@@ -71,7 +71,10 @@ export const requestTarget: Target = {
     demand(query === undefined ? !target.includes('?') : target === `${whole}?${query}`, 'The parts put together are not the target.');
     const url = new URL(target, 'http://host.test');
     demand(url.host === 'host.test' && url.pathname === whole, 'WHATWG URL reads another path.');
-    demand(url.hash === '' && url.search.replace(/^\?/, '') === (query ?? '').replaceAll("'", '%27'), 'WHATWG URL reads another query.');
+    demand(
+      url.hash === '' && url.search.replace(/^\?/, '') === (query ?? '').replace(/["'<>]/g, encodeURIComponent).replaceAll("'", '%27'),
+      'WHATWG URL reads another query.',
+    );
     const decoded = decodeURIComponent(whole);
     demand(posix.normalize(decoded) === decoded, 'The decoded path has another normal form.');
     demand(readPath(path)?.itself.text === decodeURIComponent(path), 'The policy cannot read the path.');
