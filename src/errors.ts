@@ -78,7 +78,7 @@ export const ERRORS = {
   bad_json: request(
     400,
     'The JSON body is ambiguous',
-    'Send strict JSON: no duplicate keys, numbers that survive a round trip, no lone surrogates, bounded depth.',
+    'Send strict JSON: no key twice (in another letter case neither), numbers that survive a round trip, no lone surrogates, bounded depth.',
   ),
   bad_rpc: request(400, 'The JSON-RPC message is not acceptable', 'Send one JSON-RPC 2.0 message whose Mcp-* fields agree with its body.'),
   header_mismatch: request(
