@@ -20,6 +20,8 @@ export interface Requirement {
   readonly useWithinMs: number;
   readonly stepUp: boolean;
   readonly reasonRequired: boolean;
+  /** Whether the agent may be told the reason of a denial. */
+  readonly tellAgent?: boolean;
   /** Who may vote as well once `afterMs` have passed since the hold was opened. */
   readonly escalate?: { readonly afterMs: number; readonly to: readonly string[] };
 }
@@ -56,6 +58,8 @@ export interface Decision {
   /** For `hold`, and for an `allow` that an approval brought about: what was asked for, one entry per distinct tier. */
   readonly requirements: readonly Requirement[];
   readonly credential?: CredentialPlan;
+  /** What the decisive rules say to the agent, where they say anything. */
+  readonly messages?: readonly string[];
   /** Sensitivity label of the matched rules, for reviewers. */
   readonly data?: string;
   readonly reversible?: boolean;
@@ -97,6 +101,8 @@ export interface Policy {
   readonly digest: Digest;
   /** How much of the body the rules that could match this call look at. */
   bodyNeed(upstream: string, method: string, path: string): BodyNeed;
+  /** Whether a rule that could match this call reads what its task has done before: then a decision on it holds until that changes. */
+  readsHistory(upstream: string, method: string, path: string): boolean;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**

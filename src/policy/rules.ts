@@ -13,6 +13,8 @@ interface RuleMatch {
   readonly server?: string;
   /** HTTP methods, in capitals. */
   readonly methods?: readonly string[];
+  /** True: requests to open a WebSocket; false: all others. Left out, an allow rule is about those others alone, a hold or deny rule about both. */
+  readonly upgrade?: boolean;
   /** A URLPattern pathname below the upstream's mount. */
   readonly path?: string;
   /** MCP: the tool of a `tools/call`; `*` stands for any text. */
@@ -37,6 +39,8 @@ export interface RuleOptions {
   readonly tier?: string;
   /** How the upstream's credential is narrowed; strings may hold `{name}` for a parameter of `match.path`. */
   readonly credential?: JsonObject;
+  /** What the agent is told of a call that this rule holds or denies. */
+  readonly message?: string;
   readonly data?: string;
   readonly reversible?: boolean;
   /** Channels that are told. */
@@ -50,6 +54,8 @@ export interface TierOptions {
   readonly useWithinMs: number;
   readonly stepUp: boolean;
   readonly reasonRequired: boolean;
+  /** Whether the agent may be told the reason of a denial. */
+  readonly tellAgent?: boolean;
   readonly escalate?: { readonly afterMs: number; readonly to: readonly string[] };
   readonly notify?: readonly string[];
 }
