@@ -51,6 +51,7 @@ export const ATTR = {
   callTrace: 'countersign.call.trace_id',
   link: 'countersign.link',
 
+  certificate: 'countersign.certificate',
   channel: 'countersign.notification.channel',
   delivery: 'countersign.notification.outcome',
   issuer: 'countersign.issuer',
@@ -73,6 +74,7 @@ export const METRIC = {
   reviewDuration: 'countersign.review.duration',
   reviewHasty: 'countersign.review.hasty',
   notifications: 'countersign.notifications',
+  certificateRemaining: 'countersign.certificate.remaining',
   keys: 'countersign.identity.keys',
   keysAge: 'countersign.identity.keys.age',
   dropped: 'countersign.telemetry.dropped',

@@ -12,10 +12,10 @@ import { connect } from 'node:tls';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { receiveRequest } from '../../src/actions/receive.ts';
 import type { Identity } from '../../src/domain/identity.ts';
-import { Secret } from '../../src/domain/secret.ts';
 import { asGatewayError } from '../../src/errors.ts';
 import { createIdentity } from '../../src/identity/identity.ts';
 import { createBoundedServer, type Listening, listen } from '../../src/listen.ts';
+import { feedOf } from '../support/certificates.ts';
 import { type Authority, bundleDocument, createAuthority, type Issued } from '../support/spiffe-authority.ts';
 import { createClock, createRecorder, type Recorder, type TestClock } from './calls.ts';
 import { createSigningKey, signToken } from './issuer.ts';
@@ -51,7 +51,7 @@ async function start(clientCertificates: 'accept' | 'require' = 'accept', requir
     { clock, ...recorder },
   );
   await identity.start();
-  const tls = { certificate: server.pem, key: { origin: 'test', read: () => new Secret(server.keyPem) }, clientCertificates };
+  const tls = { feed: feedOf(server.pem, server.keyPem), clientCertificates };
   const options = { address: { host: '127.0.0.1', port: 0 }, tls };
   const http = createBoundedServer(options);
   http.on('request', async (incoming, response) => {
