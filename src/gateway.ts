@@ -21,7 +21,8 @@ import { createFileKeyRing, createGatewayIssuer, type GatewayIssuer } from './cr
 import { createGeneratedKeyRing } from './credentials/generated-keys.ts';
 import { createSealer, type Sealer } from './credentials/seal.ts';
 import { openFileLimit, shareDescriptors } from './descriptors.ts';
-import { type Clock, systemClock } from './domain/clock.ts';
+import type { Clock } from './domain/clock.ts';
+import { createSteadyClock } from './domain/steady-clock.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { refuseSuspended } from './domain/suspension.ts';
 import { Ending } from './ending.ts';
@@ -45,6 +46,7 @@ import { AgentCalls } from './steps/rooms.ts';
 import { createSteps } from './steps/steps.ts';
 import { startRetention } from './store/retention-sweep.ts';
 import { openSqliteStore, type Store } from './store/sqlite.ts';
+import { startTimeKeeper } from './store/time-keeper.ts';
 import { callLine } from './telemetry/call-line.ts';
 import { startTelemetry } from './telemetry/start.ts';
 import { createForwarder } from './upstream/forward.ts';
@@ -85,15 +87,19 @@ export async function startGateway(configPath: string, options: GatewayOptions =
 
 async function build(configPath: string, config: Config, { logTo }: GatewayOptions, ending: Ending): Promise<Gateway> {
   const instance = randomUUID();
-  const clock = systemClock;
+  const clock = createSteadyClock();
   const scheme = config.listeners.agents.tls === undefined ? 'http' : 'https';
   const telemetry = startTelemetry({ env: process.env, version: VERSION, instance, scheme, clock, ...(logTo && { destination: logTo }) });
   ending.add(telemetry.shutdown);
   const { log, metrics, tracing } = telemetry;
-  const audit = await openAuditLog({ ...config.audit, instance, clock, log, metrics });
-  ending.add(audit.close);
+  // The store first: a second gateway on it is refused here, before it writes into the record of the one that runs.
   const store = openSqliteStore({ path: config.store.path, clock, closeHold, log });
   ending.add(store.close);
+  clock.atLeast(store.lastTime);
+  const time = startTimeKeeper(clock, store.time, log);
+  ending.add(time.close);
+  const audit = await openAuditLog({ ...config.audit, instance, clock, log, metrics });
+  ending.add(audit.close);
   metrics.observeHolds(store.holds.counts);
   ending.add(store.holds.subscribe(tracing.holdChanged));
 
@@ -146,7 +152,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
   const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, run: (call) => run(call), seal, sessions, scheme, store });
-  const openCalls = createOpenCalls(store.suspensions);
+  const openCalls = createOpenCalls(store.suspensions, clock);
   const steps = createSteps({
     ...{ agentCalls, approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, webSockets },
     ...{ decisionRecord, outcomeRecord, callLine },
@@ -200,6 +206,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     readiness: () => ({
       accepting,
       store: isUsable(store),
+      clock: time.agrees(),
       audit: audit.healthy(),
       issuers: live.regime().identity.status(),
       certificate: canShowItself(config, svids),

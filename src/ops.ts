@@ -27,6 +27,8 @@ export interface Readiness {
   /** False from SIGTERM on: load balancers stop sending. */
   readonly accepting: boolean;
   readonly store: boolean;
+  /** False while the system's clock is behind the gateway's time: it was set back. */
+  readonly clock: boolean;
   readonly audit: boolean;
   /** An issuer without keys does not make the gateway unready: only its own tokens are refused. None with keys does. */
   readonly issuers: readonly IssuerStatus[];
@@ -83,6 +85,6 @@ function checkHost({ headersDistinct: { host = [] } }: IncomingMessage, names: R
   throw new GatewayError('bad_host', 'This listener answers to literal addresses and localhost. For another name, set `listeners.ops.hosts`: [the name].');
 }
 
-function isReady({ accepting, store, audit, issuers, certificate }: Readiness): boolean {
-  return accepting && store && audit && certificate && (issuers.length === 0 || issuers.some((issuer) => issuer.ready));
+function isReady({ accepting, store, clock, audit, issuers, certificate }: Readiness): boolean {
+  return accepting && store && clock && audit && certificate && (issuers.length === 0 || issuers.some((issuer) => issuer.ready));
 }

@@ -45,6 +45,10 @@ const toolChanges = () => z.union([z.enum(['allow', 'deny']), z.strictObject({ h
 const destination = (around: Surroundings) => ({
   url: httpUrl().describe('Where calls go; its path is put before theirs'),
   credential: z.string().exactOptional().describe('A name under `credentials`'),
+  caseSensitive: z
+    .boolean()
+    .default(false)
+    .describe('Whether it tells paths, parameters and tools apart by the case of letters; hold and deny rules then do so too; default false'),
   traceContext: z.boolean().default(false).describe('Whether the gateway’s traceparent is sent along; default false'),
   toolChanges: toolChanges().default('deny').describe('MCP: what happens to calls of a tool whose definition is not the pinned one; default deny'),
   pinnedTools: z
@@ -139,6 +143,7 @@ interface FormKeys extends Omit<AddressKeys, 'url'> {
   readonly servers?: object;
   readonly credential?: string;
   readonly tls?: object;
+  readonly caseSensitive: boolean;
   readonly traceContext: boolean;
   readonly toolChanges: unknown;
   readonly pinnedTools: object;
@@ -149,7 +154,19 @@ interface FormKeys extends Omit<AddressKeys, 'url'> {
 /** Either a url or servers; and where there are servers, nothing beside them that would have to be one's own. */
 function checkForm(upstream: FormKeys, context: z.RefinementCtx): void {
   const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
-  const { url, servers, protocol, credential, tls, traceContext, toolChanges: changes, pinnedTools, allowPlaintext, allowPrivateAddresses } = upstream;
+  const {
+    url,
+    servers,
+    protocol,
+    credential,
+    tls,
+    caseSensitive,
+    traceContext,
+    toolChanges: changes,
+    pinnedTools,
+    allowPlaintext,
+    allowPrivateAddresses,
+  } = upstream;
   const { connectMs, headersMs, idleMs } = upstream.timeouts;
   if (servers === undefined) {
     if (url === undefined) refuse('url', 'This key is required.');
@@ -158,7 +175,15 @@ function checkForm(upstream: FormKeys, context: z.RefinementCtx): void {
   }
   if (protocol !== 'mcp') refuse('servers', 'Only MCP servers can share a mount: write protocol: mcp.');
   const own = {
-    ...{ url: url !== undefined, credential: credential !== undefined, tls: tls !== undefined, traceContext, allowPlaintext, allowPrivateAddresses },
+    ...{
+      url: url !== undefined,
+      credential: credential !== undefined,
+      tls: tls !== undefined,
+      caseSensitive,
+      traceContext,
+      allowPlaintext,
+      allowPrivateAddresses,
+    },
     toolChanges: changes !== 'deny',
     pinnedTools: Object.keys(pinnedTools).length > 0,
     // As the defaults above give them.
