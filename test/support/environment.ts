@@ -60,6 +60,8 @@ export interface EnvironmentOptions {
   /** YAML of further members of the agents' issuer entry, and of `reviewers.api`, with a comma before each. */
   readonly issuerEntry?: string;
   readonly reviewApi?: string;
+  /** Whose tokens are reviewers'; default the environment's own issuer. */
+  readonly reviewIssuer?: string;
   /** YAML of further members of `identity`. */
   readonly identity?: string;
   /** YAML of further members of `reviewers`. */
@@ -214,6 +216,7 @@ function configText(
     limits,
     issuerEntry = '',
     reviewApi = '',
+    reviewIssuer,
     identity = '',
     reviewers = '',
     sections = '',
@@ -248,7 +251,7 @@ tiers: ${tiers ?? DEFAULT_TIERS}
 rules:
 ${rules ?? DEFAULT_RULES}
 reviewers:
-  api: { issuer: "${issuer}", audience: ${REVIEW_AUDIENCE}, clients: [countersign-cli]${reviewApi} }
+  api: { issuer: "${reviewIssuer ?? issuer}", audience: ${REVIEW_AUDIENCE}, clients: [countersign-cli]${reviewApi} }
 ${reviewers}
 limits: ${limits ?? '{ wait: 20s }'}
 ${write(sections)}
