@@ -47,6 +47,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   sheet.fact('at', `${action.upstream} (${action.authority})`);
   if (action.tool !== undefined) sheet.fact('tool', action.tool);
   sheet.fact('asked by', `${principal.id} (${principal.kind})`);
+  if (principal.spiffeId !== undefined) sheet.fact('workload', principal.spiffeId);
   if (principal.name !== undefined) sheet.fact('named', `${principal.name} (by its issuer)`);
   if (principal.client !== undefined) sheet.fact('client', principal.client);
   for (const party of principal.onBehalfOf) sheet.fact('for', party.id);

@@ -24,7 +24,7 @@ const LINEAR = 'l';
 const environment = new Environment({ limits: { maxAstNodes: 1000, maxDepth: 64, maxListElements: 256, maxMapEntries: 64, maxCallArguments: 8 } })
   .registerType('Agent', {
     ctor: AgentView,
-    fields: { id: 'string', trustDomain: 'string', issuer: 'string', claims: 'map<string, dyn>', onBehalfOf: 'list<map<string, string>>' },
+    fields: { id: 'string', spiffeId: 'string', trustDomain: 'string', issuer: 'string', claims: 'map<string, dyn>', onBehalfOf: 'list<map<string, string>>' },
   })
   .registerType('Request', {
     ctor: RequestView,

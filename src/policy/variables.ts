@@ -71,6 +71,11 @@ export class AgentView {
   get trustDomain() {
     return this.#input.principal.trustDomain ?? '';
   }
+  /** Of SPIFFE principals, and of callers whose token is bound to an X.509-SVID; else empty. */
+  get spiffeId() {
+    const { kind, id, spiffeId = '' } = this.#input.principal;
+    return kind === 'spiffe' ? id : spiffeId;
+  }
   get claims() {
     return this.#input.principal.claims;
   }
