@@ -77,7 +77,7 @@ export function providerOptions(credential: CredentialConfig, tools: CredentialT
 }
 
 function oauthOptions(config: OauthConfig) {
-  const { clientId, scope, resource, audience, revoke, timeout, maxLifetime, issuer, tokenEndpoint, revocationEndpoint } = config;
+  const { clientId, scope, tolerateScopes, resource, audience, revoke, timeout, maxLifetime, issuer, tokenEndpoint, revocationEndpoint } = config;
   const endpoints =
     issuer === undefined ? { tokenEndpoint: tokenEndpoint as string, ...(revocationEndpoint !== undefined && { revocationEndpoint }) } : { issuer };
   return {
@@ -88,6 +88,7 @@ function oauthOptions(config: OauthConfig) {
     timeoutMs: timeout,
     ...(maxLifetime !== undefined && { maxLifetimeMs: maxLifetime }),
     ...(scope !== undefined && { scope }),
+    ...(tolerateScopes !== undefined && { tolerateScopes }),
     ...(resource !== undefined && { resource }),
     ...(audience !== undefined && { audience }),
   };

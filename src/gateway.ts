@@ -20,7 +20,8 @@ import { createFileKeyRing, createGatewayIssuer, type GatewayIssuer } from './cr
 import { createGeneratedKeyRing } from './credentials/generated-keys.ts';
 import { createSealer, type Sealer } from './credentials/seal.ts';
 import { openFileLimit, shareDescriptors } from './descriptors.ts';
-import { type Clock, systemClock } from './domain/clock.ts';
+import type { Clock } from './domain/clock.ts';
+import { createSteadyClock } from './domain/steady-clock.ts';
 import { parseStrictJson } from './domain/strict-json.ts';
 import { refuseSuspended } from './domain/suspension.ts';
 import { Ending } from './ending.ts';
@@ -44,6 +45,7 @@ import { AgentCalls } from './steps/rooms.ts';
 import { createSteps } from './steps/steps.ts';
 import { startRetention } from './store/retention-sweep.ts';
 import { openSqliteStore, type Store } from './store/sqlite.ts';
+import { startTimeKeeper } from './store/time-keeper.ts';
 import { callLine } from './telemetry/call-line.ts';
 import { startTelemetry } from './telemetry/start.ts';
 import { createForwarder } from './upstream/forward.ts';
@@ -57,6 +59,8 @@ const NOTIFIER_CLOSE_MS = 2_000;
 export interface Gateway {
   /** The ports that the listeners took. */
   readonly ports: { readonly agents: number; readonly reviewers: number; readonly ops: number };
+  /** Reads the configuration again, and puts it in force or refuses it. */
+  reload(): void;
   /** Something was thrown where nobody catches: it is logged, and /readyz fails from now on. What is left to do is `close`. */
   fault(thrown: unknown): void;
   /** Stops taking calls, answers those that wait (their holds stay), lets the others end within `limits.drain`, and closes. */
@@ -82,15 +86,19 @@ export async function startGateway(configPath: string, options: GatewayOptions =
 
 async function build(configPath: string, config: Config, { logTo }: GatewayOptions, ending: Ending): Promise<Gateway> {
   const instance = randomUUID();
-  const clock = systemClock;
+  const clock = createSteadyClock();
   const scheme = config.listeners.agents.tls === undefined ? 'http' : 'https';
   const telemetry = startTelemetry({ env: process.env, version: VERSION, instance, scheme, clock, ...(logTo && { destination: logTo }) });
   ending.add(telemetry.shutdown);
   const { log, metrics, tracing } = telemetry;
-  const audit = await openAuditLog({ ...config.audit, instance, clock, log, metrics });
-  ending.add(audit.close);
+  // The store first: a second gateway on it is refused here, before it writes into the record of the one that runs.
   const store = openSqliteStore({ path: config.store.path, clock, closeHold, log });
   ending.add(store.close);
+  clock.atLeast(store.lastTime);
+  const time = startTimeKeeper(clock, store.time, log);
+  ending.add(time.close);
+  const audit = await openAuditLog({ ...config.audit, instance, clock, log, metrics });
+  ending.add(audit.close);
   metrics.observeHolds(store.holds.counts);
   ending.add(store.holds.subscribe(tracing.holdChanged));
 
@@ -103,14 +111,15 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const tools = { clock, fetchJwtSvid: svids.jwt, ...(issuer && { signer: issuer }) };
   const sessions = createJointSessions(seal, store.once, clock);
   const route = createJointRoute(sessions);
-  const targets = createTargets(compile(config, { shares, tools, svids, route }).targets);
+  const compiled = compile(config, { shares, tools, svids, route });
+  const targets = createTargets(compiled.targets);
   const forwarder = createForwarder({ targets, metrics });
   ending.add(forwarder.close);
   const webSockets = createWebSocketPass({ targets, metrics });
   ending.add(webSockets.close);
   const proofs = createProofMemory(clock, store.once);
   const makeIdentity = (current: Config) => createIdentity(identityOptions(current), { clock, log, metrics, proofs });
-  const live = createLive(config, { shares, targets, tools, svids, route, makeIdentity });
+  const live = createLive(config, compiled, { shares, targets, tools, svids, route, makeIdentity });
   ending.add(live.close);
   metrics.observeIssuers(() => live.regime().identity.status(), clock.now);
 
@@ -141,7 +150,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
   const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, run: (call) => run(call), seal, sessions, scheme, store });
-  const openCalls = createOpenCalls(store.suspensions);
+  const openCalls = createOpenCalls(store.suspensions, clock);
   const steps = createSteps({
     ...{ agentCalls, approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, webSockets },
     ...{ decisionRecord, outcomeRecord, callLine },
@@ -195,6 +204,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     readiness: () => ({
       accepting,
       store: isUsable(store),
+      clock: time.agrees(),
       audit: audit.healthy(),
       issuers: live.regime().identity.status(),
       certificate: canShowItself(config, svids),
@@ -211,12 +221,14 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   });
   ending.add(() => agents.close(config.limits.drainMs));
   ending.add(approvals.drain);
-  ending.add(followConfig(configPath, config, { live, audit, clock, log }).close);
+  const following = followConfig(configPath, config, { live, audit, clock, log });
+  ending.add(following.close);
 
   const ports = { agents: agents.port, reviewers: reviewers.port, ops: ops.port };
   log.info('ready', { ports, policy: live.regime().policy.digest, version: VERSION });
   return {
     ports,
+    reload: following.reload,
     fault(thrown) {
       accepting = false;
       log.error('countersign.process.fault', { cause: asGatewayError(thrown) });

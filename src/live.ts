@@ -33,9 +33,10 @@ export interface LiveParts extends CompileParts {
   makeIdentity(config: Config): Identity;
 }
 
-export function createLive(initial: Config, { targets, makeIdentity, ...parts }: LiveParts): Live {
+/** `first` is `initial`, compiled. */
+export function createLive(initial: Config, first: Compiled, { targets, makeIdentity, ...parts }: LiveParts): Live {
   let config = initial;
-  let compiled = compile(initial, parts);
+  let compiled = first;
   const regimeOf = ({ policy, mounts, callsPerAgent }: Compiled, identity: Identity, { limits }: Config): Regime => ({
     policy,
     mounts,

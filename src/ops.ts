@@ -1,13 +1,20 @@
 // The operators' listener: /livez, /readyz, /metrics and which credentials must still be taken back; in the clear, meant for a loopback or
-// cluster-internal address. Names and times only, never a secret.
+// cluster-internal address. Names and times only, never a secret. Refuses names that are not its own, so that no page reads it by DNS rebinding.
 
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { isIPv4, isIPv6 } from 'node:net';
 import { isSending } from './connection.ts';
 import { inTurn, type RequestListener } from './connection-bounds.ts';
 import type { IssuerStatus } from './domain/identity.ts';
+import { GatewayError } from './errors.ts';
 import { createBoundedServer, type Listening, type ListenOptions, listen } from './listen.ts';
 import type { OwnSvidStatus } from './own-svids.ts';
+import { problem } from './problem.ts';
 
 export interface OpsOptions extends ListenOptions {
+  /** Names in lower case, with or without a port, besides literal addresses and localhost. */
+  readonly hosts?: readonly string[];
   /** Prometheus text. */
   metrics(): Promise<string>;
   /** Credentials that were issued and are not revoked yet, without what is needed to revoke them. */
@@ -20,6 +27,8 @@ export interface Readiness {
   /** False from SIGTERM on: load balancers stop sending. */
   readonly accepting: boolean;
   readonly store: boolean;
+  /** False while the system's clock is behind the gateway's time: it was set back. */
+  readonly clock: boolean;
   readonly audit: boolean;
   /** An issuer without keys does not make the gateway unready: only its own tokens are refused. None with keys does. */
   readonly issuers: readonly IssuerStatus[];
@@ -31,12 +40,14 @@ export interface Readiness {
 
 export function startOps(options: OpsOptions): Promise<Listening> {
   const server = createBoundedServer(options);
+  const names = new Set(['localhost', options.address.host.toLowerCase(), ...(options.hosts ?? [])]);
   const answer: RequestListener = async (request, response) => {
     const reply = (status: number, type: string, body: string): void => {
       response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', ...(isSending(request) && { connection: 'close' }) });
       response.end(body);
     };
     try {
+      checkHost(request, names);
       switch (request.url) {
         case '/livez':
           return reply(200, 'application/json', '{"alive":true}\n');
@@ -51,8 +62,9 @@ export function startOps(options: OpsOptions): Promise<Listening> {
         default:
           return reply(404, 'text/plain', 'Here are /livez, /readyz, /metrics and /credentials/outstanding.\n');
       }
-    } catch {
+    } catch (thrown) {
       if (response.headersSent) response.destroy();
+      else if (thrown instanceof GatewayError) reply(thrown.status, 'application/problem+json', problem(thrown, { requestId: randomUUID() }).body);
       else reply(500, 'text/plain', 'The answer could not be made.\n');
     }
   };
@@ -60,6 +72,19 @@ export function startOps(options: OpsOptions): Promise<Listening> {
   return listen(server, options);
 }
 
-function isReady({ accepting, store, audit, issuers, certificate }: Readiness): boolean {
-  return accepting && store && audit && certificate && (issuers.length === 0 || issuers.some((issuer) => issuer.ready));
+/**
+ * A page in an operator's browser that had its own name resolve to this address still sends that name. A literal address is nobody's name: Kubernetes
+ * probes by it, and so does Prometheus when it discovers its targets. A request without Host (HTTP/1.0) comes from no browser. Throws `bad_host`.
+ */
+function checkHost({ headersDistinct: { host = [] } }: IncomingMessage, names: ReadonlySet<string>): void {
+  const [first = ''] = host;
+  const authority = first.toLowerCase();
+  const name = authority.replace(/:\d{1,5}$/, '');
+  const literal = isIPv4(name) || (name.startsWith('[') && isIPv6(name.slice(1, -1)) && name.endsWith(']'));
+  if (host.length === 0 || (host.length === 1 && (literal || names.has(name) || names.has(authority)))) return;
+  throw new GatewayError('bad_host', 'This listener answers to literal addresses and localhost. For another name, set `listeners.ops.hosts`: [the name].');
+}
+
+function isReady({ accepting, store, clock, audit, issuers, certificate }: Readiness): boolean {
+  return accepting && store && clock && audit && certificate && (issuers.length === 0 || issuers.some((issuer) => issuer.ready));
 }

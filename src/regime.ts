@@ -7,6 +7,7 @@ import { type CredentialTools, providerOptions } from './credential-options.ts';
 import type { BrokerProvider } from './credentials/broker-provider.ts';
 import { createProvider } from './credentials/provider.ts';
 import { callsPerAgent, type Shares, shareOut } from './descriptors.ts';
+import { leftBehind } from './domain/deciding-fields.ts';
 import type { Policy } from './domain/decision.ts';
 import type { InboundRequest } from './domain/request.ts';
 import type { Mount } from './domain/stages.ts';
@@ -59,6 +60,9 @@ export function poolSizes({ upstreams }: Config, shares: Shares): ReadonlyMap<st
   return shareOut(shares.upstreams, new Map(wanted));
 }
 
+/** What the signature brings anew for each sending: no approval can bind it. */
+const SIGNED_FIELDS = ['x-amz-date', 'x-amz-content-sha256', 'x-amz-security-token'];
+
 function createMount(
   name: string,
   upstream: UpstreamConfig,
@@ -66,19 +70,22 @@ function createMount(
   { limits, credentials }: Pick<Config, 'limits' | 'credentials'>,
 ): Mount {
   const { host, pathname } = new URL(upstream.url);
-  const { protocol, boundHeaders, websocket, traceContext, agentToken, allowedOrigins } = upstream;
+  const { protocol, boundHeaders, forwardHeaders, websocket, traceContext, agentToken, allowedOrigins } = upstream;
+  const credential = upstream.credential === undefined ? undefined : credentials[upstream.credential];
+  const signs = credential?.type === 'aws-sts';
   const descriptor = {
     name,
     authority: host,
     basePath: pathname.replace(/\/$/, ''),
     protocol,
-    boundHeaders,
+    // What AWS is told in fields of its own is part of what is signed, and so of what is approved.
+    boundHeaders: [...boundHeaders, ...forwardHeaders, ...(signs ? ['x-amz-*'] : [])],
+    withheldHeaders: [...(agentToken === undefined ? [] : [agentToken]), ...(signs ? SIGNED_FIELDS : [])],
     allowedOrigins,
-    ...(agentToken !== undefined && { withheldHeaders: [agentToken] }),
+    armed: credential !== undefined,
+    // What is signed must be known whole before the first byte leaves.
+    signsBodies: signs && !credential.unsignedPayload,
   };
-  const credential = upstream.credential === undefined ? undefined : credentials[upstream.credential];
-  // What is signed must be known whole before the first byte leaves.
-  const signsBodies = credential?.type === 'aws-sts' && !credential.unsignedPayload;
   return {
     name,
     protocol,
@@ -86,7 +93,8 @@ function createMount(
     webSocket: websocket,
     pool: { ...upstream.pool, connections: sizes.get(name) ?? 1 },
     traceContext,
-    classify: (request, need) => classify(request, descriptor, need === 'stream' && signsBodies ? 'bytes' : need, limits),
+    leftBehind: (headers, bound) => leftBehind(headers, bound, agentToken, credential !== undefined),
+    classify: (request, need) => classify(request, descriptor, need, limits),
   };
 }
 
@@ -109,7 +117,7 @@ function createSharedMount(name: string, { agentToken, allowedOrigins, boundHead
 }
 
 function targetOptions(name: string, upstream: UpstreamConfig, svids: OwnSvids): UpstreamOptions {
-  const { url, allowPlaintext, allowPrivateAddresses, tls, timeouts, websocket, agentToken } = upstream;
+  const { url, allowPlaintext, allowPrivateAddresses, tls, timeouts, websocket, agentToken, forwardHeaders } = upstream;
   return {
     name,
     url,
@@ -120,6 +128,7 @@ function targetOptions(name: string, upstream: UpstreamConfig, svids: OwnSvids):
     headersTimeoutMs: timeouts.headersMs,
     bodyTimeoutMs: timeouts.idleMs,
     websocket,
+    forwardHeaders,
     ...(agentToken !== undefined && { agentToken }),
   };
 }

@@ -3,7 +3,7 @@
 
 import { type ConfigError, formatFaults } from './config/faults.ts';
 import type { Config } from './config/schema.ts';
-import { watchConfig } from './config/watch.ts';
+import { type ConfigWatch, watchConfig } from './config/watch.ts';
 import type { AuditLog } from './domain/audit.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/log.ts';
@@ -18,7 +18,7 @@ export interface ReloadParts {
   readonly log: Logger;
 }
 
-export function followConfig(path: string, since: Config, { live, audit, clock, log }: ReloadParts): { close(): void } {
+export function followConfig(path: string, since: Config, { live, audit, clock, log }: ReloadParts): ConfigWatch {
   const refused = (reason: string): void => log.error('config.refused', { reason, policy: live.regime().policy.digest });
 
   async function replace(next: Config): Promise<void> {

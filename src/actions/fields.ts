@@ -2,7 +2,7 @@
 // Trusts node:http for the syntax of names and values (no controls, no line folding). One table says everything about known names.
 // Refuses repeated singletons that decide something, overrides of method or path, and names that a CGI-style server would read as another name.
 
-import { type HeaderList, header } from '../domain/headers.ts';
+import { type HeaderList, header, isListed } from '../domain/headers.ts';
 import { oneOfCopies, plainFieldName } from '../domain/normal-forms/fields.ts';
 import { overridesMethodByField } from '../domain/normal-forms/methods.ts';
 import { GatewayError } from '../errors.ts';
@@ -187,14 +187,14 @@ export function forwardableHeaders(headers: HeaderList, withheld: readonly strin
 
 /**
  * The fields that the action digest binds, and the only ones a held call forwards: the allow-list (content negotiation, conditions, ranges,
- * `Idempotency-Key`, `Mcp-*`) and `extra` (lower case; what may never be forwarded stays out). Sorted by name; repeats keep their order.
+ * `Idempotency-Key`, `Mcp-*`) and `extra` (lower case, `x-ms-*` for all that begin so; what may never be forwarded stays out). Sorted by name; repeats keep their order.
  */
 export function boundHeaders(headers: HeaderList, extra: readonly string[], withheld: readonly string[] = []): HeaderList {
   const forwardable = forwardableHeaders(headers, withheld);
   const bound: [string, string][] = [];
   for (let i = 0; i < forwardable.length; i += 2) {
     const name = forwardable[i] as string;
-    if ((flagsOf(name) & BOUND) !== 0 || extra.includes(name)) bound.push([name, forwardable[i + 1] as string]);
+    if ((flagsOf(name) & BOUND) !== 0 || isListed(extra, name)) bound.push([name, forwardable[i + 1] as string]);
   }
   return bound.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).flat();
 }

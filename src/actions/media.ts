@@ -18,7 +18,8 @@ export function mediaKind(headers: HeaderList): MediaKind {
   const [essence = '', ...parameters] = contentType.toLowerCase().split(';');
   checkParameters(parameters);
   const type = essence.trim();
-  if (type === 'application/json' || /^application\/[a-z0-9!#$&^_.-]+\+json$/.test(type)) return 'json';
+  // DynamoDB, KMS, Secrets Manager and others of AWS: JSON by another name.
+  if (type === 'application/json' || /^application\/x-amz-json-1\.[01]$/.test(type) || /^application\/[a-z0-9!#$&^_.-]+\+json$/.test(type)) return 'json';
   if (type === 'application/x-www-form-urlencoded') return 'form';
   if (/^text\/[a-z0-9!#$&^_.+-]+$/.test(type)) return 'text';
   throw refusal('Bodies of this Content-Type cannot be shown to a reviewer or compared by a rule.');

@@ -43,11 +43,14 @@ export function sentAlready(hold: Hold): GatewayError {
 }
 
 /** The wait is over and nobody has decided: send the same request again. */
-export function stillPending(holdId: string): GatewayError {
+export function stillPending(holdId: string, leftBehind: readonly string[]): GatewayError {
   // Spread over a few seconds, so that waits which ended together do not come back together.
   const retryAfter = 2 + Math.floor(Math.random() * 4);
   const detail = 'This call waits for a human decision, and nobody has decided yet.';
-  return new GatewayError('approval_pending', detail, { holdId, retryAfter, executed: 'no' });
+  return new GatewayError('approval_pending', detail, {
+    ...{ holdId, retryAfter, executed: 'no' },
+    ...(leftBehind.length > 0 && { members: { fieldsLeftBehind: leftBehind } }),
+  });
 }
 
 function expiryOf(hold: Hold): GatewayError {

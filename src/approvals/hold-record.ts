@@ -77,7 +77,7 @@ function placeOfArguments({ tool, rpcMethod }: Action): readonly string[] {
   return rpcMethod === undefined ? [] : ['params'];
 }
 
-function heldAction({ action, decision }: HoldRequest): HeldAction {
+function heldAction({ action, decision, leftBehind }: HoldRequest): HeldAction {
   if (action.streamed) throw new TypeError('an action whose body was not read is never held');
   return {
     protocol: action.protocol,
@@ -89,7 +89,9 @@ function heldAction({ action, decision }: HoldRequest): HeldAction {
     ...(action.tool === undefined ? {} : { tool: action.tool }),
     ...(action.args === undefined ? {} : { gist: gistOf(action.args) }),
     ...(action.contentType === undefined ? {} : { contentType: action.contentType }),
+    ...(action.upgrade && { upgrade: action.upgrade }),
     boundHeaders: action.boundHeaders,
+    ...(leftBehind.length > 0 && { leftBehind }),
     bodyDigest: bodyDigestOf(action),
     bodyLength: action.body?.bytes.byteLength ?? 0,
     ruleIds: decision.rules.map((rule) => rule.id),

@@ -87,10 +87,10 @@ async function decided(desk: Desk, request: HoldRequest, id: string): Promise<Ho
   try {
     const settled = await lookForDecision(desk, id);
     if (settled !== undefined) return settled;
-    if (request.waitMs <= 0) throw stillPending(id);
+    if (request.waitMs <= 0) throw stillPending(id, request.leftBehind);
     const wake = await wait.wake;
     if (wake === 'closed') throw new GatewayError('client_closed', 'The agent went away; its hold stays.', { holdId: id });
-    return (await lookForDecision(desk, id)) ?? Promise.reject(stillPending(id));
+    return (await lookForDecision(desk, id)) ?? Promise.reject(stillPending(id, request.leftBehind));
   } finally {
     wait.cancel();
   }

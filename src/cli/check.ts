@@ -1,9 +1,9 @@
-// `countersign check FILE`: everything that is wrong with a configuration, with its line, or `ok`. Reads the same way as `serve` does,
-// secrets and files included, and starts nothing.
+// `countersign check FILE`: everything that is wrong with a configuration, with its line, or `ok`. Warnings are told and refuse nothing.
+// Reads the same way as `serve` does, secrets and files included, and starts nothing.
 
 import { parseArgs } from 'node:util';
 import { ConfigError, formatFaults } from '../config/faults.ts';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig, warningsOf } from '../config/load.ts';
 import { checkPolicy } from '../policy/check.ts';
 import { EXIT, type Io, runCommand, UsageError } from './terminal.ts';
 
@@ -17,7 +17,8 @@ export function run(args: string[], io: Io): Promise<number> {
     const [path, ...rest] = positionals;
     if (path === undefined || rest.length > 0) throw new UsageError('Name one configuration file.');
     try {
-      await loadConfig(path, checkPolicy);
+      const faults = warningsOf(await loadConfig(path, checkPolicy));
+      if (faults.length > 0) io.stdout.write(`${formatFaults({ file: path, faults })}\n`);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       io.stdout.write(`${formatFaults(error)}\n`);

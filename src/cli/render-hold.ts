@@ -2,6 +2,7 @@
 // repeats words of the agent's begins with a bar, so those words cannot pass for ours, and what cannot be seen in them is made visible.
 // Lines are folded here, never by the terminal: a folded line keeps its bar, or the margin that no title and no name of a fact has.
 
+import { WHY } from '../domain/decision.ts';
 import { toolDiff } from '../domain/tool-diff.ts';
 import { visible, visibleLines } from '../domain/visible-text.ts';
 import { whyNotWhole } from '../domain/whole.ts';
@@ -46,6 +47,11 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   sheet.fact('would do', `${action.method} ${action.target}`);
   sheet.fact('at', `${action.upstream} (${action.authority})`);
   if (action.tool !== undefined) sheet.fact('tool', action.tool);
+  if (action.upgrade !== undefined) {
+    sheet.fact('opens', 'a WebSocket: what goes over it afterwards nobody looks at');
+    sheet.fact('subprotocols', action.upgrade.subprotocols.join(', ') || 'none offered');
+    sheet.fact('extensions', action.upgrade.extensions.join(', ') || 'none offered');
+  }
   sheet.fact('asked by', `${principal.id} (${principal.kind})`);
   if (principal.spiffeId !== undefined) sheet.fact('workload', principal.spiffeId);
   if (principal.name !== undefined) sheet.fact('named', `${principal.name} (by its issuer)`);
@@ -55,8 +61,9 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   if (credential !== undefined) sheet.fact('armed with', `${credential.name} ${JSON.stringify(credential.scope)}`);
   if (hold.data !== undefined) sheet.fact('data', hold.data);
   if (hold.reversible !== undefined) sheet.fact('reversible', hold.reversible ? 'yes' : 'NO');
-  for (const rule of hold.rules)
-    sheet.fact('rule', `${rule.id}: ${rule.effect}${rule.why === 'condition_failed' ? ' (its condition could not be evaluated)' : ''}`);
+  // A newer gateway may say a word that is not known here.
+  const reasons: Readonly<Record<string, string>> = WHY;
+  for (const { id, effect, why } of hold.rules) sheet.fact('rule', `${id}: ${effect}${why === 'matched' ? '' : ` (${reasons[why] ?? why})`}`);
   for (const need of hold.requirements) {
     const extras = [need.stepUp && 'fresh sign-in', need.reasonRequired && 'reason'].filter(Boolean).map((extra) => `, ${extra}`);
     sheet.fact('needs', `${need.count} of ${need.reviewers.join(', ')} (${need.tier}${extras.join('')})`);
@@ -73,6 +80,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
 function renderCall(sheet: Sheet, { action }: ShownHold): void {
   sheet.title('What would be sent, written by the agent');
   for (const { name, value } of action.headers) sheet.words(`${name}: ${value}`);
+  if (action.leftBehind !== undefined) sheet.words(`fields that do not go along: ${action.leftBehind.join(', ')}`);
   if (action.tool !== undefined && action.args !== undefined) {
     sheet.fact('arguments', '');
     sheet.words(JSON.stringify(action.args, null, 2));

@@ -1,4 +1,4 @@
-// `countersign serve --config FILE`: the gateway in the foreground, until SIGTERM or SIGINT.
+// `countersign serve --config FILE`: the gateway in the foreground, until SIGTERM or SIGINT. SIGHUP has it read its configuration again.
 
 import { parseArgs } from 'node:util';
 import { ConfigError, formatFaults } from '../config/faults.ts';
@@ -14,7 +14,10 @@ export function run(args: string[], io: Io): Promise<number> {
   return runCommand(io, USAGE, async () => {
     const { values } = parseArgs({ args, options: { config: { type: 'string' } } });
     if (values.config === undefined) throw new UsageError('Name the configuration file.');
-    const gateway = await start(values.config);
+    let gateway: Gateway | undefined;
+    // From the first moment on: a reload that comes too early must not end the process.
+    process.on('SIGHUP', () => gateway?.reload());
+    gateway = await start(values.config);
     const code = await untilTold(gateway);
     await gateway.close();
     return code;

@@ -20,6 +20,10 @@ const oauthKeys = (around: Surroundings) => ({
     .default('basic')
     .describe('How the client proves itself at the token endpoint; default basic'),
   scope: z.string().min(1).exactOptional().describe('Scopes to ask for, separated by spaces; a rule’s credential.scope narrows them'),
+  tolerateScopes: z
+    .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, { error: 'Write one scope an entry.' }))
+    .exactOptional()
+    .describe('Scopes that the issuer may give beside those asked for, like [profile, email]; others are refused; default none'),
   resource: z.string().min(1).exactOptional().describe('RFC 8707 resource'),
   audience: z.string().min(1).exactOptional(),
   revoke: z.boolean().default(true).describe('Whether a token is revoked when its call is over; default true'),

@@ -7,6 +7,8 @@ import { Alias, type Document, isMap, isScalar, isSeq, type LineCounter } from '
 export interface Fault {
   readonly path: readonly (string | number)[];
   readonly message: string;
+  /** Absent: the configuration cannot be used. */
+  readonly severity?: 'warning';
 }
 
 /** A fault with its place in the file; both count from 1. */
@@ -29,8 +31,13 @@ export class ConfigError extends Error {
 }
 
 /** One line per fault: `file:line:column path: message`. */
-export function formatFaults({ file, faults }: ConfigError): string {
-  return faults.map(({ line, column, path, message }) => `${file}:${line}:${column} ${path.length === 0 ? '' : `${formatPath(path)}: `}${message}`).join('\n');
+export function formatFaults({ file, faults }: Pick<ConfigError, 'file' | 'faults'>): string {
+  return faults
+    .map(({ line, column, path, message, severity }) => {
+      const place = path.length === 0 ? '' : `${formatPath(path)}: `;
+      return `${file}:${line}:${column} ${severity === undefined ? '' : `${severity}: `}${place}${message}`;
+    })
+    .join('\n');
 }
 
 /** `rules[3].tier`. */

@@ -61,6 +61,13 @@ export const listeners = (around: Surroundings) =>
     ops: z
       .strictObject({
         address: listenAddress().prefault('127.0.0.1:8082').describe('Serves /livez, /readyz and /metrics; default 127.0.0.1:8082'),
+        hosts: z
+          .array(authority())
+          .min(1)
+          .exactOptional()
+          .describe(
+            'Names besides literal addresses and localhost by which it is called, such as the name that Prometheus scrapes; without a port they mean any port',
+          ),
       })
       .prefault({})
       .describe('For operators; never expose it'),

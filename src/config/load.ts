@@ -55,11 +55,18 @@ export function parseConfig(text: string, path: string, check: ConfigCheck = () 
   const shapeFaults = parsed.success ? [] : faultsOf(parsed.error);
   const sections = parsed.success ? parsed.data : readSections(value, around);
   const faults = [...shapeFaults, ...checkReferences(sections), ...check(standIns(sections))];
-  if (faults.length > 0 || !parsed.success) throw new ConfigError(path, locateFaults(distinct(faults), document, lines));
+  const located = locateFaults(distinct(faults), document, lines);
+  if (!parsed.success || faults.some(({ severity }) => severity === undefined)) throw new ConfigError(path, located);
   const config = deepFreeze({ ...parsed.data, upstreams: spellOut(parsed.data.upstreams) });
   digests.set(config, sha256(text));
+  warnings.set(config, located);
   return config;
 }
+
+const warnings = new WeakMap<Config, readonly LocatedFault[]>();
+
+/** What deserves a second look in a configuration that can be used. */
+export const warningsOf = (config: Config): readonly LocatedFault[] => warnings.get(config) ?? [];
 
 const digests = new WeakMap<Config, Digest>();
 

@@ -45,6 +45,10 @@ const toolChanges = () => z.union([z.enum(['allow', 'deny']), z.strictObject({ h
 const destination = (around: Surroundings) => ({
   url: httpUrl().describe('Where calls go; its path is put before theirs'),
   credential: z.string().exactOptional().describe('A name under `credentials`'),
+  caseSensitive: z
+    .boolean()
+    .default(false)
+    .describe('Whether it tells paths, parameters and tools apart by the case of letters; hold and deny rules then do so too; default false'),
   traceContext: z.boolean().default(false).describe('Whether the gateway’s traceparent is sent along; default false'),
   toolChanges: toolChanges().default('deny').describe('MCP: what happens to calls of a tool whose definition is not the pinned one; default deny'),
   pinnedTools: z
@@ -80,7 +84,16 @@ export const upstream = (around: Surroundings) =>
       protocol: z.enum(['http', 'mcp']).default('http').describe('How it speaks; default http'),
       agentToken: fieldName().exactOptional().describe('Header field that carries the agent’s token; default authorization'),
       websocket: z.boolean().default(false).describe('Whether WebSocket upgrades pass; default false'),
-      boundHeaders: z.array(boundField()).default([]).describe('Fields of the agent’s that an approval binds; a held call forwards no others'),
+      boundHeaders: z
+        .array(boundField())
+        .default([])
+        .describe('Fields of the agent’s that an approval binds, x-ms-* for all that begin so; a held call forwards no others'),
+      forwardHeaders: z
+        .array(boundField())
+        .default([])
+        .describe(
+          'Fields of the agent’s that say who is asking and may go along with an injected credential all the same, x-ms-* for all that begin so; default none',
+        ),
       mcpLifecycle: z.boolean().default(true).describe('MCP: whether the built-in rules let sessions be opened and tools be listed; default true'),
       heldToolSuffix: z
         .string()
@@ -110,15 +123,16 @@ interface SharedKeys {
   readonly agentToken?: string;
   readonly websocket: boolean;
   readonly boundHeaders: string[];
+  readonly forwardHeaders: string[];
   readonly mcpLifecycle: boolean;
   readonly heldToolSuffix: string;
   readonly allowedOrigins: string[];
 }
 
 /** What several servers share is the mount; the rest is each one's own. */
-function shared({ protocol, agentToken, websocket, boundHeaders, mcpLifecycle, heldToolSuffix, allowedOrigins }: SharedKeys): SharedKeys {
+function shared({ protocol, agentToken, websocket, boundHeaders, forwardHeaders, mcpLifecycle, heldToolSuffix, allowedOrigins }: SharedKeys): SharedKeys {
   const token = agentToken === undefined ? {} : { agentToken };
-  return { protocol, websocket, boundHeaders, mcpLifecycle, heldToolSuffix, allowedOrigins, ...token };
+  return { protocol, websocket, boundHeaders, forwardHeaders, mcpLifecycle, heldToolSuffix, allowedOrigins, ...token };
 }
 
 export type UpstreamEntry = z.output<ReturnType<typeof upstream>>;
@@ -129,6 +143,7 @@ interface FormKeys extends Omit<AddressKeys, 'url'> {
   readonly servers?: object;
   readonly credential?: string;
   readonly tls?: object;
+  readonly caseSensitive: boolean;
   readonly traceContext: boolean;
   readonly toolChanges: unknown;
   readonly pinnedTools: object;
@@ -139,7 +154,19 @@ interface FormKeys extends Omit<AddressKeys, 'url'> {
 /** Either a url or servers; and where there are servers, nothing beside them that would have to be one's own. */
 function checkForm(upstream: FormKeys, context: z.RefinementCtx): void {
   const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
-  const { url, servers, protocol, credential, tls, traceContext, toolChanges: changes, pinnedTools, allowPlaintext, allowPrivateAddresses } = upstream;
+  const {
+    url,
+    servers,
+    protocol,
+    credential,
+    tls,
+    caseSensitive,
+    traceContext,
+    toolChanges: changes,
+    pinnedTools,
+    allowPlaintext,
+    allowPrivateAddresses,
+  } = upstream;
   const { connectMs, headersMs, idleMs } = upstream.timeouts;
   if (servers === undefined) {
     if (url === undefined) refuse('url', 'This key is required.');
@@ -148,7 +175,15 @@ function checkForm(upstream: FormKeys, context: z.RefinementCtx): void {
   }
   if (protocol !== 'mcp') refuse('servers', 'Only MCP servers can share a mount: write protocol: mcp.');
   const own = {
-    ...{ url: url !== undefined, credential: credential !== undefined, tls: tls !== undefined, traceContext, allowPlaintext, allowPrivateAddresses },
+    ...{
+      url: url !== undefined,
+      credential: credential !== undefined,
+      tls: tls !== undefined,
+      caseSensitive,
+      traceContext,
+      allowPlaintext,
+      allowPrivateAddresses,
+    },
     toolChanges: changes !== 'deny',
     pinnedTools: Object.keys(pinnedTools).length > 0,
     // As the defaults above give them.

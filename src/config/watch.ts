@@ -23,8 +23,14 @@ export interface ConfigWatchOptions {
 /** Quiet time after a report before the file is read, ms: editors write in steps. */
 const SETTLE_MS = 50;
 
+export interface ConfigWatch {
+  /** Looks now, and takes what stands there for a change: the files that it names may be other ones. */
+  reload(): void;
+  close(): void;
+}
+
 /** Follows the file until `close`. Keeps no process alive. */
-export function watchConfig(path: string, options: ConfigWatchOptions, check?: ConfigCheck): { close(): void } {
+export function watchConfig(path: string, options: ConfigWatchOptions, check?: ConfigCheck): ConfigWatch {
   const { onChange, onRefused, since, pollMs = 2000 } = options;
   let known = textDigest(since ?? readNow(path));
   let closed = false;
@@ -59,6 +65,10 @@ export function watchConfig(path: string, options: ConfigWatchOptions, check?: C
   });
   const poll = setInterval(() => void look(), pollMs).unref();
   return {
+    reload() {
+      known = '';
+      void look();
+    },
     close() {
       closed = true;
       clearTimeout(settling);

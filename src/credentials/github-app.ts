@@ -59,8 +59,8 @@ export function createGithubAppProvider(options: GithubAppOptions): BrokerProvid
         url: `${base}/installation/token`,
         headers: { ...headers, authorization: `Bearer ${handle.reveal()}` },
       });
-      // 401: GitHub no longer knows the token, which is what was wanted.
-      if (status !== 204 && status !== 401) throw unavailable(`GitHub did not delete the token: status ${status}.`);
+      // GitHub no longer knows the token (401), or the installation that it was for (404): either is what was wanted.
+      if (![204, 401, 404, 410].includes(status)) throw unavailable(`GitHub did not delete the token: status ${status}.`);
     },
   };
 }

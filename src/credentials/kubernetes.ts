@@ -87,7 +87,7 @@ export function createKubernetesProvider(options: KubernetesOptions): BrokerProv
       const { namespace, name, uid } = JSON.parse(handle.reveal()) as Anchor;
       // With its uid: another object of the same name is not ours to delete.
       const answer = await call('DELETE', `${namespace}/secrets/${name}`, { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid } });
-      if (![200, 202, 404, 409].includes(answer.status)) throw unavailable(`Kubernetes did not delete the object: ${reasonOf(answer)}.`);
+      if (![200, 202, 404, 409, 410].includes(answer.status)) throw unavailable(`Kubernetes did not delete the object: ${reasonOf(answer)}.`);
     },
   };
 }

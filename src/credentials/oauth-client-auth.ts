@@ -39,14 +39,22 @@ function privateKeyJwt(source: SecretSource, keyId: string | undefined, audience
   const current = signingKeyFrom(source, keyId);
   return async (...request) => {
     const { key, kid } = await current();
+    const [server] = request;
     const authenticate = PrivateKeyJwt(
       { key, kid },
       {
-        [modifyAssertion]: (_header, payload) => {
+        [modifyAssertion]: (header, payload) => {
+          if (header.alg === 'Ed25519') header.alg = nameOfEd25519(server.token_endpoint_auth_signing_alg_values_supported);
           if (audience !== undefined) payload.aud = audience;
         },
       },
     );
     await authenticate(...request);
   };
+}
+
+/** One signature, two names: `Ed25519` (RFC 9864) and the older `EdDSA` (RFC 8037), which servers take that list neither. */
+function nameOfEd25519(listed: unknown): 'Ed25519' | 'EdDSA' {
+  const names: readonly unknown[] = Array.isArray(listed) ? listed : [];
+  return names.includes('Ed25519') && !names.includes('EdDSA') ? 'Ed25519' : 'EdDSA';
 }

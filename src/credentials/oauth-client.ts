@@ -21,7 +21,8 @@ import { GatewayError } from '../errors.ts';
 import { bounded, isProtected, requireProtected, withoutNulls } from './bounded-fetch.ts';
 import { UnwantedGrant, unavailable } from './broker-provider.ts';
 import { type ClientAuthOptions, clientAuth } from './oauth-client-auth.ts';
-import { type Asked, grantedScope, isTooBroad, narrow, type OAuthBounds, toParameters } from './oauth-scope.ts';
+import { factsOf, grantRecord } from './oauth-granted.ts';
+import { type Asked, grantedScope, nameScopes, narrow, type OAuthBounds, surplusScope, toParameters } from './oauth-scope.ts';
 
 /** Where the issuer's endpoints are: discovered (OpenID Connect Discovery, RFC 8414), or given. https, or http on loopback. */
 type Endpoints = { readonly issuer: string } | { readonly tokenEndpoint: string; readonly revocationEndpoint?: string };
@@ -36,6 +37,8 @@ export type OAuthClientOptions = OAuthBounds &
     readonly timeoutMs?: number;
     /** Tokens that live longer than this, ms, are refused and taken back; default: no bound. A token of unstated lifetime is not refused. */
     readonly maxLifetimeMs?: number;
+    /** Scopes that the issuer may give beside those asked for; default none. */
+    readonly tolerateScopes?: readonly string[];
     /** How long a token whose answer names no lifetime is used, ms; default 300,000. */
     readonly assumedLifetimeMs?: number;
     /** Default: the runtime's fetch. */
@@ -94,35 +97,53 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
       });
       return { answer, canRevoke };
     });
-    return accept(answer, asked, { now: grant.now, canRevoke, maxLifetimeMs: options.maxLifetimeMs ?? Number.POSITIVE_INFINITY, check });
+    const { maxLifetimeMs = Number.POSITIVE_INFINITY, tolerateScopes = [] } = options;
+    return accept(answer, asked, { now: grant.now, canRevoke, maxLifetimeMs, tolerateScopes, actorToken: parameters.actor_token, check });
   }
 
   async function revoke(handle: Secret): Promise<void> {
     const [accessToken = '', refreshToken] = handle.reveal().split('\n');
-    await atIssuer(async (config) => {
-      if (refreshToken !== undefined) await tokenRevocation(config, refreshToken, { token_type_hint: 'refresh_token' });
-      await tokenRevocation(config, accessToken, { token_type_hint: 'access_token' });
-    });
+    const tell = (token: string, hint: string): Promise<void> =>
+      atIssuer((config) => tokenRevocation(config, token, { token_type_hint: hint }).catch(unlessGone));
+    // Each by itself: one that cannot be taken back does not keep the other.
+    const told = await Promise.allSettled([...(refreshToken === undefined ? [] : [tell(refreshToken, 'refresh_token')]), tell(accessToken, 'access_token')]);
+    for (const one of told) if (one.status === 'rejected') throw one.reason;
   }
 
   return { reuseMs: options.assumedLifetimeMs ?? 300_000, mint, revoke };
 }
 
+/** RFC 7009 section 2.2 answers 200 for a token that is unknown; servers that say so in an error mean the same. */
+const GONE: ReadonlySet<string> = new Set([
+  ...['invalid_token', 'token_expired', 'expired_token', 'token_inactive', 'inactive_token', 'token_revoked', 'token_not_found', 'not_found', 'invalid_grant'],
+]);
+
+function unlessGone(thrown: unknown): void {
+  if (!GONE.has(errorCodeOf(thrown) ?? '')) throw thrown;
+}
+
 interface Terms {
   readonly now: number;
+  readonly tolerateScopes: readonly string[];
+  readonly actorToken: string | undefined;
   readonly canRevoke: boolean;
   readonly maxLifetimeMs: number;
   readonly check: AnswerCheck | undefined;
 }
 
-function accept(answer: TokenEndpointResponse, asked: Asked, { now, canRevoke, maxLifetimeMs, check }: Terms): Minted {
+function accept(answer: TokenEndpointResponse, asked: Asked, { now, canRevoke, maxLifetimeMs, tolerateScopes, actorToken, check }: Terms): Minted {
   const tokens = [answer.access_token, ...(answer.refresh_token === undefined ? [] : [answer.refresh_token])];
   const ends = {
     ...(answer.expires_in !== undefined && { expiresAt: now + Math.floor(answer.expires_in * 1000) }),
     ...(canRevoke && { handle: new Secret(tokens.join('\n')) }),
   };
-  const granted = grantedScope(asked, answer.scope);
-  if (isTooBroad(asked, granted)) throw new UnwantedGrant('credential_too_broad', 'The issuer granted a broader scope than the one asked for.', ends);
+  const token = factsOf(answer.access_token);
+  // Where the answer is silent the token may speak.
+  const granted = answer.scope === undefined && token.scope !== undefined ? token.scope : grantedScope(asked, answer.scope);
+  const surplus = surplusScope(asked, [...granted, ...(token.scope ?? [])], tolerateScopes);
+  if (surplus.length > 0) {
+    throw new UnwantedGrant('credential_too_broad', `The issuer granted a broader scope than the one asked for: ${nameScopes(surplus)}.`, ends);
+  }
   if ((answer.expires_in ?? 0) * 1000 > maxLifetimeMs) throw new UnwantedGrant('credential_too_broad', 'The issuer made a token that lives too long.', ends);
   const fault = unfit(answer) ?? check?.(answer);
   if (fault !== undefined) throw new UnwantedGrant('credential_unavailable', fault, ends);
@@ -130,11 +151,7 @@ function accept(answer: TokenEndpointResponse, asked: Asked, { now, canRevoke, m
     injection: { in: 'header', name: 'authorization', value: new Secret(`Bearer ${answer.access_token}`) },
     secrets: tokens.map((token) => new Secret(token)),
     revocability: canRevoke ? 'token' : 'none',
-    granted: {
-      ...(granted.length > 0 && { scope: granted.join(' ') }),
-      ...(asked.audience !== undefined && { audience: asked.audience }),
-      ...(asked.resource !== undefined && { resource: asked.resource }),
-    },
+    granted: grantRecord(asked, granted, token, actorToken),
     ...ends,
   };
 }

@@ -47,9 +47,19 @@ export function grantedScope(asked: Asked, answer: string | undefined): readonly
   return answer === undefined ? (asked.scope ?? []) : answer.split(' ').filter((value) => value !== '');
 }
 
-/** True when the issuer gave something that was not asked for. Without an asked scope there is nothing to hold the answer against. */
-export function isTooBroad(asked: Asked, granted: readonly string[]): boolean {
-  return asked.scope !== undefined && !isWithin(granted, asked.scope);
+/** What the issuer gave that was neither asked for nor is tolerated. Without an asked scope there is nothing to hold the answer against. */
+export function surplusScope(asked: Asked, granted: readonly string[], tolerated: readonly string[] = []): readonly string[] {
+  const { scope } = asked;
+  return scope === undefined ? [] : [...new Set(granted)].filter((one) => !scope.includes(one) && !tolerated.includes(one));
+}
+
+const MOST_NAMED = 10;
+
+/** The scopes by their names, as far as those are names (RFC 6749 section 3.3): an answer's text says nothing else in an error. */
+export function nameScopes(scopes: readonly string[]): string {
+  const names = scopes.filter((one) => /^[\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(one));
+  const more = scopes.length - Math.min(names.length, MOST_NAMED);
+  return [...names.slice(0, MOST_NAMED), ...(more > 0 ? [`${more} more`] : [])].join(', ');
 }
 
 /** As form fields: scope in one field, audience and resource repeated (RFC 8693 section 2.1, RFC 8707 section 2). */

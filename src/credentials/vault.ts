@@ -105,12 +105,14 @@ export function createVaultProvider(options: VaultOptions): BrokerProvider {
     async revoke(handle) {
       const { token, lease, seesItself } = JSON.parse(handle.reveal()) as Handle;
       if (lease !== undefined) {
-        // Waits until the secret is gone at its source. A login that may not do this still takes its leases with it.
+        // Waits until the secret is gone at its source. A lease that is gone, and a login that may not do this, answer with 4xx: no second try
+        // would help, and the login takes the leases that it has with it. What may be mended by waiting is tried again before the login ends.
         const { status } = await call('PUT', 'sys/leases/revoke', token, { lease_id: lease, sync: true });
-        if (![200, 204, 403].includes(status)) throw unavailable(`Vault did not revoke the lease: status ${status}.`);
+        if (status >= 500 || status === 429 || status < 200) throw unavailable(`Vault did not revoke the lease: status ${status}.`);
       }
-      const { status } = await call('POST', 'auth/token/revoke-self', token);
-      if (status === 204 || status === 200) return;
+      const answer = await call('POST', 'auth/token/revoke-self', token);
+      const { status } = answer;
+      if (status === 204 || status === 200 || isTokenGone(answer)) return;
       if (status === 403 && seesItself && (await call('GET', 'auth/token/lookup-self', token)).status === 403) return;
       throw unavailable(`Vault did not revoke the login: status ${status}.`);
     },
@@ -141,6 +143,11 @@ export function createVaultProvider(options: VaultOptions): BrokerProvider {
       granted: { path, policies: [...login.policies], leased: lease !== undefined },
     };
   }
+}
+
+/** Vault and OpenBao say `permission denied` also to a token that does not exist, and newer ones add why. 404: its namespace is gone. */
+function isTokenGone({ status, text }: IssuerAnswer): boolean {
+  return status === 404 || status === 410 || (status === 403 && /(?:invalid|bad|expired) token|token not found/i.test(text));
 }
 
 interface Read {

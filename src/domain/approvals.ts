@@ -20,6 +20,8 @@ export interface HoldRequest {
   readonly task?: Task;
   readonly calls: readonly TaskCall[];
   readonly idempotencyKey?: string;
+  /** Names of the agent's fields that the call will not carry: for people, and for the agent. */
+  readonly leftBehind: readonly string[];
   /** Uses the approval of this hold and of no other, and never opens one. */
   readonly resumes?: string;
   /** How long this request may wait here, ms; 0 answers at once. */

@@ -27,9 +27,19 @@ export interface Requirement {
 export interface MatchedRule {
   readonly id: string;
   readonly effect: Effect;
-  /** Why it counts: `matched`, or `condition_failed` when its `when` could not be evaluated (fails closed). */
-  readonly why: 'matched' | 'condition_failed';
+  /**
+   * Why it counts: `matched`; `condition_failed` when its `when` could not be evaluated; `over_budget` when judging the call took more
+   * steps than it may. Both of the latter fail closed.
+   */
+  readonly why: 'matched' | 'condition_failed' | 'over_budget';
 }
+
+/** The same for reviewers. */
+export const WHY: Readonly<Record<MatchedRule['why'], string>> = {
+  matched: 'it matched',
+  condition_failed: 'its condition could not be evaluated, which counts as a match',
+  over_budget: 'judging this call took more steps than it may, which counts as a match',
+};
 
 /** The credential that would be minted: its name under `credentials` and how the rule narrows it, templates filled in. */
 export interface CredentialPlan {
@@ -41,7 +51,7 @@ export interface Decision {
   readonly effect: Effect;
   /** Every rule that matched, in file order. */
   readonly rules: readonly MatchedRule[];
-  /** Machine-readable grounds: `rule:<id>`, `no_matching_rule`, `conflicting_credential_scopes`. */
+  /** Machine-readable grounds: `rule:<id>`, `no_matching_rule`, `conflicting_credential_scopes`, `over_budget`. */
   readonly reasons: readonly string[];
   /** For `hold`, and for an `allow` that an approval brought about: what was asked for, one entry per distinct tier. */
   readonly requirements: readonly Requirement[];
@@ -87,6 +97,8 @@ export interface Policy {
   readonly digest: Digest;
   /** How much of the body the rules that could match this call look at. */
   bodyNeed(upstream: string, method: string, path: string): BodyNeed;
+  /** Whether a rule that could match this call reads what its task has done before: then a decision on it holds until that changes. */
+  readsHistory(upstream: string, method: string, path: string): boolean;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**

@@ -10,6 +10,11 @@ export function header(headers: HeaderList, name: string): string | undefined {
   return undefined;
 }
 
+/** Whether a configured list has this lower-case name: by itself, or by an entry like `x-ms-*`. */
+export function isListed(list: readonly string[], name: string): boolean {
+  return list.some((entry) => (entry.endsWith('*') ? name.startsWith(entry.slice(0, -1)) : entry === name));
+}
+
 /** Every value of the field with this lower-case name, in order. */
 export function headerValues(headers: HeaderList, name: string): string[] {
   const values: string[] = [];

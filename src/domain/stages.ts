@@ -5,6 +5,7 @@ import type { Action, BodyNeed, Digest, Protocol } from './action.ts';
 import type { CallFacts } from './call.ts';
 import type { Clearance } from './clearance.ts';
 import type { Credential } from './credential.ts';
+import type { LeftBehind } from './deciding-fields.ts';
 import type { Decision, Policy } from './decision.ts';
 import type { HeaderList } from './headers.ts';
 import type { Identified, Identity } from './identity.ts';
@@ -27,6 +28,8 @@ export interface Mount {
   readonly traceContext: boolean;
   /** Reads the body as far as the rules need it, and says what the call would do. Throws the 400 family and `unsupported_media_type`. */
   classify(request: InboundRequest, need: BodyNeed): Action | Promise<Action>;
+  /** What of the agent's fields a held call would lose, given those that its approval binds. */
+  leftBehind?(headers: HeaderList, bound: HeaderList): LeftBehind;
   /** MCP, a mount that several servers share: which of them a request is for. Throws what `classify` throws, and `session_not_found`. */
   route?(request: InboundRequest, principal: Principal): Promise<Routed>;
 }
@@ -74,6 +77,8 @@ export interface Call {
   /** Set once the call is cleared: settle must end what was begun. */
   cleared?: Cleared;
   credential?: Credential;
+  /** The status that the agent got where it is not the upstream's. */
+  toldStatus?: number;
   /** Set by send: what came back. */
   sent?: Sent;
   /** True from the moment when the first byte may have gone upstream. */
@@ -83,6 +88,8 @@ export interface Call {
   /** Set while it counts among the calls of its agent, and of its upstream. */
   counted?: true;
   room?: string;
+  /** Set when its task's history has changed so that it is not allowed any more. */
+  barred?: true;
   /** True once the call stands in its task's history. */
   remembered?: boolean;
 }

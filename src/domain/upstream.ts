@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { GatewayError } from '../errors.ts';
 import type { Action } from './action.ts';
 import type { Credential } from './credential.ts';
 import type { HeaderList } from './headers.ts';
@@ -17,8 +18,11 @@ export interface ResponseSink {
   /** Writes status, fields and the whole body at once: the cheap way for small answers. A text holds ASCII only. */
   whole(status: number, headers: HeaderList, body: Uint8Array | string): void;
   end(): void;
-  /** Cuts the connection: the only honest end of an answer that broke off half-way. */
-  abort(): void;
+  /**
+   * The end of an answer that broke off half-way: cuts the connection. Given why, a sink of a protocol that can still say so may say it
+   * instead, once. Without a reason the connection is cut in any case.
+   */
+  abort(because?: GatewayError): void;
   readonly started: boolean;
 }
 
@@ -31,6 +35,8 @@ export interface Outgoing {
   /** Fields of the gateway's own, for example traceparent where the upstream opts in, and on the answer `countersign-hold`. On the request, an empty value only takes the agent's field away. */
   readonly requestHeaders: HeaderList;
   readonly responseHeaders: HeaderList;
+  /** Whether the answer has to be read on its way: then a content coding is taken off. */
+  readonly mustRead?: boolean;
   /** Called before a stream of events begins. What it throws ends the exchange before the agent has a byte. */
   mayStream?(): void;
 }

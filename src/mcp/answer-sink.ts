@@ -1,6 +1,6 @@
 // The upstream's answer, message by message: each JSON-RPC message is parsed, judged and written on, changed, or left out.
-// It stands between the forwarder and the agent's sink. Trusts nothing of the upstream: an answer of several messages at once, a compressed
-// one, and one that is larger than the limit are refused, because what cannot be read cannot be judged.
+// It stands between the forwarder and the agent's sink. Trusts nothing of the upstream: an answer of several messages at once, one that is still
+// compressed, and one that is larger than the limit are refused, because what cannot be read cannot be judged.
 
 import { type HeaderList, header, headerValues } from '../domain/headers.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -26,18 +26,12 @@ export function judgedAnswer(sink: ResponseSink, { judge, instead, eventId = (id
   let events: EventReader | undefined;
   let collected: { status: number; headers: HeaderList; chunks: Buffer[]; size: number } | undefined;
   let writable = true;
-  let broken = false;
 
   const onEvent = (event: ServerEvent): void => {
     const named = event.id === undefined || event.id === '' ? event : { ...event, id: eventId(event.id) };
     const kept = judgeEvent(named, judge);
     if (kept !== undefined) writable = sink.write(formatEvent(kept)) && writable;
   };
-  const breakOff = (): void => {
-    broken = true;
-    sink.abort();
-  };
-
   return {
     get started() {
       return sink.started;
@@ -52,16 +46,15 @@ export function judgedAnswer(sink: ResponseSink, { judge, instead, eventId = (id
       else sink.head(status, headers);
     },
     write(chunk) {
-      if (broken) return true;
       if (events !== undefined) {
         writable = true;
-        if (!events.push(chunk)) breakOff();
+        if (!events.push(chunk)) throw tooLarge();
         return writable;
       }
       if (collected === undefined) return sink.write(chunk);
       collected.chunks.push(Buffer.from(chunk as string));
       collected.size += chunk.length;
-      if (collected.size > LARGEST_MESSAGE) breakOff();
+      if (collected.size > LARGEST_MESSAGE) throw tooLarge();
       return true;
     },
     onDrain: (callback) => sink.onDrain(callback),
@@ -70,7 +63,6 @@ export function judgedAnswer(sink: ResponseSink, { judge, instead, eventId = (id
       sink.whole(status, judged === body ? headers : withoutLength(headers), judged);
     },
     end() {
-      if (broken) return;
       if (collected === undefined) {
         sink.end();
         return;
@@ -78,9 +70,11 @@ export function judgedAnswer(sink: ResponseSink, { judge, instead, eventId = (id
       const { status, headers, chunks } = collected;
       sink.whole(status, withoutLength(headers), judgeBody(Buffer.concat(chunks), headers, judge, instead));
     },
-    abort: () => sink.abort(),
+    abort: (because) => sink.abort(because),
   };
 }
+
+const tooLarge = (): GatewayError => new GatewayError('upstream_protocol', 'The upstream’s answer is larger than what is read of one.');
 
 function judgeBody(body: Uint8Array | string, headers: HeaderList, judge: JudgeMessage, instead: () => JsonObject): Uint8Array | string {
   const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');

@@ -18,8 +18,9 @@ import { checkArguments } from './arguments.ts';
 import { type CancellationDependencies, heedCancellation, type WaitingCall } from './cancellation.ts';
 import { type HeldStream, openHeldStream } from './held-stream.ts';
 import { createOpenRequests } from './open-requests.ts';
+import { oweAnswer } from './owed-answer.ts';
 import { checkParameterFields } from './parameter-fields.ts';
-import { renderMcpRefusal, rpcError } from './refusal.ts';
+import { refusalMessage, rpcError } from './refusal.ts';
 import type { RequestStates } from './request-state.ts';
 import { serverRequests } from './server-requests.ts';
 import { judgeServer } from './shared-mount/answer.ts';
@@ -175,7 +176,19 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
         ),
         passed: (id) => asked.put(principal, action, id, true),
       });
-      return { detached, through: (sink) => judged(armed, judge, sink) };
+      const { call } = armed;
+      // Whoever asked is on this connection, and waits.
+      const asks = action.rpcId !== undefined && action.rpcMethod !== undefined && action.rpcMethod !== ANSWER;
+      if (!asks || detached || call.errand !== undefined) return { detached, through: (sink) => judged(armed, judge, sink) };
+      const owed = oweAnswer(call.sink, action.rpcId, {
+        words: (error) => unanswered(error, action),
+        refusal: (error) => refusalMessage(error, action) ?? unanswered(error, action),
+        told: (status) => {
+          call.toldStatus = status;
+        },
+      });
+      call.sink = owed.sink;
+      return { detached, through: (sink) => judged(armed, owed.watch(judge), sink) };
     },
     async answered({ cleared, sent }) {
       const { upstream, tool, toolChange } = cleared?.action ?? {};
@@ -206,19 +219,17 @@ function allows(deps: McpDependencies, armed: Armed, action: Action): boolean {
   return deps.policy().decide(inputOf(armed, action, deps.clock)).effect === 'allow';
 }
 
-function forgotten({ rpcMethod, rpcId, transport }: Action, status: number): JsonObject {
-  const error = new GatewayError(
-    'session_not_found',
-    'The server answered that it does not know its session any more. A new session is opened with the next call.',
-    // By the protocol a 404 says so and nothing else; what else a server means by its 400, nobody knows.
-    { executed: status === 404 ? 'no' : 'unsaid' },
-  );
-  return JSON.parse(
-    renderMcpRefusal(error, { ...(rpcMethod && { rpcMethod }), ...(rpcId !== undefined && { rpcId }), ...(transport && { transport }) })?.body ?? '{}',
-  ) as JsonObject;
+function forgotten(action: Action, status: number): JsonObject {
+  const detail = 'The server answered that it does not know its session any more. A new session is opened with the next call.';
+  // By the protocol a 404 says so and nothing else; what else a server means by its 400, nobody knows.
+  const error = new GatewayError('session_not_found', detail, { executed: status === 404 ? 'no' : 'unsaid' });
+  return refusalMessage(error, action) ?? unanswered(error, action);
 }
 
-function unreadable({ rpcId }: Action): JsonObject {
-  const error = new GatewayError('upstream_protocol', 'The upstream’s answer is not one JSON-RPC message.');
+const unreadable = (action: Action): JsonObject =>
+  unanswered(new GatewayError('upstream_protocol', 'The upstream’s answer is not one JSON-RPC message.'), action);
+
+/** In place of an answer that is none: nobody can say that it would have been a tool's result. */
+function unanswered(error: GatewayError, { rpcId }: Action): JsonObject {
   return { jsonrpc: '2.0', id: rpcId ?? null, error: rpcError(error, 'call') };
 }

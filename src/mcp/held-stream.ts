@@ -70,7 +70,7 @@ function answerInto(sink: ResponseSink, rpcId: string | number): ResponseSink {
       finish();
     },
     end: finish,
-    abort: () => sink.abort(),
+    abort: (because) => sink.abort(because),
   };
 }
 

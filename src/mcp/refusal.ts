@@ -32,11 +32,15 @@ const STANDARD: Partial<Record<ErrorCode, number>> = {
  * could not be read): there is no id to answer, so the caller sends the HTTP problem document. `requestState` seals one for a hold;
  * without it the client is told in words to come again. Never 202: that would say the notification was accepted.
  */
-export function renderMcpRefusal(
-  error: GatewayError,
-  action: Pick<Action, 'rpcMethod' | 'rpcId' | 'transport'>,
-  requestState?: (holdId: string) => string,
-): McpAnswer | undefined {
+export function renderMcpRefusal(error: GatewayError, action: Asked, requestState?: (holdId: string) => string): McpAnswer | undefined {
+  const message = refusalMessage(error, action, requestState);
+  return message && { status: error.code === 'header_mismatch' ? 400 : 200, contentType: 'application/json', body: JSON.stringify(message) };
+}
+
+type Asked = Pick<Action, 'rpcMethod' | 'rpcId' | 'transport'>;
+
+/** The message of `renderMcpRefusal`. */
+export function refusalMessage(error: GatewayError, action: Asked, requestState?: (holdId: string) => string): JsonObject | undefined {
   const { rpcMethod, rpcId, transport } = action;
   // Names in parentheses stand for responses.
   if (rpcMethod === undefined || rpcId === undefined || rpcMethod.startsWith('(')) return undefined;
@@ -47,18 +51,14 @@ export function renderMcpRefusal(
     (rpcMethod === 'tools/call' && transport?.task !== 'core' && error.code !== 'header_mismatch'
       ? { result: toolResult(error, to, transport?.stateless) }
       : { error: rpcError(error, to) });
-  return {
-    status: error.code === 'header_mismatch' ? 400 : 200,
-    contentType: 'application/json',
-    body: JSON.stringify({ jsonrpc: '2.0', id: rpcId, ...outcome }),
-  };
+  return { jsonrpc: '2.0', id: rpcId, ...outcome };
 }
 
 /** MCP 2026-07-28, multi round-trip requests: the methods whose results may ask the client to come again. */
 const ROUND_TRIP: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
 
 /** A pending call of a client that comes again by itself: a result that holds a state and asks for nothing. */
-function outcomeOf(error: GatewayError, { rpcMethod = '', transport }: Pick<Action, 'rpcMethod' | 'transport'>, requestState?: (holdId: string) => string) {
+function outcomeOf(error: GatewayError, { rpcMethod = '', transport }: Asked, requestState?: (holdId: string) => string) {
   const { holdId } = error.details;
   // A client in the middle of a round trip of the upstream's would lose what it brought.
   if (error.code !== 'approval_pending' || holdId === undefined || requestState === undefined) return undefined;

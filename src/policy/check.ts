@@ -2,15 +2,19 @@
 // once, each with its place, so that `countersign check` can point at lines. References between names (tiers, upstreams,
 // credentials) are checked where the configuration is read; here only what needs the compilers.
 
+import { BUDGET } from './cel/meter.ts';
 import { compileCondition } from './conditions.ts';
 import { compilePath, type PathPattern } from './paths.ts';
 import type { PolicyFault, PolicyOptions, RuleOptions } from './rules.ts';
 import { templateNames } from './scopes.ts';
 
-/** Empty when the policy compiles. */
+/** Nothing but warnings when the policy compiles. */
 export function checkPolicy({ rules, tiers }: Pick<PolicyOptions, 'rules' | 'tiers'>): readonly PolicyFault[] {
-  return rules.flatMap((rule, index) => [...checkRule(rule, tiers)].map(({ path, message }) => ({ path: ['rules', index, ...path], message })));
+  return rules.flatMap((rule, index) => [...checkRule(rule, tiers)].map((fault) => ({ ...fault, path: ['rules', index, ...fault.path] })));
 }
+
+const growthWarning = (part: string): string =>
+  `The time for \`${part}\` can grow with the square of what an agent sends. Past ${BUDGET} steps the condition counts as failed: a hold or deny rule then matches, an allow rule does not.`;
 
 function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator<PolicyFault> {
   const pattern = rule.match.path === undefined ? undefined : attempt(() => compilePath(rule.match.path as string));
@@ -22,6 +26,7 @@ function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator
     yield { path: ['when'], message: 'An allow rule cannot rest on hints: they are the server’s own words. Use them to hold or deny.' };
   }
   if (typeof condition === 'string') yield { path: ['when'], message: condition };
+  else if (condition?.growth !== undefined) yield { path: ['when'], severity: 'warning', message: growthWarning(condition.growth) };
   if (rule.decide === 'hold' && (rule.tier === undefined || !Object.hasOwn(tiers, rule.tier))) {
     yield { path: ['tier'], message: 'A hold rule names a tier under `tiers`.' };
   }

@@ -5,10 +5,11 @@ import type { Requirement } from '../domain/decision.ts';
 import { isJsonObject } from '../domain/json.ts';
 import { agentName, agentUriOf, readMember } from '../domain/server-names.ts';
 import { type Condition, compileCondition } from './conditions.ts';
-import { compileGlob } from './globs.ts';
+import { compileName } from './globs.ts';
+import { isLifecycle } from './mcp-lifecycle.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
 import { compileResource } from './resources.ts';
-import type { RuleOptions, TierOptions } from './rules.ts';
+import type { PolicyUpstream, RuleOptions, TierOptions } from './rules.ts';
 
 export interface CompiledRule {
   readonly options: RuleOptions;
@@ -21,17 +22,16 @@ export interface CompiledRule {
   readonly notify: readonly string[];
   /** Whether the body must be parsed to tell if the rule matches. */
   readonly readsBody: boolean;
-  /** Judges the path alone: the parameters, or undefined when the rule cannot match. */
-  matchPath(path: ReadPath): PathParams | undefined;
-  /** Judges the MCP part of an action. */
-  matchRpc(action: Action): boolean;
+  /** Judges the path alone: the parameters, or undefined when the rule cannot match. `caseSensitive` says whether the upstream tells letters apart by case. */
+  matchPath(path: ReadPath, caseSensitive: boolean): PathParams | undefined;
+  /** Judges what else `match` says of an action: whether it opens a WebSocket, and its MCP part; `caseSensitive` as above. */
+  matchRpc(action: Action, caseSensitive: boolean): boolean;
 }
 
 /** Throws TypeError for a path or condition that does not compile; checkPolicy has said so before. */
 export function compileRule(options: RuleOptions, index: number, tiers: Readonly<Record<string, TierOptions>>): CompiledRule {
   const { match, decide, when } = options;
   const pattern: PathPattern | undefined = match.path === undefined ? undefined : compilePath(match.path);
-  const slash = decide === 'allow' ? 'exact' : 'lenient';
   const condition = when === undefined ? undefined : compileCondition(when);
   const requirement = decide === 'hold' ? requirementOf(options.tier, tiers) : undefined;
   return {
@@ -42,34 +42,44 @@ export function compileRule(options: RuleOptions, index: number, tiers: Readonly
     notify: [...new Set([...(options.notify ?? []), ...(tierOf(options.tier, tiers)?.notify ?? [])])],
     readsBody:
       match.tool !== undefined || match.mcp !== undefined || match.resource !== undefined || match.prompt !== undefined || condition?.readsBody === true,
-    matchPath: (path) => (pattern === undefined ? NO_PARAMS : pattern.match(path, slash)),
-    matchRpc: compileRpcMatch(options),
+    matchPath: (path, caseSensitive) =>
+      pattern === undefined ? NO_PARAMS : pattern.match(path, decide === 'allow' ? 'exact' : caseSensitive ? 'caseSensitive' : 'lenient'),
+    matchRpc: compileRpcMatch(options, condition),
   };
 }
 
-function compileRpcMatch({ match, decide }: RuleOptions): (action: Action) => boolean {
-  const tool = match.tool === undefined ? undefined : compileName(match.tool, decide);
-  const methods = match.mcp?.map(compileGlob);
-  const resource = match.resource === undefined ? undefined : compileResource(match.resource, decide === 'allow' ? 'exact' : 'lenient');
-  const prompt = match.prompt === undefined ? undefined : compileName(match.prompt, decide);
+function compileRpcMatch({ match, decide }: RuleOptions, condition: Condition | undefined): CompiledRule['matchRpc'] {
+  const way = decide === 'allow' ? 'exact' : 'lenient';
+  const tool = match.tool === undefined ? undefined : compileAgentName(match.tool, way);
+  const methods = match.mcp?.map((method) => compileName(method, way));
+  const resource = match.resource === undefined ? undefined : compileResource(match.resource, way);
+  const prompt = match.prompt === undefined ? undefined : compileAgentName(match.prompt, way);
   // A rule that lets an agent do everything was not written with what servers ask of agents in mind.
   const namesMethods = decide !== 'allow' || methods !== undefined;
-  return (action) =>
+  // Nor was one that holds everything, or that looks at arguments, written with the messages in mind by which a session lives.
+  const namesNothing = tool === undefined && methods === undefined && resource === undefined && prompt === undefined;
+  const meansCalls = namesNothing && (decide === 'hold' || (decide === 'deny' && condition !== undefined && (condition.readsBody || condition.readsHints)));
+  // Nor one that lets requests through, with connections over which anything may be said.
+  const upgrade = match.upgrade ?? (decide === 'allow' ? false : undefined);
+  return (action, caseSensitive) =>
+    (upgrade === undefined || upgrade === (action.upgrade !== undefined)) &&
     (namesMethods || action.fromServer !== true) &&
-    (tool === undefined || (action.tool !== undefined && tool(action.upstream, action.tool))) &&
-    (resource === undefined || matchesNamed(action, 'resources/', 'uri', (uri) => resource(uri) || resource(agentUriOf(action.upstream, uri)))) &&
-    (prompt === undefined || matchesNamed(action, 'prompts/get', 'name', (name) => prompt(action.upstream, name))) &&
+    !(meansCalls && isLifecycle(action)) &&
+    (tool === undefined || (action.tool !== undefined && tool(action.upstream, action.tool, caseSensitive))) &&
+    (resource === undefined ||
+      matchesNamed(action, 'resources/', 'uri', (uri) => resource(uri, caseSensitive) || resource(agentUriOf(action.upstream, uri), caseSensitive))) &&
+    (prompt === undefined || matchesNamed(action, 'prompts/get', 'name', (name) => prompt(action.upstream, name, caseSensitive))) &&
     (match.toolChanged === undefined || action.toolChange !== undefined) &&
-    (methods === undefined || (action.protocol === 'mcp' && methods.some((method) => method(action.rpcMethod ?? ''))));
+    (methods === undefined || (action.protocol === 'mcp' && methods.some((method) => method(action.rpcMethod ?? '', caseSensitive))));
 }
 
 /**
  * A tool or prompt is named as agents call it: `server__name` where several servers share a mount. A hold or deny rule that names it without the
  * server means it wherever it is: a rule that was written for one server is not lost when the server moves under a shared mount.
  */
-function compileName(glob: string, decide: RuleOptions['decide']): (upstream: string, name: string) => boolean {
-  const matches = compileGlob(glob);
-  return (upstream, name) => matches(agentName(upstream, name)) || (decide !== 'allow' && matches(name));
+function compileAgentName(glob: string, way: 'exact' | 'lenient'): (upstream: string, name: string, caseSensitive: boolean) => boolean {
+  const matches = compileName(glob, way);
+  return (upstream, name, caseSensitive) => matches(agentName(upstream, name), caseSensitive) || (way === 'lenient' && matches(name, caseSensitive));
 }
 
 /** What a message of these methods names: the URI of a resource, the name of a prompt. */
@@ -102,17 +112,18 @@ export interface RuleIndex {
   /** The rules by which a call could come off worse under another method than this one, as far as they match. */
   byMethod(upstream: string, method: string): readonly CompiledRule[];
   protocol(upstream: string): Protocol | undefined;
+  caseSensitive(upstream: string): boolean;
 }
 
-export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<Record<string, { readonly protocol: Protocol }>>): RuleIndex {
+export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<Record<string, Pick<PolicyUpstream, 'protocol' | 'caseSensitive'>>>): RuleIndex {
   const byUpstream = new Map(
-    Object.entries(upstreams).map(([name, { protocol }]) => {
+    Object.entries(upstreams).map(([name, { protocol, caseSensitive = false }]) => {
       const own = rules.filter(({ options }) => concerns(options.match, name));
       const methods = new Set(own.flatMap(({ options }) => options.match.methods ?? []));
       const forMethod = (method: string | undefined) =>
         own.filter(({ options }) => options.match.methods === undefined || (method !== undefined && options.match.methods.includes(method)));
       const byMethod = new Map([...methods].map((method) => [method, forMethod(method)]));
-      return [name, { protocol, own, byMethod, anyMethod: forMethod(undefined) }] as const;
+      return [name, { protocol, caseSensitive, own, byMethod, anyMethod: forMethod(undefined) }] as const;
     }),
   );
   const tellingApart = new Map<string, readonly CompiledRule[]>();
@@ -129,6 +140,7 @@ export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<R
       return known;
     },
     protocol: (upstream) => byUpstream.get(upstream)?.protocol,
+    caseSensitive: (upstream) => byUpstream.get(upstream)?.caseSensitive === true,
   };
 }
 

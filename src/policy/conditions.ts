@@ -1,77 +1,57 @@
 // CEL conditions (github.com/google/cel-spec), compiled and type-checked when the policy is loaded. Undeclared variables, unknown
 // fields of declared ones, results that cannot be a truth value, and patterns that the agent could choose are refused then;
-// whatever goes wrong while a condition runs is `failed`, and the caller fails closed.
+// whatever goes wrong while a condition runs, or that it costs too much, is `failed`, and the caller fails closed.
 
-import { setFlagsFromString } from 'node:v8';
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
-import { AgentView, ApprovalView, type CallVariables, RequestView, TaskView } from './variables.ts';
+import { compileProgram, type Program } from './cel/evaluate.ts';
+import { findGrowth } from './cel/growth.ts';
+import { type CallVariables, VARIABLES, VIEWS } from './variables.ts';
 
 export interface Condition {
   /** Whether it may look at the body: then the body must be buffered and parsed first. Never false for one that does. */
   readonly readsBody: boolean;
+  /** Whether it may look at the earlier calls of the task. Never false for one that does. */
+  readonly readsHistory: boolean;
   /** Whether it looks at `hints`, a server's own words on its tools. */
   readonly readsHints: boolean;
+  /** A part whose cost can grow faster than what the agent sends, as it is written. */
+  readonly growth?: string;
   evaluate(variables: CallVariables): boolean | 'failed';
 }
 
-// The text that a pattern meets is the agent's: V8 then leaves backtracking for its linear-time engine when it runs wild. That holds for
-// patterns that are compiled from now on, so it is said before the first.
-setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
-// Makes V8 know the flag `l`, which refuses a pattern that its linear-time engine does not take.
-setFlagsFromString('--enable-experimental-regexp-engine');
-const LINEAR = 'l';
-
-const environment = new Environment({ limits: { maxAstNodes: 1000, maxDepth: 64, maxListElements: 256, maxMapEntries: 64, maxCallArguments: 8 } })
-  .registerType('Agent', {
-    ctor: AgentView,
-    fields: { id: 'string', spiffeId: 'string', trustDomain: 'string', issuer: 'string', claims: 'map<string, dyn>', onBehalfOf: 'list<map<string, string>>' },
-  })
-  .registerType('Request', {
-    ctor: RequestView,
-    fields: {
-      method: 'string',
-      path: 'string',
-      params: 'map<string, string>',
-      query: 'map<string, string>',
-      headers: 'map<string, string>',
-      body: 'dyn',
-    },
-  })
-  .registerType('Task', { ctor: TaskView, fields: { id: 'string', objective: 'string', labels: 'list<string>', calls: 'list<map<string, dyn>>' } })
-  .registerType('Approval', { ctor: ApprovalView, fields: { count: 'int', reviewers: 'list<string>', age: 'google.protobuf.Duration' } })
-  .registerVariable('agent', 'Agent')
-  .registerVariable('request', 'Request')
-  .registerVariable('task', 'Task')
-  .registerVariable('approval', 'Approval')
-  .registerVariable('tool', 'string')
-  .registerVariable('args', 'dyn')
-  .registerVariable('hints', 'map<string, dyn>')
-  .registerVariable('now', 'google.protobuf.Timestamp');
+const environment = new Environment({ limits: { maxAstNodes: 1000, maxDepth: 64, maxListElements: 256, maxMapEntries: 64, maxCallArguments: 8 } });
+for (const [name, view] of Object.entries(VIEWS)) environment.registerType(name, view);
+for (const [name, type] of Object.entries(VARIABLES)) environment.registerVariable(name, type);
 
 /** Throws TypeError with a sentence that says what is wrong with the expression and where in it. */
 export function compileCondition(expression: string): Condition {
-  const program = parse(expression);
-  const checked = program.check();
+  const { ast, check } = parse(expression);
+  const checked = check();
   if (!checked.valid) throw new TypeError(explain(checked.error));
   if (checked.type !== 'bool' && !checked.type?.startsWith('dyn')) throw new TypeError(`the condition gives ${checked.type}, not a truth value`);
   let readsBody = false;
   let readsHints = false;
-  for (const node of nodesOf(program.ast)) {
+  let tasks = 0;
+  for (const node of nodesOf(ast)) {
     readsBody ||= mayReadBody(node);
+    // Each mention of the task counts as one of its history, unless it is seen to read something else of it.
+    if (node.op === 'id' && node.args === 'task') tasks += 1;
+    if (readsTaskAlone(node)) tasks -= 1;
     readsHints ||= node.op === 'id' && node.args === 'hints';
-    if (node.op === 'rcall' && node.args[0] === 'matches') checkPattern(node.args[2][0]);
   }
-  return {
-    readsBody,
-    readsHints,
-    evaluate(variables) {
-      try {
-        const result: unknown = program(variables);
-        return typeof result === 'boolean' ? result : 'failed';
-      } catch {
-        return 'failed';
-      }
-    },
+  const growth = findGrowth(ast);
+  return { readsBody, readsHistory: tasks > 0, readsHints, ...(growth !== undefined && { growth }), evaluate: evaluation(compileProgram(ast)) };
+}
+
+function evaluation(run: Program): Condition['evaluate'] {
+  return (variables) => {
+    try {
+      const result = run(variables);
+      return typeof result === 'boolean' ? result : 'failed';
+    } catch {
+      // The budget is spent (variables.meter says so), or a value is nested too deeply to be compared.
+      return 'failed';
+    }
   };
 }
 
@@ -99,6 +79,13 @@ function* nodesOf(part: unknown): Generator<ASTNode> {
 
 const isNode = (part: unknown): part is ASTNode => typeof part === 'object' && part !== null && 'op' in part && 'args' in part;
 
+/** `task.id`, `task.objective`, `task.labels`. */
+function readsTaskAlone(node: ASTNode): boolean {
+  if (node.op !== '.' && node.op !== '.?') return false;
+  const [of, name] = node.args as [unknown, unknown];
+  return isNode(of) && of.op === 'id' && of.args === 'task' && (name === 'id' || name === 'objective' || name === 'labels');
+}
+
 /** Wider than needed on purpose: `args`, any field or key called `body`, and whatever could hide one from this look. */
 function mayReadBody(node: ASTNode): boolean {
   switch (node.op) {
@@ -114,18 +101,5 @@ function mayReadBody(node: ASTNode): boolean {
       return node.args[0] === 'dyn';
     default:
       return false;
-  }
-}
-
-/**
- * A pattern must be written in the rule, and be one that takes linear time whatever text it meets, as CEL's RE2 patterns do: a call could
- * make another one run for ever.
- */
-function checkPattern(pattern: ASTNode | undefined): void {
-  if (pattern?.op !== 'value' || typeof pattern.args !== 'string') throw new TypeError('matches() takes a pattern that is written out in the condition');
-  try {
-    new RegExp(pattern.args, LINEAR);
-  } catch {
-    throw new TypeError('the pattern of matches() is not a regular expression of the RE2 kind: no lookaround, no backreferences, no large repetitions');
   }
 }

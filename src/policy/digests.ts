@@ -15,9 +15,14 @@ export interface Digests {
 export function createDigests(options: PolicyOptions, rules: readonly CompiledRule[]): Digests {
   const contents = rules.map(contentOf);
   const upstreams = Object.fromEntries(
-    Object.entries(options.upstreams).map(([name, { protocol, credential, toolChanges }]) => [
+    Object.entries(options.upstreams).map(([name, { protocol, credential, toolChanges, caseSensitive }]) => [
       name,
-      { protocol, ...(credential !== undefined && { credential }), ...(toolChanges !== undefined && { toolChanges }) },
+      {
+        protocol,
+        ...(caseSensitive === true && { caseSensitive }),
+        ...(credential !== undefined && { credential }),
+        ...(toolChanges !== undefined && { toolChanges }),
+      },
     ]),
   );
   return {

@@ -27,6 +27,9 @@ export interface Findings {
 /** Sets that are remembered: how many a policy has in practice, and a bound for those that a caller can bring about. */
 const REMEMBERED_SETS = 1000;
 
+/** Tells one set of rules from another by why its rules count. */
+const MARKS: Readonly<Record<MatchedRule['why'], string>> = { matched: '', condition_failed: '?', over_budget: '!' };
+
 export function createFindings(
   upstreams: Readonly<Record<string, PolicyUpstream>>,
   digests: Digests,
@@ -34,7 +37,7 @@ export function createFindings(
   const remembered = new Map<string, Findings>();
   return (matches, upstream) => {
     let key = upstream;
-    for (const { rule, why } of matches) key += why === 'matched' ? `,${rule.index}` : `,${rule.index}?`;
+    for (const { rule, why } of matches) key += `,${rule.index}${MARKS[why]}`;
     let findings = remembered.get(key);
     if (findings === undefined) {
       findings = find(matches, upstreams[upstream]?.credential, digests);

@@ -1,7 +1,20 @@
-// Names with `*` for any text, as in `match.tool`. Case-sensitive; takes time linear in the name, whatever the pattern.
+// Names with `*` for any text, as in `match.tool`. Takes time linear in the name, whatever the pattern.
+
+import { foldKey } from '../domain/normal-forms/keys.ts';
+
+/** `caseSensitive` is what the upstream is; it matters to lenient patterns alone. */
+export type NameMatch = (name: string, caseSensitive: boolean) => boolean;
+
+/** `exact` takes a name as it is written, `lenient` in any case of letters unless the upstream tells them apart. */
+export function compileName(glob: string, way: 'exact' | 'lenient'): NameMatch {
+  const exact = compileGlob(glob);
+  if (way === 'exact') return exact;
+  const folded = compileGlob(foldKey(glob));
+  return (name, caseSensitive) => exact(name) || (!caseSensitive && folded(foldKey(name)));
+}
 
 /** A predicate for one glob. Without `*` it is equality. */
-export function compileGlob(glob: string): (name: string) => boolean {
+function compileGlob(glob: string): (name: string) => boolean {
   const pieces = glob.split('*');
   const first = pieces.shift() ?? '';
   const last = pieces.pop();

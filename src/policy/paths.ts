@@ -1,13 +1,11 @@
-// Matching raw paths against URLPattern pathnames (WHATWG URL Pattern). URLPattern judges and explains patterns when they are
-// compiled; at run time plain patterns (literal segments, `:name`, a last `*`) are matched by segments, because URLPattern.exec
-// costs about 17 µs a call. A path is compared in decoded form, so `/%61dmin` meets a rule for `/admin`. A path that cannot be
-// decoded without ambiguity matches no pattern at all.
+// Matching raw paths against URLPattern pathnames (WHATWG URL Pattern). A path is compared in decoded form, so `/%61dmin` meets a rule for
+// `/admin`; one that cannot be decoded without ambiguity matches no pattern at all. Every pattern matches in time linear in the path: plain
+// ones (literal segments, `:name`, a last `*`) by segments, the others by RE2.
 
-/** A path in the form that patterns are compared with. */
-export interface ReadPath {
-  /** Percent-decoded, without the leading empty segment. */
-  readonly segments: readonly string[];
-}
+import { RE2JS } from 're2js';
+import { foldKey } from '../domain/normal-forms/keys.ts';
+import { otherSpellings, Spelling } from './spellings.ts';
+import { compileUrlPattern } from './url-pattern.ts';
 
 /** Values of a pattern's named groups, percent-decoded. */
 export type PathParams = ReadonlyMap<string, string>;
@@ -15,14 +13,47 @@ export type PathParams = ReadonlyMap<string, string>;
 export const NO_PARAMS: PathParams = new Map();
 
 /**
- * Which trailing slashes count: `exact` takes a path as it is; `lenient` also tries it with and without its trailing slash,
- * so that a hold or deny rule is not passed by a slash that the upstream ignores.
+ * `exact` takes a path as it is. `lenient` takes it in every spelling that an upstream may not tell from it, so that no spelling leads
+ * around a hold or deny rule; `caseSensitive` does so but for the case of letters.
  */
-type SlashRule = 'exact' | 'lenient';
+export type Reading = 'exact' | 'lenient' | 'caseSensitive';
 
 export interface PathPattern {
   readonly names: readonly string[];
-  match(path: ReadPath, slash: SlashRule): PathParams | undefined;
+  match(path: ReadPath, reading: Reading): PathParams | undefined;
+}
+
+/** Characters times size of the expression, for all expressions that meet one path: at their worst they take about 25 ns each. */
+const COST_LIMIT = 4_000_000;
+
+/** A path in the form that patterns are compared with. */
+export class ReadPath {
+  /** As it is, percent-decoded. */
+  readonly itself: Spelling;
+  #others: readonly Spelling[] | undefined;
+  #cost = 0;
+
+  /** `segments` without the leading empty one. */
+  constructor(segments: readonly string[]) {
+    this.itself = new Spelling(segments);
+  }
+
+  /** What an upstream may not tell from it, but for the case of letters. */
+  get otherSpellings(): readonly Spelling[] {
+    this.#others ??= otherSpellings(this.itself);
+    return this.#others;
+  }
+
+  /** Counts what an expression costs here, and says whether it can be asked. */
+  affords(cost: number): boolean {
+    this.#cost += cost;
+    return this.#cost <= COST_LIMIT;
+  }
+
+  /** Whether the expressions cost too much here. Then none has a result: those of hold and deny rules count as matching, those of allow rules do not. */
+  get overBudget(): boolean {
+    return this.#cost > COST_LIMIT;
+  }
 }
 
 /** A path that decodes to itself and holds no dot segment: the common case. */
@@ -30,7 +61,7 @@ const PLAIN_PATH = /^(?:\/[\w~-][\w.~!$&'()*+,;=:@-]*)+\/?$/;
 
 /** Undefined for a path that different readers would read differently: bad escapes, encoded separators, dot or empty segments. */
 export function readPath(path: string): ReadPath | undefined {
-  if (PLAIN_PATH.test(path)) return { segments: path.slice(1).split('/') };
+  if (PLAIN_PATH.test(path)) return new ReadPath(path.slice(1).split('/'));
   if (!path.startsWith('/')) return undefined;
   const segments = path.slice(1).split('/');
   for (const [index, raw] of segments.entries()) {
@@ -39,7 +70,7 @@ export function readPath(path: string): ReadPath | undefined {
     if (segment === '' && index !== segments.length - 1) return undefined;
     segments[index] = segment;
   }
-  return { segments };
+  return new ReadPath(segments);
 }
 
 function decodeSegment(raw: string): string | undefined {
@@ -55,17 +86,9 @@ export function compilePath(pattern: string): PathPattern {
   if (!pattern.startsWith('/')) throw new TypeError('a path pattern starts with /');
   if (/[%#]/.test(pattern)) throw new TypeError('a path pattern is written in decoded characters: leave out % and #');
   if (/\/(?:\.{0,2})(?=\/)|\/\.{1,2}$/.test(pattern)) throw new TypeError('a path pattern has no empty or dot segments');
-  const compiled = constructPattern(pattern);
+  const general = generalPattern(pattern);
   const segments = pattern.slice(1).split('/');
-  return segments.every(isPlain) && !segments.slice(0, -1).includes('*') ? plainPattern(segments) : generalPattern(compiled, pattern);
-}
-
-function constructPattern(pathname: string): URLPattern {
-  try {
-    return new URLPattern({ pathname });
-  } catch {
-    throw new TypeError('this is not a URLPattern pathname: check its groups, and that no name stands twice');
-  }
+  return segments.every(isPlain) && !segments.slice(0, -1).includes('*') ? plainPattern(segments) : general;
 }
 
 const isPlain = (segment: string): boolean => segment === '' || segment === '*' || /^:[A-Za-z_]\w*$|^[\w.~!$&',;=@-]+$/.test(segment);
@@ -75,41 +98,80 @@ function plainPattern(pattern: readonly string[]): PathPattern {
   const fixed = open ? pattern.slice(0, -1) : pattern;
   const named = fixed.flatMap((segment, at) => (segment.startsWith(':') ? [{ name: segment.slice(1), at }] : []));
   const literals = fixed.flatMap((text, at) => (text.startsWith(':') ? [] : [{ text, at }]));
-  const matchExactly = (segments: readonly string[]): PathParams | undefined => {
-    if (open ? segments.length <= fixed.length : segments.length !== fixed.length) return undefined;
-    for (const { text, at } of literals) if (segments[at] !== text) return undefined;
-    if (named.length === 0) return NO_PARAMS;
-    const params = new Map<string, string>();
-    for (const { name, at } of named) {
-      const value = segments[at];
-      if (value === undefined || value === '') return undefined;
-      params.set(name, value);
-    }
-    return params;
+  const folded = literals.map(({ text, at }) => ({ text: foldKey(text), at }));
+  const fits = (segments: readonly string[], texts: typeof literals): boolean => {
+    if (open ? segments.length <= fixed.length : segments.length !== fixed.length) return false;
+    for (const { text, at } of texts) if (segments[at] !== text) return false;
+    for (const { at } of named) if (segments[at] === '') return false;
+    return true;
   };
+  const params = (segments: readonly string[]): PathParams => {
+    if (named.length === 0) return NO_PARAMS;
+    const values = new Map<string, string>();
+    for (const { name, at } of named) values.set(name, segments[at] as string);
+    return values;
+  };
+  const matchExactly = ({ segments }: Spelling): PathParams | undefined => (fits(segments, literals) ? params(segments) : undefined);
+  const matchFolded = ({ segments, foldedSegments }: Spelling): PathParams | undefined =>
+    // The parameters are as the path has them: they narrow credentials.
+    fits(foldedSegments, folded) ? params(foldedSegments.length === segments.length ? segments : foldedSegments) : undefined;
   return {
     names: named.map(({ name }) => name),
-    match: (path, slash) => matchExactly(path.segments) ?? (slash === 'lenient' ? matchExactly(toggleSlash(path.segments)) : undefined),
+    match(path, reading) {
+      const matchOne = reading === 'lenient' ? matchFolded : matchExactly;
+      const found = matchOne(path.itself);
+      return found !== undefined || reading === 'exact' ? found : firstOf(path.otherSpellings, matchOne);
+    },
   };
 }
 
-function generalPattern(compiled: URLPattern, pattern: string): PathPattern {
-  // The slash before an optional group belongs to the group, so it is no part of the prefix.
-  const prefix = (/^[^:*({\\]*/.exec(pattern)?.[0] ?? '').replace(/\/$/, '');
-  const names = [...pattern.matchAll(/:([A-Za-z_]\w*)/g)].map((found) => found[1] as string);
-  const matchExactly = (segments: readonly string[]): PathParams | undefined => {
-    const pathname = `/${segments.map((segment) => segment.replaceAll(/[%?#]/g, encodeURIComponent)).join('/')}`;
-    if (!pathname.startsWith(prefix) || !compiled.test({ pathname })) return undefined;
-    if (names.length === 0) return NO_PARAMS;
-    const groups = compiled.exec({ pathname })?.pathname.groups ?? {};
-    return new Map(
-      Object.entries(groups).flatMap(([name, value]) => (names.includes(name) && value !== undefined ? [[name, decodeURIComponent(value)] as const] : [])),
-    );
+function firstOf<T, R>(items: readonly T[], look: (item: T) => R | undefined): R | undefined {
+  for (const item of items) {
+    const found = look(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function generalPattern(pattern: string): PathPattern {
+  const { source, prefix, groups } = compileUrlPattern(pattern);
+  const expression = compileExpression(source, 0);
+  const folded = compileUrlPattern(pattern, foldKey);
+  const folding = compileExpression(folded.source, RE2JS.CASE_INSENSITIVE);
+  const weight = expression.programSize();
+  const hasNames = groups.some((name) => name !== undefined);
+
+  const params = (matching: RE2JS, text: string): PathParams => {
+    if (!hasNames) return NO_PARAMS;
+    const matcher = matching.matcher(text);
+    matcher.matches();
+    return new Map(groups.flatMap((name, index) => (name === undefined ? [] : pair(name, matcher.group(index + 1)))));
   };
+  const ask = (matching: RE2JS, text: string): PathParams | undefined => (matching.testExact(text) ? params(matching, text) : undefined);
   return {
-    names,
-    match: (path, slash) => matchExactly(path.segments) ?? (slash === 'lenient' ? matchExactly(toggleSlash(path.segments)) : undefined),
+    names: groups.filter((name) => name !== undefined),
+    match(path, reading) {
+      const matchOne = (spelling: Spelling): PathParams | undefined => {
+        const { text } = spelling;
+        const begins = text.startsWith(prefix) || (reading === 'lenient' && spelling.folded.startsWith(folded.prefix));
+        if (!begins) return undefined;
+        if (!path.affords(text.length * weight)) return reading === 'exact' ? undefined : NO_PARAMS;
+        const found = ask(expression, text);
+        // Folding makes a set of characters larger, and what it leaves out smaller: both are asked.
+        return found !== undefined || reading !== 'lenient' ? found : (ask(folding, text) ?? ask(folding, spelling.folded));
+      };
+      const found = matchOne(path.itself);
+      return found !== undefined || reading === 'exact' ? found : firstOf(path.otherSpellings, matchOne);
+    },
   };
 }
 
-const toggleSlash = (segments: readonly string[]): readonly string[] => (segments.at(-1) === '' ? segments.slice(0, -1) : [...segments, '']);
+const pair = (name: string, value: string | null): readonly (readonly [string, string])[] => (value === null ? [] : [[name, value]]);
+
+function compileExpression(source: string, flags: number): RE2JS {
+  try {
+    return RE2JS.compile(source, flags);
+  } catch {
+    throw new TypeError('a group of this pattern cannot be matched in linear time: no lookaround, no backreferences, no large repetitions');
+  }
+}

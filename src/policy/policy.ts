@@ -3,21 +3,22 @@
 // a reload makes a new one, and no verdict is ever cached.
 
 import type { BodyNeed } from '../domain/action.ts';
-import type { Decision, DecisionInput, Outlook, Policy } from '../domain/decision.ts';
+import type { Decision, DecisionInput, MatchedRule, Outlook, Policy } from '../domain/decision.ts';
 import { readMember } from '../domain/server-names.ts';
 import { checkPolicy } from './check.ts';
 import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
+import type { Condition } from './conditions.ts';
 import { createDigests } from './digests.ts';
 import { createFindings, type Findings, type Match } from './findings.ts';
 import { mcpLifecycleRules, toolChangeRules } from './mcp-lifecycle.ts';
-import { readPath } from './paths.ts';
+import { type PathParams, type ReadPath, readPath } from './paths.ts';
 import type { PolicyOptions } from './rules.ts';
 import { fillScope, UnsafeParameter } from './scopes.ts';
 import { CallVariables } from './variables.ts';
 
 /** Throws TypeError when checkPolicy has anything to say about the options. */
 export function compilePolicy(options: PolicyOptions): Policy {
-  const faults = checkPolicy(options);
+  const faults = checkPolicy(options).filter(({ severity }) => severity !== 'warning');
   if (faults.length > 0) throw new TypeError(faults.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
   const builtIn = Object.entries(options.upstreams).flatMap(([name, { protocol, mcpLifecycle, toolChanges, servers }]) => {
     if (protocol !== 'mcp') return [];
@@ -27,11 +28,13 @@ export function compilePolicy(options: PolicyOptions): Policy {
   });
   const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers));
   const index = indexRules(rules, options.upstreams);
+  const readersOfHistory = rules.some(({ condition }) => condition?.readsHistory === true);
   const digests = createDigests(options, rules);
   const findings = createFindings(options.upstreams, digests);
   return {
     digest: digests.policy,
     bodyNeed: (upstream, method, path) => weighBodyNeed(index, upstream, method, path),
+    readsHistory: (upstream, method, path) => readersOfHistory && readsHistory(index, upstream, method, path),
     outlook(input) {
       try {
         return foresee(index, input);
@@ -41,8 +44,9 @@ export function compilePolicy(options: PolicyOptions): Policy {
     },
     decide(input) {
       try {
-        const matches = matchRules(index, input);
-        return judge(findings(matches, input.action.upstream), matches, input);
+        const { matches, overBudget } = matchRules(index, input);
+        const decision = judge(findings(matches, input.action.upstream), matches, input);
+        return overBudget ? { ...decision, reasons: [...decision.reasons, 'over_budget'] } : decision;
       } catch {
         return { ...findings([], input.action.upstream).decision, reasons: ['evaluation_failed'] };
       }
@@ -55,24 +59,43 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
   const read = readPath(path);
   let need: BodyNeed = 'stream';
   if (read === undefined) return need;
+  const caseSensitive = index.caseSensitive(upstream);
   for (const rule of index.candidates(upstream, method)) {
-    if ((!rule.readsBody && rule.options.decide !== 'hold') || rule.matchPath(read) === undefined) continue;
+    const bytes = rule.options.decide === 'hold';
+    const whole = rule.condition?.readsHistory === true;
+    if (!(rule.readsBody || bytes || whole) || rule.matchPath(read, caseSensitive) === undefined) continue;
     if (rule.readsBody) return 'json';
-    need = 'bytes';
+    if (bytes) need = 'bytes';
+    else if (need === 'stream') need = 'whole';
   }
-  if (need === 'stream' && method !== 'GET' && method !== 'HEAD' && index.byMethod(upstream, method).some((rule) => rule.matchPath(read) !== undefined))
+  if (
+    need === 'stream' &&
+    method !== 'GET' &&
+    method !== 'HEAD' &&
+    index.byMethod(upstream, method).some((rule) => rule.matchPath(read, caseSensitive) !== undefined)
+  )
     return 'method';
   return need;
+}
+
+function readsHistory(index: RuleIndex, upstream: string, method: string, path: string): boolean {
+  const read = readPath(path);
+  const caseSensitive = index.caseSensitive(upstream);
+  return (
+    read !== undefined &&
+    index.candidates(upstream, method).some((rule) => rule.condition?.readsHistory === true && rule.matchPath(read, caseSensitive) !== undefined)
+  );
 }
 
 /** The rules that match for certain, and those that might with some arguments: a condition that needs them fails without them. */
 function foresee(index: RuleIndex, input: DecisionInput): Outlook {
   const certain = new Set<string>();
   const possible = new Set<string>();
-  const variables = new CallVariables(input);
+  const caseSensitive = index.caseSensitive(input.action.upstream);
+  const variables = new CallVariables(input, caseSensitive);
   for (const rule of index.candidates(input.action.upstream, input.action.method)) {
     const path = readPath(input.action.path);
-    const params = path && rule.matchRpc(input.action) ? rule.matchPath(path) : undefined;
+    const params = path && rule.matchRpc(input.action, caseSensitive) ? rule.matchPath(path, caseSensitive) : undefined;
     if (params === undefined) continue;
     variables.request.params = params;
     const verdict = rule.condition?.evaluate(variables) ?? true;
@@ -85,25 +108,33 @@ function foresee(index: RuleIndex, input: DecisionInput): Outlook {
   return allowed ? 'allow' : 'deny';
 }
 
-function matchRules(index: RuleIndex, input: DecisionInput): readonly Match[] {
+function matchRules(index: RuleIndex, input: DecisionInput): { readonly matches: readonly Match[]; readonly overBudget: boolean } {
   const path = readPath(input.action.path);
-  if (path === undefined) return [];
+  if (path === undefined) return { matches: [], overBudget: false };
+  const lazy: { variables?: CallVariables } = {};
+  const matches = collect(index, input, path, (condition, params) => {
+    lazy.variables ??= new CallVariables(input, index.caseSensitive(input.action.upstream));
+    lazy.variables.request.params = params;
+    const verdict = condition.evaluate(lazy.variables);
+    return verdict === true ? 'matched' : verdict === false ? undefined : 'condition_failed';
+  });
+  // Whichever rule spent the budget, no condition of this call has a result: so the order of the rules decides nothing.
+  const overBudget = path.overBudget || lazy.variables?.meter.spent === true;
+  return { matches: overBudget ? collect(index, input, path, () => 'over_budget') : matches, overBudget };
+}
+
+type Judgement = (condition: Condition, params: PathParams) => MatchedRule['why'] | undefined;
+
+function collect(index: RuleIndex, input: DecisionInput, path: ReadPath, judgeCondition: Judgement): readonly Match[] {
   const matches: Match[] = [];
-  let variables: CallVariables | undefined;
+  const caseSensitive = index.caseSensitive(input.action.upstream);
   for (const rule of index.candidates(input.action.upstream, input.action.method)) {
-    if (!rule.matchRpc(input.action)) continue;
-    const params = rule.matchPath(path);
+    if (!rule.matchRpc(input.action, caseSensitive)) continue;
+    const params = rule.matchPath(path, caseSensitive);
     if (params === undefined) continue;
-    if (rule.condition === undefined) {
-      matches.push({ rule, why: 'matched', params });
-      continue;
-    }
-    variables ??= new CallVariables(input);
-    variables.request.params = params;
-    const verdict = rule.condition.evaluate(variables);
-    if (verdict === true) matches.push({ rule, why: 'matched', params });
+    const why = rule.condition === undefined ? 'matched' : judgeCondition(rule.condition, params);
     // What cannot be evaluated makes the outcome stricter, never milder.
-    else if (verdict === 'failed' && rule.options.decide !== 'allow') matches.push({ rule, why: 'condition_failed', params });
+    if (why !== undefined && (why === 'matched' || rule.options.decide !== 'allow')) matches.push({ rule, why, params });
   }
   return matches;
 }

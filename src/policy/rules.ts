@@ -13,6 +13,8 @@ interface RuleMatch {
   readonly server?: string;
   /** HTTP methods, in capitals. */
   readonly methods?: readonly string[];
+  /** True: requests to open a WebSocket; false: all others. Left out, an allow rule is about those others alone, a hold or deny rule about both. */
+  readonly upgrade?: boolean;
   /** A URLPattern pathname below the upstream's mount. */
   readonly path?: string;
   /** MCP: the tool of a `tools/call`; `*` stands for any text. */
@@ -61,6 +63,8 @@ export interface PolicyUpstream {
   readonly protocol: Protocol;
   /** A name under `credentials`. */
   readonly credential?: string;
+  /** Whether it tells paths, query parameters and tools apart by the case of letters: then hold and deny rules do so too. Default false. */
+  readonly caseSensitive?: boolean;
   /** MCP: whether the built-in rules of mcp-lifecycle.ts stand; default true. */
   readonly mcpLifecycle?: boolean;
   /** MCP: what happens to calls of a tool whose definition changed; default deny. */
@@ -79,4 +83,6 @@ export interface PolicyOptions {
 export interface PolicyFault {
   readonly path: readonly (string | number)[];
   readonly message: string;
+  /** Absent: the policy cannot be used. */
+  readonly severity?: 'warning';
 }

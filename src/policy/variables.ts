@@ -6,20 +6,24 @@ import { Duration } from '@marcbachmann/cel-js/evaluator';
 import type { DecisionInput } from '../domain/decision.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Json } from '../domain/json.ts';
+import { foldKey } from '../domain/normal-forms/keys.ts';
+import { parameterName, parametersOf } from '../domain/normal-forms/parameters.ts';
 import { agentName, readMember } from '../domain/server-names.ts';
 import type { TaskCall } from '../domain/task.ts';
+import { Meter } from './cel/meter.ts';
 import { NO_PARAMS, type PathParams } from './paths.ts';
 
-/** One value per name; a name that came more than once has a list instead, and a condition that reads it fails to evaluate. */
-type Fields = ReadonlyMap<string, string | readonly string[]>;
+/** Stands for the value of a name that came more than once: it is of no type, so a condition that reads it fails to evaluate. */
+const REPEATED = Symbol('repeated');
 
-function addField(fields: Map<string, string | readonly string[]>, name: string, value: string): void {
-  const known = fields.get(name);
-  fields.set(name, known === undefined ? value : [...(typeof known === 'string' ? [known] : known), value]);
+type Fields = ReadonlyMap<string, string | typeof REPEATED>;
+
+function addField(fields: Map<string, string | typeof REPEATED>, name: string, value: string): void {
+  fields.set(name, fields.has(name) ? REPEATED : value);
 }
 
 function readHeaders(headers: HeaderList): Fields {
-  const fields = new Map<string, string | readonly string[]>();
+  const fields = new Map<string, string | typeof REPEATED>();
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     if (!CREDENTIALS.has(name)) addField(fields, name, headers[i + 1] as string);
@@ -31,17 +35,33 @@ function readHeaders(headers: HeaderList): Fields {
 const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization']);
 
 /** Form decoding (WHATWG URL section 5.1) with strict escapes: undefined when one is malformed. */
-function readQuery(query: string | undefined): Fields | undefined {
-  const fields = new Map<string, string | readonly string[]>();
+function readQuery(query: string | undefined, caseSensitive: boolean): Fields | undefined {
+  const fields = new Map<string, string | typeof REPEATED>();
   try {
     for (const pair of (query ?? '').split('&')) {
       if (pair === '') continue;
       const [name, value] = splitOnce(pair.replaceAll('+', ' '));
       addField(fields, decodeURIComponent(name), decodeURIComponent(value));
     }
+    // Where `;` separates as well, there are more parameters than these, and other values.
+    if (query?.includes(';')) for (const { name } of parametersOf(query)) fields.set(name, REPEATED);
+    markTwins(fields, caseSensitive);
     return fields;
   } catch {
     return undefined;
+  }
+}
+
+/** Names that some server takes for one have no single value, nor has a name that it makes of another one (`a[]` and ` a` are `a`, `a.b` is `a_b`). */
+function markTwins(fields: Map<string, string | typeof REPEATED>, caseSensitive: boolean): void {
+  const seen = new Map<string, { readonly name: string; readonly changed: boolean }>();
+  for (const name of [...fields.keys()]) {
+    const form = parameterName(name);
+    const changed = form !== foldKey(name);
+    const twin = seen.get(form);
+    if (twin !== undefined && (!caseSensitive || changed || twin.changed)) for (const each of [twin.name, name]) fields.set(each, REPEATED);
+    if (changed) fields.set(form, REPEATED);
+    seen.set(form, { name, changed });
   }
 }
 
@@ -90,8 +110,10 @@ export class RequestView {
   params: PathParams = NO_PARAMS;
   #query: Fields | undefined;
   #headers: Fields | undefined;
-  constructor(input: DecisionInput) {
+  readonly #caseSensitive: boolean;
+  constructor(input: DecisionInput, caseSensitive: boolean) {
     this.#input = input;
+    this.#caseSensitive = caseSensitive;
   }
   get method() {
     return this.#input.action.method;
@@ -99,8 +121,18 @@ export class RequestView {
   get path() {
     return this.#input.action.path;
   }
+  /** Whether it asks for a WebSocket, and what it offers to speak over it. */
+  get upgrade() {
+    return this.#input.action.upgrade !== undefined;
+  }
+  get subprotocols() {
+    return this.#input.action.upgrade?.subprotocols ?? [];
+  }
+  get extensions() {
+    return this.#input.action.upgrade?.extensions ?? [];
+  }
   get query() {
-    this.#query ??= readQuery(this.#input.action.query);
+    this.#query ??= readQuery(this.#input.action.query, this.#caseSensitive);
     return this.#query;
   }
   get headers() {
@@ -164,8 +196,51 @@ export class ApprovalView {
   }
 }
 
-/** The context object of every condition of one call. */
+/** The types of the views, by the name that CEL knows them under: their members and what these hold. */
+export const VIEWS = {
+  Agent: {
+    ctor: AgentView,
+    fields: { id: 'string', spiffeId: 'string', trustDomain: 'string', issuer: 'string', claims: 'map<string, dyn>', onBehalfOf: 'list<map<string, string>>' },
+  },
+  Request: {
+    ctor: RequestView,
+    fields: {
+      method: 'string',
+      path: 'string',
+      params: 'map<string, string>',
+      upgrade: 'bool',
+      subprotocols: 'list<string>',
+      extensions: 'list<string>',
+      query: 'map<string, string>',
+      headers: 'map<string, string>',
+      body: 'dyn',
+    },
+  },
+  Task: { ctor: TaskView, fields: { id: 'string', objective: 'string', labels: 'list<string>', calls: 'list<map<string, dyn>>' } },
+  Approval: { ctor: ApprovalView, fields: { count: 'int', reviewers: 'list<string>', age: 'google.protobuf.Duration' } },
+};
+
+const fieldNames = new Map<unknown, ReadonlySet<string>>(Object.values(VIEWS).map(({ ctor, fields }) => [ctor.prototype, new Set(Object.keys(fields))]));
+
+/** The members of a view that conditions may read, or undefined for what is no view. */
+export const fieldsOf = (value: object): ReadonlySet<string> | undefined => fieldNames.get(Object.getPrototypeOf(value));
+
+/** The names that stand for something in every condition. */
+export const VARIABLES = {
+  agent: 'Agent',
+  request: 'Request',
+  task: 'Task',
+  approval: 'Approval',
+  tool: 'string',
+  args: 'dyn',
+  hints: 'map<string, dyn>',
+  now: 'google.protobuf.Timestamp',
+} as const;
+
+/** What every condition of one call sees, and what they may cost together. */
 export class CallVariables {
+  readonly meter = new Meter();
+  readonly caseSensitive: boolean;
   readonly agent: AgentView;
   readonly request: RequestView;
   readonly task: TaskView;
@@ -176,9 +251,11 @@ export class CallVariables {
   /** The tool's annotations as its server gives them; undefined, so an evaluation error, where none are known. */
   readonly hints: Json | undefined;
   readonly #now: number;
-  constructor(input: DecisionInput) {
+  /** `caseSensitive`: whether the upstream tells names apart by the case of letters. */
+  constructor(input: DecisionInput, caseSensitive = false) {
+    this.caseSensitive = caseSensitive;
     this.agent = new AgentView(input);
-    this.request = new RequestView(input);
+    this.request = new RequestView(input, caseSensitive);
     this.task = new TaskView(input);
     this.approval = new ApprovalView(input);
     this.tool = input.action.tool === undefined ? '' : agentName(input.action.upstream, input.action.tool);

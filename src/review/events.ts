@@ -51,7 +51,7 @@ export function createEventStreams(holds: HoldStore, eligibility: Eligibility, c
               if (isNamed(eligibility, hold, reviewer)) send(formatEvent(hold));
             });
             const heartbeat = setInterval(send, HEARTBEAT_MS, ': still here\n\n').unref();
-            const expiry = setTimeout(() => end(), Math.min(Math.max(expiresAt - Date.now(), 0), LONGEST_TIMER_MS)).unref();
+            const expiry = setTimeout(() => end(), Math.min(Math.max(expiresAt - holds.now(), 0), LONGEST_TIMER_MS)).unref();
             let ended = false;
             end = () => {
               if (ended) return;

@@ -79,7 +79,9 @@ function viewAction(action: HeldAction) {
     path: action.path,
     tool: action.tool,
     contentType: action.contentType,
+    upgrade: action.upgrade,
     headers: viewHeaders(action.boundHeaders),
+    leftBehind: action.leftBehind,
     bodyDigest: action.bodyDigest,
     bodyLength: action.bodyLength,
   };

@@ -38,11 +38,13 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
   if (streamed) throw new GatewayError('internal', 'A body that was not read cannot be held.');
   // A condition may have had a larger body read than a hold may keep.
   if ((body?.bytes.byteLength ?? 0) > call.regime.heldBodyBytes) throw new GatewayError('payload_too_large', 'The body is larger than limits.heldBody.');
+  const leftBehind = fieldsLeftBehind(decided);
   const admitted = call.span;
   const vigil = await deps.conduct(decided.mount)?.keep(decided, call.regime.waitMs);
   const clearance = await deps.approvals
     .obtain({
       ...holdRequest(decided, call.regime.waitMs),
+      leftBehind,
       ...(vigil && { waitMs: vigil.waitMs }),
       traceHold: (holdId) => {
         if (admitted === undefined) throw new GatewayError('internal', 'A hold needs the span of its call.');
@@ -73,6 +75,15 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
   return remember(deps, { ...decided, decision: clearance.decision, clearance });
 }
 
+/** Throws `field_not_bound` before anybody is asked about a call that would be another one without its fields. A resumed hold goes out as it was held. */
+function fieldsLeftBehind({ mount, request, action, resumes }: Decided): readonly string[] {
+  if (resumes !== undefined) return [];
+  const { names, deciding } = mount.leftBehind?.(request.headers, action.boundHeaders) ?? { names: [], deciding: [] };
+  if (deciding.length === 0) return names;
+  const detail = `This call needs an approval, and an approved call would go out without ${deciding.join(', ')}, which would change what it does.`;
+  throw new GatewayError('field_not_bound', detail, { members: { fields: deciding } });
+}
+
 /** The hold of an agent whose going away means that it does not want the call any more. */
 function cancelAbandoned({ approvals }: ClearDependencies, { principal }: Decided, { code, details }: GatewayError): void {
   if (code !== 'client_closed' || details.holdId === undefined) return;
@@ -80,7 +91,7 @@ function cancelAbandoned({ approvals }: ClearDependencies, { principal }: Decide
   void approvals.cancel(details.holdId, principal).catch(() => {});
 }
 
-function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest, 'traceHold' | 'held' | 'rejudge'> {
+function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest, 'leftBehind' | 'traceHold' | 'held' | 'rejudge'> {
   const { request, principal, action, actionDigest, decision, task, calls, resumes } = decided;
   const idempotencyKey = header(request.headers, 'idempotency-key');
   const prefer = waitPreference(request.headers);

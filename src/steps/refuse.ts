@@ -22,7 +22,7 @@ export async function refuse(deps: RefuseDependencies, call: Call, error: Gatewa
   if (error.code === 'internal') deps.log.error('countersign.call.failed', { id: facts.id, cause: error.details.cause });
   // Cleared calls have their decision on record already and get an outcome in settle.
   if (call.cleared === undefined && facts.principal !== undefined) await record(deps, call);
-  if (call.sink.started) call.sink.abort();
+  if (call.sink.started) call.sink.abort(error);
   else facts.status = deps.answer(call, error);
 }
 

@@ -3,6 +3,7 @@
 
 import type { HeaderList } from '../domain/headers.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
+import type { GatewayError } from '../errors.ts';
 
 const KEPT_BYTES = 64 * 1024;
 
@@ -75,10 +76,10 @@ export class RefusedAnswer implements ResponseSink {
     else this.#state = 'kept';
   }
 
-  abort(): void {
+  abort(because?: GatewayError): void {
     this.#pieces = [];
     this.#state = 'passing';
-    this.#sink.abort();
+    this.#sink.abort(because);
   }
 
   /** Writes what was kept so far; false when the agent is slower than that. */

@@ -12,6 +12,7 @@ import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
 import type { ConductOf } from './classify.ts';
 import type { History } from './history.ts';
+import { refuseBarred } from './history-watch.ts';
 import type { Suspensions } from './identify.ts';
 import type { OpenCalls } from './open-calls.ts';
 import { RefusedAnswer } from './refused-answer.ts';
@@ -38,6 +39,7 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const sink = departure?.through(own) ?? own;
   const leaving = departure?.detached ? { ...armed, request: { ...armed.request, onClosed: neverClosed } } : armed;
   // The last look at the suspensions, and in the same turn the call is where a later one finds it.
+  refuseBarred(call);
   if (clearance.kind === 'released') await deps.approvals.markSent(clearance);
   else refuseSuspended(deps.suspensions, armed.principal, armed.task?.id);
   deps.openCalls.enter(call);
@@ -76,6 +78,8 @@ async function attempt(deps: SendDependencies, armed: Armed, credential: Credent
     ...(credential && { credential }),
     boundHeadersOnly: released,
     requestHeaders: gatewayFields(mount.traceContext ? call.span?.ref : undefined, conduct?.requestHeaders(armed) ?? NOTHING),
+    // Who speaks a protocol reads the answer.
+    mustRead: conduct !== undefined,
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
     mayStream() {
       // What people approved runs to its end (open-calls.ts).
@@ -87,7 +91,7 @@ async function attempt(deps: SendDependencies, armed: Armed, credential: Credent
   try {
     call.sent = await (conduct?.serve?.(armed, sink) ?? depart(deps, call, outgoing, sink));
     call.facts.upstreamStatus = call.sent.status;
-    call.facts.status = call.sent.status;
+    call.facts.status = call.toldStatus ?? call.sent.status;
     if (conduct !== undefined) await conduct.answered(call);
     span?.end(call.facts);
   } catch (thrown) {

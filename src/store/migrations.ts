@@ -227,6 +227,15 @@ export const STEPS: readonly string[] = [
   UPDATE passed_call SET principal_id = record ->> '$.principalId';
   CREATE INDEX passed_call_agent ON passed_call (principal_id, seq);
   `,
+  // The last time that the store has seen: its time never falls below it.
+  `
+  CREATE TABLE clock (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    last INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO clock SELECT 1, coalesce(max(at), 0) FROM (
+    SELECT max(created_at, coalesce(ended_at, 0)) AS at FROM hold UNION ALL SELECT used_at FROM task UNION ALL SELECT at FROM vote);
+  `,
 ];
 
 /** Brings the file to the newest schema in one transaction. Throws `store_unavailable` for a file that is not ours or too new. */

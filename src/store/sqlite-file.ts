@@ -2,7 +2,7 @@
 // Trusts the operating system's file locks. Refuses a file that another process has open: two gateways on one SQLite file
 // would each believe that the other's claims are those of a dead process.
 
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { GatewayError } from '../errors.ts';
@@ -29,6 +29,20 @@ export function openDatabase(path: string): DatabaseSync {
     db?.close();
     throw openFault(thrown, file);
   }
+}
+
+/** Tells whether the database at this path, and the log beside it, are still the files that were opened. For a file that was opened just now. */
+export function watchDatabase(path: string): () => boolean {
+  const file = resolve(path);
+  const opened = [file, `${file}-wal`].map((each) => [each, identityOf(each)] as const);
+  return () => opened.every(([each, identity]) => identityOf(each) === identity);
+}
+
+/** Of a file that is there and not empty: one that was cut to nothing is another. The log may be empty. */
+function identityOf(file: string): string | undefined {
+  const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
+  if (stat === undefined || !stat.isFile()) return undefined;
+  return file.endsWith('-wal') || stat.size > 0n ? `${stat.dev} ${stat.ino}` : undefined;
 }
 
 // An existing file is never opened here: closing a descriptor would drop the locks that this process holds on it (POSIX fcntl).

@@ -39,7 +39,16 @@ interface Done {
   readonly changes: readonly (readonly [Hold, HoldState | undefined])[];
 }
 
-export function createWriter(db: DatabaseSync, log: Logger): SqliteWriter {
+export interface WriterParts {
+  /** False when the file on disk is not the one that was opened: then nothing is written or read any more. */
+  isIntact?(): boolean;
+  /** Runs in every transaction that commits something. */
+  stamp?(): void;
+}
+
+const LOST = 'The store’s file was deleted or replaced while the gateway ran. Stop the gateway, put the file back, and start it again.';
+
+export function createWriter(db: DatabaseSync, log: Logger, { isIntact = () => true, stamp = () => {} }: WriterParts = {}): SqliteWriter {
   const schemaVersion = Number(db.prepare('PRAGMA user_version').get()?.user_version);
   const listeners = new Set<Announce>();
   const savepoint = db.prepare('SAVEPOINT write');
@@ -49,6 +58,14 @@ export function createWriter(db: DatabaseSync, log: Logger): SqliteWriter {
   let scheduled: Promise<void> | undefined;
   let closed = false;
   let failing = false;
+  let lost = false;
+
+  function refuseLost(): void {
+    const isLost = db.isOpen && !isIntact();
+    if (isLost && !lost) log.error('store.file_lost', {});
+    lost = isLost;
+    if (lost) throw unavailable(LOST);
+  }
 
   function write<T>(job: (announce: Announce) => T): Promise<T> {
     if (closed) return Promise.reject(unavailable('The store is closed.'));
@@ -71,17 +88,20 @@ export function createWriter(db: DatabaseSync, log: Logger): SqliteWriter {
     const until = performance.now() + BATCH_MS;
     let taken = 0;
     try {
+      refuseLost();
       db.exec('BEGIN IMMEDIATE');
       while (taken < queue.length && taken < BATCH_WRITES && (taken === 0 || performance.now() < until)) {
         done.push(runOne(queue[taken++] as Write));
       }
+      stamp();
       db.exec('COMMIT');
     } catch (thrown) {
       const failed = queue.slice(0, taken === 0 ? BATCH_WRITES : taken);
       queue = queue.slice(failed.length);
       failing = true;
       undo(thrown);
-      for (const each of failed) each.reject(unavailable('The store could not write; nothing was changed.', thrown));
+      const refusal = thrown instanceof GatewayError ? thrown : unavailable('The store could not write; nothing was changed.', thrown);
+      for (const each of failed) each.reject(refusal);
       return;
     }
     queue = queue.slice(taken);
@@ -131,6 +151,7 @@ export function createWriter(db: DatabaseSync, log: Logger): SqliteWriter {
   return {
     write,
     read(query) {
+      refuseLost();
       try {
         return query();
       } catch (thrown) {
@@ -143,6 +164,7 @@ export function createWriter(db: DatabaseSync, log: Logger): SqliteWriter {
     },
     check() {
       if (closed) throw unavailable('The store is closed.');
+      refuseLost();
       try {
         db.prepare('SELECT count(*) FROM sqlite_schema').get();
         // After a failed commit only a commit that succeeds is evidence: this one rewrites the header page with what it says already.

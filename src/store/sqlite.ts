@@ -1,7 +1,7 @@
 // The SQLite store: the durable ports over one file, one connection and one group-committing writer.
 // Trusts the injected clock as the store's clock: it alone decides deadlines.
 
-import type { Clock } from '../domain/clock.ts';
+import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { CredentialLedger } from '../domain/credential.ts';
 import type { CloseHold, HoldStore } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
@@ -15,7 +15,7 @@ import type { ToolPinStore } from '../domain/tool-pin.ts';
 import type { WatchStore } from '../domain/watch.ts';
 import { createContentRows } from './sqlite-contents.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
-import { openDatabase } from './sqlite-file.ts';
+import { openDatabase, watchDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
 import { createOnceStore } from './sqlite-once.ts';
@@ -28,6 +28,7 @@ import { createUsageRows } from './sqlite-usage.ts';
 import { createVoteRows } from './sqlite-votes.ts';
 import { createWatchStore } from './sqlite-watch.ts';
 import { createWriter } from './sqlite-writer.ts';
+import type { KeptTime } from './time-keeper.ts';
 
 export interface SqliteStoreOptions {
   /** The database file; its folder is made when missing. */
@@ -49,6 +50,9 @@ export interface Store {
   readonly passkeys: PasskeyStore;
   readonly once: OnceStore;
   readonly retention: RetentionStore;
+  /** The latest time that this store has seen, when it was opened. Whoever gives it a clock sees to it that time goes on from there. */
+  readonly lastTime: EpochMs;
+  readonly time: KeptTime;
   /** For /readyz. Throws `store_unavailable`. */
   check(): void;
   /** Writes what is still in memory, then closes. Later calls throw `store_unavailable`. */
@@ -58,7 +62,9 @@ export interface Store {
 /** Throws `store_unavailable` when the file cannot be opened, is another program's, is too new, or is open in another process. */
 export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOptions): Store {
   const db = openDatabase(path);
-  const writer = createWriter(db, log);
+  const seen = db.prepare('UPDATE clock SET last = max(last, ?)');
+  const writer = createWriter(db, log, { isIntact: watchDatabase(path), stamp: () => void seen.run(clock.now()) });
+  const anyOpen = db.prepare("SELECT 1 FROM hold WHERE state IN ('PENDING', 'APPROVED') LIMIT 1");
   const notifications = createNotificationRows(db, clock);
   const votes = createVoteRows(db);
   const contents = createContentRows(db);
@@ -76,6 +82,12 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
     passkeys: createPasskeyStore(db, writer),
     once: createOnceStore(db, writer, clock),
     retention: createRetention(db, writer),
+    lastTime: Number(db.prepare('SELECT last FROM clock').get()?.last),
+    time: {
+      async keep(always) {
+        if (always || writer.read(() => anyOpen.get()) !== undefined) await writer.write(() => {});
+      },
+    },
     check: () => writer.check(),
     async close() {
       await tasks.close();

@@ -3,7 +3,7 @@
 
 import type { CallFacts } from '../domain/call.ts';
 import type { SpanRef } from '../domain/trace.ts';
-import { decisionLabel } from './span-attributes.ts';
+import { decisionLabel, otherReasons } from './span-attributes.ts';
 
 export interface CallLineContext {
   /** The span that the call ended in. */
@@ -31,6 +31,7 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
     'rules',
     decision?.rules.map((rule) => rule.id),
   );
+  put('reasons', decision && otherReasons(decision));
   put('policy', decision?.policyDigest);
   put('hold', hold?.id ?? facts.holdId);
   put('hold_state', hold?.state);

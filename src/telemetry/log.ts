@@ -10,6 +10,8 @@ import { GatewayError } from '../errors.ts';
 
 // Masked here and not by pino's `redact`, whose wildcard paths cost more than the rest of the line.
 const SECRET_FIELDS = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'token', 'secret', 'password', 'assertion', 'privatekey']);
+/** Of lines that nobody reads, bytes; what comes on top is dropped. */
+const MOST_WAITING_BYTES = 16 * 1024 * 1024;
 const MASK = '[secret]';
 /** Deeper than this, values are written as they are: nothing that is logged goes so deep. */
 const DEEPEST = 4;
@@ -33,8 +35,17 @@ type Level = 'info' | 'warn' | 'error';
 /** Where lines go; default: standard output, without waiting for whoever reads it: a slow reader must not hold up calls. */
 export function createLog(destination?: DestinationStream): FlushableLogger {
   // Of pino only what writes: its formatting costs an allowed call more than its policy does.
-  const standardOutput = destination === undefined ? pino.destination({ dest: 1, sync: false }) : undefined;
-  const out = destination ?? standardOutput;
+  const standardOutput = destination === undefined ? pino.destination({ dest: 1, sync: false, maxLength: MOST_WAITING_BYTES }) : undefined;
+  // A full disk behind it, or a terminal that was closed, costs lines and nothing else. What waits is tried again with the next line.
+  let failing = false;
+  standardOutput
+    ?.on('error', () => {
+      failing = true;
+    })
+    .on('write', () => {
+      failing = false;
+    });
+  let out = destination ?? standardOutput;
   const write = (level: Level, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
     const members = textOf(fields).slice(1);
     const head = `{"level":"${level}","time":"${isoTime(Date.now())}","event":${JSON.stringify(event)}`;
@@ -46,7 +57,11 @@ export function createLog(destination?: DestinationStream): FlushableLogger {
     error: (event, fields) => write('error', event, fields),
     flush() {
       try {
-        standardOutput?.flushSync();
+        // Written at once, and once more at the process's exit, it would wait until there is room on the disk.
+        if (failing) {
+          out = undefined;
+          standardOutput?.destroy();
+        } else standardOutput?.flushSync();
       } catch {
         // Not opened yet, or closed by its reader: there is nowhere to write to.
       }

@@ -37,6 +37,7 @@ export const ATTR = {
   action: 'countersign.action.digest',
   policy: 'countersign.policy.digest',
   rules: 'countersign.rule.ids',
+  reasons: 'countersign.decision.reasons',
   hold: 'countersign.hold.id',
   outcome: 'countersign.hold.outcome',
   expiry: 'countersign.hold.expiry',

@@ -4,6 +4,7 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { CallFacts } from '../domain/call.ts';
 import { sha256 } from '../domain/canonical.ts';
+import type { Decision } from '../domain/decision.ts';
 import { header } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { readMember } from '../domain/server-names.ts';
@@ -26,6 +27,12 @@ export function decisionLabel(facts: CallFacts): DecisionLabel {
   if (facts.hold !== undefined || facts.holdId !== undefined) return 'hold';
   // A question that the gateway answers itself is decided on by nobody.
   return facts.decision?.effect ?? (facts.error === undefined ? 'allow' : 'error');
+}
+
+/** The grounds of a decision besides the rules that made it, which are named elsewhere; undefined where there are none. */
+export function otherReasons({ reasons }: Decision): string[] | undefined {
+  const others = reasons.filter((reason) => !reason.startsWith('rule:'));
+  return others.length > 0 ? others : undefined;
 }
 
 /** Low-cardinality span name: words of an agent's choosing do not become names. */
@@ -54,6 +61,8 @@ export function commonAttributes(facts: CallFacts): Attributes {
     attributes[ATTR.policy] = decision.policyDigest;
     // An empty list is left out: receivers have been seen to throw a whole batch away for one.
     if (decision.rules.length > 0) attributes[ATTR.rules] = decision.rules.map((rule) => rule.id);
+    const reasons = otherReasons(decision);
+    if (reasons !== undefined) attributes[ATTR.reasons] = reasons;
   }
   const holdId = facts.hold?.id ?? facts.holdId;
   if (holdId !== undefined) attributes[ATTR.hold] = holdId;

@@ -1,6 +1,7 @@
 // One call on the wire: what undici tells of it, turned into an answer in the agent's sink. Small answers of known length are collected and
 // written at once, the rest goes through as it comes, and a slow agent slows the upstream down.
-// Trusts neither side: the head is filtered, interim answers are swallowed, an upgrade that nobody asked for is refused.
+// Trusts neither side: the head is filtered, interim answers are swallowed, an upgrade that nobody asked for is refused. What fails before the
+// agent has a byte is left to whoever called to tell; after that the sink ends what it has begun.
 
 import { isAscii } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -8,7 +9,8 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Outgoing, ResponseSink, Sent } from '../domain/upstream.ts';
-import { GatewayError } from '../errors.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
+import type { AnswerSource } from './answer-addresses.ts';
 import { contentDecoder, decodedFields } from './content-coding.ts';
 import { type Progress, upstreamFault } from './faults.ts';
 import { answerHead } from './response-headers.ts';
@@ -26,6 +28,8 @@ export interface ExchangeOptions {
   readonly responseHeaders: HeaderList;
   readonly scrubber: Scrubber | undefined;
   readonly mayStream: Outgoing['mayStream'];
+  readonly mustRead: boolean;
+  readonly source: AnswerSource;
   /** Called exactly once. */
   ended(error: GatewayError | undefined, sent: Sent | undefined): void;
 }
@@ -52,6 +56,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   abort(reason: GatewayError): void {
     if (this.#over) return;
     this.#end(upstreamFault(reason, this.#progress));
+    this.#decoder?.destroy();
     this.#controller?.abort(reason);
   }
 
@@ -72,11 +77,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     if (status < 200 || status > 599) throw new GatewayError('upstream_protocol', 'The upstream answered with a status that HTTP does not have.');
-    const { method, scrubber, responseHeaders } = this.#options;
-    const { headers, length, streamsEvents, codings } = answerHead(fields, responseHeaders, scrubber);
+    const { method, scrubber, responseHeaders, source } = this.#options;
+    const { headers, length, streamsEvents, codings } = answerHead(fields, responseHeaders, scrubber, source);
     const bodyless = method === 'HEAD' || status === 204 || status === 304;
     const scrubs = scrubber?.scrubsBodies === true && !bodyless && length !== 0;
-    const decodes = scrubs && codings.length > 0;
+    const decodes = (scrubs || (this.#options.mustRead && !bodyless)) && codings.length > 0;
     this.#status = status;
     this.#headers = headers;
     if (bodyless || (length !== undefined && length <= COLLECTED_BYTES && !streamsEvents && !decodes)) {
@@ -127,33 +132,51 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#over) return;
+    this.#fail(error);
+  }
+
+  #fail(error: unknown): void {
+    const { sink } = this.#options;
     const fault = upstreamFault(error, this.#progress);
-    if (this.#progress === 'streaming') this.#options.sink.abort();
+    if (sink.started) sink.abort(fault);
+    this.#decoder?.destroy();
     this.#end(fault);
   }
 
-  /** What a secret has to be looked for in is decoded first. A part of an encoded body cannot be, nor what nobody here can decode. */
+  /** What has to be read, or searched for a secret, is decoded first. A part of an encoded body cannot be, nor what nobody here can decode. */
   #decode(codings: readonly string[]): Duplex {
     const decoder = this.#status === 206 ? undefined : contentDecoder(codings);
     if (decoder === undefined) {
-      throw new GatewayError('upstream_protocol', 'The upstream’s answer is encoded so that its credential cannot be looked for in it.');
+      throw new GatewayError('upstream_protocol', 'The upstream’s answer is encoded in a way that cannot be read here.');
     }
-    decoder.on('data', (piece: Buffer) => {
-      // Only now is it known that it decodes to something.
-      this.#begin();
-      const [pause, resume] = [() => void decoder.pause(), () => void decoder.resume()];
-      this.#deliver(piece, pause, resume);
-    });
-    decoder.on('end', () => {
-      this.#begin();
-      this.#finish();
-    });
-    decoder.on('error', (error) => {
+    const failed = (error: unknown): void => {
       if (this.#over) return;
-      if (this.#progress === 'streaming') this.#options.sink.abort();
-      this.#end(upstreamFault(error, this.#progress));
-      this.#controller?.abort(error);
-    });
+      this.#fail(error);
+      this.#controller?.abort(asGatewayError(error));
+    };
+    /** What a sink throws reaches undici out of its own callbacks alone. */
+    const guarded = (work: () => void): void => {
+      try {
+        work();
+      } catch (thrown) {
+        failed(thrown);
+      }
+    };
+    decoder.on('data', (piece: Buffer) =>
+      guarded(() => {
+        // Only now is it known that it decodes to something.
+        this.#begin();
+        const [pause, resume] = [() => void decoder.pause(), () => void decoder.resume()];
+        this.#deliver(piece, pause, resume);
+      }),
+    );
+    decoder.on('end', () =>
+      guarded(() => {
+        this.#begin();
+        this.#finish();
+      }),
+    );
+    decoder.on('error', failed);
     return decoder;
   }
 

@@ -44,7 +44,16 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
           if (sent !== undefined) resolve(sent);
           else reject(error);
         };
-        const exchange = new Exchange({ method: action.method, sink, responseHeaders, scrubber, mayStream: outgoing.mayStream, ended });
+        const exchange = new Exchange({
+          method: action.method,
+          sink,
+          responseHeaders,
+          scrubber,
+          mayStream: outgoing.mayStream,
+          mustRead: outgoing.mustRead === true,
+          source: { url: target.url, upstream: action.upstream, path },
+          ended,
+        });
         forget = request.onClosed(() => exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')));
         // What undici refuses to write it reports through the exchange too; it does not throw.
         target.pool.dispatch({ path, method: action.method, headers, body }, exchange);

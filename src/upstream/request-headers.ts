@@ -4,7 +4,8 @@
 
 import { sha256 } from '../domain/canonical.ts';
 import type { Injection, SignatureInjection } from '../domain/credential.ts';
-import type { HeaderList } from '../domain/headers.ts';
+import { type HeaderList, isListed } from '../domain/headers.ts';
+import { carriesIdentity } from '../domain/identity-fields.ts';
 import type { Outgoing } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
 import { HOP_BY_HOP, isFieldName, isFieldValue, nominated, rememberByName } from './fields.ts';
@@ -70,6 +71,8 @@ const neverForwarded = rememberByName((name) => {
   return DROPPED.has(canonical) || DROPPED_PREFIXES.some((prefix) => canonical.startsWith(prefix));
 });
 
+const speaksForTheAgent = rememberByName(carriesIdentity);
+
 /**
  * The flat list for undici, without Host and framing. With `identityOnly` the upstream is asked not to compress, so that what comes back can be searched.
  * Throws `credential_unavailable` when the credential cannot be written as a field.
@@ -84,6 +87,8 @@ export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, ide
   for (let i = 0; i < agent.length; i += 2) {
     const name = agent[i] as string;
     if (neverForwarded(name) || name === options.agentToken || name === injected?.name || connectionOptions?.has(name)) continue;
+    // Beside the gateway's credential nobody else speaks; what an approval binds was configured and seen.
+    if (credential !== undefined && !boundHeadersOnly && speaksForTheAgent(name) && !isListed(options.forwardHeaders ?? [], name)) continue;
     if ((identityOnly && name === 'accept-encoding') || signed?.has(name)) continue;
     if (requestHeaders.length > 0 && names(requestHeaders, name)) continue;
     fields.push(name, agent[i + 1] as string);

@@ -32,6 +32,8 @@ export interface UpstreamOptions extends AddressRules {
   readonly bodyTimeoutMs: number;
   /** Whether WebSocket upgrades pass. */
   readonly websocket: boolean;
+  /** Fields of the agent's that say who is asking and go along with an injected credential all the same, `x-ms-*` for all that begin so. Default none. */
+  readonly forwardHeaders?: readonly string[];
   /** Lower-case name of the field that carries the agent's own token to the gateway, when it is not `authorization`. Never forwarded. */
   readonly agentToken?: string;
 }

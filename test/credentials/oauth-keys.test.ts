@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { decodeProtectedHeader } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createJwtSigner } from '../../src/credentials/jwt-signer.ts';
 import { createProvider, type ProviderOptions } from '../../src/credentials/provider.ts';
@@ -73,6 +77,33 @@ describe('private_key_jwt (RFC 7523 section 2.2)', () => {
     const endpoints = { tokenEndpoint: `${url}/token`, revocationEndpoint: `${url}/token/revocation` };
     const minted = await createProvider({ type: 'oauth-client-credentials', ...rest, ...endpoints }).mint(grantOf());
     expect(await issuer.isActive(tokenOf(minted))).toBe(true);
+  });
+
+  // One signature with two names: which one an issuer takes is what its metadata lists.
+  it.each([
+    [['RS256', 'EdDSA'], 'EdDSA'],
+    [['Ed25519', 'EdDSA'], 'EdDSA'],
+    [['ES256', 'Ed25519'], 'Ed25519'],
+    [['ES256'], 'EdDSA'],
+    [undefined, 'EdDSA'],
+  ])('signs with an Ed25519 key under the name that the issuer lists: %j', async (listed, name) => {
+    const assertions: string[] = [];
+    const server = createServer(async (request, response) => {
+      const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString());
+      if (form.has('client_assertion')) assertions.push(form.get('client_assertion') ?? '');
+      const metadata = { issuer: at, token_endpoint: `${at}/token`, token_endpoint_auth_signing_alg_values_supported: listed };
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(request.url === '/token' ? { access_token: 'a-literal', token_type: 'Bearer' } : metadata));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const options = { issuer: at, clientId: 'keyed', clientAuthentication: 'private_key_jwt', clientKey: secretOf(privateKey('ed25519')) } as const;
+    await createProvider({ type: 'oauth-client-credentials', ...options }).mint(grantOf());
+    server.close();
+    server.closeAllConnections();
+    expect(assertions.map((text) => decodeProtectedHeader(text).alg)).toEqual([name]);
   });
 
   it.each(['rsa', 'P-256', 'P-384', 'ed25519'] as const)('reads a key of %s', async (kind) => {

@@ -98,9 +98,30 @@ describe('a dynamic secret', () => {
   });
 });
 
+// Whatever cannot be taken back because it is gone is taken back, and the rest still runs.
+describe('what no longer exists at Vault', () => {
+  it.each([
+    ['a lease that is gone', REVOKE_LEASE, 400],
+    ['a lease that is gone, as OpenBao may say it', REVOKE_LEASE, 404],
+    ['a lease whose engine was unmounted', REVOKE_LEASE, 405],
+    ['a login whose namespace is gone', REVOKE_SELF, 404],
+  ])('counts as taken back: %s', async (_, path, status) => {
+    const { broker, ledger } = brokerOver(provider());
+    const credential = await broker.issue(released({ name: 'vault', scope: { role: 'readonly' } }), callerNamed('agent'), transferAction);
+    if (credential === undefined) throw new Error('no credential');
+    server.refuse(path, status);
+    expect(await broker.release(credential)).toBe(true);
+    expect(await ledger.outstanding()).toEqual([]);
+    expect(server.requests.map((request) => request.path).slice(-2)).toEqual([REVOKE_LEASE, REVOKE_SELF]);
+    if (path === REVOKE_LEASE) expect([server.live.size, server.logins]).toEqual([0, 0]);
+    await broker.close();
+  });
+});
+
 describe('a revocation that Vault does not take is a failure', () => {
   it.each([
     [REVOKE_LEASE, 500],
+    [REVOKE_LEASE, 429],
     [REVOKE_SELF, 503],
     // The login can still see itself, so it is not over.
     [REVOKE_SELF, 403],

@@ -22,6 +22,12 @@ beforeAll(async () => {
     decide: hold
     tier: payment
     credential: { actions: ["s3:DeleteObject"], resources: ["arn:aws:s3:::ledger/{key}"] }
+  - id: delete-table
+    match: { upstream: s3, methods: [POST], path: / }
+    when: args.TableName == "scratch"
+    decide: hold
+    tier: payment
+    credential: { actions: ["dynamodb:DeleteTable"], resources: ["*"] }
   - id: put-object
     match: { upstream: s3, methods: [PUT], path: "/inbox/:key" }
     decide: allow
@@ -65,6 +71,49 @@ it('an allowed call’s body is read whole, so that its digest can be signed', a
   const arrived = await s3.arrived(before);
   expect(refusal(arrived)).toBeUndefined();
   expect(arrived.headers['x-amz-content-sha256']).toBe(sha256('{"some":"object"}'));
+});
+
+// What no rule reads is hashed for the signature, whatever it is; what a rule reads is JSON under AWS's own names too.
+it.each([
+  ['image/png', '\u0089PNG\r\n'],
+  ['application/octet-stream', '\u00ff\u0000'],
+  ['application/x-www-form-urlencoded', 'Action=ListQueues&Version=2012-11-05'],
+  ['multipart/form-data; boundary=x', '--x--'],
+  ['application/x-amz-json-1.0', '{"TableName":"t"}'],
+])('an allowed body of %s is hashed and signed', async (type, body) => {
+  const before = s3.requests.length;
+  const bytes = Buffer.from(body, 'latin1');
+  const response = await fetch(`http://127.0.0.1:${env.ports.agents}/s3/inbox/a`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${await env.token('agent-1')}`, 'content-type': type },
+    body: bytes,
+  });
+  expect(response.status).toBe(200);
+  const { headers } = await s3.arrived(before);
+  expect(headers).toMatchObject({ 'content-type': type, 'x-amz-content-sha256': sha256(bytes) });
+});
+
+it('a rule reads the arguments of DynamoDB’s JSON, and the operation is bound', async () => {
+  const alice = await env.reviewer('alice');
+  const call = (table: string): Promise<Response> =>
+    env.call('/s3/', {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': 'DynamoDB_20120810.DeleteTable' },
+      body: { TableName: table },
+    });
+  expect((await call('production')).status).toBe(403);
+  const { hold } = await alice.expect('PENDING');
+  const answer = call('scratch');
+  const id = await hold;
+  expect(await alice.show(id)).toMatchObject({
+    action: { headers: expect.arrayContaining([{ name: 'x-amz-target', value: 'DynamoDB_20120810.DeleteTable' }]) },
+  });
+  const before = s3.requests.length;
+  await alice.approve(id);
+  expect((await answer).status).toBe(200);
+  const arrived = await s3.arrived(before);
+  expect(refusal(arrived)).toBeUndefined();
+  expect(arrived.headers['x-amz-target']).toBe('DynamoDB_20120810.DeleteTable');
 });
 
 it('nothing is sent and no session is made for a path that is not a plain name, or a call that no rule matches', async () => {

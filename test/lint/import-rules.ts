@@ -31,6 +31,7 @@ export const OWNERS: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['store'],
   'openid-client': ['credentials', 'review', 'cli'],
   pino: ['telemetry'],
+  re2js: ['policy'],
   undici: ['upstream'],
   yaml: ['config'],
 };

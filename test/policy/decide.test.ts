@@ -174,6 +174,18 @@ describe('the life of an MCP session', () => {
     expect(decide([], rpc(method)).effect).toBe('deny');
   });
 
+  test.each(['initialized', 'cancelled', 'progress', 'roots/list_changed', 'tasks/status'])('the notification %s of the protocol is allowed', (name) => {
+    expect(decide([], rpc(`notifications/${name}`)).effect).toBe('allow');
+  });
+
+  // The kind: a name that begins as something harmless does.
+  test.each(['delete_everything', 'x', '', 'initialized/x', 'Initialized', 'message', 'tools/list_changed', 'elicitation/complete'])(
+    'a notification %s is none that a client of the protocol has',
+    (name) => {
+      expect(decide([], rpc(`notifications/${name}`))).toMatchObject({ effect: 'deny', reasons: ['no_matching_rule'] });
+    },
+  );
+
   test('the event stream can be opened and the session ended, but an answer without a method needs a rule', () => {
     expect([decide([], rpc(undefined, 'GET')).effect, decide([], rpc(undefined, 'DELETE')).effect, decide([], rpc(undefined)).effect]).toEqual([
       'allow',
@@ -186,6 +198,51 @@ describe('the life of an MCP session', () => {
     expect(decide([{ id: 'no', match: { upstream: 'tools', mcp: ['tools/*'] }, decide: 'deny' }], rpc('tools/list')).effect).toBe('deny');
     const bare = compilePolicy(policyOf([], { upstreams: { tools: { protocol: 'mcp', mcpLifecycle: false } } }));
     expect(bare.decide(rpc('initialize')).effect).toBe('deny');
+  });
+});
+
+describe('a rule that names no tool, method, resource or prompt', () => {
+  // The kind: a rule that was written with calls in mind and meets the messages that keep a session alive.
+  const rpc = (rpcMethod: string | undefined, method = 'POST', args: object = {}) =>
+    call({
+      action: { protocol: 'mcp', upstream: 'tools', method, path: '/', target: '/mcp', args: args as never, ...(rpcMethod !== undefined && { rpcMethod }) },
+    });
+  const lifecycle = [
+    ...['initialize', 'ping', 'tools/list', 'resources/list', 'prompts/list', 'logging/setLevel', 'server/discover', 'notifications/initialized'].map((each) =>
+      rpc(each),
+    ),
+    ...[rpc('notifications/cancelled'), rpc('notifications/progress'), rpc('(answer)'), rpc(undefined, 'GET'), rpc(undefined, 'DELETE')],
+  ];
+
+  test.each<[string, Omit<RuleOptions, 'id'>]>([
+    ['holds everything', { match: {}, decide: 'hold', tier: 'one' }],
+    ['holds everything of an upstream', { match: { upstream: 'tools' }, decide: 'hold', tier: 'one' }],
+    ['holds by method and path', { match: { upstream: 'tools', methods: ['POST', 'GET', 'DELETE'], path: '/*' }, decide: 'hold', tier: 'one' }],
+    ['holds by arguments', { match: {}, when: 'args.amount > 5', decide: 'hold', tier: 'one' }],
+    ['denies by arguments', { match: { upstream: 'tools' }, when: 'args.amount > 5', decide: 'deny' }],
+    ['denies by hints', { match: { upstream: 'tools' }, when: 'hints.destructiveHint != false', decide: 'deny' }],
+  ])('and %s, means calls and no session', (_, rule) => {
+    for (const input of lifecycle) expect(decide([{ id: 'r', ...rule }], input)).toMatchObject({ effect: 'allow' });
+    for (const input of [toolCall('t'), rpc('resources/read', 'POST', { uri: 'x' }), rpc('completion/complete'), rpc('vendor/anything')])
+      expect(
+        decide(
+          [
+            { id: 'all', match: {}, decide: 'allow' },
+            { id: 'r', ...rule },
+          ],
+          input,
+        ).effect,
+      ).toBe(rule.decide);
+  });
+
+  test('and denies whatever is asked, or whoever asks, means the session as well', () => {
+    for (const rule of [{ match: {} }, { match: { upstream: 'tools' } }, { match: {}, when: 'agent.issuer != "x"' }])
+      for (const input of lifecycle) expect(decide([{ id: 'r', decide: 'deny', ...rule }], input).effect).toBe('deny');
+  });
+
+  test('but one that names a method means it', () => {
+    expect(decide([{ id: 'r', match: { mcp: ['initialize'] }, decide: 'hold', tier: 'one' }], rpc('initialize')).effect).toBe('hold');
+    expect(decide([{ id: 'r', match: { mcp: ['*'] }, decide: 'hold', tier: 'one' }], rpc('ping')).effect).toBe('hold');
   });
 });
 

@@ -133,6 +133,7 @@ export function requestOf({ onHeld, ...extra }: RequestOptions = {}): HoldReques
   const task = extra.task === undefined ? {} : { task: extra.task };
   return {
     calls: [],
+    leftBehind: [],
     waitMs: 0,
     traceHold: () => TRACE,
     held: (hold, isNew) => onHeld?.(hold, isNew),

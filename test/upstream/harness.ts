@@ -156,7 +156,9 @@ export async function startFront(forwarder: Forwarder, url: string): Promise<{ s
       stream: () => incoming,
     };
     const sink: ResponseSink = {
-      started: false,
+      get started() {
+        return response.headersSent;
+      },
       head(status, fields) {
         response.writeHead(status, fields as string[]);
         response.flushHeaders();

@@ -225,8 +225,8 @@ function withoutSessionId(sink: ResponseSink, keepsId: boolean, instead: (status
     end() {
       if (!swallowed) sink.end();
     },
-    abort() {
-      if (!swallowed) sink.abort();
+    abort(because) {
+      if (!swallowed) sink.abort(because);
     },
   };
 }

@@ -122,13 +122,14 @@ function renderQuery({ target }: HeldAction): Html | string {
   return html`<h3>Query</h3><dl class="tree">${fields.map(([name, value]) => html`<div><dt>${words(name)}</dt><dd>${words(value)}</dd></div>`)}</dl>`;
 }
 
-function renderHeaders({ boundHeaders }: HeldAction): Html | string {
-  if (boundHeaders.length === 0) return '';
+function renderHeaders({ boundHeaders, leftBehind = [] }: HeldAction): Html | string {
+  const left = leftBehind.length === 0 ? '' : html`<p class="quiet">Of the agent’s header fields these do not go along: ${words(leftBehind.join(', '))}.</p>`;
+  if (boundHeaders.length === 0) return left;
   const rows = [];
   for (let i = 0; i + 1 < boundHeaders.length; i += 2) {
     rows.push(html`<div><dt>${words(boundHeaders[i] as string)}</dt><dd>${words(boundHeaders[i + 1] as string)}</dd></div>`);
   }
-  return html`<details class="fold"><summary>${plural(rows.length, 'header field')} that would go along</summary><dl class="tree">${rows}</dl></details>`;
+  return html`<details class="fold"><summary>${plural(rows.length, 'header field')} that would go along</summary><dl class="tree">${rows}</dl></details>${left}`;
 }
 
 /** An earlier hold, and what its body passed where that is kept. */

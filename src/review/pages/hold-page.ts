@@ -3,7 +3,7 @@
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
-import type { Requirement } from '../../domain/decision.ts';
+import { type Requirement, WHY } from '../../domain/decision.ts';
 import type { HeldContent, Hold, Vote } from '../../domain/hold.ts';
 import type { Party } from '../../domain/principal.ts';
 import type { History } from '../history.ts';
@@ -52,7 +52,7 @@ export function renderHold(page: HoldPage): Html {
     <div class="columns"><div class="what">
       <section id="arguments" aria-labelledby="arguments-title"><h2 id="arguments-title">What would be sent <span class="aside">every byte, never cut</span></h2>
         <dl class="facts"><div><dt>${hold.action.tool === undefined ? 'Call' : 'Tool'}</dt><dd class="mono">${hold.action.tool === undefined ? html`${hold.action.method} ${words(hold.action.target)}` : words(hold.action.tool)}</dd></div>
-        <div><dt>To</dt><dd>${hold.action.upstream} <span class="quiet">at ${hold.action.authority}</span></dd></div></dl>
+        <div><dt>To</dt><dd>${hold.action.upstream} <span class="quiet">at ${hold.action.authority}</span></dd></div>${renderUpgrade(hold.action)}</dl>
         ${renderAction(hold, shown)}</section>
       ${renderTool(content)}
       <section aria-labelledby="before-title"><h2 id="before-title">Compared with before</h2>
@@ -64,6 +64,15 @@ export function renderHold(page: HoldPage): Html {
     ${page.panel.standing.vote ? html`<a class="jump button primary" href="#decide">Decide</a>` : ''}
     </div><aside class="decide" aria-label="Decision">${renderDecision(hold, page.panel, session, now)}${renderVotes(hold.votes, now)}${renderStop(hold, session)}${renderDigest(hold)}</aside></div></div>`,
   );
+}
+
+/** The upstream chooses among what is offered, and nobody looks at what goes over the connection. */
+function renderUpgrade({ upgrade }: Hold['action']): Html | string {
+  if (upgrade === undefined) return '';
+  const offered = (texts: readonly string[]) => (texts.length === 0 ? 'none offered' : html`<span class="mono">${words(texts.join(', '))}</span>`);
+  return html`<div><dt>Opens</dt><dd>a WebSocket: what goes over it afterwards is not looked at, until it is closed or the agent’s token ends</dd></div>
+    <div><dt>Subprotocols</dt><dd>${offered(upgrade.subprotocols)}</dd></div>
+    <div><dt>Extensions</dt><dd>${offered(upgrade.extensions)}</dd></div>`;
 }
 
 function renderDenials(denied: readonly Hold[], now: EpochMs): Html {
@@ -117,7 +126,7 @@ function renderGrounds({ hold, background, requirements }: HoldPage): Html {
   const scope = credential === undefined ? '' : Object.keys(credential.scope).length === 0 ? 'not narrowed by a rule' : JSON.stringify(credential.scope);
   const rule = ({ id, effect, why }: Hold['rules'][number]) => {
     const text = background.rule(id);
-    return html`<li><code>${words(id)}</code> says <strong>${effect}</strong>: ${why === 'matched' ? 'it matched' : 'its condition could not be evaluated, which counts as a match'}.${text === undefined ? '' : html` <span class="mono quiet">${words(text)}</span>`}</li>`;
+    return html`<li><code>${words(id)}</code> says <strong>${effect}</strong>: ${WHY[why]}.${text === undefined ? '' : html` <span class="mono quiet">${words(text)}</span>`}</li>`;
   };
   const need = ({ tier, count, reviewers, stepUp, reasonRequired, useWithinMs, escalate }: Requirement) =>
     html`<li><strong>${tier}</strong>: ${count === 1 ? 'one person' : `${count} people`} of ${words(reviewers.join(', '))}${stepUp ? ', with a fresh sign-in or a passkey' : ''}${reasonRequired ? ', with a reason' : ''}; once approved, to be used within ${duration(useWithinMs)}${escalate === undefined ? '' : html`. ${duration(escalate.afterMs)} after it was asked, also ${words(escalate.to.join(', '))}`}</li>`;

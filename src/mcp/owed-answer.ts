@@ -1,0 +1,114 @@
+// The agent's end of an answer: whoever sent a request gets an answer to it, whatever the upstream did. An answer that holds no JSON-RPC message,
+// an empty one, and a stream of events that ends or breaks off before the response become the protocol's own error, since an MCP client shows
+// its model nothing of HTTP. A stream that can be resumed is left to be resumed. Trusts `judge` to see every message that goes on.
+
+import { type HeaderList, header } from '../domain/headers.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import type { ResponseSink } from '../domain/upstream.ts';
+import { GatewayError } from '../errors.ts';
+import type { JudgeMessage } from './answer-sink.ts';
+import { formatEvent } from './event-stream.ts';
+import { noMessage } from './refusal.ts';
+
+export interface OwedAnswer {
+  readonly sink: ResponseSink;
+  /** Wraps the judge of the answer's messages, so that the response is noticed. */
+  watch(judge: JudgeMessage): JudgeMessage;
+}
+
+type Form = 'none' | 'events' | 'passing' | 'unread' | 'refused' | 'over';
+
+export interface OwedAnswerOptions {
+  /** The whole message in place of an answer that is none. */
+  words(error: GatewayError): JsonObject;
+  /** The whole message of a refusal. */
+  refusal(error: GatewayError): JsonObject;
+  /** Hears the status that the agent gets where it is not the upstream's. */
+  told(status: number): void;
+}
+
+export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, refusal, told }: OwedAnswerOptions): OwedAnswer {
+  let form: Form = 'none';
+  let status = 0;
+  let answered = false;
+  /** Events with ids were seen: the client can ask for the rest. */
+  let resumable = false;
+
+  const instead = (): void => {
+    told(200);
+    const message = form === 'refused' ? refusal(REFUSED) : words(noMessage(status));
+    form = 'over';
+    sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store'], Buffer.from(JSON.stringify(message)));
+  };
+  /** The last event of a stream; false where there is no place for one. */
+  const lastEvent = (error: GatewayError): boolean => {
+    if (form !== 'events' || answered || resumable) return false;
+    form = 'over';
+    sink.write(formatEvent({ data: JSON.stringify(words(error)) }));
+    sink.end();
+    return true;
+  };
+
+  return {
+    watch: (judge) => (received) => {
+      const judged = isMessage(received) ? judge(received) : undefined;
+      // An error of a server that could not read the number has none.
+      if (judged !== undefined && isAbsent(judged.method) && (judged.id === rpcId || isAbsent(judged.id))) answered = true;
+      return judged;
+    },
+    sink: {
+      get started() {
+        return sink.started;
+      },
+      head(code, headers) {
+        status = code;
+        form = formOf(code, headers);
+        if (form !== 'unread' && form !== 'refused') sink.head(code, headers);
+      },
+      write(chunk) {
+        if (form === 'unread' || form === 'refused' || form === 'over') return true;
+        if (form === 'events' && typeof chunk === 'string' && EVENT_ID.test(chunk)) resumable = true;
+        return sink.write(chunk);
+      },
+      onDrain: (callback) => sink.onDrain(callback),
+      whole(code, headers, body) {
+        status = code;
+        form = formOf(code, headers);
+        // A stream that came whole: its events are read by nobody here.
+        if (form === 'unread' || form === 'refused' || (body.length === 0 && isAnswer(code))) instead();
+        else if (code < 500) sink.whole(code, headers, body);
+        else {
+          told(200);
+          sink.whole(200, headers, body);
+        }
+      },
+      end() {
+        if (form === 'unread' || form === 'refused') instead();
+        else if (form !== 'over' && !lastEvent(CLOSED)) sink.end();
+      },
+      abort(because) {
+        if (form === 'over') return;
+        if (because === undefined || !lastEvent(because)) sink.abort(because);
+      },
+    },
+  };
+}
+
+const CLOSED = new GatewayError('upstream_aborted', 'The upstream ended its stream without an answer.');
+const REFUSED = new GatewayError('upstream_unauthorized', 'The upstream refused the gateway’s credential.');
+const EVENT_ID = /^id: ./m;
+
+/** A JSON object that is no message is as good as none. */
+const isMessage = ({ method, result, error }: JsonObject): boolean => !(isAbsent(method) && isAbsent(result) && isAbsent(error));
+const isAbsent = (value: Json | undefined): boolean => value === undefined || value === null;
+
+/** A status that says that the request was answered. What refuses a request (4xx) or sends it elsewhere (3xx) means something to MCP's transport. */
+const isAnswer = (status: number): boolean => (status >= 200 && status < 300) || status >= 500;
+
+function formOf(status: number, headers: HeaderList): Form {
+  // To a client of MCP a 401 is the gateway's, and would send it to the upstream's sign-in.
+  if (status === 401) return 'refused';
+  const type = (header(headers, 'content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
+  if (type === 'text/event-stream' && status === 200) return 'events';
+  return type === 'application/json' || !isAnswer(status) ? 'passing' : 'unread';
+}

@@ -1,0 +1,162 @@
+// The functions that conditions call. Those that meet lists and maps, and those that are called most, are here; the others are the
+// library's, which is asked through its own front door with operands that hold nothing else. Each says beforehand what it costs.
+
+import { Environment } from '@marcbachmann/cel-js';
+import { RE2JS } from 're2js';
+import { parseStrictJson } from '../../domain/strict-json.ts';
+import type { Meter } from './meter.ts';
+import { CelType, FAILED, isScalar, keysOf, kindOf, type Value } from './values.ts';
+
+/** Takes the receiver, where there is one, before the arguments. */
+export type CelFunction = (operands: readonly Value[], meter: Meter) => Value;
+
+const NAMES = ['string', 'bool', 'int', 'uint', 'double', 'map', 'list', 'bytes', 'null_type', 'type'] as const;
+const TIMES = { timestamp: new CelType('google.protobuf.Timestamp'), duration: new CelType('google.protobuf.Duration') };
+/** What the names of types stand for. */
+export const TYPES: ReadonlyMap<string, Value> = new Map<string, Value>([
+  ...NAMES.map((name) => [name, new CelType(name)] as const),
+  ['google', new Map([['protobuf', new Map([['Timestamp', TIMES.timestamp], ['Duration', TIMES.duration]])]])], // biome-ignore format: one path
+]);
+
+function typeOf([value]: readonly Value[]): Value {
+  const kind = kindOf(value);
+  if (kind === 'timestamp' || kind === 'duration') return TIMES[kind];
+  return TYPES.get(kind === 'null' ? 'null_type' : kind) ?? FAILED;
+}
+
+/** A function of texts alone. */
+const ofTexts =
+  (run: (texts: readonly string[], meter: Meter) => Value): CelFunction =>
+  (operands, meter) =>
+    operands.every((operand) => typeof operand === 'string') ? run(operands as readonly string[], meter) : FAILED;
+
+/** V8 compares a text with a longer one at every place, at worst. */
+function chargeSearch([text = '', sought = '']: readonly string[], meter: Meter): void {
+  if (text.length >= sought.length) meter.chargeText(text.length * Math.max(1, Math.ceil(sought.length / 4)));
+}
+
+function size([value]: readonly Value[], meter: Meter): Value {
+  if (typeof value === 'string') {
+    meter.chargeText(value.length * 4);
+    let count = 0n;
+    for (const _ of value) count++;
+    return count;
+  }
+  if (Array.isArray(value) || value instanceof Uint8Array) return BigInt(value.length);
+  if (value instanceof Map) return BigInt(value.size);
+  return kindOf(value) === 'map' ? BigInt(keysOf(value as object, meter).length) : FAILED;
+}
+
+function join([list, separator = '']: readonly Value[], meter: Meter): Value {
+  if (!Array.isArray(list) || typeof separator !== 'string') return FAILED;
+  for (const item of list) {
+    meter.charge(1);
+    if (typeof item !== 'string') return FAILED;
+    meter.chargeText(item.length + separator.length);
+  }
+  return list.join(separator);
+}
+
+function split([text = '', separator = '', ...rest]: readonly string[], meter: Meter): Value {
+  if (rest.length > 0) return FAILED;
+  chargeSearch([text, separator], meter);
+  const parts = text.split(separator);
+  meter.charge(parts.length);
+  return parts;
+}
+
+/** Reads as strictly as the gateway reads a body: a key that stands twice is nothing that a rule could rest on. */
+function json([bytes]: readonly Value[], meter: Meter): Value {
+  if (!(bytes instanceof Uint8Array)) return FAILED;
+  meter.charge(bytes.length);
+  try {
+    return parseStrictJson(bytes);
+  } catch {
+    return FAILED;
+  }
+}
+
+const OWN: Readonly<Record<string, CelFunction>> = {
+  'dyn/1': ([value]) => value,
+  'type/1': typeOf,
+  'size/1': size,
+  '.size/0': size,
+  '.join/0': join,
+  '.join/1': join,
+  '.split/1': ofTexts(split),
+  '.json/0': json,
+  '.contains/1': ofTexts((texts, meter) => {
+    chargeSearch(texts, meter);
+    return (texts[0] as string).includes(texts[1] as string);
+  }),
+  '.startsWith/1': ofTexts(([text = '', start = ''], meter) => {
+    meter.chargeText(start.length);
+    return text.startsWith(start);
+  }),
+  '.endsWith/1': ofTexts(([text = '', end = ''], meter) => {
+    meter.chargeText(end.length);
+    return text.endsWith(end);
+  }),
+};
+
+/** How much one step of a regular expression's program and one character cost together; measured at their worst, in test/bench. */
+const MATCHES_PER_STEP = 4;
+
+/**
+ * `matches()` with a pattern that is written in the rule. RE2 takes time linear in the text whatever the pattern; it has no lookaround,
+ * no backreferences and no large repetitions. Throws TypeError for anything else.
+ */
+export function compileMatches(pattern: unknown): CelFunction {
+  if (typeof pattern !== 'string') throw new TypeError('matches() takes a pattern that is written out in the condition');
+  const expression = compileExpression(pattern);
+  const weight = expression.programSize() / MATCHES_PER_STEP;
+  return ofTexts(([text = ''], meter) => {
+    meter.charge(1 + Math.ceil(text.length * weight));
+    return expression.test(text);
+  });
+}
+
+function compileExpression(pattern: string): RE2JS {
+  try {
+    return RE2JS.compile(pattern);
+  } catch {
+    throw new TypeError('the pattern of matches() is not a regular expression of the RE2 kind: no lookaround, no backreferences, no large repetitions');
+  }
+}
+
+const OPERANDS = ['a', 'b', 'c', 'd'] as const;
+const library = OPERANDS.reduce((environment, name) => environment.registerVariable(name, 'dyn'), new Environment());
+/** A conversion; a look at a calendar of a time zone; a failure, which costs an exception. */
+const STEPS = { call: 20, calendar: 1_000, failure: 400 };
+/** What a text is converted to has a short spelling; a long one takes the library quadratic time. */
+const CONVERSIONS: ReadonlySet<string> = new Set(['bool', 'double', 'duration', 'int', 'timestamp', 'uint']);
+const LONGEST_SPELLING = 64;
+
+/** The function of a name, by how it is called. Throws TypeError where there is none. */
+export function findFunction(name: string, isMethod: boolean, count: number): CelFunction {
+  const key = `${isMethod ? '.' : ''}${name}/${count}`;
+  return (Object.hasOwn(OWN, key) ? OWN[key] : undefined) ?? fromLibrary(name, isMethod, count);
+}
+
+function fromLibrary(name: string, isMethod: boolean, count: number): CelFunction {
+  const names = OPERANDS.slice(0, count + (isMethod ? 1 : 0));
+  const program = library.parse(isMethod ? `a.${name}(${names.slice(1).join(', ')})` : `${name}(${names.join(', ')})`);
+  if (!program.check().valid) throw new TypeError(`there is no function ${name} with as many arguments in conditions`);
+  const isConversion = !isMethod && CONVERSIONS.has(name);
+  const steps = isMethod && count === 1 && name.startsWith('get') ? STEPS.calendar : STEPS.call;
+  return (operands, meter) => {
+    // The library keeps the type of every list and map that it meets: nothing of that kind is passed to it.
+    if (!operands.every(isScalar)) return FAILED;
+    meter.charge(steps);
+    for (const operand of operands) if (operand instanceof Uint8Array) meter.charge(operand.length);
+    const texts = operands.filter((operand) => typeof operand === 'string');
+    if (isConversion && texts.some(({ length }) => length > LONGEST_SPELLING)) return FAILED;
+    if (texts.length > 0) chargeSearch(texts, meter);
+    try {
+      return program(Object.fromEntries(operands.map((operand, index) => [OPERANDS[index], operand])));
+    } catch {
+      meter.charge(STEPS.failure);
+      return FAILED;
+    }
+  };
+}

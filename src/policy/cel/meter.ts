@@ -1,0 +1,49 @@
+// The budget of the conditions of one call, in steps: about one for each operator that runs, and more where a value is large. Steps are
+// counted and never timed, so the same call and the same rules always end alike. A step takes at most about 50 ns
+// (test/bench/policy-cost.ts), so the conditions of a call never hold the process up for 100 ms.
+
+/** For all conditions of one call together. `args.items.all(i, i.amount > 0)` takes four or five steps an item. */
+export const BUDGET = 1_000_000;
+
+/** Thrown when the budget is spent, and by nothing else; it carries no stack, because it says nothing about a place. */
+export const OVER_BUDGET = Symbol('over budget');
+
+/** Characters of text that one step pays for. */
+const TEXT_PER_STEP = 16;
+
+/** On what terms a condition is evaluated. */
+export interface Terms {
+  readonly meter: Meter;
+  /** Whether the upstream tells names apart by the case of letters. */
+  readonly caseSensitive: boolean;
+}
+
+export class Meter {
+  readonly #budget: number;
+  #left: number;
+  constructor(budget = BUDGET) {
+    this.#budget = budget;
+    this.#left = budget;
+  }
+
+  /** Whether the budget is spent: then no condition of the call has a result, whichever of them spent it. */
+  get spent(): boolean {
+    return this.#left < 0;
+  }
+
+  /** Steps so far. */
+  get used(): number {
+    return this.#budget - this.#left;
+  }
+
+  /** Throws OVER_BUDGET. */
+  charge(steps: number): void {
+    this.#left -= steps;
+    if (this.#left < 0) throw OVER_BUDGET;
+  }
+
+  /** For work that reads a text, or bytes, once. */
+  chargeText(length: number): void {
+    if (length > TEXT_PER_STEP) this.charge(Math.ceil(length / TEXT_PER_STEP));
+  }
+}

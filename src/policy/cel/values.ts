@@ -1,0 +1,190 @@
+// The values of a condition, and what it means that two of them are equal. Values of two types are neither equal nor unequal: comparing
+// them fails, so `args.env != "prod"` is not true of `["prod"]`. Numbers are one type here, however they are spelled.
+
+import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
+import { looseKey } from '../../domain/normal-forms/keys.ts';
+import { fieldsOf } from '../variables.ts';
+import type { Meter, Terms } from './meter.ts';
+
+/** The result of what cannot be evaluated. It passes through every operator but `&&` and `||`, which may know the answer without it. */
+export const FAILED = Symbol('failed');
+export type Failed = typeof FAILED;
+
+/** JSON, Maps, bytes, times, the views of variables.ts, types, and FAILED: kindOf tells them apart. */
+export type Value = unknown;
+
+/** What `type()` gives; equal to itself alone. */
+export class CelType {
+  readonly name: string;
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+const SCALARS = ['string', 'int', 'uint', 'double', 'bool', 'null', 'bytes', 'timestamp', 'duration', 'type'] as const;
+/** `none` is FAILED and whatever else no condition can use. */
+export type Kind = (typeof SCALARS)[number] | 'list' | 'map' | 'view' | 'none';
+
+const scalars: ReadonlySet<Kind> = new Set(SCALARS);
+export const isScalar = (value: Value): boolean => scalars.has(kindOf(value));
+
+export function kindOf(value: Value): Kind {
+  switch (typeof value) {
+    case 'string':
+      return 'string';
+    case 'number':
+      return 'double';
+    case 'bigint':
+      return 'int';
+    case 'boolean':
+      return 'bool';
+    case 'object':
+      return value === null ? 'null' : kindOfObject(value);
+    default:
+      return 'none';
+  }
+}
+
+function kindOfObject(value: object): Kind {
+  if (Array.isArray(value)) return 'list';
+  if (value instanceof Map) return 'map';
+  switch (Object.getPrototypeOf(value)) {
+    case Object.prototype:
+    case null:
+      return 'map';
+    case Date.prototype:
+      return 'timestamp';
+    case Duration.prototype:
+      return 'duration';
+    case UnsignedInt.prototype:
+      return 'uint';
+    case CelType.prototype:
+      return 'type';
+  }
+  if (value instanceof Uint8Array) return 'bytes';
+  return fieldsOf(value) === undefined ? 'none' : 'view';
+}
+
+/** A number that JavaScript compares by value with any other, or undefined. */
+export function numeric(value: Value): number | bigint | undefined {
+  if (typeof value === 'number' || typeof value === 'bigint') return value;
+  return value instanceof UnsignedInt ? (value.valueOf() as unknown as bigint) : undefined;
+}
+
+/** Milliseconds, or undefined. */
+export function temporal(value: Value): number | undefined {
+  return value instanceof Date || value instanceof Duration ? value.valueOf() : undefined;
+}
+
+/** The keys of a map. Charges for reading them. */
+export function keysOf(map: object, meter: Meter): readonly Value[] {
+  const keys = map instanceof Map ? [...map.keys()] : Object.keys(map);
+  meter.charge(3 * keys.length);
+  return keys;
+}
+
+/** The member of a map or view, by own keys only: no name reaches a JavaScript prototype. FAILED where there is none. */
+export function member(holder: Value, key: Value): Value {
+  if (typeof holder !== 'object' || holder === null || Array.isArray(holder)) return FAILED;
+  const found = memberOf(holder, key);
+  return found === undefined ? FAILED : found;
+}
+
+/**
+ * As member, but undefined where there is none. FAILED for what has no members at all, and where only another spelling of the name is there:
+ * Go, ASP.NET and others would read that one, and Google's APIs take `to_account` for `toAccount`.
+ */
+export function lookUp(holder: Value, key: string, { meter, caseSensitive }: Terms): Value {
+  const kind = kindOf(holder);
+  if (kind !== 'map' && kind !== 'view') return FAILED;
+  const found = memberOf(holder as object, key);
+  if (found !== undefined || caseSensitive || kind === 'view') return found;
+  const form = looseKey(key);
+  for (const other of keysOf(holder as object, meter)) {
+    if (typeof other !== 'string') continue;
+    meter.charge(3);
+    meter.chargeText(other.length);
+    if (looseKey(other) === form) return FAILED;
+  }
+  return undefined;
+}
+
+function memberOf(holder: object, key: Value): Value {
+  // An integral double stands for the integer that a map literal has as its key.
+  if (holder instanceof Map) return holder.get(typeof key === 'number' && Number.isInteger(key) ? BigInt(key) : key);
+  if (typeof key !== 'string') return undefined;
+  const prototype = Object.getPrototypeOf(holder);
+  const own = prototype === Object.prototype || prototype === null ? Object.hasOwn(holder, key) : fieldsOf(holder)?.has(key) === true;
+  return own ? (holder as Readonly<Record<string, unknown>>)[key] : undefined;
+}
+
+/** Charges for what it reads, so that its cost is the smaller of two values. */
+export function equal(a: Value, b: Value, meter: Meter): boolean | Failed {
+  if (typeof a === 'string' && typeof b === 'string') {
+    if (a.length === b.length) meter.chargeText(a.length);
+    return a === b;
+  }
+  const [left, right] = [numeric(a), numeric(b)];
+  // biome-ignore lint/suspicious/noDoubleEquals: a bigint and a number of the same value are the same number
+  if (left !== undefined && right !== undefined) return left == right;
+  const kind = kindOf(a);
+  if (kind !== kindOf(b)) return FAILED;
+  switch (kind) {
+    case 'bool':
+    case 'null':
+    case 'type':
+      return a === b;
+    case 'timestamp':
+    case 'duration':
+      return temporal(a) === temporal(b);
+    case 'bytes':
+      meter.chargeText((a as Uint8Array).length);
+      return Buffer.compare(a as Uint8Array, b as Uint8Array) === 0;
+    case 'list':
+      return equalLists(a as readonly Value[], b as readonly Value[], meter);
+    case 'map':
+      return equalMaps(a as object, b as object, meter);
+    default:
+      return FAILED;
+  }
+}
+
+function equalLists(a: readonly Value[], b: readonly Value[], meter: Meter): boolean | Failed {
+  if (a.length !== b.length) return false;
+  let same = true;
+  for (const [index, item] of a.entries()) {
+    meter.charge(1);
+    const verdict = equal(item, b[index], meter);
+    if (verdict === FAILED) return FAILED;
+    same &&= verdict;
+  }
+  return same;
+}
+
+function equalMaps(a: object, b: object, meter: Meter): boolean | Failed {
+  const keys = keysOf(a, meter);
+  if (keys.length !== keysOf(b, meter).length) return false;
+  let same = true;
+  for (const key of keys) {
+    const [left, right] = [memberOf(a, key), memberOf(b, key)];
+    if (right === undefined) same = false;
+    else {
+      const verdict = equal(left, right, meter);
+      if (verdict === FAILED) return FAILED;
+      same &&= verdict;
+    }
+  }
+  return same;
+}
+
+/** `in` over a list: true for a member, else FAILED when some member was of another type. */
+export function includes(list: readonly Value[], value: Value, meter: Meter): boolean | Failed {
+  let failed = false;
+  for (const item of list) {
+    meter.charge(1);
+    const verdict = equal(value, item, meter);
+    if (verdict === true) return true;
+    failed ||= verdict === FAILED;
+  }
+  return failed ? FAILED : false;
+}

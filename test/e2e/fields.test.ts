@@ -1,0 +1,259 @@
+// Header fields beside the gateway's own. Two kinds: fields and query parameters by which an upstream would take somebody's word for who is asking
+// (beside an injected credential none passes), and fields that a held call would lose although they change what it does (refused before anybody is asked).
+
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { awsRefusal } from '../support/aws-verifier.ts';
+import { type Environment, type Recorder, startEnvironment, startRecorder } from '../support/environment.ts';
+import { sendRaw } from '../support/raw-http.ts';
+import { type StsServer, startSts } from '../support/sts-server.ts';
+
+let env: Environment;
+let sts: StsServer;
+let s3: Recorder;
+
+beforeAll(async () => {
+  [sts, s3] = await Promise.all([startSts(), startRecorder()]);
+  env = await startEnvironment({
+    upstreams: ({ origin }) => `
+  open: { url: "${origin}" }
+  picky: { url: "${origin}", credential: key, forwardHeaders: [X-Hasura-Role, x-acme-*], boundHeaders: [destination, overwrite] }
+  s3: { url: "${s3.origin}", credential: aws }`,
+    credentials: `  aws: { type: aws-sts, roleArn: "arn:aws:iam::123456789012:role/agents", webIdentityToken: { env: WIT }, region: eu-central-1, service: s3, endpoint: "${sts.origin}", actions: ["s3:*"], resources: ["*"] }`,
+    rules: `
+  - { id: reads, match: { methods: [GET] }, decide: allow }
+  - { id: writes, match: { methods: [PUT, POST, DELETE] }, decide: hold, tier: payment }`,
+    env: { WIT: 'web-identity-token-literal' },
+  });
+}, 60_000);
+afterAll(async () => {
+  await env.close();
+  await Promise.all([sts.stop(), s3.close()]);
+});
+
+let before = 0;
+beforeEach(() => {
+  before = env.upstream.requests.length;
+});
+
+async function sent(path: string, headers: Readonly<Record<string, string>>): Promise<Readonly<Record<string, unknown>>> {
+  expect((await env.call(path, { headers })).status).toBe(200);
+  return (await env.upstream.arrived(before)).headers;
+}
+
+const IDENTITIES = [
+  ...[
+    'impersonate-user',
+    'impersonate-group',
+    'impersonate-extra-scopes',
+    'x-remote-user',
+    'x-remote-extra-acme.com%2Fproject',
+    'sudo',
+    'private-token',
+    'job-token',
+  ],
+  ...[
+    'x-webauth-user',
+    'x-webauth-role',
+    'remote-user',
+    'remote-groups',
+    'x-auth-request-email',
+    'x-authentik-username',
+    'x-authenticated-userid',
+    'x-consumer-custom-id',
+  ],
+  ...[
+    'x-goog-authenticated-user-email',
+    'x-goog-iap-jwt-assertion',
+    'x-goog-user-project',
+    'x-hasura-role',
+    'x-hasura-admin-secret',
+    'x-forwarded-email',
+    'x-forwarded-user',
+  ],
+  ...[
+    'x-ms-client-principal',
+    'x-ms-client-principal-id',
+    'x-ms-token-aad-access-token',
+    'ocp-apim-subscription-key',
+    'mscrmcallerid',
+    'x-amzn-oidc-data',
+    'x-amz-security-token',
+  ],
+  ...[
+    'cf-access-jwt-assertion',
+    'cf-access-client-secret',
+    'tailscale-user-login',
+    'x-vault-token',
+    'x-consul-token',
+    'x-nomad-token',
+    'x-api-key',
+    'api-key',
+    'x-auth-token',
+  ],
+  ...[
+    'stripe-account',
+    'as-user',
+    'x-scope-orgid',
+    'iv-user',
+    'sm-user',
+    'x-trino-user',
+    'x-clickhouse-key',
+    'es-security-runas-user',
+    'x-proxy-roles',
+    'x-pomerium-claim-email',
+  ],
+  ...[
+    'x-acme2-user-id',
+    'x-whoever-username',
+    'x-tenant-id',
+    'x-some-principal',
+    'x-run-as',
+    'x-original-user',
+    'x-ssl-client-dn',
+    'dapr-api-token',
+    'x-spinnaker-user',
+    'from',
+  ],
+];
+
+describe('an injected credential', () => {
+  it.each(IDENTITIES)('is not joined by the agent’s own %s', async (name) => {
+    expect(Object.keys(await sent('/api/x', { [name]: 'admin', 'x-kept': '1' }))).toEqual(expect.not.arrayContaining([name]));
+    expect((await env.upstream.arrived(before)).headers).toMatchObject({ 'x-kept': '1' });
+  });
+
+  it.each(['X_Hasura_Role', 'Impersonate_User', 'X.Remote.User', 'x_WebAuth.User', 'REMOTE_USER'])(
+    'is not joined by the spelling %s, which servers take for the same',
+    async (name) => {
+      const answer = await sendRaw(
+        env.ports.agents,
+        `GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${await env.token('agent-1')}\r\n${name}: admin\r\n\r\n`,
+      );
+      expect([200, 400]).toContain(answer.status);
+      for (const { rawHeaders } of env.upstream.requests.slice(before)) expect(rawHeaders.map((text) => text.toLowerCase())).not.toContain(name.toLowerCase());
+    },
+  );
+
+  it('is joined by what is no identity, and by what forwardHeaders names', async () => {
+    const harmless = { 'x-amz-meta-user': 'bob', 'x-request-id': '1', 'user-agent': 'ua', 'x-github-api-version': '2022-11-28', 'x-ms-version': '2024-01-01' };
+    expect(await sent('/api/x', harmless)).toMatchObject(harmless);
+    before = env.upstream.requests.length;
+    const named = { 'x-hasura-role': 'viewer', 'x-acme-user': 'u1' };
+    const seen = await sent('/picky/x', { ...named, 'x-hasura-user-id': '7' });
+    expect(seen).toMatchObject(named);
+    expect(seen).not.toHaveProperty('x-hasura-user-id');
+  });
+
+  it('is what decides: without one, fields pass as they are', async () => {
+    expect(await sent('/open/x', { 'x-hasura-role': 'viewer' })).toMatchObject({ 'x-hasura-role': 'viewer' });
+  });
+
+  it.each([
+    'access_token=x',
+    'a=1&API_KEY=x',
+    'api%5fkey=x',
+    'X-Amz-Signature=x',
+    'sv=1&sig=x',
+    'private_token=x',
+    'sudo=root',
+    'access_token%5b%5d=x',
+    'a=1;doAs=root',
+    '+apikey=x',
+  ])('does not go out beside a credential in the query: %s', async (query) => {
+    const response = await env.call(`/api/x?${query}`);
+    expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, 'bad_request']);
+    expect(env.upstream.requests).toHaveLength(before);
+    expect((await env.call(`/open/x?${query.replace('+', '')}`)).status).toBe(200);
+  });
+
+  it.each(['token=next-page', 'sig=1', 'user=bob', 'keyword=api_key', 'page_token=x'])(
+    'does not stand against parameters that are no credential: %s',
+    async (query) => {
+      expect((await env.call(`/api/x?${query}`)).status).toBe(200);
+    },
+  );
+});
+
+/** What would change in the call if the field were lost. */
+const DECIDING: readonly (readonly [string, string])[] = [
+  ['destination', 'http://x/y'],
+  ['overwrite', 'F'],
+  ['depth', '0'],
+  ['lock-token', '<urn:x>'],
+  ['if', '(<urn:x>)'],
+  ['if-schedule-tag-match', '"1"'],
+  ['content-range', 'bytes 0-1/9'],
+  ['x-amz-copy-source', '/a/b'],
+  ['x-amz-acl', 'private'],
+  ['x-amz-target', 'DynamoDB_20120810.PutItem'],
+  ['x-ms-copy-source', 'https://x/y'],
+  ['x-ms-delete-snapshots', 'only'],
+  ['x-goog-if-generation-match', '0'],
+  ['x-goog-copy-source', 'a/b'],
+  ['x-github-api-version', '2022-11-28'],
+  ['stripe-version', '2026-01-01'],
+  ['openai-beta', 'assistants=v2'],
+  ['soapaction', '"urn:delete"'],
+  ['dropbox-api-arg', '{}'],
+  ['sforce-duplicate-rule-header', 'allowSave=true'],
+  ['slug', 'name'],
+  ['upload-offset', '0'],
+  ['x-object-manifest', 'c/p'],
+  ['ce-type', 'order.deleted'],
+  ['consistencylevel', 'eventual'],
+  ['x-vault-wrap-ttl', '60'],
+  ['x-dry-run', 'true'],
+];
+
+describe('a held call', () => {
+  it.each(DECIDING)('is refused, and nobody asked, when it would lose %s', async (name, value) => {
+    const alice = await env.reviewer('alice');
+    const response = await env.call('/api/x', { method: 'PUT', body: {}, headers: { [name]: value, prefer: 'wait=0' } });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code: 'field_not_bound', fields: [name] });
+    expect(await alice.list()).toEqual([]);
+  });
+
+  it('goes out with the fields that are bound, once it is approved', async () => {
+    const alice = await env.reviewer('alice');
+    const { hold } = await alice.expect('PENDING');
+    const answer = env.call('/picky/x', { method: 'PUT', body: {}, headers: { destination: '/y', overwrite: 'F', 'x-hasura-role': 'viewer' } });
+    await alice.approve(await hold);
+    expect((await answer).status).toBe(200);
+    expect((await env.upstream.arrived(before)).headers).toMatchObject({ destination: '/y', overwrite: 'F', 'x-hasura-role': 'viewer' });
+  });
+
+  it('tells the agent and the reviewer of fields that stay behind', async () => {
+    const alice = await env.reviewer('alice');
+    const response = await env.call('/api/y', {
+      method: 'PUT',
+      body: {},
+      headers: { 'x-note': 'a', 'x-hasura-role': 'b', 'user-agent': 'c', prefer: 'wait=0' },
+    });
+    expect(response.status).toBe(409);
+    expect(((await response.json()) as { fieldsLeftBehind: string[] }).fieldsLeftBehind).toEqual(['x-note', 'x-hasura-role']);
+    const id = response.headers.get('countersign-hold') ?? '';
+    expect(((await alice.show(id)) as unknown as { action: { leftBehind: string[] } }).action.leftBehind).toEqual(['x-note', 'x-hasura-role']);
+  });
+
+  it('to AWS carries what AWS is told in fields of its own, signed', async () => {
+    const alice = await env.reviewer('alice');
+    const { hold } = await alice.expect('PENDING');
+    const fields = { 'x-amz-copy-source': '/from/a', 'x-amz-metadata-directive': 'REPLACE', 'x-amz-meta-owner': 'bob', 'x-amz-tagging': 'a=b' };
+    const answer = env.call('/s3/to/b', {
+      method: 'PUT',
+      headers: { ...fields, 'x-amz-date': '20200101T000000Z', 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' },
+    });
+    const id = await hold;
+    expect((await alice.show(id)) as object).toMatchObject({ action: { headers: expect.arrayContaining([{ name: 'x-amz-copy-source', value: '/from/a' }]) } });
+    await alice.approve(id);
+    expect((await answer).status).toBe(200);
+    const { method, url, rawHeaders, headers, body } = await s3.arrived(0);
+    expect(headers).toMatchObject(fields);
+    expect(headers['x-amz-date']).not.toBe('20200101T000000Z');
+    const [, accessKeyId = ''] = /Credential=([^/]+)\//.exec(rawHeaders.join('\n')) ?? [];
+    expect(
+      awsRefusal({ method, target: url, rawHeaders, body }, { secretAccessKey: sts.secretOf(accessKeyId) ?? '', region: 'eu-central-1', service: 's3' }),
+    ).toBeUndefined();
+  });
+});
