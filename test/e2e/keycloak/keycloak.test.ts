@@ -1,10 +1,12 @@
-// The whole gateway with a real Keycloak as the only issuer: agents, DPoP, token exchange, pairwise subjects, the desk, step-up there,
+// The whole gateway with a real Keycloak as the only issuer: agents, DPoP, token exchange, pairwise subjects, the desk, step-up there and in the terminal,
 // the device flow, signing out, and keys that rotate. docs/providers/keycloak.md says how to run it; it is the page's proof.
 
 import { createHash, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../../config/quickstart/layout.ts';
+import { run } from '../../../src/cli/holds.ts';
+import { openTerminal } from '../../cli/terminal-io.ts';
 import { type Environment, startEnvironment } from '../../support/environment.ts';
 import { createVisitor, type Visitor } from '../../support/visitor.ts';
 import { fillForms, findKeycloak, type Keycloak, startKeycloak } from './keycloak.ts';
@@ -174,6 +176,43 @@ describe.skipIf(home === undefined)('with a real Keycloak (skipped where KEYCLOA
     expect(await (await alice.fetch(`${desk}/passkeys`)).text()).not.toContain('id="add-passkey"');
     await signIn(alice, 'alice', '?fresh=1&to=%2Fpasskeys');
     expect(await (await alice.fetch(`${desk}/passkeys`)).text()).toContain('id="add-passkey"');
+  });
+
+  it('steps up in the terminal: by the device flow first, then afresh with the one-time code', async () => {
+    // A person whose one-time code nobody has used in this half minute.
+    const id = await hold('/api/proven');
+    const browser = createVisitor('carol');
+    const faults: unknown[] = [];
+    const go = (start: string, done: (url: URL, page: string | undefined) => boolean, last?: (url: URL) => unknown) => {
+      fillForms(browser, 'carol', start, done)
+        .then((url) => last?.(url))
+        .catch((thrown: unknown) => faults.push(thrown));
+      return '';
+    };
+    const io = openTerminal({}, [
+      [/To sign in, open (\S+)\n/, ([, start = '']) => go(start, (_url, page) => /device login successful/i.test(page ?? ''))],
+      [
+        /afresh, open (\S+)\n/,
+        ([, start = '']) =>
+          go(
+            start,
+            ({ pathname }) => pathname === '/callback',
+            (url) => fetch(url),
+          ),
+      ],
+    ]);
+    const args = [
+      'approve',
+      id,
+      '--yes',
+      '--url',
+      `http://127.0.0.1:${environment.ports.reviewers}`,
+      '--issuer',
+      keycloak.issuer,
+      '--client-id',
+      'countersign-cli',
+    ];
+    expect([await run(args, io), faults, io.err()]).toEqual([0, [], expect.stringContaining('afresh')]);
   });
 
   it('signs out at Keycloak without its question', async () => {

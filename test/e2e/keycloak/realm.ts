@@ -4,7 +4,7 @@
 import type { Admin } from './keycloak.ts';
 
 export const REALM = 'corp';
-export const OTP_SECRETS: Readonly<Record<string, string>> = { alice: 'alice-otp-secret-0001', bob: 'bob-otp-secret-00002' };
+export const OTP_SECRETS: Readonly<Record<string, string>> = { alice: 'alice-otp-secret-0001', bob: 'bob-otp-secret-00002', carol: 'carol-otp-secret-003' };
 
 const mapper = (name: string, protocolMapper: string, config: Readonly<Record<string, string>>) => ({
   ...{ name, protocol: 'openid-connect', protocolMapper },
@@ -38,7 +38,7 @@ const representation = (desk: string) => ({
   ...{ realm: REALM, enabled: true, sslRequired: 'none', accessTokenLifespan: 300, otpPolicyCodeReusable: true },
   attributes: { 'acr.loa.map': JSON.stringify({ pwd: 1, phr: 2 }) },
   groups: [{ name: 'finance' }, { name: 'soc' }],
-  users: [user('alice', ['/finance']), user('bob', ['/soc'])],
+  users: [user('alice', ['/finance']), user('bob', ['/soc']), user('carol', ['/finance'])],
   clients: [
     secretClient('agent-ledger', { protocolMappers: [FOR_GATEWAY, audience('exchanger', { 'included.client.audience': 'countersign' })] }),
     secretClient('agent-elsewhere'),
