@@ -78,7 +78,7 @@ export const ERRORS = {
   bad_json: request(
     400,
     'The JSON body is ambiguous',
-    'Send strict JSON: no duplicate keys, numbers that survive a round trip, no lone surrogates, bounded depth.',
+    'Send strict JSON: no key twice (in another letter case neither), numbers that survive a round trip, no lone surrogates, bounded depth.',
   ),
   bad_rpc: request(400, 'The JSON-RPC message is not acceptable', 'Send one JSON-RPC 2.0 message whose Mcp-* fields agree with its body.'),
   header_mismatch: request(
@@ -332,6 +332,8 @@ export type ErrorCode = keyof typeof ERRORS;
 interface Details {
   /** Names the hold that the answer is about: `Countersign-Hold`, and a member of the problem document. */
   readonly holdId?: string;
+  /** Of a pending hold, for programs: until when people may decide (RFC 3339), and who is needed. */
+  readonly pending?: { readonly deadline: string; readonly needs: string };
   /** Seconds, for `Retry-After`. */
   readonly retryAfter?: number;
   /** The nonce that the next DPoP proof must hold: `DPoP-Nonce` (RFC 9449 section 8). */
