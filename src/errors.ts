@@ -78,7 +78,7 @@ export const ERRORS = {
   bad_json: request(
     400,
     'The JSON body is ambiguous',
-    'Send strict JSON: no duplicate keys, numbers that survive a round trip, no lone surrogates, bounded depth.',
+    'Send strict JSON: no key twice (in another letter case neither), numbers that survive a round trip, no lone surrogates, bounded depth.',
   ),
   bad_rpc: request(400, 'The JSON-RPC message is not acceptable', 'Send one JSON-RPC 2.0 message whose Mcp-* fields agree with its body.'),
   header_mismatch: request(
@@ -296,6 +296,14 @@ export const ERRORS = {
     'destination_ip_prohibited',
     'no',
     'Report it: the platform team checks what the upstream’s name resolves to.',
+  ),
+  // RFC 9110 section 15.5.2: a request that is answered 401 has not been applied.
+  upstream_unauthorized: fault(
+    502,
+    'The upstream refused the gateway’s credential',
+    'http_request_denied',
+    'no',
+    'Report it: the platform team checks the upstream’s credential. Signing in or sending another token does not help.',
   ),
   upstream_protocol: fault(
     502,

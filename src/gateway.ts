@@ -150,7 +150,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
   const mcp = buildMcp({ approvals, audit, clock, forwarder, live, log, run: (call) => run(call), seal, sessions, scheme, store });
-  const openCalls = createOpenCalls(store.suspensions);
+  const openCalls = createOpenCalls(store.suspensions, clock);
   const steps = createSteps({
     ...{ agentCalls, approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, webSockets },
     ...{ decisionRecord, outcomeRecord, callLine },

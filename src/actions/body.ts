@@ -35,16 +35,22 @@ interface IncomingBody {
 /** A body that is not known to be empty. See RequestBody for what its methods throw. */
 export function openBody(body: IncomingBody): RequestBody {
   let taken = false;
+  let underway = true;
   let seen: ((piece: Uint8Array) => void) | undefined;
   const take = (): AsyncGenerator<Uint8Array, void, undefined> => {
     if (taken) throw new TypeError('the body was read already');
     taken = true;
     if (body.awaitsContinue) body.response?.writeContinue();
-    const pieces = readAtPace(body.incoming, body.pace);
+    const pieces = readAtPace(body.incoming, body.pace, () => {
+      underway = false;
+    });
     return seen === undefined ? pieces : shown(pieces, seen);
   };
   return {
     empty: false,
+    get underway() {
+      return underway;
+    },
     ...(body.length === undefined ? {} : { length: body.length }),
     stream: take,
     watch(see) {
@@ -76,7 +82,7 @@ async function collect(chunks: AsyncIterable<Uint8Array>, limit: number): Promis
 }
 
 /** Takes what has arrived, then waits for more; node:http stops reading from the socket while nobody takes. */
-async function* readAtPace(incoming: IncomingMessage, pace: BodyPace): AsyncGenerator<Uint8Array, void, undefined> {
+async function* readAtPace(incoming: IncomingMessage, pace: BodyPace, ended: () => void): AsyncGenerator<Uint8Array, void, undefined> {
   const { minBytesPerSecond = 1024, windowMs = 10_000, silenceMs = 10_000 } = pace;
   let wake = (): void => {};
   const onEvent = (): void => wake();
@@ -91,7 +97,10 @@ async function* readAtPace(incoming: IncomingMessage, pace: BodyPace): AsyncGene
         yield chunk;
         continue;
       }
-      if (incoming.readableEnded) return;
+      if (incoming.readableEnded) {
+        ended();
+        return;
+      }
       if (incoming.destroyed || incoming.errored !== null) throw new GatewayError('client_closed', 'The client went away while it was sending the body.');
       if (waitedMs >= windowMs) {
         if (received * 1000 < minBytesPerSecond * waitedMs) throw tooSlow();

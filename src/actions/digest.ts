@@ -31,6 +31,7 @@ export function actionDigest(action: Action, binding: ActionBinding): Digest {
     target: action.target,
     tool: action.tool ?? null,
     ...(action.toolChange && { toolDefinition: canonicalDigest('countersign/tool-definition/v1', action.toolChange.now) }),
+    ...(action.upgrade && { upgrade: action.upgrade }),
     upstream: action.upstream,
   });
   return digestText('countersign/action/v1', `${before.slice(0, -1)},"credential":${credentialText(binding)},${after.slice(1)}`);

@@ -22,8 +22,8 @@ export interface ClassifyLimits {
 }
 
 /**
- * `stream` leaves the body unread, and so does `method`, but for fields that would override the method, which end it on its way; where the upstream `signsBodies`, both buffer and hash it, whatever its type.
- * `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
+ * `stream` leaves the body unread, and so does `method`, but for fields that would override the method, which end it on its way; where the upstream
+ * `signsBodies`, both buffer and hash it, whatever its type. `whole` does that as `method` would. `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
  * is refused. `json` takes only application/json or +json. An empty body satisfies every need, and then the action is not a streamed one.
  * Throws `unsupported_media_type`, `bad_json`, `bad_request`, `payload_too_large`, `request_timeout`, `client_closed`.
  */
@@ -32,12 +32,12 @@ export function classifyHttp(request: InboundRequest, upstream: UpstreamDescript
   if (request.body.empty) return { ...base, streamed: false };
   const contentType = header(request.headers, 'content-type');
   const typed = contentType === undefined ? base : { ...base, contentType };
-  if (need !== 'stream' && need !== 'method') return withBody(request, typed, need, limits);
-  if (need === 'method') watchMethod(request);
-  return upstream.signsBodies ? withDigest(request, typed, limits) : { ...typed, streamed: true };
+  if (need === 'json' || need === 'bytes') return withBody(request, typed, need, limits);
+  if (need !== 'stream') watchMethod(request);
+  return need === 'whole' || upstream.signsBodies ? withDigest(request, typed, limits) : { ...typed, streamed: true };
 }
 
-/** Nothing looks at the body, but it is signed: any type will do. */
+/** Nothing looks at the body, but it is signed, or must be there before the decision: any type will do. */
 async function withDigest(request: InboundRequest, { contentType, ...base }: Outline & Pick<Action, 'contentType'>, limits: ClassifyLimits): Promise<Action> {
   const bytes = await request.body.buffer(limits.heldBodyBytes);
   const body = bytes.byteLength === 0 ? {} : { ...(contentType !== undefined && { contentType }), body: hashed(bytes) };
@@ -54,7 +54,7 @@ function watchMethod({ body, headers }: InboundRequest): void {
 async function withBody(
   request: InboundRequest,
   { contentType, ...base }: Outline & Pick<Action, 'contentType'>,
-  need: Exclude<BodyNeed, 'stream' | 'method'>,
+  need: 'bytes' | 'json',
   limits: ClassifyLimits,
 ): Promise<Action> {
   // Before the body is asked for: a client that waits for 100 Continue then sends nothing in vain.

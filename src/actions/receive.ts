@@ -14,6 +14,7 @@ import { type BodyPace, EMPTY_BODY, openBody } from './body.ts';
 import { acceptFields } from './fields.ts';
 import { checkHost } from './host.ts';
 import { checkTarget } from './path.ts';
+import { readOffer } from './upgrade.ts';
 
 export interface ReceiveOptions {
   /** Names the request in logs and problem documents. */
@@ -45,6 +46,7 @@ export function receiveRequest(incoming: IncomingMessage, response: ServerRespon
   if (response === undefined) {
     if (!body.empty) throw new GatewayError('bad_request', 'A request to upgrade carries a body.');
   } else if (webSocket) throw new GatewayError('upgrade_refused', 'This request cannot be upgraded: it is not a bare GET on a connection of its own.');
+  const upgrade = response === undefined ? readOffer(headers) : undefined;
   return {
     id: options.id,
     receivedAt: options.receivedAt,
@@ -53,6 +55,7 @@ export function receiveRequest(incoming: IncomingMessage, response: ServerRespon
     mount,
     path,
     ...(query === undefined ? {} : { query }),
+    ...(upgrade && { upgrade }),
     headers,
     body,
     peer: peerOf(incoming.socket),

@@ -30,7 +30,7 @@ export interface UpstreamDescriptor {
 }
 
 /** The members of an action that do not depend on the body. */
-export type Outline = Pick<Action, 'protocol' | 'upstream' | 'authority' | 'method' | 'target' | 'path' | 'query' | 'boundHeaders'>;
+export type Outline = Pick<Action, 'protocol' | 'upstream' | 'authority' | 'method' | 'target' | 'path' | 'query' | 'upgrade' | 'boundHeaders'>;
 
 /** Throws `bad_request` for a query with a credential beside the injected one. `/tools` alone goes to exactly the base path; rules see it as `/`. */
 export function outline(request: InboundRequest, upstream: UpstreamDescriptor): Outline {
@@ -44,6 +44,7 @@ export function outline(request: InboundRequest, upstream: UpstreamDescriptor): 
     target: below.startsWith('/') ? below : `/${below}`,
     path: request.path,
     ...(request.query === undefined ? {} : { query: request.query }),
+    ...(request.upgrade && { upgrade: request.upgrade }),
     boundHeaders: boundHeaders(request.headers, upstream.boundHeaders, upstream.withheldHeaders),
   };
 }

@@ -46,6 +46,7 @@ export function requestDigest(caller: Caller, taskId: string | undefined, action
     headers: without(action.boundHeaders, 'idempotency-key'),
     bodyDigest: action.body?.identity ?? bodyDigestOf(action),
     tool: action.tool ?? null,
+    ...(action.upgrade && { upgrade: { ...action.upgrade } }),
   });
 }
 

@@ -89,6 +89,7 @@ function heldAction({ action, decision, leftBehind }: HoldRequest): HeldAction {
     ...(action.tool === undefined ? {} : { tool: action.tool }),
     ...(action.args === undefined ? {} : { gist: gistOf(action.args) }),
     ...(action.contentType === undefined ? {} : { contentType: action.contentType }),
+    ...(action.upgrade && { upgrade: action.upgrade }),
     boundHeaders: action.boundHeaders,
     ...(leftBehind.length > 0 && { leftBehind }),
     bodyDigest: bodyDigestOf(action),

@@ -69,8 +69,8 @@ function writtenOnce<T extends object>(write: (value: T) => string): (value: T) 
   };
 }
 
-function actionText({ upstream, authority, method, path, rpcMethod, tool, body }: Action, digest: Digest | undefined): string {
-  return JSON.stringify({ digest, upstream, authority, method, path, rpc: rpcMethod, tool, body: body && saltedBody(body) });
+function actionText({ upstream, authority, method, path, upgrade, rpcMethod, tool, body }: Action, digest: Digest | undefined): string {
+  return JSON.stringify({ digest, upstream, authority, method, path, upgrade: upgrade && 'websocket', rpc: rpcMethod, tool, body: body && saltedBody(body) });
 }
 
 export interface Ending {

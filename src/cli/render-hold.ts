@@ -47,6 +47,11 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   sheet.fact('would do', `${action.method} ${action.target}`);
   sheet.fact('at', `${action.upstream} (${action.authority})`);
   if (action.tool !== undefined) sheet.fact('tool', action.tool);
+  if (action.upgrade !== undefined) {
+    sheet.fact('opens', 'a WebSocket: what goes over it afterwards nobody looks at');
+    sheet.fact('subprotocols', action.upgrade.subprotocols.join(', ') || 'none offered');
+    sheet.fact('extensions', action.upgrade.extensions.join(', ') || 'none offered');
+  }
   sheet.fact('asked by', `${principal.id} (${principal.kind})`);
   if (principal.name !== undefined) sheet.fact('named', `${principal.name} (by its issuer)`);
   if (principal.client !== undefined) sheet.fact('client', principal.client);

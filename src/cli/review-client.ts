@@ -22,6 +22,7 @@ const shownHold = z.object({
     toolChange: z.object({ pinned: z.record(z.string(), z.json()), now: z.record(z.string(), z.json()) }).optional(),
     args: z.json().optional(),
     contentType: z.string().optional(),
+    upgrade: z.object({ subprotocols: z.array(z.string()), extensions: z.array(z.string()) }).optional(),
     headers: z.array(z.object({ name: z.string(), value: z.string() })),
     leftBehind: z.array(z.string()).optional(),
     bodyText: z.string().optional(),

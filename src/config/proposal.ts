@@ -20,9 +20,12 @@ export function proposeRules(rules: readonly Rule[], hold: Hold, likes: Likes): 
   if (rule === undefined || holding.length !== 1) return undefined;
   const agent = JSON.stringify(hold.principal.id);
   const { tier: _, ...allowed } = rule;
-  const narrowed = { ...rule, when: both(rule.when, `agent.id != ${agent}`) };
+  // What passes is one of the two, plain or a WebSocket: a plain request of the agent's stays held where a WebSocket passes.
+  const others = hold.action.upgrade === undefined ? `agent.id != ${agent}` : `(agent.id != ${agent} || !request.upgrade)`;
+  const narrowed = { ...rule, when: both(rule.when, others) };
   const passing = {
     ...allowed,
+    ...(hold.action.upgrade && { match: { ...rule.match, upgrade: true } }),
     id: `${rule.id}-passed`.slice(0, 64),
     when: both(rule.when, `agent.id == ${agent}`),
     decide: 'allow',

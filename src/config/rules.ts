@@ -58,6 +58,10 @@ const match = () =>
       .describe(
         'URLPattern pathname below the mount, compared with the decoded path; hold and deny rules ignore the case of letters and a last slash; default: every path',
       ),
+    upgrade: z
+      .boolean()
+      .exactOptional()
+      .describe('true: requests to open a WebSocket, false: all others; default: for hold and deny both, for allow all others'),
     tool: z.string().min(1).exactOptional().describe('MCP: the tool of tools/call, as agents call it; * stands for any text'),
     mcp: z.array(z.string().min(1)).min(1).exactOptional().describe('MCP: JSON-RPC methods, also those that a server asks of the agent; * stands for any text'),
     resource: z.string().min(1).exactOptional().describe('MCP: URI of what a resources/… message names; * stands for any text'),

@@ -15,6 +15,8 @@ export type BodyNeed =
   | 'stream'
   /** It is streamed, and watched: for other methods the rules are stricter, and a field of the body could name one of them (actions/override.ts). */
   | 'method'
+  /** Nothing looks at it, but the decision may change while it arrives: it is watched as for `method`, buffered and hashed, whatever its type. */
+  | 'whole'
   /** It may be held: it is buffered and hashed. */
   | 'bytes'
   /** A condition reads it: it is buffered, hashed and strictly parsed as JSON. */
@@ -69,6 +71,14 @@ export interface ToolWords {
   readonly arguments: Readonly<Record<string, { readonly title?: string; readonly description?: string }>>;
 }
 
+/** What a request to open a WebSocket asks for: the upstream chooses one of the subprotocols, and some of the extensions. Members in JCS order. */
+export interface UpgradeOffer {
+  /** Each as it is sent, with its parameters. */
+  readonly extensions: readonly string[];
+  readonly protocol: 'websocket';
+  readonly subprotocols: readonly string[];
+}
+
 export interface Action {
   readonly protocol: Protocol;
   /** The name under `upstreams`. */
@@ -81,6 +91,8 @@ export interface Action {
   /** The raw path that rules match: `target` without its query and without the upstream's own base path. */
   readonly path: string;
   readonly query?: string;
+  /** Present when the connection is to become a WebSocket: another action than the same request without it. */
+  readonly upgrade?: UpgradeOffer;
   /** Media type as sent, when there is a body. */
   readonly contentType?: string;
   /**

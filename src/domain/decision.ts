@@ -97,6 +97,8 @@ export interface Policy {
   readonly digest: Digest;
   /** How much of the body the rules that could match this call look at. */
   bodyNeed(upstream: string, method: string, path: string): BodyNeed;
+  /** Whether a rule that could match this call reads what its task has done before: then a decision on it holds until that changes. */
+  readsHistory(upstream: string, method: string, path: string): boolean;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**

@@ -1,6 +1,6 @@
 // The durable record of one action waiting for approval, and the port that keeps it.
 
-import type { ActionBinding, Digest, Protocol, ToolChange, ToolWords } from './action.ts';
+import type { ActionBinding, Digest, Protocol, ToolChange, ToolWords, UpgradeOffer } from './action.ts';
 import type { EpochMs } from './clock.ts';
 import type { MatchedRule, Requirement } from './decision.ts';
 import type { Gist } from './gist.ts';
@@ -55,6 +55,7 @@ export interface HeldAction extends ActionBinding {
   /** The arguments in one line; absent where there are none to read. */
   readonly gist?: Gist;
   readonly contentType?: string;
+  readonly upgrade?: UpgradeOffer;
   readonly boundHeaders: HeaderList;
   /** Names of the agent's fields that do not go along. Absent when there are none. */
   readonly leftBehind?: readonly string[];

@@ -1,5 +1,6 @@
 // One request as the agents' listener accepted it: strictly parsed once, decided on and forwarded in this form only.
 
+import type { UpgradeOffer } from './action.ts';
 import type { EpochMs } from './clock.ts';
 import type { HeaderList } from './headers.ts';
 
@@ -9,6 +10,8 @@ export interface RequestBody {
   readonly empty: boolean;
   /** The declared Content-Length, when there was one. */
   readonly length?: number;
+  /** True until whoever reads it has been given its last byte; absent where it does not come over a connection. */
+  readonly underway?: boolean;
   /**
    * Reads the body to its end. Answers `100 Continue` first when the client asked for it.
    * Throws `payload_too_large` (limit, bytes), `request_timeout` (too slow), `client_closed`.
@@ -40,6 +43,8 @@ export interface InboundRequest {
   readonly path: string;
   /** The raw query without `?`; undefined when the target has none. */
   readonly query?: string;
+  /** Present for a request to open a WebSocket. */
+  readonly upgrade?: UpgradeOffer;
   readonly headers: HeaderList;
   readonly body: RequestBody;
   readonly peer: Peer;

@@ -88,6 +88,8 @@ export interface Call {
   /** Set while it counts among the calls of its agent, and of its upstream. */
   counted?: true;
   room?: string;
+  /** Set when its task's history has changed so that it is not allowed any more. */
+  barred?: true;
   /** True once the call stands in its task's history. */
   remembered?: boolean;
 }

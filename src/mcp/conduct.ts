@@ -182,6 +182,7 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
       if (!asks || detached || call.errand !== undefined) return { detached, through: (sink) => judged(armed, judge, sink) };
       const owed = oweAnswer(call.sink, action.rpcId, {
         words: (error) => unanswered(error, action),
+        refusal: (error) => refusalMessage(error, action) ?? unanswered(error, action),
         told: (status) => {
           call.toldStatus = status;
         },

@@ -16,16 +16,18 @@ export interface OwedAnswer {
   watch(judge: JudgeMessage): JudgeMessage;
 }
 
-type Form = 'none' | 'events' | 'passing' | 'unread' | 'over';
+type Form = 'none' | 'events' | 'passing' | 'unread' | 'refused' | 'over';
 
 export interface OwedAnswerOptions {
-  /** The whole message that tells an error. */
+  /** The whole message in place of an answer that is none. */
   words(error: GatewayError): JsonObject;
+  /** The whole message of a refusal. */
+  refusal(error: GatewayError): JsonObject;
   /** Hears the status that the agent gets where it is not the upstream's. */
   told(status: number): void;
 }
 
-export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, told }: OwedAnswerOptions): OwedAnswer {
+export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, refusal, told }: OwedAnswerOptions): OwedAnswer {
   let form: Form = 'none';
   let status = 0;
   let answered = false;
@@ -33,9 +35,10 @@ export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, t
   let resumable = false;
 
   const instead = (): void => {
-    form = 'over';
     told(200);
-    sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store'], Buffer.from(JSON.stringify(words(noMessage(status)))));
+    const message = form === 'refused' ? refusal(REFUSED) : words(noMessage(status));
+    form = 'over';
+    sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store'], Buffer.from(JSON.stringify(message)));
   };
   /** The last event of a stream; false where there is no place for one. */
   const lastEvent = (error: GatewayError): boolean => {
@@ -60,10 +63,10 @@ export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, t
       head(code, headers) {
         status = code;
         form = formOf(code, headers);
-        if (form !== 'unread') sink.head(code, headers);
+        if (form !== 'unread' && form !== 'refused') sink.head(code, headers);
       },
       write(chunk) {
-        if (form === 'unread' || form === 'over') return true;
+        if (form === 'unread' || form === 'refused' || form === 'over') return true;
         if (form === 'events' && typeof chunk === 'string' && EVENT_ID.test(chunk)) resumable = true;
         return sink.write(chunk);
       },
@@ -72,7 +75,7 @@ export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, t
         status = code;
         form = formOf(code, headers);
         // A stream that came whole: its events are read by nobody here.
-        if (form === 'unread' || (body.length === 0 && isAnswer(code))) instead();
+        if (form === 'unread' || form === 'refused' || (body.length === 0 && isAnswer(code))) instead();
         else if (code < 500) sink.whole(code, headers, body);
         else {
           told(200);
@@ -80,7 +83,7 @@ export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, t
         }
       },
       end() {
-        if (form === 'unread') instead();
+        if (form === 'unread' || form === 'refused') instead();
         else if (form !== 'over' && !lastEvent(CLOSED)) sink.end();
       },
       abort(because) {
@@ -92,6 +95,7 @@ export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, t
 }
 
 const CLOSED = new GatewayError('upstream_aborted', 'The upstream ended its stream without an answer.');
+const REFUSED = new GatewayError('upstream_unauthorized', 'The upstream refused the gateway’s credential.');
 const EVENT_ID = /^id: ./m;
 
 /** A JSON object that is no message is as good as none. */
@@ -102,6 +106,8 @@ const isAbsent = (value: Json | undefined): boolean => value === undefined || va
 const isAnswer = (status: number): boolean => (status >= 200 && status < 300) || status >= 500;
 
 function formOf(status: number, headers: HeaderList): Form {
+  // To a client of MCP a 401 is the gateway's, and would send it to the upstream's sign-in.
+  if (status === 401) return 'refused';
   const type = (header(headers, 'content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (type === 'text/event-stream' && status === 200) return 'events';
   return type === 'application/json' || !isAnswer(status) ? 'passing' : 'unread';

@@ -24,7 +24,7 @@ export interface CompiledRule {
   readonly readsBody: boolean;
   /** Judges the path alone: the parameters, or undefined when the rule cannot match. `caseSensitive` says whether the upstream tells letters apart by case. */
   matchPath(path: ReadPath, caseSensitive: boolean): PathParams | undefined;
-  /** Judges the MCP part of an action; `caseSensitive` as above. */
+  /** Judges what else `match` says of an action: whether it opens a WebSocket, and its MCP part; `caseSensitive` as above. */
   matchRpc(action: Action, caseSensitive: boolean): boolean;
 }
 
@@ -59,7 +59,10 @@ function compileRpcMatch({ match, decide }: RuleOptions, condition: Condition | 
   // Nor was one that holds everything, or that looks at arguments, written with the messages in mind by which a session lives.
   const namesNothing = tool === undefined && methods === undefined && resource === undefined && prompt === undefined;
   const meansCalls = namesNothing && (decide === 'hold' || (decide === 'deny' && condition !== undefined && (condition.readsBody || condition.readsHints)));
+  // Nor one that lets requests through, with connections over which anything may be said.
+  const upgrade = match.upgrade ?? (decide === 'allow' ? false : undefined);
   return (action, caseSensitive) =>
+    (upgrade === undefined || upgrade === (action.upgrade !== undefined)) &&
     (namesMethods || action.fromServer !== true) &&
     !(meansCalls && isLifecycle(action)) &&
     (tool === undefined || (action.tool !== undefined && tool(action.upstream, action.tool, caseSensitive))) &&

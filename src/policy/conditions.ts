@@ -10,6 +10,8 @@ import { type CallVariables, VARIABLES, VIEWS } from './variables.ts';
 export interface Condition {
   /** Whether it may look at the body: then the body must be buffered and parsed first. Never false for one that does. */
   readonly readsBody: boolean;
+  /** Whether it may look at the earlier calls of the task. Never false for one that does. */
+  readonly readsHistory: boolean;
   /** Whether it looks at `hints`, a server's own words on its tools. */
   readonly readsHints: boolean;
   /** A part whose cost can grow faster than what the agent sends, as it is written. */
@@ -29,12 +31,16 @@ export function compileCondition(expression: string): Condition {
   if (checked.type !== 'bool' && !checked.type?.startsWith('dyn')) throw new TypeError(`the condition gives ${checked.type}, not a truth value`);
   let readsBody = false;
   let readsHints = false;
+  let tasks = 0;
   for (const node of nodesOf(ast)) {
     readsBody ||= mayReadBody(node);
+    // Each mention of the task counts as one of its history, unless it is seen to read something else of it.
+    if (node.op === 'id' && node.args === 'task') tasks += 1;
+    if (readsTaskAlone(node)) tasks -= 1;
     readsHints ||= node.op === 'id' && node.args === 'hints';
   }
   const growth = findGrowth(ast);
-  return { readsBody, readsHints, ...(growth !== undefined && { growth }), evaluate: evaluation(compileProgram(ast)) };
+  return { readsBody, readsHistory: tasks > 0, readsHints, ...(growth !== undefined && { growth }), evaluate: evaluation(compileProgram(ast)) };
 }
 
 function evaluation(run: Program): Condition['evaluate'] {
@@ -72,6 +78,13 @@ function* nodesOf(part: unknown): Generator<ASTNode> {
 }
 
 const isNode = (part: unknown): part is ASTNode => typeof part === 'object' && part !== null && 'op' in part && 'args' in part;
+
+/** `task.id`, `task.objective`, `task.labels`. */
+function readsTaskAlone(node: ASTNode): boolean {
+  if (node.op !== '.' && node.op !== '.?') return false;
+  const [of, name] = node.args as [unknown, unknown];
+  return isNode(of) && of.op === 'id' && of.args === 'task' && (name === 'id' || name === 'objective' || name === 'labels');
+}
 
 /** Wider than needed on purpose: `args`, any field or key called `body`, and whatever could hide one from this look. */
 function mayReadBody(node: ASTNode): boolean {

@@ -28,11 +28,13 @@ export function compilePolicy(options: PolicyOptions): Policy {
   });
   const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers));
   const index = indexRules(rules, options.upstreams);
+  const readersOfHistory = rules.some(({ condition }) => condition?.readsHistory === true);
   const digests = createDigests(options, rules);
   const findings = createFindings(options.upstreams, digests);
   return {
     digest: digests.policy,
     bodyNeed: (upstream, method, path) => weighBodyNeed(index, upstream, method, path),
+    readsHistory: (upstream, method, path) => readersOfHistory && readsHistory(index, upstream, method, path),
     outlook(input) {
       try {
         return foresee(index, input);
@@ -59,9 +61,12 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
   if (read === undefined) return need;
   const caseSensitive = index.caseSensitive(upstream);
   for (const rule of index.candidates(upstream, method)) {
-    if ((!rule.readsBody && rule.options.decide !== 'hold') || rule.matchPath(read, caseSensitive) === undefined) continue;
+    const bytes = rule.options.decide === 'hold';
+    const whole = rule.condition?.readsHistory === true;
+    if (!(rule.readsBody || bytes || whole) || rule.matchPath(read, caseSensitive) === undefined) continue;
     if (rule.readsBody) return 'json';
-    need = 'bytes';
+    if (bytes) need = 'bytes';
+    else if (need === 'stream') need = 'whole';
   }
   if (
     need === 'stream' &&
@@ -71,6 +76,15 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
   )
     return 'method';
   return need;
+}
+
+function readsHistory(index: RuleIndex, upstream: string, method: string, path: string): boolean {
+  const read = readPath(path);
+  const caseSensitive = index.caseSensitive(upstream);
+  return (
+    read !== undefined &&
+    index.candidates(upstream, method).some((rule) => rule.condition?.readsHistory === true && rule.matchPath(read, caseSensitive) !== undefined)
+  );
 }
 
 /** The rules that match for certain, and those that might with some arguments: a condition that needs them fails without them. */

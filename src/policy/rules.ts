@@ -13,6 +13,8 @@ interface RuleMatch {
   readonly server?: string;
   /** HTTP methods, in capitals. */
   readonly methods?: readonly string[];
+  /** True: requests to open a WebSocket; false: all others. Left out, an allow rule is about those others alone, a hold or deny rule about both. */
+  readonly upgrade?: boolean;
   /** A URLPattern pathname below the upstream's mount. */
   readonly path?: string;
   /** MCP: the tool of a `tools/call`; `*` stands for any text. */

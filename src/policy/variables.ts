@@ -116,6 +116,16 @@ export class RequestView {
   get path() {
     return this.#input.action.path;
   }
+  /** Whether it asks for a WebSocket, and what it offers to speak over it. */
+  get upgrade() {
+    return this.#input.action.upgrade !== undefined;
+  }
+  get subprotocols() {
+    return this.#input.action.upgrade?.subprotocols ?? [];
+  }
+  get extensions() {
+    return this.#input.action.upgrade?.extensions ?? [];
+  }
   get query() {
     this.#query ??= readQuery(this.#input.action.query, this.#caseSensitive);
     return this.#query;
@@ -193,6 +203,9 @@ export const VIEWS = {
       method: 'string',
       path: 'string',
       params: 'map<string, string>',
+      upgrade: 'bool',
+      subprotocols: 'list<string>',
+      extensions: 'list<string>',
       query: 'map<string, string>',
       headers: 'map<string, string>',
       body: 'dyn',

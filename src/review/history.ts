@@ -7,7 +7,7 @@ import type { Reviewer } from '../domain/reviewer.ts';
 import { type Eligibility, isNamed } from './standing.ts';
 
 export interface History {
-  /** Same agent, upstream, method and tool or path. */
+  /** Same agent, upstream, method and tool or path, and both or neither a WebSocket. */
   readonly approved?: { readonly hold: Hold; readonly value?: Json };
   /** Of this agent, newest first. */
   readonly denied: readonly Hold[];
@@ -29,5 +29,6 @@ export async function loadHistory(holds: HoldStore, eligibility: Eligibility, re
 }
 
 function isSimilar({ action: a }: Hold, { action: b }: Hold): boolean {
+  if ((a.upgrade === undefined) !== (b.upgrade === undefined)) return false;
   return a.upstream === b.upstream && a.method === b.method && (a.tool === undefined ? b.tool === undefined && a.path === b.path : a.tool === b.tool);
 }

@@ -79,6 +79,7 @@ function viewAction(action: HeldAction) {
     path: action.path,
     tool: action.tool,
     contentType: action.contentType,
+    upgrade: action.upgrade,
     headers: viewHeaders(action.boundHeaders),
     leftBehind: action.leftBehind,
     bodyDigest: action.bodyDigest,

@@ -9,9 +9,9 @@ import type { Classified, Decided, Regime } from '../domain/stages.ts';
 /** The action's digest under what a decision would bind to it; from actions/digest.ts. */
 export type DigestAction = (action: Action, binding: ActionBinding) => Digest;
 
-export function decide(regime: Regime, clock: Clock, digest: DigestAction, classified: Classified, approval?: Approval): Decided {
-  const { call, request, principal, action, task, calls, resumes } = classified;
-  const decision = regime.policy.decide({
+/** The verdict alone: nothing is noted of it. */
+export function judge(regime: Regime, clock: Clock, { request, principal, action, task, calls, resumes }: Classified, approval?: Approval): Decision {
+  return regime.policy.decide({
     principal,
     action,
     headers: resumes?.headers ?? request.headers,
@@ -20,6 +20,11 @@ export function decide(regime: Regime, clock: Clock, digest: DigestAction, class
     ...(approval && { approval }),
     now: clock.now(),
   });
+}
+
+export function decide(regime: Regime, clock: Clock, digest: DigestAction, classified: Classified, approval?: Approval): Decided {
+  const { call, action } = classified;
+  const decision = judge(regime, clock, classified, approval);
   const actionDigest = digest(action, bindingOf(decision));
   call.facts.decision = decision;
   call.facts.actionDigest = actionDigest;

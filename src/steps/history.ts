@@ -5,6 +5,7 @@
 import type { Call } from '../domain/stages.ts';
 import type { TaskCall, TaskStore } from '../domain/task.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
+import type { HistoryWatch } from './history-watch.ts';
 
 export interface History {
   /** The latest calls of a task, oldest first; those under way come last and have no status. */
@@ -13,11 +14,16 @@ export interface History {
   begin(call: Call): void;
   /** Puts the call on record, once; a call without a task or a decision leaves no trace here. */
   record(call: Call, status: number | undefined): void;
+  /** The call is over. */
+  end(call: Call): void;
   /** The call's sink; for a call of a task, one that puts it on record when the answer begins. */
   sinkOf(call: Call): ResponseSink;
 }
 
-export function createHistory(tasks: TaskStore): History {
+/** Hears of what is decided by a task's history, and of each change of it. */
+export type Watch = Pick<HistoryWatch, 'enter' | 'leave' | 'changed'>;
+
+export function createHistory(tasks: TaskStore, watch: Watch): History {
   const underway = new Map<string, Map<Call, TaskCall>>();
 
   function record(call: Call, status: number | undefined): void {
@@ -27,6 +33,7 @@ export function createHistory(tasks: TaskStore): History {
     call.remembered = true;
     forget(task.id, call);
     tasks.record(task.id, entry);
+    watch.changed(task.id, call, () => calls(task.id));
   }
 
   function forget(taskId: string, call: Call): void {
@@ -34,18 +41,22 @@ export function createHistory(tasks: TaskStore): History {
     if (calls?.delete(call) && calls.size === 0) underway.delete(taskId);
   }
 
+  function calls(taskId: string): readonly TaskCall[] {
+    const now = underway.get(taskId);
+    return now === undefined ? tasks.calls(taskId) : [...tasks.calls(taskId), ...now.values()];
+  }
+
   return {
     record,
-    calls(taskId) {
-      const now = underway.get(taskId);
-      return now === undefined ? tasks.calls(taskId) : [...tasks.calls(taskId), ...now.values()];
-    },
+    calls,
+    end: watch.leave.bind(watch),
     begin(call) {
       const { task } = call.facts;
       const entry = entryOf(call, undefined);
       if (task === undefined || entry === undefined) return;
       const calls = underway.get(task.id) ?? new Map<Call, TaskCall>();
       underway.set(task.id, calls.set(call, entry));
+      watch.enter(call);
     },
     sinkOf(call) {
       const { sink } = call;

@@ -1,7 +1,8 @@
-// The calls that are with their upstreams, so that the kill switch can cut what it comes too late to refuse: WebSocket connections, and
-// answers that are being streamed. What is sent and not answered yet runs to its end, and so does what people approved: cut short, nobody
+// The calls that are with their upstreams, so that the kill switch can cut what it comes too late to refuse: WebSocket connections, uploads that
+// are under way, and answers that are being streamed. WebSockets also end with the identity of their agent. What is sent and not answered yet runs to its end, and so does what people approved: cut short, nobody
 // would know what became of it. A stream that would begin later is refused in send.ts.
 
+import type { Clock } from '../domain/clock.ts';
 import type { Call } from '../domain/stages.ts';
 import type { Suspensions } from './identify.ts';
 
@@ -12,11 +13,34 @@ export interface OpenCalls {
   cut(): number;
 }
 
-export function createOpenCalls(suspensions: Suspensions): OpenCalls {
+/** How long a timer may run; a later end is looked at again. */
+const LONGEST_TIMER_MS = 60 * 60_000;
+
+export function createOpenCalls(suspensions: Suspensions, clock: Clock): OpenCalls {
   const open = new Set<Call>();
+  const ends = new Map<Call, NodeJS.Timeout>();
+
+  /** A WebSocket ends with what its agent proved itself by: there is no further request at which that would be looked at. */
+  function endWithIdentity(call: Call): void {
+    const remaining = (call.facts.principal?.expiresAt ?? 0) - clock.now();
+    if (remaining > 0) {
+      ends.set(
+        call,
+        setTimeout(() => endWithIdentity(call), Math.min(remaining, LONGEST_TIMER_MS)),
+      );
+    } else if (cutOff(call)) call.facts.error = 'token_expired';
+  }
+
   return {
-    enter: (call) => void open.add(call),
-    leave: (call) => void open.delete(call),
+    enter(call) {
+      open.add(call);
+      if (call.upgrade !== undefined) endWithIdentity(call);
+    },
+    leave(call) {
+      open.delete(call);
+      clearTimeout(ends.get(call));
+      ends.delete(call);
+    },
     cut() {
       let count = 0;
       for (const call of open) {
@@ -31,11 +55,11 @@ export function createOpenCalls(suspensions: Suspensions): OpenCalls {
 }
 
 /** The upstream's side ends with the agent's. False when the call is left alone. */
-function cutOff({ upgrade, sink, cleared, errand }: Call): boolean {
+export function cutOff({ upgrade, sink, cleared, errand, facts }: Call): boolean {
   // It ends with the call that it is for.
   if (errand !== undefined) return false;
   if (upgrade !== undefined) upgrade.socket.destroy();
-  else if (sink.started && cleared?.clearance.kind === 'allowed') sink.abort();
+  else if (cleared?.clearance.kind === 'allowed' && (sink.started || facts.request?.body.underway === true)) sink.abort();
   else return false;
   return true;
 }

@@ -12,6 +12,7 @@ import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
 import type { ConductOf } from './classify.ts';
 import type { History } from './history.ts';
+import { refuseBarred } from './history-watch.ts';
 import type { Suspensions } from './identify.ts';
 import type { OpenCalls } from './open-calls.ts';
 import { RefusedAnswer } from './refused-answer.ts';
@@ -38,6 +39,7 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const sink = departure?.through(own) ?? own;
   const leaving = departure?.detached ? { ...armed, request: { ...armed.request, onClosed: neverClosed } } : armed;
   // The last look at the suspensions, and in the same turn the call is where a later one finds it.
+  refuseBarred(call);
   if (clearance.kind === 'released') await deps.approvals.markSent(clearance);
   else refuseSuspended(deps.suspensions, armed.principal, armed.task?.id);
   deps.openCalls.enter(call);

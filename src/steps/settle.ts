@@ -22,7 +22,7 @@ export interface SettleDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly history: Pick<History, 'record'>;
+  readonly history: Pick<History, 'record' | 'end'>;
   readonly openCalls: Pick<OpenCalls, 'leave'>;
   readonly agentCalls: Pick<AgentCalls, 'leave'>;
   readonly rooms: Pick<UpstreamRooms, 'leave'>;
@@ -38,6 +38,7 @@ export async function settle(deps: SettleDependencies, call: Call): Promise<void
   deps.rooms.leave(call);
   // First, and before anything is awaited: the agent has its answer and may follow it up at once.
   deps.history.record(call, facts.status);
+  deps.history.end(call);
   if (call.cleared !== undefined) await close(deps, call, call.cleared);
   span?.end(facts, facts.error);
   const seconds = (deps.clock.now() - facts.receivedAt - (facts.heldMs ?? 0)) / 1000;

@@ -8,6 +8,7 @@ import { type ConductOf, classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
 import { type DigestAction, decide } from './decide.ts';
 import { createHistory } from './history.ts';
+import { HistoryWatch } from './history-watch.ts';
 import { identify, type Suspensions } from './identify.ts';
 import { type JournalDependencies, journal } from './journal.ts';
 import { receive } from './receive.ts';
@@ -33,7 +34,7 @@ export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history'> &
 
 export function createSteps(parts: StepParts): Steps {
   const { regime, clock, tasks, digest, suspensions, conduct, agentCalls } = parts;
-  const history = createHistory(tasks);
+  const history = createHistory(tasks, new HistoryWatch(regime, clock));
   const rooms = new UpstreamRooms();
 
   /** The same judgement as at the door, by what is in force and on record now: caller, task and its calls, destination and policy. */

@@ -10,6 +10,7 @@ import type { Dispatcher } from 'undici';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Outgoing, ResponseSink, Sent } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
+import type { AnswerSource } from './answer-addresses.ts';
 import { contentDecoder, decodedFields } from './content-coding.ts';
 import { type Progress, upstreamFault } from './faults.ts';
 import { answerHead } from './response-headers.ts';
@@ -28,6 +29,7 @@ export interface ExchangeOptions {
   readonly scrubber: Scrubber | undefined;
   readonly mayStream: Outgoing['mayStream'];
   readonly mustRead: boolean;
+  readonly source: AnswerSource;
   /** Called exactly once. */
   ended(error: GatewayError | undefined, sent: Sent | undefined): void;
 }
@@ -75,8 +77,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     if (status < 200 || status > 599) throw new GatewayError('upstream_protocol', 'The upstream answered with a status that HTTP does not have.');
-    const { method, scrubber, responseHeaders } = this.#options;
-    const { headers, length, streamsEvents, codings } = answerHead(fields, responseHeaders, scrubber);
+    const { method, scrubber, responseHeaders, source } = this.#options;
+    const { headers, length, streamsEvents, codings } = answerHead(fields, responseHeaders, scrubber, source);
     const bodyless = method === 'HEAD' || status === 204 || status === 304;
     const scrubs = scrubber?.scrubsBodies === true && !bodyless && length !== 0;
     const decodes = (scrubs || (this.#options.mustRead && !bodyless)) && codings.length > 0;

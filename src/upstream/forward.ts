@@ -51,6 +51,7 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
           scrubber,
           mayStream: outgoing.mayStream,
           mustRead: outgoing.mustRead === true,
+          source: { url: target.url, upstream: action.upstream, path },
           ended,
         });
         forget = request.onClosed(() => exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')));

@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { HeaderList } from '../domain/headers.ts';
 import { codingsIn } from '../domain/normal-forms/fields.ts';
 import { GatewayError } from '../errors.ts';
+import { ADDRESS_FIELDS, type AnswerSource, forAgent } from './answer-addresses.ts';
 import { HOP_BY_HOP, isFieldName, isFieldValue, nominated, rememberByName } from './fields.ts';
 import type { Scrubber } from './scrub/scrubber.ts';
 
@@ -25,20 +26,37 @@ const DROPPED: ReadonlySet<string> = new Set([
   // would send the agent around the gateway
   'alt-svc',
   'alternates',
+  // speak of everything at this host, which is the gateway's
+  'accept-ch',
+  'clear-site-data',
+  'expect-ct',
+  'nel',
+  'public-key-pins',
+  'report-to',
+  'reporting-endpoints',
+  'service-worker-allowed',
+  'set-login',
+  'strict-transport-security',
+  // proofs of possession are made for the gateway (RFC 9449 section 8)
+  'dpop-nonce',
   // credentials
   'authorization',
   'set-cookie',
   'set-cookie2',
   'x-api-key',
 ]);
-const verdictOf = rememberByName((name): 'drop' | 'keep' | 'malformed' => {
+/** What only makes sense to whoever sent the credential: where the gateway did, an agent would answer it with one of its own. */
+const OF_THE_CREDENTIAL: ReadonlySet<string> = new Set(['www-authenticate', 'authentication-info', 'optional-www-authenticate']);
+const verdictOf = rememberByName((name): 'drop' | 'keep' | 'malformed' | 'address' | 'credential' => {
   if (DROPPED.has(name) || name.startsWith('countersign-')) return 'drop';
+  if (ADDRESS_FIELDS.has(name)) return 'address';
+  if (OF_THE_CREDENTIAL.has(name)) return 'credential';
   return isFieldName(name) ? 'keep' : 'malformed';
 });
 const LENGTH = /^\d{1,15}$/;
 
 /** Throws `upstream_protocol` for a field that could not be written as it is, or a length that is not one number. `own` is appended. */
-export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubber: Scrubber | undefined): AnswerHead {
+export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubber: Scrubber | undefined, source?: AnswerSource): AnswerHead {
   const headers: string[] = [];
   const connectionOptions = fields.connection === undefined ? undefined : nominated(['connection', fields.connection]);
   let length: number | undefined;
@@ -48,14 +66,23 @@ export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubbe
     const value = fields[name];
     const verdict = verdictOf(name);
     if (verdict === 'malformed') throw malformed();
-    if (value === undefined || verdict === 'drop' || connectionOptions?.has(name) || scrubber?.isInName(name)) continue;
+    if (
+      value === undefined ||
+      verdict === 'drop' ||
+      (verdict === 'credential' && scrubber !== undefined) ||
+      connectionOptions?.has(name) ||
+      scrubber?.isInName(name)
+    )
+      continue;
     if (name === 'content-length') {
       if (typeof value !== 'string' || !LENGTH.test(value)) throw malformed();
       length = Number(value);
       continue;
     }
-    for (const text of typeof value === 'string' ? [value] : value) {
-      if (!isFieldValue(text)) throw malformed();
+    for (const said of typeof value === 'string' ? [value] : value) {
+      if (!isFieldValue(said)) throw malformed();
+      const text = verdict === 'address' && source !== undefined ? forAgent(name, said, source, scrubber !== undefined) : said;
+      if (text === undefined) continue;
       if (name === 'content-type') streamsEvents ||= (text.split(';', 1)[0] ?? '').trim().toLowerCase() === 'text/event-stream';
       else if (name === 'content-encoding') codings.push(...codingsIn(text));
       else if (name === 'proxy-status' && claimsToBeUs(text)) continue;

@@ -23,8 +23,6 @@ export interface WebSocketPassOptions {
   readonly metrics: Metrics;
 }
 
-/** The handshake's own fields: the agent's key and offer go through, the upstream's acceptance comes back (RFC 6455 section 4). */
-const REQUEST_HANDSHAKE = ['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-protocol', 'sec-websocket-extensions'] as const;
 const NOTHING = Buffer.alloc(0);
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
@@ -170,11 +168,7 @@ function gate(made: ClientRequest, request: IncomingMessage, outgoing: Outgoing,
 /** What http-proxy-3 copies into its request: our fields and nothing of the agent's that the filter does not know. */
 function upgradeRequest(incoming: IncomingMessage, socket: Socket, path: string, outgoing: Outgoing, target: Target): IncomingMessage {
   const request = new IncomingMessage(socket);
-  const handshake = REQUEST_HANDSHAKE.flatMap((name) => {
-    const value = incoming.headers[name];
-    return typeof value === 'string' ? [name, value] : [];
-  });
-  const own = ['host', target.authority, 'connection', 'Upgrade', 'upgrade', 'websocket', ...handshake];
+  const own = ['host', target.authority, 'connection', 'Upgrade', 'upgrade', 'websocket', ...handshakeFields(incoming, outgoing)];
   return Object.assign(request, {
     method: 'GET',
     url: path,
@@ -185,12 +179,37 @@ function upgradeRequest(incoming: IncomingMessage, socket: Socket, path: string,
   });
 }
 
+/** The agent's key, and the offer that was decided on (RFC 6455 section 4.1). */
+function handshakeFields({ headers }: IncomingMessage, { action }: Outgoing): string[] {
+  const { subprotocols = [], extensions = [] } = action.upgrade ?? {};
+  return [
+    ...['sec-websocket-key', String(headers['sec-websocket-key']), 'sec-websocket-version', '13'],
+    ...(subprotocols.length > 0 ? ['sec-websocket-protocol', subprotocols.join(', ')] : []),
+    ...(extensions.length > 0 ? ['sec-websocket-extensions', extensions.join(', ')] : []),
+  ];
+}
+
+/** What the upstream chose that was not offered, as a sentence: nobody decided on that. */
+function choiceFault(headers: IncomingHttpHeaders, { action }: Outgoing): string | undefined {
+  const { subprotocols = [], extensions = [] } = action.upgrade ?? {};
+  const chosen = headers['sec-websocket-protocol'];
+  if (chosen !== undefined && !subprotocols.includes(chosen)) return 'The upstream chose a subprotocol that was not offered.';
+  const nameOf = (extension: string): string => (extension.split(';', 1)[0] ?? '').trim().toLowerCase();
+  const offered = new Set(extensions.map(nameOf));
+  const used = String(headers['sec-websocket-extensions'] ?? '')
+    .split(',')
+    .map(nameOf);
+  return used.every((name) => name === '' || offered.has(name)) ? undefined : 'The upstream chose an extension that was not offered.';
+}
+
 /** The fields of the 101 for the agent. Throws `upstream_protocol` unless the upstream proves that it read this very handshake (RFC 6455 section 4.1). */
 function switchingFields({ headers }: IncomingMessage, request: IncomingMessage, outgoing: Outgoing): IncomingHttpHeaders {
   const accept = hash('sha1', `${request.headers['sec-websocket-key']}${WEBSOCKET_GUID}`, 'base64');
   if (headers['sec-websocket-accept'] !== accept || headers.upgrade?.toLowerCase() !== 'websocket') {
     throw new GatewayError('upstream_protocol', 'The upstream’s acceptance of the WebSocket handshake is not valid.');
   }
+  const fault = choiceFault(headers, outgoing);
+  if (fault !== undefined) throw new GatewayError('upstream_protocol', fault);
   const { credential, responseHeaders } = outgoing;
   const filtered = answerHead(headers, responseHeaders, credential && scrubberFor(credential)).headers;
   return toRecord(['connection', 'Upgrade', 'upgrade', 'websocket', ...filtered]);

@@ -16,6 +16,7 @@ const rule: RuleOptions & { readonly id: string } = {
   tier: 'payment',
 };
 const hold = {
+  action: {},
   principal: { id: agent.id },
   rules: [{ id: 'pay', effect: 'hold', why: 'matched' }],
   notify: ['soc'],
@@ -38,6 +39,21 @@ it('lets this agent pass and holds every other as before', () => {
   ]);
   expect(effectFor(rules, agent.id)).toBe('allow');
   expect(effectFor(rules, `${agent.id}2`)).toBe('hold');
+});
+
+it('lets WebSockets be opened where they are what people approved, and nothing else', () => {
+  const upgrade = { protocol: 'websocket', subprotocols: [], extensions: [] } as const;
+  const effects = (rules: readonly RuleOptions[]) => {
+    const policy = compilePolicy({
+      rules,
+      tiers: { payment: { reviewers: ['group:a'], count: 1, decideWithinMs: 1, useWithinMs: 1, stepUp: false, reasonRequired: false } },
+      upstreams: { ledger: { protocol: 'http' } },
+    });
+    return [{ method: 'GET' }, { method: 'GET', upgrade }].map((action) => policy.decide(call({ action })).effect);
+  };
+  const rules = [{ ...rule, match: { upstream: 'ledger' }, when: 'request.path != "/x"' }];
+  expect(effects(parse(propose({ rules }) ?? ''))).toEqual(['allow', 'deny']);
+  expect(effects(parse(propose({ rules, hold: { ...hold, action: { ...hold.action, upgrade } } }) ?? ''))).toEqual(['hold', 'allow']);
 });
 
 it('cannot be made to say something else by the name of an agent', () => {

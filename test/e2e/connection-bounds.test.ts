@@ -162,7 +162,7 @@ describe('one agent that opens a connection for each of many', () => {
     await once(live, 'listening');
     await start({
       upstreams: `  live: { url: "http://127.0.0.1:${(live.address() as AddressInfo).port}", credential: key, websocket: true }`,
-      rules: '  - { id: sockets, match: { upstream: live }, decide: allow }',
+      rules: '  - { id: sockets, match: { upstream: live, upgrade: true }, decide: allow }',
       limits: '{ wait: 20s, pendingPerAgent: 500 }',
     });
     env.upstream.respond(({ url }, response) => {

@@ -196,7 +196,9 @@ describe('what is open', () => {
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const own = await startEnvironment({
       upstreams: `  live: { url: "${origin}", credential: key, websocket: true }`,
-      rules: '  - { id: live, match: { upstream: live }, decide: allow }',
+      rules: `
+  - { id: live, match: { upstream: live }, decide: allow }
+  - { id: sockets, match: { upstream: live, upgrade: true }, decide: allow }`,
       reviewers: '  killSwitch: ["group:soc"]',
     });
     try {

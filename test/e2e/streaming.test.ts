@@ -44,6 +44,7 @@ beforeAll(async () => {
     upstreams: upstreams.join('\n'),
     rules: `
   - { id: open, match: { path: "/open*" }, decide: allow }
+  - { id: sockets, match: { upstream: sockets, path: "/open*", upgrade: true }, decide: allow }
   - { id: held, match: { path: "/held*" }, decide: hold, tier: payment }
 `,
   });

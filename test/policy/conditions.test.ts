@@ -147,3 +147,20 @@ describe('whether a condition reads the body is never underestimated', () => {
     expect(compileCondition(expression).readsBody).toBe(reads);
   });
 });
+
+describe('whether a condition reads the history of the task is never underestimated', () => {
+  test.each([
+    ['has(task.id) && task.objective == "x" && task.labels.exists(l, l == "y")', false],
+    ['request.headers.calls == "1" && args.task == "calls"', false],
+    ['task.calls.size() > 1', true],
+    ['has(task.calls)', true],
+    ['task["calls"].size() > 1', true],
+    ['task[request.method].size() > 1', true],
+    ['cel.bind(t, task, t.calls.size() > 1)', true],
+    ['[task].exists(t, t.calls.size() > 1)', true],
+    ['dyn(task).calls.size() > 1', true],
+    ['has(task.id) && task.labels.exists(l, task.calls.exists(c, c.path == l))', true],
+  ])('%s: %s', (expression, reads) => {
+    expect(compileCondition(expression).readsHistory).toBe(reads);
+  });
+});

@@ -53,6 +53,8 @@ export interface EnvironmentOptions {
   readonly sections?: Text;
   /** What the issuer has besides its defaults. */
   readonly issuer?: Partial<IssuerOptions>;
+  /** Where `api` leads; default: the recording upstream. */
+  readonly apiOrigin?: string;
   /** YAML of the members of `upstreams.api` besides url and credential. */
   readonly api?: string;
   /** YAML of the `limits` map. */
@@ -126,7 +128,7 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
   const issuer = await startIssuer({ clients: [{ id: 'unused', secret: 'unused-secret' }], ...options.issuer });
   const upstream = await startRecorder();
   const configPath = join(folder, 'countersign.yaml');
-  writeFileSync(configPath, configText(options, issuer.issuer, upstream.origin, folder));
+  writeFileSync(configPath, configText(options, issuer.issuer, options.apiOrigin ?? upstream.origin, folder));
   const tokens = new Map<string, Promise<string>>();
   let gateway = await launch(configPath, options);
 

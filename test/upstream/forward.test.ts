@@ -226,7 +226,7 @@ describe('what the agent receives', () => {
       injection,
     });
     expect(sink.body.toString()).toBe('{"echo":"Bearer [scrubbed]","é":1}');
-    expect(sink.headers).toEqual([...['content-type', 'application/json', 'x-echo', '<[scrubbed]>', 'location', '/?t=[scrubbed]'], 'content-length', '35']);
+    expect(sink.headers).toEqual([...['content-type', 'application/json', 'x-echo', '<[scrubbed]>', 'location', '/api/?t=[scrubbed]'], 'content-length', '35']);
   });
 
   it('gets the secret scrubbed from a stream whose chunks split it, and from binary bodies', async () => {

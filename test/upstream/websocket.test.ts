@@ -81,7 +81,14 @@ async function refusal(port: number, path = '/'): Promise<string> {
 describe('a WebSocket upgrade', () => {
   it('joins the agent with the upstream, under headers that we built', async () => {
     const echo = await startEcho();
-    const { port, outcomes, counted } = await startFront(echo.url, {}, { injection: { in: 'header', name: 'authorization', value: 'Bearer upstream-secret' } });
+    const { port, outcomes, counted } = await startFront(
+      echo.url,
+      {},
+      {
+        injection: { in: 'header', name: 'authorization', value: 'Bearer upstream-secret' },
+        action: { upgrade: { protocol: 'websocket', subprotocols: ['chat'], extensions: ['permessage-deflate; client_max_window_bits'] } },
+      },
+    );
     const headers = { authorization: 'Bearer agent', cookie: 'a=b', 'x-forwarded-for': '1.2.3.4', 'countersign-task': 't', 'x-note': 'hello' };
     const socket = new WebSocket(`ws://127.0.0.1:${port}/live/%7Ea;b?q=%20x`, ['chat'], { headers });
     const [[answer]] = (await Promise.all([once(socket, 'upgrade'), once(socket, 'open')])) as [[IncomingMessage], unknown];

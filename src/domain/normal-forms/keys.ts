@@ -17,6 +17,12 @@ export function foldKey(key: string): string {
   return seen.toLowerCase().toUpperCase().toLowerCase().replace(DOTTED_I, 'i').normalize('NFKC');
 }
 
+/**
+ * One form also for the spellings between which Google's APIs and grpc-gateway translate: `to_account` and `toAccount`. For a name that is looked for and
+ * not there; two of them in one object are no twins, since other servers keep them apart.
+ */
+export const looseKey = (key: string): string => foldKey(key).replace(/[_-]/g, '');
+
 /** Small letters, digits and signs of ASCII: a name that is its own folded form. */
 const PLAIN = /^[\x01-\x40\x5b-\x7f]*$/;
 

@@ -2,7 +2,7 @@
 // them fails, so `args.env != "prod"` is not true of `["prod"]`. Numbers are one type here, however they are spelled.
 
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
-import { foldKey } from '../../domain/normal-forms/keys.ts';
+import { looseKey } from '../../domain/normal-forms/keys.ts';
 import { fieldsOf } from '../variables.ts';
 import type { Meter, Terms } from './meter.ts';
 
@@ -92,19 +92,19 @@ export function member(holder: Value, key: Value): Value {
 
 /**
  * As member, but undefined where there is none. FAILED for what has no members at all, and where only another spelling of the name is there:
- * Go, ASP.NET and others would read that one.
+ * Go, ASP.NET and others would read that one, and Google's APIs take `to_account` for `toAccount`.
  */
 export function lookUp(holder: Value, key: string, { meter, caseSensitive }: Terms): Value {
   const kind = kindOf(holder);
   if (kind !== 'map' && kind !== 'view') return FAILED;
   const found = memberOf(holder as object, key);
   if (found !== undefined || caseSensitive || kind === 'view') return found;
-  const folded = foldKey(key);
+  const form = looseKey(key);
   for (const other of keysOf(holder as object, meter)) {
     if (typeof other !== 'string') continue;
     meter.charge(3);
     meter.chargeText(other.length);
-    if (foldKey(other) === folded) return FAILED;
+    if (looseKey(other) === form) return FAILED;
   }
   return undefined;
 }

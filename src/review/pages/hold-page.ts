@@ -52,7 +52,7 @@ export function renderHold(page: HoldPage): Html {
     <div class="columns"><div class="what">
       <section id="arguments" aria-labelledby="arguments-title"><h2 id="arguments-title">What would be sent <span class="aside">every byte, never cut</span></h2>
         <dl class="facts"><div><dt>${hold.action.tool === undefined ? 'Call' : 'Tool'}</dt><dd class="mono">${hold.action.tool === undefined ? html`${hold.action.method} ${words(hold.action.target)}` : words(hold.action.tool)}</dd></div>
-        <div><dt>To</dt><dd>${hold.action.upstream} <span class="quiet">at ${hold.action.authority}</span></dd></div></dl>
+        <div><dt>To</dt><dd>${hold.action.upstream} <span class="quiet">at ${hold.action.authority}</span></dd></div>${renderUpgrade(hold.action)}</dl>
         ${renderAction(hold, shown)}</section>
       ${renderTool(content)}
       <section aria-labelledby="before-title"><h2 id="before-title">Compared with before</h2>
@@ -64,6 +64,15 @@ export function renderHold(page: HoldPage): Html {
     ${page.panel.standing.vote ? html`<a class="jump button primary" href="#decide">Decide</a>` : ''}
     </div><aside class="decide" aria-label="Decision">${renderDecision(hold, page.panel, session, now)}${renderVotes(hold.votes, now)}${renderStop(hold, session)}${renderDigest(hold)}</aside></div></div>`,
   );
+}
+
+/** The upstream chooses among what is offered, and nobody looks at what goes over the connection. */
+function renderUpgrade({ upgrade }: Hold['action']): Html | string {
+  if (upgrade === undefined) return '';
+  const offered = (texts: readonly string[]) => (texts.length === 0 ? 'none offered' : html`<span class="mono">${words(texts.join(', '))}</span>`);
+  return html`<div><dt>Opens</dt><dd>a WebSocket: what goes over it afterwards is not looked at, until it is closed or the agent’s token ends</dd></div>
+    <div><dt>Subprotocols</dt><dd>${offered(upgrade.subprotocols)}</dd></div>
+    <div><dt>Extensions</dt><dd>${offered(upgrade.extensions)}</dd></div>`;
 }
 
 function renderDenials(denied: readonly Hold[], now: EpochMs): Html {

@@ -17,6 +17,7 @@ export function agentName({ id, kind, issuer, subject, client, name }: HeldPrinc
 
 /** `POST /transfers on ledger`, or the tool. */
 export function what(action: HeldAction): Html {
+  if (action.upgrade !== undefined) return html`<strong>open a WebSocket at ${words(action.target)}</strong> on <strong>${action.upstream}</strong>`;
   return action.tool === undefined
     ? html`<strong>${action.method} ${words(action.target)}</strong> on <strong>${action.upstream}</strong>`
     : html`call the tool <strong>${words(action.tool)}</strong> on <strong>${action.upstream}</strong>`;
