@@ -17,7 +17,7 @@ import type { WaitingCall } from './mcp/cancellation.ts';
 import { createMcpConduct, type McpDependencies } from './mcp/conduct.ts';
 import { createOpenRequests } from './mcp/open-requests.ts';
 import { createRequestStates, type RequestStates, type Sealer } from './mcp/request-state.ts';
-import { metadataUrl, type ResourceMetadataOptions, resourceMetadata } from './mcp/resource-metadata.ts';
+import { baseOf, metadataUrl, type ResourceMetadataOptions, resourceMetadata } from './mcp/resource-metadata.ts';
 import { createJointConduct } from './mcp/shared-mount/conduct.ts';
 import { createJointCursors } from './mcp/shared-mount/cursor.ts';
 import { createErrands } from './mcp/shared-mount/errands.ts';
@@ -51,6 +51,8 @@ export interface McpParts {
   conductOf(mount: Mount): Conduct | undefined;
   /** WWW-Authenticate, with the way to the issuer for MCP clients. */
   challenge(error: GatewayError, call: Call): string;
+  /** How the agent of a call reaches the gateway. */
+  base(call: Call): string | undefined;
   metadata(request: InboundRequest): { readonly headers: readonly string[]; readonly body: string };
 }
 
@@ -108,6 +110,7 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
       const at = facts.request && metadataUrl(metadataOptions(), facts.request.headers, facts.request.mount);
       return challenge(error, { realm: 'countersign', ...(at !== undefined && { resourceMetadata: at }) });
     },
+    base: ({ facts }) => facts.request && baseOf(metadataOptions(), facts.request.headers),
     metadata: (request) => resourceMetadata(metadataOptions(), request),
   };
 }

@@ -13,13 +13,18 @@ beforeEach(async () => {
 });
 afterEach(() => env.close());
 
+function writeSparse(path: string): void {
+  writeFileSync(path, '');
+  truncateSync(path, 2 ** 40);
+}
+
 describe('the configuration’s path', { timeout: 60_000 }, () => {
   it.each<[string, (path: string) => void, RegExp]>([
     ['a FIFO', (path) => void execFileSync('mkfifo', [path]), /not a regular file/],
     ['a folder', (path) => void mkdirSync(path), /not a regular file/],
     ['a link to nothing', (path) => symlinkSync('nowhere', path), /ENOENT/],
     ['an endless device', (path) => symlinkSync('/dev/zero', path), /not a regular file/],
-    ['a file without end', (path) => (writeFileSync(path, ''), truncateSync(path, 2 ** 40)), /may have/],
+    ['a file without end', writeSparse, /may have/],
     ['nothing at all', () => {}, /ENOENT/],
   ])('is %s for a while: it is told, and a deny that is written there afterwards is in force', async (_what, put, reason) => {
     const path = join(env.folder, 'countersign.yaml');
