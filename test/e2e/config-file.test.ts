@@ -37,6 +37,7 @@ describe('the configuration’s path', { timeout: 60_000 }, () => {
     writeFileSync(path, before.replace('decide: allow', 'decide: deny'));
     await env.logged('config.reloaded');
     expect((await env.call('/api/x')).status).toBe(403);
-    expect(env.log.filter(({ event }) => event === 'config.refused')).toHaveLength(1);
+    // Told once; whoever looks while the new file is being written may have another thing to tell.
+    expect(env.log.filter((line) => line.event === 'config.refused' && reason.test(String(line.reason)))).toHaveLength(1);
   });
 });

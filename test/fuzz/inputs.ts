@@ -8,8 +8,13 @@ export function fromPieces(pieces: readonly string[], longest = 20): fc.Arbitrar
   const repeated = fc
     .tuple(fc.array(piece, { minLength: 1, maxLength: 3 }), fc.constantFrom(2, 3, 50, 5_000))
     .map(([parts, times]) => parts.join('').repeat(times));
-  return fc.array(fc.oneof({ weight: 20, arbitrary: piece }, { weight: 1, arbitrary: repeated }), { maxLength: longest }).map((parts) => parts.join(''));
+  return fc
+    .array(fc.oneof({ weight: 20, arbitrary: piece }, { weight: 1, arbitrary: repeated }), { maxLength: longest })
+    .map((parts) => parts.join('').slice(0, LARGEST));
 }
+
+/** As `limits.inspectedBody` has it: nothing longer is parsed. */
+export const LARGEST = 1_048_576;
 
 /** A character that some reader treats in its own way. */
 const anyCharacter = fc.oneof(

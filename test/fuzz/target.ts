@@ -9,6 +9,8 @@ export interface Target {
   /** What it drives, in a few words. */
   readonly drives: string;
   readonly inputs: fc.Arbitrary<string>;
+  /** The gateway's own reading alone, as a call has it: this is what may not take long. Throws as the parser does. */
+  read(input: string): void;
   /** Throws when something is not as it must be. A refusal of the parser's is no fault. */
   check(input: string): void;
 }

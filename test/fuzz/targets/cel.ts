@@ -8,7 +8,7 @@ import { parseStrictJson } from '../../../src/domain/strict-json.ts';
 import { compileCondition } from '../../../src/policy/conditions.ts';
 import { CallVariables } from '../../../src/policy/variables.ts';
 import { post } from '../../policy/inputs.ts';
-import { jsonText } from '../inputs.ts';
+import { jsonText, LARGEST } from '../inputs.ts';
 import { accepted, demand, type Target } from '../target.ts';
 
 const EXPRESSIONS = [
@@ -38,12 +38,20 @@ function doubled(args: Json): Json {
 
 const value = fc.oneof(fc.constantFrom('"x"', '"X"', '1', '1.5', 'true', 'null', '[]', '{}', '["x"]', '{"b":1}', '"5"', '"x,y"', '[[1]]'), jsonText);
 const many = fc.tuple(value, fc.constantFrom(1, 2, 3, 2_000)).map(([each, times]) => `[${Array(times).fill(each).join(',')}]`);
-const args = fc.tuple(value, value, fc.oneof(value, many)).map(([a, b, l]) => `{"a":${a},"b":${b},"l":${l}}`);
+const args = fc
+  .tuple(value, value, fc.oneof(value, many))
+  .map(([a, b, l]) => `{"a":${a},"b":${b},"l":${l}}`)
+  .filter(({ length }) => length <= LARGEST);
 
 export const cel: Target = {
   name: 'cel',
   drives: 'conditions over the arguments of a call',
   inputs: fc.oneof({ weight: 6, arbitrary: args }, { weight: 1, arbitrary: jsonText }),
+  // All the conditions of one call share one budget.
+  read(text) {
+    const variables = new CallVariables(post(parseStrictJson(new TextEncoder().encode(text)) as never));
+    for (const { condition } of conditions) condition.evaluate(variables);
+  },
   check(text) {
     const given = accepted(() => parseStrictJson(new TextEncoder().encode(text)));
     // The library takes a member of this name for JavaScript's own.

@@ -65,6 +65,7 @@ export const eventStream: Target = {
     '\0',
     'Data: x',
   ]),
+  read: (text) => void read(new TextEncoder().encode(text), Number.POSITIVE_INFINITY),
   check(text) {
     const bytes = new TextEncoder().encode(text);
     const events = read(bytes, Number.POSITIVE_INFINITY);

@@ -76,6 +76,7 @@ export const headerFields: Target = {
     [...NAMES.flatMap((name) => VALUES.slice(0, 4).map((value) => `${name}: ${value}\n`)), ...NAMES.map((name) => `\n${name}: `), ...VALUES, '\n', ':'],
     12,
   ),
+  read: (text) => void boundHeaders(acceptFields(fieldsOf(text)).headers, []),
   check(text) {
     const raw = fieldsOf(text);
     const fields = accepted(() => acceptFields(raw));

@@ -32,13 +32,16 @@ export const jsonRpc: Target = {
     mutated(fc.oneof(usual, message)),
     fromPieces(['{"jsonrpc":"2.0",', '"id":1,', '"method":"ping"', '}', ',', '[', ']', '"params":{}']),
   ),
+  read: (text) => void readMessage(parseSharedJson(new TextEncoder().encode(text))),
   check(text) {
     const value = accepted(() => parseSharedJson(new TextEncoder().encode(text)));
     if (value === undefined) return;
     const read = accepted(() => readMessage(value));
     if (read === undefined) return;
     const whole = value as JsonObject;
-    const present = Object.fromEntries(Object.entries(whole).filter(([name, held]) => held !== null || name === 'result'));
+    const isAbsent = (held: unknown): boolean => held === null || held === undefined;
+    // A result may be null where there is no error.
+    const present = Object.fromEntries(Object.entries(whole).filter(([name, held]) => !isAbsent(held) || (name === 'result' && isAbsent(whole.error))));
     // The SDK knows no answers to requests without an id, no results but objects, and its own form of errors.
     if (read.method !== undefined) {
       demand(JSONRPCMessageSchema.safeParse(present).success, 'The SDK refuses what is accepted.');

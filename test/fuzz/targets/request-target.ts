@@ -62,6 +62,7 @@ export const requestTarget: Target = {
       '%z',
     ],
   ]).map((text) => `/${text.replace(/^\//, '')}`),
+  read: (target) => void checkTarget(target),
   check(target) {
     const checked = accepted(() => checkTarget(target));
     if (checked === undefined) return;

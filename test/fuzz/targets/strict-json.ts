@@ -45,6 +45,7 @@ export const strictJson: Target = {
   name: 'strict-json',
   drives: 'the strict parser of bodies and tokens',
   inputs: jsonText,
+  read: (text) => void parseStrictJson(new TextEncoder().encode(text)),
   check(text) {
     const bytes = new TextEncoder().encode(text);
     const value = accepted(() => parseStrictJson(bytes));
@@ -64,6 +65,8 @@ export const strictJson: Target = {
     );
     if (value === undefined) return;
     demand(isDeepStrictEqual(value, standard), 'JSON.parse reads another value.');
+    // What is beyond 2^53 may come back as an integer, which is refused for its digits.
+    if (/\d[eE]/.test(text)) return;
     demand(isDeepStrictEqual(parseStrictJson(new TextEncoder().encode(JSON.stringify(value))), value), 'It does not come back from a round trip.');
   },
 };
