@@ -2,6 +2,7 @@
 
 import { isWebSocketHandshake, receiveRequest } from './actions/receive.ts';
 import type { AgentsApi } from './agents/api.ts';
+import { followCertificateFiles } from './certificate-files.ts';
 import type { Config } from './config/schema.ts';
 import { isStranger, markProved } from './connection-bounds.ts';
 import type { Clock } from './domain/clock.ts';
@@ -43,7 +44,7 @@ export async function startAgentsPlane(
   const accepted = hosts === undefined ? 'any' : new Set(hosts);
   return startServer({
     address,
-    ...(tls && { tls: await listenTls(tls, svids) }),
+    ...(tls && { tls: await listenTls(tls, svids, log) }),
     headerBytes: limits.headerBytes,
     maxConnections,
     turnedAway: complainer(log),
@@ -87,11 +88,12 @@ function complainer(log: Logger): () => void {
 
 type AgentsTls = NonNullable<Config['listeners']['agents']['tls']>;
 
-async function listenTls(tls: AgentsTls, svids: OwnSvids): Promise<ListenTls> {
-  if (!('workloadApi' in tls)) return tls;
+async function listenTls(tls: AgentsTls, svids: OwnSvids, log: Logger): Promise<ListenTls> {
+  const { clientCertificates } = tls;
+  if (!('workloadApi' in tls)) return { clientCertificates, feed: followCertificateFiles(tls, 'agents', log) };
   const feed = svids.at(tls.workloadApi);
   await svids.ready();
-  return { clientCertificates: tls.clientCertificates, feed };
+  return { clientCertificates, feed };
 }
 
 function callOf({ id, receivedAt, incoming, response, sink, upgrade }: Arrival, live: Live, hosts: ReadonlySet<string> | 'any'): Call {

@@ -13,6 +13,8 @@ import { type Answer, accepted, type ProblemContext, problem, problemFields } fr
 
 export interface AnswerParts {
   challenge(error: GatewayError, call: Call): string;
+  /** How the agent of a call reaches the gateway. */
+  base(call: Call): string | undefined;
   readonly states: Pick<RequestStates, 'issue'>;
   readonly tasks: Pick<GatewayTasks, 'refused'>;
 }
@@ -21,7 +23,8 @@ export interface AnswerParts {
 export function answerCall(call: Call, error: GatewayError, parts: AnswerParts): number {
   const status = parts.tasks.refused(call, error);
   if (status !== undefined) return status;
-  const context: ProblemContext = { requestId: call.facts.id, to: asked(call), challenge: parts.challenge(error, call) };
+  const base = parts.base(call);
+  const context = { requestId: call.facts.id, to: asked(call), challenge: parts.challenge(error, call), ...(base !== undefined && { base }) };
   return write(call.sink, render(call, error, context, parts.states));
 }
 

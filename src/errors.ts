@@ -332,6 +332,8 @@ export type ErrorCode = keyof typeof ERRORS;
 interface Details {
   /** Names the hold that the answer is about: `Countersign-Hold`, and a member of the problem document. */
   readonly holdId?: string;
+  /** Of a pending hold, for programs: until when people may decide (RFC 3339), and who is needed. */
+  readonly pending?: { readonly deadline: string; readonly needs: string };
   /** Seconds, for `Retry-After`. */
   readonly retryAfter?: number;
   /** The nonce that the next DPoP proof must hold: `DPoP-Nonce` (RFC 9449 section 8). */

@@ -12,6 +12,7 @@ import { closeHold } from './approvals/closing.ts';
 import { startNotifier } from './approvals/notify/worker.ts';
 import { openAuditLog } from './audit/journal.ts';
 import { credentialRecord, decisionRecord, outcomeRecord } from './audit/records.ts';
+import { certificateExpiries } from './certificate-files.ts';
 import { channelOf } from './channels.ts';
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
@@ -122,6 +123,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
   const live = createLive(config, compiled, { shares, targets, tools, svids, route, makeIdentity });
   ending.add(live.close);
   metrics.observeIssuers(() => live.regime().identity.status(), clock.now);
+  metrics.observeCertificates(() => certificateExpiries(live.config()), clock.now);
 
   const broker = createBroker({
     ...{ seal, clock, log, metrics },

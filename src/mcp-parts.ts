@@ -17,7 +17,7 @@ import type { WaitingCall } from './mcp/cancellation.ts';
 import { createMcpConduct, type McpDependencies } from './mcp/conduct.ts';
 import { createOpenRequests } from './mcp/open-requests.ts';
 import { createRequestStates, type RequestStates, type Sealer } from './mcp/request-state.ts';
-import { metadataUrl, type ResourceMetadataOptions, resourceMetadata } from './mcp/resource-metadata.ts';
+import { baseOf, metadataUrl, type ResourceMetadataOptions, resourceMetadata } from './mcp/resource-metadata.ts';
 import { createJointConduct } from './mcp/shared-mount/conduct.ts';
 import { createJointCursors } from './mcp/shared-mount/cursor.ts';
 import { createErrands } from './mcp/shared-mount/errands.ts';
@@ -51,6 +51,8 @@ export interface McpParts {
   conductOf(mount: Mount): Conduct | undefined;
   /** WWW-Authenticate, with the way to the issuer for MCP clients. */
   challenge(error: GatewayError, call: Call): string;
+  /** How the agent of a call reaches the gateway. */
+  base(call: Call): string | undefined;
   metadata(request: InboundRequest): { readonly headers: readonly string[]; readonly body: string };
 }
 
@@ -78,7 +80,6 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
   const tasks = createGatewayTasks({ approvals, holds: store.holds, outcomes, clock, messageBody: heldMessageBody });
   const conduct = createMcpConduct({
     ...{ approvals, clock, forwarder, log, pins, states, tasks, waiting },
-    holds: store.holds,
     policy: () => live.regime().policy,
     options(upstream) {
       const entry = live.config().upstreams[upstream];
@@ -89,7 +90,16 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
     progressEveryMs: PROGRESS_EVERY_MS,
     servers,
   });
-  const joint = createJointConduct({ approvals, holds: store.holds, waiting, servers, sessions, cursors: createJointCursors(seal), log, version: VERSION });
+  const joint = createJointConduct({
+    approvals,
+    aliveEveryMs: PROGRESS_EVERY_MS,
+    waiting,
+    servers,
+    sessions,
+    cursors: createJointCursors(seal),
+    log,
+    version: VERSION,
+  });
   const metadataOptions = (): ResourceMetadataOptions => {
     const { identity, listeners, upstreams } = live.config();
     return {
@@ -108,6 +118,7 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
       const at = facts.request && metadataUrl(metadataOptions(), facts.request.headers, facts.request.mount);
       return challenge(error, { realm: 'countersign', ...(at !== undefined && { resourceMetadata: at }) });
     },
+    base: ({ facts }) => facts.request && baseOf(metadataOptions(), facts.request.headers),
     metadata: (request) => resourceMetadata(metadataOptions(), request),
   };
 }

@@ -20,6 +20,8 @@ export interface ProblemContext {
   readonly requestId: string;
   /** What the error answers; by default no call, and then it says nothing of one. */
   readonly to?: AnswerTo;
+  /** How the agent reaches the gateway, without a slash at the end; absent where nobody knows. */
+  readonly base?: string;
   /** Value of WWW-Authenticate for 401 answers. */
   readonly challenge?: string;
 }
@@ -39,13 +41,17 @@ export function problem(error: GatewayError, context: ProblemContext): Answer {
     instance: `urn:uuid:${context.requestId}`,
     // Where the SDKs of model providers look for a message; without it their users see a bare status.
     error: { code: error.code, message: detail },
-    ...(holdId !== undefined && { hold: { id: holdId, url: HOLD_BASE + holdId } }),
+    ...(holdId !== undefined && { hold: holdOf(error, holdId, context) }),
   };
   return {
     status: spec.status,
     headers: ['content-type', 'application/problem+json', ...problemFields(error, context)],
     body: JSON.stringify(document),
   };
+}
+
+function holdOf({ details: { retryAfter, pending } }: GatewayError, id: string, { base = '' }: ProblemContext) {
+  return { id, url: `${base}${HOLD_BASE}${id}`, ...(retryAfter !== undefined && { retryAfter }), ...pending };
 }
 
 /** The fields that an answer of the gateway's own carries, whatever its body's form. */
@@ -78,7 +84,7 @@ export function accepted(error: GatewayError, context: ProblemContext): Answer {
       code: error.code,
       status: 'pending',
       detail: tell(error, context.to ?? 'question'),
-      hold: { id: holdId, url: location },
+      hold: holdOf(error, holdId, context),
       ...(retryAfter !== undefined && { retryAfter }),
     }),
   };

@@ -4,6 +4,7 @@
 import { requirementsOf } from './approvals/escalation.ts';
 import { isEligible, isListed, isSuspended } from './approvals/quorum.ts';
 import { conflictOf } from './approvals/separation.ts';
+import { followCertificateFiles } from './certificate-files.ts';
 import { proposeRules } from './config/proposal.ts';
 import type { Config } from './config/schema.ts';
 import { inTurn } from './connection-bounds.ts';
@@ -33,7 +34,7 @@ export async function startReviewersPlane(config: Config, parts: ReviewersPlaneP
   const closing = new AbortController();
   const authenticator = authenticatorOf(config, { clock, log, metrics });
   await authenticator?.start();
-  const options = { address, maxConnections, ...(tls && { tls }) };
+  const options = { address, maxConnections, ...(tls && { tls: { feed: followCertificateFiles(tls, 'reviewers', log) } }) };
   const server = createBoundedServer(options);
   const listening = await listen(server, options);
   const origin = url === undefined ? `${tls === undefined ? 'http' : 'https'}://${literalOf(address.host)}:${listening.port}` : new URL(url).origin;

@@ -6,7 +6,6 @@ import type { Server } from 'node:http';
 import { createServer, type ServerOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
-import type { SecretSource } from './domain/secret.ts';
 import { GatewayError } from './errors.ts';
 
 /** PEM. */
@@ -25,11 +24,7 @@ export interface CertificateFeed {
 /** Whether clients may or must show a certificate. Default none. */
 type ClientCertificates = { readonly clientCertificates?: 'none' | 'accept' | 'require' };
 
-export type ListenTls = ClientCertificates &
-  (
-    | { /** PEM. */ readonly certificate: string /** PEM, read once when the listener starts. */; readonly key: SecretSource }
-    | { readonly feed: CertificateFeed }
-  );
+export type ListenTls = ClientCertificates & { readonly feed: CertificateFeed };
 
 /** Time for the TLS handshake, ms. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -51,8 +46,8 @@ export function createTlsListener(bounds: ServerOptions, tls: ListenTls): Server
   const { clientCertificates = 'none' } = tls;
   const asked = clientCertificates === 'none' ? ({ minVersion: 'TLSv1.2' } as const) : ASK_FOR_CERTIFICATES;
   const contextOf = ({ certificate, key }: Certificate) => ({ ...asked, cert: certificate, key });
-  const feed = 'feed' in tls ? tls.feed : undefined;
-  const first = 'feed' in tls ? tls.feed.current() : { certificate: tls.certificate, key: tls.key.read().reveal() };
+  const { feed } = tls;
+  const first = feed.current();
   if (first === undefined) throw new GatewayError('issuer_unavailable', 'The Workload API gives no X.509-SVID for the listener.');
 
   const server = createServer({ ...bounds, handshakeTimeout: HANDSHAKE_TIMEOUT_MS, ...contextOf(first) });
@@ -63,7 +58,7 @@ export function createTlsListener(bounds: ServerOptions, tls: ListenTls): Server
       if (socket.getPeerX509Certificate() === undefined) socket.destroy();
     });
   }
-  if (feed !== undefined) followFeed(server, feed, contextOf);
+  followFeed(server, feed, contextOf);
   return server;
 }
 

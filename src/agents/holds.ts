@@ -4,6 +4,7 @@
 import type { Approvals } from '../domain/approvals.ts';
 import type { Hold } from '../domain/hold.ts';
 import { waitPreference } from '../domain/prefer.ts';
+import { denialWords } from '../domain/told-reason.ts';
 import type { ErrorCode } from '../errors.ts';
 import { json, type OwnRequest } from './own-request.ts';
 
@@ -66,10 +67,11 @@ const WORDS: Readonly<Record<Hold['state'], string>> = {
   INVALIDATED: 'What was asked for is no longer what would happen. Nothing was executed.',
 };
 
-function wordsOf({ state, outcomeStatus }: Hold): string {
+function wordsOf(hold: Hold): string {
+  const { state, outcomeStatus } = hold;
   // An error without a status: not a byte of it reached the upstream.
   if (state === 'UPSTREAM_ERROR' && outcomeStatus === undefined) return 'The upstream could not be reached. Nothing was executed; the approval is spent.';
-  return WORDS[state];
+  return state === 'DENIED' ? WORDS.DENIED + denialWords(hold) : WORDS[state];
 }
 
 function codeOf(hold: Hold): ErrorCode | undefined {

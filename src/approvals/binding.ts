@@ -14,6 +14,7 @@ export type BindingFacts = Pick<Hold, 'actionDigest' | 'principal' | 'decisionDi
 
 /** Who asks, as far as approvals tell callers apart: never token ids, times or claims, which change with every token. */
 export interface Caller extends Party {
+  readonly spiffeId?: string;
   readonly keyThumbprint?: string;
   readonly onBehalfOf: readonly Party[];
 }
@@ -64,6 +65,8 @@ function boundCaller(caller: Caller) {
   return {
     id: caller.id,
     issuer: caller.issuer,
+    // Only where it is: the digest of a caller without it is what it always was.
+    ...(caller.spiffeId !== undefined && { spiffeId: caller.spiffeId }),
     keyThumbprint: caller.keyThumbprint ?? null,
     onBehalfOf: caller.onBehalfOf.map(({ id, issuer, subject }) => ({ id, issuer, subject })),
   };

@@ -1,14 +1,17 @@
 // What an agent is told when a hold does not let its call through: one error per state. The state is the one author of whether the call
-// was sent, so each error says for itself what is known of its effect. Trusts the stored state only; a detail never repeats a reason or anything else that a person or an agent wrote.
+// was sent, so each error says for itself what is known of its effect. Trusts the stored state only; of what people wrote a detail repeats a
+// rule's message, and a denial's reason where its tiers let it be told (domain/told-reason.ts).
 
+import type { HoldRequest } from '../domain/approvals.ts';
 import type { Hold } from '../domain/hold.ts';
+import { denialWords, messageWords } from '../domain/told-reason.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
 
 /** The refusal for a hold that has ended or is being sent for somebody else. Throws TypeError for PENDING and APPROVED: those are not endings. */
 export function endingOf(hold: Hold): GatewayError {
   switch (hold.state) {
     case 'DENIED':
-      return unsent(hold, 'approval_denied', 'A reviewer denied this call.');
+      return unsent(hold, 'approval_denied', `A reviewer denied this call.${denialWords(hold)}`);
     case 'EXPIRED':
       return expiryOf(hold);
     case 'REVOKED':
@@ -43,12 +46,14 @@ export function sentAlready(hold: Hold): GatewayError {
 }
 
 /** The wait is over and nobody has decided: send the same request again. */
-export function stillPending(holdId: string, leftBehind: readonly string[]): GatewayError {
+export function stillPending({ id, deadline, requirements }: Hold, { decision, leftBehind }: Pick<HoldRequest, 'decision' | 'leftBehind'>): GatewayError {
   // Spread over a few seconds, so that waits which ended together do not come back together.
   const retryAfter = 2 + Math.floor(Math.random() * 4);
-  const detail = 'This call waits for a human decision, and nobody has decided yet.';
+  const needs = requirements.map(({ count, reviewers }) => `${count} of ${reviewers.join(', ')}`).join(' and ');
+  const detail = `This call waits for a human decision, and nobody has decided yet.${messageWords(decision.messages)}`;
+  const pending = { deadline: new Date(deadline).toISOString(), needs };
   return new GatewayError('approval_pending', detail, {
-    ...{ holdId, retryAfter, executed: 'no' },
+    ...{ holdId: id, retryAfter, executed: 'no', pending },
     ...(leftBehind.length > 0 && { members: { fieldsLeftBehind: leftBehind } }),
   });
 }

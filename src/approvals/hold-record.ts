@@ -110,13 +110,14 @@ function textOf(action: Action): string | undefined {
 }
 
 export function heldPrincipal(principal: Principal, owners: readonly string[]): HeldPrincipal {
-  const { id, issuer, subject, kind, trustDomain, keyThumbprint, client, name, onBehalfOf } = principal;
+  const { id, issuer, subject, kind, trustDomain, spiffeId, keyThumbprint, client, name, onBehalfOf } = principal;
   return {
     id,
     issuer,
     subject,
     kind,
     ...(trustDomain === undefined ? {} : { trustDomain }),
+    ...(spiffeId === undefined ? {} : { spiffeId }),
     ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
     ...(client === undefined ? {} : { client }),
     ...(name === undefined ? {} : { name }),

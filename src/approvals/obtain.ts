@@ -87,10 +87,12 @@ async function decided(desk: Desk, request: HoldRequest, id: string): Promise<Ho
   try {
     const settled = await lookForDecision(desk, id);
     if (settled !== undefined) return settled;
-    if (request.waitMs <= 0) throw stillPending(id, request.leftBehind);
+    if (request.waitMs <= 0) throw stillPending(await look(desk, id), request);
     const wake = await wait.wake;
     if (wake === 'closed') throw new GatewayError('client_closed', 'The agent went away; its hold stays.', { holdId: id });
-    return (await lookForDecision(desk, id)) ?? Promise.reject(stillPending(id, request.leftBehind));
+    const hold = await look(desk, id);
+    if (hold.state === 'PENDING') throw stillPending(hold, request);
+    return hold;
   } finally {
     wait.cancel();
   }

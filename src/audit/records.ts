@@ -42,8 +42,8 @@ function recordText(members: Readonly<Record<string, string | undefined>>): Reco
 }
 
 /** A verified token has one principal for all its calls, and policy one decision for all calls that the same rules match: their texts are written once. */
-const principalText = writtenOnce(({ id, issuer, proof, onBehalfOf }: Principal) =>
-  JSON.stringify({ id, issuer, proof, onBehalfOf: onBehalfOf.map((party) => party.id) }),
+const principalText = writtenOnce(({ id, issuer, spiffeId, proof, onBehalfOf }: Principal) =>
+  JSON.stringify({ id, issuer, spiffeId, proof, onBehalfOf: onBehalfOf.map((party) => party.id) }),
 );
 
 const decisionText = writtenOnce((decision: Decision) =>

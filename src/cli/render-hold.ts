@@ -53,6 +53,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
     sheet.fact('extensions', action.upgrade.extensions.join(', ') || 'none offered');
   }
   sheet.fact('asked by', `${principal.id} (${principal.kind})`);
+  if (principal.spiffeId !== undefined) sheet.fact('workload', principal.spiffeId);
   if (principal.name !== undefined) sheet.fact('named', `${principal.name} (by its issuer)`);
   if (principal.client !== undefined) sheet.fact('client', principal.client);
   for (const party of principal.onBehalfOf) sheet.fact('for', party.id);

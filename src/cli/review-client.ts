@@ -34,6 +34,7 @@ const shownHold = z.object({
   principal: party.extend({
     kind: z.string(),
     trustDomain: z.string().optional(),
+    spiffeId: z.string().optional(),
     client: z.string().optional(),
     name: z.string().optional(),
     onBehalfOf: z.array(party),

@@ -1,9 +1,11 @@
 // Where the configuration reaches outside itself: paths, taken from the folder of the configuration file, and secrets, which are
 // only ever named (`{ env: NAME }` or `{ file: PATH }`), never written down. What is missing is a fault when the file is read.
 
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import type { PemSource } from '../domain/pem.ts';
+import { FileFault, readRegularFileSync } from '../domain/regular-file.ts';
 import { Secret, type SecretSource } from '../domain/secret.ts';
 import { GatewayError } from '../errors.ts';
 
@@ -27,14 +29,42 @@ export const file = (around: Surroundings) =>
     if (!isFile(absolute)) context.addIssue({ code: 'custom', message: 'There is no readable file at this path.' });
   });
 
-/** A file of PEM text; comes out as the text. */
+/**
+ * A file of PEM text; comes out as a source that reads it anew when it has changed. What this process has read before is good enough while the file
+ * is missing or broken: an edit of something else is no reason to refuse it.
+ */
 export const pemFile = (around: Surroundings) =>
-  file(around).transform((absolute, context) => {
-    const text = readText(absolute);
-    if (text?.includes('-----BEGIN ')) return text;
-    context.addIssue({ code: 'custom', message: 'The file holds no PEM text.' });
+  path(around).transform((absolute, context): PemSource => {
+    if (readPem(absolute) !== undefined || lastGood.has(absolute)) return pemSource(absolute);
+    context.addIssue({ code: 'custom', message: isFile(absolute) ? 'The file holds no PEM text.' : 'There is no readable file at this path.' });
     return z.NEVER;
   });
+
+const REREAD_MS = 1_000;
+const lastGood = new Map<string, string>();
+
+function pemSource(absolute: string): PemSource {
+  let readAt = performance.now();
+  return {
+    origin: `file:${absolute}`,
+    read() {
+      const now = performance.now();
+      if (now - readAt >= REREAD_MS) {
+        readAt = now;
+        readPem(absolute);
+      }
+      return lastGood.get(absolute) as string;
+    },
+  };
+}
+
+/** What stands there now, which is then the last good text. */
+function readPem(absolute: string): string | undefined {
+  const text = isFile(absolute) ? readText(absolute) : undefined;
+  if (!text?.includes('-----BEGIN ')) return undefined;
+  lastGood.set(absolute, text);
+  return text;
+}
 
 /** A secret by name; comes out as a source that reads it anew at each use. */
 export const secret = (around: Surroundings) =>
@@ -70,11 +100,15 @@ function secretOf(text: string | undefined, complaint: string): Secret {
   return new Secret(text);
 }
 
+/** Bytes of a secret, a key or a chain of certificates. */
+const LARGEST = 1024 * 1024;
+
 function readText(absolute: string): string | undefined {
   try {
-    return readFileSync(absolute, 'utf8');
-  } catch {
-    return undefined;
+    return readRegularFileSync(absolute, LARGEST).toString('utf8');
+  } catch (thrown) {
+    if (!(thrown instanceof FileFault)) return undefined;
+    throw new GatewayError('credential_unavailable', `The secret file ${absolute} cannot be read. ${thrown.message}`);
   }
 }
 

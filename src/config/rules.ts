@@ -41,6 +41,7 @@ export const tier = () =>
       useWithin: duration({ least: '1s', most: '7d' }).prefault('2m').describe('How long an approval can be used; default 2m'),
       stepUp: z.boolean().default(false).describe('Whether a vote needs a fresh sign-in; default false'),
       reasonRequired: z.boolean().default(false).describe('Whether a vote needs a reason; default false'),
+      tellAgent: z.boolean().exactOptional().describe('Whether the agent is told the reason of a denial; default false'),
       notify: notify().exactOptional().describe('Names under `notifications.channels` that are told of each hold'),
       escalate: escalate().exactOptional().describe('A second group, after a while'),
     })
@@ -75,6 +76,7 @@ export const rule = () =>
     when: z.string().min(1).exactOptional().describe('CEL condition; one that fails to evaluate counts as true for hold and deny, as false for allow'),
     decide: z.enum(['allow', 'hold', 'deny']),
     tier: z.string().exactOptional().describe('For hold: a name under `tiers`'),
+    message: z.string().min(1).max(500).exactOptional().describe('For hold and deny: what the agent is told besides, up to 500 characters'),
     credential: z.record(z.string(), z.json()).exactOptional().describe('Narrows what is minted; {name} stands for a path parameter'),
     notify: notify().exactOptional().describe('Names under `notifications.channels`; with allow, the call passes and is shown as passed, watch'),
     data: z.string().min(1).exactOptional().describe('Sensitivity shown to reviewers'),

@@ -20,6 +20,8 @@ export interface Requirement {
   readonly useWithinMs: number;
   readonly stepUp: boolean;
   readonly reasonRequired: boolean;
+  /** Whether the agent may be told the reason of a denial. */
+  readonly tellAgent?: boolean;
   /** Who may vote as well once `afterMs` have passed since the hold was opened. */
   readonly escalate?: { readonly afterMs: number; readonly to: readonly string[] };
 }
@@ -56,6 +58,8 @@ export interface Decision {
   /** For `hold`, and for an `allow` that an approval brought about: what was asked for, one entry per distinct tier. */
   readonly requirements: readonly Requirement[];
   readonly credential?: CredentialPlan;
+  /** What the decisive rules say to the agent, where they say anything. */
+  readonly messages?: readonly string[];
   /** Sensitivity label of the matched rules, for reviewers. */
   readonly data?: string;
   readonly reversible?: boolean;

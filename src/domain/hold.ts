@@ -89,6 +89,8 @@ export interface HeldPrincipal extends Party {
   readonly kind: 'spiffe' | 'oidc';
   readonly trustDomain?: string;
   readonly keyThumbprint?: string;
+  /** The caller's X.509-SVID, where its token of another issuer is bound to that. Bound. */
+  readonly spiffeId?: string;
   /** The client that got the caller's token, and the issuer's name for the caller: to be shown, never compared, and so not bound. */
   readonly client?: string;
   readonly name?: string;

@@ -18,6 +18,8 @@ export interface Principal extends Party {
   readonly issuerName: string;
   /** SPIFFE trust domain; absent for OIDC principals. */
   readonly trustDomain?: string;
+  /** Of a caller with a token that is bound to its X.509-SVID: that SVID’s id, which is proven as well. For a SPIFFE principal it is `id`. */
+  readonly spiffeId?: string;
   /** How the caller proved itself. */
   readonly proof: 'jwt' | 'jwt-svid' | 'x509-svid';
   /** The client that got the token (`azp`, `client_id`), where that is another name than the subject. For display and for rules, never who somebody is. */

@@ -18,6 +18,8 @@ export type Suspension = Suspended & {
 
 /** A caller as suspensions see it. */
 export interface Suspendable extends Pick<Party, 'id'> {
+  /** A second identity that it proved. */
+  readonly spiffeId?: string;
   readonly onBehalfOf: readonly Pick<Party, 'id'>[];
 }
 

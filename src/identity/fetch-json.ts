@@ -32,6 +32,15 @@ export function isFetchable(address: string): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname));
 }
 
+/** Whether the address is this very machine's, in any spelling: by name, as a loopback or unspecified address, or as IPv4 within IPv6. */
+export function namesThisHost(address: string): boolean {
+  if (!URL.canParse(address)) return false;
+  const host = new URL(address).hostname.replace(/\.$/, '');
+  const [, high] = /^\[::(?:ffff:(?:0:)?)?([0-9a-f]{1,4}):[0-9a-f]{1,4}\]$/.exec(host) ?? [];
+  const first = high === undefined ? undefined : Number.parseInt(high, 16) >> 8;
+  return LOOPBACK.test(host) || host.endsWith('.localhost') || host.startsWith('0.') || host === '[::]' || first === 0 || first === 127;
+}
+
 /** Throws KeyFault (`address`, `status_<n>`, `content_type`, `too_large`), GatewayError (`bad_json`), or what fetch throws. */
 export async function fetchJson(fetch: Fetch, address: string, signal: AbortSignal, timeoutMs: number): Promise<Json> {
   if (!isFetchable(address)) throw new KeyFault('address');

@@ -7,7 +7,7 @@ import { deepFreeze } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Principal } from '../domain/principal.ts';
-import type { InboundRequest } from '../domain/request.ts';
+import type { InboundRequest, Peer } from '../domain/request.ts';
 import { Secret } from '../domain/secret.ts';
 import { asGatewayError, type GatewayError } from '../errors.ts';
 import { type PresentedToken, takeToken } from './bearer.ts';
@@ -23,6 +23,9 @@ import { cacheKey, createTokenCache } from './token-cache.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 import { looksLikeJws, parseJwsUnverified, readClaimsUnverified } from './unverified-jws.ts';
 import { createSvidVerifier } from './x509-svids.ts';
+
+/** How a certificate that is no SVID at all is refused as one. */
+const NO_SVID: ReadonlySet<string> = new Set(['certificate_malformed', 'certificate_profile']);
 
 export interface IdentityParts {
   readonly clock: Clock;
@@ -110,12 +113,31 @@ export function createIdentity(
     return principal;
   }
 
-  /** A token beside a certificate is either bound to it, which has been proven, or names the same workload. */
+  /**
+   * A token beside a certificate is either bound to it, which has been proven, or names the same workload. An SVID that a token of another issuer is
+   * bound to is an identity of its own, so the principal has both.
+   */
   async function withCertificate(principal: Principal, { peer }: InboundRequest): Promise<Principal> {
-    if (peer.certificates === undefined || possession.isBoundToCertificate(principal)) return principal;
-    const svid = svids.known(peer) ?? (await svids.verify(peer));
-    if (svid.id !== principal.id) throw refusal('identity_conflict', 'certificate', 'The token and the client certificate name different callers.');
-    return { ...principal, expiresAt: Math.min(principal.expiresAt, svid.expiresAt) };
+    if (peer.certificates === undefined) return principal;
+    const bound = possession.isBoundToCertificate(principal);
+    const svid = bound ? await svidIfAny(peer) : (svids.known(peer) ?? (await svids.verify(peer)));
+    if (svid === undefined) return principal;
+    const expiresAt = Math.min(principal.expiresAt, svid.expiresAt);
+    if (svid.id === principal.id) return { ...principal, expiresAt };
+    if (!bound || principal.kind === 'spiffe')
+      throw refusal('identity_conflict', 'certificate', 'The token and the client certificate name different callers.');
+    return { ...principal, spiffeId: svid.id, expiresAt };
+  }
+
+  /** The certificate that a token is bound to need not be an SVID (RFC 8705). One that claims to be, of a trust domain that is trusted here, has to hold. */
+  async function svidIfAny(peer: Peer): Promise<Principal | undefined> {
+    try {
+      return svids.known(peer) ?? (await svids.verify(peer));
+    } catch (thrown) {
+      const error = asGatewayError(thrown);
+      if (NO_SVID.has(error.code) || failedCheck(error) === 'trust_domain') return undefined;
+      throw error;
+    }
   }
 
   function refused(thrown: unknown, issuer: string | undefined, request: InboundRequest): GatewayError {

@@ -4,7 +4,7 @@
 import type { Clock } from '../domain/clock.ts';
 import { isJsonObject, type Json } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
-import { type Fetch, fetchJson } from './fetch-json.ts';
+import { type Fetch, fetchJson, namesThisHost } from './fetch-json.ts';
 import { KeyFault } from './key-fault.ts';
 import { type KeySet, readKeySet } from './key-set.ts';
 import type { KeySource } from './key-source.ts';
@@ -48,6 +48,8 @@ export function createRemoteKeys({ name, issuer, jwksUri, times }: RemoteKeysOpt
     if (!isJsonObject(metadata) || metadata.issuer !== issuer) throw new KeyFault('issuer_mismatch');
     const uri = metadata.jwks_uri;
     if (typeof uri !== 'string') throw new KeyFault('no_jwks_uri');
+    // What runs on this machine is nothing that an issuer may point to, unless it is the issuer.
+    if (namesThisHost(uri) && new URL(uri).origin !== new URL(issuer).origin) throw new KeyFault('address');
     return uri;
   }
 

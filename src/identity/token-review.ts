@@ -3,6 +3,7 @@
 
 import { isJsonObject, type Json } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
+import type { PemSource } from '../domain/pem.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { SecretSource } from '../domain/secret.ts';
 import { createInquiry } from './inquiry.ts';
@@ -11,8 +12,8 @@ import { refusal } from './refusal.ts';
 export interface TokenReviewOptions {
   /** The API server: `https://kubernetes.default.svc`. */
   readonly apiServer: string;
-  /** PEM of its authority. */
-  readonly ca?: string;
+  /** Its authority, read anew each time: clusters rotate theirs. */
+  readonly ca?: PemSource;
   /** The gateway's own service-account token, read anew each time: it rotates. It needs the right to create tokenreviews (role system:auth-delegator). */
   readonly token: SecretSource;
 }
@@ -27,7 +28,7 @@ export function createTokenReview({ apiServer, ca, token }: TokenReviewOptions, 
     const answer = await inquire({
       headers: { authorization: `Bearer ${token.read().reveal()}`, 'content-type': 'application/json' },
       body: JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token: raw, audiences: audience } }),
-      ...(ca !== undefined && { ca }),
+      ...(ca !== undefined && { ca: ca.read() }),
     });
     if (!holds(answer, subject, audience)) throw refusal('token_inactive', 'token_review', 'The cluster says that the token is not in force.');
   };

@@ -42,7 +42,8 @@ export function resourceMetadata(options: ResourceMetadataOptions, request: Inbo
   return { headers: ['content-type', 'application/json', 'cache-control', 'max-age=300'], body: JSON.stringify(document) };
 }
 
-function baseOf({ url, scheme }: ResourceMetadataOptions, headers: HeaderList): string | undefined {
+/** How the agent that sent these fields reaches the gateway. */
+export function baseOf({ url, scheme }: Pick<ResourceMetadataOptions, 'url' | 'scheme'>, headers: HeaderList): string | undefined {
   if (url !== undefined) return url.replace(/\/+$/, '');
   const host = header(headers, 'host');
   return host === undefined ? undefined : `${scheme}://${host}`;

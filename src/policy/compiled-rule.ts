@@ -92,8 +92,9 @@ function matchesNamed({ rpcMethod, args }: Action, methods: string, member: stri
 function requirementOf(tier: string | undefined, tiers: Readonly<Record<string, TierOptions>>): Requirement {
   const options = tierOf(tier, tiers);
   if (tier === undefined || options === undefined) throw new TypeError('a hold rule needs a tier that exists');
-  const { reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired, escalate } = options;
-  return { tier, reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired, ...(escalate && { escalate }) };
+  const { reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired, tellAgent, escalate } = options;
+  const known = { tier, reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired };
+  return { ...known, ...(tellAgent && { tellAgent }), ...(escalate && { escalate }) };
 }
 
 function tierOf(tier: string | undefined, tiers: Readonly<Record<string, TierOptions>>): TierOptions | undefined {

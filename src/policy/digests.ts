@@ -31,9 +31,9 @@ export function createDigests(options: PolicyOptions, rules: readonly CompiledRu
   };
 }
 
-/** A rule's content with its tier's spelled out. Lists whose order means nothing are sorted. Who is told is left out: it changes nothing of what was approved. */
+/** A rule's content with its tier's spelled out. Lists whose order means nothing are sorted. Who is told what is left out: it changes nothing of what was approved. */
 function contentOf({ options, requirement }: CompiledRule) {
-  const { match, when, tier: _, notify: __, ...rest } = options;
+  const { match, when, tier: _, notify: __, message: ___, ...rest } = options;
   return {
     ...rest,
     ...(when !== undefined && { when }),
@@ -42,7 +42,7 @@ function contentOf({ options, requirement }: CompiledRule) {
   };
 }
 
-function contentOfRequirement({ escalate, ...requirement }: Requirement) {
+function contentOfRequirement({ escalate, tellAgent: _, ...requirement }: Requirement) {
   return {
     ...requirement,
     reviewers: [...requirement.reviewers].sort(),

@@ -55,10 +55,12 @@ function find(matches: readonly Match[], credential: string | undefined, digests
   if (strictest === undefined) return deny('no_matching_rule');
   const decisive = matches.filter(({ rule }) => rule.options.decide === strictest).map(({ rule }) => rule);
   const reasons = decisive.map(({ options }) => `rule:${options.id}`);
-  if (strictest === 'deny') return deny(...reasons);
+  const messages = decisive.flatMap(({ options }) => options.message ?? []);
+  const say = messages.length > 0 && { messages };
+  if (strictest === 'deny') return { decision: { ...deny(...reasons).decision, ...say } };
 
   const notify = [...new Set(decisive.flatMap((rule) => rule.notify))];
-  const decision: Decision = { ...facts, effect: strictest, reasons, requirements: requirementsOf(decisive), ...(notify.length > 0 && { notify }) };
+  const decision: Decision = { ...facts, effect: strictest, reasons, requirements: requirementsOf(decisive), ...say, ...(notify.length > 0 && { notify }) };
   if (credential === undefined) return { decision };
   const narrowing = decisive.filter(({ options }) => options.credential !== undefined);
   const [rule] = narrowing;

@@ -39,6 +39,8 @@ export interface RuleOptions {
   readonly tier?: string;
   /** How the upstream's credential is narrowed; strings may hold `{name}` for a parameter of `match.path`. */
   readonly credential?: JsonObject;
+  /** What the agent is told of a call that this rule holds or denies. */
+  readonly message?: string;
   readonly data?: string;
   readonly reversible?: boolean;
   /** Channels that are told. */
@@ -52,6 +54,8 @@ export interface TierOptions {
   readonly useWithinMs: number;
   readonly stepUp: boolean;
   readonly reasonRequired: boolean;
+  /** Whether the agent may be told the reason of a denial. */
+  readonly tellAgent?: boolean;
   readonly escalate?: { readonly afterMs: number; readonly to: readonly string[] };
   readonly notify?: readonly string[];
 }

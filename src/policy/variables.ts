@@ -91,6 +91,11 @@ export class AgentView {
   get trustDomain() {
     return this.#input.principal.trustDomain ?? '';
   }
+  /** Of SPIFFE principals, and of callers whose token is bound to an X.509-SVID; else empty. */
+  get spiffeId() {
+    const { kind, id, spiffeId = '' } = this.#input.principal;
+    return kind === 'spiffe' ? id : spiffeId;
+  }
   get claims() {
     return this.#input.principal.claims;
   }
@@ -195,7 +200,7 @@ export class ApprovalView {
 export const VIEWS = {
   Agent: {
     ctor: AgentView,
-    fields: { id: 'string', trustDomain: 'string', issuer: 'string', claims: 'map<string, dyn>', onBehalfOf: 'list<map<string, string>>' },
+    fields: { id: 'string', spiffeId: 'string', trustDomain: 'string', issuer: 'string', claims: 'map<string, dyn>', onBehalfOf: 'list<map<string, string>>' },
   },
   Request: {
     ctor: RequestView,

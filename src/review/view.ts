@@ -100,6 +100,7 @@ function viewPrincipal(principal: HeldPrincipal) {
     ...viewParty(principal),
     kind: principal.kind,
     trustDomain: principal.trustDomain,
+    spiffeId: principal.spiffeId,
     keyThumbprint: principal.keyThumbprint,
     client: principal.client,
     name: principal.name,

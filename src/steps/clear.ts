@@ -8,6 +8,7 @@ import type { Approval } from '../domain/decision.ts';
 import { header } from '../domain/headers.ts';
 import { waitPreference } from '../domain/prefer.ts';
 import type { Classified, Cleared, Decided } from '../domain/stages.ts';
+import { messageWords } from '../domain/told-reason.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import type { ConductOf } from './classify.ts';
@@ -113,7 +114,7 @@ function denial({ decision }: Decided): GatewayError {
   const members = { reasons: decision.reasons };
   return decision.reasons.includes('no_matching_rule')
     ? new GatewayError('no_matching_rule', 'No rule allows this call.', { members })
-    : new GatewayError('denied', 'Policy denies this call.', { members });
+    : new GatewayError('denied', `Policy denies this call.${messageWords(decision.messages)}`, { members });
 }
 
 function remember({ history }: ClearDependencies, cleared: Cleared): Cleared {

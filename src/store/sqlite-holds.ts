@@ -39,7 +39,7 @@ export function createHoldRows(db: DatabaseSync, contents: ContentRows, notifica
   const byId = db.prepare(`${SELECT} WHERE id = ?`);
   const byTask = db.prepare(`${SELECT} WHERE task_id = ? AND state IN ('PENDING', 'APPROVED') ORDER BY seq`);
   const byParty = db.prepare(
-    `${SELECT} WHERE state IN ('PENDING', 'APPROVED') AND (principal_id = :id OR EXISTS (
+    `${SELECT} WHERE state IN ('PENDING', 'APPROVED') AND (principal_id = :id OR json_extract(hold.record, '$.principal.spiffeId') = :id OR EXISTS (
        SELECT 1 FROM json_each(hold.record, '$.principal.onBehalfOf') AS party WHERE json_extract(party.value, '$.id') = :id
      )) ORDER BY seq`,
   );

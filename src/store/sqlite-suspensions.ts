@@ -36,7 +36,9 @@ export function createSuspensionStore(db: DatabaseSync, writer: SqliteWriter, ho
   return {
     covering(caller, taskId) {
       if (byKey.size === 0) return undefined;
-      const found = byKey.get(keyOf({ principal: caller.id })) ?? (taskId === undefined ? undefined : byKey.get(keyOf({ task: taskId })));
+      const named =
+        byKey.get(keyOf({ principal: caller.id })) ?? (caller.spiffeId === undefined ? undefined : byKey.get(keyOf({ principal: caller.spiffeId })));
+      const found = named ?? (taskId === undefined ? undefined : byKey.get(keyOf({ task: taskId })));
       return found ?? caller.onBehalfOf.map(({ id }) => byKey.get(keyOf({ principal: id }))).find((suspension) => suspension !== undefined);
     },
     async suspend(what, by, reason) {

@@ -13,6 +13,8 @@ import { decisionLabel, methodLabel, type Scheme } from './span-attributes.ts';
 export interface GatewayMetrics extends Metrics {
   /** Gives `countersign.holds.active` its source, read at each collection; a read that fails leaves the gauge out. */
   observeHolds(read: () => Promise<Readonly<Partial<Record<HoldState, number>>>>): void;
+  /** Gives `countersign.certificate.remaining` its source, read at each collection. */
+  observeCertificates(read: () => readonly { readonly name: string; readonly expiresAt: number }[], now: () => number): void;
   /** Gives the gauges about issuers’ keys their source, read at each collection; `now` in ms since the epoch. */
   observeIssuers(read: () => readonly IssuerStatus[], now: () => number): void;
 }
@@ -47,6 +49,10 @@ export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogra
   const revocations = meter.createCounter(METRIC.revocations, { unit: '{credential}', description: 'Attempts to take credentials back.' });
   const tokensRefused = meter.createCounter(METRIC.tokensRefused, { unit: '{token}', description: 'Agents’ tokens that were refused.' });
   const keys = meter.createObservableGauge(METRIC.keys, { unit: '{key}', description: 'Keys and authorities at hand, by issuer or trust domain.' });
+  const certificateRemaining = meter.createObservableGauge(METRIC.certificateRemaining, {
+    unit: 's',
+    description: 'How long certificates from files still hold: listeners’, and authorities’. Negative once one has ended.',
+  });
   const keysAge = meter.createObservableGauge(METRIC.keysAge, { unit: 's', description: 'How long ago they were last confirmed by their source.' });
   const holdsActive = meter.createObservableGauge(METRIC.holdsActive, { unit: '{hold}', description: 'Open holds by state.' });
 
@@ -111,6 +117,11 @@ export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogra
     },
     notified(channel, outcome) {
       notifications.add(1, { [ATTR.channel]: channel, [ATTR.delivery]: outcome });
+    },
+    observeCertificates(read, now) {
+      certificateRemaining.addCallback((result) => {
+        for (const { name, expiresAt } of read()) result.observe((expiresAt - now()) / 1000, { [ATTR.certificate]: name });
+      });
     },
     observeIssuers(read, now) {
       keys.addCallback((result) => {

@@ -52,6 +52,7 @@ export const ATTR = {
   callTrace: 'countersign.call.trace_id',
   link: 'countersign.link',
 
+  certificate: 'countersign.certificate',
   channel: 'countersign.notification.channel',
   delivery: 'countersign.notification.outcome',
   issuer: 'countersign.issuer',
@@ -74,6 +75,7 @@ export const METRIC = {
   reviewDuration: 'countersign.review.duration',
   reviewHasty: 'countersign.review.hasty',
   notifications: 'countersign.notifications',
+  certificateRemaining: 'countersign.certificate.remaining',
   keys: 'countersign.identity.keys',
   keysAge: 'countersign.identity.keys.age',
   dropped: 'countersign.telemetry.dropped',

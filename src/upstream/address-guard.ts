@@ -5,6 +5,7 @@
 import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { GatewayError } from '../errors.ts';
+import { embeddedAddresses } from './embedded-addresses.ts';
 
 /** What the guard reads of an upstream's options. */
 export interface AddressRules {
@@ -39,7 +40,8 @@ const NEVER: readonly (readonly [string, number])[] = [
 const NEVER_V6: readonly (readonly [string, number])[] = [
   ['::', 128],
   ['fe80::', 10],
-  ['fd00:ec2::254', 128],
+  // AWS: instance metadata (::254), the credentials of pods (::23), and what else it serves to its own machines.
+  ['fd00:ec2::', 32],
   ['fd20:ce::254', 128],
   ['ff00::', 8],
 ];
@@ -60,6 +62,7 @@ const PRIVATE: readonly (readonly [string, number])[] = [
 const PRIVATE_V6: readonly (readonly [string, number])[] = [
   ['::1', 128],
   ['::', 96],
+  ['::ffff:0:0:0', 96],
   ['64:ff9b:1::', 48],
   ['100::', 64],
   ['2001::', 23],
@@ -76,20 +79,23 @@ const inside = blockList([...NEVER, ...PRIVATE], [...NEVER_V6, ...PRIVATE_V6]);
 
 function blockList(v4: readonly (readonly [string, number])[], v6: readonly (readonly [string, number])[]): BlockList {
   const list = new BlockList();
-  for (const [net, bits] of v4) {
-    list.addSubnet(net, bits, 'ipv4');
-    // NAT64 (RFC 6052) carries the same IPv4 address in its last 32 bits. IPv4-mapped addresses are matched by BlockList itself.
-    list.addSubnet(`64:ff9b::${net}`, 96 + bits, 'ipv6');
-  }
+  for (const [net, bits] of v4) list.addSubnet(net, bits, 'ipv4');
   for (const [net, bits] of v6) list.addSubnet(net, bits, 'ipv6');
   return list;
 }
 
+/** A zone index (fe80::1%eth0) is no part of the address. */
+const withoutZone = (address: string): string => address.split('%', 1)[0] ?? address;
+
 function within(list: BlockList, address: string): boolean {
-  // A zone index (fe80::1%eth0) is no part of the address.
-  const bare = address.split('%', 1)[0] ?? address;
+  const bare = withoutZone(address);
   const family = isIP(bare);
   return family === 0 || list.check(bare, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** Whether the address, or an IPv4 address that it carries, is within the list: for lists of what must not be reached. */
+function reaches(list: BlockList, address: string): boolean {
+  return within(list, address) || embeddedAddresses(withoutZone(address)).some((inner) => list.check(inner, 'ipv4'));
 }
 
 /** The host of a URL without the brackets of an IPv6 literal. The URL parser has already turned 0x7f.1 and 2130706433 into 127.0.0.1. */
@@ -114,7 +120,7 @@ export function refuseUpstreamUrl({ url: text, allowPlaintext, allowPrivateAddre
   if (url.search !== '' || url.hash !== '') return 'It carries a query or a fragment.';
   const host = hostOf(url);
   if (url.protocol === 'http:' && !allowPlaintext && !isLoopback(host)) return 'Plain http to another host needs allowPlaintext: true.';
-  if (isIP(host) !== 0 && allowPrivateAddresses !== true && within(never, host)) {
+  if (isIP(host) !== 0 && allowPrivateAddresses !== true && reaches(never, host)) {
     return 'It names a link-local, metadata, unspecified or multicast address, which needs allowPrivateAddresses: true.';
   }
   return undefined;
@@ -127,8 +133,8 @@ export function refuseUpstreamUrl({ url: text, allowPlaintext, allowPrivateAddre
 export function refuseTargetLiteral({ url, allowPrivateAddresses }: AddressRules): string | undefined {
   const host = hostOf(new URL(url));
   if (isIP(host) === 0 || isLoopback(host)) return undefined;
-  if (within(never, host)) return 'It names a link-local, metadata, unspecified or multicast address.';
-  return allowPrivateAddresses !== true && within(inside, host)
+  if (reaches(never, host)) return 'It names a link-local, metadata, unspecified or multicast address.';
+  return allowPrivateAddresses !== true && reaches(inside, host)
     ? 'It names an address of a private network, which needs allowPrivateAddresses: true.'
     : undefined;
 }
@@ -143,8 +149,8 @@ export function guardedLookup(rules: AddressRules, resolve: Resolve = systemLook
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
       if (error !== null) return callback(error, '');
-      const refused = mustBeLoopback ? addresses.some(({ address }) => !within(loopback, address)) : addresses.some(({ address }) => within(inside, address));
-      const special = rules.neverSpecial === true && addresses.some(({ address }) => within(never, address));
+      const refused = mustBeLoopback ? addresses.some(({ address }) => !within(loopback, address)) : addresses.some(({ address }) => reaches(inside, address));
+      const special = rules.neverSpecial === true && addresses.some(({ address }) => reaches(never, address));
       if ((refused && !allowAll) || special) {
         return callback(new GatewayError('upstream_address_refused', 'The name of the upstream resolves to an address that it may not have.'), '');
       }

@@ -4,6 +4,7 @@
 
 import type { LookupFunction } from 'node:net';
 import { buildConnector, Pool } from 'undici';
+import type { PemSource } from '../domain/pem.ts';
 import { GatewayError } from '../errors.ts';
 import { type AddressRules, guardedLookup, type Resolve, refuseUpstreamUrl } from './address-guard.ts';
 import { discardUnaskedContinue } from './interim-answers.ts';
@@ -19,8 +20,8 @@ export interface UpstreamOptions extends AddressRules {
   /** Lets the name resolve to private, link-local and metadata addresses. Default: false. */
   readonly allowPrivateAddresses?: boolean;
   readonly tls?: {
-    /** PEM of the authorities trusted for this upstream, instead of the system's. */
-    readonly ca?: string;
+    /** The authorities trusted for this upstream, instead of the system's; each new connection is judged by what they are then. */
+    readonly ca?: PemSource;
     /** What the gateway shows when it is asked for a certificate; replaced while connections are open. `name` tells one source from another. */
     readonly clientCertificate?: { readonly name: string; readonly feed: ClientCertificate };
   };
@@ -113,7 +114,7 @@ function connectionKey({ url, allowPrivateAddresses, tls, connectTimeoutMs, head
   return JSON.stringify([
     new URL(url).origin,
     allowPrivateAddresses === true,
-    tls?.ca,
+    tls?.ca?.origin,
     tls?.clientCertificate?.name,
     connectTimeoutMs,
     headersTimeoutMs,
@@ -138,19 +139,20 @@ function openTarget(options: UpstreamOptions, resolve?: Resolve): Target {
   return { options, url, authority: url.host, pool, lookup };
 }
 
-/** Each connection shows the certificate of its time; connections that are open keep theirs. */
+/** Each connection shows the certificate of its time and trusts the authorities of its time; connections that are open keep theirs. */
 function connectorOf(options: UpstreamOptions, lookup: LookupFunction): buildConnector.connector {
   const make = () => buildConnector({ lookup, timeout: options.connectTimeoutMs, ...tlsOptions(options) });
-  const feed = options.tls?.clientCertificate?.feed;
-  if (feed === undefined) return make();
-  let shown = feed.current();
+  const { ca, clientCertificate } = options.tls ?? {};
+  if (ca === undefined && clientCertificate === undefined) return make();
+  const now = () => ({ own: clientCertificate?.feed.current(), ca: ca?.read() });
+  let made: ReturnType<typeof now> | undefined;
   let connector: buildConnector.connector | undefined;
   return (target, callback) => {
     try {
-      const now = feed.current();
-      // A connector keeps TLS sessions, and a session belongs to the certificate that it was made with.
-      if (connector === undefined || now !== shown) connector = make();
-      shown = now;
+      const current = now();
+      // A connector keeps TLS sessions, and a session belongs to the certificates that it was made with.
+      if (connector === undefined || current.own !== made?.own || current.ca !== made?.ca) connector = make();
+      made = current;
       connector(target, callback);
     } catch (thrown) {
       callback(thrown instanceof Error ? thrown : new Error('no connection'), null);
@@ -182,5 +184,5 @@ export function ownCertificate({ tls, name }: UpstreamOptions): ReturnType<Clien
 export function tlsOptions(options: UpstreamOptions): TlsOptions {
   const { ca } = options.tls ?? {};
   const own = ownCertificate(options);
-  return { rejectUnauthorized: true, minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }), ...(own && { cert: own.certificate, key: own.key }) };
+  return { rejectUnauthorized: true, minVersion: 'TLSv1.2', ...(ca !== undefined && { ca: ca.read() }), ...(own && { cert: own.certificate, key: own.key }) };
 }

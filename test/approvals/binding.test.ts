@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { bindingDigest, callerDigest, requestDigest } from '../../src/approvals/binding.ts';
 import { openHold, recordHold } from '../../src/approvals/hold-record.ts';
 import type { Action } from '../../src/domain/action.ts';
-import { sha256 } from '../../src/domain/canonical.ts';
+import { canonicalDigest, sha256 } from '../../src/domain/canonical.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import { actionOf, principalOf, requestOf } from '../support/approvals.ts';
 
@@ -99,6 +99,7 @@ describe('the request digest', () => {
     ['id', { id: 'x' }],
     ['issuer', { issuer: 'x' }],
     ['key', { keyThumbprint: 'x' }],
+    ['second identity', { spiffeId: 'spiffe://prod.test/x' }],
     ['user', { onBehalfOf: [{ id: 'x', issuer: 'x', subject: 'x' }] }],
   ])('changes with the caller’s %s', (_, change) => {
     expect(requestDigest(principalOf(change), 'task_1', actionOf())).not.toBe(base);
@@ -106,6 +107,13 @@ describe('the request digest', () => {
 
   it('changes with the task, and with there being none', () => {
     expect(new Set([base, requestDigest(principalOf(), 'task_2', actionOf()), requestDigest(principalOf(), undefined, actionOf())]).size).toBe(3);
+  });
+
+  it('is what it always was for a caller without a second identity, whatever is shown of the caller', () => {
+    const told = { id: 'a', issuer: 'i', subject: 's', onBehalfOf: [], client: 'c', name: 'n' };
+    const bound = { id: 'a', issuer: 'i', keyThumbprint: null, onBehalfOf: [] };
+    expect(callerDigest(told)).toBe(canonicalDigest('countersign/caller/v1', bound));
+    expect(callerDigest({ ...told, spiffeId: 'spiffe://a/b' })).toBe(canonicalDigest('countersign/caller/v1', { ...bound, spiffeId: 'spiffe://a/b' }));
   });
 
   it('does not change with the Idempotency-Key, the token’s claims or the proof', () => {

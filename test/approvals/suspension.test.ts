@@ -1,7 +1,7 @@
 // The kill switch inside: no hold comes in behind it, no claim gets past it, and what it closed stays closed.
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { approve, type Bench, codeOf, openBench, openHoldBy, principalOf, requestOf } from '../support/approvals.ts';
+import { actionOf, approve, type Bench, codeOf, openBench, openHoldBy, principalOf, requestOf } from '../support/approvals.ts';
 
 let bench: Bench;
 beforeEach(() => {
@@ -31,6 +31,19 @@ it('closes a hold at the same moment as its approval, one way or the other', asy
   expect((await bench.store.holds.get(hold.id))?.state).toBe('REVOKED');
   expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('principal_suspended');
   expect(['fulfilled', 'rejected']).toContain(vote.status);
+});
+
+it('stops a caller by either of the two identities that it proved, and closes its holds', async () => {
+  const both = principalOf({ spiffeId: 'spiffe://prod.test/agent' });
+  let serial = 0;
+  for (const principal of [both.id, 'spiffe://prod.test/agent']) {
+    const hold = await openHoldBy(bench, { principal: both, action: actionOf({ target: `/transfers?${serial++}` }) });
+    const { suspension } = await bench.store.suspensions.suspend({ principal }, 'idp#sam', 'odd');
+    expect((await bench.store.holds.get(hold.id))?.state).toBe('REVOKED');
+    expect(bench.store.suspensions.covering(both, undefined)).toEqual(suspension);
+    await bench.store.suspensions.lift(suspension.id, 'idp#sam');
+    expect(bench.store.suspensions.covering(both, undefined)).toBeUndefined();
+  }
 });
 
 it('leaves revoked what it revoked when it is lifted', async () => {

@@ -1,9 +1,12 @@
 // What a decision costs as policies grow, in CPU time and as ratios in one run: rules that cannot match should cost nothing.
 // `node test/bench/policy-cost.ts`
 
+import type { JsonObject } from '../../src/domain/json.ts';
+import { compileCondition } from '../../src/policy/conditions.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions } from '../../src/policy/rules.ts';
-import { call, policyOf } from '../policy/inputs.ts';
+import { CallVariables } from '../../src/policy/variables.ts';
+import { call, policyOf, post } from '../policy/inputs.ts';
 
 const ROUNDS = 7;
 const CALLS = 50_000;
@@ -43,9 +46,39 @@ for (let round = 0; round < ROUNDS; round++) {
   }
 }
 
+// What conditions cost at their worst: how long a step takes (src/policy/cel/meter.ts).
+const numbers = Array.from({ length: 100_000 }, (_, index) => index);
+const worst: Readonly<Record<string, JsonObject>> = {
+  'args.l.exists(x, args.l.filter(y, y == x).size() > 1)': { l: numbers },
+  'args.l.all(x, int(x) > 0)': { l: numbers.map(() => 'zzz') },
+  'args.l.all(x, now.getHours(x) >= 0)': { l: numbers.map(() => 'Europe/Berlin') },
+  'args.l.map(x, {"a": x, "b": x}).size() > 0': { l: numbers },
+  'args.m.exists(x, args.m.size() == 1)': { m: Object.fromEntries(numbers.map((index) => [`k${index}`, 1])) },
+  'args.t.matches("(a|b)*a(a|b){12}[cd]e")': {
+    t: `${numbers
+      .slice(0, 80_000)
+      .map((index) => 'ab'[(index * 7919) % 2])
+      .join('')}e`,
+  },
+};
+
+function worstNanoseconds(expression: string, args: JsonObject): number {
+  const condition = compileCondition(expression);
+  const each = Array.from({ length: ROUNDS }, () => {
+    const variables = new CallVariables(post(args));
+    const start = process.cpuUsage();
+    condition.evaluate(variables);
+    const { user, system } = process.cpuUsage(start);
+    return ((user + system) * 1_000) / variables.meter.used;
+  });
+  return Math.max(...each);
+}
+
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const base = median(compiled[0]?.microseconds ?? []);
 for (const { name, microseconds } of compiled) {
   const own = median(microseconds);
   console.log(`${name.padEnd(40)} ${(own / base).toFixed(2).padStart(8)} × ${own.toFixed(2).padStart(8)} µs`);
 }
+for (const [expression, args] of Object.entries(worst))
+  console.log(`${expression.padEnd(60)} ${worstNanoseconds(expression, args).toFixed(0).padStart(6)} ns a step`);

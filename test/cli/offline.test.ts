@@ -47,6 +47,16 @@ rules:
     expect(lines[1]).toContain(`${path}:10:1`);
   });
 
+  it('warns of a condition that can be expensive, and refuses nothing', async () => {
+    const path = join(folder, 'slow.yaml');
+    writeFileSync(path, `${CONFIG}  - { id: twins, match: {}, when: "args.l.all(x, args.l.exists(y, y == x))", decide: deny }\n`);
+    const io = openTerminal();
+    expect(await check([path], io)).toBe(0);
+    const [warning, verdict] = io.out().trimEnd().split('\n');
+    expect(warning).toMatch(/slow\.yaml:9:\d+ warning: rules\[1\]\.when: The time for `args\.l\.exists\(y, y == x\)`/);
+    expect(verdict).toBe('ok');
+  });
+
   it('prints that a file is not there', async () => {
     const io = openTerminal();
     expect(await check([join(folder, 'none.yaml')], io)).toBe(1);

@@ -12,17 +12,19 @@ import { connect } from 'node:tls';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { receiveRequest } from '../../src/actions/receive.ts';
 import type { Identity } from '../../src/domain/identity.ts';
-import { Secret } from '../../src/domain/secret.ts';
 import { asGatewayError } from '../../src/errors.ts';
 import { createIdentity } from '../../src/identity/identity.ts';
 import { createBoundedServer, type Listening, listen } from '../../src/listen.ts';
+import { feedOf } from '../support/certificates.ts';
 import { type Authority, bundleDocument, createAuthority, type Issued } from '../support/spiffe-authority.ts';
 import { createClock, createRecorder, type Recorder, type TestClock } from './calls.ts';
 import { createSigningKey, signToken } from './issuer.ts';
 
 const AUDIENCE = 'https://gateway.test';
 const AGENT = 'spiffe://prod.test/agent';
+const CORP = 'https://idp.test';
 const key = createSigningKey('jwt', 'ES256', 'jwt-svid');
+const corpKey = createSigningKey('corp');
 
 let root: Authority;
 let server: Issued;
@@ -44,14 +46,22 @@ async function start(clientCertificates: 'accept' | 'require' = 'accept', requir
   folder = mkdtempSync(join(tmpdir(), 'countersign-mtls-'));
   bundleFile = join(folder, 'bundle.json');
   writeFileSync(bundleFile, bundleDocument([root], {}, [key.jwk]));
+  const jwksFile = join(folder, 'jwks.json');
+  writeFileSync(jwksFile, JSON.stringify({ keys: [corpKey.jwk] }));
   clock = createClock();
   recorder = createRecorder();
   identity = createIdentity(
-    { audience: [AUDIENCE], issuers: [{ name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: { file: bundleFile }, requireProof }] },
+    {
+      audience: [AUDIENCE],
+      issuers: [
+        { name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: { file: bundleFile }, requireProof },
+        { name: 'corp', type: 'oidc', issuer: CORP, jwks: { file: jwksFile } },
+      ],
+    },
     { clock, ...recorder },
   );
   await identity.start();
-  const tls = { certificate: server.pem, key: { origin: 'test', read: () => new Secret(server.keyPem) }, clientCertificates };
+  const tls = { feed: feedOf(server.pem, server.keyPem), clientCertificates };
   const options = { address: { host: '127.0.0.1', port: 0 }, tls };
   const http = createBoundedServer(options);
   http.on('request', async (incoming, response) => {
@@ -59,7 +69,15 @@ async function start(clientCertificates: 'accept' | 'require' = 'accept', requir
     try {
       const found = identity.identify(parsed);
       const { principal } = await found;
-      response.end(JSON.stringify({ id: principal.id, proof: principal.proof, key: principal.keyThumbprint, cached: !(found instanceof Promise) }));
+      response.end(
+        JSON.stringify({
+          id: principal.id,
+          proof: principal.proof,
+          key: principal.keyThumbprint,
+          spiffeId: principal.spiffeId,
+          cached: !(found instanceof Promise),
+        }),
+      );
     } catch (thrown) {
       const error = asGatewayError(thrown);
       response.writeHead(error.status).end(JSON.stringify({ refused: `${error.code}/${String(error.details.members?.check)}` }));
@@ -221,6 +239,47 @@ describe('a token beside a certificate', () => {
     expect(await call({ certificate: [workload], token })).toMatchObject({ id: AGENT, key: await thumbprint(workload) });
     expect(await call({ token })).toEqual({ refused: 'proof_required/certificate' });
     expect(await call({ certificate: [await root.issue()], token })).toEqual({ refused: 'proof_invalid/x5t#S256' });
+  });
+
+  // Kind: a second identity that was proven and is then forgotten.
+  describe('of an OIDC issuer that is bound to it', () => {
+    const oidcToken = async (certificate: Issued) => {
+      const now = Math.floor(clock.now() / 1000);
+      const claims = { iss: CORP, sub: 'agent-7', aud: AUDIENCE, iat: now, exp: now + 300, cnf: { 'x5t#S256': await thumbprint(certificate) } };
+      return signToken({ alg: 'ES256', kid: 'corp' }, claims, corpKey);
+    };
+    const both = { id: `${CORP}#agent-7`, spiffeId: AGENT };
+
+    it('makes one principal with both identities, on every call of the connection', async () => {
+      const token = await oidcToken(workload);
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      for (let i = 0; i < 3; i++) expect(await call({ certificate: [workload], token, agent })).toMatchObject(both);
+      agent.destroy();
+    });
+
+    it('is refused when the SVID does not hold, although the binding does', async () => {
+      const brief = await root.issue({ notAfter: clock.now() + 60_000 });
+      const token = await oidcToken(brief);
+      clock.time += 61_000;
+      expect(await call({ certificate: [brief], token })).toEqual({ refused: 'certificate_expired/expired' });
+      const forged = await (await createAuthority('prod.test', { subject: 'CN=forged' })).issue();
+      expect(await call({ certificate: [forged], token: await oidcToken(forged) })).toEqual({ refused: 'certificate_untrusted/authority_unknown' });
+    });
+
+    it('needs no SVID: another certificate, or one of a trust domain that is not trusted here, adds nothing', async () => {
+      const plain = await root.issue({ uris: [], dns: ['agent.internal'] });
+      const strange = await (await createAuthority('stage.test')).issue({ uris: ['spiffe://stage.test/a'] });
+      for (const certificate of [plain, strange]) {
+        const answer = await call({ certificate: [certificate], token: await oidcToken(certificate) });
+        expect(answer).toMatchObject({ id: both.id });
+        expect(answer).not.toHaveProperty('spiffeId');
+      }
+    });
+
+    it('is refused beside a JWT-SVID of another workload', async () => {
+      const other = svidToken('spiffe://prod.test/other', { cnf: { 'x5t#S256': await thumbprint(workload) } });
+      expect(await call({ certificate: [workload], token: other })).toEqual({ refused: 'identity_conflict/certificate' });
+    });
   });
 
   it('makes up for a binding that the issuer entry demands', async () => {

@@ -57,6 +57,9 @@ describe('what a condition sees', () => {
   test('an OIDC principal has an empty trust domain', () => {
     const { trustDomain: _, ...oidc } = agent;
     expect(run('agent.trustDomain == ""', call({ principal: oidc }))).toBe(true);
+    expect(run('agent.spiffeId == agent.id', call())).toBe(true);
+    expect(run('agent.spiffeId == ""', call({ principal: { ...oidc, kind: 'oidc' } }))).toBe(true);
+    expect(run('agent.spiffeId == "spiffe://a/b"', call({ principal: { ...oidc, kind: 'oidc', spiffeId: 'spiffe://a/b' } }))).toBe(true);
   });
 
   test('a query with a malformed escape cannot be read', () => {

@@ -4,6 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PemSource } from '../../src/domain/pem.ts';
+import type { CertificateFeed } from '../../src/tls-listener.ts';
 
 export interface Certificates {
   /** PEM of the authority. */
@@ -56,3 +58,9 @@ export function createCertificates(): Certificates {
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
+
+/** A text as the configuration gives it. */
+export const pemOf = (text: string): PemSource => ({ origin: 'test', read: () => text });
+
+/** A listener's certificate that stays as it is. */
+export const feedOf = (certificate: string, key: string): CertificateFeed => ({ current: () => ({ certificate, key }), onChange: () => () => {} });

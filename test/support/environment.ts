@@ -62,6 +62,8 @@ export interface EnvironmentOptions {
   /** YAML of further members of the agents' issuer entry, and of `reviewers.api`, with a comma before each. */
   readonly issuerEntry?: string;
   readonly reviewApi?: string;
+  /** Whose tokens are reviewers'; default the environment's own issuer. */
+  readonly reviewIssuer?: string;
   /** YAML of further members of `identity`. */
   readonly identity?: string;
   /** YAML of further members of `reviewers`. */
@@ -216,6 +218,7 @@ function configText(
     limits,
     issuerEntry = '',
     reviewApi = '',
+    reviewIssuer,
     identity = '',
     reviewers = '',
     sections = '',
@@ -250,7 +253,7 @@ tiers: ${tiers ?? DEFAULT_TIERS}
 rules:
 ${rules ?? DEFAULT_RULES}
 reviewers:
-  api: { issuer: "${issuer}", audience: ${REVIEW_AUDIENCE}, clients: [countersign-cli]${reviewApi} }
+  api: { issuer: "${reviewIssuer ?? issuer}", audience: ${REVIEW_AUDIENCE}, clients: [countersign-cli]${reviewApi} }
 ${reviewers}
 limits: ${limits ?? '{ wait: 20s }'}
 ${write(sections)}

@@ -33,7 +33,7 @@ export interface CertificateShape {
   readonly more?: readonly x509.Extension[];
   readonly keys?: webcrypto.CryptoKeyPair;
   /** How it is signed; default ECDSA with SHA-256. */
-  readonly signing?: { readonly name: 'ECDSA'; readonly hash: string };
+  readonly signing?: { readonly name: 'ECDSA'; readonly hash: string } | { readonly name: 'RSA-PSS'; readonly hash: string; readonly saltLength: number };
 }
 
 export interface Issued {

@@ -39,6 +39,10 @@ describe('the addresses that an upstream’s name may have', () => {
       '::127.0.0.1',
     ],
     ...['64:ff9b::169.254.169.254', '64:ff9b::a00:1', '2002:7f00:1::', '2001:0:1::'],
+    // Kind: an IPv4 address that a translator or a tunnel takes out of an IPv6 one.
+    ...['::ffff:0:127.0.0.1', '::ffff:0:10.0.0.1', '::ffff:0:8.8.8.8', '::169.254.169.254', '2002:a9fe:a9fe::1', '2002:a00:1::', '64:ff9b:1::127.0.0.1'],
+    ...['64:ff9b:1:a9fe:a9:fe00::', '64:ff9b:1:7f:0:100::', '64:ff9b:1:0:7f:0:100::', '2001:0:5601:5601:0:0:5601:5601', '2001::7f00:1:0:0:0', 'fd00:ec2::23'],
+    ...['2606:4700::5efe:127.0.0.1', '2606:4700::200:5efe:10.0.0.1'],
   ])('refuses %s', async (address) => {
     expect(await look('https://api.example', [address])).toBe('upstream_address_refused');
     expect(await look('https://api.example', ['93.184.216.34', address])).toBe('upstream_address_refused');
@@ -66,6 +70,36 @@ describe('the addresses that an upstream’s name may have', () => {
     expect(guarded.counted).toEqual(['upstream_address_refused']);
     expect(upstream.received).toHaveLength(1);
     await upstream.close();
+  });
+});
+
+// Kind: an address that is special in whatever spelling carries it, and refused even where private ones are allowed.
+describe('the addresses that no opt-in allows', () => {
+  const special = (address: string): Promise<string> => {
+    const rules = { url: 'https://hook.example', allowPlaintext: false, allowPrivateAddresses: true, neverSpecial: true };
+    const lookup = guardedLookup(rules, answering([address]));
+    return new Promise((resolve) => lookup('hook.example', {}, (error, found) => resolve(error === null ? String(found) : String(error.code))));
+  };
+
+  it.each([
+    ...['169.254.169.254', '::ffff:0:169.254.169.254', '::169.254.169.254', '2002:a9fe:a9fe::', '64:ff9b::a9fe:a9fe', '64:ff9b:1::a9fe:a9fe'],
+    ...['64:ff9b:1:a9fe:a9:fe00::', '2001:0:a9fe:a9fe::', '2001::5601:5601', 'fd00:ec2::23', 'fd00:ec2::253', '2606:4700::5efe:a9fe:a9fe', '::ffff:0:0.0.0.0'],
+  ])('are as special as %s', async (address) => {
+    expect(await special(address)).toBe('upstream_address_refused');
+    if (address.includes(':')) expect(refuseUpstreamUrl({ url: `https://[${address}]`, allowPlaintext: false })).toMatch(/metadata/);
+  });
+
+  it('are not private ones, nor any other', async () => {
+    for (const address of ['10.0.0.1', 'fd00:1::1', '2002:a00:1::', '::ffff:0:10.0.0.1', '2606:4700::1111', '2606:4700:a9fe:a9fe::', '64:ff9b::8.8.8.8']) {
+      expect(await special(address)).toBe(address);
+    }
+  });
+
+  it('leave plain http to this very machine, not to what is translated to it', () => {
+    for (const host of ['[::ffff:0:127.0.0.1]', '[::127.0.0.1]', '[64:ff9b::127.0.0.1]', '[2002:7f00:1::]']) {
+      expect(refuseUpstreamUrl({ url: `http://${host}:1`, allowPlaintext: false })).toMatch(/Plain http/);
+    }
+    expect(refuseUpstreamUrl({ url: 'http://[::ffff:127.0.0.1]:1', allowPlaintext: false })).toBeUndefined();
   });
 });
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { callIssuer } from '../../src/credentials/issuer-call.ts';
 import { fetchTrusting } from '../../src/upstream/issuer-fetch.ts';
-import { createCertificates, hasOpenssl } from '../support/certificates.ts';
+import { createCertificates, hasOpenssl, pemOf } from '../support/certificates.ts';
 
 describe.skipIf(!hasOpenssl())('an issuer with an authority of its own (skipped where openssl is absent)', () => {
   it('is reached through that authority alone, and its redirects are not followed', async () => {
@@ -17,8 +17,8 @@ describe.skipIf(!hasOpenssl())('an issuer with an authority of its own (skipped 
     await once(server, 'listening');
     const request = { method: 'GET', url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/`, headers: {} } as const;
     try {
-      expect(await callIssuer({ fetch: fetchTrusting(certificates.ca) }, request)).toEqual({ status: 302, text: '{"token":"literal"}' });
-      await expect(callIssuer({ fetch: fetchTrusting(other.ca) }, request)).rejects.toMatchObject({ code: 'credential_unavailable' });
+      expect(await callIssuer({ fetch: fetchTrusting(pemOf(certificates.ca)) }, request)).toEqual({ status: 302, text: '{"token":"literal"}' });
+      await expect(callIssuer({ fetch: fetchTrusting(pemOf(other.ca)) }, request)).rejects.toMatchObject({ code: 'credential_unavailable' });
       await expect(callIssuer({}, request)).rejects.toMatchObject({ code: 'credential_unavailable' });
     } finally {
       server.close();

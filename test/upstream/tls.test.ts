@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Certificates, createCertificates, hasOpenssl } from '../support/certificates.ts';
+import { type Certificates, createCertificates, hasOpenssl, pemOf } from '../support/certificates.ts';
 import { createRig, outgoing, recordingSink } from './harness.ts';
 
 describe.skipIf(!hasOpenssl())('TLS to the upstream (skipped where openssl is absent)', () => {
@@ -36,7 +36,7 @@ describe.skipIf(!hasOpenssl())('TLS to the upstream (skipped where openssl is ab
   }
 
   async function call(url: string, ca: string | undefined) {
-    await using rig = createRig(url, ca === undefined ? {} : { tls: { ca } });
+    await using rig = createRig(url, ca === undefined ? {} : { tls: { ca: pemOf(ca) } });
     const sink = recordingSink();
     const outcome = await rig.forwarder.send(outgoing({ url, target: '/x' }), sink).catch((error) => error.code);
     return { outcome, text: sink.text };
@@ -66,7 +66,7 @@ describe.skipIf(!hasOpenssl())('TLS to the upstream (skipped where openssl is ab
       const { cert, key } = certificates.issue(['URI:spiffe://prod.test/gateway']);
       current = { certificate: cert, key };
     };
-    await using rig = createRig(url, { tls: { ca: certificates.ca, clientCertificate: { name: 'own', feed: { current: () => current } } } });
+    await using rig = createRig(url, { tls: { ca: pemOf(certificates.ca), clientCertificate: { name: 'own', feed: { current: () => current } } } });
     const send = async () => {
       const sink = recordingSink();
       return rig.forwarder.send(outgoing({ url, target: '/x' }), sink).then(
@@ -97,7 +97,7 @@ describe.skipIf(!hasOpenssl())('TLS to the upstream (skipped where openssl is ab
     await once(server, 'listening');
     const url = `https://localhost:${(server.address() as AddressInfo).port}`;
     let current: { certificate: string; key: string } | undefined = { certificate: cert, key };
-    await using rig = createRig(url, { tls: { ca: certificates.ca, clientCertificate: { name: 'own', feed: { current: () => current } } } });
+    await using rig = createRig(url, { tls: { ca: pemOf(certificates.ca), clientCertificate: { name: 'own', feed: { current: () => current } } } });
     const send = () =>
       rig.forwarder.send(outgoing({ url, target: '/x' }), recordingSink()).then(
         ({ status }) => status,

@@ -9,7 +9,7 @@ import type { GatewayError } from '../../src/errors.ts';
 import type { Resolve } from '../../src/upstream/address-guard.ts';
 import { createTargets, type UpstreamOptions } from '../../src/upstream/targets.ts';
 import { createWebSocketPass } from '../../src/upstream/websocket.ts';
-import { createCertificates, hasOpenssl } from '../support/certificates.ts';
+import { createCertificates, hasOpenssl, pemOf } from '../support/certificates.ts';
 import { rawAnswer, startRawUpstream } from '../support/raw-upstream.ts';
 import { type CallParts, outgoing, upstreamOptions } from './harness.ts';
 
@@ -203,7 +203,7 @@ describe('a WebSocket upgrade', () => {
     const sockets = new WebSocketServer({ server });
     sockets.on('connection', (socket) => socket.send('hello'));
     const url = `https://localhost:${await listen(server)}`;
-    const { port } = await startFront(url, { tls: { ca: certificates.ca } });
+    const { port } = await startFront(url, { tls: { ca: pemOf(certificates.ca) } });
     const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
     expect(String((await once(socket, 'message'))[0])).toBe('hello');
     socket.terminate();

@@ -9,6 +9,7 @@ const FAULTS = {
   chain_length: ['certificate_malformed', 'The chain has too many certificates.'],
   version: ['certificate_malformed', 'The certificate is not of version 3.'],
   extension_repeated: ['certificate_malformed', 'The certificate has an extension twice.'],
+  extensions: ['certificate_malformed', 'The certificate has more than 32 extensions.'],
   extension_critical: ['certificate_malformed', 'The certificate has a critical extension that is not understood here.'],
   name_constraints: ['certificate_malformed', 'The certificate has name constraints, which are not accepted here.'],
   signature_algorithm: ['certificate_malformed', 'The certificate is signed with an algorithm that is not accepted.'],

@@ -4,7 +4,15 @@
 
 import { X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
-import { BasicConstraints, Certificate as CertificateAsn1, ExtendedKeyUsage, type Extension, KeyUsage, SubjectAlternativeName } from '@peculiar/asn1-x509';
+import {
+  type AlgorithmIdentifier,
+  BasicConstraints,
+  Certificate as CertificateAsn1,
+  ExtendedKeyUsage,
+  type Extension,
+  KeyUsage,
+  SubjectAlternativeName,
+} from '@peculiar/asn1-x509';
 import type { EpochMs } from '../../domain/clock.ts';
 import { CertificateFault } from './certificate-fault.ts';
 
@@ -38,21 +46,39 @@ const SIGNATURES: ReadonlySet<string> = new Set([
 ]);
 const CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
 
-const MAX_DER_BYTES = 16 * 1024;
+const PSS = '1.2.840.113549.1.1.10';
+/**
+ * RSASSA-PSS-params (RFC 4055 section 3.1) as hex: one SHA-2 hash, the same for the mask (MGF1), a salt of 32 bytes or more. The defaults, which stand for
+ * what is left out, are SHA-1.
+ */
+const STRONG_PSS =
+  /^30..(?:a00f300d|a00d300b)06096086480165030402(0[123])(?:0500)?(?:a11c301a|a11a3018)06092a864886f70d010108(?:300d|300b)06096086480165030402\1(?:0500)?a2030201[2-7].$/;
+
+/** No honest certificate of a workload or an authority is larger, or has more names. */
+const MAX_DER_BYTES = 8 * 1024;
+const MAX_EXTENSIONS = 32;
+const MAX_NAMES_BYTES = 4 * 1024;
 const VERSION_3 = 2;
 
-/** Throws CertificateFault `der`, `size`, `version`, `extension_repeated`, `extension_critical`, `name_constraints`, `signature_algorithm`, `key`. */
+/** Throws CertificateFault `der`, `size`, `version`, `extension_repeated`, `extension_critical`, `extensions`, `name_constraints`, `signature_algorithm`, `key`. */
 export function parseCertificate(der: Uint8Array): Certificate {
   if (der.byteLength > MAX_DER_BYTES) throw new CertificateFault('size');
   const x509 = parseX509(der);
   const { tbsCertificate, signatureAlgorithm } = parse(der, CertificateAsn1);
   if (tbsCertificate.version !== VERSION_3) throw new CertificateFault('version');
-  if (!SIGNATURES.has(signatureAlgorithm.algorithm) || tbsCertificate.signature.algorithm !== signatureAlgorithm.algorithm) {
-    throw new CertificateFault('signature_algorithm');
-  }
+  checkSignatureAlgorithm(signatureAlgorithm, tbsCertificate.signature);
   checkKey(x509);
   return { x509, ...readValidity(x509), ...readExtensions(tbsCertificate.extensions ?? []) };
 }
+
+/** The one that is outside is what is used, the one inside is what was signed: they have to be the same (RFC 5280 section 4.1.1.2). */
+function checkSignatureAlgorithm(used: AlgorithmIdentifier, signed: AlgorithmIdentifier): void {
+  const parameters = hexOf(used.parameters);
+  const same = used.algorithm === signed.algorithm && parameters === hexOf(signed.parameters);
+  if (!same || !SIGNATURES.has(used.algorithm) || (used.algorithm === PSS && !STRONG_PSS.test(parameters))) throw new CertificateFault('signature_algorithm');
+}
+
+const hexOf = (bytes: ArrayBuffer | null | undefined): string => Buffer.from(bytes ?? new ArrayBuffer(0)).toString('hex');
 
 function parseX509(der: Uint8Array): X509Certificate {
   let x509: X509Certificate;
@@ -98,6 +124,7 @@ function readValidity({ validFromDate, validToDate }: X509Certificate): Pick<Cer
 type Extensions = Omit<Certificate, 'x509' | 'notBefore' | 'notAfter'>;
 
 function readExtensions(extensions: readonly Extension[]): Extensions {
+  if (extensions.length > MAX_EXTENSIONS) throw new CertificateFault('extensions');
   const found = new Map<string, Extension>();
   for (const extension of extensions) {
     if (found.has(extension.extnID)) throw new CertificateFault('extension_repeated');
@@ -109,7 +136,11 @@ function readExtensions(extensions: readonly Extension[]): Extensions {
 
   const read = <T>(oid: string, type: new () => T): T | undefined => {
     const extension = found.get(oid);
-    return extension === undefined ? undefined : parse(extension.extnValue.buffer, type);
+    if (extension === undefined) return undefined;
+    const { buffer } = extension.extnValue;
+    if (!isOneElement(new Uint8Array(buffer))) throw new CertificateFault('der');
+    if (oid === OID.names && buffer.byteLength > MAX_NAMES_BYTES) throw new CertificateFault('size');
+    return parse(buffer, type);
   };
   const constraints = read(OID.basicConstraints, BasicConstraints);
   const usage = read(OID.keyUsage, KeyUsage);
@@ -123,4 +154,14 @@ function readExtensions(extensions: readonly Extension[]): Extensions {
     ...(extended !== undefined && { extendedKeyUsage: [...extended] }),
     uris: names === undefined ? [] : [...names].flatMap(({ uniformResourceIdentifier: uri }) => (uri === undefined ? [] : [uri])),
   };
+}
+
+/** Whether the bytes are one DER element from end to end: a parser passes over what follows it. */
+function isOneElement(der: Uint8Array): boolean {
+  const [, first = 0x80] = der;
+  if (first < 0x80) return der.length === 2 + first;
+  const width = first & 0x7f;
+  if (width === 0 || width > 2) return false;
+  const length = der.subarray(2, 2 + width).reduce((sum, byte) => sum * 256 + byte, 0);
+  return length >= 0x80 && der.length === 2 + width + length;
 }

@@ -28,16 +28,16 @@ export function findPath(leaf: Certificate, intermediates: readonly Certificate[
   let fault: CertificateCheck | undefined;
   let signatures = 0;
 
-  /** `below`: how many authorities that are not self-issued stand between the leaf and the next issuer. */
-  function climb(subject: Certificate, unused: readonly Certificate[], below: number, expiresAt: EpochMs): Path | undefined {
+  /** `below`: how many authorities that are not self-issued stand between the leaf and the next issuer; `used`: how many in all. */
+  function climb(subject: Certificate, unused: readonly Certificate[], below: number, used: number, expiresAt: EpochMs): Path | undefined {
     for (const authority of authorities) {
       if (vouches(authority, subject, below)) return { expiresAt: Math.min(expiresAt, authority.notAfter) };
     }
-    if (below > MAX_INTERMEDIATES || unused.length === 0) return undefined;
+    if (used === MAX_INTERMEDIATES) return undefined;
     for (const issuer of unused) {
       if (!vouches(issuer, subject, below)) continue;
       const rest = unused.filter((other) => other !== issuer);
-      const path = climb(issuer, rest, isSelfIssued(issuer) ? below : below + 1, Math.min(expiresAt, issuer.notAfter));
+      const path = climb(issuer, rest, isSelfIssued(issuer) ? below : below + 1, used + 1, Math.min(expiresAt, issuer.notAfter));
       if (path !== undefined) return path;
     }
     return undefined;
@@ -60,7 +60,7 @@ export function findPath(leaf: Certificate, intermediates: readonly Certificate[
     return subject.x509.verify(issuer.x509.publicKey) ? undefined : 'signature';
   }
 
-  const path = climb(leaf, intermediates, 0, leaf.notAfter);
+  const path = climb(leaf, intermediates, 0, 0, leaf.notAfter);
   if (path === undefined) throw new CertificateFault(fault ?? 'authority_unknown');
   return path;
 }

@@ -14,20 +14,26 @@ export type Authorities = readonly Certificate[];
 export interface UnverifiedSvid {
   readonly spiffeId: SpiffeId;
   readonly leaf: Certificate;
-  readonly intermediates: readonly Certificate[];
+  /** DER, not read before somebody is trusted who could have issued the leaf: a stranger chooses what is in them. */
+  readonly intermediates: readonly Uint8Array[];
 }
 
-/** Reads a chain, leaf first, and checks the leaf's profile. Throws CertificateFault. */
+/** Bytes of a whole chain. */
+const MAX_CHAIN_BYTES = 24 * 1024;
+
+/** Reads the leaf of a chain, which comes first, and checks its profile. Throws CertificateFault. */
 export function readSvidUnverified(chain: readonly Uint8Array[]): UnverifiedSvid {
   if (chain.length > MAX_CHAIN) throw new CertificateFault('chain_length');
-  const [leaf, ...intermediates] = chain.map(parseCertificate);
-  if (leaf === undefined) throw new CertificateFault('der');
+  if (chain.reduce((sum, { byteLength }) => sum + byteLength, 0) > MAX_CHAIN_BYTES) throw new CertificateFault('size');
+  const [first, ...intermediates] = chain;
+  if (first === undefined) throw new CertificateFault('der');
+  const leaf = parseCertificate(first);
   return { spiffeId: checkLeaf(leaf), leaf, intermediates };
 }
 
 /** When the proof ends. Throws CertificateFault. */
 export function verifySvid({ leaf, intermediates }: UnverifiedSvid, authorities: Authorities, now: EpochMs): EpochMs {
-  return findPath(leaf, intermediates, authorities, now).expiresAt;
+  return findPath(leaf, intermediates.map(parseCertificate), authorities, now).expiresAt;
 }
 
 function checkLeaf({ uris, isAuthority, keyUsage = 0, keyUsageCritical, extendedKeyUsage }: Certificate): SpiffeId {

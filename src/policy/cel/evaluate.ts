@@ -131,10 +131,14 @@ function gather(parts: readonly Part[], run: Run): Value[] | undefined {
   return values;
 }
 
+/** What an entry of a map literal costs beside its key and its value. */
+const MAP_ENTRY: Part = { steps: 10, run: () => FAILED };
+
 function compileMap(entries: readonly (readonly [ASTNode, ASTNode])[], names: Names): Part {
   const keys = entries.map(([key]) => compile(key, names));
   const values = entries.map(([, value]) => compile(value, names));
-  return part([...keys, ...values], (run) => {
+  // A map is the most expensive of values to make.
+  return part([...keys, ...values, ...entries.map(() => MAP_ENTRY)], (run) => {
     const [known, held] = [gather(keys, run), gather(values, run)];
     return known && held ? new Map(known.map((key, index) => [key, held[index]])) : FAILED;
   });

@@ -19,14 +19,21 @@ export interface Terms {
 }
 
 export class Meter {
+  readonly #budget: number;
   #left: number;
   constructor(budget = BUDGET) {
+    this.#budget = budget;
     this.#left = budget;
   }
 
   /** Whether the budget is spent: then no condition of the call has a result, whichever of them spent it. */
   get spent(): boolean {
     return this.#left < 0;
+  }
+
+  /** Steps so far. */
+  get used(): number {
+    return this.#budget - this.#left;
   }
 
   /** Throws OVER_BUDGET. */

@@ -79,7 +79,7 @@ export function temporal(value: Value): number | undefined {
 /** The keys of a map. Charges for reading them. */
 export function keysOf(map: object, meter: Meter): readonly Value[] {
   const keys = map instanceof Map ? [...map.keys()] : Object.keys(map);
-  meter.charge(3 * keys.length);
+  meter.charge(5 * keys.length);
   return keys;
 }
 

@@ -113,6 +113,7 @@ function renderAgent({ principal }: Hold): Html {
   const chain = (parties: readonly Party[]) => parties.map(({ id }) => html`<li class="mono">${words(id)}</li>`);
   return html`<section aria-labelledby="agent-title"><h2 id="agent-title">Who asks</h2><dl class="facts">
     <div><dt>Agent</dt><dd class="mono">${words(principal.id)}</dd></div>
+    ${principal.spiffeId === undefined ? '' : html`<div><dt>Its workload</dt><dd class="mono">${words(principal.spiffeId)}</dd></div>`}
     ${principal.name === undefined ? '' : html`<div><dt>Name at its issuer</dt><dd>${words(principal.name)}</dd></div>`}
     ${principal.client === undefined ? '' : html`<div><dt>Client</dt><dd class="mono">${words(principal.client)}</dd></div>`}
     <div><dt>Proved by</dt><dd>${principal.kind === 'spiffe' ? 'a SPIFFE identity' : 'a token'} of <span class="mono">${words(principal.issuer)}</span></dd></div>

@@ -10,10 +10,10 @@ import { receiveRequest } from '../../../src/actions/receive.ts';
 import { systemClock } from '../../../src/domain/clock.ts';
 import { silentLog } from '../../../src/domain/log.ts';
 import { noMetrics } from '../../../src/domain/metrics.ts';
-import { Secret } from '../../../src/domain/secret.ts';
 import { createIdentity } from '../../../src/identity/identity.ts';
 import { createBoundedServer, type Listening, type ListenOptions, listen } from '../../../src/listen.ts';
 import { createSigningKey, signToken } from '../../identity/issuer.ts';
+import { feedOf } from '../../support/certificates.ts';
 import { bundleDocument, createAuthority } from '../../support/spiffe-authority.ts';
 
 const key = createSigningKey('jwt', 'ES256', 'jwt-svid');
@@ -30,7 +30,7 @@ const identity = createIdentity(
 await identity.start();
 
 function start(clientCertificates?: 'none' | 'require'): Promise<Listening> {
-  const tls = { certificate: own.pem, key: { origin: 'bench', read: () => new Secret(own.keyPem) }, ...(clientCertificates && { clientCertificates }) };
+  const tls = { feed: feedOf(own.pem, own.keyPem), ...(clientCertificates && { clientCertificates }) };
   const options: ListenOptions = { address: { host: '127.0.0.1', port: 0 }, ...(clientCertificates && { tls }) };
   const server = createBoundedServer(options);
   server.on('request', async (incoming, response) => {

@@ -106,6 +106,85 @@ describe('a certificate of another making', () => {
     expect(verdict([der])).toBe('signature_algorithm');
   });
 
+  // Kind: an algorithm whose strength is in its parameters, of which only the name was looked at.
+  describe('that an RSA-PSS authority signed', () => {
+    const signed = async (hash: string, saltLength: number) => {
+      const rsa = { name: 'RSA-PSS', hash, modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) };
+      const keys = (await crypto.subtle.generateKey(rsa, true, ['sign', 'verify'])) as NonNullable<CertificateShape['keys']>;
+      const authority = await createAuthority('prod.test', { keys, signing: { name: 'RSA-PSS', hash, saltLength } });
+      return { authority, leaf: await authority.issue({ signing: { name: 'RSA-PSS', hash, saltLength } }) };
+    };
+    /** The leaf with these bytes of its algorithm identifiers, both of them, replaced by as many. */
+    const altered = (der: Uint8Array, from: RegExp, to: string) => Buffer.from(Buffer.from(der).toString('hex').replaceAll(from, to), 'hex');
+
+    it.each([
+      ['SHA-256', 32],
+      ['SHA-384', 48],
+      ['SHA-512', 64],
+    ])('is taken over %s', async (hash, saltLength) => {
+      const { authority, leaf } = await signed(hash, saltLength);
+      expect(verdict([leaf], [authority])).toBe('spiffe://prod.test/agent');
+    });
+
+    it('is refused over SHA-1', async () => {
+      const { leaf } = await signed('SHA-1', 20);
+      expect(verdict([leaf])).toBe('signature_algorithm');
+    });
+
+    it('is refused with a weak hash for the mask, two hashes, a short salt, or another hash within than without', async () => {
+      const { leaf } = await signed('SHA-256', 32);
+      const [anywhere, inMask, salt] = [/(?<=0609608648016503040)201/g, /(?<=2a864886f70d010108300[bd]0609608648016503040)201/g, /(?<=a2030201)20/g];
+      expect(verdict([altered(leaf.der, anywhere, '204')])).toBe('signature_algorithm');
+      expect(verdict([altered(leaf.der, inMask, '204')])).toBe('signature_algorithm');
+      expect(verdict([altered(leaf.der, inMask, '203')])).toBe('signature_algorithm');
+      expect(verdict([altered(leaf.der, salt, '01')])).toBe('signature_algorithm');
+      const once = Buffer.from(leaf.der);
+      once[once.lastIndexOf(Buffer.from('a203020120', 'hex')) + 4] = 0x30;
+      expect(verdict([once])).toBe('signature_algorithm');
+    });
+  });
+
+  // Kind: bytes that a parser passes over, and another one reads.
+  it.each<[string, (san: Buffer) => Buffer]>([
+    ['a byte behind its names', (san) => Buffer.concat([san, Buffer.from([0])])],
+    ['a second list of names', (san) => Buffer.concat([san, san])],
+    ['a null behind its names', (san) => Buffer.concat([san, Buffer.from([5, 0])])],
+    ['a length in more bytes than it needs', (san) => Buffer.concat([Buffer.from([0x30, 0x81, san.length - 2]), san.subarray(2)])],
+    ['no definite length', (san) => Buffer.concat([Buffer.from([0x30, 0x80]), san.subarray(2), Buffer.from([0, 0])])],
+  ])('is refused with a SAN that has %s', async (_what, change) => {
+    const uri = Buffer.from('spiffe://prod.test/agent');
+    const san = Buffer.concat([Buffer.from([0x30, uri.length + 2, 0x86, uri.length]), uri]);
+    const shape = (value: Buffer) => ({ uris: [], more: [new x509.Extension('2.5.29.17', false, value)] });
+    expect(verdict([await root.issue(shape(san))])).toBe('spiffe://prod.test/agent');
+    expect(verdict([await root.issue(shape(change(san)))])).toBe('der');
+  });
+
+  // Kind: work that a stranger chooses before anybody is trusted.
+  it('is looked at alone as long as nobody who could have issued it is trusted', async () => {
+    const leaf = await root.issue();
+    const svid = readSvidUnverified([leaf.der, ...Array.from({ length: 6 }, () => Buffer.alloc(3_000, 0x30))]);
+    expect(svid.spiffeId.trustDomain).toBe('prod.test');
+    expect(() => verifySvid(svid, [parseCertificate(root.der)], now)).toThrow('der');
+  });
+
+  it.each<[string, CertificateShape, string]>([
+    ['more names than an honest one has', { dns: Array.from({ length: 400 }, (_, i) => `host-${i}.prod.test`) }, 'size'],
+    ['names of which a few are huge', { dns: ['a'.repeat(4_096)] }, 'size'],
+    ['a subject of many kilobytes', { subject: Array.from({ length: 400 }, (_, i) => `CN=name-number-${i}`).join(', ') }, 'size'],
+    [
+      'more extensions than an honest one has',
+      { more: Array.from({ length: 40 }, (_, i) => new x509.Extension(`1.3.6.1.4.1.99999.${i}`, false, new Uint8Array([5, 0]))) },
+      'extensions',
+    ],
+  ])('is refused with %s', async (_what, shape, expected) => {
+    expect(verdict([await root.issue(shape)])).toBe(expected);
+  });
+
+  it('is refused with a chain of more bytes than an honest one has', async () => {
+    const leaf = await root.issue();
+    expect(verdict([leaf.der, ...Array.from({ length: 4 }, () => Buffer.alloc(7_000))])).toBe('size');
+  });
+
   it.each<[string, () => Promise<unknown>]>([
     ['RSA of 1024 bits', () => crypto.subtle.generateKey({ ...RSA, modulusLength: 1024 }, true, ['sign', 'verify'])],
     ['X25519, which signs nothing', () => crypto.subtle.generateKey({ name: 'X25519' }, true, ['deriveBits'])],
@@ -192,6 +271,19 @@ describe('the path', () => {
     const one = await root.intermediate('one', { pathLength: 0 });
     const two = await one.intermediate('two');
     expect(verdict([await two.issue(), two, one])).toBe('path_length');
+  });
+
+  // Kind: a bound that the docs name and the code passes by one.
+  it('leads over five intermediates and not over six, self-issued ones included', async () => {
+    const chain: Authority[] = [];
+    for (let i = 0; i < 6; i++) chain.unshift(await (chain[0] ?? root).intermediate(`level-${i}`));
+    const [sixth, ...five] = chain;
+    expect(verdict([await (five[0] as Authority).issue(), ...five])).toBe('spiffe://prod.test/agent');
+    expect(verdict([await (five[0] as Authority).issue(), ...five, root])).toBe('spiffe://prod.test/agent');
+    expect(verdict([await (sixth as Authority).issue(), sixth as Authority, ...five])).toBe('authority_unknown');
+    const renewed: Authority[] = [];
+    for (let i = 0; i < 6; i++) renewed.unshift(await (renewed[0] ?? root).intermediate('same'));
+    expect(verdict([await (renewed[0] as Authority).issue(), ...renewed])).not.toBe('spiffe://prod.test/agent');
   });
 
   it('is refused when there are more certificates than an honest chain needs', async () => {
