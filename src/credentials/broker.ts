@@ -72,7 +72,6 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
   const shared = new WeakMap<Credential, { readonly madeAt: EpochMs; readonly parties: readonly string[] }>();
   let closed = false;
 
-
   function issue(clearance: Clearance, caller: Caller, action: Grant['action']): Credential | undefined | Promise<Credential> {
     const plan = clearance.decision.credential;
     if (plan === undefined) return undefined;
