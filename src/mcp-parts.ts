@@ -80,7 +80,6 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
   const tasks = createGatewayTasks({ approvals, holds: store.holds, outcomes, clock, messageBody: heldMessageBody });
   const conduct = createMcpConduct({
     ...{ approvals, clock, forwarder, log, pins, states, tasks, waiting },
-    holds: store.holds,
     policy: () => live.regime().policy,
     options(upstream) {
       const entry = live.config().upstreams[upstream];
@@ -91,7 +90,16 @@ export function buildMcp({ approvals, audit, clock, forwarder, live, log, run, s
     progressEveryMs: PROGRESS_EVERY_MS,
     servers,
   });
-  const joint = createJointConduct({ approvals, holds: store.holds, waiting, servers, sessions, cursors: createJointCursors(seal), log, version: VERSION });
+  const joint = createJointConduct({
+    approvals,
+    aliveEveryMs: PROGRESS_EVERY_MS,
+    waiting,
+    servers,
+    sessions,
+    cursors: createJointCursors(seal),
+    log,
+    version: VERSION,
+  });
   const metadataOptions = (): ResourceMetadataOptions => {
     const { identity, listeners, upstreams } = live.config();
     return {

@@ -29,6 +29,16 @@ export function judgeAnswer({ action, madeTasks, tools, requests, passed }: Answ
     // What is the gateway's to say of its own tasks no server says in its place.
     if (namesOwnTask(message)) return isAbsent(method) ? { jsonrpc: '2.0', id: id ?? null, error: FOREIGN_TASK } : undefined;
     if (!isAbsent(method)) return judgeFromServer(message, requests, passed);
+    if (isJsonObject(result) && typeof result.nextCursor === 'string') {
+      const { cursor } = isJsonObject(action.args) ? action.args : {};
+      if (result.nextCursor !== '' && result.nextCursor === cursor) return { jsonrpc: '2.0', id: id ?? null, error: ENDLESS };
+    }
+    const listed = isJsonObject(result) && result.nextCursor === '' ? edited(message, { result: edited(result, { nextCursor: undefined }) }) : message;
+    return judgeResult(listed);
+  };
+
+  function judgeResult(message: JsonObject): JsonObject {
+    const { id, result } = message;
     if (isToolList(result)) {
       // What one agent may see is no answer for another, whatever the server says of caches.
       const scope = isAbsent(result.cacheScope) ? {} : { cacheScope: 'private' };
@@ -41,9 +51,11 @@ export function judgeAnswer({ action, madeTasks, tools, requests, passed }: Answ
     if (action.rpcMethod === 'server/discover') madeTasks(makesTasks(result.capabilities));
     const declared = declareTasks(action, result);
     return declared === result ? message : edited(message, { result: declared });
-  };
+  }
 }
 
+/** A client would ask for the same page for ever. */
+const ENDLESS = rpcError(new GatewayError('upstream_protocol', 'The server’s list goes on with the cursor that it was asked with.'), 'call');
 const FOREIGN_TASK = rpcError(new GatewayError('upstream_protocol', 'The server answered with a task id that is not its own to give.'), 'call');
 
 /** A task id of the gateway's own where a server may put one: in a result, a task, a list of tasks, or a notification. */

@@ -1,20 +1,17 @@
-// What cancels holds without being a call of its own: the end of a session takes its holds along, and a notification names one that waits. The
-// holds of a session are looked up in the store, so those count too whose agents do not wait on a connection.
+// What cancels holds without being a call of its own: the end of a session cancels the holds whose requests are still open in it, and a
+// notification names one that waits.
 
 import type { Action } from '../domain/action.ts';
 import type { Approvals } from '../domain/approvals.ts';
-import type { HoldStore } from '../domain/hold.ts';
 import { isJsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Principal } from '../domain/principal.ts';
-import { readMember } from '../domain/server-names.ts';
 import type { Armed } from '../domain/stages.ts';
 import { asGatewayError } from '../errors.ts';
 import { type OpenRequests, sessionOf } from './open-requests.ts';
 
 export interface CancellationDependencies {
   readonly approvals: Pick<Approvals, 'cancel'>;
-  readonly holds: Pick<HoldStore, 'list'>;
   readonly log: Logger;
   /** Calls that are held, or are about to be, by the number of their request, whichever server of its mount it is for. */
   readonly waiting: OpenRequests<WaitingCall>;
@@ -45,17 +42,16 @@ export async function heedCancellation(deps: CancellationDependencies, { call: {
   }
 }
 
-/** Cancels the caller's open holds of the session that `action` names; none where it names no session. */
-async function cancelHolds({ approvals, holds }: CancellationDependencies, principal: Principal, action: Action): Promise<void> {
-  const session = sessionOf(action.boundHeaders);
-  if (session === '') return;
-  const { mount } = readMember(action.upstream);
-  for (let after: string | undefined; ; ) {
-    const page = await holds.list({ states: ['PENDING', 'APPROVED'], principalId: principal.id, limit: 200, ...(after !== undefined && { after }) });
-    const own = page.holds.filter((hold) => readMember(hold.action.upstream).mount === mount && sessionOf(hold.action.boundHeaders) === session);
-    // One that ends by itself in this moment is no fault.
-    await Promise.allSettled(own.map(({ id }) => approvals.cancel(id, principal)));
-    after = page.next;
-    if (after === undefined) return;
-  }
+/**
+ * Cancels the holds whose requests are still open in the session that `action` names. A hold whose request has been answered with "pending" stays:
+ * clients that open a session for each call end it behind that answer, and come back for the approval in another one.
+ */
+async function cancelHolds({ approvals, waiting }: CancellationDependencies, principal: Principal, action: Action): Promise<void> {
+  if (sessionOf(action.boundHeaders) === '') return;
+  const cancelling = waiting.inSession(principal, action).map((call) => {
+    call.cancelled = true;
+    return call.holdId === undefined ? undefined : approvals.cancel(call.holdId, principal);
+  });
+  // One that ends by itself in this moment is no fault.
+  await Promise.allSettled(cancelling);
 }

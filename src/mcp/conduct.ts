@@ -17,6 +17,7 @@ import { type JudgeMessage, judgedAnswer } from './answer-sink.ts';
 import { checkArguments } from './arguments.ts';
 import { type CancellationDependencies, heedCancellation, type WaitingCall } from './cancellation.ts';
 import { type HeldStream, openHeldStream } from './held-stream.ts';
+import { keptAlive } from './keep-alive.ts';
 import { createOpenRequests } from './open-requests.ts';
 import { oweAnswer } from './owed-answer.ts';
 import { checkParameterFields } from './parameter-fields.ts';
@@ -179,6 +180,8 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
       const { call } = armed;
       // Whoever asked is on this connection, and waits.
       const asks = action.rpcId !== undefined && action.rpcMethod !== undefined && action.rpcMethod !== ANSWER;
+      // An errand's stream is nobody's, and a task's client waits on another connection.
+      if (!detached && call.errand === undefined) call.sink = keptAlive(call.sink, { everyMs: deps.progressEveryMs, onClosed: armed.request.onClosed });
       if (!asks || detached || call.errand !== undefined) return { detached, through: (sink) => judged(armed, judge, sink) };
       const owed = oweAnswer(call.sink, action.rpcId, {
         words: (error) => unanswered(error, action),

@@ -16,12 +16,15 @@ export interface OpenRequests<T> {
   put(principal: Principal, action: Action, id: RpcId, value: T): void;
   get(principal: Principal, action: Action, id: RpcId): T | undefined;
   remove(principal: Principal, action: Action, id: RpcId): void;
+  /** All of the caller's in the session that `action` names. */
+  inSession(principal: Principal, action: Action): readonly T[];
 }
 
 /** `scope` says within what numbers are unique: an agent's within its mount, a server's within its upstream. */
 export function createOpenRequests<T>(scope: 'mount' | 'upstream'): OpenRequests<T> {
-  const keyOf = ({ id }: Principal, { upstream, boundHeaders }: Action, rpcId: RpcId): string =>
-    JSON.stringify([id, scope === 'mount' ? readMember(upstream).mount : upstream, sessionOf(boundHeaders), rpcId]);
+  const sessionKey = ({ id }: Principal, { upstream, boundHeaders }: Action): string =>
+    JSON.stringify([id, scope === 'mount' ? readMember(upstream).mount : upstream, sessionOf(boundHeaders)]);
+  const keyOf = (principal: Principal, action: Action, rpcId: RpcId): string => `${sessionKey(principal, action)} ${JSON.stringify(rpcId)}`;
   const open = new Map<string, T>();
   return {
     put(principal, action, id, value) {
@@ -33,6 +36,10 @@ export function createOpenRequests<T>(scope: 'mount' | 'upstream'): OpenRequests
     },
     get: (principal, action, id) => open.get(keyOf(principal, action, id)),
     remove: (principal, action, id) => void open.delete(keyOf(principal, action, id)),
+    inSession(principal, action) {
+      const start = `${sessionKey(principal, action)} `;
+      return [...open].flatMap(([key, value]) => (key.startsWith(start) ? [value] : []));
+    },
   };
 }
 

@@ -150,11 +150,11 @@ describe('an approval', () => {
     await b.start();
   });
 
-  it('is taken back when the session that asked for it ends', async () => {
+  it('stays when the session ends that was told to come back for it', async () => {
     const session = await open();
     const hold = heldId(await post(pay('a', 50), session));
     await env.call('/one', { method: 'DELETE', headers: { 'mcp-session-id': session } });
-    expect((await alice.show(hold)).state).toBe('CANCELLED');
+    expect((await alice.show(hold)).state).toBe('PENDING');
   });
 });
 

@@ -34,6 +34,7 @@ describe('over HTTP', () => {
       upstreams: `  gone: { url: "http://127.0.0.1:${port}" }`,
       rules: `
   - { id: reads, match: { upstream: api, methods: [GET] }, decide: allow }
+  - { id: sockets, match: { upstream: api, path: /live, upgrade: true }, decide: allow }
   - { id: posts, match: { upstream: api, methods: [POST], path: /posts }, decide: allow }
   - { id: transfers, match: { upstream: api, methods: [POST], path: /transfers }, decide: hold, tier: payment }
   - { id: gone, match: { upstream: gone, methods: [POST] }, decide: hold, tier: payment }

@@ -163,9 +163,10 @@ describe('an approval', () => {
   });
 
   it('is not used when the agent has left', async () => {
+    // Listening first: the hold may be there before the next line.
+    const opened = await alice.expect('PENDING');
     const socket = await dial('/live/held/left', { headers: { prefer: 'wait=20' } });
     socket.on('error', () => {});
-    const opened = await alice.expect('PENDING');
     const id = await opened.hold;
     socket.terminate();
     await expect

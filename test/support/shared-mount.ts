@@ -63,7 +63,7 @@ export async function openSharedMount(): Promise<SharedMount> {
   - { id: prompts, match: { upstream: one, prompt: "a__*" }, decide: allow }
   - { id: asks, match: { upstream: one, mcp: [sampling/createMessage, roots/list] }, decide: allow }
   - { id: listen, match: { upstream: one, mcp: ["subscriptions/listen", "tasks/*"] }, decide: allow }
-  - { id: strict, match: { upstream: strict }, decide: hold, tier: payment }
+  - { id: strict, match: { upstream: strict, mcp: [initialize] }, decide: hold, tier: payment }
   - { id: not-b, match: { upstream: one, server: b, mcp: [resources/templates/list] }, decide: deny }
 `,
     reviewers: '  killSwitch: ["group:soc"]',

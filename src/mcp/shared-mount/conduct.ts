@@ -10,6 +10,7 @@ import type { Armed } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../../errors.ts';
 import { type CancellationDependencies, heedCancellation } from '../cancellation.ts';
+import { keptAlive } from '../keep-alive.ts';
 import type { JointCursors } from './cursor.ts';
 import type { Reply } from './errands.ts';
 import { lastPlace } from './events.ts';
@@ -22,6 +23,8 @@ export interface JointConductParts extends CancellationDependencies {
   readonly servers: JointServers;
   readonly sessions: JointSessions;
   readonly cursors: JointCursors;
+  /** Between two comments on a stream that is kept open, ms. */
+  readonly aliveEveryMs: number;
   /** Of the gateway, for `serverInfo`. */
   readonly version: string;
 }
@@ -143,7 +146,7 @@ export function createJointConduct(parts: JointConductParts): Conduct {
   async function stream(armed: Armed, sink: ResponseSink): Promise<number> {
     const place = lastPlace(armed.request.headers);
     return serveJointStream({
-      sink,
+      sink: keptAlive(sink, { everyMs: parts.aliveEveryMs, onClosed: armed.request.onClosed }),
       servers: servers.names(armed),
       places: place?.of === 'all' ? place.ids : {},
       follow: (server, headers, part) => servers.follow(armed, server, headers, part),

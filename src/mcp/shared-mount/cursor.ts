@@ -24,7 +24,7 @@ export function createJointCursors(seal: Sealer): JointCursors {
   return {
     seal(principal, mount, method, results) {
       const more = [...results].flatMap(([server, { nextCursor }]) =>
-        typeof nextCursor === 'string' && nextCursor.length <= LONGEST_OWN ? [[server, nextCursor]] : [],
+        typeof nextCursor === 'string' && nextCursor !== '' && nextCursor.length <= LONGEST_OWN ? [[server, nextCursor]] : [],
       );
       return more.length === 0 ? undefined : seal.seal(boundTo(principal, mount, method), new Secret(JSON.stringify(Object.fromEntries(more))));
     },

@@ -1,0 +1,47 @@
+// Keeps a stream of events from looking dead: a comment (HTML Living Standard section 9.2.6) now and then, wherever the gateway holds one open.
+// Clients ignore it, and proxies and load balancers do not close the connection. What stands in front writes whole events, so that a comment
+// is always between two of them.
+
+import { header } from '../domain/headers.ts';
+import type { InboundRequest } from '../domain/request.ts';
+import type { ResponseSink } from '../domain/upstream.ts';
+
+const COMMENT = ': keep-alive\n\n';
+
+export interface KeepAliveOptions {
+  /** Between two comments, ms. */
+  readonly everyMs: number;
+  /** The agent went away. */
+  readonly onClosed: InboundRequest['onClosed'];
+}
+
+export function keptAlive(sink: ResponseSink, { everyMs, onClosed }: KeepAliveOptions): ResponseSink {
+  let timer: NodeJS.Timeout | undefined;
+  let forget = (): void => {};
+  const stop = (): void => {
+    clearInterval(timer);
+    forget();
+  };
+  return {
+    get started() {
+      return sink.started;
+    },
+    head(status, headers) {
+      sink.head(status, headers);
+      if (status !== 200 || !(header(headers, 'content-type') ?? '').toLowerCase().startsWith('text/event-stream')) return;
+      timer = setInterval(() => sink.write(COMMENT), everyMs).unref();
+      forget = onClosed(stop);
+    },
+    write: (chunk) => sink.write(chunk),
+    onDrain: (callback) => sink.onDrain(callback),
+    whole: (status, headers, body) => sink.whole(status, headers, body),
+    end() {
+      stop();
+      sink.end();
+    },
+    abort(because) {
+      stop();
+      sink.abort(because);
+    },
+  };
+}
