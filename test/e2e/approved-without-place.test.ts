@@ -112,7 +112,7 @@ describe('an approved call that finds no place at its upstream', () => {
       body: { jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: { reference } } },
     });
     // biome-ignore lint/suspicious/noExplicitAny: a result is read by its path
-    const pay = async (id: number): Promise<any> => (await (await env.call('/tools', call('pay', id))).json()).result;
+    const pay = async (id: number): Promise<any> => (await answered(env.call('/tools', call('pay', id)))).json.result;
     const pending = await pay(1);
     const id = pending._meta['countersign/hold'];
     await alice.approve(id);
