@@ -72,6 +72,8 @@ export interface Call {
   mount?: Mount;
   /** The span that the call's next steps belong to: admit, then release. Taken away when it has ended. */
   span?: Span;
+  /** The SERVER span of a call that came back for a hold of an earlier one: it stays open until this call has its answer. */
+  answerSpan?: Span;
   /** When the answer began to be held back for people, ms since the epoch. */
   heldSince?: number;
   /** Set once the call is cleared: settle must end what was begun. */

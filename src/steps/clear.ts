@@ -54,9 +54,11 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
       held: (hold) => {
         call.facts.hold = hold;
         call.heldSince ??= deps.clock.now();
-        // A span that stays open while people think would be lost in a crash: it ends here, and release continues its trace.
         delete call.span;
-        admitted?.end(call.facts);
+        // The hold rests on the span of the call that opened it. Open while people think, a crash would lose it: it ends here, and release
+        // continues its trace. The span of a call that comes back for the hold tells how that call was answered.
+        if (admitted?.ref.spanId === hold.trace.admit.spanId) admitted.end(call.facts);
+        else if (admitted !== undefined) call.answerSpan = admitted;
         vigil?.begin(hold);
       },
       rejudge: (approval) => deps.rejudge(decided, approval),

@@ -17,6 +17,7 @@ export async function refuse(deps: RefuseDependencies, call: Call, error: Gatewa
   const { facts } = call;
   // What the kill switch cut looks like an agent that went away.
   facts.error ??= error.code;
+  if (error.details.holdId !== undefined) facts.holdId ??= error.details.holdId;
   // Held and released calls have spans of their own by now; everything else is refused at the door and gets its span here.
   if (call.span === undefined && facts.hold === undefined) call.span = deps.tracing.admit(facts);
   if (error.code === 'internal') deps.log.error('countersign.call.failed', { id: facts.id, cause: error.details.cause });
