@@ -3,6 +3,7 @@
 // so two different actions never have the same text, whatever their strings contain.
 
 import type { Action, ActionBinding, Digest } from '../domain/action.ts';
+import { headersThatCount } from '../domain/bound-headers.ts';
 import { canonicalDigest, canonicalText, digestText, sha256 } from '../domain/canonical.ts';
 import type { JsonObject } from '../domain/json.ts';
 
@@ -25,7 +26,7 @@ export function actionDigest(action: Action, binding: ActionBinding): Digest {
     contentType: action.contentType ?? null,
   });
   const after = JSON.stringify({
-    headers: action.boundHeaders,
+    headers: headersThatCount(action),
     method: action.method,
     ruleIds: binding.ruleIds,
     target: action.target,

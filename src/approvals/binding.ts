@@ -2,8 +2,9 @@
 // Trusts nothing it hashes to be of a certain shape: the label and RFC 8785 keep any two different tuples apart.
 
 import type { Action, Digest } from '../domain/action.ts';
+import { headersThatCount } from '../domain/bound-headers.ts';
 import { canonicalDigest, sha256 } from '../domain/canonical.ts';
-import type { HeaderList } from '../domain/headers.ts';
+import { withoutField } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import type { Party } from '../domain/principal.ts';
 
@@ -44,7 +45,7 @@ export function requestDigest(caller: Caller, taskId: string | undefined, action
     authority: action.authority,
     target: action.target,
     contentType: action.contentType ?? null,
-    headers: without(action.boundHeaders, 'idempotency-key'),
+    headers: [...withoutField(headersThatCount(action), 'idempotency-key')],
     bodyDigest: action.body?.identity ?? bodyDigestOf(action),
     tool: action.tool ?? null,
     ...(action.upgrade && { upgrade: { ...action.upgrade } }),
@@ -70,8 +71,4 @@ function boundCaller(caller: Caller) {
     keyThumbprint: caller.keyThumbprint ?? null,
     onBehalfOf: caller.onBehalfOf.map(({ id, issuer, subject }) => ({ id, issuer, subject })),
   };
-}
-
-function without(headers: HeaderList, name: string): string[] {
-  return headers.filter((_, i) => headers[i - (i % 2)] !== name);
 }

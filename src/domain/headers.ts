@@ -15,6 +15,11 @@ export function isListed(list: readonly string[], name: string): boolean {
   return list.some((entry) => (entry.endsWith('*') ? name.startsWith(entry.slice(0, -1)) : entry === name));
 }
 
+/** The list without the fields of these lower-case names. */
+export function withoutField(headers: HeaderList, ...names: readonly string[]): HeaderList {
+  return headers.filter((_, i) => !names.includes(headers[i - (i % 2)] as string));
+}
+
 /** Every value of the field with this lower-case name, in order. */
 export function headerValues(headers: HeaderList, name: string): string[] {
   const values: string[] = [];

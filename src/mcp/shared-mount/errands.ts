@@ -4,7 +4,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../domain/clock.ts';
-import { type HeaderList, header } from '../../domain/headers.ts';
+import { type HeaderList, header, withoutField } from '../../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { locate, writeJson } from '../../domain/json-source.ts';
 import type { InboundRequest } from '../../domain/request.ts';
@@ -14,7 +14,7 @@ import { traceparent } from '../../domain/trace.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { createEventReader, type EventReader } from '../event-stream.ts';
 import { readMessage } from '../read-message.ts';
-import { bodyOf, withoutField } from './route.ts';
+import { bodyOf } from './route.ts';
 import type { JointSessions } from './session.ts';
 
 /** What a server answered, or why it did not. */

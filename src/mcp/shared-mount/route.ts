@@ -3,7 +3,7 @@
 // Trusts nothing: the message has passed the strict reading under its own names first. What names no server stays with the mount.
 
 import type { Action } from '../../domain/action.ts';
-import { type HeaderList, header } from '../../domain/headers.ts';
+import { type HeaderList, header, withoutField } from '../../domain/headers.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import { edited, parseWithSource, writeJson } from '../../domain/json-source.ts';
 import type { Principal } from '../../domain/principal.ts';
@@ -53,10 +53,6 @@ function sessionId(id: string | undefined): string {
 function withSession(headers: HeaderList, nonce: string | undefined): HeaderList {
   const others = withoutField(headers, 'mcp-session-id');
   return nonce === undefined ? others : [...others, 'mcp-session-id', nonce];
-}
-
-export function withoutField(headers: HeaderList, ...names: readonly string[]): HeaderList {
-  return headers.filter((_, i) => !names.includes(headers[i - (i % 2)] as string));
 }
 
 /** A body that both readings may have; the first sets the limit. */
