@@ -103,7 +103,9 @@ function isEncoded(headers: HeaderList): boolean {
   return headerValues(headers, 'content-encoding').some(isCoded);
 }
 
-/** Of an answer that is written anew. */
+/** Of an answer that was read as UTF-8 and is written anew. */
 function withoutLength(headers: HeaderList): HeaderList {
-  return headers.filter((_, i) => !/^content-(length|encoding)$/.test(headers[i - (i % 2)] as string));
+  return headers
+    .filter((_, i) => !/^content-(length|encoding)$/.test(headers[i - (i % 2)] as string))
+    .map((value, i, all) => (i % 2 === 1 && all[i - 1] === 'content-type' && /charset/i.test(value) ? (value.split(';', 1)[0] as string).trim() : value));
 }

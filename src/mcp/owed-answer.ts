@@ -52,8 +52,10 @@ export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, r
   return {
     watch: (judge) => (received) => {
       const judged = isMessage(received) ? judge(received) : undefined;
-      // An error of a server that could not read the number has none.
-      if (judged !== undefined && isAbsent(judged.method) && (judged.id === rpcId || isAbsent(judged.id))) answered = true;
+      if (judged === undefined || !isAbsent(judged.method)) return judged;
+      // An error of a server that could not read the number has none; some servers write it as a text. Another number answers nobody here.
+      if (!isAbsent(judged.id) && String(judged.id) !== String(rpcId)) return undefined;
+      answered = true;
       return judged;
     },
     sink: {
@@ -105,10 +107,16 @@ const isAbsent = (value: Json | undefined): boolean => value === undefined || va
 /** A status that says that the request was answered. What refuses a request (4xx) or sends it elsewhere (3xx) means something to MCP's transport. */
 const isAnswer = (status: number): boolean => (status >= 200 && status < 300) || status >= 500;
 
+/** A redirection without an address that the agent may have, the answer to a condition that nobody set, and a challenge of somebody's proxy. */
+function leadsNowhere(status: number, headers: HeaderList): boolean {
+  return status === 407 || (status >= 300 && status < 400 && header(headers, 'location') === undefined);
+}
+
 function formOf(status: number, headers: HeaderList): Form {
   // To a client of MCP a 401 is the gateway's, and would send it to the upstream's sign-in.
   if (status === 401) return 'refused';
   const type = (header(headers, 'content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (type === 'text/event-stream' && status === 200) return 'events';
-  return type === 'application/json' || !isAnswer(status) ? 'passing' : 'unread';
+  if (type === 'application/json') return 'passing';
+  return isAnswer(status) || leadsNowhere(status, headers) ? 'unread' : 'passing';
 }

@@ -111,6 +111,11 @@ function isLoopback(host: string): boolean {
   return isLoopbackName(host) || (isIP(host) !== 0 && within(loopback, host));
 }
 
+/** Whether the host is an address, and none that the whole internet reaches. */
+export function isInsideLiteral(url: URL): boolean {
+  return isIP(hostOf(url)) !== 0 && reaches(inside, hostOf(url));
+}
+
 /** Why this URL may not be an upstream, in one sentence, or undefined. For the configuration check as much as for construction. */
 export function refuseUpstreamUrl({ url: text, allowPlaintext, allowPrivateAddresses }: AddressRules): string | undefined {
   if (!URL.canParse(text)) return 'It is not a URL.';

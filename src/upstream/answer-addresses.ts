@@ -3,6 +3,7 @@
 // and any other site's address stays. An agent is never sent around the gateway, and learns no name of the network behind it.
 
 import { readMember } from '../domain/server-names.ts';
+import { isInsideLiteral } from './address-guard.ts';
 
 /** Where an answer comes from. */
 export interface AnswerSource {
@@ -48,17 +49,16 @@ function portOf({ port, protocol, hostname }: URL): string {
 
 const INSIDE = /(^|\.)(localhost|local|localdomain|internal|intranet|private|corp|home|lan|svc|arpa|consul)$|\.svc\./;
 
-/** RFC 1918 and RFC 4193, as URL writes them. */
-const PRIVATE = /^(127|10|192\.168|172\.(1[6-9]|2\d|3[01]))(\.\d+)+$|^\[(::1|f[cd][0-9a-f]{2}:.*)\]$/;
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /** A host that only means something in the network behind the gateway, or the upstream at another door. */
-function isInside({ hostname, protocol }: URL, url: URL): boolean {
+function isInside(address: URL, url: URL): boolean {
+  const { hostname, protocol } = address;
   if (!/^(https?|wss?):$/.test(protocol)) return false;
   const host = hostname.toLowerCase().replace(/\.$/, '');
   // On one machine everybody is inside.
   if (LOOPBACK.test(host) && LOOPBACK.test(url.hostname)) return false;
-  if (host === url.hostname || PRIVATE.test(host)) return true;
+  if (host === url.hostname || isInsideLiteral(address)) return true;
   return !host.startsWith('[') && (!host.includes('.') || INSIDE.test(host));
 }
 

@@ -93,6 +93,16 @@ describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) =
     ['is a list of messages', whole(JSON_TYPE, (rpcId) => `[${result(rpcId)}]`)],
     ['is JSON and no message', whole(JSON_TYPE, () => '{"ok":true}')],
     ['is a text in JSON', whole(JSON_TYPE, () => '"done"')],
+    ['answers another request', whole(JSON_TYPE, (rpcId) => result(rpcId + 1_000))],
+    ['answers another request in a stream', whole(EVENTS, (rpcId) => event(rpcId + 1_000))],
+    ['leads nowhere', whole({}, () => '', 307)],
+    ['leads to where the agent cannot go', whole({ location: 'http://10.0.0.5/mcp' }, () => '', 308)],
+    ['answers a condition that nobody set', whole({}, () => '', 304)],
+    ['is the challenge of a proxy', whole({ 'proxy-authenticate': 'Basic' }, () => '<h1>Proxy</h1>', 407)],
+    [
+      'is labelled as UTF-16, and is no message',
+      whole({ 'content-type': 'application/json; charset=utf-16le' }, (rpcId) => Buffer.from(result(rpcId), 'utf16le')),
+    ],
     ['is empty', whole(JSON_TYPE, () => '')],
     ['is empty and has no type', whole({}, () => '')],
     ['has no content', whole({}, () => '', 204)],
@@ -133,6 +143,16 @@ describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) =
     ]);
     expect(text.match(/may have taken effect/g)).toHaveLength(1);
     expect(told.text).not.toMatch(/nothing was executed/i);
+    expect(told.type).not.toMatch(/charset=(?!utf-8)/);
+  });
+
+  // Clients read such a number; a mount that servers share has numbers of its own.
+  it.skipIf(mount.includes('many'))('an answer whose number came back as a text is the answer', async () => {
+    const told = await use(
+      mount,
+      whole(JSON_TYPE, (rpcId) => JSON.stringify({ jsonrpc: '2.0', id: String(rpcId), result: { content: [] } })),
+    );
+    expect([told.status, told.json.result]).toEqual([200, { content: [] }]);
   });
 
   it('a stream that can be resumed is cut, so that its client resumes it', async () => {

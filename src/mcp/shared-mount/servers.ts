@@ -55,11 +55,14 @@ const NO_SUCH_METHOD = -32601;
 /** What servers say of sessions that they do not know: MCP asks for 404, and those made after the SDK's examples answer 400 with this code. */
 const NO_SUCH_SESSION = -32000;
 
+type Refusal = { readonly error?: { readonly code?: unknown; readonly data?: { readonly code?: unknown } | null } | null };
+
 function isForgotten(status: number, body: Uint8Array | string | undefined): boolean {
   if (status !== 400 || body === undefined || body.length > LARGEST_REFUSAL) return status === 404;
   try {
-    const { error } = JSON.parse(withoutMark(Buffer.from(body as string).toString('utf8'))) as { error?: { code?: unknown } | null };
-    return error?.code === NO_SUCH_SESSION;
+    const { error } = JSON.parse(withoutMark(Buffer.from(body as string).toString('utf8'))) as Refusal;
+    // The gateway's own word in place of an answer that was none has this number, too.
+    return error?.code === NO_SUCH_SESSION && error.data?.code !== 'upstream_protocol';
   } catch {
     return false;
   }
@@ -165,7 +168,9 @@ export function createJointServers({ sessions, errands, log, regime, withinMs }:
       const session = sessions.of(armed.request);
       const opens = armed.action.rpcMethod === 'initialize';
       return withoutSessionId(sink, opens, (status, body) => {
-        if (session === undefined || !isForgotten(status, body)) return undefined;
+        // A server that gave no session has none to forget.
+        const had = session && sessions.current(session, server, armed.mount.url)?.id !== undefined;
+        if (session === undefined || !had || !isForgotten(status, body)) return undefined;
         sessions.forget(session, server);
         return armed.call.errand === undefined && armed.action.rpcId !== undefined ? JSON.stringify(forgotten(status)) : undefined;
       });
