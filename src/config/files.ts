@@ -1,10 +1,11 @@
 // Where the configuration reaches outside itself: paths, taken from the folder of the configuration file, and secrets, which are
 // only ever named (`{ env: NAME }` or `{ file: PATH }`), never written down. What is missing is a fault when the file is read.
 
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { PemSource } from '../domain/pem.ts';
+import { FileFault, readRegularFileSync } from '../domain/regular-file.ts';
 import { Secret, type SecretSource } from '../domain/secret.ts';
 import { GatewayError } from '../errors.ts';
 
@@ -99,11 +100,15 @@ function secretOf(text: string | undefined, complaint: string): Secret {
   return new Secret(text);
 }
 
+/** Bytes of a secret, a key or a chain of certificates. */
+const LARGEST = 1024 * 1024;
+
 function readText(absolute: string): string | undefined {
   try {
-    return readFileSync(absolute, 'utf8');
-  } catch {
-    return undefined;
+    return readRegularFileSync(absolute, LARGEST).toString('utf8');
+  } catch (thrown) {
+    if (!(thrown instanceof FileFault)) return undefined;
+    throw new GatewayError('credential_unavailable', `The secret file ${absolute} cannot be read. ${thrown.message}`);
   }
 }
 

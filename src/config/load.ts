@@ -1,12 +1,12 @@
 // From a YAML file to a frozen Config, or to a ConfigError with every fault at once. Trusts nothing in the file: the shape is
 // checked by schema.ts, names across sections by references.ts, policy by the check that is handed in.
 
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import type { Digest } from '../domain/action.ts';
 import { sha256 } from '../domain/canonical.ts';
+import { FileFault, readRegularFile } from '../domain/regular-file.ts';
 import { credential } from './credentials.ts';
 import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } from './faults.ts';
 import type { Surroundings } from './files.ts';
@@ -35,12 +35,17 @@ export async function loadConfig(path: string, check: ConfigCheck = () => []): P
   return parseConfig(await readText(path), path, check);
 }
 
-async function readText(path: string): Promise<string> {
+/** Bytes of a configuration file. */
+const LARGEST = 16 * 1024 * 1024;
+
+/** Throws ConfigError. */
+export async function readText(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return (await readRegularFile(path, LARGEST)).toString('utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    throw new ConfigError(path, [{ path: [], message: `The file cannot be read (${code}).`, line: 1, column: 1 }]);
+    const message = error instanceof FileFault ? `The file cannot be read. ${error.message}` : `The file cannot be read (${code}).`;
+    throw new ConfigError(path, [{ path: [], message, line: 1, column: 1 }]);
   }
 }
 

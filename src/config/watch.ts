@@ -3,16 +3,15 @@
 // because not every file system reports. The text decides: a file that was only touched is no change.
 
 import { type FSWatcher, readFileSync, watch } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from './faults.ts';
-import { type ConfigCheck, parseConfig, textDigest } from './load.ts';
+import { type ConfigCheck, parseConfig, readText, textDigest } from './load.ts';
 import type { Config } from './schema.ts';
 
 export interface ConfigWatchOptions {
   /** A changed file that is valid. Must not throw. */
   onChange(config: Config): void;
-  /** A changed file that is not; told once per text. Must not throw. */
+  /** A changed file that is not, or one that cannot be read; told once per text or reason. Must not throw. */
   onRefused(error: ConfigError): void;
   /** What was loaded from the file: a change since then is found at once. Default: the text that stands there now. */
   readonly since?: Config;
@@ -35,18 +34,32 @@ export function watchConfig(path: string, options: ConfigWatchOptions, check?: C
   let known = textDigest(since ?? readNow(path));
   let closed = false;
   let reading = false;
+  let unreadable: { readonly reason: string | undefined; readonly at: number; told: boolean } | undefined;
   let settling: NodeJS.Timeout | undefined;
 
   const look = async (): Promise<void> => {
     if (reading || closed) return;
     reading = true;
-    const text = await readFile(path, 'utf8').catch(() => undefined);
+    const text = await readText(path).catch((thrown: unknown) => thrown);
     reading = false;
-    // Between two steps of a replacement the file is missing or empty; the next look finds it.
-    if (closed || text === undefined || text === '' || textDigest(text) === known) return;
+    if (closed) return;
+    if (typeof text !== 'string') return tellUnreadable(text);
+    unreadable = undefined;
+    // Between two steps of a replacement the file is empty; the next look finds it.
+    if (text === '' || textDigest(text) === known) return;
     known = textDigest(text);
     const config = parseOrRefuse(text);
     if (config !== undefined) onChange(config);
+  };
+
+  /** Between two steps of a replacement the file may be missing: what two looks of the poll find is told, once. */
+  const tellUnreadable = (thrown: unknown): void => {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    const reason = thrown.faults[0]?.message;
+    if (unreadable === undefined || unreadable.reason !== reason) unreadable = { reason, at: performance.now(), told: false };
+    if (unreadable.told || performance.now() - unreadable.at < pollMs / 2) return;
+    unreadable.told = true;
+    onRefused(thrown);
   };
 
   const parseOrRefuse = (text: string): Config | undefined => {

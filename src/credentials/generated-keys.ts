@@ -3,9 +3,10 @@
 // Trusts the sealer and the file's folder. One gateway per file: several instances use keys of the operator's.
 
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock, EpochMs } from '../domain/clock.ts';
+import { readRegularFileSync } from '../domain/regular-file.ts';
 import { Secret } from '../domain/secret.ts';
 import { unavailable } from './broker-provider.ts';
 import type { KeyRing } from './gateway-issuer.ts';
@@ -78,7 +79,7 @@ const boundTo = (id: string): string => `signing-key ${id}`;
 function read(path: string): readonly Entry[] {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readRegularFileSync(path, 1024 * 1024).toString('utf8');
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw unavailable('The file of the gateway’s signing keys cannot be read.');

@@ -1,7 +1,7 @@
 // Makes the source of each trust domain's bundle from the configuration: a file, the Workload API, or a bundle endpoint.
 // Strictly one bundle per trust domain; nothing is merged. Trust domains that name one Workload API address share its connection.
 
-import { readFileSync } from 'node:fs';
+import { readRegularFileSync } from '../domain/regular-file.ts';
 import { createBundleEndpoint, type EndpointTrust } from './bundle-endpoint.ts';
 import type { IssuerParts } from './issuers.ts';
 import { faultReason } from './key-fault.ts';
@@ -13,6 +13,9 @@ import { createTrustBundleFile } from './trust-bundle-file.ts';
 import { createWorkloadApi, type WorkloadApi } from './workload-api/workload-api.ts';
 import { createWorkloadApiBundle } from './workload-api-bundle.ts';
 import type { Authorities } from './x509/svid.ts';
+
+/** Bytes of a first bundle. */
+const LARGEST_BUNDLE = 1024 * 1024;
 
 export interface BundleSources {
   create(issuer: SpiffeIssuerOptions): TrustBundleSource;
@@ -54,7 +57,7 @@ export function createBundleSources(
 
   function readBootstrap(file: string, name: string): Authorities | undefined {
     try {
-      return readTrustBundle(readFileSync(file), undefined).authorities;
+      return readTrustBundle(readRegularFileSync(file, LARGEST_BUNDLE), undefined).authorities;
     } catch (thrown) {
       log.error('identity.bootstrap.failed', { issuer: name, reason: faultReason(thrown) });
       return undefined;

@@ -3,10 +3,11 @@
 
 import { hash } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { Logger } from '../domain/log.ts';
+import { readRegularFile } from '../domain/regular-file.ts';
 import { faultReason, KeyFault } from './key-fault.ts';
 
 const MAX_BYTES = 1024 * 1024;
@@ -71,7 +72,7 @@ export function createWatchedFile<T>(options: WatchedFileOptions<T>, clock: Cloc
   async function readOnce(): Promise<void> {
     try {
       if ((await stat(path)).size > MAX_BYTES) throw new KeyFault('too_large');
-      const bytes = await readFile(path);
+      const bytes = await readRegularFile(path, MAX_BYTES);
       const nextDigest = hash('sha256', bytes, 'base64');
       if (nextDigest !== digest) {
         value = parse(bytes, value);
