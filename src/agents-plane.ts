@@ -14,8 +14,9 @@ import { asGatewayError, type GatewayError } from './errors.ts';
 import type { Listening } from './listen.ts';
 import type { Live } from './live.ts';
 import { WELL_KNOWN } from './mcp/resource-metadata.ts';
+import { forWebPages, isPreflight, preflightFields } from './mcp/web-pages.ts';
 import type { OwnSvids } from './own-svids.ts';
-import { problem } from './problem.ts';
+import { type Answer, problem } from './problem.ts';
 import { type Arrival, startServer } from './server.ts';
 import type { ListenTls } from './tls-listener.ts';
 
@@ -52,22 +53,36 @@ export async function startAgentsPlane(
     takesUpgrade: isWebSocketHandshake,
     failed: (id, thrown) => log.error('countersign.connection.failed', { id, cause: asGatewayError(thrown) }),
     async handle(arrival) {
+      const { incoming } = arrival;
       const call = callOf(arrival, live, accepted);
-      if (arrival.incoming.url?.startsWith(WELL_KNOWN)) return tell(call, metadata);
-      const done = arrival.incoming.url?.startsWith(OWN) ? api.handle(call, challenge) : run(call);
-      const { socket } = arrival.incoming;
+      const aboutMount = incoming.url?.startsWith(WELL_KNOWN) === true;
+      const pages = call.regime.mounts.get(mountIn(incoming.url ?? '', aboutMount ? WELL_KNOWN.length : 0))?.webPages;
+      if (pages !== undefined) {
+        call.sink = forWebPages(call.sink, pages, incoming.headers.origin);
+        // A browser sends no token with it.
+        if (isPreflight(incoming)) return tell(call, (request) => ({ status: 204, headers: preflightFields(pages, request), body: '' }));
+      }
+      if (aboutMount) return tell(call, (request) => ({ status: 200, ...metadata(request) }));
+      const done = incoming.url?.startsWith(OWN) ? api.handle(call, challenge) : run(call);
+      const { socket } = incoming;
       // Once per connection.
       return isStranger(socket) ? done.then(() => (call.facts.principal === undefined ? undefined : markProved(socket))) : done;
     },
   });
 }
 
+/** The mount that a target names in the segment after `from`; of a target that is refused, whatever stands there. */
+function mountIn(target: string, from: number): string {
+  const end = target.slice(from + 1).search(/[/?]/);
+  return target.slice(from + 1, end === -1 ? undefined : from + 1 + end);
+}
+
 /** Answers what needs no identity. */
-async function tell(call: Call, metadata: AgentsPlaneParts['metadata']): Promise<void> {
+async function tell(call: Call, answer: (request: InboundRequest) => Answer): Promise<void> {
   try {
     const request = call.parse();
-    const { headers, body } = metadata(request);
-    call.sink.whole(200, headers, request.method === 'HEAD' ? '' : body);
+    const { status, headers, body } = answer(request);
+    call.sink.whole(status, headers, request.method === 'HEAD' ? '' : body);
   } catch (thrown) {
     const { status, headers, body } = problem(asGatewayError(thrown), { requestId: call.facts.id });
     call.sink.whole(status, headers, body);

@@ -11,6 +11,7 @@ import { leftBehind } from './domain/deciding-fields.ts';
 import type { Policy } from './domain/decision.ts';
 import type { InboundRequest } from './domain/request.ts';
 import type { Mount } from './domain/stages.ts';
+import type { WebPages } from './domain/web-pages.ts';
 import type { IdentityOptions } from './identity/options.ts';
 import type { RouteJoint } from './mcp/shared-mount/route.ts';
 import type { OwnSvids } from './own-svids.ts';
@@ -91,6 +92,7 @@ function createMount(
     protocol,
     url: upstream.url,
     webSocket: websocket,
+    ...(protocol === 'mcp' && { webPages: webPagesOf(upstream) }),
     pool: { ...upstream.pool, connections: sizes.get(name) ?? 1 },
     traceContext,
     leftBehind: (headers, bound) => leftBehind(headers, bound, agentToken, credential !== undefined),
@@ -98,7 +100,12 @@ function createMount(
   };
 }
 
-function createSharedMount(name: string, { agentToken, allowedOrigins, boundHeaders, servers }: SharedConfig, { limits }: Config, route: RouteJoint): Mount {
+function webPagesOf({ agentToken, allowedOrigins, boundHeaders, forwardHeaders }: UpstreamConfig | SharedConfig): WebPages {
+  return { origins: allowedOrigins, fields: [...(agentToken === undefined ? [] : [agentToken]), ...boundHeaders, ...forwardHeaders] };
+}
+
+function createSharedMount(name: string, upstream: SharedConfig, { limits }: Config, route: RouteJoint): Mount {
+  const { agentToken, allowedOrigins, boundHeaders, servers } = upstream;
   const descriptor = {
     ...({ name, authority: '', basePath: '', protocol: 'mcp', boundHeaders, allowedOrigins } as const),
     ...(agentToken !== undefined && { withheldHeaders: [agentToken] }),
@@ -110,6 +117,7 @@ function createSharedMount(name: string, { agentToken, allowedOrigins, boundHead
     protocol: 'mcp',
     url: '',
     webSocket: false,
+    webPages: webPagesOf(upstream),
     traceContext: false,
     classify: read,
     route: (request, principal) => route(shared, request, principal),

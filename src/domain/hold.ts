@@ -57,6 +57,8 @@ export interface HeldAction extends ActionBinding {
   readonly contentType?: string;
   readonly upgrade?: UpgradeOffer;
   readonly boundHeaders: HeaderList;
+  /** The MCP session that it was asked for in. Not bound. */
+  readonly session?: string;
   /** Names of the agent's fields that do not go along. Absent when there are none. */
   readonly leftBehind?: readonly string[];
   readonly bodyDigest: Digest;

@@ -4,6 +4,7 @@
 
 import type { Action } from './action.ts';
 import { type HeaderList, header } from './headers.ts';
+import type { HeldAction } from './hold.ts';
 
 const FIELD = 'mcp-session-id';
 
@@ -22,8 +23,8 @@ export function bindsSession(action: Pick<Action, 'protocol' | 'boundHeaders'>):
   return approvedFields(action) !== action.boundHeaders;
 }
 
-/** What was held, to go out in the session of the message that comes for it; what is bound to a session of its own stays in that. */
-export function inSessionOf(held: HeaderList, message: HeaderList): HeaderList {
-  const session = header(message, FIELD);
-  return session === undefined || header(held, FIELD) !== undefined ? held : [...held, FIELD, session];
+/** The fields of a held call, to go out in the session of the message that comes for it, or in its own where that names none or it is bound to it. */
+export function inSessionOf({ boundHeaders, session: own }: Pick<HeldAction, 'boundHeaders' | 'session'>, message: HeaderList): HeaderList {
+  const session = header(message, FIELD) ?? own;
+  return session === undefined || header(boundHeaders, FIELD) !== undefined ? boundHeaders : [...boundHeaders, FIELD, session];
 }

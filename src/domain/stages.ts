@@ -14,6 +14,7 @@ import type { InboundRequest } from './request.ts';
 import type { Task, TaskCall } from './task.ts';
 import type { Span } from './trace.ts';
 import type { ResponseSink, Sent, Upgrade } from './upstream.ts';
+import type { WebPages } from './web-pages.ts';
 
 /** A mounted upstream, as far as a call's way needs to know it. */
 export interface Mount {
@@ -24,6 +25,8 @@ export interface Mount {
   readonly webSocket: boolean;
   /** How many of its calls may be under way, and how many may wait for that and how long, ms. Absent where there is no upstream of its own. */
   readonly pool?: { readonly connections: number; readonly queue: number; readonly waitMs: number };
+  /** MCP: the pages in browsers that may call; none where it lists none. Absent where the gateway says nothing of pages. */
+  readonly webPages?: WebPages;
   /** Whether the gateway's own traceparent goes upstream. */
   readonly traceContext: boolean;
   /** Reads the body as far as the rules need it, and says what the call would do. Throws the 400 family and `unsupported_media_type`. */

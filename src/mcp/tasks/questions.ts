@@ -61,14 +61,14 @@ export const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' ||
  * moved, it is an action for no destination, which nobody approved.
  */
 export function heldCall({ action }: Hold, content: HeldContent, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
-  const { protocol, upstream, method, target, path, tool, contentType, boundHeaders } = action;
+  const { protocol, upstream, method, target, path, tool, contentType } = action;
   const { bodyText = '' } = content;
   const args = heldArguments(content);
   const at = target.indexOf('?');
   const { stateless = false, streams = false, progressToken } = poll.transport ?? {};
   return {
     ...{ protocol, upstream, method, target, path },
-    boundHeaders: inSessionOf(boundHeaders, poll.boundHeaders),
+    boundHeaders: inSessionOf(action, poll.boundHeaders),
     authority: withoutQuery(target) === withoutQuery(poll.target) ? poll.authority : '',
     ...(at !== -1 && { query: target.slice(at + 1) }),
     ...(contentType !== undefined && { contentType }),
