@@ -1,10 +1,12 @@
 // The agents' listener: each arrival becomes a call for the pipeline, or a request to the gateway's own endpoints.
 
+import type { IncomingMessage } from 'node:http';
 import { isWebSocketHandshake, receiveRequest } from './actions/receive.ts';
 import type { AgentsApi } from './agents/api.ts';
 import { followCertificateFiles } from './certificate-files.ts';
 import type { Config } from './config/schema.ts';
 import { isStranger, markProved } from './connection-bounds.ts';
+import { isPreflight, pageFields, preflightFields, withFields } from './cors.ts';
 import type { Clock } from './domain/clock.ts';
 import type { HeaderList } from './domain/headers.ts';
 import type { Logger } from './domain/log.ts';
@@ -14,9 +16,8 @@ import { asGatewayError, type GatewayError } from './errors.ts';
 import type { Listening } from './listen.ts';
 import type { Live } from './live.ts';
 import { WELL_KNOWN } from './mcp/resource-metadata.ts';
-import { forWebPages, isPreflight, preflightFields } from './mcp/web-pages.ts';
 import type { OwnSvids } from './own-svids.ts';
-import { type Answer, problem } from './problem.ts';
+import { problem } from './problem.ts';
 import { type Arrival, startServer } from './server.ts';
 import type { ListenTls } from './tls-listener.ts';
 
@@ -53,36 +54,32 @@ export async function startAgentsPlane(
     takesUpgrade: isWebSocketHandshake,
     failed: (id, thrown) => log.error('countersign.connection.failed', { id, cause: asGatewayError(thrown) }),
     async handle(arrival) {
-      const { incoming } = arrival;
       const call = callOf(arrival, live, accepted);
-      const aboutMount = incoming.url?.startsWith(WELL_KNOWN) === true;
-      const pages = call.regime.mounts.get(mountIn(incoming.url ?? '', aboutMount ? WELL_KNOWN.length : 0))?.webPages;
-      if (pages !== undefined) {
-        call.sink = forWebPages(call.sink, pages, incoming.headers.origin);
-        // A browser sends no token with it.
-        if (isPreflight(incoming)) return tell(call, (request) => ({ status: 204, headers: preflightFields(pages, request), body: '' }));
-      }
-      if (aboutMount) return tell(call, (request) => ({ status: 200, ...metadata(request) }));
-      const done = incoming.url?.startsWith(OWN) ? api.handle(call, challenge) : run(call);
-      const { socket } = incoming;
+      if (isPreflight(arrival.incoming, call.regime.mounts)) return answerPreflight(call, arrival.incoming);
+      if (arrival.incoming.url?.startsWith(WELL_KNOWN)) return tell(call, metadata);
+      const done = arrival.incoming.url?.startsWith(OWN) ? api.handle(call, challenge) : run(call);
+      const { socket } = arrival.incoming;
       // Once per connection.
       return isStranger(socket) ? done.then(() => (call.facts.principal === undefined ? undefined : markProved(socket))) : done;
     },
   });
 }
 
-/** The mount that a target names in the segment after `from`; of a target that is refused, whatever stands there. */
-function mountIn(target: string, from: number): string {
-  const end = target.slice(from + 1).search(/[/?]/);
-  return target.slice(from + 1, end === -1 ? undefined : from + 1 + end);
+/** Answers what needs no identity. */
+function tell(call: Call, metadata: AgentsPlaneParts['metadata']): Promise<void> {
+  return answerPublic(call, (request) => {
+    const { headers, body } = metadata(request);
+    call.sink.whole(200, headers, request.method === 'HEAD' ? '' : body);
+  });
 }
 
-/** Answers what needs no identity. */
-async function tell(call: Call, answer: (request: InboundRequest) => Answer): Promise<void> {
+function answerPreflight(call: Call, incoming: IncomingMessage): Promise<void> {
+  return answerPublic(call, () => call.sink.whole(204, preflightFields(incoming, call.regime.mounts), ''));
+}
+
+async function answerPublic(call: Call, answer: (request: InboundRequest) => void): Promise<void> {
   try {
-    const request = call.parse();
-    const { status, headers, body } = answer(request);
-    call.sink.whole(status, headers, request.method === 'HEAD' ? '' : body);
+    answer(call.parse());
   } catch (thrown) {
     const { status, headers, body } = problem(asGatewayError(thrown), { requestId: call.facts.id });
     call.sink.whole(status, headers, body);
@@ -112,10 +109,12 @@ async function listenTls(tls: AgentsTls, svids: OwnSvids, log: Logger): Promise<
 }
 
 function callOf({ id, receivedAt, incoming, response, sink, upgrade }: Arrival, live: Live, hosts: ReadonlySet<string> | 'any'): Call {
+  const regime = live.regime();
+  const forPage = pageFields(incoming, regime.mounts);
   return {
-    regime: live.regime(),
+    regime,
     facts: { id, receivedAt, method: incoming.method ?? '' },
-    sink,
+    sink: forPage === undefined ? sink : withFields(sink, forPage),
     ...(upgrade && { upgrade: { incoming, ...upgrade } }),
     parse: () => receiveRequest(incoming, upgrade === undefined ? response : undefined, { id, receivedAt, hosts }),
     departed: false,

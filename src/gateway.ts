@@ -203,6 +203,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     maxConnections: shares.ops,
     metrics: telemetry.serveMetrics,
     outstanding: broker.outstanding,
+    alive: audit.recovering,
     readiness: () => ({
       accepting,
       store: isUsable(store),

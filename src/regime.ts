@@ -11,7 +11,6 @@ import { leftBehind } from './domain/deciding-fields.ts';
 import type { Policy } from './domain/decision.ts';
 import type { InboundRequest } from './domain/request.ts';
 import type { Mount } from './domain/stages.ts';
-import type { WebPages } from './domain/web-pages.ts';
 import type { IdentityOptions } from './identity/options.ts';
 import type { RouteJoint } from './mcp/shared-mount/route.ts';
 import type { OwnSvids } from './own-svids.ts';
@@ -92,7 +91,7 @@ function createMount(
     protocol,
     url: upstream.url,
     webSocket: websocket,
-    ...(protocol === 'mcp' && { webPages: webPagesOf(upstream) }),
+    ...(protocol === 'mcp' && { allowedOrigins }),
     pool: { ...upstream.pool, connections: sizes.get(name) ?? 1 },
     traceContext,
     leftBehind: (headers, bound) => leftBehind(headers, bound, agentToken, credential !== undefined),
@@ -100,12 +99,7 @@ function createMount(
   };
 }
 
-function webPagesOf({ agentToken, allowedOrigins, boundHeaders, forwardHeaders }: UpstreamConfig | SharedConfig): WebPages {
-  return { origins: allowedOrigins, fields: [...(agentToken === undefined ? [] : [agentToken]), ...boundHeaders, ...forwardHeaders] };
-}
-
-function createSharedMount(name: string, upstream: SharedConfig, { limits }: Config, route: RouteJoint): Mount {
-  const { agentToken, allowedOrigins, boundHeaders, servers } = upstream;
+function createSharedMount(name: string, { agentToken, allowedOrigins, boundHeaders, servers }: SharedConfig, { limits }: Config, route: RouteJoint): Mount {
   const descriptor = {
     ...({ name, authority: '', basePath: '', protocol: 'mcp', boundHeaders, allowedOrigins } as const),
     ...(agentToken !== undefined && { withheldHeaders: [agentToken] }),
@@ -117,7 +111,7 @@ function createSharedMount(name: string, upstream: SharedConfig, { limits }: Con
     protocol: 'mcp',
     url: '',
     webSocket: false,
-    webPages: webPagesOf(upstream),
+    allowedOrigins,
     traceContext: false,
     classify: read,
     route: (request, principal) => route(shared, request, principal),

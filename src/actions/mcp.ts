@@ -8,7 +8,6 @@ import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import { decodeField } from '../domain/mcp-field.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { parseStrictJson, refuseTwins } from '../domain/strict-json.ts';
-import { refuseOtherPages } from '../domain/web-pages.ts';
 import { GatewayError } from '../errors.ts';
 import type { ClassifyLimits } from './http.ts';
 import { checkMembers } from './mcp-members.ts';
@@ -24,7 +23,7 @@ import { outline, type UpstreamDescriptor } from './target.ts';
  */
 export async function classifyMcp(request: InboundRequest, upstream: UpstreamDescriptor, limits: ClassifyLimits): Promise<Action> {
   if (request.path !== '/') throw new GatewayError('not_found', 'An MCP upstream has one endpoint, and this path is below it.');
-  refuseOtherPages(request.headers, upstream.allowedOrigins ?? []);
+  checkOrigin(request.headers, upstream.allowedOrigins ?? []);
   const base = outline(request, upstream);
   if (request.method === 'GET' || request.method === 'DELETE') {
     if (!request.body.empty) throw new GatewayError('bad_request', 'A GET or DELETE on an MCP endpoint carries a body.');
@@ -40,6 +39,12 @@ export async function classifyMcp(request: InboundRequest, upstream: UpstreamDes
   refuseTwins(parsed);
   const contentType = header(request.headers, 'content-type') ?? 'application/json';
   return { ...base, contentType, ...described(message, request.headers), ...takeMessage(parsed as JsonObject, bytes, request.headers), streamed: false };
+}
+
+/** MCP 2025-11-25, transports, "Security Warning": a server must look at Origin, against DNS rebinding. */
+function checkOrigin(headers: HeaderList, allowed: readonly string[]): void {
+  const origin = header(headers, 'origin');
+  if (origin !== undefined && !allowed.includes(origin)) throw new GatewayError('denied', 'Web pages of this origin may not call MCP tools here.');
 }
 
 type Described = Pick<Action, 'rpcMethod' | 'rpcId' | 'tool' | 'args'>;

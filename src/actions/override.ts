@@ -107,7 +107,9 @@ function headOverridesMethod(head: string): boolean {
   for (const [field] of head.matchAll(DISPOSITION)) {
     for (const [, quoted, bare = ''] of field.matchAll(NAMES)) {
       const name = (quoted?.replace(/\\(.)/g, '$1') ?? bare).replace(/^[\w-]*'[\w-]*'/, '');
-      if (overridesMethodByParameter(name) || formOverridesMethod(name)) return true;
+      // The bytes of a name as UTF-8, and without those beyond ASCII, which Werkzeug drops from `name*=`.
+      const readings = [name, Buffer.from(name, 'latin1').toString('utf8'), name.replace(/[\x80-\xff]|%[89a-f][0-9a-f]/gi, '')];
+      if (readings.some((reading) => overridesMethodByParameter(reading) || formOverridesMethod(reading))) return true;
     }
   }
   return false;

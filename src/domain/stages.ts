@@ -14,7 +14,6 @@ import type { InboundRequest } from './request.ts';
 import type { Task, TaskCall } from './task.ts';
 import type { Span } from './trace.ts';
 import type { ResponseSink, Sent, Upgrade } from './upstream.ts';
-import type { WebPages } from './web-pages.ts';
 
 /** A mounted upstream, as far as a call's way needs to know it. */
 export interface Mount {
@@ -23,10 +22,10 @@ export interface Mount {
   /** Where its calls go, as configured: one that has moved since is another destination. */
   readonly url: string;
   readonly webSocket: boolean;
+  /** MCP: origins of web pages that may call. */
+  readonly allowedOrigins?: readonly string[];
   /** How many of its calls may be under way, and how many may wait for that and how long, ms. Absent where there is no upstream of its own. */
   readonly pool?: { readonly connections: number; readonly queue: number; readonly waitMs: number };
-  /** MCP: the pages in browsers that may call; none where it lists none. Absent where the gateway says nothing of pages. */
-  readonly webPages?: WebPages;
   /** Whether the gateway's own traceparent goes upstream. */
   readonly traceContext: boolean;
   /** Reads the body as far as the rules need it, and says what the call would do. Throws the 400 family and `unsupported_media_type`. */
@@ -75,6 +74,8 @@ export interface Call {
   mount?: Mount;
   /** The span that the call's next steps belong to: admit, then release. Taken away when it has ended. */
   span?: Span;
+  /** The SERVER span of a call that came back for a hold of an earlier one: it stays open until this call has its answer. */
+  answerSpan?: Span;
   /** When the answer began to be held back for people, ms since the epoch. */
   heldSince?: number;
   /** Set once the call is cleared: settle must end what was begun. */

@@ -17,7 +17,7 @@ import { type AgentCalls, UpstreamRooms } from './rooms.ts';
 import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
-export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history'> &
+export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history' | 'takePlace'> &
   JournalDependencies &
   Omit<SendDependencies, 'history'> &
   RefuseDependencies &
@@ -50,7 +50,8 @@ export function createSteps(parts: StepParts): Steps {
     return decide(now, clock, digests, task === undefined ? current : { ...current, task }, approval);
   };
 
-  const equipped = { ...parts, history, rooms, rejudge };
+  const takePlace: ClearDependencies['takePlace'] = (decided) => rooms.enter(decided, true);
+  const equipped = { ...parts, history, rooms, rejudge, takePlace };
   // Read in the turn in which the call is decided and begun: of two that come at once, the second counts the first.
   const upToDate = (classified: Classified): Classified =>
     classified.task === undefined ? classified : { ...classified, calls: history.calls(classified.task.id) };
@@ -66,7 +67,7 @@ export function createSteps(parts: StepParts): Steps {
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
     arm(journaled) {
-      const room = rooms.enter(journaled);
+      const room = rooms.enter(journaled, false);
       return room === undefined ? arm(parts.broker, suspensions, journaled) : room.then(() => arm(parts.broker, suspensions, journaled));
     },
     send: (armed) => send(equipped, armed),

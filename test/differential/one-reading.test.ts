@@ -185,7 +185,7 @@ const upload: fc.Arbitrary<Sent> = fc
   .chain(({ body, type }) =>
     fields.map((more) => ({ method: 'POST', target: '/upload', body, fields: [...(type === undefined ? [] : ['content-type', type]), ...more] })),
   );
-const SEGMENTS = ['/admin', '/admin/', '//admin', '/./admin', '/x/../admin', '/%61dmin', '/admin%2f', '/admin;x', '/adm\u0131n', '/admin%00', '/admin/x', '/a%64min/x', '/admin?x', '/admin%20', '/admin.', '/ａdmin', '/%EF%BD%81dmin', '/\\admin', '/admin/%2e%2e/admin', '/x%2f..%2fadmin', '/admin//', '/ADMIN%2Fx']; // biome-ignore format: one list
+const SEGMENTS = ['/admin', '/Admin', '/ADMIN/', '/aDmin/X', '/admin/', '//admin', '/./admin', '/x/../admin', '/%61dmin', '/admin%2f', '/admin;x', '/adm\u0131n', '/admin%00', '/admin/x', '/a%64min/x', '/admin?x', '/admin%20', '/admin.', '/ａdmin', '/%EF%BD%81dmin', '/\\admin', '/admin/%2e%2e/admin', '/x%2f..%2fadmin', '/admin//', '/ADMIN%2Fx']; // biome-ignore format: one list
 const visit: fc.Arbitrary<Sent> = fc
   .record({
     target: fc.oneof(
@@ -271,7 +271,7 @@ describe.each(servers)(`$name${absent.length === 0 ? '' : ` (skipped: ${absent.j
       passed++;
       expect(stopped(reading, sent)).toEqual([]);
     });
-    await fc.assert(property, { numRuns: RUNS, endOnFailure: false });
+    await fc.assert(property, { numRuns: RUNS, endOnFailure: true });
     // Nothing is proven by a gateway that lets nothing through.
     expect(passed).toBeGreaterThan(0);
     console.log(`${server.name}: ${RUNS} requests, ${passed} passed and read alike`);

@@ -33,8 +33,8 @@ beforeAll(async () => {
     rules: `
   - { id: reads, match: { upstream: api, methods: [GET], path: /open }, decide: allow }
   - { id: held-reads, match: { upstream: api, methods: [GET], path: /held/* }, decide: hold, tier: payment }
-  - { id: sockets, match: { upstream: sockets, path: /open }, decide: allow }
-  - { id: held-sockets, match: { upstream: sockets, path: /held/* }, decide: hold, tier: payment }`,
+  - { id: sockets, match: { upstream: sockets, path: /open, upgrade: true }, decide: allow }
+  - { id: held-sockets, match: { upstream: sockets, path: /held/*, upgrade: true }, decide: hold, tier: payment }`,
   };
   const tls = `{ certificate: "${join(folder, 'cert.pem')}", key: { file: "${join(folder, 'key.pem')}" } }`;
   [plain, secure] = await Promise.all([
