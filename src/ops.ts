@@ -19,6 +19,8 @@ export interface OpsOptions extends ListenOptions {
   metrics(): Promise<string>;
   /** Credentials that were issued and are not revoked yet, without what is needed to revoke them. */
   outstanding(): Promise<readonly object[]>;
+  /** False when this process cannot come back by itself: whoever supervises it starts another. */
+  alive(): boolean;
   /** What readiness rests on, checked at each request. */
   readiness(): Readiness;
 }
@@ -50,7 +52,7 @@ export function startOps(options: OpsOptions): Promise<Listening> {
       checkHost(request, names);
       switch (request.url) {
         case '/livez':
-          return reply(200, 'application/json', '{"alive":true}\n');
+          return reply(options.alive() ? 200 : 503, 'application/json', `{"alive":${options.alive()}}\n`);
         case '/readyz': {
           const readiness = options.readiness();
           return reply(isReady(readiness) ? 200 : 503, 'application/json', `${JSON.stringify({ ready: isReady(readiness), ...readiness })}\n`);

@@ -1,134 +1,69 @@
 // The audit log: one chained JSONL file per start of a gateway, in a folder that keeps all of them.
 // A record is in its place in the chain before `append` returns its promise, and as durable as asked when that resolves.
-// Fails closed: after any error of the disk nothing is taken any more until the gateway is started anew, and calls answer 503.
+// Fails closed: after any error of the disk nothing is taken any more and calls answer 503, until a new file can be begun. That one is chained to what
+// is on disk, and its first record says how many records are missing.
 
-import { mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { AuditLog } from '../domain/audit.ts';
-import type { Clock } from '../domain/clock.ts';
-import type { Logger } from '../domain/log.ts';
-import type { Metrics } from '../domain/metrics.ts';
 import { GatewayError } from '../errors.ts';
-import { lineDigest, NO_LINE, readLine, writeLine } from './chain.ts';
-import { auditFileName, auditFiles, readEnd, startOf, type TornTail } from './folder.ts';
-import { createGroupWriter } from './writer.ts';
+import { type AuditFile, type AuditOptions, startFile } from './file.ts';
 
-export interface AuditOptions {
-  /** The folder; made with mode 0700 when it is not there. Its files have mode 0600. */
-  readonly path: string;
-  /** One per process; part of the file's name. */
-  readonly instance: string;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly metrics: Pick<Metrics, 'auditAppended'>;
-  /** `held`: each append waits as long as its caller asks. `all`: every append waits for the disk. Default `held`. */
-  readonly durability?: 'held' | 'all';
-  /** Longest time that a `soon` record stays unsynced, ms. Default 1000. */
-  readonly fsyncEveryMs?: number;
-}
+export type { AuditOptions } from './file.ts';
 
 export interface AuditJournal extends AuditLog {
-  /** Where this start writes. */
+  /** Where it writes now. */
   readonly file: string;
-  /** False once the disk has failed it: readiness depends on it. */
+  /** False while the disk fails it: readiness depends on it. */
   healthy(): boolean;
+  /** False when no new file could be begun for a minute: a restart, or a person, has to help. */
+  recovering(): boolean;
 }
+
+const ATTEMPT_EVERY_MS = 1_000;
+const HOPELESS_AFTER_MS = 60_000;
 
 /** Opens a new file, chained to the newest one of the folder. Throws `audit_unavailable`. */
 export async function openAuditLog(options: AuditOptions): Promise<AuditJournal> {
+  let current: AuditFile;
+  let failedAt: number | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  function failed(): void {
+    failedAt ??= performance.now();
+    if (!closed) timer = setTimeout(() => void reopen(), ATTEMPT_EVERY_MS).unref();
+  }
+
+  async function reopen(): Promise<void> {
+    const before = current;
+    try {
+      const next = await startFile(options, failed, before.taken);
+      await before.close().catch(() => {});
+      if (closed) return void (await next.close());
+      current = next;
+      failedAt = undefined;
+    } catch {
+      // No news: the file that failed has told.
+      failed();
+    }
+  }
+
   try {
-    return await startFile(options);
+    current = await startFile(options, failed);
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause;
     throw new GatewayError('audit_unavailable', 'The audit log cannot be opened.', { cause });
   }
-}
-
-async function startFile(options: AuditOptions): Promise<AuditJournal> {
-  const { path, instance, clock, log, metrics, durability: policy = 'held', fsyncEveryMs = 1000 } = options;
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  const before = await whatWasBefore(path);
-  const startedAt = clock.now();
-  // Names sort by start, also where the clock was set back since the last one.
-  const name = auditFileName(before.newestFile === undefined ? startedAt : Math.max(startedAt, startOf(before.newestFile) + 1), instance);
-  const file = join(path, name);
-  // Exclusive: a file that is there belongs to somebody else and is never added to.
-  const handle = await open(file, 'ax', 0o600);
-  await syncFolder(path);
-
-  const writer = createGroupWriter({
-    handle,
-    fsyncEveryMs,
-    onFailure: (error) => log.error('audit.failed', { file: name, error: error instanceof Error ? error : new Error('unknown') }),
-    refusal: (cause) => new GatewayError('audit_unavailable', 'The call could not be recorded, so it was not made.', { cause }),
-  });
-  let seq = 0;
-  let prev = NO_LINE;
-
-  const append: AuditLog['append'] = (type, time, record, asked) => {
-    if (writer.failure !== undefined) return Promise.reject(writer.failure);
-    const line = writeLine({ seq: seq + 1, time, prev, type }, record);
-    seq += 1;
-    prev = lineDigest(line);
-    const durability = policy === 'all' ? 'fsync' : asked;
-    const done = writer.append(line, durability, { seq });
-    // What nobody waits for the disk for is not worth a measurement at each call.
-    return durability === 'fsync' ? measured(done) : done;
+  return {
+    get file() {
+      return current.path;
+    },
+    healthy: () => current.failure === undefined,
+    recovering: () => failedAt === undefined || performance.now() - failedAt < HOPELESS_AFTER_MS,
+    append: (...record) => current.append(...record),
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await current.close();
+    },
   };
-
-  async function measured<T>(done: Promise<T>): Promise<T> {
-    const started = performance.now();
-    const place = await done;
-    metrics.auditAppended((performance.now() - started) / 1000);
-    return place;
-  }
-
-  const journal: AuditJournal = {
-    file,
-    healthy: () => writer.failure === undefined,
-    append,
-    close: () => writer.close(),
-  };
-  for (const tail of before.torn) log.warn('audit.torn_line', { file: tail.file, bytes: tail.bytes });
-  await append(
-    'start',
-    startedAt,
-    { instance, previous: before.previous, torn: before.torn.map(({ file, bytes, digest }) => ({ file, bytes, digest })) },
-    'fsync',
-  );
-  return journal;
-}
-
-/** Where the folder's record ended before this start. */
-interface Before {
-  readonly newestFile?: string;
-  /** The newest file that has a whole line, and that line: `null` in the first file of a folder. */
-  readonly previous: { readonly file: string; readonly seq: number; readonly digest: string } | null;
-  /** What crashes left after whole lines since then. It is described and left as it is. */
-  readonly torn: readonly (TornTail & { readonly file: string })[];
-}
-
-async function whatWasBefore(folder: string): Promise<Before> {
-  const files = await auditFiles(folder);
-  const newest = files.at(-1);
-  const torn: (TornTail & { file: string })[] = [];
-  for (const file of files.toReversed()) {
-    const end = await readEnd(folder, file);
-    if (end.torn !== undefined) torn.push({ file, ...end.torn });
-    // A start that died before its first record left a file without one: the chain goes on from the file before.
-    if (end.line === undefined) continue;
-    const previous = { file, seq: readLine(end.line)?.seq ?? 0, digest: lineDigest(end.line) };
-    return { ...(newest && { newestFile: newest }), previous, torn };
-  }
-  return { ...(newest && { newestFile: newest }), previous: null, torn };
-}
-
-/** The file's name must survive a crash as well as its content. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

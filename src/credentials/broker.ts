@@ -10,7 +10,7 @@ import type { CredentialPlan } from '../domain/decision.ts';
 import type { Identified } from '../domain/identity.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
-import type { Principal } from '../domain/principal.ts';
+import { type Principal, partiesOf } from '../domain/principal.ts';
 import { GatewayError } from '../errors.ts';
 import { type BrokerProvider, unavailable } from './broker-provider.ts';
 import { createMints } from './mints.ts';
@@ -69,13 +69,8 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
     retire: ({ id }) => revocations.later(id, lingerMs),
   });
   const freshMs = options.freshMs ?? 1_000;
-  const shared = new WeakMap<Credential, { readonly madeAt: EpochMs; readonly principalId: string }>();
+  const shared = new WeakMap<Credential, { readonly madeAt: EpochMs; readonly parties: readonly string[] }>();
   let closed = false;
-
-  const principalOf = (credential: Credential): RevocationFilter => {
-    const known = shared.get(credential);
-    return known === undefined ? {} : { principalId: known.principalId };
-  };
 
   function issue(clearance: Clearance, caller: Caller, action: Grant['action']): Credential | undefined | Promise<Credential> {
     const plan = clearance.decision.credential;
@@ -97,7 +92,7 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
     const key = `${scopeKey(plan)} ${extra} ${action.upstream} ${callerKey(caller.principal)}`;
     return shares.obtain(key, provider, async () => {
       const credential = await mints.mint(provider, grantFor(), false);
-      shared.set(credential, { madeAt: clock.now(), principalId: caller.principal.id });
+      shared.set(credential, { madeAt: clock.now(), parties: partiesOf(caller.principal) });
       // Nothing is done for one that cannot be revoked.
       revocations.later(credential.id, reuseMs(provider, credential.expiresAt, clock.now()) + lingerMs);
       return credential;
@@ -132,7 +127,7 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
     },
     async revokeFor(filter) {
       // Those that cannot be revoked are at least not handed out again.
-      shares.drop((credential) => agrees({ name: credential.name, ...principalOf(credential) }, filter));
+      shares.drop((credential) => agrees({ name: credential.name, ...shared.get(credential) }, filter));
       await mints.bar(filter);
       const ids = new Set(revocations.matching(filter));
       return (await Promise.all([...ids].map(revocations.revoke))).every(Boolean);
@@ -151,7 +146,7 @@ function scopeKey(plan: CredentialPlan): string {
   return key;
 }
 
-// Someone an agent acts for is part of who asks: what was minted for one user's errand is not used for another's.
-function callerKey({ id, onBehalfOf }: Principal): string {
-  return onBehalfOf.length === 0 ? id : JSON.stringify([id, ...onBehalfOf.map((party) => party.id)]);
+// Everyone whose suspension stops the call is part of who asks: what was minted for one user's errand, or beside one SVID, is not used for another's.
+function callerKey({ id, spiffeId, onBehalfOf }: Principal): string {
+  return spiffeId === undefined && onBehalfOf.length === 0 ? id : JSON.stringify([id, spiffeId ?? null, ...onBehalfOf.map((party) => party.id)]);
 }

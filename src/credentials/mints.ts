@@ -7,9 +7,10 @@ import type { Credential, Grant, Minted } from '../domain/credential.ts';
 import type { CredentialPlan } from '../domain/decision.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
+import { partiesOf } from '../domain/principal.ts';
 import { GatewayError } from '../errors.ts';
 import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
-import { agrees, type Intent, type RevocationFilter, type Revocations } from './revocations.ts';
+import { agrees, type Intent, type RevocationFacts, type RevocationFilter, type Revocations } from './revocations.ts';
 
 export interface MintOptions {
   readonly clock: Clock;
@@ -31,7 +32,7 @@ export interface Mints {
 
 /** A credential that is being made. */
 interface Minting {
-  readonly facts: RevocationFilter;
+  readonly facts: RevocationFacts;
   readonly ended: Promise<unknown>;
   /** Set when it was taken back before it was there. */
   barred: boolean;
@@ -44,7 +45,7 @@ export function createMints(options: MintOptions): Mints {
   function mint(provider: BrokerProvider, grant: Grant, exclusive: boolean, taskId?: string): Promise<Credential> {
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     const { plan, principal, holdId } = grant;
-    const facts = { principalId: principal.id, name: plan.name, ...(holdId && { holdId }), ...(taskId && { taskId }) };
+    const facts = { parties: partiesOf(principal), name: plan.name, ...(holdId && { holdId }), ...(taskId && { taskId }) };
     const own: Minting = { facts, ended, barred: false };
     minting.add(own);
     return make(own, provider, grant, exclusive).finally(() => {
@@ -68,7 +69,7 @@ export function createMints(options: MintOptions): Mints {
         ...(taskId && { taskId }),
         ...(expiresAt && { expiresAt }),
       };
-      return { entry, handle, provider, principalId: principal.id };
+      return { entry, handle, provider, parties: partiesOf(principal) };
     };
     const discard = async (minted: Pick<Minted, 'handle' | 'expiresAt'>) => {
       const intent = intentOf(minted);

@@ -35,16 +35,23 @@ export interface Intent {
   readonly entry: Omit<OutstandingCredential, 'sealed' | 'attempts'>;
   readonly handle: Secret;
   readonly provider: CredentialProvider;
-  readonly principalId: string;
+  /** Whose call it is for (`partiesOf`). */
+  readonly parties: readonly string[];
 }
 
 /** Which credentials to take back early; every member that is given must agree. */
 export interface RevocationFilter {
+  /** A caller, by any identity that it proved, or someone a caller acts for. */
   readonly principalId?: string;
   readonly taskId?: string;
   readonly holdId?: string;
   /** The name under `credentials`. */
   readonly name?: string;
+}
+
+/** What a filter is held against. */
+export interface RevocationFacts extends Omit<RevocationFilter, 'principalId'> {
+  readonly parties?: readonly string[];
 }
 
 export interface Revocations {
@@ -68,7 +75,7 @@ interface Item {
   readonly entry: OutstandingCredential;
   readonly handle?: Secret;
   readonly provider?: CredentialProvider;
-  readonly principalId?: string;
+  readonly parties?: readonly string[];
   attempts: number;
   /** Set once nothing is left to revoke; only the ledger is to be told. */
   ended: boolean;
@@ -93,8 +100,8 @@ export function createRevocations(options: RevocationOptions): Revocations {
   let closed = false;
 
   function keep(intent: Intent, sealed: string): Item {
-    const { handle, provider, principalId } = intent;
-    const item: Item = { entry: { ...intent.entry, sealed, attempts: 0 }, handle, provider, principalId, attempts: 0, ended: false };
+    const { handle, provider, parties } = intent;
+    const item: Item = { entry: { ...intent.entry, sealed, attempts: 0 }, handle, provider, parties, attempts: 0, ended: false };
     items.set(item.entry.id, item);
     return item;
   }
@@ -228,15 +235,16 @@ function hasExpired(entry: OutstandingCredential, now: number): boolean {
 }
 
 /** Whether everything that the filter names is so. A filter that names nothing must not mean everything. */
-export function agrees(facts: RevocationFilter, filter: RevocationFilter): boolean {
+export function agrees(facts: RevocationFacts, filter: RevocationFilter): boolean {
   const asked = (Object.keys(filter) as (keyof RevocationFilter)[]).filter((key) => filter[key] !== undefined);
-  return asked.length > 0 && asked.every((key) => facts[key] === filter[key]);
+  const { parties = [] } = facts;
+  return asked.length > 0 && asked.every((key) => (key === 'principalId' ? parties.includes(filter[key] as string) : facts[key] === filter[key]));
 }
 
-function factsOf({ entry, principalId }: Item): RevocationFilter {
+function factsOf({ entry, parties }: Item): RevocationFacts {
   const { taskId, holdId, name } = entry;
   return {
-    ...(principalId !== undefined && { principalId }),
+    ...(parties !== undefined && { parties }),
     ...(taskId !== undefined && { taskId }),
     ...(holdId !== undefined && { holdId }),
     name,

@@ -21,7 +21,7 @@ export interface CallFacts {
   actionDigest?: Digest;
   task?: Task;
   decision?: Decision;
-  /** Known a moment before `hold`: while the approval's first span is written. */
+  /** Known a moment before `hold`, while the approval's first span is written; and alone for a refusal that a hold of before stands behind. */
   holdId?: string;
   hold?: Hold;
   credential?: Credential;

@@ -6,27 +6,34 @@
 const NAMES: ReadonlySet<string> = new Set(
   [
     // GitLab, Gitea and Forgejo; Redmine; Discourse; Box; PagerDuty takes the sender's address for the person who acts
-    'sudo private-token job-token deploy-token x-redmine-switch-user x-redmine-api-key api-username as-user from',
+    'sudo x-gitea-otp x-github-otp x-redmine-switch-user api-username as-user from',
+    // Grafana, Honeycomb, PAN-OS, Appwrite, Firebase, NiFi, vCenter, Odoo, Salesforce
+    'x-grafana-id x-grafana-org-id x-grafana-device-id x-honeycomb-team x-pan-key x-appwrite-key x-firebase-appcheck x-proxiedentitieschain',
+    'vmware-api-session-id x-openerp-session-id x-sfdc-session',
+    // OpenStack’s services behind Keystone’s middleware
+    'x-project-id x-project-name x-project-domain-id x-project-domain-name x-domain-id x-domain-name x-is-admin-project x-service-catalog',
+    // whose address it is, in the words of proxies
+    'cf-connecting-ip cf-connecting-ipv6 true-client-ip fastly-client-ip client-ip x-client-ip x-cluster-client-ip x-real-ip x-originating-ip',
+    'x-azure-clientip x-azure-socketip x-agent-id',
     // Google: Identity-Aware Proxy, billing project, API gateways; service mesh
-    'x-goog-authenticated-user-email x-goog-authenticated-user-id x-goog-iap-jwt-assertion x-goog-user-project x-goog-api-key x-goog-iam-authorization-token',
-    'x-serverless-authorization x-apigateway-api-userinfo x-endpoint-api-userinfo x-jwt-payload login-customer-id developer-token',
+    'x-goog-authenticated-user-email x-goog-authenticated-user-id x-goog-user-project x-goog-authuser login-customer-id',
+    'x-apigateway-api-userinfo x-endpoint-api-userinfo',
     // Microsoft: Entra and App Service, Dynamics 365, Functions
     'mscrmcallerid callerobjectid x-ms-authorization-auxiliary x-functions-key x-anchormailbox',
     // AWS
-    'x-amz-security-token x-amz-s3session-token x-amzn-requestcontext',
+    'x-amzn-requestcontext',
     // Stripe and others that act for a connected account
     'stripe-account stripe-context paypal-auth-assertion dropbox-api-select-user dropbox-api-select-admin openai-organization openai-project',
     // Elasticsearch and OpenSearch
-    'es-security-runas-user es-secondary-authorization securitytenant sgtenant',
-    // HashiCorp, Docker, JFrog, Dapr, Spinnaker, Sentry, Teleport
-    'x-consul-token x-nomad-token x-vault-token x-registry-auth x-jfrog-art-api dapr-api-token x-sentry-auth teleport-jwt-assertion',
+    'es-security-runas-user securitytenant sgtenant',
+    // JFrog
+    'x-jfrog-art-api',
     // tenants of Grafana Loki, Mimir and Tempo, of Thanos
     'x-scope-orgid thanos-tenant tenant x-tenant x-org-id x-organization-id',
     // client certificates as proxies forward them
-    'client-cert client-cert-chain x-client-cert x-client-dn x-client-verify x-client-subject x-client-id x-client-secret',
+    'client-cert client-cert-chain x-client-dn x-client-verify x-client-id',
     // credentials beside Authorization
-    'authorization x-authorization cookie cookie2 apikey api-key x-apikey x-api-key x-api-secret x-access-token access-token auth-token id-token x-id-token',
-    'x-token token x-session-token x-jwt-assertion x-jwt x-secret-key x-signature x-original-authorization',
+    'cookie cookie2 x-signature',
     // people, in the words of single sign-on proxies
     'eppn on-behalf-of x-on-behalf-of onbehalfof act-as x-act-as run-as x-run-as x-original-user x-webauth x-login x-caller x-admin x-credential-identifier',
   ].flatMap((line) => line.split(' ')),
@@ -38,6 +45,8 @@ const BEGINNINGS: readonly string[] = [
   // Grafana, oauth2-proxy and Kong (x-auth-request-, x-authenticated-, x-authentik-), Authelia, Pomerium, Vouch, Envoy and proxies
   ...['x-webauth-', 'x-auth-', 'x-authenticated-', 'x-authentik-', 'x-consumer-', 'x-credential-', 'x-pomerium-', 'x-vouch-', 'x-forwarded-', 'x-proxy-'],
   ...['x-user-', 'x-sso-', 'x-saml-', 'x-shib-', 'shib-', 'x-envoy-', 'x-sandstorm-'],
+  // App Engine, Cloud Scheduler and Cloud Tasks; Azure’s front ends; the modules of Apache for OpenID Connect and SAML; load balancers with client certificates
+  ...['x-appengine-', 'x-cloudscheduler', 'x-cloudtasks-', 'x-arr-', 'x-zumo-', 'oidc-', 'mellon-', 'x-client-cert'],
   // Hasura, Azure App Service and API Management, AWS load balancers, Cloudflare Access, Tailscale, IBM WebSEAL, SiteMinder, Oracle Access Manager
   ...['x-hasura-', 'x-ms-client-principal', 'x-ms-token-', 'ocp-apim-', 'x-amzn-oidc-', 'x-amzn-mtls-', 'cf-access-', 'tailscale-'],
   ...['iv-', 'sm-', 'oam-', 'ssl-client-', 'x-ssl-client-', 'x-tls-client-'],
@@ -48,10 +57,15 @@ const BEGINNINGS: readonly string[] = [
 
 /** Words of which names like `X-Acme-User` and `X-Tenant-Id` are made. */
 const WORDS =
-  /(?:^|-)(?:user(?!-agent)|username|userid|useremail|userinfo|uid|email|groups?|roles?|principal|identity|impersonated?|impersonation|impersonating|sudo|runas|doas|tenant|tenantid|consumer|subject|actor|login|apikey|access-key|secret|password|passwd)(?:-|$)/;
-/** What belongs to the object that is written, and not to who writes it. */
-const METADATA = /^x-(?:amz|ms|goog|object|container|account)-meta-/;
-const HARMLESS: ReadonlySet<string> = new Set(['x-amz-user-agent', 'x-ms-user-agent', 'x-ms-identity-internal-id']);
+  /(?:^|-)(?:user(?!-agent)|username|userid|useremail|userinfo|uid|email|groups?|roles?|principal|identity|impersonated?|impersonation|impersonating|sudo|runas|doas|tenant|tenantid|consumer|subject|actor|login|caller|spiffe|service-?account|oidc|jwt|claims?|scopes?|permissions|privileges|authorities|superuser|is-admin|secret|password|passwd)(?:-|$)/;
+/** Words of which names of credentials are made: `X-Figma-Token`, `DD-API-KEY`, `X-ARR-ClientCert`, `X-Zumo-Auth`. */
+const CREDENTIALS =
+  /(?:api|(?:^|-)(?:app|application|auth|admin|master|insert|license|access|secret|subscription))-?keys?(?:-|$)|token$|(?:^|-)(?:auth|authorization|authentication|bearer|client-?cert|ssl-cert)$/;
+/** Tokens that are none: against forged forms, for pages, locks and repetitions. */
+const TOKENS = /(?:csrf|xsrf|verification|continuation|lock|next|page|cursor|sync|delta|idempotency|cancel|atlassian|amz-client)-?token$/;
+/** What belongs to the object or event that is written, and not to who writes it. */
+const METADATA = /^(?:x-(?:amz|ms|goog|object|container|account|oss|cos|obs)-meta-|x-bz-info-|ce-)/;
+const HARMLESS: ReadonlySet<string> = new Set('x-user-agent x-amz-user-agent x-ms-user-agent x-ms-identity-internal-id x-ms-group x-ms-permissions'.split(' '));
 
 /** One spelling for all that servers take for the same name. */
 export function fieldKey(name: string): string {
@@ -62,7 +76,7 @@ export function fieldKey(name: string): string {
 export function carriesIdentity(name: string): boolean {
   const key = fieldKey(name);
   if (METADATA.test(key) || HARMLESS.has(key)) return false;
-  return NAMES.has(key) || BEGINNINGS.some((beginning) => key.startsWith(beginning)) || WORDS.test(key);
+  return NAMES.has(key) || BEGINNINGS.some((beginning) => key.startsWith(beginning)) || WORDS.test(key) || (CREDENTIALS.test(key) && !TOKENS.test(key));
 }
 
 /** Query parameters that are a credential or say who is asking: RFC 6750 section 2.3, signed URLs of AWS, Google and Azure, and those of common servers. */

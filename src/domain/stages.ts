@@ -22,6 +22,8 @@ export interface Mount {
   /** Where its calls go, as configured: one that has moved since is another destination. */
   readonly url: string;
   readonly webSocket: boolean;
+  /** MCP: origins of web pages that may call. */
+  readonly allowedOrigins?: readonly string[];
   /** How many of its calls may be under way, and how many may wait for that and how long, ms. Absent where there is no upstream of its own. */
   readonly pool?: { readonly connections: number; readonly queue: number; readonly waitMs: number };
   /** Whether the gateway's own traceparent goes upstream. */
@@ -72,6 +74,8 @@ export interface Call {
   mount?: Mount;
   /** The span that the call's next steps belong to: admit, then release. Taken away when it has ended. */
   span?: Span;
+  /** The SERVER span of a call that came back for a hold of an earlier one: it stays open until this call has its answer. */
+  answerSpan?: Span;
   /** When the answer began to be held back for people, ms since the epoch. */
   heldSince?: number;
   /** Set once the call is cleared: settle must end what was begun. */
@@ -119,6 +123,8 @@ export interface Classified extends Recognised {
 export interface Decided extends Classified {
   readonly decision: Decision;
   readonly actionDigest: Digest;
+  /** For holds that are bound to the MCP session of the call; absent where it has none, and where no hold is asked for. */
+  readonly formerActionDigest?: Digest;
 }
 
 export interface Cleared extends Decided {

@@ -14,7 +14,8 @@ export function checkPolicy({ rules, tiers }: Pick<PolicyOptions, 'rules' | 'tie
 }
 
 const growthWarning = (part: string): string =>
-  `The time for \`${part}\` can grow with the square of what an agent sends. Past ${BUDGET} steps the condition counts as failed: a hold or deny rule then matches, an allow rule does not.`;
+  `The time for \`${part}\` can grow with the square of what an agent sends. Past ${BUDGET} steps the condition counts as failed: ` +
+  'a hold or deny rule then matches, an allow rule does not.';
 
 function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator<PolicyFault> {
   const pattern = rule.match.path === undefined ? undefined : attempt(() => compilePath(rule.match.path as string));

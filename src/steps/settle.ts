@@ -41,6 +41,7 @@ export async function settle(deps: SettleDependencies, call: Call): Promise<void
   deps.history.end(call);
   if (call.cleared !== undefined) await close(deps, call, call.cleared);
   span?.end(facts, facts.error);
+  call.answerSpan?.end(facts, facts.error);
   const seconds = (deps.clock.now() - facts.receivedAt - (facts.heldMs ?? 0)) / 1000;
   deps.metrics.call(facts, seconds);
   deps.log.info('countersign.call.completed', deps.callLine(facts, { seconds, ...(span && { span: span.ref }) }));

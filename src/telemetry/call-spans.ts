@@ -154,11 +154,7 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
           const approval = ended.hold?.trace.approval ?? approvalOf.get(span);
           return [...linkTo(ended.request && callerSpan(ended.request.headers), 'caller'), ...linkTo(approval && spanContext(approval, true), 'approval')];
         },
-        event: (ended) => {
-          const decision = decisionLabel(ended);
-          if (decision === 'hold') return 'countersign.call.held';
-          return decision === 'allow' ? 'countersign.call.completed' : 'countersign.call.denied';
-        },
+        event: (ended) => admitEvent(ended, span.ref),
       },
     );
     return span;
@@ -228,6 +224,16 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
   }
 
   return { admit, held, reviewed, release, holdChanged };
+}
+
+/** A call that opened a hold has no answer yet, and "pending" is not the last one. A call that came back for a hold has its answer. */
+function admitEvent(facts: CallFacts, { spanId }: SpanRef): EventName {
+  const decision = decisionLabel(facts);
+  if (decision === 'hold') {
+    if (facts.hold?.trace.admit.spanId === spanId || facts.error === 'approval_pending') return 'countersign.call.held';
+    return facts.upstreamStatus === undefined ? 'countersign.call.denied' : 'countersign.call.completed';
+  }
+  return decision === 'allow' ? 'countersign.call.completed' : 'countersign.call.denied';
 }
 
 function linkTo(context: SpanContext | undefined, what: 'caller' | 'admit' | 'approval' | 'review'): Link[] {

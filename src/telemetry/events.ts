@@ -13,12 +13,14 @@ const WARNINGS: ReadonlySet<EventName> = new Set(['countersign.credential.revoke
 export function createEvents(logger: Logger | undefined): EmitEvent {
   if (logger === undefined) return () => {};
   return (eventName, attributes, span) => {
+    const severityText = WARNINGS.has(eventName) ? 'WARN' : 'INFO';
     logger.emit({
       eventName,
-      // Receivers older than OTLP 1.5 drop the event name; the body keeps the record readable there.
+      // Receivers older than OTLP 1.5 drop the event name; the body and the attribute that came before it keep the record readable there.
       body: eventName,
-      attributes,
-      severityNumber: WARNINGS.has(eventName) ? SeverityNumber.WARN : SeverityNumber.INFO,
+      attributes: { ...attributes, 'event.name': eventName },
+      severityNumber: SeverityNumber[severityText],
+      severityText,
       context: span === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, spanContext(span, false)),
     });
   };

@@ -44,6 +44,7 @@ export const ATTR = {
   state: 'countersign.hold.state',
   verdict: 'countersign.vote.decision',
   reviewer: 'countersign.reviewer.ref',
+  credential: 'countersign.credential.id',
   provider: 'countersign.credential.provider',
   ttl: 'countersign.credential.ttl',
   revocability: 'countersign.credential.revocability',

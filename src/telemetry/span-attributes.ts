@@ -66,6 +66,7 @@ export function commonAttributes(facts: CallFacts): Attributes {
   }
   const holdId = facts.hold?.id ?? facts.holdId;
   if (holdId !== undefined) attributes[ATTR.hold] = holdId;
+  if (facts.credential !== undefined) attributes[ATTR.credential] = facts.credential.id;
   return attributes;
 }
 

@@ -8,7 +8,7 @@ import type { Metrics } from '../domain/metrics.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { Exchange } from './exchange.ts';
-import { signedFields, upstreamFields, upstreamTarget } from './request-headers.ts';
+import { signedFields, toldLeftBehind, upstreamFields, upstreamTarget } from './request-headers.ts';
 import { scrubberFor } from './scrub/scrubber.ts';
 import { ownCertificate, type Target, type Targets } from './targets.ts';
 
@@ -24,7 +24,7 @@ const COLLECTED_BYTES = 64 * 1024;
 type Body = Uint8Array | Readable | null;
 
 export function createForwarder({ targets, metrics }: ForwarderOptions): Forwarder {
-  const transmit = (outgoing: Outgoing, sink: ResponseSink, body: Body, signed?: string[]): Promise<Sent> =>
+  const transmit = (outgoing: Outgoing, sink: ResponseSink, body: Body, leftBehind: string[], signed?: string[]): Promise<Sent> =>
     // Not async: the promise is the only one of the call.
     new Promise((resolve, reject) => {
       try {
@@ -32,7 +32,7 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
         const target = targetOf(targets, outgoing);
         const path = upstreamTarget(outgoing);
         const scrubber = credential === undefined ? undefined : scrubberFor(credential);
-        const headers = signed ?? upstreamFields(outgoing, target.options, scrubber?.scrubsBodies === true);
+        const headers = signed ?? upstreamFields(outgoing, target.options, scrubber?.scrubsBodies === true, leftBehind);
         if (body instanceof Readable && request.body.length !== undefined) headers.push('content-length', String(request.body.length));
 
         const startedAt = performance.now();
@@ -47,7 +47,7 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
         const exchange = new Exchange({
           method: action.method,
           sink,
-          responseHeaders,
+          responseHeaders: leftBehind.length === 0 ? responseHeaders : [...responseHeaders, ...toldLeftBehind(leftBehind)],
           scrubber,
           mayStream: outgoing.mayStream,
           mustRead: outgoing.mustRead === true,
@@ -62,22 +62,23 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
       }
     });
 
-  const sign = async (outgoing: Outgoing, injection: SignatureInjection): Promise<string[]> => {
+  const sign = async (outgoing: Outgoing, injection: SignatureInjection, leftBehind: string[]): Promise<string[]> => {
     const { options } = targetOf(targets, outgoing);
-    const fields = upstreamFields(outgoing, options, outgoing.credential !== undefined && scrubberFor(outgoing.credential).scrubsBodies);
+    const fields = upstreamFields(outgoing, options, outgoing.credential !== undefined && scrubberFor(outgoing.credential).scrubsBodies, leftBehind);
     return signedFields(injection, outgoing, upstreamTarget(outgoing), fields);
   };
 
   return {
     send(outgoing, sink) {
       const injection = outgoing.credential?.injection;
+      const leftBehind: string[] = [];
       // Signed first: a body that cannot be signed is not even read.
       if (injection?.in === 'signature') {
-        const ready = sign(outgoing, injection).then(async (fields) => ({ fields, body: await bodyOf(outgoing) }));
-        return ready.then(({ fields, body }) => transmit(outgoing, sink, body, fields), unsent);
+        const ready = sign(outgoing, injection, leftBehind).then(async (fields) => ({ fields, body: await bodyOf(outgoing) }));
+        return ready.then(({ fields, body }) => transmit(outgoing, sink, body, leftBehind, fields), unsent);
       }
       const body = bodyOf(outgoing);
-      return body instanceof Promise ? body.then((bytes) => transmit(outgoing, sink, bytes), unsent) : transmit(outgoing, sink, body);
+      return body instanceof Promise ? body.then((bytes) => transmit(outgoing, sink, bytes, leftBehind), unsent) : transmit(outgoing, sink, body, leftBehind);
     },
     close: () => targets.close(),
   };

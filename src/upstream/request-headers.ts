@@ -75,9 +75,10 @@ const speaksForTheAgent = rememberByName(carriesIdentity);
 
 /**
  * The flat list for undici, without Host and framing. With `identityOnly` the upstream is asked not to compress, so that what comes back can be searched.
- * Throws `credential_unavailable` when the credential cannot be written as a field.
+ * `leftBehind` is given the names of the agent's fields that stay here because the gateway's credential speaks instead. Throws
+ * `credential_unavailable` when the credential cannot be written as a field.
  */
-export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, identityOnly: boolean): string[] {
+export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, identityOnly: boolean, leftBehind: string[] = []): string[] {
   const { action, request, boundHeadersOnly, requestHeaders, credential } = outgoing;
   const agent = boundHeadersOnly ? action.boundHeaders : request.headers;
   const injected = credential?.injection.in === 'header' ? injectedField(credential.injection) : undefined;
@@ -88,7 +89,10 @@ export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, ide
     const name = agent[i] as string;
     if (neverForwarded(name) || name === options.agentToken || name === injected?.name || connectionOptions?.has(name)) continue;
     // Beside the gateway's credential nobody else speaks; what an approval binds was configured and seen.
-    if (credential !== undefined && !boundHeadersOnly && speaksForTheAgent(name) && !isListed(options.forwardHeaders ?? [], name)) continue;
+    if (credential !== undefined && !boundHeadersOnly && speaksForTheAgent(name) && !isListed(options.forwardHeaders ?? [], name)) {
+      leftBehind.push(name);
+      continue;
+    }
     if ((identityOnly && name === 'accept-encoding') || signed?.has(name)) continue;
     if (requestHeaders.length > 0 && names(requestHeaders, name)) continue;
     fields.push(name, agent[i + 1] as string);
@@ -103,6 +107,16 @@ export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, ide
   }
   if (injected !== undefined) fields.push(injected.name, injected.value);
   return fields;
+}
+
+/** So many names at most, of so many characters: an answer does not grow with what the agent made up. */
+const MOST_TOLD = 20;
+const LONGEST_TOLD = 100;
+
+/** What the answer says of the fields that stayed here: an allowed call without them may be another one than its agent meant. */
+export function toldLeftBehind(names: readonly string[]): HeaderList {
+  const told = [...new Set(names)].filter(({ length }) => length <= LONGEST_TOLD).slice(0, MOST_TOLD);
+  return told.length === 0 ? [] : ['countersign-fields-left-behind', told.join(', ')];
 }
 
 const NO_BODY_DIGEST = sha256('');

@@ -155,3 +155,26 @@ describe('a process', () => {
     expect(promised.filter((seq) => !kept.has(seq))).toEqual([]);
   });
 });
+
+// Kind: a journal that is refused for good after a fault that passes, and a process that looks alive meanwhile.
+describe('after the disk failed', () => {
+  test('a new file goes on when it can, is chained to what is on disk, and says how many records are missing', async () => {
+    const folder = await newFolder();
+    const script = 'ulimit -S -f 16; exec "$0" "$@"';
+    const child = spawn('bash', ['-c', script, process.execPath, APPENDER, folder, '0', 'reopen'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const answers: string[] = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      answers.push(line);
+      if (line === 'reopened') child.kill('SIGKILL');
+    }
+    expect(answers.slice(-2)).toEqual(['audit_unavailable', 'reopened']);
+    const files = (await readdir(folder)).sort();
+    expect(files).toHaveLength(2);
+    const [start = ''] = await linesOf(join(folder, files[1] ?? ''));
+    const before = await linesOf(join(folder, files[0] ?? ''));
+    const { previous, missing } = JSON.parse(start) as { previous: { file: string; seq: number }; missing: { file: string; records: number } };
+    expect([previous.file, missing.file, previous.seq]).toEqual([files[0], files[0], before.length]);
+    expect(missing.records).toBeGreaterThan(0);
+    expect((await verifyAudit(folder)).faults).toEqual([]);
+  });
+});

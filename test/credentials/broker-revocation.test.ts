@@ -186,6 +186,39 @@ describe('the broker', () => {
     expect(await broker.issue(allowed(plan), agent, transferAction)).not.toBe(before);
   });
 
+  // Kind: a suspension that stops the call leaves the credential that was minted for it.
+  const twice = { ...agent, principal: { ...agent.principal, spiffeId: 'spiffe://prod.example/agent' } };
+  const party = (id: string) => ({ id, issuer: 'https://idp.example', subject: id.slice(id.indexOf('#') + 1) });
+  const errand = { ...agent, principal: { ...agent.principal, onBehalfOf: [party('https://idp.example#alice'), party('https://idp.example#bob')] } };
+  it.each([
+    ['the SVID that its token is bound to', twice, 'spiffe://prod.example/agent'],
+    ['its own id, although it has an SVID too', twice, agent.principal.id],
+    ['the person it acts for', errand, 'https://idp.example#alice'],
+    ['someone further away it acts for', errand, 'https://idp.example#bob'],
+  ])('takes back what a caller has, or is about to get, when the suspension names %s', async (_, caller, suspended) => {
+    const broker = bench.brokerWith();
+    const [shared, own, others] = await Promise.all([
+      broker.issue(allowed(plan), caller, transferAction),
+      broker.issue(released(plan), caller, transferAction),
+      broker.issue(allowed(plan), callerNamed('other'), transferAction),
+    ]);
+    const asked = expect(broker.issue(released(plan), caller, transferAction)).rejects.toMatchObject({ code: 'credential_unavailable' });
+    expect(await broker.revokeFor({ principalId: suspended })).toBe(true);
+    await asked;
+    const active = await Promise.all([shared, own, others].map((credential) => bench.issuer.isActive(bearerOf(credential))));
+    expect(active).toEqual([false, false, true]);
+    expect(await broker.issue(allowed(plan), caller, transferAction)).not.toBe(shared);
+  });
+
+  it('shares nothing between a caller with its SVID and the same caller without', async () => {
+    const broker = bench.brokerWith();
+    const plain = await broker.issue(allowed(plan), agent, transferAction);
+    const both = await broker.issue(allowed(plan), twice, transferAction);
+    expect(both).not.toBe(plain);
+    await broker.revokeFor({ principalId: 'spiffe://prod.example/agent' });
+    expect(broker.issue(allowed(plan), agent, transferAction)).toBe(plain);
+  });
+
   it('revokes what is shared when it closes, and makes no more', async () => {
     const broker = bench.brokerWith();
     const credential = await broker.issue(allowed(plan), agent, transferAction);

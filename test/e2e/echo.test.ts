@@ -11,6 +11,9 @@ import { type Environment, type Respond, startEnvironment } from '../support/env
 const TOKEN = 'tok/en+literal=7f3d9a2c51e8"<&';
 const PASSWORD = 'pass word&literal/7f3d9a2c';
 const JWT = `eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZ2VudCJ9.${Buffer.from('signature-bytes-of-32-or-so-long').toString('base64url')}`;
+const UUID = '9f3d9a2c-51e8-7ab0-c4d5-e6f708192a3b';
+const HEX = UUID.replaceAll('-', '');
+const QUOTED = `it's"7f3d9a2c51e8`;
 const SAS = 'sv=2026-01-01&sr=b&sig=aB3%2Fx9Zk1234567890abcdefghijklmnop%3D';
 let env: Environment;
 
@@ -18,7 +21,7 @@ beforeAll(async () => {
   env = await startEnvironment({
     rules: '  - { id: all, match: {}, decide: allow }',
     upstreams: ({ origin }) =>
-      `${['bearer', 'query', 'basic', 'jwt', 'sas'].map((name) => `  ${name}: { url: "${origin}", credential: ${name} }`).join('\n')}
+      `${['bearer', 'query', 'basic', 'jwt', 'sas', 'hex', 'uuid', 'quoted'].map((name) => `  ${name}: { url: "${origin}", credential: ${name} }`).join('\n')}
   mcp: { url: "${origin}", credential: bearer, protocol: mcp }
   bare: { url: "${origin}" }`,
     credentials: `
@@ -26,8 +29,11 @@ beforeAll(async () => {
   query: { type: static, in: query, name: key, secret: { env: ECHO_TOKEN } }
   basic: { type: static, in: basic, username: gateway, secret: { env: ECHO_PASSWORD } }
   jwt: { type: static, in: header, secret: { env: ECHO_JWT } }
+  hex: { type: static, in: header, name: x-key, secret: { env: ECHO_HEX } }
+  uuid: { type: static, in: header, name: x-key, secret: { env: ECHO_UUID } }
+  quoted: { type: static, in: header, name: x-key, secret: { env: ECHO_QUOTED } }
   sas: { type: static, in: header, name: x-sas, secret: { env: ECHO_SAS } }`,
-    env: { ECHO_TOKEN: TOKEN, ECHO_PASSWORD: PASSWORD, ECHO_JWT: JWT, ECHO_SAS: SAS },
+    env: { ECHO_TOKEN: TOKEN, ECHO_PASSWORD: PASSWORD, ECHO_JWT: JWT, ECHO_HEX: HEX, ECHO_UUID: UUID, ECHO_QUOTED: QUOTED, ECHO_SAS: SAS },
   });
 }, 60_000);
 afterAll(() => env.close());
@@ -184,6 +190,31 @@ describe('a credential that comes back', () => {
     });
     const sas = `AuthenticationErrorDetail: sig ${decodeURIComponent('aB3%2Fx9Zk1234567890abcdefghijklmnop%3D')} does not match`;
     expect((await received('/sas/x', pieces([Buffer.from(sas)]))).toString()).toBe('AuthenticationErrorDetail: sig [scrubbed] does not match');
+  });
+
+  it.each(['hex', 'uuid'])('is taken out where it is a %s and comes back in another alphabet or case', async (name) => {
+    const bytes = Buffer.from(HEX, 'hex');
+    for (const form of [
+      HEX.toUpperCase(),
+      HEX.match(/../g)?.join(':') ?? '',
+      UUID,
+      UUID.toUpperCase(),
+      bytes.toString('base64'),
+      bytes.toString('base64url'),
+      JSON.stringify([...bytes]),
+    ]) {
+      for (const parts of [[form], [form.slice(0, 11), form.slice(11)]]) {
+        const shown = (await received(`/${name}/x`, pieces(['<', ...parts, '>'].map((part) => Buffer.from(part))))).toString();
+        expect(shown.replaceAll(/[=[\]]/g, '')).toBe('<scrubbed>');
+      }
+    }
+  });
+
+  it('is taken out where CSV, SQL or a shell writes its quotes', async () => {
+    const csv = `"${QUOTED.replaceAll('"', '""')}"`;
+    const sql = `'${QUOTED.replaceAll("'", "''")}'`;
+    const shell = `'${QUOTED.replaceAll("'", "'\\''")}'`;
+    expect((await received('/quoted/x', pieces([Buffer.from(`${csv},${sql},${shell}`)]))).toString()).toBe(`"[scrubbed]",'[scrubbed]','[scrubbed]'`);
   });
 
   it('is taken out of MCP answers, as JSON and as events, also in a text that is JSON itself', async () => {

@@ -114,6 +114,9 @@ const IDENTITIES = [
     'x-spinnaker-user',
     'from',
   ],
+  ...'x-grafana-id x-zumo-auth x-arr-clientcert x-client-cert-spiffe x-appengine-inbound-appid x-proxiedentitieschain es-client-authentication'.split(' '),
+  ...'dd-api-key x-rapidapi-key x-figma-token x-usertoken session-token vmware-api-session-id x-tyk-authorization oidc-claim-sub mellon-name-id'.split(' '),
+  ...'x-project-id x-jwt-claim-sub x-scopes x-permissions x-spiffe-id x-service-account x-caller-id cf-connecting-ip fastly-client-ip x-agent-id'.split(' '),
 ];
 
 describe('an injected credential', () => {
@@ -135,13 +138,35 @@ describe('an injected credential', () => {
   );
 
   it('is joined by what is no identity, and by what forwardHeaders names', async () => {
-    const harmless = { 'x-amz-meta-user': 'bob', 'x-request-id': '1', 'user-agent': 'ua', 'x-github-api-version': '2022-11-28', 'x-ms-version': '2024-01-01' };
+    const harmless = {
+      'x-amz-meta-user': 'bob',
+      'x-request-id': '1',
+      'user-agent': 'ua',
+      'x-github-api-version': '2022-11-28',
+      'x-ms-version': '2024-01-01',
+      ...{ 'ce-subject': 'order', 'x-ms-group': 'g', 'x-ms-permissions': 'rwx', 'x-user-agent': 'grpc-web', 'x-bz-info-user': 'bob', 'x-oss-meta-email': 'b' },
+      ...{ 'x-csrf-token': 'a', 'x-csrftoken': 'b', requestverificationtoken: 'c', 'x-atlassian-token': 'no-check', 'lock-token': '<urn:x>' },
+      ...{ 'x-ms-continuationtoken': 'd', 'idempotency-key': 'k', 'x-goog-encryption-key': 'e', 'x-snowflake-authorization-token-type': 'KEYPAIR_JWT' },
+    };
     expect(await sent('/api/x', harmless)).toMatchObject(harmless);
     before = env.upstream.requests.length;
     const named = { 'x-hasura-role': 'viewer', 'x-acme-user': 'u1' };
     const seen = await sent('/picky/x', { ...named, 'x-hasura-user-id': '7' });
     expect(seen).toMatchObject(named);
     expect(seen).not.toHaveProperty('x-hasura-user-id');
+  });
+
+  // Kind: a field that decides something is lost, and nobody is told.
+  it('is named as the reason why fields stayed behind, in the answer', async () => {
+    const told = async (path: string, headers: Readonly<Record<string, string>>) =>
+      (await env.call(path, { headers })).headers.get('countersign-fields-left-behind');
+    expect(await told('/api/x', { sudo: 'root', 'x-hasura-role': 'admin', 'x-kept': '1' })).toBe('sudo, x-hasura-role');
+    expect(await told('/s3/x', { 'x-webauth-user': 'admin' })).toBe('x-webauth-user');
+    expect(await told('/picky/x', { 'x-hasura-role': 'viewer' })).toBeNull();
+    expect(await told('/open/x', { sudo: 'root' })).toBeNull();
+    expect(await told('/api/x', Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`x-user-${i}${'a'.repeat(i)}`, '1'])))).toMatch(
+      /^(?:x-user-[0-9a]+(?:, |$)){20}$/,
+    );
   });
 
   it('is what decides: without one, fields pass as they are', async () => {
@@ -237,6 +262,7 @@ describe('a held call', () => {
   });
 
   it('to AWS carries what AWS is told in fields of its own, signed', async () => {
+    const earlier = s3.requests.length;
     const alice = await env.reviewer('alice');
     const { hold } = await alice.expect('PENDING');
     const fields = { 'x-amz-copy-source': '/from/a', 'x-amz-metadata-directive': 'REPLACE', 'x-amz-meta-owner': 'bob', 'x-amz-tagging': 'a=b' };
@@ -248,7 +274,7 @@ describe('a held call', () => {
     expect((await alice.show(id)) as object).toMatchObject({ action: { headers: expect.arrayContaining([{ name: 'x-amz-copy-source', value: '/from/a' }]) } });
     await alice.approve(id);
     expect((await answer).status).toBe(200);
-    const { method, url, rawHeaders, headers, body } = await s3.arrived(0);
+    const { method, url, rawHeaders, headers, body } = await s3.arrived(earlier);
     expect(headers).toMatchObject(fields);
     expect(headers['x-amz-date']).not.toBe('20200101T000000Z');
     const [, accessKeyId = ''] = /Credential=([^/]+)\//.exec(rawHeaders.join('\n')) ?? [];

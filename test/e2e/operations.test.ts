@@ -2,9 +2,10 @@
 // bad token answered with what is wrong with it.
 
 import { type ExecFileException, execFile, execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { verifyAudit } from '../../src/audit/verify.ts';
 import { type Environment, INJECTED_SECRET, REVIEW_AUDIENCE, startEnvironment } from '../support/environment.ts';
 import { sendRaw } from '../support/raw-http.ts';
 
@@ -165,6 +166,28 @@ describe.skipIf(!hasPrlimit())('a record that cannot be written (skipped where p
     expect(env.upstream.requests.length).toBe(before);
     expect(await probe('/readyz')).toMatchObject({ status: 503, body: { ready: false, audit: false } });
     expect((await probe('/livez')).status).toBe(200);
+  });
+
+  // Kind: a fault of the disk that has passed, and a process that stays refused until somebody restarts it.
+  it('is over when files can grow again: a new file is begun, which says what is missing, and the record verifies', async () => {
+    expect((await env.call('/api/accounts')).status).toBe(200);
+    for (let round = 0; round < 2; round++) {
+      execFileSync('prlimit', ['--pid', String(env.pid), '--fsize=1:unlimited']);
+      const refused = await Promise.all(Array.from({ length: 5 }, () => env.call('/api/accounts')));
+      expect(refused.map(({ status }) => status)).toEqual([503, 503, 503, 503, 503]);
+      execFileSync('prlimit', ['--pid', String(env.pid), '--fsize=unlimited:unlimited']);
+      await expect.poll(() => probe('/readyz'), PATIENCE).toMatchObject({ status: 200, body: { ready: true, audit: true } });
+      expect((await env.call('/api/accounts')).status).toBe(200);
+    }
+    expect(await env.logged('audit.reopened')).toMatchObject({ level: 'warn', missing: expect.any(Number) });
+    const folder = join(env.folder, 'data/audit');
+    const starts = readdirSync(folder)
+      .sort()
+      .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8').split('\n')[0] ?? '') as { missing?: { records: number; file: string } });
+    const told = starts.flatMap(({ missing }) => (missing === undefined ? [] : [missing]));
+    expect(told).toHaveLength(2);
+    for (const { records, file } of told) expect([records >= 1, readdirSync(folder).includes(file)]).toEqual([true, true]);
+    expect((await verifyAudit(folder)).faults).toEqual([]);
   });
 });
 

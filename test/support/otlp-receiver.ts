@@ -27,6 +27,8 @@ export interface ReceivedSpan {
 export interface ReceivedLog {
   /** The receiver's schema predates event names; the body repeats them. */
   readonly body?: string;
+  readonly severityText?: string;
+  readonly severityNumber?: number;
   readonly traceId?: string;
   readonly attributes: Readonly<Record<string, unknown>>;
 }

@@ -115,8 +115,9 @@ function checkKey(x509: X509Certificate): void {
   if (!strong) throw new CertificateFault('key');
 }
 
-function readValidity({ validFromDate, validToDate }: X509Certificate): Pick<Certificate, 'notBefore' | 'notAfter'> {
-  const validity = { notBefore: validFromDate.getTime(), notAfter: validToDate.getTime() };
+/** From the texts: of a time that is none, node:crypto gives a date all the same, made of memory that nobody has written (seen with Node 24.21). */
+function readValidity({ validFrom, validTo }: X509Certificate): Pick<Certificate, 'notBefore' | 'notAfter'> {
+  const validity = { notBefore: Date.parse(validFrom), notAfter: Date.parse(validTo) };
   if (!Number.isFinite(validity.notBefore) || !Number.isFinite(validity.notAfter)) throw new CertificateFault('der');
   return validity;
 }

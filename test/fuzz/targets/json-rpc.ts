@@ -40,8 +40,9 @@ export const jsonRpc: Target = {
     if (read === undefined) return;
     const whole = value as JsonObject;
     const isAbsent = (held: unknown): boolean => held === null || held === undefined;
-    // A result may be null where there is no error.
-    const present = Object.fromEntries(Object.entries(whole).filter(([name, held]) => !isAbsent(held) || (name === 'result' && isAbsent(whole.error))));
+    // The result of a response may be null.
+    const mayBeNull = (name: string): boolean => name === 'result' && isAbsent(whole.error) && isAbsent(whole.method);
+    const present = Object.fromEntries(Object.entries(whole).filter(([name, held]) => !isAbsent(held) || mayBeNull(name)));
     // The SDK knows no answers to requests without an id, no results but objects, and its own form of errors.
     if (read.method !== undefined) {
       demand(JSONRPCMessageSchema.safeParse(present).success, 'The SDK refuses what is accepted.');

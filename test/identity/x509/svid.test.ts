@@ -42,6 +42,20 @@ const unknown = (critical: boolean) => new x509.Extension('1.3.6.1.4.1.99999.1',
 const nameConstraints = new x509.Extension('2.5.29.30', true, Buffer.from(`300fa00d300b8609${Buffer.from('prod.test').toString('hex')}`, 'hex'));
 
 describe('the leaf', () => {
+  // The kind: a time that is no time. node:crypto gives a date for one all the same, and another one each time.
+  it.each(['\0', '/', ':', 'A', ' ', '-'])('is refused when its times are none: with %j for a digit', async (character) => {
+    const { der } = await root.issue();
+    // UTCTime (tag 0x17) of thirteen characters.
+    const place = Buffer.from(der).indexOf(Buffer.from([0x17, 13]));
+    for (const digit of [0, 3, 7, 11]) {
+      const spoiled = Uint8Array.from(der);
+      spoiled[place + 2 + digit] = character.charCodeAt(0);
+      // A date that was read before is what such memory may hold: about one in a hundred was seen.
+      const verdicts = Array.from({ length: 100 }, () => [verdict([der]), verdict([spoiled])][1]);
+      expect(new Set(verdicts)).toEqual(new Set(['der']));
+    }
+  });
+
   it('is taken when it follows the profile, with and without extended usage', async () => {
     expect(verdict([await root.issue()])).toBe('spiffe://prod.test/agent');
     expect(verdict([await root.issue({ extendedUsages: false, dns: ['agent.internal'], more: [unknown(false)] })])).toBe('spiffe://prod.test/agent');
