@@ -6,6 +6,7 @@ import type { HeaderList } from '../domain/headers.ts';
 import { header } from '../domain/headers.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { formatEvent } from './event-stream.ts';
+import { COMMENT } from './keep-alive.ts';
 import { noMessage, rpcError } from './refusal.ts';
 
 export interface HeldStreamOptions {
@@ -20,7 +21,7 @@ export interface HeldStreamOptions {
 export interface HeldStream {
   /** Where the answer goes from now on. `started` is false until it begins. */
   readonly sink: ResponseSink;
-  /** No more notifications. */
+  /** No more notifications: people have decided. Until the answer begins, comments keep the stream from looking dead. */
   stop(): void;
 }
 
@@ -35,15 +36,29 @@ export function openHeldStream({ sink, rpcId, progressToken, holdId, everyMs }: 
   };
   tell();
   const timer = setInterval(tell, everyMs).unref();
-  return { sink: answerInto(sink, rpcId), stop: () => clearInterval(timer) };
+  let comments: NodeJS.Timeout | undefined;
+  let begun = false;
+  const answer = answerInto(sink, rpcId, () => {
+    begun = true;
+    clearInterval(comments);
+  });
+  return {
+    sink: answer,
+    stop() {
+      clearInterval(timer);
+      if (!begun) comments = setInterval(() => sink.write(COMMENT), everyMs).unref();
+    },
+  };
 }
 
 type Form = 'none' | 'events' | 'json' | 'other';
 
-function answerInto(sink: ResponseSink, rpcId: string | number): ResponseSink {
+/** `begins` is called when the answer begins, or breaks off before that. */
+function answerInto(sink: ResponseSink, rpcId: string | number, begins: () => void): ResponseSink {
   let form: Form = 'none';
   let status = 0;
   const begin = (code: number, headers: HeaderList): void => {
+    begins();
     status = code;
     form = formOf(code, headers);
     if (form === 'json') sink.write('data: ');
@@ -70,7 +85,10 @@ function answerInto(sink: ResponseSink, rpcId: string | number): ResponseSink {
       finish();
     },
     end: finish,
-    abort: (because) => sink.abort(because),
+    abort(because) {
+      begins();
+      sink.abort(because);
+    },
   };
 }
 
