@@ -228,6 +228,15 @@ const DECIDING: readonly (readonly [string, string])[] = [
   ['consistencylevel', 'eventual'],
   ['x-vault-wrap-ttl', '60'],
   ['x-dry-run', 'true'],
+  ['x-oss-copy-source', '/a/b'],
+  ['x-cos-copy-source', 'a/b'],
+  ['x-obs-acl', 'private'],
+  ['content-profile', 'ledger'],
+  ['x-upsert', 'true'],
+  ['x-force-delete', 'true'],
+  ['x-allow-overwrite', 'true'],
+  ['x-skip-validation', '1'],
+  ['topic', 'upd'],
 ];
 
 describe('a held call', () => {
@@ -253,12 +262,12 @@ describe('a held call', () => {
     const response = await env.call('/api/y', {
       method: 'PUT',
       body: {},
-      headers: { 'x-note': 'a', 'x-hasura-role': 'b', 'user-agent': 'c', prefer: 'wait=0' },
+      headers: { 'x-note': 'a', 'x-hasura-role': 'b', 'x-sdk-version': '3.1', 'user-agent': 'c', prefer: 'wait=0' },
     });
     expect(response.status).toBe(409);
-    expect(((await response.json()) as { fieldsLeftBehind: string[] }).fieldsLeftBehind).toEqual(['x-note', 'x-hasura-role']);
+    expect(((await response.json()) as { fieldsLeftBehind: string[] }).fieldsLeftBehind).toEqual(['x-note', 'x-hasura-role', 'x-sdk-version']);
     const id = response.headers.get('countersign-hold') ?? '';
-    expect(((await alice.show(id)) as unknown as { action: { leftBehind: string[] } }).action.leftBehind).toEqual(['x-note', 'x-hasura-role']);
+    expect(((await alice.show(id)) as unknown as { action: { leftBehind: string[] } }).action.leftBehind).toEqual(['x-note', 'x-hasura-role', 'x-sdk-version']);
   });
 
   it('to AWS carries what AWS is told in fields of its own, signed', async () => {
