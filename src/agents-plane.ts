@@ -1,10 +1,12 @@
 // The agents' listener: each arrival becomes a call for the pipeline, or a request to the gateway's own endpoints.
 
+import type { IncomingMessage } from 'node:http';
 import { isWebSocketHandshake, receiveRequest } from './actions/receive.ts';
 import type { AgentsApi } from './agents/api.ts';
 import { followCertificateFiles } from './certificate-files.ts';
 import type { Config } from './config/schema.ts';
 import { isStranger, markProved } from './connection-bounds.ts';
+import { isPreflight, pageFields, preflightFields, withFields } from './cors.ts';
 import type { Clock } from './domain/clock.ts';
 import type { HeaderList } from './domain/headers.ts';
 import type { Logger } from './domain/log.ts';
@@ -53,6 +55,7 @@ export async function startAgentsPlane(
     failed: (id, thrown) => log.error('countersign.connection.failed', { id, cause: asGatewayError(thrown) }),
     async handle(arrival) {
       const call = callOf(arrival, live, accepted);
+      if (isPreflight(arrival.incoming, call.regime.mounts)) return answerPreflight(call, arrival.incoming);
       if (arrival.incoming.url?.startsWith(WELL_KNOWN)) return tell(call, metadata);
       const done = arrival.incoming.url?.startsWith(OWN) ? api.handle(call, challenge) : run(call);
       const { socket } = arrival.incoming;
@@ -63,11 +66,20 @@ export async function startAgentsPlane(
 }
 
 /** Answers what needs no identity. */
-async function tell(call: Call, metadata: AgentsPlaneParts['metadata']): Promise<void> {
-  try {
-    const request = call.parse();
+function tell(call: Call, metadata: AgentsPlaneParts['metadata']): Promise<void> {
+  return answerPublic(call, (request) => {
     const { headers, body } = metadata(request);
     call.sink.whole(200, headers, request.method === 'HEAD' ? '' : body);
+  });
+}
+
+function answerPreflight(call: Call, incoming: IncomingMessage): Promise<void> {
+  return answerPublic(call, () => call.sink.whole(204, preflightFields(incoming, call.regime.mounts), ''));
+}
+
+async function answerPublic(call: Call, answer: (request: InboundRequest) => void): Promise<void> {
+  try {
+    answer(call.parse());
   } catch (thrown) {
     const { status, headers, body } = problem(asGatewayError(thrown), { requestId: call.facts.id });
     call.sink.whole(status, headers, body);
@@ -97,10 +109,12 @@ async function listenTls(tls: AgentsTls, svids: OwnSvids, log: Logger): Promise<
 }
 
 function callOf({ id, receivedAt, incoming, response, sink, upgrade }: Arrival, live: Live, hosts: ReadonlySet<string> | 'any'): Call {
+  const regime = live.regime();
+  const forPage = pageFields(incoming, regime.mounts);
   return {
-    regime: live.regime(),
+    regime,
     facts: { id, receivedAt, method: incoming.method ?? '' },
-    sink,
+    sink: forPage === undefined ? sink : withFields(sink, forPage),
     ...(upgrade && { upgrade: { incoming, ...upgrade } }),
     parse: () => receiveRequest(incoming, upgrade === undefined ? response : undefined, { id, receivedAt, hosts }),
     departed: false,

@@ -188,7 +188,7 @@ export const ERRORS = {
     remedy: 'Send the identical request again later. Do not rephrase it or look for another way.',
   },
   approval_denied: refused(403, 'A reviewer denied this call', 'no', 'Do not rephrase it or look for another way; report the denial.'),
-  approval_expired: refused(403, 'Nobody decided in time', 'no', 'Report that no decision came. Do not look for another way.'),
+  approval_expired: refused(403, 'No approval came in time, or none is left', 'no', 'Report it. Do not look for another way.'),
   approval_unused: refused(403, 'The approval ran out before it was used', 'no', 'Send the identical request again to ask for a new approval.'),
   approval_revoked: refused(403, 'The hold was withdrawn', 'no', 'Report it. Do not look for another way.'),
   approval_invalidated: refused(403, 'What was approved is no longer what would happen', 'no', 'Send the request again to ask for a new approval.'),

@@ -6,7 +6,9 @@ import type { Action, ActionBody, BodyNeed } from '../domain/action.ts';
 import { sha256 } from '../domain/canonical.ts';
 import { header } from '../domain/headers.ts';
 import { isJsonObject, type Json } from '../domain/json.ts';
+import { hasTwins } from '../domain/normal-forms/keys.ts';
 import { overridesMethodByKey } from '../domain/normal-forms/methods.ts';
+import { parametersOf } from '../domain/normal-forms/parameters.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { parseSharedJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
@@ -75,9 +77,22 @@ function read(bytes: Uint8Array, kind: MediaKind): Json | undefined {
   }
   if (!isUtf8(bytes)) throw new GatewayError('unsupported_media_type', 'The body is not UTF-8.');
   const text = (): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
-  if (kind === 'form' && formOverridesMethod(text())) throw overridden();
+  if (kind === 'form') checkForm(text());
   if (kind === 'xml') checkXmlEncoding(text());
   return undefined;
+}
+
+/** A form is not read by rules, but a person may approve it. */
+function checkForm(text: string): void {
+  if (formOverridesMethod(text)) throw overridden();
+  const names = new Set<string>();
+  for (const { name } of parametersOf(text)) names.add(name);
+  if (hasTwins([...names])) {
+    throw new GatewayError(
+      'bad_request',
+      'Two parameters of the form have names that some servers take for one: they differ in letter case, width or the like.',
+    );
+  }
 }
 
 export function hashed(bytes: Uint8Array): ActionBody {

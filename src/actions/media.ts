@@ -2,6 +2,7 @@
 // Trusts the fields to be unique (fields.ts). Refuses what would be decoded before it means anything: other charsets, compression, multipart.
 
 import { type HeaderList, header } from '../domain/headers.ts';
+import { isCoded } from '../domain/normal-forms/fields.ts';
 import { GatewayError } from '../errors.ts';
 
 export type MediaKind = 'json' | 'form' | 'xml' | 'text';
@@ -15,8 +16,7 @@ const YAML = /^application\/(?:x-yaml|(?:[a-z0-9!#$&^_.-]+\+)?yaml)$/;
  * for a charset other than UTF-8 (US-ASCII is part of it), and for a Content-Encoding.
  */
 export function mediaKind(headers: HeaderList): MediaKind {
-  const encoding = header(headers, 'content-encoding');
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw refusal('The body is compressed; send it without Content-Encoding.');
+  if (isCoded(header(headers, 'content-encoding'))) throw refusal('The body is compressed; send it without Content-Encoding.');
   const contentType = header(headers, 'content-type');
   if (contentType === undefined) throw refusal('The body has no Content-Type.');
   const [essence = '', ...parameters] = contentType.toLowerCase().split(';');

@@ -15,13 +15,17 @@ type Kind = 'form' | 'multipart' | 'json';
 
 /**
  * What looks at the body that the fields announce; undefined for one from which no framework takes a method. Throws `unsupported_media_type` for one
- * that is compressed, since frameworks decompress it before they look.
+ * that is compressed, or in a charset that is not ASCII for ASCII's letters, since frameworks decode it before they look.
  */
 export function watchOverride(headers: HeaderList): Watch | undefined {
   const kind = kindOf(header(headers, 'content-type'));
   if (kind === undefined) return undefined;
   if (isCoded(header(headers, 'content-encoding'))) {
     const detail = 'The rules are stricter for other methods here, and a field of the body could name one: send the body without Content-Encoding.';
+    throw new GatewayError('unsupported_media_type', detail);
+  }
+  if (isOddlyEncoded(header(headers, 'content-type'))) {
+    const detail = 'The rules are stricter for other methods here, and a field of the body could name one: send the body in UTF-8.';
     throw new GatewayError('unsupported_media_type', detail);
   }
   const scan = { form: scanForm, multipart: scanMultipart, json: scanJson }[kind]();
@@ -33,7 +37,15 @@ function kindOf(contentType: string | undefined): Kind | undefined {
   const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (type === '' || type.includes('urlencoded')) return 'form';
   if (type.startsWith('multipart/')) return 'multipart';
-  return /[/+]json$/.test(type) ? 'json' : undefined;
+  return /[/+]json$|\/x-amz-json-[\d.]+$/.test(type) ? 'json' : undefined;
+}
+
+/** Charsets in which a name of ASCII letters is spelled by the bytes of ASCII. ASP.NET and Express read others, UTF-16 among them. */
+const PLAIN_CHARSET = /^"?(?:utf-?8|(?:us-)?ascii|iso-8859-\d{1,2}|latin-?\d|windows-125\d)"?$/;
+
+function isOddlyEncoded(contentType = ''): boolean {
+  const charsets = contentType.toLowerCase().matchAll(/[;,]\s*charset\s*=\s*([^;,\s]*)/g);
+  return [...charsets].some(([, charset = '']) => !PLAIN_CHARSET.test(charset));
 }
 
 /** Whether an urlencoded text names a parameter that overrides the method. */
@@ -67,13 +79,14 @@ function scanForm(): (piece: Buffer) => void {
   };
 }
 
-const [LINE_FEED, HYPHEN] = [0x0a, 0x2d];
+const [LINE_FEED, RETURN, HYPHEN] = [0x0a, 0x0d, 0x2d];
 /** Bytes of a part's head that are looked at. */
 const HEAD_BYTES = 16 * 1024;
 
-/** Whatever the boundary is: a part begins with a line that begins with `--`, and its head ends with an empty line. */
+/** Whatever the boundary is: a part begins with a line that begins with `--`, and its head ends with an empty line. Werkzeug ends lines at a lone CR, too. */
 function scanMultipart(): (piece: Buffer) => void {
   let line = '';
+  let returned = false;
   let head: string | undefined;
   const endLine = (): void => {
     if (line.startsWith('--')) head = '';
@@ -88,13 +101,20 @@ function scanMultipart(): (piece: Buffer) => void {
     line = '';
   };
   return (piece) => {
+    let feed = piece.indexOf(LINE_FEED);
+    let turn = piece.indexOf(RETURN);
     for (let at = 0; at < piece.length; ) {
-      const end = piece.indexOf(LINE_FEED, at);
+      if (returned && piece[at] === LINE_FEED) at++;
+      returned = false;
+      if (feed !== -1 && feed < at) feed = piece.indexOf(LINE_FEED, at);
+      if (turn !== -1 && turn < at) turn = piece.indexOf(RETURN, at);
+      const end = turn === -1 || (feed !== -1 && feed < turn) ? feed : turn;
       const stop = end === -1 ? piece.length : end;
       // Of a line that belongs to no head only the beginning tells anything.
       const wanted = head === undefined && piece[at] !== HYPHEN && line === '' ? 2 : HEAD_BYTES;
       if (line.length < wanted) line += piece.toString('latin1', at, Math.min(stop, at + wanted - line.length));
       if (end !== -1) endLine();
+      returned = end !== -1 && end === turn;
       at = stop + 1;
     }
   };
@@ -126,6 +146,8 @@ function scanJson(): (piece: Buffer) => void {
   let keyNext = false;
   return (piece) => {
     for (const byte of piece) {
+      // No JSON in UTF-8 holds it: Jackson and Python's json take such a body for UTF-16 or UTF-32.
+      if (byte === 0) throw overridden();
       if (inString) {
         if (byte === QUOTE && !escaped) {
           inString = false;

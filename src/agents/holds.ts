@@ -68,9 +68,10 @@ const WORDS: Readonly<Record<Hold['state'], string>> = {
 };
 
 function wordsOf(hold: Hold): string {
-  const { state, outcomeStatus } = hold;
+  const { state, outcomeStatus, expiryReason } = hold;
   // An error without a status: not a byte of it reached the upstream.
   if (state === 'UPSTREAM_ERROR' && outcomeStatus === undefined) return 'The upstream could not be reached. Nothing was executed; the approval is spent.';
+  if (expiryReason === 'abandoned') return 'Approved, but the call ended before it was sent. Nothing was executed; the approval is spent.';
   return state === 'DENIED' ? WORDS.DENIED + denialWords(hold) : WORDS[state];
 }
 

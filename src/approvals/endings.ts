@@ -60,8 +60,8 @@ export function stillPending({ id, deadline, requirements }: Hold, { decision, l
 
 function expiryOf(hold: Hold): GatewayError {
   if (hold.expiryReason === 'undecided') return unsent(hold, 'approval_expired', 'Nobody decided in time.');
-  if (hold.expiryReason === 'unused') return unsent(hold, 'approval_unused', 'The approval ran out before the call came back for it.');
-  return unsent(hold, 'approval_expired', 'The gateway stopped before the call was sent, and the approval is spent.');
+  if (hold.expiryReason === 'unused') return unsent(hold, 'approval_unused', 'The approval ran out before the call used it.');
+  return unsent(hold, 'approval_expired', 'The call was approved, it ended before it was sent, and the approval is spent.');
 }
 
 function unsent({ id }: Hold, code: ErrorCode, detail: string): GatewayError {

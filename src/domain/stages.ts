@@ -22,6 +22,8 @@ export interface Mount {
   /** Where its calls go, as configured: one that has moved since is another destination. */
   readonly url: string;
   readonly webSocket: boolean;
+  /** MCP: origins of web pages that may call. */
+  readonly allowedOrigins?: readonly string[];
   /** How many of its calls may be under way, and how many may wait for that and how long, ms. Absent where there is no upstream of its own. */
   readonly pool?: { readonly connections: number; readonly queue: number; readonly waitMs: number };
   /** Whether the gateway's own traceparent goes upstream. */
@@ -121,6 +123,8 @@ export interface Classified extends Recognised {
 export interface Decided extends Classified {
   readonly decision: Decision;
   readonly actionDigest: Digest;
+  /** For holds that are bound to the MCP session of the call; absent where it has none, and where no hold is asked for. */
+  readonly formerActionDigest?: Digest;
 }
 
 export interface Cleared extends Decided {

@@ -3,7 +3,7 @@
 // digits, lone surrogates, `__proto__`, a byte order mark, invalid UTF-8 and deep nesting. Nothing installed or well kept does all of it.
 
 import { GatewayError } from '../errors.ts';
-import type { Json } from './json.ts';
+import type { Json, JsonObject } from './json.ts';
 import { hasTwins } from './normal-forms/keys.ts';
 import { survivesAsDouble } from './normal-forms/numbers.ts';
 
@@ -51,7 +51,9 @@ export function refuseTwins(value: Json): void {
       'An object in the JSON body has two keys that some servers take for one: they differ in letter case, width, or characters that are not seen.',
     );
   }
-  for (const child of Object.values(value)) refuseTwins(child as Json);
+  // By key and not as a list of values: that takes twice the time in an object of very many members.
+  if (Array.isArray(value)) for (const item of value) refuseTwins(item as Json);
+  else for (const key of Object.keys(value)) refuseTwins((value as JsonObject)[key] as Json);
 }
 
 function decode(bytes: Uint8Array): string {
@@ -124,10 +126,10 @@ function check(value: Json): number {
     for (const item of value as readonly Json[]) members += check(item);
     return members;
   }
-  for (const [key, member] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
     checkText(key);
     if (key === '__proto__') throw refusal('A key in the JSON body is __proto__.');
-    members += 1 + check(member);
+    members += 1 + check((value as JsonObject)[key] as Json);
   }
   return members;
 }

@@ -20,6 +20,8 @@ export interface ClearDependencies {
   readonly tracing: Tracing;
   readonly clock: Clock;
   readonly conduct: ConductOf;
+  /** Waits for a place at the upstream. Throws `too_many_calls` and `client_closed`. */
+  takePlace(decided: Decided): undefined | Promise<void>;
   /** Identifies, finds the task and decides again, under the regime in force at that moment. */
   rejudge(classified: Classified, approval: Approval): Promise<Decided>;
 }
@@ -61,7 +63,11 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
         else if (admitted !== undefined) call.answerSpan = admitted;
         vigil?.begin(hold);
       },
-      rejudge: (approval) => deps.rejudge(decided, approval),
+      // First the place, which may take a while, then the judgement, then the claim: a call that finds no place keeps its approval.
+      async rejudge(approval) {
+        await deps.takePlace(decided);
+        return deps.rejudge(decided, approval);
+      },
     })
     .catch((thrown) => {
       if (vigil?.cancelsOnClose) cancelAbandoned(deps, decided, asGatewayError(thrown));
@@ -95,13 +101,14 @@ function cancelAbandoned({ approvals }: ClearDependencies, { principal }: Decide
 }
 
 function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest, 'leftBehind' | 'traceHold' | 'held' | 'rejudge'> {
-  const { request, principal, action, actionDigest, decision, task, calls, resumes } = decided;
+  const { request, principal, action, actionDigest, formerActionDigest, decision, task, calls, resumes } = decided;
   const idempotencyKey = header(request.headers, 'idempotency-key');
   const prefer = waitPreference(request.headers);
   return {
     principal,
     action,
     actionDigest,
+    ...(formerActionDigest !== undefined && { formerActionDigest }),
     decision,
     ...(task && { task }),
     calls,

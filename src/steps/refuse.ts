@@ -3,7 +3,7 @@
 import type { Logger } from '../domain/log.ts';
 import type { Call } from '../domain/stages.ts';
 import type { Tracing } from '../domain/trace.ts';
-import type { GatewayError } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import type { JournalDependencies } from './journal.ts';
 
 export interface RefuseDependencies extends Pick<JournalDependencies, 'audit' | 'clock' | 'decisionRecord'> {
@@ -13,8 +13,9 @@ export interface RefuseDependencies extends Pick<JournalDependencies, 'audit' | 
   answer(call: Call, error: GatewayError): number;
 }
 
-export async function refuse(deps: RefuseDependencies, call: Call, error: GatewayError): Promise<void> {
+export async function refuse(deps: RefuseDependencies, call: Call, thrown: GatewayError): Promise<void> {
   const { facts } = call;
+  const error = withApproval(call, thrown);
   // What the kill switch cut looks like an agent that went away.
   facts.error ??= error.code;
   if (error.details.holdId !== undefined) facts.holdId ??= error.details.holdId;
@@ -25,6 +26,13 @@ export async function refuse(deps: RefuseDependencies, call: Call, error: Gatewa
   if (call.cleared === undefined && facts.principal !== undefined) await record(deps, call);
   if (call.sink.started) call.sink.abort(error);
   else facts.status = deps.answer(call, error);
+}
+
+/** What failed between the claim of an approval and the call's first byte: the approval is used up, and the agent has to know. */
+function withApproval({ cleared, departed }: Call, error: GatewayError): GatewayError {
+  if (cleared?.clearance.kind !== 'released' || departed || error.details.holdId !== undefined) return error;
+  const detail = `${error.detail} The approval of this call is spent.`;
+  return new GatewayError(error.code, detail, { executed: 'no', ...error.details, holdId: cleared.clearance.hold.id });
 }
 
 async function record(deps: RefuseDependencies, { facts, span }: Call): Promise<void> {

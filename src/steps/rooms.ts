@@ -1,12 +1,12 @@
 // How many calls may be under way: of one agent, and to one upstream. An agent that has its number is refused at once. A call to an upstream
 // that has its number waits, for a bounded time and among a bounded number; what people approved waits in front of the others.
 
-import type { Call, Journaled, Recognised } from '../domain/stages.ts';
+import type { Call, Classified, Recognised } from '../domain/stages.ts';
 import { GatewayError } from '../errors.ts';
 
 const RETRY_AFTER_SECONDS = 1;
 
-type Pool = NonNullable<Journaled['mount']['pool']>;
+type Pool = NonNullable<Classified['mount']['pool']>;
 
 /** A number for each name that has one above 0. */
 class Counts {
@@ -93,13 +93,13 @@ class Room {
 export class UpstreamRooms {
   readonly #rooms = new Map<string, Room>();
 
-  /** Takes a place, at once where one is free. Throws `too_many_calls` and `client_closed`. */
-  enter(journaled: Journaled): undefined | Promise<void> {
-    const { mount, call, principal } = journaled;
+  /** Takes a place unless the call has one, at once where one is free. Throws `too_many_calls` and `client_closed`. */
+  enter(classified: Classified, approved: boolean): undefined | Promise<void> {
+    const { mount, call, principal } = classified;
     const { pool } = mount;
-    if (pool === undefined) return undefined;
+    if (pool === undefined || call.room !== undefined) return undefined;
     const room = this.#roomOf(mount.name);
-    if (!room.hasPlaceFor(principal.id, pool)) return waitFor(room, journaled, pool);
+    if (!room.hasPlaceFor(principal.id, pool)) return waitFor(room, classified, pool, approved);
     occupy(room, call, mount.name, principal.id);
     return undefined;
   }
@@ -127,8 +127,7 @@ function occupy(room: Room, call: Call, name: string, agent: string): void {
   call.room = name;
 }
 
-function waitFor(room: Room, { call, mount, principal, request, clearance }: Journaled, pool: Pool): Promise<void> {
-  const approved = clearance.kind === 'released';
+function waitFor(room: Room, { call, mount, principal, request }: Classified, pool: Pool, approved: boolean): Promise<void> {
   const line = approved ? room.first : room.others;
   const full = `This upstream has as many calls under way as it is given (upstreams.${mount.name}.pool).`;
   if (!approved && !room.hasQueueFor(principal.id, pool)) throw tooMany(full);
@@ -150,17 +149,19 @@ function waitFor(room: Room, { call, mount, principal, request, clearance }: Jou
     };
     const timer = setTimeout(() => {
       leave();
-      reject(tooMany(full));
+      reject(tooMany(approved ? `${full} The approval stays, and the identical request can still use it.` : full, call.facts.hold?.id));
     }, pool.waitMs);
     const forget = request.onClosed(() => {
       leave();
-      reject(new GatewayError('client_closed', 'The agent went away before the call was sent.'));
+      reject(new GatewayError('client_closed', 'The agent went away before the call was sent.', holdNamed(call.facts.hold?.id)));
     });
     line.add(waiting);
     if (!approved) room.queueing.add(principal.id);
   });
 }
 
-function tooMany(why: string): GatewayError {
-  return new GatewayError('too_many_calls', why, { retryAfter: RETRY_AFTER_SECONDS });
+function tooMany(why: string, holdId?: string): GatewayError {
+  return new GatewayError('too_many_calls', why, { retryAfter: RETRY_AFTER_SECONDS, ...holdNamed(holdId) });
 }
+
+const holdNamed = (holdId: string | undefined) => (holdId === undefined ? {} : { holdId });

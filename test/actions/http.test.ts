@@ -110,6 +110,26 @@ describe('how much of the body is read', () => {
     expect(codeOf(await post('bytes', { contentType: 'text/plain', body: Uint8Array.of(0xff) }))).toBe('unsupported_media_type');
   });
 
+  // The kind: two readings of one body. PHP and Rails keep names apart by case, ASP.NET does not.
+  it('refuses a form with two names that some server takes for one, and takes a name that comes twice', async () => {
+    const contentType = 'application/x-www-form-urlencoded';
+    for (const body of ['amount=1&Amount=2', 'amount=1&%41mount=2', 'a=1&to=x&T%C2%ADo=y', 'k=1;%E2%84%AA=2', 'a[x]=1&a[X]=2'])
+      expect([body, codeOf(await post('bytes', { contentType, body: Buffer.from(body) }))]).toEqual([body, 'bad_request']);
+    for (const body of ['id=1&id=2', 'a[]=1&a[]=2', 'filter[a]=1&filter[b]=2', 'user.name=1&user_id=2', 'q=A&r=a', ''])
+      expect([body, codeOf(await post('bytes', { contentType, body: Buffer.from(body) }))]).toEqual([body, 'accepted']);
+  });
+
+  it('takes words of Content-Encoding that code nothing for none', async () => {
+    for (const word of ['', 'utf-8', 'none', 'identity, identity', 'Identity']) {
+      const headers = [`Content-Encoding: ${word}`];
+      expect([word, codeOf(await post('json', { contentType: 'application/json', headers, body: Buffer.from('{}') }))]).toEqual([word, 'accepted']);
+    }
+    for (const word of ['gzip', 'identity, br', 'x-unknown'])
+      expect(codeOf(await post('json', { contentType: 'application/json', headers: [`Content-Encoding: ${word}`], body: Buffer.from('{}') }))).toBe(
+        'unsupported_media_type',
+      );
+  });
+
   it.each(['_method=DELETE&a=b', 'a=b&%5Fmethod=DELETE', 'a=b;_method=PUT'])('refuses the form %s, which would override the method', async (body) => {
     expect(codeOf(await post('bytes', { contentType: 'application/x-www-form-urlencoded', body: Buffer.from(body) }))).toBe('bad_request');
   });

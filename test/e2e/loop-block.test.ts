@@ -52,6 +52,7 @@ beforeAll(async () => {
   - { id: pairs, match: { upstream: api, methods: [POST], path: /pairs }, when: 'args.items.exists(x, args.items.filter(y, y == x).size() > 1)', decide: deny }
   - { id: pattern, match: { upstream: api, methods: [POST], path: /pattern }, when: 'args.text.matches("^(a+)+$") || args.text.matches("(x+x+)+y")', decide: deny }
   - { id: keys, match: { upstream: api, methods: [POST], path: /keys }, when: 'args.all(k, k.size() < 100) && args.exists(k, k == "none")', decide: deny }
+  - { id: names, match: { upstream: api, methods: [POST], path: /names }, when: 'has(args.some) || has(args.other) || "third" in args', decide: deny }
   - { id: query, match: { upstream: api, path: /query }, when: 'request.query.exists(k, k == "none")', decide: deny }
   - { id: fields, match: { upstream: api, path: /fields }, when: 'request.headers.exists(k, k == "none")', decide: deny }
   - { id: deletes, match: { upstream: api, methods: [DELETE] }, decide: deny }
@@ -134,6 +135,8 @@ const bodies: Readonly<Record<string, string>> = {
   'strings to compare': `{"items":[${many(1_000, (n) => `"${'a'.repeat(800)}${n}"`)}]}`,
   'text that a pattern could match in many ways': `{"text":"${fill('a')}!"}`,
   'text that another could match in many ways': `{"text":"${fill('x')}"}`,
+  'marks that combine in an order that is none': `{"a${fill('\u0301\u0327', MIB / 2 - 4_096)}":1,"A":1}`,
+  'many names that grow when they are normalised': `{${many(20_000, (n) => `"\ufdfa\u3300${n}":1`)}}`,
   'text that looks like other text': `{"text":"${fill('\u0430\u200b\u202e', 300_000)}"}`,
 };
 const forms: Readonly<Record<string, readonly [type: string, body: string]>> = {
@@ -146,7 +149,7 @@ const forms: Readonly<Record<string, readonly [type: string, body: string]>> = {
 
 it.each(Object.entries(requests))('a request with %s', (_what, ask) => blocksNobody(ask));
 
-describe.each(['/pairs', '/pattern', '/keys', '/held', '/streamed'])('a body to /api%s', (path) => {
+describe.each(['/pairs', '/pattern', '/keys', '/names', '/held', '/streamed'])('a body to /api%s', (path) => {
   it.each(Object.entries(bodies))('of %s', (_what, body) => blocksNobody(post(`/api${path}`, body)));
 });
 

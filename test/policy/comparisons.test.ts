@@ -135,6 +135,27 @@ describe('a list', () => {
   });
 });
 
+describe('a map', () => {
+  test('is not unequal to one with another spelling of its keys', () => {
+    for (const target of [{ Env: 'prod' }, { ENV: 'dev' }, { env_: 'prod' }, { 'e-nv': 'prod' }]) {
+      expect(withArgs('args.target != {"env": "prod"}', { target })).toBe('failed');
+      expect(withArgs('args.target in [{"env": "prod"}]', { target })).toBe('failed');
+      expect(withArgs('[{"t": args.target}] != [{"t": {"env": "prod"}}]', { target })).toBe('failed');
+    }
+    expect(withArgs('args.target != {"env": "prod"}', { target: { env: 'dev' } })).toBe(true);
+    expect(withArgs('args.target != {"env": "prod"}', { target: { other: 'prod' } })).toBe(true);
+  });
+
+  test('that stands for a list is neither with nor without an element', () => {
+    for (const tags of [{ 0: 'prod' }, { a: 'prod' }, { a: ['prod'] }, { x: 1, y: ['dev', 'prod'] }]) {
+      expect(withArgs('"prod" in args.tags', { tags })).toBe('failed');
+      expect(withArgs('!("prod" in args.tags)', { tags })).toBe('failed');
+    }
+    expect(withArgs('"prod" in args.tags', { tags: { prod: 1 } })).toBe(true);
+    expect(withArgs('"prod" in args.tags', { tags: { dev: 1, other: ['dev'], more: { a: 'prod' } } })).toBe(false);
+  });
+});
+
 describe('what is absent, or null', () => {
   test('is told by has(), type(), or a test against null, and by nothing else', () => {
     for (const expression of ['!has(args.x) || args.x == "a"', 'has(args.x) ? args.x == "a" : true']) {

@@ -293,6 +293,10 @@ function refusalTo(run: Run, error: GatewayError): Outcome {
   if (error.code === 'approval_pending' && run.asks === 'get') {
     return { result: taskView(run.form, run.facts, { status: 'working', words: WAITING, pollMs: PENDING_POLL_MS }) };
   }
+  // Its upstream is full; the approval stays, and a later poll uses it.
+  if (error.code === 'too_many_calls' && run.recall !== undefined && run.asks === 'get') {
+    return { result: taskView(run.form, run.facts, { status: 'working', words: APPROVED, pollMs: PENDING_POLL_MS }) };
+  }
   return { error: rpcError(error, run.recall === undefined ? 'call' : 'question') };
 }
 

@@ -2,7 +2,7 @@
 
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import type { Terms } from './meter.ts';
-import { equal, FAILED, includes, kindOf, lookUp, member, numeric, temporal, type Value } from './values.ts';
+import { equal, FAILED, holdsAsValue, includes, kindOf, lookUp, member, numeric, temporal, type Value } from './values.ts';
 
 type Binary = (a: Value, b: Value, terms: Terms) => Value;
 
@@ -46,19 +46,20 @@ export function negate(value: Value, isNot: boolean): Value {
   return typeof value === 'number' ? -value : typeof value === 'bigint' ? int(-value) : FAILED;
 }
 
-const same: Binary = (a, b, { meter }) => equal(a, b, meter);
+const same: Binary = equal;
 
 const isNull: Binary = (a, b) => (a === FAILED || b === FAILED || kindOf(a) === 'none' || kindOf(b) === 'none' ? FAILED : a === b);
 
 const contained: Binary = (a, b, terms) => {
-  if (Array.isArray(b)) return a === FAILED ? FAILED : includes(b, a, terms.meter);
+  if (Array.isArray(b)) return a === FAILED ? FAILED : includes(b, a, terms);
   if (kindOf(b) !== 'map') return FAILED;
   const [key] = b instanceof Map ? b.keys() : [''];
   const sameType = key === undefined || kindOf(key) === kindOf(a) || (numeric(key) !== undefined && numeric(a) !== undefined);
   if (a === FAILED || !sameType) return FAILED;
   if (typeof a !== 'string') return member(b, a) !== FAILED;
   const found = lookUp(b, a, terms);
-  return found === FAILED ? FAILED : found !== undefined;
+  if (found === FAILED || (found === undefined && holdsAsValue(b as object, a, terms))) return FAILED;
+  return found !== undefined;
 };
 
 function ordered(holds: (order: number) => boolean): Binary {

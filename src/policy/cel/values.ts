@@ -2,7 +2,7 @@
 // them fails, so `args.env != "prod"` is not true of `["prod"]`. Numbers are one type here, however they are spelled.
 
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
-import { looseKey } from '../../domain/normal-forms/keys.ts';
+import { foldsCheaply, looseKey } from '../../domain/normal-forms/keys.ts';
 import { fieldsOf } from '../variables.ts';
 import type { Meter, Terms } from './meter.ts';
 
@@ -103,7 +103,8 @@ export function lookUp(holder: Value, key: string, { meter, caseSensitive }: Ter
   for (const other of keysOf(holder as object, meter)) {
     if (typeof other !== 'string') continue;
     meter.charge(3);
-    meter.chargeText(other.length);
+    if (foldsCheaply(other)) meter.chargeText(other.length);
+    else meter.charge(other.length);
     if (looseKey(other) === form) return FAILED;
   }
   return undefined;
@@ -119,7 +120,8 @@ function memberOf(holder: object, key: Value): Value {
 }
 
 /** Charges for what it reads, so that its cost is the smaller of two values. */
-export function equal(a: Value, b: Value, meter: Meter): boolean | Failed {
+export function equal(a: Value, b: Value, terms: Terms): boolean | Failed {
+  const { meter } = terms;
   if (typeof a === 'string' && typeof b === 'string') {
     if (a.length === b.length) meter.chargeText(a.length);
     return a === b;
@@ -141,35 +143,36 @@ export function equal(a: Value, b: Value, meter: Meter): boolean | Failed {
       meter.chargeText((a as Uint8Array).length);
       return Buffer.compare(a as Uint8Array, b as Uint8Array) === 0;
     case 'list':
-      return equalLists(a as readonly Value[], b as readonly Value[], meter);
+      return equalLists(a as readonly Value[], b as readonly Value[], terms);
     case 'map':
-      return equalMaps(a as object, b as object, meter);
+      return equalMaps(a as object, b as object, terms);
     default:
       return FAILED;
   }
 }
 
-function equalLists(a: readonly Value[], b: readonly Value[], meter: Meter): boolean | Failed {
+function equalLists(a: readonly Value[], b: readonly Value[], terms: Terms): boolean | Failed {
   if (a.length !== b.length) return false;
   let same = true;
   for (const [index, item] of a.entries()) {
-    meter.charge(1);
-    const verdict = equal(item, b[index], meter);
+    terms.meter.charge(1);
+    const verdict = equal(item, b[index], terms);
     if (verdict === FAILED) return FAILED;
     same &&= verdict;
   }
   return same;
 }
 
-function equalMaps(a: object, b: object, meter: Meter): boolean | Failed {
-  const keys = keysOf(a, meter);
-  if (keys.length !== keysOf(b, meter).length) return false;
+/** FAILED where one has a member that the other has in another spelling: an upstream may take the two for one. */
+function equalMaps(a: object, b: object, terms: Terms): boolean | Failed {
+  const keys = keysOf(a, terms.meter);
+  if (keys.length !== keysOf(b, terms.meter).length) return false;
   let same = true;
   for (const key of keys) {
-    const [left, right] = [memberOf(a, key), memberOf(b, key)];
+    const right = typeof key === 'string' ? lookUp(b, key, terms) : memberOf(b, key);
     if (right === undefined) same = false;
     else {
-      const verdict = equal(left, right, meter);
+      const verdict = equal(memberOf(a, key), right, terms);
       if (verdict === FAILED) return FAILED;
       same &&= verdict;
     }
@@ -178,13 +181,22 @@ function equalMaps(a: object, b: object, meter: Meter): boolean | Failed {
 }
 
 /** `in` over a list: true for a member, else FAILED when some member was of another type. */
-export function includes(list: readonly Value[], value: Value, meter: Meter): boolean | Failed {
+export function includes(list: readonly Value[], value: Value, terms: Terms): boolean | Failed {
   let failed = false;
   for (const item of list) {
-    meter.charge(1);
-    const verdict = equal(value, item, meter);
+    terms.meter.charge(1);
+    const verdict = equal(value, item, terms);
     if (verdict === true) return true;
     failed ||= verdict === FAILED;
   }
   return failed ? FAILED : false;
+}
+
+/** Whether a map holds a value that it was asked for as a key, directly or in a list: whoever wrote the condition thought of a list. */
+export function holdsAsValue(map: object, value: Value, terms: Terms): boolean {
+  for (const key of keysOf(map, terms.meter)) {
+    const held = memberOf(map, key);
+    if ((Array.isArray(held) ? includes(held, value, terms) : equal(held, value, terms)) === true) return true;
+  }
+  return false;
 }

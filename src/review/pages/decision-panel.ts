@@ -83,7 +83,7 @@ function closing({ state, expiryReason, outcomeStatus }: Hold): string {
       return 'It was approved and sent, and nobody knows whether it took effect. Look at the upstream.';
     case 'EXPIRED':
       if (expiryReason === 'unused') return 'It was approved, and the agent did not come back for it in time. Nothing was executed.';
-      if (expiryReason === 'abandoned') return 'It was approved, and the gateway stopped before it was sent. Nothing was executed.';
+      if (expiryReason === 'abandoned') return 'It was approved, and something failed before it was sent. Nothing was executed.';
       return 'It expired: nobody decided in time. Nothing was executed.';
     default:
       return 'There is nothing left to decide. Nothing was executed.';

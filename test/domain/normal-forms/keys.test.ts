@@ -62,6 +62,20 @@ describe('two keys that a server could take for one', () => {
     expect(hasTwins([one, other])).toBe(false);
   });
 
+  // The kind: a name whose cost grows faster than it does. Each of these took minutes, or hundreds of milliseconds, where a name was normalised whole.
+  it.each([
+    ['combining marks in an order that is none', 'a\u0301\u0327'.padEnd(500_000, '\u0301\u0327')],
+    ['ligatures that grow', '\ufdfa'.repeat(300_000)],
+    ['Hangul that is put together', '\u1112\u1161\u11ab'.repeat(100_000)],
+  ])('are told apart at any length: %s', (_what, name) => {
+    for (let round = 0; round < 20; round++) expect(hasTwins([name, `${name}x`, 'A'])).toBe(false);
+    expect(hasTwins([`x${name}`, `X${name}`])).toBe(true);
+  });
+
+  it('are found behind any number of characters that are not seen', () => {
+    expect(hasTwins(['amount', `amount${'\u200b'.repeat(100_000)}`])).toBe(true);
+  });
+
   it('may stand in two objects', () => {
     expect(parseSharedJson(Buffer.from('[{"a":1},{"A":2},{"x":{"a":1},"y":{"A":2}}]'))).toHaveLength(3);
   });

@@ -50,7 +50,9 @@ describe('the leaf', () => {
     for (const digit of [0, 3, 7, 11]) {
       const spoiled = Uint8Array.from(der);
       spoiled[place + 2 + digit] = character.charCodeAt(0);
-      for (let again = 0; again < 20; again++) expect(verdict([spoiled])).toBe('der');
+      // A date that was read before is what such memory may hold: about one in a hundred was seen.
+      const verdicts = Array.from({ length: 100 }, () => [verdict([der]), verdict([spoiled])][1]);
+      expect(new Set(verdicts)).toEqual(new Set(['der']));
     }
   });
 
