@@ -184,6 +184,16 @@ describe('an injected credential', () => {
     'access_token%5b%5d=x',
     'a=1;doAs=root',
     '+apikey=x',
+    'api-key=x',
+    'access.token=x',
+    'apiToken=x',
+    'access_key=x',
+    'client_secret=x',
+    'Authorization=Bearer%20x',
+    'delegation=x',
+    'proxyUser=root',
+    'OSSAccessKeyId=x',
+    'q-signature=x',
   ])('does not go out beside a credential in the query: %s', async (query) => {
     const response = await env.call(`/api/x?${query}`);
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, 'bad_request']);
@@ -191,7 +201,7 @@ describe('an injected credential', () => {
     expect((await env.call(`/open/x?${query.replace('+', '')}`)).status).toBe(200);
   });
 
-  it.each(['token=next-page', 'sig=1', 'user=bob', 'keyword=api_key', 'page_token=x'])(
+  it.each(['token=next-page', 'sig=1', 'user=bob', 'keyword=api_key', 'page_token=x', 'user_name=bob', 'AccessKeyId=x', 'as_user=true', 'csrf-token=x'])(
     'does not stand against parameters that are no credential: %s',
     async (query) => {
       expect((await env.call(`/api/x?${query}`)).status).toBe(200);
