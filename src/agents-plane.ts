@@ -74,7 +74,7 @@ function tell(call: Call, metadata: AgentsPlaneParts['metadata']): Promise<void>
 }
 
 function answerPreflight(call: Call, incoming: IncomingMessage): Promise<void> {
-  return answerPublic(call, () => call.sink.whole(204, preflightFields(incoming, pageFields(incoming, call.regime.mounts)), ''));
+  return answerPublic(call, () => call.sink.whole(204, preflightFields(incoming, call.regime.mounts), ''));
 }
 
 async function answerPublic(call: Call, answer: (request: InboundRequest) => void): Promise<void> {

@@ -29,10 +29,12 @@ function mountOf({ url = '' }: IncomingMessage, mounts: ReadonlyMap<string, Moun
   return mounts.get(/^\/([^/?#]+)\/?(?:\?|$)/.exec(path)?.[1] ?? '');
 }
 
-/** The fields that let a page read the answer; undefined where no page asks, or none of a listed origin. */
+/** The fields that let a page of a listed origin read the answer. Others get what keeps caches from giving them a page's; undefined where no origin is listed. */
 export function pageFields(incoming: IncomingMessage, mounts: ReadonlyMap<string, Mount>): HeaderList | undefined {
+  const { allowedOrigins = [] } = mountOf(incoming, mounts) ?? {};
+  if (allowedOrigins.length === 0) return undefined;
   const { origin } = incoming.headers;
-  if (origin === undefined || mountOf(incoming, mounts)?.allowedOrigins?.includes(origin) !== true) return undefined;
+  if (origin === undefined || !allowedOrigins.includes(origin)) return ['vary', 'origin'];
   return ['access-control-allow-origin', origin, 'access-control-expose-headers', EXPOSED, 'vary', 'origin'];
 }
 
@@ -44,8 +46,11 @@ export function isPreflight(incoming: IncomingMessage, mounts: ReadonlyMap<strin
 }
 
 /** The answer to a preflight of a listed origin, besides `pageFields`. Throws `denied`. */
-export function preflightFields({ headers }: IncomingMessage, fields: HeaderList | undefined): HeaderList {
-  if (fields === undefined) throw new GatewayError('denied', 'Web pages of this origin may not call MCP tools here.');
+export function preflightFields(incoming: IncomingMessage, mounts: ReadonlyMap<string, Mount>): HeaderList {
+  const { headers } = incoming;
+  const { origin = '' } = headers;
+  if (mountOf(incoming, mounts)?.allowedOrigins?.includes(origin) !== true)
+    throw new GatewayError('denied', 'Web pages of this origin may not call MCP tools here.');
   const asked = headers['access-control-request-headers'];
   const allowed = typeof asked === 'string' && FIELD_NAMES.test(asked) ? ['access-control-allow-headers', asked] : [];
   return ['access-control-allow-methods', 'GET, POST, DELETE', ...allowed, 'access-control-max-age', REMEMBERED_SECONDS];

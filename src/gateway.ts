@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { actionDigest } from './actions/digest.ts';
+import { actionDigest, formerActionDigest } from './actions/digest.ts';
 import { createAgentsApi } from './agents/api.ts';
 import { startAgentsPlane } from './agents-plane.ts';
 import { answerCall } from './answer.ts';
@@ -159,7 +159,7 @@ async function build(configPath: string, config: Config, { logTo }: GatewayOptio
     tasks: store.tasks,
     suspensions: store.suspensions,
     watch: store.watch,
-    digest: actionDigest,
+    digests: { of: actionDigest, former: formerActionDigest },
     regime: live.regime,
     conduct: mcp.conductOf,
     answer: (call, error) => answerCall(call, error, mcp),

@@ -4,16 +4,27 @@
 
 import type { Action, ActionBinding, Digest } from '../domain/action.ts';
 import { canonicalDigest, canonicalText, digestText, sha256 } from '../domain/canonical.ts';
+import type { HeaderList } from '../domain/headers.ts';
 import type { JsonObject } from '../domain/json.ts';
+import { approvedFields, bindsSession } from '../domain/mcp-session.ts';
 
 const EMPTY = sha256('');
 
 /**
  * SHA-256 over `countersign/action/v1` and what would be done, with which credential, under which rules. The digest of an empty body
  * is that of no bytes; a streamed body is unknown, so its digest and length are null: such an action is never held. For an MCP message the
- * digest is that of `ActionBody.identity`, and the length is null.
+ * digest is that of `ActionBody.identity`, and the length is null; its session is no part of it.
  */
 export function actionDigest(action: Action, binding: ActionBinding): Digest {
+  return digestOf(action, approvedFields(action), binding);
+}
+
+/** The digest under which the action was held when approvals bound its MCP session; undefined where it has none. */
+export function formerActionDigest(action: Action, binding: ActionBinding): Digest | undefined {
+  return bindsSession(action) ? digestOf(action, action.boundHeaders, binding) : undefined;
+}
+
+function digestOf(action: Action, headers: HeaderList, binding: ActionBinding): Digest {
   // Texts, numbers, null and lists of texts, under names in order: of these JSON.stringify writes the JCS form, at a third of the cost.
   // The one member of free form goes between. A property test holds the result against the JCS of the whole.
   const before = JSON.stringify({
@@ -25,7 +36,7 @@ export function actionDigest(action: Action, binding: ActionBinding): Digest {
     contentType: action.contentType ?? null,
   });
   const after = JSON.stringify({
-    headers: action.boundHeaders,
+    headers,
     method: action.method,
     ruleIds: binding.ruleIds,
     target: action.target,

@@ -13,7 +13,7 @@ import { parametersOf } from '../domain/normal-forms/parameters.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { parseSharedJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
-import { type MediaKind, mediaKind } from './media.ts';
+import { checkXmlEncoding, type MediaKind, mediaKind } from './media.ts';
 import { formOverridesMethod, overridden, watchOverride } from './override.ts';
 import { type Outline, outline, type UpstreamDescriptor } from './target.ts';
 
@@ -81,7 +81,9 @@ function read(bytes: Uint8Array, kind: MediaKind): Json | undefined {
     return value;
   }
   if (!isUtf8(bytes)) throw new GatewayError('unsupported_media_type', 'The body is not UTF-8.');
-  if (kind === 'form') checkForm(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'));
+  const text = (): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  if (kind === 'form') checkForm(text());
+  if (kind === 'xml') checkXmlEncoding(text());
   return undefined;
 }
 

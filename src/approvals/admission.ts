@@ -6,6 +6,7 @@ import type { Digest } from '../domain/action.ts';
 import { type AgentLimits, refuseHold } from '../domain/agent-limits.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import type { AgentUsage, HeldContent, Hold, NewHold } from '../domain/hold.ts';
+import { bindsSession } from '../domain/mcp-session.ts';
 import { GatewayError } from '../errors.ts';
 import { callerDigest } from './binding.ts';
 import { endingOf, sentAlready } from './endings.ts';
@@ -19,6 +20,8 @@ const DENIAL_WITHOUT_TASK_MS = 60 * 60_000;
 export interface Asked {
   readonly requestDigest: Digest;
   readonly actionDigest: Digest;
+  /** The same for holds that are bound to the MCP session of this request; absent where it has none. */
+  readonly inSession?: { readonly requestDigest: Digest; readonly actionDigest: Digest };
   readonly decisionDigest: Digest;
   readonly caller: Parameters<typeof callerDigest>[0];
   readonly task?: { readonly id: string; readonly revision: number };
@@ -52,7 +55,12 @@ export function admit(
 }
 
 function isSame(hold: Hold, asked: Asked): boolean {
-  return hold.requestDigest === asked.requestDigest;
+  return hold.requestDigest === digestsFor(hold, asked)?.requestDigest;
+}
+
+/** As they were when the hold was opened: one from before sessions were left out is bound to its own. */
+function digestsFor<T>(hold: Hold, asked: T & { readonly inSession?: T }): T | undefined {
+  return bindsSession(hold.action) ? asked.inSession : asked;
 }
 
 function sentBefore(latest: Hold, asked: Asked): GatewayError | undefined {
@@ -82,12 +90,15 @@ function settleLatest(latest: Hold, asked: Asked, now: EpochMs): ReturnType<type
   }
 }
 
+/** What an approval is compared with. */
+export type Now = Pick<Asked, 'actionDigest' | 'decisionDigest' | 'caller' | 'task'> & { readonly inSession?: Pick<Asked, 'actionDigest'> };
+
 /** What of that which an approval binds differs now, as a sentence; undefined when all of it is the same. */
-export function changeSince(hold: Hold, now: Pick<Asked, 'actionDigest' | 'decisionDigest' | 'caller' | 'task'>): string | undefined {
+export function changeSince(hold: Hold, now: Now): string | undefined {
   if (callerDigest(hold.principal) !== callerDigest(now.caller)) return 'The caller changed.';
   if (hold.task?.id !== now.task?.id || hold.task?.revision !== now.task?.revision) return 'The task changed.';
   if (hold.decisionDigest !== now.decisionDigest) return 'A rule or a tier that the approval rests on changed.';
-  if (hold.actionDigest !== now.actionDigest) return 'The action is not the one that was looked at.';
+  if (hold.actionDigest !== digestsFor(hold, now)?.actionDigest) return 'The action is not the one that was looked at.';
   return undefined;
 }
 

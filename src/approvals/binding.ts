@@ -5,6 +5,7 @@ import type { Action, Digest } from '../domain/action.ts';
 import { canonicalDigest, sha256 } from '../domain/canonical.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
+import { approvedFields, bindsSession } from '../domain/mcp-session.ts';
 import type { Party } from '../domain/principal.ts';
 
 /** What a vote is bound to. */
@@ -33,9 +34,18 @@ export function bindingDigest(facts: BindingFacts): Digest {
 
 /**
  * Recognises the identical request: the same caller, task and action, whatever policy, the task's revision and the
- * Idempotency-Key are. Two requests with different digests are never each other's approval.
+ * Idempotency-Key are, and whatever MCP session it comes in. Two requests with different digests are never each other's approval.
  */
 export function requestDigest(caller: Caller, taskId: string | undefined, action: Action): Digest {
+  return requestDigestOver(approvedFields(action), caller, taskId, action);
+}
+
+/** The digest of the request when approvals bound its MCP session; undefined where it has none. */
+export function formerRequestDigest(caller: Caller, taskId: string | undefined, action: Action): Digest | undefined {
+  return bindsSession(action) ? requestDigestOver(action.boundHeaders, caller, taskId, action) : undefined;
+}
+
+function requestDigestOver(fields: HeaderList, caller: Caller, taskId: string | undefined, action: Action): Digest {
   return canonicalDigest('countersign/request/v1', {
     principal: boundCaller(caller),
     task: taskId ?? null,
@@ -44,7 +54,7 @@ export function requestDigest(caller: Caller, taskId: string | undefined, action
     authority: action.authority,
     target: action.target,
     contentType: action.contentType ?? null,
-    headers: without(action.boundHeaders, 'idempotency-key'),
+    headers: without(fields, 'idempotency-key'),
     bodyDigest: action.body?.identity ?? bodyDigestOf(action),
     tool: action.tool ?? null,
     ...(action.upgrade && { upgrade: { ...action.upgrade } }),

@@ -7,6 +7,7 @@ import type { HoldRequest } from '../domain/approvals.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import { gistOf } from '../domain/gist.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTask, Hold, NewHold } from '../domain/hold.ts';
+import { approvedFields, bindsSession, sessionOf } from '../domain/mcp-session.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Task } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
@@ -90,7 +91,8 @@ function heldAction({ action, decision, leftBehind }: HoldRequest): HeldAction {
     ...(action.args === undefined ? {} : { gist: gistOf(action.args) }),
     ...(action.contentType === undefined ? {} : { contentType: action.contentType }),
     ...(action.upgrade && { upgrade: action.upgrade }),
-    boundHeaders: action.boundHeaders,
+    boundHeaders: approvedFields(action),
+    ...(bindsSession(action) && { session: sessionOf(action.boundHeaders) }),
     ...(leftBehind.length > 0 && { leftBehind }),
     bodyDigest: bodyDigestOf(action),
     bodyLength: action.body?.bytes.byteLength ?? 0,

@@ -7,7 +7,7 @@ import type { Approval } from '../domain/decision.ts';
 import type { Hold } from '../domain/hold.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Admission, type Asked, admit, changeSince, readmit } from './admission.ts';
-import { bindingDigest, requestDigest } from './binding.ts';
+import { bindingDigest, formerRequestDigest, requestDigest } from './binding.ts';
 import { type Desk, look } from './desk.ts';
 import { refuseWithoutReviewer } from './electorate.ts';
 import { endingOf, stillPending } from './endings.ts';
@@ -24,11 +24,14 @@ export async function obtain(desk: Desk, request: HoldRequest): Promise<Clearanc
 /** Gives the id alone: tens of thousands of waits must not each keep a copy of their hold. */
 async function enter(desk: Desk, request: HoldRequest): Promise<string> {
   const digest = requestDigest(request.principal, request.task?.id, request.action);
+  const former = formerRequestDigest(request.principal, request.task?.id, request.action);
+  const { formerActionDigest } = request;
   const key = request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey };
   const asked: Asked = {
     ...key,
     requestDigest: digest,
     actionDigest: request.actionDigest,
+    ...(former !== undefined && formerActionDigest !== undefined && { inSession: { requestDigest: former, actionDigest: formerActionDigest } }),
     decisionDigest: request.decision.decisionDigest,
     caller: request.principal,
     ...(request.task === undefined ? {} : { task: request.task }),
@@ -49,7 +52,9 @@ async function enter(desk: Desk, request: HoldRequest): Promise<string> {
 }
 
 function admitted(desk: Desk, request: HoldRequest, asked: Asked, key: { readonly idempotencyKey?: string }): Promise<Admission> {
-  return desk.store.admit<Admission>({ ...key, principalId: request.principal.id, requestDigest: asked.requestDigest }, (known, usage, now) => {
+  const { requestDigest: digest, inSession } = asked;
+  const former = inSession && { formerRequestDigest: inSession.requestDigest };
+  return desk.store.admit<Admission>({ ...key, ...former, principalId: request.principal.id, requestDigest: digest }, (known, usage, now) => {
     // Here and not before, so that a hold never comes in behind a suspension that has closed the others.
     desk.refuseSuspended(request.principal, request.task?.id);
     return admit(asked, known, usage, now);
@@ -111,6 +116,7 @@ async function release(desk: Desk, request: HoldRequest, hold: Hold): Promise<Cl
   const fresh = await rejudge(request, hold.id, approval);
   const change = changeSince(hold, {
     actionDigest: fresh.actionDigest,
+    ...(fresh.formerActionDigest !== undefined && { inSession: { actionDigest: fresh.formerActionDigest } }),
     decisionDigest: fresh.decision.decisionDigest,
     caller: fresh.principal,
     ...(fresh.task === undefined ? {} : { task: fresh.task }),

@@ -103,7 +103,7 @@ export const upstream = (around: Surroundings) =>
       allowedOrigins: z
         .array(z.string().regex(/^https?:\/\/[a-z0-9.[\]:-]+$/, { error: 'Write an origin: scheme, host and port, without a path.' }))
         .default([])
-        .describe('MCP: web origins whose pages may call; requests without Origin always may; default none'),
+        .describe('MCP: web origins whose pages may call, and read the answers (CORS); requests without Origin always may; default none'),
       servers: z
         .record(serverName(), server(around))
         .refine((servers) => Object.keys(servers).length >= 1 && Object.keys(servers).length <= MOST_SERVERS, `Name between 1 and ${MOST_SERVERS} servers.`)

@@ -16,6 +16,8 @@ export interface HoldRequest {
   readonly principal: Principal;
   readonly action: Action;
   readonly actionDigest: Digest;
+  /** For holds that are bound to the MCP session of this call; absent where it has none. */
+  readonly formerActionDigest?: Digest;
   readonly decision: Decision;
   readonly task?: Task;
   readonly calls: readonly TaskCall[];
@@ -34,10 +36,13 @@ export interface HoldRequest {
    * Judges the same call again at release, with the approval as input: the caller's live token, the task as it is now, the policy in force.
    * Throws what identification or policy throws.
    */
-  rejudge(approval: Approval): Promise<{ readonly decision: Decision; readonly principal: Principal; readonly actionDigest: Digest; readonly task?: Task }>;
+  rejudge(approval: Approval): Promise<Rejudged>;
   /** Calls back when the agent has gone away; the hold stays. */
   onClosed(callback: () => void): () => void;
 }
+
+/** What an approval is compared with before it is used. */
+export type Rejudged = Pick<HoldRequest, 'decision' | 'principal' | 'actionDigest' | 'formerActionDigest' | 'task'>;
 
 export interface Ballot {
   readonly decision: 'approve' | 'deny';

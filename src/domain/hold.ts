@@ -57,6 +57,8 @@ export interface HeldAction extends ActionBinding {
   readonly contentType?: string;
   readonly upgrade?: UpgradeOffer;
   readonly boundHeaders: HeaderList;
+  /** The MCP session that it was asked for in. Not bound. */
+  readonly session?: string;
   /** Names of the agent's fields that do not go along. Absent when there are none. */
   readonly leftBehind?: readonly string[];
   readonly bodyDigest: Digest;
@@ -223,12 +225,12 @@ export interface HoldStore {
   /** The store's time. */
   now(): EpochMs;
   /**
-   * In one transaction: shows `choose` every hold of this principal that has the same requestDigest, or the same
+   * In one transaction: shows `choose` every hold of this principal that has one of the two digests of the request, or the same
    * Idempotency-Key, newest first, and what it has here already. `choose` returns a hold to insert with its content, a changed version
    * of one that it was shown, or undefined to leave all as it was, and an answer. What `choose` throws is thrown on.
    */
   admit<T>(
-    key: { readonly principalId: string; readonly requestDigest: Digest; readonly idempotencyKey?: string },
+    key: { readonly principalId: string; readonly requestDigest: Digest; readonly formerRequestDigest?: Digest; readonly idempotencyKey?: string },
     choose: (known: readonly Hold[], usage: () => AgentUsage, now: EpochMs) => { readonly write?: Hold; readonly content?: HeldContent; readonly answer: T },
   ): Promise<T>;
   get(id: string): Promise<Hold | undefined>;

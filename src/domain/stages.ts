@@ -123,6 +123,8 @@ export interface Classified extends Recognised {
 export interface Decided extends Classified {
   readonly decision: Decision;
   readonly actionDigest: Digest;
+  /** For holds that are bound to the MCP session of the call; absent where it has none, and where no hold is asked for. */
+  readonly formerActionDigest?: Digest;
 }
 
 export interface Cleared extends Decided {

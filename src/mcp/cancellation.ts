@@ -5,10 +5,11 @@ import type { Action } from '../domain/action.ts';
 import type { Approvals } from '../domain/approvals.ts';
 import { isJsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
+import { sessionOf } from '../domain/mcp-session.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Armed } from '../domain/stages.ts';
 import { asGatewayError } from '../errors.ts';
-import { type OpenRequests, sessionOf } from './open-requests.ts';
+import type { OpenRequests } from './open-requests.ts';
 
 export interface CancellationDependencies {
   readonly approvals: Pick<Approvals, 'cancel'>;

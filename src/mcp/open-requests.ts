@@ -3,7 +3,7 @@
 // In memory: after a restart nobody waits on a connection any more.
 
 import type { Action } from '../domain/action.ts';
-import { header } from '../domain/headers.ts';
+import { sessionOf } from '../domain/mcp-session.ts';
 import type { Principal } from '../domain/principal.ts';
 import { readMember } from '../domain/server-names.ts';
 
@@ -42,6 +42,3 @@ export function createOpenRequests<T>(scope: 'mount' | 'upstream'): OpenRequests
     },
   };
 }
-
-/** The session that a message belongs to; empty where the server gives none. */
-export const sessionOf = (headers: Action['boundHeaders']): string => header(headers, 'mcp-session-id') ?? '';

@@ -101,13 +101,14 @@ function cancelAbandoned({ approvals }: ClearDependencies, { principal }: Decide
 }
 
 function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest, 'leftBehind' | 'traceHold' | 'held' | 'rejudge'> {
-  const { request, principal, action, actionDigest, decision, task, calls, resumes } = decided;
+  const { request, principal, action, actionDigest, formerActionDigest, decision, task, calls, resumes } = decided;
   const idempotencyKey = header(request.headers, 'idempotency-key');
   const prefer = waitPreference(request.headers);
   return {
     principal,
     action,
     actionDigest,
+    ...(formerActionDigest !== undefined && { formerActionDigest }),
     decision,
     ...(task && { task }),
     calls,

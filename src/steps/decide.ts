@@ -6,8 +6,12 @@ import type { Clock } from '../domain/clock.ts';
 import type { Approval, Decision } from '../domain/decision.ts';
 import type { Classified, Decided, Regime } from '../domain/stages.ts';
 
-/** The action's digest under what a decision would bind to it; from actions/digest.ts. */
-export type DigestAction = (action: Action, binding: ActionBinding) => Digest;
+/** An action's digests under what a decision would bind to it; from actions/digest.ts. */
+export interface ActionDigests {
+  of(action: Action, binding: ActionBinding): Digest;
+  /** For holds that are bound to the action's MCP session. */
+  former(action: Action, binding: ActionBinding): Digest | undefined;
+}
 
 /** The verdict alone: nothing is noted of it. */
 export function judge(regime: Regime, clock: Clock, { request, principal, action, task, calls, resumes }: Classified, approval?: Approval): Decision {
@@ -22,13 +26,17 @@ export function judge(regime: Regime, clock: Clock, { request, principal, action
   });
 }
 
-export function decide(regime: Regime, clock: Clock, digest: DigestAction, classified: Classified, approval?: Approval): Decided {
-  const { call, action } = classified;
+export function decide(regime: Regime, clock: Clock, digests: ActionDigests, classified: Classified, approval?: Approval): Decided {
+  const { call, action, resumes } = classified;
   const decision = judge(regime, clock, classified, approval);
-  const actionDigest = digest(action, bindingOf(decision));
+  const binding = bindingOf(decision);
+  const actionDigest = digests.of(action, binding);
+  // A call that no approval is asked for is spared it.
+  const asksForHold = decision.effect === 'hold' || approval !== undefined || resumes !== undefined;
+  const formerActionDigest = asksForHold ? digests.former(action, binding) : undefined;
   call.facts.decision = decision;
   call.facts.actionDigest = actionDigest;
-  return { ...classified, decision, actionDigest };
+  return { ...classified, decision, actionDigest, ...(formerActionDigest !== undefined && { formerActionDigest }) };
 }
 
 function bindingOf(decision: Decision): ActionBinding {

@@ -6,7 +6,7 @@ import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
 import { type ConductOf, classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
-import { type DigestAction, decide } from './decide.ts';
+import { type ActionDigests, decide } from './decide.ts';
 import { createHistory } from './history.ts';
 import { HistoryWatch } from './history-watch.ts';
 import { identify, type Suspensions } from './identify.ts';
@@ -24,7 +24,7 @@ export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history' | 'takePla
   Omit<SettleDependencies, 'history' | 'rooms'> & {
     readonly clock: Clock;
     readonly tasks: TaskStore;
-    readonly digest: DigestAction;
+    readonly digests: ActionDigests;
     readonly suspensions: Suspensions;
     readonly conduct: ConductOf;
     readonly agentCalls: AgentCalls;
@@ -33,7 +33,7 @@ export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history' | 'takePla
   };
 
 export function createSteps(parts: StepParts): Steps {
-  const { regime, clock, tasks, digest, suspensions, conduct, agentCalls } = parts;
+  const { regime, clock, tasks, digests, suspensions, conduct, agentCalls } = parts;
   const history = createHistory(tasks, new HistoryWatch(regime, clock));
   const rooms = new UpstreamRooms();
 
@@ -47,7 +47,7 @@ export function createSteps(parts: StepParts): Steps {
     const known = conduct(classified.mount)?.examine(classified.action, principal) ?? classified.action;
     const action = moved ? { ...known, authority: '' } : known;
     const current = { ...classified, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
-    return decide(now, clock, digest, task === undefined ? current : { ...current, task }, approval);
+    return decide(now, clock, digests, task === undefined ? current : { ...current, task }, approval);
   };
 
   const takePlace: ClearDependencies['takePlace'] = (decided) => rooms.enter(decided, true);
@@ -63,7 +63,7 @@ export function createSteps(parts: StepParts): Steps {
       return found instanceof Promise ? found.then((recognised) => agentCalls.enter(recognised)) : agentCalls.enter(found);
     },
     classify: (recognised) => classify(tasks, conduct, recognised),
-    decide: (classified) => decide(classified.call.regime, clock, digest, upToDate(classified)),
+    decide: (classified) => decide(classified.call.regime, clock, digests, upToDate(classified)),
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
     arm(journaled) {

@@ -133,6 +133,10 @@ export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, { rows, 
        UNION SELECT * FROM (
          SELECT seq FROM hold WHERE principal_id = :principalId AND request_digest = :requestDigest AND state = 'DENIED' ORDER BY seq DESC LIMIT 1)
        UNION SELECT * FROM (
+         SELECT seq FROM hold WHERE principal_id = :principalId AND request_digest = :formerRequestDigest ORDER BY seq DESC LIMIT ${KNOWN_SHOWN})
+       UNION SELECT * FROM (
+         SELECT seq FROM hold WHERE principal_id = :principalId AND request_digest = :formerRequestDigest AND state = 'DENIED' ORDER BY seq DESC LIMIT 1)
+       UNION SELECT * FROM (
          SELECT seq FROM hold WHERE principal_id = :principalId AND idempotency_key = :idempotencyKey ORDER BY seq DESC LIMIT ${KNOWN_SHOWN})
      ) ORDER BY seq DESC`,
   );
@@ -152,7 +156,7 @@ export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, { rows, 
     admit: (key, choose) =>
       writer.write((announce) => {
         const now = clock.now();
-        const shown = known.all({ ...key, idempotencyKey: key.idempotencyKey ?? null }).map(parseHold);
+        const shown = known.all({ ...key, formerRequestDigest: key.formerRequestDigest ?? null, idempotencyKey: key.idempotencyKey ?? null }).map(parseHold);
         const { write, content = {}, answer } = choose(shown, () => usage.of(key.principalId, now), now);
         if (write !== undefined) {
           const before = shown.find((hold) => hold.id === write.id);

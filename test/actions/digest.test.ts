@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { actionDigest } from '../../src/actions/digest.ts';
+import { actionDigest, formerActionDigest } from '../../src/actions/digest.ts';
 import type { Action, ActionBinding } from '../../src/domain/action.ts';
 import { canonicalDigest, sha256 } from '../../src/domain/canonical.ts';
 
@@ -47,6 +47,29 @@ describe('actionDigest', () => {
         ruleIds: ['pay', 'log'],
       }),
     );
+  });
+
+  // Kind: an approval that is bound to how a call arrives, so that nobody who arrives otherwise can use it.
+  it.each([
+    ['in front', ['mcp-session-id', 's', 'range', 'r']],
+    ['between others', ['accept', 'a', 'mcp-session-id', 's', 'range', 'r']],
+    ['alone', ['mcp-session-id', 's']],
+    ['empty', ['accept', 'a', 'mcp-session-id', '']],
+  ])('leaves out the session of an MCP message: %s', (_where, boundHeaders) => {
+    const at = boundHeaders.indexOf('mcp-session-id');
+    const message: Action = { ...action, protocol: 'mcp', boundHeaders };
+    expect(actionDigest(message, binding)).toBe(actionDigest({ ...message, boundHeaders: boundHeaders.toSpliced(at, 2) }, binding));
+    // Holds of earlier versions were bound to this.
+    expect(formerActionDigest(message, binding)).toBe(actionDigest({ ...message, protocol: 'http' }, binding));
+  });
+
+  it('binds what has only the look of a session, and has no former digest then', () => {
+    const value: Action = { ...action, protocol: 'mcp', boundHeaders: ['accept', 'mcp-session-id'] };
+    const http: Action = { ...action, boundHeaders: ['mcp-session-id', 's'] };
+    for (const one of [value, http]) {
+      expect(actionDigest(one, binding)).not.toBe(actionDigest({ ...one, boundHeaders: [] }, binding));
+      expect(formerActionDigest(one, binding)).toBeUndefined();
+    }
   });
 
   it('is the JCS digest of the whole, whatever the texts hold', () => {

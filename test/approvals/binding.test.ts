@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bindingDigest, callerDigest, requestDigest } from '../../src/approvals/binding.ts';
+import { bindingDigest, callerDigest, formerRequestDigest, requestDigest } from '../../src/approvals/binding.ts';
 import { openHold, recordHold } from '../../src/approvals/hold-record.ts';
 import type { Action } from '../../src/domain/action.ts';
 import { canonicalDigest, sha256 } from '../../src/domain/canonical.ts';
@@ -119,6 +119,15 @@ describe('the request digest', () => {
   it('does not change with the Idempotency-Key, the token’s claims or the proof', () => {
     const boundHeaders = ['accept', 'application/json', 'idempotency-key', 'k'];
     expect(requestDigest(principalOf({ claims: { jti: 'x' }, expiresAt: 1, proof: 'jwt' }), 'task_1', actionOf({ boundHeaders }))).toBe(base);
+  });
+
+  it('does not change with the MCP session, which the former digest binds', () => {
+    const inSession = (session: string) => actionOf({ protocol: 'mcp', boundHeaders: ['accept', 'application/json', 'mcp-session-id', session] });
+    const former = (session: string) => formerRequestDigest(principalOf(), 'task_1', inSession(session));
+    expect(['a', 'b', ''].map((session) => requestDigest(principalOf(), 'task_1', inSession(session)))).toEqual([base, base, base]);
+    expect(new Set([base, former('a'), former('b'), former('')]).size).toBe(4);
+    expect(former('a')).toBe(requestDigest(principalOf(), 'task_1', { ...inSession('a'), protocol: 'http' }));
+    expect(formerRequestDigest(principalOf(), 'task_1', actionOf({ protocol: 'mcp' }))).toBeUndefined();
   });
 
   it('takes a header value for a value, even when it says idempotency-key', () => {

@@ -58,6 +58,18 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 
+  // Kind: an approval that is bound to how a call arrives. The server knows the session that the call was held in no more.
+  it('is executed for a client that comes back for it in another session, in that session', async () => {
+    const first = await connect();
+    const { taskId, id } = await hold(first);
+    await (first.transport as StreamableHTTPClientTransport).terminateSession();
+    await alice.approve(id);
+    const second = await connect();
+    expect(await second.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(ranWith(bank, lastAmount())).toHaveLength(1);
+    expect((await alice.show(id)).state).toBe('EXECUTED');
+  });
+
   it('is waited for past limits.wait with progress, like any held call', async () => {
     const client = await connect();
     const { taskId, id } = await hold(client);

@@ -83,6 +83,22 @@ it.each([
   );
 });
 
+// Kind: an answer for one asker that a cache gives to another, for whom it has other fields.
+it.each<[string, Readonly<Record<string, string>>]>([
+  ['nobody’s page', {}],
+  ['another origin', { origin: 'https://evil.example' }],
+  ['a listed origin', { origin: PAGE }],
+])('an answer to %s is kept apart by caches, also where it is the metadata', async (_who, headers) => {
+  const answers = await Promise.all([
+    post('/tools', 'free', headers),
+    post('/many', 'a__free', headers),
+    fetch(`http://127.0.0.1:${env.ports.agents}/.well-known/oauth-protected-resource/tools`, { headers }),
+    fetch(`http://127.0.0.1:${env.ports.agents}/tools`, { method: 'POST', headers }),
+  ]);
+  expect(answers.map((answer) => answer.headers.get('vary'))).toEqual(['origin', 'origin', 'origin', 'origin']);
+  for (const answer of answers) expect(field(answer, 'allow-origin')).toBe(headers.origin === PAGE ? PAGE : null);
+});
+
 it('a page of another origin calls nothing and reads nothing, and who sends no Origin sees no difference', async () => {
   const before = env.upstream.requests.length;
   const denied = await post('/tools', 'free', { origin: 'https://evil.example' });

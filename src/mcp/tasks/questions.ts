@@ -7,6 +7,7 @@ import { heldArguments } from '../../domain/held-arguments.ts';
 import type { HeldContent, Hold } from '../../domain/hold.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import { writeJson } from '../../domain/json-source.ts';
+import { inSessionOf } from '../../domain/mcp-session.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { GatewayError } from '../../errors.ts';
 import { rpcError } from '../refusal.ts';
@@ -56,17 +57,18 @@ export function tell({ form, method }: Question, facts: TaskFacts, standing: Sta
 export const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' || state === 'SENT';
 
 /**
- * The held call as it would arrive again, under the poll's JSON-RPC id and transport. Where the poll would go elsewhere, because the upstream has
+ * The held call as it would arrive again, in the poll's session and under its JSON-RPC id and transport. Where the poll would go elsewhere, because the upstream has
  * moved, it is an action for no destination, which nobody approved.
  */
 export function heldCall({ action }: Hold, content: HeldContent, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
-  const { protocol, upstream, method, target, path, tool, contentType, boundHeaders } = action;
+  const { protocol, upstream, method, target, path, tool, contentType } = action;
   const { bodyText = '' } = content;
   const args = heldArguments(content);
   const at = target.indexOf('?');
   const { stateless = false, streams = false, progressToken } = poll.transport ?? {};
   return {
-    ...{ protocol, upstream, method, target, path, boundHeaders },
+    ...{ protocol, upstream, method, target, path },
+    boundHeaders: inSessionOf(action, poll.boundHeaders),
     authority: withoutQuery(target) === withoutQuery(poll.target) ? poll.authority : '',
     ...(at !== -1 && { query: target.slice(at + 1) }),
     ...(contentType !== undefined && { contentType }),

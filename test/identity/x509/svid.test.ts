@@ -50,7 +50,9 @@ describe('the leaf', () => {
     for (const digit of [0, 3, 7, 11]) {
       const spoiled = Uint8Array.from(der);
       spoiled[place + 2 + digit] = character.charCodeAt(0);
-      for (let again = 0; again < 20; again++) expect(verdict([spoiled])).toBe('der');
+      // A date that was read before is what such memory may hold: about one in a hundred was seen.
+      const verdicts = Array.from({ length: 100 }, () => [verdict([der]), verdict([spoiled])][1]);
+      expect(new Set(verdicts)).toEqual(new Set(['der']));
     }
   });
 
@@ -133,7 +135,11 @@ describe('a certificate of another making', () => {
       ['SHA-256', 32],
       ['SHA-384', 48],
       ['SHA-512', 64],
-    ])('is taken over %s', async (hash, saltLength) => {
+      // OpenSSL's default: as many as fit.
+      ['SHA-256', 222],
+      ['SHA-384', 206],
+      ['SHA-512', 190],
+    ])('is taken over %s with a salt of %i bytes', async (hash, saltLength) => {
       const { authority, leaf } = await signed(hash, saltLength);
       expect(verdict([leaf], [authority])).toBe('spiffe://prod.test/agent');
     });
