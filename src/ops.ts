@@ -50,7 +50,8 @@ export function startOps(options: OpsOptions): Promise<Listening> {
     };
     try {
       checkHost(request, names);
-      switch (request.url) {
+      // Scrapers and probes may add a query: `/readyz?verbose`.
+      switch (request.url?.split('?', 1)[0]) {
         case '/livez':
           return reply(options.alive() ? 200 : 503, 'application/json', `{"alive":${options.alive()}}\n`);
         case '/readyz': {

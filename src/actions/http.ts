@@ -2,6 +2,7 @@
 // Trusts receiveRequest for path and framing. Refuses bodies that it should read but that could be read in two ways.
 
 import { isUtf8 } from 'node:buffer';
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import type { Action, ActionBody, BodyNeed } from '../domain/action.ts';
 import { sha256 } from '../domain/canonical.ts';
 import { header } from '../domain/headers.ts';
@@ -12,7 +13,7 @@ import { parametersOf } from '../domain/normal-forms/parameters.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { parseSharedJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
-import { type MediaKind, mediaKind } from './media.ts';
+import { checkXmlEncoding, type MediaKind, mediaKind } from './media.ts';
 import { formOverridesMethod, overridden, watchOverride } from './override.ts';
 import { type Outline, outline, type UpstreamDescriptor } from './target.ts';
 
@@ -53,6 +54,9 @@ function watchMethod({ body, headers }: InboundRequest): void {
   body.watch(watch);
 }
 
+/** Reading a body of this size can take as long as deciding on it: other calls get a turn between the two. */
+export const LARGE_BYTES = 128 * 1024;
+
 async function withBody(
   request: InboundRequest,
   { contentType, ...base }: Outline & Pick<Action, 'contentType'>,
@@ -66,6 +70,7 @@ async function withBody(
   const bytes = await request.body.buffer(need === 'json' ? limits.inspectedBodyBytes : limits.heldBodyBytes);
   if (bytes.byteLength === 0) return { ...base, streamed: false };
   const args = read(bytes, kind);
+  if (bytes.byteLength > LARGE_BYTES) await othersTurn();
   return { ...base, ...(contentType !== undefined && { contentType }), ...(args !== undefined && { args }), body: hashed(bytes), streamed: false };
 }
 
@@ -76,7 +81,9 @@ function read(bytes: Uint8Array, kind: MediaKind): Json | undefined {
     return value;
   }
   if (!isUtf8(bytes)) throw new GatewayError('unsupported_media_type', 'The body is not UTF-8.');
-  if (kind === 'form') checkForm(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'));
+  const text = (): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  if (kind === 'form') checkForm(text());
+  if (kind === 'xml') checkXmlEncoding(text());
   return undefined;
 }
 

@@ -5,10 +5,14 @@ import { type HeaderList, header } from '../domain/headers.ts';
 import { isCoded } from '../domain/normal-forms/fields.ts';
 import { GatewayError } from '../errors.ts';
 
-export type MediaKind = 'json' | 'form' | 'text';
+export type MediaKind = 'json' | 'form' | 'xml' | 'text';
+
+/** Text under another name: XML, as S3 and SOAP send it, and YAML, as Kubernetes takes it. */
+const XML = /^(?:application|text)\/(?:[a-z0-9!#$&^_.-]+\+)?xml$/;
+const YAML = /^application\/(?:x-yaml|(?:[a-z0-9!#$&^_.-]+\+)?yaml)$/;
 
 /**
- * What kind of inspectable body the fields announce. Throws `unsupported_media_type` for anything but JSON, urlencoded forms and text/*,
+ * What kind of inspectable body the fields announce. Throws `unsupported_media_type` for anything but JSON, urlencoded forms, text/*, XML and YAML,
  * for a charset other than UTF-8 (US-ASCII is part of it), and for a Content-Encoding.
  */
 export function mediaKind(headers: HeaderList): MediaKind {
@@ -21,7 +25,8 @@ export function mediaKind(headers: HeaderList): MediaKind {
   // DynamoDB, KMS, Secrets Manager and others of AWS: JSON by another name.
   if (type === 'application/json' || /^application\/x-amz-json-1\.[01]$/.test(type) || /^application\/[a-z0-9!#$&^_.-]+\+json$/.test(type)) return 'json';
   if (type === 'application/x-www-form-urlencoded') return 'form';
-  if (/^text\/[a-z0-9!#$&^_.+-]+$/.test(type)) return 'text';
+  if (XML.test(type)) return 'xml';
+  if (YAML.test(type) || /^text\/[a-z0-9!#$&^_.+-]+$/.test(type)) return 'text';
   throw refusal('Bodies of this Content-Type cannot be shown to a reviewer or compared by a rule.');
 }
 
@@ -37,4 +42,12 @@ function checkParameters(parameters: readonly string[]): void {
 
 function refusal(detail: string): GatewayError {
   return new GatewayError('unsupported_media_type', detail);
+}
+
+/** `text`: the bytes as Latin-1. Throws `unsupported_media_type` for XML that names another encoding than the one in which people are shown it. */
+export function checkXmlEncoding(text: string): void {
+  const [declaration = ''] = /^(?:\xef\xbb\xbf)?\s*<\?xml[^>]*>/i.exec(text) ?? [];
+  const [, encoding] = /encoding\s*=\s*["']?([^"'?>\s]*)/i.exec(declaration) ?? [];
+  if (encoding !== undefined && !/^(?:utf-?8|us-ascii|ascii)$/i.test(encoding))
+    throw refusal('The body has to be in UTF-8, and its XML declaration names another encoding.');
 }

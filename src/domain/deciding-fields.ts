@@ -16,7 +16,9 @@ const NAMES: ReadonlySet<string> = new Set(
     // once only, by whatever name
     'x-idempotency-key idempotency-token paypal-request-id x-request-idempotency-key repeatability-request-id repeatability-first-sent',
     // try only, or in force
-    'x-dry-run dry-run x-force force x-confirm x-validate-only',
+    'x-dry-run dry-run x-dryrun dryrun x-force force x-confirm x-validate-only x-async',
+    // PostgREST’s schema, Supabase’s storage, Web Push (RFC 8030)
+    'accept-profile content-profile x-upsert upsert x-on-conflict ttl urgency topic',
     // Microsoft Graph, OData and Dynamics
     'consistencylevel workbook-session-id odata-isolation x-requestdigest',
     // GitHub’s and Docker’s, Git’s
@@ -24,19 +26,24 @@ const NAMES: ReadonlySet<string> = new Set(
     // Swift’s, and the like
     'x-copy-from x-copy-from-account x-fresh-metadata x-symlink-target x-newest',
     // tenancy and targets that some servers take from a field
-    'x-target x-action x-operation x-cascade x-recursive x-overwrite x-copy-source x-rename-to x-move-to',
+    'x-target x-action x-operation x-cascade x-recursive x-overwrite x-copy-source copy-source x-rename-to x-move-to',
   ].flatMap((line) => line.split(' ')),
 );
 
 const BEGINNINGS: readonly string[] = [
   // conditions; method and path of another kind
   ...['if-', 'unless-', 'x-http-', 'x-method'],
-  // AWS, Azure, Google Cloud Storage, Swift and the resumable uploads of all of them (tus.io)
+  // what is asked for in words
+  ...['x-force-', 'x-allow-', 'x-confirm-', 'x-skip-', 'x-permanent', 'x-purge'],
+  // AWS, Azure, Google Cloud Storage, those of Alibaba, Tencent and Huawei, Swift and the resumable uploads of all of them (tus.io)
   ...[
     'x-amz-',
     'x-amzn-',
     'x-ms-',
     'x-goog-',
+    'x-oss-',
+    'x-cos-',
+    'x-obs-',
     'x-object-',
     'x-container-',
     'x-account-',
@@ -58,6 +65,8 @@ const BEGINNINGS: readonly string[] = [
 
 /** Which of an API’s versions, or of its unreleased features, is meant: `X-GitHub-Api-Version`, `Stripe-Version`, `OpenAI-Beta`. */
 const VERSION = /(?:^|-)(?:version|maxversion|beta|preview)$/;
+/** Versions of whoever sends the request, for statistics: `X-Client-Version`, `X-SDK-Version`. */
+const OF_THE_CLIENT = /(?:^|-)(?:client|sdk|app|agent|lib|library|package|runtime|os|platform|language|browser|cli|ui|frontend|build)-version$/;
 
 /** Of the families above, what identifies, times or traces one request and changes nothing in what it does. */
 const HARMLESS =
@@ -67,7 +76,7 @@ const HARMLESS =
 export function decidesEffect(name: string): boolean {
   const key = fieldKey(name);
   if (HARMLESS.test(key)) return false;
-  return NAMES.has(key) || VERSION.test(key) || BEGINNINGS.some((beginning) => key.startsWith(beginning));
+  return NAMES.has(key) || (VERSION.test(key) && !OF_THE_CLIENT.test(key)) || BEGINNINGS.some((beginning) => key.startsWith(beginning));
 }
 
 /** Fields that stay with the gateway whatever happens, or say nothing about the call: nobody needs to be told of them. */

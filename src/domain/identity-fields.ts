@@ -79,9 +79,12 @@ export function carriesIdentity(name: string): boolean {
   return NAMES.has(key) || BEGINNINGS.some((beginning) => key.startsWith(beginning)) || WORDS.test(key) || (CREDENTIALS.test(key) && !TOKENS.test(key));
 }
 
-/** Query parameters that are a credential or say who is asking: RFC 6750 section 2.3, signed URLs of AWS, Google and Azure, and those of common servers. */
+/**
+ * Query parameters that are a credential or say who is asking, without the marks between their words: RFC 6750 section 2.3, signed URLs of AWS,
+ * Google, Azure, Alibaba and Tencent, and those of common servers.
+ */
 const PARAMETERS =
-  /^(?:access_?token|oauth_?token|auth_?token|id_token|private_?token|job_?token|api_?key|apikey|x-api-key|subscription-key|x-amz-(?:algorithm|credential|signature|security-token)|awsaccesskeyid|x-goog-(?:algorithm|credential|signature)|googleaccessid|sudo|doas|impersonate|impersonate_?user|user\.name)$/i;
+  /^(?:(?:access|oauth|auth|id|private|job|api|bearer|session)token|x?apikey|apitoken|accesskey|clientsecret|subscriptionkey|authorization|delegation|xamz(?:algorithm|credential|signature|securitytoken)|(?:aws|oss)accesskeyid|xgoog(?:algorithm|credential|signature)|googleaccessid|qsignature|sudo|doas|runas|proxyuser|impersonate|impersonateuser|onbehalfof)$/;
 
 /** The first query parameter that carries a credential or an identity of the agent's own; undefined when there is none. */
 export function identityParameter(query: string): string | undefined {
@@ -90,7 +93,8 @@ export function identityParameter(query: string): string | undefined {
     const decoded = raw.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
     return (decoded.trim().split('[', 1)[0] ?? '').toLowerCase();
   });
-  const own = names.find((name) => PARAMETERS.test(name));
+  // Hadoop's `user.name` is a person where `user_name` may be a search.
+  const own = names.find((name) => name === 'user.name' || PARAMETERS.test(name.replace(/[-_.]/g, '')));
   // A shared access signature of Azure: `sig` alone is a word of others too.
   return own ?? (names.includes('sig') && (names.includes('sv') || names.includes('se')) ? 'sig' : undefined);
 }

@@ -82,11 +82,28 @@ describe('how much of the body is read', () => {
     ['application/x-www-form-urlencoded', 'a=b&c=d'],
     ['text/plain; charset=utf-8', 'Zoë'],
     ['text/csv', 'a,b'],
+    // Kind: text under another name, as AWS SDKs and kubectl send it.
+    ['application/xml', '<?xml version="1.0" encoding="UTF-8"?><Delete><Object><Key>a</Key></Object></Delete>'],
+    ['application/xml', '\ufeff<Tagging/>'],
+    ['text/xml; charset=utf-8', "<?xml version='1.0' encoding='us-ascii'?><a/>"],
+    ['application/soap+xml; action="urn:x"', '<s:Envelope/>'],
+    ['application/yaml', 'kind: Pod'],
+    ['application/apply-patch+yaml', 'kind: ConfigMap'],
   ])('shows %s to reviewers as text without arguments', async (contentType, body) => {
     const action = seen(await post('bytes', { contentType, body: Buffer.from(body) }));
     expect(action).toMatchObject({ bodyText: body, contentType });
     expect(action).not.toHaveProperty('args');
     expect(codeOf(await post('json', { contentType, body: Buffer.from(body) }))).toBe('unsupported_media_type');
+  });
+
+  it.each(['UTF-16', 'UTF-7', 'IBM037', 'iso-8859-1', 'x'])('refuses XML that a parser would read as %s', async (encoding) => {
+    for (const [contentType, start] of [
+      ['application/xml', `<?xml version="1.0" encoding="${encoding}"?>`],
+      ['text/xml', `\ufeff<?xml version='1.0' standalone='no' encoding = '${encoding}' ?>`],
+      ['application/rss+xml', `\n<?XML encoding=${encoding}?>`],
+    ] as const) {
+      expect(codeOf(await post('bytes', { contentType, body: Buffer.from(`${start}<a/>`) }))).toBe('unsupported_media_type');
+    }
   });
 
   it('refuses text that is not UTF-8', async () => {

@@ -184,6 +184,16 @@ describe('an injected credential', () => {
     'access_token%5b%5d=x',
     'a=1;doAs=root',
     '+apikey=x',
+    'api-key=x',
+    'access.token=x',
+    'apiToken=x',
+    'access_key=x',
+    'client_secret=x',
+    'Authorization=Bearer%20x',
+    'delegation=x',
+    'proxyUser=root',
+    'OSSAccessKeyId=x',
+    'q-signature=x',
   ])('does not go out beside a credential in the query: %s', async (query) => {
     const response = await env.call(`/api/x?${query}`);
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, 'bad_request']);
@@ -191,7 +201,7 @@ describe('an injected credential', () => {
     expect((await env.call(`/open/x?${query.replace('+', '')}`)).status).toBe(200);
   });
 
-  it.each(['token=next-page', 'sig=1', 'user=bob', 'keyword=api_key', 'page_token=x'])(
+  it.each(['token=next-page', 'sig=1', 'user=bob', 'keyword=api_key', 'page_token=x', 'user_name=bob', 'AccessKeyId=x', 'as_user=true', 'csrf-token=x'])(
     'does not stand against parameters that are no credential: %s',
     async (query) => {
       expect((await env.call(`/api/x?${query}`)).status).toBe(200);
@@ -228,6 +238,15 @@ const DECIDING: readonly (readonly [string, string])[] = [
   ['consistencylevel', 'eventual'],
   ['x-vault-wrap-ttl', '60'],
   ['x-dry-run', 'true'],
+  ['x-oss-copy-source', '/a/b'],
+  ['x-cos-copy-source', 'a/b'],
+  ['x-obs-acl', 'private'],
+  ['content-profile', 'ledger'],
+  ['x-upsert', 'true'],
+  ['x-force-delete', 'true'],
+  ['x-allow-overwrite', 'true'],
+  ['x-skip-validation', '1'],
+  ['topic', 'upd'],
 ];
 
 describe('a held call', () => {
@@ -253,12 +272,12 @@ describe('a held call', () => {
     const response = await env.call('/api/y', {
       method: 'PUT',
       body: {},
-      headers: { 'x-note': 'a', 'x-hasura-role': 'b', 'user-agent': 'c', prefer: 'wait=0' },
+      headers: { 'x-note': 'a', 'x-hasura-role': 'b', 'x-sdk-version': '3.1', 'user-agent': 'c', prefer: 'wait=0' },
     });
     expect(response.status).toBe(409);
-    expect(((await response.json()) as { fieldsLeftBehind: string[] }).fieldsLeftBehind).toEqual(['x-note', 'x-hasura-role']);
+    expect(((await response.json()) as { fieldsLeftBehind: string[] }).fieldsLeftBehind).toEqual(['x-note', 'x-hasura-role', 'x-sdk-version']);
     const id = response.headers.get('countersign-hold') ?? '';
-    expect(((await alice.show(id)) as unknown as { action: { leftBehind: string[] } }).action.leftBehind).toEqual(['x-note', 'x-hasura-role']);
+    expect(((await alice.show(id)) as unknown as { action: { leftBehind: string[] } }).action.leftBehind).toEqual(['x-note', 'x-hasura-role', 'x-sdk-version']);
   });
 
   it('to AWS carries what AWS is told in fields of its own, signed', async () => {

@@ -35,6 +35,12 @@ describe('the operators’ listener', () => {
     expect((await sendRaw(env.ports.ops, 'GET /livez HTTP/1.0\r\n\r\n')).status).toBe(200);
   });
 
+  it('answers with a query, which scrapers and probes add', async () => {
+    for (const path of ['/readyz?verbose', '/livez?exclude=etcd', '/metrics?name[]=a']) expect((await get(path, 'localhost')).status).toBe(200);
+    expect((await get('/livezz?x', 'localhost')).status).toBe(404);
+    expect((await get('/metrics?verbose', 'evil.test')).status).toBe(400);
+  });
+
   it.each([
     ['a rebound name', 'evil.test'],
     ['a rebound name with the port', 'evil.test:8082'],

@@ -3,7 +3,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ResponseSink } from '../../src/domain/upstream.ts';
 import { createEventReader } from '../../src/mcp/event-stream.ts';
-import { openHeldStream } from '../../src/mcp/held-stream.ts';
 import { keptAlive } from '../../src/mcp/keep-alive.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -75,46 +74,4 @@ it.each([
   sink.head(status, headers);
   vi.advanceTimersByTime(60_000);
   expect(written).toEqual([]);
-});
-
-describe('the stream in which a held call waits', () => {
-  const answer = '{"jsonrpc":"2.0","id":1,"result":{}}';
-
-  function waiting() {
-    const { sink, written } = rig();
-    return { written, stream: openHeldStream({ sink, rpcId: 1, progressToken: 'p', holdId: 'hold_x', everyMs: 10_000 }) };
-  }
-
-  it('gets comments behind the vote while the tool works, and none once the answer begins', () => {
-    const { written, stream } = waiting();
-    written.length = 0;
-    vi.advanceTimersByTime(10_000);
-    expect(written.splice(0).filter((text) => text.includes('notifications/progress'))).toHaveLength(1);
-    stream.stop();
-    vi.advanceTimersByTime(25_000);
-    expect(written.filter((text) => text === ': keep-alive\n\n').length).toBeGreaterThanOrEqual(2);
-    expect(written.join('')).not.toContain('notifications/progress');
-    written.length = 0;
-    stream.sink.whole(200, ['content-type', 'application/json'], answer);
-    vi.advanceTimersByTime(60_000);
-    expect(written.join('')).toBe(`data: ${answer}\n\n`);
-  });
-
-  it('gets none when it breaks off before its answer', () => {
-    const { written, stream } = waiting();
-    stream.stop();
-    written.length = 0;
-    stream.sink.abort();
-    vi.advanceTimersByTime(60_000);
-    expect(written).toEqual([]);
-  });
-
-  it('gets none when the answer came before the waiting was over', () => {
-    const { written, stream } = waiting();
-    stream.sink.whole(200, ['content-type', 'application/json'], answer);
-    stream.stop();
-    written.length = 0;
-    vi.advanceTimersByTime(60_000);
-    expect(written).toEqual([]);
-  });
 });

@@ -48,11 +48,12 @@ const CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521
 
 const PSS = '1.2.840.113549.1.1.10';
 /**
- * RSASSA-PSS-params (RFC 4055 section 3.1) as hex: one SHA-2 hash, the same for the mask (MGF1), a salt of 32 bytes or more. The defaults, which stand for
+ * RSASSA-PSS-params (RFC 4055 section 3.1) as hex: one SHA-2 hash, the same for the mask (MGF1), a salt of 32 bytes or
+ * more (OpenSSL takes as many as fit the key unless it is told otherwise). The defaults, which stand for
  * what is left out, are SHA-1.
  */
 const STRONG_PSS =
-  /^30..(?:a00f300d|a00d300b)06096086480165030402(0[123])(?:0500)?(?:a11c301a|a11a3018)06092a864886f70d010108(?:300d|300b)06096086480165030402\1(?:0500)?a2030201[2-7].$/;
+  /^30..(?:a00f300d|a00d300b)06096086480165030402(0[123])(?:0500)?(?:a11c301a|a11a3018)06092a864886f70d010108(?:300d|300b)06096086480165030402\1(?:0500)?(?:a2030201[2-7].|a2040202(?:00[89a-f].|0[123]..))$/;
 
 /** No honest certificate of a workload or an authority is larger, or has more names. */
 const MAX_DER_BYTES = 8 * 1024;

@@ -135,7 +135,11 @@ describe('a certificate of another making', () => {
       ['SHA-256', 32],
       ['SHA-384', 48],
       ['SHA-512', 64],
-    ])('is taken over %s', async (hash, saltLength) => {
+      // OpenSSL's default: as many as fit.
+      ['SHA-256', 222],
+      ['SHA-384', 206],
+      ['SHA-512', 190],
+    ])('is taken over %s with a salt of %i bytes', async (hash, saltLength) => {
       const { authority, leaf } = await signed(hash, saltLength);
       expect(verdict([leaf], [authority])).toBe('spiffe://prod.test/agent');
     });
