@@ -2,6 +2,7 @@
 // Trusts receiveRequest for path and framing. Refuses bodies that it should read but that could be read in two ways.
 
 import { isUtf8 } from 'node:buffer';
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import type { Action, ActionBody, BodyNeed } from '../domain/action.ts';
 import { sha256 } from '../domain/canonical.ts';
 import { header } from '../domain/headers.ts';
@@ -53,6 +54,9 @@ function watchMethod({ body, headers }: InboundRequest): void {
   body.watch(watch);
 }
 
+/** Reading a body of this size can take as long as deciding on it: other calls get a turn between the two. */
+export const LARGE_BYTES = 128 * 1024;
+
 async function withBody(
   request: InboundRequest,
   { contentType, ...base }: Outline & Pick<Action, 'contentType'>,
@@ -66,6 +70,7 @@ async function withBody(
   const bytes = await request.body.buffer(need === 'json' ? limits.inspectedBodyBytes : limits.heldBodyBytes);
   if (bytes.byteLength === 0) return { ...base, streamed: false };
   const args = read(bytes, kind);
+  if (bytes.byteLength > LARGE_BYTES) await othersTurn();
   return { ...base, ...(contentType !== undefined && { contentType }), ...(args !== undefined && { args }), body: hashed(bytes), streamed: false };
 }
 

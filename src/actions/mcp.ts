@@ -2,6 +2,7 @@
 // Trusts receiveRequest for framing. Refuses batches, other spellings of known methods and members, Mcp-* fields that disagree with
 // the body, and browsers' origins that are not on the list.
 
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import type { Action } from '../domain/action.ts';
 import { type HeaderList, header } from '../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
@@ -9,7 +10,7 @@ import { decodeField } from '../domain/mcp-field.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { parseStrictJson, refuseTwins } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
-import type { ClassifyLimits } from './http.ts';
+import { type ClassifyLimits, LARGE_BYTES } from './http.ts';
 import { checkMembers } from './mcp-members.ts';
 import { takeMessage } from './mcp-message.ts';
 import { mediaKind } from './media.ts';
@@ -37,8 +38,12 @@ export async function classifyMcp(request: InboundRequest, upstream: UpstreamDes
   const message = readMessage(parsed);
   if (message.method !== undefined && message.params !== undefined) checkMembers(message.params);
   refuseTwins(parsed);
+  const large = bytes.byteLength > LARGE_BYTES;
+  if (large) await othersTurn();
   const contentType = header(request.headers, 'content-type') ?? 'application/json';
-  return { ...base, contentType, ...described(message, request.headers), ...takeMessage(parsed as JsonObject, bytes, request.headers), streamed: false };
+  const taken = takeMessage(parsed as JsonObject, bytes, request.headers);
+  if (large) await othersTurn();
+  return { ...base, contentType, ...described(message, request.headers), ...taken, streamed: false };
 }
 
 /** MCP 2025-11-25, transports, "Security Warning": a server must look at Origin, against DNS rebinding. */

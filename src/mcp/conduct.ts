@@ -114,7 +114,14 @@ export function createMcpConduct(deps: McpDependencies): Conduct {
         // A hold goes on record before its agent waits for it, and the agent may not want it any more.
         if (waitingCall.cancelled) void deps.approvals.cancel(hold.id, principal).catch(() => {});
         if (progressToken === undefined) return;
-        stream = openHeldStream({ sink: (run ?? call).sink, rpcId, progressToken, holdId: hold.id, everyMs: deps.progressEveryMs });
+        stream = openHeldStream({
+          sink: (run ?? call).sink,
+          rpcId,
+          progressToken,
+          holdId: hold.id,
+          everyMs: deps.progressEveryMs,
+          onClosed: (callback) => request.onClosed(callback),
+        });
         call.sink = stream.sink;
         if (run !== undefined) run.sink = stream.sink;
       },

@@ -80,6 +80,14 @@ function nextLineEnd(text: string, from: number): number {
   return LINE_END.exec(text)?.index ?? -1;
 }
 
+/** A message of the gateway's own. It says the default name of its event, since some clients take no other. */
+export function formatMessage(message: object): string {
+  return `${MESSAGE_START}${JSON.stringify(message)}\n\n`;
+}
+
+/** What such an event begins with: the message on one line and an empty line follow. */
+export const MESSAGE_START = 'event: message\ndata: ';
+
 /** The canonical text of one event. */
 export function formatEvent({ event, id, retry, data }: ServerEvent): string {
   let text = '';

@@ -1,11 +1,12 @@
-// The event stream in which a held call's agent waits: a progress notification now and then, so that no client's clock runs out, and
-// at the end the answer, whatever its form was. It takes the place of the call's sink; what writes into it need not know.
+// The event stream in which a held call's agent waits: a progress notification now and then, so that no client's clock runs out,
+// comments from the decision until the upstream has answered, and at the end the answer, whatever its form was. It takes the place of the call's sink; what writes into it need not know.
 // Trusts the caller to begin it once. An answer that is not JSON, or failed, becomes a JSON-RPC error: HTTP has spoken already.
 
-import type { HeaderList } from '../domain/headers.ts';
-import { header } from '../domain/headers.ts';
+import { type HeaderList, header } from '../domain/headers.ts';
+import type { InboundRequest } from '../domain/request.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
-import { formatEvent } from './event-stream.ts';
+import { formatMessage, MESSAGE_START } from './event-stream.ts';
+import { COMMENT } from './keep-alive.ts';
 import { noMessage, rpcError } from './refusal.ts';
 
 export interface HeldStreamOptions {
@@ -13,44 +14,61 @@ export interface HeldStreamOptions {
   readonly rpcId: string | number;
   readonly progressToken: string | number;
   readonly holdId: string;
-  /** Between two notifications, ms. */
+  /** Between two notifications, or comments, ms. */
   readonly everyMs: number;
+  /** The agent went away. */
+  readonly onClosed: InboundRequest['onClosed'];
 }
 
 export interface HeldStream {
   /** Where the answer goes from now on. `started` is false until it begins. */
   readonly sink: ResponseSink;
-  /** No more notifications. */
+  /** It is decided: no more notifications. */
   stop(): void;
 }
 
-export function openHeldStream({ sink, rpcId, progressToken, holdId, everyMs }: HeldStreamOptions): HeldStream {
+export function openHeldStream({ sink, rpcId, progressToken, holdId, everyMs, onClosed }: HeldStreamOptions): HeldStream {
   sink.head(200, ['content-type', 'text/event-stream', 'cache-control', 'no-store', 'x-accel-buffering', 'no', 'countersign-hold', holdId]);
   let told = 0;
   const tell = (): void => {
     told++;
     // Small, so that the upstream's own progress, which starts again, still increases.
     const params = { progressToken, progress: told / 1000, message: `Waiting for a human decision on ${holdId}. Nothing was executed yet.` };
-    sink.write(formatEvent({ data: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/progress', params }) }));
+    sink.write(formatMessage({ jsonrpc: '2.0', method: 'notifications/progress', params }));
   };
   tell();
-  const timer = setInterval(tell, everyMs).unref();
-  return { sink: answerInto(sink, rpcId), stop: () => clearInterval(timer) };
+  let decided = false;
+  const timer = setInterval(() => (decided ? sink.write(COMMENT) : tell()), everyMs).unref();
+  const forget = onClosed(() => clearInterval(timer));
+  const silence = (): void => {
+    clearInterval(timer);
+    forget();
+  };
+  return {
+    sink: answerInto(sink, rpcId, silence),
+    stop() {
+      decided = true;
+    },
+  };
 }
 
 type Form = 'none' | 'events' | 'json' | 'other';
 
-function answerInto(sink: ResponseSink, rpcId: string | number): ResponseSink {
+/** `silence` is called before the first byte of the answer: nothing may stand within its events. */
+function answerInto(sink: ResponseSink, rpcId: string | number, silence: () => void): ResponseSink {
   let form: Form = 'none';
   let status = 0;
   const begin = (code: number, headers: HeaderList): void => {
     status = code;
     form = formOf(code, headers);
-    if (form === 'json') sink.write('data: ');
+    // Of another form nothing is written before its end.
+    if (form !== 'other') silence();
+    if (form === 'json') sink.write(MESSAGE_START);
   };
   const finish = (): void => {
+    silence();
     if (form === 'json') sink.write('\n\n');
-    if (form === 'other') sink.write(formatEvent({ data: JSON.stringify(failure(rpcId, status)) }));
+    if (form === 'other') sink.write(formatMessage(failure(rpcId, status)));
     sink.end();
   };
   const piece = (chunk: Uint8Array | string): boolean => {
@@ -70,7 +88,10 @@ function answerInto(sink: ResponseSink, rpcId: string | number): ResponseSink {
       finish();
     },
     end: finish,
-    abort: (because) => sink.abort(because),
+    abort(because) {
+      silence();
+      sink.abort(because);
+    },
   };
 }
 

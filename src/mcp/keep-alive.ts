@@ -6,7 +6,7 @@ import { header } from '../domain/headers.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 
-const COMMENT = ': keep-alive\n\n';
+export const COMMENT = ': keep-alive\n\n';
 
 export interface KeepAliveOptions {
   /** Between two comments, ms. */

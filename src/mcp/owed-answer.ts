@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../domain/json.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
 import type { JudgeMessage } from './answer-sink.ts';
-import { formatEvent } from './event-stream.ts';
+import { formatMessage } from './event-stream.ts';
 import { noMessage } from './refusal.ts';
 
 export interface OwedAnswer {
@@ -44,7 +44,7 @@ export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, r
   const lastEvent = (error: GatewayError): boolean => {
     if (form !== 'events' || answered || resumable) return false;
     form = 'over';
-    sink.write(formatEvent({ data: JSON.stringify(words(error)) }));
+    sink.write(formatMessage(words(error)));
     sink.end();
     return true;
   };

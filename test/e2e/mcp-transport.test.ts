@@ -144,6 +144,26 @@ describe('what a hostile client sends', () => {
   });
 });
 
+// Kind: frames that a client does not take, because it goes by the name of an event and they have none.
+describe('a stream in which a held call waits', () => {
+  it.each<[string, 'approve' | 'deny']>([
+    ['the answer', 'approve'],
+    ['a denial', 'deny'],
+  ])('names the event of each of its frames, to %s', async (_end, decision) => {
+    const session = await openSession();
+    const { hold } = await alice.expect('PENDING');
+    const amount = decision === 'approve' ? 21 : 22;
+    const params = { name: 'transfer_funds', arguments: { amount }, _meta: { progressToken: 'p' } };
+    const answer = post('/tools', { ...call(amount, 'transfer_funds', { amount }), params }, session);
+    await alice[decision](await hold);
+    const text = await (await answer).text();
+    const frames = text.split('\n\n').filter((frame) => /^data:/m.test(frame));
+    expect(frames.length).toBeGreaterThanOrEqual(2);
+    for (const frame of frames) expect(frame).toMatch(/^event: message\n(?:id: .*\n)?data: \{/);
+    expect(text).toContain(decision === 'approve' ? 'done transfer_funds' : 'approval_denied');
+  });
+});
+
 describe('the request of somebody else', () => {
   it('is not cancelled by who guesses its number and its session', async () => {
     const session = await openSession();

@@ -89,6 +89,19 @@ describe('a number', () => {
   });
 });
 
+// The kind: a text that is converted to a number and then is none, or one that nobody wrote.
+test('a text that spells no number is in no relation to one, however it is converted', () => {
+  for (const [convert, texts] of [
+    ['int', ['', ' ', '1 000', '0x10', '1e3', '9 ']],
+    ['uint', ['', '-1', '\t']],
+    ['double', ['', 'NaN', '  ', 'five', '0x10']],
+  ] as const)
+    for (const x of texts)
+      for (const relation of ['> 5.0', '<= 5.0', '== 5.0', '!= 5.0', '< 5.0', '>= 5.0'])
+        expect([x, relation, withArgs(`dyn(${convert}(args.x)) ${relation}`, { x })]).toEqual([x, relation, 'failed']);
+  expect(withArgs('int(args.x) > 5 && double(args.y) > 5.0', { x: '9', y: '1e3' })).toBe(true);
+});
+
 describe('two values of the agent’s', () => {
   test.each([
     ['a', 1],

@@ -10,11 +10,14 @@ const PARAMETER =
 const FIELD =
   /^(?:x-)?(?:(?:http-)?(?:method|verb)-override|override-(?:http-)?(?:method|verb))$|^x-(?:http-)?(?:method|verb)$|^x-(?:original|tunneled|real|request|actual)-(?:http-)?(?:method|verb)$/;
 
+/** What every such name holds in ASCII; other letters have to be folded first. A body may hold very many names. */
+const MAY_OVERRIDE = /method|verb|[^\x01-\x7f]/i;
+
 /** Whether some framework takes the value of this parameter for the method. `name` is decoded. */
-export const overridesMethodByParameter = (name: string): boolean => PARAMETER.test(parameterName(name));
+export const overridesMethodByParameter = (name: string): boolean => MAY_OVERRIDE.test(name) && PARAMETER.test(parameterName(name));
 
 /** The same for a member at the top of a JSON body. */
-export const overridesMethodByKey = (key: string): boolean => PARAMETER.test(foldKey(key));
+export const overridesMethodByKey = (key: string): boolean => MAY_OVERRIDE.test(key) && PARAMETER.test(foldKey(key));
 
 /** The same for a header field, by its lower-case name. */
 export const overridesMethodByField = (name: string): boolean => FIELD.test(name);

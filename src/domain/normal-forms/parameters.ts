@@ -25,6 +25,7 @@ export function* parametersOf(text: string): Generator<Parameter> {
 }
 
 function decode(text: string): string {
+  if (!/[%+]/.test(text)) return text;
   const spaced = text.replaceAll('+', ' ');
   try {
     return decodeURIComponent(spaced);

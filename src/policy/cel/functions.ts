@@ -131,6 +131,8 @@ const STEPS = { call: 20, calendar: 3_000, failure: 700 };
 /** What a text is converted to has a short spelling; a long one takes the library quadratic time. */
 const CONVERSIONS: ReadonlySet<string> = new Set(['bool', 'double', 'duration', 'int', 'timestamp', 'uint']);
 const LONGEST_SPELLING = 64;
+/** The library takes an empty text for 0 and `0x10` for 16; others take them for nothing, or for 0. */
+const NO_SPELLING = /^\s*$|^[+-]?0[xob]/i;
 
 /** The function of a name, by how it is called. Throws TypeError where there is none. */
 export function findFunction(name: string, isMethod: boolean, count: number): CelFunction {
@@ -150,7 +152,7 @@ function fromLibrary(name: string, isMethod: boolean, count: number): CelFunctio
     meter.charge(steps);
     for (const operand of operands) if (operand instanceof Uint8Array) meter.charge(operand.length);
     const texts = operands.filter((operand) => typeof operand === 'string');
-    if (isConversion && texts.some(({ length }) => length > LONGEST_SPELLING)) return FAILED;
+    if (isConversion && texts.some((text) => text.length > LONGEST_SPELLING || NO_SPELLING.test(text))) return FAILED;
     if (texts.length > 0) chargeSearch(texts, meter);
     try {
       return program(Object.fromEntries(operands.map((operand, index) => [OPERANDS[index], operand])));

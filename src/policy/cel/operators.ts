@@ -77,12 +77,12 @@ function ordered(holds: (order: number) => boolean): Binary {
   };
 }
 
-/** NaN is in no order with anything. */
-function compareNumbers(a: number | bigint, b: number | bigint, holds: (order: number) => boolean): boolean {
+/** NaN is in no order with anything, so of `double("NaN") > 5.0` nothing can be said. */
+function compareNumbers(a: number | bigint, b: number | bigint, holds: (order: number) => boolean): boolean | typeof FAILED {
   if (a < b) return holds(-1);
   if (a > b) return holds(1);
   // biome-ignore lint/suspicious/noDoubleEquals: a bigint and a number of the same value are the same number
-  return a == b && holds(0);
+  return a == b ? holds(0) : FAILED;
 }
 
 const MAX_INT = 2n ** 63n - 1n;

@@ -128,7 +128,7 @@ export function equal(a: Value, b: Value, terms: Terms): boolean | Failed {
   }
   const [left, right] = [numeric(a), numeric(b)];
   // biome-ignore lint/suspicious/noDoubleEquals: a bigint and a number of the same value are the same number
-  if (left !== undefined && right !== undefined) return left == right;
+  if (left !== undefined && right !== undefined) return Number.isNaN(left) || Number.isNaN(right) ? FAILED : left == right;
   const kind = kindOf(a);
   if (kind !== kindOf(b)) return FAILED;
   switch (kind) {
