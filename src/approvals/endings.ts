@@ -54,7 +54,7 @@ export function stillPending({ id, deadline, requirements }: Hold, { decision, l
   const pending = { deadline: new Date(deadline).toISOString(), needs };
   return new GatewayError('approval_pending', detail, {
     ...{ holdId: id, retryAfter, executed: 'no', pending },
-    ...(leftBehind.length > 0 && { members: { fieldsLeftBehind: leftBehind } }),
+    members: { reasons: decision.reasons, ...(leftBehind.length > 0 && { fieldsLeftBehind: leftBehind }) },
   });
 }
 

@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => env.close());
 
-it('a pending answer names its hold, where to ask, until when, when to come back, and who is needed', async () => {
+it('a pending answer names its hold and rules, where to ask, until when, when to come back, and who is needed', async () => {
   const { json, hold, headers } = await transferNow(env, bill());
   expect(json.hold).toEqual({
     id: hold,
@@ -34,6 +34,7 @@ it('a pending answer names its hold, where to ask, until when, when to come back
     deadline: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
     needs: '1 of group:finance',
   });
+  expect(json.reasons).toEqual(['rule:transfers']);
   expect(json.detail).toContain('The platform team says: “Payments need finance.”');
   const url = (json.hold as { url: string }).url;
   const view = await fetch(url, { headers: { authorization: `Bearer ${await env.token('agent-1')}` } });
@@ -46,6 +47,7 @@ it('a 202 and a hold of several tiers say the same', async () => {
     202,
     expect.objectContaining({ id: answer.hold, needs: '1 of group:finance and 2 of user:bob, group:board' }),
   ]);
+  expect(answer.json.reasons).toEqual(['rule:transfers', 'rule:large']);
 });
 
 describe('a denial', () => {
