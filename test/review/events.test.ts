@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createEventStreams, tokenExpiry } from '../../src/review/events.ts';
-import { actionOf, approve, decisionOf, openHoldBy, requirementOf, reviewerOf } from '../support/approvals.ts';
+import { actionOf, approve, decisionOf, manualClock, openHoldBy, requirementOf, reviewerOf } from '../support/approvals.ts';
 import { openReviewPlane, type ReviewPlane } from '../support/review-plane.ts';
 
 let plane: ReviewPlane;
 beforeEach(async () => {
-  plane = await openReviewPlane();
+  // Streams end with their token, so both need one time.
+  plane = await openReviewPlane({}, manualClock(Date.now()));
 });
 afterEach(() => plane.close());
 

@@ -179,8 +179,8 @@ export interface Bench {
 export type BenchOptions = Partial<Pick<ApprovalsOptions, 'limits' | 'owners' | 'suspended' | 'instance'>>;
 
 /** Approvals over a new SQLite file. `close` removes the file. */
-export function openBench(options: BenchOptions = {}): Bench {
-  return benchOn(join(mkdtempSync(join(tmpdir(), 'countersign-')), 'store', 'holds.db'), manualClock(), options, 1);
+export function openBench(options: BenchOptions = {}, clock: ManualClock = manualClock()): Bench {
+  return benchOn(join(mkdtempSync(join(tmpdir(), 'countersign-')), 'store', 'holds.db'), clock, options, 1);
 }
 
 /** Approvals over a file that is there, by a clock that is past what its former process saw. */

@@ -17,7 +17,7 @@ import { noMetrics } from '../../src/domain/metrics.ts';
 import { parseStrictJson } from '../../src/domain/strict-json.ts';
 import { createReviewerAuthenticator } from '../../src/identity/reviewer.ts';
 import { reviewListener } from '../../src/review/app.ts';
-import { type Bench, type BenchOptions, openBench } from './approvals.ts';
+import { type Bench, type BenchOptions, type ManualClock, openBench } from './approvals.ts';
 
 const AGENT_AUDIENCE = 'https://gateway.test';
 
@@ -36,9 +36,10 @@ export interface ReviewPlane {
   close(): Promise<void>;
 }
 
-export async function openReviewPlane(options: BenchOptions = {}): Promise<ReviewPlane> {
+/** By the bench's own clock the issuer's tokens, which are made by the real time, are old. */
+export async function openReviewPlane(options: BenchOptions = {}, clock?: ManualClock): Promise<ReviewPlane> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-review-'));
-  const bench = openBench(options);
+  const bench = openBench(options, clock);
   const issuer = await startQuickstartIssuer({ port: 0, dataDir: folder, gatewayAudience: AGENT_AUDIENCE, ledgerAudience: 'https://ledger.test' });
   const authenticator = createReviewerAuthenticator(
     { issuer: issuer.issuer, audience: 'countersign-review', agentAudiences: [AGENT_AUDIENCE], groupsClaim: 'groups' },
