@@ -1,5 +1,5 @@
 // Stopping, as pages: what passed with the button that ends its task, and what is suspended with the forms to suspend and to lift. Every step is a
-// plain form; what it does is done by interventions.ts, as for the API. Who has not the power gets `not_a_reviewer` for all of it.
+// plain form; what it does is done by interventions.ts, as for the API. Anyone without the permission gets `not_a_reviewer` on every route here.
 
 import type { Context, Hono } from 'hono';
 import type { HoldStore } from '../../domain/hold.ts';
