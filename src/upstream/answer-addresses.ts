@@ -49,6 +49,7 @@ function portOf({ port, protocol, hostname }: URL): string {
 
 const INSIDE = /(^|\.)(localhost|local|localdomain|internal|intranet|private|corp|home|lan|svc|arpa|consul)$|\.svc\./;
 
+const LINK_LOCAL = /^169\.254(\.\d+){2}$/;
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /** A host that only means something in the network behind the gateway, or the upstream at another door. */
@@ -58,6 +59,8 @@ function isInside(address: URL, url: URL): boolean {
   const host = hostname.toLowerCase().replace(/\.$/, '');
   // On one machine everybody is inside.
   if (LOOPBACK.test(host) && LOOPBACK.test(url.hostname)) return false;
+  // Link-local: whoever reads it has such addresses of its own, and it tells nothing of the network behind the gateway.
+  if (LINK_LOCAL.test(host)) return false;
   if (host === url.hostname || isInsideLiteral(address)) return true;
   return !host.startsWith('[') && (!host.includes('.') || INSIDE.test(host));
 }
