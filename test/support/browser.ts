@@ -13,8 +13,34 @@ export function launchBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM,
     headless: true,
-    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-default-apps'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--no-first-run',
+      '--disable-default-apps',
+    ],
   });
+}
+
+const PATIENCE_MS = 20_000;
+
+/**
+ * What playwright itself waits for without end: a new page, a script in a page. A Chromium that has just started has been seen not to answer one.
+ * Asked once more it does. Nothing here acts on the gateway, so no fault of the product can hide behind the second try.
+ */
+async function answered<T>(what: string, ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; tries <= 2; tries++) {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, PATIENCE_MS, 'late');
+    });
+    const answer = await Promise.race([ask().then((value) => ({ value })), late]).finally(() => clearTimeout(timer));
+    if (answer !== 'late') return answer.value;
+  }
+  throw new Error(`Chromium gave no answer twice within ${PATIENCE_MS} ms: ${what}`);
 }
 
 export interface Seat {
@@ -26,7 +52,7 @@ export interface Seat {
 
 /** A browser of one person's, with nobody signed in. Refusals that a test provokes are 4xx, which Chromium logs; those lines are let pass. */
 export async function takeSeat(browser: Browser, options: BrowserContextOptions = {}): Promise<Seat> {
-  const context = await browser.newContext({ ...options });
+  const context = await answered('a new context', () => browser.newContext({ ...options }));
   const faults: string[] = [];
   context.on('page', (page) => {
     page.on('pageerror', (error) => faults.push(`page error: ${error.message}`));
@@ -37,7 +63,7 @@ export async function takeSeat(browser: Browser, options: BrowserContextOptions 
       if (request.failure()?.errorText === 'csp') faults.push(`blocked by CSP: ${request.url()}`);
     });
   });
-  return { context, page: await context.newPage(), faults };
+  return { context, page: await answered('a new page', () => context.newPage()), faults };
 }
 
 /** Through the real issuer: the desk, the choice of a person there, and back. */
@@ -50,10 +76,12 @@ export async function signIn(page: Page, url: string, name: string): Promise<voi
 
 /** Runs axe over a page; only violations are interesting, and of those what and where. */
 export async function findBarriers(page: Page): Promise<readonly string[]> {
-  // Not as a script element: the desk's own policy would refuse it.
-  await page.evaluate(`${axe.source}; undefined`);
-  const found = (await page.evaluate(
-    "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.target + ' ' + n.failureSummary).join(' | ')))",
-  )) as readonly string[];
-  return found;
+  const found = await answered('axe', async () => {
+    // Not as a script element: the desk's own policy would refuse it.
+    await page.evaluate(`${axe.source}; undefined`);
+    return page.evaluate(
+      "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.target + ' ' + n.failureSummary).join(' | ')))",
+    );
+  });
+  return found as readonly string[];
 }
