@@ -61,9 +61,12 @@ describe('an address that nobody outside could follow', () => {
   });
 });
 
-it.each(['https://files.example.com/a?sig=1', 'https://example.org', 'http://169.254.169.254/latest', 'mailto:a@example.org'])('another site’s address stays as it is: %s', (value) => {
-  expect(location(value)).toBe(value);
-});
+it.each(['https://files.example.com/a?sig=1', 'https://example.org', 'http://169.254.169.254/latest', 'mailto:a@example.org'])(
+  'another site’s address stays as it is: %s',
+  (value) => {
+    expect(location(value)).toBe(value);
+  },
+);
 
 it.each([
   ['refresh', '5; url=http://api.internal:8080/base/jobs', '5; url=/tools/jobs'],
