@@ -18,10 +18,14 @@ const accepted: WebSocket[] = [];
 let plain: Environment;
 let secure: Environment;
 let token: string;
+/** PEM of the authority behind the certificate of `secure`. */
+let ca: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'countersign-order-'));
-  const own = await (await createAuthority('prod.test')).issue({ uris: ['spiffe://prod.test/gateway'], dns: ['localhost'] });
+  const authority = await createAuthority('prod.test');
+  ca = authority.pem;
+  const own = await authority.issue({ uris: ['spiffe://prod.test/gateway'], dns: ['localhost'] });
   writeFileSync(join(folder, 'cert.pem'), own.pem);
   writeFileSync(join(folder, 'key.pem'), own.keyPem);
   sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
@@ -123,7 +127,7 @@ describe('a WebSocket that is joined', () => {
       for (const how of ['end', 'destroy', 'resetAndDestroy'] as const) {
         const before = accepted.length;
         const raw = connect({ port: environment.ports.agents, host: '127.0.0.1' });
-        const socket = (environment === plain ? raw : connectTls({ socket: raw, rejectUnauthorized: false })).on('error', () => {});
+        const socket = (environment === plain ? raw : connectTls({ socket: raw, ca, servername: 'localhost' })).on('error', () => {});
         const closed = everything(socket);
         socket.write(call('/sockets/open', ...handshake).replace(token, await environment.token('agent-1')));
         while (accepted.length === before) await once(sockets, 'connection');
