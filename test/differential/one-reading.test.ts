@@ -63,7 +63,14 @@ function exchange(name: string, port: number, { method, target, fields, body }: 
       response.on('data', (chunk) => {
         text += chunk;
       });
-      response.on('end', () => resolve(response.statusCode === 200 && response.headers['x-read-by'] === name ? (JSON.parse(text) as Reading) : undefined));
+      response.on('end', () => {
+        if (response.statusCode !== 200 || response.headers['x-read-by'] !== name) return resolve(undefined);
+        try {
+          resolve(JSON.parse(text) as Reading);
+        } catch {
+          reject(new Error(`${name} answered what is no JSON: ${text}`));
+        }
+      });
     });
     outgoing.end(body);
   });

@@ -1,6 +1,7 @@
 # What Flask reads: request.get_json, request.form, request.args, and the method as the pattern of its documentation takes it (X-HTTP-Method-Override),
 # or from a form's _method.
-import socket
+from math import isinf
+
 from flask import Flask, jsonify, request
 from werkzeug.serving import make_server
 
@@ -21,12 +22,19 @@ app.wsgi_app = Override(app.wsgi_app)
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
+def told(value):
+    # Python reads 1e400 as infinity, and JSON has no word for it.
+    if isinstance(value, float) and isinf(value):
+        return 1e308 if value > 0 else -1e308
+    return [told(each) for each in value] if isinstance(value, list) else value
+
+
 def read(route):
     body = request.get_json(silent=True)
     failed = request.is_json and body is None
     body = body if isinstance(body, dict) else {}
     method = request.form.get("_method") or request.method
-    answer = jsonify(method=method.upper(), route=route, amount=body.get("amount", 0), skip=body.get("skip", False),
+    answer = jsonify(method=method.upper(), route=route, amount=told(body.get("amount", 0)), skip=told(body.get("skip", False)),
                      force=request.args.get("force", ""), failed=failed)
     answer.headers["X-Read-By"] = "flask"
     return answer
