@@ -3,9 +3,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ConfigError } from '../../src/config/faults.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { checkPolicy } from '../../src/policy/check.ts';
+import { ConfigError } from '../../src/settings/faults.ts';
 import { MINIMAL } from '../config/files.ts';
 
 const FOLDER = 'docs/credentials';
@@ -15,7 +15,9 @@ const nameOf = (section: string): string => section.split(':', 1)[0] ?? '';
 const blocks = readdirSync(FOLDER)
   .filter((name) => name.endsWith('.md'))
   .flatMap((name) =>
-    [...readFileSync(join(FOLDER, name), 'utf8').matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = ''], index) => [name, index, block] as const),
+    [...readFileSync(join(FOLDER, name), 'utf8').matchAll(/```yaml\n([\s\S]*?)```/g)].map(
+      ([, block = ''], index) => [name, index, block] as const,
+    ),
   );
 
 it('has recipes', () => expect(blocks.length).toBeGreaterThan(5));
@@ -29,7 +31,10 @@ it.each(blocks)('%s, block %i, is a valid configuration', (_name, _index, block)
   const whole =
     block.includes('upstreams:') || named === undefined
       ? text
-      : text.replace('{ url: https://ledger.example.org }', `{ url: https://ledger.example.org, credential: ${named} }`);
+      : text.replace(
+          '{ url: https://ledger.example.org }',
+          `{ url: https://ledger.example.org, credential: ${named} }`,
+        );
   const env = new Proxy({}, { get: () => 'secret-text' });
   let faults: readonly string[] = [];
   try {
