@@ -4,7 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
 const INDEX = 'README.md';
-const pages = readdirSync('docs', { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.md') && path !== INDEX);
+const pages = readdirSync('docs', { recursive: true, encoding: 'utf8' }).filter(
+  (path) => path.endsWith('.md') && path !== INDEX,
+);
 /** Entries of the lists: a link, a colon, and a line about the page. The table on top repeats some of them. */
 const listed = [...readFileSync(`docs/${INDEX}`, 'utf8').matchAll(/^- \[([^\]]+)\]\(([^)]+)\): \S/gm)];
 
