@@ -1,23 +1,30 @@
-// Every way in which the gateway refuses or fails: one class, one table.
-// The code is spelled the same in err.code, the problem document, the span's error.type, the audit record and the docs
-// (docs/errors.md is checked against this table both ways). Never match on message text: what a writer has to know is a column.
+// Every way in which the gateway refuses or fails: one class, one table. The code is spelled the same in err.code, the
+// problem document, the span's error.type, the audit record and the docs (docs/errors.md is checked against this table
+// both ways). Never match on message text: what a writer has to know is a column.
 
 /**
- * What is known of the effect of a call that ends with an error: `no`, nothing was executed; `maybe`, the call may have taken effect;
- * `unsaid`, the error alone does not tell, and then nothing is said. Whoever knows more says so in `details.executed`.
+ * What is known of the effect of a call that ends with an error: `no`, nothing was executed; `maybe`, the call may have
+ * taken effect; `unsaid`, the error alone does not tell, and then nothing is said. Whoever knows more says so in
+ * `details.executed`.
  */
 export type Executed = 'no' | 'maybe' | 'unsaid';
 
 interface ErrorSpec {
   readonly status: number;
   readonly title: string;
-  /** Of the call that this error ends, as far as the code alone tells. An error that is no call's ending is never said with it. */
+  /**
+   * Of the call that this error ends, as far as the code alone tells. An error that is no call's ending is never said
+   * with it.
+   */
   readonly executed: Executed;
   /** What a client's automatic retry should do: `x-should-retry`. */
   readonly retry: boolean;
   /** RFC 9209 section 2.3 error type for the Proxy-Status field. */
   readonly proxy: ProxyErrorType;
-  /** What to do about it, as an instruction to whoever reads it, often a language model. How long to wait stands in `details.retryAfter`. */
+  /**
+   * What to do about it, as an instruction to whoever reads it, often a language model. How long to wait stands in
+   * `details.retryAfter`.
+   */
   readonly remedy: string;
 }
 
@@ -60,7 +67,14 @@ const refused = (status: number, title: string, executed: Executed, remedy: stri
 const token = (title: string, remedy: string): ErrorSpec => refused(401, title, 'no', remedy);
 /** What only reviewers get: it says nothing about the call that they look at. */
 const review = (status: number, title: string, remedy: string): ErrorSpec => refused(status, title, 'unsaid', remedy);
-const fault = (status: number, title: string, proxy: ProxyErrorType, executed: Executed, remedy: string, retry = false): ErrorSpec => ({
+const fault = (
+  status: number,
+  title: string,
+  proxy: ProxyErrorType,
+  executed: Executed,
+  remedy: string,
+  retry = false,
+): ErrorSpec => ({
   status,
   title,
   executed,
@@ -72,21 +86,37 @@ const fault = (status: number, title: string, proxy: ProxyErrorType, executed: E
 export const ERRORS = {
   // receive
   bad_request: request(400, 'The request is not well-formed', 'Correct the request and send it again.'),
-  bad_path: request(400, 'The path is ambiguous', 'Send a path without dot segments, empty segments, backslashes, fragments or encoded separators.'),
-  bad_header: request(400, 'A header field is ambiguous or forbidden', 'Send each field once, with a valid name and value, and no method override.'),
+  bad_path: request(
+    400,
+    'The path is ambiguous',
+    'Send a path without dot segments, empty segments, backslashes, fragments or encoded separators.',
+  ),
+  bad_header: request(
+    400,
+    'A header field is ambiguous or forbidden',
+    'Send each field once, with a valid name and value, and no method override.',
+  ),
   bad_host: request(400, 'The Host field is not valid', 'Send exactly one Host field that names this gateway.'),
   bad_json: request(
     400,
     'The JSON body is ambiguous',
     'Send strict JSON: no key twice (in another letter case neither), numbers that survive a round trip, no lone surrogates, bounded depth.',
   ),
-  bad_rpc: request(400, 'The JSON-RPC message is not acceptable', 'Send one JSON-RPC 2.0 message whose Mcp-* fields agree with its body.'),
+  bad_rpc: request(
+    400,
+    'The JSON-RPC message is not acceptable',
+    'Send one JSON-RPC 2.0 message whose Mcp-* fields agree with its body.',
+  ),
   header_mismatch: request(
     400,
     'An Mcp-Param field and the arguments disagree',
     'List the tools, and send each argument that is marked with x-mcp-header in its Mcp-Param field, with the same value.',
   ),
-  method_not_allowed: request(405, 'The method is not supported', 'Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.'),
+  method_not_allowed: request(
+    405,
+    'The method is not supported',
+    'Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.',
+  ),
   request_timeout: request(408, 'The request arrived too slowly', 'Send the whole request without pauses.'),
   payload_too_large: request(
     413,
@@ -105,13 +135,21 @@ export const ERRORS = {
   ),
   header_too_large: request(431, 'The header section is too large', 'Send fewer or shorter header fields.'),
   client_closed: refused(499, 'The client went away', 'unsaid', 'Nothing to do: nobody is there to read this.'),
-  upgrade_refused: request(426, 'This upgrade is not offered here', 'Upgrade to websocket, on an upstream whose configuration says websocket: true.'),
+  upgrade_refused: request(
+    426,
+    'This upgrade is not offered here',
+    'Upgrade to websocket, on an upstream whose configuration says websocket: true.',
+  ),
   session_not_found: request(
     404,
     'There is no such MCP session of yours',
     'Send it again; if that is refused too, open a new session with initialize, without Mcp-Session-Id.',
   ),
-  not_found: request(404, 'Nothing is mounted at this path', 'Call /<upstream>/… with a name under upstreams in the configuration.'),
+  not_found: request(
+    404,
+    'Nothing is mounted at this path',
+    'Call /<upstream>/… with a name under upstreams in the configuration.',
+  ),
 
   // identify
   unauthenticated: token(
@@ -119,20 +157,41 @@ export const ERRORS = {
     'Send one workload token as Authorization: Bearer, or call over mTLS with an X.509-SVID where that is configured.',
   ),
   token_malformed: token('The token is malformed', 'Send one compact JWS, exactly as the issuer made it.'),
-  token_untrusted: token('The token comes from nobody that is trusted here', 'Use a token of an issuer or trust domain under identity.issuers.'),
-  token_algorithm: token('The token uses an algorithm that is not accepted', 'Have it signed with an algorithm that the issuer entry lists.'),
+  token_untrusted: token(
+    'The token comes from nobody that is trusted here',
+    'Use a token of an issuer or trust domain under identity.issuers.',
+  ),
+  token_algorithm: token(
+    'The token uses an algorithm that is not accepted',
+    'Have it signed with an algorithm that the issuer entry lists.',
+  ),
   token_key_unknown: token(
     'The token names a key that its issuer does not publish',
     'Fetch a new token; if it persists, check the issuer’s JWKS or the trust bundle.',
   ),
   token_signature: token('The signature of the token is not valid', 'Fetch a new token from the issuer.'),
-  token_audience: token('The token is addressed to somebody else', 'Request a token for the audience under identity.audience.'),
-  token_expired: token('The token has expired', 'Fetch a new token and send the identical request again; an approval that is there can still be used.'),
+  token_audience: token(
+    'The token is addressed to somebody else',
+    'Request a token for the audience under identity.audience.',
+  ),
+  token_expired: token(
+    'The token has expired',
+    'Fetch a new token and send the identical request again; an approval that is there can still be used.',
+  ),
   token_not_yet_valid: token('The token is not valid yet', 'Check the clocks of the issuer and of this host.'),
   token_lifetime: token('The token lives longer than is accepted', 'Request a token with a shorter lifetime.'),
-  token_claims: token('The token’s claims are not acceptable', 'Use an access token of the expected profile, with every required claim.'),
-  token_inactive: token('The token is no longer in force', 'Fetch a new token: its issuer says that this one was revoked or is unknown.'),
-  certificate_malformed: token('The client certificate is malformed', 'Present an X.509-SVID exactly as its authority issued it.'),
+  token_claims: token(
+    'The token’s claims are not acceptable',
+    'Use an access token of the expected profile, with every required claim.',
+  ),
+  token_inactive: token(
+    'The token is no longer in force',
+    'Fetch a new token: its issuer says that this one was revoked or is unknown.',
+  ),
+  certificate_malformed: token(
+    'The client certificate is malformed',
+    'Present an X.509-SVID exactly as its authority issued it.',
+  ),
   certificate_profile: token(
     'The client certificate is not an X.509-SVID',
     'Present the X.509-SVID of one workload, not an authority’s or a server’s certificate.',
@@ -141,8 +200,14 @@ export const ERRORS = {
     'The client certificate leads to no authority that is trusted here',
     'Present the SVID with its intermediates; the platform team checks the trust domain’s bundle under identity.issuers.',
   ),
-  certificate_expired: token('The client certificate has expired', 'Open a new connection with the current SVID and send the identical request again.'),
-  certificate_not_yet_valid: token('The client certificate is not valid yet', 'Check the clocks of the authority and of this host.'),
+  certificate_expired: token(
+    'The client certificate has expired',
+    'Open a new connection with the current SVID and send the identical request again.',
+  ),
+  certificate_not_yet_valid: token(
+    'The client certificate is not valid yet',
+    'Check the clocks of the authority and of this host.',
+  ),
   identity_conflict: token(
     'The token and the certificate name different callers',
     'Send a token of the same workload that the certificate names, or only one of them.',
@@ -151,8 +216,14 @@ export const ERRORS = {
     'The token must come with proof of its key',
     'Send a DPoP proof with the token, or call over TLS with the certificate that it is bound to.',
   ),
-  proof_invalid: token('The proof of the token’s key is not valid', 'Make a new DPoP proof for exactly this request, with the key that the token is bound to.'),
-  proof_nonce_required: token('The proof must hold the gateway’s nonce', 'Make a new DPoP proof with the nonce in the DPoP-Nonce field of this answer.'),
+  proof_invalid: token(
+    'The proof of the token’s key is not valid',
+    'Make a new DPoP proof for exactly this request, with the key that the token is bound to.',
+  ),
+  proof_nonce_required: token(
+    'The proof must hold the gateway’s nonce',
+    'Make a new DPoP proof with the nonce in the DPoP-Nonce field of this answer.',
+  ),
   issuer_unavailable: fault(
     503,
     'The issuer’s keys cannot be had',
@@ -170,15 +241,35 @@ export const ERRORS = {
   ),
 
   // tasks
-  task_not_found: refused(404, 'There is no such task of yours', 'no', 'Open a task at /countersign/v1/tasks and send its id in Countersign-Task.'),
+  task_not_found: refused(
+    404,
+    'There is no such task of yours',
+    'no',
+    'Open a task at /countersign/v1/tasks and send its id in Countersign-Task.',
+  ),
   task_ended: refused(409, 'The task has ended', 'no', 'Open a new task.'),
 
   // decide
-  denied: refused(403, 'Policy denies this call', 'no', 'Do not rephrase it or look for another way. Report it: the platform team can change the rules.'),
-  no_matching_rule: refused(403, 'No rule allows this call', 'no', 'Do not rephrase it or look for another way. Report it: the platform team can add a rule.'),
+  denied: refused(
+    403,
+    'Policy denies this call',
+    'no',
+    'Do not rephrase it or look for another way. Report it: the platform team can change the rules.',
+  ),
+  no_matching_rule: refused(
+    403,
+    'No rule allows this call',
+    'no',
+    'Do not rephrase it or look for another way. Report it: the platform team can add a rule.',
+  ),
 
   // hold
-  arguments_invalid: refused(400, 'The arguments do not fit the tool', 'no', 'Correct the arguments as the tool’s input schema says, and call it again.'),
+  arguments_invalid: refused(
+    400,
+    'The arguments do not fit the tool',
+    'no',
+    'Correct the arguments as the tool’s input schema says, and call it again.',
+  ),
   approval_pending: {
     status: 409,
     title: 'Waiting for a human decision',
@@ -187,14 +278,49 @@ export const ERRORS = {
     proxy: 'http_request_denied',
     remedy: 'Send the identical request again later. Do not rephrase it or look for another way.',
   },
-  approval_denied: refused(403, 'A reviewer denied this call', 'no', 'Do not rephrase it or look for another way; report the denial.'),
-  approval_expired: refused(403, 'No approval came in time, or none is left', 'no', 'Report it. Do not look for another way.'),
-  approval_unused: refused(403, 'The approval ran out before it was used', 'no', 'Send the identical request again to ask for a new approval.'),
+  approval_denied: refused(
+    403,
+    'A reviewer denied this call',
+    'no',
+    'Do not rephrase it or look for another way; report the denial.',
+  ),
+  approval_expired: refused(
+    403,
+    'No approval came in time, or none is left',
+    'no',
+    'Report it. Do not look for another way.',
+  ),
+  approval_unused: refused(
+    403,
+    'The approval ran out before it was used',
+    'no',
+    'Send the identical request again to ask for a new approval.',
+  ),
   approval_revoked: refused(403, 'The hold was withdrawn', 'no', 'Report it. Do not look for another way.'),
-  approval_invalidated: refused(403, 'What was approved is no longer what would happen', 'no', 'Send the request again to ask for a new approval.'),
-  already_sent: refused(409, 'This call was sent already', 'maybe', 'Do not send it again. A new call needs a new Idempotency-Key.'),
-  outcome_unknown: refused(409, 'It is not known whether this call took effect', 'maybe', 'Do not send it again. Have a person look at the upstream first.'),
-  idempotency_key_reused: refused(422, 'The Idempotency-Key belongs to another request', 'no', 'Use a new key for a different request.'),
+  approval_invalidated: refused(
+    403,
+    'What was approved is no longer what would happen',
+    'no',
+    'Send the request again to ask for a new approval.',
+  ),
+  already_sent: refused(
+    409,
+    'This call was sent already',
+    'maybe',
+    'Do not send it again. A new call needs a new Idempotency-Key.',
+  ),
+  outcome_unknown: refused(
+    409,
+    'It is not known whether this call took effect',
+    'maybe',
+    'Do not send it again. Have a person look at the upstream first.',
+  ),
+  idempotency_key_reused: refused(
+    422,
+    'The Idempotency-Key belongs to another request',
+    'no',
+    'Use a new key for a different request.',
+  ),
   too_many_pending: {
     status: 429,
     title: 'Too many calls of this agent wait for approval',
@@ -233,7 +359,8 @@ export const ERRORS = {
     executed: 'no',
     retry: true,
     proxy: 'http_request_denied',
-    remedy: 'Report it: the platform team sets the limit and how long things are kept. What has ended is deleted with time.',
+    remedy:
+      'Report it: the platform team sets the limit and how long things are kept. What has ended is deleted with time.',
   },
   no_eligible_reviewer: refused(
     403,
@@ -242,7 +369,12 @@ export const ERRORS = {
     'Report it: the platform team adds reviewers to the tier. Do not rephrase the call or look for another way.',
   ),
   hold_not_found: refused(404, 'There is no such hold of yours', 'unsaid', 'Use the id in the Countersign-Hold field.'),
-  hold_closed: refused(409, 'The hold is no longer open', 'unsaid', 'Read its state. A call that was sent cannot be taken back here.'),
+  hold_closed: refused(
+    409,
+    'The hold is no longer open',
+    'unsaid',
+    'Read its state. A call that was sent cannot be taken back here.',
+  ),
 
   // reviewers
   reviewer_unauthenticated: review(
@@ -260,12 +392,30 @@ export const ERRORS = {
   already_voted: review(409, 'You have voted on this hold', 'One person has one vote.'),
   reason_required: review(422, 'This tier asks for a reason', 'Send a reason with the vote.'),
   step_up_required: review(401, 'This tier asks for a fresh sign-in', 'Sign in again and vote within five minutes.'),
-  bad_vote: review(422, 'The vote is not well-formed', 'Send {"decision": "approve" or "deny", "bindingDigest": "…", "reason": "…"}.'),
+  bad_vote: review(
+    422,
+    'The vote is not well-formed',
+    'Send {"decision": "approve" or "deny", "bindingDigest": "…", "reason": "…"}.',
+  ),
 
   // journal, arm
-  audit_unavailable: fault(503, 'The call cannot be recorded', 'proxy_internal_error', 'no', 'Try again later; the platform team checks the audit disk.', true),
+  audit_unavailable: fault(
+    503,
+    'The call cannot be recorded',
+    'proxy_internal_error',
+    'no',
+    'Try again later; the platform team checks the audit disk.',
+    true,
+  ),
   // What became of a hold stands in the store alone.
-  store_unavailable: fault(503, 'The store cannot be used', 'proxy_internal_error', 'unsaid', 'Try again later; the platform team checks the store.', true),
+  store_unavailable: fault(
+    503,
+    'The store cannot be used',
+    'proxy_internal_error',
+    'unsaid',
+    'Try again later; the platform team checks the store.',
+    true,
+  ),
   credential_unavailable: fault(
     502,
     'No credential could be had for the upstream',
@@ -282,7 +432,13 @@ export const ERRORS = {
   ),
 
   // send
-  upstream_unreachable: fault(502, 'The upstream cannot be reached', 'connection_refused', 'no', 'Report it: the platform team checks the upstream’s address.'),
+  upstream_unreachable: fault(
+    502,
+    'The upstream cannot be reached',
+    'connection_refused',
+    'no',
+    'Report it: the platform team checks the upstream’s address.',
+  ),
   upstream_tls: fault(
     502,
     'The upstream’s certificate is not accepted',
@@ -312,8 +468,20 @@ export const ERRORS = {
     'maybe',
     'Look at what it did before you try again, and report it: the platform team looks at the upstream.',
   ),
-  upstream_aborted: fault(502, 'The upstream’s answer broke off', 'http_response_incomplete', 'maybe', 'Look at what it did before you try again.'),
-  upstream_timeout: fault(504, 'The upstream did not answer in time', 'http_response_timeout', 'maybe', 'Look at what it did before you try again.'),
+  upstream_aborted: fault(
+    502,
+    'The upstream’s answer broke off',
+    'http_response_incomplete',
+    'maybe',
+    'Look at what it did before you try again.',
+  ),
+  upstream_timeout: fault(
+    504,
+    'The upstream did not answer in time',
+    'http_response_timeout',
+    'maybe',
+    'Look at what it did before you try again.',
+  ),
 
   // the process
   draining: fault(
@@ -324,7 +492,13 @@ export const ERRORS = {
     'Send the request again; another instance, or this one after its restart, will take it.',
     true,
   ),
-  internal: fault(500, 'The gateway failed', 'proxy_internal_error', 'unsaid', 'Report it: the platform team finds the request id in the log.'),
+  internal: fault(
+    500,
+    'The gateway failed',
+    'proxy_internal_error',
+    'unsaid',
+    'Report it: the platform team finds the request id in the log.',
+  ),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -349,8 +523,9 @@ interface Details {
 }
 
 /**
- * A refusal or a fault with a code of the table. `detail` says in one sentence what happened, free of secrets and tokens. It says neither
- * whether anything was executed nor what to do: those have authors of their own, and `tell` (domain/telling.ts) puts the three together.
+ * A refusal or a fault with a code of the table. `detail` says in one sentence what happened, free of secrets and
+ * tokens. It says neither whether anything was executed nor what to do: those have authors of their own, and `tell`
+ * (domain/telling.ts) puts the three together.
  */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
@@ -376,11 +551,15 @@ export class GatewayError extends Error {
 
   /** The same error with what its catcher knows of the call's effect; whoever said so before knew better. */
   knowing(executed: Executed): GatewayError {
-    return this.details.executed === undefined ? new GatewayError(this.code, this.detail, { ...this.details, executed }) : this;
+    return this.details.executed === undefined
+      ? new GatewayError(this.code, this.detail, { ...this.details, executed })
+      : this;
   }
 }
 
 /** What anything thrown means to a caller: itself, or an opaque `internal`. */
 export function asGatewayError(thrown: unknown): GatewayError {
-  return thrown instanceof GatewayError ? thrown : new GatewayError('internal', 'The gateway failed; nothing more is said here.', { cause: thrown });
+  return thrown instanceof GatewayError
+    ? thrown
+    : new GatewayError('internal', 'The gateway failed; nothing more is said here.', { cause: thrown });
 }

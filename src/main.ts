@@ -23,7 +23,11 @@ const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
 if (command !== undefined) process.exitCode = await command.run(args, process);
 else if (name === '--version') console.log(VERSION);
 else {
-  const usage = ['Usage: countersign COMMAND …', '', ...Object.values(COMMANDS).map(({ summary }) => `  ${summary}`)].join('\n');
+  const usage = [
+    'Usage: countersign COMMAND …',
+    '',
+    ...Object.values(COMMANDS).map(({ summary }) => `  ${summary}`),
+  ].join('\n');
   if (name === '--help') console.log(usage);
   else {
     console.error(`There is no command of this name.\n\n${usage}`);

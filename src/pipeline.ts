@@ -16,12 +16,14 @@ export function createPipeline(steps: Steps): (call: Call) => Promise<void> {
       const decided = steps.decide(classified); //           what the rules say of that
       const cleared = await steps.clear(decided); //         an allow, or an approval of exactly this, claimed once
       const journaled = await steps.journal(cleared); //     on record before any effect: no record, no call
-      const armed = await steps.arm(journaled); //           once there is room at its upstream; the credential exists only from here on
+      //           once there is room at its upstream; the credential exists only from here on
+      const armed = await steps.arm(journaled);
       await steps.send(armed); //                            once; a held call is marked SENT before its first byte
     } catch (thrown) {
       await steps.refuse(call, asGatewayError(thrown));
     } finally {
-      await steps.settle(call); //                           always: take the credential back, record the outcome, end the spans
+      //                           always: take the credential back, record the outcome, end the spans
+      await steps.settle(call);
     }
   };
 }

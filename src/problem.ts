@@ -1,5 +1,6 @@
-// From a typed error to what goes on the wire: RFC 9457 problem+json, RFC 9209 Proxy-Status, RFC 6750 challenges,
-// and the fields that tell a client's retry logic what to do. Translated here once, written by whoever holds the connection.
+// From a typed error to what goes on the wire: RFC 9457 problem+json, RFC 9209 Proxy-Status, RFC 6750 challenges, and
+// the fields that tell a client's retry logic what to do. Translated here once, written by whoever holds the
+// connection.
 
 import type { HeaderList } from './domain/headers.ts';
 import { type AnswerTo, tell } from './domain/telling.ts';
@@ -26,7 +27,9 @@ export interface ProblemContext {
   readonly challenge?: string;
 }
 
-/** The problem document of an error. Members come from the table and from the error's own details; causes stay inside. */
+/**
+ * The problem document of an error. Members come from the table and from the error's own details; causes stay inside.
+ */
 export function problem(error: GatewayError, context: ProblemContext): Answer {
   const spec = ERRORS[error.code];
   const { holdId, members } = error.details;
@@ -58,7 +61,14 @@ function holdOf({ details: { retryAfter, pending } }: GatewayError, id: string, 
 export function problemFields(error: GatewayError, context: ProblemContext): string[] {
   const spec = ERRORS[error.code];
   const { holdId, retryAfter, dpopNonce } = error.details;
-  const fields = ['cache-control', 'no-store', 'x-should-retry', String(spec.retry), 'proxy-status', proxyStatus(error.code)];
+  const fields = [
+    'cache-control',
+    'no-store',
+    'x-should-retry',
+    String(spec.retry),
+    'proxy-status',
+    proxyStatus(error.code),
+  ];
   if (retryAfter !== undefined) fields.push('retry-after', String(retryAfter));
   if (holdId !== undefined) fields.push('countersign-hold', holdId);
   if (spec.status === 401 && context.challenge !== undefined) fields.push('www-authenticate', context.challenge);
@@ -78,7 +88,15 @@ export function accepted(error: GatewayError, context: ProblemContext): Answer {
   const location = HOLD_BASE + holdId;
   return {
     status: 202,
-    headers: ['content-type', 'application/json', ...problemFields(error, context), 'preference-applied', 'respond-async', 'location', location],
+    headers: [
+      'content-type',
+      'application/json',
+      ...problemFields(error, context),
+      'preference-applied',
+      'respond-async',
+      'location',
+      location,
+    ],
     body: JSON.stringify({
       ...members,
       code: error.code,

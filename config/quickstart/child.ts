@@ -1,5 +1,5 @@
-// Child processes of the quickstart: started in a group of their own, so that Ctrl-C reaches only start.ts and the parts end in order;
-// waited for until they say that they are ready; ended by their own id.
+// Child processes of the quickstart: started in a group of their own, so that Ctrl-C reaches only start.ts and the
+// parts end in order; waited for until they say that they are ready; ended by their own id.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,7 +25,9 @@ export interface ChildOptions {
 
 const STOP_MS = 20_000;
 
-/** Starts `node` with these arguments; resolves when it is ready. Throws with its last lines when it ends before that. */
+/**
+ * Starts `node` with these arguments; resolves when it is ready. Throws with its last lines when it ends before that.
+ */
 export async function startChild({ name, args, cwd, env, logPath, isReady }: ChildOptions): Promise<Child> {
   const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   // The exit handler runs for crashes of this process too; only SIGKILL leaves children behind.

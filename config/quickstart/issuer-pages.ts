@@ -21,11 +21,22 @@ function page(title: string, body: string): string {
 
 export function renderCodeInput(ctx: Context, form: string, _out: unknown, fault?: Error): void {
   const note =
-    fault === undefined ? 'Enter the code that your terminal shows.' : 'That code is not known, used up or too old. Enter the one that your terminal shows.';
-  ctx.body = page('Sign in to a device', `<p>${note}</p>${form}<button type="submit" form="op.deviceInputForm">Continue</button>`);
+    fault === undefined
+      ? 'Enter the code that your terminal shows.'
+      : 'That code is not known, used up or too old. Enter the one that your terminal shows.';
+  ctx.body = page(
+    'Sign in to a device',
+    `<p>${note}</p>${form}<button type="submit" form="op.deviceInputForm">Continue</button>`,
+  );
 }
 
-export function renderCodeConfirm(ctx: Context, form: string, client: { clientName?: string; clientId: string }, _device: unknown, userCode: string): void {
+export function renderCodeConfirm(
+  ctx: Context,
+  form: string,
+  client: { clientName?: string; clientId: string },
+  _device: unknown,
+  userCode: string,
+): void {
   const name = escapeHtml(client.clientName ?? client.clientId);
   ctx.body = page(
     'Is this your code?',

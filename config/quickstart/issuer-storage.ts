@@ -1,14 +1,22 @@
 // Where the local issuer keeps what it has issued: maps in memory, one set per issuer, nothing survives the process.
-// Signed (JWT) tokens are not kept anywhere; they stay valid over a restart because the signing key is kept, see issuer.ts.
+// Signed (JWT) tokens are not kept anywhere; they stay valid over a restart because the signing key is kept, see
+// issuer.ts.
 
-type Payload = Record<string, unknown> & { readonly grantId?: string; readonly userCode?: string; readonly uid?: string };
+type Payload = Record<string, unknown> & {
+  readonly grantId?: string;
+  readonly userCode?: string;
+  readonly uid?: string;
+};
 
 interface Entry {
   readonly payload: Payload;
   readonly expiresAt: number;
 }
 
-/** Makes oidc-provider's adapter for each model name. The package's own one is shared by the whole process and forgets after 1,000 entries. */
+/**
+ * Makes oidc-provider's adapter for each model name. The package's own one is shared by the whole process and forgets
+ * after 1,000 entries.
+ */
 export function createIssuerStorage(): (model: string) => object {
   return (model) => {
     const entries = new Map<string, Entry>();
@@ -33,7 +41,10 @@ export function createIssuerStorage(): (model: string) => object {
       model,
       async upsert(id: string, payload: Payload, expiresIn?: number) {
         dropExpired();
-        entries.set(id, { payload, expiresAt: expiresIn === undefined ? Number.POSITIVE_INFINITY : Date.now() + expiresIn * 1000 });
+        entries.set(id, {
+          payload,
+          expiresAt: expiresIn === undefined ? Number.POSITIVE_INFINITY : Date.now() + expiresIn * 1000,
+        });
       },
       find: async (id: string) => find(id),
       findByUserCode: async (userCode: string) => findWhere('userCode', userCode),

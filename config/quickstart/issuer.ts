@@ -1,6 +1,7 @@
-// A real OpenID Connect issuer on this machine, for the quickstart and the tests: access tokens for agents and reviewers (JWT, ES256), opaque
-// tokens for the ledger that can be taken back (RFC 7009), the device flow for the terminal. Never for anything but 127.0.0.1: it asks for no
-// password. Each client gets tokens for one audience only, so an agent's token is of no use at the ledger.
+// A real OpenID Connect issuer on this machine, for the quickstart and the tests: access tokens for agents and
+// reviewers (JWT, ES256), opaque tokens for the ledger that can be taken back (RFC 7009), the device flow for the
+// terminal. Never for anything but 127.0.0.1: it asks for no password. Each client gets tokens for one audience only,
+// so an agent's token is of no use at the ledger.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -10,7 +11,16 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair } from 'jose';
 import Provider, { type Artifact, type Client, type Context, errors, interactionPolicy } from 'oidc-provider';
-import { renderCodeConfirm, renderCodeInput, renderError, renderSignedOut, renderSignIn, renderSignOut, renderSuccess, USERS } from './issuer-pages.ts';
+import {
+  renderCodeConfirm,
+  renderCodeInput,
+  renderError,
+  renderSignedOut,
+  renderSignIn,
+  renderSignOut,
+  renderSuccess,
+  USERS,
+} from './issuer-pages.ts';
 import { createIssuerStorage } from './issuer-storage.ts';
 
 /** For scripts: a token of a named user without a browser. Exists at this issuer only. */
@@ -39,7 +49,10 @@ export interface QuickstartIssuer {
   /** The issuer identifier. */
   readonly issuer: string;
   readonly clients: Readonly<
-    Record<'agent' | 'countersign' | 'ledger' | 'desk', { readonly clientId: string; readonly clientSecret: string; readonly secretFile: string }>
+    Record<
+      'agent' | 'countersign' | 'ledger' | 'desk',
+      { readonly clientId: string; readonly clientSecret: string; readonly secretFile: string }
+    >
   >;
   /** A fresh token, had over HTTP like any other. */
   token(holder: TokenHolder): Promise<string>;
@@ -104,11 +117,15 @@ export async function requestToken(issuer: string, holder: TokenHolder, agentSec
   );
   const response = await fetch(`${issuer}/token`, { method: 'POST', body: parameters });
   const answer = (await response.json()) as { access_token?: string; error?: string; error_description?: string };
-  if (answer.access_token === undefined) throw new Error(`the issuer refused: ${answer.error} ${answer.error_description ?? ''}`);
+  if (answer.access_token === undefined)
+    throw new Error(`the issuer refused: ${answer.error} ${answer.error_description ?? ''}`);
   return answer.access_token;
 }
 
-async function configuration(options: IssuerOptions, clients: QuickstartIssuer['clients']): Promise<Record<string, unknown>> {
+async function configuration(
+  options: IssuerOptions,
+  clients: QuickstartIssuer['clients'],
+): Promise<Record<string, unknown>> {
   const day = 24 * 60 * 60;
   const secret = ({ clientId, clientSecret }: { clientId: string; clientSecret: string }, grants: string[]) => ({
     client_id: clientId,
@@ -142,18 +159,31 @@ async function configuration(options: IssuerOptions, clients: QuickstartIssuer['
     claims: { openid: ['sub'], profile: ['name', 'groups'] },
     pkce: { required: () => true },
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
-    findAccount: (_ctx: Context, id: string) => (id in USERS ? { accountId: id, claims: async () => ({ sub: id, ...USERS[id] }) } : undefined),
+    findAccount: (_ctx: Context, id: string) =>
+      id in USERS ? { accountId: id, claims: async () => ({ sub: id, ...USERS[id] }) } : undefined,
     extraTokenClaims: (ctx: Context, token: Artifact) => userClaims(ctx, token),
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       rpInitiatedLogout: { enabled: true, logoutSource: renderSignOut, postLogoutSuccessSource: renderSignedOut },
-      deviceFlow: { enabled: true, userCodeInputSource: renderCodeInput, userCodeConfirmSource: renderCodeConfirm, successSource: renderSuccess },
-      introspection: { enabled: true, allowedPolicy: (_ctx: Context, client: Client) => client.clientId === clients.ledger.clientId },
-      revocation: { enabled: true, allowedPolicy: (_ctx: Context, client: Client, token: Artifact) => token.clientId === client.clientId },
+      deviceFlow: {
+        enabled: true,
+        userCodeInputSource: renderCodeInput,
+        userCodeConfirmSource: renderCodeConfirm,
+        successSource: renderSuccess,
+      },
+      introspection: {
+        enabled: true,
+        allowedPolicy: (_ctx: Context, client: Client) => client.clientId === clients.ledger.clientId,
+      },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_ctx: Context, client: Client, token: Artifact) => token.clientId === client.clientId,
+      },
       resourceIndicators: {
         enabled: true,
-        defaultResource: (_ctx: Context, client: Client, oneOf?: readonly string[]) => oneOf ?? resourceOf(options, client.clientId),
+        defaultResource: (_ctx: Context, client: Client, oneOf?: readonly string[]) =>
+          oneOf ?? resourceOf(options, client.clientId),
         useGrantedResource: () => true,
         getResourceServerInfo: (_ctx: Context, resource: string, client: Client) => {
           if (resource !== resourceOf(options, client.clientId)) throw new (errors.InvalidTarget as new () => Error)();
@@ -161,20 +191,34 @@ async function configuration(options: IssuerOptions, clients: QuickstartIssuer['
         },
       },
     },
-    interactions: { url: (_ctx: Context, interaction: { uid: string }) => `/sign-in/${interaction.uid}`, policy: alwaysAsk() },
+    interactions: {
+      url: (_ctx: Context, interaction: { uid: string }) => `/sign-in/${interaction.uid}`,
+      policy: alwaysAsk(),
+    },
     loadExistingGrant: (ctx: Context) => grantAll(ctx),
     renderError,
     routes: { token: '/token', introspection: '/token/introspection', revocation: '/token/revocation' },
-    ttl: { AccessToken: lifetime, ClientCredentials: lifetime, DeviceCode: 600, Grant: day, IdToken: 600, Interaction: 600, Session: day },
+    ttl: {
+      AccessToken: lifetime,
+      ClientCredentials: lifetime,
+      DeviceCode: 600,
+      Grant: day,
+      IdToken: 600,
+      Interaction: 600,
+      Session: day,
+    },
   };
 }
 
 /** The reviewers' pages: authorization code, PKCE, and a sign-out that comes back. */
-function deskClient({ clientId, clientSecret }: { clientId: string; clientSecret: string }, deskUrl: string): Record<string, unknown> {
+function deskClient(
+  { clientId, clientSecret }: { clientId: string; clientSecret: string },
+  deskUrl: string,
+): Record<string, unknown> {
   return {
     client_id: clientId,
     client_secret: clientSecret,
-    client_name: 'The reviewers’ desk',
+    client_name: 'The reviewers’ console',
     grant_types: ['authorization_code'],
     response_types: ['code'],
     redirect_uris: [`${deskUrl}/sign-in/callback`],
@@ -203,7 +247,12 @@ function resourceInfo(options: IssuerOptions, clientId: string): Record<string, 
   if (clientId === 'agent') return { ...jwt, audience: options.gatewayAudience, scope: 'call', accessTokenTTL: 900 };
   // A token that can be revoked is one that the issuer keeps: it is opaque, and the ledger asks about it (RFC 7662).
   if (clientId === 'countersign') {
-    return { accessTokenFormat: 'opaque', audience: options.ledgerAudience, scope: 'ledger:read ledger:write', accessTokenTTL: 300 };
+    return {
+      accessTokenFormat: 'opaque',
+      audience: options.ledgerAudience,
+      scope: 'ledger:read ledger:write',
+      accessTokenTTL: 300,
+    };
   }
   return { ...jwt, audience: options.reviewAudience ?? 'countersign-review', scope: 'review', accessTokenTTL: 600 };
 }
@@ -214,7 +263,10 @@ function userClaims(ctx: Context, token: Artifact): Record<string, unknown> | un
   return {
     name: user.name,
     groups: user.groups,
-    auth_time: ctx.oidc.entities.DeviceCode?.authTime ?? ctx.oidc.entities.AuthorizationCode?.authTime ?? Math.floor(Date.now() / 1000),
+    auth_time:
+      ctx.oidc.entities.DeviceCode?.authTime ??
+      ctx.oidc.entities.AuthorizationCode?.authTime ??
+      Math.floor(Date.now() / 1000),
     ...(token.clientId === 'agent' && { act: { sub: 'agent' } }),
   };
 }
@@ -225,7 +277,8 @@ function registerSignInGrant(provider: Provider, options: IssuerOptions): void {
     async (ctx) => {
       const { client, params } = ctx.oidc;
       const username = String(params?.username);
-      if (client === undefined || !Object.hasOwn(USERS, username)) throw new (errors.InvalidGrant as new (why: string) => Error)('no such user');
+      if (client === undefined || !Object.hasOwn(USERS, username))
+        throw new (errors.InvalidGrant as new (why: string) => Error)('no such user');
       const info = resourceInfo(options, client.clientId);
       const token = new provider.AccessToken({
         accountId: username,
@@ -247,7 +300,9 @@ function alwaysAsk(): unknown {
   policy
     .get('login')
     ?.checks.add(
-      new Check('always_ask', 'choose who you are', (ctx) => (ctx.oidc.result?.login === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT)),
+      new Check('always_ask', 'choose who you are', (ctx) =>
+        ctx.oidc.result?.login === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
+      ),
     );
   // Choosing a user is all the consent there is, for native clients, too.
   policy.get('consent')?.checks.remove('native_client_prompt');
@@ -270,16 +325,22 @@ async function signIn(provider: Provider, req: IncomingMessage, res: ServerRespo
   try {
     const { uid } = await provider.interactionDetails(req, res);
     if (req.method !== 'POST') {
-      res.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }).end(renderSignIn(`/sign-in/${uid}`));
+      res
+        .writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' })
+        .end(renderSignIn(`/sign-in/${uid}`));
       return;
     }
     let body = '';
     for await (const chunk of req) if (body.length < 1024) body += chunk;
     const user = new URLSearchParams(body).get('user') ?? '';
-    const result = Object.hasOwn(USERS, user) ? { login: { accountId: user } } : { error: 'access_denied', error_description: 'no such user' };
+    const result = Object.hasOwn(USERS, user)
+      ? { login: { accountId: user } }
+      : { error: 'access_denied', error_description: 'no such user' };
     await provider.interactionFinished(req, res, result, { mergeWithLastSubmission: false });
   } catch (error) {
-    res.writeHead(400, { 'content-type': 'text/plain; charset=utf-8' }).end(`The sign-in has expired: ${error instanceof Error ? error.name : 'unknown'}\n`);
+    res
+      .writeHead(400, { 'content-type': 'text/plain; charset=utf-8' })
+      .end(`The sign-in has expired: ${error instanceof Error ? error.name : 'unknown'}\n`);
   }
 }
 

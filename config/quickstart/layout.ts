@@ -1,5 +1,5 @@
-// Where the quickstart's parts listen and keep their files. Ports are fixed, so that its commands can be copied, and can be moved by
-// QUICKSTART_<PART>_PORT (0 takes a free one); QUICKSTART_DATA moves the data folder.
+// Where the quickstart's parts listen and keep their files. Ports are fixed, so that its commands can be copied, and
+// can be moved by QUICKSTART_<PART>_PORT (0 takes a free one); QUICKSTART_DATA moves the data folder.
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -9,7 +9,15 @@ import { join, resolve } from 'node:path';
 /** The project's folder. */
 export const ROOT = resolve(import.meta.dirname, '../..');
 
-const PORTS = { agents: 8080, reviewers: 8081, ops: 8082, issuer: 9000, ledger: 9001, tools: 9002, traces: 9003 } as const;
+const PORTS = {
+  agents: 8080,
+  reviewers: 8081,
+  ops: 8082,
+  issuer: 9000,
+  ledger: 9001,
+  tools: 9002,
+  traces: 9003,
+} as const;
 
 export type Ports = Record<keyof typeof PORTS, number>;
 

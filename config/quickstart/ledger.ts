@@ -1,6 +1,6 @@
-// A small real REST API to protect: accounts and transfers, in memory. It knows nothing of Countersign: it believes only bearer tokens that
-// the issuer says are active now (RFC 7662), were made for this audience and carry the scope. So an agent's own token is of no use here, and a
-// token that was revoked stops working at once.
+// A small real REST API to protect: accounts and transfers, in memory. It knows nothing of Countersign: it believes
+// only bearer tokens that the issuer says are active now (RFC 7662), were made for this audience and carry the scope.
+// So an agent's own token is of no use here, and a token that was revoked stops working at once.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -85,7 +85,10 @@ export async function startLedger(options: LedgerOptions): Promise<Ledger> {
 
     if (req.method === 'GET' && pathname === '/accounts') {
       need('ledger:read');
-      return { status: 200, body: { accounts: [...accounts].map(([id, cents]) => ({ id, balance: cents / 100, currency: 'EUR' })) } };
+      return {
+        status: 200,
+        body: { accounts: [...accounts].map(([id, cents]) => ({ id, balance: cents / 100, currency: 'EUR' })) },
+      };
     }
     if (req.method === 'GET' && pathname === '/transfers') {
       need('ledger:read');
@@ -107,12 +110,24 @@ export async function startLedger(options: LedgerOptions): Promise<Ledger> {
       body = await readBody(req);
       result = await answer(req, body);
     } catch (error) {
-      result = error instanceof Refusal ? { status: error.status, body: { error: error.message } } : { status: 500, body: { error: 'the ledger failed' } };
+      result =
+        error instanceof Refusal
+          ? { status: error.status, body: { error: error.message } }
+          : { status: 500, body: { error: 'the ledger failed' } };
     }
-    const call = { method: req.method ?? '', target: req.url ?? '', rawHeaders: req.rawHeaders, body, status: result.status };
+    const call = {
+      method: req.method ?? '',
+      target: req.url ?? '',
+      rawHeaders: req.rawHeaders,
+      body,
+      status: result.status,
+    };
     calls.push(call);
     options.onCall?.(call);
-    res.writeHead(result.status, { 'content-type': 'application/json', ...(result.status === 401 && { 'www-authenticate': 'Bearer' }) });
+    res.writeHead(result.status, {
+      'content-type': 'application/json',
+      ...(result.status === 401 && { 'www-authenticate': 'Bearer' }),
+    });
     res.end(`${JSON.stringify(result.body)}\n`);
   });
 
@@ -129,11 +144,20 @@ export async function startLedger(options: LedgerOptions): Promise<Ledger> {
   };
 }
 
-/** The token's scopes, or undefined when it is not good here. Structured (JWT) tokens are none of this ledger's: the issuer refuses to look at them. */
-async function introspect({ issuer, client }: LedgerOptions, audience: string, token: string): Promise<string[] | undefined> {
+/**
+ * The token's scopes, or undefined when it is not good here. Structured (JWT) tokens are none of this ledger's: the
+ * issuer refuses to look at them.
+ */
+async function introspect(
+  { issuer, client }: LedgerOptions,
+  audience: string,
+  token: string,
+): Promise<string[] | undefined> {
   const response = await fetch(`${issuer}/token/introspection`, {
     method: 'POST',
-    headers: { authorization: `Basic ${Buffer.from(`${encodeURIComponent(client.clientId)}:${encodeURIComponent(client.clientSecret)}`).toString('base64')}` },
+    headers: {
+      authorization: `Basic ${Buffer.from(`${encodeURIComponent(client.clientId)}:${encodeURIComponent(client.clientSecret)}`).toString('base64')}`,
+    },
     body: new URLSearchParams({ token }),
   });
   const claims = (await response.json()) as { active?: boolean; iss?: string; aud?: string; scope?: string };

@@ -1,5 +1,5 @@
-// Preloaded into the MCP reference server, which listens on every interface and would show its environment to the whole network:
-// whatever it opens is opened on 127.0.0.1 only.
+// Preloaded into the MCP reference server, which listens on every interface and would show its environment to the whole
+// network: whatever it opens is opened on 127.0.0.1 only.
 
 import { Server } from 'node:net';
 

@@ -98,7 +98,9 @@ declare module 'oidc-provider' {
 
   /** The base policy of prompts, to which checks can be added, and taken out. */
   export const interactionPolicy: {
-    base(): { get(name: string): { readonly checks: { add(check: unknown): void; remove(reason: string): void } } | undefined };
+    base(): {
+      get(name: string): { readonly checks: { add(check: unknown): void; remove(reason: string): void } } | undefined;
+    };
     Check: {
       new (reason: string, description: string, check: (ctx: Context) => boolean): unknown;
       readonly REQUEST_PROMPT: true;

@@ -1,5 +1,6 @@
-// `npm start`: everything that the tour needs, on 127.0.0.1. A real issuer, a real ledger behind it, the MCP reference server, a receiver for
-// traces, and the gateway itself as it is run anywhere, with config/quickstart.yaml. For trying things out; nothing here is for production.
+// `npm start`: everything that the tour needs, on 127.0.0.1. A real issuer, a real ledger behind it, the MCP reference
+// server, a receiver for traces, and the gateway itself as it is run anywhere, with config/quickstart.yaml. For trying
+// things out; nothing here is for production.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,7 +8,17 @@ import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Child, startChild } from './child.ts';
 import { startQuickstartIssuer } from './issuer.ts';
-import { choosePorts, DEFAULT_PORTS, dataDirOf, deskUrlOf, type Ports, ROOT, type Running, stateDirOf, urlOf } from './layout.ts';
+import {
+  choosePorts,
+  DEFAULT_PORTS,
+  dataDirOf,
+  deskUrlOf,
+  type Ports,
+  ROOT,
+  type Running,
+  stateDirOf,
+  urlOf,
+} from './layout.ts';
 import { startLedger } from './ledger.ts';
 import { startTraceLog } from './traces.ts';
 
@@ -60,10 +71,15 @@ export async function startQuickstart(env: NodeJS.ProcessEnv, say: (line: string
     parts.push(telemetry);
     const gateway = await startGateway(running, { ...env, ...telemetry.env });
     parts.push({ close: gateway.stop });
-    say(`gateway    agents ${urlOf(ports.agents)}, reviewers ${deskUrlOf(ports.reviewers)}, operators ${urlOf(ports.ops)}`);
+    say(
+      `gateway    agents ${urlOf(ports.agents)}, reviewers ${deskUrlOf(ports.reviewers)}, operators ${urlOf(ports.ops)}`,
+    );
     writeFileSync(runningPath, JSON.stringify(running));
     parts.push({ close: async () => rmSync(runningPath, { force: true }) });
-    const broken = Promise.race([gateway.ended.then((how) => `the gateway ended: ${how}`), tools.ended.then((how) => `the MCP server ended: ${how}`)]);
+    const broken = Promise.race([
+      gateway.ended.then((how) => `the gateway ended: ${how}`),
+      tools.ended.then((how) => `the MCP server ended: ${how}`),
+    ]);
     return { running, broken, close };
   } catch (error) {
     await close();
@@ -77,7 +93,10 @@ function placeConfig(ports: Ports, dataDir: string): string {
   let text = readFileSync(CONFIG, 'utf8').replaceAll('../data', dataDir);
   for (const [part, port] of Object.entries(DEFAULT_PORTS)) {
     // Audiences are names, not addresses: they stay as they are.
-    text = text.replace(new RegExp(`(?<!audience:.*)(127\\.0\\.0\\.1|localhost):${port}\\b`, 'g'), `$1:${ports[part as keyof Ports]}`);
+    text = text.replace(
+      new RegExp(`(?<!audience:.*)(127\\.0\\.0\\.1|localhost):${port}\\b`, 'g'),
+      `$1:${ports[part as keyof Ports]}`,
+    );
   }
   const path = join(stateDirOf(dataDir), 'countersign.yaml');
   writeFileSync(path, text);
@@ -107,7 +126,11 @@ async function startTelemetry(env: NodeJS.ProcessEnv, port: number, path: string
   say(`traces     ${path}`);
   return {
     // Every call is shown here, and soon; elsewhere sampling and batching are left as they are.
-    env: { OTEL_EXPORTER_OTLP_ENDPOINT: log.endpoint, OTEL_TRACES_SAMPLER: 'always_on', OTEL_BSP_SCHEDULE_DELAY: '500' },
+    env: {
+      OTEL_EXPORTER_OTLP_ENDPOINT: log.endpoint,
+      OTEL_TRACES_SAMPLER: 'always_on',
+      OTEL_BSP_SCHEDULE_DELAY: '500',
+    },
     close: log.close,
   };
 }
@@ -181,7 +204,10 @@ function whenNpmIsGone(callback: () => void): void {
 
 if (import.meta.main) {
   main().catch((error: NodeJS.ErrnoException) => {
-    const hint = error.code === 'EADDRINUSE' ? ' Something listens there already: another quickstart? QUICKSTART_<PART>_PORT moves a part.' : '';
+    const hint =
+      error.code === 'EADDRINUSE'
+        ? ' Something listens there already: another quickstart? QUICKSTART_<PART>_PORT moves a part.'
+        : '';
     console.error(`The quickstart did not start: ${error.message}.${hint}`);
     process.exitCode = 1;
   });

@@ -1,4 +1,5 @@
-// `npm run -s token -- agent|agent-for-alice|alice|bob|mallory`: prints one token of the running local issuer, and nothing else.
+// `npm run -s token -- agent|agent-for-alice|alice|bob|mallory`: prints one token of the running local issuer, and
+// nothing else.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

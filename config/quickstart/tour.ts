@@ -16,7 +16,10 @@ interface Answer {
   readonly text: string;
 }
 
-/** Plays the tour; `say` gets its lines. Throws when nothing runs, or when the transfer does not end in the ledger's answer. */
+/**
+ * Plays the tour; `say` gets its lines. Throws when nothing runs, or when the transfer does not end in the ledger's
+ * answer.
+ */
 export async function playTour(env: NodeJS.ProcessEnv, approve: boolean, say: (line: string) => void): Promise<void> {
   const running = readRunning(env);
   const call = async (method: string, path: string, wait: number, body?: unknown): Promise<Answer> => {
@@ -29,14 +32,24 @@ export async function playTour(env: NodeJS.ProcessEnv, approve: boolean, say: (l
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
-    return { status: response.status, hold: response.headers.get('countersign-hold') ?? undefined, text: (await response.text()).trim() };
+    return {
+      status: response.status,
+      hold: response.headers.get('countersign-hold') ?? undefined,
+      text: (await response.text()).trim(),
+    };
   };
 
   say('1. A read: GET /ledger/accounts');
   show(await call('GET', '/ledger/accounts', 0), say);
 
   // Of its own each time: what was denied once is not asked again by sending the same.
-  const transfer = { from: 'operations', to: 'suppliers', amount: 12, currency: 'EUR', reference: randomUUID().slice(0, 8) };
+  const transfer = {
+    from: 'operations',
+    to: 'suppliers',
+    amount: 12,
+    currency: 'EUR',
+    reference: randomUUID().slice(0, 8),
+  };
   say(`\n2. A transfer: POST /ledger/transfers ${JSON.stringify(transfer)}`);
   let answer = await call('POST', '/ledger/transfers', 0, transfer);
   show(answer, say);
@@ -44,7 +57,9 @@ export async function playTour(env: NodeJS.ProcessEnv, approve: boolean, say: (l
   if (answer.status !== 409 || hold === undefined) throw new Error('The transfer does not wait for approval.');
 
   say('\n3. Nothing was sent: a person of group finance has to approve exactly this. In a second terminal:');
-  say(`   COUNTERSIGN_TOKEN=$(npm run -s token -- alice) COUNTERSIGN_URL=${urlOf(running.ports.reviewers)} npm run -s countersign -- holds approve ${hold}`);
+  say(
+    `   COUNTERSIGN_TOKEN=$(npm run -s token -- alice) COUNTERSIGN_URL=${urlOf(running.ports.reviewers)} npm run -s countersign -- holds approve ${hold}`,
+  );
   const approving = approve ? approveAsAlice(env, running, hold) : Promise.resolve('');
   say('   The agent sends the identical request again and waits.');
   do answer = await call('POST', '/ledger/transfers', 50, transfer);
@@ -72,9 +87,17 @@ function show({ status, hold, text }: Answer, say: (line: string) => void): void
 }
 
 async function approveAsAlice(env: NodeJS.ProcessEnv, running: Running, hold: string): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, 'src/main.ts'), 'holds', 'approve', hold, '--yes'], {
-    env: { ...env, COUNTERSIGN_TOKEN: await fetchToken(env, 'alice'), COUNTERSIGN_URL: urlOf(running.ports.reviewers) },
-  });
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [join(ROOT, 'src/main.ts'), 'holds', 'approve', hold, '--yes'],
+    {
+      env: {
+        ...env,
+        COUNTERSIGN_TOKEN: await fetchToken(env, 'alice'),
+        COUNTERSIGN_URL: urlOf(running.ports.reviewers),
+      },
+    },
+  );
   return stdout.replace(/^/gm, '   ');
 }
 
@@ -93,7 +116,13 @@ function auditRecords(dataDir: string, hold: string): AuditRecord[] {
 /** The members that tell the story; the line itself has more. */
 function renderRecord({ seq, time, type, ...rest }: AuditRecord): string {
   const effect = (rest.decision as { effect?: string } | undefined)?.effect;
-  const facts = { phase: rest.phase, state: rest.state, reviewer: rest.reviewer, effect: effect ?? rest.effect, status: rest.status };
+  const facts = {
+    phase: rest.phase,
+    state: rest.state,
+    reviewer: rest.reviewer,
+    effect: effect ?? rest.effect,
+    status: rest.status,
+  };
   const shown = Object.entries(facts).filter(([, value]) => value !== undefined);
   return [`seq=${seq}`, time, type, ...shown.map(([name, value]) => `${name}=${value}`)].join(' ');
 }

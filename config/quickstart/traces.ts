@@ -1,4 +1,5 @@
-// A small OTLP receiver, so that the quickstart's traces can be read without a collector: one line per span, newest last.
+// A small OTLP receiver, so that the quickstart's traces can be read without a collector: one line per span, newest
+// last.
 
 import { appendFileSync } from 'node:fs';
 import { MockOtlpServer, normalizeTrace } from '@elastic/mockotlpserver';
@@ -26,7 +27,13 @@ interface Span {
   readonly links?: readonly { readonly traceId: string; readonly spanId: string }[];
 }
 
-const SHOWN = ['countersign.decision', 'countersign.hold.id', 'countersign.hold.outcome', 'countersign.reviewer.ref', 'http.response.status_code'];
+const SHOWN = [
+  'countersign.decision',
+  'countersign.hold.id',
+  'countersign.hold.outcome',
+  'countersign.reviewer.ref',
+  'http.response.status_code',
+];
 
 /** Receives OTLP over HTTP on 127.0.0.1 and appends to `path`. */
 export async function startTraceLog(port: number, path: string): Promise<TraceLog> {
@@ -36,7 +43,9 @@ export async function startTraceLog(port: number, path: string): Promise<TraceLo
     httpPort: port,
     logLevel: 'error',
     onTrace: (trace) => {
-      const spans = (normalizeTrace(trace) as Trace).resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans));
+      const spans = (normalizeTrace(trace) as Trace).resourceSpans.flatMap(({ scopeSpans }) =>
+        scopeSpans.flatMap((scope) => scope.spans),
+      );
       appendFileSync(path, spans.map((span) => `${renderSpan(span)}\n`).join(''));
     },
   });
@@ -47,7 +56,9 @@ export async function startTraceLog(port: number, path: string): Promise<TraceLo
 function renderSpan(span: Span): string {
   const start = BigInt(span.startTimeUnixNano);
   const milliseconds = Number(BigInt(span.endTimeUnixNano) - start) / 1e6;
-  const facts = SHOWN.filter((name) => span.attributes?.[name] !== undefined).map((name) => `${name.replace('countersign.', '')}=${span.attributes?.[name]}`);
+  const facts = SHOWN.filter((name) => span.attributes?.[name] !== undefined).map(
+    (name) => `${name.replace('countersign.', '')}=${span.attributes?.[name]}`,
+  );
   return [
     new Date(Number(start / 1_000_000n)).toISOString(),
     JSON.stringify(span.name),

@@ -1,13 +1,17 @@
 // The body of a request over node:http: read at most once, whole or piece by piece, and never faster than it is taken.
-// Trusts node:http for the framing. Refuses bodies over the limit (before reading when the length is declared), senders that are silent
-// or drip, and a second reading. `100 Continue` is sent only when somebody wants the body, so after identity and decision.
+// Trusts node:http for the framing. Refuses bodies over the limit (before reading when the length is declared), senders
+// that are silent or drip, and a second reading. `100 Continue` is sent only when somebody wants the body, so after
+// identity and decision.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestBody } from '../domain/request.ts';
 import { GatewayError } from '../errors.ts';
 
 export interface BodyPace {
-  /** Least bytes per second, averaged over `windowMs` of waiting for the sender; time in which nobody reads does not count. Default 1024. */
+  /**
+   * Least bytes per second, averaged over `windowMs` of waiting for the sender; time in which nobody reads does not
+   * count. Default 1024.
+   */
   readonly minBytesPerSecond?: number;
   /** Default 10 000. */
   readonly windowMs?: number;
@@ -63,7 +67,10 @@ export function openBody(body: IncomingBody): RequestBody {
   };
 }
 
-async function* shown(pieces: AsyncGenerator<Uint8Array, void, undefined>, see: (piece: Uint8Array) => void): AsyncGenerator<Uint8Array, void, undefined> {
+async function* shown(
+  pieces: AsyncGenerator<Uint8Array, void, undefined>,
+  see: (piece: Uint8Array) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const piece of pieces) {
     see(piece);
     yield piece;
@@ -82,7 +89,11 @@ async function collect(chunks: AsyncIterable<Uint8Array>, limit: number): Promis
 }
 
 /** Takes what has arrived, then waits for more; node:http stops reading from the socket while nobody takes. */
-async function* readAtPace(incoming: IncomingMessage, pace: BodyPace, ended: () => void): AsyncGenerator<Uint8Array, void, undefined> {
+async function* readAtPace(
+  incoming: IncomingMessage,
+  pace: BodyPace,
+  ended: () => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const { minBytesPerSecond = 1024, windowMs = 10_000, silenceMs = 10_000 } = pace;
   let wake = (): void => {};
   const onEvent = (): void => wake();
@@ -101,7 +112,8 @@ async function* readAtPace(incoming: IncomingMessage, pace: BodyPace, ended: () 
         ended();
         return;
       }
-      if (incoming.destroyed || incoming.errored !== null) throw new GatewayError('client_closed', 'The client went away while it was sending the body.');
+      if (incoming.destroyed || incoming.errored !== null)
+        throw new GatewayError('client_closed', 'The client went away while it was sending the body.');
       if (waitedMs >= windowMs) {
         if (received * 1000 < minBytesPerSecond * waitedMs) throw tooSlow();
         waitedMs = 0;
@@ -124,7 +136,10 @@ async function* readAtPace(incoming: IncomingMessage, pace: BodyPace, ended: () 
 }
 
 function tooLarge(limit: number): GatewayError {
-  return new GatewayError('payload_too_large', `The body is larger than ${limit} bytes, the most that is read before a decision.`);
+  return new GatewayError(
+    'payload_too_large',
+    `The body is larger than ${limit} bytes, the most that is read before a decision.`,
+  );
 }
 
 function tooSlow(): GatewayError {

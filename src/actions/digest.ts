@@ -11,9 +11,10 @@ import { approvedFields, bindsSession } from '../domain/mcp-session.ts';
 const EMPTY = sha256('');
 
 /**
- * SHA-256 over `countersign/action/v1` and what would be done, with which credential, under which rules. The digest of an empty body
- * is that of no bytes; a streamed body is unknown, so its digest and length are null: such an action is never held. For an MCP message the
- * digest is that of `ActionBody.identity`, and the length is null; its session is no part of it.
+ * SHA-256 over `countersign/action/v1` and what would be done, with which credential, under which rules. The digest of
+ * an empty body is that of no bytes; a streamed body is unknown, so its digest and length are null: such an action is
+ * never held. For an MCP message the digest is that of `ActionBody.identity`, and the length is null; its session is no
+ * part of it.
  */
 export function actionDigest(action: Action, binding: ActionBinding): Digest {
   return digestOf(action, approvedFields(action), binding);
@@ -25,8 +26,9 @@ export function formerActionDigest(action: Action, binding: ActionBinding): Dige
 }
 
 function digestOf(action: Action, headers: HeaderList, binding: ActionBinding): Digest {
-  // Texts, numbers, null and lists of texts, under names in order: of these JSON.stringify writes the JCS form, at a third of the cost.
-  // The one member of free form goes between. A property test holds the result against the JCS of the whole.
+  // Texts, numbers, null and lists of texts, under names in order: of these JSON.stringify writes the JCS form, at a
+  // third of the cost. The one member of free form goes between. A property test holds the result against the JCS of
+  // the whole.
   const before = JSON.stringify({
     argumentsDigest: action.args === undefined ? null : canonicalDigest('countersign/arguments/v1', action.args),
     authority: action.authority,
@@ -41,11 +43,16 @@ function digestOf(action: Action, headers: HeaderList, binding: ActionBinding): 
     ruleIds: binding.ruleIds,
     target: action.target,
     tool: action.tool ?? null,
-    ...(action.toolChange && { toolDefinition: canonicalDigest('countersign/tool-definition/v1', action.toolChange.now) }),
+    ...(action.toolChange && {
+      toolDefinition: canonicalDigest('countersign/tool-definition/v1', action.toolChange.now),
+    }),
     ...(action.upgrade && { upgrade: action.upgrade }),
     upstream: action.upstream,
   });
-  return digestText('countersign/action/v1', `${before.slice(0, -1)},"credential":${credentialText(binding)},${after.slice(1)}`);
+  return digestText(
+    'countersign/action/v1',
+    `${before.slice(0, -1)},"credential":${credentialText(binding)},${after.slice(1)}`,
+  );
 }
 
 const texts = new WeakMap<JsonObject, string>();

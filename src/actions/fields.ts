@@ -1,6 +1,7 @@
-// Header fields: which are accepted, which are dropped, which may go upstream and which an approval binds.
-// Trusts node:http for the syntax of names and values (no controls, no line folding). One table says everything about known names.
-// Refuses repeated singletons that decide something, overrides of method or path, and names that a CGI-style server would read as another name.
+// Header fields: which are accepted, which are dropped, which may go upstream and which an approval binds. Trusts
+// node:http for the syntax of names and values (no controls, no line folding). One table says everything about known
+// names. Refuses repeated singletons that decide something, overrides of method or path, and names that a CGI-style
+// server would read as another name.
 
 import { type HeaderList, header, isListed } from '../domain/headers.ts';
 import { oneOfCopies, plainFieldName } from '../domain/normal-forms/fields.ts';
@@ -17,7 +18,10 @@ const FORBIDDEN = 4;
 const WITHHELD = 8;
 /** Bound by the action digest, and forwarded with a held call. */
 const BOUND = 16;
-/** Equal copies are one value (RFC 9110 section 5.3 lets a recipient that knows the field join them). Other copies are refused, as with ONCE. */
+/**
+ * Equal copies are one value (RFC 9110 section 5.3 lets a recipient that knows the field join them). Other copies are
+ * refused, as with ONCE.
+ */
 const COPIES = 32;
 /** Says something about the sender alone: a second one decides nothing and goes on beside the first. */
 const MAY_REPEAT = 64;
@@ -38,10 +42,19 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
     WITHHELD,
     'tracestate baggage b3 cookie cookie2 forwarded via x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip uber-trace-id',
   ),
-  ...flagged(WITHHELD, 'x-api-key api-key apikey x-apikey x-auth-token x-access-token x-goog-api-key x-amz-security-token x-vault-token'),
+  ...flagged(
+    WITHHELD,
+    'x-api-key api-key apikey x-apikey x-auth-token x-access-token x-goog-api-key x-amz-security-token x-vault-token',
+  ),
   ...flagged(WITHHELD, 'private-token job-token x-functions-key ocp-apim-subscription-key x-agent-id'),
-  ...flagged(WITHHELD, 'x-auth-key x-authorization x-goog-iap-jwt-assertion client-cert client-cert-chain x-original-host max-forwards'),
-  ...flagged(ONCE | BOUND, 'content-type content-encoding idempotency-key if-modified-since if-unmodified-since range if-range last-event-id'),
+  ...flagged(
+    WITHHELD,
+    'x-auth-key x-authorization x-goog-iap-jwt-assertion client-cert client-cert-chain x-original-host max-forwards',
+  ),
+  ...flagged(
+    ONCE | BOUND,
+    'content-type content-encoding idempotency-key if-modified-since if-unmodified-since range if-range last-event-id',
+  ),
   ...flagged(BOUND, 'accept accept-language content-language if-match if-none-match prefer'),
   ...flagged(ONCE, 'origin content-md5'),
   ...flagged(MAY_REPEAT, 'user-agent referer from date'),
@@ -49,9 +62,18 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
 
 const UNKNOWN = 0;
 
-const WITHHELD_PREFIXES: readonly string[] = ['x-forwarded-', 'proxy-', 'x-envoy-', 'x-b3-', 'x-countersign-', 'sec-websocket-'];
+const WITHHELD_PREFIXES: readonly string[] = [
+  'x-forwarded-',
+  'proxy-',
+  'x-envoy-',
+  'x-b3-',
+  'x-countersign-',
+  'sec-websocket-',
+];
 
-/** Rules for names that share a beginning: gateway fields, forwarding claims, tracing and credentials of other products. */
+/**
+ * Rules for names that share a beginning: gateway fields, forwarding claims, tracing and credentials of other products.
+ */
 function flagsOf(name: string): number {
   const known = FIELDS.get(name);
   if (known !== undefined) return known;
@@ -73,17 +95,19 @@ export interface AcceptedFields {
 const MAX_FIELDS = 128;
 
 /**
- * The fields of a request as the gateway goes on with them: names in lower case, without hop-by-hop fields, without what `Connection` nominates,
- * and without names that hold `_`. Throws `bad_host` for a second Host; `bad_header` for another repeated singleton that decides something, for an
- * override of method or path, for a `Connection` that nominates a field with a meaning here, and for `_` spellings of such fields; `header_too_large`
- * for more than 128 fields.
+ * The fields of a request as the gateway goes on with them: names in lower case, without hop-by-hop fields, without
+ * what `Connection` nominates, and without names that hold `_`. Throws `bad_host` for a second Host; `bad_header` for
+ * another repeated singleton that decides something, for an override of method or path, for a `Connection` that
+ * nominates a field with a meaning here, and for `_` spellings of such fields; `header_too_large` for more than 128
+ * fields.
  *
- * `x_forwarded_for` and unknown names with `_` are dropped, as nginx does; `content_type`, `authorization` written with `_`, and the like are
- * refused, because dropping them would change what the caller believes to have sent. Other odd spellings (`x.agent.id`) are treated so where they
- * stand for a known field.
+ * `x_forwarded_for` and unknown names with `_` are dropped, as nginx does; `content_type`, `authorization` written with
+ * `_`, and the like are refused, because dropping them would change what the caller believes to have sent. Other odd
+ * spellings (`x.agent.id`) are treated so where they stand for a known field.
  */
 export function acceptFields(raw: readonly string[]): AcceptedFields {
-  if (raw.length > 2 * MAX_FIELDS) throw new GatewayError('header_too_large', `The request has more than ${MAX_FIELDS} header fields.`);
+  if (raw.length > 2 * MAX_FIELDS)
+    throw new GatewayError('header_too_large', `The request has more than ${MAX_FIELDS} header fields.`);
   const accepted: string[] = [];
   const traceparents: string[] = [];
   let nominated: string[] | undefined;
@@ -98,7 +122,8 @@ export function acceptFields(raw: readonly string[]): AcceptedFields {
       if (name === 'connection') nominated = nominate(value, nominated);
       else if (name === 'upgrade') webSocket ||= offersWebSocket(value);
       else if (name === 'transfer-encoding') {
-        if (chunked || value.toLowerCase() !== 'chunked') throw refusal('The only Transfer-Encoding accepted is chunked, once.');
+        if (chunked || value.toLowerCase() !== 'chunked')
+          throw refusal('The only Transfer-Encoding accepted is chunked, once.');
         chunked = true;
       }
       continue;
@@ -132,7 +157,11 @@ function addOnce(accepted: string[], name: string, value: string, flags: number)
 
 function repeated(name: string): GatewayError {
   if (name === 'host') return new GatewayError('bad_host', 'The request has more than one Host field.');
-  return refusal(FIELDS.has(name) ? `The request has more than one ${name} field.` : 'A header field that may occur once occurs twice.');
+  return refusal(
+    FIELDS.has(name)
+      ? `The request has more than one ${name} field.`
+      : 'A header field that may occur once occurs twice.',
+  );
 }
 
 /** Whether it is another spelling of a field that means something here. */
@@ -144,7 +173,8 @@ function isDisguised(name: string): boolean {
 /** Servers that map fields to variables read `Content_Type` as `Content-Type` (CVE-2026-39858). */
 function checkUnderscore(name: string): void {
   const flags = flagsOf(plainFieldName(name));
-  if ((flags & (ONCE | COPIES | BOUND | FORBIDDEN)) !== 0) throw refusal('A header field name uses an underscore where a known field has a hyphen.');
+  if ((flags & (ONCE | COPIES | BOUND | FORBIDDEN)) !== 0)
+    throw refusal('A header field name uses an underscore where a known field has a hyphen.');
 }
 
 /** Adds the fields that a `Connection` value nominates beyond the standard options. */
@@ -155,7 +185,8 @@ function nominate(value: string, nominated: string[] | undefined): string[] | un
   for (const item of option.split(',')) {
     const name = item.trim();
     if (name === '' || name === 'close' || (flagsOf(name) & HOP) !== 0) continue;
-    if ((flagsOf(name) & (ONCE | COPIES | BOUND)) !== 0) throw refusal('The Connection field nominates a field that is not meant for one connection only.');
+    if ((flagsOf(name) & (ONCE | COPIES | BOUND)) !== 0)
+      throw refusal('The Connection field nominates a field that is not meant for one connection only.');
     names.push(name);
   }
   return names;
@@ -170,9 +201,9 @@ function without(headers: HeaderList, names: readonly string[]): string[] {
 }
 
 /**
- * What of accepted fields may go upstream with an allowed call: all but credentials, cookies, framing, tracing, forwarding claims, and what is
- * addressed to the gateway (`Countersign-*`; `wait` and `respond-async` in `Prefer`). `withheld` names further fields in lower case, such as the one
- * that carries the agent's token.
+ * What of accepted fields may go upstream with an allowed call: all but credentials, cookies, framing, tracing,
+ * forwarding claims, and what is addressed to the gateway (`Countersign-*`; `wait` and `respond-async` in `Prefer`).
+ * `withheld` names further fields in lower case, such as the one that carries the agent's token.
  */
 export function forwardableHeaders(headers: HeaderList, withheld: readonly string[] = []): HeaderList {
   const forwardable: string[] = [];
@@ -186,10 +217,15 @@ export function forwardableHeaders(headers: HeaderList, withheld: readonly strin
 }
 
 /**
- * The fields that the action digest binds, and the only ones a held call forwards: the allow-list (content negotiation, conditions, ranges,
- * `Idempotency-Key`, `Mcp-*`) and `extra` (lower case, `x-ms-*` for all that begin so; what may never be forwarded stays out). Sorted by name; repeats keep their order.
+ * The fields that the action digest binds, and the only ones a held call forwards: the allow-list (content negotiation,
+ * conditions, ranges, `Idempotency-Key`, `Mcp-*`) and `extra` (lower case, `x-ms-*` for all that begin so; what may
+ * never be forwarded stays out). Sorted by name; repeats keep their order.
  */
-export function boundHeaders(headers: HeaderList, extra: readonly string[], withheld: readonly string[] = []): HeaderList {
+export function boundHeaders(
+  headers: HeaderList,
+  extra: readonly string[],
+  withheld: readonly string[] = [],
+): HeaderList {
   const forwardable = forwardableHeaders(headers, withheld);
   const bound: [string, string][] = [];
   for (let i = 0; i < forwardable.length; i += 2) {
@@ -205,7 +241,10 @@ function upstreamPreferences(value: string): string | undefined {
   return kept.length === 0 ? undefined : kept.join(', ');
 }
 
-/** The items of a comma-separated list; commas in quoted strings do not separate. A loop, because a regular expression would backtrack. */
+/**
+ * The items of a comma-separated list; commas in quoted strings do not separate. A loop, because a regular expression
+ * would backtrack.
+ */
 function splitList(value: string): string[] {
   const items: string[] = [];
   let quoted = false;

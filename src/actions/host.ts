@@ -3,12 +3,16 @@
 
 import { GatewayError } from '../errors.ts';
 
-/** Throws `bad_host` unless `host` is one of `allowed`, or, for `any`, a well-formed authority (RFC 3986 section 3.2 without userinfo). */
+/**
+ * Throws `bad_host` unless `host` is one of `allowed`, or, for `any`, a well-formed authority (RFC 3986 section 3.2
+ * without userinfo).
+ */
 export function checkHost(host: string | undefined, allowed: ReadonlySet<string> | 'any'): void {
   if (host === undefined) throw new GatewayError('bad_host', 'The request has no Host field.');
   if (allowed === 'any') {
     if (!isAuthority(host)) throw new GatewayError('bad_host', 'The Host field is not a host with an optional port.');
-  } else if (!allowed.has(host) && !allowed.has(host.toLowerCase())) throw new GatewayError('bad_host', 'The Host field does not name this gateway.');
+  } else if (!allowed.has(host) && !allowed.has(host.toLowerCase()))
+    throw new GatewayError('bad_host', 'The Host field does not name this gateway.');
 }
 
 const LABELS = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;

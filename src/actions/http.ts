@@ -1,5 +1,6 @@
-// Plain HTTP calls as actions: the request line, the bound fields, and as much of the body as the rules that could match look at.
-// Trusts receiveRequest for path and framing. Refuses bodies that it should read but that could be read in two ways.
+// Plain HTTP calls as actions: the request line, the bound fields, and as much of the body as the rules that could
+// match look at. Trusts receiveRequest for path and framing. Refuses bodies that it should read but that could be read
+// in two ways.
 
 import { isUtf8 } from 'node:buffer';
 import { setImmediate as othersTurn } from 'node:timers/promises';
@@ -25,12 +26,19 @@ export interface ClassifyLimits {
 }
 
 /**
- * `stream` leaves the body unread, and so does `method`, but for fields that would override the method, which end it on its way; where the upstream
- * `signsBodies`, both buffer and hash it, whatever its type. `whole` does that as `method` would. `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8, anything else
- * is refused. `json` takes only application/json or +json. An empty body satisfies every need, and then the action is not a streamed one.
- * Throws `unsupported_media_type`, `bad_json`, `bad_request`, `payload_too_large`, `request_timeout`, `client_closed`.
+ * `stream` leaves the body unread, and so does `method`, but for fields that would override the method, which end it on
+ * its way; where the upstream `signsBodies`, both buffer and hash it, whatever its type. `whole` does that as `method`
+ * would. `bytes` buffers and hashes it: JSON is parsed strictly into `args`, forms and text/* have to be UTF-8,
+ * anything else is refused. `json` takes only application/json or +json. An empty body satisfies every need, and then
+ * the action is not a streamed one. Throws `unsupported_media_type`, `bad_json`, `bad_request`, `payload_too_large`,
+ * `request_timeout`, `client_closed`.
  */
-export function classifyHttp(request: InboundRequest, upstream: UpstreamDescriptor, need: BodyNeed, limits: ClassifyLimits): Action | Promise<Action> {
+export function classifyHttp(
+  request: InboundRequest,
+  upstream: UpstreamDescriptor,
+  need: BodyNeed,
+  limits: ClassifyLimits,
+): Action | Promise<Action> {
   const base = outline(request, upstream);
   if (request.body.empty) return { ...base, streamed: false };
   const contentType = header(request.headers, 'content-type');
@@ -41,7 +49,11 @@ export function classifyHttp(request: InboundRequest, upstream: UpstreamDescript
 }
 
 /** Nothing looks at the body, but it is signed, or must be there before the decision: any type will do. */
-async function withDigest(request: InboundRequest, { contentType, ...base }: Outline & Pick<Action, 'contentType'>, limits: ClassifyLimits): Promise<Action> {
+async function withDigest(
+  request: InboundRequest,
+  { contentType, ...base }: Outline & Pick<Action, 'contentType'>,
+  limits: ClassifyLimits,
+): Promise<Action> {
   const bytes = await request.body.buffer(limits.heldBodyBytes);
   const body = bytes.byteLength === 0 ? {} : { ...(contentType !== undefined && { contentType }), body: hashed(bytes) };
   return { ...base, ...body, streamed: false };
@@ -66,12 +78,21 @@ async function withBody(
   // Before the body is asked for: a client that waits for 100 Continue then sends nothing in vain.
   const kind = mediaKind(request.headers);
   if (need === 'json' && kind !== 'json')
-    throw new GatewayError('unsupported_media_type', 'The rules for this call read its body, which has to be application/json.');
+    throw new GatewayError(
+      'unsupported_media_type',
+      'The rules for this call read its body, which has to be application/json.',
+    );
   const bytes = await request.body.buffer(need === 'json' ? limits.inspectedBodyBytes : limits.heldBodyBytes);
   if (bytes.byteLength === 0) return { ...base, streamed: false };
   const args = read(bytes, kind);
   if (bytes.byteLength > LARGE_BYTES) await othersTurn();
-  return { ...base, ...(contentType !== undefined && { contentType }), ...(args !== undefined && { args }), body: hashed(bytes), streamed: false };
+  return {
+    ...base,
+    ...(contentType !== undefined && { contentType }),
+    ...(args !== undefined && { args }),
+    body: hashed(bytes),
+    streamed: false,
+  };
 }
 
 function read(bytes: Uint8Array, kind: MediaKind): Json | undefined {

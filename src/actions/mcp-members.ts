@@ -1,5 +1,6 @@
-// The members of MCP's params, in all its revisions, as its schema writes them. Rules and the gateway read them by these names alone, so a member
-// that some server would take for one of them is refused; any other member goes on as it is, is bound by an approval and shown to reviewers.
+// The members of MCP's params, in all its revisions, as its schema writes them. Rules and the gateway read them by
+// these names alone, so a member that some server would take for one of them is refused; any other member goes on as it
+// is, is bound by an approval and shown to reviewers.
 
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import { checkSpelling, spellings } from './rpc.ts';
@@ -12,7 +13,13 @@ const META = spellings(
   'progressToken traceparent tracestate baggage io.modelcontextprotocol/protocolVersion io.modelcontextprotocol/clientInfo ' +
     'io.modelcontextprotocol/clientCapabilities io.modelcontextprotocol/related-task io.modelcontextprotocol/logLevel',
 );
-const WITHIN = { _meta: META, ref: spellings('type name uri'), argument: spellings('name value'), context: spellings('arguments'), task: spellings('ttl') };
+const WITHIN = {
+  _meta: META,
+  ref: spellings('type name uri'),
+  argument: spellings('name value'),
+  context: spellings('arguments'),
+  task: spellings('ttl'),
+};
 
 /** Throws `bad_rpc`. */
 export function checkMembers(params: JsonObject): void {

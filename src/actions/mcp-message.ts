@@ -1,7 +1,7 @@
-// An MCP message as the thing that approvals bind: without what only numbers it or tells where its answer goes. The identical call under
-// another JSON-RPC id is then the same action, and the same id with other arguments never is.
-// Trusts a message that rpc.ts has read. Refuses progress tokens and trace contexts that could carry more than they are for,
-// because nobody looks at what an approval does not bind.
+// An MCP message as the thing that approvals bind: without what only numbers it or tells where its answer goes. The
+// identical call under another JSON-RPC id is then the same action, and the same id with other arguments never is.
+// Trusts a message that rpc.ts has read. Refuses progress tokens and trace contexts that could carry more than they are
+// for, because nobody looks at what an approval does not bind.
 
 import type { ActionBody, RpcTransport, TaskForm } from '../domain/action.ts';
 import { canonicalDigest, sha256 } from '../domain/canonical.ts';
@@ -25,15 +25,22 @@ const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const TRACESTATE = /^[a-z0-9_*/@,=.:;+ -]{0,512}$/i;
 
 /**
- * The body and the transport of one message. The bytes are those that came, except that a requestState of this gateway's own is taken off:
- * the upstream never gave it. Throws `bad_rpc`.
+ * The body and the transport of one message. The bytes are those that came, except that a requestState of this
+ * gateway's own is taken off: the upstream never gave it. Throws `bad_rpc`.
  */
-export function takeMessage(message: JsonObject, bytes: Uint8Array, headers: HeaderList): { readonly body: ActionBody; readonly transport: RpcTransport } {
+export function takeMessage(
+  message: JsonObject,
+  bytes: Uint8Array,
+  headers: HeaderList,
+): { readonly body: ActionBody; readonly transport: RpcTransport } {
   const params = isJsonObject(message.params) ? message.params : undefined;
   const meta = isJsonObject(params?._meta) ? params._meta : undefined;
   checkUnbound(message.id, meta);
   const { progressToken } = meta ?? {};
-  const ownState = typeof params?.requestState === 'string' && params.requestState.startsWith(REQUEST_STATE_PREFIX) ? params.requestState : undefined;
+  const ownState =
+    typeof params?.requestState === 'string' && params.requestState.startsWith(REQUEST_STATE_PREFIX)
+      ? params.requestState
+      : undefined;
   const kept = ownState === undefined ? message : { ...message, params: without(params, 'requestState') };
   const sent = ownState === undefined ? bytes : withoutParam(bytes, 'requestState');
   const stateless = isStateless(headers, meta);
@@ -76,29 +83,46 @@ function withoutParam(bytes: Uint8Array, name: string): Uint8Array {
 }
 
 /**
- * In which form the client takes a task for an answer: `params.task` of a tools/call (MCP 2025-11-25, tasks), or the extension that the message declares
- * (io.modelcontextprotocol/tasks, capability negotiation). Throws `bad_rpc` for a `task` that is none.
+ * In which form the client takes a task for an answer: `params.task` of a tools/call (MCP 2025-11-25, tasks), or the
+ * extension that the message declares (io.modelcontextprotocol/tasks, capability negotiation). Throws `bad_rpc` for a
+ * `task` that is none.
  */
-function taskForm(message: JsonObject, meta: JsonObject | undefined, headers: HeaderList, stateless: boolean): TaskForm | undefined {
+function taskForm(
+  message: JsonObject,
+  meta: JsonObject | undefined,
+  headers: HeaderList,
+  stateless: boolean,
+): TaskForm | undefined {
   if (stateless) {
     const capabilities = meta?.[CAPABILITIES_KEY];
     const extensions = isJsonObject(capabilities) ? capabilities.extensions : undefined;
     return isJsonObject(extensions) && isJsonObject(extensions[TASKS_EXTENSION]) ? 'extension' : undefined;
   }
   const task = isJsonObject(message.params) ? message.params.task : undefined;
-  if (message.method !== 'tools/call' || isAbsent(task) || (header(headers, 'mcp-protocol-version') ?? '') < TASKS_SINCE) return undefined;
+  if (
+    message.method !== 'tools/call' ||
+    isAbsent(task) ||
+    (header(headers, 'mcp-protocol-version') ?? '') < TASKS_SINCE
+  )
+    return undefined;
   if (!isJsonObject(task)) throw bad('The task of the tools/call message is not an object.');
   return 'core';
 }
 
-/** SHA-256 over `countersign/mcp-message/v1` and the message without id, `_meta.progressToken`, `_meta.traceparent` and `_meta.tracestate`. */
+/**
+ * SHA-256 over `countersign/mcp-message/v1` and the message without id, `_meta.progressToken`, `_meta.traceparent` and
+ * `_meta.tracestate`.
+ */
 function identityOf(message: JsonObject): string {
   const { id, params, ...rest } = message;
   // A notification is not a request that has lost its number.
   const numbered = !isAbsent(id);
   if (!isJsonObject(params)) return canonicalDigest('countersign/mcp-message/v1', { ...rest, numbered });
-  const meta = isJsonObject(params._meta) ? without(params._meta, 'progressToken', 'traceparent', 'tracestate') : undefined;
-  const bound = meta === undefined ? params : { ...without(params, '_meta'), ...(Object.keys(meta).length > 0 && { _meta: meta }) };
+  const meta = isJsonObject(params._meta)
+    ? without(params._meta, 'progressToken', 'traceparent', 'tracestate')
+    : undefined;
+  const bound =
+    meta === undefined ? params : { ...without(params, '_meta'), ...(Object.keys(meta).length > 0 && { _meta: meta }) };
   return canonicalDigest('countersign/mcp-message/v1', { ...rest, numbered, params: bound });
 }
 
@@ -106,10 +130,13 @@ function checkUnbound(id: Json | undefined, meta: JsonObject | undefined): void 
   if (typeof id === 'string' && id.length > LONGEST_TOKEN) throw bad('The id of the JSON-RPC message is too long.');
   if (meta === undefined) return;
   const { progressToken, traceparent, tracestate } = meta;
-  const plain = typeof progressToken === 'string' ? progressToken.length <= LONGEST_TOKEN : Number.isSafeInteger(progressToken);
+  const plain =
+    typeof progressToken === 'string' ? progressToken.length <= LONGEST_TOKEN : Number.isSafeInteger(progressToken);
   if (!isAbsent(progressToken) && !plain) throw bad('The progressToken is neither a short string nor an integer.');
-  if (!isAbsent(traceparent) && !(typeof traceparent === 'string' && TRACEPARENT.test(traceparent))) throw bad('The traceparent in _meta is malformed.');
-  if (!isAbsent(tracestate) && !(typeof tracestate === 'string' && TRACESTATE.test(tracestate))) throw bad('The tracestate in _meta is malformed.');
+  if (!isAbsent(traceparent) && !(typeof traceparent === 'string' && TRACEPARENT.test(traceparent)))
+    throw bad('The traceparent in _meta is malformed.');
+  if (!isAbsent(tracestate) && !(typeof tracestate === 'string' && TRACESTATE.test(tracestate)))
+    throw bad('The tracestate in _meta is malformed.');
 }
 
 function isStateless(headers: HeaderList, meta: JsonObject | undefined): boolean {

@@ -1,6 +1,7 @@
-// Watches a body on its way for a field by which a framework would take another method than the one that was decided on (`_method` and its like).
-// The body may be of any size: nothing of it is kept but the name that is being read. Knows urlencoded forms, multipart and the top of a JSON object,
-// the three places from which frameworks take it, and reads each more generously than any of them.
+// Watches a body on its way for a field by which a framework would take another method than the one that was decided on
+// (`_method` and its like). The body may be of any size: nothing of it is kept but the name that is being read. Knows
+// urlencoded forms, multipart and the top of a JSON object, the three places from which frameworks take it, and reads
+// each more generously than any of them.
 
 import { type HeaderList, header } from '../domain/headers.ts';
 import { isCoded } from '../domain/normal-forms/fields.ts';
@@ -9,23 +10,26 @@ import { parametersOf } from '../domain/normal-forms/parameters.ts';
 import { GatewayError } from '../errors.ts';
 
 /** Is shown each piece of a body before it goes on. Throws `bad_request` for a field that overrides the method. */
-export type Watch = (piece: Uint8Array) => void;
+export type BodyWatch = (piece: Uint8Array) => void;
 
-type Kind = 'form' | 'multipart' | 'json';
+type BodyKind = 'form' | 'multipart' | 'json';
 
 /**
- * What looks at the body that the fields announce; undefined for one from which no framework takes a method. Throws `unsupported_media_type` for one
- * that is compressed, or in a charset that is not ASCII for ASCII's letters, since frameworks decode it before they look.
+ * What looks at the body that the fields announce; undefined for one from which no framework takes a method. Throws
+ * `unsupported_media_type` for one that is compressed, or in a charset that is not ASCII for ASCII's letters, since
+ * frameworks decode it before they look.
  */
-export function watchOverride(headers: HeaderList): Watch | undefined {
+export function watchOverride(headers: HeaderList): BodyWatch | undefined {
   const kind = kindOf(header(headers, 'content-type'));
   if (kind === undefined) return undefined;
   if (isCoded(header(headers, 'content-encoding'))) {
-    const detail = 'The rules are stricter for other methods here, and a field of the body could name one: send the body without Content-Encoding.';
+    const detail =
+      'The rules are stricter for other methods here, and a field of the body could name one: send the body without Content-Encoding.';
     throw new GatewayError('unsupported_media_type', detail);
   }
   if (isOddlyEncoded(header(headers, 'content-type'))) {
-    const detail = 'The rules are stricter for other methods here, and a field of the body could name one: send the body in UTF-8.';
+    const detail =
+      'The rules are stricter for other methods here, and a field of the body could name one: send the body in UTF-8.';
     throw new GatewayError('unsupported_media_type', detail);
   }
   const scan = { form: scanForm, multipart: scanMultipart, json: scanJson }[kind]();
@@ -33,14 +37,17 @@ export function watchOverride(headers: HeaderList): Watch | undefined {
 }
 
 /** Rack takes a body without a type for a form. */
-function kindOf(contentType: string | undefined): Kind | undefined {
+function kindOf(contentType: string | undefined): BodyKind | undefined {
   const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (type === '' || type.includes('urlencoded')) return 'form';
   if (type.startsWith('multipart/')) return 'multipart';
   return /[/+]json$|\/x-amz-json-[\d.]+$/.test(type) ? 'json' : undefined;
 }
 
-/** Charsets in which a name of ASCII letters is spelled by the bytes of ASCII. ASP.NET and Express read others, UTF-16 among them. */
+/**
+ * Charsets in which a name of ASCII letters is spelled by the bytes of ASCII. ASP.NET and Express read others, UTF-16
+ * among them.
+ */
 const PLAIN_CHARSET = /^"?(?:utf-?8|(?:us-)?ascii|iso-8859-\d{1,2}|latin-?\d|windows-125\d)"?$/;
 
 function isOddlyEncoded(contentType = ''): boolean {
@@ -54,7 +61,10 @@ export function formOverridesMethod(text: string): boolean {
   return false;
 }
 
-/** Bytes of a name that are looked at, blanks at its beginning aside: more than any of the names takes when every character is escaped. */
+/**
+ * Bytes of a name that are looked at, blanks at its beginning aside: more than any of the names takes when every
+ * character is escaped.
+ */
 const NAME_BYTES = 256;
 const [AMPERSAND, SEMICOLON, EQUALS, PLUS, SPACE] = [0x26, 0x3b, 0x3d, 0x2b, 0x20];
 const ESCAPED_BLANK = /^%(?:20|0[9a-d])$/i;
@@ -83,7 +93,10 @@ const [LINE_FEED, RETURN, HYPHEN] = [0x0a, 0x0d, 0x2d];
 /** Bytes of a part's head that are looked at. */
 const HEAD_BYTES = 16 * 1024;
 
-/** Whatever the boundary is: a part begins with a line that begins with `--`, and its head ends with an empty line. Werkzeug ends lines at a lone CR, too. */
+/**
+ * Whatever the boundary is: a part begins with a line that begins with `--`, and its head ends with an empty line.
+ * Werkzeug ends lines at a lone CR, too.
+ */
 function scanMultipart(): (piece: Buffer) => void {
   let line = '';
   let returned = false;
@@ -128,7 +141,11 @@ function headOverridesMethod(head: string): boolean {
     for (const [, quoted, bare = ''] of field.matchAll(NAMES)) {
       const name = (quoted?.replace(/\\(.)/g, '$1') ?? bare).replace(/^[\w-]*'[\w-]*'/, '');
       // The bytes of a name as UTF-8, and without those beyond ASCII, which Werkzeug drops from `name*=`.
-      const readings = [name, Buffer.from(name, 'latin1').toString('utf8'), name.replace(/[\x80-\xff]|%[89a-f][0-9a-f]/gi, '')];
+      const readings = [
+        name,
+        Buffer.from(name, 'latin1').toString('utf8'),
+        name.replace(/[\x80-\xff]|%[89a-f][0-9a-f]/gi, ''),
+      ];
       if (readings.some((reading) => overridesMethodByParameter(reading) || formOverridesMethod(reading))) return true;
     }
   }
@@ -179,5 +196,8 @@ function decodeKey(bytes: readonly number[]): string {
 }
 
 export function overridden(): GatewayError {
-  return new GatewayError('bad_request', 'A field of the body would override the method, for which other rules stand. Send the request with that method.');
+  return new GatewayError(
+    'bad_request',
+    'A field of the body would override the method, for which other rules stand. Send the request with that method.',
+  );
 }

@@ -50,17 +50,18 @@ export function checkTarget(target: string): CheckedTarget {
 }
 
 /**
- * What stays of a checked target after its mount, exactly as received: '' for `/tools`, `/` for `/tools/`, `/a?b` for `/tools/a?b`.
- * This is what is appended to the upstream's base path.
+ * What stays of a checked target after its mount, exactly as received: '' for `/tools`, `/` for `/tools/`, `/a?b` for
+ * `/tools/a?b`. This is what is appended to the upstream's base path.
  */
 export function afterMount(target: string, mount: string): string {
   return target.slice(mount.length + 1);
 }
 
 /**
- * Refuses ambiguous paths with `bad_path`: not starting with `/`, empty segments, segments of dots only, path parameters (`;`),
- * backslashes, fragments, raw characters outside pchar, bad escapes, escaped separators, escaped unreserved characters, and escaped text
- * that is not UTF-8 or that turns into ASCII, controls or nothing when it is normalised.
+ * Refuses ambiguous paths with `bad_path`: not starting with `/`, empty segments, segments of dots only, path
+ * parameters (`;`), backslashes, fragments, raw characters outside pchar, bad escapes, escaped separators, escaped
+ * unreserved characters, and escaped text that is not UTF-8 or that turns into ASCII, controls or nothing when it is
+ * normalised.
  */
 function checkPath(path: string): void {
   if (path.charCodeAt(0) !== SLASH) throw refusal('The request target is not a path that starts with a slash.');
@@ -92,8 +93,9 @@ function checkPath(path: string): void {
 }
 
 /**
- * Refuses queries with `bad_path`: raw controls, spaces, bytes beyond ASCII, `#`, bad escapes, escaped controls other than tab and
- * line ends, escaped text that is not UTF-8, and parameters by which frameworks let a caller override the method.
+ * Refuses queries with `bad_path`: raw controls, spaces, bytes beyond ASCII, `#`, bad escapes, escaped controls other
+ * than tab and line ends, escaped text that is not UTF-8, and parameters by which frameworks let a caller override the
+ * method.
  */
 function checkQuery(query: string): void {
   let escapes = false;
@@ -102,7 +104,8 @@ function checkQuery(query: string): void {
     const code = query.charCodeAt(i);
     if (code === PERCENT) {
       const byte = escapedByte(query, i);
-      if (isControl(byte) && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) throw refusal('The query has an escaped control character.');
+      if (isControl(byte) && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d)
+        throw refusal('The query has an escaped control character.');
       if (byte >= 0x80) beyondAscii = true;
       escapes = true;
       i += 2;
@@ -111,11 +114,13 @@ function checkQuery(query: string): void {
     }
   }
   if (beyondAscii) decodeUtf8(query);
-  if ((escapes || /method|verb/i.test(query)) && formOverridesMethod(query)) throw refusal('A parameter would override the method.');
+  if ((escapes || /method|verb/i.test(query)) && formOverridesMethod(query))
+    throw refusal('A parameter would override the method.');
 }
 
 function escapedByte(text: string, at: number): number {
-  if (HEX[text.charCodeAt(at + 1)] !== 1 || HEX[text.charCodeAt(at + 2)] !== 1) throw refusal('A percent sign is not followed by two hexadecimal digits.');
+  if (HEX[text.charCodeAt(at + 1)] !== 1 || HEX[text.charCodeAt(at + 2)] !== 1)
+    throw refusal('A percent sign is not followed by two hexadecimal digits.');
   return Number.parseInt(text.slice(at + 1, at + 3), 16);
 }
 
@@ -133,12 +138,16 @@ const BEYOND_ASCII = /[^\0-\x7f]/gu;
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 const SOME_ASCII = /[\0-\x7f]/;
 
-/** `%EF%BC%8E` (fullwidth full stop) and its like become ASCII in servers that normalise; zero-width characters become nothing. */
+/**
+ * `%EF%BC%8E` (fullwidth full stop) and its like become ASCII in servers that normalise; zero-width characters become
+ * nothing.
+ */
 function checkBeyondAscii(path: string): void {
   const text = decodeUtf8(path);
   if (INVISIBLE.test(text)) throw refusal('The path has an invisible or control character.');
   for (const [char] of text.matchAll(BEYOND_ASCII)) {
-    if (SOME_ASCII.test(char.normalize('NFKC'))) throw refusal('The path has a character that some servers read as an ASCII character.');
+    if (SOME_ASCII.test(char.normalize('NFKC')))
+      throw refusal('The path has a character that some servers read as an ASCII character.');
   }
 }
 

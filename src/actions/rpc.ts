@@ -1,6 +1,6 @@
-// One JSON-RPC 2.0 message, taken strictly: exactly the members of the specification, in their exact spelling. An optional member that is null
-// is an absent one: serialisers write it for a value that is not there.
-// Trusts the JSON to be parsed strictly. Refuses batches, and what a lenient server could read as another message: Go's encoding/json, for
+// One JSON-RPC 2.0 message, taken strictly: exactly the members of the specification, in their exact spelling. An
+// optional member that is null is an absent one: serialisers write it for a value that is not there. Trusts the JSON to
+// be parsed strictly. Refuses batches, and what a lenient server could read as another message: Go's encoding/json, for
 // one, takes `Method` for `method`.
 
 import type { Json, JsonObject } from '../domain/json.ts';
@@ -31,11 +31,13 @@ export function readMessage(value: Json): RpcMessage {
   if (Array.isArray(value)) throw bad('JSON-RPC batches are not accepted; send each message by itself.');
   if (typeof value !== 'object' || value === null) throw bad('The body is not a JSON-RPC message.');
   const message = value as JsonObject;
-  for (const member of Object.keys(message)) if (!MEMBERS.has(member)) throw bad('The JSON-RPC message has a member that JSON-RPC 2.0 does not know.');
+  for (const member of Object.keys(message))
+    if (!MEMBERS.has(member)) throw bad('The JSON-RPC message has a member that JSON-RPC 2.0 does not know.');
   if (message.jsonrpc !== '2.0') throw bad('The message is not JSON-RPC 2.0.');
   const id = readId(message);
   if (isAbsent(message.method)) return { ...id, whole: readResponse(message) };
-  if (!isAbsent(message.result) || !isAbsent(message.error)) throw bad('The JSON-RPC message is both a request and a response.');
+  if (!isAbsent(message.result) || !isAbsent(message.error))
+    throw bad('The JSON-RPC message is both a request and a response.');
   return { ...id, method: readMethod(message.method), ...readParams(message) };
 }
 
@@ -47,16 +49,19 @@ function readId(message: JsonObject): { id?: string | number } {
 }
 
 function readMethod(method: Json | undefined): string {
-  if (typeof method !== 'string' || !/^[A-Za-z0-9_$./-]{1,128}$/.test(method)) throw bad('The JSON-RPC method is not a plain name.');
+  if (typeof method !== 'string' || !/^[A-Za-z0-9_$./-]{1,128}$/.test(method))
+    throw bad('The JSON-RPC method is not a plain name.');
   const spelling = SPELLINGS.get(method.toLowerCase());
-  if (spelling !== undefined && spelling !== method) throw bad('The JSON-RPC method is written in another case than the specification writes it.');
+  if (spelling !== undefined && spelling !== method)
+    throw bad('The JSON-RPC method is written in another case than the specification writes it.');
   return method;
 }
 
 function readParams(message: JsonObject): { params?: JsonObject } {
   const { params } = message;
   if (isAbsent(params)) return {};
-  if (typeof params !== 'object' || Array.isArray(params)) throw bad('The params of the JSON-RPC message are not an object.');
+  if (typeof params !== 'object' || Array.isArray(params))
+    throw bad('The params of the JSON-RPC message are not an object.');
   return { params: params as JsonObject };
 }
 
@@ -64,7 +69,8 @@ function readResponse(message: JsonObject): JsonObject {
   const failed = !isAbsent(message.error);
   // A result may be null where there is no error.
   const answered = failed ? !isAbsent(message.result) : message.result !== undefined;
-  if (failed === answered || !isAbsent(message.params)) throw bad('The body is neither a JSON-RPC request nor a response.');
+  if (failed === answered || !isAbsent(message.params))
+    throw bad('The body is neither a JSON-RPC request nor a response.');
   if (isAbsent(message.id) && !failed) throw bad('The JSON-RPC response has no id.');
   return message;
 }
@@ -72,13 +78,19 @@ function readResponse(message: JsonObject): JsonObject {
 /** Members by their folded form (domain/normal-forms/keys.ts). */
 export type Spellings = ReadonlyMap<string, string>;
 
-export const spellings = (members: string): Spellings => new Map(members.split(' ').map((member) => [foldKey(member), member]));
+export const spellings = (members: string): Spellings =>
+  new Map(members.split(' ').map((member) => [foldKey(member), member]));
 
-/** Refuses members that some server takes for one of the known ones, and that are not written as the specification writes them. Throws `bad_rpc`. */
+/**
+ * Refuses members that some server takes for one of the known ones, and that are not written as the specification
+ * writes them. Throws `bad_rpc`.
+ */
 export function checkSpelling(object: JsonObject, known: Spellings): void {
   for (const member of Object.keys(object)) {
     if ((known.get(foldKey(member)) ?? member) !== member)
-      throw bad('A member of the message is written in another way than the specification writes it, and some servers would take it for that one.');
+      throw bad(
+        'A member of the message is written in another way than the specification writes it, and some servers would take it for that one.',
+      );
   }
 }
 

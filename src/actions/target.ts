@@ -1,5 +1,6 @@
-// Where a call would go: the upstream's authority and base path, and the target below it exactly as it would be forwarded.
-// Trusts configured URLs and checked request targets; joins them as strings, so nothing is normalised on the way.
+// Where a call would go: the upstream's authority and base path, and the target below it exactly as it would be
+// forwarded. Trusts configured URLs and checked request targets; joins them as strings, so nothing is normalised on the
+// way.
 
 import type { Action, Protocol } from '../domain/action.ts';
 import { identityParameter } from '../domain/identity-fields.ts';
@@ -19,9 +20,13 @@ export interface UpstreamDescriptor {
   readonly protocol: Protocol;
   /** Further fields, in lower case, that approvals bind and held calls forward. */
   readonly boundHeaders: readonly string[];
-  /** Fields, in lower case, that are never forwarded: for example the one that carries the agent's token. Default none. */
+  /**
+   * Fields, in lower case, that are never forwarded: for example the one that carries the agent's token. Default none.
+   */
   readonly withheldHeaders?: readonly string[];
-  /** Whether the gateway injects a credential of its own: then the query may hold none of the agent's. Default false. */
+  /**
+   * Whether the gateway injects a credential of its own: then the query may hold none of the agent's. Default false.
+   */
   readonly armed?: boolean;
   /** Whether the gateway signs what it sends: then a body is never streamed. Default false. */
   readonly signsBodies?: boolean;
@@ -30,9 +35,15 @@ export interface UpstreamDescriptor {
 }
 
 /** The members of an action that do not depend on the body. */
-export type Outline = Pick<Action, 'protocol' | 'upstream' | 'authority' | 'method' | 'target' | 'path' | 'query' | 'upgrade' | 'boundHeaders'>;
+export type Outline = Pick<
+  Action,
+  'protocol' | 'upstream' | 'authority' | 'method' | 'target' | 'path' | 'query' | 'upgrade' | 'boundHeaders'
+>;
 
-/** Throws `bad_request` for a query with a credential beside the injected one. `/tools` alone goes to exactly the base path; rules see it as `/`. */
+/**
+ * Throws `bad_request` for a query with a credential beside the injected one. `/tools` alone goes to exactly the base
+ * path; rules see it as `/`.
+ */
 export function outline(request: InboundRequest, upstream: UpstreamDescriptor): Outline {
   if (upstream.armed && request.query !== undefined) refuseOwnCredential(request.query);
   const below = upstream.basePath + afterMount(request.target, request.mount);
@@ -49,7 +60,10 @@ export function outline(request: InboundRequest, upstream: UpstreamDescriptor): 
   };
 }
 
-/** Beside the gateway's credential the upstream might believe this one (RFC 6750 section 2: one per request). Dropping it would send another query than rules saw. */
+/**
+ * Beside the gateway's credential the upstream might believe this one (RFC 6750 section 2: one per request). Dropping
+ * it would send another query than rules saw.
+ */
 function refuseOwnCredential(query: string): void {
   const name = identityParameter(query);
   if (name !== undefined) {

@@ -1,5 +1,5 @@
-// What a request that policy wants held means, given the holds that its agent has already: a new hold, one to attach to,
-// or a refusal. Pure; runs inside the store's transaction, so that two identical requests never open two holds.
+// What a request that policy wants held means, given the holds that its agent has already: a new hold, one to attach
+// to, or a refusal. Pure; runs inside the store's transaction, so that two identical requests never open two holds.
 // Trusts the digests; refuses to ask people again what they have denied.
 
 import type { Digest } from '../domain/action.ts';
@@ -9,15 +9,15 @@ import type { AgentUsage, HeldContent, Hold, NewHold } from '../domain/hold.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
 import { GatewayError } from '../errors.ts';
 import { callerDigest } from './binding.ts';
-import { endingOf, sentAlready } from './endings.ts';
 import { openHold } from './hold-record.ts';
 import { advance, hasRunOut } from './machine.ts';
+import { outcomeErrorOf, sentAlready } from './outcome-errors.ts';
 
 /** Without a task to bind it to, a denial refuses the identical request for this long. */
 const DENIAL_WITHOUT_TASK_MS = 60 * 60_000;
 
 /** The request as admission sees it. */
-export interface Asked {
+export interface AdmissionRequest {
   readonly requestDigest: Digest;
   readonly actionDigest: Digest;
   /** The same for holds that are bound to the MCP session of this request; absent where it has none. */
@@ -31,30 +31,43 @@ export interface Asked {
   record(): { readonly record: NewHold; readonly content: HeldContent };
 }
 
-export type Admission = { readonly kind: 'new' | 'attach'; readonly hold: Hold } | { readonly kind: 'refused'; readonly error: GatewayError };
+export type Admission =
+  | { readonly kind: 'new' | 'attach'; readonly hold: Hold }
+  | { readonly kind: 'refused'; readonly error: GatewayError };
 
 /** For `HoldStore.admit`: `known` newest first, `usage` what the agent has there, `now` the store's. */
 export function admit(
-  asked: Asked,
+  asked: AdmissionRequest,
   known: readonly Hold[],
   usage: () => AgentUsage,
   now: EpochMs,
 ): { readonly write?: Hold; readonly content?: HeldContent; readonly answer: Admission } {
-  const reused = known.find((hold) => asked.idempotencyKey !== undefined && hold.idempotencyKey === asked.idempotencyKey && !isSame(hold, asked));
+  const reused = known.find(
+    (hold) =>
+      asked.idempotencyKey !== undefined && hold.idempotencyKey === asked.idempotencyKey && !isSame(hold, asked),
+  );
   if (reused !== undefined) {
-    return refuse(new GatewayError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', { holdId: reused.id }));
+    return refuse(
+      new GatewayError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', {
+        holdId: reused.id,
+      }),
+    );
   }
   const same = known.filter((hold) => isSame(hold, asked));
-  // Another Idempotency-Key makes it another call; only denials reach across keys, or a new key would be a way around them.
+  // Another Idempotency-Key makes it another call; only denials reach across keys, or a new key would be a way around
+  // them.
   const latest = same.find((hold) => hold.idempotencyKey === asked.idempotencyKey);
   const sent = latest && sentBefore(latest, asked);
   if (sent !== undefined) return refuse(sent);
-  const denied = same.find((hold) => hold.state === 'DENIED' && (hold.task !== undefined || now < (hold.endedAt ?? now) + DENIAL_WITHOUT_TASK_MS));
-  if (denied !== undefined) return refuse(endingOf(denied));
+  const denied = same.find(
+    (hold) =>
+      hold.state === 'DENIED' && (hold.task !== undefined || now < (hold.endedAt ?? now) + DENIAL_WITHOUT_TASK_MS),
+  );
+  if (denied !== undefined) return refuse(outcomeErrorOf(denied));
   return (latest && settleLatest(latest, asked, now)) ?? open(asked, usage, now);
 }
 
-function isSame(hold: Hold, asked: Asked): boolean {
+function isSame(hold: Hold, asked: AdmissionRequest): boolean {
   return hold.requestDigest === digestsFor(hold, asked)?.requestDigest;
 }
 
@@ -63,14 +76,15 @@ function digestsFor<T>(hold: Hold, asked: T & { readonly inSession?: T }): T | u
   return bindsSession(hold.action) ? asked.inSession : asked;
 }
 
-function sentBefore(latest: Hold, asked: Asked): GatewayError | undefined {
-  if (latest.state === 'RELEASING' || latest.state === 'SENT') return endingOf(latest);
-  const wasSent = latest.state === 'EXECUTED' || latest.state === 'UPSTREAM_ERROR' || latest.state === 'OUTCOME_UNKNOWN';
+function sentBefore(latest: Hold, asked: AdmissionRequest): GatewayError | undefined {
+  if (latest.state === 'RELEASING' || latest.state === 'SENT') return outcomeErrorOf(latest);
+  const wasSent =
+    latest.state === 'EXECUTED' || latest.state === 'UPSTREAM_ERROR' || latest.state === 'OUTCOME_UNKNOWN';
   return wasSent && asked.idempotencyKey !== undefined ? sentAlready(latest) : undefined;
 }
 
 /** What the newest hold of the same request says; undefined when it leaves the way free for a new one. */
-function settleLatest(latest: Hold, asked: Asked, now: EpochMs): ReturnType<typeof admit> | undefined {
+function settleLatest(latest: Hold, asked: AdmissionRequest, now: EpochMs): ReturnType<typeof admit> | undefined {
   switch (latest.state) {
     case 'PENDING':
     case 'APPROVED': {
@@ -91,7 +105,9 @@ function settleLatest(latest: Hold, asked: Asked, now: EpochMs): ReturnType<type
 }
 
 /** What an approval is compared with. */
-export type Now = Pick<Asked, 'actionDigest' | 'decisionDigest' | 'caller' | 'task'> & { readonly inSession?: Pick<Asked, 'actionDigest'> };
+export type Now = Pick<AdmissionRequest, 'actionDigest' | 'decisionDigest' | 'caller' | 'task'> & {
+  readonly inSession?: Pick<AdmissionRequest, 'actionDigest'>;
+};
 
 /** What of that which an approval binds differs now, as a sentence; undefined when all of it is the same. */
 export function changeSince(hold: Hold, now: Now): string | undefined {
@@ -103,11 +119,11 @@ export function changeSince(hold: Hold, now: Now): string | undefined {
 }
 
 /** What it means that the agent comes back for one hold of its own: as `admit`, but never another hold. */
-export function readmit(asked: Asked, hold: Hold, now: EpochMs): ReturnType<typeof admit> {
-  return settleLatest(hold, asked, now) ?? refuse(endingOf(hold));
+export function readmit(asked: AdmissionRequest, hold: Hold, now: EpochMs): ReturnType<typeof admit> {
+  return settleLatest(hold, asked, now) ?? refuse(outcomeErrorOf(hold));
 }
 
-function open(asked: Asked, usage: () => AgentUsage, now: EpochMs): ReturnType<typeof admit> {
+function open(asked: AdmissionRequest, usage: () => AgentUsage, now: EpochMs): ReturnType<typeof admit> {
   refuseHold(usage(), asked.limits, now);
   const { record, content } = asked.record();
   const hold = openHold(record, now);
@@ -118,5 +134,5 @@ const refuse = (error: GatewayError): ReturnType<typeof admit> => ({ answer: { k
 
 /** Answers the ending once, and marks that it was told: the next identical request is then a new one. */
 function tell(ended: Hold, now: EpochMs): ReturnType<typeof admit> {
-  return { write: advance(ended, { type: 'report' }, now), answer: { kind: 'refused', error: endingOf(ended) } };
+  return { write: advance(ended, { type: 'report' }, now), answer: { kind: 'refused', error: outcomeErrorOf(ended) } };
 }

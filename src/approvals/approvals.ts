@@ -7,10 +7,10 @@ import type { Principal } from '../domain/principal.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { callerDigest } from './binding.ts';
 import { castVote, revokeHold } from './cast-vote.ts';
-import { type ApprovalsOptions, apply, type Desk, escalateIfDue, expireIfDue, look } from './desk.ts';
+import { type ApprovalContext, type ApprovalsOptions, apply, escalateIfDue, expireIfDue, look } from './context.ts';
+import { createFirstViews } from './first-views.ts';
 import { advance, isTerminal } from './machine.ts';
 import { obtain, told } from './obtain.ts';
-import { createOpenings } from './openings.ts';
 import { holdRecord } from './records.ts';
 import { createWaiting } from './waiting.ts';
 
@@ -30,8 +30,8 @@ export type SweptApprovals = Approvals & {
 };
 
 export function createApprovals(options: ApprovalsOptions): SweptApprovals {
-  const desk: Desk = { ...options, waiting: createWaiting(), openings: createOpenings() };
-  const { store, log } = desk;
+  const context: ApprovalContext = { ...options, waiting: createWaiting(), openings: createFirstViews() };
+  const { store, log } = context;
   const unsettled = new Map<string, { readonly released: Released; readonly outcome: Outcome | 'not_sent' }>();
   const unsubscribe = store.subscribe(onChange);
   let timer: NodeJS.Timeout | undefined;
@@ -39,25 +39,35 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
   let closed = false;
 
   function onChange(hold: Hold, before: HoldState | undefined): void {
-    if (hold.state !== 'PENDING') desk.waiting.wake(hold.id);
+    if (hold.state !== 'PENDING') context.waiting.wake(hold.id);
     if (before !== undefined && !isTerminal(before) && isTerminal(hold.state)) onEnded(hold);
   }
 
-  // Every ending comes through here once, whoever brought it about: a vote, a clock, a task's revision, the sweep after a crash.
+  // Every ending comes through here once, whoever brought it about: a vote, a clock, a task's revision, the sweep after
+  // a crash.
   function onEnded(hold: Hold): void {
     const endedAt = hold.endedAt ?? store.now();
-    desk.metrics.holdEnded(hold.state, (endedAt - hold.createdAt) / 1_000);
-    if (hold.state === 'OUTCOME_UNKNOWN') log.error('hold.outcome_unknown', { hold: hold.id, upstream: hold.action.upstream, agent: hold.principal.id });
-    desk.audit.append('hold', endedAt, holdRecord(hold), 'fsync').catch((thrown: unknown) => {
-      log.error('approvals.ending_unrecorded', { hold: hold.id, state: hold.state, error: asGatewayError(thrown).code });
+    context.metrics.holdEnded(hold.state, (endedAt - hold.createdAt) / 1_000);
+    if (hold.state === 'OUTCOME_UNKNOWN')
+      log.error('hold.outcome_unknown', { hold: hold.id, upstream: hold.action.upstream, agent: hold.principal.id });
+    context.audit.append('hold', endedAt, holdRecord(hold), 'fsync').catch((thrown: unknown) => {
+      log.error('approvals.ending_unrecorded', {
+        hold: hold.id,
+        state: hold.state,
+        error: asGatewayError(thrown).code,
+      });
     });
   }
 
   async function finish({ hold, claim }: Released, outcome: Outcome | 'not_sent'): Promise<Hold> {
     const changed = await store.change(hold.id, (seen, now) => {
-      if (outcome === 'not_sent' && seen.state === 'RELEASING') return { next: advance(seen, { type: 'abandon', claim }, now), answer: undefined };
+      if (outcome === 'not_sent' && seen.state === 'RELEASING')
+        return { next: advance(seen, { type: 'abandon', claim }, now), answer: undefined };
       const { known, status } = outcome === 'not_sent' ? { known: true, status: undefined } : outcome;
-      return { next: advance(seen, { type: 'finish', claim, known, ...(status === undefined ? {} : { status }) }, now), answer: undefined };
+      return {
+        next: advance(seen, { type: 'finish', claim, known, ...(status === undefined ? {} : { status }) }, now),
+        answer: undefined,
+      };
     });
     return changed.hold;
   }
@@ -71,7 +81,8 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     } catch (thrown) {
       const { code } = asGatewayError(thrown);
       log.error('approvals.settle_failed', { hold: id, error: code });
-      // The outcome is known here and nowhere else: keep it until the store takes it. After a crash it is OUTCOME_UNKNOWN.
+      // The outcome is known here and nowhere else: keep it until the store takes it. After a crash it is
+      // OUTCOME_UNKNOWN.
       if (code === 'store_unavailable') unsettled.set(id, { released, outcome });
       else unsettled.delete(id);
       return undefined;
@@ -81,10 +92,10 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
   async function sweepNow(): Promise<void> {
     for (let full = true; full && !closed; ) {
       const due = await store.due(SWEEP_BATCH);
-      await Promise.all(due.map((id) => expireIfDue(desk, id)));
+      await Promise.all(due.map((id) => expireIfDue(context, id)));
       full = due.length === SWEEP_BATCH;
     }
-    for (const id of await store.toEscalate(SWEEP_BATCH)) await escalateIfDue(desk, id);
+    for (const id of await store.toEscalate(SWEEP_BATCH)) await escalateIfDue(context, id);
     for (const { released, outcome } of [...unsettled.values()]) await settle(released, outcome);
   }
 
@@ -100,8 +111,10 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
   async function sweepOrphan(id: string): Promise<void> {
     await store.change(id, (seen, now) => {
       const claim = seen.claim ?? '';
-      if (seen.state === 'RELEASING') return { next: advance(seen, { type: 'abandon', claim }, now), answer: undefined };
-      if (seen.state === 'SENT') return { next: advance(seen, { type: 'finish', claim, known: false }, now), answer: undefined };
+      if (seen.state === 'RELEASING')
+        return { next: advance(seen, { type: 'abandon', claim }, now), answer: undefined };
+      if (seen.state === 'SENT')
+        return { next: advance(seen, { type: 'finish', claim, known: false }, now), answer: undefined };
       return { answer: undefined };
     });
   }
@@ -111,19 +124,19 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     if (hold === undefined || hold.principal.id !== principal.id || hold.principal.issuer !== principal.issuer) {
       throw notFound();
     }
-    return look(desk, id);
+    return look(context, id);
   }
 
   return {
     async obtain(request) {
       if (closed) throw new GatewayError('draining', 'This gateway takes no more calls.');
-      return obtain(desk, request);
+      return obtain(context, request);
     },
     async markSent(clearance) {
       if (clearance.kind === 'allowed') return;
       await store.change(clearance.hold.id, (seen, now) => {
         // The last moment to stop it: whoever was suspended since the claim has nothing marked as sent.
-        desk.refuseSuspended(seen.principal, seen.task?.id);
+        context.refuseSuspended(seen.principal, seen.task?.id);
         return { next: advance(seen, { type: 'send', claim: clearance.claim }, now), answer: undefined };
       });
     },
@@ -133,12 +146,12 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     async view(id, principal, waitMs) {
       const hold = await own(id, principal);
       if (hold.state !== 'PENDING' || waitMs <= 0) return hold;
-      const wait = desk.waiting.start(id, waitMs);
+      const wait = context.waiting.start(id, waitMs);
       try {
-        const seen = await look(desk, id);
+        const seen = await look(context, id);
         if (seen.state !== 'PENDING') return seen;
         await wait.wake;
-        return await look(desk, id);
+        return await look(context, id);
       } finally {
         wait.cancel();
       }
@@ -147,29 +160,29 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
       const hold = await own(id, principal);
       if (callerDigest(hold.principal) !== callerDigest(principal)) throw notFound();
       if (hold.state === 'PENDING' || hold.state === 'APPROVED') return { hold };
-      return { hold, ending: await told(desk, hold) };
+      return { hold, ending: await told(context, hold) };
     },
     async cancel(id, principal) {
       await own(id, principal);
-      return apply(desk, id, () => ({ type: 'cancel' }));
+      return apply(context, id, () => ({ type: 'cancel' }));
     },
-    opened: (id, reviewer) => desk.openings.note(id, reviewer.id, store.now()),
-    vote: (id, reviewer, ballot) => castVote(desk, id, reviewer, ballot),
-    revoke: (id, reviewer, reason) => revokeHold(desk, id, reviewer, reason),
+    opened: (id, reviewer) => context.openings.note(id, reviewer.id, store.now()),
+    vote: (id, reviewer, ballot) => castVote(context, id, reviewer, ballot),
+    revoke: (id, reviewer, reason) => revokeHold(context, id, reviewer, reason),
     async start() {
-      await Promise.all((await store.orphans(desk.instance)).map(sweepOrphan));
+      await Promise.all((await store.orphans(context.instance)).map(sweepOrphan));
       await sweep();
       timer = setInterval(sweep, SWEEP_EVERY_MS).unref();
     },
     sweep,
     get waiting() {
-      return desk.waiting.size;
+      return context.waiting.size;
     },
-    drain: () => desk.waiting.drain(),
+    drain: () => context.waiting.drain(),
     close() {
       closed = true;
       clearInterval(timer);
-      desk.waiting.drain();
+      context.waiting.drain();
       unsubscribe();
     },
   };

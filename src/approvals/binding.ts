@@ -13,7 +13,9 @@ export type BindingFacts = Pick<Hold, 'actionDigest' | 'principal' | 'decisionDi
   readonly task?: { readonly id: string; readonly revision: number };
 };
 
-/** Who asks, as far as approvals tell callers apart: never token ids, times or claims, which change with every token. */
+/**
+ * Who asks, as far as approvals tell callers apart: never token ids, times or claims, which change with every token.
+ */
 export interface Caller extends Party {
   readonly spiffeId?: string;
   readonly keyThumbprint?: string;
@@ -34,7 +36,8 @@ export function bindingDigest(facts: BindingFacts): Digest {
 
 /**
  * Recognises the identical request: the same caller, task and action, whatever policy, the task's revision and the
- * Idempotency-Key are, and whatever MCP session it comes in. Two requests with different digests are never each other's approval.
+ * Idempotency-Key are, and whatever MCP session it comes in. Two requests with different digests are never each other's
+ * approval.
  */
 export function requestDigest(caller: Caller, taskId: string | undefined, action: Action): Digest {
   return requestDigestOver(approvedFields(action), caller, taskId, action);

@@ -1,5 +1,6 @@
-// Escalation: after a while a second group may vote as well. Who may vote is worked out from the hold's age by the store's clock, each
-// time anew; the hold's own escalations only say who has been told. Separation of duties holds for the second group as for the first.
+// Escalation: after a while a second group may vote as well. Who may vote is worked out from the hold's age by the
+// store's clock, each time anew; the hold's own escalations only say who has been told. Separation of duties holds for
+// the second group as for the first.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { Requirement } from '../domain/decision.ts';
@@ -9,20 +10,33 @@ import type { Hold } from '../domain/hold.ts';
 export function inForce(requirements: readonly Requirement[], openedAt: EpochMs, now: EpochMs): readonly Requirement[] {
   return requirements.map((requirement) => {
     const { escalate, reviewers } = requirement;
-    return escalate === undefined || now < openedAt + escalate.afterMs ? requirement : { ...requirement, reviewers: [...reviewers, ...escalate.to] };
+    return escalate === undefined || now < openedAt + escalate.afterMs
+      ? requirement
+      : { ...requirement, reviewers: [...reviewers, ...escalate.to] };
   });
 }
 
-export const requirementsOf = (hold: Hold, now: EpochMs): readonly Requirement[] => inForce(hold.requirements, hold.createdAt, now);
+export const requirementsOf = (hold: Hold, now: EpochMs): readonly Requirement[] =>
+  inForce(hold.requirements, hold.createdAt, now);
 
 /** When the next requirement escalates after this time; absent when none does. */
-export function nextEscalation(requirements: readonly Requirement[], openedAt: EpochMs, after: EpochMs): { readonly escalateAt?: EpochMs } {
-  const times = requirements.flatMap(({ escalate }) => (escalate === undefined ? [] : [openedAt + escalate.afterMs])).filter((at) => at > after);
+export function nextEscalation(
+  requirements: readonly Requirement[],
+  openedAt: EpochMs,
+  after: EpochMs,
+): { readonly escalateAt?: EpochMs } {
+  const times = requirements
+    .flatMap(({ escalate }) => (escalate === undefined ? [] : [openedAt + escalate.afterMs]))
+    .filter((at) => at > after);
   return times.length === 0 ? {} : { escalateAt: Math.min(...times) };
 }
 
 /** The hold after its escalation was told; its next one is set. */
 export function escalated(hold: Hold, now: EpochMs): Hold {
   const { escalateAt: _, ...rest } = hold;
-  return { ...rest, escalations: (hold.escalations ?? 0) + 1, ...nextEscalation(hold.requirements, hold.createdAt, now) };
+  return {
+    ...rest,
+    escalations: (hold.escalations ?? 0) + 1,
+    ...nextEscalation(hold.requirements, hold.createdAt, now),
+  };
 }

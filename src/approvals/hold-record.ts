@@ -1,5 +1,6 @@
 // From a call that policy wants held to the record that is stored: the whole action, nothing cut off, everything bound.
-// Trusts the action's digests (actions/). Refuses bodies that are not UTF-8 text: what cannot be shown cannot be approved.
+// Trusts the action's digests (actions/). Refuses bodies that are not UTF-8 text: what cannot be shown cannot be
+// approved.
 
 import { randomBytes } from 'node:crypto';
 import type { Action, Digest } from '../domain/action.ts';
@@ -14,10 +15,14 @@ import { GatewayError } from '../errors.ts';
 import { bindingDigest, bodyDigestOf } from './binding.ts';
 import { nextEscalation } from './escalation.ts';
 
-/** `digest` is the requestDigest. `traceHold` is called here, once: the record carries the spans that release and review link to. */
+/**
+ * `digest` is the requestDigest. `traceHold` is called here, once: the record carries the spans that release and review
+ * link to.
+ */
 export function recordHold(request: HoldRequest, digest: Digest, owners: readonly string[]): NewHold {
   const { decision, task, idempotencyKey } = request;
-  if (decision.effect !== 'hold' || decision.requirements.length === 0) throw new TypeError(`a decision of ${decision.effect} is not held`);
+  if (decision.effect !== 'hold' || decision.requirements.length === 0)
+    throw new TypeError(`a decision of ${decision.effect} is not held`);
   const action = heldAction(request);
   const id = `hold_${random128()}`;
   return {
@@ -107,7 +112,11 @@ function textOf(action: Action): string | undefined {
     // ignoreBOM keeps a byte order mark: the text shown has exactly the bytes that are sent.
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(action.body.bytes);
   } catch (cause) {
-    throw new GatewayError('unsupported_media_type', 'This call needs an approval, and its body is not UTF-8 text that a reviewer could read.', { cause });
+    throw new GatewayError(
+      'unsupported_media_type',
+      'This call needs an approval, and its body is not UTF-8 text that a reviewer could read.',
+      { cause },
+    );
   }
 }
 

@@ -1,6 +1,7 @@
-// The state machine of a hold, DESIGN section 7: pure functions from a hold, an event and the store's time to the next hold.
-// An event that a state does not know throws `hold_closed`; nothing leaves a terminal state, and only the holder of the
-// claim moves a hold that is being released. Trusts the votes to have been judged (voting.ts) in the same transaction.
+// The state machine of a hold, DESIGN section 7: pure functions from a hold, an event and the store's time to the next
+// hold. An event that a state does not know throws `hold_closed`; nothing leaves a terminal state, and only the holder
+// of the claim moves a hold that is being released. Trusts the votes to have been judged (voting.ts) in the same
+// transaction.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { ExpiryReason, Hold, HoldState, Vote } from '../domain/hold.ts';
@@ -55,7 +56,10 @@ export function hasRunOut(hold: Hold, now: EpochMs): boolean {
   return hold.state === 'APPROVED' && now >= (hold.useBy ?? 0);
 }
 
-/** The hold after the event. Throws `hold_closed` when its state does not know the event, or the claim is not the one that won. */
+/**
+ * The hold after the event. Throws `hold_closed` when its state does not know the event, or the claim is not the one
+ * that won.
+ */
 export function advance(hold: Hold, event: HoldEvent, now: EpochMs): Hold {
   if (!NEXT[hold.state].includes(event.type)) throw closed(hold, event);
   switch (event.type) {
@@ -81,7 +85,11 @@ export function advance(hold: Hold, event: HoldEvent, now: EpochMs): Hold {
       return expired(hold, 'abandoned', now);
     case 'finish':
       if (hold.claim !== event.claim) throw closed(hold, event);
-      return ended(hold, { state: outcomeState(event), ...(event.status === undefined ? {} : { outcomeStatus: event.status }) }, now);
+      return ended(
+        hold,
+        { state: outcomeState(event), ...(event.status === undefined ? {} : { outcomeStatus: event.status }) },
+        now,
+      );
     case 'report':
       return { ...hold, reportedAt: hold.reportedAt ?? now };
   }
@@ -102,12 +110,15 @@ function outcomeState(outcome: { readonly known: boolean; readonly status?: numb
   return outcome.status !== undefined && outcome.status < 400 ? 'EXECUTED' : 'UPSTREAM_ERROR';
 }
 
-const expired = (hold: Hold, expiryReason: ExpiryReason, now: EpochMs): Hold => ended(hold, { state: 'EXPIRED', expiryReason }, now);
+const expired = (hold: Hold, expiryReason: ExpiryReason, now: EpochMs): Hold =>
+  ended(hold, { state: 'EXPIRED', expiryReason }, now);
 
 function ended(hold: Hold, ending: Partial<Hold> & Pick<Hold, 'state'>, now: EpochMs): Hold {
   return { ...hold, ...ending, endedAt: now };
 }
 
 function closed(hold: Hold, event: Pick<HoldEvent, 'type'>): GatewayError {
-  return new GatewayError('hold_closed', `The hold is ${hold.state}; ${event.type} does not apply to it.`, { holdId: hold.id });
+  return new GatewayError('hold_closed', `The hold is ${hold.state}; ${event.type} does not apply to it.`, {
+    holdId: hold.id,
+  });
 }

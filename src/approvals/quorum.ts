@@ -1,5 +1,6 @@
 // Whether the votes that count meet every requirement. One person counts once over all requirements, so this is an
-// assignment of people to seats, solved exactly. Trusts only votes that were accepted; refuses to count a suspended person.
+// assignment of people to seats, solved exactly. Trusts only votes that were accepted; refuses to count a suspended
+// person.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { Approval, Requirement } from '../domain/decision.ts';
@@ -8,7 +9,10 @@ import { nameKey } from '../domain/name.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { inForce } from './escalation.ts';
 
-/** True when an entry of the tier names this person: `group:<name>`, `user:<subject>` or `user:<issuer>#<subject>`, exactly. */
+/**
+ * True when an entry of the tier names this person: `group:<name>`, `user:<subject>` or `user:<issuer>#<subject>`,
+ * exactly.
+ */
 export function isEligible(requirement: Requirement, reviewer: Reviewer): boolean {
   return isListed(requirement.reviewers, reviewer);
 }
@@ -17,7 +21,9 @@ export function isEligible(requirement: Requirement, reviewer: Reviewer): boolea
 export function isListed(people: readonly string[], reviewer: Reviewer): boolean {
   return people.some(
     (entry) =>
-      entry === `user:${reviewer.subject}` || entry === `user:${reviewer.id}` || (entry.startsWith('group:') && reviewer.groups.includes(entry.slice(6))),
+      entry === `user:${reviewer.subject}` ||
+      entry === `user:${reviewer.id}` ||
+      (entry.startsWith('group:') && reviewer.groups.includes(entry.slice(6))),
   );
 }
 
@@ -28,7 +34,9 @@ export function isListed(people: readonly string[], reviewer: Reviewer): boolean
 export function isSatisfied(requirements: readonly Requirement[], approvers: readonly Reviewer[]): boolean {
   if (requirements.length === 0) return false;
   const people = distinctPeople(approvers);
-  const seats = requirements.flatMap((requirement) => Array.from({ length: Math.max(1, requirement.count) }, () => requirement));
+  const seats = requirements.flatMap((requirement) =>
+    Array.from({ length: Math.max(1, requirement.count) }, () => requirement),
+  );
   if (seats.length > people.length) return false;
   const seatOf = new Map<Reviewer, number>();
   return seats.every((_, seat) => seatPerson(seat, new Set()));
@@ -50,7 +58,9 @@ export function isSatisfied(requirements: readonly Requirement[], approvers: rea
 
 /** The people whose approval counts now. */
 export function approversOf(votes: readonly Vote[], suspended: ReadonlySet<string>): Reviewer[] {
-  return votes.filter((vote) => vote.decision === 'approve' && !isSuspended(vote.reviewer, suspended)).map((vote) => vote.reviewer);
+  return votes
+    .filter((vote) => vote.decision === 'approve' && !isSuspended(vote.reviewer, suspended))
+    .map((vote) => vote.reviewer);
 }
 
 export function isSuspended(reviewer: Reviewer, suspended: ReadonlySet<string>): boolean {
@@ -73,6 +83,7 @@ export function approvalOf(hold: Hold, now: EpochMs, suspended: ReadonlySet<stri
 // The same subject of two issuers counts as one person: whoever has two sign-ins must not be a quorum of two.
 function distinctPeople(reviewers: readonly Reviewer[]): Reviewer[] {
   const people = new Map<string, Reviewer>();
-  for (const reviewer of reviewers) people.set(nameKey(reviewer.subject), people.get(nameKey(reviewer.subject)) ?? reviewer);
+  for (const reviewer of reviewers)
+    people.set(nameKey(reviewer.subject), people.get(nameKey(reviewer.subject)) ?? reviewer);
   return [...people.values()];
 }

@@ -1,8 +1,8 @@
 // What the audit log says of holds and votes: ids, digests, names and times. Never a body, an argument or a header.
 //
-// A vote is written twice. `cast` is on disk before the vote can take effect, so no vote is in force that the log does not
-// have; `counted` or `void` follows with what became of it. A `cast` that nothing follows was lost in a crash, or its sequel
-// was: the hold's next record, which lists the votes in force by reviewer and time, tells which.
+// A vote is written twice. `cast` is on disk before the vote can take effect, so no vote is in force that the log does
+// not have; `counted` or `void` follows with what became of it. A `cast` that nothing follows was lost in a crash, or
+// its sequel was: the hold's next record, which lists the votes in force by reviewer and time, tells which.
 
 import type { Hold, Vote } from '../domain/hold.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -33,7 +33,10 @@ export function holdRecord(hold: Hold): JsonObject {
 export function voteRecord(
   hold: Hold,
   vote: Vote,
-  phase: { readonly phase: 'cast' } | { readonly phase: 'counted'; readonly state: string } | { readonly phase: 'void'; readonly code: string },
+  phase:
+    | { readonly phase: 'cast' }
+    | { readonly phase: 'counted'; readonly state: string }
+    | { readonly phase: 'void'; readonly code: string },
 ): JsonObject {
   return {
     ...identifiers(hold),

@@ -1,12 +1,16 @@
-// Separation of duties: nobody decides on a call that they make, that is made for them, or that an agent of theirs makes.
-// Issuers name people differently, so subjects are compared whatever the issuer is: it refuses too many rather than too few.
+// Separation of duties: nobody decides on a call that they make, that is made for them, or that an agent of theirs
+// makes. Issuers name people differently, so subjects are compared whatever the issuer is: it refuses too many rather
+// than too few.
 
 import type { HeldPrincipal } from '../domain/hold.ts';
 import { nameKey } from '../domain/name.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 
 /** Why this person may not vote on calls of this principal; undefined when they may. */
-export function conflictOf(principal: HeldPrincipal, reviewer: Reviewer): 'caller' | 'on_behalf_of' | 'owner' | undefined {
+export function conflictOf(
+  principal: HeldPrincipal,
+  reviewer: Reviewer,
+): 'caller' | 'on_behalf_of' | 'owner' | undefined {
   const self = new Set([nameKey(reviewer.subject), nameKey(reviewer.id)]);
   const isSelf = (...names: string[]) => names.some((name) => self.has(nameKey(name)));
   if (isSelf(principal.id, principal.subject)) return 'caller';

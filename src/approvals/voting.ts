@@ -1,5 +1,5 @@
-// Whether this person may cast this ballot on this hold now. Pure, so that it is judged twice with the same answer: before
-// the vote is recorded, and again inside the transaction that counts it. Trusts the reviewer's verified sign-in.
+// Whether this person may cast this ballot on this hold now. Pure, so that it is judged twice with the same answer:
+// before the vote is recorded, and again inside the transaction that counts it. Trusts the reviewer's verified sign-in.
 
 import type { Ballot } from '../domain/approvals.ts';
 import type { EpochMs } from '../domain/clock.ts';
@@ -21,26 +21,48 @@ const FUTURE_SIGN_IN_MS = 60_000;
 export const LONGEST_REASON = 2_000;
 
 /** Who may vote besides what the tiers say; both are looked up at each vote, never remembered. */
-export interface Standing {
+export interface ReviewerStatus {
   /** Subjects of reviewers whose votes do not count. */
   suspended(): ReadonlySet<string>;
   /** Subjects of the people registered as accountable for an agent. */
   owners(agentId: string): readonly string[];
 }
 
-/** The vote to be counted. Throws `separation_of_duties`, `not_a_reviewer`, `hold_closed`, `stale_digest`, `already_voted`, `bad_vote`, `reason_required`, `step_up_required`. */
-export function judgeBallot(hold: Hold, reviewer: Reviewer, ballot: Ballot, now: EpochMs, standing: Standing): Omit<Vote, 'span'> {
+/**
+ * The vote to be counted. Throws `separation_of_duties`, `not_a_reviewer`, `hold_closed`, `stale_digest`,
+ * `already_voted`, `bad_vote`, `reason_required`, `step_up_required`.
+ */
+export function judgeBallot(
+  hold: Hold,
+  reviewer: Reviewer,
+  ballot: Ballot,
+  now: EpochMs,
+  standing: ReviewerStatus,
+): Omit<Vote, 'span'> {
   const tiers = eligibleTiers(hold, reviewer, now, standing);
-  if (ballot.bindingDigest !== hold.bindingDigest) throw refusal(hold, 'stale_digest', 'The binding digest of the vote is not that of the hold.');
+  if (ballot.bindingDigest !== hold.bindingDigest)
+    throw refusal(hold, 'stale_digest', 'The binding digest of the vote is not that of the hold.');
   const mayDecide = isOpen(hold, now);
   if (mayDecide && hasVoted(hold, reviewer))
-    throw refusal(hold, 'already_voted', 'Your vote on this hold is counted; to take an approval back, revoke the hold.');
+    throw refusal(
+      hold,
+      'already_voted',
+      'Your vote on this hold is counted; to take an approval back, revoke the hold.',
+    );
   if (!mayDecide || (hold.state === 'APPROVED' && ballot.decision === 'approve')) {
-    throw refusal(hold, 'hold_closed', `The hold takes no ${ballot.decision}: it is ${mayDecide ? hold.state : closedState(hold)}.`);
+    throw refusal(
+      hold,
+      'hold_closed',
+      `The hold takes no ${ballot.decision}: it is ${mayDecide ? hold.state : closedState(hold)}.`,
+    );
   }
   const reason = judgeReason(hold, tiers, ballot.reason);
   if (tiers.some((tier) => tier.stepUp) && ballot.passkey === undefined && !isFresh(reviewer.authenticatedAt, now)) {
-    throw refusal(hold, 'step_up_required', 'This tier takes votes only within five minutes of a sign-in, or with a passkey.');
+    throw refusal(
+      hold,
+      'step_up_required',
+      'This tier takes votes only within five minutes of a sign-in, or with a passkey.',
+    );
   }
   return {
     reviewer,
@@ -53,34 +75,52 @@ export function judgeBallot(hold: Hold, reviewer: Reviewer, ballot: Ballot, now:
 }
 
 /**
- * Why an eligible reviewer takes a hold back, as the sentence that is stored. Needs no fresh sign-in and is open to those who voted:
- * taking back must be easy. Throws `separation_of_duties`, `not_a_reviewer`, `hold_closed`, `bad_vote`, `reason_required`.
+ * Why an eligible reviewer takes a hold back, as the sentence that is stored. Needs no fresh sign-in and is open to
+ * those who voted: taking back must be easy. Throws `separation_of_duties`, `not_a_reviewer`, `hold_closed`,
+ * `bad_vote`, `reason_required`.
  */
-export function judgeRevocation(hold: Hold, reviewer: Reviewer, reason: string | undefined, now: EpochMs, standing: Standing): string {
+export function judgeRevocation(
+  hold: Hold,
+  reviewer: Reviewer,
+  reason: string | undefined,
+  now: EpochMs,
+  standing: ReviewerStatus,
+): string {
   const tiers = eligibleTiers(hold, reviewer, now, standing);
-  if (!isOpen(hold, now)) throw refusal(hold, 'hold_closed', `The hold cannot be taken back: it is ${closedState(hold)}.`);
+  if (!isOpen(hold, now))
+    throw refusal(hold, 'hold_closed', `The hold cannot be taken back: it is ${closedState(hold)}.`);
   const given = judgeReason(hold, tiers, reason);
   return `Reviewer ${reviewer.id} took it back${given === undefined ? '.' : `: ${given}`}`;
 }
 
-function eligibleTiers(hold: Hold, reviewer: Reviewer, now: EpochMs, standing: Standing): readonly Requirement[] {
+function eligibleTiers(hold: Hold, reviewer: Reviewer, now: EpochMs, standing: ReviewerStatus): readonly Requirement[] {
   // Owners may have been registered since the hold was made, and one who was then stays one for this hold.
   const owners = [...hold.principal.owners, ...standing.owners(hold.principal.id)];
   if (conflictOf({ ...hold.principal, owners }, reviewer) !== undefined) {
-    throw refusal(hold, 'separation_of_duties', 'The call is made by you, on your behalf, or by an agent that you own.');
+    throw refusal(
+      hold,
+      'separation_of_duties',
+      'The call is made by you, on your behalf, or by an agent that you own.',
+    );
   }
   const tiers = requirementsOf(hold, now).filter((requirement) => isEligible(requirement, reviewer));
   if (tiers.length === 0 || isSuspended(reviewer, standing.suspended())) {
-    throw refusal(hold, 'not_a_reviewer', 'None of the hold’s requirements names you or a group of yours, or your votes are suspended.');
+    throw refusal(
+      hold,
+      'not_a_reviewer',
+      'None of the hold’s requirements names you or a group of yours, or your votes are suspended.',
+    );
   }
   return tiers;
 }
 
 function judgeReason(hold: Hold, tiers: readonly Requirement[], given: string | undefined): string | undefined {
   const reason = given?.trim();
-  if (reason !== undefined && reason.length > LONGEST_REASON) throw refusal(hold, 'bad_vote', `A reason has at most ${LONGEST_REASON} characters.`);
+  if (reason !== undefined && reason.length > LONGEST_REASON)
+    throw refusal(hold, 'bad_vote', `A reason has at most ${LONGEST_REASON} characters.`);
   if (reason) return reason;
-  if (tiers.some((tier) => tier.reasonRequired)) throw refusal(hold, 'reason_required', 'A tier of this hold asks for a reason.');
+  if (tiers.some((tier) => tier.reasonRequired))
+    throw refusal(hold, 'reason_required', 'A tier of this hold asks for a reason.');
   return undefined;
 }
 
@@ -90,7 +130,9 @@ function hasVoted(hold: Hold, reviewer: Reviewer): boolean {
 
 /** Step-up: whether a sign-in at this time is recent enough. */
 export function isFresh(authenticatedAt: EpochMs | undefined, now: EpochMs): boolean {
-  return authenticatedAt !== undefined && now - authenticatedAt <= STEP_UP_MS && authenticatedAt - now <= FUTURE_SIGN_IN_MS;
+  return (
+    authenticatedAt !== undefined && now - authenticatedAt <= STEP_UP_MS && authenticatedAt - now <= FUTURE_SIGN_IN_MS
+  );
 }
 
 /** The state to name to people: an open state whose clock has run out is EXPIRED already. */

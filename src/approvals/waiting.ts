@@ -1,15 +1,20 @@
-// Requests that wait for a hold to leave PENDING. Each change wakes only the waiters of its own hold.
-// Trusts the store to announce changes in commit order. A waiter that goes away leaves nothing behind, and its hold stays.
+// Requests that wait for a hold to leave PENDING. Each change wakes only the waiters of its own hold. Trusts the store
+// to announce changes in commit order. A waiter that goes away leaves nothing behind, and its hold stays.
 
 /** Why a wait ended. */
 export type Wake = 'changed' | 'timeout' | 'closed' | 'draining';
 
-export interface Waiting {
+export interface HoldWaits {
   /**
-   * Starts a wait. It listens from this call on, so look at the hold after it and before awaiting `wake`. `cancel` ends it quietly.
-   * `onClosed` registers the callback for the requester's disconnect and returns the function that forgets it.
+   * Starts a wait. It listens from this call on, so look at the hold after it and before awaiting `wake`. `cancel` ends
+   * it quietly. `onClosed` registers the callback for the requester's disconnect and returns the function that forgets
+   * it.
    */
-  start(holdId: string, waitMs: number, onClosed?: (callback: () => void) => () => void): { readonly wake: Promise<Wake>; cancel(): void };
+  start(
+    holdId: string,
+    waitMs: number,
+    onClosed?: (callback: () => void) => () => void,
+  ): { readonly wake: Promise<Wake>; cancel(): void };
   wake(holdId: string): void;
   /** Ends every wait, and all later ones at once. */
   drain(): void;
@@ -17,21 +22,21 @@ export interface Waiting {
   readonly size: number;
 }
 
-type Waiter = (wake: Wake) => void;
+type HoldWaiter = (wake: Wake) => void;
 
-export function createWaiting(): Waiting {
-  const byHold = new Map<string, Set<Waiter>>();
+export function createWaiting(): HoldWaits {
+  const byHold = new Map<string, Set<HoldWaiter>>();
   let size = 0;
   let draining = false;
 
-  function add(holdId: string, waiter: Waiter): void {
+  function add(holdId: string, waiter: HoldWaiter): void {
     const waiters = byHold.get(holdId);
     if (waiters === undefined) byHold.set(holdId, new Set([waiter]));
     else waiters.add(waiter);
     size++;
   }
 
-  function remove(holdId: string, waiter: Waiter): void {
+  function remove(holdId: string, waiter: HoldWaiter): void {
     const waiters = byHold.get(holdId);
     if (!waiters?.delete(waiter)) return;
     if (waiters.size === 0) byHold.delete(holdId);
@@ -43,7 +48,7 @@ export function createWaiting(): Waiting {
     let timer: NodeJS.Timeout | undefined;
     let forget: (() => void) | undefined;
     let ended = false;
-    const end: Waiter = (wake) => {
+    const end: HoldWaiter = (wake) => {
       ended = true;
       remove(holdId, end);
       clearTimeout(timer);

@@ -1,9 +1,11 @@
-// One line of the audit log: how it is written and what makes it whole. Written once, read by the journal and the verifier.
+// One line of the audit log: how it is written and what makes it whole. Written once, read by the journal and the
+// verifier.
 //
 //   {"v":1,"seq":2,"time":"…","prev":"<SHA-256 of the previous line>","type":"decision",…,"crc":"<CRC-32>"}
 //
-// `prev` chains each line to the exact bytes of the one before, so an edit, a gap or another order breaks the chain at the next line.
-// `crc` finds accidental damage in the last line, which nothing follows yet. Neither is a signature: see verify.ts.
+// `prev` chains each line to the exact bytes of the one before, so an edit, a gap or another order breaks the chain at
+// the next line. `crc` finds accidental damage in the last line, which nothing follows yet. Neither is a signature: see
+// verify.ts.
 
 import { crc32 } from 'node:zlib';
 import type { AuditType, RecordText } from '../domain/audit.ts';
@@ -24,7 +26,10 @@ export interface Envelope {
 
 const RESERVED = ['v', 'seq', 'time', 'prev', 'type', 'crc'];
 
-/** The line without its line feed. Throws TypeError for members that the envelope owns; a text is trusted to have none of them. */
+/**
+ * The line without its line feed. Throws TypeError for members that the envelope owns; a text is trusted to have none
+ * of them.
+ */
 export function writeLine({ seq, time, prev, type }: Envelope, record: JsonObject | RecordText): string {
   const members = visibleJson((typeof record === 'string' ? record : textOf(record)).slice(1, -1));
   const head = `{"v":1,"seq":${seq},"time":"${isoTime(time)}","prev":"${prev}","type":"${type}"${members === '' ? '' : ','}`;
@@ -69,7 +74,13 @@ export function readLine(line: Uint8Array): ReadLine | undefined {
 function isReadLine(value: unknown): value is ReadLine {
   if (typeof value !== 'object' || value === null) return false;
   const { v, seq, time, prev, type } = value as Record<string, unknown>;
-  return v === 1 && Number.isSafeInteger(seq) && typeof time === 'string' && typeof prev === 'string' && typeof type === 'string';
+  return (
+    v === 1 &&
+    Number.isSafeInteger(seq) &&
+    typeof time === 'string' &&
+    typeof prev === 'string' &&
+    typeof type === 'string'
+  );
 }
 
 /** Of `data`, or of what `before` is the CRC-32 of, followed by it. */

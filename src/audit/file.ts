@@ -1,5 +1,5 @@
-// One file of the audit log: chained to the newest one of its folder, from a start record on. After any error of the disk it takes nothing more:
-// the chain would have a hole. Whatever comes then is another file's (journal.ts).
+// One file of the audit log: chained to the newest one of its folder, from a start record on. After any error of the
+// disk it takes nothing more: the chain would have a hole. Whatever comes then is another file's (journal.ts).
 
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -40,14 +40,20 @@ export interface AuditFile extends AuditLog {
   readonly taken: FailedFile;
 }
 
-/** `after` is the file of this process that failed before; the start record says how many of its records are not on disk. */
+/**
+ * `after` is the file of this process that failed before; the start record says how many of its records are not on
+ * disk.
+ */
 export async function startFile(options: AuditOptions, onFailure: () => void, after?: FailedFile): Promise<AuditFile> {
   const { path, instance, clock, log, metrics, durability: policy = 'held', fsyncEveryMs = 1000 } = options;
   await mkdir(path, { recursive: true, mode: 0o700 });
   const before = await whatWasBefore(path);
   const startedAt = clock.now();
   // Names sort by start, also where the clock was set back since the last one.
-  const name = auditFileName(before.newestFile === undefined ? startedAt : Math.max(startedAt, startOf(before.newestFile) + 1), instance);
+  const name = auditFileName(
+    before.newestFile === undefined ? startedAt : Math.max(startedAt, startOf(before.newestFile) + 1),
+    instance,
+  );
   const file = join(path, name);
   // Exclusive: a file that is there belongs to somebody else and is never added to.
   const handle = await open(file, 'ax', 0o600);
@@ -62,7 +68,8 @@ export async function startFile(options: AuditOptions, onFailure: () => void, af
       log.error('audit.failed', { file: name, error: error instanceof Error ? error : new Error('unknown') });
       onFailure();
     },
-    refusal: (cause) => new GatewayError('audit_unavailable', 'The call could not be recorded, so it was not made.', { cause }),
+    refusal: (cause) =>
+      new GatewayError('audit_unavailable', 'The call could not be recorded, so it was not made.', { cause }),
   });
   let begun = false;
   let seq = 0;
@@ -88,7 +95,11 @@ export async function startFile(options: AuditOptions, onFailure: () => void, af
 
   const missing = after && missingOf(after, before);
   const start = {
-    ...{ instance, previous: before.previous, torn: before.torn.map(({ file, bytes, digest }) => ({ file, bytes, digest })) },
+    ...{
+      instance,
+      previous: before.previous,
+      torn: before.torn.map(({ file, bytes, digest }) => ({ file, bytes, digest })),
+    },
     ...(missing && { missing }),
   };
   try {
@@ -115,8 +126,14 @@ export async function startFile(options: AuditOptions, onFailure: () => void, af
   };
 }
 
-/** How many records the failed file took and does not have: none of them was promised to be on disk, and no call was made on them. */
-function missingOf({ name, seq }: FailedFile, { previous }: Before): { readonly file: string; readonly records: number } {
+/**
+ * How many records the failed file took and does not have: none of them was promised to be on disk, and no call was
+ * made on them.
+ */
+function missingOf(
+  { name, seq }: FailedFile,
+  { previous }: Before,
+): { readonly file: string; readonly records: number } {
   return { file: name, records: seq - (previous?.file === name ? previous.seq : 0) };
 }
 

@@ -1,5 +1,5 @@
-// The files of an audit folder, and where each ended. One file per start of a gateway; the next file's first record names its
-// predecessor and the digest of that file's last line, so that a file cannot be cut or taken away unnoticed.
+// The files of an audit folder, and where each ended. One file per start of a gateway; the next file's first record
+// names its predecessor and the digest of that file's last line, so that a file cannot be cut or taken away unnoticed.
 
 import { createReadStream } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
@@ -21,7 +21,8 @@ export function auditFileName(startedAt: EpochMs, instance: string): string {
 
 /** When the file of this name was started. */
 export function startOf(file: string): EpochMs {
-  const [, year, month, day, hour, minute, second, ms] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-/.exec(file) ?? [];
+  const [, year, month, day, hour, minute, second, ms] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-/.exec(file) ?? [];
   return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`);
 }
 
@@ -43,7 +44,9 @@ export interface FileLine {
   readonly bytes: Uint8Array;
 }
 
-/** The whole lines of a file in order; afterwards, the torn tail if there is one. Memory is bounded by the longest line. */
+/**
+ * The whole lines of a file in order; afterwards, the torn tail if there is one. Memory is bounded by the longest line.
+ */
 export async function* readLines(folder: string, file: string): AsyncGenerator<FileLine, TornTail | undefined> {
   let rest = Buffer.alloc(0);
   let number = 0;
@@ -64,7 +67,10 @@ export async function* readLines(folder: string, file: string): AsyncGenerator<F
 const TAIL_BYTES = 64 * 1024;
 
 /** How a file ends, read from its end: the last whole line, and what a crash left after it. */
-export async function readEnd(folder: string, file: string): Promise<{ readonly line?: Uint8Array; readonly torn?: TornTail }> {
+export async function readEnd(
+  folder: string,
+  file: string,
+): Promise<{ readonly line?: Uint8Array; readonly torn?: TornTail }> {
   const handle = await open(join(folder, file), 'r');
   try {
     const { size } = await handle.stat();

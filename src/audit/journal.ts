@@ -1,7 +1,7 @@
-// The audit log: one chained JSONL file per start of a gateway, in a folder that keeps all of them.
-// A record is in its place in the chain before `append` returns its promise, and as durable as asked when that resolves.
-// Fails closed: after any error of the disk nothing is taken any more and calls answer 503, until a new file can be begun. That one is chained to what
-// is on disk, and its first record says how many records are missing.
+// The audit log: one chained JSONL file per start of a gateway, in a folder that keeps all of them. A record is in its
+// place in the chain before `append` returns its promise, and as durable as asked when that resolves. Fails closed:
+// after any error of the disk nothing is taken any more and calls answer 503, until a new file can be begun. That one
+// is chained to what is on disk, and its first record says how many records are missing.
 
 import type { AuditLog } from '../domain/audit.ts';
 import { GatewayError } from '../errors.ts';

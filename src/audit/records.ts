@@ -1,6 +1,6 @@
-// What the record says of a call: who, on whose behalf, what, which rules, who approved, which credential, how it ended.
-// Never arguments, bodies, queries, header values, tokens or secrets. Of a body there is a digest salted per record, so that two
-// records do not tell whether they saw the same body, and guessing one takes the record itself.
+// What the record says of a call: who, on whose behalf, what, which rules, who approved, which credential, how it
+// ended. Never arguments, bodies, queries, header values, tokens or secrets. Of a body there is a digest salted per
+// record, so that two records do not tell whether they saw the same body, and guessing one takes the record itself.
 
 import { randomUUID } from 'node:crypto';
 import type { Action, ActionBody, Digest } from '../domain/action.ts';
@@ -34,14 +34,20 @@ export function decisionRecord(facts: CallFacts, span?: SpanRef): RecordText {
   });
 }
 
-/** Members without a value are left out. Names are this file's own: none of them needs escaping, none is the envelope's. */
+/**
+ * Members without a value are left out. Names are this file's own: none of them needs escaping, none is the envelope's.
+ */
 function recordText(members: Readonly<Record<string, string | undefined>>): RecordText {
   let text = '';
-  for (const name in members) if (members[name] !== undefined) text += `${text === '' ? '{' : ','}"${name}":${members[name]}`;
+  for (const name in members)
+    if (members[name] !== undefined) text += `${text === '' ? '{' : ','}"${name}":${members[name]}`;
   return `${text}}` as RecordText;
 }
 
-/** A verified token has one principal for all its calls, and policy one decision for all calls that the same rules match: their texts are written once. */
+/**
+ * A verified token has one principal for all its calls, and policy one decision for all calls that the same rules
+ * match: their texts are written once.
+ */
 const principalText = writtenOnce(({ id, issuer, spiffeId, proof, onBehalfOf }: Principal) =>
   JSON.stringify({ id, issuer, spiffeId, proof, onBehalfOf: onBehalfOf.map((party) => party.id) }),
 );
@@ -69,11 +75,24 @@ function writtenOnce<T extends object>(write: (value: T) => string): (value: T) 
   };
 }
 
-function actionText({ upstream, authority, method, path, upgrade, rpcMethod, tool, body }: Action, digest: Digest | undefined): string {
-  return JSON.stringify({ digest, upstream, authority, method, path, upgrade: upgrade && 'websocket', rpc: rpcMethod, tool, body: body && saltedBody(body) });
+function actionText(
+  { upstream, authority, method, path, upgrade, rpcMethod, tool, body }: Action,
+  digest: Digest | undefined,
+): string {
+  return JSON.stringify({
+    digest,
+    upstream,
+    authority,
+    method,
+    path,
+    upgrade: upgrade && 'websocket',
+    rpc: rpcMethod,
+    tool,
+    body: body && saltedBody(body),
+  });
 }
 
-export interface Ending {
+export interface CallEnding {
   /** Whether the first byte may have gone upstream. */
   readonly sent: boolean;
   /** What became of the call's own credential; absent when there was none to take back. */
@@ -82,7 +101,7 @@ export interface Ending {
 }
 
 /** For `append('outcome', …)`, when the call has ended. */
-export function outcomeRecord(facts: CallFacts, { sent, revoked, span }: Ending): JsonObject {
+export function outcomeRecord(facts: CallFacts, { sent, revoked, span }: CallEnding): JsonObject {
   const { principal, hold, credential } = facts;
   return compact({
     call: facts.id,
@@ -96,7 +115,14 @@ export function outcomeRecord(facts: CallFacts, { sent, revoked, span }: Ending)
     serverRequests: facts.serverRequests,
     missingServers: facts.missingServers,
     heldMs: facts.heldMs,
-    hold: hold && compact({ id: hold.id, state: hold.state, bindingDigest: hold.bindingDigest, because: hold.endedBecause ?? hold.expiryReason }),
+    hold:
+      hold &&
+      compact({
+        id: hold.id,
+        state: hold.state,
+        bindingDigest: hold.bindingDigest,
+        because: hold.endedBecause ?? hold.expiryReason,
+      }),
     credential: credential && compact({ ...credentialOf(credential), revoked }),
     trace: span && traceOf(span),
   });
@@ -121,7 +147,9 @@ function approvalOf(hold: Hold): JsonObject {
 
 export type CredentialEvent = 'issued' | 'revoked' | 'revoke_failed' | 'expired';
 
-/** For `append('credential', …)`: what happens to a credential apart from a call's own end, such as the sweep at start. */
+/**
+ * For `append('credential', …)`: what happens to a credential apart from a call's own end, such as the sweep at start.
+ */
 export function credentialRecord(
   event: CredentialEvent,
   credential: Pick<OutstandingCredential, 'id' | 'name' | 'provider' | 'holdId' | 'taskId' | 'expiresAt'>,
@@ -137,8 +165,24 @@ export function credentialRecord(
   });
 }
 
-function credentialOf({ id, name, provider, expiresAt, revocability, granted, exclusive }: Credential): Record<string, Json | undefined> {
-  return { id, name, provider, expires: expiresAt === undefined ? undefined : isoTime(expiresAt), revocability, granted, exclusive };
+function credentialOf({
+  id,
+  name,
+  provider,
+  expiresAt,
+  revocability,
+  granted,
+  exclusive,
+}: Credential): Record<string, Json | undefined> {
+  return {
+    id,
+    name,
+    provider,
+    expires: expiresAt === undefined ? undefined : isoTime(expiresAt),
+    revocability,
+    granted,
+    exclusive,
+  };
 }
 
 /** SHA-256 over the text of the salt followed by the hex text of the body's digest. */

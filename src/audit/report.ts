@@ -40,7 +40,10 @@ export interface VerifyReport {
   readonly limits: readonly string[];
 }
 
-/** The report for a terminal, one finding a line. File names and record contents cannot forge lines: findings quote ids and numbers only. */
+/**
+ * The report for a terminal, one finding a line. File names and record contents cannot forge lines: findings quote ids
+ * and numbers only.
+ */
 export function formatReport(report: VerifyReport): string[] {
   const where = ({ file, line }: Finding<string>): string => (line === undefined ? file : `${file}:${line}`);
   return [

@@ -1,12 +1,13 @@
-// Verifies an audit folder offline: the lines, the chain in each file, the chain of files, and the gateway's conduct on record.
-// Needs nothing but the files, and trusts nothing in them. The chain has no key: who can write the folder can write a new one from any
-// point on, and can cut its end. Only a checkpoint kept elsewhere shows that; the report says so as long as there is none.
+// Verifies an audit folder offline: the lines, the chain in each file, the chain of files, and the gateway's check on
+// record. Needs nothing but the files, and trusts nothing in them. The chain has no key: who can write the folder can
+// write a new one from any point on, and can cut its end. Only a checkpoint kept elsewhere shows that; the report says
+// so as long as there is none.
 
 import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { lineDigest, NO_LINE, type ReadLine, readLine } from './chain.ts';
-import { createConduct, type Place } from './conduct.ts';
 import { auditFiles, isAuditFile, readLines, type TornTail } from './folder.ts';
+import { createLifecycleCheck, type LinePlace } from './lifecycle-check.ts';
 import type { FaultKind, Finding, VerifyReport, WarningKind } from './report.ts';
 
 const NO_CHECKPOINT =
@@ -35,9 +36,11 @@ export async function verifyAudit(path: string): Promise<VerifyReport> {
 
   const faults: Finding<FaultKind>[] = [];
   const warnings: Finding<WarningKind>[] = [];
-  const fault = (kind: FaultKind, place: { file: string; line?: number }, text: string): void => void faults.push({ kind, ...place, text });
-  const warn = (kind: WarningKind, place: { file: string; line?: number }, text: string): void => void warnings.push({ kind, ...place, text });
-  const conduct = createConduct({ fault, warn });
+  const fault = (kind: FaultKind, place: { file: string; line?: number }, text: string): void =>
+    void faults.push({ kind, ...place, text });
+  const warn = (kind: WarningKind, place: { file: string; line?: number }, text: string): void =>
+    void warnings.push({ kind, ...place, text });
+  const check = createLifecycleCheck({ fault, warn });
 
   const beginnings = new Map<string, Beginning>();
   for (const file of files) beginnings.set(file, await beginningOf(folder, file));
@@ -46,24 +49,45 @@ export async function verifyAudit(path: string): Promise<VerifyReport> {
   let records = 0;
   const ended = new Map<string, Ended>();
   for (const file of files) {
-    const asked = [...beginnings.values()].flatMap(({ previous }) => (previous?.file === file ? [previous.digest] : []));
+    const asked = [...beginnings.values()].flatMap(({ previous }) =>
+      previous?.file === file ? [previous.digest] : [],
+    );
     const end = await verifyFile(folder, file, new Set(asked), fault, (record, place) => {
       records += 1;
-      conduct.read(record, place);
+      check.read(record, place);
     });
     ended.set(file, end);
     const { torn } = end;
     if (torn === undefined) continue;
-    const recorded = recordedTears.some((tear) => tear.file === file && tear.bytes === torn.bytes && tear.digest === torn.digest);
-    if (recorded) warn('recorded_tear', { file }, `${torn.bytes} bytes of a cut-off write are at the end; the next start recorded them`);
-    else fault('torn_tail', { file }, `${torn.bytes} bytes follow the last whole line: a crash, or an edit; the next start records them`);
+    const recorded = recordedTears.some(
+      (tear) => tear.file === file && tear.bytes === torn.bytes && tear.digest === torn.digest,
+    );
+    if (recorded)
+      warn(
+        'recorded_tear',
+        { file },
+        `${torn.bytes} bytes of a cut-off write are at the end; the next start recorded them`,
+      );
+    else
+      fault(
+        'torn_tail',
+        { file },
+        `${torn.bytes} bytes follow the last whole line: a crash, or an edit; the next start records them`,
+      );
   }
   if (!single) verifyOrder(beginnings, ended, fault, warn);
-  conduct.end(Date.now());
-  return { ok: faults.length === 0, files: files.length, records, faults, warnings, limits: single ? [ONE_FILE, NO_CHECKPOINT] : [NO_CHECKPOINT] };
+  check.end(Date.now());
+  return {
+    ok: faults.length === 0,
+    files: files.length,
+    records,
+    faults,
+    warnings,
+    limits: single ? [ONE_FILE, NO_CHECKPOINT] : [NO_CHECKPOINT],
+  };
 }
 
-type Fault = (kind: FaultKind, place: { file: string; line?: number }, text: string) => void;
+type FoundFault = (kind: FaultKind, place: { file: string; line?: number }, text: string) => void;
 type Warn = (kind: WarningKind, place: { file: string; line?: number }, text: string) => void;
 
 /** One file's lines in order: each whole, each following the one before. */
@@ -71,8 +95,8 @@ async function verifyFile(
   folder: string,
   file: string,
   digests: ReadonlySet<string>,
-  fault: Fault,
-  read: (record: ReadLine, place: Place) => void,
+  fault: FoundFault,
+  read: (record: ReadLine, place: LinePlace) => void,
 ): Promise<Ended> {
   const found = new Map<string, number>();
   let prev = NO_LINE;
@@ -82,17 +106,19 @@ async function verifyFile(
   let step = await lines.next();
   for (; step.done !== true; step = await lines.next()) {
     const { number, bytes } = step.value;
-    const place: Place = { file, line: number };
+    const place: LinePlace = { file, line: number };
     count = number;
     const record = readLine(bytes);
     if (record === undefined) {
       fault('damaged_line', place, 'the line is not a whole record');
       seq += 1;
     } else {
-      if (record.prev !== prev) fault('broken_chain', place, 'the line before it is not the one that it was written after');
+      if (record.prev !== prev)
+        fault('broken_chain', place, 'the line before it is not the one that it was written after');
       if (record.seq > seq + 1) fault('gap', place, `record ${record.seq} follows record ${seq}`);
       if (record.seq <= seq) fault('repeated', place, `record ${record.seq} stands after record ${seq}`);
-      if (number === 1 && record.type !== 'start') fault('no_start', place, 'the file does not begin with its start record');
+      if (number === 1 && record.type !== 'start')
+        fault('no_start', place, 'the file does not begin with its start record');
       seq = record.seq;
       read(record, place);
     }
@@ -103,7 +129,12 @@ async function verifyFile(
 }
 
 /** The files as a chain: each predecessor there, whole up to where its successor began, and one beginning only. */
-function verifyOrder(beginnings: ReadonlyMap<string, Beginning>, ended: ReadonlyMap<string, Ended>, fault: Fault, warn: Warn): void {
+function verifyOrder(
+  beginnings: ReadonlyMap<string, Beginning>,
+  ended: ReadonlyMap<string, Ended>,
+  fault: FoundFault,
+  warn: Warn,
+): void {
   let first: string | undefined;
   for (const [file, { previous, torn }] of beginnings) {
     for (const tear of torn) {
@@ -117,14 +148,16 @@ function verifyOrder(beginnings: ReadonlyMap<string, Beginning>, ended: Readonly
     if (previous === undefined) {
       // A start that died before its first record: its successor goes on from the file before.
       if (ended.get(file)?.lines === 0) continue;
-      if (first !== undefined) fault('second_beginning', { file }, `it names no file before it, though ${first} is the beginning`);
+      if (first !== undefined)
+        fault('second_beginning', { file }, `it names no file before it, though ${first} is the beginning`);
       first ??= file;
       continue;
     }
     const before = ended.get(previous.file);
     const at = before?.found.get(previous.digest);
     if (before === undefined) fault('missing_file', { file }, `the file before it is not there: ${previous.file}`);
-    else if (at === undefined) fault('cut_file', { file: previous.file }, `the line that ${file} was started after is not there any more`);
+    else if (at === undefined)
+      fault('cut_file', { file: previous.file }, `the line that ${file} was started after is not there any more`);
     else if (at < before.lines)
       warn(
         'lines_after_next_start',

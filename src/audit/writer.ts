@@ -1,15 +1,19 @@
-// Group commit over one file: all that is appended in one turn of the event loop is one write, and one fdatasync serves everybody
-// who waits for it. Writing goes on while a sync runs, so a call that needs no sync is not slowed by one that does.
-// Refuses to go on after any error. After a failed fdatasync the kernel may have dropped the pages and marked them clean, so that a
-// second sync would succeed without the data being there ("fsyncgate"); after a failed write the chain has a hole.
+// Group commit over one file: all that is appended in one turn of the event loop is one write, and one fdatasync serves
+// everybody who waits for it. Writing goes on while a sync runs, so a call that needs no sync is not slowed by one that
+// does. Refuses to go on after any error. After a failed fdatasync the kernel may have dropped the pages and marked
+// them clean, so that a second sync would succeed without the data being there ("fsyncgate"); after a failed write the
+// chain has a hole.
 
 import { write } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { Durability } from '../domain/audit.ts';
 
 export interface GroupWriter {
-  /** Takes the line's place in the file at once, in call order. Resolves to `place` when it is as durable as asked. Rejects with the failure that closed the writer. */
-  append(text: string, durability: Durability, place: Place): Promise<Place>;
+  /**
+   * Takes the line's place in the file at once, in call order. Resolves to `place` when it is as durable as asked.
+   * Rejects with the failure that closed the writer.
+   */
+  append(text: string, durability: Durability, place: WrittenLine): Promise<WrittenLine>;
   /** What closed it, if anything did. */
   readonly failure: Error | undefined;
   /** Waits for everything to be on disk and closes the file; afterwards every append rejects. */
@@ -17,17 +21,17 @@ export interface GroupWriter {
 }
 
 /** What the writer of a line gets back for it. */
-export interface Place {
+export interface WrittenLine {
   readonly seq: number;
 }
 
 const LINE_FEED = 0x0a;
 
-interface Waiter {
+interface LineWaiter {
   /** Settled when this many lines are written, or synced. */
   readonly line: number;
-  readonly place: Place;
-  resolve(place: Place): void;
+  readonly place: WrittenLine;
+  resolve(place: WrittenLine): void;
   reject(error: unknown): void;
 }
 
@@ -51,8 +55,8 @@ export function createGroupWriter({ handle, fsyncEveryMs, onFailure, refusal }: 
   let closed = false;
   let failure: Error | undefined;
   let timer: NodeJS.Timeout | undefined;
-  const forWrite: Waiter[] = [];
-  const forSync: Waiter[] = [];
+  const forWrite: LineWaiter[] = [];
+  const forSync: LineWaiter[] = [];
 
   function fail(error: unknown): void {
     if (failure !== undefined) return;
@@ -117,8 +121,9 @@ export function createGroupWriter({ handle, fsyncEveryMs, onFailure, refusal }: 
     timer.unref();
   }
 
-  function append(text: string, durability: Durability, place: Place): Promise<Place> {
-    if (failure !== undefined || closed) return Promise.reject(failure ?? refusal(new Error('the audit log is closed')));
+  function append(text: string, durability: Durability, place: WrittenLine): Promise<WrittenLine> {
+    if (failure !== undefined || closed)
+      return Promise.reject(failure ?? refusal(new Error('the audit log is closed')));
     // The first line of a turn schedules the write; those that follow in the same turn ride along.
     if (pending.length === 0 && !writing) setImmediate(startWrite);
     pending.push(text);
@@ -171,7 +176,7 @@ function writeSome(fd: number, bytes: Buffer, at: number): Promise<number> {
 }
 
 /** Waiters stand in line order: the first that is not reached ends the search. */
-function settle(waiters: Waiter[], line: number): void {
+function settle(waiters: LineWaiter[], line: number): void {
   let reached = 0;
   for (const waiter of waiters) {
     if (waiter.line > line) break;

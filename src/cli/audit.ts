@@ -1,4 +1,5 @@
-// `countersign audit verify PATH`: checks an audit folder, or one file of it, offline. Needs no gateway and changes nothing.
+// `countersign audit verify PATH`: checks an audit folder, or one file of it, offline. Needs no gateway and changes
+// nothing.
 
 import { parseArgs } from 'node:util';
 import { formatReport } from '../audit/report.ts';
@@ -13,9 +14,14 @@ PATH is the folder under audit.path, or one file of it. Exit code 0: no fault; 1
 
 export function run(args: string[], io: Io): Promise<number> {
   return runCommand(io, USAGE, async () => {
-    const { values, positionals } = parseArgs({ args, options: { json: { type: 'boolean', default: false } }, allowPositionals: true });
+    const { values, positionals } = parseArgs({
+      args,
+      options: { json: { type: 'boolean', default: false } },
+      allowPositionals: true,
+    });
     const [verb, path, ...rest] = positionals;
-    if (verb !== 'verify' || path === undefined || rest.length > 0) throw new UsageError('Say verify and one folder or file.');
+    if (verb !== 'verify' || path === undefined || rest.length > 0)
+      throw new UsageError('Say verify and one folder or file.');
     const report = await verifyAudit(path).catch((error: NodeJS.ErrnoException) => {
       throw error.code === undefined ? error : new CommandError(`The audit log cannot be read (${error.code}).`);
     });

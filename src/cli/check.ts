@@ -1,10 +1,10 @@
-// `countersign check FILE`: everything that is wrong with a configuration, with its line, or `ok`. Warnings are told and refuse nothing.
-// Reads the same way as `serve` does, secrets and files included, and starts nothing.
+// `countersign check FILE`: everything that is wrong with a configuration, with its line, or `ok`. Warnings are told
+// and refuse nothing. Reads the same way as `serve` does, secrets and files included, and starts nothing.
 
 import { parseArgs } from 'node:util';
-import { ConfigError, formatFaults } from '../config/faults.ts';
 import { loadConfig, warningsOf } from '../config/load.ts';
 import { checkPolicy } from '../policy/check.ts';
+import { ConfigError, formatFaults } from '../settings/faults.ts';
 import { EXIT, type Io, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'check FILE                     say what is wrong with a configuration, or ok';

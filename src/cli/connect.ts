@@ -2,7 +2,7 @@
 
 import { createReviewClient, type ReviewClient } from './review-client.ts';
 import { loadReviewSettings } from './review-settings.ts';
-import { createSignIn, type SignIn } from './sign-in.ts';
+import { createTerminalSignIn, type TerminalSignIn } from './sign-in.ts';
 import type { Io } from './terminal.ts';
 
 /** Options of `parseArgs`, for every command that talks to the reviewers' API. */
@@ -22,13 +22,21 @@ export const CONNECTION_USAGE = `  --url URL         the reviewers' API; default
 
 export type ConnectionValues = { readonly [Name in keyof typeof CONNECTION_OPTIONS]?: string | undefined };
 
-export async function connect(values: ConnectionValues, io: Io): Promise<{ client: ReviewClient; signIn: SignIn }> {
+export async function connect(
+  values: ConnectionValues,
+  io: Io,
+): Promise<{ client: ReviewClient; signIn: TerminalSignIn }> {
   const settings = values.config === undefined ? {} : await loadReviewSettings(values.config);
   const url = values.url ?? io.env.COUNTERSIGN_URL ?? settings.url ?? 'http://127.0.0.1:8081';
   const issuer = values.issuer ?? settings.issuer;
   const clientId = values['client-id'] ?? settings.clientId;
   const audience = values.audience ?? settings.audience;
   const scope = values.scope ?? settings.scope;
-  const signIn = createSignIn(io, { ...(issuer && { issuer }), ...(clientId && { clientId }), ...(audience && { audience }), ...(scope && { scope }) });
+  const signIn = createTerminalSignIn(io, {
+    ...(issuer && { issuer }),
+    ...(clientId && { clientId }),
+    ...(audience && { audience }),
+    ...(scope && { scope }),
+  });
   return { client: createReviewClient(url, signIn.token), signIn };
 }

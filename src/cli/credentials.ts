@@ -1,5 +1,6 @@
-// `countersign credentials outstanding`: what was issued and is not taken back yet. Asks the running gateway at its operators' listener; when none
-// runs, reads the store that it left. Shows names and times, never a secret, and changes nothing.
+// `countersign credentials outstanding`: what was issued and is not taken back yet. Asks the running gateway at its
+// operators' listener; when none runs, reads the store that it left. Shows names and times, never a secret, and changes
+// nothing.
 
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -22,20 +23,28 @@ const USAGE = `Usage: countersign credentials outstanding [--url URL | --config 
 
 Exit code 0: nothing is outstanding; 1: something is, or it cannot be told.`;
 
-type Entry = Omit<OutstandingCredential, 'sealed'>;
+type OutstandingEntry = Omit<OutstandingCredential, 'sealed'>;
 
 interface Found {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly OutstandingEntry[];
   readonly from: string;
 }
 
 export function run(args: string[], io: Io): Promise<number> {
   return runCommand(io, USAGE, async () => {
-    const options = { url: { type: 'string' }, config: { type: 'string' }, json: { type: 'boolean', default: false } } as const;
+    const options = {
+      url: { type: 'string' },
+      config: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    } as const;
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
     if (positionals.join(' ') !== 'outstanding') throw new UsageError('Say outstanding.');
-    if (values.url !== undefined && values.config !== undefined) throw new UsageError('Give --url or --config, not both.');
-    const found = values.config === undefined ? await ask(values.url ?? 'http://127.0.0.1:8082') : await byConfig(await loadConfig(values.config));
+    if (values.url !== undefined && values.config !== undefined)
+      throw new UsageError('Give --url or --config, not both.');
+    const found =
+      values.config === undefined
+        ? await ask(values.url ?? 'http://127.0.0.1:8082')
+        : await byConfig(await loadConfig(values.config));
     if (values.json) printJson(io, found.entries);
     else io.stdout.write(render(found));
     return found.entries.length === 0 ? EXIT.ok : EXIT.refused;
@@ -58,12 +67,15 @@ class Unreachable extends CommandError {}
 async function ask(url: string): Promise<Found> {
   let response: Response;
   try {
-    response = await fetch(new URL('/credentials/outstanding', url), { redirect: 'error', signal: AbortSignal.timeout(10_000) });
+    response = await fetch(new URL('/credentials/outstanding', url), {
+      redirect: 'error',
+      signal: AbortSignal.timeout(10_000),
+    });
   } catch {
     throw new Unreachable(`No gateway answers at ${url}.`);
   }
   if (!response.ok) throw new CommandError(`The gateway at ${url} answered with status ${response.status}.`);
-  const { credentials } = (await response.json()) as { credentials: readonly Entry[] };
+  const { credentials } = (await response.json()) as { credentials: readonly OutstandingEntry[] };
   return { entries: credentials, from: `the gateway at ${url}` };
 }
 
@@ -80,7 +92,8 @@ async function read(path: string): Promise<Found> {
 function render({ entries, from }: Found): string {
   if (entries.length === 0) return `Nothing is outstanding (${from}).\n`;
   const lines = entries.map(({ id, name, provider, issuedAt, expiresAt, attempts, holdId, taskId }) => {
-    const expires = expiresAt === undefined ? 'expires at a time unknown' : `expires ${new Date(expiresAt).toISOString()}`;
+    const expires =
+      expiresAt === undefined ? 'expires at a time unknown' : `expires ${new Date(expiresAt).toISOString()}`;
     const context = [holdId, taskId].filter((part) => part !== undefined).join(' ');
     return `${id}  ${name} (${provider})  issued ${new Date(issuedAt).toISOString()}  ${expires}  failed ${attempts}×  ${context}`.trimEnd();
   });

@@ -1,5 +1,6 @@
-// Folds text to the width of a terminal, so that the terminal never does: a line that it wraps by itself begins without the mark that says whose words
-// it holds. Trusts that control and invisible characters were made visible before. Widths are taken too large rather than too small.
+// Folds text to the width of a terminal, so that the terminal never does: a line that it wraps by itself begins without
+// the mark that says whose words it holds. Trusts that control and invisible characters were made visible before.
+// Widths are taken too large rather than too small.
 
 /** Columns of a terminal; where there is none (a pipe, a pager), as many as the narrowest usual one has. */
 export function columnsOf({
@@ -14,10 +15,13 @@ export function columnsOf({
 }
 
 /**
- * One line as several, the first behind `head`, the others behind `hang`, each narrower than `columns`. Breaks anywhere, because a break at a blank
- * could hide how many blanks there were. Joining the pieces gives the text.
+ * One line as several, the first behind `head`, the others behind `hang`, each narrower than `columns`. Breaks
+ * anywhere, because a break at a blank could hide how many blanks there were. Joining the pieces gives the text.
  */
-export function foldLine(text: string, { head, hang, columns }: { readonly head: string; readonly hang: string; readonly columns: number }): string[] {
+export function foldLine(
+  text: string,
+  { head, hang, columns }: { readonly head: string; readonly hang: string; readonly columns: number },
+): string[] {
   const lines: string[] = [];
   let [line, width, empty] = [head, widthOf(head), true];
   for (const cluster of clusters(text, columns)) {
@@ -45,7 +49,10 @@ function* clusters(text: string, columns: number): Generator<string> {
   }
 }
 
-/** Cells, at most: what is not ASCII may take two (East Asian Width, UAX 11: wide, and ambiguous where the terminal is East Asian). */
+/**
+ * Cells, at most: what is not ASCII may take two (East Asian Width, UAX 11: wide, and ambiguous where the terminal is
+ * East Asian).
+ */
 function widthOf(text: string): number {
   let cells = 0;
   for (const character of text) cells += character <= '\u007e' ? 1 : 2;

@@ -1,5 +1,6 @@
-// A fresh sign-in for the terminal: authorization code with PKCE, back to a listener on the loopback (RFC 8252 section 7.3). The device flow cannot ask
-// for one: issuers ignore `prompt`, `max_age` and `acr_values` there. Trusts the issuer over TLS, and an answer that carries this sign-in's own state.
+// A fresh sign-in for the terminal: authorization code with PKCE, back to a listener on the loopback (RFC 8252 section
+// 7.3). The device flow cannot ask for one: issuers ignore `prompt`, `max_age` and `acr_values` there. Trusts the
+// issuer over TLS, and an answer that carries this sign-in's own state.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -19,8 +20,14 @@ export interface FreshSignIn {
 const PATIENCE_MS = 5 * 60_000;
 const DONE = 'You are signed in. Go back to the terminal.\n';
 
-/** The access token of a person who has just signed in. Throws what the issuer's client throws, and a DOMException when nobody came. */
-export async function signInAfresh(configuration: oidc.Configuration, { scope, resource, acrValues, show }: FreshSignIn): Promise<string> {
+/**
+ * The access token of a person who has just signed in. Throws what the issuer's client throws, and a DOMException when
+ * nobody came.
+ */
+export async function signInAfresh(
+  configuration: oidc.Configuration,
+  { scope, resource, acrValues, show }: FreshSignIn,
+): Promise<string> {
   const [state, nonce, verifier] = [oidc.randomState(), oidc.randomNonce(), oidc.randomPKCECodeVerifier()];
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -29,14 +36,24 @@ export async function signInAfresh(configuration: oidc.Configuration, { scope, r
   try {
     const target = {
       ...{ redirect_uri: redirectUri, scope, state, nonce, response_type: 'code' },
-      ...{ code_challenge: await oidc.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256', prompt: 'login', max_age: '0' },
+      ...{
+        code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
+        code_challenge_method: 'S256',
+        prompt: 'login',
+        max_age: '0',
+      },
       ...(resource !== undefined && { resource }),
       ...(acrValues !== undefined && { acr_values: acrValues }),
     };
     show(oidc.buildAuthorizationUrl(configuration, target).href);
     const answer = await answerAt(server, redirectUri, state);
     const checks = { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true };
-    const { access_token } = await oidc.authorizationCodeGrant(configuration, answer, checks, resource === undefined ? {} : { resource });
+    const { access_token } = await oidc.authorizationCodeGrant(
+      configuration,
+      answer,
+      checks,
+      resource === undefined ? {} : { resource },
+    );
     return access_token;
   } finally {
     server.close();
@@ -50,8 +67,16 @@ async function answerAt(server: ReturnType<typeof createServer>, redirectUri: st
   for (;;) {
     const [request, response] = (await once(server, 'request', { signal })) as [IncomingMessage, ServerResponse];
     const url = URL.parse(request.url ?? '', redirectUri);
-    const mine = request.method === 'GET' && url !== null && url.origin + url.pathname === redirectUri && url.searchParams.get('state') === state;
-    response.writeHead(mine ? 200 : 404, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', connection: 'close' });
+    const mine =
+      request.method === 'GET' &&
+      url !== null &&
+      url.origin + url.pathname === redirectUri &&
+      url.searchParams.get('state') === state;
+    response.writeHead(mine ? 200 : 404, {
+      'content-type': 'text/plain; charset=utf-8',
+      'cache-control': 'no-store',
+      connection: 'close',
+    });
     await new Promise<void>((sent) => response.end(mine ? DONE : 'Not found.\n', sent));
     if (mine) return url;
   }

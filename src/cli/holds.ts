@@ -1,5 +1,6 @@
-// `countersign holds …`: what waits for a decision, and deciding on it, over the reviewers' API. Approving and denying show the whole action first;
-// the vote carries the binding digest of exactly what was shown, so a hold that changed meanwhile is not decided on.
+// `countersign holds …`: what waits for a decision, and deciding on it, over the reviewers' API. Approving and denying
+// show the whole action first; the vote carries the binding digest of exactly what was shown, so a hold that changed
+// meanwhile is not decided on.
 
 import { parseArgs } from 'node:util';
 import { whyNotWhole } from '../domain/whole.ts';
@@ -7,10 +8,11 @@ import { CONNECTION_OPTIONS, CONNECTION_USAGE, connect } from './connect.ts';
 import { columnsOf } from './fold-lines.ts';
 import { renderHold, renderLine, shortCode } from './render-hold.ts';
 import { ApiError, type ReviewClient, type ShownHold } from './review-client.ts';
-import type { SignIn } from './sign-in.ts';
+import type { TerminalSignIn } from './sign-in.ts';
 import { ask, CommandError, EXIT, type Io, printJson, runCommand, UsageError } from './terminal.ts';
 
-export const summary = 'holds list|show|approve|deny   see what waits for a decision, and decide (or revoke an approval)';
+export const summary =
+  'holds list|show|approve|deny   see what waits for a decision, and decide (or revoke an approval)';
 
 const USAGE = `Usage: countersign holds list [--state pending|approved|…|all]
        countersign holds show ID
@@ -28,7 +30,7 @@ const OPTIONS = {
   yes: { type: 'boolean', default: false },
 } as const;
 
-type Values = ReturnType<typeof parse>['values'];
+type HoldsArguments = ReturnType<typeof parse>['values'];
 
 const parse = (args: string[]) => parseArgs({ args, options: OPTIONS, allowPositionals: true });
 
@@ -54,7 +56,7 @@ export function run(args: string[], io: Io): Promise<number> {
   });
 }
 
-async function list(client: ReviewClient, values: Values, io: Io): Promise<number> {
+async function list(client: ReviewClient, values: HoldsArguments, io: Io): Promise<number> {
   const holds: ShownHold[] = [];
   let after: string | undefined;
   do {
@@ -64,11 +66,12 @@ async function list(client: ReviewClient, values: Values, io: Io): Promise<numbe
   } while (after !== undefined);
   if (values.json) printJson(io, holds);
   else for (const hold of holds) print(io, renderLine(hold, columnsOf(io)));
-  if (holds.length === 0 && !values.json) io.stderr.write(`Nothing is ${values.state === 'all' ? 'there' : values.state}.\n`);
+  if (holds.length === 0 && !values.json)
+    io.stderr.write(`Nothing is ${values.state === 'all' ? 'there' : values.state}.\n`);
   return EXIT.ok;
 }
 
-function show(hold: ShownHold, values: Values, io: Io): number {
+function show(hold: ShownHold, values: HoldsArguments, io: Io): number {
   if (values.json) printJson(io, hold);
   else print(io, renderHold(hold, columnsOf(io)).trimEnd());
   return EXIT.ok;
@@ -77,22 +80,34 @@ function show(hold: ShownHold, values: Values, io: Io): number {
 type Verb = 'approve' | 'deny' | 'revoke';
 const DONE: Readonly<Record<Verb, string>> = { approve: 'Approved', deny: 'Denied', revoke: 'Revoked' };
 
-async function decide(client: ReviewClient, signIn: SignIn, hold: ShownHold, verb: Verb, values: Values, io: Io): Promise<number> {
+async function decide(
+  client: ReviewClient,
+  signIn: TerminalSignIn,
+  hold: ShownHold,
+  verb: Verb,
+  values: HoldsArguments,
+  io: Io,
+): Promise<number> {
   show(hold, { ...values, json: false }, io);
   if (!hold.youMay[verb]) throw new CommandError(`You may not ${verb} this hold. ${hold.youMay.why ?? ''}`.trimEnd());
   const fault = whyNotWhole(hold.action);
-  if (fault !== undefined && verb === 'approve') throw new CommandError(`This hold cannot be shown whole, so it cannot be approved here. ${fault}`);
+  if (fault !== undefined && verb === 'approve')
+    throw new CommandError(`This hold cannot be shown whole, so it cannot be approved here. ${fault}`);
   const reason = await reasonFor(hold, verb, values, io);
   await confirm(hold, verb, values, io);
   const now =
     verb === 'revoke'
       ? await client.revoke(hold.id, reason)
-      : await vote(client, signIn, hold, { decision: verb, bindingDigest: hold.bindingDigest, ...(reason && { reason }) });
+      : await vote(client, signIn, hold, {
+          decision: verb,
+          bindingDigest: hold.bindingDigest,
+          ...(reason && { reason }),
+        });
   print(io, `\n${DONE[verb]}: ${now.id} is now ${now.state}, with ${now.votes.length} vote(s).`);
   return EXIT.ok;
 }
 
-async function reasonFor(hold: ShownHold, verb: Verb, values: Values, io: Io): Promise<string | undefined> {
+async function reasonFor(hold: ShownHold, verb: Verb, values: HoldsArguments, io: Io): Promise<string | undefined> {
   if (values.reason?.trim() || !hold.requirements.some((need) => need.reasonRequired)) return values.reason?.trim();
   if (values.yes || !io.stdin.isTTY) throw new UsageError('This tier asks for a reason: add --reason TEXT.');
   const reason = await ask(io, `\nWhy do you ${verb} it? `);
@@ -101,7 +116,7 @@ async function reasonFor(hold: ShownHold, verb: Verb, values: Values, io: Io): P
 }
 
 /** Typing the beginning of the digest shows that somebody looked at this hold, and not at the one before. */
-async function confirm(hold: ShownHold, verb: Verb, values: Values, io: Io): Promise<void> {
+async function confirm(hold: ShownHold, verb: Verb, values: HoldsArguments, io: Io): Promise<void> {
   if (values.yes) return;
   if (!io.stdin.isTTY) throw new UsageError('Nobody can be asked here: add --yes to decide without asking.');
   const typed = await ask(io, `\nType ${shortCode(hold)} to ${verb} exactly this: `);
@@ -109,7 +124,12 @@ async function confirm(hold: ShownHold, verb: Verb, values: Values, io: Io): Pro
 }
 
 /** Step-up: one fresh sign-in as strong as the API asks for; where that does not do, the page can. */
-async function vote(client: ReviewClient, signIn: SignIn, hold: ShownHold, ballot: Parameters<ReviewClient['vote']>[1]): Promise<ShownHold> {
+async function vote(
+  client: ReviewClient,
+  signIn: TerminalSignIn,
+  hold: ShownHold,
+  ballot: Parameters<ReviewClient['vote']>[1],
+): Promise<ShownHold> {
   try {
     return await client.vote(hold.id, ballot);
   } catch (error) {
@@ -119,7 +139,9 @@ async function vote(client: ReviewClient, signIn: SignIn, hold: ShownHold, ballo
       if (!(await signIn.again(error.acrValues))) throw error;
       return await client.vote(hold.id, ballot);
     } catch (again) {
-      throw again instanceof CommandError ? new CommandError(`${again.message}\nA fresh sign-in is needed; or ${elsewhere}`) : again;
+      throw again instanceof CommandError
+        ? new CommandError(`${again.message}\nA fresh sign-in is needed; or ${elsewhere}`)
+        : again;
     }
   }
 }

@@ -1,11 +1,13 @@
-// `countersign notifications …`: what people were told, what could not be delivered, and trying that again, over the reviewers' API.
+// `countersign notifications …`: what people were told, what could not be delivered, and trying that again, over the
+// reviewers' API.
 
 import { parseArgs } from 'node:util';
 import { CONNECTION_OPTIONS, CONNECTION_USAGE, connect } from './connect.ts';
 import type { ShownNotification } from './review-client.ts';
 import { EXIT, type Io, printJson, runCommand, UsageError } from './terminal.ts';
 
-export const summary = 'notifications list|retry       see what people were told and what could not be delivered, and try it again';
+export const summary =
+  'notifications list|retry       see what people were told and what could not be delivered, and try it again';
 
 const USAGE = `Usage: countersign notifications list [--state pending|delivered|dead|all] [--json]
        countersign notifications retry ID
@@ -15,7 +17,11 @@ ${CONNECTION_USAGE}
 
 The token must be of somebody whom reviewers.watch or reviewers.killSwitch names.`;
 
-const OPTIONS = { ...CONNECTION_OPTIONS, state: { type: 'string', default: 'all' }, json: { type: 'boolean', default: false } } as const;
+const OPTIONS = {
+  ...CONNECTION_OPTIONS,
+  state: { type: 'string', default: 'all' },
+  json: { type: 'boolean', default: false },
+} as const;
 
 export function run(args: string[], io: Io): Promise<number> {
   return runCommand(io, USAGE, async () => {
@@ -37,7 +43,10 @@ export function run(args: string[], io: Io): Promise<number> {
   });
 }
 
-/** Names of the configuration, ids and sentences of the gateway's own: nothing here was written by an agent or a receiver. */
+/**
+ * Names of the configuration, ids and sentences of the gateway's own: nothing here was written by an agent or a
+ * receiver.
+ */
 function renderLine({ id, state, channel, kind, subject, attempts, createdAt, lastError }: ShownNotification): string {
   const line = `${id}  ${state.padEnd(9)}  ${createdAt}  ${channel}  ${kind}  ${subject}`;
   return lastError === undefined ? line : `${line}  ${attempts} failed: ${lastError}`;

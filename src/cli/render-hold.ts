@@ -1,6 +1,7 @@
-// A hold on a terminal: the whole action, never cut. What the gateway knows stands apart from what the agent wrote; every line that
-// repeats words of the agent's begins with a bar, so those words cannot pass for ours, and what cannot be seen in them is made visible.
-// Lines are folded here, never by the terminal: a folded line keeps its bar, or the margin that no title and no name of a fact has.
+// A hold on a terminal: the whole action, never cut. What the gateway knows stands apart from what the agent wrote;
+// every line that repeats words of the agent's begins with a bar, so those words cannot pass for ours, and what cannot
+// be seen in them is made visible. Lines are folded here, never by the terminal: a folded line keeps its bar, or the
+// margin that no title and no name of a fact has.
 
 import { WHY } from '../domain/decision.ts';
 import { toolDiff } from '../domain/tool-diff.ts';
@@ -18,7 +19,10 @@ export const shortCode = (hold: ShownHold): string => hold.bindingDigest.slice(0
 /** One entry of a list: not enough to decide on. What does not fit the line is set in. */
 export function renderLine(hold: ShownHold, columns: number): string {
   const { action, principal } = hold;
-  const what = action.tool === undefined ? `${action.method} ${action.upstream} ${action.target}` : `${action.upstream} ${action.tool}`;
+  const what =
+    action.tool === undefined
+      ? `${action.method} ${action.upstream} ${action.target}`
+      : `${action.upstream} ${action.tool}`;
   const who = principal.name ?? principal.client ?? principal.id;
   const line = visible(`${hold.id}  ${hold.state}  decide before ${hold.deadline}  ${what}  by ${who}`).text;
   return foldLine(line, { head: '', hang: columns < NARROW ? ' > ' : '    ', columns }).join('\n');
@@ -63,12 +67,18 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   if (hold.reversible !== undefined) sheet.fact('reversible', hold.reversible ? 'yes' : 'NO');
   // A newer gateway may say a word that is not known here.
   const reasons: Readonly<Record<string, string>> = WHY;
-  for (const { id, effect, why } of hold.rules) sheet.fact('rule', `${id}: ${effect}${why === 'matched' ? '' : ` (${reasons[why] ?? why})`}`);
+  for (const { id, effect, why } of hold.rules)
+    sheet.fact('rule', `${id}: ${effect}${why === 'matched' ? '' : ` (${reasons[why] ?? why})`}`);
   for (const need of hold.requirements) {
-    const extras = [need.stepUp && 'fresh sign-in', need.reasonRequired && 'reason'].filter(Boolean).map((extra) => `, ${extra}`);
+    const extras = [need.stepUp && 'fresh sign-in', need.reasonRequired && 'reason']
+      .filter(Boolean)
+      .map((extra) => `, ${extra}`);
     sheet.fact('needs', `${need.count} of ${need.reviewers.join(', ')} (${need.tier}${extras.join('')})`);
     if (need.escalate !== undefined)
-      sheet.fact('escalation', `${need.escalate.to.join(', ')} as well, ${need.escalate.inForce ? 'since' : 'from'} ${need.escalate.at}`);
+      sheet.fact(
+        'escalation',
+        `${need.escalate.to.join(', ')} as well, ${need.escalate.inForce ? 'since' : 'from'} ${need.escalate.at}`,
+      );
   }
   sheet.fact('asked at', hold.createdAt);
   sheet.fact('digest', hold.bindingDigest);
@@ -94,7 +104,10 @@ function renderCall(sheet: Sheet, { action }: ShownHold): void {
   if (fault !== undefined) sheet.fact('WARNING', fault);
 }
 
-/** A tool that says or takes something else than when it was pinned: what its server changed, before anybody trusts it again. */
+/**
+ * A tool that says or takes something else than when it was pinned: what its server changed, before anybody trusts it
+ * again.
+ */
 function renderToolChange(sheet: Sheet, { toolChange }: ShownHold['action']): void {
   if (toolChange === undefined) return;
   sheet.title('The tool’s definition changed, in words of its server');
@@ -109,7 +122,8 @@ function renderTask(sheet: Sheet, { task }: ShownHold): void {
   for (const [index, step] of task.plan.entries()) sheet.words(`${index + 1}. ${step}`);
   if (task.labels.length > 0) sheet.words(`labels: ${task.labels.join(', ')}`);
   sheet.fact('task', `${task.id}, revision ${task.revision}`);
-  for (const call of task.calls) sheet.fact('before', `${call.at} ${call.method} ${call.upstream} ${call.tool ?? call.path}: ${call.decision}`);
+  for (const call of task.calls)
+    sheet.fact('before', `${call.at} ${call.method} ${call.upstream} ${call.tool ?? call.path}: ${call.decision}`);
 }
 
 function renderVotes(sheet: Sheet, { votes }: ShownHold): void {
@@ -154,7 +168,13 @@ function createSheet(columns: number): Sheet {
       lines.push(...shown.lines.flatMap((line) => fold(line, bar, bar)));
     },
     text() {
-      const note = made === 0 ? [] : ['', `Note: ${made} control or invisible ${made === 1 ? 'character was' : 'characters were'} made visible above.`];
+      const note =
+        made === 0
+          ? []
+          : [
+              '',
+              `Note: ${made} control or invisible ${made === 1 ? 'character was' : 'characters were'} made visible above.`,
+            ];
       return `${[...lines, ...note.flatMap((line) => fold(line, '', ' '))].join('\n')}\n`;
     },
   };

@@ -1,5 +1,5 @@
-// The reviewers' API as the terminal uses it. Sends the token only over TLS or to this machine, follows no redirects, and believes nothing about
-// a hold that it cannot read whole.
+// The reviewers' API as the terminal uses it. Sends the token only over TLS or to this machine, follows no redirects,
+// and believes nothing about a hold that it cannot read whole.
 
 import { z } from 'zod';
 import { visible } from '../domain/visible-text.ts';
@@ -49,7 +49,16 @@ const shownHold = z.object({
       plan: z.array(z.string()).default([]),
       labels: z.array(z.string()).default([]),
       calls: z
-        .array(z.object({ at: z.string(), upstream: z.string(), method: z.string(), path: z.string(), tool: z.string().optional(), decision: z.string() }))
+        .array(
+          z.object({
+            at: z.string(),
+            upstream: z.string(),
+            method: z.string(),
+            path: z.string(),
+            tool: z.string().optional(),
+            decision: z.string(),
+          }),
+        )
         .default([]),
     })
     .optional(),
@@ -67,7 +76,12 @@ const shownHold = z.object({
   data: z.string().optional(),
   reversible: z.boolean().optional(),
   votes: z.array(
-    z.object({ reviewer: z.object({ id: z.string(), name: z.string().optional() }), decision: z.string(), reason: z.string().optional(), at: z.string() }),
+    z.object({
+      reviewer: z.object({ id: z.string(), name: z.string().optional() }),
+      decision: z.string(),
+      reason: z.string().optional(),
+      at: z.string(),
+    }),
   ),
   createdAt: z.string(),
   deadline: z.string(),
@@ -97,7 +111,10 @@ export type ShownNotification = z.infer<typeof shownNotification>;
 const page = z.object({ holds: z.array(shownHold), next: z.string().optional() });
 const refusal = z.object({ code: z.string(), title: z.string().optional(), detail: z.string().optional() });
 
-/** A refusal by the API, with the code of its problem document, and for a sign-in that is too old or too weak the strength that is asked for (RFC 9470). */
+/**
+ * A refusal by the API, with the code of its problem document, and for a sign-in that is too old or too weak the
+ * strength that is asked for (RFC 9470).
+ */
 export class ApiError extends CommandError {
   readonly code: string;
   readonly acrValues: string | undefined;
@@ -109,11 +126,14 @@ export class ApiError extends CommandError {
 }
 
 export interface ReviewClient {
-  /** Where the desk shows this hold to people, if it has pages. */
+  /** Where the console shows this hold to people, if it has pages. */
   pageOf(id: string): string;
   list(state: string, after?: string): Promise<z.infer<typeof page>>;
   get(id: string): Promise<ShownHold>;
-  vote(id: string, ballot: { readonly decision: 'approve' | 'deny'; readonly bindingDigest: string; readonly reason?: string }): Promise<ShownHold>;
+  vote(
+    id: string,
+    ballot: { readonly decision: 'approve' | 'deny'; readonly bindingDigest: string; readonly reason?: string },
+  ): Promise<ShownHold>;
   revoke(id: string, reason: string | undefined): Promise<ShownHold>;
   notifications(state: string): Promise<readonly ShownNotification[]>;
   retryNotification(id: string): Promise<ShownNotification>;
@@ -121,12 +141,19 @@ export interface ReviewClient {
 
 const TIMEOUT_MS = 30_000;
 
-/** `token` is called before each request. Throws UsageError when the URL would send the token in the clear over a network. */
+/**
+ * `token` is called before each request. Throws UsageError when the URL would send the token in the clear over a
+ * network.
+ */
 export function createReviewClient(url: string, token: () => Promise<string>): ReviewClient {
   const base = checkServiceUrl(url, 'the reviewers’ API');
 
   const call = async <T>(schema: z.ZodType<T>, path: string, body?: unknown): Promise<T> => {
-    const headers = { authorization: `Bearer ${await token()}`, accept: 'application/json', ...(body !== undefined && { 'content-type': 'application/json' }) };
+    const headers = {
+      authorization: `Bearer ${await token()}`,
+      accept: 'application/json',
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    };
     const response = await fetch(new URL(path, base), {
       headers,
       redirect: 'error',
@@ -138,19 +165,25 @@ export function createReviewClient(url: string, token: () => Promise<string>): R
     const answer: unknown = await response.json().catch(() => undefined);
     if (!response.ok) throw refused(response, answer);
     const parsed = schema.safeParse(answer);
-    if (!parsed.success) throw new CommandError('The reviewers’ API answered something that this version cannot show whole.');
+    if (!parsed.success)
+      throw new CommandError('The reviewers’ API answered something that this version cannot show whole.');
     return parsed.data;
   };
   const holdPath = (id: string) => `api/v1/holds/${encodeURIComponent(id)}`;
 
   return {
     pageOf: (id) => new URL(`holds/${encodeURIComponent(id)}`, base).href,
-    list: (state, after) => call(page, `api/v1/holds?${new URLSearchParams({ state, ...(after !== undefined && { after }) })}`),
+    list: (state, after) =>
+      call(page, `api/v1/holds?${new URLSearchParams({ state, ...(after !== undefined && { after }) })}`),
     get: (id) => call(shownHold, holdPath(id)),
     vote: (id, ballot) => call(shownHold, `${holdPath(id)}/votes`, ballot),
     notifications: async (state) =>
-      (await call(z.object({ notifications: z.array(shownNotification) }), `api/v1/notifications?${new URLSearchParams({ state, limit: '200' })}`))
-        .notifications,
+      (
+        await call(
+          z.object({ notifications: z.array(shownNotification) }),
+          `api/v1/notifications?${new URLSearchParams({ state, limit: '200' })}`,
+        )
+      ).notifications,
     retryNotification: (id) => call(shownNotification, `api/v1/notifications/${encodeURIComponent(id)}/retry`, {}),
     revoke: (id, reason) => call(shownHold, `${holdPath(id)}/revoke`, { ...(reason && { reason }) }),
   };
@@ -174,7 +207,11 @@ function refused({ status, headers }: Response, answer: unknown): ApiError {
   const parsed = refusal.safeParse(answer);
   if (!parsed.success) return new ApiError('unknown', `The reviewers’ API answered ${status}.`);
   const { code, title, detail } = parsed.data;
-  return new ApiError(code, visible(`${title ?? code}: ${detail ?? ''} (${code})`).text, headers.get('www-authenticate'));
+  return new ApiError(
+    code,
+    visible(`${title ?? code}: ${detail ?? ''} (${code})`).text,
+    headers.get('www-authenticate'),
+  );
 }
 
 function reason(error: unknown): string {

@@ -1,7 +1,8 @@
-// How to reach and sign in to the reviewers' API, read from a gateway's own configuration file, for people who have it at hand.
+// How to reach and sign in to the reviewers' API, read from a gateway's own configuration file, for people who have it
+// at hand.
 
-import { ConfigError, formatFaults } from '../config/faults.ts';
 import { loadConfig } from '../config/load.ts';
+import { ConfigError, formatFaults } from '../settings/faults.ts';
 import { CommandError } from './terminal.ts';
 
 export interface ReviewSettings {

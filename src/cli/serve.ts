@@ -1,9 +1,10 @@
-// `countersign serve --config FILE`: the gateway in the foreground, until SIGTERM or SIGINT. SIGHUP has it read its configuration again.
+// `countersign serve --config FILE`: the gateway in the foreground, until SIGTERM or SIGINT. SIGHUP has it read its
+// configuration again.
 
 import { parseArgs } from 'node:util';
-import { ConfigError, formatFaults } from '../config/faults.ts';
+import { type Gateway, startGateway } from '../assembly/gateway.ts';
 import { GatewayError } from '../errors.ts';
-import { type Gateway, startGateway } from '../gateway.ts';
+import { ConfigError, formatFaults } from '../settings/faults.ts';
 import { CommandError, EXIT, type Io, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'serve --config FILE            run the gateway';
@@ -25,8 +26,8 @@ export function run(args: string[], io: Io): Promise<number> {
 }
 
 /**
- * Resolves with the exit code when the process is to end. What nobody caught ends it too, but in order: calls that are sent are answered and on
- * record before the exit.
+ * Resolves with the exit code when the process is to end. What nobody caught ends it too, but in order: calls that are
+ * sent are answered and on record before the exit.
  */
 function untilTold(gateway: Gateway): Promise<number> {
   return new Promise((resolve) => {

@@ -1,6 +1,6 @@
-// A reviewer's token for the terminal: from COUNTERSIGN_TOKEN, or by the OAuth device flow (RFC 8628) in the person's own browser. Where a tier asks
-// for a fresh sign-in, by the code flow on the loopback (fresh-sign-in.ts).
-// The token stays in this process's memory: it is not written down, and each command signs in anew unless the variable is set.
+// A reviewer's token for the terminal: from COUNTERSIGN_TOKEN, or by the OAuth device flow (RFC 8628) in the person's
+// own browser. Where a tier asks for a fresh sign-in, by the code flow on the loopback (fresh-sign-in.ts). The token
+// stays in this process's memory: it is not written down, and each command signs in anew unless the variable is set.
 
 import * as oidc from 'openid-client';
 import { visible } from '../domain/visible-text.ts';
@@ -8,31 +8,38 @@ import { signInAfresh } from './fresh-sign-in.ts';
 import { checkServiceUrl, isLoopback } from './review-client.ts';
 import { CommandError, type Io, UsageError } from './terminal.ts';
 
-export interface SignInOptions {
+export interface TerminalSignInOptions {
   /** The issuer identifier: `reviewers.api.issuer`. */
   readonly issuer?: string;
   /** A public client with the device flow: `reviewers.cli.clientId`. */
   readonly clientId?: string;
-  /** `reviewers.api.audience`: sent as `resource` (RFC 8707) when it is an absolute URI, since nothing else may be one. */
+  /**
+   * `reviewers.api.audience`: sent as `resource` (RFC 8707) when it is an absolute URI, since nothing else may be one.
+   */
   readonly audience?: string;
   /** Default `openid`. */
   readonly scope?: string;
 }
 
-export interface SignIn {
+export interface TerminalSignIn {
   /** The token, signing in when there is none yet. */
   token(): Promise<string>;
-  /** A fresh sign-in, for tiers that ask for one, as strong as the API says. False when the token came from the environment and cannot be renewed here. */
+  /**
+   * A fresh sign-in, for tiers that ask for one, as strong as the API says. False when the token came from the
+   * environment and cannot be renewed here.
+   */
   again(acrValues?: string): Promise<boolean>;
 }
 
 /** Throws UsageError when there is neither a token nor a way to get one. */
-export function createSignIn(io: Io, options: SignInOptions): SignIn {
+export function createTerminalSignIn(io: Io, options: TerminalSignInOptions): TerminalSignIn {
   const given = io.env.COUNTERSIGN_TOKEN?.trim();
   if (given) return { token: async () => given, again: async () => false };
   const { issuer, clientId, audience, scope = 'openid' } = options;
   if (issuer === undefined || clientId === undefined) {
-    throw new UsageError('Set COUNTERSIGN_TOKEN, or name the issuer and client to sign in with: --config FILE, or --issuer URL --client-id ID.');
+    throw new UsageError(
+      'Set COUNTERSIGN_TOKEN, or name the issuer and client to sign in with: --config FILE, or --issuer URL --client-id ID.',
+    );
   }
   let token: Promise<string> | undefined;
   const client = { issuer, clientId, scope, ...(audience !== undefined && { audience }) };
@@ -43,7 +50,8 @@ export function createSignIn(io: Io, options: SignInOptions): SignIn {
         signInAfresh(configuration, {
           ...target,
           ...(acrValues !== undefined && { acrValues }),
-          show: (url) => void io.stderr.write(`To sign in afresh, open ${visible(url).text}\nin a browser on this machine.\n`),
+          show: (url) =>
+            void io.stderr.write(`To sign in afresh, open ${visible(url).text}\nin a browser on this machine.\n`),
         }),
       );
       await token;
@@ -52,27 +60,37 @@ export function createSignIn(io: Io, options: SignInOptions): SignIn {
   };
 }
 
-type Client = Required<Omit<SignInOptions, 'audience'>> & Pick<SignInOptions, 'audience'>;
+type Client = Required<Omit<TerminalSignInOptions, 'audience'>> & Pick<TerminalSignInOptions, 'audience'>;
 
-interface Target {
+interface RequestedTarget {
   readonly scope: string;
   readonly resource?: string;
 }
 
 /** One way of signing in, at the issuer. Throws CommandError when it does not succeed. */
-async function at({ issuer, clientId, audience, scope }: Client, way: (configuration: oidc.Configuration, target: Target) => Promise<string>): Promise<string> {
+async function at(
+  { issuer, clientId, audience, scope }: Client,
+  way: (configuration: oidc.Configuration, target: RequestedTarget) => Promise<string>,
+): Promise<string> {
   checkServiceUrl(issuer, 'The issuer');
   const server = new URL(issuer);
   try {
     const execute = isLoopback(server) ? [oidc.allowInsecureRequests] : [];
     const configuration = await oidc.discovery(server, clientId, undefined, oidc.None(), { execute });
-    return await way(configuration, { scope, ...(audience !== undefined && URL.canParse(audience) && { resource: audience }) });
+    return await way(configuration, {
+      scope,
+      ...(audience !== undefined && URL.canParse(audience) && { resource: audience }),
+    });
   } catch (error) {
     throw new CommandError(`The sign-in at ${server.origin} did not succeed: ${reason(error)}.`);
   }
 }
 
-async function deviceFlow(io: Io, configuration: oidc.Configuration, { scope, resource }: Target): Promise<string> {
+async function deviceFlow(
+  io: Io,
+  configuration: oidc.Configuration,
+  { scope, resource }: RequestedTarget,
+): Promise<string> {
   const named: Record<string, string> = resource === undefined ? {} : { resource };
   const started = await oidc.initiateDeviceAuthorization(configuration, { scope, ...named });
   const { text: code } = visible(started.user_code);
@@ -83,6 +101,7 @@ async function deviceFlow(io: Io, configuration: oidc.Configuration, { scope, re
 }
 
 function reason(error: unknown): string {
-  if (error instanceof oidc.ResponseBodyError || error instanceof oidc.AuthorizationResponseError) return visible(error.error).text;
+  if (error instanceof oidc.ResponseBodyError || error instanceof oidc.AuthorizationResponseError)
+    return visible(error.error).text;
   return error instanceof Error ? visible(error.message).text : 'unknown';
 }

@@ -1,5 +1,5 @@
-// What every command gets from the terminal and gives back to it: streams, environment, exit codes. Commands return their exit code and never
-// end the process; questions are asked only where somebody can answer.
+// What every command gets from the terminal and gives back to it: streams, environment, exit codes. Commands return
+// their exit code and never end the process; questions are asked only where somebody can answer.
 
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';

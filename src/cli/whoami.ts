@@ -1,9 +1,10 @@
-// `countersign whoami`: what the gateway makes of a token, step by step, with the same configuration and the same verifier. The token comes by a way
-// that leaves no trace (a variable, a file, standard input) where possible, and is never printed.
+// `countersign whoami`: what the gateway makes of a token, step by step, with the same configuration and the same
+// verifier. The token comes by a way that leaves no trace (a variable, a file, standard input) where possible, and is
+// never printed.
 
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { ConfigError, formatFaults } from '../config/faults.ts';
+import { identityOptions } from '../assembly/compile.ts';
 import { loadConfig } from '../config/load.ts';
 import { systemClock } from '../domain/clock.ts';
 import { silentLog } from '../domain/log.ts';
@@ -12,9 +13,9 @@ import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { visible } from '../domain/visible-text.ts';
 import { GatewayError } from '../errors.ts';
-import { type ExplainedStep, explainSteps } from '../identity/explain.ts';
 import { createIdentity } from '../identity/identity.ts';
-import { identityOptions } from '../regime.ts';
+import { type ExplainedStep, explainSteps } from '../identity/tokens/explain.ts';
+import { ConfigError, formatFaults } from '../settings/faults.ts';
 import { CommandError, EXIT, type Io, printJson, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'whoami --config FILE           say step by step why a token is accepted or refused';
@@ -26,7 +27,10 @@ Exit code 0: accepted; 1: refused, or it cannot be read.`;
 
 export function run(args: string[], io: Io): Promise<number> {
   return runCommand(io, USAGE, async () => {
-    const { values } = parseArgs({ args, options: { config: { type: 'string' }, token: { type: 'string' }, json: { type: 'boolean', default: false } } });
+    const { values } = parseArgs({
+      args,
+      options: { config: { type: 'string' }, token: { type: 'string' }, json: { type: 'boolean', default: false } },
+    });
     if (values.config === undefined) throw new UsageError('Name the configuration file.');
     const token = await readToken(values.token, io);
     const verdict = await judge(values.config, token);
@@ -46,7 +50,9 @@ async function readNamed(named: string | undefined, { env, stdin, stderr }: Io):
   if (named?.startsWith('env:')) return env[named.slice(4)];
   if (named?.startsWith('file:')) return readTokenFile(named.slice(5));
   if (named !== undefined && named !== '-') {
-    stderr.write('A token on the command line can be seen by every process of this host: prefer --token env:NAME, file:PATH or standard input.\n');
+    stderr.write(
+      'A token on the command line can be seen by every process of this host: prefer --token env:NAME, file:PATH or standard input.\n',
+    );
     return named;
   }
   if (named === undefined && env.COUNTERSIGN_TOKEN !== undefined) return env.COUNTERSIGN_TOKEN;
@@ -73,10 +79,15 @@ interface Verdict {
 
 async function judge(configPath: string, token: string): Promise<Verdict> {
   const config = await load(configPath);
-  const identity = createIdentity({ ...identityOptions(config), tokenHeaderFor: () => undefined }, { clock: systemClock, log: silentLog, metrics: noMetrics });
+  const identity = createIdentity(
+    { ...identityOptions(config), tokenHeaderFor: () => undefined },
+    { clock: systemClock, log: silentLog, metrics: noMetrics },
+  );
   try {
     await identity.start();
-    const unreachable = identity.status().flatMap(({ name, lastError }) => (lastError === undefined ? [] : [{ issuer: name, reason: lastError }]));
+    const unreachable = identity
+      .status()
+      .flatMap(({ name, lastError }) => (lastError === undefined ? [] : [{ issuer: name, reason: lastError }]));
     try {
       const { principal } = await identity.identify(requestWith(token));
       return { steps: explainSteps(undefined), principal, unreachable };

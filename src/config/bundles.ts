@@ -1,17 +1,23 @@
-// Where a SPIFFE trust domain's bundle comes from: a file, the Workload API, or a bundle endpoint. One source per trust domain; nothing is merged.
+// Where a SPIFFE trust domain's bundle comes from: a file, the Workload API, or a bundle endpoint. One source per trust
+// domain; nothing is merged.
 
 import { z } from 'zod';
-import { httpUrl } from './addresses.ts';
-import { file, type Surroundings } from './files.ts';
+import { httpUrl } from '../settings/addresses.ts';
+import { type ConfigContext, file } from '../settings/paths-and-secrets.ts';
 
 /** `unix:///path` or `tcp://ip:port` (SPIFFE_Workload_Endpoint section 4). */
 export const workloadApiAddress = () =>
-  z.string().regex(/^(unix:\/\/\/[^?#]+|tcp:\/\/(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5})$/, { error: 'Write unix:///path or tcp://ip:port.' });
+  z.string().regex(/^(unix:\/\/\/[^?#]+|tcp:\/\/(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5})$/, {
+    error: 'Write unix:///path or tcp://ip:port.',
+  });
 
 const spiffeId = () =>
-  z.string().regex(/^spiffe:\/\/[a-z0-9._-]{1,255}(\/[A-Za-z0-9._-]+)+$/, { error: 'Write a SPIFFE ID, like spiffe://prod.example.org/server.' });
+  z.string().regex(/^spiffe:\/\/[a-z0-9._-]{1,255}(\/[A-Za-z0-9._-]+)+$/, {
+    error: 'Write a SPIFFE ID, like spiffe://prod.example.org/server.',
+  });
 
-const secureEndpoint = () => httpUrl().refine((text) => text.startsWith('https://'), 'A bundle endpoint is reached by https only.');
+const secureEndpoint = () =>
+  httpUrl().refine((text) => text.startsWith('https://'), 'A bundle endpoint is reached by https only.');
 
 interface BundleKeys {
   readonly file?: string;
@@ -26,19 +32,31 @@ type Bundle =
   | { readonly file: string }
   | { readonly workloadApi: string }
   | { readonly endpoint: string; readonly profile: 'https_web' }
-  | { readonly endpoint: string; readonly profile: 'https_spiffe'; readonly spiffeId: string; readonly bootstrap?: string };
+  | {
+      readonly endpoint: string;
+      readonly profile: 'https_spiffe';
+      readonly spiffeId: string;
+      readonly bootstrap?: string;
+    };
 
 /** One source, and for an endpoint everything that says whom to believe there: nothing of it is guessed. */
-function readBundle({ file: bundleFile, workloadApi: address, endpoint, profile, spiffeId: id, bootstrap }: BundleKeys, context: z.RefinementCtx): Bundle {
+function readBundle(
+  { file: bundleFile, workloadApi: address, endpoint, profile, spiffeId: id, bootstrap }: BundleKeys,
+  context: z.RefinementCtx,
+): Bundle {
   const refuse = (path: string[], message: string): Bundle => {
     context.addIssue({ code: 'custom', path, message });
     return z.NEVER;
   };
   if ([bundleFile, address, endpoint].filter((source) => source !== undefined).length !== 1) {
-    return refuse([], 'Say where the bundle is, in one way: { file: PATH }, { workloadApi: ADDRESS } or { endpoint: URL, profile: … }.');
+    return refuse(
+      [],
+      'Say where the bundle is, in one way: { file: PATH }, { workloadApi: ADDRESS } or { endpoint: URL, profile: … }.',
+    );
   }
   if (endpoint === undefined) {
-    if (profile !== undefined || id !== undefined || bootstrap !== undefined) return refuse([], 'profile, spiffeId and bootstrap belong to an endpoint.');
+    if (profile !== undefined || id !== undefined || bootstrap !== undefined)
+      return refuse([], 'profile, spiffeId and bootstrap belong to an endpoint.');
     return bundleFile === undefined ? { workloadApi: address ?? '' } : { file: bundleFile };
   }
   if (profile === undefined) return refuse(['profile'], 'Say how the endpoint is trusted: https_web or https_spiffe.');
@@ -47,18 +65,28 @@ function readBundle({ file: bundleFile, workloadApi: address, endpoint, profile,
       ? refuse(['spiffeId'], 'Say who the endpoint must be.')
       : { endpoint, profile, spiffeId: id, ...(bootstrap !== undefined && { bootstrap }) };
   }
-  if (id !== undefined || bootstrap !== undefined) return refuse(['profile'], 'spiffeId and bootstrap belong to https_spiffe.');
+  if (id !== undefined || bootstrap !== undefined)
+    return refuse(['profile'], 'spiffeId and bootstrap belong to https_spiffe.');
   return { endpoint, profile };
 }
 
-export const bundle = (around: Surroundings) =>
+export const bundle = (around: ConfigContext) =>
   z
     .strictObject({
       file: file(around).exactOptional().describe('SPIFFE trust bundle as a file, read again when it changes'),
-      workloadApi: workloadApiAddress().exactOptional().describe('Workload API of this host’s agent: unix:///path or tcp://ip:port'),
+      workloadApi: workloadApiAddress()
+        .exactOptional()
+        .describe('Workload API of this host’s agent: unix:///path or tcp://ip:port'),
       endpoint: secureEndpoint().exactOptional().describe('Bundle endpoint of a federated trust domain'),
-      profile: z.enum(['https_web', 'https_spiffe']).exactOptional().describe('How the endpoint is trusted: by the Web PKI, or by its SPIFFE ID'),
+      profile: z
+        .enum(['https_web', 'https_spiffe'])
+        .exactOptional()
+        .describe('How the endpoint is trusted: by the Web PKI, or by its SPIFFE ID'),
       spiffeId: spiffeId().exactOptional().describe('With https_spiffe: who the endpoint must be'),
-      bootstrap: file(around).exactOptional().describe('With https_spiffe: the first bundle, as a file, unless another entry has the endpoint’s trust domain'),
+      bootstrap: file(around)
+        .exactOptional()
+        .describe(
+          'With https_spiffe: the first bundle, as a file, unless another entry has the endpoint’s trust domain',
+        ),
     })
     .transform(readBundle);

@@ -1,13 +1,26 @@
-// The sections about who is who: whose workload tokens are trusted, who owns an agent, and how reviewers prove themselves.
+// The sections about who is who: whose workload tokens are trusted, who owns an agent, and how reviewers prove
+// themselves.
 
 import { z } from 'zod';
-import { secureUrl } from './addresses.ts';
+import { secureUrl } from '../settings/addresses.ts';
+import { type ConfigContext, pemFile, secret } from '../settings/paths-and-secrets.ts';
+import { duration } from '../settings/units.ts';
 import { bundle } from './bundles.ts';
-import { pemFile, type Surroundings, secret } from './files.ts';
 import { people, name as personName } from './rules.ts';
-import { duration } from './units.ts';
 
-const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512', 'EdDSA', 'Ed25519'] as const;
+const ALGORITHMS = [
+  'ES256',
+  'ES384',
+  'ES512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'RS256',
+  'RS384',
+  'RS512',
+  'EdDSA',
+  'Ed25519',
+] as const;
 const DEFAULT_ALGORITHMS = ['ES256', 'ES384', 'PS256', 'RS256', 'EdDSA', 'Ed25519'] as const;
 
 const algorithms = () =>
@@ -17,14 +30,22 @@ const algorithms = () =>
     .default([...DEFAULT_ALGORITHMS])
     .describe(`Accepted signature algorithms; default ${DEFAULT_ALGORITHMS.join(', ')}`);
 
-const name = () => z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'Use lower-case letters, digits and hyphens.' });
+const name = () =>
+  z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'Use lower-case letters, digits and hyphens.' });
 const maxLifetime = (standard: '1h' | '24h') =>
-  duration({ least: '1m', most: '7d' }).prefault(standard).describe(`Longest accepted lifetime of a token, exp − iat; default ${standard}`);
+  duration({ least: '1m', most: '7d' })
+    .prefault(standard)
+    .describe(`Longest accepted lifetime of a token, exp − iat; default ${standard}`);
 const requireProof = () =>
-  z.boolean().default(false).describe('Take only tokens bound to a key: by DPoP (RFC 9449) or to the connection’s certificate (RFC 8705); default false');
+  z
+    .boolean()
+    .default(false)
+    .describe(
+      'Take only tokens bound to a key: by DPoP (RFC 9449) or to the connection’s certificate (RFC 8705); default false',
+    );
 const audience = () => z.array(z.string().min(1)).min(1);
 
-const oidcIssuer = (around: Surroundings) =>
+const oidcIssuer = (around: ConfigContext) =>
   z
     .strictObject({
       name: name().describe('Names the issuer in rules, logs and /readyz'),
@@ -32,8 +53,13 @@ const oidcIssuer = (around: Surroundings) =>
       issuer: secureUrl().describe('Issuer identifier, exactly as in `iss`; its discovery document must name the same'),
       jwksUri: secureUrl().exactOptional().describe('Where its keys are, for an issuer without discovery'),
       algorithms: algorithms(),
-      audience: audience().exactOptional().describe('Accepted `aud` values for this issuer; default: identity.audience'),
-      requireAccessTokenType: z.boolean().default(false).describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
+      audience: audience()
+        .exactOptional()
+        .describe('Accepted `aud` values for this issuer; default: identity.audience'),
+      requireAccessTokenType: z
+        .boolean()
+        .default(false)
+        .describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
       displayClaim: z
         .string()
         .min(1)
@@ -48,7 +74,9 @@ const oidcIssuer = (around: Surroundings) =>
           tokens: z
             .enum(['opaque', 'all'])
             .default('opaque')
-            .describe('About which tokens the issuer is asked: opaque ones, or JWTs that verify, too; answers are used for ten seconds; default opaque'),
+            .describe(
+              'About which tokens the issuer is asked: opaque ones, or JWTs that verify, too; answers are used for ten seconds; default opaque',
+            ),
         })
         .exactOptional()
         .describe('Takes opaque tokens, and asks the issuer about each; one issuer at most'),
@@ -65,20 +93,24 @@ const oidcIssuer = (around: Surroundings) =>
     })
     .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
 
-const spiffeIssuer = (around: Surroundings) =>
+const spiffeIssuer = (around: ConfigContext) =>
   z
     .strictObject({
       name: name().describe('Names the trust domain in rules, logs and /readyz'),
       type: z.literal('spiffe'),
-      trustDomain: z.string().regex(/^[a-z0-9._-]{1,255}$/, { error: 'Write the trust domain alone, like prod.example.org.' }),
+      trustDomain: z
+        .string()
+        .regex(/^[a-z0-9._-]{1,255}$/, { error: 'Write the trust domain alone, like prod.example.org.' }),
       bundle: bundle(around),
-      audience: audience().exactOptional().describe('Accepted `aud` values for this trust domain; default: identity.audience'),
+      audience: audience()
+        .exactOptional()
+        .describe('Accepted `aud` values for this trust domain; default: identity.audience'),
       maxLifetime: maxLifetime('1h'),
       requireProof: requireProof(),
     })
     .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
 
-export const identity = (around: Surroundings) =>
+export const identity = (around: ConfigContext) =>
   z
     .strictObject({
       audience: audience().describe('What a workload token must be addressed to'),
@@ -88,9 +120,16 @@ export const identity = (around: Surroundings) =>
         .describe('Who vouches for agents'),
       staleAfter: duration({ least: '10s', most: '24h' })
         .prefault('1h')
-        .describe('How long keys and bundles are believed after their source was last heard; then its callers are refused; default 1h'),
+        .describe(
+          'How long keys and bundles are believed after their source was last heard; then its callers are refused; default 1h',
+        ),
       dpop: z
-        .strictObject({ nonce: z.boolean().default(false).describe('Whether proofs must hold a nonce of this process (RFC 9449 section 9); default false') })
+        .strictObject({
+          nonce: z
+            .boolean()
+            .default(false)
+            .describe('Whether proofs must hold a nonce of this process (RFC 9449 section 9); default false'),
+        })
         .prefault({})
         .describe('How proofs of tokens’ keys are taken'),
       owners: z
@@ -101,18 +140,28 @@ export const identity = (around: Surroundings) =>
     .transform(({ staleAfter, ...rest }) => ({ ...rest, staleAfterMs: staleAfter }));
 
 const claim = () => z.string().min(1).max(200);
-const groupsClaim = () => claim().default('groups').describe('Claim that lists the reviewer’s groups, by name or path (realm_access.roles); default groups');
-const nameClaim = () => claim().default('name').describe('Claim with the reviewer’s name to show, by name or path; default name');
+const groupsClaim = () =>
+  claim()
+    .default('groups')
+    .describe('Claim that lists the reviewer’s groups, by name or path (realm_access.roles); default groups');
+const nameClaim = () =>
+  claim().default('name').describe('Claim with the reviewer’s name to show, by name or path; default name');
 
-export const reviewers = (around: Surroundings) =>
+export const reviewers = (around: ConfigContext) =>
   z
     .strictObject({
       login: z
         .strictObject({
           issuer: secureUrl().describe('Where reviewers sign in'),
-          clientId: z.string().min(1).describe('Client with the authorization code flow; its redirect URI is <url>/sign-in/callback'),
+          clientId: z
+            .string()
+            .min(1)
+            .describe('Client with the authorization code flow; its redirect URI is <url>/sign-in/callback'),
           clientSecret: secret(around).exactOptional().describe('Absent for a public client'),
-          clientAuth: z.enum(['basic', 'post']).default('basic').describe('How the client proves itself at the token endpoint; default basic'),
+          clientAuth: z
+            .enum(['basic', 'post'])
+            .default('basic')
+            .describe('How the client proves itself at the token endpoint; default basic'),
           scope: z
             .string()
             .regex(/(^| )openid( |$)/, { error: 'openid must be one of the scopes.' })
@@ -120,16 +169,26 @@ export const reviewers = (around: Surroundings) =>
             .describe('Scopes to ask for; default openid profile'),
           groupsClaim: groupsClaim(),
           displayClaim: nameClaim(),
-          acrValues: z.array(z.string().min(1)).default([]).describe('Asked for (acr_values) when a tier wants a fresh sign-in'),
+          acrValues: z
+            .array(z.string().min(1))
+            .default([])
+            .describe('Asked for (acr_values) when a tier wants a fresh sign-in'),
           stepUp: z
             .strictObject({
-              acr: z.array(z.string().min(1)).default([]).describe('A sign-in counts as step-up with one of these acr; empty: any'),
+              acr: z
+                .array(z.string().min(1))
+                .default([])
+                .describe('A sign-in counts as step-up with one of these acr; empty: any'),
               amr: z.array(z.string().min(1)).default([]).describe('… and with one of these amr; empty: any'),
             })
             .prefault({})
             .describe('Which sign-ins are strong enough for tiers with stepUp'),
-          idle: duration({ least: '1m', most: '12h' }).prefault('30m').describe('How long a session lasts unused; default 30m'),
-          life: duration({ least: '5m', most: '24h' }).prefault('8h').describe('How long a session lasts at most; default 8h'),
+          idle: duration({ least: '1m', most: '12h' })
+            .prefault('30m')
+            .describe('How long a session lasts unused; default 30m'),
+          life: duration({ least: '5m', most: '24h' })
+            .prefault('8h')
+            .describe('How long a session lasts at most; default 8h'),
         })
         .transform(({ idle, life, ...rest }) => ({ ...rest, idleMs: idle, lifeMs: life }))
         .exactOptional()
@@ -148,7 +207,10 @@ export const reviewers = (around: Surroundings) =>
           groupsClaim: groupsClaim(),
           displayClaim: nameClaim(),
           algorithms: algorithms(),
-          requireAccessTokenType: z.boolean().default(false).describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
+          requireAccessTokenType: z
+            .boolean()
+            .default(false)
+            .describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
         })
         .exactOptional()
         .describe('Bearer tokens for the terminal and for scripts'),
@@ -160,7 +222,14 @@ export const reviewers = (around: Surroundings) =>
         .exactOptional()
         .describe('Sign-in for `countersign holds`'),
       killSwitch: people().exactOptional().describe('Who may suspend agents and tasks, and lift it; default: nobody'),
-      watch: people().exactOptional().describe('Who sees the calls that passed with notify, and may end their tasks; default: who has the kill switch'),
-      suspended: z.array(personName()).default([]).describe('Subjects whose votes no longer count, approvals that wait for use included'),
+      watch: people()
+        .exactOptional()
+        .describe(
+          'Who sees the calls that passed with notify, and may end their tasks; default: who has the kill switch',
+        ),
+      suspended: z
+        .array(personName())
+        .default([])
+        .describe('Subjects whose votes no longer count, approvals that wait for use included'),
     })
     .prefault({});

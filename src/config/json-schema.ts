@@ -1,5 +1,6 @@
-// The JSON Schema of the configuration file, for editors: made from the zod schema, never written by hand. Run as a script it
-// writes the file named by its argument. It describes shape and defaults; references between sections are beyond it.
+// The JSON Schema of the configuration file, for editors: made from the zod schema, never written by hand. Run as a
+// script it writes the file named by its argument. It describes shape and defaults; references between sections are
+// beyond it.
 
 import { writeFileSync } from 'node:fs';
 import { argv } from 'node:process';

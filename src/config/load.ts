@@ -1,5 +1,5 @@
-// From a YAML file to a frozen Config, or to a ConfigError with every fault at once. Trusts nothing in the file: the shape is
-// checked by schema.ts, names across sections by references.ts, policy by the check that is handed in.
+// From a YAML file to a frozen Config, or to a ConfigError with every fault at once. Trusts nothing in the file: the
+// shape is checked by schema.ts, names across sections by references.ts, policy by the check that is handed in.
 
 import { dirname, resolve } from 'node:path';
 import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
@@ -7,30 +7,33 @@ import { z } from 'zod';
 import type { Digest } from '../domain/action.ts';
 import { sha256 } from '../domain/canonical.ts';
 import { FileFault, readRegularFile } from '../domain/regular-file.ts';
+import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } from '../settings/faults.ts';
+import type { ConfigContext } from '../settings/paths-and-secrets.ts';
 import { credential } from './credentials.ts';
-import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } from './faults.ts';
-import type { Surroundings } from './files.ts';
 import { identity, reviewers } from './identities.ts';
 import { listeners } from './listeners.ts';
 import { notifications } from './notifications.ts';
 import { checkReferences, type Sections } from './references.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
-import { explain, faultsOf } from './sentences.ts';
 import { spellOut } from './servers.ts';
 import { signing } from './signing.ts';
 import { upstream } from './upstreams.ts';
+import { explain, faultsOf } from './zod-messages.ts';
 
 /** The sections that policy is made of. */
 type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams'>;
 
 /**
- * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty: entries that
- * could not be read are then stood in for.
+ * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty:
+ * entries that could not be read are then stood in for.
  */
 export type ConfigCheck = (config: PolicyConfig) => readonly Fault[];
 
-/** Reads and checks a file. Throws ConfigError. Secrets and relative paths are looked up now, so a missing one is a fault. */
+/**
+ * Reads and checks a file. Throws ConfigError. Secrets and relative paths are looked up now, so a missing one is a
+ * fault.
+ */
 export async function loadConfig(path: string, check: ConfigCheck = () => []): Promise<Config> {
   return parseConfig(await readText(path), path, check);
 }
@@ -44,17 +47,23 @@ export async function readText(path: string): Promise<string> {
     return (await readRegularFile(path, LARGEST)).toString('utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    const message = error instanceof FileFault ? `The file cannot be read. ${error.message}` : `The file cannot be read (${code}).`;
+    const message =
+      error instanceof FileFault ? `The file cannot be read. ${error.message}` : `The file cannot be read (${code}).`;
     throw new ConfigError(path, [{ path: [], message, line: 1, column: 1 }]);
   }
 }
 
 /** As loadConfig, for a text that is at hand; `path` says where it stands. */
-export function parseConfig(text: string, path: string, check: ConfigCheck = () => [], env: Surroundings['env'] = process.env): Config {
+export function parseConfig(
+  text: string,
+  path: string,
+  check: ConfigCheck = () => [],
+  env: ConfigContext['env'] = process.env,
+): Config {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
   const value = readValue(document, path, lines);
-  const around: Surroundings = { folder: dirname(resolve(path)), env };
+  const around: ConfigContext = { folder: dirname(resolve(path)), env };
 
   const parsed = configSchema(around).safeParse(value, { error: explain });
   const shapeFaults = parsed.success ? [] : faultsOf(parsed.error);
@@ -84,7 +93,12 @@ export function textDigest(source: string | Config): Digest {
 function readValue(document: Document, path: string, lines: LineCounter): unknown {
   const faults = [...document.errors, ...document.warnings].map(({ message, pos }): LocatedFault => {
     const { line, col } = lines.linePos(pos[0]);
-    return { path: [], message: `This is not well-formed YAML: ${message}${message.endsWith('.') ? '' : '.'}`, line, column: col };
+    return {
+      path: [],
+      message: `This is not well-formed YAML: ${message}${message.endsWith('.') ? '' : '.'}`,
+      line,
+      column: col,
+    };
   });
   visit(document, {
     Pair(_, { key }) {
@@ -98,12 +112,14 @@ function readValue(document: Document, path: string, lines: LineCounter): unknow
   try {
     return document.toJS();
   } catch {
-    throw new ConfigError(path, [{ path: [], message: 'The aliases of this file cannot be resolved.', line: 1, column: 1 }]);
+    throw new ConfigError(path, [
+      { path: [], message: 'The aliases of this file cannot be resolved.', line: 1, column: 1 },
+    ]);
   }
 }
 
 /** The entries that are well-formed by themselves, when the file as a whole is not. */
-function readSections(value: unknown, around: Surroundings): Sections {
+function readSections(value: unknown, around: ConfigContext): Sections {
   const sections = z.record(z.string(), z.unknown()).safeParse(value).data ?? {};
   const entries = <T>(name: string, schema: z.ZodType<T>): Readonly<Record<string, T | undefined>> => {
     const raw = z.record(z.string(), z.unknown()).safeParse(sections[name]).data ?? {};
@@ -122,7 +138,9 @@ function readSections(value: unknown, around: Surroundings): Sections {
   };
 }
 
-/** Sections without gaps. What stands in is harmless, and faults about it are the entry's own, which are told already. */
+/**
+ * Sections without gaps. What stands in is harmless, and faults about it are the entry's own, which are told already.
+ */
 function standIns({ rules, tiers, upstreams }: Sections): PolicyConfig {
   const filled = <T>(entries: Readonly<Record<string, T | undefined>>, make: () => T): Record<string, T> =>
     Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, entry ?? make()]));

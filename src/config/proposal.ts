@@ -1,11 +1,12 @@
-// "This keeps coming": a change of the rules to copy, for a kind of call that people keep approving. It is text for a person to judge
-// and to bring through the configuration's own review; nothing applies it. Refuses to propose where one rule alone would not do.
+// "This keeps coming": a change of the rules to copy, for a kind of call that people keep approving. It is text for a
+// person to judge and to bring through the configuration's own review; nothing applies it. Refuses to propose where one
+// rule alone would not do.
 
 import { stringify } from 'yaml';
-import type { Hold, Likes } from '../domain/hold.ts';
+import type { Hold, SimilarHolds } from '../domain/hold.ts';
 import type { Config } from './schema.ts';
 
-type Rule = Config['rules'][number];
+type ProposedRule = Config['rules'][number];
 
 /** Approvals without a single denial, before a change is proposed. */
 const ENOUGH = 5;
@@ -13,15 +14,19 @@ const ENOUGH = 5;
 const PLAIN = /^[\x21-\x7e]{1,500}$/;
 
 /** Entries for `rules` that replace the one that holds such calls; undefined when nothing can be proposed. */
-export function proposeRules(rules: readonly Rule[], hold: Hold, likes: Likes): string | undefined {
+export function proposeRules(rules: readonly ProposedRule[], hold: Hold, likes: SimilarHolds): string | undefined {
   if (likes.approvedTimes < ENOUGH || likes.deniedTimes > 0 || !PLAIN.test(hold.principal.id)) return undefined;
-  const holding = hold.rules.filter(({ effect }) => effect === 'hold').map(({ id }) => rules.find((rule) => rule.id === id));
+  const holding = hold.rules
+    .filter(({ effect }) => effect === 'hold')
+    .map(({ id }) => rules.find((rule) => rule.id === id));
   const [rule] = holding;
   if (rule === undefined || holding.length !== 1) return undefined;
   const agent = JSON.stringify(hold.principal.id);
   const { tier: _, ...allowed } = rule;
-  // What passes is one of the two, plain or a WebSocket: a plain request of the agent's stays held where a WebSocket passes.
-  const others = hold.action.upgrade === undefined ? `agent.id != ${agent}` : `(agent.id != ${agent} || !request.upgrade)`;
+  // What passes is one of the two, plain or a WebSocket: a plain request of the agent's stays held where a WebSocket
+  // passes.
+  const others =
+    hold.action.upgrade === undefined ? `agent.id != ${agent}` : `(agent.id != ${agent} || !request.upgrade)`;
   const narrowed = { ...rule, when: both(rule.when, others) };
   const passing = {
     ...allowed,
@@ -41,4 +46,5 @@ export function proposeRules(rules: readonly Rule[], hold: Hold, likes: Likes): 
   ].join('\n');
 }
 
-const both = (first: string | undefined, second: string): string => (first === undefined ? second : `(${first}) && ${second}`);
+const both = (first: string | undefined, second: string): string =>
+  first === undefined ? second : `(${first}) && ${second}`;

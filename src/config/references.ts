@@ -1,13 +1,15 @@
-// What must agree between sections: names that are used and defined, rules and what they act on. Works on the entries that are
-// well-formed, so that a slip in one entry does not hide the faults of the others.
+// What must agree between sections: names that are used and defined, rules and what they act on. Works on the entries
+// that are well-formed, so that a slip in one entry does not hide the faults of the others.
 
-import type { Fault } from './faults.ts';
+import type { Fault } from '../settings/faults.ts';
 import type { Config } from './schema.ts';
 
 type Entries<T> = Readonly<Record<string, T | undefined>>;
-type Rule = Config['rules'][number];
+type RuleConfig = Config['rules'][number];
 
-/** The sections as far as they could be read; an entry that has faults of its own is undefined, a missing section empty. */
+/**
+ * The sections as far as they could be read; an entry that has faults of its own is undefined, a missing section empty.
+ */
 export interface Sections {
   readonly listeners: Config['listeners'] | undefined;
   readonly identity: Config['identity'] | undefined;
@@ -16,7 +18,7 @@ export interface Sections {
   readonly credentials: Entries<Config['credentials'][string]>;
   readonly signing?: Config['signing'] | undefined;
   readonly tiers: Entries<Config['tiers'][string]>;
-  readonly rules: readonly (Rule | undefined)[];
+  readonly rules: readonly (RuleConfig | undefined)[];
   readonly notifications: Config['notifications'] | undefined;
 }
 
@@ -29,7 +31,7 @@ export function checkReferences(sections: Sections): readonly Fault[] {
     ...checkIssuers(sections),
     ...checkVoters(sections),
     ...checkChannels(sections),
-    ...checkDesk(sections),
+    ...checkConsole(sections),
   ];
 }
 
@@ -45,9 +47,13 @@ function* checkUpstreams({ upstreams, credentials, tiers }: Sections): Generator
   }
   for (const [name, upstream] of Object.entries(upstreams)) {
     if (upstream?.agentToken !== undefined && upstream.boundHeaders.includes(upstream.agentToken)) {
-      yield { path: ['upstreams', name, 'boundHeaders'], message: 'The field that carries the agent’s token never travels upstream.' };
+      yield {
+        path: ['upstreams', name, 'boundHeaders'],
+        message: 'The field that carries the agent’s token never travels upstream.',
+      };
     }
-    if (upstream?.protocol === 'mcp' && upstream.websocket) yield { path: ['upstreams', name, 'websocket'], message: 'An MCP upstream has no WebSocket.' };
+    if (upstream?.protocol === 'mcp' && upstream.websocket)
+      yield { path: ['upstreams', name, 'websocket'], message: 'An MCP upstream has no WebSocket.' };
   }
 }
 
@@ -62,19 +68,27 @@ function destinations(upstreams: Sections['upstreams']): readonly Destination[] 
   return Object.entries(upstreams).flatMap(([name, upstream]): Destination[] => {
     if (upstream === undefined) return [];
     if (!('servers' in upstream)) return [{ ...upstream, path: ['upstreams', name] }];
-    return Object.entries(upstream.servers).map(([server, own]) => ({ ...own, path: ['upstreams', name, 'servers', server] }));
+    return Object.entries(upstream.servers).map(([server, own]) => ({
+      ...own,
+      path: ['upstreams', name, 'servers', server],
+    }));
   });
 }
 
 function* checkChannels({ notifications, tiers, rules }: Sections): Generator<Fault> {
   if (notifications === undefined) return;
-  const unknown = (channels: readonly string[] = []): boolean => channels.some((name) => !Object.hasOwn(notifications.channels, name));
+  const unknown = (channels: readonly string[] = []): boolean =>
+    channels.some((name) => !Object.hasOwn(notifications.channels, name));
   const message = 'There is no channel of this name under notifications.channels.';
-  for (const [name, tier] of Object.entries(tiers)) if (unknown(tier?.notify)) yield { path: ['tiers', name, 'notify'], message };
+  for (const [name, tier] of Object.entries(tiers))
+    if (unknown(tier?.notify)) yield { path: ['tiers', name, 'notify'], message };
   for (const [index, rule] of rules.entries()) {
     if (unknown(rule?.notify)) yield { path: ['rules', index, 'notify'], message };
     if (rule?.decide === 'deny' && rule.notify !== undefined)
-      yield { path: ['rules', index, 'notify'], message: 'A deny rule tells nobody: nothing waits and nothing passes.' };
+      yield {
+        path: ['rules', index, 'notify'],
+        message: 'A deny rule tells nobody: nothing waits and nothing passes.',
+      };
   }
 }
 
@@ -85,7 +99,8 @@ function* checkCredentials({ credentials, signing }: Sections): Generator<Fault>
     if (credential?.type === 'signed-jwt') yield { path: ['credentials', name, 'type'], message };
     for (const key of ['assertion', 'subjectToken', 'actorToken'] as const) {
       const source = (credential as { readonly [member in typeof key]?: string | object } | undefined)?.[key];
-      if (typeof source === 'object' && 'gateway' in source) yield { path: ['credentials', name, key, 'gateway'], message };
+      if (typeof source === 'object' && 'gateway' in source)
+        yield { path: ['credentials', name, key, 'gateway'], message };
     }
   }
 }
@@ -93,43 +108,59 @@ function* checkCredentials({ credentials, signing }: Sections): Generator<Fault>
 function* checkTiers({ tiers }: Sections): Generator<Fault> {
   for (const [name, tier] of Object.entries(tiers)) {
     if (tier?.escalate !== undefined && tier.escalate.afterMs >= tier.decideWithinMs) {
-      yield { path: ['tiers', name, 'escalate', 'after'], message: 'It must be shorter than decideWithin, or nobody would have time to decide.' };
+      yield {
+        path: ['tiers', name, 'escalate', 'after'],
+        message: 'It must be shorter than decideWithin, or nobody would have time to decide.',
+      };
     }
     const voters = [...(tier?.reviewers ?? []), ...(tier?.escalate?.to ?? [])];
     if (tier === undefined || voters.some((reviewer) => reviewer.startsWith('group:'))) continue;
     const people = new Set(voters).size;
-    if (tier.count > people) yield { path: ['tiers', name, 'count'], message: `${tier.count} must approve, but only ${people} may.` };
+    if (tier.count > people)
+      yield { path: ['tiers', name, 'count'], message: `${tier.count} must approve, but only ${people} may.` };
   }
 }
 
-function* checkRule(rule: Rule, index: number, { rules, tiers, upstreams }: Sections): Generator<Fault> {
+function* checkRule(rule: RuleConfig, index: number, { rules, tiers, upstreams }: Sections): Generator<Fault> {
   const at = (...path: (string | number)[]) => ['rules', index, ...path];
   const first = rules.findIndex((other) => other?.id === rule.id);
   if (first !== index) yield { path: at('id'), message: `rules[${first}] has this id already.` };
 
-  if (rule.decide === 'hold' && rule.tier === undefined) yield { path: at('tier'), message: 'A hold rule needs a tier.' };
-  if (rule.decide !== 'hold' && rule.tier !== undefined) yield { path: at('tier'), message: 'Only hold rules have a tier.' };
-  if (rule.tier !== undefined && !Object.hasOwn(tiers, rule.tier)) yield { path: at('tier'), message: 'There is no tier of this name.' };
-  if (rule.decide === 'deny' && rule.credential !== undefined) yield { path: at('credential'), message: 'A deny rule never has a credential minted.' };
+  if (rule.decide === 'hold' && rule.tier === undefined)
+    yield { path: at('tier'), message: 'A hold rule needs a tier.' };
+  if (rule.decide !== 'hold' && rule.tier !== undefined)
+    yield { path: at('tier'), message: 'Only hold rules have a tier.' };
+  if (rule.tier !== undefined && !Object.hasOwn(tiers, rule.tier))
+    yield { path: at('tier'), message: 'There is no tier of this name.' };
+  if (rule.decide === 'deny' && rule.credential !== undefined)
+    yield { path: at('credential'), message: 'A deny rule never has a credential minted.' };
 
   const { upstream: name, server, tool, mcp, resource, prompt } = rule.match;
   if (name === undefined) {
-    if (server !== undefined) yield { path: at('match', 'server'), message: 'A server is named together with its upstream.' };
+    if (server !== undefined)
+      yield { path: at('match', 'server'), message: 'A server is named together with its upstream.' };
     return;
   }
-  if (!Object.hasOwn(upstreams, name)) yield { path: at('match', 'upstream'), message: 'There is no upstream of this name.' };
+  if (!Object.hasOwn(upstreams, name))
+    yield { path: at('match', 'upstream'), message: 'There is no upstream of this name.' };
   const upstream = Object.hasOwn(upstreams, name) ? upstreams[name] : undefined;
   if (upstream === undefined) return;
-  if (upstream.protocol === 'http' && tool !== undefined) yield { path: at('match', 'tool'), message: 'This upstream is not MCP: it has no tools.' };
+  if (upstream.protocol === 'http' && tool !== undefined)
+    yield { path: at('match', 'tool'), message: 'This upstream is not MCP: it has no tools.' };
   if (upstream.protocol === 'http' && (resource ?? prompt) !== undefined)
     yield { path: at('match', resource === undefined ? 'prompt' : 'resource'), message: 'This upstream is not MCP.' };
-  if (upstream.protocol === 'http' && mcp !== undefined) yield { path: at('match', 'mcp'), message: 'This upstream is not MCP.' };
+  if (upstream.protocol === 'http' && mcp !== undefined)
+    yield { path: at('match', 'mcp'), message: 'This upstream is not MCP.' };
   if (server !== undefined && !('servers' in upstream && Object.hasOwn(upstream.servers, server))) {
     yield { path: at('match', 'server'), message: 'This upstream has no server of this name.' };
     return;
   }
   const meant = destinations({ [name]: upstream }).filter(({ path }) => server === undefined || path.at(-1) === server);
-  if (meant.every(({ credential }) => credential === undefined) && rule.decide !== 'deny' && rule.credential !== undefined) {
+  if (
+    meant.every(({ credential }) => credential === undefined) &&
+    rule.decide !== 'deny' &&
+    rule.credential !== undefined
+  ) {
     yield { path: at('credential'), message: 'This upstream has no credential to narrow.' };
   }
 }
@@ -137,29 +168,48 @@ function* checkRule(rule: Rule, index: number, { rules, tiers, upstreams }: Sect
 function* checkIssuers({ identity, reviewers }: Sections): Generator<Fault> {
   const seen = new Set<string>();
   for (const [index, issuer] of (identity?.issuers ?? []).entries()) {
-    const keys = [['name', issuer.name], issuer.type === 'oidc' ? ['issuer', issuer.issuer] : ['trustDomain', issuer.trustDomain]] as const;
+    const keys = [
+      ['name', issuer.name],
+      issuer.type === 'oidc' ? ['issuer', issuer.issuer] : ['trustDomain', issuer.trustDomain],
+    ] as const;
     for (const [key, value] of keys) {
       const entry = `${key} ${value}`;
-      if (seen.has(entry)) yield { path: ['identity', 'issuers', index, key], message: 'Another entry has this already.' };
+      if (seen.has(entry))
+        yield { path: ['identity', 'issuers', index, key], message: 'Another entry has this already.' };
       seen.add(entry);
     }
   }
-  const opaque = (identity?.issuers ?? []).flatMap((issuer, index) => (issuer.type === 'oidc' && issuer.introspection !== undefined ? [index] : []));
+  const opaque = (identity?.issuers ?? []).flatMap((issuer, index) =>
+    issuer.type === 'oidc' && issuer.introspection !== undefined ? [index] : [],
+  );
   for (const index of opaque.slice(1)) {
-    yield { path: ['identity', 'issuers', index, 'introspection'], message: 'An opaque token does not say who issued it: one issuer at most may take them.' };
+    yield {
+      path: ['identity', 'issuers', index, 'introspection'],
+      message: 'An opaque token does not say who issued it: one issuer at most may take them.',
+    };
   }
   for (const [index, issuer] of (identity?.issuers ?? []).entries()) {
     if (issuer.type !== 'spiffe' || !('spiffeId' in issuer.bundle) || issuer.bundle.bootstrap !== undefined) continue;
     const domain = issuer.bundle.spiffeId.split('/')[2];
-    const vouched = identity?.issuers.some((other) => other !== issuer && other.type === 'spiffe' && other.trustDomain === domain);
+    const vouched = identity?.issuers.some(
+      (other) => other !== issuer && other.type === 'spiffe' && other.trustDomain === domain,
+    );
     if (!vouched)
-      yield { path: ['identity', 'issuers', index, 'bundle', 'bootstrap'], message: 'Nothing vouches for the endpoint at first: name a first bundle.' };
+      yield {
+        path: ['identity', 'issuers', index, 'bundle', 'bootstrap'],
+        message: 'Nothing vouches for the endpoint at first: name a first bundle.',
+      };
   }
   if (reviewers?.api !== undefined && workloadAudiences(identity).includes(reviewers.api.audience)) {
-    yield { path: ['reviewers', 'api', 'audience'], message: 'Workload tokens have this audience: reviewers need one of their own.' };
+    yield {
+      path: ['reviewers', 'api', 'audience'],
+      message: 'Workload tokens have this audience: reviewers need one of their own.',
+    };
   }
   const api = reviewers?.api;
-  const shared = api !== undefined && (identity?.issuers ?? []).find((issuer) => issuer.type === 'oidc' && issuer.issuer === api.issuer);
+  const shared =
+    api !== undefined &&
+    (identity?.issuers ?? []).find((issuer) => issuer.type === 'oidc' && issuer.issuer === api.issuer);
   if (shared && api.clients === undefined) {
     yield {
       path: ['reviewers', 'api', 'clients'],
@@ -178,19 +228,28 @@ const workloadAudiences = (identity: Sections['identity']): readonly string[] =>
 function* checkVoters({ rules, reviewers, upstreams }: Sections): Generator<Fault> {
   const nobody = reviewers !== undefined && reviewers.api === undefined && reviewers.login === undefined;
   for (const { path, toolChanges } of destinations(upstreams)) {
-    if (nobody && typeof toolChanges === 'object') yield { path: [...path, 'toolChanges'], message: 'Nobody could ever decide: reviewers.api is missing.' };
+    if (nobody && typeof toolChanges === 'object')
+      yield { path: [...path, 'toolChanges'], message: 'Nobody could ever decide: reviewers.api is missing.' };
   }
   const held = rules.findIndex((rule) => rule?.decide === 'hold');
   if (held !== -1 && nobody) {
-    yield { path: ['rules', held, 'decide'], message: 'Nobody could ever decide: reviewers.login and reviewers.api are missing.' };
+    yield {
+      path: ['rules', held, 'decide'],
+      message: 'Nobody could ever decide: reviewers.login and reviewers.api are missing.',
+    };
   }
 }
 
-/** Sessions, sign-ins and passkeys belong to one origin, which has to be known, and which others must not read along. */
-function* checkDesk({ listeners, reviewers }: Sections): Generator<Fault> {
+/**
+ * Sessions, sign-ins and passkeys belong to one origin, which has to be known, and which others must not read along.
+ */
+function* checkConsole({ listeners, reviewers }: Sections): Generator<Fault> {
   if (reviewers?.login === undefined || listeners === undefined) return;
   const { url, address } = listeners.reviewers;
   if (url === undefined && !['127.0.0.1', '::1', 'localhost'].includes(address.host)) {
-    yield { path: ['listeners', 'reviewers', 'url'], message: 'The pages of reviewers.login need it: how reviewers reach them.' };
+    yield {
+      path: ['listeners', 'reviewers', 'url'],
+      message: 'The pages of reviewers.login need it: how reviewers reach them.',
+    };
   }
 }

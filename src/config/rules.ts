@@ -1,15 +1,18 @@
-// The sections about what may happen: tiers of approval, and rules. What conditions and paths mean is checked by policy/,
-// which hands its faults in; here only their shape.
+// The sections about what may happen: tiers of approval, and rules. What conditions and paths mean is checked by
+// policy/, which hands its faults in; here only their shape.
 
 import { z } from 'zod';
 import { isName } from '../domain/name.ts';
-import { duration } from './units.ts';
+import { duration } from '../settings/units.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
 /** A name as tokens bring them: another one would match nobody. */
 export const name = () =>
-  z.string().refine(isName, { error: 'Write the name with visible characters only (Unicode NFC), and with no blanks but single ones between words.' });
+  z.string().refine(isName, {
+    error:
+      'Write the name with visible characters only (Unicode NFC), and with no blanks but single ones between words.',
+  });
 
 /** People, as tiers and the reviewers' section name them. */
 export const people = () =>
@@ -27,7 +30,9 @@ const notify = () => z.array(z.string().min(1)).min(1);
 const escalate = () =>
   z
     .strictObject({
-      after: duration({ least: '1s', most: '30d' }).describe('How long after the hold was opened; shorter than decideWithin'),
+      after: duration({ least: '1s', most: '30d' }).describe(
+        'How long after the hold was opened; shorter than decideWithin',
+      ),
       to: people().describe('Who may vote as well from then on'),
     })
     .transform(({ after, to }) => ({ afterMs: after, to }));
@@ -37,20 +42,34 @@ export const tier = () =>
     .strictObject({
       reviewers: people().describe('Who may vote: group:<name> or user:<subject>'),
       count: z.int().min(1).max(20).default(1).describe('Distinct people who must approve; default 1'),
-      decideWithin: duration({ least: '1s', most: '30d' }).prefault('15m').describe('How long reviewers may take; default 15m'),
-      useWithin: duration({ least: '1s', most: '7d' }).prefault('2m').describe('How long an approval can be used; default 2m'),
+      decideWithin: duration({ least: '1s', most: '30d' })
+        .prefault('15m')
+        .describe('How long reviewers may take; default 15m'),
+      useWithin: duration({ least: '1s', most: '7d' })
+        .prefault('2m')
+        .describe('How long an approval can be used; default 2m'),
       stepUp: z.boolean().default(false).describe('Whether a vote needs a fresh sign-in; default false'),
       reasonRequired: z.boolean().default(false).describe('Whether a vote needs a reason; default false'),
-      tellAgent: z.boolean().exactOptional().describe('Whether the agent is told the reason of a denial; default false'),
+      tellAgent: z
+        .boolean()
+        .exactOptional()
+        .describe('Whether the agent is told the reason of a denial; default false'),
       notify: notify().exactOptional().describe('Names under `notifications.channels` that are told of each hold'),
       escalate: escalate().exactOptional().describe('A second group, after a while'),
     })
-    .transform(({ decideWithin, useWithin, ...rest }) => ({ ...rest, decideWithinMs: decideWithin, useWithinMs: useWithin }));
+    .transform(({ decideWithin, useWithin, ...rest }) => ({
+      ...rest,
+      decideWithinMs: decideWithin,
+      useWithinMs: useWithin,
+    }));
 
 const match = () =>
   z.strictObject({
     upstream: z.string().exactOptional().describe('A name under `upstreams`; default: every upstream'),
-    server: z.string().exactOptional().describe('MCP: a name under `servers` of the upstream; default: every one of them'),
+    server: z
+      .string()
+      .exactOptional()
+      .describe('MCP: a name under `servers` of the upstream; default: every one of them'),
     methods: z.array(z.enum(METHODS)).min(1).exactOptional().describe('HTTP methods; default: every method'),
     path: z
       .string()
@@ -62,23 +81,57 @@ const match = () =>
     upgrade: z
       .boolean()
       .exactOptional()
-      .describe('true: requests to open a WebSocket, false: all others; default: for hold and deny both, for allow all others'),
-    tool: z.string().min(1).exactOptional().describe('MCP: the tool of tools/call, as agents call it; * stands for any text'),
-    mcp: z.array(z.string().min(1)).min(1).exactOptional().describe('MCP: JSON-RPC methods, also those that a server asks of the agent; * stands for any text'),
-    resource: z.string().min(1).exactOptional().describe('MCP: URI of what a resources/… message names; * stands for any text'),
-    prompt: z.string().min(1).exactOptional().describe('MCP: the prompt of prompts/get, as agents call it; * stands for any text'),
+      .describe(
+        'true: requests to open a WebSocket, false: all others; default: for hold and deny both, for allow all others',
+      ),
+    tool: z
+      .string()
+      .min(1)
+      .exactOptional()
+      .describe('MCP: the tool of tools/call, as agents call it; * stands for any text'),
+    mcp: z
+      .array(z.string().min(1))
+      .min(1)
+      .exactOptional()
+      .describe('MCP: JSON-RPC methods, also those that a server asks of the agent; * stands for any text'),
+    resource: z
+      .string()
+      .min(1)
+      .exactOptional()
+      .describe('MCP: URI of what a resources/… message names; * stands for any text'),
+    prompt: z
+      .string()
+      .min(1)
+      .exactOptional()
+      .describe('MCP: the prompt of prompts/get, as agents call it; * stands for any text'),
   });
 
 export const rule = () =>
   z.strictObject({
-    id: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'Use up to 64 letters, digits, dots, hyphens and underscores.' }),
+    id: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'Use up to 64 letters, digits, dots, hyphens and underscores.' }),
     match: match().describe('What calls the rule is about; every key given must agree'),
-    when: z.string().min(1).exactOptional().describe('CEL condition; one that fails to evaluate counts as true for hold and deny, as false for allow'),
+    when: z
+      .string()
+      .min(1)
+      .exactOptional()
+      .describe('CEL condition; one that fails to evaluate counts as true for hold and deny, as false for allow'),
     decide: z.enum(['allow', 'hold', 'deny']),
     tier: z.string().exactOptional().describe('For hold: a name under `tiers`'),
-    message: z.string().min(1).max(500).exactOptional().describe('For hold and deny: what the agent is told besides, up to 500 characters'),
-    credential: z.record(z.string(), z.json()).exactOptional().describe('Narrows what is minted; {name} stands for a path parameter'),
-    notify: notify().exactOptional().describe('Names under `notifications.channels`; with allow, the call passes and is shown as passed, watch'),
+    message: z
+      .string()
+      .min(1)
+      .max(500)
+      .exactOptional()
+      .describe('For hold and deny: what the agent is told besides, up to 500 characters'),
+    credential: z
+      .record(z.string(), z.json())
+      .exactOptional()
+      .describe('Narrows what is minted; {name} stands for a path parameter'),
+    notify: notify()
+      .exactOptional()
+      .describe('Names under `notifications.channels`; with allow, the call passes and is shown as passed, watch'),
     data: z.string().min(1).exactOptional().describe('Sensitivity shown to reviewers'),
     reversible: z.boolean().exactOptional().describe('Whether the effect can be undone, shown to reviewers'),
   });

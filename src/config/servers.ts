@@ -1,7 +1,8 @@
-// Several servers under one mount, spelled out: each becomes an upstream of its own beside the mount, with what the mount shares, under a
-// name that no request can have (domain/server-names.ts). From here on a server is configured, rated and called as any upstream is.
+// Several servers under one mount, spelled out: each becomes an upstream of its own beside the mount, with what the
+// mount shares, under a name that no request can have (domain/server-names.ts). From here on a server is configured,
+// rated and called as any upstream is.
 
-import { memberName } from '../domain/server-names.ts';
+import { sharedServerName } from '../domain/server-names.ts';
 import type { UpstreamEntry } from './upstreams.ts';
 
 /** Every upstream by its name: those of the file, and the servers of each mount as `mount/server`. */
@@ -10,7 +11,13 @@ export function spellOut(upstreams: Readonly<Record<string, UpstreamEntry>>): Re
     Object.entries(upstreams).flatMap(([name, entry]): [string, UpstreamEntry][] => {
       if (!('servers' in entry)) return [[name, entry]];
       const { servers, serversWithinMs: _, ...shared } = entry;
-      return [[name, entry], ...Object.entries(servers).map(([server, own]): [string, UpstreamEntry] => [memberName(name, server), { ...shared, ...own }])];
+      return [
+        [name, entry],
+        ...Object.entries(servers).map(([server, own]): [string, UpstreamEntry] => [
+          sharedServerName(name, server),
+          { ...shared, ...own },
+        ]),
+      ];
     }),
   );
 }

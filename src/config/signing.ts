@@ -1,11 +1,11 @@
 // The gateway as an issuer of tokens: its public URL, and its keys.
 
 import { z } from 'zod';
-import { secureUrl } from './addresses.ts';
-import { type Surroundings, secret } from './files.ts';
-import { duration } from './units.ts';
+import { secureUrl } from '../settings/addresses.ts';
+import { type ConfigContext, secret } from '../settings/paths-and-secrets.ts';
+import { duration } from '../settings/units.ts';
 
-export const signing = (around: Surroundings) =>
+export const signing = (around: ConfigContext) =>
   z
     .strictObject({
       issuer: secureUrl()
@@ -17,11 +17,23 @@ export const signing = (around: Surroundings) =>
       keys: z
         .tuple([secret(around)], secret(around))
         .exactOptional()
-        .describe('Private keys in PEM: the first signs, all are published. Default: made, rotated and kept sealed beside the store'),
-      rotateEvery: duration({ least: '2h', most: '365d' }).prefault('30d').describe('Made keys: how old a key becomes before the next; default 30d'),
-      overlap: duration({ least: '1h', most: '30d' }).prefault('1d').describe('Made keys: published this long before they sign and after; default 1d'),
+        .describe(
+          'Private keys in PEM: the first signs, all are published. Default: made, rotated and kept sealed beside the store',
+        ),
+      rotateEvery: duration({ least: '2h', most: '365d' })
+        .prefault('30d')
+        .describe('Made keys: how old a key becomes before the next; default 30d'),
+      overlap: duration({ least: '1h', most: '30d' })
+        .prefault('1d')
+        .describe('Made keys: published this long before they sign and after; default 1d'),
     })
     .superRefine(({ rotateEvery, overlap }, context) => {
-      if (rotateEvery < 2 * overlap) context.addIssue({ code: 'custom', path: ['rotateEvery'], message: 'At least twice the overlap.' });
+      if (rotateEvery < 2 * overlap)
+        context.addIssue({ code: 'custom', path: ['rotateEvery'], message: 'At least twice the overlap.' });
     })
-    .transform(({ issuer, keys, rotateEvery, overlap }) => ({ issuer, ...(keys && { keys }), rotateEveryMs: rotateEvery, overlapMs: overlap }));
+    .transform(({ issuer, keys, rotateEvery, overlap }) => ({
+      issuer,
+      ...(keys && { keys }),
+      rotateEveryMs: rotateEvery,
+      overlapMs: overlap,
+    }));

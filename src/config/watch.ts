@@ -1,10 +1,11 @@
-// Follows the configuration file while the gateway runs. A valid change is handed over; an invalid one is refused, and what was
-// in force stays. Watches the folder, because editors and Kubernetes replace files and swap symlinks, and polls behind that,
-// because not every file system reports. The text decides: a file that was only touched is no change.
+// Follows the configuration file while the gateway runs. A valid change is handed over; an invalid one is refused, and
+// what was in force stays. Watches the folder, because editors and Kubernetes replace files and swap symlinks, and
+// polls behind that, because not every file system reports. The text decides: a file that was only touched is no
+// change.
 
 import { type FSWatcher, readFileSync, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { ConfigError } from './faults.ts';
+import { ConfigError } from '../settings/faults.ts';
 import { type ConfigCheck, parseConfig, readText, textDigest } from './load.ts';
 import type { Config } from './schema.ts';
 
@@ -56,7 +57,8 @@ export function watchConfig(path: string, options: ConfigWatchOptions, check?: C
   const tellUnreadable = (thrown: unknown): void => {
     if (!(thrown instanceof ConfigError)) throw thrown;
     const reason = thrown.faults[0]?.message;
-    if (unreadable === undefined || unreadable.reason !== reason) unreadable = { reason, at: performance.now(), told: false };
+    if (unreadable === undefined || unreadable.reason !== reason)
+      unreadable = { reason, at: performance.now(), told: false };
     if (unreadable.told || performance.now() - unreadable.at < pollMs / 2) return;
     unreadable.told = true;
     onRefused(thrown);
@@ -99,7 +101,10 @@ function readNow(path: string): string {
   }
 }
 
-/** Undefined where the system cannot watch (no more inotify handles, a network file system): then polling is all there is. */
+/**
+ * Undefined where the system cannot watch (no more inotify handles, a network file system): then polling is all there
+ * is.
+ */
 function watchFolder(folder: string, onEvent: () => void): FSWatcher | undefined {
   try {
     return watch(folder, { persistent: false }, onEvent).on('error', () => {});

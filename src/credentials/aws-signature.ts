@@ -1,6 +1,7 @@
-// Signs a request as it will be sent with AWS Signature Version 4, over method, host, path, query, every field and the body's digest.
-// Refuses what would be signed otherwise than AWS reads it: bodies that nobody has read (unless configured), aws-chunked framing, requests
-// that bring a signature of their own, and queries that two servers could read differently.
+// Signs a request as it will be sent with AWS Signature Version 4, over method, host, path, query, every field and the
+// body's digest. Refuses what would be signed otherwise than AWS reads it: bodies that nobody has read (unless
+// configured), aws-chunked framing, requests that bring a signature of their own, and queries that two servers could
+// read differently.
 
 import { createHash, createHmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
@@ -19,21 +20,33 @@ export interface AwsSigning {
   readonly region: string;
   /** The service's signing name, for example `s3`, `dynamodb`, `execute-api`. */
   readonly service: string;
-  /** Lets bodies pass that nobody has read, as UNSIGNED-PAYLOAD, which only S3 takes. Default false: they are refused. */
+  /**
+   * Lets bodies pass that nobody has read, as UNSIGNED-PAYLOAD, which only S3 takes. Default false: they are refused.
+   */
   readonly unsignedPayload?: boolean;
   /** Default Date.now. */
   readonly now?: () => number;
 }
 
 /** The signature's own fields, and `date`, which AWS would have to weigh against x-amz-date. */
-const REPLACED: ReadonlySet<string> = new Set(['authorization', 'date', 'x-amz-content-sha256', 'x-amz-date', 'x-amz-security-token']);
+const REPLACED: ReadonlySet<string> = new Set([
+  'authorization',
+  'date',
+  'x-amz-content-sha256',
+  'x-amz-date',
+  'x-amz-security-token',
+]);
 const ADDED = ['x-amz-content-sha256', 'x-amz-date', 'x-amz-security-token', 'authorization'];
 /** What a proxy between here and AWS may change. */
 const UNSIGNED_FIELDS: Set<string> = new Set(['accept-encoding', 'baggage', 'traceparent', 'tracestate']);
 /** Query parameters by which a request is signed itself (Signature Version 4 and 2). */
-const OWN_SIGNATURE = /^(?:x-amz-(?:algorithm|credential|signature|signedheaders|security-token|date|expires)|awsaccesskeyid|signature|signaturemethod)$/i;
+const OWN_SIGNATURE =
+  /^(?:x-amz-(?:algorithm|credential|signature|signedheaders|security-token|date|expires)|awsaccesskeyid|signature|signaturemethod)$/i;
 
-export function awsInjection(keys: AwsKeys, { region, service, unsignedPayload = false, now = Date.now }: AwsSigning): SignatureInjection {
+export function awsInjection(
+  keys: AwsKeys,
+  { region, service, unsignedPayload = false, now = Date.now }: AwsSigning,
+): SignatureInjection {
   const signer = new SignatureV4({
     credentials: {
       accessKeyId: keys.accessKeyId,
@@ -54,7 +67,8 @@ export function awsInjection(keys: AwsKeys, { region, service, unsignedPayload =
     async sign(request) {
       refuseForeignFraming(request);
       const payload = request.bodyDigest ?? (unsignedPayload ? 'UNSIGNED-PAYLOAD' : undefined);
-      if (payload === undefined) throw new GatewayError('credential_unavailable', 'The body is streamed and cannot be signed.');
+      if (payload === undefined)
+        throw new GatewayError('credential_unavailable', 'The body is streamed and cannot be signed.');
       const { path, query } = splitTarget(request.target, service);
       const signed = await signer.sign(
         {
@@ -90,14 +104,21 @@ function refuseForeignFraming({ received }: SignableRequest): void {
 function splitTarget(target: string, service: string): { path: string; query: Record<string, string | string[]> } {
   const at = target.indexOf('?');
   const path = at === -1 ? target : target.slice(0, at);
-  return { path: service === 's3' ? path.split('/').map(reencode).join('/') : path, query: readQuery(at === -1 ? '' : target.slice(at + 1)) };
+  return {
+    path: service === 's3' ? path.split('/').map(reencode).join('/') : path,
+    query: readQuery(at === -1 ? '' : target.slice(at + 1)),
+  };
 }
 
 function readQuery(text: string): Record<string, string | string[]> {
   const query: Record<string, string | string[]> = Object.create(null);
   for (const pair of text.split('&')) {
     if (pair === '') continue;
-    if (/[+;]/.test(pair)) throw new GatewayError('bad_request', 'A query that is signed has neither + nor ; as they are: write %20, %2B or %3B.');
+    if (/[+;]/.test(pair))
+      throw new GatewayError(
+        'bad_request',
+        'A query that is signed has neither + nor ; as they are: write %20, %2B or %3B.',
+      );
     const at = pair.indexOf('=');
     const name = decode(at === -1 ? pair : pair.slice(0, at));
     const value = at === -1 ? '' : decode(pair.slice(at + 1));
@@ -110,14 +131,20 @@ function readQuery(text: string): Record<string, string | string[]> {
 
 /** RFC 3986 section 2.3: everything but unreserved characters encoded, as S3 does before it compares. */
 function reencode(segment: string): string {
-  return encodeURIComponent(decode(segment)).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encodeURIComponent(decode(segment)).replace(
+    /[!'()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new GatewayError('bad_request', 'The target holds a percent sign that encodes no UTF-8 text; it cannot be signed.');
+    throw new GatewayError(
+      'bad_request',
+      'The target holds a percent sign that encodes no UTF-8 text; it cannot be signed.',
+    );
   }
 }
 
@@ -156,5 +183,7 @@ class NodeSha256 {
 
 function bytesOf(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data, 'utf8');
-  return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
+  return ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data);
 }

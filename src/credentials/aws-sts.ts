@@ -1,6 +1,7 @@
-// Provider `aws-sts`: a role's session of its own, confined by a session policy that the rule spells out; its keys sign the call
-// (AssumeRoleWithWebIdentity, then Signature Version 4). Trusts the configured STS. Refuses to take the role's whole power by omission,
-// and sessions of another role, under another name or of longer life than asked for. AWS cannot end a session early: revocability none.
+// Provider `aws-sts`: a role's session of its own, confined by a session policy that the rule spells out; its keys sign
+// the call (AssumeRoleWithWebIdentity, then Signature Version 4). Trusts the configured STS. Refuses to take the role's
+// whole power by omission, and sessions of another role, under another name or of longer life than asked for. AWS
+// cannot end a session early: revocability none.
 
 import { sha256 } from '../domain/canonical.ts';
 import type { Grant, Minted } from '../domain/credential.ts';
@@ -65,7 +66,9 @@ export function createAwsStsProvider(options: AwsStsOptions): BrokerProvider {
   };
 }
 
-/** One statement: what the rule, or else the configuration, allows. Throws `credential_unavailable` when neither does. */
+/**
+ * One statement: what the rule, or else the configuration, allows. Throws `credential_unavailable` when neither does.
+ */
 function sessionPolicy({ actions, resources }: AwsStsOptions, scope: JsonObject): JsonObject {
   refuseUnknown(scope, ['actions', 'resources']);
   const Action = readNames(scope, 'actions', ACTION) ?? actions;
@@ -73,8 +76,12 @@ function sessionPolicy({ actions, resources }: AwsStsOptions, scope: JsonObject)
   if (Action === undefined || Resource === undefined) {
     throw unavailable('Neither the rule nor the credential says which actions on which resources the session may use.');
   }
-  const policy = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: [...Action], Resource: [...Resource] }] };
-  if (JSON.stringify(policy).length > LONGEST_POLICY) throw unavailable('The session policy is longer than AWS takes (2,048 characters).');
+  const policy = {
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Action: [...Action], Resource: [...Resource] }],
+  };
+  if (JSON.stringify(policy).length > LONGEST_POLICY)
+    throw unavailable('The session policy is longer than AWS takes (2,048 characters).');
   return policy;
 }
 
@@ -85,22 +92,39 @@ function nameSession({ holdId, principal }: Grant): string {
   return name;
 }
 
-function accept({ text }: IssuerAnswer, options: AwsStsOptions, sessionName: string, latest: number, policy: JsonObject): Minted {
+function accept(
+  { text }: IssuerAnswer,
+  options: AwsStsOptions,
+  sessionName: string,
+  latest: number,
+  policy: JsonObject,
+): Minted {
   const accessKeyId = element(text, 'AccessKeyId');
   const secretAccessKey = element(text, 'SecretAccessKey');
   const sessionToken = element(text, 'SessionToken');
   const expiresAt = Date.parse(element(text, 'Expiration') ?? '');
-  if (accessKeyId === undefined || secretAccessKey === undefined || sessionToken === undefined || Number.isNaN(expiresAt)) {
+  if (
+    accessKeyId === undefined ||
+    secretAccessKey === undefined ||
+    sessionToken === undefined ||
+    Number.isNaN(expiresAt)
+  ) {
     throw unavailable('AWS STS gave an answer without complete credentials.');
   }
   if (![accessKeyId, secretAccessKey, sessionToken].every((part) => /^[\x21-\x7e]+$/.test(part))) {
     throw unavailable('AWS STS gave credentials that cannot be put into a header.');
   }
   if (!isSessionOf(options.roleArn, sessionName, element(text, 'Arn'))) {
-    throw new UnwantedGrant('credential_too_broad', 'AWS STS gave a session of another role or name than the one asked for.', { expiresAt });
+    throw new UnwantedGrant(
+      'credential_too_broad',
+      'AWS STS gave a session of another role or name than the one asked for.',
+      { expiresAt },
+    );
   }
   if (expiresAt > latest + CLOCK_SLACK_MS)
-    throw new UnwantedGrant('credential_too_broad', 'AWS STS gave a session that lives longer than asked for.', { expiresAt });
+    throw new UnwantedGrant('credential_too_broad', 'AWS STS gave a session that lives longer than asked for.', {
+      expiresAt,
+    });
   const keys = { accessKeyId, secretAccessKey: new Secret(secretAccessKey), sessionToken: new Secret(sessionToken) };
   return {
     injection: awsInjection(keys, options),
@@ -114,10 +138,14 @@ function accept({ text }: IssuerAnswer, options: AwsStsOptions, sessionName: str
 /** `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION` for `arn:aws:iam::ACCOUNT:role/path/ROLE`. */
 function isSessionOf(roleArn: string, sessionName: string, arn: string | undefined): boolean {
   const [, partition, , , account, role = ''] = roleArn.split(':');
-  return arn === `arn:${partition}:sts::${account}:assumed-role/${role.slice(role.lastIndexOf('/') + 1)}/${sessionName}`;
+  return (
+    arn === `arn:${partition}:sts::${account}:assumed-role/${role.slice(role.lastIndexOf('/') + 1)}/${sessionName}`
+  );
 }
 
-/** The text of an element that occurs exactly once and holds nothing but text. What STS puts there needs no entities. */
+/**
+ * The text of an element that occurs exactly once and holds nothing but text. What STS puts there needs no entities.
+ */
 function element(xml: string, name: string): string | undefined {
   const found = [...xml.matchAll(new RegExp(`<${name}>\\s*([^<>&]*?)\\s*</${name}>`, 'g'))];
   return found.length === 1 && found[0]?.[1] !== '' ? found[0]?.[1] : undefined;

@@ -1,6 +1,7 @@
-// Provider `azure-federated`: Microsoft Entra workload identity federation. The gateway proves itself as an application by a token of a federated
-// issuer (client_credentials with client_assertion) and gets a token for one resource.
-// Trusts the configured authority over TLS. Refuses scopes other than `<resource>/.default`: Entra has no narrower ones for applications.
+// Provider `azure-federated`: Microsoft Entra workload identity federation. The gateway proves itself as an application
+// by a token of a federated issuer (client_credentials with client_assertion) and gets a token for one resource. Trusts
+// the configured authority over TLS. Refuses scopes other than `<resource>/.default`: Entra has no narrower ones for
+// applications.
 
 import { requireProtected } from './bounded-fetch.ts';
 import type { BrokerProvider } from './broker-provider.ts';
@@ -27,7 +28,8 @@ const DEFAULT_AUTHORITY = 'https://login.microsoftonline.com';
 export function createAzureFederatedProvider(options: AzureFederatedOptions): BrokerProvider {
   const { tenant, scope, assertion, authority = DEFAULT_AUTHORITY, ...rest } = options;
   requireProtected(authority);
-  if (!scope.split(' ').every((value) => /^\S+\/\.default$/.test(value))) throw new TypeError('an Azure scope is <resource>/.default');
+  if (!scope.split(' ').every((value) => /^\S+\/\.default$/.test(value)))
+    throw new TypeError('an Azure scope is <resource>/.default');
   const client = createOAuthClient({
     ...rest,
     tokenEndpoint: `${authority.replace(/\/$/, '')}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`,

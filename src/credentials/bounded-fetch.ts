@@ -19,11 +19,16 @@ const DEFAULT_TIMEOUT_MS = 5_000;
 
 /** Throws TypeError for a URL that is neither https nor http on loopback. */
 export function requireProtected(...urls: readonly (string | undefined)[]): void {
-  for (const url of urls) if (url !== undefined && !isProtected(new URL(url))) throw new TypeError('an issuer’s endpoint must be https, or http on loopback');
+  for (const url of urls)
+    if (url !== undefined && !isProtected(new URL(url)))
+      throw new TypeError('an issuer’s endpoint must be https, or http on loopback');
 }
 
 export function isProtected({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' || (protocol === 'http:' && (hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)));
+  return (
+    protocol === 'https:' ||
+    (protocol === 'http:' && (hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)))
+  );
 }
 
 /** The answer with its whole body read. Throws `credential_unavailable` when it is too large. */
@@ -39,15 +44,20 @@ export async function bounded(response: Response): Promise<Response> {
   return new Response(Buffer.concat(chunks), { status: response.status, headers: response.headers });
 }
 
-/** An answer that was read whole, for a reader to whom null is not absence: without the members of its JSON object that are null. */
+/**
+ * An answer that was read whole, for a reader to whom null is not absence: without the members of its JSON object that
+ * are null.
+ */
 export async function withoutNulls(response: Response): Promise<Response> {
   const answer = await jsonOf(response.clone());
-  return answer === undefined ? response : new Response(JSON.stringify(answer), { status: response.status, headers: response.headers });
+  return answer === undefined
+    ? response
+    : new Response(JSON.stringify(answer), { status: response.status, headers: response.headers });
 }
 
 /**
- * POSTs a form or a JSON text and reads the JSON object that answers. `who` names the peer in errors. Throws `credential_unavailable`, with
- * the peer's status, or with an OAuth error code where the answer has one.
+ * POSTs a form or a JSON text and reads the JSON object that answers. `who` names the peer in errors. Throws
+ * `credential_unavailable`, with the peer's status, or with an OAuth error code where the answer has one.
  */
 export async function postForJson(
   who: string,
@@ -65,7 +75,11 @@ export async function postForJson(
         method: 'POST',
         redirect: 'error',
         signal: AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
-        headers: { accept: 'application/json', 'content-type': isForm ? 'application/x-www-form-urlencoded' : 'application/json', ...headers },
+        headers: {
+          accept: 'application/json',
+          'content-type': isForm ? 'application/x-www-form-urlencoded' : 'application/json',
+          ...headers,
+        },
         body: isForm ? body.toString() : JSON.stringify(body),
       }),
     );

@@ -1,6 +1,6 @@
-// The broker: a credential for a cleared call, and its way back. Clearance comes first, which the type demands.
-// A call that people approved gets a credential of its own, minted for it and revoked after it; calls that a rule allows may share.
-// No credential leaves here before the intent to revoke it is durable.
+// The broker: a credential for a cleared call, and its way back. Clearance comes first, which the type demands. A call
+// that people approved gets a credential of its own, minted for it and revoked after it; calls that a rule allows may
+// share. No credential leaves here before the intent to revoke it is durable.
 
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clearance } from '../domain/clearance.ts';
@@ -14,12 +14,22 @@ import { type Principal, partiesOf } from '../domain/principal.ts';
 import { GatewayError } from '../errors.ts';
 import { type BrokerProvider, unavailable } from './broker-provider.ts';
 import { createMints } from './mints.ts';
-import { agrees, createRevocations, type RetryDelays, type RevocationFilter, type RevocationOptions, within } from './revocations.ts';
+import {
+  createRevocations,
+  matchesRequest,
+  type RetryDelays,
+  type RevocationFilter,
+  type RevocationOptions,
+  within,
+} from './revocations.ts';
 import type { Sealer } from './seal.ts';
 import { createShares, reuseMs } from './shares.ts';
 
 export interface BrokerOptions extends Pick<RevocationOptions, 'ended'> {
-  /** The provider that is configured under a name now. After a reload it is another object, and what the old one made is no longer shared. */
+  /**
+   * The provider that is configured under a name now. After a reload it is another object, and what the old one made is
+   * no longer shared.
+   */
   readonly providers: (name: string) => BrokerProvider | undefined;
   readonly ledger: CredentialLedger;
   readonly seal: Sealer;
@@ -30,7 +40,10 @@ export interface BrokerOptions extends Pick<RevocationOptions, 'ended'> {
   readonly maxShared?: number;
   /** How long a failed mint answers calls that would share it, ms; default 1,000. */
   readonly failureMs?: number;
-  /** How long calls under way may still use a shared credential that is no longer handed out, ms; default 60,000. Then it is revoked. */
+  /**
+   * How long calls under way may still use a shared credential that is no longer handed out, ms; default 60,000. Then
+   * it is revoked.
+   */
   readonly lingerMs?: number;
   /** A shared credential younger than this is not replaced when an upstream refuses it, ms; default 1,000. */
   readonly freshMs?: number;
@@ -38,21 +51,27 @@ export interface BrokerOptions extends Pick<RevocationOptions, 'ended'> {
 }
 
 export interface CredentialBroker extends Broker {
-  /** Revokes what a dead process left: waits for the first try of everything, at most ten seconds. Throws `store_unavailable`. */
+  /**
+   * Revokes what a dead process left: waits for the first try of everything, at most ten seconds. Throws
+   * `store_unavailable`.
+   */
   start(): Promise<void>;
-  /** Refuses further calls with `draining` and revokes what is outstanding, for a few seconds at most; the rest waits in the ledger. */
+  /**
+   * Refuses further calls with `draining` and revokes what is outstanding, for a few seconds at most; the rest waits in
+   * the ledger.
+   */
   close(): Promise<void>;
   /** What must still be taken back, for operators. */
   outstanding(): Promise<readonly Omit<OutstandingCredential, 'sealed'>[]>;
   /**
-   * Takes back at once everything of a task, a hold, a principal or a credential name: shared ones too, and what is only being made. Resolves to false
-   * when some could not be revoked yet.
+   * Takes back at once everything of a task, a hold, a principal or a credential name: shared ones too, and what is
+   * only being made. Resolves to false when some could not be revoked yet.
    */
   revokeFor(filter: RevocationFilter): Promise<boolean>;
 }
 
 /** The caller, and its task where one is known: the pipeline's stages carry both. */
-type Caller = Identified & { readonly task?: { readonly id: string } };
+type CredentialCaller = Identified & { readonly task?: { readonly id: string } };
 
 const START_WITHIN_MS = 10_000;
 const CLOSE_WITHIN_MS = 3_000;
@@ -72,12 +91,20 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
   const shared = new WeakMap<Credential, { readonly madeAt: EpochMs; readonly parties: readonly string[] }>();
   let closed = false;
 
-  function issue(clearance: Clearance, caller: Caller, action: Grant['action']): Credential | undefined | Promise<Credential> {
+  function issue(
+    clearance: Clearance,
+    caller: CredentialCaller,
+    action: Grant['action'],
+  ): Credential | undefined | Promise<Credential> {
     const plan = clearance.decision.credential;
     if (plan === undefined) return undefined;
     const provider = providers(plan.name);
-    if (closed) return Promise.reject(new GatewayError('draining', 'The gateway is shutting down; no credential is made any more.'));
-    if (provider === undefined) return Promise.reject(unavailable('The credential that the rule names is not configured.'));
+    if (closed)
+      return Promise.reject(
+        new GatewayError('draining', 'The gateway is shutting down; no credential is made any more.'),
+      );
+    if (provider === undefined)
+      return Promise.reject(unavailable('The credential that the rule names is not configured.'));
     const grantFor = (): Grant => ({
       principal: caller.principal,
       action,
@@ -127,8 +154,8 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
     },
     async revokeFor(filter) {
       // Those that cannot be revoked are at least not handed out again.
-      shares.drop((credential) => agrees({ name: credential.name, ...shared.get(credential) }, filter));
-      await mints.bar(filter);
+      shares.drop((credential) => matchesRequest({ name: credential.name, ...shared.get(credential) }, filter));
+      await mints.block(filter);
       const ids = new Set(revocations.matching(filter));
       return (await Promise.all([...ids].map(revocations.revoke))).every(Boolean);
     },
@@ -146,7 +173,10 @@ function scopeKey(plan: CredentialPlan): string {
   return key;
 }
 
-// Everyone whose suspension stops the call is part of who asks: what was minted for one user's errand, or beside one SVID, is not used for another's.
+// Everyone whose suspension stops the call is part of who asks: what was minted for one user’s task, or beside one
+// SVID, is not used for another's.
 function callerKey({ id, spiffeId, onBehalfOf }: Principal): string {
-  return spiffeId === undefined && onBehalfOf.length === 0 ? id : JSON.stringify([id, spiffeId ?? null, ...onBehalfOf.map((party) => party.id)]);
+  return spiffeId === undefined && onBehalfOf.length === 0
+    ? id
+    : JSON.stringify([id, spiffeId ?? null, ...onBehalfOf.map((party) => party.id)]);
 }

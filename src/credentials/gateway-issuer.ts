@@ -1,5 +1,5 @@
-// The gateway as an issuer of tokens: what it publishes (OpenID Connect Discovery 1.0, RFC 7517) and the key that signs. Verifiers fetch the two
-// documents from the agents' listener under /countersign; they hold public keys only.
+// The gateway as an issuer of tokens: what it publishes (OpenID Connect Discovery 1.0, RFC 7517) and the key that
+// signs. Verifiers fetch the two documents from the agents' listener under /countersign; they hold public keys only.
 
 import type { Clock } from '../domain/clock.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -32,7 +32,9 @@ export function createGatewayIssuer(issuer: string, ring: KeyRing, clock: Clock)
             jwks_uri: `${issuer}/jwks.json`,
             response_types_supported: ['id_token'],
             subject_types_supported: ['public'],
-            id_token_signing_alg_values_supported: [...new Set((await ring.published()).map(({ algorithm }) => algorithm))],
+            id_token_signing_alg_values_supported: [
+              ...new Set((await ring.published()).map(({ algorithm }) => algorithm)),
+            ],
             claims_supported: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'act', 'scope', 'countersign_hold'],
           };
         case '/jwks.json':
@@ -44,7 +46,10 @@ export function createGatewayIssuer(issuer: string, ring: KeyRing, clock: Clock)
   };
 }
 
-/** The operator's keys: the first signs, all are published. To rotate, add the new one at the end, wait, and move it to the front. Throws TypeError for none. */
+/**
+ * The operator's keys: the first signs, all are published. To rotate, add the new one at the end, wait, and move it to
+ * the front. Throws TypeError for none.
+ */
 export function createFileKeyRing(sources: readonly SecretSource[]): KeyRing {
   const [first, ...others] = sources.map((source) => signingKeyFrom(source));
   if (first === undefined) throw new TypeError('an issuer needs a key');

@@ -1,6 +1,7 @@
-// Provider `gcp-wif`: Google Cloud workload identity federation. A token of a federated issuer is exchanged at Google's security token service,
-// and with the result a short access token of one service account is asked for.
-// Trusts Google's endpoints over TLS. Refuses scopes beyond the configured ones. Nothing can be revoked: lifetimes are kept short instead.
+// Provider `gcp-wif`: Google Cloud workload identity federation. A token of a federated issuer is exchanged at Google's
+// security token service, and with the result a short access token of one service account is asked for. Trusts Google's
+// endpoints over TLS. Refuses scopes beyond the configured ones. Nothing can be revoked: lifetimes are kept short
+// instead.
 
 import type { Grant, Minted } from '../domain/credential.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -58,7 +59,13 @@ export function createGcpWifProvider(options: GcpWifOptions): BrokerProvider {
   function impersonate(account: string, federated: string, scope: readonly string[]): Promise<JsonObject> {
     const url = `${iamEndpoint.replace(/\/$/, '')}/v1/projects/-/serviceAccounts/${encodeURIComponent(account)}:generateAccessToken`;
     const lifetime = `${Math.floor(lifetimeMs / 1000)}s`;
-    return postForJson('Google’s IAM credentials API', url, { scope, lifetime }, { authorization: `Bearer ${federated}` }, options);
+    return postForJson(
+      'Google’s IAM credentials API',
+      url,
+      { scope, lifetime },
+      { authorization: `Bearer ${federated}` },
+      options,
+    );
   }
 
   async function mint(grant: Grant): Promise<Minted> {
@@ -66,7 +73,9 @@ export function createGcpWifProvider(options: GcpWifOptions): BrokerProvider {
     if (Object.keys(others).length > 0) throw unavailable('A Google Cloud token is narrowed by scope alone.');
     if (serviceAccount === undefined) {
       const { access_token: token, expires_in: seconds } = await federate(grant, scope);
-      return minted(token, typeof seconds === 'number' ? grant.now + seconds * 1000 : undefined, { scope: scope.join(' ') });
+      return minted(token, typeof seconds === 'number' ? grant.now + seconds * 1000 : undefined, {
+        scope: scope.join(' '),
+      });
     }
     const { access_token: federated } = await federate(grant, [PLATFORM]);
     const { accessToken, expireTime } = await impersonate(serviceAccount, tokenText(federated), scope);
@@ -93,6 +102,7 @@ function minted(token: unknown, expiresAt: number | undefined, granted: JsonObje
 
 function tokenText(token: unknown): string {
   // Visible ASCII only: anything else could end the header line that it is put on.
-  if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token)) throw unavailable('Google’s answer holds no usable token.');
+  if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token))
+    throw unavailable('Google’s answer holds no usable token.');
   return token;
 }

@@ -1,6 +1,7 @@
-// Keys of the gateway as an issuer that it makes and rotates itself (ES256), kept sealed in one file. A new key is published for a whole
-// overlap before it signs and an old one stays published for a whole overlap after it stopped, so that no verifier's cache meets an unknown key.
-// Trusts the sealer and the file's folder. One gateway per file: several instances use keys of the operator's.
+// Keys of the gateway as an issuer that it makes and rotates itself (ES256), kept sealed in one file. A new key is
+// published for a whole overlap before it signs and an old one stays published for a whole overlap after it stopped, so
+// that no verifier's cache meets an unknown key. Trusts the sealer and the file's folder. One gateway per file: several
+// instances use keys of the operator's.
 
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
@@ -23,7 +24,7 @@ export interface GeneratedKeysOptions {
   readonly overlapMs: number;
 }
 
-interface Entry {
+interface StoredKey {
   readonly id: string;
   readonly createdAt: EpochMs;
   readonly sealed: string;
@@ -32,11 +33,11 @@ interface Entry {
 /** Throws TypeError when keys would be replaced faster than they overlap. */
 export function createGeneratedKeyRing({ path, seal, clock, rotateEveryMs, overlapMs }: GeneratedKeysOptions): KeyRing {
   if (rotateEveryMs < 2 * overlapMs) throw new TypeError('keys must live at least twice their overlap');
-  let entries: readonly Entry[] | undefined;
+  let entries: readonly StoredKey[] | undefined;
   const imported = new Map<string, Promise<SigningKey>>();
 
   /** Oldest first; brought up to date with the clock, on disk before anybody sees it. */
-  function current(): readonly Entry[] {
+  function current(): readonly StoredKey[] {
     const known = entries ?? read(path);
     const now = clock.now();
     const newest = known.at(-1);
@@ -48,9 +49,10 @@ export function createGeneratedKeyRing({ path, seal, clock, rotateEveryMs, overl
     return kept;
   }
 
-  const isOver = (successor: Entry | undefined, now: EpochMs): boolean => successor !== undefined && now >= successor.createdAt + 2 * overlapMs;
+  const isOver = (successor: StoredKey | undefined, now: EpochMs): boolean =>
+    successor !== undefined && now >= successor.createdAt + 2 * overlapMs;
 
-  function keyOf({ id, sealed }: Entry): Promise<SigningKey> {
+  function keyOf({ id, sealed }: StoredKey): Promise<SigningKey> {
     const known = imported.get(id) ?? importSigningKey(seal.open(boundTo(id), sealed).reveal());
     imported.set(id, known);
     return known;
@@ -67,7 +69,7 @@ export function createGeneratedKeyRing({ path, seal, clock, rotateEveryMs, overl
   };
 }
 
-function make(seal: Sealer, now: EpochMs): Entry {
+function make(seal: Sealer, now: EpochMs): StoredKey {
   const id = randomUUID();
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
@@ -76,7 +78,7 @@ function make(seal: Sealer, now: EpochMs): Entry {
 
 const boundTo = (id: string): string => `signing-key ${id}`;
 
-function read(path: string): readonly Entry[] {
+function read(path: string): readonly StoredKey[] {
   let text: string;
   try {
     text = readRegularFileSync(path, 1024 * 1024).toString('utf8');
@@ -85,15 +87,21 @@ function read(path: string): readonly Entry[] {
     throw unavailable('The file of the gateway’s signing keys cannot be read.');
   }
   try {
-    const { keys } = JSON.parse(text) as { keys: readonly Entry[] };
-    if (keys.every(({ id, createdAt, sealed }) => typeof id === 'string' && typeof createdAt === 'number' && typeof sealed === 'string')) return keys;
+    const { keys } = JSON.parse(text) as { keys: readonly StoredKey[] };
+    if (
+      keys.every(
+        ({ id, createdAt, sealed }) =>
+          typeof id === 'string' && typeof createdAt === 'number' && typeof sealed === 'string',
+      )
+    )
+      return keys;
   } catch {
     // Falls through: a damaged file is not silently replaced, since verifiers still trust its keys.
   }
   throw unavailable('The file of the gateway’s signing keys is damaged; remove it to have new keys made.');
 }
 
-function write(path: string, keys: readonly Entry[]): void {
+function write(path: string, keys: readonly StoredKey[]): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${process.pid}`;
   const file = openSync(draft, 'w', 0o600);

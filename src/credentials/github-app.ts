@@ -1,6 +1,7 @@
-// Provider `github-app`: an installation access token for the repositories and permissions of one rule, deleted when its call is over.
-// Trusts the configured GitHub. Refuses to ask for everything by omission, and tokens that may do more, in more repositories or for
-// longer than was asked. REST: "Create an installation access token for an app", "Revoke an installation access token".
+// Provider `github-app`: an installation access token for the repositories and permissions of one rule, deleted when
+// its call is over. Trusts the configured GitHub. Refuses to ask for everything by omission, and tokens that may do
+// more, in more repositories or for longer than was asked. REST: "Create an installation access token for an app",
+// "Revoke an installation access token".
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { SignJWT } from 'jose';
@@ -9,7 +10,7 @@ import type { JsonObject } from '../domain/json.ts';
 import { Secret, type SecretSource } from '../domain/secret.ts';
 import { requireProtected } from './bounded-fetch.ts';
 import { type BrokerProvider, UnwantedGrant, unavailable } from './broker-provider.ts';
-import { type Asked, exceeds, type GithubBounds, narrowGithub, scopeBody } from './github-scope.ts';
+import { exceeds, type GitHubRequest, type GithubBounds, narrowGithub, scopeBody } from './github-scope.ts';
 import { callIssuer, type IssuerAccess, type IssuerAnswer, isFieldSafe, readObject } from './issuer-call.ts';
 
 export type GithubAppOptions = IssuerAccess &
@@ -60,7 +61,8 @@ export function createGithubAppProvider(options: GithubAppOptions): BrokerProvid
         headers: { ...headers, authorization: `Bearer ${handle.reveal()}` },
       });
       // GitHub no longer knows the token (401), or the installation that it was for (404): either is what was wanted.
-      if (![204, 401, 404, 410].includes(status)) throw unavailable(`GitHub did not delete the token: status ${status}.`);
+      if (![204, 401, 404, 410].includes(status))
+        throw unavailable(`GitHub did not delete the token: status ${status}.`);
     },
   };
 }
@@ -83,14 +85,19 @@ async function appToken(appId: number | string, source: SecretSource, now: Grant
     .sign(key);
 }
 
-function accept(answer: IssuerAnswer, asked: Asked, now: number): Minted {
+function accept(answer: IssuerAnswer, asked: GitHubRequest, now: number): Minted {
   const object = readObject(answer);
   const { token, expires_at: expires } = object;
   if (!isFieldSafe(token)) throw unavailable('GitHub’s answer holds no token that can be put into a header.');
   const handle = new Secret(token);
   const expiresAt = typeof expires === 'string' ? Date.parse(expires) : Number.NaN;
-  if (Number.isNaN(expiresAt)) throw new UnwantedGrant('credential_unavailable', 'GitHub’s answer does not say when the token expires.', { handle });
-  const fault = exceeds(asked, object) ?? (expiresAt > now + LONGEST_LIFE_MS ? 'GitHub made a token that lives longer than an hour.' : undefined);
+  if (Number.isNaN(expiresAt))
+    throw new UnwantedGrant('credential_unavailable', 'GitHub’s answer does not say when the token expires.', {
+      handle,
+    });
+  const fault =
+    exceeds(asked, object) ??
+    (expiresAt > now + LONGEST_LIFE_MS ? 'GitHub made a token that lives longer than an hour.' : undefined);
   if (fault !== undefined) throw new UnwantedGrant('credential_too_broad', fault, { handle, expiresAt });
   return {
     injection: { in: 'header', name: 'authorization', value: new Secret(`Bearer ${token}`) },

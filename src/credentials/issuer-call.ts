@@ -1,5 +1,6 @@
 // One request to an issuer that does not speak OAuth: bounded time and size, no redirects, https (or http on loopback).
-// Trusts the TLS certificate for the configured name. What an answer says never becomes part of an error, but for codes of a known shape.
+// Trusts the TLS certificate for the configured name. What an answer says never becomes part of an error, but for codes
+// of a known shape.
 
 import { type Json, type JsonObject, presentMembers } from '../domain/json.ts';
 import { parseStrictJson } from '../domain/strict-json.ts';
@@ -28,7 +29,10 @@ export interface IssuerAnswer {
 }
 
 /** Asks once; the status is the caller's to judge. Throws `credential_unavailable`. */
-export async function callIssuer({ timeoutMs = 5_000, fetch = globalThis.fetch }: IssuerAccess, request: IssuerRequest): Promise<IssuerAnswer> {
+export async function callIssuer(
+  { timeoutMs = 5_000, fetch = globalThis.fetch }: IssuerAccess,
+  request: IssuerRequest,
+): Promise<IssuerAnswer> {
   const { method, url, headers, body } = request;
   try {
     const response = await fetch(url, {
@@ -68,6 +72,7 @@ export function isFieldSafe(value: unknown): value is string {
 function faultOf(thrown: unknown): string {
   if (thrown instanceof GatewayError) return thrown.detail;
   if (thrown instanceof Error && thrown.name === 'TimeoutError') return 'The issuer did not answer in time.';
-  const code = thrown instanceof Error && thrown.cause instanceof Error ? (thrown.cause as NodeJS.ErrnoException).code : undefined;
+  const code =
+    thrown instanceof Error && thrown.cause instanceof Error ? (thrown.cause as NodeJS.ErrnoException).code : undefined;
   return `The issuer cannot be reached${code !== undefined && /^\w{1,40}$/.test(code) ? ` (${code})` : ''}.`;
 }

@@ -1,5 +1,5 @@
-// Signs the short JWTs by which the gateway vouches for a call: as an issuer of its own, or with a client's key (RFC 7523).
-// Refuses lifetimes beyond five minutes: such a token cannot be taken back.
+// Signs the short JWTs by which the gateway vouches for a call: as an issuer of its own, or with a client's key (RFC
+// 7523). Refuses lifetimes beyond five minutes: such a token cannot be taken back.
 
 import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
@@ -31,15 +31,18 @@ export function createJwtSigner(issuer: string, key: SigningKeySource, clock: Cl
       const iat = Math.floor(clock.now() / 1000);
       const exp = iat + Math.floor(Math.min(lifetimeMs, LONGEST_JWT_MS) / 1000);
       const id = randomUUID();
-      const text = await new SignJWT({ ...claims, iss: issuer, iat, exp, jti: id }).setProtectedHeader({ alg: algorithm, kid, typ: 'JWT' }).sign(signingKey);
+      const text = await new SignJWT({ ...claims, iss: issuer, iat, exp, jti: id })
+        .setProtectedHeader({ alg: algorithm, kid, typ: 'JWT' })
+        .sign(signingKey);
       return { text, id, expiresAt: exp * 1000 };
     },
   };
 }
 
 /**
- * Who stands behind a call, in the words of RFC 8693 section 4.1: `act.sub` is always the agent, earlier actors are nested in it, and `sub` is the
- * party that it acts for, or the agent itself. `countersign_hold` names the approval that let the call through.
+ * Who stands behind a call, in the words of RFC 8693 section 4.1: `act.sub` is always the agent, earlier actors are
+ * nested in it, and `sub` is the party that it acts for, or the agent itself. `countersign_hold` names the approval
+ * that let the call through.
  */
 export function delegation({ principal, holdId }: Grant): JsonObject {
   const [subject, ...earlier] = principal.onBehalfOf;

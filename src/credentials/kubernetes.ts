@@ -1,6 +1,7 @@
-// Provider `kubernetes`: a service account token by TokenRequest, bound to a Secret that exists for this one credential. Deleting the
-// Secret ends the token (authentication.k8s.io/v1, "Bound service account tokens"). Trusts the configured API server. Refuses tokens for
-// other audiences, of longer life or bound to something else than was asked for: API servers can be set to do each of these.
+// Provider `kubernetes`: a service account token by TokenRequest, bound to a Secret that exists for this one
+// credential. Deleting the Secret ends the token (authentication.k8s.io/v1, "Bound service account tokens"). Trusts the
+// configured API server. Refuses tokens for other audiences, of longer life or bound to something else than was asked
+// for: API servers can be set to do each of these.
 
 import { randomBytes } from 'node:crypto';
 import type { Grant, Minted } from '../domain/credential.ts';
@@ -16,7 +17,10 @@ export type KubernetesOptions = IssuerAccess & {
   readonly server: string;
   /** The gateway's own token; read at each request, since the kubelet replaces it. */
   readonly token: SecretSource;
-  /** The service accounts that tokens may be made for, as `namespace/name`. A rule picks one; with one alone it need not. */
+  /**
+   * The service accounts that tokens may be made for, as `namespace/name`. A rule picks one; with one alone it need
+   * not.
+   */
   readonly serviceAccounts: readonly string[];
   /** The audiences that a token may be for; a rule may pick fewer. Absent: the API server's own. */
   readonly audiences?: readonly string[];
@@ -32,7 +36,7 @@ const CLOCK_SLACK_MS = 60_000;
 const ACCOUNT = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\/[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 const AUDIENCE = /^[\x21-\x7e]{1,500}$/;
 
-interface Asked {
+interface ServiceAccountRequest {
   readonly namespace: string;
   readonly account: string;
   readonly audiences?: readonly string[];
@@ -54,13 +58,18 @@ export function createKubernetesProvider(options: KubernetesOptions): BrokerProv
     callIssuer(options, {
       method,
       url: `${base}/api/v1/namespaces/${path}`,
-      headers: { accept: 'application/json', 'content-type': 'application/json', authorization: `Bearer ${token.read().reveal()}` },
+      headers: {
+        accept: 'application/json',
+        'content-type': 'application/json',
+        authorization: `Bearer ${token.read().reveal()}`,
+      },
       body: JSON.stringify(body),
     });
 
-  async function createAnchor({ namespace }: Asked, grant: Grant): Promise<Anchor> {
+  async function createAnchor({ namespace }: ServiceAccountRequest, grant: Grant): Promise<Anchor> {
     const answer = await call('POST', `${namespace}/secrets`, anchorBody(grant, durationMs));
-    if (answer.status !== 201) throw unavailable(`Kubernetes refused to make the object that the token hangs on: ${reasonOf(answer)}.`);
+    if (answer.status !== 201)
+      throw unavailable(`Kubernetes refused to make the object that the token hangs on: ${reasonOf(answer)}.`);
     const metadata = readObject(answer).metadata;
     if (!isObject(metadata) || typeof metadata.name !== 'string' || typeof metadata.uid !== 'string') {
       throw unavailable('Kubernetes does not name the object that it made.');
@@ -80,21 +89,32 @@ export function createKubernetesProvider(options: KubernetesOptions): BrokerProv
       const answer = await call('POST', path, requestBody(asked, anchor, durationMs)).catch((thrown) => {
         throw new UnwantedGrant('credential_unavailable', `Kubernetes gave no token: ${faultName(thrown)}.`, ends);
       });
-      if (answer.status !== 201) throw new UnwantedGrant('credential_unavailable', `Kubernetes refused to make a token: ${reasonOf(answer)}.`, ends);
+      if (answer.status !== 201)
+        throw new UnwantedGrant(
+          'credential_unavailable',
+          `Kubernetes refused to make a token: ${reasonOf(answer)}.`,
+          ends,
+        );
       return accept(answer, asked, anchor, grant.now + durationMs, ends);
     },
     async revoke(handle) {
       const { namespace, name, uid } = JSON.parse(handle.reveal()) as Anchor;
       // With its uid: another object of the same name is not ours to delete.
-      const answer = await call('DELETE', `${namespace}/secrets/${name}`, { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid } });
-      if (![200, 202, 404, 409, 410].includes(answer.status)) throw unavailable(`Kubernetes did not delete the object: ${reasonOf(answer)}.`);
+      const answer = await call('DELETE', `${namespace}/secrets/${name}`, {
+        apiVersion: 'v1',
+        kind: 'DeleteOptions',
+        preconditions: { uid },
+      });
+      if (![200, 202, 404, 409, 410].includes(answer.status))
+        throw unavailable(`Kubernetes did not delete the object: ${reasonOf(answer)}.`);
     },
   };
 }
 
-function narrow({ serviceAccounts, audiences: most }: KubernetesOptions, scope: JsonObject): Asked {
+function narrow({ serviceAccounts, audiences: most }: KubernetesOptions, scope: JsonObject): ServiceAccountRequest {
   refuseUnknown(scope, ['serviceAccount', 'audiences']);
-  const chosen = readName(scope, 'serviceAccount', ACCOUNT) ?? (serviceAccounts.length === 1 ? serviceAccounts[0] : undefined);
+  const chosen =
+    readName(scope, 'serviceAccount', ACCOUNT) ?? (serviceAccounts.length === 1 ? serviceAccounts[0] : undefined);
   if (chosen === undefined) throw unavailable('The rule does not say which of the service accounts the token is for.');
   if (!serviceAccounts.includes(chosen)) throw tooMuch('serviceAccount');
   const [namespace = '', account = '', ...rest] = chosen.split('/');
@@ -104,7 +124,10 @@ function narrow({ serviceAccounts, audiences: most }: KubernetesOptions, scope: 
   return { namespace, account, ...(audiences !== undefined && { audiences }) };
 }
 
-/** An empty Secret: it holds nothing, and only its existence counts. The annotation lets an operator find what a crash left. */
+/**
+ * An empty Secret: it holds nothing, and only its existence counts. The annotation lets an operator find what a crash
+ * left.
+ */
 function anchorBody({ holdId, now }: Grant, durationMs: number): JsonObject {
   return {
     apiVersion: 'v1',
@@ -113,12 +136,15 @@ function anchorBody({ holdId, now }: Grant, durationMs: number): JsonObject {
     metadata: {
       name: `countersign-${randomBytes(12).toString('hex')}`,
       labels: { 'app.kubernetes.io/managed-by': 'countersign' },
-      annotations: { 'countersign.dev/expires': new Date(now + durationMs).toISOString(), ...(holdId !== undefined && { 'countersign.dev/hold': holdId }) },
+      annotations: {
+        'countersign.dev/expires': new Date(now + durationMs).toISOString(),
+        ...(holdId !== undefined && { 'countersign.dev/hold': holdId }),
+      },
     },
   };
 }
 
-function requestBody({ audiences }: Asked, { name, uid }: Anchor, durationMs: number): JsonObject {
+function requestBody({ audiences }: ServiceAccountRequest, { name, uid }: Anchor, durationMs: number): JsonObject {
   return {
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'TokenRequest',
@@ -131,7 +157,13 @@ function requestBody({ audiences }: Asked, { name, uid }: Anchor, durationMs: nu
   };
 }
 
-function accept(answer: IssuerAnswer, asked: Asked, anchor: Anchor, latest: number, ends: { handle: Secret; expiresAt: number }): Minted {
+function accept(
+  answer: IssuerAnswer,
+  asked: ServiceAccountRequest,
+  anchor: Anchor,
+  latest: number,
+  ends: { handle: Secret; expiresAt: number },
+): Minted {
   let object: JsonObject;
   try {
     object = readObject(answer);
@@ -140,10 +172,14 @@ function accept(answer: IssuerAnswer, asked: Asked, anchor: Anchor, latest: numb
   }
   const status = memberOf(object, 'status');
   const spec = memberOf(object, 'spec');
-  const expiresAt = typeof status.expirationTimestamp === 'string' ? Date.parse(status.expirationTimestamp) : Number.NaN;
+  const expiresAt =
+    typeof status.expirationTimestamp === 'string' ? Date.parse(status.expirationTimestamp) : Number.NaN;
   const { token } = status;
-  if (!isFieldSafe(token) || Number.isNaN(expiresAt)) throw new UnwantedGrant('credential_unavailable', 'Kubernetes’ answer holds no usable token.', ends);
-  const fault = exceeds(spec, asked, anchor) ?? (expiresAt > latest + CLOCK_SLACK_MS ? 'Kubernetes made a token that lives longer than asked for.' : undefined);
+  if (!isFieldSafe(token) || Number.isNaN(expiresAt))
+    throw new UnwantedGrant('credential_unavailable', 'Kubernetes’ answer holds no usable token.', ends);
+  const fault =
+    exceeds(spec, asked, anchor) ??
+    (expiresAt > latest + CLOCK_SLACK_MS ? 'Kubernetes made a token that lives longer than asked for.' : undefined);
   if (fault !== undefined) throw new UnwantedGrant('credential_too_broad', fault, { ...ends, expiresAt });
   return {
     injection: { in: 'header', name: 'authorization', value: new Secret(`Bearer ${token}`) },
@@ -155,11 +191,14 @@ function accept(answer: IssuerAnswer, asked: Asked, anchor: Anchor, latest: numb
   };
 }
 
-function exceeds(spec: JsonObject, { audiences }: Asked, anchor: Anchor): string | undefined {
+function exceeds(spec: JsonObject, { audiences }: ServiceAccountRequest, anchor: Anchor): string | undefined {
   const bound = memberOf(spec, 'boundObjectRef');
-  if (bound.kind !== 'Secret' || bound.name !== anchor.name || bound.uid !== anchor.uid) return 'Kubernetes did not bind the token to the object given.';
+  if (bound.kind !== 'Secret' || bound.name !== anchor.name || bound.uid !== anchor.uid)
+    return 'Kubernetes did not bind the token to the object given.';
   const granted = Array.isArray(spec.audiences) ? spec.audiences : [];
-  const within = audiences === undefined || (granted.length > 0 && granted.every((audience) => audiences.includes(audience as string)));
+  const within =
+    audiences === undefined ||
+    (granted.length > 0 && granted.every((audience) => audiences.includes(audience as string)));
   return within ? undefined : 'Kubernetes made a token for other audiences than those asked for.';
 }
 

@@ -1,5 +1,6 @@
-// Making one credential: asked of its provider, refused when it is not what it must be, and intended for revocation before anybody has it.
-// Whatever exists at an issuer and may not be used is taken back here, also what was called off while it was being made.
+// Making one credential: asked of its provider, refused when it is not what it must be, and intended for revocation
+// before anybody has it. Whatever exists at an issuer and may not be used is taken back here, also what was called off
+// while it was being made.
 
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../domain/clock.ts';
@@ -10,7 +11,13 @@ import type { Metrics } from '../domain/metrics.ts';
 import { partiesOf } from '../domain/principal.ts';
 import { GatewayError } from '../errors.ts';
 import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
-import { agrees, type Intent, type RevocationFacts, type RevocationFilter, type Revocations } from './revocations.ts';
+import {
+  type Intent,
+  matchesRequest,
+  type RevocationFacts,
+  type RevocationFilter,
+  type Revocations,
+} from './revocations.ts';
 
 export interface MintOptions {
   readonly clock: Clock;
@@ -22,10 +29,16 @@ export interface MintOptions {
 }
 
 export interface Mints {
-  /** A credential whose intent to revoke is durable. Rejects with `credential_unavailable`, `credential_too_broad`, `draining`. */
+  /**
+   * A credential whose intent to revoke is durable. Rejects with `credential_unavailable`, `credential_too_broad`,
+   * `draining`.
+   */
   mint(provider: BrokerProvider, grant: Grant, exclusive: boolean, taskId?: string): Promise<Credential>;
-  /** Calls off what is being made for whom the filter names; resolves when all of it has failed and was taken back, or is being. */
-  bar(filter: RevocationFilter): Promise<void>;
+  /**
+   * Calls off what is being made for whom the filter names; resolves when all of it has failed and was taken back, or
+   * is being.
+   */
+  block(filter: RevocationFilter): Promise<void>;
   /** Resolves when nothing is being made any more of what is now. */
   ended(): Promise<void>;
 }
@@ -45,7 +58,12 @@ export function createMints(options: MintOptions): Mints {
   function mint(provider: BrokerProvider, grant: Grant, exclusive: boolean, taskId?: string): Promise<Credential> {
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     const { plan, principal, holdId } = grant;
-    const facts = { parties: partiesOf(principal), name: plan.name, ...(holdId && { holdId }), ...(taskId && { taskId }) };
+    const facts = {
+      parties: partiesOf(principal),
+      name: plan.name,
+      ...(holdId && { holdId }),
+      ...(taskId && { taskId }),
+    };
     const own: Minting = { facts, ended, barred: false };
     minting.add(own);
     return make(own, provider, grant, exclusive).finally(() => {
@@ -94,7 +112,11 @@ export function createMints(options: MintOptions): Mints {
     return describe(id, provider, grant.plan, minted, exclusive, intent !== undefined);
   }
 
-  async function ask(provider: BrokerProvider, grant: Grant, discard: (minted: UnwantedGrant['unwanted']) => Promise<void>): Promise<Minted> {
+  async function ask(
+    provider: BrokerProvider,
+    grant: Grant,
+    discard: (minted: UnwantedGrant['unwanted']) => Promise<void>,
+  ): Promise<Minted> {
     const begun = performance.now();
     try {
       const minted = await provider.mint(grant);
@@ -102,12 +124,19 @@ export function createMints(options: MintOptions): Mints {
       return minted;
     } catch (thrown) {
       metrics.minted(provider.type, false, (performance.now() - begun) / 1000);
-      log.warn('countersign.credential.mint_failed', { credential: grant.plan.name, provider: provider.type, fault: faultName(thrown), ...detailOf(thrown) });
+      log.warn('countersign.credential.mint_failed', {
+        credential: grant.plan.name,
+        provider: provider.type,
+        fault: faultName(thrown),
+        ...detailOf(thrown),
+      });
       if (thrown instanceof UnwantedGrant) {
         await discard(thrown.unwanted);
         throw new GatewayError(thrown.code, thrown.detail);
       }
-      throw thrown instanceof GatewayError ? thrown : unavailable(`The credential’s provider failed: ${faultName(thrown)}.`);
+      throw thrown instanceof GatewayError
+        ? thrown
+        : unavailable(`The credential’s provider failed: ${faultName(thrown)}.`);
     }
   }
 
@@ -119,11 +148,12 @@ export function createMints(options: MintOptions): Mints {
     }
   }
 
-  const ends = async (some: Iterable<Minting>): Promise<void> => void (await Promise.all([...some].map(({ ended }) => ended)));
+  const ends = async (some: Iterable<Minting>): Promise<void> =>
+    void (await Promise.all([...some].map(({ ended }) => ended)));
   return {
     mint,
-    bar(filter) {
-      const own = [...minting].filter(({ facts }) => agrees(facts, filter));
+    block(filter) {
+      const own = [...minting].filter(({ facts }) => matchesRequest(facts, filter));
       for (const one of own) one.barred = true;
       return ends(own);
     },
@@ -131,7 +161,14 @@ export function createMints(options: MintOptions): Mints {
   };
 }
 
-function describe(id: string, provider: BrokerProvider, plan: CredentialPlan, minted: Minted, exclusive: boolean, revocable: boolean): Credential {
+function describe(
+  id: string,
+  provider: BrokerProvider,
+  plan: CredentialPlan,
+  minted: Minted,
+  exclusive: boolean,
+  revocable: boolean,
+): Credential {
   return Object.freeze({
     id,
     name: plan.name,

@@ -1,6 +1,7 @@
-// Provider `module`: one of the operator's own, from a file that the configuration names. The file's default export makes a provider
-// (docs/credentials/own-provider.md). It runs inside the gateway and is trusted like the gateway's own code; what it mints is checked all the same.
-// Refuses modules without that export, injections into framing fields, and results without a secret to scrub.
+// Provider `module`: one of the operator's own, from a file that the configuration names. The file's default export
+// makes a provider (docs/credentials/own-provider.md). It runs inside the gateway and is trusted like the gateway's own
+// code; what it mints is checked all the same. Refuses modules without that export, injections into framing fields, and
+// results without a secret to scrub.
 
 import { createRequire } from 'node:module';
 import type { Grant, Injection, Minted } from '../domain/credential.ts';
@@ -35,8 +36,16 @@ export interface ModuleOptions {
 const DEFAULT_TIMEOUT_MS = 10_000;
 const REVOCABILITIES: readonly unknown[] = ['token', 'lease', 'object', 'none'];
 
-/** Loads the module, once per process. Throws `credential_unavailable` when it cannot be loaded or does not make a provider. */
-export function createModuleProvider({ path, options = {}, secrets = {}, timeoutMs = DEFAULT_TIMEOUT_MS }: ModuleOptions): BrokerProvider {
+/**
+ * Loads the module, once per process. Throws `credential_unavailable` when it cannot be loaded or does not make a
+ * provider.
+ */
+export function createModuleProvider({
+  path,
+  options = {},
+  secrets = {},
+  timeoutMs = DEFAULT_TIMEOUT_MS,
+}: ModuleOptions): BrokerProvider {
   const kit: ProviderKit = {
     Secret,
     secrets,
@@ -63,7 +72,8 @@ function load(path: string): ProviderFactory {
   } catch (thrown) {
     throw unavailable(`The credential module ${path} cannot be loaded: ${faultName(thrown)}.`);
   }
-  if (typeof factory !== 'function') throw unavailable(`The credential module ${path} has no default export that is a function.`);
+  if (typeof factory !== 'function')
+    throw unavailable(`The credential module ${path} has no default export that is a function.`);
   return factory as ProviderFactory;
 }
 
@@ -74,7 +84,9 @@ function make(factory: ProviderFactory, path: string, options: JsonObject, kit: 
   } catch (thrown) {
     throw unavailable(`The credential module ${path} refuses its options: ${faultName(thrown)}.`);
   }
-  const { type, mint, revoke } = (typeof made === 'object' && made !== null ? made : {}) as Partial<Record<keyof BrokerProvider, unknown>>;
+  const { type, mint, revoke } = (typeof made === 'object' && made !== null ? made : {}) as Partial<
+    Record<keyof BrokerProvider, unknown>
+  >;
   const isProvider = typeof type === 'string' && /^[a-z0-9-]{1,40}$/.test(type) && typeof mint === 'function';
   if (!isProvider || (revoke !== undefined && typeof revoke !== 'function')) {
     throw unavailable(`The credential module ${path} does not make a provider: { type, shareable, mint, revoke? }.`);
@@ -86,16 +98,26 @@ function make(factory: ProviderFactory, path: string, options: JsonObject, kit: 
 function check(minted: Minted): Minted {
   const { injection, secrets, revocability, granted, expiresAt, handle } = minted ?? ({} as Minted);
   const isPlaced = isPlaceable(injection);
-  const hasSecrets = injection?.value instanceof Secret && Array.isArray(secrets) && secrets.length > 0 && secrets.every((secret) => secret instanceof Secret);
+  const hasSecrets =
+    injection?.value instanceof Secret &&
+    Array.isArray(secrets) &&
+    secrets.length > 0 &&
+    secrets.every((secret) => secret instanceof Secret);
   const isRecorded = REVOCABILITIES.includes(revocability) && typeof granted === 'object' && granted !== null;
-  const isTimed = (expiresAt === undefined || Number.isFinite(expiresAt)) && (handle === undefined || handle instanceof Secret);
+  const isTimed =
+    (expiresAt === undefined || Number.isFinite(expiresAt)) && (handle === undefined || handle instanceof Secret);
   if (isPlaced && hasSecrets && isRecorded && isTimed) return minted;
-  throw new UnwantedGrant('credential_unavailable', 'The credential module made something that cannot be used.', handle instanceof Secret ? { handle } : {});
+  throw new UnwantedGrant(
+    'credential_unavailable',
+    'The credential module made something that cannot be used.',
+    handle instanceof Secret ? { handle } : {},
+  );
 }
 
 /** Modules put a secret into a field or a query parameter; signing requests is for the providers of this folder. */
 function isPlaceable(injection: Injection | undefined): boolean {
-  if (injection?.in === 'header') return typeof injection.name === 'string' && isInjectable(injection.name.toLowerCase());
+  if (injection?.in === 'header')
+    return typeof injection.name === 'string' && isInjectable(injection.name.toLowerCase());
   return injection?.in === 'query' && typeof injection.name === 'string' && injection.name !== '';
 }
 

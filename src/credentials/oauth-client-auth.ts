@@ -1,15 +1,33 @@
-// How the gateway proves itself at a token endpoint: a secret, a key (RFC 7523 section 2.2), an assertion that somebody else signed
-// (workload identity federation), or not at all. Secrets and keys are read for each request, so that rotated ones are picked up.
+// How the gateway proves itself at a token endpoint: a secret, a key (RFC 7523 section 2.2), an assertion that somebody
+// else signed (workload identity federation), or not at all. Secrets and keys are read for each request, so that
+// rotated ones are picked up.
 
-import { type ClientAuth, ClientSecretBasic, ClientSecretPost, modifyAssertion, None, PrivateKeyJwt } from 'openid-client';
+import {
+  type ClientAuth,
+  ClientSecretBasic,
+  ClientSecretPost,
+  modifyAssertion,
+  None,
+  PrivateKeyJwt,
+} from 'openid-client';
 import type { SecretSource } from '../domain/secret.ts';
 import { signingKeyFrom } from './signing-key.ts';
 
 export type ClientAuthOptions =
   /** RFC 6749 section 2.3.1; default `client_secret_basic`. */
-  | { readonly clientSecret: SecretSource; readonly clientAuthentication?: 'client_secret_basic' | 'client_secret_post' }
-  /** `clientKey` is a private key in PEM; `clientKeyId` the `kid` that the issuer knows it by, default its thumbprint (RFC 7638). */
-  | { readonly clientAuthentication: 'private_key_jwt'; readonly clientKey: SecretSource; readonly clientKeyId?: string }
+  | {
+      readonly clientSecret: SecretSource;
+      readonly clientAuthentication?: 'client_secret_basic' | 'client_secret_post';
+    }
+  /**
+   * `clientKey` is a private key in PEM; `clientKeyId` the `kid` that the issuer knows it by, default its thumbprint
+   * (RFC 7638).
+   */
+  | {
+      readonly clientAuthentication: 'private_key_jwt';
+      readonly clientKey: SecretSource;
+      readonly clientKeyId?: string;
+    }
   /** RFC 7521 section 4.2 with an assertion of another issuer. */
   | { readonly clientAuthentication: 'client_assertion'; readonly clientAssertion: () => Promise<string> }
   | { readonly clientAuthentication: 'none' };
@@ -44,7 +62,8 @@ function privateKeyJwt(source: SecretSource, keyId: string | undefined, audience
       { key, kid },
       {
         [modifyAssertion]: (header, payload) => {
-          if (header.alg === 'Ed25519') header.alg = nameOfEd25519(server.token_endpoint_auth_signing_alg_values_supported);
+          if (header.alg === 'Ed25519')
+            header.alg = nameOfEd25519(server.token_endpoint_auth_signing_alg_values_supported);
           if (audience !== undefined) payload.aud = audience;
         },
       },
@@ -53,7 +72,10 @@ function privateKeyJwt(source: SecretSource, keyId: string | undefined, audience
   };
 }
 
-/** One signature, two names: `Ed25519` (RFC 9864) and the older `EdDSA` (RFC 8037), which servers take that list neither. */
+/**
+ * One signature, two names: `Ed25519` (RFC 9864) and the older `EdDSA` (RFC 8037), which servers take that list
+ * neither.
+ */
 function nameOfEd25519(listed: unknown): 'Ed25519' | 'EdDSA' {
   const names: readonly unknown[] = Array.isArray(listed) ? listed : [];
   return names.includes('Ed25519') && !names.includes('EdDSA') ? 'Ed25519' : 'EdDSA';

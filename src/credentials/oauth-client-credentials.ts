@@ -1,5 +1,5 @@
-// Provider `oauth-client-credentials`: a token for the gateway itself (RFC 6749 section 4.4), narrowed per rule by scope, audience and resource.
-// Trusts the configured issuer. Refuses what oauth-client.ts refuses.
+// Provider `oauth-client-credentials`: a token for the gateway itself (RFC 6749 section 4.4), narrowed per rule by
+// scope, audience and resource. Trusts the configured issuer. Refuses what oauth-client.ts refuses.
 
 import type { BrokerProvider } from './broker-provider.ts';
 import { createOAuthClient, type OAuthClientOptions } from './oauth-client.ts';

@@ -1,6 +1,7 @@
-// The gateway as an OAuth client: discovery, the token endpoint, revocation (RFC 6749, 8414, 7009), for every provider that speaks to one.
-// Trusts the configured issuer over TLS (plain HTTP on loopback only). Refuses redirects, oversized and slow answers, tokens other than Bearer,
-// and grants that are broader than what was asked for. No answer's text and no token ever becomes part of an error.
+// The gateway as an OAuth client: discovery, the token endpoint, revocation (RFC 6749, 8414, 7009), for every provider
+// that speaks to one. Trusts the configured issuer over TLS (plain HTTP on loopback only). Refuses redirects, oversized
+// and slow answers, tokens other than Bearer, and grants that are broader than what was asked for. No answer's text and
+// no token ever becomes part of an error.
 
 import {
   allowInsecureRequests,
@@ -22,9 +23,20 @@ import { bounded, isProtected, requireProtected, withoutNulls } from './bounded-
 import { UnwantedGrant, unavailable } from './broker-provider.ts';
 import { type ClientAuthOptions, clientAuth } from './oauth-client-auth.ts';
 import { factsOf, grantRecord } from './oauth-granted.ts';
-import { type Asked, grantedScope, nameScopes, narrow, type OAuthBounds, surplusScope, toParameters } from './oauth-scope.ts';
+import {
+  grantedScope,
+  nameScopes,
+  narrow,
+  type OAuthBounds,
+  type OAuthRequest,
+  surplusScope,
+  toParameters,
+} from './oauth-scope.ts';
 
-/** Where the issuer's endpoints are: discovered (OpenID Connect Discovery, RFC 8414), or given. https, or http on loopback. */
+/**
+ * Where the issuer's endpoints are: discovered (OpenID Connect Discovery, RFC 8414), or given. https, or http on
+ * loopback.
+ */
 type Endpoints = { readonly issuer: string } | { readonly tokenEndpoint: string; readonly revocationEndpoint?: string };
 
 export type OAuthClientOptions = OAuthBounds &
@@ -35,7 +47,10 @@ export type OAuthClientOptions = OAuthBounds &
     readonly revoke?: boolean;
     /** Bound on each request to the issuer, ms; default 5,000. */
     readonly timeoutMs?: number;
-    /** Tokens that live longer than this, ms, are refused and taken back; default: no bound. A token of unstated lifetime is not refused. */
+    /**
+     * Tokens that live longer than this, ms, are refused and taken back; default: no bound. A token of unstated
+     * lifetime is not refused.
+     */
     readonly maxLifetimeMs?: number;
     /** Scopes that the issuer may give beside those asked for; default none. */
     readonly tolerateScopes?: readonly string[];
@@ -49,7 +64,12 @@ export interface OAuthClient {
   /** How long tokens without a known expiry are used, ms. */
   readonly reuseMs: number;
   /** Asks for a token, narrowed by the grant's plan, and checks the answer. Throws as CredentialProvider.mint. */
-  mint(grant: Grant, grantType: string, parameters: Readonly<Record<string, string>>, check?: AnswerCheck): Promise<Minted>;
+  mint(
+    grant: Grant,
+    grantType: string,
+    parameters: Readonly<Record<string, string>>,
+    check?: AnswerCheck,
+  ): Promise<Minted>;
   /** RFC 7009. Throws `credential_unavailable` when the issuer could not be told. */
   revoke(handle: Secret): Promise<void>;
 }
@@ -62,7 +82,8 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
   const timeoutMs = options.timeoutMs ?? 5_000;
   requireProtected(...('issuer' in options ? [options.issuer] : [options.tokenEndpoint, options.revocationEndpoint]));
   let found: Promise<Configuration> | undefined;
-  // May also be learned: an issuer has a revocation endpoint, and answers that tokens of this kind cannot be revoked there.
+  // May also be learned: an issuer has a revocation endpoint, and answers that tokens of this kind cannot be revoked
+  // there.
   let irrevocable = options.revoke === false;
 
   /** The issuer's metadata: fetched once, by whoever asks first, and again after a failure. */
@@ -86,7 +107,12 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     }
   }
 
-  async function mint(grant: Grant, grantType: string, parameters: Readonly<Record<string, string>>, check?: AnswerCheck): Promise<Minted> {
+  async function mint(
+    grant: Grant,
+    grantType: string,
+    parameters: Readonly<Record<string, string>>,
+    check?: AnswerCheck,
+  ): Promise<Minted> {
     const asked = narrow(options, grant.plan.scope);
     const form = toParameters(asked);
     for (const [name, value] of Object.entries(parameters)) form.set(name, value);
@@ -98,7 +124,14 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
       return { answer, canRevoke };
     });
     const { maxLifetimeMs = Number.POSITIVE_INFINITY, tolerateScopes = [] } = options;
-    return accept(answer, asked, { now: grant.now, canRevoke, maxLifetimeMs, tolerateScopes, actorToken: parameters.actor_token, check });
+    return accept(answer, asked, {
+      now: grant.now,
+      canRevoke,
+      maxLifetimeMs,
+      tolerateScopes,
+      actorToken: parameters.actor_token,
+      check,
+    });
   }
 
   async function revoke(handle: Secret): Promise<void> {
@@ -106,7 +139,10 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     const tell = (token: string, hint: string): Promise<void> =>
       atIssuer((config) => tokenRevocation(config, token, { token_type_hint: hint }).catch(unlessGone));
     // Each by itself: one that cannot be taken back does not keep the other.
-    const told = await Promise.allSettled([...(refreshToken === undefined ? [] : [tell(refreshToken, 'refresh_token')]), tell(accessToken, 'access_token')]);
+    const told = await Promise.allSettled([
+      ...(refreshToken === undefined ? [] : [tell(refreshToken, 'refresh_token')]),
+      tell(accessToken, 'access_token'),
+    ]);
     for (const one of told) if (one.status === 'rejected') throw one.reason;
   }
 
@@ -115,14 +151,24 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
 
 /** RFC 7009 section 2.2 answers 200 for a token that is unknown; servers that say so in an error mean the same. */
 const GONE: ReadonlySet<string> = new Set([
-  ...['invalid_token', 'token_expired', 'expired_token', 'token_inactive', 'inactive_token', 'token_revoked', 'token_not_found', 'not_found', 'invalid_grant'],
+  ...[
+    'invalid_token',
+    'token_expired',
+    'expired_token',
+    'token_inactive',
+    'inactive_token',
+    'token_revoked',
+    'token_not_found',
+    'not_found',
+    'invalid_grant',
+  ],
 ]);
 
 function unlessGone(thrown: unknown): void {
   if (!GONE.has(errorCodeOf(thrown) ?? '')) throw thrown;
 }
 
-interface Terms {
+interface GrantTerms {
   readonly now: number;
   readonly tolerateScopes: readonly string[];
   readonly actorToken: string | undefined;
@@ -131,7 +177,11 @@ interface Terms {
   readonly check: AnswerCheck | undefined;
 }
 
-function accept(answer: TokenEndpointResponse, asked: Asked, { now, canRevoke, maxLifetimeMs, tolerateScopes, actorToken, check }: Terms): Minted {
+function accept(
+  answer: TokenEndpointResponse,
+  asked: OAuthRequest,
+  { now, canRevoke, maxLifetimeMs, tolerateScopes, actorToken, check }: GrantTerms,
+): Minted {
   const tokens = [answer.access_token, ...(answer.refresh_token === undefined ? [] : [answer.refresh_token])];
   const ends = {
     ...(answer.expires_in !== undefined && { expiresAt: now + Math.floor(answer.expires_in * 1000) }),
@@ -139,12 +189,18 @@ function accept(answer: TokenEndpointResponse, asked: Asked, { now, canRevoke, m
   };
   const token = factsOf(answer.access_token);
   // Where the answer is silent the token may speak.
-  const granted = answer.scope === undefined && token.scope !== undefined ? token.scope : grantedScope(asked, answer.scope);
+  const granted =
+    answer.scope === undefined && token.scope !== undefined ? token.scope : grantedScope(asked, answer.scope);
   const surplus = surplusScope(asked, [...granted, ...(token.scope ?? [])], tolerateScopes);
   if (surplus.length > 0) {
-    throw new UnwantedGrant('credential_too_broad', `The issuer granted a broader scope than the one asked for: ${nameScopes(surplus)}.`, ends);
+    throw new UnwantedGrant(
+      'credential_too_broad',
+      `The issuer granted a broader scope than the one asked for: ${nameScopes(surplus)}.`,
+      ends,
+    );
   }
-  if ((answer.expires_in ?? 0) * 1000 > maxLifetimeMs) throw new UnwantedGrant('credential_too_broad', 'The issuer made a token that lives too long.', ends);
+  if ((answer.expires_in ?? 0) * 1000 > maxLifetimeMs)
+    throw new UnwantedGrant('credential_too_broad', 'The issuer made a token that lives too long.', ends);
   const fault = unfit(answer) ?? check?.(answer);
   if (fault !== undefined) throw new UnwantedGrant('credential_unavailable', fault, ends);
   return {
@@ -182,7 +238,12 @@ async function configure(options: OAuthClientOptions, fetch: CustomFetch, timeou
   }
   const { issuer, clientId } = options;
   const discover = (algorithm: 'oidc' | 'oauth2') =>
-    discovery(new URL(issuer), clientId, undefined, authentication, { algorithm, timeout, [customFetch]: fetch, execute: [allowInsecureRequests] });
+    discovery(new URL(issuer), clientId, undefined, authentication, {
+      algorithm,
+      timeout,
+      [customFetch]: fetch,
+      execute: [allowInsecureRequests],
+    });
   try {
     return await discover('oidc');
   } catch (thrown) {
@@ -195,19 +256,31 @@ async function configure(options: OAuthClientOptions, fetch: CustomFetch, timeou
 function guardedFetch(send: typeof globalThis.fetch, timeoutMs: number): CustomFetch {
   return async (url, { body, duplex: _, ...init }) => {
     // Discovered endpoints come here too: metadata cannot lead a secret to plain HTTP.
-    if (!isProtected(new URL(url))) throw unavailable('The issuer names an endpoint that is neither https nor on loopback.');
+    if (!isProtected(new URL(url)))
+      throw unavailable('The issuer names an endpoint that is neither https nor on loopback.');
     const signal = init.signal ?? AbortSignal.timeout(timeoutMs);
-    return withoutNulls(await bounded(await send(url, { ...init, signal, ...(body !== undefined && { body: body as NonNullable<RequestInit['body']> }) })));
+    return withoutNulls(
+      await bounded(
+        await send(url, {
+          ...init,
+          signal,
+          ...(body !== undefined && { body: body as NonNullable<RequestInit['body']> }),
+        }),
+      ),
+    );
   };
 }
 
 // The library's errors carry the answer's body, and with it tokens: none of them is kept as a cause.
 function asFault(thrown: unknown): GatewayError {
-  for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth += 1) if (error instanceof GatewayError) return error;
+  for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth += 1)
+    if (error instanceof GatewayError) return error;
   const code = errorCodeOf(thrown);
   if (code !== undefined) return unavailable(`The issuer refused: ${code}.`);
-  if (thrown instanceof ClientError && thrown.code === 'OAUTH_TIMEOUT') return unavailable('The issuer did not answer in time.');
-  if (thrown instanceof ClientError && thrown.code !== undefined) return unavailable(`The issuer’s answer is not acceptable: ${thrown.code}.`);
+  if (thrown instanceof ClientError && thrown.code === 'OAUTH_TIMEOUT')
+    return unavailable('The issuer did not answer in time.');
+  if (thrown instanceof ClientError && thrown.code !== undefined)
+    return unavailable(`The issuer’s answer is not acceptable: ${thrown.code}.`);
   return unavailable(`The issuer cannot be reached${networkCodeOf(thrown)}.`);
 }
 
@@ -215,7 +288,8 @@ function asFault(thrown: unknown): GatewayError {
 function withUnreadToken(thrown: unknown): unknown {
   for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth += 1) {
     const token = (error.cause as { body?: { access_token?: unknown } } | undefined)?.body?.access_token;
-    if (typeof token === 'string') return new UnwantedGrant('credential_unavailable', asFault(thrown).detail, { handle: new Secret(token) });
+    if (typeof token === 'string')
+      return new UnwantedGrant('credential_unavailable', asFault(thrown).detail, { handle: new Secret(token) });
   }
   return thrown;
 }
@@ -229,6 +303,7 @@ function errorCodeOf(thrown: unknown): string | undefined {
 }
 
 function networkCodeOf(thrown: unknown): string {
-  const code = thrown instanceof Error && thrown.cause instanceof Error ? (thrown.cause as NodeJS.ErrnoException).code : undefined;
+  const code =
+    thrown instanceof Error && thrown.cause instanceof Error ? (thrown.cause as NodeJS.ErrnoException).code : undefined;
   return code !== undefined && /^\w{1,40}$/.test(code) ? ` (${code})` : '';
 }

@@ -1,10 +1,11 @@
-// What goes on record of a grant: what was asked for and what was given, apart. Issuers ignore what they do not know (`audience`, `resource`,
-// `actor_token`), so nothing is called given that neither the answer nor the token says. A token that is no JWT says nothing.
+// What goes on record of a grant: what was asked for and what was given, apart. Issuers ignore what they do not know
+// (`audience`, `resource`, `actor_token`), so nothing is called given that neither the answer nor the token says. A
+// token that is no JWT says nothing.
 
 import { decodeJwt, type JWTPayload } from 'jose';
 import type { JsonObject } from '../domain/json.ts';
 import { isObject } from './issuer-call.ts';
-import type { Asked } from './oauth-scope.ts';
+import type { OAuthRequest } from './oauth-scope.ts';
 
 export interface TokenFacts {
   /** The token's own `scope` or `scp`; undefined where it says none. */
@@ -35,13 +36,20 @@ function listOf(value: unknown): readonly string[] | undefined {
 }
 
 /** `actorToken` is what was presented as the actor, where one was. */
-export function grantRecord(asked: Asked, granted: readonly string[], token: TokenFacts, actorToken: string | undefined): JsonObject {
+export function grantRecord(
+  asked: OAuthRequest,
+  granted: readonly string[],
+  token: TokenFacts,
+  actorToken: string | undefined,
+): JsonObject {
   const { scope, audience, resource } = asked;
   const actor = actorToken === undefined ? undefined : (subjectOf(actorToken) ?? true);
   const unconfirmed = [
     ...(isSaid(audience, token.audience) ? [] : ['audience']),
     ...(isSaid(resource, token.audience) ? [] : ['resource']),
-    ...(actor === undefined || (token.actor !== undefined && (actor === true || actor === token.actor)) ? [] : ['actor']),
+    ...(actor === undefined || (token.actor !== undefined && (actor === true || actor === token.actor))
+      ? []
+      : ['actor']),
   ];
   const wanted = {
     ...(scope && { scope: scope.join(' ') }),

@@ -30,7 +30,10 @@ export type ProviderOptions =
   | ({ readonly type: 'vault' } & VaultOptions)
   | ({ readonly type: 'kubernetes' } & KubernetesOptions);
 
-/** Makes a provider; touches no network and reads no secret yet. Throws TypeError for options that can never work, `credential_unavailable` for a module that cannot be used. */
+/**
+ * Makes a provider; touches no network and reads no secret yet. Throws TypeError for options that can never work,
+ * `credential_unavailable` for a module that cannot be used.
+ */
 export function createProvider(options: ProviderOptions): BrokerProvider {
   switch (options.type) {
     case 'static':

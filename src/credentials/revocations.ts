@@ -1,6 +1,6 @@
-// Takes credentials back: the intent is durable before a credential is used, what fails is tried again until it has expired,
-// and what a dead process left is swept at start. Trusts the ledger for durability and the providers to be idempotent.
-// Never throws on the way of a call; every failure is counted, logged and kept.
+// Takes credentials back: the intent is durable before a credential is used, what fails is tried again until it has
+// expired, and what a dead process left is swept at start. Trusts the ledger for durability and the providers to be
+// idempotent. Never throws on the way of a call; every failure is counted, logged and kept.
 
 import type { Clock } from '../domain/clock.ts';
 import type { CredentialLedger, CredentialProvider, OutstandingCredential } from '../domain/credential.ts';
@@ -24,7 +24,10 @@ export interface RevocationOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Told of every credential that was taken back or has run out, and of the first failure to take one back. Must not throw. */
+  /**
+   * Told of every credential that was taken back or has run out, and of the first failure to take one back. Must not
+   * throw.
+   */
   readonly ended?: (event: 'revoked' | 'revoke_failed' | 'expired', entry: OutstandingCredential) => void;
   /** Default one second, up to five minutes. */
   readonly retry?: RetryDelays;
@@ -59,13 +62,18 @@ export interface Revocations {
   intend(intent: Intent): Promise<void>;
   /** Takes back at once what nobody may use. Never rejects; what fails is tried again. */
   discard(intent: Intent): Promise<void>;
-  /** Revokes now. True also for ids that are not outstanding. False when it could not be revoked yet: it will be tried again. */
+  /**
+   * Revokes now. True also for ids that are not outstanding. False when it could not be revoked yet: it will be tried
+   * again.
+   */
   revoke(id: string): Promise<boolean>;
   /** Revokes after a while, or settles without a request if it has expired by then. */
   later(id: string, delayMs: number): void;
   /** Ids that this process knows to be outstanding. */
   matching(filter: RevocationFilter): string[];
-  /** Tries everything that the ledger holds once; what fails goes on in the background. Throws what the ledger throws. */
+  /**
+   * Tries everything that the ledger holds once; what fails goes on in the background. Throws what the ledger throws.
+   */
   sweep(withinMs: number): Promise<void>;
   /** Tries everything once more, for at most `withinMs`; what is left stays in the ledger for the next start. */
   close(withinMs: number): Promise<void>;
@@ -101,7 +109,14 @@ export function createRevocations(options: RevocationOptions): Revocations {
 
   function keep(intent: Intent, sealed: string): Item {
     const { handle, provider, parties } = intent;
-    const item: Item = { entry: { ...intent.entry, sealed, attempts: 0 }, handle, provider, parties, attempts: 0, ended: false };
+    const item: Item = {
+      entry: { ...intent.entry, sealed, attempts: 0 },
+      handle,
+      provider,
+      parties,
+      attempts: 0,
+      ended: false,
+    };
     items.set(item.entry.id, item);
     return item;
   }
@@ -152,7 +167,12 @@ export function createRevocations(options: RevocationOptions): Revocations {
       await ledger.settle(id);
       items.delete(id);
     } catch (thrown) {
-      log.warn('countersign.credential.settle_failed', { credentialId: id, credential: name, provider, fault: faultName(thrown) });
+      log.warn('countersign.credential.settle_failed', {
+        credentialId: id,
+        credential: name,
+        provider,
+        fault: faultName(thrown),
+      });
       tryAgain(item);
     }
     return true;
@@ -166,7 +186,13 @@ export function createRevocations(options: RevocationOptions): Revocations {
   async function failed(item: Item, thrown: unknown): Promise<void> {
     const { id, name, provider } = item.entry;
     item.attempts += 1;
-    log.warn('countersign.credential.revoke_failed', { credentialId: id, credential: name, provider, attempts: item.attempts, fault: faultName(thrown) });
+    log.warn('countersign.credential.revoke_failed', {
+      credentialId: id,
+      credential: name,
+      provider,
+      attempts: item.attempts,
+      fault: faultName(thrown),
+    });
     if (item.attempts === 1) options.ended?.('revoke_failed', item.entry);
     tryAgain(item);
     // The count is for operators; the entry itself stays whether or not it can be written.
@@ -211,7 +237,8 @@ export function createRevocations(options: RevocationOptions): Revocations {
       const item = items.get(id);
       if (item !== undefined && item.running === undefined) schedule(item, delayMs);
     },
-    matching: (filter) => [...items.values()].filter((item) => agrees(factsOf(item), filter)).map((item) => item.entry.id),
+    matching: (filter) =>
+      [...items.values()].filter((item) => matchesRequest(factsOf(item), filter)).map((item) => item.entry.id),
     async sweep(withinMs) {
       const left = (await ledger.outstanding()).filter((entry) => !items.has(entry.id));
       const tries = left.map((entry) => {
@@ -235,10 +262,13 @@ function hasExpired(entry: OutstandingCredential, now: number): boolean {
 }
 
 /** Whether everything that the filter names is so. A filter that names nothing must not mean everything. */
-export function agrees(facts: RevocationFacts, filter: RevocationFilter): boolean {
+export function matchesRequest(facts: RevocationFacts, filter: RevocationFilter): boolean {
   const asked = (Object.keys(filter) as (keyof RevocationFilter)[]).filter((key) => filter[key] !== undefined);
   const { parties = [] } = facts;
-  return asked.length > 0 && asked.every((key) => (key === 'principalId' ? parties.includes(filter[key] as string) : facts[key] === filter[key]));
+  return (
+    asked.length > 0 &&
+    asked.every((key) => (key === 'principalId' ? parties.includes(filter[key] as string) : facts[key] === filter[key]))
+  );
 }
 
 function factsOf({ entry, parties }: Item): RevocationFacts {

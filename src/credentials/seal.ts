@@ -1,9 +1,19 @@
-// Seals what is needed to take a credential back while it waits on disk: AES-256-GCM under one key, bound to the credential's id.
-// Trusts the key file's owner and permissions. Refuses key files that others can read, texts sealed for another credential,
-// and texts that were changed.
+// Seals what is needed to take a credential back while it waits on disk: AES-256-GCM under one key, bound to the
+// credential's id. Trusts the key file's owner and permissions. Refuses key files that others can read, texts sealed
+// for another credential, and texts that were changed.
 
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { Secret, type SecretSource } from '../domain/secret.ts';
 import { unavailable } from './broker-provider.ts';
@@ -20,13 +30,19 @@ export interface Sealer {
   open(id: string, sealed: string): Secret;
 }
 
-/** A key of the operator's (at least 32 characters of good randomness), or a file that is generated on first use, with mode 0600. */
+/**
+ * A key of the operator's (at least 32 characters of good randomness), or a file that is generated on first use, with
+ * mode 0600.
+ */
 export type SealerOptions = { readonly key: SecretSource } | { readonly keyFile: string };
 
-/** Reads the key once. Throws `credential_unavailable` for a key that is too short or a key file that others can read. */
+/**
+ * Reads the key once. Throws `credential_unavailable` for a key that is too short or a key file that others can read.
+ */
 export function createSealer(options: SealerOptions): Sealer {
   const text = 'key' in options ? options.key.read().reveal() : readOrCreate(options.keyFile);
-  if (text.length < LEAST_KEY_CHARS) throw unavailable(`The key that seals credentials has fewer than ${LEAST_KEY_CHARS} characters.`);
+  if (text.length < LEAST_KEY_CHARS)
+    throw unavailable(`The key that seals credentials has fewer than ${LEAST_KEY_CHARS} characters.`);
   const key = Buffer.from(hkdfSync('sha256', text, '', 'countersign/credential-seal/v1', 32));
 
   return {
@@ -44,9 +60,13 @@ export function createSealer(options: SealerOptions): Sealer {
       if (version !== VERSION || rest.length > 0 || !plain || body.length < NONCE_BYTES + TAG_BYTES)
         throw unavailable('The sealed handle has an unknown format.');
       try {
-        const decipher = createDecipheriv('aes-256-gcm', key, body.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
+        const decipher = createDecipheriv('aes-256-gcm', key, body.subarray(0, NONCE_BYTES), {
+          authTagLength: TAG_BYTES,
+        });
         decipher.setAAD(boundTo(id)).setAuthTag(body.subarray(-TAG_BYTES));
-        return new Secret(Buffer.concat([decipher.update(body.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]).toString('utf8'));
+        return new Secret(
+          Buffer.concat([decipher.update(body.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]).toString('utf8'),
+        );
       } catch {
         throw unavailable('The sealed handle cannot be opened: it was sealed under another key, or changed.');
       }
@@ -80,7 +100,8 @@ function readOwn(path: string): string {
   }
 }
 
-// Written whole beside its place and linked into it, so that two processes starting together end with one key and neither reads half of it.
+// Written whole beside its place and linked into it, so that two processes starting together end with one key and
+// neither reads half of it.
 function create(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomBytes(6).toString('hex')}`;

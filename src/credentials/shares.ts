@@ -16,8 +16,11 @@ export interface ShareOptions {
   retire(credential: Credential): void;
 }
 
-export interface Shares {
-  /** The credential under this key; `mint` is called when there is none, or when it is time for a new one. On a hit this is one look-up in a map. */
+export interface SharedCredentials {
+  /**
+   * The credential under this key; `mint` is called when there is none, or when it is time for a new one. On a hit this
+   * is one look-up in a map.
+   */
   obtain(key: string, provider: BrokerProvider, mint: () => Promise<Credential>): Credential | Promise<Credential>;
   /** Forgets this credential, so that the next call gets a fresh one. */
   drop(isDropped: (credential: Credential) => boolean): void;
@@ -42,7 +45,7 @@ const LONGEST_REUSE_MS = 3_600_000;
 /** No credential is handed out in the last tenth of its life, at most this long: the call has yet to arrive. */
 const LARGEST_MARGIN_MS = 10_000;
 
-export function createShares({ clock, max, failureMs, retire }: ShareOptions): Shares {
+export function createShares({ clock, max, failureMs, retire }: ShareOptions): SharedCredentials {
   const cache = new LRUCache<string, Share>({
     max,
     dispose: ({ credential }) => {
@@ -72,7 +75,12 @@ export function createShares({ clock, max, failureMs, retire }: ShareOptions): S
       (credential) => {
         if (cache.peek(key) !== share) return retire(credential);
         const { provider } = share;
-        cache.set(key, { provider, promise: Promise.resolve(credential), credential, ...lifetime(credential, provider, clock.now()) });
+        cache.set(key, {
+          provider,
+          promise: Promise.resolve(credential),
+          credential,
+          ...lifetime(credential, provider, clock.now()),
+        });
       },
       () => {
         share.renewAt = Math.min(share.usableUntil, clock.now() + failureMs);
@@ -90,13 +98,18 @@ export function createShares({ clock, max, failureMs, retire }: ShareOptions): S
       return share.credential ?? share.promise;
     },
     drop(isDropped) {
-      for (const [key, { credential }] of cache.entries()) if (credential !== undefined && isDropped(credential)) cache.delete(key);
+      for (const [key, { credential }] of cache.entries())
+        if (credential !== undefined && isDropped(credential)) cache.delete(key);
     },
     clear: () => cache.clear(),
   };
 }
 
-function lifetime(credential: Credential, provider: BrokerProvider, now: EpochMs): { renewAt: EpochMs; usableUntil: EpochMs } {
+function lifetime(
+  credential: Credential,
+  provider: BrokerProvider,
+  now: EpochMs,
+): { renewAt: EpochMs; usableUntil: EpochMs } {
   const lifeMs = reuseMs(provider, credential.expiresAt, now);
   const marginMs = credential.expiresAt === undefined ? 0 : Math.min(LARGEST_MARGIN_MS, lifeMs / 10);
   // Spread, so that credentials which were minted together are not renewed together.

@@ -1,6 +1,6 @@
-// Provider `signed-jwt`: the gateway vouches for the call itself, by a short JWT that the upstream verifies against the gateway's published keys.
-// Says who acts, for whom, and under which approval. Cannot be taken back: it lives at most five minutes.
-// Refuses rules that ask for an audience or scope beyond the configured ones.
+// Provider `signed-jwt`: the gateway vouches for the call itself, by a short JWT that the upstream verifies against the
+// gateway's published keys. Says who acts, for whom, and under which approval. Cannot be taken back: it lives at most
+// five minutes. Refuses rules that ask for an audience or scope beyond the configured ones.
 
 import { Secret } from '../domain/secret.ts';
 import { type BrokerProvider, unavailable } from './broker-provider.ts';
@@ -37,9 +37,16 @@ export function createSignedJwtProvider(options: SignedJwtOptions): BrokerProvid
       const audiences = asked.audience ?? [];
       const granted = { audience: audiences, ...(asked.scope && { scope: asked.scope.join(' ') }) };
       const aud = audiences.length === 1 ? (audiences[0] as string) : audiences;
-      const { text, id, expiresAt } = await signer.sign({ ...delegation(grant), aud, ...(asked.scope && { scope: asked.scope.join(' ') }) }, lifetimeMs);
+      const { text, id, expiresAt } = await signer.sign(
+        { ...delegation(grant), aud, ...(asked.scope && { scope: asked.scope.join(' ') }) },
+        lifetimeMs,
+      );
       return {
-        injection: { in: 'header', name: header, value: new Secret(header === 'authorization' ? `Bearer ${text}` : text) },
+        injection: {
+          in: 'header',
+          name: header,
+          value: new Secret(header === 'authorization' ? `Bearer ${text}` : text),
+        },
         secrets: [new Secret(text)],
         expiresAt,
         revocability: 'none',

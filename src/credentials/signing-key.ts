@@ -39,7 +39,9 @@ export async function importSigningKey(pem: string, keyId?: string): Promise<Sig
     return { key, kid, algorithm, publicJwk: { ...jwk, kid, alg: algorithm, use: 'sig' } };
   } catch {
     // What the library says might quote the key's text.
-    throw unavailable('The signing key is not a usable private key: PEM of RSA with at least 2048 bits, or of the curves P-256, P-384 or Ed25519.');
+    throw unavailable(
+      'The signing key is not a usable private key: PEM of RSA with at least 2048 bits, or of the curves P-256, P-384 or Ed25519.',
+    );
   }
 }
 

@@ -1,6 +1,7 @@
-// Provider `spiffe-jwt`: the gateway's own JWT-SVID from the Workload API, for upstreams that verify it against the trust domain's bundle.
-// Says who the gateway is, not for whom it acts. Cannot be taken back: it lives as long as the SPIFFE authority decided.
-// Trusts the agent behind the Workload API. Refuses rules that ask for another audience, and SVIDs for more audiences than asked for.
+// Provider `spiffe-jwt`: the gateway's own JWT-SVID from the Workload API, for upstreams that verify it against the
+// trust domain's bundle. Says who the gateway is, not for whom it acts. Cannot be taken back: it lives as long as the
+// SPIFFE authority decided. Trusts the agent behind the Workload API. Refuses rules that ask for another audience, and
+// SVIDs for more audiences than asked for.
 
 import { decodeJwt } from 'jose';
 import type { EpochMs } from '../domain/clock.ts';
@@ -17,14 +18,21 @@ export interface SpiffeJwtOptions {
   readonly header?: string;
 }
 
-interface UnverifiedSvid {
+interface UnverifiedJwtSvid {
   readonly audience: readonly string[];
   readonly subject: string;
   readonly expiresAt: EpochMs;
 }
 
-/** `mint` throws `credential_unavailable` when there is no usable SVID, `credential_too_broad` for one with further audiences. */
-export function createSpiffeJwtProvider({ fetchSvid, audience, header = 'authorization' }: SpiffeJwtOptions): BrokerProvider {
+/**
+ * `mint` throws `credential_unavailable` when there is no usable SVID, `credential_too_broad` for one with further
+ * audiences.
+ */
+export function createSpiffeJwtProvider({
+  fetchSvid,
+  audience,
+  header = 'authorization',
+}: SpiffeJwtOptions): BrokerProvider {
   return {
     type: 'spiffe-jwt',
     shareable: true,
@@ -35,10 +43,18 @@ export function createSpiffeJwtProvider({ fetchSvid, audience, header = 'authori
       const svid = readSvidUnverified(text);
       if (svid.expiresAt <= grant.now) throw unavailable('The Workload API gave a JWT-SVID that has expired.');
       if (!svid.audience.every((value) => asked.includes(value))) {
-        throw new UnwantedGrant('credential_too_broad', 'The Workload API gave a JWT-SVID for audiences that were not asked for.', {});
+        throw new UnwantedGrant(
+          'credential_too_broad',
+          'The Workload API gave a JWT-SVID for audiences that were not asked for.',
+          {},
+        );
       }
       return {
-        injection: { in: 'header', name: header, value: new Secret(header === 'authorization' ? `Bearer ${text}` : text) },
+        injection: {
+          in: 'header',
+          name: header,
+          value: new Secret(header === 'authorization' ? `Bearer ${text}` : text),
+        },
         secrets: [new Secret(text)],
         expiresAt: svid.expiresAt,
         revocability: 'none',
@@ -56,8 +72,11 @@ async function fetchOrRefuse(fetchSvid: SpiffeJwtOptions['fetchSvid'], audience:
   }
 }
 
-/** The claims that JWT-SVID section 3 requires, without verification: it is the upstream that verifies, the gateway only plans its use by them. */
-function readSvidUnverified(text: string): UnverifiedSvid {
+/**
+ * The claims that JWT-SVID section 3 requires, without verification: it is the upstream that verifies, the gateway only
+ * plans its use by them.
+ */
+function readSvidUnverified(text: string): UnverifiedJwtSvid {
   // Nothing but a compact JWS may end up on a header line.
   const claims = /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text) ? decodeOrNothing(text) : {};
   const { sub, aud, exp } = claims;

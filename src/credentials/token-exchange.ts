@@ -1,7 +1,8 @@
-// Provider `token-exchange` (RFC 8693): one token is exchanged for another that is good at the upstream, so that the upstream sees who acts.
-// The subject is the agent unless configured otherwise, and an actor token can name the agent or the gateway. Trusts the configured issuer.
-// Refuses callers without a token where theirs is needed, and answers with another kind of token than the one asked for.
-// What was exchanged for one token is never used for calls that came with another.
+// Provider `token-exchange` (RFC 8693): one token is exchanged for another that is good at the upstream, so that the
+// upstream sees who acts. The subject is the agent unless configured otherwise, and an actor token can name the agent
+// or the gateway. Trusts the configured issuer. Refuses callers without a token where theirs is needed, and answers
+// with another kind of token than the one asked for. What was exchanged for one token is never used for calls that came
+// with another.
 
 import type { BrokerProvider } from './broker-provider.ts';
 import { createOAuthClient, type OAuthClientOptions } from './oauth-client.ts';
@@ -12,7 +13,10 @@ const GRANT_TYPE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export type TokenExchangeOptions = OAuthClientOptions & {
   /** Default: the agent's own token. */
   readonly subjectToken?: TokenSource;
-  /** What the subject token is presented as; default `jwt` for JWT-SVIDs and what the gateway signs, else `access_token`. */
+  /**
+   * What the subject token is presented as; default `jwt` for JWT-SVIDs and what the gateway signs, else
+   * `access_token`.
+   */
   readonly subjectTokenType?: string;
   /** Any token type URI; default `access_token`. The answer must hold this type. */
   readonly requestedTokenType?: string;

@@ -1,5 +1,5 @@
-// Tokens that speak for somebody at an issuer: the agent's own, one that the gateway signs, or one that the platform mounts
-// (for example a projected Kubernetes service account token). They go to issuers only, never to an upstream.
+// Tokens that speak for somebody at an issuer: the agent's own, one that the gateway signs, or one that the platform
+// mounts (for example a projected Kubernetes service account token). They go to issuers only, never to an upstream.
 
 import { sha256 } from '../domain/canonical.ts';
 import type { Grant } from '../domain/credential.ts';
@@ -20,7 +20,10 @@ export type TokenSource =
 const ASSERTION_LIFETIME_MS = 120_000;
 
 /** The token for this call, and the type that it is by default. Throws `credential_unavailable`. */
-export async function takeToken(source: TokenSource, grant: Grant): Promise<{ readonly text: string; readonly type: string }> {
+export async function takeToken(
+  source: TokenSource,
+  grant: Grant,
+): Promise<{ readonly text: string; readonly type: string }> {
   switch (source.from) {
     case 'agent':
       if (grant.subjectToken === undefined) throw unavailable('The caller has no token that could be exchanged.');
@@ -32,7 +35,10 @@ export async function takeToken(source: TokenSource, grant: Grant): Promise<{ re
   }
 }
 
-async function signFor({ signer, audience, subject }: Extract<TokenSource, { from: 'signer' }>, grant: Grant): Promise<string> {
+async function signFor(
+  { signer, audience, subject }: Extract<TokenSource, { from: 'signer' }>,
+  grant: Grant,
+): Promise<string> {
   const claims = { ...delegation(grant), aud: audience, ...(subject !== undefined && { sub: subject }) };
   return (await signer.sign(claims, ASSERTION_LIFETIME_MS)).text;
 }

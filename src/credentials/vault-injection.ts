@@ -1,5 +1,5 @@
-// How the fields of a dynamic secret become one credential on the request. Refuses secrets without the named fields, and texts that
-// could end a header line.
+// How the fields of a dynamic secret become one credential on the request. Refuses secrets without the named fields,
+// and texts that could end a header line.
 
 import type { Injection } from '../domain/credential.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -23,7 +23,10 @@ export function inject(how: VaultInjection, data: JsonObject): Injected | string
     const [username, password] = [data[how.usernameField], data[how.passwordField]];
     if (!isFit(username) || !isFit(password) || username.includes(':')) return UNFIT;
     const pair = Buffer.from(`${username}:${password}`, 'utf8').toString('base64');
-    return { injection: { in: 'header', name: 'authorization', value: new Secret(`Basic ${pair}`) }, secrets: [new Secret(password), new Secret(pair)] };
+    return {
+      injection: { in: 'header', name: 'authorization', value: new Secret(`Basic ${pair}`) },
+      secrets: [new Secret(password), new Secret(pair)],
+    };
   }
   const text = data[how.field];
   if (!isFit(text)) return UNFIT;

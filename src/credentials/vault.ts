@@ -1,6 +1,6 @@
-// Provider `vault`, for HashiCorp Vault and OpenBao: a login of its own per credential, a dynamic secret read with it, and both ended
-// afterwards: the lease, then the login with everything that hangs on it. Trusts the configured server. Refuses logins with more policies
-// than named, leases that live too long, and logins that cannot be ended.
+// Provider `vault`, for HashiCorp Vault and OpenBao: a login of its own per credential, a dynamic secret read with it,
+// and both ended afterwards: the lease, then the login with everything that hangs on it. Trusts the configured server.
+// Refuses logins with more policies than named, leases that live too long, and logins that cannot be ended.
 
 import type { Minted } from '../domain/credential.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -25,7 +25,9 @@ export type VaultOptions = IssuerAccess & {
     /** The only policies that the login may have, besides `default`. Absent: not checked. */
     readonly policies?: readonly string[];
   };
-  /** Path of the secret below /v1, for example `database/creds/{role}`; `{role}` is what the rule, or else `role`, says. */
+  /**
+   * Path of the secret below /v1, for example `database/creds/{role}`; `{role}` is what the rule, or else `role`, says.
+   */
   readonly path: string;
   readonly role?: string;
   /** Sent along as a JSON body, which makes the request a POST. A rule adds members; it cannot change these. */
@@ -38,7 +40,10 @@ export type VaultOptions = IssuerAccess & {
 interface Handle {
   readonly token: string;
   readonly lease?: string;
-  /** Whether the login has the policy `default`, which lets it look at itself: then a refusal to do so means that it is over. */
+  /**
+   * Whether the login has the policy `default`, which lets it look at itself: then a refusal to do so means that it is
+   * over.
+   */
   readonly seesItself: boolean;
 }
 
@@ -57,7 +62,12 @@ export function createVaultProvider(options: VaultOptions): BrokerProvider {
   requireProtected(address);
   const base = `${address.replace(/\/$/, '')}/v1/`;
 
-  const call = (method: 'GET' | 'POST' | 'PUT', path: string, token?: string, body?: JsonObject): Promise<IssuerAnswer> =>
+  const call = (
+    method: 'GET' | 'POST' | 'PUT',
+    path: string,
+    token?: string,
+    body?: JsonObject,
+  ): Promise<IssuerAnswer> =>
     callIssuer(options, {
       method,
       url: base + path,
@@ -72,7 +82,10 @@ export function createVaultProvider(options: VaultOptions): BrokerProvider {
     });
 
   async function logIn(): Promise<Login> {
-    const answer = await call('POST', `auth/${auth.mount}/login`, undefined, { role: auth.role, jwt: auth.token.read().reveal() });
+    const answer = await call('POST', `auth/${auth.mount}/login`, undefined, {
+      role: auth.role,
+      jwt: auth.token.read().reveal(),
+    });
     if (answer.status !== 200) throw unavailable(`Vault refused the login: status ${answer.status}.`);
     const found = memberOf(readObject(answer), 'auth');
     if (!isFieldSafe(found.client_token)) throw unavailable('Vault’s answer to the login holds no token.');
@@ -80,7 +93,8 @@ export function createVaultProvider(options: VaultOptions): BrokerProvider {
     const endsInMs = seconds(found.lease_duration);
     const login = { token: found.client_token, policies, ...(endsInMs !== undefined && { endsInMs }) };
     // A batch token can neither be revoked nor be counted on to take its leases with it.
-    if (found.token_type === 'batch') throw unavailable('Vault’s role gives batch tokens, which cannot be revoked; let it give service tokens.');
+    if (found.token_type === 'batch')
+      throw unavailable('Vault’s role gives batch tokens, which cannot be revoked; let it give service tokens.');
     return login;
   }
 
@@ -91,24 +105,39 @@ export function createVaultProvider(options: VaultOptions): BrokerProvider {
       const { path, parameters } = narrow(options, plan.scope);
       const login = await logIn();
       const ends = (lease?: string): Ends => ({
-        handle: new Secret(JSON.stringify({ token: login.token, seesItself: login.policies.includes('default'), ...(lease && { lease }) } satisfies Handle)),
+        handle: new Secret(
+          JSON.stringify({
+            token: login.token,
+            seesItself: login.policies.includes('default'),
+            ...(lease && { lease }),
+          } satisfies Handle),
+        ),
         ...(login.endsInMs !== undefined && { expiresAt: now + login.endsInMs }),
       });
-      const surplus = login.policies.some((name) => name !== 'default' && auth.policies !== undefined && !auth.policies.includes(name));
-      if (surplus) throw new UnwantedGrant('credential_too_broad', 'Vault’s login has more policies than it may have.', ends());
-      const answer = await (parameters === undefined ? call('GET', path, login.token) : call('POST', path, login.token, parameters)).catch((thrown) => {
+      const surplus = login.policies.some(
+        (name) => name !== 'default' && auth.policies !== undefined && !auth.policies.includes(name),
+      );
+      if (surplus)
+        throw new UnwantedGrant('credential_too_broad', 'Vault’s login has more policies than it may have.', ends());
+      const answer = await (parameters === undefined
+        ? call('GET', path, login.token)
+        : call('POST', path, login.token, parameters)
+      ).catch((thrown) => {
         throw new UnwantedGrant('credential_unavailable', `Vault gave no secret: ${faultName(thrown)}.`, ends());
       });
-      if (answer.status !== 200) throw new UnwantedGrant('credential_unavailable', `Vault refused the secret: status ${answer.status}.`, ends());
+      if (answer.status !== 200)
+        throw new UnwantedGrant('credential_unavailable', `Vault refused the secret: status ${answer.status}.`, ends());
       return accept({ answer, path, login, now, ends });
     },
     async revoke(handle) {
       const { token, lease, seesItself } = JSON.parse(handle.reveal()) as Handle;
       if (lease !== undefined) {
-        // Waits until the secret is gone at its source. A lease that is gone, and a login that may not do this, answer with 4xx: no second try
-        // would help, and the login takes the leases that it has with it. What may be mended by waiting is tried again before the login ends.
+        // Waits until the secret is gone at its source. A lease that is gone, and a login that may not do this, answer
+        // with 4xx: no second try would help, and the login takes the leases that it has with it. What may be mended by
+        // waiting is tried again before the login ends.
         const { status } = await call('PUT', 'sys/leases/revoke', token, { lease_id: lease, sync: true });
-        if (status >= 500 || status === 429 || status < 200) throw unavailable(`Vault did not revoke the lease: status ${status}.`);
+        if (status >= 500 || status === 429 || status < 200)
+          throw unavailable(`Vault did not revoke the lease: status ${status}.`);
       }
       const answer = await call('POST', 'auth/token/revoke-self', token);
       const { status } = answer;
@@ -145,9 +174,14 @@ export function createVaultProvider(options: VaultOptions): BrokerProvider {
   }
 }
 
-/** Vault and OpenBao say `permission denied` also to a token that does not exist, and newer ones add why. 404: its namespace is gone. */
+/**
+ * Vault and OpenBao say `permission denied` also to a token that does not exist, and newer ones add why. 404: its
+ * namespace is gone.
+ */
 function isTokenGone({ status, text }: IssuerAnswer): boolean {
-  return status === 404 || status === 410 || (status === 403 && /(?:invalid|bad|expired) token|token not found/i.test(text));
+  return (
+    status === 404 || status === 410 || (status === 403 && /(?:invalid|bad|expired) token|token not found/i.test(text))
+  );
 }
 
 interface Read {
@@ -164,16 +198,29 @@ interface Ends {
 }
 
 /** The path and parameters of this rule. Throws `credential_unavailable`. */
-function narrow({ path, role, parameters: fixed = {} }: VaultOptions, scope: JsonObject): { path: string; parameters?: JsonObject } {
+function narrow(
+  { path, role, parameters: fixed = {} }: VaultOptions,
+  scope: JsonObject,
+): { path: string; parameters?: JsonObject } {
   refuseUnknown(scope, ['role', 'parameters']);
   const chosen = readName(scope, 'role', ROLE) ?? role;
-  if (path.includes(PLACE) && chosen === undefined) throw unavailable('Neither the rule nor the credential says which role to ask for.');
-  if (!path.includes(PLACE) && scope.role !== undefined) throw unavailable('The rule names a role, and the credential’s path has no place for one.');
+  if (path.includes(PLACE) && chosen === undefined)
+    throw unavailable('Neither the rule nor the credential says which role to ask for.');
+  if (!path.includes(PLACE) && scope.role !== undefined)
+    throw unavailable('The rule names a role, and the credential’s path has no place for one.');
   const wanted = scope.parameters ?? {};
-  if (!isObject(wanted) || !Object.values(wanted).every((value) => ['string', 'number', 'boolean'].includes(typeof value))) throw unfit('parameters');
-  if (Object.entries(wanted).some(([name, value]) => Object.hasOwn(fixed, name) && fixed[name] !== value)) throw tooMuch('parameters');
+  if (
+    !isObject(wanted) ||
+    !Object.values(wanted).every((value) => ['string', 'number', 'boolean'].includes(typeof value))
+  )
+    throw unfit('parameters');
+  if (Object.entries(wanted).some(([name, value]) => Object.hasOwn(fixed, name) && fixed[name] !== value))
+    throw tooMuch('parameters');
   const parameters = { ...fixed, ...wanted };
-  return { path: path.replaceAll(PLACE, () => chosen ?? ''), ...(Object.keys(parameters).length > 0 && { parameters }) };
+  return {
+    path: path.replaceAll(PLACE, () => chosen ?? ''),
+    ...(Object.keys(parameters).length > 0 && { parameters }),
+  };
 }
 
 function memberOf(object: JsonObject, name: string): JsonObject {

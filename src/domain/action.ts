@@ -13,9 +13,15 @@ export type Digest = string;
 export type BodyNeed =
   /** Nothing looks at it: it is streamed. */
   | 'stream'
-  /** It is streamed, and watched: for other methods the rules are stricter, and a field of the body could name one of them (actions/override.ts). */
+  /**
+   * It is streamed, and watched: for other methods the rules are stricter, and a field of the body could name one of
+   * them (actions/override.ts).
+   */
   | 'method'
-  /** Nothing looks at it, but the decision may change while it arrives: it is watched as for `method`, buffered and hashed, whatever its type. */
+  /**
+   * Nothing looks at it, but the decision may change while it arrives: it is watched as for `method`, buffered and
+   * hashed, whatever its type.
+   */
   | 'whole'
   /** It may be held: it is buffered and hashed. */
   | 'bytes'
@@ -27,8 +33,9 @@ export interface ActionBody {
   /** SHA-256 of the bytes. */
   readonly digest: Digest;
   /**
-   * What approvals bind in place of the bytes, where some of them only number the message: for MCP the message without its
-   * JSON-RPC id, progress token, trace context and the gateway's own requestState (actions/mcp-message.ts). What is sent is the bytes.
+   * What approvals bind in place of the bytes, where some of them only number the message: for MCP the message without
+   * its JSON-RPC id, progress token, trace context and the gateway's own requestState (actions/mcp-message.ts). What is
+   * sent is the bytes.
    */
   readonly identity?: Digest;
 }
@@ -41,18 +48,25 @@ export type TaskForm = 'core' | 'extension';
 
 /** MCP: what a message says about its own transport. Never bound by an approval, never matched by a rule. */
 export interface RpcTransport {
-  /** Protocol 2026-07-28 or newer: no sessions, every result has a resultType, and a closed connection means a cancelled call. */
+  /**
+   * Protocol 2026-07-28 or newer: no sessions, every result has a resultType, and a closed connection means a cancelled
+   * call.
+   */
   readonly stateless: boolean;
   readonly progressToken?: string | number;
   /** Whether the client takes an event stream for an answer. */
   readonly streams: boolean;
   /** A requestState that this gateway gave out, taken off the message. Not yet verified. */
   readonly requestState?: string;
-  /** Whether the message continues a round trip of the upstream's own (`inputResponses` or the upstream's requestState). */
+  /**
+   * Whether the message continues a round trip of the upstream's own (`inputResponses` or the upstream's requestState).
+   */
   readonly continues: boolean;
   /** The client takes a task for an answer to this request. */
   readonly task?: TaskForm;
-  /** The task would be the gateway's own: the server makes none of this call. Found out by what is known of the tool. */
+  /**
+   * The task would be the gateway's own: the server makes none of this call. Found out by what is known of the tool.
+   */
   readonly ownTask?: true;
   /** The body without `params.task`, where the message has it: what is sent when the task is the gateway's own. */
   readonly withoutTask?: ActionBody;
@@ -71,7 +85,10 @@ export interface ToolWords {
   readonly arguments: Readonly<Record<string, { readonly title?: string; readonly description?: string }>>;
 }
 
-/** What a request to open a WebSocket asks for: the upstream chooses one of the subprotocols, and some of the extensions. Members in JCS order. */
+/**
+ * What a request to open a WebSocket asks for: the upstream chooses one of the subprotocols, and some of the
+ * extensions. Members in JCS order.
+ */
 export interface UpgradeOffer {
   /** Each as it is sent, with its parameters. */
   readonly extensions: readonly string[];
@@ -110,13 +127,19 @@ export interface Action {
   readonly fromServer?: true;
   /** MCP: about the message's transport. */
   readonly transport?: RpcTransport;
-  /** MCP: the annotations of the tool's definition, as the server gives them: hints that may make a decision stricter, never milder. */
+  /**
+   * MCP: the annotations of the tool's definition, as the server gives them: hints that may make a decision stricter,
+   * never milder.
+   */
   readonly hints?: JsonObject;
   /** MCP: what the tool's definition says in words, for reviewers. Not bound. */
   readonly toolWords?: ToolWords;
   /** MCP: present when the tool's definition is not the pinned one. Bound by the action digest. */
   readonly toolChange?: ToolChange;
-  /** What the call passes: MCP `arguments`, or the parsed JSON body of an HTTP call. Absent when the body was not parsed. */
+  /**
+   * What the call passes: MCP `arguments`, or the parsed JSON body of an HTTP call. Absent when the body was not
+   * parsed.
+   */
   readonly args?: Json;
   /** The buffered body; absent when it is empty or streamed. */
   readonly body?: ActionBody;

@@ -1,4 +1,5 @@
-// How much one agent may have in the store at a time. No honest agent meets these; one that does is told what to do, and when to come back.
+// How much one agent may have in the store at a time. No honest agent meets these; one that does is told what to do,
+// and when to come back.
 
 import { GatewayError } from '../errors.ts';
 import type { EpochMs } from './clock.ts';
@@ -23,9 +24,13 @@ export function refuseHold(usage: AgentUsage, limits: AgentLimits, now: EpochMs)
     });
   }
   if (lastHour >= limits.holdsPerHourPerAgent) {
-    throw new GatewayError('too_many_holds', `Nobody was asked: this agent opened ${lastHour} holds within the last hour.`, {
-      retryAfter: Math.max(1, Math.ceil((firstOfHour + HOUR_MS - now) / 1_000)),
-    });
+    throw new GatewayError(
+      'too_many_holds',
+      `Nobody was asked: this agent opened ${lastHour} holds within the last hour.`,
+      {
+        retryAfter: Math.max(1, Math.ceil((firstOfHour + HOUR_MS - now) / 1_000)),
+      },
+    );
   }
   refuseStored(usage.storedBytes, limits);
 }
@@ -33,7 +38,9 @@ export function refuseHold(usage: AgentUsage, limits: AgentLimits, now: EpochMs)
 /** Throws `too_many_tasks`, `too_much_stored` for a task that would be one too many. */
 export function refuseTask(open: number, storedBytes: number, limits: AgentLimits): void {
   if (open >= limits.openTasksPerAgent) {
-    throw new GatewayError('too_many_tasks', `No task was opened: ${open} tasks of this agent have not ended.`, { retryAfter: RETRY_AFTER_TOO_MANY_S });
+    throw new GatewayError('too_many_tasks', `No task was opened: ${open} tasks of this agent have not ended.`, {
+      retryAfter: RETRY_AFTER_TOO_MANY_S,
+    });
   }
   refuseStored(storedBytes, limits);
 }
@@ -41,5 +48,7 @@ export function refuseTask(open: number, storedBytes: number, limits: AgentLimit
 /** Throws `too_much_stored`. */
 export function refuseStored(bytes: number, { storedBytesPerAgent }: Pick<AgentLimits, 'storedBytesPerAgent'>): void {
   if (bytes < storedBytesPerAgent) return;
-  throw new GatewayError('too_much_stored', 'The store keeps as much of this agent as it may.', { retryAfter: HOUR_MS / 1_000 });
+  throw new GatewayError('too_much_stored', 'The store keeps as much of this agent as it may.', {
+    retryAfter: HOUR_MS / 1_000,
+  });
 }

@@ -33,8 +33,8 @@ export interface HoldRequest {
   /** Called once the hold is durable (new or attached to). */
   held(hold: Hold, isNew: boolean): void;
   /**
-   * Judges the same call again at release, with the approval as input: the caller's live token, the task as it is now, the policy in force.
-   * Throws what identification or policy throws.
+   * Judges the same call again at release, with the approval as input: the caller's live token, the task as it is now,
+   * the policy in force. Throws what identification or policy throws.
    */
   rejudge(approval: Approval): Promise<Rejudged>;
   /** Calls back when the agent has gone away; the hold stays. */
@@ -68,25 +68,37 @@ export interface Recalled {
 
 export interface Approvals {
   /**
-   * Opens a hold or attaches to the one that is there, waits, and claims the approval: a clearance for exactly one send.
-   * Throws `approval_pending` when the wait is over, `approval_denied` `approval_expired` `approval_unused` `approval_revoked` `approval_invalidated`,
-   * `already_sent`, `outcome_unknown`, `idempotency_key_reused`, `too_many_pending`, `no_eligible_reviewer`, `principal_suspended`, `draining`.
+   * Opens a hold or attaches to the one that is there, waits, and claims the approval: a clearance for exactly one
+   * send. Throws `approval_pending` when the wait is over, `approval_denied` `approval_expired` `approval_unused`
+   * `approval_revoked` `approval_invalidated`, `already_sent`, `outcome_unknown`, `idempotency_key_reused`,
+   * `too_many_pending`, `no_eligible_reviewer`, `principal_suspended`, `draining`.
    */
   obtain(request: HoldRequest): Promise<Clearance>;
-  /** RELEASING → SENT, durable before it resolves; a no-op for allowed calls. Throws when the claim is no longer ours: nothing may be sent then. */
+  /**
+   * RELEASING → SENT, durable before it resolves; a no-op for allowed calls. Throws when the claim is no longer ours:
+   * nothing may be sent then.
+   */
   markSent(clearance: Clearance): Promise<void>;
-  /** The call's ending: SENT → EXECUTED | UPSTREAM_ERROR | OUTCOME_UNKNOWN, or RELEASING → EXPIRED when it was never sent. Never throws. */
+  /**
+   * The call's ending: SENT → EXECUTED | UPSTREAM_ERROR | OUTCOME_UNKNOWN, or RELEASING → EXPIRED when it was never
+   * sent. Never throws.
+   */
   settle(clearance: Clearance, outcome: Outcome | 'not_sent'): Promise<Hold | undefined>;
-  /** A hold for its own principal; waits up to `waitMs` for it to leave PENDING. Throws `hold_not_found` for others'. */
+  /**
+   * A hold for its own principal; waits up to `waitMs` for it to leave PENDING. Throws `hold_not_found` for others'.
+   */
   view(id: string, principal: Principal, waitMs: number): Promise<Hold>;
   /**
-   * A hold for exactly the caller that it was opened for, same key and same chain: whoever may use its approval. An ending counts as told.
-   * Throws `hold_not_found` for anybody else.
+   * A hold for exactly the caller that it was opened for, same key and same chain: whoever may use its approval. An
+   * ending counts as told. Throws `hold_not_found` for anybody else.
    */
   recall(id: string, principal: Principal): Promise<Recalled>;
   /** Cancels a PENDING or APPROVED hold. Throws `hold_not_found`, `hold_closed`. */
   cancel(id: string, principal: Principal): Promise<Hold>;
-  /** Throws `hold_not_found`, `hold_closed`, `stale_digest`, `not_a_reviewer`, `separation_of_duties`, `already_voted`, `reason_required`, `step_up_required`. */
+  /**
+   * Throws `hold_not_found`, `hold_closed`, `stale_digest`, `not_a_reviewer`, `separation_of_duties`, `already_voted`,
+   * `reason_required`, `step_up_required`.
+   */
   vote(id: string, reviewer: Reviewer, ballot: Ballot): Promise<Hold>;
   /** This person has the whole hold before them now: remembered for a while, for the time to decide. */
   opened(id: string, reviewer: Reviewer): void;

@@ -3,7 +3,17 @@
 import type { EpochMs } from './clock.ts';
 import type { JsonObject } from './json.ts';
 
-export type AuditType = 'decision' | 'outcome' | 'hold' | 'vote' | 'task' | 'credential' | 'suspension' | 'passkey' | 'config' | 'start';
+export type AuditType =
+  | 'decision'
+  | 'outcome'
+  | 'hold'
+  | 'vote'
+  | 'task'
+  | 'credential'
+  | 'suspension'
+  | 'passkey'
+  | 'config'
+  | 'start';
 
 /** How long a caller must wait: until the bytes are on disk, or only until they are written. */
 export type Durability = 'fsync' | 'soon';
@@ -14,7 +24,15 @@ declare const recordText: unique symbol;
 export type RecordText = string & { readonly [recordText]: true };
 
 export interface AuditLog {
-  /** Appends one record. Resolves when the promised durability holds. Throws `audit_unavailable`; nothing is ever skipped. */
-  append(type: AuditType, time: EpochMs, record: JsonObject | RecordText, durability: Durability): Promise<{ readonly seq: number }>;
+  /**
+   * Appends one record. Resolves when the promised durability holds. Throws `audit_unavailable`; nothing is ever
+   * skipped.
+   */
+  append(
+    type: AuditType,
+    time: EpochMs,
+    record: JsonObject | RecordText,
+    durability: Durability,
+  ): Promise<{ readonly seq: number }>;
   close(): Promise<void>;
 }

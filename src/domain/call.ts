@@ -21,7 +21,10 @@ export interface CallFacts {
   actionDigest?: Digest;
   task?: Task;
   decision?: Decision;
-  /** Known a moment before `hold`, while the approval's first span is written; and alone for a refusal that a hold of before stands behind. */
+  /**
+   * Known a moment before `hold`, while the approval's first span is written; and alone for a refusal that a hold of
+   * before stands behind.
+   */
   holdId?: string;
   hold?: Hold;
   credential?: Credential;
@@ -29,7 +32,9 @@ export interface CallFacts {
   /** Milliseconds the call spent waiting for people; not part of the request duration metric. */
   heldMs?: number;
   upstreamStatus?: number;
-  /** MCP: what the upstream asked of the agent's side while it answered, and whether that was let through. At most 100. */
+  /**
+   * MCP: what the upstream asked of the agent's side while it answered, and whether that was let through. At most 100.
+   */
   serverRequests?: { readonly method: string; readonly passed: boolean }[];
   /** MCP: servers of a shared mount that had no part in the answer, and why. */
   missingServers?: readonly { readonly server: string; readonly error: string }[];

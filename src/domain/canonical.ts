@@ -1,5 +1,5 @@
-// Digests over structured values: SHA-256 over a domain label and the RFC 8785 (JCS) form of the value.
-// The label ends with a line feed, which cannot occur in a label, so no value of one kind can collide with another kind's.
+// Digests over structured values: SHA-256 over a domain label and the RFC 8785 (JCS) form of the value. The label ends
+// with a line feed, which cannot occur in a label, so no value of one kind can collide with another kind's.
 
 import { hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
@@ -13,7 +13,10 @@ export function sha256(data: Uint8Array | string): Digest {
   return hash('sha256', data, 'hex');
 }
 
-/** The JCS form. Throws TypeError for what it cannot express: undefined at the top, lone surrogates, NaN and the infinities. */
+/**
+ * The JCS form. Throws TypeError for what it cannot express: undefined at the top, lone surrogates, NaN and the
+ * infinities.
+ */
 export function canonicalText(value: unknown): string {
   const text = canonicalize(value);
   if (text === undefined) throw new TypeError('the value has no canonical JSON form');

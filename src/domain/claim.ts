@@ -1,8 +1,10 @@
-// How issuers write claims: under a plain name or nested, one text or a list of them. For claims that the configuration names.
+// How issuers write claims: under a plain name or nested, one text or a list of them. For claims that the configuration
+// names.
 
 /**
- * The claim of this name; where there is none, what the name leads to as a path through objects (`realm_access.roles`). The exact name comes first at
- * every step, so a URL as a name is found although it has dots. Undefined where there is nothing, or null.
+ * The claim of this name; where there is none, what the name leads to as a path through objects (`realm_access.roles`).
+ * The exact name comes first at every step, so a URL as a name is found although it has dots. Undefined where there is
+ * nothing, or null.
  */
 export function claimAt(claims: Readonly<Record<string, unknown>>, name: string): unknown {
   if (Object.hasOwn(claims, name)) return claims[name] ?? undefined;
@@ -15,12 +17,17 @@ export function claimAt(claims: Readonly<Record<string, unknown>>, name: string)
   return undefined;
 }
 
-/** The texts of a claim, of which one may stand alone; undefined where there is no claim, null where it is something else. */
+/**
+ * The texts of a claim, of which one may stand alone; undefined where there is no claim, null where it is something
+ * else.
+ */
 export function textsAt(claims: Readonly<Record<string, unknown>>, name: string): readonly string[] | undefined | null {
   const value = claimAt(claims, name);
   if (value === undefined) return undefined;
   const list: unknown = typeof value === 'string' ? [value] : value;
-  return Array.isArray(list) && list.every((entry): entry is string => typeof entry === 'string') ? list.filter((entry) => entry !== '') : null;
+  return Array.isArray(list) && list.every((entry): entry is string => typeof entry === 'string')
+    ? list.filter((entry) => entry !== '')
+    : null;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -20,6 +20,7 @@ export function clearAllowed(decision: Decision): Clearance {
 /** A held call whose approval was claimed, once, by `claim`, under a decision that took the approval into account. */
 export function clearReleased(decision: Decision, hold: Hold, claim: string): Clearance {
   if (decision.effect !== 'allow') throw new TypeError(`no clearance for a decision of ${decision.effect}`);
-  if (hold.state !== 'RELEASING' || hold.claim !== claim) throw new TypeError(`no clearance for a hold in ${hold.state}`);
+  if (hold.state !== 'RELEASING' || hold.claim !== claim)
+    throw new TypeError(`no clearance for a hold in ${hold.state}`);
   return { kind: 'released', decision, hold, claim } as Clearance;
 }

@@ -10,22 +10,36 @@ import type { JsonObject } from './json.ts';
 import type { Principal } from './principal.ts';
 import type { Secret } from './secret.ts';
 
-/** What taking a credential back really does: ends the token, its lease, the object it hangs on, or nothing before it expires. */
+/**
+ * What taking a credential back really does: ends the token, its lease, the object it hangs on, or nothing before it
+ * expires.
+ */
 export type Revocability = 'token' | 'lease' | 'object' | 'none';
 
-/** How a credential is put on the forwarded request. Host and framing fields are refused when the configuration is read. */
+/**
+ * How a credential is put on the forwarded request. Host and framing fields are refused when the configuration is read.
+ */
 export type Injection =
   | { readonly in: 'header'; readonly name: string; readonly value: Secret }
   | { readonly in: 'query'; readonly name: string; readonly value: Secret }
   | SignatureInjection;
 
-/** A credential that never travels itself: it signs the request as it will be sent. `value` is what signs; answers are searched for it. */
+/**
+ * A credential that never travels itself: it signs the request as it will be sent. `value` is what signs; answers are
+ * searched for it.
+ */
 export interface SignatureInjection {
   readonly in: 'signature';
   readonly value: Secret;
-  /** Lower-case names of the fields that the signature brings or contradicts: the agent's own fields of these names stay here. */
+  /**
+   * Lower-case names of the fields that the signature brings or contradicts: the agent's own fields of these names stay
+   * here.
+   */
   readonly replaces: ReadonlySet<string>;
-  /** The fields to add. Throws `bad_request` for a request that cannot be signed without changing its meaning, `credential_unavailable` for a body nobody has read. */
+  /**
+   * The fields to add. Throws `bad_request` for a request that cannot be signed without changing its meaning,
+   * `credential_unavailable` for a body nobody has read.
+   */
   sign(request: SignableRequest): Promise<HeaderList>;
 }
 
@@ -40,7 +54,10 @@ export interface SignableRequest {
   readonly headers: HeaderList;
   /** The agent's fields before they were filtered: they may say how the body is framed. */
   readonly received: HeaderList;
-  /** SHA-256 of the body, which for a held call is the approved one; of nothing when there is no body. Absent when it is streamed. */
+  /**
+   * SHA-256 of the body, which for a held call is the approved one; of nothing when there is no body. Absent when it is
+   * streamed.
+   */
   readonly bodyDigest?: Digest;
 }
 
@@ -69,8 +86,9 @@ export interface Minted {
 }
 
 /**
- * One way to make credentials: one file in credentials/. `mint` throws `credential_unavailable` (the issuer cannot be reached, or refuses)
- * or `credential_too_broad` (it granted more than was asked for). `revoke` throws when the issuer could not be told; it will be tried again.
+ * One way to make credentials: one file in credentials/. `mint` throws `credential_unavailable` (the issuer cannot be
+ * reached, or refuses) or `credential_too_broad` (it granted more than was asked for). `revoke` throws when the issuer
+ * could not be told; it will be tried again.
  */
 export interface CredentialProvider {
   readonly type: string;
@@ -97,18 +115,25 @@ export interface Credential {
 
 /** Hands out credentials for cleared calls and takes them back. */
 export interface Broker {
-  /** True when the credential for this call will be made for it alone: then its decision must be on disk before the mint. */
+  /**
+   * True when the credential for this call will be made for it alone: then its decision must be on disk before the
+   * mint.
+   */
   mintsAlone(clearance: Clearance): boolean;
   /**
-   * Undefined when the decision plans none; without a promise when a shared one is at hand. Rejects with `credential_unavailable`, `credential_too_broad`.
-   * Intent to revoke is durable before the promise resolves.
+   * Undefined when the decision plans none; without a promise when a shared one is at hand. Rejects with
+   * `credential_unavailable`, `credential_too_broad`. Intent to revoke is durable before the promise resolves.
    */
   issue(clearance: Clearance, caller: Identified, action: Action): Credential | undefined | Promise<Credential>;
-  /** Takes an exclusive credential back; shared ones stay. Never throws: what fails is kept, counted and tried again. Resolves to false when it could not be revoked yet. */
+  /**
+   * Takes an exclusive credential back; shared ones stay. Never throws: what fails is kept, counted and tried again.
+   * Resolves to false when it could not be revoked yet.
+   */
   release(credential: Credential): Promise<boolean>;
   /**
-   * Drops a shared credential that the upstream refused (401). True when the next `issue` gives another one; false for exclusive credentials, and for one
-   * that is so fresh that it cannot be stale: an upstream's refusals must not become an issuer's load.
+   * Drops a shared credential that the upstream refused (401). True when the next `issue` gives another one; false for
+   * exclusive credentials, and for one that is so fresh that it cannot be stale: an upstream's refusals must not become
+   * an issuer's load.
    */
   invalidate(credential: Credential): boolean;
 }

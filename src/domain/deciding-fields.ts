@@ -1,13 +1,15 @@
-// Header fields that change what an upstream does with a request. A held call forwards only the fields that its approval binds; without one of
-// these it would be another call than the agent asked for, and than people approved: an S3 copy becomes the upload of nothing, a conditional
-// write an unconditional one. The names are from the documentation of what stands beside them.
+// Header fields that change what an upstream does with a request. A held call forwards only the fields that its
+// approval binds; without one of these it would be another call than the agent asked for, and than people approved: an
+// S3 copy becomes the upload of nothing, a conditional write an unconditional one. The names are from the documentation
+// of what stands beside them.
 
 import { type HeaderList, header } from './headers.ts';
 import { carriesIdentity, fieldKey } from './identity-fields.ts';
 
 const NAMES: ReadonlySet<string> = new Set(
   [
-    // RFC 9110 conditions and ranges, RFC 7240, RFC 9530; what names or places the thing that is written (RFC 5023, LDP)
+    // RFC 9110 conditions and ranges, RFC 7240, RFC 9530; what names or places the thing that is written (RFC 5023,
+    // LDP)
     'if prefer want-repr-digest content-range content-disposition content-location content-transfer-encoding slug link expect-ct',
     // WebDAV (RFC 4918, 3253, 3648, 6638)
     'destination depth overwrite lock-token timeout label position ordering-type apply-to-redirect-ref translate brief cal-managed-id schedule-reply',
@@ -35,7 +37,8 @@ const BEGINNINGS: readonly string[] = [
   ...['if-', 'unless-', 'x-http-', 'x-method'],
   // what is asked for in words
   ...['x-force-', 'x-allow-', 'x-confirm-', 'x-skip-', 'x-permanent', 'x-purge'],
-  // AWS, Azure, Google Cloud Storage, those of Alibaba, Tencent and Huawei, Swift and the resumable uploads of all of them (tus.io)
+  // AWS, Azure, Google Cloud Storage, those of Alibaba, Tencent and Huawei, Swift and the resumable uploads of all of
+  // them (tus.io)
   ...[
     'x-amz-',
     'x-amzn-',
@@ -60,13 +63,28 @@ const BEGINNINGS: readonly string[] = [
   // CloudEvents in binary mode, GitHub’s webhooks, gRPC
   ...['ce-', 'x-github-', 'grpc-'],
   // Salesforce, Dynamics, Vault, Consul, Nomad, Trino, Presto, ClickHouse, Snowflake, InfluxDB
-  ...['sforce-', 'mscrm', 'x-vault-', 'x-consul-', 'x-nomad-', 'x-trino-', 'x-presto-', 'x-clickhouse-', 'x-snowflake-', 'x-influxdb-'],
+  ...[
+    'sforce-',
+    'mscrm',
+    'x-vault-',
+    'x-consul-',
+    'x-nomad-',
+    'x-trino-',
+    'x-presto-',
+    'x-clickhouse-',
+    'x-snowflake-',
+    'x-influxdb-',
+  ],
 ];
 
-/** Which of an API’s versions, or of its unreleased features, is meant: `X-GitHub-Api-Version`, `Stripe-Version`, `OpenAI-Beta`. */
+/**
+ * Which of an API’s versions, or of its unreleased features, is meant: `X-GitHub-Api-Version`, `Stripe-Version`,
+ * `OpenAI-Beta`.
+ */
 const VERSION = /(?:^|-)(?:version|maxversion|beta|preview)$/;
 /** Versions of whoever sends the request, for statistics: `X-Client-Version`, `X-SDK-Version`. */
-const OF_THE_CLIENT = /(?:^|-)(?:client|sdk|app|agent|lib|library|package|runtime|os|platform|language|browser|cli|ui|frontend|build)-version$/;
+const OF_THE_CLIENT =
+  /(?:^|-)(?:client|sdk|app|agent|lib|library|package|runtime|os|platform|language|browser|cli|ui|frontend|build)-version$/;
 
 /** Of the families above, what identifies, times or traces one request and changes nothing in what it does. */
 const HARMLESS =
@@ -76,10 +94,16 @@ const HARMLESS =
 export function decidesEffect(name: string): boolean {
   const key = fieldKey(name);
   if (HARMLESS.test(key)) return false;
-  return NAMES.has(key) || (VERSION.test(key) && !OF_THE_CLIENT.test(key)) || BEGINNINGS.some((beginning) => key.startsWith(beginning));
+  return (
+    NAMES.has(key) ||
+    (VERSION.test(key) && !OF_THE_CLIENT.test(key)) ||
+    BEGINNINGS.some((beginning) => key.startsWith(beginning))
+  );
 }
 
-/** Fields that stay with the gateway whatever happens, or say nothing about the call: nobody needs to be told of them. */
+/**
+ * Fields that stay with the gateway whatever happens, or say nothing about the call: nobody needs to be told of them.
+ */
 const UNREMARKABLE =
   /^(?:host|content-length|expect|authorization|dpop|cookie2?|traceparent|tracestate|baggage|b3|x-b3-.*|uber-trace-id|countersign-.*|x-countersign-.*|user-agent|accept-encoding|accept-charset|origin|referer|date|priority|dnt|cache-control|pragma|save-data|sec-.*|via|forwarded|x-forwarded-.*|x-request-id|x-correlation-id|x-stainless-.*|amz-sdk-.*|x-amz-(?:date|content-sha256|security-token|user-agent))$/;
 
@@ -92,17 +116,30 @@ export interface LeftBehind {
 
 const NOTHING: LeftBehind = { names: [], deciding: [] };
 
-/** What a held call would lose: the agent's fields that are not bound. `armed`: fields that say who is asking are dropped from its allowed calls too. */
-export function leftBehind(headers: HeaderList, bound: HeaderList, agentToken: string | undefined, armed: boolean): LeftBehind {
+/**
+ * What a held call would lose: the agent's fields that are not bound. `armed`: fields that say who is asking are
+ * dropped from its allowed calls too.
+ */
+export function leftBehind(
+  headers: HeaderList,
+  bound: HeaderList,
+  agentToken: string | undefined,
+  armed: boolean,
+): LeftBehind {
   const names = new Set<string>();
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     if (name !== agentToken && !UNREMARKABLE.test(name) && header(bound, name) === undefined) names.add(name);
   }
   if (names.size === 0) return NOTHING;
-  const deciding = [...names].filter((name) => (carriesIdentity(name) ? !armed && !NEVER.test(name) : decidesEffect(name)));
+  const deciding = [...names].filter((name) =>
+    carriesIdentity(name) ? !armed && !NEVER.test(name) : decidesEffect(name),
+  );
   // What is said to the gateway alone in `Prefer` is not lost.
-  return { names: [...names].filter((name) => name !== 'prefer'), deciding: deciding.filter((name) => name !== 'prefer') };
+  return {
+    names: [...names].filter((name) => name !== 'prefer'),
+    deciding: deciding.filter((name) => name !== 'prefer'),
+  };
 }
 
 /** Credentials that no call of this agent forwards. */

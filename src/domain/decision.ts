@@ -30,8 +30,8 @@ export interface MatchedRule {
   readonly id: string;
   readonly effect: Effect;
   /**
-   * Why it counts: `matched`; `condition_failed` when its `when` could not be evaluated; `over_budget` when judging the call took more
-   * steps than it may. Both of the latter fail closed.
+   * Why it counts: `matched`; `condition_failed` when its `when` could not be evaluated; `over_budget` when judging the
+   * call took more steps than it may. Both of the latter fail closed.
    */
   readonly why: 'matched' | 'condition_failed' | 'over_budget';
 }
@@ -43,7 +43,9 @@ export const WHY: Readonly<Record<MatchedRule['why'], string>> = {
   over_budget: 'judging this call took more steps than it may, which counts as a match',
 };
 
-/** The credential that would be minted: its name under `credentials` and how the rule narrows it, templates filled in. */
+/**
+ * The credential that would be minted: its name under `credentials` and how the rule narrows it, templates filled in.
+ */
 export interface CredentialPlan {
   readonly name: string;
   readonly scope: JsonObject;
@@ -101,13 +103,17 @@ export interface Policy {
   readonly digest: Digest;
   /** How much of the body the rules that could match this call look at. */
   bodyNeed(upstream: string, method: string, path: string): BodyNeed;
-  /** Whether a rule that could match this call reads what its task has done before: then a decision on it holds until that changes. */
+  /**
+   * Whether a rule that could match this call reads what its task has done before: then a decision on it holds until
+   * that changes.
+   */
   readsHistory(upstream: string, method: string, path: string): boolean;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**
-   * What this caller could at best expect of calls like this one, whatever their arguments: `deny` when no arguments would get it through,
-   * `hold` when all of them would be held, `may_hold` when some would or might be. The action's `args` are absent. Not a decision: nothing is cleared by it.
+   * What this caller could at best expect of calls like this one, whatever their arguments: `deny` when no arguments
+   * would get it through, `hold` when all of them would be held, `may_hold` when some would or might be. The action's
+   * `args` are absent. Not a decision: nothing is cleared by it.
    */
   outlook(input: DecisionInput): Outlook;
 }

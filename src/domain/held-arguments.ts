@@ -11,7 +11,10 @@ export function heldArguments({ bodyText, argsAt }: HeldContent): Json | undefin
   return argsAt.length > 1 ? (value ?? {}) : value;
 }
 
-/** A tool call's params besides its name and arguments: nobody should have to look for them in the raw body. Undefined where there are none. */
+/**
+ * A tool call's params besides its name and arguments: nobody should have to look for them in the raw body. Undefined
+ * where there are none.
+ */
 export function heldBeside({ bodyText, argsAt }: HeldContent): JsonObject | undefined {
   if (bodyText === undefined || argsAt?.join('.') !== 'params.arguments') return undefined;
   const message = JSON.parse(bodyText) as Json;

@@ -67,8 +67,8 @@ export interface HeldAction extends ActionBinding {
 }
 
 /**
- * What can be large of a held call: shown whole on its own page, never truncated, and read for that page and for sending it alone. The body is
- * dropped when the hold ends unsent; its digest stays.
+ * What can be large of a held call: shown whole on its own page, never truncated, and read for that page and for
+ * sending it alone. The body is dropped when the hold ends unsent; its digest stays.
  */
 export interface HeldContent {
   /** MCP: what became of the tool's definition since it was pinned; for reviewers to compare. */
@@ -93,11 +93,17 @@ export interface HeldPrincipal extends Party {
   readonly keyThumbprint?: string;
   /** The caller's X.509-SVID, where its token of another issuer is bound to that. Bound. */
   readonly spiffeId?: string;
-  /** The client that got the caller's token, and the issuer's name for the caller: to be shown, never compared, and so not bound. */
+  /**
+   * The client that got the caller's token, and the issuer's name for the caller: to be shown, never compared, and so
+   * not bound.
+   */
   readonly client?: string;
   readonly name?: string;
   readonly onBehalfOf: readonly Party[];
-  /** Subjects of the people accountable for the agent (`identity.owners`); empty where none is registered. They may not vote. */
+  /**
+   * Subjects of the people accountable for the agent (`identity.owners`); empty where none is registered. They may not
+   * vote.
+   */
   readonly owners: readonly string[];
 }
 
@@ -133,7 +139,9 @@ export interface Hold {
   readonly nonce: string;
   readonly bindingDigest: Digest;
   readonly idempotencyKey?: string;
-  /** Digest over who asks for what, without policy, task revision and Idempotency-Key: recognises the identical request. */
+  /**
+   * Digest over who asks for what, without policy, task revision and Idempotency-Key: recognises the identical request.
+   */
   readonly requestDigest: Digest;
   readonly createdAt: EpochMs;
   /** Until when reviewers may decide. */
@@ -162,11 +170,16 @@ export interface Hold {
 /** Why an open hold ends without a vote or a clock of its own. */
 export type Closing = { readonly type: 'revoke' | 'invalidate'; readonly because: string };
 
-/** The next version of an open hold that ends like this; from approvals/, which alone knows what states follow on which. */
+/**
+ * The next version of an open hold that ends like this; from approvals/, which alone knows what states follow on which.
+ */
 export type CloseHold = (hold: Hold, closing: Closing, now: EpochMs) => Hold;
 
 /** What a caller asks the store to keep; the store adds times. */
-export type NewHold = Omit<Hold, 'state' | 'version' | 'votes' | 'createdAt' | 'deadline' | 'bindingDigest' | 'escalateAt' | 'escalations'>;
+export type NewHold = Omit<
+  Hold,
+  'state' | 'version' | 'votes' | 'createdAt' | 'deadline' | 'bindingDigest' | 'escalateAt' | 'escalations'
+>;
 
 /** What one agent has in the store. */
 export interface AgentUsage {
@@ -181,7 +194,7 @@ export interface AgentUsage {
 }
 
 /** How earlier holds like one ended: same agent, same upstream, method and tool, same rules. */
-export interface Likes {
+export interface SimilarHolds {
   readonly approvedTimes: number;
   readonly deniedTimes: number;
   readonly since: EpochMs;
@@ -190,7 +203,10 @@ export interface Likes {
 /** How one reviewer decides. */
 export interface VoteTimes {
   readonly decisions: number;
-  /** Seconds from opening the hold (or from its creation, when it was not opened here) to the vote. Absent without decisions. */
+  /**
+   * Seconds from opening the hold (or from its creation, when it was not opened here) to the vote. Absent without
+   * decisions.
+   */
   readonly medianSeconds?: number;
   /** Decisions that took less than three seconds. */
   readonly hasty: number;
@@ -200,13 +216,16 @@ export interface HoldQuery {
   readonly states?: readonly HoldState[];
   readonly principalId?: string;
   readonly taskId?: string;
-  /** At most this many, newest first; default 50, largest 200. A page ends earlier where it would grow beyond a fixed number of bytes. */
+  /**
+   * At most this many, newest first; default 50, largest 200. A page ends earlier where it would grow beyond a fixed
+   * number of bytes.
+   */
   readonly limit?: number;
   /** The opaque `next` of the previous page. */
   readonly after?: string;
 }
 
-export interface HoldPage {
+export interface HoldListPage {
   readonly holds: readonly Hold[];
   readonly next?: string;
 }
@@ -218,43 +237,57 @@ export interface HoldChange<T> {
 }
 
 /**
- * Durable holds. The store gives atomicity, durability (a resolved promise means fsynced) and the one clock that decides
- * deadlines; what a transition means is decided by pure functions in approvals/. Errors: `store_unavailable`.
+ * Durable holds. The store gives atomicity, durability (a resolved promise means fsynced) and the one clock that
+ * decides deadlines; what a transition means is decided by pure functions in approvals/. Errors: `store_unavailable`.
  */
 export interface HoldStore {
   /** The store's time. */
   now(): EpochMs;
   /**
-   * In one transaction: shows `choose` every hold of this principal that has one of the two digests of the request, or the same
-   * Idempotency-Key, newest first, and what it has here already. `choose` returns a hold to insert with its content, a changed version
-   * of one that it was shown, or undefined to leave all as it was, and an answer. What `choose` throws is thrown on.
+   * In one transaction: shows `choose` every hold of this principal that has one of the two digests of the request, or
+   * the same Idempotency-Key, newest first, and what it has here already. `choose` returns a hold to insert with its
+   * content, a changed version of one that it was shown, or undefined to leave all as it was, and an answer. What
+   * `choose` throws is thrown on.
    */
   admit<T>(
-    key: { readonly principalId: string; readonly requestDigest: Digest; readonly formerRequestDigest?: Digest; readonly idempotencyKey?: string },
-    choose: (known: readonly Hold[], usage: () => AgentUsage, now: EpochMs) => { readonly write?: Hold; readonly content?: HeldContent; readonly answer: T },
+    key: {
+      readonly principalId: string;
+      readonly requestDigest: Digest;
+      readonly formerRequestDigest?: Digest;
+      readonly idempotencyKey?: string;
+    },
+    choose: (
+      known: readonly Hold[],
+      usage: () => AgentUsage,
+      now: EpochMs,
+    ) => { readonly write?: Hold; readonly content?: HeldContent; readonly answer: T },
   ): Promise<T>;
   get(id: string): Promise<Hold | undefined>;
   /** Undefined when it is not kept any more. */
   content(id: string): Promise<HeldContent | undefined>;
-  list(query: HoldQuery): Promise<HoldPage>;
+  list(query: HoldQuery): Promise<HoldListPage>;
   /**
-   * In one transaction: reads the hold, lets `step` give its next version (or undefined for no change) and an answer, writes it
-   * with `version` + 1. What `step` throws is thrown on and nothing is written. Unknown id: `hold_not_found`.
+   * In one transaction: reads the hold, lets `step` give its next version (or undefined for no change) and an answer,
+   * writes it with `version` + 1. What `step` throws is thrown on and nothing is written. Unknown id: `hold_not_found`.
    */
-  change<T>(id: string, step: (hold: Hold, now: EpochMs) => { readonly next?: Hold; readonly answer: T }): Promise<HoldChange<T>>;
+  change<T>(
+    id: string,
+    step: (hold: Hold, now: EpochMs) => { readonly next?: Hold; readonly answer: T },
+  ): Promise<HoldChange<T>>;
   /** Ids of holds whose clock has run out: PENDING past its deadline, APPROVED past useBy. At most `limit`. */
   due(limit: number): Promise<readonly string[]>;
   /** Ids of PENDING holds whose `escalateAt` has passed. At most `limit`. */
   toEscalate(limit: number): Promise<readonly string[]>;
   /** Earlier holds like this one, since then; itself not counted. */
-  likes(hold: Hold, since: EpochMs): Promise<Likes>;
+  similar(hold: Hold, since: EpochMs): Promise<SimilarHolds>;
   /** The decisions of one reviewer since then. */
   voteTimes(reviewerId: string, since: EpochMs): Promise<VoteTimes>;
   /** Ids of RELEASING and SENT holds that were claimed by a process other than this one. */
   orphans(claimedBy: string): Promise<readonly string[]>;
   /**
-   * Called after every committed change, in commit order, with the state before it: undefined when the hold is new, or when
-   * another process made the change (which then counts and records it). A listener never throws. Returns the function that ends it.
+   * Called after every committed change, in commit order, with the state before it: undefined when the hold is new, or
+   * when another process made the change (which then counts and records it). A listener never throws. Returns the
+   * function that ends it.
    */
   subscribe(listener: (hold: Hold, before: HoldState | undefined) => void): () => void;
   /** How many holds are open, by state. */

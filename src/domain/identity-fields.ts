@@ -1,7 +1,8 @@
-// Header fields by which common servers take somebody's word for who is asking, or take a credential beside Authorization. Where the gateway
-// injects a credential it speaks for itself, so none of the agent's own goes along: an agent that sends `Impersonate-User: admin` beside the gateway's
-// token would be admin. The names are from the documentation of the servers that stand beside them; unknown servers are met by the words that such names are made of.
-// CGI, WSGI and PHP read `X_Remote_User` as `X-Remote-User`, so an underscore, and a dot, counts as a hyphen.
+// Header fields by which common servers take somebody's word for who is asking, or take a credential beside
+// Authorization. Where the gateway injects a credential it speaks for itself, so none of the agent's own goes along: an
+// agent that sends `Impersonate-User: admin` beside the gateway's token would be admin. The names are from the
+// documentation of the servers that stand beside them; unknown servers are met by the words that such names are made
+// of. CGI, WSGI and PHP read `X_Remote_User` as `X-Remote-User`, so an underscore, and a dot, counts as a hyphen.
 
 const NAMES: ReadonlySet<string> = new Set(
   [
@@ -42,16 +43,48 @@ const NAMES: ReadonlySet<string> = new Set(
 const BEGINNINGS: readonly string[] = [
   // Kubernetes and Rancher; its front proxy
   ...['impersonate-', 'x-impersonate', 'x-remote-', 'remote-'],
-  // Grafana, oauth2-proxy and Kong (x-auth-request-, x-authenticated-, x-authentik-), Authelia, Pomerium, Vouch, Envoy and proxies
-  ...['x-webauth-', 'x-auth-', 'x-authenticated-', 'x-authentik-', 'x-consumer-', 'x-credential-', 'x-pomerium-', 'x-vouch-', 'x-forwarded-', 'x-proxy-'],
+  // Grafana, oauth2-proxy and Kong (x-auth-request-, x-authenticated-, x-authentik-), Authelia, Pomerium, Vouch, Envoy
+  // and proxies
+  ...[
+    'x-webauth-',
+    'x-auth-',
+    'x-authenticated-',
+    'x-authentik-',
+    'x-consumer-',
+    'x-credential-',
+    'x-pomerium-',
+    'x-vouch-',
+    'x-forwarded-',
+    'x-proxy-',
+  ],
   ...['x-user-', 'x-sso-', 'x-saml-', 'x-shib-', 'shib-', 'x-envoy-', 'x-sandstorm-'],
-  // App Engine, Cloud Scheduler and Cloud Tasks; Azure’s front ends; the modules of Apache for OpenID Connect and SAML; load balancers with client certificates
+  // App Engine, Cloud Scheduler and Cloud Tasks; Azure’s front ends; the modules of Apache for OpenID Connect and SAML;
+  // load balancers with client certificates
   ...['x-appengine-', 'x-cloudscheduler', 'x-cloudtasks-', 'x-arr-', 'x-zumo-', 'oidc-', 'mellon-', 'x-client-cert'],
-  // Hasura, Azure App Service and API Management, AWS load balancers, Cloudflare Access, Tailscale, IBM WebSEAL, SiteMinder, Oracle Access Manager
-  ...['x-hasura-', 'x-ms-client-principal', 'x-ms-token-', 'ocp-apim-', 'x-amzn-oidc-', 'x-amzn-mtls-', 'cf-access-', 'tailscale-'],
+  // Hasura, Azure App Service and API Management, AWS load balancers, Cloudflare Access, Tailscale, IBM WebSEAL,
+  // SiteMinder, Oracle Access Manager
+  ...[
+    'x-hasura-',
+    'x-ms-client-principal',
+    'x-ms-token-',
+    'ocp-apim-',
+    'x-amzn-oidc-',
+    'x-amzn-mtls-',
+    'cf-access-',
+    'tailscale-',
+  ],
   ...['iv-', 'sm-', 'oam-', 'ssl-client-', 'x-ssl-client-', 'x-tls-client-'],
   // Parse, Trino and Presto, ClickHouse, CouchDB, OpenSearch
-  ...['x-parse-', 'x-trino-user', 'x-trino-original-user', 'x-trino-role', 'x-trino-extra-credential', 'x-presto-user', 'x-presto-role', 'x-clickhouse-user'],
+  ...[
+    'x-parse-',
+    'x-trino-user',
+    'x-trino-original-user',
+    'x-trino-role',
+    'x-trino-extra-credential',
+    'x-presto-user',
+    'x-presto-role',
+    'x-clickhouse-user',
+  ],
   ...['x-clickhouse-key', 'opendistro-security-', 'opensearch-security-'],
 ];
 
@@ -62,10 +95,13 @@ const WORDS =
 const CREDENTIALS =
   /(?:api|(?:^|-)(?:app|application|auth|admin|master|insert|license|access|secret|subscription))-?keys?(?:-|$)|token$|(?:^|-)(?:auth|authorization|authentication|bearer|client-?cert|ssl-cert)$/;
 /** Tokens that are none: against forged forms, for pages, locks and repetitions. */
-const TOKENS = /(?:csrf|xsrf|verification|continuation|lock|next|page|cursor|sync|delta|idempotency|cancel|atlassian|amz-client)-?token$/;
+const TOKENS =
+  /(?:csrf|xsrf|verification|continuation|lock|next|page|cursor|sync|delta|idempotency|cancel|atlassian|amz-client)-?token$/;
 /** What belongs to the object or event that is written, and not to who writes it. */
 const METADATA = /^(?:x-(?:amz|ms|goog|object|container|account|oss|cos|obs)-meta-|x-bz-info-|ce-)/;
-const HARMLESS: ReadonlySet<string> = new Set('x-user-agent x-amz-user-agent x-ms-user-agent x-ms-identity-internal-id x-ms-group x-ms-permissions'.split(' '));
+const HARMLESS: ReadonlySet<string> = new Set(
+  'x-user-agent x-amz-user-agent x-ms-user-agent x-ms-identity-internal-id x-ms-group x-ms-permissions'.split(' '),
+);
 
 /** One spelling for all that servers take for the same name. */
 export function fieldKey(name: string): string {
@@ -76,17 +112,24 @@ export function fieldKey(name: string): string {
 export function carriesIdentity(name: string): boolean {
   const key = fieldKey(name);
   if (METADATA.test(key) || HARMLESS.has(key)) return false;
-  return NAMES.has(key) || BEGINNINGS.some((beginning) => key.startsWith(beginning)) || WORDS.test(key) || (CREDENTIALS.test(key) && !TOKENS.test(key));
+  return (
+    NAMES.has(key) ||
+    BEGINNINGS.some((beginning) => key.startsWith(beginning)) ||
+    WORDS.test(key) ||
+    (CREDENTIALS.test(key) && !TOKENS.test(key))
+  );
 }
 
 /**
- * Query parameters that are a credential or say who is asking, without the marks between their words: RFC 6750 section 2.3, signed URLs of AWS,
- * Google, Azure, Alibaba and Tencent, and those of common servers.
+ * Query parameters that are a credential or say who is asking, without the marks between their words: RFC 6750 section
+ * 2.3, signed URLs of AWS, Google, Azure, Alibaba and Tencent, and those of common servers.
  */
 const PARAMETERS =
   /^(?:(?:access|oauth|auth|id|private|job|api|bearer|session)token|x?apikey|apitoken|accesskey|clientsecret|subscriptionkey|authorization|delegation|xamz(?:algorithm|credential|signature|securitytoken)|(?:aws|oss)accesskeyid|xgoog(?:algorithm|credential|signature)|googleaccessid|qsignature|sudo|doas|runas|proxyuser|impersonate|impersonateuser|onbehalfof)$/;
 
-/** The first query parameter that carries a credential or an identity of the agent's own; undefined when there is none. */
+/**
+ * The first query parameter that carries a credential or an identity of the agent's own; undefined when there is none.
+ */
 export function identityParameter(query: string): string | undefined {
   const names = query.split(/[&;]/).map((pair) => {
     const raw = (pair.split('=', 1)[0] ?? '').replaceAll('+', ' ');

@@ -25,10 +25,21 @@ export interface IssuerStatus {
   readonly lastError?: string;
 }
 
+/** One X.509-SVID of the gateway itself, for the operator: no key and no certificate. */
+export interface GatewaySvidStatus {
+  /** The Workload API's address. */
+  readonly from: string;
+  readonly ready: boolean;
+  readonly spiffeId?: string;
+  readonly expiresAt?: EpochMs;
+  /** Name of the last fault, while the agent cannot be heard. */
+  readonly lastError?: string;
+}
+
 export interface Identity {
   /**
-   * The verified caller, or a GatewayError of the 401 family (or `issuer_unavailable`, `bad_header`). Returns without a promise when the token was
-   * verified before and is still good; every call re-checks its expiry.
+   * The verified caller, or a GatewayError of the 401 family (or `issuer_unavailable`, `bad_header`). Returns without a
+   * promise when the token was verified before and is still good; every call re-checks its expiry.
    */
   identify(request: InboundRequest): Identified | Promise<Identified>;
   status(): readonly IssuerStatus[];

@@ -1,5 +1,6 @@
-// Whether a text is small enough to be parsed as JSON in one go, found out by one look at each character: JSON.parse takes seconds for some megabytes
-// of opening brackets, and about a microsecond for each key or short text that it has not met before.
+// Whether a text is small enough to be parsed as JSON in one go, found out by one look at each character: JSON.parse
+// takes seconds for some megabytes of opening brackets, and about a microsecond for each key or short text that it has
+// not met before.
 
 export interface JsonMeasure {
   /** Deepest nesting of arrays and objects. */

@@ -1,11 +1,12 @@
-// JSON that is changed in places and otherwise goes on as it was written. JSON.parse and JSON.stringify alone would turn 12345678901234567890 into
-// 12345678901234567000 and 1.0 into 1; here a value that was not changed is copied from its text, byte by byte.
-// Trusts that a text was parsed by JSON.parse. Values are never changed in place: `edited` makes the changed copy, and remembers what it is a copy of.
+// JSON that is changed in places and otherwise goes on as it was written. JSON.parse and JSON.stringify alone would
+// turn 12345678901234567890 into 12345678901234567000 and 1.0 into 1; here a value that was not changed is copied from
+// its text, byte by byte. Trusts that a text was parsed by JSON.parse. Values are never changed in place: `edited`
+// makes the changed copy, and remembers what it is a copy of.
 
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
 
 /** Where a value stands in a text. The outer ends take in the white space around it. */
-interface Place {
+interface SourcePlace {
   readonly text: string;
   readonly from: number;
   readonly to: number;
@@ -15,7 +16,7 @@ interface Place {
 
 type Container = JsonObject | readonly Json[];
 
-const places = new WeakMap<Container, Place>();
+const places = new WeakMap<Container, SourcePlace>();
 const sources = new WeakMap<Container, Container>();
 
 const isContainer = (value: Json | undefined): value is Container => typeof value === 'object' && value !== null;
@@ -23,11 +24,21 @@ const isContainer = (value: Json | undefined): value is Container => typeof valu
 /** Parses one JSON text, and remembers it for `writeJson`. Throws SyntaxError. */
 export function parseWithSource(text: string): Json {
   const value = JSON.parse(text) as Json;
-  if (isContainer(value)) places.set(value, { text, from: 0, to: text.length, start: skipSpace(text, 0), end: trimmedEnd(text, text.length) });
+  if (isContainer(value))
+    places.set(value, {
+      text,
+      from: 0,
+      to: text.length,
+      start: skipSpace(text, 0),
+      end: trimmedEnd(text, text.length),
+    });
   return value;
 }
 
-/** Finds the text of what is in a parsed value, so many levels deep: what is taken out of the value is then written as it was, too. */
+/**
+ * Finds the text of what is in a parsed value, so many levels deep: what is taken out of the value is then written as
+ * it was, too.
+ */
 export function locate(value: Json, levels: number): void {
   if (levels === 0 || !isContainer(value)) return;
   if (isJsonObject(value)) membersOf(value);
@@ -37,14 +48,19 @@ export function locate(value: Json, levels: number): void {
 
 /** A copy with other members: what is undefined is left out. */
 export function edited(source: JsonObject, changes: Readonly<Record<string, Json | undefined>>): JsonObject {
-  const copy: JsonObject = Object.fromEntries(Object.entries({ ...source, ...changes }).filter((entry): entry is [string, Json] => entry[1] !== undefined));
+  const copy: JsonObject = Object.fromEntries(
+    Object.entries({ ...source, ...changes }).filter((entry): entry is [string, Json] => entry[1] !== undefined),
+  );
   sources.set(copy, source);
   return copy;
 }
 
-/** A copy of the value, of everything in it too: of keys that a text gives twice only those are written that were read. */
+/**
+ * A copy of the value, of everything in it too: of keys that a text gives twice only those are written that were read.
+ */
 export function rewritten(value: JsonObject): JsonObject {
-  const anew = (child: Json): Json => (isJsonObject(child) ? rewritten(child) : Array.isArray(child) ? (child as readonly Json[]).map(anew) : child);
+  const anew = (child: Json): Json =>
+    isJsonObject(child) ? rewritten(child) : Array.isArray(child) ? (child as readonly Json[]).map(anew) : child;
   return edited(value, Object.fromEntries(Object.entries(value).map(([key, child]) => [key, anew(child)])));
 }
 
@@ -54,7 +70,8 @@ export function writeJson(value: Json): string {
   const place = places.get(value);
   if (place !== undefined) return place.text.slice(place.start, place.end);
   const source = sourceOf(value);
-  if (isJsonObject(value)) return source !== undefined && isJsonObject(source) ? writeEdited(value, source) : writeObject(value);
+  if (isJsonObject(value))
+    return source !== undefined && isJsonObject(source) ? writeEdited(value, source) : writeObject(value);
   return `[${(value as readonly Json[]).map(writeItem).join(',')}]`;
 }
 
@@ -84,10 +101,15 @@ function writeEdited(value: JsonObject, source: JsonObject): string {
     if (after === undefined) return [];
     const { text, from, to, start, end } = member;
     if (Object.is(before, after)) return [text.slice(from, to)];
-    const written = Array.isArray(before) && Array.isArray(after) ? writeList(after as readonly Json[], before as readonly Json[]) : writeJson(after);
+    const written =
+      Array.isArray(before) && Array.isArray(after)
+        ? writeList(after as readonly Json[], before as readonly Json[])
+        : writeJson(after);
     return [text.slice(from, start) + written + text.slice(end, to)];
   });
-  const added = Object.keys(value).flatMap((key) => (members.has(key) ? [] : [`${JSON.stringify(key)}:${writeJson(value[key] as Json)}`]));
+  const added = Object.keys(value).flatMap((key) =>
+    members.has(key) ? [] : [`${JSON.stringify(key)}:${writeJson(value[key] as Json)}`],
+  );
   return `{${[...kept, ...added].join(',')}}`;
 }
 
@@ -97,15 +119,19 @@ function writeList(list: readonly Json[], source: readonly Json[]): string {
     const place = list.length === source.length ? items[index] : undefined;
     const before = source[index] as Json;
     if (place === undefined) return writeItem(item);
-    if (Array.isArray(item) && Array.isArray(before)) return item === before ? writeItem(item) : writeList(item as readonly Json[], before as readonly Json[]);
+    if (Array.isArray(item) && Array.isArray(before))
+      return item === before ? writeItem(item) : writeList(item as readonly Json[], before as readonly Json[]);
     return isContainer(item) || !Object.is(item, before) ? writeItem(item) : place.text.slice(place.from, place.to);
   });
   return `[${written.join(',')}]`;
 }
 
-/** The members of a parsed object, by key, in the order of the text; of a key that stands twice the last, as JSON.parse has it. */
-function membersOf(object: JsonObject): ReadonlyMap<string, Place> {
-  const members = new Map<string, Place>();
+/**
+ * The members of a parsed object, by key, in the order of the text; of a key that stands twice the last, as JSON.parse
+ * has it.
+ */
+function membersOf(object: JsonObject): ReadonlyMap<string, SourcePlace> {
+  const members = new Map<string, SourcePlace>();
   const place = places.get(object);
   if (place === undefined) return members;
   const { text, end } = place;
@@ -128,9 +154,9 @@ function membersOf(object: JsonObject): ReadonlyMap<string, Place> {
 }
 
 /** The items of a parsed list, in their order. */
-function itemsOf(list: readonly Json[]): readonly Place[] {
+function itemsOf(list: readonly Json[]): readonly SourcePlace[] {
   const place = places.get(list);
-  const items: Place[] = [];
+  const items: SourcePlace[] = [];
   if (place === undefined) return items;
   const { text } = place;
   let at = place.start + 1;

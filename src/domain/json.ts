@@ -9,7 +9,10 @@ export function isJsonObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Without the members that are null: for optional members null says the same as absence, and serialisers write it for what is not there. */
+/**
+ * Without the members that are null: for optional members null says the same as absence, and serialisers write it for
+ * what is not there.
+ */
 export function presentMembers(object: JsonObject): JsonObject {
   const members = Object.entries(object);
   const present = members.filter(([, value]) => value !== null);

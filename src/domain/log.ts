@@ -1,4 +1,5 @@
-// Structured log lines. Fields are names, digests and numbers; no message is built from input, so nothing can forge a line.
+// Structured log lines. Fields are names, digests and numbers; no message is built from input, so nothing can forge a
+// line.
 
 export interface Logger {
   /** `event` is a constant in dotted lower case. */

@@ -1,6 +1,7 @@
-// The MCP session that a call came in, as far as approvals are concerned: it says where an answer goes, never what is done. Clients that open
-// a session for each call come back for their approval in another one, so an approval binds no session, and the call goes out in its own.
-// Holds from before that rule have the session among their fields, and stay bound to it.
+// The MCP session that a call came in, as far as approvals are concerned: it says where an answer goes, never what is
+// done. Clients that open a session for each call come back for their approval in another one, so an approval binds no
+// session, and the call goes out in its own. Holds from before that rule have the session among their fields, and stay
+// bound to it.
 
 import type { Action } from './action.ts';
 import { type HeaderList, header } from './headers.ts';
@@ -23,8 +24,16 @@ export function bindsSession(action: Pick<Action, 'protocol' | 'boundHeaders'>):
   return approvedFields(action) !== action.boundHeaders;
 }
 
-/** The fields of a held call, to go out in the session of the message that comes for it, or in its own where that names none or it is bound to it. */
-export function inSessionOf({ boundHeaders, session: own }: Pick<HeldAction, 'boundHeaders' | 'session'>, message: HeaderList): HeaderList {
+/**
+ * The fields of a held call, to go out in the session of the message that comes for it, or in its own where that names
+ * none or it is bound to it.
+ */
+export function inSessionOf(
+  { boundHeaders, session: own }: Pick<HeldAction, 'boundHeaders' | 'session'>,
+  message: HeaderList,
+): HeaderList {
   const session = header(message, FIELD) ?? own;
-  return session === undefined || header(boundHeaders, FIELD) !== undefined ? boundHeaders : [...boundHeaders, FIELD, session];
+  return session === undefined || header(boundHeaders, FIELD) !== undefined
+    ? boundHeaders
+    : [...boundHeaders, FIELD, session];
 }

@@ -8,7 +8,13 @@ import type { HoldState } from './hold.ts';
 export interface Metrics {
   /** A call ended: request duration without the time it was held, and the decision. */
   call(facts: CallFacts, seconds: number): void;
-  upstream(upstream: string, method: string, status: number | undefined, error: ErrorCode | undefined, seconds: number): void;
+  upstream(
+    upstream: string,
+    method: string,
+    status: number | undefined,
+    error: ErrorCode | undefined,
+    seconds: number,
+  ): void;
   tokenRefused(issuer: string | undefined, code: ErrorCode): void;
   holdEnded(state: HoldState, seconds: number): void;
   minted(provider: string, ok: boolean, seconds: number): void;

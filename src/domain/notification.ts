@@ -1,5 +1,6 @@
 // Telling people that something waits for them: what is said, and the outbox that keeps it until it has been delivered.
-// A notice names a link, a code and a tier. It never carries arguments, and nothing that comes back from a channel carries authority.
+// A notice names a link, a code and a tier. It never carries arguments, and nothing that comes back from a channel
+// carries authority.
 
 import type { EpochMs } from './clock.ts';
 import type { Hold } from './hold.ts';
@@ -11,7 +12,10 @@ export type NoticeKind =
   | 'hold.escalated'
   /** A call was sent and nobody knows whether it took effect. */
   | 'hold.outcome_unknown'
-  /** A rule with `decide: allow` and `notify` let a call pass; within a minute of the last such notice, several calls are one. */
+  /**
+   * A rule with `decide: allow` and `notify` let a call pass; within a minute of the last such notice, several calls
+   * are one.
+   */
   | 'call.passed';
 
 export interface Notice {
@@ -22,7 +26,10 @@ export interface Notice {
   readonly code: string;
   /** The tiers of a hold by comma; `watch` for a passed call. */
   readonly tier: string;
-  /** Of passed calls: how many this notice stands for, where they are several. `subject` and `code` are those of the first. */
+  /**
+   * Of passed calls: how many this notice stands for, where they are several. `subject` and `code` are those of the
+   * first.
+   */
   readonly count?: number;
 }
 
@@ -52,10 +59,19 @@ export interface NotificationQuery {
   readonly limit?: number;
 }
 
-/** The transactional outbox. Rows come into being in the transaction of what they tell of (HoldStore, WatchStore). Errors: `store_unavailable`. */
+/**
+ * The transactional outbox. Rows come into being in the transaction of what they tell of (HoldStore, WatchStore).
+ * Errors: `store_unavailable`.
+ */
 export interface NotificationOutbox {
-  /** PENDING ones whose time has come, those of holds before all others and then oldest first, without those of these ids and those for these channels. */
-  due(limit: number, except: { readonly ids: readonly string[]; readonly channels: readonly string[] }): Promise<readonly Notification[]>;
+  /**
+   * PENDING ones whose time has come, those of holds before all others and then oldest first, without those of these
+   * ids and those for these channels.
+   */
+  due(
+    limit: number,
+    except: { readonly ids: readonly string[]; readonly channels: readonly string[] },
+  ): Promise<readonly Notification[]>;
   delivered(id: string): Promise<void>;
   /** Counts the attempt. Without `retryAt` it is DEAD. */
   failed(id: string, error: string, retryAt: EpochMs | undefined): Promise<void>;
@@ -67,7 +83,14 @@ export interface NotificationOutbox {
 /** What a committed change of a hold has people told, and through which channels. */
 export function noticeOf(hold: Hold, before: Hold | undefined): Notice | undefined {
   const kind = kindOf(hold, before);
-  return kind && { kind, subject: hold.id, code: shortCode(hold.bindingDigest), tier: hold.requirements.map(({ tier }) => tier).join(', ') };
+  return (
+    kind && {
+      kind,
+      subject: hold.id,
+      code: shortCode(hold.bindingDigest),
+      tier: hold.requirements.map(({ tier }) => tier).join(', '),
+    }
+  );
 }
 
 function kindOf(hold: Hold, before: Hold | undefined): NoticeKind | undefined {

@@ -31,8 +31,9 @@ export interface PasskeyStore {
 }
 
 /**
- * A WebAuthn assertion over one decision on one hold, verified when the vote was cast and kept so that anybody can verify it again: the challenge
- * follows from the vote itself (voteChallenge), and the public key stands beside the signature.
+ * A WebAuthn assertion over one decision on one hold, verified when the vote was cast and kept so that anybody can
+ * verify it again: the challenge follows from the vote itself (voteChallenge), and the public key stands beside the
+ * signature.
  */
 export interface PasskeyEvidence {
   readonly credentialId: string;
@@ -55,7 +56,10 @@ export interface VoteChallenge {
   readonly reviewer: string;
 }
 
-/** The bytes that a passkey signs, in hex: SHA-256 over `countersign/vote/v1` and the canonical form of what is decided, by whom. */
+/**
+ * The bytes that a passkey signs, in hex: SHA-256 over `countersign/vote/v1` and the canonical form of what is decided,
+ * by whom.
+ */
 export function voteChallenge({ bindingDigest, decision, nonce, reviewer }: VoteChallenge): Digest {
   return canonicalDigest('countersign/vote/v1', { bindingDigest, decision, nonce, reviewer });
 }

@@ -5,7 +5,9 @@ import type { JsonObject } from './json.ts';
 
 /** One party named by a token: the user an agent works for, or an earlier actor in the chain (RFC 8693 section 4.1). */
 export interface Party {
-  /** Stable name: a SPIFFE ID, or `<issuer>#<subject>` (an issuer identifier has no fragment, OIDC Core section 1.2). */
+  /**
+   * Stable name: a SPIFFE ID, or `<issuer>#<subject>` (an issuer identifier has no fragment, OIDC Core section 1.2).
+   */
   readonly id: string;
   readonly issuer: string;
   readonly subject: string;
@@ -18,17 +20,26 @@ export interface Principal extends Party {
   readonly issuerName: string;
   /** SPIFFE trust domain; absent for OIDC principals. */
   readonly trustDomain?: string;
-  /** Of a caller with a token that is bound to its X.509-SVID: that SVID’s id, which is proven as well. For a SPIFFE principal it is `id`. */
+  /**
+   * Of a caller with a token that is bound to its X.509-SVID: that SVID’s id, which is proven as well. For a SPIFFE
+   * principal it is `id`.
+   */
   readonly spiffeId?: string;
   /** How the caller proved itself. */
   readonly proof: 'jwt' | 'jwt-svid' | 'x509-svid';
-  /** The client that got the token (`azp`, `client_id`), where that is another name than the subject. For display and for rules, never who somebody is. */
+  /**
+   * The client that got the token (`azp`, `client_id`), where that is another name than the subject. For display and
+   * for rules, never who somebody is.
+   */
   readonly client?: string;
   /** What the issuer entry's `displayClaim` says. For display only; never compared. */
   readonly name?: string;
   /** Verified claims of the token, without the token. */
   readonly claims: JsonObject;
-  /** On whose behalf it acts, nearest first: the token's `sub` when an `act` names the agent, then earlier actors. Empty when it acts for itself. */
+  /**
+   * On whose behalf it acts, nearest first: the token's `sub` when an `act` names the agent, then earlier actors. Empty
+   * when it acts for itself.
+   */
   readonly onBehalfOf: readonly Party[];
   /** Thumbprint of the key that the caller's token is bound to (RFC 7800 `cnf`), where it is bound. */
   readonly keyThumbprint?: string;
@@ -37,6 +48,10 @@ export interface Principal extends Party {
 }
 
 /** The ids under which a suspension stops a caller: its own, that of its SVID, and of everyone it acts for. */
-export function partiesOf({ id, spiffeId, onBehalfOf }: Pick<Principal, 'id' | 'spiffeId' | 'onBehalfOf'>): readonly string[] {
+export function partiesOf({
+  id,
+  spiffeId,
+  onBehalfOf,
+}: Pick<Principal, 'id' | 'spiffeId' | 'onBehalfOf'>): readonly string[] {
   return [id, ...(spiffeId === undefined ? [] : [spiffeId]), ...onBehalfOf.map((party) => party.id)];
 }

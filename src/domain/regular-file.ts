@@ -1,10 +1,14 @@
-// Reading a file that somebody else may put in place: only a regular file, and never more of it than it may have. A FIFO would keep the reader for
-// ever, a device has no end, and a folder is no file; each is refused with a code, at once.
+// Reading a file that somebody else may put in place: only a regular file, and never more of it than it may have. A
+// FIFO would keep the reader for ever, a device has no end, and a folder is no file; each is refused with a code, at
+// once.
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 
-/** `code` says what is wrong: `NOT_A_FILE`, `FILE_TOO_LARGE`. What the system says (`ENOENT`, `EACCES`, `ELOOP`) is thrown as it is. */
+/**
+ * `code` says what is wrong: `NOT_A_FILE`, `FILE_TOO_LARGE`. What the system says (`ENOENT`, `EACCES`, `ELOOP`) is
+ * thrown as it is.
+ */
 export class FileFault extends Error {
   override readonly name = 'FileFault';
   readonly code: 'NOT_A_FILE' | 'FILE_TOO_LARGE';
@@ -30,7 +34,8 @@ export async function readRegularFile(path: string, most: number): Promise<Buffe
   try {
     const stat = await handle.stat();
     check(stat.isFile(), stat.size, most);
-    // Some files say that they have 0 bytes and have more (/proc), and one may grow while it is read: what counts is what is read.
+    // Some files say that they have 0 bytes and have more (/proc), and one may grow while it is read: what counts is
+    // what is read.
     const pieces: Buffer[] = [];
     for (let length = 0; ; ) {
       const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(CHUNK), 0, CHUNK, length);

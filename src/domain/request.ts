@@ -19,14 +19,20 @@ export interface RequestBody {
   buffer(limit: number): Promise<Uint8Array>;
   /** The body as it arrives; back-pressure reaches the client. */
   stream(): AsyncIterable<Uint8Array>;
-  /** Shows `see` each piece before it is read; what it throws, the reader gets. Called before the body is read. Absent for bodies that are known. */
+  /**
+   * Shows `see` each piece before it is read; what it throws, the reader gets. Called before the body is read. Absent
+   * for bodies that are known.
+   */
   watch?(see: (piece: Uint8Array) => void): void;
 }
 
 /** The far end of the agents' connection. */
 export interface Peer {
   readonly address: string;
-  /** DER of the certificates that the client sent, its own first, when the listener asked for them. Nobody has verified them. */
+  /**
+   * DER of the certificates that the client sent, its own first, when the listener asked for them. Nobody has verified
+   * them.
+   */
   readonly certificates?: readonly Uint8Array[];
 }
 

@@ -19,6 +19,9 @@ export interface Deleted {
 }
 
 export interface RetentionStore {
-  /** Deletes one small batch of each, in one transaction; all zero when nothing is left to delete. Throws `store_unavailable`. */
+  /**
+   * Deletes one small batch of each, in one transaction; all zero when nothing is left to delete. Throws
+   * `store_unavailable`.
+   */
   sweep(before: RetentionLimits): Promise<Deleted>;
 }

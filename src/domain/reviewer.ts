@@ -10,14 +10,18 @@ export interface Reviewer {
   /** For display only; never compared. */
   readonly name?: string;
   readonly groups: readonly string[];
-  /** When the person last signed in (`auth_time`), where the issuer says and the sign-in is strong enough for step-up. */
+  /**
+   * When the person last signed in (`auth_time`), where the issuer says and the sign-in is strong enough for step-up.
+   */
   readonly authenticatedAt?: EpochMs;
   /** Authentication context and methods (`acr`, `amr`), where the issuer says. */
   readonly acr?: string;
   readonly amr?: readonly string[];
 }
 
-/** Which sign-ins are strong enough for step-up: one of these `acr`, and one of these `amr`, where listed. Empty: any. */
+/**
+ * Which sign-ins are strong enough for step-up: one of these `acr`, and one of these `amr`, where listed. Empty: any.
+ */
 export interface StepUp {
   readonly acr: readonly string[];
   readonly amr: readonly string[];

@@ -1,21 +1,27 @@
-// How the servers that share one MCP mount are told apart: the names under which the gateway and the agent know a server, its tools and
-// prompts, its resources, and the numbers of its requests. Every form has exactly one reading, because a server's name holds neither `_`, `+` nor `/`.
+// How the servers that share one MCP mount are told apart: the names under which the gateway and the agent know a
+// server, its tools and prompts, its resources, and the numbers of its requests. Every form has exactly one reading,
+// because a server's name holds neither `_`, `+` nor `/`.
 
 /** A server's name under `servers`. */
 export const SERVER_NAME = /^[a-z][a-z0-9-]{0,31}$/;
 
-/** The upstream that one server of a mount is to the gateway: what rules are looked up for, credentials are shared for, and approvals bind. */
-export const memberName = (mount: string, server: string): string => `${mount}/${server}`;
+/**
+ * The upstream that one server of a mount is to the gateway: what rules are looked up for, credentials are shared for,
+ * and approvals bind.
+ */
+export const sharedServerName = (mount: string, server: string): string => `${mount}/${server}`;
 
 /** The mount of an upstream, and the server where several share it. */
-export function readMember(upstream: string): { readonly mount: string; readonly server?: string } {
+export function readUpstreamName(upstream: string): { readonly mount: string; readonly server?: string } {
   const slash = upstream.indexOf('/');
   return slash === -1 ? { mount: upstream } : { mount: upstream.slice(0, slash), server: upstream.slice(slash + 1) };
 }
 
-/** A tool or prompt of an upstream as agents call it: `server__name` on a mount of several servers, else its own name. */
+/**
+ * A tool or prompt of an upstream as agents call it: `server__name` on a mount of several servers, else its own name.
+ */
 export function agentName(upstream: string, name: string): string {
-  const { server } = readMember(upstream);
+  const { server } = readUpstreamName(upstream);
   return server === undefined ? name : namedBy(server, name);
 }
 
@@ -26,12 +32,15 @@ export function readAgentName(name: string): { readonly server: string; readonly
   return split(name, '__');
 }
 
-/** A resource's URI, or URI template, as agents see it: the server becomes part of the scheme, so the rest still expands and resolves as it did. */
+/**
+ * A resource's URI, or URI template, as agents see it: the server becomes part of the scheme, so the rest still expands
+ * and resolves as it did.
+ */
 export const agentUri = (server: string, uri: string): string => `${server}+${uri}`;
 
 /** A resource of an upstream as agents see it. */
 export function agentUriOf(upstream: string, uri: string): string {
-  const { server } = readMember(upstream);
+  const { server } = readUpstreamName(upstream);
   return server === undefined ? uri : agentUri(server, uri);
 }
 
@@ -49,7 +58,9 @@ export function readAgentId(id: unknown): { readonly server: string; readonly ow
     const own: unknown = JSON.parse(parts.own);
     // Only what agentId could have made: one reading, one writing.
     const known = typeof own === 'string' || Number.isSafeInteger(own) ? (own as string | number) : undefined;
-    return known === undefined || agentId(parts.server, known) !== id ? undefined : { server: parts.server, own: known };
+    return known === undefined || agentId(parts.server, known) !== id
+      ? undefined
+      : { server: parts.server, own: known };
   } catch {
     return undefined;
   }

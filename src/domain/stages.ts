@@ -1,4 +1,5 @@
-// The stages of a call: each step takes one of these and gives the next, so that the order of pipeline.ts is the only order that compiles.
+// The stages of a call: each step takes one of these and gives the next, so that the order of pipeline.ts is the only
+// order that compiles.
 
 import type { GatewayError } from '../errors.ts';
 import type { Action, BodyNeed, Digest, Protocol } from './action.ts';
@@ -24,15 +25,24 @@ export interface Mount {
   readonly webSocket: boolean;
   /** MCP: origins of web pages that may call. */
   readonly allowedOrigins?: readonly string[];
-  /** How many of its calls may be under way, and how many may wait for that and how long, ms. Absent where there is no upstream of its own. */
+  /**
+   * How many of its calls may be under way, and how many may wait for that and how long, ms. Absent where there is no
+   * upstream of its own.
+   */
   readonly pool?: { readonly connections: number; readonly queue: number; readonly waitMs: number };
   /** Whether the gateway's own traceparent goes upstream. */
   readonly traceContext: boolean;
-  /** Reads the body as far as the rules need it, and says what the call would do. Throws the 400 family and `unsupported_media_type`. */
+  /**
+   * Reads the body as far as the rules need it, and says what the call would do. Throws the 400 family and
+   * `unsupported_media_type`.
+   */
   classify(request: InboundRequest, need: BodyNeed): Action | Promise<Action>;
   /** What of the agent's fields a held call would lose, given those that its approval binds. */
   leftBehind?(headers: HeaderList, bound: HeaderList): LeftBehind;
-  /** MCP, a mount that several servers share: which of them a request is for. Throws what `classify` throws, and `session_not_found`. */
+  /**
+   * MCP, a mount that several servers share: which of them a request is for. Throws what `classify` throws, and
+   * `session_not_found`.
+   */
   route?(request: InboundRequest, principal: Principal): Promise<Routed>;
 }
 
@@ -44,7 +54,7 @@ export interface Routed {
 }
 
 /** What a configuration gives; a reload makes a new one, and a call that waits is judged again by the newest. */
-export interface Regime {
+export interface RuntimeConfig {
   readonly identity: Identity;
   readonly policy: Policy;
   readonly mounts: ReadonlyMap<string, Mount>;
@@ -61,20 +71,26 @@ export interface Regime {
 /** One call in progress: its facts, where its answer goes, and its open spans. */
 export interface Call {
   /** What was in force when it arrived; the call is received, decided and sent by it. */
-  readonly regime: Regime;
+  readonly runtime: RuntimeConfig;
   readonly facts: CallFacts;
-  /** Where the answer goes. A conduct (domain/conduct.ts) may put another in its place. */
+  /** Where the answer goes. A protocol handler (domain/protocol-handler.ts) may put another in its place. */
   sink: ResponseSink;
   /** Present when the request asks for another protocol on its connection. */
   readonly upgrade?: Upgrade;
-  /** Present for a call that the gateway makes in the course of another: to which mount, and for whom. It is decided and recorded like any, and never held. */
-  readonly errand?: { readonly mount: string; readonly identified: Identified };
+  /**
+   * Present for a call that the gateway makes in the course of another: to which mount, and for whom. It is decided and
+   * recorded like any, and never held.
+   */
+  readonly subcall?: { readonly mount: string; readonly identified: Identified };
   /** The strict parse of what arrived. Throws the 400 family. */
   parse(): InboundRequest;
   mount?: Mount;
   /** The span that the call's next steps belong to: admit, then release. Taken away when it has ended. */
   span?: Span;
-  /** The SERVER span of a call that came back for a hold of an earlier one: it stays open until this call has its answer. */
+  /**
+   * The SERVER span of a call that came back for a hold of an earlier one: it stays open until this call has its
+   * answer.
+   */
   answerSpan?: Span;
   /** When the answer began to be held back for people, ms since the epoch. */
   heldSince?: number;
@@ -91,7 +107,7 @@ export interface Call {
   neverArrived?: true;
   /** Set while it counts among the calls of its agent, and of its upstream. */
   counted?: true;
-  room?: string;
+  slot?: string;
   /** Set when its task's history has changed so that it is not allowed any more. */
   barred?: true;
   /** True once the call stands in its task's history. */
@@ -123,7 +139,9 @@ export interface Classified extends Recognised {
 export interface Decided extends Classified {
   readonly decision: Decision;
   readonly actionDigest: Digest;
-  /** For holds that are bound to the MCP session of the call; absent where it has none, and where no hold is asked for. */
+  /**
+   * For holds that are bound to the MCP session of the call; absent where it has none, and where no hold is asked for.
+   */
   readonly formerActionDigest?: Digest;
 }
 

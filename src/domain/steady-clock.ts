@@ -1,5 +1,6 @@
-// The gateway's time. It follows the system's clock forward and never back: where that is set back (an NTP step, a resumed machine), time goes on by
-// the monotonic clock, so that what was to end in five seconds ends in five seconds. Says how far the system's clock is behind it.
+// The gateway's time. It follows the system's clock forward and never back: where that is set back (an NTP step, a
+// resumed machine), time goes on by the monotonic clock, so that what was to end in five seconds ends in five seconds.
+// Says how far the system's clock is behind it.
 
 import type { Clock, EpochMs } from './clock.ts';
 
@@ -10,7 +11,10 @@ export interface SteadyClock extends Clock {
   behindMs(): number;
 }
 
-export function createSteadyClock(system: () => EpochMs = Date.now, monotonicMs: () => number = () => performance.now()): SteadyClock {
+export function createSteadyClock(
+  system: () => EpochMs = Date.now,
+  monotonicMs: () => number = () => performance.now(),
+): SteadyClock {
   let time = system();
   let at = monotonicMs();
 

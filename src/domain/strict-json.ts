@@ -1,6 +1,7 @@
-// Strict JSON: what two parsers could read differently is refused, so that what was decided on is what the upstream reads.
-// JSON.parse decides the grammar and makes the value; this file refuses what JSON.parse lets pass: duplicate keys, numbers that lose
-// digits, lone surrogates, `__proto__`, a byte order mark, invalid UTF-8 and deep nesting. Nothing installed or well kept does all of it.
+// Strict JSON: what two parsers could read differently is refused, so that what was decided on is what the upstream
+// reads. JSON.parse decides the grammar and makes the value; this file refuses what JSON.parse lets pass: duplicate
+// keys, numbers that lose digits, lone surrogates, `__proto__`, a byte order mark, invalid UTF-8 and deep nesting.
+// Nothing installed or well kept does all of it.
 
 import { GatewayError } from '../errors.ts';
 import type { Json, JsonObject } from './json.ts';
@@ -21,22 +22,26 @@ const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 
 /**
- * Parses one JSON text (RFC 8259) that also keeps to I-JSON (RFC 7493): unique keys, numbers that mean the same to every reader
- * (normal-forms/numbers.ts), well-formed strings.
- * Objects are plain, and a key `__proto__` is refused, so nothing can be polluted by copying them. Throws `bad_json`.
+ * Parses one JSON text (RFC 8259) that also keeps to I-JSON (RFC 7493): unique keys, numbers that mean the same to
+ * every reader (normal-forms/numbers.ts), well-formed strings. Objects are plain, and a key `__proto__` is refused, so
+ * nothing can be polluted by copying them. Throws `bad_json`.
  */
 export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits = {}): Json {
   const text = decode(bytes);
   // First, because JSON.parse takes a third of a second for a megabyte of opening brackets.
   const members = scan(text, limits.depth ?? DEFAULT_DEPTH);
   const value = parse(text);
-  // In valid JSON each colon outside strings is one member. JSON.parse keeps only the last of equal keys and drops what hung on the
-  // others, so there are fewer members in the value than in the text exactly when some key was written twice.
+  // In valid JSON each colon outside strings is one member. JSON.parse keeps only the last of equal keys and drops what
+  // hung on the others, so there are fewer members in the value than in the text exactly when some key was written
+  // twice.
   if (check(value) !== members) throw refusal('An object in the JSON body has the same key twice.');
   return value;
 }
 
-/** As `parseStrictJson`, for a text that an upstream reads as well: keys that it could take for one another are refused. Throws `bad_json`. */
+/**
+ * As `parseStrictJson`, for a text that an upstream reads as well: keys that it could take for one another are refused.
+ * Throws `bad_json`.
+ */
 export function parseSharedJson(bytes: Uint8Array): Json {
   const value = parseStrictJson(bytes);
   refuseTwins(value);
@@ -73,7 +78,10 @@ function parse(text: string): Json {
   }
 }
 
-/** Checks depth and numbers and counts members. Exact for valid JSON; for other texts it only has to end, since JSON.parse refuses them. */
+/**
+ * Checks depth and numbers and counts members. Exact for valid JSON; for other texts it only has to end, since
+ * JSON.parse refuses them.
+ */
 function scan(text: string, maxDepth: number): number {
   let members = 0;
   let depth = 0;
@@ -113,7 +121,8 @@ function checkNumber(text: string, start: number): number {
   }
   // Fifteen digits always survive (IEEE 754); without a sign it cannot be -0.
   if (!exponent && end - start <= (integer ? 15 : 16) && text.charCodeAt(start) !== 0x2d) return end;
-  if (!survivesAsDouble(text.slice(start, end))) throw refusal('A number in the JSON body does not survive a round trip as an IEEE double.');
+  if (!survivesAsDouble(text.slice(start, end)))
+    throw refusal('A number in the JSON body does not survive a round trip as an IEEE double.');
   return end;
 }
 

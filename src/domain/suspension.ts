@@ -28,10 +28,15 @@ export interface SuspensionStore {
   /** The one that covers this call, if any. Synchronous and cheap: it is asked on the way of every call. */
   covering(caller: Suspendable, taskId: string | undefined): Suspension | undefined;
   /**
-   * In force when it returns, durable when it resolves; in the same transaction PENDING and APPROVED holds under it become REVOKED.
-   * Suspending what is suspended gives the suspension that is there. Throws `store_unavailable`, and then nothing is suspended.
+   * In force when it returns, durable when it resolves; in the same transaction PENDING and APPROVED holds under it
+   * become REVOKED. Suspending what is suspended gives the suspension that is there. Throws `store_unavailable`, and
+   * then nothing is suspended.
    */
-  suspend(what: Suspended, by: string, reason: string): Promise<{ readonly suspension: Suspension; readonly revoked: number; readonly isNew: boolean }>;
+  suspend(
+    what: Suspended,
+    by: string,
+    reason: string,
+  ): Promise<{ readonly suspension: Suspension; readonly revoked: number; readonly isNew: boolean }>;
   /** Undefined when none of this id is in force. */
   get(id: string): Suspension | undefined;
   /** Ends one. Holds that it revoked stay revoked. Throws `not_found`. */
@@ -41,7 +46,11 @@ export interface SuspensionStore {
 }
 
 /** Throws `principal_suspended`. */
-export function refuseSuspended(suspensions: Pick<SuspensionStore, 'covering'>, caller: Suspendable, taskId: string | undefined): void {
+export function refuseSuspended(
+  suspensions: Pick<SuspensionStore, 'covering'>,
+  caller: Suspendable,
+  taskId: string | undefined,
+): void {
   const suspension = suspensions.covering(caller, taskId);
   if (suspension === undefined) return;
   const what = 'task' in suspension ? 'This task' : 'This agent, or someone it acts for,';

@@ -1,5 +1,5 @@
-// Texts that people wrote and an agent may read: a rule's message, and the reason of a denial where the tier lets it be told. Bounded and made
-// visible, so that no character in them can hide or turn what stands around them.
+// Texts that people wrote and an agent may read: a rule's message, and the reason of a denial where the tier lets it be
+// told. Bounded and made visible, so that no character in them can hide or turn what stands around them.
 
 import type { Hold } from './hold.ts';
 import { visible } from './visible-text.ts';
@@ -16,8 +16,13 @@ export function messageWords(messages: readonly string[] | undefined): string {
   return messages === undefined ? '' : ` The platform team says: ${messages.map(quoted).join(' ')}.`;
 }
 
-/** The reason of the denial, as a sentence to append; empty unless there is one and every tier of the hold lets it be told. */
+/**
+ * The reason of the denial, as a sentence to append; empty unless there is one and every tier of the hold lets it be
+ * told.
+ */
 export function denialWords({ votes, requirements }: Pick<Hold, 'votes' | 'requirements'>): string {
   const reason = votes.find(({ decision }) => decision === 'deny')?.reason;
-  return reason === undefined || !requirements.every(({ tellAgent }) => tellAgent === true) ? '' : ` The reviewer says: ${quoted(reason)}.`;
+  return reason === undefined || !requirements.every(({ tellAgent }) => tellAgent === true)
+    ? ''
+    : ` The reviewer says: ${quoted(reason)}.`;
 }

@@ -1,4 +1,5 @@
-// What is remembered of an MCP tool's definition, and the port that keeps it. Definitions are a server's words: compared and shown, never believed.
+// What is remembered of an MCP tool's definition, and the port that keeps it. Definitions are a server's words:
+// compared and shown, never believed.
 
 import type { JsonObject } from './json.ts';
 

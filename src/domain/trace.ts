@@ -26,16 +26,24 @@ export interface Span {
   end(facts: CallFacts, error?: ErrorCode): void;
 }
 
-/** The spans that a new hold leaves behind, stored in it so that release and review can link to them after a restart. */
+/**
+ * The spans that a new hold leaves behind, stored in it so that release and review can link to them after a restart.
+ */
 export interface HoldTrace {
   readonly admit: SpanRef;
   readonly approval: SpanRef;
 }
 
 export interface Tracing {
-  /** Opens the SERVER span once the decision (or the refusal) is known, back-dated to `facts.receivedAt`; hold, deny and error are always sampled. */
+  /**
+   * Opens the SERVER span once the decision (or the refusal) is known, back-dated to `facts.receivedAt`; hold, deny and
+   * error are always sampled.
+   */
   admit(facts: CallFacts): Span;
-  /** Writes `countersign.approval.request` (root of the approval trace), linked both ways with the admit span. The caller then ends the admit span. */
+  /**
+   * Writes `countersign.approval.request` (root of the approval trace), linked both ways with the admit span. The
+   * caller then ends the admit span.
+   */
   held(admit: Span, facts: CallFacts): HoldTrace;
   /** `countersign.approval.review`, one per vote, in the approval trace and linked to admit. */
   reviewed(hold: Hold, vote: Omit<Vote, 'span'>): SpanRef;

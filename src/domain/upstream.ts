@@ -19,8 +19,8 @@ export interface ResponseSink {
   whole(status: number, headers: HeaderList, body: Uint8Array | string): void;
   end(): void;
   /**
-   * The end of an answer that broke off half-way: cuts the connection. Given why, a sink of a protocol that can still say so may say it
-   * instead, once. Without a reason the connection is cut in any case.
+   * The end of an answer that broke off half-way: cuts the connection. Given why, a sink of a protocol that can still
+   * say so may say it instead, once. Without a reason the connection is cut in any case.
    */
   abort(because?: GatewayError): void;
   readonly started: boolean;
@@ -32,7 +32,10 @@ export interface Outgoing {
   readonly credential?: Credential;
   /** Held calls forward only the fields that the approval bound. */
   readonly boundHeadersOnly: boolean;
-  /** Fields of the gateway's own, for example traceparent where the upstream opts in, and on the answer `countersign-hold`. On the request, an empty value only takes the agent's field away. */
+  /**
+   * Fields of the gateway's own, for example traceparent where the upstream opts in, and on the answer
+   * `countersign-hold`. On the request, an empty value only takes the agent's field away.
+   */
   readonly requestHeaders: HeaderList;
   readonly responseHeaders: HeaderList;
   /** Whether the answer has to be read on its way: then a content coding is taken off. */
@@ -49,10 +52,10 @@ export interface Sent {
 
 export interface Forwarder {
   /**
-   * Sends the call once and streams the answer into the sink. Resolves when the answer has ended.
-   * Throws `upstream_unreachable`, `upstream_timeout`, `upstream_protocol`, `upstream_tls`, `upstream_address_refused` before the head is written,
-   * `upstream_aborted` after it, `client_closed` when the agent went away. Never retries. Every error says whether a byte of the call
-   * can have gone out: its `executed` is `no` or `maybe`.
+   * Sends the call once and streams the answer into the sink. Resolves when the answer has ended. Throws
+   * `upstream_unreachable`, `upstream_timeout`, `upstream_protocol`, `upstream_tls`, `upstream_address_refused` before
+   * the head is written, `upstream_aborted` after it, `client_closed` when the agent went away. Never retries. Every
+   * error says whether a byte of the call can have gone out: its `executed` is `no` or `maybe`.
    */
   send(outgoing: Outgoing, sink: ResponseSink): Promise<Sent>;
   close(): Promise<void>;
@@ -68,8 +71,9 @@ export interface Upgrade {
 
 export interface WebSocketPass {
   /**
-   * Connects the agent's socket with the upstream. Resolves with status 101 when both have closed. Rejects before a byte was written to the
-   * socket, which then is still the caller's to answer on: `upgrade_refused`, the codes of `Forwarder.send` with their `executed`, and `upstream_protocol` for an upstream that does not switch.
+   * Connects the agent's socket with the upstream. Resolves with status 101 when both have closed. Rejects before a
+   * byte was written to the socket, which then is still the caller's to answer on: `upgrade_refused`, the codes of
+   * `Forwarder.send` with their `executed`, and `upstream_protocol` for an upstream that does not switch.
    */
   pass(upgrade: Upgrade, outgoing: Outgoing): Promise<Sent>;
   /** Cuts every connection that is passed. */

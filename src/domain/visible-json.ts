@@ -1,5 +1,6 @@
-// JSON whose every character can be seen. JSON itself has escaped the control characters below U+0020; what is left is DEL and C1, line
-// separators, and the format and ignorable characters (bidirectional overrides, zero-width, fillers, tags) that a terminal would obey or hide.
+// JSON whose every character can be seen. JSON itself has escaped the control characters below U+0020; what is left is
+// DEL and C1, line separators, and the format and ignorable characters (bidirectional overrides, zero-width, fillers,
+// tags) that a terminal would obey or hide.
 
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\u2028\u2029\u2800\p{Default_Ignorable_Code_Point}]/gu;
 const PLAIN = /^[\x20-\x7e]*$/;
@@ -10,5 +11,8 @@ export function visibleJson(json: string): string {
 }
 
 function escapeUnits(character: string): string {
-  return Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
+  return Array.from(
+    { length: character.length },
+    (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,
+  ).join('');
 }

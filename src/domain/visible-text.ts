@@ -1,8 +1,11 @@
-// Makes untrusted text safe to show and honest to read: nothing in it moves the cursor, reorders the line, hides or imitates a line of ours.
-// Follows Unicode's General_Category and Default_Ignorable_Code_Point; for letters that pass for Latin ones, the scripts and a table of
-// the closest look-alikes (after UTS 39). The terminal and the pages share it.
+// Makes untrusted text safe to show and honest to read: nothing in it moves the cursor, reorders the line, hides or
+// imitates a line of ours. Follows Unicode's General_Category and Default_Ignorable_Code_Point; for letters that pass
+// for Latin ones, the scripts and a table of the closest look-alikes (after UTS 39). The terminal and the pages share
+// it.
 
-/** Characters that a terminal acts on, reorders by, or shows as nothing. U+0020 is the only space that is left as it is. */
+/**
+ * Characters that a terminal acts on, reorders by, or shows as nothing. U+0020 is the only space that is left as it is.
+ */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu;
 /** More marks on one letter than any script needs can paint over other lines. */
 const STACKED_MARKS = /(?<=\p{M}{4})\p{M}/gu;
@@ -11,7 +14,8 @@ const WORD = /[\p{L}\p{N}\p{M}._@-]+/gu;
 const LATIN = /[A-Za-z]/;
 const NOT_ASCII = /[^\u0020-\u007e]/;
 /** Scripts whose letters pass for Latin ones. */
-const NEAR_LATIN = /[\p{Script=Cyrillic}\p{Script=Greek}\p{Script=Armenian}\p{Script=Cherokee}\p{Script=Coptic}\p{Script=Lisu}]/u;
+const NEAR_LATIN =
+  /[\p{Script=Cyrillic}\p{Script=Greek}\p{Script=Armenian}\p{Script=Cherokee}\p{Script=Coptic}\p{Script=Lisu}]/u;
 /** Letters of those scripts, and of Latin itself, that cannot be told from ASCII in most typefaces. */
 const TWINS = new Set('аеорсухіјѕԁԛԝһӏАВЕКМНОРСТУХІЈЅԌԚԜΑΒΕΖΗΙΚΜΝΟΡΤΥΧοινρυօսհոցıɑɡǀᴏᴄᴠᴡᴢ');
 
@@ -30,7 +34,9 @@ export interface Segment {
   readonly code?: string;
 }
 
-/** Control characters become control pictures (␛), others `<U+202E>`; line feeds too, so that the result is one line. */
+/**
+ * Control characters become control pictures (␛), others `<U+202E>`; line feeds too, so that the result is one line.
+ */
 export function visible(text: string): VisibleText {
   let made = 0;
   const show = (character: string): string => {
@@ -40,15 +46,18 @@ export function visible(text: string): VisibleText {
   return { text: text.replace(INVISIBLE, show).replace(STACKED_MARKS, show), made };
 }
 
-/** Like `visible`, one entry per line of the text. A carriage return before a line feed is shown: it is part of what would be sent. */
+/**
+ * Like `visible`, one entry per line of the text. A carriage return before a line feed is shown: it is part of what
+ * would be sent.
+ */
 export function visibleLines(text: string): { readonly lines: readonly string[]; readonly made: number } {
   const lines = text.split('\n').map(visible);
   return { lines: lines.map((line) => line.text), made: lines.reduce((sum, line) => sum + line.made, 0) };
 }
 
 /**
- * The text in stretches, for a display that can mark them. Line feeds and tabs stay plain where `lines` says that the text is shown over lines.
- * Joining the stretches' text gives what `visible` gives, look-alikes included as they are.
+ * The text in stretches, for a display that can mark them. Line feeds and tabs stay plain where `lines` says that the
+ * text is shown over lines. Joining the stretches' text gives what `visible` gives, look-alikes included as they are.
  */
 export function segments(text: string, { lines = false }: { readonly lines?: boolean } = {}): readonly Segment[] {
   return segmentsWithin(text, Number.POSITIVE_INFINITY, lines) ?? [];
@@ -94,7 +103,10 @@ function* marksIn(text: string, lines: boolean): Generator<Mark> {
   for (const { 0: word, index } of text.matchAll(WORD)) if (NOT_ASCII.test(word)) yield* lookalikesIn(word, index);
 }
 
-/** Letters that pass for ASCII: compatibility forms of it, and neighbours' letters in a word that is, or could be read as, Latin. */
+/**
+ * Letters that pass for ASCII: compatibility forms of it, and neighbours' letters in a word that is, or could be read
+ * as, Latin.
+ */
 function* lookalikesIn(word: string, from: number): Generator<Mark> {
   let latin = false;
   let twinsOnly = true;

@@ -1,4 +1,5 @@
-// Human on the loop: calls that a rule let pass and wants looked at. Written before the call is sent, together with its notices.
+// Human on the loop: calls that a rule let pass and wants looked at. Written before the call is sent, together with its
+// notices.
 
 import type { Digest } from './action.ts';
 import type { EpochMs } from './clock.ts';
@@ -22,7 +23,7 @@ export interface PassedCall {
   readonly traceId?: string;
 }
 
-export interface WatchPage {
+export interface PassedCallPage {
   readonly passed: readonly PassedCall[];
   readonly next?: string;
 }
@@ -32,5 +33,5 @@ export interface WatchStore {
   /** Durable when it resolves, with its notice for each channel in the same transaction (see NoticeKind). */
   record(passed: Omit<PassedCall, 'id' | 'at'>, channels: readonly string[]): Promise<PassedCall>;
   /** Newest first. `after` is the `next` of the page before; limit 1 to 200, default 50. */
-  list(query: { readonly limit?: number; readonly after?: string }): Promise<WatchPage>;
+  list(query: { readonly limit?: number; readonly after?: string }): Promise<PassedCallPage>;
 }

@@ -1,7 +1,8 @@
-// The WWW-Authenticate field of a refusal (RFC 6750 section 3; RFC 9449 section 7.1; RFC 9470 section 3 for step-up). Says nothing that the problem document does not say.
+// The WWW-Authenticate field of a refusal (RFC 6750 section 3; RFC 9449 section 7.1; RFC 9470 section 3 for step-up).
+// Says nothing that the problem document does not say.
 
 import type { GatewayError } from '../errors.ts';
-import { DEFAULT_ALGORITHMS } from './algorithms.ts';
+import { DEFAULT_ALGORITHMS } from './tokens/algorithms.ts';
 
 export interface ChallengeOptions {
   /** Names the protection space. Printable ASCII without quotes. */
@@ -14,14 +15,20 @@ export interface ChallengeOptions {
 
 const PROOF_ALGORITHMS = DEFAULT_ALGORITHMS.join(' ');
 
-/** The field's value. Without an error attribute when no credential was sent: such a caller is told the scheme and nothing else (RFC 6750 section 3.1). */
+/**
+ * The field's value. Without an error attribute when no credential was sent: such a caller is told the scheme and
+ * nothing else (RFC 6750 section 3.1).
+ */
 export function challenge(error: GatewayError, options: ChallengeOptions): string {
   const parameters = [`realm="${quotable(options.realm)}"`];
   const name = errorName(error);
   if (name !== undefined) parameters.push(`error="${name}"`, `error_description="${quotable(error.detail)}"`);
   if (name === 'insufficient_user_authentication') parameters.push(`max_age=${options.maxAgeSeconds ?? 300}`);
-  if (options.resourceMetadata !== undefined) parameters.push(`resource_metadata="${quotable(options.resourceMetadata)}"`);
-  return error.code.startsWith('proof_') ? `DPoP ${parameters.join(', ')}, algs="${PROOF_ALGORITHMS}"` : `Bearer ${parameters.join(', ')}`;
+  if (options.resourceMetadata !== undefined)
+    parameters.push(`resource_metadata="${quotable(options.resourceMetadata)}"`);
+  return error.code.startsWith('proof_')
+    ? `DPoP ${parameters.join(', ')}, algs="${PROOF_ALGORITHMS}"`
+    : `Bearer ${parameters.join(', ')}`;
 }
 
 function errorName(error: GatewayError): string | undefined {

@@ -1,5 +1,6 @@
-// The Identity port: who makes this call, proven now by a token, by the connection's certificate, or by both, which then must agree.
-// Trusts only the configured issuers. Remembers for a minute what was verified; keys that a token is bound to are proven at every call.
+// The Identity port: who makes this call, proven now by a token, by the connection's certificate, or by both, which
+// then must agree. Trusts only the configured issuers. Remembers for a minute what was verified; keys that a token is
+// bound to are proven at every call.
 
 import type { Clock } from '../domain/clock.ts';
 import type { Identified, Identity, IssuerStatus } from '../domain/identity.ts';
@@ -10,19 +11,19 @@ import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest, Peer } from '../domain/request.ts';
 import { Secret } from '../domain/secret.ts';
 import { asGatewayError, type GatewayError } from '../errors.ts';
-import { type PresentedToken, takeToken } from './bearer.ts';
-import { expired } from './claims.ts';
-import { createProofMemory, type ProofMemory } from './dpop.ts';
-import type { Fetch } from './fetch-json.ts';
-import { ANSWER_TTL_MS } from './inquiry.ts';
 import { createIssuers } from './issuers.ts';
+import type { FetchDocument } from './keys/fetch-json.ts';
 import { checkIdentityOptions, type IdentityOptions } from './options.ts';
-import { createPossession } from './possession.ts';
+import { createProofMemory, type ProofMemory } from './possession/dpop.ts';
+import { createPossession } from './possession/possession.ts';
 import { failedCheck, refusal } from './refusal.ts';
-import { cacheKey, createTokenCache } from './token-cache.ts';
-import type { TokenVerifier } from './token-verifier.ts';
-import { looksLikeJws, parseJwsUnverified, readClaimsUnverified } from './unverified-jws.ts';
-import { createSvidVerifier } from './x509-svids.ts';
+import { type PresentedToken, takeToken } from './tokens/bearer.ts';
+import { expired } from './tokens/claims.ts';
+import { ANSWER_TTL_MS } from './tokens/issuer-query.ts';
+import { cacheKey, createTokenCache } from './tokens/token-cache.ts';
+import type { TokenVerifier } from './tokens/token-verifier.ts';
+import { looksLikeJws, parseJwsUnverified, readClaimsUnverified } from './tokens/unverified-jws.ts';
+import { createSvidVerifier } from './x509/x509-svids.ts';
 
 /** How a certificate that is no SVID at all is refused as one. */
 const NO_SVID: ReadonlySet<string> = new Set(['certificate_malformed', 'certificate_profile']);
@@ -32,7 +33,7 @@ export interface IdentityParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   /** How issuers are reached. Default the global fetch. */
-  readonly fetch?: Fetch;
+  readonly fetch?: FetchDocument;
   /** Shared by the identities of one process. Default one of its own. */
   readonly proofs?: ProofMemory;
 }
@@ -52,7 +53,8 @@ export function createIdentity(
     let presented: PresentedToken | undefined;
     try {
       presented = takeToken(request.headers, options.tokenHeaderFor?.(request.mount));
-      if (presented === undefined && request.peer.certificates === undefined) throw refusal('unauthenticated', 'credential', 'The call carries no credential.');
+      if (presented === undefined && request.peer.certificates === undefined)
+        throw refusal('unauthenticated', 'credential', 'The call carries no credential.');
     } catch (thrown) {
       throw refused(thrown, undefined, request);
     }
@@ -75,13 +77,22 @@ export function createIdentity(
   function byToken(presented: PresentedToken, request: InboundRequest): Identified | Promise<Identified> {
     const key = cacheKey(presented.token);
     const principal = cache.get(key, clock.now());
-    if (principal !== undefined && request.peer.certificates === undefined && !possession.isDemanded(principal, presented)) {
+    if (
+      principal !== undefined &&
+      request.peer.certificates === undefined &&
+      !possession.isDemanded(principal, presented)
+    ) {
       return { principal, token: new Secret(presented.token) };
     }
     return establish(presented, key, principal, request);
   }
 
-  async function establish(presented: PresentedToken, key: string, cached: Principal | undefined, request: InboundRequest): Promise<Identified> {
+  async function establish(
+    presented: PresentedToken,
+    key: string,
+    cached: Principal | undefined,
+    request: InboundRequest,
+  ): Promise<Identified> {
     let issuer = cached?.issuerName;
     try {
       const verified = cached ?? (await verifyToken(presented.token, key, (verifier) => (issuer = verifier.name)));
@@ -93,7 +104,11 @@ export function createIdentity(
     }
   }
 
-  async function verifyToken(token: string, key: string, chosen: (verifier: { readonly name: string }) => void): Promise<Principal> {
+  async function verifyToken(
+    token: string,
+    key: string,
+    chosen: (verifier: { readonly name: string }) => void,
+  ): Promise<Principal> {
     const { introspection } = issuers;
     if (introspection === undefined || looksLikeJws(token)) return verifyJws(token, key, chosen);
     chosen(introspection);
@@ -102,7 +117,11 @@ export function createIdentity(
     return principal;
   }
 
-  async function verifyJws(token: string, key: string, chosen: (verifier: { readonly name: string }) => void): Promise<Principal> {
+  async function verifyJws(
+    token: string,
+    key: string,
+    chosen: (verifier: { readonly name: string }) => void,
+  ): Promise<Principal> {
     const jws = parseJwsUnverified(token);
     const claims = deepFreeze(readClaimsUnverified(jws));
     const verifier = issuers.forClaims(claims);
@@ -114,8 +133,8 @@ export function createIdentity(
   }
 
   /**
-   * A token beside a certificate is either bound to it, which has been proven, or names the same workload. An SVID that a token of another issuer is
-   * bound to is an identity of its own, so the principal has both.
+   * A token beside a certificate is either bound to it, which has been proven, or names the same workload. An SVID that
+   * a token of another issuer is bound to is an identity of its own, so the principal has both.
    */
   async function withCertificate(principal: Principal, { peer }: InboundRequest): Promise<Principal> {
     if (peer.certificates === undefined) return principal;
@@ -129,7 +148,10 @@ export function createIdentity(
     return { ...principal, spiffeId: svid.id, expiresAt };
   }
 
-  /** The certificate that a token is bound to need not be an SVID (RFC 8705). One that claims to be, of a trust domain that is trusted here, has to hold. */
+  /**
+   * The certificate that a token is bound to need not be an SVID (RFC 8705). One that claims to be, of a trust domain
+   * that is trusted here, has to hold.
+   */
   async function svidIfAny(peer: Peer): Promise<Principal | undefined> {
     try {
       return svids.known(peer) ?? (await svids.verify(peer));
@@ -143,7 +165,12 @@ export function createIdentity(
   function refused(thrown: unknown, issuer: string | undefined, request: InboundRequest): GatewayError {
     const error = asGatewayError(thrown);
     metrics.tokenRefused(issuer, error.code);
-    log.warn('identity.refused', { check: failedCheck(error), code: error.code, requestId: request.id, ...(issuer !== undefined && { issuer }) });
+    log.warn('identity.refused', {
+      check: failedCheck(error),
+      code: error.code,
+      requestId: request.id,
+      ...(issuer !== undefined && { issuer }),
+    });
     return error;
   }
 

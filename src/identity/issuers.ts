@@ -1,33 +1,44 @@
-// The configured issuers and trust domains, ready to verify: one verifier per entry, found by what a token claims or a certificate names.
-// Trusts the configuration. A SPIFFE ID is vouched for by its own trust domain's entry and by nothing else.
+// The configured issuers and trust domains, ready to verify: one verifier per entry, found by what a token claims or a
+// certificate names. Trusts the configuration. A SPIFFE ID is vouched for by its own trust domain's entry and by
+// nothing else.
 
 import type { Clock } from '../domain/clock.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
-import { createBundleSources } from './bundle-sources.ts';
-import type { Fetch } from './fetch-json.ts';
-import { createIntrospection, type Introspection } from './introspection.ts';
-import { createJwtSvidVerifier, readSpiffeSubject } from './jwt-svid.ts';
-import { createOidcVerifier } from './oidc.ts';
-import { createOidcKeys } from './oidc-keys.ts';
-import { HOUR_MS, type IdentityOptions, type OidcIssuerOptions, readAlgorithms, readClaimRules, type SpiffeIssuerOptions } from './options.ts';
+import { createBundleSources } from './bundles/bundle-sources.ts';
+import type { TrustBundleSource } from './bundles/trust-bundle.ts';
+import type { FetchDocument } from './keys/fetch-json.ts';
+import { createOidcKeys } from './keys/oidc-keys.ts';
+import {
+  HOUR_MS,
+  type IdentityOptions,
+  type OidcIssuerOptions,
+  readAlgorithms,
+  readClaimRules,
+  type SpiffeIssuerOptions,
+} from './options.ts';
 import { refusal } from './refusal.ts';
 import { looksLikeSpiffeId } from './spiffe-id.ts';
-import { createTokenReview } from './token-review.ts';
-import type { TokenVerifier } from './token-verifier.ts';
-import type { TrustBundleSource } from './trust-bundle.ts';
-import type { TrustedDomain } from './x509-svids.ts';
+import { createIntrospection, type Introspection } from './tokens/introspection.ts';
+import { createJwtSvidVerifier, readSpiffeSubject } from './tokens/jwt-svid.ts';
+import { createOidcVerifier } from './tokens/oidc.ts';
+import { createTokenReview } from './tokens/token-review.ts';
+import type { TokenVerifier } from './tokens/token-verifier.ts';
+import type { TrustedDomain } from './x509/x509-svids.ts';
 
 export interface IssuerParts {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly fetch: Fetch;
+  readonly fetch: FetchDocument;
 }
 
 export interface Issuers {
   /** In the order of the configuration. */
   readonly verifiers: readonly TokenVerifier[];
-  /** By what the token claims, unverified: a wrong claim only leads to keys that did not sign it. Throws `token_untrusted`, `token_claims`. */
+  /**
+   * By what the token claims, unverified: a wrong claim only leads to keys that did not sign it. Throws
+   * `token_untrusted`, `token_claims`.
+   */
   forClaims(claims: JsonObject): TokenVerifier;
   domain(trustDomain: string): TrustedDomain | undefined;
   /** Where opaque tokens are asked about, if anywhere. */
@@ -63,7 +74,12 @@ export function createIssuers(options: IdentityOptions, parts: IssuerParts): Iss
           : typeof iss === 'string'
             ? byIssuer.get(iss)
             : undefined;
-      if (verifier === undefined) throw refusal('token_untrusted', 'issuer', 'The token’s issuer or trust domain is not one of those trusted here.');
+      if (verifier === undefined)
+        throw refusal(
+          'token_untrusted',
+          'issuer',
+          'The token’s issuer or trust domain is not one of those trusted here.',
+        );
       return verifier;
     },
     domain: (trustDomain) => domains.get(trustDomain),
@@ -77,7 +93,12 @@ export function createIssuers(options: IdentityOptions, parts: IssuerParts): Iss
   };
 }
 
-function createOidc(issuer: OidcIssuerOptions, options: IdentityOptions, parts: IssuerParts, introspection: Introspection | undefined): TokenVerifier {
+function createOidc(
+  issuer: OidcIssuerOptions,
+  options: IdentityOptions,
+  parts: IssuerParts,
+  introspection: Introspection | undefined,
+): TokenVerifier {
   const rules = {
     ...readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS),
     issuer: issuer.issuer,
@@ -86,9 +107,17 @@ function createOidc(issuer: OidcIssuerOptions, options: IdentityOptions, parts: 
   };
   const reviews = [
     ...(issuer.introspection?.tokens === 'all' && introspection !== undefined ? [introspection.confirm] : []),
-    ...(issuer.tokenReview === undefined ? [] : [createTokenReview(issuer.tokenReview, issuer.name, rules.audience, parts.log)]),
+    ...(issuer.tokenReview === undefined
+      ? []
+      : [createTokenReview(issuer.tokenReview, issuer.name, rules.audience, parts.log)]),
   ];
-  return createOidcVerifier(issuer, createOidcKeys(issuer.name, issuer, options.refresh ?? {}, parts), rules, parts.clock, reviews);
+  return createOidcVerifier(
+    issuer,
+    createOidcKeys(issuer.name, issuer, options.refresh ?? {}, parts),
+    rules,
+    parts.clock,
+    reviews,
+  );
 }
 
 function findIntrospection(options: IdentityOptions, parts: IssuerParts): Introspection | undefined {

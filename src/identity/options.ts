@@ -1,13 +1,13 @@
-// What identity/ is told at start, and the faults in it that would weaken every later check. Configuration is validated before it gets here;
-// these checks stand for callers that skip that, and throw TypeError.
+// What identity/ is told at start, and the faults in it that would weaken every later check. Configuration is validated
+// before it gets here; these checks stand for callers that skip that, and throw TypeError.
 
-import { DEFAULT_ALGORITHMS, isSignatureAlgorithm, type SignatureAlgorithm } from './algorithms.ts';
-import { type ClaimRules, DEFAULT_CLOCK_SKEW_MS, MAX_CLOCK_SKEW_MS } from './claims.ts';
-import { isFetchable } from './fetch-json.ts';
-import type { IntrospectionOptions } from './introspection.ts';
-import type { RefreshTimes } from './polled.ts';
+import { isFetchable } from './keys/fetch-json.ts';
+import type { RefreshTimes } from './keys/polled.ts';
 import { isTrustDomain } from './spiffe-id.ts';
-import type { TokenReviewOptions } from './token-review.ts';
+import { DEFAULT_ALGORITHMS, isSignatureAlgorithm, type SignatureAlgorithm } from './tokens/algorithms.ts';
+import { type ClaimRules, DEFAULT_CLOCK_SKEW_MS, MAX_CLOCK_SKEW_MS } from './tokens/claims.ts';
+import type { IntrospectionOptions } from './tokens/introspection.ts';
+import type { TokenReviewOptions } from './tokens/token-review.ts';
 import type { FeedTimes } from './workload-api/feed.ts';
 
 interface CommonIssuerOptions {
@@ -33,7 +33,10 @@ export interface OidcKeyOptions {
   readonly jwks?: { readonly file: string };
   /** Accepted signature algorithms, asymmetric ones only. Default ES256, ES384, PS256, RS256, EdDSA, Ed25519. */
   readonly algorithms?: readonly string[];
-  /** Demands RFC 9068 tokens (`typ: at+jwt`), so that ID tokens cannot pass. Default false for agents, true for reviewers. */
+  /**
+   * Demands RFC 9068 tokens (`typ: at+jwt`), so that ID tokens cannot pass. Default false for agents, true for
+   * reviewers.
+   */
   readonly requireAccessTokenType?: boolean;
 }
 
@@ -62,8 +65,16 @@ export type BundleOptions =
   | { readonly workloadApi: string }
   /** A bundle endpoint, trusted by the Web PKI. */
   | { readonly endpoint: string; readonly profile: 'https_web' }
-  /** A bundle endpoint with an X.509-SVID of its own. Its trust domain is this one, which then needs a first bundle (`bootstrap`, a file), or that of another entry. */
-  | { readonly endpoint: string; readonly profile: 'https_spiffe'; readonly spiffeId: string; readonly bootstrap?: string };
+  /**
+   * A bundle endpoint with an X.509-SVID of its own. Its trust domain is this one, which then needs a first bundle
+   * (`bootstrap`, a file), or that of another entry.
+   */
+  | {
+      readonly endpoint: string;
+      readonly profile: 'https_spiffe';
+      readonly spiffeId: string;
+      readonly bootstrap?: string;
+    };
 
 export type IssuerOptions = OidcIssuerOptions | SpiffeIssuerOptions;
 
@@ -76,7 +87,10 @@ export interface IdentityOptions {
   readonly refresh?: Partial<RefreshTimes>;
   /** Pauses and patience with the Workload API. */
   readonly workloadApi?: Partial<FeedTimes>;
-  /** Where agents reach the gateway, without a path: DPoP proofs must name it. Without it, tokens bound to DPoP keys are refused. */
+  /**
+   * Where agents reach the gateway, without a path: DPoP proofs must name it. Without it, tokens bound to DPoP keys are
+   * refused.
+   */
   readonly gatewayUrl?: string;
   readonly dpop?: { readonly nonce: boolean };
 }
@@ -104,18 +118,23 @@ export function checkIdentityOptions(options: IdentityOptions): void {
   for (const issuer of options.issuers) {
     if (issuer.audience !== undefined) checkAudience(issuer.audience);
     if (issuer.type === 'oidc') checkOidcKeyOptions(issuer);
-    else if (!isTrustDomain(issuer.trustDomain)) throw new TypeError(`not the name of a trust domain: ${issuer.trustDomain}`);
+    else if (!isTrustDomain(issuer.trustDomain))
+      throw new TypeError(`not the name of a trust domain: ${issuer.trustDomain}`);
   }
 }
 
 export function checkAudience(audience: readonly string[]): void {
-  if (audience.length === 0 || audience.includes('')) throw new TypeError('an audience is required: without one, any token of the issuer would do');
+  if (audience.length === 0 || audience.includes(''))
+    throw new TypeError('an audience is required: without one, any token of the issuer would do');
 }
 
 export function checkOidcKeyOptions(options: OidcKeyOptions): void {
-  if (!isFetchable(options.issuer) || /[?#]/.test(options.issuer)) throw new TypeError(`not an issuer identifier: ${options.issuer}`);
-  if (options.jwksUri !== undefined && !isFetchable(options.jwksUri)) throw new TypeError(`keys are fetched by https only: ${options.jwksUri}`);
-  if (options.jwksUri !== undefined && options.jwks !== undefined) throw new TypeError('jwksUri and jwks exclude each other');
+  if (!isFetchable(options.issuer) || /[?#]/.test(options.issuer))
+    throw new TypeError(`not an issuer identifier: ${options.issuer}`);
+  if (options.jwksUri !== undefined && !isFetchable(options.jwksUri))
+    throw new TypeError(`keys are fetched by https only: ${options.jwksUri}`);
+  if (options.jwksUri !== undefined && options.jwks !== undefined)
+    throw new TypeError('jwksUri and jwks exclude each other');
 }
 
 /** The accepted algorithms. Throws TypeError for HMAC, `none` and unknown names, and for an empty list. */
@@ -134,7 +153,8 @@ export function readClaimRules(
 ): ClaimRules {
   const { maxLifetimeMs = defaultLifetimeMs, clockSkewMs = DEFAULT_CLOCK_SKEW_MS } = options;
   if (!(maxLifetimeMs > 0)) throw new TypeError('maxLifetimeMs must be positive');
-  if (!(clockSkewMs >= 0 && clockSkewMs <= MAX_CLOCK_SKEW_MS)) throw new TypeError(`clockSkewMs must be between 0 and ${MAX_CLOCK_SKEW_MS}`);
+  if (!(clockSkewMs >= 0 && clockSkewMs <= MAX_CLOCK_SKEW_MS))
+    throw new TypeError(`clockSkewMs must be between 0 and ${MAX_CLOCK_SKEW_MS}`);
   return { audience, maxLifetimeMs, clockSkewMs };
 }
 

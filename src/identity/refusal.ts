@@ -3,7 +3,10 @@
 
 import { type ErrorCode, GatewayError } from '../errors.ts';
 
-/** A refusal of the 401 family (or another code of the table), with the name of the failed check. `detail` is a constant sentence. */
+/**
+ * A refusal of the 401 family (or another code of the table), with the name of the failed check. `detail` is a constant
+ * sentence.
+ */
 export function refusal(code: ErrorCode, check: string, detail: string): GatewayError {
   return new GatewayError(code, detail, { members: { check } });
 }

@@ -1,6 +1,6 @@
-// Reviewers at their API: a bearer token of the reviewers' issuer and audience in, Reviewer out.
-// Refuses whatever is not a person's access token (person-token.ts), and tokens that are bound to a key. Whether the person may decide on a hold is
-// for approvals/ to say.
+// Reviewers at their API: a bearer token of the reviewers' issuer and audience in, Reviewer out. Refuses whatever is
+// not a person's access token (person-token.ts), and tokens that are bound to a key. Whether the person may decide on a
+// hold is for approvals/ to say.
 
 import { claimAt, textsAt } from '../domain/claim.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -10,24 +10,37 @@ import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
-import { verifyAccessToken } from './access-token.ts';
-import { party } from './actors.ts';
-import { readAuthorization } from './bearer.ts';
-import { requireSubject } from './claims.ts';
-import type { Fetch } from './fetch-json.ts';
-import { createOidcKeys } from './oidc-keys.ts';
-import { checkAudience, checkOidcKeyOptions, HOUR_MS, type OidcKeyOptions, readAlgorithms, readClaimRules } from './options.ts';
-import { refuseNonPerson } from './person-token.ts';
-import type { RefreshTimes } from './polled.ts';
+import type { FetchDocument } from './keys/fetch-json.ts';
+import { createOidcKeys } from './keys/oidc-keys.ts';
+import type { RefreshTimes } from './keys/polled.ts';
+import {
+  checkAudience,
+  checkOidcKeyOptions,
+  HOUR_MS,
+  type OidcKeyOptions,
+  readAlgorithms,
+  readClaimRules,
+} from './options.ts';
 import { failedCheck, refusal } from './refusal.ts';
-import { parseJwsUnverified, readClaimsUnverified } from './unverified-jws.ts';
+import { verifyAccessToken } from './tokens/access-token.ts';
+import { party } from './tokens/actors.ts';
+import { readAuthorization } from './tokens/bearer.ts';
+import { requireSubject } from './tokens/claims.ts';
+import { refuseNonPerson } from './tokens/person-token.ts';
+import { parseJwsUnverified, readClaimsUnverified } from './tokens/unverified-jws.ts';
 
 export interface ReviewerOptions extends OidcKeyOptions {
   /** What a reviewer's token must be addressed to. */
   readonly audience: string;
-  /** `identity.audience` and the audiences of its issuer entries: a token that is addressed to one of these, too, is an agent's and is refused. */
+  /**
+   * `identity.audience` and the audiences of its issuer entries: a token that is addressed to one of these, too, is an
+   * agent's and is refused.
+   */
   readonly agentAudiences: readonly string[];
-  /** The clients (`azp`, `client_id`) through which people sign in; undefined: any. Required where agents' tokens come from the same issuer. */
+  /**
+   * The clients (`azp`, `client_id`) through which people sign in; undefined: any. Required where agents' tokens come
+   * from the same issuer.
+   */
   readonly clients?: readonly string[] | undefined;
   /** The claim that lists the person's groups, by name or path. */
   readonly groupsClaim: string;
@@ -44,8 +57,9 @@ export interface ReviewerOptions extends OidcKeyOptions {
 
 export interface ReviewerAuthenticator {
   /**
-   * The person behind the values of a request's Authorization fields. Throws `reviewer_unauthenticated`, whose `details.members` hold the `reason`
-   * (a code of the `token_*` family or `unauthenticated`) and the `check` that failed; `bad_header` and `issuer_unavailable` as they are.
+   * The person behind the values of a request's Authorization fields. Throws `reviewer_unauthenticated`, whose
+   * `details.members` hold the `reason` (a code of the `token_*` family or `unauthenticated`) and the `check` that
+   * failed; `bad_header` and `issuer_unavailable` as they are.
    */
   authenticate(authorizationHeaderValues: readonly string[]): Promise<Reviewer>;
   status(): IssuerStatus;
@@ -58,7 +72,7 @@ export interface ReviewerParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Default the global fetch. */
-  readonly fetch?: Fetch;
+  readonly fetch?: FetchDocument;
 }
 
 const NAME = 'reviewers';
@@ -81,8 +95,14 @@ export function createReviewerAuthenticator(options: ReviewerOptions, parts: Rev
     const jws = parseJwsUnverified(readAuthorization(values));
     const claims = readClaimsUnverified(jws);
     await verifyAccessToken(jws, claims, keys, rules, clock);
-    // Nothing on that plane asks for the proof, and without it a bound token would be taken for a bearer token: a downgrade.
-    if (claims.cnf !== undefined) throw refusal('token_claims', 'cnf', 'The token is bound to a key (cnf), and proof of that key is not accepted here.');
+    // Nothing on that plane asks for the proof, and without it a bound token would be taken for a bearer token: a
+    // downgrade.
+    if (claims.cnf !== undefined)
+      throw refusal(
+        'token_claims',
+        'cnf',
+        'The token is bound to a key (cnf), and proof of that key is not accepted here.',
+      );
     refuseNonPerson(claims, options);
     return readReviewer(claims, options);
   }
@@ -96,7 +116,10 @@ export function createReviewerAuthenticator(options: ReviewerOptions, parts: Rev
         metrics.tokenRefused(NAME, inner.code);
         log.warn('identity.refused', { issuer: NAME, check: failedCheck(inner), code: inner.code });
         if (inner.status !== 401) throw inner;
-        throw new GatewayError('reviewer_unauthenticated', inner.detail, { members: { reason: inner.code, check: failedCheck(inner) }, cause: inner });
+        throw new GatewayError('reviewer_unauthenticated', inner.detail, {
+          members: { reason: inner.code, check: failedCheck(inner) },
+          cause: inner,
+        });
       }
     },
     status() {
@@ -108,12 +131,16 @@ export function createReviewerAuthenticator(options: ReviewerOptions, parts: Rev
   };
 }
 
-function readReviewer(claims: JsonObject, { issuer, groupsClaim, displayClaim = 'name', stepUp = { acr: [], amr: [] } }: ReviewerOptions): Reviewer {
+function readReviewer(
+  claims: JsonObject,
+  { issuer, groupsClaim, displayClaim = 'name', stepUp = { acr: [], amr: [] } }: ReviewerOptions,
+): Reviewer {
   const { acr, auth_time: authTime } = claims;
   const name = claimAt(claims, displayClaim);
   const amr = readTexts(claims, 'amr');
   const strength = { ...(typeof acr === 'string' && { acr }), ...(amr !== undefined && { amr }) };
-  const signedInAt = typeof authTime === 'number' && isStrong(strength, stepUp) ? Math.floor(authTime * 1000) : Number.NaN;
+  const signedInAt =
+    typeof authTime === 'number' && isStrong(strength, stepUp) ? Math.floor(authTime * 1000) : Number.NaN;
   return {
     ...party(issuer, requireSubject(claims)),
     groups: readTexts(claims, groupsClaim) ?? [],
@@ -126,6 +153,7 @@ function readReviewer(claims: JsonObject, { issuer, groupsClaim, displayClaim = 
 /** Texts, where the claim is there; anything else in its place is refused, never read generously. */
 function readTexts(claims: JsonObject, name: string): readonly string[] | undefined {
   const texts = textsAt(claims, name);
-  if (texts === null) throw refusal('token_claims', name, 'A claim of the token is neither a text nor a list of texts.');
+  if (texts === null)
+    throw refusal('token_claims', name, 'A claim of the token is neither a text nor a list of texts.');
   return texts;
 }

@@ -1,6 +1,7 @@
-// The upstream's answer, message by message: each JSON-RPC message is parsed, judged and written on, changed, or left out.
-// It stands between the forwarder and the agent's sink. Trusts nothing of the upstream: an answer of several messages at once, one that is still
-// compressed, and one that is larger than the limit are refused, because what cannot be read cannot be judged.
+// The upstream's answer, message by message: each JSON-RPC message is parsed, judged and written on, changed, or left
+// out. It stands between the forwarder and the agent's sink. Trusts nothing of the upstream: an answer of several
+// messages at once, one that is still compressed, and one that is larger than the limit are refused, because what
+// cannot be read cannot be judged.
 
 import { type HeaderList, header, headerValues } from '../domain/headers.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -11,7 +12,9 @@ import { GatewayError } from '../errors.ts';
 import { createEventReader, type EventReader, formatEvent, type ServerEvent } from './event-stream.ts';
 import { LARGEST_MESSAGE, readMessage, withoutMark } from './read-message.ts';
 
-/** What becomes of one message: the same value to leave it as it came, another to change it, undefined to leave it out. */
+/**
+ * What becomes of one message: the same value to leave it as it came, another to change it, undefined to leave it out.
+ */
 export type JudgeMessage = (message: JsonObject) => JsonObject | undefined;
 
 export interface JudgedAnswerOptions {
@@ -22,7 +25,10 @@ export interface JudgedAnswerOptions {
   eventId?(id: string): string;
 }
 
-export function judgedAnswer(sink: ResponseSink, { judge, instead, eventId = (id) => id }: JudgedAnswerOptions): ResponseSink {
+export function judgedAnswer(
+  sink: ResponseSink,
+  { judge, instead, eventId = (id) => id }: JudgedAnswerOptions,
+): ResponseSink {
   let events: EventReader | undefined;
   let collected: { status: number; headers: HeaderList; chunks: Buffer[]; size: number } | undefined;
   let writable = true;
@@ -38,7 +44,8 @@ export function judgedAnswer(sink: ResponseSink, { judge, instead, eventId = (id
     },
     head(status, headers) {
       const type = mediaTypeOf(headers);
-      if (isEncoded(headers)) throw new GatewayError('upstream_protocol', 'The upstream compressed an answer that has to be read.');
+      if (isEncoded(headers))
+        throw new GatewayError('upstream_protocol', 'The upstream compressed an answer that has to be read.');
       if (type === 'text/event-stream') {
         events = createEventReader(LARGEST_MESSAGE, onEvent);
         sink.head(status, withoutLength(headers));
@@ -59,7 +66,10 @@ export function judgedAnswer(sink: ResponseSink, { judge, instead, eventId = (id
     },
     onDrain: (callback) => sink.onDrain(callback),
     whole(status, headers, body) {
-      const judged = body.length > 0 && mediaTypeOf(headers) === 'application/json' ? judgeBody(body, headers, judge, instead) : body;
+      const judged =
+        body.length > 0 && mediaTypeOf(headers) === 'application/json'
+          ? judgeBody(body, headers, judge, instead)
+          : body;
       sink.whole(status, judged === body ? headers : withoutLength(headers), judged);
     },
     end() {
@@ -74,9 +84,15 @@ export function judgedAnswer(sink: ResponseSink, { judge, instead, eventId = (id
   };
 }
 
-const tooLarge = (): GatewayError => new GatewayError('upstream_protocol', 'The upstream’s answer is larger than what is read of one.');
+const tooLarge = (): GatewayError =>
+  new GatewayError('upstream_protocol', 'The upstream’s answer is larger than what is read of one.');
 
-function judgeBody(body: Uint8Array | string, headers: HeaderList, judge: JudgeMessage, instead: () => JsonObject): Uint8Array | string {
+function judgeBody(
+  body: Uint8Array | string,
+  headers: HeaderList,
+  judge: JudgeMessage,
+  instead: () => JsonObject,
+): Uint8Array | string {
   const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
   const message = isEncoded(headers) ? undefined : readMessage(text);
   const judged = message && judge(message);
@@ -91,7 +107,10 @@ function judgeEvent(event: ServerEvent, judge: JudgeMessage): ServerEvent | unde
   const judged = message && judge(message);
   if (judged === message && judged !== undefined) return { ...event, data: withoutMark(event.data) };
   // The id stays: a client that resumes from here has nothing to be told again.
-  if (judged === undefined) return event.id === undefined ? undefined : { id: event.id, ...(event.retry !== undefined && { retry: event.retry }), data: '' };
+  if (judged === undefined)
+    return event.id === undefined
+      ? undefined
+      : { id: event.id, ...(event.retry !== undefined && { retry: event.retry }), data: '' };
   return { ...event, data: writeJson(judged) };
 }
 
@@ -107,5 +126,9 @@ function isEncoded(headers: HeaderList): boolean {
 function withoutLength(headers: HeaderList): HeaderList {
   return headers
     .filter((_, i) => !/^content-(length|encoding)$/.test(headers[i - (i % 2)] as string))
-    .map((value, i, all) => (i % 2 === 1 && all[i - 1] === 'content-type' && /charset/i.test(value) ? (value.split(';', 1)[0] as string).trim() : value));
+    .map((value, i, all) =>
+      i % 2 === 1 && all[i - 1] === 'content-type' && /charset/i.test(value)
+        ? (value.split(';', 1)[0] as string).trim()
+        : value,
+    );
 }

@@ -1,5 +1,5 @@
-// Judges each message of an upstream's answer: tool lists are cut to what the agent may call, requests of the server's pass only where a
-// rule allows them, and everything else goes on as it is.
+// Judges each message of an upstream's answer: tool lists are cut to what the agent may call, requests of the server's
+// pass only where a rule allows them, and everything else goes on as it is.
 
 import type { Action } from '../domain/action.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
@@ -27,13 +27,18 @@ export function judgeAnswer({ action, madeTasks, tools, requests, passed }: Answ
   return (message) => {
     const { method, id, result } = message;
     // What is the gateway's to say of its own tasks no server says in its place.
-    if (namesOwnTask(message)) return isAbsent(method) ? { jsonrpc: '2.0', id: id ?? null, error: FOREIGN_TASK } : undefined;
+    if (namesOwnTask(message))
+      return isAbsent(method) ? { jsonrpc: '2.0', id: id ?? null, error: FOREIGN_TASK } : undefined;
     if (!isAbsent(method)) return judgeFromServer(message, requests, passed);
     if (isJsonObject(result) && typeof result.nextCursor === 'string') {
       const { cursor } = isJsonObject(action.args) ? action.args : {};
-      if (result.nextCursor !== '' && result.nextCursor === cursor) return { jsonrpc: '2.0', id: id ?? null, error: ENDLESS };
+      if (result.nextCursor !== '' && result.nextCursor === cursor)
+        return { jsonrpc: '2.0', id: id ?? null, error: ENDLESS };
     }
-    const listed = isJsonObject(result) && result.nextCursor === '' ? edited(message, { result: edited(result, { nextCursor: undefined }) }) : message;
+    const listed =
+      isJsonObject(result) && result.nextCursor === ''
+        ? edited(message, { result: edited(result, { nextCursor: undefined }) })
+        : message;
     return judgeResult(listed);
   };
 
@@ -44,7 +49,10 @@ export function judgeAnswer({ action, madeTasks, tools, requests, passed }: Answ
       const scope = isAbsent(result.cacheScope) ? {} : { cacheScope: 'private' };
       return edited(message, { result: edited(result, { ...scope, tools: visibleTools(result.tools, tools) }) });
     }
-    if (isJsonObject(result) && inputRequestsOf(result).some((request) => !requests.passes(request.method, request.params))) {
+    if (
+      isJsonObject(result) &&
+      inputRequestsOf(result).some((request) => !requests.passes(request.method, request.params))
+    ) {
       return { jsonrpc: '2.0', id: id ?? null, error: INPUT_REFUSED };
     }
     if (!isJsonObject(result)) return message;
@@ -55,22 +63,40 @@ export function judgeAnswer({ action, madeTasks, tools, requests, passed }: Answ
 }
 
 /** A client would ask for the same page for ever. */
-const ENDLESS = rpcError(new GatewayError('upstream_protocol', 'The server’s list goes on with the cursor that it was asked with.'), 'call');
-const FOREIGN_TASK = rpcError(new GatewayError('upstream_protocol', 'The server answered with a task id that is not its own to give.'), 'call');
+const ENDLESS = rpcError(
+  new GatewayError('upstream_protocol', 'The server’s list goes on with the cursor that it was asked with.'),
+  'call',
+);
+const FOREIGN_TASK = rpcError(
+  new GatewayError('upstream_protocol', 'The server answered with a task id that is not its own to give.'),
+  'call',
+);
 
-/** A task id of the gateway's own where a server may put one: in a result, a task, a list of tasks, or a notification. */
+/**
+ * A task id of the gateway's own where a server may put one: in a result, a task, a list of tasks, or a notification.
+ */
 function namesOwnTask({ result, params }: JsonObject): boolean {
-  const places = [result, params].filter(isJsonObject).flatMap((place) => [place, place.task, ...(Array.isArray(place.tasks) ? place.tasks : [])]);
-  return places.some((place) => isJsonObject(place) && typeof place.taskId === 'string' && place.taskId.startsWith(OWN_TASK));
+  const places = [result, params]
+    .filter(isJsonObject)
+    .flatMap((place) => [place, place.task, ...(Array.isArray(place.tasks) ? place.tasks : [])]);
+  return places.some(
+    (place) => isJsonObject(place) && typeof place.taskId === 'string' && place.taskId.startsWith(OWN_TASK),
+  );
 }
 
 const INPUT_REFUSED = rpcError(
-  new GatewayError('denied', 'The server asked for something that policy does not let it ask of this agent.', { executed: 'maybe' }),
+  new GatewayError('denied', 'The server asked for something that policy does not let it ask of this agent.', {
+    executed: 'maybe',
+  }),
   'call',
 );
 
 /** A message with a method: a request is judged, a notification passes, anything else is left out. */
-function judgeFromServer(message: JsonObject, requests: ServerRequests, passed: AnswerOptions['passed']): JsonObject | undefined {
+function judgeFromServer(
+  message: JsonObject,
+  requests: ServerRequests,
+  passed: AnswerOptions['passed'],
+): JsonObject | undefined {
   const { method, id, params, result, error } = message;
   if (typeof method !== 'string' || !isAbsent(result) || !isAbsent(error)) return undefined;
   if (isAbsent(id)) return method.startsWith('notifications/') ? message : undefined;

@@ -1,6 +1,7 @@
-// Whether arguments fit a tool's own input schema, asked before a person is troubled with a call that its server would refuse.
-// The schema is a server's word: patterns are not run (they could be made to run for ever), nothing is fetched, and a schema that
-// cannot be compiled, is large, or takes long to check checks nothing: the server then has the only word. Findings name places and keywords, never values.
+// Whether arguments fit a tool's own input schema, asked before a person is troubled with a call that its server would
+// refuse. The schema is a server's word: patterns are not run (they could be made to run for ever), nothing is fetched,
+// and a schema that cannot be compiled, is large, or takes long to check checks nothing: the server then has the only
+// word. RuleOutcome name places and keywords, never values.
 
 import { createContext, runInContext } from 'node:vm';
 import { Ajv, type ValidateFunction } from 'ajv';
@@ -16,7 +17,14 @@ const MOST_FINDINGS = 10;
 const everything = (): { test: () => boolean } => ({ test: () => true });
 everything.code = 'undefined';
 
-const OPTIONS = { strict: false, validateSchema: false, validateFormats: false, logger: false, addUsedSchema: false, code: { regExp: everything } } as const;
+const OPTIONS = {
+  strict: false,
+  validateSchema: false,
+  validateFormats: false,
+  logger: false,
+  addUsedSchema: false,
+  code: { regExp: everything },
+} as const;
 
 /** Long, because a busy machine must not pass for a hostile schema; a schema costs this much once. */
 const LONGEST_WORK_MS = 1_000;
@@ -35,10 +43,16 @@ export function checkArguments(definition: JsonObject, args: Json): void {
   const fits = validate === 'unchecked' ? undefined : timed(() => validate(args));
   compiled.set(text, fits === undefined ? 'unchecked' : validate);
   if (fits !== false || validate === 'unchecked') return;
-  const faults = (validate.errors ?? []).slice(0, MOST_FINDINGS).map(({ instancePath, keyword, message }) => `${instancePath || '/'}: ${message ?? keyword}`);
-  throw new GatewayError('arguments_invalid', `The arguments do not fit the tool’s input schema (${faults.join('; ').slice(0, 500)}).`, {
-    members: { faults },
-  });
+  const faults = (validate.errors ?? [])
+    .slice(0, MOST_FINDINGS)
+    .map(({ instancePath, keyword, message }) => `${instancePath || '/'}: ${message ?? keyword}`);
+  throw new GatewayError(
+    'arguments_invalid',
+    `The arguments do not fit the tool’s input schema (${faults.join('; ').slice(0, 500)}).`,
+    {
+      members: { faults },
+    },
+  );
 }
 
 const box = createContext({ job: undefined as unknown });

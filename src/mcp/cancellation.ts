@@ -1,5 +1,5 @@
-// What cancels holds without being a call of its own: the end of a session cancels the holds whose requests are still open in it, and a
-// notification names one that waits.
+// What cancels holds without being a call of its own: the end of a session cancels the holds whose requests are still
+// open in it, and a notification names one that waits.
 
 import type { Action } from '../domain/action.ts';
 import type { Approvals } from '../domain/approvals.ts';
@@ -14,7 +14,9 @@ import type { OpenRequests } from './open-requests.ts';
 export interface CancellationDependencies {
   readonly approvals: Pick<Approvals, 'cancel'>;
   readonly log: Logger;
-  /** Calls that are held, or are about to be, by the number of their request, whichever server of its mount it is for. */
+  /**
+   * Calls that are held, or are about to be, by the number of their request, whichever server of its mount it is for.
+   */
   readonly waiting: OpenRequests<WaitingCall>;
 }
 
@@ -26,14 +28,20 @@ export interface WaitingCall {
 }
 
 /** Never rejects. */
-export async function heedCancellation(deps: CancellationDependencies, { call: { errand }, action, principal }: Armed): Promise<void> {
+export async function heedCancellation(
+  deps: CancellationDependencies,
+  { call: { subcall }, action, principal }: Armed,
+): Promise<void> {
   // The mount's own call has been here before it was passed on.
-  if (errand !== undefined) return;
+  if (subcall !== undefined) return;
   try {
     if (action.method === 'DELETE') await cancelHolds(deps, principal, action);
     if (action.rpcMethod !== 'notifications/cancelled' || !isJsonObject(action.args)) return;
     const { requestId } = action.args;
-    const call = typeof requestId === 'string' || typeof requestId === 'number' ? deps.waiting.get(principal, action, requestId) : undefined;
+    const call =
+      typeof requestId === 'string' || typeof requestId === 'number'
+        ? deps.waiting.get(principal, action, requestId)
+        : undefined;
     if (call === undefined) return;
     call.cancelled = true;
     if (call.holdId !== undefined) await deps.approvals.cancel(call.holdId, principal);
@@ -44,10 +52,15 @@ export async function heedCancellation(deps: CancellationDependencies, { call: {
 }
 
 /**
- * Cancels the holds whose requests are still open in the session that `action` names. A hold whose request has been answered with "pending" stays:
- * clients that open a session for each call end it behind that answer, and come back for the approval in another one.
+ * Cancels the holds whose requests are still open in the session that `action` names. A hold whose request has been
+ * answered with "pending" stays: clients that open a session for each call end it behind that answer, and come back for
+ * the approval in another one.
  */
-async function cancelHolds({ approvals, waiting }: CancellationDependencies, principal: Principal, action: Action): Promise<void> {
+async function cancelHolds(
+  { approvals, waiting }: CancellationDependencies,
+  principal: Principal,
+  action: Action,
+): Promise<void> {
   if (sessionOf(action.boundHeaders) === '') return;
   const cancelling = waiting.inSession(principal, action).map((call) => {
     call.cancelled = true;

@@ -1,5 +1,6 @@
-// Server-sent events (HTML Living Standard section 9.2): read strictly by its rules, written in one canonical form, so that what the
-// agent's parser sees is exactly what was judged here. Trusts nothing; an event larger than the limit ends the stream.
+// Server-sent events (HTML Living Standard section 9.2): read strictly by its rules, written in one canonical form, so
+// that what the agent's parser sees is exactly what was judged here. Trusts nothing; an event larger than the limit
+// ends the stream.
 
 import { StringDecoder } from 'node:string_decoder';
 
@@ -11,7 +12,10 @@ export interface ServerEvent {
   readonly data?: string;
 }
 
-/** Splits a stream. `push` and `flush` call `onEvent` for each event that is complete; `false` from `push` means one became too large. */
+/**
+ * Splits a stream. `push` and `flush` call `onEvent` for each event that is complete; `false` from `push` means one
+ * became too large.
+ */
 export interface EventReader {
   push(chunk: Uint8Array | string): boolean;
 }
@@ -48,7 +52,10 @@ export function createEventReader(limit: number, onEvent: (event: ServerEvent) =
 
   return {
     push(chunk) {
-      let text = typeof chunk === 'string' ? chunk : decoder.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+      let text =
+        typeof chunk === 'string'
+          ? chunk
+          : decoder.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
       if (first && text !== '') {
         if (text.startsWith('\uFEFF')) text = text.slice(1);
         first = false;

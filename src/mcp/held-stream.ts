@@ -1,6 +1,7 @@
-// The event stream in which a held call's agent waits: a progress notification now and then, so that no client's clock runs out,
-// comments from the decision until the upstream has answered, and at the end the answer, whatever its form was. It takes the place of the call's sink; what writes into it need not know.
-// Trusts the caller to begin it once. An answer that is not JSON, or failed, becomes a JSON-RPC error: HTTP has spoken already.
+// The event stream in which a held call's agent waits: a progress notification now and then, so that no client's clock
+// runs out, comments from the decision until the upstream has answered, and at the end the answer, whatever its form
+// was. It takes the place of the call's sink; what writes into it need not know. Trusts the caller to begin it once. An
+// answer that is not JSON, or failed, becomes a JSON-RPC error: HTTP has spoken already.
 
 import { type HeaderList, header } from '../domain/headers.ts';
 import type { InboundRequest } from '../domain/request.ts';
@@ -27,13 +28,33 @@ export interface HeldStream {
   stop(): void;
 }
 
-export function openHeldStream({ sink, rpcId, progressToken, holdId, everyMs, onClosed }: HeldStreamOptions): HeldStream {
-  sink.head(200, ['content-type', 'text/event-stream', 'cache-control', 'no-store', 'x-accel-buffering', 'no', 'countersign-hold', holdId]);
+export function openHeldStream({
+  sink,
+  rpcId,
+  progressToken,
+  holdId,
+  everyMs,
+  onClosed,
+}: HeldStreamOptions): HeldStream {
+  sink.head(200, [
+    'content-type',
+    'text/event-stream',
+    'cache-control',
+    'no-store',
+    'x-accel-buffering',
+    'no',
+    'countersign-hold',
+    holdId,
+  ]);
   let told = 0;
   const tell = (): void => {
     told++;
     // Small, so that the upstream's own progress, which starts again, still increases.
-    const params = { progressToken, progress: told / 1000, message: `Waiting for a human decision on ${holdId}. Nothing was executed yet.` };
+    const params = {
+      progressToken,
+      progress: told / 1000,
+      message: `Waiting for a human decision on ${holdId}. Nothing was executed yet.`,
+    };
     sink.write(formatMessage({ jsonrpc: '2.0', method: 'notifications/progress', params }));
   };
   tell();
@@ -52,11 +73,11 @@ export function openHeldStream({ sink, rpcId, progressToken, holdId, everyMs, on
   };
 }
 
-type Form = 'none' | 'events' | 'json' | 'other';
+type StreamForm = 'none' | 'events' | 'json' | 'other';
 
 /** `silence` is called before the first byte of the answer: nothing may stand within its events. */
 function answerInto(sink: ResponseSink, rpcId: string | number, silence: () => void): ResponseSink {
-  let form: Form = 'none';
+  let form: StreamForm = 'none';
   let status = 0;
   const begin = (code: number, headers: HeaderList): void => {
     status = code;
@@ -95,13 +116,16 @@ function answerInto(sink: ResponseSink, rpcId: string | number, silence: () => v
   };
 }
 
-function formOf(status: number, headers: HeaderList): Form {
+function formOf(status: number, headers: HeaderList): StreamForm {
   const type = header(headers, 'content-type')?.toLowerCase() ?? '';
   if (type.startsWith('application/json')) return 'json';
   return type.startsWith('text/event-stream') && status === 200 ? 'events' : 'other';
 }
 
-/** Line ends in JSON are only ever white space; a data line must not have them. Byte-wise, so that a piece may end within a character. */
+/**
+ * Line ends in JSON are only ever white space; a data line must not have them. Byte-wise, so that a piece may end
+ * within a character.
+ */
 function oneLine(chunk: Uint8Array | string): Uint8Array {
   const bytes = Buffer.from(chunk as string);
   for (let i = 0; i < bytes.length; i++) if (bytes[i] === 0x0a || bytes[i] === 0x0d) bytes[i] = 0x20;

@@ -1,6 +1,6 @@
-// Keeps a stream of events from looking dead: a comment (HTML Living Standard section 9.2.6) now and then, wherever the gateway holds one open.
-// Clients ignore it, and proxies and load balancers do not close the connection. What stands in front writes whole events, so that a comment
-// is always between two of them.
+// Keeps a stream of events from looking dead: a comment (HTML Living Standard section 9.2.6) now and then, wherever the
+// gateway holds one open. Clients ignore it, and proxies and load balancers do not close the connection. What stands in
+// front writes whole events, so that a comment is always between two of them.
 
 import { header } from '../domain/headers.ts';
 import type { InboundRequest } from '../domain/request.ts';
@@ -28,7 +28,8 @@ export function keptAlive(sink: ResponseSink, { everyMs, onClosed }: KeepAliveOp
     },
     head(status, headers) {
       sink.head(status, headers);
-      if (status !== 200 || !(header(headers, 'content-type') ?? '').toLowerCase().startsWith('text/event-stream')) return;
+      if (status !== 200 || !(header(headers, 'content-type') ?? '').toLowerCase().startsWith('text/event-stream'))
+        return;
       timer = setInterval(() => sink.write(COMMENT), everyMs).unref();
       forget = onClosed(stop);
     },

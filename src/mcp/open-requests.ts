@@ -1,11 +1,11 @@
-// The requests that are under way, by the numbers that MCP gives them: held calls that a notifications/cancelled may mean, and the
-// server's own requests that the agent has yet to answer. Numbers are only good within one caller, upstream and session.
-// In memory: after a restart nobody waits on a connection any more.
+// The requests that are under way, by the numbers that MCP gives them: held calls that a notifications/cancelled may
+// mean, and the server's own requests that the agent has yet to answer. Numbers are only good within one caller,
+// upstream and session. In memory: after a restart nobody waits on a connection any more.
 
 import type { Action } from '../domain/action.ts';
 import { sessionOf } from '../domain/mcp-session.ts';
 import type { Principal } from '../domain/principal.ts';
-import { readMember } from '../domain/server-names.ts';
+import { readUpstreamName } from '../domain/server-names.ts';
 
 type RpcId = string | number;
 
@@ -23,8 +23,9 @@ export interface OpenRequests<T> {
 /** `scope` says within what numbers are unique: an agent's within its mount, a server's within its upstream. */
 export function createOpenRequests<T>(scope: 'mount' | 'upstream'): OpenRequests<T> {
   const sessionKey = ({ id }: Principal, { upstream, boundHeaders }: Action): string =>
-    JSON.stringify([id, scope === 'mount' ? readMember(upstream).mount : upstream, sessionOf(boundHeaders)]);
-  const keyOf = (principal: Principal, action: Action, rpcId: RpcId): string => `${sessionKey(principal, action)} ${JSON.stringify(rpcId)}`;
+    JSON.stringify([id, scope === 'mount' ? readUpstreamName(upstream).mount : upstream, sessionOf(boundHeaders)]);
+  const keyOf = (principal: Principal, action: Action, rpcId: RpcId): string =>
+    `${sessionKey(principal, action)} ${JSON.stringify(rpcId)}`;
   const open = new Map<string, T>();
   return {
     put(principal, action, id, value) {

@@ -1,6 +1,7 @@
-// The agent's end of an answer: whoever sent a request gets an answer to it, whatever the upstream did. An answer that holds no JSON-RPC message,
-// an empty one, and a stream of events that ends or breaks off before the response become the protocol's own error, since an MCP client shows
-// its model nothing of HTTP. A stream that can be resumed is left to be resumed. Trusts `judge` to see every message that goes on.
+// The agent's end of an answer: whoever sent a request gets an answer to it, whatever the upstream did. An answer that
+// holds no JSON-RPC message, an empty one, and a stream of events that ends or breaks off before the response become
+// the protocol's own error, since an MCP client shows its model nothing of HTTP. A stream that can be resumed is left
+// to be resumed. Trusts `judge` to see every message that goes on.
 
 import { type HeaderList, header } from '../domain/headers.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
@@ -16,7 +17,7 @@ export interface OwedAnswer {
   watch(judge: JudgeMessage): JudgeMessage;
 }
 
-type Form = 'none' | 'events' | 'passing' | 'unread' | 'refused' | 'over';
+type AnswerForm = 'none' | 'events' | 'passing' | 'unread' | 'refused' | 'over';
 
 export interface OwedAnswerOptions {
   /** The whole message in place of an answer that is none. */
@@ -27,8 +28,12 @@ export interface OwedAnswerOptions {
   told(status: number): void;
 }
 
-export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, refusal, told }: OwedAnswerOptions): OwedAnswer {
-  let form: Form = 'none';
+export function oweAnswer(
+  sink: ResponseSink,
+  rpcId: string | number,
+  { words, refusal, told }: OwedAnswerOptions,
+): OwedAnswer {
+  let form: AnswerForm = 'none';
   let status = 0;
   let answered = false;
   /** Events with ids were seen: the client can ask for the rest. */
@@ -38,7 +43,11 @@ export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, r
     told(200);
     const message = form === 'refused' ? refusal(REFUSED) : words(noMessage(status));
     form = 'over';
-    sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store'], Buffer.from(JSON.stringify(message)));
+    sink.whole(
+      200,
+      ['content-type', 'application/json', 'cache-control', 'no-store'],
+      Buffer.from(JSON.stringify(message)),
+    );
   };
   /** The last event of a stream; false where there is no place for one. */
   const lastEvent = (error: GatewayError): boolean => {
@@ -53,7 +62,8 @@ export function oweAnswer(sink: ResponseSink, rpcId: string | number, { words, r
     watch: (judge) => (received) => {
       const judged = isMessage(received) ? judge(received) : undefined;
       if (judged === undefined || !isAbsent(judged.method)) return judged;
-      // An error of a server that could not read the number has none; some servers write it as a text. Another number answers nobody here.
+      // An error of a server that could not read the number has none; some servers write it as a text. Another number
+      // answers nobody here.
       if (!isAbsent(judged.id) && String(judged.id) !== String(rpcId)) return undefined;
       answered = true;
       return judged;
@@ -101,18 +111,25 @@ const REFUSED = new GatewayError('upstream_unauthorized', 'The upstream refused 
 const EVENT_ID = /^id: ./m;
 
 /** A JSON object that is no message is as good as none. */
-const isMessage = ({ method, result, error }: JsonObject): boolean => !(isAbsent(method) && isAbsent(result) && isAbsent(error));
+const isMessage = ({ method, result, error }: JsonObject): boolean =>
+  !(isAbsent(method) && isAbsent(result) && isAbsent(error));
 const isAbsent = (value: Json | undefined): boolean => value === undefined || value === null;
 
-/** A status that says that the request was answered. What refuses a request (4xx) or sends it elsewhere (3xx) means something to MCP's transport. */
+/**
+ * A status that says that the request was answered. What refuses a request (4xx) or sends it elsewhere (3xx) means
+ * something to MCP's transport.
+ */
 const isAnswer = (status: number): boolean => (status >= 200 && status < 300) || status >= 500;
 
-/** A redirection without an address that the agent may have, the answer to a condition that nobody set, and a challenge of somebody's proxy. */
+/**
+ * A redirection without an address that the agent may have, the answer to a condition that nobody set, and a challenge
+ * of somebody's proxy.
+ */
 function leadsNowhere(status: number, headers: HeaderList): boolean {
   return status === 407 || (status >= 300 && status < 400 && header(headers, 'location') === undefined);
 }
 
-function formOf(status: number, headers: HeaderList): Form {
+function formOf(status: number, headers: HeaderList): AnswerForm {
   // To a client of MCP a 401 is the gateway's, and would send it to the upstream's sign-in.
   if (status === 401) return 'refused';
   const type = (header(headers, 'content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase();

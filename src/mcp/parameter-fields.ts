@@ -1,6 +1,7 @@
-// Mcp-Param-* fields (MCP 2026-07-28, Streamable HTTP, custom headers from tool parameters): they repeat arguments that the tool's schema
-// marks with `x-mcp-header`, and a load balancer may route by them. So what they say has to be what the body says, or the call is refused
-// before anything is decided. Trusts the schema only to say which argument a field repeats; a field that no known schema explains is refused.
+// Mcp-Param-* fields (MCP 2026-07-28, Streamable HTTP, custom headers from tool parameters): they repeat arguments that
+// the tool's schema marks with `x-mcp-header`, and a load balancer may route by them. So what they say has to be what
+// the body says, or the call is refused before anything is decided. Trusts the schema only to say which argument a
+// field repeats; a field that no known schema explains is refused.
 
 import type { HeaderList } from '../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
@@ -13,10 +14,16 @@ const TYPES: ReadonlySet<unknown> = new Set(['string', 'integer', 'number', 'boo
 const DEEPEST = 32;
 
 /**
- * `definition` is the tool's, as its server gave it last; undefined when nobody has listed it here. `complete` says that every marked argument
- * has to come with its field, as the protocol has it since 2026-07-28. Throws `header_mismatch`.
+ * `definition` is the tool's, as its server gave it last; undefined when nobody has listed it here. `complete` says
+ * that every marked argument has to come with its field, as the protocol has it since 2026-07-28. Throws
+ * `header_mismatch`.
  */
-export function checkParameterFields(headers: HeaderList, args: Json | undefined, definition: JsonObject | undefined, complete: boolean): void {
+export function checkParameterFields(
+  headers: HeaderList,
+  args: Json | undefined,
+  definition: JsonObject | undefined,
+  complete: boolean,
+): void {
   const fields = new Map<string, string>();
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
@@ -26,12 +33,16 @@ export function checkParameterFields(headers: HeaderList, args: Json | undefined
   const marked = markedArguments(definition?.inputSchema);
   for (const [name, value] of fields) {
     const path = marked.get(name);
-    if (path === undefined) throw mismatch('An Mcp-Param field repeats no argument of the tool as it was listed last. List the tools and try again.');
+    if (path === undefined)
+      throw mismatch(
+        'An Mcp-Param field repeats no argument of the tool as it was listed last. List the tools and try again.',
+      );
     if (!repeats(value, argumentAt(args, path))) throw mismatch('An Mcp-Param field and the arguments disagree.');
   }
   if (!complete) return;
   for (const [name, path] of marked) {
-    if (!fields.has(name) && isPrimitive(argumentAt(args, path))) throw mismatch('An argument that the tool marks with x-mcp-header comes without its field.');
+    if (!fields.has(name) && isPrimitive(argumentAt(args, path)))
+      throw mismatch('An argument that the tool marks with x-mcp-header comes without its field.');
   }
 }
 
@@ -47,7 +58,8 @@ function markedArguments(schema: Json | undefined): ReadonlyMap<string, readonly
       if (marked.has(key)) twice.add(key);
       marked.set(key, path);
     }
-    if (isJsonObject(node.properties)) for (const [key, child] of Object.entries(node.properties)) visit(child, [...path, key]);
+    if (isJsonObject(node.properties))
+      for (const [key, child] of Object.entries(node.properties)) visit(child, [...path, key]);
   };
   visit(schema, []);
   for (const key of twice) marked.delete(key);
@@ -60,7 +72,8 @@ function argumentAt(args: Json | undefined, path: readonly string[]): Json | und
   return value;
 }
 
-const isPrimitive = (value: Json | undefined): boolean => typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+const isPrimitive = (value: Json | undefined): boolean =>
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 
 function repeats(field: string, value: Json | undefined): boolean {
   const said = decodeField(field);

@@ -1,5 +1,6 @@
-// A message of a server's, as it came: one JSON text that is neither too deep nor too full to be read at once. The text is remembered, so that what is
-// changed in the message is all that changes in it. Trusts nothing; undefined for whatever cannot be read.
+// A message of a server's, as it came: one JSON text that is neither too deep nor too full to be read at once. The text
+// is remembered, so that what is changed in the message is all that changes in it. Trusts nothing; undefined for
+// whatever cannot be read.
 
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import { isWithin } from '../domain/json-measure.ts';
@@ -27,5 +28,9 @@ export function readMessage(json: string): JsonObject | undefined {
 
 const MEMBERS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
 
-/** No member that a client's parser could take for one of JSON-RPC's, and that is not written so (domain/normal-forms/keys.ts). */
-const isPlain = (message: JsonObject): boolean => Object.keys(message).every((member) => MEMBERS.has(member) || !MEMBERS.has(foldKey(member)));
+/**
+ * No member that a client's parser could take for one of JSON-RPC's, and that is not written so
+ * (domain/normal-forms/keys.ts).
+ */
+const isPlain = (message: JsonObject): boolean =>
+  Object.keys(message).every((member) => MEMBERS.has(member) || !MEMBERS.has(foldKey(member)));

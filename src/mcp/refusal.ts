@@ -1,5 +1,6 @@
-// How a refusal is said to an MCP client. A tool call is answered by a tool result that a language model can read, any other request
-// by a JSON-RPC error; a bare HTTP error would reach the model as "connection failed" and invite it to look for another way.
+// How a refusal is said to an MCP client. A tool call is answered by a tool result that a language model can read, any
+// other request by a JSON-RPC error; a bare HTTP error would reach the model as "connection failed" and invite it to
+// look for another way.
 
 import type { Action } from '../domain/action.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -28,19 +29,34 @@ const STANDARD: Partial<Record<ErrorCode, number>> = {
 };
 
 /**
- * The refusal as the answer to one MCP request. Undefined for what is no JSON-RPC request (a GET, a DELETE, a notification, a response, or a message that
- * could not be read): there is no id to answer, so the caller sends the HTTP problem document. `requestState` seals one for a hold;
- * without it the client is told in words to come again. Never 202: that would say the notification was accepted.
+ * The refusal as the answer to one MCP request. Undefined for what is no JSON-RPC request (a GET, a DELETE, a
+ * notification, a response, or a message that could not be read): there is no id to answer, so the caller sends the
+ * HTTP problem document. `requestState` seals one for a hold; without it the client is told in words to come again.
+ * Never 202: that would say the notification was accepted.
  */
-export function renderMcpRefusal(error: GatewayError, action: Asked, requestState?: (holdId: string) => string): McpAnswer | undefined {
+export function renderMcpRefusal(
+  error: GatewayError,
+  action: RefusedRequest,
+  requestState?: (holdId: string) => string,
+): McpAnswer | undefined {
   const message = refusalMessage(error, action, requestState);
-  return message && { status: error.code === 'header_mismatch' ? 400 : 200, contentType: 'application/json', body: JSON.stringify(message) };
+  return (
+    message && {
+      status: error.code === 'header_mismatch' ? 400 : 200,
+      contentType: 'application/json',
+      body: JSON.stringify(message),
+    }
+  );
 }
 
-type Asked = Pick<Action, 'rpcMethod' | 'rpcId' | 'transport'>;
+type RefusedRequest = Pick<Action, 'rpcMethod' | 'rpcId' | 'transport'>;
 
 /** The message of `renderMcpRefusal`. */
-export function refusalMessage(error: GatewayError, action: Asked, requestState?: (holdId: string) => string): JsonObject | undefined {
+export function refusalMessage(
+  error: GatewayError,
+  action: RefusedRequest,
+  requestState?: (holdId: string) => string,
+): JsonObject | undefined {
   const { rpcMethod, rpcId, transport } = action;
   // Names in parentheses stand for responses.
   if (rpcMethod === undefined || rpcId === undefined || rpcMethod.startsWith('(')) return undefined;
@@ -58,7 +74,11 @@ export function refusalMessage(error: GatewayError, action: Asked, requestState?
 const ROUND_TRIP: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
 
 /** A pending call of a client that comes again by itself: a result that holds a state and asks for nothing. */
-function outcomeOf(error: GatewayError, { rpcMethod = '', transport }: Asked, requestState?: (holdId: string) => string) {
+function outcomeOf(
+  error: GatewayError,
+  { rpcMethod = '', transport }: RefusedRequest,
+  requestState?: (holdId: string) => string,
+) {
   const { holdId } = error.details;
   // A client in the middle of a round trip of the upstream's would lose what it brought.
   if (error.code !== 'approval_pending' || holdId === undefined || requestState === undefined) return undefined;
@@ -68,14 +88,21 @@ function outcomeOf(error: GatewayError, { rpcMethod = '', transport }: Asked, re
 
 /** The refusal as the result of the tool that was called; `stateless` for protocol 2026-07-28. */
 export function toolResult(error: GatewayError, to: AnswerTo, stateless: boolean | undefined): JsonObject {
-  return { ...(stateless && { resultType: 'complete' }), content: [{ type: 'text', text: tell(error, to) }], isError: true, _meta: meta(error) };
+  return {
+    ...(stateless && { resultType: 'complete' }),
+    content: [{ type: 'text', text: tell(error, to) }],
+    isError: true,
+    _meta: meta(error),
+  };
 }
 
 /** The keys under which a program finds what the text says in words; `countersign/retryAfter` in seconds. */
 export function meta({ code, details }: GatewayError): Record<string, string | number> {
   return {
     'countersign/code': code,
-    ...(details.holdId === undefined ? {} : { 'countersign/hold': details.holdId, 'countersign/status': HOLD_BASE + details.holdId }),
+    ...(details.holdId === undefined
+      ? {}
+      : { 'countersign/hold': details.holdId, 'countersign/status': HOLD_BASE + details.holdId }),
     ...(details.retryAfter === undefined ? {} : { 'countersign/retryAfter': details.retryAfter }),
   };
 }
@@ -93,5 +120,9 @@ export function rpcError(error: GatewayError, to: AnswerTo): JsonObject {
 
 /** For an answer of HTTP where one of JSON-RPC belongs. */
 export function noMessage(status: number): GatewayError {
-  return new GatewayError('upstream_protocol', `The upstream answered with HTTP status ${status} and no JSON-RPC message.`, { members: { status } });
+  return new GatewayError(
+    'upstream_protocol',
+    `The upstream answered with HTTP status ${status} and no JSON-RPC message.`,
+    { members: { status } },
+  );
 }

@@ -1,6 +1,6 @@
-// The requestState that lets a client of protocol 2026-07-28 ask again about a held call: sealed, used once, good for one caller, one
-// message and ten minutes. It gives no right to anything: the call is matched to its hold by what it is, as any call that comes again.
-// Refuses what this gateway did not give for exactly this request.
+// The requestState that lets a client of protocol 2026-07-28 ask again about a held call: sealed, used once, good for
+// one caller, one message and ten minutes. It gives no right to anything: the call is matched to its hold by what it
+// is, as any call that comes again. Refuses what this gateway did not give for exactly this request.
 
 import { randomBytes } from 'node:crypto';
 import type { Action } from '../domain/action.ts';
@@ -13,7 +13,7 @@ import { Secret } from '../domain/secret.ts';
 import { GatewayError } from '../errors.ts';
 
 /** Authenticated encryption bound to an id; from credentials/seal.ts. */
-export interface Sealer {
+export interface StateSealer {
   seal(id: string, secret: Secret): string;
   /** Throws for anything but what `seal` made for this id. */
   open(id: string, sealed: string): Secret;
@@ -21,13 +21,16 @@ export interface Sealer {
 
 export interface RequestStates {
   issue(principal: Principal, action: Action, holdId: string): string;
-  /** Uses it up, durably. Throws `bad_rpc` for a state of another caller or message, an old one, and one that was used before; `store_unavailable`. */
+  /**
+   * Uses it up, durably. Throws `bad_rpc` for a state of another caller or message, an old one, and one that was used
+   * before; `store_unavailable`.
+   */
   redeem(principal: Principal, action: Action, state: string): Promise<void>;
 }
 
 const LIFETIME_MS = 10 * 60_000;
 
-export function createRequestStates(seal: Sealer, clock: Clock, once: OnceStore): RequestStates {
+export function createRequestStates(seal: StateSealer, clock: Clock, once: OnceStore): RequestStates {
   return {
     issue(principal, action, holdId) {
       const nonce = randomBytes(12).toString('base64url');
@@ -42,7 +45,7 @@ export function createRequestStates(seal: Sealer, clock: Clock, once: OnceStore)
   };
 }
 
-function open(seal: Sealer, id: string, state: string): [holdId: string, nonce: string, until: number] {
+function open(seal: StateSealer, id: string, state: string): [holdId: string, nonce: string, until: number] {
   try {
     return JSON.parse(seal.open(id, state.slice(REQUEST_STATE_PREFIX.length)).reveal()) as [string, string, number];
   } catch (cause) {
@@ -51,7 +54,12 @@ function open(seal: Sealer, id: string, state: string): [holdId: string, nonce: 
 }
 
 function boundTo(principal: Principal, { upstream, target, body }: Action): string {
-  const digest = canonicalDigest('countersign/request-state/v1', { principal: principal.id, upstream, target, message: body?.identity ?? null });
+  const digest = canonicalDigest('countersign/request-state/v1', {
+    principal: principal.id,
+    upstream,
+    target,
+    message: body?.identity ?? null,
+  });
   return `request-state ${digest}`;
 }
 

@@ -1,12 +1,10 @@
-// Protected resource metadata (RFC 9728), by which MCP clients find the issuer whose tokens the gateway takes. Public by its purpose:
-// it names issuers and mounts, nothing else. Refuses mounts that are not MCP as if they were not there.
+// Protected resource metadata (RFC 9728), by which MCP clients find the issuer whose tokens the gateway takes. Public
+// by its purpose: it names issuers and mounts, nothing else. Refuses mounts that are not MCP as if they were not there.
 
 import { type HeaderList, header } from '../domain/headers.ts';
 import type { InboundRequest } from '../domain/request.ts';
+import { RESOURCE_METADATA_PATH } from '../domain/well-known.ts';
 import { GatewayError } from '../errors.ts';
-
-/** Where the metadata lie (RFC 9728 section 3.1: before the resource's own path). */
-export const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 
 export interface ResourceMetadataOptions {
   /** How agents reach the gateway, without a slash at the end; undefined: as the Host field says. */
@@ -20,12 +18,16 @@ export interface ResourceMetadataOptions {
 /** The metadata URL for the challenge of a refused call (RFC 9728 section 5.1). */
 export function metadataUrl(options: ResourceMetadataOptions, headers: HeaderList, mount: string): string | undefined {
   const base = baseOf(options, headers);
-  return base === undefined || !options.isMcp(mount) ? undefined : `${base}${WELL_KNOWN}/${mount}`;
+  return base === undefined || !options.isMcp(mount) ? undefined : `${base}${RESOURCE_METADATA_PATH}/${mount}`;
 }
 
 /** The document for one mount. Throws `not_found`, `method_not_allowed`. */
-export function resourceMetadata(options: ResourceMetadataOptions, request: InboundRequest): { readonly headers: HeaderList; readonly body: string } {
-  if (request.method !== 'GET' && request.method !== 'HEAD') throw new GatewayError('method_not_allowed', 'Metadata are only read.');
+export function resourceMetadata(
+  options: ResourceMetadataOptions,
+  request: InboundRequest,
+): { readonly headers: HeaderList; readonly body: string } {
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    throw new GatewayError('method_not_allowed', 'Metadata are only read.');
   // Section 3.3: the document names the very resource that was asked about, a slash at its end included.
   const resource = request.path.slice(request.path.indexOf('/', 1) + 1);
   const mount = resource.replace(/\/$/, '');
@@ -39,11 +41,17 @@ export function resourceMetadata(options: ResourceMetadataOptions, request: Inbo
     bearer_methods_supported: ['header'],
     resource_name: mount,
   };
-  return { headers: ['content-type', 'application/json', 'cache-control', 'max-age=300'], body: JSON.stringify(document) };
+  return {
+    headers: ['content-type', 'application/json', 'cache-control', 'max-age=300'],
+    body: JSON.stringify(document),
+  };
 }
 
 /** How the agent that sent these fields reaches the gateway. */
-export function baseOf({ url, scheme }: Pick<ResourceMetadataOptions, 'url' | 'scheme'>, headers: HeaderList): string | undefined {
+export function baseOf(
+  { url, scheme }: Pick<ResourceMetadataOptions, 'url' | 'scheme'>,
+  headers: HeaderList,
+): string | undefined {
   if (url !== undefined) return url.replace(/\/+$/, '');
   const host = header(headers, 'host');
   return host === undefined ? undefined : `${scheme}://${host}`;

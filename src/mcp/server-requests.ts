@@ -1,6 +1,7 @@
-// What a server asks of the agent's side (sampling, elicitation, roots): policy weighs it as it weighs the agent's calls, under the
-// method's own name. What no rule allows never reaches the agent, and the server is told so. A hold cannot be: nobody could be kept waiting.
-// Trusts the upstream for nothing; every request is on record in its call's outcome.
+// What a server asks of the agent's side (sampling, elicitation, roots): policy weighs it as it weighs the agent's
+// calls, under the method's own name. What no rule allows never reaches the agent, and the server is told so. A hold
+// cannot be: nobody could be kept waiting. Trusts the upstream for nothing; every request is on record in its call's
+// outcome.
 
 import type { Action } from '../domain/action.ts';
 import type { HeaderList } from '../domain/headers.ts';
@@ -29,7 +30,10 @@ export interface ServerRequestDependencies {
   readonly sessionFields: HeaderList;
 }
 
-export function serverRequests({ forwarder, allows, hash, sessionFields }: ServerRequestDependencies, armed: Armed): ServerRequests {
+export function serverRequests(
+  { forwarder, allows, hash, sessionFields }: ServerRequestDependencies,
+  armed: Armed,
+): ServerRequests {
   const { facts } = armed.call;
   let refused = 0;
   return {
@@ -37,12 +41,16 @@ export function serverRequests({ forwarder, allows, hash, sessionFields }: Serve
       const { tool: _tool, rpcId: _id, body: _body, toolChange: _change, hints: _hints, ...rest } = armed.action;
       const passed = allows(armed, { ...rest, fromServer: true, rpcMethod: method, args: params });
       facts.serverRequests ??= [];
-      if (facts.serverRequests.length < MOST_RECORDED) facts.serverRequests.push({ method: method.slice(0, 128), passed });
+      if (facts.serverRequests.length < MOST_RECORDED)
+        facts.serverRequests.push({ method: method.slice(0, 128), passed });
       return passed;
     },
     refuse(id, method) {
       if (++refused > MOST_RECORDED) return;
-      const error = { code: NOT_OFFERED, message: `The gateway in front of this client does not let ${method.slice(0, 128)} through.` };
+      const error = {
+        code: NOT_OFFERED,
+        message: `The gateway in front of this client does not let ${method.slice(0, 128)} through.`,
+      };
       void forwarder.send(reply(armed, { jsonrpc: '2.0', id, error }, hash, sessionFields), NOWHERE).catch(() => {
         // The server waits in vain and gives up by its own clock; nothing more can be done for it.
       });
@@ -51,7 +59,12 @@ export function serverRequests({ forwarder, allows, hash, sessionFields }: Serve
 }
 
 /** A message of the gateway's own to the server, in the session and with the credential of the call that it answers. */
-function reply({ action, request, credential }: Armed, message: JsonObject, hash: (bytes: Uint8Array) => string, requestHeaders: HeaderList): Outgoing {
+function reply(
+  { action, request, credential }: Armed,
+  message: JsonObject,
+  hash: (bytes: Uint8Array) => string,
+  requestHeaders: HeaderList,
+): Outgoing {
   const bytes = Buffer.from(JSON.stringify(message));
   const dropped = /^(accept|content-type|last-event-id|idempotency-key|mcp-method|mcp-name)$/;
   const boundHeaders = action.boundHeaders.filter((_, i) => !dropped.test(action.boundHeaders[i - (i % 2)] as string));
@@ -83,7 +96,9 @@ const NOWHERE: ResponseSink = {
 };
 
 /** The requests inside an InputRequiredResult (MCP 2026-07-28), by their keys. */
-export function inputRequestsOf(result: JsonObject): readonly { readonly method: string; readonly params: JsonObject }[] {
+export function inputRequestsOf(
+  result: JsonObject,
+): readonly { readonly method: string; readonly params: JsonObject }[] {
   if (result.resultType !== 'input_required' || !isJsonObject(result.inputRequests)) return [];
   return Object.values(result.inputRequests).map((request) => {
     const method = isJsonObject(request) && typeof request.method === 'string' ? request.method : '';

@@ -1,5 +1,6 @@
-// tools/list as one agent may see it: without the tools that no rule would let it call, with a word on those that people decide on.
-// On the way every definition is compared with its pin. Trusts policy for the outlook; a definition that cannot be kept is left out.
+// tools/list as one agent may see it: without the tools that no rule would let it call, with a word on those that
+// people decide on. On the way every definition is compared with its pin. Trusts policy for the outlook; a definition
+// that cannot be kept is left out.
 
 import type { Outlook } from '../domain/decision.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
@@ -17,12 +18,18 @@ export interface ToolListOptions {
   readonly takesTasks: boolean;
 }
 
-/** A result of tools/list is told by its form: a resumed stream brings it without the request's id (MCP 2025-11-25, resumability). */
+/**
+ * A result of tools/list is told by its form: a resumed stream brings it without the request's id (MCP 2025-11-25,
+ * resumability).
+ */
 export function isToolList(result: Json | undefined): result is JsonObject & { readonly tools: readonly Json[] } {
   return isJsonObject(result) && Array.isArray(result.tools) && result.content === undefined;
 }
 
-export function visibleTools(tools: readonly Json[], { outlook, observe, heldSuffix, takesTasks }: ToolListOptions): readonly Json[] {
+export function visibleTools(
+  tools: readonly Json[],
+  { outlook, observe, heldSuffix, takesTasks }: ToolListOptions,
+): readonly Json[] {
   return tools.flatMap((tool) => {
     if (!observe(tool) || !isJsonObject(tool)) return [];
     const expected = outlook(String(tool.name));

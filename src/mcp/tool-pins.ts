@@ -1,6 +1,6 @@
-// The definitions of tools as they were first seen (or as the configuration pins them by digest), so that a server that changes what a
-// tool says or takes is noticed before the tool is used again. Held in memory, written through to the store.
-// Trusts nothing of a definition: it is compared, shown as the server's words, and used only to be stricter.
+// The definitions of tools as they were first seen (or as the configuration pins them by digest), so that a server that
+// changes what a tool says or takes is noticed before the tool is used again. Held in memory, written through to the
+// store. Trusts nothing of a definition: it is compared, shown as the server's words, and used only to be stricter.
 
 import type { ToolWords } from '../domain/action.ts';
 import { canonicalDigest } from '../domain/canonical.ts';
@@ -34,7 +34,10 @@ export interface PinEvent {
 
 export interface ToolPins {
   get(upstream: string, tool: string): KnownTool | undefined;
-  /** A definition that the server has just given. False when it cannot be kept: it has no name or no digest, is too large, or there are too many. */
+  /**
+   * A definition that the server has just given. False when it cannot be kept: it has no name or no digest, is too
+   * large, or there are too many.
+   */
   observe(upstream: string, definition: Json, options: PinningOptions): boolean;
   /** Makes the definition that was approved the pinned one, unless the server has changed it again since. */
   accept(upstream: string, tool: string, definition: JsonObject): void;
@@ -46,7 +49,8 @@ const LARGEST_DEFINITION = 64 * 1024;
 const MOST_TOOLS = 2_000;
 
 /** SHA-256 over `countersign/tool-definition/v1` and the definition; what `pinnedTools` lists. */
-export const toolDigest = (definition: JsonObject): string => canonicalDigest('countersign/tool-definition/v1', definition);
+export const toolDigest = (definition: JsonObject): string =>
+  canonicalDigest('countersign/tool-definition/v1', definition);
 
 export function createToolPins(store: ToolPinStore, tell: (event: PinEvent) => void): ToolPins {
   const pins = new Map<string, Map<string, { pin: ToolPin; known: KnownTool; digest: string }>>();
@@ -95,14 +99,16 @@ export function createToolPins(store: ToolPinStore, tell: (event: PinEvent) => v
         }
       } else if (before?.digest !== digest || before.pin.now === undefined) {
         // A configured digest says what is right, and nothing that was seen before is.
-        const right = wanted === undefined || (pinned !== undefined && toolDigest(pinned) === wanted) ? pinned : undefined;
+        const right =
+          wanted === undefined || (pinned !== undefined && toolDigest(pinned) === wanted) ? pinned : undefined;
         keep({ upstream, tool, pinned: right ?? {}, now: definition }, 'tool_changed');
       }
       return true;
     },
     accept(upstream, tool, definition) {
       const digest = toolDigest(definition);
-      if (pins.get(upstream)?.get(tool)?.digest === digest) keep({ upstream, tool, pinned: definition }, 'tool_accepted');
+      if (pins.get(upstream)?.get(tool)?.digest === digest)
+        keep({ upstream, tool, pinned: definition }, 'tool_accepted');
     },
     flush() {
       if (unsaved.size > 0) {
@@ -122,7 +128,9 @@ export function createToolPins(store: ToolPinStore, tell: (event: PinEvent) => v
   };
 }
 
-/** Undefined for what has no digest, so could change unnoticed: a number that is none (`1e400`), half a surrogate pair. */
+/**
+ * Undefined for what has no digest, so could change unnoticed: a number that is none (`1e400`), half a surrogate pair.
+ */
 function digestOf(definition: JsonObject): string | undefined {
   try {
     return toolDigest(definition);

@@ -1,5 +1,5 @@
-// What a tool's definition says in words, for the hold page: titles and descriptions of the tool and its arguments. A server's words,
-// cut short where they run on; reviewers see them apart from what the gateway knows.
+// What a tool's definition says in words, for the hold page: titles and descriptions of the tool and its arguments. A
+// server's words, cut short where they run on; reviewers see them apart from what the gateway knows.
 
 import type { ToolWords } from '../domain/action.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
@@ -11,14 +11,23 @@ const MOST_ARGUMENTS = 100;
 
 export function readToolWords(definition: JsonObject): ToolWords {
   const schema = definition.inputSchema;
-  const properties = isJsonObject(schema) && isJsonObject(schema.properties) ? Object.entries(schema.properties).slice(0, MOST_ARGUMENTS) : [];
-  return { ...wordsOf(definition), arguments: Object.fromEntries(properties.map(([name, property]) => [name, wordsOf(property)])) };
+  const properties =
+    isJsonObject(schema) && isJsonObject(schema.properties)
+      ? Object.entries(schema.properties).slice(0, MOST_ARGUMENTS)
+      : [];
+  return {
+    ...wordsOf(definition),
+    arguments: Object.fromEntries(properties.map(([name, property]) => [name, wordsOf(property)])),
+  };
 }
 
 function wordsOf(value: Json): Words {
   if (!isJsonObject(value)) return {};
   const { title, description } = value;
-  return { ...(typeof title === 'string' && { title: cut(title) }), ...(typeof description === 'string' && { description: cut(description) }) };
+  return {
+    ...(typeof title === 'string' && { title: cut(title) }),
+    ...(typeof description === 'string' && { description: cut(description) }),
+  };
 }
 
 const cut = (text: string): string => (text.length > LONGEST ? `${text.slice(0, LONGEST)} […]` : text);

@@ -1,6 +1,6 @@
-// What is wrong with a policy before it is put in force: paths, conditions and scope templates that cannot work. All faults at
-// once, each with its place, so that `countersign check` can point at lines. References between names (tiers, upstreams,
-// credentials) are checked where the configuration is read; here only what needs the compilers.
+// What is wrong with a policy before it is put in force: paths, conditions and scope templates that cannot work. All
+// faults at once, each with its place, so that `countersign check` can point at lines. References between names (tiers,
+// upstreams, credentials) are checked where the configuration is read; here only what needs the compilers.
 
 import { BUDGET } from './cel/meter.ts';
 import { compileCondition } from './conditions.ts';
@@ -10,7 +10,9 @@ import { templateNames } from './scopes.ts';
 
 /** Nothing but warnings when the policy compiles. */
 export function checkPolicy({ rules, tiers }: Pick<PolicyOptions, 'rules' | 'tiers'>): readonly PolicyFault[] {
-  return rules.flatMap((rule, index) => [...checkRule(rule, tiers)].map((fault) => ({ ...fault, path: ['rules', index, ...fault.path] })));
+  return rules.flatMap((rule, index) =>
+    [...checkRule(rule, tiers)].map((fault) => ({ ...fault, path: ['rules', index, ...fault.path] })),
+  );
 }
 
 const growthWarning = (part: string): string =>
@@ -24,10 +26,14 @@ function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator
   const { when } = rule;
   const condition = when === undefined ? undefined : attempt(() => compileCondition(when));
   if (rule.decide === 'allow' && typeof condition === 'object' && condition.readsHints) {
-    yield { path: ['when'], message: 'An allow rule cannot rest on hints: they are the server’s own words. Use them to hold or deny.' };
+    yield {
+      path: ['when'],
+      message: 'An allow rule cannot rest on hints: they are the server’s own words. Use them to hold or deny.',
+    };
   }
   if (typeof condition === 'string') yield { path: ['when'], message: condition };
-  else if (condition?.growth !== undefined) yield { path: ['when'], severity: 'warning', message: growthWarning(condition.growth) };
+  else if (condition?.growth !== undefined)
+    yield { path: ['when'], severity: 'warning', message: growthWarning(condition.growth) };
   if (rule.decide === 'hold' && (rule.tier === undefined || !Object.hasOwn(tiers, rule.tier))) {
     yield { path: ['tier'], message: 'A hold rule names a tier under `tiers`.' };
   }

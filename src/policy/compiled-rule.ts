@@ -3,7 +3,7 @@
 import type { Action, Protocol } from '../domain/action.ts';
 import type { Requirement } from '../domain/decision.ts';
 import { isJsonObject } from '../domain/json.ts';
-import { agentName, agentUriOf, readMember } from '../domain/server-names.ts';
+import { agentName, agentUriOf, readUpstreamName } from '../domain/server-names.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { compileName } from './globs.ts';
 import { isLifecycle } from './mcp-lifecycle.ts';
@@ -22,14 +22,24 @@ export interface CompiledRule {
   readonly notify: readonly string[];
   /** Whether the body must be parsed to tell if the rule matches. */
   readonly readsBody: boolean;
-  /** Judges the path alone: the parameters, or undefined when the rule cannot match. `caseSensitive` says whether the upstream tells letters apart by case. */
+  /**
+   * Judges the path alone: the parameters, or undefined when the rule cannot match. `caseSensitive` says whether the
+   * upstream tells letters apart by case.
+   */
   matchPath(path: ReadPath, caseSensitive: boolean): PathParams | undefined;
-  /** Judges what else `match` says of an action: whether it opens a WebSocket, and its MCP part; `caseSensitive` as above. */
+  /**
+   * Judges what else `match` says of an action: whether it opens a WebSocket, and its MCP part; `caseSensitive` as
+   * above.
+   */
   matchRpc(action: Action, caseSensitive: boolean): boolean;
 }
 
 /** Throws TypeError for a path or condition that does not compile; checkPolicy has said so before. */
-export function compileRule(options: RuleOptions, index: number, tiers: Readonly<Record<string, TierOptions>>): CompiledRule {
+export function compileRule(
+  options: RuleOptions,
+  index: number,
+  tiers: Readonly<Record<string, TierOptions>>,
+): CompiledRule {
   const { match, decide, when } = options;
   const pattern: PathPattern | undefined = match.path === undefined ? undefined : compilePath(match.path);
   const condition = when === undefined ? undefined : compileCondition(when);
@@ -41,9 +51,15 @@ export function compileRule(options: RuleOptions, index: number, tiers: Readonly
     ...(requirement && { requirement }),
     notify: [...new Set([...(options.notify ?? []), ...(tierOf(options.tier, tiers)?.notify ?? [])])],
     readsBody:
-      match.tool !== undefined || match.mcp !== undefined || match.resource !== undefined || match.prompt !== undefined || condition?.readsBody === true,
+      match.tool !== undefined ||
+      match.mcp !== undefined ||
+      match.resource !== undefined ||
+      match.prompt !== undefined ||
+      condition?.readsBody === true,
     matchPath: (path, caseSensitive) =>
-      pattern === undefined ? NO_PARAMS : pattern.match(path, decide === 'allow' ? 'exact' : caseSensitive ? 'caseSensitive' : 'lenient'),
+      pattern === undefined
+        ? NO_PARAMS
+        : pattern.match(path, decide === 'allow' ? 'exact' : caseSensitive ? 'caseSensitive' : 'lenient'),
     matchRpc: compileRpcMatch(options, condition),
   };
 }
@@ -56,9 +72,13 @@ function compileRpcMatch({ match, decide }: RuleOptions, condition: Condition | 
   const prompt = match.prompt === undefined ? undefined : compileAgentName(match.prompt, way);
   // A rule that lets an agent do everything was not written with what servers ask of agents in mind.
   const namesMethods = decide !== 'allow' || methods !== undefined;
-  // Nor was one that holds everything, or that looks at arguments, written with the messages in mind by which a session lives.
+  // Nor was one that holds everything, or that looks at arguments, written with the messages in mind by which a session
+  // lives.
   const namesNothing = tool === undefined && methods === undefined && resource === undefined && prompt === undefined;
-  const meansCalls = namesNothing && (decide === 'hold' || (decide === 'deny' && condition !== undefined && (condition.readsBody || condition.readsHints)));
+  const meansCalls =
+    namesNothing &&
+    (decide === 'hold' ||
+      (decide === 'deny' && condition !== undefined && (condition.readsBody || condition.readsHints)));
   // Nor one that lets requests through, with connections over which anything may be said.
   const upgrade = match.upgrade ?? (decide === 'allow' ? false : undefined);
   return (action, caseSensitive) =>
@@ -67,23 +87,40 @@ function compileRpcMatch({ match, decide }: RuleOptions, condition: Condition | 
     !(meansCalls && isLifecycle(action)) &&
     (tool === undefined || (action.tool !== undefined && tool(action.upstream, action.tool, caseSensitive))) &&
     (resource === undefined ||
-      matchesNamed(action, 'resources/', 'uri', (uri) => resource(uri, caseSensitive) || resource(agentUriOf(action.upstream, uri), caseSensitive))) &&
-    (prompt === undefined || matchesNamed(action, 'prompts/get', 'name', (name) => prompt(action.upstream, name, caseSensitive))) &&
+      matchesNamed(
+        action,
+        'resources/',
+        'uri',
+        (uri) => resource(uri, caseSensitive) || resource(agentUriOf(action.upstream, uri), caseSensitive),
+      )) &&
+    (prompt === undefined ||
+      matchesNamed(action, 'prompts/get', 'name', (name) => prompt(action.upstream, name, caseSensitive))) &&
     (match.toolChanged === undefined || action.toolChange !== undefined) &&
-    (methods === undefined || (action.protocol === 'mcp' && methods.some((method) => method(action.rpcMethod ?? '', caseSensitive))));
+    (methods === undefined ||
+      (action.protocol === 'mcp' && methods.some((method) => method(action.rpcMethod ?? '', caseSensitive))));
 }
 
 /**
- * A tool or prompt is named as agents call it: `server__name` where several servers share a mount. A hold or deny rule that names it without the
- * server means it wherever it is: a rule that was written for one server is not lost when the server moves under a shared mount.
+ * A tool or prompt is named as agents call it: `server__name` where several servers share a mount. A hold or deny rule
+ * that names it without the server means it wherever it is: a rule that was written for one server is not lost when the
+ * server moves under a shared mount.
  */
-function compileAgentName(glob: string, way: 'exact' | 'lenient'): (upstream: string, name: string, caseSensitive: boolean) => boolean {
+function compileAgentName(
+  glob: string,
+  way: 'exact' | 'lenient',
+): (upstream: string, name: string, caseSensitive: boolean) => boolean {
   const matches = compileName(glob, way);
-  return (upstream, name, caseSensitive) => matches(agentName(upstream, name), caseSensitive) || (way === 'lenient' && matches(name, caseSensitive));
+  return (upstream, name, caseSensitive) =>
+    matches(agentName(upstream, name), caseSensitive) || (way === 'lenient' && matches(name, caseSensitive));
 }
 
 /** What a message of these methods names: the URI of a resource, the name of a prompt. */
-function matchesNamed({ rpcMethod, args }: Action, methods: string, member: string, matches: (name: string) => boolean): boolean {
+function matchesNamed(
+  { rpcMethod, args }: Action,
+  methods: string,
+  member: string,
+  matches: (name: string) => boolean,
+): boolean {
   if (rpcMethod === undefined || !rpcMethod.startsWith(methods) || !isJsonObject(args)) return false;
   const name = args[member];
   return typeof name === 'string' && matches(name);
@@ -103,8 +140,11 @@ function tierOf(tier: string | undefined, tiers: Readonly<Record<string, TierOpt
 
 /** A rule for a mount stands for each server that shares it; one that names a server, for that server alone. */
 function concerns({ upstream, server }: RuleOptions['match'], name: string): boolean {
-  const member = readMember(name);
-  return (upstream === undefined || upstream === name || upstream === member.mount) && (server === undefined || server === member.server);
+  const member = readUpstreamName(name);
+  return (
+    (upstream === undefined || upstream === name || upstream === member.mount) &&
+    (server === undefined || server === member.server)
+  );
 }
 
 /** The candidates for a call, by upstream and method, in file order: other upstreams' rules are never looked at. */
@@ -116,13 +156,19 @@ export interface RuleIndex {
   caseSensitive(upstream: string): boolean;
 }
 
-export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<Record<string, Pick<PolicyUpstream, 'protocol' | 'caseSensitive'>>>): RuleIndex {
+export function indexRules(
+  rules: readonly CompiledRule[],
+  upstreams: Readonly<Record<string, Pick<PolicyUpstream, 'protocol' | 'caseSensitive'>>>,
+): RuleIndex {
   const byUpstream = new Map(
     Object.entries(upstreams).map(([name, { protocol, caseSensitive = false }]) => {
       const own = rules.filter(({ options }) => concerns(options.match, name));
       const methods = new Set(own.flatMap(({ options }) => options.match.methods ?? []));
       const forMethod = (method: string | undefined) =>
-        own.filter(({ options }) => options.match.methods === undefined || (method !== undefined && options.match.methods.includes(method)));
+        own.filter(
+          ({ options }) =>
+            options.match.methods === undefined || (method !== undefined && options.match.methods.includes(method)),
+        );
       const byMethod = new Map([...methods].map((method) => [method, forMethod(method)]));
       return [name, { protocol, caseSensitive, own, byMethod, anyMethod: forMethod(undefined) }] as const;
     }),
@@ -135,7 +181,8 @@ export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<R
     },
     byMethod(upstream, method) {
       const key = `${method} ${upstream}`;
-      const known = tellingApart.get(key) ?? byUpstream.get(upstream)?.own.filter((rule) => tellsApart(rule.options, method)) ?? [];
+      const known =
+        tellingApart.get(key) ?? byUpstream.get(upstream)?.own.filter((rule) => tellsApart(rule.options, method)) ?? [];
       // Methods come from a closed list, and upstreams from the configuration.
       tellingApart.set(key, known);
       return known;
@@ -145,7 +192,10 @@ export function indexRules(rules: readonly CompiledRule[], upstreams: Readonly<R
   };
 }
 
-/** A rule that allows this method and not each other one, that stops others and not this one, or whose condition reads the method. */
+/**
+ * A rule that allows this method and not each other one, that stops others and not this one, or whose condition reads
+ * the method.
+ */
 function tellsApart({ match: { methods }, decide, when }: RuleOptions, method: string): boolean {
   if (when?.includes('method')) return true;
   if (methods === undefined) return false;

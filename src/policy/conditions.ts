@@ -1,14 +1,17 @@
-// CEL conditions (github.com/google/cel-spec), compiled and type-checked when the policy is loaded. Undeclared variables, unknown
-// fields of declared ones, results that cannot be a truth value, and patterns that the agent could choose are refused then;
-// whatever goes wrong while a condition runs, or that it costs too much, is `failed`, and the caller fails closed.
+// CEL conditions (github.com/google/cel-spec), compiled and type-checked when the policy is loaded. Undeclared
+// variables, unknown fields of declared ones, results that cannot be a truth value, and patterns that the agent could
+// choose are refused then; whatever goes wrong while a condition runs, or that it costs too much, is `failed`, and the
+// caller fails closed.
 
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import { compileProgram, type Program } from './cel/evaluate.ts';
 import { findGrowth } from './cel/growth.ts';
-import { type CallVariables, VARIABLES, VIEWS } from './variables.ts';
+import { type CallVariables, CEL_VIEWS, VARIABLES } from './variables.ts';
 
 export interface Condition {
-  /** Whether it may look at the body: then the body must be buffered and parsed first. Never false for one that does. */
+  /**
+   * Whether it may look at the body: then the body must be buffered and parsed first. Never false for one that does.
+   */
   readonly readsBody: boolean;
   /** Whether it may look at the earlier calls of the task. Never false for one that does. */
   readonly readsHistory: boolean;
@@ -19,8 +22,10 @@ export interface Condition {
   evaluate(variables: CallVariables): boolean | 'failed';
 }
 
-const environment = new Environment({ limits: { maxAstNodes: 1000, maxDepth: 64, maxListElements: 256, maxMapEntries: 64, maxCallArguments: 8 } });
-for (const [name, view] of Object.entries(VIEWS)) environment.registerType(name, view);
+const environment = new Environment({
+  limits: { maxAstNodes: 1000, maxDepth: 64, maxListElements: 256, maxMapEntries: 64, maxCallArguments: 8 },
+});
+for (const [name, view] of Object.entries(CEL_VIEWS)) environment.registerType(name, view);
 for (const [name, type] of Object.entries(VARIABLES)) environment.registerVariable(name, type);
 
 /** Throws TypeError with a sentence that says what is wrong with the expression and where in it. */
@@ -28,7 +33,8 @@ export function compileCondition(expression: string): Condition {
   const { ast, check } = parse(expression);
   const checked = check();
   if (!checked.valid) throw new TypeError(explain(checked.error));
-  if (checked.type !== 'bool' && !checked.type?.startsWith('dyn')) throw new TypeError(`the condition gives ${checked.type}, not a truth value`);
+  if (checked.type !== 'bool' && !checked.type?.startsWith('dyn'))
+    throw new TypeError(`the condition gives ${checked.type}, not a truth value`);
   let readsBody = false;
   let readsHints = false;
   let tasks = 0;
@@ -40,7 +46,13 @@ export function compileCondition(expression: string): Condition {
     readsHints ||= node.op === 'id' && node.args === 'hints';
   }
   const growth = findGrowth(ast);
-  return { readsBody, readsHistory: tasks > 0, readsHints, ...(growth !== undefined && { growth }), evaluate: evaluation(compileProgram(ast)) };
+  return {
+    readsBody,
+    readsHistory: tasks > 0,
+    readsHints,
+    ...(growth !== undefined && { growth }),
+    evaluate: evaluation(compileProgram(ast)),
+  };
 }
 
 function evaluation(run: Program): Condition['evaluate'] {
@@ -65,7 +77,9 @@ function parse(expression: string): ReturnType<typeof environment.parse> {
 
 function explain(error: unknown): string {
   const { summary, range } = error as { summary?: string; range?: { start: number } };
-  return summary === undefined ? String(error) : `${summary}${range === undefined ? '' : ` (at character ${range.start + 1})`}`;
+  return summary === undefined
+    ? String(error)
+    : `${summary}${range === undefined ? '' : ` (at character ${range.start + 1})`}`;
 }
 
 /** Every node of an expression, by a walk that needs no knowledge of the operators. */
@@ -77,13 +91,16 @@ function* nodesOf(part: unknown): Generator<ASTNode> {
   }
 }
 
-const isNode = (part: unknown): part is ASTNode => typeof part === 'object' && part !== null && 'op' in part && 'args' in part;
+const isNode = (part: unknown): part is ASTNode =>
+  typeof part === 'object' && part !== null && 'op' in part && 'args' in part;
 
 /** `task.id`, `task.objective`, `task.labels`. */
 function readsTaskAlone(node: ASTNode): boolean {
   if (node.op !== '.' && node.op !== '.?') return false;
   const [of, name] = node.args as [unknown, unknown];
-  return isNode(of) && of.op === 'id' && of.args === 'task' && (name === 'id' || name === 'objective' || name === 'labels');
+  return (
+    isNode(of) && of.op === 'id' && of.args === 'task' && (name === 'id' || name === 'objective' || name === 'labels')
+  );
 }
 
 /** Wider than needed on purpose: `args`, any field or key called `body`, and whatever could hide one from this look. */

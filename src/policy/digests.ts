@@ -1,5 +1,5 @@
-// Digests of the policy and of the part of it that a decision rests on. The latter cover only the matched rules and their
-// tiers, in an order that does not depend on the file, so that an unrelated edit voids no approval.
+// Digests of the policy and of the part of it that a decision rests on. The latter cover only the matched rules and
+// their tiers, in an order that does not depend on the file, so that an unrelated edit voids no approval.
 
 import type { Digest } from '../domain/action.ts';
 import { canonicalDigest } from '../domain/canonical.ts';
@@ -31,13 +31,20 @@ export function createDigests(options: PolicyOptions, rules: readonly CompiledRu
   };
 }
 
-/** A rule's content with its tier's spelled out. Lists whose order means nothing are sorted. Who is told what is left out: it changes nothing of what was approved. */
+/**
+ * A rule's content with its tier's spelled out. Lists whose order means nothing are sorted. Who is told what is left
+ * out: it changes nothing of what was approved.
+ */
 function contentOf({ options, requirement }: CompiledRule) {
   const { match, when, tier: _, notify: __, message: ___, ...rest } = options;
   return {
     ...rest,
     ...(when !== undefined && { when }),
-    match: { ...match, ...(match.methods && { methods: [...match.methods].sort() }), ...(match.mcp && { mcp: [...match.mcp].sort() }) },
+    match: {
+      ...match,
+      ...(match.methods && { methods: [...match.methods].sort() }),
+      ...(match.mcp && { mcp: [...match.mcp].sort() }),
+    },
     ...(requirement && { requirement: contentOfRequirement(requirement) }),
   };
 }
@@ -50,4 +57,5 @@ function contentOfRequirement({ escalate, tellAgent: _, ...requirement }: Requir
   };
 }
 
-const byId = (a: { readonly id: string }, b: { readonly id: string }): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+const byId = (a: { readonly id: string }, b: { readonly id: string }): number =>
+  a.id < b.id ? -1 : a.id > b.id ? 1 : 0;

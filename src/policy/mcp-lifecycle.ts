@@ -1,18 +1,23 @@
-// The built-in rules that let an MCP session live: opening, listing, pinging and closing it, never calling a tool, reading a
-// resource or fetching a prompt. They are allow rules, so any hold or deny rule of the configuration outweighs them.
-// `mcpLifecycle: false` on an upstream takes them away.
+// The built-in rules that let an MCP session live: opening, listing, pinging and closing it, never calling a tool,
+// reading a resource or fetching a prompt. They are allow rules, so any hold or deny rule of the configuration
+// outweighs them. `mcpLifecycle: false` on an upstream takes them away.
 
 import type { Action } from '../domain/action.ts';
 import type { RuleOptions, ToolChanges } from './rules.ts';
 
-/** Stands in `match.mcp` for a call without a JSON-RPC method: the GET that opens the event stream, the DELETE that ends a session. */
+/**
+ * Stands in `match.mcp` for a call without a JSON-RPC method: the GET that opens the event stream, the DELETE that ends
+ * a session.
+ */
 const NO_RPC_METHOD = '';
 
 const LIFECYCLE_METHODS = [
-  // The agent's answer to a request of the server's that a rule let through; mcp/ gives it this name, which no method can have.
+  // The agent's answer to a request of the server's that a rule let through; mcp/ gives it this name, which no method
+  // can have.
   '(answer)',
   'initialize',
-  // What the protocol lets clients notify of (revisions 2025-03-26 to 2026-07-28); another name may do anything at the server.
+  // What the protocol lets clients notify of (revisions 2025-03-26 to 2026-07-28); another name may do anything at the
+  // server.
   'notifications/initialized',
   'notifications/cancelled',
   'notifications/progress',
@@ -29,7 +34,10 @@ const LIFECYCLE_METHODS = [
 
 const lifecycle: ReadonlySet<string> = new Set(LIFECYCLE_METHODS);
 
-/** Whether a call opens, keeps or ends an MCP session, lists or pings: it does nothing that a rule about tools could mean. */
+/**
+ * Whether a call opens, keeps or ends an MCP session, lists or pings: it does nothing that a rule about tools could
+ * mean.
+ */
 export function isLifecycle({ protocol, method, rpcMethod }: Action): boolean {
   if (protocol !== 'mcp') return false;
   return rpcMethod === undefined ? method === 'GET' || method === 'DELETE' : lifecycle.has(rpcMethod);

@@ -1,6 +1,7 @@
-// Matching raw paths against URLPattern pathnames (WHATWG URL Pattern). A path is compared in decoded form, so `/%61dmin` meets a rule for
-// `/admin`; one that cannot be decoded without ambiguity matches no pattern at all. Every pattern matches in time linear in the path: plain
-// ones (literal segments, `:name`, a last `*`) by segments, the others by RE2.
+// Matching raw paths against URLPattern pathnames (WHATWG URL Pattern). A path is compared in decoded form, so
+// `/%61dmin` meets a rule for `/admin`; one that cannot be decoded without ambiguity matches no pattern at all. Every
+// pattern matches in time linear in the path: plain ones (literal segments, `:name`, a last `*`) by segments, the
+// others by RE2.
 
 import { RE2JS } from 're2js';
 import { foldKey } from '../domain/normal-forms/keys.ts';
@@ -13,8 +14,8 @@ export type PathParams = ReadonlyMap<string, string>;
 export const NO_PARAMS: PathParams = new Map();
 
 /**
- * `exact` takes a path as it is. `lenient` takes it in every spelling that an upstream may not tell from it, so that no spelling leads
- * around a hold or deny rule; `caseSensitive` does so but for the case of letters.
+ * `exact` takes a path as it is. `lenient` takes it in every spelling that an upstream may not tell from it, so that no
+ * spelling leads around a hold or deny rule; `caseSensitive` does so but for the case of letters.
  */
 export type Reading = 'exact' | 'lenient' | 'caseSensitive';
 
@@ -23,7 +24,10 @@ export interface PathPattern {
   match(path: ReadPath, reading: Reading): PathParams | undefined;
 }
 
-/** Characters times size of the expression, for all expressions that meet one path: at their worst they take about 25 ns each. */
+/**
+ * Characters times size of the expression, for all expressions that meet one path: at their worst they take about 25 ns
+ * each.
+ */
 const COST_LIMIT = 4_000_000;
 
 /** A path in the form that patterns are compared with. */
@@ -50,7 +54,10 @@ export class ReadPath {
     return this.#cost <= COST_LIMIT;
   }
 
-  /** Whether the expressions cost too much here. Then none has a result: those of hold and deny rules count as matching, those of allow rules do not. */
+  /**
+   * Whether the expressions cost too much here. Then none has a result: those of hold and deny rules count as matching,
+   * those of allow rules do not.
+   */
   get overBudget(): boolean {
     return this.#cost > COST_LIMIT;
   }
@@ -59,7 +66,10 @@ export class ReadPath {
 /** A path that decodes to itself and holds no dot segment: the common case. */
 const PLAIN_PATH = /^(?:\/[\w~-][\w.~!$&'()*+,;=:@-]*)+\/?$/;
 
-/** Undefined for a path that different readers would read differently: bad escapes, encoded separators, dot or empty segments. */
+/**
+ * Undefined for a path that different readers would read differently: bad escapes, encoded separators, dot or empty
+ * segments.
+ */
 export function readPath(path: string): ReadPath | undefined {
   if (PLAIN_PATH.test(path)) return new ReadPath(path.slice(1).split('/'));
   if (!path.startsWith('/')) return undefined;
@@ -85,13 +95,15 @@ function decodeSegment(raw: string): string | undefined {
 export function compilePath(pattern: string): PathPattern {
   if (!pattern.startsWith('/')) throw new TypeError('a path pattern starts with /');
   if (/[%#]/.test(pattern)) throw new TypeError('a path pattern is written in decoded characters: leave out % and #');
-  if (/\/(?:\.{0,2})(?=\/)|\/\.{1,2}$/.test(pattern)) throw new TypeError('a path pattern has no empty or dot segments');
+  if (/\/(?:\.{0,2})(?=\/)|\/\.{1,2}$/.test(pattern))
+    throw new TypeError('a path pattern has no empty or dot segments');
   const general = generalPattern(pattern);
   const segments = pattern.slice(1).split('/');
   return segments.every(isPlain) && !segments.slice(0, -1).includes('*') ? plainPattern(segments) : general;
 }
 
-const isPlain = (segment: string): boolean => segment === '' || segment === '*' || /^:[A-Za-z_]\w*$|^[\w.~!$&',;=@-]+$/.test(segment);
+const isPlain = (segment: string): boolean =>
+  segment === '' || segment === '*' || /^:[A-Za-z_]\w*$|^[\w.~!$&',;=@-]+$/.test(segment);
 
 function plainPattern(pattern: readonly string[]): PathPattern {
   const open = pattern.at(-1) === '*';
@@ -111,10 +123,13 @@ function plainPattern(pattern: readonly string[]): PathPattern {
     for (const { name, at } of named) values.set(name, segments[at] as string);
     return values;
   };
-  const matchExactly = ({ segments }: Spelling): PathParams | undefined => (fits(segments, literals) ? params(segments) : undefined);
+  const matchExactly = ({ segments }: Spelling): PathParams | undefined =>
+    fits(segments, literals) ? params(segments) : undefined;
   const matchFolded = ({ segments, foldedSegments }: Spelling): PathParams | undefined =>
     // The parameters are as the path has them: they narrow credentials.
-    fits(foldedSegments, folded) ? params(foldedSegments.length === segments.length ? segments : foldedSegments) : undefined;
+    fits(foldedSegments, folded)
+      ? params(foldedSegments.length === segments.length ? segments : foldedSegments)
+      : undefined;
   return {
     names: named.map(({ name }) => name),
     match(path, reading) {
@@ -147,7 +162,8 @@ function generalPattern(pattern: string): PathPattern {
     matcher.matches();
     return new Map(groups.flatMap((name, index) => (name === undefined ? [] : pair(name, matcher.group(index + 1)))));
   };
-  const ask = (matching: RE2JS, text: string): PathParams | undefined => (matching.testExact(text) ? params(matching, text) : undefined);
+  const ask = (matching: RE2JS, text: string): PathParams | undefined =>
+    matching.testExact(text) ? params(matching, text) : undefined;
   return {
     names: groups.filter((name) => name !== undefined),
     match(path, reading) {
@@ -158,7 +174,9 @@ function generalPattern(pattern: string): PathPattern {
         if (!path.affords(text.length * weight)) return reading === 'exact' ? undefined : NO_PARAMS;
         const found = ask(expression, text);
         // Folding makes a set of characters larger, and what it leaves out smaller: both are asked.
-        return found !== undefined || reading !== 'lenient' ? found : (ask(folding, text) ?? ask(folding, spelling.folded));
+        return found !== undefined || reading !== 'lenient'
+          ? found
+          : (ask(folding, text) ?? ask(folding, spelling.folded));
       };
       const found = matchOne(path.itself);
       return found !== undefined || reading === 'exact' ? found : firstOf(path.otherSpellings, matchOne);
@@ -166,12 +184,15 @@ function generalPattern(pattern: string): PathPattern {
   };
 }
 
-const pair = (name: string, value: string | null): readonly (readonly [string, string])[] => (value === null ? [] : [[name, value]]);
+const pair = (name: string, value: string | null): readonly (readonly [string, string])[] =>
+  value === null ? [] : [[name, value]];
 
 function compileExpression(source: string, flags: number): RE2JS {
   try {
     return RE2JS.compile(source, flags);
   } catch {
-    throw new TypeError('a group of this pattern cannot be matched in linear time: no lookaround, no backreferences, no large repetitions');
+    throw new TypeError(
+      'a group of this pattern cannot be matched in linear time: no lookaround, no backreferences, no large repetitions',
+    );
   }
 }

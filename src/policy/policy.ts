@@ -1,17 +1,17 @@
 // The decision point: weighs every rule that matches a call, strictest wins (deny > hold > allow), no match is a deny.
-// It trusts the action and the principal as given, and refuses whatever it cannot evaluate. A compiled policy never changes;
-// a reload makes a new one, and no verdict is ever cached.
+// It trusts the action and the principal as given, and refuses whatever it cannot evaluate. A compiled policy never
+// changes; a reload makes a new one, and no verdict is ever cached.
 
 import type { BodyNeed } from '../domain/action.ts';
 import type { Decision, DecisionInput, MatchedRule, Outlook, Policy } from '../domain/decision.ts';
-import { readMember } from '../domain/server-names.ts';
+import { readUpstreamName } from '../domain/server-names.ts';
 import { checkPolicy } from './check.ts';
 import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
 import type { Condition } from './conditions.ts';
 import { createDigests } from './digests.ts';
-import { createFindings, type Findings, type Match } from './findings.ts';
 import { mcpLifecycleRules, toolChangeRules } from './mcp-lifecycle.ts';
 import { type PathParams, type ReadPath, readPath } from './paths.ts';
+import { createRuleOutcomes, type Match, type RuleOutcome } from './rule-outcome.ts';
 import type { PolicyOptions } from './rules.ts';
 import { fillScope, UnsafeParameter } from './scopes.ts';
 import { CallVariables } from './variables.ts';
@@ -19,18 +19,24 @@ import { CallVariables } from './variables.ts';
 /** Throws TypeError when checkPolicy has anything to say about the options. */
 export function compilePolicy(options: PolicyOptions): Policy {
   const faults = checkPolicy(options).filter(({ severity }) => severity !== 'warning');
-  if (faults.length > 0) throw new TypeError(faults.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
-  const builtIn = Object.entries(options.upstreams).flatMap(([name, { protocol, mcpLifecycle, toolChanges, servers }]) => {
-    if (protocol !== 'mcp') return [];
-    // A rule for a mount stands for each of its servers; what becomes of changed tools, each server says for itself.
-    const isServer = readMember(name).server !== undefined;
-    return [...(mcpLifecycle === false || isServer ? [] : mcpLifecycleRules(name)), ...(servers === undefined ? toolChangeRules(name, toolChanges) : [])];
-  });
+  if (faults.length > 0)
+    throw new TypeError(faults.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
+  const builtIn = Object.entries(options.upstreams).flatMap(
+    ([name, { protocol, mcpLifecycle, toolChanges, servers }]) => {
+      if (protocol !== 'mcp') return [];
+      // A rule for a mount stands for each of its servers; what becomes of changed tools, each server says for itself.
+      const isServer = readUpstreamName(name).server !== undefined;
+      return [
+        ...(mcpLifecycle === false || isServer ? [] : mcpLifecycleRules(name)),
+        ...(servers === undefined ? toolChangeRules(name, toolChanges) : []),
+      ];
+    },
+  );
   const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers));
   const index = indexRules(rules, options.upstreams);
   const readersOfHistory = rules.some(({ condition }) => condition?.readsHistory === true);
   const digests = createDigests(options, rules);
-  const findings = createFindings(options.upstreams, digests);
+  const findings = createRuleOutcomes(options.upstreams, digests);
   return {
     digest: digests.policy,
     bodyNeed: (upstream, method, path) => weighBodyNeed(index, upstream, method, path),
@@ -83,11 +89,16 @@ function readsHistory(index: RuleIndex, upstream: string, method: string, path: 
   const caseSensitive = index.caseSensitive(upstream);
   return (
     read !== undefined &&
-    index.candidates(upstream, method).some((rule) => rule.condition?.readsHistory === true && rule.matchPath(read, caseSensitive) !== undefined)
+    index
+      .candidates(upstream, method)
+      .some((rule) => rule.condition?.readsHistory === true && rule.matchPath(read, caseSensitive) !== undefined)
   );
 }
 
-/** The rules that match for certain, and those that might with some arguments: a condition that needs them fails without them. */
+/**
+ * The rules that match for certain, and those that might with some arguments: a condition that needs them fails without
+ * them.
+ */
 function foresee(index: RuleIndex, input: DecisionInput): Outlook {
   const certain = new Set<string>();
   const possible = new Set<string>();
@@ -108,7 +119,10 @@ function foresee(index: RuleIndex, input: DecisionInput): Outlook {
   return allowed ? 'allow' : 'deny';
 }
 
-function matchRules(index: RuleIndex, input: DecisionInput): { readonly matches: readonly Match[]; readonly overBudget: boolean } {
+function matchRules(
+  index: RuleIndex,
+  input: DecisionInput,
+): { readonly matches: readonly Match[]; readonly overBudget: boolean } {
   const path = readPath(input.action.path);
   if (path === undefined) return { matches: [], overBudget: false };
   const lazy: { variables?: CallVariables } = {};
@@ -134,13 +148,14 @@ function collect(index: RuleIndex, input: DecisionInput, path: ReadPath, judgeCo
     if (params === undefined) continue;
     const why = rule.condition === undefined ? 'matched' : judgeCondition(rule.condition, params);
     // What cannot be evaluated makes the outcome stricter, never milder.
-    if (why !== undefined && (why === 'matched' || rule.options.decide !== 'allow')) matches.push({ rule, why, params });
+    if (why !== undefined && (why === 'matched' || rule.options.decide !== 'allow'))
+      matches.push({ rule, why, params });
   }
   return matches;
 }
 
 /** What only this call can tell: path parameters in the credential's scope, a body that was not read, an approval. */
-function judge({ decision, narrowing }: Findings, matches: readonly Match[], input: DecisionInput): Decision {
+function judge({ decision, narrowing }: RuleOutcome, matches: readonly Match[], input: DecisionInput): Decision {
   if (decision.effect === 'deny') return decision;
   if (decision.effect === 'hold' && input.action.streamed) return denied(decision, 'body_not_read');
   const planned = narrowing === undefined ? decision : narrow(decision, narrowing, matches);
@@ -148,7 +163,11 @@ function judge({ decision, narrowing }: Findings, matches: readonly Match[], inp
   return { ...planned, effect: 'allow' };
 }
 
-function narrow(decision: Decision, { name, template, rule }: NonNullable<Findings['narrowing']>, matches: readonly Match[]): Decision {
+function narrow(
+  decision: Decision,
+  { name, template, rule }: NonNullable<RuleOutcome['narrowing']>,
+  matches: readonly Match[],
+): Decision {
   const params = matches.find((match) => match.rule === rule)?.params ?? new Map();
   try {
     return { ...decision, credential: { name, scope: fillScope(template, params) } };

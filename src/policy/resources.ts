@@ -1,9 +1,13 @@
-// Patterns over resource URIs, as in `match.resource`. A server may resolve dot segments and escapes before it looks a resource up, so an
-// allow rule matches only URIs that nobody could read in another way; hold and deny rules match what was written and what it resolves to.
+// Patterns over resource URIs, as in `match.resource`. A server may resolve dot segments and escapes before it looks a
+// resource up, so an allow rule matches only URIs that nobody could read in another way; hold and deny rules match what
+// was written and what it resolves to.
 
 import { compileName, type NameMatch } from './globs.ts';
 
-/** What some servers decode before they split a path: separators, dots, controls; and the backslash, which is a separator to some. */
+/**
+ * What some servers decode before they split a path: separators, dots, controls; and the backslash, which is a
+ * separator to some.
+ */
 const AMBIGUOUS = /%(?:2e|2f|5c|25|[01][0-9a-f]|7f)|\\|[\0-\x20\x7f]/i;
 
 /** A predicate over URIs; `*` stands for any text. */

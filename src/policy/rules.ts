@@ -1,5 +1,6 @@
-// What policy is made of, as this folder needs it. The configuration has exactly this shape, so a loaded file can be handed
-// over as it is; nothing here is trusted to be well-formed beyond its types: checkPolicy says what is wrong with it.
+// What policy is made of, as this folder needs it. The configuration has exactly this shape, so a loaded file can be
+// handed over as it is; nothing here is trusted to be well-formed beyond its types: checkPolicy says what is wrong with
+// it.
 
 import type { Protocol } from '../domain/action.ts';
 import type { Effect } from '../domain/decision.ts';
@@ -13,7 +14,10 @@ interface RuleMatch {
   readonly server?: string;
   /** HTTP methods, in capitals. */
   readonly methods?: readonly string[];
-  /** True: requests to open a WebSocket; false: all others. Left out, an allow rule is about those others alone, a hold or deny rule about both. */
+  /**
+   * True: requests to open a WebSocket; false: all others. Left out, an allow rule is about those others alone, a hold
+   * or deny rule about both.
+   */
   readonly upgrade?: boolean;
   /** A URLPattern pathname below the upstream's mount. */
   readonly path?: string;
@@ -67,13 +71,19 @@ export interface PolicyUpstream {
   readonly protocol: Protocol;
   /** A name under `credentials`. */
   readonly credential?: string;
-  /** Whether it tells paths, query parameters and tools apart by the case of letters: then hold and deny rules do so too. Default false. */
+  /**
+   * Whether it tells paths, query parameters and tools apart by the case of letters: then hold and deny rules do so
+   * too. Default false.
+   */
   readonly caseSensitive?: boolean;
   /** MCP: whether the built-in rules of mcp-lifecycle.ts stand; default true. */
   readonly mcpLifecycle?: boolean;
   /** MCP: what happens to calls of a tool whose definition changed; default deny. */
   readonly toolChanges?: ToolChanges;
-  /** MCP: the servers that share the mount. Each is an upstream of its own too, as `mount/server` (domain/server-names.ts). */
+  /**
+   * MCP: the servers that share the mount. Each is an upstream of its own too, as `mount/server`
+   * (domain/server-names.ts).
+   */
   readonly servers?: Readonly<Record<string, unknown>>;
 }
 

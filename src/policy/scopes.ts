@@ -32,7 +32,8 @@ export function fillScope(scope: JsonObject, params: PathParams): JsonObject {
 function fill(value: Json, params: PathParams): Json {
   if (typeof value === 'string') return value.replaceAll(TEMPLATE, (_, name: string) => safeValue(params, name));
   if (Array.isArray(value)) return value.map((item) => fill(item, params));
-  if (value !== null && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, params)]));
+  if (value !== null && typeof value === 'object')
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, params)]));
   return value;
 }
 

@@ -1,6 +1,6 @@
-// The spellings of a path that an upstream may read as one. Express, ASP.NET, Spring and PHP on Windows ignore the case of letters; most
-// ignore a last slash; Tomcat and Spring drop what follows a semicolon; Windows drops dots and blanks at the end of a name. Hold and deny
-// rules mean them all.
+// The spellings of a path that an upstream may read as one. Express, ASP.NET, Spring and PHP on Windows ignore the case
+// of letters; most ignore a last slash; Tomcat and Spring drop what follows a semicolon; Windows drops dots and blanks
+// at the end of a name. Hold and deny rules mean them all.
 
 import { foldKey } from '../domain/normal-forms/keys.ts';
 
@@ -42,5 +42,7 @@ export function otherSpellings(itself: Spelling): readonly Spelling[] {
 }
 
 function toggleSlash({ segments, text }: Spelling): Spelling {
-  return segments.at(-1) === '' ? new Spelling(segments.slice(0, -1), text.slice(0, -1)) : new Spelling([...segments, ''], `${text}/`);
+  return segments.at(-1) === ''
+    ? new Spelling(segments.slice(0, -1), text.slice(0, -1))
+    : new Spelling([...segments, ''], `${text}/`);
 }

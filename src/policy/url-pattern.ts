@@ -1,6 +1,7 @@
-// A URLPattern pathname (WHATWG URL Pattern Standard, sections 2.1 and 2.2) as a regular expression for RE2. URLPattern itself judges the
-// syntax; but its matching backtracks, so that a path of 12,000 characters could keep it busy for minutes. What RE2 cannot match in the
-// same way and in linear time is refused here, with a sentence that says what to write.
+// A URLPattern pathname (WHATWG URL Pattern Standard, sections 2.1 and 2.2) as a regular expression for RE2. URLPattern
+// itself judges the syntax; but its matching backtracks, so that a path of 12,000 characters could keep it busy for
+// minutes. What RE2 cannot match in the same way and in linear time is refused here, with a sentence that says what to
+// write.
 
 import { RE2JS } from 're2js';
 
@@ -14,7 +15,7 @@ export interface LinearPattern {
 
 type Modifier = '' | '?' | '*' | '+';
 
-interface Part {
+interface PatternPart {
   /** For fixed text: the text alone. */
   readonly prefix: string;
   readonly suffix: string;
@@ -34,7 +35,11 @@ export function compileUrlPattern(pathname: string, spell: (text: string) => str
   const source = parts.map((part) => write(part, spell)).join('');
   const [first] = parts;
   const groups = parts.filter(({ expression }) => expression !== undefined).map(({ name }) => name);
-  return { source, prefix: first?.expression === undefined && first?.modifier === '' ? spell(first.prefix) : '', groups };
+  return {
+    source,
+    prefix: first?.expression === undefined && first?.modifier === '' ? spell(first.prefix) : '',
+    groups,
+  };
 }
 
 function judge(pathname: string): void {
@@ -46,13 +51,15 @@ function judge(pathname: string): void {
 }
 
 /** "Generate a regular expression and name list" of the standard, without its anchors. */
-function write({ prefix, suffix, expression, name, modifier }: Part, spell: (text: string) => string): string {
+function write({ prefix, suffix, expression, name, modifier }: PatternPart, spell: (text: string) => string): string {
   const [before, after] = [RE2JS.quote(spell(prefix)), RE2JS.quote(spell(suffix))];
   if (expression === undefined) return modifier === '' ? before : `(?:${before})${modifier}`;
   const once = modifier === '' || modifier === '?';
   // Whether an empty match counts as one is another thing for each engine.
   if (name !== undefined && modifier !== '' && prefix === '' && suffix === '' && matchesNothing(expression))
-    throw new TypeError(`:${name} may be left out and may be empty, so nobody can tell which: drop the ${modifier}, or let it take at least one character`);
+    throw new TypeError(
+      `:${name} may be left out and may be empty, so nobody can tell which: drop the ${modifier}, or let it take at least one character`,
+    );
   if (prefix === '' && suffix === '') return once ? `(${expression})${modifier}` : `((?:${expression})${modifier})`;
   if (once) return `(?:${before}(${expression})${after})${modifier}`;
   return `(?:${before}((?:${expression})(?:${after}${before}(?:${expression}))*)${after})${modifier === '*' ? '?' : ''}`;
@@ -66,10 +73,10 @@ class Reader {
     this.#text = text;
   }
 
-  parts(): readonly Part[] {
-    const parts: Part[] = [];
+  parts(): readonly PatternPart[] {
+    const parts: PatternPart[] = [];
     let fixed = '';
-    const add = (part: Part): void => {
+    const add = (part: PatternPart): void => {
       if (part.expression === undefined && part.modifier === '') {
         fixed += part.prefix;
         return;
@@ -85,7 +92,9 @@ class Reader {
         const suffix = this.#fixedText();
         this.#take('}');
         add(
-          group === undefined ? { prefix: prefix + suffix, suffix: '', modifier: this.#modifier() } : { prefix, suffix, ...group, modifier: this.#modifier() },
+          group === undefined
+            ? { prefix: prefix + suffix, suffix: '', modifier: this.#modifier() }
+            : { prefix, suffix, ...group, modifier: this.#modifier() },
         );
         continue;
       }
@@ -118,14 +127,19 @@ class Reader {
   /** Up to a group or the end of the braces. */
   #fixedText(): string {
     let text = '';
-    while (this.#at < this.#text.length && !/^(?:[}(*]|:[\p{ID_Start}$_])/u.test(this.#text.slice(this.#at, this.#at + 3))) text += this.#character();
+    while (
+      this.#at < this.#text.length &&
+      !/^(?:[}(*]|:[\p{ID_Start}$_])/u.test(this.#text.slice(this.#at, this.#at + 3))
+    )
+      text += this.#character();
     return text;
   }
 
-  #group(): Pick<Part, 'expression' | 'name'> | undefined {
+  #group(): Pick<PatternPart, 'expression' | 'name'> | undefined {
     const name = /^:([\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*)/u.exec(this.#text.slice(this.#at))?.[1];
     if (name !== undefined) this.#at += name.length + 1;
-    if (this.#text[this.#at] === '(') return { expression: translate(this.#expression()), ...(name !== undefined && { name }) };
+    if (this.#text[this.#at] === '(')
+      return { expression: translate(this.#expression()), ...(name !== undefined && { name }) };
     if (name !== undefined) return { expression: SEGMENT, name };
     return this.#take('*') ? { expression: ANYTHING } : undefined;
   }
@@ -148,9 +162,13 @@ class Reader {
 }
 
 /** What `\s` means in JavaScript; RE2 knows the ASCII part alone. */
-const SPACE = '\\t\\n\\v\\f\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}';
+const SPACE =
+  '\\t\\n\\v\\f\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}';
 
-/** An expression that stands in round brackets, from JavaScript's spelling (with the flag `v`) to RE2's. Throws TypeError. */
+/**
+ * An expression that stands in round brackets, from JavaScript's spelling (with the flag `v`) to RE2's. Throws
+ * TypeError.
+ */
 function translate(source: string): string {
   const refuse = (what: string): never => {
     throw new TypeError(`the group (${source}) ${what}`);
@@ -165,7 +183,8 @@ function translate(source: string): string {
       at += escaped.length - 1;
       if (escaped === '\\s') made += inClass ? SPACE : `[${SPACE}]`;
       else if (escaped === '\\S' && !inClass) made += `[^${SPACE}]`;
-      else if (/^\\[SqQ]$/.test(escaped)) refuse(`uses ${escaped}, which cannot stand there: write the characters that you mean`);
+      else if (/^\\[SqQ]$/.test(escaped))
+        refuse(`uses ${escaped}, which cannot stand there: write the characters that you mean`);
       else made += /^\\u/i.test(escaped) ? `\\x{${escaped.replace(/[\\u{}]/g, '')}}` : escaped;
       continue;
     }

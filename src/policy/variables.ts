@@ -1,6 +1,7 @@
-// What a condition sees of a call: `agent`, `request`, `tool`, `args`, `task`, `approval`, `now`. Everything is read lazily, so a
-// call pays only for what its conditions read. What is not there stays undefined, and reading it is an evaluation error
-// (has() tells). Maps are Maps, and CEL reads JSON by own keys only: no name reaches a JavaScript prototype.
+// What a condition sees of a call: `agent`, `request`, `tool`, `args`, `task`, `approval`, `now`. Everything is read
+// lazily, so a call pays only for what its conditions read. What is not there stays undefined, and reading it is an
+// evaluation error (has() tells). Maps are Maps, and CEL reads JSON by own keys only: no name reaches a JavaScript
+// prototype.
 
 import { Duration } from '@marcbachmann/cel-js/evaluator';
 import type { DecisionInput } from '../domain/decision.ts';
@@ -8,21 +9,24 @@ import type { HeaderList } from '../domain/headers.ts';
 import type { Json } from '../domain/json.ts';
 import { foldKey } from '../domain/normal-forms/keys.ts';
 import { parameterName, parametersOf } from '../domain/normal-forms/parameters.ts';
-import { agentName, readMember } from '../domain/server-names.ts';
+import { agentName, readUpstreamName } from '../domain/server-names.ts';
 import type { TaskCall } from '../domain/task.ts';
 import { Meter } from './cel/meter.ts';
 import { NO_PARAMS, type PathParams } from './paths.ts';
 
-/** Stands for the value of a name that came more than once: it is of no type, so a condition that reads it fails to evaluate. */
+/**
+ * Stands for the value of a name that came more than once: it is of no type, so a condition that reads it fails to
+ * evaluate.
+ */
 const REPEATED = Symbol('repeated');
 
-type Fields = ReadonlyMap<string, string | typeof REPEATED>;
+type HeaderValues = ReadonlyMap<string, string | typeof REPEATED>;
 
 function addField(fields: Map<string, string | typeof REPEATED>, name: string, value: string): void {
   fields.set(name, fields.has(name) ? REPEATED : value);
 }
 
-function readHeaders(headers: HeaderList): Fields {
+function readHeaders(headers: HeaderList): HeaderValues {
   const fields = new Map<string, string | typeof REPEATED>();
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
@@ -35,7 +39,7 @@ function readHeaders(headers: HeaderList): Fields {
 const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization']);
 
 /** Form decoding (WHATWG URL section 5.1) with strict escapes: undefined when one is malformed. */
-function readQuery(query: string | undefined, caseSensitive: boolean): Fields | undefined {
+function readQuery(query: string | undefined, caseSensitive: boolean): HeaderValues | undefined {
   const fields = new Map<string, string | typeof REPEATED>();
   try {
     for (const pair of (query ?? '').split('&')) {
@@ -52,14 +56,18 @@ function readQuery(query: string | undefined, caseSensitive: boolean): Fields | 
   }
 }
 
-/** Names that some server takes for one have no single value, nor has a name that it makes of another one (`a[]` and ` a` are `a`, `a.b` is `a_b`). */
+/**
+ * Names that some server takes for one have no single value, nor has a name that it makes of another one (`a[]` and `
+ * a` are `a`, `a.b` is `a_b`).
+ */
 function markTwins(fields: Map<string, string | typeof REPEATED>, caseSensitive: boolean): void {
   const seen = new Map<string, { readonly name: string; readonly changed: boolean }>();
   for (const name of [...fields.keys()]) {
     const form = parameterName(name);
     const changed = form !== foldKey(name);
     const twin = seen.get(form);
-    if (twin !== undefined && (!caseSensitive || changed || twin.changed)) for (const each of [twin.name, name]) fields.set(each, REPEATED);
+    if (twin !== undefined && (!caseSensitive || changed || twin.changed))
+      for (const each of [twin.name, name]) fields.set(each, REPEATED);
     if (changed) fields.set(form, REPEATED);
     seen.set(form, { name, changed });
   }
@@ -108,8 +116,8 @@ export class RequestView {
   readonly #input: DecisionInput;
   /** Set before each rule's condition runs: every rule has its own pattern. */
   params: PathParams = NO_PARAMS;
-  #query: Fields | undefined;
-  #headers: Fields | undefined;
+  #query: HeaderValues | undefined;
+  #headers: HeaderValues | undefined;
   readonly #caseSensitive: boolean;
   constructor(input: DecisionInput, caseSensitive: boolean) {
     this.#input = input;
@@ -170,7 +178,7 @@ export class TaskView {
 const readCall = ({ at, upstream, method, path, tool, decision, status }: TaskCall) => ({
   at: new Date(at),
   // As rules name them: the mount, and the tool as agents call it.
-  upstream: readMember(upstream).mount,
+  upstream: readUpstreamName(upstream).mount,
   method,
   path,
   tool: tool === undefined ? '' : agentName(upstream, tool),
@@ -197,10 +205,17 @@ export class ApprovalView {
 }
 
 /** The types of the views, by the name that CEL knows them under: their members and what these hold. */
-export const VIEWS = {
+export const CEL_VIEWS = {
   Agent: {
     ctor: AgentView,
-    fields: { id: 'string', spiffeId: 'string', trustDomain: 'string', issuer: 'string', claims: 'map<string, dyn>', onBehalfOf: 'list<map<string, string>>' },
+    fields: {
+      id: 'string',
+      spiffeId: 'string',
+      trustDomain: 'string',
+      issuer: 'string',
+      claims: 'map<string, dyn>',
+      onBehalfOf: 'list<map<string, string>>',
+    },
   },
   Request: {
     ctor: RequestView,
@@ -216,14 +231,23 @@ export const VIEWS = {
       body: 'dyn',
     },
   },
-  Task: { ctor: TaskView, fields: { id: 'string', objective: 'string', labels: 'list<string>', calls: 'list<map<string, dyn>>' } },
-  Approval: { ctor: ApprovalView, fields: { count: 'int', reviewers: 'list<string>', age: 'google.protobuf.Duration' } },
+  Task: {
+    ctor: TaskView,
+    fields: { id: 'string', objective: 'string', labels: 'list<string>', calls: 'list<map<string, dyn>>' },
+  },
+  Approval: {
+    ctor: ApprovalView,
+    fields: { count: 'int', reviewers: 'list<string>', age: 'google.protobuf.Duration' },
+  },
 };
 
-const fieldNames = new Map<unknown, ReadonlySet<string>>(Object.values(VIEWS).map(({ ctor, fields }) => [ctor.prototype, new Set(Object.keys(fields))]));
+const fieldNames = new Map<unknown, ReadonlySet<string>>(
+  Object.values(CEL_VIEWS).map(({ ctor, fields }) => [ctor.prototype, new Set(Object.keys(fields))]),
+);
 
 /** The members of a view that conditions may read, or undefined for what is no view. */
-export const fieldsOf = (value: object): ReadonlySet<string> | undefined => fieldNames.get(Object.getPrototypeOf(value));
+export const fieldsOf = (value: object): ReadonlySet<string> | undefined =>
+  fieldNames.get(Object.getPrototypeOf(value));
 
 /** The names that stand for something in every condition. */
 export const VARIABLES = {

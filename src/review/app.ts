@@ -1,6 +1,7 @@
-// The reviewers' API (DESIGN section 8), on its own listener, and the pages beside it. The API trusts only bearer tokens of the reviewers' issuer
-// and audience, which `authenticate` has verified; a workload token is refused there, and so is a cookie. No CORS, known Host names only.
-// A hold that does not name the reader answers like one that does not exist.
+// The reviewers' API (DESIGN section 8), on its own listener, and the pages beside it. The API trusts only bearer
+// tokens of the reviewers' issuer and audience, which `authenticate` has verified; a workload token is refused there,
+// and so is a cookie. No CORS, known Host names only. A hold that does not name the reader answers like one that does
+// not exist.
 
 import { randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
@@ -13,12 +14,12 @@ import type { Reviewer } from '../domain/reviewer.ts';
 import { asGatewayError, type ErrorCode, GatewayError } from '../errors.ts';
 import { problem } from '../problem.ts';
 import { type ParseJson, readBallot, readRevocation } from './ballot.ts';
-import { addDeskRoutes, type DeskRoutes } from './desk-routes.ts';
+import { addConsoleRoutes, type ConsoleRoutes } from './console-routes.ts';
 import { createEventStreams, tokenExpiry } from './events.ts';
 import { listHolds } from './listing.ts';
-import { createDesk, type DeskOptions, PAGE_HEADERS } from './pages/desk.ts';
+import { type ConsoleOptions, createConsole, PAGE_HEADERS } from './pages/console.ts';
+import { type Eligibility, isNamed } from './permissions.ts';
 import { type SimilarParts, similarTo } from './similar.ts';
-import { type Eligibility, isNamed } from './standing.ts';
 import { viewHold, viewWhole } from './view.ts';
 
 export interface ReviewDeps extends SimilarParts {
@@ -33,15 +34,15 @@ export interface ReviewDeps extends SimilarParts {
   readonly stepUpAcr?: readonly string[];
   /** Strict JSON: throws `bad_json` for duplicate keys and the like. */
   readonly parseJson: ParseJson;
-  readonly desk: DeskRoutes;
+  readonly operations: ConsoleRoutes;
   readonly log: Logger;
   /** Aborted when the gateway drains: ends the event streams. */
   readonly closing: AbortSignal;
   /** The pages; without them the plane is an API only. */
-  readonly pages?: DeskOptions;
+  readonly pages?: ConsoleOptions;
 }
 
-type Env = { Bindings: HttpBindings; Variables: { reviewer: Reviewer } };
+type ReviewAppEnv = { Bindings: HttpBindings; Variables: { reviewer: Reviewer } };
 
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',
@@ -51,8 +52,8 @@ const SECURITY_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 } as const;
 
-function createReviewApp(deps: ReviewDeps): Hono<Env> {
-  const app = new Hono<Env>();
+function createReviewApp(deps: ReviewDeps): Hono<ReviewAppEnv> {
+  const app = new Hono<ReviewAppEnv>();
   const events = createEventStreams(deps.holds, deps.eligibility, deps.closing);
 
   app.onError((thrown) => refuse(deps, thrown));
@@ -62,21 +63,30 @@ function createReviewApp(deps: ReviewDeps): Hono<Env> {
     checkRequest(context, deps.hosts);
     await next();
     const isPage = deps.pages !== undefined && !context.req.path.startsWith('/api/');
-    for (const [name, value] of Object.entries(isPage ? PAGE_HEADERS : SECURITY_HEADERS)) context.res.headers.set(name, value);
+    for (const [name, value] of Object.entries(isPage ? PAGE_HEADERS : SECURITY_HEADERS))
+      context.res.headers.set(name, value);
     // Named by their content, so they may be kept.
-    if (context.req.path.startsWith('/assets/') && context.res.ok) context.res.headers.set('cache-control', 'public, max-age=31536000, immutable');
+    if (context.req.path.startsWith('/assets/') && context.res.ok)
+      context.res.headers.set('cache-control', 'public, max-age=31536000, immutable');
   });
   app.use('/api/*', async (context, next) => {
     context.set('reviewer', await deps.authenticate(authorizationOf(context)));
     await next();
   });
 
-  const whole = async (hold: Hold, reviewer: Reviewer) => viewWhole(deps.eligibility, hold, await deps.holds.content(hold.id), reviewer, deps.holds.now());
-  const answer = async (context: Context<Env>, hold: Hold) => context.json(await whole(hold, context.var.reviewer));
+  const whole = async (hold: Hold, reviewer: Reviewer) =>
+    viewWhole(deps.eligibility, hold, await deps.holds.content(hold.id), reviewer, deps.holds.now());
+  const answer = async (context: Context<ReviewAppEnv>, hold: Hold) =>
+    context.json(await whole(hold, context.var.reviewer));
 
   app.get('/api/v1/holds', async (context) => {
     const { reviewer } = context.var;
-    const { holds, next } = await listHolds(deps.holds, deps.eligibility, reviewer, new URL(context.req.url).searchParams);
+    const { holds, next } = await listHolds(
+      deps.holds,
+      deps.eligibility,
+      reviewer,
+      new URL(context.req.url).searchParams,
+    );
     const now = deps.holds.now();
     return context.json({ holds: holds.map((hold) => viewHold(deps.eligibility, hold, reviewer, now)), next });
   });
@@ -102,17 +112,21 @@ function createReviewApp(deps: ReviewDeps): Hono<Env> {
     return answer(context, await deps.approvals.revoke(hold.id, reviewer, reason));
   });
 
-  addDeskRoutes(app, deps.desk, deps);
+  addConsoleRoutes(app, deps.operations, deps);
 
   app.get('/api/v1/events', (context) => {
     const { reviewer } = context.var;
-    return context.body(events.open(reviewer, tokenExpiry(authorizationOf(context))), 200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
+    return context.body(events.open(reviewer, tokenExpiry(authorizationOf(context))), 200, {
+      'content-type': 'text/event-stream',
+      'x-accel-buffering': 'no',
+    });
   });
 
   app.all('/api/*', () => {
     throw new GatewayError('not_found', 'There is no such endpoint with this method in the reviewers’ API.');
   });
-  if (deps.pages !== undefined) app.route('/', createDesk({ ...deps, ...deps.pages, events, onFault: (error) => logFault(deps.log, error) }));
+  if (deps.pages !== undefined)
+    app.route('/', createConsole({ ...deps, ...deps.pages, events, onFault: (error) => logFault(deps.log, error) }));
   return app;
 }
 
@@ -128,9 +142,10 @@ export function reviewListener(deps: ReviewDeps): RequestListener {
   };
 }
 
-const authorizationOf = (context: Context<Env>): readonly string[] => context.env.incoming.headersDistinct.authorization ?? [];
+const authorizationOf = (context: Context<ReviewAppEnv>): readonly string[] =>
+  context.env.incoming.headersDistinct.authorization ?? [];
 
-function checkRequest(context: Context<Env>, names: ReadonlySet<string>): void {
+function checkRequest(context: Context<ReviewAppEnv>, names: ReadonlySet<string>): void {
   const { incoming } = context.env;
   const hosts = incoming.headersDistinct.host ?? [];
   // A page that rebinds its own name to this address still sends that name.
@@ -138,7 +153,8 @@ function checkRequest(context: Context<Env>, names: ReadonlySet<string>): void {
   if (hosts.length !== 1 || host === undefined || !names.has(host.toLowerCase())) {
     throw new GatewayError('bad_host', `The reviewers’ plane answers to ${[...names].join(' and ')} only.`);
   }
-  if (!incoming.url?.startsWith('/')) throw new GatewayError('bad_request', 'The request target must be in origin-form.');
+  if (!incoming.url?.startsWith('/'))
+    throw new GatewayError('bad_request', 'The request target must be in origin-form.');
   // Hono would run a GET handler for HEAD, and so open event streams that nobody reads.
   if (incoming.method !== 'GET' && incoming.method !== 'POST' && incoming.method !== 'DELETE') {
     throw new GatewayError('method_not_allowed', 'The reviewers’ API takes GET, POST and DELETE.');
@@ -147,7 +163,8 @@ function checkRequest(context: Context<Env>, names: ReadonlySet<string>): void {
 
 async function visibleHold({ holds, eligibility }: ReviewDeps, id: string, reviewer: Reviewer): Promise<Hold> {
   const hold = await holds.get(id);
-  if (hold === undefined || !isNamed(eligibility, hold, reviewer)) throw new GatewayError('hold_not_found', 'There is no such hold for you to review.');
+  if (hold === undefined || !isNamed(eligibility, hold, reviewer))
+    throw new GatewayError('hold_not_found', 'There is no such hold for you to review.');
   return hold;
 }
 
@@ -170,6 +187,7 @@ function logFault(log: Logger, { code, details: { cause } }: GatewayError, reque
 function challenge(code: ErrorCode, acr: readonly string[]): string {
   const realm = 'Bearer realm="countersign-review"';
   if (code !== 'step_up_required') return realm;
-  const strength = acr.length === 0 ? '' : `, acr_values="${acr.join(' ').replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '')}"`;
+  const strength =
+    acr.length === 0 ? '' : `, acr_values="${acr.join(' ').replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '')}"`;
   return `${realm}, error="insufficient_user_authentication", max_age=300${strength}`;
 }

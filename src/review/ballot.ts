@@ -1,5 +1,5 @@
-// What reviewers send: small, strictly parsed, nothing unknown. Refuses other media types (unsupported_media_type), bodies over
-// 16 KiB (payload_too_large), ambiguous JSON (bad_json) and unknown or missing members (bad_vote).
+// What reviewers send: small, strictly parsed, nothing unknown. Refuses other media types (unsupported_media_type),
+// bodies over 16 KiB (payload_too_large), ambiguous JSON (bad_json) and unknown or missing members (bad_vote).
 
 import { z } from 'zod';
 import type { Ballot } from '../domain/approvals.ts';
@@ -52,7 +52,8 @@ export async function readBody(request: Request, limit = BODY_LIMIT): Promise<Ui
   let length = 0;
   for await (const chunk of request.body ?? []) {
     length += chunk.byteLength;
-    if (length > limit) throw new GatewayError('payload_too_large', `The reviewers’ plane takes bodies of at most ${limit} bytes here.`);
+    if (length > limit)
+      throw new GatewayError('payload_too_large', `The reviewers’ plane takes bodies of at most ${limit} bytes here.`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -65,5 +66,10 @@ export function accept<T>(schema: z.ZodType<T>, value: Json, code: 'bad_vote' | 
   const [issue] = result.error.issues;
   // Only paths that the schema knows are named: unknown keys are the sender's bytes.
   const where = issue?.path.join('.') || 'the body';
-  throw new GatewayError(code, issue?.code === 'unrecognized_keys' ? 'The body has members that are not known here.' : `There is a fault in ${where}.`);
+  throw new GatewayError(
+    code,
+    issue?.code === 'unrecognized_keys'
+      ? 'The body has members that are not known here.'
+      : `There is a fault in ${where}.`,
+  );
 }

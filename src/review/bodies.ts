@@ -1,4 +1,5 @@
-// What reviewers send besides votes: a suspension, and the reasons for lifting one or for ending a task. Same strictness as ballots.
+// What reviewers send besides votes: a suspension, and the reasons for lifting one or for ending a task. Same
+// strictness as ballots.
 
 import { z } from 'zod';
 import type { Json } from '../domain/json.ts';
@@ -28,6 +29,8 @@ export function acceptSuspension(value: Json): SuspensionBody {
 export const acceptReason = (value: Json): string => accept(withReason, value, 'bad_request').reason;
 
 /** Throws as `readBallot`, with `bad_request` for what is not of the form. */
-export const readSuspension = async (request: Request, parseJson: ParseJson): Promise<SuspensionBody> => acceptSuspension(await readJson(request, parseJson));
+export const readSuspension = async (request: Request, parseJson: ParseJson): Promise<SuspensionBody> =>
+  acceptSuspension(await readJson(request, parseJson));
 
-export const readReason = async (request: Request, parseJson: ParseJson): Promise<string> => acceptReason(await readJson(request, parseJson));
+export const readReason = async (request: Request, parseJson: ParseJson): Promise<string> =>
+  acceptReason(await readJson(request, parseJson));

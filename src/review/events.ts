@@ -1,11 +1,12 @@
 // Server-sent events about holds, for one signed-in reviewer: only holds that name them, only that something changed.
-// Nothing is kept for absent listeners: every stream opens with `snapshot`, which says "load the list now", and that is the whole resume.
-// A listener that does not keep up, whose token has run out, or who opens too many streams is closed; it reconnects and starts afresh.
+// Nothing is kept for absent listeners: every stream opens with `snapshot`, which says "load the list now", and that is
+// the whole resume. A listener that does not keep up, whose token has run out, or who opens too many streams is closed;
+// it reconnects and starts afresh.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { Hold, HoldStore } from '../domain/hold.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
-import { type Eligibility, isNamed } from './standing.ts';
+import { type Eligibility, isNamed } from './permissions.ts';
 
 const HEARTBEAT_MS = 15_000;
 /** Events that may wait for a slow listener. */
@@ -19,10 +20,15 @@ export interface EventStreams {
   open(reviewer: Reviewer, expiresAt: EpochMs): ReadableStream<Uint8Array>;
 }
 
-/** When the token ends by its own `exp`. Only for a token that was verified a moment ago; one that does not say ends now. */
+/**
+ * When the token ends by its own `exp`. Only for a token that was verified a moment ago; one that does not say ends
+ * now.
+ */
 export function tokenExpiry(authorizationValues: readonly string[]): EpochMs {
   try {
-    const payload = JSON.parse(Buffer.from(authorizationValues[0]?.split('.')[1] ?? '', 'base64url').toString('utf8')) as { exp?: unknown };
+    const payload = JSON.parse(
+      Buffer.from(authorizationValues[0]?.split('.')[1] ?? '', 'base64url').toString('utf8'),
+    ) as { exp?: unknown };
     return typeof payload.exp === 'number' ? payload.exp * 1000 : 0;
   } catch {
     return 0;
@@ -51,7 +57,10 @@ export function createEventStreams(holds: HoldStore, eligibility: Eligibility, c
               if (isNamed(eligibility, hold, reviewer)) send(formatEvent(hold));
             });
             const heartbeat = setInterval(send, HEARTBEAT_MS, ': still here\n\n').unref();
-            const expiry = setTimeout(() => end(), Math.min(Math.max(expiresAt - holds.now(), 0), LONGEST_TIMER_MS)).unref();
+            const expiry = setTimeout(
+              () => end(),
+              Math.min(Math.max(expiresAt - holds.now(), 0), LONGEST_TIMER_MS),
+            ).unref();
             let ended = false;
             end = () => {
               if (ended) return;

@@ -1,12 +1,13 @@
-// What went before a hold: the last approved action of its kind, and what this agent was denied. Only holds that name the reader.
+// What went before a hold: the last approved action of its kind, and what this agent was denied. Only holds that name
+// the reader.
 
 import { heldArguments } from '../domain/held-arguments.ts';
 import type { Hold, HoldState, HoldStore } from '../domain/hold.ts';
 import type { Json } from '../domain/json.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
-import { type Eligibility, isNamed } from './standing.ts';
+import { type Eligibility, isNamed } from './permissions.ts';
 
-export interface History {
+export interface HoldHistory {
   /** Same agent, upstream, method and tool or path, and both or neither a WebSocket. */
   readonly approved?: { readonly hold: Hold; readonly value?: Json };
   /** Of this agent, newest first. */
@@ -16,10 +17,19 @@ export interface History {
 const USED: readonly HoldState[] = ['EXECUTED', 'UPSTREAM_ERROR', 'SENT', 'RELEASING', 'APPROVED', 'OUTCOME_UNKNOWN'];
 const DENIALS_SHOWN = 5;
 
-export async function loadHistory(holds: HoldStore, eligibility: Eligibility, reviewer: Reviewer, hold: Hold): Promise<History> {
+export async function loadHistory(
+  holds: HoldStore,
+  eligibility: Eligibility,
+  reviewer: Reviewer,
+  hold: Hold,
+): Promise<HoldHistory> {
   const principalId = hold.principal.id;
-  const [used, denied] = await Promise.all([holds.list({ principalId, states: USED, limit: 200 }), holds.list({ principalId, states: ['DENIED'], limit: 50 })]);
-  const before = (other: Hold) => other.id !== hold.id && other.createdAt <= hold.createdAt && isNamed(eligibility, other, reviewer);
+  const [used, denied] = await Promise.all([
+    holds.list({ principalId, states: USED, limit: 200 }),
+    holds.list({ principalId, states: ['DENIED'], limit: 50 }),
+  ]);
+  const before = (other: Hold) =>
+    other.id !== hold.id && other.createdAt <= hold.createdAt && isNamed(eligibility, other, reviewer);
   const approved = used.holds.find((other) => before(other) && isSimilar(other, hold));
   const value = approved && heldArguments((await holds.content(approved.id)) ?? {});
   return {
@@ -30,5 +40,9 @@ export async function loadHistory(holds: HoldStore, eligibility: Eligibility, re
 
 function isSimilar({ action: a }: Hold, { action: b }: Hold): boolean {
   if ((a.upgrade === undefined) !== (b.upgrade === undefined)) return false;
-  return a.upstream === b.upstream && a.method === b.method && (a.tool === undefined ? b.tool === undefined && a.path === b.path : a.tool === b.tool);
+  return (
+    a.upstream === b.upstream &&
+    a.method === b.method &&
+    (a.tool === undefined ? b.tool === undefined && a.path === b.path : a.tool === b.tool)
+  );
 }

@@ -4,7 +4,7 @@
 import type { EpochMs } from '../domain/clock.ts';
 import type { Hold, HoldState, HoldStore } from '../domain/hold.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
-import { type Eligibility, isNamed, type Standing, standing } from './standing.ts';
+import { type Eligibility, isNamed, type Permissions, permissionsOf } from './permissions.ts';
 
 export const VIEWS = ['mine', 'open', 'recent'] as const;
 export type View = (typeof VIEWS)[number];
@@ -18,40 +18,62 @@ export interface Filters {
   readonly olderThanMs?: number;
 }
 
-export interface Entry {
+export interface InboxEntry {
   readonly hold: Hold;
-  readonly standing: Standing;
+  readonly standing: Permissions;
 }
 
 export interface Inbox {
   readonly filters: Filters;
   /** After the filters; grouped for display by `groupByTask`. */
-  readonly entries: readonly Entry[];
+  readonly entries: readonly InboxEntry[];
   readonly counts: Readonly<Record<View, number>>;
   /** Values to choose from, over the whole view. */
-  readonly choices: { readonly upstreams: readonly string[]; readonly agents: readonly string[]; readonly tiers: readonly string[] };
+  readonly choices: {
+    readonly upstreams: readonly string[];
+    readonly agents: readonly string[];
+    readonly tiers: readonly string[];
+  };
   /** True when there are more holds than were looked at. */
   readonly more: boolean;
   readonly now: EpochMs;
 }
 
 const OPEN: readonly HoldState[] = ['PENDING', 'APPROVED', 'RELEASING', 'SENT'];
-const CLOSED: readonly HoldState[] = ['EXECUTED', 'UPSTREAM_ERROR', 'OUTCOME_UNKNOWN', 'DENIED', 'EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED'];
+const CLOSED: readonly HoldState[] = [
+  'EXECUTED',
+  'UPSTREAM_ERROR',
+  'OUTCOME_UNKNOWN',
+  'DENIED',
+  'EXPIRED',
+  'CANCELLED',
+  'REVOKED',
+  'INVALIDATED',
+];
 const OPEN_PAGES = 5;
 
-export async function loadInbox(holds: HoldStore, eligibility: Eligibility, reviewer: Reviewer, filters: Filters): Promise<Inbox> {
+export async function loadInbox(
+  holds: HoldStore,
+  eligibility: Eligibility,
+  reviewer: Reviewer,
+  filters: Filters,
+): Promise<Inbox> {
   const now = holds.now();
   const open = await collect(holds, OPEN, OPEN_PAGES);
   const recent = await collect(holds, CLOSED, 1);
   const named = (found: readonly Hold[]) =>
-    found.filter((hold) => isNamed(eligibility, hold, reviewer)).map((hold) => ({ hold, standing: standing(eligibility, hold, reviewer, now) }));
-  const all: Record<View, readonly Entry[]> = { mine: [], open: named(open.holds), recent: named(recent.holds) };
+    found
+      .filter((hold) => isNamed(eligibility, hold, reviewer))
+      .map((hold) => ({ hold, standing: permissionsOf(eligibility, hold, reviewer, now) }));
+  const all: Record<View, readonly InboxEntry[]> = { mine: [], open: named(open.holds), recent: named(recent.holds) };
   all.mine = all.open.filter(({ hold, standing: may }) => hold.state === 'PENDING' && may.approve);
   const entries = all[filters.view];
   return {
     filters,
     // What runs out first comes first; of what ended, the latest.
-    entries: entries.filter((entry) => matches(entry, filters, now)).sort(filters.view === 'recent' ? byEnding : byDeadline),
+    entries: entries
+      .filter((entry) => matches(entry, filters, now))
+      .sort(filters.view === 'recent' ? byEnding : byDeadline),
     counts: { mine: all.mine.length, open: all.open.length, recent: all.recent.length },
     choices: {
       upstreams: distinct(entries.map(({ hold }) => hold.action.upstream)),
@@ -66,12 +88,12 @@ export async function loadInbox(holds: HoldStore, eligibility: Eligibility, revi
 export interface Group {
   /** Absent for holds without a task. */
   readonly task?: NonNullable<Hold['task']>;
-  readonly entries: readonly Entry[];
+  readonly entries: readonly InboxEntry[];
 }
 
 /** By task, in the order of their most urgent entries. A vote is still cast per hold. */
-export function groupByTask(entries: readonly Entry[]): readonly Group[] {
-  const groups = new Map<string, Entry[]>();
+export function groupByTask(entries: readonly InboxEntry[]): readonly Group[] {
+  const groups = new Map<string, InboxEntry[]>();
   for (const entry of entries) {
     const key = entry.hold.task?.id ?? '';
     groups.set(key, [...(groups.get(key) ?? []), entry]);
@@ -99,7 +121,11 @@ export function readFilters(query: URLSearchParams): Filters {
   };
 }
 
-async function collect(holds: HoldStore, states: readonly HoldState[], pages: number): Promise<{ readonly holds: readonly Hold[]; readonly more: boolean }> {
+async function collect(
+  holds: HoldStore,
+  states: readonly HoldState[],
+  pages: number,
+): Promise<{ readonly holds: readonly Hold[]; readonly more: boolean }> {
   const found: Hold[] = [];
   let after: string | undefined;
   for (let page = 0; page < pages; page++) {
@@ -111,7 +137,7 @@ async function collect(holds: HoldStore, states: readonly HoldState[], pages: nu
   return { holds: found, more: after !== undefined };
 }
 
-function matches({ hold }: Entry, { upstream, agent, tier, olderThanMs }: Filters, now: EpochMs): boolean {
+function matches({ hold }: InboxEntry, { upstream, agent, tier, olderThanMs }: Filters, now: EpochMs): boolean {
   return (
     (upstream === undefined || hold.action.upstream === upstream) &&
     (agent === undefined || hold.principal.id === agent) &&
@@ -120,6 +146,7 @@ function matches({ hold }: Entry, { upstream, agent, tier, olderThanMs }: Filter
   );
 }
 
-const byDeadline = (a: Entry, b: Entry): number => (a.hold.useBy ?? a.hold.deadline) - (b.hold.useBy ?? b.hold.deadline);
-const byEnding = (a: Entry, b: Entry): number => (b.hold.endedAt ?? 0) - (a.hold.endedAt ?? 0);
+const byDeadline = (a: InboxEntry, b: InboxEntry): number =>
+  (a.hold.useBy ?? a.hold.deadline) - (b.hold.useBy ?? b.hold.deadline);
+const byEnding = (a: InboxEntry, b: InboxEntry): number => (b.hold.endedAt ?? 0) - (a.hold.endedAt ?? 0);
 const distinct = (values: readonly string[]): readonly string[] => [...new Set(values)].sort();

@@ -1,5 +1,6 @@
-// What people do besides voting: stop an agent or a task, let it go on, end a task, and look at what passed. One spelling for the API and
-// the pages. Refuses whom `reviewers.killSwitch` or `reviewers.watch` does not name, whoever asks and by whichever way.
+// What people do besides voting: stop an agent or a task, let it go on, end a task, and look at what passed. One
+// spelling for the API and the pages. Refuses whom `reviewers.killSwitch` or `reviewers.watch` does not name, whoever
+// asks and by whichever way.
 
 import type { AuditLog } from '../domain/audit.ts';
 import type { HoldStore } from '../domain/hold.ts';
@@ -55,7 +56,11 @@ export interface Interventions {
   find(by: Reviewer, id: string): Suspension;
   lift(by: Reviewer, id: string): Promise<Suspension>;
   /** Throws `task_not_found`. */
-  revokeTask(by: Reviewer, id: string, reason: string): Promise<{ readonly task: Task; readonly credentialsRevoked: boolean }>;
+  revokeTask(
+    by: Reviewer,
+    id: string,
+    reason: string,
+  ): Promise<{ readonly task: Task; readonly credentialsRevoked: boolean }>;
   /** Newest first. */
   passed(
     by: Reviewer,
@@ -89,10 +94,17 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
       const by = reviewer.id;
       const done = await suspensions.suspend(what, by, reason);
       const cut = parts.cutConnections();
-      // In force by now. It only ever prevents effects, so it does not wait for its record; but who pressed it is told when there is none.
+      // In force by now. It only ever prevents effects, so it does not wait for its record; but who pressed it is told
+      // when there is none.
       const [credentialsRevoked] = await Promise.all([
         parts.revokeCredentials('task' in what ? { taskId: what.task } : { principalId: what.principal }),
-        record('suspended', what, { suspension: done.suspension.id, by, reason, revokedHolds: done.revoked, cutConnections: cut }),
+        record('suspended', what, {
+          suspension: done.suspension.id,
+          by,
+          reason,
+          revokedHolds: done.revoked,
+          cutConnections: cut,
+        }),
       ]);
       return { ...done, credentialsRevoked, cut };
     },
@@ -111,14 +123,21 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
       const task = await tasks.revoke(id, `Reviewer ${by} ended the task: ${reason}`);
       const [credentialsRevoked] = await Promise.all([
         parts.revokeCredentials({ taskId: id }),
-        audit.append('task', holds.now(), { verb: 'revoked', task: id, revision: task.revision, principal: task.principalId, by, reason }, 'fsync'),
+        audit.append(
+          'task',
+          holds.now(),
+          { verb: 'revoked', task: id, revision: task.revision, principal: task.principalId, by, reason },
+          'fsync',
+        ),
       ]);
       return { task, credentialsRevoked };
     },
     async passed(reviewer, query) {
       need(reviewer, 'watch');
       const { passed, next } = await watch.list(query);
-      const watched = await Promise.all(passed.map(async (call) => ({ call, taskOpen: await isOpenTask(tasks, call) })));
+      const watched = await Promise.all(
+        passed.map(async (call) => ({ call, taskOpen: await isOpenTask(tasks, call) })),
+      );
       return { passed: watched, ...(next !== undefined && { next }) };
     },
   };

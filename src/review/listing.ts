@@ -4,7 +4,7 @@
 import type { Hold, HoldState, HoldStore } from '../domain/hold.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { GatewayError } from '../errors.ts';
-import { type Eligibility, isNamed } from './standing.ts';
+import { type Eligibility, isNamed } from './permissions.ts';
 
 const STATES: readonly HoldState[] = [
   'PENDING',
@@ -30,8 +30,16 @@ export interface Listing {
   readonly next?: string;
 }
 
-/** `state`: one state or several by comma, in any case, or `all`; default `pending`. `limit`: 1 to 200, default 50. `after`: the previous answer's `next`. */
-export async function listHolds(store: HoldStore, eligibility: Eligibility, reviewer: Reviewer, query: URLSearchParams): Promise<Listing> {
+/**
+ * `state`: one state or several by comma, in any case, or `all`; default `pending`. `limit`: 1 to 200, default 50.
+ * `after`: the previous answer's `next`.
+ */
+export async function listHolds(
+  store: HoldStore,
+  eligibility: Eligibility,
+  reviewer: Reviewer,
+  query: URLSearchParams,
+): Promise<Listing> {
   for (const name of query.keys()) {
     if (!['state', 'limit', 'after'].includes(name) || query.getAll(name).length > 1) {
       throw new GatewayError('bad_request', 'The list takes state, limit and after, each once.');
@@ -43,7 +51,11 @@ export async function listHolds(store: HoldStore, eligibility: Eligibility, revi
   let after = query.get('after') ?? undefined;
   for (let pages = 0; pages < STORE_PAGES_PER_ANSWER; pages++) {
     // Asking for no more than what is missing keeps the store's cursor in step with what was shown.
-    const page = await store.list({ ...(states && { states }), limit: limit - found.length, ...(after !== undefined && { after }) });
+    const page = await store.list({
+      ...(states && { states }),
+      limit: limit - found.length,
+      ...(after !== undefined && { after }),
+    });
     found.push(...page.holds.filter((hold) => isNamed(eligibility, hold, reviewer)));
     after = page.next;
     if (after === undefined || found.length >= limit) break;
@@ -55,7 +67,8 @@ function parseStates(text: string): HoldState[] | undefined {
   if (text.toLowerCase() === 'all') return undefined;
   return text.split(',').map((name) => {
     const state = STATES.find((known) => known === name.trim().toUpperCase());
-    if (state === undefined) throw new GatewayError('bad_request', `state takes all, or any of ${STATES.join(', ').toLowerCase()}.`);
+    if (state === undefined)
+      throw new GatewayError('bad_request', `state takes all, or any of ${STATES.join(', ').toLowerCase()}.`);
     return state;
   });
 }

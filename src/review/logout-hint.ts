@@ -1,6 +1,7 @@
-// The ID token of a session, kept for one purpose: as `id_token_hint` it lets the issuer sign the person out without asking who they are
-// (RP-Initiated Logout 1.0 section 2). A sealed cookie that browsers send to the sign-out alone, so nothing is kept on the server.
-// Trusts only what it sealed for this very person. A token too large for a cookie is not kept: the issuer then asks.
+// The ID token of a session, kept for one purpose: as `id_token_hint` it lets the issuer sign the person out without
+// asking who they are (RP-Initiated Logout 1.0 section 2). A sealed cookie that browsers send to the sign-out alone, so
+// nothing is kept on the server. Trusts only what it sealed for this very person. A token too large for a cookie is not
+// kept: the issuer then asks.
 
 import type { Reviewer } from '../domain/reviewer.ts';
 import { LARGEST_COOKIE, readCookie, type Seal } from './session.ts';
@@ -13,7 +14,15 @@ export interface LogoutHint {
   readonly drop: string;
 }
 
-export function createLogoutHint({ seal, origin, lifeMs }: { readonly seal: Seal; readonly origin: string; readonly lifeMs: number }): LogoutHint {
+export function createLogoutHint({
+  seal,
+  origin,
+  lifeMs,
+}: {
+  readonly seal: Seal;
+  readonly origin: string;
+  readonly lifeMs: number;
+}): LogoutHint {
   const secure = origin.startsWith('https:');
   const name = secure ? '__Secure-countersign-id' : 'countersign-insecure-id';
   const purposeOf = ({ id }: Reviewer): string => `logout-hint ${id}`;

@@ -1,5 +1,6 @@
-// Passkeys at the desk (WebAuthn level 3, by @simplewebauthn/server): registering one, and signing one decision on one hold with it, user
-// verification required. Trusts what it sealed for challenges in progress. Refuses assertions over anything but the vote that is cast.
+// Passkeys at the console (WebAuthn level 3, by @simplewebauthn/server): registering one, and signing one decision on
+// one hold with it, user verification required. Trusts what it sealed for challenges in progress. Refuses assertions
+// over anything but the vote that is cast.
 
 import {
   type AuthenticationResponseJSON,
@@ -26,7 +27,7 @@ export interface PasskeyOptions {
   now(): EpochMs;
 }
 
-type Decision = 'approve' | 'deny';
+type Verdict = 'approve' | 'deny';
 
 export interface RegistrationAnswer {
   readonly ticket: string;
@@ -39,18 +40,37 @@ export interface Passkeys {
   of(reviewer: Reviewer): Promise<readonly Passkey[]>;
   /** Options for navigator.credentials.create, and a sealed text that comes back with the answer. */
   beginRegistration(reviewer: Reviewer): Promise<{ readonly options: object; readonly ticket: string }>;
-  /** Verifies, has `record` put it on record, and only then keeps it. Throws `bad_request` for an answer that does not hold. */
-  finishRegistration(reviewer: Reviewer, answer: RegistrationAnswer, record: (passkey: Passkey) => Promise<void>): Promise<void>;
+  /**
+   * Verifies, has `record` put it on record, and only then keeps it. Throws `bad_request` for an answer that does not
+   * hold.
+   */
+  finishRegistration(
+    reviewer: Reviewer,
+    answer: RegistrationAnswer,
+    record: (passkey: Passkey) => Promise<void>,
+  ): Promise<void>;
   remove(reviewer: Reviewer, id: string): Promise<void>;
   /** Options for navigator.credentials.get over this decision. */
-  beginVote(reviewer: Reviewer, hold: Hold, decision: Decision): Promise<{ readonly options: object; readonly ticket: string }>;
+  beginVote(
+    reviewer: Reviewer,
+    hold: Hold,
+    decision: Verdict,
+  ): Promise<{ readonly options: object; readonly ticket: string }>;
   /** Throws `step_up_required` for an assertion that does not hold, or is over something else. */
-  verifyVote(reviewer: Reviewer, bindingDigest: string, decision: Decision, ticket: string, response: unknown): Promise<PasskeyEvidence>;
+  verifyVote(
+    reviewer: Reviewer,
+    bindingDigest: string,
+    decision: Verdict,
+    ticket: string,
+    response: unknown,
+  ): Promise<PasskeyEvidence>;
 }
 
 const TICKET_MS = 5 * 60_000;
 
-/** Passkeys need a domain name: undefined where the desk is reached by an IP address (WebAuthn section 5.1.3, RP ID). */
+/**
+ * Passkeys need a domain name: undefined where the console is reached by an IP address (WebAuthn section 5.1.3, RP ID).
+ */
 export function createPasskeys({ store, once, seal, origin, now }: PasskeyOptions): Passkeys | undefined {
   const { hostname: rpId } = new URL(origin);
   if (/^[\d.]+$|^\[/.test(rpId)) return undefined;
@@ -62,7 +82,10 @@ export function createPasskeys({ store, once, seal, origin, now }: PasskeyOption
     const opened = seal.open(purpose, ticket);
     if (opened === undefined) return undefined;
     const { reviewer: whose, value, until } = JSON.parse(opened) as { reviewer: string; value: string; until: EpochMs };
-    const isGood = whose === reviewer.id && now() < until && (await useOnce(once, 'passkey-challenge', `${purpose} ${value}`, until));
+    const isGood =
+      whose === reviewer.id &&
+      now() < until &&
+      (await useOnce(once, 'passkey-challenge', `${purpose} ${value}`, until));
     return isGood ? value : undefined;
   };
 
@@ -83,7 +106,11 @@ export function createPasskeys({ store, once, seal, origin, now }: PasskeyOption
     },
     async finishRegistration(reviewer, { ticket, response, label }, record) {
       const challenge = await openTicket('passkey-registration', reviewer, ticket);
-      if (challenge === undefined) throw new GatewayError('bad_request', 'The registration took too long, or was finished before: start it again.');
+      if (challenge === undefined)
+        throw new GatewayError(
+          'bad_request',
+          'The registration took too long, or was finished before: start it again.',
+        );
       const { registrationInfo } = await verifyRegistrationResponse({
         response: response as RegistrationResponseJSON,
         ...{ expectedChallenge: challenge, expectedOrigin: origin, expectedRPID: rpId, requireUserVerification: true },
@@ -92,7 +119,15 @@ export function createPasskeys({ store, once, seal, origin, now }: PasskeyOption
       });
       if (registrationInfo === undefined) throw new GatewayError('bad_request', 'The passkey could not be verified.');
       const { id, publicKey, counter, transports = [] } = registrationInfo.credential;
-      const passkey = { id, reviewerId: reviewer.id, publicKey: base64url(publicKey), counter, transports, label, createdAt: now() };
+      const passkey = {
+        id,
+        reviewerId: reviewer.id,
+        publicKey: base64url(publicKey),
+        counter,
+        transports,
+        label,
+        createdAt: now(),
+      };
       await record(passkey);
       await store.add(passkey);
     },
@@ -103,7 +138,12 @@ export function createPasskeys({ store, once, seal, origin, now }: PasskeyOption
       const options = await generateAuthenticationOptions({
         rpID: rpId,
         allowCredentials: mine.map(({ id, transports }) => ({ id, transports: [...transports] })),
-        challenge: new Uint8Array(Buffer.from(voteChallenge({ bindingDigest: hold.bindingDigest, decision, nonce, reviewer: reviewer.id }), 'hex')),
+        challenge: new Uint8Array(
+          Buffer.from(
+            voteChallenge({ bindingDigest: hold.bindingDigest, decision, nonce, reviewer: reviewer.id }),
+            'hex',
+          ),
+        ),
         userVerification: 'required',
       });
       return { options, ticket: ticketOf('passkey-vote', reviewer, nonce) };
@@ -113,14 +153,22 @@ export function createPasskeys({ store, once, seal, origin, now }: PasskeyOption
       const nonce = await openTicket('passkey-vote', reviewer, ticket);
       const passkey = (await store.of(reviewer.id)).find(({ id }) => id === response?.id);
       if (nonce === undefined || passkey === undefined)
-        throw new GatewayError('step_up_required', 'The passkey is not yours, or its answer came too late or a second time.');
+        throw new GatewayError(
+          'step_up_required',
+          'The passkey is not yours, or its answer came too late or a second time.',
+        );
       const { clientDataJSON, authenticatorData, signature } = response.response;
       const evidence = {
         ...{ credentialId: passkey.id, publicKey: passkey.publicKey, nonce, rpId, origin },
         ...{ clientDataJSON, authenticatorData, signature },
       };
-      const newCounter = await verifyPasskeyEvidence(evidence, { bindingDigest, decision, reviewer: reviewer.id }, passkey.counter);
-      if (newCounter === undefined) throw new GatewayError('step_up_required', 'The passkey did not sign this decision on this hold.');
+      const newCounter = await verifyPasskeyEvidence(
+        evidence,
+        { bindingDigest, decision, reviewer: reviewer.id },
+        passkey.counter,
+      );
+      if (newCounter === undefined)
+        throw new GatewayError('step_up_required', 'The passkey did not sign this decision on this hold.');
       await store.used(passkey.id, newCounter);
       return evidence;
     },
@@ -128,12 +176,13 @@ export function createPasskeys({ store, once, seal, origin, now }: PasskeyOption
 }
 
 /**
- * Verifies a stored assertion again, offline, against what it was cast on. Gives the authenticator's counter, or undefined when it does not hold.
- * The registration of the public key is not looked at: whose key it is, the record of the vote says.
+ * Verifies a stored assertion again, offline, against what it was cast on. Gives the authenticator's counter, or
+ * undefined when it does not hold. The registration of the public key is not looked at: whose key it is, the record of
+ * the vote says.
  */
 export async function verifyPasskeyEvidence(
   evidence: PasskeyEvidence,
-  vote: { readonly bindingDigest: string; readonly decision: Decision; readonly reviewer: string },
+  vote: { readonly bindingDigest: string; readonly decision: Verdict; readonly reviewer: string },
   counter = 0,
 ): Promise<number | undefined> {
   const { credentialId, publicKey, nonce, rpId, origin, clientDataJSON, authenticatorData, signature } = evidence;

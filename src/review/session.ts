@@ -1,5 +1,6 @@
-// Who sits at the desk: a sealed cookie, with a short idle life and an absolute end, and nothing on the server but the list of sessions that were
-// signed out, which outlives the process. Trusts only what it sealed itself. Refuses forms of other origins and without the session's own token (CSRF).
+// Who sits at the console: a sealed cookie, with a short idle life and an absolute end, and nothing on the server but
+// the list of sessions that were signed out, which outlives the process. Trusts only what it sealed itself. Refuses
+// forms of other origins and without the session's own token (CSRF).
 
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { EpochMs } from '../domain/clock.ts';
@@ -39,15 +40,24 @@ export interface SessionOptions {
 export interface Sessions {
   /** The Set-Cookie value of a new session. Throws `reviewer_unauthenticated` for a person with too many groups. */
   start(reviewer: Reviewer): string;
-  /** The session of a request's Cookie field; undefined when there is none that is still good. Throws `store_unavailable`. */
+  /**
+   * The session of a request's Cookie field; undefined when there is none that is still good. Throws
+   * `store_unavailable`.
+   */
   read(cookie: string | undefined): Promise<Session | undefined>;
   /** A Set-Cookie value that keeps the session alive, when it was last kept alive a while ago. */
   renew(session: Session): string | undefined;
-  /** Ends it, durably, wherever its cookie was copied to; gives the Set-Cookie value that takes the cookie away. Throws `store_unavailable`. */
+  /**
+   * Ends it, durably, wherever its cookie was copied to; gives the Set-Cookie value that takes the cookie away. Throws
+   * `store_unavailable`.
+   */
   end(session: Session | undefined): Promise<string>;
   endsAt(session: Session): EpochMs;
   /** Throws `bad_request` for a form of another origin, or without the session's token. */
-  checkForm(request: { readonly origin: string | undefined; readonly csrf: string | undefined }, session: Session): void;
+  checkForm(
+    request: { readonly origin: string | undefined; readonly csrf: string | undefined },
+    session: Session,
+  ): void;
   /** A short-lived cookie of its own for a sign-in in progress. */
   startTransaction(text: string): string;
   readTransaction(cookie: string | undefined): string | undefined;
@@ -61,11 +71,13 @@ const TRANSACTION_MS = 10 * 60_000;
 
 export function createSessions({ seal, once, origin, idleMs, lifeMs, now }: SessionOptions): Sessions {
   const secure = origin.startsWith('https:');
-  // Browsers take `__Host-` only with Secure (RFC 6265bis section 4.1.3); on plain-http loopback the name says that it is not that.
+  // Browsers take `__Host-` only with Secure (RFC 6265bis section 4.1.3); on plain-http loopback the name says that it
+  // is not that.
   const name = secure ? '__Host-countersign-session' : 'countersign-insecure-session';
   const transactionName = secure ? '__Host-countersign-sign-in' : 'countersign-insecure-sign-in';
 
-  // Lax, not Strict: the way back from the issuer and a link in a message are navigations from another site. Forms are checked besides.
+  // Lax, not Strict: the way back from the issuer and a link in a message are navigations from another site. Forms are
+  // checked besides.
   const cookie = (key: string, value: string, ageMs: number) =>
     `${key}=${value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${Math.floor(ageMs / 1000)}${secure ? '; Secure' : ''}`;
   const write = (session: Session) => cookie(name, seal.seal('session', JSON.stringify(session)), idleMs);
@@ -103,10 +115,18 @@ export function createSessions({ seal, once, origin, idleMs, lifeMs, now }: Sess
     checkForm(request, session) {
       const sameText = request.csrf !== undefined && equal(request.csrf, session.csrf);
       if (request.origin !== origin || !sameText) {
-        throw new GatewayError('bad_request', 'The form did not come from a page of this desk, or from an earlier sign-in. Load the page again.');
+        throw new GatewayError(
+          'bad_request',
+          'The form did not come from a page of this console, or from an earlier sign-in. Load the page again.',
+        );
       }
     },
-    startTransaction: (text) => cookie(transactionName, seal.seal('sign-in', JSON.stringify({ text, until: now() + TRANSACTION_MS })), TRANSACTION_MS),
+    startTransaction: (text) =>
+      cookie(
+        transactionName,
+        seal.seal('sign-in', JSON.stringify({ text, until: now() + TRANSACTION_MS })),
+        TRANSACTION_MS,
+      ),
     readTransaction(header) {
       const text = readCookie(header, transactionName);
       const opened = text === undefined ? undefined : seal.open('sign-in', text);

@@ -1,5 +1,6 @@
-// Signing in at the organisation's own issuer: OpenID Connect authorization code flow with PKCE, state and nonce, by openid-client.
-// Trusts that client's checks of the ID token, and the issuer for names and groups. Refuses a fresh sign-in that is not fresh.
+// Signing in at the organisation's own issuer: OpenID Connect authorization code flow with PKCE, state and nonce, by
+// openid-client. Trusts that client's checks of the ID token, and the issuer for names and groups. Refuses a fresh
+// sign-in that is not fresh.
 
 import * as oidc from 'openid-client';
 import { claimAt, textsAt } from '../domain/claim.ts';
@@ -10,7 +11,7 @@ import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import type { SecretSource } from '../domain/secret.ts';
 import { GatewayError } from '../errors.ts';
 
-export interface SignInOptions {
+export interface BrowserSignInOptions {
   readonly issuer: string;
   readonly clientId: string;
   /** Absent for a public client. */
@@ -32,12 +33,21 @@ export interface SignInOptions {
   now(): EpochMs;
 }
 
-export interface SignIn {
+export interface BrowserSignIn {
   /** Where to send the browser, and what to keep until it comes back. Throws `issuer_unavailable`. */
   begin(to: string, fresh: boolean): Promise<{ readonly url: string; readonly transaction: string }>;
-  /** Uses the transaction up. Throws `reviewer_unauthenticated` with the `check` that failed, `issuer_unavailable`, `store_unavailable`. */
-  finish(callback: URL, transaction: string): Promise<{ readonly reviewer: Reviewer; readonly to: string; readonly idToken: string }>;
-  /** The issuer's own sign-out page (RP-Initiated Logout 1.0), where it has one. With the ID token as a hint it need not ask who leaves. */
+  /**
+   * Uses the transaction up. Throws `reviewer_unauthenticated` with the `check` that failed, `issuer_unavailable`,
+   * `store_unavailable`.
+   */
+  finish(
+    callback: URL,
+    transaction: string,
+  ): Promise<{ readonly reviewer: Reviewer; readonly to: string; readonly idToken: string }>;
+  /**
+   * The issuer's own sign-out page (RP-Initiated Logout 1.0), where it has one. With the ID token as a hint it need not
+   * ask who leaves.
+   */
   signOutUrl(idToken?: string): Promise<string | undefined>;
 }
 
@@ -55,7 +65,7 @@ const SKEW_MS = 60_000;
 /** Longer than the cookie that carries a transaction is good for. */
 const REMEMBERED_MS = 60 * 60_000;
 
-export function createSignIn(options: SignInOptions): SignIn {
+export function createBrowserSignIn(options: BrowserSignInOptions): BrowserSignIn {
   const { issuer, clientId, scope, redirectUri, signedOutUri, once, now } = options;
   let discovered: Promise<oidc.Configuration> | undefined;
 
@@ -88,26 +98,42 @@ export function createSignIn(options: SignInOptions): SignIn {
         code_challenge: await oidc.calculatePKCECodeChallenge(transaction.verifier),
         code_challenge_method: 'S256',
         // OIDC Core section 3.1.2.1: both ask for the person anew, and max_age makes auth_time part of the ID token.
-        ...(fresh && { prompt: 'login', max_age: '0', ...(options.acrValues.length > 0 && { acr_values: options.acrValues.join(' ') }) }),
+        ...(fresh && {
+          prompt: 'login',
+          max_age: '0',
+          ...(options.acrValues.length > 0 && { acr_values: options.acrValues.join(' ') }),
+        }),
       };
       try {
         return { url: oidc.buildAuthorizationUrl(config, parameters).href, transaction: JSON.stringify(transaction) };
       } catch (cause) {
-        throw new GatewayError('issuer_unavailable', 'The reviewers’ issuer names no sign-in page that a browser can open.', { cause });
+        throw new GatewayError(
+          'issuer_unavailable',
+          'The reviewers’ issuer names no sign-in page that a browser can open.',
+          { cause },
+        );
       }
     },
     async finish(callback, kept) {
       const config = await configuration();
       const { state, nonce, verifier, to, fresh, startedAt } = JSON.parse(kept) as Transaction;
-      const { claims, more, idToken } = await exchange(config, callback, { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier });
-      // Not before the issuer has agreed: an answer that somebody else made up must not end the sign-in of the person who waits for the right one.
+      const { claims, more, idToken } = await exchange(config, callback, {
+        expectedState: state,
+        expectedNonce: nonce,
+        pkceCodeVerifier: verifier,
+      });
+      // Not before the issuer has agreed: an answer that somebody else made up must not end the sign-in of the person
+      // who waits for the right one.
       if (!(await useOnce(once, 'sign-in', state, startedAt + REMEMBERED_MS))) {
         throw refusal('finished', 'This sign-in was finished before: start a new one.');
       }
       const reviewer = readReviewer(issuer, { ...more, ...claims }, options);
       const signedIn = claims.auth_time === undefined ? undefined : claims.auth_time * 1000;
       if (fresh && (signedIn === undefined || signedIn < startedAt - SKEW_MS)) {
-        throw refusal('not_fresh', 'The issuer did not ask you to sign in anew, so this does not count as a fresh sign-in.');
+        throw refusal(
+          'not_fresh',
+          'The issuer did not ask you to sign in anew, so this does not count as a fresh sign-in.',
+        );
       }
       return { reviewer, to, idToken };
     },
@@ -120,20 +146,27 @@ export function createSignIn(options: SignInOptions): SignIn {
           ...(idToken !== undefined && { id_token_hint: idToken }),
         }).href;
       } catch {
-        // No web page, says the client. The session at this desk must end all the same.
+        // No web page, says the client. The session at this console must end all the same.
         return undefined;
       }
     },
   };
 }
 
-async function discover({ issuer, clientId, clientSecret, clientAuth }: SignInOptions): Promise<oidc.Configuration> {
+async function discover({
+  issuer,
+  clientId,
+  clientSecret,
+  clientAuth,
+}: BrowserSignInOptions): Promise<oidc.Configuration> {
   const server = new URL(issuer);
   const prove = clientAuth === 'post' ? oidc.ClientSecretPost : oidc.ClientSecretBasic;
   // Read anew for each request: a secret that was rotated holds from the next sign-in on.
   const byReading: oidc.ClientAuth = (...request) => prove(clientSecret?.read().reveal())(...request);
   const authentication = clientSecret === undefined ? oidc.None() : byReading;
-  return oidc.discovery(server, clientId, undefined, authentication, { execute: server.protocol === 'http:' ? [oidc.allowInsecureRequests] : [] });
+  return oidc.discovery(server, clientId, undefined, authentication, {
+    execute: server.protocol === 'http:' ? [oidc.allowInsecureRequests] : [],
+  });
 }
 
 async function exchange(config: oidc.Configuration, callback: URL, checks: oidc.AuthorizationCodeGrantChecks) {
@@ -142,38 +175,57 @@ async function exchange(config: oidc.Configuration, callback: URL, checks: oidc.
     const claims = tokens.claims();
     if (claims === undefined || tokens.id_token === undefined) throw new TypeError('no ID token');
     // Many issuers give groups at the userinfo endpoint only.
-    const more = config.serverMetadata().userinfo_endpoint === undefined ? {} : await oidc.fetchUserInfo(config, tokens.access_token, claims.sub);
+    const more =
+      config.serverMetadata().userinfo_endpoint === undefined
+        ? {}
+        : await oidc.fetchUserInfo(config, tokens.access_token, claims.sub);
     return { claims, more, idToken: tokens.id_token };
   } catch (cause) {
     throw refusalOf(cause);
   }
 }
 
-/** Whose doing it was, for the person and for the log: the issuer's answer to the browser, its answer to the desk, or what it sent. */
+/**
+ * Whose doing it was, for the person and for the log: the issuer's answer to the browser, its answer to the console, or
+ * what it sent.
+ */
 function refusalOf(cause: unknown): GatewayError {
   if (cause instanceof GatewayError) return cause;
   if (cause instanceof oidc.AuthorizationResponseError) {
     return refusal('issuer_refused', 'The issuer refused the sign-in, or it was cancelled there.', cause, cause.error);
   }
   const error = cause instanceof oidc.ResponseBodyError ? cause.error : challengeOf(cause);
-  if (error !== undefined) return refusal('exchange_refused', 'The issuer did not accept the desk’s own request.', cause, error);
-  return refusal('answer', 'The sign-in did not succeed: start it again from the desk.', cause);
+  if (error !== undefined)
+    return refusal('exchange_refused', 'The issuer did not accept the console’s own request.', cause, error);
+  return refusal('answer', 'The sign-in did not succeed: start it again from the console.', cause);
 }
 
 function challengeOf(cause: unknown): string | undefined {
-  return cause instanceof oidc.WWWAuthenticateChallengeError ? (cause.cause[0]?.parameters.error ?? 'challenge') : undefined;
+  return cause instanceof oidc.WWWAuthenticateChallengeError
+    ? (cause.cause[0]?.parameters.error ?? 'challenge')
+    : undefined;
 }
 
-/** `issuerError`: the OAuth error code that the issuer answered with (RFC 6749 section 4.1.2.1). A word of a few letters, never a sentence of the issuer’s. */
+/**
+ * `issuerError`: the OAuth error code that the issuer answered with (RFC 6749 section 4.1.2.1). A word of a few
+ * letters, never a sentence of the issuer’s.
+ */
 function refusal(check: string, detail: string, cause?: unknown, issuerError = ''): GatewayError {
   const members = { check, ...(/^[a-z0-9_]{1,64}$/.test(issuerError) && { issuerError }) };
   return new GatewayError('reviewer_unauthenticated', detail, { members, ...(cause !== undefined && { cause }) });
 }
 
-function readReviewer(issuer: string, claims: Readonly<Record<string, unknown>>, options: SignInOptions): Reviewer {
+function readReviewer(
+  issuer: string,
+  claims: Readonly<Record<string, unknown>>,
+  options: BrowserSignInOptions,
+): Reviewer {
   const { sub, acr, auth_time: authTime } = claims;
   if (typeof sub !== 'string' || !isName(sub)) {
-    throw refusal('sub', 'The issuer gives you a name (sub) with characters that nobody can see. Whoever manages your account can change that.');
+    throw refusal(
+      'sub',
+      'The issuer gives you a name (sub) with characters that nobody can see. Whoever manages your account can change that.',
+    );
   }
   const name = claimAt(claims, options.displayClaim);
   const amr = textsAt(claims, 'amr') ?? [];
@@ -186,6 +238,7 @@ function readReviewer(issuer: string, claims: Readonly<Record<string, unknown>>,
     groups: textsAt(claims, options.groupsClaim) ?? [],
     ...(typeof name === 'string' && { name }),
     ...strength,
-    ...(isStrong(strength, options.stepUp) && typeof authTime === 'number' && { authenticatedAt: Math.floor(authTime * 1000) }),
+    ...(isStrong(strength, options.stepUp) &&
+      typeof authTime === 'number' && { authenticatedAt: Math.floor(authTime * 1000) }),
   };
 }

@@ -1,17 +1,18 @@
-// "This keeps coming": how earlier holds of this kind ended, and rules to copy where all of them were approved. For the API and the pages.
+// "This keeps coming": how earlier holds of this kind ended, and rules to copy where all of them were approved. For the
+// API and the pages.
 
-import type { Hold, HoldStore, Likes } from '../domain/hold.ts';
+import type { Hold, HoldStore, SimilarHolds } from '../domain/hold.ts';
 
 const LIKES_WITHIN_MS = 30 * 24 * 60 * 60_000;
 
 export interface SimilarParts {
   readonly holds: HoldStore;
   /** Rules as YAML to copy; undefined when there is nothing to propose. */
-  propose(hold: Hold, likes: Likes): string | undefined;
+  propose(hold: Hold, likes: SimilarHolds): string | undefined;
 }
 
 export async function similarTo({ holds, propose }: SimilarParts, hold: Hold) {
-  const likes = await holds.likes(hold, holds.now() - LIKES_WITHIN_MS);
+  const likes = await holds.similar(hold, holds.now() - LIKES_WITHIN_MS);
   const { approvedTimes, deniedTimes, since } = likes;
   return { approvedTimes, deniedTimes, since: new Date(since).toISOString(), proposedRules: propose(hold, likes) };
 }

@@ -1,6 +1,6 @@
-// A hold as the reviewers' API shows it: the whole action, who asks, what is required, who has voted, and what this reader may do.
-// Alone it is shown whole, and nothing is cut short; in a list it comes without its body and the words around it.
-// What stays inside: nonce, claim, trace contexts and the Idempotency-Key, none of which a decision needs.
+// A hold as the reviewers' API shows it: the whole action, who asks, what is required, who has voted, and what this
+// reader may do. Alone it is shown whole, and nothing is cut short; in a list it comes without its body and the words
+// around it. What stays inside: nonce, claim, trace contexts and the Idempotency-Key, none of which a decision needs.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { HeaderList } from '../domain/headers.ts';
@@ -8,13 +8,19 @@ import { heldArguments } from '../domain/held-arguments.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTaskWords, Hold } from '../domain/hold.ts';
 import type { Party } from '../domain/principal.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
-import { type Eligibility, standing } from './standing.ts';
+import { type Eligibility, permissionsOf } from './permissions.ts';
 
 /** RFC 3339 in UTC with milliseconds. */
 const iso = (at: EpochMs): string => new Date(at).toISOString();
 
 /** The JSON of one hold, whole, for one reader. `content` is undefined where it is not kept any more. */
-export function viewWhole(eligibility: Eligibility, hold: Hold, content: HeldContent | undefined, reader: Reviewer, now: EpochMs) {
+export function viewWhole(
+  eligibility: Eligibility,
+  hold: Hold,
+  content: HeldContent | undefined,
+  reader: Reviewer,
+  now: EpochMs,
+) {
   const view = viewHold(eligibility, hold, reader, now);
   const { toolChange, toolWords, bodyText, task } = content ?? {};
   const args = content && heldArguments(content);
@@ -60,12 +66,16 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     deadline: iso(hold.deadline),
     ...viewProgress(hold),
     traceIds: { call: hold.trace.admit.traceId, approval: hold.trace.approval.traceId },
-    youMay: standing(eligibility, hold, reader, now),
+    youMay: permissionsOf(eligibility, hold, reader, now),
   };
 }
 
 /** Who may vote as well, from when on, and whether that is now. */
-function viewEscalation({ afterMs, to }: { readonly afterMs: number; readonly to: readonly string[] }, openedAt: EpochMs, now: EpochMs) {
+function viewEscalation(
+  { afterMs, to }: { readonly afterMs: number; readonly to: readonly string[] },
+  openedAt: EpochMs,
+  now: EpochMs,
+) {
   return { to, at: iso(openedAt + afterMs), inForce: now >= openedAt + afterMs };
 }
 
@@ -89,7 +99,8 @@ function viewAction(action: HeldAction) {
 
 function viewHeaders(headers: HeaderList): { name: string; value: string }[] {
   const fields = [];
-  for (let i = 0; i + 1 < headers.length; i += 2) fields.push({ name: headers[i] as string, value: headers[i + 1] as string });
+  for (let i = 0; i + 1 < headers.length; i += 2)
+    fields.push({ name: headers[i] as string, value: headers[i + 1] as string });
   return fields;
 }
 

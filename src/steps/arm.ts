@@ -8,7 +8,8 @@ import type { Suspensions } from './identify.ts';
 
 export function arm(broker: Broker, suspensions: Suspensions, journaled: Journaled): Armed | Promise<Armed> {
   const { clearance, action, principal, task } = journaled;
-  // Suspended since it was identified, perhaps while its body arrived: nothing is minted that the kill switch would have to take back.
+  // Suspended since it was identified, perhaps while its body arrived: nothing is minted that the kill switch would
+  // have to take back.
   refuseSuspended(suspensions, principal, task?.id);
   const issued = broker.issue(clearance, journaled, action);
   if (issued === undefined) return journaled;

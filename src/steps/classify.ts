@@ -1,51 +1,73 @@
-// classify: the action, read as deeply as the rules that could match need it, and the task that the agent names. A message by which an
-// agent comes back for a held call of its own stands for that call from here on.
+// classify: the action, read as deeply as the rules that could match need it, and the task that the agent names. A
+// message by which an agent comes back for a held call of its own stands for that call from here on.
 
 import type { Action } from '../domain/action.ts';
 import { refuseStored } from '../domain/agent-limits.ts';
-import type { Conduct, Resumed } from '../domain/conduct.ts';
 import { type HeaderList, header } from '../domain/headers.ts';
+import type { ProtocolHandler, Resumed } from '../domain/protocol-handler.ts';
 import type { Classified, Mount, Recognised, Resumption } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 
 /** What the mount's protocol adds to the way of its calls; from gateway.ts. */
-export type ConductOf = (mount: Mount) => Conduct | undefined;
+export type HandlerOf = (mount: Mount) => ProtocolHandler | undefined;
 
-type Outcome = Classified | undefined | Promise<Classified | undefined>;
+type ClassifyOutcome = Classified | undefined | Promise<Classified | undefined>;
 
-export function classify(tasks: TaskStore, conductOf: ConductOf, recognised: Recognised): Outcome {
-  return recognised.mount.route === undefined ? read(tasks, conductOf, recognised) : route(recognised).then((routed) => read(tasks, conductOf, routed));
+export function classify(tasks: TaskStore, handlerOf: HandlerOf, recognised: Recognised): ClassifyOutcome {
+  return recognised.mount.route === undefined
+    ? read(tasks, handlerOf, recognised)
+    : route(recognised).then((routed) => read(tasks, handlerOf, routed));
 }
 
-/** From a mount that several servers share to the one that the request is for: from here on it is that server's call. */
+/**
+ * From a mount that several servers share to the one that the request is for: from here on it is that server's call.
+ */
 async function route(recognised: Recognised): Promise<Recognised> {
   const { call, request, mount, principal } = recognised;
   const to = await mount.route?.(request, principal);
-  const server = to?.mount === undefined ? undefined : call.regime.mounts.get(to.mount);
+  const server = to?.mount === undefined ? undefined : call.runtime.mounts.get(to.mount);
   return { ...recognised, request: to?.request ?? request, mount: server ?? mount };
 }
 
-function read(tasks: TaskStore, conductOf: ConductOf, recognised: Recognised): Outcome {
+function read(tasks: TaskStore, handlerOf: HandlerOf, recognised: Recognised): ClassifyOutcome {
   const { call, request, mount } = recognised;
-  const conduct = conductOf(mount);
-  const action = mount.classify(request, call.regime.policy.bodyNeed(mount.name, request.method, request.path));
-  const go = (found: Action): Outcome => (conduct === undefined ? complete(tasks, recognised, found) : conducted(tasks, conduct, recognised, found));
+  const handler = handlerOf(mount);
+  const action = mount.classify(request, call.runtime.policy.bodyNeed(mount.name, request.method, request.path));
+  const go = (found: Action): ClassifyOutcome =>
+    handler === undefined ? complete(tasks, recognised, found) : withHandler(tasks, handler, recognised, found);
   return action instanceof Promise ? action.then(go) : go(action);
 }
 
-function conducted(tasks: TaskStore, conduct: Conduct, recognised: Recognised, read: Action): Outcome {
+function withHandler(
+  tasks: TaskStore,
+  handler: ProtocolHandler,
+  recognised: Recognised,
+  read: Action,
+): ClassifyOutcome {
   const { call, principal } = recognised;
   // What receiving refuses is said in the words that the message asks for.
   call.facts.action = read;
-  const received = conduct.receive(recognised, read);
-  if (received === undefined) return complete(tasks, recognised, conduct.examine(read, principal));
-  return received.then((resumed) => (resumed === 'answered' ? undefined : complete(tasks, recognised, conduct.examine(resumed.action, principal), resumed)));
+  const received = handler.onMessage(recognised, read);
+  if (received === undefined) return complete(tasks, recognised, handler.enrich(read, principal));
+  return received.then((resumed) =>
+    resumed === 'answered'
+      ? undefined
+      : complete(tasks, recognised, handler.enrich(resumed.action, principal), resumed),
+  );
 }
 
-function complete(tasks: TaskStore, recognised: Recognised, action: Action, resumed?: Resumed): Classified | Promise<Classified> {
+function complete(
+  tasks: TaskStore,
+  recognised: Recognised,
+  action: Action,
+  resumed?: Resumed,
+): Classified | Promise<Classified> {
   const { call, request } = recognised;
   call.facts.action = action;
-  const known = resumed === undefined ? { ...recognised, action } : { ...recognised, action, resumes: resumption(resumed, request.headers) };
+  const known =
+    resumed === undefined
+      ? { ...recognised, action }
+      : { ...recognised, action, resumes: resumption(resumed, request.headers) };
   // What is resumed belongs to the task that it was held under, whatever the message that asks for it names.
   const taskId = resumed === undefined ? header(request.headers, 'countersign-task') : resumed.hold.task?.id;
   return taskId === undefined ? { ...known, calls: [] } : withTask(tasks, taskId, known);
@@ -54,7 +76,7 @@ function complete(tasks: TaskStore, recognised: Recognised, action: Action, resu
 async function withTask(tasks: TaskStore, taskId: string, known: Omit<Classified, 'calls'>): Promise<Classified> {
   const task = await findTask(tasks, taskId, known.principal);
   // Its calls are put on record, and what could not be is a history that no rule reads: the call is refused instead.
-  refuseStored(await tasks.storedBytes(known.principal.id), known.call.regime);
+  refuseStored(await tasks.storedBytes(known.principal.id), known.call.runtime);
   known.call.facts.task = task;
   return { ...known, task, calls: tasks.calls(task.id) };
 }

@@ -11,18 +11,18 @@ import type { Classified, Cleared, Decided } from '../domain/stages.ts';
 import { messageWords } from '../domain/told-reason.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
-import type { ConductOf } from './classify.ts';
-import type { History } from './history.ts';
+import type { HandlerOf } from './classify.ts';
+import type { CallHistory } from './history.ts';
 
 export interface ClearDependencies {
-  readonly history: Pick<History, 'begin'>;
+  readonly history: Pick<CallHistory, 'begin'>;
   readonly approvals: Approvals;
   readonly tracing: Tracing;
   readonly clock: Clock;
-  readonly conduct: ConductOf;
+  readonly handler: HandlerOf;
   /** Waits for a place at the upstream. Throws `too_many_calls` and `client_closed`. */
   takePlace(decided: Decided): undefined | Promise<void>;
-  /** Identifies, finds the task and decides again, under the regime in force at that moment. */
+  /** Identifies, finds the task and decides again, under the runtime in force at that moment. */
   rejudge(classified: Classified, approval: Approval): Promise<Decided>;
 }
 
@@ -32,7 +32,9 @@ export function clear(deps: ClearDependencies, decided: Decided): Cleared | Prom
   call.span = deps.tracing.admit(call.facts);
   // Whatever the rules say now, a hold that is resumed ends as that hold: used, or void. Never beside it.
   if (resumes !== undefined) return release(deps, decided);
-  return decision.effect === 'allow' ? remember(deps, { ...decided, clearance: clearAllowed(decision) }) : release(deps, decided);
+  return decision.effect === 'allow'
+    ? remember(deps, { ...decided, clearance: clearAllowed(decision) })
+    : release(deps, decided);
 }
 
 async function release(deps: ClearDependencies, decided: Decided): Promise<Cleared> {
@@ -40,13 +42,14 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
   const { streamed, body } = decided.action;
   if (streamed) throw new GatewayError('internal', 'A body that was not read cannot be held.');
   // A condition may have had a larger body read than a hold may keep.
-  if ((body?.bytes.byteLength ?? 0) > call.regime.heldBodyBytes) throw new GatewayError('payload_too_large', 'The body is larger than limits.heldBody.');
+  if ((body?.bytes.byteLength ?? 0) > call.runtime.heldBodyBytes)
+    throw new GatewayError('payload_too_large', 'The body is larger than limits.heldBody.');
   const leftBehind = fieldsLeftBehind(decided);
   const admitted = call.span;
-  const vigil = await deps.conduct(decided.mount)?.keep(decided, call.regime.waitMs);
+  const vigil = await deps.handler(decided.mount)?.onHold(decided, call.runtime.waitMs);
   const clearance = await deps.approvals
     .obtain({
-      ...holdRequest(decided, call.regime.waitMs),
+      ...holdRequest(decided, call.runtime.waitMs),
       leftBehind,
       ...(vigil && { waitMs: vigil.waitMs }),
       traceHold: (holdId) => {
@@ -57,13 +60,15 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
         call.facts.hold = hold;
         call.heldSince ??= deps.clock.now();
         delete call.span;
-        // The hold rests on the span of the call that opened it. Open while people think, a crash would lose it: it ends here, and release
-        // continues its trace. The span of a call that comes back for the hold tells how that call was answered.
+        // The hold rests on the span of the call that opened it. Open while people think, a crash would lose it: it
+        // ends here, and release continues its trace. The span of a call that comes back for the hold tells how that
+        // call was answered.
         if (admitted?.ref.spanId === hold.trace.admit.spanId) admitted.end(call.facts);
         else if (admitted !== undefined) call.answerSpan = admitted;
         vigil?.begin(hold);
       },
-      // First the place, which may take a while, then the judgement, then the claim: a call that finds no place keeps its approval.
+      // First the place, which may take a while, then the judgement, then the claim: a call that finds no place keeps
+      // its approval.
       async rejudge(approval) {
         await deps.takePlace(decided);
         return deps.rejudge(decided, approval);
@@ -84,7 +89,10 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
   return remember(deps, { ...decided, decision: clearance.decision, clearance });
 }
 
-/** Throws `field_not_bound` before anybody is asked about a call that would be another one without its fields. A resumed hold goes out as it was held. */
+/**
+ * Throws `field_not_bound` before anybody is asked about a call that would be another one without its fields. A resumed
+ * hold goes out as it was held.
+ */
 function fieldsLeftBehind({ mount, request, action, resumes }: Decided): readonly string[] {
   if (resumes !== undefined) return [];
   const { names, deciding } = mount.leftBehind?.(request.headers, action.boundHeaders) ?? { names: [], deciding: [] };
@@ -94,13 +102,20 @@ function fieldsLeftBehind({ mount, request, action, resumes }: Decided): readonl
 }
 
 /** The hold of an agent whose going away means that it does not want the call any more. */
-function cancelAbandoned({ approvals }: ClearDependencies, { principal }: Decided, { code, details }: GatewayError): void {
+function cancelAbandoned(
+  { approvals }: ClearDependencies,
+  { principal }: Decided,
+  { code, details }: GatewayError,
+): void {
   if (code !== 'client_closed' || details.holdId === undefined) return;
   // It may have ended by itself in this moment.
   void approvals.cancel(details.holdId, principal).catch(() => {});
 }
 
-function holdRequest(decided: Decided, longestWaitMs: number): Omit<HoldRequest, 'leftBehind' | 'traceHold' | 'held' | 'rejudge'> {
+function holdRequest(
+  decided: Decided,
+  longestWaitMs: number,
+): Omit<HoldRequest, 'leftBehind' | 'traceHold' | 'held' | 'rejudge'> {
   const { request, principal, action, actionDigest, formerActionDigest, decision, task, calls, resumes } = decided;
   const idempotencyKey = header(request.headers, 'idempotency-key');
   const prefer = waitPreference(request.headers);

@@ -4,7 +4,7 @@
 import type { Action, ActionBinding, Digest } from '../domain/action.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Approval, Decision } from '../domain/decision.ts';
-import type { Classified, Decided, Regime } from '../domain/stages.ts';
+import type { Classified, Decided, RuntimeConfig } from '../domain/stages.ts';
 
 /** An action's digests under what a decision would bind to it; from actions/digest.ts. */
 export interface ActionDigests {
@@ -14,8 +14,13 @@ export interface ActionDigests {
 }
 
 /** The verdict alone: nothing is noted of it. */
-export function judge(regime: Regime, clock: Clock, { request, principal, action, task, calls, resumes }: Classified, approval?: Approval): Decision {
-  return regime.policy.decide({
+export function judge(
+  runtime: RuntimeConfig,
+  clock: Clock,
+  { request, principal, action, task, calls, resumes }: Classified,
+  approval?: Approval,
+): Decision {
+  return runtime.policy.decide({
     principal,
     action,
     headers: resumes?.headers ?? request.headers,
@@ -26,9 +31,15 @@ export function judge(regime: Regime, clock: Clock, { request, principal, action
   });
 }
 
-export function decide(regime: Regime, clock: Clock, digests: ActionDigests, classified: Classified, approval?: Approval): Decided {
+export function decide(
+  runtime: RuntimeConfig,
+  clock: Clock,
+  digests: ActionDigests,
+  classified: Classified,
+  approval?: Approval,
+): Decided {
   const { call, action, resumes } = classified;
-  const decision = judge(regime, clock, classified, approval);
+  const decision = judge(runtime, clock, classified, approval);
   const binding = bindingOf(decision);
   const actionDigest = digests.of(action, binding);
   // A call that no approval is asked for is spared it.

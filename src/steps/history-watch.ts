@@ -1,8 +1,9 @@
-// The calls whose decision holds only until their task has done something else: some rule about them reads its history. They are judged again
-// whenever that has changed, before the agent learns what it changed by. What has not gone out is then refused, and what is open is cut.
+// The calls whose decision holds only until their task has done something else: some rule about them reads its history.
+// They are judged again whenever that has changed, before the agent learns what it changed by. What has not gone out is
+// then refused, and what is open is cut.
 
 import type { Clock } from '../domain/clock.ts';
-import type { Call, Regime } from '../domain/stages.ts';
+import type { Call, RuntimeConfig } from '../domain/stages.ts';
 import type { TaskCall } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
 import { judge } from './decide.ts';
@@ -10,11 +11,11 @@ import { cutOff } from './open-calls.ts';
 
 export class HistoryWatch {
   readonly #byTask = new Map<string, Set<Call>>();
-  readonly #regime: () => Regime;
+  readonly #runtime: () => RuntimeConfig;
   readonly #clock: Clock;
 
-  constructor(regime: () => Regime, clock: Clock) {
-    this.#regime = regime;
+  constructor(runtime: () => RuntimeConfig, clock: Clock) {
+    this.#runtime = runtime;
     this.#clock = clock;
   }
 
@@ -22,7 +23,7 @@ export class HistoryWatch {
   enter(call: Call): void {
     const { task, action } = call.facts;
     if (task === undefined || action === undefined) return;
-    if (!this.#regime().policy.readsHistory(action.upstream, action.method, action.path)) return;
+    if (!this.#runtime().policy.readsHistory(action.upstream, action.method, action.path)) return;
     const calls = this.#byTask.get(task.id) ?? new Set();
     this.#byTask.set(task.id, calls.add(call));
   }
@@ -45,7 +46,7 @@ export class HistoryWatch {
   #stands(call: Call, history: readonly TaskCall[]): boolean {
     const { cleared } = call;
     if (cleared === undefined) return true;
-    const { effect } = judge(this.#regime(), this.#clock, { ...cleared, calls: without(history, call) });
+    const { effect } = judge(this.#runtime(), this.#clock, { ...cleared, calls: without(history, call) });
     // What people approved was held before, and is so still.
     return effect === 'allow' || (effect === 'hold' && cleared.clearance.kind === 'released');
   }
@@ -53,7 +54,8 @@ export class HistoryWatch {
 
 /** Throws `denied` for a call that was barred before it went out. */
 export function refuseBarred(call: Call): void {
-  if (call.barred === true) throw new GatewayError('denied', 'What its task has done since this call was allowed makes policy deny it.');
+  if (call.barred === true)
+    throw new GatewayError('denied', 'What its task has done since this call was allowed makes policy deny it.');
 }
 
 function bar(call: Call): void {
@@ -65,7 +67,11 @@ function bar(call: Call): void {
 function without(history: readonly TaskCall[], { facts: { receivedAt, action } }: Call): readonly TaskCall[] {
   const own = history.findIndex(
     ({ at, upstream, method, path, tool }) =>
-      at === receivedAt && upstream === action?.upstream && method === action.method && path === action.path && tool === action.tool,
+      at === receivedAt &&
+      upstream === action?.upstream &&
+      method === action.method &&
+      path === action.path &&
+      tool === action.tool,
   );
   return own === -1 ? history : history.toSpliced(own, 1);
 }

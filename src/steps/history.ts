@@ -1,13 +1,13 @@
-// The history of tasks, as conditions read it: what is on record, and what is under way. An allowed call stands in it from the turn in
-// which it was decided, so that calls sent at once count each other; with its status from before its agent has a byte of the answer,
-// so that a rule about what may follow on it is not outrun.
+// The history of tasks, as conditions read it: what is on record, and what is under way. An allowed call stands in it
+// from the turn in which it was decided, so that calls sent at once count each other; with its status from before its
+// agent has a byte of the answer, so that a rule about what may follow on it is not outrun.
 
 import type { Call } from '../domain/stages.ts';
 import type { TaskCall, TaskStore } from '../domain/task.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import type { HistoryWatch } from './history-watch.ts';
 
-export interface History {
+export interface CallHistory {
   /** The latest calls of a task, oldest first; those under way come last and have no status. */
   calls(taskId: string): readonly TaskCall[];
   /** From now on the call counts as under way. Only for calls that are cleared. */
@@ -21,9 +21,9 @@ export interface History {
 }
 
 /** Hears of what is decided by a task's history, and of each change of it. */
-export type Watch = Pick<HistoryWatch, 'enter' | 'leave' | 'changed'>;
+export type HistoryListener = Pick<HistoryWatch, 'enter' | 'leave' | 'changed'>;
 
-export function createHistory(tasks: TaskStore, watch: Watch): History {
+export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHistory {
   const underway = new Map<string, Map<Call, TaskCall>>();
 
   function record(call: Call, status: number | undefined): void {

@@ -1,24 +1,31 @@
-// identify: the verified caller. A token that was verified before costs one look-up, and its expiry is checked every time.
-// Whoever is suspended is refused here, before a byte of the body is read.
+// identify: the verified caller. A token that was verified before costs one look-up, and its expiry is checked every
+// time. Whoever is suspended is refused here, before a byte of the body is read.
 
 import type { Clock } from '../domain/clock.ts';
 import { header } from '../domain/headers.ts';
 import type { Identified } from '../domain/identity.ts';
-import type { Received, Recognised, Regime } from '../domain/stages.ts';
+import type { Received, Recognised, RuntimeConfig } from '../domain/stages.ts';
 import { refuseSuspended, type SuspensionStore } from '../domain/suspension.ts';
 import { GatewayError } from '../errors.ts';
 
 export type Suspensions = Pick<SuspensionStore, 'covering'>;
 
-export function identify(regime: Regime, suspensions: Suspensions, clock: Clock, received: Received): Recognised | Promise<Recognised> {
-  const { errand, facts } = received.call;
-  if (errand !== undefined) return recognise(suspensions, received, stillGood(errand.identified, clock));
+export function identify(
+  runtime: RuntimeConfig,
+  suspensions: Suspensions,
+  clock: Clock,
+  received: Received,
+): Recognised | Promise<Recognised> {
+  const { subcall, facts } = received.call;
+  if (subcall !== undefined) return recognise(suspensions, received, stillGood(subcall.identified, clock));
   // What arrived, also where the call goes on in other words: a proof is made for that, and known again by it.
-  const found = regime.identity.identify(facts.request ?? received.request);
-  return found instanceof Promise ? found.then((identified) => recognise(suspensions, received, identified)) : recognise(suspensions, received, found);
+  const found = runtime.identity.identify(facts.request ?? received.request);
+  return found instanceof Promise
+    ? found.then((identified) => recognise(suspensions, received, identified))
+    : recognise(suspensions, received, found);
 }
 
-/** An errand may come long after the call that it is for, such as for a stream that is open for hours. */
+/** A subcall may come long after the call that it is for, such as for a stream that is open for hours. */
 function stillGood(identified: Identified, clock: Clock): Identified {
   if (clock.now() < identified.principal.expiresAt) return identified;
   throw new GatewayError('token_expired', 'The token of the call that this is done for has expired.');

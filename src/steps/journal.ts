@@ -1,5 +1,6 @@
 // journal: the decision goes on record before any effect. Calls that people approved, and calls that get a credential
-// of their own, wait for the disk; calls that a rule lets through are written at once and reach the disk within a second.
+// of their own, wait for the disk; calls that a rule lets through are written at once and reach the disk within a
+// second.
 
 import type { AuditLog, RecordText } from '../domain/audit.ts';
 import type { CallFacts } from '../domain/call.ts';
@@ -21,13 +22,21 @@ export interface JournalDependencies {
 export async function journal(deps: JournalDependencies, cleared: Cleared): Promise<Journaled> {
   const { call, clearance } = cleared;
   const durability = clearance.kind === 'released' || deps.broker.mintsAlone(clearance) ? 'fsync' : 'soon';
-  const { seq } = await deps.audit.append('decision', deps.clock.now(), deps.decisionRecord(call.facts, call.span?.ref), durability);
+  const { seq } = await deps.audit.append(
+    'decision',
+    deps.clock.now(),
+    deps.decisionRecord(call.facts, call.span?.ref),
+    durability,
+  );
   call.facts.auditSeq = seq;
-  if (clearance.kind === 'allowed' && clearance.decision.notify !== undefined) await watch(deps, cleared, clearance.decision.notify);
+  if (clearance.kind === 'allowed' && clearance.decision.notify !== undefined)
+    await watch(deps, cleared, clearance.decision.notify);
   return { ...cleared, auditSeq: seq } as Journaled;
 }
 
-/** Human on the loop: what passes unasked is on the list, and its notices are in the outbox, before it has an effect. */
+/**
+ * Human on the loop: what passes unasked is on the list, and its notices are in the outbox, before it has an effect.
+ */
 async function watch(
   deps: JournalDependencies,
   { call, principal, action, actionDigest, decision, task }: Cleared,

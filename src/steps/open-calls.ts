@@ -1,6 +1,7 @@
-// The calls that are with their upstreams, so that the kill switch can cut what it comes too late to refuse: WebSocket connections, uploads that
-// are under way, and answers that are being streamed. WebSockets also end with the identity of their agent. What is sent and not answered yet runs to its end, and so does what people approved: cut short, nobody
-// would know what became of it. A stream that would begin later is refused in send.ts.
+// The calls that are with their upstreams, so that the kill switch can cut what it comes too late to refuse: WebSocket
+// connections, uploads that are under way, and answers that are being streamed. WebSockets also end with the identity
+// of their agent. What is sent and not answered yet runs to its end, and so does what people approved: cut short,
+// nobody would know what became of it. A stream that would begin later is refused in send.ts.
 
 import type { Clock } from '../domain/clock.ts';
 import type { Call } from '../domain/stages.ts';
@@ -20,7 +21,10 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock): OpenCal
   const open = new Set<Call>();
   const ends = new Map<Call, NodeJS.Timeout>();
 
-  /** A WebSocket ends with what its agent proved itself by: there is no further request at which that would be looked at. */
+  /**
+   * A WebSocket ends with what its agent proved itself by: there is no further request at which that would be looked
+   * at.
+   */
   function endWithIdentity(call: Call): void {
     const remaining = (call.facts.principal?.expiresAt ?? 0) - clock.now();
     if (remaining > 0) {
@@ -45,7 +49,8 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock): OpenCal
       let count = 0;
       for (const call of open) {
         const { principal, task } = call.facts;
-        if (principal === undefined || suspensions.covering(principal, task?.id) === undefined || !cutOff(call)) continue;
+        if (principal === undefined || suspensions.covering(principal, task?.id) === undefined || !cutOff(call))
+          continue;
         call.facts.error = 'principal_suspended';
         count += 1;
       }
@@ -55,11 +60,12 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock): OpenCal
 }
 
 /** The upstream's side ends with the agent's. False when the call is left alone. */
-export function cutOff({ upgrade, sink, cleared, errand, facts }: Call): boolean {
+export function cutOff({ upgrade, sink, cleared, subcall, facts }: Call): boolean {
   // It ends with the call that it is for.
-  if (errand !== undefined) return false;
+  if (subcall !== undefined) return false;
   if (upgrade !== undefined) upgrade.socket.destroy();
-  else if (cleared?.clearance.kind === 'allowed' && (sink.started || facts.request?.body.underway === true)) sink.abort();
+  else if (cleared?.clearance.kind === 'allowed' && (sink.started || facts.request?.body.underway === true))
+    sink.abort();
   else return false;
   return true;
 }

@@ -6,9 +6,11 @@ import { GatewayError } from '../errors.ts';
 export function receive(call: Call): Received {
   const request = call.parse();
   call.facts.request = request;
-  const mount = call.regime.mounts.get(call.errand?.mount ?? request.mount);
-  if (mount === undefined) throw new GatewayError('not_found', 'Nothing is mounted under the first segment of this path.');
-  if (call.upgrade !== undefined && !mount.webSocket) throw new GatewayError('upgrade_refused', 'This upstream takes no upgrades.');
+  const mount = call.runtime.mounts.get(call.subcall?.mount ?? request.mount);
+  if (mount === undefined)
+    throw new GatewayError('not_found', 'Nothing is mounted under the first segment of this path.');
+  if (call.upgrade !== undefined && !mount.webSocket)
+    throw new GatewayError('upgrade_refused', 'This upstream takes no upgrades.');
   call.mount = mount;
   return { call, request, mount };
 }

@@ -1,5 +1,6 @@
-// Keeps back an upstream's 401 so that the call can be sent a second time with a fresh credential; every other answer goes straight through.
-// What is kept back is bounded: a longer answer goes to the agent as it is, and there is no second time.
+// Keeps back an upstream's 401 so that the call can be sent a second time with a fresh credential; every other answer
+// goes straight through. What is kept back is bounded: a longer answer goes to the agent as it is, and there is no
+// second time.
 
 import type { HeaderList } from '../domain/headers.ts';
 import type { ResponseSink } from '../domain/upstream.ts';

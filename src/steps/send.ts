@@ -1,5 +1,5 @@
-// send: the call goes out, once. A held call is marked SENT, durably, before its first byte: after a crash between the two
-// the outcome is unknown and nobody sends it again.
+// send: the call goes out, once. A held call is marked SENT, durably, before its first byte: after a crash between the
+// two the outcome is unknown and nobody sends it again.
 
 import type { Approvals } from '../domain/approvals.ts';
 import type { Broker, Credential } from '../domain/credential.ts';
@@ -10,8 +10,8 @@ import { type SpanRef, traceparent } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
-import type { ConductOf } from './classify.ts';
-import type { History } from './history.ts';
+import type { HandlerOf } from './classify.ts';
+import type { CallHistory } from './history.ts';
 import { refuseBarred } from './history-watch.ts';
 import type { Suspensions } from './identify.ts';
 import type { OpenCalls } from './open-calls.ts';
@@ -23,9 +23,9 @@ export interface SendDependencies {
   readonly suspensions: Suspensions;
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
-  readonly history: Pick<History, 'record' | 'sinkOf'>;
+  readonly history: Pick<CallHistory, 'record' | 'sinkOf'>;
   readonly openCalls: Pick<OpenCalls, 'enter'>;
-  readonly conduct: ConductOf;
+  readonly handler: HandlerOf;
 }
 
 const NOTHING: HeaderList = [];
@@ -33,8 +33,8 @@ const neverClosed = (): (() => void) => () => {};
 
 export async function send(deps: SendDependencies, armed: Armed): Promise<void> {
   const { call, clearance, mount, action, credential } = armed;
-  const conduct = deps.conduct(mount);
-  const departure = conduct && (await conduct.depart(armed));
+  const handler = deps.handler(mount);
+  const departure = handler && (await handler.beforeSend(armed));
   const own = call.upgrade === undefined ? deps.history.sinkOf(call) : call.sink;
   const sink = departure?.through(own) ?? own;
   const leaving = departure?.detached ? { ...armed, request: { ...armed.request, onClosed: neverClosed } } : armed;
@@ -44,8 +44,10 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   else refuseSuspended(deps.suspensions, armed.principal, armed.task?.id);
   deps.openCalls.enter(call);
   call.departed = true;
-  // What people approved is sent once, whatever comes back; what a rule allows may be sent again when its bytes are at hand.
-  const mayRepeat = clearance.kind === 'allowed' && !action.streamed && call.upgrade === undefined && credential?.exclusive === false;
+  // What people approved is sent once, whatever comes back; what a rule allows may be sent again when its bytes are at
+  // hand.
+  const mayRepeat =
+    clearance.kind === 'allowed' && !action.streamed && call.upgrade === undefined && credential?.exclusive === false;
   // What an open WebSocket ends with is known when it is over, and that may be much later.
   if (call.upgrade !== undefined) deps.history.record(call, undefined);
   const keeping = mayRepeat ? new RefusedAnswer(sink) : undefined;
@@ -56,43 +58,66 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   else await attempt(deps, leaving, again.credential, sink, true);
 }
 
-/** The call with another credential in place of one that the upstream refused; undefined when none is to be had, and the refusal stands. */
-async function rearm({ broker, suspensions }: SendDependencies, armed: Armed, refused: Credential): Promise<Armed | undefined> {
+/**
+ * The call with another credential in place of one that the upstream refused; undefined when none is to be had, and the
+ * refusal stands.
+ */
+async function rearm(
+  { broker, suspensions }: SendDependencies,
+  armed: Armed,
+  refused: Credential,
+): Promise<Armed | undefined> {
   if (!broker.invalidate(refused)) return undefined;
   try {
     return await arm(broker, suspensions, armed);
   } catch {
-    // The broker has logged and counted it, or the caller was suspended meanwhile; the agent gets the upstream's answer.
+    // The broker has logged and counted it, or the caller was suspended meanwhile; the agent gets the upstream's
+    // answer.
     return undefined;
   }
 }
 
-/** Throws what the forwarder throws, with what is known of the call's effect. `before`: an upstream has had the call already. */
-async function attempt(deps: SendDependencies, armed: Armed, credential: Credential | undefined, sink: ResponseSink, before = false): Promise<void> {
+/**
+ * Throws what the forwarder throws, with what is known of the call's effect. `before`: an upstream has had the call
+ * already.
+ */
+async function attempt(
+  deps: SendDependencies,
+  armed: Armed,
+  credential: Credential | undefined,
+  sink: ResponseSink,
+  before = false,
+): Promise<void> {
   const { call, clearance, request, mount, action } = armed;
   const released = clearance.kind === 'released';
-  const conduct = deps.conduct(mount);
+  const handler = deps.handler(mount);
   const outgoing: Outgoing = {
     request,
     action,
     ...(credential && { credential }),
     boundHeadersOnly: released,
-    requestHeaders: gatewayFields(mount.traceContext ? call.span?.ref : undefined, conduct?.requestHeaders(armed) ?? NOTHING),
+    requestHeaders: gatewayFields(
+      mount.traceContext ? call.span?.ref : undefined,
+      handler?.requestHeaders(armed) ?? NOTHING,
+    ),
     // Who speaks a protocol reads the answer.
-    mustRead: conduct !== undefined,
+    mustRead: handler !== undefined,
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
     mayStream() {
       // What people approved runs to its end (open-calls.ts).
       if (released || deps.suspensions.covering(armed.principal, armed.task?.id) === undefined) return;
-      throw new GatewayError('principal_suspended', 'The caller was suspended while the call was under way. Its answer is withheld.');
+      throw new GatewayError(
+        'principal_suspended',
+        'The caller was suspended while the call was under way. Its answer is withheld.',
+      );
     },
   };
   const span = call.span?.child('client', call.facts);
   try {
-    call.sent = await (conduct?.serve?.(armed, sink) ?? depart(deps, call, outgoing, sink));
+    call.sent = await (handler?.respond?.(armed, sink) ?? depart(deps, call, outgoing, sink));
     call.facts.upstreamStatus = call.sent.status;
     call.facts.status = call.toldStatus ?? call.sent.status;
-    if (conduct !== undefined) await conduct.answered(call);
+    if (handler !== undefined) await handler.afterResponse(call);
     span?.end(call.facts);
   } catch (thrown) {
     const error = asGatewayError(thrown).knowing('maybe');
@@ -104,7 +129,12 @@ async function attempt(deps: SendDependencies, armed: Armed, credential: Credent
   }
 }
 
-function depart({ forwarder, webSockets }: SendDependencies, { upgrade }: Call, outgoing: Outgoing, sink: ResponseSink): Promise<Sent> {
+function depart(
+  { forwarder, webSockets }: SendDependencies,
+  { upgrade }: Call,
+  outgoing: Outgoing,
+  sink: ResponseSink,
+): Promise<Sent> {
   return upgrade === undefined ? forwarder.send(outgoing, sink) : webSockets.pass(upgrade, outgoing);
 }
 

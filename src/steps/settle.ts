@@ -1,5 +1,5 @@
-// settle: runs for every call, however it ended. Takes the credential back, writes the outcome where it will be believed,
-// and closes what is open. It never throws and never makes the agent wait: the answer has gone out already.
+// settle: runs for every call, however it ended. Takes the credential back, writes the outcome where it will be
+// believed, and closes what is open. It never throws and never makes the agent wait: the answer has gone out already.
 
 import type { Approvals, Outcome } from '../domain/approvals.ts';
 import type { AuditLog } from '../domain/audit.ts';
@@ -11,9 +11,9 @@ import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Call, Cleared } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
-import type { History } from './history.ts';
+import type { AgentCalls, UpstreamSlots } from './call-slots.ts';
+import type { CallHistory } from './history.ts';
 import type { OpenCalls } from './open-calls.ts';
-import type { AgentCalls, UpstreamRooms } from './rooms.ts';
 
 export interface SettleDependencies {
   readonly approvals: Approvals;
@@ -22,11 +22,14 @@ export interface SettleDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly history: Pick<History, 'record' | 'end'>;
+  readonly history: Pick<CallHistory, 'record' | 'end'>;
   readonly openCalls: Pick<OpenCalls, 'leave'>;
   readonly agentCalls: Pick<AgentCalls, 'leave'>;
-  readonly rooms: Pick<UpstreamRooms, 'leave'>;
-  outcomeRecord(facts: CallFacts, ending: { readonly sent: boolean; readonly revoked?: boolean; readonly span?: SpanRef }): JsonObject;
+  readonly rooms: Pick<UpstreamSlots, 'leave'>;
+  outcomeRecord(
+    facts: CallFacts,
+    ending: { readonly sent: boolean; readonly revoked?: boolean; readonly span?: SpanRef },
+  ): JsonObject;
   /** The one line per call; from telemetry/call-line.ts. */
   callLine(facts: CallFacts, context: { readonly span?: SpanRef; readonly seconds: number }): Record<string, unknown>;
 }
@@ -52,7 +55,8 @@ async function close(deps: SettleDependencies, call: Call, { clearance }: Cleare
   const revoked = call.credential?.exclusive ? await takeBack(deps.broker, call, call.credential) : undefined;
   // A credential that others share stays, unless the upstream refused it.
   if (call.credential?.exclusive === false && facts.upstreamStatus === 401) deps.broker.invalidate(call.credential);
-  if (clearance.kind === 'released') facts.hold = (await deps.approvals.settle(clearance, outcomeOf(call))) ?? clearance.hold;
+  if (clearance.kind === 'released')
+    facts.hold = (await deps.approvals.settle(clearance, outcomeOf(call))) ?? clearance.hold;
   const record = deps.outcomeRecord(facts, {
     sent: call.departed && call.neverArrived !== true,
     ...(revoked !== undefined && { revoked }),

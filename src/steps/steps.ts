@@ -1,10 +1,11 @@
 // The steps of the pipeline with their parts handed in: what each may use stands in its own file.
 
 import type { Clock } from '../domain/clock.ts';
-import type { Classified, Regime, Steps } from '../domain/stages.ts';
+import type { Classified, RuntimeConfig, Steps } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
-import { type ConductOf, classify } from './classify.ts';
+import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
+import { classify, type HandlerOf } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
 import { type ActionDigests, decide } from './decide.ts';
 import { createHistory } from './history.ts';
@@ -13,7 +14,6 @@ import { identify, type Suspensions } from './identify.ts';
 import { type JournalDependencies, journal } from './journal.ts';
 import { receive } from './receive.ts';
 import { type RefuseDependencies, refuse } from './refuse.ts';
-import { type AgentCalls, UpstreamRooms } from './rooms.ts';
 import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
@@ -26,25 +26,28 @@ export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history' | 'takePla
     readonly tasks: TaskStore;
     readonly digests: ActionDigests;
     readonly suspensions: Suspensions;
-    readonly conduct: ConductOf;
+    readonly handler: HandlerOf;
     readonly agentCalls: AgentCalls;
     /** What is in force now: by this an approval is judged, however long ago the call arrived. */
-    regime(): Regime;
+    runtime(): RuntimeConfig;
   };
 
 export function createSteps(parts: StepParts): Steps {
-  const { regime, clock, tasks, digests, suspensions, conduct, agentCalls } = parts;
-  const history = createHistory(tasks, new HistoryWatch(regime, clock));
-  const rooms = new UpstreamRooms();
+  const { runtime, clock, tasks, digests, suspensions, handler, agentCalls } = parts;
+  const history = createHistory(tasks, new HistoryWatch(runtime, clock));
+  const rooms = new UpstreamSlots();
 
-  /** The same judgement as at the door, by what is in force and on record now: caller, task and its calls, destination and policy. */
+  /**
+   * The same judgement as at the door, by what is in force and on record now: caller, task and its calls, destination
+   * and policy.
+   */
   const rejudge: ClearDependencies['rejudge'] = async (classified, approval) => {
-    const now = regime();
+    const now = runtime();
     const { principal } = await identify(now, suspensions, clock, classified);
     const task = classified.task && (await findTask(tasks, classified.task.id, principal));
     // An action for no destination has another digest than the one that was approved.
     const moved = now.mounts.get(classified.mount.name)?.url !== classified.mount.url;
-    const known = conduct(classified.mount)?.examine(classified.action, principal) ?? classified.action;
+    const known = handler(classified.mount)?.enrich(classified.action, principal) ?? classified.action;
     const action = moved ? { ...known, authority: '' } : known;
     const current = { ...classified, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
     return decide(now, clock, digests, task === undefined ? current : { ...current, task }, approval);
@@ -59,16 +62,20 @@ export function createSteps(parts: StepParts): Steps {
   return {
     receive,
     identify(received) {
-      const found = identify(received.call.regime, suspensions, clock, received);
-      return found instanceof Promise ? found.then((recognised) => agentCalls.enter(recognised)) : agentCalls.enter(found);
+      const found = identify(received.call.runtime, suspensions, clock, received);
+      return found instanceof Promise
+        ? found.then((recognised) => agentCalls.enter(recognised))
+        : agentCalls.enter(found);
     },
-    classify: (recognised) => classify(tasks, conduct, recognised),
-    decide: (classified) => decide(classified.call.regime, clock, digests, upToDate(classified)),
+    classify: (recognised) => classify(tasks, handler, recognised),
+    decide: (classified) => decide(classified.call.runtime, clock, digests, upToDate(classified)),
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
     arm(journaled) {
       const room = rooms.enter(journaled, false);
-      return room === undefined ? arm(parts.broker, suspensions, journaled) : room.then(() => arm(parts.broker, suspensions, journaled));
+      return room === undefined
+        ? arm(parts.broker, suspensions, journaled)
+        : room.then(() => arm(parts.broker, suspensions, journaled));
     },
     send: (armed) => send(equipped, armed),
     refuse: (call, error) => refuse(parts, call, error),

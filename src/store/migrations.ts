@@ -8,7 +8,10 @@ import { GatewayError } from '../errors.ts';
 /** "CSgn": tells our files from other programs' (SQLite file format, section 1.3.17). */
 const APPLICATION_ID = 0x4353676e;
 
-/** Triggers that count the bytes of a column for the agent whose row it is: in the transaction that writes them, whoever writes. */
+/**
+ * Triggers that count the bytes of a column for the agent whose row it is: in the transaction that writes them, whoever
+ * writes.
+ */
 function counted(table: string, column: string, agentOf: (row: 'NEW' | 'OLD') => string): string {
   return `
   CREATE TRIGGER ${table}_stored AFTER INSERT ON ${table} BEGIN
@@ -80,7 +83,8 @@ export const STEPS: readonly string[] = [
     attempts INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
-  // The reviewers' desk: who is told, who is suspended, what passed, how people decide. Holds from before have no likeness and no escalation.
+  // The reviewers' console: who is told, who is suspended, what passed, how people decide. Holds from before have no
+  // likeness and no escalation.
   `
   ALTER TABLE hold ADD COLUMN escalate_at INTEGER;
   ALTER TABLE hold ADD COLUMN likeness TEXT;
@@ -159,7 +163,8 @@ export const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX used_until ON used (kind, until);
   `,
-  // A hold's record says all but what can be large. That stands beside it, the body once; of holds that ended unsent the body is dropped.
+  // A hold's record says all but what can be large. That stands beside it, the body once; of holds that ended unsent
+  // the body is dropped.
   `
   UPDATE hold SET record = json_set(record,
     '$.action', (SELECT json_remove(record, '$.args', '$.bodyText', '$.toolChange', '$.toolWords') FROM held_action WHERE hold_id = hold.id));
@@ -185,7 +190,8 @@ export const STEPS: readonly string[] = [
     WHERE json_type(record, '$.task') IS NOT NULL;
   DROP TABLE held_action;
   `,
-  // What one agent keeps here, counted where it is written; when things ended, for limits and retention; and notices of holds before all others.
+  // What one agent keeps here, counted where it is written; when things ended, for limits and retention; and notices of
+  // holds before all others.
   `
   ALTER TABLE hold ADD COLUMN created_at INTEGER;
   ALTER TABLE hold ADD COLUMN ended_at INTEGER;
@@ -238,7 +244,10 @@ export const STEPS: readonly string[] = [
   `,
 ];
 
-/** Brings the file to the newest schema in one transaction. Throws `store_unavailable` for a file that is not ours or too new. */
+/**
+ * Brings the file to the newest schema in one transaction. Throws `store_unavailable` for a file that is not ours or
+ * too new.
+ */
 export function migrate(db: DatabaseSync): void {
   db.exec('BEGIN EXCLUSIVE');
   const application = pragma(db, 'application_id');
@@ -248,7 +257,10 @@ export function migrate(db: DatabaseSync): void {
     throw new GatewayError('store_unavailable', 'The store’s path names a database that Countersign did not make.');
   }
   if (version > STEPS.length) {
-    throw new GatewayError('store_unavailable', `The store has schema ${version}; this Countersign knows schemas up to ${STEPS.length}.`);
+    throw new GatewayError(
+      'store_unavailable',
+      `The store has schema ${version}; this Countersign knows schemas up to ${STEPS.length}.`,
+    );
   }
   for (const step of STEPS.slice(version)) db.exec(step);
   db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);

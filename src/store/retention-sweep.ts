@@ -1,4 +1,5 @@
-// The clockwork of retention: looks from time to time, deletes batch by batch with a turn of the loop between them, and puts on record how much went.
+// The clockwork of retention: looks from time to time, deletes batch by batch with a turn of the loop between them, and
+// puts on record how much went.
 
 import type { AuditLog } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -50,8 +51,11 @@ export function startRetention({ store, audit, clock, log, periods }: RetentionS
     } finally {
       if (Object.values(total).some((count) => count > 0)) {
         log.info('retention.deleted', total);
-        // What is deleted stands in the record already; this says that it went, and by which rule. A failing journal stops calls by itself.
-        await audit.append('config', clock.now(), { event: 'retention', deleted: total, before }, 'soon').catch(() => {});
+        // What is deleted stands in the record already; this says that it went, and by which rule. A failing journal
+        // stops calls by itself.
+        await audit
+          .append('config', clock.now(), { event: 'retention', deleted: total, before }, 'soon')
+          .catch(() => {});
       }
     }
   }

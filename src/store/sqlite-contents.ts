@@ -1,5 +1,5 @@
-// What can be large of a held call, in a table of its own: written once, read for its own page and for sending, dropped when it is of no more use.
-// Votes and transitions never touch a body, never could alter it, and no list reads one.
+// What can be large of a held call, in a table of its own: written once, read for its own page and for sending, dropped
+// when it is of no more use. Votes and transitions never touch a body, never could alter it, and no list reads one.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { EpochMs } from '../domain/clock.ts';
@@ -19,7 +19,9 @@ export function createContentRows(db: DatabaseSync): ContentRows {
   const insert = db.prepare('INSERT INTO held_content (hold_id, record) VALUES (?, ?)');
   const find = db.prepare('SELECT record FROM held_content WHERE hold_id = ?');
   const end = db.prepare('UPDATE held_content SET ended_at = ? WHERE hold_id = ?');
-  const dropBody = db.prepare("UPDATE held_content SET record = json_remove(record, '$.bodyText', '$.argsAt') WHERE hold_id = ?");
+  const dropBody = db.prepare(
+    "UPDATE held_content SET record = json_remove(record, '$.bodyText', '$.argsAt') WHERE hold_id = ?",
+  );
   return {
     insert: (holdId, content) => void insert.run(holdId, JSON.stringify(content)),
     find(holdId) {

@@ -1,6 +1,6 @@
-// Opens the database file: private to this user, locked for this process alone, every commit synced to disk.
-// Trusts the operating system's file locks. Refuses a file that another process has open: two gateways on one SQLite file
-// would each believe that the other's claims are those of a dead process.
+// Opens the database file: private to this user, locked for this process alone, every commit synced to disk. Trusts the
+// operating system's file locks. Refuses a file that another process has open: two gateways on one SQLite file would
+// each believe that the other's claims are those of a dead process.
 
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -18,7 +18,11 @@ export function openDatabase(path: string): DatabaseSync {
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     createPrivately(file);
-    db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true, enableDoubleQuotedStringLiterals: false });
+    db = new DatabaseSync(file, {
+      timeout: BUSY_TIMEOUT_MS,
+      enableForeignKeyConstraints: true,
+      enableDoubleQuotedStringLiterals: false,
+    });
     // Before the first read: with it set, WAL keeps its index in memory and the lock on the file is never let go.
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
     db.exec('PRAGMA journal_mode = WAL');
@@ -31,7 +35,10 @@ export function openDatabase(path: string): DatabaseSync {
   }
 }
 
-/** Tells whether the database at this path, and the log beside it, are still the files that were opened. For a file that was opened just now. */
+/**
+ * Tells whether the database at this path, and the log beside it, are still the files that were opened. For a file that
+ * was opened just now.
+ */
 export function watchDatabase(path: string): () => boolean {
   const file = resolve(path);
   const opened = [file, `${file}-wal`].map((each) => [each, identityOf(each)] as const);
@@ -45,7 +52,8 @@ function identityOf(file: string): string | undefined {
   return file.endsWith('-wal') || stat.size > 0n ? `${stat.dev} ${stat.ino}` : undefined;
 }
 
-// An existing file is never opened here: closing a descriptor would drop the locks that this process holds on it (POSIX fcntl).
+// An existing file is never opened here: closing a descriptor would drop the locks that this process holds on it (POSIX
+// fcntl).
 function createPrivately(file: string): void {
   try {
     closeSync(openSync(file, 'wx', 0o600));

@@ -1,10 +1,11 @@
-// Holds in SQLite: the record as JSON, the columns that queries need beside it. What can be large stands in sqlite-contents.ts.
-// Trusts approvals/ for what a transition means. Refuses any change to what a hold is bound to, whoever asks for it.
+// Holds in SQLite: the record as JSON, the columns that queries need beside it. What can be large stands in
+// sqlite-contents.ts. Trusts approvals/ for what a transition means. Refuses any change to what a hold is bound to,
+// whoever asks for it.
 
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { HeldContent, Hold, HoldPage, HoldQuery, HoldState, HoldStore } from '../domain/hold.ts';
+import type { HeldContent, Hold, HoldListPage, HoldQuery, HoldState, HoldStore } from '../domain/hold.ts';
 import { noticeOf } from '../domain/notification.ts';
 import { GatewayError } from '../errors.ts';
 import type { ContentRows } from './sqlite-contents.ts';
@@ -35,7 +36,12 @@ export interface HoldRows {
   update(before: Hold, next: Hold, announce: Announce): Hold;
 }
 
-export function createHoldRows(db: DatabaseSync, contents: ContentRows, notifications: NotificationRows, votes: VoteRows): HoldRows {
+export function createHoldRows(
+  db: DatabaseSync,
+  contents: ContentRows,
+  notifications: NotificationRows,
+  votes: VoteRows,
+): HoldRows {
   const byId = db.prepare(`${SELECT} WHERE id = ?`);
   const byTask = db.prepare(`${SELECT} WHERE task_id = ? AND state IN ('PENDING', 'APPROVED') ORDER BY seq`);
   const byParty = db.prepare(
@@ -47,7 +53,9 @@ export function createHoldRows(db: DatabaseSync, contents: ContentRows, notifica
     `INSERT INTO hold (id, state, principal_id, task_id, request_digest, idempotency_key, deadline, use_by, claimed_by, escalate_at, likeness, created_at, record)
      VALUES (:id, :state, :principalId, :taskId, :requestDigest, :idempotencyKey, :deadline, :useBy, :claimedBy, :escalateAt, :likeness, :createdAt, :record)`,
   );
-  const updateHold = db.prepare('UPDATE hold SET state = ?, use_by = ?, claimed_by = ?, escalate_at = ?, ended_at = ?, record = ? WHERE id = ?');
+  const updateHold = db.prepare(
+    'UPDATE hold SET state = ?, use_by = ?, claimed_by = ?, escalate_at = ?, ended_at = ?, record = ? WHERE id = ?',
+  );
 
   function tell(hold: Hold, before: Hold | undefined): void {
     const notice = hold.notify === undefined ? undefined : noticeOf(hold, before);
@@ -108,12 +116,28 @@ export function createHoldRows(db: DatabaseSync, contents: ContentRows, notifica
 /** One value per kind of call, whatever its arguments: what a rule could tell apart from others. */
 function likenessOf({ principal, action, rules }: Hold): string {
   const { upstream, method, tool } = action;
-  return canonicalDigest('countersign/likeness/v1', { agent: principal.id, upstream, method, tool: tool ?? null, rules: rules.map(({ id }) => id) });
+  return canonicalDigest('countersign/likeness/v1', {
+    agent: principal.id,
+    upstream,
+    method,
+    tool: tool ?? null,
+    rules: rules.map(({ id }) => id),
+  });
 }
 
 // A change of what was bound would carry votes over to something that nobody looked at.
 function refuseRebinding(before: Hold, next: Hold): void {
-  const bound = ['id', 'action', 'principal', 'task', 'requirements', 'bindingDigest', 'requestDigest', 'idempotencyKey', 'deadline'] as const;
+  const bound = [
+    'id',
+    'action',
+    'principal',
+    'task',
+    'requirements',
+    'bindingDigest',
+    'requestDigest',
+    'idempotencyKey',
+    'deadline',
+  ] as const;
   const changed = bound.find((member) => next[member] !== before[member]);
   if (changed !== undefined) throw new TypeError(`a stored hold never changes its ${changed}`);
 }
@@ -125,8 +149,14 @@ export interface HoldTables {
   readonly usage: UsageRows;
 }
 
-export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, { rows, contents, votes, usage }: HoldTables, clock: Clock): HoldStore {
-  // Written as a UNION and with INDEXED BY because SQLite's planner, left alone, walks every hold of the agent or of the state.
+export function createHoldStore(
+  db: DatabaseSync,
+  writer: SqliteWriter,
+  { rows, contents, votes, usage }: HoldTables,
+  clock: Clock,
+): HoldStore {
+  // Written as a UNION and with INDEXED BY because SQLite's planner, left alone, walks every hold of the agent or of
+  // the state.
   const known = db.prepare(
     `${SELECT} WHERE seq IN (
        SELECT * FROM (SELECT seq FROM hold WHERE principal_id = :principalId AND request_digest = :requestDigest ORDER BY seq DESC LIMIT ${KNOWN_SHOWN})
@@ -140,23 +170,39 @@ export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, { rows, 
          SELECT seq FROM hold WHERE principal_id = :principalId AND idempotency_key = :idempotencyKey ORDER BY seq DESC LIMIT ${KNOWN_SHOWN})
      ) ORDER BY seq DESC`,
   );
-  const undecided = db.prepare("SELECT id FROM hold INDEXED BY hold_deadline WHERE state = 'PENDING' AND deadline <= ? ORDER BY deadline LIMIT ?");
-  const unused = db.prepare("SELECT id FROM hold INDEXED BY hold_use_by WHERE state = 'APPROVED' AND use_by <= ? ORDER BY use_by LIMIT ?");
-  const escalating = db.prepare("SELECT id FROM hold INDEXED BY hold_escalate WHERE state = 'PENDING' AND escalate_at <= ? ORDER BY escalate_at LIMIT ?");
+  const undecided = db.prepare(
+    "SELECT id FROM hold INDEXED BY hold_deadline WHERE state = 'PENDING' AND deadline <= ? ORDER BY deadline LIMIT ?",
+  );
+  const unused = db.prepare(
+    "SELECT id FROM hold INDEXED BY hold_use_by WHERE state = 'APPROVED' AND use_by <= ? ORDER BY use_by LIMIT ?",
+  );
+  const escalating = db.prepare(
+    "SELECT id FROM hold INDEXED BY hold_escalate WHERE state = 'PENDING' AND escalate_at <= ? ORDER BY escalate_at LIMIT ?",
+  );
   const like = db.prepare(
     `SELECT count(*) FILTER (WHERE json_extract(record, '$.approvedAt') IS NOT NULL) AS approved, count(*) FILTER (WHERE state = 'DENIED') AS denied
      FROM (SELECT id, state, record FROM hold WHERE likeness = ? ORDER BY seq DESC LIMIT ${LIKES_LOOKED_AT})
      WHERE id <> ? AND json_extract(record, '$.createdAt') >= ?`,
   );
-  const claimedByOthers = db.prepare("SELECT id FROM hold WHERE state IN ('RELEASING', 'SENT') AND claimed_by IS NOT ? ORDER BY seq");
-  const counts = db.prepare("SELECT state, count(*) AS n FROM hold WHERE state IN ('PENDING', 'APPROVED', 'RELEASING', 'SENT') GROUP BY state");
+  const claimedByOthers = db.prepare(
+    "SELECT id FROM hold WHERE state IN ('RELEASING', 'SENT') AND claimed_by IS NOT ? ORDER BY seq",
+  );
+  const counts = db.prepare(
+    "SELECT state, count(*) AS n FROM hold WHERE state IN ('PENDING', 'APPROVED', 'RELEASING', 'SENT') GROUP BY state",
+  );
 
   return {
     now: () => clock.now(),
     admit: (key, choose) =>
       writer.write((announce) => {
         const now = clock.now();
-        const shown = known.all({ ...key, formerRequestDigest: key.formerRequestDigest ?? null, idempotencyKey: key.idempotencyKey ?? null }).map(parseHold);
+        const shown = known
+          .all({
+            ...key,
+            formerRequestDigest: key.formerRequestDigest ?? null,
+            idempotencyKey: key.idempotencyKey ?? null,
+          })
+          .map(parseHold);
         const { write, content = {}, answer } = choose(shown, () => usage.of(key.principalId, now), now);
         if (write !== undefined) {
           const before = shown.find((hold) => hold.id === write.id);
@@ -181,7 +227,7 @@ export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, { rows, 
         return [...undecided.all(now, limit), ...unused.all(now, limit)].slice(0, limit).map((row) => String(row.id));
       }),
     toEscalate: async (limit) => writer.read(() => escalating.all(clock.now(), limit).map((row) => String(row.id))),
-    likes: async (hold, since) =>
+    similar: async (hold, since) =>
       writer.read(() => {
         const row = like.get(likenessOf(hold), hold.id, since);
         return { approvedTimes: Number(row?.approved), deniedTimes: Number(row?.denied), since };
@@ -189,11 +235,12 @@ export function createHoldStore(db: DatabaseSync, writer: SqliteWriter, { rows, 
     voteTimes: async (reviewerId, since) => writer.read(() => votes.times(reviewerId, since)),
     orphans: async (claimedBy) => writer.read(() => claimedByOthers.all(claimedBy).map((row) => String(row.id))),
     subscribe: (listener) => writer.subscribe(listener),
-    counts: async () => writer.read(() => Object.fromEntries(counts.all().map((row) => [row.state as HoldState, Number(row.n)]))),
+    counts: async () =>
+      writer.read(() => Object.fromEntries(counts.all().map((row) => [row.state as HoldState, Number(row.n)]))),
   };
 }
 
-function list(db: DatabaseSync, query: HoldQuery): HoldPage {
+function list(db: DatabaseSync, query: HoldQuery): HoldListPage {
   const limit = Math.min(Math.max(query.limit ?? DEFAULT_LIMIT, 1), LARGEST_LIMIT);
   const terms: string[] = [];
   const values: SQLInputValue[] = [];

@@ -1,5 +1,6 @@
-// The outbox in SQLite. `add` runs inside the transaction of what the notice tells of: neither is ever there without the other.
-// Trusts the worker for what an attempt did. What was delivered is forgotten after a week; what is dead stays until it is revived.
+// The outbox in SQLite. `add` runs inside the transaction of what the notice tells of: neither is ever there without
+// the other. Trusts the worker for what an attempt did. What was delivered is forgotten after a week; what is dead
+// stays until it is revived.
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
@@ -64,15 +65,21 @@ export function createOutbox(db: DatabaseSync, writer: SqliteWriter, clock: Cloc
   const byId = db.prepare('SELECT * FROM notification WHERE id = ?');
   const all = db.prepare('SELECT * FROM notification ORDER BY seq DESC LIMIT ?');
   const byState = db.prepare('SELECT * FROM notification WHERE state = ? ORDER BY seq DESC LIMIT ?');
-  const deliver = db.prepare("UPDATE notification SET state = 'DELIVERED', ended_at = ?, last_error = NULL WHERE id = ?");
+  const deliver = db.prepare(
+    "UPDATE notification SET state = 'DELIVERED', ended_at = ?, last_error = NULL WHERE id = ?",
+  );
   const forget = db.prepare("DELETE FROM notification WHERE state = 'DELIVERED' AND ended_at < ?");
   const retry = db.prepare('UPDATE notification SET attempts = attempts + 1, due_at = ?, last_error = ? WHERE id = ?');
-  const bury = db.prepare("UPDATE notification SET attempts = attempts + 1, state = 'DEAD', ended_at = ?, last_error = ? WHERE id = ?");
+  const bury = db.prepare(
+    "UPDATE notification SET attempts = attempts + 1, state = 'DEAD', ended_at = ?, last_error = ? WHERE id = ?",
+  );
   const revive = db.prepare("UPDATE notification SET state = 'PENDING', due_at = ?, ended_at = NULL WHERE id = ?");
 
   return {
     due: async (limit, { ids, channels }) =>
-      writer.read(() => due.all(clock.now(), JSON.stringify(ids), JSON.stringify(channels), limit).map(parseNotification)),
+      writer.read(() =>
+        due.all(clock.now(), JSON.stringify(ids), JSON.stringify(channels), limit).map(parseNotification),
+      ),
     delivered: (id) =>
       writer.write(() => {
         const now = clock.now();

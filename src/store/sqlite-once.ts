@@ -1,5 +1,5 @@
-// What was used once, in SQLite: on disk before anything follows from it. Only digests are stored; they mean nothing to a reader of the file.
-// Refuses more than can be remembered: forgetting early would let a second use through.
+// What was used once, in SQLite: on disk before anything follows from it. Only digests are stored; they mean nothing to
+// a reader of the file. Refuses more than can be remembered: forgetting early would let a second use through.
 
 import { hash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
@@ -22,9 +22,11 @@ export function createOnceStore(db: DatabaseSync, writer: SqliteWriter, clock: C
   );
   const counts = new Map<OnceKind, number>();
   const count = (kind: OnceKind, change: number): void => void counts.set(kind, (counts.get(kind) ?? 0) + change);
-  for (const { kind, n } of db.prepare('SELECT kind, count(*) AS n FROM used GROUP BY kind').all()) count(kind as OnceKind, Number(n));
+  for (const { kind, n } of db.prepare('SELECT kind, count(*) AS n FROM used GROUP BY kind').all())
+    count(kind as OnceKind, Number(n));
 
-  const isUsed = (kind: OnceKind, digest: string): boolean => writer.read(() => find.get(kind, digest, clock.now())) !== undefined;
+  const isUsed = (kind: OnceKind, digest: string): boolean =>
+    writer.read(() => find.get(kind, digest, clock.now())) !== undefined;
 
   return {
     async use(kind, id, until) {

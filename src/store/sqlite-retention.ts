@@ -10,10 +10,14 @@ const BATCH = 100;
 const TASKS = 5;
 
 export function createRetention(db: DatabaseSync, writer: SqliteWriter): RetentionStore {
-  const ended = db.prepare(`SELECT id FROM hold INDEXED BY hold_ended WHERE ended_at IS NOT NULL AND ended_at <= ? ORDER BY ended_at LIMIT ${BATCH}`);
-  const ofHold = ['DELETE FROM vote WHERE hold_id = ?', 'DELETE FROM held_content WHERE hold_id = ?', 'DELETE FROM hold WHERE id = ?'].map((sql) =>
-    db.prepare(sql),
+  const ended = db.prepare(
+    `SELECT id FROM hold INDEXED BY hold_ended WHERE ended_at IS NOT NULL AND ended_at <= ? ORDER BY ended_at LIMIT ${BATCH}`,
   );
+  const ofHold = [
+    'DELETE FROM vote WHERE hold_id = ?',
+    'DELETE FROM held_content WHERE hold_id = ?',
+    'DELETE FROM hold WHERE id = ?',
+  ].map((sql) => db.prepare(sql));
   const bodies = db.prepare(
     `DELETE FROM held_content WHERE seq IN (
        SELECT seq FROM held_content INDEXED BY held_content_ended WHERE ended_at IS NOT NULL AND ended_at <= ? ORDER BY ended_at LIMIT ${BATCH})`,
@@ -22,7 +26,9 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter): Retenti
     `SELECT id FROM task WHERE used_at <= ? AND NOT EXISTS (
        SELECT 1 FROM hold WHERE task_id = task.id AND state IN ('PENDING', 'APPROVED', 'RELEASING', 'SENT')) ORDER BY used_at LIMIT ${TASKS}`,
   );
-  const ofTask = ['DELETE FROM task_call WHERE task_id = ?', 'DELETE FROM task WHERE id = ?'].map((sql) => db.prepare(sql));
+  const ofTask = ['DELETE FROM task_call WHERE task_id = ?', 'DELETE FROM task WHERE id = ?'].map((sql) =>
+    db.prepare(sql),
+  );
   const others = [
     `DELETE FROM passed_call WHERE seq IN (
        SELECT seq FROM (SELECT seq, record FROM passed_call ORDER BY seq LIMIT ${BATCH}) WHERE record ->> '$.at' <= ?)`,

@@ -1,5 +1,5 @@
-// The kill switch in SQLite. Those in force stand in memory too, from before the write until after the lift: while the two differ,
-// the stricter one holds. Suspending closes the open holds under it in the same transaction.
+// The kill switch in SQLite. Those in force stand in memory too, from before the write until after the lift: while the
+// two differ, the stricter one holds. Suspending closes the open holds under it in the same transaction.
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
@@ -10,7 +10,13 @@ import { GatewayError } from '../errors.ts';
 import type { HoldRows } from './sqlite-holds.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
 
-export function createSuspensionStore(db: DatabaseSync, writer: SqliteWriter, holds: HoldRows, close: CloseHold, clock: Clock): SuspensionStore {
+export function createSuspensionStore(
+  db: DatabaseSync,
+  writer: SqliteWriter,
+  holds: HoldRows,
+  close: CloseHold,
+  clock: Clock,
+): SuspensionStore {
   const insert = db.prepare('INSERT INTO suspension (id, record) VALUES (?, ?)');
   const end = db.prepare('UPDATE suspension SET lifted_at = ?, lifted_by = ? WHERE id = ? AND lifted_at IS NULL');
   const inForce = new Map<string, Suspension>();
@@ -24,7 +30,8 @@ export function createSuspensionStore(db: DatabaseSync, writer: SqliteWriter, ho
     inForce.delete(suspension.id);
     if (byKey.get(keyOf(suspension)) === suspension) byKey.delete(keyOf(suspension));
   };
-  for (const row of db.prepare('SELECT record FROM suspension WHERE lifted_at IS NULL ORDER BY seq').all()) add(JSON.parse(String(row.record)));
+  for (const row of db.prepare('SELECT record FROM suspension WHERE lifted_at IS NULL ORDER BY seq').all())
+    add(JSON.parse(String(row.record)));
 
   function closeHolds(suspension: Suspension, announce: Parameters<Parameters<SqliteWriter['write']>[0]>[0]): number {
     const open = 'task' in suspension ? holds.openOfTask(suspension.task) : holds.openOfParty(suspension.principal);
@@ -37,13 +44,25 @@ export function createSuspensionStore(db: DatabaseSync, writer: SqliteWriter, ho
     covering(caller, taskId) {
       if (byKey.size === 0) return undefined;
       const named =
-        byKey.get(keyOf({ principal: caller.id })) ?? (caller.spiffeId === undefined ? undefined : byKey.get(keyOf({ principal: caller.spiffeId })));
+        byKey.get(keyOf({ principal: caller.id })) ??
+        (caller.spiffeId === undefined ? undefined : byKey.get(keyOf({ principal: caller.spiffeId })));
       const found = named ?? (taskId === undefined ? undefined : byKey.get(keyOf({ task: taskId })));
-      return found ?? caller.onBehalfOf.map(({ id }) => byKey.get(keyOf({ principal: id }))).find((suspension) => suspension !== undefined);
+      return (
+        found ??
+        caller.onBehalfOf
+          .map(({ id }) => byKey.get(keyOf({ principal: id })))
+          .find((suspension) => suspension !== undefined)
+      );
     },
     async suspend(what, by, reason) {
       const known = byKey.get(keyOf(what));
-      const suspension = known ?? { ...what, id: `susp_${randomBytes(16).toString('base64url')}`, reason, by, at: clock.now() };
+      const suspension = known ?? {
+        ...what,
+        id: `susp_${randomBytes(16).toString('base64url')}`,
+        reason,
+        by,
+        at: clock.now(),
+      };
       if (known === undefined) add(suspension);
       try {
         const revoked = await writer.write((announce) => {

@@ -29,13 +29,16 @@ export function createTaskStore(
   log: Logger,
 ): SqliteTasks {
   const byId = db.prepare('SELECT * FROM task WHERE id = ?');
-  const insert = db.prepare('INSERT INTO task (id, principal_id, revision, words, created_at, ended_at, used_at) VALUES (?, ?, ?, ?, ?, NULL, ?)');
+  const insert = db.prepare(
+    'INSERT INTO task (id, principal_id, revision, words, created_at, ended_at, used_at) VALUES (?, ?, ?, ?, ?, NULL, ?)',
+  );
   const update = db.prepare('UPDATE task SET revision = ?, words = ?, ended_at = ?, used_at = ? WHERE id = ?');
   const calls = createCallLog(db, writer, log);
 
   function own(id: string, principalId: string): Task {
     const row = byId.get(id);
-    if (row === undefined || row.principal_id !== principalId) throw new GatewayError('task_not_found', 'There is no such task of yours.');
+    if (row === undefined || row.principal_id !== principalId)
+      throw new GatewayError('task_not_found', 'There is no such task of yours.');
     return parseTask(row);
   }
 
@@ -52,14 +55,21 @@ export function createTaskStore(
     open: (principalId, words, limits) =>
       writer.write(() => {
         refuseTask(usage.openTasks(principalId), usage.storedBytes(principalId), limits);
-        const task = { ...pick(words), id: `task_${randomBytes(16).toString('base64url')}`, revision: 1, principalId, createdAt: clock.now() };
+        const task = {
+          ...pick(words),
+          id: `task_${randomBytes(16).toString('base64url')}`,
+          revision: 1,
+          principalId,
+          createdAt: clock.now(),
+        };
         insert.run(task.id, principalId, task.revision, formatWords(task), task.createdAt, task.createdAt);
         return task;
       }),
     revise: (id, principalId, words) =>
       writer.write((announce) => {
         const task = own(id, principalId);
-        if (task.endedAt !== undefined) throw new GatewayError('task_ended', 'The task has ended and cannot be revised.');
+        if (task.endedAt !== undefined)
+          throw new GatewayError('task_ended', 'The task has ended and cannot be revised.');
         const revision = task.revision + 1;
         closeHolds(id, { type: 'invalidate', because: `The task was revised: revision ${revision}.` }, announce);
         return store({ ...task, ...pick(words), revision });

@@ -22,7 +22,8 @@ export function createToolPinStore(db: DatabaseSync, writer: SqliteWriter): Tool
       ),
     keep: (pins) =>
       writer.write(() => {
-        for (const { upstream, tool, pinned, now } of pins) upsert.run(upstream, tool, JSON.stringify(pinned), now === undefined ? null : JSON.stringify(now));
+        for (const { upstream, tool, pinned, now } of pins)
+          upsert.run(upstream, tool, JSON.stringify(pinned), now === undefined ? null : JSON.stringify(now));
       }),
   };
 }

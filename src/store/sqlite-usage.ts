@@ -13,9 +13,15 @@ export interface UsageRows {
 }
 
 export function createUsageRows(db: DatabaseSync): UsageRows {
-  const pending = db.prepare("SELECT count(*) AS n FROM hold WHERE principal_id = ? AND state = 'PENDING' AND deadline > ?");
-  const lastHour = db.prepare('SELECT count(*) AS n, min(created_at) AS first FROM hold INDEXED BY hold_created WHERE principal_id = ? AND created_at > ?');
-  const open = db.prepare('SELECT count(*) AS n FROM task INDEXED BY task_open WHERE principal_id = ? AND ended_at IS NULL');
+  const pending = db.prepare(
+    "SELECT count(*) AS n FROM hold WHERE principal_id = ? AND state = 'PENDING' AND deadline > ?",
+  );
+  const lastHour = db.prepare(
+    'SELECT count(*) AS n, min(created_at) AS first FROM hold INDEXED BY hold_created WHERE principal_id = ? AND created_at > ?',
+  );
+  const open = db.prepare(
+    'SELECT count(*) AS n FROM task INDEXED BY task_open WHERE principal_id = ? AND ended_at IS NULL',
+  );
   const stored = db.prepare('SELECT bytes FROM stored WHERE principal_id = ?');
   const storedBytes = (principalId: string): number => Number(stored.get(principalId)?.bytes ?? 0);
   return {

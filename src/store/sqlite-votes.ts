@@ -1,4 +1,5 @@
-// Votes beside the holds that they stand in, for what a reviewer is told of their own pace. Written in the transaction that counts the vote.
+// Votes beside the holds that they stand in, for what a reviewer is told of their own pace. Written in the transaction
+// that counts the vote.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { EpochMs } from '../domain/clock.ts';
@@ -29,7 +30,10 @@ export function createVoteRows(db: DatabaseSync): VoteRows {
         .map((row) => Number(row.seconds))
         .sort((a, b) => a - b);
       const middle = seconds.length / 2;
-      const median = seconds.length % 2 === 1 ? seconds[Math.floor(middle)] : ((seconds[middle - 1] ?? 0) + (seconds[middle] ?? 0)) / 2;
+      const median =
+        seconds.length % 2 === 1
+          ? seconds[Math.floor(middle)]
+          : ((seconds[middle - 1] ?? 0) + (seconds[middle] ?? 0)) / 2;
       return {
         decisions: seconds.length,
         ...(seconds.length > 0 && median !== undefined && { medianSeconds: median }),
@@ -39,4 +43,5 @@ export function createVoteRows(db: DatabaseSync): VoteRows {
   };
 }
 
-const secondsToDecide = (hold: Hold, { at, openedAt }: Hold['votes'][number]): number => Math.max(0, at - (openedAt ?? hold.createdAt)) / 1_000;
+const secondsToDecide = (hold: Hold, { at, openedAt }: Hold['votes'][number]): number =>
+  Math.max(0, at - (openedAt ?? hold.createdAt)) / 1_000;

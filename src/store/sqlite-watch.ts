@@ -1,5 +1,5 @@
-// Calls that passed and are to be looked at, in SQLite: each with its notices in one transaction, the latest 10,000 kept, and of one agent the
-// latest 1,000, so that nobody's flood pushes out what others did.
+// Calls that passed and are to be looked at, in SQLite: each with its notices in one transaction, the latest 10,000
+// kept, and of one agent the latest 1,000, so that nobody's flood pushes out what others did.
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
@@ -16,7 +16,12 @@ const LARGEST_LIMIT = 200;
 /** Characters of records that one page may have; the first is given whatever its size. */
 const LARGEST_PAGE = 1024 * 1024;
 
-export function createWatchStore(db: DatabaseSync, writer: SqliteWriter, notifications: NotificationRows, clock: Clock): WatchStore {
+export function createWatchStore(
+  db: DatabaseSync,
+  writer: SqliteWriter,
+  notifications: NotificationRows,
+  clock: Clock,
+): WatchStore {
   const insert = db.prepare('INSERT INTO passed_call (principal_id, record) VALUES (?, ?)');
   const trim = db.prepare('DELETE FROM passed_call WHERE seq <= ?');
   const trimAgent = db.prepare(
@@ -32,7 +37,10 @@ export function createWatchStore(db: DatabaseSync, writer: SqliteWriter, notific
         const { lastInsertRowid } = insert.run(passed.principalId, JSON.stringify(passed));
         trimAgent.run(passed.principalId);
         trim.run(Number(lastInsertRowid) - KEPT);
-        notifications.addPassed({ kind: 'call.passed', subject: passed.id, code: shortCode(passed.actionDigest), tier: 'watch' }, channels);
+        notifications.addPassed(
+          { kind: 'call.passed', subject: passed.id, code: shortCode(passed.actionDigest), tier: 'watch' },
+          channels,
+        );
         return passed;
       }),
     list: async ({ limit = DEFAULT_LIMIT, after }) =>
@@ -46,7 +54,8 @@ export function createWatchStore(db: DatabaseSync, writer: SqliteWriter, notific
         for (const row of page.iterate(before, most + 1)) {
           const record = String(row.record);
           read += record.length;
-          if (passed.length === most || (passed.length > 0 && read > LARGEST_PAGE)) return { passed, next: String(last) };
+          if (passed.length === most || (passed.length > 0 && read > LARGEST_PAGE))
+            return { passed, next: String(last) };
           passed.push(JSON.parse(record) as PassedCall);
           last = Number(row.seq);
         }

@@ -1,13 +1,16 @@
-// Group commit: writes that arrive in one turn of the event loop share one transaction and one fsync, each in a SAVEPOINT
-// of its own, so that one that throws is undone alone. A promise resolves only after COMMIT.
-// Trusts nothing about the disk: whatever SQLite reports becomes `store_unavailable`, for every write that is not on disk.
+// Group commit: writes that arrive in one turn of the event loop share one transaction and one fsync, each in a
+// SAVEPOINT of its own, so that one that throws is undone alone. A promise resolves only after COMMIT. Trusts nothing
+// about the disk: whatever SQLite reports becomes `store_unavailable`, for every write that is not on disk.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { Hold, HoldState } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import { GatewayError } from '../errors.ts';
 
-/** A batch ends after this many writes or this much time, and the rest waits for the next turn: a mass release never blocks the loop. */
+/**
+ * A batch ends after this many writes or this much time, and the rest waits for the next turn: a mass release never
+ * blocks the loop.
+ */
 const BATCH_WRITES = 200;
 const BATCH_MS = 10;
 
@@ -15,7 +18,10 @@ const BATCH_MS = 10;
 export type Announce = (hold: Hold, before: HoldState | undefined) => void;
 
 export interface SqliteWriter {
-  /** Runs `job` inside a transaction. What it throws is thrown on, with nothing of it written. Throws `store_unavailable`. */
+  /**
+   * Runs `job` inside a transaction. What it throws is thrown on, with nothing of it written. Throws
+   * `store_unavailable`.
+   */
   write<T>(job: (announce: Announce) => T): Promise<T>;
   /** Runs a read between transactions: it sees everything that has resolved. Throws `store_unavailable`. */
   read<T>(query: () => T): T;
@@ -46,9 +52,14 @@ export interface WriterParts {
   stamp?(): void;
 }
 
-const LOST = 'The store’s file was deleted or replaced while the gateway ran. Stop the gateway, put the file back, and start it again.';
+const LOST =
+  'The store’s file was deleted or replaced while the gateway ran. Stop the gateway, put the file back, and start it again.';
 
-export function createWriter(db: DatabaseSync, log: Logger, { isIntact = () => true, stamp = () => {} }: WriterParts = {}): SqliteWriter {
+export function createWriter(
+  db: DatabaseSync,
+  log: Logger,
+  { isIntact = () => true, stamp = () => {} }: WriterParts = {},
+): SqliteWriter {
   const schemaVersion = Number(db.prepare('PRAGMA user_version').get()?.user_version);
   const listeners = new Set<Announce>();
   const savepoint = db.prepare('SAVEPOINT write');
@@ -100,7 +111,10 @@ export function createWriter(db: DatabaseSync, log: Logger, { isIntact = () => t
       queue = queue.slice(failed.length);
       failing = true;
       undo(thrown);
-      const refusal = thrown instanceof GatewayError ? thrown : unavailable('The store could not write; nothing was changed.', thrown);
+      const refusal =
+        thrown instanceof GatewayError
+          ? thrown
+          : unavailable('The store could not write; nothing was changed.', thrown);
       for (const each of failed) each.reject(refusal);
       return;
     }
@@ -117,11 +131,16 @@ export function createWriter(db: DatabaseSync, log: Logger, { isIntact = () => t
       release.run();
       return { write: each, value, changes };
     } catch (thrown) {
-      // A fault of the disk ends the whole batch: after SQLITE_FULL or an I/O error the transaction may already be gone.
+      // A fault of the disk ends the whole batch: after SQLITE_FULL or an I/O error the transaction may already be
+      // gone.
       if (isSqliteFault(thrown) && !(isStatementFault(thrown) && db.isTransaction)) throw thrown;
       rollBack.run();
       release.run();
-      return { write: each, thrown: isSqliteFault(thrown) ? unavailable('The store refused the record.', thrown) : thrown, changes: [] };
+      return {
+        write: each,
+        thrown: isSqliteFault(thrown) ? unavailable('The store refused the record.', thrown) : thrown,
+        changes: [],
+      };
     }
   }
 
@@ -167,7 +186,8 @@ export function createWriter(db: DatabaseSync, log: Logger, { isIntact = () => t
       refuseLost();
       try {
         db.prepare('SELECT count(*) FROM sqlite_schema').get();
-        // After a failed commit only a commit that succeeds is evidence: this one rewrites the header page with what it says already.
+        // After a failed commit only a commit that succeeds is evidence: this one rewrites the header page with what it
+        // says already.
         if (failing) db.exec(`PRAGMA user_version = ${schemaVersion}`);
         failing = false;
       } catch (thrown) {

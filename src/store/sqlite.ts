@@ -50,7 +50,10 @@ export interface Store {
   readonly passkeys: PasskeyStore;
   readonly once: OnceStore;
   readonly retention: RetentionStore;
-  /** The latest time that this store has seen, when it was opened. Whoever gives it a clock sees to it that time goes on from there. */
+  /**
+   * The latest time that this store has seen, when it was opened. Whoever gives it a clock sees to it that time goes on
+   * from there.
+   */
   readonly lastTime: EpochMs;
   readonly time: KeptTime;
   /** For /readyz. Throws `store_unavailable`. */
@@ -59,7 +62,10 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** Throws `store_unavailable` when the file cannot be opened, is another program's, is too new, or is open in another process. */
+/**
+ * Throws `store_unavailable` when the file cannot be opened, is another program's, is too new, or is open in another
+ * process.
+ */
 export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOptions): Store {
   const db = openDatabase(path);
   const seen = db.prepare('UPDATE clock SET last = max(last, ?)');

@@ -1,5 +1,6 @@
-// Keeps the store's time over a crash, and watches the system's clock against it. While something is open whose clock runs, the store is told every
-// second what time it is; after a restart nothing that had run out is open again, whatever the system's clock says by then.
+// Keeps the store's time over a crash, and watches the system's clock against it. While something is open whose clock
+// runs, the store is told every second what time it is; after a restart nothing that had run out is open again,
+// whatever the system's clock says by then.
 
 import type { Logger } from '../domain/log.ts';
 import type { SteadyClock } from '../domain/steady-clock.ts';

@@ -1,6 +1,7 @@
-// The three traces of a held call and the one of any other: admit, approval, release (DESIGN section 9).
-// Links are written on both sides, and trace ids are repeated as flat attributes, because trace viewers follow links one way only.
-// Holds, denials and errors are always kept; of allowed calls a share. An allowed call that fails later is kept whole after all.
+// The three traces of a held call and the one of any other: admit, approval, release (DESIGN section 9). Links are
+// written on both sides, and trace ids are repeated as flat attributes, because trace viewers follow links one way
+// only. Holds, denials and errors are always kept; of allowed calls a share. An allowed call that fails later is kept
+// whole after all.
 
 import { type Link, ROOT_CONTEXT, type SpanContext, SpanKind } from '@opentelemetry/api';
 import { RandomIdGenerator, SamplingDecision, TraceIdRatioBasedSampler } from '@opentelemetry/sdk-trace';
@@ -40,12 +41,21 @@ export interface CallTracingOptions {
 }
 
 export interface CallTracing extends Tracing {
-  /** For `HoldStore.subscribe`: writes `countersign.approval.close` when a hold came to an end that no vote and no send brought about. */
+  /**
+   * For `HoldStore.subscribe`: writes `countersign.approval.close` when a hold came to an end that no vote and no send
+   * brought about.
+   */
   holdChanged(hold: Hold, before: HoldState | undefined): void;
 }
 
 /** Endings that nobody's vote and no answer of an upstream tells of. */
-const QUIET_ENDINGS: ReadonlySet<HoldState> = new Set(['EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED', 'OUTCOME_UNKNOWN']);
+const QUIET_ENDINGS: ReadonlySet<HoldState> = new Set([
+  'EXPIRED',
+  'CANCELLED',
+  'REVOKED',
+  'INVALIDATED',
+  'OUTCOME_UNKNOWN',
+]);
 
 type ChildKind = 'mint' | 'revoke' | 'client';
 
@@ -58,29 +68,36 @@ interface Tree {
   now(): number;
 }
 
-interface Place {
+interface SpanPlace {
   readonly tree: Tree;
   readonly ref: SpanRef;
   readonly parent?: SpanRef;
   readonly startMs: number;
 }
 
-export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, clock }: CallTracingOptions): CallTracing {
+export function createCallTracing({
+  recorder,
+  emitEvent,
+  sampledShare,
+  scheme,
+  clock,
+}: CallTracingOptions): CallTracing {
   const ids = new RandomIdGenerator();
   const sampler = new TraceIdRatioBasedSampler(sampledShare);
   const exporting = recorder !== undefined;
   const approvalOf = new WeakMap<Span, SpanRef>();
 
   const newRef = (traceId: string, sampled: boolean): SpanRef => ({ traceId, spanId: ids.generateSpanId(), sampled });
-  const inShare = (traceId: string): boolean => sampler.shouldSample(ROOT_CONTEXT, traceId).decision === SamplingDecision.RECORD_AND_SAMPLED;
+  const inShare = (traceId: string): boolean =>
+    sampler.shouldSample(ROOT_CONTEXT, traceId).decision === SamplingDecision.RECORD_AND_SAMPLED;
 
   function openTree(kept: boolean): Tree {
     const wall = clock.now() - performance.now();
     return { kept, now: () => wall + performance.now() };
   }
 
-  function openChild(kind: ChildKind, { tree, ref: parent }: Place): Span {
-    const place: Place = { tree, ref: newRef(parent.traceId, parent.sampled), parent, startMs: tree.now() };
+  function openChild(kind: ChildKind, { tree, ref: parent }: SpanPlace): Span {
+    const place: SpanPlace = { tree, ref: newRef(parent.traceId, parent.sampled), parent, startMs: tree.now() };
     return {
       ref: place.ref,
       child: (next) => openChild(next, place),
@@ -95,9 +112,17 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
     };
   }
 
-  function writeChild(to: Recorder, kind: ChildKind, { ref, parent, startMs }: Place, endMs: number, facts: CallFacts, error: ErrorCode | undefined): void {
+  function writeChild(
+    to: Recorder,
+    kind: ChildKind,
+    { ref, parent, startMs }: SpanPlace,
+    endMs: number,
+    facts: CallFacts,
+    error: ErrorCode | undefined,
+  ): void {
     const attributes = kind === 'client' ? clientAttributes(facts) : credentialAttributes(facts, endMs);
-    const { type, failed } = kind === 'client' ? clientFailure(facts, error) : { type: error, failed: error !== undefined };
+    const { type, failed } =
+      kind === 'client' ? clientFailure(facts, error) : { type: error, failed: error !== undefined };
     if (type !== undefined) attributes[ATTR.error] = type;
     const common = { ref, ...(parent && { parent }), startMs, endMs, attributes, links: [], failed };
     if (kind === 'client') {
@@ -105,13 +130,18 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
       return;
     }
     to.record({ ...common, name: SPAN[kind], kind: SpanKind.INTERNAL });
-    if (kind === 'revoke') emitEvent(failed ? 'countersign.credential.revoke_failed' : 'countersign.credential.revoked', attributes, ref);
+    if (kind === 'revoke')
+      emitEvent(failed ? 'countersign.credential.revoke_failed' : 'countersign.credential.revoked', attributes, ref);
     else if (facts.credential !== undefined) emitEvent('countersign.credential.issued', attributes, ref);
   }
 
   function openServer(
-    place: Place,
-    more: { readonly name?: string; readonly links: (facts: CallFacts) => Link[]; readonly event: (facts: CallFacts) => EventName },
+    place: SpanPlace,
+    more: {
+      readonly name?: string;
+      readonly links: (facts: CallFacts) => Link[];
+      readonly event: (facts: CallFacts) => EventName;
+    },
   ): Span {
     const { tree, ref, parent, startMs } = place;
     return {
@@ -152,7 +182,10 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
       {
         links: (ended) => {
           const approval = ended.hold?.trace.approval ?? approvalOf.get(span);
-          return [...linkTo(ended.request && callerSpan(ended.request.headers), 'caller'), ...linkTo(approval && spanContext(approval, true), 'approval')];
+          return [
+            ...linkTo(ended.request && callerSpan(ended.request.headers), 'caller'),
+            ...linkTo(approval && spanContext(approval, true), 'approval'),
+          ];
         },
         event: (ended) => admitEvent(ended, span.ref),
       },
@@ -171,7 +204,12 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
         kind: SpanKind.PRODUCER,
         startMs: now,
         endMs: now,
-        attributes: { ...commonAttributes(facts), [ATTR.decision]: 'hold', [ATTR.callTrace]: span.ref.traceId, [ATTR.approvalTrace]: approval.traceId },
+        attributes: {
+          ...commonAttributes(facts),
+          [ATTR.decision]: 'hold',
+          [ATTR.callTrace]: span.ref.traceId,
+          [ATTR.approvalTrace]: approval.traceId,
+        },
         links: linkTo(spanContext(span.ref, true), 'admit'),
         failed: false,
       });
@@ -179,7 +217,9 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
     return { admit: span.ref, approval };
   }
 
-  /** A span of the approval's own trace, below its first one and linked to admit. It has no length: it marks a moment. */
+  /**
+   * A span of the approval's own trace, below its first one and linked to admit. It has no length: it marks a moment.
+   */
   function mark(hold: Hold, at: number, name: string, kind: SpanKind, extra: Record<string, string>): SpanRef {
     const ref = newRef(hold.trace.approval.traceId, exporting);
     recorder?.record({
@@ -217,7 +257,10 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
       { tree, ref: newRef(parent.traceId, exporting), parent, startMs: tree.now() },
       {
         name: SPAN.release,
-        links: () => [...linkTo(spanContext(approval, true), 'approval'), ...hold.votes.flatMap((vote) => linkTo(spanContext(vote.span, true), 'review'))],
+        links: () => [
+          ...linkTo(spanContext(approval, true), 'approval'),
+          ...hold.votes.flatMap((vote) => linkTo(spanContext(vote.span, true), 'review')),
+        ],
         event: () => 'countersign.call.released',
       },
     );
@@ -226,7 +269,10 @@ export function createCallTracing({ recorder, emitEvent, sampledShare, scheme, c
   return { admit, held, reviewed, release, holdChanged };
 }
 
-/** A call that opened a hold has no answer yet, and "pending" is not the last one. A call that came back for a hold has its answer. */
+/**
+ * A call that opened a hold has no answer yet, and "pending" is not the last one. A call that came back for a hold has
+ * its answer.
+ */
 function admitEvent(facts: CallFacts, { spanId }: SpanRef): EventName {
   const decision = decisionLabel(facts);
   if (decision === 'hold') {

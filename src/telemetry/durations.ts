@@ -1,6 +1,6 @@
 // The two histograms that every call records into, aggregated here and handed to the SDK's readers when they collect
-// (OpenTelemetry specification, "MetricProducer"). The SDK sorts and joins a call's labels at each record, and that costs a call more than
-// its policy does; here the series of a set of labels is looked up once and kept.
+// (OpenTelemetry specification, "MetricProducer"). The SDK sorts and joins a call's labels at each record, and that
+// costs a call more than its policy does; here the series of a set of labels is looked up once and kept.
 
 import { type Attributes, type HrTime, ValueType } from '@opentelemetry/api';
 import type { Resource } from '@opentelemetry/resources';
@@ -31,7 +31,10 @@ interface Totals {
 export interface Durations {
   /** A histogram in seconds. Gives the series of a set of labels: a new one each time, so ask once per set. */
   histogram(name: string, description: string, boundaries: readonly number[]): (labels: Attributes) => Series;
-  /** For one reader. `DELTA` tells each reader what came since it last collected; `CUMULATIVE` what came since the start. */
+  /**
+   * For one reader. `DELTA` tells each reader what came since it last collected; `CUMULATIVE` what came since the
+   * start.
+   */
   producer(temporality: AggregationTemporality): MetricProducer;
 }
 
@@ -66,17 +69,33 @@ export function createDurations(resource: Resource, version: string, clock: Cloc
         const endTime = hrTime(clock.now());
         const metrics = families.flatMap((family): HistogramMetricData[] => {
           const dataPoints = pointsOf(family, endTime);
-          return dataPoints.length === 0 ? [] : [{ descriptor: family.descriptor, aggregationTemporality, dataPointType: DataPointType.HISTOGRAM, dataPoints }];
+          return dataPoints.length === 0
+            ? []
+            : [
+                {
+                  descriptor: family.descriptor,
+                  aggregationTemporality,
+                  dataPointType: DataPointType.HISTOGRAM,
+                  dataPoints,
+                },
+              ];
         });
         if (delta) since = endTime;
-        return { resourceMetrics: { resource, scopeMetrics: metrics.length === 0 ? [] : [{ scope, metrics }] }, errors: [] };
+        return {
+          resourceMetrics: { resource, scopeMetrics: metrics.length === 0 ? [] : [{ scope, metrics }] },
+          errors: [],
+        };
       },
     };
   }
 
   return {
     histogram(name, description, boundaries) {
-      const family: Family = { descriptor: { name, description, unit: 's', valueType: ValueType.DOUBLE }, boundaries, series: [] };
+      const family: Family = {
+        descriptor: { name, description, unit: 's', valueType: ValueType.DOUBLE },
+        boundaries,
+        series: [],
+      };
       families.push(family);
       return (labels) => {
         const series = new DurationSeries(labels, boundaries);
@@ -117,6 +136,10 @@ class DurationSeries implements Series {
 
   since(before: Totals | undefined): Totals {
     if (before === undefined) return this.totals();
-    return { counts: this.#counts.map((count, i) => count - (before.counts[i] as number)), sum: this.#sum - before.sum, count: this.#count - before.count };
+    return {
+      counts: this.#counts.map((count, i) => count - (before.counts[i] as number)),
+      sum: this.#sum - before.sum,
+      count: this.#count - before.count,
+    };
   }
 }

@@ -1,6 +1,7 @@
-// The standard OTEL_* variables (OpenTelemetry specification, "Environment Variable Specification"), read once at start.
-// Nothing is exported unless an endpoint or an exporter is named: an unconfigured gateway does not knock at localhost:4318.
-// What is not understood is reported as a warning and the default is used; telemetry never stops the gateway.
+// The standard OTEL_* variables (OpenTelemetry specification, "Environment Variable Specification"), read once at
+// start. Nothing is exported unless an endpoint or an exporter is named: an unconfigured gateway does not knock at
+// localhost:4318. What is not understood is reported as a warning and the default is used; telemetry never stops the
+// gateway.
 
 export type Signal = 'traces' | 'metrics' | 'logs';
 
@@ -35,9 +36,9 @@ export interface TelemetryEnvironment {
   readonly warnings: readonly string[];
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
+type EnvironmentVariables = Readonly<Record<string, string | undefined>>;
 
-export function readEnvironment(env: Env): TelemetryEnvironment {
+export function readEnvironment(env: EnvironmentVariables): TelemetryEnvironment {
   const warnings: string[] = [];
   const number = (name: string, fallback: number): number => {
     const text = env[name]?.trim();
@@ -78,7 +79,12 @@ export function readEnvironment(env: Env): TelemetryEnvironment {
   };
 }
 
-function otlpTarget(env: Env, signal: Signal, number: (name: string, fallback: number) => number, warnings: string[]): OtlpTarget | undefined {
+function otlpTarget(
+  env: EnvironmentVariables,
+  signal: Signal,
+  number: (name: string, fallback: number) => number,
+  warnings: string[],
+): OtlpTarget | undefined {
   const upper = signal.toUpperCase();
   const own = env[`OTEL_EXPORTER_OTLP_${upper}_ENDPOINT`]?.trim();
   const shared = env.OTEL_EXPORTER_OTLP_ENDPOINT?.trim();
@@ -93,7 +99,9 @@ function otlpTarget(env: Env, signal: Signal, number: (name: string, fallback: n
   const wanted = named.length > 0 ? named.includes('otlp') : Boolean(own || shared);
   if (!wanted) return undefined;
 
-  const protocolName = env[`OTEL_EXPORTER_OTLP_${upper}_PROTOCOL`] ? `OTEL_EXPORTER_OTLP_${upper}_PROTOCOL` : 'OTEL_EXPORTER_OTLP_PROTOCOL';
+  const protocolName = env[`OTEL_EXPORTER_OTLP_${upper}_PROTOCOL`]
+    ? `OTEL_EXPORTER_OTLP_${upper}_PROTOCOL`
+    : 'OTEL_EXPORTER_OTLP_PROTOCOL';
   const protocol = env[protocolName]?.trim();
   if (protocol && protocol !== 'http/protobuf') {
     warnings.push(`${protocolName}: only http/protobuf is supported; ${signal} are sent as http/protobuf.`);
@@ -106,13 +114,16 @@ function otlpTarget(env: Env, signal: Signal, number: (name: string, fallback: n
   }
   return {
     url,
-    headers: { ...keyValues(env, 'OTEL_EXPORTER_OTLP_HEADERS', warnings), ...keyValues(env, `OTEL_EXPORTER_OTLP_${upper}_HEADERS`, warnings) },
+    headers: {
+      ...keyValues(env, 'OTEL_EXPORTER_OTLP_HEADERS', warnings),
+      ...keyValues(env, `OTEL_EXPORTER_OTLP_${upper}_HEADERS`, warnings),
+    },
     timeoutMillis: number(`OTEL_EXPORTER_OTLP_${upper}_TIMEOUT`, number('OTEL_EXPORTER_OTLP_TIMEOUT', 10_000)),
   };
 }
 
 /** `key1=value1,key2=value2`, values percent-encoded (W3C Baggage syntax without properties). */
-function keyValues(env: Env, name: string, warnings: string[]): Record<string, string> {
+function keyValues(env: EnvironmentVariables, name: string, warnings: string[]): Record<string, string> {
   const pairs: Record<string, string> = {};
   for (const entry of (env[name] ?? '').split(',')) {
     if (entry.trim() === '') continue;
@@ -128,7 +139,7 @@ function keyValues(env: Env, name: string, warnings: string[]): Record<string, s
 }
 
 /** Every root is the gateway's own, so a parentbased_ sampler is its root sampler. */
-function sampledShare(env: Env, warnings: string[]): number {
+function sampledShare(env: EnvironmentVariables, warnings: string[]): number {
   const name = env.OTEL_TRACES_SAMPLER?.trim().toLowerCase() || 'parentbased_always_on';
   switch (name.replace(/^parentbased_/, '')) {
     case 'always_on':
@@ -143,7 +154,9 @@ function sampledShare(env: Env, warnings: string[]): number {
       return 1;
     }
     default:
-      warnings.push('OTEL_TRACES_SAMPLER is none of always_on, always_off, traceidratio and their parentbased_ forms; always_on is used.');
+      warnings.push(
+        'OTEL_TRACES_SAMPLER is none of always_on, always_off, traceidratio and their parentbased_ forms; always_on is used.',
+      );
       return 1;
   }
 }

@@ -16,7 +16,8 @@ export function createEvents(logger: Logger | undefined): EmitEvent {
     const severityText = WARNINGS.has(eventName) ? 'WARN' : 'INFO';
     logger.emit({
       eventName,
-      // Receivers older than OTLP 1.5 drop the event name; the body and the attribute that came before it keep the record readable there.
+      // Receivers older than OTLP 1.5 drop the event name; the body and the attribute that came before it keep the
+      // record readable there.
       body: eventName,
       attributes: { ...attributes, 'event.name': eventName },
       severityNumber: SeverityNumber[severityText],

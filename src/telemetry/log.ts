@@ -1,6 +1,7 @@
-// JSON lines with `level`, `time`, `event` and fields, written through pino's destination. Callers pass names, digests and numbers; two fences stand behind them:
-// fields named like a secret are masked, and characters that a terminal would obey or hide are written as escapes.
-// Errors show their name and code; the stack only for `internal`, since messages may quote what came from outside.
+// JSON lines with `level`, `time`, `event` and fields, written through pino's destination. Callers pass names, digests
+// and numbers; two fences stand behind them: fields named like a secret are masked, and characters that a terminal
+// would obey or hide are written as escapes. Errors show their name and code; the stack only for `internal`, since
+// messages may quote what came from outside.
 
 import pino, { type DestinationStream } from 'pino';
 import { isoTime } from '../domain/clock.ts';
@@ -9,7 +10,17 @@ import { visibleJson } from '../domain/visible-json.ts';
 import { GatewayError } from '../errors.ts';
 
 // Masked here and not by pino's `redact`, whose wildcard paths cost more than the rest of the line.
-const SECRET_FIELDS = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'token', 'secret', 'password', 'assertion', 'privatekey']);
+const SECRET_FIELDS = new Set([
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+  'set-cookie',
+  'token',
+  'secret',
+  'password',
+  'assertion',
+  'privatekey',
+]);
 /** Of lines that nobody reads, bytes; what comes on top is dropped. */
 const MOST_WAITING_BYTES = 16 * 1024 * 1024;
 const MASK = '[secret]';
@@ -32,11 +43,15 @@ function textOf(fields: Readonly<Record<string, unknown>>): string {
 
 type Level = 'info' | 'warn' | 'error';
 
-/** Where lines go; default: standard output, without waiting for whoever reads it: a slow reader must not hold up calls. */
+/**
+ * Where lines go; default: standard output, without waiting for whoever reads it: a slow reader must not hold up calls.
+ */
 export function createLog(destination?: DestinationStream): FlushableLogger {
   // Of pino only what writes: its formatting costs an allowed call more than its policy does.
-  const standardOutput = destination === undefined ? pino.destination({ dest: 1, sync: false, maxLength: MOST_WAITING_BYTES }) : undefined;
-  // A full disk behind it, or a terminal that was closed, costs lines and nothing else. What waits is tried again with the next line.
+  const standardOutput =
+    destination === undefined ? pino.destination({ dest: 1, sync: false, maxLength: MOST_WAITING_BYTES }) : undefined;
+  // A full disk behind it, or a terminal that was closed, costs lines and nothing else. What waits is tried again with
+  // the next line.
   let failing = false;
   standardOutput
     ?.on('error', () => {
@@ -82,7 +97,9 @@ function isSecretName(name: string): boolean {
 }
 
 const isPlain = (value: unknown): boolean =>
-  typeof value === 'object' ? value === null || (Array.isArray(value) && value.every(isText)) : typeof value !== 'bigint';
+  typeof value === 'object'
+    ? value === null || (Array.isArray(value) && value.every(isText))
+    : typeof value !== 'bigint';
 const isText = (value: unknown): boolean => typeof value === 'string';
 
 /** The fields themselves when every one is a plain value under a harmless name; otherwise a copy that can be shown. */
@@ -115,10 +132,16 @@ interface ErrorFields {
 }
 
 function describeError(error: Error, depth = 0): ErrorFields {
-  const code = 'code' in error && (typeof error.code === 'string' || typeof error.code === 'number') ? { code: error.code } : {};
+  const code =
+    'code' in error && (typeof error.code === 'string' || typeof error.code === 'number') ? { code: error.code } : {};
   const cause = error.cause instanceof Error && depth < 3 ? { cause: describeError(error.cause, depth + 1) } : {};
   const internal = error instanceof GatewayError && error.code === 'internal';
-  return { name: error.name, ...code, ...cause, ...(internal && { stack: framesOf(error.cause instanceof Error ? error.cause : error) }) };
+  return {
+    name: error.name,
+    ...code,
+    ...cause,
+    ...(internal && { stack: framesOf(error.cause instanceof Error ? error.cause : error) }),
+  };
 }
 
 /** The frames of a stack, without the message above them. */

@@ -14,7 +14,10 @@ export interface GatewayMetrics extends Metrics {
   /** Gives `countersign.holds.active` its source, read at each collection; a read that fails leaves the gauge out. */
   observeHolds(read: () => Promise<Readonly<Partial<Record<HoldState, number>>>>): void;
   /** Gives `countersign.certificate.remaining` its source, read at each collection. */
-  observeCertificates(read: () => readonly { readonly name: string; readonly expiresAt: number }[], now: () => number): void;
+  observeCertificates(
+    read: () => readonly { readonly name: string; readonly expiresAt: number }[],
+    now: () => number,
+  ): void;
   /** Gives the gauges about issuers’ keys their source, read at each collection; `now` in ms since the epoch. */
   observeIssuers(read: () => readonly IssuerStatus[], now: () => number): void;
 }
@@ -36,27 +39,72 @@ export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogra
   const seconds = (name: string, description: string, explicitBucketBoundaries: number[]) =>
     meter.createHistogram(name, { unit: 's', description, advice: { explicitBucketBoundaries } });
 
-  const serverDuration = durations.histogram(METRIC.serverDuration, 'How long calls took, without the time they were held for people.', HTTP_SECONDS);
+  const serverDuration = durations.histogram(
+    METRIC.serverDuration,
+    'How long calls took, without the time they were held for people.',
+    HTTP_SECONDS,
+  );
   const clientDuration = durations.histogram(METRIC.clientDuration, 'How long upstreams took to answer.', HTTP_SECONDS);
-  const holdDuration = seconds(METRIC.holdDuration, 'How long holds lived, from their creation to their end.', HOLD_SECONDS);
+  const holdDuration = seconds(
+    METRIC.holdDuration,
+    'How long holds lived, from their creation to their end.',
+    HOLD_SECONDS,
+  );
   const mintDuration = seconds(METRIC.mintDuration, 'How long credentials took to be minted.', HTTP_SECONDS);
-  const auditDuration = seconds(METRIC.auditDuration, 'How long audit records took to be as durable as promised.', APPEND_SECONDS);
-  const reviewDuration = seconds(METRIC.reviewDuration, 'How long reviewers took from opening a hold to their vote.', REVIEW_SECONDS);
-  const reviewDecisions = meter.createCounter(METRIC.reviewDecisions, { unit: '{vote}', description: 'Votes that counted, by verdict.' });
-  const reviewHasty = meter.createCounter(METRIC.reviewHasty, { unit: '{vote}', description: 'Votes that took less than three seconds.' });
-  const notifications = meter.createCounter(METRIC.notifications, { unit: '{attempt}', description: 'Attempts to deliver notifications.' });
-  const decisions = meter.createObservableCounter(METRIC.decisions, { unit: '{decision}', description: 'Calls by what was decided on them.' });
-  const revocations = meter.createCounter(METRIC.revocations, { unit: '{credential}', description: 'Attempts to take credentials back.' });
-  const tokensRefused = meter.createCounter(METRIC.tokensRefused, { unit: '{token}', description: 'Agents’ tokens that were refused.' });
-  const keys = meter.createObservableGauge(METRIC.keys, { unit: '{key}', description: 'Keys and authorities at hand, by issuer or trust domain.' });
+  const auditDuration = seconds(
+    METRIC.auditDuration,
+    'How long audit records took to be as durable as promised.',
+    APPEND_SECONDS,
+  );
+  const reviewDuration = seconds(
+    METRIC.reviewDuration,
+    'How long reviewers took from opening a hold to their vote.',
+    REVIEW_SECONDS,
+  );
+  const reviewDecisions = meter.createCounter(METRIC.reviewDecisions, {
+    unit: '{vote}',
+    description: 'Votes that counted, by verdict.',
+  });
+  const reviewHasty = meter.createCounter(METRIC.reviewHasty, {
+    unit: '{vote}',
+    description: 'Votes that took less than three seconds.',
+  });
+  const notifications = meter.createCounter(METRIC.notifications, {
+    unit: '{attempt}',
+    description: 'Attempts to deliver notifications.',
+  });
+  const decisions = meter.createObservableCounter(METRIC.decisions, {
+    unit: '{decision}',
+    description: 'Calls by what was decided on them.',
+  });
+  const revocations = meter.createCounter(METRIC.revocations, {
+    unit: '{credential}',
+    description: 'Attempts to take credentials back.',
+  });
+  const tokensRefused = meter.createCounter(METRIC.tokensRefused, {
+    unit: '{token}',
+    description: 'Agents’ tokens that were refused.',
+  });
+  const keys = meter.createObservableGauge(METRIC.keys, {
+    unit: '{key}',
+    description: 'Keys and authorities at hand, by issuer or trust domain.',
+  });
   const certificateRemaining = meter.createObservableGauge(METRIC.certificateRemaining, {
     unit: 's',
-    description: 'How long certificates from files still hold: listeners’, and authorities’. Negative once one has ended.',
+    description:
+      'How long certificates from files still hold: listeners’, and authorities’. Negative once one has ended.',
   });
-  const keysAge = meter.createObservableGauge(METRIC.keysAge, { unit: 's', description: 'How long ago they were last confirmed by their source.' });
-  const holdsActive = meter.createObservableGauge(METRIC.holdsActive, { unit: '{hold}', description: 'Open holds by state.' });
+  const keysAge = meter.createObservableGauge(METRIC.keysAge, {
+    unit: 's',
+    description: 'How long ago they were last confirmed by their source.',
+  });
+  const holdsActive = meter.createObservableGauge(METRIC.holdsActive, {
+    unit: '{hold}',
+    description: 'Open holds by state.',
+  });
 
-  // Counted here and read at collection: the SDK's own counter hashes its labels at every call. All labels are words of the gateway's.
+  // Counted here and read at collection: the SDK's own counter hashes its labels at every call. All labels are words of
+  // the gateway's.
   const decided = new Map<string, { readonly labels: Attributes; count: number }>();
   decisions.addCallback((result) => {
     for (const total of decided.values()) result.observe(total.count, total.labels);
@@ -72,22 +120,39 @@ export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogra
   const callSeries = remember(
     (key: readonly [string, number | undefined, string | undefined, string | undefined, string]) => {
       const [method, status, upstream, error, decision] = key;
-      const duration = labels({ [ATTR.upstream]: upstream, [ATTR.error]: error, [ATTR.method]: method, [ATTR.status]: status, [ATTR.scheme]: scheme });
-      return { duration: serverDuration(duration), total: totalFor(labels({ [ATTR.upstream]: upstream, [ATTR.error]: error, [ATTR.decision]: decision })) };
+      const duration = labels({
+        [ATTR.upstream]: upstream,
+        [ATTR.error]: error,
+        [ATTR.method]: method,
+        [ATTR.status]: status,
+        [ATTR.scheme]: scheme,
+      });
+      return {
+        duration: serverDuration(duration),
+        total: totalFor(labels({ [ATTR.upstream]: upstream, [ATTR.error]: error, [ATTR.decision]: decision })),
+      };
     },
     () => ({ duration: serverDuration(OVERFLOW), total: totalFor(OVERFLOW) }),
   );
   const upstreamSeries = remember(
     (key: readonly [string, string, number | undefined, string | undefined]) => {
       const [upstream, method, status, error] = key;
-      return clientDuration(labels({ [ATTR.upstream]: upstream, [ATTR.method]: method, [ATTR.status]: status, [ATTR.error]: error }));
+      return clientDuration(
+        labels({ [ATTR.upstream]: upstream, [ATTR.method]: method, [ATTR.status]: status, [ATTR.error]: error }),
+      );
     },
     () => clientDuration(OVERFLOW),
   );
 
   return {
     call(facts, duration) {
-      const series = callSeries([methodLabel(facts.method), facts.status, facts.action?.upstream, facts.error, decisionLabel(facts)]);
+      const series = callSeries([
+        methodLabel(facts.method),
+        facts.status,
+        facts.action?.upstream,
+        facts.error,
+        decisionLabel(facts),
+      ]);
       series.duration.record(duration);
       series.total.count += 1;
     },
@@ -120,15 +185,18 @@ export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogra
     },
     observeCertificates(read, now) {
       certificateRemaining.addCallback((result) => {
-        for (const { name, expiresAt } of read()) result.observe((expiresAt - now()) / 1000, { [ATTR.certificate]: name });
+        for (const { name, expiresAt } of read())
+          result.observe((expiresAt - now()) / 1000, { [ATTR.certificate]: name });
       });
     },
     observeIssuers(read, now) {
       keys.addCallback((result) => {
-        for (const { name, keys: count, authorities = 0 } of read()) result.observe(count + authorities, { [ATTR.issuer]: name });
+        for (const { name, keys: count, authorities = 0 } of read())
+          result.observe(count + authorities, { [ATTR.issuer]: name });
       });
       keysAge.addCallback((result) => {
-        for (const { name, fetchedAt } of read()) if (fetchedAt !== undefined) result.observe((now() - fetchedAt) / 1000, { [ATTR.issuer]: name });
+        for (const { name, fetchedAt } of read())
+          if (fetchedAt !== undefined) result.observe((now() - fetchedAt) / 1000, { [ATTR.issuer]: name });
       });
     },
     observeHolds(read) {
@@ -146,7 +214,10 @@ function labels(values: Readonly<Record<string, string | number | undefined>>): 
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
-/** Makes the value for a key once, and one for all keys beyond the bound. Keys are label values, none of which has a line feed. */
+/**
+ * Makes the value for a key once, and one for all keys beyond the bound. Keys are label values, none of which has a
+ * line feed.
+ */
 function remember<K extends readonly unknown[], V>(make: (key: K) => V, makeOverflow: () => V): (key: K) => V {
   const made = new Map<string, V>();
   let overflow: V | undefined;

@@ -1,7 +1,7 @@
-// Writes finished spans. A span of the gateway is a plain note of where and when until it ends; only then, and only if it is
-// to be kept, does the SDK hear of it: as the finished span that its processors take from anybody, under the ids that were promised
-// when it began. So a call that is not sampled costs no SDK work, an error can still be kept at the end, and no span is lost
-// because it was open too long.
+// Writes finished spans. A span of the gateway is a plain note of where and when until it ends; only then, and only if
+// it is to be kept, does the SDK hear of it: as the finished span that its processors take from anybody, under the ids
+// that were promised when it began. So a call that is not sampled costs no SDK work, an error can still be kept at the
+// end, and no span is lost because it was open too long.
 
 import { type Attributes, type Link, type SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import type { Resource } from '@opentelemetry/resources';
@@ -37,7 +37,18 @@ const LONGEST_VALUE = 1024;
 export function createRecorder(resource: Resource, processor: SpanProcessor, version: string): Recorder {
   const instrumentationScope = { name: 'countersign', version };
 
-  function readable({ ref, parent, parentIsRemote = false, name, kind, startMs, endMs, attributes, links, failed }: FinishedSpan): ReadableSpan {
+  function readable({
+    ref,
+    parent,
+    parentIsRemote = false,
+    name,
+    kind,
+    startMs,
+    endMs,
+    attributes,
+    links,
+    failed,
+  }: FinishedSpan): ReadableSpan {
     // What comes here is kept, also where the share had left it out and it failed after all.
     const context = spanContext({ ...ref, sampled: true }, false);
     return {
@@ -72,7 +83,10 @@ export function createRecorder(resource: Resource, processor: SpanProcessor, ver
 function shortened(attributes: Attributes): Attributes {
   const tooLong = Object.keys(attributes).filter((name) => isLong(attributes[name]));
   if (tooLong.length === 0) return attributes;
-  return { ...attributes, ...Object.fromEntries(tooLong.map((name) => [name, (attributes[name] as string).slice(0, LONGEST_VALUE)])) };
+  return {
+    ...attributes,
+    ...Object.fromEntries(tooLong.map((name) => [name, (attributes[name] as string).slice(0, LONGEST_VALUE)])),
+  };
 }
 
 const isLong = (value: unknown): boolean => typeof value === 'string' && value.length > LONGEST_VALUE;

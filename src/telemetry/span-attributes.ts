@@ -1,5 +1,5 @@
-// What spans say of a call, built once, when a span ends, from the call's facts.
-// Refuses by construction: no header value but two protocol versions and ids, no query, no body, no argument, no name of a person.
+// What spans say of a call, built once, when a span ends, from the call's facts. Refuses by construction: no header
+// value but two protocol versions and ids, no query, no body, no argument, no name of a person.
 
 import type { Attributes } from '@opentelemetry/api';
 import type { CallFacts } from '../domain/call.ts';
@@ -7,7 +7,7 @@ import { sha256 } from '../domain/canonical.ts';
 import type { Decision } from '../domain/decision.ts';
 import { header } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
-import { readMember } from '../domain/server-names.ts';
+import { readUpstreamName } from '../domain/server-names.ts';
 import { ERRORS, type ErrorCode } from '../errors.ts';
 import { ATTR } from './names.ts';
 
@@ -29,7 +29,9 @@ export function decisionLabel(facts: CallFacts): DecisionLabel {
   return facts.decision?.effect ?? (facts.error === undefined ? 'allow' : 'error');
 }
 
-/** The grounds of a decision besides the rules that made it, which are named elsewhere; undefined where there are none. */
+/**
+ * The grounds of a decision besides the rules that made it, which are named elsewhere; undefined where there are none.
+ */
 export function otherReasons({ reasons }: Decision): string[] | undefined {
   const others = reasons.filter((reason) => !reason.startsWith('rule:'));
   return others.length > 0 ? others : undefined;
@@ -40,7 +42,9 @@ export function callName(facts: CallFacts): string {
   const { action } = facts;
   if (action === undefined) return methodLabel(facts.method);
   if (action.rpcMethod !== undefined && PLAIN_NAME.test(action.rpcMethod)) {
-    return action.tool !== undefined && PLAIN_NAME.test(action.tool) ? `${action.rpcMethod} ${action.tool}` : action.rpcMethod;
+    return action.tool !== undefined && PLAIN_NAME.test(action.tool)
+      ? `${action.rpcMethod} ${action.tool}`
+      : action.rpcMethod;
   }
   return `${methodLabel(facts.method)} /${action.upstream}`;
 }
@@ -83,7 +87,7 @@ export function serverAttributes(facts: CallFacts, scheme: Scheme): Attributes {
     attributes[ATTR.clientAddress] = request.peer.address;
   }
   if (action !== undefined) {
-    attributes[ATTR.route] = `/${readMember(action.upstream).mount}`;
+    attributes[ATTR.route] = `/${readUpstreamName(action.upstream).mount}`;
     Object.assign(attributes, rpcAttributes(facts));
   }
   if (hold !== undefined) {
@@ -118,7 +122,8 @@ export function credentialAttributes(facts: CallFacts, nowMs: number): Attribute
   if (credential === undefined) return attributes;
   attributes[ATTR.provider] = credential.provider;
   attributes[ATTR.revocability] = credential.revocability;
-  if (credential.expiresAt !== undefined) attributes[ATTR.ttl] = Math.max(0, Math.round((credential.expiresAt - nowMs) / 1000));
+  if (credential.expiresAt !== undefined)
+    attributes[ATTR.ttl] = Math.max(0, Math.round((credential.expiresAt - nowMs) / 1000));
   return attributes;
 }
 
@@ -143,7 +148,10 @@ export function reviewerRef(reviewerId: string): string {
 }
 
 /** `error.type` of a SERVER span and whether its status is ERROR: only when the fault is on this side, 5xx. */
-export function serverFailure(facts: CallFacts, error: ErrorCode | undefined): { readonly type?: string; readonly failed: boolean } {
+export function serverFailure(
+  facts: CallFacts,
+  error: ErrorCode | undefined,
+): { readonly type?: string; readonly failed: boolean } {
   const code = error ?? facts.error;
   // An answer that broke off was begun with a good status, so the code's own status counts as well.
   const failed = (facts.status ?? 0) >= 500 || (code !== undefined && ERRORS[code].status >= 500);
@@ -152,7 +160,10 @@ export function serverFailure(facts: CallFacts, error: ErrorCode | undefined): {
 }
 
 /** The same for CLIENT spans: 4xx and above. */
-export function clientFailure(facts: CallFacts, error: ErrorCode | undefined): { readonly type?: string; readonly failed: boolean } {
+export function clientFailure(
+  facts: CallFacts,
+  error: ErrorCode | undefined,
+): { readonly type?: string; readonly failed: boolean } {
   if (error !== undefined) return { type: error, failed: true };
   const status = facts.upstreamStatus ?? 0;
   return status >= 400 ? { type: String(status), failed: true } : { failed: false };

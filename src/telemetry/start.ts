@@ -9,7 +9,12 @@ import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporte
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
-import { AggregationTemporality, InstrumentType, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
+import {
+  AggregationTemporality,
+  InstrumentType,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics';
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace';
 import type { DestinationStream } from 'pino';
 import { type Clock, systemClock } from '../domain/clock.ts';
@@ -26,7 +31,10 @@ import { createRecorder } from './recorder.ts';
 import type { Scheme } from './span-attributes.ts';
 
 export interface TelemetryOptions {
-  /** Usually process.env. Client certificates and compression (OTEL_EXPORTER_OTLP_…) are read by the exporters, from process.env itself. */
+  /**
+   * Usually process.env. Client certificates and compression (OTEL_EXPORTER_OTLP_…) are read by the exporters, from
+   * process.env itself.
+   */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
   /** service.instance.id: one per process. */
@@ -53,7 +61,14 @@ export interface Telemetry {
 
 const FLUSH_MS = 5000;
 
-export function startTelemetry({ env, version, instance, destination, scheme = 'http', clock = systemClock }: TelemetryOptions): Telemetry {
+export function startTelemetry({
+  env,
+  version,
+  instance,
+  destination,
+  scheme = 'http',
+  clock = systemClock,
+}: TelemetryOptions): Telemetry {
   const settings = readEnvironment(env);
   const log = createLog(destination);
   for (const warning of settings.warnings) log.warn('telemetry.setting_ignored', { warning });
@@ -66,21 +81,40 @@ export function startTelemetry({ env, version, instance, destination, scheme = '
   } satisfies Attributes);
 
   const durations = createDurations(resource, version, clock);
-  const prometheus = new PrometheusExporter({ preventServerStart: true, metricProducers: [durations.producer(AggregationTemporality.CUMULATIVE)] });
+  const prometheus = new PrometheusExporter({
+    preventServerStart: true,
+    metricProducers: [durations.producer(AggregationTemporality.CUMULATIVE)],
+  });
   const serializer = new PrometheusSerializer();
   const pushed = metricPush(settings, durations);
-  const meters = new MeterProvider({ resource, readers: pushed === undefined ? [prometheus] : [prometheus, pushed.reader] });
+  const meters = new MeterProvider({
+    resource,
+    readers: pushed === undefined ? [prometheus] : [prometheus, pushed.reader],
+  });
   const meter = meters.getMeter('countersign', version);
-  const dropped = meter.createCounter(METRIC.dropped, { unit: '{item}', description: 'Spans and log records that never reached their receiver.' });
-  const failures = meter.createCounter(METRIC.exportFailures, { unit: '{export}', description: 'Exports of telemetry that failed.' });
-  const lossesOf = (signal: Signal, maxQueueSize: number): Losses => countLosses({ signal, maxQueueSize, dropped, failures, log });
+  const dropped = meter.createCounter(METRIC.dropped, {
+    unit: '{item}',
+    description: 'Spans and log records that never reached their receiver.',
+  });
+  const failures = meter.createCounter(METRIC.exportFailures, {
+    unit: '{export}',
+    description: 'Exports of telemetry that failed.',
+  });
+  const lossesOf = (signal: Signal, maxQueueSize: number): Losses =>
+    countLosses({ signal, maxQueueSize, dropped, failures, log });
   if (pushed !== undefined) lossesOf('metrics', Number.POSITIVE_INFINITY).watch(pushed.exporter, () => 0);
 
   const logs = logExport(settings, resource, lossesOf);
   const emitEvent = createEvents(logs?.getLogger('countersign', version));
   const processor = spanExport(settings, lossesOf);
   const recorder = processor && createRecorder(resource, processor, version);
-  const tracing = createCallTracing({ ...(recorder && { recorder }), emitEvent, sampledShare: settings.sampledShare, scheme, clock });
+  const tracing = createCallTracing({
+    ...(recorder && { recorder }),
+    emitEvent,
+    sampledShare: settings.sampledShare,
+    scheme,
+    clock,
+  });
 
   return {
     tracing,
@@ -89,7 +123,8 @@ export function startTelemetry({ env, version, instance, destination, scheme = '
     emitEvent,
     async serveMetrics() {
       const { resourceMetrics, errors } = await prometheus.collect();
-      for (const error of errors) log.warn('telemetry.collect_failed', { error: error instanceof Error ? error : new Error('not an error') });
+      for (const error of errors)
+        log.warn('telemetry.collect_failed', { error: error instanceof Error ? error : new Error('not an error') });
       return serializer.serialize(withUnits(resourceMetrics));
     },
     flush: () => within(FLUSH_MS, [recorder?.flush(), logs?.forceFlush(), meters.forceFlush()]),
@@ -100,7 +135,10 @@ export function startTelemetry({ env, version, instance, destination, scheme = '
   };
 }
 
-function spanExport({ targets, spans }: TelemetryEnvironment, lossesOf: (signal: Signal, maxQueueSize: number) => Losses) {
+function spanExport(
+  { targets, spans }: TelemetryEnvironment,
+  lossesOf: (signal: Signal, maxQueueSize: number) => Losses,
+) {
   if (targets.traces === undefined) return undefined;
   const losses = lossesOf('traces', spans.maxQueueSize);
   const exporter = new OTLPTraceExporter(targets.traces);
@@ -117,10 +155,16 @@ function logExport(
   const losses = lossesOf('logs', logs.maxQueueSize);
   const exporter = new OTLPLogExporter(targets.logs);
   losses.watch(exporter, (items) => items.length);
-  return new LoggerProvider({ resource, processors: [guardLogs(new BatchLogRecordProcessor({ exporter, ...logs }), losses)] });
+  return new LoggerProvider({
+    resource,
+    processors: [guardLogs(new BatchLogRecordProcessor({ exporter, ...logs }), losses)],
+  });
 }
 
-function metricPush({ targets, metricIntervalMillis, metricTimeoutMillis }: TelemetryEnvironment, durations: Durations) {
+function metricPush(
+  { targets, metricIntervalMillis, metricTimeoutMillis }: TelemetryEnvironment,
+  durations: Durations,
+) {
   if (targets.metrics === undefined) return undefined;
   const exporter = new OTLPMetricExporter(targets.metrics);
   const reader = new PeriodicExportingMetricReader({
@@ -134,7 +178,10 @@ function metricPush({ targets, metricIntervalMillis, metricTimeoutMillis }: Tele
 
 type Collected = Awaited<ReturnType<PrometheusExporter['collect']>>['resourceMetrics'];
 
-/** Puts the unit into the name, as Prometheus wants it (OpenTelemetry specification, "Prometheus compatibility"); the serializer leaves it out. */
+/**
+ * Puts the unit into the name, as Prometheus wants it (OpenTelemetry specification, "Prometheus compatibility"); the
+ * serializer leaves it out.
+ */
 function withUnits(collected: Collected): Collected {
   const named = (descriptor: Collected['scopeMetrics'][number]['metrics'][number]['descriptor']) =>
     descriptor.unit === 's' ? { ...descriptor, name: `${descriptor.name}.seconds` } : descriptor;

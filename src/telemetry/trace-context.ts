@@ -14,11 +14,21 @@ export function callerSpan(headers: HeaderList): SpanContext | undefined {
   if (match === null) return undefined;
   const [, version, traceId = '', spanId = '', flags = '', more] = match;
   if (version === '00' && more !== undefined) return undefined;
-  const context: SpanContext = { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & TraceFlags.SAMPLED, isRemote: true };
+  const context: SpanContext = {
+    traceId,
+    spanId,
+    traceFlags: Number.parseInt(flags, 16) & TraceFlags.SAMPLED,
+    isRemote: true,
+  };
   return isSpanContextValid(context) ? context : undefined;
 }
 
 /** A stored reference as the SDK wants it. */
 export function spanContext(ref: SpanRef, isRemote: boolean): SpanContext {
-  return { traceId: ref.traceId, spanId: ref.spanId, traceFlags: ref.sampled ? TraceFlags.SAMPLED : TraceFlags.NONE, isRemote };
+  return {
+    traceId: ref.traceId,
+    spanId: ref.spanId,
+    traceFlags: ref.sampled ? TraceFlags.SAMPLED : TraceFlags.NONE,
+    isRemote,
+  };
 }

@@ -1,6 +1,7 @@
-// Keeps the gateway from being led inside: an upstream's name may not resolve to a private, link-local or metadata address,
-// and plain http stays on this machine, unless the operator opted in. Trusts the configured URL, not DNS; every connection is
-// checked anew, so an answer that changes later is refused too. net.connect asks no look-up for IP literals: they are judged here, once.
+// Keeps the gateway from being led inside: an upstream's name may not resolve to a private, link-local or metadata
+// address, and plain http stays on this machine, unless the operator opted in. Trusts the configured URL, not DNS;
+// every connection is checked anew, so an answer that changes later is refused too. net.connect asks no look-up for IP
+// literals: they are judged here, once.
 
 import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
@@ -93,12 +94,17 @@ function within(list: BlockList, address: string): boolean {
   return family === 0 || list.check(bare, family === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** Whether the address, or an IPv4 address that it carries, is within the list: for lists of what must not be reached. */
+/**
+ * Whether the address, or an IPv4 address that it carries, is within the list: for lists of what must not be reached.
+ */
 function reaches(list: BlockList, address: string): boolean {
   return within(list, address) || embeddedAddresses(withoutZone(address)).some((inner) => list.check(inner, 'ipv4'));
 }
 
-/** The host of a URL without the brackets of an IPv6 literal. The URL parser has already turned 0x7f.1 and 2130706433 into 127.0.0.1. */
+/**
+ * The host of a URL without the brackets of an IPv6 literal. The URL parser has already turned 0x7f.1 and 2130706433
+ * into 127.0.0.1.
+ */
 function hostOf(url: URL): string {
   return url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
 }
@@ -116,15 +122,23 @@ export function isInsideLiteral(url: URL): boolean {
   return isIP(hostOf(url)) !== 0 && reaches(inside, hostOf(url));
 }
 
-/** Why this URL may not be an upstream, in one sentence, or undefined. For the configuration check as much as for construction. */
-export function refuseUpstreamUrl({ url: text, allowPlaintext, allowPrivateAddresses }: AddressRules): string | undefined {
+/**
+ * Why this URL may not be an upstream, in one sentence, or undefined. For the configuration check as much as for
+ * construction.
+ */
+export function refuseUpstreamUrl({
+  url: text,
+  allowPlaintext,
+  allowPrivateAddresses,
+}: AddressRules): string | undefined {
   if (!URL.canParse(text)) return 'It is not a URL.';
   const url = new URL(text);
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'Its scheme is neither https nor http.';
   if (url.username !== '' || url.password !== '') return 'It carries user information; put secrets under credentials.';
   if (url.search !== '' || url.hash !== '') return 'It carries a query or a fragment.';
   const host = hostOf(url);
-  if (url.protocol === 'http:' && !allowPlaintext && !isLoopback(host)) return 'Plain http to another host needs allowPlaintext: true.';
+  if (url.protocol === 'http:' && !allowPlaintext && !isLoopback(host))
+    return 'Plain http to another host needs allowPlaintext: true.';
   if (isIP(host) !== 0 && allowPrivateAddresses !== true && reaches(never, host)) {
     return 'It names a link-local, metadata, unspecified or multicast address, which needs allowPrivateAddresses: true.';
   }
@@ -132,8 +146,9 @@ export function refuseUpstreamUrl({ url: text, allowPlaintext, allowPrivateAddre
 }
 
 /**
- * For targets that are no upstreams, and whose literals get no more trust than what a name resolves to: a private address needs
- * allowPrivateAddresses, this machine does not, and link-local and metadata addresses are refused whatever the operator says.
+ * For targets that are no upstreams, and whose literals get no more trust than what a name resolves to: a private
+ * address needs allowPrivateAddresses, this machine does not, and link-local and metadata addresses are refused
+ * whatever the operator says.
  */
 export function refuseTargetLiteral({ url, allowPrivateAddresses }: AddressRules): string | undefined {
   const host = hostOf(new URL(url));
@@ -145,8 +160,9 @@ export function refuseTargetLiteral({ url, allowPrivateAddresses }: AddressRules
 }
 
 /**
- * A look-up for net.connect and tls.connect that fails with `upstream_address_refused` when any answer lies inside.
- * A loopback name must stay on the loopback. An IP literal in the configuration is the operator's word and never gets here.
+ * A look-up for net.connect and tls.connect that fails with `upstream_address_refused` when any answer lies inside. A
+ * loopback name must stay on the loopback. An IP literal in the configuration is the operator's word and never gets
+ * here.
  */
 export function guardedLookup(rules: AddressRules, resolve: Resolve = systemLookup): LookupFunction {
   const mustBeLoopback = isLoopbackName(hostOf(new URL(rules.url)));
@@ -154,14 +170,26 @@ export function guardedLookup(rules: AddressRules, resolve: Resolve = systemLook
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
       if (error !== null) return callback(error, '');
-      const refused = mustBeLoopback ? addresses.some(({ address }) => !within(loopback, address)) : addresses.some(({ address }) => reaches(inside, address));
+      const refused = mustBeLoopback
+        ? addresses.some(({ address }) => !within(loopback, address))
+        : addresses.some(({ address }) => reaches(inside, address));
       const special = rules.neverSpecial === true && addresses.some(({ address }) => reaches(never, address));
       if ((refused && !allowAll) || special) {
-        return callback(new GatewayError('upstream_address_refused', 'The name of the upstream resolves to an address that it may not have.'), '');
+        return callback(
+          new GatewayError(
+            'upstream_address_refused',
+            'The name of the upstream resolves to an address that it may not have.',
+          ),
+          '',
+        );
       }
       if (options.all === true) return callback(null, addresses);
       const [first] = addresses;
-      if (first === undefined) return callback(new GatewayError('upstream_unreachable', 'The name of the upstream resolves to no address.'), '');
+      if (first === undefined)
+        return callback(
+          new GatewayError('upstream_unreachable', 'The name of the upstream resolves to no address.'),
+          '',
+        );
       callback(null, first.address, first.family);
     });
   };

@@ -1,8 +1,9 @@
-// Addresses in the fields of an upstream's answer (Location, Content-Location, Refresh, Link), which are in the upstream's own address space: what
-// points below the mounted URL is written as the agent reaches it, what points elsewhere at the upstream or at a host inside is left out,
-// and any other site's address stays. An agent is never sent around the gateway, and learns no name of the network behind it.
+// Addresses in the fields of an upstream's answer (Location, Content-Location, Refresh, Link), which are in the
+// upstream's own address space: what points below the mounted URL is written as the agent reaches it, what points
+// elsewhere at the upstream or at a host inside is left out, and any other site's address stays. An agent is never sent
+// around the gateway, and learns no name of the network behind it.
 
-import { readMember } from '../domain/server-names.ts';
+import { readUpstreamName } from '../domain/server-names.ts';
 import { isInsideLiteral } from './address-guard.ts';
 
 /** Where an answer comes from. */
@@ -17,7 +18,10 @@ export interface AnswerSource {
 
 export const ADDRESS_FIELDS: ReadonlySet<string> = new Set(['location', 'content-location', 'refresh', 'link']);
 
-/** The field's value for the agent; undefined to leave the field out. `withoutLogin` leaves out links that lead to a sign-in. */
+/**
+ * The field's value for the agent; undefined to leave the field out. `withoutLogin` leaves out links that lead to a
+ * sign-in.
+ */
 export function forAgent(name: string, value: string, source: AnswerSource, withoutLogin: boolean): string | undefined {
   if (name === 'link') return links(value, source, withoutLogin);
   if (name !== 'refresh') return addressForAgent(value, source);
@@ -35,7 +39,7 @@ function addressForAgent(text: string, { url, upstream, path }: AnswerSource): s
   const base = url.pathname.replace(/\/$/, '');
   const below = address.pathname.startsWith(base) ? address.pathname.slice(base.length) : undefined;
   if (below === undefined || !(below === '' || below.startsWith('/'))) return undefined;
-  return `/${readMember(upstream).mount}${below}${address.search}${address.hash}`;
+  return `/${readUpstreamName(upstream).mount}${below}${address.search}${address.hash}`;
 }
 
 /** Behind a proxy that ends TLS, servers write their addresses with the other scheme. */

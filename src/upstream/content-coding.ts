@@ -1,5 +1,6 @@
-// Bodies in a content coding (RFC 9110 section 8.4.1) as what they encode, so that they can be searched, although the upstream was asked not to
-// compress. Bounded in how much a small body may become; memory is that of one piece, since a slow agent slows the decoder down.
+// Bodies in a content coding (RFC 9110 section 8.4.1) as what they encode, so that they can be searched, although the
+// upstream was asked not to compress. Bounded in how much a small body may become; memory is that of one piece, since a
+// slow agent slows the decoder down.
 
 import { Duplex, pipeline, Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
@@ -14,7 +15,10 @@ const DECODERS: Readonly<Record<string, () => Duplex>> = {
 };
 /** Nobody encodes twice for a reason. */
 const MOST_CODINGS = 2;
-/** What a body may become: so many bytes, and so many more for each encoded byte. Text compresses to a tenth, a bomb to a thousandth. */
+/**
+ * What a body may become: so many bytes, and so many more for each encoded byte. Text compresses to a tenth, a bomb to
+ * a thousandth.
+ */
 const FREE_BYTES = 1024 * 1024;
 const LARGEST_RATIO = 200;
 
@@ -33,7 +37,13 @@ export function contentDecoder(codings: readonly string[]): Duplex | undefined {
     transform(chunk: Buffer, _encoding, callback) {
       decoded += chunk.length;
       if (decoded <= FREE_BYTES + LARGEST_RATIO * encoded) callback(null, chunk);
-      else callback(new GatewayError('upstream_protocol', 'The upstream’s answer grows beyond every measure when it is decompressed.'));
+      else
+        callback(
+          new GatewayError(
+            'upstream_protocol',
+            'The upstream’s answer grows beyond every measure when it is decompressed.',
+          ),
+        );
     },
   });
   const decoders = codings.toReversed().map((coding) => (DECODERS[coding] as () => Duplex)());
@@ -43,7 +53,14 @@ export function contentDecoder(codings: readonly string[]): Duplex | undefined {
 }
 
 /** Fields that speak of the body as it was encoded. */
-const OF_THE_ENCODED: ReadonlySet<string> = new Set(['content-encoding', 'content-digest', 'repr-digest', 'digest', 'content-md5', 'accept-ranges']);
+const OF_THE_ENCODED: ReadonlySet<string> = new Set([
+  'content-encoding',
+  'content-digest',
+  'repr-digest',
+  'digest',
+  'content-md5',
+  'accept-ranges',
+]);
 
 /** The fields of an answer whose body is decoded here. */
 export function decodedFields(headers: readonly string[]): string[] {

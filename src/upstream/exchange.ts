@@ -1,7 +1,8 @@
-// One call on the wire: what undici tells of it, turned into an answer in the agent's sink. Small answers of known length are collected and
-// written at once, the rest goes through as it comes, and a slow agent slows the upstream down.
-// Trusts neither side: the head is filtered, interim answers are swallowed, an upgrade that nobody asked for is refused. What fails before the
-// agent has a byte is left to whoever called to tell; after that the sink ends what it has begun.
+// One call on the wire: what undici tells of it, turned into an answer in the agent's sink. Small answers of known
+// length are collected and written at once, the rest goes through as it comes, and a slow agent slows the upstream
+// down. Trusts neither side: the head is filtered, interim answers are swallowed, an upgrade that nobody asked for is
+// refused. What fails before the agent has a byte is left to whoever called to tell; after that the sink ends what it
+// has begun.
 
 import { isAscii } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -52,7 +53,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#options = options;
   }
 
-  /** Ends the call from this side: the upstream's connection is closed, a call that still waits for one is never sent. */
+  /**
+   * Ends the call from this side: the upstream's connection is closed, a call that still waits for one is never sent.
+   */
   abort(reason: GatewayError): void {
     if (this.#over) return;
     this.#end(upstreamFault(reason, this.#progress));
@@ -62,7 +65,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#over) controller.abort(new GatewayError('client_closed', 'The agent went away before the call was sent.'));
+    if (this.#over)
+      controller.abort(new GatewayError('client_closed', 'The agent went away before the call was sent.'));
     else this.#progress = 'sent';
   }
 
@@ -76,7 +80,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#swallow(status);
       return;
     }
-    if (status < 200 || status > 599) throw new GatewayError('upstream_protocol', 'The upstream answered with a status that HTTP does not have.');
+    if (status < 200 || status > 599)
+      throw new GatewayError('upstream_protocol', 'The upstream answered with a status that HTTP does not have.');
     const { method, scrubber, responseHeaders, source } = this.#options;
     const { headers, length, streamsEvents, codings } = answerHead(fields, responseHeaders, scrubber, source);
     const bodyless = method === 'HEAD' || status === 204 || status === 304;
@@ -85,7 +90,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#status = status;
     this.#headers = headers;
     if (bodyless || (length !== undefined && length <= COLLECTED_BYTES && !streamsEvents && !decodes)) {
-      // RFC 9110 section 8.6: a 204 has no length; that of a HEAD or 304 is the upstream's word on a body that does not come.
+      // RFC 9110 section 8.6: a 204 has no length; that of a HEAD or 304 is the upstream's word on a body that does not
+      // come.
       if (bodyless && length !== undefined && status !== 204) headers.push('content-length', String(length));
       this.#scrubWhole = scrubs;
       this.#progress = 'collecting';
@@ -143,11 +149,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#end(fault);
   }
 
-  /** What has to be read, or searched for a secret, is decoded first. A part of an encoded body cannot be, nor what nobody here can decode. */
+  /**
+   * What has to be read, or searched for a secret, is decoded first. A part of an encoded body cannot be, nor what
+   * nobody here can decode.
+   */
   #decode(codings: readonly string[]): Duplex {
     const decoder = this.#status === 206 ? undefined : contentDecoder(codings);
     if (decoder === undefined) {
-      throw new GatewayError('upstream_protocol', 'The upstream’s answer is encoded in a way that cannot be read here.');
+      throw new GatewayError(
+        'upstream_protocol',
+        'The upstream’s answer is encoded in a way that cannot be read here.',
+      );
     }
     const failed = (error: unknown): void => {
       if (this.#over) return;
@@ -203,8 +215,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #swallow(status: number): void {
-    if (status === 101) throw new GatewayError('upstream_protocol', 'The upstream switched protocols without being asked.');
-    if (++this.#interim > INTERIM_ANSWERS) throw new GatewayError('upstream_protocol', 'The upstream sends interim answers without end.');
+    if (status === 101)
+      throw new GatewayError('upstream_protocol', 'The upstream switched protocols without being asked.');
+    if (++this.#interim > INTERIM_ANSWERS)
+      throw new GatewayError('upstream_protocol', 'The upstream sends interim answers without end.');
   }
 
   #writeWhole(): void {
@@ -214,7 +228,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const body = this.#scrubWhole && scrubber !== undefined ? scrubber.whole(raw) : raw;
     const bodyless = this.#status === 204 || this.#status === 304 || this.#options.method === 'HEAD';
     if (!bodyless) this.#headers.push('content-length', String(body.length));
-    // ASCII is the same bytes in every encoding that a sink might write a string in, and a string shares one socket write with the head.
+    // ASCII is the same bytes in every encoding that a sink might write a string in, and a string shares one socket
+    // write with the head.
     sink.whole(this.#status, this.#headers, isAscii(body) ? body.toString('latin1') : body);
   }
 

@@ -1,5 +1,6 @@
-// What the faults of sockets, TLS and undici mean to a caller, told by their codes and by how far the call had got; never by message text.
-// The promise that settle relies on: `executed` of what comes out of here is `no` when not one byte of the call was sent, else `maybe`.
+// What the faults of sockets, TLS and undici mean to a caller, told by their codes and by how far the call had got;
+// never by message text. The promise that settle relies on: `executed` of what comes out of here is `no` when not one
+// byte of the call was sent, else `maybe`.
 
 import { GatewayError } from '../errors.ts';
 
@@ -38,8 +39,9 @@ const TLS_CODES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The error for the caller, with what is known of the call's effect: nothing had gone out while it waited for a connection, and after that
- * nobody knows. Errors of the gateway's own (a refused address, an agent that went away) keep their code.
+ * The error for the caller, with what is known of the call's effect: nothing had gone out while it waited for a
+ * connection, and after that nobody knows. Errors of the gateway's own (a refused address, an agent that went away)
+ * keep their code.
  */
 export function upstreamFault(thrown: unknown, progress: Progress): GatewayError {
   return faultOf(thrown, progress).knowing(progress === 'waiting' ? 'no' : 'maybe');
@@ -50,7 +52,11 @@ function faultOf(thrown: unknown, progress: Progress): GatewayError {
   const code = codeOf(thrown);
   const fault = (name: GatewayError['code'], detail: string) => new GatewayError(name, detail, { cause: thrown });
 
-  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED' || code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') {
+  if (
+    code === 'UND_ERR_INVALID_ARG' ||
+    code === 'UND_ERR_NOT_SUPPORTED' ||
+    code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'
+  ) {
     return fault('bad_request', 'The request cannot be written as one HTTP/1.1 message.');
   }
   if (progress === 'waiting') {

@@ -47,7 +47,9 @@ export function nominated(headers: HeaderList): ReadonlySet<string> | undefined 
   return names;
 }
 
-/** Remembers a verdict per name, since the same few names come with every call. Bounded, because peers choose the names. */
+/**
+ * Remembers a verdict per name, since the same few names come with every call. Bounded, because peers choose the names.
+ */
 export function rememberByName<T>(judge: (name: string) => T): (name: string) => T {
   const verdicts = new Map<string, T>();
   return (name) => {

@@ -1,6 +1,6 @@
-// Sends a cleared call to its upstream, once, through undici's dispatch: re-framed from parsed parts, never copied from the wire.
-// Follows no redirect, repeats nothing, keeps no copy. Trusts that the action is what was decided on, and refuses one whose upstream
-// has moved since.
+// Sends a cleared call to its upstream, once, through undici's dispatch: re-framed from parsed parts, never copied from
+// the wire. Follows no redirect, repeats nothing, keeps no copy. Trusts that the action is what was decided on, and
+// refuses one whose upstream has moved since.
 
 import { Readable } from 'node:stream';
 import type { SignatureInjection } from '../domain/credential.ts';
@@ -18,13 +18,22 @@ export interface ForwarderOptions {
   readonly metrics: Metrics;
 }
 
-/** Streamed bodies of a declared length up to this are read first, bytes: one write, and no upstream connection waits for a slow agent. */
+/**
+ * Streamed bodies of a declared length up to this are read first, bytes: one write, and no upstream connection waits
+ * for a slow agent.
+ */
 const COLLECTED_BYTES = 64 * 1024;
 
 type Body = Uint8Array | Readable | null;
 
 export function createForwarder({ targets, metrics }: ForwarderOptions): Forwarder {
-  const transmit = (outgoing: Outgoing, sink: ResponseSink, body: Body, leftBehind: string[], signed?: string[]): Promise<Sent> =>
+  const transmit = (
+    outgoing: Outgoing,
+    sink: ResponseSink,
+    body: Body,
+    leftBehind: string[],
+    signed?: string[],
+  ): Promise<Sent> =>
     // Not async: the promise is the only one of the call.
     new Promise((resolve, reject) => {
       try {
@@ -33,28 +42,38 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
         const path = upstreamTarget(outgoing);
         const scrubber = credential === undefined ? undefined : scrubberFor(credential);
         const headers = signed ?? upstreamFields(outgoing, target.options, scrubber?.scrubsBodies === true, leftBehind);
-        if (body instanceof Readable && request.body.length !== undefined) headers.push('content-length', String(request.body.length));
+        if (body instanceof Readable && request.body.length !== undefined)
+          headers.push('content-length', String(request.body.length));
 
         const startedAt = performance.now();
         let forget = (): void => {};
         const ended = (error: GatewayError | undefined, sent: Sent | undefined): void => {
           forget();
           if (body instanceof Readable) body.destroy();
-          metrics.upstream(action.upstream, action.method, sent?.status, error?.code, (performance.now() - startedAt) / 1000);
+          metrics.upstream(
+            action.upstream,
+            action.method,
+            sent?.status,
+            error?.code,
+            (performance.now() - startedAt) / 1000,
+          );
           if (sent !== undefined) resolve(sent);
           else reject(error);
         };
         const exchange = new Exchange({
           method: action.method,
           sink,
-          responseHeaders: leftBehind.length === 0 ? responseHeaders : [...responseHeaders, ...toldLeftBehind(leftBehind)],
+          responseHeaders:
+            leftBehind.length === 0 ? responseHeaders : [...responseHeaders, ...toldLeftBehind(leftBehind)],
           scrubber,
           mayStream: outgoing.mayStream,
           mustRead: outgoing.mustRead === true,
           source: { url: target.url, upstream: action.upstream, path },
           ended,
         });
-        forget = request.onClosed(() => exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')));
+        forget = request.onClosed(() =>
+          exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')),
+        );
         // What undici refuses to write it reports through the exchange too; it does not throw.
         target.pool.dispatch({ path, method: action.method, headers, body }, exchange);
       } catch (thrown) {
@@ -64,7 +83,12 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
 
   const sign = async (outgoing: Outgoing, injection: SignatureInjection, leftBehind: string[]): Promise<string[]> => {
     const { options } = targetOf(targets, outgoing);
-    const fields = upstreamFields(outgoing, options, outgoing.credential !== undefined && scrubberFor(outgoing.credential).scrubsBodies, leftBehind);
+    const fields = upstreamFields(
+      outgoing,
+      options,
+      outgoing.credential !== undefined && scrubberFor(outgoing.credential).scrubsBodies,
+      leftBehind,
+    );
     return signedFields(injection, outgoing, upstreamTarget(outgoing), fields);
   };
 
@@ -74,11 +98,16 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
       const leftBehind: string[] = [];
       // Signed first: a body that cannot be signed is not even read.
       if (injection?.in === 'signature') {
-        const ready = sign(outgoing, injection, leftBehind).then(async (fields) => ({ fields, body: await bodyOf(outgoing) }));
+        const ready = sign(outgoing, injection, leftBehind).then(async (fields) => ({
+          fields,
+          body: await bodyOf(outgoing),
+        }));
         return ready.then(({ fields, body }) => transmit(outgoing, sink, body, leftBehind, fields), unsent);
       }
       const body = bodyOf(outgoing);
-      return body instanceof Promise ? body.then((bytes) => transmit(outgoing, sink, bytes, leftBehind), unsent) : transmit(outgoing, sink, body, leftBehind);
+      return body instanceof Promise
+        ? body.then((bytes) => transmit(outgoing, sink, bytes, leftBehind), unsent)
+        : transmit(outgoing, sink, body, leftBehind);
     },
     close: () => targets.close(),
   };
@@ -89,7 +118,10 @@ function unsent(thrown: unknown): never {
   throw asGatewayError(thrown).knowing('no');
 }
 
-/** Where the action goes, by the configuration of this moment. Throws `upstream_unreachable`, and `upstream_tls` while the gateway cannot be itself there. */
+/**
+ * Where the action goes, by the configuration of this moment. Throws `upstream_unreachable`, and `upstream_tls` while
+ * the gateway cannot be itself there.
+ */
 export function targetOf(targets: Targets, { action }: Outgoing): Target {
   const target = targets.get(action.upstream);
   if (target === undefined || target.authority !== action.authority) {

@@ -1,6 +1,7 @@
-// `100 Continue` that nobody asked for. HTTP lets a server send it at any time, and a client discards it (RFC 9110 section 15.2); undici takes it for a
-// broken answer and ends the connection, although the call may be done. Here it becomes an interim answer like any other, which exchange.ts swallows.
-// This reaches into undici, whose version is pinned; test/e2e/hostile-upstreams.test.ts notices when it does not hold any more.
+// `100 Continue` that nobody asked for. HTTP lets a server send it at any time, and a client discards it (RFC 9110
+// section 15.2); undici takes it for a broken answer and ends the connection, although the call may be done. Here it
+// becomes an interim answer like any other, which exchange.ts swallows. This reaches into undici, whose version is
+// pinned; test/e2e/hostile-upstreams.test.ts notices when it does not hold any more.
 
 import type { Pool } from 'undici';
 

@@ -1,5 +1,6 @@
-// One POST to an address that the operator configured and that is not an upstream: webhooks, Slack. Guarded as upstreams are: https
-// except on this machine, names that resolve inside are refused at every connection, no redirect is followed, and the answer is bounded.
+// One POST to an address that the operator configured and that is not an upstream: webhooks, Slack. Guarded as
+// upstreams are: https except on this machine, names that resolve inside are refused at every connection, no redirect
+// is followed, and the answer is bounded.
 
 import { isIP } from 'node:net';
 import { Agent, request } from 'undici';
@@ -33,11 +34,19 @@ export async function post(url: string, { headers, body, allowPrivateAddresses }
   const lookup = isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? { lookup: guardedLookup(rules) } : {};
   const agent = new Agent({ connect: { ...lookup, timeout: TIMEOUT_MS }, maxHeaderSize: 16 * 1024 });
   try {
-    const answer = await request(url, { method: 'POST', headers, body, dispatcher: agent, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const answer = await request(url, {
+      method: 'POST',
+      headers,
+      body,
+      dispatcher: agent,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
     const retryAfter = String(answer.headers['retry-after'] ?? '');
     return {
       status: answer.statusCode,
-      ...(/^\d{1,6}$/.test(retryAfter) && { retryAfterMs: Math.min(Number(retryAfter), LONGEST_RETRY_AFTER_S) * 1_000 }),
+      ...(/^\d{1,6}$/.test(retryAfter) && {
+        retryAfterMs: Math.min(Number(retryAfter), LONGEST_RETRY_AFTER_S) * 1_000,
+      }),
       body: await readSome(answer.body),
     };
   } finally {
@@ -45,7 +54,10 @@ export async function post(url: string, { headers, body, allowPrivateAddresses }
   }
 }
 
-/** Why nothing is sent to this URL, in one sentence, or undefined; what its name resolves to is judged at each connection. */
+/**
+ * Why nothing is sent to this URL, in one sentence, or undefined; what its name resolves to is judged at each
+ * connection.
+ */
 export function refuseTarget(url: string, allowPrivateAddresses: boolean): string | undefined {
   const rules = { url, allowPlaintext: false, allowPrivateAddresses };
   return refuseUpstreamUrl(rules) ?? refuseTargetLiteral(rules);

@@ -1,6 +1,7 @@
-// Builds the fields that go upstream: the agent's, less everything that says who it is, how it is connected or what the gateway
-// said; then the gateway's own; then the credential. This is the one place where the agent's fields are filtered for sending.
-// Never lets through the agent's credentials, spoofed proxy fields, or a second field beside an injected one.
+// Builds the fields that go upstream: the agent's, less everything that says who it is, how it is connected or what the
+// gateway said; then the gateway's own; then the credential. This is the one place where the agent's fields are
+// filtered for sending. Never lets through the agent's credentials, spoofed proxy fields, or a second field beside an
+// injected one.
 
 import { sha256 } from '../domain/canonical.ts';
 import type { Injection, SignatureInjection } from '../domain/credential.ts';
@@ -63,9 +64,20 @@ const DROPPED: ReadonlySet<string> = new Set([
   'tracestate',
   'uber-trace-id',
 ]);
-const DROPPED_PREFIXES: readonly string[] = ['countersign-', 'x-countersign-', 'x-forwarded-', 'x-envoy-', 'x-b3-', 'proxy-', 'sec-websocket-'];
+const DROPPED_PREFIXES: readonly string[] = [
+  'countersign-',
+  'x-countersign-',
+  'x-forwarded-',
+  'x-envoy-',
+  'x-b3-',
+  'proxy-',
+  'sec-websocket-',
+];
 
-/** Whether a field of the agent's, by its lower-case name, never goes upstream. `X_Forwarded_For` counts as what it would become behind CGI or WSGI. */
+/**
+ * Whether a field of the agent's, by its lower-case name, never goes upstream. `X_Forwarded_For` counts as what it
+ * would become behind CGI or WSGI.
+ */
 const neverForwarded = rememberByName((name) => {
   const canonical = name.replaceAll('_', '-');
   return DROPPED.has(canonical) || DROPPED_PREFIXES.some((prefix) => canonical.startsWith(prefix));
@@ -74,11 +86,17 @@ const neverForwarded = rememberByName((name) => {
 const speaksForTheAgent = rememberByName(carriesIdentity);
 
 /**
- * The flat list for undici, without Host and framing. With `identityOnly` the upstream is asked not to compress, so that what comes back can be searched.
- * `leftBehind` is given the names of the agent's fields that stay here because the gateway's credential speaks instead. Throws
- * `credential_unavailable` when the credential cannot be written as a field.
+ * The flat list for undici, without Host and framing. With `identityOnly` the upstream is asked not to compress, so
+ * that what comes back can be searched. `leftBehind` is given the names of the agent's fields that stay here because
+ * the gateway's credential speaks instead. Throws `credential_unavailable` when the credential cannot be written as a
+ * field.
  */
-export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, identityOnly: boolean, leftBehind: string[] = []): string[] {
+export function upstreamFields(
+  outgoing: Outgoing,
+  options: UpstreamOptions,
+  identityOnly: boolean,
+  leftBehind: string[] = [],
+): string[] {
   const { action, request, boundHeadersOnly, requestHeaders, credential } = outgoing;
   const agent = boundHeadersOnly ? action.boundHeaders : request.headers;
   const injected = credential?.injection.in === 'header' ? injectedField(credential.injection) : undefined;
@@ -87,9 +105,15 @@ export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, ide
   const fields: string[] = [];
   for (let i = 0; i < agent.length; i += 2) {
     const name = agent[i] as string;
-    if (neverForwarded(name) || name === options.agentToken || name === injected?.name || connectionOptions?.has(name)) continue;
+    if (neverForwarded(name) || name === options.agentToken || name === injected?.name || connectionOptions?.has(name))
+      continue;
     // Beside the gateway's credential nobody else speaks; what an approval binds was configured and seen.
-    if (credential !== undefined && !boundHeadersOnly && speaksForTheAgent(name) && !isListed(options.forwardHeaders ?? [], name)) {
+    if (
+      credential !== undefined &&
+      !boundHeadersOnly &&
+      speaksForTheAgent(name) &&
+      !isListed(options.forwardHeaders ?? [], name)
+    ) {
       leftBehind.push(name);
       continue;
     }
@@ -98,12 +122,18 @@ export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, ide
     fields.push(name, agent[i + 1] as string);
   }
   // The media type is part of what was approved even where the action does not list it among its bound fields.
-  if (boundHeadersOnly && action.contentType !== undefined && action.body !== undefined && !names(fields, 'content-type')) {
+  if (
+    boundHeadersOnly &&
+    action.contentType !== undefined &&
+    action.body !== undefined &&
+    !names(fields, 'content-type')
+  ) {
     fields.push('content-type', action.contentType);
   }
   if (identityOnly) fields.push('accept-encoding', 'identity');
   for (let i = 0; i < requestHeaders.length; i += 2) {
-    if (requestHeaders[i] !== injected?.name && requestHeaders[i + 1] !== '') fields.push(requestHeaders[i] as string, requestHeaders[i + 1] as string);
+    if (requestHeaders[i] !== injected?.name && requestHeaders[i + 1] !== '')
+      fields.push(requestHeaders[i] as string, requestHeaders[i + 1] as string);
   }
   if (injected !== undefined) fields.push(injected.name, injected.value);
   return fields;
@@ -113,7 +143,10 @@ export function upstreamFields(outgoing: Outgoing, options: UpstreamOptions, ide
 const MOST_TOLD = 20;
 const LONGEST_TOLD = 100;
 
-/** What the answer says of the fields that stayed here: an allowed call without them may be another one than its agent meant. */
+/**
+ * What the answer says of the fields that stayed here: an allowed call without them may be another one than its agent
+ * meant.
+ */
 export function toldLeftBehind(names: readonly string[]): HeaderList {
   const told = [...new Set(names)].filter(({ length }) => length <= LONGEST_TOLD).slice(0, MOST_TOLD);
   return told.length === 0 ? [] : ['countersign-fields-left-behind', told.join(', ')];
@@ -121,8 +154,16 @@ export function toldLeftBehind(names: readonly string[]): HeaderList {
 
 const NO_BODY_DIGEST = sha256('');
 
-/** The fields with the signature's own. It covers exactly what will be sent: nothing may be added afterwards but framing. */
-export async function signedFields(injection: SignatureInjection, outgoing: Outgoing, target: string, fields: readonly string[]): Promise<string[]> {
+/**
+ * The fields with the signature's own. It covers exactly what will be sent: nothing may be added afterwards but
+ * framing.
+ */
+export async function signedFields(
+  injection: SignatureInjection,
+  outgoing: Outgoing,
+  target: string,
+  fields: readonly string[],
+): Promise<string[]> {
   const { action, request } = outgoing;
   const streamed = action.body === undefined && action.streamed && !request.body.empty;
   const added = await injection.sign({
@@ -139,29 +180,42 @@ export async function signedFields(injection: SignatureInjection, outgoing: Outg
 function injectedField(injection: Injection & { readonly in: 'header' }): { name: string; value: string } {
   const name = injection.name.toLowerCase();
   const value = injection.value.reveal();
-  if (!isFieldName(name) || HOP_BY_HOP.has(name) || name === 'host' || name === 'content-length' || !isFieldValue(value)) {
+  if (
+    !isFieldName(name) ||
+    HOP_BY_HOP.has(name) ||
+    name === 'host' ||
+    name === 'content-length' ||
+    !isFieldValue(value)
+  ) {
     throw new GatewayError('credential_unavailable', 'The credential cannot be written as a header field.');
   }
   return { name, value };
 }
 
 /**
- * The request target: exactly the action's, with a query credential appended. Throws `bad_path` for what is not in origin-form and
- * `bad_request` when the query already has the credential's parameter, since an upstream might read the agent's instead.
+ * The request target: exactly the action's, with a query credential appended. Throws `bad_path` for what is not in
+ * origin-form and `bad_request` when the query already has the credential's parameter, since an upstream might read the
+ * agent's instead.
  */
 export function upstreamTarget({ action: { target }, credential }: Outgoing): string {
   // undici would send `//host`, an absolute URL or a fragment as they are.
-  if (target[0] !== '/' || target[1] === '/' || target.includes('#')) throw new GatewayError('bad_path', 'The request target is not in origin-form.');
+  if (target[0] !== '/' || target[1] === '/' || target.includes('#'))
+    throw new GatewayError('bad_path', 'The request target is not in origin-form.');
   if (credential?.injection.in !== 'query') return target;
   const { name, value } = credential.injection;
   const start = target.indexOf('?');
   if (start !== -1 && hasParameter(target.slice(start + 1), name)) {
-    throw new GatewayError('bad_request', 'The query already has the parameter that carries the upstream’s credential.');
+    throw new GatewayError(
+      'bad_request',
+      'The query already has the parameter that carries the upstream’s credential.',
+    );
   }
   return `${target}${start === -1 ? '?' : '&'}${encodeURIComponent(name)}=${encodeURIComponent(value.reveal())}`;
 }
 
-/** Reads the query as generously as any server might: `;` also separates, `name[]` and other cases are the same name. */
+/**
+ * Reads the query as generously as any server might: `;` also separates, `name[]` and other cases are the same name.
+ */
 function hasParameter(query: string, name: string): boolean {
   const wanted = name.toLowerCase();
   return query.split(/[&;]/).some((pair) => {

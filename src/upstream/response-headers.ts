@@ -1,6 +1,7 @@
-// What of the upstream's head reaches the agent. Trusts nothing in it: names and values are checked again, so that nothing can split
-// the gateway's answer, and whatever could pass for the gateway's own word is dropped.
-// Set-Cookie is dropped because Cookie is never sent: a session of the agent's own at the upstream would be one that nobody decided on.
+// What of the upstream's head reaches the agent. Trusts nothing in it: names and values are checked again, so that
+// nothing can split the gateway's answer, and whatever could pass for the gateway's own word is dropped. Set-Cookie is
+// dropped because Cookie is never sent: a session of the agent's own at the upstream would be one that nobody decided
+// on.
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { HeaderList } from '../domain/headers.ts';
@@ -17,7 +18,9 @@ export interface AnswerHead {
   readonly length?: number;
   /** Whether the answer is a stream of events. */
   readonly streamsEvents: boolean;
-  /** The body's content codings in the order in which they were applied, lower case; words that encode nothing left out. */
+  /**
+   * The body's content codings in the order in which they were applied, lower case; words that encode nothing left out.
+   */
   readonly codings: readonly string[];
 }
 
@@ -45,8 +48,15 @@ const DROPPED: ReadonlySet<string> = new Set([
   'set-cookie2',
   'x-api-key',
 ]);
-/** What only makes sense to whoever sent the credential: where the gateway did, an agent would answer it with one of its own. */
-const OF_THE_CREDENTIAL: ReadonlySet<string> = new Set(['www-authenticate', 'authentication-info', 'optional-www-authenticate']);
+/**
+ * What only makes sense to whoever sent the credential: where the gateway did, an agent would answer it with one of its
+ * own.
+ */
+const OF_THE_CREDENTIAL: ReadonlySet<string> = new Set([
+  'www-authenticate',
+  'authentication-info',
+  'optional-www-authenticate',
+]);
 const verdictOf = rememberByName((name): 'drop' | 'keep' | 'malformed' | 'address' | 'credential' => {
   if (DROPPED.has(name) || name.startsWith('countersign-')) return 'drop';
   if (ADDRESS_FIELDS.has(name)) return 'address';
@@ -55,8 +65,16 @@ const verdictOf = rememberByName((name): 'drop' | 'keep' | 'malformed' | 'addres
 });
 const LENGTH = /^\d{1,15}$/;
 
-/** Throws `upstream_protocol` for a field that could not be written as it is, or a length that is not one number. `own` is appended. */
-export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubber: Scrubber | undefined, source?: AnswerSource): AnswerHead {
+/**
+ * Throws `upstream_protocol` for a field that could not be written as it is, or a length that is not one number. `own`
+ * is appended.
+ */
+export function answerHead(
+  fields: IncomingHttpHeaders,
+  own: HeaderList,
+  scrubber: Scrubber | undefined,
+  source?: AnswerSource,
+): AnswerHead {
   const headers: string[] = [];
   const connectionOptions = fields.connection === undefined ? undefined : nominated(['connection', fields.connection]);
   let length: number | undefined;
@@ -81,9 +99,11 @@ export function answerHead(fields: IncomingHttpHeaders, own: HeaderList, scrubbe
     }
     for (const said of typeof value === 'string' ? [value] : value) {
       if (!isFieldValue(said)) throw malformed();
-      const text = verdict === 'address' && source !== undefined ? forAgent(name, said, source, scrubber !== undefined) : said;
+      const text =
+        verdict === 'address' && source !== undefined ? forAgent(name, said, source, scrubber !== undefined) : said;
       if (text === undefined) continue;
-      if (name === 'content-type') streamsEvents ||= (text.split(';', 1)[0] ?? '').trim().toLowerCase() === 'text/event-stream';
+      if (name === 'content-type')
+        streamsEvents ||= (text.split(';', 1)[0] ?? '').trim().toLowerCase() === 'text/event-stream';
       else if (name === 'content-encoding') codings.push(...codingsIn(text));
       else if (name === 'proxy-status' && claimsToBeUs(text)) continue;
       headers.push(name, scrubber === undefined ? text : scrubber.field(text));
@@ -99,5 +119,8 @@ function claimsToBeUs(proxyStatus: string): boolean {
 }
 
 function malformed(): GatewayError {
-  return new GatewayError('upstream_protocol', 'The head of the upstream’s answer has a field that is not well-formed.');
+  return new GatewayError(
+    'upstream_protocol',
+    'The head of the upstream’s answer has a field that is not well-formed.',
+  );
 }

@@ -1,6 +1,6 @@
-// The configured upstreams as things that can be connected to: one pool of connections each, TLS always verified.
-// A reload hands in the new set: what did not change keeps its pool and its open connections, what went away ends once its calls have.
-// Refuses upstreams that the address guard refuses, before anything is connected.
+// The configured upstreams as things that can be connected to: one pool of connections each, TLS always verified. A
+// reload hands in the new set: what did not change keeps its pool and its open connections, what went away ends once
+// its calls have. Refuses upstreams that the address guard refuses, before anything is connected.
 
 import type { LookupFunction } from 'node:net';
 import { buildConnector, Pool } from 'undici';
@@ -13,16 +13,25 @@ import { discardUnaskedContinue } from './interim-answers.ts';
 export interface UpstreamOptions extends AddressRules {
   /** The name under `upstreams`: what `action.upstream` says. */
   readonly name: string;
-  /** Absolute http(s) URL without user information, query or fragment. Its origin is where calls go; its path is already part of `action.target`. */
+  /**
+   * Absolute http(s) URL without user information, query or fragment. Its origin is where calls go; its path is already
+   * part of `action.target`.
+   */
   readonly url: string;
   /** Plain http to a host other than this one. Default in the schema: false. */
   readonly allowPlaintext: boolean;
   /** Lets the name resolve to private, link-local and metadata addresses. Default: false. */
   readonly allowPrivateAddresses?: boolean;
   readonly tls?: {
-    /** The authorities trusted for this upstream, instead of the system's; each new connection is judged by what they are then. */
+    /**
+     * The authorities trusted for this upstream, instead of the system's; each new connection is judged by what they
+     * are then.
+     */
     readonly ca?: PemSource;
-    /** What the gateway shows when it is asked for a certificate; replaced while connections are open. `name` tells one source from another. */
+    /**
+     * What the gateway shows when it is asked for a certificate; replaced while connections are open. `name` tells one
+     * source from another.
+     */
     readonly clientCertificate?: { readonly name: string; readonly feed: ClientCertificate };
   };
   /** Until a connection stands, TLS included, ms; 0 waits for ever. */
@@ -33,9 +42,15 @@ export interface UpstreamOptions extends AddressRules {
   readonly bodyTimeoutMs: number;
   /** Whether WebSocket upgrades pass. */
   readonly websocket: boolean;
-  /** Fields of the agent's that say who is asking and go along with an injected credential all the same, `x-ms-*` for all that begin so. Default none. */
+  /**
+   * Fields of the agent's that say who is asking and go along with an injected credential all the same, `x-ms-*` for
+   * all that begin so. Default none.
+   */
   readonly forwardHeaders?: readonly string[];
-  /** Lower-case name of the field that carries the agent's own token to the gateway, when it is not `authorization`. Never forwarded. */
+  /**
+   * Lower-case name of the field that carries the agent's own token to the gateway, when it is not `authorization`.
+   * Never forwarded.
+   */
   readonly agentToken?: string;
 }
 
@@ -62,7 +77,10 @@ export interface Targets {
   close(): Promise<void>;
 }
 
-/** Idle connections are dropped before common servers drop theirs (5 s in node:http), so that a call rarely meets a closing one. */
+/**
+ * Idle connections are dropped before common servers drop theirs (5 s in node:http), so that a call rarely meets a
+ * closing one.
+ */
 const KEEP_ALIVE_MS = 4_000;
 const KEEP_ALIVE_MAX_MS = 60_000;
 /** Longest head of an answer, bytes. */
@@ -106,11 +124,19 @@ export function createTargets(upstreams: ReadonlyMap<string, UpstreamOptions>, r
 
 function checkUpstream(options: UpstreamOptions): void {
   const reason = refuseUpstreamUrl(options);
-  if (reason !== undefined) throw new GatewayError('upstream_address_refused', `The URL of upstream ${options.name} is refused. ${reason}`);
+  if (reason !== undefined)
+    throw new GatewayError('upstream_address_refused', `The URL of upstream ${options.name} is refused. ${reason}`);
 }
 
 /** Everything that shapes a connection: two entries with the same key may share one. */
-function connectionKey({ url, allowPrivateAddresses, tls, connectTimeoutMs, headersTimeoutMs, bodyTimeoutMs }: UpstreamOptions): string {
+function connectionKey({
+  url,
+  allowPrivateAddresses,
+  tls,
+  connectTimeoutMs,
+  headersTimeoutMs,
+  bodyTimeoutMs,
+}: UpstreamOptions): string {
   return JSON.stringify([
     new URL(url).origin,
     allowPrivateAddresses === true,
@@ -139,7 +165,10 @@ function openTarget(options: UpstreamOptions, resolve?: Resolve): Target {
   return { options, url, authority: url.host, pool, lookup };
 }
 
-/** Each connection shows the certificate of its time and trusts the authorities of its time; connections that are open keep theirs. */
+/**
+ * Each connection shows the certificate of its time and trusts the authorities of its time; connections that are open
+ * keep theirs.
+ */
 function connectorOf(options: UpstreamOptions, lookup: LookupFunction): buildConnector.connector {
   const make = () => buildConnector({ lookup, timeout: options.connectTimeoutMs, ...tlsOptions(options) });
   const { ca, clientCertificate } = options.tls ?? {};
@@ -169,8 +198,9 @@ interface TlsOptions {
 }
 
 /**
- * What the gateway shows to this upstream now, if anything is configured. Throws `upstream_tls` while that cannot be had: without it the upstream would
- * take the gateway for somebody else, and over an open connection for somebody that it has ceased to be.
+ * What the gateway shows to this upstream now, if anything is configured. Throws `upstream_tls` while that cannot be
+ * had: without it the upstream would take the gateway for somebody else, and over an open connection for somebody that
+ * it has ceased to be.
  */
 export function ownCertificate({ tls, name }: UpstreamOptions): ReturnType<ClientCertificate['current']> {
   const own = tls?.clientCertificate?.feed.current();
@@ -180,9 +210,17 @@ export function ownCertificate({ tls, name }: UpstreamOptions): ReturnType<Clien
   return own;
 }
 
-/** Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED in the environment cannot switch verification off. Throws as `ownCertificate`. */
+/**
+ * Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED in the environment cannot switch verification off. Throws as
+ * `ownCertificate`.
+ */
 export function tlsOptions(options: UpstreamOptions): TlsOptions {
   const { ca } = options.tls ?? {};
   const own = ownCertificate(options);
-  return { rejectUnauthorized: true, minVersion: 'TLSv1.2', ...(ca !== undefined && { ca: ca.read() }), ...(own && { cert: own.certificate, key: own.key }) };
+  return {
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+    ...(ca !== undefined && { ca: ca.read() }),
+    ...(own && { cert: own.certificate, key: own.key }),
+  };
 }

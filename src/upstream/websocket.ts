@@ -1,6 +1,7 @@
-// Passes a WebSocket upgrade that the pipeline has cleared. http-proxy-3 makes the request and joins the two sockets; every field it sends
-// is one that we built, the address guard and TLS rules are those of the forwarder, and the answer's head is filtered before the agent sees it.
-// Refuses anything that is not a bare GET upgrade, upstreams without websocket: true, and answers other than 101. Frames are not scrubbed.
+// Passes a WebSocket upgrade that the pipeline has cleared. http-proxy-3 makes the request and joins the two sockets;
+// every field it sends is one that we built, the address guard and TLS rules are those of the forwarder, and the
+// answer's head is filtered before the agent sees it. Refuses anything that is not a bare GET upgrade, upstreams
+// without websocket: true, and answers other than 101. Frames are not scrubbed.
 
 import { hash } from 'node:crypto';
 import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, IncomingMessage } from 'node:http';
@@ -74,7 +75,10 @@ function ready(targets: Targets, incoming: IncomingMessage, outgoing: Outgoing):
     const target = targetOf(targets, outgoing);
     checkUpgrade(incoming, target);
     if (outgoing.credential?.injection.in === 'signature') {
-      throw new GatewayError('upgrade_refused', 'The upstream’s credential signs requests; an upgrade cannot be signed.');
+      throw new GatewayError(
+        'upgrade_refused',
+        'The upstream’s credential signs requests; an upgrade cannot be signed.',
+      );
     }
     return target;
   } catch (thrown) {
@@ -87,7 +91,10 @@ function checkUpgrade({ method, headers }: IncomingMessage, { options }: Target)
   const framed = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
   const key = headers['sec-websocket-key'];
   if (method !== 'GET' || framed || headers.upgrade?.toLowerCase() !== 'websocket' || key === undefined) {
-    throw new GatewayError('upgrade_refused', 'Only a GET with a WebSocket handshake and without a body can be upgraded.');
+    throw new GatewayError(
+      'upgrade_refused',
+      'Only a GET with a WebSocket handshake and without a body can be upgraded.',
+    );
   }
 }
 
@@ -106,14 +113,22 @@ function handshake({ incoming, socket, release }: Upgrade, outgoing: Outgoing, t
       reject(upstreamFault(thrown, progress));
       made?.destroy();
     };
-    const late = (): void => fail(new GatewayError('upstream_timeout', 'The upstream did not answer the upgrade in time.'));
+    const late = (): void =>
+      fail(new GatewayError('upstream_timeout', 'The upstream did not answer the upgrade in time.'));
     const timer = headersTimeoutMs > 0 ? setTimeout(late, connectTimeoutMs + headersTimeoutMs) : undefined;
     let forget = (): void => {};
 
     const path = upstreamTarget(outgoing);
     const request = upgradeRequest(incoming, socket, path, outgoing, target);
-    // One server per connection: its events and errors are this call's alone. `toProxy` keeps it from normalising the path.
-    const proxy = createProxyServer({ target: target.url.origin, agent: agentFor(target), prependPath: false, toProxy: true, secure: true });
+    // One server per connection: its events and errors are this call's alone. `toProxy` keeps it from normalising the
+    // path.
+    const proxy = createProxyServer({
+      target: target.url.origin,
+      agent: agentFor(target),
+      prependPath: false,
+      toProxy: true,
+      secure: true,
+    });
     proxy.on('error', fail);
     proxy.on('proxyReqWs', (created) => {
       made = created;
@@ -136,20 +151,32 @@ function handshake({ incoming, socket, release }: Upgrade, outgoing: Outgoing, t
       const early = release();
       if (early.byteLength > 0) socket.unshift(early);
     });
-    forget = outgoing.request.onClosed(() => fail(new GatewayError('client_closed', 'The agent went away during the upgrade.')));
+    forget = outgoing.request.onClosed(() =>
+      fail(new GatewayError('client_closed', 'The agent went away during the upgrade.')),
+    );
   });
 }
 
 /**
- * Stands before http-proxy-3's own listeners: it would relay any answer unfiltered, would not look at the acceptance, and would close the agent's
- * socket on an error, so that nobody could answer on it any more.
+ * Stands before http-proxy-3's own listeners: it would relay any answer unfiltered, would not look at the acceptance,
+ * and would close the agent's socket on an error, so that nobody could answer on it any more.
  */
-function gate(made: ClientRequest, request: IncomingMessage, outgoing: Outgoing, fail: (thrown: unknown) => void, beforeJoining: () => void): void {
+function gate(
+  made: ClientRequest,
+  request: IncomingMessage,
+  outgoing: Outgoing,
+  fail: (thrown: unknown) => void,
+  beforeJoining: () => void,
+): void {
   const join = made.listeners('upgrade');
   made.removeAllListeners('upgrade').removeAllListeners('response').removeAllListeners('error');
   made.on('error', fail);
   made.on('response', ({ statusCode }) => {
-    fail(new GatewayError('upstream_protocol', 'The upstream did not switch to WebSocket.', { members: { upstreamStatus: statusCode } }));
+    fail(
+      new GatewayError('upstream_protocol', 'The upstream did not switch to WebSocket.', {
+        members: { upstreamStatus: statusCode },
+      }),
+    );
   });
   made.on('upgrade', (answer, upstreamSocket, upstreamHead) => {
     upstreamSocket.on('error', () => {});
@@ -166,9 +193,23 @@ function gate(made: ClientRequest, request: IncomingMessage, outgoing: Outgoing,
 }
 
 /** What http-proxy-3 copies into its request: our fields and nothing of the agent's that the filter does not know. */
-function upgradeRequest(incoming: IncomingMessage, socket: Socket, path: string, outgoing: Outgoing, target: Target): IncomingMessage {
+function upgradeRequest(
+  incoming: IncomingMessage,
+  socket: Socket,
+  path: string,
+  outgoing: Outgoing,
+  target: Target,
+): IncomingMessage {
   const request = new IncomingMessage(socket);
-  const own = ['host', target.authority, 'connection', 'Upgrade', 'upgrade', 'websocket', ...handshakeFields(incoming, outgoing)];
+  const own = [
+    'host',
+    target.authority,
+    'connection',
+    'Upgrade',
+    'upgrade',
+    'websocket',
+    ...handshakeFields(incoming, outgoing),
+  ];
   return Object.assign(request, {
     method: 'GET',
     url: path,
@@ -193,17 +234,27 @@ function handshakeFields({ headers }: IncomingMessage, { action }: Outgoing): st
 function choiceFault(headers: IncomingHttpHeaders, { action }: Outgoing): string | undefined {
   const { subprotocols = [], extensions = [] } = action.upgrade ?? {};
   const chosen = headers['sec-websocket-protocol'];
-  if (chosen !== undefined && !subprotocols.includes(chosen)) return 'The upstream chose a subprotocol that was not offered.';
+  if (chosen !== undefined && !subprotocols.includes(chosen))
+    return 'The upstream chose a subprotocol that was not offered.';
   const nameOf = (extension: string): string => (extension.split(';', 1)[0] ?? '').trim().toLowerCase();
   const offered = new Set(extensions.map(nameOf));
   const used = String(headers['sec-websocket-extensions'] ?? '')
     .split(',')
     .map(nameOf);
-  return used.every((name) => name === '' || offered.has(name)) ? undefined : 'The upstream chose an extension that was not offered.';
+  return used.every((name) => name === '' || offered.has(name))
+    ? undefined
+    : 'The upstream chose an extension that was not offered.';
 }
 
-/** The fields of the 101 for the agent. Throws `upstream_protocol` unless the upstream proves that it read this very handshake (RFC 6455 section 4.1). */
-function switchingFields({ headers }: IncomingMessage, request: IncomingMessage, outgoing: Outgoing): IncomingHttpHeaders {
+/**
+ * The fields of the 101 for the agent. Throws `upstream_protocol` unless the upstream proves that it read this very
+ * handshake (RFC 6455 section 4.1).
+ */
+function switchingFields(
+  { headers }: IncomingMessage,
+  request: IncomingMessage,
+  outgoing: Outgoing,
+): IncomingHttpHeaders {
   const accept = hash('sha1', `${request.headers['sec-websocket-key']}${WEBSOCKET_GUID}`, 'base64');
   if (headers['sec-websocket-accept'] !== accept || headers.upgrade?.toLowerCase() !== 'websocket') {
     throw new GatewayError('upstream_protocol', 'The upstream’s acceptance of the WebSocket handshake is not valid.');
@@ -217,7 +268,9 @@ function switchingFields({ headers }: IncomingMessage, request: IncomingMessage,
 
 function agentFor(target: Target): HttpAgent {
   const { lookup, options } = target;
-  return target.url.protocol === 'https:' ? new HttpsAgent({ lookup, ...tlsOptions(options) }) : new HttpAgent({ lookup });
+  return target.url.protocol === 'https:'
+    ? new HttpsAgent({ lookup, ...tlsOptions(options) })
+    : new HttpAgent({ lookup });
 }
 
 /** Single values stay strings: node:http reads Host and Upgrade as such. */

@@ -14,7 +14,8 @@ async function withServer<T>(handle: Handle, use: (server: TestServer) => Promis
   }
 }
 
-const head = (...lines: string[]) => ['POST /api/a HTTP/1.1', 'Host: a', 'Connection: close', ...lines, '', ''].join('\r\n');
+const head = (...lines: string[]) =>
+  ['POST /api/a HTTP/1.1', 'Host: a', 'Connection: close', ...lines, '', ''].join('\r\n');
 const buffered: Handle = async ({ body }) => Buffer.from(await body.buffer(100)).toString();
 const code = ({ body }: { body: string }) => (JSON.parse(body) as { code: string }).code;
 
@@ -27,7 +28,9 @@ async function open(port: number): Promise<Socket> {
 
 describe('buffer', () => {
   it('puts chunks together', async () => {
-    const answer = await withServer(buffered, ({ port }) => sendRaw(port, `${head('Transfer-Encoding: chunked')}3\r\nabc\r\n`, '2\r\nde\r\n0\r\n\r\n'));
+    const answer = await withServer(buffered, ({ port }) =>
+      sendRaw(port, `${head('Transfer-Encoding: chunked')}3\r\nabc\r\n`, '2\r\nde\r\n0\r\n\r\n'),
+    );
     expect(answer.body).toBe('"abcde"');
   });
 
@@ -37,12 +40,16 @@ describe('buffer', () => {
   });
 
   it('refuses a chunked body as soon as it grows over the limit', async () => {
-    const answer = await withServer(buffered, ({ port }) => sendRaw(port, `${head('Transfer-Encoding: chunked')}c8\r\n${'x'.repeat(200)}\r\n`));
+    const answer = await withServer(buffered, ({ port }) =>
+      sendRaw(port, `${head('Transfer-Encoding: chunked')}c8\r\n${'x'.repeat(200)}\r\n`),
+    );
     expect(code(answer)).toBe('payload_too_large');
   });
 
   it('takes a body of exactly the limit', async () => {
-    const answer = await withServer(buffered, ({ port }) => sendRaw(port, head('Content-Length: 100') + 'x'.repeat(100)));
+    const answer = await withServer(buffered, ({ port }) =>
+      sendRaw(port, head('Content-Length: 100') + 'x'.repeat(100)),
+    );
     expect(answer.status).toBe(200);
   });
 
@@ -73,7 +80,9 @@ describe('buffer', () => {
       ({ port }) => sendRaw(port, asked),
     );
     expect(refused.text).toMatch(/^HTTP\/1\.1 401 /);
-    const tooLarge = await withServer(buffered, ({ port }) => sendRaw(port, head('Expect: 100-continue', 'Content-Length: 3000')));
+    const tooLarge = await withServer(buffered, ({ port }) =>
+      sendRaw(port, head('Expect: 100-continue', 'Content-Length: 3000')),
+    );
     expect(tooLarge.text).toMatch(/^HTTP\/1\.1 413 /);
     const unread = await withServer(classifying(API, 'json'), ({ port }) =>
       sendRaw(port, head('Expect: 100-continue', 'Content-Length: 3', 'Content-Type: text/plain')),
@@ -82,7 +91,9 @@ describe('buffer', () => {
   });
 
   it('gives up on a sender that is silent', async () => {
-    const answer = await withServer(buffered, ({ port }) => sendRaw(port, `${head('Content-Length: 5')}ab`), { silenceMs: 50 });
+    const answer = await withServer(buffered, ({ port }) => sendRaw(port, `${head('Content-Length: 5')}ab`), {
+      silenceMs: 50,
+    });
     expect(code(answer)).toBe('request_timeout');
   });
 

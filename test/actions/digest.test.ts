@@ -21,7 +21,10 @@ const action = {
   body: { bytes, digest: sha256(bytes) },
   streamed: false,
 } as const satisfies Action;
-const binding = { ruleIds: ['pay', 'log'], credential: { name: 'ledger', scope: { scope: 'write' } } } as const satisfies ActionBinding;
+const binding = {
+  ruleIds: ['pay', 'log'],
+  credential: { name: 'ledger', scope: { scope: 'write' } },
+} as const satisfies ActionBinding;
 
 const without = <K extends keyof Action>(name: K): Action => {
   const { [name]: _, ...rest } = action as Action;
@@ -58,7 +61,9 @@ describe('actionDigest', () => {
   ])('leaves out the session of an MCP message: %s', (_where, boundHeaders) => {
     const at = boundHeaders.indexOf('mcp-session-id');
     const message: Action = { ...action, protocol: 'mcp', boundHeaders };
-    expect(actionDigest(message, binding)).toBe(actionDigest({ ...message, boundHeaders: boundHeaders.toSpliced(at, 2) }, binding));
+    expect(actionDigest(message, binding)).toBe(
+      actionDigest({ ...message, boundHeaders: boundHeaders.toSpliced(at, 2) }, binding),
+    );
     // Holds of earlier versions were bound to this.
     expect(formerActionDigest(message, binding)).toBe(actionDigest({ ...message, protocol: 'http' }, binding));
   });
@@ -97,10 +102,26 @@ describe('actionDigest', () => {
             ...(tool !== undefined && { tool }),
           };
           const whole = {
-            ...{ method, upstream, authority: upstream, target, tool: tool ?? null, contentType: null, headers: boundHeaders },
-            ...{ bodyDigest: sha256(''), bodyLength: 0, argumentsDigest: null, credential: { name: target, scope: wanted }, ruleIds },
+            ...{
+              method,
+              upstream,
+              authority: upstream,
+              target,
+              tool: tool ?? null,
+              contentType: null,
+              headers: boundHeaders,
+            },
+            ...{
+              bodyDigest: sha256(''),
+              bodyLength: 0,
+              argumentsDigest: null,
+              credential: { name: target, scope: wanted },
+              ruleIds,
+            },
           };
-          expect(actionDigest(some, { ruleIds, credential: { name: target, scope: wanted } })).toBe(canonicalDigest('countersign/action/v1', whole));
+          expect(actionDigest(some, { ruleIds, credential: { name: target, scope: wanted } })).toBe(
+            canonicalDigest('countersign/action/v1', whole),
+          );
         },
       ),
     );
@@ -145,11 +166,15 @@ describe('actionDigest', () => {
 
   it('does not depend on the JSON-RPC id, the order of keys, or whether the call is repeated', () => {
     const again: Action = { ...action, rpcId: 7, args: { amount: 1 } };
-    expect(actionDigest(again, { credential: { scope: { scope: 'write' }, name: 'ledger' }, ruleIds: ['pay', 'log'] })).toBe(actionDigest(action, binding));
+    expect(
+      actionDigest(again, { credential: { scope: { scope: 'write' }, name: 'ledger' }, ruleIds: ['pay', 'log'] }),
+    ).toBe(actionDigest(action, binding));
   });
 
   // Strings full of what separates in JSON, in lists and in HTTP: joining parts naively would let two tuples collide.
-  const text = fc.string({ unit: fc.constantFrom('"', ',', ':', '\\', '\n', '\0', '[', ']', '{', '}', 'a', 'null', '\u001f', 'é') });
+  const text = fc.string({
+    unit: fc.constantFrom('"', ',', ':', '\\', '\n', '\0', '[', ']', '{', '}', 'a', 'null', '\u001f', 'é'),
+  });
   const actions: fc.Arbitrary<[Action, ActionBinding]> = fc
     .record({
       method: text,
@@ -181,7 +206,8 @@ describe('actionDigest', () => {
       },
       { ruleIds, ...(credential === undefined ? {} : { credential: { name: credential[0], scope: credential[1] } }) },
     ]);
-  // What is bound, compared structurally; the order of keys says nothing, and an absent body and one of no bytes are one and the same.
+  // What is bound, compared structurally; the order of keys says nothing, and an absent body and one of no bytes are
+  // one and the same.
   const sorted = (object: unknown) => (object === undefined ? undefined : Object.entries(object as object).sort());
   const bound = ([a, b]: [Action, ActionBinding]) => [
     [a.method, a.upstream, a.authority, a.target, a.tool, a.contentType, a.boundHeaders],
@@ -199,7 +225,17 @@ describe('actionDigest', () => {
   });
 
   it('changes when any one bound member is taken from another action', () => {
-    const members = ['method', 'upstream', 'authority', 'target', 'tool', 'contentType', 'boundHeaders', 'body', 'args'] as const;
+    const members = [
+      'method',
+      'upstream',
+      'authority',
+      'target',
+      'tool',
+      'contentType',
+      'boundHeaders',
+      'body',
+      'args',
+    ] as const;
     fc.assert(
       fc.property(actions, actions, fc.constantFrom(...members), ([a, b], [other], member) => {
         const { [member]: _, ...rest } = a;
@@ -227,7 +263,9 @@ describe('actionDigest', () => {
 const file = '../shared/vectors/jcs.json';
 
 describe.skipIf(!existsSync(file))('JCS vectors (skipped where ../shared/vectors is absent)', () => {
-  const vectors = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { name: string; input: string; canonical: string }[]) : [];
+  const vectors = existsSync(file)
+    ? (JSON.parse(readFileSync(file, 'utf8')) as { name: string; input: string; canonical: string }[])
+    : [];
 
   it.each(vectors)('digests $name over its canonical form', ({ input, canonical }) => {
     expect(canonicalDigest('countersign/test/v1', JSON.parse(input))).toBe(sha256(`countersign/test/v1\n${canonical}`));

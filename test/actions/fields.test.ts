@@ -19,7 +19,10 @@ describe('acceptFields', () => {
   });
 
   it('drops a nominated field that stands before the Connection field', () => {
-    expect(acceptFields(['X-A', '1', 'Connection', 'x-a , close', 'X-a', '2', 'X-B', '3']).headers).toEqual(['x-b', '3']);
+    expect(acceptFields(['X-A', '1', 'Connection', 'x-a , close', 'X-a', '2', 'X-B', '3']).headers).toEqual([
+      'x-b',
+      '3',
+    ]);
   });
 
   it('counts __proto__ as a name with underscores', () => {
@@ -27,26 +30,45 @@ describe('acceptFields', () => {
   });
 });
 
-// Pins the kind "a field that comes twice": equal copies are one value, what decides nothing passes, and what decides stays strict.
+// Pins the kind "a field that comes twice": equal copies are one value, what decides nothing passes, and what decides
+// stays strict.
 describe('a field that comes twice', () => {
-  const refused = (raw: readonly string[]) => expect(() => acceptFields(raw), raw.join(' ')).toThrow(expect.objectContaining({ code: 'bad_header' }));
+  const refused = (raw: readonly string[]) =>
+    expect(() => acceptFields(raw), raw.join(' ')).toThrow(expect.objectContaining({ code: 'bad_header' }));
   const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
-  it.each(['User-Agent', 'Referer', 'Date', 'From'])('and says something of the sender alone passes as it came: %s', (name) => {
-    expect(acceptFields([name, 'a', name.toUpperCase(), 'b']).headers).toEqual([name.toLowerCase(), 'a', name.toLowerCase(), 'b']);
-  });
+  it.each(['User-Agent', 'Referer', 'Date', 'From'])(
+    'and says something of the sender alone passes as it came: %s',
+    (name) => {
+      expect(acceptFields([name, 'a', name.toUpperCase(), 'b']).headers).toEqual([
+        name.toLowerCase(),
+        'a',
+        name.toLowerCase(),
+        'b',
+      ]);
+    },
+  );
 
-  it.each(['Mcp-Protocol-Version', 'Mcp-Method', 'Mcp-Session-Id', 'Mcp-Name', 'Mcp-Param-Region'])('in equal copies is one value: %s', (name) => {
-    expect(acceptFields([name, 'v', name.toLowerCase(), 'v', name, 'v']).headers).toEqual([name.toLowerCase(), 'v']);
-    refused([name, 'v', name, 'w']);
-    refused([name, 'v', name, 'V']);
-  });
+  it.each(['Mcp-Protocol-Version', 'Mcp-Method', 'Mcp-Session-Id', 'Mcp-Name', 'Mcp-Param-Region'])(
+    'in equal copies is one value: %s',
+    (name) => {
+      expect(acceptFields([name, 'v', name.toLowerCase(), 'v', name, 'v']).headers).toEqual([name.toLowerCase(), 'v']);
+      refused([name, 'v', name, 'w']);
+      refused([name, 'v', name, 'V']);
+    },
+  );
 
-  it.each(['2025-11-25, 2025-11-25', '2025-11-25,2025-11-25', '2025-11-25 , 2025-11-25,2025-11-25'])('joined to a list of copies is one value: %s', (list) => {
-    expect(acceptFields(['Mcp-Protocol-Version', list]).headers).toEqual(['mcp-protocol-version', '2025-11-25']);
-    expect(acceptFields(['Mcp-Protocol-Version', list, 'Mcp-Protocol-Version', '2025-11-25']).headers).toEqual(['mcp-protocol-version', '2025-11-25']);
-    refused(['Mcp-Protocol-Version', list, 'Mcp-Protocol-Version', '2025-06-18']);
-  });
+  it.each(['2025-11-25, 2025-11-25', '2025-11-25,2025-11-25', '2025-11-25 , 2025-11-25,2025-11-25'])(
+    'joined to a list of copies is one value: %s',
+    (list) => {
+      expect(acceptFields(['Mcp-Protocol-Version', list]).headers).toEqual(['mcp-protocol-version', '2025-11-25']);
+      expect(acceptFields(['Mcp-Protocol-Version', list, 'Mcp-Protocol-Version', '2025-11-25']).headers).toEqual([
+        'mcp-protocol-version',
+        '2025-11-25',
+      ]);
+      refused(['Mcp-Protocol-Version', list, 'Mcp-Protocol-Version', '2025-06-18']);
+    },
+  );
 
   it('stays as it is where the list is of other values, or a comma belongs to the value', () => {
     for (const raw of [
@@ -60,7 +82,10 @@ describe('a field that comes twice', () => {
 
   it('and is a traceparent means that there is none', () => {
     expect(acceptFields(['traceparent', TRACE]).headers).toEqual(['traceparent', TRACE]);
-    expect(acceptFields(['traceparent', TRACE, 'x-a', '1', 'Traceparent', TRACE, 'TRACEPARENT', 'x']).headers).toEqual(['x-a', '1']);
+    expect(acceptFields(['traceparent', TRACE, 'x-a', '1', 'Traceparent', TRACE, 'TRACEPARENT', 'x']).headers).toEqual([
+      'x-a',
+      '1',
+    ]);
   });
 
   it.each([
@@ -85,14 +110,26 @@ describe('a field that comes twice', () => {
   });
 
   it('under a name that CGI reads as one that decides is refused', () => {
-    for (const name of ['content.type', 'idempotency~key', 'x.http.method.override', 'mcp_method', 'x_method']) refused([name, 'a']);
+    for (const name of ['content.type', 'idempotency~key', 'x.http.method.override', 'mcp_method', 'x_method'])
+      refused([name, 'a']);
     expect(acceptFields(['x-amz-meta-my.key', 'a']).headers).toEqual(['x-amz-meta-my.key', 'a']);
   });
 });
 
 describe('forwardableHeaders', () => {
   it('withholds what is configured besides what never travels', () => {
-    const headers = ['host', 'a', 'x-agent-token', 'secret', 'content-length', '3', 'expect', '100-continue', 'user-agent', 'curl'];
+    const headers = [
+      'host',
+      'a',
+      'x-agent-token',
+      'secret',
+      'content-length',
+      '3',
+      'expect',
+      '100-continue',
+      'user-agent',
+      'curl',
+    ];
     expect(forwardableHeaders(headers, ['x-agent-token'])).toEqual(['user-agent', 'curl']);
   });
 
@@ -128,11 +165,28 @@ describe('boundHeaders', () => {
       'x-other',
       '2',
     ];
-    expect(boundHeaders(headers, ['x-bound'])).toEqual(['accept', 'a', 'if-match', 'b', 'if-match', 'a', 'mcp-session-id', 's', 'x-bound', '1']);
+    expect(boundHeaders(headers, ['x-bound'])).toEqual([
+      'accept',
+      'a',
+      'if-match',
+      'b',
+      'if-match',
+      'a',
+      'mcp-session-id',
+      's',
+      'x-bound',
+      '1',
+    ]);
   });
 
   it('never binds a credential, even when it is configured', () => {
-    expect(boundHeaders(['authorization', 'Bearer x', 'cookie', 'a', 'x-token', 't'], ['authorization', 'cookie', 'x-token'], ['x-token'])).toEqual([]);
+    expect(
+      boundHeaders(
+        ['authorization', 'Bearer x', 'cookie', 'a', 'x-token', 't'],
+        ['authorization', 'cookie', 'x-token'],
+        ['x-token'],
+      ),
+    ).toEqual([]);
   });
 
   it('does not depend on how long the caller wants to wait', () => {

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { takeMessage } from '../../src/actions/mcp-message.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 
-const take = (message: JsonObject, headers: readonly string[] = []) => takeMessage(message, Buffer.from(JSON.stringify(message)), headers);
+const take = (message: JsonObject, headers: readonly string[] = []) =>
+  takeMessage(message, Buffer.from(JSON.stringify(message)), headers);
 const identity = (message: JsonObject) => take(message).body.identity;
 const call = (more: JsonObject = {}, meta?: JsonObject, id: string | number = 1): JsonObject => ({
   jsonrpc: '2.0',
@@ -19,7 +20,9 @@ describe('the identity of an MCP message', () => {
     expect(identity(call({}, undefined, 'other'))).toBe(plain);
     expect(identity(call({}, { progressToken: 3 }))).toBe(plain);
     expect(identity(call({}, { progressToken: 'x', traceparent: TRACE, tracestate: 'a=1' }, 9))).toBe(plain);
-    expect(identity({ params: { arguments: { amount: 5 }, name: 'pay' }, method: 'tools/call', id: 2, jsonrpc: '2.0' })).toBe(plain);
+    expect(
+      identity({ params: { arguments: { amount: 5 }, name: 'pay' }, method: 'tools/call', id: 2, jsonrpc: '2.0' }),
+    ).toBe(plain);
   });
 
   it('depends on everything else', () => {
@@ -43,7 +46,10 @@ describe('the identity of an MCP message', () => {
     fc.assert(
       fc.property(args, args, fc.integer(), fc.integer(), (a, b, id, other) => {
         const same = JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
-        expect(identity(call({ arguments: a }, undefined, id)) === identity(call({ arguments: b }, { progressToken: other }, other))).toBe(same);
+        expect(
+          identity(call({ arguments: a }, undefined, id)) ===
+            identity(call({ arguments: b }, { progressToken: other }, other)),
+        ).toBe(same);
       }),
     );
   });
@@ -83,7 +89,8 @@ describe('the transport of a message', () => {
   });
 
   it('knows the era by the message first, then by the field', () => {
-    const stateless = (headers: readonly string[], meta?: JsonObject) => take(call({}, meta), headers).transport.stateless;
+    const stateless = (headers: readonly string[], meta?: JsonObject) =>
+      take(call({}, meta), headers).transport.stateless;
     const field = (version: string) => ['mcp-protocol-version', version];
     expect(stateless([])).toBe(false);
     expect(stateless(field('2025-11-25'))).toBe(false);

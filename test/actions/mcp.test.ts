@@ -5,23 +5,37 @@ import { API, classifying, type Seen, startServer, type TestServer } from './ser
 let server: TestServer;
 
 beforeAll(async () => {
-  server = await startServer(classifying({ ...API, name: 'tools', basePath: '/mcp', protocol: 'mcp', allowedOrigins: ['https://ok.example'] }, 'stream'));
+  server = await startServer(
+    classifying(
+      { ...API, name: 'tools', basePath: '/mcp', protocol: 'mcp', allowedOrigins: ['https://ok.example'] },
+      'stream',
+    ),
+  );
 });
 
 afterAll(() => server.close());
 
 function send(start: string, lines: readonly string[], body = ''): Promise<RawAnswer> {
   const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body)}`];
-  return sendRaw(server.port, [`${start} HTTP/1.1`, 'Host: a', 'Connection: close', ...lines, ...length, '', ''].join('\r\n'), Buffer.from(body));
+  return sendRaw(
+    server.port,
+    [`${start} HTTP/1.1`, 'Host: a', 'Connection: close', ...lines, ...length, '', ''].join('\r\n'),
+    Buffer.from(body),
+  );
 }
 
 const post = (message: unknown, ...lines: string[]) =>
-  send('POST /tools', ['Content-Type: application/json', ...lines], typeof message === 'string' ? message : JSON.stringify(message));
+  send(
+    'POST /tools',
+    ['Content-Type: application/json', ...lines],
+    typeof message === 'string' ? message : JSON.stringify(message),
+  );
 const seen = (answer: RawAnswer): Seen => {
   if (answer.status !== 200) throw new Error(answer.text);
   return JSON.parse(answer.body) as Seen;
 };
-const codeOf = (answer: RawAnswer): unknown => (answer.status === 200 ? 'accepted' : (JSON.parse(answer.body) as { code: unknown }).code);
+const codeOf = (answer: RawAnswer): unknown =>
+  answer.status === 200 ? 'accepted' : (JSON.parse(answer.body) as { code: unknown }).code;
 
 const rpc = { jsonrpc: '2.0', id: 7 };
 const call = { ...rpc, method: 'tools/call', params: { name: 'transfer_funds', arguments: { amount: 5 } } };
@@ -38,7 +52,14 @@ describe('an MCP message as an action', () => {
       rpcId: 7,
       tool: 'transfer_funds',
       args: { amount: 5 },
-      boundHeaders: ['accept', 'application/json, text/event-stream', 'content-type', 'application/json', 'mcp-session-id', 's1'],
+      boundHeaders: [
+        'accept',
+        'application/json, text/event-stream',
+        'content-type',
+        'application/json',
+        'mcp-session-id',
+        's1',
+      ],
       bodyText: JSON.stringify(call),
       streamed: false,
     });
@@ -80,11 +101,20 @@ describe('an optional member that is null', () => {
     ['arguments', { ...call, params: { name: 'transfer_funds', arguments: null } }],
     ['task', { ...call, params: { ...call.params, task: null } }],
     ['_meta', { ...call, params: { ...call.params, _meta: null } }],
-    ['progressToken', { ...call, params: { ...call.params, _meta: { progressToken: null, traceparent: null, tracestate: null } } }],
-    ['requestState and inputResponses', { ...call, params: { ...call.params, requestState: null, inputResponses: null } }],
+    [
+      'progressToken',
+      { ...call, params: { ...call.params, _meta: { progressToken: null, traceparent: null, tracestate: null } } },
+    ],
+    [
+      'requestState and inputResponses',
+      { ...call, params: { ...call.params, requestState: null, inputResponses: null } },
+    ],
     ['result and error of a request', { ...call, result: null, error: null }],
     ['params', { ...rpc, method: 'ping', params: null }],
-    ['the protocol version', { ...rpc, method: 'ping', params: { _meta: { 'io.modelcontextprotocol/protocolVersion': null } } }],
+    [
+      'the protocol version',
+      { ...rpc, method: 'ping', params: { _meta: { 'io.modelcontextprotocol/protocolVersion': null } } },
+    ],
     ['the id of a notification', { jsonrpc: '2.0', id: null, method: 'notifications/initialized', params: null }],
     ['error of a result', { ...rpc, result: {}, error: null }],
     ['result of an error', { ...rpc, result: null, error: { code: 1, message: '' } }],
@@ -93,14 +123,18 @@ describe('an optional member that is null', () => {
   ])('is absent: %s', async (_what, message) => {
     const action = seen(await post(message, 'Mcp-Protocol-Version: 2025-11-25'));
     expect(action.bodyText).toBe(JSON.stringify(message));
-    if ('params' in message && message.params !== null && action.tool !== undefined) expect(Object.keys(action.args as object).length).toBeLessThan(2);
+    if ('params' in message && message.params !== null && action.tool !== undefined)
+      expect(Object.keys(action.args as object).length).toBeLessThan(2);
     expect(action.transport).not.toHaveProperty('task');
     expect(action.transport?.continues).toBe(false);
   });
 
   it('does not make another call of it', async () => {
     const without = seen(await post({ ...rpc, method: 'ping' }));
-    expect(seen(await post({ ...rpc, method: 'ping', params: null }))).toMatchObject({ rpcMethod: 'ping', rpcId: without.rpcId });
+    expect(seen(await post({ ...rpc, method: 'ping', params: null }))).toMatchObject({
+      rpcMethod: 'ping',
+      rpcId: without.rpcId,
+    });
   });
 });
 
@@ -117,13 +151,29 @@ describe('a member in another spelling than the specification has', () => {
     ['requeststate', 'bad_rpc', { ...call, params: { ...params, requeststate: 'x' } }],
     ['Uri of a resource', 'bad_rpc', { ...rpc, method: 'resources/read', params: { Uri: 'file:///a' } }],
     ['TaskId', 'bad_rpc', { ...rpc, method: 'tasks/get', params: { TaskID: 'a' } }],
-    ['the name of a reference', 'bad_rpc', { ...rpc, method: 'completion/complete', params: { ref: { type: 'ref/prompt', Name: 'a' } } }],
+    [
+      'the name of a reference',
+      'bad_rpc',
+      { ...rpc, method: 'completion/complete', params: { ref: { type: 'ref/prompt', Name: 'a' } } },
+    ],
     ['progresstoken', 'bad_rpc', { ...call, params: { ...params, _meta: { progresstoken: 1 } } }],
-    ['the protocol version', 'bad_rpc', { ...call, params: { ...params, _meta: { 'io.modelcontextprotocol/protocolversion': '2026-07-28' } } }],
+    [
+      'the protocol version',
+      'bad_rpc',
+      { ...call, params: { ...params, _meta: { 'io.modelcontextprotocol/protocolversion': '2026-07-28' } } },
+    ],
     ['method with a dotless i beside others', 'bad_rpc', { ...call, ıd: 8 }],
     ['params with a long s', 'bad_rpc', { ...call, paramſ: {} }],
-    ['two arguments that differ in case', 'bad_json', { ...call, params: { name: 'a', arguments: { amount: 1, Amount: 2 } } }],
-    ['two arguments that differ in width', 'bad_json', { ...call, params: { name: 'a', arguments: { x: [{ to: 1, ｔo: 2 }] } } }],
+    [
+      'two arguments that differ in case',
+      'bad_json',
+      { ...call, params: { name: 'a', arguments: { amount: 1, Amount: 2 } } },
+    ],
+    [
+      'two arguments that differ in width',
+      'bad_json',
+      { ...call, params: { name: 'a', arguments: { x: [{ to: 1, ｔo: 2 }] } } },
+    ],
     ['two members of _meta', 'bad_json', { ...call, params: { ...params, _meta: { 'x/a': 1, 'X/a': 2 } } }],
     ['two members of a response', 'bad_json', { ...rpc, result: { action: 'decline', Action: 'accept' } }],
   ])('is refused: %s', async (_what, code, message) => expect(codeOf(await post(message))).toBe(code));
@@ -177,19 +227,28 @@ describe('what is refused', () => {
     expect(codeOf(await post(message, ...lines))).toBe('bad_rpc');
   });
 
-  it.each(['{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"safe","n\\u0061me":"transfer_funds"}}', '{"jsonrpc":"2.0"'])(
-    '%s is bad_json',
-    async (text) => {
-      expect(codeOf(await post(text))).toBe('bad_json');
-    },
-  );
+  it.each([
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"safe","n\\u0061me":"transfer_funds"}}',
+    '{"jsonrpc":"2.0"',
+  ])('%s is bad_json', async (text) => {
+    expect(codeOf(await post(text))).toBe('bad_json');
+  });
 
   it('accepts Mcp-* fields that agree', async () => {
-    const named = { ...call, params: { name: 'zahlung_é', _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } } };
-    const lines = ['Mcp-Method: tools/call', `Mcp-Name: =?base64?${Buffer.from('zahlung_é').toString('base64')}?=`, 'Mcp-Protocol-Version: 2026-07-28'];
+    const named = {
+      ...call,
+      params: { name: 'zahlung_é', _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } },
+    };
+    const lines = [
+      'Mcp-Method: tools/call',
+      `Mcp-Name: =?base64?${Buffer.from('zahlung_é').toString('base64')}?=`,
+      'Mcp-Protocol-Version: 2026-07-28',
+    ];
     expect(codeOf(await post(named, ...lines))).toBe('accepted');
     expect(codeOf(await post(call, 'Mcp-Name: transfer_funds'))).toBe('accepted');
-    expect(codeOf(await post({ ...rpc, method: 'resources/read', params: { uri: 'file:///a' } }, 'Mcp-Name: file:///a'))).toBe('accepted');
+    expect(
+      codeOf(await post({ ...rpc, method: 'resources/read', params: { uri: 'file:///a' } }, 'Mcp-Name: file:///a')),
+    ).toBe('accepted');
   });
 
   it('refuses origins that are not allowed', async () => {
@@ -201,7 +260,9 @@ describe('what is refused', () => {
   it('refuses other methods, other paths and other media types', async () => {
     expect(codeOf(await send('PUT /tools', ['Content-Type: application/json'], '{}'))).toBe('method_not_allowed');
     expect(codeOf(await send('GET /tools/other', []))).toBe('not_found');
-    expect(codeOf(await send('POST /tools', ['Content-Type: text/plain'], JSON.stringify(call)))).toBe('unsupported_media_type');
+    expect(codeOf(await send('POST /tools', ['Content-Type: text/plain'], JSON.stringify(call)))).toBe(
+      'unsupported_media_type',
+    );
     expect(codeOf(await send('POST /tools', []))).toBe('bad_rpc');
     expect(codeOf(await send('DELETE /tools', ['Content-Type: application/json'], '{}'))).toBe('bad_request');
   });

@@ -1,11 +1,16 @@
-// Pins the kind "a method that nobody decided on": fields of a streamed body by which frameworks take another method, whatever the pieces in which it
-// comes, and the honest bodies that look like them.
+// Pins the kind "a method that nobody decided on": fields of a streamed body by which frameworks take another method,
+// whatever the pieces in which it comes, and the honest bodies that look like them.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { watchOverride } from '../../src/actions/override.ts';
 
-function passes(contentType: string | undefined, body: string | Uint8Array, cuts: readonly number[] = [], more: readonly string[] = []): boolean {
+function passes(
+  contentType: string | undefined,
+  body: string | Uint8Array,
+  cuts: readonly number[] = [],
+  more: readonly string[] = [],
+): boolean {
   const watch = watchOverride([...(contentType === undefined ? [] : ['content-type', contentType]), ...more]);
   const bytes = Buffer.from(body as string);
   const at = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
@@ -20,7 +25,8 @@ function passes(contentType: string | undefined, body: string | Uint8Array, cuts
 
 const FORM = 'application/x-www-form-urlencoded';
 const MULTIPART = 'multipart/form-data; boundary=b';
-const part = (disposition: string, value = 'DELETE', eol = '\r\n') => ['--b', disposition, '', value, '--b--', ''].join(eol);
+const part = (disposition: string, value = 'DELETE', eol = '\r\n') =>
+  ['--b', disposition, '', value, '--b--', ''].join(eol);
 
 const OVERRIDES: readonly (readonly [string | undefined, string])[] = [
   [FORM, '_method=DELETE'],
@@ -51,7 +57,10 @@ const OVERRIDES: readonly (readonly [string | undefined, string])[] = [
   [MULTIPART, part('Content-Disposition: form-data; name=" _method"')],
   [MULTIPART, part('Content-Disposition: form-data; name="_method"', 'DELETE', '\n')],
   ['multipart/form-data; boundary=a; boundary=b', part('Content-Disposition: form-data; name="_method"')],
-  [MULTIPART, `--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n${'x'.repeat(70_000)}\r\n${part('Content-Disposition: form-data; name="_method"')}`],
+  [
+    MULTIPART,
+    `--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n${'x'.repeat(70_000)}\r\n${part('Content-Disposition: form-data; name="_method"')}`,
+  ],
   ['application/json', '{"_method":"DELETE"}'],
   ['application/json', '{"a":{"b":[1,{"c":"}"}]},"\\u005fmethod":"DELETE"}'],
   ['application/json', ' { "a" : "\\"" , "_Method" : "DELETE" }'],
@@ -60,7 +69,10 @@ const OVERRIDES: readonly (readonly [string | undefined, string])[] = [
   ['application/x-amz-json-1.1', '{"_method":"DELETE"}'],
   // Werkzeug ends lines at a lone CR.
   [MULTIPART, part('Content-Disposition: form-data; name="_method"', 'DELETE', '\r')],
-  [MULTIPART, `--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r${part('Content-Disposition: form-data; name="_method"', 'DELETE', '\r')}`],
+  [
+    MULTIPART,
+    `--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r${part('Content-Disposition: form-data; name="_method"', 'DELETE', '\r')}`,
+  ],
 ];
 
 const HONEST: readonly (readonly [string | undefined, string])[] = [
@@ -100,22 +112,36 @@ describe('a streamed body', () => {
 
   it('that is compressed cannot be looked at', () => {
     for (const type of [FORM, MULTIPART, 'application/json']) {
-      expect(() => passes(type, 'x', [], ['content-encoding', 'gzip'])).toThrow(expect.objectContaining({ code: 'unsupported_media_type' }));
+      expect(() => passes(type, 'x', [], ['content-encoding', 'gzip'])).toThrow(
+        expect.objectContaining({ code: 'unsupported_media_type' }),
+      );
     }
     expect(passes('application/octet-stream', 'x', [], ['content-encoding', 'gzip'])).toBe(true);
     expect(passes(FORM, 'x=1', [], ['content-encoding', 'identity'])).toBe(true);
   });
 
-  // The kind: the same name in a charset that somebody else decodes first. Jackson and Python's json find out by themselves.
+  // The kind: the same name in a charset that somebody else decodes first. Jackson and Python's json find out by
+  // themselves.
   it('that is spelled in another charset than ASCII’s bytes is stopped, told or untold', () => {
     const body = '{"_method":"DELETE"}';
     const little = Buffer.from(body, 'utf16le');
     const wide = Buffer.from([...body].flatMap((character) => [0, 0, 0, character.charCodeAt(0)]));
     for (const bytes of [little, Buffer.from(little).swap16(), wide, Buffer.from(`\ufeff${body}`, 'utf16le')])
       expect(passes('application/json', bytes)).toBe(false);
-    for (const charset of ['utf-16', 'UTF-16LE', '"utf-16be"', 'utf-32', 'utf-7', 'ibm037', 'utf-8, a/b; charset=utf-16', 'utf-8; charset=ucs-2'])
+    for (const charset of [
+      'utf-16',
+      'UTF-16LE',
+      '"utf-16be"',
+      'utf-32',
+      'utf-7',
+      'ibm037',
+      'utf-8, a/b; charset=utf-16',
+      'utf-8; charset=ucs-2',
+    ])
       for (const type of [FORM, MULTIPART, 'application/json'])
-        expect(() => passes(`${type}; charset=${charset}`, 'a=1'), charset).toThrow(expect.objectContaining({ code: 'unsupported_media_type' }));
+        expect(() => passes(`${type}; charset=${charset}`, 'a=1'), charset).toThrow(
+          expect.objectContaining({ code: 'unsupported_media_type' }),
+        );
     for (const charset of ['utf-8', 'UTF8', '"utf-8"', 'us-ascii', 'ISO-8859-1', 'windows-1252'])
       expect(passes(`${FORM}; Charset=${charset}`, 'a=1')).toBe(true);
     expect(passes('text/plain; charset=utf-16', little)).toBe(true);
@@ -143,10 +169,15 @@ describe('a streamed body', () => {
       'a',
     );
     fc.assert(
-      fc.property(fc.constantFrom(FORM, MULTIPART, 'application/json'), fc.array(piece, { maxLength: 20 }), cuts, (type, pieces, at) => {
-        const body = pieces.join('');
-        expect(passes(type, body, at)).toBe(passes(type, body));
-      }),
+      fc.property(
+        fc.constantFrom(FORM, MULTIPART, 'application/json'),
+        fc.array(piece, { maxLength: 20 }),
+        cuts,
+        (type, pieces, at) => {
+          const body = pieces.join('');
+          expect(passes(type, body, at)).toBe(passes(type, body));
+        },
+      ),
       { numRuns: 500 },
     );
   });

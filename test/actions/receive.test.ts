@@ -3,7 +3,13 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { header } from '../../src/domain/headers.ts';
 import type { InboundRequest } from '../../src/domain/request.ts';
-import { DROPPED_FIELDS, HOSTILE_FIELDS, HOSTILE_FRAMING, HOSTILE_HOSTS, HOSTILE_PATHS } from '../support/hostile-requests.ts';
+import {
+  DROPPED_FIELDS,
+  HOSTILE_FIELDS,
+  HOSTILE_FRAMING,
+  HOSTILE_HOSTS,
+  HOSTILE_PATHS,
+} from '../support/hostile-requests.ts';
 import { sendRaw } from '../support/raw-http.ts';
 import { type Seen, startServer, type TestServer } from './server.ts';
 
@@ -46,13 +52,19 @@ describe('Host', () => {
     expect(await codeOf(named, `GET /api/a HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toBe('accepted');
   });
 
-  it.each(['gw.example.org:80', 'example.org', 'gw.example.org.', '127.0.0.1'])('refuses %s, which is not configured', async (host) => {
-    expect(await codeOf(named, `GET /api/a HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toBe('bad_host');
-  });
+  it.each(['gw.example.org:80', 'example.org', 'gw.example.org.', '127.0.0.1'])(
+    'refuses %s, which is not configured',
+    async (host) => {
+      expect(await codeOf(named, `GET /api/a HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toBe('bad_host');
+    },
+  );
 
-  it.each(['localhost', '[::1]:80', '10.0.0.1:8080', 'a_b.example'])('accepts the authority %s when no name is configured', async (host) => {
-    expect(await codeOf(open, `GET /api/a HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toBe('accepted');
-  });
+  it.each(['localhost', '[::1]:80', '10.0.0.1:8080', 'a_b.example'])(
+    'accepts the authority %s when no name is configured',
+    async (host) => {
+      expect(await codeOf(open, `GET /api/a HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toBe('accepted');
+    },
+  );
 });
 
 describe('what is accepted', () => {
@@ -67,7 +79,9 @@ describe('what is accepted', () => {
   };
 
   it('keeps the target to the byte and splits it into mount, path and query', async () => {
-    const request = await received('GET /api/a/caf%C3%A9/b%20c%23?q=1%2F2&x=[a|b]? HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const request = await received(
+      'GET /api/a/caf%C3%A9/b%20c%23?q=1%2F2&x=[a|b]? HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+    );
     expect(request).toMatchObject({
       method: 'GET',
       target: '/api/a/caf%C3%A9/b%20c%23?q=1%2F2&x=[a|b]?',
@@ -87,8 +101,12 @@ describe('what is accepted', () => {
 
   it('does not show trailers to anybody', async () => {
     const server = await startServer();
-    const lines = 'Host: a\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nTrailer: Authorization\r\nConnection: close';
-    const answer = await sendRaw(server.port, `POST /api/a HTTP/1.1\r\n${lines}\r\n\r\n1\r\na\r\n0\r\nAuthorization: Bearer trailed\r\nX-Trailed: 1\r\n\r\n`);
+    const lines =
+      'Host: a\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nTrailer: Authorization\r\nConnection: close';
+    const answer = await sendRaw(
+      server.port,
+      `POST /api/a HTTP/1.1\r\n${lines}\r\n\r\n1\r\na\r\n0\r\nAuthorization: Bearer trailed\r\nX-Trailed: 1\r\n\r\n`,
+    );
     await server.close();
     expect(answer.status).toBe(200);
     expect(answer.body).not.toMatch(/trailed/i);
@@ -103,27 +121,37 @@ describe('what is accepted', () => {
 
   it.each(DROPPED_FIELDS)('drops $name', async ({ lines, absent }) => {
     const close = lines.some((line) => line.startsWith('Connection:')) ? [] : ['Connection: close'];
-    const answer = await sendRaw(open.port, ['GET /api/a HTTP/1.1', 'Host: a', ...close, 'X-Kept: 1', ...lines, '', ''].join('\r\n'));
+    const answer = await sendRaw(
+      open.port,
+      ['GET /api/a HTTP/1.1', 'Host: a', ...close, 'X-Kept: 1', ...lines, '', ''].join('\r\n'),
+    );
     expect(answer.status).toBe(200);
     const { forwardable, boundHeaders } = JSON.parse(answer.body) as Seen;
     expect(header(forwardable, 'x-kept')).toBe('1');
-    for (const name of absent) expect([header(forwardable, name), header(boundHeaders, name)]).toEqual([undefined, undefined]);
-  });
-
-  // RFC 9110 section 7.8: an offer may be ignored. Kind: a request that is refused for what it only offers.
-  it.each(['h2c', 'TLS/1.0', 'h2c, IRC/6.9', 'connect-udp', 'websockets', 'x/websocket'])('ignores the offer to upgrade to %s', async (protocol) => {
-    const raw = `GET /api/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: AAMAAABk\r\n\r\n`;
-    const answer = await sendRaw(open.port, raw);
-    expect(answer.status).toBe(200);
-    const { forwardable, boundHeaders } = JSON.parse(answer.body) as Seen;
-    for (const name of ['upgrade', 'connection', 'http2-settings'])
+    for (const name of absent)
       expect([header(forwardable, name), header(boundHeaders, name)]).toEqual([undefined, undefined]);
   });
 
-  it.each(['websocket', 'WebSocket', 'websocket/13', 'h2c, websocket'])('refuses to serve a request as it is when it asks for %s', async (protocol) => {
-    const raw = `GET /api/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: ${protocol}\r\n\r\n`;
-    expect(await codeOf(open, raw)).toBe('upgrade_refused');
-  });
+  // RFC 9110 section 7.8: an offer may be ignored. Kind: a request that is refused for what it only offers.
+  it.each(['h2c', 'TLS/1.0', 'h2c, IRC/6.9', 'connect-udp', 'websockets', 'x/websocket'])(
+    'ignores the offer to upgrade to %s',
+    async (protocol) => {
+      const raw = `GET /api/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: AAMAAABk\r\n\r\n`;
+      const answer = await sendRaw(open.port, raw);
+      expect(answer.status).toBe(200);
+      const { forwardable, boundHeaders } = JSON.parse(answer.body) as Seen;
+      for (const name of ['upgrade', 'connection', 'http2-settings'])
+        expect([header(forwardable, name), header(boundHeaders, name)]).toEqual([undefined, undefined]);
+    },
+  );
+
+  it.each(['websocket', 'WebSocket', 'websocket/13', 'h2c, websocket'])(
+    'refuses to serve a request as it is when it asks for %s',
+    async (protocol) => {
+      const raw = `GET /api/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: ${protocol}\r\n\r\n`;
+      expect(await codeOf(open, raw)).toBe('upgrade_refused');
+    },
+  );
 });
 
 describe('a client that goes away', () => {

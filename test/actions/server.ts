@@ -14,7 +14,13 @@ import { asGatewayError } from '../../src/errors.ts';
 
 export const LIMITS = { heldBodyBytes: 4096, inspectedBodyBytes: 8192 };
 
-export const API: UpstreamDescriptor = { name: 'api', authority: 'api.example:8443', basePath: '/v1', protocol: 'http', boundHeaders: ['x-bound'] };
+export const API: UpstreamDescriptor = {
+  name: 'api',
+  authority: 'api.example:8443',
+  basePath: '/v1',
+  protocol: 'http',
+  boundHeaders: ['x-bound'],
+};
 
 export interface TestServer {
   readonly port: number;
@@ -36,14 +42,24 @@ export function classifying(upstream: UpstreamDescriptor, need: BodyNeed): Handl
   return async (request): Promise<Seen> => {
     const { body, ...action } = await classify(request, upstream, need, LIMITS);
     const forwardable = forwardableHeaders(request.headers);
-    return { ...action, forwardable, ...(body === undefined ? {} : { bodyText: Buffer.from(body.bytes).toString(), bodyDigest: body.digest }) };
+    return {
+      ...action,
+      forwardable,
+      ...(body === undefined ? {} : { bodyText: Buffer.from(body.bytes).toString(), bodyDigest: body.digest }),
+    };
   };
 }
 
 type ServerOptions = Omit<ReceiveOptions, 'id' | 'receivedAt'>;
 
-/** Refusals come with their status, as `{"code": …}` and, for HEAD, in `x-code`; what node refuses has neither. Every answer closes the connection. */
-export async function startServer(handle: Handle = classifying(API, 'bytes'), options: ServerOptions = { hosts: 'any' }): Promise<TestServer> {
+/**
+ * Refusals come with their status, as `{"code": …}` and, for HEAD, in `x-code`; what node refuses has neither. Every
+ * answer closes the connection.
+ */
+export async function startServer(
+  handle: Handle = classifying(API, 'bytes'),
+  options: ServerOptions = { hosts: 'any' },
+): Promise<TestServer> {
   const server = createServer((incoming, response) => void answer(incoming, response, handle, options));
   server.on('checkContinue', (incoming, response) => void answer(incoming, response, handle, options));
   server.on('checkExpectation', (incoming, response) => void answer(incoming, response, handle, options));
@@ -66,11 +82,19 @@ export async function startServer(handle: Handle = classifying(API, 'bytes'), op
   };
 }
 
-async function answer(incoming: IncomingMessage, response: ServerResponse, handle: Handle, options: ServerOptions): Promise<void> {
+async function answer(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  handle: Handle,
+  options: ServerOptions,
+): Promise<void> {
   let status = 200;
   let body: unknown;
   try {
-    body = await handle(receiveRequest(incoming, response, { id: randomUUID(), receivedAt: Date.now(), ...options }), response);
+    body = await handle(
+      receiveRequest(incoming, response, { id: randomUUID(), receivedAt: Date.now(), ...options }),
+      response,
+    );
   } catch (thrown) {
     const error = asGatewayError(thrown);
     status = error.status;

@@ -58,9 +58,12 @@ describe('the binding digest', () => {
           if (before[field] !== word) expect(bindingDigest({ ...before, [field]: word })).not.toBe(digest);
         }
         if (before.deadline !== number) expect(bindingDigest({ ...before, deadline: number })).not.toBe(digest);
-        expect(bindingDigest({ ...before, task: { id: before.task?.id ?? '', revision: (before.task?.revision ?? 0) + 1 } })).not.toBe(digest);
+        expect(
+          bindingDigest({ ...before, task: { id: before.task?.id ?? '', revision: (before.task?.revision ?? 0) + 1 } }),
+        ).not.toBe(digest);
         for (const field of ['id', 'issuer', 'keyThumbprint'] as const) {
-          if (before.principal[field] !== word) expect(bindingDigest({ ...before, principal: { ...before.principal, [field]: word } })).not.toBe(digest);
+          if (before.principal[field] !== word)
+            expect(bindingDigest({ ...before, principal: { ...before.principal, [field]: word } })).not.toBe(digest);
         }
         const chain = [...before.principal.onBehalfOf, { id: word, issuer: word, subject: word }];
         expect(bindingDigest({ ...before, principal: { ...before.principal, onBehalfOf: chain } })).not.toBe(digest);
@@ -106,25 +109,44 @@ describe('the request digest', () => {
   });
 
   it('changes with the task, and with there being none', () => {
-    expect(new Set([base, requestDigest(principalOf(), 'task_2', actionOf()), requestDigest(principalOf(), undefined, actionOf())]).size).toBe(3);
+    expect(
+      new Set([
+        base,
+        requestDigest(principalOf(), 'task_2', actionOf()),
+        requestDigest(principalOf(), undefined, actionOf()),
+      ]).size,
+    ).toBe(3);
   });
 
   it('is what it always was for a caller without a second identity, whatever is shown of the caller', () => {
     const told = { id: 'a', issuer: 'i', subject: 's', onBehalfOf: [], client: 'c', name: 'n' };
     const bound = { id: 'a', issuer: 'i', keyThumbprint: null, onBehalfOf: [] };
     expect(callerDigest(told)).toBe(canonicalDigest('countersign/caller/v1', bound));
-    expect(callerDigest({ ...told, spiffeId: 'spiffe://a/b' })).toBe(canonicalDigest('countersign/caller/v1', { ...bound, spiffeId: 'spiffe://a/b' }));
+    expect(callerDigest({ ...told, spiffeId: 'spiffe://a/b' })).toBe(
+      canonicalDigest('countersign/caller/v1', { ...bound, spiffeId: 'spiffe://a/b' }),
+    );
   });
 
   it('does not change with the Idempotency-Key, the token’s claims or the proof', () => {
     const boundHeaders = ['accept', 'application/json', 'idempotency-key', 'k'];
-    expect(requestDigest(principalOf({ claims: { jti: 'x' }, expiresAt: 1, proof: 'jwt' }), 'task_1', actionOf({ boundHeaders }))).toBe(base);
+    expect(
+      requestDigest(
+        principalOf({ claims: { jti: 'x' }, expiresAt: 1, proof: 'jwt' }),
+        'task_1',
+        actionOf({ boundHeaders }),
+      ),
+    ).toBe(base);
   });
 
   it('does not change with the MCP session, which the former digest binds', () => {
-    const inSession = (session: string) => actionOf({ protocol: 'mcp', boundHeaders: ['accept', 'application/json', 'mcp-session-id', session] });
+    const inSession = (session: string) =>
+      actionOf({ protocol: 'mcp', boundHeaders: ['accept', 'application/json', 'mcp-session-id', session] });
     const former = (session: string) => formerRequestDigest(principalOf(), 'task_1', inSession(session));
-    expect(['a', 'b', ''].map((session) => requestDigest(principalOf(), 'task_1', inSession(session)))).toEqual([base, base, base]);
+    expect(['a', 'b', ''].map((session) => requestDigest(principalOf(), 'task_1', inSession(session)))).toEqual([
+      base,
+      base,
+      base,
+    ]);
     expect(new Set([base, former('a'), former('b'), former('')]).size).toBe(4);
     expect(former('a')).toBe(requestDigest(principalOf(), 'task_1', { ...inSession('a'), protocol: 'http' }));
     expect(formerRequestDigest(principalOf(), 'task_1', actionOf({ protocol: 'mcp' }))).toBeUndefined();
@@ -139,7 +161,9 @@ describe('the request digest', () => {
   it('never collides over tuples that only joining could confuse', () => {
     fc.assert(
       fc.property(callers, callers, (a, b) => {
-        const same = JSON.stringify([a.id, a.issuer, a.keyThumbprint, a.onBehalfOf]) === JSON.stringify([b.id, b.issuer, b.keyThumbprint, b.onBehalfOf]);
+        const same =
+          JSON.stringify([a.id, a.issuer, a.keyThumbprint, a.onBehalfOf]) ===
+          JSON.stringify([b.id, b.issuer, b.keyThumbprint, b.onBehalfOf]);
         fc.pre(!same || a.id === b.id);
         expect(callerDigest(a) === callerDigest(b)).toBe(same);
       }),

@@ -1,16 +1,31 @@
 // A call that nobody could approve is refused at once, where that can be known; groups are taken on trust.
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Bench, type BenchOptions, codeOf, decisionOf, openBench, principalOf, requestOf, requirementOf } from '../support/approvals.ts';
+import {
+  type Bench,
+  type BenchOptions,
+  codeOf,
+  decisionOf,
+  openBench,
+  principalOf,
+  requestOf,
+  requirementOf,
+} from '../support/approvals.ts';
 
 const IDP = 'https://idp.example.org';
 let bench: Bench | undefined;
 afterEach(() => bench?.close());
 
 /** What a request under these requirements is answered with at once. */
-function answerTo(requirements: readonly ReturnType<typeof requirementOf>[], options: BenchOptions = {}, onBehalfOf: readonly string[] = []): Promise<string> {
+function answerTo(
+  requirements: readonly ReturnType<typeof requirementOf>[],
+  options: BenchOptions = {},
+  onBehalfOf: readonly string[] = [],
+): Promise<string> {
   bench = openBench(options);
-  const principal = principalOf({ onBehalfOf: onBehalfOf.map((subject) => ({ id: `${IDP}#${subject}`, issuer: IDP, subject })) });
+  const principal = principalOf({
+    onBehalfOf: onBehalfOf.map((subject) => ({ id: `${IDP}#${subject}`, issuer: IDP, subject })),
+  });
   return codeOf(bench.approvals.obtain(requestOf({ principal, decision: decisionOf({ requirements }) })));
 }
 const of = (...reviewers: string[]) => requirementOf({ reviewers });
@@ -25,10 +40,18 @@ describe('a call whose tier names people one by one', () => {
     ['acts for the only one, named with an issuer', [of(`user:${IDP}#alice`)], {}, ['alice']],
     ['is owned by the only one', [of('user:alice')], { owners: () => ['user:alice'] }, []],
     ['has only a suspended reviewer', [of('user:alice')], { suspended: () => new Set(['alice']) }, []],
-    ['needs two of two and acts for one', [requirementOf({ reviewers: ['user:alice', 'user:bob'], count: 2 })], {}, ['bob']],
+    [
+      'needs two of two and acts for one',
+      [requirementOf({ reviewers: ['user:alice', 'user:bob'], count: 2 })],
+      {},
+      ['bob'],
+    ],
     [
       'needs the same person twice',
-      [requirementOf({ tier: 'a', reviewers: ['user:alice'] }), requirementOf({ tier: 'b', reviewers: [`user:${IDP}#alice`] })],
+      [
+        requirementOf({ tier: 'a', reviewers: ['user:alice'] }),
+        requirementOf({ tier: 'b', reviewers: [`user:${IDP}#alice`] }),
+      ],
       {},
       [],
     ],
@@ -40,7 +63,9 @@ describe('a call whose tier names people one by one', () => {
 
   it('waits when only the escalation names somebody who may', async () => {
     const escalate = { afterMs: 60_000, to: ['user:carol'] };
-    expect(await answerTo([requirementOf({ reviewers: ['user:alice'], escalate })], {}, ['alice'])).toBe('approval_pending');
+    expect(await answerTo([requirementOf({ reviewers: ['user:alice'], escalate })], {}, ['alice'])).toBe(
+      'approval_pending',
+    );
   });
 
   it('waits when a group is named: its members cannot be listed here', async () => {

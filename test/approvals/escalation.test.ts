@@ -1,10 +1,24 @@
-// Escalation by the store's clock: the second group may vote from then on, is told once, and is bound by the same separation of duties.
+// Escalation by the store's clock: the second group may vote from then on, is told once, and is bound by the same
+// separation of duties.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { approve, type Bench, codeOf, decisionOf, openBench, openHoldBy, principalOf, requestOf, requirementOf, reviewerOf } from '../support/approvals.ts';
+import {
+  approve,
+  type Bench,
+  codeOf,
+  decisionOf,
+  openBench,
+  openHoldBy,
+  principalOf,
+  requestOf,
+  requirementOf,
+  reviewerOf,
+} from '../support/approvals.ts';
 
 const MINUTE = 60_000;
-const requirements = [requirementOf({ escalate: { afterMs: 5 * MINUTE, to: ['group:directors', 'user:agent-owner'] } })];
+const requirements = [
+  requirementOf({ escalate: { afterMs: 5 * MINUTE, to: ['group:directors', 'user:agent-owner'] } }),
+];
 const decision = decisionOf({ requirements, notify: ['soc'] });
 const director = reviewerOf('dora', ['directors']);
 
@@ -14,7 +28,8 @@ beforeEach(() => {
 });
 afterEach(() => bench.close());
 
-const told = async (): Promise<string[]> => (await bench.store.notifications.list({})).map(({ kind }) => kind).reverse();
+const told = async (): Promise<string[]> =>
+  (await bench.store.notifications.list({})).map(({ kind }) => kind).reverse();
 
 describe('a tier that escalates', () => {
   it('takes no vote of the second group before its time, and one from then on', async () => {
@@ -27,7 +42,9 @@ describe('a tier that escalates', () => {
   });
 
   it('still takes the first group after it, and counts both towards one quorum', async () => {
-    const two = decisionOf({ requirements: [requirementOf({ count: 2, escalate: { afterMs: MINUTE, to: ['group:directors'] } })] });
+    const two = decisionOf({
+      requirements: [requirementOf({ count: 2, escalate: { afterMs: MINUTE, to: ['group:directors'] } })],
+    });
     const hold = await openHoldBy(bench, { decision: two });
     await approve(bench, hold);
     bench.clock.advance(MINUTE);
@@ -38,7 +55,9 @@ describe('a tier that escalates', () => {
     const hold = await openHoldBy(bench, { decision });
     bench.clock.advance(6 * MINUTE);
     expect(await codeOf(approve(bench, hold, reviewerOf('agent-owner', [])))).toBe('separation_of_duties');
-    expect(await codeOf(approve(bench, hold, reviewerOf(principalOf().subject, ['directors'])))).toBe('separation_of_duties');
+    expect(await codeOf(approve(bench, hold, reviewerOf(principalOf().subject, ['directors'])))).toBe(
+      'separation_of_duties',
+    );
   });
 
   it('has people told once, also over a restart', async () => {

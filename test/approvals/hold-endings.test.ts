@@ -1,5 +1,5 @@
-// How holds end: denied, run out, taken back, or sent with a known or an unknown outcome. Each ending is told and recorded once, and what
-// the store holds is taken up again after a restart.
+// How holds end: denied, run out, taken back, or sent with a known or an unknown outcome. Each ending is told and
+// recorded once, and what the store holds is taken up again after a restart.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApprovals } from '../../src/approvals/approvals.ts';
@@ -28,14 +28,24 @@ afterEach(() => bench.close());
 
 describe('endings', () => {
   it('tells a waiting agent of the denial, and refuses the identical request without asking anyone, whatever its Idempotency-Key', async () => {
-    const task = { id: 'task_1', revision: 1, principalId: principalOf().id, createdAt: 0, objective: 'o', plan: [], labels: [] };
+    const task = {
+      id: 'task_1',
+      revision: 1,
+      principalId: principalOf().id,
+      createdAt: 0,
+      objective: 'o',
+      plan: [],
+      labels: [],
+    };
     const { hold, result } = await waiting(bench, { task });
     await deny(bench, hold);
     expect(await codeOf(result)).toBe('approval_denied');
     bench.clock.advance(7 * 24 * 3_600_000);
     expect(await codeOf(bench.approvals.obtain(requestOf({ task, idempotencyKey: 'fresh' })))).toBe('approval_denied');
     expect(await codeOf(bench.approvals.obtain(requestOf({ task: { ...task, revision: 2 } })))).toBe('approval_denied');
-    expect(await codeOf(bench.approvals.obtain(requestOf({ task: { ...task, id: 'task_2' } })))).toBe('approval_pending');
+    expect(await codeOf(bench.approvals.obtain(requestOf({ task: { ...task, id: 'task_2' } })))).toBe(
+      'approval_pending',
+    );
   });
 
   it('lets a denial without a task stand for an hour', async () => {
@@ -51,7 +61,11 @@ describe('endings', () => {
     bench.clock.advance(15 * 60_000);
     await bench.approvals.sweep();
     expect(await codeOf(result)).toBe('approval_expired');
-    expect(await bench.store.holds.get(hold.id)).toMatchObject({ state: 'EXPIRED', expiryReason: 'undecided', reportedAt: bench.clock.now() });
+    expect(await bench.store.holds.get(hold.id)).toMatchObject({
+      state: 'EXPIRED',
+      expiryReason: 'undecided',
+      reportedAt: bench.clock.now(),
+    });
     expect((await openHoldBy(bench)).id).not.toBe(hold.id);
   });
 
@@ -111,7 +125,10 @@ describe('after the claim', () => {
     const clearance = await cleared();
     await bench.approvals.markSent(clearance);
     expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('already_sent');
-    expect(await bench.approvals.settle(clearance, { known: true, status: 201 })).toMatchObject({ state: 'EXECUTED', outcomeStatus: 201 });
+    expect(await bench.approvals.settle(clearance, { known: true, status: 201 })).toMatchObject({
+      state: 'EXECUTED',
+      outcomeStatus: 201,
+    });
     expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_pending');
   });
 
@@ -120,12 +137,18 @@ describe('after the claim', () => {
     await bench.approvals.markSent(clearance);
     await bench.approvals.settle(clearance, { known: true, status: 503 });
     const error = await bench.approvals.obtain(requestOf({ idempotencyKey: 'k' })).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'already_sent', details: { members: { outcome: 'UPSTREAM_ERROR', outcomeStatus: 503 } } });
+    expect(error).toMatchObject({
+      code: 'already_sent',
+      details: { members: { outcome: 'UPSTREAM_ERROR', outcomeStatus: 503 } },
+    });
   });
 
   it('expires a claim that was never sent', async () => {
     const clearance = await cleared();
-    expect(await bench.approvals.settle(clearance, 'not_sent')).toMatchObject({ state: 'EXPIRED', expiryReason: 'abandoned' });
+    expect(await bench.approvals.settle(clearance, 'not_sent')).toMatchObject({
+      state: 'EXPIRED',
+      expiryReason: 'abandoned',
+    });
     expect(await codeOf(bench.approvals.markSent(clearance))).toBe('hold_closed');
   });
 
@@ -170,7 +193,10 @@ describe('the clockwork', () => {
     expect((await approve(bench, hold, reviewerOf('bob'))).state).toBe('APPROVED');
     bench = await bench.restart();
     await bench.approvals.start();
-    expect(await bench.approvals.obtain(requestOf({ decision }))).toMatchObject({ kind: 'released', hold: { id: hold.id, claimedBy: 'instance-3' } });
+    expect(await bench.approvals.obtain(requestOf({ decision }))).toMatchObject({
+      kind: 'released',
+      hold: { id: hold.id, claimedBy: 'instance-3' },
+    });
   });
 
   it('leaves its own claims alone when it starts', async () => {
@@ -186,7 +212,8 @@ describe('the clockwork', () => {
     let broken = false;
     const flaky: HoldStore = {
       ...holds,
-      change: (id, step) => (broken ? Promise.reject(new GatewayError('store_unavailable', 'The disk is gone.')) : holds.change(id, step)),
+      change: (id, step) =>
+        broken ? Promise.reject(new GatewayError('store_unavailable', 'The disk is gone.')) : holds.change(id, step),
     };
     const approvals = createApprovals({ ...bench.options, store: flaky });
     const clearance = await approvals.obtain(requestOf());

@@ -13,11 +13,18 @@ const requirements = [
   requirementOf({ tier: 'a', count: 2, decideWithinMs: 100, useWithinMs: 50 }),
   requirementOf({ tier: 'b', reviewers: ['group:b'], useWithinMs: 40 }),
 ];
-const fresh = (): Hold => openHold(recordHold(requestOf({ decision: decisionOf({ requirements }) }), 'digest', []), START);
+const fresh = (): Hold =>
+  openHold(recordHold(requestOf({ decision: decisionOf({ requirements }) }), 'digest', []), START);
 
 const vote = (decision: 'approve' | 'deny', subject: string, at = START): HoldEvent => ({
   type: 'vote',
-  vote: { reviewer: reviewerOf(subject, subject === 'b' ? ['b'] : ['finance', 'b']), decision, at, bindingDigest: '', span: TRACE.admit },
+  vote: {
+    reviewer: reviewerOf(subject, subject === 'b' ? ['b'] : ['finance', 'b']),
+    decision,
+    at,
+    bindingDigest: '',
+    span: TRACE.admit,
+  },
   suspended: NOBODY,
 });
 const claimBy = (claim: string): HoldEvent => ({ type: 'claim', claim, claimedBy: 'here' });
@@ -29,7 +36,12 @@ const APPROVALS = [vote('approve', 'p'), vote('approve', 'q'), vote('approve', '
 
 describe('the state machine', () => {
   it('goes its whole way to EXECUTED', () => {
-    const hold = run([...APPROVALS, claimBy('c'), { type: 'send', claim: 'c' }, { type: 'finish', claim: 'c', known: true, status: 201 }]);
+    const hold = run([
+      ...APPROVALS,
+      claimBy('c'),
+      { type: 'send', claim: 'c' },
+      { type: 'finish', claim: 'c', known: true, status: 201 },
+    ]);
     expect(hold).toMatchObject({ state: 'EXECUTED', outcomeStatus: 201, claim: 'c', sentAt: START, endedAt: START });
   });
 
@@ -46,7 +58,9 @@ describe('the state machine', () => {
     [{ known: false }, 'OUTCOME_UNKNOWN'],
     [{ known: false, status: 200 }, 'OUTCOME_UNKNOWN'],
   ])('takes an outcome of %j for %s', (outcome, state) => {
-    expect(run([...APPROVALS, claimBy('c'), { type: 'send', claim: 'c' }, { type: 'finish', claim: 'c', ...outcome }]).state).toBe(state);
+    expect(
+      run([...APPROVALS, claimBy('c'), { type: 'send', claim: 'c' }, { type: 'finish', claim: 'c', ...outcome }]).state,
+    ).toBe(state);
   });
 
   it('refuses every step of a release to whoever does not hold the claim', () => {
@@ -58,11 +72,17 @@ describe('the state machine', () => {
 
   it('refuses to expire a hold whose clock still runs, and to claim or vote when it has run out', () => {
     expect(() => advance(fresh(), { type: 'expire' }, START + 99)).toThrow(GatewayError);
-    expect(advance(fresh(), { type: 'expire' }, START + 100)).toMatchObject({ state: 'EXPIRED', expiryReason: 'undecided' });
+    expect(advance(fresh(), { type: 'expire' }, START + 100)).toMatchObject({
+      state: 'EXPIRED',
+      expiryReason: 'undecided',
+    });
     expect(() => advance(fresh(), vote('approve', 'p'), START + 100)).toThrow(GatewayError);
     expect(() => advance(run(APPROVALS), claimBy('c'), START + 40)).toThrow(GatewayError);
     expect(() => advance(run(APPROVALS), vote('deny', 'z'), START + 40)).toThrow(GatewayError);
-    expect(advance(run(APPROVALS), { type: 'expire' }, START + 40)).toMatchObject({ state: 'EXPIRED', expiryReason: 'unused' });
+    expect(advance(run(APPROVALS), { type: 'expire' }, START + 40)).toMatchObject({
+      state: 'EXPIRED',
+      expiryReason: 'unused',
+    });
   });
 
   const events: fc.Arbitrary<HoldEvent> = fc.oneof(
@@ -88,7 +108,12 @@ describe('the state machine', () => {
     ),
   );
   // Chance alone seldom gets past the quorum: a history starts with some of the way, and goes on at random.
-  const WAY: readonly HoldEvent[] = [...APPROVALS, claimBy('c1'), { type: 'send', claim: 'c1' }, { type: 'finish', claim: 'c1', known: true, status: 200 }];
+  const WAY: readonly HoldEvent[] = [
+    ...APPROVALS,
+    claimBy('c1'),
+    { type: 'send', claim: 'c1' },
+    { type: 'finish', claim: 'c1', known: true, status: 200 },
+  ];
   const histories = fc
     .tuple(fc.nat({ max: WAY.length }), fc.array(fc.tuple(events, fc.integer({ min: 0, max: 12 })), { maxLength: 40 }))
     .map(([steps, rest]) => [...WAY.slice(0, steps).map((event) => [event, 1] as const), ...rest]);
@@ -112,7 +137,15 @@ describe('the state machine', () => {
           }
           if (hold.state !== before.state) entered.push(hold.state);
           if (isTerminal(before.state)) expect(hold.state).toBe(before.state);
-          for (const bound of ['id', 'action', 'bindingDigest', 'principal', 'deadline', 'nonce', 'requirements'] as const)
+          for (const bound of [
+            'id',
+            'action',
+            'bindingDigest',
+            'principal',
+            'deadline',
+            'nonce',
+            'requirements',
+          ] as const)
             expect(hold[bound]).toBe(before[bound]);
           if (hold.state === 'APPROVED' && before.state === 'PENDING') {
             approved++;
@@ -123,10 +156,12 @@ describe('the state machine', () => {
             expect(before.state).toBe('APPROVED');
             expect(now).toBeLessThan(hold.useBy ?? 0);
           }
-          if (hold.state === 'SENT' && before.state !== 'SENT') expect([before.state, hold.claim]).toEqual(['RELEASING', event.type === 'send' && event.claim]);
+          if (hold.state === 'SENT' && before.state !== 'SENT')
+            expect([before.state, hold.claim]).toEqual(['RELEASING', event.type === 'send' && event.claim]);
           expect(isTerminal(hold.state)).toBe(hold.endedAt !== undefined);
         }
-        for (const once of ['APPROVED', 'RELEASING', 'SENT']) expect(entered.filter((state) => state === once).length).toBeLessThanOrEqual(1);
+        for (const once of ['APPROVED', 'RELEASING', 'SENT'])
+          expect(entered.filter((state) => state === once).length).toBeLessThanOrEqual(1);
         if (entered.some((state) => ['EXECUTED', 'UPSTREAM_ERROR', 'OUTCOME_UNKNOWN'].includes(state))) finished++;
       }),
       { numRuns: 1_000 },

@@ -32,7 +32,11 @@ function start(channels: Readonly<Record<string, Channel>>): void {
 
 /** Holds that tell these channels. */
 async function holdsFor(count: number, ...notify: string[]): Promise<void> {
-  for (let i = 0; i < count; i++) await openHoldBy(bench, { action: actionOf({ target: `/${notify.join('-')}/${i}` }), decision: decisionOf({ notify }) });
+  for (let i = 0; i < count; i++)
+    await openHoldBy(bench, {
+      action: actionOf({ target: `/${notify.join('-')}/${i}` }),
+      decision: decisionOf({ notify }),
+    });
 }
 
 it('serves a channel although another has a backlog and does not answer', async () => {
@@ -64,7 +68,9 @@ it('tries again after each delay and not before, and then gives up', async () =>
   for (const [attempt, delayMs] of [1_200, 12_000, 0].entries()) {
     await tried.promise;
     tried = Promise.withResolvers();
-    await expect.poll(async () => (await bench.store.notifications.list({}))[0]?.attempts, { timeout: 10_000 }).toBe(attempt + 1);
+    await expect
+      .poll(async () => (await bench.store.notifications.list({}))[0]?.attempts, { timeout: 10_000 })
+      .toBe(attempt + 1);
     const [row] = await bench.store.notifications.list({});
     expect(row?.state).toBe(attempt === 2 ? 'DEAD' : 'PENDING');
     if (row?.state === 'PENDING') {
@@ -93,7 +99,16 @@ it('gives up at once on a channel that is not configured, and on a fault says it
       throw Object.assign(new Error('connect https://hooks.example.org/secret-path'), { code: 'ECONNREFUSED' });
     },
   });
-  await expect.poll(async () => (await bench.store.notifications.list({})).filter(({ attempts }) => attempts === 1).length, { timeout: 10_000 }).toBe(2);
-  const errors = Object.fromEntries((await bench.store.notifications.list({})).map(({ channel, lastError }) => [channel, lastError]));
-  expect(errors).toEqual({ gone: 'No channel of this name is configured.', broken: 'The receiver could not be reached: ECONNREFUSED.' });
+  await expect
+    .poll(async () => (await bench.store.notifications.list({})).filter(({ attempts }) => attempts === 1).length, {
+      timeout: 10_000,
+    })
+    .toBe(2);
+  const errors = Object.fromEntries(
+    (await bench.store.notifications.list({})).map(({ channel, lastError }) => [channel, lastError]),
+  );
+  expect(errors).toEqual({
+    gone: 'No channel of this name is configured.',
+    broken: 'The receiver could not be reached: ECONNREFUSED.',
+  });
 });

@@ -1,4 +1,5 @@
-// Which call a hold is for, who may wait for it, and what must still be true when its approval is used: `obtain`, over a real store.
+// Which call a hold is for, who may wait for it, and what must still be true when its approval is used: `obtain`, over
+// a real store.
 
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -34,7 +35,10 @@ const stateOf = async (hold: Hold) => (await bench.store.holds.get(hold.id))?.st
 describe('opening and attaching', () => {
   it('answers pending at once when the request may not wait, with the hold durable and recorded before', async () => {
     const error = await bench.approvals.obtain(requestOf()).catch((thrown: unknown) => thrown as GatewayError);
-    expect(error).toMatchObject({ code: 'approval_pending', details: { holdId: expect.stringMatching(/^hold_[\w-]{22}$/), retryAfter: expect.any(Number) } });
+    expect(error).toMatchObject({
+      code: 'approval_pending',
+      details: { holdId: expect.stringMatching(/^hold_[\w-]{22}$/), retryAfter: expect.any(Number) },
+    });
     expect(bench.audit).toMatchObject([{ type: 'hold', record: { state: 'PENDING' } }]);
   });
 
@@ -54,7 +58,10 @@ describe('opening and attaching', () => {
     ['another bound header', { action: actionOf({ boundHeaders: ['accept', 'text/plain'] }) }],
     ['another agent', { principal: principalOf({ id: 'spiffe://prod.example.org/other' }) }],
     ['another key of the agent', { principal: principalOf({ keyThumbprint: 'k2' }) }],
-    ['another user behind the agent', { principal: principalOf({ onBehalfOf: [{ id: 'i#eve', issuer: 'i', subject: 'eve' }] }) }],
+    [
+      'another user behind the agent',
+      { principal: principalOf({ onBehalfOf: [{ id: 'i#eve', issuer: 'i', subject: 'eve' }] }) },
+    ],
     ['another Idempotency-Key', { idempotencyKey: 'k' }],
   ])('opens a hold of its own for %s', async (_, other) => {
     expect((await openHoldBy(bench, other)).id).not.toBe((await openHoldBy(bench)).id);
@@ -63,7 +70,9 @@ describe('opening and attaching', () => {
   it('refuses an Idempotency-Key that came with another request, even after that one ended', async () => {
     const hold = await openHoldBy(bench, { idempotencyKey: 'k' });
     await bench.approvals.cancel(hold.id, principalOf());
-    expect(await codeOf(bench.approvals.obtain(requestOf({ idempotencyKey: 'k', action: actionOf({}, '{}') })))).toBe('idempotency_key_reused');
+    expect(await codeOf(bench.approvals.obtain(requestOf({ idempotencyKey: 'k', action: actionOf({}, '{}') })))).toBe(
+      'idempotency_key_reused',
+    );
   });
 
   it('refuses more pending holds of one agent than are allowed, and no other agent’s', async () => {
@@ -105,7 +114,10 @@ describe('waiting and releasing', () => {
   it('clears exactly the held call once it is approved while waiting', async () => {
     const { hold, result } = await waiting(bench);
     await approve(bench, hold);
-    expect(await result).toMatchObject({ kind: 'released', hold: { id: hold.id, state: 'RELEASING', claimedBy: 'instance-1' } });
+    expect(await result).toMatchObject({
+      kind: 'released',
+      hold: { id: hold.id, state: 'RELEASING', claimedBy: 'instance-1' },
+    });
     expect(bench.approvals.waiting).toBe(0);
   });
 
@@ -182,11 +194,15 @@ describe('waiting and releasing', () => {
   });
 
   it('releases two thousand waiting calls, each by its own approval', async () => {
-    const calls = await Promise.all(Array.from({ length: 2_000 }, (_, i) => waiting(bench, { action: actionOf({}, String(i)) })));
+    const calls = await Promise.all(
+      Array.from({ length: 2_000 }, (_, i) => waiting(bench, { action: actionOf({}, String(i)) })),
+    );
     expect(bench.approvals.waiting).toBe(2_000);
     await Promise.all(calls.map(({ hold }) => approve(bench, hold)));
     const cleared = await Promise.all(calls.map(({ result }) => result));
-    expect(cleared.map((clearance) => clearance.kind === 'released' && clearance.hold.id)).toEqual(calls.map(({ hold }) => hold.id));
+    expect(cleared.map((clearance) => clearance.kind === 'released' && clearance.hold.id)).toEqual(
+      calls.map(({ hold }) => hold.id),
+    );
     expect(bench.approvals.waiting).toBe(0);
     expect(await bench.store.holds.counts()).toEqual({ RELEASING: 2_000 });
   });
@@ -203,8 +219,14 @@ describe('what changed since the approval', () => {
     ['a matched rule changed', { decision: decisionOf({ effect: 'allow', decisionDigest: sha256('stricter') }) }],
     ['the action changed', { actionDigest: sha256('other') }],
     ['the caller’s key changed', { principal: principalOf({ keyThumbprint: 'other' }) }],
-    ['the caller acts for somebody else', { principal: principalOf({ onBehalfOf: [{ id: 'i#eve', issuer: 'i', subject: 'eve' }] }) }],
-    ['a task appeared', { task: { id: 't', revision: 1, principalId: 'p', createdAt: 0, objective: '', plan: [], labels: [] } }],
+    [
+      'the caller acts for somebody else',
+      { principal: principalOf({ onBehalfOf: [{ id: 'i#eve', issuer: 'i', subject: 'eve' }] }) },
+    ],
+    [
+      'a task appeared',
+      { task: { id: 't', revision: 1, principalId: 'p', createdAt: 0, objective: '', plan: [], labels: [] } },
+    ],
   ])('invalidates when %s, tells it once, and asks anew after that', async (_, change) => {
     const hold = await openHoldBy(bench);
     await approve(bench, hold);
@@ -225,13 +247,18 @@ describe('what changed since the approval', () => {
     const hold = await openHoldBy(bench);
     await approve(bench, hold);
     const edited = decisionOf({ policyDigest: sha256('unrelated edit') });
-    expect(await bench.approvals.obtain(requestOf({ decision: edited }))).toMatchObject({ kind: 'released', hold: { id: hold.id } });
+    expect(await bench.approvals.obtain(requestOf({ decision: edited }))).toMatchObject({
+      kind: 'released',
+      hold: { id: hold.id },
+    });
   });
 
   it('keeps the approval when the caller’s token is refused, for the next attempt with a fresh one', async () => {
     const hold = await openHoldBy(bench);
     await approve(bench, hold);
-    const stale = requestOf({ rejudge: () => Promise.reject(new GatewayError('token_expired', 'The token has expired.')) });
+    const stale = requestOf({
+      rejudge: () => Promise.reject(new GatewayError('token_expired', 'The token has expired.')),
+    });
     expect(await codeOf(bench.approvals.obtain(stale))).toBe('token_expired');
     expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('resolved');
   });

@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { actionOf, approve, type Bench, GENEROUS, openBench, openHoldBy, principalOf } from '../support/approvals.ts';
 
-const WRITES = /\bstate: '(?:PENDING|APPROVED|RELEASING|SENT|EXECUTED|UPSTREAM_ERROR|OUTCOME_UNKNOWN|DENIED|EXPIRED|CANCELLED|REVOKED|INVALIDATED)'/;
+const WRITES =
+  /\bstate: '(?:PENDING|APPROVED|RELEASING|SENT|EXECUTED|UPSTREAM_ERROR|OUTCOME_UNKNOWN|DENIED|EXPIRED|CANCELLED|REVOKED|INVALIDATED)'/;
 
 it('is the one file that writes a state, beside the one that opens holds', () => {
   const src = join(import.meta.dirname, '../../src');
   const files = readdirSync(src, { recursive: true, withFileTypes: true }).filter(({ name }) => name.endsWith('.ts'));
-  const writers = files.filter(({ parentPath, name }) => WRITES.test(readFileSync(join(parentPath, name), 'utf8'))).map(({ name }) => name);
+  const writers = files
+    .filter(({ parentPath, name }) => WRITES.test(readFileSync(join(parentPath, name), 'utf8')))
+    .map(({ name }) => name);
   expect(writers.sort()).toEqual(['hold-record.ts', 'machine.ts']);
 });
 
@@ -24,10 +27,18 @@ describe('a hold that is ended from outside', () => {
   const openTask = () => bench.store.tasks.open(principalOf().id, words, GENEROUS);
 
   it.each([
-    ['a revision of its task', 'INVALIDATED', (task: string) => bench.store.tasks.revise(task, principalOf().id, words)],
+    [
+      'a revision of its task',
+      'INVALIDATED',
+      (task: string) => bench.store.tasks.revise(task, principalOf().id, words),
+    ],
     ['the end of its task', 'REVOKED', (task: string) => bench.store.tasks.end(task, principalOf().id)],
     ['a person who ends its task', 'REVOKED', (task: string) => bench.store.tasks.revoke(task, 'odd')],
-    ['a suspension of its agent', 'REVOKED', () => bench.store.suspensions.suspend({ principal: principalOf().id }, 'sam', 'odd')],
+    [
+      'a suspension of its agent',
+      'REVOKED',
+      () => bench.store.suspensions.suspend({ principal: principalOf().id }, 'sam', 'odd'),
+    ],
     ['a suspension of its task', 'REVOKED', (task: string) => bench.store.suspensions.suspend({ task }, 'sam', 'odd')],
   ])('by %s becomes %s, or stays EXPIRED where its clock had run out before', async (_what, state, end) => {
     const task = await openTask();
@@ -45,6 +56,8 @@ describe('a hold that is ended from outside', () => {
   it('counts as revoked by a suspension only where it was', async () => {
     await openHoldBy(bench);
     bench.clock.advance(20 * 60_000);
-    expect(await bench.store.suspensions.suspend({ principal: principalOf().id }, 'sam', 'odd')).toMatchObject({ revoked: 0 });
+    expect(await bench.store.suspensions.suspend({ principal: principalOf().id }, 'sam', 'odd')).toMatchObject({
+      revoked: 0,
+    });
   });
 });

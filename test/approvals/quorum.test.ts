@@ -5,7 +5,8 @@ import type { Requirement } from '../../src/domain/decision.ts';
 import type { Reviewer } from '../../src/domain/reviewer.ts';
 import { requirementOf, reviewerOf, TRACE } from '../support/approvals.ts';
 
-const tier = (name: string, count: number, ...groups: string[]) => requirementOf({ tier: name, count, reviewers: groups.map((group) => `group:${group}`) });
+const tier = (name: string, count: number, ...groups: string[]) =>
+  requirementOf({ tier: name, count, reviewers: groups.map((group) => `group:${group}`) });
 
 describe('the quorum', () => {
   it('needs two people for two tiers of one, although each could satisfy both', () => {
@@ -30,17 +31,29 @@ describe('the quorum', () => {
   });
 
   it('does not count the suspended, in whatever letters they are written', () => {
-    const votes = ['alice', 'bob'].map((name) => ({ reviewer: reviewerOf(name), decision: 'approve' as const, at: 0, bindingDigest: '', span: TRACE.admit }));
+    const votes = ['alice', 'bob'].map((name) => ({
+      reviewer: reviewerOf(name),
+      decision: 'approve' as const,
+      at: 0,
+      bindingDigest: '',
+      span: TRACE.admit,
+    }));
     expect(approversOf(votes, new Set(['Alice'])).map((reviewer) => reviewer.subject)).toEqual(['bob']);
   });
 
-  const people = fc.uniqueArray(fc.record({ name: fc.constantFrom('p', 'q', 'r', 's', 't'), groups: fc.subarray(['a', 'b', 'c']) }), {
-    selector: (person) => person.name,
-  });
-  const tiers = fc.array(fc.record({ groups: fc.subarray(['a', 'b', 'c'], { minLength: 1 }), count: fc.integer({ min: 1, max: 3 }) }), {
-    minLength: 1,
-    maxLength: 3,
-  });
+  const people = fc.uniqueArray(
+    fc.record({ name: fc.constantFrom('p', 'q', 'r', 's', 't'), groups: fc.subarray(['a', 'b', 'c']) }),
+    {
+      selector: (person) => person.name,
+    },
+  );
+  const tiers = fc.array(
+    fc.record({ groups: fc.subarray(['a', 'b', 'c'], { minLength: 1 }), count: fc.integer({ min: 1, max: 3 }) }),
+    {
+      minLength: 1,
+      maxLength: 3,
+    },
+  );
 
   it('agrees with trying every assignment of people to seats', () => {
     fc.assert(
@@ -58,7 +71,8 @@ describe('the quorum', () => {
       fc.property(tiers, people, (asked, present) => {
         const requirements = asked.map(({ groups, count }, i) => tier(`t${i}`, count, ...groups));
         const reviewers = present.map(({ name, groups }) => reviewerOf(name, groups));
-        if (isSatisfied(requirements, reviewers)) expect(isSatisfied(requirements, [reviewerOf('late', ['a']), ...reviewers])).toBe(true);
+        if (isSatisfied(requirements, reviewers))
+          expect(isSatisfied(requirements, [reviewerOf('late', ['a']), ...reviewers])).toBe(true);
       }),
     );
   });

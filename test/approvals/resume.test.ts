@@ -24,7 +24,8 @@ beforeEach(() => {
 });
 afterEach(() => bench.close());
 
-const resume = (hold: Hold, more: Parameters<typeof requestOf>[0] = {}) => bench.approvals.obtain(requestOf({ resumes: hold.id, ...more }));
+const resume = (hold: Hold, more: Parameters<typeof requestOf>[0] = {}) =>
+  bench.approvals.obtain(requestOf({ resumes: hold.id, ...more }));
 const stateOf = async ({ id }: Hold) => (await bench.store.holds.get(id))?.state;
 const count = async () => (await bench.store.holds.list({})).holds.length;
 
@@ -52,8 +53,14 @@ describe('an approval that is resumed', () => {
     ['another action', { action: actionOf({}, '{"amount":6}') }],
     ['another caller', { principal: principalOf({ keyThumbprint: 'k2' }) }],
     ['other rules', { decision: decisionOf({ decisionDigest: sha256('other') }) }],
-    ['a task', { task: { id: 't', revision: 1, objective: 'o', plan: [], labels: [], principalId: 'p', createdAt: 0 } }],
-    ['rules that allow it by themselves', { decision: decisionOf({ effect: 'allow', decisionDigest: sha256('allowed') }) }],
+    [
+      'a task',
+      { task: { id: 't', revision: 1, objective: 'o', plan: [], labels: [], principalId: 'p', createdAt: 0 } },
+    ],
+    [
+      'rules that allow it by themselves',
+      { decision: decisionOf({ effect: 'allow', decisionDigest: sha256('allowed') }) },
+    ],
   ])('is void for %s, before and after it is given', async (_what, changed) => {
     const pending = await openHoldBy(bench);
     expect(await codeOf(resume(pending, changed))).toBe('approval_invalidated');
@@ -71,7 +78,11 @@ describe('a hold that has ended', () => {
     ['cancelled', 'approval_revoked', (hold) => bench.approvals.cancel(hold.id, principalOf())],
     ['revoked', 'approval_revoked', (hold) => bench.approvals.revoke(hold.id, reviewerOf('alice'), undefined)],
     ['undecided', 'approval_expired', async () => bench.clock.advance(requirementOf().decideWithinMs)],
-    ['unused', 'approval_unused', (hold) => approve(bench, hold).then(() => bench.clock.advance(requirementOf().useWithinMs))],
+    [
+      'unused',
+      'approval_unused',
+      (hold) => approve(bench, hold).then(() => bench.clock.advance(requirementOf().useWithinMs)),
+    ],
     ['used', 'already_sent', (hold) => approve(bench, hold).then(() => resume(hold))],
   ];
 
@@ -88,7 +99,10 @@ describe('a hold that has ended', () => {
     const hold = await openHoldBy(bench);
     expect(await bench.approvals.recall(hold.id, principalOf())).toMatchObject({ hold: { state: 'PENDING' } });
     bench.clock.advance(requirementOf().decideWithinMs);
-    expect(await bench.approvals.recall(hold.id, principalOf())).toMatchObject({ hold: { state: 'EXPIRED' }, ending: { code: 'approval_expired' } });
+    expect(await bench.approvals.recall(hold.id, principalOf())).toMatchObject({
+      hold: { state: 'EXPIRED' },
+      ending: { code: 'approval_expired' },
+    });
     // So the same request is a new one now.
     expect((await openHoldBy(bench)).id).not.toBe(hold.id);
   });
@@ -103,7 +117,9 @@ describe('recalling', () => {
   ])('a hold finds nothing for %s', async (_who, other) => {
     const hold = await openHoldBy(bench);
     const theirs = bench.approvals.recall(hold.id, principalOf(other)).catch((thrown: Error) => thrown.message);
-    const nobodys = bench.approvals.recall(`hold_${'A'.repeat(22)}`, principalOf(other)).catch((thrown: Error) => thrown.message);
+    const nobodys = bench.approvals
+      .recall(`hold_${'A'.repeat(22)}`, principalOf(other))
+      .catch((thrown: Error) => thrown.message);
     expect(await theirs).toBe(await nobodys);
     expect(await theirs).toContain('hold_not_found');
   });

@@ -1,7 +1,16 @@
 // The kill switch inside: no hold comes in behind it, no claim gets past it, and what it closed stays closed.
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { actionOf, approve, type Bench, codeOf, openBench, openHoldBy, principalOf, requestOf } from '../support/approvals.ts';
+import {
+  actionOf,
+  approve,
+  type Bench,
+  codeOf,
+  openBench,
+  openHoldBy,
+  principalOf,
+  requestOf,
+} from '../support/approvals.ts';
 
 let bench: Bench;
 beforeEach(() => {
@@ -16,7 +25,10 @@ it('stops a call that was claimed but not sent: it is not marked as sent, and it
   const clearance = await bench.approvals.obtain(requestOf());
   await suspend();
   expect(await codeOf(bench.approvals.markSent(clearance))).toBe('principal_suspended');
-  expect(await bench.approvals.settle(clearance, 'not_sent')).toMatchObject({ state: 'EXPIRED', expiryReason: 'abandoned' });
+  expect(await bench.approvals.settle(clearance, 'not_sent')).toMatchObject({
+    state: 'EXPIRED',
+    expiryReason: 'abandoned',
+  });
 });
 
 it('lets no hold in behind it, whoever got past the door before', async () => {

@@ -26,24 +26,37 @@ async function reopen(options: BenchOptions): Promise<void> {
   bench = openBench(options);
 }
 
-const party = (subject: string) => ({ id: `https://other.example.org#${subject}`, issuer: 'https://other.example.org', subject });
-const held = (requirement: Parameters<typeof requirementOf>[0]) => openHoldBy(bench, { decision: decisionOf({ requirements: [requirementOf(requirement)] }) });
+const party = (subject: string) => ({
+  id: `https://other.example.org#${subject}`,
+  issuer: 'https://other.example.org',
+  subject,
+});
+const held = (requirement: Parameters<typeof requirementOf>[0]) =>
+  openHoldBy(bench, { decision: decisionOf({ requirements: [requirementOf(requirement)] }) });
 
 describe('who may vote', () => {
   it('refuses a reviewer whom no requirement names', async () => {
     const hold = await openHoldBy(bench);
-    expect(await codeOf(approve(bench, hold, reviewerOf('mallory', ['marketing', 'finance-interns'])))).toBe('not_a_reviewer');
+    expect(await codeOf(approve(bench, hold, reviewerOf('mallory', ['marketing', 'finance-interns'])))).toBe(
+      'not_a_reviewer',
+    );
     expect(await codeOf(bench.approvals.revoke(hold.id, reviewerOf('mallory', []), 'x'))).toBe('not_a_reviewer');
     expect((await bench.store.holds.get(hold.id))?.votes).toEqual([]);
   });
 
   it('does not take a group for a user of the same name, nor a user for a group', async () => {
-    expect(await codeOf(approve(bench, await held({ reviewers: ['user:finance'] }), reviewerOf('alice', ['finance'])))).toBe('not_a_reviewer');
-    expect(await codeOf(approve(bench, await openHoldBy(bench, { idempotencyKey: 'k' }), reviewerOf('finance', [])))).toBe('not_a_reviewer');
+    expect(
+      await codeOf(approve(bench, await held({ reviewers: ['user:finance'] }), reviewerOf('alice', ['finance']))),
+    ).toBe('not_a_reviewer');
+    expect(
+      await codeOf(approve(bench, await openHoldBy(bench, { idempotencyKey: 'k' }), reviewerOf('finance', []))),
+    ).toBe('not_a_reviewer');
   });
 
   it('takes a vote of a user named by subject', async () => {
-    expect((await approve(bench, await held({ reviewers: ['user:carol'] }), reviewerOf('carol', []))).state).toBe('APPROVED');
+    expect((await approve(bench, await held({ reviewers: ['user:carol'] }), reviewerOf('carol', []))).state).toBe(
+      'APPROVED',
+    );
   });
 
   it('refuses a suspended reviewer', async () => {
@@ -88,10 +101,19 @@ describe('who may vote', () => {
 describe('what a vote must be', () => {
   it('refuses a vote on another binding digest', async () => {
     const [hold, other] = [await openHoldBy(bench), await openHoldBy(bench, { idempotencyKey: 'other' })];
-    expect(await codeOf(bench.approvals.vote(hold.id, reviewerOf('alice'), { decision: 'approve', bindingDigest: other.bindingDigest }))).toBe('stale_digest');
-    expect(await codeOf(bench.approvals.vote('hold_none', reviewerOf('alice'), { decision: 'approve', bindingDigest: hold.bindingDigest }))).toBe(
-      'hold_not_found',
-    );
+    expect(
+      await codeOf(
+        bench.approvals.vote(hold.id, reviewerOf('alice'), { decision: 'approve', bindingDigest: other.bindingDigest }),
+      ),
+    ).toBe('stale_digest');
+    expect(
+      await codeOf(
+        bench.approvals.vote('hold_none', reviewerOf('alice'), {
+          decision: 'approve',
+          bindingDigest: hold.bindingDigest,
+        }),
+      ),
+    ).toBe('hold_not_found');
   });
 
   it('refuses a second vote of the same person, before and after the quorum', async () => {
@@ -106,7 +128,11 @@ describe('what a vote must be', () => {
   it('counts one person with sign-ins at two issuers once', async () => {
     const hold = await held({ count: 2 });
     await approve(bench, hold);
-    expect(await codeOf(approve(bench, hold, reviewerOf('alice', ['finance'], { id: 'https://b#alice', issuer: 'https://b' })))).toBe('already_voted');
+    expect(
+      await codeOf(
+        approve(bench, hold, reviewerOf('alice', ['finance'], { id: 'https://b#alice', issuer: 'https://b' })),
+      ),
+    ).toBe('already_voted');
   });
 
   it('counts one of two votes that one person casts at once', async () => {
@@ -149,7 +175,11 @@ describe('what a vote must be', () => {
   it('asks for a reason where the tier does, for approving, denying and revoking, and bounds its length', async () => {
     const hold = await held({ reasonRequired: true });
     const ballot = (decision: 'approve' | 'deny', reason?: string) =>
-      bench.approvals.vote(hold.id, reviewerOf('alice'), { decision, bindingDigest: hold.bindingDigest, ...(reason === undefined ? {} : { reason }) });
+      bench.approvals.vote(hold.id, reviewerOf('alice'), {
+        decision,
+        bindingDigest: hold.bindingDigest,
+        ...(reason === undefined ? {} : { reason }),
+      });
     expect(await codeOf(ballot('approve'))).toBe('reason_required');
     expect(await codeOf(ballot('deny', ' \n'))).toBe('reason_required');
     expect(await codeOf(bench.approvals.revoke(hold.id, reviewerOf('alice'), undefined))).toBe('reason_required');
@@ -178,7 +208,10 @@ describe('the record of a vote', () => {
     });
     await approve(bench, hold);
     expect(states).toEqual(['PENDING']);
-    expect(bench.audit.filter(({ type }) => type === 'vote').map(({ record }) => record.phase)).toEqual(['cast', 'counted']);
+    expect(bench.audit.filter(({ type }) => type === 'vote').map(({ record }) => record.phase)).toEqual([
+      'cast',
+      'counted',
+    ]);
   });
 
   it('keeps a vote from counting when it cannot be written', async () => {

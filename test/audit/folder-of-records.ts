@@ -22,7 +22,9 @@ export async function openIn(path: string, more: Partial<AuditOptions> = {}): Pr
 /** A closed file of `count` records after its start record. */
 export async function writeFile(folder: string, count: number): Promise<string> {
   const log = await openIn(folder);
-  await Promise.all(Array.from({ length: count }, (_, i) => log.append('config', Date.now(), { i, text: 'ä\u202e' }, 'soon')));
+  await Promise.all(
+    Array.from({ length: count }, (_, i) => log.append('config', Date.now(), { i, text: 'ä\u202e' }, 'soon')),
+  );
   await log.close();
   return log.file;
 }

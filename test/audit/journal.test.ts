@@ -26,7 +26,9 @@ describe('a file', () => {
   test('keeps the order of the calls to append, whatever their durability', async () => {
     const log = await openIn(await newFolder());
     const seqs = await Promise.all(
-      Array.from({ length: 50 }, (_, i) => log.append('config', 0, { i }, i % 3 === 0 ? 'fsync' : 'soon')).map(async (place) => (await place).seq),
+      Array.from({ length: 50 }, (_, i) => log.append('config', 0, { i }, i % 3 === 0 ? 'fsync' : 'soon')).map(
+        async (place) => (await place).seq,
+      ),
     );
     await log.close();
     expect(seqs).toEqual(Array.from({ length: 50 }, (_, i) => i + 2));
@@ -139,9 +141,12 @@ describe('a process', () => {
 
   test('whose disk is full is told so, and what was promised before is there', async () => {
     const folder = await newFolder();
-    // RLIMIT_FSIZE in blocks of 1024 bytes: the write that crosses it is cut short, the next one fails, as on a full disk.
+    // RLIMIT_FSIZE in blocks of 1024 bytes: the write that crosses it is cut short, the next one fails, as on a full
+    // disk.
     const script = `ulimit -f 16; exec "$0" "$@"`;
-    const child = spawn('bash', ['-c', script, process.execPath, APPENDER, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn('bash', ['-c', script, process.execPath, APPENDER, folder], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const answers: string[] = [];
     for await (const line of createInterface({ input: child.stdout })) answers.push(line);
     if (child.exitCode === null) await once(child, 'exit');
@@ -161,7 +166,9 @@ describe('after the disk failed', () => {
   test('a new file goes on when it can, is chained to what is on disk, and says how many records are missing', async () => {
     const folder = await newFolder();
     const script = 'ulimit -S -f 16; exec "$0" "$@"';
-    const child = spawn('bash', ['-c', script, process.execPath, APPENDER, folder, '0', 'reopen'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn('bash', ['-c', script, process.execPath, APPENDER, folder, '0', 'reopen'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const answers: string[] = [];
     for await (const line of createInterface({ input: child.stdout })) {
       answers.push(line);
@@ -172,7 +179,10 @@ describe('after the disk failed', () => {
     expect(files).toHaveLength(2);
     const [start = ''] = await linesOf(join(folder, files[1] ?? ''));
     const before = await linesOf(join(folder, files[0] ?? ''));
-    const { previous, missing } = JSON.parse(start) as { previous: { file: string; seq: number }; missing: { file: string; records: number } };
+    const { previous, missing } = JSON.parse(start) as {
+      previous: { file: string; seq: number };
+      missing: { file: string; records: number };
+    };
     expect([previous.file, missing.file, previous.seq]).toEqual([files[0], files[0], before.length]);
     expect(missing.records).toBeGreaterThan(0);
     expect((await verifyAudit(folder)).faults).toEqual([]);

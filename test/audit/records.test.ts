@@ -14,9 +14,18 @@ function whole() {
 describe('a decision record', () => {
   test('says who, on whose behalf, what, by which rules and with whose approval', () => {
     expect(JSON.parse(decisionRecord(whole(), span))).toMatchObject({
-      principal: { id: 'spiffe://prod.example.org/agent/billing', proof: 'jwt-svid', onBehalfOf: ['https://idp.example.org#alice'] },
+      principal: {
+        id: 'spiffe://prod.example.org/agent/billing',
+        proof: 'jwt-svid',
+        onBehalfOf: ['https://idp.example.org#alice'],
+      },
       action: { digest: 'c'.repeat(64), upstream: 'ledger', method: 'POST', path: '/transfers' },
-      decision: { effect: 'allow', rules: [{ id: 'transfers', effect: 'allow', why: 'matched' }], policyDigest: 'a'.repeat(64), credential: 'ledger-token' },
+      decision: {
+        effect: 'allow',
+        rules: [{ id: 'transfers', effect: 'allow', why: 'matched' }],
+        policyDigest: 'a'.repeat(64),
+        credential: 'ledger-token',
+      },
       hold: {
         id: hold.id,
         bindingDigest: 'd'.repeat(64),
@@ -27,7 +36,9 @@ describe('a decision record', () => {
   });
 
   test('names the tool of an MCP call', () => {
-    expect(JSON.parse(decisionRecord(callOf('allow', toolCall('transfer_funds'))))).toMatchObject({ action: { rpc: 'tools/call', tool: 'transfer_funds' } });
+    expect(JSON.parse(decisionRecord(callOf('allow', toolCall('transfer_funds'))))).toMatchObject({
+      action: { rpc: 'tools/call', tool: 'transfer_funds' },
+    });
   });
 
   test('gives the same body another digest in each record', () => {
@@ -55,6 +66,9 @@ test('an outcome record says how it ended and with which credential', () => {
 });
 
 test('no record holds a token, a secret, an argument, a query or a cookie', () => {
-  const text = JSON.stringify([decisionRecord(whole(), span), outcomeRecord(whole(), { sent: true, revoked: true, span })]);
+  const text = JSON.stringify([
+    decisionRecord(whole(), span),
+    outcomeRecord(whole(), { sent: true, revoked: true, span }),
+  ]);
   for (const literal of Object.values(LITERALS)) expect(text).not.toContain(literal);
 });

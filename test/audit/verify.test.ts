@@ -15,7 +15,9 @@ import { newFolder, openIn, writeFile } from './folder-of-records.ts';
 
 const kinds = (findings: readonly { readonly kind: string }[]): string[] => findings.map((finding) => finding.kind);
 
-/** Two chained files; gives the bytes of one of them and a way to see what verification says of others in their place. */
+/**
+ * Two chained files; gives the bytes of one of them and a way to see what verification says of others in their place.
+ */
 async function tamperable(which: 'older' | 'newest') {
   const folder = await newFolder();
   const older = await writeFile(folder, 6);
@@ -62,7 +64,8 @@ describe.each(['older', 'newest'] as const)('in the %s file', (which) => {
   test('the removal of any line but the last of the newest file is found', async () => {
     const { lines, isFound } = await tamperable(which);
     const removable = which === 'older' ? lines.length : lines.length - 1;
-    for (let at = 0; at < removable; at += 1) expect(await isFound(joined(lines.toSpliced(at, 1))), `line ${at + 1}`).toBe(true);
+    for (let at = 0; at < removable; at += 1)
+      expect(await isFound(joined(lines.toSpliced(at, 1))), `line ${at + 1}`).toBe(true);
   });
 
   test('any two lines that changed places are found', async () => {
@@ -79,7 +82,9 @@ describe.each(['older', 'newest'] as const)('in the %s file', (which) => {
   test('a line that stands twice is found, wherever the copy stands', async () => {
     const { lines, isFound } = await tamperable(which);
     await fc.assert(
-      fc.asyncProperty(fc.nat(lines.length - 1), fc.nat(lines.length), async (from, to) => isFound(joined(lines.toSpliced(to, 0, lines[from] as string)))),
+      fc.asyncProperty(fc.nat(lines.length - 1), fc.nat(lines.length), async (from, to) =>
+        isFound(joined(lines.toSpliced(to, 0, lines[from] as string))),
+      ),
       { numRuns: 60 },
     );
   });
@@ -120,7 +125,7 @@ describe('files', () => {
   });
 });
 
-describe('conduct', () => {
+describe('the lifecycle check', () => {
   type Entry = readonly ['decision' | 'outcome' | 'credential', JsonObject | RecordText];
 
   async function verdictOn(...entries: Entry[]) {
@@ -149,7 +154,15 @@ describe('conduct', () => {
     const denied = callOf('deny', { id: 'b', status: 403, error: 'denied' });
     const refused = { id: 'c', receivedAt: 0, method: 'GET', status: 401, error: 'token_expired' as const };
     const pendingCall = callOf('hold', { id: 'd', hold: pending, status: 409, error: 'approval_pending' });
-    const entries = [decided(allowed), ended(allowed), decided(denied), decided(refused), decided(pendingCall), decided(released()), ended(released())];
+    const entries = [
+      decided(allowed),
+      ended(allowed),
+      decided(denied),
+      decided(refused),
+      decided(pendingCall),
+      decided(released()),
+      ended(released()),
+    ];
     expect(await verdictOn(...entries)).toEqual({ faults: [], warnings: [] });
   });
 
@@ -167,7 +180,10 @@ describe('conduct', () => {
   test.each([
     ['nobody voted', { ...approved, votes: [] }],
     ['somebody denied', { ...approved, votes: [...approved.votes, { ...voteOf('bob', { decision: 'deny' }), span }] }],
-    ['the vote was on another binding', { ...approved, votes: [{ ...voteOf('alice', { bindingDigest: 'f'.repeat(64) }), span }] }],
+    [
+      'the vote was on another binding',
+      { ...approved, votes: [{ ...voteOf('alice', { bindingDigest: 'f'.repeat(64) }), span }] },
+    ],
   ])('a held call that was sent though %s', async (_why, hold) => {
     const facts = { ...released(), hold };
     expect((await verdictOn(decided(facts), ended(facts))).faults).toEqual(['sent_without_approval']);
@@ -183,12 +199,17 @@ describe('conduct', () => {
 
   test('a send under another binding, of another action, or a second time', async () => {
     const facts = released();
-    expect((await verdictOn(decided(facts), ended({ ...facts, hold: { ...approved, bindingDigest: 'f'.repeat(64) } }))).faults).toEqual([
-      'sent_without_approval',
+    expect(
+      (await verdictOn(decided(facts), ended({ ...facts, hold: { ...approved, bindingDigest: 'f'.repeat(64) } })))
+        .faults,
+    ).toEqual(['sent_without_approval']);
+    expect((await verdictOn(decided(facts), ended({ ...facts, actionDigest: 'f'.repeat(64) }))).faults).toEqual([
+      'sent_another_action',
     ]);
-    expect((await verdictOn(decided(facts), ended({ ...facts, actionDigest: 'f'.repeat(64) }))).faults).toEqual(['sent_another_action']);
     const again = { ...facts, id: 'second' };
-    expect((await verdictOn(decided(facts), ended(facts), decided(again), ended(again))).faults).toEqual(['sent_twice']);
+    expect((await verdictOn(decided(facts), ended(facts), decided(again), ended(again))).faults).toEqual([
+      'sent_twice',
+    ]);
   });
 
   test('a cleared call without an end is open', async () => {
@@ -212,6 +233,8 @@ describe('conduct', () => {
     await log.close();
     const lines = formatReport(await verifyAudit(folder));
     expect(lines[0]).toMatch(/^FAULTS FOUND: 2 records in 1 files, 1 faults, 0 warnings$/);
-    expect(lines[1]).toBe(`fault    ${basename(log.file)}:2  sent_without_decision: call x?OK:?forged???2J was sent and no decision on it is on record before`);
+    expect(lines[1]).toBe(
+      `fault    ${basename(log.file)}:2  sent_without_decision: call x?OK:?forged???2J was sent and no decision on it is on record before`,
+    );
   });
 });

@@ -21,7 +21,11 @@ async function writerOn(path: string) {
 describe.skipIf(!existsSync('/dev/full'))('a disk without room', () => {
   test('fails everybody who waits and everybody who comes later', async () => {
     const { writer, failures } = await writerOn('/dev/full');
-    const waiting = await Promise.allSettled([writer.append('a', 'soon', PLACE), writer.append('b', 'fsync', PLACE), writer.append('c', 'soon', PLACE)]);
+    const waiting = await Promise.allSettled([
+      writer.append('a', 'soon', PLACE),
+      writer.append('b', 'fsync', PLACE),
+      writer.append('c', 'soon', PLACE),
+    ]);
     expect(waiting.map((each) => each.status)).toEqual(['rejected', 'rejected', 'rejected']);
     await expect(writer.append('d', 'soon', PLACE)).rejects.toMatchObject({ code: 'ENOSPC' });
     expect(failures).toEqual([expect.objectContaining({ code: 'ENOSPC' })]);

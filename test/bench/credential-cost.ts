@@ -1,5 +1,6 @@
-// What a credential costs a call that a rule allows, in CPU time and as a ratio to a whole call of the gateway in the same run: having a
-// shared one at hand, putting it on the request, and looking for it in a 1 KiB answer. `node test/bench/credential-cost.ts`
+// What a credential costs a call that a rule allows, in CPU time and as a ratio to a whole call of the gateway in the
+// same run: having a shared one at hand, putting it on the request, and looking for it in a 1 KiB answer. `node
+// test/bench/credential-cost.ts`
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -24,7 +25,8 @@ const RESOURCE = 'https://ledger.example.org';
 /** Of a call's own time; the issue's bound. */
 const MOST = 0.02;
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 /** CPU microseconds of one run of `work`, the median of several rounds. */
 function costOf(work: () => void): number {
@@ -38,7 +40,9 @@ function costOf(work: () => void): number {
 }
 
 async function launch(file: string, ...args: string[]): Promise<{ child: ChildProcess; port: string; token: string }> {
-  const child = spawn(process.execPath, [new URL(`contenders/${file}`, import.meta.url).pathname, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [new URL(`contenders/${file}`, import.meta.url).pathname, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   for await (const line of createInterface({ input: child.stdout })) {
     const [word, port = '', token = ''] = line.split(' ');
     if (word === 'port') return { child, port, token };
@@ -51,7 +55,11 @@ async function costOfCall(): Promise<number> {
   const upstream = await launch('upstream.ts');
   const gateway = await launch('gateway.ts', `http://127.0.0.1:${upstream.port}`);
   try {
-    const load = { url: `http://127.0.0.1:${gateway.port}/api/r7/42`, headers: { authorization: `Bearer ${gateway.token}` }, connections: 64 };
+    const load = {
+      url: `http://127.0.0.1:${gateway.port}/api/r7/42`,
+      headers: { authorization: `Bearer ${gateway.token}` },
+      connections: 64,
+    };
     await autocannon({ ...load, duration: 2 });
     const before = cpuTicks(gateway.child);
     const { requests, non2xx } = await autocannon({ ...load, duration: 5 });
@@ -67,7 +75,10 @@ function cpuTicks({ pid }: ChildProcess): number {
   return Number(fields[11]) + Number(fields[12]);
 }
 
-const issuer = await startIssuer({ clients: [{ id: 'countersign', secret: 'client-secret' }], resources: { [RESOURCE]: { scope: 'read', ttlSeconds: 3600 } } });
+const issuer = await startIssuer({
+  clients: [{ id: 'countersign', secret: 'client-secret' }],
+  resources: { [RESOURCE]: { scope: 'read', ttlSeconds: 3600 } },
+});
 const provider = createProvider({
   type: 'oauth-client-credentials',
   issuer: issuer.issuer,
@@ -108,8 +119,12 @@ await issuer.close();
 
 const call = await costOfCall();
 for (const [name, own] of Object.entries(costs))
-  console.log(`${name.padEnd(36)} ${((own / call) * 100).toFixed(2).padStart(6)} % of a call ${own.toFixed(3).padStart(8)} µs`);
-console.log(`${'a whole allowed call'.padEnd(36)} ${'100.00'.padStart(6)} %           ${call.toFixed(3).padStart(8)} µs`);
+  console.log(
+    `${name.padEnd(36)} ${((own / call) * 100).toFixed(2).padStart(6)} % of a call ${own.toFixed(3).padStart(8)} µs`,
+  );
+console.log(
+  `${'a whole allowed call'.padEnd(36)} ${'100.00'.padStart(6)} %           ${call.toFixed(3).padStart(8)} µs`,
+);
 if (costs['a shared credential at hand'] > MOST * call) {
   console.error(`a cached credential costs more than ${MOST * 100} % of a call`);
   process.exitCode = 1;

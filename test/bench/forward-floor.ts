@@ -1,6 +1,7 @@
-// What the forwarder alone costs: the forwarder behind a trivial node:http server against a bare undici-dispatch pass-through,
-// in one run, interleaved. Each server is a process of its own; CPU time per request is the figure to read on a noisy machine.
-// Run: node test/bench/forward-floor.ts [seconds per measurement, default 1] [rounds, default 4] [credential]
+// What the forwarder alone costs: the forwarder behind a trivial node:http server against a bare undici-dispatch
+// pass-through, in one run, interleaved. Each server is a process of its own; CPU time per request is the figure to
+// read on a noisy machine. Run: node test/bench/forward-floor.ts [seconds per measurement, default 1] [rounds, default
+// 4] [credential]
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,7 +24,11 @@ const HOP = new Set(['host', 'connection', 'keep-alive', 'transfer-encoding']);
 function upstream(): RequestListener {
   const body = JSON.stringify({ items: 'x'.repeat(1024) });
   return (_request, response) => {
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length, 'x-request-id': 'abc' });
+    response.writeHead(200, {
+      'content-type': 'application/json',
+      'content-length': body.length,
+      'x-request-id': 'abc',
+    });
     response.end(body);
   };
 }
@@ -34,7 +39,8 @@ function floor(origin: string): RequestListener {
   return (request, response) => {
     const headers: string[] = [];
     const raw = request.rawHeaders;
-    for (let i = 0; i < raw.length; i += 2) if (!HOP.has((raw[i] ?? '').toLowerCase())) headers.push(raw[i] ?? '', raw[i + 1] ?? '');
+    for (let i = 0; i < raw.length; i += 2)
+      if (!HOP.has((raw[i] ?? '').toLowerCase())) headers.push(raw[i] ?? '', raw[i + 1] ?? '');
     let status = 0;
     let fields: string[] = [];
     const chunks: Buffer[] = [];
@@ -57,14 +63,31 @@ function floor(origin: string): RequestListener {
 }
 
 function forwarder(origin: string, credential?: Credential): RequestListener {
-  const options = { name: 'api', url: origin, allowPlaintext: false, connectTimeoutMs: 5000, headersTimeoutMs: 5000, bodyTimeoutMs: 5000, websocket: false };
+  const options = {
+    name: 'api',
+    url: origin,
+    allowPlaintext: false,
+    connectTimeoutMs: 5000,
+    headersTimeoutMs: 5000,
+    bodyTimeoutMs: 5000,
+    websocket: false,
+  };
   const targets = createTargets(new Map([['api', options]]));
   const { send } = createForwarder({ targets, metrics: noMetrics });
   const authority = new URL(origin).host;
   return (incoming, response) => {
     const headers = incoming.rawHeaders.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text));
     const target = incoming.url ?? '/';
-    const action: Action = { protocol: 'http', upstream: 'api', authority, method: 'GET', target, path: target, boundHeaders: [], streamed: false };
+    const action: Action = {
+      protocol: 'http',
+      upstream: 'api',
+      authority,
+      method: 'GET',
+      target,
+      path: target,
+      boundHeaders: [],
+      streamed: false,
+    };
     const request = {
       ...{ id: 'x', receivedAt: 0, method: 'GET', target, mount: 'api', path: target, headers, peer: { address: '' } },
       body: { empty: true, buffer: () => Promise.resolve(new Uint8Array()), stream: async function* () {} },
@@ -82,9 +105,17 @@ function forwarder(origin: string, credential?: Credential): RequestListener {
       abort: () => void response.destroy(),
       started: false,
     };
-    send({ request, action, ...(credential && { credential }), boundHeadersOnly: false, requestHeaders: [], responseHeaders: [] }, sink).catch(() =>
-      response.destroy(),
-    );
+    send(
+      {
+        request,
+        action,
+        ...(credential && { credential }),
+        boundHeadersOnly: false,
+        requestHeaders: [],
+        responseHeaders: [],
+      },
+      sink,
+    ).catch(() => response.destroy());
   };
 }
 
@@ -122,7 +153,14 @@ async function start(role: Role, origin = '') {
     const [{ cpu: used }] = (await once(child, 'message')) as [{ cpu: NodeJS.CpuUsage }];
     return used.user + used.system;
   };
-  return { role, origin: `http://127.0.0.1:${port}`, cpu, stop: () => child.disconnect(), microseconds: [] as number[], rate: [] as number[] };
+  return {
+    role,
+    origin: `http://127.0.0.1:${port}`,
+    cpu,
+    stop: () => child.disconnect(),
+    microseconds: [] as number[],
+    rate: [] as number[],
+  };
 }
 
 async function main(seconds: number, rounds: number, withCredential: boolean): Promise<void> {
@@ -133,7 +171,12 @@ async function main(seconds: number, rounds: number, withCredential: boolean): P
     for (const server of round % 2 === 0 ? [floorServer, tested] : [tested, floorServer]) {
       const before = await server.cpu();
       const headers = { authorization: `Bearer ${'t'.repeat(600)}`, accept: 'application/json', 'user-agent': 'bench' };
-      const result = await autocannon({ url: `${server.origin}/v1/items?limit=10`, connections: 32, duration: seconds, headers });
+      const result = await autocannon({
+        url: `${server.origin}/v1/items?limit=10`,
+        connections: 32,
+        duration: seconds,
+        headers,
+      });
       if (result.non2xx > 0 || result.errors > 0) throw new Error(`${server.role} answered with errors`);
       // The first round warms up.
       if (round < 0) continue;
@@ -141,9 +184,12 @@ async function main(seconds: number, rounds: number, withCredential: boolean): P
       server.rate.push(result.requests.average);
     }
   }
-  const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+  const median = (values: number[]): number =>
+    values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
   for (const { role, microseconds, rate } of [floorServer, tested]) {
-    console.log(`${role.padEnd(22)} ${median(microseconds).toFixed(1).padStart(7)} µs CPU per request ${median(rate).toFixed(0).padStart(8)} req/s`);
+    console.log(
+      `${role.padEnd(22)} ${median(microseconds).toFixed(1).padStart(7)} µs CPU per request ${median(rate).toFixed(0).padStart(8)} req/s`,
+    );
   }
   console.log(
     `ratio to the floor: ${(median(floorServer.microseconds) / median(tested.microseconds)).toFixed(2)} by CPU, ${(median(tested.rate) / median(floorServer.rate)).toFixed(2)} by rate`,

@@ -1,5 +1,5 @@
-// What finding out who calls costs, in CPU time of one run: tokens verified anew and from the cache, DPoP proofs, X.509-SVIDs once per connection
-// and at each further call; then tls-cost.ts. `node test/bench/identity-cost.ts`
+// What finding out who calls costs, in CPU time of one run: tokens verified anew and from the cache, DPoP proofs,
+// X.509-SVIDs once per connection and at each further call; then tls-cost.ts. `node test/bench/identity-cost.ts`
 
 import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,14 +22,19 @@ const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
 const clock = { now: () => Date.now() };
 const now = Math.floor(Date.now() / 1000);
 
-const keys = { ES256: createSigningKey('es', 'ES256'), RS256: createSigningKey('rs', 'RS256'), EdDSA: createSigningKey('ed', 'EdDSA') };
+const keys = {
+  ES256: createSigningKey('es', 'ES256'),
+  RS256: createSigningKey('rs', 'RS256'),
+  EdDSA: createSigningKey('ed', 'EdDSA'),
+};
 const bundle = join(folder, 'bundle.json');
 const root = await createAuthority('prod.test');
 const middle = await root.intermediate('middle');
 const workload = await middle.issue();
 writeFileSync(bundle, bundleDocument([root]));
 
-const answer = (body: unknown) => new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } });
+const answer = (body: unknown) =>
+  new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } });
 const identity: Identity = createIdentity(
   {
     audience: [GATEWAY],
@@ -39,12 +44,21 @@ const identity: Identity = createIdentity(
       { name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: { file: bundle } },
     ],
   },
-  { clock, log: silentLog, metrics: noMetrics, fetch: async () => answer({ keys: Object.values(keys).map(({ jwk }) => jwk) }) },
+  {
+    clock,
+    log: silentLog,
+    metrics: noMetrics,
+    fetch: async () => answer({ keys: Object.values(keys).map(({ jwk }) => jwk) }),
+  },
 );
 await identity.start();
 
 const token = (key: SigningKey, claims: object = {}): string =>
-  signToken({ alg: key.alg, kid: key.kid }, { iss: ISSUER, sub: 'agent', aud: GATEWAY, iat: now, exp: now + 3000, jti: randomUUID(), ...claims }, key);
+  signToken(
+    { alg: key.alg, kid: key.kid },
+    { iss: ISSUER, sub: 'agent', aud: GATEWAY, iat: now, exp: now + 3000, jti: randomUUID(), ...claims },
+    key,
+  );
 const bearer = (raw: string): InboundRequest => requestWith(['authorization', `Bearer ${raw}`]);
 
 const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -60,9 +74,13 @@ function proven(key: KeyObject): InboundRequest {
   return requestWith(['authorization', `DPoP ${bound}`, 'dpop', `${input}.${signature}`]);
 }
 
-const overTls = (): InboundRequest => ({ ...requestWith([]), peer: { address: '127.0.0.1', certificates: [workload.der, middle.der] } });
+const overTls = (): InboundRequest => ({
+  ...requestWith([]),
+  peer: { address: '127.0.0.1', certificates: [workload.der, middle.der] },
+});
 
-const repeat = (count: number, request: InboundRequest): InboundRequest[] => Array.from({ length: count }, () => request);
+const repeat = (count: number, request: InboundRequest): InboundRequest[] =>
+  Array.from({ length: count }, () => request);
 const fresh = (count: number, make: () => InboundRequest): InboundRequest[] => Array.from({ length: count }, make);
 const connected = overTls();
 const cases: Readonly<Record<string, () => readonly InboundRequest[]>> = {
@@ -78,7 +96,8 @@ const cases: Readonly<Record<string, () => readonly InboundRequest[]>> = {
 };
 const cached = { ES256: token(keys.ES256), RS256: token(keys.RS256), EdDSA: token(keys.EdDSA) };
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const results = Object.entries(cases).map(([name, make]) => ({ name, make, microseconds: [] as number[] }));
 for (let round = 0; round < ROUNDS; round++) {
   for (const { make, microseconds } of results) {

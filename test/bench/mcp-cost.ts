@@ -1,6 +1,6 @@
-// What the gateway costs an MCP team: tools/call through it against direct, in turns in one run, as a ratio; and the memory of each open
-// event stream with a thousand open. The gateway is a process of its own; load and upstream share this one, so absolute numbers mean little.
-// `node test/bench/mcp-cost.ts`
+// What the gateway costs an MCP team: tools/call through it against direct, in turns in one run, as a ratio; and the
+// memory of each open event stream with a thousand open. The gateway is a process of its own; load and upstream share
+// this one, so absolute numbers mean little. `node test/bench/mcp-cost.ts`
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -27,7 +27,9 @@ const upstream = createServer((request, response) => {
     const { id } = JSON.parse(text) as { id: number };
     response.setHeader('content-type', 'application/json');
     const opened = { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 'bench', version: '1' } };
-    response.end(JSON.stringify({ jsonrpc: '2.0', id, result: { ...opened, content: [{ type: 'text', text: 'x'.repeat(500) }] } }));
+    response.end(
+      JSON.stringify({ jsonrpc: '2.0', id, result: { ...opened, content: [{ type: 'text', text: 'x'.repeat(500) }] } }),
+    );
   });
 });
 upstream.listen(0, '127.0.0.1');
@@ -45,7 +47,12 @@ const env = await startEnvironment({
 const gateway = `http://127.0.0.1:${env.ports.agents}`;
 const authorization = `Bearer ${await env.token('agent-1')}`;
 
-async function measure(pool: Pool, path: string, name = 'pay', session: Readonly<Record<string, string>> = {}): Promise<number> {
+async function measure(
+  pool: Pool,
+  path: string,
+  name = 'pay',
+  session: Readonly<Record<string, string>> = {},
+): Promise<number> {
   let next = 0;
   const start = performance.now();
   await Promise.all(
@@ -55,11 +62,22 @@ async function measure(pool: Pool, path: string, name = 'pay', session: Readonly
         const { statusCode, body } = await pool.request({
           path,
           method: 'POST',
-          headers: { authorization, 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...session },
-          body: JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: { amount: 5, to: 'ACME' } } }),
+          headers: {
+            authorization,
+            'content-type': 'application/json',
+            accept: 'application/json, text/event-stream',
+            ...session,
+          },
+          body: JSON.stringify({
+            jsonrpc: '2.0',
+            id,
+            method: 'tools/call',
+            params: { name, arguments: { amount: 5, to: 'ACME' } },
+          }),
         });
         const answer = (await body.json()) as { id: number; result?: { isError?: boolean } };
-        if (statusCode !== 200 || answer.id !== id || answer.result?.isError) throw new Error('the benchmark calls wrongly');
+        if (statusCode !== 200 || answer.id !== id || answer.result?.isError)
+          throw new Error('the benchmark calls wrongly');
       }
     }),
   );
@@ -72,9 +90,17 @@ function residentBytes(): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child}/status`, 'utf8'))?.[1]) * 1024;
 }
 
-const pools = { direct: new Pool(direct, { connections: CONCURRENCY }), gateway: new Pool(gateway, { connections: CONCURRENCY }) };
+const pools = {
+  direct: new Pool(direct, { connections: CONCURRENCY }),
+  gateway: new Pool(gateway, { connections: CONCURRENCY }),
+};
 const rates = { direct: [] as number[], gateway: [] as number[], shared: [] as number[] };
-const initialize = { jsonrpc: '2.0', id: 0, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: {} } };
+const initialize = {
+  jsonrpc: '2.0',
+  id: 0,
+  method: 'initialize',
+  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: {} },
+};
 const opened = await env.call('/shared', { method: 'POST', body: initialize });
 await opened.body?.cancel();
 const session = { 'mcp-session-id': opened.headers.get('mcp-session-id') ?? '' };
@@ -94,11 +120,18 @@ const before = residentBytes();
 const streams = new Pool(gateway, { connections: STREAMS });
 const open = await Promise.all(
   Array.from({ length: STREAMS }, () =>
-    streams.request({ path: '/tools', method: 'GET', headers: { authorization, accept: 'text/event-stream' }, bodyTimeout: 0 }),
+    streams.request({
+      path: '/tools',
+      method: 'GET',
+      headers: { authorization, accept: 'text/event-stream' },
+      bodyTimeout: 0,
+    }),
   ),
 );
 if (open.some(({ statusCode }) => statusCode !== 200)) throw new Error('a stream was refused');
-console.log(`${STREAMS} event streams open: ${((residentBytes() - before) / STREAMS / 1024).toFixed(1)} KiB resident each`);
+console.log(
+  `${STREAMS} event streams open: ${((residentBytes() - before) / STREAMS / 1024).toFixed(1)} KiB resident each`,
+);
 
 await Promise.all([streams.destroy(), pools.direct.destroy(), pools.gateway.destroy()]);
 await env.close();

@@ -1,5 +1,5 @@
-// What a decision costs as policies grow, in CPU time and as ratios in one run: rules that cannot match should cost nothing.
-// `node test/bench/policy-cost.ts`
+// What a decision costs as policies grow, in CPU time and as ratios in one run: rules that cannot match should cost
+// nothing. `node test/bench/policy-cost.ts`
 
 import type { JsonObject } from '../../src/domain/json.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
@@ -23,15 +23,31 @@ const copies = (count: number, make: (index: number) => RuleOptions): RuleOption
 const policies: Readonly<Record<string, readonly RuleOptions[]>> = {
   '1 rule': [mine],
   '1 rule, no condition': [{ id: 'mine', match: mine.match, decide: 'allow' }],
-  '20 rules of this upstream, 1 matches': [...copies(19, (index) => ({ ...mine, match: { ...mine.match, path: `/section-${index}/:id` } })), mine],
+  '20 rules of this upstream, 1 matches': [
+    ...copies(19, (index) => ({ ...mine, match: { ...mine.match, path: `/section-${index}/:id` } })),
+    mine,
+  ],
   '20 rules that all match': copies(20, () => mine),
-  '1 rule and 2000 of other upstreams': [mine, ...copies(2000, () => ({ ...mine, match: { ...mine.match, upstream: 'other' } }))],
-  '1 rule and 2000 of other methods': [mine, ...copies(2000, () => ({ ...mine, match: { ...mine.match, methods: ['DELETE'] } }))],
-  '1 rule and 2000 of other paths': [mine, ...copies(2000, (index) => ({ ...mine, match: { ...mine.match, path: `/section-${index}/:id` } }))],
+  '1 rule and 2000 of other upstreams': [
+    mine,
+    ...copies(2000, () => ({ ...mine, match: { ...mine.match, upstream: 'other' } })),
+  ],
+  '1 rule and 2000 of other methods': [
+    mine,
+    ...copies(2000, () => ({ ...mine, match: { ...mine.match, methods: ['DELETE'] } })),
+  ],
+  '1 rule and 2000 of other paths': [
+    mine,
+    ...copies(2000, (index) => ({ ...mine, match: { ...mine.match, path: `/section-${index}/:id` } })),
+  ],
 };
 
 const input = call({ action: { path: '/accounts/42', target: '/accounts/42' } });
-const compiled = Object.entries(policies).map(([name, rules]) => ({ name, policy: compilePolicy(policyOf(rules)), microseconds: [] as number[] }));
+const compiled = Object.entries(policies).map(([name, rules]) => ({
+  name,
+  policy: compilePolicy(policyOf(rules)),
+  microseconds: [] as number[],
+}));
 
 for (let round = 0; round < ROUNDS; round++) {
   for (const { name, policy, microseconds } of compiled) {
@@ -74,7 +90,8 @@ function worstNanoseconds(expression: string, args: JsonObject): number {
   return Math.max(...each);
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const base = median(compiled[0]?.microseconds ?? []);
 for (const { name, microseconds } of compiled) {
   const own = median(microseconds);

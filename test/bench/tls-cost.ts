@@ -1,5 +1,6 @@
-// What TLS and client certificates cost the gateway: CPU time of a process that has the agents' listener and identity and nothing behind them, for new
-// connections and for calls on one that stands. The caller is this process, so its own share is not counted. `node test/bench/tls-cost.ts`
+// What TLS and client certificates cost the gateway: CPU time of a process that has the agents' listener and identity
+// and nothing behind them, for new connections and for calls on one that stands. The caller is this process, so its own
+// share is not counted. `node test/bench/tls-cost.ts`
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -40,7 +41,12 @@ const bearer = { authorization: `Bearer ${token}` };
 // No session is resumed, as for a caller that was never there before.
 const secure = { ca, servername: 'localhost', maxCachedSessions: 0 };
 const kinds: readonly Kind[] = [
-  { name: 'plain HTTP, token verified before', port: ports.plain, headers: bearer, connections: (keepAlive) => new HttpAgent({ keepAlive, maxSockets: 1 }) },
+  {
+    name: 'plain HTTP, token verified before',
+    port: ports.plain,
+    headers: bearer,
+    connections: (keepAlive) => new HttpAgent({ keepAlive, maxSockets: 1 }),
+  },
   {
     name: 'TLS, token verified before',
     port: ports.tls,
@@ -76,7 +82,8 @@ async function measure(kind: Kind, keepAlive: boolean): Promise<number> {
   return spent / count;
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const rows = [false, true].flatMap((keepAlive) => kinds.map((kind) => ({ kind, keepAlive, micros: [] as number[] })));
 // The first round is for the compiler.
 for (let round = 0; round <= ROUNDS; round++) {
@@ -89,7 +96,10 @@ child.disconnect();
 
 for (const keepAlive of [false, true]) {
   console.log(keepAlive ? 'a call on a connection that stands' : 'a new connection and its first call');
-  const own = rows.filter((row) => row.keepAlive === keepAlive).map(({ kind, micros }) => ({ name: kind.name, micros: median(micros) }));
+  const own = rows
+    .filter((row) => row.keepAlive === keepAlive)
+    .map(({ kind, micros }) => ({ name: kind.name, micros: median(micros) }));
   const base = own[0]?.micros ?? Number.NaN;
-  for (const { name, micros } of own) console.log(`  ${name.padEnd(40)} ${(micros / base).toFixed(2).padStart(8)} × ${micros.toFixed(1).padStart(8)} µs`);
+  for (const { name, micros } of own)
+    console.log(`  ${name.padEnd(40)} ${(micros / base).toFixed(2).padStart(8)} × ${micros.toFixed(1).padStart(8)} µs`);
 }

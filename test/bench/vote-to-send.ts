@@ -1,7 +1,7 @@
-// From the vote to the first upstream byte: how long an approved call takes to leave once somebody has pressed approve, with 1,000 other
-// holds open, and with none. Everything is the real product in a process of its own (SQLite with fsync, the audit journal, ES256 tokens);
-// the clock is this process's: the vote's request going out, and the call's head arriving at the upstream here.
-// Run: node test/bench/vote-to-send.ts [open holds] [votes per round]
+// From the vote to the first upstream byte: how long an approved call takes to leave once somebody has pressed approve,
+// with 1,000 other holds open, and with none. Everything is the real product in a process of its own (SQLite with
+// fsync, the audit journal, ES256 tokens); the clock is this process's: the vote's request going out, and the call's
+// head arriving at the upstream here. Run: node test/bench/vote-to-send.ts [open holds] [votes per round]
 
 import { type Environment, startEnvironment } from '../support/environment.ts';
 
@@ -60,7 +60,10 @@ const quantile = (values: readonly number[], q: number): number =>
 const ms = (value: number): string => `${value.toFixed(1)} ms`;
 
 const start = (): Promise<Environment> =>
-  startEnvironment({ limits: '{ wait: 10m, pendingPerAgent: 10000 }', tiers: '{ payment: { reviewers: ["group:finance"], decideWithin: 1h } }' });
+  startEnvironment({
+    limits: '{ wait: 10m, pendingPerAgent: 10000 }',
+    tiers: '{ payment: { reviewers: ["group:finance"], decideWithin: 1h } }',
+  });
 
 // Two gateways in the same run, in turn: what else the machine does is the same for both.
 const [none, many] = [await start(), await start()];
@@ -100,7 +103,9 @@ function report(what: string, rounds: readonly Round[]): void {
   const line = (name: string, pick: (round: Round) => readonly number[]) => {
     const all = rounds.flatMap(pick);
     const medians = rounds.map((round) => ms(quantile(pick(round), 0.5))).join(', ');
-    console.log(`${what}: ${name} p50 ${ms(quantile(all, 0.5))}, p99 ${ms(quantile(all, 0.99))} (p50 of the rounds: ${medians})`);
+    console.log(
+      `${what}: ${name} p50 ${ms(quantile(all, 0.5))}, p99 ${ms(quantile(all, 0.99))} (p50 of the rounds: ${medians})`,
+    );
   };
   line('vote to first upstream byte', ({ sends }) => sends);
   line('vote to its answer', ({ votes }) => votes);

@@ -1,4 +1,5 @@
-// Against a running gateway and after a kill it is proved in test/e2e/credentials.test.ts; here is what else an operator may meet.
+// Against a running gateway and after a kill it is proved in test/e2e/credentials.test.ts; here is what else an
+// operator may meet.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,7 +33,15 @@ rules: []
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const store = () => openSqliteStore({ path: join(folder, 'store.db'), clock: systemClock, closeHold, log: silentLog });
-const entry = { id: 'cred_1', name: 'ledger', provider: 'oauth', sealed: 'sealed-literal', issuedAt: 1_000, attempts: 0, holdId: 'hold_1' };
+const entry = {
+  id: 'cred_1',
+  name: 'ledger',
+  provider: 'oauth',
+  sealed: 'sealed-literal',
+  issuedAt: 1_000,
+  attempts: 0,
+  holdId: 'hold_1',
+};
 
 describe('countersign credentials outstanding', () => {
   it('reads the store of a stopped gateway, without what is sealed', async () => {
@@ -46,7 +55,9 @@ describe('countersign credentials outstanding', () => {
     );
     const json = openTerminal();
     await run(['outstanding', '--config', config, '--json'], json);
-    expect(JSON.parse(json.out())).toEqual([{ id: 'cred_1', name: 'ledger', provider: 'oauth', issuedAt: 1_000, attempts: 0, holdId: 'hold_1' }]);
+    expect(JSON.parse(json.out())).toEqual([
+      { id: 'cred_1', name: 'ledger', provider: 'oauth', issuedAt: 1_000, attempts: 0, holdId: 'hold_1' },
+    ]);
   });
 
   it('says that nothing is outstanding', async () => {
@@ -63,12 +74,14 @@ describe('countersign credentials outstanding', () => {
     await expect(run(['outstanding', '--config', config], openTerminal())).resolves.toBe(1);
   });
 
-  it.each([[[]], [['everything']], [['outstanding', '--url', 'http://127.0.0.1:1', '--config', 'x']], [['outstanding', '--colour']]])(
-    'explains itself for %j',
-    async (args) => {
-      const io = openTerminal();
-      expect(await run(args, io)).toBe(2);
-      expect(io.err()).toContain('Usage: countersign credentials outstanding');
-    },
-  );
+  it.each([
+    [[]],
+    [['everything']],
+    [['outstanding', '--url', 'http://127.0.0.1:1', '--config', 'x']],
+    [['outstanding', '--colour']],
+  ])('explains itself for %j', async (args) => {
+    const io = openTerminal();
+    expect(await run(args, io)).toBe(2);
+    expect(io.err()).toContain('Usage: countersign credentials outstanding');
+  });
 });

@@ -1,5 +1,6 @@
-// Step-up in the terminal, with the whole gateway: an issuer whose device flow knows nothing but an old and weak sign-in (as Keycloak's), and whose code
-// flow signs in as asked. Kind: a tier that wants a fresh, strong sign-in, and a client that cannot get one or is not asked for one.
+// Step-up in the terminal, with the whole gateway: an issuer whose device flow knows nothing but an old and weak
+// sign-in (as Keycloak's), and whose code flow signs in as asked. Kind: a tier that wants a fresh, strong sign-in, and
+// a client that cannot get one or is not asked for one.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/holds.ts';
@@ -25,13 +26,19 @@ afterAll(async () => {
   theirs.close();
 });
 
-/** What the issuer says of the person: in the device flow an hour ago and by password, in the code flow as `afresh` says. */
+/**
+ * What the issuer says of the person: in the device flow an hour ago and by password, in the code flow as `afresh`
+ * says.
+ */
 function peopleSignIn(afresh: Readonly<Record<string, unknown>>): void {
   const claims = { sub: 'rita', aud: REVIEW_AUDIENCE, client_id: 'countersign-cli', groups: ['finance'] };
   asked.length = 0;
   theirs.accessToken = async (request) => {
     if (request !== undefined) asked.push(request);
-    return environment.issuer.sign({ ...claims, ...(request === undefined ? { auth_time: seconds() - 3600, acr: '0' } : afresh) });
+    return environment.issuer.sign({
+      ...claims,
+      ...(request === undefined ? { auth_time: seconds() - 3600, acr: '0' } : afresh),
+    });
   };
 }
 
@@ -60,7 +67,12 @@ describe('a tier that asks for a fresh sign-in', () => {
     const io = openTerminal({}, [browse()]);
     expect(await run(argsFor(id), io)).toBe(0);
     const [request] = asked;
-    expect(Object.fromEntries(request ?? [])).toMatchObject({ prompt: 'login', max_age: '0', acr_values: 'phr phrh', code_challenge_method: 'S256' });
+    expect(Object.fromEntries(request ?? [])).toMatchObject({
+      prompt: 'login',
+      max_age: '0',
+      acr_values: 'phr phrh',
+      code_challenge_method: 'S256',
+    });
     expect(request?.get('redirect_uri')).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/callback$/);
     expect((await (await environment.reviewer('rita')).show(id)).state).toBe('APPROVED');
   });
@@ -94,7 +106,8 @@ describe('a tier that asks for a fresh sign-in', () => {
     const visit = async (page: string) => {
       const { searchParams } = new URL(page);
       const back = searchParams.get('redirect_uri') ?? '';
-      for (const guess of [back, `${back}?code=x&state=guess`, back.replace('/callback', '/favicon.ico')]) statuses.push((await fetch(guess)).status);
+      for (const guess of [back, `${back}?code=x&state=guess`, back.replace('/callback', '/favicon.ico')])
+        statuses.push((await fetch(guess)).status);
       statuses.push((await fetch(page)).status);
     };
     const io = openTerminal({}, [

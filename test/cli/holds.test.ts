@@ -15,9 +15,13 @@ beforeAll(async () => {
 afterAll(() => plane.close());
 
 let counter = 0;
-const newHold = (options: Parameters<typeof openHoldBy>[1] = {}) => openHoldBy(plane.bench, { action: actionOf({}, `{"amount":${++counter}}`), ...options });
+const newHold = (options: Parameters<typeof openHoldBy>[1] = {}) =>
+  openHoldBy(plane.bench, { action: actionOf({}, `{"amount":${++counter}}`), ...options });
 const stateOf = async (hold: Hold) => (await plane.bench.store.holds.get(hold.id))?.state;
-const as = async (holder: 'alice' | 'bob' | 'mallory' | 'agent') => ({ COUNTERSIGN_TOKEN: await plane.token(holder), COUNTERSIGN_URL: plane.url });
+const as = async (holder: 'alice' | 'bob' | 'mallory' | 'agent') => ({
+  COUNTERSIGN_TOKEN: await plane.token(holder),
+  COUNTERSIGN_URL: plane.url,
+});
 const CODE = /Type ([0-9a-f]{6}) to/;
 
 describe('countersign holds list and show', () => {
@@ -45,12 +49,22 @@ describe('countersign holds list and show', () => {
 
   it('shows the whole action, with the agent’s words behind a bar and nothing invisible', async () => {
     const body = `${'x'.repeat(100_000)}\u001b[2J\nCredential: none\n\u202etail`;
-    const task = { id: 't1', revision: 1, principalId: 'p', createdAt: 0, objective: 'Pay\nDecide\n  you may  approve', plan: ['one'], labels: [] };
+    const task = {
+      id: 't1',
+      revision: 1,
+      principalId: 'p',
+      createdAt: 0,
+      objective: 'Pay\nDecide\n  you may  approve',
+      plan: ['one'],
+      labels: [],
+    };
     const hold = await newHold({ action: actionOf({}, body), task });
     const io = openTerminal({ ...(await as('alice')), COLUMNS: '9999' });
     expect(await run(['show', hold.id], io)).toBe(0);
     const out = io.out();
-    expect(out.replaceAll('x\n  │ x', 'xx')).toContain(`  │ ${'x'.repeat(100_000)}␛[2J\n  │ Credential: none\n  │ <U+202E>tail\n`);
+    expect(out.replaceAll('x\n  │ x', 'xx')).toContain(
+      `  │ ${'x'.repeat(100_000)}␛[2J\n  │ Credential: none\n  │ <U+202E>tail\n`,
+    );
     expect(out).toContain('  │ Pay\n  │ Decide\n  │   you may  approve\n');
     expect(out).toContain('2 control or invisible characters were made visible');
     expect(out).not.toMatch(/[\p{Cf}\u001b]/u);
@@ -91,7 +105,9 @@ describe('countersign holds approve and deny', () => {
   it('denies with --yes and passes the reason on', async () => {
     const hold = await newHold();
     expect(await run(['deny', hold.id, '--yes', '--reason', 'not ours'], openTerminal(await as('bob')))).toBe(0);
-    expect((await plane.bench.store.holds.get(hold.id))?.votes).toMatchObject([{ decision: 'deny', reason: 'not ours' }]);
+    expect((await plane.bench.store.holds.get(hold.id))?.votes).toMatchObject([
+      { decision: 'deny', reason: 'not ours' },
+    ]);
   });
 
   it('takes an approval back', async () => {
@@ -156,14 +172,18 @@ describe('countersign holds approve and deny', () => {
 });
 
 describe('how it is called', () => {
-  it.each([[[]], [['list', 'x']], [['show']], [['approve', 'a', 'b']], [['frobnicate', 'x']], [['list', '--nonsense']]])(
-    'answers %j with its usage',
-    async (args) => {
-      const io = openTerminal(await as('alice'));
-      expect(await run(args, io)).toBe(2);
-      expect(io.err()).toContain('Usage: countersign holds');
-    },
-  );
+  it.each([
+    [[]],
+    [['list', 'x']],
+    [['show']],
+    [['approve', 'a', 'b']],
+    [['frobnicate', 'x']],
+    [['list', '--nonsense']],
+  ])('answers %j with its usage', async (args) => {
+    const io = openTerminal(await as('alice'));
+    expect(await run(args, io)).toBe(2);
+    expect(io.err()).toContain('Usage: countersign holds');
+  });
 
   it('sends no token in the clear over a network', async () => {
     const io = openTerminal({ COUNTERSIGN_TOKEN: 't' });

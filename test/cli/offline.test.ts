@@ -37,7 +37,10 @@ rules:
 
   it('prints every fault with its line, those of the policy too', async () => {
     const path = join(folder, 'bad.yaml');
-    writeFileSync(path, `${CONFIG}  - { id: odd, match: { upstream: ledger }, when: "1 +", decide: allow }\ncolour: red\n`);
+    writeFileSync(
+      path,
+      `${CONFIG}  - { id: odd, match: { upstream: ledger }, when: "1 +", decide: allow }\ncolour: red\n`,
+    );
     const io = openTerminal();
     expect(await check([path], io)).toBe(1);
     const lines = io.out().trimEnd().split('\n');
@@ -49,7 +52,10 @@ rules:
 
   it('warns of a condition that can be expensive, and refuses nothing', async () => {
     const path = join(folder, 'slow.yaml');
-    writeFileSync(path, `${CONFIG}  - { id: twins, match: {}, when: "args.l.all(x, args.l.exists(y, y == x))", decide: deny }\n`);
+    writeFileSync(
+      path,
+      `${CONFIG}  - { id: twins, match: {}, when: "args.l.all(x, args.l.exists(y, y == x))", decide: deny }\n`,
+    );
     const io = openTerminal();
     expect(await check([path], io)).toBe(0);
     const [warning, verdict] = io.out().trimEnd().split('\n');

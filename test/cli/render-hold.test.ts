@@ -37,7 +37,15 @@ function holdOf(words: {
       bodyLength: Buffer.byteLength(body),
     },
     principal: { id: words.agent ?? 'agent', issuer: 'i', subject: 'agent', kind: 'oidc', onBehalfOf: [], owners: [] },
-    task: { id: 't', revision: 1, heading: '', objective: words.objective ?? '', plan: [words.step ?? ''], labels: [], calls: [] },
+    task: {
+      id: 't',
+      revision: 1,
+      heading: '',
+      objective: words.objective ?? '',
+      plan: [words.step ?? ''],
+      labels: [],
+      calls: [],
+    },
     rules: [],
     requirements: [],
     votes: [],
@@ -51,7 +59,10 @@ function holdOf(words: {
 const WIDE = 1_000_000;
 
 const hostile = fc.string({
-  unit: fc.oneof(fc.constantFrom('\n', '\r', '\u001b', '\u2028', '\u202e', ' ', 'Decide', 'code'), fc.string({ unit: 'binary', minLength: 1, maxLength: 1 })),
+  unit: fc.oneof(
+    fc.constantFrom('\n', '\r', '\u001b', '\u2028', '\u202e', ' ', 'Decide', 'code'),
+    fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
+  ),
 });
 
 describe('a hold on the terminal', () => {
@@ -62,9 +73,13 @@ describe('a hold on the terminal', () => {
       .map((line) => line.slice(0, 13));
     fc.assert(
       fc.property(hostile, hostile, hostile, hostile, (body, header, objective, step) => {
-        const lines = renderHold(holdOf({ body, header, objective, step, args: { text: objective } }), WIDE).split('\n');
+        const lines = renderHold(holdOf({ body, header, objective, step, args: { text: objective } }), WIDE).split(
+          '\n',
+        );
         const ours = lines.filter((line) => !line.startsWith('  │ ') && !line.startsWith('Note: '));
-        expect(ours.map((line) => line.slice(0, 13)).filter((line) => line !== '')).toEqual(gateways.filter((line) => line !== ''));
+        expect(ours.map((line) => line.slice(0, 13)).filter((line) => line !== '')).toEqual(
+          gateways.filter((line) => line !== ''),
+        );
       }),
     );
   });
@@ -73,7 +88,9 @@ describe('a hold on the terminal', () => {
     fc.assert(
       fc.property(hostile, hostile, (target, agent) => {
         const hold = holdOf({ target, agent });
-        expect(renderHold(hold, WIDE).split('\n').length).toBeLessThanOrEqual(renderHold(holdOf({}), WIDE).split('\n').length + 2);
+        expect(renderHold(hold, WIDE).split('\n').length).toBeLessThanOrEqual(
+          renderHold(holdOf({}), WIDE).split('\n').length + 2,
+        );
         expect(renderLine(hold, WIDE)).not.toMatch(/[\n\r\p{Cc}\p{Cf}]/u);
       }),
     );
@@ -100,18 +117,34 @@ describe('a hold on the terminal', () => {
     /** As wide as the terminal may show it at most. */
     const cells = (line: string) => [...line].reduce((sum, character) => sum + (character <= '\u007e' ? 1 : 2), 0);
     const pad = (text: string) => text.padEnd(Math.max(text.length, columns - 4), ' ');
-    const FORGED = ['What the gateway knows', '  would do    GET /harmless', '漢字漢字漢字漢字', '👩‍💻👩‍💻', 'e\u0301\u0302e\u0301', '\t'];
-    const words = fc.array(fc.oneof(fc.constantFrom(...FORGED, ...FORGED.map(pad)), fc.string({ unit: 'grapheme', maxLength: 90 })), { maxLength: 4 });
+    const FORGED = [
+      'What the gateway knows',
+      '  would do    GET /harmless',
+      '漢字漢字漢字漢字',
+      '👩‍💻👩‍💻',
+      'e\u0301\u0302e\u0301',
+      '\t',
+    ];
+    const words = fc.array(
+      fc.oneof(fc.constantFrom(...FORGED, ...FORGED.map(pad)), fc.string({ unit: 'grapheme', maxLength: 90 })),
+      { maxLength: 4 },
+    );
 
     it('is never folded by the terminal, and every line of the agent’s words has its bar', () => {
       const bar = columns < 40 ? '│' : '  │ ';
       fc.assert(
         fc.property(words, words, (objective, body) => {
-          const hold = holdOf({ objective: objective.join(''), body: body.join(''), target: `/${objective.join('')}`, agent: body.join('') });
+          const hold = holdOf({
+            objective: objective.join(''),
+            body: body.join(''),
+            target: `/${objective.join('')}`,
+            agent: body.join(''),
+          });
           const lines = renderHold(hold, columns).split('\n');
           // A line holds at least one character, however narrow the terminal is.
           const most = Math.max(columns - 1, 4 + 2 * 5);
-          for (const line of lines) expect(cells(line)).toBeLessThanOrEqual(columns > 18 ? columns - 1 : Math.max(most, 18));
+          for (const line of lines)
+            expect(cells(line)).toBeLessThanOrEqual(columns > 18 ? columns - 1 : Math.max(most, 18));
           const said = lines.filter((line) => line.startsWith(bar)).map((line) => line.slice(bar.length));
           expect(said.join('')).toContain(visible(objective.join('')).text);
           for (const line of lines) expect(line).not.toMatch(/^ {2}would do +GET/);
@@ -125,11 +158,15 @@ describe('a hold on the terminal', () => {
   it('has its width from the terminal, from COLUMNS, or is 80 wide', () => {
     expect(columnsOf({ stdout: { columns: 132 }, env: { COLUMNS: '50' } })).toBe(132);
     expect(columnsOf({ stdout: {}, env: { COLUMNS: '50' } })).toBe(50);
-    for (const COLUMNS of ['0', '-1', '1e3', '', ' 50', undefined]) expect(columnsOf({ stdout: { columns: 0 }, env: { COLUMNS } })).toBe(80);
+    for (const COLUMNS of ['0', '-1', '1e3', '', ' 50', undefined])
+      expect(columnsOf({ stdout: { columns: 0 }, env: { COLUMNS } })).toBe(80);
   });
 
   it('shows as JSON every character that is there, and parses to the same value', () => {
-    const value = { objective: 'a\u009b31m\u202e\u200b\u3164\ufe0f\u{e0041}\u007f\ud800', list: ['\u2066x', { '\u061c': 'é 漢' }] };
+    const value = {
+      objective: 'a\u009b31m\u202e\u200b\u3164\ufe0f\u{e0041}\u007f\ud800',
+      list: ['\u2066x', { '\u061c': 'é 漢' }],
+    };
     let out = '';
     printJson({ stdout: { write: (text: string) => (out += text) } as never }, value);
     expect(JSON.parse(out)).toEqual(value);

@@ -60,7 +60,10 @@ describe('countersign whoami', () => {
     piped.stdin.push(`${token}\n`);
     piped.stdin.push(null);
     expect(await run(['--config', config, '--token', '-', '--json'], piped)).toBe(0);
-    expect(JSON.parse(piped.out())).toMatchObject({ principal: { subject: 'agent-1' }, steps: expect.arrayContaining([]) });
+    expect(JSON.parse(piped.out())).toMatchObject({
+      principal: { subject: 'agent-1' },
+      steps: expect.arrayContaining([]),
+    });
     const path = join(folder, 'token');
     writeFileSync(path, token);
     expect(await run(['--config', config, '--token', `file:${path}`], openTerminal())).toBe(0);

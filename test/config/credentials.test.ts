@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { providerOptions } from '../../src/assembly/credential-options.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { providerOptions } from '../../src/credential-options.ts';
 import { createJwtSigner } from '../../src/credentials/jwt-signer.ts';
 import { createProvider } from '../../src/credentials/provider.ts';
 import { signingKeyFrom } from '../../src/credentials/signing-key.ts';
@@ -16,7 +16,11 @@ const withCredential = (credential: string, signing: string | undefined = SIGNIN
   withSections({ credentials: `{ key: { ${credential} } }`, ...(signing !== undefined && { signing }) });
 const tools = {
   clock: systemClock,
-  signer: createJwtSigner('https://gateway.example.org/countersign', signingKeyFrom(secretOf(privateKey())), systemClock),
+  signer: createJwtSigner(
+    'https://gateway.example.org/countersign',
+    signingKeyFrom(secretOf(privateKey())),
+    systemClock,
+  ),
   fetchJwtSvid: () => Promise.reject(new Error('not asked while providers are made')),
 };
 
@@ -35,14 +39,17 @@ describe('credentials', () => {
     'type: signed-jwt, audience: https://ledger.example.org, lifetime: 1m, header: X-Assertion',
     'type: spiffe-jwt, workloadApi: unix:///run/spire/agent.sock, audience: https://ledger.example.org, header: X-Svid',
   ])('make a provider of { %s }', (credential) => {
-    const config = parseConfig(withCredential(credential), '/etc/countersign.yaml', undefined, { TOKEN: 'secret-text' });
+    const config = parseConfig(withCredential(credential), '/etc/countersign.yaml', undefined, {
+      TOKEN: 'secret-text',
+    });
     const key = config.credentials.key;
     if (key === undefined) throw new Error('no credential');
     expect(createProvider(providerOptions(key, tools)).type).toBe(key.type);
   });
 
   it('make a provider of a module that is found from the file’s folder', () => {
-    const credential = 'type: module, path: ./ticket-provider.ts, options: { desk: "https://desk.example.org", user: gw, rights: [read] }, timeout: 3s';
+    const credential =
+      'type: module, path: ./ticket-provider.ts, options: { desk: "https://desk.example.org", user: gw, rights: [read] }, timeout: 3s';
     const config = parseConfig(withCredential(credential), join(process.cwd(), 'config/examples/countersign.yaml'));
     const key = config.credentials.key;
     if (key === undefined) throw new Error('no credential');
@@ -51,7 +58,10 @@ describe('credentials', () => {
 
   it.each([
     [`type: oauth-client-credentials, ${OAUTH}`, 'credentials.key.clientSecret: This key is required.'],
-    [`type: oauth-client-credentials, ${OAUTH}, clientAuth: private_key_jwt`, 'credentials.key.clientKey: This key is required.'],
+    [
+      `type: oauth-client-credentials, ${OAUTH}, clientAuth: private_key_jwt`,
+      'credentials.key.clientKey: This key is required.',
+    ],
     [
       `type: oauth-client-credentials, ${OAUTH}, clientAuth: private_key_jwt, clientSecret: { env: TOKEN }, clientKey: { env: TOKEN }`,
       'credentials.key.clientSecret: Not with clientAuth: private_key_jwt.',
@@ -60,16 +70,28 @@ describe('credentials', () => {
       `type: jwt-bearer, ${OAUTH}, clientSecret: { env: TOKEN }, assertion: { env: GONE }`,
       'credentials.key.assertion: The environment variable GONE is missing',
     ],
-    [`type: jwt-bearer, ${OAUTH}, clientSecret: { env: TOKEN }, assertion: me`, 'credentials.key.assertion: Write { file: PATH }, { env: NAME }'],
-    ['type: azure-federated, tenant: t, clientId: c, scope: User.Read, assertion: { env: TOKEN }', 'credentials.key.scope: Write <resource>/.default.'],
+    [
+      `type: jwt-bearer, ${OAUTH}, clientSecret: { env: TOKEN }, assertion: me`,
+      'credentials.key.assertion: Write { file: PATH }, { env: NAME }',
+    ],
+    [
+      'type: azure-federated, tenant: t, clientId: c, scope: User.Read, assertion: { env: TOKEN }',
+      'credentials.key.scope: Write <resource>/.default.',
+    ],
     ['type: gcp-wif, audience: pool, subjectToken: agent', 'credentials.key.audience: Write //iam.googleapis.com/'],
     ['type: signed-jwt, audience: a, lifetime: 1h', 'credentials.key.lifetime: From 1m to 5m.'],
     ['type: signed-jwt, audience: a, header: host', 'credentials.key.header: '],
     ['type: module, path: ./nothing.ts', 'credentials.key.path: There is no readable file at this path.'],
     ['type: module, path: ./nothing.ts, secrets: { a: plain }', 'credentials.key.secrets.a: A secret is written as'],
     ['type: spiffe-jwt, workloadApi: unix:///a.sock', 'credentials.key.audience: This key is required.'],
-    ['type: spiffe-jwt, audience: a, workloadApi: https://agent.example.org', 'credentials.key.workloadApi: Write unix:///path or tcp://ip:port.'],
-    ['type: spiffe-jwt, audience: a, workloadApi: unix:///a.sock, scope: read', 'credentials.key.scope: There is no such key.'],
+    [
+      'type: spiffe-jwt, audience: a, workloadApi: https://agent.example.org',
+      'credentials.key.workloadApi: Write unix:///path or tcp://ip:port.',
+    ],
+    [
+      'type: spiffe-jwt, audience: a, workloadApi: unix:///a.sock, scope: read',
+      'credentials.key.scope: There is no such key.',
+    ],
   ])('are refused for { %s }', (credential, fault) => {
     expect(faultsIn(withCredential(credential)).join('\n')).toContain(fault);
   });
@@ -89,7 +111,10 @@ describe('signing', () => {
   it.each([
     ['{ issuer: http://gateway.example.org/countersign }', 'signing.issuer: '],
     ['{ issuer: https://gateway.example.org }', 'signing.issuer: It is the public URL'],
-    ['{ issuer: https://gateway.example.org/countersign, rotateEvery: 3h, overlap: 2h }', 'signing.rotateEvery: At least twice the overlap.'],
+    [
+      '{ issuer: https://gateway.example.org/countersign, rotateEvery: 3h, overlap: 2h }',
+      'signing.rotateEvery: At least twice the overlap.',
+    ],
     ['{ issuer: https://gateway.example.org/countersign, keys: [] }', 'signing.keys'],
   ])('refuses %s', (signing, fault) => {
     expect(faultsIn(withSections({ signing })).join('\n')).toContain(fault);

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { ConfigError, type LocatedFault } from '../../src/config/faults.ts';
 import { type ConfigCheck, parseConfig } from '../../src/config/load.ts';
+import { ConfigError, type LocatedFault } from '../../src/settings/faults.ts';
 
 export const MINIMAL = `listeners: { agents: { address: 127.0.0.1:0 } }
 store: { type: sqlite, path: ./data/countersign.db }

@@ -2,14 +2,15 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, formatFaults } from '../../src/config/faults.ts';
 import { configJsonSchemaText } from '../../src/config/json-schema.ts';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import { checkPolicy } from '../../src/policy/check.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
+import { ConfigError, formatFaults } from '../../src/settings/faults.ts';
 import { faultsIn, locatedFaultsIn, MINIMAL, makeFolder, withSections, writeConfig } from './files.ts';
 
-const parse = (text: string) => parseConfig(text, '/etc/countersign/countersign.yaml', undefined, { TOKEN: 'secret-text' });
+const parse = (text: string) =>
+  parseConfig(text, '/etc/countersign/countersign.yaml', undefined, { TOKEN: 'secret-text' });
 
 describe('a valid file', () => {
   test('gets defaults, with units in names', () => {
@@ -27,41 +28,62 @@ describe('a valid file', () => {
     });
     expect(parse(withSections({ limits: '{ pendingPerAgent: 500 }' })).limits.holdsPerHourPerAgent).toBe(30_000);
     expect(config.retention).toEqual({ holdsMs: 7_776_000_000, bodiesMs: 2_592_000_000, tasksMs: 7_776_000_000 });
-    expect(config.listeners).toMatchObject({ agents: { address: { host: '127.0.0.1', port: 0 } }, ops: { address: { host: '127.0.0.1', port: 8082 } } });
-    expect(config.upstreams.ledger).toMatchObject({ protocol: 'http', websocket: false, timeouts: { connectMs: 5000, headersMs: 60_000, idleMs: 300_000 } });
+    expect(config.listeners).toMatchObject({
+      agents: { address: { host: '127.0.0.1', port: 0 } },
+      ops: { address: { host: '127.0.0.1', port: 8082 } },
+    });
+    expect(config.upstreams.ledger).toMatchObject({
+      protocol: 'http',
+      websocket: false,
+      timeouts: { connectMs: 5000, headersMs: 60_000, idleMs: 300_000 },
+    });
     expect(config.identity.issuers[0]).toMatchObject({ maxLifetimeMs: 86_400_000 });
   });
 
   test('reads amounts with their units', () => {
     const config = parse(
       withSections({
-        tiers: '{ a: { reviewers: ["user:x"], decideWithin: 90s, useWithin: 1h }, b: { reviewers: ["group:x"], decideWithin: 15m, useWithin: 1s } }',
+        tiers:
+          '{ a: { reviewers: ["user:x"], decideWithin: 90s, useWithin: 1h }, b: { reviewers: ["group:x"], decideWithin: 15m, useWithin: 1s } }',
         limits: '{ wait: 500ms, header: 2KiB, heldBody: 2MiB }',
       }),
     );
-    expect([config.tiers.a?.decideWithinMs, config.tiers.a?.useWithinMs, config.tiers.b?.decideWithinMs]).toEqual([90_000, 3_600_000, 900_000]);
+    expect([config.tiers.a?.decideWithinMs, config.tiers.a?.useWithinMs, config.tiers.b?.decideWithinMs]).toEqual([
+      90_000, 3_600_000, 900_000,
+    ]);
     expect(config.limits).toMatchObject({ waitMs: 500, headerBytes: 2048, heldBodyBytes: 2_097_152 });
   });
 
   test('is frozen all the way down', () => {
     const config = parse(withSections({ rules: '[{ id: a, match: { methods: [GET] }, decide: allow }]' }));
-    for (const part of [config, config.limits, config.rules, config.rules[0]?.match.methods, config.identity.issuers[0]])
+    for (const part of [
+      config,
+      config.limits,
+      config.rules,
+      config.rules[0]?.match.methods,
+      config.identity.issuers[0],
+    ])
       expect(Object.isFrozen(part)).toBe(true);
   });
 
   test('finds paths from its own folder', () => {
-    expect(parse(MINIMAL)).toMatchObject({ store: { path: '/etc/countersign/data/countersign.db' }, audit: { path: '/etc/countersign/data/audit' } });
+    expect(parse(MINIMAL)).toMatchObject({
+      store: { path: '/etc/countersign/data/countersign.db' },
+      audit: { path: '/etc/countersign/data/audit' },
+    });
   });
 
   test('compares header names in lower case', () => {
-    expect(parse(withSections({ upstreams: '{ a: { url: https://a.example, boundHeaders: [Content-Language] } }' })).upstreams.a?.boundHeaders).toEqual([
-      'content-language',
-    ]);
+    expect(
+      parse(withSections({ upstreams: '{ a: { url: https://a.example, boundHeaders: [Content-Language] } }' }))
+        .upstreams.a?.boundHeaders,
+    ).toEqual(['content-language']);
   });
 });
 
 describe('secrets', () => {
-  const credential = (secret: string) => withSections({ credentials: `{ key: { type: static, in: header, name: authorization, secret: ${secret} } }` });
+  const credential = (secret: string) =>
+    withSections({ credentials: `{ key: { type: static, in: header, name: authorization, secret: ${secret} } }` });
   const sourceOf = (config: Awaited<ReturnType<typeof loadConfig>>) => {
     const key = config.credentials.key;
     if (key?.type !== 'static') throw new Error('no static credential');
@@ -147,24 +169,33 @@ describe('faults', () => {
     [`${MINIMAL}tiers: { __proto__: { reviewers: [user:a] } }\n`, [/__proto__/]],
     [`${MINIMAL}tiers: *nope\n`, [/YAML|aliases/]],
   ])('%j is refused', (text, expected) => {
-    expect(faultsIn(text)).toEqual(expected.map((part) => (typeof part === 'string' ? part : expect.stringMatching(part))));
+    expect(faultsIn(text)).toEqual(
+      expected.map((part) => (typeof part === 'string' ? part : expect.stringMatching(part))),
+    );
   });
 
   test('a file that is not there is a fault of its own', async () => {
-    await expect(loadConfig('/nowhere/at/all.yaml')).rejects.toMatchObject({ faults: [{ message: 'The file cannot be read (ENOENT).' }] });
+    await expect(loadConfig('/nowhere/at/all.yaml')).rejects.toMatchObject({
+      faults: [{ message: 'The file cannot be read (ENOENT).' }],
+    });
   });
 });
 
 describe('what the contract names and this version does not build is refused by name', () => {
   const later = 'not supported in this version.';
-  test.each([['store', '{ type: postgres, url: { env: TOKEN } }', `store.type: The type postgres is ${later}`]])('%s: %s', (section, value, fault) => {
-    expect(faultsIn(withSections({ [section]: value }))).toContain(fault);
-  });
+  test.each([['store', '{ type: postgres, url: { env: TOKEN } }', `store.type: The type postgres is ${later}`]])(
+    '%s: %s',
+    (section, value, fault) => {
+      expect(faultsIn(withSections({ [section]: value }))).toContain(fault);
+    },
+  );
 });
 
 describe('where a trust domain’s bundle comes from', () => {
   const issuer = (bundle: string) =>
-    withSections({ identity: `{ audience: [a], issuers: [{ name: p, type: spiffe, trustDomain: p.example, bundle: ${bundle} }] }` });
+    withSections({
+      identity: `{ audience: [a], issuers: [{ name: p, type: spiffe, trustDomain: p.example, bundle: ${bundle} }] }`,
+    });
   const at = 'identity.issuers.0.bundle';
   const oneWay = `${at}: Say where the bundle is, in one way: { file: PATH }, { workloadApi: ADDRESS } or { endpoint: URL, profile: … }.`;
 
@@ -182,11 +213,20 @@ describe('where a trust domain’s bundle comes from', () => {
     ['{ workloadApi: "unix:///x", endpoint: "https://x", profile: https_web }', oneWay],
     ['{ workloadApi: "/run/agent.sock" }', `${at}.workloadApi: Write unix:///path or tcp://ip:port.`],
     ['{ workloadApi: "tcp://agent:8081" }', `${at}.workloadApi: Write unix:///path or tcp://ip:port.`],
-    ['{ endpoint: "http://127.0.0.1/x", profile: https_web }', `${at}.endpoint: A bundle endpoint is reached by https only.`],
+    [
+      '{ endpoint: "http://127.0.0.1/x", profile: https_web }',
+      `${at}.endpoint: A bundle endpoint is reached by https only.`,
+    ],
     ['{ endpoint: "https://x" }', `${at}.profile: Say how the endpoint is trusted: https_web or https_spiffe.`],
     ['{ endpoint: "https://x", profile: https_spiffe }', `${at}.spiffeId: Say who the endpoint must be.`],
-    ['{ endpoint: "https://x", profile: https_web, spiffeId: "spiffe://p.example/x" }', `${at}.profile: spiffeId and bootstrap belong to https_spiffe.`],
-    ['{ workloadApi: "unix:///x", profile: https_web }', `${at}: profile, spiffeId and bootstrap belong to an endpoint.`],
+    [
+      '{ endpoint: "https://x", profile: https_web, spiffeId: "spiffe://p.example/x" }',
+      `${at}.profile: spiffeId and bootstrap belong to https_spiffe.`,
+    ],
+    [
+      '{ workloadApi: "unix:///x", profile: https_web }',
+      `${at}: profile, spiffeId and bootstrap belong to an endpoint.`,
+    ],
     [
       '{ endpoint: "https://x", profile: https_spiffe, spiffeId: "spiffe://p.example/x" }',
       `${at}.bootstrap: Nothing vouches for the endpoint at first: name a first bundle.`,
@@ -198,7 +238,8 @@ describe('where a trust domain’s bundle comes from', () => {
 
 // Kind: a name that can match nobody, or looks like another one.
 describe('names of people', () => {
-  const spelling = 'Write the name with visible characters only (Unicode NFC), and with no blanks but single ones between words.';
+  const spelling =
+    'Write the name with visible characters only (Unicode NFC), and with no blanks but single ones between words.';
   test.each<[string, string]>([
     ['tiers.t.reviewers.0', '{ t: { reviewers: ["user:alice\\u200b"] } }'],
     ['tiers.t.reviewers.0', '{ t: { reviewers: ["group:finance "] } }'],
@@ -211,13 +252,19 @@ describe('names of people', () => {
   test('are faults for the suspended, owners and the kill switch, too', () => {
     const api = 'api: { issuer: https://other.example.org, audience: review }';
     const reviewers = `{ ${api}, suspended: ["mallory\\u200d"], killSwitch: ["user: bob"], watch: ["group:soc\\ufeff"] }`;
-    const identity = '{ audience: [a], issuers: [{ name: p, type: oidc, issuer: https://i.example }], owners: { "agent\\u200b": ["alice\\u2060"] } }';
+    const identity =
+      '{ audience: [a], issuers: [{ name: p, type: oidc, issuer: https://i.example }], owners: { "agent\\u200b": ["alice\\u2060"] } }';
     const faults = faultsIn(withSections({ reviewers, identity }));
-    for (const at of ['reviewers.suspended.0', 'reviewers.watch.0', 'identity.owners.agent\u200b']) expect(faults).toContain(`${at}: ${spelling}`);
+    for (const at of ['reviewers.suspended.0', 'reviewers.watch.0', 'identity.owners.agent\u200b'])
+      expect(faults).toContain(`${at}: ${spelling}`);
   });
 
   test('are taken as issuers write them', () => {
-    expect(faultsIn(withSections({ tiers: '{ t: { reviewers: ["group:/finance/leads", "user:Zoë Ångström", "user:a|b"] } }' }))).toEqual([]);
+    expect(
+      faultsIn(
+        withSections({ tiers: '{ t: { reviewers: ["group:/finance/leads", "user:Zoë Ångström", "user:a|b"] } }' }),
+      ),
+    ).toEqual([]);
   });
 });
 
@@ -242,7 +289,11 @@ describe('references between sections', () => {
       { reviewers: '{ api: { issuer: https://other.example.org, audience: review, clients: [] } }' },
       'reviewers.api.clients: This must not be empty.',
     ],
-    ['a hold without a tier', { rules: '[{ id: h, match: {}, decide: hold }]', reviewers: api }, 'rules.0.tier: A hold rule needs a tier.'],
+    [
+      'a hold without a tier',
+      { rules: '[{ id: h, match: {}, decide: hold }]', reviewers: api },
+      'rules.0.tier: A hold rule needs a tier.',
+    ],
     [
       'a tier on an allow',
       { rules: '[{ id: h, match: {}, decide: allow, tier: t }]', tiers: '{ t: { reviewers: ["group:a"] } }' },
@@ -253,7 +304,11 @@ describe('references between sections', () => {
       { rules: `[${held}]`, tiers: '{ t: { reviewers: ["group:a"] } }' },
       'rules.0.decide: Nobody could ever decide: reviewers.login and reviewers.api are missing.',
     ],
-    ['the same id twice', { rules: '[{ id: a, match: {}, decide: allow }, { id: a, match: {}, decide: deny }]' }, 'rules.1.id: rules[0] has this id already.'],
+    [
+      'the same id twice',
+      { rules: '[{ id: a, match: {}, decide: allow }, { id: a, match: {}, decide: deny }]' },
+      'rules.1.id: rules[0] has this id already.',
+    ],
     [
       'an unknown credential',
       { upstreams: '{ a: { url: https://a.example, credential: c } }' },
@@ -301,7 +356,10 @@ describe('references between sections', () => {
     ],
     [
       'one issuer twice',
-      { identity: '{ audience: [a], issuers: [{ name: a, type: oidc, issuer: https://i.example }, { name: b, type: oidc, issuer: https://i.example }] }' },
+      {
+        identity:
+          '{ audience: [a], issuers: [{ name: a, type: oidc, issuer: https://i.example }, { name: b, type: oidc, issuer: https://i.example }] }',
+      },
       'identity.issuers.1.issuer: Another entry has this already.',
     ],
     [
@@ -319,7 +377,10 @@ describe('references between sections', () => {
     ],
     [
       'revocation with nowhere to go',
-      { credentials: '{ a: { type: oauth-client-credentials, tokenEndpoint: https://i.example/t, clientId: x, clientSecret: { env: TOKEN } } }' },
+      {
+        credentials:
+          '{ a: { type: oauth-client-credentials, tokenEndpoint: https://i.example/t, clientId: x, clientSecret: { env: TOKEN } } }',
+      },
       'credentials.a.revoke: Give revocationEndpoint, or write revoke: false.',
     ],
   ])('%s', (_, sections, fault) => {
@@ -341,7 +402,11 @@ describe('references between sections', () => {
     'x_y',
     'a b',
   ])('a credential cannot be put into %s', (name) => {
-    expect(faultsIn(withSections({ credentials: `{ a: { type: static, in: header, name: "${name}", secret: { env: TOKEN } } }` }))).toHaveLength(1);
+    expect(
+      faultsIn(
+        withSections({ credentials: `{ a: { type: static, in: header, name: "${name}", secret: { env: TOKEN } } }` }),
+      ),
+    ).toHaveLength(1);
   });
 
   test('plain http is accepted on loopback, or when asked for', () => {
@@ -359,7 +424,14 @@ describe('the files that come with the project', () => {
   test('config/production.yaml is valid once its files are there', async () => {
     const folder = makeFolder();
     for (const name of ['tls', 'bundles', 'secrets']) mkdirSync(join(folder, name));
-    for (const name of ['tls/gateway.pem', 'tls/gateway.key', 'tls/review.pem', 'tls/review.key', 'bundles/prod.json', 'secrets/reports-key']) {
+    for (const name of [
+      'tls/gateway.pem',
+      'tls/gateway.key',
+      'tls/review.pem',
+      'tls/review.key',
+      'bundles/prod.json',
+      'secrets/reports-key',
+    ]) {
       writeFileSync(join(folder, name), '-----BEGIN TEST-----\n');
     }
     const path = join(folder, 'production.yaml');

@@ -3,10 +3,13 @@ import { parseConfig } from '../../src/config/load.ts';
 import { faultsIn, withSections } from './files.ts';
 
 const url = 'url: http://127.0.0.1:1/mcp, protocol: mcp';
-const upstream = (more: string, kind = url) => withSections({ upstreams: `{ tools: { ${kind}${more} } }`, rules: '[]' });
+const upstream = (more: string, kind = url) =>
+  withSections({ upstreams: `{ tools: { ${kind}${more} } }`, rules: '[]' });
 
 it('gives an MCP upstream the strict defaults', () => {
-  expect(parseConfig(upstream(''), '/nowhere/countersign.yaml', undefined, { TOKEN: 'x' }).upstreams.tools).toMatchObject({
+  expect(
+    parseConfig(upstream(''), '/nowhere/countersign.yaml', undefined, { TOKEN: 'x' }).upstreams.tools,
+  ).toMatchObject({
     toolChanges: 'deny',
     pinnedTools: {},
     allowedOrigins: [],
@@ -15,9 +18,21 @@ it('gives an MCP upstream the strict defaults', () => {
 });
 
 it.each([
-  ['servers beside a url', ', servers: { a: { url: http://127.0.0.1:2 } }', 'upstreams.tools.url: Beside servers this belongs to each of them.'],
-  ['a tier for changed tools that is not there', ', toolChanges: { hold: nobody }', 'upstreams.tools.toolChanges.hold: There is no tier of this name.'],
-  ['a digest that is none', ', pinnedTools: { a: abc }', 'upstreams.tools.pinnedTools.a: A digest is 64 lower-case hex digits.'],
+  [
+    'servers beside a url',
+    ', servers: { a: { url: http://127.0.0.1:2 } }',
+    'upstreams.tools.url: Beside servers this belongs to each of them.',
+  ],
+  [
+    'a tier for changed tools that is not there',
+    ', toolChanges: { hold: nobody }',
+    'upstreams.tools.toolChanges.hold: There is no tier of this name.',
+  ],
+  [
+    'a digest that is none',
+    ', pinnedTools: { a: abc }',
+    'upstreams.tools.pinnedTools.a: A digest is 64 lower-case hex digits.',
+  ],
   [
     'an origin with a path',
     ', allowedOrigins: ["https://a.example/x"]',
@@ -38,10 +53,19 @@ describe('several servers under one mount', () => {
 
   it('are upstreams of their own beside the mount, with what it shares', () => {
     const { upstreams } = read(
-      shared('a: { url: http://127.0.0.1:1/mcp, credential: key, toolChanges: allow }, b: { url: http://127.0.0.1:2 }', ', heldToolSuffix: ""'),
+      shared(
+        'a: { url: http://127.0.0.1:1/mcp, credential: key, toolChanges: allow }, b: { url: http://127.0.0.1:2 }',
+        ', heldToolSuffix: ""',
+      ),
     );
     expect(Object.keys(upstreams)).toEqual(['tools', 'tools/a', 'tools/b']);
-    expect(upstreams['tools/a']).toMatchObject({ url: 'http://127.0.0.1:1/mcp', protocol: 'mcp', credential: 'key', toolChanges: 'allow', heldToolSuffix: '' });
+    expect(upstreams['tools/a']).toMatchObject({
+      url: 'http://127.0.0.1:1/mcp',
+      protocol: 'mcp',
+      credential: 'key',
+      toolChanges: 'allow',
+      heldToolSuffix: '',
+    });
     expect(upstreams['tools/b']).toMatchObject({ toolChanges: 'deny', pinnedTools: {} });
     expect(upstreams['tools/b']).not.toHaveProperty('credential');
     expect(upstreams.tools).toMatchObject({ serversWithinMs: 10_000 });
@@ -63,7 +87,11 @@ describe('several servers under one mount', () => {
     ],
     ['one without a name', shared('"": { url: http://127.0.0.1:1 }'), expect.stringMatching(/A server’s name has/)],
     ['one without a url', shared('a: {}'), 'upstreams.tools.servers.a.url: This key is required.'],
-    ['one over plain http to elsewhere', shared('a: { url: http://x.example }'), expect.stringMatching(/^upstreams\.tools\.servers\.a\.url: Plain http/)],
+    [
+      'one over plain http to elsewhere',
+      shared('a: { url: http://x.example }'),
+      expect.stringMatching(/^upstreams\.tools\.servers\.a\.url: Plain http/),
+    ],
     [
       'a credential that is not there',
       shared('a: { url: http://127.0.0.1:1, credential: none }'),
@@ -74,9 +102,21 @@ describe('several servers under one mount', () => {
       shared('a: { url: http://127.0.0.1:1, toolChanges: { hold: none } }'),
       'upstreams.tools.servers.a.toolChanges.hold: There is no tier of this name.',
     ],
-    ['a credential for all of them', shared(A, ', credential: key'), 'upstreams.tools.credential: Beside servers this belongs to each of them.'],
-    ['timeouts for all of them', shared(A, ', timeouts: { headers: 5s }'), 'upstreams.tools.timeouts: Beside servers this belongs to each of them.'],
-    ['pins for all of them', shared(A, `, pinnedTools: { x: ${'a'.repeat(64)} }`), 'upstreams.tools.pinnedTools: Beside servers this belongs to each of them.'],
+    [
+      'a credential for all of them',
+      shared(A, ', credential: key'),
+      'upstreams.tools.credential: Beside servers this belongs to each of them.',
+    ],
+    [
+      'timeouts for all of them',
+      shared(A, ', timeouts: { headers: 5s }'),
+      'upstreams.tools.timeouts: Beside servers this belongs to each of them.',
+    ],
+    [
+      'pins for all of them',
+      shared(A, `, pinnedTools: { x: ${'a'.repeat(64)} }`),
+      'upstreams.tools.pinnedTools: Beside servers this belongs to each of them.',
+    ],
     [
       'a rule for a server that is not there',
       shared(A, '', '[{ id: r, match: { upstream: tools, server: b }, decide: allow }]'),
@@ -103,9 +143,13 @@ describe('several servers under one mount', () => {
 });
 
 it('refuses rules about resources and prompts of an upstream that has none', () => {
-  const rules = '[{ id: a, match: { upstream: tools, resource: "x:*" }, decide: deny }, { id: b, match: { upstream: tools, prompt: p }, decide: deny }]';
+  const rules =
+    '[{ id: a, match: { upstream: tools, resource: "x:*" }, decide: deny }, { id: b, match: { upstream: tools, prompt: p }, decide: deny }]';
   const text = withSections({ upstreams: '{ tools: { url: http://127.0.0.1:1 } }', rules });
   expect(faultsIn(text)).toEqual(
-    expect.arrayContaining(['rules.0.match.resource: This upstream is not MCP.', 'rules.1.match.prompt: This upstream is not MCP.']),
+    expect.arrayContaining([
+      'rules.0.match.resource: This upstream is not MCP.',
+      'rules.1.match.prompt: This upstream is not MCP.',
+    ]),
   );
 });

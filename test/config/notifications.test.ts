@@ -1,18 +1,29 @@
-// The keys of the reviewers' desk: channels and who names them, escalation, and the people with a switch.
+// The keys of the reviewers' console: channels and who names them, escalation, and the people with a switch.
 
 import { describe, expect, it } from 'vitest';
 import { faultsIn, withSections } from './files.ts';
 
 const channels = (channel: string): string => withSections({ notifications: `{ channels: { soc: ${channel} } }` });
 const desk = (sections: Record<string, string>): readonly string[] =>
-  faultsIn(withSections({ reviewers: '{ api: { issuer: https://idp.example.org, audience: review, clients: [cli] } }', ...sections }));
+  faultsIn(
+    withSections({
+      reviewers: '{ api: { issuer: https://idp.example.org, audience: review, clients: [cli] } }',
+      ...sections,
+    }),
+  );
 
 describe('a channel', () => {
   it.each([
     ['{ type: slack, token: { env: TOKEN }, channel: C1 }', []],
     ['{ type: slack, webhookUrl: { env: TOKEN } }', []],
-    ['{ type: slack, webhookUrl: { env: TOKEN }, channel: C1 }', ['notifications.channels.soc: Give webhookUrl alone, or token and channel.']],
-    ['{ type: slack, token: { env: TOKEN } }', ['notifications.channels.soc: Give webhookUrl alone, or token and channel.']],
+    [
+      '{ type: slack, webhookUrl: { env: TOKEN }, channel: C1 }',
+      ['notifications.channels.soc: Give webhookUrl alone, or token and channel.'],
+    ],
+    [
+      '{ type: slack, token: { env: TOKEN } }',
+      ['notifications.channels.soc: Give webhookUrl alone, or token and channel.'],
+    ],
     [
       '{ type: webhook, url: https://a.example, secret: { env: TOKEN } }',
       ['notifications.channels.soc.secret: A signing secret is whsec_ and 24 to 64 random bytes in base64.'],
@@ -32,7 +43,8 @@ describe('a channel', () => {
     expect(
       desk({
         tiers: '{ t: { reviewers: ["group:a"], notify: [nowhere] } }',
-        rules: '[{ id: a, match: {}, decide: allow, notify: [nowhere] }, { id: d, match: {}, decide: deny, notify: [soc] }]',
+        rules:
+          '[{ id: a, match: {}, decide: allow, notify: [nowhere] }, { id: d, match: {}, decide: deny, notify: [soc] }]',
         notifications: '{ channels: { soc: { type: slack, webhookUrl: { env: TOKEN } } } }',
       }),
     ).toEqual([
@@ -45,13 +57,14 @@ describe('a channel', () => {
 
 describe('escalation', () => {
   it('must leave time to decide', () => {
-    expect(desk({ tiers: '{ t: { reviewers: ["group:a"], decideWithin: 5m, escalate: { after: 5m, to: ["group:b"] } } }' })).toEqual([
-      'tiers.t.escalate.after: It must be shorter than decideWithin, or nobody would have time to decide.',
-    ]);
+    expect(
+      desk({ tiers: '{ t: { reviewers: ["group:a"], decideWithin: 5m, escalate: { after: 5m, to: ["group:b"] } } }' }),
+    ).toEqual(['tiers.t.escalate.after: It must be shorter than decideWithin, or nobody would have time to decide.']);
   });
 
   it('counts its people where they are named one by one', () => {
-    const tier = (to: string) => desk({ tiers: `{ t: { reviewers: ["user:a"], count: 2, escalate: { after: 1m, to: [${to}] } } }` });
+    const tier = (to: string) =>
+      desk({ tiers: `{ t: { reviewers: ["user:a"], count: 2, escalate: { after: 1m, to: [${to}] } } }` });
     expect(tier('"user:b"')).toEqual([]);
     expect(tier('"user:a"')).toEqual(['tiers.t.count: 2 must approve, but only 1 may.']);
   });

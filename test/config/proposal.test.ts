@@ -1,4 +1,5 @@
-// "This keeps coming": the proposed rules do what they say when they replace the rule they name, and nothing is proposed where that would not hold.
+// "This keeps coming": the proposed rules do what they say when they replace the rule they name, and nothing is
+// proposed where that would not hold.
 
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -26,7 +27,16 @@ const propose = (more: { rules?: readonly RuleOptions[]; hold?: Hold; likes?: ty
   proposeRules((more.rules ?? [rule]) as Parameters<typeof proposeRules>[0], more.hold ?? hold, more.likes ?? likes);
 
 const effectFor = (rules: readonly RuleOptions[], id: string): string => {
-  const tiers = { payment: { reviewers: ['group:a'], count: 1, decideWithinMs: 1, useWithinMs: 1, stepUp: false, reasonRequired: false } };
+  const tiers = {
+    payment: {
+      reviewers: ['group:a'],
+      count: 1,
+      decideWithinMs: 1,
+      useWithinMs: 1,
+      stepUp: false,
+      reasonRequired: false,
+    },
+  };
   const policy = compilePolicy({ rules, tiers, upstreams: { ledger: { protocol: 'http' } } });
   return policy.decide(call({ principal: { ...agent, id }, action: { method: 'POST' } })).effect;
 };
@@ -46,14 +56,26 @@ it('lets WebSockets be opened where they are what people approved, and nothing e
   const effects = (rules: readonly RuleOptions[]) => {
     const policy = compilePolicy({
       rules,
-      tiers: { payment: { reviewers: ['group:a'], count: 1, decideWithinMs: 1, useWithinMs: 1, stepUp: false, reasonRequired: false } },
+      tiers: {
+        payment: {
+          reviewers: ['group:a'],
+          count: 1,
+          decideWithinMs: 1,
+          useWithinMs: 1,
+          stepUp: false,
+          reasonRequired: false,
+        },
+      },
       upstreams: { ledger: { protocol: 'http' } },
     });
     return [{ method: 'GET' }, { method: 'GET', upgrade }].map((action) => policy.decide(call({ action })).effect);
   };
   const rules = [{ ...rule, match: { upstream: 'ledger' }, when: 'request.path != "/x"' }];
   expect(effects(parse(propose({ rules }) ?? ''))).toEqual(['allow', 'deny']);
-  expect(effects(parse(propose({ rules, hold: { ...hold, action: { ...hold.action, upgrade } } }) ?? ''))).toEqual(['hold', 'allow']);
+  expect(effects(parse(propose({ rules, hold: { ...hold, action: { ...hold.action, upgrade } } }) ?? ''))).toEqual([
+    'hold',
+    'allow',
+  ]);
 });
 
 it('cannot be made to say something else by the name of an agent', () => {
@@ -66,9 +88,15 @@ it('cannot be made to say something else by the name of an agent', () => {
 it.each([
   ['fewer approvals than five', { likes: { ...likes, approvedTimes: 4 } }],
   ['a denial', { likes: { ...likes, deniedTimes: 1 } }],
-  ['an agent whose name cannot be shown plainly', { hold: { ...hold, principal: { ...hold.principal, id: 'a\u202Eb' } } }],
+  [
+    'an agent whose name cannot be shown plainly',
+    { hold: { ...hold, principal: { ...hold.principal, id: 'a\u202Eb' } } },
+  ],
   ['a rule that is gone', { rules: [] }],
-  ['several rules that hold it', { hold: { ...hold, rules: [...hold.rules, { id: 'other', effect: 'hold', why: 'matched' }] } as Hold }],
+  [
+    'several rules that hold it',
+    { hold: { ...hold, rules: [...hold.rules, { id: 'other', effect: 'hold', why: 'matched' }] } as Hold },
+  ],
 ])('proposes nothing for %s', (_, more) => {
   expect(propose(more)).toBeUndefined();
 });

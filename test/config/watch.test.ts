@@ -2,10 +2,10 @@ import { renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { ConfigError } from '../../src/config/faults.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { watchConfig } from '../../src/config/watch.ts';
+import type { ConfigError } from '../../src/settings/faults.ts';
 import { MINIMAL, makeFolder, writeConfig } from './files.ts';
 
 type Report = { readonly config: Config } | { readonly error: ConfigError };

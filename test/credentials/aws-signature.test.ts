@@ -1,5 +1,5 @@
-// The signature over the request as it is sent: against AWS's published examples, against a verifier that shares no code with the
-// signer (and that AWS's own test suite vouches for), and on the wire through the real forwarder.
+// The signature over the request as it is sent: against AWS's published examples, against a verifier that shares no
+// code with the signer (and that AWS's own test suite vouches for), and on the wire through the real forwarder.
 
 import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
@@ -15,17 +15,37 @@ import { createRig, outgoing, recordingSink } from '../upstream/harness.ts';
 const EMPTY = sha256('');
 const KEY = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
 const signing: AwsSigning = { region: 'us-east-1', service: 'service', now: () => Date.parse('2015-08-30T12:36:00Z') };
-const keys = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: new Secret(KEY), sessionToken: new Secret('session-token-literal') };
+const keys = {
+  accessKeyId: 'AKIDEXAMPLE',
+  secretAccessKey: new Secret(KEY),
+  sessionToken: new Secret('session-token-literal'),
+};
 
 function signable(more: Partial<SignableRequest> = {}): SignableRequest {
-  return { method: 'GET', authority: 'example.amazonaws.com', target: '/', headers: [], received: [], bodyDigest: EMPTY, ...more };
+  return {
+    method: 'GET',
+    authority: 'example.amazonaws.com',
+    target: '/',
+    headers: [],
+    received: [],
+    bodyDigest: EMPTY,
+    ...more,
+  };
 }
 
-async function signed(more: Partial<SignableRequest> & { readonly body?: string }, how: AwsSigning = signing): Promise<WireRequest> {
+async function signed(
+  more: Partial<SignableRequest> & { readonly body?: string },
+  how: AwsSigning = signing,
+): Promise<WireRequest> {
   const { body = '', ...rest } = more;
   const request = signable({ bodyDigest: sha256(body), ...rest });
   const added = await awsInjection(keys, how).sign(request);
-  return { method: request.method, target: request.target, rawHeaders: ['host', request.authority, ...request.headers, ...added], body };
+  return {
+    method: request.method,
+    target: request.target,
+    rawHeaders: ['host', request.authority, ...request.headers, ...added],
+    body,
+  };
 }
 
 const failure = (work: Promise<unknown>): Promise<Error> =>
@@ -34,16 +54,27 @@ const failure = (work: Promise<unknown>): Promise<Error> =>
     (error) => error,
   );
 
-// Credentials, requests and signatures as printed in "Signature Calculations for the Authorization Header: Transferring Payload in a Single Chunk".
+// Credentials, requests and signatures as printed in "Signature Calculations for the Authorization Header: Transferring
+// Payload in a Single Chunk".
 describe('the examples of the Amazon S3 API reference', () => {
   const s3 = { region: 'us-east-1', service: 's3', now: () => Date.parse('2013-05-24T00:00:00Z') };
-  const example = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: new Secret('wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY') };
+  const example = {
+    accessKeyId: 'AKIAIOSFODNN7EXAMPLE',
+    secretAccessKey: new Secret('wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'),
+  };
   it.each([
-    ['get object', '/test.txt', ['range', 'bytes=0-9'], 'f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41'],
+    [
+      'get object',
+      '/test.txt',
+      ['range', 'bytes=0-9'],
+      'f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41',
+    ],
     ['get bucket lifecycle', '/?lifecycle', [], 'fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543'],
     ['list objects', '/?max-keys=2&prefix=J', [], '34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7'],
   ])('%s', async (_, target, headers, signature) => {
-    const added = await awsInjection(example, s3).sign(signable({ authority: 'examplebucket.s3.amazonaws.com', target, headers }));
+    const added = await awsInjection(example, s3).sign(
+      signable({ authority: 'examplebucket.s3.amazonaws.com', target, headers }),
+    );
     expect(added.at(-1)).toContain(`Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request`);
     expect(added.at(-1)).toMatch(new RegExp(`Signature=${signature}$`));
   });
@@ -57,26 +88,35 @@ interface Vector {
 
 const FILE = new URL('../../../shared/vectors/aws-sigv4.json', import.meta.url);
 
-describe.skipIf(!existsSync(FILE))('AWS’s published test suite (skipped where ../shared/vectors/aws-sigv4.json is absent)', () => {
-  const cases: Vector[] = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8')).cases : [];
+describe.skipIf(!existsSync(FILE))(
+  'AWS’s published test suite (skipped where ../shared/vectors/aws-sigv4.json is absent)',
+  () => {
+    const cases: Vector[] = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8')).cases : [];
 
-  // The suite contradicts itself in one case: the signature is neither that of its canonical form nor that of its signed request.
-  const sound = cases.filter(({ name }) => name !== 'post-x-www-form-urlencoded-parameters');
+    // The suite contradicts itself in one case: the signature is neither that of its canonical form nor that of its
+    // signed request.
+    const sound = cases.filter(({ name }) => name !== 'post-x-www-form-urlencoded-parameters');
 
-  it.each(sound)('the verifier agrees with $name, and not when a byte is another', ({ sreq }) => {
-    const request = readRequest(sreq);
-    expect(awsRefusal(request, { ...signing, secretAccessKey: KEY })).toBeUndefined();
-    expect(awsRefusal({ ...request, method: 'PUT' }, { ...signing, secretAccessKey: KEY })).toBeDefined();
-  });
+    it.each(sound)('the verifier matchesRequest with $name, and not when a byte is another', ({ sreq }) => {
+      const request = readRequest(sreq);
+      expect(awsRefusal(request, { ...signing, secretAccessKey: KEY })).toBeUndefined();
+      expect(awsRefusal({ ...request, method: 'PUT' }, { ...signing, secretAccessKey: KEY })).toBeDefined();
+    });
 
-  it.each(cases)('the signer’s $name convinces the verifier', async ({ req }) => {
-    const { method, target, rawHeaders, body } = readRequest(req);
-    const headers = rawHeaders
-      .map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text))
-      .filter((_, i, all) => !/^(host|x-amz-date|x-amz-security-token|content-length)$/.test(all[i - (i % 2)] ?? ''));
-    expect(awsRefusal(await signed({ method, target: encodeURI(target), headers, body: String(body) }), { ...signing, secretAccessKey: KEY })).toBeUndefined();
-  });
-});
+    it.each(cases)('the signer’s $name convinces the verifier', async ({ req }) => {
+      const { method, target, rawHeaders, body } = readRequest(req);
+      const headers = rawHeaders
+        .map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text))
+        .filter((_, i, all) => !/^(host|x-amz-date|x-amz-security-token|content-length)$/.test(all[i - (i % 2)] ?? ''));
+      expect(
+        awsRefusal(await signed({ method, target: encodeURI(target), headers, body: String(body) }), {
+          ...signing,
+          secretAccessKey: KEY,
+        }),
+      ).toBeUndefined();
+    });
+  },
+);
 
 /** One request of the suite; a folded line is a further value, as the suite's canonical forms have it. */
 function readRequest(text: string): WireRequest {
@@ -94,7 +134,11 @@ function readRequest(text: string): WireRequest {
 
 describe('whatever is sent', () => {
   const segment = fc
-    .string({ unit: fc.constantFrom('a', 'Z', '0', '-', '~', '.', '_', '%20', '%2F', '%E1%88%B4', '%2B', '!', '@', ':'), minLength: 1, maxLength: 6 })
+    .string({
+      unit: fc.constantFrom('a', 'Z', '0', '-', '~', '.', '_', '%20', '%2F', '%E1%88%B4', '%2B', '!', '@', ':'),
+      minLength: 1,
+      maxLength: 6,
+    })
     .filter((text) => !/^\.{1,2}$/.test(text));
   const target = fc
     .tuple(fc.array(segment, { maxLength: 3 }), fc.array(fc.tuple(segment, fc.option(segment)), { maxLength: 4 }))
@@ -113,21 +157,24 @@ describe('whatever is sent', () => {
     .map((pairs) => pairs.flat());
   const request = fc.record({ method: fc.constantFrom('GET', 'POST', 'DELETE'), target, headers, body: fc.string() });
 
-  it.each(['s3', 'dynamodb'])('the verifier accepts the signature for %s, and no other body, method or path under it', async (service) => {
-    const how = { ...signing, service };
-    await fc.assert(
-      fc.asyncProperty(request, async (parts) => {
-        const wire = await signed(parts, how);
-        const expected = { ...how, secretAccessKey: KEY };
-        expect(awsRefusal(wire, expected)).toBeUndefined();
-        expect(awsRefusal({ ...wire, body: `${parts.body}x` }, expected)).toBeDefined();
-        expect(awsRefusal({ ...wire, method: 'PATCH' }, expected)).toBeDefined();
-        expect(awsRefusal({ ...wire, target: `/other${wire.target}` }, expected)).toBeDefined();
-        expect(awsRefusal(wire, { ...expected, secretAccessKey: 'another key' })).toBeDefined();
-      }),
-      { numRuns: 150 },
-    );
-  });
+  it.each(['s3', 'dynamodb'])(
+    'the verifier accepts the signature for %s, and no other body, method or path under it',
+    async (service) => {
+      const how = { ...signing, service };
+      await fc.assert(
+        fc.asyncProperty(request, async (parts) => {
+          const wire = await signed(parts, how);
+          const expected = { ...how, secretAccessKey: KEY };
+          expect(awsRefusal(wire, expected)).toBeUndefined();
+          expect(awsRefusal({ ...wire, body: `${parts.body}x` }, expected)).toBeDefined();
+          expect(awsRefusal({ ...wire, method: 'PATCH' }, expected)).toBeDefined();
+          expect(awsRefusal({ ...wire, target: `/other${wire.target}` }, expected)).toBeDefined();
+          expect(awsRefusal(wire, { ...expected, secretAccessKey: 'another key' })).toBeDefined();
+        }),
+        { numRuns: 150 },
+      );
+    },
+  );
 
   it.each([
     ['a query with a signature of its own', { target: '/?X-Amz-Signature=abc' }, 'bad_request'],
@@ -135,7 +182,11 @@ describe('whatever is sent', () => {
     ['a plus sign that could be a space', { target: '/?q=a+b' }, 'bad_request'],
     ['a percent sign that encodes nothing', { target: '/?q=%E1%8' }, 'bad_request'],
     ['a body in aws-chunked framing', { received: ['content-encoding', 'gzip, aws-chunked'] }, 'bad_request'],
-    ['a body with chunk signatures', { received: ['x-amz-content-sha256', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD'] }, 'bad_request'],
+    [
+      'a body with chunk signatures',
+      { received: ['x-amz-content-sha256', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD'] },
+      'bad_request',
+    ],
     ['trailing checksums', { received: ['x-amz-trailer', 'x-amz-checksum-crc32'] }, 'bad_request'],
   ])('refuses %s', async (_, more, code) => {
     expect(await failure(awsInjection(keys, signing).sign(signable(more)))).toMatchObject({ code });
@@ -146,7 +197,12 @@ describe('whatever is sent', () => {
     expect(await failure(awsInjection(keys, signing).sign(streamed))).toMatchObject({ code: 'credential_unavailable' });
     const s3 = { ...signing, service: 's3', unsignedPayload: true };
     const added = await awsInjection(keys, s3).sign(streamed);
-    const wire = { method: 'PUT', target: '/', rawHeaders: ['host', streamed.authority, ...added], body: 'whatever came' };
+    const wire = {
+      method: 'PUT',
+      target: '/',
+      rawHeaders: ['host', streamed.authority, ...added],
+      body: 'whatever came',
+    };
     expect(awsRefusal(wire, { ...s3, secretAccessKey: KEY })).toBeUndefined();
   });
 });
@@ -198,7 +254,12 @@ describe('on the wire', () => {
     await rig.forwarder.send({ ...call, credential }, recordingSink());
     const [received] = upstream.requests;
     if (received === undefined) throw new Error('nothing arrived');
-    const wire = { method: received.method, target: received.url, rawHeaders: received.rawHeaders, body: received.body };
+    const wire = {
+      method: received.method,
+      target: received.url,
+      rawHeaders: received.rawHeaders,
+      body: received.body,
+    };
     expect(awsRefusal(wire, { secretAccessKey: KEY, region: 'eu-central-1', service: 'dynamodb' })).toBeUndefined();
     expect(received.headers).toMatchObject({
       'x-amz-content-sha256': sha256(body),
@@ -226,8 +287,19 @@ describe('on the wire', () => {
     };
     const call = outgoing({ url: upstream.origin, method: 'PUT', stream });
     const injection = awsInjection(keys, signing);
-    const credential = { id: 'cred_1', name: 'aws', provider: 'aws-sts', injection, secrets: [], revocability: 'none' as const, granted: {}, exclusive: true };
-    expect(await failure(rig.forwarder.send({ ...call, credential }, recordingSink()))).toMatchObject({ code: 'credential_unavailable' });
+    const credential = {
+      id: 'cred_1',
+      name: 'aws',
+      provider: 'aws-sts',
+      injection,
+      secrets: [],
+      revocability: 'none' as const,
+      granted: {},
+      exclusive: true,
+    };
+    expect(await failure(rig.forwarder.send({ ...call, credential }, recordingSink()))).toMatchObject({
+      code: 'credential_unavailable',
+    });
     expect([upstream.requests.length, read]).toEqual([0, false]);
   });
 });

@@ -1,4 +1,5 @@
-// Sessions of a role: asked for with a policy of the rule's, under the hold's name, for no longer than needed; refused when they are more.
+// Sessions of a role: asked for with a policy of the rule's, under the hold's name, for no longer than needed; refused
+// when they are more.
 
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -50,7 +51,13 @@ const failure = (work: Promise<unknown>): Promise<Error> =>
 
 async function sign({ injection }: Minted): Promise<readonly string[]> {
   if (injection.in !== 'signature') throw new Error('not a signature');
-  const request = { method: 'DELETE', authority: 'ledger.s3.eu-central-1.amazonaws.com', target: '/2026.csv', headers: [], received: [] };
+  const request = {
+    method: 'DELETE',
+    authority: 'ledger.s3.eu-central-1.amazonaws.com',
+    target: '/2026.csv',
+    headers: [],
+    received: [],
+  };
   return injection.sign({ ...request, bodyDigest: sha256('') });
 }
 
@@ -58,12 +65,19 @@ describe('a session', () => {
   it('has the policy of the rule, the name of the hold and the least life', async () => {
     const minted = await provider().mint(grant(narrow, { holdId: HOLD }));
     expect(sts.sessions).toHaveLength(1);
-    expect(sts.sessions[0]).toMatchObject({ RoleSessionName: HOLD, DurationSeconds: '900', RoleArn: 'arn:aws:iam::123456789012:role/agents/ledger' });
+    expect(sts.sessions[0]).toMatchObject({
+      RoleSessionName: HOLD,
+      DurationSeconds: '900',
+      RoleArn: 'arn:aws:iam::123456789012:role/agents/ledger',
+    });
     expect(JSON.parse(sts.sessions[0]?.Policy ?? '')).toEqual({
       Version: '2012-10-17',
       Statement: [{ Effect: 'Allow', Action: narrow.actions, Resource: narrow.resources }],
     });
-    expect(minted).toMatchObject({ revocability: 'none', granted: { session: HOLD, policy: { Statement: [{ Resource: narrow.resources }] } } });
+    expect(minted).toMatchObject({
+      revocability: 'none',
+      granted: { session: HOLD, policy: { Statement: [{ Resource: narrow.resources }] } },
+    });
     expect(minted.handle).toBeUndefined();
     expect((minted.expiresAt ?? 0) - Date.now()).toBeLessThanOrEqual(900_000);
   });
@@ -73,7 +87,12 @@ describe('a session', () => {
     const added = await sign(minted);
     const [, accessKeyId = ''] = /Credential=([^/]+)\//.exec(added.at(-1) ?? '') ?? [];
     const secretAccessKey = sts.secretOf(accessKeyId) ?? '';
-    const wire = { method: 'DELETE', target: '/2026.csv', rawHeaders: ['host', 'ledger.s3.eu-central-1.amazonaws.com', ...added], body: '' };
+    const wire = {
+      method: 'DELETE',
+      target: '/2026.csv',
+      rawHeaders: ['host', 'ledger.s3.eu-central-1.amazonaws.com', ...added],
+      body: '',
+    };
     expect(awsRefusal(wire, { secretAccessKey, region: 'eu-central-1', service: 's3' })).toBeUndefined();
     expect(added).toContain('x-amz-security-token');
     expect(minted.secrets.map((one) => one.reveal())).toContain(secretAccessKey);
@@ -89,8 +108,12 @@ describe('a session', () => {
   });
 
   it('takes from the configuration what the rule does not say', async () => {
-    await provider({ actions: ['s3:GetObject'], resources: ['arn:aws:s3:::ledger/*'] }).mint(grant({ resources: narrow.resources }));
-    expect(JSON.parse(sts.sessions[0]?.Policy ?? '').Statement).toEqual([{ Effect: 'Allow', Action: ['s3:GetObject'], Resource: narrow.resources }]);
+    await provider({ actions: ['s3:GetObject'], resources: ['arn:aws:s3:::ledger/*'] }).mint(
+      grant({ resources: narrow.resources }),
+    );
+    expect(JSON.parse(sts.sessions[0]?.Policy ?? '').Statement).toEqual([
+      { Effect: 'Allow', Action: ['s3:GetObject'], Resource: narrow.resources },
+    ]);
   });
 });
 
@@ -102,7 +125,10 @@ describe('nothing is asked of AWS', () => {
     ['something that is no resource', { ...narrow, resources: ['ledger"},{"Effect":"Allow'] }],
     ['a list of nothing', { ...narrow, actions: [] }],
     ['a member that it does not know', { ...narrow, conditions: {} }],
-    ['a policy that is too long', { ...narrow, resources: Array.from({ length: 100 }, (_, i) => `arn:aws:s3:::ledger/${i}-${'x'.repeat(20)}`) }],
+    [
+      'a policy that is too long',
+      { ...narrow, resources: Array.from({ length: 100 }, (_, i) => `arn:aws:s3:::ledger/${i}-${'x'.repeat(20)}`) },
+    ],
   ] satisfies [string, JsonObject][])('for %s', async (_, scope) => {
     expect(await failure(provider().mint(grant(scope)))).toMatchObject({ code: 'credential_unavailable' });
     expect(sts.requests).toEqual([]);
@@ -111,12 +137,32 @@ describe('nothing is asked of AWS', () => {
 
 describe('an answer', () => {
   it.each([
-    ['of another role', (xml: string) => xml.replace('assumed-role/ledger', 'assumed-role/admin'), 'credential_too_broad'],
+    [
+      'of another role',
+      (xml: string) => xml.replace('assumed-role/ledger', 'assumed-role/admin'),
+      'credential_too_broad',
+    ],
     ['of another session', (xml: string) => xml.replaceAll(HOLD, 'somebody'), 'credential_too_broad'],
-    ['that lives longer than asked', (xml: string) => xml.replace(/<Expiration>[^<]*/, '<Expiration>2099-01-01T00:00:00Z'), 'credential_too_broad'],
-    ['without a session token', (xml: string) => xml.replace(/<SessionToken>[^<]*<\/SessionToken>/, ''), 'credential_unavailable'],
-    ['with two secrets', (xml: string) => xml.replace('<Credentials>', '<Credentials><SecretAccessKey>x</SecretAccessKey>'), 'credential_unavailable'],
-    ['that has expired', (xml: string) => xml.replace(/<Expiration>[^<]*/, '<Expiration>never'), 'credential_unavailable'],
+    [
+      'that lives longer than asked',
+      (xml: string) => xml.replace(/<Expiration>[^<]*/, '<Expiration>2099-01-01T00:00:00Z'),
+      'credential_too_broad',
+    ],
+    [
+      'without a session token',
+      (xml: string) => xml.replace(/<SessionToken>[^<]*<\/SessionToken>/, ''),
+      'credential_unavailable',
+    ],
+    [
+      'with two secrets',
+      (xml: string) => xml.replace('<Credentials>', '<Credentials><SecretAccessKey>x</SecretAccessKey>'),
+      'credential_unavailable',
+    ],
+    [
+      'that has expired',
+      (xml: string) => xml.replace(/<Expiration>[^<]*/, '<Expiration>never'),
+      'credential_unavailable',
+    ],
     ['that is no XML', () => '{}', 'credential_unavailable'],
   ])('%s is refused', async (_, alter, code) => {
     sts.alter(alter);
@@ -133,9 +179,18 @@ describe('an answer', () => {
 it('is made once for each released call, and once for allowed calls that share', async () => {
   const one = provider();
   const seal = createSealer({ key: secret('seal-key-literal-seal-key-literal-0123') });
-  const broker = createBroker({ providers: () => one, ledger: createMemoryLedger(), seal, clock: { now: Date.now }, log: silentLog, metrics: noMetrics });
+  const broker = createBroker({
+    providers: () => one,
+    ledger: createMemoryLedger(),
+    seal,
+    clock: { now: Date.now },
+    log: silentLog,
+    metrics: noMetrics,
+  });
   const plan = { name: 'aws', scope: narrow };
-  await Promise.all(Array.from({ length: 500 }, () => broker.issue(allowed(plan), callerNamed('agent'), transferAction)));
+  await Promise.all(
+    Array.from({ length: 500 }, () => broker.issue(allowed(plan), callerNamed('agent'), transferAction)),
+  );
   expect(sts.sessions).toHaveLength(1);
   const clearances = Array.from({ length: 20 }, () => released(plan));
   await Promise.all(clearances.map((clearance) => broker.issue(clearance, callerNamed('agent'), transferAction)));

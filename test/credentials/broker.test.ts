@@ -1,5 +1,5 @@
-// Who gets which credential of the broker: one of its own for a released call, a shared one for calls that are allowed and alike, made once,
-// renewed early, and shown to nobody in what fails or is logged.
+// Who gets which credential of the broker: one of its own for a released call, a shared one for calls that are allowed
+// and alike, made once, renewed early, and shown to nobody in what fails or is logged.
 
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -7,11 +7,22 @@ import type { CredentialBroker } from '../../src/credentials/broker.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
 import type { Clearance } from '../../src/domain/clearance.ts';
 import type { Credential } from '../../src/domain/credential.ts';
-import { agent, type BrokerBench, bearerOf, CLIENT, openBrokerBench, plan, RESOURCE, SEAL_KEY, seal } from '../support/broker-bench.ts';
+import {
+  agent,
+  type BrokerBench,
+  bearerOf,
+  CLIENT,
+  openBrokerBench,
+  plan,
+  RESOURCE,
+  SEAL_KEY,
+  seal,
+} from '../support/broker-bench.ts';
 import { allowed, callerNamed, principalNamed, released, transferAction } from '../support/clearances.ts';
 
 /** `issue` as a promise, whether or not a shared credential was at hand. */
-const issueFrom = async (broker: Pick<CredentialBroker, 'issue'>, clearance: Clearance) => broker.issue(clearance, agent, transferAction);
+const issueFrom = async (broker: Pick<CredentialBroker, 'issue'>, clearance: Clearance) =>
+  broker.issue(clearance, agent, transferAction);
 
 describe('the broker', () => {
   let bench: BrokerBench;
@@ -27,7 +38,9 @@ describe('the broker', () => {
 
   it('mints once for 500 allowed calls that ask at once', async () => {
     const broker = bench.brokerWith();
-    const credentials = await Promise.all(Array.from({ length: 500 }, () => broker.issue(allowed(plan), agent, transferAction)));
+    const credentials = await Promise.all(
+      Array.from({ length: 500 }, () => broker.issue(allowed(plan), agent, transferAction)),
+    );
     expect(new Set(credentials).size).toBe(1);
     expect(credentials[0]?.exclusive).toBe(false);
     expect(bench.issuer.requests('/token')).toBe(1);
@@ -36,7 +49,9 @@ describe('the broker', () => {
 
   it('mints for each released call alone', async () => {
     const broker = bench.brokerWith();
-    const credentials = await Promise.all(Array.from({ length: 20 }, () => broker.issue(released(plan), agent, transferAction)));
+    const credentials = await Promise.all(
+      Array.from({ length: 20 }, () => broker.issue(released(plan), agent, transferAction)),
+    );
     expect(new Set(credentials.map(bearerOf)).size).toBe(20);
     expect(new Set(credentials.map((credential) => credential?.id)).size).toBe(20);
     expect(credentials.every((credential) => credential?.exclusive)).toBe(true);
@@ -65,8 +80,16 @@ describe('the broker', () => {
 
   it('shares between plans that say the same in another order', async () => {
     const broker = bench.brokerWith();
-    const one = await broker.issue(allowed({ name: plan.name, scope: { scope: ['transfers:read'], resource: RESOURCE } }), agent, transferAction);
-    const two = await broker.issue(allowed({ name: plan.name, scope: { resource: RESOURCE, scope: ['transfers:read'] } }), agent, transferAction);
+    const one = await broker.issue(
+      allowed({ name: plan.name, scope: { scope: ['transfers:read'], resource: RESOURCE } }),
+      agent,
+      transferAction,
+    );
+    const two = await broker.issue(
+      allowed({ name: plan.name, scope: { resource: RESOURCE, scope: ['transfers:read'] } }),
+      agent,
+      transferAction,
+    );
     expect(two).toBe(one);
   });
 
@@ -79,7 +102,9 @@ describe('the broker', () => {
 
   it('tells before the mint whether it will be for one call alone', () => {
     const broker = bench.brokerWith();
-    expect([broker.mintsAlone(allowed()), broker.mintsAlone(allowed(plan)), broker.mintsAlone(released(plan))]).toEqual([false, false, true]);
+    expect([broker.mintsAlone(allowed()), broker.mintsAlone(allowed(plan)), broker.mintsAlone(released(plan))]).toEqual(
+      [false, false, true],
+    );
   });
 
   it('never hands out an expired credential', async () => {
@@ -95,9 +120,13 @@ describe('the broker', () => {
     const before = await broker.issue(allowed(plan), agent, transferAction);
     bench.now += 280_000;
     expect(await broker.issue(allowed(plan), agent, transferAction)).toBe(before);
-    await vi.waitFor(async () => expect(await broker.issue(allowed(plan), agent, transferAction)).not.toBe(before), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await broker.issue(allowed(plan), agent, transferAction)).not.toBe(before), {
+      timeout: 10_000,
+    });
     expect(bench.issuer.requests('/token')).toBe(2);
-    await vi.waitFor(async () => expect(await bench.issuer.isActive(bearerOf(before))).toBe(false), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await bench.issuer.isActive(bearerOf(before))).toBe(false), {
+      timeout: 10_000,
+    });
   });
 
   it('goes on with what is there when renewing fails', async () => {
@@ -106,14 +135,19 @@ describe('the broker', () => {
     await bench.issuer.stop();
     bench.now += 280_000;
     expect(await broker.issue(allowed(plan), agent, transferAction)).toBe(before);
-    await vi.waitFor(() => expect(bench.warnings.at(-1)?.event).toBe('countersign.credential.mint_failed'), { timeout: 10_000 });
+    await vi.waitFor(() => expect(bench.warnings.at(-1)?.event).toBe('countersign.credential.mint_failed'), {
+      timeout: 10_000,
+    });
     expect(await broker.issue(allowed(plan), agent, transferAction)).toBe(before);
   });
 
   it('remembers a failure for a second', async () => {
     bench.provider = bench.providerWith('wrong-secret-literal');
     const broker = bench.brokerWith();
-    const ask = () => expect(broker.issue(allowed(plan), agent, transferAction)).rejects.toMatchObject({ code: 'credential_unavailable' });
+    const ask = () =>
+      expect(broker.issue(allowed(plan), agent, transferAction)).rejects.toMatchObject({
+        code: 'credential_unavailable',
+      });
     await Promise.all(Array.from({ length: 20 }, ask));
     await ask();
     expect(bench.issuer.requests('/token')).toBe(1);
@@ -162,20 +196,31 @@ describe('the broker', () => {
   });
 
   it('refuses a name that is not configured', async () => {
-    await expect(issueFrom(bench.brokerWith(), released({ name: 'gone', scope: {} }))).rejects.toMatchObject({ code: 'credential_unavailable' });
+    await expect(issueFrom(bench.brokerWith(), released({ name: 'gone', scope: {} }))).rejects.toMatchObject({
+      code: 'credential_unavailable',
+    });
   });
 
   it('says nothing of what a faulty provider threw', async () => {
-    const leaky: BrokerProvider = { type: 'own', shareable: false, mint: () => Promise.reject(new Error('leaked-literal')) };
-    const thrown = await issueFrom(bench.brokerWith({ providers: () => leaky }), allowed(plan)).catch((error: unknown) => error);
+    const leaky: BrokerProvider = {
+      type: 'own',
+      shareable: false,
+      mint: () => Promise.reject(new Error('leaked-literal')),
+    };
+    const thrown = await issueFrom(bench.brokerWith({ providers: () => leaky }), allowed(plan)).catch(
+      (error: unknown) => error,
+    );
     expect(thrown).toMatchObject({ code: 'credential_unavailable' });
-    expect(inspect({ thrown, warnings: bench.warnings }, { depth: 20, showHidden: true })).not.toContain('leaked-literal');
+    expect(inspect({ thrown, warnings: bench.warnings }, { depth: 20, showHidden: true })).not.toContain(
+      'leaked-literal',
+    );
   });
 
   it('shows no secret in anything that it hands out, logs, keeps or throws', async () => {
     const broker = bench.brokerWith();
     const seen: unknown[] = [broker, bench.provider, bench.ledger, bench.warnings, seal, agent];
-    for (const clearance of [allowed(plan), released(plan)]) seen.push(clearance, await broker.issue(clearance, agent, transferAction));
+    for (const clearance of [allowed(plan), released(plan)])
+      seen.push(clearance, await broker.issue(clearance, agent, transferAction));
     seen.push([...bench.ledger.entries.values()], await broker.outstanding());
     bench.alter = (answer) => ({ ...answer, scope: 'admin' });
     seen.push(await issueFrom(broker, released(plan)).catch((error: unknown) => error));
@@ -184,8 +229,15 @@ describe('the broker', () => {
     bench.provider = bench.providerWith('wrong-secret-literal');
     seen.push(bench.provider, await issueFrom(broker, released(plan)).catch((error: unknown) => error));
 
-    const shown = inspect(seen, { depth: 20, showHidden: true, showProxy: true, maxArrayLength: null }) + JSON.stringify(seen);
-    for (const literal of [CLIENT.secret, SEAL_KEY, 'wrong-secret-literal', 'agents-own-token-literal', ...bench.made]) {
+    const shown =
+      inspect(seen, { depth: 20, showHidden: true, showProxy: true, maxArrayLength: null }) + JSON.stringify(seen);
+    for (const literal of [
+      CLIENT.secret,
+      SEAL_KEY,
+      'wrong-secret-literal',
+      'agents-own-token-literal',
+      ...bench.made,
+    ]) {
       expect(shown).not.toContain(literal);
       expect(shown).not.toContain(Buffer.from(literal).toString('base64').replace(/=+$/, ''));
     }

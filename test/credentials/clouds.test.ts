@@ -1,5 +1,6 @@
-// Azure and Google cannot run here: strict local servers made from their public descriptions stand in. They verify assertions against published
-// keys and refuse fields that the descriptions do not have; what the real services do beyond that is not shown by these tests.
+// Azure and Google cannot run here: strict local servers made from their public descriptions stand in. They verify
+// assertions against published keys and refuse fields that the descriptions do not have; what the real services do
+// beyond that is not shown by these tests.
 
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -44,7 +45,9 @@ describe('azure-federated', () => {
         form.client_assertion_type === 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer' &&
         (await verify(form.client_assertion ?? '', AZURE_AUDIENCE, SUBJECT));
       if (!isGood) return { status: 401, body: { error: 'invalid_client', error_description: 'AADSTS700213' } };
-      return { body: { token_type: 'Bearer', expires_in: 3599, ext_expires_in: 3599, access_token: 'azure-token-literal' } };
+      return {
+        body: { token_type: 'Bearer', expires_in: 3599, ext_expires_in: 3599, access_token: 'azure-token-literal' },
+      };
     });
   const SCOPE = 'https://management.azure.com/.default https://vault.azure.net/.default';
   const provider = (peer: JsonPeer, more: object = {}) =>
@@ -69,23 +72,30 @@ describe('azure-federated', () => {
 
   it('refuses rules that widen it, and scopes that Entra does not have', async () => {
     const peer = await entra();
-    await expect(provider(peer).mint(grantOf({ scope: 'https://graph.microsoft.com/.default' }))).rejects.toMatchObject({ code: 'credential_unavailable' });
+    await expect(provider(peer).mint(grantOf({ scope: 'https://graph.microsoft.com/.default' }))).rejects.toMatchObject(
+      { code: 'credential_unavailable' },
+    );
     expect(() => provider(peer, { scope: 'https://graph.microsoft.com/User.Read' })).toThrow(TypeError);
     expect(peer.requests).toEqual([]);
   });
 
   it('says that an assertion was refused, by its code alone', async () => {
     const assertion = async () => (await issuer.sign({ sub: 'somebody', aud: AZURE_AUDIENCE }, 120_000)).text;
-    await expect(provider(await entra(), { assertion }).mint(grantOf())).rejects.toMatchObject({ detail: 'The issuer refused: invalid_client.' });
+    await expect(provider(await entra(), { assertion }).mint(grantOf())).rejects.toMatchObject({
+      detail: 'The issuer refused: invalid_client.',
+    });
   });
 
   it('refuses tokens that live longer than the configured bound', async () => {
-    await expect(provider(await entra(), { maxLifetimeMs: 600_000 }).mint(grantOf())).rejects.toMatchObject({ code: 'credential_too_broad' });
+    await expect(provider(await entra(), { maxLifetimeMs: 600_000 }).mint(grantOf())).rejects.toMatchObject({
+      code: 'credential_too_broad',
+    });
   });
 });
 
 describe('gcp-wif', () => {
-  const AUDIENCE = '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/agents/providers/countersign';
+  const AUDIENCE =
+    '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/agents/providers/countersign';
   const ACCOUNT = 'robot@project.iam.gserviceaccount.com';
   const READ = 'https://www.googleapis.com/auth/devstorage.read_only';
   const SCOPE = `${READ} https://www.googleapis.com/auth/devstorage.read_write`;
@@ -98,10 +108,22 @@ describe('gcp-wif', () => {
           headers.authorization === undefined &&
           Object.keys(form).sort().join() === STS_FIELDS.join() &&
           form.audience === AUDIENCE &&
-          (await verify(form.subject_token ?? '', `https:${AUDIENCE}`, more.subject ?? 'https://idp.example.org#agent'));
-        if (!isGood) return { status: 400, body: { error: 'invalid_grant', error_description: 'quoted-token-literal' } };
+          (await verify(
+            form.subject_token ?? '',
+            `https:${AUDIENCE}`,
+            more.subject ?? 'https://idp.example.org#agent',
+          ));
+        if (!isGood)
+          return { status: 400, body: { error: 'invalid_grant', error_description: 'quoted-token-literal' } };
         const issued = 'urn:ietf:params:oauth:token-type:access_token';
-        return { body: { access_token: 'federated-token-literal', issued_token_type: issued, token_type: 'Bearer', expires_in: 3600 } };
+        return {
+          body: {
+            access_token: 'federated-token-literal',
+            issued_token_type: issued,
+            token_type: 'Bearer',
+            expires_in: 3600,
+          },
+        };
       }
       const { scope, lifetime, ...others } = JSON.parse(body) as { scope: string[]; lifetime: string };
       const isGood =
@@ -110,9 +132,16 @@ describe('gcp-wif', () => {
         Array.isArray(scope) &&
         /^\d+s$/.test(lifetime) &&
         Object.keys(others).length === 0;
-      if (!isGood) return { status: 403, body: { error: { code: 403, status: 'PERMISSION_DENIED', message: 'quoted-token-literal' } } };
+      if (!isGood)
+        return {
+          status: 403,
+          body: { error: { code: 403, status: 'PERMISSION_DENIED', message: 'quoted-token-literal' } },
+        };
       return {
-        body: { accessToken: 'google-token-literal', expireTime: new Date(Date.now() + (more.lives ?? Number.parseInt(lifetime, 10) * 1000)).toISOString() },
+        body: {
+          accessToken: 'google-token-literal',
+          expireTime: new Date(Date.now() + (more.lives ?? Number.parseInt(lifetime, 10) * 1000)).toISOString(),
+        },
       };
     });
   const provider = (peer: JsonPeer, more: object = {}) =>
@@ -140,13 +169,21 @@ describe('gcp-wif', () => {
   it('uses the federated token itself where no service account is named', async () => {
     const peer = await google();
     const options = { audience: AUDIENCE, scope: SCOPE, stsEndpoint: `${peer.url}/v1/token` };
-    const direct = createProvider({ type: 'gcp-wif', ...options, subjectToken: { from: 'signer', signer: issuer, audience: `https:${AUDIENCE}` } });
-    expect((await direct.mint(grantOf({ scope: [READ] }))).injection.value.reveal()).toBe('Bearer federated-token-literal');
+    const direct = createProvider({
+      type: 'gcp-wif',
+      ...options,
+      subjectToken: { from: 'signer', signer: issuer, audience: `https:${AUDIENCE}` },
+    });
+    expect((await direct.mint(grantOf({ scope: [READ] }))).injection.value.reveal()).toBe(
+      'Bearer federated-token-literal',
+    );
     expect(peer.requests[0]?.form.scope).toBe(READ);
   });
 
   it('refuses a token that lives longer than asked for', async () => {
-    await expect(provider(await google({ lives: 3_600_000 })).mint(grantOf())).rejects.toMatchObject({ code: 'credential_too_broad' });
+    await expect(provider(await google({ lives: 3_600_000 })).mint(grantOf())).rejects.toMatchObject({
+      code: 'credential_too_broad',
+    });
   });
 
   it('says who refused and with which code, and quotes nothing', async () => {
@@ -163,12 +200,16 @@ describe('gcp-wif', () => {
 
   it('gives up on a service that does not answer, that redirects, or that sends too much', async () => {
     const silent = await peerOf(() => new Promise(() => {}));
-    await expect(provider(silent, { timeoutMs: 1_000 }).mint(grantOf())).rejects.toMatchObject({ detail: expect.stringContaining('in time') });
+    await expect(provider(silent, { timeoutMs: 1_000 }).mint(grantOf())).rejects.toMatchObject({
+      detail: expect.stringContaining('in time'),
+    });
     const moved = await peerOf(() => ({ status: 307, headers: { location: silent.url }, body: {} }));
     await expect(provider(moved).mint(grantOf())).rejects.toMatchObject({ code: 'credential_unavailable' });
     expect(silent.requests.length).toBe(1);
     const endless = await peerOf(() => ({ body: { access_token: 'x'.repeat(300_000) } }));
-    await expect(provider(endless).mint(grantOf())).rejects.toMatchObject({ detail: 'The issuer’s answer is too large.' });
+    await expect(provider(endless).mint(grantOf())).rejects.toMatchObject({
+      detail: 'The issuer’s answer is too large.',
+    });
   });
 
   it('refuses plain http away from loopback', async () => {

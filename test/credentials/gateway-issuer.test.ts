@@ -27,21 +27,34 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const generated = (key = seal): KeyRing =>
-  createGeneratedKeyRing({ path: join(folder, 'keys.json'), seal: key, clock, rotateEveryMs: 30 * DAY, overlapMs: DAY });
-const jwks = async (ring: KeyRing) => (await createGatewayIssuer(ISSUER, ring, clock).document('/jwks.json')) as unknown as JSONWebKeySet;
-const sign = async (ring: KeyRing) => (await createGatewayIssuer(ISSUER, ring, clock).sign({ aud: 'test' }, 60_000)).text;
+  createGeneratedKeyRing({
+    path: join(folder, 'keys.json'),
+    seal: key,
+    clock,
+    rotateEveryMs: 30 * DAY,
+    overlapMs: DAY,
+  });
+const jwks = async (ring: KeyRing) =>
+  (await createGatewayIssuer(ISSUER, ring, clock).document('/jwks.json')) as unknown as JSONWebKeySet;
+const sign = async (ring: KeyRing) =>
+  (await createGatewayIssuer(ISSUER, ring, clock).sign({ aud: 'test' }, 60_000)).text;
 const kidsOf = async (ring: KeyRing) => (await jwks(ring)).keys.map(({ kid }) => kid);
 
 describe('the gateway as an issuer', () => {
   it('publishes discovery and public keys, and nothing private', async () => {
-    const issuer = createGatewayIssuer(ISSUER, createFileKeyRing([secretOf(privateKey('rsa')), secretOf(privateKey())]), clock);
+    const issuer = createGatewayIssuer(
+      ISSUER,
+      createFileKeyRing([secretOf(privateKey('rsa')), secretOf(privateKey())]),
+      clock,
+    );
     expect(await issuer.document('/.well-known/openid-configuration')).toMatchObject({
       issuer: ISSUER,
       jwks_uri: `${ISSUER}/jwks.json`,
       id_token_signing_alg_values_supported: ['RS256', 'ES256'],
     });
     const { keys } = (await issuer.document('/jwks.json')) as unknown as JSONWebKeySet;
-    for (const key of keys) for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']) expect(key).not.toHaveProperty(member);
+    for (const key of keys)
+      for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']) expect(key).not.toHaveProperty(member);
     expect(keys.map(({ alg, use }) => [alg, use])).toEqual([
       ['RS256', 'sig'],
       ['ES256', 'sig'],
@@ -56,7 +69,10 @@ describe('the gateway as an issuer', () => {
     const after = createFileKeyRing([secretOf(next), secretOf(old)]);
     const fresh = await sign(after);
     await jwtVerify(fresh, published, { issuer: ISSUER, currentDate: new Date(now) });
-    await jwtVerify(await sign(before), createLocalJWKSet(await jwks(after)), { issuer: ISSUER, currentDate: new Date(now) });
+    await jwtVerify(await sign(before), createLocalJWKSet(await jwks(after)), {
+      issuer: ISSUER,
+      currentDate: new Date(now),
+    });
     expect(decodeProtectedHeader(fresh).kid).toBe((await kidsOf(after))[0]);
   });
 });
@@ -72,7 +88,9 @@ describe('keys that the gateway makes', () => {
 
   it('cannot be used under another seal', async () => {
     await sign(generated());
-    const other = createSealer({ key: { origin: 'test', read: () => new Secret('another-key-literal-another-key-0123') } });
+    const other = createSealer({
+      key: { origin: 'test', read: () => new Secret('another-key-literal-another-key-0123') },
+    });
     await expect(sign(generated(other))).rejects.toMatchObject({ code: 'credential_unavailable' });
   });
 
@@ -120,23 +138,45 @@ describe('signed-jwt', () => {
   async function minted(grant = grantOf(), more: object = {}) {
     const ring = generated();
     const signer = createGatewayIssuer(ISSUER, ring, clock);
-    const provider = createProvider({ type: 'signed-jwt', signer, audience: 'https://ledger.example.org', scope: 'read write', ...more });
+    const provider = createProvider({
+      type: 'signed-jwt',
+      signer,
+      audience: 'https://ledger.example.org',
+      scope: 'read write',
+      ...more,
+    });
     const made = await provider.mint(grant);
     const token = made.secrets[0]?.reveal() ?? '';
-    const { payload } = await jwtVerify(token, createLocalJWKSet(await jwks(ring)), { issuer: ISSUER, currentDate: new Date(now) });
+    const { payload } = await jwtVerify(token, createLocalJWKSet(await jwks(ring)), {
+      issuer: ISSUER,
+      currentDate: new Date(now),
+    });
     return { made, payload, token };
   }
 
   it('says who acts, for whom it is, under which approval, and for how long', async () => {
     const { made, payload } = await minted(grantOf({ scope: ['read'] }, { holdId: 'hold_7' }));
     const { id } = principalNamed('agent');
-    expect(payload).toMatchObject({ iss: ISSUER, aud: 'https://ledger.example.org', sub: id, act: { sub: id }, scope: 'read', countersign_hold: 'hold_7' });
+    expect(payload).toMatchObject({
+      iss: ISSUER,
+      aud: 'https://ledger.example.org',
+      sub: id,
+      act: { sub: id },
+      scope: 'read',
+      countersign_hold: 'hold_7',
+    });
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(120);
-    expect(made).toMatchObject({ expiresAt: (payload.exp ?? 0) * 1000, revocability: 'none', granted: { jti: payload.jti, scope: 'read' } });
+    expect(made).toMatchObject({
+      expiresAt: (payload.exp ?? 0) * 1000,
+      revocability: 'none',
+      granted: { jti: payload.jti, scope: 'read' },
+    });
   });
 
   it('names the user as subject and the agent as actor, with earlier actors nested', async () => {
-    const { payload } = await minted(grantOf({}, { principal: principalNamed('agent', { onBehalfOf: [user, planner] }) }));
+    const { payload } = await minted(
+      grantOf({}, { principal: principalNamed('agent', { onBehalfOf: [user, planner] }) }),
+    );
     expect(payload).toMatchObject({ sub: user.id, act: { sub: principalNamed('agent').id, act: { sub: planner.id } } });
   });
 
@@ -145,12 +185,14 @@ describe('signed-jwt', () => {
     expect(one.payload.jti).not.toBe(two.payload.jti);
   });
 
-  it.each([{ scope: ['admin'] }, { audience: ['https://other.example.org'] }, { resource: ['https://x.example.org'] }, { permissions: 'all' }])(
-    'refuses to widen to %j',
-    async (scope) => {
-      await expect(minted(grantOf(scope))).rejects.toMatchObject({ code: 'credential_unavailable' });
-    },
-  );
+  it.each([
+    { scope: ['admin'] },
+    { audience: ['https://other.example.org'] },
+    { resource: ['https://x.example.org'] },
+    { permissions: 'all' },
+  ])('refuses to widen to %j', async (scope) => {
+    await expect(minted(grantOf(scope))).rejects.toMatchObject({ code: 'credential_unavailable' });
+  });
 
   it('refuses to live for more than five minutes', async () => {
     await expect(minted(grantOf(), { lifetimeMs: 301_000 })).rejects.toThrow(TypeError);

@@ -30,7 +30,13 @@ afterEach(async () => {
 });
 
 const provider = (more: Partial<GithubAppOptions> = {}) =>
-  createGithubAppProvider({ appId: APP_ID, installationId: INSTALLATION_ID, privateKey: secret(github.privateKey), url: github.origin, ...more });
+  createGithubAppProvider({
+    appId: APP_ID,
+    installationId: INSTALLATION_ID,
+    privateKey: secret(github.privateKey),
+    url: github.origin,
+    ...more,
+  });
 const grant = (scope: JsonObject): Grant => ({
   principal: principalNamed('agent'),
   action: transferAction,
@@ -68,8 +74,13 @@ describe('a token', () => {
 
   it('takes from the configuration what the rule does not say', async () => {
     await provider({ repositories: ['website'], permissions: { contents: 'read' } }).mint(grant({}));
-    await provider({ repositories: 'all', permissions: { issues: 'write' } }).mint(grant({ permissions: { issues: 'read' } }));
-    expect(github.asked).toEqual([{ repositories: ['website'], permissions: { contents: 'read' } }, { permissions: { issues: 'read' } }]);
+    await provider({ repositories: 'all', permissions: { issues: 'write' } }).mint(
+      grant({ permissions: { issues: 'read' } }),
+    );
+    expect(github.asked).toEqual([
+      { repositories: ['website'], permissions: { contents: 'read' } },
+      { permissions: { issues: 'read' } },
+    ]);
   });
 });
 
@@ -96,13 +107,28 @@ describe('an answer that is broader than what was asked for is refused and taken
   it.each([
     ['another permission', (answer) => ({ ...answer, permissions: { administration: 'write', contents: 'read' } })],
     ['a higher level', (answer) => ({ ...answer, permissions: { administration: 'admin' } })],
-    ['metadata that can be written', (answer) => ({ ...answer, permissions: { administration: 'write', metadata: 'write' } })],
+    [
+      'metadata that can be written',
+      (answer) => ({ ...answer, permissions: { administration: 'write', metadata: 'write' } }),
+    ],
     ['no word on permissions', ({ permissions: _, ...answer }) => answer],
     ['every repository', (answer) => ({ ...answer, repository_selection: 'all' })],
     ['no list of repositories', ({ repositories: _, ...answer }) => answer],
-    ['another repository', (answer) => ({ ...answer, repositories: [...(answer.repositories as object[]), { name: 'website', full_name: 'acme/website' }] })],
-    ['another owner’s repository', (answer) => ({ ...answer, repositories: [{ name: 'ledger', full_name: 'other/ledger' }] })],
-    ['a longer life than an hour', (answer) => ({ ...answer, expires_at: new Date(Date.now() + 7_200_000).toISOString() })],
+    [
+      'another repository',
+      (answer) => ({
+        ...answer,
+        repositories: [...(answer.repositories as object[]), { name: 'website', full_name: 'acme/website' }],
+      }),
+    ],
+    [
+      'another owner’s repository',
+      (answer) => ({ ...answer, repositories: [{ name: 'ledger', full_name: 'other/ledger' }] }),
+    ],
+    [
+      'a longer life than an hour',
+      (answer) => ({ ...answer, expires_at: new Date(Date.now() + 7_200_000).toISOString() }),
+    ],
   ] satisfies [string, (answer: Record<string, unknown>) => Record<string, unknown>][])('%s', async (_, alter) => {
     github.alter(alter);
     const thrown = await failure(provider().mint(grant(narrow)));
@@ -110,7 +136,13 @@ describe('an answer that is broader than what was asked for is refused and taken
     expect(thrown).toMatchObject({ code: 'credential_too_broad' });
     expect(JSON.stringify(thrown) + inspect(thrown, { depth: 9 }) + thrown.message).not.toContain(github.made[0]);
     const { broker } = brokerOver(provider());
-    expect(await failure(Promise.resolve(broker.issue(released({ name: 'github', scope: narrow }), callerNamed('agent'), transferAction)))).toMatchObject({
+    expect(
+      await failure(
+        Promise.resolve(
+          broker.issue(released({ name: 'github', scope: narrow }), callerNamed('agent'), transferAction),
+        ),
+      ),
+    ).toMatchObject({
       code: 'credential_too_broad',
     });
     expect(github.isAlive(github.made[1] ?? '')).toBe(false);
@@ -125,12 +157,23 @@ describe('a refusal of GitHub', () => {
   });
 
   it('for another key, another installation, an outage and a key that is no key', async () => {
-    const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-    expect(await failure(provider({ privateKey: secret(other) }).mint(grant(narrow)))).toMatchObject({ detail: expect.stringContaining('status 401') });
-    expect(await failure(provider({ installationId: 7 }).mint(grant(narrow)))).toMatchObject({ detail: expect.stringContaining('status 404') });
-    expect(await failure(provider({ privateKey: secret('no key') }).mint(grant(narrow)))).toMatchObject({ detail: expect.stringContaining('PEM') });
+    const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
+      type: 'pkcs8',
+      format: 'pem',
+    }) as string;
+    expect(await failure(provider({ privateKey: secret(other) }).mint(grant(narrow)))).toMatchObject({
+      detail: expect.stringContaining('status 401'),
+    });
+    expect(await failure(provider({ installationId: 7 }).mint(grant(narrow)))).toMatchObject({
+      detail: expect.stringContaining('status 404'),
+    });
+    expect(await failure(provider({ privateKey: secret('no key') }).mint(grant(narrow)))).toMatchObject({
+      detail: expect.stringContaining('PEM'),
+    });
     await github.stop();
-    expect(await failure(provider().mint(grant(narrow)))).toMatchObject({ detail: expect.stringContaining('ECONNREFUSED') });
+    expect(await failure(provider().mint(grant(narrow)))).toMatchObject({
+      detail: expect.stringContaining('ECONNREFUSED'),
+    });
   });
 
   it('for a URL that is neither https nor on loopback comes when the provider is made', () => {
@@ -143,7 +186,9 @@ describe('through the broker', () => {
     const { broker, ledger } = brokerOver(provider());
     const plan = { name: 'github', scope: narrow };
     const clearances = [...Array.from({ length: 10 }, () => released(plan)), allowed(plan), allowed(plan)];
-    const issued = await Promise.all(clearances.map((clearance) => broker.issue(clearance, callerNamed('agent'), transferAction)));
+    const issued = await Promise.all(
+      clearances.map((clearance) => broker.issue(clearance, callerNamed('agent'), transferAction)),
+    );
     expect(new Set(github.made).size).toBe(12);
     expect(github.requests).toHaveLength(12);
     expect(issued.every((credential) => credential?.exclusive)).toBe(true);
@@ -157,7 +202,9 @@ describe('through the broker', () => {
   it('calls that need no approval share one where the configuration says so', async () => {
     const { broker } = brokerOver(provider({ share: true }));
     const plan = { name: 'github', scope: narrow };
-    await Promise.all(Array.from({ length: 50 }, () => broker.issue(allowed(plan), callerNamed('agent'), transferAction)));
+    await Promise.all(
+      Array.from({ length: 50 }, () => broker.issue(allowed(plan), callerNamed('agent'), transferAction)),
+    );
     await broker.issue(released(plan), callerNamed('agent'), transferAction);
     expect(github.made).toHaveLength(2);
     await broker.close();
@@ -168,6 +215,13 @@ describe('through the broker', () => {
 function brokerOver(one: ReturnType<typeof provider>) {
   const ledger = createMemoryLedger();
   const seal = createSealer({ key: secret('seal-key-literal-seal-key-literal-0123') });
-  const broker = createBroker({ providers: () => one, ledger, seal, clock: { now: Date.now }, log: silentLog, metrics: noMetrics });
+  const broker = createBroker({
+    providers: () => one,
+    ledger,
+    seal,
+    clock: { now: Date.now },
+    log: silentLog,
+    metrics: noMetrics,
+  });
   return { broker, ledger };
 }

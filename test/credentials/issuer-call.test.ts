@@ -16,12 +16,18 @@ async function ask(answer: RequestListener, timeoutMs = 5_000) {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  return callIssuer({ timeoutMs }, { method: 'POST', url, headers: { authorization: 'secret-literal' }, body: 'secret-literal' });
+  return callIssuer(
+    { timeoutMs },
+    { method: 'POST', url, headers: { authorization: 'secret-literal' }, body: 'secret-literal' },
+  );
 }
 
 describe('an issuer', () => {
   it('that does not answer in time is given up', async () => {
-    await expect(ask(() => {}, 200)).rejects.toMatchObject({ code: 'credential_unavailable', detail: 'The issuer did not answer in time.' });
+    await expect(ask(() => {}, 200)).rejects.toMatchObject({
+      code: 'credential_unavailable',
+      detail: 'The issuer did not answer in time.',
+    });
   });
 
   it('that begins an answer and does not end it is given up too', async () => {
@@ -40,14 +46,22 @@ describe('an issuer', () => {
 
   it('that hangs up is told from one that refuses, without a word of what was sent', async () => {
     const hangUp = ask((_request, response) => void response.destroy());
-    await expect(hangUp).rejects.toMatchObject({ code: 'credential_unavailable', detail: expect.not.stringContaining('secret-literal') });
+    await expect(hangUp).rejects.toMatchObject({
+      code: 'credential_unavailable',
+      detail: expect.not.stringContaining('secret-literal'),
+    });
   });
 
   it.each(['', 'null', '[]', '{"a":1,"a":2}', '<html>'])('whose answer is %j gives no object', (text) => {
-    expect(() => readObject({ status: 200, text })).toThrow(expect.objectContaining({ code: 'credential_unavailable' }));
+    expect(() => readObject({ status: 200, text })).toThrow(
+      expect.objectContaining({ code: 'credential_unavailable' }),
+    );
   });
 
-  it.each(['http://issuer.example.org', 'ftp://127.0.0.1', 'http://127.0.0.1.example.org'])('at %s is refused from the start', (url) => {
-    expect(() => requireProtected(url)).toThrow(TypeError);
-  });
+  it.each(['http://issuer.example.org', 'ftp://127.0.0.1', 'http://127.0.0.1.example.org'])(
+    'at %s is refused from the start',
+    (url) => {
+      expect(() => requireProtected(url)).toThrow(TypeError);
+    },
+  );
 });

@@ -28,7 +28,12 @@ afterEach(async () => {
 });
 
 const provider = (more: Partial<KubernetesOptions> = {}) =>
-  createKubernetesProvider({ server: cluster.origin, token: secret(GATEWAY_TOKEN), serviceAccounts: ['shop/deployer', 'shop/reader'], ...more });
+  createKubernetesProvider({
+    server: cluster.origin,
+    token: secret(GATEWAY_TOKEN),
+    serviceAccounts: ['shop/deployer', 'shop/reader'],
+    ...more,
+  });
 const grant = (scope: JsonObject, more: Partial<Grant> = {}): Grant => ({
   principal: principalNamed('agent'),
   action: transferAction,
@@ -45,7 +50,17 @@ const failure = (work: Promise<unknown>): Promise<Error> =>
 function brokerOver(one: ReturnType<typeof provider>) {
   const ledger = createMemoryLedger();
   const seal = createSealer({ key: secret('seal-key-literal-seal-key-literal-0123') });
-  return { ledger, broker: createBroker({ providers: () => one, ledger, seal, clock: { now: Date.now }, log: silentLog, metrics: noMetrics }) };
+  return {
+    ledger,
+    broker: createBroker({
+      providers: () => one,
+      ledger,
+      seal,
+      clock: { now: Date.now },
+      log: silentLog,
+      metrics: noMetrics,
+    }),
+  };
 }
 
 describe('a token', () => {
@@ -63,7 +78,10 @@ describe('a token', () => {
       },
     ]);
     expect(minted.injection.value.reveal()).toBe(`Bearer ${cluster.made[0]}`);
-    expect(minted).toMatchObject({ revocability: 'object', granted: { serviceAccount: 'shop/deployer', audiences: narrow.audiences } });
+    expect(minted).toMatchObject({
+      revocability: 'object',
+      granted: { serviceAccount: 'shop/deployer', audiences: narrow.audiences },
+    });
     expect(inspect(minted, { depth: 9 }) + JSON.stringify(minted)).not.toContain(cluster.made[0]);
   });
 
@@ -102,8 +120,16 @@ describe('an answer is refused, and its object deleted,', () => {
       ({ spec, status }) => ({ status, spec: { ...spec, audiences: [...narrow.audiences, 'vault'] } }),
       'credential_too_broad',
     ],
-    ['when it does not say for whom', ({ spec: { audiences: _, ...spec }, status }) => ({ status, spec }), 'credential_too_broad'],
-    ['when the token hangs on nothing', ({ spec: { boundObjectRef: _, ...spec }, status }) => ({ status, spec }), 'credential_too_broad'],
+    [
+      'when it does not say for whom',
+      ({ spec: { audiences: _, ...spec }, status }) => ({ status, spec }),
+      'credential_too_broad',
+    ],
+    [
+      'when the token hangs on nothing',
+      ({ spec: { boundObjectRef: _, ...spec }, status }) => ({ status, spec }),
+      'credential_too_broad',
+    ],
     [
       'when the API server extended its life',
       ({ spec, status }) => ({ spec, status: { ...status, expirationTimestamp: '2099-01-01T00:00:00Z' } }),
@@ -115,7 +141,9 @@ describe('an answer is refused, and its object deleted,', () => {
     cluster.alter(alter);
     expect(await failure(provider().mint(grant(narrow)))).toBeInstanceOf(UnwantedGrant);
     const { broker, ledger } = brokerOver(provider());
-    const thrown = await failure(Promise.resolve(broker.issue(released({ name: 'cluster', scope: narrow }), callerNamed('agent'), transferAction)));
+    const thrown = await failure(
+      Promise.resolve(broker.issue(released({ name: 'cluster', scope: narrow }), callerNamed('agent'), transferAction)),
+    );
     expect(thrown).toMatchObject({ code });
     expect(inspect(thrown)).not.toContain(GATEWAY_TOKEN);
     // The first attempt went past the broker, which alone takes back.
@@ -134,9 +162,13 @@ it('tells a refusal by its reason and says nothing of the token that was shown',
 it('each released call has its own, allowed ones share, and all end when the gateway does', async () => {
   const { broker, ledger } = brokerOver(provider());
   const plan = { name: 'cluster', scope: narrow };
-  await Promise.all(Array.from({ length: 100 }, () => broker.issue(allowed(plan), callerNamed('agent'), transferAction)));
+  await Promise.all(
+    Array.from({ length: 100 }, () => broker.issue(allowed(plan), callerNamed('agent'), transferAction)),
+  );
   expect(cluster.made).toHaveLength(1);
-  const issued = await Promise.all(Array.from({ length: 5 }, () => broker.issue(released(plan), callerNamed('agent'), transferAction)));
+  const issued = await Promise.all(
+    Array.from({ length: 5 }, () => broker.issue(released(plan), callerNamed('agent'), transferAction)),
+  );
   expect(cluster.made).toHaveLength(6);
   await Promise.all(issued.map((credential) => credential && broker.release(credential)));
   expect(cluster.made.filter(cluster.isAlive)).toHaveLength(1);

@@ -21,31 +21,62 @@ const load = (source: string, more: object = {}) => {
 };
 /** A module whose mint gives this expression. */
 const minting = (minted: string, more: object = {}) =>
-  load(`export default (options: object, { Secret }: any) => ({ type: 'own', shareable: true, async mint(grant: any) { return ${minted}; } });`, more);
+  load(
+    `export default (options: object, { Secret }: any) => ({ type: 'own', shareable: true, async mint(grant: any) { return ${minted}; } });`,
+    more,
+  );
 const GOOD = `{ injection: { in: 'header', name: 'x-key', value: new Secret('v') }, secrets: [new Secret('v')], revocability: 'none', granted: {} }`;
 
 describe('a provider from a module', () => {
   it('makes credentials by the documented example, narrowed, recorded and taken back', async () => {
     const peer = await startJsonPeer(({ method, body }) =>
-      method === 'DELETE' ? { body: '' } : { body: { ticket: 'ticket-literal-1', rights: (JSON.parse(body) as { rights: string[] }).rights, seconds: 60 } },
+      method === 'DELETE'
+        ? { body: '' }
+        : {
+            body: {
+              ticket: 'ticket-literal-1',
+              rights: (JSON.parse(body) as { rights: string[] }).rights,
+              seconds: 60,
+            },
+          },
     );
     desk = peer;
     const options = { desk: peer.url, user: 'gateway', rights: ['read', 'sell'] };
-    const provider = createProvider({ type: 'module', path: EXAMPLE, options, secrets: { password: secretOf('password-literal') } });
+    const provider = createProvider({
+      type: 'module',
+      path: EXAMPLE,
+      options,
+      secrets: { password: secretOf('password-literal') },
+    });
     const grant = grantOf({ rights: ['read'] });
     const minted = await provider.mint(grant);
     expect(provider).toMatchObject({ type: 'ticket', shareable: true });
-    expect(minted).toMatchObject({ revocability: 'token', granted: { rights: ['read'] }, expiresAt: grant.now + 60_000 });
+    expect(minted).toMatchObject({
+      revocability: 'token',
+      granted: { rights: ['read'] },
+      expiresAt: grant.now + 60_000,
+    });
     expect(minted.injection).toMatchObject({ in: 'header', name: 'x-ticket' });
     await provider.revoke?.(minted.handle as Secret);
-    expect(peer.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(['POST /tickets', 'DELETE /tickets/ticket-literal-1']);
-    await expect(provider.mint(grantOf({ rights: ['burn'] }))).rejects.toMatchObject({ code: 'credential_unavailable' });
+    expect(peer.requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      'POST /tickets',
+      'DELETE /tickets/ticket-literal-1',
+    ]);
+    await expect(provider.mint(grantOf({ rights: ['burn'] }))).rejects.toMatchObject({
+      code: 'credential_unavailable',
+    });
   });
 
   it('hands over what was granted too broadly, so that it is taken back', async () => {
-    const peer = await startJsonPeer(() => ({ body: { ticket: 'ticket-literal-2', rights: ['read', 'burn'], seconds: 60 } }));
+    const peer = await startJsonPeer(() => ({
+      body: { ticket: 'ticket-literal-2', rights: ['read', 'burn'], seconds: 60 },
+    }));
     desk = peer;
-    const provider = createProvider({ type: 'module', path: EXAMPLE, options: { desk: peer.url, user: 'gateway', rights: ['read'] } });
+    const provider = createProvider({
+      type: 'module',
+      path: EXAMPLE,
+      options: { desk: peer.url, user: 'gateway', rights: ['read'] },
+    });
     const thrown = await provider.mint(grantOf()).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ code: 'credential_too_broad', unwanted: { handle: expect.any(Secret) } });
   });

@@ -35,20 +35,37 @@ async function start(): Promise<void> {
 }
 
 const keyed = (more: object = {}) =>
-  ({ issuer: issuer.issuer, clientId: 'keyed', clientAuthentication: 'private_key_jwt', clientKey: secretOf(clientPem), resource: LEDGER, ...more }) as const;
-const withSecret = () => ({ issuer: issuer.issuer, clientId: 'countersign', clientSecret: secretOf('client-secret-literal'), resource: LEDGER });
+  ({
+    issuer: issuer.issuer,
+    clientId: 'keyed',
+    clientAuthentication: 'private_key_jwt',
+    clientKey: secretOf(clientPem),
+    resource: LEDGER,
+    ...more,
+  }) as const;
+const withSecret = () => ({
+  issuer: issuer.issuer,
+  clientId: 'countersign',
+  clientSecret: secretOf('client-secret-literal'),
+  resource: LEDGER,
+});
 const tokenOf = (minted: { secrets: readonly Secret[] }) => minted.secrets[0]?.reveal() ?? '';
 
 describe('private_key_jwt (RFC 7523 section 2.2)', () => {
   const requests: readonly [string, () => Promise<ProviderOptions>][] = [
     ['oauth-client-credentials', async () => ({ type: 'oauth-client-credentials', ...keyed() })],
     ['token-exchange', async () => ({ type: 'token-exchange', ...keyed() })],
-    ['jwt-bearer', async () => ({ type: 'jwt-bearer', ...keyed(), assertion: { from: 'signer', signer, audience: issuer.issuer } })],
+    [
+      'jwt-bearer',
+      async () => ({ type: 'jwt-bearer', ...keyed(), assertion: { from: 'signer', signer, audience: issuer.issuer } }),
+    ],
   ];
   it.each(requests)('proves the client for %s, to a real issuer, and again when it revokes', async (_, options) => {
     await start();
     const provider = createProvider(await options());
-    const minted = await provider.mint(grantOf({}, { subjectToken: new Secret(await issuer.sign({ sub: 'agent-1' })) }));
+    const minted = await provider.mint(
+      grantOf({}, { subjectToken: new Secret(await issuer.sign({ sub: 'agent-1' })) }),
+    );
     expect(await issuer.isActive(tokenOf(minted))).toBe(true);
     expect(minted.revocability).toBe('token');
     await provider.revoke?.(minted.handle as Secret);
@@ -57,8 +74,14 @@ describe('private_key_jwt (RFC 7523 section 2.2)', () => {
 
   it('is refused by the issuer when it is made with another key', async () => {
     await start();
-    const provider = createProvider({ type: 'oauth-client-credentials', ...keyed({ clientKey: secretOf(privateKey()) }) });
-    await expect(provider.mint(grantOf())).rejects.toMatchObject({ code: 'credential_unavailable', detail: 'The issuer refused: invalid_client.' });
+    const provider = createProvider({
+      type: 'oauth-client-credentials',
+      ...keyed({ clientKey: secretOf(privateKey()) }),
+    });
+    await expect(provider.mint(grantOf())).rejects.toMatchObject({
+      code: 'credential_unavailable',
+      detail: 'The issuer refused: invalid_client.',
+    });
   });
 
   it('picks up a rotated key', async () => {
@@ -92,14 +115,25 @@ describe('private_key_jwt (RFC 7523 section 2.2)', () => {
       const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
       const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString());
       if (form.has('client_assertion')) assertions.push(form.get('client_assertion') ?? '');
-      const metadata = { issuer: at, token_endpoint: `${at}/token`, token_endpoint_auth_signing_alg_values_supported: listed };
+      const metadata = {
+        issuer: at,
+        token_endpoint: `${at}/token`,
+        token_endpoint_auth_signing_alg_values_supported: listed,
+      };
       response.writeHead(200, { 'content-type': 'application/json' });
-      response.end(JSON.stringify(request.url === '/token' ? { access_token: 'a-literal', token_type: 'Bearer' } : metadata));
+      response.end(
+        JSON.stringify(request.url === '/token' ? { access_token: 'a-literal', token_type: 'Bearer' } : metadata),
+      );
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const options = { issuer: at, clientId: 'keyed', clientAuthentication: 'private_key_jwt', clientKey: secretOf(privateKey('ed25519')) } as const;
+    const options = {
+      issuer: at,
+      clientId: 'keyed',
+      clientAuthentication: 'private_key_jwt',
+      clientKey: secretOf(privateKey('ed25519')),
+    } as const;
     await createProvider({ type: 'oauth-client-credentials', ...options }).mint(grantOf());
     server.close();
     server.closeAllConnections();
@@ -110,14 +144,15 @@ describe('private_key_jwt (RFC 7523 section 2.2)', () => {
     expect((await importSigningKey(privateKey(kind))).kid).toMatch(/^[\w-]{43}$/);
   });
 
-  it.each([privateKey('rsa-1024'), '-----BEGIN PRIVATE KEY-----\nmarker-literal\n-----END PRIVATE KEY-----', 'marker-literal'])(
-    'refuses a key that it cannot use without quoting it (%#)',
-    async (pem) => {
-      const thrown = await importSigningKey(pem).catch((error: unknown) => error);
-      expect(thrown).toMatchObject({ code: 'credential_unavailable' });
-      expect(String((thrown as Error).stack)).not.toContain('marker-literal');
-    },
-  );
+  it.each([
+    privateKey('rsa-1024'),
+    '-----BEGIN PRIVATE KEY-----\nmarker-literal\n-----END PRIVATE KEY-----',
+    'marker-literal',
+  ])('refuses a key that it cannot use without quoting it (%#)', async (pem) => {
+    const thrown = await importSigningKey(pem).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ code: 'credential_unavailable' });
+    expect(String((thrown as Error).stack)).not.toContain('marker-literal');
+  });
 });
 
 describe('jwt-bearer (RFC 7523 section 2.1)', () => {
@@ -131,7 +166,12 @@ describe('jwt-bearer (RFC 7523 section 2.1)', () => {
     });
     const minted = await provider.mint(grantOf());
     const { id } = principalNamed('agent');
-    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: id, scope: 'transfers:read', aud: LEDGER });
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({
+      active: true,
+      sub: id,
+      scope: 'transfers:read',
+      aud: LEDGER,
+    });
   });
 
   it('sends one signed with a key that the issuer has on file', async () => {
@@ -145,16 +185,24 @@ describe('jwt-bearer (RFC 7523 section 2.1)', () => {
   it('sends the agent’s own token, and shares what it got with that token’s calls alone', async () => {
     await start();
     const provider = createProvider({ type: 'jwt-bearer', ...withSecret(), assertion: { from: 'agent' } });
-    const [one, two] = await Promise.all(['agent-1', 'agent-2'].map(async (sub) => new Secret(await issuer.sign({ sub, aud: issuer.issuer }))));
+    const [one, two] = await Promise.all(
+      ['agent-1', 'agent-2'].map(async (sub) => new Secret(await issuer.sign({ sub, aud: issuer.issuer }))),
+    );
     const minted = await provider.mint(grantOf({}, { subjectToken: one as Secret }));
     expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: 'agent-1' });
-    expect(provider.shareKey?.(grantOf({}, { subjectToken: one as Secret }))).not.toBe(provider.shareKey?.(grantOf({}, { subjectToken: two as Secret })));
+    expect(provider.shareKey?.(grantOf({}, { subjectToken: one as Secret }))).not.toBe(
+      provider.shareKey?.(grantOf({}, { subjectToken: two as Secret })),
+    );
     await expect(provider.mint(grantOf())).rejects.toMatchObject({ code: 'credential_unavailable' });
   });
 
   it('fails when the issuer does not accept the assertion', async () => {
     await start();
-    const provider = createProvider({ type: 'jwt-bearer', ...withSecret(), assertion: { from: 'signer', signer, audience: 'https://another.example.org' } });
+    const provider = createProvider({
+      type: 'jwt-bearer',
+      ...withSecret(),
+      assertion: { from: 'signer', signer, audience: 'https://another.example.org' },
+    });
     await expect(provider.mint(grantOf())).rejects.toMatchObject({ detail: 'The issuer refused: invalid_grant.' });
   });
 });
@@ -170,7 +218,11 @@ describe('the actor in a token exchange (RFC 8693 section 2.1)', () => {
     });
     const agent = new Secret(await issuer.sign({ sub: 'agent-1' }));
     const minted = await provider.mint(grantOf({}, { subjectToken: agent }));
-    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: 'payments-team', act: { sub: 'agent-1' } });
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({
+      active: true,
+      sub: 'payments-team',
+      act: { sub: 'agent-1' },
+    });
   });
 
   it('is the gateway when the agent is the subject, with an assertion of its own for each call', async () => {
@@ -179,7 +231,11 @@ describe('the actor in a token exchange (RFC 8693 section 2.1)', () => {
     const provider = createProvider({ type: 'token-exchange', ...withSecret(), actorToken });
     const grant = grantOf({}, { subjectToken: new Secret(await issuer.sign({ sub: 'agent-1' })), holdId: 'hold_1' });
     const minted = await provider.mint(grant);
-    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: 'agent-1', act: { sub: GATEWAY } });
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({
+      active: true,
+      sub: 'agent-1',
+      act: { sub: GATEWAY },
+    });
     await provider.mint(grant);
     const [first, second] = issuer.tokenRequests.map(({ actor_token }) => actor_token);
     expect(first).not.toBe(second);

@@ -7,7 +7,10 @@ const values = fc.uniqueArray(value, { minLength: 1, maxLength: 6 });
 
 describe('narrowing of OAuth grants', () => {
   it('takes the configured bounds when the rule says nothing', () => {
-    expect(narrow({ scope: 'read write', resource: 'https://a.example' }, {})).toEqual({ scope: ['read', 'write'], resource: ['https://a.example'] });
+    expect(narrow({ scope: 'read write', resource: 'https://a.example' }, {})).toEqual({
+      scope: ['read', 'write'],
+      resource: ['https://a.example'],
+    });
   });
 
   it('accepts exactly the subsets of what is configured', () => {
@@ -50,6 +53,8 @@ describe('narrowing of OAuth grants', () => {
   });
 
   it('writes scope as one field and audience and resource as several', () => {
-    expect(toParameters({ scope: ['a', 'b'], audience: ['x', 'y'], resource: ['z'] }).toString()).toBe('scope=a+b&audience=x&audience=y&resource=z');
+    expect(toParameters({ scope: ['a', 'b'], audience: ['x', 'y'], resource: ['z'] }).toString()).toBe(
+      'scope=a+b&audience=x&audience=y&resource=z',
+    );
   });
 });

@@ -18,7 +18,13 @@ const secret = (text: string) => ({ origin: 'test', read: () => new Secret(text)
 const tokenOf = (minted: Minted) => minted.secrets[0]?.reveal() ?? '';
 
 function grant(scope: JsonObject = {}, more: Partial<Grant> = {}): Grant {
-  return { principal: principalNamed('agent'), action: transferAction, plan: { name: 'ledger-token', scope }, now: Date.now(), ...more };
+  return {
+    principal: principalNamed('agent'),
+    action: transferAction,
+    plan: { name: 'ledger-token', scope },
+    now: Date.now(),
+    ...more,
+  };
 }
 
 let issuer: TestIssuer;
@@ -50,8 +56,10 @@ async function serve(answer: RequestListener): Promise<string> {
 }
 
 const base = () => ({ issuer: issuer.issuer, clientId: 'countersign', clientSecret: secret('basic/secret literal') });
-const clientCredentials = (more: object = {}) => createProvider({ type: 'oauth-client-credentials', ...base(), resource: LEDGER, ...more });
-const exchange = (more: object = {}) => createProvider({ type: 'token-exchange', ...base(), resource: LEDGER, ...more });
+const clientCredentials = (more: object = {}) =>
+  createProvider({ type: 'oauth-client-credentials', ...base(), resource: LEDGER, ...more });
+const exchange = (more: object = {}) =>
+  createProvider({ type: 'token-exchange', ...base(), resource: LEDGER, ...more });
 const failure = async (work: Promise<unknown>): Promise<Error> =>
   work.then(
     () => expect.unreachable('it should have failed'),
@@ -67,17 +75,31 @@ afterEach(async () => {
   }
 });
 
-// Issuers ignore what they do not know: what is on record as granted is what the answer or the token says, apart from what was asked.
+// Issuers ignore what they do not know: what is on record as granted is what the answer or the token says, apart from
+// what was asked.
 describe('what is on record of a grant', () => {
   const answering = async (claims: object | undefined, scope?: string): Promise<ReturnType<typeof createProvider>> => {
     const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
     const token = claims === undefined ? 'opaque-token-literal' : `${encode({ alg: 'none' })}.${encode(claims)}.c2ln`;
     const url = await serve((_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });
-      response.end(JSON.stringify({ access_token: token, token_type: 'Bearer', expires_in: 60, ...(scope !== undefined && { scope }) }));
+      response.end(
+        JSON.stringify({
+          access_token: token,
+          token_type: 'Bearer',
+          expires_in: 60,
+          ...(scope !== undefined && { scope }),
+        }),
+      );
     });
     return createProvider({
-      ...{ type: 'oauth-client-credentials', tokenEndpoint: `${url}/token`, clientId: 'c', clientSecret: secret('s-literal'), revoke: false },
+      ...{
+        type: 'oauth-client-credentials',
+        tokenEndpoint: `${url}/token`,
+        clientId: 'c',
+        clientSecret: secret('s-literal'),
+        revoke: false,
+      },
       ...{ scope: 'read', audience: 'ledger', tolerateScopes: ['profile', 'email'] },
     });
   };
@@ -86,10 +108,30 @@ describe('what is on record of a grant', () => {
   it.each([
     ['an opaque token', undefined, 'read', { scope: 'read', asked, unconfirmed: ['audience'] }],
     ['a token for the audience', { aud: 'ledger' }, 'read', { scope: 'read', audience: ['ledger'], asked }],
-    ['a token for more than the audience', { aud: ['other', 'ledger'] }, 'read', { scope: 'read', audience: ['other', 'ledger'], asked }],
-    ['a token for another audience', { aud: 'account' }, 'read', { scope: 'read', audience: ['account'], asked, unconfirmed: ['audience'] }],
-    ['tolerated scopes beside the asked one', { aud: 'ledger' }, 'read profile email', { scope: 'read profile email', audience: ['ledger'], asked }],
-    ['a token that says its scope where the answer does not', { aud: 'ledger', scp: ['read'] }, undefined, { scope: 'read', audience: ['ledger'], asked }],
+    [
+      'a token for more than the audience',
+      { aud: ['other', 'ledger'] },
+      'read',
+      { scope: 'read', audience: ['other', 'ledger'], asked },
+    ],
+    [
+      'a token for another audience',
+      { aud: 'account' },
+      'read',
+      { scope: 'read', audience: ['account'], asked, unconfirmed: ['audience'] },
+    ],
+    [
+      'tolerated scopes beside the asked one',
+      { aud: 'ledger' },
+      'read profile email',
+      { scope: 'read profile email', audience: ['ledger'], asked },
+    ],
+    [
+      'a token that says its scope where the answer does not',
+      { aud: 'ledger', scp: ['read'] },
+      undefined,
+      { scope: 'read', audience: ['ledger'], asked },
+    ],
   ])('%s', async (_, claims, scope, granted) => {
     expect((await (await answering(claims, scope)).mint(grant())).granted).toEqual(granted);
   });
@@ -108,33 +150,62 @@ describe('what is on record of a grant', () => {
 });
 
 describe('what an issuer no longer knows', () => {
-  it.each(['invalid_token', 'token_expired', 'token_not_found'])('counts as revoked (%s), and the other token is still told of', async (error) => {
-    const told: string[] = [];
-    const url = await serve(async (request, response) => {
-      const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString());
-      const isRevocation = form.has('token');
-      if (isRevocation) told.push(form.get('token') ?? '');
-      response.writeHead(isRevocation && told.length === 1 ? 400 : 200, { 'content-type': 'application/json' });
-      response.end(JSON.stringify(isRevocation ? { error } : { access_token: 'access-literal', refresh_token: 'refresh-literal', token_type: 'Bearer' }));
-    });
-    const endpoints = { tokenEndpoint: `${url}/token`, revocationEndpoint: `${url}/revoke` };
-    const provider = createProvider({ type: 'oauth-client-credentials', ...endpoints, clientId: 'c', clientSecret: secret('s-literal') });
-    const { handle } = await provider.mint(grant());
-    await provider.revoke?.(handle as Secret);
-    expect(told.sort()).toEqual(['access-literal', 'refresh-literal']);
-  });
+  it.each(['invalid_token', 'token_expired', 'token_not_found'])(
+    'counts as revoked (%s), and the other token is still told of',
+    async (error) => {
+      const told: string[] = [];
+      const url = await serve(async (request, response) => {
+        const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString());
+        const isRevocation = form.has('token');
+        if (isRevocation) told.push(form.get('token') ?? '');
+        response.writeHead(isRevocation && told.length === 1 ? 400 : 200, { 'content-type': 'application/json' });
+        response.end(
+          JSON.stringify(
+            isRevocation
+              ? { error }
+              : { access_token: 'access-literal', refresh_token: 'refresh-literal', token_type: 'Bearer' },
+          ),
+        );
+      });
+      const endpoints = { tokenEndpoint: `${url}/token`, revocationEndpoint: `${url}/revoke` };
+      const provider = createProvider({
+        type: 'oauth-client-credentials',
+        ...endpoints,
+        clientId: 'c',
+        clientSecret: secret('s-literal'),
+      });
+      const { handle } = await provider.mint(grant());
+      await provider.revoke?.(handle as Secret);
+      expect(told.sort()).toEqual(['access-literal', 'refresh-literal']);
+    },
+  );
 });
 
 describe('client credentials', () => {
   it('asks for the narrowed scope and resource, and reports what was granted', async () => {
-    const minted = await clientCredentials({ scope: 'transfers:read transfers:write' }).mint(grant({ scope: ['transfers:read'] }));
-    expect(issuer.tokenRequests.at(-1)).toMatchObject({ grant_type: 'client_credentials', scope: 'transfers:read', resource: LEDGER });
+    const minted = await clientCredentials({ scope: 'transfers:read transfers:write' }).mint(
+      grant({ scope: ['transfers:read'] }),
+    );
+    expect(issuer.tokenRequests.at(-1)).toMatchObject({
+      grant_type: 'client_credentials',
+      scope: 'transfers:read',
+      resource: LEDGER,
+    });
     expect(minted).toMatchObject({
       revocability: 'token',
-      granted: { scope: 'transfers:read', asked: { scope: 'transfers:read', resource: [LEDGER] }, unconfirmed: ['resource'] },
+      granted: {
+        scope: 'transfers:read',
+        asked: { scope: 'transfers:read', resource: [LEDGER] },
+        unconfirmed: ['resource'],
+      },
     });
     expect(minted.injection.value.reveal()).toBe(`Bearer ${tokenOf(minted)}`);
-    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, scope: 'transfers:read', aud: LEDGER, client_id: 'countersign' });
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({
+      active: true,
+      scope: 'transfers:read',
+      aud: LEDGER,
+      client_id: 'countersign',
+    });
   });
 
   it('counts the lifetime from before the request', async () => {
@@ -144,13 +215,19 @@ describe('client credentials', () => {
 
   it('asks nobody when the rule wants more than is configured', async () => {
     const provider = clientCredentials({ scope: 'transfers:read' });
-    expect(await failure(provider.mint(grant({ scope: ['transfers:read', 'transfers:write'] })))).toMatchObject({ code: 'credential_unavailable' });
+    expect(await failure(provider.mint(grant({ scope: ['transfers:read', 'transfers:write'] })))).toMatchObject({
+      code: 'credential_unavailable',
+    });
     expect(await failure(provider.mint(grant({ resource: SIGNED })))).toMatchObject({ code: 'credential_unavailable' });
     expect(issuer.requests('/token')).toBe(0);
   });
 
   it('authenticates by client_secret_post too', async () => {
-    const provider = clientCredentials({ clientId: 'poster', clientSecret: secret('post-secret-literal'), clientAuthentication: 'client_secret_post' });
+    const provider = clientCredentials({
+      clientId: 'poster',
+      clientSecret: secret('post-secret-literal'),
+      clientAuthentication: 'client_secret_post',
+    });
     expect(await issuer.isActive(tokenOf(await provider.mint(grant())))).toBe(true);
   });
 
@@ -266,25 +343,40 @@ describe('client credentials', () => {
 
 describe('an issuer that misbehaves', () => {
   const at = (url: string, more: object = {}) =>
-    createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('client-secret-literal'), tokenEndpoint: `${url}/token`, ...more });
+    createProvider({
+      type: 'oauth-client-credentials',
+      clientId: 'c',
+      clientSecret: secret('client-secret-literal'),
+      tokenEndpoint: `${url}/token`,
+      ...more,
+    });
 
   it('is not waited for longer than configured', async () => {
     const url = await serve(() => {});
-    expect(await failure(at(url, { timeoutMs: 50 }).mint(grant()))).toMatchObject({ detail: expect.stringContaining('in time') });
+    expect(await failure(at(url, { timeoutMs: 50 }).mint(grant()))).toMatchObject({
+      detail: expect.stringContaining('in time'),
+    });
   });
 
   it('is not waited for when its answer never ends', async () => {
-    const url = await serve((_, response) => void response.writeHead(200, { 'content-type': 'application/json' }).write('{"access_token":"'));
-    expect(await failure(at(url, { timeoutMs: 200 }).mint(grant()))).toMatchObject({ detail: expect.stringContaining('in time') });
+    const url = await serve(
+      (_, response) => void response.writeHead(200, { 'content-type': 'application/json' }).write('{"access_token":"'),
+    );
+    expect(await failure(at(url, { timeoutMs: 200 }).mint(grant()))).toMatchObject({
+      detail: expect.stringContaining('in time'),
+    });
   });
 
-  it.each(['refresh_token', 'scope', 'expires_in', 'id_token'])('and writes null for what it does not give is understood: %s', async (name) => {
-    const url = await serve((_, response) => {
-      response.writeHead(200, { 'content-type': 'application/json' });
-      response.end(JSON.stringify({ access_token: 'a-token-literal', token_type: 'Bearer', [name]: null }));
-    });
-    expect(tokenOf(await at(url).mint(grant()))).toBe('a-token-literal');
-  });
+  it.each(['refresh_token', 'scope', 'expires_in', 'id_token'])(
+    'and writes null for what it does not give is understood: %s',
+    async (name) => {
+      const url = await serve((_, response) => {
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.end(JSON.stringify({ access_token: 'a-token-literal', token_type: 'Bearer', [name]: null }));
+      });
+      expect(tokenOf(await at(url).mint(grant()))).toBe('a-token-literal');
+    },
+  );
 
   it('cannot redirect the request with its client secret', async () => {
     let reached = 0;
@@ -310,8 +402,15 @@ describe('an issuer that misbehaves', () => {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ issuer: url, token_endpoint: 'http://issuer.example.org/token' }));
     });
-    const provider = createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('s'), issuer: url });
-    expect(await failure(provider.mint(grant()))).toMatchObject({ detail: expect.stringContaining('neither https nor on loopback') });
+    const provider = createProvider({
+      type: 'oauth-client-credentials',
+      clientId: 'c',
+      clientSecret: secret('s'),
+      issuer: url,
+    });
+    expect(await failure(provider.mint(grant()))).toMatchObject({
+      detail: expect.stringContaining('neither https nor on loopback'),
+    });
   });
 
   it.each([
@@ -329,8 +428,12 @@ describe('an issuer that misbehaves', () => {
   });
 
   it('is refused at once when it is plain HTTP beyond loopback', () => {
-    for (const options of [{ issuer: 'http://idp.example.org' }, { tokenEndpoint: 'http://127.0.0.1.example.org/token' }]) {
-      const make = () => createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('s'), ...options });
+    for (const options of [
+      { issuer: 'http://idp.example.org' },
+      { tokenEndpoint: 'http://127.0.0.1.example.org/token' },
+    ]) {
+      const make = () =>
+        createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('s'), ...options });
       expect(make).toThrow(TypeError);
     }
   });
@@ -339,14 +442,23 @@ describe('an issuer that misbehaves', () => {
     let [fault, endpoint] = [true, '/before'];
     const url: string = await serve((request, response) => {
       const answers: Record<string, object> = {
-        '/.well-known/openid-configuration': fault ? { error: 'server_error' } : { issuer: url, token_endpoint: url + endpoint },
+        '/.well-known/openid-configuration': fault
+          ? { error: 'server_error' }
+          : { issuer: url, token_endpoint: url + endpoint },
         [endpoint]: { access_token: `made-at-${endpoint.slice(1)}`, token_type: 'bearer' },
       };
       const answer = answers[request.url ?? ''];
-      response.writeHead(answer === undefined ? 404 : 'error' in answer ? 503 : 200, { 'content-type': 'application/json' });
+      response.writeHead(answer === undefined ? 404 : 'error' in answer ? 503 : 200, {
+        'content-type': 'application/json',
+      });
       response.end(JSON.stringify(answer ?? {}));
     });
-    const provider = createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('s'), issuer: url });
+    const provider = createProvider({
+      type: 'oauth-client-credentials',
+      clientId: 'c',
+      clientSecret: secret('s'),
+      issuer: url,
+    });
     await failure(provider.mint(grant()));
     fault = false;
     expect(tokenOf(await provider.mint(grant()))).toBe('made-at-before');
@@ -367,18 +479,29 @@ describe('an issuer that misbehaves', () => {
         ),
       );
     });
-    const provider = createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('s'), issuer: url });
+    const provider = createProvider({
+      type: 'oauth-client-credentials',
+      clientId: 'c',
+      clientSecret: secret('s'),
+      issuer: url,
+    });
     expect(tokenOf(await provider.mint(grant()))).toBe('made-here');
   });
 });
 
 describe('token exchange', () => {
-  const withToken = async (scope: JsonObject = {}) => grant(scope, { subjectToken: new Secret(await issuer.token('agent')) });
+  const withToken = async (scope: JsonObject = {}) =>
+    grant(scope, { subjectToken: new Secret(await issuer.token('agent')) });
 
   it('exchanges the agent’s token for one that is good at the upstream, and takes it back', async () => {
     const provider = exchange({ scope: 'transfers:read transfers:write' });
     const minted = await provider.mint(await withToken({ scope: 'transfers:write' }));
-    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: 'agent', aud: LEDGER, scope: 'transfers:write' });
+    expect(await issuer.introspect(tokenOf(minted))).toMatchObject({
+      active: true,
+      sub: 'agent',
+      aud: LEDGER,
+      scope: 'transfers:write',
+    });
     await provider.revoke?.(minted.handle as Secret);
     expect(await issuer.isActive(tokenOf(minted))).toBe(false);
   });
@@ -386,7 +509,9 @@ describe('token exchange', () => {
   it('presents an OIDC caller’s token as an access token and a JWT-SVID as a JWT', async () => {
     const asked = await withToken();
     await exchange().mint(asked);
-    expect(issuer.tokenRequests.at(-1)).toMatchObject({ subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' });
+    expect(issuer.tokenRequests.at(-1)).toMatchObject({
+      subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    });
     await exchange().mint({ ...asked, principal: principalNamed('agent', { kind: 'spiffe' }) });
     expect(issuer.tokenRequests.at(-1)).toMatchObject({ subject_token_type: 'urn:ietf:params:oauth:token-type:jwt' });
   });
@@ -411,21 +536,23 @@ describe('token exchange', () => {
     expect(inspect(thrown, { depth: 20, showHidden: true })).not.toContain('forged-token-literal');
   });
 
-  it.each([{ issued_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' }, { issued_token_type: undefined }, { token_type: 'N_A' }])(
-    'refuses an answer with %j and names what is to be taken back',
-    async (changes) => {
-      await issuer.close();
-      await start({ alter: (answer) => (answer.issued_token_type === undefined ? answer : { ...answer, ...changes }) });
-      const thrown = await failure(exchange().mint(await withToken()));
-      expect(thrown).toMatchObject({ code: 'credential_unavailable' });
-      expect(await issuer.isActive((thrown as UnwantedGrant).unwanted.handle?.reveal() ?? '')).toBe(true);
-    },
-  );
+  it.each([
+    { issued_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' },
+    { issued_token_type: undefined },
+    { token_type: 'N_A' },
+  ])('refuses an answer with %j and names what is to be taken back', async (changes) => {
+    await issuer.close();
+    await start({ alter: (answer) => (answer.issued_token_type === undefined ? answer : { ...answer, ...changes }) });
+    const thrown = await failure(exchange().mint(await withToken()));
+    expect(thrown).toMatchObject({ code: 'credential_unavailable' });
+    expect(await issuer.isActive((thrown as UnwantedGrant).unwanted.handle?.reveal() ?? '')).toBe(true);
+  });
 
   it('shares between calls of one token only', async () => {
     const provider = exchange();
     const [one, two] = [await withToken(), await withToken()];
-    const keyOf = ({ subjectToken }: Grant) => provider.shareKey?.(grant({}, subjectToken === undefined ? {} : { subjectToken }));
+    const keyOf = ({ subjectToken }: Grant) =>
+      provider.shareKey?.(grant({}, subjectToken === undefined ? {} : { subjectToken }));
     expect(keyOf(one)).not.toBe(keyOf(two));
     expect(keyOf(one)).toBe(keyOf({ ...one, subjectToken: new Secret(one.subjectToken?.reveal() ?? '') }));
     expect(keyOf(one)).not.toContain(one.subjectToken?.reveal());

@@ -29,7 +29,8 @@ describe('sealing', () => {
     const sealer = createSealer(KEY);
     const sealed = [1, 2].map(() => sealer.seal('cred_1', new Secret('plain-token')));
     expect(sealed[0]).not.toBe(sealed[1]);
-    for (const text of sealed) expect(Buffer.from(text.slice(3), 'base64url').toString('latin1')).not.toContain('plain-token');
+    for (const text of sealed)
+      expect(Buffer.from(text.slice(3), 'base64url').toString('latin1')).not.toContain('plain-token');
   });
 
   it('refuses a text that was sealed for another credential', () => {
@@ -40,7 +41,9 @@ describe('sealing', () => {
 
   it('refuses a text sealed under another key', () => {
     const sealed = createSealer(keyOf('o'.repeat(43))).seal('cred_1', new Secret('token'));
-    expect(() => createSealer(KEY).open('cred_1', sealed)).toThrow(expect.objectContaining({ code: 'credential_unavailable' }));
+    expect(() => createSealer(KEY).open('cred_1', sealed)).toThrow(
+      expect.objectContaining({ code: 'credential_unavailable' }),
+    );
   });
 
   it('refuses a text of which any byte was changed or cut off', () => {
@@ -51,13 +54,17 @@ describe('sealing', () => {
         const changed = Buffer.from(body);
         changed[at] = (changed[at] ?? 0) ^ flip;
         expect(() => sealer.open('cred_1', `v1.${changed.toString('base64url')}`)).toThrow(/cannot be opened/);
-        expect(() => sealer.open('cred_1', `v1.${body.subarray(0, at).toString('base64url')}`)).toThrow(/cannot be opened|unknown format/);
+        expect(() => sealer.open('cred_1', `v1.${body.subarray(0, at).toString('base64url')}`)).toThrow(
+          /cannot be opened|unknown format/,
+        );
       }),
     );
   });
 
   it.each(['', 'v1', 'v1.', 'v2.AAAA', 'v1.AAAA.BBBB'])('refuses the format %j', (sealed) => {
-    expect(() => createSealer(KEY).open('cred_1', sealed)).toThrow(expect.objectContaining({ code: 'credential_unavailable' }));
+    expect(() => createSealer(KEY).open('cred_1', sealed)).toThrow(
+      expect.objectContaining({ code: 'credential_unavailable' }),
+    );
   });
 
   it('makes a key file once, readable by its owner alone, and finds it again', () => {

@@ -2,12 +2,12 @@
 
 import { generateKeyPair, SignJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createGatewaySvids, type GatewaySvids } from '../../src/assembly/gateway-svids.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
 import { createProvider } from '../../src/credentials/provider.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { GatewayError } from '../../src/errors.ts';
-import { createOwnSvids, type OwnSvids } from '../../src/own-svids.ts';
 import { grantOf } from '../support/signing.ts';
 import { startWorkloadApiServer, type WorkloadApiServer, type WorkloadState } from '../support/workload-api-server.ts';
 
@@ -19,14 +19,16 @@ const LIFETIME_S = 300;
 const { privateKey } = await generateKeyPair('ES256');
 const seconds = (): number => Math.floor(Date.now() / 1000);
 const svidOf = (claims: Readonly<Record<string, unknown>>): Promise<string> =>
-  new SignJWT({ sub: GATEWAY, exp: seconds() + LIFETIME_S, ...claims }).setProtectedHeader({ alg: 'ES256' }).sign(privateKey);
+  new SignJWT({ sub: GATEWAY, exp: seconds() + LIFETIME_S, ...claims })
+    .setProtectedHeader({ alg: 'ES256' })
+    .sign(privateKey);
 
 let server: WorkloadApiServer;
-let svids: OwnSvids;
+let svids: GatewaySvids;
 
 beforeEach(async () => {
   server = await startWorkloadApiServer();
-  svids = createOwnSvids({ clock: systemClock, log: silentLog });
+  svids = createGatewaySvids({ clock: systemClock, log: silentLog });
   give((audience) => svidOf({ aud: audience }));
 });
 afterEach(async () => {
@@ -34,9 +36,15 @@ afterEach(async () => {
   await server.close();
 });
 
-const give = (makeJwt: NonNullable<WorkloadState['makeJwt']>) => server.publish({ svids: [{ id: GATEWAY, chain: [] }], makeJwt });
+const give = (makeJwt: NonNullable<WorkloadState['makeJwt']>) =>
+  server.publish({ svids: [{ id: GATEWAY, chain: [] }], makeJwt });
 const provider = (more: { readonly header?: string } = {}): BrokerProvider =>
-  createProvider({ type: 'spiffe-jwt', audience: `${LEDGER} ${BILLING}`, fetchSvid: (audience) => svids.jwt(server.address, audience), ...more });
+  createProvider({
+    type: 'spiffe-jwt',
+    audience: `${LEDGER} ${BILLING}`,
+    fetchSvid: (audience) => svids.jwt(server.address, audience),
+    ...more,
+  });
 
 async function refusalOf(scope = {}): Promise<GatewayError> {
   const thrown = await Promise.resolve(provider().mint(grantOf(scope))).then(
@@ -73,18 +81,23 @@ describe('spiffe-jwt', () => {
   });
 
   it('asks for the audience that the rule chooses', async () => {
-    expect((await provider().mint(grantOf({ audience: [BILLING] }))).granted).toEqual({ audience: [BILLING], spiffeId: GATEWAY });
+    expect((await provider().mint(grantOf({ audience: [BILLING] }))).granted).toEqual({
+      audience: [BILLING],
+      spiffeId: GATEWAY,
+    });
     await provider().mint(grantOf());
     expect(server.audiences).toEqual([[BILLING], [LEDGER, BILLING]]);
   });
 
-  it.each([{ audience: ['https://other.example.org'] }, { scope: ['read'] }, { resource: [LEDGER] }, { permissions: 'all' }])(
-    'asks for nothing when the rule says %j',
-    async (scope) => {
-      expect((await refusalOf(scope)).code).toBe('credential_unavailable');
-      expect(server.audiences).toEqual([]);
-    },
-  );
+  it.each([
+    { audience: ['https://other.example.org'] },
+    { scope: ['read'] },
+    { resource: [LEDGER] },
+    { permissions: 'all' },
+  ])('asks for nothing when the rule says %j', async (scope) => {
+    expect((await refusalOf(scope)).code).toBe('credential_unavailable');
+    expect(server.audiences).toEqual([]);
+  });
 
   it('refuses an SVID for further audiences', async () => {
     give(() => svidOf({ aud: [LEDGER, BILLING] }));

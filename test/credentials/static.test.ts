@@ -17,16 +17,28 @@ const mint = (options: StaticOptions) => createStaticProvider(options).mint(gran
 describe('static credentials', () => {
   it('puts a bearer token into Authorization by default', async () => {
     const { injection, secrets, revocability, expiresAt } = await mint({ in: 'header', secret: source('s3cret') });
-    expect({ ...injection, value: injection.value.reveal() }).toEqual({ in: 'header', name: 'authorization', value: 'Bearer s3cret' });
+    expect({ ...injection, value: injection.value.reveal() }).toEqual({
+      in: 'header',
+      name: 'authorization',
+      value: 'Bearer s3cret',
+    });
     expect(secrets.map((secret) => secret.reveal())).toEqual(['s3cret']);
     expect([revocability, expiresAt]).toEqual(['none', undefined]);
   });
 
   it('puts the bare secret into other header fields and into the query', async () => {
     const inHeader = await mint({ in: 'header', name: 'X-Api-Key', secret: source('s3cret') });
-    expect({ ...inHeader.injection, value: inHeader.injection.value.reveal() }).toEqual({ in: 'header', name: 'x-api-key', value: 's3cret' });
+    expect({ ...inHeader.injection, value: inHeader.injection.value.reveal() }).toEqual({
+      in: 'header',
+      name: 'x-api-key',
+      value: 's3cret',
+    });
     const inQuery = await mint({ in: 'query', name: 'apiKey', secret: source('s3cret') });
-    expect({ ...inQuery.injection, value: inQuery.injection.value.reveal() }).toEqual({ in: 'query', name: 'apiKey', value: 's3cret' });
+    expect({ ...inQuery.injection, value: inQuery.injection.value.reveal() }).toEqual({
+      in: 'query',
+      name: 'apiKey',
+      value: 's3cret',
+    });
   });
 
   it('follows the format, and takes nothing in the secret for a pattern', async () => {

@@ -1,4 +1,5 @@
-// Dynamic secrets of Vault and OpenBao: a login per credential, the secret's lease ended and then the login, whatever went wrong between.
+// Dynamic secrets of Vault and OpenBao: a login per credential, the secret's lease ended and then the login, whatever
+// went wrong between.
 
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -35,7 +36,12 @@ const provider = (more: Partial<VaultOptions> = {}) =>
     inject: { in: 'basic', usernameField: 'username', passwordField: 'password' },
     ...more,
   });
-const grant = (scope: JsonObject): Grant => ({ principal: principalNamed('agent'), action: transferAction, plan: { name: 'vault', scope }, now: Date.now() });
+const grant = (scope: JsonObject): Grant => ({
+  principal: principalNamed('agent'),
+  action: transferAction,
+  plan: { name: 'vault', scope },
+  now: Date.now(),
+});
 const failure = (work: Promise<unknown>): Promise<Error> =>
   work.then(
     () => expect.unreachable('it should have failed'),
@@ -49,22 +55,38 @@ const token = {
 function brokerOver(one: ReturnType<typeof provider>) {
   const ledger = createMemoryLedger();
   const seal = createSealer({ key: secret('seal-key-literal-seal-key-literal-0123') });
-  const options = { providers: () => one, ledger, seal, clock: { now: Date.now }, log: silentLog, metrics: noMetrics, retry: { firstMs: 20, maxMs: 50 } };
+  const options = {
+    providers: () => one,
+    ledger,
+    seal,
+    clock: { now: Date.now },
+    log: silentLog,
+    metrics: noMetrics,
+    retry: { firstMs: 20, maxMs: 50 },
+  };
   return { ledger, broker: createBroker(options) };
 }
 
 describe('a dynamic secret', () => {
   it('is read with a login of its own for the role of the rule, and put on the request', async () => {
     const minted = await provider().mint(grant({ role: 'readonly' }));
-    expect(server.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(['POST /v1/auth/jwt/login', 'GET /v1/database/creds/readonly']);
+    expect(server.requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      'POST /v1/auth/jwt/login',
+      'GET /v1/database/creds/readonly',
+    ]);
     expect(minted.injection.value.reveal()).toBe(`Basic ${btoa(`v-jwt-readonly:${server.madeSecrets[0]}`)}`);
-    expect(minted).toMatchObject({ revocability: 'lease', granted: { path: 'database/creds/readonly', policies: ['default', 'deployer'], leased: true } });
+    expect(minted).toMatchObject({
+      revocability: 'lease',
+      granted: { path: 'database/creds/readonly', policies: ['default', 'deployer'], leased: true },
+    });
     expect((minted.expiresAt ?? 0) - Date.now()).toBeLessThanOrEqual(600_000);
     expect(inspect(minted, { depth: 9 }) + JSON.stringify(minted)).not.toContain(server.madeSecrets[0]);
   });
 
   it('is asked for with the parameters of configuration and rule', async () => {
-    const minted = await provider({ ...token, parameters: { ttl: '10m' } }).mint(grant({ parameters: { kubernetes_namespace: 'shop' } }));
+    const minted = await provider({ ...token, parameters: { ttl: '10m' } }).mint(
+      grant({ parameters: { kubernetes_namespace: 'shop' } }),
+    );
     expect(JSON.parse(server.requests[1]?.body ?? '')).toEqual({ ttl: '10m', kubernetes_namespace: 'shop' });
     expect(minted.injection.value.reveal()).toBe(`Bearer ${server.madeSecrets[0]}`);
   });
@@ -107,7 +129,11 @@ describe('what no longer exists at Vault', () => {
     ['a login whose namespace is gone', REVOKE_SELF, 404],
   ])('counts as taken back: %s', async (_, path, status) => {
     const { broker, ledger } = brokerOver(provider());
-    const credential = await broker.issue(released({ name: 'vault', scope: { role: 'readonly' } }), callerNamed('agent'), transferAction);
+    const credential = await broker.issue(
+      released({ name: 'vault', scope: { role: 'readonly' } }),
+      callerNamed('agent'),
+      transferAction,
+    );
     if (credential === undefined) throw new Error('no credential');
     server.refuse(path, status);
     expect(await broker.release(credential)).toBe(true);
@@ -127,7 +153,11 @@ describe('a revocation that Vault does not take is a failure', () => {
     [REVOKE_SELF, 403],
   ])('%s with %d, and is tried again', async (path, status) => {
     const { broker, ledger } = brokerOver(provider());
-    const credential = await broker.issue(released({ name: 'vault', scope: { role: 'readonly' } }), callerNamed('agent'), transferAction);
+    const credential = await broker.issue(
+      released({ name: 'vault', scope: { role: 'readonly' } }),
+      callerNamed('agent'),
+      transferAction,
+    );
     if (credential === undefined) throw new Error('no credential');
     server.refuse(path, status);
     expect(await broker.release(credential)).toBe(false);
@@ -144,7 +174,11 @@ describe('Vault is not asked', () => {
     ['a rule without a role', {}, {}],
     ['a role that is a path', {}, { role: '../sys' }],
     ['a role where the path has no place for one', token, { role: 'admin' }],
-    ['other parameters than the configured ones', { ...token, parameters: { ttl: '10m' } }, { parameters: { ttl: '30d' } }],
+    [
+      'other parameters than the configured ones',
+      { ...token, parameters: { ttl: '10m' } },
+      { parameters: { ttl: '30d' } },
+    ],
     ['parameters that are no plain values', token, { parameters: { labels: {} } }],
     ['a member that it does not know', {}, { role: 'readonly', path: 'sys/raw' }],
   ] satisfies [string, Partial<VaultOptions>, JsonObject][])('for %s', async (_, more, scope) => {
@@ -155,10 +189,22 @@ describe('Vault is not asked', () => {
 
 describe('what is refused after the login is taken back with it', () => {
   it.each([
-    ['a login with more policies', { login: (auth) => ({ ...auth, policies: ['default', 'deployer', 'admin'] }) }, 'credential_too_broad'],
-    ['a lease that lives too long', { read: (answer) => ({ ...answer, lease_duration: 86_400 }) }, 'credential_too_broad'],
+    [
+      'a login with more policies',
+      { login: (auth) => ({ ...auth, policies: ['default', 'deployer', 'admin'] }) },
+      'credential_too_broad',
+    ],
+    [
+      'a lease that lives too long',
+      { read: (answer) => ({ ...answer, lease_duration: 86_400 }) },
+      'credential_too_broad',
+    ],
     ['a secret without the fields', { read: (answer) => ({ ...answer, data: {} }) }, 'credential_unavailable'],
-    ['a secret that would end the line', { read: (answer) => ({ ...answer, data: { username: 'a', password: 'b\r\nx: y' } }) }, 'credential_unavailable'],
+    [
+      'a secret that would end the line',
+      { read: (answer) => ({ ...answer, data: { username: 'a', password: 'b\r\nx: y' } }) },
+      'credential_unavailable',
+    ],
   ] satisfies [string, Parameters<VaultServer['alter']>[0], string][])('%s', async (_, how, code) => {
     server.alter(how);
     await refusedAndClean({ role: 'readonly' }, code);
@@ -168,7 +214,11 @@ describe('what is refused after the login is taken back with it', () => {
 
   async function refusedAndClean(scope: JsonObject, code: string): Promise<void> {
     const { broker, ledger } = brokerOver(provider());
-    expect(await failure(Promise.resolve(broker.issue(released({ name: 'vault', scope }), callerNamed('agent'), transferAction)))).toMatchObject({ code });
+    expect(
+      await failure(
+        Promise.resolve(broker.issue(released({ name: 'vault', scope }), callerNamed('agent'), transferAction)),
+      ),
+    ).toMatchObject({ code });
     expect([server.live.size, server.logins]).toEqual([0, 0]);
     expect(await ledger.outstanding()).toEqual([]);
     await broker.close();
@@ -184,15 +234,21 @@ it('tells a refused login by its status and does not repeat what Vault says', as
 
 it('refuses batch tokens, which nobody could revoke', async () => {
   server.alter({ login: (auth) => ({ ...auth, token_type: 'batch' }) });
-  expect(await failure(provider().mint(grant({ role: 'readonly' })))).toMatchObject({ detail: expect.stringContaining('batch') });
+  expect(await failure(provider().mint(grant({ role: 'readonly' })))).toMatchObject({
+    detail: expect.stringContaining('batch'),
+  });
 });
 
 it('each released call has a secret of its own, allowed ones share, and all end when the gateway does', async () => {
   const { broker } = brokerOver(provider());
   const plan = { name: 'vault', scope: { role: 'readonly' } };
-  await Promise.all(Array.from({ length: 100 }, () => broker.issue(allowed(plan), callerNamed('agent'), transferAction)));
+  await Promise.all(
+    Array.from({ length: 100 }, () => broker.issue(allowed(plan), callerNamed('agent'), transferAction)),
+  );
   expect(server.madeSecrets).toHaveLength(1);
-  await Promise.all(Array.from({ length: 5 }, () => broker.issue(released(plan), callerNamed('agent'), transferAction)));
+  await Promise.all(
+    Array.from({ length: 5 }, () => broker.issue(released(plan), callerNamed('agent'), transferAction)),
+  );
   expect(server.madeSecrets).toHaveLength(6);
   await broker.close();
   expect([server.live.size, server.logins]).toEqual([0, 0]);

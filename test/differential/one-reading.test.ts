@@ -1,6 +1,7 @@
-// One reading: whatever the gateway lets through, a real server must not read as something that the rules would have stopped. Requests are generated over
-// keys, escapes, numbers, paths, parameters, forms, methods and repeated fields; the servers say how they read what reached them.
-// DIFFERENTIAL_RUNS sets how many requests each server gets; the failing one is printed by fast-check, with the seed that repeats it.
+// One reading: whatever the gateway lets through, a real server must not read as something that the rules would have
+// stopped. Requests are generated over keys, escapes, numbers, paths, parameters, forms, methods and repeated fields;
+// the servers say how they read what reached them. DIFFERENTIAL_RUNS sets how many requests each server gets; the
+// failing one is printed by fast-check, with the seed that repeats it.
 
 import { request as httpRequest } from 'node:http';
 import fc from 'fast-check';
@@ -48,16 +49,33 @@ interface Sent {
 async function readingOf(server: RealServer, sent: Sent): Promise<Reading | undefined> {
   // A long run outlives a token.
   const minute = String(Math.floor(Date.now() / 60_000));
-  const own = ['authorization', `Bearer ${await env.token('agent-1', { jti: minute })}`, 'prefer', 'respond-async, wait=0'];
-  return exchange(server.name, env.ports.agents, { ...sent, target: `/${server.name}${sent.target}`, fields: [...own, ...sent.fields] });
+  const own = [
+    'authorization',
+    `Bearer ${await env.token('agent-1', { jti: minute })}`,
+    'prefer',
+    'respond-async, wait=0',
+  ];
+  return exchange(server.name, env.ports.agents, {
+    ...sent,
+    target: `/${server.name}${sent.target}`,
+    fields: [...own, ...sent.fields],
+  });
 }
 
-const direct = (server: RealServer, sent: Sent): Promise<Reading | undefined> => exchange(server.name, Number(new URL(server.url).port), sent);
+const direct = (server: RealServer, sent: Sent): Promise<Reading | undefined> =>
+  exchange(server.name, Number(new URL(server.url).port), sent);
 
 function exchange(name: string, port: number, { method, target, fields, body }: Sent): Promise<Reading | undefined> {
   const length = body === undefined ? [] : ['content-length', String(Buffer.byteLength(body))];
   return new Promise((resolve, reject) => {
-    const outgoing = httpRequest({ port, host: '127.0.0.1', method, path: target, headers: ['host', '127.0.0.1', ...fields, ...length], agent: false });
+    const outgoing = httpRequest({
+      port,
+      host: '127.0.0.1',
+      method,
+      path: target,
+      headers: ['host', '127.0.0.1', ...fields, ...length],
+      agent: false,
+    });
     outgoing.on('error', reject).on('response', (response) => {
       let text = '';
       response.on('data', (chunk) => {
@@ -81,8 +99,21 @@ const charactersOf = (text: string) => [...text];
 const spelling = (name: string): fc.Arbitrary<string> =>
   fc.oneof(
     { weight: 6, arbitrary: fc.constant(name) },
-    fc.constantFrom(name.toUpperCase(), (name[0] ?? '').toUpperCase() + name.slice(1), name.replace('s', 'ſ').replace('k', '\u212a')),
-    fc.constantFrom(name.replace('i', 'ı'), name.replace('o', 'ｏ'), `${name}\0`, ` ${name}`, `${name} `, `${name}\u200b`, `\ufeff${name}`, `${name}[]`),
+    fc.constantFrom(
+      name.toUpperCase(),
+      (name[0] ?? '').toUpperCase() + name.slice(1),
+      name.replace('s', 'ſ').replace('k', '\u212a'),
+    ),
+    fc.constantFrom(
+      name.replace('i', 'ı'),
+      name.replace('o', 'ｏ'),
+      `${name}\0`,
+      ` ${name}`,
+      `${name} `,
+      `${name}\u200b`,
+      `\ufeff${name}`,
+      `${name}[]`,
+    ),
     fc.array(fc.boolean(), { minLength: name.length, maxLength: name.length }).map((capitals) =>
       charactersOf(name)
         .map((character, i) => (capitals[i] ? character.toUpperCase() : character))
@@ -98,7 +129,8 @@ const escapeSome = (text: string, which: readonly boolean[]): string =>
     )
     .join('');
 
-const honest = (values: readonly string[], odd: fc.Arbitrary<string>) => fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...values) }, odd);
+const honest = (values: readonly string[], odd: fc.Arbitrary<string>) =>
+  fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...values) }, odd);
 const number = honest(['1', '5.5', '1e1', '100'], fc.constantFrom('1', '5', '100', '1000', '1e3', '1E+3', '100.0', '1000.0', '1e400', '-5', '-0', '0x10', '1_000', '"1000"', '9007199254740993', '1000000000000000000000', '.5', '01', '1e-400', 'null', 'true', '[1000]', '{"amount":1000}')); // biome-ignore format: one list
 const truth = honest(['false'], fc.constantFrom('true', '1', '0', '"true"', 'null', '[]', 'TRUE'));
 const flags = fc.array(fc.boolean(), { maxLength: 8 });
@@ -124,18 +156,26 @@ const jsonBody = fc
 const percent = (text: string, which: readonly boolean[]): string =>
   charactersOf(text)
     .map((character, i) =>
-      which[i % Math.max(1, which.length)] || !/[\w.[\]-]/.test(character) ? encodeURIComponent(character).replace(/^(?=[\w.-]$)/, '%') : character,
+      which[i % Math.max(1, which.length)] || !/[\w.[\]-]/.test(character)
+        ? encodeURIComponent(character).replace(/^(?=[\w.-]$)/, '%')
+        : character,
     )
     .map((character) => (/^%[\w.-]$/.test(character) ? `%${character.charCodeAt(1).toString(16)}` : character))
     .join('');
 const blanks = fc.constantFrom('', '', '+', '%20', '%20%20', '+.', '%09');
 const parameter = (name: string, values: readonly string[]) =>
-  fc.tuple(blanks, spelling(name), flags, fc.constantFrom(...values)).map(([blank, key, which, value]) => `${blank}${percent(key, which)}=${value}`);
+  fc
+    .tuple(blanks, spelling(name), flags, fc.constantFrom(...values))
+    .map(([blank, key, which, value]) => `${blank}${percent(key, which)}=${value}`);
 const parameters = (maxLength: number) =>
   fc
     .array(
       fc.tuple(
-        fc.oneof(parameter('force', ['true', 'false']), parameter('_method', ['DELETE', 'PUT']), fc.constantFrom('a=1', 'b', '')),
+        fc.oneof(
+          parameter('force', ['true', 'false']),
+          parameter('_method', ['DELETE', 'PUT']),
+          fc.constantFrom('a=1', 'b', ''),
+        ),
         fc.constantFrom('&', '&', ';'),
       ),
       { maxLength },
@@ -176,23 +216,45 @@ const multipart = fc
     ),
     { maxLength: 3 },
   )
-  .map((parts) => `${parts.map(([name, disposition]) => `--b\r\nContent-Disposition: ${disposition.replace('$', name)}\r\n\r\nDELETE\r\n`).join('')}--b--\r\n`);
+  .map(
+    (parts) =>
+      `${parts.map(([name, disposition]) => `--b\r\nContent-Disposition: ${disposition.replace('$', name)}\r\n\r\nDELETE\r\n`).join('')}--b--\r\n`,
+  );
 
-const JSON_TYPES = ['application/json', 'application/json; charset=utf-8', 'application/vnd.api+json', 'Application/JSON'];
+const JSON_TYPES = [
+  'application/json',
+  'application/json; charset=utf-8',
+  'application/vnd.api+json',
+  'Application/JSON',
+];
 const pay: fc.Arbitrary<Sent> = fc
   .record({ query, body: jsonBody, fields, type: fc.constantFrom(...JSON_TYPES) })
-  .map(({ type, fields: more, ...rest }) => ({ method: 'POST', target: `/pay${rest.query}`, body: rest.body, fields: ['content-type', type, ...more] }));
+  .map(({ type, fields: more, ...rest }) => ({
+    method: 'POST',
+    target: `/pay${rest.query}`,
+    body: rest.body,
+    fields: ['content-type', type, ...more],
+  }));
 const upload: fc.Arbitrary<Sent> = fc
   .oneof(
     fc.record({
       body: parameters(4),
-      type: fc.constantFrom<string | undefined>('application/x-www-form-urlencoded', 'application/x-www-form-urlencoded; charset=utf-8', undefined),
+      type: fc.constantFrom<string | undefined>(
+        'application/x-www-form-urlencoded',
+        'application/x-www-form-urlencoded; charset=utf-8',
+        undefined,
+      ),
     }),
     fc.record({ body: multipart, type: fc.constant<string | undefined>('multipart/form-data; boundary=b') }),
     fc.record({ body: jsonBody, type: fc.constantFrom<string | undefined>(...JSON_TYPES) }),
   )
   .chain(({ body, type }) =>
-    fields.map((more) => ({ method: 'POST', target: '/upload', body, fields: [...(type === undefined ? [] : ['content-type', type]), ...more] })),
+    fields.map((more) => ({
+      method: 'POST',
+      target: '/upload',
+      body,
+      fields: [...(type === undefined ? [] : ['content-type', type]), ...more],
+    })),
   );
 const SEGMENTS = ['/admin', '/Admin', '/ADMIN/', '/aDmin/X', '/admin/', '//admin', '/./admin', '/x/../admin', '/%61dmin', '/admin%2f', '/admin;x', '/adm\u0131n', '/admin%00', '/admin/x', '/a%64min/x', '/admin?x', '/admin%20', '/admin.', '/ａdmin', '/%EF%BD%81dmin', '/\\admin', '/admin/%2e%2e/admin', '/x%2f..%2fadmin', '/admin//', '/ADMIN%2Fx']; // biome-ignore format: one list
 const visit: fc.Arbitrary<Sent> = fc
@@ -204,7 +266,12 @@ const visit: fc.Arbitrary<Sent> = fc
     query,
     fields,
   })
-  .map(({ target, fields: more, ...rest }) => ({ method: 'GET', target: Buffer.from(target + rest.query).toString('latin1'), body: undefined, fields: more }));
+  .map(({ target, fields: more, ...rest }) => ({
+    method: 'GET',
+    target: Buffer.from(target + rest.query).toString('latin1'),
+    body: undefined,
+    fields: more,
+  }));
 
 /** Whether what a server read would have been stopped by the rules. */
 function stopped({ method, route, amount, skip, force }: Reading, sent: Sent): readonly string[] {
@@ -222,7 +289,11 @@ function stopped({ method, route, amount, skip, force }: Reading, sent: Sent): r
 /** Requests that one of the servers reads as something else than they seem to say, and what it reads. */
 const POST_JSON = { method: 'POST', fields: ['content-type', 'application/json'] };
 const KNOWN: readonly (readonly [string, Sent, Partial<Record<string, Partial<Reading>>>])[] = [
-  ['a key in another case behind the one that is seen', { ...POST_JSON, target: '/pay', body: '{"amount":1,"Amount":1000}' }, { go: { amount: 1000 } }],
+  [
+    'a key in another case behind the one that is seen',
+    { ...POST_JSON, target: '/pay', body: '{"amount":1,"Amount":1000}' },
+    { go: { amount: 1000 } },
+  ],
   ['a key in another case alone', { ...POST_JSON, target: '/pay', body: '{"AMOUNT":1000}' }, { go: { amount: 1000 } }],
   ['a long s', { ...POST_JSON, target: '/pay', body: '{"skip":false,"\\u017fkip":true}' }, { go: { skip: true } }],
   ['a Kelvin sign', { ...POST_JSON, target: '/pay', body: '{"s\u212aip":true}' }, { go: { skip: true } }],
@@ -230,10 +301,26 @@ const KNOWN: readonly (readonly [string, Sent, Partial<Record<string, Partial<Re
   ['a leading blank', { ...POST_JSON, target: '/pay?force=false&+force=true', body: '{}' }, { php: { force: 'true' } }],
   ['a leading blank alone', { ...POST_JSON, target: '/pay?%20force=true', body: '{}' }, { php: { force: 'true' } }],
   ['an array of parameters', { ...POST_JSON, target: '/pay?force[]=true', body: '{}' }, { php: { force: 'true' } }],
-  ['a method in the query', { ...POST_JSON, target: '/pay?_method=DELETE', body: '{}' }, { express: { method: 'DELETE' }, php: { method: 'DELETE' } }],
-  ['a method in the query that PHP renames', { ...POST_JSON, target: '/pay?+.method=DELETE', body: '{}' }, { php: { method: 'DELETE' } }],
-  ['a method in the query behind two blanks', { ...POST_JSON, target: '/pay?%20%20_method=DELETE', body: '{}' }, { php: { method: 'DELETE' } }],
-  ['a method in JSON', { ...POST_JSON, target: '/upload', body: '{"_method":"DELETE"}' }, { express: { method: 'DELETE' }, php: { method: 'DELETE' } }],
+  [
+    'a method in the query',
+    { ...POST_JSON, target: '/pay?_method=DELETE', body: '{}' },
+    { express: { method: 'DELETE' }, php: { method: 'DELETE' } },
+  ],
+  [
+    'a method in the query that PHP renames',
+    { ...POST_JSON, target: '/pay?+.method=DELETE', body: '{}' },
+    { php: { method: 'DELETE' } },
+  ],
+  [
+    'a method in the query behind two blanks',
+    { ...POST_JSON, target: '/pay?%20%20_method=DELETE', body: '{}' },
+    { php: { method: 'DELETE' } },
+  ],
+  [
+    'a method in JSON',
+    { ...POST_JSON, target: '/upload', body: '{"_method":"DELETE"}' },
+    { express: { method: 'DELETE' }, php: { method: 'DELETE' } },
+  ],
   [
     'a method in JSON, escaped',
     { ...POST_JSON, target: '/upload', body: '{"\\u005fmethod":"DELETE"}' },
@@ -241,12 +328,22 @@ const KNOWN: readonly (readonly [string, Sent, Partial<Record<string, Partial<Re
   ],
   [
     'a method in a form',
-    { method: 'POST', target: '/upload', fields: ['content-type', 'application/x-www-form-urlencoded'], body: 'a=1&%5fmethod=DELETE' },
+    {
+      method: 'POST',
+      target: '/upload',
+      fields: ['content-type', 'application/x-www-form-urlencoded'],
+      body: 'a=1&%5fmethod=DELETE',
+    },
     { express: { method: 'DELETE' }, go: { method: 'DELETE' }, flask: { method: 'DELETE' }, php: { method: 'DELETE' } },
   ],
   [
     'a method in a form behind a blank',
-    { method: 'POST', target: '/upload', fields: ['content-type', 'application/x-www-form-urlencoded'], body: '+_method=DELETE' },
+    {
+      method: 'POST',
+      target: '/upload',
+      fields: ['content-type', 'application/x-www-form-urlencoded'],
+      body: '+_method=DELETE',
+    },
     { php: { method: 'DELETE' } },
   ],
   [
@@ -294,7 +391,9 @@ describe.each(servers)(`$name${absent.length === 0 ? '' : ` (skipped: ${absent.j
     expect(await readingOf(server, sent)).toBeUndefined();
   });
 
-  it('reads no JSON as another amount, and no parameter as another, than the rules have seen', { timeout }, () => differ(pay));
+  it('reads no JSON as another amount, and no parameter as another, than the rules have seen', { timeout }, () =>
+    differ(pay),
+  );
   it('takes no method from a streamed body or a field that the rules have not seen', { timeout }, () => differ(upload));
   it('takes no path for one that the rules hold', { timeout }, () => differ(visit));
 });

@@ -1,4 +1,5 @@
-// What npm and the container get is the built gateway: it starts, says what is wrong with a file, and finds what its pages are made of.
+// What npm and the container get is the built gateway: it starts, says what is wrong with a file, and finds what its
+// pages are made of.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -13,7 +14,9 @@ afterAll(() => {
 
 it('runs from dist without the TypeScript sources', () => {
   expect(execFileSync(process.execPath, ['dist/main.js', '--version'], { encoding: 'utf8' }).trim()).toBe(VERSION);
-  const { status, stdout } = spawnSync(process.execPath, ['dist/main.js', 'check', 'package.json'], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync(process.execPath, ['dist/main.js', 'check', 'package.json'], {
+    encoding: 'utf8',
+  });
   expect([status, stdout]).toEqual([1, expect.stringContaining('There is no such key.')]);
 });
 

@@ -5,12 +5,17 @@ import { expect, it } from 'vitest';
 
 const text = readFileSync('README.md', 'utf8');
 const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
-const blocks = [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language = '', body = '']) => ({ language, body }));
+const blocks = [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language = '', body = '']) => ({
+  language,
+  body,
+}));
 const inline = [...text.replaceAll(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
 
 /** Every `npm …` in a text: the script that it runs, or npm's own command. */
 function npmCommands(code: string): readonly string[] {
-  return [...code.matchAll(/\bnpm (?:(run)(?: (?:-s|--silent))* )?([\w:-]+)/g)].map(([, run, name = '']) => (run === undefined ? name : `run ${name}`));
+  return [...code.matchAll(/\bnpm (?:(run)(?: (?:-s|--silent))* )?([\w:-]+)/g)].map(([, run, name = '']) =>
+    run === undefined ? name : `run ${name}`,
+  );
 }
 
 function isThere(command: string): boolean {
@@ -41,4 +46,10 @@ it('names only commands of the gateway that exist', () => {
 it('links only to files that are there', () => {
   const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, path = '']) => path);
   expect(links.filter((path) => !existsSync(path))).toEqual([]);
+});
+
+it('names the next page within two screens', () => {
+  const [opening = ''] = text.split(/\]\((?!https?:|#)/, 1);
+  expect(opening).not.toBe(text);
+  expect(opening.split('\n').length).toBeLessThanOrEqual(80);
 });

@@ -25,13 +25,20 @@ describe('a claim', () => {
   });
 
   it('under its whole name is found whatever dots are in it', () => {
-    fc.assert(fc.property(fc.string(), fc.string(), (a, b) => claimAt({ [`${a}.${b}`]: 1, [a]: { [b]: 2 } }, `${a}.${b}`) === 1 || a === '__proto__'));
+    fc.assert(
+      fc.property(
+        fc.string(),
+        fc.string(),
+        (a, b) => claimAt({ [`${a}.${b}`]: 1, [a]: { [b]: 2 } }, `${a}.${b}`) === 1 || a === '__proto__',
+      ),
+    );
   });
 
   it('is a list of texts, or one', () => {
     expect(textsAt({ groups: 'owners' }, 'groups')).toEqual(['owners']);
     expect(textsAt({ groups: ['owners', ''] }, 'groups')).toEqual(['owners']);
     expect([textsAt({}, 'groups'), textsAt({ groups: null }, 'groups')]).toEqual([undefined, undefined]);
-    for (const groups of [1, true, { owners: true }, ['a', 1], [['a']], [null]]) expect(textsAt({ groups }, 'groups')).toBeNull();
+    for (const groups of [1, true, { owners: true }, ['a', 1], [['a']], [null]])
+      expect(textsAt({ groups }, 'groups')).toBeNull();
   });
 });

@@ -1,4 +1,5 @@
-// Which texts can be a name, and which names are one. Kind: a difference that nobody sees must not make a second person.
+// Which texts can be a name, and which names are one. Kind: a difference that nobody sees must not make a second
+// person.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -56,10 +57,21 @@ describe('a name', () => {
 
   it('has no character that nobody sees, wherever it stands', () => {
     const unseen = fc.constantFrom(...UNSEEN, ...MORE_UNSEEN);
-    fc.assert(fc.property(fc.string(), unseen, fc.string(), (before, character, after) => !isName(before + character + after)));
+    fc.assert(
+      fc.property(fc.string(), unseen, fc.string(), (before, character, after) => !isName(before + character + after)),
+    );
   });
 
-  it.each(['', ' ', ' alice', 'alice ', 'alice  archer', 'alic\u0065\u0301', '\u212bngström', 'a\u0301\u0302\u0303\u0304\u0305'])('cannot be %j', (text) => {
+  it.each([
+    '',
+    ' ',
+    ' alice',
+    'alice ',
+    'alice  archer',
+    'alic\u0065\u0301',
+    '\u212bngström',
+    'a\u0301\u0302\u0303\u0304\u0305',
+  ])('cannot be %j', (text) => {
     expect(isName(text)).toBe(false);
   });
 });

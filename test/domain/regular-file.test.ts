@@ -1,4 +1,5 @@
-// Files that are none, or have no end. Kind: a reader that waits for ever, or reads for ever, because somebody put something else in a file's place.
+// Files that are none, or have no end. Kind: a reader that waits for ever, or reads for ever, because somebody put
+// something else in a file's place.
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
@@ -23,7 +24,11 @@ describe.each([
 ])('%s', (_name, read) => {
   it.each<[string, () => void, string]>([
     ['a FIFO', () => execFileSync('mkfifo', [path]), 'NOT_A_FILE'],
-    ['a link to a FIFO', () => [execFileSync('mkfifo', [`${path}.fifo`]), symlinkSync(`${path}.fifo`, path)], 'NOT_A_FILE'],
+    [
+      'a link to a FIFO',
+      () => [execFileSync('mkfifo', [`${path}.fifo`]), symlinkSync(`${path}.fifo`, path)],
+      'NOT_A_FILE',
+    ],
     ['a folder', () => mkdirSync(path), 'NOT_A_FILE'],
     ['an endless device', () => symlinkSync('/dev/zero', path), 'NOT_A_FILE'],
     ['a device without content', () => symlinkSync('/dev/null', path), 'NOT_A_FILE'],

@@ -46,7 +46,10 @@ it('begins no earlier than what was seen before', () => {
 });
 
 it('gives whole milliseconds that never fall, and never fewer than have passed, whatever happens to the clocks', () => {
-  const step = fc.record({ passed: fc.double({ min: 0, max: 10_000, noNaN: true }), set: fc.integer({ min: -100_000, max: 100_000 }) });
+  const step = fc.record({
+    passed: fc.double({ min: 0, max: 10_000, noNaN: true }),
+    set: fc.integer({ min: -100_000, max: 100_000 }),
+  });
   fc.assert(
     fc.property(fc.array(step), (steps) => {
       const { clocks, clock } = open();

@@ -23,7 +23,8 @@ describe('visible text', () => {
   });
 
   it('leaves plain text of any script as it is', () => {
-    for (const text of ['POST /transfers?x=1', '{"memo":"Grüße, 你好, مرحبا, नमस्ते"}', 'e\u0301', '👍']) expect(visible(text)).toEqual({ text, made: 0 });
+    for (const text of ['POST /transfers?x=1', '{"memo":"Grüße, 你好, مرحبا, नमस्ते"}', 'e\u0301', '👍'])
+      expect(visible(text)).toEqual({ text, made: 0 });
   });
 
   it('breaks up marks that are stacked to paint over other lines', () => {

@@ -1,7 +1,14 @@
-// What one agent may leave behind, by whole processes over sockets. Kind: stores and queues without bounds, filled by calls that nobody refuses.
+// What one agent may leave behind, by whole processes over sockets. Kind: stores and queues without bounds, filled by
+// calls that nobody refuses.
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Environment, type RecordedRequest, type Recorder, startEnvironment, startRecorder } from '../support/environment.ts';
+import {
+  type Environment,
+  type RecordedRequest,
+  type Recorder,
+  startEnvironment,
+  startRecorder,
+} from '../support/environment.ts';
 
 let env: Environment;
 let hook: Recorder | undefined;
@@ -14,10 +21,19 @@ afterEach(async () => {
 const told = async (response: Response) => {
   const { code } = (await response.json()) as { code?: string };
   const retryAfter = response.headers.get('retry-after');
-  return [response.status, code, response.headers.get('x-should-retry'), retryAfter !== null && /^[1-9]\d*$/.test(retryAfter)];
+  return [
+    response.status,
+    code,
+    response.headers.get('x-should-retry'),
+    retryAfter !== null && /^[1-9]\d*$/.test(retryAfter),
+  ];
 };
 const openTask = (as = 'agent-1', objective = 'x') =>
-  env.call('/countersign/v1/tasks', { method: 'POST', as, body: { objective, plan: Array.from({ length: 10 }, () => objective), labels: [] } });
+  env.call('/countersign/v1/tasks', {
+    method: 'POST',
+    as,
+    body: { objective, plan: Array.from({ length: 10 }, () => objective), labels: [] },
+  });
 const hold = (n: number, as = 'agent-1') => env.transfer({ n }, { as, headers: { prefer: 'wait=0' } });
 const cancel = (id: string, as = 'agent-1') => env.call(`/countersign/v1/holds/${id}`, { method: 'DELETE', as });
 
@@ -57,7 +73,12 @@ describe('one agent', { timeout: 120_000 }, () => {
     }
     expect(refused).toEqual([429, 'too_much_stored', 'true', true]);
     expect(await told(await hold(1))).toEqual([429, 'too_much_stored', 'true', true]);
-    expect(await told(await env.call('/api/x', { headers: { 'countersign-task': id } }))).toEqual([429, 'too_much_stored', 'true', true]);
+    expect(await told(await env.call('/api/x', { headers: { 'countersign-task': id } }))).toEqual([
+      429,
+      'too_much_stored',
+      'true',
+      true,
+    ]);
     expect((await env.call('/api/x')).status).toBe(200);
     expect(await env.edit((yaml) => yaml.replace('64KiB', '1MiB'))).toBe('config.reloaded');
     expect((await hold(1)).status).toBe(409);
@@ -67,7 +88,10 @@ describe('one agent', { timeout: 120_000 }, () => {
 
 describe('retention', { timeout: 120_000 }, () => {
   it('deletes what has ended while the gateway runs, and leaves the record of it', async () => {
-    env = await startEnvironment({ limits: '{ wait: 0s }', sections: 'retention: { holds: 1s, bodies: 1s, tasks: 1s }' });
+    env = await startEnvironment({
+      limits: '{ wait: 0s }',
+      sections: 'retention: { holds: 1s, bodies: 1s, tasks: 1s }',
+    });
     const ended = (await hold(1)).headers.get('countersign-hold') ?? '';
     const open = (await hold(2)).headers.get('countersign-hold') ?? '';
     await cancel(ended);
@@ -95,7 +119,8 @@ describe('a flood of calls that pass and are to be looked at', { timeout: 120_00
       env: { E2E_WEBHOOK: `whsec_${Buffer.alloc(32, 7).toString('base64')}` },
     });
     const typeOf = ({ body }: RecordedRequest) => (JSON.parse(body) as { type: string }).type;
-    for (let n = 0; n < 300; n += 50) await Promise.all(Array.from({ length: 50 }, async (_, i) => (await env.call(`/api/${n + i}`)).arrayBuffer()));
+    for (let n = 0; n < 300; n += 50)
+      await Promise.all(Array.from({ length: 50 }, async (_, i) => (await env.call(`/api/${n + i}`)).arrayBuffer()));
     // The flood's notice is on its way, and unanswered, before the hold opens.
     const first = await receiver.arrived(0);
     const id = (await hold(1)).headers.get('countersign-hold');

@@ -1,5 +1,6 @@
-// Kind: what becomes of an approval whose call cannot leave: its upstream has as many calls under way as it is given, or something fails between
-// the claim and the first byte. An approval is never lost without a word, nothing false is said of it, and it is used once at most.
+// Kind: what becomes of an approval whose call cannot leave: its upstream has as many calls under way as it is given,
+// or something fails between the claim and the first byte. An approval is never lost without a word, nothing false is
+// said of it, and it is used once at most.
 
 import type { ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -118,7 +119,10 @@ describe('an approved call that finds no place at its upstream', () => {
     await alice.approve(id);
     const other = await fill('/tools', call('peek', 2));
     const refused = await pay(3);
-    expect(refused).toMatchObject({ isError: true, _meta: { 'countersign/code': 'too_many_calls', 'countersign/hold': id, 'countersign/retryAfter': 1 } });
+    expect(refused).toMatchObject({
+      isError: true,
+      _meta: { 'countersign/code': 'too_many_calls', 'countersign/hold': id, 'countersign/retryAfter': 1 },
+    });
     expect(refused.content[0].text).toContain('The approval stays');
     letGo();
     await (await other.answer).text();

@@ -1,9 +1,17 @@
-// AWS through the whole gateway: a session per released call, named after its hold, and a request that is signed as it arrives.
+// AWS through the whole gateway: a session per released call, named after its hold, and a request that is signed as it
+// arrives.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sha256 } from '../../src/domain/canonical.ts';
 import { awsRefusal } from '../support/aws-verifier.ts';
-import { type Environment, type RecordedRequest, type Recorder, startEnvironment, startRecorder, writtenBy } from '../support/environment.ts';
+import {
+  type Environment,
+  type RecordedRequest,
+  type Recorder,
+  startEnvironment,
+  startRecorder,
+  writtenBy,
+} from '../support/environment.ts';
 import { type StsServer, startSts } from '../support/sts-server.ts';
 
 let env: Environment;
@@ -126,7 +134,12 @@ it('nothing is sent and no session is made for a path that is not a plain name, 
 it('neither keys nor tokens are found in logs, audit records or the store', async () => {
   const written = writtenBy(env);
   expect(written).toContain('aws-sts');
-  const secrets = ['web-identity-token-literal', ...sts.secrets, ...s3.requests.map(({ headers }) => String(headers['x-amz-security-token']))];
+  const secrets = [
+    'web-identity-token-literal',
+    ...sts.secrets,
+    ...s3.requests.map(({ headers }) => String(headers['x-amz-security-token'])),
+  ];
   expect(secrets.length).toBeGreaterThan(4);
-  for (const secret of secrets) for (const form of [secret, btoa(secret), encodeURIComponent(secret)]) expect(written).not.toContain(form);
+  for (const secret of secrets)
+    for (const form of [secret, btoa(secret), encodeURIComponent(secret)]) expect(written).not.toContain(form);
 });

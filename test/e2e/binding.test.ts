@@ -1,5 +1,5 @@
-// What an approval is bound to: after it, one thing at a time is changed, and nothing of it reaches the upstream. And what it is not
-// bound to: an edit that has nothing to do with it voids nothing.
+// What an approval is bound to: after it, one thing at a time is changed, and nothing of it reaches the upstream. And
+// what it is not bound to: an edit that has nothing to do with it voids nothing.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CallOptions, type Environment, startEnvironment, startRecorder } from '../support/environment.ts';
@@ -63,7 +63,10 @@ describe('after an approval, another request', () => {
   const CHANGES: readonly (readonly [string, Change])[] = [
     ['with another last byte of its body', { alter: (body) => `${body.slice(0, -2)}9}` }],
     ['with one more space after its body', { alter: (body) => `${body} ` }],
-    ['with the body’s members in another order', { alter: (body) => JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(body)).reverse())) }],
+    [
+      'with the body’s members in another order',
+      { alter: (body) => JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(body)).reverse())) },
+    ],
     ['with another value of a bound field', { headers: { 'x-account': '2' } }],
     ['with a bound field left empty', { headers: { 'x-account': '' } }],
     ['with another Accept', { headers: { accept: 'text/csv' } }],
@@ -76,24 +79,31 @@ describe('after an approval, another request', () => {
     ['on behalf of somebody', { as: 'carol', claims: { act: { sub: 'agent-1' } } }],
   ];
 
-  it.each(CHANGES)('%s needs an approval of its own', async (_name, { path = '/api/transfers', method = 'POST', as, claims, headers, alter }) => {
-    const body = JSON.stringify({ ...payment(), memo: long, last: 1 });
-    const sent: CallOptions = { method: 'POST', body, headers: { prefer: 'wait=0', 'x-account': '1', accept: 'application/json' } };
-    const before = env.upstream.requests.length;
-    const first = await answered(env.call('/api/transfers', sent));
-    await alice.approve(first.hold);
-    const changed: CallOptions = {
-      ...{ ...sent, method, body: alter?.(body) ?? body, headers: { ...sent.headers, ...headers } },
-      ...(as !== undefined && { as }),
-      ...(claims !== undefined && { claims }),
-    };
-    const other = await answered(env.call(path, changed));
-    expect([other.status, other.code, other.hold === first.hold]).toEqual([409, 'approval_pending', false]);
-    expect(env.upstream.requests.length).toBe(before);
-    // The approval itself is untouched, and opens the way for what was approved.
-    expect(await answered(env.call('/api/transfers', sent))).toMatchObject({ status: 200, hold: first.hold });
-    expect(env.upstream.requests.slice(before).map((request) => request.body)).toEqual([body]);
-  });
+  it.each(CHANGES)(
+    '%s needs an approval of its own',
+    async (_name, { path = '/api/transfers', method = 'POST', as, claims, headers, alter }) => {
+      const body = JSON.stringify({ ...payment(), memo: long, last: 1 });
+      const sent: CallOptions = {
+        method: 'POST',
+        body,
+        headers: { prefer: 'wait=0', 'x-account': '1', accept: 'application/json' },
+      };
+      const before = env.upstream.requests.length;
+      const first = await answered(env.call('/api/transfers', sent));
+      await alice.approve(first.hold);
+      const changed: CallOptions = {
+        ...{ ...sent, method, body: alter?.(body) ?? body, headers: { ...sent.headers, ...headers } },
+        ...(as !== undefined && { as }),
+        ...(claims !== undefined && { claims }),
+      };
+      const other = await answered(env.call(path, changed));
+      expect([other.status, other.code, other.hold === first.hold]).toEqual([409, 'approval_pending', false]);
+      expect(env.upstream.requests.length).toBe(before);
+      // The approval itself is untouched, and opens the way for what was approved.
+      expect(await answered(env.call('/api/transfers', sent))).toMatchObject({ status: 200, hold: first.hold });
+      expect(env.upstream.requests.slice(before).map((request) => request.body)).toEqual([body]);
+    },
+  );
 
   it('of the same subject at another issuer needs an approval of its own', async () => {
     const body = payment();
@@ -111,7 +121,9 @@ describe('a field that is not bound', () => {
     const body = payment();
     const before = env.upstream.requests.length;
     const id = await approveTransfer(env, alice, body, { headers: { 'x-note': 'one' } });
-    expect(await transferNow(env, body, { headers: { 'x-note': 'two', 'x-more': 'three', 'user-agent': 'me' } })).toMatchObject({ status: 200, hold: id });
+    expect(
+      await transferNow(env, body, { headers: { 'x-note': 'two', 'x-more': 'three', 'user-agent': 'me' } }),
+    ).toMatchObject({ status: 200, hold: id });
     const { headers } = await env.upstream.arrived(before);
     expect([headers['x-note'], headers['x-more'], headers['user-agent']]).toEqual([undefined, undefined, undefined]);
   });
@@ -126,7 +138,11 @@ describe('a change of the task’s plan', () => {
     const id = await approveTransfer(env, alice, body, { headers });
     const plan = { objective: 'pay', plan: ['pay somebody else'] };
     expect((await env.call(`/countersign/v1/tasks/${task}`, { method: 'PUT', body: plan })).status).toBe(200);
-    expect(await transferNow(env, body, { headers })).toMatchObject({ status: 403, code: 'approval_invalidated', hold: id });
+    expect(await transferNow(env, body, { headers })).toMatchObject({
+      status: 403,
+      code: 'approval_invalidated',
+      hold: id,
+    });
     expect((await transferNow(env, body, { headers })).code).toBe('approval_pending');
     expect(env.upstream.requests.length).toBe(before);
   });
@@ -141,14 +157,18 @@ describe('a change of the task’s plan', () => {
     }
   });
 
-  const openTask = async () => String((await answered(env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay' } }))).json.id);
+  const openTask = async () =>
+    String((await answered(env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay' } }))).json.id);
 });
 
 describe('an edit of the configuration', () => {
   const EDITS: readonly (readonly [string, (yaml: string) => string])[] = [
     ['of the rule that matched', (yaml) => yaml.replace('data: "kind-a"', 'data: "kind-b"')],
     ['of its tier', (yaml) => yaml.replace('useWithin: 2m', 'useWithin: 3m')],
-    ['that adds a rule which matches, too', (yaml) => yaml.replace('rules:\n', 'rules:\n  - { id: more, match: { methods: [POST] }, decide: allow }\n')],
+    [
+      'that adds a rule which matches, too',
+      (yaml) => yaml.replace('rules:\n', 'rules:\n  - { id: more, match: { methods: [POST] }, decide: allow }\n'),
+    ],
     ['that asks for more', (yaml) => yaml.replace('count: 1', 'count: 2')],
   ];
 
@@ -238,7 +258,8 @@ describe('an upstream that moves', () => {
     const { hold } = await alice.expect('PENDING');
     const waiting = answered(env.transfer(payment()));
     const waitingId = await hold;
-    const moved = (yaml: string) => yaml.replace(`url: "${env.upstream.origin}"`, `url: "${move(env.upstream.origin, other.origin)}"`);
+    const moved = (yaml: string) =>
+      yaml.replace(`url: "${env.upstream.origin}"`, `url: "${move(env.upstream.origin, other.origin)}"`);
     await withEdit(moved, async () => {
       const again = await transferNow(env, body);
       expect([again.code, again.hold === id]).toEqual(['approval_pending', false]);

@@ -52,7 +52,11 @@ async function transfer(key: Key, amount: number, more: Readonly<Record<string, 
   const token = await environment.token('agent-1', { cnf: { jkt: key.jkt, 'kc-jkt-type': 'DPoP' } });
   const headers = { authorization: `DPoP ${token}`, dpop: proof(token, key, 'POST', '/api/transfers'), ...more };
   const response = await environment.transfer({ amount }, { headers });
-  return { status: response.status, body: (await response.json()) as Record<string, unknown>, hold: response.headers.get('countersign-hold') };
+  return {
+    status: response.status,
+    body: (await response.json()) as Record<string, unknown>,
+    hold: response.headers.get('countersign-hold'),
+  };
 }
 
 describe('a token bound to a DPoP key', () => {
@@ -101,7 +105,11 @@ describe('a token bound to a DPoP key', () => {
         waiting.call('/shared', {
           method: 'POST',
           body: { jsonrpc: '2.0', id: method, method, params },
-          headers: { authorization: `DPoP ${token}`, dpop: proof(token, mine, 'POST', '/shared'), ...(session && { 'mcp-session-id': session }) },
+          headers: {
+            authorization: `DPoP ${token}`,
+            dpop: proof(token, mine, 'POST', '/shared'),
+            ...(session && { 'mcp-session-id': session }),
+          },
         });
       const session = (await post('initialize', { protocolVersion: '2025-11-25' })).headers.get('mcp-session-id') ?? '';
       const reviewer = await waiting.reviewer('rita');
@@ -119,9 +127,20 @@ describe('a token bound to a DPoP key', () => {
   it('fetches the result of its MCP task with that key; with another key there is no such task', async () => {
     const send = async (key: Key, method: string, params: object) => {
       const token = await environment.token('agent-1', { cnf: { jkt: key.jkt } });
-      const headers = { authorization: `DPoP ${token}`, dpop: proof(token, key, 'POST', '/tools'), 'mcp-protocol-version': '2025-11-25' };
-      const response = await environment.call('/tools', { method: 'POST', headers, body: { jsonrpc: '2.0', id: 1, method, params } });
-      return (await response.json()) as { result?: { task?: { taskId: string }; content?: unknown }; error?: { code: number; message: string } };
+      const headers = {
+        authorization: `DPoP ${token}`,
+        dpop: proof(token, key, 'POST', '/tools'),
+        'mcp-protocol-version': '2025-11-25',
+      };
+      const response = await environment.call('/tools', {
+        method: 'POST',
+        headers,
+        body: { jsonrpc: '2.0', id: 1, method, params },
+      });
+      return (await response.json()) as {
+        result?: { task?: { taskId: string }; content?: unknown };
+        error?: { code: number; message: string };
+      };
     };
     const created = await send(mine, 'tools/call', { name: 'pay', arguments: { amount: 1 }, task: {} });
     const taskId = String(created.result?.task?.taskId);
@@ -129,10 +148,13 @@ describe('a token bound to a DPoP key', () => {
     await reviewer.approve(taskId.replace('countersign.', ''));
     const before = environment.upstream.requests.length;
     const never = await send(other, 'tasks/result', { taskId: `countersign.hold_${'A'.repeat(22)}` });
-    for (const method of ['tasks/get', 'tasks/result', 'tasks/cancel']) expect(await send(other, method, { taskId })).toEqual(never);
+    for (const method of ['tasks/get', 'tasks/result', 'tasks/cancel'])
+      expect(await send(other, method, { taskId })).toEqual(never);
     expect((await reviewer.show(taskId.replace('countersign.', ''))).state).toBe('APPROVED');
     environment.upstream.respond((_request, response) => {
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc":"2.0","id":1,"result":{"content":[]}}');
+      response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end('{"jsonrpc":"2.0","id":1,"result":{"content":[]}}');
     });
     expect((await send(mine, 'tasks/result', { taskId })).result).toMatchObject({ content: [] });
     const sent = environment.upstream.requests.slice(before);

@@ -1,5 +1,5 @@
-// An agent that wants a held call through without an approval of its own: races, framing, pipelining, keys, preferences. What counts is
-// what the upstream received; each test says what the agent tried.
+// An agent that wants a held call through without an approval of its own: races, framing, pipelining, keys,
+// preferences. What counts is what the upstream received; each test says what the agent tried.
 
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -51,10 +51,19 @@ const chunked = (text: string, size: number): string =>
 describe('other framing', () => {
   it.each([
     ['HTTP/1.0', { version: '1.0', fields: ['prefer: wait=0'] }],
-    ['fields in capitals', { version: '1.1', fields: ['PREFER: WAIT=0', 'COUNTERSIGN-HOLD: hold_AAAAAAAAAAAAAAAAAAAAAA', 'X-COUNTERSIGN-DECISION: allow'] }],
+    [
+      'fields in capitals',
+      {
+        version: '1.1',
+        fields: ['PREFER: WAIT=0', 'COUNTERSIGN-HOLD: hold_AAAAAAAAAAAAAAAAAAAAAA', 'X-COUNTERSIGN-DECISION: allow'],
+      },
+    ],
   ])('by %s is held like any other call', async (_name, { version, fields }) => {
     const body = payment();
-    const answer = await sendRaw(env.ports.agents, await raw(body, { version, fields: [...fields, 'connection: close'] }));
+    const answer = await sendRaw(
+      env.ports.agents,
+      await raw(body, { version, fields: [...fields, 'connection: close'] }),
+    );
     expect([answer.status, (JSON.parse(answer.body) as { code: string }).code]).toEqual([409, 'approval_pending']);
     expect(sentWith(body)).toEqual([]);
   });
@@ -65,7 +74,10 @@ describe('other framing', () => {
     const before = env.upstream.requests.length;
     for (const size of [7, 1]) {
       const framed = chunked(JSON.stringify(body), size);
-      const answer = await sendRaw(env.ports.agents, await raw(body, { framed, fields: ['prefer: wait=0', 'connection: close'] }));
+      const answer = await sendRaw(
+        env.ports.agents,
+        await raw(body, { framed, fields: ['prefer: wait=0', 'connection: close'] }),
+      );
       expect(answer.status).toBe(size === 7 ? 200 : 409);
       expect(answer.text.includes(`countersign-hold: ${id}`)).toBe(size === 7);
     }
@@ -81,7 +93,9 @@ describe('other framing', () => {
   it('that appends a second call to an approved one gets the first through only', async () => {
     const [body, smuggled] = [payment(), payment()];
     await approveTransfer(env, alice, body);
-    const both = (await raw(body, { fields: ['prefer: wait=0'] })) + (await raw(smuggled, { fields: ['prefer: wait=0', 'connection: close'] }));
+    const both =
+      (await raw(body, { fields: ['prefer: wait=0'] })) +
+      (await raw(smuggled, { fields: ['prefer: wait=0', 'connection: close'] }));
     const { text } = await sendRaw(env.ports.agents, both);
     expect([...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => status)).toEqual(['200', '409']);
     expect([sentWith(body).length, sentWith(smuggled).length]).toEqual([1, 0]);
@@ -101,33 +115,40 @@ describe('pipelining', () => {
     expect(sentWith(body)).toHaveLength(1);
   });
 
-  it.each([0, 1])('and leaving before the approval comes sends nothing, and leaves the approval (%i calls ahead)', async (ahead) => {
-    const body = payment();
-    const socket = connect(env.ports.agents, '127.0.0.1');
-    await once(socket, 'connect');
-    const waits = { fields: ['prefer: wait=20'] };
-    const { hold } = await alice.expect('PENDING');
-    if (ahead > 0) {
-      socket.write(await raw(payment(), waits));
-      await hold;
-    }
-    const next = ahead > 0 ? await alice.expect('PENDING') : { hold };
-    socket.write(await raw(body, waits));
-    const id = await next.hold;
-    socket.destroy();
-    await expect.poll(() => env.log.filter(({ hold: of, error }) => of === id && error === 'client_closed').length).toBe(1);
-    await alice.approve(id);
-    expect((await alice.show(id)).state).toBe('APPROVED');
-    expect(await transferNow(env, body)).toMatchObject({ status: 200, hold: id });
-    expect(sentWith(body)).toHaveLength(1);
-  });
+  it.each([0, 1])(
+    'and leaving before the approval comes sends nothing, and leaves the approval (%i calls ahead)',
+    async (ahead) => {
+      const body = payment();
+      const socket = connect(env.ports.agents, '127.0.0.1');
+      await once(socket, 'connect');
+      const waits = { fields: ['prefer: wait=20'] };
+      const { hold } = await alice.expect('PENDING');
+      if (ahead > 0) {
+        socket.write(await raw(payment(), waits));
+        await hold;
+      }
+      const next = ahead > 0 ? await alice.expect('PENDING') : { hold };
+      socket.write(await raw(body, waits));
+      const id = await next.hold;
+      socket.destroy();
+      await expect
+        .poll(() => env.log.filter(({ hold: of, error }) => of === id && error === 'client_closed').length)
+        .toBe(1);
+      await alice.approve(id);
+      expect((await alice.show(id)).state).toBe('APPROVED');
+      expect(await transferNow(env, body)).toMatchObject({ status: 200, hold: id });
+      expect(sentWith(body)).toHaveLength(1);
+    },
+  );
 });
 
 describe('an approval for one request', () => {
   it('is not lent to another by naming its hold', async () => {
     const [body, other] = [payment(), payment()];
     const id = await approveTransfer(env, alice, body);
-    const { status, code, hold } = await transferNow(env, other, { headers: { 'countersign-hold': id, 'x-countersign-hold': id } });
+    const { status, code, hold } = await transferNow(env, other, {
+      headers: { 'countersign-hold': id, 'x-countersign-hold': id },
+    });
     expect([status, code, hold === id]).toEqual([409, 'approval_pending', false]);
     expect(sentWith(other)).toEqual([]);
   });
@@ -137,10 +158,17 @@ describe('an approval for one request', () => {
     const keyed = (key: string) => transferNow(env, body, { headers: { 'idempotency-key': key } });
     const { hold: id } = await keyed('key-a');
     await alice.approve(id);
-    for (const answer of [await keyed('key-b'), await keyed('KEY-A'), await keyed('"key-a"'), await transferNow(env, body)]) {
+    for (const answer of [
+      await keyed('key-b'),
+      await keyed('KEY-A'),
+      await keyed('"key-a"'),
+      await transferNow(env, body),
+    ]) {
       expect([answer.code, answer.hold === id]).toEqual(['approval_pending', false]);
     }
-    const twice = await raw(body, { fields: ['prefer: wait=0', 'idempotency-key: key-a', 'Idempotency-Key: key-b', 'connection: close'] });
+    const twice = await raw(body, {
+      fields: ['prefer: wait=0', 'idempotency-key: key-a', 'Idempotency-Key: key-b', 'connection: close'],
+    });
     expect((await sendRaw(env.ports.agents, twice)).status).toBe(400);
     expect(sentWith(body)).toEqual([]);
     expect(await keyed('key-a')).toMatchObject({ status: 200, hold: id });
@@ -167,7 +195,10 @@ describe('a race at the moment of release', () => {
       const body = payment();
       const id = await approveTransfer(env, alice, body);
       const { bindingDigest } = await bob.show(id);
-      const [answer, deny] = await Promise.all([transferNow(env, body), answered(bob.vote(id, 'deny', { bindingDigest }))]);
+      const [answer, deny] = await Promise.all([
+        transferNow(env, body),
+        answered(bob.vote(id, 'deny', { bindingDigest })),
+      ]);
       const outcome = `${answer.code ?? answer.status} ${deny.code ?? deny.status}`;
       expect(['200 hold_closed', 'approval_denied 200']).toContain(outcome);
       expect(sentWith(body)).toHaveLength(answer.status === 200 ? 1 : 0);
@@ -180,7 +211,9 @@ describe('a race at the moment of release', () => {
       const id = await approveTransfer(env, alice, body);
       const cancel = answered(env.call(`/countersign/v1/holds/${id}`, { method: 'DELETE' }));
       const [answer, cancelled] = await Promise.all([transferNow(env, body), cancel]);
-      expect(['200 hold_closed', 'approval_revoked approval_revoked']).toContain(`${answer.code ?? answer.status} ${cancelled.code ?? cancelled.status}`);
+      expect(['200 hold_closed', 'approval_revoked approval_revoked']).toContain(
+        `${answer.code ?? answer.status} ${cancelled.code ?? cancelled.status}`,
+      );
       expect(sentWith(body)).toHaveLength(answer.status === 200 ? 1 : 0);
     }
   });
@@ -191,8 +224,14 @@ describe('a race at the moment of release', () => {
     for (let round = 0; round < ROUNDS; round++) {
       const body = payment();
       const id = await approveTransfer(env, alice, body, { headers });
-      const revise = env.call(`/countersign/v1/tasks/${opened.json.id}`, { method: 'PUT', body: { objective: `pay ${round}` } });
-      const [answer] = await Promise.all([transferNow(env, body, { headers }), revise.then((response) => response.text())]);
+      const revise = env.call(`/countersign/v1/tasks/${opened.json.id}`, {
+        method: 'PUT',
+        body: { objective: `pay ${round}` },
+      });
+      const [answer] = await Promise.all([
+        transferNow(env, body, { headers }),
+        revise.then((response) => response.text()),
+      ]);
       const { state } = await alice.show(id);
       expect(['200 EXECUTED', '403 INVALIDATED']).toContain(`${answer.status} ${state}`);
       expect(sentWith(body)).toHaveLength(answer.status === 200 ? 1 : 0);
@@ -206,7 +245,10 @@ describe('a race at the moment of release', () => {
     ] as const) {
       const bodies = Array.from({ length: 10 }, payment);
       const ids = await Promise.all(bodies.map((body) => approveTransfer(env, alice, body)));
-      const [answers] = await Promise.all([Promise.all(bodies.map((body) => transferNow(env, body))), env.edit((yaml) => yaml.replace(from, to))]);
+      const [answers] = await Promise.all([
+        Promise.all(bodies.map((body) => transferNow(env, body))),
+        env.edit((yaml) => yaml.replace(from, to)),
+      ]);
       for (const [n, { status, code }] of answers.entries()) {
         expect(['200 undefined', '403 approval_invalidated']).toContain(`${status} ${code}`);
         if (status === 200) await becomes(alice, ids[n] ?? '', 'EXECUTED');
@@ -219,10 +261,15 @@ describe('a race at the moment of release', () => {
 describe('a flood of holds', () => {
   it('stops at limits.pendingPerAgent, whatever keys and tasks it uses, and leaves other agents alone', async () => {
     const as = 'agent-flood';
-    const opened = await answered(env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'flood' }, as }));
+    const opened = await answered(
+      env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'flood' }, as }),
+    );
     const options = (n: number) => ({
       as,
-      headers: { ...(n % 3 === 0 && { 'countersign-task': String(opened.json.id) }), ...(n % 2 === 0 && { 'idempotency-key': `k${n}` }) },
+      headers: {
+        ...(n % 3 === 0 && { 'countersign-task': String(opened.json.id) }),
+        ...(n % 2 === 0 && { 'idempotency-key': `k${n}` }),
+      },
     });
     const answers = await Promise.all(Array.from({ length: 230 }, (_, n) => transferNow(env, payment(), options(n))));
     const codes = answers.map(({ code }) => code);

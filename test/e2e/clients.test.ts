@@ -1,5 +1,6 @@
-// A held call as the clients see it that agents are built with. None of them knows Countersign: what they do with its answer is what their own
-// retry logic says. The upstream answers like a model provider, since that is what the openai client expects to talk to.
+// A held call as the clients see it that agents are built with. None of them knows Countersign: what they do with its
+// answer is what their own retry logic says. The upstream answers like a model provider, since that is what the openai
+// client expects to talk to.
 
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -18,12 +19,20 @@ let serial = 0;
 
 beforeAll(async () => {
   env = await startEnvironment({
-    rules: '  - { id: chat, match: { upstream: api, methods: [POST], path: /v1/chat/completions }, decide: hold, tier: payment }',
+    rules:
+      '  - { id: chat, match: { upstream: api, methods: [POST], path: /v1/chat/completions }, decide: hold, tier: payment }',
     limits: '{ wait: 20s, pendingPerAgent: 100 }',
   });
   env.upstream.respond(({ body }, response) => {
     const { model } = JSON.parse(body) as { model: string };
-    const choices = [{ index: 0, message: { role: 'assistant', content: 'done', refusal: null }, finish_reason: 'stop', logprobs: null }];
+    const choices = [
+      {
+        index: 0,
+        message: { role: 'assistant', content: 'done', refusal: null },
+        finish_reason: 'stop',
+        logprobs: null,
+      },
+    ];
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ id: 'chat_1', object: 'chat.completion', created: 1, model, choices }));
   });
@@ -37,7 +46,8 @@ afterAll(() => env.close());
 const question = () => ({ model: 'm-1', messages: [{ role: 'user' as const, content: `question ${serial++}` }] });
 
 /** How often the gateway has answered a call about this hold. */
-const answered = (id: unknown): number => env.log.filter((line) => line.event === 'countersign.call.completed' && line.hold === id).length;
+const answered = (id: unknown): number =>
+  env.log.filter((line) => line.event === 'countersign.call.completed' && line.hold === id).length;
 
 /** Approves the next hold that comes up once its caller has been told to come back. */
 async function approveAfterFirstAnswer(): Promise<{ readonly done: Promise<string> }> {
@@ -73,7 +83,10 @@ describe('Node’s fetch', () => {
     const pending = await ask(body, { prefer: 'wait=0' });
     expect([pending.status, pending.ok]).toEqual([409, false]);
     const asked = await ask(body, { prefer: 'respond-async' });
-    expect([asked.status, asked.headers.get('countersign-hold')]).toEqual([202, pending.headers.get('countersign-hold')]);
+    expect([asked.status, asked.headers.get('countersign-hold')]).toEqual([
+      202,
+      pending.headers.get('countersign-hold'),
+    ]);
   });
 });
 
@@ -86,7 +99,10 @@ describe('undici', () => {
 
   it('surfaces the pending call through its retrying agent, which does not send it again by itself', async () => {
     const dispatcher = new RetryAgent(new Agent());
-    const { statusCode, headers, body } = await request(`${base}/chat/completions`, { ...options(question()), dispatcher });
+    const { statusCode, headers, body } = await request(`${base}/chat/completions`, {
+      ...options(question()),
+      dispatcher,
+    });
     expect([statusCode, headers['x-should-retry']]).toEqual([409, 'true']);
     expect(await body.json()).toMatchObject({ code: 'approval_pending' });
     await expect.poll(() => answered(headers['countersign-hold']), PATIENCE).toBe(1);
@@ -97,7 +113,10 @@ describe('undici', () => {
     const dispatcher = new RetryAgent(new Agent(), { statusCodes: [409], methods: ['POST'], maxRetries: 5 });
     const before = env.upstream.requests.length;
     const { done } = await approveAfterFirstAnswer();
-    const { statusCode, headers, body } = await request(`${base}/chat/completions`, { ...options(question()), dispatcher });
+    const { statusCode, headers, body } = await request(`${base}/chat/completions`, {
+      ...options(question()),
+      dispatcher,
+    });
     expect([statusCode, headers['countersign-hold']]).toEqual([200, await done]);
     expect(await body.json()).toMatchObject({ object: 'chat.completion' });
     expect(env.upstream.requests.length).toBe(before + 1);
@@ -132,7 +151,10 @@ describe('the openai client', () => {
       .catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ConflictError);
     const { headers } = failure as ConflictError;
-    expect([headers.get('x-should-retry'), headers.get('retry-after')]).toEqual(['true', expect.stringMatching(/^\d+$/)]);
+    expect([headers.get('x-should-retry'), headers.get('retry-after')]).toEqual([
+      'true',
+      expect.stringMatching(/^\d+$/),
+    ]);
     const pending = (await alice.list()).filter(({ id }) => id === headers.get('countersign-hold'));
     expect(pending).toHaveLength(1);
     await expect.poll(() => answered(headers.get('countersign-hold')), PATIENCE).toBe(2);
@@ -161,9 +183,22 @@ function hasCurl(): boolean {
 }
 
 describe.skipIf(!hasCurl())('curl (skipped where there is none of 7.84 or later)', () => {
-  const curl = async (body: unknown, ...more: readonly string[]): Promise<{ readonly status: string; readonly hold: string; readonly text: string }> => {
+  const curl = async (
+    body: unknown,
+    ...more: readonly string[]
+  ): Promise<{ readonly status: string; readonly hold: string; readonly text: string }> => {
     const format = '\n%{http_code} %header{countersign-hold}';
-    const args = ['-sS', '-w', format, '-H', `Authorization: Bearer ${token}`, '--json', JSON.stringify(body), ...more, `${base}/chat/completions`];
+    const args = [
+      '-sS',
+      '-w',
+      format,
+      '-H',
+      `Authorization: Bearer ${token}`,
+      '--json',
+      JSON.stringify(body),
+      ...more,
+      `${base}/chat/completions`,
+    ];
     const { stdout } = await promisify(execFile)('curl', args);
     const at = stdout.lastIndexOf('\n');
     const [status = '', hold = ''] = stdout.slice(at + 1).split(' ');
@@ -185,7 +220,16 @@ describe.skipIf(!hasCurl())('curl (skipped where there is none of 7.84 or later)
 
   it('comes back with --retry-all-errors and completes after the approval', async () => {
     const { done } = await approveAfterFirstAnswer();
-    const { status, hold, text } = await curl(question(), '-H', 'Prefer: wait=0', '--fail', '--retry', '5', '--retry-all-errors', '--no-progress-meter');
+    const { status, hold, text } = await curl(
+      question(),
+      '-H',
+      'Prefer: wait=0',
+      '--fail',
+      '--retry',
+      '5',
+      '--retry-all-errors',
+      '--no-progress-meter',
+    );
     expect([status, hold]).toEqual(['200', await done]);
     expect(text).toContain('chat.completion');
   });

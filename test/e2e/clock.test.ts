@@ -1,5 +1,5 @@
-// The system's clock is set back under a running gateway, and between two runs: what was to end ends all the same. Kind: a deadline that is judged by
-// a clock which somebody sets (an NTP step, a resumed machine, an operator).
+// The system's clock is set back under a running gateway, and between two runs: what was to end ends all the same.
+// Kind: a deadline that is judged by a clock which somebody sets (an NTP step, a resumed machine, an operator).
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,7 +33,8 @@ afterEach(async () => {
 });
 
 const hold = async () => (await env.transfer({ amount: 1 })).headers.get('countersign-hold') ?? '';
-const becomes = (id: string, state: string) => expect.poll(async () => (await alice.show(id)).state, { timeout: 30_000 }).toBe(state);
+const becomes = (id: string, state: string) =>
+  expect.poll(async () => (await alice.show(id)).state, { timeout: 30_000 }).toBe(state);
 const readiness = async () => {
   const response = await fetch(`http://127.0.0.1:${env.ports.ops}/readyz`);
   return [response.status, ((await response.json()) as { clock: boolean }).clock];

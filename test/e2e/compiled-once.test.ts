@@ -1,4 +1,5 @@
-// A configuration is compiled once: at boot, and at each reload. Pins the kind "made twice and thrown away", which a module of the operator's notices.
+// A configuration is compiled once: at boot, and at each reload. Pins the kind "made twice and thrown away", which a
+// module of the operator's notices.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

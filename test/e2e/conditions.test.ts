@@ -1,5 +1,5 @@
-// Conditions over real sockets: values of other types than the rules' authors thought of, and values that are expensive to look at. What
-// the upstream received is what counts.
+// Conditions over real sockets: values of other types than the rules' authors thought of, and values that are expensive
+// to look at. What the upstream received is what counts.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Environment, startEnvironment, writtenBy } from '../support/environment.ts';
@@ -56,7 +56,8 @@ it('an amount is bounded at both ends', async () => {
 });
 
 it('a query parameter that comes twice, or not at all, is not unequal to anything', async () => {
-  for (const query of ['dry=1&dry=1', 'dry=0&dry=1', '', 'other=1', 'dry=2']) expect((await outcome(`/search?${query}`, {}))[0]).toBe(403);
+  for (const query of ['dry=1&dry=1', 'dry=0&dry=1', '', 'other=1', 'dry=2'])
+    expect((await outcome(`/search?${query}`, {}))[0]).toBe(403);
   expect(await outcome('/search?dry=1', {})).toEqual([200, undefined]);
 });
 
@@ -68,6 +69,8 @@ it('a condition that is expensive to evaluate counts as failed, blocks nobody, a
   expect(await outcome('/listed', { items })).toEqual([403, 'no_matching_rule']);
   expect(await outcome('/listed', { items: [1, 2] })).toEqual([200, undefined]);
   expect((await alive).status).toBe(200);
-  await expect.poll(() => env.log.filter(({ reasons }) => Array.isArray(reasons) && reasons.includes('over_budget')).length).toBe(2);
+  await expect
+    .poll(() => env.log.filter(({ reasons }) => Array.isArray(reasons) && reasons.includes('over_budget')).length)
+    .toBe(2);
   expect(writtenBy(env)).toContain('"why":"over_budget"');
 });

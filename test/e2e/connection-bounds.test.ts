@@ -1,5 +1,6 @@
-// Nobody takes every connection: neither one agent, whatever it does with its calls, nor a client that proves nothing. The gateway runs with few
-// descriptors, so that whoever gets them all shuts out everybody else. Pins the kind of fault in which cost per client has no bound.
+// Nobody takes every connection: neither one agent, whatever it does with its calls, nor a client that proves nothing.
+// The gateway runs with few descriptors, so that whoever gets them all shuts out everybody else. Pins the kind of fault
+// in which cost per client has no bound.
 
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:http';
@@ -33,7 +34,11 @@ afterEach(async () => {
 });
 
 /** A connection that says this, and reads what comes back unless told otherwise. */
-async function open(port: number, bytes: string, reads = true): Promise<{ readonly socket: Socket; readonly heard: () => string }> {
+async function open(
+  port: number,
+  bytes: string,
+  reads = true,
+): Promise<{ readonly socket: Socket; readonly heard: () => string }> {
   const socket = connect(port, '127.0.0.1');
   closing.push(() => socket.destroy());
   let heard = '';
@@ -51,7 +56,8 @@ async function flood(port: number, bytes: string, count = FLOOD): Promise<void> 
   for (let n = 0; n < count; n += 50) await Promise.all(Array.from({ length: 50 }, () => open(port, bytes, false)));
 }
 
-const UPGRADE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+const UPGRADE =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
 
 const get = async (path: string, as: string, more = ''): Promise<string> =>
   `GET ${path} HTTP/1.1\r\nHost: gw.test\r\nAuthorization: Bearer ${await env.token(as)}\r\n${more}\r\n`;
@@ -93,7 +99,11 @@ async function refusalOf(
   sent.end(body);
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
   const said = await text(response);
-  return { status: response.statusCode, code: (JSON.parse(said) as { code?: string }).code, retryAfter: response.headers['retry-after'] };
+  return {
+    status: response.statusCode,
+    code: (JSON.parse(said) as { code?: string }).code,
+    retryAfter: response.headers['retry-after'],
+  };
 }
 
 const TOO_MANY: Outcome = { status: 429, code: 'too_many_calls', retryAfter: '1' };
@@ -112,7 +122,9 @@ describe('one agent', () => {
     const { heard } = await open(env.ports.agents, requests.join(''));
     await env.upstream.arrived(0);
     await othersAreServed();
-    expect(env.upstream.requests.filter(({ url }) => url.startsWith('/slow')).map(({ url }) => url)).toEqual(['/slow/0']);
+    expect(env.upstream.requests.filter(({ url }) => url.startsWith('/slow')).map(({ url }) => url)).toEqual([
+      '/slow/0',
+    ]);
     for (let n = 0; n < 3; n++) {
       await expect.poll(() => waiting.length).toBe(n + 1);
       waiting[n]?.end(`"answer ${n}"`);
@@ -137,9 +149,12 @@ describe('one agent', () => {
 
   it('counts calls that wait for people', async () => {
     await start({ limits: '{ wait: 20s, callsPerAgent: 2 }' });
-    for (let n = 0; n < 2; n++) refusalOf('/api/transfers', 'agent-1', { method: 'POST', body: `{"n":${n}}` }).catch(() => {});
+    for (let n = 0; n < 2; n++)
+      refusalOf('/api/transfers', 'agent-1', { method: 'POST', body: `{"n":${n}}` }).catch(() => {});
     const alice = await env.reviewer('alice');
-    await expect.poll(async () => ((await (await alice.request('/holds')).json()) as { holds: unknown[] }).holds.length).toBe(2);
+    await expect
+      .poll(async () => ((await (await alice.request('/holds')).json()) as { holds: unknown[] }).holds.length)
+      .toBe(2);
     expect(await refusalOf('/api/transfers', 'agent-1', { method: 'POST', body: '{"n":3}' })).toEqual(TOO_MANY);
   });
 });
@@ -152,7 +167,8 @@ describe('one agent that opens a connection for each of many', () => {
       `${(await get('/api/upload', 'agent-1', 'Content-Length: 10000000\r\n')).replace('GET', 'PUT')}${'x'.repeat(70_000)}`,
     'calls that wait for people': async () =>
       `${(await get('/api/transfers', 'agent-1', 'Content-Type: application/json\r\nContent-Length: 2\r\n')).replace('GET', 'POST')}{}`,
-    'questions about a hold': async () => get(`/countersign/v1/holds/${await openHold()}`, 'agent-1', 'Prefer: wait=20\r\n'),
+    'questions about a hold': async () =>
+      get(`/countersign/v1/holds/${await openHold()}`, 'agent-1', 'Prefer: wait=20\r\n'),
     WebSockets: () => get('/live/', 'agent-1', UPGRADE),
   };
 
@@ -195,10 +211,14 @@ describe('clients that prove nothing', () => {
   afterAll(() => env.close());
 
   describe.each(['agents', 'reviewers', 'ops'] as const)('on the %s’ listener', (plane) => {
-    it.each(Object.entries(strangers))('take no connection from anybody else with %s', { timeout: 60_000 }, async (_what, bytes) => {
-      await flood(env.ports[plane], bytes);
-      await othersAreServed();
-    });
+    it.each(Object.entries(strangers))(
+      'take no connection from anybody else with %s',
+      { timeout: 60_000 },
+      async (_what, bytes) => {
+        await flood(env.ports[plane], bytes);
+        await othersAreServed();
+      },
+    );
   });
 
   it('displace each other, and never the idle connection of an agent', async () => {

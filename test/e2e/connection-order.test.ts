@@ -1,5 +1,5 @@
-// The order and the end of connections. Kinds: an answer that a client would take for that of another request; a connection that is held although nobody
-// is there; a call that is carried out for an agent that has left.
+// The order and the end of connections. Kinds: an answer that a client would take for that of another request; a
+// connection that is held although nobody is there; a call that is carried out for an agent that has left.
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,10 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'cert.pem'), own.pem);
   writeFileSync(join(folder, 'key.pem'), own.keyPem);
   sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  sockets.on('connection', (socket) => void accepted.push(socket.on('error', () => {}).on('message', (data) => socket.send(`echo ${data}`))));
+  sockets.on(
+    'connection',
+    (socket) => void accepted.push(socket.on('error', () => {}).on('message', (data) => socket.send(`echo ${data}`))),
+  );
   await once(sockets, 'listening');
   const options = {
     api: ', websocket: true',
@@ -43,7 +46,11 @@ beforeAll(async () => {
   const tls = `{ certificate: "${join(folder, 'cert.pem')}", key: { file: "${join(folder, 'key.pem')}" } }`;
   [plain, secure] = await Promise.all([
     startEnvironment(options),
-    startEnvironment({ ...options, agents: `, tls: ${tls}`, reviewersListener: `{ address: 127.0.0.1:0, tls: ${tls} }` }),
+    startEnvironment({
+      ...options,
+      agents: `, tls: ${tls}`,
+      reviewersListener: `{ address: 127.0.0.1:0, tls: ${tls} }`,
+    }),
   ]);
   token = await plain.token('agent-1');
 }, 60_000);
@@ -54,9 +61,16 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const head = (line: string, ...fields: readonly string[]): string => [`${line} HTTP/1.1`, 'Host: x', ...fields, '', ''].join('\r\n');
-const call = (path: string, ...fields: readonly string[]): string => head(`GET ${path}`, `Authorization: Bearer ${token}`, ...fields);
-const handshake = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
+const head = (line: string, ...fields: readonly string[]): string =>
+  [`${line} HTTP/1.1`, 'Host: x', ...fields, '', ''].join('\r\n');
+const call = (path: string, ...fields: readonly string[]): string =>
+  head(`GET ${path}`, `Authorization: Bearer ${token}`, ...fields);
+const handshake = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+];
 
 describe('answers on one connection', () => {
   // Each comes while the answer before it is not there yet.
@@ -93,7 +107,10 @@ describe('an agent that leaves while its calls are held', () => {
     'one call': (id: string) => [call(`/api/held/${id}`)],
     'two on one connection': (id: string) => [call(`/api/held/${id}-1`) + call(`/api/held/${id}-2`)],
     'a WebSocket handshake': (id: string) => [call(`/sockets/held/${id}`, ...handshake)],
-    'a WebSocket handshake and a frame': (id: string) => [call(`/sockets/held/${id}`, ...handshake), Buffer.from('818500000000', 'hex')],
+    'a WebSocket handshake and a frame': (id: string) => [
+      call(`/sockets/held/${id}`, ...handshake),
+      Buffer.from('818500000000', 'hex'),
+    ],
   };
   const ways = Object.keys(leave).flatMap((way) => Object.keys(bodies).map((body) => [body, way] as const));
   // Behind a handshake it is no request of its own, only bytes that come early.
@@ -105,7 +122,8 @@ describe('an agent that leaves while its calls are held', () => {
     const before = [plain.upstream.requests.length, accepted.length];
     const socket = connect({ port: plain.ports.agents, host: '127.0.0.1', noDelay: true }).on('error', () => {});
     for (const piece of bodies[body as keyof typeof bodies](id)) socket.write(piece);
-    const mine = async () => (await reviewer.list('all')).filter(({ action }) => JSON.stringify(action).includes(`/held/${id}`));
+    const mine = async () =>
+      (await reviewer.list('all')).filter(({ action }) => JSON.stringify(action).includes(`/held/${id}`));
     let holds = await mine();
     while (holds.length === 0) holds = await mine();
     leave[way as keyof typeof leave](socket);
@@ -127,7 +145,10 @@ describe('a WebSocket that is joined', () => {
       for (const how of ['end', 'destroy', 'resetAndDestroy'] as const) {
         const before = accepted.length;
         const raw = connect({ port: environment.ports.agents, host: '127.0.0.1' });
-        const socket = (environment === plain ? raw : connectTls({ socket: raw, ca, servername: 'localhost' })).on('error', () => {});
+        const socket = (environment === plain ? raw : connectTls({ socket: raw, ca, servername: 'localhost' })).on(
+          'error',
+          () => {},
+        );
         const closed = everything(socket);
         socket.write(call('/sockets/open', ...handshake).replace(token, await environment.token('agent-1')));
         while (accepted.length === before) await once(sockets, 'connection');
@@ -145,7 +166,12 @@ describe('a WebSocket that is joined', () => {
 
 describe('a connection without a call', () => {
   it('is closed when its TLS handshake does not end', { timeout: 60_000 }, async () => {
-    const beginnings = [Buffer.alloc(0), Buffer.from('16', 'hex'), Buffer.from('160301020001000001fc0303', 'hex'), Buffer.from('1603010200010000', 'hex')];
+    const beginnings = [
+      Buffer.alloc(0),
+      Buffer.from('16', 'hex'),
+      Buffer.from('160301020001000001fc0303', 'hex'),
+      Buffer.from('1603010200010000', 'hex'),
+    ];
     const all = [secure.ports.agents, secure.ports.reviewers].flatMap((port) =>
       Array.from({ length: 60 }, async (_, i) => {
         const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
@@ -188,7 +214,8 @@ async function everything(socket: Socket): Promise<string> {
 
 /** The gateway's own word that the call behind this hold has ended without being sent. */
 async function completed({ log, ports }: Environment, hold: string): Promise<void> {
-  const line = () => log.find((each) => each.event === 'countersign.call.completed' && JSON.stringify(each).includes(hold));
+  const line = () =>
+    log.find((each) => each.event === 'countersign.call.completed' && JSON.stringify(each).includes(hold));
   while (line() === undefined) await fetch(`http://127.0.0.1:${ports.ops}/livez`);
   expect(line()).toMatchObject({ error: 'client_closed' });
 }

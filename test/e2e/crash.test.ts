@@ -1,5 +1,5 @@
-// kill -9 in each state of a hold, and what the next start finds on the same files: approvals that still count, nothing sent twice,
-// nothing left lying open at the issuer, and a record that still verifies.
+// kill -9 in each state of a hold, and what the next start finds on the same files: approvals that still count, nothing
+// sent twice, nothing left lying open at the issuer, and a record that still verifies.
 
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -57,7 +57,9 @@ async function crash(): Promise<void> {
 const auditFolder = (): string => join(env.folder, 'data/audit');
 
 const pay = (options: { headers?: Record<string, string> } = {}) =>
-  answered(env.call('/bank/payments', { method: 'POST', body: PAYMENT, headers: { prefer: 'wait=0', ...options.headers } }));
+  answered(
+    env.call('/bank/payments', { method: 'POST', body: PAYMENT, headers: { prefer: 'wait=0', ...options.headers } }),
+  );
 
 describe('a gateway that is killed', { timeout: 90_000 }, () => {
   it('while a hold is PENDING finds it again, and an approval given then is used', async () => {
@@ -121,10 +123,18 @@ describe('a gateway that is killed', { timeout: 90_000 }, () => {
 
     expect((await alice.show(id)).state).toBe('OUTCOME_UNKNOWN');
     expect(await env.logged('hold.outcome_unknown')).toMatchObject({ level: 'error', hold: id, upstream: 'bank' });
-    expect((await answered(env.call(`/countersign/v1/holds/${id}`))).json).toMatchObject({ state: 'OUTCOME_UNKNOWN', code: 'outcome_unknown' });
+    expect((await answered(env.call(`/countersign/v1/holds/${id}`))).json).toMatchObject({
+      state: 'OUTCOME_UNKNOWN',
+      code: 'outcome_unknown',
+    });
     await expect.poll(() => mint.isActive(token)).toBe(false);
     const told = await pay();
-    expect([told.status, told.code, told.hold, told.headers.get('x-should-retry')]).toEqual([409, 'outcome_unknown', id, 'false']);
+    expect([told.status, told.code, told.hold, told.headers.get('x-should-retry')]).toEqual([
+      409,
+      'outcome_unknown',
+      id,
+      'false',
+    ]);
     const next = await pay();
     expect([next.code, next.hold === id]).toEqual(['approval_pending', false]);
     expect(bank.requests).toHaveLength(1);
@@ -156,7 +166,11 @@ describe('a gateway that is killed', { timeout: 90_000 }, () => {
     await expect.poll(() => mint.isActive(token)).toBe(false);
     await crash();
     expect((await alice.show(id)).state).toBe('EXECUTED');
-    expect(await pay(options)).toMatchObject({ status: 409, code: 'already_sent', json: { outcome: 'EXECUTED', outcomeStatus: 200 } });
+    expect(await pay(options)).toMatchObject({
+      status: 409,
+      code: 'already_sent',
+      json: { outcome: 'EXECUTED', outcomeStatus: 200 },
+    });
     expect(bank.requests).toHaveLength(1);
   });
 
@@ -171,19 +185,26 @@ describe('a gateway that is killed', { timeout: 90_000 }, () => {
   it('in the midst of thirty releases sends none of them twice', async () => {
     const bodies = Array.from({ length: 30 }, (_, n) => ({ to: `account-${n}` }));
     const ids = await Promise.all(bodies.map((body) => approveTransfer(env, alice, body)));
-    // Every third call is never answered; the kill meets the others somewhere between the claim and the end of the answer.
-    env.upstream.respond(({ body }, response) => void (Number(/\d+/.exec(body)?.[0]) % 3 > 0 && response.end('{"ok":true}')));
+    // Every third call is never answered; the kill meets the others somewhere between the claim and the end of the
+    // answer.
+    env.upstream.respond(
+      ({ body }, response) => void (Number(/\d+/.exec(body)?.[0]) % 3 > 0 && response.end('{"ok":true}')),
+    );
     const first = bodies.map((body) => transferNow(env, body).catch(() => undefined));
     await env.upstream.arrived(9);
     await crash();
     const answers = await Promise.all(first);
     const states = await Promise.all(ids.map(async (id) => (await alice.show(id)).state));
-    expect(states.filter((state) => !['APPROVED', 'EXPIRED', 'OUTCOME_UNKNOWN', 'EXECUTED'].includes(state))).toEqual([]);
+    expect(states.filter((state) => !['APPROVED', 'EXPIRED', 'OUTCOME_UNKNOWN', 'EXECUTED'].includes(state))).toEqual(
+      [],
+    );
     // Whoever was answered was sent; what is on record as executed was sent; nothing that is open or expired was.
     answers.forEach((answer, n) => {
       if (answer?.status === 200) expect(['EXECUTED', 'OUTCOME_UNKNOWN']).toContain(states[n]);
     });
-    const unsent = bodies.filter((_, n) => states[n] === 'APPROVED' || states[n] === 'EXPIRED').map((body) => JSON.stringify(body));
+    const unsent = bodies
+      .filter((_, n) => states[n] === 'APPROVED' || states[n] === 'EXPIRED')
+      .map((body) => JSON.stringify(body));
     expect(env.upstream.requests.filter(({ body }) => unsent.includes(body))).toEqual([]);
 
     env.upstream.respond((_request, response) => response.end('{"ok":true}'));

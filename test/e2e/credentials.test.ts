@@ -1,4 +1,5 @@
-// What the agent never sees: credentials minted for cleared calls alone, counted at a real issuer, and taken back however a call ends.
+// What the agent never sees: credentials minted for cleared calls alone, counted at a real issuer, and taken back
+// however a call ends.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -55,7 +56,8 @@ afterAll(async () => {
 afterEach(() => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
 
 const payment = () => ({ to: 'ACME', reference: `c${serial++}` });
-const pay = (body: unknown = payment(), more: Parameters<Environment['call']>[1] = {}) => env.call('/ledger/transfers', { method: 'POST', body, ...more });
+const pay = (body: unknown = payment(), more: Parameters<Environment['call']>[1] = {}) =>
+  env.call('/ledger/transfers', { method: 'POST', body, ...more });
 const bearerOf = (request: RecordedRequest) => String(request.headers.authorization).replace('Bearer ', '');
 const outstanding = async () => {
   const response = await fetch(`http://127.0.0.1:${env.ports.ops}/credentials/outstanding`);
@@ -104,7 +106,9 @@ describe('requests to the issuer', () => {
 
   it('are one for 500 calls that a rule allows', async () => {
     const before = env.issuer.requests('/token');
-    const answers = await Promise.all(Array.from({ length: 500 }, (_, index) => env.call(`/ledger/accounts/${index}`, { as: 'reader' })));
+    const answers = await Promise.all(
+      Array.from({ length: 500 }, (_, index) => env.call(`/ledger/accounts/${index}`, { as: 'reader' })),
+    );
     expect(answers.map(({ status }) => status).filter((status) => status !== 200)).toEqual([]);
     expect(env.issuer.requests('/token')).toBe(before + 1);
     const used = env.upstream.requests.filter(({ url }) => url.startsWith('/accounts/')).map(bearerOf);
@@ -123,7 +127,9 @@ describe('requests to the issuer', () => {
     }
     const used = env.upstream.requests.slice(seen).map(bearerOf);
     expect([used.length, new Set(used).size, env.issuer.requests('/token') - before]).toEqual([500, 500, 500]);
-    await expect.poll(async () => (await outstanding()).filter(({ holdId }) => holdId !== undefined), { timeout: 60_000 }).toEqual([]);
+    await expect
+      .poll(async () => (await outstanding()).filter(({ holdId }) => holdId !== undefined), { timeout: 60_000 })
+      .toEqual([]);
     const active = await Promise.all(used.map(env.issuer.isActive));
     expect(active.filter(Boolean)).toEqual([]);
   }, 300_000);
@@ -235,9 +241,13 @@ describe('an upstream that refuses a shared credential', () => {
     expect((await env.call('/ledger/warm', { as: 'retrier' })).status).toBe(200);
     refused = bearerOf(env.upstream.requests.at(-1) as RecordedRequest);
     const before = env.issuer.requests('/token');
-    env.upstream.respond((request, response) => response.writeHead(bearerOf(request) === refused ? 401 : 200).end('{}'));
+    env.upstream.respond((request, response) =>
+      response.writeHead(bearerOf(request) === refused ? 401 : 200).end('{}'),
+    );
     // A credential younger than a second is not replaced: asking goes on until it is older.
-    await expect.poll(async () => (await env.call('/ledger/again', { as: 'retrier' })).status, { timeout: 30_000 }).toBe(200);
+    await expect
+      .poll(async () => (await env.call('/ledger/again', { as: 'retrier' })).status, { timeout: 30_000 })
+      .toBe(200);
     expect(env.issuer.requests('/token')).toBe(before + 1);
     const tries = env.upstream.requests.filter(({ url }) => url === '/again');
     expect(tries.slice(-2).map((request) => bearerOf(request) === refused)).toEqual([true, false]);
@@ -247,7 +257,9 @@ describe('an upstream that refuses a shared credential', () => {
     const post = (path: string) => env.call(path, { method: 'POST', as: 'poster', body: { tag: 'x' } });
     expect((await post('/ledger/tags')).status).toBe(200);
     const refused = bearerOf(env.upstream.requests.at(-1) as RecordedRequest);
-    env.upstream.respond((request, response) => response.writeHead(bearerOf(request) === refused ? 401 : 200).end('{}'));
+    env.upstream.respond((request, response) =>
+      response.writeHead(bearerOf(request) === refused ? 401 : 200).end('{}'),
+    );
     const before = env.upstream.requests.length;
     expect((await post('/ledger/notes')).status).toBe(401);
     expect(env.upstream.requests.length).toBe(before + 1);
@@ -274,7 +286,9 @@ describe('an upstream that refuses a shared credential', () => {
   it('is not asked a third time, and its own answer reaches the agent', async () => {
     expect((await env.call('/ledger/warm', { as: 'refused' })).status).toBe(200);
     const before = env.issuer.requests('/token');
-    env.upstream.respond((_request, response) => response.writeHead(401, { 'content-type': 'text/plain' }).end('wrong door'));
+    env.upstream.respond((_request, response) =>
+      response.writeHead(401, { 'content-type': 'text/plain' }).end('wrong door'),
+    );
     const response = await env.call('/ledger/shut', { as: 'refused' });
     expect([response.status, await response.text()]).toEqual([401, 'wrong door']);
     expect(env.upstream.requests.filter(({ url }) => url === '/shut').length).toBeLessThanOrEqual(2);
@@ -296,7 +310,8 @@ describe('secrets', () => {
     expect(traced).toContain('countersign.credential.mint');
     expect(audit).toContain('oauth-client-credentials');
     expect(made.length).toBeGreaterThan(500);
-    for (const place of [shown, audit, log, traced]) for (const secret of [SECRET, ...made]) expect(place.includes(secret)).toBe(false);
+    for (const place of [shown, audit, log, traced])
+      for (const secret of [SECRET, ...made]) expect(place.includes(secret)).toBe(false);
   });
 });
 
@@ -305,7 +320,9 @@ function* chunksOf<T>(items: readonly T[], size: number): Generator<readonly T[]
 }
 
 async function countersign(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, ['src/main.ts', ...args], { env: { ...process.env, LEDGER_SECRET: SECRET, E2E_SECRET: 'unused-secret' } });
+  const child = spawn(process.execPath, ['src/main.ts', ...args], {
+    env: { ...process.env, LEDGER_SECRET: SECRET, E2E_SECRET: 'unused-secret' },
+  });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk) => (stdout += chunk));
   child.stderr.on('data', (chunk) => (stderr += chunk));

@@ -1,4 +1,5 @@
-// Tokens as real issuers write them, through the whole gateway: what is legal is taken, on the agents' and on the reviewers' side.
+// Tokens as real issuers write them, through the whole gateway: what is legal is taken, on the agents' and on the
+// reviewers' side.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, REVIEW_AUDIENCE, startEnvironment } from '../support/environment.ts';
@@ -30,7 +31,10 @@ describe('an agent’s token', () => {
   });
 
   it('larger than the header section is refused by that bound', async () => {
-    expect((await environment.call('/api/ledger', { claims: { groups: ['group-156'], padding: 'x'.repeat(13_000) } })).status).toBe(431);
+    expect(
+      (await environment.call('/api/ledger', { claims: { groups: ['group-156'], padding: 'x'.repeat(13_000) } }))
+        .status,
+    ).toBe(431);
   });
 
   // Kind: times with fractions (RFC 7519 section 2).
@@ -58,25 +62,36 @@ describe('a reviewer', () => {
 
   it('is shown the client and the issuer’s name of an agent whose subject says nothing', async () => {
     const sub = '0b4c2f0e-8f0a-4a5e-9d8c-0f6a1b2c3d4e';
-    const held = await environment.transfer({ amount: 1 }, { as: sub, claims: { azp: 'agent-ledger', profile: { label: 'Ledger agent' } } });
+    const held = await environment.transfer(
+      { amount: 1 },
+      { as: sub, claims: { azp: 'agent-ledger', profile: { label: 'Ledger agent' } } },
+    );
     const reviewer = await environment.reviewer('rita', [], { realm_access: { roles: 'owners' } });
     const { principal } = await reviewer.show(held.headers.get('countersign-hold') ?? '');
     expect(principal).toMatchObject({ subject: sub, client: 'agent-ledger', name: 'Ledger agent' });
   });
 
-  // Kind: what is shown is no part of who somebody is: the approval belongs to the subject, whatever the client and the name are today.
+  // Kind: what is shown is no part of who somebody is: the approval belongs to the subject, whatever the client and the
+  // name are today.
   it('approves for the subject, not for the client or the name', async () => {
     const held = await environment.transfer({ amount: 2 }, { claims: { azp: 'one', profile: { label: 'One' } } });
     const reviewer = await environment.reviewer('rita', [], { realm_access: { roles: 'owners' } });
     await reviewer.approve(held.headers.get('countersign-hold') ?? '');
-    const other = await environment.transfer({ amount: 2 }, { as: 'agent-2', claims: { azp: 'one', profile: { label: 'One' } } });
+    const other = await environment.transfer(
+      { amount: 2 },
+      { as: 'agent-2', claims: { azp: 'one', profile: { label: 'One' } } },
+    );
     expect(other.status).toBe(409);
     const sent = await environment.transfer({ amount: 2 }, { claims: { azp: 'two' } });
     expect([sent.status, sent.headers.get('countersign-hold')]).toEqual([200, held.headers.get('countersign-hold')]);
   });
 
   it('with an ID token of the same audience is nobody', async () => {
-    const reviewer = await environment.reviewer('rita', [], { aud: REVIEW_AUDIENCE, typ: 'ID', realm_access: { roles: 'owners' } });
+    const reviewer = await environment.reviewer('rita', [], {
+      aud: REVIEW_AUDIENCE,
+      typ: 'ID',
+      realm_access: { roles: 'owners' },
+    });
     await expect(reviewer.list()).rejects.toThrow();
   });
 });

@@ -1,6 +1,6 @@
-// A refusal is worth nothing when its client never reads it: whoever is still sending a body when the connection is closed gets a reset, and the answer
-// in its own buffer is lost (RFC 9112 section 9.6). Kind: an answer before the body was read, on any plane, for any client.
-// And the way out is bounded: whoever never stops sending is cut.
+// A refusal is worth nothing when its client never reads it: whoever is still sending a body when the connection is
+// closed gets a reset, and the answer in its own buffer is lost (RFC 9112 section 9.6). Kind: an answer before the body
+// was read, on any plane, for any client. And the way out is bounded: whoever never stops sending is cut.
 
 import { execFile } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
@@ -48,15 +48,45 @@ const refusals = (): Readonly<Record<string, Refusal>> => ({
   'an ambiguous path': { plane: 'agents', path: '/api//a', headers: bearer(), status: 400 },
   'a mount that does not exist': { plane: 'agents', path: '/nowhere/a', headers: bearer(), status: 404 },
   'a call that no rule allows': { plane: 'agents', path: '/api/a', headers: bearer(), status: 403 },
-  'a body that is too large to be held': { plane: 'agents', path: '/api/held', headers: { ...bearer(), 'content-type': 'text/plain' }, status: 413 },
-  'an offer of a WebSocket': { plane: 'agents', path: '/api/a', headers: { ...bearer(), upgrade: 'websocket', connection: 'upgrade, close' }, status: 426 },
-  'a method override': { plane: 'agents', path: '/api/a', headers: { ...bearer(), 'x-http-method': 'DELETE' }, status: 400 },
-  'an endpoint of the gateway’s own': { plane: 'agents', path: '/countersign/v1/nothing', headers: bearer(), status: 404 },
-  'the metadata of a mount': { plane: 'agents', path: '/.well-known/oauth-protected-resource/nothing', headers: bearer(), status: 405 },
+  'a body that is too large to be held': {
+    plane: 'agents',
+    path: '/api/held',
+    headers: { ...bearer(), 'content-type': 'text/plain' },
+    status: 413,
+  },
+  'an offer of a WebSocket': {
+    plane: 'agents',
+    path: '/api/a',
+    headers: { ...bearer(), upgrade: 'websocket', connection: 'upgrade, close' },
+    status: 426,
+  },
+  'a method override': {
+    plane: 'agents',
+    path: '/api/a',
+    headers: { ...bearer(), 'x-http-method': 'DELETE' },
+    status: 400,
+  },
+  'an endpoint of the gateway’s own': {
+    plane: 'agents',
+    path: '/countersign/v1/nothing',
+    headers: bearer(),
+    status: 404,
+  },
+  'the metadata of a mount': {
+    plane: 'agents',
+    path: '/.well-known/oauth-protected-resource/nothing',
+    headers: bearer(),
+    status: 405,
+  },
   'an upstream that does not read': { plane: 'agents', path: '/hasty/upload', headers: bearer(), status: 413 },
   'a reviewer without a token': { plane: 'reviewers', path: '/api/v1/holds', status: 401 },
   'a page that does not exist': { plane: 'reviewers', path: '/nothing', status: 404 },
-  'a Host that is not the reviewers’': { plane: 'reviewers', path: '/api/v1/holds', headers: { host: 'evil.test' }, status: 400 },
+  'a Host that is not the reviewers’': {
+    plane: 'reviewers',
+    path: '/api/v1/holds',
+    headers: { host: 'evil.test' },
+    status: 400,
+  },
   'a method of no page': { plane: 'reviewers', path: '/api/v1/holds', method: 'PUT', status: 405 },
   'a GET with a body': { plane: 'reviewers', path: '/api/v1/holds', method: 'GET', status: 401 },
   'a path of no operator': { plane: 'ops', path: '/nothing', status: 404 },
@@ -99,10 +129,17 @@ for one in json.load(sys.stdin):
     except Exception as e:
         out.append(repr(e))
 print(json.dumps(out))`;
-    const asked = NAMES.map(refusalOf).map(({ plane, path, method = 'POST', headers = {} }) => ({ port: env.ports[plane], path, method, headers }));
+    const asked = NAMES.map(refusalOf).map(({ plane, path, method = 'POST', headers = {} }) => ({
+      port: env.ports[plane],
+      path,
+      method,
+      headers,
+    }));
     const run = promisify(execFile)('python3', ['-c', script]);
     run.child.stdin?.on('error', () => {}).end(JSON.stringify(asked));
-    const result = await run.catch((error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? undefined : Promise.reject(error)));
+    const result = await run.catch((error: NodeJS.ErrnoException) =>
+      error.code === 'ENOENT' ? undefined : Promise.reject(error),
+    );
     if (result === undefined) return context.skip('python3 is absent');
     expect(Object.fromEntries(NAMES.map((name, i) => [name, (JSON.parse(result.stdout) as unknown[])[i]]))).toEqual(
       Object.fromEntries(NAMES.map((name) => [name, refusalOf(name).status])),
@@ -113,7 +150,10 @@ print(json.dumps(out))`;
     for (const plane of ['agents', 'reviewers', 'ops'] as const) {
       for (const [head, status] of [
         ['\x01garbage\r\n\r\n', 400],
-        [`POST / HTTP/1.1\r\nHost: x\r\nX-Long: ${'a'.repeat(20_000)}\r\nContent-Length: ${BODY.byteLength}\r\n\r\n`, 431],
+        [
+          `POST / HTTP/1.1\r\nHost: x\r\nX-Long: ${'a'.repeat(20_000)}\r\nContent-Length: ${BODY.byteLength}\r\n\r\n`,
+          431,
+        ],
         ['POST /api/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n', 400],
         [`CONNECT a:1 HTTP/1.1\r\nHost: x\r\n\r\n`, 405],
       ] as const) {
@@ -127,7 +167,13 @@ print(json.dumps(out))`;
 });
 
 describe('a client that never stops sending', () => {
-  const ENDLESS = ['a caller without a token', 'an upstream that does not read', 'a reviewer without a token', 'a GET with a body', 'a path of no operator'];
+  const ENDLESS = [
+    'a caller without a token',
+    'an upstream that does not read',
+    'a reviewer without a token',
+    'a GET with a body',
+    'a path of no operator',
+  ];
 
   it('is cut: by bytes when it is fast, by time when it drips', { timeout: 60_000 }, async () => {
     const fast = (socket: Socket): void => {
@@ -164,7 +210,13 @@ function refusalOf(name: string): Refusal {
 
 function headOf({ plane, path, method = 'POST', headers = {} }: Refusal, framing: string): string {
   const fields = { host: `127.0.0.1:${env.ports[plane]}`, connection: 'close', ...headers };
-  return [`${method} ${path} HTTP/1.1`, ...Object.entries(fields).map(([name, value]) => `${name}: ${value}`), framing, '', ''].join('\r\n');
+  return [
+    `${method} ${path} HTTP/1.1`,
+    ...Object.entries(fields).map(([name, value]) => `${name}: ${value}`),
+    framing,
+    '',
+    '',
+  ].join('\r\n');
 }
 
 /** Of the first answer, read when the connection has ended or the answer is whole. */

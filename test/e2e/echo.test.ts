@@ -1,6 +1,7 @@
-// What an upstream echoes of its credential, over real sockets: in every spelling that servers and their serialisers produce, in whatever media
-// type, coding and cut, the agent gets it in none. Pins the kind "the injected credential comes back in another form". The spellings themselves
-// and their nestings are generated against the scrubber in test/upstream/scrub; here are those of them that travel.
+// What an upstream echoes of its credential, over real sockets: in every spelling that servers and their serialisers
+// produce, in whatever media type, coding and cut, the agent gets it in none. Pins the kind "the injected credential
+// comes back in another form". The spellings themselves and their nestings are generated against the scrubber in
+// test/upstream/scrub; here are those of them that travel.
 
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -33,7 +34,15 @@ beforeAll(async () => {
   uuid: { type: static, in: header, name: x-key, secret: { env: ECHO_UUID } }
   quoted: { type: static, in: header, name: x-key, secret: { env: ECHO_QUOTED } }
   sas: { type: static, in: header, name: x-sas, secret: { env: ECHO_SAS } }`,
-    env: { ECHO_TOKEN: TOKEN, ECHO_PASSWORD: PASSWORD, ECHO_JWT: JWT, ECHO_HEX: HEX, ECHO_UUID: UUID, ECHO_QUOTED: QUOTED, ECHO_SAS: SAS },
+    env: {
+      ECHO_TOKEN: TOKEN,
+      ECHO_PASSWORD: PASSWORD,
+      ECHO_JWT: JWT,
+      ECHO_HEX: HEX,
+      ECHO_UUID: UUID,
+      ECHO_QUOTED: QUOTED,
+      ECHO_SAS: SAS,
+    },
   });
 }, 60_000);
 afterAll(() => env.close());
@@ -81,7 +90,10 @@ function expectScrubbed(body: Buffer, [before, after]: readonly [string, string]
 
 /** The secret in one spelling, and that again in another. */
 function spell(...names: readonly string[]): Buffer {
-  return names.reduce<Buffer>((text, name) => (SPELLINGS[name] as (typeof SPELLINGS)[string])(text.toString('latin1')), Buffer.from(TOKEN, 'latin1'));
+  return names.reduce<Buffer>(
+    (text, name) => (SPELLINGS[name] as (typeof SPELLINGS)[string])(text.toString('latin1')),
+    Buffer.from(TOKEN, 'latin1'),
+  );
 }
 
 describe('a credential that comes back', () => {
@@ -89,26 +101,46 @@ describe('a credential that comes back', () => {
     const spelled = spell(name);
     const parts = [Buffer.from('<before> '), spelled, Buffer.from(' <after>')];
     const type = TYPES[name.length % TYPES.length] as string;
-    expectScrubbed(await received('/bearer/x', pieces([Buffer.concat(parts)], { 'content-type': type })), ['<before> ', ' <after>'], spelled);
+    expectScrubbed(
+      await received('/bearer/x', pieces([Buffer.concat(parts)], { 'content-type': type })),
+      ['<before> ', ' <after>'],
+      spelled,
+    );
   });
 
   it('is taken out however two spellings are nested and the body is cut', async () => {
-    const names = fc.constantFrom(...Object.keys(SPELLINGS).filter((name) => !/UTF-|shell|list|blanks|literals|soft|lines|colons|braced/.test(name)));
+    const names = fc.constantFrom(
+      ...Object.keys(SPELLINGS).filter(
+        (name) => !/UTF-|shell|list|blanks|literals|soft|lines|colons|braced/.test(name),
+      ),
+    );
     await fc.assert(
-      fc.asyncProperty(names, names, fc.array(fc.nat(), { maxLength: 6 }), fc.constantFrom(...TYPES), async (inner, outer, cuts, type) => {
-        const spelled = spell(inner, outer);
-        const body = Buffer.concat([Buffer.from('{"before": "'), spelled, Buffer.from('"}')]);
-        const places = [0, ...cuts.map((cut) => cut % body.length).sort((a, b) => a - b), body.length];
-        const parts = places.slice(1).map((to, i) => body.subarray(places[i], to));
-        expectScrubbed(await received('/bearer/x', pieces(parts, { 'content-type': type })), ['{"before": "', '"}'], spelled);
-      }),
+      fc.asyncProperty(
+        names,
+        names,
+        fc.array(fc.nat(), { maxLength: 6 }),
+        fc.constantFrom(...TYPES),
+        async (inner, outer, cuts, type) => {
+          const spelled = spell(inner, outer);
+          const body = Buffer.concat([Buffer.from('{"before": "'), spelled, Buffer.from('"}')]);
+          const places = [0, ...cuts.map((cut) => cut % body.length).sort((a, b) => a - b), body.length];
+          const parts = places.slice(1).map((to, i) => body.subarray(places[i], to));
+          expectScrubbed(
+            await received('/bearer/x', pieces(parts, { 'content-type': type })),
+            ['{"before": "', '"}'],
+            spelled,
+          );
+        },
+      ),
       { numRuns: 150 },
     );
   }, 60_000);
 
   it('is taken out of a body with a declared length, whose length stays', async () => {
     const body = Buffer.concat([Buffer.alloc(100_000, '. '), Buffer.from(TOKEN), Buffer.alloc(100_000, '. ')]);
-    env.upstream.respond((_request, response) => response.writeHead(200, { 'content-type': 'application/zip', 'content-length': body.length }).end(body));
+    env.upstream.respond((_request, response) =>
+      response.writeHead(200, { 'content-type': 'application/zip', 'content-length': body.length }).end(body),
+    );
     const response = await env.call('/bearer/x');
     expect(response.headers.get('content-length')).toBe(String(body.length));
     const text = await response.text();
@@ -124,7 +156,12 @@ describe('a credential that comes back', () => {
     ['zstd', zstdCompressSync],
   ] as const)('is taken out of a body in %s, which arrives decoded', async (coding, encode) => {
     const encoded = encode(Buffer.from(`${'padding '.repeat(2000)}${TOKEN} end`));
-    env.upstream.respond(pieces([encoded.subarray(0, 7), encoded.subarray(7)], { 'content-encoding': coding, 'content-type': 'application/x-tar' }));
+    env.upstream.respond(
+      pieces([encoded.subarray(0, 7), encoded.subarray(7)], {
+        'content-encoding': coding,
+        'content-type': 'application/x-tar',
+      }),
+    );
     const response = await env.call('/bearer/x');
     expect(response.headers.get('content-encoding')).toBeNull();
     expect(await response.text()).toBe(`${'padding '.repeat(2000)}[scrubbed] end`);
@@ -149,7 +186,11 @@ describe('a credential that comes back', () => {
 
   it('is taken out where two Content-Type fields stand, and where none does', async () => {
     for (const fields of [{ 'content-type': ['image/png', 'text/plain'] }, { 'content-type': [] }]) {
-      expect((await received('/bearer/x', pieces([Buffer.from(`x ${TOKEN}`)], fields as Record<string, string[]>))).toString()).toBe('x [scrubbed]');
+      expect(
+        (
+          await received('/bearer/x', pieces([Buffer.from(`x ${TOKEN}`)], fields as Record<string, string[]>))
+        ).toString(),
+      ).toBe('x [scrubbed]');
     }
   });
 
@@ -178,7 +219,9 @@ describe('a credential that comes back', () => {
   it('is taken out where a part of it is as good as the whole', async () => {
     const pair = Buffer.from(`gateway:${PASSWORD}`).toString('base64');
     const basic = `user gateway, password ${PASSWORD}, sent ${pair}`;
-    expect((await received('/basic/x', pieces([Buffer.from(basic)]))).toString()).toBe('user gateway, password [scrubbed], sent [scrubbed]');
+    expect((await received('/basic/x', pieces([Buffer.from(basic)]))).toString()).toBe(
+      'user gateway, password [scrubbed], sent [scrubbed]',
+    );
     const signature = JWT.split('.')[2] as string;
     const parts = `{"claims":{"sub":"agent"},"signature":"${signature}","std":"${Buffer.from(signature, 'base64url').toString('base64')}","hex":"${Buffer.from(signature, 'base64url').toString('hex')}"}`;
     const shown = (await received('/jwt/x', pieces([Buffer.from(parts)]))).toString();
@@ -189,7 +232,9 @@ describe('a credential that comes back', () => {
       hex: '[scrubbed]',
     });
     const sas = `AuthenticationErrorDetail: sig ${decodeURIComponent('aB3%2Fx9Zk1234567890abcdefghijklmnop%3D')} does not match`;
-    expect((await received('/sas/x', pieces([Buffer.from(sas)]))).toString()).toBe('AuthenticationErrorDetail: sig [scrubbed] does not match');
+    expect((await received('/sas/x', pieces([Buffer.from(sas)]))).toString()).toBe(
+      'AuthenticationErrorDetail: sig [scrubbed] does not match',
+    );
   });
 
   it.each(['hex', 'uuid'])('is taken out where it is a %s and comes back in another alphabet or case', async (name) => {
@@ -204,7 +249,9 @@ describe('a credential that comes back', () => {
       JSON.stringify([...bytes]),
     ]) {
       for (const parts of [[form], [form.slice(0, 11), form.slice(11)]]) {
-        const shown = (await received(`/${name}/x`, pieces(['<', ...parts, '>'].map((part) => Buffer.from(part))))).toString();
+        const shown = (
+          await received(`/${name}/x`, pieces(['<', ...parts, '>'].map((part) => Buffer.from(part))))
+        ).toString();
         expect(shown.replaceAll(/[=[\]]/g, '')).toBe('<scrubbed>');
       }
     }
@@ -214,11 +261,17 @@ describe('a credential that comes back', () => {
     const csv = `"${QUOTED.replaceAll('"', '""')}"`;
     const sql = `'${QUOTED.replaceAll("'", "''")}'`;
     const shell = `'${QUOTED.replaceAll("'", "'\\''")}'`;
-    expect((await received('/quoted/x', pieces([Buffer.from(`${csv},${sql},${shell}`)]))).toString()).toBe(`"[scrubbed]",'[scrubbed]','[scrubbed]'`);
+    expect((await received('/quoted/x', pieces([Buffer.from(`${csv},${sql},${shell}`)]))).toString()).toBe(
+      `"[scrubbed]",'[scrubbed]','[scrubbed]'`,
+    );
   });
 
   it('is taken out of MCP answers, as JSON and as events, also in a text that is JSON itself', async () => {
-    const result = { jsonrpc: '2.0', id: 1, result: { content: [{ type: 'text', text: JSON.stringify({ headers: { authorization: `Bearer ${TOKEN}` } }) }] } };
+    const result = {
+      jsonrpc: '2.0',
+      id: 1,
+      result: { content: [{ type: 'text', text: JSON.stringify({ headers: { authorization: `Bearer ${TOKEN}` } }) }] },
+    };
     const ask = async (type: string, body: string): Promise<string> => {
       env.upstream.respond((_request, response) => response.writeHead(200, { 'content-type': type }).end(body));
       const response = await env.call('/mcp', {
@@ -229,7 +282,10 @@ describe('a credential that comes back', () => {
       return response.text();
     };
     const json = JSON.stringify(result);
-    for (const text of [await ask('application/json', json), await ask('text/event-stream', `event: message\ndata: ${json}\n\n`)]) {
+    for (const text of [
+      await ask('application/json', json),
+      await ask('text/event-stream', `event: message\ndata: ${json}\n\n`),
+    ]) {
       expect(text).toContain('Bearer [scrubbed]');
       expect(text).not.toContain(TOKEN.slice(0, 14));
     }
@@ -237,7 +293,9 @@ describe('a credential that comes back', () => {
 
   it('is not looked for in calls without a credential: compressed bodies pass as they are', async () => {
     const encoded = gzipSync('plain');
-    env.upstream.respond((_request, response) => response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': encoded.length }).end(encoded));
+    env.upstream.respond((_request, response) =>
+      response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': encoded.length }).end(encoded),
+    );
     const response = await env.call('/bare/x');
     expect(response.headers.get('content-encoding')).toBe('gzip');
     expect(await response.text()).toBe('plain');

@@ -1,5 +1,6 @@
-// Header fields beside the gateway's own. Two kinds: fields and query parameters by which an upstream would take somebody's word for who is asking
-// (beside an injected credential none passes), and fields that a held call would lose although they change what it does (refused before anybody is asked).
+// Header fields beside the gateway's own. Two kinds: fields and query parameters by which an upstream would take
+// somebody's word for who is asking (beside an injected credential none passes), and fields that a held call would lose
+// although they change what it does (refused before anybody is asked).
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { awsRefusal } from '../support/aws-verifier.ts';
@@ -35,7 +36,10 @@ beforeEach(() => {
   before = env.upstream.requests.length;
 });
 
-async function sent(path: string, headers: Readonly<Record<string, string>>): Promise<Readonly<Record<string, unknown>>> {
+async function sent(
+  path: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<Readonly<Record<string, unknown>>> {
   expect((await env.call(path, { headers })).status).toBe(200);
   return (await env.upstream.arrived(before)).headers;
 }
@@ -114,14 +118,22 @@ const IDENTITIES = [
     'x-spinnaker-user',
     'from',
   ],
-  ...'x-grafana-id x-zumo-auth x-arr-clientcert x-client-cert-spiffe x-appengine-inbound-appid x-proxiedentitieschain es-client-authentication'.split(' '),
-  ...'dd-api-key x-rapidapi-key x-figma-token x-usertoken session-token vmware-api-session-id x-tyk-authorization oidc-claim-sub mellon-name-id'.split(' '),
-  ...'x-project-id x-jwt-claim-sub x-scopes x-permissions x-spiffe-id x-service-account x-caller-id cf-connecting-ip fastly-client-ip x-agent-id'.split(' '),
+  ...'x-grafana-id x-zumo-auth x-arr-clientcert x-client-cert-spiffe x-appengine-inbound-appid x-proxiedentitieschain es-client-authentication'.split(
+    ' ',
+  ),
+  ...'dd-api-key x-rapidapi-key x-figma-token x-usertoken session-token vmware-api-session-id x-tyk-authorization oidc-claim-sub mellon-name-id'.split(
+    ' ',
+  ),
+  ...'x-project-id x-jwt-claim-sub x-scopes x-permissions x-spiffe-id x-service-account x-caller-id cf-connecting-ip fastly-client-ip x-agent-id'.split(
+    ' ',
+  ),
 ];
 
 describe('an injected credential', () => {
   it.each(IDENTITIES)('is not joined by the agent’s own %s', async (name) => {
-    expect(Object.keys(await sent('/api/x', { [name]: 'admin', 'x-kept': '1' }))).toEqual(expect.not.arrayContaining([name]));
+    expect(Object.keys(await sent('/api/x', { [name]: 'admin', 'x-kept': '1' }))).toEqual(
+      expect.not.arrayContaining([name]),
+    );
     expect((await env.upstream.arrived(before)).headers).toMatchObject({ 'x-kept': '1' });
   });
 
@@ -133,7 +145,8 @@ describe('an injected credential', () => {
         `GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${await env.token('agent-1')}\r\n${name}: admin\r\n\r\n`,
       );
       expect([200, 400]).toContain(answer.status);
-      for (const { rawHeaders } of env.upstream.requests.slice(before)) expect(rawHeaders.map((text) => text.toLowerCase())).not.toContain(name.toLowerCase());
+      for (const { rawHeaders } of env.upstream.requests.slice(before))
+        expect(rawHeaders.map((text) => text.toLowerCase())).not.toContain(name.toLowerCase());
     },
   );
 
@@ -144,9 +157,27 @@ describe('an injected credential', () => {
       'user-agent': 'ua',
       'x-github-api-version': '2022-11-28',
       'x-ms-version': '2024-01-01',
-      ...{ 'ce-subject': 'order', 'x-ms-group': 'g', 'x-ms-permissions': 'rwx', 'x-user-agent': 'grpc-web', 'x-bz-info-user': 'bob', 'x-oss-meta-email': 'b' },
-      ...{ 'x-csrf-token': 'a', 'x-csrftoken': 'b', requestverificationtoken: 'c', 'x-atlassian-token': 'no-check', 'lock-token': '<urn:x>' },
-      ...{ 'x-ms-continuationtoken': 'd', 'idempotency-key': 'k', 'x-goog-encryption-key': 'e', 'x-snowflake-authorization-token-type': 'KEYPAIR_JWT' },
+      ...{
+        'ce-subject': 'order',
+        'x-ms-group': 'g',
+        'x-ms-permissions': 'rwx',
+        'x-user-agent': 'grpc-web',
+        'x-bz-info-user': 'bob',
+        'x-oss-meta-email': 'b',
+      },
+      ...{
+        'x-csrf-token': 'a',
+        'x-csrftoken': 'b',
+        requestverificationtoken: 'c',
+        'x-atlassian-token': 'no-check',
+        'lock-token': '<urn:x>',
+      },
+      ...{
+        'x-ms-continuationtoken': 'd',
+        'idempotency-key': 'k',
+        'x-goog-encryption-key': 'e',
+        'x-snowflake-authorization-token-type': 'KEYPAIR_JWT',
+      },
     };
     expect(await sent('/api/x', harmless)).toMatchObject(harmless);
     before = env.upstream.requests.length;
@@ -164,9 +195,12 @@ describe('an injected credential', () => {
     expect(await told('/s3/x', { 'x-webauth-user': 'admin' })).toBe('x-webauth-user');
     expect(await told('/picky/x', { 'x-hasura-role': 'viewer' })).toBeNull();
     expect(await told('/open/x', { sudo: 'root' })).toBeNull();
-    expect(await told('/api/x', Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`x-user-${i}${'a'.repeat(i)}`, '1'])))).toMatch(
-      /^(?:x-user-[0-9a]+(?:, |$)){20}$/,
-    );
+    expect(
+      await told(
+        '/api/x',
+        Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`x-user-${i}${'a'.repeat(i)}`, '1'])),
+      ),
+    ).toMatch(/^(?:x-user-[0-9a]+(?:, |$)){20}$/);
   });
 
   it('is what decides: without one, fields pass as they are', async () => {
@@ -201,12 +235,19 @@ describe('an injected credential', () => {
     expect((await env.call(`/open/x?${query.replace('+', '')}`)).status).toBe(200);
   });
 
-  it.each(['token=next-page', 'sig=1', 'user=bob', 'keyword=api_key', 'page_token=x', 'user_name=bob', 'AccessKeyId=x', 'as_user=true', 'csrf-token=x'])(
-    'does not stand against parameters that are no credential: %s',
-    async (query) => {
-      expect((await env.call(`/api/x?${query}`)).status).toBe(200);
-    },
-  );
+  it.each([
+    'token=next-page',
+    'sig=1',
+    'user=bob',
+    'keyword=api_key',
+    'page_token=x',
+    'user_name=bob',
+    'AccessKeyId=x',
+    'as_user=true',
+    'csrf-token=x',
+  ])('does not stand against parameters that are no credential: %s', async (query) => {
+    expect((await env.call(`/api/x?${query}`)).status).toBe(200);
+  });
 });
 
 /** What would change in the call if the field were lost. */
@@ -252,7 +293,11 @@ const DECIDING: readonly (readonly [string, string])[] = [
 describe('a held call', () => {
   it.each(DECIDING)('is refused, and nobody asked, when it would lose %s', async (name, value) => {
     const alice = await env.reviewer('alice');
-    const response = await env.call('/api/x', { method: 'PUT', body: {}, headers: { [name]: value, prefer: 'wait=0' } });
+    const response = await env.call('/api/x', {
+      method: 'PUT',
+      body: {},
+      headers: { [name]: value, prefer: 'wait=0' },
+    });
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ code: 'field_not_bound', fields: [name] });
     expect(await alice.list()).toEqual([]);
@@ -261,10 +306,18 @@ describe('a held call', () => {
   it('goes out with the fields that are bound, once it is approved', async () => {
     const alice = await env.reviewer('alice');
     const { hold } = await alice.expect('PENDING');
-    const answer = env.call('/picky/x', { method: 'PUT', body: {}, headers: { destination: '/y', overwrite: 'F', 'x-hasura-role': 'viewer' } });
+    const answer = env.call('/picky/x', {
+      method: 'PUT',
+      body: {},
+      headers: { destination: '/y', overwrite: 'F', 'x-hasura-role': 'viewer' },
+    });
     await alice.approve(await hold);
     expect((await answer).status).toBe(200);
-    expect((await env.upstream.arrived(before)).headers).toMatchObject({ destination: '/y', overwrite: 'F', 'x-hasura-role': 'viewer' });
+    expect((await env.upstream.arrived(before)).headers).toMatchObject({
+      destination: '/y',
+      overwrite: 'F',
+      'x-hasura-role': 'viewer',
+    });
   });
 
   it('tells the agent and the reviewer of fields that stay behind', async () => {
@@ -275,22 +328,37 @@ describe('a held call', () => {
       headers: { 'x-note': 'a', 'x-hasura-role': 'b', 'x-sdk-version': '3.1', 'user-agent': 'c', prefer: 'wait=0' },
     });
     expect(response.status).toBe(409);
-    expect(((await response.json()) as { fieldsLeftBehind: string[] }).fieldsLeftBehind).toEqual(['x-note', 'x-hasura-role', 'x-sdk-version']);
+    expect(((await response.json()) as { fieldsLeftBehind: string[] }).fieldsLeftBehind).toEqual([
+      'x-note',
+      'x-hasura-role',
+      'x-sdk-version',
+    ]);
     const id = response.headers.get('countersign-hold') ?? '';
-    expect(((await alice.show(id)) as unknown as { action: { leftBehind: string[] } }).action.leftBehind).toEqual(['x-note', 'x-hasura-role', 'x-sdk-version']);
+    expect(((await alice.show(id)) as unknown as { action: { leftBehind: string[] } }).action.leftBehind).toEqual([
+      'x-note',
+      'x-hasura-role',
+      'x-sdk-version',
+    ]);
   });
 
   it('to AWS carries what AWS is told in fields of its own, signed', async () => {
     const earlier = s3.requests.length;
     const alice = await env.reviewer('alice');
     const { hold } = await alice.expect('PENDING');
-    const fields = { 'x-amz-copy-source': '/from/a', 'x-amz-metadata-directive': 'REPLACE', 'x-amz-meta-owner': 'bob', 'x-amz-tagging': 'a=b' };
+    const fields = {
+      'x-amz-copy-source': '/from/a',
+      'x-amz-metadata-directive': 'REPLACE',
+      'x-amz-meta-owner': 'bob',
+      'x-amz-tagging': 'a=b',
+    };
     const answer = env.call('/s3/to/b', {
       method: 'PUT',
       headers: { ...fields, 'x-amz-date': '20200101T000000Z', 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' },
     });
     const id = await hold;
-    expect((await alice.show(id)) as object).toMatchObject({ action: { headers: expect.arrayContaining([{ name: 'x-amz-copy-source', value: '/from/a' }]) } });
+    expect((await alice.show(id)) as object).toMatchObject({
+      action: { headers: expect.arrayContaining([{ name: 'x-amz-copy-source', value: '/from/a' }]) },
+    });
     await alice.approve(id);
     expect((await answer).status).toBe(200);
     const { method, url, rawHeaders, headers, body } = await s3.arrived(earlier);
@@ -298,7 +366,10 @@ describe('a held call', () => {
     expect(headers['x-amz-date']).not.toBe('20200101T000000Z');
     const [, accessKeyId = ''] = /Credential=([^/]+)\//.exec(rawHeaders.join('\n')) ?? [];
     expect(
-      awsRefusal({ method, target: url, rawHeaders, body }, { secretAccessKey: sts.secretOf(accessKeyId) ?? '', region: 'eu-central-1', service: 's3' }),
+      awsRefusal(
+        { method, target: url, rawHeaders, body },
+        { secretAccessKey: sts.secretOf(accessKeyId) ?? '', region: 'eu-central-1', service: 's3' },
+      ),
     ).toBeUndefined();
   });
 });

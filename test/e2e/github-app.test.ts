@@ -1,5 +1,5 @@
-// A GitHub token through the whole gateway, which is killed in the middle: none is made for what was not released, one for what was,
-// and each is deleted at GitHub however the call ends.
+// A GitHub token through the whole gateway, which is killed in the middle: none is made for what was not released, one
+// for what was, and each is deleted at GitHub however the call ends.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, type Recorder, startEnvironment, startRecorder, writtenBy } from '../support/environment.ts';
@@ -48,7 +48,10 @@ const PENDING = { headers: { prefer: 'wait=0' } };
 let serial = 0;
 
 /** A DELETE of its own that an owner approves while it waits. */
-async function approved(path = PATH, signal?: AbortSignal): Promise<{ answer: Promise<Response>; before: number; arrived: number }> {
+async function approved(
+  path = PATH,
+  signal?: AbortSignal,
+): Promise<{ answer: Promise<Response>; before: number; arrived: number }> {
   const [before, arrived] = [github.made.length, api.requests.length];
   const owner = await env.reviewer('olga', ['owners']);
   const { hold } = await owner.expect('PENDING');
@@ -60,7 +63,8 @@ async function approved(path = PATH, signal?: AbortSignal): Promise<{ answer: Pr
   return { answer, before, arrived };
 }
 
-const deleted = (token: string | undefined) => expect.poll(() => github.isAlive(token ?? ''), { timeout: 20_000 }).toBe(false);
+const deleted = (token: string | undefined) =>
+  expect.poll(() => github.isAlive(token ?? ''), { timeout: 20_000 }).toBe(false);
 
 describe('GitHub is asked for nothing', () => {
   it('for calls that are denied, pending, cancelled, expired or refused by people', async () => {

@@ -1,4 +1,5 @@
-// The main job from outside: an allowed call passes, a held one waits for people, is sent once, and tells its agent where it stands.
+// The main job from outside: an allowed call passes, a held one waits for people, is sent once, and tells its agent
+// where it stands.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, INJECTED_SECRET, startEnvironment } from '../support/environment.ts';
@@ -23,7 +24,11 @@ describe('an allowed call', () => {
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ ok: true });
     const seen = await env.upstream.arrived(before);
-    expect(seen).toMatchObject({ method: 'GET', url: '/accounts?page=2', headers: { authorization: `Bearer ${INJECTED_SECRET}`, 'x-app': 'yes' } });
+    expect(seen).toMatchObject({
+      method: 'GET',
+      url: '/accounts?page=2',
+      headers: { authorization: `Bearer ${INJECTED_SECRET}`, 'x-app': 'yes' },
+    });
     expect(seen.headers.cookie).toBeUndefined();
     expect(seen.rawHeaders.join('\n')).not.toContain(await env.token('agent-1'));
   });
@@ -36,7 +41,10 @@ describe('a call that no rule matches', () => {
     expect(response.status).toBe(403);
     expect(response.headers.get('content-type')).toBe('application/problem+json');
     expect(response.headers.get('proxy-status')).toContain('countersign');
-    expect(await response.json()).toMatchObject({ code: 'no_matching_rule', type: '/countersign/problems/no_matching_rule' });
+    expect(await response.json()).toMatchObject({
+      code: 'no_matching_rule',
+      type: '/countersign/problems/no_matching_rule',
+    });
     expect(env.upstream.requests.length).toBe(before);
   });
 });
@@ -72,7 +80,9 @@ describe('a held call', () => {
     const response = await answer;
     expect(response.status).toBe(200);
     expect(response.headers.get('countersign-hold')).toBe(id);
-    expect(env.upstream.requests.slice(before)).toMatchObject([{ method: 'POST', url: '/transfers', body: JSON.stringify(body) }]);
+    expect(env.upstream.requests.slice(before)).toMatchObject([
+      { method: 'POST', url: '/transfers', body: JSON.stringify(body) },
+    ]);
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 

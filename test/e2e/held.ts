@@ -20,7 +20,14 @@ export async function answered(pending: Response | Promise<Response>): Promise<A
   const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '');
   const json = (isJson ? JSON.parse(text) : {}) as Record<string, unknown>;
   const code = typeof json.code === 'string' ? json.code : undefined;
-  return { status: response.status, code, hold: response.headers.get('countersign-hold') ?? '', headers: response.headers, text, json };
+  return {
+    status: response.status,
+    code,
+    hold: response.headers.get('countersign-hold') ?? '',
+    headers: response.headers,
+    text,
+    json,
+  };
 }
 
 /** A transfer that does not wait for its approval. */
@@ -36,7 +43,12 @@ export async function holdTransfer(env: Environment, body: unknown, options: Cal
 }
 
 /** Makes a hold of a transfer, approves it and gives its id. */
-export async function approveTransfer(env: Environment, reviewer: ReviewerClient, body: unknown, options: CallOptions = {}): Promise<string> {
+export async function approveTransfer(
+  env: Environment,
+  reviewer: ReviewerClient,
+  body: unknown,
+  options: CallOptions = {},
+): Promise<string> {
   const id = await holdTransfer(env, body, options);
   await reviewer.approve(id);
   return id;

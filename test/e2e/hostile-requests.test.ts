@@ -1,5 +1,5 @@
-// Hostile bytes through the whole gateway, every request with a token that is good and under rules that would let it through: what counts is
-// what the upstream received. What is refused opens not even a connection to it.
+// Hostile bytes through the whole gateway, every request with a token that is good and under rules that would let it
+// through: what counts is what the upstream received. What is refused opens not even a connection to it.
 
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -41,7 +41,9 @@ afterAll(() => Promise.all([env.close(), upstream.close()]));
 /** Puts the good token behind the request line, and in the place of a made-up one. */
 function authenticated(raw: string): string {
   const line = `Authorization: Bearer ${token}`;
-  return /\r\nauthorization:/i.test(raw) ? raw.replace('Authorization: Bearer x', line) : raw.replace('\r\n', `\r\n${line}\r\n`);
+  return /\r\nauthorization:/i.test(raw)
+    ? raw.replace('Authorization: Bearer x', line)
+    : raw.replace('\r\n', `\r\n${line}\r\n`);
 }
 
 function head(start: string, ...lines: readonly string[]): string {
@@ -49,7 +51,9 @@ function head(start: string, ...lines: readonly string[]): string {
 }
 
 /** Sends, and tells what each new connection to the upstream carried. */
-async function send(...pieces: readonly (string | Uint8Array)[]): Promise<{ answer: RawAnswer; seen: readonly string[] }> {
+async function send(
+  ...pieces: readonly (string | Uint8Array)[]
+): Promise<{ answer: RawAnswer; seen: readonly string[] }> {
   const before = upstream.received.length;
   const answer = await sendRaw(env.ports.agents, ...pieces);
   return { answer, seen: upstream.received.slice(before) };
@@ -77,16 +81,24 @@ describe('hostile bodies', () => {
     return [head(`POST /raw${path}`, 'Connection: close', `Content-Length: ${body.length}`, ...type, ...headers), body];
   };
 
-  it.each([...HOSTILE_JSON, ...HOSTILE_CONTENT].filter(({ body }) => body.length <= 8192))('refuses $name where a condition reads the body', async (body) => {
-    const { answer, seen } = await send(...request(body, '/inspected'));
-    expect(codeOf(answer)).toBe(body.refusal);
-    expect(seen).toEqual([]);
-  });
+  it.each([...HOSTILE_JSON, ...HOSTILE_CONTENT].filter(({ body }) => body.length <= 8192))(
+    'refuses $name where a condition reads the body',
+    async (body) => {
+      const { answer, seen } = await send(...request(body, '/inspected'));
+      expect(codeOf(answer)).toBe(body.refusal);
+      expect(seen).toEqual([]);
+    },
+  );
 
   it('forwards the very bytes that were parsed', async () => {
     const body = '{ "amount" : 1.50,\n "to":"caf\\u00e9" }';
     const { answer, seen } = await send(
-      head('POST /raw/inspected', 'Connection: close', 'Content-Type: application/json', `Content-Length: ${body.length}`),
+      head(
+        'POST /raw/inspected',
+        'Connection: close',
+        'Content-Type: application/json',
+        `Content-Length: ${body.length}`,
+      ),
       body,
     );
     expect(answer.status).toBe(200);
@@ -124,19 +136,25 @@ describe('what is accepted arrives re-framed', () => {
     expect(seen).toEqual([]);
   });
 
-  it.each(['DELETE', 'OPTIONS', 'PUT'])('a chunked %s keeps its body in its frame: nothing is smuggled behind it (CVE-2025-32996)', async (method) => {
-    const smuggled = 'GET /base/admin HTTP/1.1\r\nHost: a\r\n\r\n';
-    const chunks = `${smuggled.length.toString(16)};ext=1\r\n${smuggled}\r\n0\r\nAuthorization: trailer\r\nX-Trailer: b\r\n\r\n`;
-    const { answer, seen } = await send(head(`${method} /raw/x`, 'Connection: close', 'Transfer-Encoding: chunked'), chunks);
-    expect(answer.status).toBe(200);
-    expect(seen).toHaveLength(1);
-    const [fields = '', ...rest] = (seen[0] ?? '').split('\r\n\r\n');
-    expect(fields).toMatch(new RegExp(`^${method} /base/x HTTP/1\\.1\\r\\n`));
-    expect(fields.match(/^transfer-encoding: chunked$/gim)).toHaveLength(1);
-    expect(fields).not.toMatch(/^content-length/im);
-    expect(rest.join('\r\n\r\n')).toBe(`${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`);
-    expect(seen[0]).not.toMatch(/ext=1|trailer/i);
-  });
+  it.each(['DELETE', 'OPTIONS', 'PUT'])(
+    'a chunked %s keeps its body in its frame: nothing is smuggled behind it (CVE-2025-32996)',
+    async (method) => {
+      const smuggled = 'GET /base/admin HTTP/1.1\r\nHost: a\r\n\r\n';
+      const chunks = `${smuggled.length.toString(16)};ext=1\r\n${smuggled}\r\n0\r\nAuthorization: trailer\r\nX-Trailer: b\r\n\r\n`;
+      const { answer, seen } = await send(
+        head(`${method} /raw/x`, 'Connection: close', 'Transfer-Encoding: chunked'),
+        chunks,
+      );
+      expect(answer.status).toBe(200);
+      expect(seen).toHaveLength(1);
+      const [fields = '', ...rest] = (seen[0] ?? '').split('\r\n\r\n');
+      expect(fields).toMatch(new RegExp(`^${method} /base/x HTTP/1\\.1\\r\\n`));
+      expect(fields.match(/^transfer-encoding: chunked$/gim)).toHaveLength(1);
+      expect(fields).not.toMatch(/^content-length/im);
+      expect(rest.join('\r\n\r\n')).toBe(`${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`);
+      expect(seen[0]).not.toMatch(/ext=1|trailer/i);
+    },
+  );
 
   it('two pipelined requests are two calls, each with its own identity', async () => {
     const anonymous = `GET /raw/second HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\n\r\n`;
@@ -147,7 +165,10 @@ describe('what is accepted arrives re-framed', () => {
   });
 
   it('closes the connection after a request that cannot be parsed, unread what follows', async () => {
-    const { answer, seen } = await send(head('POST /raw/x', 'Transfer-Encoding: chunked'), `zz\r\nhello\r\n${head('GET /raw/after')}`);
+    const { answer, seen } = await send(
+      head('POST /raw/x', 'Transfer-Encoding: chunked'),
+      `zz\r\nhello\r\n${head('GET /raw/after')}`,
+    );
     expect(answer.text).not.toContain('200 OK');
     expect(seen.join('')).not.toContain('after');
   });
@@ -161,7 +182,10 @@ describe('what is accepted arrives re-framed', () => {
 
 describe('credentials and lengths that others have confused', () => {
   it('takes two lengths for one request neither way, whatever their case (CVE-2026-1525)', async () => {
-    const { answer, seen } = await send(head('POST /raw/x', 'Connection: close', 'Content-Length: 5', 'content-length: 6'), 'hello!');
+    const { answer, seen } = await send(
+      head('POST /raw/x', 'Connection: close', 'Content-Length: 5', 'content-length: 6'),
+      'hello!',
+    );
     expect([answer.status, seen]).toEqual([400, []]);
   });
 
@@ -182,14 +206,19 @@ describe('credentials and lengths that others have confused', () => {
 
 describe('other protocols', () => {
   it('refuses CONNECT', async () => {
-    const { answer, seen } = await send(`CONNECT 127.0.0.1:${upstream.port} HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+    const { answer, seen } = await send(
+      `CONNECT 127.0.0.1:${upstream.port} HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+    );
     expect([answer.status, codeOf(answer)]).toEqual([405, 'method_not_allowed']);
     expect(seen).toEqual([]);
   });
 
   // RFC 9110 section 7.8. Kind: a call that is refused, or treated as something else, for an offer that may be ignored.
   it.each([
-    ['h2c, as Java’s HttpClient does', ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA']],
+    [
+      'h2c, as Java’s HttpClient does',
+      ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA'],
+    ],
     ['TLS', ['Connection: Upgrade', 'Upgrade: TLS/1.0']],
     ['several protocols', ['Connection: keep-alive, upgrade', 'Upgrade: IRC/6.9, HTTP/3', 'Upgrade: RTA/x11']],
     ['nothing', ['Connection: Upgrade', 'Upgrade: ']],
@@ -217,8 +246,15 @@ describe('other protocols', () => {
     ['where it is not switched on', 'GET /raw/a', ''],
     ['with a body', 'POST /raw/a', 'hello'],
   ])('refuses to switch to WebSocket %s', async (_name, line, body) => {
-    const handshake = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
-    const { answer, seen } = await send(head(line, ...handshake, ...(body === '' ? [] : [`Content-Length: ${body.length}`])) + body);
+    const handshake = [
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ];
+    const { answer, seen } = await send(
+      head(line, ...handshake, ...(body === '' ? [] : [`Content-Length: ${body.length}`])) + body,
+    );
     expect([answer.status, codeOf(answer), seen]).toEqual([426, 'upgrade_refused', []]);
   });
 
@@ -230,7 +266,13 @@ describe('other protocols', () => {
 
 describe('Expect: 100-continue', () => {
   const expecting = (path: string, length = 5): string =>
-    head(`POST ${path}`, 'Connection: close', 'Expect: 100-continue', 'Content-Type: text/plain', `Content-Length: ${length}`);
+    head(
+      `POST ${path}`,
+      'Connection: close',
+      'Expect: 100-continue',
+      'Content-Type: text/plain',
+      `Content-Length: ${length}`,
+    );
 
   it.each([
     ['an unknown caller', () => expecting('/raw/x').replace(token, 'x.y.z'), 401],
@@ -245,7 +287,10 @@ describe('Expect: 100-continue', () => {
 
   it('asks an identified caller for the body, and sends no Expect upstream', async () => {
     const before = upstream.received.length;
-    const text = await converse(expecting('/raw/x'), (received, socket) => received.endsWith('100 Continue\r\n\r\n') && socket.write('hello'));
+    const text = await converse(
+      expecting('/raw/x'),
+      (received, socket) => received.endsWith('100 Continue\r\n\r\n') && socket.write('hello'),
+    );
     expect(text.match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 100', 'HTTP/1.1 200']);
     expect(upstream.received[before]).toMatch(/\r\n\r\nhello$/);
     expect(upstream.received[before]).not.toMatch(/^expect/im);

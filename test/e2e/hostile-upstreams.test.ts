@@ -1,5 +1,5 @@
-// An upstream is not trusted either: what it sends reaches the agent that called, in its own frame, or not at all. It cannot speak for the gateway,
-// nor put an answer into another agent's call.
+// An upstream is not trusted either: what it sends reaches the agent that called, in its own frame, or not at all. It
+// cannot speak for the gateway, nor put an answer into another agent's call.
 
 import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -62,14 +62,23 @@ describe('an answer that nobody asked for (CVE-2026-6733)', () => {
 
 describe('an answer that could be read in two ways', () => {
   it.each([
-    ['a length and chunks', 'HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n3\r\nown\r\n0\r\n\r\n'],
+    [
+      'a length and chunks',
+      'HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n3\r\nown\r\n0\r\n\r\n',
+    ],
     ['two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\nown'],
     ['a signed length', 'HTTP/1.1 200 OK\r\ncontent-length: +3\r\n\r\nown'],
     ['a control character in a field', 'HTTP/1.1 200 OK\r\nx-a: a\x01b\r\ncontent-length: 3\r\n\r\nown'],
-    ['a bare carriage return in a field', 'HTTP/1.1 302 Found\r\nlocation: /a\rset-cookie: a=b\r\ncontent-length: 0\r\n\r\n'],
+    [
+      'a bare carriage return in a field',
+      'HTTP/1.1 302 Found\r\nlocation: /a\rset-cookie: a=b\r\ncontent-length: 0\r\n\r\n',
+    ],
     ['a space in a field’s name', 'HTTP/1.1 200 OK\r\nx a: b\r\ncontent-length: 3\r\n\r\nown'],
     ['a status that HTTP does not have', 'HTTP/1.1 999 Odd\r\ncontent-length: 3\r\n\r\nown'],
-    ['a switch of protocols that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'],
+    [
+      'a switch of protocols that nobody asked for',
+      'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+    ],
     ['interim answers without end', 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'.repeat(100)],
     ['100 Continue without end', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(100)],
     ['another protocol', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
@@ -97,16 +106,25 @@ describe('an answer in the gateway’s name', () => {
     answer = (socket) => void socket.write(rawAnswer('own', fields));
     const { headers } = await call();
     expect(headers.get('x-own')).toBe('kept');
-    for (const name of ['countersign-hold', 'proxy-status', 'alt-svc', 'set-cookie', 'authorization']) expect(headers.get(name), name).toBeNull();
+    for (const name of ['countersign-hold', 'proxy-status', 'alt-svc', 'set-cookie', 'authorization'])
+      expect(headers.get(name), name).toBeNull();
   });
 
   it('is told from the gateway’s own: a 409 of the upstream’s carries no Proxy-Status', async () => {
-    answer = (socket) => void socket.write(rawAnswer('{"code":"approval_pending"}', ['content-type: application/problem+json'], '409 Conflict'));
+    answer = (socket) =>
+      void socket.write(
+        rawAnswer('{"code":"approval_pending"}', ['content-type: application/problem+json'], '409 Conflict'),
+      );
     const response = await call();
-    expect([response.status, response.headers.get('proxy-status'), response.headers.get('countersign-hold')]).toEqual([409, null, null]);
+    expect([response.status, response.headers.get('proxy-status'), response.headers.get('countersign-hold')]).toEqual([
+      409,
+      null,
+      null,
+    ]);
   });
 
-  // Pins: an interim answer, asked for or not, is discarded, and what was done is not told as a fault (RFC 9110 section 15.2).
+  // Pins: an interim answer, asked for or not, is discarded, and what was done is not told as a fault (RFC 9110 section
+  // 15.2).
   const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
   it.each([
     ['103', 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'],

@@ -1,5 +1,5 @@
-// What an issuer hears of the whole gateway while strangers make up key ids, and what its agents can still do when it is gone.
-// Requests and connections are counted on the issuer's side.
+// What an issuer hears of the whole gateway while strangers make up key ids, and what its agents can still do when it
+// is gone. Requests and connections are counted on the issuer's side.
 
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -42,7 +42,9 @@ it('asks the issuer a bounded number of times under a flood of unknown key ids, 
   }
   const seconds = (Date.now() - since) / 1000;
   // Twice in `staleAfter` by itself, and once in 30 seconds because of unknown keys.
-  expect(env.issuer.requests(JWKS) - before).toBeLessThanOrEqual(2 + Math.floor(seconds / 5) + Math.floor(seconds / 30));
+  expect(env.issuer.requests(JWKS) - before).toBeLessThanOrEqual(
+    2 + Math.floor(seconds / 5) + Math.floor(seconds / 30),
+  );
 }, 60_000);
 
 it('serves known keys while the issuer hangs up on it, knocks a bounded number of times, and refuses everybody when the bound is reached', async () => {
@@ -67,9 +69,12 @@ it('serves known keys while the issuer hangs up on it, knocks a bounded number o
   expect(await codeOf(env.call('/api/things', { as: 'agent-new-0' }))).toBe('issuer_unavailable');
   expect([...(await flood(50))]).toEqual(['issuer_unavailable']);
   expect(sent()).toBe(count);
-  const readyz = (await (await fetch(`http://127.0.0.1:${env.ports.ops}/readyz`)).json()) as { readonly issuers: readonly unknown[] };
+  const readyz = (await (await fetch(`http://127.0.0.1:${env.ports.ops}/readyz`)).json()) as {
+    readonly issuers: readonly unknown[];
+  };
   expect(readyz.issuers).toEqual([expect.objectContaining({ name: 'test', ready: false, keys: 0 })]);
-  // Each try makes up to two connections (discovery is tried anew; a kept connection that breaks is not used again), not sooner than after five seconds.
+  // Each try makes up to two connections (discovery is tried anew; a kept connection that breaks is not used again),
+  // not sooner than after five seconds.
   expect(knocks).toBeGreaterThan(0);
   expect(knocks).toBeLessThanOrEqual(2 * (3 + Math.floor(seconds / 5)));
 

@@ -1,5 +1,5 @@
-// Java's HttpClient, and with it the MCP SDK for Java and Spring AI, offers HTTP/2 with every plain request. Kind: a client that asks for more than it needs
-// gets nothing. Skipped where there is no JDK.
+// Java's HttpClient, and with it the MCP SDK for Java and Spring AI, offers HTTP/2 with every plain request. Kind: a
+// client that asks for more than it needs gets nothing. Skipped where there is no JDK.
 
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -49,7 +49,11 @@ describe.skipIf(!hasJdk())('Java’s HttpClient as it is (skipped where there is
   it('has its calls answered over HTTP/1.1, and nothing of its offer goes upstream', { timeout: 60_000 }, async () => {
     const source = join(folder, 'Calls.java');
     writeFileSync(source, PROGRAM);
-    const { stdout } = await promisify(execFile)('java', [source, `http://127.0.0.1:${env.ports.agents}/api/a`, await env.token('agent-1')]);
+    const { stdout } = await promisify(execFile)('java', [
+      source,
+      `http://127.0.0.1:${env.ports.agents}/api/a`,
+      await env.token('agent-1'),
+    ]);
     const methods = ['GET', 'POST', 'PUT', 'DELETE', 'POST'];
     expect(stdout.trim().split('\n')).toEqual(methods.map((method) => `${method} 200 HTTP_1_1 {"ok":true}`));
     expect(env.upstream.requests.map(({ method, body }) => [method, body])).toEqual(

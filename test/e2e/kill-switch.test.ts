@@ -1,4 +1,5 @@
-// The kill switch from outside: what is open is revoked, what comes is refused before its body is read, it outlives the process, and it is on record.
+// The kill switch from outside: what is open is revoked, what comes is refused before its body is read, it outlives the
+// process, and it is on record.
 
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -16,7 +17,10 @@ let sam: ReviewerClient;
 let serial = 0;
 const payment = () => ({ to: 'ACME', reference: `r${serial++}` });
 const now = { prefer: 'wait=0' };
-const codeOf = async (response: Response): Promise<unknown[]> => [response.status, ((await response.json()) as { code: string }).code];
+const codeOf = async (response: Response): Promise<unknown[]> => [
+  response.status,
+  ((await response.json()) as { code: string }).code,
+];
 const idOf = (subject: string): string => `${env.issuer.issuer}#${subject}`;
 const suspend = async (body: Record<string, string>): Promise<{ id: string; revokedHolds: number }> => {
   const response = await sam.post('/suspensions', { reason: 'odd behaviour', ...body });
@@ -44,7 +48,10 @@ describe('suspending an agent', () => {
     expect(await suspend({ principal: idOf(as) })).toMatchObject({ revokedHolds: 2 });
     expect(await codeOf(await waiting)).toEqual([403, 'approval_revoked']);
     for (const id of [approved, pending])
-      expect(await alice.show(id)).toMatchObject({ state: 'REVOKED', endedBecause: expect.stringContaining('odd behaviour') });
+      expect(await alice.show(id)).toMatchObject({
+        state: 'REVOKED',
+        endedBecause: expect.stringContaining('odd behaviour'),
+      });
     expect(await codeOf(await env.transfer(payment(), { as }))).toEqual([403, 'principal_suspended']);
     expect(await codeOf(await env.call('/api/accounts', { as }))).toEqual([403, 'principal_suspended']);
     expect(env.upstream.requests.length).toBe(before);
@@ -72,7 +79,9 @@ describe('suspending an agent', () => {
     await env.kill();
     await env.start();
     expect(await codeOf(await env.call('/api/accounts', { as }))).toEqual([403, 'principal_suspended']);
-    const { suspensions } = await sam.read<{ suspensions: { id: string; by: string; reason: string }[] }>('/suspensions');
+    const { suspensions } = await sam.read<{ suspensions: { id: string; by: string; reason: string }[] }>(
+      '/suspensions',
+    );
     expect(suspensions[0]).toMatchObject({ id, by: idOf('sam'), reason: 'odd behaviour' });
     expect((await sam.request(`/suspensions/${id}`, { method: 'DELETE' })).status).toBe(200);
     expect((await env.call('/api/accounts', { as })).status).toBe(200);
@@ -108,7 +117,10 @@ describe('suspending an agent', () => {
 describe('what was minted', () => {
   it('is taken back while the call that uses it is still under way', async () => {
     const bank = await startRecorder();
-    const mint = await startIssuer({ clients: [{ id: 'gateway', secret: 'gateway-secret' }], resources: { 'urn:bank': { scope: 'pay' } } });
+    const mint = await startIssuer({
+      clients: [{ id: 'gateway', secret: 'gateway-secret' }],
+      resources: { 'urn:bank': { scope: 'pay' } },
+    });
     const own = await startEnvironment({
       env: { MINT_SECRET: 'gateway-secret' },
       upstreams: `  bank: { url: "${bank.origin}", credential: minted }`,
@@ -141,7 +153,11 @@ describe('what was minted', () => {
 describe('suspending a task', () => {
   it('stops the calls that name it and no others', async () => {
     const as = 'agent-task';
-    const task = ((await (await env.call('/countersign/v1/tasks', { as, method: 'POST', body: { objective: 'pay' } })).json()) as { id: string }).id;
+    const task = (
+      (await (await env.call('/countersign/v1/tasks', { as, method: 'POST', body: { objective: 'pay' } })).json()) as {
+        id: string;
+      }
+    ).id;
     const headers = { ...now, 'countersign-task': task };
     const hold = (await env.transfer(payment(), { as, headers })).headers.get('countersign-hold') ?? '';
     expect(await suspend({ task })).toMatchObject({ revokedHolds: 1 });
@@ -154,26 +170,40 @@ describe('suspending a task', () => {
 describe('the switch', () => {
   it('is out of reach for reviewers whom reviewers.killSwitch does not name, and for agents', async () => {
     const alice = await env.reviewer('alice');
-    expect(await codeOf(await alice.post('/suspensions', { principal: 'x', reason: 'y' }))).toEqual([403, 'not_a_reviewer']);
+    expect(await codeOf(await alice.post('/suspensions', { principal: 'x', reason: 'y' }))).toEqual([
+      403,
+      'not_a_reviewer',
+    ]);
     expect(await codeOf(await alice.request('/suspensions'))).toEqual([403, 'not_a_reviewer']);
     const token = await env.token('agent-1');
-    const response = await fetch(`http://127.0.0.1:${env.ports.reviewers}/api/v1/suspensions`, { headers: { authorization: `Bearer ${token}` } });
+    const response = await fetch(`http://127.0.0.1:${env.ports.reviewers}/api/v1/suspensions`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
     expect(response.status).toBe(401);
   });
 
-  it.each([{}, { principal: 'a' }, { principal: 'a', task: 'b', reason: 'c' }, { principal: '', reason: 'c' }, { principal: 'a', reason: ' ' }])(
-    'refuses %j',
-    async (body) => {
-      expect(await codeOf(await sam.post('/suspensions', body))).toEqual([400, 'bad_request']);
-    },
-  );
+  it.each([
+    {},
+    { principal: 'a' },
+    { principal: 'a', task: 'b', reason: 'c' },
+    { principal: '', reason: 'c' },
+    { principal: 'a', reason: ' ' },
+  ])('refuses %j', async (body) => {
+    expect(await codeOf(await sam.post('/suspensions', body))).toEqual([400, 'bad_request']);
+  });
 
   it('tells each reviewer what they may do and how they decide', async () => {
     const alice = await env.reviewer('alice-pace');
-    const hold = (await env.transfer(payment(), { as: 'agent-pace', headers: now })).headers.get('countersign-hold') ?? '';
-    expect(await alice.read('/me')).toMatchObject({ powers: { killSwitch: false, watch: false }, pace: { decisions: 0 } });
+    const hold =
+      (await env.transfer(payment(), { as: 'agent-pace', headers: now })).headers.get('countersign-hold') ?? '';
+    expect(await alice.read('/me')).toMatchObject({
+      powers: { killSwitch: false, watch: false },
+      pace: { decisions: 0 },
+    });
     await alice.approve(hold);
-    expect(await alice.read('/me')).toMatchObject({ pace: { decisions: 1, medianSeconds: expect.any(Number), hastyShare: expect.any(Number) } });
+    expect(await alice.read('/me')).toMatchObject({
+      pace: { decisions: 1, medianSeconds: expect.any(Number), hastyShare: expect.any(Number) },
+    });
     expect(await sam.read('/me')).toMatchObject({ powers: { killSwitch: true, watch: true } });
     const metrics = await (await fetch(`http://127.0.0.1:${env.ports.ops}/metrics`)).text();
     expect(metrics).toMatch(/countersign_review_decisions[^\n]*approve/);
@@ -209,7 +239,9 @@ describe('what is open', () => {
         return reader;
       };
       const [bad, good] = [await stream('agent-bad'), await stream('agent-good')];
-      const socket = new WebSocket(`ws://127.0.0.1:${own.ports.agents}/live/socket`, { headers: { authorization: `Bearer ${await own.token('agent-bad')}` } });
+      const socket = new WebSocket(`ws://127.0.0.1:${own.ports.agents}/live/socket`, {
+        headers: { authorization: `Bearer ${await own.token('agent-bad')}` },
+      });
       await once(socket, 'message');
       const socketClosed = once(socket, 'close');
 
@@ -221,7 +253,8 @@ describe('what is open', () => {
       await vi.waitFor(() => expect(closed.toSorted()).toEqual(['/agent-bad', '/socket']));
       streams.get('/agent-good')?.end('data: second\n\n');
       expect(Buffer.from((await good.read()).value ?? []).toString()).toContain('second');
-      const ends = () => own.log.filter(({ event }) => event === 'countersign.call.completed').map(({ path, error }) => [path, error]);
+      const ends = () =>
+        own.log.filter(({ event }) => event === 'countersign.call.completed').map(({ path, error }) => [path, error]);
       await vi.waitFor(() =>
         expect(ends().toSorted()).toEqual([
           ['/agent-bad', 'principal_suspended'],

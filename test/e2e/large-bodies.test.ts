@@ -1,8 +1,8 @@
-// Views of reviewers over holds whose bodies are as large as may be. Kind: a list, an inbox or a stream that costs what agents have stored: what
-// is answered is counted in bytes, by whole processes over sockets.
+// Views of reviewers over holds whose bodies are as large as may be. Kind: a list, an inbox or a stream that costs what
+// agents have stored: what is answered is counted in bytes, by whole processes over sockets.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Desk, openDesk } from '../support/desk.ts';
+import { type Desk, openConsole } from '../support/console.ts';
 import { createVisitor, type Visitor } from '../support/visitor.ts';
 
 const HOLDS = 40;
@@ -15,7 +15,7 @@ let alice: Visitor;
 let ids: string[];
 
 beforeAll(async () => {
-  desk = await openDesk();
+  desk = await openConsole();
   ids = [];
   for (let n = 0; n < HOLDS; n++) ids.push(await desk.ask('/ledger/transfers', { n, memo: LARGE }));
   alice = createVisitor('alice');
@@ -30,23 +30,36 @@ const api = async (path: string): Promise<string> => {
 const page = async (path: string): Promise<string> => (await alice.fetch(`${desk.url}${path}`)).text();
 
 describe('a view over forty holds of a megabyte each', () => {
-  it.each(['holds', 'holds?state=all&limit=200', 'holds?state=pending,approved&limit=200'])('GET /api/v1/%s answers without the bodies', async (path) => {
-    const text = await api(path);
-    expect(text.length).toBeLessThan(BOUND);
-    const { holds } = JSON.parse(text) as { holds: { id: string; action: Record<string, unknown> }[] };
-    expect(holds.map(({ id }) => id).sort()).toEqual([...ids].sort());
-    for (const { action } of holds) expect([action.bodyText, action.args, Number(action.bodyLength) > 1_000_000]).toEqual([undefined, undefined, true]);
-  });
+  it.each(['holds', 'holds?state=all&limit=200', 'holds?state=pending,approved&limit=200'])(
+    'GET /api/v1/%s answers without the bodies',
+    async (path) => {
+      const text = await api(path);
+      expect(text.length).toBeLessThan(BOUND);
+      const { holds } = JSON.parse(text) as { holds: { id: string; action: Record<string, unknown> }[] };
+      expect(holds.map(({ id }) => id).sort()).toEqual([...ids].sort());
+      for (const { action } of holds)
+        expect([action.bodyText, action.args, Number(action.bodyLength) > 1_000_000]).toEqual([
+          undefined,
+          undefined,
+          true,
+        ]);
+    },
+  );
 
-  it.each(['/', '/?view=open', '/?view=recent', '/?view=open&upstream=ledger'])('the inbox at %s is small, and still says what is asked', async (path) => {
-    const text = await page(path);
-    expect(text.length).toBeLessThan(BOUND);
-    if (path !== '/?view=recent') expect(text).toContain('(1,000,000 characters)');
-  });
+  it.each(['/', '/?view=open', '/?view=recent', '/?view=open&upstream=ledger'])(
+    'the inbox at %s is small, and still says what is asked',
+    async (path) => {
+      const text = await page(path);
+      expect(text.length).toBeLessThan(BOUND);
+      if (path !== '/?view=recent') expect(text).toContain('(1,000,000 characters)');
+    },
+  );
 
   it('the page and the API of one hold show its body whole', async () => {
     const [id = ''] = ids;
-    expect((JSON.parse(await api(`holds/${id}`)) as { action: { bodyText: string } }).action.bodyText).toBe(JSON.stringify({ n: 0, memo: LARGE }));
+    expect((JSON.parse(await api(`holds/${id}`)) as { action: { bodyText: string } }).action.bodyText).toBe(
+      JSON.stringify({ n: 0, memo: LARGE }),
+    );
     expect(await page(`/holds/${id}`)).toContain(LARGE);
   });
 

@@ -1,5 +1,5 @@
-// What nobody catches must not end the process in the middle of calls that are sent. Kind: any fault that escapes, whatever its form. It is planted by a
-// module that the gateway's process loads first.
+// What nobody catches must not end the process in the middle of calls that are sent. Kind: any fault that escapes,
+// whatever its form. It is planted by a module that the gateway's process loads first.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
-// No single message stalls the gateway: for each limit the worst input that fits, against rules of every kind, while another thread asks /livez.
-// Pins the kind of fault in which an agent, a server or a stranger chooses a cost that grows faster than what it sends. The target is 100 ms; the
-// bound here leaves room for a busy machine, and is far below what backtracking or quadratic work takes on such inputs.
+// No single message stalls the gateway: for each limit the worst input that fits, against rules of every kind, while
+// another thread asks /livez. Pins the kind of fault in which an agent, a server or a stranger chooses a cost that
+// grows faster than what it sends. The target is 100 ms; the bound here leaves room for a busy machine, and is far
+// below what backtracking or quadratic work takes on such inputs.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -93,7 +94,8 @@ const raw =
       env.ports.agents,
       `GET ${target} HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\nAuthorization: Bearer ${await env.token('agent-1')}\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n`,
     );
-const many = (count: number, item: (n: number) => string, separator = ','): string => Array.from({ length: count }, (_, n) => item(n)).join(separator);
+const many = (count: number, item: (n: number) => string, separator = ','): string =>
+  Array.from({ length: count }, (_, n) => item(n)).join(separator);
 const fill = (piece: string, size = MIB - 4_096): string => piece.repeat(Math.floor(size / piece.length));
 
 const requests: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -113,11 +115,19 @@ const requests: Readonly<Record<string, () => Promise<unknown>>> = {
     'Upgrade: websocket',
     `Sec-WebSocket-Extensions: ${fill('a;b="c";', 13_000)}`,
   ),
-  'a token of many dots': async () => env.call('/api/x', { headers: { authorization: `Bearer ${fill('a.', 13_000)}` } }),
+  'a token of many dots': async () =>
+    env.call('/api/x', { headers: { authorization: `Bearer ${fill('a.', 13_000)}` } }),
   'a token of deep claims': async () =>
-    env.call('/api/x', { headers: { authorization: `Bearer eyJhbGciOiJFUzI1NiJ9.${Buffer.from(fill('[', 8_000)).toString('base64url')}.AAAA` } }),
+    env.call('/api/x', {
+      headers: {
+        authorization: `Bearer eyJhbGciOiJFUzI1NiJ9.${Buffer.from(fill('[', 8_000)).toString('base64url')}.AAAA`,
+      },
+    }),
   'many requests at once on one connection': async () =>
-    sendRaw(env.ports.agents, `${'GET /api/x HTTP/1.1\r\nHost: gw.test\r\n\r\n'.repeat(200)}GET / HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n`),
+    sendRaw(
+      env.ports.agents,
+      `${'GET /api/x HTTP/1.1\r\nHost: gw.test\r\n\r\n'.repeat(200)}GET / HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n`,
+    ),
 };
 
 const bodies: Readonly<Record<string, string>> = {
@@ -143,7 +153,10 @@ const forms: Readonly<Record<string, readonly [type: string, body: string]>> = {
   'a form of many names': ['application/x-www-form-urlencoded', fill('a&')],
   'a form of escapes': ['application/x-www-form-urlencoded', fill('%5f')],
   'a form that nearly overrides': ['application/x-www-form-urlencoded', fill('%20%20_metho=1&')],
-  'parts without end': ['multipart/form-data; boundary=b', fill('--b\r\nContent-Disposition: form-data; name="_metho"\r\n\r\nx\r\n')],
+  'parts without end': [
+    'multipart/form-data; boundary=b',
+    fill('--b\r\nContent-Disposition: form-data; name="_metho"\r\n\r\nx\r\n'),
+  ],
   'a boundary that nearly comes': ['multipart/form-data; boundary=bbbbbbbb', fill('\r\n--bbbbbbb')],
 };
 
@@ -153,12 +166,15 @@ describe.each(['/pairs', '/pattern', '/keys', '/names', '/held', '/streamed'])('
   it.each(Object.entries(bodies))('of %s', (_what, body) => blocksNobody(post(`/api${path}`, body)));
 });
 
-it.each(Object.entries(forms))('a body that is %s', (_what, [type, body]) => blocksNobody(post('/api/streamed', body, type)));
+it.each(Object.entries(forms))('a body that is %s', (_what, [type, body]) =>
+  blocksNobody(post('/api/streamed', body, type)),
+);
 
 describe('what is held', () => {
   it('is listed and shown to reviewers, each at the size limit', { timeout: 60_000 }, async () => {
     const alice = await env.reviewer('alice');
-    for (const body of Object.values(bodies)) await (await env.call('/api/held', { method: 'POST', body, as: 'agent-2' })).arrayBuffer();
+    for (const body of Object.values(bodies))
+      await (await env.call('/api/held', { method: 'POST', body, as: 'agent-2' })).arrayBuffer();
     const holds = await alice.list();
     expect(holds.length).toBeGreaterThan(5);
     await blocksNobody(() => alice.list('all'));
@@ -171,15 +187,20 @@ describe('what is held', () => {
       plan: Array.from({ length: 20 }, () => fill('x ', 1_000)),
       labels: Array.from({ length: 10 }, (_, n) => `l${n}`),
     };
-    await blocksNobody(async () => (await env.call('/countersign/v1/tasks', { method: 'POST', body: words })).arrayBuffer());
+    await blocksNobody(async () =>
+      (await env.call('/countersign/v1/tasks', { method: 'POST', body: words })).arrayBuffer(),
+    );
     await blocksNobody(post('/countersign/v1/tasks', `{"objective":${fill('[')}`));
   });
 });
 
 describe('an MCP', () => {
-  const call = (args: string): string => `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":${args}}}`;
+  const call = (args: string): string =>
+    `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":${args}}}`;
   const send = (body: string) => async () =>
-    (await env.call('/tools', { method: 'POST', body, headers: { accept: 'application/json, text/event-stream' } })).arrayBuffer();
+    (
+      await env.call('/tools', { method: 'POST', body, headers: { accept: 'application/json, text/event-stream' } })
+    ).arrayBuffer();
 
   it.each(Object.entries(bodies))('message with %s', (_what, body) => {
     answer = '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}';

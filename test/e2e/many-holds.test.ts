@@ -1,4 +1,5 @@
-// Two thousand calls held open at once in one process: each is released to its own caller and sent once, and nothing is left behind.
+// Two thousand calls held open at once in one process: each is released to its own caller and sent once, and nothing is
+// left behind.
 
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
@@ -27,7 +28,11 @@ afterAll(() => env.close());
 async function post(agent: Agent, subject: string, body: string) {
   const sent = request({
     ...{ agent, host: '127.0.0.1', port: env.ports.agents, method: 'POST', path: '/api/transfers' },
-    headers: { authorization: `Bearer ${await env.token(subject)}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+    headers: {
+      authorization: `Bearer ${await env.token(subject)}`,
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    },
   });
   sent.end(body);
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
@@ -36,7 +41,10 @@ async function post(agent: Agent, subject: string, body: string) {
 
 async function metric(name: string): Promise<number> {
   const page = await (await fetch(`http://127.0.0.1:${env.ports.ops}/metrics`)).text();
-  return [...page.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)`, 'gm'))].reduce((sum, [, value]) => sum + Number(value), 0);
+  return [...page.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)`, 'gm'))].reduce(
+    (sum, [, value]) => sum + Number(value),
+    0,
+  );
 }
 
 async function listAll(reviewer: ReviewerClient): Promise<SeenHold[]> {
@@ -63,7 +71,8 @@ it('releases two thousand held calls, each to its own caller and each sent once'
   expect(holds).toHaveLength(CALLS);
   const queue = holds.values();
   const approveRest = async (): Promise<void> => {
-    for (const { id, bindingDigest } of queue) expect((await alice.vote(id, 'approve', { bindingDigest })).status).toBe(200);
+    for (const { id, bindingDigest } of queue)
+      expect((await alice.vote(id, 'approve', { bindingDigest })).status).toBe(200);
   };
   await Promise.all(Array.from({ length: VOTES_AT_A_TIME }, approveRest));
 

@@ -1,5 +1,6 @@
-// What an MCP server answered, byte for byte: where the gateway cuts a list, adds a word or joins several servers' lists, everything that it does not
-// mean to change comes out as it came in. And answers that are a little off the standard, or hostile, are neither lost nor a burden.
+// What an MCP server answered, byte for byte: where the gateway cuts a list, adds a word or joins several servers'
+// lists, everything that it does not mean to change comes out as it came in. And answers that are a little off the
+// standard, or hostile, are neither lost nor a burden.
 
 import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -40,7 +41,10 @@ function answer({ url, body }: RecordedRequest, response: ServerResponse): void 
   const path = url.slice(1);
   const text = answers[path]?.[message.method ?? ''] ?? `{"jsonrpc":"2.0","id":$id,"result":${result(path, message)}}`;
   const json = text.replaceAll('$id', JSON.stringify(message.id));
-  response.writeHead(message.id === undefined ? 202 : 200, { 'content-type': stream ? 'text/event-stream' : 'application/json', ...fields });
+  response.writeHead(message.id === undefined ? 202 : 200, {
+    'content-type': stream ? 'text/event-stream' : 'application/json',
+    ...fields,
+  });
   response.end(message.id === undefined ? '' : stream ? `data: ${json}\n\n` : json);
 }
 
@@ -49,15 +53,26 @@ const result = (path: string, { method }: Message): string =>
     ? `{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"${path}","version":"1"}}`
     : '{"content":[{"type":"text","text":"done"}]}';
 
-async function post(mount: string, message: object, session?: string): Promise<{ readonly text: string; readonly session: string | null }> {
+async function post(
+  mount: string,
+  message: object,
+  session?: string,
+): Promise<{ readonly text: string; readonly session: string | null }> {
   const response = await env.call(`/${mount}`, {
     method: 'POST',
     body: { jsonrpc: '2.0', id: 7, ...message },
-    headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-11-25', ...(session && { 'mcp-session-id': session }) },
+    headers: {
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2025-11-25',
+      ...(session && { 'mcp-session-id': session }),
+    },
   });
   const text = await response.text();
   expect(response.status, text).toBe(200);
-  return { text: stream && text.startsWith('data:') ? text.slice('data: '.length).trimEnd() : text, session: response.headers.get('mcp-session-id') };
+  return {
+    text: stream && text.startsWith('data:') ? text.slice('data: '.length).trimEnd() : text,
+    session: response.headers.get('mcp-session-id'),
+  };
 }
 
 async function ask(
@@ -71,25 +86,37 @@ async function ask(
   stream = given.stream ?? false;
   const session =
     mount === 'two'
-      ? (await post(mount, { method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } } }))
-          .session
+      ? (
+          await post(mount, {
+            method: 'initialize',
+            params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
+          })
+        ).session
       : null;
   return (await post(mount, { method, params }, session ?? undefined)).text;
 }
 
 const CALL = { name: 'free', arguments: {} };
 const NUMBERS = '"n":[12345678901234567890,1.0,-0,1e2,0.10,1E+20,9007199254740993]';
-const tool = (name: string, more = ''): string => `{"name":"${name}", ${NUMBERS},"inputSchema":{"type":"object","maximum":18446744073709551615}${more}}`;
-const list = (tools: readonly string[], more = ''): string => `{"jsonrpc":"2.0","id":$id,"result":{"tools":[${tools.join(',')}]${more}}}`;
+const tool = (name: string, more = ''): string =>
+  `{"name":"${name}", ${NUMBERS},"inputSchema":{"type":"object","maximum":18446744073709551615}${more}}`;
+const list = (tools: readonly string[], more = ''): string =>
+  `{"jsonrpc":"2.0","id":$id,"result":{"tools":[${tools.join(',')}]${more}}}`;
 
 // Pins the kind "numbers and bytes that change on the way", wherever the gateway rewrites an answer.
 describe.each([false, true])('an answer that is rewritten (in events: %s)', (events) => {
   it('keeps every number of a list that is cut and of tools that get a word', async () => {
     const text = await ask('raw', 'tools/list', {
       stream: events,
-      answers: { raw: { 'tools/list': list([tool('free'), tool('none'), tool('held', ',"description":"Pays\\u002e"')], ',"x":1.0') } },
+      answers: {
+        raw: {
+          'tools/list': list([tool('free'), tool('none'), tool('held', ',"description":"Pays\\u002e"')], ',"x":1.0'),
+        },
+      },
     });
-    expect(text).toContain(`[${tool('free')},{"name":"held", ${NUMBERS},"inputSchema":{"type":"object","maximum":18446744073709551615},"description":"Pays. `);
+    expect(text).toContain(
+      `[${tool('free')},{"name":"held", ${NUMBERS},"inputSchema":{"type":"object","maximum":18446744073709551615},"description":"Pays. `,
+    );
     expect(text).toMatch(/^\{"jsonrpc":"2\.0","id":7,"result":\{.*\],"x":1\.0\}\}$/);
     expect(text).not.toContain('none');
   });
@@ -97,7 +124,10 @@ describe.each([false, true])('an answer that is rewritten (in events: %s)', (eve
   it('keeps every number of lists of several servers that are joined under other names', async () => {
     const text = await ask('two', 'tools/list', {
       stream: events,
-      answers: { a: { 'tools/list': list([tool('free'), tool('none')]) }, b: { 'tools/list': list([tool('held'), tool('free')]) } },
+      answers: {
+        a: { 'tools/list': list([tool('free'), tool('none')]) },
+        b: { 'tools/list': list([tool('held'), tool('free')]) },
+      },
     });
     for (const name of ['a__free', 'b__free']) expect(text).toContain(tool(name));
     expect(text).toContain(`{"name":"b__held", ${NUMBERS},`);
@@ -116,25 +146,32 @@ describe.each([false, true])('an answer that is rewritten (in events: %s)', (eve
 
   it('keeps what a server says of itself beside the tasks that the gateway adds', async () => {
     const said = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"experimental":{${NUMBERS}}},"serverInfo":{"name":"raw","version":"1"},${NUMBERS}}`;
-    const text = await ask('raw', 'initialize', { stream: events, answers: { raw: { initialize: `{"jsonrpc":"2.0","id":$id,"result":${said}}` } } });
+    const text = await ask('raw', 'initialize', {
+      stream: events,
+      answers: { raw: { initialize: `{"jsonrpc":"2.0","id":$id,"result":${said}}` } },
+    });
     expect(text).toContain(`"experimental":{${NUMBERS}},"tasks":`);
     expect(text).toContain(`"version":"1"},${NUMBERS}}`);
   });
 });
 
 describe('a tool whose definition has no digest', () => {
-  it.each(['"n":1E400', '"description":"\\ud800"', '"x":{"\\udc00":1}'])('is left out of the list, and the others are in it: %s', async (odd) => {
-    const text = await ask('raw', 'tools/list', {
-      answers: { raw: { 'tools/list': list([`{"name":"odd-free","inputSchema":{},${odd}}`, tool('even-free')]) } },
-    });
-    expect([text.includes('odd-free'), text.includes('even-free')]).toEqual([false, true]);
-  });
+  it.each(['"n":1E400', '"description":"\\ud800"', '"x":{"\\udc00":1}'])(
+    'is left out of the list, and the others are in it: %s',
+    async (odd) => {
+      const text = await ask('raw', 'tools/list', {
+        answers: { raw: { 'tools/list': list([`{"name":"odd-free","inputSchema":{},${odd}}`, tool('even-free')]) } },
+      });
+      expect([text.includes('odd-free'), text.includes('even-free')]).toEqual([false, true]);
+    },
+  );
 });
 
 describe('a request that is put into a server’s words', () => {
   it('keeps its numbers and everything else of its text', async () => {
     await ask('two', 'ping', {});
-    const body = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"arguments":{ "a":1.0,"b":1e2,"c":"\\u0041" },"name":"a__free"}}';
+    const body =
+      '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"arguments":{ "a":1.0,"b":1e2,"c":"\\u0041" },"name":"a__free"}}';
     const opened = await post('two', {
       method: 'initialize',
       params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
@@ -142,7 +179,11 @@ describe('a request that is put into a server’s words', () => {
     const response = await env.call('/two', {
       method: 'POST',
       body,
-      headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-11-25', 'mcp-session-id': opened.session ?? '' },
+      headers: {
+        accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': '2025-11-25',
+        'mcp-session-id': opened.session ?? '',
+      },
     });
     expect(response.status).toBe(200);
     expect(env.upstream.requests.at(-1)?.body).toBe(body.replace('a__free', 'free'));
@@ -154,7 +195,9 @@ describe('an answer a little off the standard', () => {
   const answered = { raw: { 'tools/call': '\ufeff{"jsonrpc":"2.0","id":$id,"result":{"content":[],"n":1.0}}' } };
 
   it.each([false, true])('with a byte order mark is the answer without it (in events: %s)', async (events) => {
-    expect(await ask('raw', 'tools/call', { stream: events, answers: answered }, CALL)).toBe('{"jsonrpc":"2.0","id":7,"result":{"content":[],"n":1.0}}');
+    expect(await ask('raw', 'tools/call', { stream: events, answers: answered }, CALL)).toBe(
+      '{"jsonrpc":"2.0","id":7,"result":{"content":[],"n":1.0}}',
+    );
   });
 
   it('with a byte order mark in a list of several servers is in the list', async () => {
@@ -165,7 +208,10 @@ describe('an answer a little off the standard', () => {
   it.each(['', 'identity', 'Identity, identity', 'utf-8', 'UTF8', 'none', 'null', 'binary', '8bit', 'identity,none'])(
     'with the Content-Encoding "%s" is not a compressed one',
     async (coding) => {
-      const given = { fields: { 'content-encoding': coding }, answers: { raw: { 'tools/list': list([tool('free'), tool('none')]) } } };
+      const given = {
+        fields: { 'content-encoding': coding },
+        answers: { raw: { 'tools/list': list([tool('free'), tool('none')]) } },
+      };
       expect(await ask('raw', 'tools/list', given)).toContain(tool('free'));
       // With a credential in the call, whose echo has to be looked for.
       answers = {};
@@ -174,12 +220,17 @@ describe('an answer a little off the standard', () => {
     },
   );
 
-  it.each(['"error":null,', '"method":null,', '"params":null,"error":null,'])('with %s beside its result is a result', async (absent) => {
-    const text = `{"jsonrpc":"2.0",${absent}"id":$id,"result":{"tools":[${tool('free')},${tool('none')}]}}`;
-    const said = await ask('raw', 'tools/list', { answers: { raw: { 'tools/list': text } } });
-    expect([said.includes('free'), said.includes('none')]).toEqual([true, false]);
-    expect(await ask('two', 'tools/list', { answers: { a: { 'tools/list': text }, b: { 'tools/list': text } } })).toContain('b__free');
-  });
+  it.each(['"error":null,', '"method":null,', '"params":null,"error":null,'])(
+    'with %s beside its result is a result',
+    async (absent) => {
+      const text = `{"jsonrpc":"2.0",${absent}"id":$id,"result":{"tools":[${tool('free')},${tool('none')}]}}`;
+      const said = await ask('raw', 'tools/list', { answers: { raw: { 'tools/list': text } } });
+      expect([said.includes('free'), said.includes('none')]).toEqual([true, false]);
+      expect(
+        await ask('two', 'tools/list', { answers: { a: { 'tools/list': text }, b: { 'tools/list': text } } }),
+      ).toContain('b__free');
+    },
+  );
 });
 
 // Pins the kind "another message than the one that was judged", from the server's side.
@@ -190,7 +241,9 @@ describe('an answer that a client could read in another way', () => {
     '{"jsonrpc":"2.0","id":$id,"paramſ":{},"result":{}}',
     '{"jsonrpc":"2.0","id":$id,"reſult":{"tools":[]},"result":{}}',
   ])('does not reach it: %s', async (text) => {
-    expect(await ask('raw', 'tools/call', { answers: { raw: { 'tools/call': text } } }, CALL)).toContain('upstream_protocol');
+    expect(await ask('raw', 'tools/call', { answers: { raw: { 'tools/call': text } } }, CALL)).toContain(
+      'upstream_protocol',
+    );
   });
 });
 
@@ -200,10 +253,19 @@ describe('an answer that would take long to read', () => {
   it.each<[string, () => string]>([
     ['14 MB of opening brackets', () => '['.repeat(14_000_000)],
     ['opening braces', () => '{"a":'.repeat(2_000_000)],
-    ['nested more deeply than anything honest', () => `{"jsonrpc":"2.0","id":$id,"result":${'['.repeat(200)}${']'.repeat(200)}}`],
+    [
+      'nested more deeply than anything honest',
+      () => `{"jsonrpc":"2.0","id":$id,"result":${'['.repeat(200)}${']'.repeat(200)}}`,
+    ],
     ['empty objects', () => `{"jsonrpc":"2.0","id":$id,"result":{"a":[${'{},'.repeat(N)}{}]}}`],
-    ['keys that are all different', () => `{"jsonrpc":"2.0","id":$id,"result":{${Array.from({ length: N }, (_, i) => `"k${i}":1`).join(',')}}}`],
-    ['texts that are all different', () => `{"jsonrpc":"2.0","id":$id,"result":[${Array.from({ length: N }, (_, i) => `"${i}"`).join(',')}]}`],
+    [
+      'keys that are all different',
+      () => `{"jsonrpc":"2.0","id":$id,"result":{${Array.from({ length: N }, (_, i) => `"k${i}":1`).join(',')}}}`,
+    ],
+    [
+      'texts that are all different',
+      () => `{"jsonrpc":"2.0","id":$id,"result":[${Array.from({ length: N }, (_, i) => `"${i}"`).join(',')}]}`,
+    ],
   ])('is refused, and the call may have been executed: %s', async (_what, text) => {
     for (const events of [false, true]) {
       const said = await ask('raw', 'tools/call', { stream: events, answers: { raw: { 'tools/call': text() } } }, CALL);

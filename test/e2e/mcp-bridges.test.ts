@@ -1,5 +1,6 @@
-// The bridges that docs/mcp.md names for servers that speak stdio, in front of the published filesystem server. They are not among the
-// dependencies: each is skipped unless MCP_PROXY (a command) or SUPERGATEWAY (its script) says where it is.
+// The bridges that docs/mcp.md names for servers that speak stdio, in front of the published filesystem server. They
+// are not among the dependencies: each is skipped unless MCP_PROXY (a command) or SUPERGATEWAY (its script) says where
+// it is.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -38,7 +39,9 @@ async function freePort(): Promise<number> {
 
 const listens = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
-    const socket = connectTo(port, '127.0.0.1', () => resolve(socket.destroy() !== undefined)).on('error', () => resolve(false));
+    const socket = connectTo(port, '127.0.0.1', () => resolve(socket.destroy() !== undefined)).on('error', () =>
+      resolve(false),
+    );
   });
 
 async function serve(command: string, args: (port: number) => readonly string[]): Promise<void> {
@@ -74,7 +77,10 @@ async function useFiles(): Promise<void> {
     const read = await client.callTool({ name: 'read_text_file', arguments: { path: join(folder, 'hello.txt') } });
     expect(JSON.stringify(read)).toContain('Hello from a file');
     const { hold } = await alice.expect('PENDING');
-    const written = client.callTool({ name: 'write_file', arguments: { path: join(folder, name), content: 'approved' } });
+    const written = client.callTool({
+      name: 'write_file',
+      arguments: { path: join(folder, name), content: 'approved' },
+    });
     await alice.approve(await hold);
     expect(JSON.stringify(await written)).toContain('Successfully wrote');
     await client.close();
@@ -83,7 +89,16 @@ async function useFiles(): Promise<void> {
 
 describe.skipIf(MCP_PROXY === undefined)('mcp-proxy', { timeout: 120_000 }, () => {
   it('fronts a stdio server', async () => {
-    await serve(MCP_PROXY ?? '', (port) => ['--host', '127.0.0.1', '--port', String(port), '--', process.execPath, SERVER, folder]);
+    await serve(MCP_PROXY ?? '', (port) => [
+      '--host',
+      '127.0.0.1',
+      '--port',
+      String(port),
+      '--',
+      process.execPath,
+      SERVER,
+      folder,
+    ]);
     await useFiles();
   });
 });

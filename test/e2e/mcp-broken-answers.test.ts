@@ -1,13 +1,18 @@
-// Kind: a fault between the head of an upstream's answer and the agent's first byte. The tool has run by then, so an MCP client has to be told by
-// the protocol's own error over HTTP 200 that the call may have taken effect; a cut connection or an HTTP error would tell its model nothing.
-// On single and on shared mounts, with and without a credential to look for.
+// Kind: a fault between the head of an upstream's answer and the agent's first byte. The tool has run by then, so an
+// MCP client has to be told by the protocol's own error over HTTP 200 that the call may have taken effect; a cut
+// connection or an HTTP error would tell its model nothing. On single and on shared mounts, with and without a
+// credential to look for.
 
 import type { ServerResponse } from 'node:http';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 
-const MOUNTS = { single: '/one', 'single with a credential': '/sealed', 'shared with a credential': '/sealed-many' } as const;
+const MOUNTS = {
+  single: '/one',
+  'single with a credential': '/sealed',
+  'shared with a credential': '/sealed-many',
+} as const;
 const JSON_TYPE = { 'content-type': 'application/json' };
 const EVENTS = { 'content-type': 'text/event-stream' };
 
@@ -42,16 +47,24 @@ async function use(mount: string, answer: (response: ServerResponse, rpcId: numb
   const response = await env.call(mount, {
     method: 'POST',
     headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28' },
-    body: { jsonrpc: '2.0', id: rpcId, method: 'tools/call', params: { name: mount.includes('many') ? 'a__tool' : 'tool', arguments: {}, _meta: version } },
+    body: {
+      jsonrpc: '2.0',
+      id: rpcId,
+      method: 'tools/call',
+      params: { name: mount.includes('many') ? 'a__tool' : 'tool', arguments: {}, _meta: version },
+    },
   });
   const text = await response.text();
   expect(env.upstream.requests).toHaveLength(before + 1);
   const type = response.headers.get('content-type') ?? '';
-  const data = type.startsWith('text/event-stream') ? (text.match(/^data: (.+)$/gm)?.at(-1) ?? 'data: null').slice(6) : text;
+  const data = type.startsWith('text/event-stream')
+    ? (text.match(/^data: (.+)$/gm)?.at(-1) ?? 'data: null').slice(6)
+    : text;
   return { status: response.status, type, text, json: JSON.parse(data) };
 }
 
-const result = (rpcId: number, text = 'done') => JSON.stringify({ jsonrpc: '2.0', id: rpcId, result: { content: [{ type: 'text', text }] } });
+const result = (rpcId: number, text = 'done') =>
+  JSON.stringify({ jsonrpc: '2.0', id: rpcId, result: { content: [{ type: 'text', text }] } });
 const event = (rpcId: number) => `data: ${result(rpcId)}\n\n`;
 const progress = 'data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}\n\n';
 
@@ -72,7 +85,12 @@ const CODINGS: readonly (readonly [string, string, (body: string) => Buffer])[] 
 ];
 /** Larger than any answer that is read, whatever its number is. */
 const LARGE = result(0, '0'.repeat(17 * 1024 * 1024));
-const BOMBS = { gzip: gzipSync(LARGE), br: brotliCompressSync(LARGE), zstd: zstdCompressSync(LARGE), events: gzipSync(`data: ${LARGE}\n\n`) };
+const BOMBS = {
+  gzip: gzipSync(LARGE),
+  br: brotliCompressSync(LARGE),
+  zstd: zstdCompressSync(LARGE),
+  events: gzipSync(`data: ${LARGE}\n\n`),
+};
 
 describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) => {
   describe.each(CODINGS)('an answer in %s, which nobody asked for', (_name, coding, encode) => {
@@ -120,21 +138,50 @@ describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) =
     ['is a bomb of zstd', whole({ ...JSON_TYPE, 'content-encoding': 'zstd' }, () => BOMBS.zstd)],
     ['is a bomb inside a bomb', whole({ ...JSON_TYPE, 'content-encoding': 'gzip, gzip' }, () => gzipSync(BOMBS.gzip))],
     ['is a bomb of events', whole({ ...EVENTS, 'content-encoding': 'gzip' }, () => BOMBS.events)],
-    ['is cut within its coding', whole({ ...JSON_TYPE, 'content-encoding': 'gzip' }, (rpcId) => gzipSync(result(rpcId)).subarray(0, 20))],
-    ['is not what its coding says', whole({ ...JSON_TYPE, 'content-encoding': 'br' }, (rpcId) => gzipSync(result(rpcId)))],
+    [
+      'is cut within its coding',
+      whole({ ...JSON_TYPE, 'content-encoding': 'gzip' }, (rpcId) => gzipSync(result(rpcId)).subarray(0, 20)),
+    ],
+    [
+      'is not what its coding says',
+      whole({ ...JSON_TYPE, 'content-encoding': 'br' }, (rpcId) => gzipSync(result(rpcId))),
+    ],
     ['is plain under a coding', whole({ ...JSON_TYPE, 'content-encoding': 'zstd' }, (rpcId) => result(rpcId))],
-    ['has a coding that nobody knows', whole({ ...JSON_TYPE, 'content-encoding': 'compress' }, (rpcId) => result(rpcId))],
-    ['has three codings', whole({ ...JSON_TYPE, 'content-encoding': 'gzip, gzip, gzip' }, (rpcId) => gzipSync(gzipSync(gzipSync(result(rpcId)))))],
-    ['breaks off behind its head', (response) => void response.writeHead(200, { ...JSON_TYPE, 'content-length': '100' }).write('{', () => response.destroy())],
-    ['breaks off in a chunk', (response, rpcId) => void response.writeHead(200, JSON_TYPE).write(result(rpcId).slice(0, 20), () => response.destroy())],
-    ['breaks off before its first event', (response) => void response.writeHead(200, EVENTS).write(': \n\n', () => response.destroy())],
-    ['breaks off behind an event that is not the answer', (response) => void response.writeHead(200, EVENTS).write(progress, () => response.destroy())],
+    [
+      'has a coding that nobody knows',
+      whole({ ...JSON_TYPE, 'content-encoding': 'compress' }, (rpcId) => result(rpcId)),
+    ],
+    [
+      'has three codings',
+      whole({ ...JSON_TYPE, 'content-encoding': 'gzip, gzip, gzip' }, (rpcId) =>
+        gzipSync(gzipSync(gzipSync(result(rpcId)))),
+      ),
+    ],
+    [
+      'breaks off behind its head',
+      (response) =>
+        void response.writeHead(200, { ...JSON_TYPE, 'content-length': '100' }).write('{', () => response.destroy()),
+    ],
+    [
+      'breaks off in a chunk',
+      (response, rpcId) =>
+        void response.writeHead(200, JSON_TYPE).write(result(rpcId).slice(0, 20), () => response.destroy()),
+    ],
+    [
+      'breaks off before its first event',
+      (response) => void response.writeHead(200, EVENTS).write(': \n\n', () => response.destroy()),
+    ],
+    [
+      'breaks off behind an event that is not the answer',
+      (response) => void response.writeHead(200, EVENTS).write(progress, () => response.destroy()),
+    ],
     ['ends without an answer', whole(EVENTS, () => progress)],
     ['ends at once', whole(EVENTS, () => '')],
   ])('an answer that %s becomes the protocol’s own error', async (_what, how) => {
     const told = await use(mount, how);
     expect([told.status, told.json]).toMatchObject([200, { jsonrpc: '2.0', id }]);
-    // A fault of the exchange is the tool's result, as every refusal of a tool call; what stands in place of an answer is JSON-RPC's error.
+    // A fault of the exchange is the tool's result, as every refusal of a tool call; what stands in place of an answer
+    // is JSON-RPC's error.
     const { error, result } = told.json;
     const text = error?.message ?? result?.content[0].text;
     expect([error?.data.code ?? result?._meta['countersign/code'], result?.isError ?? true]).toEqual([
@@ -156,7 +203,10 @@ describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) =
   });
 
   it('a stream that can be resumed is cut, so that its client resumes it', async () => {
-    const cut = use(mount, (response) => void response.writeHead(200, EVENTS).write(`id: 1\n${progress}`, () => response.destroy()));
+    const cut = use(
+      mount,
+      (response) => void response.writeHead(200, EVENTS).write(`id: 1\n${progress}`, () => response.destroy()),
+    );
     await expect(cut).rejects.toThrow(/terminated|other side closed|fetch failed/);
   });
 

@@ -1,6 +1,7 @@
-// The official server scenarios (@modelcontextprotocol/conformance), run against a server directly and through the gateway: every check has
-// to come out the same, at a mount of its own and at one that it shares. The client of the scenarios sends no token, so a small relay in front
-// of the gateway adds one; for the shared mount it also turns the scenarios' names into those that agents see there.
+// The official server scenarios (@modelcontextprotocol/conformance), run against a server directly and through the
+// gateway: every check has to come out the same, at a mount of its own and at one that it shares. The client of the
+// scenarios sends no token, so a small relay in front of the gateway adds one; for the shared mount it also turns the
+// scenarios' names into those that agents see there.
 
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -34,14 +35,20 @@ beforeAll(async () => {
     const shared = incoming.url === '/shared';
     const { 'content-length': _, ...fields } = incoming.headers;
     const headers = { ...fields, authorization: `Bearer ${await env.token('agent-1')}` };
-    const forward = request({ port: env.ports.agents, path: incoming.url, method: incoming.method, headers }, (answer) => {
-      const { 'content-length': __, ...answerFields } = answer.headers;
-      response.writeHead(answer.statusCode ?? 502, answerFields);
-      if (shared) answer.setEncoding('utf8').on('data', (text: string) => void response.write(text.replaceAll(/"only(?:__|\+)/g, '"')));
-      else answer.pipe(response);
-      answer.on('end', () => response.end());
-      answer.on('error', () => response.destroy());
-    });
+    const forward = request(
+      { port: env.ports.agents, path: incoming.url, method: incoming.method, headers },
+      (answer) => {
+        const { 'content-length': __, ...answerFields } = answer.headers;
+        response.writeHead(answer.statusCode ?? 502, answerFields);
+        if (shared)
+          answer
+            .setEncoding('utf8')
+            .on('data', (text: string) => void response.write(text.replaceAll(/"only(?:__|\+)/g, '"')));
+        else answer.pipe(response);
+        answer.on('end', () => response.end());
+        answer.on('error', () => response.destroy());
+      },
+    );
     forward.on('error', () => response.destroy());
     response.on('close', () => forward.destroy());
     let text = '';
@@ -76,7 +83,8 @@ function underServer(text: string): string {
   const message = text === '' ? undefined : JSON.parse(text);
   if (message?.params === undefined) return text;
   for (const named of [message.params, message.params.ref ?? {}]) {
-    if (typeof named.name === 'string' && /^(tools|prompts|completion)\//.test(message.method)) named.name = `only__${named.name}`;
+    if (typeof named.name === 'string' && /^(tools|prompts|completion)\//.test(message.method))
+      named.name = `only__${named.name}`;
     if (typeof named.uri === 'string') named.uri = `only+${named.uri}`;
   }
   return JSON.stringify(message);
@@ -88,12 +96,17 @@ const port = (server: Server): number => (server.address() as AddressInfo).port;
 async function run(url: string): Promise<Record<string, string>> {
   const folder = mkdtempSync(join(tmpdir(), 'mcp-conformance-'));
   // The exit code says whether all passed; here only sameness counts.
-  await new Promise<void>((resolve) => void execFile(process.execPath, [CLI, 'server', '--url', url, '-o', folder], () => resolve()));
+  await new Promise<void>(
+    (resolve) => void execFile(process.execPath, [CLI, 'server', '--url', url, '-o', folder], () => resolve()),
+  );
   const results: Record<string, string> = {};
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('checks.json'))) {
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('checks.json'),
+  )) {
     const scenario = name.split('/')[0]?.replace(/-\d{4}-\d\d-\d\dT.*$/, '') ?? '';
     const checks = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { id: string; status: string }[];
-    for (const [index, { id, status }] of checks.entries()) if (status !== 'INFO') results[`${scenario}/${id}/${index}`] = status;
+    for (const [index, { id, status }] of checks.entries())
+      if (status !== 'INFO') results[`${scenario}/${id}/${index}`] = status;
   }
   rmSync(folder, { recursive: true, force: true });
   return results;
@@ -104,11 +117,15 @@ beforeAll(async () => {
   direct = await run(upstream.url);
 }, 120_000);
 
-it.each(['tools', 'shared'])('gives the same results directly and through the gateway at /%s', { timeout: 240_000 }, async (mount) => {
-  const through = await run(`http://localhost:${port(relay)}/${mount}`);
-  expect(Object.keys(direct).length).toBeGreaterThan(25);
-  expect(Object.values(direct).filter((status) => status === 'SUCCESS').length).toBeGreaterThan(30);
-  const same = (results: Record<string, string>) =>
-    Object.fromEntries(Object.entries(results).filter(([check]) => !Object.hasOwn(DIFFERENCES[mount] ?? {}, check)));
-  expect(same(through)).toEqual(same(direct));
-});
+it.each(['tools', 'shared'])(
+  'gives the same results directly and through the gateway at /%s',
+  { timeout: 240_000 },
+  async (mount) => {
+    const through = await run(`http://localhost:${port(relay)}/${mount}`);
+    expect(Object.keys(direct).length).toBeGreaterThan(25);
+    expect(Object.values(direct).filter((status) => status === 'SUCCESS').length).toBeGreaterThan(30);
+    const same = (results: Record<string, string>) =>
+      Object.fromEntries(Object.entries(results).filter(([check]) => !Object.hasOwn(DIFFERENCES[mount] ?? {}, check)));
+    expect(same(through)).toEqual(same(direct));
+  },
+);

@@ -1,4 +1,5 @@
-// Kind: a list whose cursor leads a client round and round: an empty one is the end, and the one that was asked with is an error.
+// Kind: a list whose cursor leads a client round and round: an empty one is the end, and the one that was asked with is
+// an error.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
@@ -6,19 +7,31 @@ import { type Environment, startEnvironment } from '../support/environment.ts';
 let env: Environment;
 beforeAll(async () => {
   env = await startEnvironment({
-    upstreams: ({ origin }) => `  tools: { url: "${origin}/mcp", protocol: mcp }\n  many: { protocol: mcp, servers: { a: { url: "${origin}/mcp" } } }`,
+    upstreams: ({ origin }) =>
+      `  tools: { url: "${origin}/mcp", protocol: mcp }\n  many: { protocol: mcp, servers: { a: { url: "${origin}/mcp" } } }`,
     rules: '  - { id: lists, match: { mcp: ["*/list", "resources/templates/list"] }, decide: allow }',
   });
 });
 afterAll(() => env.close());
 
-const LISTS = { 'tools/list': 'tools', 'prompts/list': 'prompts', 'resources/list': 'resources', 'resources/templates/list': 'resourceTemplates' };
+const LISTS = {
+  'tools/list': 'tools',
+  'prompts/list': 'prompts',
+  'resources/list': 'resources',
+  'resources/templates/list': 'resourceTemplates',
+};
 
 async function list(mount: string, method: string, nextCursor: string, cursor?: string) {
   env.upstream.respond(({ body }, response) => {
     const { id } = JSON.parse(body) as { id: unknown };
     response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ jsonrpc: '2.0', id, result: { [LISTS[method as keyof typeof LISTS]]: [], nextCursor, resultType: 'complete' } }));
+    response.end(
+      JSON.stringify({
+        jsonrpc: '2.0',
+        id,
+        result: { [LISTS[method as keyof typeof LISTS]]: [], nextCursor, resultType: 'complete' },
+      }),
+    );
   });
   const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
   const response = await env.call(mount, {
@@ -29,8 +42,12 @@ async function list(mount: string, method: string, nextCursor: string, cursor?: 
   return (await response.json()) as { result?: Record<string, unknown>; error?: { data: { code: string } } };
 }
 
-it.each(Object.keys(LISTS))('%s: an empty cursor is the end, another one goes on, the same one is an error', async (method) => {
-  for (const mount of ['/tools', '/many']) expect((await list(mount, method, '')).result).not.toHaveProperty('nextCursor');
-  expect((await list('/tools', method, 'b', 'a')).result).toMatchObject({ nextCursor: 'b' });
-  expect((await list('/tools', method, 'a', 'a')).error?.data.code).toBe('upstream_protocol');
-});
+it.each(Object.keys(LISTS))(
+  '%s: an empty cursor is the end, another one goes on, the same one is an error',
+  async (method) => {
+    for (const mount of ['/tools', '/many'])
+      expect((await list(mount, method, '')).result).not.toHaveProperty('nextCursor');
+    expect((await list('/tools', method, 'b', 'a')).result).toMatchObject({ nextCursor: 'b' });
+    expect((await list('/tools', method, 'a', 'a')).error?.data.code).toBe('upstream_protocol');
+  },
+);

@@ -1,5 +1,5 @@
-// Held tool calls as real MCP clients live through them: the TypeScript SDK v1 and v2 with their default configuration, over real sockets.
-// Waits are scaled by the gateway's own configuration (limits.wait), never by the clients'.
+// Held tool calls as real MCP clients live through them: the TypeScript SDK v1 and v2 with their default configuration,
+// over real sockets. Waits are scaled by the gateway's own configuration (limits.wait), never by the clients'.
 
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -50,7 +50,10 @@ async function transportOptions(subject = 'agent-1') {
 
 async function connect(subject?: string): Promise<{ client: Client; transport: StreamableHTTPClientTransport }> {
   const client = new Client({ name: 'test', version: '1' });
-  const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), await transportOptions(subject));
+  const transport = new StreamableHTTPClientTransport(
+    new URL(`http://127.0.0.1:${env.ports.agents}/tools`),
+    await transportOptions(subject),
+  );
   await client.connect(transport as never);
   clients.push(client);
   return { client, transport };
@@ -58,14 +61,17 @@ async function connect(subject?: string): Promise<{ client: Client; transport: S
 
 async function connectModern(): Promise<ModernClient> {
   const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } });
-  await client.connect(new ModernTransport(new URL(`http://127.0.0.1:${env.ports.agents}/modern`), await transportOptions()));
+  await client.connect(
+    new ModernTransport(new URL(`http://127.0.0.1:${env.ports.agents}/modern`), await transportOptions()),
+  );
   clients.push(client);
   return client;
 }
 
 /** Arguments of its own per test, so that no test meets another's hold. */
 const payment = () => ({ name: 'transfer_funds', arguments: { amount: ++amount } });
-const ranWith = (upstream: McpUpstream, call: ReturnType<typeof payment>) => upstream.ran.filter(({ args }) => args.amount === call.arguments.amount);
+const ranWith = (upstream: McpUpstream, call: ReturnType<typeof payment>) =>
+  upstream.ran.filter(({ args }) => args.amount === call.arguments.amount);
 
 describe('a default SDK v1 client', () => {
   it('is told that its call is pending, and gets the result when it sends the same call again after the approval', async () => {
@@ -75,7 +81,10 @@ describe('a default SDK v1 client', () => {
     expect(first.isError).toBe(true);
     expect(first.content[0]?.text).toContain('Nothing was executed');
     const id = String(first._meta?.['countersign/hold']);
-    expect(first._meta).toMatchObject({ 'countersign/code': 'approval_pending', 'countersign/status': `/countersign/v1/holds/${id}` });
+    expect(first._meta).toMatchObject({
+      'countersign/code': 'approval_pending',
+      'countersign/status': `/countersign/v1/holds/${id}`,
+    });
     expect(first._meta?.['countersign/retryAfter']).toBeGreaterThan(0);
     // Another JSON-RPC id, the same call: it attaches.
     const second = (await client.callTool(call)) as unknown as Result;
@@ -102,7 +111,10 @@ describe('a default SDK v1 client', () => {
     const id = String(((await client.callTool(call)) as unknown as Result)._meta?.['countersign/hold']);
     await alice.deny(id);
     for (const _ of [1, 2]) {
-      expect(await client.callTool(call)).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_denied' } });
+      expect(await client.callTool(call)).toMatchObject({
+        isError: true,
+        _meta: { 'countersign/code': 'approval_denied' },
+      });
     }
     expect(ranWith(bank, call)).toHaveLength(0);
   });
@@ -112,8 +124,17 @@ describe('a default SDK v1 client', () => {
     const send = async (value: number) => {
       const response = await env.call('/tools', {
         method: 'POST',
-        headers: { accept: 'application/json, text/event-stream', 'mcp-session-id': transport.sessionId ?? '', prefer: 'wait=0' },
-        body: { jsonrpc: '2.0', id: 'same', method: 'tools/call', params: { name: 'transfer_funds', arguments: { amount: value } } },
+        headers: {
+          accept: 'application/json, text/event-stream',
+          'mcp-session-id': transport.sessionId ?? '',
+          prefer: 'wait=0',
+        },
+        body: {
+          jsonrpc: '2.0',
+          id: 'same',
+          method: 'tools/call',
+          params: { name: 'transfer_funds', arguments: { amount: value } },
+        },
       });
       const text = await response.text();
       return JSON.parse(text.startsWith('{') ? text : (/^data: (\{.*)$/m.exec(text)?.[1] ?? '')) as { result: Result };
@@ -134,7 +155,10 @@ describe('an SDK v1 client that follows progress', () => {
     const { hold } = await alice.expect('PENDING');
     const call = payment();
     const progress: { progress: number; message?: string | undefined }[] = [];
-    const answer = client.callTool(call, undefined, { onprogress: (update) => void progress.push(update), resetTimeoutOnProgress: true });
+    const answer = client.callTool(call, undefined, {
+      onprogress: (update) => void progress.push(update),
+      resetTimeoutOnProgress: true,
+    });
     const id = await hold;
     // Longer than limits.wait: another call of this agent has waited in vain meanwhile.
     const { client: other } = await connect();
@@ -157,7 +181,9 @@ describe('an SDK v1 client that follows progress', () => {
     const { client } = await connect();
     const { hold } = await alice.expect('PENDING');
     const aborter = new AbortController();
-    const answer = client.callTool(payment(), undefined, { onprogress: () => {}, signal: aborter.signal }).catch((error: Error) => error);
+    const answer = client
+      .callTool(payment(), undefined, { onprogress: () => {}, signal: aborter.signal })
+      .catch((error: Error) => error);
     const id = await hold;
     const { hold: cancelled } = await alice.expect('CANCELLED', id);
     aborter.abort('not wanted');
@@ -192,11 +218,15 @@ describe('the end of a 2025 session', () => {
     const aborter = new AbortController();
     const message = { jsonrpc: '2.0', id: 9, method: 'tools/call', params: { ...payment(), ...more } };
     const headers = { accept: 'application/json, text/event-stream', 'mcp-session-id': transport.sessionId ?? '' };
-    const answer = env.call('/tools', { method: 'POST', headers, body: message, signal: aborter.signal }).catch((error: Error) => error);
+    const answer = env
+      .call('/tools', { method: 'POST', headers, body: message, signal: aborter.signal })
+      .catch((error: Error) => error);
     const id = await hold;
     aborter.abort();
     await answer;
-    await expect.poll(() => env.log.some((line) => line.hold === id && line.error === 'client_closed'), { timeout: 10_000 }).toBe(true);
+    await expect
+      .poll(() => env.log.some((line) => line.hold === id && line.error === 'client_closed'), { timeout: 10_000 })
+      .toBe(true);
     expect((await alice.show(id)).state).toBe('PENDING');
   });
 });
@@ -210,7 +240,10 @@ describe('an SDK v2 client of protocol 2026-07-28 with its default configuration
     const id = await hold;
     // Past the first leg: the client was sent away at least once.
     await expect
-      .poll(() => env.log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(id)).length, { timeout: 15_000 })
+      .poll(
+        () => env.log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(id)).length,
+        { timeout: 15_000 },
+      )
       .toBeGreaterThan(0);
     await alice.approve(id);
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
@@ -240,28 +273,37 @@ describe('an SDK v2 client of protocol 2026-07-28 with its default configuration
   });
 });
 
-// The same at real clocks and with limits.wait as it is by default: two minutes, so only when asked for (COUNTERSIGN_REAL_TIME=1).
-describe.runIf(process.env.COUNTERSIGN_REAL_TIME === '1')('default clients and the default configuration, in real time', { timeout: 300_000 }, () => {
-  const after = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+// The same at real clocks and with limits.wait as it is by default: two minutes, so only when asked for
+// (COUNTERSIGN_REAL_TIME=1).
+describe.runIf(process.env.COUNTERSIGN_REAL_TIME === '1')(
+  'default clients and the default configuration, in real time',
+  { timeout: 300_000 },
+  () => {
+    const after = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-  it('completes a v1 call approved after 40 s in one go, one approved after 70 s by the promised retry, and a v2 call by itself', async () => {
-    // The comment makes it a change also where the wait is that already: the same file again is no news.
-    await env.edit((yaml) => `${yaml.replace(/wait: \w+/, 'wait: 50s')}\n# in real time\n`);
-    const { client } = await connect();
-    const modern = await connectModern();
-    const approveAfter = async (seconds: number, call: () => Promise<unknown>) => {
-      const { hold } = await alice.expect('PENDING');
-      const answer = call();
-      const id = await hold;
-      const approved = after(seconds).then(() => alice.approve(id));
-      return { answer: await answer, approved };
-    };
-    const [first, second] = [payment(), payment()];
-    expect((await approveAfter(40, () => client.callTool(first))).answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
-    const late = await approveAfter(70, () => client.callTool(second));
-    expect(late.answer).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_pending' } });
-    await late.approved;
-    expect(await client.callTool(second)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
-    expect((await approveAfter(70, () => modern.callTool(payment()))).answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
-  });
-});
+    it('completes a v1 call approved after 40 s in one go, one approved after 70 s by the promised retry, and a v2 call by itself', async () => {
+      // The comment makes it a change also where the wait is that already: the same file again is no news.
+      await env.edit((yaml) => `${yaml.replace(/wait: \w+/, 'wait: 50s')}\n# in real time\n`);
+      const { client } = await connect();
+      const modern = await connectModern();
+      const approveAfter = async (seconds: number, call: () => Promise<unknown>) => {
+        const { hold } = await alice.expect('PENDING');
+        const answer = call();
+        const id = await hold;
+        const approved = after(seconds).then(() => alice.approve(id));
+        return { answer: await answer, approved };
+      };
+      const [first, second] = [payment(), payment()];
+      expect((await approveAfter(40, () => client.callTool(first))).answer).toMatchObject({
+        content: [{ text: 'done transfer_funds' }],
+      });
+      const late = await approveAfter(70, () => client.callTool(second));
+      expect(late.answer).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_pending' } });
+      await late.approved;
+      expect(await client.callTool(second)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+      expect((await approveAfter(70, () => modern.callTool(payment()))).answer).toMatchObject({
+        content: [{ text: 'done transfer_funds' }],
+      });
+    });
+  },
+);

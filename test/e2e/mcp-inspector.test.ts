@@ -1,5 +1,6 @@
-// The MCP Inspector in CLI mode as a client of the gateway. It is not among the dependencies, for its size: skipped unless `mcp-inspector` is on
-// the PATH, or MCP_INSPECTOR names its script (npm install --ignore-scripts @modelcontextprotocol/inspector is enough to have it).
+// The MCP Inspector in CLI mode as a client of the gateway. It is not among the dependencies, for its size: skipped
+// unless `mcp-inspector` is on the PATH, or MCP_INSPECTOR names its script (npm install --ignore-scripts
+// @modelcontextprotocol/inspector is enough to have it).
 
 import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
@@ -26,11 +27,15 @@ describe.skipIf(script === undefined)('the Inspector in CLI mode', { timeout: 12
   async function run(mount: string, ...args: readonly string[]): Promise<Record<string, unknown>> {
     const url = `http://127.0.0.1:${banks.env.ports.agents}/${mount}`;
     const header = `Authorization: Bearer ${await banks.env.token('agent-1')}`;
-    const child = spawn(process.execPath, [realpathSync(script ?? ''), '--cli', url, '--transport', 'http', '--header', header, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // It keeps a catalogue of servers in the home folder.
-      env: { ...process.env, HOME: banks.env.folder },
-    });
+    const child = spawn(
+      process.execPath,
+      [realpathSync(script ?? ''), '--cli', url, '--transport', 'http', '--header', header, ...args],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        // It keeps a catalogue of servers in the home folder.
+        env: { ...process.env, HOME: banks.env.folder },
+      },
+    );
     const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr)]);
     if (!out.trimStart().startsWith('{')) throw new Error(`${out}\n${err}`);
     return JSON.parse(out) as Record<string, unknown>;
@@ -43,10 +48,14 @@ describe.skipIf(script === undefined)('the Inspector in CLI mode', { timeout: 12
     const inspect = (...args: readonly string[]) => run(mount, '--protocol-era', era, ...args);
     const { tools } = (await inspect('--method', 'tools/list')) as { tools: { name: string }[] };
     expect(tools.map(({ name }) => name)).toEqual(['transfer_funds', 'read_balance']);
-    expect(await inspect('--method', 'tools/call', '--tool-name', 'read_balance')).toMatchObject({ content: [{ text: 'done read_balance' }] });
+    expect(await inspect('--method', 'tools/call', '--tool-name', 'read_balance')).toMatchObject({
+      content: [{ text: 'done read_balance' }],
+    });
     const { hold } = await banks.alice.expect('PENDING');
     const answer = inspect('--method', 'tools/call', '--tool-name', 'transfer_funds', '--tool-arg', 'amount=7');
-    await banks.alice.approve(await Promise.race([hold, answer.then((early) => Promise.reject(new Error(JSON.stringify(early))))]));
+    await banks.alice.approve(
+      await Promise.race([hold, answer.then((early) => Promise.reject(new Error(JSON.stringify(early))))]),
+    );
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
   });
 });

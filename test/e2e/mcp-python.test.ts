@@ -1,5 +1,5 @@
-// Held tool calls as the MCP Python SDK lives through them, with its default configuration. Skipped where that SDK is not installed
-// (`pip install mcp`; PYTHON names the interpreter, default python3).
+// Held tool calls as the MCP Python SDK lives through them, with its default configuration. Skipped where that SDK is
+// not installed (`pip install mcp`; PYTHON names the interpreter, default python3).
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -36,7 +36,9 @@ describe.skipIf(!installed)('a Python client', { timeout: 60_000 }, () => {
 
   async function start(mount: string, mode: string) {
     const url = `http://127.0.0.1:${env.ports.agents}/${mount}`;
-    const child = spawn(PYTHON, ['test/support/mcp-client.py', url, await env.token('agent-1'), mode], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(PYTHON, ['test/support/mcp-client.py', url, await env.token('agent-1'), mode], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     running = child;
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const read = async () => JSON.parse(String((await lines.next()).value));
@@ -63,7 +65,9 @@ describe.skipIf(!installed)('a Python client', { timeout: 60_000 }, () => {
     const { hold } = await alice.expect('PENDING');
     const answer = call(2);
     const id = await hold;
-    await expect.poll(() => env.log.some((line) => line.error === 'approval_pending' && line.hold === id), { timeout: 10_000 }).toBe(true);
+    await expect
+      .poll(() => env.log.some((line) => line.error === 'approval_pending' && line.hold === id), { timeout: 10_000 })
+      .toBe(true);
     await alice.approve(id);
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
     expect(modernBank.ran).toEqual([{ name: 'transfer_funds', args: { amount: 2 } }]);

@@ -1,5 +1,5 @@
-// Published MCP servers behind the gateway, used by both TypeScript clients: server-everything over Streamable HTTP, and the filesystem
-// server, which speaks stdio only, behind a bridge of a few lines as an operator would front it.
+// Published MCP servers behind the gateway, used by both TypeScript clients: server-everything over Streamable HTTP,
+// and the filesystem server, which speaks stdio only, behind a bridge of a few lines as an operator would front it.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -62,10 +62,14 @@ afterAll(async () => {
 }, 60_000);
 
 async function startEverything(): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ['node_modules/@modelcontextprotocol/server-everything/dist/index.js', 'streamableHttp'], {
-    env: { ...process.env, PORT: String(port) },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['node_modules/@modelcontextprotocol/server-everything/dist/index.js', 'streamableHttp'],
+    {
+      env: { ...process.env, PORT: String(port) },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   if (child.stderr === null) throw new Error('no pipe');
   await once(child.stderr, 'data');
   return child;
@@ -87,7 +91,10 @@ async function bridgeTo(args: readonly string[]): Promise<Server> {
     const session = incoming.headers['mcp-session-id'];
     let http = typeof session === 'string' ? sessions.get(session) : undefined;
     if (http === undefined) {
-      const opened = new StreamableHTTPServerTransport({ sessionIdGenerator: () => randomUUID(), onsessioninitialized: (id) => void sessions.set(id, opened) });
+      const opened = new StreamableHTTPServerTransport({
+        sessionIdGenerator: () => randomUUID(),
+        onsessioninitialized: (id) => void sessions.set(id, opened),
+      });
       const stdio = new StdioClientTransport({ command: process.execPath, args: [...args], stderr: 'ignore' });
       opened.onmessage = (message) => void stdio.send(message);
       opened.onclose = () => void stdio.close();
@@ -119,10 +126,15 @@ async function withClients(mount: string, use: (client: Client | SecondClient) =
 describe('server-everything', { timeout: 60_000 }, () => {
   it('serves both clients what the rules allow, by tool and by argument', async () => {
     await withClients('everything', async (client) => {
-      expect((await client.listTools()).tools.map(({ name }) => name).sort()).toEqual(expect.arrayContaining(['echo', 'get-sum']));
+      expect((await client.listTools()).tools.map(({ name }) => name).sort()).toEqual(
+        expect.arrayContaining(['echo', 'get-sum']),
+      );
       expect(JSON.stringify(await client.callTool({ name: 'get-sum', arguments: { a: 2, b: 3 } }))).toContain('5');
       expect(await client.callTool({ name: 'get-sum', arguments: { a: 99, b: 3 } })).toMatchObject({ isError: true });
-      expect(await client.callTool({ name: 'get-env', arguments: {} })).toMatchObject({ isError: true, _meta: { 'countersign/code': 'no_matching_rule' } });
+      expect(await client.callTool({ name: 'get-env', arguments: {} })).toMatchObject({
+        isError: true,
+        _meta: { 'countersign/code': 'no_matching_rule' },
+      });
     });
   });
 });
@@ -133,15 +145,21 @@ describe('a tool of server-everything that makes tasks itself', { timeout: 60_00
     await client.connect(new StreamableHTTPClientTransport(url('everything'), await options()) as never);
     expect(client.getServerCapabilities()?.tasks?.list).toBeDefined();
     const { tools } = await client.listTools();
-    expect(tools.find(({ name }) => name === 'simulate-research-query')?.execution).toEqual({ taskSupport: 'required' });
+    expect(tools.find(({ name }) => name === 'simulate-research-query')?.execution).toEqual({
+      taskSupport: 'required',
+    });
     const call = async () => {
       const seen: { type: string; task?: { taskId: string }; error?: Error; result?: unknown }[] = [];
-      for await (const message of client.experimental.tasks.callToolStream({ name: 'simulate-research-query', arguments: { topic: 'holds' } }))
+      for await (const message of client.experimental.tasks.callToolStream({
+        name: 'simulate-research-query',
+        arguments: { topic: 'holds' },
+      }))
         seen.push(message);
       return seen;
     };
     const [refused] = await call();
-    const { code, hold } = (refused?.error as unknown as { data?: { code: string; hold: string } } | undefined)?.data ?? { code: '', hold: '' };
+    const { code, hold } = (refused?.error as unknown as { data?: { code: string; hold: string } } | undefined)
+      ?.data ?? { code: '', hold: '' };
     expect(code).toBe('approval_pending');
     await (await env.reviewer('alice')).approve(hold);
     const seen = await call();
@@ -157,8 +175,15 @@ describe('the filesystem server behind a bridge', { timeout: 60_000 }, () => {
       const names = (await client.listTools()).tools.map(({ name }) => name);
       expect(names).toContain('write_file');
       expect(names).not.toContain('move_file');
-      expect(JSON.stringify(await client.callTool({ name: 'read_text_file', arguments: { path: join(folder, 'hello.txt') } }))).toContain('Hello from a file');
-      const write = await client.callTool({ name: 'write_file', arguments: { path: join(folder, 'x.txt'), content: 'x' } });
+      expect(
+        JSON.stringify(
+          await client.callTool({ name: 'read_text_file', arguments: { path: join(folder, 'hello.txt') } }),
+        ),
+      ).toContain('Hello from a file');
+      const write = await client.callTool({
+        name: 'write_file',
+        arguments: { path: join(folder, 'x.txt'), content: 'x' },
+      });
       expect(write).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_pending' } });
     });
   });
@@ -170,14 +195,20 @@ describe('both under one mount', { timeout: 60_000 }, () => {
       expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(
         expect.arrayContaining(['everything__echo', 'everything__get-sum', 'files__read_text_file']),
       );
-      expect(JSON.stringify(await client.callTool({ name: 'everything__echo', arguments: { message: 'hello' } }))).toContain('hello');
+      expect(
+        JSON.stringify(await client.callTool({ name: 'everything__echo', arguments: { message: 'hello' } })),
+      ).toContain('hello');
       const path = join(folder, 'hello.txt');
-      expect(JSON.stringify(await client.callTool({ name: 'files__read_text_file', arguments: { path } }))).toContain('Hello from a file');
+      expect(JSON.stringify(await client.callTool({ name: 'files__read_text_file', arguments: { path } }))).toContain(
+        'Hello from a file',
+      );
       const { resources } = await client.listResources();
       const uri = String(resources[0]?.uri);
       expect(uri).toMatch(/^everything\+demo:\/\//);
       expect((await client.readResource({ uri })).contents[0]?.uri).toBe(uri);
-      expect((await client.listResourceTemplates()).resourceTemplates[0]?.uriTemplate).toMatch(/^everything\+demo:\/\/.*\{/);
+      expect((await client.listResourceTemplates()).resourceTemplates[0]?.uriTemplate).toMatch(
+        /^everything\+demo:\/\/.*\{/,
+      );
       const { prompts } = await client.listPrompts();
       const name = String(prompts.find(({ arguments: args }) => (args ?? []).length === 0)?.name);
       expect(name).toMatch(/^everything__/);
@@ -195,10 +226,14 @@ describe('both under one mount', { timeout: 60_000 }, () => {
     everything.kill('SIGKILL');
     await once(everything, 'exit');
     expect(await prefixes()).toEqual(['files']);
-    expect(await client.callTool({ name: 'everything__echo', arguments: { message: 'x' } })).toMatchObject({ isError: true });
+    expect(await client.callTool({ name: 'everything__echo', arguments: { message: 'x' } })).toMatchObject({
+      isError: true,
+    });
     everything = await startEverything();
     expect(await prefixes()).toEqual(['everything', 'files']);
-    expect(JSON.stringify(await client.callTool({ name: 'everything__echo', arguments: { message: 'again' } }))).toContain('again');
+    expect(
+      JSON.stringify(await client.callTool({ name: 'everything__echo', arguments: { message: 'again' } })),
+    ).toContain('again');
     await client.close();
   });
 });

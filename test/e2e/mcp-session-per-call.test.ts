@@ -1,5 +1,6 @@
-// Clients that open a session for each call and delete it behind the answer (LangChain's adapter does). Kind: an approval that nobody can use,
-// because it is bound to something that says how a call arrives and nothing of what it does.
+// Clients that open a session for each call and delete it behind the answer (LangChain's adapter does). Kind: an
+// approval that nobody can use, because it is bound to something that says how a call arrives and nothing of what it
+// does.
 
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -67,15 +68,25 @@ const address = (mount: string) => new URL(`http://127.0.0.1:${env.ports.agents}
 /** Arguments of its own per test, so that no test meets another's hold. */
 const fresh = () => ({ amount: ++amount });
 const sentWith = (args: object) =>
-  server.arrived.filter(({ message }) => message.method === 'tools/call' && JSON.stringify(message.params?.arguments) === JSON.stringify(args));
+  server.arrived.filter(
+    ({ message }) =>
+      message.method === 'tools/call' && JSON.stringify(message.params?.arguments) === JSON.stringify(args),
+  );
 const holdOf = ({ _meta }: Result): unknown => _meta?.['countersign/hold'];
 const codeOf = ({ _meta }: Result): unknown => _meta?.['countersign/code'];
 
 /** Opens a session, makes one call in it, and ends it. */
-async function once(mount: string, name: string, args: object, { as = 'agent-1', claims, headers, keep = false }: Calling = {}): Promise<Result> {
+async function once(
+  mount: string,
+  name: string,
+  args: object,
+  { as = 'agent-1', claims, headers, keep = false }: Calling = {},
+): Promise<Result> {
   const client = new Client({ name: 'per-call', version: '1' });
   const authorization = `Bearer ${await env.token(as, claims)}`;
-  const transport = new StreamableHTTPClientTransport(address(mount), { requestInit: { headers: { authorization, ...headers } } });
+  const transport = new StreamableHTTPClientTransport(address(mount), {
+    requestInit: { headers: { authorization, ...headers } },
+  });
   await client.connect(transport as never);
   const result = (await client.callTool({ name, arguments: { ...args } })) as unknown as Result;
   if (keep) kept.push(client);
@@ -169,7 +180,11 @@ describe.each(MOUNTS)('a client with a session for each call, on %s', (_what, mo
 describe('a hold that was recorded when approvals bound the session', () => {
   let session = '';
   const post = async (message: object, fields: Readonly<Record<string, string>> = {}): Promise<Response> =>
-    env.call('/solo', { method: 'POST', body: { jsonrpc: '2.0', ...message }, headers: { accept: 'application/json, text/event-stream', ...fields } });
+    env.call('/solo', {
+      method: 'POST',
+      body: { jsonrpc: '2.0', ...message },
+      headers: { accept: 'application/json, text/event-stream', ...fields },
+    });
   const open = async (): Promise<string> => {
     const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'raw', version: '1' } };
     const response = await post({ id: 0, method: 'initialize', params });
@@ -183,20 +198,40 @@ describe('a hold that was recorded when approvals bound the session', () => {
     return ((await response.json()) as { result: Result }).result;
   };
 
-  /** Makes of a hold what an earlier version recorded: the session stands among its fields, and its digests are made over it. */
+  /**
+   * Makes of a hold what an earlier version recorded: the session stands among its fields, and its digests are made
+   * over it.
+   */
   function bindToSession(holdId: string): void {
     const db = new DatabaseSync(join(env.folder, 'data', 'store.db'));
     const read = (sql: string) => JSON.parse(String(db.prepare(sql).get(holdId)?.record));
     const { action, ...hold } = read('SELECT record FROM hold WHERE id = ?') as Hold;
     const names = action.boundHeaders.filter((_, i) => i % 2 === 0);
     const at = 2 * names.filter((name) => name < 'mcp-session-id').length;
-    const before = { ...hold, action: { ...action, boundHeaders: action.boundHeaders.toSpliced(at, 0, 'mcp-session-id', session) } };
-    const call = heldCall(before, read('SELECT record FROM held_content WHERE hold_id = ?'), { ...before.action, streamed: false } as Action, heldMessageBody);
+    const before = {
+      ...hold,
+      action: { ...action, boundHeaders: action.boundHeaders.toSpliced(at, 0, 'mcp-session-id', session) },
+    };
+    const call = heldCall(
+      before,
+      read('SELECT record FROM held_content WHERE hold_id = ?'),
+      { ...before.action, streamed: false } as Action,
+      heldMessageBody,
+    );
     const requestDigest = formerRequestDigest(hold.principal, hold.task?.id, call) ?? '';
     const { ruleIds, credential } = action;
     const actionDigest = formerActionDigest(call, { ruleIds, ...(credential && { credential }) }) ?? '';
-    const record = { ...before, requestDigest, actionDigest, bindingDigest: bindingDigest({ ...before, actionDigest }) };
-    db.prepare('UPDATE hold SET request_digest = ?, record = ? WHERE id = ?').run(requestDigest, JSON.stringify(record), holdId);
+    const record = {
+      ...before,
+      requestDigest,
+      actionDigest,
+      bindingDigest: bindingDigest({ ...before, actionDigest }),
+    };
+    db.prepare('UPDATE hold SET request_digest = ?, record = ? WHERE id = ?').run(
+      requestDigest,
+      JSON.stringify(record),
+      holdId,
+    );
     db.close();
   }
 

@@ -1,5 +1,5 @@
-// Rules that were written with calls in mind, in front of a session: a hold rule for everything of an upstream must hold calls and no
-// handshake. And the notifications that pass without a rule are those of the protocol.
+// Rules that were written with calls in mind, in front of a session: a hold rule for everything of an upstream must
+// hold calls and no handshake. And the notifications that pass without a rule are those of the protocol.
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -32,7 +32,9 @@ it('a rule that holds everything opens no hold for a session, and holds its call
   const reviewer = await env.reviewer('alice');
   const client = new Client({ name: 'test', version: '1' });
   const requestInit = { headers: { authorization: `Bearer ${await env.token('agent-1')}` } };
-  await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), { requestInit }) as never);
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), { requestInit }) as never,
+  );
   await client.ping();
   await client.listTools();
   expect(await reviewer.list()).toEqual([]);
@@ -41,13 +43,16 @@ it('a rule that holds everything opens no hold for a session, and holds its call
   await client.close();
 });
 
-it.each(['delete_everything', 'initialized/now', 'Cancelled', 'vendor/x', 'tools/list_changed'])('a notification %s needs a rule of its own', async (name) => {
-  const before = bank.arrived.length;
-  const answer = await env.call('/tools', {
-    method: 'POST',
-    headers: { accept: 'application/json, text/event-stream' },
-    body: { jsonrpc: '2.0', method: `notifications/${name}` },
-  });
-  await answer.body?.cancel();
-  expect(bank.arrived.slice(before).filter((arrived) => arrived.includes(name))).toEqual([]);
-});
+it.each(['delete_everything', 'initialized/now', 'Cancelled', 'vendor/x', 'tools/list_changed'])(
+  'a notification %s needs a rule of its own',
+  async (name) => {
+    const before = bank.arrived.length;
+    const answer = await env.call('/tools', {
+      method: 'POST',
+      headers: { accept: 'application/json, text/event-stream' },
+      body: { jsonrpc: '2.0', method: `notifications/${name}` },
+    });
+    await answer.body?.cancel();
+    expect(bank.arrived.slice(before).filter((arrived) => arrived.includes(name))).toEqual([]);
+  },
+);

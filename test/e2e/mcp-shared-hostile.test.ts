@@ -1,10 +1,20 @@
-// One mount for several MCP servers, against what servers and agents do to each other there: names, cursors, tools and approvals of one
-// must never pass for another's. The servers are written by hand and note what no client of theirs may do.
+// One mount for several MCP servers, against what servers and agents do to each other there: names, cursors, tools and
+// approvals of one must never pass for another's. The servers are written by hand and note what no client of theirs may
+// do.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Environment, writtenBy } from '../support/environment.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
-import { call, code, heldId, INITIALIZE, names, openSharedMount, request, type SharedMount } from '../support/shared-mount.ts';
+import {
+  call,
+  code,
+  heldId,
+  INITIALIZE,
+  names,
+  openSharedMount,
+  request,
+  type SharedMount,
+} from '../support/shared-mount.ts';
 import type { StrictServer } from '../support/strict-mcp-server.ts';
 
 // JSON-RPC 2.0, section 5.1.
@@ -30,7 +40,15 @@ describe('a list', () => {
   it('has every entry under the name of its server, and leaves out what would be ambiguous, too long or no tool’s name', async () => {
     const tool = (name: unknown) => ({ name, inputSchema: { type: 'object' } });
     a.results['tools/list'] = () => ({
-      tools: [tool('echo'), tool('echo'), tool('echo__b'), tool(`echo${'x'.repeat(130)}`), tool('echo\u202e'), tool(7), null],
+      tools: [
+        tool('echo'),
+        tool('echo'),
+        tool('echo__b'),
+        tool(`echo${'x'.repeat(130)}`),
+        tool('echo\u202e'),
+        tool(7),
+        null,
+      ],
     });
     const session = await open();
     expect(names(await post(request('tools/list'), session))).toEqual(['a__echo', 'a__echo__b', 'b__echo']);
@@ -40,8 +58,12 @@ describe('a list', () => {
   });
 
   it('goes on where servers have more, by a cursor that is good for this list and this caller only', async () => {
-    const page = (params: Record<string, unknown>) => (params.cursor === undefined ? 'echo1' : params.cursor === 'a-2' ? 'echo2' : 'wrong');
-    a.results['tools/list'] = (params) => ({ tools: [{ name: page(params), inputSchema: {} }], ...(params.cursor === undefined && { nextCursor: 'a-2' }) });
+    const page = (params: Record<string, unknown>) =>
+      params.cursor === undefined ? 'echo1' : params.cursor === 'a-2' ? 'echo2' : 'wrong';
+    a.results['tools/list'] = (params) => ({
+      tools: [{ name: page(params), inputSchema: {} }],
+      ...(params.cursor === undefined && { nextCursor: 'a-2' }),
+    });
     const session = await open();
     const first = await post(request('tools/list'), session);
     expect(names(first)).toEqual(['a__echo1', 'b__echo']);
@@ -58,7 +80,9 @@ describe('a list', () => {
     ] as const) {
       expect(code(await post(request(method, { cursor: given }), session, options))).toBe('bad_rpc');
     }
-    expect(code(await post(request('tools/list', { cursor }), await open({ as: 'agent-2' }), { as: 'agent-2' }))).toBe('bad_rpc');
+    expect(code(await post(request('tools/list', { cursor }), await open({ as: 'agent-2' }), { as: 'agent-2' }))).toBe(
+      'bad_rpc',
+    );
     expect(a.arrived.slice(before).filter(({ message }) => message.method === 'tools/list')).toEqual([]);
   });
 
@@ -78,7 +102,9 @@ describe('a list', () => {
   });
 
   it('is without a server whose part a rule denies', async () => {
-    a.results['resources/templates/list'] = () => ({ resourceTemplates: [{ name: 't', uriTemplate: 'docs://public/{page}' }] });
+    a.results['resources/templates/list'] = () => ({
+      resourceTemplates: [{ name: 't', uriTemplate: 'docs://public/{page}' }],
+    });
     b.results['resources/templates/list'] = a.results['resources/templates/list'];
     const { json } = await post(request('resources/templates/list'), await open());
     expect(json.result).toEqual({
@@ -91,7 +117,10 @@ describe('a list', () => {
 it('has no address besides the mount’s: no server can be called around it', async () => {
   const session = await open();
   for (const path of ['/one/a', '/one%2Fa', '/a', '/one/a/', '/.well-known/oauth-protected-resource/one/a']) {
-    const response = await env.call(path, path.startsWith('/.') ? {} : { method: 'POST', body: call('echo'), headers: { 'mcp-session-id': session } });
+    const response = await env.call(
+      path,
+      path.startsWith('/.') ? {} : { method: 'POST', body: call('echo'), headers: { 'mcp-session-id': session } },
+    );
     expect([path, response.status >= 400 && response.status < 500]).toEqual([path, true]);
     await response.body?.cancel();
   }
@@ -112,12 +141,22 @@ describe('an approval', () => {
     await env.start();
     expect((await post(pay('a', 1), session)).json.result.content[0].text).toBe('a ran "pay"');
     expect(heldId(await post(pay('a', 1), session))).not.toBe(hold);
-    expect([a, b].map((server) => server.messages('tools/call').filter(({ params }) => params?.name === 'pay').length)).toEqual([1, 0]);
+    expect(
+      [a, b].map((server) => server.messages('tools/call').filter(({ params }) => params?.name === 'pay').length),
+    ).toEqual([1, 0]);
   });
 
   it.each([
-    ['address', (yaml: string) => yaml.replace(`a: { url: "${a.url}", credential: key }`, `a: { url: "${b.url}", credential: key }`)],
-    ['credential', (yaml: string) => yaml.replace(`a: { url: "${a.url}", credential: key }`, `a: { url: "${a.url}", credential: second }`)],
+    [
+      'address',
+      (yaml: string) =>
+        yaml.replace(`a: { url: "${a.url}", credential: key }`, `a: { url: "${b.url}", credential: key }`),
+    ],
+    [
+      'credential',
+      (yaml: string) =>
+        yaml.replace(`a: { url: "${a.url}", credential: key }`, `a: { url: "${a.url}", credential: second }`),
+    ],
   ])('is void when the server’s %s changed', async (what, change) => {
     const session = await open();
     const amount = what.length;
@@ -185,28 +224,56 @@ describe('what names a server', () => {
       });
       server.results['completion/complete'] = () => ({ completion: { values: ['x'] } });
     }
-    expect((await post(request('resources/list'), session)).json.result.resources.map(({ uri }: { uri: string }) => uri)).toEqual([
-      'a+docs://public/r',
-      'b+docs://public/r',
-    ]);
-    const read = await post(request('resources/read', { uri: 'a+docs://public/r' }), session, { headers: { 'mcp-name': 'a+docs://public/r' } });
+    expect(
+      (await post(request('resources/list'), session)).json.result.resources.map(({ uri }: { uri: string }) => uri),
+    ).toEqual(['a+docs://public/r', 'b+docs://public/r']);
+    const read = await post(request('resources/read', { uri: 'a+docs://public/r' }), session, {
+      headers: { 'mcp-name': 'a+docs://public/r' },
+    });
     expect(read.json.result.contents).toEqual([{ uri: 'a+docs://public/r', text: 'text' }]);
-    expect(a.arrived.at(-1)).toMatchObject({ message: { params: { uri: 'docs://public/r' } }, headers: { 'mcp-name': 'docs://public/r' } });
+    expect(a.arrived.at(-1)).toMatchObject({
+      message: { params: { uri: 'docs://public/r' } },
+      headers: { 'mcp-name': 'docs://public/r' },
+    });
     const prompt = await post(request('prompts/get', { name: 'a__hello' }), session);
     expect(prompt.json.result.messages[0].content).toMatchObject({ name: 'hello', uri: 'a+docs://public/p' });
-    await post(request('completion/complete', { ref: { type: 'ref/prompt', name: 'b__hello' }, argument: { name: 'n', value: '' } }), session);
+    await post(
+      request('completion/complete', {
+        ref: { type: 'ref/prompt', name: 'b__hello' },
+        argument: { name: 'n', value: '' },
+      }),
+      session,
+    );
     expect(b.arrived.at(-1)?.message.params).toMatchObject({ ref: { name: 'hello' } });
-    await post(request('completion/complete', { ref: { type: 'ref/resource', uri: 'b+docs://{x}' }, argument: { name: 'x', value: '' } }), session);
+    await post(
+      request('completion/complete', {
+        ref: { type: 'ref/resource', uri: 'b+docs://{x}' },
+        argument: { name: 'x', value: '' },
+      }),
+      session,
+    );
     expect(b.arrived.at(-1)?.message.params).toMatchObject({ ref: { uri: 'docs://{x}' } });
   });
 
   it.each([
-    ['a resource of a server that no rule names', request('resources/read', { uri: 'b+docs://public/r' }), 'no_matching_rule'],
+    [
+      'a resource of a server that no rule names',
+      request('resources/read', { uri: 'b+docs://public/r' }),
+      'no_matching_rule',
+    ],
     ['a resource under no server', request('resources/read', { uri: 'docs://public/r' }), 'no_matching_rule'],
-    ['a resource that leads elsewhere', request('resources/read', { uri: 'a+docs://public/../private' }), 'no_matching_rule'],
+    [
+      'a resource that leads elsewhere',
+      request('resources/read', { uri: 'a+docs://public/../private' }),
+      'no_matching_rule',
+    ],
     ['a prompt of another server', request('prompts/get', { name: 'b__hello' }), 'no_matching_rule'],
     ['a tool under no server', call('echo'), 'no_matching_rule'],
-    ['a call that is to become a task', request('tools/call', { name: 'a__echo', arguments: {}, task: {} }), INVALID_PARAMS],
+    [
+      'a call that is to become a task',
+      request('tools/call', { name: 'a__echo', arguments: {}, task: {} }),
+      INVALID_PARAMS,
+    ],
     ['a tool of a server that there is not', call('c__echo'), INVALID_PARAMS],
     ['a tool without a name', call('a__'), 'no_matching_rule'],
     ['a task, though a rule lets it through', request('tasks/get', { taskId: '1' }), NO_SUCH_METHOD],

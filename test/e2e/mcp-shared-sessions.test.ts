@@ -1,9 +1,18 @@
-// One mount for several MCP servers has one session of the agent's and one stream of events, each made of the servers' own: what is one
-// server's reaches no other and nobody else, and a server that was away is there again.
+// One mount for several MCP servers has one session of the agent's and one stream of events, each made of the servers'
+// own: what is one server's reaches no other and nobody else, and a server that was away is there again.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Environment } from '../support/environment.ts';
-import { call, code, INITIALIZE, names, numbers, openSharedMount, request, type SharedMount } from '../support/shared-mount.ts';
+import {
+  call,
+  code,
+  INITIALIZE,
+  names,
+  numbers,
+  openSharedMount,
+  request,
+  type SharedMount,
+} from '../support/shared-mount.ts';
 import type { StrictServer } from '../support/strict-mcp-server.ts';
 
 let mount: SharedMount;
@@ -29,7 +38,13 @@ describe('a session', () => {
       serverInfo: { name: 'one' },
       instructions: '## a\n\n> Words of a.\n\n## b\n\n> Words of b.',
     });
-    expect(json.result.capabilities).toEqual({ tools: {}, prompts: {}, resources: { subscribe: true }, logging: {}, completions: {} });
+    expect(json.result.capabilities).toEqual({
+      tools: {},
+      prompts: {},
+      resources: { subscribe: true },
+      logging: {},
+      completions: {},
+    });
     const said = await post(call('a__echo'), session ?? '');
     expect(said.json.result.content[0].text).toBe('a ran "echo"');
     expect(said.session).toBeNull();
@@ -46,10 +61,18 @@ describe('a session', () => {
   it.each([
     ['none', async () => undefined, 400],
     ['one that nobody gave', async () => 'v1.AAAA', 404],
-    ['one of the server’s own', async () => String(a.arrived.findLast(({ headers }) => headers['mcp-session-id'])?.headers['mcp-session-id']), 404],
+    [
+      'one of the server’s own',
+      async () => String(a.arrived.findLast(({ headers }) => headers['mcp-session-id'])?.headers['mcp-session-id']),
+      404,
+    ],
     ['another agent’s', () => open({ as: 'agent-2' }), 404],
     ['one of another mount', () => open({ mount: 'other' }), 404],
-    ['one with a changed letter', async () => (await open()).replace(/.$/, (letter) => (letter === 'A' ? 'B' : 'A')), 404],
+    [
+      'one with a changed letter',
+      async () => (await open()).replace(/.$/, (letter) => (letter === 'A' ? 'B' : 'A')),
+      404,
+    ],
   ])('is refused: %s', async (_what, session, status) => {
     const given = await session();
     const before = [a.arrived.length, b.arrived.length];
@@ -67,15 +90,18 @@ describe('a session', () => {
     expect((await post(call('a__echo'), session)).status).toBe(404);
   });
 
-  it.each(['0000-00-00', '2024-10-07', '2026-07-28', 'x', 7])('is not spoilt by a server that answers with revision %s', async (protocolVersion) => {
-    b.results.initialize = (params) => ({ ...(kept.b.initialize?.(params) as object), protocolVersion });
-    const { json } = await post(request('initialize', INITIALIZE));
-    expect(json.result).toMatchObject({
-      protocolVersion: '2025-11-25',
-      instructions: '## a\n\n> Words of a.',
-      _meta: { 'countersign/missing': { b: 'server_error' } },
-    });
-  });
+  it.each(['0000-00-00', '2024-10-07', '2026-07-28', 'x', 7])(
+    'is not spoilt by a server that answers with revision %s',
+    async (protocolVersion) => {
+      b.results.initialize = (params) => ({ ...(kept.b.initialize?.(params) as object), protocolVersion });
+      const { json } = await post(request('initialize', INITIALIZE));
+      expect(json.result).toMatchObject({
+        protocolVersion: '2025-11-25',
+        instructions: '## a\n\n> Words of a.',
+        _meta: { 'countersign/missing': { b: 'server_error' } },
+      });
+    },
+  );
 
   it('speaks the oldest revision of its servers to the agent, and each server’s own to it', async () => {
     b.results.initialize = (params) => ({ ...(kept.b.initialize?.(params) as object), protocolVersion: '2025-06-18' });
@@ -83,7 +109,10 @@ describe('a session', () => {
     expect(json.result.protocolVersion).toBe('2025-06-18');
     await post(call('a__echo'), session ?? '', { headers: { 'mcp-protocol-version': '2025-06-18' } });
     await post(call('b__echo'), session ?? '', { headers: { 'mcp-protocol-version': '2025-06-18' } });
-    expect([a, b].map(({ arrived }) => arrived.at(-1)?.headers['mcp-protocol-version'])).toEqual(['2025-11-25', '2025-06-18']);
+    expect([a, b].map(({ arrived }) => arrived.at(-1)?.headers['mcp-protocol-version'])).toEqual([
+      '2025-11-25',
+      '2025-06-18',
+    ]);
   });
 });
 
@@ -113,7 +142,11 @@ describe('what servers send', () => {
     // What an earlier agent kept open must not pass for this one's.
     await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
     const aborter = new AbortController();
-    const headers = { accept: 'text/event-stream', 'mcp-session-id': session, ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) };
+    const headers = {
+      accept: 'text/event-stream',
+      'mcp-session-id': session,
+      ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
+    };
     const response = await env.call('/one', { as, headers, signal: aborter.signal });
     await expect.poll(() => servers.map(({ streams }) => streams.size)).toEqual(servers.map(() => 1));
     const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
@@ -126,7 +159,10 @@ describe('what servers send', () => {
           if (end !== -1) {
             const event = text.slice(0, end);
             text = text.slice(end + 2);
-            return { id: /^id: (.*)$/m.exec(event)?.[1], message: JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? 'null') };
+            return {
+              id: /^id: (.*)$/m.exec(event)?.[1],
+              message: JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? 'null'),
+            };
           }
           const { value, done } = await reader.read();
           if (done) throw new Error('the stream ended');
@@ -141,7 +177,12 @@ describe('what servers send', () => {
     const session = await open();
     const stream = await listen(session);
     a.push({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } });
-    const sample = { jsonrpc: '2.0', id: 1, method: 'sampling/createMessage', params: { messages: [], _meta: { progressToken: 7 } } };
+    const sample = {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'sampling/createMessage',
+      params: { messages: [], _meta: { progressToken: 7 } },
+    };
     await stream.next();
     b.push(sample);
     const ofB = await stream.next();
@@ -149,7 +190,10 @@ describe('what servers send', () => {
     const ofA = await stream.next();
     expect([ofA.message.id, ofB.message.id]).toEqual(['a/1', 'b/1']);
     expect(ofA.message.params._meta.progressToken).toBe('a/7');
-    await post({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'b/7', progress: 1 } }, session);
+    await post(
+      { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'b/7', progress: 1 } },
+      session,
+    );
     expect(b.arrived.at(-1)?.message.params).toEqual({ progressToken: 7, progress: 1 });
     const answer = (rpcId: unknown) => post({ jsonrpc: '2.0', id: rpcId, result: { role: 'assistant' } }, session);
     expect((await answer('a/1')).status).toBe(202);
@@ -169,7 +213,11 @@ describe('what servers send', () => {
   it('comes again from a server that ended its stream, or was away, without the agent’s asking', async () => {
     const session = await open();
     const stream = await listen(session);
-    const note = (data: number) => ({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data } });
+    const note = (data: number) => ({
+      jsonrpc: '2.0',
+      method: 'notifications/message',
+      params: { level: 'info', data },
+    });
     a.push(note(1));
     expect((await stream.next()).message.params).toMatchObject({ data: 1, logger: 'a' });
     b.push(note(2));
@@ -201,12 +249,19 @@ describe('what servers send', () => {
     let undo = '';
     await env.edit((yaml) => {
       undo = yaml;
-      return yaml.replace('  - { id: not-b,', '  - { id: no-stream, match: { upstream: one, server: b, methods: [GET] }, decide: deny }\n  - { id: not-b,');
+      return yaml.replace(
+        '  - { id: not-b,',
+        '  - { id: no-stream, match: { upstream: one, server: b, methods: [GET] }, decide: deny }\n  - { id: not-b,',
+      );
     });
     await b.kill();
     await b.start();
     await expect
-      .poll(() => env.log.some(({ upstream, method, error }) => upstream === 'one/b' && method === 'GET' && error === 'denied'), { timeout: 20_000 })
+      .poll(
+        () =>
+          env.log.some(({ upstream, method, error }) => upstream === 'one/b' && method === 'GET' && error === 'denied'),
+        { timeout: 20_000 },
+      )
       .toBe(true);
     a.push({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: 'docs://x' } });
     expect((await stream.next()).message.params).toEqual({ uri: 'a+docs://x' });
@@ -218,8 +273,16 @@ describe('what servers send', () => {
   it('is never another server’s answer or progress, in whichever stream it comes', async () => {
     const session = await open();
     const stream = await listen(session);
-    const forged = (rpcId: unknown) => ({ jsonrpc: '2.0', id: rpcId, result: { content: [{ type: 'text', text: 'forged' }] } });
-    const progress = { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'of-a', progress: 1 } };
+    const forged = (rpcId: unknown) => ({
+      jsonrpc: '2.0',
+      id: rpcId,
+      result: { content: [{ type: 'text', text: 'forged' }] },
+    });
+    const progress = {
+      jsonrpc: '2.0',
+      method: 'notifications/progress',
+      params: { progressToken: 'of-a', progress: 1 },
+    };
     const note = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } };
     b.push(forged(numbers.last + 1));
     b.push(progress);
@@ -248,7 +311,11 @@ describe('what servers send', () => {
     b.push(forged(numbers.last + 1));
     expect(b.arrived.at(-1)?.headers['last-event-id']).toBe('e1');
     b.push({ jsonrpc: '2.0', id: calling.id, result: { content: [{ type: 'text', text: 'again' }] } });
-    expect((await resumed.next()).message).toEqual({ jsonrpc: '2.0', id: calling.id, result: { content: [{ type: 'text', text: 'again' }] } });
+    expect((await resumed.next()).message).toEqual({
+      jsonrpc: '2.0',
+      id: calling.id,
+      result: { content: [{ type: 'text', text: 'again' }] },
+    });
     expect(a.arrived.length).toBe(before);
     resumed.close();
   });
@@ -259,7 +326,9 @@ describe('what servers send', () => {
       { message: { jsonrpc: '2.0', id: message.id, result: { tools: [{ name: 'echo', inputSchema: {} }] } } },
     ];
     expect(names(await post(request('tools/list'), await open()))).toEqual(['a__echo', 'b__echo']);
-    await expect.poll(() => b.arrived.findLast(({ message }) => 'error' in message)?.message).toMatchObject({ id: 1, error: { code: -32601 } });
+    await expect
+      .poll(() => b.arrived.findLast(({ message }) => 'error' in message)?.message)
+      .toMatchObject({ id: 1, error: { code: -32601 } });
   });
 
   it('goes on after a break where each server’s own stream was', async () => {
@@ -272,7 +341,9 @@ describe('what servers send', () => {
     const { id: last = '' } = await stream.next();
     stream.close();
     const resumed = await listen(session, last);
-    await expect.poll(() => [a, b].map(({ arrived }) => arrived.findLast(({ http }) => http === 'GET')?.headers['last-event-id'])).toEqual(['a-1', 'b-1']);
+    await expect
+      .poll(() => [a, b].map(({ arrived }) => arrived.findLast(({ http }) => http === 'GET')?.headers['last-event-id']))
+      .toEqual(['a-1', 'b-1']);
     resumed.close();
   });
 });

@@ -1,5 +1,6 @@
-// One mount for several MCP servers, as real clients use it: the TypeScript SDK v1 and v2 with their default configuration, over servers that
-// know nothing of each other. Two of them offer the same tools: whose is called is what counts.
+// One mount for several MCP servers, as real clients use it: the TypeScript SDK v1 and v2 with their default
+// configuration, over servers that know nothing of each other. Two of them offer the same tools: whose is called is
+// what counts.
 
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -26,7 +27,12 @@ let amount = 0;
 const clients: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
-  [north, south, modernNorth, modernSouth] = await Promise.all([startMcpUpstream(), startMcpUpstream(), startStatelessUpstream(), startStatelessUpstream()]);
+  [north, south, modernNorth, modernSouth] = await Promise.all([
+    startMcpUpstream(),
+    startMcpUpstream(),
+    startStatelessUpstream(),
+    startStatelessUpstream(),
+  ]);
   env = await startEnvironment({
     upstreams: `
   banks:
@@ -82,7 +88,10 @@ async function connect(subject?: string, client = new Client({ name: 'test', ver
 async function connectTo(other: Client) {
   const client = new Client({ name: 'test', version: '1' });
   const { sessionId } = other.transport as unknown as StreamableHTTPClientTransport;
-  const transport = new StreamableHTTPClientTransport(url('banks'), { ...(await transportOptions()), ...(sessionId !== undefined && { sessionId }) });
+  const transport = new StreamableHTTPClientTransport(url('banks'), {
+    ...(await transportOptions()),
+    ...(sessionId !== undefined && { sessionId }),
+  });
   transport.setProtocolVersion('2025-11-25');
   await client.connect(transport as never);
   clients.push(client);
@@ -98,14 +107,21 @@ async function connectModern(mount = 'modern') {
 
 const names = (list: { tools: readonly { name: string }[] }) => list.tools.map(({ name }) => name);
 const payment = (server: string) => ({ name: `${server}__transfer_funds`, arguments: { amount: ++amount } });
-const ranWith = (server: McpUpstream, call: ReturnType<typeof payment>) => server.ran.filter(({ args }) => args.amount === call.arguments.amount);
+const ranWith = (server: McpUpstream, call: ReturnType<typeof payment>) =>
+  server.ran.filter(({ args }) => args.amount === call.arguments.amount);
 
 describe('an SDK v1 client', () => {
   it('sees the tools of all servers that it may call, each under its server, and which server is missing', async () => {
     const { client } = await connect();
     expect(client.getServerVersion()?.name).toBe('banks');
     const list = await client.listTools();
-    expect(names(list)).toEqual(['north__transfer_funds', 'north__read_balance', 'north__ask_user', 'south__transfer_funds', 'south__read_balance']);
+    expect(names(list)).toEqual([
+      'north__transfer_funds',
+      'north__read_balance',
+      'north__ask_user',
+      'south__transfer_funds',
+      'south__read_balance',
+    ]);
     expect(list._meta).toEqual({ 'countersign/missing': { gone: 'upstream_unreachable' } });
     expect(list.tools[0]?.description).toMatch(/^Moves money\. \[A person decides/);
     await client.ping();
@@ -114,7 +130,9 @@ describe('an SDK v1 client', () => {
   it('calls the server that the tool names, and no other', async () => {
     const { client } = await connect();
     const before = [north.ran.length, south.ran.length];
-    expect(await client.callTool({ name: 'south__read_balance', arguments: {} })).toMatchObject({ content: [{ text: 'done read_balance' }] });
+    expect(await client.callTool({ name: 'south__read_balance', arguments: {} })).toMatchObject({
+      content: [{ text: 'done read_balance' }],
+    });
     expect([north.ran.length, south.ran.length]).toEqual([before[0], (before[1] ?? 0) + 1]);
   });
 
@@ -138,7 +156,10 @@ describe('an SDK v1 client', () => {
     const { hold } = await alice.expect('PENDING');
     const call = payment('south');
     const progress: { message?: string | undefined }[] = [];
-    const answer = client.callTool(call, undefined, { onprogress: (update) => void progress.push(update), resetTimeoutOnProgress: true });
+    const answer = client.callTool(call, undefined, {
+      onprogress: (update) => void progress.push(update),
+      resetTimeoutOnProgress: true,
+    });
     const id = await hold;
     await alice.approve(id);
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
@@ -150,7 +171,9 @@ describe('an SDK v1 client', () => {
     const { client } = await connect();
     const { hold } = await alice.expect('PENDING');
     const aborter = new AbortController();
-    const answer = client.callTool(payment('south'), undefined, { onprogress: () => {}, signal: aborter.signal }).catch((error: Error) => error);
+    const answer = client
+      .callTool(payment('south'), undefined, { onprogress: () => {}, signal: aborter.signal })
+      .catch((error: Error) => error);
     const id = await hold;
     const { hold: cancelled } = await alice.expect('CANCELLED', id);
     aborter.abort('not wanted');
@@ -167,16 +190,23 @@ describe('an SDK v1 client', () => {
 
   it('answers what a server asks of its user', async () => {
     const asking = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: {} } });
-    asking.setRequestHandler(ElicitRequestSchema, async ({ params }) => ({ action: 'accept', content: { name: params.message } }));
+    asking.setRequestHandler(ElicitRequestSchema, async ({ params }) => ({
+      action: 'accept',
+      content: { name: params.message },
+    }));
     const { client } = await connect('agent-1', asking);
-    expect(await client.callTool({ name: 'north__ask_user', arguments: {} })).toMatchObject({ content: [{ text: 'answer {"name":"Your name?"}' }] });
+    expect(await client.callTool({ name: 'north__ask_user', arguments: {} })).toMatchObject({
+      content: [{ text: 'answer {"name":"Your name?"}' }],
+    });
   });
 
   it('ends every server’s session with its own', async () => {
     const { transport } = await connect();
     const before = [north, south].map(({ arrived }) => arrived.filter((method) => method === 'DELETE').length);
     await transport.terminateSession();
-    expect([north, south].map(({ arrived }) => arrived.filter((method) => method === 'DELETE').length)).toEqual(before.map((count) => count + 1));
+    expect([north, south].map(({ arrived }) => arrived.filter((method) => method === 'DELETE').length)).toEqual(
+      before.map((count) => count + 1),
+    );
   });
 });
 
@@ -187,10 +217,14 @@ describe('an SDK v2 client', () => {
     const tools = names(await modern.listTools());
     expect(tools).toEqual(expect.arrayContaining(['north__transfer_funds', 'north__read_balance']));
     expect(tools.filter((name) => name.startsWith('south__'))).toEqual(['south__transfer_funds']);
-    expect(await modern.callTool({ name: 'north__read_balance', arguments: {} })).toMatchObject({ content: [{ text: 'done read_balance' }] });
+    expect(await modern.callTool({ name: 'north__read_balance', arguments: {} })).toMatchObject({
+      content: [{ text: 'done read_balance' }],
+    });
     const old = await connectModern('banks');
     expect(names(await old.listTools())).toContain('south__read_balance');
-    expect(await old.callTool({ name: 'south__read_balance', arguments: {} })).toMatchObject({ content: [{ text: 'done read_balance' }] });
+    expect(await old.callTool({ name: 'south__read_balance', arguments: {} })).toMatchObject({
+      content: [{ text: 'done read_balance' }],
+    });
   });
 
   it('comes back by itself for a held call of protocol 2026-07-28, which one server gets once', async () => {
@@ -200,7 +234,10 @@ describe('an SDK v2 client', () => {
     const answer = client.callTool(call);
     const id = await hold;
     await expect
-      .poll(() => env.log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(id)).length, { timeout: 15_000 })
+      .poll(
+        () => env.log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(id)).length,
+        { timeout: 15_000 },
+      )
       .toBeGreaterThan(0);
     await alice.approve(id);
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
@@ -208,11 +245,16 @@ describe('an SDK v2 client', () => {
   });
 
   it('goes through a round trip of one server’s own', async () => {
-    const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' }, capabilities: { elicitation: { form: {} } } });
+    const client = new ModernClient(
+      { name: 'test', version: '1' },
+      { versionNegotiation: { mode: 'auto' }, capabilities: { elicitation: { form: {} } } },
+    );
     client.setRequestHandler('elicitation/create', async () => ({ action: 'accept', content: { name: 'Ann' } }));
     await client.connect(new ModernTransport(url('modern'), await transportOptions()));
     clients.push(client);
-    expect(await client.callTool({ name: 'north__ask_user', arguments: {} })).toMatchObject({ content: [{ text: 'done ask_user' }] });
+    expect(await client.callTool({ name: 'north__ask_user', arguments: {} })).toMatchObject({
+      content: [{ text: 'done ask_user' }],
+    });
   });
 
   it('falls back to sessions where one of the servers does not speak its revision', async () => {

@@ -1,4 +1,5 @@
-// Held calls as tasks for the official client of MCP tasks (@modelcontextprotocol/ext-tasks over the TypeScript SDK v2), in both eras.
+// Held calls as tasks for the official client of MCP tasks (@modelcontextprotocol/ext-tasks over the TypeScript SDK
+// v2), in both eras.
 
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { createTaskSessionFromClient } from '@modelcontextprotocol/ext-tasks/client';
@@ -23,24 +24,42 @@ describe('the official client of MCP tasks', { timeout: 60_000 }, () => {
     const url = new URL(`http://127.0.0.1:${banks.env.ports.agents}/${mount}`);
     const clientInfo = { name: 'tasks', version: '1' };
     const client = new Client(clientInfo, { versionNegotiation: { mode: 'auto' } });
-    await client.connect(new StreamableHTTPClientTransport(url, { requestInit: { headers: { authorization: `Bearer ${await banks.env.token('agent-1')}` } } }));
-    const rawDispatch = async (request: { method: string }, { context }: { context?: { headers?: Record<string, string> } } = {}) => {
+    await client.connect(
+      new StreamableHTTPClientTransport(url, {
+        requestInit: { headers: { authorization: `Bearer ${await banks.env.token('agent-1')}` } },
+      }),
+    );
+    const rawDispatch = async (
+      request: { method: string },
+      { context }: { context?: { headers?: Record<string, string> } } = {},
+    ) => {
       const headers = {
         accept: 'application/json, text/event-stream',
         'mcp-protocol-version': '2026-07-28',
         'mcp-method': request.method,
         ...context?.headers,
       };
-      const response = await banks.env.call(`/${mount}`, { method: 'POST', headers, body: { jsonrpc: '2.0', id: ++rpcId, ...request } });
+      const response = await banks.env.call(`/${mount}`, {
+        method: 'POST',
+        headers,
+        body: { jsonrpc: '2.0', id: ++rpcId, ...request },
+      });
       const { result, error } = (await response.json()) as { result?: unknown; error?: unknown };
       return error === undefined ? { kind: 'result', result } : { kind: 'error', error };
     };
     const v2RequestFraming = { protocolVersion: '2026-07-28', clientInfo, clientCapabilities: {} };
-    return createTaskSessionFromClient(client, (mount === 'modern' ? { endpointId: mount, rawDispatch, v2RequestFraming } : { endpointId: mount }) as Options);
+    return createTaskSessionFromClient(
+      client,
+      (mount === 'modern' ? { endpointId: mount, rawDispatch, v2RequestFraming } : { endpointId: mount }) as Options,
+    );
   }
 
   async function hold(session: Session): Promise<{ execution: Execution; id: string }> {
-    const execution = await session.callTool('transfer_funds', { amount: ++amount }, { task: { preference: 'prefer' } });
+    const execution = await session.callTool(
+      'transfer_funds',
+      { amount: ++amount },
+      { task: { preference: 'prefer' } },
+    );
     expect(execution.kind).toBe('task');
     return { execution, id: String(execution.handle?.taskId).replace('countersign.', '') };
   }
@@ -49,13 +68,21 @@ describe('the official client of MCP tasks', { timeout: 60_000 }, () => {
     const session = await open(mount);
     const approved = await hold(session);
     await banks.alice.approve(approved.id);
-    expect((await approved.execution.settle()).outcome).toMatchObject({ status: 'completed', result: { content: [{ text: 'done transfer_funds' }] } });
+    expect((await approved.execution.settle()).outcome).toMatchObject({
+      status: 'completed',
+      result: { content: [{ text: 'done transfer_funds' }] },
+    });
     const denied = await hold(session);
     await banks.alice.deny(denied.id);
     const { outcome } = await denied.execution.settle();
     // 2025-11-25 ends a tool's error as a failed task, 2026-07-28 as a result.
-    if (mount === 'tools') expect(outcome).toMatchObject({ error: { message: expect.stringContaining('Do not rephrase it') } });
-    else expect(outcome).toMatchObject({ status: 'completed', result: { isError: true, _meta: { 'countersign/code': 'approval_denied' } } });
+    if (mount === 'tools')
+      expect(outcome).toMatchObject({ error: { message: expect.stringContaining('Do not rephrase it') } });
+    else
+      expect(outcome).toMatchObject({
+        status: 'completed',
+        result: { isError: true, _meta: { 'countersign/code': 'approval_denied' } },
+      });
     const upstream = mount === 'tools' ? banks.bank : banks.modernBank;
     expect(upstream.ran.map(({ args }) => args.amount)).toEqual([amount - 1]);
     await session.close();

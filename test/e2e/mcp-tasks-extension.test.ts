@@ -1,10 +1,17 @@
-// Held tool calls as tasks of the extension io.modelcontextprotocol/tasks of 2026-07-28, by hand, over real sockets and a gateway in a process
-// of its own.
+// Held tool calls as tasks of the extension io.modelcontextprotocol/tasks of 2026-07-28, by hand, over real sockets and
+// a gateway in a process of its own.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { McpUpstream } from '../support/mcp-upstream.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
-import { lastAmount, nextAmount, openTaskGateway, payment, ranWith, type TaskGateway } from '../support/task-gateway.ts';
+import {
+  lastAmount,
+  nextAmount,
+  openTaskGateway,
+  payment,
+  ranWith,
+  type TaskGateway,
+} from '../support/task-gateway.ts';
 
 let gateway: TaskGateway;
 let modernBank: McpUpstream;
@@ -23,10 +30,16 @@ describe('the tasks extension of protocol 2026-07-28', () => {
     const { result: discovered } = await modern('server/discover', {});
     expect(discovered?.capabilities).toMatchObject({ extensions: { 'io.modelcontextprotocol/tasks': {} } });
     const created = await modern('tools/call', payment());
-    expect(created.result).toMatchObject({ resultType: 'task', status: 'working', _meta: { 'countersign/code': 'approval_pending' } });
+    expect(created.result).toMatchObject({
+      resultType: 'task',
+      status: 'working',
+      _meta: { 'countersign/code': 'approval_pending' },
+    });
     expect(created.result).toMatchObject({ pollIntervalMs: expect.any(Number), ttlMs: expect.any(Number) });
     const taskId = String(created.result?.taskId);
-    expect((await modern('tasks/get', { taskId }, { headers: { 'mcp-name': taskId, 'mcp-method': 'tasks/get' } })).result).toMatchObject({
+    expect(
+      (await modern('tasks/get', { taskId }, { headers: { 'mcp-name': taskId, 'mcp-method': 'tasks/get' } })).result,
+    ).toMatchObject({
       taskId,
       status: 'working',
     });
@@ -42,7 +55,10 @@ describe('the tasks extension of protocol 2026-07-28', () => {
     const taskId = String((await modern('tools/call', payment())).result?.taskId);
     await alice.deny(taskId.replace('countersign.', ''));
     const { result } = await modern('tasks/get', { taskId });
-    expect(result).toMatchObject({ status: 'completed', result: { isError: true, _meta: { 'countersign/code': 'approval_denied' } } });
+    expect(result).toMatchObject({
+      status: 'completed',
+      result: { isError: true, _meta: { 'countersign/code': 'approval_denied' } },
+    });
     expect((await modern('tasks/cancel', { taskId })).result).toEqual({ resultType: 'complete' });
   });
 
@@ -66,12 +82,18 @@ describe('the tasks extension of protocol 2026-07-28', () => {
 
   it('refuses an Mcp-Name that is not the task’s', async () => {
     const taskId = String((await modern('tools/call', payment())).result?.taskId);
-    const refused = await modern('tasks/get', { taskId }, { headers: { 'mcp-name': `countersign.hold_${'B'.repeat(22)}` } });
+    const refused = await modern(
+      'tasks/get',
+      { taskId },
+      { headers: { 'mcp-name': `countersign.hold_${'B'.repeat(22)}` } },
+    );
     expect(refused).toMatchObject({ code: 'bad_rpc' });
   });
 
   it('ends as failed when the server wants input in the middle, which nobody could give', async () => {
-    const taskId = String((await modern('tools/call', { name: 'ask_user', arguments: { n: nextAmount() } })).result?.taskId);
+    const taskId = String(
+      (await modern('tools/call', { name: 'ask_user', arguments: { n: nextAmount() } })).result?.taskId,
+    );
     await alice.approve(taskId.replace('countersign.', ''));
     const { result } = await untilStatus(taskId, 'failed');
     expect(JSON.stringify(result?.error)).toContain('asked for something');
@@ -80,6 +102,8 @@ describe('the tasks extension of protocol 2026-07-28', () => {
   it('is left to a server that makes tasks itself', async () => {
     const { result } = await modern('tasks/get', { taskId: 'of-the-server' });
     expect(result).toBeUndefined();
-    expect(await modern('tasks/get', { taskId: 'of-the-server' })).toMatchObject({ error: { data: { code: 'no_matching_rule' } } });
+    expect(await modern('tasks/get', { taskId: 'of-the-server' })).toMatchObject({
+      error: { data: { code: 'no_matching_rule' } },
+    });
   });
 });

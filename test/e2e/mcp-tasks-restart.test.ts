@@ -1,5 +1,5 @@
-// Tasks outlive the gateway's process, killed or told to stop: one that waits goes on, one under way is waited for, and one whose end nobody
-// saw says so and is not sent again.
+// Tasks outlive the gateway's process, killed or told to stop: one that waits goes on, one under way is waited for, and
+// one whose end nobody saw says so and is not sent again.
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -32,7 +32,9 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
     const client = await connect();
     expect((await client.experimental.tasks.getTask(taskId)).status).toBe('working');
     await alice.approve(id);
-    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({
+      content: [{ text: 'done transfer_funds' }],
+    });
     expect(ranWith(bank, lastAmount())).toHaveLength(1);
   });
 
@@ -48,7 +50,9 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
     });
     const send = async (method: string, params: object) => {
       const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream' };
-      return (await (await own.call('/tools', { method: 'POST', headers, body: { jsonrpc: '2.0', id: 1, method, params } })).json()) as Answer;
+      return (await (
+        await own.call('/tools', { method: 'POST', headers, body: { jsonrpc: '2.0', id: 1, method, params } })
+      ).json()) as Answer;
     };
     // A session of the upstream's, so that the tool can run at all.
     const opened = await own.call('/tools', {
@@ -62,7 +66,11 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
       },
     });
     const session = opened.headers.get('mcp-session-id') ?? '';
-    const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream', 'mcp-session-id': session };
+    const headers = {
+      'mcp-protocol-version': '2025-11-25',
+      accept: 'application/json, text/event-stream',
+      'mcp-session-id': session,
+    };
     const body = { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'slow_job', arguments: {}, task: {} } };
     const created = (await (await own.call('/tools', { method: 'POST', headers, body })).json()) as Answer;
     const taskId = String(created.result?.task?.taskId);
@@ -71,7 +79,10 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
     await expect.poll(() => gated.ran.length, { timeout: 10_000 }).toBe(1);
     await own.kill();
     await own.start();
-    expect((await send('tasks/get', { taskId })).result).toMatchObject({ status: 'failed', statusMessage: expect.stringContaining('not known whether') });
+    expect((await send('tasks/get', { taskId })).result).toMatchObject({
+      status: 'failed',
+      statusMessage: expect.stringContaining('not known whether'),
+    });
     expect((await send('tasks/result', { taskId })).error?.data).toMatchObject({ code: 'outcome_unknown' });
     expect(gated.ran).toHaveLength(1);
     await own.close();
@@ -89,9 +100,13 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
     });
     const requestInit = { headers: { authorization: `Bearer ${await own.token('agent-1')}` } };
     const client = new Client({ name: 'test', version: '1' });
-    const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${own.ports.agents}/tools`), { requestInit });
+    const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${own.ports.agents}/tools`), {
+      requestInit,
+    });
     await client.connect(transport as never);
-    const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: {} }, CallToolResultSchema, { task: {} });
+    const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: {} }, CallToolResultSchema, {
+      task: {},
+    });
     expect((await stream.next()).value).toMatchObject({ type: 'taskCreated' });
     await expect.poll(() => gated.ran.length, { timeout: 10_000 }).toBe(1);
     await client.close();

@@ -1,5 +1,5 @@
-// Tool calls as core tasks of revision 2025-11-25 with the TypeScript SDK v1 client, held and not held, over real sockets and a gateway in a
-// process of its own: sent once, ended in words, and of no use to anybody else.
+// Tool calls as core tasks of revision 2025-11-25 with the TypeScript SDK v1 client, held and not held, over real
+// sockets and a gateway in a process of its own: sent once, ended in words, and of no use to anybody else.
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -8,7 +8,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 import { type McpUpstream, startMcpUpstream } from '../support/mcp-upstream.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
-import { type Answer, lastAmount, nextAmount, openTaskGateway, payment, ranWith, type TaskGateway } from '../support/task-gateway.ts';
+import {
+  type Answer,
+  lastAmount,
+  nextAmount,
+  openTaskGateway,
+  payment,
+  ranWith,
+  type TaskGateway,
+} from '../support/task-gateway.ts';
 
 let gateway: TaskGateway;
 let env: Environment;
@@ -51,21 +59,29 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     const { taskId, id } = await hold(client);
     const answer = client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
     await alice.approve(id);
-    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }], _meta: { 'io.modelcontextprotocol/related-task': { taskId } } });
+    expect(await answer).toMatchObject({
+      content: [{ text: 'done transfer_funds' }],
+      _meta: { 'io.modelcontextprotocol/related-task': { taskId } },
+    });
     // Again, and not sent again.
-    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({
+      content: [{ text: 'done transfer_funds' }],
+    });
     expect(ranWith(bank, lastAmount())).toHaveLength(1);
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 
-  // Kind: an approval that is bound to how a call arrives. The server knows the session that the call was held in no more.
+  // Kind: an approval that is bound to how a call arrives. The server knows the session that the call was held in no
+  // more.
   it('is executed for a client that comes back for it in another session, in that session', async () => {
     const first = await connect();
     const { taskId, id } = await hold(first);
     await (first.transport as StreamableHTTPClientTransport).terminateSession();
     await alice.approve(id);
     const second = await connect();
-    expect(await second.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect(await second.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({
+      content: [{ text: 'done transfer_funds' }],
+    });
     expect(ranWith(bank, lastAmount())).toHaveLength(1);
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
@@ -74,7 +90,10 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     const client = await connect();
     const { taskId, id } = await hold(client);
     const progress: string[] = [];
-    const options = { onprogress: ({ message }: { message?: string | undefined }) => void progress.push(message ?? ''), resetTimeoutOnProgress: true };
+    const options = {
+      onprogress: ({ message }: { message?: string | undefined }) => void progress.push(message ?? ''),
+      resetTimeoutOnProgress: true,
+    };
     const answer = client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema, options);
     await expect.poll(() => progress.length, { timeout: 10_000 }).toBeGreaterThan(0);
     expect(progress[0]).toContain(id);
@@ -82,19 +101,38 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect(await client.callTool(payment())).toMatchObject({ isError: true });
     const paid = lastAmount() - 1;
     await alice.approve(id);
-    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }], _meta: { 'io.modelcontextprotocol/related-task': { taskId } } });
+    expect(await answer).toMatchObject({
+      content: [{ text: 'done transfer_funds' }],
+      _meta: { 'io.modelcontextprotocol/related-task': { taskId } },
+    });
     expect(ranWith(bank, paid)).toHaveLength(1);
   });
 
   it('belongs to the agent’s task (Countersign-Task) that it was held under, whatever its polls name', async () => {
-    const open = async () => ((await (await env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay' } })).json()) as { id: string }).id;
+    const open = async () =>
+      (
+        (await (await env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay' } })).json()) as {
+          id: string;
+        }
+      ).id;
     const [under, another] = [await open(), await open()];
     const call = async (method: string, params: object, task?: string) => {
-      const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream', ...(task && { 'countersign-task': task }) };
-      const response = await env.call('/tools', { method: 'POST', headers, body: { jsonrpc: '2.0', id: 1, method, params } });
+      const headers = {
+        'mcp-protocol-version': '2025-11-25',
+        accept: 'application/json, text/event-stream',
+        ...(task && { 'countersign-task': task }),
+      };
+      const response = await env.call('/tools', {
+        method: 'POST',
+        headers,
+        body: { jsonrpc: '2.0', id: 1, method, params },
+      });
       return (await response.json()) as Answer;
     };
-    const [kept, voided] = [await call('tools/call', { ...payment(), task: {} }, under), await call('tools/call', { ...payment(), task: {} }, under)];
+    const [kept, voided] = [
+      await call('tools/call', { ...payment(), task: {} }, under),
+      await call('tools/call', { ...payment(), task: {} }, under),
+    ];
     const idOf = (created: Answer) => String(created.result?.task?.taskId).replace('countersign.', '');
     expect((await alice.show(idOf(kept))).task).toMatchObject({ id: under });
     await alice.approve(idOf(kept));
@@ -115,7 +153,8 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     const polls = [1, 2, 3, 4].map(() => client.experimental.tasks.getTask(taskId));
     const results = [1, 2, 3].map(() => client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema));
     for (const task of await Promise.all(polls)) expect(['working', 'completed']).toContain(task.status);
-    for (const result of await Promise.all(results)) expect(result).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    for (const result of await Promise.all(results))
+      expect(result).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
     expect(ranWith(bank, lastAmount())).toHaveLength(1);
   });
 
@@ -127,7 +166,10 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect(task).toMatchObject({ status: 'failed', _meta: { 'countersign/code': 'approval_denied' } });
     expect(task.statusMessage).toContain('Do not rephrase it');
     const result = await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
-    expect(result).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_denied', 'countersign/hold': id } });
+    expect(result).toMatchObject({
+      isError: true,
+      _meta: { 'countersign/code': 'approval_denied', 'countersign/hold': id },
+    });
     expect(ranWith(bank, lastAmount())).toHaveLength(0);
   });
 
@@ -139,10 +181,13 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     await alice.approve(unused.id);
     await expect.poll(async () => (await alice.show(unused.id)).state, { timeout: 10_000 }).toBe('EXPIRED');
     await expect.poll(async () => (await alice.show(undecided.id)).state, { timeout: 10_000 }).toBe('EXPIRED');
-    const codeOf = async (taskId: string) => ((await client.experimental.tasks.getTask(taskId))._meta as Record<string, unknown>)['countersign/code'];
+    const codeOf = async (taskId: string) =>
+      ((await client.experimental.tasks.getTask(taskId))._meta as Record<string, unknown>)['countersign/code'];
     expect(await codeOf(undecided.taskId)).toBe('approval_expired');
     expect(await codeOf(unused.taskId)).toBe('approval_unused');
-    expect(await client.experimental.tasks.getTaskResult(unused.taskId, CallToolResultSchema)).toMatchObject({ isError: true });
+    expect(await client.experimental.tasks.getTaskResult(unused.taskId, CallToolResultSchema)).toMatchObject({
+      isError: true,
+    });
     expect(bank.ran.filter(({ name }) => name === 'route_job')).toHaveLength(0);
   });
 
@@ -150,9 +195,14 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     const client = await connect();
     const { taskId, id } = await hold(client, { name: 'secret_tool', arguments: { n: nextAmount() } });
     await alice.approve(id);
-    await expect.poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 15_000 }).toBe('failed');
+    await expect
+      .poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 15_000 })
+      .toBe('failed');
     expect((await client.experimental.tasks.getTask(taskId)).statusMessage).toBe('it said no');
-    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ isError: true, content: [{ text: 'it said no' }] });
+    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({
+      isError: true,
+      content: [{ text: 'it said no' }],
+    });
   });
 
   it('is cancelled by tasks/cancel, once', async () => {
@@ -170,7 +220,9 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     const aborter = new AbortController();
     const progress = Promise.withResolvers<void>();
     const options = { signal: aborter.signal, onprogress: () => progress.resolve() };
-    const result = client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema, options).catch((error: Error) => error);
+    const result = client.experimental.tasks
+      .getTaskResult(taskId, CallToolResultSchema, options)
+      .catch((error: Error) => error);
     await progress.promise;
     // The SDK sends notifications/cancelled for its request.
     const before = bank.arrived.length;
@@ -187,16 +239,22 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     const aborter = new AbortController();
     const body = { jsonrpc: '2.0', id: 1, method: 'tasks/result', params: { taskId } };
     const result = env.call('/tools', { method: 'POST', body, signal: aborter.signal }).catch((error: Error) => error);
-    await expect.poll(() => bank.ran.filter(({ args }) => args.size === 20 + lastAmount()), { timeout: 10_000 }).toHaveLength(1);
+    await expect
+      .poll(() => bank.ran.filter(({ args }) => args.size === 20 + lastAmount()), { timeout: 10_000 })
+      .toHaveLength(1);
     aborter.abort();
     expect(await result).toBeInstanceOf(Error);
     // The connection is closed for good: this answer came later on another.
-    await expect.poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 10_000 }).toBe('working');
+    await expect
+      .poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 10_000 })
+      .toBe('working');
     expect((await client.experimental.tasks.getTask(taskId)).status).toBe('working');
     // Too late to be taken back.
     await expect(client.experimental.tasks.cancelTask(taskId)).rejects.toThrow('-32602');
     bank.letGo();
-    await expect.poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 15_000 }).toBe('completed');
+    await expect
+      .poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 15_000 })
+      .toBe('completed');
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 
@@ -204,10 +262,21 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     const client = await connect();
     const { taskId, id } = await hold(client);
     await alice.approve(id);
-    expect(await env.edit((yaml) => yaml.replace('transfer_funds }, decide: hold, tier: payment', 'transfer_funds }, decide: allow'))).toBe('config.reloaded');
-    expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({ status: 'failed', _meta: { 'countersign/code': 'approval_invalidated' } });
+    expect(
+      await env.edit((yaml) =>
+        yaml.replace('transfer_funds }, decide: hold, tier: payment', 'transfer_funds }, decide: allow'),
+      ),
+    ).toBe('config.reloaded');
+    expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({
+      status: 'failed',
+      _meta: { 'countersign/code': 'approval_invalidated' },
+    });
     expect((await alice.show(id)).state).toBe('INVALIDATED');
-    expect(await env.edit((yaml) => yaml.replace('transfer_funds }, decide: allow', 'transfer_funds }, decide: hold, tier: payment'))).toBe('config.reloaded');
+    expect(
+      await env.edit((yaml) =>
+        yaml.replace('transfer_funds }, decide: allow', 'transfer_funds }, decide: hold, tier: payment'),
+      ),
+    ).toBe('config.reloaded');
     expect((await client.experimental.tasks.getTask(taskId)).status).toBe('failed');
     expect(ranWith(bank, lastAmount())).toHaveLength(0);
   });
@@ -217,7 +286,10 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     const { taskId, id } = await hold(client);
     await alice.approve(id);
     expect(await env.edit((yaml) => yaml.replace(`"${bank.url}"`, `"${bank.url}-moved"`))).toBe('config.reloaded');
-    expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({ status: 'failed', _meta: { 'countersign/code': 'approval_invalidated' } });
+    expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({
+      status: 'failed',
+      _meta: { 'countersign/code': 'approval_invalidated' },
+    });
     expect(await env.edit((yaml) => yaml.replace(`"${bank.url}-moved"`, `"${bank.url}"`))).toBe('config.reloaded');
     expect(ranWith(bank, lastAmount())).toHaveLength(0);
   });
@@ -234,14 +306,24 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
 describe('a call that nobody holds, asked for as a task', () => {
   it('runs while its client polls, for this client alone', async () => {
     const client = await connect();
-    const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: { size: 1 } }, CallToolResultSchema, { task: { ttl: 60_000 } });
+    const stream = client.experimental.tasks.callToolStream(
+      { name: 'slow_job', arguments: { size: 1 } },
+      CallToolResultSchema,
+      { task: { ttl: 60_000 } },
+    );
     const { value } = await stream.next();
     const { taskId } = (value as { task: { taskId: string } }).task;
     expect(taskId).toMatch(/^countersign\.call_[\w-]{22}$/);
-    await expect((await connect('agent-2')).experimental.tasks.getTask(taskId)).rejects.toThrow('There is no such task of yours');
+    await expect((await connect('agent-2')).experimental.tasks.getTask(taskId)).rejects.toThrow(
+      'There is no such task of yours',
+    );
     bank.letGo();
-    await expect.poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 15_000 }).toBe('completed');
-    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({ content: [{ text: 'done slow_job' }] });
+    await expect
+      .poll(async () => (await client.experimental.tasks.getTask(taskId)).status, { timeout: 15_000 })
+      .toBe('completed');
+    expect(await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema)).toMatchObject({
+      content: [{ text: 'done slow_job' }],
+    });
   });
 
   it('is refused when too many of them run', async () => {
@@ -255,9 +337,17 @@ describe('a call that nobody holds, asked for as a task', () => {
     });
     const requestInit = { headers: { authorization: `Bearer ${await small.token('agent-1')}` } };
     const client = new Client({ name: 'test', version: '1' });
-    await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${small.ports.agents}/tools`), { requestInit }) as never);
+    await client.connect(
+      new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${small.ports.agents}/tools`), {
+        requestInit,
+      }) as never,
+    );
     const start = async () => {
-      const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: {} }, CallToolResultSchema, { task: {} });
+      const stream = client.experimental.tasks.callToolStream(
+        { name: 'slow_job', arguments: {} },
+        CallToolResultSchema,
+        { task: {} },
+      );
       return (await stream.next()).value;
     };
     for (let n = 0; n < 50; n++) expect(await start()).toMatchObject({ type: 'taskCreated' });
@@ -271,7 +361,11 @@ describe('a call that nobody holds, asked for as a task', () => {
 
   it('is refused by an error that such a client can read', async () => {
     const client = await connect();
-    const stream = client.experimental.tasks.callToolStream({ name: 'no_such_rule', arguments: {} }, CallToolResultSchema, { task: {} });
+    const stream = client.experimental.tasks.callToolStream(
+      { name: 'no_such_rule', arguments: {} },
+      CallToolResultSchema,
+      { task: {} },
+    );
     expect((await stream.next()).value).toMatchObject({ type: 'error', error: { data: { code: 'no_matching_rule' } } });
   });
 });
@@ -284,7 +378,8 @@ describe('the task of somebody else', () => {
     const other = await connect('agent-2');
     const never = `countersign.hold_${'A'.repeat(22)}`;
     const tasks = other.experimental.tasks;
-    const asked = (ask: (task: string) => Promise<unknown>) => Promise.all([taskId, never].map((task) => ask(task).then(String, String)));
+    const asked = (ask: (task: string) => Promise<unknown>) =>
+      Promise.all([taskId, never].map((task) => ask(task).then(String, String)));
     for (const ask of [
       (task: string) => tasks.getTask(task),
       (task: string) => tasks.getTaskResult(task, CallToolResultSchema),

@@ -1,4 +1,5 @@
-// What an agent sees of a server's tools, and what happens when a server changes them or asks for more: through the whole gateway.
+// What an agent sees of a server's tools, and what happens when a server changes them or asks for more: through the
+// whole gateway.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -46,20 +47,32 @@ afterEach(async () => {
   for (const client of clients.splice(0)) await client.close();
 });
 
-const options = async (subject: string) => ({ requestInit: { headers: { authorization: `Bearer ${await env.token(subject)}` } } });
+const options = async (subject: string) => ({
+  requestInit: { headers: { authorization: `Bearer ${await env.token(subject)}` } },
+});
 
 async function connect(subject = 'agent-1'): Promise<Client> {
   const client = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: {} } });
   client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: { name: 'Ada' } }));
-  await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), await options(subject)) as never);
+  await client.connect(
+    new StreamableHTTPClientTransport(
+      new URL(`http://127.0.0.1:${env.ports.agents}/tools`),
+      await options(subject),
+    ) as never,
+  );
   clients.push(client);
   return client;
 }
 
 async function connectModern(): Promise<ModernClient> {
-  const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' }, capabilities: { elicitation: {} } });
+  const client = new ModernClient(
+    { name: 'test', version: '1' },
+    { versionNegotiation: { mode: 'auto' }, capabilities: { elicitation: {} } },
+  );
   client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { name: 'Ada' } }));
-  await client.connect(new ModernTransport(new URL(`http://127.0.0.1:${env.ports.agents}/modern`), await options('agent-1')));
+  await client.connect(
+    new ModernTransport(new URL(`http://127.0.0.1:${env.ports.agents}/modern`), await options('agent-1')),
+  );
   clients.push(client);
   return client;
 }
@@ -75,8 +88,13 @@ describe('tools/list', () => {
   });
 
   it('says of a tool that only some arguments are held, and lets no cache share the list', async () => {
-    const listed = (await (await connectModern()).listTools()) as { tools: { name: string; description?: string }[]; cacheScope?: string };
-    expect(listed.tools[0]?.description).toBe('Moves money. [A person decides on this before it runs.] (depending on the arguments)');
+    const listed = (await (await connectModern()).listTools()) as {
+      tools: { name: string; description?: string }[];
+      cacheScope?: string;
+    };
+    expect(listed.tools[0]?.description).toBe(
+      'Moves money. [A person decides on this before it runs.] (depending on the arguments)',
+    );
     expect(listed.cacheScope).toBe('private');
     // A list that was written anew keeps every character.
     expect(listed.tools.find(({ name }) => name === 'ask_user')?.description).toBe('Asks the person: “Wie heißt du?”');
@@ -100,7 +118,9 @@ describe('a held call', () => {
     await client.listTools();
     const answer = await client.callTool({ name: 'transfer_funds', arguments: { amount: 7 } });
     const hold = await alice.show(String((answer._meta as Record<string, unknown>)['countersign/hold']));
-    expect(hold.action).toMatchObject({ toolWords: { arguments: { amount: { title: 'Amount', description: 'In euros' } } } });
+    expect(hold.action).toMatchObject({
+      toolWords: { arguments: { amount: { title: 'Amount', description: 'In euros' } } },
+    });
   });
 });
 
@@ -122,7 +142,12 @@ describe('arguments that are repeated in header fields (Mcp-Param-*)', () => {
       const response = await env.call('/modern', {
         method: 'POST',
         headers: { 'mcp-protocol-version': '2026-07-28', ...fields },
-        body: { jsonrpc: '2.0', id: 5, method: 'tools/call', params: { name: 'route_job', arguments: { region: 'eu' }, _meta } },
+        body: {
+          jsonrpc: '2.0',
+          id: 5,
+          method: 'tools/call',
+          params: { name: 'route_job', arguments: { region: 'eu' }, _meta },
+        },
       });
       return { status: response.status, body: await response.json() };
     };
@@ -139,7 +164,10 @@ describe('arguments that are repeated in header fields (Mcp-Param-*)', () => {
     });
     expect(list.status).toBe(400);
     expect(modernBank.arrived).toHaveLength(before);
-    expect(await send({ 'mcp-param-region': 'eu' })).toMatchObject({ status: 200, body: { result: { content: [{ text: 'routed by eu' }] } } });
+    expect(await send({ 'mcp-param-region': 'eu' })).toMatchObject({
+      status: 200,
+      body: { result: { content: [{ text: 'routed by eu' }] } },
+    });
   });
 });
 
@@ -161,8 +189,12 @@ describe('a tool whose definition changes after it was pinned', () => {
       toolChange: { pinned: { description: 'Tells the balance.' }, now: { description: tool.description } },
     });
     await reviewer.approve(id);
-    expect(await again.callTool({ name: 'read_balance', arguments: {} })).toMatchObject({ content: [{ text: 'done read_balance' }] });
-    expect(await again.callTool({ name: 'read_balance', arguments: { more: 1 } })).toMatchObject({ content: [{ text: 'done read_balance' }] });
+    expect(await again.callTool({ name: 'read_balance', arguments: {} })).toMatchObject({
+      content: [{ text: 'done read_balance' }],
+    });
+    expect(await again.callTool({ name: 'read_balance', arguments: { more: 1 } })).toMatchObject({
+      content: [{ text: 'done read_balance' }],
+    });
   });
 
   it('is denied and no longer listed where nothing else is configured', async () => {
@@ -172,7 +204,10 @@ describe('a tool whose definition changes after it was pinned', () => {
     tool.inputSchema = { type: 'object', properties: { token: { type: 'string' } } };
     expect((await client.listTools()).tools.map(({ name }) => name)).not.toContain('read_balance');
     const before = modernBank.ran.length;
-    expect(await client.callTool({ name: 'read_balance', arguments: {} })).toMatchObject({ isError: true, _meta: { 'countersign/code': 'denied' } });
+    expect(await client.callTool({ name: 'read_balance', arguments: {} })).toMatchObject({
+      isError: true,
+      _meta: { 'countersign/code': 'denied' },
+    });
     expect(modernBank.ran).toHaveLength(before);
   });
 });
@@ -182,8 +217,13 @@ describe('what a server asks of the agent’s side', () => {
     const client = await connect();
     const answer = (await client.callTool({ name: 'ask_user', arguments: {} })) as { content: { text: string }[] };
     expect(answer.content[0]?.text).toContain('does not let elicitation/create through');
-    const records = () => readdirSync(join(env.folder, 'data/audit')).map((file) => readFileSync(join(env.folder, 'data/audit', file), 'utf8'));
-    await expect.poll(() => records().join(''), { timeout: 10_000 }).toContain('"serverRequests":[{"method":"elicitation/create","passed":false}]');
+    const records = () =>
+      readdirSync(join(env.folder, 'data/audit')).map((file) =>
+        readFileSync(join(env.folder, 'data/audit', file), 'utf8'),
+      );
+    await expect
+      .poll(() => records().join(''), { timeout: 10_000 })
+      .toContain('"serverRequests":[{"method":"elicitation/create","passed":false}]');
   });
 
   it('ends a call of protocol 2026-07-28 whose result asks for it without a rule', async () => {
@@ -192,14 +232,20 @@ describe('what a server asks of the agent’s side', () => {
   });
 
   it('passes where a rule allows it, and the agent’s answer gets through, but not one that nobody asked for', async () => {
-    const allow = '  - { id: elicit, match: { mcp: ["elicitation/create"] }, when: \'!args.message.contains("password")\', decide: allow }\n';
+    const allow =
+      '  - { id: elicit, match: { mcp: ["elicitation/create"] }, when: \'!args.message.contains("password")\', decide: allow }\n';
     expect(await env.edit((yaml) => yaml.replace('rules:\n', `rules:\n${allow}`))).toBe('config.reloaded');
     const client = await connect();
     const answer = (await client.callTool({ name: 'ask_user', arguments: {} })) as { content: { text: string }[] };
     expect(answer.content[0]?.text).toBe('answer {"name":"Ada"}');
     const modern = await connectModern();
-    expect(await modern.callTool({ name: 'ask_user', arguments: {} })).toMatchObject({ content: [{ text: 'done ask_user' }] });
-    const unasked = await env.call('/tools', { method: 'POST', body: { jsonrpc: '2.0', id: 4711, result: { action: 'accept' } } });
+    expect(await modern.callTool({ name: 'ask_user', arguments: {} })).toMatchObject({
+      content: [{ text: 'done ask_user' }],
+    });
+    const unasked = await env.call('/tools', {
+      method: 'POST',
+      body: { jsonrpc: '2.0', id: 4711, result: { action: 'accept' } },
+    });
     expect(unasked.status).toBe(403);
   });
 });
@@ -207,12 +253,20 @@ describe('what a server asks of the agent’s side', () => {
 describe('authorization discovery (RFC 9728)', () => {
   it('leads a standard client from the refusal to the issuer', async () => {
     const base = `http://127.0.0.1:${env.ports.agents}`;
-    const refused = await fetch(`${base}/tools`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+    const refused = await fetch(`${base}/tools`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    });
     expect(refused.status).toBe(401);
     const at = /resource_metadata="([^"]+)"/.exec(refused.headers.get('www-authenticate') ?? '')?.[1] ?? '';
     expect(at).toBe(`${base}/.well-known/oauth-protected-resource/tools`);
-    expect(await (await fetch(at)).json()).toMatchObject({ resource: `${base}/tools`, authorization_servers: [env.issuer.issuer] });
-    // A client that was told of the server with a slash at its end asks for the metadata of that (section 3.1), and compares (section 3.3).
+    expect(await (await fetch(at)).json()).toMatchObject({
+      resource: `${base}/tools`,
+      authorization_servers: [env.issuer.issuer],
+    });
+    // A client that was told of the server with a slash at its end asks for the metadata of that (section 3.1), and
+    // compares (section 3.3).
     expect(await (await fetch(`${at}/`)).json()).toMatchObject({ resource: `${base}/tools/` });
     expect((await fetch(`${at}//`)).status).not.toBe(200);
     expect((await fetch(`${base}/.well-known/oauth-protected-resource/api`)).status).toBe(404);
@@ -221,7 +275,11 @@ describe('authorization discovery (RFC 9728)', () => {
   });
 
   it('refuses a token that is addressed to somebody else', async () => {
-    const response = await env.call('/tools', { method: 'POST', claims: { aud: `${GATEWAY_AUDIENCE}.evil` }, body: {} });
+    const response = await env.call('/tools', {
+      method: 'POST',
+      claims: { aud: `${GATEWAY_AUDIENCE}.evil` },
+      body: {},
+    });
     expect(response.status).toBe(401);
   });
 });

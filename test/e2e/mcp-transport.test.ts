@@ -1,5 +1,6 @@
-// Streamable HTTP through the gateway as its revisions have it: sessions, event streams that servers open and clients resume, and what hostile
-// clients make of messages. The session's server is the SDK's; streams come from a recording upstream, which shows what reached it.
+// Streamable HTTP through the gateway as its revisions have it: sessions, event streams that servers open and clients
+// resume, and what hostile clients make of messages. The session's server is the SDK's; streams come from a recording
+// upstream, which shows what reached it.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
@@ -44,7 +45,12 @@ afterEach(() => {
 
 const ACCEPT = { accept: 'application/json, text/event-stream' };
 
-async function post(path: string, body: unknown, headers: Record<string, string> = {}, as = 'agent-1'): Promise<Response> {
+async function post(
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+  as = 'agent-1',
+): Promise<Response> {
   return env.call(path, { method: 'POST', body, as, headers: { ...ACCEPT, ...headers } });
 }
 
@@ -60,7 +66,12 @@ const initialize = (protocolVersion: string) => ({
   method: 'initialize',
   params: { protocolVersion, capabilities: {}, clientInfo: { name: 'test', version: '1' } },
 });
-const call = (id: number | string, name: string, args: object = {}) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } });
+const call = (id: number | string, name: string, args: object = {}) => ({
+  jsonrpc: '2.0',
+  id,
+  method: 'tools/call',
+  params: { name, arguments: args },
+});
 
 async function openSession(version = '2025-11-25', as = 'agent-1'): Promise<Record<string, string>> {
   const opened = await post('/tools', initialize(version), {}, as);
@@ -70,18 +81,24 @@ async function openSession(version = '2025-11-25', as = 'agent-1'): Promise<Reco
 }
 
 describe('a session of revision', () => {
-  it.each(['2025-03-26', '2025-06-18', '2025-11-25'])('%s is opened, used and ended through the gateway', async (version) => {
-    const session = await openSession(version);
-    expect((await post('/tools', { jsonrpc: '2.0', method: 'notifications/initialized' }, session)).status).toBe(202);
-    expect((await messageOf(await post('/tools', call(2, 'read_balance'), session))).result).toMatchObject({ content: [{ text: 'done read_balance' }] });
-    expect((await env.call('/tools', { method: 'DELETE', headers: session })).status).toBe(200);
-    expect((await post('/tools', call(3, 'read_balance'), session)).status).toBe(404);
-  });
+  it.each(['2025-03-26', '2025-06-18', '2025-11-25'])(
+    '%s is opened, used and ended through the gateway',
+    async (version) => {
+      const session = await openSession(version);
+      expect((await post('/tools', { jsonrpc: '2.0', method: 'notifications/initialized' }, session)).status).toBe(202);
+      expect((await messageOf(await post('/tools', call(2, 'read_balance'), session))).result).toMatchObject({
+        content: [{ text: 'done read_balance' }],
+      });
+      expect((await env.call('/tools', { method: 'DELETE', headers: session })).status).toBe(200);
+      expect((await post('/tools', call(3, 'read_balance'), session)).status).toBe(404);
+    },
+  );
 });
 
 describe('an event stream that the server opens', () => {
   it('brings its notifications, keeps their ids, and is resumed from the last one', async () => {
-    const note = (n: number) => `id: s1-${n}\nevent: message\ndata: {"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"x:${n}"}}\n\n`;
+    const note = (n: number) =>
+      `id: s1-${n}\nevent: message\ndata: {"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"x:${n}"}}\n\n`;
     env.upstream.respond(({ headers }, response) => {
       const from = Number(String(headers['last-event-id'] ?? 's1-0').slice(3));
       response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -90,7 +107,10 @@ describe('an event stream that the server opens', () => {
     const read = async (headers: Record<string, string>, until: string): Promise<string> => {
       const aborter = new AbortController();
       aborters.push(aborter);
-      const response = await env.call('/raw', { headers: { accept: 'text/event-stream', ...headers }, signal: aborter.signal });
+      const response = await env.call('/raw', {
+        headers: { accept: 'text/event-stream', ...headers },
+        signal: aborter.signal,
+      });
       expect(response.headers.get('content-type')).toBe('text/event-stream');
       let text = '';
       for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
@@ -101,7 +121,10 @@ describe('an event stream that the server opens', () => {
     };
     const strip = (text: string) => text.match(/id: s1-\d/g);
     expect(strip(await read({ 'mcp-session-id': 'abc' }, '"x:2"}}\n\n'))).toEqual(['id: s1-1', 'id: s1-2']);
-    expect(strip(await read({ 'mcp-session-id': 'abc', 'last-event-id': 's1-2' }, '"x:4"}}\n\n'))).toEqual(['id: s1-3', 'id: s1-4']);
+    expect(strip(await read({ 'mcp-session-id': 'abc', 'last-event-id': 's1-2' }, '"x:4"}}\n\n'))).toEqual([
+      'id: s1-3',
+      'id: s1-4',
+    ]);
     const sent = env.upstream.requests.at(-1);
     expect(sent).toMatchObject({ method: 'GET', headers: { 'mcp-session-id': 'abc', 'last-event-id': 's1-2' } });
   });
@@ -116,7 +139,9 @@ describe('a method that this version has never heard of', () => {
     const refused = await messageOf(await post('/raw', { jsonrpc: '2.0', id: 1, method: 'other/thing' }));
     expect(refused.error?.data).toEqual({ code: 'no_matching_rule' });
     expect(env.upstream.requests).toHaveLength(before);
-    expect((await messageOf(await post('/raw', { jsonrpc: '2.0', id: 1, method: 'vendor/thing' }))).result).toEqual({ ok: 1 });
+    expect((await messageOf(await post('/raw', { jsonrpc: '2.0', id: 1, method: 'vendor/thing' }))).result).toEqual({
+      ok: 1,
+    });
   });
 });
 
@@ -128,14 +153,44 @@ describe('what a hostile client sends', () => {
     ['a tool call as a notification', raw('{"name":"transfer_funds","arguments":{"amount":1}}', ''), 400, 'bad_rpc'],
     ['a notification with an id', '{"jsonrpc":"2.0","id":1,"method":"notifications/initialized"}', 400, 'bad_rpc'],
     ['a name twice', raw('{"name":"read_balance","name":"transfer_funds"}'), 400, 'bad_json'],
-    ['arguments twice', raw('{"name":"transfer_funds","arguments":{"amount":1},"arguments":{"amount":2}}'), 400, 'bad_json'],
-    ['a member of the arguments twice, once escaped', raw('{"name":"transfer_funds","arguments":{"amount":1,"\\u0061mount":2}}'), 400, 'bad_json'],
-    ['arguments that are nested too deeply', raw(`{"name":"read_balance","arguments":{"a":${nested(500)}}}`), 400, 'bad_json'],
-    ['arguments that are too large', raw(`{"name":"read_balance","arguments":{"a":"${'x'.repeat(70_000)}"}}`), 413, 'payload_too_large'],
+    [
+      'arguments twice',
+      raw('{"name":"transfer_funds","arguments":{"amount":1},"arguments":{"amount":2}}'),
+      400,
+      'bad_json',
+    ],
+    [
+      'a member of the arguments twice, once escaped',
+      raw('{"name":"transfer_funds","arguments":{"amount":1,"\\u0061mount":2}}'),
+      400,
+      'bad_json',
+    ],
+    [
+      'arguments that are nested too deeply',
+      raw(`{"name":"read_balance","arguments":{"a":${nested(500)}}}`),
+      400,
+      'bad_json',
+    ],
+    [
+      'arguments that are too large',
+      raw(`{"name":"read_balance","arguments":{"a":"${'x'.repeat(70_000)}"}}`),
+      413,
+      'payload_too_large',
+    ],
     ['an id that is an object', raw('{"name":"read_balance"}', '"id":{},'), 400, 'bad_rpc'],
-    ['a number that loses digits', raw('{"name":"transfer_funds","arguments":{"amount":12345678901234567890}}'), 400, 'bad_json'],
+    [
+      'a number that loses digits',
+      raw('{"name":"transfer_funds","arguments":{"amount":12345678901234567890}}'),
+      400,
+      'bad_json',
+    ],
     ['a request and a response at once', '{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}', 400, 'bad_rpc'],
-    ['two messages in one body', `${raw('{"name":"read_balance"}')}\n${raw('{"name":"transfer_funds"}')}`, 400, 'bad_json'],
+    [
+      'two messages in one body',
+      `${raw('{"name":"read_balance"}')}\n${raw('{"name":"transfer_funds"}')}`,
+      400,
+      'bad_json',
+    ],
   ])('is refused: %s', async (_what, body, status, code) => {
     const before = bank.arrived.length;
     const response = await post('/tools', body);
@@ -188,12 +243,20 @@ describe('the request of somebody else', () => {
     const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
     const send = async (more: object, as = 'agent-1', amount = 12) => {
       const params = { name: 'transfer_funds', arguments: { amount }, _meta, ...more };
-      return messageOf(await post('/modern', { jsonrpc: '2.0', id: 1, method: 'tools/call', params }, { ...VERSION, prefer: 'wait=0' }, as));
+      return messageOf(
+        await post(
+          '/modern',
+          { jsonrpc: '2.0', id: 1, method: 'tools/call', params },
+          { ...VERSION, prefer: 'wait=0' },
+          as,
+        ),
+      );
     };
     const first = await send({});
     const { requestState } = first.result ?? {};
     expect(typeof requestState).toBe('string');
-    const refusedWith = async (more: object, as?: string, amount?: number) => (await send(more, as, amount)).result?._meta;
+    const refusedWith = async (more: object, as?: string, amount?: number) =>
+      (await send(more, as, amount)).result?._meta;
     expect(await refusedWith({ requestState }, 'agent-2')).toEqual({ 'countersign/code': 'bad_rpc' });
     expect(await refusedWith({ requestState }, 'agent-1', 13)).toEqual({ 'countersign/code': 'bad_rpc' });
     expect((await send({ requestState })).result).toMatchObject({ resultType: 'input_required' });
@@ -203,7 +266,13 @@ describe('the request of somebody else', () => {
 });
 
 describe('the call of a task', () => {
-  const headers = { ...ACCEPT, 'content-type': 'application/json', 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'tool' };
+  const headers = {
+    ...ACCEPT,
+    'content-type': 'application/json',
+    'mcp-protocol-version': '2026-07-28',
+    'mcp-method': 'tools/call',
+    'mcp-name': 'tool',
+  };
   const META =
     '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"extensions":{"io.modelcontextprotocol/tasks":{}}}}';
   const poll = (taskId: unknown) =>
@@ -215,7 +284,11 @@ describe('the call of a task', () => {
 
   async function approved(body: string): Promise<unknown> {
     const created = await messageOf(
-      await env.call('/raw?tenant=a%20b', { method: 'POST', headers: { ...headers, 'idempotency-key': `k${body.length}` }, body }),
+      await env.call('/raw?tenant=a%20b', {
+        method: 'POST',
+        headers: { ...headers, 'idempotency-key': `k${body.length}` },
+        body,
+      }),
     );
     const taskId = created.result?.taskId;
     await alice.approve(String(taskId).replace('countersign.', ''));
@@ -224,13 +297,17 @@ describe('the call of a task', () => {
 
   it('goes out byte for byte as it was approved, to the same place, with the fields that the approval bound', async () => {
     env.upstream.respond((_request, response) =>
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc":"2.0","id":"\u00fc","result":{"content":[]}}'),
+      response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end('{"jsonrpc":"2.0","id":"\u00fc","result":{"content":[]}}'),
     );
     const body = `{ "jsonrpc" : "2.0", "id":"\u00fc","method":"tools/call",\n "params":{"arguments":{"b":1e2,"a":"Zürich 世界 \\u0041"},"name":"tool",${META}} }`;
     const taskId = await approved(body);
     const before = env.upstream.requests.length;
     expect((await messageOf(await poll(taskId))).result).toMatchObject({ status: 'working' });
-    await expect.poll(async () => (await messageOf(await poll(taskId))).result?.status, { timeout: 10_000 }).toBe('completed');
+    await expect
+      .poll(async () => (await messageOf(await poll(taskId))).result?.status, { timeout: 10_000 })
+      .toBe('completed');
     const sent = env.upstream.requests.slice(before);
     expect(sent).toHaveLength(1);
     expect(sent[0]).toMatchObject({
@@ -242,10 +319,14 @@ describe('the call of a task', () => {
 
   it('ends its task as failed when the upstream breaks off, and is not sent again', async () => {
     env.upstream.respond((_request, response) => response.destroy());
-    const taskId = await approved(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool","arguments":{"n":2},${META}}}`);
+    const taskId = await approved(
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool","arguments":{"n":2},${META}}}`,
+    );
     const before = env.upstream.requests.length;
     await poll(taskId);
-    await expect.poll(async () => (await messageOf(await poll(taskId))).result?.status, { timeout: 10_000 }).toBe('failed');
+    await expect
+      .poll(async () => (await messageOf(await poll(taskId))).result?.status, { timeout: 10_000 })
+      .toBe('failed');
     const { result } = await messageOf(await poll(taskId));
     expect(result?.error).toMatchObject({ data: { code: expect.stringMatching(/^upstream_/) } });
     expect(JSON.stringify(result?.error)).not.toMatch(/nothing was executed/i);

@@ -1,5 +1,6 @@
-// Kind: MCP clients that run in a web page of a listed origin. A browser asks before it sends the page's token, and lets the page read an answer, a
-// refusal included, only where the answer names the origin. Other origins get nothing by which a browser would let them go on.
+// Kind: MCP clients that run in a web page of a listed origin. A browser asks before it sends the page's token, and
+// lets the page read an answer, a refusal included, only where the answer names the origin. Other origins get nothing
+// by which a browser would let them go on.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
@@ -21,13 +22,21 @@ beforeAll(async () => {
   });
   env.upstream.respond((request, response) => {
     const { id } = JSON.parse(request.body);
-    response.writeHead(200, { 'content-type': 'application/json', 'access-control-allow-origin': '*', 'access-control-allow-credentials': 'true' });
+    response.writeHead(200, {
+      'content-type': 'application/json',
+      'access-control-allow-origin': '*',
+      'access-control-allow-credentials': 'true',
+    });
     response.end(JSON.stringify({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: 'done' }] } }));
   });
 });
 afterAll(() => env.close());
 
-function preflight(path: string, origin: string, fields = 'authorization,content-type,mcp-protocol-version'): Promise<Response> {
+function preflight(
+  path: string,
+  origin: string,
+  fields = 'authorization,content-type,mcp-protocol-version',
+): Promise<Response> {
   const headers = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': fields };
   return fetch(`http://127.0.0.1:${env.ports.agents}${path}`, { method: 'OPTIONS', headers });
 }
@@ -36,17 +45,24 @@ const field = ({ headers }: Response, name: string) => headers.get(`access-contr
 
 function post(path: string, name: string, headers: Readonly<Record<string, string>>): Promise<Response> {
   const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: {} } };
-  return env.call(path, { method: 'POST', body, headers: { accept: 'application/json, text/event-stream', ...headers } });
+  return env.call(path, {
+    method: 'POST',
+    body,
+    headers: { accept: 'application/json, text/event-stream', ...headers },
+  });
 }
 
 describe('a preflight', () => {
-  it.each(['/tools', '/tools/', '/many', '/.well-known/oauth-protected-resource/tools'])('is answered before anybody is identified, at %s', async (path) => {
-    const answer = await preflight(path, PAGE);
-    expect([answer.status, field(answer, 'allow-origin'), answer.headers.get('vary')]).toEqual([204, PAGE, 'origin']);
-    expect(field(answer, 'allow-methods')).toBe('GET, POST, DELETE');
-    expect(field(answer, 'allow-headers')).toBe('authorization,content-type,mcp-protocol-version');
-    expect(await answer.text()).toBe('');
-  });
+  it.each(['/tools', '/tools/', '/many', '/.well-known/oauth-protected-resource/tools'])(
+    'is answered before anybody is identified, at %s',
+    async (path) => {
+      const answer = await preflight(path, PAGE);
+      expect([answer.status, field(answer, 'allow-origin'), answer.headers.get('vary')]).toEqual([204, PAGE, 'origin']);
+      expect(field(answer, 'allow-methods')).toBe('GET, POST, DELETE');
+      expect(field(answer, 'allow-headers')).toBe('authorization,content-type,mcp-protocol-version');
+      expect(await answer.text()).toBe('');
+    },
+  );
 
   it.each([
     ['/tools', 'https://evil.example'],
@@ -77,7 +93,11 @@ it.each([
   ['a refused token', '/tools', 'free', { authorization: 'Bearer x.y.z' }, 401],
 ])('%s can be read by the page, and names its origin once', async (_what, path, name, headers, status) => {
   const answer = await post(path, name, { origin: PAGE, ...headers });
-  expect([answer.status, field(answer, 'allow-origin'), field(answer, 'allow-credentials')]).toEqual([status, PAGE, null]);
+  expect([answer.status, field(answer, 'allow-origin'), field(answer, 'allow-credentials')]).toEqual([
+    status,
+    PAGE,
+    null,
+  ]);
   expect(field(answer, 'expose-headers')?.split(', ')).toEqual(
     expect.arrayContaining(['mcp-session-id', 'www-authenticate', 'countersign-hold', 'retry-after']),
   );

@@ -1,5 +1,6 @@
-// MCP as agents speak it: the official TypeScript client, through the gateway, to the official reference server. A refusal has to reach the model as
-// the result of its tool call, since a bare HTTP error would look like a broken connection.
+// MCP as agents speak it: the official TypeScript client, through the gateway, to the official reference server. A
+// refusal has to reach the model as the result of its tool call, since a bare HTTP error would look like a broken
+// connection.
 
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
@@ -67,7 +68,9 @@ async function connect(headers: Readonly<Record<string, string>> = {}): Promise<
   const client = new Client({ name: 'e2e', version: '1' });
   clients.push(client);
   const requestInit = { headers: { authorization: `Bearer ${await env.token('agent-1')}`, ...headers } };
-  await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), { requestInit }));
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), { requestInit }),
+  );
   return client;
 }
 
@@ -93,7 +96,10 @@ describe('a session', () => {
 
 describe('a tool', () => {
   it('that a rule allows is called', async () => {
-    expect(await use(await connect(), 'echo', { message: 'hello' })).toMatchObject({ isError: false, text: expect.stringContaining('hello') });
+    expect(await use(await connect(), 'echo', { message: 'hello' })).toMatchObject({
+      isError: false,
+      text: expect.stringContaining('hello'),
+    });
   });
 
   it.each([
@@ -142,7 +148,10 @@ describe('a tool', () => {
     const id = String(first.meta['countersign/hold']);
     expect((await use(client, 'get-sum', { a: 5, b: 6 })).meta['countersign/hold']).toBe(id);
     await alice.approve(id);
-    expect(await use(client, 'get-sum', { a: 5, b: 6 })).toMatchObject({ isError: false, text: expect.stringContaining('11') });
+    expect(await use(client, 'get-sum', { a: 5, b: 6 })).toMatchObject({
+      isError: false,
+      text: expect.stringContaining('11'),
+    });
   });
 
   it('that a reviewer denies is an error that tells the model to leave it', async () => {
@@ -151,7 +160,11 @@ describe('a tool', () => {
     const { hold } = await alice.expect('PENDING');
     const sum = use(client, 'get-sum', { a: 7, b: 8 });
     await alice.deny(await hold);
-    expect(await sum).toMatchObject({ isError: true, text: expect.stringMatching(/denied/i), meta: { 'countersign/code': 'approval_denied' } });
+    expect(await sum).toMatchObject({
+      isError: true,
+      text: expect.stringMatching(/denied/i),
+      meta: { 'countersign/code': 'approval_denied' },
+    });
   });
 });
 
@@ -161,7 +174,12 @@ describe('other requests', () => {
     await expect(failure).rejects.toMatchObject({ code: -32000, data: { code: 'no_matching_rule' } });
   });
 
-  const message = (id: number, method = 'tools/call') => ({ jsonrpc: '2.0', id, method, params: { name: 'echo', arguments: { message: 'a' } } });
+  const message = (id: number, method = 'tools/call') => ({
+    jsonrpc: '2.0',
+    id,
+    method,
+    params: { name: 'echo', arguments: { message: 'a' } },
+  });
 
   it.each([
     ['a batch', [message(1), message(2)], {}, 400, 'bad_rpc'],
@@ -172,7 +190,11 @@ describe('other requests', () => {
     ['a web page of another origin', message(1), { origin: 'https://evil.example' }, 403, 'denied'],
     ['a path below the endpoint', message(1), {}, 404, 'not_found', '/tools/other'],
   ])('are refused: %s', async (_which, body, headers, status, code, path = '/tools') => {
-    const response = await env.call(path, { method: 'POST', body, headers: { accept: 'application/json, text/event-stream', ...headers } });
+    const response = await env.call(path, {
+      method: 'POST',
+      body,
+      headers: { accept: 'application/json, text/event-stream', ...headers },
+    });
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([status, code]);
   });
 });

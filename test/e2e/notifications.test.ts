@@ -1,10 +1,17 @@
-// People are told through the outbox: signed, without arguments, at least once, over crashes, and what cannot be delivered is shown.
+// People are told through the outbox: signed, without arguments, at least once, over crashes, and what cannot be
+// delivered is shown.
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, type RecordedRequest, type Recorder, startEnvironment, startRecorder } from '../support/environment.ts';
+import {
+  type Environment,
+  type RecordedRequest,
+  type Recorder,
+  startEnvironment,
+  startRecorder,
+} from '../support/environment.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const SLACK_TOKEN = 'xoxb-not-a-real-token-4b1d';
@@ -54,7 +61,9 @@ async function listed(wanted: (entry: Listed) => boolean): Promise<Listed> {
 
 /** A command of the terminal, as somebody runs it; resolves to what it printed. */
 async function countersign(token: string, ...args: string[]): Promise<string> {
-  const around = { env: { ...process.env, COUNTERSIGN_TOKEN: token, COUNTERSIGN_URL: `http://127.0.0.1:${env.ports.reviewers}` } };
+  const around = {
+    env: { ...process.env, COUNTERSIGN_TOKEN: token, COUNTERSIGN_URL: `http://127.0.0.1:${env.ports.reviewers}` },
+  };
   return (await promisify(execFile)(process.execPath, ['src/main.ts', ...args], around)).stdout;
 }
 
@@ -101,12 +110,18 @@ describe('a signed webhook', () => {
     const id = await held('/api/transfers');
     const request = await hook.arrived(before);
     const verified = new Webhook(SECRET).verify(request.body, request.headers as Record<string, string>) as Event;
-    expect(() => new Webhook(SECRET).verify(request.body.replace(id, 'hold_forged'), request.headers as Record<string, string>)).toThrow();
+    expect(() =>
+      new Webhook(SECRET).verify(request.body.replace(id, 'hold_forged'), request.headers as Record<string, string>),
+    ).toThrow();
     const alice = await env.reviewer('alice');
     const { bindingDigest } = await alice.show(id);
     expect(verified).toMatchObject({ specversion: '1.0', type: 'io.countersign.hold.opened', subject: id });
     expect(verified.id).toBe(request.headers['webhook-id']);
-    expect(verified.data).toEqual({ link: `http://127.0.0.1:${env.ports.reviewers}/holds/${id}`, code: bindingDigest.slice(0, 6), tier: 'payment' });
+    expect(verified.data).toEqual({
+      link: `http://127.0.0.1:${env.ports.reviewers}/holds/${id}`,
+      code: bindingDigest.slice(0, 6),
+      tier: 'payment',
+    });
     expect(request.headers['content-type']).toContain('application/cloudevents+json');
     expect(JSON.stringify([request.body, request.rawHeaders])).not.toContain(IBAN);
   });
@@ -176,7 +191,10 @@ describe('escalation', () => {
       { type: 'io.countersign.hold.escalated', subject: id },
     ]);
     expect(escalated.headers['webhook-id']).not.toBe(opened.headers['webhook-id']);
-    expect(await dora.show(id)).toMatchObject({ requirements: [{ escalate: { to: ['group:directors'], inForce: true } }], notified: ['hook'] });
+    expect(await dora.show(id)).toMatchObject({
+      requirements: [{ escalate: { to: ['group:directors'], inForce: true } }],
+      notified: ['hook'],
+    });
     await dora.approve(id);
     expect((await dora.show(id)).state).toBe('APPROVED');
   });
@@ -188,7 +206,10 @@ describe('a Slack message', () => {
     const id = await held('/api/chats');
     const { url, headers, body } = await slack.arrived(before);
     expect([url, headers.authorization]).toEqual(['/api/chat.postMessage', `Bearer ${SLACK_TOKEN}`]);
-    const message = JSON.parse(body) as { channel: string; blocks: { type: string; elements?: { type: string; url: string; action_id?: string }[] }[] };
+    const message = JSON.parse(body) as {
+      channel: string;
+      blocks: { type: string; elements?: { type: string; url: string; action_id?: string }[] }[];
+    };
     expect(message.channel).toBe('C024BE91L');
     const [button] = message.blocks.find(({ type }) => type === 'actions')?.elements ?? [];
     expect(button).toMatchObject({ type: 'button', url: `http://127.0.0.1:${env.ports.reviewers}/holds/${id}` });
@@ -216,17 +237,30 @@ describe('a Slack message', () => {
 describe('human on the loop', () => {
   it('lets the call pass, tells the channel, shows it, and lets a person end its task', async () => {
     const before = hook.requests.length;
-    const opened = await env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'Export the ledger' } });
+    const opened = await env.call('/countersign/v1/tasks', {
+      method: 'POST',
+      body: { objective: 'Export the ledger' },
+    });
     const task = ((await opened.json()) as { id: string }).id;
     const inTask = { headers: { 'countersign-task': task, prefer: 'wait=0' } };
     expect((await env.call('/api/exports/7', inTask)).status).toBe(200);
     const event = eventIn(await hook.arrived(before));
-    expect(event).toMatchObject({ type: 'io.countersign.call.passed', data: { tier: 'watch', link: `http://127.0.0.1:${env.ports.reviewers}/watch` } });
+    expect(event).toMatchObject({
+      type: 'io.countersign.call.passed',
+      data: { tier: 'watch', link: `http://127.0.0.1:${env.ports.reviewers}/watch` },
+    });
 
     const soc = await env.reviewer('sam', ['soc']);
     const { passed } = await soc.read<{ passed: Record<string, unknown>[] }>('/watch');
     expect(passed[0]).toMatchObject({
-      ...{ id: event.subject, principalId: `${env.issuer.issuer}#agent-1`, upstream: 'api', path: '/exports/7', rules: ['exports'], data: 'restricted' },
+      ...{
+        id: event.subject,
+        principalId: `${env.issuer.issuer}#agent-1`,
+        upstream: 'api',
+        path: '/exports/7',
+        rules: ['exports'],
+        data: 'restricted',
+      },
       ...{ task: { id: task, objective: 'Export the ledger' }, youMay: { revokeTask: true } },
     });
 
@@ -236,7 +270,10 @@ describe('human on the loop', () => {
     expect((await alice.post(`/tasks/${task}/revoke`, { reason: 'no' })).status).toBe(403);
     expect((await soc.post(`/tasks/${task}/revoke`, {})).status).toBe(400);
     expect((await soc.post(`/tasks/${task}/revoke`, { reason: 'not agreed' })).status).toBe(200);
-    expect(await alice.show(id)).toMatchObject({ state: 'REVOKED', endedBecause: expect.stringContaining('not agreed') });
+    expect(await alice.show(id)).toMatchObject({
+      state: 'REVOKED',
+      endedBecause: expect.stringContaining('not agreed'),
+    });
     const next = await env.call('/api/exports/8', inTask);
     expect([next.status, ((await next.json()) as { code: string }).code]).toEqual([409, 'task_ended']);
     const after = await soc.read<{ passed: Record<string, unknown>[] }>('/watch');

@@ -1,5 +1,6 @@
-// A decision that rests on what a task has done holds until the task has done something else. Pins the kind of fault in which something is opened
-// before the fact that would have forbidden it and is used after: uploads, WebSockets, streamed answers, calls that wait for their turn.
+// A decision that rests on what a task has done holds until the task has done something else. Pins the kind of fault in
+// which something is opened before the fact that would have forbidden it and is used after: uploads, WebSockets,
+// streamed answers, calls that wait for their turn.
 
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
@@ -21,7 +22,11 @@ const live = createServer((incoming, response) => {
   incoming.on('close', () => received.push(`closed ${incoming.url} ${incoming.complete}`));
   if (incoming.method !== 'GET') return;
   streams.set(incoming.url ?? '', response);
-  response.writeHead(200, { 'content-type': incoming.url?.includes('events') === true ? 'text/event-stream' : 'application/octet-stream' }).write('first|');
+  response
+    .writeHead(200, {
+      'content-type': incoming.url?.includes('events') === true ? 'text/event-stream' : 'application/octet-stream',
+    })
+    .write('first|');
 });
 
 beforeAll(async () => {
@@ -67,11 +72,16 @@ afterAll(async () => {
 });
 
 async function openTask(as = 'agent-1'): Promise<string> {
-  const answer = await env.call('/countersign/v1/tasks', { method: 'POST', as, body: { objective: 'tidy up', plan: [], labels: [] } });
+  const answer = await env.call('/countersign/v1/tasks', {
+    method: 'POST',
+    as,
+    body: { objective: 'tidy up', plan: [], labels: [] },
+  });
   return ((await answer.json()) as { id: string }).id;
 }
 
-const readSecret = async (task: string): Promise<number> => (await env.call('/api/secret', { headers: { 'countersign-task': task } })).status;
+const readSecret = async (task: string): Promise<number> =>
+  (await env.call('/api/secret', { headers: { 'countersign-task': task } })).status;
 
 /** An upload over a connection of its own, of which only the beginning is sent. */
 async function beginUpload(path: string, task: string | undefined, type: string, length?: number, as = 'agent-1') {
@@ -163,27 +173,35 @@ describe('an upload that was begun before the read and is finished after it', ()
 });
 
 describe('what is open when its task reads the secret', () => {
-  it.each(['/live/denied', '/live/only-before'])('is cut: a WebSocket under %s, before the agent could say what it has read', async (path) => {
-    const task = await openTask();
-    const socket = await openSocket(path, task);
-    socket.send('hello');
-    await once(socket, 'message');
-    const closed = once(socket, 'close');
-    expect(await readSecret(task)).toBe(200);
-    socket.send('SECRET');
-    await closed;
-    expect(received.filter((entry) => !entry.startsWith('closed'))).toEqual(['hello']);
-    await expect
-      .poll(() => env.log.findLast((line) => line.event === 'countersign.call.completed' && line.path === path.slice(5)))
-      .toMatchObject({ error: 'denied' });
-  });
+  it.each(['/live/denied', '/live/only-before'])(
+    'is cut: a WebSocket under %s, before the agent could say what it has read',
+    async (path) => {
+      const task = await openTask();
+      const socket = await openSocket(path, task);
+      socket.send('hello');
+      await once(socket, 'message');
+      const closed = once(socket, 'close');
+      expect(await readSecret(task)).toBe(200);
+      socket.send('SECRET');
+      await closed;
+      expect(received.filter((entry) => !entry.startsWith('closed'))).toEqual(['hello']);
+      await expect
+        .poll(() =>
+          env.log.findLast((line) => line.event === 'countersign.call.completed' && line.path === path.slice(5)),
+        )
+        .toMatchObject({ error: 'denied' });
+    },
+  );
 
-  it.each(['/live/denied/events', '/live/only-before/events', '/live/denied/file'])('is cut: a streamed answer under %s', async (path) => {
-    const task = await openTask();
-    const reader = await openStream(path, task);
-    expect(await readSecret(task)).toBe(200);
-    await expect(reader.read()).rejects.toThrow();
-  });
+  it.each(['/live/denied/events', '/live/only-before/events', '/live/denied/file'])(
+    'is cut: a streamed answer under %s',
+    async (path) => {
+      const task = await openTask();
+      const reader = await openStream(path, task);
+      expect(await readSecret(task)).toBe(200);
+      await expect(reader.read()).rejects.toThrow();
+    },
+  );
 
   it('stays open where no rule about it reads the history, and where it belongs to another task', async () => {
     const [task, other] = [await openTask(), await openTask()];
@@ -209,7 +227,9 @@ describe('what is open when its task reads the secret', () => {
     const taken = [await openSocket('/live/whenever', other), await openSocket('/live/whenever', other)];
     const waiting = env.call('/live/denied', { headers: { 'countersign-task': task } });
     // Calls of a task stand in its history from their clearance on.
-    await expect.poll(async () => (await env.call('/api/count', { headers: { 'countersign-task': task } })).status).toBe(200);
+    await expect
+      .poll(async () => (await env.call('/api/count', { headers: { 'countersign-task': task } })).status)
+      .toBe(200);
     expect(await readSecret(task)).toBe(200);
     for (const socket of taken) socket.terminate();
     const answer = await waiting;
@@ -229,7 +249,9 @@ describe('the kill switch', () => {
     const closed = once(upload.socket, 'close');
     const soc = await env.reviewer('sam', ['soc']);
     const suspended = async () =>
-      (await (await soc.post('/suspensions', { principal: `${env.issuer.issuer}#${as}`, reason: 'odd' })).json()) as { cutConnections: number };
+      (await (await soc.post('/suspensions', { principal: `${env.issuer.issuer}#${as}`, reason: 'odd' })).json()) as {
+        cutConnections: number;
+      };
     expect((await suspended()).cutConnections).toBe(1);
     await closed;
     if (length === undefined) await expect.poll(() => received.at(-1)).toBe('closed /whenever false');

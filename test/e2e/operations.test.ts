@@ -1,5 +1,5 @@
-// What operators rely on: probes that tell the truth, an end that loses nothing, a start that refuses what cannot work and says why, and an agent's
-// bad token answered with what is wrong with it.
+// What operators rely on: probes that tell the truth, an end that loses nothing, a start that refuses what cannot work
+// and says why, and an agent's bad token answered with what is wrong with it.
 
 import { type ExecFileException, execFile, execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,9 @@ afterEach(() => env.upstream.respond((_request, response) => response.end('{"ok"
 const payment = () => ({ to: 'ACME', reference: `o${serial++}` });
 const codeOf = async (response: Response): Promise<string> => ((await response.json()) as { code: string }).code;
 
-async function probe(path: string): Promise<{ readonly status: number; readonly body: Readonly<Record<string, unknown>> }> {
+async function probe(
+  path: string,
+): Promise<{ readonly status: number; readonly body: Readonly<Record<string, unknown>> }> {
   const response = await fetch(`http://127.0.0.1:${env.ports.ops}${path}`);
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
@@ -66,7 +68,10 @@ describe('probes', () => {
   it('say that the gateway lives and is ready, and what that rests on', async () => {
     expect(await probe('/livez')).toMatchObject({ status: 200 });
     const issuers = [{ name: 'test', type: 'oidc', ready: true, keys: 1 }];
-    expect(await probe('/readyz')).toMatchObject({ status: 200, body: { ready: true, accepting: true, store: true, audit: true, issuers } });
+    expect(await probe('/readyz')).toMatchObject({
+      status: 200,
+      body: { ready: true, accepting: true, store: true, audit: true, issuers },
+    });
   });
 
   it('are not on the agents’ listener', async () => {
@@ -88,9 +93,16 @@ describe('an issuer that is away', () => {
     await env.issuer.stop();
     await env.start();
     expect(await probe('/livez')).toMatchObject({ status: 200 });
-    expect(await probe('/readyz')).toMatchObject({ status: 503, body: { ready: false, issuers: [{ name: 'test', ready: false }] } });
+    expect(await probe('/readyz')).toMatchObject({
+      status: 503,
+      body: { ready: false, issuers: [{ name: 'test', ready: false }] },
+    });
     const refused = await env.call('/api/accounts');
-    expect([refused.status, refused.headers.get('x-should-retry'), await codeOf(refused)]).toEqual([503, 'true', 'issuer_unavailable']);
+    expect([refused.status, refused.headers.get('x-should-retry'), await codeOf(refused)]).toEqual([
+      503,
+      'true',
+      'issuer_unavailable',
+    ]);
     await env.issuer.resume();
     await expect.poll(async () => (await probe('/readyz')).status, PATIENCE).toBe(200);
     expect((await env.call('/api/accounts')).status).toBe(200);
@@ -106,7 +118,11 @@ describe('SIGTERM', () => {
     const id = await hold;
     const ended = env.terminate();
     const answer = await waiting;
-    expect([answer.status, answer.headers.get('countersign-hold'), answer.headers.get('x-should-retry')]).toEqual([409, id, 'true']);
+    expect([answer.status, answer.headers.get('countersign-hold'), answer.headers.get('x-should-retry')]).toEqual([
+      409,
+      id,
+      'true',
+    ]);
     expect(await codeOf(answer)).toBe('approval_pending');
     expect(await ended).toBe(0);
 
@@ -129,7 +145,9 @@ describe('SIGTERM', () => {
     const running = env.call('/api/accounts');
     await env.upstream.arrived(before);
     const ended = env.terminate();
-    await expect.poll(() => probe('/readyz'), PATIENCE).toMatchObject({ status: 503, body: { ready: false, accepting: false } });
+    await expect
+      .poll(() => probe('/readyz'), PATIENCE)
+      .toMatchObject({ status: 503, body: { ready: false, accepting: false } });
     finish();
     const answer = await running;
     expect([answer.status, await answer.text()]).toEqual([200, 'late']);
@@ -161,7 +179,11 @@ describe.skipIf(!hasPrlimit())('a record that cannot be written (skipped where p
     const before = env.upstream.requests.length;
     const first = await env.call('/api/accounts');
     const second = await env.transfer(payment());
-    expect([first.status, first.headers.get('x-should-retry'), await codeOf(first)]).toEqual([503, 'true', 'audit_unavailable']);
+    expect([first.status, first.headers.get('x-should-retry'), await codeOf(first)]).toEqual([
+      503,
+      'true',
+      'audit_unavailable',
+    ]);
     expect(second.status).toBe(503);
     expect(env.upstream.requests.length).toBe(before);
     expect(await probe('/readyz')).toMatchObject({ status: 503, body: { ready: false, audit: false } });
@@ -176,17 +198,25 @@ describe.skipIf(!hasPrlimit())('a record that cannot be written (skipped where p
       const refused = await Promise.all(Array.from({ length: 5 }, () => env.call('/api/accounts')));
       expect(refused.map(({ status }) => status)).toEqual([503, 503, 503, 503, 503]);
       execFileSync('prlimit', ['--pid', String(env.pid), '--fsize=unlimited:unlimited']);
-      await expect.poll(() => probe('/readyz'), PATIENCE).toMatchObject({ status: 200, body: { ready: true, audit: true } });
+      await expect
+        .poll(() => probe('/readyz'), PATIENCE)
+        .toMatchObject({ status: 200, body: { ready: true, audit: true } });
       expect((await env.call('/api/accounts')).status).toBe(200);
     }
     expect(await env.logged('audit.reopened')).toMatchObject({ level: 'warn', missing: expect.any(Number) });
     const folder = join(env.folder, 'data/audit');
     const starts = readdirSync(folder)
       .sort()
-      .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8').split('\n')[0] ?? '') as { missing?: { records: number; file: string } });
+      .map(
+        (name) =>
+          JSON.parse(readFileSync(join(folder, name), 'utf8').split('\n')[0] ?? '') as {
+            missing?: { records: number; file: string };
+          },
+      );
     const told = starts.flatMap(({ missing }) => (missing === undefined ? [] : [missing]));
     expect(told).toHaveLength(2);
-    for (const { records, file } of told) expect([records >= 1, readdirSync(folder).includes(file)]).toEqual([true, true]);
+    for (const { records, file } of told)
+      expect([records >= 1, readdirSync(folder).includes(file)]).toEqual([true, true]);
     expect((await verifyAudit(folder)).faults).toEqual([]);
   });
 });
@@ -206,7 +236,10 @@ describe('a start that cannot work', () => {
 
   it('is refused on a port that is taken', async () => {
     const path = variant('same-port', (yaml) =>
-      elsewhere(yaml, 'other').replace('agents: { address: 127.0.0.1:0 }', `agents: { address: 127.0.0.1:${env.ports.agents} }`),
+      elsewhere(yaml, 'other').replace(
+        'agents: { address: 127.0.0.1:0 }',
+        `agents: { address: 127.0.0.1:${env.ports.agents} }`,
+      ),
     );
     const { code, err } = await countersign('serve', '--config', path);
     expect(code).toBe(1);
@@ -216,10 +249,15 @@ describe('a start that cannot work', () => {
 
   it('names every fault of a configuration with its line, from serve as from check', async () => {
     const path = variant('faulty', (yaml) =>
-      yaml.replace('type: sqlite', 'type: paper').replace('decide: allow', 'decide: perhaps').replace('tier: payment', 'tier: nobody'),
+      yaml
+        .replace('type: sqlite', 'type: paper')
+        .replace('decide: allow', 'decide: perhaps')
+        .replace('tier: payment', 'tier: nobody'),
     );
     const lines = readFileSync(path, 'utf8').split('\n');
-    const places = ['type: paper', 'decide: perhaps', 'tier: nobody'].map((text) => `${path}:${lines.findIndex((line) => line.includes(text)) + 1}:`);
+    const places = ['type: paper', 'decide: perhaps', 'tier: nobody'].map(
+      (text) => `${path}:${lines.findIndex((line) => line.includes(text)) + 1}:`,
+    );
     const [served, checked] = await Promise.all([countersign('serve', '--config', path), countersign('check', path)]);
     expect([served.code, checked.code]).toEqual([1, 1]);
     for (const place of places.slice(0, 2)) for (const text of [served.err, checked.out]) expect(text).toContain(place);
@@ -271,13 +309,22 @@ describe('a call whose caller cannot be verified', () => {
     ['is not valid yet', signed({ nbf: seconds(600) }), 'token_not_yet_valid'],
     ['lives too long', signed({ exp: seconds(7 * 86_400) }), 'token_lifetime'],
     ['comes from elsewhere', signed({ iss: 'https://evil.example' }), 'token_untrusted'],
-    ['was signed with a key of nobody’s', () => env.issuer.sign({ sub: 'agent-1', aud: 'https://gateway.test' }, { kid: 'unknown' }), 'token_key_unknown'],
+    [
+      'was signed with a key of nobody’s',
+      () => env.issuer.sign({ sub: 'agent-1', aud: 'https://gateway.test' }, { kid: 'unknown' }),
+      'token_key_unknown',
+    ],
     [
       'was tampered with',
-      async () => (await good()).replace(/\.(.)([^.]+)$/, (_all, first, rest) => `.${first === 'A' ? 'B' : 'A'}${rest}`),
+      async () =>
+        (await good()).replace(/\.(.)([^.]+)$/, (_all, first, rest) => `.${first === 'A' ? 'B' : 'A'}${rest}`),
       'token_signature',
     ],
-    ['is not signed', async () => `${Buffer.from('{"alg":"none"}').toString('base64url')}.${(await good()).split('.')[1]}.`, undefined],
+    [
+      'is not signed',
+      async () => `${Buffer.from('{"alg":"none"}').toString('base64url')}.${(await good()).split('.')[1]}.`,
+      undefined,
+    ],
     ['is no token', async () => 'opaque', 'token_malformed'],
   ])('is challenged when the token %s', async (_what, make, code) => {
     const before = env.upstream.requests.length;
@@ -287,19 +334,28 @@ describe('a call whose caller cannot be verified', () => {
     const problem = await response.text();
     if (code === undefined) expect(problem).toMatch(/"code":"token_(malformed|algorithm)"/);
     else expect(JSON.parse(problem)).toMatchObject({ code, status: 401 });
-    expect(response.headers.get('www-authenticate')).toMatch(/^Bearer realm="countersign", error="invalid_token", error_description="[^"]+"$/);
+    expect(response.headers.get('www-authenticate')).toMatch(
+      /^Bearer realm="countersign", error="invalid_token", error_description="[^"]+"$/,
+    );
     expect(problem).not.toContain(token.split('.')[2] || 'opaque');
     expect(env.upstream.requests.length).toBe(before);
   });
 
   it('is told the scheme and no error when it carries no token', async () => {
     const response = await fetch(`http://127.0.0.1:${env.ports.agents}/api/accounts`);
-    expect([response.status, response.headers.get('www-authenticate'), await codeOf(response)]).toEqual([401, 'Bearer realm="countersign"', 'unauthenticated']);
+    expect([response.status, response.headers.get('www-authenticate'), await codeOf(response)]).toEqual([
+      401,
+      'Bearer realm="countersign"',
+      'unauthenticated',
+    ]);
   });
 
   it('is refused with 400 when it carries two', async () => {
     const field = `Authorization: Bearer ${await good()}`;
-    const { status, body } = await sendRaw(env.ports.agents, `GET /api/accounts HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${field}\r\n${field}\r\n\r\n`);
+    const { status, body } = await sendRaw(
+      env.ports.agents,
+      `GET /api/accounts HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${field}\r\n${field}\r\n\r\n`,
+    );
     expect([status, (JSON.parse(body) as { code: string }).code]).toEqual([400, 'bad_header']);
   });
 });

@@ -1,5 +1,6 @@
-// The operators' listener names credentials and callers to whoever can read it. Kind: a page in an operator's browser that reads it under a name of its
-// own, which it had resolve to this address (DNS rebinding). And what probes and scrapers send must go on working.
+// The operators' listener names credentials and callers to whoever can read it. Kind: a page in an operator's browser
+// that reads it under a name of its own, which it had resolve to this address (DNS rebinding). And what probes and
+// scrapers send must go on working.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
@@ -13,7 +14,10 @@ afterAll(() => env.close());
 
 const PATHS = ['/livez', '/readyz', '/metrics', '/credentials/outstanding'];
 const get = (path: string, ...hosts: readonly string[]) =>
-  sendRaw(env.ports.ops, [`GET ${path} HTTP/1.1`, ...hosts.map((host) => `Host: ${host}`), 'Connection: close', '', ''].join('\r\n'));
+  sendRaw(
+    env.ports.ops,
+    [`GET ${path} HTTP/1.1`, ...hosts.map((host) => `Host: ${host}`), 'Connection: close', '', ''].join('\r\n'),
+  );
 
 describe('the operators’ listener', () => {
   it.each([
@@ -36,7 +40,8 @@ describe('the operators’ listener', () => {
   });
 
   it('answers with a query, which scrapers and probes add', async () => {
-    for (const path of ['/readyz?verbose', '/livez?exclude=etcd', '/metrics?name[]=a']) expect((await get(path, 'localhost')).status).toBe(200);
+    for (const path of ['/readyz?verbose', '/livez?exclude=etcd', '/metrics?name[]=a'])
+      expect((await get(path, 'localhost')).status).toBe(200);
     expect((await get('/livezz?x', 'localhost')).status).toBe(404);
     expect((await get('/metrics?verbose', 'evil.test')).status).toBe(400);
   });
@@ -62,7 +67,9 @@ describe('the operators’ listener', () => {
       const { status, text } = await get(path, host);
       expect([status, text]).toEqual([
         400,
-        expect.stringMatching(/"code":"bad_host"[\s\S]*listeners\.ops\.hosts|listeners\.ops\.hosts[\s\S]*"code":"bad_host"/),
+        expect.stringMatching(
+          /"code":"bad_host"[\s\S]*listeners\.ops\.hosts|listeners\.ops\.hosts[\s\S]*"code":"bad_host"/,
+        ),
       ]);
     }
   });

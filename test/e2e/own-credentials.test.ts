@@ -1,4 +1,5 @@
-// The gateway's own word as a credential, verified by an upstream that fetches the gateway's keys; and a provider of the operator's own.
+// The gateway's own word as a credential, verified by an upstream that fetches the gateway's keys; and a provider of
+// the operator's own.
 
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
@@ -31,7 +32,8 @@ beforeAll(async () => {
   env = await startEnvironment({
     rules: RULES,
     sections: `signing: { issuer: "${ISSUER}" }`,
-    upstreams: ({ origin }) => `  vouched: { url: "${origin}", credential: word }\n  ticketed: { url: "${origin}", credential: ticket }`,
+    upstreams: ({ origin }) =>
+      `  vouched: { url: "${origin}", credential: word }\n  ticketed: { url: "${origin}", credential: ticket }`,
     credentials: () => `
   word: { type: signed-jwt, audience: "https://ledger.example.org", scope: "read pay" }
   ticket: { type: module, path: "${resolve('config/examples/ticket-provider.ts')}", options: { desk: "${desk.url}", user: gateway, rights: [read, sell] }, secrets: { password: { env: DESK_PASSWORD } } }`,
@@ -55,15 +57,26 @@ async function approved(path: string): Promise<Response> {
 
 describe('the gateway’s word', () => {
   it('is verified by an upstream with the keys that anybody may fetch', async () => {
-    const discovery = (await (await fetch(own('/.well-known/openid-configuration'))).json()) as { issuer: string; jwks_uri: string };
+    const discovery = (await (await fetch(own('/.well-known/openid-configuration'))).json()) as {
+      issuer: string;
+      jwks_uri: string;
+    };
     expect(discovery).toMatchObject({ issuer: ISSUER, jwks_uri: `${ISSUER}/jwks.json` });
     const seen = env.upstream.requests.length;
     const response = await approved('/vouched/transfers');
     expect(response.status).toBe(200);
     const token = String((await env.upstream.arrived(seen)).headers.authorization).replace('Bearer ', '');
-    const { payload } = await jwtVerify(token, createRemoteJWKSet(new URL(own('/jwks.json'))), { issuer: ISSUER, audience: 'https://ledger.example.org' });
+    const { payload } = await jwtVerify(token, createRemoteJWKSet(new URL(own('/jwks.json'))), {
+      issuer: ISSUER,
+      audience: 'https://ledger.example.org',
+    });
     const agent = `${env.issuer.issuer}#agent-1`;
-    expect(payload).toMatchObject({ sub: agent, act: { sub: agent }, scope: 'pay', countersign_hold: response.headers.get('countersign-hold') });
+    expect(payload).toMatchObject({
+      sub: agent,
+      act: { sub: agent },
+      scope: 'pay',
+      countersign_hold: response.headers.get('countersign-hold'),
+    });
   }, 60_000);
 
   it('is still verified after a restart, by the same key', async () => {
@@ -85,7 +98,11 @@ describe('a provider of one’s own', () => {
     const seen = env.upstream.requests.length;
     for (const path of ['/ticketed/a', '/ticketed/b']) expect((await env.call(path)).status).toBe(200);
     expect(desk.requests.slice(before).map(({ method }) => method)).toEqual(['POST']);
-    expect(JSON.parse(desk.requests[before]?.body ?? '')).toMatchObject({ user: 'gateway', password: 'desk-password-literal', rights: ['read'] });
+    expect(JSON.parse(desk.requests[before]?.body ?? '')).toMatchObject({
+      user: 'gateway',
+      password: 'desk-password-literal',
+      rights: ['read'],
+    });
     const used = env.upstream.requests.slice(seen).map(({ headers }) => headers['x-ticket']);
     expect(new Set(used).size).toBe(1);
     expect(desk.open.has(String(used[0]))).toBe(true);
@@ -118,5 +135,10 @@ async function startDesk(): Promise<Desk> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, open, requests, close: () => server.close() };
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    open,
+    requests,
+    close: () => server.close(),
+  };
 }

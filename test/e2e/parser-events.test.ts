@@ -1,7 +1,8 @@
-// Anybody on the network can write to a listener, and needs no token for it. Kind: an exception or an unheard `error` event on a way that only
-// broken, impatient or hostile clients take, which ends the process and with it all three planes. Every event of node's HTTP parser is driven behind
-// every other one, on every plane, in the clear, over TLS and with client certificates, and the client ends, resets or waits.
-// Inputs of the kind: all pairs of the table below, in one packet and in two, times three endings, times six listeners.
+// Anybody on the network can write to a listener, and needs no token for it. Kind: an exception or an unheard `error`
+// event on a way that only broken, impatient or hostile clients take, which ends the process and with it all three
+// planes. Every event of node's HTTP parser is driven behind every other one, on every plane, in the clear, over TLS
+// and with client certificates, and the client ends, resets or waits. Inputs of the kind: all pairs of the table below,
+// in one packet and in two, times three endings, times six listeners.
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -29,11 +30,19 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'key.pem'), own.keyPem);
   const tls = `, tls: { certificate: "${join(folder, 'cert.pem')}", key: { file: "${join(folder, 'key.pem')}" }`;
   const start = async (transport: Transport, agents: string, reviewersTls: string): Promise<void> => {
-    const environment = await startEnvironment({ agents, reviewersListener: `{ address: 127.0.0.1:0${reviewersTls} }`, api: ', websocket: true' });
+    const environment = await startEnvironment({
+      agents,
+      reviewersListener: `{ address: 127.0.0.1:0${reviewersTls} }`,
+      api: ', websocket: true',
+    });
     environment.upstream.respond((_request, response) => void setTimeout(() => response.end('{"ok":true}'), 20));
     gateways[transport] = environment;
   };
-  await Promise.all([start('plain', '', ''), start('tls', `${tls} }`, `${tls} }`), start('mtls', `${tls}, clientCertificates: require }`, '')]);
+  await Promise.all([
+    start('plain', '', ''),
+    start('tls', `${tls} }`, `${tls} }`),
+    start('mtls', `${tls}, clientCertificates: require }`, ''),
+  ]);
 }, 60_000);
 
 afterAll(async () => {
@@ -42,7 +51,12 @@ afterAll(async () => {
 });
 
 const head = (line: string, ...fields: readonly string[]): string => [line, 'Host: x', ...fields, '', ''].join('\r\n');
-const websocket = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
+const websocket = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+];
 
 /** What makes the parser tell each of its events. `TOKEN` becomes a valid one of the agents' plane. */
 const EVENTS: Readonly<Record<string, string>> = {
@@ -51,7 +65,12 @@ const EVENTS: Readonly<Record<string, string>> = {
   'request, half a body': `${head('POST /api/a HTTP/1.1', 'Content-Length: 10')}hello`,
   'upgrade to a WebSocket': head('GET /api/a HTTP/1.1', ...websocket),
   'upgrade to a WebSocket, let in': head('GET /api/a HTTP/1.1', 'Authorization: Bearer TOKEN', ...websocket),
-  'upgrade to h2c': head('GET /a HTTP/1.1', 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABk'),
+  'upgrade to h2c': head(
+    'GET /a HTTP/1.1',
+    'Connection: Upgrade, HTTP2-Settings',
+    'Upgrade: h2c',
+    'HTTP2-Settings: AAMAAABk',
+  ),
   connect: head('CONNECT a.test:443 HTTP/1.1'),
   checkContinue: `${head('POST /api/a HTTP/1.1', 'Expect: 100-continue', 'Content-Length: 5')}hello`,
   checkExpectation: head('GET /api/a HTTP/1.1', 'Expect: a-miracle'),
@@ -89,7 +108,10 @@ describe('the process lives through every pair of parser events', () => {
     const environment = gatewayOf(transport);
     const token = await environment.token('agent-1');
     await inParallel(CASES, (one) =>
-      drive(environment.ports[plane], transport, { ...one, pieces: one.pieces.map((piece) => piece.replaceAll('TOKEN', token)) }),
+      drive(environment.ports[plane], transport, {
+        ...one,
+        pieces: one.pieces.map((piece) => piece.replaceAll('TOKEN', token)),
+      }),
     );
     await stillServes(environment, transport);
   });
@@ -147,7 +169,13 @@ async function drive(port: number, transport: Transport, { pieces, ending }: Cas
 }
 
 /** Writes the pieces, ends as told, and resolves when the connection is closed. */
-async function finish(raw: Socket, socket: Socket, pieces: readonly (string | Buffer)[], ending: Case['ending'], ready: string): Promise<void> {
+async function finish(
+  raw: Socket,
+  socket: Socket,
+  pieces: readonly (string | Buffer)[],
+  ending: Case['ending'],
+  ready: string,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()));
   for (const each of new Set([raw, socket])) each.on('error', () => {});
   const reset = (): void => {
@@ -158,7 +186,9 @@ async function finish(raw: Socket, socket: Socket, pieces: readonly (string | Bu
   socket.resume();
   await Promise.race([once(socket, ready).catch(() => {}), closed]);
   for (const piece of pieces)
-    await new Promise<void>((resolve) => (socket.destroyed ? resolve() : void socket.write(piece, 'latin1' as never, () => resolve())));
+    await new Promise<void>((resolve) =>
+      socket.destroyed ? resolve() : void socket.write(piece, 'latin1' as never, () => resolve()),
+    );
   if (ending === 'fin') socket.end();
   else if (ending === 'rst') reset();
   else await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, 100))]);
@@ -176,6 +206,11 @@ async function stillServes(environment: Environment, transport: Transport): Prom
     expect((await environment.call('/api/a')).status).toBe(200);
     expect((await (await environment.reviewer('alice')).request('/holds')).status).toBe(200);
   }
-  const faults = ['countersign.process.fault', 'countersign.connection.failed', 'countersign.call.failed', 'review.connection'];
+  const faults = [
+    'countersign.process.fault',
+    'countersign.connection.failed',
+    'countersign.call.failed',
+    'review.connection',
+  ];
   expect(environment.log.filter(({ event }) => faults.includes(String(event)))).toEqual([]);
 }

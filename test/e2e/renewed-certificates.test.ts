@@ -1,5 +1,6 @@
-// Certificates and authorities that are replaced on disk while the gateway runs. Pins the kind "read once": the listeners' certificates, the authorities
-// of an upstream, of a credential's issuer and of a TokenReview take effect without a restart, and an unrelated edit of the configuration still does.
+// Certificates and authorities that are replaced on disk while the gateway runs. Pins the kind "read once": the
+// listeners' certificates, the authorities of an upstream, of a credential's issuer and of a TokenReview take effect
+// without a restart, and an unrelated edit of the configuration still does.
 
 import { once } from 'node:events';
 import { renameSync, writeFileSync } from 'node:fs';
@@ -47,14 +48,18 @@ describe.skipIf(!hasOpenssl)('a file that is replaced (skipped where openssl is 
       asked.push(request.url ?? '');
       const body = request.url?.includes('tokenreviews')
         ? { status: { authenticated: true, audiences: ['https://gateway.test'], user: { username: 'agent-1' } } }
-        : { auth: { client_token: 'login-literal', policies: ['default'], lease_duration: 1 }, data: { value: 'vault-secret-literal' } };
+        : {
+            auth: { client_token: 'login-literal', policies: ['default'], lease_duration: 1 },
+            data: { value: 'vault-secret-literal' },
+          };
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     });
     for (const server of [upstream, issuer]) await once(server.listen(0, '127.0.0.1'), 'listening');
     const at = (server: Server): string => `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     env = await startEnvironment({
       upstreams: ({ folder }) => {
-        for (const name of ['upstream-ca', 'issuer-ca', 'review-ca']) writeFileSync(join(folder, `${name}.pem`), old.ca);
+        for (const name of ['upstream-ca', 'issuer-ca', 'review-ca'])
+          writeFileSync(join(folder, `${name}.pem`), old.ca);
         return `
   secure: { url: "${at(upstream)}", tls: { ca: upstream-ca.pem } }
   sealed: { url: "${at(upstream)}", tls: { ca: upstream-ca.pem }, credential: sealed }`;
@@ -86,16 +91,19 @@ describe.skipIf(!hasOpenssl)('a file that is replaced (skipped where openssl is 
     renewed.remove();
   });
 
-  it.each(['agents', 'reviewers'] as const)('is what the %s’ listener shows, once certificate and key fit; open connections stay', async (plane) => {
-    const port = tls.ports[plane];
-    const before = await shownBy(port);
-    const { cert, key } = renewed.issue(['DNS:localhost']);
-    replace(join(tls.folder, `${plane}.pem`), cert);
-    await tls.logged('tls.certificate.refused');
-    expect(await shownBy(port)).toBe(before);
-    replace(join(tls.folder, `${plane}.key`), key);
-    await expect.poll(() => shownBy(port), PATIENCE).not.toBe(before);
-  });
+  it.each(['agents', 'reviewers'] as const)(
+    'is what the %s’ listener shows, once certificate and key fit; open connections stay',
+    async (plane) => {
+      const port = tls.ports[plane];
+      const before = await shownBy(port);
+      const { cert, key } = renewed.issue(['DNS:localhost']);
+      replace(join(tls.folder, `${plane}.pem`), cert);
+      await tls.logged('tls.certificate.refused');
+      expect(await shownBy(port)).toBe(before);
+      replace(join(tls.folder, `${plane}.key`), key);
+      await expect.poll(() => shownBy(port), PATIENCE).not.toBe(before);
+    },
+  );
 
   it('keeps the listener at what it had when what comes is no certificate', async () => {
     const before = await shownBy(tls.ports.agents);
@@ -122,9 +130,16 @@ describe.skipIf(!hasOpenssl)('a file that is replaced (skipped where openssl is 
     replace(join(env.folder, 'issuer-ca.pem'), renewed.ca);
     const before = asked.length;
     // Each from somebody else: nobody's credential is shared.
-    await expect.poll(async () => (await env.call('/sealed/x', { as: `agent-${performance.now()}` })).status, PATIENCE).toBe(200);
     await expect
-      .poll(async () => (await env.call('/sealed/x', { as: `agent-${performance.now()}` })).status === 200 && asked.length > before + 1, PATIENCE)
+      .poll(async () => (await env.call('/sealed/x', { as: `agent-${performance.now()}` })).status, PATIENCE)
+      .toBe(200);
+    await expect
+      .poll(
+        async () =>
+          (await env.call('/sealed/x', { as: `agent-${performance.now()}` })).status === 200 &&
+          asked.length > before + 1,
+        PATIENCE,
+      )
       .toBe(true);
   });
 
@@ -135,7 +150,8 @@ describe.skipIf(!hasOpenssl)('a file that is replaced (skipped where openssl is 
   it('is told by its remaining time', async () => {
     const metrics = await (await fetch(`http://127.0.0.1:${env.ports.ops}/metrics`)).text();
     for (const name of ['upstreams.secure.tls.ca', 'credentials.sealed.ca']) {
-      const [, seconds = ''] = new RegExp(`countersign_certificate_remaining_seconds\\{[^}]*${name}[^}]*\\} (\\S+)`).exec(metrics) ?? [];
+      const [, seconds = ''] =
+        new RegExp(`countersign_certificate_remaining_seconds\\{[^}]*${name}[^}]*\\} (\\S+)`).exec(metrics) ?? [];
       expect(Number(seconds)).toBeGreaterThan(0);
     }
   });

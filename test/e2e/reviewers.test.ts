@@ -38,7 +38,8 @@ beforeEach(() => {
 });
 
 const sent = () => env.upstream.requests.length - sentBefore;
-const post = (path: string, body: unknown) => answered(env.call(`/api/${path}`, { method: 'POST', body, headers: { prefer: 'wait=0' } }));
+const post = (path: string, body: unknown) =>
+  answered(env.call(`/api/${path}`, { method: 'POST', body, headers: { prefer: 'wait=0' } }));
 const refusal = async (response: Promise<Response>) => {
   const { status, code } = await answered(response);
   return `${status} ${code}`;
@@ -55,7 +56,9 @@ describe('a vote that does not count', () => {
     expect(await refusal(mallory.revoke(id))).toBe('404 hold_not_found');
     expect(await refusal(mallory.request(`/holds/${id}`))).toBe('404 hold_not_found');
     expect(await mallory.list()).toEqual([]);
-    expect(await refusal((await env.reviewer('alice', [])).vote(id, 'approve', { bindingDigest }))).toBe('404 hold_not_found');
+    expect(await refusal((await env.reviewer('alice', [])).vote(id, 'approve', { bindingDigest }))).toBe(
+      '404 hold_not_found',
+    );
     expect((await alice.show(id)).state).toBe('PENDING');
   });
 
@@ -67,7 +70,10 @@ describe('a vote that does not count', () => {
   });
 
   it('comes from the user on whose behalf the agent acts, or from an actor in between', async () => {
-    const { code, hold } = await transferNow(env, payment(), { as: 'carol', claims: { act: { sub: 'agent-1', act: { sub: 'dave' } } } });
+    const { code, hold } = await transferNow(env, payment(), {
+      as: 'carol',
+      claims: { act: { sub: 'agent-1', act: { sub: 'dave' } } },
+    });
     expect(code).toBe('approval_pending');
     for (const subject of ['carol', 'dave', 'agent-1']) {
       expect(await refusal((await env.reviewer(subject)).vote(hold, 'approve'))).toBe('403 separation_of_duties');
@@ -97,12 +103,18 @@ describe('a vote that does not count', () => {
       { sub: 'client-7', aud: REVIEW_AUDIENCE, client_id: 'client-7' },
       { sub: 'spiffe://prod.test/agent', aud: REVIEW_AUDIENCE },
       // Kind: a client's own token whose subject says nothing (Keycloak's is a UUID).
-      { sub: '6f9cbd2e-5a53-4d0c-9a50-1b9d3c1f7a10', aud: REVIEW_AUDIENCE, client_id: 'agent-1', azp: 'agent-1', auth_time: undefined },
+      {
+        sub: '6f9cbd2e-5a53-4d0c-9a50-1b9d3c1f7a10',
+        aud: REVIEW_AUDIENCE,
+        client_id: 'agent-1',
+        azp: 'agent-1',
+        auth_time: undefined,
+      },
       { sub: '6f9cbd2e-5a53-4d0c-9a50-1b9d3c1f7a11', aud: REVIEW_AUDIENCE, client_id: 'agent-1' },
       { sub: '6f9cbd2e-5a53-4d0c-9a50-1b9d3c1f7a12', aud: REVIEW_AUDIENCE, azp: 'agent-1' },
       { sub: 'alice', aud: REVIEW_AUDIENCE, client_id: undefined },
       { sub: 'alice', aud: REVIEW_AUDIENCE, auth_time: undefined },
-      // Kind: a token that says to the desk who signed in, not what may be done (OpenID Connect Core section 2).
+      // Kind: a token that says to the console who signed in, not what may be done (OpenID Connect Core section 2).
       { sub: 'alice', aud: REVIEW_AUDIENCE, nonce: 'n-0S6_WzA2Mj' },
       { sub: 'alice', aud: REVIEW_AUDIENCE, at_hash: 'MTIzNDU2Nzg5MDEyMzQ1Ng' },
       { sub: 'alice', aud: REVIEW_AUDIENCE, typ: 'ID' },
@@ -117,16 +129,26 @@ describe('a vote that does not count', () => {
       expect(await refusal(workload.vote(id, 'approve', { bindingDigest }))).toBe('401 reviewer_unauthenticated');
     }
     const body = JSON.stringify({ decision: 'approve', bindingDigest });
-    const anonymous = fetch(`http://127.0.0.1:${env.ports.reviewers}/api/v1/holds/${id}/votes`, { method: 'POST', body });
+    const anonymous = fetch(`http://127.0.0.1:${env.ports.reviewers}/api/v1/holds/${id}/votes`, {
+      method: 'POST',
+      body,
+    });
     expect(await refusal(anonymous)).toBe('401 reviewer_unauthenticated');
     // And a reviewer's token is no good at the agents' side.
-    expect((await transferNow(env, payment(), { headers: { authorization: `Bearer ${alice.token}` } })).code).toBe('token_audience');
+    expect((await transferNow(env, payment(), { headers: { authorization: `Bearer ${alice.token}` } })).code).toBe(
+      'token_audience',
+    );
   });
 
   it('names another digest than the hold’s', async () => {
     const [id, other] = [await holdTransfer(env, payment()), await holdTransfer(env, payment())];
     const [seen, otherSeen] = [await alice.show(id), await alice.show(other)];
-    for (const bindingDigest of [otherSeen.bindingDigest, String(seen.actionDigest), seen.bindingDigest.toUpperCase(), `${seen.bindingDigest} `]) {
+    for (const bindingDigest of [
+      otherSeen.bindingDigest,
+      String(seen.actionDigest),
+      seen.bindingDigest.toUpperCase(),
+      `${seen.bindingDigest} `,
+    ]) {
       expect(await refusal(alice.vote(id, 'approve', { bindingDigest }))).toBe('412 stale_digest');
     }
   });
@@ -140,8 +162,13 @@ describe('a vote that does not count', () => {
   ])('%s', async (_name, body, outcome) => {
     const id = await holdTransfer(env, payment());
     const { bindingDigest } = await alice.show(id);
-    const text = typeof body === 'string' ? body.replace('DIGEST', bindingDigest) : JSON.stringify({ bindingDigest, ...body });
-    const vote = alice.request(`/holds/${id}/votes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: text });
+    const text =
+      typeof body === 'string' ? body.replace('DIGEST', bindingDigest) : JSON.stringify({ bindingDigest, ...body });
+    const vote = alice.request(`/holds/${id}/votes`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: text,
+    });
     expect(await refusal(vote)).toBe(outcome);
     expect(await alice.show(id)).toMatchObject({ state: 'PENDING', votes: [] });
   });

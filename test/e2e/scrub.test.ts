@@ -1,4 +1,5 @@
-// An upstream that echoes its credential, through the whole gateway: what the agent gets holds it in no form. And a mounted secret that rotates.
+// An upstream that echoes its credential, through the whole gateway: what the agent gets holds it in no form. And a
+// mounted secret that rotates.
 
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -46,10 +47,13 @@ const FORMS: Readonly<Record<string, (secret: string) => string>> = {
 function expectClean(text: string, secret: string): void {
   expect(text).toContain('[scrubbed]');
   for (const form of Object.values(FORMS)) expect(text).not.toContain(form(secret));
-  for (const word of text.split(/[^A-Za-z0-9+/_=-]+/)) expect(Buffer.from(word, 'base64').toString('latin1')).not.toContain(secret.slice(2, -2));
+  for (const word of text.split(/[^A-Za-z0-9+/_=-]+/))
+    expect(Buffer.from(word, 'base64').toString('latin1')).not.toContain(secret.slice(2, -2));
 }
 
-const cases = ['bearer', 'query', 'basic'].flatMap((upstream) => Object.keys(FORMS).map((form) => [upstream, form] as const));
+const cases = ['bearer', 'query', 'basic'].flatMap((upstream) =>
+  Object.keys(FORMS).map((form) => [upstream, form] as const),
+);
 const secretOf = (upstream: string): string => (upstream === 'basic' ? PASSWORD : TOKEN);
 
 /** Each character in a chunk of its own. */
@@ -68,7 +72,9 @@ describe('an echoed credential', () => {
   it.each(cases)('of %s is taken out of a text body, %s', async (upstream, form) => {
     const secret = secretOf(upstream);
     const echo = FORMS[form]?.(secret) ?? '';
-    env.upstream.respond((_request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(`{"echo": "${echo}", "more": "kept"}`));
+    env.upstream.respond((_request, response) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end(`{"echo": "${echo}", "more": "kept"}`),
+    );
     const text = await (await env.call(`/${upstream}/echo`)).text();
     expectClean(text, secret);
     expect(text).toContain('kept');
@@ -85,7 +91,9 @@ describe('an echoed credential', () => {
 
   it.each(cases)('of %s is taken out of a header field, %s', async (upstream, form) => {
     const secret = secretOf(upstream);
-    env.upstream.respond((_request, response) => response.writeHead(200, { 'x-echo': FORMS[form]?.(secret) ?? '' }).end('{}'));
+    env.upstream.respond((_request, response) =>
+      response.writeHead(200, { 'x-echo': FORMS[form]?.(secret) ?? '' }).end('{}'),
+    );
     expectClean((await env.call(`/${upstream}/field`)).headers.get('x-echo') ?? '', secret);
   });
 
@@ -97,12 +105,16 @@ describe('an echoed credential', () => {
   });
 
   it('is taken out of what is no text too', async () => {
-    env.upstream.respond((_request, response) => response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(TOKEN));
+    env.upstream.respond((_request, response) =>
+      response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(TOKEN),
+    );
     expect(await (await env.call('/bearer/binary')).text()).toBe('[scrubbed]');
   });
 
   it('in a text that does not decompress stops the answer instead of passing', async () => {
-    env.upstream.respond((_request, response) => response.writeHead(200, { 'content-type': 'text/plain', 'content-encoding': 'gzip' }).end('x'));
+    env.upstream.respond((_request, response) =>
+      response.writeHead(200, { 'content-type': 'text/plain', 'content-encoding': 'gzip' }).end('x'),
+    );
     const response = await env.call('/bearer/gzip');
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([502, 'upstream_protocol']);
   });
@@ -116,7 +128,9 @@ describe('a mounted secret', () => {
       await env.call(`/${upstream}/read`);
       const { url, headers } = await env.upstream.arrived(before);
       const basic = Buffer.from(String(headers.authorization).replace('Basic ', ''), 'base64').toString();
-      return String(headers['x-key'] ?? new URL(url, 'http://x').searchParams.get('key') ?? basic.replace('gateway:', ''));
+      return String(
+        headers['x-key'] ?? new URL(url, 'http://x').searchParams.get('key') ?? basic.replace('gateway:', ''),
+      );
     };
     const all = async () => [await sent('mounted'), await sent('mounted-query'), await sent('mounted-basic')];
     expect(await all()).toEqual([FILES.first, FILES.first, FILES.first]);

@@ -1,5 +1,5 @@
-// What the surroundings do to the process. Kind: something that an operator's tools do every day (a reload, a rotated or full log) ends the gateway, and
-// with it calls that are under way.
+// What the surroundings do to the process. Kind: something that an operator's tools do every day (a reload, a rotated
+// or full log) ends the gateway, and with it calls that are under way.
 
 import { spawn } from 'node:child_process';
 import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -67,7 +67,9 @@ describe('a log that cannot be written', () => {
   it.skipIf(!existsSync('/dev/full'))('costs lines and no call (skipped where there is no /dev/full)', async () => {
     const ports = { agents: await freePort(), reviewers: await freePort(), ops: await freePort() };
     const path = join(env.folder, 'full.yaml');
-    const listeners = Object.entries(ports).map(([name, port]) => [`${name}: { address: 127.0.0.1:0`, `${name}: { address: 127.0.0.1:${port}`] as const);
+    const listeners = Object.entries(ports).map(
+      ([name, port]) => [`${name}: { address: 127.0.0.1:0`, `${name}: { address: 127.0.0.1:${port}`] as const,
+    );
     writeFileSync(
       path,
       listeners.reduce((text, [from, to]) => text.replace(from, to), original.replaceAll('./data/', './full/')),
@@ -90,7 +92,8 @@ describe('a log that cannot be written', () => {
         )
         .toBe(200);
       const headers = { authorization: `Bearer ${await env.token('agent-1')}` };
-      for (let i = 0; i < 20; i++) expect((await fetch(`http://127.0.0.1:${ports.agents}/api/a`, { headers })).status).toBe(200);
+      for (let i = 0; i < 20; i++)
+        expect((await fetch(`http://127.0.0.1:${ports.agents}/api/a`, { headers })).status).toBe(200);
       expect((await fetch(`http://127.0.0.1:${ports.ops}/readyz`)).status).toBe(200);
     } finally {
       child.kill('SIGTERM');

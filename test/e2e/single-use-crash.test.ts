@@ -1,5 +1,6 @@
-// What was used once stays used after a kill -9. Kind: a fact that decides "once" and lives in memory only. DPoP proofs, requestStates,
-// sessions that were ended (an agent's at a shared mount, a person's at the desk) and sign-ins at the desk, all by whole processes.
+// What was used once stays used after a kill -9. Kind: a fact that decides "once" and lives in memory only. DPoP
+// proofs, requestStates, sessions that were ended (an agent's at a shared mount, a person's at the console) and
+// sign-ins at the console, all by whole processes.
 
 import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -56,9 +57,17 @@ describe('a DPoP proof that was used before a kill -9', { timeout: 120_000 }, ()
   async function headersOf({ method, path, ahead = 0 }: Use): Promise<Record<string, string>> {
     const token = await env.token('agent-1', { cnf: { jkt } });
     const ath = createHash('sha256').update(token).digest('base64url');
-    const claims = { jti: randomUUID(), htm: method, htu: `${GATEWAY}${path}`, iat: Math.floor(Date.now() / 1000) + ahead, ath };
+    const claims = {
+      jti: randomUUID(),
+      htm: method,
+      htu: `${GATEWAY}${path}`,
+      iat: Math.floor(Date.now() / 1000) + ahead,
+      ath,
+    };
     const input = `${encode({ typ: 'dpop+jwt', alg: 'ES256', jwk })}.${encode(claims)}`;
-    const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url');
+    const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString(
+      'base64url',
+    );
     return { authorization: `DPoP ${token}`, dpop: `${input}.${signature}` };
   }
 
@@ -72,8 +81,18 @@ describe('a DPoP proof that was used before a kill -9', { timeout: 120_000 }, ()
     ['an allowed read', { method: 'GET', path: '/api/accounts' }],
     ['an allowed write', { method: 'PUT', path: '/api/accounts/7', body: { name: 'x' } }],
     ['a held call', { method: 'POST', path: '/api/transfers', body: { amount: 1 } }],
-    ['a held tool call', { method: 'POST', path: '/tools', body: { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'pay' } } }],
-    ['a task that was opened', { method: 'POST', path: '/countersign/v1/tasks', body: { objective: 'x', plan: [], labels: [] } }],
+    [
+      'a held tool call',
+      {
+        method: 'POST',
+        path: '/tools',
+        body: { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'pay' } },
+      },
+    ],
+    [
+      'a task that was opened',
+      { method: 'POST', path: '/countersign/v1/tasks', body: { objective: 'x', plan: [], labels: [] } },
+    ],
     ['a call of an agent whose clock is ahead', { method: 'GET', path: '/api/ahead', ahead: 9 }],
     ['a call of an agent whose clock is behind', { method: 'GET', path: '/api/behind', ahead: -30 }],
   ];
@@ -84,9 +103,11 @@ describe('a DPoP proof that was used before a kill -9', { timeout: 120_000 }, ()
     expect(before.map(({ refused }) => refused)).toEqual(used.map(() => undefined));
     await restart(env);
     const sent = env.upstream.requests.length;
-    for (const { what, use, headers } of used) expect([what, await send(use, headers)]).toEqual([what, { status: 401, refused: 'replay' }]);
+    for (const { what, use, headers } of used)
+      expect([what, await send(use, headers)]).toEqual([what, { status: 401, refused: 'replay' }]);
     expect(env.upstream.requests).toHaveLength(sent);
-    for (const [what, use] of USES) expect([what, (await send(use, await headersOf(use))).refused]).toEqual([what, undefined]);
+    for (const [what, use] of USES)
+      expect([what, (await send(use, await headersOf(use))).refused]).toEqual([what, undefined]);
   });
 
   it('is refused after it also when its call was under way: it was on disk before the first byte left', async () => {
@@ -110,13 +131,23 @@ describe('a requestState that was answered with before a kill -9', { timeout: 12
     });
     try {
       const send = async (more: object) => {
-        const params = { name: 'pay', arguments: {}, _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' }, ...more };
+        const params = {
+          name: 'pay',
+          arguments: {},
+          _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' },
+          ...more,
+        };
         const headers = {
           ...{ accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28', prefer: 'wait=0' },
           ...{ 'mcp-method': 'tools/call', 'mcp-name': 'pay' },
         };
-        const response = await env.call('/tools', { method: 'POST', headers, body: { jsonrpc: '2.0', id: 1, method: 'tools/call', params } });
-        return ((await response.json()) as { result: { requestState?: string; resultType?: string; _meta?: unknown } }).result;
+        const response = await env.call('/tools', {
+          method: 'POST',
+          headers,
+          body: { jsonrpc: '2.0', id: 1, method: 'tools/call', params },
+        });
+        return ((await response.json()) as { result: { requestState?: string; resultType?: string; _meta?: unknown } })
+          .result;
       };
       const { requestState: first } = await send({});
       const { requestState: second } = await send({ requestState: first });
@@ -150,7 +181,7 @@ describe('an agent’s session at a shared mount that was ended before a kill -9
   });
 });
 
-describe('a person’s way to the desk that was used before a kill -9', { timeout: 120_000 }, () => {
+describe('a person’s way to the console that was used before a kill -9', { timeout: 120_000 }, () => {
   let issuer: QuickstartIssuer;
   let env: Environment;
   let url: string;
@@ -159,7 +190,13 @@ describe('a person’s way to the desk that was used before a kill -9', { timeou
     const port = await freePort();
     url = deskUrlOf(port);
     dataDir = mkdtempSync(join(tmpdir(), 'countersign-issuer-'));
-    issuer = await startQuickstartIssuer({ port: 0, dataDir, gatewayAudience: GATEWAY, ledgerAudience: 'https://ledger.test', deskUrl: url });
+    issuer = await startQuickstartIssuer({
+      port: 0,
+      dataDir,
+      gatewayAudience: GATEWAY,
+      ledgerAudience: 'https://ledger.test',
+      deskUrl: url,
+    });
     env = await startEnvironment({
       reviewersListener: `{ address: "127.0.0.1:${port}", url: "${url}" }`,
       reviewers: `  login: { issuer: "${issuer.issuer}", clientId: desk, clientSecret: { file: ${issuer.clients.desk.secretFile} } }`,
@@ -172,7 +209,8 @@ describe('a person’s way to the desk that was used before a kill -9', { timeou
   });
 
   const inbox = async (cookies: ReadonlyMap<string, string>): Promise<number> =>
-    (await fetch(url, { headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') } })).status;
+    (await fetch(url, { headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') } }))
+      .status;
 
   it('stays used: a session that was signed out, one that a new sign-in replaced, and a sign-in that came back', async () => {
     const alice = createVisitor('alice');

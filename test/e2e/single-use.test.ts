@@ -74,7 +74,10 @@ describe('identical requests that race one approval', () => {
     const id = await approveTransfer(env, alice, body, { headers });
     const answers = await Promise.all(Array.from({ length: 20 }, () => transferNow(env, body, { headers })));
     expect(answers.map(({ hold }) => hold)).toEqual(Array(20).fill(id));
-    expect(answers.map(({ status, code }) => `${status} ${code}`).sort()).toEqual(['200 undefined', ...Array(19).fill('409 already_sent')]);
+    expect(answers.map(({ status, code }) => `${status} ${code}`).sort()).toEqual([
+      '200 undefined',
+      ...Array(19).fill('409 already_sent'),
+    ]);
     expect(sentWith(body)).toHaveLength(1);
   });
 
@@ -113,7 +116,8 @@ describe('an approval that the upstream answers with an error', () => {
 });
 
 describe('the two clocks', () => {
-  const hasty = (body: unknown, prefer: string) => answered(env.call('/api/hasty', { method: 'POST', body, headers: { prefer } }));
+  const hasty = (body: unknown, prefer: string) =>
+    answered(env.call('/api/hasty', { method: 'POST', body, headers: { prefer } }));
 
   it('end a wait that nobody decides with approval_expired, and the next request is a new hold', async () => {
     const body = payment();
@@ -140,7 +144,10 @@ describe('the two clocks', () => {
     const { hold: id } = await hasty(body, 'wait=0');
     await alice.approve(id);
     await becomes(alice, id, 'EXPIRED');
-    expect(await answered(env.call(`/countersign/v1/holds/${id}`))).toMatchObject({ status: 200, code: 'approval_unused' });
+    expect(await answered(env.call(`/countersign/v1/holds/${id}`))).toMatchObject({
+      status: 200,
+      code: 'approval_unused',
+    });
     expect(await hasty(body, 'wait=0')).toMatchObject({ status: 403, code: 'approval_unused', hold: id });
     const next = await hasty(body, 'wait=0');
     expect([next.code, next.hold === id]).toEqual(['approval_pending', false]);
@@ -166,26 +173,34 @@ describe('Prefer', () => {
     },
   );
 
-  it.each(['respond-async', 'respond-async, wait=0', 'wait=1, RESPOND-ASYNC'])('`%s` answers 202 with the place to look', async (prefer) => {
-    const answer = await transferNow(env, payment(), { headers: { prefer } });
-    expect([answer.status, answer.code]).toEqual([202, 'approval_pending']);
-    expect(answer.headers.get('preference-applied')).toBe('respond-async');
-    expect(answer.headers.get('location')).toBe(`/countersign/v1/holds/${answer.hold}`);
-    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
-  });
-
-  it.each(['wait=-1', 'wait=', 'wait=1e9', 'wait=99999999999', 'wait=999999', 'wait=soon', 'respond-async;wait=0, wait=600'])(
-    '`%s` waits no longer than is configured, and the approval that comes meanwhile is used',
+  it.each(['respond-async', 'respond-async, wait=0', 'wait=1, RESPOND-ASYNC'])(
+    '`%s` answers 202 with the place to look',
     async (prefer) => {
-      const alice = await env.reviewer('alice');
-      const { hold } = await alice.expect('PENDING');
-      const body = payment();
-      const answer = answered(env.transfer(body, { headers: { prefer } }));
-      await alice.approve(await hold);
-      expect(await answer).toMatchObject({ status: 200, hold: await hold });
-      expect(sentWith(body)).toHaveLength(1);
+      const answer = await transferNow(env, payment(), { headers: { prefer } });
+      expect([answer.status, answer.code]).toEqual([202, 'approval_pending']);
+      expect(answer.headers.get('preference-applied')).toBe('respond-async');
+      expect(answer.headers.get('location')).toBe(`/countersign/v1/holds/${answer.hold}`);
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
     },
   );
+
+  it.each([
+    'wait=-1',
+    'wait=',
+    'wait=1e9',
+    'wait=99999999999',
+    'wait=999999',
+    'wait=soon',
+    'respond-async;wait=0, wait=600',
+  ])('`%s` waits no longer than is configured, and the approval that comes meanwhile is used', async (prefer) => {
+    const alice = await env.reviewer('alice');
+    const { hold } = await alice.expect('PENDING');
+    const body = payment();
+    const answer = answered(env.transfer(body, { headers: { prefer } }));
+    await alice.approve(await hold);
+    expect(await answer).toMatchObject({ status: 200, hold: await hold });
+    expect(sentWith(body)).toHaveLength(1);
+  });
 
   it('lets the status of a hold be waited for', async () => {
     const alice = await env.reviewer('alice');

@@ -1,5 +1,5 @@
-// Spellings of a path over real sockets: an upstream that reads several as one, in front of it rules that name one. What the upstream
-// received is what counts. And paths that made the matching of patterns stall.
+// Spellings of a path over real sockets: an upstream that reads several as one, in front of it rules that name one.
+// What the upstream received is what counts. And paths that made the matching of patterns stall.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
@@ -24,8 +24,16 @@ beforeAll(async () => {
 afterAll(() => env.close());
 
 async function post(path: string): Promise<number> {
-  const text = [`POST ${path} HTTP/1.1`, 'host: gateway.test', `authorization: Bearer ${await env.token('agent-1')}`, 'connection: close'];
-  const answer = await sendRaw(env.ports.agents, [...text, 'content-type: application/json', 'content-length: 2', '', '{}'].join('\r\n'));
+  const text = [
+    `POST ${path} HTTP/1.1`,
+    'host: gateway.test',
+    `authorization: Bearer ${await env.token('agent-1')}`,
+    'connection: close',
+  ];
+  const answer = await sendRaw(
+    env.ports.agents,
+    [...text, 'content-type: application/json', 'content-length: 2', '', '{}'].join('\r\n'),
+  );
   return answer.status;
 }
 
@@ -52,15 +60,27 @@ it('no spelling that the upstream may read as one leads around a hold or deny ru
 });
 
 it('an upstream that tells letters apart is asked for its own resources only', async () => {
-  expect([await post('/strict/Transfers'), await post('/strict/transfers'), await post('/strict/transfers/'), await post('/strict/Admin/x')]).toEqual([
-    200, 409, 409, 200,
-  ]);
+  expect([
+    await post('/strict/Transfers'),
+    await post('/strict/transfers'),
+    await post('/strict/transfers/'),
+    await post('/strict/Admin/x'),
+  ]).toEqual([200, 409, 409, 200]);
 });
 
 it('a path that backtracks stalls nobody', async () => {
-  for (const path of [`/p/${'x/q/'.repeat(3_500)}`, `/${'a'.repeat(14_000)}!`, `/p/${'q/q/'.repeat(3_500)}R`, `/items/${'1'.repeat(14_000)}/x`]) {
+  for (const path of [
+    `/p/${'x/q/'.repeat(3_500)}`,
+    `/${'a'.repeat(14_000)}!`,
+    `/p/${'q/q/'.repeat(3_500)}R`,
+    `/items/${'1'.repeat(14_000)}/x`,
+  ]) {
     const alive = fetch(`http://127.0.0.1:${env.ports.ops}/livez`);
     const status = await post(`/api${path}`);
-    expect([path.slice(0, 8), [200, 403, 431].includes(status), (await alive).status]).toEqual([path.slice(0, 8), true, 200]);
+    expect([path.slice(0, 8), [200, 403, 431].includes(status), (await alive).status]).toEqual([
+      path.slice(0, 8),
+      true,
+      200,
+    ]);
   }
 });

@@ -1,4 +1,5 @@
-// The gateway's own JWT-SVID as the credential: what the upstream receives is verified with the trust domain's key, as an upstream would.
+// The gateway's own JWT-SVID as the credential: what the upstream receives is verified with the trust domain's key, as
+// an upstream would.
 
 import { generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -31,7 +32,8 @@ beforeAll(async () => {
   env = await startEnvironment({
     rules: RULES,
     upstreams: ({ origin }) => `  ledger: { url: "${origin}", credential: own }`,
-    credentials: () => `\n  own: { type: spiffe-jwt, workloadApi: "${workloadApi.address}", audience: "${LEDGER} ${BILLING}" }`,
+    credentials: () =>
+      `\n  own: { type: spiffe-jwt, workloadApi: "${workloadApi.address}", audience: "${LEDGER} ${BILLING}" }`,
   });
 }, 60_000);
 afterAll(async () => {

@@ -1,9 +1,19 @@
-// The database's file goes away or becomes another under a running gateway. Kind: state that is written where nobody will find it again.
+// The database's file goes away or becomes another under a running gateway. Kind: state that is written where nobody
+// will find it again.
 
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startGateway } from '../../src/gateway.ts';
+import { startGateway } from '../../src/assembly/gateway.ts';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 
 let env: Environment;
@@ -55,7 +65,9 @@ describe('a database that is not the one that was opened', { timeout: 60_000 }, 
     expect(await ready()).toBe(200);
     change();
     expect(await codeOf(await env.transfer({ amount: 2 }))).toEqual([503, 'store_unavailable']);
-    expect(await codeOf(await env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'x' } }))).toEqual([503, 'store_unavailable']);
+    expect(await codeOf(await env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'x' } }))).toEqual(
+      [503, 'store_unavailable'],
+    );
     expect(await ready()).toBe(503);
     await env.logged('store.file_lost');
     expect(env.upstream.requests).toEqual([]);
@@ -70,7 +82,9 @@ describe('a database that is not the one that was opened', { timeout: 60_000 }, 
   });
 });
 
-it('a second gateway on the same store is refused before it writes a word into the record', { timeout: 60_000 }, async () => {
+it('a second gateway on the same store is refused before it writes a word into the record', {
+  timeout: 60_000,
+}, async () => {
   const journal = () => readdirSync(data('audit')).map((name) => readFileSync(join(data('audit'), name), 'utf8'));
   const before = journal();
   const second = join(env.folder, 'second.yaml');

@@ -1,5 +1,6 @@
-// Bodies in both directions through the whole gateway, over real sockets: as they come, as fast as they are taken, and never with the injected
-// secret in them. Further, what an upstream could do with the connection: break it off, redirect, switch protocols, or be somebody else.
+// Bodies in both directions through the whole gateway, over real sockets: as they come, as fast as they are taken, and
+// never with the injected secret in them. Further, what an upstream could do with the connection: break it off,
+// redirect, switch protocols, or be somebody else.
 
 import { EventEmitter, once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -131,7 +132,10 @@ describe('streams', () => {
     const { state, stream } = source(64 * MIB);
     handle = (_incoming, response) => void stream.pipe(response);
     const headers = { authorization: `Bearer ${await env.token('agent-1')}` };
-    const [answer] = (await once(request({ port: env.ports.agents, path: '/live/open', headers }).end(), 'response')) as [IncomingMessage];
+    const [answer] = (await once(
+      request({ port: env.ports.agents, path: '/live/open', headers }).end(),
+      'response',
+    )) as [IncomingMessage];
     expect(await standstill(state)).toBeLessThan(BUFFERED);
     let received = 0;
     for await (const chunk of answer) received += chunk.length;
@@ -142,7 +146,10 @@ describe('streams', () => {
     const { state, stream } = source(64 * MIB);
     const arrived = new EventEmitter();
     handle = (incoming, response) => void arrived.emit('request', incoming, response);
-    const headers = { authorization: `Bearer ${await env.token('agent-1')}`, 'content-type': 'application/octet-stream' };
+    const headers = {
+      authorization: `Bearer ${await env.token('agent-1')}`,
+      'content-type': 'application/octet-stream',
+    };
     const sending = request({ port: env.ports.agents, path: '/live/open', method: 'POST', headers });
     const reached = once(arrived, 'request') as Promise<[IncomingMessage, ServerResponse]>;
     stream.pipe(sending);
@@ -199,29 +206,44 @@ describe('what an upstream answers', () => {
       response.writeHead(status, { location: 'http://169.254.169.254/latest/meta-data' }).end();
     };
     const response = await env.call('/live/open');
-    expect([response.status, response.headers.get('location'), calls]).toEqual([status, 'http://169.254.169.254/latest/meta-data', 1]);
+    expect([response.status, response.headers.get('location'), calls]).toEqual([
+      status,
+      'http://169.254.169.254/latest/meta-data',
+      1,
+    ]);
   });
 
-  it.each(['/open', '/held'])('scrubs the injected secret out of what %s echoes, in fields and body, however it is written', async (path) => {
-    const base64 = Buffer.from(INJECTED_SECRET).toString('base64');
-    handle = ({ headers }, response) => {
-      response.writeHead(200, { 'content-type': 'text/plain', 'x-echo': headers.authorization, 'x-base64': base64, authorization: 'x', 'set-cookie': 'a=b' });
-      response.write(`you sent ${headers.authorization?.slice(0, 20)}`);
-      response.end(`${headers.authorization?.slice(20)} and ${base64} and ${JSON.stringify(headers)}`);
-    };
-    const response = await (path === '/held' ? approved(() => env.call('/live/held')) : env.call('/live/open'));
-    const text = `${await response.text()} ${JSON.stringify([...response.headers])}`;
-    expect(response.status).toBe(200);
-    expect(text.match(/\[scrubbed\]/g)?.length).toBeGreaterThanOrEqual(4);
-    for (const literal of [INJECTED_SECRET, base64.slice(4, -4)]) expect(text).not.toContain(literal);
-    expect(response.headers.get('set-cookie')).toBeNull();
-    expect(response.headers.get('authorization')).toBeNull();
-  });
+  it.each(['/open', '/held'])(
+    'scrubs the injected secret out of what %s echoes, in fields and body, however it is written',
+    async (path) => {
+      const base64 = Buffer.from(INJECTED_SECRET).toString('base64');
+      handle = ({ headers }, response) => {
+        response.writeHead(200, {
+          'content-type': 'text/plain',
+          'x-echo': headers.authorization,
+          'x-base64': base64,
+          authorization: 'x',
+          'set-cookie': 'a=b',
+        });
+        response.write(`you sent ${headers.authorization?.slice(0, 20)}`);
+        response.end(`${headers.authorization?.slice(20)} and ${base64} and ${JSON.stringify(headers)}`);
+      };
+      const response = await (path === '/held' ? approved(() => env.call('/live/held')) : env.call('/live/open'));
+      const text = `${await response.text()} ${JSON.stringify([...response.headers])}`;
+      expect(response.status).toBe(200);
+      expect(text.match(/\[scrubbed\]/g)?.length).toBeGreaterThanOrEqual(4);
+      for (const literal of [INJECTED_SECRET, base64.slice(4, -4)]) expect(text).not.toContain(literal);
+      expect(response.headers.get('set-cookie')).toBeNull();
+      expect(response.headers.get('authorization')).toBeNull();
+    },
+  );
 });
 
 describe('WebSocket', () => {
   const open = async (path: string): Promise<WebSocket> =>
-    new WebSocket(`ws://127.0.0.1:${env.ports.agents}${path}`, { headers: { authorization: `Bearer ${await env.token('agent-1')}` } });
+    new WebSocket(`ws://127.0.0.1:${env.ports.agents}${path}`, {
+      headers: { authorization: `Bearer ${await env.token('agent-1')}` },
+    });
 
   const refusal = async (socket: WebSocket): Promise<readonly [number | undefined, string]> => {
     const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
@@ -240,7 +262,10 @@ describe('WebSocket', () => {
   });
 
   it('is refused to a caller without a token', async () => {
-    expect(await refusal(new WebSocket(`ws://127.0.0.1:${env.ports.agents}/sockets/open`))).toEqual([401, 'unauthenticated']);
+    expect(await refusal(new WebSocket(`ws://127.0.0.1:${env.ports.agents}/sockets/open`))).toEqual([
+      401,
+      'unauthenticated',
+    ]);
   });
 
   it('goes through the pipeline where the upstream takes it, with the injected credential', async () => {
@@ -249,7 +274,10 @@ describe('WebSocket', () => {
     await once(socket, 'open');
     socket.send('hello');
     expect(String((await once(socket, 'message'))[0])).toBe('echo hello');
-    expect(upgrades[before]).toMatchObject({ url: '/open?a=b', headers: { authorization: `Bearer ${INJECTED_SECRET}` } });
+    expect(upgrades[before]).toMatchObject({
+      url: '/open?a=b',
+      headers: { authorization: `Bearer ${INJECTED_SECRET}` },
+    });
     expect(JSON.stringify(upgrades[before]?.rawHeaders)).not.toContain(await env.token('agent-1'));
     socket.close();
     await once(socket, 'close');

@@ -1,4 +1,5 @@
-// Tasks from outside: an agent's own statement of what it does, to which approvals are bound, and whose history conditions read.
+// Tasks from outside: an agent's own statement of what it does, to which approvals are bound, and whose history
+// conditions read.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type CallOptions, type Environment, startEnvironment } from '../support/environment.ts';
@@ -35,14 +36,20 @@ afterEach(() => env.upstream.respond((_request, response) => response.end('{"ok"
 const WORDS = { objective: 'pay the invoices of June', plan: ['read them', 'pay them'], labels: ['finance'] };
 
 async function open(words: object = WORDS, as = 'agent-1') {
-  const { status, json, headers } = await answered(env.call('/countersign/v1/tasks', { method: 'POST', body: words, as }));
+  const { status, json, headers } = await answered(
+    env.call('/countersign/v1/tasks', { method: 'POST', body: words, as }),
+  );
   expect(status).toBe(201);
   expect(headers.get('location')).toBe(`/countersign/v1/tasks/${json.id}`);
   return String(json.id);
 }
 
-const on = (task: string, more: CallOptions = {}) => ({ ...more, headers: { 'countersign-task': task, ...more.headers } });
-const task = (id: string, method: string, options: CallOptions = {}) => answered(env.call(`/countersign/v1/tasks/${id}`, { method, ...options }));
+const on = (task: string, more: CallOptions = {}) => ({
+  ...more,
+  headers: { 'countersign-task': task, ...more.headers },
+});
+const task = (id: string, method: string, options: CallOptions = {}) =>
+  answered(env.call(`/countersign/v1/tasks/${id}`, { method, ...options }));
 
 describe('a task', () => {
   it('begins with revision 1, counts its revisions, and ends', async () => {
@@ -56,7 +63,9 @@ describe('a task', () => {
   });
 
   it('takes null for a member that is not given', async () => {
-    const opened = await answered(env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay', plan: null, labels: null } }));
+    const opened = await answered(
+      env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay', plan: null, labels: null } }),
+    );
     expect(opened).toMatchObject({ status: 201, json: { revision: 1 } });
   });
 
@@ -66,7 +75,10 @@ describe('a task', () => {
     ['with a label that is no word', { ...WORDS, labels: ['a b'] }],
     ['with a plan that is no list', { ...WORDS, plan: 'all of it' }],
   ])('%s is refused', async (_name, words) => {
-    expect(await answered(env.call('/countersign/v1/tasks', { method: 'POST', body: words }))).toMatchObject({ status: 400, code: 'bad_request' });
+    expect(await answered(env.call('/countersign/v1/tasks', { method: 'POST', body: words }))).toMatchObject({
+      status: 400,
+      code: 'bad_request',
+    });
   });
 
   it('is shown to reviewers with its words as they were, and its calls', async () => {
@@ -83,11 +95,17 @@ describe('another agent', () => {
     const id = await open();
     const as = 'agent-2';
     for (const [method, body] of [['GET'], ['PUT', WORDS], ['DELETE']] as const) {
-      expect(await task(id, method, { as, ...(body && { body }) })).toMatchObject({ status: 404, code: 'task_not_found' });
+      expect(await task(id, method, { as, ...(body && { body }) })).toMatchObject({
+        status: 404,
+        code: 'task_not_found',
+      });
     }
     const before = env.upstream.requests.length;
     expect(await transferNow(env, payment(), on(id, { as }))).toMatchObject({ status: 404, code: 'task_not_found' });
-    expect(await answered(env.call('/api/accounts', on(id, { as })))).toMatchObject({ status: 404, code: 'task_not_found' });
+    expect(await answered(env.call('/api/accounts', on(id, { as })))).toMatchObject({
+      status: 404,
+      code: 'task_not_found',
+    });
     expect(env.upstream.requests.length).toBe(before);
     expect((await task(id, 'GET')).json).toMatchObject({ revision: 1 });
   });
@@ -102,8 +120,14 @@ describe('the field Countersign-Task', () => {
 
   it('is compared exactly', async () => {
     const id = await open();
-    expect(await transferNow(env, payment(), on(id.toUpperCase()))).toMatchObject({ status: 404, code: 'task_not_found' });
-    expect(await transferNow(env, payment(), on(`${id}, ${id}`))).toMatchObject({ status: 404, code: 'task_not_found' });
+    expect(await transferNow(env, payment(), on(id.toUpperCase()))).toMatchObject({
+      status: 404,
+      code: 'task_not_found',
+    });
+    expect(await transferNow(env, payment(), on(`${id}, ${id}`))).toMatchObject({
+      status: 404,
+      code: 'task_not_found',
+    });
   });
 });
 
@@ -143,8 +167,11 @@ describe('the calls of a task', () => {
   it('are what conditions read: two notes are allowed, the third is not, and another task begins anew', async () => {
     const words = { ...WORDS, labels: ['chatty'] };
     const id = await open(words);
-    const note = async (taskId: string) => (await answered(env.call('/api/notes', on(taskId, { method: 'POST', body: { text: 'hello' } })))).status;
-    expect([await note(id), await note(id), await note(id), await note(await open(words))]).toEqual([200, 200, 403, 200]);
+    const note = async (taskId: string) =>
+      (await answered(env.call('/api/notes', on(taskId, { method: 'POST', body: { text: 'hello' } })))).status;
+    expect([await note(id), await note(id), await note(id), await note(await open(words))]).toEqual([
+      200, 200, 403, 200,
+    ]);
   });
 
   it('count each other when they are made at once', async () => {

@@ -1,5 +1,6 @@
-// What is told about the answers of held calls and about their credentials. Pinned kinds: an answer whose span has no status; an id that the
-// documentation names and no span carries; a log record that a receiver can neither name nor rank.
+// What is told about the answers of held calls and about their credentials. Pinned kinds: an answer whose span has no
+// status; an id that the documentation names and no span carries; a log record that a receiver can neither name nor
+// rank.
 
 import { createServer } from 'node:http';
 import { buffer } from 'node:stream/consumers';
@@ -20,7 +21,11 @@ beforeAll(async () => {
   env = await startEnvironment({ rules: RULES, env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url } });
   const alice = await env.reviewer('alice');
   const play = async (path: string): Promise<string> => {
-    const response = await env.call(`/api${path}`, { method: 'POST', body: { to: 'acme' }, headers: { prefer: 'wait=0' } });
+    const response = await env.call(`/api${path}`, {
+      method: 'POST',
+      body: { to: 'acme' },
+      headers: { prefer: 'wait=0' },
+    });
     await response.arrayBuffer();
     return response.headers.get('countersign-hold') ?? '';
   };
@@ -53,7 +58,10 @@ afterAll(async () => {
 /** SERVER spans of the calls to a path, in the order in which the calls came. */
 const answers = (path: string): readonly ReceivedSpan[] =>
   receiver.spans
-    .filter(({ kind, name, attributes }) => kind === 'SPAN_KIND_SERVER' && name !== 'countersign.release' && attributes['url.path'] === `/api${path}`)
+    .filter(
+      ({ kind, name, attributes }) =>
+        kind === 'SPAN_KIND_SERVER' && name !== 'countersign.release' && attributes['url.path'] === `/api${path}`,
+    )
     .sort((one, other) => Number(BigInt(one.startTimeUnixNano) - BigInt(other.startTimeUnixNano)));
 
 describe('the span of a call that comes back for its hold', () => {
@@ -65,14 +73,18 @@ describe('the span of a call that comes back for its hold', () => {
     ['when the upstream breaks the connection', '/gone', 1, 502, 'upstream_aborted'],
   ])('has the status of its answer %s', (_when, path, index, status, error) => {
     const span = answers(path)[index];
-    expect(span?.attributes).toMatchObject({ 'http.response.status_code': status, ...(error !== undefined && { 'error.type': error }) });
+    expect(span?.attributes).toMatchObject({
+      'http.response.status_code': status,
+      ...(error !== undefined && { 'error.type': error }),
+    });
     expect(span?.attributes['countersign.hold.id']).toMatch(/^hold_/);
   });
 
   it('is linked to the approval that the call came back for', () => {
     const approval = receiver.spans.find(
       ({ name, attributes }) =>
-        name === 'countersign.approval.request' && attributes['countersign.hold.id'] === answers('/approved')[2]?.attributes['countersign.hold.id'],
+        name === 'countersign.approval.request' &&
+        attributes['countersign.hold.id'] === answers('/approved')[2]?.attributes['countersign.hold.id'],
     );
     expect(answers('/approved')[2]?.links?.map(({ spanId }) => spanId)).toContain(approval?.spanId);
   });
@@ -101,7 +113,12 @@ describe('log records', () => {
       expect([severityText, severityNumber]).toEqual(['INFO', 9]);
     }
     const told = (name: string) => receiver.logs.filter(({ body }) => body === `countersign.call.${name}`).length;
-    expect({ held: told('held'), released: told('released'), denied: told('denied'), completed: told('completed') }).toEqual({
+    expect({
+      held: told('held'),
+      released: told('released'),
+      denied: told('denied'),
+      completed: told('completed'),
+    }).toEqual({
       held: 5,
       released: 3,
       denied: 2,
@@ -131,6 +148,8 @@ describe('log records', () => {
     }
     const name = 'countersign.call.denied';
     // opentelemetry/proto/logs/v1, LogRecord.event_name: field 12, a text.
-    expect(Buffer.concat(bodies).includes(Buffer.concat([Buffer.from([(12 << 3) | 2, name.length]), Buffer.from(name)]))).toBe(true);
+    expect(
+      Buffer.concat(bodies).includes(Buffer.concat([Buffer.from([(12 << 3) | 2, name.length]), Buffer.from(name)])),
+    ).toBe(true);
   });
 });

@@ -1,10 +1,17 @@
-// What the gateway tells about its calls, as a real OTLP receiver, Prometheus, the log and the audit folder get it: three linked traces of a held
-// call, everything refused or failed whatever the sampler says, and nowhere a token or a secret.
+// What the gateway tells about its calls, as a real OTLP receiver, Prometheus, the log and the audit folder get it:
+// three linked traces of a held call, everything refused or failed whatever the sampler says, and nowhere a token or a
+// secret.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Environment, INJECTED_SECRET, type Recorder, startEnvironment, startRecorder } from '../support/environment.ts';
+import {
+  type Environment,
+  INJECTED_SECRET,
+  type Recorder,
+  startEnvironment,
+  startRecorder,
+} from '../support/environment.ts';
 import { startIssuer, type TestIssuer } from '../support/oidc-issuer.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts';
 
@@ -67,7 +74,11 @@ async function play(): Promise<Story> {
   const calls: Record<string, string> = {};
   const seen = new Set<string>();
   const call = async (name: string, path: string, options: Parameters<Environment['call']>[1] = {}): Promise<void> => {
-    const headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', baggage: `k=${ARGUMENT}`, ...options.headers };
+    const headers = {
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      baggage: `k=${ARGUMENT}`,
+      ...options.headers,
+    };
     const response = await env.call(path, { ...options, headers });
     texts.push(JSON.stringify([...response.headers]), await response.text());
     const line = await completed((id) => !seen.has(id));
@@ -116,7 +127,14 @@ async function play(): Promise<Story> {
       answers: texts.join('\n'),
       review: listed + shown,
     },
-    literals: { token: await env.token('agent-1'), foreign, reviewer: alice.token, injected: INJECTED_SECRET, client: CLIENT_SECRET, minted },
+    literals: {
+      token: await env.token('agent-1'),
+      foreign,
+      reviewer: alice.token,
+      injected: INJECTED_SECRET,
+      client: CLIENT_SECRET,
+      minted,
+    },
   };
 }
 
@@ -130,10 +148,12 @@ function completed(fits: (id: string) => boolean): Promise<string> {
 }
 
 const spans = (): readonly ReceivedSpan[] => story.receiver.spans;
-const ofHold = (): readonly ReceivedSpan[] => spans().filter(({ attributes }) => attributes['countersign.hold.id'] === story.holdId);
+const ofHold = (): readonly ReceivedSpan[] =>
+  spans().filter(({ attributes }) => attributes['countersign.hold.id'] === story.holdId);
 const ofCall = (name: keyof Story['calls']): readonly ReceivedSpan[] =>
   spans().filter(({ attributes }) => attributes['countersign.call.id'] === story.calls[name]);
-const place = ({ traceId, spanId }: { readonly traceId: string; readonly spanId: string }): string => `${traceId}/${spanId}`;
+const place = ({ traceId, spanId }: { readonly traceId: string; readonly spanId: string }): string =>
+  `${traceId}/${spanId}`;
 const links = (span: ReceivedSpan): readonly string[] => (span.links ?? []).map(place);
 
 function named(name: string): ReceivedSpan {
@@ -160,7 +180,11 @@ describe('a held call', () => {
   it('has the mint, the send and the revocation as children of its release', () => {
     const release = named('countersign.release');
     const children = spans().filter(({ parentSpanId }) => parentSpanId === release.spanId);
-    expect(children.map(({ name }) => name).sort()).toEqual(['POST', 'countersign.credential.mint', 'countersign.credential.revoke']);
+    expect(children.map(({ name }) => name).sort()).toEqual([
+      'POST',
+      'countersign.credential.mint',
+      'countersign.credential.revoke',
+    ]);
     expect(named('countersign.credential.mint').attributes).toMatchObject({
       'countersign.credential.provider': 'oauth-client-credentials',
       'countersign.credential.revocability': expect.any(String),
@@ -168,8 +192,16 @@ describe('a held call', () => {
   });
 
   it('names both traces on every span that could be found alone', () => {
-    const ids = { 'countersign.call.trace_id': named('POST /ledger').traceId, 'countersign.approval.trace_id': named('countersign.approval.request').traceId };
-    for (const name of ['POST /ledger', 'countersign.approval.request', 'countersign.approval.review', 'countersign.release'])
+    const ids = {
+      'countersign.call.trace_id': named('POST /ledger').traceId,
+      'countersign.approval.trace_id': named('countersign.approval.request').traceId,
+    };
+    for (const name of [
+      'POST /ledger',
+      'countersign.approval.request',
+      'countersign.approval.review',
+      'countersign.release',
+    ])
       expect(named(name).attributes).toMatchObject(ids);
   });
 
@@ -184,7 +216,10 @@ describe('a held call', () => {
         'countersign.rule.ids': ['transfers'],
       });
     }
-    expect(named('countersign.release').attributes).toMatchObject({ 'countersign.hold.outcome': 'EXECUTED', 'http.response.status_code': 200 });
+    expect(named('countersign.release').attributes).toMatchObject({
+      'countersign.hold.outcome': 'EXECUTED',
+      'http.response.status_code': 200,
+    });
   });
 
   it('takes the agent’s own trace as a link and never as its parent', () => {
@@ -209,7 +244,11 @@ describe('a sampler that keeps nothing', () => {
     ['upstreamError', 'allow', '500', 500],
   ] as const)('keeps a call that was %s', (name, decision, error, status) => {
     const root = ofCall(name).find(({ kind }) => kind === 'SPAN_KIND_SERVER');
-    expect(root?.attributes).toMatchObject({ 'countersign.decision': decision, 'error.type': error, 'http.response.status_code': status });
+    expect(root?.attributes).toMatchObject({
+      'countersign.decision': decision,
+      'error.type': error,
+      'http.response.status_code': status,
+    });
     expect(root?.status?.code === 'STATUS_CODE_ERROR').toBe(status >= 500);
   });
 });
@@ -233,7 +272,8 @@ describe('metrics', () => {
   });
 
   it('have no ids as labels', () => {
-    for (const id of ['agent-1', 'alice', story.holdId, story.calls.failed]) expect(story.metrics.includes(id), id).toBe(false);
+    for (const id of ['agent-1', 'alice', story.holdId, story.calls.failed])
+      expect(story.metrics.includes(id), id).toBe(false);
   });
 });
 
@@ -270,7 +310,11 @@ describe('secrets and tokens', () => {
 
 describe('an exporter that cannot reach its receiver', () => {
   it('harms no call, is counted, and does not keep the process from ending', async () => {
-    const settings = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', OTEL_BSP_SCHEDULE_DELAY: '50', OTEL_EXPORTER_OTLP_TIMEOUT: '200' };
+    const settings = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+      OTEL_BSP_SCHEDULE_DELAY: '50',
+      OTEL_EXPORTER_OTLP_TIMEOUT: '200',
+    };
     const alone = await startEnvironment({ env: settings });
     try {
       for (let i = 0; i < 20; i++) expect((await alone.call('/api/accounts')).status).toBe(200);

@@ -1,5 +1,6 @@
-// Kind: what people wrote for the agent, and what a program needs to come back at the right time. Denials carry the rule's message and, where
-// every tier allows it, the reviewer's reason, bounded and with nothing in it that could hide or turn text; a pending answer says whom it waits for.
+// Kind: what people wrote for the agent, and what a program needs to come back at the right time. Denials carry the
+// rule's message and, where every tier allows it, the reviewer's reason, bounded and with nothing in it that could hide
+// or turn text; a pending answer says whom it waits for.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
@@ -62,14 +63,19 @@ describe('a denial', () => {
     const id = await holdTransfer(env, body);
     expect((await (await env.reviewer('alice')).vote(id, 'deny', { reason })).status).toBeLessThan(300);
     const answer = await transferNow(env, body);
-    expect([answer.code, answer.json.detail]).toEqual(['approval_denied', expect.stringContaining(`The reviewer says: ${told}.`)]);
+    expect([answer.code, answer.json.detail]).toEqual([
+      'approval_denied',
+      expect.stringContaining(`The reviewer says: ${told}.`),
+    ]);
     expect((await answered(env.call(`/countersign/v1/holds/${id}`))).json.detail).toContain(told);
   });
 
   it('keeps the reason where one of its tiers does', async () => {
     const body = { ...bill(), large: true };
     const id = await holdTransfer(env, body);
-    expect((await (await env.reviewer('alice')).vote(id, 'deny', { reason: 'for the board alone' })).status).toBeLessThan(300);
+    expect(
+      (await (await env.reviewer('alice')).vote(id, 'deny', { reason: 'for the board alone' })).status,
+    ).toBeLessThan(300);
     expect((await transferNow(env, body)).text).not.toContain('for the board alone');
     expect((await answered(env.call(`/countersign/v1/holds/${id}`))).text).not.toContain('for the board alone');
   });

@@ -1,5 +1,5 @@
-// Kind: what an agent is told of its call's effect, on every plane: never more than the gateway knows at that moment. Seen from outside, where
-// the upstream's own list of what it ran is the truth that the words are held against.
+// Kind: what an agent is told of its call's effect, on every plane: never more than the gateway knows at that moment.
+// Seen from outside, where the upstream's own list of what it ran is the truth that the words are held against.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -62,7 +62,8 @@ describe('over HTTP', () => {
     [
       'promises more than it sends',
       'upstream_aborted',
-      (response: { socket: { end(text: string): void } | null }) => void response.socket?.end('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort'),
+      (response: { socket: { end(text: string): void } | null }) =>
+        void response.socket?.end('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort'),
     ],
   ])('a call whose upstream %s may have taken effect', async (_what, code, how) => {
     const before = env.upstream.requests.length;
@@ -93,7 +94,9 @@ describe('over HTTP', () => {
   });
 
   it('an executed call is never said not to be: not to its Idempotency-Key, not to who would cancel it, not to who asks with a bad token', async () => {
-    env.upstream.respond((_request, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{"ok":true}'));
+    env.upstream.respond(
+      (_request, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{"ok":true}'),
+    );
     const body = bill();
     const headers = { ...now, 'idempotency-key': `k-${body.reference}` };
     const id = await approveTransfer(env, alice, body, { headers });
@@ -137,7 +140,9 @@ describe('over HTTP', () => {
 
   it('an upgrade that the upstream answers otherwise may have taken effect', async () => {
     env.upstream.respond((_request, response) => void response.writeHead(200).end('no'));
-    const socket = new WebSocket(`ws://127.0.0.1:${env.ports.agents}/api/live`, { headers: { authorization: `Bearer ${await env.token('agent-1')}` } });
+    const socket = new WebSocket(`ws://127.0.0.1:${env.ports.agents}/api/live`, {
+      headers: { authorization: `Bearer ${await env.token('agent-1')}` },
+    });
     const [, answer] = await once(socket, 'unexpected-response');
     let text = '';
     for await (const chunk of answer.setEncoding('utf8')) text += chunk;
@@ -181,7 +186,11 @@ describe('over MCP', () => {
       };
       const response = await env.call(path, {
         method: 'POST',
-        headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': version, ...(authorization && { authorization }) },
+        headers: {
+          accept: 'application/json, text/event-stream',
+          'mcp-protocol-version': version,
+          ...(authorization && { authorization }),
+        },
         body: { jsonrpc: '2.0', id: 7, method, params: { taskId: id, ...(path === '/modern' && { _meta: meta }) } },
       });
       said.push(await response.text());
@@ -204,6 +213,9 @@ describe('over MCP', () => {
     const client = await connect();
     const { taskId, id } = await hold(client);
     await alice.deny(id);
-    expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({ status: 'failed', statusMessage: expect.stringMatching(NOTHING) });
+    expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({
+      status: 'failed',
+      statusMessage: expect.stringMatching(NOTHING),
+    });
   });
 });

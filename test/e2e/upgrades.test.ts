@@ -1,5 +1,6 @@
-// An upgrade is another action than the request without it, and everything that is said in its handshake is part of it. Pins the kind of fault
-// in which something that the upstream acts on is sent outside of what was decided on and approved.
+// An upgrade is another action than the request without it, and everything that is said in its handshake is part of it.
+// Pins the kind of fault in which something that the upstream acts on is sent outside of what was decided on and
+// approved.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
@@ -90,7 +91,10 @@ async function outcome(socket: WebSocket): Promise<{ readonly code: string; read
   const refused = once(socket, 'unexpected-response').then(async ([, response]) => {
     let text = '';
     for await (const piece of response as IncomingMessage) text += piece;
-    return { code: (JSON.parse(text) as { code: string }).code, hold: String(response.headers['countersign-hold'] ?? '') };
+    return {
+      code: (JSON.parse(text) as { code: string }).code,
+      hold: String(response.headers['countersign-hold'] ?? ''),
+    };
   });
   socket.on('error', () => {});
   const found = await Promise.race([opened, refused]);
@@ -109,7 +113,10 @@ async function raw(path: string, ...fields: readonly string[]): Promise<string> 
     'Upgrade: websocket',
     'Sec-WebSocket-Version: 13',
   ];
-  const { text } = await sendRaw(env.ports.agents, `GET ${path} HTTP/1.1\r\n${[...lines, ...fields].join('\r\n')}\r\n\r\n`);
+  const { text } = await sendRaw(
+    env.ports.agents,
+    `GET ${path} HTTP/1.1\r\n${[...lines, ...fields].join('\r\n')}\r\n\r\n`,
+  );
   return /"code":"(\w+)"/.exec(text)?.[1] ?? text;
 }
 
@@ -137,7 +144,10 @@ describe('an approval', () => {
     'no subprotocol': { extensions: 'permessage-deflate' },
     'another extension': { protocols: ['chat'], extensions: 'x-admin' },
     'one more extension': { protocols: ['chat'], extensions: 'permessage-deflate, x-admin' },
-    'another parameter of an extension': { protocols: ['chat'], extensions: 'permessage-deflate; client_max_window_bits=8' },
+    'another parameter of an extension': {
+      protocols: ['chat'],
+      extensions: 'permessage-deflate; client_max_window_bits=8',
+    },
     'no extension': { protocols: ['chat'] },
   };
   it.each(Object.entries(others))('for a WebSocket is not used for one with %s', async (what, offer) => {
@@ -150,13 +160,25 @@ describe('an approval', () => {
     expect(other.hold).not.toBe(first.hold);
     expect(seen).toEqual([]);
     expect(await open(path, { protocols: ['chat'], extensions: 'permessage-deflate' })).toMatchObject({ code: 'open' });
-    expect(handshakes[0]?.headers).toMatchObject({ 'sec-websocket-protocol': 'chat', 'sec-websocket-extensions': 'permessage-deflate' });
+    expect(handshakes[0]?.headers).toMatchObject({
+      'sec-websocket-protocol': 'chat',
+      'sec-websocket-extensions': 'permessage-deflate',
+    });
   });
 
   it('is asked for with everything that the handshake offers', async () => {
-    const { hold } = await open('/live/held/shown', { protocols: ['chat', 'v2.chat'], extensions: 'permessage-deflate;client_max_window_bits' });
+    const { hold } = await open('/live/held/shown', {
+      protocols: ['chat', 'v2.chat'],
+      extensions: 'permessage-deflate;client_max_window_bits',
+    });
     expect(await alice.show(hold)).toMatchObject({
-      action: { upgrade: { protocol: 'websocket', subprotocols: ['chat', 'v2.chat'], extensions: ['permessage-deflate; client_max_window_bits'] } },
+      action: {
+        upgrade: {
+          protocol: 'websocket',
+          subprotocols: ['chat', 'v2.chat'],
+          extensions: ['permessage-deflate; client_max_window_bits'],
+        },
+      },
     });
     const plain = await env.call('/live/held/shown', { headers: { prefer: 'wait=0' } });
     expect((await alice.show(plain.headers.get('countersign-hold') ?? '')).action).not.toHaveProperty('upgrade');
@@ -170,7 +192,12 @@ describe('an approval', () => {
     const id = await opened.hold;
     socket.terminate();
     await expect
-      .poll(() => env.log.some(({ event, path, error }) => event === 'countersign.call.completed' && path === '/held/left' && error === 'client_closed'))
+      .poll(() =>
+        env.log.some(
+          ({ event, path, error }) =>
+            event === 'countersign.call.completed' && path === '/held/left' && error === 'client_closed',
+        ),
+      )
       .toBe(true);
     await alice.approve(id);
     expect((await alice.show(id)).state).toBe('APPROVED');
@@ -212,15 +239,28 @@ describe('a handshake', () => {
   const jwt = `${Buffer.from('{"alg":"ES256"}').toString('base64url')}.${Buffer.from('{"sub":"a"}').toString('base64url')}.c2ln`;
   const own = 'opaque-8f3b21';
   const credentials: Readonly<Record<string, Offer>> = {
-    'as Kubernetes reads it': { protocols: [`base64url.bearer.authorization.k8s.io.${Buffer.from(jwt).toString('base64url')}`, 'v4.channel.k8s.io'] },
+    'as Kubernetes reads it': {
+      protocols: [
+        `base64url.bearer.authorization.k8s.io.${Buffer.from(jwt).toString('base64url')}`,
+        'v4.channel.k8s.io',
+      ],
+    },
     'behind a name': { protocols: ['Bearer', 'abc.def'] },
     'behind another name': { protocols: ['access_token', 'abcdef'] },
     'as a JWT alone': { protocols: [jwt] },
-    'as AppSync reads it': { protocols: [`header-${Buffer.from('{"Authorization":"a"}').toString('base64url')}`, 'graphql-ws'] },
+    'as AppSync reads it': {
+      protocols: [`header-${Buffer.from('{"Authorization":"a"}').toString('base64url')}`, 'graphql-ws'],
+    },
     'as a key of a model provider': { protocols: ['realtime', 'openai-insecure-api-key.sk-abc'] },
     'that another field holds': { protocols: ['chat', own], headers: { 'x-agent-pass': own } },
-    'that another field holds, in base64': { protocols: [`x.${Buffer.from(own).toString('base64url')}`], headers: { 'x-agent-pass': `Own ${own}` } },
-    'that another field holds, in hex': { protocols: [Buffer.from(own).toString('hex')], headers: { 'x-agent-pass': own } },
+    'that another field holds, in base64': {
+      protocols: [`x.${Buffer.from(own).toString('base64url')}`],
+      headers: { 'x-agent-pass': `Own ${own}` },
+    },
+    'that another field holds, in hex': {
+      protocols: [Buffer.from(own).toString('hex')],
+      headers: { 'x-agent-pass': own },
+    },
     'in a cookie’s value': { protocols: [own], headers: { cookie: `sid=${own}` } },
     'too long to be a name': { protocols: ['q'.repeat(49)] },
     'in an extension': { extensions: `permessage-deflate; x=${own}`, headers: { 'x-agent-pass': own } },
@@ -254,7 +294,10 @@ describe('a handshake', () => {
   });
 
   it('reaches the upstream as it was decided on, whatever spelling and number of fields it came in', async () => {
-    const socket = await dial('/live/open', { protocols: ['chat'], headers: { 'sec-websocket-accept': 'x', 'x-note': 'kept' } });
+    const socket = await dial('/live/open', {
+      protocols: ['chat'],
+      headers: { 'sec-websocket-accept': 'x', 'x-note': 'kept' },
+    });
     await once(socket, 'open');
     socket.terminate();
     const names = handshakes[0]?.rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());

@@ -1,5 +1,6 @@
-// Kind: what an upstream says to whoever called it, and the agent would take for the gateway's word: challenges, links to a sign-in, orders about
-// the whole host, addresses in its own address space. Over HTTP and MCP, with and without a credential of the gateway's.
+// Kind: what an upstream says to whoever called it, and the agent would take for the gateway's word: challenges, links
+// to a sign-in, orders about the whole host, addresses in its own address space. Over HTTP and MCP, with and without a
+// credential of the gateway's.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Environment, startEnvironment } from '../support/environment.ts';
@@ -24,7 +25,10 @@ beforeAll(async () => {
 afterAll(() => env.close());
 
 const answer = (status: number, headers: Record<string, string>) =>
-  env.upstream.respond((_request, response) => void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end('{"error":"x"}'));
+  env.upstream.respond(
+    (_request, response) =>
+      void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end('{"error":"x"}'),
+  );
 
 const tool = (mount: string, method = 'tools/call') =>
   env.call(mount, {
@@ -42,7 +46,8 @@ const tool = (mount: string, method = 'tools/call') =>
   });
 
 const CHALLENGE = {
-  'www-authenticate': 'Bearer realm="bank", resource_metadata="https://bank.internal/.well-known/oauth-protected-resource"',
+  'www-authenticate':
+    'Bearer realm="bank", resource_metadata="https://bank.internal/.well-known/oauth-protected-resource"',
   link: '<https://idp.bank.example/authorize>; rel="oauth2-authorization-server"',
   'clear-site-data': '"cookies"',
   'strict-transport-security': 'max-age=1',
@@ -62,21 +67,29 @@ describe('a 401 of an upstream', () => {
     answer(401, CHALLENGE);
     const response = await env.call('/open/accounts');
     expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, CHALLENGE['www-authenticate']]);
-    for (const name of ['clear-site-data', 'strict-transport-security', 'dpop-nonce']) expect([name, response.headers.get(name)]).toEqual([name, null]);
+    for (const name of ['clear-site-data', 'strict-transport-security', 'dpop-nonce'])
+      expect([name, response.headers.get(name)]).toEqual([name, null]);
   });
 
-  it.each(['/tools', '/many'])('is a tool’s error at the MCP mount %s: the upstream refused the gateway’s credential', async (mount) => {
-    answer(401, CHALLENGE);
-    const response = await tool(mount);
-    const { result } = (await response.json()) as { result: { isError: boolean; content: { text: string }[]; _meta: Record<string, string> } };
-    expect([response.status, response.headers.get('www-authenticate'), result.isError]).toEqual([200, null, true]);
-    expect(result._meta['countersign/code']).toBe('upstream_unauthorized');
-    expect(result.content[0]?.text).toMatch(/refused the gateway’s credential\. Nothing was executed\./);
-  });
+  it.each(['/tools', '/many'])(
+    'is a tool’s error at the MCP mount %s: the upstream refused the gateway’s credential',
+    async (mount) => {
+      answer(401, CHALLENGE);
+      const response = await tool(mount);
+      const { result } = (await response.json()) as {
+        result: { isError: boolean; content: { text: string }[]; _meta: Record<string, string> };
+      };
+      expect([response.status, response.headers.get('www-authenticate'), result.isError]).toEqual([200, null, true]);
+      expect(result._meta['countersign/code']).toBe('upstream_unauthorized');
+      expect(result.content[0]?.text).toMatch(/refused the gateway’s credential\. Nothing was executed\./);
+    },
+  );
 
   it('is an error of JSON-RPC for what is no tool call', async () => {
     answer(401, CHALLENGE);
-    expect(await (await tool('/tools', 'tools/list')).json()).toMatchObject({ error: { data: { code: 'upstream_unauthorized' } } });
+    expect(await (await tool('/tools', 'tools/list')).json()).toMatchObject({
+      error: { data: { code: 'upstream_unauthorized' } },
+    });
   });
 });
 

@@ -1,5 +1,5 @@
-// The whole gateway with SPIFFE on both sides of its agents' listener: it shows the X.509-SVID that the Workload API gives it, agents show theirs,
-// and everything rotates while calls go on.
+// The whole gateway with SPIFFE on both sides of its agents' listener: it shows the X.509-SVID that the Workload API
+// gives it, agents show theirs, and everything rotates while calls go on.
 
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -55,12 +55,29 @@ interface Answer {
   readonly headers: Record<string, string | string[] | undefined>;
 }
 
-async function call(path: string, { method = 'GET', body, as, agent = new Agent(), trust = [root], headers = {} }: CallOptions = {}): Promise<Answer> {
+async function call(
+  path: string,
+  { method = 'GET', body, as, agent = new Agent(), trust = [root], headers = {} }: CallOptions = {},
+): Promise<Answer> {
   const json = body === undefined ? undefined : JSON.stringify(body);
   const request = httpsRequest({
-    ...{ host: '127.0.0.1', port: environment.ports.agents, path, method, agent, servername: 'gateway.test', ca: trust.map(({ pem }) => pem) },
+    ...{
+      host: '127.0.0.1',
+      port: environment.ports.agents,
+      path,
+      method,
+      agent,
+      servername: 'gateway.test',
+      ca: trust.map(({ pem }) => pem),
+    },
     ...(as && { cert: as.pem, key: as.keyPem }),
-    headers: { ...(json !== undefined && { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(json)) }), ...headers },
+    headers: {
+      ...(json !== undefined && {
+        'content-type': 'application/json',
+        'content-length': String(Buffer.byteLength(json)),
+      }),
+      ...headers,
+    },
   }).end(json);
   const [response] = await once(request, 'response');
   let text = '';
@@ -71,9 +88,15 @@ async function call(path: string, { method = 'GET', body, as, agent = new Agent(
 describe('an agent with an X.509-SVID', () => {
   it('calls an upstream, and one without any credential does not', async () => {
     expect(await call('/api/things', { as: workload })).toMatchObject({ status: 200, body: { ok: true } });
-    expect(await call('/api/things')).toMatchObject({ status: 401, body: { code: 'unauthenticated', check: 'credential' } });
+    expect(await call('/api/things')).toMatchObject({
+      status: 401,
+      body: { code: 'unauthenticated', check: 'credential' },
+    });
     const stranger = await createAuthority('prod.test');
-    expect(await call('/api/things', { as: await stranger.issue({ uris: [AGENT] }) })).toMatchObject({ status: 401, body: { code: 'certificate_untrusted' } });
+    expect(await call('/api/things', { as: await stranger.issue({ uris: [AGENT] }) })).toMatchObject({
+      status: 401,
+      body: { code: 'certificate_untrusted' },
+    });
     const token = await environment.token('agent-1');
     expect(await call('/api/things', { as: workload, headers: { authorization: `Bearer ${token}` } })).toMatchObject({
       status: 401,
@@ -82,14 +105,21 @@ describe('an agent with an X.509-SVID', () => {
   });
 
   it('has a held call approved and sent, also when its certificate was rotated while it waited', async () => {
-    const answer = call('/api/transfers', { method: 'POST', body: { amount: 1 }, as: workload, headers: { prefer: 'wait=0' } });
+    const answer = call('/api/transfers', {
+      method: 'POST',
+      body: { amount: 1 },
+      as: workload,
+      headers: { prefer: 'wait=0' },
+    });
     expect(await answer).toMatchObject({ status: 409, body: { code: 'approval_pending' } });
     const reviewer = await environment.reviewer('rita');
     const [hold] = await reviewer.list();
     expect(hold?.principal).toMatchObject({ id: AGENT, kind: 'spiffe' });
     await reviewer.approve(hold?.id ?? '');
     const renewed = await root.issue({ uris: [AGENT] });
-    expect(await call('/api/transfers', { method: 'POST', body: { amount: 1 }, as: renewed })).toMatchObject({ status: 200 });
+    expect(await call('/api/transfers', { method: 'POST', body: { amount: 1 }, as: renewed })).toMatchObject({
+      status: 200,
+    });
     expect(environment.upstream.requests.at(-1)).toMatchObject({ method: 'POST', body: '{"amount":1}' });
   });
 
@@ -100,7 +130,8 @@ describe('an agent with an X.509-SVID', () => {
     const statuses: number[] = [];
     const kept = new Agent({ keepAlive: true, maxSockets: 1 });
     const load = async (agent?: Agent): Promise<void> => {
-      while (!done) statuses.push((await call('/api/things', { as: certificate, trust: trusted, ...(agent && { agent }) })).status);
+      while (!done)
+        statuses.push((await call('/api/things', { as: certificate, trust: trusted, ...(agent && { agent }) })).status);
     };
     const running = [load(kept), load(), load()];
     for (let round = 0; round < 5; round++) {
@@ -110,7 +141,10 @@ describe('an agent with an X.509-SVID', () => {
       const previous = trusted.at(-2) as Authority;
       await publish(trusted.slice(-2), previous);
       await expect
-        .poll(async () => (await call('/api/things', { as: await next.issue({ uris: [AGENT] }), trust: trusted })).status, { timeout: 10_000 })
+        .poll(
+          async () => (await call('/api/things', { as: await next.issue({ uris: [AGENT] }), trust: trusted })).status,
+          { timeout: 10_000 },
+        )
         .toBe(200);
       certificate = await next.issue({ uris: [AGENT] });
       await publish(trusted.slice(-2), next);
@@ -137,7 +171,9 @@ describe('an agent with an X.509-SVID', () => {
       status: 200,
       body: { certificate: true, svids: [{ from: workloadApi.address, ready: true, spiffeId: GATEWAY, expiresAt }] },
     });
-    await expect.poll(ready, { timeout: 10_000 }).toMatchObject({ status: 503, body: { ready: false, certificate: false, svids: [{ ready: false }] } });
+    await expect
+      .poll(ready, { timeout: 10_000 })
+      .toMatchObject({ status: 503, body: { ready: false, certificate: false, svids: [{ ready: false }] } });
     await expect(call('/api/things', { as: workload })).rejects.toThrow();
     await publish([root], root);
     await expect.poll(async () => (await ready()).status, { timeout: 10_000 }).toBe(200);
@@ -152,7 +188,9 @@ describe('an agent with an X.509-SVID', () => {
     const [hold] = await reviewer.list();
     const own = await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] });
     workloadApi.publish({ svids: [{ id: GATEWAY, chain: [own] }], x509: {} });
-    await expect.poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 }).toBe('certificate_untrusted');
+    await expect
+      .poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 })
+      .toBe('certificate_untrusted');
     await reviewer.approve(hold?.id ?? '');
     expect(await answer).toMatchObject({ status: 401, body: { code: 'certificate_untrusted' } });
     expect(environment.upstream.requests.length).toBe(sent);
@@ -161,8 +199,13 @@ describe('an agent with an X.509-SVID', () => {
   });
 
   it('is refused once the agent takes the trust domain away', async () => {
-    workloadApi.publish({ svids: [{ id: GATEWAY, chain: [await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] })] }], x509: {} });
-    await expect.poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 }).toBe('certificate_untrusted');
+    workloadApi.publish({
+      svids: [{ id: GATEWAY, chain: [await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] })] }],
+      x509: {},
+    });
+    await expect
+      .poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 })
+      .toBe('certificate_untrusted');
   });
 });
 
@@ -170,8 +213,18 @@ describe('a gateway', () => {
   it('does not start as nobody: without an SVID for its listener it ends and says why', async () => {
     const path = join(environment.folder, 'nobody.yaml');
     const yaml = readFileSync(join(environment.folder, 'countersign.yaml'), 'utf8');
-    writeFileSync(path, yaml.replaceAll(workloadApi.address, `unix://${join(environment.folder, 'nothing.sock')}`).replaceAll('./data/', './nobody/'));
-    const ended = promisify(execFile)(process.execPath, ['src/main.ts', 'serve', '--config', path], { env: { ...process.env, E2E_SECRET: 'unused' } });
-    await expect(ended).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('issuer_unavailable: The Workload API gives no X.509-SVID') });
+    writeFileSync(
+      path,
+      yaml
+        .replaceAll(workloadApi.address, `unix://${join(environment.folder, 'nothing.sock')}`)
+        .replaceAll('./data/', './nobody/'),
+    );
+    const ended = promisify(execFile)(process.execPath, ['src/main.ts', 'serve', '--config', path], {
+      env: { ...process.env, E2E_SECRET: 'unused' },
+    });
+    await expect(ended).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('issuer_unavailable: The Workload API gives no X.509-SVID'),
+    });
   });
 });

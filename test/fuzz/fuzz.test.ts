@@ -1,4 +1,5 @@
-// Every fuzz target for a few hundred inputs, under a fixed seed, and over what was found before. The long runs are `npm run fuzz`.
+// Every fuzz target for a few hundred inputs, under a fixed seed, and over what was found before. The long runs are
+// `npm run fuzz`.
 
 import { describe, expect, it } from 'vitest';
 import { runRound, vectorsOf } from './run.ts';

@@ -1,5 +1,6 @@
-// `npm run fuzz -- TARGET --minutes N [--seed S]`: drives one parser until the time is over or something is found, and ends by itself. A
-// finding is shrunk, printed and kept among the vectors, which the suite replays. Exit code 1 says that there is one.
+// `npm run fuzz -- TARGET --minutes N [--seed S]`: drives one parser until the time is over or something is found, and
+// ends by itself. A finding is shrunk, printed and kept among the vectors, which the suite replays. Exit code 1 says
+// that there is one.
 
 import { parseArgs } from 'node:util';
 import { keepVector, runRound, vectorsOf } from './run.ts';
@@ -9,11 +10,16 @@ const ROUND = 500;
 /** No input may take longer than this: the gateway has one thread. */
 const SLOW_MS = 100;
 
-const { values, positionals } = parseArgs({ options: { minutes: { type: 'string', default: '1' }, seed: { type: 'string' } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { minutes: { type: 'string', default: '1' }, seed: { type: 'string' } },
+  allowPositionals: true,
+});
 const target = TARGETS.find(({ name }) => name === positionals[0]);
 const minutes = Number(values.minutes);
 if (target === undefined || !(minutes > 0)) {
-  console.error(`Usage: npm run fuzz -- TARGET --minutes N [--seed S]\n\n${TARGETS.map(({ name, drives }) => `${name.padEnd(16)} ${drives}`).join('\n')}`);
+  console.error(
+    `Usage: npm run fuzz -- TARGET --minutes N [--seed S]\n\n${TARGETS.map(({ name, drives }) => `${name.padEnd(16)} ${drives}`).join('\n')}`,
+  );
   process.exit(2);
 }
 
@@ -31,7 +37,8 @@ function cpuMs(input: string): number {
 function check(input: string): void {
   target?.check(input);
   // Once may be a collection of garbage; five times is the input.
-  if ([1, 2, 3, 4, 5].every(() => cpuMs(input) > SLOW_MS)) throw new Error(`It takes more than ${SLOW_MS} ms for ${input.length} characters.`);
+  if ([1, 2, 3, 4, 5].every(() => cpuMs(input) > SLOW_MS))
+    throw new Error(`It takes more than ${SLOW_MS} ms for ${input.length} characters.`);
 }
 
 for (const input of vectorsOf(target)) check(input);
@@ -43,7 +50,9 @@ for (const end = Date.now() + minutes * 60_000; Date.now() < end; seed++) {
   inputs += ROUND;
   if (finding === undefined) continue;
   keepVector(target, finding.input);
-  console.error(`${target.name}: ${finding.fault}\nseed ${finding.seed}, input ${JSON.stringify(finding.input.slice(0, 2_000))} (kept among the vectors)`);
+  console.error(
+    `${target.name}: ${finding.fault}\nseed ${finding.seed}, input ${JSON.stringify(finding.input.slice(0, 2_000))} (kept among the vectors)`,
+  );
   process.exit(1);
 }
 console.log(`${target.name}: nothing in ${inputs} inputs, seeds ${first} to ${seed - 1}`);

@@ -1,10 +1,18 @@
-// Texts from seeds and pieces: what a grammar makes, then cut, doubled, repeated many times over, and spoiled here and there.
+// Texts from seeds and pieces: what a grammar makes, then cut, doubled, repeated many times over, and spoiled here and
+// there.
 
 import fc from 'fast-check';
 
-/** Texts put together from these pieces, some of them repeated so often that cost which grows faster than length is felt. */
+/**
+ * Texts put together from these pieces, some of them repeated so often that cost which grows faster than length is
+ * felt.
+ */
 export function fromPieces(pieces: readonly string[], longest = 20): fc.Arbitrary<string> {
-  const piece = fc.oneof({ weight: 12, arbitrary: fc.constantFrom(...pieces) }, { weight: 1, arbitrary: anyCharacter }, { weight: 1, arbitrary: fc.string() });
+  const piece = fc.oneof(
+    { weight: 12, arbitrary: fc.constantFrom(...pieces) },
+    { weight: 1, arbitrary: anyCharacter },
+    { weight: 1, arbitrary: fc.string() },
+  );
   const repeated = fc
     .tuple(fc.array(piece, { minLength: 1, maxLength: 3 }), fc.constantFrom(2, 3, 50, 5_000))
     .map(([parts, times]) => parts.join('').repeat(times));
@@ -19,10 +27,15 @@ export const LARGEST = 1_048_576;
 /** A character that some reader treats in its own way. */
 const anyCharacter = fc.oneof(
   fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
-  fc.constantFrom(...'\0\t\n\v\f\r \u007f\u0080\u00a0\u00ad\u0130\u0131\u017f\u200b\u202e\u2028\u212a\ufeff\uff0f\ud800\udc00\ufffd'),
+  fc.constantFrom(
+    ...'\0\t\n\v\f\r \u007f\u0080\u00a0\u00ad\u0130\u0131\u017f\u200b\u202e\u2028\u212a\ufeff\uff0f\ud800\udc00\ufffd',
+  ),
 );
 
-/** A text from `seeds` with a few changes: a piece taken out, put twice, replaced by another seed's, or a character changed. */
+/**
+ * A text from `seeds` with a few changes: a piece taken out, put twice, replaced by another seed's, or a character
+ * changed.
+ */
 export function mutated(seeds: fc.Arbitrary<string>): fc.Arbitrary<string> {
   const change = fc.record({
     at: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -33,7 +46,11 @@ export function mutated(seeds: fc.Arbitrary<string>): fc.Arbitrary<string> {
   return fc.tuple(seeds, fc.array(change, { maxLength: 4 })).map(([seed, changes]) =>
     changes.reduce((text, { at, length, way, other }) => {
       const start = Math.floor(at * text.length);
-      const [before, taken, after] = [text.slice(0, start), text.slice(start, start + length), text.slice(start + length)];
+      const [before, taken, after] = [
+        text.slice(0, start),
+        text.slice(start, start + length),
+        text.slice(start + length),
+      ];
       if (way === 'drop') return before + after;
       if (way === 'double') return before + taken + taken + after;
       const piece = other.slice(0, 1 + length);
@@ -49,7 +66,27 @@ export const jsonText: fc.Arbitrary<string> = fc.oneof(
   {
     weight: 3,
     arbitrary: fromPieces([
-      ...['{', '}', '[', ']', ',', ':', '"a"', '"A"', '"\\u0061"', '"', '\\', '"__proto__":1', '{"a":1,"a":2}', '{"a":1,"b":[', ']}', '[[', ']]', ' ', '\n'],
+      ...[
+        '{',
+        '}',
+        '[',
+        ']',
+        ',',
+        ':',
+        '"a"',
+        '"A"',
+        '"\\u0061"',
+        '"',
+        '\\',
+        '"__proto__":1',
+        '{"a":1,"a":2}',
+        '{"a":1,"b":[',
+        ']}',
+        '[[',
+        ']]',
+        ' ',
+        '\n',
+      ],
       ...[
         '0',
         '-0',

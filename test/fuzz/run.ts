@@ -14,10 +14,22 @@ export interface Finding {
 }
 
 /** One round; undefined when nothing was found. */
-export function runRound(target: Target, seed: number, inputs: number, check: (input: string) => void = target.check): Finding | undefined {
-  const { failed, counterexample, errorInstance } = fc.check(fc.property(target.inputs, check), { seed, numRuns: inputs });
+export function runRound(
+  target: Target,
+  seed: number,
+  inputs: number,
+  check: (input: string) => void = target.check,
+): Finding | undefined {
+  const { failed, counterexample, errorInstance } = fc.check(fc.property(target.inputs, check), {
+    seed,
+    numRuns: inputs,
+  });
   if (!failed || counterexample === null) return undefined;
-  return { input: counterexample[0], seed, fault: errorInstance instanceof Error ? errorInstance.message : String(errorInstance) };
+  return {
+    input: counterexample[0],
+    seed,
+    fault: errorInstance instanceof Error ? errorInstance.message : String(errorInstance),
+  };
 }
 
 const fileOf = (target: Target): string => fileURLToPath(new URL(`vectors/${target.name}.json`, import.meta.url));

@@ -1,5 +1,6 @@
-// What a fuzz target is: texts that a grammar makes, and what must be true of each. An oracle says more than "it does not throw": what was
-// accepted is what a second reader reads, comes out as it went in, or costs no more than its length.
+// What a fuzz target is: texts that a grammar makes, and what must be true of each. An oracle says more than "it does
+// not throw": what was accepted is what a second reader reads, comes out as it went in, or costs no more than its
+// length.
 
 import type fc from 'fast-check';
 import { GatewayError } from '../../src/errors.ts';

@@ -10,4 +10,13 @@ import { requestTarget } from './targets/request-target.ts';
 import { strictJson } from './targets/strict-json.ts';
 import { x509 } from './targets/x509.ts';
 
-export const TARGETS: readonly Target[] = [requestTarget, headerFields, strictJson, jsonRpc, jwt, x509, eventStream, cel];
+export const TARGETS: readonly Target[] = [
+  requestTarget,
+  headerFields,
+  strictJson,
+  jsonRpc,
+  jwt,
+  x509,
+  eventStream,
+  cel,
+];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readAuthorization, takeToken } from '../../src/identity/bearer.ts';
+import { readAuthorization, takeToken } from '../../src/identity/tokens/bearer.ts';
 import { refusalOf } from './calls.ts';
 
 const refused = (headers: readonly string[], tokenHeader?: string) => refusalOf(() => takeToken(headers, tokenHeader));
@@ -11,7 +11,9 @@ describe('taking the credential out of a call', () => {
   });
 
   it('refuses two Authorization fields with 400, even when they are equal', async () => {
-    expect(await refused(['authorization', 'Bearer a', 'host', 'x', 'authorization', 'Bearer a'])).toBe('bad_header/repeated');
+    expect(await refused(['authorization', 'Bearer a', 'host', 'x', 'authorization', 'Bearer a'])).toBe(
+      'bad_header/repeated',
+    );
     expect(await refusalOf(() => readAuthorization(['Bearer a', 'Bearer a']))).toBe('bad_header/repeated');
   });
 
@@ -21,9 +23,12 @@ describe('taking the credential out of a call', () => {
     expect(await refusalOf(() => readAuthorization([]))).toBe('unauthenticated/credential');
   });
 
-  it.each(['Basic YTpi', 'DPoPa.b.c', 'a.b.c', 'Bearera.b.c', 'Bearer\ta.b.c', ''])('refuses another scheme: %s', async (value) => {
-    expect(await refused(['authorization', value])).toBe('unauthenticated/scheme');
-  });
+  it.each(['Basic YTpi', 'DPoPa.b.c', 'a.b.c', 'Bearera.b.c', 'Bearer\ta.b.c', ''])(
+    'refuses another scheme: %s',
+    async (value) => {
+      expect(await refused(['authorization', value])).toBe('unauthenticated/scheme');
+    },
+  );
 
   it('tells a token that comes with a proof from a bearer token, and takes none from reviewers', async () => {
     expect(takeToken(['authorization', 'DPoP a.b.c'], undefined)).toEqual({ token: 'a.b.c', scheme: 'dpop' });

@@ -60,9 +60,19 @@ function serve(document: string, status = 200, type = 'application/json'): void 
 }
 
 async function start(bundle: Partial<BundleOptions> = {}): Promise<Identity> {
-  const source = { endpoint: url, profile: 'https_spiffe', spiffeId: ENDPOINT_ID, bootstrap, ...bundle } as BundleOptions;
+  const source = {
+    endpoint: url,
+    profile: 'https_spiffe',
+    spiffeId: ENDPOINT_ID,
+    bootstrap,
+    ...bundle,
+  } as BundleOptions;
   const identity = createIdentity(
-    { audience: ['gateway'], issuers: [{ name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: source }], refresh: { minIntervalMs: 1000 } },
+    {
+      audience: ['gateway'],
+      issuers: [{ name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: source }],
+      refresh: { minIntervalMs: 1000 },
+    },
     { clock, ...createRecorder() },
   );
   open.push(identity);
@@ -72,7 +82,11 @@ async function start(bundle: Partial<BundleOptions> = {}): Promise<Identity> {
 
 function call(identity: Identity, kid = 'jwt') {
   const now = Math.floor(clock.now() / 1000);
-  return identity.identify(bearer(signToken({ alg: 'ES256', kid }, { sub: 'spiffe://prod.test/a', aud: 'gateway', iat: now, exp: now + 300 }, key)));
+  return identity.identify(
+    bearer(
+      signToken({ alg: 'ES256', kid }, { sub: 'spiffe://prod.test/a', aud: 'gateway', iat: now, exp: now + 300 }, key),
+    ),
+  );
 }
 
 const errorOf = (identity: Identity) => identity.status()[0]?.lastError;
@@ -116,13 +130,16 @@ describe('a bundle endpoint with profile https_spiffe', () => {
     expect(errorOf(identity)).toBeUndefined();
   });
 
-  it.each(['application/octet-stream', 'binary/octet-stream', 'text/plain', ''])('is read as strictly when its server gives the type %j', async (type) => {
-    const own = await createAuthority('prod.test', { subject: 'CN=own' });
-    serve(bundleDocument([own], {}, [key.jwk]), 200, type);
-    expect(errorOf(await start())).toBeUndefined();
-    serve('{"keys":[],"keys":[]}', 200, type);
-    expect(errorOf(await start())).toBe('bad_json');
-  });
+  it.each(['application/octet-stream', 'binary/octet-stream', 'text/plain', ''])(
+    'is read as strictly when its server gives the type %j',
+    async (type) => {
+      const own = await createAuthority('prod.test', { subject: 'CN=own' });
+      serve(bundleDocument([own], {}, [key.jwk]), 200, type);
+      expect(errorOf(await start())).toBeUndefined();
+      serve('{"keys":[],"keys":[]}', 200, type);
+      expect(errorOf(await start())).toBe('bad_json');
+    },
+  );
 
   it.each<[string, () => void, string]>([
     ['an error', () => serve('{}', 500), 'status_500'],
@@ -172,7 +189,9 @@ describe('a bundle endpoint with profile https_web', () => {
     const identity = createIdentity(
       {
         audience: ['gateway'],
-        issuers: [{ name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: { endpoint: url, profile: 'https_web' } }],
+        issuers: [
+          { name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: { endpoint: url, profile: 'https_web' } },
+        ],
         refresh: { minIntervalMs: 10 },
       },
       {

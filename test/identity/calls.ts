@@ -1,4 +1,5 @@
-// What identity's tests put into the port and read out of it: requests with given fields, a clock that tests own, the code of a refusal.
+// What identity's tests put into the port and read out of it: requests with given fields, a clock that tests own, the
+// code of a refusal.
 
 import type { Logger } from '../../src/domain/log.ts';
 import { type Metrics, noMetrics } from '../../src/domain/metrics.ts';
@@ -34,7 +35,8 @@ export function requestWith(headers: readonly string[], mount = 'tools'): Inboun
   };
 }
 
-export const bearer = (token: string, mount?: string): InboundRequest => requestWith(['host', 'gateway', 'authorization', `Bearer ${token}`], mount);
+export const bearer = (token: string, mount?: string): InboundRequest =>
+  requestWith(['host', 'gateway', 'authorization', `Bearer ${token}`], mount);
 
 /** `code/check` of what an action refuses with; fails when it does not refuse. */
 export async function refusalOf(action: () => unknown): Promise<string> {

@@ -6,8 +6,12 @@ const realm = { realm: 'countersign' };
 
 describe('WWW-Authenticate', () => {
   it('says nothing of an error when no credential was sent', () => {
-    expect(challenge(new GatewayError('unauthenticated', 'The call carries no credential.'), realm)).toBe('Bearer realm="countersign"');
-    const reviewer = new GatewayError('reviewer_unauthenticated', 'No credential.', { members: { reason: 'unauthenticated' } });
+    expect(challenge(new GatewayError('unauthenticated', 'The call carries no credential.'), realm)).toBe(
+      'Bearer realm="countersign"',
+    );
+    const reviewer = new GatewayError('reviewer_unauthenticated', 'No credential.', {
+      members: { reason: 'unauthenticated' },
+    });
     expect(challenge(reviewer, realm)).toBe('Bearer realm="countersign"');
   });
 
@@ -15,7 +19,9 @@ describe('WWW-Authenticate', () => {
     expect(challenge(new GatewayError('token_expired', 'The token has expired (exp).'), realm)).toBe(
       'Bearer realm="countersign", error="invalid_token", error_description="The token has expired (exp)."',
     );
-    const reviewer = new GatewayError('reviewer_unauthenticated', 'Wrong audience.', { members: { reason: 'token_audience' } });
+    const reviewer = new GatewayError('reviewer_unauthenticated', 'Wrong audience.', {
+      members: { reason: 'token_audience' },
+    });
     expect(challenge(reviewer, realm)).toContain('error="invalid_token"');
   });
 

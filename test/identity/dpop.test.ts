@@ -7,9 +7,9 @@ import type { Identity } from '../../src/domain/identity.ts';
 import type { InboundRequest } from '../../src/domain/request.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { challenge } from '../../src/identity/challenge.ts';
-import { createProofMemory } from '../../src/identity/dpop.ts';
 import { createIdentity } from '../../src/identity/identity.ts';
-import { createReplayMemory } from '../../src/identity/replay-memory.ts';
+import { createProofMemory } from '../../src/identity/possession/dpop.ts';
+import { createReplayMemory } from '../../src/identity/possession/replay-memory.ts';
 import { problem } from '../../src/problem.ts';
 import { createClock, createRecorder, refusalOf, requestWith, type TestClock } from './calls.ts';
 import { createSigningKey, type SigningKey, signToken, startIssuer, type TestIssuer } from './issuer.ts';
@@ -63,7 +63,11 @@ function publicJwk({ jwk }: SigningKey): Readonly<Record<string, unknown>> {
 const seconds = () => Math.floor(clock.now() / 1000);
 
 function accessToken(claims: object = { cnf: { jkt } }): string {
-  return signToken({ alg: 'ES256', kid: 'k1' }, { iss: issuer.url, sub: 'agent', aud: AUDIENCE, iat: seconds(), exp: seconds() + 300, ...claims }, issuerKey);
+  return signToken(
+    { alg: 'ES256', kid: 'k1' },
+    { iss: issuer.url, sub: 'agent', aud: AUDIENCE, iat: seconds(), exp: seconds() + 300, ...claims },
+    issuerKey,
+  );
 }
 
 interface ProofChanges {
@@ -88,7 +92,8 @@ const refused = (request: InboundRequest) => refusalOf(() => identity.identify(r
 describe('a token bound to a DPoP key', () => {
   it('is taken with a proof for this very request, and its key becomes part of the principal', async () => {
     const token = accessToken();
-    for (let i = 0; i < 2; i++) expect((await identity.identify(call(token, proof(token)))).principal.keyThumbprint).toBe(jkt);
+    for (let i = 0; i < 2; i++)
+      expect((await identity.identify(call(token, proof(token)))).principal.keyThumbprint).toBe(jkt);
   });
 
   it('is refused without a proof, also when it was verified a moment ago', async () => {
@@ -96,13 +101,17 @@ describe('a token bound to a DPoP key', () => {
     await identity.identify(call(token, proof(token)));
     expect(await refused(call(token))).toBe('proof_required/dpop');
     expect(await refused(requestWith(['authorization', `Bearer ${token}`]))).toBe('proof_required/scheme');
-    expect(await refused(requestWith(['authorization', `Bearer ${token}`, 'dpop', proof(token)]))).toBe('proof_required/scheme');
+    expect(await refused(requestWith(['authorization', `Bearer ${token}`, 'dpop', proof(token)]))).toBe(
+      'proof_required/scheme',
+    );
   });
 
   it('is refused with the proof of a thief’s key', async () => {
     const token = accessToken();
     expect(await refused(call(token, proof(token, { key: thiefKey })))).toBe('proof_invalid/jkt');
-    expect(await refused(call(token, proof(token, { key: thiefKey, header: { jwk: publicJwk(agentKey) } })))).toBe('proof_invalid/signature');
+    expect(await refused(call(token, proof(token, { key: thiefKey, header: { jwk: publicJwk(agentKey) } })))).toBe(
+      'proof_invalid/signature',
+    );
   });
 
   it('is refused with a proof that was used before', async () => {
@@ -195,7 +204,12 @@ describe('a token bound to a DPoP key', () => {
   });
 
   it('takes the address in the proof as any client writes it: case of the host, default port, query', async () => {
-    for (const htu of ['https://GATEWAY.test/tools/', 'https://gateway.test:443/tools/', `${AUDIENCE}/tools/?q=1`, `${AUDIENCE}/tools/#x`]) {
+    for (const htu of [
+      'https://GATEWAY.test/tools/',
+      'https://gateway.test:443/tools/',
+      `${AUDIENCE}/tools/?q=1`,
+      `${AUDIENCE}/tools/#x`,
+    ]) {
       const token = accessToken();
       expect(await identity.identify(call(token, proof(token, { claims: { htu } })))).toBeDefined();
     }
@@ -263,10 +277,15 @@ describe('the gateway', () => {
       error = thrown;
     }
     if (!(error instanceof GatewayError)) throw error;
-    const { status, headers } = problem(error, { requestId: 'x', challenge: challenge(error, { realm: 'countersign' }) });
+    const { status, headers } = problem(error, {
+      requestId: 'x',
+      challenge: challenge(error, { realm: 'countersign' }),
+    });
     const nonce = headers[headers.indexOf('dpop-nonce') + 1];
     expect(status).toBe(401);
-    expect(headers[headers.indexOf('www-authenticate') + 1]).toMatch(/^DPoP realm="countersign", error="use_dpop_nonce", .*algs="ES256 /);
+    expect(headers[headers.indexOf('www-authenticate') + 1]).toMatch(
+      /^DPoP realm="countersign", error="use_dpop_nonce", .*algs="ES256 /,
+    );
     expect(await identity.identify(call(token, proof(token, { claims: { nonce } })))).toBeDefined();
     clock.time += 120_000;
     expect(await refused(call(token, proof(token, { claims: { nonce } })))).toBe('proof_nonce_required/nonce');

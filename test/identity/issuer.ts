@@ -1,4 +1,5 @@
-// A bare issuer over real HTTP for identity's tests: it counts requests and can be told to misbehave. Keys and tokens are real (node:crypto, jose).
+// A bare issuer over real HTTP for identity's tests: it counts requests and can be told to misbehave. Keys and tokens
+// are real (node:crypto, jose).
 
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { once } from 'node:events';
@@ -13,14 +14,23 @@ export interface SigningKey {
   readonly jwk: Readonly<Record<string, unknown>>;
 }
 
-export function createSigningKey(kid: string, alg: SigningKey['alg'] = 'ES256', use: string | undefined = 'sig'): SigningKey {
+export function createSigningKey(
+  kid: string,
+  alg: SigningKey['alg'] = 'ES256',
+  use: string | undefined = 'sig',
+): SigningKey {
   const { publicKey, privateKey } =
     alg === 'ES256'
       ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
       : alg === 'RS256'
         ? generateKeyPairSync('rsa', { modulusLength: 2048 })
         : generateKeyPairSync('ed25519');
-  return { kid, alg, privateKey, jwk: { ...publicKey.export({ format: 'jwk' }), kid, ...(use !== undefined && { use }) } };
+  return {
+    kid,
+    alg,
+    privateKey,
+    jwk: { ...publicKey.export({ format: 'jwk' }), kid, ...(use !== undefined && { use }) },
+  };
 }
 
 /** Signs exactly these texts: for tokens that no honest library would write. */
@@ -65,7 +75,12 @@ export async function startIssuer(keys: SigningKey[]): Promise<TestIssuer> {
     const answer = discovery ? issuer.answers.discovery : issuer.answers.jwks;
     if (answer !== undefined) answer(request, response);
     else if (discovery) json({ issuer: issuer.url, jwks_uri: `${issuer.url}/jwks` })(request, response);
-    else json({ keys: issuer.keys.map((key) => key.jwk) }, 200, 'application/jwk-set+json; charset=utf-8')(request, response);
+    else
+      json(
+        { keys: issuer.keys.map((key) => key.jwk) },
+        200,
+        'application/jwk-set+json; charset=utf-8',
+      )(request, response);
     arrived.dispatchEvent(new Event('request'));
   });
   server.listen(0, '127.0.0.1');

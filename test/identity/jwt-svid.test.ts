@@ -45,7 +45,10 @@ async function trust(domains: Readonly<Record<string, string>>, options: object 
     bundle: { file },
     ...options,
   }));
-  const identity = createIdentity({ audience: [AUDIENCE], issuers }, { clock, log: recorder.log, metrics: recorder.metrics });
+  const identity = createIdentity(
+    { audience: [AUDIENCE], issuers },
+    { clock, log: recorder.log, metrics: recorder.metrics },
+  );
   open.push(identity);
   await identity.start();
   return identity;
@@ -56,7 +59,11 @@ const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
 
 const seconds = () => Math.floor(clock.time / 1000);
 const svid = (changes: object = {}, header: object = {}, key = prod) =>
-  signToken({ alg: key.alg, kid: key.kid, ...header }, { sub: PAYER, aud: [AUDIENCE], exp: seconds() + 300, ...changes }, key);
+  signToken(
+    { alg: key.alg, kid: key.kid, ...header },
+    { sub: PAYER, aud: [AUDIENCE], exp: seconds() + 300, ...changes },
+    key,
+  );
 const refused = (identity: Identity, raw: string) => refusalOf(() => identity.identify(bearer(raw)));
 
 describe('JWT-SVIDs', () => {
@@ -77,11 +84,16 @@ describe('JWT-SVIDs', () => {
     });
     expect(await identity.identify(bearer(svid({}, {}, prodRsa)))).toBeDefined();
     for (const typ of ['JWT', 'JOSE']) expect(await identity.identify(bearer(svid({}, { typ })))).toBeDefined();
-    expect(identity.status()).toEqual([{ name: 'prod.example.org', type: 'spiffe', ready: true, keys: 2, authorities: 0, fetchedAt: clock.time }]);
+    expect(identity.status()).toEqual([
+      { name: 'prod.example.org', type: 'spiffe', ready: true, keys: 2, authorities: 0, fetchedAt: clock.time },
+    ]);
   });
 
   it('believes a trust domain its own members only: another domain’s key is no key here', async () => {
-    const identity = await trust({ 'prod.example.org': await write(bundle([prod])), 'stage.example.org': await write(bundle([stage])) });
+    const identity = await trust({
+      'prod.example.org': await write(bundle([prod])),
+      'stage.example.org': await write(bundle([stage])),
+    });
     expect(await identity.identify(bearer(svid({ sub: 'spiffe://stage.example.org/a' }, {}, stage)))).toBeDefined();
     expect(await refused(identity, svid({}, {}, stage))).toBe('token_key_unknown/kid');
     expect(await refused(identity, svid({}, { kid: 'prod' }, stage))).toBe('token_signature/signature');
@@ -107,7 +119,12 @@ describe('JWT-SVIDs', () => {
     ['that is not valid yet', { nbf: 9_999_999_999 }, {}, 'token_not_yet_valid/nbf'],
     ['that lives for two hours', { iat: 0, exp: 9_999_999_999 }, {}, 'token_lifetime/lifetime'],
     ['of another type', {}, { typ: 'at+jwt' }, 'token_claims/typ'],
-    ['that is a WIT-SVID, which is worth nothing without its proof', { cnf: { jwk: {} } }, { typ: 'wit+jwt' }, 'token_claims/typ'],
+    [
+      'that is a WIT-SVID, which is worth nothing without its proof',
+      { cnf: { jwk: {} } },
+      { typ: 'wit+jwt' },
+      'token_claims/typ',
+    ],
     ['of a type in lower case', {}, { typ: 'jwt' }, 'token_claims/typ'],
     ['with a further header', {}, { x5t: 'abc' }, 'token_malformed/header'],
     ['with a parent segment', { sub: 'spiffe://prod.example.org/a/../b' }, {}, 'token_claims/spiffe_id'],
@@ -122,7 +139,8 @@ describe('JWT-SVIDs', () => {
   it('refuses EdDSA and HMAC, which the standard excludes', async () => {
     const ed = createSigningKey('ed', 'EdDSA', 'jwt-svid');
     const identity = await trust({ 'prod.example.org': await write(bundle([prod, ed])) });
-    for (const alg of ['EdDSA', 'Ed25519', 'HS256', 'none']) expect(await refused(identity, svid({}, { alg }, ed))).toBe('token_algorithm/alg');
+    for (const alg of ['EdDSA', 'Ed25519', 'HS256', 'none'])
+      expect(await refused(identity, svid({}, { alg }, ed))).toBe('token_algorithm/alg');
   });
 
   it('tries the domain’s compatible keys for a token without kid, four at most', async () => {
@@ -158,7 +176,9 @@ describe('a trust bundle in a file', () => {
     await identity.identify(bearer(raw));
     expect(identity.identify(bearer(raw))).not.toBeInstanceOf(Promise);
     await write(bundle([stage]), file);
-    await eventually(() => refusalOf(() => identity.identify(bearer(raw))).catch(() => 'accepted')).toBe('token_key_unknown/kid');
+    await eventually(() => refusalOf(() => identity.identify(bearer(raw))).catch(() => 'accepted')).toBe(
+      'token_key_unknown/kid',
+    );
     expect(await identity.identify(bearer(svid({}, {}, stage)))).toBeDefined();
   });
 
@@ -176,7 +196,9 @@ describe('a trust bundle in a file', () => {
     const identity = await trust({ 'prod.example.org': link });
     await symlink(await write(bundle([stage])), `${link}.new`);
     await rename(`${link}.new`, link);
-    await eventually(() => refusalOf(() => identity.identify(bearer(svid()))).catch(() => 'accepted')).toBe('token_key_unknown/kid');
+    await eventually(() => refusalOf(() => identity.identify(bearer(svid()))).catch(() => 'accepted')).toBe(
+      'token_key_unknown/kid',
+    );
   });
 
   it('is noticed in a mounted ConfigMap, where a link beside it is swapped', async () => {
@@ -194,7 +216,9 @@ describe('a trust bundle in a file', () => {
     expect(await identity.identify(bearer(svid()))).toBeDefined();
     await symlink('..2', join(mount, '..data.new'));
     await rename(join(mount, '..data.new'), join(mount, '..data'));
-    await eventually(() => refusalOf(() => identity.identify(bearer(svid()))).catch(() => 'accepted')).toBe('token_key_unknown/kid');
+    await eventually(() => refusalOf(() => identity.identify(bearer(svid()))).catch(() => 'accepted')).toBe(
+      'token_key_unknown/kid',
+    );
   });
 
   it('trusts nothing when it lists no keys', async () => {

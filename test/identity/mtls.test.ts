@@ -1,5 +1,5 @@
-// X.509-SVIDs over real TLS connections: the listener's own options, the strict parse, the identity. What a connection proved is judged anew
-// at each call.
+// X.509-SVIDs over real TLS connections: the listener's own options, the strict parse, the identity. What a connection
+// proved is judged anew at each call.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import { receiveRequest } from '../../src/actions/receive.ts';
 import type { Identity } from '../../src/domain/identity.ts';
 import { asGatewayError } from '../../src/errors.ts';
 import { createIdentity } from '../../src/identity/identity.ts';
-import { createBoundedServer, type Listening, listen } from '../../src/listen.ts';
+import { createBoundedServer, type Listening, listen } from '../../src/listeners/listen.ts';
 import { feedOf } from '../support/certificates.ts';
 import { type Authority, bundleDocument, createAuthority, type Issued } from '../support/spiffe-authority.ts';
 import { createClock, createRecorder, type Recorder, type TestClock } from './calls.ts';
@@ -80,7 +80,9 @@ async function start(clientCertificates: 'accept' | 'require' = 'accept', requir
       );
     } catch (thrown) {
       const error = asGatewayError(thrown);
-      response.writeHead(error.status).end(JSON.stringify({ refused: `${error.code}/${String(error.details.members?.check)}` }));
+      response
+        .writeHead(error.status)
+        .end(JSON.stringify({ refused: `${error.code}/${String(error.details.members?.check)}` }));
     }
   });
   listening = await listen(http, options);
@@ -100,7 +102,12 @@ interface Client {
   readonly maxVersion?: 'TLSv1.2';
 }
 
-async function call({ certificate = [], token, agent = new Agent(), maxVersion }: Client): Promise<Record<string, unknown>> {
+async function call({
+  certificate = [],
+  token,
+  agent = new Agent(),
+  maxVersion,
+}: Client): Promise<Record<string, unknown>> {
   const [leaf] = certificate;
   const request = httpsRequest({
     ...{ host: '127.0.0.1', port: listening.port, path: '/tools/x', servername: 'localhost', ca: root.pem, agent },
@@ -119,7 +126,8 @@ function svidToken(sub: string, claims: object = {}): string {
   return signToken({ alg: 'ES256', kid: 'jwt' }, { sub, aud: AUDIENCE, iat: now, exp: now + 300, ...claims }, key);
 }
 
-const thumbprint = async ({ der }: Issued) => Buffer.from(await crypto.subtle.digest('SHA-256', new Uint8Array(der))).toString('base64url');
+const thumbprint = async ({ der }: Issued) =>
+  Buffer.from(await crypto.subtle.digest('SHA-256', new Uint8Array(der))).toString('base64url');
 
 describe('an agent with an X.509-SVID', () => {
   it('is who its certificate says, and is looked up without a promise on the next call of its connection', async () => {
@@ -137,17 +145,30 @@ describe('an agent with an X.509-SVID', () => {
 
   it('is refused with the name of the check when its certificate is not good', async () => {
     const stranger = await createAuthority('stage.test');
-    expect(await call({ certificate: [await stranger.issue({ uris: ['spiffe://stage.test/a'] })] })).toEqual({ refused: 'certificate_untrusted/trust_domain' });
-    expect(await call({ certificate: [await stranger.issue()] })).toEqual({ refused: 'certificate_untrusted/authority_unknown' });
-    expect(await call({ certificate: [await root.issue({ uris: [AGENT, `${AGENT}/b`] })] })).toEqual({ refused: 'certificate_profile/uri_count' });
+    expect(await call({ certificate: [await stranger.issue({ uris: ['spiffe://stage.test/a'] })] })).toEqual({
+      refused: 'certificate_untrusted/trust_domain',
+    });
+    expect(await call({ certificate: [await stranger.issue()] })).toEqual({
+      refused: 'certificate_untrusted/authority_unknown',
+    });
+    expect(await call({ certificate: [await root.issue({ uris: [AGENT, `${AGENT}/b`] })] })).toEqual({
+      refused: 'certificate_profile/uri_count',
+    });
     expect(await call({})).toEqual({ refused: 'unauthenticated/credential' });
-    expect(recorder.refusals.map(({ code }) => code)).toEqual(['certificate_untrusted', 'certificate_untrusted', 'certificate_profile', 'unauthenticated']);
+    expect(recorder.refusals.map(({ code }) => code)).toEqual([
+      'certificate_untrusted',
+      'certificate_untrusted',
+      'certificate_profile',
+      'unauthenticated',
+    ]);
   });
 
   it('is told to come again while the authorities of its trust domain cannot be had', async () => {
     clock.time += 3_600_000;
     rmSync(bundleFile);
-    expect(await call({ certificate: [await root.issue({ notAfter: clock.now() + 60_000 })] })).toEqual({ refused: 'issuer_unavailable/authorities' });
+    expect(await call({ certificate: [await root.issue({ notAfter: clock.now() + 60_000 })] })).toEqual({
+      refused: 'issuer_unavailable/authorities',
+    });
   });
 
   it('is not looked at again at once after it was refused, and is a second later', async () => {
@@ -179,18 +200,31 @@ describe('an agent with an X.509-SVID', () => {
     const put = async (text: string): Promise<void> => {
       const changed = recorder.lines.filter(({ event }) => event === 'identity.keys.changed').length;
       writeFileSync(bundleFile, text);
-      await expect.poll(() => recorder.lines.filter(({ event }) => event === 'identity.keys.changed').length).toBeGreaterThan(changed);
+      await expect
+        .poll(() => recorder.lines.filter(({ event }) => event === 'identity.keys.changed').length)
+        .toBeGreaterThan(changed);
     };
     await put(bundleDocument([next, root]));
     expect(await call({ certificate: [workload], agent })).toMatchObject({ id: AGENT, cached: false });
     await put(bundleDocument([next]));
-    expect(await call({ certificate: [workload], agent })).toEqual({ refused: 'certificate_untrusted/authority_unknown' });
+    expect(await call({ certificate: [workload], agent })).toEqual({
+      refused: 'certificate_untrusted/authority_unknown',
+    });
     agent.destroy();
   });
 
   it('cannot resume a connection, which would come without its certificate', async () => {
-    const dial = async (session?: Buffer): Promise<{ readonly reused: boolean; readonly session: Buffer | undefined; readonly answer: string }> => {
-      const options = { host: '127.0.0.1', port: listening.port, servername: 'localhost', ca: root.pem, cert: workload.pem, key: workload.keyPem };
+    const dial = async (
+      session?: Buffer,
+    ): Promise<{ readonly reused: boolean; readonly session: Buffer | undefined; readonly answer: string }> => {
+      const options = {
+        host: '127.0.0.1',
+        port: listening.port,
+        servername: 'localhost',
+        ca: root.pem,
+        cert: workload.pem,
+        key: workload.keyPem,
+      };
       const socket: TLSSocket = connect({ ...options, ...(session && { session }) });
       let latest: Buffer | undefined;
       let answer = '';
@@ -225,18 +259,28 @@ describe('a listener that requires certificates', () => {
 
 describe('a token beside a certificate', () => {
   it('must name the same workload', async () => {
-    expect(await call({ certificate: [workload], token: svidToken(AGENT) })).toMatchObject({ id: AGENT, proof: 'jwt-svid' });
-    expect(await call({ certificate: [workload], token: svidToken('spiffe://prod.test/other') })).toEqual({ refused: 'identity_conflict/certificate' });
+    expect(await call({ certificate: [workload], token: svidToken(AGENT) })).toMatchObject({
+      id: AGENT,
+      proof: 'jwt-svid',
+    });
+    expect(await call({ certificate: [workload], token: svidToken('spiffe://prod.test/other') })).toEqual({
+      refused: 'identity_conflict/certificate',
+    });
   });
 
   it('does not save a bad certificate', async () => {
     const bad = await root.issue({ ca: true, uris: [AGENT] });
-    expect(await call({ certificate: [bad], token: svidToken(AGENT) })).toEqual({ refused: 'certificate_profile/leaf_authority' });
+    expect(await call({ certificate: [bad], token: svidToken(AGENT) })).toEqual({
+      refused: 'certificate_profile/leaf_authority',
+    });
   });
 
   it('that is bound to a certificate is worth nothing without it (RFC 8705)', async () => {
     const token = svidToken(AGENT, { cnf: { 'x5t#S256': await thumbprint(workload) } });
-    expect(await call({ certificate: [workload], token })).toMatchObject({ id: AGENT, key: await thumbprint(workload) });
+    expect(await call({ certificate: [workload], token })).toMatchObject({
+      id: AGENT,
+      key: await thumbprint(workload),
+    });
     expect(await call({ token })).toEqual({ refused: 'proof_required/certificate' });
     expect(await call({ certificate: [await root.issue()], token })).toEqual({ refused: 'proof_invalid/x5t#S256' });
   });
@@ -245,7 +289,14 @@ describe('a token beside a certificate', () => {
   describe('of an OIDC issuer that is bound to it', () => {
     const oidcToken = async (certificate: Issued) => {
       const now = Math.floor(clock.now() / 1000);
-      const claims = { iss: CORP, sub: 'agent-7', aud: AUDIENCE, iat: now, exp: now + 300, cnf: { 'x5t#S256': await thumbprint(certificate) } };
+      const claims = {
+        iss: CORP,
+        sub: 'agent-7',
+        aud: AUDIENCE,
+        iat: now,
+        exp: now + 300,
+        cnf: { 'x5t#S256': await thumbprint(certificate) },
+      };
       return signToken({ alg: 'ES256', kid: 'corp' }, claims, corpKey);
     };
     const both = { id: `${CORP}#agent-7`, spiffeId: AGENT };
@@ -263,7 +314,9 @@ describe('a token beside a certificate', () => {
       clock.time += 61_000;
       expect(await call({ certificate: [brief], token })).toEqual({ refused: 'certificate_expired/expired' });
       const forged = await (await createAuthority('prod.test', { subject: 'CN=forged' })).issue();
-      expect(await call({ certificate: [forged], token: await oidcToken(forged) })).toEqual({ refused: 'certificate_untrusted/authority_unknown' });
+      expect(await call({ certificate: [forged], token: await oidcToken(forged) })).toEqual({
+        refused: 'certificate_untrusted/authority_unknown',
+      });
     });
 
     it('needs no SVID: another certificate, or one of a trust domain that is not trusted here, adds nothing', async () => {
@@ -278,7 +331,9 @@ describe('a token beside a certificate', () => {
 
     it('is refused beside a JWT-SVID of another workload', async () => {
       const other = svidToken('spiffe://prod.test/other', { cnf: { 'x5t#S256': await thumbprint(workload) } });
-      expect(await call({ certificate: [workload], token: other })).toEqual({ refused: 'identity_conflict/certificate' });
+      expect(await call({ certificate: [workload], token: other })).toEqual({
+        refused: 'identity_conflict/certificate',
+      });
     });
   });
 

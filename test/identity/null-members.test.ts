@@ -1,11 +1,11 @@
-// Pins the kind "null for an optional member": serialisers write it for what is not there, so it says the same as absence, in every document of an
-// issuer's. What is demanded stays demanded.
+// Pins the kind "null for an optional member": serialisers write it for what is not there, so it says the same as
+// absence, in every document of an issuer's. What is demanded stays demanded.
 
 import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { readTrustBundle } from '../../src/identity/bundles/trust-bundle.ts';
 import { createIdentity } from '../../src/identity/identity.ts';
-import { readKeySet } from '../../src/identity/key-set.ts';
-import { readTrustBundle } from '../../src/identity/trust-bundle.ts';
+import { readKeySet } from '../../src/identity/keys/key-set.ts';
 import { bearer, createClock, createRecorder, refusalOf } from './calls.ts';
 import { createSigningKey, signToken, startIssuer } from './issuer.ts';
 
@@ -26,7 +26,12 @@ async function identified(head: object, changes: object) {
     const claims = { iss: issuer.url, sub: 'payer', aud: AUDIENCE, iat: now, exp: now + 300, ...changes };
     const raw = signToken({ alg: 'ES256', kid: 'es', ...head }, claims, key);
     const request = bearer(raw);
-    return { issuer: issuer.url, outcome: await Promise.resolve(identity.identify(request)).catch(() => refusalOf(() => identity.identify(bearer(raw)))) };
+    return {
+      issuer: issuer.url,
+      outcome: await Promise.resolve(identity.identify(request)).catch(() =>
+        refusalOf(() => identity.identify(bearer(raw))),
+      ),
+    };
   } finally {
     identity.close();
     await issuer.close();
@@ -54,7 +59,9 @@ describe('a claim or header member that is null', () => {
     [{ sub: 'agent', act: { sub: 'planner', iss: null, act: null } }, ['payer', 'planner']],
   ])('is absent in an actor, too: %j', async (act, onBehalfOf) => {
     const { outcome } = await identified({}, { act });
-    expect(outcome).toMatchObject({ principal: { subject: 'agent', onBehalfOf: onBehalfOf.map((subject) => ({ subject })) } });
+    expect(outcome).toMatchObject({
+      principal: { subject: 'agent', onBehalfOf: onBehalfOf.map((subject) => ({ subject })) },
+    });
   });
 
   it('does not free a bound token from its proof', async () => {
@@ -74,12 +81,18 @@ describe('a claim or header member that is null', () => {
 });
 
 describe('keys and bundles with members that are null', () => {
-  it.each([{ alg: null }, { use: null, kid: null }, { key_ops: null, x5c: null, x5t: null }, { d: null, p: null, k: null }])('are read: %j', (members) => {
+  it.each([
+    { alg: null },
+    { use: null, kid: null },
+    { key_ops: null, x5c: null, x5t: null },
+    { d: null, p: null, k: null },
+  ])('are read: %j', (members) => {
     expect(readKeySet({ keys: [{ ...key.jwk, ...members } as never] }, 'sig').keys).toHaveLength(1);
   });
 
   it('are not read where the member is there', () => {
-    for (const members of [{ alg: 1 }, { use: 'enc' }, { d: 'x' }]) expect(readKeySet({ keys: [{ ...key.jwk, ...members } as never] }, 'sig').keys).toEqual([]);
+    for (const members of [{ alg: 1 }, { use: 'enc' }, { d: 'x' }])
+      expect(readKeySet({ keys: [{ ...key.jwk, ...members } as never] }, 'sig').keys).toEqual([]);
   });
 
   it.each(['spiffe_sequence', 'spiffe_refresh_hint'])('say nothing of %s', (name) => {

@@ -1,5 +1,5 @@
-// A certified issuer (panva's oidc-provider, as the quickstart runs it) over HTTP: its discovery document, keys and JWT access tokens are
-// those of real life.
+// A certified issuer (panva's oidc-provider, as the quickstart runs it) over HTTP: its discovery document, keys and JWT
+// access tokens are those of real life.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,13 +23,25 @@ let reviewers: ReviewerAuthenticator;
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'countersign-issuer-'));
-  provider = await startQuickstartIssuer({ port: 0, dataDir, gatewayAudience: GATEWAY, ledgerAudience: LEDGER, reviewAudience: REVIEW });
+  provider = await startQuickstartIssuer({
+    port: 0,
+    dataDir,
+    gatewayAudience: GATEWAY,
+    ledgerAudience: LEDGER,
+    reviewAudience: REVIEW,
+  });
   const { issuer } = provider;
   identity = createIdentity(
-    { audience: [GATEWAY], issuers: [{ name: 'idp', type: 'oidc', issuer, algorithms: ['ES256'], requireAccessTokenType: true }] },
+    {
+      audience: [GATEWAY],
+      issuers: [{ name: 'idp', type: 'oidc', issuer, algorithms: ['ES256'], requireAccessTokenType: true }],
+    },
     parts,
   );
-  reviewers = createReviewerAuthenticator({ issuer, audience: REVIEW, agentAudiences: [GATEWAY], groupsClaim: 'groups' }, parts);
+  reviewers = createReviewerAuthenticator(
+    { issuer, audience: REVIEW, agentAudiences: [GATEWAY], groupsClaim: 'groups' },
+    parts,
+  );
   await Promise.all([identity.start(), reviewers.start()]);
 });
 afterAll(async () => {
@@ -39,12 +51,19 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true });
 });
 
-const authenticate = async (holder: Parameters<QuickstartIssuer['token']>[0]) => reviewers.authenticate([`Bearer ${await provider.token(holder)}`]);
+const authenticate = async (holder: Parameters<QuickstartIssuer['token']>[0]) =>
+  reviewers.authenticate([`Bearer ${await provider.token(holder)}`]);
 
 describe('a real OIDC provider', () => {
   it('vouches for an agent by its RFC 9068 access tokens', async () => {
     const { principal } = await identity.identify(bearer(await provider.token('agent')));
-    expect(principal).toMatchObject({ id: `${provider.issuer}#agent`, issuerName: 'idp', proof: 'jwt', onBehalfOf: [], claims: { client_id: 'agent' } });
+    expect(principal).toMatchObject({
+      id: `${provider.issuer}#agent`,
+      issuerName: 'idp',
+      proof: 'jwt',
+      onBehalfOf: [],
+      claims: { client_id: 'agent' },
+    });
   });
 
   it('says for whom an agent acts', async () => {
@@ -54,13 +73,19 @@ describe('a real OIDC provider', () => {
   });
 
   it('vouches for reviewers by name, groups and time of sign-in', async () => {
-    expect(await authenticate('alice')).toMatchObject({ id: `${provider.issuer}#alice`, groups: ['finance'], authenticatedAt: expect.any(Number) });
+    expect(await authenticate('alice')).toMatchObject({
+      id: `${provider.issuer}#alice`,
+      groups: ['finance'],
+      authenticatedAt: expect.any(Number),
+    });
     expect(await authenticate('mallory')).toMatchObject({ id: `${provider.issuer}#mallory`, groups: [] });
   });
 
   it('keeps the two sides apart: no agent is a reviewer, no reviewer is an agent', async () => {
     expect(await refusalOf(() => authenticate('agent'))).toBe('reviewer_unauthenticated/aud');
     expect(await refusalOf(() => authenticate('agent-for-alice'))).toBe('reviewer_unauthenticated/aud');
-    expect(await refusalOf(async () => identity.identify(bearer(await provider.token('alice'))))).toBe('token_audience/aud');
+    expect(await refusalOf(async () => identity.identify(bearer(await provider.token('alice'))))).toBe(
+      'token_audience/aud',
+    );
   });
 });

@@ -24,7 +24,10 @@ let strict: Identity;
 
 const build = async (options: Partial<OidcIssuerOptions> = {}) => {
   const made = createIdentity(
-    { audience: ['https://other.example.org', AUDIENCE], issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url, maxLifetimeMs: 3_600_000, ...options }] },
+    {
+      audience: ['https://other.example.org', AUDIENCE],
+      issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url, maxLifetimeMs: 3_600_000, ...options }],
+    },
     { clock, log: recorder.log, metrics: recorder.metrics },
   );
   await made.start();
@@ -43,7 +46,14 @@ afterAll(async () => {
 });
 
 const header = { alg: 'ES256', kid: 'es' };
-const claims = (changes: object = {}) => ({ iss: issuer.url, sub: 'payer', aud: AUDIENCE, iat: seconds(), exp: seconds() + 300, ...changes });
+const claims = (changes: object = {}) => ({
+  iss: issuer.url,
+  sub: 'payer',
+  aud: AUDIENCE,
+  iat: seconds(),
+  exp: seconds() + 300,
+  ...changes,
+});
 const token = (changes: object = {}, head: object = header, key = es) => signToken(head, claims(changes), key);
 const refused = (raw: string, by = identity) => refusalOf(() => by.identify(bearer(raw)));
 
@@ -67,9 +77,11 @@ describe('OIDC access tokens', () => {
   });
 
   it('accepts each default kind of key, an audience in a list, and the accepted types', async () => {
-    for (const key of [es, rs, ed]) expect(await identity.identify(bearer(token({}, { alg: key.alg, kid: key.kid }, key)))).toBeDefined();
+    for (const key of [es, rs, ed])
+      expect(await identity.identify(bearer(token({}, { alg: key.alg, kid: key.kid }, key)))).toBeDefined();
     expect(await identity.identify(bearer(token({ aud: ['x', AUDIENCE] })))).toBeDefined();
-    for (const typ of ['JWT', 'at+jwt', 'AT+JWT', 'application/at+jwt']) expect(await identity.identify(bearer(token({}, { ...header, typ })))).toBeDefined();
+    for (const typ of ['JWT', 'at+jwt', 'AT+JWT', 'application/at+jwt'])
+      expect(await identity.identify(bearer(token({}, { ...header, typ })))).toBeDefined();
   });
 
   it('finds the key of a token without kid among the compatible ones', async () => {
@@ -82,7 +94,11 @@ describe('OIDC access tokens', () => {
     ['the issuer with a slash more', { iss: 'SLASH' }, 'token_untrusted/issuer'],
     ['no issuer', { iss: undefined }, 'token_untrusted/issuer'],
     ['an issuer that is a list', { iss: ['a'] }, 'token_untrusted/issuer'],
-    ['a SPIFFE ID as subject, for which no bundle speaks', { sub: 'spiffe://prod.example.org/a' }, 'token_untrusted/issuer'],
+    [
+      'a SPIFFE ID as subject, for which no bundle speaks',
+      { sub: 'spiffe://prod.example.org/a' },
+      'token_untrusted/issuer',
+    ],
     ['a malformed SPIFFE ID as subject', { sub: 'SPIFFE://prod.example.org/a' }, 'token_claims/spiffe_id'],
     ['another audience', { aud: 'https://upstream.example.org' }, 'token_audience/aud'],
     ['an audience that only begins like ours', { aud: `${AUDIENCE}/` }, 'token_audience/aud'],
@@ -109,7 +125,11 @@ describe('OIDC access tokens', () => {
     ['a subject with a blank before it', { sub: ' payer' }, 'token_claims/sub'],
     ['a subject in decomposed letters', { sub: 'pay\u0065\u0301' }, 'token_claims/sub'],
     ['an actor with a zero-width space', { act: { sub: 'agent\u200b' } }, 'token_claims/sub'],
-    ['an actor of an issuer with a zero-width space', { act: { sub: 'agent', iss: 'https://idp.example.org\u200b' } }, 'token_claims/act'],
+    [
+      'an actor of an issuer with a zero-width space',
+      { act: { sub: 'agent', iss: 'https://idp.example.org\u200b' } },
+      'token_claims/act',
+    ],
     ['an overlong subject', { sub: 'a'.repeat(1025) }, 'token_claims/sub'],
     ['a key binding whose proof nobody checks', { cnf: { jkt: 'x' } }, 'token_claims/cnf'],
   ])('refuses %s', async (_what, changes, expected) => {
@@ -120,9 +140,13 @@ describe('OIDC access tokens', () => {
   // Kind: times as RFC 7519 section 2 allows them.
   it('takes fractions of a second: an end comes no later for them, a beginning no earlier', async () => {
     const at = seconds();
-    const { principal } = await identity.identify(bearer(token({ iat: at - 0.5, nbf: at - 0.123456, exp: at + 9.9999 })));
+    const { principal } = await identity.identify(
+      bearer(token({ iat: at - 0.5, nbf: at - 0.123456, exp: at + 9.9999 })),
+    );
     expect(principal.expiresAt).toBe(at * 1000 + 9_999);
-    expect(await refused(token({ nbf: at + 30 + (clock.time % 1000) / 1000 + 0.0001 }))).toBe('token_not_yet_valid/nbf');
+    expect(await refused(token({ nbf: at + 30 + (clock.time % 1000) / 1000 + 0.0001 }))).toBe(
+      'token_not_yet_valid/nbf',
+    );
     expect(await refused(token({ exp: clock.time / 1000 }))).toBe('token_expired/exp');
     expect(await refused(token({ iat: at, exp: at + 3600.001 }))).toBe('token_lifetime/lifetime');
   });
@@ -133,10 +157,18 @@ describe('OIDC access tokens', () => {
       const { client, name } = (await named.identify(bearer(token(changes)))).principal;
       return { client, name };
     };
-    expect(await of({ azp: 'agent-ledger', profile: { label: 'Ledger agent' } })).toEqual({ client: 'agent-ledger', name: 'Ledger agent' });
+    expect(await of({ azp: 'agent-ledger', profile: { label: 'Ledger agent' } })).toEqual({
+      client: 'agent-ledger',
+      name: 'Ledger agent',
+    });
     expect(await of({ client_id: 'payer', 'profile.label': 'Exact' })).toEqual({ client: undefined, name: 'Exact' });
-    expect(await of({ azp: 'a\u200b', profile: { label: 'Bob\u202e' } })).toEqual({ client: undefined, name: undefined });
-    expect(await of({ profile: { label: 'Alice' }, act: { sub: 'agent', profile: { label: 'The agent' } } })).toMatchObject({ name: 'The agent' });
+    expect(await of({ azp: 'a\u200b', profile: { label: 'Bob\u202e' } })).toEqual({
+      client: undefined,
+      name: undefined,
+    });
+    expect(
+      await of({ profile: { label: 'Alice' }, act: { sub: 'agent', profile: { label: 'The agent' } } }),
+    ).toMatchObject({ name: 'The agent' });
     expect(await of({ profile: { label: 'Alice' }, act: { sub: 'agent' } })).toMatchObject({ name: undefined });
     named.close();
   });
@@ -179,7 +211,9 @@ describe('OIDC access tokens', () => {
     expect(await refused(token({}, { alg: 'ES256', kid: 'rs' }))).toBe('token_key_unknown/kid');
     expect(await refused(token({}, header, stranger))).toBe('token_signature/signature');
     const [head, , signature] = token().split('.');
-    expect(await refused(`${head}.${token({ sub: 'root' }).split('.')[1]}.${signature}`)).toBe('token_signature/signature');
+    expect(await refused(`${head}.${token({ sub: 'root' }).split('.')[1]}.${signature}`)).toBe(
+      'token_signature/signature',
+    );
   });
 
   it('refuses every token that differs from a good one in one character', async () => {
@@ -204,7 +238,9 @@ describe('OIDC access tokens', () => {
   it('refuses an ID token where an access token is demanded', async () => {
     const profile = { client_id: 'agent', jti: '1' };
     expect(await strict.identify(bearer(token(profile, { ...header, typ: 'at+jwt' })))).toBeDefined();
-    expect(await refused(token({ ...profile, nonce: 'n' }, { ...header, typ: 'JWT' }), strict)).toBe('token_claims/typ');
+    expect(await refused(token({ ...profile, nonce: 'n' }, { ...header, typ: 'JWT' }), strict)).toBe(
+      'token_claims/typ',
+    );
     expect(await refused(token(profile), strict)).toBe('token_claims/typ');
   });
 
@@ -219,7 +255,11 @@ describe('OIDC access tokens', () => {
   });
 
   it('holds a Kubernetes token to the service account that it names', async () => {
-    const cluster = { namespace: 'agents', serviceaccount: { name: 'payer', uid: 'u1' }, pod: { name: 'p', uid: 'u2' } };
+    const cluster = {
+      namespace: 'agents',
+      serviceaccount: { name: 'payer', uid: 'u1' },
+      pod: { name: 'p', uid: 'u2' },
+    };
     const sub = 'system:serviceaccount:agents:payer';
     const { principal } = await identity.identify(bearer(token({ sub, 'kubernetes.io': cluster })));
     expect(principal.claims['kubernetes.io']).toEqual(cluster);
@@ -242,7 +282,8 @@ describe('OIDC access tokens', () => {
       { issuer: 'corp', code: 'token_audience' },
       { issuer: undefined, code: 'token_malformed' },
     ]);
-    for (const part of [...raw.split('.'), 'elsewhere', 'do-not-log', 'nonsense']) expect(JSON.stringify(recorder.lines)).not.toContain(part);
+    for (const part of [...raw.split('.'), 'elsewhere', 'do-not-log', 'nonsense'])
+      expect(JSON.stringify(recorder.lines)).not.toContain(part);
   });
 
   it('refuses a call whose client certificate cannot be read, however good its token', async () => {
@@ -258,7 +299,11 @@ describe('delegation (RFC 8693)', () => {
   it('takes the outermost actor for the caller and the subject for whom it acts, then earlier actors', async () => {
     const { id, subject, onBehalfOf } = await principalOf({
       sub: 'alice',
-      act: { sub: 'agent', iss: issuer.url, act: { sub: 'planner', act: { sub: 'root', iss: 'https://old.example.org' } } },
+      act: {
+        sub: 'agent',
+        iss: issuer.url,
+        act: { sub: 'planner', act: { sub: 'root', iss: 'https://old.example.org' } },
+      },
     });
     expect([id, subject]).toEqual([`${issuer.url}#agent`, 'agent']);
     expect(onBehalfOf).toEqual([
@@ -328,7 +373,10 @@ describe('options', () => {
   it('finds the JWKS at a given address without discovery', async () => {
     const own = await startIssuer([es]);
     const made = createIdentity(
-      { audience: [AUDIENCE], issuers: [{ name: 'k', type: 'oidc', issuer: 'https://idp.example.org', jwksUri: `${own.url}/jwks` }] },
+      {
+        audience: [AUDIENCE],
+        issuers: [{ name: 'k', type: 'oidc', issuer: 'https://idp.example.org', jwksUri: `${own.url}/jwks` }],
+      },
       { clock, log: recorder.log, metrics: recorder.metrics },
     );
     await made.start();
@@ -365,7 +413,8 @@ describe('keys of an issuer', () => {
     await made.start();
     expect(made.status()).toEqual([expect.objectContaining({ name: 'own', type: 'oidc', ready: true, keys: 1 })]);
     expect(await made.identify(bearer(token({ iss: own.url })))).toBeDefined();
-    for (const kid of ['enc', 'ops', 'oct']) expect(await refused(token({ iss: own.url }, { alg: 'ES256', kid }), made)).toBe('token_key_unknown/kid');
+    for (const kid of ['enc', 'ops', 'oct'])
+      expect(await refused(token({ iss: own.url }, { alg: 'ES256', kid }), made)).toBe('token_key_unknown/kid');
     made.close();
     await own.close();
   });

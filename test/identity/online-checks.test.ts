@@ -1,5 +1,5 @@
-// Tokens about which the issuer itself is asked: opaque ones (RFC 7662) at a real oidc-provider, and a cluster's (TokenReview) at an API server that
-// answers as Kubernetes' does. A real cluster is not to be had here.
+// Tokens about which the issuer itself is asked: opaque ones (RFC 7662) at a real oidc-provider, and a cluster's
+// (TokenReview) at an API server that answers as Kubernetes' does. A real cluster is not to be had here.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
@@ -8,8 +8,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Identity } from '../../src/domain/identity.ts';
 import { Secret, type SecretSource } from '../../src/domain/secret.ts';
 import { createIdentity } from '../../src/identity/identity.ts';
-import type { IntrospectionOptions } from '../../src/identity/introspection.ts';
-import { postJson } from '../../src/identity/post-json.ts';
+import { postJson } from '../../src/identity/keys/post-json.ts';
+import type { IntrospectionOptions } from '../../src/identity/tokens/introspection.ts';
 import { type TestIssuer as Provider, startIssuer as startProvider } from '../support/oidc-issuer.ts';
 import { bearer, createClock, createRecorder, refusalOf, type TestClock } from './calls.ts';
 import { createSigningKey, signToken, startIssuer, type TestIssuer } from './issuer.ts';
@@ -41,7 +41,8 @@ async function startEndpoint() {
     let body = '';
     for await (const chunk of request) body += chunk;
     asked.push({ url: request.url, authorization: request.headers.authorization, body });
-    if (!endpoint.held) response.writeHead(endpoint.status, { 'content-type': 'application/json' }).end(JSON.stringify(endpoint.answer));
+    if (!endpoint.held)
+      response.writeHead(endpoint.status, { 'content-type': 'application/json' }).end(JSON.stringify(endpoint.answer));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -74,9 +75,17 @@ describe('opaque tokens (RFC 7662)', () => {
   afterEach(() => endpoint.close());
 
   async function start(introspection: Partial<IntrospectionOptions> = {}): Promise<void> {
-    const options = { endpoint: endpoint.url, clientId: 'gateway', clientSecret: secretOf('gateway:secret%'), ...introspection };
+    const options = {
+      endpoint: endpoint.url,
+      clientId: 'gateway',
+      clientSecret: secretOf('gateway:secret%'),
+      ...introspection,
+    };
     identity = createIdentity(
-      { audience: [RESOURCE], issuers: [{ name: 'corp', type: 'oidc', issuer: provider.issuer, introspection: options }] },
+      {
+        audience: [RESOURCE],
+        issuers: [{ name: 'corp', type: 'oidc', issuer: provider.issuer, introspection: options }],
+      },
       { clock, ...createRecorder() },
     );
     await identity.start();
@@ -162,8 +171,12 @@ describe('opaque tokens (RFC 7662)', () => {
   it('with `tokens: all` are not asked about when the JWT itself does not hold, nor without it', async () => {
     await start({ tokens: 'all' });
     endpoint.answer = active();
-    expect(await refused(await provider.sign({ sub: 'agent', aud: 'https://elsewhere.test' }))).toBe('token_audience/aud');
-    expect(await refused(await provider.sign({ sub: 'agent', aud: RESOURCE }, { kid: 'other' }))).toBe('token_key_unknown/kid');
+    expect(await refused(await provider.sign({ sub: 'agent', aud: 'https://elsewhere.test' }))).toBe(
+      'token_audience/aud',
+    );
+    expect(await refused(await provider.sign({ sub: 'agent', aud: RESOURCE }, { kid: 'other' }))).toBe(
+      'token_key_unknown/kid',
+    );
     identity.close();
     await start();
     expect(await identity.identify(bearer(await provider.sign({ sub: 'agent', aud: RESOURCE })))).toBeDefined();
@@ -204,7 +217,11 @@ describe('opaque tokens (RFC 7662)', () => {
 
   it('are shown to nobody in the clear, and to no address with a password in it', async () => {
     const question = { headers: {}, body: 'token=opaque-token', timeoutMs: 1000 };
-    for (const address of ['http://idp.example.org/introspect', `http://user:secret@${new URL(endpoint.url).host}/`, 'file:///etc/passwd']) {
+    for (const address of [
+      'http://idp.example.org/introspect',
+      `http://user:secret@${new URL(endpoint.url).host}/`,
+      'file:///etc/passwd',
+    ]) {
       await expect(postJson(address, question)).rejects.toThrow('address');
     }
     expect(endpoint.asked).toHaveLength(0);
@@ -223,13 +240,21 @@ describe('opaque tokens (RFC 7662)', () => {
   });
 
   it('are refused by a gateway that asks nobody', async () => {
-    identity = createIdentity({ audience: [RESOURCE], issuers: [{ name: 'corp', type: 'oidc', issuer: provider.issuer }] }, { clock, ...createRecorder() });
+    identity = createIdentity(
+      { audience: [RESOURCE], issuers: [{ name: 'corp', type: 'oidc', issuer: provider.issuer }] },
+      { clock, ...createRecorder() },
+    );
     expect(await refused()).toBe('token_malformed/compact');
   });
 
   it('may be taken for one issuer only', () => {
     const introspection = { endpoint: endpoint.url, clientId: 'x', clientSecret: secretOf('x') };
-    const issuers = ['a', 'b'].map((name) => ({ name, type: 'oidc' as const, issuer: `https://${name}.test`, introspection }));
+    const issuers = ['a', 'b'].map((name) => ({
+      name,
+      type: 'oidc' as const,
+      issuer: `https://${name}.test`,
+      introspection,
+    }));
     expect(() => createIdentity({ audience: ['x'], issuers }, { clock, ...createRecorder() })).toThrow(TypeError);
   });
 });
@@ -252,7 +277,14 @@ describe('service-account tokens that their cluster confirms (TokenReview)', () 
     identity = createIdentity(
       {
         audience: [RESOURCE],
-        issuers: [{ name: 'cluster', type: 'oidc', issuer: cluster.url, tokenReview: { apiServer: api.url, token: secretOf('gateway-token') } }],
+        issuers: [
+          {
+            name: 'cluster',
+            type: 'oidc',
+            issuer: cluster.url,
+            tokenReview: { apiServer: api.url, token: secretOf('gateway-token') },
+          },
+        ],
       },
       { clock, ...createRecorder() },
     );
@@ -260,21 +292,41 @@ describe('service-account tokens that their cluster confirms (TokenReview)', () 
   });
   afterEach(() => api.close());
 
-  const review = (status: object) => ({ kind: 'TokenReview', status: { authenticated: true, audiences: [RESOURCE], user: { username: SUBJECT }, ...status } });
+  const review = (status: object) => ({
+    kind: 'TokenReview',
+    status: { authenticated: true, audiences: [RESOURCE], user: { username: SUBJECT }, ...status },
+  });
   const token = (): string => {
     const now = Math.floor(clock.now() / 1000);
-    const pod = { namespace: 'agents', serviceaccount: { name: 'runner', uid: 'u1' }, pod: { name: 'runner-1', uid: 'p1' } };
-    return signToken({ alg: 'RS256', kid: 'k1' }, { iss: cluster.url, sub: SUBJECT, aud: [RESOURCE], iat: now, exp: now + 600, 'kubernetes.io': pod }, key);
+    const pod = {
+      namespace: 'agents',
+      serviceaccount: { name: 'runner', uid: 'u1' },
+      pod: { name: 'runner-1', uid: 'p1' },
+    };
+    return signToken(
+      { alg: 'RS256', kid: 'k1' },
+      { iss: cluster.url, sub: SUBJECT, aud: [RESOURCE], iat: now, exp: now + 600, 'kubernetes.io': pod },
+      key,
+    );
   };
 
   it('name their service account, pod and account ids kept', async () => {
     const raw = token();
     expect(await identity.identify(bearer(raw))).toMatchObject({
-      principal: { id: `${cluster.url}#${SUBJECT}`, claims: { 'kubernetes.io': { pod: { uid: 'p1' }, serviceaccount: { uid: 'u1' } } } },
+      principal: {
+        id: `${cluster.url}#${SUBJECT}`,
+        claims: { 'kubernetes.io': { pod: { uid: 'p1' }, serviceaccount: { uid: 'u1' } } },
+      },
     });
     expect(api.asked).toHaveLength(1);
-    expect(api.asked[0]).toMatchObject({ url: '/apis/authentication.k8s.io/v1/tokenreviews', authorization: 'Bearer gateway-token' });
-    expect(JSON.parse(api.asked[0]?.body ?? '')).toMatchObject({ kind: 'TokenReview', spec: { token: raw, audiences: [RESOURCE] } });
+    expect(api.asked[0]).toMatchObject({
+      url: '/apis/authentication.k8s.io/v1/tokenreviews',
+      authorization: 'Bearer gateway-token',
+    });
+    expect(JSON.parse(api.asked[0]?.body ?? '')).toMatchObject({
+      kind: 'TokenReview',
+      spec: { token: raw, audiences: [RESOURCE] },
+    });
   });
 
   it('stop working within seconds of their pod’s end', async () => {
@@ -300,7 +352,11 @@ describe('service-account tokens that their cluster confirms (TokenReview)', () 
   it('are refused while the cluster does not answer, and never shown to it before their signature holds', async () => {
     api.status = 403;
     expect(await refusalOf(() => identity.identify(bearer(token())))).toBe('issuer_unavailable/token_review');
-    const forged = signToken({ alg: 'RS256', kid: 'k1' }, { iss: cluster.url, sub: SUBJECT }, createSigningKey('k1', 'RS256'));
+    const forged = signToken(
+      { alg: 'RS256', kid: 'k1' },
+      { iss: cluster.url, sub: SUBJECT },
+      createSigningKey('k1', 'RS256'),
+    );
     expect(await refusalOf(() => identity.identify(bearer(forged)))).toBe('token_signature/signature');
     expect(api.asked).toHaveLength(1);
   });

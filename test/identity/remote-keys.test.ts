@@ -40,7 +40,11 @@ let serial = 0;
 function call(identity: Identity, key = first, kid = key.kid) {
   const now = Math.floor(clock.time / 1000);
   serial += 1;
-  return identity.identify(bearer(signToken({ alg: 'ES256', kid }, { iss: issuer.url, sub: `a${serial}`, aud: AUDIENCE, exp: now + 300 }, key)));
+  return identity.identify(
+    bearer(
+      signToken({ alg: 'ES256', kid }, { iss: issuer.url, sub: `a${serial}`, aud: AUDIENCE, exp: now + 300 }, key),
+    ),
+  );
 }
 const refused = (identity: Identity, key = first, kid = key.kid) => refusalOf(() => call(identity, key, kid));
 const jwksRequests = () => issuer.requests.filter((path) => path === '/jwks').length;
@@ -99,7 +103,9 @@ describe('how often an issuer is asked', () => {
     const identity = await start();
     clock.time += 60_000;
     const before = issuer.requests.length;
-    await refusalOf(() => identity.identify(bearer(signToken({ alg: 'ES256', kid: 'x' }, { iss: 'https://evil.example.org' }, first))));
+    await refusalOf(() =>
+      identity.identify(bearer(signToken({ alg: 'ES256', kid: 'x' }, { iss: 'https://evil.example.org' }, first))),
+    );
     await refusalOf(() => identity.identify(bearer(signToken({ alg: 'HS256', kid: 'x' }, { iss: issuer.url }, first))));
     expect(issuer.requests).toHaveLength(before);
   });
@@ -128,13 +134,16 @@ describe('how often an issuer is asked', () => {
 
 // Kind: a document whose server knows nothing about its type. It is read as strictly as any other.
 describe('keys of a server that does not know what it serves', () => {
-  it.each(['application/octet-stream', 'binary/octet-stream', 'Application/Octet-Stream; x=y', 'text/plain; charset=utf-8', ''])(
-    'are taken with the type %j',
-    async (type) => {
-      issuer.answers.jwks = json({ keys: [first.jwk] }, 200, type);
-      expect(await call(await start())).toBeDefined();
-    },
-  );
+  it.each([
+    'application/octet-stream',
+    'binary/octet-stream',
+    'Application/Octet-Stream; x=y',
+    'text/plain; charset=utf-8',
+    '',
+  ])('are taken with the type %j', async (type) => {
+    issuer.answers.jwks = json({ keys: [first.jwk] }, 200, type);
+    expect(await call(await start())).toBeDefined();
+  });
 
   it('are taken without any type', async () => {
     issuer.answers.jwks = (_request, response) => response.end(JSON.stringify({ keys: [first.jwk] }));
@@ -155,7 +164,10 @@ describe('an issuer that changes its keys again and again', () => {
     clock.time += 2_000;
     issuer.keys = [second, third];
     const refusal = await Promise.resolve(call(identity, third)).catch((thrown: GatewayError) => thrown);
-    expect(refusal).toMatchObject({ code: 'issuer_unavailable', details: { retryAfter: 3, members: { check: 'keys_changing' } } });
+    expect(refusal).toMatchObject({
+      code: 'issuer_unavailable',
+      details: { retryAfter: 3, members: { check: 'keys_changing' } },
+    });
     clock.time += 3_000;
     expect(await call(identity, third)).toBeDefined();
     clock.time += 5_000;
@@ -207,34 +219,96 @@ describe('what is believed while an issuer misbehaves', () => {
   });
 
   it.each<[string, (i: TestIssuer) => void, string]>([
-    ['metadata of another issuer', (i) => (i.answers.discovery = json({ issuer: 'https://evil.example.org', jwks_uri: `${i.url}/jwks` })), 'issuer_mismatch'],
-    ['metadata of the issuer with a slash more', (i) => (i.answers.discovery = json({ issuer: `${i.url}/`, jwks_uri: `${i.url}/jwks` })), 'issuer_mismatch'],
+    [
+      'metadata of another issuer',
+      (i) => (i.answers.discovery = json({ issuer: 'https://evil.example.org', jwks_uri: `${i.url}/jwks` })),
+      'issuer_mismatch',
+    ],
+    [
+      'metadata of the issuer with a slash more',
+      (i) => (i.answers.discovery = json({ issuer: `${i.url}/`, jwks_uri: `${i.url}/jwks` })),
+      'issuer_mismatch',
+    ],
     ['metadata without jwks_uri', (i) => (i.answers.discovery = json({ issuer: i.url })), 'no_jwks_uri'],
-    ['a jwks_uri in plain http off this host', (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'http://idp.example.org/jwks' })), 'address'],
+    [
+      'a jwks_uri in plain http off this host',
+      (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'http://idp.example.org/jwks' })),
+      'address',
+    ],
     // Kind: an issuer that points to what runs beside the gateway.
-    ['a jwks_uri of another service of this machine', (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'http://127.0.0.1:1/jwks' })), 'address'],
-    ['a jwks_uri at localhost', (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://localhost/jwks' })), 'address'],
-    ['a jwks_uri at a name below localhost', (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://a.localhost./jwks' })), 'address'],
-    ['a jwks_uri at 127.1', (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://127.1/jwks' })), 'address'],
-    ['a jwks_uri at [::1]', (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://[::1]/jwks' })), 'address'],
-    ['a jwks_uri at a mapped loopback', (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://[::ffff:127.0.0.9]/jwks' })), 'address'],
-    ['a jwks_uri at no address', (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://0/jwks' })), 'address'],
-    ['a jwks_uri that is a file', (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'file:///etc/passwd' })), 'address'],
-    ['a redirect', (i) => (i.answers.jwks = (_q, r) => r.writeHead(302, { location: `${i.url}/elsewhere` }).end()), 'status_302'],
+    [
+      'a jwks_uri of another service of this machine',
+      (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'http://127.0.0.1:1/jwks' })),
+      'address',
+    ],
+    [
+      'a jwks_uri at localhost',
+      (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://localhost/jwks' })),
+      'address',
+    ],
+    [
+      'a jwks_uri at a name below localhost',
+      (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://a.localhost./jwks' })),
+      'address',
+    ],
+    [
+      'a jwks_uri at 127.1',
+      (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://127.1/jwks' })),
+      'address',
+    ],
+    [
+      'a jwks_uri at [::1]',
+      (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://[::1]/jwks' })),
+      'address',
+    ],
+    [
+      'a jwks_uri at a mapped loopback',
+      (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://[::ffff:127.0.0.9]/jwks' })),
+      'address',
+    ],
+    [
+      'a jwks_uri at no address',
+      (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'https://0/jwks' })),
+      'address',
+    ],
+    [
+      'a jwks_uri that is a file',
+      (i) => (i.answers.discovery = json({ issuer: i.url, jwks_uri: 'file:///etc/passwd' })),
+      'address',
+    ],
+    [
+      'a redirect',
+      (i) => (i.answers.jwks = (_q, r) => r.writeHead(302, { location: `${i.url}/elsewhere` }).end()),
+      'status_302',
+    ],
     ['another content type', (i) => (i.answers.jwks = json({ keys: [first.jwk] }, 200, 'text/html')), 'content_type'],
     ['a type of image', (i) => (i.answers.jwks = json({ keys: [first.jwk] }, 200, 'image/svg+xml')), 'content_type'],
-    ['a duplicate member without a content type', (i) => (i.answers.jwks = (_q, r) => r.end('{"keys":[],"keys":[]}')), 'bad_json'],
+    [
+      'a duplicate member without a content type',
+      (i) => (i.answers.jwks = (_q, r) => r.end('{"keys":[],"keys":[]}')),
+      'bad_json',
+    ],
     ['a page of an object store', (i) => (i.answers.jwks = json('<Error/>', 200, 'binary/octet-stream')), 'bad_json'],
-    ['a body of 257 KiB', (i) => (i.answers.jwks = json(JSON.stringify({ keys: [first.jwk], x: 'x'.repeat(257 * 1024) }))), 'too_large'],
+    [
+      'a body of 257 KiB',
+      (i) => (i.answers.jwks = json(JSON.stringify({ keys: [first.jwk], x: 'x'.repeat(257 * 1024) }))),
+      'too_large',
+    ],
     [
       'a small body that unpacks to megabytes',
       (i) =>
         (i.answers.jwks = (_q, r) =>
-          r.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' }).end(gzipSync(JSON.stringify({ x: 'x'.repeat(4e6), keys: [] })))),
+          r
+            .writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
+            .end(gzipSync(JSON.stringify({ x: 'x'.repeat(4e6), keys: [] })))),
       'too_large',
     ],
     ['a body that is no JSON', (i) => (i.answers.jwks = json('<html>')), 'bad_json'],
-    ['a duplicate member', (i) => (i.answers.jwks = json(`{"keys":[],"keys":[${JSON.stringify(first.jwk)}]}`)), 'bad_json'],
+    [
+      'a duplicate member',
+      (i) => (i.answers.jwks = json(`{"keys":[],"keys":[${JSON.stringify(first.jwk)}]}`)),
+      'bad_json',
+    ],
     ['no list of keys', (i) => (i.answers.jwks = json({ keys: {} })), 'not_a_jwks'],
     ['257 keys', (i) => (i.answers.jwks = json({ keys: Array.from({ length: 257 }, () => ({})) })), 'too_many_keys'],
     ['a connection that breaks', (i) => (i.answers.jwks = (_q, r) => r.destroy()), 'UND_ERR_SOCKET'],
@@ -248,7 +322,10 @@ describe('what is believed while an issuer misbehaves', () => {
 
   it.each<[string, (i: TestIssuer) => void]>([
     ['never answers', (i) => (i.answers.jwks = () => {})],
-    ['never ends its answer', (i) => (i.answers.jwks = (_q, r) => r.writeHead(200, { 'content-type': 'application/json' }).write('{'))],
+    [
+      'never ends its answer',
+      (i) => (i.answers.jwks = (_q, r) => r.writeHead(200, { 'content-type': 'application/json' }).write('{')),
+    ],
   ])('gives up on a server that %s', async (_what, misbehave) => {
     misbehave(issuer);
     const identity = await start({ timeoutMs: 50 });
@@ -258,7 +335,8 @@ describe('what is believed while an issuer misbehaves', () => {
   it('follows an issuer that moves its keys', async () => {
     const identity = await start();
     issuer.answers.discovery = json({ issuer: issuer.url, jwks_uri: `${issuer.url}/moved` });
-    issuer.answers.jwks = (request, response) => json({ keys: request.url === '/moved' ? [second.jwk] : [first.jwk] })(request, response);
+    issuer.answers.jwks = (request, response) =>
+      json({ keys: request.url === '/moved' ? [second.jwk] : [first.jwk] })(request, response);
     clock.time += 6_000;
     expect(await call(identity, second)).toBeDefined();
   });
@@ -267,7 +345,10 @@ describe('what is believed while an issuer misbehaves', () => {
     issuer.answers.discovery = undefined;
     issuer.answers.jwks = (request, response) => {
       const tenant = request.url === '/tenant/.well-known/openid-configuration';
-      json(tenant ? { issuer: `${issuer.url}/tenant/`, jwks_uri: `${issuer.url}/jwks` } : { keys: [first.jwk] })(request, response);
+      json(tenant ? { issuer: `${issuer.url}/tenant/`, jwks_uri: `${issuer.url}/jwks` } : { keys: [first.jwk] })(
+        request,
+        response,
+      );
     };
     const identity = createIdentity(
       { audience: [AUDIENCE], issuers: [{ name: 'corp', type: 'oidc', issuer: `${issuer.url}/tenant/` }] },

@@ -2,7 +2,11 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
-import { createReviewerAuthenticator, type ReviewerAuthenticator, type ReviewerOptions } from '../../src/identity/reviewer.ts';
+import {
+  createReviewerAuthenticator,
+  type ReviewerAuthenticator,
+  type ReviewerOptions,
+} from '../../src/identity/reviewer.ts';
 import { createClock, createRecorder } from './calls.ts';
 import { createSigningKey, signToken, startIssuer, type TestIssuer } from './issuer.ts';
 
@@ -15,7 +19,10 @@ let issuer: TestIssuer;
 let reviewers: ReviewerAuthenticator;
 
 const build = (options: Partial<ReviewerOptions> = {}) =>
-  createReviewerAuthenticator({ issuer: issuer.url, audience: AUDIENCE, agentAudiences: [AGENTS], groupsClaim: 'groups', ...options }, { clock, ...recorder });
+  createReviewerAuthenticator(
+    { issuer: issuer.url, audience: AUDIENCE, agentAudiences: [AGENTS], groupsClaim: 'groups', ...options },
+    { clock, ...recorder },
+  );
 
 beforeAll(async () => {
   issuer = await startIssuer([key]);
@@ -31,7 +38,17 @@ const now = Math.floor(clock.time / 1000);
 const token = (changes: object = {}, header: object = {}) =>
   signToken(
     { alg: 'ES256', kid: 'k', typ: 'at+jwt', ...header },
-    { iss: issuer.url, sub: 'alice', aud: AUDIENCE, client_id: 'cli', jti: '1', iat: now, exp: now + 300, auth_time: now, ...changes },
+    {
+      iss: issuer.url,
+      sub: 'alice',
+      aud: AUDIENCE,
+      client_id: 'cli',
+      jti: '1',
+      iat: now,
+      exp: now + 300,
+      auth_time: now,
+      ...changes,
+    },
     key,
   );
 
@@ -48,7 +65,13 @@ async function refused(values: readonly string[], by = reviewers): Promise<strin
 
 describe('reviewers', () => {
   it('knows the person by issuer and subject, with groups and the strength of the sign-in', async () => {
-    const raw = token({ groups: ['finance', 'ops'], name: 'Alice', auth_time: now - 60, acr: 'urn:mfa', amr: ['pwd', 'otp'] });
+    const raw = token({
+      groups: ['finance', 'ops'],
+      name: 'Alice',
+      auth_time: now - 60,
+      acr: 'urn:mfa',
+      amr: ['pwd', 'otp'],
+    });
     expect(await reviewers.authenticate([`Bearer ${raw}`])).toEqual({
       id: `${issuer.url}#alice`,
       issuer: issuer.url,
@@ -73,7 +96,12 @@ describe('reviewers', () => {
     ['a Kubernetes service account', { sub: 'system:serviceaccount:a:b' }, {}, 'token_claims/workload_subject'],
     ['a client that speaks for itself', { sub: 'cli' }, {}, 'token_claims/client_subject'],
     ['a client that speaks for itself, named by azp', { azp: 'alice' }, {}, 'token_claims/client_subject'],
-    ['a client that speaks for itself, as Auth0 says it', { gty: 'client-credentials' }, {}, 'token_claims/client_grant'],
+    [
+      'a client that speaks for itself, as Auth0 says it',
+      { gty: 'client-credentials' },
+      {},
+      'token_claims/client_grant',
+    ],
     ['a client that speaks for itself, as Entra says it', { idtyp: 'app' }, {}, 'token_claims/client_grant'],
     ['an agent on behalf of a person', { act: { sub: 'agent' } }, {}, 'token_claims/act'],
     ['a token of another issuer', { iss: 'https://idp.example.org' }, {}, 'token_untrusted/iss'],
@@ -81,10 +109,25 @@ describe('reviewers', () => {
     ['an expired token', { exp: now }, {}, 'token_expired/exp'],
     ['a token without client', { client_id: undefined }, {}, 'token_claims/client_id'],
     ['a client that speaks for itself, as Okta says it', { cid: 'alice' }, {}, 'token_claims/client_subject'],
-    ['a client that speaks for itself, by its subject at Auth0', { sub: 'abc@clients', client_id: 'abc' }, {}, 'token_claims/client_subject'],
-    ['a service account of Keycloak, with a session', { preferred_username: 'service-account-agent', sid: 's' }, {}, 'token_claims/client_grant'],
+    [
+      'a client that speaks for itself, by its subject at Auth0',
+      { sub: 'abc@clients', client_id: 'abc' },
+      {},
+      'token_claims/client_subject',
+    ],
+    [
+      'a service account of Keycloak, with a session',
+      { preferred_username: 'service-account-agent', sid: 's' },
+      {},
+      'token_claims/client_grant',
+    ],
     ['a token that nobody signed in for', { auth_time: undefined }, {}, 'token_claims/sign_in'],
-    ['a token whose sign-in is no time and whose session is empty', { auth_time: 'now', sid: '' }, {}, 'token_claims/sign_in'],
+    [
+      'a token whose sign-in is no time and whose session is empty',
+      { auth_time: 'now', sid: '' },
+      {},
+      'token_claims/sign_in',
+    ],
     ['a token whose sign-in is null', { auth_time: null, sid: null }, {}, 'token_claims/sign_in'],
     // Kind: another kind of token of the same issuer for the same audience.
     ['an ID token, as Keycloak marks it', { typ: 'ID' }, {}, 'token_claims/typ'],
@@ -93,7 +136,12 @@ describe('reviewers', () => {
     ['an ID token with a nonce', { nonce: 'n' }, {}, 'token_claims/nonce'],
     ['an ID token with the hash of an access token', { at_hash: 'h' }, {}, 'token_claims/at_hash'],
     ['an ID token with the hash of a code', { c_hash: 'h' }, {}, 'token_claims/c_hash'],
-    ['a logout token', { events: { 'http://schemas.openid.net/event/backchannel-logout': {} } }, {}, 'token_claims/events'],
+    [
+      'a logout token',
+      { events: { 'http://schemas.openid.net/event/backchannel-logout': {} } },
+      {},
+      'token_claims/events',
+    ],
     // Kind: two people who look like one.
     ['a subject with a zero-width space', { sub: 'alice\u200b' }, {}, 'token_claims/sub'],
     ['a subject with a bidi override', { sub: '\u202ealice' }, {}, 'token_claims/sub'],
@@ -115,15 +163,24 @@ describe('reviewers', () => {
 
   it('takes one text for a list of one, and fractions of a second in the time of the sign-in', async () => {
     const raw = token({ groups: 'owners', amr: 'pwd', auth_time: now - 60.25 });
-    expect(await reviewers.authenticate([`Bearer ${raw}`])).toMatchObject({ groups: ['owners'], amr: ['pwd'], authenticatedAt: (now - 60.25) * 1000 });
+    expect(await reviewers.authenticate([`Bearer ${raw}`])).toMatchObject({
+      groups: ['owners'],
+      amr: ['pwd'],
+      authenticatedAt: (now - 60.25) * 1000,
+    });
     expect(await reviewers.authenticate([`Bearer ${token({ groups: '', amr: null })}`])).toMatchObject({ groups: [] });
   });
 
   it('finds groups and name by a path, the exact name first', async () => {
     const nested = build({ groupsClaim: 'realm_access.roles', displayClaim: 'profile.names.full' });
     const claims = { realm_access: { roles: ['owners'] }, profile: { names: { full: 'Alice A.' } } };
-    expect(await nested.authenticate([`Bearer ${token(claims)}`])).toMatchObject({ groups: ['owners'], name: 'Alice A.' });
-    expect((await nested.authenticate([`Bearer ${token({ ...claims, 'realm_access.roles': ['exact'] })}`])).groups).toEqual(['exact']);
+    expect(await nested.authenticate([`Bearer ${token(claims)}`])).toMatchObject({
+      groups: ['owners'],
+      name: 'Alice A.',
+    });
+    expect(
+      (await nested.authenticate([`Bearer ${token({ ...claims, 'realm_access.roles': ['exact'] })}`])).groups,
+    ).toEqual(['exact']);
     expect((await nested.authenticate([`Bearer ${token({ realm_access: ['roles'] })}`])).groups).toEqual([]);
     nested.close();
   });
@@ -132,7 +189,14 @@ describe('reviewers', () => {
     const listed = build({ clients: ['cli'] });
     expect(await listed.authenticate([`Bearer ${token()}`])).toBeDefined();
     expect(await listed.authenticate([`Bearer ${token({ azp: 'cli' })}`])).toBeDefined();
-    for (const named of [{ client_id: 'agent' }, { azp: 'agent' }, { cid: 'agent' }, { appid: 'agent' }, { client_id: 'CLI' }, { client_id: 'cli ' }]) {
+    for (const named of [
+      { client_id: 'agent' },
+      { azp: 'agent' },
+      { cid: 'agent' },
+      { appid: 'agent' },
+      { client_id: 'CLI' },
+      { client_id: 'cli ' },
+    ]) {
       expect(await refused([`Bearer ${token(named)}`], listed)).toBe('reviewer_unauthenticated: token_claims/client');
     }
     listed.close();
@@ -142,7 +206,13 @@ describe('reviewers', () => {
     const strong = build({ stepUp: { acr: ['phr'], amr: ['hwk'] } });
     const at = async (claims: object) => (await strong.authenticate([`Bearer ${token(claims)}`])).authenticatedAt;
     expect(await at({ acr: 'phr', amr: ['pwd', 'hwk'] })).toBe(now * 1000);
-    for (const claims of [{}, { acr: '0', amr: ['pwd'] }, { acr: 'phr' }, { amr: ['hwk'] }, { acr: ['phr'], amr: ['hwk'] }])
+    for (const claims of [
+      {},
+      { acr: '0', amr: ['pwd'] },
+      { acr: 'phr' },
+      { amr: ['hwk'] },
+      { acr: ['phr'], amr: ['hwk'] },
+    ])
       expect(await at(claims)).toBeUndefined();
     strong.close();
   });
@@ -155,7 +225,9 @@ describe('reviewers', () => {
 
   it('says that the issuer is to blame when it is', async () => {
     const down = build({ issuer: 'http://127.0.0.1:1' });
-    expect(await refused([`Bearer ${token({ iss: 'http://127.0.0.1:1' })}`], down)).toBe('issuer_unavailable: undefined/keys');
+    expect(await refused([`Bearer ${token({ iss: 'http://127.0.0.1:1' })}`], down)).toBe(
+      'issuer_unavailable: undefined/keys',
+    );
     expect(down.status()).toMatchObject({ name: 'reviewers', ready: false });
     down.close();
   });
@@ -176,6 +248,8 @@ describe('reviewers', () => {
     recorder.lines.length = 0;
     await refused([`Bearer ${token({ aud: AGENTS })}`]);
     expect(recorder.refusals).toEqual([{ issuer: 'reviewers', code: 'token_audience' }]);
-    expect(recorder.lines).toEqual([{ event: 'identity.refused', fields: { issuer: 'reviewers', check: 'aud', code: 'token_audience' } }]);
+    expect(recorder.lines).toEqual([
+      { event: 'identity.refused', fields: { issuer: 'reviewers', check: 'aud', code: 'token_audience' } },
+    ]);
   });
 });

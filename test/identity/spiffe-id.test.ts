@@ -19,10 +19,14 @@ describe('SPIFFE IDs', () => {
   it('accepts nothing outside its alphabet, whatever character is put wherever', () => {
     const valid = 'spiffe://prod.example.org/ns/agents/sa/payer';
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: valid.length }), fc.string({ unit: 'binary', minLength: 1, maxLength: 3 }), (at, inserted) => {
-        fc.pre(!/^[A-Za-z0-9._/:-]*$/.test(inserted));
-        expect(parseSpiffeId(valid.slice(0, at) + inserted + valid.slice(at))).toBeUndefined();
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: valid.length }),
+        fc.string({ unit: 'binary', minLength: 1, maxLength: 3 }),
+        (at, inserted) => {
+          fc.pre(!/^[A-Za-z0-9._/:-]*$/.test(inserted));
+          expect(parseSpiffeId(valid.slice(0, at) + inserted + valid.slice(at))).toBeUndefined();
+        },
+      ),
     );
   });
 

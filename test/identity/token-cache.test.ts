@@ -18,7 +18,10 @@ let issuer: TestIssuer;
 let identity: Identity;
 
 const build = async (options: object = {}) => {
-  const made = createIdentity({ audience: [AUDIENCE], issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url }], ...options }, { clock, log, metrics });
+  const made = createIdentity(
+    { audience: [AUDIENCE], issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url }], ...options },
+    { clock, log, metrics },
+  );
   await made.start();
   return made;
 };
@@ -35,7 +38,11 @@ afterEach(async () => {
 
 const token = (seconds: number, by = key) => {
   const now = Math.floor(clock.time / 1000);
-  return signToken({ alg: 'ES256', kid: by.kid }, { iss: issuer.url, sub: 'a', aud: AUDIENCE, iat: now, exp: now + seconds }, by);
+  return signToken(
+    { alg: 'ES256', kid: by.kid },
+    { iss: issuer.url, sub: 'a', aud: AUDIENCE, iat: now, exp: now + seconds },
+    by,
+  );
 };
 const isCached = (raw: string, by = identity) => {
   const result = by.identify(bearer(raw));
@@ -130,8 +137,12 @@ describe('the cache of verified tokens', () => {
   it('takes the token from the field that a mount names', async () => {
     const made = await build({ tokenHeaderFor: (mount: string) => (mount === 'llm' ? 'x-agent-token' : undefined) });
     const raw = token(300);
-    expect(await made.identify(requestWith(['authorization', 'Bearer sk-dummy', 'x-agent-token', raw], 'llm'))).toBeDefined();
-    expect(await refusalOf(() => made.identify(requestWith(['x-agent-token', raw], 'tools')))).toBe('unauthenticated/credential');
+    expect(
+      await made.identify(requestWith(['authorization', 'Bearer sk-dummy', 'x-agent-token', raw], 'llm')),
+    ).toBeDefined();
+    expect(await refusalOf(() => made.identify(requestWith(['x-agent-token', raw], 'tools')))).toBe(
+      'unauthenticated/credential',
+    );
     made.close();
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseJwsUnverified, readClaimsUnverified } from '../../src/identity/unverified-jws.ts';
+import { parseJwsUnverified, readClaimsUnverified } from '../../src/identity/tokens/unverified-jws.ts';
 import { refusalOf } from './calls.ts';
 import { createSigningKey, signTexts, signToken } from './issuer.ts';
 
@@ -59,7 +59,9 @@ describe('taking a token apart before it is verified', () => {
   });
 
   it('refuses a payload that is not UTF-8', async () => {
-    expect(await refused(signTexts(JSON.stringify(header), Buffer.from([0x7b, 0xff, 0x7d]), key))).toBe('token_malformed/payload');
+    expect(await refused(signTexts(JSON.stringify(header), Buffer.from([0x7b, 0xff, 0x7d]), key))).toBe(
+      'token_malformed/payload',
+    );
   });
 
   it.each([

@@ -1,14 +1,15 @@
-// Project Wycheproof's JSON Web Signature vectors through the gateway's own path: take apart, choose a key, prove the signature.
-// The vectors' payloads are no JWT claims, so the path ends where claims would be read. Every disagreement is listed with its reason.
+// Project Wycheproof's JSON Web Signature vectors through the gateway's own path: take apart, choose a key, prove the
+// signature. The vectors' payloads are no JWT claims, so the path ends where claims would be read. Every disagreement
+// is listed with its reason.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../src/domain/json.ts';
 import { GatewayError } from '../../src/errors.ts';
-import { readKeySet } from '../../src/identity/key-set.ts';
+import { readKeySet } from '../../src/identity/keys/key-set.ts';
 import { readAlgorithms } from '../../src/identity/options.ts';
-import { proveSignature } from '../../src/identity/signature.ts';
-import { parseJwsUnverified } from '../../src/identity/unverified-jws.ts';
+import { proveSignature } from '../../src/identity/tokens/signature.ts';
+import { parseJwsUnverified } from '../../src/identity/tokens/unverified-jws.ts';
 
 const FILE = new URL('../../../shared/vectors/jws-wycheproof.json', import.meta.url);
 
@@ -26,7 +27,19 @@ interface Group {
 }
 
 /** Every asymmetric algorithm, so that a refusal is due to the vector and not to a short list. */
-const ALGORITHMS = readAlgorithms(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']);
+const ALGORITHMS = readAlgorithms([
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+]);
 
 /** Vectors marked valid that we refuse, by the reason that makes it right. */
 const REFUSED_ON_PURPOSE: Readonly<Record<string, { readonly why: string; readonly ids: readonly number[] }>> = {
@@ -60,7 +73,8 @@ describe.skipIf(!existsSync(FILE))('wycheproof JWS vectors (skipped where ../sha
   const groups: readonly Group[] = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8')).testGroups : [];
   const results: { id: number; expected: string; ours: string }[] = [];
   for (const group of groups) {
-    for (const vector of group.tests) results.push({ id: vector.tcId, expected: vector.result, ours: await verdict(group, vector) });
+    for (const vector of group.tests)
+      results.push({ id: vector.tcId, expected: vector.result, ours: await verdict(group, vector) });
   }
 
   it('runs all 401', () => {
@@ -73,7 +87,9 @@ describe.skipIf(!existsSync(FILE))('wycheproof JWS vectors (skipped where ../sha
 
   it('accepts what is valid, but for the vectors that are refused on purpose', () => {
     const disagreements = results.filter(({ expected, ours }) => expected === 'valid' && ours !== 'valid');
-    const onPurpose = Object.entries(REFUSED_ON_PURPOSE).flatMap(([reason, { ids }]) => ids.map((id) => `${id} ${reason}`));
+    const onPurpose = Object.entries(REFUSED_ON_PURPOSE).flatMap(([reason, { ids }]) =>
+      ids.map((id) => `${id} ${reason}`),
+    );
     expect(disagreements.map(({ id, ours }) => `${id} ${ours}`).sort()).toEqual(onPurpose.sort());
   });
 });

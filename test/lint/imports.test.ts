@@ -1,4 +1,5 @@
-// The import rules of the layout are only worth something while the linter really refuses a violation: each case plants one.
+// The import rules of the layout are only worth something while the linter really refuses a violation: each case plants
+// one.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,15 +35,43 @@ describe('the import rules', () => {
     ['pipeline.ts knowing a feature', 'src/pipeline.ts', "import { x } from './approvals/machine.ts';\nx();\n"],
     ['errors.ts importing anything', 'src/errors.ts', "import { x } from './problem.ts';\nx();\n"],
     ['a command importing the reviewers’ plane', 'src/cli/planted.ts', "import { x } from '../review/app.ts';\nx();\n"],
-    ['a page reaching into a feature', 'src/review/pages/planted.ts', "import { x } from '../../identity/oidc.ts';\nx();\n"],
-    ['jose outside identity/ and credentials/', 'src/policy/planted.ts', "import { SignJWT } from 'jose';\nnew SignJWT();\n"],
-    ['the AWS signer outside credentials/', 'src/upstream/planted.ts', "import { x } from '@smithy/signature-v4';\nx();\n"],
+    [
+      'a page reaching into a feature',
+      'src/review/pages/planted.ts',
+      "import { x } from '../../identity/oidc.ts';\nx();\n",
+    ],
+    [
+      'jose outside identity/ and credentials/',
+      'src/policy/planted.ts',
+      "import { SignJWT } from 'jose';\nnew SignJWT();\n",
+    ],
+    [
+      'the AWS signer outside credentials/',
+      'src/upstream/planted.ts',
+      "import { x } from '@smithy/signature-v4';\nx();\n",
+    ],
     ['undici outside upstream/', 'src/credentials/planted.ts', "import { Pool } from 'undici';\nnew Pool('');\n"],
-    ['a part of a package outside its folder', 'src/identity/x509/planted.ts', "import { html } from 'hono/html';\nhtml();\n"],
-    ['a folder in a feature reaching into another feature', 'src/identity/x509/planted.ts', "import { x } from '../../policy/decide.ts';\nx();\n"],
-    ['the outbox’s worker knowing approvals', 'src/approvals/notify/planted.ts', "import { x } from '../machine.ts';\nx();\n"],
+    [
+      'a part of a package outside its folder',
+      'src/identity/x509/planted.ts',
+      "import { html } from 'hono/html';\nhtml();\n",
+    ],
+    [
+      'a folder in a feature reaching into another feature',
+      'src/identity/x509/planted.ts',
+      "import { x } from '../../policy/decide.ts';\nx();\n",
+    ],
+    [
+      'the outbox’s worker knowing approvals',
+      'src/approvals/notify/planted.ts',
+      "import { x } from '../machine.ts';\nx();\n",
+    ],
     ['a package at the top of src', 'src/planted.ts', "import { Pool } from 'undici';\nnew Pool('');\n"],
-    ['the telemetry SDK outside telemetry/', 'src/audit/planted.ts', "import { x } from '@opentelemetry/sdk-trace';\nx();\n"],
+    [
+      'the telemetry SDK outside telemetry/',
+      'src/audit/planted.ts',
+      "import { x } from '@opentelemetry/sdk-trace';\nx();\n",
+    ],
   ])('refuse %s', (_what, path, source) => {
     expect(lint(path, source).output).toContain(VIOLATION);
   });
@@ -55,12 +84,16 @@ describe('the import rules', () => {
 
   it('are those of the tables, and every dependency is in them', () => {
     expect(readFileSync('biome.imports.json', 'utf8'), 'write it with: npm run lint:imports').toBe(importRulesText());
-    const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Readonly<Record<string, string>> };
+    const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      dependencies: Readonly<Record<string, string>>;
+    };
     const known = [...Object.keys(OWNERS).filter((name) => !name.startsWith('node:')), ...SHARED];
     expect(known.toSorted()).toEqual(Object.keys(dependencies).toSorted());
   });
 
   it('hold for the whole tree as it is', () => {
-    expect(() => execFileSync('biome', ['lint', '--only=style/noRestrictedImports', 'src'], { stdio: 'pipe' })).not.toThrow();
+    expect(() =>
+      execFileSync('biome', ['lint', '--only=style/noRestrictedImports', 'src'], { stdio: 'pipe' }),
+    ).not.toThrow();
   });
 });

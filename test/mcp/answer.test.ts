@@ -42,7 +42,16 @@ function collect(): Got {
 }
 
 const action: Action = {
-  ...{ protocol: 'mcp', upstream: 'tools', authority: 'tools.test', method: 'POST', target: '/mcp', path: '/', boundHeaders: [], streamed: false },
+  ...{
+    protocol: 'mcp',
+    upstream: 'tools',
+    authority: 'tools.test',
+    method: 'POST',
+    target: '/mcp',
+    path: '/',
+    boundHeaders: [],
+    streamed: false,
+  },
   rpcMethod: 'tools/list',
 };
 
@@ -66,7 +75,10 @@ function answer(allowed: readonly string[] = [], rpcMethod = 'tools/list') {
     got,
     refused,
     made,
-    sink: judgedAnswer(got.sink, { judge, instead: () => ({ jsonrpc: '2.0', id: 1, error: { code: -32000, message: 'unreadable' } }) }),
+    sink: judgedAnswer(got.sink, {
+      judge,
+      instead: () => ({ jsonrpc: '2.0', id: 1, error: { code: -32000, message: 'unreadable' } }),
+    }),
   };
 }
 
@@ -99,7 +111,9 @@ describe('an answer in JSON', () => {
     sink.write(text.slice(0, 20));
     sink.write(text.slice(20));
     sink.end();
-    expect(JSON.parse(got.body()).result.tools).toEqual([{ name: 'shown', description: 'Does. (held)', execution: { taskSupport: 'optional' } }]);
+    expect(JSON.parse(got.body()).result.tools).toEqual([
+      { name: 'shown', description: 'Does. (held)', execution: { taskSupport: 'optional' } },
+    ]);
   });
 
   it('is refused when it is compressed, since nobody could read it', () => {
@@ -116,15 +130,25 @@ describe('what a server says of tasks', () => {
   };
 
   it('is completed by what the gateway offers, and left as it is where it offers that itself', () => {
-    expect(say('initialize', { protocolVersion: '2025-11-25', capabilities: { tools: {} } }).message.result.capabilities).toEqual({
+    expect(
+      say('initialize', { protocolVersion: '2025-11-25', capabilities: { tools: {} } }).message.result.capabilities,
+    ).toEqual({
       tools: {},
       tasks: { cancel: {}, requests: { tools: { call: {} } } },
     });
     const own = { list: {}, requests: { tools: { call: {} } } };
-    expect(say('initialize', { protocolVersion: '2025-11-25', capabilities: { tasks: own } }).message.result.capabilities.tasks).toEqual(own);
-    expect(say('initialize', { protocolVersion: '2025-06-18', capabilities: {} }).message.result.capabilities).toEqual({});
+    expect(
+      say('initialize', { protocolVersion: '2025-11-25', capabilities: { tasks: own } }).message.result.capabilities
+        .tasks,
+    ).toEqual(own);
+    expect(say('initialize', { protocolVersion: '2025-06-18', capabilities: {} }).message.result.capabilities).toEqual(
+      {},
+    );
     const extension = { 'io.modelcontextprotocol/tasks': {} };
-    expect(say('server/discover', { capabilities: {} })).toMatchObject({ made: [false], message: { result: { capabilities: { extensions: extension } } } });
+    expect(say('server/discover', { capabilities: {} })).toMatchObject({
+      made: [false],
+      message: { result: { capabilities: { extensions: extension } } },
+    });
     expect(say('server/discover', { capabilities: { extensions: extension } }).made).toEqual([true]);
     expect(say('tools/call', { capabilities: {} }).message.result).toEqual({ capabilities: {} });
   });
@@ -134,7 +158,9 @@ describe('what a server says of tasks', () => {
       { name: 'a', execution: { taskSupport: 'required' } },
       { name: 'b', execution: { taskSupport: 'forbidden' } },
     ];
-    const supports = say('tools/list', { tools }).message.result.tools.map((tool: { execution: { taskSupport: string } }) => tool.execution.taskSupport);
+    const supports = say('tools/list', { tools }).message.result.tools.map(
+      (tool: { execution: { taskSupport: string } }) => tool.execution.taskSupport,
+    );
     expect(supports).toEqual(['required', 'optional']);
   });
 
@@ -160,15 +186,21 @@ describe('an event stream', () => {
   it('loses requests that no rule allows, and keeps the ids by which a client resumes', () => {
     const { got, refused, sink } = answer();
     sink.head(200, EVENTS);
-    sink.write(`id: 1\ndata: ${JSON.stringify(sampling)}\n\nid: 2\ndata: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n`);
-    expect(got.body()).toBe('id: 1\ndata: \n\nid: 2\ndata: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n');
+    sink.write(
+      `id: 1\ndata: ${JSON.stringify(sampling)}\n\nid: 2\ndata: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n`,
+    );
+    expect(got.body()).toBe(
+      'id: 1\ndata: \n\nid: 2\ndata: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n',
+    );
     expect(refused).toEqual(['sampling/createMessage']);
   });
 
   it('loses what is no JSON-RPC message and what only looks like a notification', () => {
     const { got, sink } = answer();
     sink.head(200, EVENTS);
-    sink.write(`data: [${JSON.stringify(sampling)}]\n\ndata: {"method":"sampling/createMessage"}\n\ndata: {"id":{},"method":"x"}\n\ndata: nonsense\n\n`);
+    sink.write(
+      `data: [${JSON.stringify(sampling)}]\n\ndata: {"method":"sampling/createMessage"}\n\ndata: {"id":{},"method":"x"}\n\ndata: nonsense\n\n`,
+    );
     expect(got.body()).toBe('');
   });
 
@@ -208,7 +240,8 @@ describe('arguments against a server’s schema', () => {
     expect(check({ type: 'nonsense' }, {})).not.toThrow();
     expect(check({ properties: { s: { pattern: '^(a+)+$' } } }, { s: `${'a'.repeat(50)}!` })).not.toThrow();
     const laughs = { $defs: { d0: { type: 'string' } } as Record<string, object>, $ref: '#/$defs/d26' };
-    for (let i = 1; i <= 26; i++) laughs.$defs[`d${i}`] = { anyOf: [{ $ref: `#/$defs/d${i - 1}` }, { $ref: `#/$defs/d${i - 1}` }] };
+    for (let i = 1; i <= 26; i++)
+      laughs.$defs[`d${i}`] = { anyOf: [{ $ref: `#/$defs/d${i - 1}` }, { $ref: `#/$defs/d${i - 1}` }] };
     expect(check(laughs, {})).not.toThrow();
   });
 });

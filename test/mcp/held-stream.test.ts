@@ -1,5 +1,6 @@
-// The stream in which a held call's agent waits, from its first notification to the answer. Kinds: a stream that looks dead to what stands between,
-// also when people have decided and the tool is at work; frames that a client does not take because they do not name their event. On virtual time.
+// The stream in which a held call's agent waits, from its first notification to the answer. Kinds: a stream that looks
+// dead to what stands between, also when people have decided and the tool is at work; frames that a client does not
+// take because they do not name their event. On virtual time.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ResponseSink } from '../../src/domain/upstream.ts';
@@ -56,7 +57,8 @@ function eventsIn(text: string): ServerEvent[] {
 function expectNamed(text: string, frames: number): void {
   const events = eventsIn(text);
   expect(events).toHaveLength(frames);
-  for (const { event, data } of events) expect([event, JSON.parse(data ?? '')]).toMatchObject(['message', { jsonrpc: '2.0' }]);
+  for (const { event, data } of events)
+    expect([event, JSON.parse(data ?? '')]).toMatchObject(['message', { jsonrpc: '2.0' }]);
 }
 
 it('tells of the wait until it is decided, and gives comments from then on until the upstream has answered', () => {

@@ -56,8 +56,14 @@ describe('Mcp-Param fields', () => {
   });
 
   it('are refused where nobody has listed the tool, or where two arguments claim the same field', () => {
-    expect(() => checkParameterFields(['mcp-param-region', 'us'], { region: 'us' }, undefined, true)).toThrow('List the tools');
-    const twice = { inputSchema: { properties: { a: { type: 'string', 'x-mcp-header': 'Same' }, b: { type: 'string', 'x-mcp-header': 'same' } } } };
+    expect(() => checkParameterFields(['mcp-param-region', 'us'], { region: 'us' }, undefined, true)).toThrow(
+      'List the tools',
+    );
+    const twice = {
+      inputSchema: {
+        properties: { a: { type: 'string', 'x-mcp-header': 'Same' }, b: { type: 'string', 'x-mcp-header': 'same' } },
+      },
+    };
     expect(() => check(['mcp-param-same', 'x'], { a: 'x', b: 'x' }, true, twice)).toThrow('header_mismatch');
   });
 

@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
 import { renderMcpRefusal } from '../../src/mcp/refusal.ts';
 
-const pending = new GatewayError('approval_pending', 'A person has to decide on this call.', { holdId: 'hold_1', retryAfter: 30 });
+const pending = new GatewayError('approval_pending', 'A person has to decide on this call.', {
+  holdId: 'hold_1',
+  retryAfter: 30,
+});
 
 describe('renderMcpRefusal', () => {
   it('answers a tool call with a result that says what happened and what to do', () => {
@@ -31,10 +34,18 @@ describe('renderMcpRefusal', () => {
 
   it('sends a client of protocol 2026-07-28 away with a requestState alone, and words any other ending as a complete result', () => {
     const transport = { stateless: true, streams: true, continues: false };
-    const pending = new GatewayError('approval_pending', 'A person has to decide on this call.', { holdId: 'hold_1', retryAfter: 3 });
+    const pending = new GatewayError('approval_pending', 'A person has to decide on this call.', {
+      holdId: 'hold_1',
+      retryAfter: 3,
+    });
     const said = (error: GatewayError, more: object = {}) =>
-      JSON.parse(renderMcpRefusal(error, { rpcMethod: 'tools/call', rpcId: 7, transport: { ...transport, ...more } }, (id) => `state of ${id}`)?.body ?? '')
-        .result;
+      JSON.parse(
+        renderMcpRefusal(
+          error,
+          { rpcMethod: 'tools/call', rpcId: 7, transport: { ...transport, ...more } },
+          (id) => `state of ${id}`,
+        )?.body ?? '',
+      ).result;
     expect(said(pending)).toMatchObject({ resultType: 'input_required', requestState: 'state of hold_1' });
     expect(said(pending)).not.toHaveProperty('inputRequests');
     // It would lose the answers that it brought for the server.
@@ -43,7 +54,10 @@ describe('renderMcpRefusal', () => {
   });
 
   it('answers other requests with a JSON-RPC error', () => {
-    const body = JSON.parse(renderMcpRefusal(new GatewayError('denied', 'Rule x denies it.'), { rpcMethod: 'resources/read', rpcId: 'a' })?.body ?? '');
+    const body = JSON.parse(
+      renderMcpRefusal(new GatewayError('denied', 'Rule x denies it.'), { rpcMethod: 'resources/read', rpcId: 'a' })
+        ?.body ?? '',
+    );
     expect(body).toMatchObject({ jsonrpc: '2.0', id: 'a', error: { code: -32000, data: { code: 'denied' } } });
     expect(body.error.message).toMatch(/Rule x denies it\. Nothing was executed\./);
   });

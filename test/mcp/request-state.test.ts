@@ -5,13 +5,16 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { createSealer } from '../../src/credentials/seal.ts';
 import type { Action } from '../../src/domain/action.ts';
 import { REQUEST_STATE_PREFIX } from '../../src/domain/request-state.ts';
-import { createReplayMemory } from '../../src/identity/replay-memory.ts';
+import { createReplayMemory } from '../../src/identity/possession/replay-memory.ts';
 import { createRequestStates, type RequestStates } from '../../src/mcp/request-state.ts';
 import { principalNamed, transferAction } from '../support/clearances.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'request-state-'));
 const seal = createSealer({ keyFile: join(folder, 'seal.key') });
-const message = (identity: string): Action => ({ ...transferAction, body: { bytes: new Uint8Array(), digest: '', identity } });
+const message = (identity: string): Action => ({
+  ...transferAction,
+  body: { bytes: new Uint8Array(), digest: '', identity },
+});
 const agent = principalNamed('agent-1');
 let now = 0;
 let states: RequestStates;
@@ -34,11 +37,15 @@ describe('a requestState', () => {
   });
 
   it('is refused from another caller', async () => {
-    await expect(redeem(states.issue(agent, message('a'), 'hold_1'), principalNamed('agent-2'))).rejects.toThrow('not given for this request');
+    await expect(redeem(states.issue(agent, message('a'), 'hold_1'), principalNamed('agent-2'))).rejects.toThrow(
+      'not given for this request',
+    );
   });
 
   it('is refused with another message', async () => {
-    await expect(redeem(states.issue(agent, message('a'), 'hold_1'), agent, message('b'))).rejects.toThrow('not given for this request');
+    await expect(redeem(states.issue(agent, message('a'), 'hold_1'), agent, message('b'))).rejects.toThrow(
+      'not given for this request',
+    );
   });
 
   it('is refused after ten minutes', async () => {

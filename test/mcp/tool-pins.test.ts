@@ -2,7 +2,12 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { ToolPin, ToolPinStore } from '../../src/domain/tool-pin.ts';
 import { createToolPins, type PinEvent, toolDigest } from '../../src/mcp/tool-pins.ts';
 
-const tool = (description: string, more: object = {}) => ({ name: 'pay', description, inputSchema: { type: 'object' }, ...more });
+const tool = (description: string, more: object = {}) => ({
+  name: 'pay',
+  description,
+  inputSchema: { type: 'object' },
+  ...more,
+});
 const options = { pinnedTools: {}, acceptChanges: false };
 let kept: ToolPin[];
 let events: PinEvent['event'][];
@@ -16,7 +21,10 @@ const store: ToolPinStore = {
   },
 };
 const open = () => createToolPins(store, ({ event }) => events.push(event));
-const state = (pins = open()) => ({ now: pins.get('x', 'pay')?.definition.description, pinned: pins.get('x', 'pay')?.pinned?.description });
+const state = (pins = open()) => ({
+  now: pins.get('x', 'pay')?.definition.description,
+  pinned: pins.get('x', 'pay')?.pinned?.description,
+});
 
 beforeEach(() => {
   kept = [];

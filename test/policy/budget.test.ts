@@ -1,4 +1,5 @@
-// The kind: what an agent sends makes a condition cost more than its length. Costs are counted in steps, so nothing here depends on time.
+// The kind: what an agent sends makes a condition cost more than its length. Costs are counted in steps, so nothing
+// here depends on time.
 
 import { describe, expect, test } from 'vitest';
 import { BUDGET, Meter, OVER_BUDGET } from '../../src/policy/cel/meter.ts';
@@ -15,7 +16,8 @@ function run(expression: string, args: Readonly<Record<string, unknown>>) {
   return { verdict, spent: variables.meter.spent };
 }
 
-const list = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, index) => make(index));
+const list = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, index) => make(index));
 const text = (count: number, of = 'a') => of.repeat(count);
 const numbers = list(40_000, (index) => index);
 const texts = list(20_000, (index) => `item ${index}`);
@@ -52,13 +54,19 @@ describe('a condition that would take quadratic time or worse', () => {
 
   test('also where `||` or `&&` knows the answer: what was not finished has no result', () => {
     const expensive = 'args.items.exists(x, args.items.exists(y, y < x && y > x))';
-    for (const expression of [`${expensive} || true`, `!(${expensive} && false)`, `[1, 2].exists(n, ${expensive} || n == 2)`, `${expensive} ? true : true`])
+    for (const expression of [
+      `${expensive} || true`,
+      `!(${expensive} && false)`,
+      `[1, 2].exists(n, ${expensive} || n == 2)`,
+      `${expensive} ? true : true`,
+    ])
       expect(run(expression, { items: numbers })).toEqual({ verdict: 'failed', spent: true });
   });
 
   test('also by doubling a value again and again', () => {
     let [listed, spelled] = ['args.items', 'args.text'];
-    for (let i = 0; i < 20; i++) [listed, spelled] = [`cel.bind(v${i}, ${listed}, v${i} + v${i})`, `cel.bind(v${i}, ${spelled}, v${i} + v${i})`];
+    for (let i = 0; i < 20; i++)
+      [listed, spelled] = [`cel.bind(v${i}, ${listed}, v${i} + v${i})`, `cel.bind(v${i}, ${spelled}, v${i} + v${i})`];
     expect(run(`${listed}.size() > 0`, { items: [1, 2, 3] })).toEqual({ verdict: 'failed', spent: true });
     expect(run(`${spelled}.size() > 0`, { text: text(100) })).toEqual({ verdict: 'failed', spent: true });
   });
@@ -74,13 +82,21 @@ test('what is long to convert is refused at once: the spelling of a number or a 
     'bool(args.s)',
   ])
     expect(run(expression, { s: text(900_000, '9') })).toEqual({ verdict: 'failed', spent: false });
-  expect(run('duration(args.s) > duration("1s")', { s: text(400_000, '1s') })).toEqual({ verdict: 'failed', spent: false });
+  expect(run('duration(args.s) > duration("1s")', { s: text(400_000, '1s') })).toEqual({
+    verdict: 'failed',
+    spent: false,
+  });
 });
 
 test('an honest call stays far below the budget', () => {
   const items = list(10_000, (index) => ({ amount: (index % 100) + 1, currency: 'EUR' }));
-  expect(run('args.items.all(i, i.amount > 0 && i.amount <= 100 && i.currency in ["EUR", "USD"])', { items })).toEqual({ verdict: true, spent: false });
-  expect(run('!args.text.contains("password") && args.text.matches("^[a-z ]+$")', { text: text(100_000, 'hello ') })).toEqual({ verdict: true, spent: false });
+  expect(run('args.items.all(i, i.amount > 0 && i.amount <= 100 && i.currency in ["EUR", "USD"])', { items })).toEqual({
+    verdict: true,
+    spent: false,
+  });
+  expect(
+    run('!args.text.contains("password") && args.text.matches("^[a-z ]+$")', { text: text(100_000, 'hello ') }),
+  ).toEqual({ verdict: true, spent: false });
 });
 
 test('the count is the same every time, and ends exactly at the budget', () => {
@@ -129,7 +145,10 @@ describe('a call whose conditions spend the budget', () => {
   });
 
   test('is one call: many conditions that are cheap by themselves share the budget', () => {
-    const many = list(40, (index): RuleOptions => ({ id: `r${index}`, match: {}, when: 'args.items.all(i, i > -1)', decide: 'allow' }));
+    const many = list(
+      40,
+      (index): RuleOptions => ({ id: `r${index}`, match: {}, when: 'args.items.all(i, i > -1)', decide: 'allow' }),
+    );
     expect(compilePolicy(policyOf(many.slice(0, 4))).decide(post({ items: numbers })).effect).toBe('allow');
     expect(compilePolicy(policyOf(many)).decide(post({ items: numbers })).effect).toBe('deny');
   });
@@ -147,7 +166,9 @@ describe('what check says', () => {
     ['args.items.all(x, (args.items + args.items).size() > 1)', '(args.items + args.items).size()'],
     ['args.items.all(x, args.text.matches("^a"))', 'args.text.matches("^a")'],
   ])('%s: may take quadratic time', (when, part) => {
-    expect(warned(when)).toEqual([{ path: ['rules', 0, 'when'], severity: 'warning', message: expect.stringContaining(`\`${part}`) }]);
+    expect(warned(when)).toEqual([
+      { path: ['rules', 0, 'when'], severity: 'warning', message: expect.stringContaining(`\`${part}`) },
+    ]);
   });
 
   test.each([

@@ -1,5 +1,5 @@
-// Our evaluation of CEL against the library's: the same results wherever the library has one and compares no two types. What is stricter
-// on purpose stands in comparisons.test.ts, what is bounded in budget.test.ts.
+// Our evaluation of CEL against the library's: the same results wherever the library has one and compares no two types.
+// What is stricter on purpose stands in comparisons.test.ts, what is bounded in budget.test.ts.
 
 import { Environment } from '@marcbachmann/cel-js';
 import fc from 'fast-check';
@@ -9,7 +9,9 @@ import { compileCondition } from '../../src/policy/conditions.ts';
 import { CallVariables } from '../../src/policy/variables.ts';
 import { call, post } from './inputs.ts';
 
-const library = new Environment({ unlistedVariablesAreDyn: false }).registerVariable('args', 'dyn').registerVariable('now', 'google.protobuf.Timestamp');
+const library = new Environment({ unlistedVariablesAreDyn: false })
+  .registerVariable('args', 'dyn')
+  .registerVariable('now', 'google.protobuf.Timestamp');
 
 function both(expression: string, args: Readonly<Record<string, unknown>>): readonly [unknown, unknown] {
   const input = post(args as never);
@@ -110,22 +112,54 @@ test('every function of the library is there', () => {
 });
 
 describe('for random expressions', () => {
-  const number = fc.constantFrom('args.n', 'args.i', 'args.zero', 'args.l[0]', '1.0', '2.5', '(args.n + 1.5)', '(args.i * 2.0)', 'double(args.l.size())');
-  const text = fc.constantFrom('args.s', '"Hello"', 'args.texts[1]', '(args.s + "x")', 'args.s.substring(0, 5)', 'args.nope', 'string(args.i)');
+  const number = fc.constantFrom(
+    'args.n',
+    'args.i',
+    'args.zero',
+    'args.l[0]',
+    '1.0',
+    '2.5',
+    '(args.n + 1.5)',
+    '(args.i * 2.0)',
+    'double(args.l.size())',
+  );
+  const text = fc.constantFrom(
+    'args.s',
+    '"Hello"',
+    'args.texts[1]',
+    '(args.s + "x")',
+    'args.s.substring(0, 5)',
+    'args.nope',
+    'string(args.i)',
+  );
   const compared = fc.oneof(
     fc.tuple(number, fc.constantFrom('<', '<=', '>', '>=', '==', '!='), number).map((parts) => parts.join(' ')),
     fc.tuple(text, fc.constantFrom('<', '==', '!=', '>='), text).map((parts) => parts.join(' ')),
-    fc.constantFrom('args.t', 'true', 'false', 'has(args.nope)', 'has(args.o.a)', 'args.nope', 'args.l.exists(x, x > 2)'),
+    fc.constantFrom(
+      'args.t',
+      'true',
+      'false',
+      'has(args.nope)',
+      'has(args.o.a)',
+      'args.nope',
+      'args.l.exists(x, x > 2)',
+    ),
   );
   const { condition } = fc.letrec<{ condition: string }>((tie) => ({
     condition: fc.oneof(
       { depthSize: 'small', withCrossShrink: true },
       compared,
-      fc.tuple(tie('condition'), fc.constantFrom('&&', '||'), tie('condition')).map(([a, op, b]) => `(${a} ${op} ${b})`),
+      fc
+        .tuple(tie('condition'), fc.constantFrom('&&', '||'), tie('condition'))
+        .map(([a, op, b]) => `(${a} ${op} ${b})`),
       tie('condition').map((inner) => `!(${inner})`),
       fc.tuple(tie('condition'), tie('condition'), tie('condition')).map(([a, b, c]) => `(${a} ? ${b} : ${c})`),
       fc
-        .tuple(fc.constantFrom('args.l', 'args.list', 'args.o'), fc.constantFrom('all', 'exists', 'exists_one'), tie('condition'))
+        .tuple(
+          fc.constantFrom('args.l', 'args.list', 'args.o'),
+          fc.constantFrom('all', 'exists', 'exists_one'),
+          tie('condition'),
+        )
         .map(([list, macro, inner]) => `${list}.${macro}(v, ${inner})`),
     ),
   }));
@@ -144,6 +178,10 @@ describe('for random expressions', () => {
 test('a name that a call’s header brings twice is of no type', () => {
   const twice = call({ headers: ['x-a', '1', 'x-a', '1'] });
   const run = (expression: string) => compileCondition(expression).evaluate(new CallVariables(twice));
-  for (const expression of ['request.headers["x-a"] == "1"', 'request.headers["x-a"] != "1"', 'has(request.headers.x) || request.headers["x-a"].size() > 0'])
+  for (const expression of [
+    'request.headers["x-a"] == "1"',
+    'request.headers["x-a"] != "1"',
+    'has(request.headers.x) || request.headers["x-a"].size() > 0',
+  ])
     expect(run(expression)).toBe('failed');
 });

@@ -1,5 +1,6 @@
-// The kind: a value of the agent's that is of another type than the rule's author thought of. Comparing it with anything fails, in every
-// rule and however the comparison is written, so that hold and deny rules match and allow rules do not.
+// The kind: a value of the agent's that is of another type than the rule's author thought of. Comparing it with
+// anything fails, in every rule and however the comparison is written, so that hold and deny rules match and allow
+// rules do not.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -9,44 +10,58 @@ import { compilePolicy } from '../../src/policy/policy.ts';
 import { CallVariables } from '../../src/policy/variables.ts';
 import { call, policyOf, post, toolCall } from './inputs.ts';
 
-const run = (expression: string, input: DecisionInput) => compileCondition(expression).evaluate(new CallVariables(input));
+const run = (expression: string, input: DecisionInput) =>
+  compileCondition(expression).evaluate(new CallVariables(input));
 const withArgs = (expression: string, args: Readonly<Record<string, unknown>>) => run(expression, post(args as never));
 
 describe('a truth value', () => {
   // The last four are the kind beyond "true", 1 and [true].
-  test.each(['true', 1, [true], null, {}, 'TRUE', 0, [[true]]])('that comes as %j is neither true nor false', (force) => {
-    for (const expression of ['args.force == true', 'args.force != true', 'true == args.force', 'args.force == false', 'args.force', '!args.force'])
-      expect(withArgs(expression, { force })).toBe('failed');
-  });
+  test.each(['true', 1, [true], null, {}, 'TRUE', 0, [[true]]])(
+    'that comes as %j is neither true nor false',
+    (force) => {
+      for (const expression of [
+        'args.force == true',
+        'args.force != true',
+        'true == args.force',
+        'args.force == false',
+        'args.force',
+        '!args.force',
+      ])
+        expect(withArgs(expression, { force })).toBe('failed');
+    },
+  );
 });
 
 describe('a text', () => {
-  test.each([[['prod']], null, 5, true, {}, [[]], [{ env: 'prod' }]])('that comes as %j is neither equal nor unequal to one', (env) => {
-    for (const expression of [
-      'args.env == "prod"',
-      'args.env != "prod"',
-      '"prod" != args.env',
-      'args.env in ["prod", "stage"]',
-      '!(args.env in ["prod", "stage"])',
-      'args.env < "q"',
-      'args.env >= "a"',
-      '!args.env.startsWith("prod")',
-      '!args.env.contains("prod")',
-      '!args.env.matches("^prod")',
-      'args.env.lowerAscii() != "prod"',
-      '!(args.env + "" == "prod")',
-      '(args.env == "prod" ? 1 : 2) == 2',
-      '!["prod", "stage"].exists(e, e == args.env)',
-      '["prod"].all(e, e != args.env)',
-      '["prod"].filter(e, e == args.env).size() == 0',
-      '{"env": args.env} != {"env": "prod"}',
-      '[args.env] != ["prod"]',
-      'cel.bind(e, args.env, e != "prod")',
-      '{"prod": true}[args.env] != true',
-      '!(args.env in {"prod": true})',
-    ])
-      expect([expression, withArgs(expression, { env })]).toEqual([expression, 'failed']);
-  });
+  test.each([[['prod']], null, 5, true, {}, [[]], [{ env: 'prod' }]])(
+    'that comes as %j is neither equal nor unequal to one',
+    (env) => {
+      for (const expression of [
+        'args.env == "prod"',
+        'args.env != "prod"',
+        '"prod" != args.env',
+        'args.env in ["prod", "stage"]',
+        '!(args.env in ["prod", "stage"])',
+        'args.env < "q"',
+        'args.env >= "a"',
+        '!args.env.startsWith("prod")',
+        '!args.env.contains("prod")',
+        '!args.env.matches("^prod")',
+        'args.env.lowerAscii() != "prod"',
+        '!(args.env + "" == "prod")',
+        '(args.env == "prod" ? 1 : 2) == 2',
+        '!["prod", "stage"].exists(e, e == args.env)',
+        '["prod"].all(e, e != args.env)',
+        '["prod"].filter(e, e == args.env).size() == 0',
+        '{"env": args.env} != {"env": "prod"}',
+        '[args.env] != ["prod"]',
+        'cel.bind(e, args.env, e != "prod")',
+        '{"prod": true}[args.env] != true',
+        '!(args.env in {"prod": true})',
+      ])
+        expect([expression, withArgs(expression, { env })]).toEqual([expression, 'failed']);
+    },
+  );
 
   test('is compared letter by letter: another spelling is another value, so allow-lists are written and not deny-lists', () => {
     expect(withArgs('args.env == "prod"', { env: 'PROD' })).toBe(false);
@@ -172,20 +187,24 @@ describe('a map', () => {
 describe('what is absent, or null', () => {
   test('is told by has(), type(), or a test against null, and by nothing else', () => {
     for (const expression of ['!has(args.x) || args.x == "a"', 'has(args.x) ? args.x == "a" : true']) {
-      expect([withArgs(expression, {}), withArgs(expression, { x: 'a' }), withArgs(expression, { x: 'b' }), withArgs(expression, { x: null })]).toEqual([
-        true,
-        true,
-        false,
-        'failed',
-      ]);
+      expect([
+        withArgs(expression, {}),
+        withArgs(expression, { x: 'a' }),
+        withArgs(expression, { x: 'b' }),
+        withArgs(expression, { x: null }),
+      ]).toEqual([true, true, false, 'failed']);
     }
-    for (const expression of ['args.x == null || args.x == "a"', 'type(args.x) == null_type || args.x == "a"', 'null == args.x || args.x == "a"'])
-      expect([withArgs(expression, { x: null }), withArgs(expression, { x: 'a' }), withArgs(expression, { x: 'b' }), withArgs(expression, {})]).toEqual([
-        true,
-        true,
-        false,
-        'failed',
-      ]);
+    for (const expression of [
+      'args.x == null || args.x == "a"',
+      'type(args.x) == null_type || args.x == "a"',
+      'null == args.x || args.x == "a"',
+    ])
+      expect([
+        withArgs(expression, { x: null }),
+        withArgs(expression, { x: 'a' }),
+        withArgs(expression, { x: 'b' }),
+        withArgs(expression, {}),
+      ]).toEqual([true, true, false, 'failed']);
     expect(withArgs('args.x != null', { x: ['a'] })).toBe(true);
     expect(withArgs('type(args.x) == string && args.x != "prod"', { x: ['prod'] })).toBe(false);
   });
@@ -227,18 +246,31 @@ test('for every value and every literal of another type: hold and deny match, al
   };
   const value = fc.jsonValue({ maxDepth: 2 }).map((json) => JSON.parse(JSON.stringify(json)) as unknown);
   fc.assert(
-    fc.property(value, fc.constantFrom(...literals), fc.constantFrom('==', '!=', '<', '>='), fc.boolean(), (x, literal, operator, turned) => {
-      // Texts and numbers are in an order; of the others, the type check refuses to compare more than `==` and `!=`.
-      fc.pre(typeOf(x) !== types[literal] && (operator.endsWith('=') || !/^[[{]/.test(literal)) && !(operator === '>=' && /^[[{]/.test(literal)));
-      const when = turned ? `dyn(${literal}) ${operator} args.x` : `args.x ${operator} ${literal}`;
-      for (const input of [post({ x } as never), toolCall('t', { x } as never)]) {
-        const effects = (['allow', 'hold', 'deny'] as const).map((decide) => {
-          const rules = [{ id: 'all', match: {}, decide: 'allow' } as const, { id: 'r', match: {}, when, decide, ...(decide === 'hold' && { tier: 'one' }) }];
-          return compilePolicy(policyOf(decide === 'allow' ? rules.slice(1) : rules)).decide(input).effect;
-        });
-        expect(effects).toEqual(['deny', 'hold', 'deny']);
-      }
-    }),
+    fc.property(
+      value,
+      fc.constantFrom(...literals),
+      fc.constantFrom('==', '!=', '<', '>='),
+      fc.boolean(),
+      (x, literal, operator, turned) => {
+        // Texts and numbers are in an order; of the others, the type check refuses to compare more than `==` and `!=`.
+        fc.pre(
+          typeOf(x) !== types[literal] &&
+            (operator.endsWith('=') || !/^[[{]/.test(literal)) &&
+            !(operator === '>=' && /^[[{]/.test(literal)),
+        );
+        const when = turned ? `dyn(${literal}) ${operator} args.x` : `args.x ${operator} ${literal}`;
+        for (const input of [post({ x } as never), toolCall('t', { x } as never)]) {
+          const effects = (['allow', 'hold', 'deny'] as const).map((decide) => {
+            const rules = [
+              { id: 'all', match: {}, decide: 'allow' } as const,
+              { id: 'r', match: {}, when, decide, ...(decide === 'hold' && { tier: 'one' }) },
+            ];
+            return compilePolicy(policyOf(decide === 'allow' ? rules.slice(1) : rules)).decide(input).effect;
+          });
+          expect(effects).toEqual(['deny', 'hold', 'deny']);
+        }
+      },
+    ),
     { numRuns: 200 },
   );
 });

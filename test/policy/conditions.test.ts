@@ -4,11 +4,18 @@ import { compileCondition } from '../../src/policy/conditions.ts';
 import { CallVariables } from '../../src/policy/variables.ts';
 import { agent, approval, call, post, task, toolCall } from './inputs.ts';
 
-const run = (expression: string, input: DecisionInput = call()) => compileCondition(expression).evaluate(new CallVariables(input));
+const run = (expression: string, input: DecisionInput = call()) =>
+  compileCondition(expression).evaluate(new CallVariables(input));
 
 describe('what a condition sees', () => {
   const rich = call({
-    action: { method: 'POST', path: '/transfers', query: 'dry=1&q=a+b%21&d=1&d=2', args: { amount: 1000 }, body: { bytes: new Uint8Array(1), digest: '' } },
+    action: {
+      method: 'POST',
+      path: '/transfers',
+      query: 'dry=1&q=a+b%21&d=1&d=2',
+      args: { amount: 1000 },
+      body: { bytes: new Uint8Array(1), digest: '' },
+    },
     headers: ['x-team', 'billing', 'x-two', 'a', 'x-two', 'b', 'constructor', 'c'],
     task,
     calls: [{ at: 1, upstream: 'ledger', method: 'GET', path: '/', decision: 'allow', status: 200 }],
@@ -39,19 +46,19 @@ describe('what a condition sees', () => {
   });
 
   test('what is missing can be told from what is empty', () => {
-    expect([run('has(task.id)'), run('task.id == ""'), run('approval.count == 0'), run('has(approval.age)'), run('approval.age < duration("1s")')]).toEqual([
-      false,
-      'failed',
-      true,
-      false,
-      'failed',
-    ]);
-    expect([run('has(args.x)'), run('args.x == 1'), run('has(args.x)', post(undefined)), run('has(request.body.x)', post(undefined))]).toEqual([
-      false,
-      'failed',
-      'failed',
-      'failed',
-    ]);
+    expect([
+      run('has(task.id)'),
+      run('task.id == ""'),
+      run('approval.count == 0'),
+      run('has(approval.age)'),
+      run('approval.age < duration("1s")'),
+    ]).toEqual([false, 'failed', true, false, 'failed']);
+    expect([
+      run('has(args.x)'),
+      run('args.x == 1'),
+      run('has(args.x)', post(undefined)),
+      run('has(request.body.x)', post(undefined)),
+    ]).toEqual([false, 'failed', 'failed', 'failed']);
   });
 
   test('an OIDC principal has an empty trust domain', () => {
@@ -59,7 +66,9 @@ describe('what a condition sees', () => {
     expect(run('agent.trustDomain == ""', call({ principal: oidc }))).toBe(true);
     expect(run('agent.spiffeId == agent.id', call())).toBe(true);
     expect(run('agent.spiffeId == ""', call({ principal: { ...oidc, kind: 'oidc' } }))).toBe(true);
-    expect(run('agent.spiffeId == "spiffe://a/b"', call({ principal: { ...oidc, kind: 'oidc', spiffeId: 'spiffe://a/b' } }))).toBe(true);
+    expect(
+      run('agent.spiffeId == "spiffe://a/b"', call({ principal: { ...oidc, kind: 'oidc', spiffeId: 'spiffe://a/b' } })),
+    ).toBe(true);
   });
 
   test('a query with a malformed escape cannot be read', () => {
@@ -91,16 +100,21 @@ describe('numbers', () => {
 });
 
 describe('no name reaches a JavaScript prototype', () => {
-  test.each(['args.constructor', 'args.__proto__', 'args.toString', 'args.o.hasOwnProperty', 'args["constructor"]', 'args.s.constructor', 'args.l.length'])(
-    '%s is not there',
-    (expression) => {
-      const input = post({ o: {}, s: 'text', l: [1] });
-      expect(run(`${expression} != 1`, input)).toBe('failed');
-      // Of what is no map, has() cannot tell anything.
-      const isMember = expression.startsWith('args.s') || expression.startsWith('args.l') ? 'failed' : false;
-      if (!expression.includes('[')) expect(run(`has(${expression})`, input)).toBe(isMember);
-    },
-  );
+  test.each([
+    'args.constructor',
+    'args.__proto__',
+    'args.toString',
+    'args.o.hasOwnProperty',
+    'args["constructor"]',
+    'args.s.constructor',
+    'args.l.length',
+  ])('%s is not there', (expression) => {
+    const input = post({ o: {}, s: 'text', l: [1] });
+    expect(run(`${expression} != 1`, input)).toBe('failed');
+    // Of what is no map, has() cannot tell anything.
+    const isMember = expression.startsWith('args.s') || expression.startsWith('args.l') ? 'failed' : false;
+    if (!expression.includes('[')) expect(run(`has(${expression})`, input)).toBe(isMember);
+  });
 
   test('a body that brings such names of its own fails closed or reads its own value', () => {
     const own: unknown = JSON.parse('{"__proto__": {"admin": true}, "amount": 1}');
@@ -128,9 +142,12 @@ describe('what is refused when the policy is loaded', () => {
   });
 });
 
-test.each(['^(a+)+$', '^(a|a)*$', '^(a|aa)+$', '^(.*a){12}$', '(x+x+)+y|^(a*)*$'])('a pattern that backtracks wildly ends: %s', (pattern) => {
-  expect(run(`args.s.matches("${pattern}")`, post({ s: `${'a'.repeat(60)}!` }))).toBe(false);
-});
+test.each(['^(a+)+$', '^(a|a)*$', '^(a|aa)+$', '^(.*a){12}$', '(x+x+)+y|^(a*)*$'])(
+  'a pattern that backtracks wildly ends: %s',
+  (pattern) => {
+    expect(run(`args.s.matches("${pattern}")`, post({ s: `${'a'.repeat(60)}!` }))).toBe(false);
+  },
+);
 
 describe('whether a condition reads the body is never underestimated', () => {
   test.each([

@@ -4,7 +4,8 @@ import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions } from '../../src/policy/rules.ts';
 import { approval, call, policyOf, post, tierOf, toolCall } from './inputs.ts';
 
-const decide = (rules: readonly RuleOptions[], input: DecisionInput = call()) => compilePolicy(policyOf(rules)).decide(input);
+const decide = (rules: readonly RuleOptions[], input: DecisionInput = call()) =>
+  compilePolicy(policyOf(rules)).decide(input);
 
 const allow: RuleOptions = { id: 'allow', match: { upstream: 'ledger' }, decide: 'allow' };
 const hold: RuleOptions = { id: 'hold', match: { upstream: 'ledger' }, decide: 'hold', tier: 'one' };
@@ -40,7 +41,10 @@ describe('strictest wins', () => {
 
   test('an upstream that is not configured is denied, whatever its name', () => {
     for (const upstream of ['nowhere', 'constructor', '__proto__']) {
-      expect(decide([{ ...allow, match: {} }], call({ action: { upstream } }))).toMatchObject({ effect: 'deny', reasons: ['no_matching_rule'] });
+      expect(decide([{ ...allow, match: {} }], call({ action: { upstream } }))).toMatchObject({
+        effect: 'deny',
+        reasons: ['no_matching_rule'],
+      });
     }
   });
 });
@@ -84,7 +88,10 @@ describe('approval is an input', () => {
 describe('a condition that cannot be evaluated', () => {
   const when = 'args.amount > 1000';
   test('counts as matching for hold', () => {
-    expect(decide([{ ...hold, when }], post({}))).toMatchObject({ effect: 'hold', rules: [{ why: 'condition_failed' }] });
+    expect(decide([{ ...hold, when }], post({}))).toMatchObject({
+      effect: 'hold',
+      rules: [{ why: 'condition_failed' }],
+    });
   });
   test('counts as matching for deny', () => {
     expect(decide([allow, { ...deny, when }], post({ amount: 'many' }))).toMatchObject({
@@ -93,10 +100,15 @@ describe('a condition that cannot be evaluated', () => {
     });
   });
   test('does not count for allow', () => {
-    expect(decide([{ ...allow, when }], post({ amount: '5000' }))).toMatchObject({ effect: 'deny', reasons: ['no_matching_rule'] });
+    expect(decide([{ ...allow, when }], post({ amount: '5000' }))).toMatchObject({
+      effect: 'deny',
+      reasons: ['no_matching_rule'],
+    });
   });
   test('a result that is no truth value is such a failure', () => {
-    expect(decide([{ ...hold, when: 'args.flag' }], post({ flag: 'yes' })).rules).toMatchObject([{ why: 'condition_failed' }]);
+    expect(decide([{ ...hold, when: 'args.flag' }], post({ flag: 'yes' })).rules).toMatchObject([
+      { why: 'condition_failed' },
+    ]);
     expect(decide([{ ...allow, when: 'args.flag' }], post({ flag: 1 })).effect).toBe('deny');
     expect(decide([{ ...allow, when: 'args.flag' }], post({ flag: true })).effect).toBe('allow');
   });
@@ -134,7 +146,9 @@ describe('what a rule matches', () => {
     ['transfer_funds*x', false],
     ['transfer_funds_*_funds', false],
   ])('the tool pattern %s meets transfer_funds: %s', (tool, matches) => {
-    expect(decide(rule({ upstream: 'tools', tool }), toolCall('transfer_funds')).effect).toBe(matches ? 'allow' : 'deny');
+    expect(decide(rule({ upstream: 'tools', tool }), toolCall('transfer_funds')).effect).toBe(
+      matches ? 'allow' : 'deny',
+    );
   });
 
   test('a rule for an MCP upstream without a tool matches everything on it', () => {
@@ -157,45 +171,74 @@ describe('what a rule matches', () => {
     expect(decide(rules, call({ action: { path: '/%61dmin/x' } })).effect).toBe('deny');
   });
 
-  test.each(['/a/../b', '/a/%2e%2e/b', '/a//b', '/a%2fb', '/a%5cb', '/a%00', '/a%zz', '/a%c0%ae', 'a', ''])('the ambiguous path %j matches nothing', (path) => {
-    expect(decide(rule({}), call({ action: { path } })).effect).toBe('deny');
-  });
+  test.each(['/a/../b', '/a/%2e%2e/b', '/a//b', '/a%2fb', '/a%5cb', '/a%00', '/a%zz', '/a%c0%ae', 'a', ''])(
+    'the ambiguous path %j matches nothing',
+    (path) => {
+      expect(decide(rule({}), call({ action: { path } })).effect).toBe('deny');
+    },
+  );
 });
 
 describe('the life of an MCP session', () => {
   const rpc = (rpcMethod: string | undefined, method = 'POST') =>
-    call({ action: { protocol: 'mcp', upstream: 'tools', method, path: '/', target: '/mcp', ...(rpcMethod !== undefined && { rpcMethod }) } });
+    call({
+      action: {
+        protocol: 'mcp',
+        upstream: 'tools',
+        method,
+        path: '/',
+        target: '/mcp',
+        ...(rpcMethod !== undefined && { rpcMethod }),
+      },
+    });
 
-  test.each(['initialize', 'notifications/initialized', 'ping', 'tools/list'])('%s is allowed by a built-in rule', (method) => {
-    expect(decide([], rpc(method))).toMatchObject({ effect: 'allow', reasons: ['rule:mcp:lifecycle'] });
-  });
-
-  test.each(['tools/call', 'resources/read', 'prompts/get', 'Initialize', 'sampling/createMessage'])('%s is not', (method) => {
-    expect(decide([], rpc(method)).effect).toBe('deny');
-  });
-
-  test.each(['initialized', 'cancelled', 'progress', 'roots/list_changed', 'tasks/status'])('the notification %s of the protocol is allowed', (name) => {
-    expect(decide([], rpc(`notifications/${name}`)).effect).toBe('allow');
-  });
-
-  // The kind: a name that begins as something harmless does.
-  test.each(['delete_everything', 'x', '', 'initialized/x', 'Initialized', 'message', 'tools/list_changed', 'elicitation/complete'])(
-    'a notification %s is none that a client of the protocol has',
-    (name) => {
-      expect(decide([], rpc(`notifications/${name}`))).toMatchObject({ effect: 'deny', reasons: ['no_matching_rule'] });
+  test.each(['initialize', 'notifications/initialized', 'ping', 'tools/list'])(
+    '%s is allowed by a built-in rule',
+    (method) => {
+      expect(decide([], rpc(method))).toMatchObject({ effect: 'allow', reasons: ['rule:mcp:lifecycle'] });
     },
   );
 
+  test.each(['tools/call', 'resources/read', 'prompts/get', 'Initialize', 'sampling/createMessage'])(
+    '%s is not',
+    (method) => {
+      expect(decide([], rpc(method)).effect).toBe('deny');
+    },
+  );
+
+  test.each(['initialized', 'cancelled', 'progress', 'roots/list_changed', 'tasks/status'])(
+    'the notification %s of the protocol is allowed',
+    (name) => {
+      expect(decide([], rpc(`notifications/${name}`)).effect).toBe('allow');
+    },
+  );
+
+  // The kind: a name that begins as something harmless does.
+  test.each([
+    'delete_everything',
+    'x',
+    '',
+    'initialized/x',
+    'Initialized',
+    'message',
+    'tools/list_changed',
+    'elicitation/complete',
+  ])('a notification %s is none that a client of the protocol has', (name) => {
+    expect(decide([], rpc(`notifications/${name}`))).toMatchObject({ effect: 'deny', reasons: ['no_matching_rule'] });
+  });
+
   test('the event stream can be opened and the session ended, but an answer without a method needs a rule', () => {
-    expect([decide([], rpc(undefined, 'GET')).effect, decide([], rpc(undefined, 'DELETE')).effect, decide([], rpc(undefined)).effect]).toEqual([
-      'allow',
-      'allow',
-      'deny',
-    ]);
+    expect([
+      decide([], rpc(undefined, 'GET')).effect,
+      decide([], rpc(undefined, 'DELETE')).effect,
+      decide([], rpc(undefined)).effect,
+    ]).toEqual(['allow', 'allow', 'deny']);
   });
 
   test('a deny rule outweighs it, and a configuration can do without it', () => {
-    expect(decide([{ id: 'no', match: { upstream: 'tools', mcp: ['tools/*'] }, decide: 'deny' }], rpc('tools/list')).effect).toBe('deny');
+    expect(
+      decide([{ id: 'no', match: { upstream: 'tools', mcp: ['tools/*'] }, decide: 'deny' }], rpc('tools/list')).effect,
+    ).toBe('deny');
     const bare = compilePolicy(policyOf([], { upstreams: { tools: { protocol: 'mcp', mcpLifecycle: false } } }));
     expect(bare.decide(rpc('initialize')).effect).toBe('deny');
   });
@@ -205,25 +248,54 @@ describe('a rule that names no tool, method, resource or prompt', () => {
   // The kind: a rule that was written with calls in mind and meets the messages that keep a session alive.
   const rpc = (rpcMethod: string | undefined, method = 'POST', args: object = {}) =>
     call({
-      action: { protocol: 'mcp', upstream: 'tools', method, path: '/', target: '/mcp', args: args as never, ...(rpcMethod !== undefined && { rpcMethod }) },
+      action: {
+        protocol: 'mcp',
+        upstream: 'tools',
+        method,
+        path: '/',
+        target: '/mcp',
+        args: args as never,
+        ...(rpcMethod !== undefined && { rpcMethod }),
+      },
     });
   const lifecycle = [
-    ...['initialize', 'ping', 'tools/list', 'resources/list', 'prompts/list', 'logging/setLevel', 'server/discover', 'notifications/initialized'].map((each) =>
-      rpc(each),
-    ),
-    ...[rpc('notifications/cancelled'), rpc('notifications/progress'), rpc('(answer)'), rpc(undefined, 'GET'), rpc(undefined, 'DELETE')],
+    ...[
+      'initialize',
+      'ping',
+      'tools/list',
+      'resources/list',
+      'prompts/list',
+      'logging/setLevel',
+      'server/discover',
+      'notifications/initialized',
+    ].map((each) => rpc(each)),
+    ...[
+      rpc('notifications/cancelled'),
+      rpc('notifications/progress'),
+      rpc('(answer)'),
+      rpc(undefined, 'GET'),
+      rpc(undefined, 'DELETE'),
+    ],
   ];
 
   test.each<[string, Omit<RuleOptions, 'id'>]>([
     ['holds everything', { match: {}, decide: 'hold', tier: 'one' }],
     ['holds everything of an upstream', { match: { upstream: 'tools' }, decide: 'hold', tier: 'one' }],
-    ['holds by method and path', { match: { upstream: 'tools', methods: ['POST', 'GET', 'DELETE'], path: '/*' }, decide: 'hold', tier: 'one' }],
+    [
+      'holds by method and path',
+      { match: { upstream: 'tools', methods: ['POST', 'GET', 'DELETE'], path: '/*' }, decide: 'hold', tier: 'one' },
+    ],
     ['holds by arguments', { match: {}, when: 'args.amount > 5', decide: 'hold', tier: 'one' }],
     ['denies by arguments', { match: { upstream: 'tools' }, when: 'args.amount > 5', decide: 'deny' }],
     ['denies by hints', { match: { upstream: 'tools' }, when: 'hints.destructiveHint != false', decide: 'deny' }],
   ])('and %s, means calls and no session', (_, rule) => {
     for (const input of lifecycle) expect(decide([{ id: 'r', ...rule }], input)).toMatchObject({ effect: 'allow' });
-    for (const input of [toolCall('t'), rpc('resources/read', 'POST', { uri: 'x' }), rpc('completion/complete'), rpc('vendor/anything')])
+    for (const input of [
+      toolCall('t'),
+      rpc('resources/read', 'POST', { uri: 'x' }),
+      rpc('completion/complete'),
+      rpc('vendor/anything'),
+    ])
       expect(
         decide(
           [
@@ -241,7 +313,9 @@ describe('a rule that names no tool, method, resource or prompt', () => {
   });
 
   test('but one that names a method means it', () => {
-    expect(decide([{ id: 'r', match: { mcp: ['initialize'] }, decide: 'hold', tier: 'one' }], rpc('initialize')).effect).toBe('hold');
+    expect(
+      decide([{ id: 'r', match: { mcp: ['initialize'] }, decide: 'hold', tier: 'one' }], rpc('initialize')).effect,
+    ).toBe('hold');
     expect(decide([{ id: 'r', match: { mcp: ['*'] }, decide: 'hold', tier: 'one' }], rpc('ping')).effect).toBe('hold');
   });
 });
@@ -265,7 +339,10 @@ describe('the credential', () => {
   });
 
   test.each(['a%20b', 'a,b', 'a%22b', 'a*', '%7brepo%7d', 'é', 'a;b'])('a parameter of %s denies the call', (repo) => {
-    expect(decide([scoped('r', template)], at(`/repos/acme/${repo}`))).toMatchObject({ effect: 'deny', reasons: ['unsafe_parameter:repo', 'rule:r'] });
+    expect(decide([scoped('r', template)], at(`/repos/acme/${repo}`))).toMatchObject({
+      effect: 'deny',
+      reasons: ['unsafe_parameter:repo', 'rule:r'],
+    });
   });
 
   test('two different narrowings deny the call, two equal ones and a silent one do not', () => {
@@ -279,7 +356,9 @@ describe('the credential', () => {
 
   test('is planned neither for a deny nor for an upstream without one', () => {
     expect(decide([deny]).credential).toBeUndefined();
-    expect(decide([{ ...allow, match: { upstream: 'other' } }], call({ action: { upstream: 'other' } }))).not.toHaveProperty('credential');
+    expect(
+      decide([{ ...allow, match: { upstream: 'other' } }], call({ action: { upstream: 'other' } })),
+    ).not.toHaveProperty('credential');
   });
 });
 
@@ -295,7 +374,9 @@ describe('what reviewers are told', () => {
 });
 
 test('a policy with faults is not compiled', () => {
-  expect(() => compilePolicy(policyOf([{ ...allow, when: 'nobody.knows' }]))).toThrow(/rules\.0\.when: Unknown variable: nobody/);
+  expect(() => compilePolicy(policyOf([{ ...allow, when: 'nobody.knows' }]))).toThrow(
+    /rules\.0\.when: Unknown variable: nobody/,
+  );
   expect(() => compilePolicy(policyOf([hold], { tiers: {} }))).toThrow(/rules\.0\.tier/);
   expect(() => compilePolicy(policyOf([hold], { tiers: { one: tierOf() } }))).not.toThrow();
 });

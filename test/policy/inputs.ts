@@ -57,11 +57,32 @@ const body = { bytes: new Uint8Array(1), digest: 'd' };
 
 /** A JSON POST to the ledger. */
 export const post = (args: Action['args'], path = '/transfers'): DecisionInput =>
-  call({ action: { method: 'POST', path, target: path, body, contentType: 'application/json', ...(args !== undefined && { args }) } });
+  call({
+    action: {
+      method: 'POST',
+      path,
+      target: path,
+      body,
+      contentType: 'application/json',
+      ...(args !== undefined && { args }),
+    },
+  });
 
 /** A `tools/call`. */
 export const toolCall = (tool: string, args: Action['args'] = {}): DecisionInput =>
-  call({ action: { protocol: 'mcp', upstream: 'tools', method: 'POST', path: '/', target: '/mcp', rpcMethod: 'tools/call', tool, args, body } });
+  call({
+    action: {
+      protocol: 'mcp',
+      upstream: 'tools',
+      method: 'POST',
+      path: '/',
+      target: '/mcp',
+      rpcMethod: 'tools/call',
+      tool,
+      args,
+      body,
+    },
+  });
 
 export const tierOf = (reviewers: readonly string[] = ['group:finance'], count = 1): TierOptions => ({
   reviewers,
@@ -82,6 +103,10 @@ export const approval = (satisfied: boolean, ageMs = 1000): Approval => ({
 export const policyOf = (rules: readonly RuleOptions[], rest: Partial<PolicyOptions> = {}): PolicyOptions => ({
   rules,
   tiers: { one: tierOf(), two: tierOf(['group:legal'], 2) },
-  upstreams: { ledger: { protocol: 'http', credential: 'ledger-token' }, tools: { protocol: 'mcp' }, other: { protocol: 'http' } },
+  upstreams: {
+    ledger: { protocol: 'http', credential: 'ledger-token' },
+    tools: { protocol: 'mcp' },
+    other: { protocol: 'http' },
+  },
   ...rest,
 });

@@ -16,7 +16,8 @@ const policy = (rules: readonly Rule[], toolChanges?: ToolChanges) =>
   );
 const action = { protocol: 'mcp', upstream: 'tools', method: 'POST', path: '/', target: '/mcp' } as const;
 const read = (uri: string) => call({ action: { ...action, rpcMethod: 'resources/read', args: { uri } } });
-const tool = (name: string, more: object = {}) => call({ action: { ...action, rpcMethod: 'tools/call', tool: name, args: {}, ...more } });
+const tool = (name: string, more: object = {}) =>
+  call({ action: { ...action, rpcMethod: 'tools/call', tool: name, args: {}, ...more } });
 const unknownArgs = (name: string) => {
   const input = tool(name);
   const { args: _, ...rest } = input.action;
@@ -45,7 +46,8 @@ describe('resources', () => {
 
 it('matches prompts by name', () => {
   const prompts = policy([{ match: { prompt: 'review-*' }, decide: 'allow' }]);
-  const get = (name: string) => prompts.decide(call({ action: { ...action, rpcMethod: 'prompts/get', args: { name } } })).effect;
+  const get = (name: string) =>
+    prompts.decide(call({ action: { ...action, rpcMethod: 'prompts/get', args: { name } } })).effect;
   expect([get('review-code'), get('other')]).toEqual(['allow', 'deny']);
 });
 
@@ -68,13 +70,17 @@ describe('hints', () => {
 });
 
 describe('what a server asks of the agent’s side', () => {
-  const asks = call({ action: { ...action, rpcMethod: 'elicitation/create', fromServer: true, args: { message: 'Your password?' } } });
+  const asks = call({
+    action: { ...action, rpcMethod: 'elicitation/create', fromServer: true, args: { message: 'Your password?' } },
+  });
 
   it('is let through by a rule that names the method, not by one that allows everything', () => {
     expect(policy([{ decide: 'allow' }]).decide(asks).effect).toBe('deny');
     const named = { match: { mcp: ['elicitation/create'] }, decide: 'allow' } as const;
     expect(policy([named]).decide(asks).effect).toBe('allow');
-    expect(policy([named, { when: 'args.message.contains("password")', decide: 'deny' }]).decide(asks).effect).toBe('deny');
+    expect(policy([named, { when: 'args.message.contains("password")', decide: 'deny' }]).decide(asks).effect).toBe(
+      'deny',
+    );
   });
 });
 
@@ -88,7 +94,10 @@ describe('a tool whose definition is not the pinned one', () => {
   });
 
   it('is held by the tier that is named, or let through', () => {
-    expect(policy(rules, { hold: 'one' }).decide(changed)).toMatchObject({ effect: 'hold', requirements: [{ tier: 'one' }] });
+    expect(policy(rules, { hold: 'one' }).decide(changed)).toMatchObject({
+      effect: 'hold',
+      requirements: [{ tier: 'one' }],
+    });
     expect(policy(rules, 'allow').decide(changed).effect).toBe('allow');
   });
 });

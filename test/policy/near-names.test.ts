@@ -1,4 +1,5 @@
-// Pins the kind "a name that is only nearly the one that a rule reads": what a server takes for it, a condition must not take for nothing.
+// Pins the kind "a name that is only nearly the one that a rule reads": what a server takes for it, a condition must
+// not take for nothing.
 
 import { describe, expect, it } from 'vitest';
 import type { Action } from '../../src/domain/action.ts';
@@ -7,7 +8,8 @@ import type { RuleOptions } from '../../src/policy/rules.ts';
 import { call, policyOf, post, toolCall } from './inputs.ts';
 
 const POST = { upstream: 'ledger', methods: ['POST'] };
-const decide = (rules: readonly RuleOptions[], input: ReturnType<typeof post>) => compilePolicy(policyOf(rules)).decide(input).effect;
+const decide = (rules: readonly RuleOptions[], input: ReturnType<typeof post>) =>
+  compilePolicy(policyOf(rules)).decide(input).effect;
 const guarded = (when: string): readonly RuleOptions[] => [
   { id: 'all', match: POST, decide: 'allow' },
   { id: 'large', match: POST, when, decide: 'hold', tier: 'one' },
@@ -24,7 +26,9 @@ describe('a rule that asks first whether a member is there', () => {
     ['all small', { toaccount: 'evil' }],
   ])('is not passed by another spelling: %s', (_what, args) => {
     expect(decide(guarded(LARGE), post(args))).toBe('hold');
-    expect(decide([{ id: 'none', match: POST, when: '!has(args.toAccount)', decide: 'allow' }], post(args))).toBe('deny');
+    expect(decide([{ id: 'none', match: POST, when: '!has(args.toAccount)', decide: 'allow' }], post(args))).toBe(
+      'deny',
+    );
   });
 
   it.each([
@@ -64,7 +68,10 @@ describe('an honest call', () => {
   it.each<[string, Action['args']]>([
     ['args.amount <= 100 && args.currency == "EUR"', { amount: 5, currency: 'EUR', rates: { eur: 1 } }],
     ['args.items.all(i, i.price < 10)', { items: [{ price: 1 }], size: 1, All: 2, Map: 3 }],
-    ['args.name != "x" && request.path == "/transfers" && request.method == "POST"', { name: 'a', Path: 'b', Method: 'c' }],
+    [
+      'args.name != "x" && request.path == "/transfers" && request.method == "POST"',
+      { name: 'a', Path: 'b', Method: 'c' },
+    ],
     ['args.to in ["acme", "other"]', { to: 'acme', Acme: 1 }],
     ['args.user_id == "a" && has(args.userId)', { user_id: 'a', userId: 'b' }],
   ])('meets %s as before', (when, args) => {

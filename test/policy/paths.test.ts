@@ -55,16 +55,36 @@ describe('patterns', () => {
     ['/:x([a&&b])', 'one set'],
     ['/:x([[a-z]--[b]])', 'one set'],
     ['/:x([\\S])', 'write the characters'],
-  ])('%s cannot be matched in linear time, or not as URLPattern does, and is refused with what to write', (pattern, message) => {
-    expect(() => new URLPattern({ pathname: pattern })).not.toThrow();
-    expect(() => compilePath(pattern)).toThrow(message);
-  });
+  ])(
+    '%s cannot be matched in linear time, or not as URLPattern does, and is refused with what to write',
+    (pattern, message) => {
+      expect(() => new URLPattern({ pathname: pattern })).not.toThrow();
+      expect(() => compilePath(pattern)).toThrow(message);
+    },
+  );
 });
 
 describe('for random patterns and paths, what URLPattern says', () => {
   const name = fc.constantFrom(':p', ':q', ':long_name');
   const expression = fc.constantFrom(
-    ...['\\d+', '[a-z]+', 'a|b', '(?:a|b)+', '.*', '.+?', '[^/]+', 'a*', 'a?', '(?:ab)*', '\\w{1,2}', '[^a]', '(?:a+b?)+', '[ab]*?', '\\w+\\d', '\\s*'],
+    ...[
+      '\\d+',
+      '[a-z]+',
+      'a|b',
+      '(?:a|b)+',
+      '.*',
+      '.+?',
+      '[^/]+',
+      'a*',
+      'a?',
+      '(?:ab)*',
+      '\\w{1,2}',
+      '[^a]',
+      '(?:a+b?)+',
+      '[ab]*?',
+      '\\w+\\d',
+      '\\s*',
+    ],
     ...['a{0,2}', '(?i:a)b?', '(?:a|aa)+', '(?:[a-z0-9]+-?)+', '\\S+', '[\\w-]+'],
   );
   const group = fc.oneof(
@@ -75,7 +95,9 @@ describe('for random patterns and paths, what URLPattern says', () => {
   );
   const modifier = fc.constantFrom('', '', '', '?', '*', '+');
   const braced = fc.oneof(
-    fc.tuple(fc.constantFrom('', '/', '-', 'a', '/a'), group, fc.constantFrom('', 'b', '-')).map(([before, inner, after]) => `{${before}${inner}${after}}`),
+    fc
+      .tuple(fc.constantFrom('', '/', '-', 'a', '/a'), group, fc.constantFrom('', 'b', '-'))
+      .map(([before, inner, after]) => `{${before}${inner}${after}}`),
     fc.constantFrom('{/a}', '{b}', '{-}', '{/a/b}', '{a}'),
   );
   const literal = fc.constantFrom('a', 'b', 'ab', 'A', 'x.y', '-', '1', '12', '\\:', '\\*', '\\(', 'foo', '@', 'é');
@@ -87,7 +109,10 @@ describe('for random patterns and paths, what URLPattern says', () => {
     fc.tuple(fc.constant('/'), literal).map((parts) => parts.join('')),
   );
   const pattern = fc.array(piece, { maxLength: 5 }).map((pieces) => `/${pieces.join('')}`);
-  const segment = fc.oneof(fc.constantFrom('a', 'b', 'ab', 'foo', '1', '12', 'x.y', 'aab', 'a-b', '@'), fc.stringMatching(/^[abA12.xy:*(-]{1,4}$/));
+  const segment = fc.oneof(
+    fc.constantFrom('a', 'b', 'ab', 'foo', '1', '12', 'x.y', 'aab', 'a-b', '@'),
+    fc.stringMatching(/^[abA12.xy:*(-]{1,4}$/),
+  );
   const path = fc
     .tuple(fc.array(segment, { maxLength: 4 }), fc.constantFrom('', '/'))
     .map(([segments, end]) => `/${segments.join('/')}${segments.length === 0 ? '' : end}`);
@@ -106,11 +131,15 @@ describe('for random patterns and paths, what URLPattern says', () => {
       const read = readPath(pathText);
       if (read === undefined) continue;
       const groups = standard.exec({ pathname: pathText })?.pathname.groups;
-      const expected = groups && Object.fromEntries(Object.entries(groups).filter(([key, value]) => !/^\d/.test(key) && value !== undefined));
+      const expected =
+        groups &&
+        Object.fromEntries(Object.entries(groups).filter(([key, value]) => !/^\d/.test(key) && value !== undefined));
       const params = compiled.match(read, 'exact');
       expect([patternText, pathText, params && Object.fromEntries(params)]).toEqual([patternText, pathText, expected]);
       // What a hold rule means is never less.
-      if (params !== undefined) for (const reading of ['lenient', 'caseSensitive'] as const) expect(compiled.match(read, reading)).toBeDefined();
+      if (params !== undefined)
+        for (const reading of ['lenient', 'caseSensitive'] as const)
+          expect(compiled.match(read, reading)).toBeDefined();
       matched += params === undefined ? 0 : 1;
     }
     return matched;
@@ -129,7 +158,8 @@ describe('for random patterns and paths, what URLPattern says', () => {
 });
 
 describe('a pattern and a path that backtrack', () => {
-  // The kind: time that grows faster than the path. Costs are counted, so nothing here rests on a clock: it ends, or it does not.
+  // The kind: time that grows faster than the path. Costs are counted, so nothing here rests on a clock: it ends, or it
+  // does not.
   test.each([
     ['/p/*/q/*/q/*/r', `/p/${'x/q/'.repeat(4_000)}`],
     ['/:slug((?:[a-z0-9]+-?)+)', `/${'a'.repeat(16_000)}!`],
@@ -141,7 +171,8 @@ describe('a pattern and a path that backtrack', () => {
     ['/{:a/}*:b{/:c}*/end', `/${'a/'.repeat(8_000)}`],
     ['/:x(\\w*)*(\\d*)!', `/${'1'.repeat(16_000)}`],
   ])('%s is matched in linear time', (pattern, path) => {
-    for (const reading of ['exact', 'lenient', 'caseSensitive'] as const) expect(matches(pattern, path, reading)).toBeUndefined();
+    for (const reading of ['exact', 'lenient', 'caseSensitive'] as const)
+      expect(matches(pattern, path, reading)).toBeUndefined();
   });
 
   test('costs so much with many others that none of them is asked: hold and deny rules then match, allow rules do not', () => {
@@ -195,7 +226,8 @@ describe('the spellings of a path that hold and deny rules mean', () => {
   test('are one, where case counts, but for the last slash; and parameters stay as they are written', () => {
     expect(matches('/transfers', '/Transfers', 'caseSensitive')).toBeUndefined();
     expect(matches('/a/:id([a-z]+)', '/a/XYZ', 'caseSensitive')).toBeUndefined();
-    for (const path of ['/transfers', '/transfers/', '/transfers;x=1']) expect(matches('/transfers', path, 'caseSensitive')).toEqual({});
+    for (const path of ['/transfers', '/transfers/', '/transfers;x=1'])
+      expect(matches('/transfers', path, 'caseSensitive')).toEqual({});
     expect(matches('/repos/:owner/:repo', '/REPOS/Acme/Site/', 'lenient')).toEqual({ owner: 'Acme', repo: 'Site' });
     expect(matches('/repos/:owner([a-z]+)/x', '/REPOS/Acme/X', 'lenient')).toEqual({ owner: 'Acme' });
   });

@@ -30,7 +30,8 @@ const ruleBody = fc.record({
 });
 
 /** Keys that are not there, rather than there and undefined. */
-const clean = <T extends object>(value: T): T => Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
+const clean = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
 const rules = fc.array(ruleBody, { maxLength: 6 }).map((bodies): readonly RuleOptions[] =>
   bodies.map(({ tier, when, ...body }, index) => ({
     ...body,
@@ -56,7 +57,9 @@ describe('for every policy and call', () => {
   test('the order of rules changes neither effect nor digest', () => {
     fc.assert(
       fc.property(rules, input, (list, asked) => {
-        const [straight, turned] = [list, [...list].reverse()].map((order) => compilePolicy(policyOf(order)).decide(asked));
+        const [straight, turned] = [list, [...list].reverse()].map((order) =>
+          compilePolicy(policyOf(order)).decide(asked),
+        );
         expect([turned?.effect, turned?.decisionDigest]).toEqual([straight?.effect, straight?.decisionDigest]);
       }),
     );
@@ -78,7 +81,8 @@ describe('for every policy and call', () => {
         const before = compilePolicy(policyOf(list)).decide(asked);
         const more: RuleOptions = { id: 'more', match: {}, decide, ...(decide === 'hold' && { tier: 'one' }) };
         const after = compilePolicy(policyOf([...list, more])).decide(asked);
-        if (before.reasons[0] !== 'no_matching_rule') expect(rank[after.effect]).toBeGreaterThanOrEqual(rank[before.effect]);
+        if (before.reasons[0] !== 'no_matching_rule')
+          expect(rank[after.effect]).toBeGreaterThanOrEqual(rank[before.effect]);
       }),
     );
   });
@@ -91,7 +95,8 @@ describe('for every policy and call', () => {
         const need = policy.bodyNeed(upstream, method, path);
         const { args, ...unparsed } = asked.action;
         // Without the parts that bodyNeed calls needless, the decision must be the same.
-        const action = need === 'json' ? { ...unparsed, args: args ?? null } : { ...unparsed, streamed: need === 'stream' };
+        const action =
+          need === 'json' ? { ...unparsed, args: args ?? null } : { ...unparsed, streamed: need === 'stream' };
         const { decisionDigest: _, ...full } = policy.decide(asked);
         const { decisionDigest: __, ...lean } = policy.decide({ ...asked, action });
         expect(lean).toEqual(full);
@@ -101,7 +106,13 @@ describe('for every policy and call', () => {
 });
 
 describe('the decision digest', () => {
-  const held: RuleOptions = { id: 'pay', match: { upstream: 'ledger', methods: ['POST', 'PUT'] }, decide: 'hold', tier: 'one', credential: { scope: 'w' } };
+  const held: RuleOptions = {
+    id: 'pay',
+    match: { upstream: 'ledger', methods: ['POST', 'PUT'] },
+    decide: 'hold',
+    tier: 'one',
+    credential: { scope: 'w' },
+  };
   const digest = (list: readonly RuleOptions[], rest: Parameters<typeof policyOf>[1] = {}) => {
     const decision = compilePolicy(policyOf(list, rest)).decide(post({ amount: 1 }));
     return { decision: decision.decisionDigest, policy: decision.policyDigest };
@@ -149,14 +160,24 @@ describe('rules that cannot match', () => {
     const unrelated = (match: RuleOptions['match']) =>
       Array.from(
         { length: 500 },
-        (_, index): RuleOptions => ({ id: `${JSON.stringify(match).replaceAll(/\W/g, '')}-${index}`, match, decide: 'deny', when: 'agent.claims.team == "x"' }),
+        (_, index): RuleOptions => ({
+          id: `${JSON.stringify(match).replaceAll(/\W/g, '')}-${index}`,
+          match,
+          decide: 'deny',
+          when: 'agent.claims.team == "x"',
+        }),
       );
     const policy = compilePolicy(
       policyOf([
         ...unrelated({ upstream: 'other' }),
         ...unrelated({ upstream: 'ledger', methods: ['DELETE'] }),
         ...unrelated({ upstream: 'ledger', path: '/elsewhere/:id' }),
-        { id: 'mine', match: { upstream: 'ledger', methods: ['GET'] }, decide: 'allow', when: 'agent.claims.team == "billing"' },
+        {
+          id: 'mine',
+          match: { upstream: 'ledger', methods: ['GET'] },
+          decide: 'allow',
+          when: 'agent.claims.team == "billing"',
+        },
       ]),
     );
     expect(policy.decide(call({ principal: counting })).effect).toBe('allow');
@@ -166,22 +187,26 @@ describe('rules that cannot match', () => {
   test('ask for no body', () => {
     const policy = compilePolicy(
       policyOf([
-        { id: 'a', match: { upstream: 'ledger', methods: ['POST'], path: '/transfers' }, decide: 'hold', tier: 'one', when: 'args.amount > 1' },
+        {
+          id: 'a',
+          match: { upstream: 'ledger', methods: ['POST'], path: '/transfers' },
+          decide: 'hold',
+          tier: 'one',
+          when: 'args.amount > 1',
+        },
         { id: 'b', match: { upstream: 'ledger', methods: ['POST'], path: '/notes/*' }, decide: 'hold', tier: 'one' },
         { id: 'c', match: { upstream: 'ledger' }, decide: 'allow' },
       ]),
     );
-    expect(['/transfers', '/transfers/', '/notes/1', '/other', '/transfers/x'].map((path) => policy.bodyNeed('ledger', 'POST', path))).toEqual([
-      'json',
-      'json',
-      'bytes',
-      'stream',
-      'stream',
-    ]);
-    expect([policy.bodyNeed('ledger', 'GET', '/transfers'), policy.bodyNeed('other', 'POST', '/transfers'), policy.bodyNeed('tools', 'POST', '/')]).toEqual([
-      'stream',
-      'stream',
-      'json',
-    ]);
+    expect(
+      ['/transfers', '/transfers/', '/notes/1', '/other', '/transfers/x'].map((path) =>
+        policy.bodyNeed('ledger', 'POST', path),
+      ),
+    ).toEqual(['json', 'json', 'bytes', 'stream', 'stream']);
+    expect([
+      policy.bodyNeed('ledger', 'GET', '/transfers'),
+      policy.bodyNeed('other', 'POST', '/transfers'),
+      policy.bodyNeed('tools', 'POST', '/'),
+    ]).toEqual(['stream', 'stream', 'json']);
   });
 });

@@ -22,7 +22,8 @@ const policy = (...rules: readonly Rule[]) =>
 const action = { protocol: 'mcp', method: 'POST', path: '/', target: '/mcp' } as const;
 const tool = (upstream: string, name: string, more: object = {}) =>
   call({ action: { ...action, upstream, rpcMethod: 'tools/call', tool: name, args: {}, ...more } });
-const sent = (upstream: string, rpcMethod: string, args: object = {}) => call({ action: { ...action, upstream, rpcMethod, args: args as never } });
+const sent = (upstream: string, rpcMethod: string, args: object = {}) =>
+  call({ action: { ...action, upstream, rpcMethod, args: args as never } });
 
 describe('a rule for a mount', () => {
   const rules = policy({ match: { upstream: 'all', tool: 'a__*' }, decide: 'allow' });
@@ -35,7 +36,8 @@ describe('a rule for a mount', () => {
   });
 
   it('of the built-in kind lets every server’s sessions live', () => {
-    for (const upstream of ['all', 'all/a', 'all/b']) expect(rules.decide(sent(upstream, 'tools/list')).rules.map(({ id }) => id)).toEqual(['mcp:lifecycle']);
+    for (const upstream of ['all', 'all/a', 'all/b'])
+      expect(rules.decide(sent(upstream, 'tools/list')).rules.map(({ id }) => id)).toEqual(['mcp:lifecycle']);
   });
 });
 
@@ -71,7 +73,10 @@ it('resources are matched by the URI of their server, and by the one that agents
     ['alone', 'file:///docs/x'],
   ] as const)
     expect(allow.decide(read(upstream, uri)).effect).toBe('deny');
-  const deny = policy({ match: { resource: 'a+file:///etc/*' }, decide: 'deny' }, { match: { upstream: 'all' }, decide: 'allow' });
+  const deny = policy(
+    { match: { resource: 'a+file:///etc/*' }, decide: 'deny' },
+    { match: { upstream: 'all' }, decide: 'allow' },
+  );
   for (const uri of ['file:///etc/passwd', 'file:///docs/../etc/passwd', 'file:///docs/%2e%2e/etc/passwd']) {
     expect(deny.decide(read('all/a', uri)).reasons).toEqual(['rule:r0']);
     expect(deny.decide(read('all/b', uri)).effect).toBe('allow');
@@ -86,7 +91,9 @@ it('conditions see the tool, and a task’s earlier calls, as agents name them',
   const task = { id: 't', revision: 1, principalId: 'p', createdAt: 0, objective: '', plan: [], labels: [] };
   const earlier = { at: 0, upstream: 'all/a', method: 'POST', path: '/', tool: 'read', decision: 'allow' } as const;
   expect(after.decide({ ...tool('all/b', 'pay'), task, calls: [earlier] }).effect).toBe('allow');
-  expect(after.decide({ ...tool('all/b', 'pay'), task, calls: [{ ...earlier, upstream: 'all/b' }] }).effect).toBe('deny');
+  expect(after.decide({ ...tool('all/b', 'pay'), task, calls: [{ ...earlier, upstream: 'all/b' }] }).effect).toBe(
+    'deny',
+  );
 });
 
 it('what becomes of a changed tool is each server’s own', () => {

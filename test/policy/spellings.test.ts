@@ -1,4 +1,5 @@
-// The kind: an upstream that reads two spellings as one, where a hold or deny rule means only the other. Allow rules stay exact.
+// The kind: an upstream that reads two spellings as one, where a hold or deny rule means only the other. Allow rules
+// stay exact.
 
 import { describe, expect, test } from 'vitest';
 import type { DecisionInput } from '../../src/domain/decision.ts';
@@ -14,8 +15,16 @@ const upstreams = (caseSensitive: boolean): PolicyOptions['upstreams'] => ({
 function effects(match: RuleOptions['match'], input: DecisionInput, when?: string) {
   const all: RuleOptions = { id: 'all', match: {}, decide: 'allow' };
   const decide = (effect: 'allow' | 'hold' | 'deny', caseSensitive: boolean) => {
-    const rule: RuleOptions = { id: 'r', match, decide: effect, ...(effect === 'hold' && { tier: 'one' }), ...(when !== undefined && { when }) };
-    return compilePolicy(policyOf(effect === 'allow' ? [rule] : [all, rule], { upstreams: upstreams(caseSensitive) })).decide(input).effect;
+    const rule: RuleOptions = {
+      id: 'r',
+      match,
+      decide: effect,
+      ...(effect === 'hold' && { tier: 'one' }),
+      ...(when !== undefined && { when }),
+    };
+    return compilePolicy(
+      policyOf(effect === 'allow' ? [rule] : [all, rule], { upstreams: upstreams(caseSensitive) }),
+    ).decide(input).effect;
   };
   return [decide('allow', false), decide('hold', false), decide('deny', false), decide('deny', true)];
 }
@@ -40,13 +49,16 @@ describe('another case of letters', () => {
     expect(effects({ resource: 'file:///private/*' }, resource)).toEqual(PASSES_ONLY_AN_EXACT_RULE);
   });
 
-  test.each(['Force=true', 'FORCE=', 'for%43e=1', 'force[]=1', 'force[0]=x', '+force=1', '%20force=1'])('in the name of a query parameter: %s', (query) => {
-    const input = call({ action: { query } });
-    const [allow, hold, deny] = effects({}, input, 'has(request.query.force)');
-    expect([allow, hold, deny]).toEqual(['deny', 'hold', 'deny']);
-    expect(effects({}, input, '!has(request.query.force)')[0]).toBe('deny');
-    expect(effects({}, input, '"force" in request.query').slice(1, 3)).toEqual(['hold', 'deny']);
-  });
+  test.each(['Force=true', 'FORCE=', 'for%43e=1', 'force[]=1', 'force[0]=x', '+force=1', '%20force=1'])(
+    'in the name of a query parameter: %s',
+    (query) => {
+      const input = call({ action: { query } });
+      const [allow, hold, deny] = effects({}, input, 'has(request.query.force)');
+      expect([allow, hold, deny]).toEqual(['deny', 'hold', 'deny']);
+      expect(effects({}, input, '!has(request.query.force)')[0]).toBe('deny');
+      expect(effects({}, input, '"force" in request.query').slice(1, 3)).toEqual(['hold', 'deny']);
+    },
+  );
 
   test('in two query parameters: neither has a value', () => {
     const input = call({ action: { query: 'force=0&Force=1' } });

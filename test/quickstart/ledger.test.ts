@@ -15,7 +15,8 @@ let folder: string;
 let issuer: QuickstartIssuer;
 let ledger: Ledger;
 
-const startIssuer = (port = 0) => startQuickstartIssuer({ port, dataDir: folder, gatewayAudience: GATEWAY, ledgerAudience: LEDGER });
+const startIssuer = (port = 0) =>
+  startQuickstartIssuer({ port, dataDir: folder, gatewayAudience: GATEWAY, ledgerAudience: LEDGER });
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'countersign-quickstart-'));
@@ -28,15 +29,23 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const basic = (client: { clientId: string; clientSecret: string }) => `Basic ${Buffer.from(`${client.clientId}:${client.clientSecret}`).toString('base64')}`;
+const basic = (client: { clientId: string; clientSecret: string }) =>
+  `Basic ${Buffer.from(`${client.clientId}:${client.clientSecret}`).toString('base64')}`;
 const form = (path: string, client: keyof QuickstartIssuer['clients'], parameters: Record<string, string>) =>
-  fetch(issuer.issuer + path, { method: 'POST', headers: { authorization: basic(issuer.clients[client]) }, body: new URLSearchParams(parameters) });
+  fetch(issuer.issuer + path, {
+    method: 'POST',
+    headers: { authorization: basic(issuer.clients[client]) },
+    body: new URLSearchParams(parameters),
+  });
 async function ledgerToken(scope: string): Promise<string> {
   const response = await form('/token', 'countersign', { grant_type: 'client_credentials', scope });
   return ((await response.json()) as { access_token: string }).access_token;
 }
 const call = (token: string, path: string, body?: unknown) =>
-  fetch(ledger.url + path, { headers: { authorization: `Bearer ${token}` }, ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }) });
+  fetch(ledger.url + path, {
+    headers: { authorization: `Bearer ${token}` },
+    ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+  });
 const TRANSFER = { from: 'operations', to: 'suppliers', amount: 1.5, currency: 'EUR' };
 
 describe('the local issuer', () => {
@@ -44,7 +53,9 @@ describe('the local issuer', () => {
   const keys = () =>
     new Promise<ReturnType<typeof createLocalJWKSet>>((resolve, reject) => {
       get(`${issuer.issuer}/jwks`, { agent: false }, async (response) => {
-        resolve(createLocalJWKSet((await new Response(Readable.toWeb(response) as ReadableStream).json()) as JSONWebKeySet));
+        resolve(
+          createLocalJWKSet((await new Response(Readable.toWeb(response) as ReadableStream).json()) as JSONWebKeySet),
+        );
       }).on('error', reject);
     });
 
@@ -54,7 +65,10 @@ describe('the local issuer', () => {
     ['alice', 'countersign-review', { sub: 'alice', groups: ['finance'], auth_time: expect.any(Number) }],
     ['mallory', 'countersign-review', { sub: 'mallory', groups: [] }],
   ] as const)('gives %s a signed token for %s alone', async (holder: TokenHolder, audience, claims) => {
-    const { payload, protectedHeader } = await jwtVerify(await issuer.token(holder), await keys(), { issuer: issuer.issuer, audience });
+    const { payload, protectedHeader } = await jwtVerify(await issuer.token(holder), await keys(), {
+      issuer: issuer.issuer,
+      audience,
+    });
     expect(protectedHeader).toMatchObject({ alg: 'ES256', typ: 'at+jwt' });
     expect(payload).toMatchObject({ ...claims, aud: audience });
   });
@@ -76,7 +90,12 @@ describe('the local issuer', () => {
       const response = await (client === 'agent'
         ? fetch(`${issuer.issuer}/token`, {
             method: 'POST',
-            body: new URLSearchParams({ grant_type: 'client_credentials', client_id: client, client_secret: secret, resource }),
+            body: new URLSearchParams({
+              grant_type: 'client_credentials',
+              client_id: client,
+              client_secret: secret,
+              resource,
+            }),
           })
         : form('/token', client, { grant_type: 'client_credentials', resource }));
       expect(await response.json()).toMatchObject({ error: 'invalid_target' });
@@ -94,14 +113,23 @@ describe('the local issuer', () => {
   it('signs two people in with one browser, one after the other', async () => {
     for (const user of ['alice', 'bob']) {
       const started = (await (
-        await fetch(`${issuer.issuer}/device/auth`, { method: 'POST', body: new URLSearchParams({ client_id: 'countersign-cli', scope: 'openid' }) })
+        await fetch(`${issuer.issuer}/device/auth`, {
+          method: 'POST',
+          body: new URLSearchParams({ client_id: 'countersign-cli', scope: 'openid' }),
+        })
       ).json()) as {
         device_code: string;
         verification_uri_complete: string;
       };
       await signInOnDevice(started.verification_uri_complete, user);
-      const parameters = { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', client_id: 'countersign-cli', device_code: started.device_code };
-      const { access_token } = (await (await fetch(`${issuer.issuer}/token`, { method: 'POST', body: new URLSearchParams(parameters) })).json()) as {
+      const parameters = {
+        grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
+        client_id: 'countersign-cli',
+        device_code: started.device_code,
+      };
+      const { access_token } = (await (
+        await fetch(`${issuer.issuer}/token`, { method: 'POST', body: new URLSearchParams(parameters) })
+      ).json()) as {
         access_token: string;
       };
       const { payload } = await jwtVerify(access_token, await keys(), { audience: 'countersign-review' });
@@ -122,7 +150,9 @@ describe('the ledger', () => {
     const before = ledger.transfers.length;
     expect(await (await call(token, '/transfers', TRANSFER)).json()).toMatchObject(TRANSFER);
     expect(ledger.transfers).toHaveLength(before + 1);
-    expect(await (await call(token, '/transfers')).json()).toMatchObject({ transfers: expect.arrayContaining([expect.objectContaining(TRANSFER)]) });
+    expect(await (await call(token, '/transfers')).json()).toMatchObject({
+      transfers: expect.arrayContaining([expect.objectContaining(TRANSFER)]),
+    });
   });
 
   it.each(['agent', 'agent-for-alice', 'alice'] as const)('has no use for the own token of %s', async (holder) => {
@@ -147,12 +177,15 @@ describe('the ledger', () => {
     expect((await fetch(`${ledger.url}/accounts`, { headers })).status).toBe(401);
   });
 
-  it.each([[{ ...TRANSFER, amount: -1 }], [{ ...TRANSFER, amount: 1e9 }], [{ ...TRANSFER, from: 'nowhere' }], [{ ...TRANSFER, currency: 'USD' }], [null]])(
-    'books nothing for %j',
-    async (body) => {
-      const before = ledger.transfers.length;
-      expect((await call(await ledgerToken('ledger:write'), '/transfers', body)).status).toBe(422);
-      expect(ledger.transfers).toHaveLength(before);
-    },
-  );
+  it.each([
+    [{ ...TRANSFER, amount: -1 }],
+    [{ ...TRANSFER, amount: 1e9 }],
+    [{ ...TRANSFER, from: 'nowhere' }],
+    [{ ...TRANSFER, currency: 'USD' }],
+    [null],
+  ])('books nothing for %j', async (body) => {
+    const before = ledger.transfers.length;
+    expect((await call(await ledgerToken('ledger:write'), '/transfers', body)).status).toBe(422);
+    expect(ledger.transfers).toHaveLength(before);
+  });
 });

@@ -13,7 +13,10 @@ let env: NodeJS.ProcessEnv;
 let dataDir: string;
 let started: ChildProcess | undefined;
 
-/** Everything on ports and in a folder of its own; the ports stay the same over a restart, and so do the names of its principals. */
+/**
+ * Everything on ports and in a folder of its own; the ports stay the same over a restart, and so do the names of its
+ * principals.
+ */
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'countersign-start-'));
   const ports = await choosePorts(Object.fromEntries(PARTS.map((part) => [`QUICKSTART_${part}_PORT`, '0'])));
@@ -27,7 +30,10 @@ afterAll(async () => {
 });
 
 async function start(): Promise<string> {
-  const child = spawn(process.execPath, [join(ROOT, 'config/quickstart/start.ts')], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [join(ROOT, 'config/quickstart/start.ts')], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   started = child;
   let printed = '';
   child.stderr.on('data', (chunk) => (printed += chunk));
@@ -46,24 +52,32 @@ async function stop(): Promise<number | null> {
   return code;
 }
 
-const node = async (script: string, ...args: string[]) => (await promisify(execFile)(process.execPath, [join(ROOT, script), ...args], { env })).stdout;
+const node = async (script: string, ...args: string[]) =>
+  (await promisify(execFile)(process.execPath, [join(ROOT, script), ...args], { env })).stdout;
 const url = (part: string, path: string) => `http://127.0.0.1:${env[`QUICKSTART_${part}_PORT`]}${path}`;
 const transfer = async (amount: number, extra: Record<string, string> = {}) =>
   fetch(url('AGENTS', '/ledger/transfers'), {
     method: 'POST',
-    headers: { authorization: `Bearer ${(await node('config/quickstart/token.ts', 'agent')).trim()}`, 'content-type': 'application/json', ...extra },
+    headers: {
+      authorization: `Bearer ${(await node('config/quickstart/token.ts', 'agent')).trim()}`,
+      'content-type': 'application/json',
+      ...extra,
+    },
     body: JSON.stringify({ from: 'operations', to: 'suppliers', amount, currency: 'EUR' }),
   });
 
 describe('the quickstart', () => {
   it('starts everything and prints commands to copy', { timeout: 60_000 }, async () => {
     const printed = await start();
-    expect(printed).toContain(`curl -s ${url('AGENTS', '/ledger/accounts')} -H "Authorization: Bearer $(npm run -s token -- agent)"`);
+    expect(printed).toContain(
+      `curl -s ${url('AGENTS', '/ledger/accounts')} -H "Authorization: Bearer $(npm run -s token -- agent)"`,
+    );
     expect((await fetch(url('OPS', '/readyz'))).status).toBe(200);
   });
 
   it('prints one token, and nothing else', async () => {
-    for (const holder of ['agent', 'alice', 'bob']) expect(await node('config/quickstart/token.ts', holder)).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+    for (const holder of ['agent', 'alice', 'bob'])
+      expect(await node('config/quickstart/token.ts', holder)).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
     await expect(node('config/quickstart/token.ts', 'root')).rejects.toMatchObject({ code: 2, stdout: '' });
   });
 
@@ -95,7 +109,11 @@ describe('the quickstart', () => {
   });
 
   it('denies what a rule denies', async () => {
-    expect(await (await transfer(7000)).json()).toMatchObject({ status: 403, code: 'denied', reasons: ['rule:large-transfers'] });
+    expect(await (await transfer(7000)).json()).toMatchObject({
+      status: 403,
+      code: 'denied',
+      reasons: ['rule:large-transfers'],
+    });
   });
 
   it('keeps the MCP reference server on this machine, and behind the gateway', async () => {
@@ -123,7 +141,10 @@ describe('the quickstart', () => {
     expect(pending.status).toBe(409);
     expect(await stop()).toBe(0);
     for (const part of PARTS) await expect(fetch(url(part, '/'))).rejects.toThrow();
-    await expect(node('config/quickstart/token.ts', 'agent')).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('npm start') });
+    await expect(node('config/quickstart/token.ts', 'agent')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('npm start'),
+    });
 
     await start();
     env.COUNTERSIGN_TOKEN = (await node('config/quickstart/token.ts', 'bob')).trim();

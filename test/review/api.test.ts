@@ -12,10 +12,15 @@ afterAll(() => plane.close());
 
 let counter = 0;
 /** A hold of its own for each test. */
-const newHold = (options: Parameters<typeof openHoldBy>[1] = {}) => openHoldBy(plane.bench, { action: actionOf({}, `{"amount":${++counter}}`), ...options });
+const newHold = (options: Parameters<typeof openHoldBy>[1] = {}) =>
+  openHoldBy(plane.bench, { action: actionOf({}, `{"amount":${++counter}}`), ...options });
 const json = async (response: Response) => (await response.json()) as Record<string, never>;
 const stateOf = async (hold: Hold) => (await plane.bench.store.holds.get(hold.id))?.state;
-const vote = (hold: Hold, decision = 'approve', extra = {}) => ({ decision, bindingDigest: hold.bindingDigest, ...extra });
+const vote = (hold: Hold, decision = 'approve', extra = {}) => ({
+  decision,
+  bindingDigest: hold.bindingDigest,
+  ...extra,
+});
 
 describe('who is let in', () => {
   it.each(['agent', 'agent-for-alice'] as const)('refuses the workload token of %s as a voter', async (holder) => {
@@ -23,7 +28,10 @@ describe('who is let in', () => {
     const response = await plane.post(holder, `/api/v1/holds/${hold.id}/votes`, vote(hold));
     expect(response.status).toBe(401);
     expect(response.headers.get('www-authenticate')).toMatch(/^Bearer /);
-    expect(await json(response)).toMatchObject({ code: 'reviewer_unauthenticated', type: '/countersign/problems/reviewer_unauthenticated' });
+    expect(await json(response)).toMatchObject({
+      code: 'reviewer_unauthenticated',
+      type: '/countersign/problems/reviewer_unauthenticated',
+    });
     expect(await stateOf(hold)).toBe('PENDING');
   });
 
@@ -31,9 +39,12 @@ describe('who is let in', () => {
     expect((await plane.call(undefined, '/api/v1/holds')).status).toBe(401);
   });
 
-  it.each(['/api/v1/holds', '/api/v1/events', '/api/v1/none'])('asks for a token before it says anything about %s', async (path) => {
-    expect((await plane.call(undefined, path)).status).toBe(401);
-  });
+  it.each(['/api/v1/holds', '/api/v1/events', '/api/v1/none'])(
+    'asks for a token before it says anything about %s',
+    async (path) => {
+      expect((await plane.call(undefined, path)).status).toBe(401);
+    },
+  );
 
   it('hides a hold from people whom it does not name', async () => {
     const hold = await newHold();
@@ -47,7 +58,9 @@ describe('who is let in', () => {
   });
 
   it('shows a hold to someone whom it names by subject', async () => {
-    const hold = await newHold({ decision: decisionOf({ requirements: [requirementOf({ reviewers: ['user:mallory'] })] }) });
+    const hold = await newHold({
+      decision: decisionOf({ requirements: [requirementOf({ reviewers: ['user:mallory'] })] }),
+    });
     expect((await plane.call('mallory', `/api/v1/holds/${hold.id}`)).status).toBe(200);
     expect((await plane.call('alice', `/api/v1/holds/${hold.id}`)).status).toBe(404);
   });
@@ -92,11 +105,16 @@ describe('what is shown', () => {
 
   it('shows a hold to the person behind it, who may not decide on it', async () => {
     const issuer = plane.issuer.issuer;
-    const hold = await newHold({ principal: principalOf({ onBehalfOf: [{ id: `${issuer}#alice`, issuer, subject: 'alice' }] }) });
+    const hold = await newHold({
+      principal: principalOf({ onBehalfOf: [{ id: `${issuer}#alice`, issuer, subject: 'alice' }] }),
+    });
     expect(await json(await plane.call('alice', `/api/v1/holds/${hold.id}`))).toMatchObject({
       youMay: { vote: false, approve: false, revoke: false, why: expect.stringMatching(/someone else/) },
     });
-    expect(await json(await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, vote(hold)))).toMatchObject({ status: 403, code: 'separation_of_duties' });
+    expect(await json(await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, vote(hold)))).toMatchObject({
+      status: 403,
+      code: 'separation_of_duties',
+    });
     expect((await plane.post('bob', `/api/v1/holds/${hold.id}/votes`, vote(hold))).status).toBe(200);
   });
 
@@ -116,7 +134,9 @@ describe('what is shown', () => {
       let after: string | undefined;
       let pages = 0;
       do {
-        const page = (await (await own.call('alice', `/api/v1/holds?limit=2${after ? `&after=${after}` : ''}`)).json()) as {
+        const page = (await (
+          await own.call('alice', `/api/v1/holds?limit=2${after ? `&after=${after}` : ''}`)
+        ).json()) as {
           holds: { id: string }[];
           next?: string;
         };
@@ -132,19 +152,35 @@ describe('what is shown', () => {
     }
   });
 
-  it.each(['state=nonsense', 'limit=0', 'limit=201', 'limit=x', 'limit=1&limit=2', 'colour=red'])('refuses the query %s', async (query) => {
-    expect(await json(await plane.call('alice', `/api/v1/holds?${query}`))).toMatchObject({ status: 400, code: 'bad_request' });
-  });
+  it.each(['state=nonsense', 'limit=0', 'limit=201', 'limit=x', 'limit=1&limit=2', 'colour=red'])(
+    'refuses the query %s',
+    async (query) => {
+      expect(await json(await plane.call('alice', `/api/v1/holds?${query}`))).toMatchObject({
+        status: 400,
+        code: 'bad_request',
+      });
+    },
+  );
 });
 
 describe('deciding', () => {
   it('counts a vote on exactly what was shown', async () => {
     const hold = await newHold();
-    const response = await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, vote(hold, 'approve', { reason: 'as agreed' }));
+    const response = await plane.post(
+      'alice',
+      `/api/v1/holds/${hold.id}/votes`,
+      vote(hold, 'approve', { reason: 'as agreed' }),
+    );
     expect(response.status).toBe(200);
     expect(await json(response)).toMatchObject({
       state: 'APPROVED',
-      votes: [{ reviewer: { id: `${plane.issuer.issuer}#alice`, name: 'Alice Archer' }, decision: 'approve', reason: 'as agreed' }],
+      votes: [
+        {
+          reviewer: { id: `${plane.issuer.issuer}#alice`, name: 'Alice Archer' },
+          decision: 'approve',
+          reason: 'as agreed',
+        },
+      ],
       useBy: expect.any(String),
       youMay: { vote: false, revoke: true },
     });
@@ -152,7 +188,10 @@ describe('deciding', () => {
 
   it('refuses a vote on another digest than the one in force', async () => {
     const hold = await newHold();
-    const response = await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, { ...vote(hold), bindingDigest: '0'.repeat(64) });
+    const response = await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, {
+      ...vote(hold),
+      bindingDigest: '0'.repeat(64),
+    });
     expect(await json(response)).toMatchObject({ status: 412, code: 'stale_digest' });
     expect(await stateOf(hold)).toBe('PENDING');
   });
@@ -161,13 +200,18 @@ describe('deciding', () => {
     const hold = await newHold();
     await plane.post('bob', `/api/v1/holds/${hold.id}/votes`, vote(hold, 'deny'));
     expect(await stateOf(hold)).toBe('DENIED');
-    expect(await json(await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, vote(hold)))).toMatchObject({ status: 409, code: 'hold_closed' });
+    expect(await json(await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, vote(hold)))).toMatchObject({
+      status: 409,
+      code: 'hold_closed',
+    });
   });
 
   it('lets another reviewer take an approval back', async () => {
     const hold = await newHold();
     await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, vote(hold));
-    expect(await json(await plane.post('bob', `/api/v1/holds/${hold.id}/revoke`, { reason: 'wrong account' }))).toMatchObject({ state: 'REVOKED' });
+    expect(
+      await json(await plane.post('bob', `/api/v1/holds/${hold.id}/revoke`, { reason: 'wrong account' })),
+    ).toMatchObject({ state: 'REVOKED' });
   });
 
   it.each([
@@ -177,11 +221,20 @@ describe('deciding', () => {
     ['a reason that is no text', '{"decision":"approve","bindingDigest":"DIGEST","reason":7}', 422, 'bad_vote'],
     ['two decisions', '{"decision":"deny","bindingDigest":"DIGEST","decision":"approve"}', 400, 'bad_json'],
     ['something that is no JSON', 'decision=approve', 400, 'bad_json'],
-    ['17 KiB', `{"decision":"approve","bindingDigest":"DIGEST","reason":"${'x'.repeat(17_000)}"}`, 413, 'payload_too_large'],
+    [
+      '17 KiB',
+      `{"decision":"approve","bindingDigest":"DIGEST","reason":"${'x'.repeat(17_000)}"}`,
+      413,
+      'payload_too_large',
+    ],
   ])('refuses a vote with %s, and counts nothing', async (_, text, status, code) => {
     const hold = await newHold();
     const body = text.replace('DIGEST', hold.bindingDigest);
-    const response = await plane.call('alice', `/api/v1/holds/${hold.id}/votes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    const response = await plane.call('alice', `/api/v1/holds/${hold.id}/votes`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
     expect(await json(response)).toMatchObject({ status, code });
     expect(await stateOf(hold)).toBe('PENDING');
   });
@@ -191,7 +244,11 @@ describe('deciding', () => {
     async (type) => {
       const hold = await newHold();
       const body = new Blob([JSON.stringify(vote(hold))]);
-      const response = await plane.call('alice', `/api/v1/holds/${hold.id}/votes`, { method: 'POST', headers: { 'content-type': type }, body });
+      const response = await plane.call('alice', `/api/v1/holds/${hold.id}/votes`, {
+        method: 'POST',
+        headers: { 'content-type': type },
+        body,
+      });
       expect(await json(response)).toMatchObject({ status: 415, code: 'unsupported_media_type' });
       expect(await stateOf(hold)).toBe('PENDING');
     },
@@ -225,7 +282,11 @@ describe('what a web page elsewhere can do', () => {
   });
 
   it('offers no CORS, and tells browsers to keep and embed nothing', async () => {
-    for (const response of [await plane.call('alice', '/api/v1/holds'), await plane.call(undefined, '/api/v1/holds'), await plane.call('alice', '/nothing')]) {
+    for (const response of [
+      await plane.call('alice', '/api/v1/holds'),
+      await plane.call(undefined, '/api/v1/holds'),
+      await plane.call('alice', '/nothing'),
+    ]) {
       expect(response.headers.get('access-control-allow-origin')).toBeNull();
       expect(response.headers.get('cache-control')).toBe('no-store');
       expect(response.headers.get('x-content-type-options')).toBe('nosniff');

@@ -1,4 +1,5 @@
-// What the page of a hold shows of the call: every member of what would be sent, and nothing that takes a browser or the gateway too long.
+// What the page of a hold shows of the call: every member of what would be sent, and nothing that takes a browser or
+// the gateway too long.
 
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/domain/canonical.ts';
@@ -12,7 +13,13 @@ function show(bodyText: string, argsAt?: readonly string[]) {
 }
 
 const TOOL_CALL = ['params', 'arguments'];
-const call = (params: object) => JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'pay', arguments: { amount: 1 }, ...params } });
+const call = (params: object) =>
+  JSON.stringify({
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'tools/call',
+    params: { name: 'pay', arguments: { amount: 1 }, ...params },
+  });
 
 // Pins the kind "a member that nobody was shown": what a tool call carries beside its arguments goes upstream with it.
 describe('a tool call on the page', () => {
@@ -34,7 +41,8 @@ describe('a tool call on the page', () => {
   });
 });
 
-// Pins the kind "a text that costs the desk seconds": characters that have to be marked, in whatever way they are written.
+// Pins the kind "a text that costs the console seconds": characters that have to be marked, in whatever way they are
+// written.
 describe('a body with too many characters to mark', () => {
   const LARGE = 100_000;
   it.each([
@@ -61,6 +69,7 @@ describe('a body with too many characters to mark', () => {
   });
 
   it('is not one of many letters of another script, nor of line ends and quotes', () => {
-    for (const text of ['привет мир это текст\n'.repeat(5_000), '\n\t"<>&'.repeat(LARGE)]) expect(show(text).fault).toBeUndefined();
+    for (const text of ['привет мир это текст\n'.repeat(5_000), '\n\t"<>&'.repeat(LARGE)])
+      expect(show(text).fault).toBeUndefined();
   });
 });

@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createEventStreams, tokenExpiry } from '../../src/review/events.ts';
-import { actionOf, approve, decisionOf, manualClock, openHoldBy, requirementOf, reviewerOf } from '../support/approvals.ts';
+import {
+  actionOf,
+  approve,
+  decisionOf,
+  manualClock,
+  openHoldBy,
+  requirementOf,
+  reviewerOf,
+} from '../support/approvals.ts';
 import { openReviewPlane, type ReviewPlane } from '../support/review-plane.ts';
 
 let plane: ReviewPlane;
@@ -29,7 +37,9 @@ async function listen(as: 'alice' | 'mallory') {
       const end = text.indexOf('\n\n');
       const lines = text.slice(0, end).split('\n');
       text = text.slice(end + 2);
-      return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)]));
+      return Object.fromEntries(
+        lines.map((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)]),
+      );
     },
   };
 }
@@ -42,7 +52,12 @@ describe('the event stream', () => {
     const hold = await openHoldBy(plane.bench);
     const opened = await stream.next();
     expect(opened).toMatchObject({ event: 'hold', id: `${hold.id}.1` });
-    expect(JSON.parse(opened?.data ?? '')).toMatchObject({ id: hold.id, state: 'PENDING', version: 1, bindingDigest: hold.bindingDigest });
+    expect(JSON.parse(opened?.data ?? '')).toMatchObject({
+      id: hold.id,
+      state: 'PENDING',
+      version: 1,
+      bindingDigest: hold.bindingDigest,
+    });
     await approve(plane.bench, hold);
     expect(JSON.parse((await stream.next())?.data ?? '')).toMatchObject({ id: hold.id, state: 'APPROVED', votes: 1 });
     stream.abort.abort();
@@ -118,7 +133,12 @@ describe('streams by themselves', () => {
   it('take the end of a token from its own claim, and nothing from anything else', () => {
     const token = ['e30', Buffer.from('{"exp":1800000000}').toString('base64url'), 'x'].join('.');
     expect(tokenExpiry([`Bearer ${token}`])).toBe(1_800_000_000_000);
-    for (const other of [[], ['Bearer x'], ['Bearer a.b.c'], [`Bearer e30.${Buffer.from('{"exp":"1"}').toString('base64url')}.x`]])
+    for (const other of [
+      [],
+      ['Bearer x'],
+      ['Bearer a.b.c'],
+      [`Bearer e30.${Buffer.from('{"exp":"1"}').toString('base64url')}.x`],
+    ])
       expect(tokenExpiry(other)).toBe(0);
   });
 });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createSealer } from '../../src/credentials/seal.ts';
 import { Secret } from '../../src/domain/secret.ts';
-import { createReplayMemory } from '../../src/identity/replay-memory.ts';
+import { createReplayMemory } from '../../src/identity/possession/replay-memory.ts';
 import { localPath } from '../../src/review/pages/forms.ts';
 import { createSessions, type Seal } from '../../src/review/session.ts';
 import { manualClock, reviewerOf } from '../support/approvals.ts';
@@ -27,7 +27,14 @@ function open(origin = 'https://review.test', key = 'k') {
   const clock = manualClock();
   return {
     clock,
-    sessions: createSessions({ seal: sealOf(key), once: createReplayMemory(clock), origin, idleMs: 30 * MINUTE, lifeMs: 120 * MINUTE, now: clock.now }),
+    sessions: createSessions({
+      seal: sealOf(key),
+      once: createReplayMemory(clock),
+      origin,
+      idleMs: 30 * MINUTE,
+      lifeMs: 120 * MINUTE,
+      now: clock.now,
+    }),
   };
 }
 
@@ -35,7 +42,9 @@ const pair = (setCookie: string) => setCookie.split(';')[0] ?? '';
 
 describe('a session', () => {
   it('is a __Host- cookie over https, and never passes for one over plain http', () => {
-    expect(open().sessions.start(reviewerOf('alice'))).toMatch(/^__Host-countersign-session=[\w.-]+; Path=\/; HttpOnly; SameSite=Lax; Max-Age=1800; Secure$/);
+    expect(open().sessions.start(reviewerOf('alice'))).toMatch(
+      /^__Host-countersign-session=[\w.-]+; Path=\/; HttpOnly; SameSite=Lax; Max-Age=1800; Secure$/,
+    );
     const plain = open('http://localhost:8081').sessions.start(reviewerOf('alice'));
     expect(plain).toMatch(/^countersign-insecure-session=/);
     expect(plain).not.toContain('Secure');
@@ -110,10 +119,19 @@ describe('a form', () => {
 describe('the way back after a sign-in', () => {
   const origin = 'https://review.test';
 
-  it('leads nowhere but to this desk', () => {
+  it('leads nowhere but to this console', () => {
     expect(localPath('/holds/hold_1?done=deny', origin)).toBe('/holds/hold_1?done=deny');
-    expect(localPath('/suspensions?principal=spiffe%3A%2F%2Fa%2Fb', origin)).toBe('/suspensions?principal=spiffe%3A%2F%2Fa%2Fb');
-    for (const to of ['//evil.test', '/\\evil.test', 'https://evil.test/', 'javascript:alert(1)', '/\t/evil.test', undefined]) {
+    expect(localPath('/suspensions?principal=spiffe%3A%2F%2Fa%2Fb', origin)).toBe(
+      '/suspensions?principal=spiffe%3A%2F%2Fa%2Fb',
+    );
+    for (const to of [
+      '//evil.test',
+      '/\\evil.test',
+      'https://evil.test/',
+      'javascript:alert(1)',
+      '/\t/evil.test',
+      undefined,
+    ]) {
       expect(localPath(to, origin)).toBe('/');
     }
   });
@@ -129,7 +147,16 @@ describe('the way back after a sign-in', () => {
       '/./\\evil.test',
       '/x/..\\/evil.test',
     ],
-    ...['/./%2fevil.test', '/%5cevil.test', '/%09/evil.test', '/%2f%2fevil.test', '/..;//evil.test', '/@evil.test', '/holds//evil.test', '/x:80//evil.test'],
+    ...[
+      '/./%2fevil.test',
+      '/%5cevil.test',
+      '/%09/evil.test',
+      '/%2f%2fevil.test',
+      '/..;//evil.test',
+      '/@evil.test',
+      '/holds//evil.test',
+      '/x:80//evil.test',
+    ],
   ])('is the inbox for %s', (to) => {
     expect(localPath(to, origin)).toBe('/');
   });

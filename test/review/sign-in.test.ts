@@ -10,8 +10,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type QuickstartIssuer, startQuickstartIssuer } from '../../config/quickstart/issuer.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import { Secret } from '../../src/domain/secret.ts';
-import { createReplayMemory } from '../../src/identity/replay-memory.ts';
-import { createSignIn, type SignInOptions } from '../../src/review/sign-in.ts';
+import { createReplayMemory } from '../../src/identity/possession/replay-memory.ts';
+import { type BrowserSignInOptions, createBrowserSignIn } from '../../src/review/sign-in.ts';
 import { type ClaimsIssuer, startClaimsIssuer } from '../support/claims-issuer.ts';
 import { createVisitor } from '../support/visitor.ts';
 
@@ -34,7 +34,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function options(extra: Partial<SignInOptions> = {}): SignInOptions {
+function options(extra: Partial<BrowserSignInOptions> = {}): BrowserSignInOptions {
   const { clientId, clientSecret } = issuer.clients.desk;
   return {
     issuer: issuer.issuer,
@@ -54,22 +54,28 @@ function options(extra: Partial<SignInOptions> = {}): SignInOptions {
   };
 }
 
-const walk = (start: string, user: string): Promise<URL> => createVisitor(user).walk(start, ({ origin }) => origin === DESK);
+const walk = (start: string, user: string): Promise<URL> =>
+  createVisitor(user).walk(start, ({ origin }) => origin === DESK);
 
 describe('signing in', () => {
   it('gives the person with name, groups and the time, and the way back', async () => {
-    const signIn = createSignIn(options());
+    const signIn = createBrowserSignIn(options());
     const { url, transaction } = await signIn.begin('/holds/hold_1', false);
     expect(new URL(url).searchParams.get('code_challenge_method')).toBe('S256');
     const { reviewer, to } = await signIn.finish(await walk(url, 'alice'), transaction);
     expect(to).toBe('/holds/hold_1');
-    expect(reviewer).toMatchObject({ id: `${issuer.issuer}#alice`, subject: 'alice', name: 'Alice Archer', groups: ['finance'] });
+    expect(reviewer).toMatchObject({
+      id: `${issuer.issuer}#alice`,
+      subject: 'alice',
+      name: 'Alice Archer',
+      groups: ['finance'],
+    });
     expect(Math.abs((reviewer.authenticatedAt ?? 0) - Date.now())).toBeLessThan(60_000);
   });
 
   it('is finished once, also where the issuer takes its code a second time', async () => {
     const once = createReplayMemory(systemClock);
-    const signIn = createSignIn(options({ once }));
+    const signIn = createBrowserSignIn(options({ once }));
     const { url, transaction } = await signIn.begin('/', false);
     const { state, startedAt } = JSON.parse(transaction) as { state: string; startedAt: number };
     const back = await walk(url, 'alice');
@@ -78,9 +84,13 @@ describe('signing in', () => {
   });
 
   it('asks for a sign-in anew, with the strength that is configured', async () => {
-    const { url } = await createSignIn(options({ acrValues: ['phr', 'phrh'] })).begin('/', true);
+    const { url } = await createBrowserSignIn(options({ acrValues: ['phr', 'phrh'] })).begin('/', true);
     const { searchParams } = new URL(url);
-    expect([searchParams.get('prompt'), searchParams.get('max_age'), searchParams.get('acr_values')]).toEqual(['login', '0', 'phr phrh']);
+    expect([searchParams.get('prompt'), searchParams.get('max_age'), searchParams.get('acr_values')]).toEqual([
+      'login',
+      '0',
+      'phr phrh',
+    ]);
   });
 
   it('does not take a sign-in for step-up whose acr or amr is not the configured one', async () => {
@@ -88,7 +98,7 @@ describe('signing in', () => {
       { acr: ['phr'], amr: [] },
       { acr: [], amr: ['hwk'] },
     ]) {
-      const signIn = createSignIn(options({ stepUp }));
+      const signIn = createBrowserSignIn(options({ stepUp }));
       const { url, transaction } = await signIn.begin('/', true);
       const { reviewer } = await signIn.finish(await walk(url, 'bob'), transaction);
       expect(reviewer.authenticatedAt).toBeUndefined();
@@ -96,8 +106,8 @@ describe('signing in', () => {
   });
 
   it('refuses an old sign-in where a fresh one was asked for', async () => {
-    // For this desk it is an hour later than for the issuer, so what the issuer says is an hour old.
-    const signIn = createSignIn(options({ now: () => Date.now() + 3_600_000 }));
+    // For this console it is an hour later than for the issuer, so what the issuer says is an hour old.
+    const signIn = createBrowserSignIn(options({ now: () => Date.now() + 3_600_000 }));
     const { url, transaction } = await signIn.begin('/', true);
     await expect(signIn.finish(await walk(url, 'bob'), transaction)).rejects.toMatchObject({
       code: 'reviewer_unauthenticated',
@@ -106,7 +116,7 @@ describe('signing in', () => {
   });
 
   it('refuses an answer of another sign-in, a used code and an altered one', async () => {
-    const signIn = createSignIn(options());
+    const signIn = createBrowserSignIn(options());
     const [mine, other] = [await signIn.begin('/', false), await signIn.begin('/', false)];
     const callback = await walk(mine.url, 'alice');
     const altered = new URL(callback);
@@ -119,25 +129,37 @@ describe('signing in', () => {
   });
 
   it('says that the issuer cannot be reached, and tries again the next time', async () => {
-    const dead = createSignIn(options({ issuer: 'http://127.0.0.1:9' }));
+    const dead = createBrowserSignIn(options({ issuer: 'http://127.0.0.1:9' }));
     await expect(dead.begin('/', false)).rejects.toMatchObject({ code: 'issuer_unavailable' });
     expect(await dead.signOutUrl()).toBeUndefined();
   });
 
-  // Kind: an address out of somebody else's document that becomes a link of the desk.
-  it.each(['javascript:alert(1)//', 'data:text/html,hi', 'vbscript:x'])('makes no link of an issuer’s page at %s', async (page) => {
-    const server = createServer((_request, response) => {
-      const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-      response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify({ issuer: at, authorization_endpoint: page, end_session_endpoint: page, token_endpoint: `${at}/token` }));
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const signIn = createSignIn(options({ issuer: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }));
-    await expect(signIn.begin('/', false)).rejects.toMatchObject({ code: 'issuer_unavailable' });
-    expect(await signIn.signOutUrl()).toBeUndefined();
-    server.close();
-  });
+  // Kind: an address out of somebody else's document that becomes a link of the console.
+  it.each(['javascript:alert(1)//', 'data:text/html,hi', 'vbscript:x'])(
+    'makes no link of an issuer’s page at %s',
+    async (page) => {
+      const server = createServer((_request, response) => {
+        const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+        response.setHeader('content-type', 'application/json');
+        response.end(
+          JSON.stringify({
+            issuer: at,
+            authorization_endpoint: page,
+            end_session_endpoint: page,
+            token_endpoint: `${at}/token`,
+          }),
+        );
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const signIn = createBrowserSignIn(
+        options({ issuer: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }),
+      );
+      await expect(signIn.begin('/', false)).rejects.toMatchObject({ code: 'issuer_unavailable' });
+      expect(await signIn.signOutUrl()).toBeUndefined();
+      server.close();
+    },
+  );
 });
 
 describe('what an issuer says of a person', () => {
@@ -147,39 +169,63 @@ describe('what an issuer says of a person', () => {
   });
   afterAll(() => theirs.close());
 
-  async function signInWith(claims: Readonly<Record<string, unknown>>, extra: Partial<SignInOptions> = {}) {
+  async function signInWith(claims: Readonly<Record<string, unknown>>, extra: Partial<BrowserSignInOptions> = {}) {
     theirs.claims = claims;
-    const signIn = createSignIn(options({ issuer: theirs.url, clientId: 'desk', ...extra }));
+    const signIn = createBrowserSignIn(options({ issuer: theirs.url, clientId: 'desk', ...extra }));
     const { url, transaction } = await signIn.begin('/', false);
     return signIn.finish(await walk(url, 'nobody'), transaction);
   }
 
   // Kind: a second person beside another one, told apart by what nobody sees.
-  it.each(['alice\u200b', 'alice\u202c', 'alice\u00ad', 'alice ', 'al\u2063ice', 'alic\u0065\u0301'])('is refused with the subject %j', async (sub) => {
-    await expect(signInWith({ sub })).rejects.toMatchObject({ code: 'reviewer_unauthenticated', details: { members: { check: 'sub' } } });
-  });
+  it.each(['alice\u200b', 'alice\u202c', 'alice\u00ad', 'alice ', 'al\u2063ice', 'alic\u0065\u0301'])(
+    'is refused with the subject %j',
+    async (sub) => {
+      await expect(signInWith({ sub })).rejects.toMatchObject({
+        code: 'reviewer_unauthenticated',
+        details: { members: { check: 'sub' } },
+      });
+    },
+  );
 
   // Kind: claims that are legal and written otherwise than most issuers write them.
   it('is read by path, as one text, and with fractions of a second', async () => {
-    const claims = { realm_access: { roles: 'owners' }, amr: 'hwk', profile: { full: 'Alice A.' }, auth_time: 1_700_000_000.75 };
-    const extra = { groupsClaim: 'realm_access.roles', displayClaim: 'profile.full', stepUp: { acr: [], amr: ['hwk'] } };
+    const claims = {
+      realm_access: { roles: 'owners' },
+      amr: 'hwk',
+      profile: { full: 'Alice A.' },
+      auth_time: 1_700_000_000.75,
+    };
+    const extra = {
+      groupsClaim: 'realm_access.roles',
+      displayClaim: 'profile.full',
+      stepUp: { acr: [], amr: ['hwk'] },
+    };
     const { reviewer } = await signInWith(claims, extra);
-    expect(reviewer).toMatchObject({ groups: ['owners'], amr: ['hwk'], name: 'Alice A.', authenticatedAt: 1_700_000_000_750 });
+    expect(reviewer).toMatchObject({
+      groups: ['owners'],
+      amr: ['hwk'],
+      name: 'Alice A.',
+      authenticatedAt: 1_700_000_000_750,
+    });
   });
 
   it('gives no groups in another shape than texts', async () => {
-    for (const groups of [{ finance: true }, ['finance', 1], 7]) expect((await signInWith({ groups })).reviewer.groups).toEqual([]);
+    for (const groups of [{ finance: true }, ['finance', 1], 7])
+      expect((await signInWith({ groups })).reviewer.groups).toEqual([]);
   });
 
-  it('is refused by name of the check when the issuer does not accept the desk', async () => {
+  it('is refused by name of the check when the issuer does not accept the console', async () => {
     theirs.refusal = { status: 401, body: { error: 'invalid_client' } };
-    await expect(signInWith({})).rejects.toMatchObject({ code: 'reviewer_unauthenticated', details: { members: { check: 'exchange_refused' } } });
+    await expect(signInWith({})).rejects.toMatchObject({
+      code: 'reviewer_unauthenticated',
+      details: { members: { check: 'exchange_refused' } },
+    });
     theirs.refusal = undefined;
   });
 
   it('comes with the ID token, and the sign-out page is given it as a hint', async () => {
     const { idToken } = await signInWith({});
-    const signIn = createSignIn(options({ issuer: theirs.url, clientId: 'desk' }));
+    const signIn = createBrowserSignIn(options({ issuer: theirs.url, clientId: 'desk' }));
     const url = new URL((await signIn.signOutUrl(idToken)) ?? '');
     expect([url.searchParams.get('id_token_hint'), url.searchParams.get('client_id')]).toEqual([idToken, 'desk']);
     expect(new URL((await signIn.signOutUrl()) ?? '').searchParams.has('id_token_hint')).toBe(false);

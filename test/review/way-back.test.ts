@@ -1,12 +1,13 @@
-// Where a person stands after a sign-in, over sockets: the real desk, the real issuer of the quickstart, what the desk's Location says and a browser reads.
+// Where a person stands after a sign-in, over sockets: the real desk, the real issuer of the quickstart, what the
+// console's Location says and a browser reads.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Desk, openDesk } from '../support/desk.ts';
+import { type Desk, openConsole } from '../support/console.ts';
 import { createVisitor } from '../support/visitor.ts';
 
 let desk: Desk;
 beforeAll(async () => {
-  desk = await openDesk();
+  desk = await openConsole();
 }, 60_000);
 afterAll(() => desk.close());
 
@@ -41,7 +42,8 @@ describe('after a sign-in', () => {
   it('the page for strangers offers no other way back', async () => {
     for (const path of ['//evil.test', '/..//evil.test', '/x/%2e%2e//evil.test']) {
       const page = await (await fetch(`${desk.url}${path}`)).text();
-      for (const [, link = ''] of page.matchAll(/href="(\/sign-in[^"]*)"/g)) expect(new URL(link, desk.url).searchParams.get('to')).toBe('/');
+      for (const [, link = ''] of page.matchAll(/href="(\/sign-in[^"]*)"/g))
+        expect(new URL(link, desk.url).searchParams.get('to')).toBe('/');
     }
   });
 });

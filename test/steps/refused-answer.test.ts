@@ -35,19 +35,22 @@ describe('keeping back a refusal', () => {
     expect(keeping.kept).toBe(false);
   });
 
-  it.each(['whole', 'streamed'] as const)('tells the agent nothing of a 401 that came %s, until it is let go', (how) => {
-    const { sink, told } = recordingSink();
-    const keeping = new RefusedAnswer(sink);
-    if (how === 'whole') keeping.whole(401, [], 'no');
-    else {
-      keeping.head(401, []);
-      expect(keeping.write('no')).toBe(true);
-      keeping.end();
-    }
-    expect([keeping.kept, keeping.started, told]).toEqual([true, false, []]);
-    keeping.letGo();
-    expect(told).toEqual(how === 'whole' ? ['whole 401 2'] : ['head 401', 'write 2', 'end']);
-  });
+  it.each(['whole', 'streamed'] as const)(
+    'tells the agent nothing of a 401 that came %s, until it is let go',
+    (how) => {
+      const { sink, told } = recordingSink();
+      const keeping = new RefusedAnswer(sink);
+      if (how === 'whole') keeping.whole(401, [], 'no');
+      else {
+        keeping.head(401, []);
+        expect(keeping.write('no')).toBe(true);
+        keeping.end();
+      }
+      expect([keeping.kept, keeping.started, told]).toEqual([true, false, []]);
+      keeping.letGo();
+      expect(told).toEqual(how === 'whole' ? ['whole 401 2'] : ['head 401', 'write 2', 'end']);
+    },
+  );
 
   it('does not keep a 401 that is longer than the bound', () => {
     const { sink, told } = recordingSink();

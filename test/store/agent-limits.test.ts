@@ -1,8 +1,18 @@
-// What one agent may have in the store. Kind: a store without bounds, filled by calls that nobody refuses; what ended and is kept counts too.
+// What one agent may have in the store. Kind: a store without bounds, filled by calls that nobody refuses; what ended
+// and is kept counts too.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
-import { actionOf, type Bench, GENEROUS, openBench, openHoldBy, principalOf, requestOf, reviewerOf } from '../support/approvals.ts';
+import {
+  actionOf,
+  type Bench,
+  GENEROUS,
+  openBench,
+  openHoldBy,
+  principalOf,
+  requestOf,
+  reviewerOf,
+} from '../support/approvals.ts';
 
 const AGENT = principalOf().id;
 const OTHER = principalOf({ id: 'spiffe://prod.example.org/other' });
@@ -31,7 +41,10 @@ describe('holds within an hour', () => {
       'denied',
       async (id: string) => {
         const hold = await bench.store.holds.get(id);
-        await bench.approvals.vote(id, reviewerOf('alice'), { decision: 'deny', bindingDigest: hold?.bindingDigest ?? '' });
+        await bench.approvals.vote(id, reviewerOf('alice'), {
+          decision: 'deny',
+          bindingDigest: hold?.bindingDigest ?? '',
+        });
       },
     ],
     ['left to wait', async () => {}],
@@ -41,7 +54,10 @@ describe('holds within an hour', () => {
       await end((await openHoldBy(bench, { action: actionNumber(n) })).id);
       bench.clock.advance(60_000);
     }
-    expect(await refusal(bench.approvals.obtain(requestOf({ action: actionNumber(3) })))).toEqual(['too_many_holds', (HOUR - 3 * 60_000) / 1_000]);
+    expect(await refusal(bench.approvals.obtain(requestOf({ action: actionNumber(3) })))).toEqual([
+      'too_many_holds',
+      (HOUR - 3 * 60_000) / 1_000,
+    ]);
     await openHoldBy(bench, { principal: OTHER, action: actionNumber(3) });
     bench.clock.advance(HOUR - 3 * 60_000);
     await openHoldBy(bench, { action: actionNumber(3) });
@@ -57,19 +73,34 @@ describe('holds within an hour', () => {
   });
 
   it('do not grow when the same request is cancelled and sent again: what is shown to an admission is bounded', async () => {
-    for (let n = 0; n < 150; n++) await bench.approvals.cancel((await openHoldBy(bench, { idempotencyKey: `k${n}` })).id, principalOf());
+    for (let n = 0; n < 150; n++)
+      await bench.approvals.cancel((await openHoldBy(bench, { idempotencyKey: `k${n}` })).id, principalOf());
     const { requestDigest } = await openHoldBy(bench);
-    const shown = await bench.store.holds.admit({ principalId: AGENT, requestDigest }, (known) => ({ answer: known.length }));
+    const shown = await bench.store.holds.admit({ principalId: AGENT, requestDigest }, (known) => ({
+      answer: known.length,
+    }));
     expect(shown).toBe(64);
   });
 
   it('never make a denial forgotten: it stands beside whatever came after it', async () => {
     const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
     const denied = await openHoldBy(bench, { task });
-    await bench.approvals.vote(denied.id, reviewerOf('alice'), { decision: 'deny', bindingDigest: denied.bindingDigest });
+    await bench.approvals.vote(denied.id, reviewerOf('alice'), {
+      decision: 'deny',
+      bindingDigest: denied.bindingDigest,
+    });
     for (let n = 0; n < 70; n++) {
-      const next = { ...denied, id: `hold_${n}`, nonce: `${n}`, state: 'CANCELLED' as const, endedAt: bench.clock.now() };
-      await bench.store.holds.admit({ principalId: AGENT, requestDigest: denied.requestDigest }, () => ({ write: next, answer: undefined }));
+      const next = {
+        ...denied,
+        id: `hold_${n}`,
+        nonce: `${n}`,
+        state: 'CANCELLED' as const,
+        endedAt: bench.clock.now(),
+      };
+      await bench.store.holds.admit({ principalId: AGENT, requestDigest: denied.requestDigest }, () => ({
+        write: next,
+        answer: undefined,
+      }));
     }
     expect((await refusal(bench.approvals.obtain(requestOf({ task }))))[0]).toBe('approval_denied');
   });
@@ -101,7 +132,13 @@ describe('bytes in the store', () => {
     expect(await bytes()).toBeGreaterThan(before + 1_000);
     const { restart } = bench;
     for (let n = 0; n < 5; n++) {
-      bench.store.tasks.record(task.id, { at: bench.clock.now(), upstream: 'ledger', method: 'GET', path: `/${'p'.repeat(9_000)}`, decision: 'allow' });
+      bench.store.tasks.record(task.id, {
+        at: bench.clock.now(),
+        upstream: 'ledger',
+        method: 'GET',
+        path: `/${'p'.repeat(9_000)}`,
+        decision: 'allow',
+      });
     }
     bench = await restart();
     expect(await bytes()).toBeGreaterThan(before + 46_000);

@@ -1,4 +1,5 @@
-// kill -9 at each state of the machine: a child process gets there and is killed by its pid, and the next process finds what was promised.
+// kill -9 at each state of the machine: a child process gets there and is killed by its pid, and the next process finds
+// what was promised.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -36,7 +37,9 @@ async function kill(): Promise<void> {
 /** Runs a process to this state and leaves it running, with the file open. */
 async function processIn(state: string): Promise<{ readonly path: string; readonly holdId: string }> {
   const path = join(folder, 'holds.db');
-  const started = spawn(process.execPath, [HOLDER, path, state, String(START)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const started = spawn(process.execPath, [HOLDER, path, state, String(START)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   child = started;
   const [line] = (await once(createInterface({ input: started.stdout }), 'line')) as [string];
   const [reached, holdId = ''] = line.split(' ');
@@ -62,8 +65,14 @@ describe('after kill -9', () => {
       const hold = await bench.store.holds.get(holdId);
       expect(hold?.state).toBe(after);
       expect(bench.errors).toEqual(after === 'OUTCOME_UNKNOWN' ? ['hold.outcome_unknown'] : []);
-      expect(bench.audit.filter(({ record }) => record.hold === holdId).map(({ record }) => record.state)).toEqual(after === before ? [] : [after]);
-      const told = (await bench.store.notifications.list({})).map(({ kind, subject, state: delivery }) => [kind, subject, delivery]);
+      expect(bench.audit.filter(({ record }) => record.hold === holdId).map(({ record }) => record.state)).toEqual(
+        after === before ? [] : [after],
+      );
+      const told = (await bench.store.notifications.list({})).map(({ kind, subject, state: delivery }) => [
+        kind,
+        subject,
+        delivery,
+      ]);
       expect(told.at(-1)).toEqual(['hold.opened', holdId, 'PENDING']);
       expect(told.length).toBe(after === 'OUTCOME_UNKNOWN' ? 2 : 1);
       expect(await bench.store.credentials.outstanding()).toMatchObject([{ id: 'cred_1' }]);

@@ -1,4 +1,5 @@
-// Where bodies stand, and who reads them. Kind: a view or a queue that costs what agents have stored, instead of what it shows.
+// Where bodies stand, and who reads them. Kind: a view or a queue that costs what agents have stored, instead of what
+// it shows.
 
 import { readFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
@@ -8,8 +9,19 @@ import type { Hold, HoldState } from '../../src/domain/hold.ts';
 import type { Reviewer } from '../../src/domain/reviewer.ts';
 import { loadInbox } from '../../src/review/inbox.ts';
 import { listHolds } from '../../src/review/listing.ts';
-import type { Eligibility } from '../../src/review/standing.ts';
-import { actionOf, approve, type Bench, benchOn, GENEROUS, openBench, openHoldBy, principalOf, requestOf, reviewerOf } from '../support/approvals.ts';
+import type { Eligibility } from '../../src/review/permissions.ts';
+import {
+  actionOf,
+  approve,
+  type Bench,
+  benchOn,
+  GENEROUS,
+  openBench,
+  openHoldBy,
+  principalOf,
+  requestOf,
+  reviewerOf,
+} from '../support/approvals.ts';
 
 let bench: Bench;
 beforeEach(() => {
@@ -51,30 +63,50 @@ describe('lists of holds', () => {
   // Whatever an agent may make large: its body, its arguments, its task, what its tool says of itself.
   it.each([
     ['a large body', { action: actionOf({}, `"${'x'.repeat(900_000)}"`) }],
-    ['large arguments', { action: actionOf({ args: { memo: 'x'.repeat(900_000) } }, JSON.stringify({ memo: 'x'.repeat(900_000) })) }],
-    ['many arguments', { action: actionOf({ args: Object.fromEntries(Array.from({ length: 9_000 }, (_, n) => [`k${n}`, n])) }) }],
+    [
+      'large arguments',
+      { action: actionOf({ args: { memo: 'x'.repeat(900_000) } }, JSON.stringify({ memo: 'x'.repeat(900_000) })) },
+    ],
+    [
+      'many arguments',
+      { action: actionOf({ args: Object.fromEntries(Array.from({ length: 9_000 }, (_, n) => [`k${n}`, n])) }) },
+    ],
     ['long words of a tool', { action: actionOf({ toolWords: { description: 'd'.repeat(500_000), arguments: {} } }) }],
-    ['a changed tool', { action: actionOf({ toolChange: { pinned: { d: 'd'.repeat(300_000) }, now: { d: 'e'.repeat(300_000) } } }) }],
+    [
+      'a changed tool',
+      { action: actionOf({ toolChange: { pinned: { d: 'd'.repeat(300_000) }, now: { d: 'e'.repeat(300_000) } } }) },
+    ],
     ['a long task', { task: 'opened' as const }],
-  ])('of calls with %s read a few kilobytes for each, and never what is large', async (_what, { task, ...request }: { task?: 'opened'; action?: object }) => {
-    const opened = task && (await bench.store.tasks.open(principalOf().id, words, GENEROUS));
-    for (let n = 0; n < 5; n++) await openHoldBy(bench, { ...(request as object), ...(opened && { task: opened }), idempotencyKey: `k${n}` });
-    await withFile((db) => {
-      for (const { bytes } of db.prepare('SELECT length(record) AS bytes FROM hold').all()) expect(Number(bytes)).toBeLessThan(4_000);
-      // What is poisoned like this is noticed by whoever reads it.
-      db.exec("UPDATE held_content SET record = 'not JSON'");
-    });
-    const { holds } = await listHolds(bench.store.holds, eligibility, alice, new URLSearchParams('state=all&limit=200'));
-    expect(holds).toHaveLength(5);
-    expect((await loadInbox(bench.store.holds, eligibility, alice, { view: 'open' })).entries).toHaveLength(5);
-    const [{ id = '' } = {}] = holds;
-    await expect(bench.store.holds.content(id)).rejects.toThrow(/JSON/);
-  });
+  ])(
+    'of calls with %s read a few kilobytes for each, and never what is large',
+    async (_what, { task, ...request }: { task?: 'opened'; action?: object }) => {
+      const opened = task && (await bench.store.tasks.open(principalOf().id, words, GENEROUS));
+      for (let n = 0; n < 5; n++)
+        await openHoldBy(bench, { ...(request as object), ...(opened && { task: opened }), idempotencyKey: `k${n}` });
+      await withFile((db) => {
+        for (const { bytes } of db.prepare('SELECT length(record) AS bytes FROM hold').all())
+          expect(Number(bytes)).toBeLessThan(4_000);
+        // What is poisoned like this is noticed by whoever reads it.
+        db.exec("UPDATE held_content SET record = 'not JSON'");
+      });
+      const { holds } = await listHolds(
+        bench.store.holds,
+        eligibility,
+        alice,
+        new URLSearchParams('state=all&limit=200'),
+      );
+      expect(holds).toHaveLength(5);
+      expect((await loadInbox(bench.store.holds, eligibility, alice, { view: 'open' })).entries).toHaveLength(5);
+      const [{ id = '' } = {}] = holds;
+      await expect(bench.store.holds.content(id)).rejects.toThrow(/JSON/);
+    },
+  );
 
   it('are cut into pages by their bytes, and every hold is on one of them, once', async () => {
     const target = `/transfers?q=${'y'.repeat(15_000)}`;
     const ids: string[] = [];
-    for (let n = 0; n < 150; n++) ids.push((await openHoldBy(bench, { action: actionOf({ target }), idempotencyKey: `k${n}` })).id);
+    for (let n = 0; n < 150; n++)
+      ids.push((await openHoldBy(bench, { action: actionOf({ target }), idempotencyKey: `k${n}` })).id);
     const pages = await pagesOf({ limit: 200 });
     expect(pages.length).toBeGreaterThan(2);
     for (const page of pages) expect(JSON.stringify(page).length).toBeLessThan(1.1 * 1024 * 1024);
@@ -122,7 +154,10 @@ describe('a body', () => {
     await end(hold);
     expect(await kept(hold)).toEqual([state, false]);
     const after = await bench.store.holds.get(hold.id);
-    expect([after?.action.bodyDigest, after?.action.bodyLength]).toEqual([hold.action.bodyDigest, hold.action.bodyLength]);
+    expect([after?.action.bodyDigest, after?.action.bodyLength]).toEqual([
+      hold.action.bodyDigest,
+      hold.action.bodyLength,
+    ]);
     expect((await bench.store.holds.content(hold.id))?.task).toMatchObject({ objective: words.objective });
   });
 

@@ -1,4 +1,5 @@
-// A file of an earlier schema is brought to this one: its holds stay, whole, and can be voted on and stopped like new ones.
+// A file of an earlier schema is brought to this one: its holds stay, whole, and can be voted on and stopped like new
+// ones.
 
 import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,16 @@ import { expect, it } from 'vitest';
 import { heldArguments } from '../../src/domain/held-arguments.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { STEPS } from '../../src/store/migrations.ts';
-import { actionOf, approve, benchOn, GENEROUS, manualClock, openBench, openHoldBy, principalOf } from '../support/approvals.ts';
+import {
+  actionOf,
+  approve,
+  benchOn,
+  GENEROUS,
+  manualClock,
+  openBench,
+  openHoldBy,
+  principalOf,
+} from '../support/approvals.ts';
 
 const APPLICATION_ID = 0x4353676e;
 const BODY = '{"amount":5,"memo":"\\u0000 \\ud83d\\ude00","nothing":null}';
@@ -22,8 +32,22 @@ function insertOldHold(db: DatabaseSync, { action, task, ...rest }: Hold, body: 
   db.prepare(
     `INSERT INTO hold (id, state, principal_id, task_id, request_digest, idempotency_key, deadline, use_by, claimed_by, record)
      VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?)`,
-  ).run(...[rest.id, rest.state, rest.principal.id, task?.id ?? null, rest.requestDigest, rest.idempotencyKey ?? null, rest.deadline], JSON.stringify(record));
-  db.prepare('INSERT INTO held_action (hold_id, record) VALUES (?, ?)').run(rest.id, JSON.stringify({ ...bare, args: JSON.parse(body), bodyText: body }));
+  ).run(
+    ...[
+      rest.id,
+      rest.state,
+      rest.principal.id,
+      task?.id ?? null,
+      rest.requestDigest,
+      rest.idempotencyKey ?? null,
+      rest.deadline,
+    ],
+    JSON.stringify(record),
+  );
+  db.prepare('INSERT INTO held_action (hold_id, record) VALUES (?, ?)').run(
+    rest.id,
+    JSON.stringify({ ...bare, args: JSON.parse(body), bodyText: body }),
+  );
 }
 
 it.each([1, 2, 3, 4, 5])('keeps the holds of a file of schema %i', async (schema) => {
@@ -49,15 +73,21 @@ it.each([1, 2, 3, 4, 5])('keeps the holds of a file of schema %i', async (schema
   const bench = benchOn(path, manualClock(), {}, 2);
   try {
     const { gist: _, ...action } = first.action;
-    expect(await bench.store.holds.get(first.id)).toEqual({ ...first, action, task: { ...first.task, heading: 'o'.repeat(200) } });
+    expect(await bench.store.holds.get(first.id)).toEqual({
+      ...first,
+      action,
+      task: { ...first.task, heading: 'o'.repeat(200) },
+    });
     const content = await bench.store.holds.content(first.id);
     expect(content).toEqual({ bodyText: BODY, argsAt: [], task: { ...WORDS, calls: CALLS } });
     expect(heldArguments(content ?? {})).toEqual(JSON.parse(BODY));
     expect(await bench.store.holds.content(second.id)).toEqual({ bodyText: '{"amount":5}', argsAt: [] });
     expect(await bench.store.holds.content(denied.id)).toEqual({});
     expect((await approve(bench, first)).state).toBe('APPROVED');
-    if (schema === 1) expect(await bench.store.holds.likes(second, 0)).toMatchObject({ approvedTimes: 0 });
-    expect(await bench.store.suspensions.suspend({ principal: principalOf().id }, 'idp#sam', 'odd')).toMatchObject({ revoked: 2 });
+    if (schema === 1) expect(await bench.store.holds.similar(second, 0)).toMatchObject({ approvedTimes: 0 });
+    expect(await bench.store.suspensions.suspend({ principal: principalOf().id }, 'idp#sam', 'odd')).toMatchObject({
+      revoked: 2,
+    });
   } finally {
     await bench.close();
   }

@@ -1,4 +1,5 @@
-// The outbox and what it tells of are one transaction: never one without the other, whatever throws or crashes in between.
+// The outbox and what it tells of are one transaction: never one without the other, whatever throws or crashes in
+// between.
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { advance } from '../../src/approvals/machine.ts';
@@ -28,7 +29,10 @@ it('holds one row per channel for a new hold, and none for a vote on it', async 
 it('has nothing of a change that was rolled back', async () => {
   const hold = await openHoldBy(bench, { decision });
   const before = (await outbox().list({})).length;
-  const change = bench.store.holds.change(hold.id, (seen) => ({ next: { ...seen, escalations: 1, deadline: seen.deadline + 1 }, answer: undefined }));
+  const change = bench.store.holds.change(hold.id, (seen) => ({
+    next: { ...seen, escalations: 1, deadline: seen.deadline + 1 },
+    answer: undefined,
+  }));
   await expect(change).rejects.toThrow(/never changes its deadline/);
   expect((await outbox().list({})).length).toBe(before);
 });
@@ -36,11 +40,20 @@ it('has nothing of a change that was rolled back', async () => {
 it('tells of an outcome that nobody knows', async () => {
   const hold = await openHoldBy(bench, { decision });
   await approve(bench, hold);
-  await bench.store.holds.change(hold.id, (seen, now) => ({ next: advance(seen, { type: 'claim', claim: 'c', claimedBy: 'dead' }, now), answer: undefined }));
-  await bench.store.holds.change(hold.id, (seen, now) => ({ next: advance(seen, { type: 'send', claim: 'c' }, now), answer: undefined }));
+  await bench.store.holds.change(hold.id, (seen, now) => ({
+    next: advance(seen, { type: 'claim', claim: 'c', claimedBy: 'dead' }, now),
+    answer: undefined,
+  }));
+  await bench.store.holds.change(hold.id, (seen, now) => ({
+    next: advance(seen, { type: 'send', claim: 'c' }, now),
+    answer: undefined,
+  }));
   bench = await bench.restart();
   await bench.approvals.start();
-  expect((await outbox().list({})).map(({ kind }) => kind).slice(0, 2)).toEqual(['hold.outcome_unknown', 'hold.outcome_unknown']);
+  expect((await outbox().list({})).map(({ kind }) => kind).slice(0, 2)).toEqual([
+    'hold.outcome_unknown',
+    'hold.outcome_unknown',
+  ]);
 });
 
 it('gives what is due in order, keeps what failed until its time, and forgets what was delivered after a week', async () => {
@@ -70,8 +83,8 @@ it('says how often calls of the same kind were approved and denied, without the 
   }
   const hold = await openHoldBy(bench);
   const since = bench.clock.now() - 1;
-  expect(await bench.store.holds.likes(hold, since)).toEqual({ approvedTimes: 3, deniedTimes: 0, since });
-  expect(await bench.store.holds.likes(hold, bench.clock.now() + 1)).toMatchObject({ approvedTimes: 0 });
+  expect(await bench.store.holds.similar(hold, since)).toEqual({ approvedTimes: 3, deniedTimes: 0, since });
+  expect(await bench.store.holds.similar(hold, bench.clock.now() + 1)).toMatchObject({ approvedTimes: 0 });
 });
 
 it('measures how a reviewer decides from the moment when they opened the hold', async () => {
@@ -90,8 +103,17 @@ it('measures how a reviewer decides from the moment when they opened the hold', 
 
 // Kind: one agent's flood that hides from people what waits for them.
 it('gives notices of holds before any of passed calls, and tells of a flood of those once a minute', async () => {
-  const passed = { principalId: 'a', onBehalfOf: [], upstream: 'ledger', method: 'GET', path: '/', actionDigest: 'd'.repeat(64), rules: ['r'] };
-  for (let n = 0; n < 500; n++) await bench.store.watch.record({ ...passed, principalId: `agent-${n % 3}` }, ['soc', 'team']);
+  const passed = {
+    principalId: 'a',
+    onBehalfOf: [],
+    upstream: 'ledger',
+    method: 'GET',
+    path: '/',
+    actionDigest: 'd'.repeat(64),
+    rules: ['r'],
+  };
+  for (let n = 0; n < 500; n++)
+    await bench.store.watch.record({ ...passed, principalId: `agent-${n % 3}` }, ['soc', 'team']);
   const hold = await openHoldBy(bench, { decision: decisionOf({ notify: ['soc'] }) });
   const first = await outbox().due(100, NOBODY);
   expect(first.map(({ kind, channel, count }) => [kind, channel, count])).toEqual([
@@ -122,7 +144,15 @@ it('gives notices of holds before any of passed calls, and tells of a flood of t
 });
 
 it('does not put off the next notice of a passed call because the last one could not be delivered', async () => {
-  const passed = { principalId: 'a', onBehalfOf: [], upstream: 'ledger', method: 'GET', path: '/', actionDigest: 'd'.repeat(64), rules: ['r'] };
+  const passed = {
+    principalId: 'a',
+    onBehalfOf: [],
+    upstream: 'ledger',
+    method: 'GET',
+    path: '/',
+    actionDigest: 'd'.repeat(64),
+    rules: ['r'],
+  };
   await bench.store.watch.record(passed, ['soc']);
   const [first] = await outbox().due(10, NOBODY);
   await outbox().failed(first?.id ?? '', 'No.', bench.clock.now() + 7_200_000);
@@ -132,9 +162,18 @@ it('does not put off the next notice of a passed call because the last one could
 });
 
 it('keeps what others did on the list of passed calls while one agent floods it', async () => {
-  const passed = { onBehalfOf: [], upstream: 'ledger', method: 'GET', path: '/', actionDigest: 'd'.repeat(64), rules: ['r'] };
+  const passed = {
+    onBehalfOf: [],
+    upstream: 'ledger',
+    method: 'GET',
+    path: '/',
+    actionDigest: 'd'.repeat(64),
+    rules: ['r'],
+  };
   await bench.store.watch.record({ ...passed, principalId: 'quiet' }, []);
-  await Promise.all(Array.from({ length: 1_100 }, () => bench.store.watch.record({ ...passed, principalId: 'loud' }, [])));
+  await Promise.all(
+    Array.from({ length: 1_100 }, () => bench.store.watch.record({ ...passed, principalId: 'loud' }, [])),
+  );
   const all: string[] = [];
   for (let after: string | undefined, more = true; more; ) {
     const page = await bench.store.watch.list({ limit: 200, ...(after !== undefined && { after }) });

@@ -4,7 +4,18 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/domain/log.ts';
 import { startRetention } from '../../src/store/retention-sweep.ts';
-import { actionOf, approve, type Bench, benchOn, decisionOf, GENEROUS, openBench, openHoldBy, principalOf, requestOf } from '../support/approvals.ts';
+import {
+  actionOf,
+  approve,
+  type Bench,
+  benchOn,
+  decisionOf,
+  GENEROUS,
+  openBench,
+  openHoldBy,
+  principalOf,
+  requestOf,
+} from '../support/approvals.ts';
 
 const DAY = 24 * 60 * 60_000;
 const AGENT = principalOf().id;
@@ -20,7 +31,13 @@ afterEach(() => bench.close());
 async function sweep(periods = { holdsMs: 90 * DAY, bodiesMs: 30 * DAY, tasksMs: 90 * DAY }): Promise<unknown[]> {
   const records: unknown[] = [];
   const append = async (_type: string, _time: number, record: unknown) => ({ seq: records.push(record) });
-  const retention = startRetention({ store: bench.store.retention, audit: { append }, clock: bench.clock, log: silentLog, periods: () => periods });
+  const retention = startRetention({
+    store: bench.store.retention,
+    audit: { append },
+    clock: bench.clock,
+    log: silentLog,
+    periods: () => periods,
+  });
   await retention.sweep();
   await retention.close();
   return records;
@@ -54,7 +71,9 @@ describe('retention', () => {
     expect(await sweep()).toEqual([]);
     expect(await bench.store.holds.content(hold.id)).toBeDefined();
     bench.clock.advance(1);
-    expect(await sweep()).toMatchObject([{ event: 'retention', deleted: { holds: 0, bodies: 1, tasks: 0, others: 0 } }]);
+    expect(await sweep()).toMatchObject([
+      { event: 'retention', deleted: { holds: 0, bodies: 1, tasks: 0, others: 0 } },
+    ]);
     expect(await bench.store.holds.content(hold.id)).toBeUndefined();
     expect((await bench.store.holds.get(hold.id))?.action.bodyDigest).toBe(hold.action.bodyDigest);
     bench.clock.advance(60 * DAY);
@@ -64,7 +83,9 @@ describe('retention', () => {
   });
 
   it('leaves open holds alone, however old, and what they are made of', async () => {
-    const hold = await openHoldBy(bench, { decision: decisionOf({ requirements: [{ ...decisionOf().requirements[0], decideWithinMs: 400 * DAY } as never] }) });
+    const hold = await openHoldBy(bench, {
+      decision: decisionOf({ requirements: [{ ...decisionOf().requirements[0], decideWithinMs: 400 * DAY } as never] }),
+    });
     bench.clock.advance(300 * DAY);
     expect(await sweep()).toEqual([]);
     expect(await bench.store.holds.content(hold.id)).toMatchObject({ bodyText: '{"amount":5}' });
@@ -83,12 +104,22 @@ describe('retention', () => {
     bench = await bench.restart();
     bench.clock.advance(40 * DAY);
     expect(await sweep()).toMatchObject([{ deleted: { tasks: 2 } }]);
-    expect(await Promise.all([ended, idle, used].map(async ({ id }) => (await bench.store.tasks.get(id)) !== undefined))).toEqual([false, false, true]);
+    expect(
+      await Promise.all([ended, idle, used].map(async ({ id }) => (await bench.store.tasks.get(id)) !== undefined)),
+    ).toEqual([false, false, true]);
     expect(await rowsOf(['task', 'task_call'])).toEqual([1, 1]);
   });
 
   it('deletes passed calls, lifted suspensions and dead notifications, and none that still matter', async () => {
-    const passed = { principalId: AGENT, onBehalfOf: [], upstream: 'ledger', method: 'GET', path: '/', actionDigest: 'd'.repeat(64), rules: ['r'] };
+    const passed = {
+      principalId: AGENT,
+      onBehalfOf: [],
+      upstream: 'ledger',
+      method: 'GET',
+      path: '/',
+      actionDigest: 'd'.repeat(64),
+      rules: ['r'],
+    };
     await bench.store.watch.record(passed, ['soc']);
     const [notice] = await bench.store.notifications.due(10, { ids: [], channels: [] });
     await bench.store.notifications.failed(notice?.id ?? '', 'Never.', undefined);
@@ -103,7 +134,8 @@ describe('retention', () => {
   });
 
   it('takes small batches, and other writes come between them', async () => {
-    for (let n = 0; n < 350; n++) await bench.approvals.cancel((await openHoldBy(bench, { action: actionOf({}, `${n}`) })).id, principalOf());
+    for (let n = 0; n < 350; n++)
+      await bench.approvals.cancel((await openHoldBy(bench, { action: actionOf({}, `${n}`) })).id, principalOf());
     bench.clock.advance(91 * DAY);
     const before = { holds: bench.clock.now(), bodies: bench.clock.now(), tasks: bench.clock.now() };
     const counts: number[] = [];

@@ -44,7 +44,9 @@ describe('the database file', () => {
     await open(path).close();
     const db = new DatabaseSync(path);
     expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
-    expect(() => db.exec("INSERT INTO vote (hold_id, reviewer_id, decision, at, seconds) VALUES ('hold_none', 'r', 'deny', 0, 0)")).toThrow(/FOREIGN KEY/);
+    expect(() =>
+      db.exec("INSERT INTO vote (hold_id, reviewer_id, decision, at, seconds) VALUES ('hold_none', 'r', 'deny', 0, 0)"),
+    ).toThrow(/FOREIGN KEY/);
     db.close();
   });
 

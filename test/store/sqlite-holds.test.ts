@@ -3,7 +3,16 @@ import { openHold, recordHold } from '../../src/approvals/hold-record.ts';
 import { advance } from '../../src/approvals/machine.ts';
 import type { Hold, HoldState } from '../../src/domain/hold.ts';
 import { GatewayError } from '../../src/errors.ts';
-import { actionOf, approve, type Bench, codeOf, openBench, openHoldBy, principalOf, requestOf } from '../support/approvals.ts';
+import {
+  actionOf,
+  approve,
+  type Bench,
+  codeOf,
+  openBench,
+  openHoldBy,
+  principalOf,
+  requestOf,
+} from '../support/approvals.ts';
 
 let bench: Bench;
 beforeEach(() => {
@@ -11,9 +20,13 @@ beforeEach(() => {
 });
 afterEach(() => bench.close());
 
-const openMany = (count: number) => Promise.all(Array.from({ length: count }, (_, i) => openHoldBy(bench, { action: actionOf({}, String(i)) })));
+const openMany = (count: number) =>
+  Promise.all(Array.from({ length: count }, (_, i) => openHoldBy(bench, { action: actionOf({}, String(i)) })));
 const cancel = (hold: Hold) =>
-  bench.store.holds.change(hold.id, (seen, now) => ({ next: advance(seen, { type: 'cancel' }, now), answer: `was ${seen.state}` }));
+  bench.store.holds.change(hold.id, (seen, now) => ({
+    next: advance(seen, { type: 'cancel' }, now),
+    answer: `was ${seen.state}`,
+  }));
 
 describe('holds in SQLite', () => {
   it('gives back exactly what was stored', async () => {
@@ -21,7 +34,10 @@ describe('holds in SQLite', () => {
       recordHold(
         requestOf({
           idempotencyKey: 'k',
-          action: actionOf({ args: JSON.parse('{"__proto__": 1, "é": [null, true]}'), tool: 't' }, 'body \u0000 \u{1f512}'),
+          action: actionOf(
+            { args: JSON.parse('{"__proto__": 1, "é": [null, true]}'), tool: 't' },
+            'body \u0000 \u{1f512}',
+          ),
           task: { id: 't', revision: 3, principalId: 'p', createdAt: 1, objective: 'o', plan: ['a'], labels: ['l'] },
         }),
         'digest',
@@ -29,7 +45,10 @@ describe('holds in SQLite', () => {
       ),
       bench.clock.now(),
     );
-    await bench.store.holds.admit({ principalId: hold.principal.id, requestDigest: 'digest' }, () => ({ write: hold, answer: undefined }));
+    await bench.store.holds.admit({ principalId: hold.principal.id, requestDigest: 'digest' }, () => ({
+      write: hold,
+      answer: undefined,
+    }));
     expect(await bench.store.holds.get(hold.id)).toEqual(JSON.parse(JSON.stringify(hold)));
     expect(await bench.store.holds.get('hold_none')).toBeUndefined();
   });
@@ -40,13 +59,19 @@ describe('holds in SQLite', () => {
     await openHoldBy(bench, { principal: principalOf({ id: 'spiffe://prod.example.org/other' }), idempotencyKey: 'k' });
     const second = await openHoldBy(bench);
     await openHoldBy(bench, { action: actionOf({}, 'unrelated') });
-    const seen = await bench.store.holds.admit({ principalId: first.principal.id, requestDigest: first.requestDigest }, (known, usage) => ({
-      answer: { ids: known.map((hold) => hold.id), pending: usage().pending },
-    }));
+    const seen = await bench.store.holds.admit(
+      { principalId: first.principal.id, requestDigest: first.requestDigest },
+      (known, usage) => ({
+        answer: { ids: known.map((hold) => hold.id), pending: usage().pending },
+      }),
+    );
     expect(seen).toEqual({ ids: [second.id, first.id], pending: 2 });
-    const byKey = await bench.store.holds.admit({ principalId: first.principal.id, requestDigest: 'other', idempotencyKey: 'k' }, (known) => ({
-      answer: known.map((hold) => hold.id),
-    }));
+    const byKey = await bench.store.holds.admit(
+      { principalId: first.principal.id, requestDigest: 'other', idempotencyKey: 'k' },
+      (known) => ({
+        answer: known.map((hold) => hold.id),
+      }),
+    );
     expect(byKey).toEqual([first.id]);
   });
 
@@ -74,7 +99,10 @@ describe('holds in SQLite', () => {
         throw new RangeError('cannot be written');
       },
     });
-    const write = bench.store.holds.admit({ principalId: 'p', requestDigest: 'd' }, () => ({ write: twin, answer: undefined }));
+    const write = bench.store.holds.admit({ principalId: 'p', requestDigest: 'd' }, () => ({
+      write: twin,
+      answer: undefined,
+    }));
     await expect(write).rejects.toThrow(RangeError);
     expect(await bench.store.holds.get('hold_twin')).toBeUndefined();
     expect((await bench.store.holds.list({})).holds).toHaveLength(1);
@@ -88,12 +116,18 @@ describe('holds in SQLite', () => {
     expect(await codeOf(bench.store.holds.change('hold_none', () => ({ answer: 0 })))).toBe('hold_not_found');
   });
 
-  it.each(['action', 'principal', 'bindingDigest', 'deadline', 'requirements'] as const)('refuses to change a hold’s %s', async (member) => {
-    const hold = await openHoldBy(bench);
-    const change = bench.store.holds.change(hold.id, (seen) => ({ next: { ...seen, [member]: structuredClone({ other: 1 }) }, answer: undefined }));
-    await expect(change).rejects.toThrow(TypeError);
-    expect((await bench.store.holds.get(hold.id))?.version).toBe(1);
-  });
+  it.each(['action', 'principal', 'bindingDigest', 'deadline', 'requirements'] as const)(
+    'refuses to change a hold’s %s',
+    async (member) => {
+      const hold = await openHoldBy(bench);
+      const change = bench.store.holds.change(hold.id, (seen) => ({
+        next: { ...seen, [member]: structuredClone({ other: 1 }) },
+        answer: undefined,
+      }));
+      await expect(change).rejects.toThrow(TypeError);
+      expect((await bench.store.holds.get(hold.id))?.version).toBe(1);
+    },
+  );
 
   it('pages newest first through every hold, once', async () => {
     const ids = (await openMany(7)).map((hold) => hold.id);
@@ -111,7 +145,8 @@ describe('holds in SQLite', () => {
   it('lists by state, principal and task, and takes a foreign cursor for the end', async () => {
     const [first] = (await openMany(2)) as [Hold, Hold];
     await cancel(first);
-    const list = async (query: Parameters<typeof bench.store.holds.list>[0]) => (await bench.store.holds.list(query)).holds.length;
+    const list = async (query: Parameters<typeof bench.store.holds.list>[0]) =>
+      (await bench.store.holds.list(query)).holds.length;
     expect(await list({ states: ['CANCELLED'] })).toBe(1);
     expect(await list({ states: ['PENDING', 'CANCELLED'] })).toBe(2);
     expect(await list({ states: [] })).toBe(0);

@@ -18,7 +18,14 @@ import { createOnceStore } from '../../src/store/sqlite-once.ts';
 import { createWriter } from '../../src/store/sqlite-writer.ts';
 import { type ManualClock, manualClock } from '../support/approvals.ts';
 
-const KINDS: readonly OnceKind[] = ['dpop-proof', 'request-state', 'mcp-session', 'desk-session', 'sign-in', 'passkey-challenge'];
+const KINDS: readonly OnceKind[] = [
+  'dpop-proof',
+  'request-state',
+  'mcp-session',
+  'desk-session',
+  'sign-in',
+  'passkey-challenge',
+];
 const HOLDER = fileURLToPath(new URL('../support/once-holder.ts', import.meta.url));
 
 let folder: string;
@@ -43,7 +50,11 @@ describe('a single use', () => {
   it.each(KINDS)('of %s counts once: later, at the same time, and after a restart', async (kind) => {
     expect(await use(kind, 'a')).toBe('new');
     expect(await use(kind, 'a')).toBe('seen');
-    expect((await Promise.all([use(kind, 'b'), use(kind, 'b'), use(kind, 'b')])).sort()).toEqual(['new', 'seen', 'seen']);
+    expect((await Promise.all([use(kind, 'b'), use(kind, 'b'), use(kind, 'b')])).sort()).toEqual([
+      'new',
+      'seen',
+      'seen',
+    ]);
     await store.close();
     store = open();
     expect([await use(kind, 'a'), await use(kind, 'b'), await use(kind, 'c')]).toEqual(['seen', 'seen', 'new']);
@@ -80,7 +91,13 @@ describe('a single use', () => {
     };
     let { once, close } = small();
     const of = (id: string, kind: OnceKind = 'dpop-proof') => once.use(kind, id, clock.now() + 1_000);
-    expect([await of('a'), await of('b'), await of('c'), await of('a'), await of('c', 'sign-in')]).toEqual(['new', 'new', 'full', 'seen', 'new']);
+    expect([await of('a'), await of('b'), await of('c'), await of('a'), await of('c', 'sign-in')]).toEqual([
+      'new',
+      'new',
+      'full',
+      'seen',
+      'new',
+    ]);
     await close();
     ({ once, close } = small());
     expect(await of('c')).toBe('full');
@@ -97,7 +114,10 @@ describe('a single use', () => {
   });
 
   it('is new exactly once in every order of uses and restarts', async () => {
-    const step = fc.oneof(fc.record({ id: fc.constantFrom('x', 'y', 'z', ' x', 'X'), kind: fc.constantFrom(...KINDS) }), fc.constant('restart' as const));
+    const step = fc.oneof(
+      fc.record({ id: fc.constantFrom('x', 'y', 'z', ' x', 'X'), kind: fc.constantFrom(...KINDS) }),
+      fc.constant('restart' as const),
+    );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 12 }), fc.uuid(), async (steps, run) => {
         const known = new Set<string>();

@@ -1,6 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Task, TaskCall } from '../../src/domain/task.ts';
-import { approve, type Bench, codeOf, GENEROUS, openBench, openHoldBy, principalOf, requestOf } from '../support/approvals.ts';
+import {
+  approve,
+  type Bench,
+  codeOf,
+  GENEROUS,
+  openBench,
+  openHoldBy,
+  principalOf,
+  requestOf,
+} from '../support/approvals.ts';
 
 let bench: Bench;
 beforeEach(() => {
@@ -10,7 +19,14 @@ afterEach(() => bench.close());
 
 const AGENT = principalOf().id;
 const words = { objective: 'pay the invoice', plan: ['look', 'pay'], labels: ['finance'] };
-const call = (at: number): TaskCall => ({ at, upstream: 'ledger', method: 'GET', path: '/accounts', decision: 'allow', status: 200 });
+const call = (at: number): TaskCall => ({
+  at,
+  upstream: 'ledger',
+  method: 'GET',
+  path: '/accounts',
+  decision: 'allow',
+  status: 200,
+});
 
 async function held(task: Task) {
   return openHoldBy(bench, { task });
@@ -19,8 +35,17 @@ async function held(task: Task) {
 describe('tasks in SQLite', () => {
   it('opens, revises and ends a task, durably', async () => {
     const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
-    expect(task).toEqual({ ...words, id: expect.stringMatching(/^task_[\w-]{22}$/), revision: 1, principalId: AGENT, createdAt: bench.clock.now() });
-    expect(await bench.store.tasks.revise(task.id, AGENT, { ...words, plan: [] })).toMatchObject({ revision: 2, plan: [] });
+    expect(task).toEqual({
+      ...words,
+      id: expect.stringMatching(/^task_[\w-]{22}$/),
+      revision: 1,
+      principalId: AGENT,
+      createdAt: bench.clock.now(),
+    });
+    expect(await bench.store.tasks.revise(task.id, AGENT, { ...words, plan: [] })).toMatchObject({
+      revision: 2,
+      plan: [],
+    });
     bench = await bench.restart();
     expect(await bench.store.tasks.get(task.id)).toMatchObject({ revision: 2, objective: words.objective, plan: [] });
     bench.clock.advance(5);
@@ -39,7 +64,10 @@ describe('tasks in SQLite', () => {
   });
 
   it('voids pending and unused approvals with a revision, wakes their waiters, and leaves claimed and foreign holds alone', async () => {
-    const [task, other] = [await bench.store.tasks.open(AGENT, words, GENEROUS), await bench.store.tasks.open(AGENT, words, GENEROUS)];
+    const [task, other] = [
+      await bench.store.tasks.open(AGENT, words, GENEROUS),
+      await bench.store.tasks.open(AGENT, words, GENEROUS),
+    ];
     const pending = await held(task);
     const waiter = bench.approvals.obtain(requestOf({ task, waitMs: 60_000 }));
     waiter.catch(() => {});
@@ -50,7 +78,9 @@ describe('tasks in SQLite', () => {
     await bench.approvals.obtain(requestOf({ task, idempotencyKey: 'b' }));
     const foreign = await held(other);
     await bench.store.tasks.revise(task.id, AGENT, words);
-    const states = await Promise.all([pending, approved, claimed, foreign].map(async (hold) => (await bench.store.holds.get(hold.id))?.state));
+    const states = await Promise.all(
+      [pending, approved, claimed, foreign].map(async (hold) => (await bench.store.holds.get(hold.id))?.state),
+    );
     expect(states).toEqual(['INVALIDATED', 'INVALIDATED', 'RELEASING', 'PENDING']);
     expect(await codeOf(waiter)).toBe('approval_invalidated');
     expect(bench.ended).toEqual(['INVALIDATED', 'INVALIDATED']);
@@ -60,7 +90,11 @@ describe('tasks in SQLite', () => {
     const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
     const hold = await held(task);
     await bench.store.tasks.end(task.id, AGENT);
-    expect(await bench.store.holds.get(hold.id)).toMatchObject({ state: 'REVOKED', endedAt: bench.clock.now(), endedBecause: expect.any(String) });
+    expect(await bench.store.holds.get(hold.id)).toMatchObject({
+      state: 'REVOKED',
+      endedAt: bench.clock.now(),
+      endedBecause: expect.any(String),
+    });
     expect(await codeOf(bench.approvals.obtain(requestOf({ task })))).toBe('approval_revoked');
   });
 
@@ -98,7 +132,14 @@ describe('the credential ledger', () => {
   it('keeps what was issued until it is settled, over a restart', async () => {
     const entry = { id: 'cred_1', name: 'n', provider: 'p', sealed: 's', issuedAt: 1, attempts: 0 };
     await bench.store.credentials.intend(entry);
-    await bench.store.credentials.intend({ ...entry, id: 'cred_2', holdId: 'h', taskId: 't', expiresAt: 9, issuedAt: 2 });
+    await bench.store.credentials.intend({
+      ...entry,
+      id: 'cred_2',
+      holdId: 'h',
+      taskId: 't',
+      expiresAt: 9,
+      issuedAt: 2,
+    });
     await bench.store.credentials.failed('cred_1');
     bench = await bench.restart();
     expect(await bench.store.credentials.outstanding()).toEqual([

@@ -1,12 +1,12 @@
-// What tests of holds are made of: a clock they own, callers, actions and reviewers, and approvals over a real SQLite file
-// in a folder of their own. The audit log is an array, so that a test can read it and can make it fail.
+// What tests of holds are made of: a clock they own, callers, actions and reviewers, and approvals over a real SQLite
+// file in a folder of their own. The audit log is an array, so that a test can read it and can make it fail.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApprovals, type SweptApprovals } from '../../src/approvals/approvals.ts';
 import { closeHold } from '../../src/approvals/closing.ts';
-import type { ApprovalsOptions } from '../../src/approvals/desk.ts';
+import type { ApprovalsOptions } from '../../src/approvals/context.ts';
 import type { Action } from '../../src/domain/action.ts';
 import type { AgentLimits } from '../../src/domain/agent-limits.ts';
 import type { HoldRequest } from '../../src/domain/approvals.ts';
@@ -47,7 +47,11 @@ export function manualClock(start = 1_800_000_000_000): ManualClock {
 
 const IDP = 'https://idp.example.org';
 
-export function reviewerOf(subject: string, groups: readonly string[] = ['finance'], extra: Partial<Reviewer> = {}): Reviewer {
+export function reviewerOf(
+  subject: string,
+  groups: readonly string[] = ['finance'],
+  extra: Partial<Reviewer> = {},
+): Reviewer {
   return { id: `${IDP}#${subject}`, issuer: IDP, subject, groups, ...extra };
 }
 
@@ -113,7 +117,11 @@ export function decisionOf(extra: Partial<Decision> = {}): Decision {
 /** Stands for the digest of actions/: enough that other actions have other digests. */
 export function actionDigestOf(action: Action, decision: Decision): string {
   const { body, ...rest } = action;
-  return canonicalDigest('countersign/action/v1', { ...rest, body: body?.digest ?? null, rules: decision.rules.map((rule) => rule.id) });
+  return canonicalDigest('countersign/action/v1', {
+    ...rest,
+    body: body?.digest ?? null,
+    rules: decision.rules.map((rule) => rule.id),
+  });
 }
 
 const SPAN = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled: true };
@@ -255,7 +263,10 @@ export async function openHoldBy(bench: Bench, options: RequestOptions = {}): Pr
 }
 
 /** Starts a request that waits, and resolves once it does. */
-export async function waiting(bench: Bench, options: RequestOptions = {}): Promise<{ hold: Hold; result: Promise<Clearance> }> {
+export async function waiting(
+  bench: Bench,
+  options: RequestOptions = {},
+): Promise<{ hold: Hold; result: Promise<Clearance> }> {
   const { promise: entered, resolve } = Promise.withResolvers<Hold>();
   const result = bench.approvals.obtain(requestOf({ waitMs: 60_000, ...options, onHeld: resolve }));
   result.catch(() => {});

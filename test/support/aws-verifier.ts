@@ -1,5 +1,6 @@
-// Checks an AWS Signature Version 4 as AWS does, written from its documentation ("Create a signed AWS API request") on node:crypto alone:
-// it shares no line with the signer. Its own correctness is checked against AWS's published test suite.
+// Checks an AWS Signature Version 4 as AWS does, written from its documentation ("Create a signed AWS API request") on
+// node:crypto alone: it shares no line with the signer. Its own correctness is checked against AWS's published test
+// suite.
 
 import { createHash, createHmac } from 'node:crypto';
 
@@ -18,7 +19,8 @@ export interface Expected {
   readonly region: string;
 }
 
-const AUTHORIZATION = /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/([^/]+)\/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/;
+const AUTHORIZATION =
+  /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/([^/]+)\/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/;
 
 /** Why AWS would refuse the request; undefined when the signature holds. */
 export function awsRefusal(request: WireRequest, { secretAccessKey, service, region }: Expected): string | undefined {
@@ -26,15 +28,18 @@ export function awsRefusal(request: WireRequest, { secretAccessKey, service, reg
   if (found === null) return 'no single Authorization field of this algorithm';
   const [, , day = '', inRegion = '', inService = '', list = '', signature = ''] = found;
   const date = valuesOf(request, 'x-amz-date').join().trim();
-  if (inRegion !== region || inService !== service || !date.startsWith(day) || !/^\d{8}T\d{6}Z$/.test(date)) return 'another credential scope';
+  if (inRegion !== region || inService !== service || !date.startsWith(day) || !/^\d{8}T\d{6}Z$/.test(date))
+    return 'another credential scope';
   const signed = list.split(';');
-  if (!signed.includes('host') || signed.join() !== [...signed].sort().join()) return 'host is not signed, or the list is not in order';
+  if (!signed.includes('host') || signed.join() !== [...signed].sort().join())
+    return 'host is not signed, or the list is not in order';
 
   const digest = sha256(request.body);
   const claimed = valuesOf(request, 'x-amz-content-sha256');
   if (claimed.length > 1) return 'two content digests';
   const payload = claimed[0] ?? digest;
-  if (payload !== digest && !(payload === 'UNSIGNED-PAYLOAD' && service === 's3')) return 'the content digest is not that of the body';
+  if (payload !== digest && !(payload === 'UNSIGNED-PAYLOAD' && service === 's3'))
+    return 'the content digest is not that of the body';
 
   const at = request.target.indexOf('?');
   const path = at === -1 ? request.target : request.target.slice(0, at);
@@ -49,7 +54,10 @@ export function awsRefusal(request: WireRequest, { secretAccessKey, service, reg
   ].join('\n');
   const scope = `${day}/${region}/${service}/aws4_request`;
   const toSign = ['AWS4-HMAC-SHA256', date, scope, sha256(canonical)].join('\n');
-  const key = [day, region, service, 'aws4_request'].reduce<string | Buffer>((secret, part) => hmac(secret, part), `AWS4${secretAccessKey}`);
+  const key = [day, region, service, 'aws4_request'].reduce<string | Buffer>(
+    (secret, part) => hmac(secret, part),
+    `AWS4${secretAccessKey}`,
+  );
   return hmac(key, toSign).toString('hex') === signature ? undefined : 'the signature is another one';
 }
 
@@ -95,7 +103,11 @@ function once(text: string): string {
 
 function encode(text: string): string {
   return [...Buffer.from(text, 'utf8')]
-    .map((byte) => (/[A-Za-z0-9\-._~]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`))
+    .map((byte) =>
+      /[A-Za-z0-9\-._~]/.test(String.fromCharCode(byte))
+        ? String.fromCharCode(byte)
+        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+    )
     .join('');
 }
 

@@ -1,5 +1,6 @@
-// A credential broker before a real issuer, for tests of it: the ledger of what is to be revoked is a map, the time is the test's own, and what
-// the issuer answers can be altered. Notes every access token that was made, every revocation and every warning.
+// A credential broker before a real issuer, for tests of it: the ledger of what is to be revoked is a map, the time is
+// the test's own, and what the issuer answers can be altered. Notes every access token that was made, every revocation
+// and every warning.
 
 import { type BrokerOptions, type CredentialBroker, createBroker } from '../../src/credentials/broker.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
@@ -20,7 +21,8 @@ export const plan = { name: 'ledger-token', scope: { scope: ['transfers:read'] }
 export const agent = callerNamed('agent', 'agents-own-token-literal');
 
 export const seal = createSealer({ key: { origin: 'test', read: () => new Secret(SEAL_KEY) } });
-export const bearerOf = (credential: Credential | undefined) => credential?.injection.value.reveal().replace('Bearer ', '') ?? '';
+export const bearerOf = (credential: Credential | undefined) =>
+  credential?.injection.value.reveal().replace('Bearer ', '') ?? '';
 
 export interface BrokerBench {
   readonly issuer: TestIssuer;

@@ -57,7 +57,17 @@ function decisionOf(effect: Effect): Decision {
     reasons: ['rule:transfers'],
     requirements:
       effect === 'hold'
-        ? [{ tier: 'money', reviewers: ['group:finance'], count: 1, decideWithinMs: 900_000, useWithinMs: 120_000, stepUp: false, reasonRequired: false }]
+        ? [
+            {
+              tier: 'money',
+              reviewers: ['group:finance'],
+              count: 1,
+              decideWithinMs: 900_000,
+              useWithinMs: 120_000,
+              stepUp: false,
+              reasonRequired: false,
+            },
+          ]
         : [],
     credential: { name: 'ledger-token', scope: { scope: 'transfers:write' } },
     policyDigest: 'a'.repeat(64),
@@ -74,7 +84,15 @@ function requestOf(method: string, headers: readonly string[]): InboundRequest {
     mount: 'ledger',
     path: '/transfers',
     query: `note=${LITERALS.query}`,
-    headers: ['authorization', `Bearer ${LITERALS.token}`, 'cookie', LITERALS.cookie, 'baggage', `k=${LITERALS.cookie}`, ...headers],
+    headers: [
+      'authorization',
+      `Bearer ${LITERALS.token}`,
+      'cookie',
+      LITERALS.cookie,
+      'baggage',
+      `k=${LITERALS.cookie}`,
+      ...headers,
+    ],
     body: {
       empty: false,
       buffer: async () => bodyBytes,
@@ -169,7 +187,13 @@ export function holdOf(trace: HoldTrace, more: Partial<Hold> = {}): Hold {
 
 export function voteOf(name: string, more: Partial<Omit<Vote, 'span'>> = {}): Omit<Vote, 'span'> {
   return {
-    reviewer: { id: `https://idp.example.org#${name}`, issuer: 'https://idp.example.org', subject: name, name: `${name} Literal`, groups: ['finance'] },
+    reviewer: {
+      id: `https://idp.example.org#${name}`,
+      issuer: 'https://idp.example.org',
+      subject: name,
+      name: `${name} Literal`,
+      groups: ['finance'],
+    },
     decision: 'approve',
     at: Date.now(),
     bindingDigest: 'd'.repeat(64),

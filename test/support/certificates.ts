@@ -1,11 +1,12 @@
-// Certificates of a private authority, made by openssl in a folder of their own. Tests that need them skip, saying so, where openssl is absent.
+// Certificates of a private authority, made by openssl in a folder of their own. Tests that need them skip, saying so,
+// where openssl is absent.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PemSource } from '../../src/domain/pem.ts';
-import type { CertificateFeed } from '../../src/tls-listener.ts';
+import type { CertificateFeed } from '../../src/listeners/tls.ts';
 
 export interface Certificates {
   /** PEM of the authority. */
@@ -52,7 +53,19 @@ export function createCertificates(): Certificates {
       writeFileSync(join(folder, `${name}.ext`), `subjectAltName=${names.join(',')}\nbasicConstraints=CA:FALSE\n`);
       openssl('req', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
       const until = ['-days', String(days), '-set_serial', String(serial), '-extfile', `${name}.ext`];
-      openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-out', `${name}.pem`, ...until);
+      openssl(
+        'x509',
+        '-req',
+        '-in',
+        `${name}.csr`,
+        '-CA',
+        'ca.pem',
+        '-CAkey',
+        'ca.key',
+        '-out',
+        `${name}.pem`,
+        ...until,
+      );
       return { cert: read(`${name}.pem`), key: read(`${name}.key`) };
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
@@ -63,4 +76,7 @@ export function createCertificates(): Certificates {
 export const pemOf = (text: string): PemSource => ({ origin: 'test', read: () => text });
 
 /** A listener's certificate that stays as it is. */
-export const feedOf = (certificate: string, key: string): CertificateFeed => ({ current: () => ({ certificate, key }), onChange: () => () => {} });
+export const feedOf = (certificate: string, key: string): CertificateFeed => ({
+  current: () => ({ certificate, key }),
+  onChange: () => () => {},
+});

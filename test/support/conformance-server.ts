@@ -1,5 +1,5 @@
-// The MCP server that the official conformance scenarios expect (tools, resources and prompts of fixed names), on the TypeScript SDK v1,
-// with sessions and resumable streams.
+// The MCP server that the official conformance scenarios expect (tools, resources and prompts of fixed names), on the
+// TypeScript SDK v1, with sessions and resumable streams.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -34,56 +34,105 @@ function createMcpServer(): McpServer {
   tool('test_image_content', () => ({ content: [{ type: 'image', data: PNG, mimeType: 'image/png' }] }));
   tool('test_audio_content', () => ({ content: [{ type: 'audio', data: WAV, mimeType: 'audio/wav' }] }));
   tool('test_embedded_resource', () => ({
-    content: [{ type: 'resource', resource: { uri: 'test://embedded-resource', mimeType: 'text/plain', text: 'This is an embedded resource content.' } }],
+    content: [
+      {
+        type: 'resource',
+        resource: {
+          uri: 'test://embedded-resource',
+          mimeType: 'text/plain',
+          text: 'This is an embedded resource content.',
+        },
+      },
+    ],
   }));
   tool('test_multiple_content_types', () => ({
     content: [
       { type: 'text', text: 'Multiple content types test:' },
       { type: 'image', data: PNG, mimeType: 'image/png' },
-      { type: 'resource', resource: { uri: 'test://mixed-content-resource', mimeType: 'application/json', text: '{"test":"data","value":123}' } },
+      {
+        type: 'resource',
+        resource: {
+          uri: 'test://mixed-content-resource',
+          mimeType: 'application/json',
+          text: '{"test":"data","value":123}',
+        },
+      },
     ],
   }));
   tool('test_error_handling', () => {
     throw new Error('This tool intentionally returns an error for testing');
   });
-  mcp.registerTool('test_tool_with_logging', { description: 'test_tool_with_logging', inputSchema: {} }, async (_args, extra) => {
-    for (const data of ['Tool execution started', 'Tool processing data', 'Tool execution completed']) {
-      await extra.sendNotification({ method: 'notifications/message', params: { level: 'info', data } });
-      await pause(20);
-    }
-    return text('logged');
-  });
-  mcp.registerTool('test_tool_with_progress', { description: 'test_tool_with_progress', inputSchema: {} }, async (_args, extra) => {
-    const progressToken = extra._meta?.progressToken;
-    for (const progress of [0, 50, 100]) {
-      if (progressToken !== undefined) await extra.sendNotification({ method: 'notifications/progress', params: { progressToken, progress, total: 100 } });
-      await pause(20);
-    }
-    return text('done');
-  });
-  mcp.registerTool('test_sampling', { description: 'test_sampling', inputSchema: { prompt: z.string() } }, async ({ prompt }, extra) => {
-    const params = { messages: [{ role: 'user' as const, content: { type: 'text' as const, text: prompt } }], maxTokens: 100 };
-    const { content } = await extra.sendRequest({ method: 'sampling/createMessage', params }, CreateMessageResultSchema);
-    return text(`LLM response: ${'text' in content ? content.text : ''}`);
-  });
+  mcp.registerTool(
+    'test_tool_with_logging',
+    { description: 'test_tool_with_logging', inputSchema: {} },
+    async (_args, extra) => {
+      for (const data of ['Tool execution started', 'Tool processing data', 'Tool execution completed']) {
+        await extra.sendNotification({ method: 'notifications/message', params: { level: 'info', data } });
+        await pause(20);
+      }
+      return text('logged');
+    },
+  );
+  mcp.registerTool(
+    'test_tool_with_progress',
+    { description: 'test_tool_with_progress', inputSchema: {} },
+    async (_args, extra) => {
+      const progressToken = extra._meta?.progressToken;
+      for (const progress of [0, 50, 100]) {
+        if (progressToken !== undefined)
+          await extra.sendNotification({
+            method: 'notifications/progress',
+            params: { progressToken, progress, total: 100 },
+          });
+        await pause(20);
+      }
+      return text('done');
+    },
+  );
+  mcp.registerTool(
+    'test_sampling',
+    { description: 'test_sampling', inputSchema: { prompt: z.string() } },
+    async ({ prompt }, extra) => {
+      const params = {
+        messages: [{ role: 'user' as const, content: { type: 'text' as const, text: prompt } }],
+        maxTokens: 100,
+      };
+      const { content } = await extra.sendRequest(
+        { method: 'sampling/createMessage', params },
+        CreateMessageResultSchema,
+      );
+      return text(`LLM response: ${'text' in content ? content.text : ''}`);
+    },
+  );
   const strings = { username: { type: 'string' as const }, email: { type: 'string' as const } };
-  mcp.registerTool('test_elicitation', { description: 'test_elicitation', inputSchema: { message: z.string() } }, async ({ message }, extra) => {
-    const params = { message, requestedSchema: { type: 'object' as const, properties: strings, required: ['username', 'email'] } };
-    const answer = await extra.sendRequest({ method: 'elicitation/create', params }, ElicitResultSchema);
-    return text(`User response: ${JSON.stringify(answer)}`);
-  });
-  mcp.registerTool('test_elicitation_sep1034_defaults', { description: 'test_elicitation_sep1034_defaults', inputSchema: {} }, async (_args, extra) => {
-    const properties = {
-      name: { type: 'string' as const, default: 'John Doe' },
-      age: { type: 'integer' as const, default: 30 },
-      score: { type: 'number' as const, default: 95.5 },
-      status: { type: 'string' as const, enum: ['active', 'inactive', 'pending'], default: 'active' },
-      verified: { type: 'boolean' as const, default: true },
-    };
-    const params = { message: 'Please review', requestedSchema: { type: 'object' as const, properties } };
-    const { action, content } = await extra.sendRequest({ method: 'elicitation/create', params }, ElicitResultSchema);
-    return text(`Elicitation completed: action=${action}, content=${JSON.stringify(content)}`);
-  });
+  mcp.registerTool(
+    'test_elicitation',
+    { description: 'test_elicitation', inputSchema: { message: z.string() } },
+    async ({ message }, extra) => {
+      const params = {
+        message,
+        requestedSchema: { type: 'object' as const, properties: strings, required: ['username', 'email'] },
+      };
+      const answer = await extra.sendRequest({ method: 'elicitation/create', params }, ElicitResultSchema);
+      return text(`User response: ${JSON.stringify(answer)}`);
+    },
+  );
+  mcp.registerTool(
+    'test_elicitation_sep1034_defaults',
+    { description: 'test_elicitation_sep1034_defaults', inputSchema: {} },
+    async (_args, extra) => {
+      const properties = {
+        name: { type: 'string' as const, default: 'John Doe' },
+        age: { type: 'integer' as const, default: 30 },
+        score: { type: 'number' as const, default: 95.5 },
+        status: { type: 'string' as const, enum: ['active', 'inactive', 'pending'], default: 'active' },
+        verified: { type: 'boolean' as const, default: true },
+      };
+      const params = { message: 'Please review', requestedSchema: { type: 'object' as const, properties } };
+      const { action, content } = await extra.sendRequest({ method: 'elicitation/create', params }, ElicitResultSchema);
+      return text(`Elicitation completed: action=${action}, content=${JSON.stringify(content)}`);
+    },
+  );
   mcp.registerTool('test_reconnection', { description: 'test_reconnection', inputSchema: {} }, async (_args, extra) => {
     extra.closeSSEStream?.();
     await pause(50);
@@ -96,10 +145,20 @@ function createMcpServer(): McpServer {
     contents: [{ uri: uri.href, mimeType: 'image/png', blob: PNG }],
   }));
   mcp.registerResource('template', 'test://template/123/data', { mimeType: 'application/json' }, (uri) => ({
-    contents: [{ uri: uri.href, mimeType: 'application/json', text: '{"id":"123","templateTest":true,"data":"Data for ID: 123"}' }],
+    contents: [
+      {
+        uri: uri.href,
+        mimeType: 'application/json',
+        text: '{"id":"123","templateTest":true,"data":"Data for ID: 123"}',
+      },
+    ],
   }));
-  const said = (value: string) => ({ messages: [{ role: 'user' as const, content: { type: 'text' as const, text: value } }] });
-  mcp.registerPrompt('test_simple_prompt', { description: 'test_simple_prompt' }, () => said('This is a simple prompt for testing.'));
+  const said = (value: string) => ({
+    messages: [{ role: 'user' as const, content: { type: 'text' as const, text: value } }],
+  });
+  mcp.registerPrompt('test_simple_prompt', { description: 'test_simple_prompt' }, () =>
+    said('This is a simple prompt for testing.'),
+  );
   mcp.registerPrompt(
     'test_prompt_with_arguments',
     { description: 'test_prompt_with_arguments', argsSchema: { arg1: z.string(), arg2: z.string() } },
@@ -112,16 +171,24 @@ function createMcpServer(): McpServer {
       messages: [
         {
           role: 'user',
-          content: { type: 'resource', resource: { uri: resourceUri, mimeType: 'text/plain', text: 'Embedded resource content for testing.' } },
+          content: {
+            type: 'resource',
+            resource: { uri: resourceUri, mimeType: 'text/plain', text: 'Embedded resource content for testing.' },
+          },
         },
         ...said('Please process the embedded resource above.').messages,
       ],
     }),
   );
   mcp.registerPrompt('test_prompt_with_image', { description: 'test_prompt_with_image' }, () => ({
-    messages: [{ role: 'user', content: { type: 'image', data: PNG, mimeType: 'image/png' } }, ...said('Please analyze the image above.').messages],
+    messages: [
+      { role: 'user', content: { type: 'image', data: PNG, mimeType: 'image/png' } },
+      ...said('Please analyze the image above.').messages,
+    ],
   }));
-  mcp.server.setRequestHandler(CompleteRequestSchema, async () => ({ completion: { values: [], total: 0, hasMore: false } }));
+  mcp.server.setRequestHandler(CompleteRequestSchema, async () => ({
+    completion: { values: [], total: 0, hasMore: false },
+  }));
   for (const schema of [SetLevelRequestSchema, SubscribeRequestSchema, UnsubscribeRequestSchema] as const) {
     mcp.server.setRequestHandler(schema as typeof SubscribeRequestSchema, async () => ({}));
   }
@@ -139,7 +206,8 @@ function createEventStore(): EventStore {
     async replayEventsAfter(lastEventId, { send }) {
       const at = events.findIndex(({ id }) => id === lastEventId);
       const streamId = events[at]?.streamId ?? '';
-      for (const event of events.slice(at + 1)) if (event.streamId === streamId) await send(event.id, event.message as never);
+      for (const event of events.slice(at + 1))
+        if (event.streamId === streamId) await send(event.id, event.message as never);
       return streamId;
     },
   };

@@ -1,4 +1,5 @@
-// A person with a browser: opens the page that a device shows, follows its forms and redirects with a cookie jar, and chooses who they are.
+// A person with a browser: opens the page that a device shows, follows its forms and redirects with a cookie jar, and
+// chooses who they are.
 
 /** Signs in at the local issuer as `user`. Throws when the pages do not end at "Signed in". */
 export async function signInOnDevice(verificationUri: string, user: string): Promise<void> {

@@ -1,5 +1,6 @@
-// The whole product for a test: a real OIDC issuer, a recording upstream behind a real listener, and the gateway over a configuration
-// file, in a process of its own that can be killed. Nothing is mocked; what the upstream received is what counts.
+// The whole product for a test: a real OIDC issuer, a recording upstream behind a real listener, and the gateway over a
+// configuration file, in a process of its own that can be killed. Nothing is mocked; what the upstream received is what
+// counts.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -105,7 +106,11 @@ export interface Environment {
   call(path: string, options?: CallOptions): Promise<Response>;
   /** POST /api/transfers with this body. */
   transfer(body: unknown, options?: CallOptions): Promise<Response>;
-  reviewer(subject: string, groups?: readonly string[], claims?: Readonly<Record<string, unknown>>): Promise<ReviewerClient>;
+  reviewer(
+    subject: string,
+    groups?: readonly string[],
+    claims?: Readonly<Record<string, unknown>>,
+  ): Promise<ReviewerClient>;
   /** Changes the configuration file and waits until the gateway has put it in force, or has refused it. */
   edit(change: (yaml: string) => string): Promise<'config.reloaded' | 'config.refused'>;
   /** Resolves with the first log line of this event that comes after the call, or is there already. */
@@ -202,10 +207,18 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
   return environment;
 }
 
-/** All that the gateway has written so far: its log since it was started last, and every file below its data folder, as latin1 text. */
+/**
+ * All that the gateway has written so far: its log since it was started last, and every file below its data folder, as
+ * latin1 text.
+ */
 export function writtenBy({ folder, log }: Pick<Environment, 'folder' | 'log'>): string {
-  const files = readdirSync(join(folder, 'data'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return [JSON.stringify(log), ...files.map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'latin1'))].join('\n');
+  const files = readdirSync(join(folder, 'data'), { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  return [
+    JSON.stringify(log),
+    ...files.map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'latin1')),
+  ].join('\n');
 }
 
 function configText(
@@ -264,14 +277,21 @@ interface Launched {
   readonly pid: number;
   readonly ports: Environment['ports'];
   readonly lines: readonly Readonly<Record<string, unknown>>[];
-  line(match: (line: Readonly<Record<string, unknown>>) => boolean, from: number): Promise<Readonly<Record<string, unknown>>>;
+  line(
+    match: (line: Readonly<Record<string, unknown>>) => boolean,
+    from: number,
+  ): Promise<Readonly<Record<string, unknown>>>;
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>;
 }
 
-async function launch(configPath: string, { env, openFiles }: Pick<EnvironmentOptions, 'env' | 'openFiles'>): Promise<Launched> {
+async function launch(
+  configPath: string,
+  { env, openFiles }: Pick<EnvironmentOptions, 'env' | 'openFiles'>,
+): Promise<Launched> {
   const command = [process.execPath, 'src/main.ts', 'serve', '--config', configPath];
   // `exec` keeps the process that is signalled.
-  const [file = '', ...args] = openFiles === undefined ? command : ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$@"`, ...command];
+  const [file = '', ...args] =
+    openFiles === undefined ? command : ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$@"`, ...command];
   const child: ChildProcess = spawn(file, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, E2E_SECRET: INJECTED_SECRET, ...env },
@@ -329,7 +349,13 @@ export async function startRecorder(): Promise<Recorder> {
     } catch {
       return;
     }
-    const request = { method: incoming.method ?? '', url: incoming.url ?? '', rawHeaders: incoming.rawHeaders, headers: incoming.headers, body };
+    const request = {
+      method: incoming.method ?? '',
+      url: incoming.url ?? '',
+      rawHeaders: incoming.rawHeaders,
+      headers: incoming.headers,
+      body,
+    };
     requests.push(request);
     for (const look of waiting) look();
     respond(request, response);

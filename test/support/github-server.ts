@@ -1,7 +1,8 @@
-// GitHub as far as installation tokens go, driven by GitHub's own OpenAPI description (@octokit/openapi): a request that the description
-// does not allow is a failed test, and so is an answer of this server that it does not allow. Beyond the description it keeps to GitHub's
-// documented rules: who signed, how long the App's JWT may live, 422 for what the installation does not have, 401 for tokens that are gone.
-// It does not know organisations' policies, rate limits, or permissions that imply others.
+// GitHub as far as installation tokens go, driven by GitHub's own OpenAPI description (@octokit/openapi): a request
+// that the description does not allow is a failed test, and so is an answer of this server that it does not allow.
+// Beyond the description it keeps to GitHub's documented rules: who signed, how long the App's JWT may live, 422 for
+// what the installation does not have, 401 for tokens that are gone. It does not know organisations' policies, rate
+// limits, or permissions that imply others.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -15,7 +16,12 @@ export const APP_ID = 31337;
 export const INSTALLATION_ID = 42;
 const OWNER = 'acme';
 const REPOSITORIES = ['ledger', 'website', 'archive'];
-const PERMISSIONS: Readonly<Record<string, string>> = { administration: 'write', contents: 'write', issues: 'write', metadata: 'read' };
+const PERMISSIONS: Readonly<Record<string, string>> = {
+  administration: 'write',
+  contents: 'write',
+  issues: 'write',
+  metadata: 'read',
+};
 const LEVELS = ['read', 'write', 'admin'];
 
 export interface GithubServer extends IssuerServer {
@@ -34,7 +40,9 @@ export interface GithubServer extends IssuerServer {
 
 interface Operation {
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> };
-  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema: object }>> }>>;
+  readonly responses: Readonly<
+    Record<string, { readonly content?: Readonly<Record<string, { readonly schema: object }>> }>
+  >;
 }
 
 export async function startGithub(): Promise<GithubServer> {
@@ -53,13 +61,26 @@ export async function startGithub(): Promise<GithubServer> {
 
   async function create(request: IssuerRequest): Promise<IssuerReply> {
     const fault = await appFault(request, publicKey);
-    if (fault !== undefined) return { status: 401, body: { message: fault, documentation_url: 'https://docs.github.com/rest' } };
+    if (fault !== undefined)
+      return { status: 401, body: { message: fault, documentation_url: 'https://docs.github.com/rest' } };
     const body: Record<string, unknown> = request.body === '' ? {} : JSON.parse(request.body);
-    if (!description.request(body as unknown)) return complain(`the request does not fit the description: ${JSON.stringify(description.request.errors)}`);
-    const { repositories = REPOSITORIES, permissions = PERMISSIONS } = body as { repositories?: string[]; permissions?: Record<string, string> };
-    const missing = repositories.some((name) => !REPOSITORIES.includes(name)) || Object.entries(permissions).some(([name, level]) => !has(name, level));
+    if (!description.request(body as unknown))
+      return complain(`the request does not fit the description: ${JSON.stringify(description.request.errors)}`);
+    const { repositories = REPOSITORIES, permissions = PERMISSIONS } = body as {
+      repositories?: string[];
+      permissions?: Record<string, string>;
+    };
+    const missing =
+      repositories.some((name) => !REPOSITORIES.includes(name)) ||
+      Object.entries(permissions).some(([name, level]) => !has(name, level));
     if (missing)
-      return { status: 422, body: { message: 'There is at least one repository that does not exist or is not accessible to the parent installation.' } };
+      return {
+        status: 422,
+        body: {
+          message:
+            'There is at least one repository that does not exist or is not accessible to the parent installation.',
+        },
+      };
     const token = `ghs_${randomBytes(18).toString('hex')}`;
     made.push(token);
     asked.push(body);
@@ -69,9 +90,14 @@ export async function startGithub(): Promise<GithubServer> {
       expires_at: new Date(Date.now() + 3_600_000).toISOString().replace(/\.\d+Z$/, 'Z'),
       permissions: { metadata: 'read', ...permissions },
       repository_selection: body.repositories === undefined ? 'all' : 'selected',
-      ...(body.repositories !== undefined && { repositories: repositories.map((name, index) => description.repository(name, index)) }),
+      ...(body.repositories !== undefined && {
+        repositories: repositories.map((name, index) => description.repository(name, index)),
+      }),
     };
-    if (!description.answer(answer)) violations.push(`the server’s own answer does not fit the description: ${JSON.stringify(description.answer.errors)}`);
+    if (!description.answer(answer))
+      violations.push(
+        `the server’s own answer does not fit the description: ${JSON.stringify(description.answer.errors)}`,
+      );
     return { status: 201, body: alter(answer) };
   }
 
@@ -82,11 +108,14 @@ export async function startGithub(): Promise<GithubServer> {
 
   const server = await startIssuerServer((request) => {
     if (request.headers['user-agent'] === undefined) return complain('GitHub refuses requests without a User-Agent');
-    if (request.headers.accept !== 'application/vnd.github+json') return complain('the Accept field is not the recommended one');
+    if (request.headers.accept !== 'application/vnd.github+json')
+      return complain('the Accept field is not the recommended one');
     if (request.headers['x-github-api-version'] !== '2022-11-28') return complain('no version of the API is named');
-    if (request.method === 'POST' && request.path === `/app/installations/${INSTALLATION_ID}/access_tokens`) return create(request);
+    if (request.method === 'POST' && request.path === `/app/installations/${INSTALLATION_ID}/access_tokens`)
+      return create(request);
     if (request.method === 'DELETE' && request.path === '/installation/token') return remove(request);
-    if (/^\/app\/installations\/\d+\/access_tokens$/.test(request.path)) return { status: 404, body: { message: 'Integration not found' } };
+    if (/^\/app\/installations\/\d+\/access_tokens$/.test(request.path))
+      return { status: 404, body: { message: 'Integration not found' } };
     return complain(`the description knows no ${request.method} ${request.path}`);
   });
 
@@ -110,9 +139,13 @@ function has(name: string, level: string): boolean {
 /** "Generating a JSON Web Token (JWT) for a GitHub App": RS256, issued in the past, at most ten minutes. */
 async function appFault({ headers }: IssuerRequest, key: Parameters<typeof jwtVerify>[1]): Promise<string | undefined> {
   try {
-    const { payload } = await jwtVerify(headers.authorization?.replace(/^Bearer /, '') ?? '', key as never, { algorithms: ['RS256'], issuer: String(APP_ID) });
+    const { payload } = await jwtVerify(headers.authorization?.replace(/^Bearer /, '') ?? '', key as never, {
+      algorithms: ['RS256'],
+      issuer: String(APP_ID),
+    });
     const now = Date.now() / 1000;
-    if (payload.iat === undefined || payload.iat > now || payload.exp === undefined) return 'iat or exp is missing or in the future';
+    if (payload.iat === undefined || payload.iat > now || payload.exp === undefined)
+      return 'iat or exp is missing or in the future';
     return payload.exp - payload.iat > 600 || payload.exp > now + 600 ? 'exp is too far in the future' : undefined;
   } catch {
     return 'A JSON web token could not be decoded';
@@ -136,7 +169,8 @@ function readDescription(): Description {
   const file = createRequire(import.meta.url).resolve('@octokit/openapi/generated/api.github.com.deref.json');
   const { paths } = JSON.parse(readFileSync(file, 'utf8'));
   const operation = paths['/app/installations/{installation_id}/access_tokens'].post as Operation;
-  if (paths['/installation/token'].delete.responses['204'] === undefined) throw new Error('the description has changed');
+  if (paths['/installation/token'].delete.responses['204'] === undefined)
+    throw new Error('the description has changed');
   const content = operation.responses['201']?.content?.['application/json'] as { schema: object; examples: Examples };
   const [example] = content.examples.default.value.repositories;
   const ajv = new Ajv({ strict: false, allErrors: true });
@@ -152,6 +186,8 @@ function readDescription(): Description {
 /** The description leaves unknown members open; here they count as mistakes. */
 function closed(schema: object): object {
   if (!('properties' in schema)) return schema;
-  const properties = Object.fromEntries(Object.entries(schema.properties as Record<string, object>).map(([name, inner]) => [name, closed(inner)]));
+  const properties = Object.fromEntries(
+    Object.entries(schema.properties as Record<string, object>).map(([name, inner]) => [name, closed(inner)]),
+  );
   return { ...schema, properties, additionalProperties: false };
 }

@@ -1,5 +1,6 @@
-// What gets past inline proxies, as raw bytes: every list is data, so that the parser's tests and the whole gateway's tests use the same.
-// A request is written for a mount and a Host; it asks for `Connection: close` so that a reader knows when the answer is complete.
+// What gets past inline proxies, as raw bytes: every list is data, so that the parser's tests and the whole gateway's
+// tests use the same. A request is written for a mount and a Host; it asks for `Connection: close` so that a reader
+// knows when the answer is complete.
 
 import type { ErrorCode } from '../../src/errors.ts';
 
@@ -18,19 +19,32 @@ export interface HostileRequest {
 }
 
 /** `{mount}` in the target stands for the mount. */
-function get(name: string, refusal: HostileRequest['refusal'], target: string, lines: readonly string[] = []): HostileRequest {
+function get(
+  name: string,
+  refusal: HostileRequest['refusal'],
+  target: string,
+  lines: readonly string[] = [],
+): HostileRequest {
   return {
     name,
     refusal,
-    raw: ({ mount, host }) => message([`GET ${target.replaceAll('{mount}', mount)} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...lines]),
+    raw: ({ mount, host }) =>
+      message([`GET ${target.replaceAll('{mount}', mount)} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...lines]),
   };
 }
 
-function post(name: string, refusal: HostileRequest['refusal'], lines: readonly string[], body: string, start = 'POST /{mount}/x HTTP/1.1'): HostileRequest {
+function post(
+  name: string,
+  refusal: HostileRequest['refusal'],
+  lines: readonly string[],
+  body: string,
+  start = 'POST /{mount}/x HTTP/1.1',
+): HostileRequest {
   return {
     name,
     refusal,
-    raw: ({ mount, host }) => message([start.replaceAll('{mount}', mount), `Host: ${host}`, 'Connection: close', ...lines]) + body,
+    raw: ({ mount, host }) =>
+      message([start.replaceAll('{mount}', mount), `Host: ${host}`, 'Connection: close', ...lines]) + body,
   };
 }
 
@@ -106,12 +120,14 @@ export const HOSTILE_HOSTS: readonly HostileRequest[] = [
   {
     name: 'two Hosts',
     refusal: 'bad_host',
-    raw: ({ mount, host: good }) => message([`GET /${mount}/a HTTP/1.1`, `Host: ${good}`, 'Host: evil.example', 'Connection: close']),
+    raw: ({ mount, host: good }) =>
+      message([`GET /${mount}/a HTTP/1.1`, `Host: ${good}`, 'Host: evil.example', 'Connection: close']),
   },
   {
     name: 'the same Host twice',
     refusal: 'bad_host',
-    raw: ({ mount, host: good }) => message([`GET /${mount}/a HTTP/1.1`, `Host: ${good}`, `Host: ${good}`, 'Connection: close']),
+    raw: ({ mount, host: good }) =>
+      message([`GET /${mount}/a HTTP/1.1`, `Host: ${good}`, `Host: ${good}`, 'Connection: close']),
   },
   host('an empty Host', 'Host: '),
   host('userinfo in Host', 'Host: good@evil.example'),
@@ -127,7 +143,12 @@ export const HOSTILE_HOSTS: readonly HostileRequest[] = [
 const CHUNKED_HELLO = '5\r\nhello\r\n0\r\n\r\n';
 
 export const HOSTILE_FRAMING: readonly HostileRequest[] = [
-  post('Content-Length with Transfer-Encoding', 'parser', ['Content-Length: 5', 'Transfer-Encoding: chunked'], CHUNKED_HELLO),
+  post(
+    'Content-Length with Transfer-Encoding',
+    'parser',
+    ['Content-Length: 5', 'Transfer-Encoding: chunked'],
+    CHUNKED_HELLO,
+  ),
   post('two lengths', 'parser', ['Content-Length: 5', 'Content-Length: 6'], 'hello'),
   post('the same length twice', 'parser', ['Content-Length: 5', 'Content-Length: 5'], 'hello'),
   post('a list of lengths', 'parser', ['Content-Length: 5, 5'], 'hello'),
@@ -136,7 +157,12 @@ export const HOSTILE_FRAMING: readonly HostileRequest[] = [
   post('a length with a leading zero', 'bad_header', ['Content-Length: 05'], 'hello'),
   post('xchunked', 'bad_header', ['Transfer-Encoding: xchunked'], CHUNKED_HELLO),
   post('gzip, chunked', 'bad_header', ['Transfer-Encoding: gzip, chunked'], CHUNKED_HELLO),
-  post('identity, then chunked on a second line', 'bad_header', ['Transfer-Encoding: identity', 'Transfer-Encoding: chunked'], CHUNKED_HELLO),
+  post(
+    'identity, then chunked on a second line',
+    'bad_header',
+    ['Transfer-Encoding: identity', 'Transfer-Encoding: chunked'],
+    CHUNKED_HELLO,
+  ),
   post('a space before the colon', 'parser', ['Transfer-Encoding : chunked'], CHUNKED_HELLO),
   post('a folded line', 'parser', ['X-A: b', ' Transfer-Encoding: chunked'], CHUNKED_HELLO),
   post('chunked on HTTP/1.0', 'bad_request', ['Transfer-Encoding: chunked'], CHUNKED_HELLO, 'POST /{mount}/x HTTP/1.0'),
@@ -159,14 +185,22 @@ export const HOSTILE_FIELDS: readonly HostileRequest[] = [
   ...['Authorization', 'Content-Type', 'Idempotency-Key', 'Countersign-Task', 'Mcp-Method', 'Origin'].map((name) =>
     get(`${name} twice`, 'bad_header', '/{mount}/a', [`${name}: a`, `${name.toUpperCase()}: b`]),
   ),
-  ...['X-HTTP-Method', 'X-HTTP-Method-Override', 'X-Method-Override', 'X-Original-URL', 'X-Rewrite-URL', 'X_HTTP_Method_Override'].map((name) =>
-    get(`the override ${name}`, 'bad_header', '/{mount}/a', [`${name}: DELETE`]),
-  ),
+  ...[
+    'X-HTTP-Method',
+    'X-HTTP-Method-Override',
+    'X-Method-Override',
+    'X-Original-URL',
+    'X-Rewrite-URL',
+    'X_HTTP_Method_Override',
+  ].map((name) => get(`the override ${name}`, 'bad_header', '/{mount}/a', [`${name}: DELETE`])),
   ...['Content_Type', 'Countersign_Task', 'Idempotency_Key', 'Mcp_Name', 'If_Match'].map((name) =>
     get(`the underscore spelling ${name}`, 'bad_header', '/{mount}/a', [`${name}: a`]),
   ),
   ...['authorization', 'content-type', 'host', 'countersign-task', 'idempotency-key', 'accept'].map((name) =>
-    get(`a Connection that nominates ${name}`, 'bad_header', '/{mount}/a', [`Connection: ${name}`, 'Authorization: Bearer x']),
+    get(`a Connection that nominates ${name}`, 'bad_header', '/{mount}/a', [
+      `Connection: ${name}`,
+      'Authorization: Bearer x',
+    ]),
   ),
   get(
     'more than 128 fields',
@@ -183,9 +217,16 @@ export interface DroppedField {
   readonly absent: readonly string[];
 }
 
-/** Accepted, but these fields never reach the upstream. `Connection: close` is sent by the test itself unless a line has Connection. */
+/**
+ * Accepted, but these fields never reach the upstream. `Connection: close` is sent by the test itself unless a line has
+ * Connection.
+ */
 export const DROPPED_FIELDS: readonly DroppedField[] = [
-  { name: 'a field that Connection nominates', lines: ['Connection: close, X-Secret-Flag', 'X-Secret-Flag: 1'], absent: ['x-secret-flag', 'connection'] },
+  {
+    name: 'a field that Connection nominates',
+    lines: ['Connection: close, X-Secret-Flag', 'X-Secret-Flag: 1'],
+    absent: ['x-secret-flag', 'connection'],
+  },
   {
     name: 'an identity field that Connection nominates (CVE-2024-45410)',
     lines: ['Connection: close, X-Agent-Id', 'X-Agent-Id: root'],
@@ -198,13 +239,29 @@ export const DROPPED_FIELDS: readonly DroppedField[] = [
   },
   {
     name: 'forwarding claims',
-    lines: ['X-Forwarded-For: 127.0.0.1', 'X-Forwarded-Client-Cert: a', 'Forwarded: for=a', 'Via: 1.1 a', 'X-Real-IP: 127.0.0.1'],
+    lines: [
+      'X-Forwarded-For: 127.0.0.1',
+      'X-Forwarded-Client-Cert: a',
+      'Forwarded: for=a',
+      'Via: 1.1 a',
+      'X-Real-IP: 127.0.0.1',
+    ],
     absent: ['x-forwarded-for', 'x-forwarded-client-cert', 'forwarded', 'via', 'x-real-ip'],
   },
-  { name: 'the gateway’s own names', lines: ['Countersign-Task: task_1', 'Countersign-Agent: root'], absent: ['countersign-task', 'countersign-agent'] },
+  {
+    name: 'the gateway’s own names',
+    lines: ['Countersign-Task: task_1', 'Countersign-Agent: root'],
+    absent: ['countersign-task', 'countersign-agent'],
+  },
   {
     name: 'hop-by-hop fields',
-    lines: ['Keep-Alive: timeout=5', 'TE: trailers', 'Trailer: X-A', 'Proxy-Connection: keep-alive', 'Proxy-Authorization: Basic YTpi'],
+    lines: [
+      'Keep-Alive: timeout=5',
+      'TE: trailers',
+      'Trailer: X-A',
+      'Proxy-Connection: keep-alive',
+      'Proxy-Authorization: Basic YTpi',
+    ],
     absent: ['keep-alive', 'te', 'trailer', 'proxy-connection', 'proxy-authorization'],
   },
   {
@@ -214,7 +271,11 @@ export const DROPPED_FIELDS: readonly DroppedField[] = [
   },
   {
     name: 'trace context',
-    lines: ['traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'tracestate: a=b', `baggage: ${'a=b,'.repeat(100)}c=d`],
+    lines: [
+      'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      'tracestate: a=b',
+      `baggage: ${'a=b,'.repeat(100)}c=d`,
+    ],
     absent: ['traceparent', 'tracestate', 'baggage'],
   },
 ];
@@ -228,7 +289,12 @@ export interface HostileBody {
 }
 
 function json(name: string, body: string | Uint8Array): HostileBody {
-  return { name, refusal: 'bad_json', contentType: 'application/json', body: typeof body === 'string' ? Buffer.from(body) : body };
+  return {
+    name,
+    refusal: 'bad_json',
+    contentType: 'application/json',
+    body: typeof body === 'string' ? Buffer.from(body) : body,
+  };
 }
 
 /** Bodies that an inspected route refuses, as POST. */
@@ -257,7 +323,12 @@ export const HOSTILE_JSON: readonly HostileBody[] = [
   json('single quotes', "{'a':1}"),
 ];
 
-function media(name: string, contentType: string | undefined, headers: readonly string[] = [], body = '{}'): HostileBody {
+function media(
+  name: string,
+  contentType: string | undefined,
+  headers: readonly string[] = [],
+  body = '{}',
+): HostileBody {
   return { name, refusal: 'unsupported_media_type', contentType, headers, body: Buffer.from(body) };
 }
 

@@ -1,4 +1,5 @@
-// A plain HTTP server for issuers that tests write themselves: it records every request whole, and can be stopped and resumed on its port.
+// A plain HTTP server for issuers that tests write themselves: it records every request whole, and can be stopped and
+// resumed on its port.
 
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
@@ -27,10 +28,17 @@ export interface IssuerReply {
   readonly body?: unknown;
 }
 
-export async function startIssuerServer(answer: (request: IssuerRequest) => IssuerReply | Promise<IssuerReply>): Promise<IssuerServer> {
+export async function startIssuerServer(
+  answer: (request: IssuerRequest) => IssuerReply | Promise<IssuerReply>,
+): Promise<IssuerServer> {
   const requests: IssuerRequest[] = [];
   const server = createServer(async (incoming, response) => {
-    const request = { method: incoming.method ?? '', path: incoming.url ?? '', headers: incoming.headers, body: await incoming.toArray().then(asText) };
+    const request = {
+      method: incoming.method ?? '',
+      path: incoming.url ?? '',
+      headers: incoming.headers,
+      body: await incoming.toArray().then(asText),
+    };
     requests.push(request);
     reply(response, await answer(request));
   });
@@ -40,7 +48,10 @@ export async function startIssuerServer(answer: (request: IssuerRequest) => Issu
   return {
     origin: `http://127.0.0.1:${port}`,
     requests,
-    count: (method, path) => requests.filter((one) => one.method === method && (typeof path === 'string' ? one.path === path : path.test(one.path))).length,
+    count: (method, path) =>
+      requests.filter(
+        (one) => one.method === method && (typeof path === 'string' ? one.path === path : path.test(one.path)),
+      ).length,
     async stop() {
       if (!server.listening) return;
       server.close();

@@ -1,4 +1,5 @@
-// A strict local server in place of a service that cannot run here: every request is recorded whole, and the test says what it answers.
+// A strict local server in place of a service that cannot run here: every request is recorded whole, and the test says
+// what it answers.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -27,7 +28,9 @@ export interface JsonPeer {
 }
 
 /** `answer` may stay pending: the request then waits. */
-export async function startJsonPeer(answer: (request: PeerRequest) => PeerAnswer | Promise<PeerAnswer>): Promise<JsonPeer> {
+export async function startJsonPeer(
+  answer: (request: PeerRequest) => PeerAnswer | Promise<PeerAnswer>,
+): Promise<JsonPeer> {
   const requests: PeerRequest[] = [];
   const server = createServer(async (incoming, response) => {
     let body = '';

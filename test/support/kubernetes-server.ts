@@ -1,6 +1,7 @@
-// The two corners of a Kubernetes API server that bound tokens need, written from its published API description (authentication.k8s.io/v1
-// TokenRequest, v1 Secret, meta/v1 DeleteOptions and Status) and strict about members. A bound token dies with its Secret.
-// It knows one caller, no RBAC beyond a list of service accounts, no admission, and its tokens are signed by nobody.
+// The two corners of a Kubernetes API server that bound tokens need, written from its published API description
+// (authentication.k8s.io/v1 TokenRequest, v1 Secret, meta/v1 DeleteOptions and Status) and strict about members. A
+// bound token dies with its Secret. It knows one caller, no RBAC beyond a list of service accounts, no admission, and
+// its tokens are signed by nobody.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type IssuerReply, type IssuerRequest, type IssuerServer, startIssuerServer } from './issuer-server.ts';
@@ -48,9 +49,13 @@ export async function startKubernetes(): Promise<KubernetesServer> {
     if (!only(body, ['apiVersion', 'kind', 'type', 'metadata']) || body.apiVersion !== 'v1' || body.kind !== 'Secret')
       return complain('not an empty v1 Secret');
     const metadata = body.metadata as Body;
-    if (!only(metadata, ['name', 'labels', 'annotations']) || !/^[a-z0-9][a-z0-9.-]{0,252}$/.test(String(metadata.name)))
+    if (
+      !only(metadata, ['name', 'labels', 'annotations']) ||
+      !/^[a-z0-9][a-z0-9.-]{0,252}$/.test(String(metadata.name))
+    )
       return complain('metadata does not fit');
-    if (!Object.values({ ...(metadata.annotations as Body) }).every((value) => typeof value === 'string')) return complain('an annotation is no text');
+    if (!Object.values({ ...(metadata.annotations as Body) }).every((value) => typeof value === 'string'))
+      return complain('an annotation is no text');
     const key = `${namespace}/${metadata.name}`;
     if (secrets.has(key)) return status(409, 'AlreadyExists');
     const created = { ...body, metadata: { ...metadata, namespace, uid: randomUUID(), resourceVersion: '1' } };
@@ -59,11 +64,16 @@ export async function startKubernetes(): Promise<KubernetesServer> {
   }
 
   function createToken(namespace: string, account: string, body: Body): IssuerReply {
-    if (!only(body, ['apiVersion', 'kind', 'spec']) || body.apiVersion !== 'authentication.k8s.io/v1' || body.kind !== 'TokenRequest')
+    if (
+      !only(body, ['apiVersion', 'kind', 'spec']) ||
+      body.apiVersion !== 'authentication.k8s.io/v1' ||
+      body.kind !== 'TokenRequest'
+    )
       return complain('not a TokenRequest');
     const spec = body.spec as Body;
     const bound = spec.boundObjectRef as Body;
-    if (!only(spec, ['audiences', 'expirationSeconds', 'boundObjectRef']) || !Array.isArray(spec.audiences)) return complain('spec does not fit');
+    if (!only(spec, ['audiences', 'expirationSeconds', 'boundObjectRef']) || !Array.isArray(spec.audiences))
+      return complain('spec does not fit');
     if (!only(bound, ['apiVersion', 'kind', 'name', 'uid'])) return complain('boundObjectRef does not fit');
     if (!ACCOUNTS.includes(`${namespace}/${account}`)) return status(403, 'Forbidden');
     const seconds = Number(spec.expirationSeconds);
@@ -76,20 +86,43 @@ export async function startKubernetes(): Promise<KubernetesServer> {
     tokens.set(token, { uid: String(bound.uid), spec });
     const answer = alter({
       spec: { ...spec, audiences: spec.audiences.length === 0 ? [OWN_AUDIENCE] : spec.audiences },
-      status: { token, expirationTimestamp: new Date(Date.now() + seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z') },
+      status: {
+        token,
+        expirationTimestamp: new Date(Date.now() + seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
+      },
     });
     if (answer === undefined) return status(500, 'InternalError');
-    return { status: 201, body: { kind: 'TokenRequest', apiVersion: 'authentication.k8s.io/v1', metadata: { name: account, namespace }, ...answer } };
+    return {
+      status: 201,
+      body: {
+        kind: 'TokenRequest',
+        apiVersion: 'authentication.k8s.io/v1',
+        metadata: { name: account, namespace },
+        ...answer,
+      },
+    };
   }
 
   function deleteSecret(key: string, body: Body): IssuerReply {
-    if (!only(body, ['apiVersion', 'kind', 'preconditions']) || body.kind !== 'DeleteOptions' || !only(body.preconditions as Body, ['uid']))
+    if (
+      !only(body, ['apiVersion', 'kind', 'preconditions']) ||
+      body.kind !== 'DeleteOptions' ||
+      !only(body.preconditions as Body, ['uid'])
+    )
       return complain('not DeleteOptions');
     const metadata = secrets.get(key)?.metadata as Body | undefined;
     if (metadata === undefined) return status(404, 'NotFound');
     if (metadata.uid !== (body.preconditions as Body).uid) return status(409, 'Conflict');
     secrets.delete(key);
-    return { status: 200, body: { kind: 'Status', apiVersion: 'v1', status: 'Success', details: { name: metadata.name, kind: 'secrets', uid: metadata.uid } } };
+    return {
+      status: 200,
+      body: {
+        kind: 'Status',
+        apiVersion: 'v1',
+        status: 'Success',
+        details: { name: metadata.name, kind: 'secrets', uid: metadata.uid },
+      },
+    };
   }
 
   function answer({ method, path, headers, body }: IssuerRequest): IssuerReply {
@@ -99,8 +132,10 @@ export async function startKubernetes(): Promise<KubernetesServer> {
     const [, namespace = '', rest = ''] = /^\/api\/v1\/namespaces\/([a-z0-9-]+)\/(.+)$/.exec(path) ?? [];
     const [kind, name, sub] = rest.split('/');
     if (method === 'POST' && kind === 'secrets' && name === undefined) return createSecret(namespace, parsed);
-    if (method === 'POST' && kind === 'serviceaccounts' && name !== undefined && sub === 'token') return createToken(namespace, name, parsed);
-    if (method === 'DELETE' && kind === 'secrets' && name !== undefined) return deleteSecret(`${namespace}/${name}`, parsed);
+    if (method === 'POST' && kind === 'serviceaccounts' && name !== undefined && sub === 'token')
+      return createToken(namespace, name, parsed);
+    if (method === 'DELETE' && kind === 'secrets' && name !== undefined)
+      return deleteSecret(`${namespace}/${name}`, parsed);
     return complain(`the description knows no ${method} ${path}`);
   }
 
@@ -129,6 +164,14 @@ function only(object: Body | undefined, members: readonly string[]): boolean {
 function status(code: number, reason: string): IssuerReply {
   return {
     status: code,
-    body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message: `bearer ${GATEWAY_TOKEN} said no`, reason, code },
+    body: {
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Failure',
+      message: `bearer ${GATEWAY_TOKEN} said no`,
+      reason,
+      code,
+    },
   };
 }

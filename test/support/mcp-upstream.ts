@@ -1,5 +1,6 @@
-// Real MCP servers for tests: one of the 2025 revisions (TypeScript SDK v1, sessions, event streams) and one of 2026-07-28 (stateless, by
-// hand, since that revision's server package is not among the dependencies). Both note which tools ran with which arguments.
+// Real MCP servers for tests: one of the 2025 revisions (TypeScript SDK v1, sessions, event streams) and one of
+// 2026-07-28 (stateless, by hand, since that revision's server package is not among the dependencies). Both note which
+// tools ran with which arguments.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -47,13 +48,24 @@ const TOOLS = () => [
     },
     annotations: { destructiveHint: true },
   },
-  { name: 'read_balance', description: 'Tells the balance.', inputSchema: { type: 'object' }, annotations: { readOnlyHint: true } },
+  {
+    name: 'read_balance',
+    description: 'Tells the balance.',
+    inputSchema: { type: 'object' },
+    annotations: { readOnlyHint: true },
+  },
   { name: 'ask_user', description: 'Asks the person: “Wie heißt du?”', inputSchema: { type: 'object' } },
   { name: 'secret_tool', description: 'Not for everybody.', inputSchema: { type: 'object' } },
   {
     name: 'route_job',
     description: 'Runs in a region.',
-    inputSchema: { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' }, size: { type: 'integer', 'x-mcp-header': 'Size' } } },
+    inputSchema: {
+      type: 'object',
+      properties: {
+        region: { type: 'string', 'x-mcp-header': 'Region' },
+        size: { type: 'integer', 'x-mcp-header': 'Size' },
+      },
+    },
   },
   { name: 'slow_job', description: 'Takes until it is let go.', inputSchema: { type: 'object' } },
 ];
@@ -73,7 +85,10 @@ export async function startMcpUpstream(): Promise<McpUpstream> {
       if (params.name === 'slow_job') await goes;
       if (params.name === 'secret_tool') return { content: [{ type: 'text', text: 'it said no' }], isError: true };
       if (params.name !== 'ask_user') return { content: [{ type: 'text', text: `done ${params.name}` }] };
-      const question = { message: 'Your name?', requestedSchema: { type: 'object' as const, properties: { name: { type: 'string' as const } } } };
+      const question = {
+        message: 'Your name?',
+        requestedSchema: { type: 'object' as const, properties: { name: { type: 'string' as const } } },
+      };
       try {
         const answer = await extra.sendRequest({ method: 'elicitation/create', params: question }, ElicitResultSchema);
         return { content: [{ type: 'text', text: `answer ${JSON.stringify(answer.content)}` }] };
@@ -91,7 +106,11 @@ export async function startMcpUpstream(): Promise<McpUpstream> {
 
   const http = await listen(async (incoming, response) => {
     const body = incoming.method === 'POST' ? JSON.parse(await readAll(incoming)) : undefined;
-    arrived.push(body === undefined ? (incoming.method ?? '') : (body.method ?? `answer ${JSON.stringify(body.error?.message ?? 'result')}`));
+    arrived.push(
+      body === undefined
+        ? (incoming.method ?? '')
+        : (body.method ?? `answer ${JSON.stringify(body.error?.message ?? 'result')}`),
+    );
     const session = incoming.headers['mcp-session-id'];
     const transport = typeof session === 'string' ? transports.get(session) : await open();
     if (transport === undefined) response.writeHead(404).end();
@@ -111,10 +130,19 @@ export async function startStatelessUpstream(): Promise<McpUpstream> {
     'server/discover': () => ({ supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, ...cacheable }),
     'tools/list': () => ({ tools, ...cacheable }),
     'tools/call': async ({ name = '', arguments: args, inputResponses, requestState, field }) => {
-      if (requestState !== undefined && requestState !== 'of-the-server') throw new Error('a requestState that this server never gave');
+      if (requestState !== undefined && requestState !== 'of-the-server')
+        throw new Error('a requestState that this server never gave');
       if (name === 'ask_user' && inputResponses === undefined) {
-        const params = { message: 'Your name?', mode: 'form', requestedSchema: { type: 'object', properties: { name: { type: 'string' } } } };
-        return { resultType: 'input_required', inputRequests: { q: { method: 'elicitation/create', params } }, requestState: 'of-the-server' };
+        const params = {
+          message: 'Your name?',
+          mode: 'form',
+          requestedSchema: { type: 'object', properties: { name: { type: 'string' } } },
+        };
+        return {
+          resultType: 'input_required',
+          inputRequests: { q: { method: 'elicitation/create', params } },
+          requestState: 'of-the-server',
+        };
       }
       ran.push({ name, args: args ?? {} });
       if (name === 'slow_job') await goes;
@@ -134,14 +162,18 @@ export async function startStatelessUpstream(): Promise<McpUpstream> {
         : JSON.stringify({
             jsonrpc: '2.0',
             id: message.id,
-            ...(result === undefined ? { error: { code: -32601, message: 'unknown' } } : { result: { resultType: 'complete', ...(result as object) } }),
+            ...(result === undefined
+              ? { error: { code: -32601, message: 'unknown' } }
+              : { result: { resultType: 'complete', ...(result as object) } }),
           }),
     );
   });
   return { url: `${http.origin}/mcp`, ran, arrived, tools, letGo, close: http.close };
 }
 
-async function listen(handle: (incoming: IncomingMessage, response: ServerResponse) => Promise<void>): Promise<{ origin: string; close(): Promise<void> }> {
+async function listen(
+  handle: (incoming: IncomingMessage, response: ServerResponse) => Promise<void>,
+): Promise<{ origin: string; close(): Promise<void> }> {
   const server: HttpServer = createServer((incoming, response) => {
     handle(incoming, response).catch(() => response.destroy());
   });

@@ -9,7 +9,10 @@ declare module '@elastic/mockotlpserver' {
     readonly onTrace?: (request: unknown) => void;
     readonly onMetrics?: (request: unknown) => void;
     readonly onLogs?: (request: unknown) => void;
-    readonly onRequest?: (request: { readonly path: string; readonly headers: Readonly<Record<string, string | undefined>> }) => void;
+    readonly onRequest?: (request: {
+      readonly path: string;
+      readonly headers: Readonly<Record<string, string | undefined>>;
+    }) => void;
   }
 
   export class MockOtlpServer {

@@ -1,6 +1,6 @@
-// A real oidc-provider on 127.0.0.1 for tests: clients and resources as the test wants them, token exchange (RFC 8693) as a grant of its own,
-// every request counted. It can be stopped and resumed on its port (an outage), and its token answers can be altered after a real
-// token was made (a hostile or careless issuer).
+// A real oidc-provider on 127.0.0.1 for tests: clients and resources as the test wants them, token exchange (RFC 8693)
+// as a grant of its own, every request counted. It can be stopped and resumed on its port (an outage), and its token
+// answers can be altered after a real token was made (a hostile or careless issuer).
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -58,7 +58,10 @@ export interface IssuerOptions {
   readonly resources?: Readonly<Record<string, IssuerResource>>;
   /** Scopes of the issuer's own, for clients with a `scope`. */
   readonly scopes?: readonly string[];
-  /** Other issuers whose JWTs are taken as assertions, subject tokens and actor tokens (RFC 7523, RFC 8693): their keys, or where they are published. */
+  /**
+   * Other issuers whose JWTs are taken as assertions, subject tokens and actor tokens (RFC 7523, RFC 8693): their keys,
+   * or where they are published.
+   */
   readonly trusts?: Readonly<Record<string, { readonly keys: readonly JWK[] } | { readonly jwksUri: string }>>;
   /** False leaves the revocation endpoint out. Default true. */
   readonly revocation?: boolean;
@@ -71,13 +74,18 @@ export interface TestIssuer {
   readonly issuer: string;
   readonly url: URL;
   readonly provider: Provider;
-  /** How many requests came in for a path: `/token`, `/token/revocation`, `/token/introspection`, `/jwks`, `/.well-known/openid-configuration`. */
+  /**
+   * How many requests came in for a path: `/token`, `/token/revocation`, `/token/introspection`, `/jwks`,
+   * `/.well-known/openid-configuration`.
+   */
   requests(path: string): number;
   /** The parameters of every token request that was answered, in order. */
   readonly tokenRequests: readonly Readonly<Record<string, unknown>>[];
   /** A token by client_credentials, over HTTP. */
   token(clientId: string, options?: { readonly resource?: string; readonly scope?: string }): Promise<string>;
-  /** A JWT signed with the issuer's key. Default claims: iss, iat, exp in five minutes, jti; `undefined` leaves one out. */
+  /**
+   * A JWT signed with the issuer's key. Default claims: iss, iat, exp in five minutes, jti; `undefined` leaves one out.
+   */
   sign(claims: Readonly<Record<string, unknown>>, header?: Readonly<Record<string, unknown>>): Promise<string>;
   /** RFC 7662, asked by the first client. */
   introspect(token: string): Promise<Readonly<Record<string, unknown>>>;
@@ -98,17 +106,26 @@ export async function startIssuer(options: IssuerOptions): Promise<TestIssuer> {
   const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
   const kid = randomUUID();
 
-  const provider = new Provider(issuer, configuration(options, { ...(await exportJWK(privateKey)), kid, alg: 'ES256', use: 'sig' }));
+  const provider = new Provider(
+    issuer,
+    configuration(options, { ...(await exportJWK(privateKey)), kid, alg: 'ES256', use: 'sig' }),
+  );
   const counts = new Map<string, number>();
   const tokenRequests: Readonly<Record<string, unknown>>[] = [];
   provider.use(async (ctx, next) => {
     await next();
     if (ctx.oidc?.route !== 'token') return;
     tokenRequests.push({ ...ctx.oidc.params });
-    if (ctx.status === 200 && options.alter !== undefined) ctx.body = await options.alter(ctx.body as Record<string, unknown>);
+    if (ctx.status === 200 && options.alter !== undefined)
+      ctx.body = await options.alter(ctx.body as Record<string, unknown>);
   });
   const verify = (token: unknown) => claimsOf(String(token), issuer, publicKey, options);
-  provider.registerGrantType(JWT_BEARER, (ctx) => bearer(provider, options, ctx, verify), ['assertion', 'audience', 'resource', 'scope']);
+  provider.registerGrantType(JWT_BEARER, (ctx) => bearer(provider, options, ctx, verify), [
+    'assertion',
+    'audience',
+    'resource',
+    'scope',
+  ]);
   provider.registerGrantType(EXCHANGE, (ctx) => exchange(provider, options, ctx, verify), [
     'subject_token',
     'subject_token_type',
@@ -125,7 +142,11 @@ export async function startIssuer(options: IssuerOptions): Promise<TestIssuer> {
   });
   server.on('request', provider.callback());
 
-  const post = async (path: string, clientId: string, parameters: Record<string, string>): Promise<Record<string, unknown>> => {
+  const post = async (
+    path: string,
+    clientId: string,
+    parameters: Record<string, string>,
+  ): Promise<Record<string, unknown>> => {
     const client = options.clients.find(({ id }) => id === clientId);
     if (client === undefined) throw new Error(`the issuer has no client ${clientId}`);
     const body = new URLSearchParams(parameters);
@@ -156,14 +177,21 @@ export async function startIssuer(options: IssuerOptions): Promise<TestIssuer> {
     requests: (path) => counts.get(path) ?? 0,
     tokenRequests,
     async token(clientId, { resource, scope } = {}) {
-      const answer = await post('/token', clientId, { grant_type: 'client_credentials', ...(resource && { resource }), ...(scope && { scope }) });
-      if (typeof answer.access_token !== 'string') throw new Error(`the issuer refused: ${answer.error} ${answer.error_description}`);
+      const answer = await post('/token', clientId, {
+        grant_type: 'client_credentials',
+        ...(resource && { resource }),
+        ...(scope && { scope }),
+      });
+      if (typeof answer.access_token !== 'string')
+        throw new Error(`the issuer refused: ${answer.error} ${answer.error_description}`);
       return answer.access_token;
     },
     sign(claims, header = {}) {
       const now = Math.floor(Date.now() / 1000);
       const payload = { iss: issuer, iat: now, exp: now + 300, jti: randomUUID(), ...claims };
-      return new SignJWT(payload as JWTPayload).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid, ...header }).sign(privateKey);
+      return new SignJWT(payload as JWTPayload)
+        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid, ...header })
+        .sign(privateKey);
     },
     introspect,
     isActive: async (token) => (await introspect(token)).active === true,
@@ -196,9 +224,19 @@ function configuration(options: IssuerOptions, jwk: object): Record<string, unkn
       response_types: [],
       ...(client.scope !== undefined && { scope: client.scope }),
     })),
-    extraTokenClaims: (ctx: Context, token: Artifact) => ({ ...clients.get(token.clientId ?? '')?.claims, ...actOf(ctx) }),
+    extraTokenClaims: (ctx: Context, token: Artifact) => ({
+      ...clients.get(token.clientId ?? '')?.claims,
+      ...actOf(ctx),
+    }),
     routes: { token: '/token', introspection: '/token/introspection', revocation: '/token/revocation', jwks: '/jwks' },
-    ttl: { AccessToken: lifetime, ClientCredentials: lifetime, Grant: 600, IdToken: 600, Interaction: 600, Session: 600 },
+    ttl: {
+      AccessToken: lifetime,
+      ClientCredentials: lifetime,
+      Grant: 600,
+      IdToken: 600,
+      Interaction: 600,
+      Session: 600,
+    },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
@@ -209,7 +247,8 @@ function configuration(options: IssuerOptions, jwk: object): Record<string, unkn
       },
       resourceIndicators: {
         enabled: true,
-        defaultResource: (_ctx: Context, client: Client, oneOf?: readonly string[]) => oneOf ?? clients.get(client.clientId)?.resource,
+        defaultResource: (_ctx: Context, client: Client, oneOf?: readonly string[]) =>
+          oneOf ?? clients.get(client.clientId)?.resource,
         useGrantedResource: () => true,
         getResourceServerInfo: (_ctx: Context, indicator: string) => resourceInfo(options, indicator),
       },
@@ -239,7 +278,8 @@ const actors = new WeakMap<Context, string>();
 async function exchange(provider: Provider, options: IssuerOptions, ctx: Context, verify: Verify): Promise<void> {
   const { client, params = {} } = ctx.oidc;
   const subject = (await verify(params.subject_token))?.sub;
-  if (client === undefined || subject === undefined) throw refusal('InvalidGrant', 'the subject token is not acceptable');
+  if (client === undefined || subject === undefined)
+    throw refusal('InvalidGrant', 'the subject token is not acceptable');
   if (params.actor_token !== undefined) {
     const actor = (await verify(params.actor_token))?.sub;
     if (actor === undefined) throw refusal('InvalidGrant', 'the actor token is not acceptable');
@@ -251,11 +291,18 @@ async function exchange(provider: Provider, options: IssuerOptions, ctx: Context
 /** RFC 7523 section 2.1: the assertion is addressed to this issuer. */
 async function bearer(provider: Provider, options: IssuerOptions, ctx: Context, verify: Verify): Promise<void> {
   const claims = await verify(ctx.oidc.params?.assertion);
-  if (claims?.sub === undefined || claims.aud !== provider.issuer) throw refusal('InvalidGrant', 'the assertion is not acceptable');
+  if (claims?.sub === undefined || claims.aud !== provider.issuer)
+    throw refusal('InvalidGrant', 'the assertion is not acceptable');
   await grantFor(provider, options, ctx, claims.sub, {});
 }
 
-async function grantFor(provider: Provider, options: IssuerOptions, ctx: Context, subject: string, more: object): Promise<void> {
+async function grantFor(
+  provider: Provider,
+  options: IssuerOptions,
+  ctx: Context,
+  subject: string,
+  more: object,
+): Promise<void> {
   const { client, params = {} } = ctx.oidc;
   const indicator = String(params.resource);
   const info = resourceInfo(options, indicator);
@@ -274,13 +321,19 @@ async function grantFor(provider: Provider, options: IssuerOptions, ctx: Context
   ctx.body = { access_token: await token.save(), token_type: 'Bearer', expires_in: token.expiration, scope, ...more };
 }
 
-async function claimsOf(token: string, own: string, key: CryptoKey, { trusts = {} }: IssuerOptions): Promise<JWTPayload | undefined> {
+async function claimsOf(
+  token: string,
+  own: string,
+  key: CryptoKey,
+  { trusts = {} }: IssuerOptions,
+): Promise<JWTPayload | undefined> {
   try {
     const { iss = '' } = decodeJwt(token);
     if (iss === own) return (await jwtVerify(token, key)).payload;
     const trusted = trusts[iss];
     if (trusted === undefined) return undefined;
-    const keys = 'keys' in trusted ? createLocalJWKSet({ keys: [...trusted.keys] }) : createRemoteJWKSet(new URL(trusted.jwksUri));
+    const keys =
+      'keys' in trusted ? createLocalJWKSet({ keys: [...trusted.keys] }) : createRemoteJWKSet(new URL(trusted.jwksUri));
     return (await jwtVerify(token, keys)).payload;
   } catch {
     return undefined;
@@ -289,7 +342,9 @@ async function claimsOf(token: string, own: string, key: CryptoKey, { trusts = {
 
 function actOf(ctx: Context): Record<string, unknown> {
   const { client, params } = ctx.oidc;
-  return params?.grant_type === EXCHANGE && client !== undefined ? { act: { sub: actors.get(ctx) ?? client.clientId } } : {};
+  return params?.grant_type === EXCHANGE && client !== undefined
+    ? { act: { sub: actors.get(ctx) ?? client.clientId } }
+    : {};
 }
 
 function refusal(name: string, why: string): Error {

@@ -1,4 +1,5 @@
-// A process that uses things up, one after the other and several at a time, and says each only when it may take effect. It ends by being killed.
+// A process that uses things up, one after the other and several at a time, and says each only when it may take effect.
+// It ends by being killed.
 
 import { writeSync } from 'node:fs';
 import { closeHold } from '../../src/approvals/closing.ts';

@@ -1,5 +1,5 @@
-// A real OTLP http/protobuf receiver in the test's process (@elastic/mockotlpserver), with what arrived as plain values.
-// Its server publishes to process-wide channels: one open receiver at a time, or every one hears all.
+// A real OTLP http/protobuf receiver in the test's process (@elastic/mockotlpserver), with what arrived as plain
+// values. Its server publishes to process-wide channels: one open receiver at a time, or every one hears all.
 
 import { MockOtlpServer, normalizeLogs, normalizeMetrics, normalizeTrace } from '@elastic/mockotlpserver';
 
@@ -68,7 +68,9 @@ interface LogsRequest {
   readonly resourceLogs: readonly { readonly scopeLogs: readonly { readonly logRecords: readonly ReceivedLog[] }[] }[];
 }
 interface MetricsRequest {
-  readonly resourceMetrics: readonly { readonly scopeMetrics: readonly { readonly metrics: readonly ReceivedMetric[] }[] }[];
+  readonly resourceMetrics: readonly {
+    readonly scopeMetrics: readonly { readonly metrics: readonly ReceivedMetric[] }[];
+  }[];
 }
 
 export async function startOtlpReceiver(): Promise<OtlpReceiver> {
@@ -106,7 +108,8 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
       if (!open) return;
       const received = normalizeMetrics(request) as MetricsRequest;
       raw.push(received);
-      for (const { scopeMetrics } of received.resourceMetrics) for (const scope of scopeMetrics) metrics.push(...scope.metrics);
+      for (const { scopeMetrics } of received.resourceMetrics)
+        for (const scope of scopeMetrics) metrics.push(...scope.metrics);
     },
   });
   await server.start();

@@ -1,4 +1,5 @@
-// Sends bytes over a plain TCP connection, the way no HTTP client would, and reads whatever comes back until the server closes.
+// Sends bytes over a plain TCP connection, the way no HTTP client would, and reads whatever comes back until the server
+// closes.
 
 import { connect } from 'node:net';
 
@@ -11,7 +12,10 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** Writes `pieces` one after the other and resolves when the connection ends. Text is sent as latin1. Ask for `Connection: close`. */
+/**
+ * Writes `pieces` one after the other and resolves when the connection ends. Text is sent as latin1. Ask for
+ * `Connection: close`.
+ */
 export function sendRaw(port: number, ...pieces: readonly (string | Uint8Array)[]): Promise<RawAnswer> {
   return new Promise((resolve) => {
     const received: Buffer[] = [];

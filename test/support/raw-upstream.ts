@@ -1,4 +1,5 @@
-// Upstreams on bare sockets, for what no decent HTTP server would send, and for seeing byte by byte what was sent to it.
+// Upstreams on bare sockets, for what no decent HTTP server would send, and for seeing byte by byte what was sent to
+// it.
 
 import { EventEmitter, once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -14,7 +15,10 @@ export interface RawUpstream {
   close(): Promise<void>;
 }
 
-/** Bytes to answer every request head with, or a function called once per request head (bodies are not parsed) with what the connection sent so far. */
+/**
+ * Bytes to answer every request head with, or a function called once per request head (bodies are not parsed) with what
+ * the connection sent so far.
+ */
 export type RawAnswer = string | Buffer | ((socket: Socket, received: string) => void);
 
 export async function startRawUpstream(answer: RawAnswer): Promise<RawUpstream> {
@@ -61,11 +65,18 @@ export async function startRawUpstream(answer: RawAnswer): Promise<RawUpstream> 
 
 /** Request heads that are complete in a text of requests. */
 function countHeads(text: string): number {
-  return [...text.matchAll(/(?<=^|\n|[^\r\n])(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [^\r\n]* HTTP\/1\.1\r\n(?:[^\r\n]+\r\n)*\r\n/g)].length;
+  return [
+    ...text.matchAll(
+      /(?<=^|\n|[^\r\n])(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [^\r\n]* HTTP\/1\.1\r\n(?:[^\r\n]+\r\n)*\r\n/g,
+    ),
+  ].length;
 }
 
 /** A whole answer with its length. */
 export function rawAnswer(body: string | Buffer, fields: readonly string[] = [], status = '200 OK'): Buffer {
   const bytes = Buffer.from(body);
-  return Buffer.concat([Buffer.from([`HTTP/1.1 ${status}`, `content-length: ${bytes.length}`, ...fields, '', ''].join('\r\n'), 'latin1'), bytes]);
+  return Buffer.concat([
+    Buffer.from([`HTTP/1.1 ${status}`, `content-length: ${bytes.length}`, ...fields, '', ''].join('\r\n'), 'latin1'),
+    bytes,
+  ]);
 }

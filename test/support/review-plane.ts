@@ -1,5 +1,5 @@
-// The reviewers' plane as tests call it: the real API on a real socket, over the real approvals and a real SQLite file, believing
-// tokens of the real local issuer of the quickstart.
+// The reviewers' plane as tests call it: the real API on a real socket, over the real approvals and a real SQLite file,
+// believing tokens of the real local issuer of the quickstart.
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -40,7 +40,12 @@ export interface ReviewPlane {
 export async function openReviewPlane(options: BenchOptions = {}, clock?: ManualClock): Promise<ReviewPlane> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-review-'));
   const bench = openBench(options, clock);
-  const issuer = await startQuickstartIssuer({ port: 0, dataDir: folder, gatewayAudience: AGENT_AUDIENCE, ledgerAudience: 'https://ledger.test' });
+  const issuer = await startQuickstartIssuer({
+    port: 0,
+    dataDir: folder,
+    gatewayAudience: AGENT_AUDIENCE,
+    ledgerAudience: 'https://ledger.test',
+  });
   const authenticator = createReviewerAuthenticator(
     { issuer: issuer.issuer, audience: 'countersign-review', agentAudiences: [AGENT_AUDIENCE], groupsClaim: 'groups' },
     { clock: systemClock, log: silentLog, metrics: noMetrics },
@@ -58,8 +63,11 @@ export async function openReviewPlane(options: BenchOptions = {}, clock?: Manual
       approvals: bench.approvals,
       holds: bench.store.holds,
       eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, bench.clock.now()) },
-      desk: {
-        powersOf: (reviewer) => ({ killSwitch: reviewer.groups.includes('soc'), watch: reviewer.groups.includes('soc') }),
+      operations: {
+        powersOf: (reviewer) => ({
+          killSwitch: reviewer.groups.includes('soc'),
+          watch: reviewer.groups.includes('soc'),
+        }),
         audit: bench.options.audit,
         tasks: bench.store.tasks,
         suspensions: bench.store.suspensions,
@@ -93,7 +101,8 @@ export async function openReviewPlane(options: BenchOptions = {}, clock?: Manual
     bench,
     token,
     call,
-    post: (as, path, body) => call(as, path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    post: (as, path, body) =>
+      call(as, path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     drain: () => closing.abort(),
     async close() {
       closing.abort();

@@ -13,14 +13,21 @@ export interface ReviewerClient {
   list(state?: string): Promise<readonly SeenHold[]>;
   show(id: string): Promise<SeenHold>;
   /** Votes on what the hold says now, unless another digest is given. */
-  vote(id: string, decision: 'approve' | 'deny', more?: { readonly reason?: string; readonly bindingDigest?: string }): Promise<Response>;
+  vote(
+    id: string,
+    decision: 'approve' | 'deny',
+    more?: { readonly reason?: string; readonly bindingDigest?: string },
+  ): Promise<Response>;
   approve(id: string): Promise<void>;
   deny(id: string): Promise<void>;
   revoke(id: string, reason?: string): Promise<Response>;
   /** Any endpoint's JSON; throws when it is refused. */
   read<T>(path: string): Promise<T>;
   post(path: string, body: unknown): Promise<Response>;
-  /** Listens until a hold comes into this state, then resolves with its id. Resolves to the listening itself first, so that nothing is missed. */
+  /**
+   * Listens until a hold comes into this state, then resolves with its id. Resolves to the listening itself first, so
+   * that nothing is missed.
+   */
   expect(state: string, id?: string): Promise<{ readonly hold: Promise<string> }>;
 }
 

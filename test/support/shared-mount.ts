@@ -1,6 +1,7 @@
-// One mount (`one`) over two strict servers, a and b, in a gateway of its own, with what tests of it do again and again: open a session, post a
-// message, and read what an answer says. `reset` gives both servers their first words back. Closing it fails when either server ever saw what
-// no client of it may do, so that every file of tests over this mount proves that, too.
+// One mount (`one`) over two strict servers, a and b, in a gateway of its own, with what tests of it do again and
+// again: open a session, post a message, and read what an answer says. `reset` gives both servers their first words
+// back. Closing it fails when either server ever saw what no client of it may do, so that every file of tests over this
+// mount proves that, too.
 
 import { type CallOptions, type Environment, startEnvironment } from './environment.ts';
 import type { ReviewerClient } from './reviewer-client.ts';
@@ -32,13 +33,23 @@ export interface SharedMount {
 /** The number of the request that was made last: servers forge answers to the next one. */
 export const numbers = { last: 0 };
 
-export const request = (method: string, params?: object) => ({ jsonrpc: '2.0', id: ++numbers.last, method, ...(params && { params }) });
-export const INITIALIZE = { protocolVersion: '2025-11-25', capabilities: { sampling: {} }, clientInfo: { name: 'raw', version: '1' } };
+export const request = (method: string, params?: object) => ({
+  jsonrpc: '2.0',
+  id: ++numbers.last,
+  method,
+  ...(params && { params }),
+});
+export const INITIALIZE = {
+  protocolVersion: '2025-11-25',
+  capabilities: { sampling: {} },
+  clientInfo: { name: 'raw', version: '1' },
+};
 
 export const call = (name: string, args: object = {}) => request('tools/call', { name, arguments: args });
 export const names = ({ json }: Said) => json.result.tools.map(({ name }: { name: string }) => name);
 export const heldId = ({ json }: Said): string => json.result._meta['countersign/hold'];
-export const code = ({ json }: Said): unknown => json.result?._meta?.['countersign/code'] ?? json.error?.data?.code ?? json.code;
+export const code = ({ json }: Said): unknown =>
+  json.result?._meta?.['countersign/code'] ?? json.error?.data?.code ?? json.code;
 
 export async function openSharedMount(): Promise<SharedMount> {
   const [a, b] = await Promise.all([startStrictServer('a'), startStrictServer('b')]);
@@ -72,7 +83,11 @@ export async function openSharedMount(): Promise<SharedMount> {
   const alice = await env.reviewer('alice');
   const kept = { a: { ...a.results }, b: { ...b.results } };
 
-  async function post(message: object, session?: string, { mount = 'one', headers = {}, ...more }: Options = {}): Promise<Said> {
+  async function post(
+    message: object,
+    session?: string,
+    { mount = 'one', headers = {}, ...more }: Options = {},
+  ): Promise<Said> {
     const response = await env.call(`/${mount}`, {
       method: 'POST',
       body: message,
@@ -86,7 +101,11 @@ export async function openSharedMount(): Promise<SharedMount> {
       ...more,
     });
     const text = await response.text();
-    return { status: response.status, session: response.headers.get('mcp-session-id'), json: text === '' ? undefined : JSON.parse(text) };
+    return {
+      status: response.status,
+      session: response.headers.get('mcp-session-id'),
+      json: text === '' ? undefined : JSON.parse(text),
+    };
   }
 
   async function open(options: Options = {}): Promise<string> {

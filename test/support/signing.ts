@@ -20,5 +20,11 @@ export function privateKey(kind: 'P-256' | 'P-384' | 'ed25519' | 'rsa' | 'rsa-10
 }
 
 export function grantOf(scope: JsonObject = {}, more: Partial<Grant> = {}): Grant {
-  return { principal: principalNamed('agent'), action: transferAction, plan: { name: 'ledger-token', scope }, now: Date.now(), ...more };
+  return {
+    principal: principalNamed('agent'),
+    action: transferAction,
+    plan: { name: 'ledger-token', scope },
+    now: Date.now(),
+    ...more,
+  };
 }

@@ -1,5 +1,6 @@
-// Authorities and X.509-SVIDs of a test's own making, good and bad: each part of a certificate can be replaced, so that every rule
-// of the walker meets the certificate that breaks it. Keys and signatures are real (WebCrypto through @peculiar/x509).
+// Authorities and X.509-SVIDs of a test's own making, good and bad: each part of a certificate can be replaced, so that
+// every rule of the walker meets the certificate that breaks it. Keys and signatures are real (WebCrypto through
+// @peculiar/x509).
 
 import 'reflect-metadata';
 import { KeyObject, webcrypto } from 'node:crypto';
@@ -11,7 +12,11 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 const MINUTE_MS = 60_000;
 
 const USAGE = x509.KeyUsageFlags;
-export const KEY_USAGE = { leaf: USAGE.digitalSignature, authority: USAGE.keyCertSign | USAGE.cRLSign, flags: USAGE } as const;
+export const KEY_USAGE = {
+  leaf: USAGE.digitalSignature,
+  authority: USAGE.keyCertSign | USAGE.cRLSign,
+  flags: USAGE,
+} as const;
 export const EXTENDED = x509.ExtendedKeyUsage;
 
 export interface CertificateShape {
@@ -33,7 +38,9 @@ export interface CertificateShape {
   readonly more?: readonly x509.Extension[];
   readonly keys?: webcrypto.CryptoKeyPair;
   /** How it is signed; default ECDSA with SHA-256. */
-  readonly signing?: { readonly name: 'ECDSA'; readonly hash: string } | { readonly name: 'RSA-PSS'; readonly hash: string; readonly saltLength: number };
+  readonly signing?:
+    | { readonly name: 'ECDSA'; readonly hash: string }
+    | { readonly name: 'RSA-PSS'; readonly hash: string; readonly saltLength: number };
 }
 
 export interface Issued {
@@ -59,7 +66,11 @@ let serial = 1;
 export async function createAuthority(trustDomain: string, shape: CertificateShape = {}): Promise<Authority> {
   const name = shape.subject ?? `CN=${trustDomain} root`;
   const keys = shape.keys ?? (await newKeys());
-  const issued = await make(name, name, keys, keys, { uris: [`spiffe://${trustDomain}`], ...shape, ca: shape.ca ?? true });
+  const issued = await make(name, name, keys, keys, {
+    uris: [`spiffe://${trustDomain}`],
+    ...shape,
+    ca: shape.ca ?? true,
+  });
   return authorityOf(name, issued);
 }
 
@@ -71,12 +82,24 @@ function authorityOf(name: string, issued: Issued): Authority {
       return make(shape.subject ?? 'CN=workload', name, shape.keys ?? (await newKeys()), issued.keys, shape);
     },
     async intermediate(child, shape = {}) {
-      return authorityOf(`CN=${child}`, await make(`CN=${child}`, name, shape.keys ?? (await newKeys()), issued.keys, { ...shape, ca: shape.ca ?? true }));
+      return authorityOf(
+        `CN=${child}`,
+        await make(`CN=${child}`, name, shape.keys ?? (await newKeys()), issued.keys, {
+          ...shape,
+          ca: shape.ca ?? true,
+        }),
+      );
     },
   };
 }
 
-async function make(subject: string, issuer: string, keys: webcrypto.CryptoKeyPair, signer: webcrypto.CryptoKeyPair, shape: CertificateShape): Promise<Issued> {
+async function make(
+  subject: string,
+  issuer: string,
+  keys: webcrypto.CryptoKeyPair,
+  signer: webcrypto.CryptoKeyPair,
+  shape: CertificateShape,
+): Promise<Issued> {
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: shape.serial ?? (serial++).toString(16).padStart(4, '0'),
     subject,
@@ -98,12 +121,29 @@ async function make(subject: string, issuer: string, keys: webcrypto.CryptoKeyPa
 }
 
 function extensionsOf(shape: CertificateShape): x509.Extension[] {
-  const { ca = false, uris = ca ? [] : ['spiffe://prod.test/agent'], dns = [], usages, extendedUsages, more = [] } = shape;
-  const names = [...uris.map((value) => ({ type: 'url', value }) as const), ...dns.map((value) => ({ type: 'dns', value }) as const)];
+  const {
+    ca = false,
+    uris = ca ? [] : ['spiffe://prod.test/agent'],
+    dns = [],
+    usages,
+    extendedUsages,
+    more = [],
+  } = shape;
+  const names = [
+    ...uris.map((value) => ({ type: 'url', value }) as const),
+    ...dns.map((value) => ({ type: 'dns', value }) as const),
+  ];
   const extended = extendedUsages ?? (ca ? false : [EXTENDED.clientAuth, EXTENDED.serverAuth]);
   return [
     ...(shape.basicConstraints === false ? [] : [new x509.BasicConstraintsExtension(ca, shape.pathLength, true)]),
-    ...(usages === false ? [] : [new x509.KeyUsagesExtension(usages ?? (ca ? KEY_USAGE.authority : KEY_USAGE.leaf), shape.usagesCritical ?? true)]),
+    ...(usages === false
+      ? []
+      : [
+          new x509.KeyUsagesExtension(
+            usages ?? (ca ? KEY_USAGE.authority : KEY_USAGE.leaf),
+            shape.usagesCritical ?? true,
+          ),
+        ]),
     ...(extended === false ? [] : [new x509.ExtendedKeyUsageExtension([...extended], false)]),
     ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names, shape.sanCritical ?? false)]),
     ...more,
@@ -111,7 +151,11 @@ function extensionsOf(shape: CertificateShape): x509.Extension[] {
 }
 
 /** A SPIFFE bundle document (JWKS form) of these authorities. */
-export function bundleDocument(authorities: readonly Issued[], more: Readonly<Record<string, unknown>> = {}, jwtKeys: readonly object[] = []): string {
+export function bundleDocument(
+  authorities: readonly Issued[],
+  more: Readonly<Record<string, unknown>> = {},
+  jwtKeys: readonly object[] = [],
+): string {
   const keys = authorities.map(({ der, keys: pair }) => ({
     ...KeyObject.from(pair.publicKey as never).export({ format: 'jwk' }),
     use: 'x509-svid',

@@ -1,7 +1,18 @@
-// A process that opens the approvals over the SQLite file of its first argument, brings one hold to the state of its second
-// argument, says so on stdout as one line `<state> <hold id>`, and then stays until it is killed. For crash tests.
+// A process that opens the approvals over the SQLite file of its first argument, brings one hold to the state of its
+// second argument, says so on stdout as one line `<state> <hold id>`, and then stays until it is killed. For crash
+// tests.
 
-import { approve, benchOn, decisionOf, deny, GENEROUS, manualClock, openHoldBy, principalOf, requestOf } from './approvals.ts';
+import {
+  approve,
+  benchOn,
+  decisionOf,
+  deny,
+  GENEROUS,
+  manualClock,
+  openHoldBy,
+  principalOf,
+  requestOf,
+} from './approvals.ts';
 
 const [path, state, startedAt] = process.argv.slice(2);
 if (path === undefined || state === undefined) throw new Error('usage: store-holder <database> <state> <time>');

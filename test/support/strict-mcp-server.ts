@@ -1,12 +1,17 @@
-// An MCP server of the 2025 revisions by hand, for what no well-behaved one does: it lists what it is told to, sends what it is told to, and
-// notes as faults whatever a client of it must not do. It can be killed, and come back on the same port without its sessions.
+// An MCP server of the 2025 revisions by hand, for what no well-behaved one does: it lists what it is told to, sends
+// what it is told to, and notes as faults whatever a client of it must not do. It can be killed, and come back on the
+// same port without its sessions.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-type Message = Readonly<Record<string, unknown>> & { readonly id?: string | number; readonly method?: string; readonly params?: Record<string, unknown> };
+type Message = Readonly<Record<string, unknown>> & {
+  readonly id?: string | number;
+  readonly method?: string;
+  readonly params?: Record<string, unknown>;
+};
 
 export interface Arrived {
   readonly http: string;
@@ -54,7 +59,8 @@ export async function startStrictServer(name: string): Promise<StrictServer> {
 
   function check(incoming: IncomingMessage, message: Message): number {
     const { headers } = incoming;
-    for (const field of Object.keys(headers)) if (/^(countersign-|traceparent|cookie)/.test(field)) faults.push(`the field ${field}`);
+    for (const field of Object.keys(headers))
+      if (/^(countersign-|traceparent|cookie)/.test(field)) faults.push(`the field ${field}`);
     const id = headers['mcp-session-id'];
     if (message.method === 'initialize') {
       if (id !== undefined) faults.push('initialize in a session');
@@ -92,7 +98,10 @@ export async function startStrictServer(name: string): Promise<StrictServer> {
     const events = streamed[message.method]?.(message);
     if (events !== undefined) {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
-      for (const event of events) response.write(`${event.id === undefined ? '' : `id: ${event.id}\n`}data: ${JSON.stringify(event.message)}\n\n`);
+      for (const event of events)
+        response.write(
+          `${event.id === undefined ? '' : `id: ${event.id}\n`}data: ${JSON.stringify(event.message)}\n\n`,
+        );
       return void response.end();
     }
     const result = Object.hasOwn(results, message.method) ? results[message.method]?.(message.params ?? {}) : undefined;
@@ -103,7 +112,13 @@ export async function startStrictServer(name: string): Promise<StrictServer> {
       headers['mcp-session-id'] = id;
     } else headers['mcp-session-id'] = String(incoming.headers['mcp-session-id']);
     response.writeHead(200, headers);
-    response.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, ...(result === undefined ? { error: { code: -32601, message: 'unknown' } } : { result }) }));
+    response.end(
+      JSON.stringify({
+        jsonrpc: '2.0',
+        id: message.id,
+        ...(result === undefined ? { error: { code: -32601, message: 'unknown' } } : { result }),
+      }),
+    );
   }
 
   let server: Server;
@@ -123,7 +138,8 @@ export async function startStrictServer(name: string): Promise<StrictServer> {
     streams,
     events: streamed,
     push(message, eventId) {
-      for (const stream of streams) stream.write(`${eventId === undefined ? '' : `id: ${eventId}\n`}data: ${JSON.stringify(message)}\n\n`);
+      for (const stream of streams)
+        stream.write(`${eventId === undefined ? '' : `id: ${eventId}\n`}data: ${JSON.stringify(message)}\n\n`);
     },
     messages: (method) => arrived.flatMap(({ message }) => (message.method === method ? [message] : [])),
     async kill() {

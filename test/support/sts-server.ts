@@ -1,5 +1,6 @@
-// AWS STS as far as AssumeRoleWithWebIdentity goes, from its API reference: the form's members and their bounds are checked, the answer is
-// the XML of the reference. It does not check the web identity token's signature and does not judge policies: it keeps them for the test.
+// AWS STS as far as AssumeRoleWithWebIdentity goes, from its API reference: the form's members and their bounds are
+// checked, the answer is the XML of the reference. It does not check the web identity token's signature and does not
+// judge policies: it keeps them for the test.
 
 import { randomBytes } from 'node:crypto';
 import { type IssuerReply, type IssuerServer, startIssuerServer } from './issuer-server.ts';
@@ -25,7 +26,8 @@ export async function startSts(): Promise<StsServer> {
   const server = await startIssuerServer(({ method, path, headers, body }): IssuerReply => {
     const form = Object.fromEntries(new URLSearchParams(body));
     const fault = faultOf(form);
-    if (method !== 'POST' || path !== '/' || headers['content-type'] !== 'application/x-www-form-urlencoded') return refusal(400, 'InvalidAction');
+    if (method !== 'POST' || path !== '/' || headers['content-type'] !== 'application/x-www-form-urlencoded')
+      return refusal(400, 'InvalidAction');
     // Unsigned: the caller has nothing to sign with yet.
     if (headers.authorization !== undefined) return refusal(400, 'InvalidClientTokenId');
     if (fault !== undefined) return refusal(400, fault);
@@ -69,16 +71,23 @@ export async function startSts(): Promise<StsServer> {
 }
 
 function faultOf(form: Readonly<Record<string, string>>): string | undefined {
-  if (Object.keys(form).some((name) => !MEMBERS.includes(name)) || form.Version !== '2011-06-15') return 'ValidationError';
+  if (Object.keys(form).some((name) => !MEMBERS.includes(name)) || form.Version !== '2011-06-15')
+    return 'ValidationError';
   if (form.Action !== 'AssumeRoleWithWebIdentity') return 'InvalidAction';
-  if (!/^[\w+=,.@-]{2,64}$/.test(form.RoleSessionName ?? '') || !/^arn:aws:iam::\d{12}:role\/.{1,64}$/.test(form.RoleArn ?? '')) return 'ValidationError';
+  if (
+    !/^[\w+=,.@-]{2,64}$/.test(form.RoleSessionName ?? '') ||
+    !/^arn:aws:iam::\d{12}:role\/.{1,64}$/.test(form.RoleArn ?? '')
+  )
+    return 'ValidationError';
   const seconds = Number(form.DurationSeconds);
   if (!Number.isInteger(seconds) || seconds < 900 || seconds > 43_200) return 'ValidationError';
   const policy = form.Policy ?? '';
   if (policy.length > 2048) return 'PackedPolicyTooLarge';
   try {
     const { Version, Statement } = JSON.parse(policy);
-    return Version === '2012-10-17' && Array.isArray(Statement) && Statement.length > 0 ? undefined : 'MalformedPolicyDocument';
+    return Version === '2012-10-17' && Array.isArray(Statement) && Statement.length > 0
+      ? undefined
+      : 'MalformedPolicyDocument';
   } catch {
     return 'MalformedPolicyDocument';
   }

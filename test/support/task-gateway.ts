@@ -1,6 +1,6 @@
-// One gateway before a bank of the 2025 revisions (mount `tools`) and one of 2026-07-28 (mount `modern`), with what tests of held calls as tasks
-// do again and again: connect a client, hold a payment as a task, send a message of the modern protocol by hand. Every payment has an amount of
-// its own, by which a test counts what its bank ran.
+// One gateway before a bank of the 2025 revisions (mount `tools`) and one of 2026-07-28 (mount `modern`), with what
+// tests of held calls as tasks do again and again: connect a client, hold a payment as a task, send a message of the
+// modern protocol by hand. Every payment has an amount of its own, by which a test counts what its bank ran.
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -11,7 +11,10 @@ import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from './mc
 import type { ReviewerClient } from './reviewer-client.ts';
 
 export interface Answer {
-  readonly result?: Record<string, unknown> & { readonly result?: Record<string, unknown>; readonly task?: Record<string, unknown> };
+  readonly result?: Record<string, unknown> & {
+    readonly result?: Record<string, unknown>;
+    readonly task?: Record<string, unknown>;
+  };
   readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
 }
 
@@ -42,10 +45,13 @@ export const lastAmount = () => amount;
 
 /** Arguments of its own per test, so that no test meets another's hold. */
 export const payment = () => ({ name: 'transfer_funds', arguments: { amount: nextAmount() } });
-export const ranWith = (upstream: McpUpstream, value: number) => upstream.ran.filter(({ args }) => args.amount === value);
+export const ranWith = (upstream: McpUpstream, value: number) =>
+  upstream.ran.filter(({ args }) => args.amount === value);
 
 const VERSION = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
-const EXTENSION = { 'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } } };
+const EXTENSION = {
+  'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } },
+};
 
 export async function openTaskGateway(): Promise<TaskGateway> {
   const clients: Client[] = [];
@@ -76,7 +82,11 @@ export async function openTaskGateway(): Promise<TaskGateway> {
   async function connect(subject = 'agent-1'): Promise<Client> {
     const client = new Client({ name: 'test', version: '1' });
     const requestInit = { headers: { authorization: `Bearer ${await env.token(subject)}` } };
-    await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), { requestInit }) as never);
+    await client.connect(
+      new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), {
+        requestInit,
+      }) as never,
+    );
     clients.push(client);
     return client;
   }
@@ -104,7 +114,9 @@ export async function openTaskGateway(): Promise<TaskGateway> {
   }
 
   async function untilStatus(taskId: string, status: string): Promise<Answer> {
-    await expect.poll(async () => (await modern('tasks/get', { taskId })).result?.status, { timeout: 15_000 }).toBe(status);
+    await expect
+      .poll(async () => (await modern('tasks/get', { taskId })).result?.status, { timeout: 15_000 })
+      .toBe(status);
     return modern('tasks/get', { taskId });
   }
 

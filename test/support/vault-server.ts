@@ -1,6 +1,7 @@
-// Vault or OpenBao as far as one credential goes, from their public API reference: login of the jwt method, a database and a Kubernetes
-// secrets engine, KV version 1, leases/revoke, revoke-self and lookup-self. A token takes its leases with it. Not the real thing: no
-// policies are evaluated beyond what is listed here, nothing expires by itself, the JWT is compared and not verified, and no seal, namespace or audit.
+// Vault or OpenBao as far as one credential goes, from their public API reference: login of the jwt method, a database
+// and a Kubernetes secrets engine, KV version 1, leases/revoke, revoke-self and lookup-self. A token takes its leases
+// with it. Not the real thing: no policies are evaluated beyond what is listed here, nothing expires by itself, the JWT
+// is compared and not verified, and no seal, namespace or audit.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type IssuerReply, type IssuerRequest, type IssuerServer, startIssuerServer } from './issuer-server.ts';
@@ -19,7 +20,10 @@ export interface VaultServer extends IssuerServer {
   readonly madeSecrets: readonly string[];
   readonly violations: readonly string[];
   /** Alters `auth` of logins and the answers to reads. */
-  alter(how: { login?: (auth: Record<string, unknown>) => Record<string, unknown>; read?: (answer: Record<string, unknown>) => Record<string, unknown> }): void;
+  alter(how: {
+    login?: (auth: Record<string, unknown>) => Record<string, unknown>;
+    read?: (answer: Record<string, unknown>) => Record<string, unknown>;
+  }): void;
   /** Paths that are answered with this status from now on. */
   refuse(path: string, status: number | undefined): void;
 }
@@ -40,7 +44,8 @@ export async function startVault(): Promise<VaultServer> {
 
   function logIn(body: Record<string, unknown>): IssuerReply {
     if (Object.keys(body).sort().join() !== 'jwt,role') return complain('the login takes role and jwt');
-    if (body.jwt !== LOGIN_JWT || body.role !== 'countersign') return { status: 400, body: { errors: [`error validating token ${body.jwt}`] } };
+    if (body.jwt !== LOGIN_JWT || body.role !== 'countersign')
+      return { status: 400, body: { errors: [`error validating token ${body.jwt}`] } };
     const token = `hvs.${randomBytes(18).toString('base64url')}`;
     tokens.set(token, { leases: new Set() });
     const auth = {
@@ -80,7 +85,10 @@ export async function startVault(): Promise<VaultServer> {
       token.leases.add(lease);
       live.set(lease, secret);
     }
-    const data = leased?.[1] === 'kubernetes' ? { service_account_token: secret } : { username: `v-jwt-${leased?.[2] ?? 'kv'}`, password: secret };
+    const data =
+      leased?.[1] === 'kubernetes'
+        ? { service_account_token: secret }
+        : { username: `v-jwt-${leased?.[2] ?? 'kv'}`, password: secret };
     const answer = {
       request_id: randomUUID(),
       lease_id: lease,
@@ -109,7 +117,8 @@ export async function startVault(): Promise<VaultServer> {
       tokens.delete(value);
       return { status: 204 };
     }
-    if (path === '/v1/auth/token/lookup-self' && method === 'GET') return { status: 200, body: { data: { id: value } } };
+    if (path === '/v1/auth/token/lookup-self' && method === 'GET')
+      return { status: 200, body: { data: { id: value } } };
     if (method !== 'GET' && method !== 'POST') return complain(`no ${method} ${path}`);
     return read(path.replace('/v1/', ''), token, parsed);
   }
@@ -118,7 +127,8 @@ export async function startVault(): Promise<VaultServer> {
     if (request.headers['x-vault-request'] !== 'true') return complain('the field X-Vault-Request is missing');
     const status = refused.get(request.path);
     if (status !== undefined) return { status, body: { errors: ['refused by the test'] } };
-    if (request.path === '/v1/auth/jwt/login') return request.method === 'POST' ? logIn(JSON.parse(request.body)) : complain('a login is a POST');
+    if (request.path === '/v1/auth/jwt/login')
+      return request.method === 'POST' ? logIn(JSON.parse(request.body)) : complain('a login is a POST');
     return asToken(String(request.headers['x-vault-token'] ?? ''), request);
   });
   return {

@@ -1,22 +1,31 @@
-// A browser without a screen: keeps cookies, follows redirects by hand, and chooses a person at the quickstart issuer's page.
+// A browser without a screen: keeps cookies, follows redirects by hand, and chooses a person at the quickstart issuer's
+// page.
 
 export interface Visitor {
   /** Cookies by name, of all hosts: names differ in these tests. */
   readonly cookies: Map<string, string>;
   /** One request, no redirect followed. */
-  fetch(url: string | URL, form?: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>): Promise<Response>;
+  fetch(
+    url: string | URL,
+    form?: Readonly<Record<string, string>>,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Response>;
   /** From here through the issuer's pages, up to an address that is `inside`, which is not visited. */
   walk(start: string | URL, inside: (url: URL) => boolean): Promise<URL>;
-  /** From the desk's sign-in to the address that the issuer sends back to, which is not visited. */
+  /** From the console's sign-in to the address that the issuer sends back to, which is not visited. */
   signInUntilCallback(desk: string, query?: string): Promise<URL>;
-  /** The whole sign-in; gives the desk's last answer, the redirect to where the person wanted to go. */
+  /** The whole sign-in; gives the console's last answer, the redirect to where the person wanted to go. */
   signIn(desk: string, query?: string): Promise<Response>;
 }
 
 export function createVisitor(user: string): Visitor {
   const cookies = new Map<string, string>();
 
-  async function visit(url: string | URL, form?: Readonly<Record<string, string>>, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+  async function visit(
+    url: string | URL,
+    form?: Readonly<Record<string, string>>,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Response> {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
     const response = await fetch(url, {
       redirect: 'manual',
@@ -45,5 +54,11 @@ export function createVisitor(user: string): Visitor {
 
   const signInUntilCallback: Visitor['signInUntilCallback'] = (desk, query = '') =>
     walk(`${desk}/sign-in${query}`, ({ pathname }) => pathname === '/sign-in/callback');
-  return { cookies, fetch: visit, walk, signInUntilCallback, signIn: async (desk, query) => visit(await signInUntilCallback(desk, query)) };
+  return {
+    cookies,
+    fetch: visit,
+    walk,
+    signInUntilCallback,
+    signIn: async (desk, query) => visit(await signInUntilCallback(desk, query)),
+  };
 }

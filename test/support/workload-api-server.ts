@@ -1,5 +1,6 @@
-// A real gRPC server that speaks the SPIFFE Workload API from the public .proto: tests put a state in, every open stream gets it whole, as from an agent.
-// It can refuse with any status, be stopped and come back, and it counts what it is asked.
+// A real gRPC server that speaks the SPIFFE Workload API from the public .proto: tests put a state in, every open
+// stream gets it whole, as from an agent. It can refuse with any status, be stopped and come back, and it counts what
+// it is asked.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -79,7 +80,9 @@ export async function startWorkloadApiServer(initial: WorkloadState = {}): Promi
         x509SvidKey: chain[0] === undefined ? Buffer.alloc(0) : derOf(chain[0].keyPem),
       })),
     }),
-    FetchX509Bundles: () => ({ bundles: byId(state.x509 ?? {}, (authorities) => Buffer.concat(authorities.map(({ der }) => der))) }),
+    FetchX509Bundles: () => ({
+      bundles: byId(state.x509 ?? {}, (authorities) => Buffer.concat(authorities.map(({ der }) => der))),
+    }),
     FetchJWTBundles: () => ({ bundles: byId(state.jwt ?? {}, (document) => Buffer.from(document)) }),
   };
 
@@ -166,12 +169,16 @@ export async function startWorkloadApiServer(initial: WorkloadState = {}): Promi
 
 function bind(server: Server, address: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => (error === null ? resolve(port) : reject(error)));
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) =>
+      error === null ? resolve(port) : reject(error),
+    );
   });
 }
 
 function byId<T>(entries: Readonly<Record<string, T>>, read: (entry: T) => Buffer): Record<string, Buffer> {
-  return Object.fromEntries(Object.entries(entries).map(([trustDomain, entry]) => [`spiffe://${trustDomain}`, read(entry)]));
+  return Object.fromEntries(
+    Object.entries(entries).map(([trustDomain, entry]) => [`spiffe://${trustDomain}`, read(entry)]),
+  );
 }
 
 function derOf(pem: string): Buffer {

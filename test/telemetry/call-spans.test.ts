@@ -124,7 +124,11 @@ describe('a held call', () => {
     const mint = only(spans, 'countersign.credential.mint');
     const revoke = only(spans, 'countersign.credential.revoke');
     for (const child of [mint, client, revoke]) expect(child.parentSpanId).toBe(release.spanId);
-    expect(client.attributes).toMatchObject({ 'server.address': 'ledger.example.org', 'server.port': 8443, 'http.response.status_code': 201 });
+    expect(client.attributes).toMatchObject({
+      'server.address': 'ledger.example.org',
+      'server.port': 8443,
+      'http.response.status_code': 201,
+    });
     for (const span of [mint, revoke]) {
       expect(span.kind).toBe('SPAN_KIND_INTERNAL');
       expect(span.attributes).toMatchObject({
@@ -139,7 +143,9 @@ describe('a held call', () => {
   test('names its reviewers by a reference, never by name or id', async () => {
     playHeldCall();
     const spans = await spansByName();
-    const references = (spans.get('countersign.approval.review') ?? []).map((span) => String(span.attributes['countersign.reviewer.ref']));
+    const references = (spans.get('countersign.approval.review') ?? []).map((span) =>
+      String(span.attributes['countersign.reviewer.ref']),
+    );
     expect(new Set(references).size).toBe(2);
     for (const reference of references) expect(reference).toMatch(/^[0-9a-f]{16}$/);
     expect(receiver.text()).not.toMatch(/alice|bob/i);
@@ -167,7 +173,10 @@ describe('a held call', () => {
     const close = only(await spansByName(), 'countersign.approval.close');
     expect(close.traceId).toBe(hold.trace.approval.traceId);
     expect(linked(close)).toEqual([`${hold.trace.admit.traceId}/${hold.trace.admit.spanId}`]);
-    expect(close.attributes).toMatchObject({ 'countersign.hold.outcome': 'EXPIRED', 'countersign.hold.expiry': 'undecided' });
+    expect(close.attributes).toMatchObject({
+      'countersign.hold.outcome': 'EXPIRED',
+      'countersign.hold.expiry': 'undecided',
+    });
   });
 
   test('is told as log events that carry the trace', async () => {
@@ -250,7 +259,10 @@ describe('the admit span', () => {
 
   test('says what kind of service wrote it', async () => {
     await telemetry.shutdown();
-    telemetry = start({ OTEL_SERVICE_NAME: 'gate', OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=st%20aging,service.name=other' });
+    telemetry = start({
+      OTEL_SERVICE_NAME: 'gate',
+      OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=st%20aging,service.name=other',
+    });
     const facts = callOf('allow', { status: 200 });
     telemetry.tracing.admit(facts).end(facts);
     await telemetry.flush();
@@ -274,7 +286,11 @@ describe('sampling', () => {
     const span = telemetry.tracing.admit(facts);
     span.child('client', facts).end(facts);
     span.end(facts);
-    expect(span.ref).toMatchObject({ sampled: false, traceId: expect.stringMatching(/^[0-9a-f]{32}$/), spanId: expect.stringMatching(/^[0-9a-f]{16}$/) });
+    expect(span.ref).toMatchObject({
+      sampled: false,
+      traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
+      spanId: expect.stringMatching(/^[0-9a-f]{16}$/),
+    });
     expect(await spansByName()).toEqual(new Map());
   });
 

@@ -2,7 +2,14 @@
 
 import type { Attributes } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { AggregationTemporality, type DataPoint, type Histogram, MeterProvider, type MetricProducer, MetricReader } from '@opentelemetry/sdk-metrics';
+import {
+  AggregationTemporality,
+  type DataPoint,
+  type Histogram,
+  MeterProvider,
+  type MetricProducer,
+  MetricReader,
+} from '@opentelemetry/sdk-metrics';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createDurations } from '../../src/telemetry/durations.ts';
@@ -26,22 +33,38 @@ class Reader extends MetricReader {
 function sdk(temporality: AggregationTemporality) {
   const reader = new Reader({ aggregationTemporalitySelector: () => temporality });
   const meter = new MeterProvider({ readers: [reader] }).getMeter('sdk');
-  return { reader, histogram: meter.createHistogram('d', { unit: 's', advice: { explicitBucketBoundaries: BOUNDARIES } }) };
+  return {
+    reader,
+    histogram: meter.createHistogram('d', { unit: 's', advice: { explicitBucketBoundaries: BOUNDARIES } }),
+  };
 }
 
-async function pointsOf(producer: Pick<MetricProducer, 'collect'>): Promise<Map<string, Omit<Histogram, 'min' | 'max'>>> {
+async function pointsOf(
+  producer: Pick<MetricProducer, 'collect'>,
+): Promise<Map<string, Omit<Histogram, 'min' | 'max'>>> {
   const { resourceMetrics } = await producer.collect();
-  const points = resourceMetrics.scopeMetrics.flatMap(({ metrics }) => metrics.flatMap(({ dataPoints }) => dataPoints as DataPoint<Histogram>[]));
+  const points = resourceMetrics.scopeMetrics.flatMap(({ metrics }) =>
+    metrics.flatMap(({ dataPoints }) => dataPoints as DataPoint<Histogram>[]),
+  );
   return new Map(
     points
       .filter(({ value }) => value.count > 0)
-      .map(({ attributes, value: { buckets, sum, count } }) => [JSON.stringify(attributes), { buckets, sum: Math.round((sum ?? 0) * 1e9) / 1e9, count }]),
+      .map(({ attributes, value: { buckets, sum, count } }) => [
+        JSON.stringify(attributes),
+        { buckets, sum: Math.round((sum ?? 0) * 1e9) / 1e9, count },
+      ]),
   );
 }
 
-const batch = fc.array(fc.tuple(fc.nat(LABELS.length - 1), fc.oneof(fc.double({ min: 0, max: 20, noNaN: true }), fc.constantFrom(...BOUNDARIES))), {
-  maxLength: 30,
-});
+const batch = fc.array(
+  fc.tuple(
+    fc.nat(LABELS.length - 1),
+    fc.oneof(fc.double({ min: 0, max: 20, noNaN: true }), fc.constantFrom(...BOUNDARIES)),
+  ),
+  {
+    maxLength: 30,
+  },
+);
 
 for (const temporality of [AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA]) {
   test(`gives the points that the SDK gives, read twice, ${AggregationTemporality[temporality]}`, async () => {
@@ -65,7 +88,10 @@ for (const temporality of [AggregationTemporality.CUMULATIVE, AggregationTempora
 
 test('tells each delta reader for itself what came since it last asked, and from when', async () => {
   const { durations, series } = gateway();
-  const [fast, slow] = [durations.producer(AggregationTemporality.DELTA), durations.producer(AggregationTemporality.DELTA)];
+  const [fast, slow] = [
+    durations.producer(AggregationTemporality.DELTA),
+    durations.producer(AggregationTemporality.DELTA),
+  ];
   series[0]?.record(1);
   await fast.collect();
   now += 10_000;
@@ -73,7 +99,9 @@ test('tells each delta reader for itself what came since it last asked, and from
   const times = async (producer: MetricProducer): Promise<unknown> => {
     const { resourceMetrics } = await producer.collect();
     return resourceMetrics.scopeMetrics.flatMap(({ metrics }) =>
-      metrics.flatMap(({ dataPoints }) => dataPoints.map(({ startTime, endTime, value }) => [endTime[0] - startTime[0], (value as Histogram).count])),
+      metrics.flatMap(({ dataPoints }) =>
+        dataPoints.map(({ startTime, endTime, value }) => [endTime[0] - startTime[0], (value as Histogram).count]),
+      ),
     );
   };
   expect(await times(fast)).toEqual([[10, 1]]);

@@ -17,16 +17,24 @@ describe('the endpoint', () => {
 
   test('of one signal is taken as it is, and switches on that signal alone', () => {
     const { targets } = readEnvironment({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://collector.example.org/custom' });
-    expect(targets).toEqual({ traces: { url: 'https://collector.example.org/custom', headers: {}, timeoutMillis: 10_000 } });
+    expect(targets).toEqual({
+      traces: { url: 'https://collector.example.org/custom', headers: {}, timeoutMillis: 10_000 },
+    });
   });
 
   test('is the local collector when the exporter is named without one', () => {
-    expect(readEnvironment({ OTEL_TRACES_EXPORTER: 'otlp' }).targets.traces?.url).toBe('http://localhost:4318/v1/traces');
+    expect(readEnvironment({ OTEL_TRACES_EXPORTER: 'otlp' }).targets.traces?.url).toBe(
+      'http://localhost:4318/v1/traces',
+    );
   });
 
   test('is not used by a signal whose exporter is none, nor by any when the SDK is disabled', () => {
     const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' };
-    expect(Object.keys(readEnvironment({ ...endpoint, OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'prometheus' }).targets)).toEqual(['traces']);
+    expect(
+      Object.keys(
+        readEnvironment({ ...endpoint, OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'prometheus' }).targets,
+      ),
+    ).toEqual(['traces']);
     expect(readEnvironment({ ...endpoint, OTEL_SDK_DISABLED: 'true' }).targets).toEqual({});
   });
 
@@ -68,7 +76,10 @@ test.each([
 });
 
 test('a malformed header variable is reported without its value', () => {
-  const { warnings } = readEnvironment({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', OTEL_EXPORTER_OTLP_HEADERS: 'authorization=%ZZsecret' });
+  const { warnings } = readEnvironment({
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=%ZZsecret',
+  });
   expect(warnings.join('\n')).toMatch(/OTEL_EXPORTER_OTLP_HEADERS/);
   expect(warnings.join('\n')).not.toContain('secret');
 });

@@ -18,7 +18,12 @@ test('a line is one JSON object with level, time and event', () => {
   log.warn('something.happened', { count: 3 });
   expect(lines).toHaveLength(1);
   expect(lines[0]).toMatch(/^\{.*\}\n$/);
-  expect(last()).toEqual({ level: 'warn', time: expect.stringMatching(/^\d{4}-.*Z$/), event: 'something.happened', count: 3 });
+  expect(last()).toEqual({
+    level: 'warn',
+    time: expect.stringMatching(/^\d{4}-.*Z$/),
+    event: 'something.happened',
+    count: 3,
+  });
 });
 
 test('fields named like secrets are masked wherever they stand, and a Secret masks itself', () => {
@@ -38,13 +43,19 @@ test('errors show name, code and causes, and neither message nor stack', () => {
   const { log, last, lines } = capture();
   const cause = Object.assign(new TypeError('quotes input-literal'), { code: 'ERR_X' });
   log.error('failed', { error: new GatewayError('upstream_unreachable', 'detail', { cause }) });
-  expect(last().error).toEqual({ name: 'GatewayError', code: 'upstream_unreachable', cause: { name: 'TypeError', code: 'ERR_X' } });
+  expect(last().error).toEqual({
+    name: 'GatewayError',
+    code: 'upstream_unreachable',
+    cause: { name: 'TypeError', code: 'ERR_X' },
+  });
   expect(lines.join('')).not.toContain('input-literal');
 });
 
 test('an internal error shows where it came from, without its message', () => {
   const { log, last, lines } = capture();
-  log.error('failed', { error: new GatewayError('internal', 'detail', { cause: new Error('quotes input-literal\n    at forged') }) });
+  log.error('failed', {
+    error: new GatewayError('internal', 'detail', { cause: new Error('quotes input-literal\n    at forged') }),
+  });
   expect(last().error.stack).toMatch(/^\s+at .*log\.test\.ts/m);
   expect(lines.join('')).not.toContain('input-literal');
 });
@@ -70,7 +81,14 @@ test('a value that cannot be serialised does not stop the caller', () => {
 test('the line of a call names all that matters and holds nothing of its content', () => {
   const span = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), sampled: true };
   const hold = holdOf({ admit: span, approval: span }, { state: 'EXECUTED', votes: [{ ...voteOf('alice'), span }] });
-  const facts = callOf('allow', { hold, credential: credentialOf(), status: 201, upstreamStatus: 201, auditSeq: 7, heldMs: 1200 });
+  const facts = callOf('allow', {
+    hold,
+    credential: credentialOf(),
+    status: 201,
+    upstreamStatus: 201,
+    auditSeq: 7,
+    heldMs: 1200,
+  });
   const { log, lines, last } = capture();
   log.info('call', callLine(facts, { span, seconds: 0.0123456 }));
   expect(last()).toMatchObject({

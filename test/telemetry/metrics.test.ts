@@ -11,7 +11,12 @@ const lines: string[] = [];
 
 function start(env: Record<string, string> = {}): Telemetry {
   lines.length = 0;
-  telemetry = startTelemetry({ env, version: '1.2.3', instance: 'i', destination: { write: (line) => void lines.push(line) } });
+  telemetry = startTelemetry({
+    env,
+    version: '1.2.3',
+    instance: 'i',
+    destination: { write: (line) => void lines.push(line) },
+  });
   return telemetry;
 }
 
@@ -30,7 +35,9 @@ function parse(text: string): Sample[] {
     if (line === '' || /^# (HELP|TYPE|UNIT) /.test(line)) continue;
     const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line);
     if (match === null) throw new Error(`not a sample: ${line}`);
-    const labels = Object.fromEntries([...(match[2] ?? '').matchAll(/([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g)].map(([, name, value]) => [name, value]));
+    const labels = Object.fromEntries(
+      [...(match[2] ?? '').matchAll(/([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g)].map(([, name, value]) => [name, value]),
+    );
     samples.push({ name: match[1] ?? '', labels, value: Number(match[3]) });
   }
   return samples;
@@ -52,8 +59,15 @@ describe('/metrics', () => {
       ['allow', undefined, 2],
       ['deny', 'denied', 1],
     ]);
-    const count = samples.find((sample) => sample.name === 'http_server_request_duration_seconds_count' && sample.labels.http_response_status_code === '200');
-    expect(count).toMatchObject({ value: 2, labels: { http_request_method: 'POST', countersign_upstream: 'ledger', url_scheme: 'http' } });
+    const count = samples.find(
+      (sample) =>
+        sample.name === 'http_server_request_duration_seconds_count' &&
+        sample.labels.http_response_status_code === '200',
+    );
+    expect(count).toMatchObject({
+      value: 2,
+      labels: { http_request_method: 'POST', countersign_upstream: 'ledger', url_scheme: 'http' },
+    });
   });
 
   test('has a series for everything that the gateway counts', async () => {
@@ -93,7 +107,8 @@ describe('/metrics', () => {
     const { metrics } = start();
     let counts: Readonly<Record<string, number>> = { PENDING: 1 };
     metrics.observeHolds(async () => counts);
-    const pending = async () => (await scrape(telemetry as Telemetry)).find(({ labels }) => labels.countersign_hold_state === 'PENDING')?.value;
+    const pending = async () =>
+      (await scrape(telemetry as Telemetry)).find(({ labels }) => labels.countersign_hold_state === 'PENDING')?.value;
     expect(await pending()).toBe(1);
     counts = {};
     expect(await pending()).toBe(0);
@@ -110,7 +125,8 @@ describe('/metrics', () => {
       () => 31_000,
     );
     const samples = await scrape(telemetry as Telemetry);
-    const of = (name: string) => samples.filter((sample) => sample.name === name).map(({ labels, value }) => [labels.countersign_issuer, value]);
+    const of = (name: string) =>
+      samples.filter((sample) => sample.name === name).map(({ labels, value }) => [labels.countersign_issuer, value]);
     expect(of('countersign_identity_keys')).toEqual([
       ['prod', 3],
       ['corp', 0],
@@ -121,7 +137,9 @@ describe('/metrics', () => {
   test('counts what is beyond 2,000 sets of labels in one series, so that an upstream cannot fill the memory with statuses', async () => {
     const { metrics } = start();
     for (let status = 0; status < 2_100; status += 1) metrics.upstream('ledger', 'GET', status, undefined, 0.1);
-    const counts = (await scrape(telemetry as Telemetry)).filter((sample) => sample.name === 'http_client_request_duration_seconds_count');
+    const counts = (await scrape(telemetry as Telemetry)).filter(
+      (sample) => sample.name === 'http_client_request_duration_seconds_count',
+    );
     expect(counts).toHaveLength(2_001);
     expect(counts.find(({ labels }) => labels.otel_metric_overflow === 'true')?.value).toBe(100);
   });
@@ -138,19 +156,34 @@ describe('/metrics', () => {
   test('has no label that an agent or a person could choose', async () => {
     const { metrics } = start();
     for (let i = 0; i < 50; i += 1)
-      metrics.call(callOf('deny', { ...toolCall(`invented-${i}`), id: `call-${i}`, method: `INVENTED${i}`, status: 403, error: 'denied' }), 0.001);
+      metrics.call(
+        callOf('deny', {
+          ...toolCall(`invented-${i}`),
+          id: `call-${i}`,
+          method: `INVENTED${i}`,
+          status: 403,
+          error: 'denied',
+        }),
+        0.001,
+      );
     const text = await (telemetry as Telemetry).serveMetrics();
     expect(parse(text).filter((sample) => sample.name === 'countersign_decisions_total')).toHaveLength(1);
-    for (const literal of [...Object.values(LITERALS), 'invented', 'INVENTED', 'call-1', 'spiffe://']) expect(text).not.toContain(literal);
+    for (const literal of [...Object.values(LITERALS), 'invented', 'INVENTED', 'call-1', 'spiffe://'])
+      expect(text).not.toContain(literal);
   });
 });
 
 test('metrics are pushed to the receiver as well', async () => {
   const receiver = await startOtlpReceiver();
-  const { metrics, flush } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_EXPORTER_OTLP_HEADERS: 'x-tenant=blue' });
+  const { metrics, flush } = start({
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-tenant=blue',
+  });
   metrics.call(callOf('allow', { status: 200 }), 0.02);
   await flush();
-  expect(receiver.metrics.map(({ name }) => name)).toEqual(expect.arrayContaining(['http.server.request.duration', 'countersign.decisions']));
+  expect(receiver.metrics.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['http.server.request.duration', 'countersign.decisions']),
+  );
   expect(receiver.requests.map((headers) => headers['x-tenant'])).toContain('blue');
   await telemetry?.shutdown();
   telemetry = undefined;
@@ -160,26 +193,33 @@ test('metrics are pushed to the receiver as well', async () => {
 test.each([
   ['cumulative', 2, [2, 3]],
   ['delta', 1, [2, 1]],
-])('durations are pushed as OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE asks: %s', async (preference, temporality, counts) => {
-  const receiver = await startOtlpReceiver();
-  // The exporter reads it from the process itself.
-  vi.stubEnv('OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', preference);
-  try {
-    const { metrics, flush } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
-    for (const calls of [2, 1]) {
-      for (let i = 0; i < calls; i += 1) metrics.upstream('ledger', 'GET', 200, undefined, 0.1);
-      await flush();
+])(
+  'durations are pushed as OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE asks: %s',
+  async (preference, temporality, counts) => {
+    const receiver = await startOtlpReceiver();
+    // The exporter reads it from the process itself.
+    vi.stubEnv('OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', preference);
+    try {
+      const { metrics, flush } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
+      for (const calls of [2, 1]) {
+        for (let i = 0; i < calls; i += 1) metrics.upstream('ledger', 'GET', 200, undefined, 0.1);
+        await flush();
+      }
+      const pushed = receiver.metrics
+        .filter(({ name }) => name === 'http.client.request.duration')
+        .map(({ histogram }) => histogram);
+      expect(pushed.map((each) => each?.dataPoints.map(({ count }) => Number(count)))).toEqual(
+        counts.map((count) => [count]),
+      );
+      expect(pushed.map((each) => each?.aggregationTemporality)).toEqual([temporality, temporality]);
+    } finally {
+      vi.unstubAllEnvs();
+      await telemetry?.shutdown();
+      telemetry = undefined;
+      await receiver.close();
     }
-    const pushed = receiver.metrics.filter(({ name }) => name === 'http.client.request.duration').map(({ histogram }) => histogram);
-    expect(pushed.map((each) => each?.dataPoints.map(({ count }) => Number(count)))).toEqual(counts.map((count) => [count]));
-    expect(pushed.map((each) => each?.aggregationTemporality)).toEqual([temporality, temporality]);
-  } finally {
-    vi.unstubAllEnvs();
-    await telemetry?.shutdown();
-    telemetry = undefined;
-    await receiver.close();
-  }
-});
+  },
+);
 
 describe('without a receiver', () => {
   test('nothing is configured: spans have ids, nothing is sent, nothing is counted as lost', async () => {
@@ -197,7 +237,11 @@ describe('without a receiver', () => {
 
   test('what is refused or finds no room is counted and logged once, and calls do not notice', async () => {
     const { server, url } = await refusingServer();
-    const { tracing } = start({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url, OTEL_BSP_MAX_QUEUE_SIZE: '10', OTEL_BSP_SCHEDULE_DELAY: '3600000' });
+    const { tracing } = start({
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url,
+      OTEL_BSP_MAX_QUEUE_SIZE: '10',
+      OTEL_BSP_SCHEDULE_DELAY: '3600000',
+    });
     // Ten are on their way, ten wait, and for five there is no room.
     for (let i = 0; i < 25; i += 1) {
       const facts = callOf('deny', { status: 403, error: 'denied' });
@@ -211,7 +255,9 @@ describe('without a receiver', () => {
     await telemetry?.flush();
     const samples = await scrape(telemetry as Telemetry);
     const dropped = samples.filter((sample) => sample.name === 'countersign_telemetry_dropped_total');
-    const byReason = Object.fromEntries(dropped.map(({ labels, value }) => [labels.countersign_telemetry_reason, value]));
+    const byReason = Object.fromEntries(
+      dropped.map(({ labels, value }) => [labels.countersign_telemetry_reason, value]),
+    );
     expect(byReason).toEqual({ queue_full: 5, export_failed: 22 });
     expect(samples.find((sample) => sample.name === 'countersign_telemetry_export_failures_total')?.value).toBe(3);
     expect(lines.map((line) => JSON.parse(line).event)).toEqual(['telemetry.export_failed']);
@@ -222,7 +268,10 @@ describe('without a receiver', () => {
 test('a receiver that is not there loses spans, counted, and stops neither flush nor shutdown', async () => {
   const { server, url } = await refusingServer();
   await new Promise((resolve) => server.close(resolve));
-  const { tracing, flush, shutdown, serveMetrics } = start({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url, OTEL_EXPORTER_OTLP_TIMEOUT: '200' });
+  const { tracing, flush, shutdown, serveMetrics } = start({
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url,
+    OTEL_EXPORTER_OTLP_TIMEOUT: '200',
+  });
   const facts = callOf('deny', { status: 403, error: 'denied' });
   tracing.admit(facts).end(facts, 'denied');
   await flush();

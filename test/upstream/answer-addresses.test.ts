@@ -1,5 +1,5 @@
-// Kind: an address in an upstream's own address space that reaches the agent as if it could be followed there. One source with a base path, one of a
-// server of a shared mount; every form in which servers write addresses.
+// Kind: an address in an upstream's own address space that reaches the agent as if it could be followed there. One
+// source with a base path, one of a server of a shared mount; every form in which servers write addresses.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -61,12 +61,14 @@ describe('an address that nobody outside could follow', () => {
   });
 });
 
-it.each(['https://files.example.com/a?sig=1', 'https://example.org', 'http://169.254.169.254/latest', 'mailto:a@example.org'])(
-  'another site’s address stays as it is: %s',
-  (value) => {
-    expect(location(value)).toBe(value);
-  },
-);
+it.each([
+  'https://files.example.com/a?sig=1',
+  'https://example.org',
+  'http://169.254.169.254/latest',
+  'mailto:a@example.org',
+])('another site’s address stays as it is: %s', (value) => {
+  expect(location(value)).toBe(value);
+});
 
 it.each([
   ['refresh', '5; url=http://api.internal:8080/base/jobs', '5; url=/tools/jobs'],
@@ -85,7 +87,15 @@ it.each([
 it('never names the upstream’s host, whatever address of it an answer holds', () => {
   const piece = fc.stringMatching(/^[a-z0-9./%?#=&;@:-]{0,20}$/);
   const forms = fc.tuple(
-    fc.constantFrom('', '/', '//api.internal:8080/', 'http://api.internal:8080/', 'http://api.internal:8080/base/', '/base/', '../'),
+    fc.constantFrom(
+      '',
+      '/',
+      '//api.internal:8080/',
+      'http://api.internal:8080/',
+      'http://api.internal:8080/base/',
+      '/base/',
+      '../',
+    ),
     piece,
   );
   fc.assert(

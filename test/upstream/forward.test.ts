@@ -31,7 +31,18 @@ describe('what the upstream receives', () => {
       {
         target: '/v1/items/%7Ea;x=1?q=%20a&b',
         headers: [
-          ...['host', 'gateway.example', 'authorization', 'Bearer agent', 'cookie', 'a=b', 'x-api-key', 'k', 'x-agent-token', 't'],
+          ...[
+            'host',
+            'gateway.example',
+            'authorization',
+            'Bearer agent',
+            'cookie',
+            'a=b',
+            'x-api-key',
+            'k',
+            'x-agent-token',
+            't',
+          ],
           ...[
             'connection',
             'keep-alive, x-nominated',
@@ -60,7 +71,18 @@ describe('what the upstream receives', () => {
             'expect',
             '100-continue',
           ],
-          ...['traceparent', '00-aa-bb-01', 'tracestate', 'a=b', 'baggage', 'c=d', 'countersign-task', 't', 'countersign_task', 't'],
+          ...[
+            'traceparent',
+            '00-aa-bb-01',
+            'tracestate',
+            'a=b',
+            'baggage',
+            'c=d',
+            'countersign-task',
+            't',
+            'countersign_task',
+            't',
+          ],
           ...['x-http-method-override', 'DELETE', 'content-length', '0', 'proxy-authorization', 'Basic x'],
           ...['accept', 'application/json', 'x-note', 'one', 'x-note', 'two', 'accept-encoding', 'gzip'],
         ],
@@ -89,7 +111,8 @@ describe('what the upstream receives', () => {
   });
 
   it('gets no length and no transfer-encoding with a GET, HEAD or DELETE that has no body, and length 0 with a POST', async () => {
-    for (const method of ['GET', 'HEAD', 'DELETE', 'OPTIONS']) expect(await receivedFrom({ method })).not.toMatch(/content-length|transfer-encoding/i);
+    for (const method of ['GET', 'HEAD', 'DELETE', 'OPTIONS'])
+      expect(await receivedFrom({ method })).not.toMatch(/content-length|transfer-encoding/i);
     expect(await receivedFrom({ method: 'POST' })).toContain('\r\ncontent-length: 0\r\n');
   });
 
@@ -99,13 +122,17 @@ describe('what the upstream receives', () => {
       injection: { in: 'header', name: 'Private-Key', value: SECRET },
       secrets: [SECRET],
     });
-    expect(received).toBe(`GET / HTTP/1.1\r\nhost: UPSTREAM\r\nconnection: keep-alive\r\naccept-encoding: identity\r\nprivate-key: ${SECRET}\r\n\r\n`);
+    expect(received).toBe(
+      `GET / HTTP/1.1\r\nhost: UPSTREAM\r\nconnection: keep-alive\r\naccept-encoding: identity\r\nprivate-key: ${SECRET}\r\n\r\n`,
+    );
   });
 
   it('gets a query credential appended and encoded', async () => {
     const injection = { in: 'query', name: 'api key', value: 'a&b=c d#é' } as const;
     expect(await receivedFrom({ target: '/x', injection })).toMatch(/^GET \/x\?api%20key=a%26b%3Dc%20d%23%C3%A9 HTTP/);
-    expect(await receivedFrom({ target: '/x?y=1', injection })).toMatch(/^GET \/x\?y=1&api%20key=a%26b%3Dc%20d%23%C3%A9 HTTP/);
+    expect(await receivedFrom({ target: '/x?y=1', injection })).toMatch(
+      /^GET \/x\?y=1&api%20key=a%26b%3Dc%20d%23%C3%A9 HTTP/,
+    );
   });
 
   it('gets the gateway’s own fields instead of the agent’s', async () => {
@@ -137,8 +164,12 @@ describe('what the upstream receives', () => {
 
   it('gets nothing when the action is for another authority than the configured one', async () => {
     const upstream = await startRawUpstream(rawAnswer('ok'));
-    expect(await failureOf({ url: upstream.origin, action: { authority: 'elsewhere.example' } })).toMatchObject({ code: 'upstream_unreachable' });
-    expect(await failureOf({ url: upstream.origin, action: { upstream: 'removed' } })).toMatchObject({ code: 'upstream_unreachable' });
+    expect(await failureOf({ url: upstream.origin, action: { authority: 'elsewhere.example' } })).toMatchObject({
+      code: 'upstream_unreachable',
+    });
+    expect(await failureOf({ url: upstream.origin, action: { upstream: 'removed' } })).toMatchObject({
+      code: 'upstream_unreachable',
+    });
     expect(upstream.received).toEqual([]);
     await upstream.close();
   });
@@ -159,7 +190,9 @@ describe('what the agent receives', () => {
 
   it('gets a small answer in one piece with its length, the upstream’s fields and the gateway’s own', async () => {
     const fields = ['X-Note: one', 'x-note: two', 'Content-Type: text/plain', 'ETag: "a"'];
-    const { sink, sent } = await answerTo(rawAnswer('héllo', fields), { outgoing: { responseHeaders: ['countersign-hold', 'h1'] } });
+    const { sink, sent } = await answerTo(rawAnswer('héllo', fields), {
+      outgoing: { responseHeaders: ['countersign-hold', 'h1'] },
+    });
     expect(sink.calls).toEqual(['whole']);
     expect(sink.headers).toEqual([
       ...['x-note', 'one', 'x-note', 'two', 'content-type', 'text/plain', 'etag', '"a"'],
@@ -174,8 +207,20 @@ describe('what the agent receives', () => {
 
   it('gets no hop-by-hop, nominated or cookie field, and nothing in the gateway’s name', async () => {
     const fields = [
-      ...['Connection: keep-alive, X-Hop', 'X-Hop: 1', 'Keep-Alive: timeout=9', 'Proxy-Authenticate: Basic', 'Set-Cookie: a=b', 'Alt-Svc: h2="evil:443"'],
-      ...['Countersign-Hold: forged', 'Proxy-Status: Countersign; error=x', 'Proxy-Status: cdn; hit', 'Authorization: Bearer x'],
+      ...[
+        'Connection: keep-alive, X-Hop',
+        'X-Hop: 1',
+        'Keep-Alive: timeout=9',
+        'Proxy-Authenticate: Basic',
+        'Set-Cookie: a=b',
+        'Alt-Svc: h2="evil:443"',
+      ],
+      ...[
+        'Countersign-Hold: forged',
+        'Proxy-Status: Countersign; error=x',
+        'Proxy-Status: cdn; hit',
+        'Authorization: Bearer x',
+      ],
     ];
     const { sink } = await answerTo(rawAnswer('ok', fields));
     expect(sink.headers).toEqual(['proxy-status', 'cdn; hit', 'content-length', '2']);
@@ -194,7 +239,9 @@ describe('what the agent receives', () => {
   });
 
   it('does not get interim answers', async () => {
-    const { sink } = await answerTo(Buffer.concat([Buffer.from('HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'), rawAnswer('ok')]));
+    const { sink } = await answerTo(
+      Buffer.concat([Buffer.from('HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'), rawAnswer('ok')]),
+    );
     expect(sink.status).toBe(200);
     expect(sink.text).toBe('ok');
   });
@@ -209,7 +256,8 @@ describe('what the agent receives', () => {
   it('gets an answer whose bytes arrive one by one', async () => {
     const upstream = await startRawUpstream((socket) => {
       const bytes = rawAnswer('{"a":"bc"}', ['content-type: application/json']);
-      const next = (i: number): void => void (i < bytes.length && socket.write(bytes.subarray(i, i + 1), () => setImmediate(next, i + 1)));
+      const next = (i: number): void =>
+        void (i < bytes.length && socket.write(bytes.subarray(i, i + 1), () => setImmediate(next, i + 1)));
       next(0);
     });
     await using rig = createRig(upstream.origin);
@@ -222,18 +270,32 @@ describe('what the agent receives', () => {
   it('gets the secret scrubbed from fields and text, and the right length', async () => {
     const injection = { in: 'header', name: 'authorization', value: `Bearer ${SECRET}` } as const;
     const body = `{"echo":"Bearer ${SECRET}","é":1}`;
-    const { sink } = await answerTo(rawAnswer(body, ['content-type: application/json', `x-echo: <${SECRET}>`, `location: /?t=${encodeURIComponent(SECRET)}`]), {
-      injection,
-    });
+    const { sink } = await answerTo(
+      rawAnswer(body, [
+        'content-type: application/json',
+        `x-echo: <${SECRET}>`,
+        `location: /?t=${encodeURIComponent(SECRET)}`,
+      ]),
+      {
+        injection,
+      },
+    );
     expect(sink.body.toString()).toBe('{"echo":"Bearer [scrubbed]","é":1}');
-    expect(sink.headers).toEqual([...['content-type', 'application/json', 'x-echo', '<[scrubbed]>', 'location', '/api/?t=[scrubbed]'], 'content-length', '35']);
+    expect(sink.headers).toEqual([
+      ...['content-type', 'application/json', 'x-echo', '<[scrubbed]>', 'location', '/api/?t=[scrubbed]'],
+      'content-length',
+      '35',
+    ]);
   });
 
   it('gets the secret scrubbed from a stream whose chunks split it, and from binary bodies', async () => {
     const injection = { in: 'header', name: 'x-key', value: SECRET } as const;
     const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
     const head = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: text/plain\r\n\r\n';
-    const { sink } = await answerTo(`${head}${chunk(`a ${SECRET.slice(0, 9)}`)}${chunk(`${SECRET.slice(9)} b gh`)}${chunk('x')}0\r\n\r\n`, { injection });
+    const { sink } = await answerTo(
+      `${head}${chunk(`a ${SECRET.slice(0, 9)}`)}${chunk(`${SECRET.slice(9)} b gh`)}${chunk('x')}0\r\n\r\n`,
+      { injection },
+    );
     expect(sink.text).toBe('a [scrubbed] b ghx');
     const binary = await answerTo(rawAnswer(SECRET, ['content-type: image/png']), { injection });
     expect(binary.sink.text).toBe('[scrubbed]');
@@ -243,18 +305,42 @@ describe('what the agent receives', () => {
 describe('answers that are refused', () => {
   const cases: [string, string | Buffer, string][] = [
     ['bytes that are not HTTP', 'SSH-2.0-OpenSSH\r\n\r\n', 'upstream_protocol'],
-    ['two different lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nokk', 'upstream_protocol'],
-    ['a length beside chunks', 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n', 'upstream_protocol'],
+    [
+      'two different lengths',
+      'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nokk',
+      'upstream_protocol',
+    ],
+    [
+      'a length beside chunks',
+      'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+      'upstream_protocol',
+    ],
     ['a field name with a space', 'HTTP/1.1 200 OK\r\nx a: b\r\ncontent-length: 0\r\n\r\n', 'upstream_protocol'],
-    ['a control character in a value', 'HTTP/1.1 200 OK\r\nx-a: b\x01c\r\ncontent-length: 0\r\n\r\n', 'upstream_protocol'],
+    [
+      'a control character in a value',
+      'HTTP/1.1 200 OK\r\nx-a: b\x01c\r\ncontent-length: 0\r\n\r\n',
+      'upstream_protocol',
+    ],
     ['a NUL in a value', 'HTTP/1.1 200 OK\r\nx-a: b\0c\r\ncontent-length: 0\r\n\r\n', 'upstream_protocol'],
-    ['a bare CR that would split', 'HTTP/1.1 200 OK\r\nx-a: b\rset-cookie: c\r\ncontent-length: 0\r\n\r\n', 'upstream_protocol'],
+    [
+      'a bare CR that would split',
+      'HTTP/1.1 200 OK\r\nx-a: b\rset-cookie: c\r\ncontent-length: 0\r\n\r\n',
+      'upstream_protocol',
+    ],
     ['a head without end', `HTTP/1.1 200 OK\r\nx-a: ${'b'.repeat(40_000)}`, 'upstream_protocol'],
-    ['an upgrade that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n', 'upstream_protocol'],
+    [
+      'an upgrade that nobody asked for',
+      'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+      'upstream_protocol',
+    ],
     ['a 101 without an upgrade', 'HTTP/1.1 101 Switching Protocols\r\n\r\n', 'upstream_protocol'],
     ['interim answers without end', 'HTTP/1.1 102 Processing\r\n\r\n'.repeat(40), 'upstream_protocol'],
     ['a status that HTTP does not have', 'HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n', 'upstream_protocol'],
-    ['a chunk size that is none', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: x\r\n\r\nzz\r\n', 'upstream_protocol'],
+    [
+      'a chunk size that is none',
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: x\r\n\r\nzz\r\n',
+      'upstream_protocol',
+    ],
   ];
   it.each(cases)('refuses %s', async (_name, answer, code) => {
     const upstream = await startRawUpstream(answer);
@@ -263,24 +349,37 @@ describe('answers that are refused', () => {
   });
 
   it('refuses what does not decompress while a secret would have to be looked for, and passes it otherwise', async () => {
-    const upstream = await startRawUpstream(rawAnswer('zzzz', ['content-type: application/json', 'content-encoding: gzip']));
-    expect(await failureOf({ url: upstream.origin, injection: { in: 'header', name: 'x-key', value: SECRET } })).toMatchObject({ code: 'upstream_protocol' });
+    const upstream = await startRawUpstream(
+      rawAnswer('zzzz', ['content-type: application/json', 'content-encoding: gzip']),
+    );
+    expect(
+      await failureOf({ url: upstream.origin, injection: { in: 'header', name: 'x-key', value: SECRET } }),
+    ).toMatchObject({ code: 'upstream_protocol' });
     await using rig = createRig(upstream.origin);
     const sink = recordingSink();
     await rig.forwarder.send(outgoing({ url: upstream.origin }), sink);
-    expect(sink).toMatchObject({ text: 'zzzz', headers: ['content-type', 'application/json', 'content-encoding', 'gzip', 'content-length', '4'] });
+    expect(sink).toMatchObject({
+      text: 'zzzz',
+      headers: ['content-type', 'application/json', 'content-encoding', 'gzip', 'content-length', '4'],
+    });
     await upstream.close();
   });
 
   it('says that an answer broke off before its head was passed on, and after', async () => {
     const silent = await startRawUpstream((socket) => socket.destroy());
     expect(await failureOf({ url: silent.origin })).toMatchObject({ code: 'upstream_aborted' });
-    const short = await startRawUpstream((socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this'));
+    const short = await startRawUpstream((socket) =>
+      socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this'),
+    );
     expect(await failureOf({ url: short.origin })).toMatchObject({ code: 'upstream_aborted' });
-    const long = await startRawUpstream((socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nonly this'));
+    const long = await startRawUpstream((socket) =>
+      socket.end('HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nonly this'),
+    );
     await using rig = createRig(long.origin);
     const sink = recordingSink();
-    await expect(rig.forwarder.send(outgoing({ url: long.origin }), sink)).rejects.toMatchObject({ code: 'upstream_aborted' });
+    await expect(rig.forwarder.send(outgoing({ url: long.origin }), sink)).rejects.toMatchObject({
+      code: 'upstream_aborted',
+    });
     expect(sink.calls).toEqual(['head', 'abort']);
     expect(rig.counted).toEqual(['upstream_aborted']);
     await Promise.all([silent.close(), short.close(), long.close()]);
@@ -350,8 +449,12 @@ describe('a reload', () => {
   it('changes nothing when one entry is refused', async () => {
     const upstream = await startRawUpstream(rawAnswer('ok'));
     await using rig = createRig(upstream.origin);
-    expect(() => rig.targets.reconfigure(new Map([['bad', upstreamOptions('http://plain.example', { name: 'bad' })]]))).toThrow(/upstream bad/);
-    expect(await rig.forwarder.send(outgoing({ url: upstream.origin }), recordingSink())).toMatchObject({ status: 200 });
+    expect(() =>
+      rig.targets.reconfigure(new Map([['bad', upstreamOptions('http://plain.example', { name: 'bad' })]])),
+    ).toThrow(/upstream bad/);
+    expect(await rig.forwarder.send(outgoing({ url: upstream.origin }), recordingSink())).toMatchObject({
+      status: 200,
+    });
     await upstream.close();
   });
 });

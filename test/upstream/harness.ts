@@ -1,4 +1,5 @@
-// What the tests of the forwarder share: calls as the pipeline would hand them in, a sink that remembers, and a real node:http front.
+// What the tests of the forwarder share: calls as the pipeline would hand them in, a sink that remembers, and a real
+// node:http front.
 
 import { EventEmitter, once } from 'node:events';
 import { createServer, type Server } from 'node:http';
@@ -15,7 +16,16 @@ import { createForwarder } from '../../src/upstream/forward.ts';
 import { createTargets, type Targets, type UpstreamOptions } from '../../src/upstream/targets.ts';
 
 export function upstreamOptions(url: string, extra: Partial<UpstreamOptions> = {}): UpstreamOptions {
-  return { name: 'api', url, allowPlaintext: false, connectTimeoutMs: 5000, headersTimeoutMs: 20_000, bodyTimeoutMs: 20_000, websocket: false, ...extra };
+  return {
+    name: 'api',
+    url,
+    allowPlaintext: false,
+    connectTimeoutMs: 5000,
+    headersTimeoutMs: 20_000,
+    bodyTimeoutMs: 20_000,
+    websocket: false,
+    ...extra,
+  };
 }
 
 export interface Rig extends AsyncDisposable {
@@ -67,13 +77,31 @@ export function outgoing({
   const [path = '/', query] = target.split('?');
   return {
     request: {
-      ...{ id: 'r', receivedAt: 0, method, target: `/api${target}`, mount: 'api', path, headers, peer: { address: '127.0.0.1' } },
+      ...{
+        id: 'r',
+        receivedAt: 0,
+        method,
+        target: `/api${target}`,
+        mount: 'api',
+        path,
+        headers,
+        peer: { address: '127.0.0.1' },
+      },
       ...(query !== undefined && { query }),
       body: stream ?? NO_BODY,
       onClosed: onClosed ?? (() => () => {}),
     },
     action: {
-      ...{ protocol: 'http', upstream: 'api', authority: new URL(url).host, method, target, path, boundHeaders: [], streamed: stream !== undefined },
+      ...{
+        protocol: 'http',
+        upstream: 'api',
+        authority: new URL(url).host,
+        method,
+        target,
+        path,
+        boundHeaders: [],
+        streamed: stream !== undefined,
+      },
       ...(body !== undefined && { body: { bytes: Buffer.from(body), digest: '' } }),
       ...action,
     },
@@ -142,7 +170,10 @@ export function recordingSink(): RecordingSink {
 }
 
 /** A front on a real socket, with the sink that a server over node:http has. `fronts` hears how each call ended. */
-export async function startFront(forwarder: Forwarder, url: string): Promise<{ server: Server; port: number; ended: EventEmitter; close(): Promise<void> }> {
+export async function startFront(
+  forwarder: Forwarder,
+  url: string,
+): Promise<{ server: Server; port: number; ended: EventEmitter; close(): Promise<void> }> {
   const ended = new EventEmitter();
   const server = createServer((incoming, response) => {
     const { method = 'GET', url: target = '/' } = incoming;

@@ -15,10 +15,19 @@ describe.skipIf(!hasOpenssl())('an issuer with an authority of its own (skipped 
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const request = { method: 'GET', url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/`, headers: {} } as const;
+    const request = {
+      method: 'GET',
+      url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+      headers: {},
+    } as const;
     try {
-      expect(await callIssuer({ fetch: fetchTrusting(pemOf(certificates.ca)) }, request)).toEqual({ status: 302, text: '{"token":"literal"}' });
-      await expect(callIssuer({ fetch: fetchTrusting(pemOf(other.ca)) }, request)).rejects.toMatchObject({ code: 'credential_unavailable' });
+      expect(await callIssuer({ fetch: fetchTrusting(pemOf(certificates.ca)) }, request)).toEqual({
+        status: 302,
+        text: '{"token":"literal"}',
+      });
+      await expect(callIssuer({ fetch: fetchTrusting(pemOf(other.ca)) }, request)).rejects.toMatchObject({
+        code: 'credential_unavailable',
+      });
       await expect(callIssuer({}, request)).rejects.toMatchObject({ code: 'credential_unavailable' });
     } finally {
       server.close();

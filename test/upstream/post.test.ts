@@ -1,4 +1,5 @@
-// Where notifications may go: https, this machine, and nothing inside unless the operator says so; redirects lead nowhere.
+// Where notifications may go: https, this machine, and nothing inside unless the operator says so; redirects lead
+// nowhere.
 
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
@@ -42,7 +43,12 @@ it.each([
   ['169.254.169.254', true, 'upstream_address_refused'],
   ['93.184.216.34', false, undefined],
 ])('judges a name that resolves to %s, private addresses allowed: %s', async (address, allowPrivateAddresses, code) => {
-  const rules = { url: 'https://hooks.example.org/in', allowPlaintext: false, allowPrivateAddresses, neverSpecial: true };
+  const rules = {
+    url: 'https://hooks.example.org/in',
+    allowPlaintext: false,
+    allowPrivateAddresses,
+    neverSpecial: true,
+  };
   const lookup = guardedLookup(rules, (_name, _options, callback) => callback(null, [{ address, family: 4 }]));
   const error = await new Promise<NodeJS.ErrnoException | null>((resolve) => lookup('hooks.example.org', {}, resolve));
   expect(error?.code).toBe(code);
@@ -60,7 +66,9 @@ it('gives a redirect as its answer and does not follow it', async () => {
 });
 
 it('reads no more than 64 KiB of an answer, and how long to wait where it says so', async () => {
-  const origin = await listen((_request, response) => response.writeHead(429, { 'retry-after': '7' }).end('x'.repeat(1_000_000)));
+  const origin = await listen((_request, response) =>
+    response.writeHead(429, { 'retry-after': '7' }).end('x'.repeat(1_000_000)),
+  );
   const { status, retryAfterMs, body } = await post(`${origin}/in`, REQUEST);
   expect([status, retryAfterMs, body.length]).toEqual([429, 7_000, 64 * 1024]);
 });

@@ -93,12 +93,18 @@ describe('streaming', () => {
     const bodies: string[] = [];
     const url = await startUpstream(async (incoming, response) => {
       const text = Buffer.concat(await incoming.toArray()).toString('latin1');
-      bodies.push(`${incoming.method} ${incoming.headers['content-length'] ?? incoming.headers['transfer-encoding']} ${text.length}`);
+      bodies.push(
+        `${incoming.method} ${incoming.headers['content-length'] ?? incoming.headers['transfer-encoding']} ${text.length}`,
+      );
       response.end();
     });
     const { front } = await startChain(url);
     for (const method of ['POST', 'DELETE', 'OPTIONS', 'PATCH']) {
-      for (const headers of [{ 'content-length': '100000' }, { 'content-length': '10' }, { 'transfer-encoding': 'chunked' }]) {
+      for (const headers of [
+        { 'content-length': '100000' },
+        { 'content-length': '10' },
+        { 'transfer-encoding': 'chunked' },
+      ]) {
         const sending = request({ port: front.port, method, headers });
         sending.end(Buffer.alloc(Number(headers['content-length'] ?? 100_000), 'x'));
         const [answer] = (await once(sending, 'response')) as [IncomingMessage];
@@ -107,7 +113,11 @@ describe('streaming', () => {
       }
     }
     expect(bodies).toEqual(
-      ['POST', 'DELETE', 'OPTIONS', 'PATCH'].flatMap((method) => [`${method} 100000 100000`, `${method} 10 10`, `${method} chunked 100000`]),
+      ['POST', 'DELETE', 'OPTIONS', 'PATCH'].flatMap((method) => [
+        `${method} 100000 100000`,
+        `${method} 10 10`,
+        `${method} chunked 100000`,
+      ]),
     );
   });
 
@@ -189,7 +199,9 @@ describe('breaking off', () => {
       throw Object.assign(new Error('gone'), { code: 'ECONNRESET' });
     };
     const parts = { empty: false, buffer: async () => Buffer.alloc(0), stream };
-    await expect(rig.forwarder.send(outgoing({ url: upstream.origin, method: 'POST', stream: parts }), recordingSink())).rejects.toMatchObject({
+    await expect(
+      rig.forwarder.send(outgoing({ url: upstream.origin, method: 'POST', stream: parts }), recordingSink()),
+    ).rejects.toMatchObject({
       name: 'GatewayError',
     });
     await upstream.closed(0);
@@ -198,7 +210,9 @@ describe('breaking off', () => {
   });
 
   it('cuts the agent’s connection when the upstream breaks off half-way', async () => {
-    const upstream = await startRawUpstream((socket) => socket.end('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n'));
+    const upstream = await startRawUpstream((socket) =>
+      socket.end('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n'),
+    );
     const { front } = await startChain(upstream.origin);
     const [answer] = (await once(request({ port: front.port }).end(), 'response')) as [IncomingMessage];
     await expect(answer.toArray()).rejects.toMatchObject({ code: 'ECONNRESET' });
@@ -207,7 +221,9 @@ describe('breaking off', () => {
   });
 
   it('gives the answer of an upstream that does not wait for the body', async () => {
-    const upstream = await startRawUpstream('HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig');
+    const upstream = await startRawUpstream(
+      'HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig',
+    );
     const rig = createRig(upstream.origin);
     cleanups.push(() => rig.forwarder.close());
     let finished = (): void => {};

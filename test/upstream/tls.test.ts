@@ -66,7 +66,9 @@ describe.skipIf(!hasOpenssl())('TLS to the upstream (skipped where openssl is ab
       const { cert, key } = certificates.issue(['URI:spiffe://prod.test/gateway']);
       current = { certificate: cert, key };
     };
-    await using rig = createRig(url, { tls: { ca: pemOf(certificates.ca), clientCertificate: { name: 'own', feed: { current: () => current } } } });
+    await using rig = createRig(url, {
+      tls: { ca: pemOf(certificates.ca), clientCertificate: { name: 'own', feed: { current: () => current } } },
+    });
     const send = async () => {
       const sink = recordingSink();
       return rig.forwarder.send(outgoing({ url, target: '/x' }), sink).then(
@@ -86,7 +88,12 @@ describe.skipIf(!hasOpenssl())('TLS to the upstream (skipped where openssl is ab
     let requests = 0;
     let connections = 0;
     const { cert, key } = certificates.issue(['URI:spiffe://prod.test/gateway']);
-    const options = { ...certificates.issue(['DNS:localhost']), ca: certificates.ca, requestCert: true, rejectUnauthorized: true };
+    const options = {
+      ...certificates.issue(['DNS:localhost']),
+      ca: certificates.ca,
+      requestCert: true,
+      rejectUnauthorized: true,
+    };
     const server = createServer(options, (_request, response) => {
       requests += 1;
       response.end('mutual');
@@ -97,7 +104,9 @@ describe.skipIf(!hasOpenssl())('TLS to the upstream (skipped where openssl is ab
     await once(server, 'listening');
     const url = `https://localhost:${(server.address() as AddressInfo).port}`;
     let current: { certificate: string; key: string } | undefined = { certificate: cert, key };
-    await using rig = createRig(url, { tls: { ca: pemOf(certificates.ca), clientCertificate: { name: 'own', feed: { current: () => current } } } });
+    await using rig = createRig(url, {
+      tls: { ca: pemOf(certificates.ca), clientCertificate: { name: 'own', feed: { current: () => current } } },
+    });
     const send = () =>
       rig.forwarder.send(outgoing({ url, target: '/x' }), recordingSink()).then(
         ({ status }) => status,
@@ -138,7 +147,9 @@ describe.skipIf(!hasOpenssl())('TLS to the upstream (skipped where openssl is ab
     const plain = createTcpServer((socket) => socket.on('error', () => {}).end('HTTP/1.1 200 OK\r\n\r\n'));
     plain.listen(0, '127.0.0.1');
     await once(plain, 'listening');
-    expect(await call(`https://localhost:${(plain.address() as AddressInfo).port}`, certificates.ca)).toMatchObject({ outcome: 'upstream_tls' });
+    expect(await call(`https://localhost:${(plain.address() as AddressInfo).port}`, certificates.ca)).toMatchObject({
+      outcome: 'upstream_tls',
+    });
     plain.close();
   });
 });

@@ -44,10 +44,18 @@ async function startEcho(): Promise<{ url: string; requests: IncomingMessage[] }
 }
 
 /** A front that hands every upgrade to the pass; what it refuses is answered on the socket. */
-async function startFront(url: string, extra: Partial<UpstreamOptions> = {}, parts: Partial<CallParts> = {}, resolve?: Resolve) {
+async function startFront(
+  url: string,
+  extra: Partial<UpstreamOptions> = {},
+  parts: Partial<CallParts> = {},
+  resolve?: Resolve,
+) {
   const targets = createTargets(new Map([['api', upstreamOptions(url, { websocket: true, ...extra })]]), resolve);
   const counted: unknown[] = [];
-  const pass = createWebSocketPass({ targets, metrics: { ...noMetrics, upstream: (_name, _method, status, error) => counted.push(error ?? status) } });
+  const pass = createWebSocketPass({
+    targets,
+    metrics: { ...noMetrics, upstream: (_name, _method, status, error) => counted.push(error ?? status) },
+  });
   const server = createServer();
   const outcomes: Promise<unknown>[] = [];
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -86,12 +94,27 @@ describe('a WebSocket upgrade', () => {
       {},
       {
         injection: { in: 'header', name: 'authorization', value: 'Bearer upstream-secret' },
-        action: { upgrade: { protocol: 'websocket', subprotocols: ['chat'], extensions: ['permessage-deflate; client_max_window_bits'] } },
+        action: {
+          upgrade: {
+            protocol: 'websocket',
+            subprotocols: ['chat'],
+            extensions: ['permessage-deflate; client_max_window_bits'],
+          },
+        },
       },
     );
-    const headers = { authorization: 'Bearer agent', cookie: 'a=b', 'x-forwarded-for': '1.2.3.4', 'countersign-task': 't', 'x-note': 'hello' };
+    const headers = {
+      authorization: 'Bearer agent',
+      cookie: 'a=b',
+      'x-forwarded-for': '1.2.3.4',
+      'countersign-task': 't',
+      'x-note': 'hello',
+    };
     const socket = new WebSocket(`ws://127.0.0.1:${port}/live/%7Ea;b?q=%20x`, ['chat'], { headers });
-    const [[answer]] = (await Promise.all([once(socket, 'upgrade'), once(socket, 'open')])) as [[IncomingMessage], unknown];
+    const [[answer]] = (await Promise.all([once(socket, 'upgrade'), once(socket, 'open')])) as [
+      [IncomingMessage],
+      unknown,
+    ];
     socket.send('ping');
     expect(String((await once(socket, 'message'))[0])).toBe('ping');
     const big = Buffer.alloc(1_000_000, 7);
@@ -108,7 +131,8 @@ describe('a WebSocket upgrade', () => {
       'x-note': 'hello',
       'sec-websocket-protocol': 'chat',
     });
-    for (const name of ['cookie', 'x-forwarded-for', 'countersign-task']) expect(received?.headers).not.toHaveProperty(name);
+    for (const name of ['cookie', 'x-forwarded-for', 'countersign-task'])
+      expect(received?.headers).not.toHaveProperty(name);
     expect(answer.headers).toMatchObject({ 'x-note': 'kept', 'sec-websocket-protocol': 'chat' });
     for (const name of ['set-cookie', 'countersign-hold']) expect(answer.headers).not.toHaveProperty(name);
     expect(counted).toEqual([101]);
@@ -149,8 +173,12 @@ describe('a WebSocket upgrade', () => {
     ['GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\nsec-websocket-key: a\r\n\r\n'],
     ['GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'],
     ['POST / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: a\r\n\r\n'],
-    ['GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: a\r\ncontent-length: 5\r\n\r\nhello'],
-    ['GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'],
+    [
+      'GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: a\r\ncontent-length: 5\r\n\r\nhello',
+    ],
+    [
+      'GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
   ])('refuses what is no bare WebSocket handshake: %j', async (bytes) => {
     const upstream = await startRawUpstream('');
     const { port } = await startFront(upstream.origin);
@@ -183,7 +211,9 @@ describe('a WebSocket upgrade', () => {
     await gone.close();
     expect(await refusal((await startFront(gone.origin)).port)).toBe('502 upstream_unreachable');
     const mute = await startRawUpstream(() => {});
-    expect(await refusal((await startFront(mute.origin, { connectTimeoutMs: 20, headersTimeoutMs: 20 })).port)).toBe('504 upstream_timeout');
+    expect(await refusal((await startFront(mute.origin, { connectTimeoutMs: 20, headersTimeoutMs: 20 })).port)).toBe(
+      '504 upstream_timeout',
+    );
     await mute.closed(0);
     await mute.close();
   });
@@ -191,8 +221,11 @@ describe('a WebSocket upgrade', () => {
   it('is refused when the upstream’s name resolves to where it may not', async () => {
     const upstream = await startRawUpstream('');
     const url = `http://rebinding.example:${upstream.port}`;
-    const resolve: Resolve = (_name, _options, callback) => void setImmediate(callback, null, [{ address: '127.0.0.1', family: 4 }]);
-    expect(await refusal((await startFront(url, { allowPlaintext: true }, {}, resolve)).port)).toBe('502 upstream_address_refused');
+    const resolve: Resolve = (_name, _options, callback) =>
+      void setImmediate(callback, null, [{ address: '127.0.0.1', family: 4 }]);
+    expect(await refusal((await startFront(url, { allowPlaintext: true }, {}, resolve)).port)).toBe(
+      '502 upstream_address_refused',
+    );
     expect(upstream.received).toEqual([]);
     await upstream.close();
   });

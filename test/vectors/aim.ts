@@ -1,5 +1,5 @@
-// Aims a raw request of an outside corpus at a gateway: the target below what its rule allows, a token that is good, marks filled. Bytes throughout,
-// as latin1 text, since most of these requests are no text at all.
+// Aims a raw request of an outside corpus at a gateway: the target below what its rule allows, a token that is good,
+// marks filled. Bytes throughout, as latin1 text, since most of these requests are no text at all.
 
 export interface Vector {
   readonly group: string;
@@ -20,8 +20,25 @@ export interface Aim {
 
 /** Hosts by which the suites name the server that they test; others that they send are part of the test. */
 const OWN_HOSTS: ReadonlySet<string> = new Set([
-  ...['a', 'foo', 'whatever', 'fanout', 'localhost', 'localhost:5000', '0.0.0.0:5000', '239.255.255.250:1900', 'github.com'],
-  ...['example.com', 'example.org', 'www.example.com', 'h2o.http-garden.us', 'akamai.my-domain.cool', 'server.my-domain.cool'],
+  ...[
+    'a',
+    'foo',
+    'whatever',
+    'fanout',
+    'localhost',
+    'localhost:5000',
+    '0.0.0.0:5000',
+    '239.255.255.250:1900',
+    'github.com',
+  ],
+  ...[
+    'example.com',
+    'example.org',
+    'www.example.com',
+    'h2o.http-garden.us',
+    'akamai.my-domain.cool',
+    'server.my-domain.cool',
+  ],
 ]);
 const GROUPS_WITH_OWN_HOSTS: ReadonlySet<string> = new Set(['llhttp', 'http-garden']);
 
@@ -35,11 +52,16 @@ export function aim({ group, raw, keepTarget = false }: Vector, { host, token, n
   let hostLine = '';
   if (!keepTarget) {
     if (GROUPS_WITH_OWN_HOSTS.has(group))
-      rest = rest.replace(/^(host[ \t]*:[ \t]*)([^\r\n]*)/im, (all, name: string, value: string) => (OWN_HOSTS.has(value) ? name + host : all));
+      rest = rest.replace(/^(host[ \t]*:[ \t]*)([^\r\n]*)/im, (all, name: string, value: string) =>
+        OWN_HOSTS.has(value) ? name + host : all,
+      );
     if (/HTTP\/1\.1\s*$/.test(line) && !/^host[ \t]*:/im.test(headOf(rest))) hostLine = `Host: ${host}\r\n`;
   }
   const own = `Authorization: Bearer ${token}\r\nX-Corpus: ${number}\r\n${hostLine}`;
-  return Buffer.from(fill(given.slice(0, start) + (keepTarget ? line : retarget(line)) + own + rest, host, token), 'latin1');
+  return Buffer.from(
+    fill(given.slice(0, start) + (keepTarget ? line : retarget(line)) + own + rest, host, token),
+    'latin1',
+  );
 }
 
 const headOf = (text: string): string => text.split(/\r?\n\r?\n/, 1)[0] ?? '';

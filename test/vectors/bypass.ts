@@ -1,5 +1,5 @@
-// Judges what an upstream received: whether it is a plainly framed request, whether its path stays below what the rule allows under any reading that
-// servers are known to have, and whether anything came along that must not.
+// Judges what an upstream received: whether it is a plainly framed request, whether its path stays below what the rule
+// allows under any reading that servers are known to have, and whether anything came along that must not.
 
 export interface Received {
   readonly line: string;
@@ -22,7 +22,10 @@ const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/;
 const SPOOFED = /^(?:x-forwarded-|x-http-method|x-original-|x-rewrite-url|x-smuggled$)/;
 
 /** What is wrong with it; empty when nothing is. */
-export function faultsOf({ line, fields, text }: Received, { host, authorization, agentToken, below }: Expected): readonly string[] {
+export function faultsOf(
+  { line, fields, text }: Received,
+  { host, authorization, agentToken, below }: Expected,
+): readonly string[] {
   const faults: string[] = [];
   const target = LINE.exec(line)?.[1];
   if (target === undefined) faults.push(`request line ${JSON.stringify(line)}`);
@@ -34,7 +37,8 @@ export function faultsOf({ line, fields, text }: Received, { host, authorization
     else values.set(name.toLowerCase(), [...(values.get(name.toLowerCase()) ?? []), value.trim()]);
   }
   const framing = [...(values.get('content-length') ?? []), ...(values.get('transfer-encoding') ?? [])];
-  if (framing.length > 1 || framing.some((value) => !/^(?:\d+|chunked)$/.test(value))) faults.push(`framing ${framing.join(' and ')}`);
+  if (framing.length > 1 || framing.some((value) => !/^(?:\d+|chunked)$/.test(value)))
+    faults.push(`framing ${framing.join(' and ')}`);
   if (String(values.get('host')) !== host) faults.push(`host ${values.get('host')}`);
   if (String(values.get('authorization')) !== authorization) faults.push('authorization is not the injected one');
   if (text.includes(agentToken)) faults.push('the agent’s token came along');
@@ -43,7 +47,10 @@ export function faultsOf({ line, fields, text }: Received, { host, authorization
   return faults;
 }
 
-/** Whether the path leaves the folder after up to three rounds of decoding, under any combination of what servers do besides. */
+/**
+ * Whether the path leaves the folder after up to three rounds of decoding, under any combination of what servers do
+ * besides.
+ */
 export function leaves(path: string, below: string): boolean {
   let decoded = path;
   for (let round = 0; round <= 3; round++) {

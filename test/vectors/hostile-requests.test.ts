@@ -1,5 +1,6 @@
-// What agents, scanners and attackers send to HTTP servers, from public suites and lists that this project did not write. Kind: a request that the gateway
-// and a server behind it read in two ways. The corpus lies outside of the repository; where it is absent, the test is skipped.
+// What agents, scanners and attackers send to HTTP servers, from public suites and lists that this project did not
+// write. Kind: a request that the gateway and a server behind it read in two ways. The corpus lies outside of the
+// repository; where it is absent, the test is skipped.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -27,8 +28,9 @@ describe('the judge', () => {
     '/public/.. /a',
     '/admin',
   ])('sees that %s leaves the folder', (path) => expect(leaves(path, '/public/')).toBe(true));
-  it.each(['/public/a', '/public/a/../b', '/public/...', '/public/a;b=c', '/public/%41', '/public/a..b'])('sees that %s stays in it', (path) =>
-    expect(leaves(path, '/public/')).toBe(false),
+  it.each(['/public/a', '/public/a/../b', '/public/...', '/public/a;b=c', '/public/%41', '/public/a..b'])(
+    'sees that %s stays in it',
+    (path) => expect(leaves(path, '/public/')).toBe(false),
   );
 
   const expected: Expected = { host: 'up', authorization: 'Bearer in', agentToken: 'agent', below: '/public/' };
@@ -47,64 +49,78 @@ describe('the judge', () => {
   });
 });
 
-describe.skipIf(!existsSync(CORPUS))('an outside corpus of hostile requests (skipped where ../shared/vectors is absent)', () => {
-  let env: Environment;
-  let upstream: StrictUpstream;
-  beforeAll(async () => {
-    upstream = await startStrictUpstream();
-    env = await startEnvironment({ apiOrigin: upstream.origin, rules: '  - { id: public, match: { upstream: api, path: /public/* }, decide: allow }' });
-  }, 60_000);
-  afterAll(async () => {
-    await env.close();
-    await upstream.close();
-  });
+describe.skipIf(!existsSync(CORPUS))(
+  'an outside corpus of hostile requests (skipped where ../shared/vectors is absent)',
+  () => {
+    let env: Environment;
+    let upstream: StrictUpstream;
+    beforeAll(async () => {
+      upstream = await startStrictUpstream();
+      env = await startEnvironment({
+        apiOrigin: upstream.origin,
+        rules: '  - { id: public, match: { upstream: api, path: /public/* }, decide: allow }',
+      });
+    }, 60_000);
+    afterAll(async () => {
+      await env.close();
+      await upstream.close();
+    });
 
-  it('gets nothing past the gateway', { timeout: 120_000 }, async () => {
-    const vectors = readFileSync(CORPUS, 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Vector);
-    const host = `127.0.0.1:${env.ports.agents}`;
-    const token = await env.token('agent-1');
-    const expected: Expected = { host: new URL(upstream.origin).host, authorization: `Bearer ${INJECTED_SECRET}`, agentToken: token, below: '/public/' };
-    const findings: string[] = [];
-    const statuses = new Map<string, number>();
+    it('gets nothing past the gateway', { timeout: 120_000 }, async () => {
+      const vectors = readFileSync(CORPUS, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Vector);
+      const host = `127.0.0.1:${env.ports.agents}`;
+      const token = await env.token('agent-1');
+      const expected: Expected = {
+        host: new URL(upstream.origin).host,
+        authorization: `Bearer ${INJECTED_SECRET}`,
+        agentToken: token,
+        below: '/public/',
+      };
+      const findings: string[] = [];
+      const statuses = new Map<string, number>();
 
-    const queue = vectors.entries();
-    await Promise.all(
-      Array.from({ length: AT_A_TIME }, async () => {
-        for (const [number, vector] of queue) {
-          const text = await exchange(env.ports.agents, aim(vector, { host, token, number }));
-          const name = `${vector.group} ${vector.id} (${number})`;
-          for (const [, status = ''] of text.matchAll(/^HTTP\/1\.1 (\d{3})/gm)) {
-            statuses.set(status, (statuses.get(status) ?? 0) + 1);
-            if (status.startsWith('5') && status !== '502' && status !== '504') findings.push(`${name}: the gateway answers ${status}`);
+      const queue = vectors.entries();
+      await Promise.all(
+        Array.from({ length: AT_A_TIME }, async () => {
+          for (const [number, vector] of queue) {
+            const text = await exchange(env.ports.agents, aim(vector, { host, token, number }));
+            const name = `${vector.group} ${vector.id} (${number})`;
+            for (const [, status = ''] of text.matchAll(/^HTTP\/1\.1 (\d{3})/gm)) {
+              statuses.set(status, (statuses.get(status) ?? 0) + 1);
+              if (status.startsWith('5') && status !== '502' && status !== '504')
+                findings.push(`${name}: the gateway answers ${status}`);
+            }
+            if (text.includes(INJECTED_SECRET)) findings.push(`${name}: the injected secret comes back`);
           }
-          if (text.includes(INJECTED_SECRET)) findings.push(`${name}: the injected secret comes back`);
-        }
-      }),
-    );
-    for (const received of upstream.requests) {
-      const number = received.fields
-        .find((field) => /^x-corpus:/i.test(field))
-        ?.slice(9)
-        .trim();
-      for (const fault of faultsOf(received, expected)) findings.push(`${number === undefined ? '?' : vectors[Number(number)]?.id}: ${fault}`);
-    }
-    for (const text of upstream.leftovers()) findings.push(`no request: ${JSON.stringify(text.slice(0, 200))}`);
-    expect(findings).toEqual([]);
+        }),
+      );
+      for (const received of upstream.requests) {
+        const number = received.fields
+          .find((field) => /^x-corpus:/i.test(field))
+          ?.slice(9)
+          .trim();
+        for (const fault of faultsOf(received, expected))
+          findings.push(`${number === undefined ? '?' : vectors[Number(number)]?.id}: ${fault}`);
+      }
+      for (const text of upstream.leftovers()) findings.push(`no request: ${JSON.stringify(text.slice(0, 200))}`);
+      expect(findings).toEqual([]);
 
-    // It was aimed well: a good part came through, and most was refused for what it is, not for who sent it or how fast.
-    expect(upstream.requests.length).toBeGreaterThan(vectors.length / 5);
-    expect(statuses.get('400')).toBeGreaterThan(vectors.length / 2);
-    expect([statuses.get('401'), statuses.get('429')]).toEqual([undefined, undefined]);
-    expect((await env.call('/api/public/t', { headers: { 'x-corpus': 'after' } })).status).toBe(200);
-  });
-});
+      // It was aimed well: a good part came through, and most was refused for what it is, not for who sent it or how
+      // fast.
+      expect(upstream.requests.length).toBeGreaterThan(vectors.length / 5);
+      expect(statuses.get('400')).toBeGreaterThan(vectors.length / 2);
+      expect([statuses.get('401'), statuses.get('429')]).toEqual([undefined, undefined]);
+      expect((await env.call('/api/public/t', { headers: { 'x-corpus': 'after' } })).status).toBe(200);
+    });
+  },
+);
 
 /**
- * Sends these bytes on a connection of their own and gives what came while it was open: for half a second, and until the gateway has said something, if it
- * does. Some of these requests have no end, so that nothing is said to them.
+ * Sends these bytes on a connection of their own and gives what came while it was open: for half a second, and until
+ * the gateway has said something, if it does. Some of these requests have no end, so that nothing is said to them.
  */
 function exchange(port: number, bytes: Buffer): Promise<string> {
   return new Promise((resolve) => {

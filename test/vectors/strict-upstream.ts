@@ -1,4 +1,5 @@
-// An upstream on bare sockets that takes every connection apart by itself, strictly: what it cannot read as a request is kept as such.
+// An upstream on bare sockets that takes every connection apart by itself, strictly: what it cannot read as a request
+// is kept as such.
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -67,7 +68,8 @@ class Connection {
     const end = this.#text.indexOf('\r\n\r\n');
     if (end < 0) return false;
     const [line = '', ...fields] = this.#text.slice(0, end).split('\r\n');
-    const value = (name: string): string | undefined => fields.find((field) => field.toLowerCase().startsWith(`${name}:`))?.slice(name.length + 1);
+    const value = (name: string): string | undefined =>
+      fields.find((field) => field.toLowerCase().startsWith(`${name}:`))?.slice(name.length + 1);
     const text = this.#text.slice(0, end);
     this.#text = this.#text.slice(end + 4);
     this.#body = value('transfer-encoding') === undefined ? Number(value('content-length') ?? 0) : 'chunked';

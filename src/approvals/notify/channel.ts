@@ -20,7 +20,7 @@ export interface Message {
 export type Channel = (message: Message) => Promise<Delivery>;
 
 /** An answer, as far as it is looked at. */
-export interface PostAnswer {
+export interface ChannelAnswer {
   readonly status: number;
   /** `Retry-After` in ms, where it is a number of seconds. */
   readonly retryAfterMs?: number;
@@ -28,14 +28,24 @@ export interface PostAnswer {
   readonly body: string;
 }
 
-/** One HTTP POST to a guarded address, without redirects. Rejects with an error whose `code` says why. From upstream/post.ts. */
+/**
+ * One HTTP POST to a guarded address, without redirects. Rejects with an error whose `code` says why. From
+ * upstream/post.ts.
+ */
 export type Post = (
   url: string,
-  request: { readonly headers: Readonly<Record<string, string>>; readonly body: string; readonly allowPrivateAddresses: boolean },
-) => Promise<PostAnswer>;
+  request: {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+    readonly allowPrivateAddresses: boolean;
+  },
+) => Promise<ChannelAnswer>;
 
-/** The ending that an HTTP status means. 410 says that the receiver is gone for good (Standard Webhooks); everything else may pass. */
-export function deliveryOf({ status, retryAfterMs }: PostAnswer): Delivery {
+/**
+ * The ending that an HTTP status means. 410 says that the receiver is gone for good (Standard Webhooks); everything
+ * else may pass.
+ */
+export function deliveryOf({ status, retryAfterMs }: ChannelAnswer): Delivery {
   if (status >= 200 && status < 300) return { kind: 'delivered' };
   const error = `The receiver answered ${status}.`;
   if (status === 410) return { kind: 'hopeless', error };

@@ -1,8 +1,8 @@
-// Slack: a Block Kit message with a button that opens the page, and nothing else. No interactivity is asked for and no callback is
-// taken: who presses the button still has to sign in, and decides there.
+// Slack: a Block Kit message with a button that opens the page, and nothing else. No interactivity is asked for and no
+// callback is taken: who presses the button still has to sign in, and decides there.
 
 import type { SecretSource } from '../../domain/secret.ts';
-import { type Channel, deliveryOf, type Message, type Post, type PostAnswer } from './channel.ts';
+import { type Channel, type ChannelAnswer, deliveryOf, type Message, type Post } from './channel.ts';
 
 export type SlackOptions = { readonly allowPrivateAddresses: boolean; readonly apiUrl: string } & (
   | { readonly webhookUrl: SecretSource }
@@ -21,12 +21,25 @@ export function createSlack(options: SlackOptions, post: Post): Channel {
   const json = { 'content-type': 'application/json; charset=utf-8' };
   if ('webhookUrl' in options) {
     return async (message) =>
-      deliveryOf(await post(options.webhookUrl.read().reveal(), { headers: json, body: JSON.stringify(blocksOf(message)), allowPrivateAddresses }));
+      deliveryOf(
+        await post(options.webhookUrl.read().reveal(), {
+          headers: json,
+          body: JSON.stringify(blocksOf(message)),
+          allowPrivateAddresses,
+        }),
+      );
   }
   return async (message) => {
     const headers = { ...json, authorization: `Bearer ${options.token.read().reveal()}` };
-    const body = JSON.stringify({ channel: options.channel, ...blocksOf(message), unfurl_links: false, unfurl_media: false });
-    return judge(await post(`${options.apiUrl.replace(/\/$/, '')}/chat.postMessage`, { headers, body, allowPrivateAddresses }));
+    const body = JSON.stringify({
+      channel: options.channel,
+      ...blocksOf(message),
+      unfurl_links: false,
+      unfurl_media: false,
+    });
+    return judge(
+      await post(`${options.apiUrl.replace(/\/$/, '')}/chat.postMessage`, { headers, body, allowPrivateAddresses }),
+    );
   };
 }
 
@@ -37,14 +50,22 @@ function blocksOf({ notification: { kind, code, tier, count }, link }: Message) 
     text: `${says} (${escapeText(tier)}, code ${code})`,
     blocks: [
       { type: 'section', text: { type: 'mrkdwn', text: `*${says}*\nTier: ${escapeText(tier)}\nCode: \`${code}\`` } },
-      { type: 'actions', elements: [{ type: 'button', text: { type: 'plain_text', text: 'Open in Countersign' }, url: link }] },
-      { type: 'context', elements: [{ type: 'mrkdwn', text: 'Compare the code with the one on the page. Nothing can be decided from here.' }] },
+      {
+        type: 'actions',
+        elements: [{ type: 'button', text: { type: 'plain_text', text: 'Open in Countersign' }, url: link }],
+      },
+      {
+        type: 'context',
+        elements: [
+          { type: 'mrkdwn', text: 'Compare the code with the one on the page. Nothing can be decided from here.' },
+        ],
+      },
     ],
   };
 }
 
 /** Slack answers 200 to refusals too, and says so in `ok`. */
-function judge(answer: PostAnswer) {
+function judge(answer: ChannelAnswer) {
   const delivery = deliveryOf(answer);
   if (delivery.kind !== 'delivered') return delivery;
   const { ok, error } = parse(answer.body);
@@ -52,7 +73,9 @@ function judge(answer: PostAnswer) {
   // Only a word of Slack's documented form is kept.
   const word = typeof error === 'string' && /^[a-z_]{1,64}$/.test(error) ? error : 'unknown';
   const failed = `Slack refused the message: ${word}.`;
-  return HOPELESS.has(word) ? ({ kind: 'hopeless', error: failed } as const) : ({ kind: 'failed', error: failed } as const);
+  return HOPELESS.has(word)
+    ? ({ kind: 'hopeless', error: failed } as const)
+    : ({ kind: 'failed', error: failed } as const);
 }
 
 /** What only a person can mend. */

@@ -1,5 +1,6 @@
 // Signed webhooks: a CloudEvents 1.0 body in structured mode (JSON), signed by Standard Webhooks 1.0 (symmetric, v1).
-// The id and the body of a notification are the same at every attempt; the timestamp and with it the signature are the attempt's own.
+// The id and the body of a notification are the same at every attempt; the timestamp and with it the signature are the
+// attempt's own.
 
 import { createHmac } from 'node:crypto';
 import type { Clock } from '../../domain/clock.ts';
@@ -13,7 +14,11 @@ export interface WebhookOptions {
   readonly allowPrivateAddresses: boolean;
 }
 
-export function createWebhook({ url, secret, allowPrivateAddresses }: WebhookOptions, post: Post, clock: Clock): Channel {
+export function createWebhook(
+  { url, secret, allowPrivateAddresses }: WebhookOptions,
+  post: Post,
+  clock: Clock,
+): Channel {
   return async (message) => {
     const { id } = message.notification;
     const timestamp = String(Math.floor(clock.now() / 1_000));

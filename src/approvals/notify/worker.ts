@@ -1,6 +1,6 @@
-// Delivers what the outbox holds, at least once: a row is ended only after its receiver has answered, so a crash between the two
-// delivers it again, under the same id. What fails is tried again with growing delays, and then is dead and shown as such.
-// Trusts nothing that a receiver says beyond its status. No channel waits for another.
+// Delivers what the outbox holds, at least once: a row is ended only after its receiver has answered, so a crash
+// between the two delivers it again, under the same id. What fails is tried again with growing delays, and then is dead
+// and shown as such. Trusts nothing that a receiver says beyond its status. No channel waits for another.
 
 import type { Clock } from '../../domain/clock.ts';
 import type { Logger } from '../../domain/log.ts';
@@ -18,14 +18,19 @@ export interface NotifierOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Pick<Metrics, 'notified'>;
-  /** Delays before the second and later attempts, ms; the last attempt follows the last delay. Default: 2 s to 2 h, eight attempts in about 3 hours. */
+  /**
+   * Delays before the second and later attempts, ms; the last attempt follows the last delay. Default: 2 s to 2 h,
+   * eight attempts in about 3 hours.
+   */
   readonly delaysMs?: readonly number[];
 }
 
 export interface Notifier {
   /** Looks now; call it when something was written. */
   wake(): void;
-  /** Stops taking up work and waits for the attempts in progress, for at most `withinMs`. What is left is in the outbox. */
+  /**
+   * Stops taking up work and waits for the attempts in progress, for at most `withinMs`. What is left is in the outbox.
+   */
   close(withinMs: number): Promise<void>;
 }
 
@@ -40,7 +45,10 @@ const PASSED_PER_CHANNEL = 1;
 export function startNotifier(options: NotifierOptions): Notifier {
   const { outbox, clock, log, metrics } = options;
   const delays = options.delaysMs ?? DELAYS_MS;
-  const inFlight = new Map<string, { readonly channel: string; readonly kind: NoticeKind; readonly done: Promise<void> }>();
+  const inFlight = new Map<
+    string,
+    { readonly channel: string; readonly kind: NoticeKind; readonly done: Promise<void> }
+  >();
   let looking: Promise<void> | undefined;
   let again = false;
   let closed = false;
@@ -59,17 +67,21 @@ export function startNotifier(options: NotifierOptions): Notifier {
     }
   }
 
-  const attemptsFor = (channel: string): number => [...inFlight.values()].filter((each) => each.channel === channel).length;
+  const attemptsFor = (channel: string): number =>
+    [...inFlight.values()].filter((each) => each.channel === channel).length;
   const hasRoom = (channel: string): boolean => attemptsFor(channel) < PER_CHANNEL;
   const hasRoomFor = ({ channel, kind }: Notification): boolean =>
-    kind !== 'call.passed' || [...inFlight.values()].filter((each) => each.channel === channel && each.kind === kind).length < PASSED_PER_CHANNEL;
-  const fullChannels = (): string[] => [...new Set([...inFlight.values()].map(({ channel }) => channel))].filter((channel) => !hasRoom(channel));
+    kind !== 'call.passed' ||
+    [...inFlight.values()].filter((each) => each.channel === channel && each.kind === kind).length < PASSED_PER_CHANNEL;
+  const fullChannels = (): string[] =>
+    [...new Set([...inFlight.values()].map(({ channel }) => channel))].filter((channel) => !hasRoom(channel));
 
   function take(notification: Notification): void {
     const done = attempt(notification)
       .catch((thrown: unknown) => {
         // After the end the store is closed: the row is as it was, and the next process tries it again.
-        if (!closed) log.error('notify.outbox_failed', { notification: notification.id, error: asGatewayError(thrown).code });
+        if (!closed)
+          log.error('notify.outbox_failed', { notification: notification.id, error: asGatewayError(thrown).code });
       })
       .then(() => {
         inFlight.delete(notification.id);
@@ -87,8 +99,12 @@ export function startNotifier(options: NotifierOptions): Notifier {
     }
     const delayMs = delivery.kind === 'hopeless' ? undefined : delays[attempts];
     metrics.notified(channel, delayMs === undefined ? 'dead' : 'failed');
-    if (delayMs === undefined) log.error('notify.dead', { notification: id, channel, attempts: attempts + 1, reason: delivery.error });
-    const wait = delayMs === undefined ? undefined : Math.max(jitter(delayMs), delivery.kind === 'failed' ? (delivery.afterMs ?? 0) : 0);
+    if (delayMs === undefined)
+      log.error('notify.dead', { notification: id, channel, attempts: attempts + 1, reason: delivery.error });
+    const wait =
+      delayMs === undefined
+        ? undefined
+        : Math.max(jitter(delayMs), delivery.kind === 'failed' ? (delivery.afterMs ?? 0) : 0);
     return outbox.failed(id, delivery.error, wait === undefined ? undefined : clock.now() + wait);
   }
 

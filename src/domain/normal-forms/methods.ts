@@ -1,6 +1,7 @@
-// Ways in which frameworks take another method than the one of the request line: a parameter of the query, of a form or of a JSON body, or a field.
-// Rack and Rails, Laravel and Symfony, Express's method-override, Spring's HiddenHttpMethodFilter: `_method`; ASP.NET Core, Google's APIs and others:
-// `X-HTTP-Method-Override` and its like; Salesforce: `_HttpMethod`.
+// Ways in which frameworks take another method than the one of the request line: a parameter of the query, of a form or
+// of a JSON body, or a field. Rack and Rails, Laravel and Symfony, Express's method-override, Spring's
+// HiddenHttpMethodFilter: `_method`; ASP.NET Core, Google's APIs and others: `X-HTTP-Method-Override` and its like;
+// Salesforce: `_HttpMethod`.
 
 import { foldKey } from './keys.ts';
 import { parameterName } from './parameters.ts';
@@ -14,7 +15,8 @@ const FIELD =
 const MAY_OVERRIDE = /method|verb|[^\x01-\x7f]/i;
 
 /** Whether some framework takes the value of this parameter for the method. `name` is decoded. */
-export const overridesMethodByParameter = (name: string): boolean => MAY_OVERRIDE.test(name) && PARAMETER.test(parameterName(name));
+export const overridesMethodByParameter = (name: string): boolean =>
+  MAY_OVERRIDE.test(name) && PARAMETER.test(parameterName(name));
 
 /** The same for a member at the top of a JSON body. */
 export const overridesMethodByKey = (key: string): boolean => MAY_OVERRIDE.test(key) && PARAMETER.test(foldKey(key));

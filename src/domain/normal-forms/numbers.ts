@@ -1,5 +1,6 @@
-// Numbers as JSON writes them. Servers read them as IEEE doubles, as 64-bit integers or as decimals; only a number that a double holds with all
-// of its digits is the same to each of them. So no `1e400`, no integer beyond 2^53 - 1, and no `-0`, which would be shown as 0 (RFC 7493 section 2.2).
+// Numbers as JSON writes them. Servers read them as IEEE doubles, as 64-bit integers or as decimals; only a number that
+// a double holds with all of its digits is the same to each of them. So no `1e400`, no integer beyond 2^53 - 1, and no
+// `-0`, which would be shown as 0 (RFC 7493 section 2.2).
 
 /** Whether a literal of JSON's grammar means the same number after it has been a double. Linear in the literal. */
 export function survivesAsDouble(literal: string): boolean {

@@ -1,5 +1,6 @@
-// The names of parameters, in a query or an urlencoded form, as servers take them. Wider than any one reader: PHP drops leading blanks, ends a name at
-// NUL, and reads `.`, blank and a lone `[` as `_`; PHP, Rack and qs read `a[]` and `a[b]` as parts of `a`; ASP.NET ignores case; `;` separates in some.
+// The names of parameters, in a query or an urlencoded form, as servers take them. Wider than any one reader: PHP drops
+// leading blanks, ends a name at NUL, and reads `.`, blank and a lone `[` as `_`; PHP, Rack and qs read `a[]` and
+// `a[b]` as parts of `a`; ASP.NET ignores case; `;` separates in some.
 
 import { foldKey } from './keys.ts';
 
@@ -15,12 +16,18 @@ export interface Parameter {
   readonly value: string;
 }
 
-/** The pairs of an urlencoded text (WHATWG URL section 5.1) as the most generous server separates them. What cannot be decoded stays as it is. */
+/**
+ * The pairs of an urlencoded text (WHATWG URL section 5.1) as the most generous server separates them. What cannot be
+ * decoded stays as it is.
+ */
 export function* parametersOf(text: string): Generator<Parameter> {
   for (const pair of text.split(/[&;]/)) {
     if (pair === '') continue;
     const equals = pair.indexOf('=');
-    yield { name: decode(equals === -1 ? pair : pair.slice(0, equals)), value: equals === -1 ? '' : decode(pair.slice(equals + 1)) };
+    yield {
+      name: decode(equals === -1 ? pair : pair.slice(0, equals)),
+      value: equals === -1 ? '' : decode(pair.slice(equals + 1)),
+    };
   }
 }
 

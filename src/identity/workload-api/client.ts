@@ -1,8 +1,9 @@
-// The gRPC channel to the Workload API (SPIFFE standards, SPIFFE_Workload_Endpoint): plain gRPC to this host's agent, with the header that keeps
-// requests forged through other protocols out. Trusts whoever listens at the configured address: that is the agent's own protection.
+// The gRPC channel to the Workload API (SPIFFE standards, SPIFFE_Workload_Endpoint): plain gRPC to this host's agent,
+// with the header that keeps requests forged through other protocols out. Trusts whoever listens at the configured
+// address: that is the agent's own protection.
 
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { KeyFault } from '../key-fault.ts';
+import { KeyFault } from '../keys/key-fault.ts';
 import { type JwtSvidMessage, WORKLOAD_API, type WorkloadApiMethod } from './messages.ts';
 
 export const GRPC_STATUS = status;
@@ -24,12 +25,18 @@ export interface WorkloadApiClient {
 const ADDRESS = /^(?:unix:\/\/(\/[^?#]+)|tcp:\/\/((?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}))$/;
 const UNARY_TIMEOUT_MS = 5_000;
 
-/** Throws TypeError for another address than `unix:///path` and `tcp://ip:port` (section 4). Connects when it is first used. */
+/**
+ * Throws TypeError for another address than `unix:///path` and `tcp://ip:port` (section 4). Connects when it is first
+ * used.
+ */
 export function createWorkloadApiClient(address: string): WorkloadApiClient {
   const [, path, host] = ADDRESS.exec(address) ?? [];
-  if (path === undefined && host === undefined) throw new TypeError('a Workload API address is unix:///path or tcp://ip:port');
+  if (path === undefined && host === undefined)
+    throw new TypeError('a Workload API address is unix:///path or tcp://ip:port');
   // An agent is never reached over a proxy, whatever the environment says.
-  const client = new Client(path === undefined ? (host ?? '') : `unix://${path}`, credentials.createInsecure(), { 'grpc.enable_http_proxy': 0 });
+  const client = new Client(path === undefined ? (host ?? '') : `unix://${path}`, credentials.createInsecure(), {
+    'grpc.enable_http_proxy': 0,
+  });
   const metadata = new Metadata();
   // Section 4.1: without it the agent refuses the call.
   metadata.set('workload.spiffe.io', 'true');
@@ -49,8 +56,14 @@ export function createWorkloadApiClient(address: string): WorkloadApiClient {
       const { path: name, requestSerialize, responseDeserialize } = definitionOf('FetchJWTSVID');
       return new Promise((resolve, reject) => {
         const options = { deadline: Date.now() + UNARY_TIMEOUT_MS };
-        client.makeUnaryRequest(name, requestSerialize, responseDeserialize, { audience, spiffeId }, metadata, options, (error, message) =>
-          error === null && message !== undefined ? resolve(message) : reject(error),
+        client.makeUnaryRequest(
+          name,
+          requestSerialize,
+          responseDeserialize,
+          { audience, spiffeId },
+          metadata,
+          options,
+          (error, message) => (error === null && message !== undefined ? resolve(message) : reject(error)),
         );
       });
     },
@@ -65,5 +78,7 @@ export function grpcStatusOf(thrown: unknown): { readonly code: status; readonly
 }
 
 function isServiceError(thrown: unknown): thrown is ServiceError {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'number' && status[thrown.code] !== undefined;
+  return (
+    thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'number' && status[thrown.code] !== undefined
+  );
 }

@@ -1,15 +1,19 @@
 // One stream of the Workload API kept open for good. Each message is the whole state: what it leaves out is revoked.
-// PermissionDenied ends the use of what was received; InvalidArgument and Unimplemented end the stream for good; anything else is tried again with
-// growing pauses, and what was received last is believed for a bounded time meanwhile.
+// PermissionDenied ends the use of what was received; InvalidArgument and Unimplemented end the stream for good;
+// anything else is tried again with growing pauses, and what was received last is believed for a bounded time
+// meanwhile.
 
 import type { Clock, EpochMs } from '../../domain/clock.ts';
 import type { Logger } from '../../domain/log.ts';
-import { faultReason } from '../key-fault.ts';
+import { faultReason } from '../keys/key-fault.ts';
 import { GRPC_STATUS, grpcStatusOf, type Stream } from './client.ts';
 
 /** Milliseconds. */
 export interface FeedTimes {
-  /** Before the first further attempt. Default 100 ms: SPIRE takes SVIDs away for a moment when an authority is tainted in use. */
+  /**
+   * Before the first further attempt. Default 100 ms: SPIRE takes SVIDs away for a moment when an authority is tainted
+   * in use.
+   */
   readonly firstPauseMs: number;
   /** Between attempts at most, and never more than half of `staleMs`. Default 30 seconds. */
   readonly longestPauseMs: number;
@@ -19,10 +23,18 @@ export interface FeedTimes {
   readonly startMs: number;
 }
 
-export const FEED_TIMES: FeedTimes = { firstPauseMs: 100, longestPauseMs: 30_000, staleMs: 60 * 60_000, startMs: 5_000 };
+export const FEED_TIMES: FeedTimes = {
+  firstPauseMs: 100,
+  longestPauseMs: 30_000,
+  staleMs: 60 * 60_000,
+  startMs: 5_000,
+};
 
 export interface Feed<T> {
-  /** The state as the last message told it. Undefined before the first, after PermissionDenied, and when the stream has been down for too long. */
+  /**
+   * The state as the last message told it. Undefined before the first, after PermissionDenied, and when the stream has
+   * been down for too long.
+   */
   current(): T | undefined;
   /** When the state was last known to be the agent's: now, as long as the stream is open. */
   readonly confirmedAt: EpochMs | undefined;
@@ -46,7 +58,10 @@ export interface FeedOptions<T> {
 /** Asking again cannot help: the agent does not know the method, or not the request. */
 const FINAL: readonly number[] = [GRPC_STATUS.INVALID_ARGUMENT, GRPC_STATUS.UNIMPLEMENTED];
 
-export function createFeed<T>({ name, times, open, read }: FeedOptions<T>, { clock, log }: { readonly clock: Clock; readonly log: Logger }): Feed<T> {
+export function createFeed<T>(
+  { name, times, open, read }: FeedOptions<T>,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+): Feed<T> {
   const listeners = new Set<() => void>();
   let value: T | undefined;
   /** Since when there is no stream. */
@@ -108,7 +123,11 @@ export function createFeed<T>({ name, times, open, read }: FeedOptions<T>, { clo
   }
 
   function retry(): void {
-    const pause = Math.min(times.firstPauseMs * 2 ** Math.min(failures - 1, 16), times.longestPauseMs, times.staleMs / 2);
+    const pause = Math.min(
+      times.firstPauseMs * 2 ** Math.min(failures - 1, 16),
+      times.longestPauseMs,
+      times.staleMs / 2,
+    );
     // Between half of it and all of it, so that the workloads of a host do not come back at once.
     timer = setTimeout(connect, pause * (0.5 + Math.random() / 2)).unref();
   }

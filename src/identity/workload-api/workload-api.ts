@@ -1,12 +1,12 @@
-// What the gateway takes from one Workload API: the bundles of its own and of federated trust domains, its own X.509-SVID, and JWT-SVIDs.
-// Trust domains are kept apart: each has its own bundle or none.
+// What the gateway takes from one Workload API: the bundles of its own and of federated trust domains, its own
+// X.509-SVID, and JWT-SVIDs. Trust domains are kept apart: each has its own bundle or none.
 
 import { createPrivateKey, hash } from 'node:crypto';
 import type { Clock, EpochMs } from '../../domain/clock.ts';
 import type { Logger } from '../../domain/log.ts';
 import { parseStrictJson } from '../../domain/strict-json.ts';
-import { faultReason, KeyFault } from '../key-fault.ts';
-import { type KeySet, readKeySet } from '../key-set.ts';
+import { faultReason, KeyFault } from '../keys/key-fault.ts';
+import { type KeySet, readKeySet } from '../keys/key-set.ts';
 import { isTrustDomain } from '../spiffe-id.ts';
 import { readDerAuthorities, splitDer } from '../x509/authorities.ts';
 import { type Authorities, readSvidUnverified } from '../x509/svid.ts';
@@ -15,7 +15,7 @@ import { createFeed, FEED_TIMES, type Feed, type FeedTimes } from './feed.ts';
 import type { BundlesMessage, X509SvidMessage } from './messages.ts';
 
 /** The gateway's own identity, fit for a TLS listener or client. */
-export interface OwnSvid {
+export interface GatewaySvid {
   readonly spiffeId: string;
   /** PEM: the certificate and its intermediates. */
   readonly certificate: string;
@@ -30,7 +30,7 @@ export type BundleState<T> = ReadonlyMap<string, { readonly digest: string; read
 export interface WorkloadApi {
   readonly x509Bundles: Feed<BundleState<Authorities>>;
   readonly jwtBundles: Feed<BundleState<KeySet>>;
-  readonly svid: Feed<OwnSvid>;
+  readonly svid: Feed<GatewaySvid>;
   /** A fresh JWT-SVID of the gateway's own. Rejects with a ServiceError or KeyFault `no_svid`. */
   fetchJwtSvid(audience: readonly string[]): Promise<string>;
   close(): void;
@@ -42,10 +42,15 @@ export interface WorkloadApiParts {
 }
 
 /** Nothing is connected before a feed is started. Throws TypeError for an address of another form. */
-export function createWorkloadApi(address: string, parts: WorkloadApiParts, times: Partial<FeedTimes> = {}): WorkloadApi {
+export function createWorkloadApi(
+  address: string,
+  parts: WorkloadApiParts,
+  times: Partial<FeedTimes> = {},
+): WorkloadApi {
   const client = createWorkloadApiClient(address);
   const all = { ...FEED_TIMES, ...times };
-  const refused = (feed: string) => (trustDomain: string, reason: string) => parts.log.warn('identity.bundle.refused', { feed, trustDomain, reason });
+  const refused = (feed: string) => (trustDomain: string, reason: string) =>
+    parts.log.warn('identity.bundle.refused', { feed, trustDomain, reason });
   const x509Bundles = createFeed<BundleState<Authorities>>(
     {
       name: 'x509_bundles',
@@ -64,7 +69,10 @@ export function createWorkloadApi(address: string, parts: WorkloadApiParts, time
     },
     parts,
   );
-  const svid = createFeed<OwnSvid>({ name: 'x509_svid', times: all, open: () => client.stream('FetchX509SVID'), read: readOwnSvid }, parts);
+  const svid = createFeed<GatewaySvid>(
+    { name: 'x509_svid', times: all, open: () => client.stream('FetchX509SVID'), read: readOwnSvid },
+    parts,
+  );
   return {
     x509Bundles,
     jwtBundles,
@@ -107,8 +115,11 @@ function readBundles<T>(
   return state;
 }
 
-/** The first SVID is the default one (section 5.2). Throws KeyFault `no_svid`, `svid_id`, `svid_key`, or CertificateFault. */
-function readOwnSvid(message: unknown): OwnSvid {
+/**
+ * The first SVID is the default one (section 5.2). Throws KeyFault `no_svid`, `svid_id`, `svid_key`, or
+ * CertificateFault.
+ */
+function readOwnSvid(message: unknown): GatewaySvid {
   const [first] = (message as X509SvidMessage).svids;
   if (first === undefined) throw new KeyFault('no_svid');
   const chain = splitDer(first.x509Svid);

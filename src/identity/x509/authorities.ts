@@ -1,19 +1,26 @@
-// A trust domain's X.509 authorities, as bundles carry them. One that does not follow the rules is left out and does not spoil the others.
+// A trust domain's X.509 authorities, as bundles carry them. One that does not follow the rules is left out and does
+// not spoil the others.
 
 import { isJsonObject, type Json } from '../../domain/json.ts';
-import { KeyFault } from '../key-fault.ts';
+import { KeyFault } from '../keys/key-fault.ts';
 import { type Certificate, KEY_USAGE, parseCertificate } from './certificate.ts';
 import { CertificateFault } from './certificate-fault.ts';
 import type { Authorities } from './svid.ts';
 
-/** SPIRE keeps an authority for a day after it has ended, so one that makes a new one every ten minutes has about 150. */
+/**
+ * SPIRE keeps an authority for a day after it has ended, so one that makes a new one every ten minutes has about 150.
+ */
 const MAX_AUTHORITIES = 256;
 
-/** From a SPIFFE bundle in JWKS form: entries with `use: x509-svid`, each with exactly one certificate (SPIFFE Trust Domain and Bundle section 4.2.2). */
+/**
+ * From a SPIFFE bundle in JWKS form: entries with `use: x509-svid`, each with exactly one certificate (SPIFFE Trust
+ * Domain and Bundle section 4.2.2).
+ */
 export function readJwksAuthorities(document: Json): Authorities {
   const entries = isJsonObject(document) && Array.isArray(document.keys) ? document.keys : [];
   const encoded = entries.flatMap((entry: Json) => {
-    if (!isJsonObject(entry) || entry.use !== 'x509-svid' || !Array.isArray(entry.x5c) || entry.x5c.length !== 1) return [];
+    if (!isJsonObject(entry) || entry.use !== 'x509-svid' || !Array.isArray(entry.x5c) || entry.x5c.length !== 1)
+      return [];
     const [certificate] = entry.x5c;
     return typeof certificate === 'string' ? [Buffer.from(certificate, 'base64')] : [];
   });
@@ -33,14 +40,19 @@ function readAuthorities(encoded: readonly Uint8Array[]): Authorities {
 function readAuthority(der: Uint8Array): Certificate | undefined {
   try {
     const certificate = parseCertificate(der);
-    return certificate.isAuthority && ((certificate.keyUsage ?? 0) & KEY_USAGE.keyCertSign) !== 0 ? certificate : undefined;
+    return certificate.isAuthority && ((certificate.keyUsage ?? 0) & KEY_USAGE.keyCertSign) !== 0
+      ? certificate
+      : undefined;
   } catch (thrown) {
     if (thrown instanceof CertificateFault) return undefined;
     throw thrown;
   }
 }
 
-/** The certificates of a run of DER: each is a SEQUENCE that says its own length (X.690 section 8.1.3). Throws KeyFault `not_der`. */
+/**
+ * The certificates of a run of DER: each is a SEQUENCE that says its own length (X.690 section 8.1.3). Throws KeyFault
+ * `not_der`.
+ */
 export function splitDer(der: Uint8Array): Uint8Array[] {
   const certificates: Uint8Array[] = [];
   for (let at = 0; at < der.length; ) {

@@ -1,6 +1,7 @@
-// One certificate, read strictly (RFC 5280 section 4): node:crypto has the key and the signature, and the extensions, which node:crypto
-// exposes in part and wrongly, are read from the DER. Nothing read here is authenticated before path.ts has found a path.
-// Refuses what a validator must not pass over: repeated and unknown critical extensions, name constraints, weak keys and signatures.
+// One certificate, read strictly (RFC 5280 section 4): node:crypto has the key and the signature, and the extensions,
+// which node:crypto exposes in part and wrongly, are read from the DER. Nothing read here is authenticated before
+// path.ts has found a path. Refuses what a validator must not pass over: repeated and unknown critical extensions, name
+// constraints, weak keys and signatures.
 
 import { X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
@@ -33,9 +34,19 @@ export interface Certificate {
 }
 
 export const KEY_USAGE = { digitalSignature: 1, keyCertSign: 32, cRLSign: 64 } as const;
-export const EXTENDED_KEY_USAGE = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2', any: '2.5.29.37.0' } as const;
+export const EXTENDED_KEY_USAGE = {
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+  any: '2.5.29.37.0',
+} as const;
 
-const OID = { basicConstraints: '2.5.29.19', keyUsage: '2.5.29.15', extendedKeyUsage: '2.5.29.37', names: '2.5.29.17', nameConstraints: '2.5.29.30' };
+const OID = {
+  basicConstraints: '2.5.29.19',
+  keyUsage: '2.5.29.15',
+  extendedKeyUsage: '2.5.29.37',
+  names: '2.5.29.17',
+  nameConstraints: '2.5.29.30',
+};
 const UNDERSTOOD: ReadonlySet<string> = new Set([OID.basicConstraints, OID.keyUsage, OID.extendedKeyUsage, OID.names]);
 
 /** SHA-2 with ECDSA, RSA PKCS #1 and RSA-PSS; Ed25519. */
@@ -61,7 +72,10 @@ const MAX_EXTENSIONS = 32;
 const MAX_NAMES_BYTES = 4 * 1024;
 const VERSION_3 = 2;
 
-/** Throws CertificateFault `der`, `size`, `version`, `extension_repeated`, `extension_critical`, `extensions`, `name_constraints`, `signature_algorithm`, `key`. */
+/**
+ * Throws CertificateFault `der`, `size`, `version`, `extension_repeated`, `extension_critical`, `extensions`,
+ * `name_constraints`, `signature_algorithm`, `key`.
+ */
 export function parseCertificate(der: Uint8Array): Certificate {
   if (der.byteLength > MAX_DER_BYTES) throw new CertificateFault('size');
   const x509 = parseX509(der);
@@ -72,14 +86,19 @@ export function parseCertificate(der: Uint8Array): Certificate {
   return { x509, ...readValidity(x509), ...readExtensions(tbsCertificate.extensions ?? []) };
 }
 
-/** The one that is outside is what is used, the one inside is what was signed: they have to be the same (RFC 5280 section 4.1.1.2). */
+/**
+ * The one that is outside is what is used, the one inside is what was signed: they have to be the same (RFC 5280
+ * section 4.1.1.2).
+ */
 function checkSignatureAlgorithm(used: AlgorithmIdentifier, signed: AlgorithmIdentifier): void {
   const parameters = hexOf(used.parameters);
   const same = used.algorithm === signed.algorithm && parameters === hexOf(signed.parameters);
-  if (!same || !SIGNATURES.has(used.algorithm) || (used.algorithm === PSS && !STRONG_PSS.test(parameters))) throw new CertificateFault('signature_algorithm');
+  if (!same || !SIGNATURES.has(used.algorithm) || (used.algorithm === PSS && !STRONG_PSS.test(parameters)))
+    throw new CertificateFault('signature_algorithm');
 }
 
-const hexOf = (bytes: ArrayBuffer | null | undefined): string => Buffer.from(bytes ?? new ArrayBuffer(0)).toString('hex');
+const hexOf = (bytes: ArrayBuffer | null | undefined): string =>
+  Buffer.from(bytes ?? new ArrayBuffer(0)).toString('hex');
 
 function parseX509(der: Uint8Array): X509Certificate {
   let x509: X509Certificate;
@@ -112,11 +131,15 @@ function checkKey(x509: X509Certificate): void {
   const strong =
     key.asymmetricKeyType === 'ec'
       ? CURVES.has(namedCurve)
-      : key.asymmetricKeyType === 'ed25519' || (key.asymmetricKeyType?.startsWith('rsa') === true && modulusLength >= 2048 && modulusLength <= 8192);
+      : key.asymmetricKeyType === 'ed25519' ||
+        (key.asymmetricKeyType?.startsWith('rsa') === true && modulusLength >= 2048 && modulusLength <= 8192);
   if (!strong) throw new CertificateFault('key');
 }
 
-/** From the texts: of a time that is none, node:crypto gives a date all the same, made of memory that nobody has written (seen with Node 24.21). */
+/**
+ * From the texts: of a time that is none, node:crypto gives a date all the same, made of memory that nobody has written
+ * (seen with Node 24.21).
+ */
 function readValidity({ validFrom, validTo }: X509Certificate): Pick<Certificate, 'notBefore' | 'notAfter'> {
   const validity = { notBefore: Date.parse(validFrom), notAfter: Date.parse(validTo) };
   if (!Number.isFinite(validity.notBefore) || !Number.isFinite(validity.notAfter)) throw new CertificateFault('der');
@@ -134,7 +157,8 @@ function readExtensions(extensions: readonly Extension[]): Extensions {
   }
   // Nothing here would enforce them, so nothing that carries them is believed.
   if (found.has(OID.nameConstraints)) throw new CertificateFault('name_constraints');
-  if (extensions.some(({ extnID, critical }) => critical && !UNDERSTOOD.has(extnID))) throw new CertificateFault('extension_critical');
+  if (extensions.some(({ extnID, critical }) => critical && !UNDERSTOOD.has(extnID)))
+    throw new CertificateFault('extension_critical');
 
   const read = <T>(oid: string, type: new () => T): T | undefined => {
     const extension = found.get(oid);
@@ -154,7 +178,10 @@ function readExtensions(extensions: readonly Extension[]): Extensions {
     ...(usage !== undefined && { keyUsage: usage.toNumber() }),
     keyUsageCritical: found.get(OID.keyUsage)?.critical === true,
     ...(extended !== undefined && { extendedKeyUsage: [...extended] }),
-    uris: names === undefined ? [] : [...names].flatMap(({ uniformResourceIdentifier: uri }) => (uri === undefined ? [] : [uri])),
+    uris:
+      names === undefined
+        ? []
+        : [...names].flatMap(({ uniformResourceIdentifier: uri }) => (uri === undefined ? [] : [uri])),
   };
 }
 

@@ -1,6 +1,7 @@
-// Finds the path from a certificate to an authority of its trust domain (RFC 5280 section 6.1, for what SPIFFE uses of it).
-// Trusts the authorities handed in and nothing else: what the peer sent beside its leaf is only a hint at how to get there.
-// Refuses paths that are too long, break a constraint, or take too much work; an attacker chooses every certificate but the last.
+// Finds the path from a certificate to an authority of its trust domain (RFC 5280 section 6.1, for what SPIFFE uses of
+// it). Trusts the authorities handed in and nothing else: what the peer sent beside its leaf is only a hint at how to
+// get there. Refuses paths that are too long, break a constraint, or take too much work; an attacker chooses every
+// certificate but the last.
 
 import type { EpochMs } from '../../domain/clock.ts';
 import { type Certificate, EXTENDED_KEY_USAGE, KEY_USAGE } from './certificate.ts';
@@ -20,16 +21,31 @@ export interface Path {
 }
 
 /**
- * Throws CertificateFault: `expired`, `not_yet_valid` (the leaf), `authority_unknown`, and, where a certificate of the right name did not do,
- * `not_authority`, `authority_key_usage`, `authority_extended_key_usage`, `path_length`, `authority_expired`, `signature`, `work`.
+ * Throws CertificateFault: `expired`, `not_yet_valid` (the leaf), `authority_unknown`, and, where a certificate of the
+ * right name did not do, `not_authority`, `authority_key_usage`, `authority_extended_key_usage`, `path_length`,
+ * `authority_expired`, `signature`, `work`.
  */
-export function findPath(leaf: Certificate, intermediates: readonly Certificate[], authorities: readonly Certificate[], now: EpochMs): Path {
+export function findPath(
+  leaf: Certificate,
+  intermediates: readonly Certificate[],
+  authorities: readonly Certificate[],
+  now: EpochMs,
+): Path {
   checkValidity(leaf, now);
   let fault: CertificateCheck | undefined;
   let signatures = 0;
 
-  /** `below`: how many authorities that are not self-issued stand between the leaf and the next issuer; `used`: how many in all. */
-  function climb(subject: Certificate, unused: readonly Certificate[], below: number, used: number, expiresAt: EpochMs): Path | undefined {
+  /**
+   * `below`: how many authorities that are not self-issued stand between the leaf and the next issuer; `used`: how many
+   * in all.
+   */
+  function climb(
+    subject: Certificate,
+    unused: readonly Certificate[],
+    below: number,
+    used: number,
+    expiresAt: EpochMs,
+  ): Path | undefined {
     for (const authority of authorities) {
       if (vouches(authority, subject, below)) return { expiresAt: Math.min(expiresAt, authority.notAfter) };
     }
@@ -37,7 +53,13 @@ export function findPath(leaf: Certificate, intermediates: readonly Certificate[
     for (const issuer of unused) {
       if (!vouches(issuer, subject, below)) continue;
       const rest = unused.filter((other) => other !== issuer);
-      const path = climb(issuer, rest, isSelfIssued(issuer) ? below : below + 1, used + 1, Math.min(expiresAt, issuer.notAfter));
+      const path = climb(
+        issuer,
+        rest,
+        isSelfIssued(issuer) ? below : below + 1,
+        used + 1,
+        Math.min(expiresAt, issuer.notAfter),
+      );
       if (path !== undefined) return path;
     }
     return undefined;
@@ -70,7 +92,11 @@ function findConstraint(issuer: Certificate, below: number, now: EpochMs): Certi
   if (!issuer.isAuthority) return 'not_authority';
   if (((issuer.keyUsage ?? 0) & KEY_USAGE.keyCertSign) === 0) return 'authority_key_usage';
   const { extendedKeyUsage } = issuer;
-  if (extendedKeyUsage !== undefined && !extendedKeyUsage.includes(EXTENDED_KEY_USAGE.clientAuth) && !extendedKeyUsage.includes(EXTENDED_KEY_USAGE.any)) {
+  if (
+    extendedKeyUsage !== undefined &&
+    !extendedKeyUsage.includes(EXTENDED_KEY_USAGE.clientAuth) &&
+    !extendedKeyUsage.includes(EXTENDED_KEY_USAGE.any)
+  ) {
     return 'authority_extended_key_usage';
   }
   if (issuer.pathLength !== undefined && below > issuer.pathLength) return 'path_length';

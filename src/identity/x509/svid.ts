@@ -1,5 +1,5 @@
-// X.509-SVIDs (SPIFFE standards, X509-SVID sections 2-5): the leaf's profile, and the path to its own trust domain's authorities.
-// Trusts no other trust domain's authorities for it, whoever signed it.
+// X.509-SVIDs (SPIFFE standards, X509-SVID sections 2-5): the leaf's profile, and the path to its own trust domain's
+// authorities. Trusts no other trust domain's authorities for it, whoever signed it.
 
 import type { EpochMs } from '../../domain/clock.ts';
 import { parseSpiffeId, type SpiffeId } from '../spiffe-id.ts';
@@ -11,7 +11,7 @@ import { findPath, MAX_CHAIN } from './path.ts';
 export type Authorities = readonly Certificate[];
 
 /** A chain that was read, of which nothing is proven yet. */
-export interface UnverifiedSvid {
+export interface UnverifiedX509Svid {
   readonly spiffeId: SpiffeId;
   readonly leaf: Certificate;
   /** DER, not read before somebody is trusted who could have issued the leaf: a stranger chooses what is in them. */
@@ -22,7 +22,7 @@ export interface UnverifiedSvid {
 const MAX_CHAIN_BYTES = 24 * 1024;
 
 /** Reads the leaf of a chain, which comes first, and checks its profile. Throws CertificateFault. */
-export function readSvidUnverified(chain: readonly Uint8Array[]): UnverifiedSvid {
+export function readSvidUnverified(chain: readonly Uint8Array[]): UnverifiedX509Svid {
   if (chain.length > MAX_CHAIN) throw new CertificateFault('chain_length');
   if (chain.reduce((sum, { byteLength }) => sum + byteLength, 0) > MAX_CHAIN_BYTES) throw new CertificateFault('size');
   const [first, ...intermediates] = chain;
@@ -32,7 +32,11 @@ export function readSvidUnverified(chain: readonly Uint8Array[]): UnverifiedSvid
 }
 
 /** When the proof ends. Throws CertificateFault. */
-export function verifySvid({ leaf, intermediates }: UnverifiedSvid, authorities: Authorities, now: EpochMs): EpochMs {
+export function verifySvid(
+  { leaf, intermediates }: UnverifiedX509Svid,
+  authorities: Authorities,
+  now: EpochMs,
+): EpochMs {
   return findPath(leaf, intermediates.map(parseCertificate), authorities, now).expiresAt;
 }
 
@@ -45,7 +49,10 @@ function checkLeaf({ uris, isAuthority, keyUsage = 0, keyUsageCritical, extended
   const signs = keyUsage & (KEY_USAGE.keyCertSign | KEY_USAGE.cRLSign);
   if (signs !== 0 || (keyUsage & KEY_USAGE.digitalSignature) === 0) throw new CertificateFault('leaf_key_usage');
   if (!keyUsageCritical) throw new CertificateFault('leaf_key_usage_critical');
-  if (extendedKeyUsage !== undefined && ![EXTENDED_KEY_USAGE.clientAuth, EXTENDED_KEY_USAGE.serverAuth].every((usage) => extendedKeyUsage.includes(usage))) {
+  if (
+    extendedKeyUsage !== undefined &&
+    ![EXTENDED_KEY_USAGE.clientAuth, EXTENDED_KEY_USAGE.serverAuth].every((usage) => extendedKeyUsage.includes(usage))
+  ) {
     throw new CertificateFault('leaf_extended_key_usage');
   }
   return spiffeId;

@@ -1,5 +1,6 @@
-// A server's message in the agent's words: on a shared mount its tools, prompts, resources and requests bear its name, so that two servers'
-// are never taken for each other's. Trusts nothing of the message; what has another form than MCP gives it goes on as it is.
+// A server's message in the agent's words: on a shared mount its tools, prompts, resources and requests bear its name,
+// so that two servers' are never taken for each other's. Trusts nothing of the message; what has another form than MCP
+// gives it goes on as it is.
 
 import type { Action } from '../../domain/action.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
@@ -8,10 +9,16 @@ import { agentId, agentUri, namedBy } from '../../domain/server-names.ts';
 import type { JudgeMessage } from '../answer-sink.ts';
 
 /**
- * Judges what one server sends: on a shared mount nothing of it may pass for another server's, so an answer has to be the answer to this request, and
- * progress the progress of this request. `judge` has the last word on the rest, under the server's own names.
+ * Judges what one server sends: on a shared mount nothing of it may pass for another server's, so an answer has to be
+ * the answer to this request, and progress the progress of this request. `judge` has the last word on the rest, under
+ * the server's own names.
  */
-export function judgeServer(server: string, action: Action, asked: string | number | undefined, judge: JudgeMessage): JudgeMessage {
+export function judgeServer(
+  server: string,
+  action: Action,
+  asked: string | number | undefined,
+  judge: JudgeMessage,
+): JudgeMessage {
   return (message) => {
     if (!isOwn(message, action, asked)) return undefined;
     const judged = judge(message);
@@ -21,7 +28,8 @@ export function judgeServer(server: string, action: Action, asked: string | numb
 
 function isOwn({ method, id, params }: JsonObject, { transport }: Action, asked: string | number | undefined): boolean {
   // An error of a server that could not read the number has none.
-  if (method === undefined || method === null) return asked !== undefined && (id === asked || id === undefined || id === null);
+  if (method === undefined || method === null)
+    return asked !== undefined && (id === asked || id === undefined || id === null);
   if (method !== 'notifications/progress' || !isJsonObject(params)) return true;
   return transport?.progressToken !== undefined && params.progressToken === transport.progressToken;
 }
@@ -36,13 +44,18 @@ function fromServer(server: string, message: JsonObject): JsonObject {
   const { method, id } = message;
   const params = isJsonObject(message.params) ? message.params : undefined;
   if (id !== undefined && id !== null) {
-    return edited(message, { ...(isId(id) && { id: agentId(server, id) }), ...(params && { params: withProgress(server, params) }) });
+    return edited(message, {
+      ...(isId(id) && { id: agentId(server, id) }),
+      ...(params && { params: withProgress(server, params) }),
+    });
   }
   if (params === undefined) return message;
   if (method === 'notifications/cancelled' && isId(params.requestId))
     return edited(message, { params: edited(params, { requestId: agentId(server, params.requestId) }) });
   if (method === 'notifications/message')
-    return edited(message, { params: edited(params, { logger: typeof params.logger === 'string' ? `${server}/${params.logger}` : server }) });
+    return edited(message, {
+      params: edited(params, { logger: typeof params.logger === 'string' ? `${server}/${params.logger}` : server }),
+    });
   if (method === 'notifications/resources/updated') return edited(message, { params: withUri(server, params) });
   return message;
 }
@@ -50,7 +63,9 @@ function fromServer(server: string, message: JsonObject): JsonObject {
 /** The progress of a server's request is told to that server alone. */
 function withProgress(server: string, params: JsonObject): JsonObject {
   const meta = isJsonObject(params._meta) ? params._meta : {};
-  return isId(meta.progressToken) ? edited(params, { _meta: edited(meta, { progressToken: agentId(server, meta.progressToken) }) }) : params;
+  return isId(meta.progressToken)
+    ? edited(params, { _meta: edited(meta, { progressToken: agentId(server, meta.progressToken) }) })
+    : params;
 }
 
 function resultOf(server: string, result: JsonObject): JsonObject {
@@ -65,12 +80,16 @@ function resultOf(server: string, result: JsonObject): JsonObject {
   each('resourceTemplates', (item) => withUri(server, item, 'uriTemplate'));
   each('contents', (item) => withUri(server, item));
   each('content', (item) => block(server, item));
-  each('messages', (item) => (isJsonObject(item) && item.content !== undefined ? edited(item, { content: block(server, item.content) }) : item));
+  each('messages', (item) =>
+    isJsonObject(item) && item.content !== undefined ? edited(item, { content: block(server, item.content) }) : item,
+  );
   return edited(result, changed);
 }
 
 function named(server: string, item: Json): Json {
-  return isJsonObject(item) && typeof item.name === 'string' ? edited(item, { name: namedBy(server, item.name) }) : item;
+  return isJsonObject(item) && typeof item.name === 'string'
+    ? edited(item, { name: namedBy(server, item.name) })
+    : item;
 }
 
 function withUri(server: string, item: Json, member = 'uri'): Json {
@@ -82,7 +101,10 @@ function withUri(server: string, item: Json, member = 'uri'): Json {
 function block(server: string, item: Json): Json {
   if (!isJsonObject(item)) return item;
   if (item.type === 'resource_link') return withUri(server, item);
-  return item.type === 'resource' && item.resource !== undefined ? edited(item, { resource: withUri(server, item.resource) }) : item;
+  return item.type === 'resource' && item.resource !== undefined
+    ? edited(item, { resource: withUri(server, item.resource) })
+    : item;
 }
 
-const isId = (value: Json | undefined): value is string | number => typeof value === 'string' || typeof value === 'number';
+const isId = (value: Json | undefined): value is string | number =>
+  typeof value === 'string' || typeof value === 'number';

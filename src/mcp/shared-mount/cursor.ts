@@ -1,16 +1,21 @@
-// The cursor of a list that several servers have more of: theirs, sealed together for one caller, mount and list. Refuses what was not made
-// here for exactly this list.
+// The cursor of a list that several servers have more of: theirs, sealed together for one caller, mount and list.
+// Refuses what was not made here for exactly this list.
 
 import { canonicalDigest } from '../../domain/canonical.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { Principal } from '../../domain/principal.ts';
 import { Secret } from '../../domain/secret.ts';
 import { GatewayError } from '../../errors.ts';
-import type { Sealer } from '../request-state.ts';
+import type { StateSealer } from '../request-state.ts';
 
-export interface JointCursors {
+export interface SharedCursors {
   /** Undefined when no server has more. */
-  seal(principal: Principal, mount: string, method: string, results: ReadonlyMap<string, JsonObject>): string | undefined;
+  seal(
+    principal: Principal,
+    mount: string,
+    method: string,
+    results: ReadonlyMap<string, JsonObject>,
+  ): string | undefined;
   /** Each server's own cursor. Throws `bad_rpc`. */
   open(principal: Principal, mount: string, method: string, cursor: string): ReadonlyMap<string, string>;
 }
@@ -20,13 +25,17 @@ const LONGEST = 64 * 1024;
 /** Of one server's cursor; a list that goes on by a longer one ends, since no agent could send all of them back. */
 const LONGEST_OWN = 1024;
 
-export function createJointCursors(seal: Sealer): JointCursors {
+export function createSharedCursors(seal: StateSealer): SharedCursors {
   return {
     seal(principal, mount, method, results) {
       const more = [...results].flatMap(([server, { nextCursor }]) =>
-        typeof nextCursor === 'string' && nextCursor !== '' && nextCursor.length <= LONGEST_OWN ? [[server, nextCursor]] : [],
+        typeof nextCursor === 'string' && nextCursor !== '' && nextCursor.length <= LONGEST_OWN
+          ? [[server, nextCursor]]
+          : [],
       );
-      return more.length === 0 ? undefined : seal.seal(boundTo(principal, mount, method), new Secret(JSON.stringify(Object.fromEntries(more))));
+      return more.length === 0
+        ? undefined
+        : seal.seal(boundTo(principal, mount, method), new Secret(JSON.stringify(Object.fromEntries(more))));
     },
     open(principal, mount, method, cursor) {
       try {
@@ -34,7 +43,11 @@ export function createJointCursors(seal: Sealer): JointCursors {
         const cursors: unknown = JSON.parse(seal.open(boundTo(principal, mount, method), cursor).reveal());
         return new Map(Object.entries(isJsonObject(cursors as JsonObject) ? (cursors as Record<string, string>) : {}));
       } catch (cause) {
-        throw new GatewayError('bad_rpc', 'The cursor was not given for this list to this caller. Begin the list anew, without a cursor.', { cause });
+        throw new GatewayError(
+          'bad_rpc',
+          'The cursor was not given for this list to this caller. Begin the list anew, without a cursor.',
+          { cause },
+        );
       }
     },
   };

@@ -1,6 +1,7 @@
-// The ids of events on streams of a shared mount (MCP 2025 revisions, resumability). An id says where each server's own stream is to go on:
-// one server's, for the answer to one request, or every server's, for the stream that the agent keeps open. They hold nothing secret, and
-// what an agent writes into one is no more than what it could say to a server as its Last-Event-ID.
+// The ids of events on streams of a shared mount (MCP 2025 revisions, resumability). An id says where each server's own
+// stream is to go on: one server's, for the answer to one request, or every server's, for the stream that the agent
+// keeps open. They hold nothing secret, and what an agent writes into one is no more than what it could say to a server
+// as its Last-Event-ID.
 
 import { type HeaderList, header } from '../../domain/headers.ts';
 import { SERVER_NAME } from '../../domain/server-names.ts';
@@ -13,7 +14,8 @@ type EventPlace =
 const LONGEST = 8 * 1024;
 const FIELD = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
-export const answerEventId = (server: string, id: string, rpcId?: string | number): string => encode(rpcId === undefined ? [server, id] : [server, id, rpcId]);
+export const answerEventId = (server: string, id: string, rpcId?: string | number): string =>
+  encode(rpcId === undefined ? [server, id] : [server, id, rpcId]);
 
 export const allEventId = (ids: Readonly<Record<string, string>>): string => encode(ids);
 
@@ -29,7 +31,9 @@ export function readEventId(text: string): EventPlace | undefined {
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const ids = Object.entries(value);
-  return ids.every(([server, id]) => isName(server) && isId(id)) ? { of: 'all', ids: Object.fromEntries(ids) } : undefined;
+  return ids.every(([server, id]) => isName(server) && isId(id))
+    ? { of: 'all', ids: Object.fromEntries(ids) }
+    : undefined;
 }
 
 /** Where a client that comes back says that it was. */

@@ -1,5 +1,6 @@
-// One list out of many: what the servers of a shared mount answer to the same question, put together for the agent. Entries arrive under the
-// agent's names already (shared-mount/answer.ts). What has no name that is one server's alone, or one that is too long, is left out.
+// One list out of many: what the servers of a shared mount answer to the same question, put together for the agent.
+// Entries arrive under the agent's names already (shared-mount/answer.ts). What has no name that is one server's alone,
+// or one that is too long, is left out.
 
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 
@@ -16,8 +17,15 @@ const TOOL_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 const LONGEST_NAME = 256;
 const LONGEST_URI = 8 * 1024;
 
-/** Entries that can be told from all others, in the order of their servers; `leftOut` is told how many of a server's are missing. */
-export function joinEntries(method: string, results: ReadonlyMap<string, JsonObject>, leftOut: (server: string, count: number) => void): readonly Json[] {
+/**
+ * Entries that can be told from all others, in the order of their servers; `leftOut` is told how many of a server's are
+ * missing.
+ */
+export function joinEntries(
+  method: string,
+  results: ReadonlyMap<string, JsonObject>,
+  leftOut: (server: string, count: number) => void,
+): readonly Json[] {
   const seen = new Set<string>();
   return [...results].flatMap(([server, result]) => {
     const entries = result[LISTS[method] ?? ''];
@@ -34,7 +42,8 @@ export function joinEntries(method: string, results: ReadonlyMap<string, JsonObj
 /** What the agent will name the entry by. */
 function keyOf(method: string, entry: Json): string | undefined {
   if (!isJsonObject(entry)) return undefined;
-  if (method === 'tools/list') return typeof entry.name === 'string' && TOOL_NAME.test(entry.name) ? entry.name : undefined;
+  if (method === 'tools/list')
+    return typeof entry.name === 'string' && TOOL_NAME.test(entry.name) ? entry.name : undefined;
   if (method === 'prompts/list') return plain(entry.name, LONGEST_NAME);
   return plain(method === 'resources/list' ? entry.uri : entry.uriTemplate, LONGEST_URI);
 }
@@ -45,10 +54,18 @@ function plain(value: Json | undefined, longest: number): string | undefined {
   return typeof value === 'string' && value.length <= longest && !INVISIBLE.test(value) ? value : undefined;
 }
 
-/** MCP 2026-07-28, caching: the shortest of the lifetimes, none while a server is missing, and never shared: what one agent may see is no answer for another. */
-export function joinCaching(replies: ReadonlyMap<string, { readonly result?: JsonObject }>, stateless: boolean): JsonObject {
+/**
+ * MCP 2026-07-28, caching: the shortest of the lifetimes, none while a server is missing, and never shared: what one
+ * agent may see is no answer for another.
+ */
+export function joinCaching(
+  replies: ReadonlyMap<string, { readonly result?: JsonObject }>,
+  stateless: boolean,
+): JsonObject {
   if (!stateless) return {};
-  const lifetimes = [...replies.values()].map(({ result }) => (Number.isSafeInteger(result?.ttlMs) ? Math.max(0, result?.ttlMs as number) : 0));
+  const lifetimes = [...replies.values()].map(({ result }) =>
+    Number.isSafeInteger(result?.ttlMs) ? Math.max(0, result?.ttlMs as number) : 0,
+  );
   return { resultType: 'complete', ttlMs: lifetimes.length === 0 ? 0 : Math.min(...lifetimes), cacheScope: 'private' };
 }
 
@@ -56,9 +73,13 @@ export function joinCaching(replies: ReadonlyMap<string, { readonly result?: Jso
 export function joinCapabilities(results: readonly JsonObject[], stateless: boolean): JsonObject {
   const all = results.map(({ capabilities }) => (isJsonObject(capabilities) ? capabilities : {}));
   const flag = (capability: string, member: string): object =>
-    !stateless && all.some((one) => isJsonObject(one[capability]) && one[capability][member] === true) ? { [member]: true } : {};
+    !stateless && all.some((one) => isJsonObject(one[capability]) && one[capability][member] === true)
+      ? { [member]: true }
+      : {};
   const offered = (capability: string, ...members: readonly string[]): JsonObject =>
-    all.some((one) => isJsonObject(one[capability])) ? { [capability]: Object.assign({}, ...members.map((member) => flag(capability, member))) } : {};
+    all.some((one) => isJsonObject(one[capability]))
+      ? { [capability]: Object.assign({}, ...members.map((member) => flag(capability, member))) }
+      : {};
   return {
     ...offered('tools', 'listChanged'),
     ...offered('prompts', 'listChanged'),
@@ -73,7 +94,9 @@ const LONGEST_INSTRUCTIONS = 4_000;
 /** Each server's instructions under its name, quoted: nothing in them can look like another server's. */
 export function joinInstructions(results: ReadonlyMap<string, JsonObject>): JsonObject {
   const parts = [...results].flatMap(([server, { instructions }]) =>
-    typeof instructions === 'string' && instructions !== '' ? [`## ${server}\n\n${quote(instructions.slice(0, LONGEST_INSTRUCTIONS))}`] : [],
+    typeof instructions === 'string' && instructions !== ''
+      ? [`## ${server}\n\n${quote(instructions.slice(0, LONGEST_INSTRUCTIONS))}`]
+      : [],
   );
   return parts.length === 0 ? {} : { instructions: parts.join('\n\n') };
 }

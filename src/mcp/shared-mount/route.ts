@@ -1,6 +1,7 @@
-// Which server of a shared mount a message is for, and the message in that server's words: its tool's own name, its resource's own URI, its
-// request's own number. What comes out is an ordinary message for an ordinary mount, which reads it again as strictly as any.
-// Trusts nothing: the message has passed the strict reading under its own names first. What names no server stays with the mount.
+// Which server of a shared mount a message is for, and the message in that server's words: its tool's own name, its
+// resource's own URI, its request's own number. What comes out is an ordinary message for an ordinary mount, which
+// reads it again as strictly as any. Trusts nothing: the message has passed the strict reading under its own names
+// first. What names no server stays with the mount.
 
 import type { Action } from '../../domain/action.ts';
 import { type HeaderList, header, withoutField } from '../../domain/headers.ts';
@@ -8,22 +9,22 @@ import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import { edited, parseWithSource, writeJson } from '../../domain/json-source.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { InboundRequest, RequestBody } from '../../domain/request.ts';
-import { memberName, readAgentId, readAgentName, readAgentUri } from '../../domain/server-names.ts';
+import { readAgentId, readAgentName, readAgentUri, sharedServerName } from '../../domain/server-names.ts';
 import type { Routed } from '../../domain/stages.ts';
 import { GatewayError } from '../../errors.ts';
 import { lastPlace } from './events.ts';
-import type { JointSessions } from './session.ts';
+import type { SharedSessions } from './session.ts';
 
-export interface JointMount {
+export interface SharedMount {
   readonly name: string;
   readonly servers: readonly string[];
   /** The strict reading of a request to the mount. */
   read(request: InboundRequest): Action | Promise<Action>;
 }
 
-export type RouteJoint = (mount: JointMount, request: InboundRequest, principal: Principal) => Promise<Routed>;
+export type RouteShared = (mount: SharedMount, request: InboundRequest, principal: Principal) => Promise<Routed>;
 
-export function createJointRoute(sessions: JointSessions): RouteJoint {
+export function createSharedRoute(sessions: SharedSessions): RouteShared {
   return async (mount, arrived, principal) => {
     const copy: InboundRequest = { ...arrived, body: readTwice(arrived.body) };
     const action = await mount.read(copy);
@@ -34,7 +35,7 @@ export function createJointRoute(sessions: JointSessions): RouteJoint {
     const headers = withSession(known ? to.headers : arrived.headers, session?.nonce);
     const request: InboundRequest = { ...copy, headers, ...(known && to.body && { body: to.body }) };
     if (session !== undefined) sessions.bind(request, session);
-    return known ? { request, mount: memberName(mount.name, to.server) } : { request };
+    return known ? { request, mount: sharedServerName(mount.name, to.server) } : { request };
   };
 }
 
@@ -45,11 +46,17 @@ function needsSession({ transport, rpcMethod }: Action): boolean {
 
 function sessionId(id: string | undefined): string {
   if (id === undefined)
-    throw new GatewayError('bad_request', 'Several servers share this mount: open a session with initialize first, and send its Mcp-Session-Id.');
+    throw new GatewayError(
+      'bad_request',
+      'Several servers share this mount: open a session with initialize first, and send its Mcp-Session-Id.',
+    );
   return id;
 }
 
-/** In place of the agent's sealed id its nonce: short, the same in every request of the session, and never sent upstream. */
+/**
+ * In place of the agent's sealed id its nonce: short, the same in every request of the session, and never sent
+ * upstream.
+ */
 function withSession(headers: HeaderList, nonce: string | undefined): HeaderList {
   const others = withoutField(headers, 'mcp-session-id');
   return nonce === undefined ? others : [...others, 'mcp-session-id', nonce];
@@ -91,11 +98,15 @@ async function addressee(action: Action, request: InboundRequest): Promise<Addre
   if (put === undefined) return undefined;
   const name = header(request.headers, 'mcp-name');
   const headers =
-    name === undefined || put.name === undefined ? request.headers : [...withoutField(request.headers, 'mcp-name'), 'mcp-name', encodeField(put.name)];
+    name === undefined || put.name === undefined
+      ? request.headers
+      : [...withoutField(request.headers, 'mcp-name'), 'mcp-name', encodeField(put.name)];
   return { server: put.server, headers, body: bodyOf(Buffer.from(writeJson(put.message))) };
 }
 
-/** A stream that broke off is one server's when the last event that was seen of it came in an answer of that server's. */
+/**
+ * A stream that broke off is one server's when the last event that was seen of it came in an answer of that server's.
+ */
 function resumed({ method }: Action, headers: HeaderList): Addressee | undefined {
   const place = method === 'GET' ? lastPlace(headers) : undefined;
   return place?.of === 'answer' ? { server: place.server, headers } : undefined;
@@ -118,7 +129,11 @@ export function putToServer(method: string | undefined, message: JsonObject): Pu
   // A task has a number that is its server's alone, and its client would ask the mount for it.
   if (params.task !== undefined && params.task !== null) return undefined;
   const inParams = (named: Named | undefined, change: (own: string) => JsonObject): Put | undefined =>
-    named && { server: named.server, name: named.own, message: edited(message, { params: edited(params, change(named.own)) }) };
+    named && {
+      server: named.server,
+      name: named.own,
+      message: edited(message, { params: edited(params, change(named.own)) }),
+    };
   switch (method) {
     case 'tools/call':
     case 'prompts/get':
@@ -129,12 +144,20 @@ export function putToServer(method: string | undefined, message: JsonObject): Pu
       return inParams(readText(params.uri, readAgentUri), (uri) => ({ uri }));
     case 'completion/complete': {
       const ref = isJsonObject(params.ref) ? params.ref : {};
-      if (ref.type === 'ref/prompt') return inParams(readText(ref.name, readAgentName), (name) => ({ ref: edited(ref, { name }) }));
-      return ref.type === 'ref/resource' ? inParams(readText(ref.uri, readAgentUri), (uri) => ({ ref: edited(ref, { uri }) })) : undefined;
+      if (ref.type === 'ref/prompt')
+        return inParams(readText(ref.name, readAgentName), (name) => ({ ref: edited(ref, { name }) }));
+      return ref.type === 'ref/resource'
+        ? inParams(readText(ref.uri, readAgentUri), (uri) => ({ ref: edited(ref, { uri }) }))
+        : undefined;
     }
     case 'notifications/progress': {
       const token = readAgentId(params.progressToken);
-      return token && { server: token.server, message: edited(message, { params: edited(params, { progressToken: token.own }) }) };
+      return (
+        token && {
+          server: token.server,
+          message: edited(message, { params: edited(params, { progressToken: token.own }) }),
+        }
+      );
     }
     default:
       return undefined;
@@ -148,7 +171,12 @@ const TASKS = 'io.modelcontextprotocol/tasks';
 function withoutTasks(params: JsonObject): JsonObject {
   const meta = isJsonObject(params._meta) ? params._meta : {};
   const capabilities = meta[CLIENT_CAPABILITIES];
-  if (!isJsonObject(capabilities) || !isJsonObject(capabilities.extensions) || !Object.hasOwn(capabilities.extensions, TASKS)) return params;
+  if (
+    !isJsonObject(capabilities) ||
+    !isJsonObject(capabilities.extensions) ||
+    !Object.hasOwn(capabilities.extensions, TASKS)
+  )
+    return params;
   const extensions = edited(capabilities.extensions, { [TASKS]: undefined });
   return edited(params, { _meta: edited(meta, { [CLIENT_CAPABILITIES]: edited(capabilities, { extensions }) }) });
 }
@@ -158,7 +186,8 @@ interface Named {
   readonly own: string;
 }
 
-const readText = (value: unknown, read: (text: string) => Named | undefined): Named | undefined => (typeof value === 'string' ? read(value) : undefined);
+const readText = (value: unknown, read: (text: string) => Named | undefined): Named | undefined =>
+  typeof value === 'string' ? read(value) : undefined;
 
 /** MCP 2026-07-28, value encoding: what a field cannot hold as it is comes as base64 over UTF-8. */
 function encodeField(name: string): string {

@@ -1,20 +1,21 @@
-// The servers of a shared mount as one call finds them: their sessions, opened where they have to be, and their answers. A server that fails or
-// is slow is noted as missing, in the log and in the call's record, and the others are not kept waiting.
+// The servers of a shared mount as one call finds them: their sessions, opened where they have to be, and their
+// answers. A server that fails or is slow is noted as missing, in the log and in the call's record, and the others are
+// not kept waiting.
 
 import { randomUUID } from 'node:crypto';
 import { type HeaderList, header } from '../../domain/headers.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { Logger } from '../../domain/log.ts';
-import { memberName, readMember } from '../../domain/server-names.ts';
-import type { Armed, Regime } from '../../domain/stages.ts';
+import { readUpstreamName, sharedServerName } from '../../domain/server-names.ts';
+import type { Armed, RuntimeConfig } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { ERRORS, GatewayError } from '../../errors.ts';
 import { withoutMark } from '../read-message.ts';
-import type { Errands, Reply } from './errands.ts';
 import { lastPlace } from './events.ts';
-import { type JointSession, type JointSessions, readServerSession, type ServerSession } from './session.ts';
+import { readServerSession, type ServerSession, type SharedSession, type SharedSessions } from './session.ts';
+import type { Reply, Subcalls } from './subcalls.ts';
 
-export interface JointServers {
+export interface SharedServers {
   /** Names of the servers that share a call's mount, in the order of the configuration. */
   names(armed: Armed): readonly string[];
   /** The message to one server, in its session. Never rejects, and never takes longer than `withinMs`. */
@@ -24,12 +25,20 @@ export interface JointServers {
   /** One server's event stream, until it ends or the agent goes away. */
   follow(armed: Armed, server: string, headers: HeaderList, sink: ResponseSink): Promise<void>;
   /** Opens a session with a server by the agent's own initialize message. */
-  initialize(armed: Armed, server: string, message: JsonObject, requested: string): Promise<{ readonly reply: Reply; readonly session?: ServerSession }>;
+  initialize(
+    armed: Armed,
+    server: string,
+    message: JsonObject,
+    requested: string,
+  ): Promise<{ readonly reply: Reply; readonly session?: ServerSession }>;
   /** For a call to one server: its session is open afterwards. Throws `upstream_unreachable`. */
   ready(armed: Armed): Promise<void>;
   /** The fields of the server's own session, in place of the agent's. */
   sessionFields(armed: Armed): HeaderList;
-  /** Where a server's answer to one call goes: without its session's id, and with words for an agent whose server forgot the session. */
+  /**
+   * Where a server's answer to one call goes: without its session's id, and with words for an agent whose server forgot
+   * the session.
+   */
   sinkOf(armed: Armed, sink: ResponseSink, forgotten: (status: number) => JsonObject): ResponseSink;
   /** Notes servers that had no part in an answer. */
   missing(armed: Armed, replies: ReadonlyMap<string, Reply>): readonly MissingServer[];
@@ -40,22 +49,27 @@ export interface MissingServer {
   readonly error: string;
 }
 
-export interface JointServersParts {
-  readonly sessions: JointSessions;
-  readonly errands: Errands;
+export interface SharedServersParts {
+  readonly sessions: SharedSessions;
+  readonly subcalls: Subcalls;
   readonly log: Logger;
   /** What is in force now. */
-  regime(): Regime;
+  runtime(): RuntimeConfig;
   /** How long each server of this mount is waited for, ms. */
   withinMs(mount: string): number;
 }
 
 /** JSON-RPC: the server does not have this method, so it has nothing to add. */
 const NO_SUCH_METHOD = -32601;
-/** What servers say of sessions that they do not know: MCP asks for 404, and those made after the SDK's examples answer 400 with this code. */
+/**
+ * What servers say of sessions that they do not know: MCP asks for 404, and those made after the SDK's examples answer
+ * 400 with this code.
+ */
 const NO_SUCH_SESSION = -32000;
 
-type Refusal = { readonly error?: { readonly code?: unknown; readonly data?: { readonly code?: unknown } | null } | null };
+type Refusal = {
+  readonly error?: { readonly code?: unknown; readonly data?: { readonly code?: unknown } | null } | null;
+};
 
 function isForgotten(status: number, body: Uint8Array | string | undefined): boolean {
   if (status !== 400 || body === undefined || body.length > LARGEST_REFUSAL) return status === 404;
@@ -70,35 +84,48 @@ function isForgotten(status: number, body: Uint8Array | string | undefined): boo
 
 const LARGEST_REFUSAL = 64 * 1024;
 
-export function createJointServers({ sessions, errands, log, regime, withinMs }: JointServersParts): JointServers {
+export function createSharedServers({ sessions, subcalls, log, runtime, withinMs }: SharedServersParts): SharedServers {
   const opening = new Map<string, Promise<Reply | undefined>>();
-  const addressOf = (upstream: string): string => regime().mounts.get(upstream)?.url ?? '';
-  const mountOf = ({ action }: Armed): string => readMember(action.upstream).mount;
+  const addressOf = (upstream: string): string => runtime().mounts.get(upstream)?.url ?? '';
+  const mountOf = ({ action }: Armed): string => readUpstreamName(action.upstream).mount;
 
   async function initialize(armed: Armed, server: string, message: JsonObject, requested: string) {
     const mount = mountOf(armed);
     const without = ['mcp-session-id', 'mcp-protocol-version'];
-    const reply = await errands.ask(armed, { mount, server, method: 'POST', message, without }, withinMs(mount));
-    const address = addressOf(memberName(mount, server));
-    const session = reply.result && readServerSession(reply.result, header(reply.headers, 'mcp-session-id'), requested, address);
+    const reply = await subcalls.ask(armed, { mount, server, method: 'POST', message, without }, withinMs(mount));
+    const address = addressOf(sharedServerName(mount, server));
+    const session =
+      reply.result && readServerSession(reply.result, header(reply.headers, 'mcp-session-id'), requested, address);
     return { reply, ...(session && { session }) };
   }
 
-  async function openLater(armed: Armed, server: string, session: JointSession): Promise<Reply | undefined> {
+  async function openLater(armed: Armed, server: string, session: SharedSession): Promise<Reply | undefined> {
     const { protocolVersion } = session.client;
-    const message = { jsonrpc: '2.0', id: `countersign-${randomUUID()}`, method: 'initialize', params: { ...session.client } };
+    const message = {
+      jsonrpc: '2.0',
+      id: `countersign-${randomUUID()}`,
+      method: 'initialize',
+      params: { ...session.client },
+    };
     const opened = await initialize(armed, server, message, protocolVersion);
     if (opened.session === undefined) return unusable(opened.reply);
     sessions.put(session, server, opened.session);
     const mount = mountOf(armed);
-    await errands.ask(armed, { mount, server, method: 'POST', message: { jsonrpc: '2.0', method: 'notifications/initialized' } }, withinMs(mount));
+    await subcalls.ask(
+      armed,
+      { mount, server, method: 'POST', message: { jsonrpc: '2.0', method: 'notifications/initialized' } },
+      withinMs(mount),
+    );
     return undefined;
   }
 
-  const isOpen = (armed: Armed, session: JointSession, server: string): boolean =>
-    sessions.current(session, server, addressOf(memberName(mountOf(armed), server))) !== undefined;
+  const isOpen = (armed: Armed, session: SharedSession, server: string): boolean =>
+    sessions.current(session, server, addressOf(sharedServerName(mountOf(armed), server))) !== undefined;
 
-  /** Why there is no session with the server; undefined when there is one, or none is needed. Two calls that find it closed open it once. */
+  /**
+   * Why there is no session with the server; undefined when there is one, or none is needed. Two calls that find it
+   * closed open it once.
+   */
   async function ensure(armed: Armed, server: string): Promise<Reply | undefined> {
     const session = sessions.of(armed.request);
     if (session === undefined || isOpen(armed, session, server)) return undefined;
@@ -114,12 +141,17 @@ export function createJointServers({ sessions, errands, log, regime, withinMs }:
     const attempt = async (): Promise<Reply> => {
       // A notification is no reason to open a session.
       if (message.id === undefined && session !== undefined && !isOpen(armed, session, server)) return NO_ANSWER;
-      return (await ensure(armed, server)) ?? errands.ask(armed, { mount, server, method: 'POST', message }, withinMs(mount));
+      return (
+        (await ensure(armed, server)) ??
+        subcalls.ask(armed, { mount, server, method: 'POST', message }, withinMs(mount))
+      );
     };
     const first = await attempt();
-    if (session === undefined || (first.status !== 404 && first.status !== 400) || message.id === undefined) return first;
+    if (session === undefined || (first.status !== 404 && first.status !== 400) || message.id === undefined)
+      return first;
     sessions.forget(session, server);
-    // These messages only ask: a server that did not know the session has done nothing, and asking twice does nothing twice.
+    // These messages only ask: a server that did not know the session has done nothing, and asking twice does nothing
+    // twice.
     return attempt();
   }
 
@@ -135,36 +167,48 @@ export function createJointServers({ sessions, errands, log, regime, withinMs }:
   }
 
   return {
-    names: (armed) => [...regime().mounts.keys()].flatMap((name) => (name.startsWith(`${mountOf(armed)}/`) ? [readMember(name).server as string] : [])),
+    names: (armed) =>
+      [...runtime().mounts.keys()].flatMap((name) =>
+        name.startsWith(`${mountOf(armed)}/`) ? [readUpstreamName(name).server as string] : [],
+      ),
     ask: askInTime,
     initialize,
     async end(armed, server) {
       const mount = mountOf(armed);
       const session = sessions.of(armed.request);
-      const current = session && sessions.current(session, server, addressOf(memberName(mount, server)));
-      if (current?.id !== undefined) await errands.ask(armed, { mount, server, method: 'DELETE' }, withinMs(mount));
+      const current = session && sessions.current(session, server, addressOf(sharedServerName(mount, server)));
+      if (current?.id !== undefined) await subcalls.ask(armed, { mount, server, method: 'DELETE' }, withinMs(mount));
     },
     async follow(armed, server, headers, sink) {
-      if ((await ensure(armed, server)) === undefined) await errands.follow(armed, { mount: mountOf(armed), server, method: 'GET', headers }, sink);
+      if ((await ensure(armed, server)) === undefined)
+        await subcalls.follow(armed, { mount: mountOf(armed), server, method: 'GET', headers }, sink);
     },
     async ready(armed) {
-      const { server } = readMember(armed.action.upstream);
+      const { server } = readUpstreamName(armed.action.upstream);
       if (server === undefined || armed.action.method === 'DELETE') return;
       if ((await ensure(armed, server)) !== undefined)
-        throw new GatewayError('upstream_unreachable', 'The server did not open a session, so the call was not sent to it.');
+        throw new GatewayError(
+          'upstream_unreachable',
+          'The server did not open a session, so the call was not sent to it.',
+        );
     },
     sessionFields(armed) {
-      const { server } = readMember(armed.action.upstream);
+      const { server } = readUpstreamName(armed.action.upstream);
       const session = sessions.of(armed.request);
       if (server === undefined || session === undefined) return [];
       const current = sessions.current(session, server, armed.mount.url);
       const place = lastPlace(armed.request.headers);
       // An empty value takes the agent's field away: what it says means something to the gateway alone.
       const resume = ['last-event-id', place?.of === 'answer' && place.server === server ? place.id : ''];
-      return ['mcp-session-id', current?.id ?? '', ...(current === undefined ? [] : ['mcp-protocol-version', current.protocolVersion]), ...resume];
+      return [
+        'mcp-session-id',
+        current?.id ?? '',
+        ...(current === undefined ? [] : ['mcp-protocol-version', current.protocolVersion]),
+        ...resume,
+      ];
     },
     sinkOf(armed, sink, forgotten) {
-      const { server = '' } = readMember(armed.action.upstream);
+      const { server = '' } = readUpstreamName(armed.action.upstream);
       const session = sessions.of(armed.request);
       const opens = armed.action.rpcMethod === 'initialize';
       return withoutSessionId(sink, opens, (status, body) => {
@@ -172,7 +216,9 @@ export function createJointServers({ sessions, errands, log, regime, withinMs }:
         const had = session && sessions.current(session, server, armed.mount.url)?.id !== undefined;
         if (session === undefined || !had || !isForgotten(status, body)) return undefined;
         sessions.forget(session, server);
-        return armed.call.errand === undefined && armed.action.rpcId !== undefined ? JSON.stringify(forgotten(status)) : undefined;
+        return armed.call.subcall === undefined && armed.action.rpcId !== undefined
+          ? JSON.stringify(forgotten(status))
+          : undefined;
       });
     },
     missing(armed, replies) {
@@ -180,7 +226,12 @@ export function createJointServers({ sessions, errands, log, regime, withinMs }:
         reply.result !== undefined || reply.error?.code === NO_SUCH_METHOD ? [] : [{ server, error: reasonOf(reply) }],
       );
       for (const { server, error } of gone) {
-        log.warn('mcp.server_missing', { upstream: memberName(mountOf(armed), server), rpc: armed.action.rpcMethod, error, call: armed.call.facts.id });
+        log.warn('mcp.server_missing', {
+          upstream: sharedServerName(mountOf(armed), server),
+          rpc: armed.action.rpcMethod,
+          error,
+          call: armed.call.facts.id,
+        });
       }
       if (gone.length > 0) armed.call.facts.missingServers = gone;
       return gone;
@@ -191,7 +242,11 @@ export function createJointServers({ sessions, errands, log, regime, withinMs }:
 /** An answer to initialize that opens no session: no answer, also where it says that the server has no such method. */
 export function unusable({ status, headers, result, error }: Reply): Reply {
   if (result === undefined && error === undefined) return { status, headers };
-  return { status, headers, error: { code: -32000, message: 'It opened no session.', ...(error?.data !== undefined && { data: error.data }) } };
+  return {
+    status,
+    headers,
+    error: { code: -32000, message: 'It opened no session.', ...(error?.data !== undefined && { data: error.data }) },
+  };
 }
 
 const NO_ANSWER: Reply = { status: 0, headers: [] };
@@ -205,9 +260,14 @@ function reasonOf({ status, error }: Reply): string {
 }
 
 /** `instead` gives the JSON that is answered in place of such an answer. */
-function withoutSessionId(sink: ResponseSink, keepsId: boolean, instead: (status: number, body?: Uint8Array | string) => string | undefined): ResponseSink {
+function withoutSessionId(
+  sink: ResponseSink,
+  keepsId: boolean,
+  instead: (status: number, body?: Uint8Array | string) => string | undefined,
+): ResponseSink {
   let swallowed = false;
-  const kept = (headers: HeaderList): HeaderList => (keepsId ? headers : headers.filter((_, i) => headers[i - (i % 2)] !== 'mcp-session-id'));
+  const kept = (headers: HeaderList): HeaderList =>
+    keepsId ? headers : headers.filter((_, i) => headers[i - (i % 2)] !== 'mcp-session-id');
   const replaced = (status: number, body?: Uint8Array | string): boolean => {
     const json = instead(status, body);
     if (json === undefined) return false;

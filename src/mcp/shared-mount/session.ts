@@ -1,7 +1,8 @@
-// One session for the agent over one session with each server of a shared mount (MCP 2025 revisions). The id that the agent gets is the list
-// of the servers' ids, sealed for its caller and mount: it outlives a restart, and nothing in it can be read, changed or lent to another agent.
-// What changes later (a server that was away, or forgot its session) is kept in memory, and opened again when that is lost. That a session
-// was ended is kept in the store, for as long as its id would be good.
+// One session for the agent over one session with each server of a shared mount (MCP 2025 revisions). The id that the
+// agent gets is the list of the servers' ids, sealed for its caller and mount: it outlives a restart, and nothing in it
+// can be read, changed or lent to another agent. What changes later (a server that was away, or forgot its session) is
+// kept in memory, and opened again when that is lost. That a session was ended is kept in the store, for as long as its
+// id would be good.
 
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
@@ -13,7 +14,7 @@ import type { Principal } from '../../domain/principal.ts';
 import type { InboundRequest } from '../../domain/request.ts';
 import { Secret } from '../../domain/secret.ts';
 import { GatewayError } from '../../errors.ts';
-import type { Sealer } from '../request-state.ts';
+import type { StateSealer } from '../request-state.ts';
 
 /** What the agent said of itself when it opened the session: servers that are opened later are told the same. */
 export interface SessionClient {
@@ -30,7 +31,7 @@ export interface ServerSession {
   readonly at: string;
 }
 
-export interface JointSession {
+export interface SharedSession {
   /** Random; what approvals and open requests of this session are kept under. */
   readonly nonce: string;
   readonly client: SessionClient;
@@ -38,22 +39,25 @@ export interface JointSession {
   readonly endsAt: EpochMs;
 }
 
-export interface JointSessions {
-  begin(client: SessionClient, servers: Readonly<Record<string, ServerSession>>): JointSession;
+export interface SharedSessions {
+  begin(client: SessionClient, servers: Readonly<Record<string, ServerSession>>): SharedSession;
   /** The id for the agent. Throws `upstream_protocol` when the servers' own ids are too long together. */
-  seal(principal: Principal, mount: string, session: JointSession): string;
-  /** Throws `session_not_found` for what was not sealed for this caller and mount, and for a session that has ended; `store_unavailable`. */
-  open(principal: Principal, mount: string, id: string): Promise<JointSession>;
+  seal(principal: Principal, mount: string, session: SharedSession): string;
+  /**
+   * Throws `session_not_found` for what was not sealed for this caller and mount, and for a session that has ended;
+   * `store_unavailable`.
+   */
+  open(principal: Principal, mount: string, id: string): Promise<SharedSession>;
   /** The session that a request was found to belong to. */
-  of(request: InboundRequest): JointSession | undefined;
-  bind(request: InboundRequest, session: JointSession): void;
+  of(request: InboundRequest): SharedSession | undefined;
+  bind(request: InboundRequest, session: SharedSession): void;
   /** The session with one server at this address, unless it has to be opened. */
-  current(session: JointSession, server: string, address: string): ServerSession | undefined;
-  put(session: JointSession, server: string, opened: ServerSession): void;
+  current(session: SharedSession, server: string, address: string): ServerSession | undefined;
+  put(session: SharedSession, server: string, opened: ServerSession): void;
   /** The server does not know its session any more. */
-  forget(session: JointSession, server: string): void;
+  forget(session: SharedSession, server: string): void;
   /** Durable when it resolves. Throws `store_unavailable`. */
-  end(session: JointSession): Promise<void>;
+  end(session: SharedSession): Promise<void>;
 }
 
 /** Characters of a sealed id; clients send it with every request, beside a token. */
@@ -64,28 +68,43 @@ const LIFETIME_MS = 7 * 24 * 60 * 60_000;
 
 export const addressDigest = (url: string): string => sha256(url).slice(0, 16);
 
-export function createJointSessions(seal: Sealer, once: OnceStore, clock: Clock): JointSessions {
-  const bound = new WeakMap<InboundRequest, JointSession>();
+export function createSharedSessions(seal: StateSealer, once: OnceStore, clock: Clock): SharedSessions {
+  const bound = new WeakMap<InboundRequest, SharedSession>();
   const later = new LRUCache<string, ServerSession | 'forgotten'>({ max: REMEMBERED });
-  const keyOf = ({ nonce }: JointSession, server: string): string => `${nonce} ${server}`;
+  const keyOf = ({ nonce }: SharedSession, server: string): string => `${nonce} ${server}`;
 
   return {
-    begin: (client, servers) => ({ nonce: randomBytes(16).toString('base64url'), client, servers, endsAt: clock.now() + LIFETIME_MS }),
+    begin: (client, servers) => ({
+      nonce: randomBytes(16).toString('base64url'),
+      client,
+      servers,
+      endsAt: clock.now() + LIFETIME_MS,
+    }),
     seal(principal, mount, session) {
       const id = seal.seal(boundTo(principal, mount), new Secret(JSON.stringify(session)));
-      if (id.length > LONGEST_ID) throw new GatewayError('upstream_protocol', 'The session ids of the servers under this mount are too long together.');
+      if (id.length > LONGEST_ID)
+        throw new GatewayError(
+          'upstream_protocol',
+          'The session ids of the servers under this mount are too long together.',
+        );
       return id;
     },
     async open(principal, mount, id) {
       const session = read(seal, boundTo(principal, mount), id);
-      if (session === undefined || !(clock.now() < session.endsAt) || (await once.wasUsed('mcp-session', session.nonce)))
+      if (
+        session === undefined ||
+        !(clock.now() < session.endsAt) ||
+        (await once.wasUsed('mcp-session', session.nonce))
+      )
         throw new GatewayError('session_not_found', 'This session was not opened here by this caller, or has ended.');
       return session;
     },
     of: (request) => bound.get(request),
     bind: (request, session) => void bound.set(request, session),
     current(session, server, address) {
-      const known = later.get(keyOf(session, server)) ?? (Object.hasOwn(session.servers, server) ? session.servers[server] : undefined);
+      const known =
+        later.get(keyOf(session, server)) ??
+        (Object.hasOwn(session.servers, server) ? session.servers[server] : undefined);
       return known === undefined || known === 'forgotten' || known.at !== addressDigest(address) ? undefined : known;
     },
     put: (session, server, opened) => void later.set(keyOf(session, server), opened),
@@ -101,9 +120,9 @@ function boundTo({ id, issuer }: Principal, mount: string): string {
 }
 
 /** What was sealed here has the form that it was sealed in. */
-function read(seal: Sealer, boundTo: string, id: string): JointSession | undefined {
+function read(seal: StateSealer, boundTo: string, id: string): SharedSession | undefined {
   try {
-    return id.length > LONGEST_ID ? undefined : (JSON.parse(seal.open(boundTo, id).reveal()) as JointSession);
+    return id.length > LONGEST_ID ? undefined : (JSON.parse(seal.open(boundTo, id).reveal()) as SharedSession);
   } catch {
     return undefined;
   }
@@ -115,7 +134,11 @@ const VERSION = /^\d{4}-\d{2}-\d{2}$/;
 
 /** What is kept of an initialize message. Throws `bad_rpc`. */
 export function readSessionClient(params: unknown): SessionClient {
-  const { protocolVersion, capabilities = {}, clientInfo = {} } = isJsonObject(params as JsonObject) ? (params as JsonObject) : {};
+  const {
+    protocolVersion,
+    capabilities = {},
+    clientInfo = {},
+  } = isJsonObject(params as JsonObject) ? (params as JsonObject) : {};
   if (typeof protocolVersion !== 'string' || !VERSION.test(protocolVersion))
     throw new GatewayError('bad_rpc', 'The initialize message names no protocol version.');
   const info = isJsonObject(clientInfo) ? clientInfo : {};
@@ -123,19 +146,29 @@ export function readSessionClient(params: unknown): SessionClient {
   return {
     protocolVersion,
     // Servers that are opened later do without what does not fit into the session's id.
-    capabilities: isJsonObject(capabilities) && JSON.stringify(capabilities).length <= MOST_CAPABILITIES ? capabilities : {},
+    capabilities:
+      isJsonObject(capabilities) && JSON.stringify(capabilities).length <= MOST_CAPABILITIES ? capabilities : {},
     clientInfo: { name: text(info.name), version: text(info.version) },
   };
 }
 
-/** The revisions with sessions. A server with another one would break the session of all: clients close what they do not know. */
+/**
+ * The revisions with sessions. A server with another one would break the session of all: clients close what they do not
+ * know.
+ */
 const REVISIONS: ReadonlySet<string> = new Set(['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25']);
 const SESSION_ID = /^[\x21-\x7e]{1,1024}$/;
 
 /** What a server's answer to initialize opens; undefined when it cannot be used by a client of this version. */
-export function readServerSession(result: JsonObject, id: string | undefined, requested: string, address: string): ServerSession | undefined {
+export function readServerSession(
+  result: JsonObject,
+  id: string | undefined,
+  requested: string,
+  address: string,
+): ServerSession | undefined {
   const { protocolVersion } = result;
-  if (typeof protocolVersion !== 'string' || !REVISIONS.has(protocolVersion) || protocolVersion > requested) return undefined;
+  if (typeof protocolVersion !== 'string' || !REVISIONS.has(protocolVersion) || protocolVersion > requested)
+    return undefined;
   if (id !== undefined && !SESSION_ID.test(id)) return undefined;
   return { ...(id !== undefined && { id }), protocolVersion, at: addressDigest(address) };
 }

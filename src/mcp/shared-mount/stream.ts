@@ -1,6 +1,7 @@
-// The stream that an agent keeps open (MCP 2025 revisions, GET), made of one of each server's. It begins with the first server that offers one and
-// lasts as long as the agent does: a server that ends its own, as servers may at any time, is asked for it again where it was, since the agent,
-// whose stream goes on, would not ask. Event ids say where every server's stream is.
+// The stream that an agent keeps open (MCP 2025 revisions, GET), made of one of each server's. It begins with the first
+// server that offers one and lasts as long as the agent does: a server that ends its own, as servers may at any time,
+// is asked for it again where it was, since the agent, whose stream goes on, would not ask. Event ids say where every
+// server's stream is.
 
 import { type HeaderList, header } from '../../domain/headers.ts';
 import type { InboundRequest } from '../../domain/request.ts';
@@ -8,7 +9,7 @@ import type { ResponseSink } from '../../domain/upstream.ts';
 import { createEventReader, formatEvent, type ServerEvent } from '../event-stream.ts';
 import { allEventId, answerEventId, readEventId } from './events.ts';
 
-export interface JointStreamOptions {
+export interface SharedStreamOptions {
   readonly sink: ResponseSink;
   readonly servers: readonly string[];
   /** Where each server's stream was when the agent last had it. */
@@ -25,7 +26,13 @@ const AGAIN_MS = 1_000;
 const AGAIN_MOST_MS = 60_000;
 
 /** Gives the status that the agent got, when it is over. */
-export async function serveJointStream({ sink, servers, places, follow, onClosed }: JointStreamOptions): Promise<number> {
+export async function serveSharedStream({
+  sink,
+  servers,
+  places,
+  follow,
+  onClosed,
+}: SharedStreamOptions): Promise<number> {
   const at: Record<string, string> = { ...places };
   const agent = Promise.withResolvers<void>();
   const begun = Promise.withResolvers<void>();
@@ -37,7 +44,10 @@ export async function serveJointStream({ sink, servers, places, follow, onClosed
   const part = (server: string) => {
     const from = at[server];
     const piece = partOf(sink, begun.resolve, (event) => tell(server, event));
-    return { piece, ended: follow(server, from === undefined ? [] : ['last-event-id', answerEventId(server, from)], piece) };
+    return {
+      piece,
+      ended: follow(server, from === undefined ? [] : ['last-event-id', answerEventId(server, from)], piece),
+    };
   };
 
   function tell(server: string, event: ServerEvent): boolean {
@@ -74,14 +84,14 @@ export async function serveJointStream({ sink, servers, places, follow, onClosed
 
 const later = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms).unref());
 
-interface Part extends ResponseSink {
+interface StreamPart extends ResponseSink {
   /** The server has a stream. */
   readonly opened: boolean;
   /** It has none, or the agent may not have it, or not any more: asking again is of no use. */
   readonly refused: boolean;
 }
 
-function partOf(sink: ResponseSink, begin: () => void, tell: (event: ServerEvent) => boolean): Part {
+function partOf(sink: ResponseSink, begin: () => void, tell: (event: ServerEvent) => boolean): StreamPart {
   let status = 0;
   let opened = false;
   let broken = false;

@@ -1,5 +1,6 @@
-// What servers and their tools say of tasks, and what the gateway adds to it, so that clients know that a held call may come back as a task.
-// A server's own tasks stay its own: where a tool, or a server of the extension, makes tasks itself, the gateway makes none.
+// What servers and their tools say of tasks, and what the gateway adds to it, so that clients know that a held call may
+// come back as a task. A server's own tasks stay its own: where a tool, or a server of the extension, makes tasks
+// itself, the gateway makes none.
 
 import type { Action } from '../../domain/action.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
@@ -34,7 +35,9 @@ export function declareTasks({ rpcMethod }: Action, result: JsonObject): JsonObj
   if (rpcMethod === 'server/discover') {
     if (makesTasks(capabilities)) return result;
     const extensions = isJsonObject(capabilities.extensions) ? capabilities.extensions : {};
-    return edited(result, { capabilities: edited(capabilities, { extensions: edited(extensions, { [TASKS_EXTENSION]: {} }) }) });
+    return edited(result, {
+      capabilities: edited(capabilities, { extensions: edited(extensions, { [TASKS_EXTENSION]: {} }) }),
+    });
   }
   if (rpcMethod !== 'initialize' || result.protocolVersion !== CORE_TASKS) return result;
   const own: JsonObject = isJsonObject(capabilities.tasks) ? capabilities.tasks : { cancel: {} };

@@ -1,6 +1,6 @@
-// Calls that run as tasks, and what became of them: kept in memory for a while, because a client may ask for a result twice. The store
-// knows how each hold ended; the answer itself is known here alone, and whoever asks after it is gone is told so.
-// Refuses to keep answers that are too large to keep.
+// Calls that run as tasks, and what became of them: kept in memory for a while, because a client may ask for a result
+// twice. The store knows how each hold ended; the answer itself is known here alone, and whoever asks after it is gone
+// is told so. Refuses to keep answers that are too large to keep.
 
 import { LRUCache } from 'lru-cache';
 import { type HeaderList, header } from '../../domain/headers.ts';
@@ -11,15 +11,15 @@ import { GatewayError } from '../../errors.ts';
 import { createEventReader, type ServerEvent } from '../event-stream.ts';
 import { readMessage } from '../read-message.ts';
 import { noMessage, rpcError } from '../refusal.ts';
-import type { Outcome } from './views.ts';
+import type { RpcOutcome } from './views.ts';
 
 export interface TaskOutcomes {
   /** From now on the task is being executed, until the returned function is called; undefined keeps nothing. */
-  begin(taskId: string): (outcome: Outcome | undefined) => void;
+  begin(taskId: string): (outcome: RpcOutcome | undefined) => void;
   /** Resolves when the execution is over; undefined when there is none. */
   running(taskId: string): Promise<void> | undefined;
   /** What an execution ended with, while it is kept. */
-  get(taskId: string): Outcome | undefined;
+  get(taskId: string): RpcOutcome | undefined;
   /** Resolves when nothing is being executed any more, or after `graceMs`. */
   drain(graceMs: number): Promise<void>;
 }
@@ -31,7 +31,7 @@ const KEPT_BYTES = 128 * 1024 * 1024;
 const LARGEST_ANSWER = 20 * 1024 * 1024;
 
 export function createTaskOutcomes(): TaskOutcomes {
-  const kept = new LRUCache<string, Outcome>({ maxSize: KEPT_BYTES, maxEntrySize: LARGEST_ANSWER, ttl: KEPT_MS });
+  const kept = new LRUCache<string, RpcOutcome>({ maxSize: KEPT_BYTES, maxEntrySize: LARGEST_ANSWER, ttl: KEPT_MS });
   const running = new Map<string, Promise<void>>();
   return {
     begin(taskId) {
@@ -56,9 +56,12 @@ export function createTaskOutcomes(): TaskOutcomes {
   };
 }
 
-/** Reads an upstream's answer to one call to its end, and calls back once: also for an answer that broke off, which is an error then. */
-export function collectOutcome(ended: (outcome: Outcome) => void): ResponseSink {
-  let found: Outcome | undefined;
+/**
+ * Reads an upstream's answer to one call to its end, and calls back once: also for an answer that broke off, which is
+ * an error then.
+ */
+export function collectOutcome(ended: (outcome: RpcOutcome) => void): ResponseSink {
+  let found: RpcOutcome | undefined;
   let status = 0;
   let events: ReturnType<typeof createEventReader> | undefined;
   let text: string[] | undefined;
@@ -105,8 +108,11 @@ export function collectOutcome(ended: (outcome: Outcome) => void): ResponseSink 
   };
 }
 
-/** The final message of a call's answer. What would need the client in the middle of it has no place in a task of the gateway's. */
-function readOutcome(text: string): Outcome | undefined {
+/**
+ * The final message of a call's answer. What would need the client in the middle of it has no place in a task of the
+ * gateway's.
+ */
+function readOutcome(text: string): RpcOutcome | undefined {
   const message = readMessage(text);
   if (message === undefined) return undefined;
   locate(message, 1);
@@ -114,11 +120,15 @@ function readOutcome(text: string): Outcome | undefined {
   if (isJsonObject(error)) return { error };
   if (!isJsonObject(result)) return undefined;
   if (result.resultType === 'input_required')
-    return { error: rpcError(refusal('asks for more input before it goes on: send such a call without tasks'), 'call') };
+    return {
+      error: rpcError(refusal('asks for more input before it goes on: send such a call without tasks'), 'call'),
+    };
   const own = result.resultType === 'task' ? result : isJsonObject(result.task) ? result.task : undefined;
   if (own === undefined) return { result };
   const named = typeof own.taskId === 'string' && /^[\w.:-]{1,128}$/.test(own.taskId) ? ` It is ${own.taskId}.` : '';
-  return { error: rpcError(refusal(`made a task of its own of this call: ask for that with tasks/get.${named}`), 'call') };
+  return {
+    error: rpcError(refusal(`made a task of its own of this call: ask for that with tasks/get.${named}`), 'call'),
+  };
 }
 
 const BROKEN = new GatewayError('upstream_aborted', 'The upstream’s answer broke off, or is too large to be read.');

@@ -1,5 +1,5 @@
-// What clients ask about the gateway's own tasks, and the words of every answer: which messages are meant, what a hold is as a task, and
-// the held call as it would arrive again. Pure; whose task it is, tasks.ts finds out.
+// What clients ask about the gateway's own tasks, and the words of every answer: which messages are meant, what a hold
+// is as a task, and the held call as it would arrive again. Pure; whose task it is, tasks.ts finds out.
 
 import type { Action, ActionBody, TaskForm } from '../../domain/action.ts';
 import type { HeaderList } from '../../domain/headers.ts';
@@ -13,7 +13,7 @@ import { GatewayError } from '../../errors.ts';
 import { rpcError } from '../refusal.ts';
 import { TASKS_EXTENSION } from './capabilities.ts';
 import { KEPT_MS } from './outcomes.ts';
-import { type Outcome, type Standing, type TaskFacts, taskResult, taskView } from './views.ts';
+import { type RpcOutcome, type TaskFacts, type TaskState, taskResult, taskView } from './views.ts';
 
 /** Everything below is the gateway's; servers that use it are not believed (answer.ts). */
 export const OWN_TASK = 'countersign.';
@@ -25,7 +25,7 @@ export const METHODS: Readonly<Record<TaskForm, ReadonlySet<string>>> = {
   extension: new Set(['tasks/get', 'tasks/update', 'tasks/cancel']),
 };
 
-export const ACKNOWLEDGED: Outcome = { result: { resultType: 'complete' } };
+export const ACKNOWLEDGED: RpcOutcome = { result: { resultType: 'complete' } };
 /** io.modelcontextprotocol/tasks, protocol errors: for who asks about tasks without declaring the extension. */
 export const MISSING_CAPABILITY = {
   code: -32021,
@@ -33,7 +33,7 @@ export const MISSING_CAPABILITY = {
   data: { requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } },
 };
 
-export interface Question {
+export interface TaskQuestion {
   readonly form: TaskForm;
   readonly method: string;
   readonly taskId: string;
@@ -41,26 +41,33 @@ export interface Question {
 }
 
 /** A request about a task of the gateway's own; undefined for all others, which are the server's. */
-export function readQuestion({ rpcMethod = '', rpcId, args, transport }: Action): Question | undefined {
+export function readQuestion({ rpcMethod = '', rpcId, args, transport }: Action): TaskQuestion | undefined {
   if (!rpcMethod.startsWith('tasks/') || rpcId === undefined || !isJsonObject(args)) return undefined;
   const { taskId } = args;
   if (typeof taskId !== 'string' || !taskId.startsWith(OWN_TASK)) return undefined;
   return { form: transport?.stateless ? 'extension' : 'core', method: rpcMethod, taskId, rpcId };
 }
 
-export function tell({ form, method }: Question, facts: TaskFacts, standing: Standing): Outcome {
+export function tell({ form, method }: TaskQuestion, facts: TaskFacts, standing: TaskState): RpcOutcome {
   if (method === 'tasks/update') return ACKNOWLEDGED;
   if (method !== 'tasks/result') return { result: taskView(form, facts, standing) };
-  return standing.status === 'working' ? { error: rpcError(stillExecuting(), 'question') } : taskResult(facts, standing);
+  return standing.status === 'working'
+    ? { error: rpcError(stillExecuting(), 'question') }
+    : taskResult(facts, standing);
 }
 
 export const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' || state === 'SENT';
 
 /**
- * The held call as it would arrive again, in the poll's session and under its JSON-RPC id and transport. Where the poll would go elsewhere, because the upstream has
- * moved, it is an action for no destination, which nobody approved.
+ * The held call as it would arrive again, in the poll's session and under its JSON-RPC id and transport. Where the poll
+ * would go elsewhere, because the upstream has moved, it is an action for no destination, which nobody approved.
  */
-export function heldCall({ action }: Hold, content: HeldContent, poll: Action, messageBody: (bytes: Uint8Array) => ActionBody): Action {
+export function heldCall(
+  { action }: Hold,
+  content: HeldContent,
+  poll: Action,
+  messageBody: (bytes: Uint8Array) => ActionBody,
+): Action {
   const { protocol, upstream, method, target, path, tool, contentType } = action;
   const { bodyText = '' } = content;
   const args = heldArguments(content);
@@ -86,12 +93,21 @@ const withoutQuery = (target: string): string | undefined => target.split('?', 1
 
 export function factsOf({ id, createdAt, deadline, approvedAt, endedAt, requirements }: Hold): TaskFacts {
   const useWithinMs = Math.min(...requirements.map((requirement) => requirement.useWithinMs));
-  return { taskId: OWN_TASK + id, createdAt, updatedAt: endedAt ?? approvedAt ?? createdAt, ttlMs: deadline - createdAt + useWithinMs + KEPT_MS };
+  return {
+    taskId: OWN_TASK + id,
+    createdAt,
+    updatedAt: endedAt ?? approvedAt ?? createdAt,
+    ttlMs: deadline - createdAt + useWithinMs + KEPT_MS,
+  };
 }
 
-export function write(sink: ResponseSink, id: string | number, outcome: Outcome, fields: HeaderList = []): void {
+export function write(sink: ResponseSink, id: string | number, outcome: RpcOutcome, fields: HeaderList = []): void {
   const message: JsonObject = { jsonrpc: '2.0', id, ...outcome };
-  sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store', ...fields], Buffer.from(writeJson(message)));
+  sink.whole(
+    200,
+    ['content-type', 'application/json', 'cache-control', 'no-store', ...fields],
+    Buffer.from(writeJson(message)),
+  );
 }
 
 export function unknown(): GatewayError {
@@ -107,5 +123,8 @@ export function answerGone(holdId: string | undefined): GatewayError {
 }
 
 export function stillExecuting(): GatewayError {
-  return new GatewayError('already_sent', 'The call is on its way, and its answer has not come yet.', { retryAfter: 2, executed: 'maybe' });
+  return new GatewayError('already_sent', 'The call is on its way, and its answer has not come yet.', {
+    retryAfter: 2,
+    executed: 'maybe',
+  });
 }

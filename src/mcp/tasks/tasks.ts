@@ -1,8 +1,9 @@
-// The gateway's own tasks: a held call whose client takes a task for an answer, and a call that runs while its client polls.
-// A poll for an approved hold stands for the held call itself: its bytes, as the reviewers saw them, go the whole way again in the name of
-// the poll's caller, whose fresh token, key and certificate are verified like those of any call. So nothing is ever sent without its agent,
-// a hold survives a restart with all that it takes to send it, and an approval that nobody comes for runs out.
-// Trusts a task id for nothing: the hold has to be the caller's. Others get the answer for a task that never was.
+// The gateway's own tasks: a held call whose client takes a task for an answer, and a call that runs while its client
+// polls. A poll for an approved hold stands for the held call itself: its bytes, as the reviewers saw them, go the
+// whole way again in the name of the poll's caller, whose fresh token, key and certificate are verified like those of
+// any call. So nothing is ever sent without its agent, a hold survives a restart with all that it takes to send it, and
+// an approval that nobody comes for runs out. Trusts a task id for nothing: the hold has to be the caller's. Others get
+// the answer for a task that never was.
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,9 +11,9 @@ import { LRUCache } from 'lru-cache';
 import type { Action, ActionBody, TaskForm } from '../../domain/action.ts';
 import type { Approvals, Recalled } from '../../domain/approvals.ts';
 import type { Clock } from '../../domain/clock.ts';
-import type { Resumed } from '../../domain/conduct.ts';
 import type { Hold, HoldStore } from '../../domain/hold.ts';
 import type { Principal } from '../../domain/principal.ts';
+import type { Resumed } from '../../domain/protocol-handler.ts';
 import type { Armed, Call, Mount, Recognised } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../../errors.ts';
@@ -28,15 +29,15 @@ import {
   METHODS,
   MISSING_CAPABILITY,
   OWN_TASK,
-  type Question,
   RUNNING,
   readQuestion,
   stillExecuting,
+  type TaskQuestion,
   tell,
   unknown,
   write,
 } from './questions.ts';
-import { type Outcome, type Standing, type TaskFacts, taskCreated, taskResult, taskView } from './views.ts';
+import { type RpcOutcome, type TaskFacts, type TaskState, taskCreated, taskResult, taskView } from './views.ts';
 
 export interface TaskDependencies {
   readonly approvals: Pick<Approvals, 'recall' | 'cancel'>;
@@ -54,7 +55,10 @@ export interface GatewayTasks {
   runOf(call: Call): TaskRun | undefined;
   /** The call is about to be sent: true when its answer goes into a task from now on. */
   depart(armed: Armed): boolean;
-  /** Answers a refused call where its client is to be told of a task; undefined where a refusal is said as usual. Gives the HTTP status. */
+  /**
+   * Answers a refused call where its client is to be told of a task; undefined where a refusal is said as usual. Gives
+   * the HTTP status.
+   */
   refused(call: Call, error: GatewayError): number | undefined;
 }
 
@@ -64,7 +68,7 @@ export interface TaskRun {
   sink: ResponseSink;
 }
 
-interface Run extends TaskRun {
+interface ActiveTaskRun extends TaskRun {
   readonly form: TaskForm;
   readonly facts: TaskFacts;
   readonly rpcId: string | number;
@@ -74,7 +78,7 @@ interface Run extends TaskRun {
   /** Whose call it is, where no rule held it. */
   readonly owner?: string;
   /** Set while the call is being executed. */
-  end?: (outcome: Outcome | undefined) => void;
+  end?: (outcome: RpcOutcome | undefined) => void;
 }
 
 const PENDING_POLL_MS = 2_000;
@@ -82,19 +86,22 @@ const RUNNING_POLL_MS = 1_000;
 /** Between the claim of an approval and the departure of its call, ms and looks. */
 const LOOK_EVERY_MS = 50;
 const MOST_LOOKS = 200;
-/** Tasks of calls that were not held: longest life, how many of one agent are known at a time, and of how many agents. */
+/**
+ * Tasks of calls that were not held: longest life, how many of one agent are known at a time, and of how many agents.
+ */
 const RUNNING_TTL_MS = 60 * 60_000;
 const REMEMBERED = 500;
 const MOST_OWNERS = 10_000;
 /** Calls of one agent that run as tasks at a time, besides those that people approved. */
 const MOST_RUNNING = 50;
 
-const WAITING = 'A person has to decide on this call. Nothing was executed yet. The task ends by itself; do not rephrase the call or look for another way.';
+const WAITING =
+  'A person has to decide on this call. Nothing was executed yet. The task ends by itself; do not rephrase the call or look for another way.';
 const APPROVED = 'A person approved this call, and it has not been sent yet.';
 const EXECUTING = 'The call is on its way, and its answer has not come yet.';
 
 export function createGatewayTasks({ approvals, holds, outcomes, clock, messageBody }: TaskDependencies): GatewayTasks {
-  const runs = new WeakMap<Call, Run>();
+  const runs = new WeakMap<Call, ActiveTaskRun>();
   /** How many calls that were not held are being executed as tasks, by their owner. */
   const executing = new Map<string, number>();
   /** Theirs alone, so that nobody's tasks push another's out. */
@@ -105,10 +112,18 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     return asked && heed(recognised, action, asked);
   }
 
-  async function heed({ call, mount, principal }: Recognised, action: Action, asked: Question): Promise<Resumed | 'answered'> {
+  async function heed(
+    { call, mount, principal }: Recognised,
+    action: Action,
+    asked: TaskQuestion,
+  ): Promise<Resumed | 'answered'> {
     const { form, method, taskId, rpcId } = asked;
-    if (form === 'extension' && action.transport?.task === undefined) return say(call, rpcId, { error: MISSING_CAPABILITY });
-    if (!METHODS[form].has(method)) return say(call, rpcId, { error: { code: -32601, message: 'This method is not offered for tasks of this form.' } });
+    if (form === 'extension' && action.transport?.task === undefined)
+      return say(call, rpcId, { error: MISSING_CAPABILITY });
+    if (!METHODS[form].has(method))
+      return say(call, rpcId, {
+        error: { code: -32601, message: 'This method is not offered for tasks of this form.' },
+      });
     if (!taskId.startsWith(HELD)) return tellRunning(call, principal, asked);
     const recall = () => approvals.recall(taskId.slice(OWN_TASK.length), principal);
     const found = await recall();
@@ -117,8 +132,20 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     const { hold } = recalled;
     const standing = standingOf(taskId, recalled);
     const open = hold.state === 'PENDING' || hold.state === 'APPROVED';
-    if (standing.status === 'working' && open && (method === 'tasks/result' || (method === 'tasks/get' && hold.state === 'APPROVED'))) {
-      const run: Run = { asks: method === 'tasks/get' ? 'get' : 'result', form, facts: factsOf(hold), rpcId, sink: call.sink, answered: false, recall };
+    if (
+      standing.status === 'working' &&
+      open &&
+      (method === 'tasks/result' || (method === 'tasks/get' && hold.state === 'APPROVED'))
+    ) {
+      const run: ActiveTaskRun = {
+        asks: method === 'tasks/get' ? 'get' : 'result',
+        form,
+        facts: factsOf(hold),
+        rpcId,
+        sink: call.sink,
+        answered: false,
+        recall,
+      };
       const content = await holds.content(hold.id);
       if (content === undefined) throw new GatewayError('internal', 'An open hold has lost its content.');
       runs.set(call, run);
@@ -130,7 +157,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
   }
 
   /** Where a held call stands; one that is approved counts as working, until somebody comes for it. */
-  function standingOf(taskId: string, { hold, ending }: Recalled): Standing {
+  function standingOf(taskId: string, { hold, ending }: Recalled): TaskState {
     const outcome = outcomes.get(taskId);
     if (outcome !== undefined) return { status: 'ended', outcome };
     if (ending === undefined || isUnderway(hold)) {
@@ -139,10 +166,13 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     }
     if (ending.details.ended) return { status: 'refused', refusal: ending, cancelled: hold.state === 'CANCELLED' };
     // Only an answer that there was can be gone.
-    return { status: 'ended', outcome: { error: rpcError(hold.outcomeStatus === undefined ? ending : answerGone(hold.id), 'question') } };
+    return {
+      status: 'ended',
+      outcome: { error: rpcError(hold.outcomeStatus === undefined ? ending : answerGone(hold.id), 'question') },
+    };
   }
 
-  async function cancel(hold: Hold, principal: Principal, form: TaskForm): Promise<Outcome> {
+  async function cancel(hold: Hold, principal: Principal, form: TaskForm): Promise<RpcOutcome> {
     try {
       await approvals.cancel(hold.id, principal);
     } catch (thrown) {
@@ -157,22 +187,25 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
   }
 
   /** A task of a call that no rule held: known to this process alone. */
-  async function tellRunning(call: Call, principal: Principal, asked: Question): Promise<'answered'> {
+  async function tellRunning(call: Call, principal: Principal, asked: TaskQuestion): Promise<'answered'> {
     const { taskId, method, rpcId } = asked;
     const facts = running.get(ownerOf(principal, call.mount))?.get(taskId);
     if (facts === undefined) throw unknown();
     if (method === 'tasks/result') await outcomes.running(taskId);
     const outcome = outcomes.get(taskId);
-    const gone: Outcome = { error: rpcError(answerGone(undefined), 'question') };
-    const standing: Standing = outcomes.running(taskId) !== undefined ? EXECUTION : { status: 'ended', outcome: outcome ?? gone };
+    const gone: RpcOutcome = { error: rpcError(answerGone(undefined), 'question') };
+    const standing: TaskState =
+      outcomes.running(taskId) !== undefined ? EXECUTION : { status: 'ended', outcome: outcome ?? gone };
     if (method === 'tasks/cancel') {
-      return say(call, rpcId, { error: rpcError(new GatewayError('hold_closed', 'The call is on its way, or has ended.'), 'question') });
+      return say(call, rpcId, {
+        error: rpcError(new GatewayError('hold_closed', 'The call is on its way, or has ended.'), 'question'),
+      });
     }
     return say(call, rpcId, tell(asked, facts, standing));
   }
 
   /** A run for a call that was asked for as a task and is let through at once. */
-  function begin({ call, action, principal, clearance }: Armed): Run | undefined {
+  function begin({ call, action, principal, clearance }: Armed): ActiveTaskRun | undefined {
     const { transport, rpcId } = action;
     // A client of the extension reads a result where it could have been told of a task.
     if (transport?.task !== 'core' || transport.ownTask !== true || rpcId === undefined) return undefined;
@@ -182,11 +215,18 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     const others = executing.get(owner) ?? 0;
     // They are not bounded by connections: nobody waits on one.
     if (others >= MOST_RUNNING) {
-      throw new GatewayError('too_many_pending', `${others} calls of this agent run as tasks already.`, { retryAfter: 5 });
+      throw new GatewayError('too_many_pending', `${others} calls of this agent run as tasks already.`, {
+        retryAfter: 5,
+      });
     }
     executing.set(owner, others + 1);
     const now = clock.now();
-    const facts = { taskId: RUNNING + randomBytes(16).toString('base64url'), createdAt: now, updatedAt: now, ttlMs: RUNNING_TTL_MS };
+    const facts = {
+      taskId: RUNNING + randomBytes(16).toString('base64url'),
+      createdAt: now,
+      updatedAt: now,
+      ttlMs: RUNNING_TTL_MS,
+    };
     const own = running.get(owner) ?? new LRUCache<string, TaskFacts>({ max: REMEMBERED, ttl: RUNNING_TTL_MS });
     own.set(facts.taskId, facts);
     running.set(owner, own);
@@ -194,7 +234,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
   }
 
   /** The execution is over, and this is what it came to; undefined keeps nothing. */
-  function close(run: Run, outcome: Outcome | undefined): void {
+  function close(run: ActiveTaskRun, outcome: RpcOutcome | undefined): void {
     const { end, owner } = run;
     if (end === undefined) return;
     delete run.end;
@@ -205,7 +245,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     else executing.set(owner, others);
   }
 
-  function finish(run: Run, outcome: Outcome): void {
+  function finish(run: ActiveTaskRun, outcome: RpcOutcome): void {
     close(run, outcome);
     if (run.answered) return;
     run.answered = true;
@@ -224,7 +264,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
   }
 
   /** Answers a poll whose call another poll has sent. */
-  async function follow(run: Run, recall: () => Promise<Recalled>): Promise<void> {
+  async function follow(run: ActiveTaskRun, recall: () => Promise<Recalled>): Promise<void> {
     const { taskId } = run.facts;
     const recalled = await (run.asks === 'result' ? executed(taskId, recall) : recall());
     const standing = standingOf(taskId, recalled);
@@ -243,7 +283,10 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
       call.sink = collectOutcome((outcome) => finish(run, outcome));
       if (run.asks === 'result') return true;
       run.answered = true;
-      const result = run.asks === 'create' ? taskCreated(run.form, run.facts, EXECUTING, RUNNING_POLL_MS, {}) : taskView(run.form, run.facts, EXECUTION);
+      const result =
+        run.asks === 'create'
+          ? taskCreated(run.form, run.facts, EXECUTING, RUNNING_POLL_MS, {})
+          : taskView(run.form, run.facts, EXECUTION);
       write(run.sink, run.rpcId, { result });
       return true;
     },
@@ -253,15 +296,19 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
       if (run === undefined) {
         const { rpcId, transport } = action ?? {};
         const form = transport?.ownTask ? transport.task : undefined;
-        if (error.code !== 'approval_pending' || hold === undefined || rpcId === undefined || form === undefined) return;
+        if (error.code !== 'approval_pending' || hold === undefined || rpcId === undefined || form === undefined)
+          return;
         const immediate = form === 'core' ? { 'io.modelcontextprotocol/model-immediate-response': WAITING } : {};
         const result = taskCreated(form, factsOf(hold), WAITING, PENDING_POLL_MS, { ...meta(error), ...immediate });
         write(call.sink, rpcId, { result }, ['countersign-hold', hold.id]);
         return 200;
       }
       const to = run.recall === undefined ? 'call' : 'question';
-      const refusal: Outcome = call.departed ? { error: rpcError(error, to) } : { result: toolResult(error, to, run.form === 'extension') };
-      // What a hold's call was refused before it was sent stands in the store, and anybody who asks again is told from there.
+      const refusal: RpcOutcome = call.departed
+        ? { error: rpcError(error, to) }
+        : { result: toolResult(error, to, run.form === 'extension') };
+      // What a hold's call was refused before it was sent stands in the store, and anybody who asks again is told from
+      // there.
       const lost = !call.departed && run.facts.taskId.startsWith(HELD);
       close(run, lost ? undefined : refusal);
       if (run.answered) return 200;
@@ -271,7 +318,11 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
         follow(run, run.recall).catch(() => write(run.sink, run.rpcId, refusalTo(run, error)));
         return 200;
       }
-      write(run.sink, run.rpcId, call.departed ? answerTo(run, { status: 'ended', outcome: refusal }) : refusalTo(run, error));
+      write(
+        run.sink,
+        run.rpcId,
+        call.departed ? answerTo(run, { status: 'ended', outcome: refusal }) : refusalTo(run, error),
+      );
       return 200;
     },
   };
@@ -279,16 +330,21 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
 
 const EXECUTION = { status: 'working', words: EXECUTING, pollMs: RUNNING_POLL_MS } as const;
 
-function workingTo({ asks, form, facts }: Run, standing: Standing): Outcome {
-  return asks === 'result' ? { error: rpcError(stillExecuting(), 'question') } : { result: taskView(form, facts, standing) };
+function workingTo({ asks, form, facts }: ActiveTaskRun, standing: TaskState): RpcOutcome {
+  return asks === 'result'
+    ? { error: rpcError(stillExecuting(), 'question') }
+    : { result: taskView(form, facts, standing) };
 }
 
-function answerTo({ form, asks, facts }: Run, standing: Exclude<Standing, { readonly status: 'working' }>): Outcome {
+function answerTo(
+  { form, asks, facts }: ActiveTaskRun,
+  standing: Exclude<TaskState, { readonly status: 'working' }>,
+): RpcOutcome {
   return asks === 'result' ? taskResult(facts, standing) : { result: taskView(form, facts, standing) };
 }
 
 /** A poll that came to nothing: its hold has ended, is still pending, or this attempt alone failed. */
-function refusalTo(run: Run, error: GatewayError): Outcome {
+function refusalTo(run: ActiveTaskRun, error: GatewayError): RpcOutcome {
   if (error.details.ended) return answerTo(run, { status: 'refused', refusal: error, cancelled: false });
   if (error.code === 'approval_pending' && run.asks === 'get') {
     return { result: taskView(run.form, run.facts, { status: 'working', words: WAITING, pollMs: PENDING_POLL_MS }) };
@@ -301,10 +357,16 @@ function refusalTo(run: Run, error: GatewayError): Outcome {
 }
 
 function ownerOf({ id, issuer, keyThumbprint, onBehalfOf }: Principal, mount: Mount | undefined): string {
-  return JSON.stringify([mount?.name, id, issuer, keyThumbprint, onBehalfOf.map((party) => [party.id, party.issuer, party.subject])]);
+  return JSON.stringify([
+    mount?.name,
+    id,
+    issuer,
+    keyThumbprint,
+    onBehalfOf.map((party) => [party.id, party.issuer, party.subject]),
+  ]);
 }
 
-function say(call: Call, rpcId: string | number, outcome: Outcome): 'answered' {
+function say(call: Call, rpcId: string | number, outcome: RpcOutcome): 'answered' {
   call.facts.status = 200;
   write(call.sink, rpcId, outcome);
   return 'answered';

@@ -1,24 +1,25 @@
-// Runs conditions. The library parses and type-checks them; running them is done here, over its public syntax tree, because a condition
-// meets an agent's data and the library's evaluator has no bounds: it counts no steps, keeps the type of every list and map that it
-// meets for ever, and compares values of two types. What cannot be evaluated is the value FAILED; the only thing thrown is OVER_BUDGET.
+// Runs conditions. The library parses and type-checks them; running them is done here, over its public syntax tree,
+// because a condition meets an agent's data and the library's evaluator has no bounds: it counts no steps, keeps the
+// type of every list and map that it meets for ever, and compares values of two types. What cannot be evaluated is the
+// value FAILED; the only thing thrown is OVER_BUDGET.
 
 import type { ASTNode } from '@marcbachmann/cel-js';
 import type { CallVariables, VARIABLES } from '../variables.ts';
 import { type CelFunction, compileMatches, findFunction, TYPES } from './functions.ts';
-import type { Meter, Terms } from './meter.ts';
+import type { EvaluationTerms, Meter } from './meter.ts';
 import { binary, negate } from './operators.ts';
 import { FAILED, keysOf, kindOf, lookUp, member, type Value } from './values.ts';
 
 /** One evaluation: what the call brings, and the values of the variables that macros bind. */
-interface Run extends Terms {
+interface EvaluationRun extends EvaluationTerms {
   readonly variables: CallVariables;
   readonly locals: Value[];
 }
 
-interface Part {
+interface CompiledPart {
   /** Steps of one run, without the bodies of macros, which charge for each of their rounds. */
   readonly steps: number;
-  run(run: Run): Value;
+  run(run: EvaluationRun): Value;
 }
 
 /** Where a name that a macro binds has its value. */
@@ -36,7 +37,7 @@ export function compileProgram(ast: ASTNode): Program {
   };
 }
 
-function compile(node: ASTNode, names: Names): Part {
+function compile(node: ASTNode, names: Names): CompiledPart {
   switch (node.op) {
     case 'value': {
       const { args: literal } = node;
@@ -75,7 +76,9 @@ function compile(node: ASTNode, names: Names): Part {
       return part([operand], (run) => negate(operand.run(run), isNot));
     }
     case 'call':
-      return node.args[0] === 'has' ? compileHas(node.args[1], names) : compileCall(node.args[0], node.args[1], false, names);
+      return node.args[0] === 'has'
+        ? compileHas(node.args[1], names)
+        : compileCall(node.args[0], node.args[1], false, names);
     case 'rcall':
       return compileMacro(node.args, names) ?? compileCall(node.args[0], [node.args[1], ...node.args[2]], true, names);
     case '.?':
@@ -89,13 +92,17 @@ function compile(node: ASTNode, names: Names): Part {
   }
 }
 
-const part = (parts: readonly Part[], run: Part['run']): Part => ({ steps: parts.reduce((sum, { steps }) => sum + steps, 1), run });
+const part = (parts: readonly CompiledPart[], run: CompiledPart['run']): CompiledPart => ({
+  steps: parts.reduce((sum, { steps }) => sum + steps, 1),
+  run,
+});
 
-const compileAll = <T extends readonly ASTNode[]>(nodes: T, names: Names) => nodes.map((node) => compile(node, names)) as { readonly [K in keyof T]: Part };
+const compileAll = <T extends readonly ASTNode[]>(nodes: T, names: Names) =>
+  nodes.map((node) => compile(node, names)) as { readonly [K in keyof T]: CompiledPart };
 
 const isNullLiteral = (node: ASTNode): boolean => node.op === 'value' && node.args === null;
 
-function readName(name: string, names: Names): Part {
+function readName(name: string, names: Names): CompiledPart {
   const slot = names.get(name);
   if (slot !== undefined) return part([], ({ locals }) => locals[slot]);
   const type = TYPES.get(name);
@@ -104,7 +111,7 @@ function readName(name: string, names: Names): Part {
 }
 
 /** `||` is true and `&&` false as soon as one side is so, even where the other cannot be evaluated. */
-function either([left, right]: readonly [Part, Part], decisive: boolean): Part {
+function either([left, right]: readonly [CompiledPart, CompiledPart], decisive: boolean): CompiledPart {
   return part([left, right], (run) => {
     const first = left.run(run);
     if (first === decisive) return decisive;
@@ -121,7 +128,7 @@ function element(holder: Value, key: Value): Value {
 }
 
 /** Every value, or undefined when one of them cannot be evaluated. */
-function gather(parts: readonly Part[], run: Run): Value[] | undefined {
+function gather(parts: readonly CompiledPart[], run: EvaluationRun): Value[] | undefined {
   const values: Value[] = [];
   for (const each of parts) {
     const value = each.run(run);
@@ -132,9 +139,9 @@ function gather(parts: readonly Part[], run: Run): Value[] | undefined {
 }
 
 /** What an entry of a map literal costs beside its key and its value. */
-const MAP_ENTRY: Part = { steps: 10, run: () => FAILED };
+const MAP_ENTRY: CompiledPart = { steps: 10, run: () => FAILED };
 
-function compileMap(entries: readonly (readonly [ASTNode, ASTNode])[], names: Names): Part {
+function compileMap(entries: readonly (readonly [ASTNode, ASTNode])[], names: Names): CompiledPart {
   const keys = entries.map(([key]) => compile(key, names));
   const values = entries.map(([, value]) => compile(value, names));
   // A map is the most expensive of values to make.
@@ -144,7 +151,7 @@ function compileMap(entries: readonly (readonly [ASTNode, ASTNode])[], names: Na
   });
 }
 
-function compileCall(name: string, operands: readonly ASTNode[], isMethod: boolean, names: Names): Part {
+function compileCall(name: string, operands: readonly ASTNode[], isMethod: boolean, names: Names): CompiledPart {
   const call = findCall(name, operands, isMethod);
   const parts = operands.map((operand) => compile(operand, names));
   return part(parts, (run) => {
@@ -154,14 +161,15 @@ function compileCall(name: string, operands: readonly ASTNode[], isMethod: boole
 }
 
 function findCall(name: string, operands: readonly ASTNode[], isMethod: boolean): CelFunction {
-  if (!isMethod || name !== 'matches' || operands.length !== 2) return findFunction(name, isMethod, operands.length - (isMethod ? 1 : 0));
+  if (!isMethod || name !== 'matches' || operands.length !== 2)
+    return findFunction(name, isMethod, operands.length - (isMethod ? 1 : 0));
   const pattern = operands[1];
   const matches = compileMatches(pattern?.op === 'value' ? pattern.args : undefined);
   return ([text], meter) => matches([text], meter);
 }
 
 /** `has(a.b.c)`: whether the last member is there. Whatever stands before it has to be there. */
-function compileHas([path]: readonly ASTNode[], names: Names): Part {
+function compileHas([path]: readonly ASTNode[], names: Names): CompiledPart {
   if (path?.op !== '.') throw new TypeError('has() takes a path such as args.name');
   const [holder, name] = [compile(path.args[0], names), path.args[1]];
   return part([holder], (run) => {
@@ -217,10 +225,16 @@ function transform(items: readonly Value[], round: Round): Value {
 }
 
 /** Undefined for a call that is no macro. */
-function compileMacro([name, range, operands]: readonly [string, ASTNode, readonly ASTNode[]], names: Names): Part | undefined {
+function compileMacro(
+  [name, range, operands]: readonly [string, ASTNode, readonly ASTNode[]],
+  names: Names,
+): CompiledPart | undefined {
   const [variable, ...bodies] = operands;
   const isBind = name === 'bind' && range.op === 'id' && range.args === 'cel' && operands.length === 3;
-  const macro = Object.hasOwn(MACROS, `${name}/2`) && (operands.length === 2 || (name === 'map' && operands.length === 3)) ? MACROS[`${name}/2`] : undefined;
+  const macro =
+    Object.hasOwn(MACROS, `${name}/2`) && (operands.length === 2 || (name === 'map' && operands.length === 3))
+      ? MACROS[`${name}/2`]
+      : undefined;
   if (variable?.op !== 'id' || (!isBind && macro === undefined)) return undefined;
   const slot = Math.max(-1, ...names.values()) + 1;
   const inner = new Map(names).set(variable.args, slot);
@@ -231,11 +245,14 @@ function compileMacro([name, range, operands]: readonly [string, ASTNode, readon
       return run.locals[slot] === FAILED ? FAILED : body.run(run);
     });
   }
-  const [items, [condition, body]] = [compile(range, names), bodies.map((each) => compile(each, inner))] as [Part, [Part, Part | undefined]];
+  const [items, [condition, body]] = [compile(range, names), bodies.map((each) => compile(each, inner))] as [
+    CompiledPart,
+    [CompiledPart, CompiledPart | undefined],
+  ];
   return part([items], (run) => {
     const found = rangeOf(items.run(run), run.meter);
     if (found === undefined) return FAILED;
-    const over = (each: Part): Round => {
+    const over = (each: CompiledPart): Round => {
       return (item) => {
         run.meter.charge(1 + each.steps);
         run.locals[slot] = item;

@@ -1,5 +1,6 @@
-// The functions that conditions call. Those that meet lists and maps, and those that are called most, are here; the others are the
-// library's, which is asked through its own front door with operands that hold nothing else. Each says beforehand what it costs.
+// The functions that conditions call. Those that meet lists and maps, and those that are called most, are here; the
+// others are the library's, which is asked through its own front door with operands that hold nothing else. Each says
+// beforehand what it costs.
 
 import { Environment } from '@marcbachmann/cel-js';
 import { RE2JS } from 're2js';
@@ -11,7 +12,10 @@ import { CelType, FAILED, isScalar, keysOf, kindOf, type Value } from './values.
 export type CelFunction = (operands: readonly Value[], meter: Meter) => Value;
 
 const NAMES = ['string', 'bool', 'int', 'uint', 'double', 'map', 'list', 'bytes', 'null_type', 'type'] as const;
-const TIMES = { timestamp: new CelType('google.protobuf.Timestamp'), duration: new CelType('google.protobuf.Duration') };
+const TIMES = {
+  timestamp: new CelType('google.protobuf.Timestamp'),
+  duration: new CelType('google.protobuf.Duration'),
+};
 /** What the names of types stand for. */
 export const TYPES: ReadonlyMap<string, Value> = new Map<string, Value>([
   ...NAMES.map((name) => [name, new CelType(name)] as const),
@@ -99,15 +103,19 @@ const OWN: Readonly<Record<string, CelFunction>> = {
   }),
 };
 
-/** How much one step of a regular expression's program and one character cost together; measured at their worst, in test/bench/policy-cost.ts. */
+/**
+ * How much one step of a regular expression's program and one character cost together; measured at their worst, in
+ * test/bench/policy-cost.ts.
+ */
 const MATCHES_PER_STEP = 4;
 
 /**
- * `matches()` with a pattern that is written in the rule. RE2 takes time linear in the text whatever the pattern; it has no lookaround,
- * no backreferences and no large repetitions. Throws TypeError for anything else.
+ * `matches()` with a pattern that is written in the rule. RE2 takes time linear in the text whatever the pattern; it
+ * has no lookaround, no backreferences and no large repetitions. Throws TypeError for anything else.
  */
 export function compileMatches(pattern: unknown): CelFunction {
-  if (typeof pattern !== 'string') throw new TypeError('matches() takes a pattern that is written out in the condition');
+  if (typeof pattern !== 'string')
+    throw new TypeError('matches() takes a pattern that is written out in the condition');
   const expression = compileExpression(pattern);
   const weight = expression.programSize() / MATCHES_PER_STEP;
   return ofTexts(([text = ''], meter) => {
@@ -120,7 +128,9 @@ function compileExpression(pattern: string): RE2JS {
   try {
     return RE2JS.compile(pattern);
   } catch {
-    throw new TypeError('the pattern of matches() is not a regular expression of the RE2 kind: no lookaround, no backreferences, no large repetitions');
+    throw new TypeError(
+      'the pattern of matches() is not a regular expression of the RE2 kind: no lookaround, no backreferences, no large repetitions',
+    );
   }
 }
 

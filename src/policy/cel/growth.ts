@@ -1,5 +1,6 @@
-// Finds conditions whose cost can grow with the square of what an agent sends, or faster. They are safe, since the budget of meter.ts
-// ends them; but an honest call with a long list then meets a rule that could not be evaluated, so the author is told beforehand.
+// Finds conditions whose cost can grow with the square of what an agent sends, or faster. They are safe, since the
+// budget of meter.ts ends them; but an honest call with a long list then meets a rule that could not be evaluated, so
+// the author is told beforehand.
 
 import type { ASTNode } from '@marcbachmann/cel-js';
 
@@ -13,7 +14,18 @@ const AGENT_SIZED: Sizes = new Map([
 
 const ROUNDS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'filter', 'map']);
 /** Methods that go through their receiver from end to end. */
-const READS_ALL: ReadonlySet<string> = new Set(['contains', 'indexOf', 'lastIndexOf', 'split', 'join', 'size', 'matches', 'lowerAscii', 'upperAscii', 'trim']);
+const READS_ALL: ReadonlySet<string> = new Set([
+  'contains',
+  'indexOf',
+  'lastIndexOf',
+  'split',
+  'join',
+  'size',
+  'matches',
+  'lowerAscii',
+  'upperAscii',
+  'trim',
+]);
 /** Methods whose cost is the receiver times the argument. */
 const SEARCHES: ReadonlySet<string> = new Set(['contains', 'indexOf', 'lastIndexOf', 'split']);
 
@@ -23,7 +35,8 @@ export function findGrowth(ast: ASTNode): string | undefined {
   if (found === undefined) return undefined;
   // A node begins behind the brackets that open it.
   let start = found.start;
-  while (start > 0 && count(found.input.slice(start, found.end), ')') > count(found.input.slice(start, found.end), '(')) start--;
+  while (start > 0 && count(found.input.slice(start, found.end), ')') > count(found.input.slice(start, found.end), '('))
+    start--;
   return found.input.slice(start, found.end);
 }
 
@@ -37,9 +50,12 @@ function search(node: ASTNode, sizes: Sizes, repeated: boolean): ASTNode | undef
   const [variable, ...bodies] = operands;
   if (variable?.op === 'id' && name === 'bind' && receiver.op === 'id' && receiver.args === 'cel') {
     const [value, body] = bodies as [ASTNode, ASTNode];
-    return search(value, sizes, repeated) ?? search(body, new Map(sizes).set(variable.args, isLarge(value, sizes)), repeated);
+    return (
+      search(value, sizes, repeated) ?? search(body, new Map(sizes).set(variable.args, isLarge(value, sizes)), repeated)
+    );
   }
-  if (variable?.op !== 'id' || !ROUNDS.has(name) || bodies.length === 0) return searchAll([receiver, ...operands], sizes, repeated);
+  if (variable?.op !== 'id' || !ROUNDS.has(name) || bodies.length === 0)
+    return searchAll([receiver, ...operands], sizes, repeated);
   // What an element holds is shared out among the rounds: going through it costs no more than going through the whole.
   const inner = new Map(sizes).set(variable.args, false);
   return search(receiver, sizes, repeated) ?? searchAll(bodies, inner, repeated || isLarge(receiver, sizes));
@@ -91,5 +107,7 @@ function isLarge(node: ASTNode, sizes: Sizes): boolean {
 
 function childrenOf(node: ASTNode): readonly ASTNode[] {
   const parts: unknown[] = [node.args].flat(3);
-  return parts.filter((part): part is ASTNode => typeof part === 'object' && part !== null && 'op' in part && 'args' in part);
+  return parts.filter(
+    (part): part is ASTNode => typeof part === 'object' && part !== null && 'op' in part && 'args' in part,
+  );
 }

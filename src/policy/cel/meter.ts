@@ -1,6 +1,6 @@
-// The budget of the conditions of one call, in steps: about one for each operator that runs, and more where a value is large. Steps are
-// counted and never timed, so the same call and the same rules always end alike. A step takes at most about 50 ns
-// (test/bench/policy-cost.ts), so the conditions of a call never hold the process up for 100 ms.
+// The budget of the conditions of one call, in steps: about one for each operator that runs, and more where a value is
+// large. Steps are counted and never timed, so the same call and the same rules always end alike. A step takes at most
+// about 50 ns (test/bench/policy-cost.ts), so the conditions of a call never hold the process up for 100 ms.
 
 /** For all conditions of one call together. `args.items.all(i, i.amount > 0)` takes four or five steps an item. */
 export const BUDGET = 1_000_000;
@@ -12,7 +12,7 @@ export const OVER_BUDGET = Symbol('over budget');
 const TEXT_PER_STEP = 16;
 
 /** On what terms a condition is evaluated. */
-export interface Terms {
+export interface EvaluationTerms {
   readonly meter: Meter;
   /** Whether the upstream tells names apart by the case of letters. */
   readonly caseSensitive: boolean;

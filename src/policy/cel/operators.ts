@@ -1,12 +1,26 @@
 // The operators between two values. Operands of types that do not belong together give FAILED; nothing is converted.
 
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
-import type { Terms } from './meter.ts';
-import { equal, FAILED, holdsAsValue, includes, kindOf, lookUp, member, numeric, temporal, type Value } from './values.ts';
+import type { EvaluationTerms } from './meter.ts';
+import {
+  equal,
+  FAILED,
+  holdsAsValue,
+  includes,
+  kindOf,
+  lookUp,
+  member,
+  numeric,
+  temporal,
+  type Value,
+} from './values.ts';
 
-type Binary = (a: Value, b: Value, terms: Terms) => Value;
+type Binary = (a: Value, b: Value, terms: EvaluationTerms) => Value;
 
-/** `againstNull`: one side is the literal `null`, which asks whether something is null and not what it is. Throws TypeError for an unknown operator. */
+/**
+ * `againstNull`: one side is the literal `null`, which asks whether something is null and not what it is. Throws
+ * TypeError for an unknown operator.
+ */
 export function binary(operator: string, againstNull: boolean): Binary {
   switch (operator) {
     case '==':
@@ -48,13 +62,15 @@ export function negate(value: Value, isNot: boolean): Value {
 
 const same: Binary = equal;
 
-const isNull: Binary = (a, b) => (a === FAILED || b === FAILED || kindOf(a) === 'none' || kindOf(b) === 'none' ? FAILED : a === b);
+const isNull: Binary = (a, b) =>
+  a === FAILED || b === FAILED || kindOf(a) === 'none' || kindOf(b) === 'none' ? FAILED : a === b;
 
 const contained: Binary = (a, b, terms) => {
   if (Array.isArray(b)) return a === FAILED ? FAILED : includes(b, a, terms);
   if (kindOf(b) !== 'map') return FAILED;
   const [key] = b instanceof Map ? b.keys() : [''];
-  const sameType = key === undefined || kindOf(key) === kindOf(a) || (numeric(key) !== undefined && numeric(a) !== undefined);
+  const sameType =
+    key === undefined || kindOf(key) === kindOf(a) || (numeric(key) !== undefined && numeric(a) !== undefined);
   if (a === FAILED || !sameType) return FAILED;
   if (typeof a !== 'string') return member(b, a) !== FAILED;
   const found = lookUp(b, a, terms);
@@ -73,12 +89,18 @@ function ordered(holds: (order: number) => boolean): Binary {
     const kind = kindOf(a);
     if (kind !== kindOf(b)) return FAILED;
     if (kind === 'bool') return holds(Number(a) - Number(b));
-    return kind === 'timestamp' || kind === 'duration' ? holds((temporal(a) as number) - (temporal(b) as number)) : FAILED;
+    return kind === 'timestamp' || kind === 'duration'
+      ? holds((temporal(a) as number) - (temporal(b) as number))
+      : FAILED;
   };
 }
 
 /** NaN is in no order with anything, so of `double("NaN") > 5.0` nothing can be said. */
-function compareNumbers(a: number | bigint, b: number | bigint, holds: (order: number) => boolean): boolean | typeof FAILED {
+function compareNumbers(
+  a: number | bigint,
+  b: number | bigint,
+  holds: (order: number) => boolean,
+): boolean | typeof FAILED {
   if (a < b) return holds(-1);
   if (a > b) return holds(1);
   // biome-ignore lint/suspicious/noDoubleEquals: a bigint and a number of the same value are the same number
@@ -89,7 +111,12 @@ const MAX_INT = 2n ** 63n - 1n;
 const int = (value: bigint): Value => (value <= MAX_INT && value >= -MAX_INT - 1n ? value : FAILED);
 
 /** Two numbers of one type. CEL has no arithmetic between types: `args.amount * 2.0`. */
-function calculate(a: Value, b: Value, doubles: ((a: number, b: number) => number) | undefined, integers: (a: bigint, b: bigint) => bigint | undefined): Value {
+function calculate(
+  a: Value,
+  b: Value,
+  doubles: ((a: number, b: number) => number) | undefined,
+  integers: (a: bigint, b: bigint) => bigint | undefined,
+): Value {
   if (typeof a === 'number' && typeof b === 'number') return doubles === undefined ? FAILED : doubles(a, b);
   if (typeof a === 'bigint' && typeof b === 'bigint') return int(integers(a, b) ?? MAX_INT + 1n);
   if (!(a instanceof UnsignedInt && b instanceof UnsignedInt)) return FAILED;
@@ -110,7 +137,8 @@ const add: Binary = (a, b, { meter }) => {
     meter.chargeText(a.length + b.length);
     return Buffer.concat([a, b]);
   }
-  if (a instanceof Duration) return b instanceof Duration ? a.addDuration(b) : b instanceof Date ? a.extendTimestamp(b) : FAILED;
+  if (a instanceof Duration)
+    return b instanceof Duration ? a.addDuration(b) : b instanceof Date ? a.extendTimestamp(b) : FAILED;
   if (a instanceof Date) return b instanceof Duration ? b.extendTimestamp(a) : FAILED;
   return calculate(a, b, (x, y) => x + y, (x, y) => x + y); // biome-ignore format: one operator
 };

@@ -1,12 +1,16 @@
-// The values of a condition, and what it means that two of them are equal. Values of two types are neither equal nor unequal: comparing
-// them fails, so `args.env != "prod"` is not true of `["prod"]`. Numbers are one type here, however they are spelled.
+// The values of a condition, and what it means that two of them are equal. Values of two types are neither equal nor
+// unequal: comparing them fails, so `args.env != "prod"` is not true of `["prod"]`. Numbers are one type here, however
+// they are spelled.
 
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { foldsCheaply, looseKey } from '../../domain/normal-forms/keys.ts';
 import { fieldsOf } from '../variables.ts';
-import type { Meter, Terms } from './meter.ts';
+import type { EvaluationTerms, Meter } from './meter.ts';
 
-/** The result of what cannot be evaluated. It passes through every operator but `&&` and `||`, which may know the answer without it. */
+/**
+ * The result of what cannot be evaluated. It passes through every operator but `&&` and `||`, which may know the answer
+ * without it.
+ */
 export const FAILED = Symbol('failed');
 export type Failed = typeof FAILED;
 
@@ -23,12 +27,12 @@ export class CelType {
 
 const SCALARS = ['string', 'int', 'uint', 'double', 'bool', 'null', 'bytes', 'timestamp', 'duration', 'type'] as const;
 /** `none` is FAILED and whatever else no condition can use. */
-export type Kind = (typeof SCALARS)[number] | 'list' | 'map' | 'view' | 'none';
+export type ValueKind = (typeof SCALARS)[number] | 'list' | 'map' | 'view' | 'none';
 
-const scalars: ReadonlySet<Kind> = new Set(SCALARS);
+const scalars: ReadonlySet<ValueKind> = new Set(SCALARS);
 export const isScalar = (value: Value): boolean => scalars.has(kindOf(value));
 
-export function kindOf(value: Value): Kind {
+export function kindOf(value: Value): ValueKind {
   switch (typeof value) {
     case 'string':
       return 'string';
@@ -45,7 +49,7 @@ export function kindOf(value: Value): Kind {
   }
 }
 
-function kindOfObject(value: object): Kind {
+function kindOfObject(value: object): ValueKind {
   if (Array.isArray(value)) return 'list';
   if (value instanceof Map) return 'map';
   switch (Object.getPrototypeOf(value)) {
@@ -83,7 +87,9 @@ export function keysOf(map: object, meter: Meter): readonly Value[] {
   return keys;
 }
 
-/** The member of a map or view, by own keys only: no name reaches a JavaScript prototype. FAILED where there is none. */
+/**
+ * The member of a map or view, by own keys only: no name reaches a JavaScript prototype. FAILED where there is none.
+ */
 export function member(holder: Value, key: Value): Value {
   if (typeof holder !== 'object' || holder === null || Array.isArray(holder)) return FAILED;
   const found = memberOf(holder, key);
@@ -91,10 +97,11 @@ export function member(holder: Value, key: Value): Value {
 }
 
 /**
- * As member, but undefined where there is none. FAILED for what has no members at all, and where only another spelling of the name is there:
- * Go, ASP.NET and others would read that one, and Google's APIs take `to_account` for `toAccount`.
+ * As member, but undefined where there is none. FAILED for what has no members at all, and where only another spelling
+ * of the name is there: Go, ASP.NET and others would read that one, and Google's APIs take `to_account` for
+ * `toAccount`.
  */
-export function lookUp(holder: Value, key: string, { meter, caseSensitive }: Terms): Value {
+export function lookUp(holder: Value, key: string, { meter, caseSensitive }: EvaluationTerms): Value {
   const kind = kindOf(holder);
   if (kind !== 'map' && kind !== 'view') return FAILED;
   const found = memberOf(holder as object, key);
@@ -115,20 +122,26 @@ function memberOf(holder: object, key: Value): Value {
   if (holder instanceof Map) return holder.get(typeof key === 'number' && Number.isInteger(key) ? BigInt(key) : key);
   if (typeof key !== 'string') return undefined;
   const prototype = Object.getPrototypeOf(holder);
-  const own = prototype === Object.prototype || prototype === null ? Object.hasOwn(holder, key) : fieldsOf(holder)?.has(key) === true;
+  const own =
+    prototype === Object.prototype || prototype === null
+      ? Object.hasOwn(holder, key)
+      : fieldsOf(holder)?.has(key) === true;
   return own ? (holder as Readonly<Record<string, unknown>>)[key] : undefined;
 }
 
 /** Charges for what it reads, so that its cost is the smaller of two values. */
-export function equal(a: Value, b: Value, terms: Terms): boolean | Failed {
+export function equal(a: Value, b: Value, terms: EvaluationTerms): boolean | Failed {
   const { meter } = terms;
   if (typeof a === 'string' && typeof b === 'string') {
     if (a.length === b.length) meter.chargeText(a.length);
     return a === b;
   }
   const [left, right] = [numeric(a), numeric(b)];
-  // biome-ignore lint/suspicious/noDoubleEquals: a bigint and a number of the same value are the same number
-  if (left !== undefined && right !== undefined) return Number.isNaN(left) || Number.isNaN(right) ? FAILED : left == right;
+  if (left !== undefined && right !== undefined) {
+    if (Number.isNaN(left) || Number.isNaN(right)) return FAILED;
+    // biome-ignore lint/suspicious/noDoubleEquals: a bigint and a number of the same value are the same number
+    return left == right;
+  }
   const kind = kindOf(a);
   if (kind !== kindOf(b)) return FAILED;
   switch (kind) {
@@ -151,7 +164,7 @@ export function equal(a: Value, b: Value, terms: Terms): boolean | Failed {
   }
 }
 
-function equalLists(a: readonly Value[], b: readonly Value[], terms: Terms): boolean | Failed {
+function equalLists(a: readonly Value[], b: readonly Value[], terms: EvaluationTerms): boolean | Failed {
   if (a.length !== b.length) return false;
   let same = true;
   for (const [index, item] of a.entries()) {
@@ -164,7 +177,7 @@ function equalLists(a: readonly Value[], b: readonly Value[], terms: Terms): boo
 }
 
 /** FAILED where one has a member that the other has in another spelling: an upstream may take the two for one. */
-function equalMaps(a: object, b: object, terms: Terms): boolean | Failed {
+function equalMaps(a: object, b: object, terms: EvaluationTerms): boolean | Failed {
   const keys = keysOf(a, terms.meter);
   if (keys.length !== keysOf(b, terms.meter).length) return false;
   let same = true;
@@ -181,7 +194,7 @@ function equalMaps(a: object, b: object, terms: Terms): boolean | Failed {
 }
 
 /** `in` over a list: true for a member, else FAILED when some member was of another type. */
-export function includes(list: readonly Value[], value: Value, terms: Terms): boolean | Failed {
+export function includes(list: readonly Value[], value: Value, terms: EvaluationTerms): boolean | Failed {
   let failed = false;
   for (const item of list) {
     terms.meter.charge(1);
@@ -192,8 +205,11 @@ export function includes(list: readonly Value[], value: Value, terms: Terms): bo
   return failed ? FAILED : false;
 }
 
-/** Whether a map holds a value that it was asked for as a key, directly or in a list: whoever wrote the condition thought of a list. */
-export function holdsAsValue(map: object, value: Value, terms: Terms): boolean {
+/**
+ * Whether a map holds a value that it was asked for as a key, directly or in a list: whoever wrote the condition
+ * thought of a list.
+ */
+export function holdsAsValue(map: object, value: Value, terms: EvaluationTerms): boolean {
   for (const key of keysOf(map, terms.meter)) {
     const held = memberOf(map, key);
     if ((Array.isArray(held) ? includes(held, value, terms) : equal(held, value, terms)) === true) return true;

@@ -72,7 +72,9 @@ function replace(fresh, title) {
   current = cards().findIndex(({ dataset }) => dataset.hold === here);
   mark();
   if (focused !== undefined) inbox.querySelector(`[data-hold="${CSS.escape(focused)}"] a`)?.focus();
-  const parts = [arrived.length > 0 && `${arrived.length} new`, gone.length > 0 && `${gone.length} gone`].filter(Boolean);
+  const parts = [arrived.length > 0 && `${arrived.length} new`, gone.length > 0 && `${gone.length} gone`].filter(
+    Boolean,
+  );
   if (parts.length > 0) changes.textContent = `The list has changed: ${parts.join(', ')}.`;
 }
 

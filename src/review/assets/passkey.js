@@ -8,7 +8,11 @@ function complain(text) {
 }
 
 async function post(path, fields) {
-  const response = await fetch(path, { method: 'POST', headers: { accept: 'application/json' }, body: new URLSearchParams(fields) });
+  const response = await fetch(path, {
+    method: 'POST',
+    headers: { accept: 'application/json' },
+    body: new URLSearchParams(fields),
+  });
   const answer = await response.json();
   if (!response.ok) throw new Error(answer.detail ?? 'The server refused it.');
   return answer;
@@ -25,7 +29,9 @@ if (add !== null && 'PublicKeyCredential' in globalThis) {
     try {
       const { csrf, label } = Object.fromEntries(new FormData(add));
       const { options, ticket } = await post('/passkeys/begin', { csrf });
-      const credential = await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) });
+      const credential = await navigator.credentials.create({
+        publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options),
+      });
       await post('/passkeys/add', { csrf, label, ticket, response: JSON.stringify(credential.toJSON()) });
       location.reload();
     } catch (error) {
@@ -44,7 +50,9 @@ if (sign !== null && 'PublicKeyCredential' in globalThis) {
     try {
       const { csrf, bindingDigest, decision } = Object.fromEntries(new FormData(form));
       const { options, ticket } = await post(`/holds/${sign.dataset.hold}/passkey`, { csrf, bindingDigest, decision });
-      const assertion = await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
+      const assertion = await navigator.credentials.get({
+        publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
+      });
       form.elements.ticket.value = ticket;
       form.elements.assertion.value = JSON.stringify(assertion.toJSON());
       form.submit();

@@ -1,12 +1,13 @@
-// What would be sent, whole: as a tree for reading, raw for checking, and as a difference from the last approved action of the kind.
-// Large values fold, and are never cut. Refuses to pretend: what is too large for a page is said to be, and then nothing is approved.
+// What would be sent, whole: as a tree for reading, raw for checking, and as a difference from the last approved action
+// of the kind. Large values fold, and are never cut. Refuses to pretend: what is too large for a page is said to be,
+// and then nothing is approved.
 
 import { html, raw } from 'hono/html';
 import { heldArguments, heldBeside } from '../../domain/held-arguments.ts';
 import type { HeldAction, HeldContent, Hold } from '../../domain/hold.ts';
 import type { Json } from '../../domain/json.ts';
 import { whyNotWhole } from '../../domain/whole.ts';
-import { ago, escapeHtml, type Html, markedWithin, number, plural, words } from './words.ts';
+import { ago, escapeHtml, type Html, markedWithin, number, plural, words } from './html.ts';
 
 /** Characters of markup that a page takes: a browser shows them without choking. */
 const LARGEST_MARKUP = 8_000_000;
@@ -38,12 +39,15 @@ export function showAction({ action, endedAt }: Hold, content: HeldContent = {})
   if (fault !== undefined) return { fault };
   const body = bodyText === undefined ? undefined : markedWithin(bodyText, MOST_MARKS, true);
   if (bodyText !== undefined && body === undefined) {
-    return { fault: `Its body has more than ${number(MOST_MARKS)} characters that are invisible or pass for others, too many for a page.` };
+    return {
+      fault: `Its body has more than ${number(MOST_MARKS)} characters that are invisible or pass for others, too many for a page.`,
+    };
   }
   const value = heldArguments(content);
   const tree = readableTree(value);
   const beside = readableTree(heldBeside(content));
-  if ((body?.length ?? 0) > LARGEST_MARKUP) return { fault: `Made visible, the ${number(action.bodyLength)} bytes of the body are too large for a page.` };
+  if ((body?.length ?? 0) > LARGEST_MARKUP)
+    return { fault: `Made visible, the ${number(action.bodyLength)} bytes of the body are too large for a page.` };
   const fits = tree !== undefined && tree.length + (beside?.length ?? 0) + (body?.length ?? 0) <= LARGEST_MARKUP;
   return {
     ...(value !== undefined && { value }),
@@ -53,7 +57,10 @@ export function showAction({ action, endedAt }: Hold, content: HeldContent = {})
   };
 }
 
-/** Undefined for what is too large to be read as a tree, and for what would have too many marks, also where the body writes them as escapes. */
+/**
+ * Undefined for what is too large to be read as a tree, and for what would have too many marks, also where the body
+ * writes them as escapes.
+ */
 function readableTree(value: Json | undefined): string | undefined {
   if (value === undefined || countNodes(value) > LARGEST_TREE) return undefined;
   const marks = { left: MOST_MARKS };
@@ -67,7 +74,8 @@ function readableTree(value: Json | undefined): string | undefined {
 
 function countNodes(value: Json): number {
   let count = 1;
-  if (typeof value === 'object' && value !== null) for (const child of Object.values(value)) count += countNodes(child as Json);
+  if (typeof value === 'object' && value !== null)
+    for (const child of Object.values(value)) count += countNodes(child as Json);
   return count;
 }
 
@@ -76,22 +84,34 @@ type Show = (text: string, lines: boolean) => string;
 
 function treeText(value: Json, show: Show): string {
   if (typeof value === 'string') return stringText(value, show);
-  if (typeof value !== 'object' || value === null) return `<span class="v-${value === null ? 'null' : typeof value}">${String(value)}</span>`;
+  if (typeof value !== 'object' || value === null)
+    return `<span class="v-${value === null ? 'null' : typeof value}">${String(value)}</span>`;
   const list = Array.isArray(value);
   const entries = Object.entries(value);
   if (entries.length === 0) return `<span class="v-null">${list ? '[ ] (empty list)' : '{ } (empty object)'}</span>`;
-  const rows = entries.map(([key, child]) => `<div><dt>${list ? `[${key}]` : show(key, false)}</dt><dd>${treeText(child, show)}</dd></div>`).join('');
+  const rows = entries
+    .map(
+      ([key, child]) => `<div><dt>${list ? `[${key}]` : show(key, false)}</dt><dd>${treeText(child, show)}</dd></div>`,
+    )
+    .join('');
   const members = `<dl class="tree">${rows}</dl>`;
-  return entries.length <= MANY_MEMBERS ? members : fold(`${plural(entries.length, list ? 'item' : 'member')}, all of them here`, members);
+  return entries.length <= MANY_MEMBERS
+    ? members
+    : fold(`${plural(entries.length, list ? 'item' : 'member')}, all of them here`, members);
 }
 
 function stringText(text: string, show: Show): string {
   if (text === '') return '<span class="v-null">"" (empty text)</span>';
-  if (text.length <= LONG_TEXT && text.split('\n').length <= 6) return `<span class="v-string">${show(text, true)}</span>`;
-  return fold(`Text of ${number(text.length)} characters, all of them here`, `<pre class="long" tabindex="0">${show(text, true)}</pre>`);
+  if (text.length <= LONG_TEXT && text.split('\n').length <= 6)
+    return `<span class="v-string">${show(text, true)}</span>`;
+  return fold(
+    `Text of ${number(text.length)} characters, all of them here`,
+    `<pre class="long" tabindex="0">${show(text, true)}</pre>`,
+  );
 }
 
-const fold = (label: string, content: string): string => `<details class="fold"><summary>${escapeHtml(label)}</summary>${content}</details>`;
+const fold = (label: string, content: string): string =>
+  `<details class="fold"><summary>${escapeHtml(label)}</summary>${content}</details>`;
 
 export function renderAction(hold: Hold, shown: Shown): Html {
   const { action } = hold;
@@ -111,7 +131,9 @@ export function renderAction(hold: Hold, shown: Shown): Html {
 
 function renderBody(action: HeldAction, body: Html, hasTree: boolean): Html {
   const label = html`${hasTree ? 'Raw body' : 'Body'}: ${number(action.bodyLength)} bytes, ${words(action.contentType ?? 'no content type')}`;
-  const note = hasTree ? '' : html`<p class="quiet">The body is not strict JSON of a readable size, so it is shown as the text that it is.</p>`;
+  const note = hasTree
+    ? ''
+    : html`<p class="quiet">The body is not strict JSON of a readable size, so it is shown as the text that it is.</p>`;
   return html`${note}<details class="fold" ${hasTree ? '' : 'open'}><summary>${label}</summary><pre class="long" tabindex="0" aria-label="The body, whole">${body}</pre></details>`;
 }
 
@@ -123,11 +145,16 @@ function renderQuery({ target }: HeldAction): Html | string {
 }
 
 function renderHeaders({ boundHeaders, leftBehind = [] }: HeldAction): Html | string {
-  const left = leftBehind.length === 0 ? '' : html`<p class="quiet">Of the agent’s header fields these do not go along: ${words(leftBehind.join(', '))}.</p>`;
+  const left =
+    leftBehind.length === 0
+      ? ''
+      : html`<p class="quiet">Of the agent’s header fields these do not go along: ${words(leftBehind.join(', '))}.</p>`;
   if (boundHeaders.length === 0) return left;
   const rows = [];
   for (let i = 0; i + 1 < boundHeaders.length; i += 2) {
-    rows.push(html`<div><dt>${words(boundHeaders[i] as string)}</dt><dd>${words(boundHeaders[i + 1] as string)}</dd></div>`);
+    rows.push(
+      html`<div><dt>${words(boundHeaders[i] as string)}</dt><dd>${words(boundHeaders[i + 1] as string)}</dd></div>`,
+    );
   }
   return html`<details class="fold"><summary>${plural(rows.length, 'header field')} that would go along</summary><dl class="tree">${rows}</dl></details>${left}`;
 }
@@ -147,7 +174,12 @@ interface Difference {
 const LARGEST_DIFFERENCE = 200;
 
 /** What is not as it was in the last approved action of the kind. */
-export function renderDifference(hold: Hold, after: Json | undefined, { hold: earlier, value: before }: Earlier, now: number): Html {
+export function renderDifference(
+  hold: Hold,
+  after: Json | undefined,
+  { hold: earlier, value: before }: Earlier,
+  now: number,
+): Html {
   const found = before === undefined || after === undefined ? undefined : differences(before, after);
   const when = html`<a href="/holds/${earlier.id}">approved ${ago(earlier.approvedAt ?? earlier.createdAt, now)}</a>`;
   if (found === undefined) {
@@ -161,10 +193,13 @@ export function renderDifference(hold: Hold, after: Json | undefined, { hold: ea
     ${found.length > LARGEST_DIFFERENCE ? html`<p class="quiet">${number(found.length - LARGEST_DIFFERENCE)} more differences are not listed; the arguments above are whole.</p>` : ''}`;
 }
 
-/** Small values whole; of large ones that they differ, since they stand whole above, or on the page of the other action. */
+/**
+ * Small values whole; of large ones that they differ, since they stand whole above, or on the page of the other action.
+ */
 function side(value: Json | undefined): Html | string {
   if (value === undefined) return html`<span class="v-null">not there</span>`;
-  if (typeof value === 'string' && value.length > LONG_TEXT) return html`<span class="v-null">another text of ${number(value.length)} characters</span>`;
+  if (typeof value === 'string' && value.length > LONG_TEXT)
+    return html`<span class="v-null">another text of ${number(value.length)} characters</span>`;
   const nodes = countNodes(value);
   return nodes > MANY_MEMBERS || JSON.stringify(value).length > 4 * LONG_TEXT
     ? html`<span class="v-null">another value of ${number(nodes)} parts</span>`
@@ -173,12 +208,20 @@ function side(value: Json | undefined): Html | string {
 
 function differences(before: Json, now: Json, path = ''): Difference[] {
   if (Object.is(before, now)) return [];
-  const nested = typeof before === 'object' && typeof now === 'object' && before !== null && now !== null && Array.isArray(before) === Array.isArray(now);
+  const nested =
+    typeof before === 'object' &&
+    typeof now === 'object' &&
+    before !== null &&
+    now !== null &&
+    Array.isArray(before) === Array.isArray(now);
   if (!nested) return [{ path: path || '(whole)', before, now }];
   const [left, right] = [before as Readonly<Record<string, Json>>, now as Readonly<Record<string, Json>>];
   return [...new Set([...Object.keys(left), ...Object.keys(right)])].flatMap((key) => {
     const at = Array.isArray(before) ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`;
-    const [was, is] = [Object.hasOwn(left, key) ? left[key] : undefined, Object.hasOwn(right, key) ? right[key] : undefined];
+    const [was, is] = [
+      Object.hasOwn(left, key) ? left[key] : undefined,
+      Object.hasOwn(right, key) ? right[key] : undefined,
+    ];
     if (was !== undefined && is !== undefined) return differences(was, is, at);
     return [{ path: at, ...(was !== undefined && { before: was }), ...(is !== undefined && { now: is }) }];
   });

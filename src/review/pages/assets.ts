@@ -1,10 +1,20 @@
-// The desk's own style sheet, scripts and icon: read once, named by their content, so that browsers may keep them for good.
+// The console's own style sheet, scripts and icon: read once, named by their content, so that browsers may keep them
+// for good.
 
 import { readFileSync } from 'node:fs';
 import { sha256 } from '../../domain/canonical.ts';
 
 const TYPES = { css: 'text/css; charset=utf-8', js: 'text/javascript; charset=utf-8', svg: 'image/svg+xml' } as const;
-const NAMES = ['desk.css', 'controls.css', 'inbox.css', 'hold.css', 'desk.js', 'inbox.js', 'passkey.js', 'icon.svg'] as const;
+const NAMES = [
+  'console.css',
+  'controls.css',
+  'inbox.css',
+  'hold.css',
+  'console.js',
+  'inbox.js',
+  'passkey.js',
+  'icon.svg',
+] as const;
 
 export interface Asset {
   readonly type: string;

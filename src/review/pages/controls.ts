@@ -1,26 +1,31 @@
-// Stopping, as pages: what passed with the button that ends its task, and what is suspended with the forms to suspend and to lift. Every step is a
-// plain form; what it does is done by interventions.ts, as for the API. Anyone without the permission gets `not_a_reviewer` on every route here.
+// Stopping, as pages: what passed with the button that ends its task, and what is suspended with the forms to suspend
+// and to lift. Every step is a plain form; what it does is done by interventions.ts, as for the API. Anyone without the
+// permission gets `not_a_reviewer` on every route here.
 
 import type { Context, Hono } from 'hono';
 import type { HoldStore } from '../../domain/hold.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { acceptReason, acceptSuspension } from '../bodies.ts';
 import { createInterventions, type InterventionParts } from '../interventions.ts';
-import type { Env } from './desk.ts';
-import type { Fields } from './forms.ts';
+import type { ConsoleEnv } from './console.ts';
+import type { FormFields } from './forms.ts';
+import type { Html } from './html.ts';
 import { confirmLift, confirmSuspend, renderSuspensions } from './suspensions-page.ts';
 import { confirmRevoke, renderWatch } from './watch-page.ts';
-import type { Html } from './words.ts';
 
 interface ControlParts {
-  readonly desk: InterventionParts;
+  readonly operations: InterventionParts;
   readonly holds: Pick<HoldStore, 'now'>;
 }
 
-export function mountControls(app: Hono<Env>, { desk, holds }: ControlParts, form: (context: Context<Env>) => Promise<Fields>): void {
-  const interventions = createInterventions(desk, holds);
-  const page = (context: Context<Env>, content: Html) => context.html(content as Promise<string>);
-  const needed = (context: Context<Env>, power: 'killSwitch' | 'watch') => {
+export function mountControls(
+  app: Hono<ConsoleEnv>,
+  { operations, holds }: ControlParts,
+  form: (context: Context<ConsoleEnv>) => Promise<FormFields>,
+): void {
+  const interventions = createInterventions(operations, holds);
+  const page = (context: Context<ConsoleEnv>, content: Html) => context.html(content as Promise<string>);
+  const needed = (context: Context<ConsoleEnv>, power: 'killSwitch' | 'watch') => {
     const { session } = context.var;
     interventions.need(session.reviewer, power);
     return session;
@@ -30,26 +35,51 @@ export function mountControls(app: Hono<Env>, { desk, holds }: ControlParts, for
     const session = needed(context, 'watch');
     const { after, done } = context.req.query();
     const { passed, next } = await interventions.passed(session.reviewer, after === undefined ? {} : { after });
-    return page(context, renderWatch({ passed, session, now: holds.now(), ...(next !== undefined && { next }), ...(done !== undefined && { done }) }));
+    return page(
+      context,
+      renderWatch({
+        passed,
+        session,
+        now: holds.now(),
+        ...(next !== undefined && { next }),
+        ...(done !== undefined && { done }),
+      }),
+    );
   });
   app.post('/watch/confirm', async (context) => {
     const session = needed(context, 'watch');
     const fields = await form(context);
-    const task = await desk.tasks.get(fields.get('task') ?? '');
+    const task = await operations.tasks.get(fields.get('task') ?? '');
     return page(context, confirmRevoke(fields.get('task') ?? '', task?.objective, readReason(fields), session));
   });
   app.post('/watch/revoke', async (context) => {
     const { reviewer } = needed(context, 'watch');
     const fields = await form(context);
-    const { credentialsRevoked } = await interventions.revokeTask(reviewer, fields.get('task') ?? '', readReason(fields));
+    const { credentialsRevoked } = await interventions.revokeTask(
+      reviewer,
+      fields.get('task') ?? '',
+      readReason(fields),
+    );
     return context.redirect(`/watch?done=${credentialsRevoked ? 'ended' : 'later'}`, 303);
   });
 
   app.get('/suspensions', (context) => {
     const session = needed(context, 'killSwitch');
     const { principal, task, done } = context.req.query();
-    const chosen = task !== undefined ? ({ kind: 'task', name: task } as const) : ({ kind: 'principal', name: principal ?? '' } as const);
-    return page(context, renderSuspensions({ suspensions: desk.suspensions.list(), chosen, session, now: holds.now(), ...(done !== undefined && { done }) }));
+    const chosen =
+      task !== undefined
+        ? ({ kind: 'task', name: task } as const)
+        : ({ kind: 'principal', name: principal ?? '' } as const);
+    return page(
+      context,
+      renderSuspensions({
+        suspensions: operations.suspensions.list(),
+        chosen,
+        session,
+        now: holds.now(),
+        ...(done !== undefined && { done }),
+      }),
+    );
   });
   app.post('/suspensions/confirm', async (context) => {
     const session = needed(context, 'killSwitch');
@@ -75,10 +105,10 @@ export function mountControls(app: Hono<Env>, { desk, holds }: ControlParts, for
   });
 }
 
-const readReason = (fields: Fields): string => acceptReason({ reason: fields.get('reason') ?? '' });
+const readReason = (fields: FormFields): string => acceptReason({ reason: fields.get('reason') ?? '' });
 
 /** The form as the body that the API takes: exactly one of the two kinds. */
-function suspensionIn(fields: Fields): JsonObject {
+function suspensionIn(fields: FormFields): JsonObject {
   const kind = fields.get('kind') === 'task' ? 'task' : 'principal';
   return { [kind]: (fields.get('name') ?? '').trim(), reason: fields.get('reason') ?? '' };
 }

@@ -1,18 +1,19 @@
-// Deciding, in two steps: a reason and a verdict here, then a page that names the action and asks once more. Plain forms, so that it works
-// without scripts; a passkey needs one. Where something is not open to this reviewer, the panel says why.
+// Deciding, in two steps: a reason and a verdict here, then a page that names the action and asks once more. Plain
+// forms, so that it works without scripts; a passkey needs one. Where something is not open to this reviewer, the panel
+// says why.
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
-import type { Standing } from '../standing.ts';
-import { renderPage, type Seated } from './layout.ts';
+import type { Permissions } from '../permissions.ts';
+import { duration, type Html, timeLeft, words } from './html.ts';
+import { renderPage, type SignedIn } from './layout.ts';
 import { sentence } from './sentence.ts';
-import { duration, type Html, timeLeft, words } from './words.ts';
 
 export type Choice = 'approve' | 'deny' | 'withdraw';
 
 export interface DecisionPanel {
-  readonly standing: Standing;
+  readonly standing: Permissions;
   /** A tier that this reviewer votes for asks for these. */
   readonly stepUp: boolean;
   readonly reasonRequired: boolean;
@@ -31,7 +32,7 @@ const DONE: Readonly<Record<string, string>> = {
   withdraw: 'It is taken back. The call will not be made.',
 };
 
-export function renderDecision(hold: Hold, panel: DecisionPanel, session: Seated, now: EpochMs): Html {
+export function renderDecision(hold: Hold, panel: DecisionPanel, session: SignedIn, now: EpochMs): Html {
   const { standing, fault } = panel;
   const done = panel.done === undefined ? undefined : DONE[panel.done];
   const open = standing.approve || standing.deny || standing.revoke;
@@ -42,7 +43,7 @@ export function renderDecision(hold: Hold, panel: DecisionPanel, session: Seated
     ${fault !== undefined && standing.approve ? html`<p class="why" id="not-whole">Approve is off: the action cannot be shown whole. ${fault}</p>` : ''}</section>`;
 }
 
-function renderForm(hold: Hold, panel: DecisionPanel, session: Seated): Html {
+function renderForm(hold: Hold, panel: DecisionPanel, session: SignedIn): Html {
   const { standing, reasonRequired, fault } = panel;
   const whole = fault === undefined;
   return html`${panel.stepUp && (standing.approve || standing.deny) ? renderStepUp(hold, panel) : ''}
@@ -59,11 +60,15 @@ function renderForm(hold: Hold, panel: DecisionPanel, session: Seated): Html {
 function renderStepUp(hold: Hold, { fresh, passkeys }: DecisionPanel): Html {
   const signIn = html`<a class="button" href="/sign-in?fresh=1&amp;to=${encodeURIComponent(`/holds/${hold.id}`)}">Sign in again</a>`;
   if (fresh) return html`<p class="step-up good">This tier asks for a fresh sign-in: yours is recent enough.</p>`;
-  if (passkeys > 0) return html`<p class="step-up">This tier asks for proof that it is you, now: your passkey at the next step, or ${signIn}</p>`;
+  if (passkeys > 0)
+    return html`<p class="step-up">This tier asks for proof that it is you, now: your passkey at the next step, or ${signIn}</p>`;
   return html`<p class="step-up">This tier asks for proof that it is you, now. ${signIn} <span class="quiet">Do this before you write a reason. With a <a href="/passkeys">passkey</a> it takes one touch.</span></p>`;
 }
 
-/** What became of it, or what it waits for besides this reviewer. Says that nothing was executed where the state alone makes it certain. */
+/**
+ * What became of it, or what it waits for besides this reviewer. Says that nothing was executed where the state alone
+ * makes it certain.
+ */
 function closing({ state, expiryReason, outcomeStatus }: Hold): string {
   switch (state) {
     case 'PENDING':
@@ -82,8 +87,10 @@ function closing({ state, expiryReason, outcomeStatus }: Hold): string {
     case 'OUTCOME_UNKNOWN':
       return 'It was approved and sent, and nobody knows whether it took effect. Look at the upstream.';
     case 'EXPIRED':
-      if (expiryReason === 'unused') return 'It was approved, and the agent did not come back for it in time. Nothing was executed.';
-      if (expiryReason === 'abandoned') return 'It was approved, and something failed before it was sent. Nothing was executed.';
+      if (expiryReason === 'unused')
+        return 'It was approved, and the agent did not come back for it in time. Nothing was executed.';
+      if (expiryReason === 'abandoned')
+        return 'It was approved, and something failed before it was sent. Nothing was executed.';
       return 'It expired: nobody decided in time. Nothing was executed.';
     default:
       return 'There is nothing left to decide. Nothing was executed.';
@@ -95,14 +102,26 @@ export interface Confirmation {
   readonly choice: Choice;
   readonly reason: string;
   readonly panel: DecisionPanel;
-  readonly session: Seated;
+  readonly session: SignedIn;
   readonly now: EpochMs;
 }
 
 const VERBS: Readonly<Record<Choice, { readonly title: string; readonly button: string; readonly says: string }>> = {
-  approve: { title: 'Approve this?', button: 'Approve: let it happen', says: 'If you approve, this will happen with a credential of the gateway’s:' },
-  deny: { title: 'Deny this?', button: 'Deny: it must not happen', says: 'If you deny, this will not happen, whoever else has approved:' },
-  withdraw: { title: 'Take this back?', button: 'Take it back', says: 'If it is taken back before it is used, this will not happen:' },
+  approve: {
+    title: 'Approve this?',
+    button: 'Approve: let it happen',
+    says: 'If you approve, this will happen with a credential of the gateway’s:',
+  },
+  deny: {
+    title: 'Deny this?',
+    button: 'Deny: it must not happen',
+    says: 'If you deny, this will not happen, whoever else has approved:',
+  },
+  withdraw: {
+    title: 'Take this back?',
+    button: 'Take it back',
+    says: 'If it is taken back before it is used, this will not happen:',
+  },
 };
 
 export function renderConfirmation({ hold, choice, reason, panel, session, now }: Confirmation): Html {
@@ -128,5 +147,7 @@ export function renderConfirmation({ hold, choice, reason, panel, session, now }
 
 function renderSignInAgain(hold: Hold, { passkeys }: DecisionPanel): Html {
   const again = html`<a class="button" href="/sign-in?fresh=1&amp;to=${encodeURIComponent(`/holds/${hold.id}`)}">Sign in again first</a>`;
-  return passkeys > 0 ? again : html`<span class="why">This tier asks for a fresh sign-in (within ${duration(300_000)}).</span>${again}`;
+  return passkeys > 0
+    ? again
+    : html`<span class="why">This tier asks for a fresh sign-in (within ${duration(300_000)}).</span>${again}`;
 }

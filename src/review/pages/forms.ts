@@ -1,5 +1,5 @@
-// Forms of the desk, read strictly: one content type, bounded, each field once. Refuses everything else (unsupported_media_type,
-// payload_too_large, bad_request).
+// Forms of the console, read strictly: one content type, bounded, each field once. Refuses everything else
+// (unsupported_media_type, payload_too_large, bad_request).
 
 import { GatewayError } from '../../errors.ts';
 import { readBody } from '../ballot.ts';
@@ -7,12 +7,12 @@ import { readBody } from '../ballot.ts';
 /** Bytes: the longest reason in any script, percent-encoded, and a passkey's answer. */
 const FORM_LIMIT = 64 * 1024;
 
-export type Fields = ReadonlyMap<string, string>;
+export type FormFields = ReadonlyMap<string, string>;
 
-export async function readForm(request: Request): Promise<Fields> {
+export async function readForm(request: Request): Promise<FormFields> {
   const type = request.headers.get('content-type') ?? '';
   if (!/^application\/x-www-form-urlencoded(?:\s*;\s*charset=utf-8)?$/i.test(type)) {
-    throw new GatewayError('unsupported_media_type', 'The desk takes its own forms.');
+    throw new GatewayError('unsupported_media_type', 'The console takes its own forms.');
   }
   const fields = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(Buffer.from(await readBody(request, FORM_LIMIT)).toString('utf8'))) {
@@ -22,10 +22,15 @@ export async function readForm(request: Request): Promise<Fields> {
   return fields;
 }
 
-/** What a page of this desk looks like: segments of unreserved characters, none of them empty (RFC 3986 section 2.3). */
+/**
+ * What a page of this console looks like: segments of unreserved characters, none of them empty (RFC 3986 section 2.3).
+ */
 const PAGE_PATH = /^\/(?:[\w.~-]+\/)*[\w.~-]*$/;
 
-/** A path of this desk to go back to; anything else is the inbox. What a browser would read is looked at, not what was written. */
+/**
+ * A path of this console to go back to; anything else is the inbox. What a browser would read is looked at, not what
+ * was written.
+ */
 export function localPath(to: string | undefined, origin: string): string {
   if (to === undefined || !/^\/(?![/\\])[\x21-\x7e]*$/.test(to) || !URL.canParse(to, origin)) return '/';
   const { pathname, search, origin: target } = new URL(to, origin);

@@ -1,21 +1,21 @@
-// One hold on one page: what would happen in one sentence, everything that would be sent, who asks and why it was held, and the decision.
-// Facts of the gateway's stand plain; words of the agent's stand in quotation blocks that say so.
+// One hold on one page: what would happen in one sentence, everything that would be sent, who asks and why it was held,
+// and the decision. Facts of the gateway's stand plain; words of the agent's stand in quotation blocks that say so.
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import { type Requirement, WHY } from '../../domain/decision.ts';
 import type { HeldContent, Hold, Vote } from '../../domain/hold.ts';
 import type { Party } from '../../domain/principal.ts';
-import type { History } from '../history.ts';
+import type { HoldHistory } from '../history.ts';
 import { renderAction, renderDifference, type Shown } from './arguments.ts';
 import { type DecisionPanel, renderDecision } from './decision-panel.ts';
+import { ago, block, duration, type Html, moment, plural, words } from './html.ts';
 import { renderProgress, renderState } from './inbox-page.ts';
-import { renderPage, type Seated } from './layout.ts';
+import { renderPage, type SignedIn } from './layout.ts';
 import { renderProposal, type Similar } from './proposal.ts';
 import { details, sentence, what } from './sentence.ts';
 import { renderStop } from './suspensions-page.ts';
 import { renderTool } from './tool-words.ts';
-import { ago, block, duration, type Html, moment, plural, words } from './words.ts';
 
 /** What the gateway knows beside the hold itself. */
 export interface Background {
@@ -25,21 +25,21 @@ export interface Background {
   rule(id: string): string | undefined;
 }
 
-export interface HoldPage {
+export interface HoldPageOptions {
   readonly hold: Hold;
   readonly content: HeldContent;
   readonly shown: Shown;
-  readonly history: History;
+  readonly history: HoldHistory;
   readonly similar: Similar;
   /** As they stand now: after an escalation they name the second group too. */
   readonly requirements: readonly Requirement[];
   readonly background: Background;
   readonly panel: DecisionPanel;
-  readonly session: Seated;
+  readonly session: SignedIn;
   readonly now: EpochMs;
 }
 
-export function renderHold(page: HoldPage): Html {
+export function renderHold(page: HoldPageOptions): Html {
   const { hold, content, session, shown, history, now } = page;
   return renderPage(
     { title: 'Hold', session, scripts: ['passkey.js'] },
@@ -69,14 +69,16 @@ export function renderHold(page: HoldPage): Html {
 /** The upstream chooses among what is offered, and nobody looks at what goes over the connection. */
 function renderUpgrade({ upgrade }: Hold['action']): Html | string {
   if (upgrade === undefined) return '';
-  const offered = (texts: readonly string[]) => (texts.length === 0 ? 'none offered' : html`<span class="mono">${words(texts.join(', '))}</span>`);
+  const offered = (texts: readonly string[]) =>
+    texts.length === 0 ? 'none offered' : html`<span class="mono">${words(texts.join(', '))}</span>`;
   return html`<div><dt>Opens</dt><dd>a WebSocket: what goes over it afterwards is not looked at, until it is closed or the agent’s token ends</dd></div>
     <div><dt>Subprotocols</dt><dd>${offered(upgrade.subprotocols)}</dd></div>
     <div><dt>Extensions</dt><dd>${offered(upgrade.extensions)}</dd></div>`;
 }
 
 function renderDenials(denied: readonly Hold[], now: EpochMs): Html {
-  if (denied.length === 0) return html`<p class="quiet">Nothing of this agent’s that you may see was denied before.</p>`;
+  if (denied.length === 0)
+    return html`<p class="quiet">Nothing of this agent’s that you may see was denied before.</p>`;
   const item = (hold: Hold) => {
     const reason = hold.votes.find(({ decision }) => decision === 'deny')?.reason;
     return html`<li><a href="/holds/${hold.id}">${what(hold.action)}</a>${details(hold.action)}, denied ${ago(hold.endedAt ?? hold.createdAt, now)}${reason === undefined ? '' : html`: <q>${words(reason)}</q>`}</li>`;
@@ -121,9 +123,14 @@ function renderAgent({ principal }: Hold): Html {
     <div><dt>Owners</dt><dd>${principal.owners.length === 0 ? 'none registered' : principal.owners.map((owner) => html`${words(owner)} `)}</dd></div></dl></section>`;
 }
 
-function renderGrounds({ hold, background, requirements }: HoldPage): Html {
+function renderGrounds({ hold, background, requirements }: HoldPageOptions): Html {
   const { credential } = hold.action;
-  const scope = credential === undefined ? '' : Object.keys(credential.scope).length === 0 ? 'not narrowed by a rule' : JSON.stringify(credential.scope);
+  const scope =
+    credential === undefined
+      ? ''
+      : Object.keys(credential.scope).length === 0
+        ? 'not narrowed by a rule'
+        : JSON.stringify(credential.scope);
   const rule = ({ id, effect, why }: Hold['rules'][number]) => {
     const text = background.rule(id);
     return html`<li><code>${words(id)}</code> says <strong>${effect}</strong>: ${WHY[why]}.${text === undefined ? '' : html` <span class="mono quiet">${words(text)}</span>`}</li>`;

@@ -1,18 +1,28 @@
-// The inbox: what waits for this reviewer, most urgent first, grouped by task. Works as it comes from the server; inbox.js keeps it current.
+// The inbox: what waits for this reviewer, most urgent first, grouped by task. Works as it comes from the server;
+// inbox.js keeps it current.
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold, VoteTimes } from '../../domain/hold.ts';
 import type { Reviewer } from '../../domain/reviewer.ts';
-import { AGE_CHOICES, type Entry, type Filters, type Group, groupByTask, type Inbox, VIEWS, type View } from '../inbox.ts';
-import { renderPage, type Seated } from './layout.ts';
+import {
+  AGE_CHOICES,
+  type Filters,
+  type Group,
+  groupByTask,
+  type Inbox,
+  type InboxEntry,
+  VIEWS,
+  type View,
+} from '../inbox.ts';
+import { ago, duration, type Html, number, plural, timeLeft, words } from './html.ts';
+import { renderPage, type SignedIn } from './layout.ts';
 import { agentName, details, what } from './sentence.ts';
-import { ago, duration, type Html, number, plural, timeLeft, words } from './words.ts';
 
 const LABELS: Readonly<Record<View, string>> = { mine: 'Waiting for me', open: 'All open', recent: 'Recent' };
 
 /** `named`: whether the configuration names this person anywhere. */
-export function renderInbox(inbox: Inbox, session: Seated, pace: VoteTimes, named: boolean): Html {
+export function renderInbox(inbox: Inbox, session: SignedIn, pace: VoteTimes, named: boolean): Html {
   const { filters, counts } = inbox;
   return renderPage(
     { title: counts.mine > 0 ? `(${counts.mine}) Inbox` : 'Inbox', session, current: 'inbox', scripts: ['inbox.js'] },
@@ -26,7 +36,7 @@ export function renderInbox(inbox: Inbox, session: Seated, pace: VoteTimes, name
     ${renderFilters(inbox)}
     ${inbox.entries.length === 0 ? renderEmpty(filters, counts, named ? undefined : session.reviewer) : groupByTask(inbox.entries).map((group) => renderGroup(group, inbox.now))}
     ${inbox.more ? html`<p class="quiet">There are more open holds than are listed here. Filters look at the newest thousand.</p>` : ''}
-    ${renderPace(pace)}</div>
+    ${renderReviewSpeed(pace)}</div>
     <p id="changes" class="sr" role="status"></p>
     ${renderKeys()}`,
   );
@@ -80,7 +90,7 @@ function renderGroup({ task, entries }: Group, now: EpochMs): Html {
   return html`<section>${title}<ul class="list">${entries.map((entry) => renderEntry(entry, now))}</ul></section>`;
 }
 
-function renderEntry({ hold, standing }: Entry, now: EpochMs): Html {
+function renderEntry({ hold, standing }: InboxEntry, now: EpochMs): Html {
   const tags = [
     hold.reversible === false ? html`<span class="tag bad">cannot be undone</span>` : '',
     hold.data === undefined ? '' : html`<span class="tag warn">${words(hold.data)}</span>`,
@@ -91,7 +101,9 @@ function renderEntry({ hold, standing }: Entry, now: EpochMs): Html {
     <span class="card-who">${words(agentName(hold.principal))} · asked ${ago(hold.createdAt, now)}</span>
     <span class="card-tags">${tags}</span>
     <span class="card-side">${renderState(hold, now)}${hold.state === 'PENDING' ? renderProgress(hold) : ''}${
-      hold.state === 'PENDING' && !standing.approve ? html`<span class="quiet">${standing.revoke ? 'you voted' : 'not yours to decide'}</span>` : ''
+      hold.state === 'PENDING' && !standing.approve
+        ? html`<span class="quiet">${standing.revoke ? 'you voted' : 'not yours to decide'}</span>`
+        : ''
     }</span></li>`;
 }
 
@@ -120,14 +132,18 @@ export function renderState(hold: Hold, now: EpochMs): Html {
 export function renderProgress(hold: Hold): Html {
   const needed = hold.requirements.reduce((sum, { count }) => sum + count, 0);
   const given = hold.votes.filter(({ decision }) => decision === 'approve').length;
-  const dots = Array.from({ length: Math.min(needed, 12) }, (_, seat) => html`<i ${seat < given ? html`class="on"` : ''}></i>`);
+  const dots = Array.from(
+    { length: Math.min(needed, 12) },
+    (_, seat) => html`<i ${seat < given ? html`class="on"` : ''}></i>`,
+  );
   return html`<span class="seats"><span class="dots" aria-hidden="true">${dots}</span>${given} of ${plural(needed, 'approval')}</span>`;
 }
 
 /** How this person decides, for themselves: many decisions in no time are a sign of wear, not of diligence. */
-function renderPace({ decisions, medianSeconds, hasty }: VoteTimes): Html | string {
+function renderReviewSpeed({ decisions, medianSeconds, hasty }: VoteTimes): Html | string {
   if (decisions === 0) return '';
-  const median = medianSeconds === undefined ? '' : `, half of them within ${duration(medianSeconds * 1000)} of opening`;
+  const median =
+    medianSeconds === undefined ? '' : `, half of them within ${duration(medianSeconds * 1000)} of opening`;
   const quick = hasty === 0 ? '' : html` <span class="tag warn">${number(hasty)} in under 3 s</span>`;
   return html`<p class="pace quiet">Your last 24 hours: ${plural(decisions, 'decision')}${median}.${quick}</p>`;
 }

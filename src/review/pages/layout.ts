@@ -4,18 +4,18 @@ import { html } from 'hono/html';
 import type { Powers } from '../interventions.ts';
 import type { Session } from '../session.ts';
 import { assetUrl } from './assets.ts';
-import { type Html, words } from './words.ts';
+import { type Html, words } from './html.ts';
 
-/** Who sits at the desk, with what they may do besides voting: pages offer nothing else. */
-export interface Seated extends Session {
+/** Who sits at the console, with what they may do besides voting: pages offer nothing else. */
+export interface SignedIn extends Session {
   readonly powers: Powers;
 }
 
 export interface Frame {
   readonly title: string;
-  readonly session?: Seated;
+  readonly session?: SignedIn;
   readonly current?: 'inbox' | 'watch' | 'suspensions' | 'passkeys';
-  /** Names of scripts under assets/, besides desk.js. */
+  /** Names of scripts under assets/, besides console.js. */
   readonly scripts?: readonly string[];
   /** Goes to another address by itself. */
   readonly forwardTo?: string;
@@ -33,8 +33,8 @@ export function renderPage({ title, session, current, scripts = [], forwardTo }:
 ${forwardTo === undefined ? '' : html`<meta http-equiv="refresh" content="0; url=${forwardTo}">`}
 <title>${title} · Countersign</title>
 <link rel="icon" href="${assetUrl('icon.svg')}" type="image/svg+xml">
-${['desk.css', 'controls.css', 'inbox.css', 'hold.css'].map((name) => html`<link rel="stylesheet" href="${assetUrl(name)}">`)}
-<script src="${assetUrl('desk.js')}" defer></script>
+${['console.css', 'controls.css', 'inbox.css', 'hold.css'].map((name) => html`<link rel="stylesheet" href="${assetUrl(name)}">`)}
+<script src="${assetUrl('console.js')}" defer></script>
 ${scripts.map((name) => html`<script src="${assetUrl(name)}" defer></script>`)}
 </head>
 <body>
@@ -49,9 +49,9 @@ ${session === undefined ? '' : renderWho(session, current)}
 </html>`;
 }
 
-function renderWho({ reviewer, csrf, powers }: Seated, current: Frame['current']): Html {
+function renderWho({ reviewer, csrf, powers }: SignedIn, current: Frame['current']): Html {
   const here = (name: Frame['current']) => (name === current ? html`aria-current="page"` : '');
-  return html`<nav aria-label="Desk"><a href="/" ${here('inbox')}>Inbox</a>${powers.watch ? html`<a href="/watch" ${here('watch')}>Passed</a>` : ''}${
+  return html`<nav aria-label="Console"><a href="/" ${here('inbox')}>Inbox</a>${powers.watch ? html`<a href="/watch" ${here('watch')}>Passed</a>` : ''}${
     powers.killSwitch ? html`<a href="/suspensions" ${here('suspensions')}>Suspensions</a>` : ''
   }<a href="/passkeys" ${here('passkeys')}>Passkeys</a></nav>
 <div class="who-am-i"><span class="me" title="${reviewer.id}">${words(reviewer.name ?? reviewer.subject)}</span>

@@ -1,9 +1,9 @@
-// "This keeps coming": instead of a button that always allows, a change of the rules as text, to be copied and to go the way that changes of
-// the rules go. The text is the one that the API gives.
+// "This keeps coming": instead of a button that always allows, a change of the rules as text, to be copied and to go
+// the way that changes of the rules go. The text is the one that the API gives.
 
 import { html } from 'hono/html';
 import type { similarTo } from '../similar.ts';
-import { block, type Html, number } from './words.ts';
+import { block, type Html, number } from './html.ts';
 
 export type Similar = Awaited<ReturnType<typeof similarTo>>;
 

@@ -1,10 +1,11 @@
-// One action in one sentence, in facts of the gateway's: who wants to do what, where, with which arguments. Arguments that are short enough
-// to be read are named whole; of the others the sentence says only how large they are, and the page shows them in full below.
+// One action in one sentence, in facts of the gateway's: who wants to do what, where, with which arguments. Arguments
+// that are short enough to be read are named whole; of the others the sentence says only how large they are, and the
+// page shows them in full below.
 
 import { html } from 'hono/html';
 import type { GistValue } from '../../domain/gist.ts';
 import type { HeldAction, HeldPrincipal, Hold } from '../../domain/hold.ts';
-import { type Html, number, plural, words } from './words.ts';
+import { type Html, number, plural, words } from './html.ts';
 
 const PLAIN_WORD = /^[\p{L}\p{N}_@/+-][\p{L}\p{N}_.:@/+-]*$/u;
 
@@ -17,18 +18,19 @@ export function agentName({ id, kind, issuer, subject, client, name }: HeldPrinc
 
 /** `POST /transfers on ledger`, or the tool. */
 export function what(action: HeldAction): Html {
-  if (action.upgrade !== undefined) return html`<strong>open a WebSocket at ${words(action.target)}</strong> on <strong>${action.upstream}</strong>`;
+  if (action.upgrade !== undefined)
+    return html`<strong>open a WebSocket at ${words(action.target)}</strong> on <strong>${action.upstream}</strong>`;
   return action.tool === undefined
     ? html`<strong>${action.method} ${words(action.target)}</strong> on <strong>${action.upstream}</strong>`
     : html`call the tool <strong>${words(action.tool)}</strong> on <strong>${action.upstream}</strong>`;
 }
 
 /** Whether the arguments stand on the same page, to be pointed at. */
-export interface Place {
+export interface SentencePlace {
   readonly above?: boolean;
 }
 
-export function sentence(hold: Hold, place: Place = {}): Html {
+export function sentence(hold: Hold, place: SentencePlace = {}): Html {
   return html`Agent <strong class="who">${words(agentName(hold.principal))}</strong>${onBehalf(hold)} wants to ${what(hold.action)}${details(hold.action, place)}.`;
 }
 
@@ -38,13 +40,18 @@ function onBehalf({ principal }: Hold): Html | string {
 }
 
 /** `: amount 4200, to ACME, and 2 more`. */
-export function details({ gist, bodyLength, contentType }: HeldAction, { above = false }: Place = {}): Html | string {
+export function details(
+  { gist, bodyLength, contentType }: HeldAction,
+  { above = false }: SentencePlace = {},
+): Html | string {
   if (gist === undefined) return bodyLength === 0 ? '' : `: ${number(bodyLength)} bytes of ${contentType ?? 'content'}`;
   if ('items' in gist) return `: a list of ${plural(gist.items, 'item')}`;
   if ('single' in gist) return html`: ${named(gist.single)}`;
   const { entries, more } = gist;
   if (entries.length + more === 0) return ', with no arguments';
-  const shown = entries.map(([key, value], index) => html`${index === 0 ? ': ' : ', '}${quoted(key)} <span class="val">${named(value)}</span>`);
+  const shown = entries.map(
+    ([key, value], index) => html`${index === 0 ? ': ' : ', '}${quoted(key)} <span class="val">${named(value)}</span>`,
+  );
   if (more === 0) return html`${shown}`;
   return html`${shown}${entries.length === 0 ? ':' : ', and'} ${above ? html`<a href="#arguments">${number(more)} more</a>` : `${number(more)} more`}`;
 }

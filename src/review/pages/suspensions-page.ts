@@ -1,18 +1,19 @@
-// The kill switch: what is suspended, by whom and why, a form to suspend, and a button to lift. Both ask once more before anything happens.
+// The kill switch: what is suspended, by whom and why, a form to suspend, and a button to lift. Both ask once more
+// before anything happens.
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
 import type { Suspended, Suspension } from '../../domain/suspension.ts';
 import type { SuspensionBody } from '../bodies.ts';
-import { renderPage, type Seated } from './layout.ts';
-import { ago, block, type Html, words } from './words.ts';
+import { ago, block, type Html, words } from './html.ts';
+import { renderPage, type SignedIn } from './layout.ts';
 
 export interface SuspensionsPage {
   readonly suspensions: readonly Suspension[];
   /** What the form begins with. */
   readonly chosen: { readonly kind: 'principal' | 'task'; readonly name: string };
-  readonly session: Seated;
+  readonly session: SignedIn;
   readonly now: EpochMs;
   readonly done?: string;
 }
@@ -43,16 +44,18 @@ export function renderSuspensions({ suspensions, chosen, session, now, done }: S
 }
 
 const named = (what: Suspended): Html =>
-  'task' in what ? html`Task <code>${words(what.task)}</code>` : html`Agent or user <span class="mono">${words(what.principal)}</span>`;
+  'task' in what
+    ? html`Task <code>${words(what.task)}</code>`
+    : html`Agent or user <span class="mono">${words(what.principal)}</span>`;
 
-function renderSuspension(suspension: Suspension, session: Seated, now: EpochMs): Html {
+function renderSuspension(suspension: Suspension, session: SignedIn, now: EpochMs): Html {
   const { id, by, at, reason } = suspension;
   return html`<li data-suspension="${id}">${named(suspension)}<blockquote>${block(reason)}</blockquote>
     <p class="quiet">by <span class="mono">${words(by)}</span>, ${ago(at, now)}</p>
     <form method="post" action="/suspensions/${id}/confirm"><input type="hidden" name="csrf" value="${session.csrf}"><button class="small">Lift…</button></form></li>`;
 }
 
-export function confirmSuspend({ what, reason }: SuspensionBody, session: Seated): Html {
+export function confirmSuspend({ what, reason }: SuspensionBody, session: SignedIn): Html {
   const [kind, name] = 'task' in what ? ['task', what.task] : ['principal', what.principal];
   return renderPage(
     { title: 'Suspend this?', session, current: 'suspensions' },
@@ -65,7 +68,7 @@ export function confirmSuspend({ what, reason }: SuspensionBody, session: Seated
   );
 }
 
-export function confirmLift(suspension: Suspension, session: Seated): Html {
+export function confirmLift(suspension: Suspension, session: SignedIn): Html {
   return renderPage(
     { title: 'Lift this?', session, current: 'suspensions' },
     html`<section class="confirm" aria-labelledby="confirm-title"><h1 id="confirm-title">Lift this?</h1>
@@ -77,9 +80,10 @@ export function confirmLift(suspension: Suspension, session: Seated): Html {
 }
 
 /** On a hold's page, for people with the power. */
-export function renderStop({ principal, task }: Hold, { powers }: Seated): Html | string {
+export function renderStop({ principal, task }: Hold, { powers }: SignedIn): Html | string {
   if (!powers.killSwitch) return '';
-  const link = (kind: string, id: string, label: string) => html`<a class="button" href="/suspensions?${kind}=${encodeURIComponent(id)}#suspend">${label}</a>`;
+  const link = (kind: string, id: string, label: string) =>
+    html`<a class="button" href="/suspensions?${kind}=${encodeURIComponent(id)}#suspend">${label}</a>`;
   return html`<section aria-labelledby="stop-title"><h2 id="stop-title">Stop it altogether</h2><div class="buttons">${link('principal', principal.id, 'Suspend this agent…')}${
     task === undefined ? '' : link('task', task.id, 'Suspend this task…')
   }</div></section>`;

@@ -1,9 +1,10 @@
-// What an MCP server says of the tool that is called, and what it said before: its own words, framed as such, and never the gateway's.
+// What an MCP server says of the tool that is called, and what it said before: its own words, framed as such, and never
+// the gateway's.
 
 import { html } from 'hono/html';
 import type { HeldContent } from '../../domain/hold.ts';
 import { toolDiff } from '../../domain/tool-diff.ts';
-import { block, type Html, words } from './words.ts';
+import { block, type Html, words } from './html.ts';
 
 export function renderTool({ toolChange, toolWords }: Pick<HeldContent, 'toolChange' | 'toolWords'>): Html | string {
   if (toolChange === undefined && toolWords === undefined) return '';

@@ -1,16 +1,16 @@
-// Human on the loop: the calls that passed unasked and that somebody wants looked at, newest first, under the task that they belong to.
-// Names and rules, never arguments. The one thing to do is to end a task, in two steps.
+// Human on the loop: the calls that passed unasked and that somebody wants looked at, newest first, under the task that
+// they belong to. Names and rules, never arguments. The one thing to do is to end a task, in two steps.
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { WatchedCall } from '../interventions.ts';
-import { renderPage, type Seated } from './layout.ts';
-import { ago, type Html, words } from './words.ts';
+import { ago, type Html, words } from './html.ts';
+import { renderPage, type SignedIn } from './layout.ts';
 
-export interface WatchPage {
+export interface WatchPageOptions {
   readonly passed: readonly WatchedCall[];
   readonly next?: string;
-  readonly session: Seated;
+  readonly session: SignedIn;
   readonly now: EpochMs;
   readonly done?: string;
 }
@@ -20,7 +20,7 @@ const DONE: Readonly<Record<string, string>> = {
   later: 'The task is ended. An issuer could not be told yet to take back a credential; it is tried again.',
 };
 
-export function renderWatch({ passed, next, session, now, done }: WatchPage): Html {
+export function renderWatch({ passed, next, session, now, done }: WatchPageOptions): Html {
   const said = done === undefined ? undefined : DONE[done];
   return renderPage(
     { title: 'Passed', session, current: 'watch' },
@@ -43,7 +43,12 @@ function byTask(passed: readonly WatchedCall[]): readonly (readonly [WatchedCall
   return groups;
 }
 
-function renderGroup(calls: readonly [WatchedCall, ...WatchedCall[]], index: number, session: Seated, now: EpochMs): Html {
+function renderGroup(
+  calls: readonly [WatchedCall, ...WatchedCall[]],
+  index: number,
+  session: SignedIn,
+  now: EpochMs,
+): Html {
   const [{ call, taskOpen }] = calls;
   const { task } = call;
   const title =
@@ -54,25 +59,27 @@ function renderGroup(calls: readonly [WatchedCall, ...WatchedCall[]], index: num
     ${task !== undefined && taskOpen ? renderRevoke(task.id, index, session) : ''}</section>`;
 }
 
-function renderCall({ call }: WatchedCall, { powers }: Seated, now: EpochMs): Html {
+function renderCall({ call }: WatchedCall, { powers }: SignedIn, now: EpochMs): Html {
   const { principalId, onBehalfOf } = call;
   return html`<li class="card" data-passed="${call.id}"><span class="card-what mono">${words(call.tool ?? `${call.method} ${call.path}`)} <span class="quiet">on ${words(call.upstream)}</span></span>
     <span class="card-who"><span class="mono">${words(principalId)}</span>${onBehalfOf.length === 0 ? '' : html` for ${words(onBehalfOf.join(', '))}`}, passed ${ago(call.at, now)}${
-      powers.killSwitch ? html` · <a href="/suspensions?principal=${encodeURIComponent(principalId)}#suspend">Suspend this agent…</a>` : ''
+      powers.killSwitch
+        ? html` · <a href="/suspensions?principal=${encodeURIComponent(principalId)}#suspend">Suspend this agent…</a>`
+        : ''
     }</span>
     <span class="card-tags">${call.rules.map((rule) => html`<span class="tag">${words(rule)}</span>`)}${call.data === undefined ? '' : html`<span class="tag warn">${words(call.data)}</span>`}${
       call.reversible === false ? html`<span class="tag bad">cannot be undone</span>` : ''
     }</span></li>`;
 }
 
-function renderRevoke(task: string, index: number, session: Seated): Html {
+function renderRevoke(task: string, index: number, session: SignedIn): Html {
   return html`<details class="fold"><summary>Revoke this task</summary><form method="post" action="/watch/confirm" class="decision">
     <input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="task" value="${task}">
     <label for="reason-${index}">Reason <span class="quiet">(kept in the record)</span></label><textarea id="reason-${index}" name="reason" rows="2" maxlength="2000" required></textarea>
     <div class="buttons"><button class="deny">Revoke task…</button></div></form></details>`;
 }
 
-export function confirmRevoke(task: string, objective: string | undefined, reason: string, session: Seated): Html {
+export function confirmRevoke(task: string, objective: string | undefined, reason: string, session: SignedIn): Html {
   return renderPage(
     { title: 'Revoke this task?', session, current: 'watch' },
     html`<section class="confirm deny" aria-labelledby="confirm-title"><h1 id="confirm-title">Revoke this task?</h1>

@@ -1,6 +1,7 @@
-// Stretches of a body as what they may stand for: escapes resolved, base64 and hex decoded, lists of numbers as bytes, zero bytes taken out
-// (which turns UTF-16 and UTF-32 into Latin-1). A decoder can also say which bytes of the source a decoded byte came from; that is asked
-// only where something was found. Without that question most of the work is the runtime's own: this runs over whole bodies.
+// Stretches of a body as what they may stand for: escapes resolved, base64 and hex decoded, lists of numbers as bytes,
+// zero bytes taken out (which turns UTF-16 and UTF-32 into Latin-1). A decoder can also say which bytes of the source a
+// decoded byte came from; that is asked only where something was found. Without that question most of the work is the
+// runtime's own: this runs over whole bodies.
 
 import { isHex, type ReadUnit } from './escapes.ts';
 
@@ -86,13 +87,20 @@ export function base64(skip: number): Decoder {
     if (origins !== undefined) {
       const places: number[] = [];
       for (let at = start + skip; at < end; at++) if (isBase64(bytes[at] as number)) places.push(at);
-      for (let i = 0; i < decoded.length; i++) note(origins, places[Math.floor((i * 8) / 6)] as number, (places[Math.ceil((i * 8 + 8) / 6) - 1] as number) + 1);
+      for (let i = 0; i < decoded.length; i++)
+        note(
+          origins,
+          places[Math.floor((i * 8) / 6)] as number,
+          (places[Math.ceil((i * 8 + 8) / 6) - 1] as number) + 1,
+        );
     }
     return decoded;
   };
 }
 
-/** Pairs of hex digits without anything between them, but perhaps hyphens; `skip` characters come before the first pair. */
+/**
+ * Pairs of hex digits without anything between them, but perhaps hyphens; `skip` characters come before the first pair.
+ */
 export function hex(skip: number): Decoder {
   return (bytes, start, end, origins) => {
     const text = bytes.toString('latin1', start + skip, end);
@@ -100,13 +108,17 @@ export function hex(skip: number): Decoder {
     if (origins !== undefined) {
       const places: number[] = [];
       for (let at = start + skip; at < end; at++) if (bytes[at] !== 0x2d) places.push(at);
-      for (let i = 0; i < decoded.length; i++) note(origins, places[2 * i] as number, (places[2 * i + 1] as number) + 1);
+      for (let i = 0; i < decoded.length; i++)
+        note(origins, places[2 * i] as number, (places[2 * i + 1] as number) + 1);
     }
     return decoded;
   };
 }
 
-/** Numbers with something between them, as bytes: `[116,111,107]`, `74 6f 6b`, `0x74, 0x6f`. Of a number the last bits count. */
+/**
+ * Numbers with something between them, as bytes: `[116,111,107]`, `74 6f 6b`, `0x74, 0x6f`. Of a number the last bits
+ * count.
+ */
 export function numbers(radix: 10 | 16): Decoder {
   return (bytes, start, end, origins) => {
     const out = Buffer.allocUnsafe(((end - start) >> 1) + 1);

@@ -1,6 +1,7 @@
-// One escaped character at a place: of JSON, JavaScript, Python and C (`\u003d`, `\x3d`, `\075`, `\/`), of HTML and XML (`&#61;`, `&#x3d;`,
-// `&equals;`), of URLs (`%3d`, `%u003d`), and of quoted-printable (`=3D`, and the soft line break). Reads generously: what some decoder takes for
-// an escape is one here. Tables instead of regular expressions: this runs over every body that is scrubbed.
+// One escaped character at a place: of JSON, JavaScript, Python and C (`\u003d`, `\x3d`, `\075`, `\/`), of HTML and XML
+// (`&#61;`, `&#x3d;`, `&equals;`), of URLs (`%3d`, `%u003d`), and of quoted-printable (`=3D`, and the soft line break).
+// Reads generously: what some decoder takes for an escape is one here. Tables instead of regular expressions: this runs
+// over every body that is scrubbed.
 
 const BACKSLASH = 0x5c;
 const PERCENT = 0x25;
@@ -20,7 +21,10 @@ export const isHex = (byte: number): boolean => (HEX[byte] as number) < 16;
 
 const CONTROLS: Readonly<Record<string, number>> = { n: 10, r: 13, t: 9, b: 8, f: 12, v: 11, a: 7, e: 27 };
 
-/** HTML's names for ASCII characters, and those of the Latin letters that a secret may hold are left to the numeric forms. */
+/**
+ * HTML's names for ASCII characters, and those of the Latin letters that a secret may hold are left to the numeric
+ * forms.
+ */
 const ENTITIES: ReadonlyMap<string, number> = new Map(
   (
     'amp& AMP& lt< LT< gt> GT> quot" QUOT" apos\' sol/ plus+ equals= colon: semi; comma, period. lowbar_ UnderBar_ percnt% num# dollar$ ' +
@@ -55,8 +59,8 @@ function found(value: number, length: number, isByte: boolean): Unit {
 export type ReadUnit = (bytes: Buffer, at: number) => Unit | undefined;
 
 /**
- * The families by the byte that begins an escape. Each is read by itself, because what begins an escape in one is text in the others:
- * `key=ab%2F` is no quoted-printable, and the secret `a\\%aa` in a JSON text is no URL.
+ * The families by the byte that begins an escape. Each is read by itself, because what begins an escape in one is text
+ * in the others: `key=ab%2F` is no quoted-printable, and the secret `a\\%aa` in a JSON text is no URL.
  */
 export const ESCAPES: ReadonlyMap<number, ReadUnit> = new Map([
   [BACKSLASH, readBackslash],
@@ -96,7 +100,9 @@ function readBackslash(bytes: Buffer, at: number): Unit | undefined {
 function readBraced(bytes: Buffer, at: number): Unit | undefined {
   let end = at + 3;
   while (end < at + 9 && isHex(bytes[end] ?? 0)) end++;
-  return end === at + 3 || bytes[end] !== 0x7d ? undefined : found(hexAt(bytes, at + 3, end - at - 3), end + 1 - at, false);
+  return end === at + 3 || bytes[end] !== 0x7d
+    ? undefined
+    : found(hexAt(bytes, at + 3, end - at - 3), end + 1 - at, false);
 }
 
 function readOctal(bytes: Buffer, at: number): Unit {

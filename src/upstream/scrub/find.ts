@@ -1,19 +1,29 @@
-// Where a secret stands in a body, as it is or in any nesting of up to four encodings. Looks for the secret's bytes, surveys what parts of the
-// body could decode to something else, decodes those parts, and looks again. What is found is told as places in the body as it came.
-// The survey does not look at every byte by itself: it has the runtime search for what begins an escape, and takes samples as far apart as a
-// secret is long.
+// Where a secret stands in a body, as it is or in any nesting of up to four encodings. Looks for the secret's bytes,
+// surveys what parts of the body could decode to something else, decodes those parts, and looks again. What is found is
+// told as places in the body as it came. The survey does not look at every byte by itself: it has the runtime search
+// for what begins an escape, and takes samples as far apart as a secret is long.
 
 import { isAscii } from 'node:buffer';
-import { base64, type Decoder, hex, isBase64, nextByte, numbers, type Origins, unescaping, withoutZeros } from './decoders.ts';
+import {
+  base64,
+  type Decoder,
+  hex,
+  isBase64,
+  nextByte,
+  numbers,
+  type Origins,
+  unescaping,
+  withoutZeros,
+} from './decoders.ts';
 import { ESCAPES, isHex } from './escapes.ts';
 
-export interface Span {
+export interface FoundSpan {
   readonly start: number;
   readonly end: number;
 }
 
 /** Every place where one of the secrets stands, in order, none overlapping another. */
-export type Find = (bytes: Buffer) => readonly Span[];
+export type Find = (bytes: Buffer) => readonly FoundSpan[];
 
 /** JSON in JSON, and that once more; base64 of a URL inside a JSON text. */
 const NESTINGS = 4;
@@ -26,7 +36,7 @@ const BASE64: readonly Decoder[] = [0, 1, 2, 3].map(base64);
 const HEX: readonly Decoder[] = [0, 1].map(hex);
 const NUMBERS: readonly Decoder[] = [numbers(10), numbers(16)];
 
-interface Candidate extends Span {
+interface Candidate extends FoundSpan {
   readonly decode: Decoder;
 }
 
@@ -38,11 +48,12 @@ export function createFind(needles: readonly Buffer[]): Find {
   const inForms = bytesOfForms(needles);
   const onlyAscii = needles.every((needle) => isAscii(needle) || !isPrintable(needle));
 
-  function find(bytes: Buffer, nestings: number): Span[] {
-    const spans: Span[] = [];
+  function find(bytes: Buffer, nestings: number): FoundSpan[] {
+    const spans: FoundSpan[] = [];
     if (bytes.length < shortest) return spans;
     for (const needle of needles) {
-      for (let at = bytes.indexOf(needle); at !== -1; at = bytes.indexOf(needle, at + needle.length)) spans.push({ start: at, end: at + needle.length });
+      for (let at = bytes.indexOf(needle); at !== -1; at = bytes.indexOf(needle, at + needle.length))
+        spans.push({ start: at, end: at + needle.length });
     }
     // Every other form of a secret is text, so what decodes to noise needs no survey.
     if (nestings === 0 || (onlyAscii && !hasText(bytes, shortest))) return spans;
@@ -51,7 +62,8 @@ export function createFind(needles: readonly Buffer[]): Find {
       if (inner.length === 0) continue;
       const origins: Origins = { starts: [], ends: [] };
       decode(bytes, start, end, origins);
-      for (const span of inner) spans.push({ start: origins.starts[span.start] as number, end: origins.ends[span.end - 1] as number });
+      for (const span of inner)
+        spans.push({ start: origins.starts[span.start] as number, end: origins.ends[span.end - 1] as number });
     }
     return spans;
   }
@@ -69,10 +81,10 @@ export function createFind(needles: readonly Buffer[]): Find {
   return (bytes) => (needles.length === 0 ? [] : merged(find(bytes, NESTINGS)));
 }
 
-function merged(spans: Span[]): readonly Span[] {
+function merged(spans: FoundSpan[]): readonly FoundSpan[] {
   if (spans.length < 2) return spans;
   spans.sort((a, b) => a.start - b.start || b.end - a.end);
-  const kept: Span[] = [];
+  const kept: FoundSpan[] = [];
   for (const span of spans) {
     const last = kept.at(-1);
     if (last === undefined || span.start >= last.end) kept.push(span);
@@ -82,7 +94,13 @@ function merged(spans: Span[]): readonly Span[] {
 }
 
 /** What stands near the escapes of one family; near ones share one candidate. */
-function addEscapes(candidates: Candidate[], bytes: Buffer, { lead, read, decode }: (typeof FAMILIES)[number], reach: number, inForms: Uint8Array): void {
+function addEscapes(
+  candidates: Candidate[],
+  bytes: Buffer,
+  { lead, read, decode }: (typeof FAMILIES)[number],
+  reach: number,
+  inForms: Uint8Array,
+): void {
   const { length } = bytes;
   let start = -1;
   let last = -1;
@@ -115,7 +133,8 @@ function bytesOfForms(needles: readonly Buffer[]): Uint8Array {
 /** Whether an escape of this value could stand inside a secret: the quotes of a JSON text in a JSON text cannot. */
 function matters(value: number, bytes: Buffer, at: number, inForms: Uint8Array): boolean {
   if (value < 0 || value > 0xff || inForms[value] === 1) return value <= 0xff || inForms[0xff] === 1;
-  if ((value === 0x0a || value === 0x0d) && (bytes[at - 1] === 0x3d || at - startOfRun(bytes, at) >= WRAPPED_LINE)) return true;
+  if ((value === 0x0a || value === 0x0d) && (bytes[at - 1] === 0x3d || at - startOfRun(bytes, at) >= WRAPPED_LINE))
+    return true;
   const before = bytes[at - 1] ?? 0;
   return isSeparator(value) && (isHex(before) || before === 0x2c);
 }
@@ -144,7 +163,10 @@ function hasText(bytes: Buffer, shortest: number): boolean {
   return false;
 }
 
-/** Runs of base64, and of hex, that are long enough. A run as long as the secret covers one of the places that are looked at. */
+/**
+ * Runs of base64, and of hex, that are long enough. A run as long as the secret covers one of the places that are
+ * looked at.
+ */
 function addRuns(candidates: Candidate[], bytes: Buffer, shortest: number): void {
   const shortestRun = Math.ceil((shortest * 4) / 3);
   for (let at = Math.min(shortest, bytes.length) - 1; at < bytes.length; at += shortest) {
@@ -197,13 +219,14 @@ function addNumbers(candidates: Candidate[], bytes: Buffer, shortest: number): v
     if (word === undefined) continue;
     const back = walk(bytes, word, -1);
     const on = walk(bytes, word, 1);
-    if (back.count + on.count > shortest) for (const decode of NUMBERS) candidates.push({ decode, start: back.start, end: on.end });
+    if (back.count + on.count > shortest)
+      for (const decode of NUMBERS) candidates.push({ decode, start: back.start, end: on.end });
     at = Math.max(at, on.end);
   }
 }
 
 /** The number at a place, or the one after the gap there. */
-function wordAt(bytes: Buffer, at: number): Span | undefined {
+function wordAt(bytes: Buffer, at: number): FoundSpan | undefined {
   let start = at;
   while (start < bytes.length && start - at < LONGEST_GAP && isSeparator(bytes[start] as number)) start++;
   for (let before = 0; before < 4 && start > 0 && isBase64(bytes[start - 1] as number); before++) start--;
@@ -218,14 +241,16 @@ function endOfWord(bytes: Buffer, start: number): number {
 }
 
 /** From number to number in one direction: how many there are, itself counted, and the last of them. */
-function walk(bytes: Buffer, from: Span, step: 1 | -1): Span & { readonly count: number } {
+function walk(bytes: Buffer, from: FoundSpan, step: 1 | -1): FoundSpan & { readonly count: number } {
   let { start, end } = from;
   for (let count = 1; ; count++) {
     const edge = step === 1 ? end : start - 1;
     let far = edge;
-    while (far >= 0 && far < bytes.length && Math.abs(far - edge) < LONGEST_GAP && isSeparator(bytes[far] as number)) far += step;
+    while (far >= 0 && far < bytes.length && Math.abs(far - edge) < LONGEST_GAP && isSeparator(bytes[far] as number))
+      far += step;
     let limit = far;
-    while (limit >= 0 && limit < bytes.length && Math.abs(limit - far) < 5 && isBase64(bytes[limit] as number)) limit += step;
+    while (limit >= 0 && limit < bytes.length && Math.abs(limit - far) < 5 && isBase64(bytes[limit] as number))
+      limit += step;
     const [nextStart, nextEnd] = step === 1 ? [far, limit] : [limit + 1, far + 1];
     const [gapStart, gapEnd] = step === 1 ? [end, nextStart] : [nextEnd, start];
     if (!isNumber(bytes, nextStart, nextEnd) || !isGap(bytes, gapStart, gapEnd)) return { start, end, count };
@@ -236,7 +261,8 @@ function walk(bytes: Buffer, from: Span, step: 1 | -1): Span & { readonly count:
 
 /** `116`, `74`, `0x74`. */
 export function isNumber(bytes: Buffer, start: number, end: number): boolean {
-  const isPrefixed = end - start === 4 && bytes[start] === 0x30 && (bytes[start + 1] === 0x78 || bytes[start + 1] === 0x58);
+  const isPrefixed =
+    end - start === 4 && bytes[start] === 0x30 && (bytes[start + 1] === 0x78 || bytes[start + 1] === 0x58);
   if (start >= end || (!isPrefixed && end - start > 3)) return false;
   for (let at = isPrefixed ? start + 2 : start; at < end; at++) if (!isHex(bytes[at] as number)) return false;
   return true;
@@ -265,7 +291,8 @@ function addWide(candidates: Candidate[], bytes: Buffer, shortest: number): void
   let last = -1;
   let count = 0;
   const close = (): void => {
-    if (count >= shortest - 1) candidates.push({ decode: withoutZeros, start: Math.max(0, start - 1), end: Math.min(bytes.length, last + 2) });
+    if (count >= shortest - 1)
+      candidates.push({ decode: withoutZeros, start: Math.max(0, start - 1), end: Math.min(bytes.length, last + 2) });
   };
   for (let at = nextByte(bytes, 0, 0, bytes.length); at !== -1; at = nextByte(bytes, 0, at + 1, bytes.length)) {
     if (start === -1 || at - last > 2) {

@@ -1,10 +1,11 @@
-// The byte sequences to look for: the secrets of a credential, and the parts of them that are as good as the whole. A part that anybody may
-// know, such as a user name or the claims of a JWT, is not one.
+// The byte sequences to look for: the secrets of a credential, and the parts of them that are as good as the whole. A
+// part that anybody may know, such as a user name or the claims of a JWT, is not one.
 
 import type { Credential } from '../../domain/credential.ts';
 
 /** Parameters of a signed URL or of a shared access signature whose values make it good. */
-const SIGNATURES = /(?:^|[?&;])(?:sig|signature|x-amz-signature|x-goog-signature|x-amz-security-token|token|access_token)=([^&;#]+)/gi;
+const SIGNATURES =
+  /(?:^|[?&;])(?:sig|signature|x-amz-signature|x-goog-signature|x-amz-security-token|token|access_token)=([^&;#]+)/gi;
 const SHORTEST_PART = 16;
 
 export function secretsOf({ injection, secrets }: Credential): readonly string[] {
@@ -36,15 +37,21 @@ function decoded(text: string): string {
 }
 
 /**
- * The bytes to look for: each secret in UTF-8 and in Latin-1 (as fields hold it), as a form writes its blanks, as CSV, SQL and a shell write its
- * quotes, and, where it is hex, or base64url like a token or a signature, what it encodes, because a server may print that in another alphabet.
+ * The bytes to look for: each secret in UTF-8 and in Latin-1 (as fields hold it), as a form writes its blanks, as CSV,
+ * SQL and a shell write its quotes, and, where it is hex, or base64url like a token or a signature, what it encodes,
+ * because a server may print that in another alphabet.
  */
 export function needlesOf(secrets: readonly string[], shortest: number): readonly Buffer[] {
   const needles = new Map<string, Buffer>();
   for (const secret of secrets) {
     if (secret.length < shortest) continue;
-    const forms = [Buffer.from(secret, 'utf8'), Buffer.from(secret, 'latin1'), Buffer.from(secret.replaceAll(' ', '+'), 'utf8')];
-    for (const [quote, written] of QUOTES) if (secret.includes(quote)) forms.push(Buffer.from(secret.replaceAll(quote, written), 'utf8'));
+    const forms = [
+      Buffer.from(secret, 'utf8'),
+      Buffer.from(secret, 'latin1'),
+      Buffer.from(secret.replaceAll(' ', '+'), 'utf8'),
+    ];
+    for (const [quote, written] of QUOTES)
+      if (secret.includes(quote)) forms.push(Buffer.from(secret.replaceAll(quote, written), 'utf8'));
     const digits = secret.replaceAll('-', '');
     if (isHex(digits)) forms.push(Buffer.from(digits, 'hex'));
     else if (isEncoded(secret)) forms.push(Buffer.from(secret, 'base64'));

@@ -1,8 +1,9 @@
-// Takes the injected secret out of what comes back, in every form in which servers and their serialisers echo it (docs/credentials.md lists
-// them, and what is not found). Works on bytes as they stream and keeps back only what could be part of a secret that goes on.
+// Takes the injected secret out of what comes back, in every form in which servers and their serialisers echo it
+// (docs/credentials.md lists them, and what is not found). Works on bytes as they stream and keeps back only what could
+// be part of a secret that goes on.
 
 import type { Credential } from '../../domain/credential.ts';
-import { createFind, type Span } from './find.ts';
+import { createFind, type FoundSpan } from './find.ts';
 import { needlesOf, secretsOf } from './needles.ts';
 import { undecidedFrom } from './undecided.ts';
 
@@ -93,10 +94,10 @@ export function createScrubber(secrets: readonly string[]): Scrubber {
 
 const MARK_BYTES = Buffer.from(MARK);
 const mark = (): Buffer => MARK_BYTES;
-const filler = ({ start, end }: Span): Buffer => Buffer.from(MARK.padEnd(end - start, '*').slice(0, end - start));
+const filler = ({ start, end }: FoundSpan): Buffer => Buffer.from(MARK.padEnd(end - start, '*').slice(0, end - start));
 
 /** The bytes up to there, with what was found replaced. */
-function replaced(bytes: Buffer, spans: readonly Span[], until: number, put: (span: Span) => Buffer): Buffer {
+function replaced(bytes: Buffer, spans: readonly FoundSpan[], until: number, put: (span: FoundSpan) => Buffer): Buffer {
   const pieces: Buffer[] = [];
   let from = 0;
   for (const span of spans) {

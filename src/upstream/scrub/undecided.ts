@@ -1,11 +1,15 @@
-// How much at the end of a streamed body could belong to a secret that goes on in the next chunk: the last word in the widest sense, back to
-// the first byte that no form of a secret has. Lines, events and JSON values that are complete leave at once; a word that is not waits.
+// How much at the end of a streamed body could belong to a secret that goes on in the next chunk: the last word in the
+// widest sense, back to the first byte that no form of a secret has. Lines, events and JSON values that are complete
+// leave at once; a word that is not waits.
 
 import { isBase64 } from './decoders.ts';
 import { isHex } from './escapes.ts';
 import { isGap, isNumber, WRAPPED_LINE } from './find.ts';
 
-/** What nested escapes make of one byte, such as `&#X00005C;&#X000075;&#X000030;…`; and the most that it takes where there are none. */
+/**
+ * What nested escapes make of one byte, such as `&#X00005C;&#X000075;&#X000030;…`; and the most that it takes where
+ * there are none.
+ */
 const WIDEST_ESCAPED = 100;
 const WIDEST_PLAIN = 12;
 const SLACK = 256;
@@ -27,7 +31,9 @@ export function undecidedFrom(secrets: readonly string[]): (bytes: Buffer) => nu
   for (const byte of Buffer.from('\\%&#;=\0')) wordly[byte] = ESCAPED;
 
   return (bytes) => {
-    const bounds = [longest * WIDEST_PLAIN, longest * WIDEST_ESCAPED].map((most) => Math.max(0, bytes.length - most - SLACK));
+    const bounds = [longest * WIDEST_PLAIN, longest * WIDEST_ESCAPED].map((most) =>
+      Math.max(0, bytes.length - most - SLACK),
+    );
     let least = bounds[0] as number;
     let from = bytes.length;
     for (;;) {
@@ -72,7 +78,9 @@ function isBlank(byte: number): boolean {
   return byte === 0x20 || byte === 0x09 || byte === LF || byte === CR || byte === 0x2c || byte === 0x3a;
 }
 
-/** A line end after a long line of base64, with the next line’s indentation; or the soft line break of quoted-printable. */
+/**
+ * A line end after a long line of base64, with the next line’s indentation; or the soft line break of quoted-printable.
+ */
 function isWrap(bytes: Buffer, gap: number, at: number, least: number): boolean {
   let next = bytes[gap] === CR ? gap + 1 : gap;
   // The second half of a CR LF may still be on its way.

@@ -1,9 +1,9 @@
-// The whole product doing its whole job on an allowed call: an ES256 token, 20 rules with conditions, an injected header
-// credential, the audit journal, and spans of which 10 % are sampled and exported. Prints its port.
+// The whole product doing its whole job on an allowed call: an ES256 token, 20 rules with conditions, an injected
+// header credential, the audit journal, and spans of which 10 % are sampled and exported. Prints its port.
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startGateway } from '../../../src/gateway.ts';
+import { startGateway } from '../../../src/assembly/gateway.ts';
 
 const upstream = process.argv[2] as string;
 const issuer = process.argv[3] as string;

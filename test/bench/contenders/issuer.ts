@@ -1,5 +1,5 @@
-// The issuer of the agents' token and the receiver of the spans, in a process of its own: neither is part of what is measured.
-// Prints its port and a token.
+// The issuer of the agents' token and the receiver of the spans, in a process of its own: neither is part of what is
+// measured. Prints its port and a token.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
@@ -8,7 +8,11 @@ const { privateKey, publicKey } = await generateKeyPair('ES256');
 const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' };
 const server = createServer((request, response) => {
   request.resume();
-  const json = request.url?.endsWith('openid-configuration') ? { issuer, jwks_uri: `${issuer}/jwks` } : request.url === '/jwks' ? { keys: [jwk] } : {};
+  const json = request.url?.endsWith('openid-configuration')
+    ? { issuer, jwks_uri: `${issuer}/jwks` }
+    : request.url === '/jwks'
+      ? { keys: [jwk] }
+      : {};
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify(json));
 });

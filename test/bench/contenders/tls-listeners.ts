@@ -1,5 +1,5 @@
-// The agents' listener over plain HTTP, TLS and mTLS, with identity and nothing behind it. Forked by tls-cost.ts: it tells where it listens, and
-// what it has spent so far (µs of CPU) whenever it is asked.
+// The agents' listener over plain HTTP, TLS and mTLS, with identity and nothing behind it. Forked by tls-cost.ts: it
+// tells where it listens, and what it has spent so far (µs of CPU) whenever it is asked.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { systemClock } from '../../../src/domain/clock.ts';
 import { silentLog } from '../../../src/domain/log.ts';
 import { noMetrics } from '../../../src/domain/metrics.ts';
 import { createIdentity } from '../../../src/identity/identity.ts';
-import { createBoundedServer, type Listening, type ListenOptions, listen } from '../../../src/listen.ts';
+import { createBoundedServer, type Listening, type ListenOptions, listen } from '../../../src/listeners/listen.ts';
 import { createSigningKey, signToken } from '../../identity/issuer.ts';
 import { feedOf } from '../../support/certificates.ts';
 import { bundleDocument, createAuthority } from '../../support/spiffe-authority.ts';
@@ -24,7 +24,10 @@ const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
 const bundle = join(folder, 'bundle.json');
 writeFileSync(bundle, bundleDocument([root], {}, [key.jwk]));
 const identity = createIdentity(
-  { audience: ['gateway'], issuers: [{ name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: { file: bundle } }] },
+  {
+    audience: ['gateway'],
+    issuers: [{ name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: { file: bundle } }],
+  },
   { clock: systemClock, log: silentLog, metrics: noMetrics },
 );
 await identity.start();
@@ -47,9 +50,19 @@ function start(clientCertificates?: 'none' | 'require'): Promise<Listening> {
 
 const [plain, tls, mtls] = await Promise.all([start(), start('none'), start('require')]);
 const now = Math.floor(Date.now() / 1000);
-const token = signToken({ alg: 'ES256', kid: 'jwt' }, { sub: 'spiffe://prod.test/agent', aud: 'gateway', iat: now, exp: now + 3000 }, key);
+const token = signToken(
+  { alg: 'ES256', kid: 'jwt' },
+  { sub: 'spiffe://prod.test/agent', aud: 'gateway', iat: now, exp: now + 3000 },
+  key,
+);
 process.on('message', () => process.send?.(process.cpuUsage()));
-process.send?.({ ports: { plain: plain.port, tls: tls.port, mtls: mtls.port }, ca: root.pem, cert: workload.pem, key: workload.keyPem, token });
+process.send?.({
+  ports: { plain: plain.port, tls: tls.port, mtls: mtls.port },
+  ca: root.pem,
+  cert: workload.pem,
+  key: workload.keyPem,
+  token,
+});
 await once(process, 'disconnect');
 rmSync(folder, { recursive: true, force: true });
 process.exit(0);

@@ -1,4 +1,5 @@
-// Pins the kind "two keys that some server takes for one": letters' case under Unicode's folding, width, characters that are not seen, and NUL.
+// Pins the kind "two keys that some server takes for one": letters' case under Unicode's folding, width, characters
+// that are not seen, and NUL.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -62,7 +63,8 @@ describe('two keys that a server could take for one', () => {
     expect(hasTwins([one, other])).toBe(false);
   });
 
-  // The kind: a name whose cost grows faster than it does. Each of these took minutes, or hundreds of milliseconds, where a name was normalised whole.
+  // The kind: a name whose cost grows faster than it does. Each of these took minutes, or hundreds of milliseconds,
+  // where a name was normalised whole.
   it.each([
     ['combining marks in an order that is none', 'a\u0301\u0327'.padEnd(500_000, '\u0301\u0327')],
     ['ligatures that grow', '\ufdfa'.repeat(300_000)],
@@ -81,15 +83,25 @@ describe('two keys that a server could take for one', () => {
   });
 
   it('are found wherever an object has them, however many other keys stand between', () => {
-    const key = fc.string({ unit: fc.constantFrom('a', 'B', 'ſ', 'K', 'é', '1', '_', 'ß', '\u200b'), minLength: 1, maxLength: 6 });
+    const key = fc.string({
+      unit: fc.constantFrom('a', 'B', 'ſ', 'K', 'é', '1', '_', 'ß', '\u200b'),
+      minLength: 1,
+      maxLength: 6,
+    });
     fc.assert(
-      fc.property(fc.uniqueArray(key, { maxLength: 8, selector: foldKey }), fc.nat(), fc.constantFrom('upper', 'lower', 'shy'), (keys, at, how) => {
-        const chosen = keys[at % Math.max(1, keys.length)];
-        expect(hasTwins(keys)).toBe(false);
-        if (chosen === undefined) return;
-        const twin = how === 'upper' ? chosen.toUpperCase() : how === 'lower' ? chosen.toLowerCase() : `${chosen}\u00ad`;
-        if (!keys.includes(twin)) expect(hasTwins([...keys, twin])).toBe(true);
-      }),
+      fc.property(
+        fc.uniqueArray(key, { maxLength: 8, selector: foldKey }),
+        fc.nat(),
+        fc.constantFrom('upper', 'lower', 'shy'),
+        (keys, at, how) => {
+          const chosen = keys[at % Math.max(1, keys.length)];
+          expect(hasTwins(keys)).toBe(false);
+          if (chosen === undefined) return;
+          const twin =
+            how === 'upper' ? chosen.toUpperCase() : how === 'lower' ? chosen.toLowerCase() : `${chosen}\u00ad`;
+          if (!keys.includes(twin)) expect(hasTwins([...keys, twin])).toBe(true);
+        },
+      ),
     );
   });
 
@@ -98,7 +110,8 @@ describe('two keys that a server could take for one', () => {
     for (let code = 0x21; code < 0x20000; code++) {
       if (code >= 0xd800 && code <= 0xdfff) continue;
       const character = String.fromCodePoint(code);
-      for (const other of [character.toLowerCase(), character.toUpperCase()]) if (foldKey(other) !== foldKey(character)) differing.push(character);
+      for (const other of [character.toLowerCase(), character.toUpperCase()])
+        if (foldKey(other) !== foldKey(character)) differing.push(character);
     }
     expect(differing).toEqual([]);
   });

@@ -9,7 +9,10 @@ import { freePort } from '../../../config/quickstart/layout.ts';
 import type { Visitor } from '../../support/visitor.ts';
 import { OTP_SECRETS, REALM } from './realm.ts';
 
-/** Where Keycloak was unpacked (install.sh), or the origin of one that runs already for nothing else; undefined skips the test. */
+/**
+ * Where Keycloak was unpacked (install.sh), or the origin of one that runs already for nothing else; undefined skips
+ * the test.
+ */
 export function findKeycloak(): string | undefined {
   const home = process.env.KEYCLOAK_HOME;
   if (home?.startsWith('http')) return home;
@@ -22,7 +25,10 @@ export interface Keycloak {
   readonly issuer: string;
   readonly admin: Admin;
   /** The answer of the token endpoint. */
-  token(parameters: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>>;
+  token(
+    parameters: Readonly<Record<string, string>>,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Readonly<Record<string, string>>>;
   /** A token by client_credentials. */
   clientToken(clientId: string): Promise<string>;
   close(): Promise<void>;
@@ -32,9 +38,17 @@ export interface Keycloak {
 const READY_MS = 540_000;
 
 export async function startKeycloak(home: string): Promise<Keycloak> {
-  const { origin, close } = home.startsWith('http') ? { origin: home, close: async () => {} } : await startProcess(home);
-  const post = async (path: string, parameters: Readonly<Record<string, string>>, headers: Readonly<Record<string, string>> = {}) =>
-    (await (await fetch(`${origin}${path}`, { method: 'POST', headers, body: new URLSearchParams(parameters) })).json()) as Record<string, string>;
+  const { origin, close } = home.startsWith('http')
+    ? { origin: home, close: async () => {} }
+    : await startProcess(home);
+  const post = async (
+    path: string,
+    parameters: Readonly<Record<string, string>>,
+    headers: Readonly<Record<string, string>> = {},
+  ) =>
+    (await (
+      await fetch(`${origin}${path}`, { method: 'POST', headers, body: new URLSearchParams(parameters) })
+    ).json()) as Record<string, string>;
   const admin: Admin = async (method, path, body) => {
     const { access_token } = await post('/realms/master/protocol/openid-connect/token', {
       ...{ grant_type: 'password', client_id: 'admin-cli', username: 'admin', password: 'admin' },
@@ -48,13 +62,18 @@ export async function startKeycloak(home: string): Promise<Keycloak> {
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text.slice(0, 300)}`);
     return text === '' ? { id: response.headers.get('location')?.split('/').at(-1) } : JSON.parse(text);
   };
-  const token: Keycloak['token'] = (parameters, headers) => post(`/realms/${REALM}/protocol/openid-connect/token`, parameters, headers);
+  const token: Keycloak['token'] = (parameters, headers) =>
+    post(`/realms/${REALM}/protocol/openid-connect/token`, parameters, headers);
   return {
     issuer: `${origin}/realms/${REALM}`,
     admin,
     token,
     async clientToken(clientId) {
-      const answer = await token({ grant_type: 'client_credentials', client_id: clientId, client_secret: `secret-of-${clientId}` });
+      const answer = await token({
+        grant_type: 'client_credentials',
+        client_id: clientId,
+        client_secret: `secret-of-${clientId}`,
+      });
       if (answer.access_token === undefined) throw new Error(`no token for ${clientId}: ${JSON.stringify(answer)}`);
       return answer.access_token;
     },
@@ -68,11 +87,22 @@ async function startProcess(home: string): Promise<{ readonly origin: string; cl
   const data = mkdtempSync(join(tmpdir(), 'countersign-keycloak-'));
   const logFile = join(data, 'keycloak.log');
   const log = openSync(logFile, 'w');
-  const options = [`--http-port=${port}`, `--hostname=${origin}`, `--http-management-port=${management}`, '--http-host=127.0.0.1', '--hostname-strict=true'];
+  const options = [
+    `--http-port=${port}`,
+    `--hostname=${origin}`,
+    `--http-management-port=${management}`,
+    '--http-host=127.0.0.1',
+    '--hostname-strict=true',
+  ];
   const child: ChildProcess = spawn(join(home, 'bin/kc.sh'), ['start-dev', '--db=dev-mem', ...options], {
     detached: true,
     stdio: ['ignore', log, log],
-    env: { ...process.env, JAVA_OPTS_KC_HEAP: '-Xms64m -Xmx512m', KC_BOOTSTRAP_ADMIN_USERNAME: 'admin', KC_BOOTSTRAP_ADMIN_PASSWORD: 'admin' },
+    env: {
+      ...process.env,
+      JAVA_OPTS_KC_HEAP: '-Xms64m -Xmx512m',
+      KC_BOOTSTRAP_ADMIN_USERNAME: 'admin',
+      KC_BOOTSTRAP_ADMIN_PASSWORD: 'admin',
+    },
   });
   const close = async (): Promise<void> => {
     const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -113,8 +143,16 @@ export function oneTimeCode(secret: string, at = Date.now()): string {
   return String((mac.readUInt32BE((mac.at(-1) ?? 0) & 15) & 0x7fffffff) % 1e6).padStart(6, '0');
 }
 
-/** From here through Keycloak's forms as this person, until `done` says so of an address (not visited) or of a page. Gives the address. */
-export async function fillForms(visitor: Visitor, user: string, start: string, done: (url: URL, page: string | undefined) => boolean): Promise<URL> {
+/**
+ * From here through Keycloak's forms as this person, until `done` says so of an address (not visited) or of a page.
+ * Gives the address.
+ */
+export async function fillForms(
+  visitor: Visitor,
+  user: string,
+  start: string,
+  done: (url: URL, page: string | undefined) => boolean,
+): Promise<URL> {
   let url = new URL(start);
   let form: Record<string, string> | undefined;
   for (let step = 0; step < 15; step++) {
@@ -129,7 +167,8 @@ export async function fillForms(visitor: Visitor, user: string, start: string, d
     }
     if (done(url, page)) return url;
     const action = /<form[^>]*\saction="([^"]+)"/.exec(page)?.[1];
-    if (action === undefined) throw new Error(`no form at ${url.pathname}: ${page.replace(/<[^>]*>|\s+/g, ' ').slice(0, 400)}`);
+    if (action === undefined)
+      throw new Error(`no form at ${url.pathname}: ${page.replace(/<[^>]*>|\s+/g, ' ').slice(0, 400)}`);
     url = new URL(action.replaceAll('&amp;', '&'), url);
     form = fieldsOf(page, user);
   }

@@ -1,4 +1,5 @@
-// A real moto (https://docs.getmoto.org), and before it a proxy in which AWS's own botocore computes every signature again.
+// A real moto (https://docs.getmoto.org), and before it a proxy in which AWS's own botocore computes every signature
+// again.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -38,7 +39,9 @@ export async function startMoto(programs: string): Promise<Moto> {
   const port = await freePort();
   const server = spawn(join(programs, 'moto_server'), ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
   await vi.waitFor(() => fetch(`http://127.0.0.1:${port}/moto-api/`), { timeout: 60_000, interval: 200 });
-  const proxy = spawn(join(programs, 'python'), [join(import.meta.dirname, 'recomputing_proxy.py'), String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const proxy = spawn(join(programs, 'python'), [join(import.meta.dirname, 'recomputing_proxy.py'), String(port)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   if (proxy.stdout === null) throw new Error('no pipe');
   const lines = createInterface({ input: proxy.stdout });
   const [first] = (await once(lines, 'line')) as [string];

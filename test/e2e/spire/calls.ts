@@ -1,5 +1,6 @@
-// The two ends that are not the gateway: an agent that calls over TLS and believes only the gateway's own SPIFFE ID, and an upstream
-// that serves only that ID. Both use node's own path validation, so that they do not share a fault with the code under test.
+// The two ends that are not the gateway: an agent that calls over TLS and believes only the gateway's own SPIFFE ID,
+// and an upstream that serves only that ID. Both use node's own path validation, so that they do not share a fault with
+// the code under test.
 
 import { once } from 'node:events';
 import { Agent, createServer, request, type Server } from 'node:https';
@@ -22,7 +23,8 @@ export function connect({ trust, gateway, as }: Caller, { keep }: { readonly kee
     ca: trust,
     ...(as && { cert: as.cert, key: as.key }),
     // Node keeps a connection only if this is the agent's own and not the request's.
-    checkServerIdentity: (_host, certificate) => (isSpiffeId(certificate.subjectaltname, gateway) ? undefined : new Error('the server is somebody else')),
+    checkServerIdentity: (_host, certificate) =>
+      isSpiffeId(certificate.subjectaltname, gateway) ? undefined : new Error('the server is somebody else'),
     keepAlive: keep,
     maxSockets: keep ? 1 : Number.POSITIVE_INFINITY,
   });
@@ -63,18 +65,29 @@ export interface SpiffeUpstream {
   close(): Promise<void>;
 }
 
-/** Ends the handshake of clients without a certificate of those authorities, and answers 403 to another SPIFFE ID than `client`. */
+/**
+ * Ends the handshake of clients without a certificate of those authorities, and answers 403 to another SPIFFE ID than
+ * `client`.
+ */
 export async function startSpiffeUpstream(own: Issued, client: string, authorities: string): Promise<SpiffeUpstream> {
   const signedBy: string[] = [];
   const authorizations: string[] = [];
-  const contextOf = (ca: string) => ({ cert: own.pem, key: own.keyPem, ca, requestCert: true, rejectUnauthorized: true });
+  const contextOf = (ca: string) => ({
+    cert: own.pem,
+    key: own.keyPem,
+    ca,
+    requestCert: true,
+    rejectUnauthorized: true,
+  });
   const server: Server = createServer(contextOf(authorities), (incoming, response) => {
     const certificate = (incoming.socket as TLSSocket).getPeerX509Certificate();
     const allowed = isSpiffeId(certificate?.subjectAltName, client);
     signedBy.push(String(certificate?.issuer));
     authorizations.push(String(incoming.headers.authorization));
     // One connection each: every call shows what the gateway has now.
-    response.writeHead(allowed ? 200 : 403, { 'content-type': 'application/json', connection: 'close' }).end(JSON.stringify({ ok: allowed }));
+    response
+      .writeHead(allowed ? 200 : 403, { 'content-type': 'application/json', connection: 'close' })
+      .end(JSON.stringify({ ok: allowed }));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {

@@ -1,6 +1,7 @@
-// A real SPIRE for a test: servers, and an agent that has joined one of them by a token, all in one folder and on this host's loopback.
-// Workloads are told apart by the program that they run, so that no second user is needed: the gateway is `node`, its callers are
-// SPIRE's own command line, which fetches SVIDs and writes them down. Nothing of SPIRE is configured beyond its documented keys.
+// A real SPIRE for a test: servers, and an agent that has joined one of them by a token, all in one folder and on this
+// host's loopback. Workloads are told apart by the program that they run, so that no second user is needed: the gateway
+// is `node`, its callers are SPIRE's own command line, which fetches SVIDs and writes them down. Nothing of SPIRE is
+// configured beyond its documented keys.
 
 import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,10 +22,15 @@ export interface SpirePrograms {
 }
 
 export function findSpire(): SpirePrograms | undefined {
-  const find = (name: string): string => realpathSync(execFileSync('/bin/sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim());
+  const find = (name: string): string =>
+    realpathSync(execFileSync('/bin/sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim());
   try {
     const server = find('spire-server');
-    return { server, agent: find('spire-agent'), version: spawnSync(server, ['--version'], { encoding: 'utf8' }).stderr.trim() };
+    return {
+      server,
+      agent: find('spire-agent'),
+      version: spawnSync(server, ['--version'], { encoding: 'utf8' }).stderr.trim(),
+    };
   } catch {
     return undefined;
   }
@@ -37,7 +43,9 @@ export interface X509Svid {
 }
 
 /** How a server offers its bundle to other trust domains. */
-export type BundleEndpoint = { readonly profile: 'https_spiffe' } | { readonly profile: 'https_web'; readonly cert: string; readonly key: string };
+export type BundleEndpoint =
+  | { readonly profile: 'https_spiffe' }
+  | { readonly profile: 'https_web'; readonly cert: string; readonly key: string };
 
 interface ServerOptions {
   readonly endpoint?: BundleEndpoint;
@@ -113,15 +121,18 @@ plugins {
 `,
   );
   const child = launch(programs.server, ['run', '-config', config], folder);
-  const command: SpireServer['command'] = async (...args) => (await run(programs.server, [...args, '-socketPath', socket])).stdout;
+  const command: SpireServer['command'] = async (...args) =>
+    (await run(programs.server, [...args, '-socketPath', socket])).stdout;
   await untilHealthy(child, folder, command);
 
-  const json = async (...args: readonly string[]): Promise<unknown> => JSON.parse(await command(...args, '-output', 'json'));
-  const authorities = async (kind: AuthorityKind) => (await json('localauthority', kind, 'show')) as Partial<Record<string, { readonly authority_id: string }>>;
+  const json = async (...args: readonly string[]): Promise<unknown> =>
+    JSON.parse(await command(...args, '-output', 'json'));
+  const authorities = async (kind: AuthorityKind) =>
+    (await json('localauthority', kind, 'show')) as Partial<Record<string, { readonly authority_id: string }>>;
   const agentSerials = async (): Promise<readonly string[]> =>
-    ((await json('agent', 'list')) as { readonly agents: readonly { readonly x509svid_serial_number: string }[] }).agents.map(
-      ({ x509svid_serial_number: serial }) => serial,
-    );
+    (
+      (await json('agent', 'list')) as { readonly agents: readonly { readonly x509svid_serial_number: string }[] }
+    ).agents.map(({ x509svid_serial_number: serial }) => serial);
   return {
     trustDomain,
     port,
@@ -130,7 +141,14 @@ plugins {
     bundle: (format) => command('bundle', 'show', '-format', format),
     async register({ path, program, dns, federatesWith }) {
       const { results } = (await json(
-        ...['entry', 'create', '-spiffeID', `spiffe://${trustDomain}${path}`, '-parentID', `spiffe://${trustDomain}${AGENT_PATH}`],
+        ...[
+          'entry',
+          'create',
+          '-spiffeID',
+          `spiffe://${trustDomain}${path}`,
+          '-parentID',
+          `spiffe://${trustDomain}${AGENT_PATH}`,
+        ],
         ...['-selector', `unix:uid:${process.getuid?.() ?? 0}`, '-selector', `unix:path:${program}`],
         // Renewed by the agent when half of it and of ten seconds before it are over: every few seconds.
         ...['-x509SVIDTTL', '20', '-jwtSVIDTTL', '60'],
@@ -141,9 +159,13 @@ plugins {
     },
     async mintX509(path) {
       await command('x509', 'mint', '-spiffeID', `spiffe://${trustDomain}${path}`, '-write', folder);
-      return { cert: readFileSync(join(folder, 'svid.pem'), 'utf8'), key: readFileSync(join(folder, 'key.pem'), 'utf8') };
+      return {
+        cert: readFileSync(join(folder, 'svid.pem'), 'utf8'),
+        key: readFileSync(join(folder, 'key.pem'), 'utf8'),
+      };
     },
-    mintJwt: async (path, audience) => (await command('jwt', 'mint', '-spiffeID', `spiffe://${trustDomain}${path}`, '-audience', audience)).trim(),
+    mintJwt: async (path, audience) =>
+      (await command('jwt', 'mint', '-spiffeID', `spiffe://${trustDomain}${path}`, '-audience', audience)).trim(),
     async prepare(kind) {
       await command('localauthority', kind, 'prepare');
     },
@@ -157,7 +179,8 @@ plugins {
       await command('localauthority', kind, 'taint', '-authorityID', old?.authority_id ?? '');
       if (kind === 'jwt') return;
       const renewed = async (): Promise<void> => {
-        if ((await agentSerials()).some((serial) => before.includes(serial))) throw new Error('the agent has its old SVID');
+        if ((await agentSerials()).some((serial) => before.includes(serial)))
+          throw new Error('the agent has its old SVID');
       };
       await vi.waitFor(renewed, PATIENCE);
     },
@@ -205,14 +228,27 @@ export interface SpireAgent {
   start(): Promise<void>;
 }
 
-export async function startSpireAgent(programs: SpirePrograms, server: SpireServer, parent: string): Promise<SpireAgent> {
+export async function startSpireAgent(
+  programs: SpirePrograms,
+  server: SpireServer,
+  parent: string,
+): Promise<SpireAgent> {
   const folder = join(parent, 'agent');
   mkdirSync(folder);
   const socket = join(folder, 'api.sock');
   const config = join(folder, 'agent.conf');
   const trust = join(folder, 'bootstrap.pem');
   writeFileSync(trust, await server.bundle('pem'));
-  const { value } = JSON.parse(await server.command('token', 'generate', '-spiffeID', `spiffe://${server.trustDomain}${AGENT_PATH}`, '-output', 'json')) as {
+  const { value } = JSON.parse(
+    await server.command(
+      'token',
+      'generate',
+      '-spiffeID',
+      `spiffe://${server.trustDomain}${AGENT_PATH}`,
+      '-output',
+      'json',
+    ),
+  ) as {
     readonly value: string;
   };
   writeFileSync(
@@ -236,7 +272,8 @@ plugins {
 }
 `,
   );
-  const command = async (...args: readonly string[]): Promise<string> => (await run(programs.agent, [...args, '-socketPath', socket])).stdout;
+  const command = async (...args: readonly string[]): Promise<string> =>
+    (await run(programs.agent, [...args, '-socketPath', socket])).stdout;
   let child: ChildProcess;
 
   async function start(): Promise<void> {
@@ -249,14 +286,21 @@ plugins {
     address: `unix://${socket}`,
     async fetchX509() {
       await command('api', 'fetch', 'x509', '-silent', '-write', folder);
-      return { cert: readFileSync(join(folder, 'svid.0.pem'), 'utf8'), key: readFileSync(join(folder, 'svid.0.key'), 'utf8') };
+      return {
+        cert: readFileSync(join(folder, 'svid.0.pem'), 'utf8'),
+        key: readFileSync(join(folder, 'svid.0.key'), 'utf8'),
+      };
     },
     async fetchJwt(audience) {
-      const [answer] = JSON.parse(await command('api', 'fetch', 'jwt', '-audience', audience, '-output', 'json')) as JwtSvids[];
+      const [answer] = JSON.parse(
+        await command('api', 'fetch', 'jwt', '-audience', audience, '-output', 'json'),
+      ) as JwtSvids[];
       return answer?.svids[0]?.svid ?? '';
     },
     async validateJwt(token, audience) {
-      const answer = JSON.parse(await command('api', 'validate', 'jwt', '-audience', audience, '-svid', token, '-output', 'json')) as {
+      const answer = JSON.parse(
+        await command('api', 'validate', 'jwt', '-audience', audience, '-svid', token, '-output', 'json'),
+      ) as {
         readonly spiffe_id: string;
       };
       return answer.spiffe_id;
@@ -287,7 +331,9 @@ export async function stopSpire(): Promise<void> {
 
 async function untilHealthy(child: ChildProcess, folder: string, command: SpireServer['command']): Promise<void> {
   const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`ended with ${code}: ${readFileSync(join(folder, 'log'), 'utf8').split('\n').slice(-8).join('\n')}`);
+    throw new Error(
+      `ended with ${code}: ${readFileSync(join(folder, 'log'), 'utf8').split('\n').slice(-8).join('\n')}`,
+    );
   });
   // Nobody hears of its end later on.
   ended.catch(() => {});

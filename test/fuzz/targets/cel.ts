@@ -1,5 +1,5 @@
-// What conditions make of arguments, as JSON. They never throw; where they have a result, the library's evaluator has the same; and twice as
-// much of the same costs at most twice as many steps, but for a constant.
+// What conditions make of arguments, as JSON. They never throw; where they have a result, the library's evaluator has
+// the same; and twice as much of the same costs at most twice as many steps, but for a constant.
 
 import { Environment } from '@marcbachmann/cel-js';
 import fc from 'fast-check';
@@ -32,12 +32,18 @@ function theirs(expression: string, args: Json): unknown {
 /** `a` and `l` twice over. */
 function doubled(args: Json): Json {
   if (typeof args !== 'object' || args === null || Array.isArray(args)) return args;
-  const twice = (value: Json): Json => (Array.isArray(value) ? [...value, ...value] : typeof value === 'string' ? value + value : value);
+  const twice = (value: Json): Json =>
+    Array.isArray(value) ? [...value, ...value] : typeof value === 'string' ? value + value : value;
   return Object.fromEntries(Object.entries(args).map(([name, value]) => [name, twice(value as Json)]));
 }
 
-const value = fc.oneof(fc.constantFrom('"x"', '"X"', '1', '1.5', 'true', 'null', '[]', '{}', '["x"]', '{"b":1}', '"5"', '"x,y"', '[[1]]'), jsonText);
-const many = fc.tuple(value, fc.constantFrom(1, 2, 3, 2_000)).map(([each, times]) => `[${Array(times).fill(each).join(',')}]`);
+const value = fc.oneof(
+  fc.constantFrom('"x"', '"X"', '1', '1.5', 'true', 'null', '[]', '{}', '["x"]', '{"b":1}', '"5"', '"x,y"', '[[1]]'),
+  jsonText,
+);
+const many = fc
+  .tuple(value, fc.constantFrom(1, 2, 3, 2_000))
+  .map(([each, times]) => `[${Array(times).fill(each).join(',')}]`);
 const args = fc
   .tuple(value, value, fc.oneof(value, many))
   .map(([a, b, l]) => `{"a":${a},"b":${b},"l":${l}}`)
@@ -59,12 +65,16 @@ export const cel: Target = {
     for (const { expression, condition } of conditions) {
       const variables = new CallVariables(post(given as never));
       const ours = condition.evaluate(variables);
-      if (ours !== 'failed') demand(ours === theirs(expression, given), `${expression} has another result in the library.`);
+      if (ours !== 'failed')
+        demand(ours === theirs(expression, given), `${expression} has another result in the library.`);
       const more = new CallVariables(post(doubled(given) as never));
       condition.evaluate(more);
       // A text that is read is read more than once; deep equality reads both sides.
       const allowed = 8 * (variables.meter.used + text.length) + 1_000;
-      demand(more.meter.spent || more.meter.used <= allowed, `${expression} takes ${more.meter.used} steps over twice as much, after ${variables.meter.used}.`);
+      demand(
+        more.meter.spent || more.meter.used <= allowed,
+        `${expression} takes ${more.meter.used} steps over twice as much, after ${variables.meter.used}.`,
+      );
     }
   },
 };

@@ -1,5 +1,5 @@
-// Server-sent events. However the stream is cut, the events are those that a plain reading of the whole text gives (HTML Living Standard
-// section 9.2.6); written and read again, they are the same.
+// Server-sent events. However the stream is cut, the events are those that a plain reading of the whole text gives
+// (HTML Living Standard section 9.2.6); written and read again, they are the same.
 
 import { isDeepStrictEqual } from 'node:util';
 import { createEventReader, formatEvent, type ServerEvent } from '../../../src/mcp/event-stream.ts';
@@ -28,7 +28,8 @@ function readWhole(text: string): ServerEvent[] {
     .slice(0, -1);
   for (const line of lines) {
     if (line === '') {
-      if (data.length > 0 || 'id' in fields || 'retry' in fields) events.push({ ...fields, ...(data.length > 0 && { data: data.join('\n') }) });
+      if (data.length > 0 || 'id' in fields || 'retry' in fields)
+        events.push({ ...fields, ...(data.length > 0 && { data: data.join('\n') }) });
       [fields, data] = [{}, []];
       continue;
     }
@@ -72,8 +73,12 @@ export const eventStream: Target = {
     const whole = readWhole(new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes));
     demand(isDeepStrictEqual(events, whole), 'A plain reading of the whole gives other events.');
     if (bytes.length < 20_000)
-      for (const cut of [1, 2, 3, 7]) demand(isDeepStrictEqual(read(bytes, cut), events), `Cut into pieces of ${cut} bytes it gives other events.`);
+      for (const cut of [1, 2, 3, 7])
+        demand(isDeepStrictEqual(read(bytes, cut), events), `Cut into pieces of ${cut} bytes it gives other events.`);
     const written = new TextEncoder().encode(events.map(formatEvent).join(''));
-    demand(isDeepStrictEqual(read(written, Number.POSITIVE_INFINITY), events), 'The events do not come back from a round trip.');
+    demand(
+      isDeepStrictEqual(read(written, Number.POSITIVE_INFINITY), events),
+      'The events do not come back from a round trip.',
+    );
   },
 };

@@ -1,10 +1,11 @@
-// Compact JWS before they are verified. What is accepted, jose takes apart alike; and it has one spelling: no other text gives the same parts.
+// Compact JWS before they are verified. What is accepted, jose takes apart alike; and it has one spelling: no other
+// text gives the same parts.
 
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { presentMembers } from '../../../src/domain/json.ts';
-import { parseJwsUnverified, readClaimsUnverified } from '../../../src/identity/unverified-jws.ts';
+import { parseJwsUnverified, readClaimsUnverified } from '../../../src/identity/tokens/unverified-jws.ts';
 import { fromPieces, jsonText, mutated } from '../inputs.ts';
 import { accepted, demand, type Target } from '../target.ts';
 
@@ -20,7 +21,10 @@ const header = fc.oneof(
   ),
   jsonText,
 );
-const claims = fc.oneof(fc.constantFrom('{"sub":"a","exp":1}', '{"sub":null}', '{"sub":"a","sub":"b"}', '{"exp":1.5,"aud":["a"]}', '[]'), jsonText);
+const claims = fc.oneof(
+  fc.constantFrom('{"sub":"a","exp":1}', '{"sub":null}', '{"sub":"a","sub":"b"}', '{"exp":1.5,"aud":["a"]}', '[]'),
+  jsonText,
+);
 const token = fc
   .tuple(header, claims, fc.constantFrom('AA', 'AAAA', 'AB', '', '_-'))
   .map(([head, body, signature]) => [encode(head), encode(body), signature].join('.'));
@@ -28,7 +32,11 @@ const token = fc
 export const jwt: Target = {
   name: 'jwt',
   drives: 'taking a token apart before it is verified',
-  inputs: fc.oneof(token, mutated(token), fromPieces(['.', '.', 'eyJhbGciOiJFUzI1NiJ9', 'e30', 'AA', '=', '\n', '+', '/', '_', '-'])),
+  inputs: fc.oneof(
+    token,
+    mutated(token),
+    fromPieces(['.', '.', 'eyJhbGciOiJFUzI1NiJ9', 'e30', 'AA', '=', '\n', '+', '/', '_', '-']),
+  ),
   read: (text) => void readClaimsUnverified(parseJwsUnverified(text)),
   check(text) {
     const read = accepted(() => {
@@ -38,7 +46,9 @@ export const jwt: Target = {
     if (read === undefined) return;
     const { alg, kid, typ } = decodeProtectedHeader(text);
     demand(
-      read.jws.header.alg === alg && read.jws.header.kid === (kid ?? undefined) && read.jws.header.typ === (typ ?? undefined),
+      read.jws.header.alg === alg &&
+        read.jws.header.kid === (kid ?? undefined) &&
+        read.jws.header.typ === (typ ?? undefined),
       'jose reads another header.',
     );
     demand(isDeepStrictEqual(read.claims, presentMembers(decodeJwt(text) as never)), 'jose reads other claims.');

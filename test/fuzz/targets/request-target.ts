@@ -1,5 +1,5 @@
-// Request targets. What is accepted is what WHATWG URL reads without changing it, what node's own path normaliser leaves alone, and what
-// the policy can read; its parts, put together again, are the target.
+// Request targets. What is accepted is what WHATWG URL reads without changing it, what node's own path normaliser
+// leaves alone, and what the policy can read; its parts, put together again, are the target.
 
 import { posix } from 'node:path';
 import { checkTarget } from '../../../src/actions/path.ts';
@@ -68,12 +68,19 @@ export const requestTarget: Target = {
     if (checked === undefined) return;
     const { mount, path, query } = checked;
     const whole = target.split('?', 1)[0] as string;
-    demand(whole === `/${mount}${path}` || (path === '/' && whole === `/${mount}`), 'The parts put together are not the path.');
-    demand(query === undefined ? !target.includes('?') : target === `${whole}?${query}`, 'The parts put together are not the target.');
+    demand(
+      whole === `/${mount}${path}` || (path === '/' && whole === `/${mount}`),
+      'The parts put together are not the path.',
+    );
+    demand(
+      query === undefined ? !target.includes('?') : target === `${whole}?${query}`,
+      'The parts put together are not the target.',
+    );
     const url = new URL(target, 'http://host.test');
     demand(url.host === 'host.test' && url.pathname === whole, 'WHATWG URL reads another path.');
     demand(
-      url.hash === '' && url.search.replace(/^\?/, '') === (query ?? '').replace(/["'<>]/g, encodeURIComponent).replaceAll("'", '%27'),
+      url.hash === '' &&
+        url.search.replace(/^\?/, '') === (query ?? '').replace(/["'<>]/g, encodeURIComponent).replaceAll("'", '%27'),
       'WHATWG URL reads another query.',
     );
     const decoded = decodeURIComponent(whole);

@@ -1,12 +1,15 @@
-// Strict JSON. What is accepted, JSON.parse reads alike, and a plain reader that is written here finds no key twice and nothing that another
-// parser reads differently; what is refused, that reader has a reason for.
+// Strict JSON. What is accepted, JSON.parse reads alike, and a plain reader that is written here finds no key twice and
+// nothing that another parser reads differently; what is refused, that reader has a reason for.
 
 import { isDeepStrictEqual } from 'node:util';
 import { parseStrictJson } from '../../../src/domain/strict-json.ts';
 import { jsonText } from '../inputs.ts';
 import { accepted, demand, type Target } from '../target.ts';
 
-/** Why a strict parser may refuse a text that JSON.parse takes; undefined when there is no reason. A slow and separate reading. */
+/**
+ * Why a strict parser may refuse a text that JSON.parse takes; undefined when there is no reason. A slow and separate
+ * reading.
+ */
 export function reasonToRefuse(text: string): string | undefined {
   const tokens = text.match(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[{}[\],:]/g) ?? [];
   const open: (Set<string> | undefined)[] = [];
@@ -67,6 +70,9 @@ export const strictJson: Target = {
     demand(isDeepStrictEqual(value, standard), 'JSON.parse reads another value.');
     // What is beyond 2^53 may come back as an integer, which is refused for its digits.
     if (/\d[eE]/.test(text)) return;
-    demand(isDeepStrictEqual(parseStrictJson(new TextEncoder().encode(JSON.stringify(value))), value), 'It does not come back from a round trip.');
+    demand(
+      isDeepStrictEqual(parseStrictJson(new TextEncoder().encode(JSON.stringify(value))), value),
+      'It does not come back from a round trip.',
+    );
   },
 };

@@ -1,4 +1,5 @@
-// The Workload API client against a real gRPC server made from the public .proto: whole states, refusals, outages, rotation.
+// The Workload API client against a real gRPC server made from the public .proto: whole states, refusals, outages,
+// rotation.
 
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Feed } from '../../../src/identity/workload-api/feed.ts';
@@ -10,7 +11,8 @@ import { createSigningKey } from '../issuer.ts';
 
 const GATEWAY = 'spiffe://prod.test/gateway';
 const QUICK = { firstPauseMs: 5, longestPauseMs: 20 };
-const jwks = (...kids: string[]) => JSON.stringify({ keys: kids.map((kid) => createSigningKey(kid, 'ES256', 'jwt-svid').jwk) });
+const jwks = (...kids: string[]) =>
+  JSON.stringify({ keys: kids.map((kid) => createSigningKey(kid, 'ES256', 'jwt-svid').jwk) });
 
 let prod: Authority;
 let stage: Authority;
@@ -28,7 +30,11 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   clock = createClock();
-  server = await startWorkloadApiServer({ svids: [{ id: GATEWAY, chain: [own] }], x509: { 'prod.test': [prod] }, jwt: { 'prod.test': jwks('a') } });
+  server = await startWorkloadApiServer({
+    svids: [{ id: GATEWAY, chain: [own] }],
+    x509: { 'prod.test': [prod] },
+    jwt: { 'prod.test': jwks('a') },
+  });
   recorder = createRecorder();
   api = createWorkloadApi(server.address, { clock, log: recorder.log }, QUICK);
 });
@@ -97,9 +103,12 @@ describe('the Workload API', () => {
     overTcp.close();
   });
 
-  it.each(['/run/agent.sock', 'unix:relative', 'tcp://agent.internal:8081', 'https://agent', 'unix:///x?y=1', ''])('is not looked for at %s', (address) => {
-    expect(() => createWorkloadApi(address, { clock, log: createRecorder().log })).toThrow(TypeError);
-  });
+  it.each(['/run/agent.sock', 'unix:relative', 'tcp://agent.internal:8081', 'https://agent', 'unix:///x?y=1', ''])(
+    'is not looked for at %s',
+    (address) => {
+      expect(() => createWorkloadApi(address, { clock, log: createRecorder().log })).toThrow(TypeError);
+    },
+  );
 });
 
 describe('when the agent refuses', () => {
@@ -172,7 +181,10 @@ describe('a message that cannot be believed', () => {
   it.each<[string, () => object]>([
     ['no_svid', () => ({ svids: [] })],
     ['not_der', () => ({ svids: [{ spiffeId: GATEWAY, x509Svid: Buffer.from('x'), x509SvidKey: Buffer.from('x') }] })],
-    ['svid_id', () => ({ svids: [{ spiffeId: 'spiffe://prod.test/other', x509Svid: own.der, x509SvidKey: Buffer.from('x') }] })],
+    [
+      'svid_id',
+      () => ({ svids: [{ spiffeId: 'spiffe://prod.test/other', x509Svid: own.der, x509SvidKey: Buffer.from('x') }] }),
+    ],
   ])('leaves the last good one in force, and is told as %s', async (reason, message) => {
     await api.svid.start();
     const refused = next(api.svid);
@@ -210,15 +222,27 @@ describe('a message that cannot be believed', () => {
     server.publish({ x509: { 'prod.test': [prod] }, jwt: { 'prod.test': '{"keys":[', 'stage.test': jwks('b') } });
     await api.jwtBundles.start();
     expect([...(api.jwtBundles.current()?.keys() ?? [])]).toEqual(['stage.test']);
-    expect(recorder.lines).toContainEqual({ event: 'identity.bundle.refused', fields: { feed: 'jwt_bundles', trustDomain: 'prod.test', reason: 'bad_json' } });
+    expect(recorder.lines).toContainEqual({
+      event: 'identity.bundle.refused',
+      fields: { feed: 'jwt_bundles', trustDomain: 'prod.test', reason: 'bad_json' },
+    });
   });
 
   it('may hold as many authorities as a SPIRE with lifetimes of minutes keeps for a day, but not any number', async () => {
-    server.publish({ x509: { 'prod.test': Array.from({ length: 256 }, () => prod), 'stage.test': Array.from({ length: 257 }, () => stage) } });
+    server.publish({
+      x509: {
+        'prod.test': Array.from({ length: 256 }, () => prod),
+        'stage.test': Array.from({ length: 257 }, () => stage),
+      },
+    });
     await api.x509Bundles.start();
-    expect([...(api.x509Bundles.current() ?? [])].map(([trustDomain, { bundle }]) => [trustDomain, bundle.length])).toEqual([['prod.test', 256]]);
+    expect(
+      [...(api.x509Bundles.current() ?? [])].map(([trustDomain, { bundle }]) => [trustDomain, bundle.length]),
+    ).toEqual([['prod.test', 256]]);
     expect(recorder.lines).toContainEqual(
-      expect.objectContaining({ fields: { feed: 'x509_bundles', trustDomain: 'stage.test', reason: 'too_many_authorities' } }),
+      expect.objectContaining({
+        fields: { feed: 'x509_bundles', trustDomain: 'stage.test', reason: 'too_many_authorities' },
+      }),
     );
   });
 });

@@ -1,5 +1,5 @@
-// Every certificate of the notes that node:crypto, node:tls or a common library takes although SPIFFE refuses it, one by one; and the walker as a whole
-// against chains that were made at random.
+// Every certificate of the notes that node:crypto, node:tls or a common library takes although SPIFFE refuses it, one
+// by one; and the walker as a whole against chains that were made at random.
 
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
@@ -9,7 +9,15 @@ import { readDerAuthorities, splitDer } from '../../../src/identity/x509/authori
 import { parseCertificate } from '../../../src/identity/x509/certificate.ts';
 import { CertificateFault } from '../../../src/identity/x509/certificate-fault.ts';
 import { readSvidUnverified, verifySvid } from '../../../src/identity/x509/svid.ts';
-import { type Authority, type CertificateShape, createAuthority, EXTENDED, type Issued, KEY_USAGE, newKeys } from '../../support/spiffe-authority.ts';
+import {
+  type Authority,
+  type CertificateShape,
+  createAuthority,
+  EXTENDED,
+  type Issued,
+  KEY_USAGE,
+  newKeys,
+} from '../../support/spiffe-authority.ts';
 
 const HOUR_MS = 3_600_000;
 const RSA = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', publicExponent: new Uint8Array([1, 0, 1]) };
@@ -39,26 +47,35 @@ function verdict(chain: readonly (Issued | Uint8Array)[], authorities: readonly 
 
 const unknown = (critical: boolean) => new x509.Extension('1.3.6.1.4.1.99999.1', critical, new Uint8Array([5, 0]));
 // permittedSubtrees: one URI name, `prod.test`.
-const nameConstraints = new x509.Extension('2.5.29.30', true, Buffer.from(`300fa00d300b8609${Buffer.from('prod.test').toString('hex')}`, 'hex'));
+const nameConstraints = new x509.Extension(
+  '2.5.29.30',
+  true,
+  Buffer.from(`300fa00d300b8609${Buffer.from('prod.test').toString('hex')}`, 'hex'),
+);
 
 describe('the leaf', () => {
   // The kind: a time that is no time. node:crypto gives a date for one all the same, and another one each time.
-  it.each(['\0', '/', ':', 'A', ' ', '-'])('is refused when its times are none: with %j for a digit', async (character) => {
-    const { der } = await root.issue();
-    // UTCTime (tag 0x17) of thirteen characters.
-    const place = Buffer.from(der).indexOf(Buffer.from([0x17, 13]));
-    for (const digit of [0, 3, 7, 11]) {
-      const spoiled = Uint8Array.from(der);
-      spoiled[place + 2 + digit] = character.charCodeAt(0);
-      // A date that was read before is what such memory may hold: about one in a hundred was seen.
-      const verdicts = Array.from({ length: 100 }, () => [verdict([der]), verdict([spoiled])][1]);
-      expect(new Set(verdicts)).toEqual(new Set(['der']));
-    }
-  });
+  it.each(['\0', '/', ':', 'A', ' ', '-'])(
+    'is refused when its times are none: with %j for a digit',
+    async (character) => {
+      const { der } = await root.issue();
+      // UTCTime (tag 0x17) of thirteen characters.
+      const place = Buffer.from(der).indexOf(Buffer.from([0x17, 13]));
+      for (const digit of [0, 3, 7, 11]) {
+        const spoiled = Uint8Array.from(der);
+        spoiled[place + 2 + digit] = character.charCodeAt(0);
+        // A date that was read before is what such memory may hold: about one in a hundred was seen.
+        const verdicts = Array.from({ length: 100 }, () => [verdict([der]), verdict([spoiled])][1]);
+        expect(new Set(verdicts)).toEqual(new Set(['der']));
+      }
+    },
+  );
 
   it('is taken when it follows the profile, with and without extended usage', async () => {
     expect(verdict([await root.issue()])).toBe('spiffe://prod.test/agent');
-    expect(verdict([await root.issue({ extendedUsages: false, dns: ['agent.internal'], more: [unknown(false)] })])).toBe('spiffe://prod.test/agent');
+    expect(
+      verdict([await root.issue({ extendedUsages: false, dns: ['agent.internal'], more: [unknown(false)] })]),
+    ).toBe('spiffe://prod.test/agent');
   });
 
   it.each<[string, CertificateShape, string]>([
@@ -68,7 +85,11 @@ describe('the leaf', () => {
     ['a URI of another scheme', { uris: ['https://prod.test/a'] }, 'spiffe_id'],
     ['the SPIFFE ID of a trust domain', { uris: ['spiffe://prod.test'] }, 'spiffe_id'],
     ['a SPIFFE ID with a port', { uris: ['spiffe://prod.test:1/a'] }, 'spiffe_id'],
-    ['a SPIFFE ID with a comma and a second name in it', { uris: ['spiffe://prod.test/a, URI:spiffe://prod.test/b'] }, 'spiffe_id'],
+    [
+      'a SPIFFE ID with a comma and a second name in it',
+      { uris: ['spiffe://prod.test/a, URI:spiffe://prod.test/b'] },
+      'spiffe_id',
+    ],
     ['the standing of an authority', { ca: true, uris: ['spiffe://prod.test/a'] }, 'leaf_authority'],
     ['keyCertSign', { usages: KEY_USAGE.leaf | KEY_USAGE.flags.keyCertSign }, 'leaf_key_usage'],
     ['cRLSign', { usages: KEY_USAGE.leaf | KEY_USAGE.flags.cRLSign }, 'leaf_key_usage'],
@@ -79,7 +100,11 @@ describe('the leaf', () => {
     ['an extended usage for something else', { extendedUsages: [EXTENDED.codeSigning] }, 'leaf_extended_key_usage'],
     ['an unknown critical extension', { more: [unknown(true)] }, 'extension_critical'],
     ['an extension twice', { more: [unknown(false), unknown(false)] }, 'extension_repeated'],
-    ['a second SAN', { more: [new x509.SubjectAlternativeNameExtension([{ type: 'url', value: 'spiffe://prod.test/b' }])] }, 'extension_repeated'],
+    [
+      'a second SAN',
+      { more: [new x509.SubjectAlternativeNameExtension([{ type: 'url', value: 'spiffe://prod.test/b' }])] },
+      'extension_repeated',
+    ],
     ['name constraints', { more: [nameConstraints] }, 'name_constraints'],
     ['an end in the past', { notBefore: now - 2 * HOUR_MS, notAfter: now - HOUR_MS }, 'expired'],
     ['a beginning in the future', { notBefore: now + HOUR_MS, notAfter: now + 2 * HOUR_MS }, 'not_yet_valid'],
@@ -91,7 +116,13 @@ describe('the leaf', () => {
     const leaf = await root.issue();
     const broken = Buffer.from(leaf.der);
     broken[1] = 0x80;
-    for (const bytes of [Buffer.concat([leaf.der, Buffer.from([0])]), Buffer.from(leaf.pem), leaf.der.subarray(0, 40), new Uint8Array(), broken]) {
+    for (const bytes of [
+      Buffer.concat([leaf.der, Buffer.from([0])]),
+      Buffer.from(leaf.pem),
+      leaf.der.subarray(0, 40),
+      new Uint8Array(),
+      broken,
+    ]) {
       expect(verdict([bytes])).toBe('der');
     }
     expect(verdict([Buffer.alloc(20_000, 0x30)])).toBe('size');
@@ -124,12 +155,15 @@ describe('a certificate of another making', () => {
   describe('that an RSA-PSS authority signed', () => {
     const signed = async (hash: string, saltLength: number) => {
       const rsa = { name: 'RSA-PSS', hash, modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) };
-      const keys = (await crypto.subtle.generateKey(rsa, true, ['sign', 'verify'])) as NonNullable<CertificateShape['keys']>;
+      const keys = (await crypto.subtle.generateKey(rsa, true, ['sign', 'verify'])) as NonNullable<
+        CertificateShape['keys']
+      >;
       const authority = await createAuthority('prod.test', { keys, signing: { name: 'RSA-PSS', hash, saltLength } });
       return { authority, leaf: await authority.issue({ signing: { name: 'RSA-PSS', hash, saltLength } }) };
     };
     /** The leaf with these bytes of its algorithm identifiers, both of them, replaced by as many. */
-    const altered = (der: Uint8Array, from: RegExp, to: string) => Buffer.from(Buffer.from(der).toString('hex').replaceAll(from, to), 'hex');
+    const altered = (der: Uint8Array, from: RegExp, to: string) =>
+      Buffer.from(Buffer.from(der).toString('hex').replaceAll(from, to), 'hex');
 
     it.each([
       ['SHA-256', 32],
@@ -151,7 +185,11 @@ describe('a certificate of another making', () => {
 
     it('is refused with a weak hash for the mask, two hashes, a short salt, or another hash within than without', async () => {
       const { leaf } = await signed('SHA-256', 32);
-      const [anywhere, inMask, salt] = [/(?<=0609608648016503040)201/g, /(?<=2a864886f70d010108300[bd]0609608648016503040)201/g, /(?<=a2030201)20/g];
+      const [anywhere, inMask, salt] = [
+        /(?<=0609608648016503040)201/g,
+        /(?<=2a864886f70d010108300[bd]0609608648016503040)201/g,
+        /(?<=a2030201)20/g,
+      ];
       expect(verdict([altered(leaf.der, anywhere, '204')])).toBe('signature_algorithm');
       expect(verdict([altered(leaf.der, inMask, '204')])).toBe('signature_algorithm');
       expect(verdict([altered(leaf.der, inMask, '203')])).toBe('signature_algorithm');
@@ -167,7 +205,10 @@ describe('a certificate of another making', () => {
     ['a byte behind its names', (san) => Buffer.concat([san, Buffer.from([0])])],
     ['a second list of names', (san) => Buffer.concat([san, san])],
     ['a null behind its names', (san) => Buffer.concat([san, Buffer.from([5, 0])])],
-    ['a length in more bytes than it needs', (san) => Buffer.concat([Buffer.from([0x30, 0x81, san.length - 2]), san.subarray(2)])],
+    [
+      'a length in more bytes than it needs',
+      (san) => Buffer.concat([Buffer.from([0x30, 0x81, san.length - 2]), san.subarray(2)]),
+    ],
     ['no definite length', (san) => Buffer.concat([Buffer.from([0x30, 0x80]), san.subarray(2), Buffer.from([0, 0])])],
   ])('is refused with a SAN that has %s', async (_what, change) => {
     const uri = Buffer.from('spiffe://prod.test/agent');
@@ -186,12 +227,25 @@ describe('a certificate of another making', () => {
   });
 
   it.each<[string, CertificateShape, string]>([
-    ['more names than an honest one has', { dns: Array.from({ length: 400 }, (_, i) => `host-${i}.prod.test`) }, 'size'],
+    [
+      'more names than an honest one has',
+      { dns: Array.from({ length: 400 }, (_, i) => `host-${i}.prod.test`) },
+      'size',
+    ],
     ['names of which a few are huge', { dns: ['a'.repeat(4_096)] }, 'size'],
-    ['a subject of many kilobytes', { subject: Array.from({ length: 400 }, (_, i) => `CN=name-number-${i}`).join(', ') }, 'size'],
+    [
+      'a subject of many kilobytes',
+      { subject: Array.from({ length: 400 }, (_, i) => `CN=name-number-${i}`).join(', ') },
+      'size',
+    ],
     [
       'more extensions than an honest one has',
-      { more: Array.from({ length: 40 }, (_, i) => new x509.Extension(`1.3.6.1.4.1.99999.${i}`, false, new Uint8Array([5, 0]))) },
+      {
+        more: Array.from(
+          { length: 40 },
+          (_, i) => new x509.Extension(`1.3.6.1.4.1.99999.${i}`, false, new Uint8Array([5, 0])),
+        ),
+      },
       'extensions',
     ],
   ])('is refused with %s', async (_what, shape, expected) => {
@@ -246,11 +300,16 @@ describe('the path', () => {
   it('is found among many authorities of one name by their key identifiers, without trying the signature of each', async () => {
     const make = async () => {
       const keys = await newKeys();
-      return createAuthority('prod.test', { keys, more: [await x509.SubjectKeyIdentifierExtension.create(keys.publicKey)] });
+      return createAuthority('prod.test', {
+        keys,
+        more: [await x509.SubjectKeyIdentifierExtension.create(keys.publicKey)],
+      });
     };
     const namesakes = await Promise.all(Array.from({ length: 40 }, make));
     const last = namesakes[39] as Authority;
-    const identified = await last.issue({ more: [await x509.AuthorityKeyIdentifierExtension.create(last.keys.publicKey)] });
+    const identified = await last.issue({
+      more: [await x509.AuthorityKeyIdentifierExtension.create(last.keys.publicKey)],
+    });
     expect(verdict([identified], namesakes)).toBe('spiffe://prod.test/agent');
     expect(verdict([await last.issue()], namesakes)).toBe('work');
   });
@@ -262,8 +321,16 @@ describe('the path', () => {
   });
 
   it.each<[string, CertificateShape, string]>([
-    ['a certificate that is no authority', { ca: false, usages: KEY_USAGE.authority, extendedUsages: false }, 'not_authority'],
-    ['a certificate without basic constraints', { basicConstraints: false, usages: KEY_USAGE.authority }, 'not_authority'],
+    [
+      'a certificate that is no authority',
+      { ca: false, usages: KEY_USAGE.authority, extendedUsages: false },
+      'not_authority',
+    ],
+    [
+      'a certificate without basic constraints',
+      { basicConstraints: false, usages: KEY_USAGE.authority },
+      'not_authority',
+    ],
     ['an authority without keyCertSign', { usages: KEY_USAGE.flags.cRLSign }, 'authority_key_usage'],
     ['an authority without key usage', { usages: false }, 'authority_key_usage'],
     ['an authority for servers only', { extendedUsages: [EXTENDED.serverAuth] }, 'authority_extended_key_usage'],
@@ -312,7 +379,9 @@ describe('the path', () => {
 
   it('does not run away on authorities that vouch for each other', async () => {
     const keys = await newKeys();
-    const twins = await Promise.all(Array.from({ length: 6 }, () => createAuthority('prod.test', { subject: 'CN=loop', keys })));
+    const twins = await Promise.all(
+      Array.from({ length: 6 }, () => createAuthority('prod.test', { subject: 'CN=loop', keys })),
+    );
     const [first] = twins;
     if (first === undefined) throw new Error('no authority');
     expect(verdict([await first.issue(), ...twins])).toBe('work');
@@ -335,7 +404,13 @@ describe('the path', () => {
       sent: fc.boolean(),
     });
     const mostly = fc.array(
-      fc.oneof({ weight: 3, arbitrary: fc.constant({ authority: true, signs: true, pathLength: undefined, valid: true, sent: true }) }, link),
+      fc.oneof(
+        {
+          weight: 3,
+          arbitrary: fc.constant({ authority: true, signs: true, pathLength: undefined, valid: true, sent: true }),
+        },
+        link,
+      ),
       { maxLength: 4 },
     );
     await fc.assert(
@@ -355,7 +430,8 @@ describe('the path', () => {
         }
         const leaf = await above.issue();
         const sent = chain.filter((_, index) => links[index]?.sent);
-        const rotated = sent.length === 0 ? [] : [...sent.slice(seed % sent.length), ...sent.slice(0, seed % sent.length)];
+        const rotated =
+          sent.length === 0 ? [] : [...sent.slice(seed % sent.length), ...sent.slice(0, seed % sent.length)];
         const holds = links.every(
           ({ authority, signs, pathLength, valid, sent: there }, index) =>
             authority && signs && valid && there && (pathLength ?? 9) >= links.length - 1 - index,
@@ -371,7 +447,10 @@ describe('authorities of a bundle', () => {
   it('come as a run of DER; what is no fit authority is left out', async () => {
     const leaf = await root.issue();
     const run = Buffer.concat([root.der, leaf.der, other.der]);
-    expect(readDerAuthorities(run).map(({ x509: { subject } }) => subject)).toEqual(['CN=prod.test root', 'CN=stage.test root']);
+    expect(readDerAuthorities(run).map(({ x509: { subject } }) => subject)).toEqual([
+      'CN=prod.test root',
+      'CN=stage.test root',
+    ]);
     expect(readDerAuthorities(new Uint8Array())).toEqual([]);
     for (const bytes of [
       run.subarray(0, -1),

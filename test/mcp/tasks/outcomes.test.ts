@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { collectOutcome, createTaskOutcomes } from '../../../src/mcp/tasks/outcomes.ts';
-import type { Outcome } from '../../../src/mcp/tasks/views.ts';
+import type { RpcOutcome } from '../../../src/mcp/tasks/views.ts';
 
 function collect() {
-  const ended: Outcome[] = [];
+  const ended: RpcOutcome[] = [];
   return { ended, sink: collectOutcome((outcome) => void ended.push(outcome)) };
 }
 
@@ -38,9 +38,21 @@ describe('the answer to a call that runs as a task', () => {
       [JSON_TYPE, '[]', 'no JSON-RPC message'],
       [['content-type', 'text/html'], '<p>', 'HTTP status 200'],
       [EVENTS, ': nothing\n\n', 'no JSON-RPC message'],
-      [JSON_TYPE, '{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","requestState":"x"}}', 'asks for more input'],
-      [JSON_TYPE, '{"jsonrpc":"2.0","id":1,"result":{"resultType":"task","taskId":"t-1","status":"working"}}', 'It is t-1.'],
-      [JSON_TYPE, '{"jsonrpc":"2.0","id":1,"result":{"task":{"taskId":"bad id","status":"working"}}}', 'a task of its own'],
+      [
+        JSON_TYPE,
+        '{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","requestState":"x"}}',
+        'asks for more input',
+      ],
+      [
+        JSON_TYPE,
+        '{"jsonrpc":"2.0","id":1,"result":{"resultType":"task","taskId":"t-1","status":"working"}}',
+        'It is t-1.',
+      ],
+      [
+        JSON_TYPE,
+        '{"jsonrpc":"2.0","id":1,"result":{"task":{"taskId":"bad id","status":"working"}}}',
+        'a task of its own',
+      ],
     ] as const) {
       const { ended, sink } = collect();
       sink.whole(200, [...headers], body);

@@ -27,18 +27,25 @@ const wrappings: readonly ((secret: string, noise: string) => string)[] = [
 ];
 
 // What real secrets are made of, and what makes the encodings differ.
-const secrets = fc.string({ unit: fc.constantFrom(...'abcXYZ0189-_.~+/= "\\&%é'), minLength: 8, maxLength: 48 }).filter((text) => text.trim().length >= 8);
+const secrets = fc
+  .string({ unit: fc.constantFrom(...'abcXYZ0189-_.~+/= "\\&%é'), minLength: 8, maxLength: 48 })
+  .filter((text) => text.trim().length >= 8);
 const noises = fc.string({ unit: fc.constantFrom(...'ab :{}\n"'), maxLength: 12 });
 
 describe('scrubbing a body', () => {
   it('lets no form of the secret survive, however the body is cut', () => {
-    const cases = fc.array(fc.record({ before: noises, wrap: fc.constantFrom(...wrappings), noise: noises }), { minLength: 1, maxLength: 6 });
+    const cases = fc.array(fc.record({ before: noises, wrap: fc.constantFrom(...wrappings), noise: noises }), {
+      minLength: 1,
+      maxLength: 6,
+    });
     fc.assert(
       fc.property(secrets, cases, noises, fc.array(fc.nat(), { maxLength: 12 }), (secret, parts, after, cuts) => {
         const body = Buffer.from(parts.map(({ before, wrap, noise }) => before + wrap(secret, noise)).join('') + after);
         const clean = streamed([secret], split(body, cuts)).toString();
-        for (const form of [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]) expect(clean).not.toContain(form);
-        for (const word of clean.match(/[A-Za-z0-9+/_-]{8,}=*/g) ?? []) expect(Buffer.from(word, 'base64').toString()).not.toContain(secret);
+        for (const form of [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)])
+          expect(clean).not.toContain(form);
+        for (const word of clean.match(/[A-Za-z0-9+/_-]{8,}=*/g) ?? [])
+          expect(Buffer.from(word, 'base64').toString()).not.toContain(secret);
         expect(createScrubber([secret]).whole(body).toString()).not.toContain(secret);
       }),
       { numRuns: 300 },
@@ -47,10 +54,17 @@ describe('scrubbing a body', () => {
 
   it('gives the same however the body is cut, and the same as for the whole', () => {
     fc.assert(
-      fc.property(secrets, fc.array(fc.tuple(noises, fc.boolean())), fc.array(fc.nat(), { maxLength: 12 }), (secret, parts, cuts) => {
-        const body = Buffer.from(parts.map(([noise, with_]) => noise + (with_ ? secret : secret.slice(0, 5))).join(''));
-        expect(streamed([secret], split(body, cuts))).toEqual(createScrubber([secret]).whole(body));
-      }),
+      fc.property(
+        secrets,
+        fc.array(fc.tuple(noises, fc.boolean())),
+        fc.array(fc.nat(), { maxLength: 12 }),
+        (secret, parts, cuts) => {
+          const body = Buffer.from(
+            parts.map(([noise, with_]) => noise + (with_ ? secret : secret.slice(0, 5))).join(''),
+          );
+          expect(streamed([secret], split(body, cuts))).toEqual(createScrubber([secret]).whole(body));
+        },
+      ),
       { numRuns: 200 },
     );
   });
@@ -91,12 +105,23 @@ describe('scrubbing a body', () => {
 });
 
 describe('the scrubber of a credential', () => {
-  const parts = { id: 'cred_1', name: 'key', provider: 'static', revocability: 'none', granted: {}, exclusive: false } as const;
+  const parts = {
+    id: 'cred_1',
+    name: 'key',
+    provider: 'static',
+    revocability: 'none',
+    granted: {},
+    exclusive: false,
+  } as const;
 
   it('knows what follows the scheme of the injected value, and every secret behind it', () => {
     const basic = Buffer.from('svc:pass-word-1').toString('base64');
     const value = new Secret(`Basic ${basic}`);
-    const scrubber = scrubberFor({ ...parts, injection: { in: 'header', name: 'authorization', value }, secrets: [new Secret('pass-word-1')] });
+    const scrubber = scrubberFor({
+      ...parts,
+      injection: { in: 'header', name: 'authorization', value },
+      secrets: [new Secret('pass-word-1')],
+    });
     expect(scrubber.field(`Basic ${basic}`)).toBe('Basic [scrubbed]');
     expect(scrubber.field(`basic ${basic}`)).toBe('basic [scrubbed]');
     expect(scrubber.field('p=pass-word-1')).toBe('p=[scrubbed]');
@@ -105,6 +130,8 @@ describe('the scrubber of a credential', () => {
 
   it('is made once for a minted secret, whatever calls share it', () => {
     const injection = { in: 'header', name: 'x', value: new Secret(SECRET) } as const;
-    expect(scrubberFor({ ...parts, injection, secrets: [] })).toBe(scrubberFor({ ...parts, id: 'cred_2', injection, secrets: [] }));
+    expect(scrubberFor({ ...parts, injection, secrets: [] })).toBe(
+      scrubberFor({ ...parts, id: 'cred_2', injection, secrets: [] }),
+    );
   });
 });

@@ -1,0 +1,108 @@
+// The agents' own endpoints under /countersign: tasks, holds, the pages that explain problems, and the public keys of
+// what the gateway signs. Tasks and holds need the same identity as calls do; a caller sees its own and nothing else.
+// These endpoints never reach an upstream.
+
+import type { JsonObject } from '../domain/json.ts';
+import type { Logger } from '../domain/log.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { InboundRequest } from '../domain/request.ts';
+import type { Call } from '../domain/stages.ts';
+import { asGatewayError, GatewayError } from '../errors.ts';
+import { type Answer, problem } from '../problem.ts';
+import { type HoldRoutes, holdRoutes } from './holds.ts';
+import type { OwnRequest } from './own-request.ts';
+import { problemPage } from './problem-page.ts';
+import { type TaskRoutes, taskRoutes } from './tasks.ts';
+
+export type AgentsApiDependencies = TaskRoutes &
+  HoldRoutes & {
+    readonly log: Logger;
+    /** How many requests of one agent are under way. `add` throws `too_many_calls`. */
+    readonly agentCalls: { add(agent: string, most: number): void; remove(agent: string): void };
+    /**
+     * A public document of the gateway as an issuer, by its path below /countersign: discovery and keys, for whoever
+     * verifies what it signs.
+     */
+    document(path: string): Promise<JsonObject | undefined>;
+  };
+
+/**
+ * One request to these endpoints: no call, since nothing goes upstream, but it arrives like one. Its facts get the
+ * caller.
+ */
+type Arrived = Pick<Call, 'parse' | 'facts' | 'sink' | 'runtime'>;
+
+type Handler = (own: OwnRequest) => Promise<Answer>;
+type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
+
+export interface AgentsApi {
+  /** Answers into the sink. Never rejects. */
+  handle(arrived: Arrived, challenge: (error: GatewayError) => string): Promise<void>;
+}
+
+export function createAgentsApi(deps: AgentsApiDependencies): AgentsApi {
+  const routes: Routes = { ...taskRoutes(deps), ...holdRoutes(deps) };
+  return {
+    async handle(arrived, challenge) {
+      const { sink } = arrived;
+      const requestId = arrived.facts.id;
+      try {
+        const request = arrived.parse();
+        const answer = (await pageOf(request, deps)) ?? (await dispatch(routes, request, arrived, deps.agentCalls));
+        sink.whole(answer.status, answer.headers, request.method === 'HEAD' ? '' : Buffer.from(answer.body));
+      } catch (thrown) {
+        const error = asGatewayError(thrown);
+        if (error.code === 'internal')
+          deps.log.error('countersign.agents.failed', { id: requestId, cause: error.details.cause });
+        const answer = problem(error, { requestId, challenge: challenge(error) });
+        if (sink.started) sink.abort();
+        else sink.whole(answer.status, answer.headers, Buffer.from(answer.body));
+      }
+    },
+  };
+}
+
+async function dispatch(
+  routes: Routes,
+  request: InboundRequest,
+  { facts, runtime }: Arrived,
+  calls: AgentsApiDependencies['agentCalls'],
+): Promise<Answer> {
+  const { principal } = await runtime.identity.identify(request);
+  facts.principal = principal;
+  calls.add(principal.id, runtime.callsPerAgent);
+  try {
+    return await route(routes, request, principal);
+  } finally {
+    calls.remove(principal.id);
+  }
+}
+
+async function route(routes: Routes, request: InboundRequest, principal: Principal): Promise<Answer> {
+  const [, version, collection = '', id = '', ...rest] = request.path.split('/');
+  const byMethod =
+    version === 'v1' && rest.length === 0 ? routes[id === '' ? collection : `${collection}/{id}`] : undefined;
+  if (byMethod === undefined)
+    throw new GatewayError('not_found', 'The gateway has no endpoint of its own at this path.');
+  const handler = byMethod[request.method];
+  if (handler === undefined)
+    throw new GatewayError('method_not_allowed', `This endpoint takes ${Object.keys(byMethod).join(', ')}.`);
+  return handler({ request, principal, id });
+}
+
+/** What anybody may read. */
+async function pageOf(
+  { method, path }: InboundRequest,
+  { document }: AgentsApiDependencies,
+): Promise<Answer | undefined> {
+  if (method !== 'GET' && method !== 'HEAD') return undefined;
+  if (path.startsWith('/problems/')) return problemPage(path.slice('/problems/'.length));
+  const found = await document(path);
+  return (
+    found && {
+      status: 200,
+      headers: ['content-type', 'application/json', 'cache-control', 'public, max-age=300'],
+      body: JSON.stringify(found),
+    }
+  );
+}

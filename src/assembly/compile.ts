@@ -1,0 +1,177 @@
+// From one configuration to what is in force: policy, mounts, upstream targets, credential providers. Here and in
+// credential-options.ts the names of configuration keys meet the options of the feature folders. Nothing here touches
+// the network.
+
+import { classify } from '../actions/classify.ts';
+import type { Config } from '../config/schema.ts';
+import type { BrokerProvider } from '../credentials/broker-provider.ts';
+import { createProvider } from '../credentials/provider.ts';
+import { leftBehind } from '../domain/deciding-fields.ts';
+import type { Policy } from '../domain/decision.ts';
+import type { InboundRequest } from '../domain/request.ts';
+import type { Mount } from '../domain/stages.ts';
+import type { IdentityOptions } from '../identity/options.ts';
+import { callsPerAgent, type DescriptorShares, shareOut } from '../listeners/descriptors.ts';
+import type { RouteShared } from '../mcp/shared-mount/route.ts';
+import { compilePolicy } from '../policy/policy.ts';
+import type { UpstreamOptions } from '../upstream/targets.ts';
+import { type CredentialTools, providerOptions } from './credential-options.ts';
+import type { GatewaySvids } from './gateway-svids.ts';
+
+type UpstreamEntry = Config['upstreams'][string];
+/** Something that calls go to. */
+type UpstreamConfig = Extract<UpstreamEntry, { readonly url: string }>;
+/** A mount that several servers share; each of them has an entry of its own. */
+type SharedConfig = Exclude<UpstreamEntry, UpstreamConfig>;
+
+/** The part of a runtime that every reload makes anew. */
+export interface Compiled {
+  readonly policy: Policy;
+  readonly mounts: ReadonlyMap<string, Mount>;
+  readonly targets: ReadonlyMap<string, UpstreamOptions>;
+  readonly providers: ReadonlyMap<string, BrokerProvider>;
+  readonly callsPerAgent: number;
+}
+
+/** What the whole process shares, whatever the configuration. */
+export interface CompileParts {
+  readonly shares: DescriptorShares;
+  readonly tools: CredentialTools;
+  readonly svids: GatewaySvids;
+  readonly route: RouteShared;
+}
+
+export function compile(config: Config, { shares, tools, svids, route }: CompileParts): Compiled {
+  const entries = Object.entries(config.upstreams);
+  const sizes = poolSizes(config, shares);
+  return {
+    callsPerAgent: config.limits.callsPerAgent ?? callsPerAgent(shares, config.limits.pendingPerAgent),
+    policy: compilePolicy(config),
+    mounts: new Map(
+      entries.map(([name, entry]) => [
+        name,
+        'url' in entry ? createMount(name, entry, sizes, config) : createSharedMount(name, entry, config, route),
+      ]),
+    ),
+    targets: new Map(
+      entries.flatMap(([name, entry]) => ('url' in entry ? [[name, targetOptions(name, entry, svids)]] : [])),
+    ),
+    providers: new Map(
+      Object.entries(config.credentials).map(([name, credential]) => [
+        name,
+        createProvider(providerOptions(credential, tools)),
+      ]),
+    ),
+  };
+}
+
+/** How many connections each upstream gets. */
+export function poolSizes({ upstreams }: Config, shares: DescriptorShares): ReadonlyMap<string, number> {
+  const wanted = Object.entries(upstreams).flatMap(([name, entry]): [string, number | undefined][] =>
+    'url' in entry ? [[name, entry.pool.connections]] : [],
+  );
+  return shareOut(shares.upstreams, new Map(wanted));
+}
+
+/** What the signature brings anew for each sending: no approval can bind it. */
+const SIGNED_FIELDS = ['x-amz-date', 'x-amz-content-sha256', 'x-amz-security-token'];
+
+function createMount(
+  name: string,
+  upstream: UpstreamConfig,
+  sizes: ReadonlyMap<string, number>,
+  { limits, credentials }: Pick<Config, 'limits' | 'credentials'>,
+): Mount {
+  const { host, pathname } = new URL(upstream.url);
+  const { protocol, boundHeaders, forwardHeaders, websocket, traceContext, agentToken, allowedOrigins } = upstream;
+  const credential = upstream.credential === undefined ? undefined : credentials[upstream.credential];
+  const signs = credential?.type === 'aws-sts';
+  const descriptor = {
+    name,
+    authority: host,
+    basePath: pathname.replace(/\/$/, ''),
+    protocol,
+    // What AWS is told in fields of its own is part of what is signed, and so of what is approved.
+    boundHeaders: [...boundHeaders, ...forwardHeaders, ...(signs ? ['x-amz-*'] : [])],
+    withheldHeaders: [...(agentToken === undefined ? [] : [agentToken]), ...(signs ? SIGNED_FIELDS : [])],
+    allowedOrigins,
+    armed: credential !== undefined,
+    // What is signed must be known whole before the first byte leaves.
+    signsBodies: signs && !credential.unsignedPayload,
+  };
+  return {
+    name,
+    protocol,
+    url: upstream.url,
+    webSocket: websocket,
+    ...(protocol === 'mcp' && { allowedOrigins }),
+    pool: { ...upstream.pool, connections: sizes.get(name) ?? 1 },
+    traceContext,
+    leftBehind: (headers, bound) => leftBehind(headers, bound, agentToken, credential !== undefined),
+    classify: (request, need) => classify(request, descriptor, need, limits),
+  };
+}
+
+function createSharedMount(
+  name: string,
+  { agentToken, allowedOrigins, boundHeaders, servers }: SharedConfig,
+  { limits }: Config,
+  route: RouteShared,
+): Mount {
+  const descriptor = {
+    ...({ name, authority: '', basePath: '', protocol: 'mcp', boundHeaders, allowedOrigins } as const),
+    ...(agentToken !== undefined && { withheldHeaders: [agentToken] }),
+  };
+  const read: Mount['classify'] = (request) => classify(request, descriptor, 'json', limits);
+  const shared = { name, servers: Object.keys(servers), read: (request: InboundRequest) => read(request, 'json') };
+  return {
+    name,
+    protocol: 'mcp',
+    url: '',
+    webSocket: false,
+    allowedOrigins,
+    traceContext: false,
+    classify: read,
+    route: (request, principal) => route(shared, request, principal),
+  };
+}
+
+function targetOptions(name: string, upstream: UpstreamConfig, svids: GatewaySvids): UpstreamOptions {
+  const { url, allowPlaintext, allowPrivateAddresses, tls, timeouts, websocket, agentToken, forwardHeaders } = upstream;
+  return {
+    name,
+    url,
+    allowPlaintext,
+    allowPrivateAddresses,
+    ...(tls && { tls: targetTls(tls, svids) }),
+    connectTimeoutMs: timeouts.connectMs,
+    headersTimeoutMs: timeouts.headersMs,
+    bodyTimeoutMs: timeouts.idleMs,
+    websocket,
+    forwardHeaders,
+    ...(agentToken !== undefined && { agentToken }),
+  };
+}
+
+function targetTls(
+  { ca, clientCertificate }: NonNullable<UpstreamConfig['tls']>,
+  svids: GatewaySvids,
+): NonNullable<UpstreamOptions['tls']> {
+  const own = clientCertificate && {
+    name: clientCertificate.workloadApi,
+    feed: svids.at(clientCertificate.workloadApi),
+  };
+  return { ...(ca !== undefined && { ca }), ...(own && { clientCertificate: own }) };
+}
+
+export function identityOptions({ identity, upstreams, listeners }: Config): IdentityOptions {
+  const { url } = listeners.agents;
+  const bound = { staleMs: identity.staleAfterMs };
+  return {
+    ...identity,
+    refresh: bound,
+    workloadApi: bound,
+    tokenHeaderFor: (mount) => upstreams[mount]?.agentToken,
+    ...(url !== undefined && { gatewayUrl: url }),
+  };
+}

@@ -1,0 +1,65 @@
+// What a protocol adds to the way of a call: what is known of the call beyond its bytes, how its agent is kept while
+// people decide, and what becomes of the answer. Implemented by mcp/; plain HTTP calls have none.
+
+import type { Action } from './action.ts';
+import type { HeaderList } from './headers.ts';
+import type { Hold } from './hold.ts';
+import type { Principal } from './principal.ts';
+import type { Armed, Call, Decided, Recognised } from './stages.ts';
+import type { ResponseSink, Sent } from './upstream.ts';
+
+/** How one held call waits. */
+export interface HoldWait {
+  /** Longest wait, ms. */
+  readonly waitMs: number;
+  /** Whether the agent's going away cancels the hold. */
+  readonly cancelsOnClose: boolean;
+  /** The hold is durable, and the wait begins. */
+  begin(hold: Hold): void;
+  /** The wait is over, however it ended. */
+  end(): void;
+}
+
+/**
+ * A held call that its agent has come back for by another message: it goes on as if the held bytes had arrived again.
+ */
+export interface Resumed {
+  /** As it was held; judged anew. */
+  readonly action: Action;
+  readonly hold: Hold;
+}
+
+/** How an answer goes back. */
+export interface SendPlan {
+  /** True when the agent's going away must not break the call off: nobody waits for it on this connection. */
+  readonly detached: boolean;
+  /** What the upstream's answer goes into, in front of `sink`. */
+  through(sink: ResponseSink): ResponseSink;
+}
+
+export interface ProtocolHandler {
+  /**
+   * Fields of the gateway's own on what goes upstream, in place of the agent's; an empty value only takes the agent's
+   * away.
+   */
+  requestHeaders(armed: Armed): HeaderList;
+  /**
+   * Called once, when the message has been read. For a message about a hold of the caller's: the held call to go on
+   * with, or `answered` when the answer has been given. Undefined for every other message. Throws `header_mismatch`,
+   * `hold_not_found`, `hold_closed`.
+   */
+  onMessage(recognised: Recognised, action: Action): Promise<Resumed | 'answered'> | undefined;
+  /** Adds what is known of the thing that is called. Runs before each decision, at the door and again at release. */
+  enrich(action: Action, principal: Principal): Action;
+  /**
+   * Called once for a call that is to be held. May put another sink in place of the call's. Throws `bad_rpc`,
+   * `arguments_invalid`, `store_unavailable`.
+   */
+  onHold(decided: Decided, longestWaitMs: number): HoldWait | Promise<HoldWait>;
+  /** Called when the call is about to be sent. May put another sink in place of the call's. */
+  beforeSend(armed: Armed): Promise<SendPlan>;
+  /** Answers in place of an upstream, where a mount has none of its own. Throws what `Forwarder.send` throws. */
+  respond?(armed: Armed, sink: ResponseSink): Promise<Sent>;
+  /** Called when the upstream has answered the call, before it is settled. */
+  afterResponse(call: Call): Promise<void>;
+}

@@ -1,0 +1,122 @@
+// Checks the claims that every kind of token has in common (RFC 7519 section 4.1): audience, times, lifetime. Trusts
+// the signature, which was proven before. Refuses what is missing or of the wrong type: no claim is optional by
+// accident.
+
+import { claimAt } from '../../domain/claim.ts';
+import type { EpochMs } from '../../domain/clock.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { isName } from '../../domain/name.ts';
+import type { Principal } from '../../domain/principal.ts';
+import { refusal } from '../refusal.ts';
+
+export interface ClaimRules {
+  /** Any of these in `aud` will do. */
+  readonly audience: readonly string[];
+  /** From `iat` (from now, where there is none) to `exp`, ms. */
+  readonly maxLifetimeMs: number;
+  /** How far ahead of ours an issuer's clock may be, ms: grace for `nbf` and `iat`. `exp` gets none. */
+  readonly clockSkewMs: number;
+}
+
+/**
+ * More would let a token be used long before it is meant to be. JWT-SVID section 4 and RFC 7519 section 4.1.5 speak of
+ * at most a few minutes.
+ */
+export const MAX_CLOCK_SKEW_MS = 60_000;
+export const DEFAULT_CLOCK_SKEW_MS = 30_000;
+
+/**
+ * When the token expires. Throws `token_audience`, `token_expired`, `token_not_yet_valid`, `token_lifetime`,
+ * `token_claims`.
+ */
+export function checkCommonClaims(claims: JsonObject, rules: ClaimRules, now: EpochMs): EpochMs {
+  checkAudience(claims.aud, rules.audience);
+  const expiresAt = readTime(claims, 'exp');
+  const notBefore = readTime(claims, 'nbf');
+  const issuedAt = readTime(claims, 'iat');
+  if (expiresAt === undefined) throw refusal('token_claims', 'exp', 'The token does not say when it expires (exp).');
+  if (now >= expiresAt) throw expired();
+  if (notBefore !== undefined && notBefore > now + rules.clockSkewMs)
+    throw refusal('token_not_yet_valid', 'nbf', 'The token is not valid yet (nbf).');
+  if (issuedAt !== undefined && issuedAt > now + rules.clockSkewMs)
+    throw refusal('token_not_yet_valid', 'iat', 'The token was issued in the future (iat).');
+  if (expiresAt - (issuedAt ?? now) > rules.maxLifetimeMs) {
+    throw refusal('token_lifetime', 'lifetime', `The token lives longer than ${rules.maxLifetimeMs / 1000} seconds.`);
+  }
+  return expiresAt;
+}
+
+export function expired() {
+  return refusal('token_expired', 'exp', 'The token has expired (exp).');
+}
+
+/** A claim that has to be a text with something in it. Throws `token_claims`. */
+export function requireText(claims: JsonObject, name: string): string {
+  const value = claims[name];
+  if (typeof value !== 'string' || value === '')
+    throw refusal('token_claims', name, `The token has no ${name} that is a text.`);
+  return value;
+}
+
+/**
+ * A subject, fit to be part of a principal's name: it ends up in logs, digests and on reviewers' screens. Throws
+ * `token_claims` for an empty or overlong one, and for one with characters that nobody sees: two people must not look
+ * like one.
+ */
+export function requireSubject(claims: JsonObject): string {
+  const subject = requireText(claims, 'sub');
+  if (subject.length > 1024 || !isName(subject))
+    throw refusal('token_claims', 'sub', 'The token’s subject is not fit to be a name.');
+  return subject;
+}
+
+/**
+ * The client that got the token, as issuers name it (RFC 7519 `azp`, RFC 9068 `client_id`, Okta’s `cid`, Entra’s
+ * `appid`): each name once.
+ */
+export function clientsOf({ azp, client_id, cid, appid }: JsonObject): readonly string[] {
+  return [
+    ...new Set([azp, client_id, cid, appid].filter((name): name is string => typeof name === 'string' && name !== '')),
+  ];
+}
+
+/**
+ * What reviewers are shown of a caller besides its id: the client, and the text of the issuer entry's `displayClaim`,
+ * read from the object that names the caller (`act` for an actor). A name that `isName` refuses is not shown.
+ */
+export function displayOf(
+  claims: JsonObject,
+  subject: string,
+  displayClaim: string | undefined,
+): Pick<Principal, 'client' | 'name'> {
+  const client = clientsOf(claims).find((name) => name !== subject && isName(name));
+  const name =
+    displayClaim === undefined ? undefined : claimAt(isJsonObject(claims.act) ? claims.act : claims, displayClaim);
+  return {
+    ...(client !== undefined && { client }),
+    ...(typeof name === 'string' && name.length <= LONGEST_NAME && isName(name) && { name }),
+  };
+}
+
+const LONGEST_NAME = 200;
+
+function checkAudience(audience: Json | undefined, accepted: readonly string[]): void {
+  const named = typeof audience === 'string' ? [audience] : audience;
+  if (!Array.isArray(named) || !named.every((entry) => typeof entry === 'string'))
+    throw refusal('token_claims', 'aud', 'The token names no audience (aud).');
+  if (!named.some((entry) => accepted.includes(entry)))
+    throw refusal('token_audience', 'aud', 'The token is addressed to another audience (aud).');
+}
+
+/**
+ * A NumericDate (RFC 7519 section 2), fractions of a second included: an end comes no later for one, a beginning no
+ * earlier. Texts, 1e400 and what does not fit a number of milliseconds are read differently by different parsers.
+ */
+function readTime(claims: JsonObject, name: 'exp' | 'nbf' | 'iat'): EpochMs | undefined {
+  const seconds = claims[name];
+  if (seconds === undefined) return undefined;
+  const at = typeof seconds === 'number' ? (name === 'nbf' ? Math.ceil : Math.floor)(seconds * 1000) : Number.NaN;
+  if (at < 0 || !Number.isSafeInteger(at))
+    throw refusal('token_claims', name, `The token’s ${name} is not a time in seconds.`);
+  return at;
+}

@@ -1,0 +1,89 @@
+// Web pages of the origins that an MCP mount lists may call it and read its answers (Fetch Standard, CORS). A browser
+// asks first, without the page's token, and so before anybody is identified. Gives no page anything that its token does
+// not give it.
+
+import type { IncomingMessage } from 'node:http';
+import type { HeaderList } from '../domain/headers.ts';
+import type { Mount } from '../domain/stages.ts';
+import type { ResponseSink } from '../domain/upstream.ts';
+import { RESOURCE_METADATA_PATH } from '../domain/well-known.ts';
+import { GatewayError } from '../errors.ts';
+
+/** What a page's script may read of an answer. */
+const EXPOSED = [
+  'mcp-session-id',
+  'mcp-protocol-version',
+  'www-authenticate',
+  'dpop-nonce',
+  'retry-after',
+  'countersign-hold',
+  'x-should-retry',
+  'proxy-status',
+].join(', ');
+/** How long a browser need not ask again, seconds: a changed list is in force soon. */
+const REMEMBERED_SECONDS = '300';
+const FIELD_NAMES = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(\s*,\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+)*$/;
+
+/** The mount whose endpoint, or whose metadata, this request is for. */
+function mountOf({ url = '' }: IncomingMessage, mounts: ReadonlyMap<string, Mount>): Mount | undefined {
+  const path = url.startsWith(`${RESOURCE_METADATA_PATH}/`) ? url.slice(RESOURCE_METADATA_PATH.length) : url;
+  return mounts.get(/^\/([^/?#]+)\/?(?:\?|$)/.exec(path)?.[1] ?? '');
+}
+
+/**
+ * The fields that let a page of a listed origin read the answer. Others get what keeps caches from giving them a
+ * page's; undefined where no origin is listed.
+ */
+export function pageFields(incoming: IncomingMessage, mounts: ReadonlyMap<string, Mount>): HeaderList | undefined {
+  const { allowedOrigins = [] } = mountOf(incoming, mounts) ?? {};
+  if (allowedOrigins.length === 0) return undefined;
+  const { origin } = incoming.headers;
+  if (origin === undefined || !allowedOrigins.includes(origin)) return ['vary', 'origin'];
+  return ['access-control-allow-origin', origin, 'access-control-expose-headers', EXPOSED, 'vary', 'origin'];
+}
+
+/** Whether a browser asks on a page's behalf what the page may send to an MCP mount. */
+export function isPreflight(incoming: IncomingMessage, mounts: ReadonlyMap<string, Mount>): boolean {
+  const { method, headers } = incoming;
+  if (method !== 'OPTIONS' || headers.origin === undefined || headers['access-control-request-method'] === undefined)
+    return false;
+  return mountOf(incoming, mounts)?.allowedOrigins !== undefined;
+}
+
+/** The answer to a preflight of a listed origin, besides `pageFields`. Throws `denied`. */
+export function preflightFields(incoming: IncomingMessage, mounts: ReadonlyMap<string, Mount>): HeaderList {
+  const { headers } = incoming;
+  const { origin = '' } = headers;
+  if (mountOf(incoming, mounts)?.allowedOrigins?.includes(origin) !== true)
+    throw new GatewayError('denied', 'Web pages of this origin may not call MCP tools here.');
+  const asked = headers['access-control-request-headers'];
+  const allowed = typeof asked === 'string' && FIELD_NAMES.test(asked) ? ['access-control-allow-headers', asked] : [];
+  return [
+    'access-control-allow-methods',
+    'GET, POST, DELETE',
+    ...allowed,
+    'access-control-max-age',
+    REMEMBERED_SECONDS,
+  ];
+}
+
+const READING = /^access-control-(allow-origin|allow-credentials|expose-headers)$/;
+
+/** The sink with further fields on its answer, in place of what an upstream says under their names. */
+export function withFields(sink: ResponseSink, fields: HeaderList): ResponseSink {
+  const all = (headers: HeaderList): HeaderList => [
+    ...headers.filter((_, i) => !READING.test(headers[i - (i % 2)] as string)),
+    ...fields,
+  ];
+  return {
+    get started() {
+      return sink.started;
+    },
+    head: (status, headers) => sink.head(status, all(headers)),
+    write: (chunk) => sink.write(chunk),
+    onDrain: (callback) => sink.onDrain(callback),
+    whole: (status, headers, body) => sink.whole(status, all(headers), body),
+    end: () => sink.end(),
+    abort: (because) => sink.abort(because),
+  };
+}

@@ -1,0 +1,272 @@
+// What MCP adds to the way of a call (domain/handler.ts): what is known of the tool, how an agent is kept while people
+// decide, and what of the answer it may see. The parts stand in their own files; here they meet the call.
+
+import type { Action, Digest } from '../domain/action.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Policy } from '../domain/decision.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { waitPreference } from '../domain/prefer.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { HoldWait, ProtocolHandler } from '../domain/protocol-handler.ts';
+import { readUpstreamName } from '../domain/server-names.ts';
+import type { Armed, Decided } from '../domain/stages.ts';
+import type { Forwarder, ResponseSink } from '../domain/upstream.ts';
+import { GatewayError } from '../errors.ts';
+import { judgeAnswer } from './answer.ts';
+import { type JudgeMessage, judgedAnswer } from './answer-sink.ts';
+import { checkArguments } from './arguments.ts';
+import { type CancellationDependencies, heedCancellation, type WaitingCall } from './cancellation.ts';
+import { type HeldStream, openHeldStream } from './held-stream.ts';
+import { keptAlive } from './keep-alive.ts';
+import { createOpenRequests } from './open-requests.ts';
+import { oweAnswer } from './owed-answer.ts';
+import { checkParameterFields } from './parameter-fields.ts';
+import { refusalMessage, rpcError } from './refusal.ts';
+import type { RequestStates } from './request-state.ts';
+import { serverRequests } from './server-requests.ts';
+import { judgeServer } from './shared-mount/answer.ts';
+import { answerEventId, lastPlace } from './shared-mount/events.ts';
+import type { SharedServers } from './shared-mount/servers.ts';
+import { isTaskTool } from './tasks/capabilities.ts';
+import type { GatewayTasks } from './tasks/tasks.ts';
+import type { PinningOptions, ToolPins } from './tool-pins.ts';
+
+interface McpUpstreamOptions extends PinningOptions {
+  readonly heldToolSuffix: string;
+}
+
+export interface McpDependencies extends CancellationDependencies {
+  readonly forwarder: Pick<Forwarder, 'send'>;
+  readonly pins: ToolPins;
+  readonly states: RequestStates;
+  readonly tasks: GatewayTasks;
+  readonly clock: Clock;
+  /** The policy in force. */
+  policy(): Policy;
+  /** Of an upstream as it is configured now. */
+  options(upstream: string): McpUpstreamOptions;
+  hash(bytes: Uint8Array): Digest;
+  /** Between two progress notifications of a held call, ms. */
+  readonly progressEveryMs: number;
+  /** Where several servers share a mount: their sessions. */
+  readonly servers: Pick<SharedServers, 'ready' | 'sessionFields' | 'sinkOf'>;
+}
+
+/** A client that asked for progress is kept until the hold ends by its own clocks. */
+const UNTIL_DECIDED_MS = 2 ** 31 - 1;
+/** A client that takes a task is told of its hold at once, and asks about it when it likes. */
+const AT_ONCE: HoldWait = { waitMs: 0, cancelsOnClose: false, begin() {}, end() {} };
+/**
+ * What a response of the agent's is called when it answers a request that was let through; see policy/mcp-lifecycle.ts.
+ */
+const ANSWER = '(answer)';
+
+export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
+  const { waiting } = deps;
+  const asked = createOpenRequests<true>('upstream');
+  /** Upstreams whose servers said that they make tasks themselves (2026-07-28). */
+  const taskMakers = new Set<string>();
+
+  function examine(action: Action, principal: Principal): Action {
+    if (action.rpcMethod === undefined && action.rpcId !== undefined && asked.get(principal, action, action.rpcId))
+      return { ...action, rpcMethod: ANSWER };
+    const tool = action.tool === undefined ? undefined : deps.pins.get(action.upstream, action.tool);
+    const { hints: _hints, toolWords: _words, toolChange: _change, ...bare } = taskCall(action, tool?.definition);
+    if (tool === undefined) return bare;
+    const changed = tool.pinned !== undefined && !deps.options(action.upstream).acceptChanges;
+    return {
+      ...bare,
+      toolWords: tool.words,
+      ...(tool.hints && { hints: tool.hints }),
+      ...(changed && tool.pinned && { toolChange: { pinned: tool.pinned, now: tool.definition } }),
+    };
+  }
+
+  /**
+   * The call as one whose task would be the gateway's, unless the server makes tasks itself: those stay the server's.
+   */
+  function taskCall(action: Action, definition: JsonObject | undefined): Action {
+    const { transport } = action;
+    if (action.rpcMethod !== 'tools/call' || transport?.task === undefined) return action;
+    const { withoutTask, ownTask: _own, ...rest } = transport;
+    if (rest.task === 'core' ? isTaskTool(definition) : taskMakers.has(action.upstream))
+      return { ...action, transport: rest };
+    return { ...action, transport: { ...rest, ownTask: true }, ...(withoutTask && { body: withoutTask }) };
+  }
+
+  async function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Promise<HoldWait> {
+    if (call.subcall !== undefined)
+      throw new GatewayError(
+        'denied',
+        'A rule holds this, and nobody waits for what the gateway asks of a server by itself.',
+      );
+    const { transport, rpcId, tool } = action;
+    if (transport?.requestState !== undefined) await deps.states.redeem(principal, action, transport.requestState);
+    const run = deps.tasks.runOf(call);
+    const known = tool === undefined || run !== undefined ? undefined : deps.pins.get(action.upstream, tool);
+    if (known !== undefined) checkArguments(known.definition, action.args ?? {});
+    if (transport?.ownTask || run?.asks === 'get') return AT_ONCE;
+    const { waitMs } = waitPreference(request.headers);
+    const progressToken = rpcId !== undefined && transport?.streams ? transport.progressToken : undefined;
+    const patient = progressToken !== undefined && transport?.stateless !== true;
+    let stream: HeldStream | undefined;
+    const waitingCall: WaitingCall = { cancelled: false };
+    // Whoever waits for a task's result and gives up waiting has not cancelled the task.
+    const cancellable = rpcId !== undefined && run === undefined;
+    if (cancellable) waiting.put(principal, action, rpcId, waitingCall);
+    return {
+      waitMs: waitMs === undefined && patient ? UNTIL_DECIDED_MS : Math.min(waitMs ?? longestWaitMs, longestWaitMs),
+      // 2026-07-28: closing the stream is how a request is cancelled. Before that it means nothing (2025-11-25,
+      // transports).
+      cancelsOnClose: run === undefined && transport?.stateless === true,
+      begin(hold) {
+        if (rpcId === undefined) return;
+        waitingCall.holdId = hold.id;
+        // A hold goes on record before its agent waits for it, and the agent may not want it any more.
+        if (waitingCall.cancelled) void deps.approvals.cancel(hold.id, principal).catch(() => {});
+        if (progressToken === undefined) return;
+        stream = openHeldStream({
+          sink: (run ?? call).sink,
+          rpcId,
+          progressToken,
+          holdId: hold.id,
+          everyMs: deps.progressEveryMs,
+          onClosed: (callback) => request.onClosed(callback),
+        });
+        call.sink = stream.sink;
+        if (run !== undefined) run.sink = stream.sink;
+      },
+      end() {
+        stream?.stop();
+        if (cancellable) waiting.remove(principal, action, rpcId);
+      },
+    };
+  }
+
+  /**
+   * What the answer goes through. Where several servers share the mount it is read in the server's words and written in
+   * the agent's.
+   */
+  function judged(armed: Armed, judge: JudgeMessage, sink: ResponseSink): ResponseSink {
+    const { action } = armed;
+    const { server } = readUpstreamName(action.upstream);
+    const instead = () => unreadable(action);
+    if (server === undefined) return judgedAnswer(sink, { judge, instead });
+    const place = action.method === 'GET' ? lastPlace(armed.request.headers) : undefined;
+    const answers = place?.of === 'answer' ? place.rpcId : action.rpcId;
+    const ofServer = deps.servers.sinkOf(armed, sink, (status) => forgotten(action, status));
+    return judgedAnswer(ofServer, {
+      judge: judgeServer(server, action, answers, judge),
+      instead,
+      eventId: (id) => answerEventId(server, id, answers),
+    });
+  }
+
+  return {
+    // An answer has to be read: the upstream is asked not to compress it.
+    requestHeaders: (armed) => ['accept-encoding', 'identity', ...deps.servers.sessionFields(armed)],
+    enrich: examine,
+    onHold: keep,
+    onMessage(recognised, action) {
+      const { upstream, tool, args, transport } = action;
+      // What is no tool call has nothing to repeat.
+      const definition = tool === undefined ? undefined : deps.pins.get(upstream, tool)?.definition;
+      checkParameterFields(
+        recognised.request.headers,
+        args,
+        definition,
+        tool !== undefined && transport?.stateless === true,
+      );
+      return deps.tasks.resume(recognised, action);
+    },
+    async beforeSend(armed) {
+      const { action, principal } = armed;
+      await heedCancellation(deps, armed);
+      await deps.servers.ready(armed);
+      if (action.rpcMethod === ANSWER && action.rpcId !== undefined) asked.remove(principal, action, action.rpcId);
+      const detached = deps.tasks.depart(armed);
+      const { heldToolSuffix, ...pinning } = deps.options(action.upstream);
+      const judge = judgeAnswer({
+        action,
+        madeTasks: (makes) => void taskMakers[makes ? 'add' : 'delete'](action.upstream),
+        tools: {
+          heldSuffix: heldToolSuffix,
+          takesTasks: action.transport?.stateless !== true && readUpstreamName(action.upstream).server === undefined,
+          observe: (definition) => deps.pins.observe(action.upstream, definition, pinning),
+          outlook: (tool) =>
+            deps.policy().outlook(inputOf(armed, examine(toolCall(action, tool), principal), deps.clock)),
+        },
+        // Nobody is on the connection of a call that runs as a task.
+        requests: serverRequests(
+          {
+            forwarder: deps.forwarder,
+            hash: deps.hash,
+            allows: (of, asks) => !detached && hears(of) && allows(deps, of, asks),
+            sessionFields: deps.servers.sessionFields(armed),
+          },
+          armed,
+        ),
+        passed: (id) => asked.put(principal, action, id, true),
+      });
+      const { call } = armed;
+      // Whoever asked is on this connection, and waits.
+      const asks = action.rpcId !== undefined && action.rpcMethod !== undefined && action.rpcMethod !== ANSWER;
+      // A subcall's stream is nobody's, and a task's client waits on another connection.
+      if (!detached && call.subcall === undefined)
+        call.sink = keptAlive(call.sink, { everyMs: deps.progressEveryMs, onClosed: armed.request.onClosed });
+      if (!asks || detached || call.subcall !== undefined)
+        return { detached, through: (sink) => judged(armed, judge, sink) };
+      const owed = oweAnswer(call.sink, action.rpcId, {
+        words: (error) => unanswered(error, action),
+        refusal: (error) => refusalMessage(error, action) ?? unanswered(error, action),
+        told: (status) => {
+          call.toldStatus = status;
+        },
+      });
+      call.sink = owed.sink;
+      return { detached, through: (sink) => judged(armed, owed.watch(judge), sink) };
+    },
+    async afterResponse({ cleared, sent }) {
+      const { upstream, tool, toolChange } = cleared?.action ?? {};
+      const approved = cleared?.clearance.kind === 'released' && (sent?.status ?? 500) < 400;
+      if (approved && upstream !== undefined && tool !== undefined && toolChange !== undefined) {
+        // What the configuration pins, one approval does not change.
+        if (!Object.hasOwn(deps.options(upstream).pinnedTools, tool)) deps.pins.accept(upstream, tool, toolChange.now);
+      }
+      await deps.pins.flush();
+    },
+  };
+}
+
+/** While the gateway asks a server by itself, nobody of the agent's side is there to be asked back. */
+const hears = ({ call, action }: Armed): boolean => call.subcall === undefined || action.method === 'GET';
+
+/** A call of a tool whose arguments are not known. */
+function toolCall(action: Action, tool: string): Action {
+  const { args: _args, rpcId: _id, body: _body, query: _query, ...rest } = action;
+  return { ...rest, method: 'POST', rpcMethod: 'tools/call', tool, body: { bytes: new Uint8Array(0), digest: '' } };
+}
+
+function inputOf({ request, principal, task, calls }: Armed, action: Action, clock: Clock) {
+  return { principal, action, headers: request.headers, ...(task && { task }), calls, now: clock.now() };
+}
+
+function allows(deps: McpDependencies, armed: Armed, action: Action): boolean {
+  return deps.policy().decide(inputOf(armed, action, deps.clock)).effect === 'allow';
+}
+
+function forgotten(action: Action, status: number): JsonObject {
+  const detail =
+    'The server answered that it does not know its session any more. A new session is opened with the next call.';
+  // By the protocol a 404 says so and nothing else; what else a server means by its 400, nobody knows.
+  const error = new GatewayError('session_not_found', detail, { executed: status === 404 ? 'no' : 'unsaid' });
+  return refusalMessage(error, action) ?? unanswered(error, action);
+}
+
+const unreadable = (action: Action): JsonObject =>
+  unanswered(new GatewayError('upstream_protocol', 'The upstream’s answer is not one JSON-RPC message.'), action);
+
+/** In place of an answer that is none: nobody can say that it would have been a tool's result. */
+function unanswered(error: GatewayError, { rpcId }: Action): JsonObject {
+  return { jsonrpc: '2.0', id: rpcId ?? null, error: rpcError(error, 'call') };
+}

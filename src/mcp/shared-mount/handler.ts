@@ -1,0 +1,305 @@
+// What a shared mount answers itself (domain/handler.ts): sessions, lists and whatever else concerns all of its
+// servers. Everything that names one server has become that server's own call before it gets here
+// (shared-mount/route.ts). What can be neither asked of all nor given to one is refused, and nothing that goes to all
+// can be held.
+
+import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { edited, parseWithSource, writeJson } from '../../domain/json-source.ts';
+import type { ProtocolHandler } from '../../domain/protocol-handler.ts';
+import { sharedServerName } from '../../domain/server-names.ts';
+import type { Armed } from '../../domain/stages.ts';
+import type { ResponseSink } from '../../domain/upstream.ts';
+import { asGatewayError, GatewayError } from '../../errors.ts';
+import { type CancellationDependencies, heedCancellation } from '../cancellation.ts';
+import { keptAlive } from '../keep-alive.ts';
+import type { SharedCursors } from './cursor.ts';
+import { lastPlace } from './events.ts';
+import { joinCaching, joinCapabilities, joinEntries, joinInstructions, LISTS } from './lists.ts';
+import { type SharedServers, unusable } from './servers.ts';
+import { readSessionClient, type ServerSession, type SharedSessions } from './session.ts';
+import { serveSharedStream } from './stream.ts';
+import type { Reply } from './subcalls.ts';
+
+export interface SharedHandlerParts extends CancellationDependencies {
+  readonly servers: SharedServers;
+  readonly sessions: SharedSessions;
+  readonly cursors: SharedCursors;
+  /** Between two comments on a stream that is kept open, ms. */
+  readonly aliveEveryMs: number;
+  /** Of the gateway, for `serverInfo`. */
+  readonly version: string;
+}
+
+/** The result of a request, or its error; nothing for a notification. */
+type SharedAnswer =
+  | { readonly result: JsonObject; readonly session?: string }
+  | { readonly error: { readonly code: number; readonly message: string } };
+
+const NO_SUCH_METHOD = -32601;
+const INVALID_PARAMS = -32602;
+
+export function createSharedHandler(parts: SharedHandlerParts): ProtocolHandler {
+  const { servers, sessions, cursors, log } = parts;
+
+  /** The same message to every server at once, or to those that are named. */
+  async function askAll(
+    armed: Armed,
+    messageFor: (server: string) => JsonObject | undefined,
+  ): Promise<ReadonlyMap<string, Reply>> {
+    const asked = servers.names(armed).flatMap((server) => {
+      const message = messageFor(server);
+      return message === undefined
+        ? []
+        : [servers.ask(armed, server, message).then((reply) => [server, reply] as const)];
+    });
+    return new Map(await Promise.all(asked));
+  }
+
+  async function initialize(armed: Armed, message: JsonObject): Promise<SharedAnswer> {
+    const client = readSessionClient(message.params);
+    const opened = await Promise.all(
+      servers
+        .names(armed)
+        .map(
+          async (server) => [server, await servers.initialize(armed, server, message, client.protocolVersion)] as const,
+        ),
+    );
+    const replies = new Map(
+      opened.map(([server, { reply, session }]) => [server, session === undefined ? unusable(reply) : reply]),
+    );
+    const sessionOf = Object.fromEntries(
+      opened.flatMap(([server, { session }]): [string, ServerSession][] => (session ? [[server, session]] : [])),
+    );
+    const missing = servers.missing(armed, replies);
+    const results = resultsOf(replies);
+    if (results.size === 0) {
+      throw new GatewayError('upstream_unreachable', 'None of the servers under this mount opened a session.', {
+        executed: 'unsaid',
+      });
+    }
+    // What all of them speak: dates compare as text.
+    const protocolVersion = Object.values(sessionOf)
+      .map((session) => session.protocolVersion)
+      .sort()[0] as string;
+    const mount = armed.mount.name;
+    return {
+      result: {
+        protocolVersion,
+        capabilities: joinCapabilities([...results.values()], false),
+        serverInfo: { name: mount, version: parts.version },
+        ...joinInstructions(results),
+        ...missingMeta(missing),
+      },
+      session: sessions.seal(armed.principal, mount, sessions.begin(client, sessionOf)),
+    };
+  }
+
+  async function discover(armed: Armed, message: JsonObject): Promise<SharedAnswer> {
+    const replies = await askAll(armed, () => message);
+    // A server that answers and does not know this revision would be lost to the agent: then all are spoken to in the
+    // revision before.
+    const old = [...replies.values()].some(
+      ({ status, result, error }) => result === undefined && (status === 400 || isServersOwn(error)),
+    );
+    const results = resultsOf(replies);
+    if (old || results.size === 0)
+      return {
+        error: {
+          code: NO_SUCH_METHOD,
+          message: 'Not every server under this mount speaks this revision: open a session with initialize.',
+        },
+      };
+    const versions = [...results.values()].map(({ supportedVersions }) =>
+      Array.isArray(supportedVersions) ? supportedVersions : [],
+    );
+    return {
+      result: {
+        supportedVersions: (versions[0] ?? []).filter((version) =>
+          versions.every((others) => others.includes(version)),
+        ),
+        capabilities: joinCapabilities([...results.values()], true),
+        ...joinInstructions(results),
+        ...joinCaching(replies, isStateless(armed)),
+        ...missingMeta(servers.missing(armed, replies)),
+      },
+    };
+  }
+
+  async function list(armed: Armed, message: JsonObject, method: string): Promise<SharedAnswer> {
+    const params = isJsonObject(message.params) ? message.params : {};
+    const { cursor } = params;
+    const mount = armed.mount.name;
+    const places =
+      cursor === undefined || cursor === null
+        ? undefined
+        : cursors.open(armed.principal, mount, method, String(cursor));
+    const replies = await askAll(armed, (server) => {
+      if (places !== undefined && !places.has(server)) return undefined;
+      return edited(message, {
+        params: isJsonObject(message.params)
+          ? edited(withoutProgress(params), { cursor: places?.get(server) })
+          : undefined,
+      });
+    });
+    const results = resultsOf(replies);
+    const leftOut = (server: string, count: number): void =>
+      log.warn('mcp.entries_left_out', {
+        upstream: sharedServerName(mount, server),
+        rpc: method,
+        count,
+        call: armed.call.facts.id,
+      });
+    const nextCursor = cursors.seal(armed.principal, mount, method, results);
+    return {
+      result: {
+        [LISTS[method] as string]: joinEntries(method, results, leftOut),
+        ...(nextCursor !== undefined && { nextCursor }),
+        ...joinCaching(replies, isStateless(armed)),
+        ...missingMeta(servers.missing(armed, replies)),
+      },
+    };
+  }
+
+  /** For what has no result of its own: well when one server took it. */
+  async function tellAll(armed: Armed, message: JsonObject): Promise<SharedAnswer> {
+    const replies = await askAll(armed, () => message);
+    const results = resultsOf(replies);
+    const failure = [...replies.values()].find(({ error }) => error !== undefined)?.error;
+    if (results.size === 0)
+      return { error: { code: failure?.code ?? -32000, message: 'None of the servers under this mount took it.' } };
+    return { result: { ...joinCaching(replies, isStateless(armed)) } };
+  }
+
+  async function answer(armed: Armed, message: JsonObject, method: string): Promise<SharedAnswer> {
+    if (method === 'initialize') return initialize(armed, message);
+    if (method === 'server/discover') return discover(armed, message);
+    if (Object.hasOwn(LISTS, method)) return list(armed, message, method);
+    if (method === 'ping') return { result: {} };
+    if (method === 'logging/setLevel') return tellAll(armed, message);
+    return {
+      error: REFUSED[method] ?? {
+        code: NO_SUCH_METHOD,
+        message: `Several servers share this mount, and ${method} cannot be given to one of them.`,
+      },
+    };
+  }
+
+  async function endSession(armed: Armed): Promise<void> {
+    const session = sessions.of(armed.request);
+    // First of all here: whatever the servers do with theirs, this one takes no more calls.
+    if (session !== undefined) await sessions.end(session);
+    await Promise.all(servers.names(armed).map((server) => servers.end(armed, server)));
+  }
+
+  async function stream(armed: Armed, sink: ResponseSink): Promise<number> {
+    const place = lastPlace(armed.request.headers);
+    return serveSharedStream({
+      sink: keptAlive(sink, { everyMs: parts.aliveEveryMs, onClosed: armed.request.onClosed }),
+      servers: servers.names(armed),
+      places: place?.of === 'all' ? place.ids : {},
+      follow: (server, headers, part) => servers.follow(armed, server, headers, part),
+      onClosed: armed.request.onClosed,
+    });
+  }
+
+  async function serve(armed: Armed, sink: ResponseSink): Promise<number> {
+    const { method, rpcMethod, rpcId, body } = armed.action;
+    if (method === 'GET') return stream(armed, sink);
+    if (method === 'DELETE') {
+      await endSession(armed);
+      sink.whole(200, NOT_STORED, '');
+      return 200;
+    }
+    const message = parseWithSource(Buffer.from(body?.bytes ?? '{}').toString('utf8')) as JsonObject;
+    if (rpcMethod === undefined)
+      throw new GatewayError('bad_rpc', 'This answers no request that a server under this mount has made.');
+    if (rpcId === undefined) {
+      await askAll(armed, () => message);
+      sink.whole(202, NOT_STORED, '');
+      return 202;
+    }
+    const outcome = await answer(armed, message, rpcMethod);
+    const { session, ...said } = 'result' in outcome ? outcome : { ...outcome, session: undefined };
+    const headers = [
+      'content-type',
+      'application/json',
+      ...NOT_STORED,
+      ...(session === undefined ? [] : ['mcp-session-id', session]),
+    ];
+    sink.whole(200, headers, Buffer.from(writeJson({ jsonrpc: '2.0', id: rpcId, ...said } as JsonObject)));
+    return 200;
+  }
+
+  return {
+    requestHeaders: () => [],
+    enrich: (action) => action,
+    onHold() {
+      throw new GatewayError(
+        'denied',
+        'A rule holds this, and what concerns every server under a mount cannot be held: nobody could tell what would be approved.',
+      );
+    },
+    onMessage() {
+      return undefined;
+    },
+    async beforeSend(armed) {
+      await heedCancellation(parts, armed);
+      return { detached: false, through: (sink) => sink };
+    },
+    async respond(armed, sink) {
+      try {
+        return { status: await serve(armed, sink), complete: true };
+      } catch (thrown) {
+        // No server has been asked yet: then the table says what is known of the effect, else whoever threw it.
+        const error = asGatewayError(thrown);
+        throw error.knowing(error.executed);
+      }
+    },
+    async afterResponse() {},
+  };
+}
+
+const isStateless = ({ action }: Armed): boolean => action.transport?.stateless === true;
+
+const NOT_STORED = ['cache-control', 'no-store'];
+
+/** Names that no server has; a rule let them through all the same. */
+const REFUSED: Readonly<Record<string, { readonly code: number; readonly message: string }>> = Object.fromEntries(
+  [
+    'tools/call',
+    'prompts/get',
+    'resources/read',
+    'resources/subscribe',
+    'resources/unsubscribe',
+    'completion/complete',
+  ].map((method) => [
+    method,
+    {
+      code: INVALID_PARAMS,
+      message: 'No server under this mount has this: take names and URIs from the lists, as they are there.',
+    },
+  ]),
+);
+
+const resultsOf = (replies: ReadonlyMap<string, Reply>): ReadonlyMap<string, JsonObject> =>
+  new Map(
+    [...replies].flatMap(([server, { result }]): [string, JsonObject][] =>
+      result === undefined || result.resultType === 'input_required' ? [] : [[server, result]],
+    ),
+  );
+
+/** An error that the server gave, and not the gateway in its place. */
+function isServersOwn(error: Reply['error']): boolean {
+  return error !== undefined && !(isJsonObject(error.data) && typeof error.data.code === 'string');
+}
+
+/** Several servers would count on one token. */
+function withoutProgress(params: JsonObject): JsonObject {
+  if (!isJsonObject(params._meta)) return params;
+  return edited(params, { _meta: edited(params._meta, { progressToken: undefined }) });
+}
+
+function missingMeta(missing: readonly { readonly server: string; readonly error: string }[]): JsonObject {
+  const entries: readonly [string, Json][] = missing.map(({ server, error }) => [server, error]);
+  return entries.length === 0 ? {} : { _meta: { 'countersign/missing': Object.fromEntries(entries) } };
+}

@@ -1,0 +1,109 @@
+// What a set of matched rules says, whoever calls and whatever is passed: worked out once per set and remembered. That
+// is a fact of the policy and not a verdict; what depends on the call (templates, an approval) is judged in policy.ts
+// each time.
+
+import { canonicalDigest } from '../domain/canonical.ts';
+import type { Decision, MatchedRule, Requirement } from '../domain/decision.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { CompiledRule } from './compiled-rule.ts';
+import type { Digests } from './digests.ts';
+import type { PathParams } from './paths.ts';
+import type { PolicyUpstream } from './rules.ts';
+import { templateNames } from './scopes.ts';
+
+/** A rule that counts for one call. */
+export interface Match {
+  readonly rule: CompiledRule;
+  readonly why: MatchedRule['why'];
+  readonly params: PathParams;
+}
+
+export interface RuleOutcome {
+  /** Without an approval, and with the credential only where its scope is the same for every call. */
+  readonly decision: Decision;
+  /** A scope with templates, and the rule whose path parameters fill them. */
+  readonly narrowing?: { readonly name: string; readonly template: JsonObject; readonly rule: CompiledRule };
+}
+
+/** Sets that are remembered: how many a policy has in practice, and a bound for those that a caller can bring about. */
+const REMEMBERED_SETS = 1000;
+
+/** Tells one set of rules from another by why its rules count. */
+const MARKS: Readonly<Record<MatchedRule['why'], string>> = { matched: '', condition_failed: '?', over_budget: '!' };
+
+export function createRuleOutcomes(
+  upstreams: Readonly<Record<string, PolicyUpstream>>,
+  digests: Digests,
+): (matches: readonly Match[], upstream: string) => RuleOutcome {
+  const remembered = new Map<string, RuleOutcome>();
+  return (matches, upstream) => {
+    let key = upstream;
+    for (const { rule, why } of matches) key += `,${rule.index}${MARKS[why]}`;
+    let findings = remembered.get(key);
+    if (findings === undefined) {
+      findings = find(matches, upstreams[upstream]?.credential, digests);
+      if (remembered.size >= REMEMBERED_SETS) remembered.clear();
+      remembered.set(key, findings);
+    }
+    return findings;
+  };
+}
+
+function find(matches: readonly Match[], credential: string | undefined, digests: Digests): RuleOutcome {
+  const facts = describe(matches, digests);
+  const strictest = (['deny', 'hold', 'allow'] as const).find((effect) =>
+    matches.some(({ rule }) => rule.options.decide === effect),
+  );
+  const deny = (...reasons: string[]): RuleOutcome => ({
+    decision: { ...facts, effect: 'deny', reasons, requirements: [] },
+  });
+  if (strictest === undefined) return deny('no_matching_rule');
+  const decisive = matches.filter(({ rule }) => rule.options.decide === strictest).map(({ rule }) => rule);
+  const reasons = decisive.map(({ options }) => `rule:${options.id}`);
+  const messages = decisive.flatMap(({ options }) => options.message ?? []);
+  const say = messages.length > 0 && { messages };
+  if (strictest === 'deny') return { decision: { ...deny(...reasons).decision, ...say } };
+
+  const notify = [...new Set(decisive.flatMap((rule) => rule.notify))];
+  const decision: Decision = {
+    ...facts,
+    effect: strictest,
+    reasons,
+    requirements: requirementsOf(decisive),
+    ...say,
+    ...(notify.length > 0 && { notify }),
+  };
+  if (credential === undefined) return { decision };
+  const narrowing = decisive.filter(({ options }) => options.credential !== undefined);
+  const [rule] = narrowing;
+  const template = rule?.options.credential ?? {};
+  // Rules that say nothing leave the scope to the others; those that disagree are refused. Two templates that differ
+  // may give the same scope for some calls; they are refused all the same, because nobody could say which one was
+  // meant.
+  const distinct = new Set(narrowing.map((each) => canonicalDigest('countersign/scope/v1', each.options.credential)));
+  if (distinct.size > 1) return deny('conflicting_credential_scopes', ...reasons);
+  if (rule !== undefined && templateNames(template).length > 0)
+    return { decision, narrowing: { name: credential, template, rule } };
+  return { decision: { ...decision, credential: { name: credential, scope: template } } };
+}
+
+function describe(matches: readonly Match[], digests: Digests) {
+  const options = matches.map(({ rule }) => rule.options);
+  const labels = new Set(options.flatMap(({ data }) => (data === undefined ? [] : [data])));
+  const reversible = options.flatMap((rule) => (rule.reversible === undefined ? [] : [rule.reversible]));
+  return {
+    rules: matches.map(({ rule, why }) => ({ id: rule.options.id, effect: rule.options.decide, why })),
+    ...(labels.size > 0 && { data: [...labels].join(', ') }),
+    ...(reversible.length > 0 && { reversible: !reversible.includes(false) }),
+    policyDigest: digests.policy,
+    decisionDigest: digests.decision(matches.map(({ rule }) => rule)),
+  };
+}
+
+/** Every distinct tier is a requirement of its own. */
+function requirementsOf(rules: readonly CompiledRule[]): readonly Requirement[] {
+  const byTier = new Map(
+    rules.flatMap(({ requirement }) => (requirement ? [[requirement.tier, requirement] as const] : [])),
+  );
+  return [...byTier.values()];
+}

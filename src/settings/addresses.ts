@@ -1,0 +1,70 @@
+// Hosts, ports and URLs of the configuration. Plain http is for this machine only, unless a key says otherwise.
+
+import { BlockList, isIP } from 'node:net';
+import { z } from 'zod';
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+const special = new BlockList();
+special.addSubnet('0.0.0.0', 8, 'ipv4');
+special.addSubnet('169.254.0.0', 16, 'ipv4');
+special.addSubnet('fe80::', 10, 'ipv6');
+special.addAddress('::', 'ipv6');
+
+const bareHost = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
+const inList = (list: BlockList, host: string): boolean =>
+  isIP(host) !== 0 && list.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
+
+/** A loopback literal, or `localhost` (RFC 6761 section 6.3). */
+export const isLoopback = (url: URL): boolean => bareHost(url) === 'localhost' || inList(loopback, bareHost(url));
+
+/**
+ * An address literal that nobody writes on purpose: unspecified, or link-local, where clouds keep their metadata. Names
+ * are judged when they are resolved.
+ */
+export const isSpecialLiteral = (url: URL): boolean => inList(special, bareHost(url));
+
+/** `host:port`; an IPv6 host stands in brackets. Port 0 takes any free one. */
+export const listenAddress = () =>
+  z
+    .string()
+    .regex(/^(\[[0-9A-Fa-f:.]+\]|[^:\s[\]]+):\d{1,5}$/, {
+      error: 'Write host:port, like 127.0.0.1:8080 or [::1]:8080.',
+      abort: true,
+    })
+    .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, 'A port is at most 65535.')
+    .transform((text) => {
+      const at = text.lastIndexOf(':');
+      return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
+    });
+
+const readUrl = (text: string): URL | undefined => (URL.canParse(text) ? new URL(text) : undefined);
+
+/** An absolute http or https URL with neither user information, query nor fragment; comes out exactly as written. */
+export const httpUrl = () =>
+  z.string().refine(
+    (text) => {
+      const url = readUrl(text);
+      return (
+        url !== undefined &&
+        /^https?:$/.test(url.protocol) &&
+        !/[?#\s\\]/.test(text) &&
+        url.username === '' &&
+        url.password === ''
+      );
+    },
+    { error: 'Write an absolute http(s) URL without user name, query or fragment.', abort: true },
+  );
+
+/** As httpUrl, and nothing after host and port. */
+export const originUrl = () =>
+  httpUrl().refine((text) => readUrl(text)?.pathname === '/', 'Write scheme, host and port alone.');
+
+/** As httpUrl, and https unless the host is this machine. */
+export const secureUrl = () =>
+  httpUrl().refine((text) => {
+    const url = readUrl(text);
+    return url === undefined || url.protocol === 'https:' || isLoopback(url);
+  }, 'Plain http is accepted on loopback only: write https.');

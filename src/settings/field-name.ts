@@ -1,0 +1,16 @@
+// Names of header fields, wherever the configuration gives one.
+
+import { z } from 'zod';
+
+const FIELD_NAME = /^[a-z0-9!#$&'*+.^`|~-]+$/;
+const FRAMING =
+  /^(host|content-length|transfer-encoding|connection|upgrade|te|trailer|keep-alive|expect|proxy-.*|countersign-.*)$/;
+
+/** The name of a header field, in lower case: never one that frames or routes the message. */
+export const fieldName = () =>
+  z
+    .string()
+    .regex(/^[^_]*$/, { error: 'A field name has no underscore: servers take it for a hyphen.', abort: true })
+    .transform((name) => name.toLowerCase())
+    .refine((name) => FIELD_NAME.test(name), { error: 'This is not the name of a header field.', abort: true })
+    .refine((name) => !FRAMING.test(name), 'This field frames or routes the message, or is the gateway’s own.');

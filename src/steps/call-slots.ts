@@ -1,0 +1,186 @@
+// How many calls may be under way: of one agent, and to one upstream. An agent that has its number is refused at once.
+// A call to an upstream that has its number waits, for a bounded time and among a bounded number; what people approved
+// waits in front of the others.
+
+import type { Call, Classified, Recognised } from '../domain/stages.ts';
+import { GatewayError } from '../errors.ts';
+
+const RETRY_AFTER_SECONDS = 1;
+
+type Pool = NonNullable<Classified['mount']['pool']>;
+
+/** A number for each name that has one above 0. */
+class Counts {
+  readonly #counts = new Map<string, number>();
+
+  of(name: string): number {
+    return this.#counts.get(name) ?? 0;
+  }
+
+  add(name: string): void {
+    this.#counts.set(name, this.of(name) + 1);
+  }
+
+  remove(name: string): void {
+    const count = this.of(name) - 1;
+    if (count > 0) this.#counts.set(name, count);
+    else this.#counts.delete(name);
+  }
+}
+
+/** Calls under way of each agent. What a call asks of servers by itself is part of it. */
+export class AgentCalls {
+  readonly #counts = new Counts();
+
+  /** Counts a call until it leaves. Throws `too_many_calls`. */
+  enter(recognised: Recognised): Recognised {
+    const { call, principal } = recognised;
+    if (call.subcall === undefined) {
+      this.add(principal.id, call.runtime.callsPerAgent);
+      call.counted = true;
+    }
+    return recognised;
+  }
+
+  leave({ counted, facts: { principal } }: Call): void {
+    if (counted === true && principal !== undefined) this.remove(principal.id);
+  }
+
+  /** Throws `too_many_calls`. */
+  add(agent: string, most: number): void {
+    if (this.#counts.of(agent) >= most)
+      throw tooMany(`This agent has ${most} calls under way, the most that one agent may have (limits.callsPerAgent).`);
+    this.#counts.add(agent);
+  }
+
+  remove(agent: string): void {
+    this.#counts.remove(agent);
+  }
+}
+
+/** How much of an upstream one agent may take, and of the line before it. */
+const ONE_AGENTS_PART = 0.75;
+
+interface WaitingCall {
+  readonly agent: string;
+  take(): void;
+}
+
+/** One upstream's. */
+class SlotPool {
+  used = 0;
+  /** By agent. */
+  readonly using = new Counts();
+  readonly queueing = new Counts();
+  /** What people approved. */
+  readonly first = new Set<WaitingCall>();
+  readonly others = new Set<WaitingCall>();
+
+  hasPlaceFor(agent: string, { connections }: Pool): boolean {
+    return this.used < connections && this.using.of(agent) < Math.ceil(connections * ONE_AGENTS_PART);
+  }
+
+  hasQueueFor(agent: string, { queue }: Pool): boolean {
+    return this.others.size < queue && this.queueing.of(agent) < Math.ceil(queue * ONE_AGENTS_PART);
+  }
+
+  /** Whoever waits longest, of those whose agent may have one more. */
+  next(pool: Pool): WaitingCall | undefined {
+    for (const line of [this.first, this.others])
+      for (const waiting of line) if (this.hasPlaceFor(waiting.agent, pool)) return waiting;
+    return undefined;
+  }
+}
+
+/** Calls under way to each upstream, from before their credential is minted until they are over. */
+export class UpstreamSlots {
+  readonly #rooms = new Map<string, SlotPool>();
+
+  /** Takes a place unless the call has one, at once where one is free. Throws `too_many_calls` and `client_closed`. */
+  enter(classified: Classified, approved: boolean): undefined | Promise<void> {
+    const { mount, call, principal } = classified;
+    const { pool } = mount;
+    if (pool === undefined || call.slot !== undefined) return undefined;
+    const room = this.#roomOf(mount.name);
+    if (!room.hasPlaceFor(principal.id, pool)) return waitFor(room, classified, pool, approved);
+    occupy(room, call, mount.name, principal.id);
+    return undefined;
+  }
+
+  leave({ slot: name, mount, facts: { principal } }: Call): void {
+    if (name === undefined || principal === undefined) return;
+    const room = this.#roomOf(name);
+    room.used -= 1;
+    room.using.remove(principal.id);
+    if (room.first.size + room.others.size > 0 && mount?.pool !== undefined) room.next(mount.pool)?.take();
+  }
+
+  #roomOf(name: string): SlotPool {
+    const known = this.#rooms.get(name);
+    if (known !== undefined) return known;
+    const room = new SlotPool();
+    this.#rooms.set(name, room);
+    return room;
+  }
+}
+
+function occupy(room: SlotPool, call: Call, name: string, agent: string): void {
+  room.used += 1;
+  room.using.add(agent);
+  call.slot = name;
+}
+
+function waitFor(
+  room: SlotPool,
+  { call, mount, principal, request }: Classified,
+  pool: Pool,
+  approved: boolean,
+): Promise<void> {
+  const line = approved ? room.first : room.others;
+  const full = `This upstream has as many calls under way as it is given (upstreams.${mount.name}.pool).`;
+  if (!approved && !room.hasQueueFor(principal.id, pool)) throw tooMany(full);
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      line.delete(waiting);
+      if (!approved) room.queueing.remove(principal.id);
+      clearTimeout(timer);
+      forget();
+    };
+    const waiting: WaitingCall = {
+      agent: principal.id,
+      // In the turn in which the place became free, so that nobody who comes now gets in between.
+      take() {
+        leave();
+        occupy(room, call, mount.name, principal.id);
+        resolve();
+      },
+    };
+    const timer = setTimeout(() => {
+      leave();
+      reject(
+        tooMany(
+          approved ? `${full} The approval stays, and the identical request can still use it.` : full,
+          call.facts.hold?.id,
+        ),
+      );
+    }, pool.waitMs);
+    const forget = request.onClosed(() => {
+      leave();
+      reject(
+        new GatewayError(
+          'client_closed',
+          'The agent went away before the call was sent.',
+          holdNamed(call.facts.hold?.id),
+        ),
+      );
+    });
+    line.add(waiting);
+    if (!approved) room.queueing.add(principal.id);
+  });
+}
+
+function tooMany(why: string, holdId?: string): GatewayError {
+  return new GatewayError('too_many_calls', why, { retryAfter: RETRY_AFTER_SECONDS, ...holdNamed(holdId) });
+}
+
+const holdNamed = (holdId: string | undefined) => (holdId === undefined ? {} : { holdId });
