@@ -47,3 +47,9 @@ it('links only to files that are there', () => {
   const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, path = '']) => path);
   expect(links.filter((path) => !existsSync(path))).toEqual([]);
 });
+
+it('names the next page within two screens', () => {
+  const [opening = ''] = text.split(/\]\((?!https?:|#)/, 1);
+  expect(opening).not.toBe(text);
+  expect(opening.split('\n').length).toBeLessThanOrEqual(80);
+});

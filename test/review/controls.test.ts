@@ -168,7 +168,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       const id = await desk.ask('/ledger/transfers', transfer(), { 'countersign-task': await desk.openTask('x') });
       const seat = await sit('Bob Baker');
       const { page, context } = seat;
-      expect(await page.getByRole('navigation', { name: 'Desk' }).getByRole('link').allTextContents()).toEqual([
+      expect(await page.getByRole('navigation', { name: 'Console' }).getByRole('link').allTextContents()).toEqual([
         'Inbox',
         'Passkeys',
       ]);
