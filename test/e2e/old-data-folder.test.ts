@@ -13,7 +13,7 @@ import { verifyAudit } from '../../src/audit/verify.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import { live, type Name, REQUESTS, send } from '../fixtures/old-data-folder/story.ts';
 import { fixtureText, startWorld, type World } from '../fixtures/old-data-folder/world.ts';
-import { manualClock } from '../support/approvals.ts';
+import { manualClock } from '../support/holds/values.ts';
 import { answered, becomes } from './held.ts';
 
 interface Recorded {
