@@ -51,7 +51,6 @@ const REACH: Readonly<Record<string, readonly string[]>> = {
       'credentials',
       'identity',
       'mcp',
-      'policy',
       'settings',
       'steps',
       'store',
@@ -61,6 +60,7 @@ const REACH: Readonly<Record<string, readonly string[]>> = {
   ),
   // The file's schema is built from what each type of thing says of its own settings.
   config: ['domain/**', 'settings/**', 'approvals/notify/**', 'errors.ts'],
+  policy: ['domain/**', 'settings/**', 'errors.ts'],
   'agent-api': ['domain/**', 'errors.ts', 'problem.ts'],
   listeners: ['domain/**', 'errors.ts', 'problem.ts'],
   review: ['domain/**', 'errors.ts', 'problem.ts'],
