@@ -6,6 +6,7 @@ import { isListed } from '../approvals/quorum.ts';
 import { isFresh } from '../approvals/voting.ts';
 import type { Config } from '../config/schema.ts';
 import { createSealer } from '../credentials/seal.ts';
+import { describeCredential } from '../credentials/types.ts';
 import type { AuditLog } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/log.ts';
@@ -99,12 +100,6 @@ function createSeal(keyFile: string): Seal {
       }
     },
   };
-}
-
-function describeCredential(credential: Config['credentials'][string]): string {
-  if (credential.type === 'static') return 'a fixed secret: it is not made for this call and does not end with it';
-  const kept = 'revoke' in credential && !credential.revoke;
-  return `by ${credential.type}, made for this call${kept ? '; it ends by itself' : ' and taken back when it is over, where its issuer can'}`;
 }
 
 function describeRule(rule: Config['rules'][number] | undefined): string | undefined {

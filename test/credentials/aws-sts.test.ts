@@ -3,7 +3,6 @@
 
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type AwsStsOptions, createAwsStsProvider } from '../../src/credentials/aws-sts.ts';
 import { createBroker } from '../../src/credentials/broker.ts';
 import { createSealer } from '../../src/credentials/seal.ts';
 import { sha256 } from '../../src/domain/canonical.ts';
@@ -15,6 +14,7 @@ import { Secret } from '../../src/domain/secret.ts';
 import { awsRefusal } from '../support/aws-verifier.ts';
 import { allowed, callerNamed, principalNamed, released, transferAction } from '../support/clearances.ts';
 import { createMemoryLedger } from '../support/memory-ledger.ts';
+import { providerOf } from '../support/providers.ts';
 import { type StsServer, startSts } from '../support/sts-server.ts';
 
 const secret = (text: string) => ({ origin: 'test', read: () => new Secret(text) });
@@ -27,8 +27,9 @@ beforeEach(async () => {
 });
 afterEach(() => sts.stop());
 
-const provider = (more: Partial<AwsStsOptions> = {}) =>
-  createAwsStsProvider({
+const provider = (more: object = {}) =>
+  providerOf({
+    type: 'aws-sts',
     roleArn: 'arn:aws:iam::123456789012:role/agents/ledger',
     webIdentityToken: secret('web-identity-token-literal'),
     region: 'eu-central-1',

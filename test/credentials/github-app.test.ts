@@ -5,7 +5,6 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createBroker } from '../../src/credentials/broker.ts';
 import { UnwantedGrant } from '../../src/credentials/broker-provider.ts';
-import { createGithubAppProvider, type GithubAppOptions } from '../../src/credentials/github-app.ts';
 import { createSealer } from '../../src/credentials/seal.ts';
 import type { Grant } from '../../src/domain/credential.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
@@ -15,6 +14,7 @@ import { Secret } from '../../src/domain/secret.ts';
 import { allowed, callerNamed, principalNamed, released, transferAction } from '../support/clearances.ts';
 import { APP_ID, type GithubServer, INSTALLATION_ID, startGithub } from '../support/github-server.ts';
 import { createMemoryLedger } from '../support/memory-ledger.ts';
+import { providerOf } from '../support/providers.ts';
 
 const secret = (text: string) => ({ origin: 'test', read: () => new Secret(text) });
 const narrow = { repositories: ['acme/ledger'], permissions: { administration: 'write' } };
@@ -29,8 +29,9 @@ afterEach(async () => {
   await github.stop();
 });
 
-const provider = (more: Partial<GithubAppOptions> = {}) =>
-  createGithubAppProvider({
+const provider = (more: object = {}) =>
+  providerOf({
+    type: 'github-app',
     appId: APP_ID,
     installationId: INSTALLATION_ID,
     privateKey: secret(github.privateKey),
@@ -97,7 +98,7 @@ describe('nothing is asked of GitHub', () => {
     ['a level that GitHub does not have', {}, { ...narrow, permissions: { contents: 'all' } }],
     ['no permissions at all', {}, { ...narrow, permissions: {} }],
     ['a member that it does not know', {}, { ...narrow, repositoryIds: [1] }],
-  ] satisfies [string, Partial<GithubAppOptions>, JsonObject][])('for %s', async (_, bounds, scope) => {
+  ] satisfies [string, object, JsonObject][])('for %s', async (_, bounds, scope) => {
     expect(await failure(provider(bounds).mint(grant(scope)))).toMatchObject({ code: 'credential_unavailable' });
     expect(github.requests).toEqual([]);
   });
@@ -177,7 +178,7 @@ describe('a refusal of GitHub', () => {
   });
 
   it('for a URL that is neither https nor on loopback comes when the provider is made', () => {
-    expect(() => provider({ url: 'http://api.github.example' })).toThrow(TypeError);
+    expect(() => provider({ url: 'http://api.github.example' })).toThrow('Plain http is accepted on loopback only');
   });
 });
 

@@ -4,7 +4,6 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createBroker } from '../../src/credentials/broker.ts';
 import { UnwantedGrant } from '../../src/credentials/broker-provider.ts';
-import { createKubernetesProvider, type KubernetesOptions } from '../../src/credentials/kubernetes.ts';
 import { createSealer } from '../../src/credentials/seal.ts';
 import type { Grant } from '../../src/domain/credential.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
@@ -14,6 +13,7 @@ import { Secret } from '../../src/domain/secret.ts';
 import { allowed, callerNamed, principalNamed, released, transferAction } from '../support/clearances.ts';
 import { type Answer, GATEWAY_TOKEN, type KubernetesServer, startKubernetes } from '../support/kubernetes-server.ts';
 import { createMemoryLedger } from '../support/memory-ledger.ts';
+import { providerOf } from '../support/providers.ts';
 
 const secret = (text: string) => ({ origin: 'test', read: () => new Secret(text) });
 const narrow = { serviceAccount: 'shop/deployer', audiences: ['https://kubernetes.default.svc'] };
@@ -27,8 +27,9 @@ afterEach(async () => {
   await cluster.stop();
 });
 
-const provider = (more: Partial<KubernetesOptions> = {}) =>
-  createKubernetesProvider({
+const provider = (more: object = {}) =>
+  providerOf({
+    type: 'kubernetes',
     server: cluster.origin,
     token: secret(GATEWAY_TOKEN),
     serviceAccounts: ['shop/deployer', 'shop/reader'],
@@ -107,7 +108,7 @@ describe('nothing is asked of the cluster', () => {
     ['a path in place of a name', {}, { serviceAccount: 'shop/../kube-system' }],
     ['another audience', { audiences: ['vault'] }, narrow],
     ['a member that it does not know', {}, { ...narrow, namespace: 'shop' }],
-  ] satisfies [string, Partial<KubernetesOptions>, JsonObject][])('for %s', async (_, more, scope) => {
+  ] satisfies [string, object, JsonObject][])('for %s', async (_, more, scope) => {
     expect(await failure(provider(more).mint(grant(scope)))).toMatchObject({ code: 'credential_unavailable' });
     expect(cluster.requests).toEqual([]);
   });

@@ -5,7 +5,6 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createBroker } from '../../src/credentials/broker.ts';
 import { createSealer } from '../../src/credentials/seal.ts';
-import { createVaultProvider, type VaultOptions } from '../../src/credentials/vault.ts';
 import type { Grant } from '../../src/domain/credential.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { silentLog } from '../../src/domain/log.ts';
@@ -13,6 +12,7 @@ import { noMetrics } from '../../src/domain/metrics.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { allowed, callerNamed, principalNamed, released, transferAction } from '../support/clearances.ts';
 import { createMemoryLedger } from '../support/memory-ledger.ts';
+import { providerOf } from '../support/providers.ts';
 import { LOGIN_JWT, startVault, type VaultServer } from '../support/vault-server.ts';
 
 const secret = (text: string) => ({ origin: 'test', read: () => new Secret(text) });
@@ -28,8 +28,9 @@ afterEach(async () => {
   await server.stop();
 });
 
-const provider = (more: Partial<VaultOptions> = {}) =>
-  createVaultProvider({
+const provider = (more: object = {}) =>
+  providerOf({
+    type: 'vault',
     address: server.origin,
     login: { mount: 'jwt', role: 'countersign', token: secret(LOGIN_JWT), policies: ['deployer'] },
     path: 'database/creds/{role}',
@@ -181,7 +182,7 @@ describe('Vault is not asked', () => {
     ],
     ['parameters that are no plain values', token, { parameters: { labels: {} } }],
     ['a member that it does not know', {}, { role: 'readonly', path: 'sys/raw' }],
-  ] satisfies [string, Partial<VaultOptions>, JsonObject][])('for %s', async (_, more, scope) => {
+  ] satisfies [string, object, JsonObject][])('for %s', async (_, more, scope) => {
     expect(await failure(provider(more).mint(grant(scope)))).toMatchObject({ code: 'credential_unavailable' });
     expect(server.requests).toEqual([]);
   });

@@ -44,22 +44,15 @@ export const SHARED = ['@opentelemetry/api', 'lru-cache', 'zod'];
 const REACH: Readonly<Record<string, readonly string[]>> = {
   domain: ['errors.ts'],
   ...Object.fromEntries(
-    [
-      'actions',
-      'approvals',
-      'audit',
-      'credentials',
-      'identity',
-      'mcp',
-      'policy',
-      'settings',
-      'steps',
-      'store',
-      'telemetry',
-      'upstream',
-    ].map((feature) => [feature, ['domain/**', 'errors.ts']]),
+    ['actions', 'approvals', 'audit', 'mcp', 'policy', 'settings', 'steps', 'store', 'telemetry', 'upstream'].map(
+      (feature) => [feature, ['domain/**', 'errors.ts']],
+    ),
   ),
-  config: ['domain/**', 'settings/**', 'errors.ts'],
+  // Each type of credential and of issuer holds its own settings.
+  credentials: ['domain/**', 'settings/**', 'errors.ts'],
+  identity: ['domain/**', 'settings/**', 'errors.ts'],
+  // The configuration's unions come from the lists of types.
+  config: ['domain/**', 'settings/**', 'credentials/types.ts', 'errors.ts'],
   'agent-api': ['domain/**', 'errors.ts', 'problem.ts'],
   listeners: ['domain/**', 'errors.ts', 'problem.ts'],
   review: ['domain/**', 'errors.ts', 'problem.ts'],

@@ -66,6 +66,21 @@ describe('the import rules', () => {
       'src/approvals/notify/planted.ts',
       "import { x } from '../machine.ts';\nx();\n",
     ],
+    [
+      'a credential type reaching into the configuration',
+      'src/credentials/types/planted.ts',
+      "import { x } from '../../config/schema.ts';\nx();\n",
+    ],
+    [
+      'the configuration knowing a credential type, not the list',
+      'src/config/planted.ts',
+      "import { x } from '../credentials/types/vault.ts';\nx();\n",
+    ],
+    [
+      'the settings knowing the whole file',
+      'src/settings/planted.ts',
+      "import { x } from '../config/schema.ts';\nx();\n",
+    ],
     ['a package at the top of src', 'src/planted.ts', "import { Pool } from 'undici';\nnew Pool('');\n"],
     [
       'the telemetry SDK outside telemetry/',
