@@ -4,7 +4,7 @@
 // not read another's.
 
 import type { UpgradeOffer } from '../domain/action.ts';
-import type { HeaderList } from '../domain/headers.ts';
+import { fieldPairs, type HeaderList, headerValues } from '../domain/headers.ts';
 import { GatewayError } from '../errors.ts';
 
 /** RFC 9110 section 5.6.2. */
@@ -61,7 +61,7 @@ function offers(headers: HeaderList, name: string): string[] {
 }
 
 function values(headers: HeaderList, name: string): string[] {
-  return headers.flatMap((value, i) => (i % 2 === 1 && headers[i - 1] === name ? value.trim() : []));
+  return headerValues(headers, name).map((value) => value.trim());
 }
 
 /**
@@ -82,8 +82,8 @@ function refuseCredentials({ subprotocols, extensions }: UpgradeOffer, headers: 
 }
 
 function repeatsField(texts: readonly string[], headers: HeaderList): boolean {
-  const secrets = headers.flatMap((value, i) =>
-    i % 2 === 0 || NO_SECRETS.test(headers[i - 1] ?? '') ? [] : value.split(/[\s,;=]+/),
+  const secrets = [...fieldPairs(headers)].flatMap(([name, value]) =>
+    NO_SECRETS.test(name) ? [] : value.split(/[\s,;=]+/),
   );
   return secrets.some(
     (secret) =>

@@ -3,7 +3,7 @@
 
 import type { Action, Digest } from '../domain/action.ts';
 import { canonicalDigest, sha256 } from '../domain/canonical.ts';
-import type { HeaderList } from '../domain/headers.ts';
+import { type HeaderList, withoutField } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { approvedFields, bindsSession } from '../domain/mcp-session.ts';
 import type { Party } from '../domain/principal.ts';
@@ -57,7 +57,7 @@ function requestDigestOver(fields: HeaderList, caller: Caller, taskId: string | 
     authority: action.authority,
     target: action.target,
     contentType: action.contentType ?? null,
-    headers: without(fields, 'idempotency-key'),
+    headers: withoutField(fields, 'idempotency-key'),
     bodyDigest: action.body?.identity ?? bodyDigestOf(action),
     tool: action.tool ?? null,
     ...(action.upgrade && { upgrade: { ...action.upgrade } }),
@@ -83,8 +83,4 @@ function boundCaller(caller: Caller) {
     keyThumbprint: caller.keyThumbprint ?? null,
     onBehalfOf: caller.onBehalfOf.map(({ id, issuer, subject }) => ({ id, issuer, subject })),
   };
-}
-
-function without(headers: HeaderList, name: string): string[] {
-  return headers.filter((_, i) => headers[i - (i % 2)] !== name);
 }

@@ -8,6 +8,7 @@ import { actionDigest, formerActionDigest } from '../actions/digest.ts';
 import { createAgentsApi } from '../agent-api/api.ts';
 import { createApprovals } from '../approvals/approvals.ts';
 import { closeHold } from '../approvals/closing.ts';
+import { createChannel } from '../approvals/notify/channel-types.ts';
 import { startNotifier } from '../approvals/notify/worker.ts';
 import { openAuditLog } from '../audit/journal.ts';
 import { credentialRecord, decisionRecord, outcomeRecord } from '../audit/records.ts';
@@ -41,13 +42,13 @@ import { callLine } from '../telemetry/call-line.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { createForwarder } from '../upstream/forward.ts';
 import { fetchTrusting } from '../upstream/issuer-fetch.ts';
+import { post } from '../upstream/post.ts';
 import { createTargets } from '../upstream/targets.ts';
 import { createWebSocketPass } from '../upstream/websocket.ts';
 import { VERSION } from '../version.ts';
 import { startAgentsPlane } from './agents-plane.ts';
 import { answerCall } from './answer.ts';
 import { certificateExpiries } from './certificate-files.ts';
-import { channelOf } from './channels.ts';
 import { compile, identityOptions } from './compile.ts';
 import { createGatewaySvids, type GatewaySvids } from './gateway-svids.ts';
 import { createLiveConfig } from './live-config.ts';
@@ -240,7 +241,12 @@ async function build(
   const notifier = startNotifier({
     ...{ clock, log, metrics },
     outbox: store.notifications,
-    channel: (name) => channelOf(live.config(), name, clock),
+    // Made at each delivery, so that a reload counts at once.
+    channel(name) {
+      const { channels } = live.config().notifications;
+      const settings = Object.hasOwn(channels, name) ? channels[name] : undefined;
+      return settings && createChannel(settings, { post, clock });
+    },
     pages: () => pages,
   });
   ending.add(() => notifier.close(NOTIFIER_CLOSE_MS));

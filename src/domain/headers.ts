@@ -15,9 +15,25 @@ export function isListed(list: readonly string[], name: string): boolean {
   return list.some((entry) => (entry.endsWith('*') ? name.startsWith(entry.slice(0, -1)) : entry === name));
 }
 
+/** The fields for which `keeps` is true, as a list of their own. */
+export function keepFields(headers: HeaderList, keeps: (name: string, value: string) => boolean): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    const value = headers[i + 1] as string;
+    if (keeps(name, value)) kept.push(name, value);
+  }
+  return kept;
+}
+
 /** The list without the fields of these lower-case names. */
-export function withoutField(headers: HeaderList, ...names: readonly string[]): HeaderList {
-  return headers.filter((_, i) => !names.includes(headers[i - (i % 2)] as string));
+export function withoutField(headers: HeaderList, ...names: readonly string[]): string[] {
+  return keepFields(headers, (name) => !names.includes(name));
+}
+
+/** Each field as a pair. For the ways that not every call goes: an iterator costs more than a loop over the list. */
+export function* fieldPairs(headers: HeaderList): Generator<readonly [name: string, value: string]> {
+  for (let i = 0; i < headers.length; i += 2) yield [headers[i] as string, headers[i + 1] as string];
 }
 
 /** Every value of the field with this lower-case name, in order. */

@@ -4,7 +4,7 @@
 // bound to it.
 
 import type { Action } from './action.ts';
-import { type HeaderList, header } from './headers.ts';
+import { type HeaderList, header, withoutField } from './headers.ts';
 import type { HeldAction } from './hold.ts';
 
 const FIELD = 'mcp-session-id';
@@ -16,7 +16,7 @@ export const sessionOf = (headers: HeaderList): string => header(headers, FIELD)
 export function approvedFields({ protocol, boundHeaders }: Pick<Action, 'protocol' | 'boundHeaders'>): HeaderList {
   // Outside MCP the field has no meaning that is known here, and what is sent is what was approved.
   if (protocol !== 'mcp' || header(boundHeaders, FIELD) === undefined) return boundHeaders;
-  return boundHeaders.filter((_, i) => boundHeaders[i - (i % 2)] !== FIELD);
+  return withoutField(boundHeaders, FIELD);
 }
 
 /** Whether these fields name a session that `approvedFields` leaves out. */

@@ -3,10 +3,11 @@
 // not give it.
 
 import type { IncomingMessage } from 'node:http';
-import type { HeaderList } from '../domain/headers.ts';
+import { type HeaderList, keepFields } from '../domain/headers.ts';
 import type { Mount } from '../domain/stages.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { RESOURCE_METADATA_PATH } from '../domain/well-known.ts';
+import { wrapSink } from '../domain/wrap-sink.ts';
 import { GatewayError } from '../errors.ts';
 
 /** What a page's script may read of an answer. */
@@ -71,19 +72,9 @@ const READING = /^access-control-(allow-origin|allow-credentials|expose-headers)
 
 /** The sink with further fields on its answer, in place of what an upstream says under their names. */
 export function withFields(sink: ResponseSink, fields: HeaderList): ResponseSink {
-  const all = (headers: HeaderList): HeaderList => [
-    ...headers.filter((_, i) => !READING.test(headers[i - (i % 2)] as string)),
-    ...fields,
-  ];
-  return {
-    get started() {
-      return sink.started;
-    },
+  const all = (headers: HeaderList): HeaderList => [...keepFields(headers, (name) => !READING.test(name)), ...fields];
+  return wrapSink(sink, {
     head: (status, headers) => sink.head(status, all(headers)),
-    write: (chunk) => sink.write(chunk),
-    onDrain: (callback) => sink.onDrain(callback),
     whole: (status, headers, body) => sink.whole(status, all(headers), body),
-    end: () => sink.end(),
-    abort: (because) => sink.abort(because),
-  };
+  });
 }

@@ -3,11 +3,12 @@
 // messages at once, one that is still compressed, and one that is larger than the limit are refused, because what
 // cannot be read cannot be judged.
 
-import { type HeaderList, header, headerValues } from '../domain/headers.ts';
+import { fieldPairs, type HeaderList, header, headerValues, keepFields } from '../domain/headers.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { writeJson } from '../domain/json-source.ts';
 import { isCoded } from '../domain/normal-forms/fields.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
+import { wrapSink } from '../domain/wrap-sink.ts';
 import { GatewayError } from '../errors.ts';
 import { createEventReader, type EventReader, formatEvent, type ServerEvent } from './event-stream.ts';
 import { LARGEST_MESSAGE, readMessage, withoutMark } from './read-message.ts';
@@ -38,10 +39,7 @@ export function judgedAnswer(
     const kept = judgeEvent(named, judge);
     if (kept !== undefined) writable = sink.write(formatEvent(kept)) && writable;
   };
-  return {
-    get started() {
-      return sink.started;
-    },
+  return wrapSink(sink, {
     head(status, headers) {
       const type = mediaTypeOf(headers);
       if (isEncoded(headers))
@@ -64,7 +62,6 @@ export function judgedAnswer(
       if (collected.size > LARGEST_MESSAGE) throw tooLarge();
       return true;
     },
-    onDrain: (callback) => sink.onDrain(callback),
     whole(status, headers, body) {
       const judged =
         body.length > 0 && mediaTypeOf(headers) === 'application/json'
@@ -80,8 +77,7 @@ export function judgedAnswer(
       const { status, headers, chunks } = collected;
       sink.whole(status, withoutLength(headers), judgeBody(Buffer.concat(chunks), headers, judge, instead));
     },
-    abort: (because) => sink.abort(because),
-  };
+  });
 }
 
 const tooLarge = (): GatewayError =>
@@ -124,11 +120,9 @@ function isEncoded(headers: HeaderList): boolean {
 
 /** Of an answer that was read as UTF-8 and is written anew. */
 function withoutLength(headers: HeaderList): HeaderList {
-  return headers
-    .filter((_, i) => !/^content-(length|encoding)$/.test(headers[i - (i % 2)] as string))
-    .map((value, i, all) =>
-      i % 2 === 1 && all[i - 1] === 'content-type' && /charset/i.test(value)
-        ? (value.split(';', 1)[0] as string).trim()
-        : value,
-    );
+  const kept = keepFields(headers, (name) => name !== 'content-length' && name !== 'content-encoding');
+  return [...fieldPairs(kept)].flatMap(([name, value]) => [
+    name,
+    name === 'content-type' && /charset/i.test(value) ? (value.split(';', 1)[0] as string).trim() : value,
+  ]);
 }

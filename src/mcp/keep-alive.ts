@@ -5,6 +5,7 @@
 import { header } from '../domain/headers.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
+import { wrapSink } from '../domain/wrap-sink.ts';
 
 export const COMMENT = ': keep-alive\n\n';
 
@@ -22,10 +23,7 @@ export function keptAlive(sink: ResponseSink, { everyMs, onClosed }: KeepAliveOp
     clearInterval(timer);
     forget();
   };
-  return {
-    get started() {
-      return sink.started;
-    },
+  return wrapSink(sink, {
     head(status, headers) {
       sink.head(status, headers);
       if (status !== 200 || !(header(headers, 'content-type') ?? '').toLowerCase().startsWith('text/event-stream'))
@@ -33,9 +31,6 @@ export function keptAlive(sink: ResponseSink, { everyMs, onClosed }: KeepAliveOp
       timer = setInterval(() => sink.write(COMMENT), everyMs).unref();
       forget = onClosed(stop);
     },
-    write: (chunk) => sink.write(chunk),
-    onDrain: (callback) => sink.onDrain(callback),
-    whole: (status, headers, body) => sink.whole(status, headers, body),
     end() {
       stop();
       sink.end();
@@ -44,5 +39,5 @@ export function keptAlive(sink: ResponseSink, { everyMs, onClosed }: KeepAliveOp
       stop();
       sink.abort(because);
     },
-  };
+  });
 }

@@ -6,6 +6,7 @@
 import { type HeaderList, header } from '../domain/headers.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
+import { wrapSink } from '../domain/wrap-sink.ts';
 import { GatewayError } from '../errors.ts';
 import type { JudgeMessage } from './answer-sink.ts';
 import { formatMessage } from './event-stream.ts';
@@ -68,10 +69,7 @@ export function oweAnswer(
       answered = true;
       return judged;
     },
-    sink: {
-      get started() {
-        return sink.started;
-      },
+    sink: wrapSink(sink, {
       head(code, headers) {
         status = code;
         form = formOf(code, headers);
@@ -82,7 +80,6 @@ export function oweAnswer(
         if (form === 'events' && typeof chunk === 'string' && EVENT_ID.test(chunk)) resumable = true;
         return sink.write(chunk);
       },
-      onDrain: (callback) => sink.onDrain(callback),
       whole(code, headers, body) {
         status = code;
         form = formOf(code, headers);
@@ -102,7 +99,7 @@ export function oweAnswer(
         if (form === 'over') return;
         if (because === undefined || !lastEvent(because)) sink.abort(because);
       },
-    },
+    }),
   };
 }
 

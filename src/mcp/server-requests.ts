@@ -4,7 +4,7 @@
 // outcome.
 
 import type { Action } from '../domain/action.ts';
-import type { HeaderList } from '../domain/headers.ts';
+import { type HeaderList, keepFields } from '../domain/headers.ts';
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Armed } from '../domain/stages.ts';
 import type { Forwarder, Outgoing, ResponseSink } from '../domain/upstream.ts';
@@ -67,7 +67,7 @@ function reply(
 ): Outgoing {
   const bytes = Buffer.from(JSON.stringify(message));
   const dropped = /^(accept|content-type|last-event-id|idempotency-key|mcp-method|mcp-name)$/;
-  const boundHeaders = action.boundHeaders.filter((_, i) => !dropped.test(action.boundHeaders[i - (i % 2)] as string));
+  const boundHeaders = keepFields(action.boundHeaders, (name) => !dropped.test(name));
   return {
     request: { ...request, onClosed: () => () => {} },
     action: {

@@ -92,11 +92,3 @@ export interface PolicyOptions {
   readonly tiers: Readonly<Record<string, TierOptions>>;
   readonly upstreams: Readonly<Record<string, PolicyUpstream>>;
 }
-
-/** Something in a policy that cannot work: where, as a path into the options, and a sentence. */
-export interface PolicyFault {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-  /** Absent: the policy cannot be used. */
-  readonly severity?: 'warning';
-}

@@ -3,7 +3,7 @@
 
 import type { Action } from '../domain/action.ts';
 import { refuseStored } from '../domain/agent-limits.ts';
-import { type HeaderList, header } from '../domain/headers.ts';
+import { fieldPairs, type HeaderList, header, keepFields } from '../domain/headers.ts';
 import type { ProtocolHandler, Resumed } from '../domain/protocol-handler.ts';
 import type { Classified, Mount, Recognised, Resumption } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
@@ -82,7 +82,7 @@ async function withTask(tasks: TaskStore, taskId: string, known: Omit<Classified
 }
 
 function resumption({ action, hold }: Resumed, headers: HeaderList): Resumption {
-  const bound = new Set(action.boundHeaders.filter((_, i) => i % 2 === 0));
-  const others = headers.filter((_, i) => !bound.has(headers[i - (i % 2)] as string));
+  const bound = new Set([...fieldPairs(action.boundHeaders)].map(([name]) => name));
+  const others = keepFields(headers, (name) => !bound.has(name));
   return { holdId: hold.id, headers: [...others, ...action.boundHeaders] };
 }

@@ -5,6 +5,7 @@
 import type { Call } from '../domain/stages.ts';
 import type { TaskCall, TaskStore } from '../domain/task.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
+import { wrapSink } from '../domain/wrap-sink.ts';
 import type { HistoryWatch } from './history-watch.ts';
 
 export interface CallHistory {
@@ -61,23 +62,16 @@ export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHis
     sinkOf(call) {
       const { sink } = call;
       if (call.facts.task === undefined) return sink;
-      return {
-        get started() {
-          return sink.started;
-        },
+      return wrapSink(sink, {
         head(status, headers) {
           record(call, status);
           sink.head(status, headers);
         },
-        write: (chunk) => sink.write(chunk),
-        onDrain: (callback) => sink.onDrain(callback),
         whole(status, headers, body) {
           record(call, status);
           sink.whole(status, headers, body);
         },
-        end: () => sink.end(),
-        abort: (because) => sink.abort(because),
-      };
+      });
     },
   };
 }

@@ -4,6 +4,7 @@
 
 import { Duplex, pipeline, Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import { keepFields } from '../domain/headers.ts';
 import { GatewayError } from '../errors.ts';
 
 const DECODERS: Readonly<Record<string, () => Duplex>> = {
@@ -64,5 +65,5 @@ const OF_THE_ENCODED: ReadonlySet<string> = new Set([
 
 /** The fields of an answer whose body is decoded here. */
 export function decodedFields(headers: readonly string[]): string[] {
-  return headers.filter((_, i) => !OF_THE_ENCODED.has(headers[i - (i % 2)] as string));
+  return keepFields(headers, (name) => !OF_THE_ENCODED.has(name));
 }

@@ -5,7 +5,7 @@ import { openHold, recordHold } from '../../src/approvals/hold-record.ts';
 import type { Action } from '../../src/domain/action.ts';
 import { canonicalDigest, sha256 } from '../../src/domain/canonical.ts';
 import type { Principal } from '../../src/domain/principal.ts';
-import { actionOf, principalOf, requestOf } from '../support/approvals.ts';
+import { actionOf, principalOf, requestOf } from '../support/holds/values.ts';
 
 const text = fc.string({ maxLength: 6 });
 const parties = fc.array(fc.record({ id: text, issuer: text, subject: text }), { maxLength: 2 });

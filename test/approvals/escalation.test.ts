@@ -1,19 +1,11 @@
 // Escalation by the store's clock: the second group may vote from then on, is told once, and is bound by the same
 // separation of duties.
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  approve,
-  type Bench,
-  codeOf,
-  decisionOf,
-  openBench,
-  openHoldBy,
-  principalOf,
-  requestOf,
-  requirementOf,
-  reviewerOf,
-} from '../support/approvals.ts';
+import { describe, expect, it } from 'vitest';
+import { codeOf } from '../support/failures.ts';
+import { approve, openHoldBy } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { decisionOf, principalOf, requestOf, requirementOf, reviewerOf } from '../support/holds/values.ts';
 
 const MINUTE = 60_000;
 const requirements = [
@@ -22,11 +14,7 @@ const requirements = [
 const decision = decisionOf({ requirements, notify: ['soc'] });
 const director = reviewerOf('dora', ['directors']);
 
-let bench: Bench;
-beforeEach(() => {
-  bench = openBench({ owners: () => ['agent-owner'] });
-});
-afterEach(() => bench.close());
+const bench = useBench({ owners: () => ['agent-owner'] });
 
 const told = async (): Promise<string[]> =>
   (await bench.store.notifications.list({})).map(({ kind }) => kind).reverse();
@@ -64,7 +52,7 @@ describe('a tier that escalates', () => {
     await openHoldBy(bench, { decision });
     await bench.approvals.sweep();
     expect(await told()).toEqual(['hold.opened']);
-    bench = await bench.restart();
+    await bench.restart();
     bench.clock.advance(5 * MINUTE);
     await bench.approvals.start();
     await bench.approvals.sweep();

@@ -1,30 +1,16 @@
 // How holds end: denied, run out, taken back, or sent with a known or an unknown outcome. Each ending is told and
 // recorded once, and what the store holds is taken up again after a restart.
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createApprovals } from '../../src/approvals/approvals.ts';
 import type { Hold, HoldStore } from '../../src/domain/hold.ts';
 import { GatewayError } from '../../src/errors.ts';
-import {
-  approve,
-  type Bench,
-  codeOf,
-  decisionOf,
-  deny,
-  openBench,
-  openHoldBy,
-  principalOf,
-  requestOf,
-  requirementOf,
-  reviewerOf,
-  waiting,
-} from '../support/approvals.ts';
+import { codeOf } from '../support/failures.ts';
+import { approve, deny, openHoldBy, waiting } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { decisionOf, principalOf, requestOf, requirementOf, reviewerOf } from '../support/holds/values.ts';
 
-let bench: Bench;
-beforeEach(() => {
-  bench = openBench();
-});
-afterEach(() => bench.close());
+const bench = useBench();
 
 describe('endings', () => {
   it('tells a waiting agent of the denial, and refuses the identical request without asking anyone, whatever its Idempotency-Key', async () => {
@@ -187,11 +173,11 @@ describe('the clockwork', () => {
     const decision = decisionOf({ requirements: [requirementOf({ count: 2 })] });
     const hold = await openHoldBy(bench, { decision });
     await approve(bench, hold);
-    bench = await bench.restart();
+    await bench.restart();
     await bench.approvals.start();
     expect(await codeOf(approve(bench, hold))).toBe('already_voted');
     expect((await approve(bench, hold, reviewerOf('bob'))).state).toBe('APPROVED');
-    bench = await bench.restart();
+    await bench.restart();
     await bench.approvals.start();
     expect(await bench.approvals.obtain(requestOf({ decision }))).toMatchObject({
       kind: 'released',

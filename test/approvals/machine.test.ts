@@ -5,7 +5,7 @@ import { advance, type HoldEvent, isTerminal } from '../../src/approvals/machine
 import { approversOf, isSatisfied } from '../../src/approvals/quorum.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { GatewayError } from '../../src/errors.ts';
-import { decisionOf, requestOf, requirementOf, reviewerOf, TRACE } from '../support/approvals.ts';
+import { decisionOf, requestOf, requirementOf, reviewerOf, TRACE } from '../support/holds/values.ts';
 
 const START = 1_000_000;
 const NOBODY: ReadonlySet<string> = new Set();

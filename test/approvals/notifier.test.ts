@@ -1,20 +1,16 @@
 // The worker over a real outbox: order, retries by the clock, the end of patience, and no channel waiting for another.
 
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import type { Channel, Message } from '../../src/approvals/notify/channel.ts';
 import { type Notifier, startNotifier } from '../../src/approvals/notify/worker.ts';
 import { silentLog } from '../../src/domain/log.ts';
-import { actionOf, type Bench, decisionOf, openBench, openHoldBy } from '../support/approvals.ts';
+import { openHoldBy } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { actionOf, decisionOf } from '../support/holds/values.ts';
 
-let bench: Bench;
+const bench = useBench();
 let notifier: Notifier | undefined;
-beforeEach(() => {
-  bench = openBench();
-});
-afterEach(async () => {
-  await notifier?.close(0);
-  await bench.close();
-});
+afterEach(() => notifier?.close(0));
 
 const counted: string[] = [];
 

@@ -1,34 +1,24 @@
 // Which call a hold is for, who may wait for it, and what must still be true when its approval is used: `obtain`, over
 // a real store.
 
-import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/domain/canonical.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { GatewayError } from '../../src/errors.ts';
+import { codeOf } from '../support/failures.ts';
+import { approve, deny, openHoldBy, waiting } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
 import {
   actionOf,
-  approve,
-  type Bench,
-  benchOn,
-  codeOf,
   decisionOf,
-  deny,
   GENEROUS,
-  openBench,
-  openHoldBy,
   principalOf,
   requestOf,
   requirementOf,
   reviewerOf,
-  waiting,
-} from '../support/approvals.ts';
+} from '../support/holds/values.ts';
 
-let bench: Bench;
-beforeEach(() => {
-  bench = openBench();
-});
-afterEach(() => bench.close());
+const bench = useBench();
 
 const stateOf = async (hold: Hold) => (await bench.store.holds.get(hold.id))?.state;
 
@@ -76,8 +66,7 @@ describe('opening and attaching', () => {
   });
 
   it('refuses more pending holds of one agent than are allowed, and no other agent’s', async () => {
-    await bench.close();
-    bench = openBench({ limits: () => ({ ...GENEROUS, pendingPerAgent: 2 }) });
+    await bench.renew({ limits: () => ({ ...GENEROUS, pendingPerAgent: 2 }) });
     await openHoldBy(bench, { action: actionOf({}, '1') });
     await openHoldBy(bench, { action: actionOf({}, '2') });
     expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('too_many_pending');
@@ -280,9 +269,8 @@ describe('what changed since the approval', () => {
   });
 
   it('invalidates when the reviewer who approved was suspended meanwhile', async () => {
-    await bench.close();
     const suspended = new Set<string>();
-    bench = openBench({ suspended: () => suspended });
+    await bench.renew({ suspended: () => suspended });
     const hold = await openHoldBy(bench);
     await approve(bench, hold);
     suspended.add('alice');
@@ -291,9 +279,8 @@ describe('what changed since the approval', () => {
   });
 
   it('does not claim when the reviewer is suspended during the second judgement', async () => {
-    await bench.close();
     const suspended = new Set<string>();
-    bench = openBench({ suspended: () => suspended });
+    await bench.renew({ suspended: () => suspended });
     await approve(bench, await openHoldBy(bench));
     const request = requestOf({
       rejudge: (approval) => {
@@ -309,12 +296,12 @@ describe('what changed since the approval', () => {
 it('does not release a hold that was altered in the database after it was approved', async () => {
   const hold = await openHoldBy(bench);
   await approve(bench, hold);
-  bench.approvals.close();
-  await bench.store.close();
-  const db = new DatabaseSync(bench.path);
-  db.prepare("UPDATE hold SET record = json_set(record, '$.deadline', ?) WHERE id = ?").run(hold.deadline + 1, hold.id);
-  db.close();
-  bench = benchOn(bench.path, bench.clock);
+  await bench.restart((db) => {
+    db.prepare("UPDATE hold SET record = json_set(record, '$.deadline', ?) WHERE id = ?").run(
+      hold.deadline + 1,
+      hold.id,
+    );
+  });
   expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('approval_invalidated');
 });
 

@@ -2,8 +2,10 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { actionOf, approve, type Bench, GENEROUS, openBench, openHoldBy, principalOf } from '../support/approvals.ts';
+import { describe, expect, it } from 'vitest';
+import { approve, openHoldBy } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { actionOf, GENEROUS, principalOf } from '../support/holds/values.ts';
 
 const WRITES =
   /\bstate: '(?:PENDING|APPROVED|RELEASING|SENT|EXECUTED|UPSTREAM_ERROR|OUTCOME_UNKNOWN|DENIED|EXPIRED|CANCELLED|REVOKED|INVALIDATED)'/;
@@ -18,11 +20,7 @@ it('is the one file that writes a state, beside the one that opens holds', () =>
 });
 
 describe('a hold that is ended from outside', () => {
-  let bench: Bench;
-  beforeEach(() => {
-    bench = openBench();
-  });
-  afterEach(() => bench.close());
+  const bench = useBench();
   const words = { objective: 'pay', plan: [], labels: [] };
   const openTask = () => bench.store.tasks.open(principalOf().id, words, GENEROUS);
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { approversOf, isEligible, isSatisfied } from '../../src/approvals/quorum.ts';
 import type { Requirement } from '../../src/domain/decision.ts';
 import type { Reviewer } from '../../src/domain/reviewer.ts';
-import { requirementOf, reviewerOf, TRACE } from '../support/approvals.ts';
+import { requirementOf, reviewerOf, TRACE } from '../support/holds/values.ts';
 
 const tier = (name: string, count: number, ...groups: string[]) =>
   requirementOf({ tier: name, count, reviewers: groups.map((group) => `group:${group}`) });

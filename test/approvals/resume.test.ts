@@ -1,28 +1,14 @@
 // Coming back for one hold by its id: its approval and no other's is used, and nothing is ever opened.
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/domain/canonical.ts';
 import type { Hold } from '../../src/domain/hold.ts';
-import {
-  actionOf,
-  approve,
-  type Bench,
-  codeOf,
-  decisionOf,
-  deny,
-  openBench,
-  openHoldBy,
-  principalOf,
-  requestOf,
-  requirementOf,
-  reviewerOf,
-} from '../support/approvals.ts';
+import { codeOf } from '../support/failures.ts';
+import { approve, deny, openHoldBy } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { actionOf, decisionOf, principalOf, requestOf, requirementOf, reviewerOf } from '../support/holds/values.ts';
 
-let bench: Bench;
-beforeEach(() => {
-  bench = openBench();
-});
-afterEach(() => bench.close());
+const bench = useBench();
 
 const resume = (hold: Hold, more: Parameters<typeof requestOf>[0] = {}) =>
   bench.approvals.obtain(requestOf({ resumes: hold.id, ...more }));

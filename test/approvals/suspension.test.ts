@@ -1,22 +1,12 @@
 // The kill switch inside: no hold comes in behind it, no claim gets past it, and what it closed stays closed.
 
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import {
-  actionOf,
-  approve,
-  type Bench,
-  codeOf,
-  openBench,
-  openHoldBy,
-  principalOf,
-  requestOf,
-} from '../support/approvals.ts';
+import { expect, it } from 'vitest';
+import { codeOf } from '../support/failures.ts';
+import { approve, openHoldBy } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { actionOf, principalOf, requestOf } from '../support/holds/values.ts';
 
-let bench: Bench;
-beforeEach(() => {
-  bench = openBench();
-});
-afterEach(() => bench.close());
+const bench = useBench();
 
 const suspend = () => bench.store.suspensions.suspend({ principal: principalOf().id }, 'idp#sam', 'odd');
 
@@ -69,9 +59,9 @@ it('leaves revoked what it revoked when it is lifted', async () => {
 
 it('is there again after a restart, until it was lifted', async () => {
   const { suspension } = await suspend();
-  bench = await bench.restart();
+  await bench.restart();
   expect(bench.store.suspensions.covering(principalOf(), undefined)).toEqual(suspension);
   await bench.store.suspensions.lift(suspension.id, 'idp#sam');
-  bench = await bench.restart();
+  await bench.restart();
   expect(bench.store.suspensions.covering(principalOf(), undefined)).toBeUndefined();
 });

@@ -1,30 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
-import {
-  approve,
-  type Bench,
-  type BenchOptions,
-  codeOf,
-  decisionOf,
-  deny,
-  openBench,
-  openHoldBy,
-  principalOf,
-  requestOf,
-  requirementOf,
-  reviewerOf,
-} from '../support/approvals.ts';
+import { codeOf } from '../support/failures.ts';
+import { approve, deny, openHoldBy } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { decisionOf, principalOf, requestOf, requirementOf, reviewerOf } from '../support/holds/values.ts';
 
-let bench: Bench;
-beforeEach(() => {
-  bench = openBench();
-});
-afterEach(() => bench.close());
-
-async function reopen(options: BenchOptions): Promise<void> {
-  await bench.close();
-  bench = openBench(options);
-}
+const bench = useBench();
 
 const party = (subject: string) => ({
   id: `https://other.example.org#${subject}`,
@@ -60,7 +41,7 @@ describe('who may vote', () => {
   });
 
   it('refuses a suspended reviewer', async () => {
-    await reopen({ suspended: () => new Set(['alice']) });
+    await bench.renew({ suspended: () => new Set(['alice']) });
     expect(await codeOf(approve(bench, await openHoldBy(bench)))).toBe('not_a_reviewer');
   });
 
@@ -82,7 +63,7 @@ describe('who may vote', () => {
     'refuses the registered owner %s, also when registered after the hold was made',
     async (owner) => {
       const owners: string[] = [];
-      await reopen({ owners: () => [...owners] });
+      await bench.renew({ owners: () => [...owners] });
       const hold = await openHoldBy(bench);
       owners.push('zed', owner);
       expect(await codeOf(approve(bench, hold))).toBe('separation_of_duties');
@@ -91,7 +72,7 @@ describe('who may vote', () => {
 
   it('refuses who owned the agent when the hold was made, although no longer now', async () => {
     let owners = ['alice'];
-    await reopen({ owners: () => owners });
+    await bench.renew({ owners: () => owners });
     const hold = await openHoldBy(bench);
     owners = [];
     expect(await codeOf(approve(bench, hold))).toBe('separation_of_duties');

@@ -3,8 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/holds.ts';
 import type { Hold } from '../../src/domain/hold.ts';
-import { actionOf, decisionOf, openHoldBy, requirementOf } from '../support/approvals.ts';
 import { signInOnDevice } from '../support/device-sign-in.ts';
+import { openHoldBy } from '../support/holds/bench.ts';
+import { actionOf, decisionOf, requirementOf } from '../support/holds/values.ts';
 import { openReviewPlane, type ReviewPlane } from '../support/review-plane.ts';
 import { openTerminal } from './terminal-io.ts';
 

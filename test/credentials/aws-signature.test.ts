@@ -10,6 +10,7 @@ import type { SignableRequest } from '../../src/domain/credential.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { awsRefusal, type WireRequest } from '../support/aws-verifier.ts';
 import { type Recorder, startRecorder } from '../support/environment.ts';
+import { failureOf } from '../support/failures.ts';
 import { createRig, outgoing, recordingSink } from '../upstream/harness.ts';
 
 const EMPTY = sha256('');
@@ -47,12 +48,6 @@ async function signed(
     body,
   };
 }
-
-const failure = (work: Promise<unknown>): Promise<Error> =>
-  work.then(
-    () => expect.unreachable('it should have failed'),
-    (error) => error,
-  );
 
 // Credentials, requests and signatures as printed in "Signature Calculations for the Authorization Header: Transferring
 // Payload in a Single Chunk".
@@ -189,12 +184,14 @@ describe('whatever is sent', () => {
     ],
     ['trailing checksums', { received: ['x-amz-trailer', 'x-amz-checksum-crc32'] }, 'bad_request'],
   ])('refuses %s', async (_, more, code) => {
-    expect(await failure(awsInjection(keys, signing).sign(signable(more)))).toMatchObject({ code });
+    expect(await failureOf(awsInjection(keys, signing).sign(signable(more)))).toMatchObject({ code });
   });
 
   it('refuses a streamed body, unless the configuration lets it pass unsigned', async () => {
     const { bodyDigest: _, ...streamed } = signable({ method: 'PUT' });
-    expect(await failure(awsInjection(keys, signing).sign(streamed))).toMatchObject({ code: 'credential_unavailable' });
+    expect(await failureOf(awsInjection(keys, signing).sign(streamed))).toMatchObject({
+      code: 'credential_unavailable',
+    });
     const s3 = { ...signing, service: 's3', unsignedPayload: true };
     const added = await awsInjection(keys, s3).sign(streamed);
     const wire = {
@@ -297,7 +294,7 @@ describe('on the wire', () => {
       granted: {},
       exclusive: true,
     };
-    expect(await failure(rig.forwarder.send({ ...call, credential }, recordingSink()))).toMatchObject({
+    expect(await failureOf(rig.forwarder.send({ ...call, credential }, recordingSink()))).toMatchObject({
       code: 'credential_unavailable',
     });
     expect([upstream.requests.length, read]).toEqual([0, false]);

@@ -3,21 +3,17 @@
 
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createBroker } from '../../src/credentials/broker.ts';
-import { createSealer } from '../../src/credentials/seal.ts';
 import { sha256 } from '../../src/domain/canonical.ts';
-import type { Grant, Minted } from '../../src/domain/credential.ts';
+import type { Minted } from '../../src/domain/credential.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
-import { silentLog } from '../../src/domain/log.ts';
-import { noMetrics } from '../../src/domain/metrics.ts';
-import { Secret } from '../../src/domain/secret.ts';
 import { awsRefusal } from '../support/aws-verifier.ts';
-import { allowed, callerNamed, principalNamed, released, transferAction } from '../support/clearances.ts';
-import { createMemoryLedger } from '../support/memory-ledger.ts';
+import { brokerOver } from '../support/broker-over.ts';
+import { allowed, callerNamed, released, transferAction } from '../support/clearances.ts';
+import { failureOf } from '../support/failures.ts';
 import { providerOf } from '../support/providers.ts';
+import { grantOf, secretOf } from '../support/signing.ts';
 import { type StsServer, startSts } from '../support/sts-server.ts';
 
-const secret = (text: string) => ({ origin: 'test', read: () => new Secret(text) });
 const narrow = { actions: ['s3:DeleteObject'], resources: ['arn:aws:s3:::ledger/2026.csv'] };
 const HOLD = 'hold_1t2ySUxHqXY2C2rdZ5Nzqg';
 
@@ -31,24 +27,12 @@ const provider = (more: object = {}) =>
   providerOf({
     type: 'aws-sts',
     roleArn: 'arn:aws:iam::123456789012:role/agents/ledger',
-    webIdentityToken: secret('web-identity-token-literal'),
+    webIdentityToken: secretOf('web-identity-token-literal'),
     region: 'eu-central-1',
     service: 's3',
     endpoint: sts.origin,
     ...more,
   });
-const grant = (scope: JsonObject, more: Partial<Grant> = {}): Grant => ({
-  principal: principalNamed('agent'),
-  action: transferAction,
-  plan: { name: 'aws', scope },
-  now: Date.now(),
-  ...more,
-});
-const failure = (work: Promise<unknown>): Promise<Error> =>
-  work.then(
-    () => expect.unreachable('it should have failed'),
-    (error) => error,
-  );
 
 async function sign({ injection }: Minted): Promise<readonly string[]> {
   if (injection.in !== 'signature') throw new Error('not a signature');
@@ -64,7 +48,7 @@ async function sign({ injection }: Minted): Promise<readonly string[]> {
 
 describe('a session', () => {
   it('has the policy of the rule, the name of the hold and the least life', async () => {
-    const minted = await provider().mint(grant(narrow, { holdId: HOLD }));
+    const minted = await provider().mint(grantOf(narrow, { holdId: HOLD }));
     expect(sts.sessions).toHaveLength(1);
     expect(sts.sessions[0]).toMatchObject({
       RoleSessionName: HOLD,
@@ -84,7 +68,7 @@ describe('a session', () => {
   });
 
   it('signs what the verifier accepts under its own key, and shows none of its secrets', async () => {
-    const minted = await provider().mint(grant(narrow));
+    const minted = await provider().mint(grantOf(narrow));
     const added = await sign(minted);
     const [, accessKeyId = ''] = /Credential=([^/]+)\//.exec(added.at(-1) ?? '') ?? [];
     const secretAccessKey = sts.secretOf(accessKeyId) ?? '';
@@ -101,8 +85,8 @@ describe('a session', () => {
   });
 
   it('without a hold is named after its principal, always the same', async () => {
-    await provider().mint(grant(narrow));
-    await provider().mint(grant(narrow));
+    await provider().mint(grantOf(narrow));
+    await provider().mint(grantOf(narrow));
     const names = sts.sessions.map(({ RoleSessionName }) => RoleSessionName);
     expect(names[0]).toMatch(/^countersign-[0-9a-f]{32}$/);
     expect(new Set(names).size).toBe(1);
@@ -110,7 +94,7 @@ describe('a session', () => {
 
   it('takes from the configuration what the rule does not say', async () => {
     await provider({ actions: ['s3:GetObject'], resources: ['arn:aws:s3:::ledger/*'] }).mint(
-      grant({ resources: narrow.resources }),
+      grantOf({ resources: narrow.resources }),
     );
     expect(JSON.parse(sts.sessions[0]?.Policy ?? '').Statement).toEqual([
       { Effect: 'Allow', Action: ['s3:GetObject'], Resource: narrow.resources },
@@ -131,7 +115,7 @@ describe('nothing is asked of AWS', () => {
       { ...narrow, resources: Array.from({ length: 100 }, (_, i) => `arn:aws:s3:::ledger/${i}-${'x'.repeat(20)}`) },
     ],
   ] satisfies [string, JsonObject][])('for %s', async (_, scope) => {
-    expect(await failure(provider().mint(grant(scope)))).toMatchObject({ code: 'credential_unavailable' });
+    expect(await failureOf(provider().mint(grantOf(scope)))).toMatchObject({ code: 'credential_unavailable' });
     expect(sts.requests).toEqual([]);
   });
 });
@@ -167,27 +151,18 @@ describe('an answer', () => {
     ['that is no XML', () => '{}', 'credential_unavailable'],
   ])('%s is refused', async (_, alter, code) => {
     sts.alter(alter);
-    expect(await failure(provider().mint(grant(narrow, { holdId: HOLD })))).toMatchObject({ code });
+    expect(await failureOf(provider().mint(grantOf(narrow, { holdId: HOLD })))).toMatchObject({ code });
   });
 
   it('that refuses is told by its code alone', async () => {
-    const thrown = await failure(provider({ webIdentityToken: secret('another') }).mint(grant(narrow)));
+    const thrown = await failureOf(provider({ webIdentityToken: secretOf('another') }).mint(grantOf(narrow)));
     expect(thrown).toMatchObject({ code: 'credential_unavailable', detail: 'AWS STS refused: InvalidIdentityToken.' });
     expect(inspect(thrown)).not.toContain('web-identity-token-literal');
   });
 });
 
 it('is made once for each released call, and once for allowed calls that share', async () => {
-  const one = provider();
-  const seal = createSealer({ key: secret('seal-key-literal-seal-key-literal-0123') });
-  const broker = createBroker({
-    providers: () => one,
-    ledger: createMemoryLedger(),
-    seal,
-    clock: { now: Date.now },
-    log: silentLog,
-    metrics: noMetrics,
-  });
+  const { broker } = brokerOver(provider());
   const plan = { name: 'aws', scope: narrow };
   await Promise.all(
     Array.from({ length: 500 }, () => broker.issue(allowed(plan), callerNamed('agent'), transferAction)),

@@ -3,20 +3,15 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createBroker } from '../../src/credentials/broker.ts';
 import { UnwantedGrant } from '../../src/credentials/broker-provider.ts';
-import { createSealer } from '../../src/credentials/seal.ts';
-import type { Grant } from '../../src/domain/credential.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
-import { silentLog } from '../../src/domain/log.ts';
-import { noMetrics } from '../../src/domain/metrics.ts';
-import { Secret } from '../../src/domain/secret.ts';
-import { allowed, callerNamed, principalNamed, released, transferAction } from '../support/clearances.ts';
+import { brokerOver } from '../support/broker-over.ts';
+import { allowed, callerNamed, released, transferAction } from '../support/clearances.ts';
+import { failureOf } from '../support/failures.ts';
 import { APP_ID, type GithubServer, INSTALLATION_ID, startGithub } from '../support/github-server.ts';
-import { createMemoryLedger } from '../support/memory-ledger.ts';
 import { providerOf } from '../support/providers.ts';
+import { grantOf, secretOf } from '../support/signing.ts';
 
-const secret = (text: string) => ({ origin: 'test', read: () => new Secret(text) });
 const narrow = { repositories: ['acme/ledger'], permissions: { administration: 'write' } };
 
 let github: GithubServer;
@@ -34,25 +29,14 @@ const provider = (more: object = {}) =>
     type: 'github-app',
     appId: APP_ID,
     installationId: INSTALLATION_ID,
-    privateKey: secret(github.privateKey),
+    privateKey: secretOf(github.privateKey),
     url: github.origin,
     ...more,
   });
-const grant = (scope: JsonObject): Grant => ({
-  principal: principalNamed('agent'),
-  action: transferAction,
-  plan: { name: 'github', scope },
-  now: Date.now(),
-});
-const failure = (work: Promise<unknown>): Promise<Error> =>
-  work.then(
-    () => expect.unreachable('it should have failed'),
-    (error) => error,
-  );
 
 describe('a token', () => {
   it('is asked for with exactly the repositories and permissions of the rule', async () => {
-    const minted = await provider().mint(grant(narrow));
+    const minted = await provider().mint(grantOf(narrow));
     expect(github.asked).toEqual([{ repositories: ['ledger'], permissions: { administration: 'write' } }]);
     expect(minted.injection.value.reveal()).toBe(`Bearer ${github.made[0]}`);
     expect(minted).toMatchObject({
@@ -65,7 +49,7 @@ describe('a token', () => {
 
   it('is deleted with itself as the proof, and deleting it again is no fault', async () => {
     const one = provider();
-    const { handle } = await one.mint(grant(narrow));
+    const { handle } = await one.mint(grantOf(narrow));
     if (handle === undefined) throw new Error('no handle');
     await one.revoke?.(handle);
     expect(github.isAlive(github.made[0] ?? '')).toBe(false);
@@ -74,9 +58,9 @@ describe('a token', () => {
   });
 
   it('takes from the configuration what the rule does not say', async () => {
-    await provider({ repositories: ['website'], permissions: { contents: 'read' } }).mint(grant({}));
+    await provider({ repositories: ['website'], permissions: { contents: 'read' } }).mint(grantOf({}));
     await provider({ repositories: 'all', permissions: { issues: 'write' } }).mint(
-      grant({ permissions: { issues: 'read' } }),
+      grantOf({ permissions: { issues: 'read' } }),
     );
     expect(github.asked).toEqual([
       { repositories: ['website'], permissions: { contents: 'read' } },
@@ -99,7 +83,7 @@ describe('nothing is asked of GitHub', () => {
     ['no permissions at all', {}, { ...narrow, permissions: {} }],
     ['a member that it does not know', {}, { ...narrow, repositoryIds: [1] }],
   ] satisfies [string, object, JsonObject][])('for %s', async (_, bounds, scope) => {
-    expect(await failure(provider(bounds).mint(grant(scope)))).toMatchObject({ code: 'credential_unavailable' });
+    expect(await failureOf(provider(bounds).mint(grantOf(scope)))).toMatchObject({ code: 'credential_unavailable' });
     expect(github.requests).toEqual([]);
   });
 });
@@ -132,13 +116,13 @@ describe('an answer that is broader than what was asked for is refused and taken
     ],
   ] satisfies [string, (answer: Record<string, unknown>) => Record<string, unknown>][])('%s', async (_, alter) => {
     github.alter(alter);
-    const thrown = await failure(provider().mint(grant(narrow)));
+    const thrown = await failureOf(provider().mint(grantOf(narrow)));
     expect(thrown).toBeInstanceOf(UnwantedGrant);
     expect(thrown).toMatchObject({ code: 'credential_too_broad' });
     expect(JSON.stringify(thrown) + inspect(thrown, { depth: 9 }) + thrown.message).not.toContain(github.made[0]);
     const { broker } = brokerOver(provider());
     expect(
-      await failure(
+      await failureOf(
         Promise.resolve(
           broker.issue(released({ name: 'github', scope: narrow }), callerNamed('agent'), transferAction),
         ),
@@ -153,7 +137,7 @@ describe('an answer that is broader than what was asked for is refused and taken
 
 describe('a refusal of GitHub', () => {
   it('for what the installation does not have says so without echoing anything', async () => {
-    const thrown = await failure(provider().mint(grant({ ...narrow, repositories: ['unknown'] })));
+    const thrown = await failureOf(provider().mint(grantOf({ ...narrow, repositories: ['unknown'] })));
     expect(thrown).toMatchObject({ code: 'credential_unavailable', detail: expect.stringContaining('status 422') });
   });
 
@@ -162,17 +146,17 @@ describe('a refusal of GitHub', () => {
       type: 'pkcs8',
       format: 'pem',
     }) as string;
-    expect(await failure(provider({ privateKey: secret(other) }).mint(grant(narrow)))).toMatchObject({
+    expect(await failureOf(provider({ privateKey: secretOf(other) }).mint(grantOf(narrow)))).toMatchObject({
       detail: expect.stringContaining('status 401'),
     });
-    expect(await failure(provider({ installationId: 7 }).mint(grant(narrow)))).toMatchObject({
+    expect(await failureOf(provider({ installationId: 7 }).mint(grantOf(narrow)))).toMatchObject({
       detail: expect.stringContaining('status 404'),
     });
-    expect(await failure(provider({ privateKey: secret('no key') }).mint(grant(narrow)))).toMatchObject({
+    expect(await failureOf(provider({ privateKey: secretOf('no key') }).mint(grantOf(narrow)))).toMatchObject({
       detail: expect.stringContaining('PEM'),
     });
     await github.stop();
-    expect(await failure(provider().mint(grant(narrow)))).toMatchObject({
+    expect(await failureOf(provider().mint(grantOf(narrow)))).toMatchObject({
       detail: expect.stringContaining('ECONNREFUSED'),
     });
   });
@@ -212,17 +196,3 @@ describe('through the broker', () => {
     expect(github.made.some(github.isAlive)).toBe(false);
   });
 });
-
-function brokerOver(one: ReturnType<typeof provider>) {
-  const ledger = createMemoryLedger();
-  const seal = createSealer({ key: secret('seal-key-literal-seal-key-literal-0123') });
-  const broker = createBroker({
-    providers: () => one,
-    ledger,
-    seal,
-    clock: { now: Date.now },
-    log: silentLog,
-    metrics: noMetrics,
-  });
-  return { broker, ledger };
-}

@@ -2,20 +2,15 @@
 
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createBroker } from '../../src/credentials/broker.ts';
 import { UnwantedGrant } from '../../src/credentials/broker-provider.ts';
-import { createSealer } from '../../src/credentials/seal.ts';
-import type { Grant } from '../../src/domain/credential.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
-import { silentLog } from '../../src/domain/log.ts';
-import { noMetrics } from '../../src/domain/metrics.ts';
-import { Secret } from '../../src/domain/secret.ts';
-import { allowed, callerNamed, principalNamed, released, transferAction } from '../support/clearances.ts';
+import { brokerOver } from '../support/broker-over.ts';
+import { allowed, callerNamed, released, transferAction } from '../support/clearances.ts';
+import { failureOf } from '../support/failures.ts';
 import { type Answer, GATEWAY_TOKEN, type KubernetesServer, startKubernetes } from '../support/kubernetes-server.ts';
-import { createMemoryLedger } from '../support/memory-ledger.ts';
 import { providerOf } from '../support/providers.ts';
+import { grantOf, secretOf } from '../support/signing.ts';
 
-const secret = (text: string) => ({ origin: 'test', read: () => new Secret(text) });
 const narrow = { serviceAccount: 'shop/deployer', audiences: ['https://kubernetes.default.svc'] };
 
 let cluster: KubernetesServer;
@@ -31,42 +26,14 @@ const provider = (more: object = {}) =>
   providerOf({
     type: 'kubernetes',
     server: cluster.origin,
-    token: secret(GATEWAY_TOKEN),
+    token: secretOf(GATEWAY_TOKEN),
     serviceAccounts: ['shop/deployer', 'shop/reader'],
     ...more,
   });
-const grant = (scope: JsonObject, more: Partial<Grant> = {}): Grant => ({
-  principal: principalNamed('agent'),
-  action: transferAction,
-  plan: { name: 'cluster', scope },
-  now: Date.now(),
-  ...more,
-});
-const failure = (work: Promise<unknown>): Promise<Error> =>
-  work.then(
-    () => expect.unreachable('it should have failed'),
-    (error) => error,
-  );
-
-function brokerOver(one: ReturnType<typeof provider>) {
-  const ledger = createMemoryLedger();
-  const seal = createSealer({ key: secret('seal-key-literal-seal-key-literal-0123') });
-  return {
-    ledger,
-    broker: createBroker({
-      providers: () => one,
-      ledger,
-      seal,
-      clock: { now: Date.now },
-      log: silentLog,
-      metrics: noMetrics,
-    }),
-  };
-}
 
 describe('a token', () => {
   it('is for one service account and its audiences, for ten minutes, and hangs on a Secret that names the hold', async () => {
-    const minted = await provider().mint(grant(narrow, { holdId: 'hold_1' }));
+    const minted = await provider().mint(grantOf(narrow, { holdId: 'hold_1' }));
     const [anchor] = cluster.anchors() as { metadata: { name: string; uid: string; annotations: object } }[];
     expect(anchor?.metadata.annotations).toMatchObject({ 'countersign.dev/hold': 'hold_1' });
     expect(cluster.asked).toMatchObject([
@@ -88,7 +55,7 @@ describe('a token', () => {
 
   it('ends with its Secret; deleting it again is no fault', async () => {
     const one = provider();
-    const { handle } = await one.mint(grant(narrow));
+    const { handle } = await one.mint(grantOf(narrow));
     if (handle === undefined) throw new Error('no handle');
     await one.revoke?.(handle);
     expect(cluster.isAlive(cluster.made[0] ?? '')).toBe(false);
@@ -96,7 +63,7 @@ describe('a token', () => {
   });
 
   it('needs no word of the rule where one service account is configured', async () => {
-    const minted = await provider({ serviceAccounts: ['shop/reader'] }).mint(grant({}));
+    const minted = await provider({ serviceAccounts: ['shop/reader'] }).mint(grantOf({}));
     expect(minted.granted).toEqual({ serviceAccount: 'shop/reader', audiences: ['https://kubernetes.default.svc'] });
   });
 });
@@ -109,7 +76,7 @@ describe('nothing is asked of the cluster', () => {
     ['another audience', { audiences: ['vault'] }, narrow],
     ['a member that it does not know', {}, { ...narrow, namespace: 'shop' }],
   ] satisfies [string, object, JsonObject][])('for %s', async (_, more, scope) => {
-    expect(await failure(provider(more).mint(grant(scope)))).toMatchObject({ code: 'credential_unavailable' });
+    expect(await failureOf(provider(more).mint(grantOf(scope)))).toMatchObject({ code: 'credential_unavailable' });
     expect(cluster.requests).toEqual([]);
   });
 });
@@ -140,9 +107,9 @@ describe('an answer is refused, and its object deleted,', () => {
     ['when the token is refused', () => undefined, 'credential_unavailable'],
   ] satisfies [string, (answer: Answer) => Answer | undefined, string][])('%s', async (_, alter, code) => {
     cluster.alter(alter);
-    expect(await failure(provider().mint(grant(narrow)))).toBeInstanceOf(UnwantedGrant);
+    expect(await failureOf(provider().mint(grantOf(narrow)))).toBeInstanceOf(UnwantedGrant);
     const { broker, ledger } = brokerOver(provider());
-    const thrown = await failure(
+    const thrown = await failureOf(
       Promise.resolve(broker.issue(released({ name: 'cluster', scope: narrow }), callerNamed('agent'), transferAction)),
     );
     expect(thrown).toMatchObject({ code });
@@ -155,7 +122,7 @@ describe('an answer is refused, and its object deleted,', () => {
 });
 
 it('tells a refusal by its reason and says nothing of the token that was shown', async () => {
-  const thrown = await failure(provider({ token: secret('another') }).mint(grant(narrow)));
+  const thrown = await failureOf(provider({ token: secretOf('another') }).mint(grantOf(narrow)));
   expect(thrown).toMatchObject({ code: 'credential_unavailable', detail: expect.stringContaining('Unauthorized') });
   expect(cluster.anchors()).toEqual([]);
 });

@@ -7,25 +7,16 @@ import { type BrokerProvider, UnwantedGrant } from '../../src/credentials/broker
 import type { Grant, Minted } from '../../src/domain/credential.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { Secret } from '../../src/domain/secret.ts';
-import { principalNamed, transferAction } from '../support/clearances.ts';
+import { principalNamed } from '../support/clearances.ts';
+import { failureOf } from '../support/failures.ts';
 import { type IssuerOptions, startIssuer, type TestIssuer } from '../support/oidc-issuer.ts';
 import { providerOf } from '../support/providers.ts';
+import { grantOf, secretOf } from '../support/signing.ts';
 
 const LEDGER = 'https://ledger.example.org';
 const SIGNED = 'https://signed.example.org';
 const GATEWAY = 'https://gateway.example.org';
-const secret = (text: string) => ({ origin: 'test', read: () => new Secret(text) });
 const tokenOf = (minted: Minted) => minted.secrets[0]?.reveal() ?? '';
-
-function grant(scope: JsonObject = {}, more: Partial<Grant> = {}): Grant {
-  return {
-    principal: principalNamed('agent'),
-    action: transferAction,
-    plan: { name: 'ledger-token', scope },
-    now: Date.now(),
-    ...more,
-  };
-}
 
 let issuer: TestIssuer;
 const servers: Server[] = [];
@@ -55,15 +46,10 @@ async function serve(answer: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const base = () => ({ issuer: issuer.issuer, clientId: 'countersign', clientSecret: secret('basic/secret literal') });
+const base = () => ({ issuer: issuer.issuer, clientId: 'countersign', clientSecret: secretOf('basic/secret literal') });
 const clientCredentials = (more: object = {}) =>
   providerOf({ type: 'oauth-client-credentials', ...base(), resource: LEDGER, ...more });
 const exchange = (more: object = {}) => providerOf({ type: 'token-exchange', ...base(), resource: LEDGER, ...more });
-const failure = async (work: Promise<unknown>): Promise<Error> =>
-  work.then(
-    () => expect.unreachable('it should have failed'),
-    (error) => error,
-  );
 
 beforeEach(() => start());
 afterEach(async () => {
@@ -96,7 +82,7 @@ describe('what is on record of a grant', () => {
         type: 'oauth-client-credentials',
         tokenEndpoint: `${url}/token`,
         clientId: 'c',
-        clientSecret: secret('s-literal'),
+        clientSecret: secretOf('s-literal'),
         revoke: false,
       },
       ...{ scope: 'read', audience: 'ledger', tolerateScopes: ['profile', 'email'] },
@@ -132,7 +118,7 @@ describe('what is on record of a grant', () => {
       { scope: 'read', audience: ['ledger'], asked },
     ],
   ])('%s', async (_, claims, scope, granted) => {
-    expect((await (await answering(claims, scope)).mint(grant())).granted).toEqual(granted);
+    expect((await (await answering(claims, scope)).mint(grantOf())).granted).toEqual(granted);
   });
 
   it.each([
@@ -141,7 +127,7 @@ describe('what is on record of a grant', () => {
     ['in the token, as a list', { scp: ['read', 'roles', 'web-origins'] }, undefined, 'roles, web-origins'],
     ['with names that are none', undefined, 'read \u0001\u0002', '1 more'],
   ])('a scope that is neither asked for nor tolerated is refused by its name: %s', async (_, claims, scope, names) => {
-    expect(await failure((await answering(claims, scope)).mint(grant()))).toMatchObject({
+    expect(await failureOf((await answering(claims, scope)).mint(grantOf()))).toMatchObject({
       code: 'credential_too_broad',
       detail: `The issuer granted a broader scope than the one asked for: ${names}.`,
     });
@@ -171,9 +157,9 @@ describe('what an issuer no longer knows', () => {
         type: 'oauth-client-credentials',
         ...endpoints,
         clientId: 'c',
-        clientSecret: secret('s-literal'),
+        clientSecret: secretOf('s-literal'),
       });
-      const { handle } = await provider.mint(grant());
+      const { handle } = await provider.mint(grantOf());
       await provider.revoke?.(handle as Secret);
       expect(told.sort()).toEqual(['access-literal', 'refresh-literal']);
     },
@@ -183,7 +169,7 @@ describe('what an issuer no longer knows', () => {
 describe('client credentials', () => {
   it('asks for the narrowed scope and resource, and reports what was granted', async () => {
     const minted = await clientCredentials({ scope: 'transfers:read transfers:write' }).mint(
-      grant({ scope: ['transfers:read'] }),
+      grantOf({ scope: ['transfers:read'] }),
     );
     expect(issuer.tokenRequests.at(-1)).toMatchObject({
       grant_type: 'client_credentials',
@@ -209,38 +195,42 @@ describe('client credentials', () => {
 
   it('counts the lifetime from before the request', async () => {
     const now = Date.now() - 1_000;
-    expect((await clientCredentials().mint(grant({}, { now }))).expiresAt).toBe(now + 300_000);
+    expect((await clientCredentials().mint(grantOf({}, { now }))).expiresAt).toBe(now + 300_000);
   });
 
   it('asks nobody when the rule wants more than is configured', async () => {
     const provider = clientCredentials({ scope: 'transfers:read' });
-    expect(await failure(provider.mint(grant({ scope: ['transfers:read', 'transfers:write'] })))).toMatchObject({
+    expect(await failureOf(provider.mint(grantOf({ scope: ['transfers:read', 'transfers:write'] })))).toMatchObject({
       code: 'credential_unavailable',
     });
-    expect(await failure(provider.mint(grant({ resource: SIGNED })))).toMatchObject({ code: 'credential_unavailable' });
+    expect(await failureOf(provider.mint(grantOf({ resource: SIGNED })))).toMatchObject({
+      code: 'credential_unavailable',
+    });
     expect(issuer.requests('/token')).toBe(0);
   });
 
   it('authenticates by client_secret_post too', async () => {
     const provider = clientCredentials({
       clientId: 'poster',
-      clientSecret: secret('post-secret-literal'),
+      clientSecret: secretOf('post-secret-literal'),
       clientAuth: 'post',
     });
-    expect(await issuer.isActive(tokenOf(await provider.mint(grant())))).toBe(true);
+    expect(await issuer.isActive(tokenOf(await provider.mint(grantOf())))).toBe(true);
   });
 
   it('reads its own secret at each request', async () => {
     let text = 'not-yet';
     const provider = clientCredentials({ clientSecret: { origin: 'test', read: () => new Secret(text) } });
-    expect(await failure(provider.mint(grant()))).toMatchObject({ detail: expect.stringContaining('invalid_client') });
+    expect(await failureOf(provider.mint(grantOf()))).toMatchObject({
+      detail: expect.stringContaining('invalid_client'),
+    });
     text = 'basic/secret literal';
-    expect(await issuer.isActive(tokenOf(await provider.mint(grant())))).toBe(true);
+    expect(await issuer.isActive(tokenOf(await provider.mint(grantOf())))).toBe(true);
   });
 
   it('names the issuer’s error code', async () => {
     const provider = clientCredentials({ resource: undefined, scope: 'own:read own:write' });
-    expect(await failure(provider.mint(grant({ scope: 'own:write' })))).toMatchObject({
+    expect(await failureOf(provider.mint(grantOf({ scope: 'own:write' })))).toMatchObject({
       code: 'credential_unavailable',
       detail: expect.stringContaining('invalid_scope'),
     });
@@ -249,9 +239,11 @@ describe('client credentials', () => {
   it('discovers the issuer once for all who ask, and again after a failure', async () => {
     const provider = clientCredentials();
     await issuer.stop();
-    expect(await failure(provider.mint(grant()))).toMatchObject({ detail: expect.stringContaining('ECONNREFUSED') });
+    expect(await failureOf(provider.mint(grantOf()))).toMatchObject({
+      detail: expect.stringContaining('ECONNREFUSED'),
+    });
     await issuer.resume();
-    await Promise.all([1, 2, 3].map(() => provider.mint(grant())));
+    await Promise.all([1, 2, 3].map(() => provider.mint(grantOf())));
     expect(issuer.requests('/.well-known/openid-configuration')).toBe(1);
   });
 
@@ -264,7 +256,7 @@ describe('client credentials', () => {
       tokenEndpoint: `${url}/token`,
       revocationEndpoint: `${url}/token/revocation`,
     });
-    const minted = await provider.mint(grant());
+    const minted = await provider.mint(grantOf());
     await provider.revoke?.(minted.handle as Secret);
     expect(await issuer.isActive(tokenOf(minted))).toBe(false);
     expect(issuer.requests('/.well-known/openid-configuration')).toBe(0);
@@ -273,30 +265,30 @@ describe('client credentials', () => {
   it('promises no revocation where the issuer offers none', async () => {
     await issuer.close();
     await start({ revocation: false });
-    const minted = await clientCredentials().mint(grant());
+    const minted = await clientCredentials().mint(grantOf());
     expect([minted.revocability, minted.handle]).toEqual(['none', undefined]);
   });
 
   it('promises no revocation where the configuration leaves tokens to expire', async () => {
-    const minted = await clientCredentials({ revoke: false }).mint(grant());
+    const minted = await clientCredentials({ revoke: false }).mint(grantOf());
     expect([minted.revocability, minted.handle]).toEqual(['none', undefined]);
   });
 
   it('learns that signed tokens cannot be revoked at this issuer, and promises it no more', async () => {
     const provider = clientCredentials({ resource: SIGNED });
-    const first = await provider.mint(grant());
+    const first = await provider.mint(grantOf());
     expect(first.revocability).toBe('token');
-    expect(await failure(provider.revoke?.(first.handle as Secret) as Promise<void>)).toMatchObject({
+    expect(await failureOf(provider.revoke?.(first.handle as Secret) as Promise<void>)).toMatchObject({
       detail: expect.stringContaining('unsupported_token_type'),
     });
-    expect((await provider.mint(grant())).revocability).toBe('none');
+    expect((await provider.mint(grantOf())).revocability).toBe('none');
   });
 
   it('takes an answer without a lifetime for one of unknown expiry', async () => {
     await issuer.close();
     await start({ alter: ({ expires_in: _, ...answer }) => answer });
     const provider = clientCredentials();
-    expect((await provider.mint(grant())).expiresAt).toBeUndefined();
+    expect((await provider.mint(grantOf())).expiresAt).toBeUndefined();
     expect(provider.reuseMs).toBe(300_000);
   });
 
@@ -314,7 +306,7 @@ describe('client credentials', () => {
         return { ...answer, ...changes };
       },
     });
-    const thrown = await failure(clientCredentials({ scope: 'transfers:read' }).mint(grant()));
+    const thrown = await failureOf(clientCredentials({ scope: 'transfers:read' }).mint(grantOf()));
     expect(thrown).toBeInstanceOf(UnwantedGrant);
     expect(thrown).toMatchObject({ code });
     expect((thrown as UnwantedGrant).unwanted.handle?.reveal()).toBe(made);
@@ -324,7 +316,7 @@ describe('client credentials', () => {
   it('refuses a token that could end a header line', async () => {
     await issuer.close();
     await start({ alter: (answer) => ({ ...answer, access_token: 'a\r\nx: y' }) });
-    expect(await failure(clientCredentials().mint(grant()))).toMatchObject({ code: 'credential_unavailable' });
+    expect(await failureOf(clientCredentials().mint(grantOf()))).toMatchObject({ code: 'credential_unavailable' });
   });
 
   it('takes a refresh token back too', async () => {
@@ -333,7 +325,7 @@ describe('client credentials', () => {
     await start({ alter: (answer) => ({ ...answer, refresh_token: spare.token }) });
     spare.token = await issuer.token('countersign', { resource: LEDGER });
     const provider = clientCredentials();
-    const minted = await provider.mint(grant());
+    const minted = await provider.mint(grantOf());
     expect(minted.secrets.map((one) => one.reveal())).toContain(spare.token);
     await provider.revoke?.(minted.handle as Secret);
     expect([await issuer.isActive(tokenOf(minted)), await issuer.isActive(spare.token)]).toEqual([false, false]);
@@ -345,7 +337,7 @@ describe('an issuer that misbehaves', () => {
     providerOf({
       type: 'oauth-client-credentials',
       clientId: 'c',
-      clientSecret: secret('client-secret-literal'),
+      clientSecret: secretOf('client-secret-literal'),
       tokenEndpoint: `${url}/token`,
       revoke: false,
       ...more,
@@ -353,7 +345,7 @@ describe('an issuer that misbehaves', () => {
 
   it('is not waited for longer than configured', async () => {
     const url = await serve(() => {});
-    expect(await failure(at(url, { timeout: '100ms' }).mint(grant()))).toMatchObject({
+    expect(await failureOf(at(url, { timeout: '100ms' }).mint(grantOf()))).toMatchObject({
       detail: expect.stringContaining('in time'),
     });
   });
@@ -362,7 +354,7 @@ describe('an issuer that misbehaves', () => {
     const url = await serve(
       (_, response) => void response.writeHead(200, { 'content-type': 'application/json' }).write('{"access_token":"'),
     );
-    expect(await failure(at(url, { timeout: '200ms' }).mint(grant()))).toMatchObject({
+    expect(await failureOf(at(url, { timeout: '200ms' }).mint(grantOf()))).toMatchObject({
       detail: expect.stringContaining('in time'),
     });
   });
@@ -374,7 +366,7 @@ describe('an issuer that misbehaves', () => {
         response.writeHead(200, { 'content-type': 'application/json' });
         response.end(JSON.stringify({ access_token: 'a-token-literal', token_type: 'Bearer', [name]: null }));
       });
-      expect(tokenOf(await at(url).mint(grant()))).toBe('a-token-literal');
+      expect(tokenOf(await at(url).mint(grantOf()))).toBe('a-token-literal');
     },
   );
 
@@ -385,7 +377,7 @@ describe('an issuer that misbehaves', () => {
       response.end();
     });
     const url = await serve((_, response) => void response.writeHead(307, { location: `${elsewhere}/token` }).end());
-    expect(await failure(at(url).mint(grant()))).toMatchObject({ code: 'credential_unavailable' });
+    expect(await failureOf(at(url).mint(grantOf()))).toMatchObject({ code: 'credential_unavailable' });
     expect(reached).toBe(0);
   });
 
@@ -394,7 +386,7 @@ describe('an issuer that misbehaves', () => {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ access_token: 'x'.repeat(1024 * 1024), token_type: 'Bearer' }));
     });
-    expect(await failure(at(url).mint(grant()))).toMatchObject({ detail: expect.stringContaining('too large') });
+    expect(await failureOf(at(url).mint(grantOf()))).toMatchObject({ detail: expect.stringContaining('too large') });
   });
 
   it('cannot lead a secret to plain HTTP elsewhere', async () => {
@@ -405,10 +397,10 @@ describe('an issuer that misbehaves', () => {
     const provider = providerOf({
       type: 'oauth-client-credentials',
       clientId: 'c',
-      clientSecret: secret('s'),
+      clientSecret: secretOf('s'),
       issuer: url,
     });
-    expect(await failure(provider.mint(grant()))).toMatchObject({
+    expect(await failureOf(provider.mint(grantOf()))).toMatchObject({
       detail: expect.stringContaining('neither https nor on loopback'),
     });
   });
@@ -422,7 +414,7 @@ describe('an issuer that misbehaves', () => {
     [401, 'text/plain', 'leaked-literal'],
   ])('is not quoted in an error: %i %s %s', async (status, type, body) => {
     const url = await serve((_, response) => void response.writeHead(status, { 'content-type': type }).end(body));
-    const thrown = await failure(at(url).mint(grant()));
+    const thrown = await failureOf(at(url).mint(grantOf()));
     expect(thrown).toMatchObject({ code: 'credential_unavailable' });
     expect(inspect(thrown, { depth: 20, showHidden: true })).not.toMatch(/leaked.literal|client-secret-literal/);
   });
@@ -433,7 +425,7 @@ describe('an issuer that misbehaves', () => {
       { tokenEndpoint: 'http://127.0.0.1.example.org/token', revoke: false },
     ]) {
       const make = () =>
-        providerOf({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secret('s'), ...options });
+        providerOf({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secretOf('s'), ...options });
       expect(make).toThrow('Plain http is accepted on loopback only');
     }
   });
@@ -456,15 +448,15 @@ describe('an issuer that misbehaves', () => {
     const provider = providerOf({
       type: 'oauth-client-credentials',
       clientId: 'c',
-      clientSecret: secret('s'),
+      clientSecret: secretOf('s'),
       issuer: url,
     });
-    await failure(provider.mint(grant()));
+    await failureOf(provider.mint(grantOf()));
     fault = false;
-    expect(tokenOf(await provider.mint(grant()))).toBe('made-at-before');
+    expect(tokenOf(await provider.mint(grantOf()))).toBe('made-at-before');
     endpoint = '/after';
-    await failure(provider.mint(grant()));
-    expect(tokenOf(await provider.mint(grant()))).toBe('made-at-after');
+    await failureOf(provider.mint(grantOf()));
+    expect(tokenOf(await provider.mint(grantOf()))).toBe('made-at-after');
   });
 
   it('may publish its metadata as an authorization server only (RFC 8414)', async () => {
@@ -482,16 +474,16 @@ describe('an issuer that misbehaves', () => {
     const provider = providerOf({
       type: 'oauth-client-credentials',
       clientId: 'c',
-      clientSecret: secret('s'),
+      clientSecret: secretOf('s'),
       issuer: url,
     });
-    expect(tokenOf(await provider.mint(grant()))).toBe('made-here');
+    expect(tokenOf(await provider.mint(grantOf()))).toBe('made-here');
   });
 });
 
 describe('token exchange', () => {
   const withToken = async (scope: JsonObject = {}) =>
-    grant(scope, { subjectToken: new Secret(await issuer.token('agent')) });
+    grantOf(scope, { subjectToken: new Secret(await issuer.token('agent')) });
 
   it('exchanges the agent’s token for one that is good at the upstream, and takes it back', async () => {
     const provider = exchange({ scope: 'transfers:read transfers:write' });
@@ -518,7 +510,7 @@ describe('token exchange', () => {
 
   it('sends the gateway’s own token as the actor where it is told to', async () => {
     const actor = await issuer.sign({ sub: 'gateway' });
-    await exchange({ actorToken: secret(actor) }).mint(await withToken());
+    await exchange({ actorToken: secretOf(actor) }).mint(await withToken());
     expect(issuer.tokenRequests.at(-1)).toMatchObject({
       actor_token: actor,
       actor_token_type: 'urn:ietf:params:oauth:token-type:access_token',
@@ -526,12 +518,12 @@ describe('token exchange', () => {
   });
 
   it('asks nobody for a caller without a token', async () => {
-    expect(await failure(exchange().mint(grant()))).toMatchObject({ code: 'credential_unavailable' });
+    expect(await failureOf(exchange().mint(grantOf()))).toMatchObject({ code: 'credential_unavailable' });
     expect(issuer.requests('/token')).toBe(0);
   });
 
   it('says that the issuer refused the agent’s token, without the token', async () => {
-    const thrown = await failure(exchange().mint(grant({}, { subjectToken: new Secret('forged-token-literal') })));
+    const thrown = await failureOf(exchange().mint(grantOf({}, { subjectToken: new Secret('forged-token-literal') })));
     expect(thrown).toMatchObject({ code: 'credential_unavailable', detail: expect.stringContaining('invalid_grant') });
     expect(inspect(thrown, { depth: 20, showHidden: true })).not.toContain('forged-token-literal');
   });
@@ -543,7 +535,7 @@ describe('token exchange', () => {
   ])('refuses an answer with %j and names what is to be taken back', async (changes) => {
     await issuer.close();
     await start({ alter: (answer) => (answer.issued_token_type === undefined ? answer : { ...answer, ...changes }) });
-    const thrown = await failure(exchange().mint(await withToken()));
+    const thrown = await failureOf(exchange().mint(await withToken()));
     expect(thrown).toMatchObject({ code: 'credential_unavailable' });
     expect(await issuer.isActive((thrown as UnwantedGrant).unwanted.handle?.reveal() ?? '')).toBe(true);
   });
@@ -552,7 +544,7 @@ describe('token exchange', () => {
     const provider = exchange();
     const [one, two] = [await withToken(), await withToken()];
     const keyOf = ({ subjectToken }: Grant) =>
-      provider.shareKey?.(grant({}, subjectToken === undefined ? {} : { subjectToken }));
+      provider.shareKey?.(grantOf({}, subjectToken === undefined ? {} : { subjectToken }));
     expect(keyOf(one)).not.toBe(keyOf(two));
     expect(keyOf(one)).toBe(keyOf({ ...one, subjectToken: new Secret(one.subjectToken?.reveal() ?? '') }));
     expect(keyOf(one)).not.toContain(one.subjectToken?.reveal());

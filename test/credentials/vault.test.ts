@@ -3,19 +3,14 @@
 
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createBroker } from '../../src/credentials/broker.ts';
-import { createSealer } from '../../src/credentials/seal.ts';
-import type { Grant } from '../../src/domain/credential.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
-import { silentLog } from '../../src/domain/log.ts';
-import { noMetrics } from '../../src/domain/metrics.ts';
-import { Secret } from '../../src/domain/secret.ts';
-import { allowed, callerNamed, principalNamed, released, transferAction } from '../support/clearances.ts';
-import { createMemoryLedger } from '../support/memory-ledger.ts';
+import { brokerOver } from '../support/broker-over.ts';
+import { allowed, callerNamed, released, transferAction } from '../support/clearances.ts';
+import { failureOf } from '../support/failures.ts';
 import { providerOf } from '../support/providers.ts';
+import { grantOf, secretOf } from '../support/signing.ts';
 import { LOGIN_JWT, startVault, type VaultServer } from '../support/vault-server.ts';
 
-const secret = (text: string) => ({ origin: 'test', read: () => new Secret(text) });
 const REVOKE_SELF = '/v1/auth/token/revoke-self';
 const REVOKE_LEASE = '/v1/sys/leases/revoke';
 
@@ -32,45 +27,19 @@ const provider = (more: object = {}) =>
   providerOf({
     type: 'vault',
     address: server.origin,
-    login: { mount: 'jwt', role: 'countersign', token: secret(LOGIN_JWT), policies: ['deployer'] },
+    login: { mount: 'jwt', role: 'countersign', token: secretOf(LOGIN_JWT), policies: ['deployer'] },
     path: 'database/creds/{role}',
     inject: { in: 'basic', usernameField: 'username', passwordField: 'password' },
     ...more,
   });
-const grant = (scope: JsonObject): Grant => ({
-  principal: principalNamed('agent'),
-  action: transferAction,
-  plan: { name: 'vault', scope },
-  now: Date.now(),
-});
-const failure = (work: Promise<unknown>): Promise<Error> =>
-  work.then(
-    () => expect.unreachable('it should have failed'),
-    (error) => error,
-  );
 const token = {
   path: 'kubernetes/creds/deployer',
   inject: { in: 'header', name: 'authorization', format: 'Bearer {secret}', field: 'service_account_token' },
 } as const;
 
-function brokerOver(one: ReturnType<typeof provider>) {
-  const ledger = createMemoryLedger();
-  const seal = createSealer({ key: secret('seal-key-literal-seal-key-literal-0123') });
-  const options = {
-    providers: () => one,
-    ledger,
-    seal,
-    clock: { now: Date.now },
-    log: silentLog,
-    metrics: noMetrics,
-    retry: { firstMs: 20, maxMs: 50 },
-  };
-  return { ledger, broker: createBroker(options) };
-}
-
 describe('a dynamic secret', () => {
   it('is read with a login of its own for the role of the rule, and put on the request', async () => {
-    const minted = await provider().mint(grant({ role: 'readonly' }));
+    const minted = await provider().mint(grantOf({ role: 'readonly' }));
     expect(server.requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
       'POST /v1/auth/jwt/login',
       'GET /v1/database/creds/readonly',
@@ -86,7 +55,7 @@ describe('a dynamic secret', () => {
 
   it('is asked for with the parameters of configuration and rule', async () => {
     const minted = await provider({ ...token, parameters: { ttl: '10m' } }).mint(
-      grant({ parameters: { kubernetes_namespace: 'shop' } }),
+      grantOf({ parameters: { kubernetes_namespace: 'shop' } }),
     );
     expect(JSON.parse(server.requests[1]?.body ?? '')).toEqual({ ttl: '10m', kubernetes_namespace: 'shop' });
     expect(minted.injection.value.reveal()).toBe(`Bearer ${server.madeSecrets[0]}`);
@@ -94,7 +63,7 @@ describe('a dynamic secret', () => {
 
   it('is gone at its source before its login is', async () => {
     const one = provider();
-    const { handle } = await one.mint(grant({ role: 'readonly' }));
+    const { handle } = await one.mint(grantOf({ role: 'readonly' }));
     if (handle === undefined) throw new Error('no handle');
     await one.revoke?.(handle);
     expect(server.requests.slice(2).map(({ path }) => path)).toEqual([REVOKE_LEASE, REVOKE_SELF]);
@@ -105,7 +74,7 @@ describe('a dynamic secret', () => {
   it('goes with its login where that may not revoke leases', async () => {
     server.refuse(REVOKE_LEASE, 403);
     const one = provider();
-    const { handle } = await one.mint(grant({ role: 'readonly' }));
+    const { handle } = await one.mint(grantOf({ role: 'readonly' }));
     if (handle === undefined) throw new Error('no handle');
     await one.revoke?.(handle);
     expect([server.live.size, server.logins]).toEqual([0, 0]);
@@ -121,6 +90,15 @@ describe('a dynamic secret', () => {
   });
 });
 
+/** A credential for a released call, from a broker that tries again soon what could not be revoked. */
+async function issued() {
+  const { broker, ledger } = brokerOver(provider(), { retry: { firstMs: 20, maxMs: 50 } });
+  const clearance = released({ name: 'vault', scope: { role: 'readonly' } });
+  const credential = await broker.issue(clearance, callerNamed('agent'), transferAction);
+  if (credential === undefined) throw new Error('no credential');
+  return { broker, ledger, credential };
+}
+
 // Whatever cannot be taken back because it is gone is taken back, and the rest still runs.
 describe('what no longer exists at Vault', () => {
   it.each([
@@ -129,13 +107,7 @@ describe('what no longer exists at Vault', () => {
     ['a lease whose engine was unmounted', REVOKE_LEASE, 405],
     ['a login whose namespace is gone', REVOKE_SELF, 404],
   ])('counts as taken back: %s', async (_, path, status) => {
-    const { broker, ledger } = brokerOver(provider());
-    const credential = await broker.issue(
-      released({ name: 'vault', scope: { role: 'readonly' } }),
-      callerNamed('agent'),
-      transferAction,
-    );
-    if (credential === undefined) throw new Error('no credential');
+    const { broker, ledger, credential } = await issued();
     server.refuse(path, status);
     expect(await broker.release(credential)).toBe(true);
     expect(await ledger.outstanding()).toEqual([]);
@@ -153,13 +125,7 @@ describe('a revocation that Vault does not take is a failure', () => {
     // The login can still see itself, so it is not over.
     [REVOKE_SELF, 403],
   ])('%s with %d, and is tried again', async (path, status) => {
-    const { broker, ledger } = brokerOver(provider());
-    const credential = await broker.issue(
-      released({ name: 'vault', scope: { role: 'readonly' } }),
-      callerNamed('agent'),
-      transferAction,
-    );
-    if (credential === undefined) throw new Error('no credential');
+    const { broker, ledger, credential } = await issued();
     server.refuse(path, status);
     expect(await broker.release(credential)).toBe(false);
     expect(await ledger.outstanding()).toHaveLength(1);
@@ -183,7 +149,7 @@ describe('Vault is not asked', () => {
     ['parameters that are no plain values', token, { parameters: { labels: {} } }],
     ['a member that it does not know', {}, { role: 'readonly', path: 'sys/raw' }],
   ] satisfies [string, object, JsonObject][])('for %s', async (_, more, scope) => {
-    expect(await failure(provider(more).mint(grant(scope)))).toMatchObject({ code: 'credential_unavailable' });
+    expect(await failureOf(provider(more).mint(grantOf(scope)))).toMatchObject({ code: 'credential_unavailable' });
     expect(server.requests).toEqual([]);
   });
 });
@@ -216,7 +182,7 @@ describe('what is refused after the login is taken back with it', () => {
   async function refusedAndClean(scope: JsonObject, code: string): Promise<void> {
     const { broker, ledger } = brokerOver(provider());
     expect(
-      await failure(
+      await failureOf(
         Promise.resolve(broker.issue(released({ name: 'vault', scope }), callerNamed('agent'), transferAction)),
       ),
     ).toMatchObject({ code });
@@ -227,15 +193,15 @@ describe('what is refused after the login is taken back with it', () => {
 });
 
 it('tells a refused login by its status and does not repeat what Vault says', async () => {
-  const login = { mount: 'jwt', role: 'other', token: secret(LOGIN_JWT) };
-  const thrown = await failure(provider({ login }).mint(grant({ role: 'readonly' })));
+  const login = { mount: 'jwt', role: 'other', token: secretOf(LOGIN_JWT) };
+  const thrown = await failureOf(provider({ login }).mint(grantOf({ role: 'readonly' })));
   expect(thrown).toMatchObject({ code: 'credential_unavailable', detail: 'Vault refused the login: status 400.' });
   expect(inspect(thrown)).not.toContain(LOGIN_JWT);
 });
 
 it('refuses batch tokens, which nobody could revoke', async () => {
   server.alter({ login: (auth) => ({ ...auth, token_type: 'batch' }) });
-  expect(await failure(provider().mint(grant({ role: 'readonly' })))).toMatchObject({
+  expect(await failureOf(provider().mint(grantOf({ role: 'readonly' })))).toMatchObject({
     detail: expect.stringContaining('batch'),
   });
 });

@@ -81,6 +81,16 @@ describe('the import rules', () => {
       'src/settings/planted.ts',
       "import { x } from '../config/schema.ts';\nx();\n",
     ],
+    [
+      'a channel knowing how upstreams are reached',
+      'src/approvals/notify/planted.ts',
+      "import { post } from '../../upstream/post.ts';\npost();\n",
+    ],
+    [
+      'the configuration reaching past the channels into approvals/',
+      'src/config/planted.ts',
+      "import { x } from '../approvals/machine.ts';\nx();\n",
+    ],
     ['a package at the top of src', 'src/planted.ts', "import { Pool } from 'undici';\nnew Pool('');\n"],
     [
       'the telemetry SDK outside telemetry/',
@@ -95,6 +105,12 @@ describe('the import rules', () => {
     const source =
       "import { sha256 } from '../domain/canonical.ts';\nimport { GatewayError } from '../errors.ts';\n\nexport const digest = sha256('x') + GatewayError.name;\n";
     expect(lint('src/policy/planted.ts', source)).toMatchObject({ ok: true });
+  });
+
+  it('allow a channel its settings', () => {
+    const source =
+      "import { z } from 'zod';\nimport { secureUrl } from '../../settings/addresses.ts';\n\nexport const planted = z.array(secureUrl());\n";
+    expect(lint('src/approvals/notify/planted.ts', source)).toMatchObject({ ok: true });
   });
 
   it('are those of the tables, and every dependency is in them', () => {

@@ -1,7 +1,8 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Hold } from '../../src/domain/hold.ts';
-import { actionOf, decisionOf, openHoldBy, principalOf, requirementOf } from '../support/approvals.ts';
+import { openHoldBy } from '../support/holds/bench.ts';
+import { actionOf, decisionOf, principalOf, requirementOf } from '../support/holds/values.ts';
 import { openReviewPlane, type ReviewPlane } from '../support/review-plane.ts';
 
 let plane: ReviewPlane;

@@ -1,14 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createEventStreams, tokenExpiry } from '../../src/review/events.ts';
-import {
-  actionOf,
-  approve,
-  decisionOf,
-  manualClock,
-  openHoldBy,
-  requirementOf,
-  reviewerOf,
-} from '../support/approvals.ts';
+import { approve, openHoldBy } from '../support/holds/bench.ts';
+import { actionOf, decisionOf, manualClock, requirementOf, reviewerOf } from '../support/holds/values.ts';
 import { openReviewPlane, type ReviewPlane } from '../support/review-plane.ts';
 
 let plane: ReviewPlane;

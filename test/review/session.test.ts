@@ -5,7 +5,7 @@ import { Secret } from '../../src/domain/secret.ts';
 import { createReplayMemory } from '../../src/identity/possession/replay-memory.ts';
 import { localPath } from '../../src/review/pages/forms.ts';
 import { createSessions, type Seal } from '../../src/review/session.ts';
-import { manualClock, reviewerOf } from '../support/approvals.ts';
+import { manualClock, reviewerOf } from '../support/holds/values.ts';
 
 const MINUTE = 60_000;
 

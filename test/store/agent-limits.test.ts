@@ -3,16 +3,8 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
-import {
-  actionOf,
-  type Bench,
-  GENEROUS,
-  openBench,
-  openHoldBy,
-  principalOf,
-  requestOf,
-  reviewerOf,
-} from '../support/approvals.ts';
+import { type Bench, openBench, openHoldBy } from '../support/holds/bench.ts';
+import { actionOf, GENEROUS, principalOf, requestOf, reviewerOf } from '../support/holds/values.ts';
 
 const AGENT = principalOf().id;
 const OTHER = principalOf({ id: 'spiffe://prod.example.org/other' });
@@ -130,7 +122,6 @@ describe('bytes in the store', () => {
     const before = await bytes();
     const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
     expect(await bytes()).toBeGreaterThan(before + 1_000);
-    const { restart } = bench;
     for (let n = 0; n < 5; n++) {
       bench.store.tasks.record(task.id, {
         at: bench.clock.now(),
@@ -140,7 +131,7 @@ describe('bytes in the store', () => {
         decision: 'allow',
       });
     }
-    bench = await restart();
+    await bench.restart();
     expect(await bytes()).toBeGreaterThan(before + 46_000);
     expect(await bytes(OTHER.id)).toBe(0);
   });

@@ -12,9 +12,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { closeHold } from '../../src/approvals/closing.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
-import { benchOn, codeOf, manualClock, requestOf } from '../support/approvals.ts';
+import { codeOf } from '../support/failures.ts';
+import { benchOn } from '../support/holds/bench.ts';
+import { manualClock, requestOf } from '../support/holds/values.ts';
 
-const HOLDER = fileURLToPath(new URL('../support/store-holder.ts', import.meta.url));
+const HOLDER = fileURLToPath(new URL('../support/holds/store-holder.ts', import.meta.url));
 const START = 1_800_000_000_000;
 
 let folder: string;

@@ -2,32 +2,18 @@
 // it shows.
 
 import { readFileSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { isListed } from '../../src/approvals/quorum.ts';
 import type { Hold, HoldState } from '../../src/domain/hold.ts';
 import type { Reviewer } from '../../src/domain/reviewer.ts';
 import { loadInbox } from '../../src/review/inbox.ts';
 import { listHolds } from '../../src/review/listing.ts';
 import type { Eligibility } from '../../src/review/permissions.ts';
-import {
-  actionOf,
-  approve,
-  type Bench,
-  benchOn,
-  GENEROUS,
-  openBench,
-  openHoldBy,
-  principalOf,
-  requestOf,
-  reviewerOf,
-} from '../support/approvals.ts';
+import { approve, openHoldBy } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { actionOf, GENEROUS, principalOf, requestOf, reviewerOf } from '../support/holds/values.ts';
 
-let bench: Bench;
-beforeEach(() => {
-  bench = openBench();
-});
-afterEach(() => bench.close());
+const bench = useBench();
 
 const eligibility: Eligibility = {
   isEligible: (requirement, reviewer: Reviewer) => isListed(requirement.reviewers, reviewer),
@@ -36,17 +22,6 @@ const eligibility: Eligibility = {
 };
 const alice = reviewerOf('alice');
 const words = { objective: 'w'.repeat(4_000), plan: Array.from({ length: 14 }, () => 'p'.repeat(4_000)), labels: [] };
-
-/** Changes the file behind the store's back, and opens it again. */
-async function withFile(change: (db: DatabaseSync) => void): Promise<void> {
-  const { path, clock } = bench;
-  bench.approvals.close();
-  await bench.store.close();
-  const db = new DatabaseSync(path);
-  change(db);
-  db.close();
-  bench = benchOn(path, clock, {}, 2);
-}
 
 async function pagesOf(query: { readonly limit: number }): Promise<Hold[][]> {
   const pages: Hold[][] = [];
@@ -83,7 +58,7 @@ describe('lists of holds', () => {
       const opened = task && (await bench.store.tasks.open(principalOf().id, words, GENEROUS));
       for (let n = 0; n < 5; n++)
         await openHoldBy(bench, { ...(request as object), ...(opened && { task: opened }), idempotencyKey: `k${n}` });
-      await withFile((db) => {
+      await bench.restart((db) => {
         for (const { bytes } of db.prepare('SELECT length(record) AS bytes FROM hold').all())
           expect(Number(bytes)).toBeLessThan(4_000);
         // What is poisoned like this is noticed by whoever reads it.
@@ -125,8 +100,9 @@ describe('a body', () => {
     const marker = `marker-${'m'.repeat(200)}`;
     const args = { memo: marker };
     await openHoldBy(bench, { action: actionOf({ args }, JSON.stringify(args)) });
-    await withFile(() => {
-      expect(readFileSync(bench.path, 'latin1').split(marker).length - 1).toBe(1);
+    const { path } = bench;
+    await bench.restart(() => {
+      expect(readFileSync(path, 'latin1').split(marker).length - 1).toBe(1);
     });
   });
 

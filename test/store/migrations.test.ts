@@ -9,16 +9,8 @@ import { expect, it } from 'vitest';
 import { heldArguments } from '../../src/domain/held-arguments.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { STEPS } from '../../src/store/migrations.ts';
-import {
-  actionOf,
-  approve,
-  benchOn,
-  GENEROUS,
-  manualClock,
-  openBench,
-  openHoldBy,
-  principalOf,
-} from '../support/approvals.ts';
+import { approve, benchOn, openBench, openHoldBy } from '../support/holds/bench.ts';
+import { actionOf, GENEROUS, manualClock, principalOf } from '../support/holds/values.ts';
 
 const APPLICATION_ID = 0x4353676e;
 const BODY = '{"amount":5,"memo":"\\u0000 \\ud83d\\ude00","nothing":null}';
@@ -70,7 +62,7 @@ it.each([1, 2, 3, 4, 5])('keeps the holds of a file of schema %i', async (schema
   insertOldHold(db, { ...denied, state: 'DENIED', endedAt: denied.createdAt }, '{"amount":5}');
   db.close();
 
-  const bench = benchOn(path, manualClock(), {}, 2);
+  const bench = benchOn(path, manualClock());
   try {
     const { gist: _, ...action } = first.action;
     expect(await bench.store.holds.get(first.id)).toEqual({

@@ -1,15 +1,13 @@
 // The outbox and what it tells of are one transaction: never one without the other, whatever throws or crashes in
 // between.
 
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { advance } from '../../src/approvals/machine.ts';
-import { actionOf, approve, type Bench, decisionOf, openBench, openHoldBy, reviewerOf } from '../support/approvals.ts';
+import { approve, openHoldBy } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { actionOf, decisionOf, reviewerOf } from '../support/holds/values.ts';
 
-let bench: Bench;
-beforeEach(() => {
-  bench = openBench();
-});
-afterEach(() => bench.close());
+const bench = useBench();
 
 const decision = decisionOf({ notify: ['soc', 'team'] });
 const NOBODY = { ids: [], channels: [] };
@@ -48,7 +46,7 @@ it('tells of an outcome that nobody knows', async () => {
     next: advance(seen, { type: 'send', claim: 'c' }, now),
     answer: undefined,
   }));
-  bench = await bench.restart();
+  await bench.restart();
   await bench.approvals.start();
   expect((await outbox().list({})).map(({ kind }) => kind).slice(0, 2)).toEqual([
     'hold.outcome_unknown',
@@ -96,7 +94,7 @@ it('measures how a reviewer decides from the moment when they opened the hold', 
   bench.approvals.opened(hold.id, alice);
   await approve(bench, hold, alice);
   expect(await bench.store.holds.voteTimes(alice.id, 0)).toEqual({ decisions: 1, medianSeconds: 2, hasty: 1 });
-  bench = await bench.restart();
+  await bench.restart();
   expect(await bench.store.holds.voteTimes(alice.id, 0)).toMatchObject({ decisions: 1 });
   expect(await bench.store.holds.voteTimes(alice.id, bench.clock.now() + 1)).toEqual({ decisions: 0, hasty: 0 });
 });

@@ -1,32 +1,18 @@
 // What ended long ago is deleted, in small batches. Kind: a table that only grows.
 
-import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/domain/log.ts';
 import { startRetention } from '../../src/store/retention-sweep.ts';
-import {
-  actionOf,
-  approve,
-  type Bench,
-  benchOn,
-  decisionOf,
-  GENEROUS,
-  openBench,
-  openHoldBy,
-  principalOf,
-  requestOf,
-} from '../support/approvals.ts';
+import { approve, openHoldBy } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { actionOf, decisionOf, GENEROUS, principalOf, requestOf } from '../support/holds/values.ts';
 
 const DAY = 24 * 60 * 60_000;
 const AGENT = principalOf().id;
 const words = { objective: 'pay', plan: [], labels: [] };
 const call = (at: number) => ({ at, upstream: 'ledger', method: 'GET', path: '/accounts', decision: 'allow' as const });
 
-let bench: Bench;
-beforeEach(() => {
-  bench = openBench();
-});
-afterEach(() => bench.close());
+const bench = useBench();
 
 async function sweep(periods = { holdsMs: 90 * DAY, bodiesMs: 30 * DAY, tasksMs: 90 * DAY }): Promise<unknown[]> {
   const records: unknown[] = [];
@@ -53,16 +39,13 @@ async function executed(n: number) {
   return hold;
 }
 
-const rowsOf = async (tables: readonly string[]): Promise<number[]> => {
-  const { path, clock } = bench;
-  bench.approvals.close();
-  await bench.store.close();
-  const db = new DatabaseSync(path);
-  const counts = tables.map((table) => Number(db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.n));
-  db.close();
-  bench = benchOn(path, clock, {}, 2);
+async function rowsOf(tables: readonly string[]): Promise<number[]> {
+  let counts: number[] = [];
+  await bench.restart((db) => {
+    counts = tables.map((table) => Number(db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.n));
+  });
   return counts;
-};
+}
 
 describe('retention', () => {
   it('deletes bodies of what was sent after their time, and the hold with its votes after its own', async () => {
@@ -101,7 +84,7 @@ describe('retention', () => {
     bench.store.tasks.record(idle.id, call(bench.clock.now()));
     bench.clock.advance(50 * DAY);
     bench.store.tasks.record(used.id, call(bench.clock.now()));
-    bench = await bench.restart();
+    await bench.restart();
     bench.clock.advance(40 * DAY);
     expect(await sweep()).toMatchObject([{ deleted: { tasks: 2 } }]);
     expect(

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { closeHold } from '../../src/approvals/closing.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
-import { codeOf, GENEROUS, manualClock } from '../support/approvals.ts';
+import { codeOf } from '../support/failures.ts';
+import { GENEROUS, manualClock } from '../support/holds/values.ts';
 
 let folder: string;
 beforeEach(() => {

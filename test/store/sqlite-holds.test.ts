@@ -1,24 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openHold, recordHold } from '../../src/approvals/hold-record.ts';
 import { advance } from '../../src/approvals/machine.ts';
 import type { Hold, HoldState } from '../../src/domain/hold.ts';
 import { GatewayError } from '../../src/errors.ts';
-import {
-  actionOf,
-  approve,
-  type Bench,
-  codeOf,
-  openBench,
-  openHoldBy,
-  principalOf,
-  requestOf,
-} from '../support/approvals.ts';
+import { codeOf } from '../support/failures.ts';
+import { approve, openHoldBy } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { actionOf, principalOf, requestOf } from '../support/holds/values.ts';
 
-let bench: Bench;
-beforeEach(() => {
-  bench = openBench();
-});
-afterEach(() => bench.close());
+const bench = useBench();
 
 const openMany = (count: number) =>
   Promise.all(Array.from({ length: count }, (_, i) => openHoldBy(bench, { action: actionOf({}, String(i)) })));

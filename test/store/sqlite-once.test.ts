@@ -16,7 +16,7 @@ import type { OnceKind } from '../../src/domain/once.ts';
 import { openSqliteStore, type Store } from '../../src/store/sqlite.ts';
 import { createOnceStore } from '../../src/store/sqlite-once.ts';
 import { createWriter } from '../../src/store/sqlite-writer.ts';
-import { type ManualClock, manualClock } from '../support/approvals.ts';
+import { type ManualClock, manualClock } from '../support/holds/values.ts';
 
 const KINDS: readonly OnceKind[] = [
   'dpop-proof',
@@ -26,7 +26,7 @@ const KINDS: readonly OnceKind[] = [
   'sign-in',
   'passkey-challenge',
 ];
-const HOLDER = fileURLToPath(new URL('../support/once-holder.ts', import.meta.url));
+const HOLDER = fileURLToPath(new URL('../support/holds/once-holder.ts', import.meta.url));
 
 let folder: string;
 let clock: ManualClock;

@@ -1,21 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Task, TaskCall } from '../../src/domain/task.ts';
-import {
-  approve,
-  type Bench,
-  codeOf,
-  GENEROUS,
-  openBench,
-  openHoldBy,
-  principalOf,
-  requestOf,
-} from '../support/approvals.ts';
+import { codeOf } from '../support/failures.ts';
+import { approve, openHoldBy } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { GENEROUS, principalOf, requestOf } from '../support/holds/values.ts';
 
-let bench: Bench;
-beforeEach(() => {
-  bench = openBench();
-});
-afterEach(() => bench.close());
+const bench = useBench();
 
 const AGENT = principalOf().id;
 const words = { objective: 'pay the invoice', plan: ['look', 'pay'], labels: ['finance'] };
@@ -46,7 +36,7 @@ describe('tasks in SQLite', () => {
       revision: 2,
       plan: [],
     });
-    bench = await bench.restart();
+    await bench.restart();
     expect(await bench.store.tasks.get(task.id)).toMatchObject({ revision: 2, objective: words.objective, plan: [] });
     bench.clock.advance(5);
     const ended = await bench.store.tasks.end(task.id, AGENT);
@@ -106,7 +96,7 @@ describe('tasks in SQLite', () => {
     const latest = bench.store.tasks.calls(task.id);
     expect(latest).toHaveLength(200);
     expect([latest[0], latest[199]]).toEqual([call(251), call(450)]);
-    bench = await bench.restart();
+    await bench.restart();
     expect(bench.store.tasks.calls(task.id)).toEqual(latest);
     expect(bench.store.tasks.calls('task_none')).toEqual([]);
   });
@@ -122,7 +112,7 @@ describe('tasks in SQLite', () => {
     const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
     bench.store.tasks.record('task_none', call(1));
     bench.store.tasks.record(task.id, call(2));
-    bench = await bench.restart();
+    await bench.restart();
     expect(bench.store.tasks.calls(task.id)).toEqual([call(2)]);
     expect(bench.errors).toEqual([]);
   });
@@ -141,7 +131,7 @@ describe('the credential ledger', () => {
       issuedAt: 2,
     });
     await bench.store.credentials.failed('cred_1');
-    bench = await bench.restart();
+    await bench.restart();
     expect(await bench.store.credentials.outstanding()).toEqual([
       { ...entry, attempts: 1 },
       { ...entry, id: 'cred_2', holdId: 'h', taskId: 't', expiresAt: 9, issuedAt: 2 },

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/domain/log.ts';
 import { openDatabase } from '../../src/store/sqlite-file.ts';
 import { createWriter, type SqliteWriter } from '../../src/store/sqlite-writer.ts';
-import { codeOf } from '../support/approvals.ts';
+import { codeOf } from '../support/failures.ts';
 
 let folder: string;
 let db: DatabaseSync;

@@ -17,7 +17,8 @@ import { noMetrics } from '../../src/domain/metrics.ts';
 import { parseStrictJson } from '../../src/domain/strict-json.ts';
 import { createReviewerAuthenticator } from '../../src/identity/reviewer.ts';
 import { reviewListener } from '../../src/review/app.ts';
-import { type Bench, type BenchOptions, type ManualClock, openBench } from './approvals.ts';
+import { type Bench, type BenchOptions, openBench } from './holds/bench.ts';
+import type { ManualClock } from './holds/values.ts';
 
 const AGENT_AUDIENCE = 'https://gateway.test';
 

@@ -1,49 +1,62 @@
-// Slack: a Block Kit message with a button that opens the page, and nothing else. No interactivity is asked for and no
-// callback is taken: who presses the button still has to sign in, and decides there.
+// Slack: a Block Kit message with a button that opens the reviewers' page, and nothing else. It asks for no
+// interactivity and takes no callback: whoever presses the button still has to sign in, and decides on the page. The URL
+// of an incoming webhook is itself a secret.
 
-import type { SecretSource } from '../../domain/secret.ts';
-import { type Channel, type ChannelAnswer, deliveryOf, type Message, type Post } from './channel.ts';
+import { z } from 'zod';
+import type { NoticeKind } from '../../domain/notification.ts';
+import { secureUrl } from '../../settings/addresses.ts';
+import { type ConfigContext, secret } from '../../settings/paths-and-secrets.ts';
+import { allowPrivateAddresses, type ChannelAnswer, type ChannelType, deliveryOf, type Message } from './channel.ts';
 
-export type SlackOptions = { readonly allowPrivateAddresses: boolean; readonly apiUrl: string } & (
-  | { readonly webhookUrl: SecretSource }
-  | { readonly token: SecretSource; readonly channel: string }
-);
+const settings = (context: ConfigContext) =>
+  z
+    .strictObject({
+      type: z.literal('slack'),
+      webhookUrl: secret(context).exactOptional().describe('An incoming webhook’s URL'),
+      token: secret(context).exactOptional().describe('A bot token with chat:write'),
+      channel: z.string().min(1).exactOptional().describe('With a token: the id of the Slack channel'),
+      apiUrl: secureUrl()
+        .default('https://slack.com/api')
+        .describe('With a token: Slack’s API; default https://slack.com/api'),
+      allowPrivateAddresses: allowPrivateAddresses(),
+    })
+    .transform(({ webhookUrl, token, channel, ...rest }, issues) => {
+      if (webhookUrl !== undefined && token === undefined && channel === undefined) return { ...rest, webhookUrl };
+      if (webhookUrl === undefined && token !== undefined && channel !== undefined) return { ...rest, token, channel };
+      issues.addIssue({ code: 'custom', message: 'Give webhookUrl alone, or token and channel.' });
+      return z.NEVER;
+    });
 
-const SAYS = {
+export const slack: ChannelType<ReturnType<typeof settings>> = {
+  settings,
+  create: (options, { post }) => {
+    const send = (url: string, fields: object, message: object) =>
+      post(url, {
+        headers: { 'content-type': 'application/json; charset=utf-8', ...fields },
+        body: JSON.stringify(message),
+        allowPrivateAddresses: options.allowPrivateAddresses,
+      });
+    if ('webhookUrl' in options)
+      return async (message) => deliveryOf(await send(options.webhookUrl.read().reveal(), {}, blocksOf(message)));
+    const url = `${options.apiUrl.replace(/\/$/, '')}/chat.postMessage`;
+    return async (message) => {
+      const authorization = `Bearer ${options.token.read().reveal()}`;
+      const { channel } = options;
+      return judge(
+        await send(url, { authorization }, { channel, ...blocksOf(message), unfurl_links: false, unfurl_media: false }),
+      );
+    };
+  },
+};
+
+const SAYS: Readonly<Record<NoticeKind, string>> = {
   'hold.opened': 'A call waits for your decision',
   'hold.escalated': 'Nobody has decided yet: a call waits for your decision',
   'hold.outcome_unknown': 'It is not known whether an approved call took effect: somebody has to look',
   'call.passed': 'A call passed that is to be looked at',
-} as const;
+};
 
-export function createSlack(options: SlackOptions, post: Post): Channel {
-  const { allowPrivateAddresses } = options;
-  const json = { 'content-type': 'application/json; charset=utf-8' };
-  if ('webhookUrl' in options) {
-    return async (message) =>
-      deliveryOf(
-        await post(options.webhookUrl.read().reveal(), {
-          headers: json,
-          body: JSON.stringify(blocksOf(message)),
-          allowPrivateAddresses,
-        }),
-      );
-  }
-  return async (message) => {
-    const headers = { ...json, authorization: `Bearer ${options.token.read().reveal()}` };
-    const body = JSON.stringify({
-      channel: options.channel,
-      ...blocksOf(message),
-      unfurl_links: false,
-      unfurl_media: false,
-    });
-    return judge(
-      await post(`${options.apiUrl.replace(/\/$/, '')}/chat.postMessage`, { headers, body, allowPrivateAddresses }),
-    );
-  };
-}
-
-/** The message: `text` for the notification of the phone, `blocks` for the channel. */
+/** `text` is shown in the phone's notification, `blocks` in the channel. */
 function blocksOf({ notification: { kind, code, tier, count }, link }: Message) {
   const says = count === undefined ? SAYS[kind] : `${count} calls passed that are to be looked at`;
   return {
@@ -64,13 +77,13 @@ function blocksOf({ notification: { kind, code, tier, count }, link }: Message) 
   };
 }
 
-/** Slack answers 200 to refusals too, and says so in `ok`. */
+/** Slack answers 200 also when it refuses a message; `ok` in the body tells which. */
 function judge(answer: ChannelAnswer) {
   const delivery = deliveryOf(answer);
   if (delivery.kind !== 'delivered') return delivery;
   const { ok, error } = parse(answer.body);
   if (ok === true) return delivery;
-  // Only a word of Slack's documented form is kept.
+  // The body is not trusted: only a word of the documented form is kept.
   const word = typeof error === 'string' && /^[a-z_]{1,64}$/.test(error) ? error : 'unknown';
   const failed = `Slack refused the message: ${word}.`;
   return HOPELESS.has(word)
@@ -78,7 +91,7 @@ function judge(answer: ChannelAnswer) {
     : ({ kind: 'failed', error: failed } as const);
 }
 
-/** What only a person can mend. */
+/** Errors that only a person can put right. */
 const HOPELESS: ReadonlySet<string> = new Set([
   'channel_not_found',
   'not_in_channel',
@@ -98,7 +111,7 @@ function parse(body: string): { readonly ok?: unknown; readonly error?: unknown 
   }
 }
 
-/** Slack's three control characters (formatting text, "Escaping text"). */
+/** Escapes Slack's three control characters (Slack, "Formatting text", section "Escaping text"). */
 function escapeText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

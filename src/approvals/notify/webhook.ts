@@ -1,39 +1,63 @@
 // Signed webhooks: a CloudEvents 1.0 body in structured mode (JSON), signed by Standard Webhooks 1.0 (symmetric, v1).
-// The id and the body of a notification are the same at every attempt; the timestamp and with it the signature are the
-// attempt's own.
+// Every attempt sends the same id and body; the timestamp is the attempt's own, and with it the signature. Refuses a
+// signing secret that is not random bytes of the standard's length.
 
 import { createHmac } from 'node:crypto';
-import type { Clock } from '../../domain/clock.ts';
+import { z } from 'zod';
 import type { SecretSource } from '../../domain/secret.ts';
-import { type Channel, deliveryOf, type Message, type Post } from './channel.ts';
+import { secureUrl } from '../../settings/addresses.ts';
+import { type ConfigContext, secret } from '../../settings/paths-and-secrets.ts';
+import { allowPrivateAddresses, type ChannelType, deliveryOf, type Message } from './channel.ts';
 
-export interface WebhookOptions {
-  readonly url: string;
-  /** `whsec_` and base64. */
-  readonly secret: SecretSource;
-  readonly allowPrivateAddresses: boolean;
-}
+const settings = (context: ConfigContext) =>
+  z.strictObject({
+    type: z.literal('webhook'),
+    url: secureUrl().describe('Where the CloudEvents are sent, signed by Standard Webhooks'),
+    secret: signingSecret(context).describe('Signs what is sent'),
+    allowPrivateAddresses: allowPrivateAddresses(),
+  });
 
-export function createWebhook(
-  { url, secret, allowPrivateAddresses }: WebhookOptions,
-  post: Post,
-  clock: Clock,
-): Channel {
-  return async (message) => {
-    const { id } = message.notification;
-    const timestamp = String(Math.floor(clock.now() / 1_000));
-    const body = JSON.stringify(eventOf(message));
-    const headers = {
-      'content-type': 'application/cloudevents+json; charset=utf-8',
-      'webhook-id': id,
-      'webhook-timestamp': timestamp,
-      'webhook-signature': `v1,${sign(secret, `${id}.${timestamp}.${body}`)}`,
+export const webhook: ChannelType<ReturnType<typeof settings>> = {
+  settings,
+  create: ({ url, secret: key, allowPrivateAddresses: isPrivate }, { post, clock }) => {
+    return async (message) => {
+      const { id } = message.notification;
+      const timestamp = String(Math.floor(clock.now() / 1_000));
+      const body = JSON.stringify(eventOf(message));
+      const headers = {
+        'content-type': 'application/cloudevents+json; charset=utf-8',
+        'webhook-id': id,
+        'webhook-timestamp': timestamp,
+        'webhook-signature': `v1,${sign(key, `${id}.${timestamp}.${body}`)}`,
+      };
+      return deliveryOf(await post(url, { headers, body, allowPrivateAddresses: isPrivate }));
     };
-    return deliveryOf(await post(url, { headers, body, allowPrivateAddresses }));
-  };
+  },
+};
+
+/** Standard Webhooks 1.0: `whsec_` and 24 to 64 bytes in base64. */
+const SIGNING_SECRET = /^whsec_[A-Za-z0-9+/]+={0,2}$/;
+
+function signingSecret(context: ConfigContext) {
+  return secret(context).superRefine((source, issues) => {
+    const text = readable(source);
+    if (text === undefined) return;
+    const bytes = SIGNING_SECRET.test(text) ? Buffer.from(text.slice('whsec_'.length), 'base64').byteLength : 0;
+    if (bytes < 24 || bytes > 64)
+      issues.addIssue({ code: 'custom', message: 'A signing secret is whsec_ and 24 to 64 random bytes in base64.' });
+  });
 }
 
-/** CloudEvents 1.0 section 3.1. What is in `data` is all that is told. */
+/** The secret, or undefined where it is missing: that is already a fault of its own. */
+function readable(source: SecretSource): string | undefined {
+  try {
+    return source.read().reveal();
+  } catch {
+    return undefined;
+  }
+}
+
+/** CloudEvents 1.0 section 3.1. The receiver learns what stands in `data`, and nothing else about the call. */
 function eventOf({ notification, link }: Message) {
   const { id, kind, subject, code, tier, count, createdAt } = notification;
   return {

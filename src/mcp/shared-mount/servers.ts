@@ -3,12 +3,13 @@
 // not kept waiting.
 
 import { randomUUID } from 'node:crypto';
-import { type HeaderList, header } from '../../domain/headers.ts';
+import { type HeaderList, header, withoutField } from '../../domain/headers.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { Logger } from '../../domain/log.ts';
 import { readUpstreamName, sharedServerName } from '../../domain/server-names.ts';
 import type { Armed, RuntimeConfig } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
+import { wrapSink } from '../../domain/wrap-sink.ts';
 import { ERRORS, GatewayError } from '../../errors.ts';
 import { withoutMark } from '../read-message.ts';
 import { lastPlace } from './events.ts';
@@ -266,8 +267,7 @@ function withoutSessionId(
   instead: (status: number, body?: Uint8Array | string) => string | undefined,
 ): ResponseSink {
   let swallowed = false;
-  const kept = (headers: HeaderList): HeaderList =>
-    keepsId ? headers : headers.filter((_, i) => headers[i - (i % 2)] !== 'mcp-session-id');
+  const kept = (headers: HeaderList): HeaderList => (keepsId ? headers : withoutField(headers, 'mcp-session-id'));
   const replaced = (status: number, body?: Uint8Array | string): boolean => {
     const json = instead(status, body);
     if (json === undefined) return false;
@@ -275,15 +275,11 @@ function withoutSessionId(
     sink.whole(200, ['content-type', 'application/json', 'cache-control', 'no-store'], Buffer.from(json));
     return true;
   };
-  return {
-    get started() {
-      return sink.started;
-    },
+  return wrapSink(sink, {
     head(status, headers) {
       if (!replaced(status)) sink.head(status, kept(headers));
     },
     write: (chunk) => swallowed || sink.write(chunk),
-    onDrain: (callback) => sink.onDrain(callback),
     whole(status, headers, body) {
       if (!replaced(status, body)) sink.whole(status, kept(headers), body);
     },
@@ -293,5 +289,5 @@ function withoutSessionId(
     abort(because) {
       if (!swallowed) sink.abort(because);
     },
-  };
+  });
 }

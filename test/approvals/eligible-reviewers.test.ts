@@ -1,28 +1,21 @@
 // A call that nobody could approve is refused at once, where that can be known; groups are taken on trust.
 
-import { afterEach, describe, expect, it } from 'vitest';
-import {
-  type Bench,
-  type BenchOptions,
-  codeOf,
-  decisionOf,
-  openBench,
-  principalOf,
-  requestOf,
-  requirementOf,
-} from '../support/approvals.ts';
+import { describe, expect, it } from 'vitest';
+import { codeOf } from '../support/failures.ts';
+import type { BenchOptions } from '../support/holds/bench.ts';
+import { useBench } from '../support/holds/use-bench.ts';
+import { decisionOf, principalOf, requestOf, requirementOf } from '../support/holds/values.ts';
 
 const IDP = 'https://idp.example.org';
-let bench: Bench | undefined;
-afterEach(() => bench?.close());
+const bench = useBench();
 
 /** What a request under these requirements is answered with at once. */
-function answerTo(
+async function answerTo(
   requirements: readonly ReturnType<typeof requirementOf>[],
   options: BenchOptions = {},
   onBehalfOf: readonly string[] = [],
 ): Promise<string> {
-  bench = openBench(options);
+  await bench.renew(options);
   const principal = principalOf({
     onBehalfOf: onBehalfOf.map((subject) => ({ id: `${IDP}#${subject}`, issuer: IDP, subject })),
   });

@@ -2,17 +2,8 @@
 // second argument, says so on stdout as one line `<state> <hold id>`, and then stays until it is killed. For crash
 // tests.
 
-import {
-  approve,
-  benchOn,
-  decisionOf,
-  deny,
-  GENEROUS,
-  manualClock,
-  openHoldBy,
-  principalOf,
-  requestOf,
-} from './approvals.ts';
+import { approve, benchOn, deny, openHoldBy } from './bench.ts';
+import { decisionOf, GENEROUS, manualClock, principalOf, requestOf } from './values.ts';
 
 const [path, state, startedAt] = process.argv.slice(2);
 if (path === undefined || state === undefined) throw new Error('usage: store-holder <database> <state> <time>');

@@ -2,9 +2,9 @@
 // It ends by being killed.
 
 import { writeSync } from 'node:fs';
-import { closeHold } from '../../src/approvals/closing.ts';
-import { silentLog } from '../../src/domain/log.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { closeHold } from '../../../src/approvals/closing.ts';
+import { silentLog } from '../../../src/domain/log.ts';
+import { openSqliteStore } from '../../../src/store/sqlite.ts';
 
 const [, , path = ''] = process.argv;
 // The times of the test that looks afterwards: what is used here is far from its end there.
