@@ -182,17 +182,8 @@ async function build(
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
   const mcp = buildMcp({
-    approvals,
-    audit,
-    clock,
-    forwarder,
-    live,
-    log,
+    ...{ approvals, audit, clock, forwarder, live, log, seal, sessions, scheme, store },
     run: (call) => run(call),
-    seal,
-    sessions,
-    scheme,
-    store,
   });
   const openCalls = createOpenCalls(store.suspensions, clock);
   const steps = createSteps({

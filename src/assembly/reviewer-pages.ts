@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { isListed } from '../approvals/quorum.ts';
 import { isFresh } from '../approvals/voting.ts';
 import type { Config } from '../config/schema.ts';
-import { createSealer } from '../credentials/seal.ts';
+import { createSealer, type Sealer } from '../credentials/seal.ts';
 import { describeCredential } from '../credentials/types.ts';
 import type { AuditLog } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -43,7 +43,7 @@ export function pagesOf(
   const { login } = config.reviewers;
   if (login === undefined) return undefined;
   const now = clock.now;
-  const seal = createSeal(join(dirname(config.store.path), 'session.key'));
+  const seal = sealOver(createSealer({ keyFile: join(dirname(config.store.path), 'session.key') }));
   const passkeys = createPasskeys({ store, once, seal, origin, now });
   return {
     origin,
@@ -87,9 +87,8 @@ function peopleIn({ tiers, reviewers: { killSwitch = [], watch = [] } }: Config)
   ];
 }
 
-/** The seal of credentials/, under a key of the console's own. */
-function createSeal(keyFile: string): Seal {
-  const sealer = createSealer({ keyFile });
+/** The sessions' seal over one of credentials/: what does not open is undefined. */
+export function sealOver(sealer: Sealer): Seal {
   return {
     seal: (purpose, text) => sealer.seal(purpose, new Secret(text)),
     open(purpose, sealed) {
