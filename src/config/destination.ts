@@ -2,10 +2,9 @@
 // and addresses that nobody writes on purpose are refused, unless a key allows them.
 
 import { z } from 'zod';
-import { httpUrl, isLoopback, isSpecialLiteral } from '../settings/addresses.ts';
+import { httpUrl, isLoopback, isSpecialLiteral, workloadApiAddress } from '../settings/addresses.ts';
 import { type ConfigContext, pemFile } from '../settings/paths-and-secrets.ts';
 import { duration } from '../settings/units.ts';
-import { workloadApiAddress } from './bundles.ts';
 
 const timeouts = () =>
   z

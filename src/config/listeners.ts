@@ -2,9 +2,8 @@
 // the listener of agents is meant for a network that is not trusted.
 
 import { z } from 'zod';
-import { listenAddress, originUrl, secureUrl } from '../settings/addresses.ts';
+import { listenAddress, originUrl, secureUrl, workloadApiAddress } from '../settings/addresses.ts';
 import { type ConfigContext, pemFile, secret } from '../settings/paths-and-secrets.ts';
-import { workloadApiAddress } from './bundles.ts';
 
 const serverTls = (context: ConfigContext) =>
   z.strictObject({
