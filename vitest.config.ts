@@ -4,8 +4,8 @@ import { availableParallelism } from 'node:os';
 import { env } from 'node:process';
 import { defineConfig } from 'vitest/config';
 
-/** A real gateway over real sockets. */
-const E2E = ['test/e2e/**/*.test.ts'];
+/** A real gateway over real sockets, and the tests of what starts it. */
+const E2E = ['test/e2e/**/*.test.ts', 'test/selftests/**/*.test.ts'];
 /** A real Chromium: the files that use test/support/browser.ts. They skip, saying so, where there is none. */
 export const BROWSER = [
   'test/review/console.test.ts',
