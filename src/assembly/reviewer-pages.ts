@@ -6,6 +6,7 @@ import { isListed } from '../approvals/quorum.ts';
 import { isFresh } from '../approvals/voting.ts';
 import type { Config } from '../config/schema.ts';
 import { createSealer, type Sealer } from '../credentials/seal.ts';
+import { describeCredential } from '../credentials/types.ts';
 import type { AuditLog } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/log.ts';
@@ -98,12 +99,6 @@ export function sealOver(sealer: Sealer): Seal {
       }
     },
   };
-}
-
-function describeCredential(credential: Config['credentials'][string]): string {
-  if (credential.type === 'static') return 'a fixed secret: it is not made for this call and does not end with it';
-  const kept = 'revoke' in credential && !credential.revoke;
-  return `by ${credential.type}, made for this call${kept ? '; it ends by itself' : ' and taken back when it is over, where its issuer can'}`;
 }
 
 function describeRule(rule: Config['rules'][number] | undefined): string | undefined {

@@ -3,9 +3,8 @@
 // token that is no JWT says nothing.
 
 import { decodeJwt, type JWTPayload } from 'jose';
-import type { JsonObject } from '../domain/json.ts';
-import { isObject } from './issuer-call.ts';
-import type { OAuthRequest } from './oauth-scope.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import type { OAuthRequest } from './scope.ts';
 
 export interface TokenFacts {
   /** The token's own `scope` or `scp`; undefined where it says none. */
@@ -26,7 +25,8 @@ export function factsOf(token: string): TokenFacts {
   }
   const scope = listOf(claims.scope ?? claims.scp);
   const audience = listOf(typeof claims.aud === 'string' ? [claims.aud] : claims.aud);
-  const actor = isObject(claims.act) ? claims.act.sub : undefined;
+  const act = claims.act as Json | undefined;
+  const actor = isJsonObject(act) ? act.sub : undefined;
   return { ...(scope && { scope }), ...(audience && { audience }), ...(typeof actor === 'string' && { actor }) };
 }
 

@@ -2,8 +2,8 @@
 // may only narrow it, and what the issuer grants may only be narrower still. Refuses members and characters that it
 // does not know.
 
-import type { JsonObject } from '../domain/json.ts';
-import { unavailable } from './broker-provider.ts';
+import type { JsonObject } from '../../domain/json.ts';
+import { unavailable } from '../broker-provider.ts';
 
 /**
  * A text holding one or more values between spaces, or a list of values. In a list each entry is one value: the safe

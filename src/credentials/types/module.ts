@@ -1,14 +1,35 @@
-// Provider `module`: one of the operator's own, from a file that the configuration names. The file's default export
+// Credential type `module`: one of the operator's own, from a file that the configuration names. The file's default export
 // makes a provider (docs/credentials/own-provider.md). It runs inside the gateway and is trusted like the gateway's own
 // code; what it mints is checked all the same. Refuses modules without that export, injections into framing fields, and
 // results without a secret to scrub.
 
 import { createRequire } from 'node:module';
-import type { Grant, Injection, Minted } from '../domain/credential.ts';
-import type { JsonObject } from '../domain/json.ts';
-import { Secret, type SecretSource } from '../domain/secret.ts';
-import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
-import { isInjectable } from './injection-field.ts';
+import { z } from 'zod';
+import type { Grant, Injection, Minted } from '../../domain/credential.ts';
+import type { JsonObject } from '../../domain/json.ts';
+import { Secret, type SecretSource } from '../../domain/secret.ts';
+import { type ConfigContext, file, secret } from '../../settings/paths-and-secrets.ts';
+import { duration } from '../../settings/units.ts';
+import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from '../broker-provider.ts';
+import { credentialType, describeTakenBack } from '../credential-type.ts';
+
+const settings = (context: ConfigContext) =>
+  z
+    .strictObject({
+      type: z.literal('module'),
+      path: file(context).describe(
+        'A JavaScript or TypeScript module; its default export makes the provider and runs inside the gateway',
+      ),
+      options: z.record(z.string(), z.json()).default({}).describe('Handed to the module as it is; never secrets'),
+      secrets: z
+        .record(z.string().min(1), secret(context))
+        .default({})
+        .describe('Handed to the module as sources to read from'),
+      timeout: duration({ least: '100ms', most: '1m' })
+        .prefault('10s')
+        .describe('Bound on each mint and revocation; default 10s'),
+    })
+    .transform(({ timeout: timeoutMs, ...rest }) => ({ ...rest, timeoutMs }));
 
 /** What a module is given, so that it need not import the gateway. */
 interface ProviderKit {
@@ -23,46 +44,32 @@ interface ProviderKit {
 
 export type ProviderFactory = (options: JsonObject, kit: ProviderKit) => BrokerProvider;
 
-export interface ModuleOptions {
-  /** Absolute path of a JavaScript or TypeScript (erasable syntax) module without top-level await. */
-  readonly path: string;
-  /** Handed to the module as it stands in the file. Never secrets. */
-  readonly options?: JsonObject;
-  readonly secrets?: Readonly<Record<string, SecretSource>>;
-  /** Bound on each mint and revocation, ms; default 10,000. */
-  readonly timeoutMs?: number;
-}
-
-const DEFAULT_TIMEOUT_MS = 10_000;
 const REVOCABILITIES: readonly unknown[] = ['token', 'lease', 'object', 'none'];
 
-/**
- * Loads the module, once per process. Throws `credential_unavailable` when it cannot be loaded or does not make a
- * provider.
- */
-export function createModuleProvider({
-  path,
-  options = {},
-  secrets = {},
-  timeoutMs = DEFAULT_TIMEOUT_MS,
-}: ModuleOptions): BrokerProvider {
-  const kit: ProviderKit = {
-    Secret,
-    secrets,
-    unavailable: (detail) => unavailable(detail),
-    tooBroad: (detail, unwanted = {}) => new UnwantedGrant('credential_too_broad', detail, unwanted),
-  };
-  const own = make(load(path), path, options, kit);
-  const { shareKey } = own;
-  return {
-    type: own.type,
-    shareable: own.shareable === true,
-    ...(own.reuseMs !== undefined && { reuseMs: own.reuseMs }),
-    ...(shareKey && { shareKey: (grant: Grant) => String(shareKey.call(own, grant)) }),
-    mint: async (grant) => check(await bounded(own.mint(grant), timeoutMs)),
-    ...(own.revoke && { revoke: (handle: Secret) => bounded(own.revoke?.(handle), timeoutMs) }),
-  };
-}
+export const ownModule = credentialType({
+  name: 'module',
+  settings,
+  // The module is loaded here, once per process.
+  create({ path, options, secrets, timeoutMs }) {
+    const kit: ProviderKit = {
+      Secret,
+      secrets,
+      unavailable: (detail) => unavailable(detail),
+      tooBroad: (detail, unwanted = {}) => new UnwantedGrant('credential_too_broad', detail, unwanted),
+    };
+    const own = make(load(path), path, options, kit);
+    const { shareKey } = own;
+    return {
+      type: own.type,
+      shareable: own.shareable === true,
+      ...(own.reuseMs !== undefined && { reuseMs: own.reuseMs }),
+      ...(shareKey && { shareKey: (grant: Grant) => String(shareKey.call(own, grant)) }),
+      mint: async (grant) => check(await bounded(own.mint(grant), timeoutMs)),
+      ...(own.revoke && { revoke: (handle: Secret) => bounded(own.revoke?.(handle), timeoutMs) }),
+    };
+  },
+  describe: ({ type }) => describeTakenBack(type),
+});
 
 function load(path: string): ProviderFactory {
   let factory: unknown;
@@ -114,10 +121,25 @@ function check(minted: Minted): Minted {
   );
 }
 
-/** Modules put a secret into a field or a query parameter; signing requests is for the providers of this folder. */
+/** Fields that change where a message goes or where it ends (RFC 9110 section 7.6.1, RFC 9112 section 6). */
+const FRAMING_FIELDS: ReadonlySet<string> = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+]);
+
+/** Modules put a secret into a field or a query parameter. Only the gateway's own types sign requests. */
 function isPlaceable(injection: Injection | undefined): boolean {
-  if (injection?.in === 'header')
-    return typeof injection.name === 'string' && isInjectable(injection.name.toLowerCase());
+  if (injection?.in === 'header' && typeof injection.name === 'string') {
+    const name = injection.name.toLowerCase();
+    return /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && !FRAMING_FIELDS.has(name);
+  }
   return injection?.in === 'query' && typeof injection.name === 'string' && injection.name !== '';
 }
 

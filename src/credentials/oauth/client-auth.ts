@@ -10,46 +10,36 @@ import {
   None,
   PrivateKeyJwt,
 } from 'openid-client';
-import type { SecretSource } from '../domain/secret.ts';
-import { signingKeyFrom } from './signing-key.ts';
+import type { SecretSource } from '../../domain/secret.ts';
+import { signingKeyFrom } from '../signing-key.ts';
 
 export type ClientAuthOptions =
-  /** RFC 6749 section 2.3.1; default `client_secret_basic`. */
-  | {
-      readonly clientSecret: SecretSource;
-      readonly clientAuthentication?: 'client_secret_basic' | 'client_secret_post';
-    }
-  /**
-   * `clientKey` is a private key in PEM; `clientKeyId` the `kid` that the issuer knows it by, default its thumbprint
-   * (RFC 7638).
-   */
-  | {
-      readonly clientAuthentication: 'private_key_jwt';
-      readonly clientKey: SecretSource;
-      readonly clientKeyId?: string;
-    }
+  /** RFC 6749 section 2.3.1. */
+  | { readonly method: 'client_secret_basic' | 'client_secret_post'; readonly secret: SecretSource }
+  /** `key` is a private key in PEM. `keyId` is the `kid` that the issuer knows; default its thumbprint (RFC 7638). */
+  | { readonly method: 'private_key_jwt'; readonly key: SecretSource; readonly keyId?: string }
   /** RFC 7521 section 4.2 with an assertion of another issuer. */
-  | { readonly clientAuthentication: 'client_assertion'; readonly clientAssertion: () => Promise<string> }
-  | { readonly clientAuthentication: 'none' };
+  | { readonly method: 'client_assertion'; readonly assertion: () => Promise<string> }
+  | { readonly method: 'none' };
 
 /** `audience` replaces the issuer identifier in assertions, for servers whose metadata was not discovered. */
 export function clientAuth(options: ClientAuthOptions, audience: string | undefined): ClientAuth {
-  switch (options.clientAuthentication) {
+  switch (options.method) {
     case 'none':
       return None();
     case 'private_key_jwt':
-      return privateKeyJwt(options.clientKey, options.clientKeyId, audience);
+      return privateKeyJwt(options.key, options.keyId, audience);
     case 'client_assertion':
       // Awaited by the library, although its type does not say so.
       return async (_server, client, body) => {
         body.set('client_id', client.client_id);
         body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
-        body.set('client_assertion', await options.clientAssertion());
+        body.set('client_assertion', await options.assertion());
       };
     case 'client_secret_post':
-      return (...request) => ClientSecretPost(options.clientSecret.read().reveal())(...request);
-    default:
-      return (...request) => ClientSecretBasic(options.clientSecret.read().reveal())(...request);
+      return (...request) => ClientSecretPost(options.secret.read().reveal())(...request);
+    case 'client_secret_basic':
+      return (...request) => ClientSecretBasic(options.secret.read().reveal())(...request);
   }
 }
 
@@ -73,8 +63,8 @@ function privateKeyJwt(source: SecretSource, keyId: string | undefined, audience
 }
 
 /**
- * One signature, two names: `Ed25519` (RFC 9864) and the older `EdDSA` (RFC 8037), which servers take that list
- * neither.
+ * The same signature has two names: `Ed25519` (RFC 9864) and the older `EdDSA` (RFC 8037). A server that lists none of
+ * them takes the older one.
  */
 function nameOfEd25519(listed: unknown): 'Ed25519' | 'EdDSA' {
   const names: readonly unknown[] = Array.isArray(listed) ? listed : [];

@@ -16,13 +16,15 @@ import {
   tokenRevocation,
   WWWAuthenticateChallengeError,
 } from 'openid-client';
-import type { Grant, Minted } from '../domain/credential.ts';
-import { Secret } from '../domain/secret.ts';
-import { GatewayError } from '../errors.ts';
-import { bounded, isProtected, requireProtected, withoutNulls } from './bounded-fetch.ts';
-import { UnwantedGrant, unavailable } from './broker-provider.ts';
-import { type ClientAuthOptions, clientAuth } from './oauth-client-auth.ts';
-import { factsOf, grantRecord } from './oauth-granted.ts';
+import type { Grant, Minted } from '../../domain/credential.ts';
+import { isJsonObject, type Json, presentMembers } from '../../domain/json.ts';
+import { Secret } from '../../domain/secret.ts';
+import { GatewayError } from '../../errors.ts';
+import { isSecure } from '../../settings/addresses.ts';
+import { UnwantedGrant, unavailable } from '../broker-provider.ts';
+import { bounded, isFieldSafe, networkCode } from '../issuer-call.ts';
+import { type ClientAuthOptions, clientAuth } from './client-auth.ts';
+import { factsOf, grantRecord } from './granted.ts';
 import {
   grantedScope,
   nameScopes,
@@ -31,37 +33,34 @@ import {
   type OAuthRequest,
   surplusScope,
   toParameters,
-} from './oauth-scope.ts';
+} from './scope.ts';
 
-/**
- * Where the issuer's endpoints are: discovered (OpenID Connect Discovery, RFC 8414), or given. https, or http on
- * loopback.
- */
-type Endpoints = { readonly issuer: string } | { readonly tokenEndpoint: string; readonly revocationEndpoint?: string };
+/** Where the issuer's endpoints are: discovered (OpenID Connect Discovery, RFC 8414), or given. */
+export type OAuthEndpoints =
+  | { readonly issuer: string }
+  | { readonly tokenEndpoint: string; readonly revocationEndpoint?: string };
 
-export type OAuthClientOptions = OAuthBounds &
-  ClientAuthOptions &
-  Endpoints & {
-    readonly clientId: string;
-    /** False leaves tokens to expire, for issuers whose tokens cannot be revoked. Default true. */
-    readonly revoke?: boolean;
-    /** Bound on each request to the issuer, ms; default 5,000. */
-    readonly timeoutMs?: number;
-    /**
-     * Tokens that live longer than this, ms, are refused and taken back; default: no bound. A token of unstated
-     * lifetime is not refused.
-     */
-    readonly maxLifetimeMs?: number;
-    /** Scopes that the issuer may give beside those asked for; default none. */
-    readonly tolerateScopes?: readonly string[];
-    /** How long a token whose answer names no lifetime is used, ms; default 300,000. */
-    readonly assumedLifetimeMs?: number;
-    /** Default: the runtime's fetch. */
-    readonly fetch?: typeof globalThis.fetch;
-  };
+export interface OAuthClientOptions extends OAuthBounds {
+  readonly endpoints: OAuthEndpoints;
+  readonly authentication: ClientAuthOptions;
+  readonly clientId: string;
+  /** False leaves tokens to expire, for issuers whose tokens cannot be revoked. */
+  readonly revoke: boolean;
+  /** Bound on each request to the issuer. */
+  readonly timeoutMs: number;
+  /**
+   * Tokens that live longer are refused and taken back; absent: no bound. A token of unstated lifetime is not refused.
+   */
+  readonly maxLifetimeMs?: number;
+  /** Scopes that the issuer may give beside those asked for. */
+  readonly tolerateScopes: readonly string[];
+}
+
+/** How long a token is used whose answer names no lifetime. */
+const ASSUMED_LIFETIME_MS = 300_000;
 
 export interface OAuthClient {
-  /** How long tokens without a known expiry are used, ms. */
+  /** How long tokens without a known expiry are used. */
   readonly reuseMs: number;
   /** Asks for a token, narrowed by the grant's plan, and checks the answer. Throws as CredentialProvider.mint. */
   mint(
@@ -77,18 +76,23 @@ export interface OAuthClient {
 /** Says, as a sentence, why an answer is not acceptable; undefined when it is. */
 type AnswerCheck = (answer: TokenEndpointResponse) => string | undefined;
 
-/** Throws TypeError for endpoints that are neither https nor http on loopback. */
+/**
+ * Nothing is fetched before the first mint. A signature or a claim of the token is not verified: that is for the
+ * upstream to do.
+ *
+ * @example
+ * const client = createOAuthClient({ endpoints: { issuer: 'https://idp.example.org' }, authentication, clientId, … });
+ * const minted = await client.mint(grant, 'client_credentials', {});
+ */
 export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
-  const timeoutMs = options.timeoutMs ?? 5_000;
-  requireProtected(...('issuer' in options ? [options.issuer] : [options.tokenEndpoint, options.revocationEndpoint]));
+  const { timeoutMs } = options;
   let found: Promise<Configuration> | undefined;
-  // May also be learned: an issuer has a revocation endpoint, and answers that tokens of this kind cannot be revoked
-  // there.
-  let irrevocable = options.revoke === false;
+  // This can also be learned: an issuer may have a revocation endpoint and answer that it cannot revoke such tokens.
+  let irrevocable = !options.revoke;
 
   /** The issuer's metadata: fetched once, by whoever asks first, and again after a failure. */
   function configuration(): Promise<Configuration> {
-    found ??= configure(options, guardedFetch(options.fetch ?? fetch, timeoutMs), timeoutMs).catch((thrown) => {
+    found ??= configure(options, guardedFetch(timeoutMs)).catch((thrown) => {
       found = undefined;
       throw thrown;
     });
@@ -123,7 +127,7 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
       });
       return { answer, canRevoke };
     });
-    const { maxLifetimeMs = Number.POSITIVE_INFINITY, tolerateScopes = [] } = options;
+    const { maxLifetimeMs = Number.POSITIVE_INFINITY, tolerateScopes } = options;
     return accept(answer, asked, {
       now: grant.now,
       canRevoke,
@@ -146,22 +150,20 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     for (const one of told) if (one.status === 'rejected') throw one.reason;
   }
 
-  return { reuseMs: options.assumedLifetimeMs ?? 300_000, mint, revoke };
+  return { reuseMs: ASSUMED_LIFETIME_MS, mint, revoke };
 }
 
-/** RFC 7009 section 2.2 answers 200 for a token that is unknown; servers that say so in an error mean the same. */
+/** RFC 7009 section 2.2 answers 200 for an unknown token. Servers that answer with one of these errors mean the same. */
 const GONE: ReadonlySet<string> = new Set([
-  ...[
-    'invalid_token',
-    'token_expired',
-    'expired_token',
-    'token_inactive',
-    'inactive_token',
-    'token_revoked',
-    'token_not_found',
-    'not_found',
-    'invalid_grant',
-  ],
+  'invalid_token',
+  'token_expired',
+  'expired_token',
+  'token_inactive',
+  'inactive_token',
+  'token_revoked',
+  'token_not_found',
+  'not_found',
+  'invalid_grant',
 ]);
 
 function unlessGone(thrown: unknown): void {
@@ -215,30 +217,32 @@ function accept(
 function unfit({ access_token, token_type }: TokenEndpointResponse): string | undefined {
   if (token_type !== 'bearer') return 'The issuer made a token of a type other than Bearer.';
   // RFC 6749 appendix A.12: a token is visible ASCII. Anything else could end the header line that it is put on.
-  if (!/^[\x21-\x7e]+$/.test(access_token)) return 'The issuer made a token that cannot be put into a header.';
+  if (!isFieldSafe(access_token)) return 'The issuer made a token that cannot be put into a header.';
   return undefined;
 }
 
-async function configure(options: OAuthClientOptions, fetch: CustomFetch, timeoutMs: number): Promise<Configuration> {
-  const authentication = clientAuth(options, 'issuer' in options ? undefined : options.tokenEndpoint);
+async function configure(
+  { endpoints, authentication, clientId, timeoutMs }: OAuthClientOptions,
+  fetch: CustomFetch,
+): Promise<Configuration> {
   const timeout = timeoutMs / 1000;
-  if (!('issuer' in options)) {
-    const { tokenEndpoint, revocationEndpoint } = options;
+  if ('tokenEndpoint' in endpoints) {
+    const { tokenEndpoint, revocationEndpoint } = endpoints;
     const server = {
       issuer: new URL(tokenEndpoint).origin,
       token_endpoint: tokenEndpoint,
-      ...(revocationEndpoint && { revocation_endpoint: revocationEndpoint }),
+      ...(revocationEndpoint !== undefined && { revocation_endpoint: revocationEndpoint }),
     };
-    const config = new Configuration(server, options.clientId, undefined, authentication);
+    const config = new Configuration(server, clientId, undefined, clientAuth(authentication, tokenEndpoint));
     config[customFetch] = fetch;
     config.timeout = timeout;
     // The guarded fetch lets plain HTTP through to loopback only.
     allowInsecureRequests(config);
     return config;
   }
-  const { issuer, clientId } = options;
+  const authenticate = clientAuth(authentication, undefined);
   const discover = (algorithm: 'oidc' | 'oauth2') =>
-    discovery(new URL(issuer), clientId, undefined, authentication, {
+    discovery(new URL(endpoints.issuer), clientId, undefined, authenticate, {
       algorithm,
       timeout,
       [customFetch]: fetch,
@@ -253,22 +257,28 @@ async function configure(options: OAuthClientOptions, fetch: CustomFetch, timeou
   }
 }
 
-function guardedFetch(send: typeof globalThis.fetch, timeoutMs: number): CustomFetch {
+function guardedFetch(timeoutMs: number): CustomFetch {
   return async (url, { body, duplex: _, ...init }) => {
     // Discovered endpoints come here too: metadata cannot lead a secret to plain HTTP.
-    if (!isProtected(new URL(url)))
+    if (!isSecure(new URL(url)))
       throw unavailable('The issuer names an endpoint that is neither https nor on loopback.');
     const signal = init.signal ?? AbortSignal.timeout(timeoutMs);
-    return withoutNulls(
-      await bounded(
-        await send(url, {
-          ...init,
-          signal,
-          ...(body !== undefined && { body: body as NonNullable<RequestInit['body']> }),
-        }),
-      ),
-    );
+    const sent = { ...init, signal, ...(body !== undefined && { body: body as NonNullable<RequestInit['body']> }) };
+    return withoutNulls(await bounded(await fetch(url, sent)));
   };
+}
+
+/** The library does not take null for absence: an answer without the members of its JSON object that are null. */
+async function withoutNulls(response: Response): Promise<Response> {
+  let answer: Json;
+  try {
+    answer = (await response.clone().json()) as Json;
+  } catch {
+    return response;
+  }
+  if (!isJsonObject(answer)) return response;
+  const { status, headers } = response;
+  return new Response(JSON.stringify(presentMembers(answer)), { status, headers });
 }
 
 // The library's errors carry the answer's body, and with it tokens: none of them is kept as a cause.
@@ -281,7 +291,7 @@ function asFault(thrown: unknown): GatewayError {
     return unavailable('The issuer did not answer in time.');
   if (thrown instanceof ClientError && thrown.code !== undefined)
     return unavailable(`The issuer’s answer is not acceptable: ${thrown.code}.`);
-  return unavailable(`The issuer cannot be reached${networkCodeOf(thrown)}.`);
+  return unavailable(`The issuer cannot be reached${networkCode(thrown)}.`);
 }
 
 /** An answer that the library refused to read may still hold a token: it exists, so it must be taken back. */
@@ -300,10 +310,4 @@ function errorCodeOf(thrown: unknown): string | undefined {
   if (thrown instanceof ResponseBodyError) code = thrown.error;
   if (thrown instanceof WWWAuthenticateChallengeError) code = thrown.cause[0]?.parameters.error ?? 'invalid_client';
   return typeof code === 'string' && /^[a-z_]{1,40}$/.test(code) ? code : undefined;
-}
-
-function networkCodeOf(thrown: unknown): string {
-  const code =
-    thrown instanceof Error && thrown.cause instanceof Error ? (thrown.cause as NodeJS.ErrnoException).code : undefined;
-  return code !== undefined && /^\w{1,40}$/.test(code) ? ` (${code})` : '';
 }

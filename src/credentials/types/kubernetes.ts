@@ -1,36 +1,51 @@
-// Provider `kubernetes`: a service account token by TokenRequest, bound to a Secret that exists for this one
+// Credential type `kubernetes`: a service account token by TokenRequest, bound to a Secret that exists for this one
 // credential. Deleting the Secret ends the token (authentication.k8s.io/v1, "Bound service account tokens"). Trusts the
 // configured API server. Refuses tokens for other audiences, of longer life or bound to something else than was asked
 // for: API servers can be set to do each of these.
 
 import { randomBytes } from 'node:crypto';
-import type { Grant, Minted } from '../domain/credential.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
-import { Secret, type SecretSource } from '../domain/secret.ts';
-import { requireProtected } from './bounded-fetch.ts';
-import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
-import { callIssuer, type IssuerAccess, type IssuerAnswer, isFieldSafe, isObject, readObject } from './issuer-call.ts';
-import { readName, readNames, refuseUnknown, tooMuch, unfit } from './scope-values.ts';
+import { z } from 'zod';
+import type { Grant, Minted } from '../../domain/credential.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { Secret } from '../../domain/secret.ts';
+import { secureUrl } from '../../settings/addresses.ts';
+import { type ConfigContext, secret } from '../../settings/paths-and-secrets.ts';
+import { duration } from '../../settings/units.ts';
+import { faultName, UnwantedGrant, unavailable } from '../broker-provider.ts';
+import { credentialType, type SettingsOf } from '../credential-type.ts';
+import { callIssuer, type IssuerAnswer, isFieldSafe, issuerAccess, readObject } from '../issuer-call.ts';
+import { readName, readNames, refuseUnknown, tooMuch, unfit } from '../scope-values.ts';
+import { issuerAuthority, issuerTimeout } from '../settings.ts';
 
-export type KubernetesOptions = IssuerAccess & {
-  /** URL of the API server. */
-  readonly server: string;
-  /** The gateway's own token; read at each request, since the kubelet replaces it. */
-  readonly token: SecretSource;
-  /**
-   * The service accounts that tokens may be made for, as `namespace/name`. A rule picks one; with one alone it need
-   * not.
-   */
-  readonly serviceAccounts: readonly string[];
-  /** The audiences that a token may be for; a rule may pick fewer. Absent: the API server's own. */
-  readonly audiences?: readonly string[];
-  /** How long a token lives, ms: from 600,000, also the default. */
-  readonly durationMs?: number;
-  /** Whether calls that need no approval share a token. Default true. */
-  readonly share?: boolean;
-};
+const settings = (context: ConfigContext) =>
+  z
+    .strictObject({
+      type: z.literal('kubernetes'),
+      server: secureUrl()
+        .default('https://kubernetes.default.svc')
+        .describe('API server; default https://kubernetes.default.svc'),
+      ca: issuerAuthority(context),
+      // Read at each request, since the kubelet replaces it.
+      token: secret(context).describe('The gateway’s own token'),
+      serviceAccounts: z
+        .array(z.string().regex(/^[a-z0-9-]+\/[a-z0-9.-]+$/, { error: 'Write namespace/name.' }))
+        .min(1)
+        .describe('Service accounts that tokens may be made for, as namespace/name'),
+      audiences: z
+        .array(z.string().min(1))
+        .min(1)
+        .exactOptional()
+        .describe('Audiences that a token may be for; default the API server’s own'),
+      duration: duration({ least: '10m', most: '1d' })
+        .prefault('10m')
+        .describe('How long a token lives; default 10m, which is the least'),
+      share: z.boolean().default(true).describe('Whether calls that need no approval share a token; default true'),
+      timeout: issuerTimeout(),
+    })
+    .transform(({ timeout: timeoutMs, duration: durationMs, ...rest }) => ({ ...rest, timeoutMs, durationMs }));
 
-const SHORTEST_MS = 600_000;
+type Settings = SettingsOf<typeof settings>;
+
 const CLOCK_SLACK_MS = 60_000;
 /** RFC 1123 labels, dots between them for names. */
 const ACCOUNT = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\/[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
@@ -48,70 +63,71 @@ interface Anchor {
   readonly uid: string;
 }
 
-/** Throws TypeError for a server that is neither https nor on loopback. */
-export function createKubernetesProvider(options: KubernetesOptions): BrokerProvider {
-  const { token, durationMs = SHORTEST_MS, share = true } = options;
-  requireProtected(options.server);
-  const base = options.server.replace(/\/$/, '');
+export const kubernetes = credentialType({
+  name: 'kubernetes',
+  settings,
+  create(own, tools) {
+    const { type, token, durationMs, share } = own;
+    const access = issuerAccess(own, tools);
+    const base = own.server.replace(/\/$/, '');
 
-  const call = (method: 'POST' | 'DELETE', path: string, body: JsonObject): Promise<IssuerAnswer> =>
-    callIssuer(options, {
-      method,
-      url: `${base}/api/v1/namespaces/${path}`,
-      headers: {
-        accept: 'application/json',
-        'content-type': 'application/json',
-        authorization: `Bearer ${token.read().reveal()}`,
-      },
-      body: JSON.stringify(body),
-    });
-
-  async function createAnchor({ namespace }: ServiceAccountRequest, grant: Grant): Promise<Anchor> {
-    const answer = await call('POST', `${namespace}/secrets`, anchorBody(grant, durationMs));
-    if (answer.status !== 201)
-      throw unavailable(`Kubernetes refused to make the object that the token hangs on: ${reasonOf(answer)}.`);
-    const metadata = readObject(answer).metadata;
-    if (!isObject(metadata) || typeof metadata.name !== 'string' || typeof metadata.uid !== 'string') {
-      throw unavailable('Kubernetes does not name the object that it made.');
-    }
-    return { namespace, name: metadata.name, uid: metadata.uid };
-  }
-
-  return {
-    type: 'kubernetes',
-    shareable: share,
-    async mint(grant) {
-      const asked = narrow(options, grant.plan.scope);
-      const anchor = await createAnchor(asked, grant);
-      const handle = new Secret(JSON.stringify(anchor));
-      const ends = { handle, expiresAt: grant.now + durationMs + CLOCK_SLACK_MS };
-      const path = `${asked.namespace}/serviceaccounts/${asked.account}/token`;
-      const answer = await call('POST', path, requestBody(asked, anchor, durationMs)).catch((thrown) => {
-        throw new UnwantedGrant('credential_unavailable', `Kubernetes gave no token: ${faultName(thrown)}.`, ends);
+    const call = (method: 'POST' | 'DELETE', path: string, body: JsonObject): Promise<IssuerAnswer> =>
+      callIssuer(access, {
+        method,
+        url: `${base}/api/v1/namespaces/${path}`,
+        headers: {
+          accept: 'application/json',
+          'content-type': 'application/json',
+          authorization: `Bearer ${token.read().reveal()}`,
+        },
+        body: JSON.stringify(body),
       });
+
+    async function createAnchor({ namespace }: ServiceAccountRequest, grant: Grant): Promise<Anchor> {
+      const answer = await call('POST', `${namespace}/secrets`, anchorBody(grant, durationMs));
       if (answer.status !== 201)
-        throw new UnwantedGrant(
-          'credential_unavailable',
-          `Kubernetes refused to make a token: ${reasonOf(answer)}.`,
-          ends,
-        );
-      return accept(answer, asked, anchor, grant.now + durationMs, ends);
-    },
-    async revoke(handle) {
-      const { namespace, name, uid } = JSON.parse(handle.reveal()) as Anchor;
-      // With its uid: another object of the same name is not ours to delete.
-      const answer = await call('DELETE', `${namespace}/secrets/${name}`, {
-        apiVersion: 'v1',
-        kind: 'DeleteOptions',
-        preconditions: { uid },
-      });
-      if (![200, 202, 404, 409, 410].includes(answer.status))
-        throw unavailable(`Kubernetes did not delete the object: ${reasonOf(answer)}.`);
-    },
-  };
-}
+        throw unavailable(`Kubernetes refused to make the object that the token hangs on: ${reasonOf(answer)}.`);
+      const { name, uid } = memberOf(readObject(answer), 'metadata');
+      if (typeof name !== 'string' || typeof uid !== 'string')
+        throw unavailable('Kubernetes does not name the object that it made.');
+      return { namespace, name, uid };
+    }
 
-function narrow({ serviceAccounts, audiences: most }: KubernetesOptions, scope: JsonObject): ServiceAccountRequest {
+    return {
+      type,
+      shareable: share,
+      async mint(grant) {
+        const asked = narrow(own, grant.plan.scope);
+        const anchor = await createAnchor(asked, grant);
+        const handle = new Secret(JSON.stringify(anchor));
+        const ends = { handle, expiresAt: grant.now + durationMs + CLOCK_SLACK_MS };
+        const path = `${asked.namespace}/serviceaccounts/${asked.account}/token`;
+        const answer = await call('POST', path, requestBody(asked, anchor, durationMs)).catch((thrown) => {
+          throw new UnwantedGrant('credential_unavailable', `Kubernetes gave no token: ${faultName(thrown)}.`, ends);
+        });
+        if (answer.status !== 201) {
+          const detail = `Kubernetes refused to make a token: ${reasonOf(answer)}.`;
+          throw new UnwantedGrant('credential_unavailable', detail, ends);
+        }
+        return accept(answer, asked, anchor, grant.now + durationMs, ends);
+      },
+      async revoke(handle) {
+        const { namespace, name, uid } = JSON.parse(handle.reveal()) as Anchor;
+        // With its uid: another object of the same name is not ours to delete.
+        const answer = await call('DELETE', `${namespace}/secrets/${name}`, {
+          apiVersion: 'v1',
+          kind: 'DeleteOptions',
+          preconditions: { uid },
+        });
+        if (![200, 202, 404, 409, 410].includes(answer.status))
+          throw unavailable(`Kubernetes did not delete the object: ${reasonOf(answer)}.`);
+      },
+    };
+  },
+  describe: ({ type }) => `by ${type}, made for this call and ended when it is over`,
+});
+
+function narrow({ serviceAccounts, audiences: most }: Settings, scope: JsonObject): ServiceAccountRequest {
   refuseUnknown(scope, ['serviceAccount', 'audiences']);
   const chosen =
     readName(scope, 'serviceAccount', ACCOUNT) ?? (serviceAccounts.length === 1 ? serviceAccounts[0] : undefined);
@@ -204,7 +220,7 @@ function exceeds(spec: JsonObject, { audiences }: ServiceAccountRequest, anchor:
 
 function memberOf(object: JsonObject, name: string): JsonObject {
   const value = object[name];
-  return isObject(value) ? value : {};
+  return isJsonObject(value) ? value : {};
 }
 
 /** The `reason` of a Status object, when it is spelled like one. */
