@@ -5,7 +5,16 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CallFacts } from '../../src/domain/call.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { startTelemetry, type Telemetry } from '../../src/telemetry/start.ts';
-import { callOf, credentialOf, holdOf, LITERALS, toolCall, voteOf } from '../support/call-facts.ts';
+import {
+  callOf,
+  credentialOf,
+  executed,
+  holdOf,
+  LITERALS,
+  releasing,
+  toolCall,
+  voteOf,
+} from '../support/call-facts.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts';
 
 const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
@@ -58,7 +67,7 @@ function playHeldCall(headers: readonly string[] = []): Hold {
   admit.end(facts, 'approval_pending');
 
   const votes = [voteOf('alice'), voteOf('bob')].map((vote) => ({ ...vote, span: tracing.reviewed(pending, vote) }));
-  const claimed = { ...pending, state: 'RELEASING' as const, votes };
+  const claimed = releasing(pending, votes);
   const again: CallFacts = callOf('allow', { hold: claimed, credential: credentialOf(), auditSeq: 12 }, headers);
   const release = tracing.release(claimed, again);
   release.child('mint', again).end(again);
@@ -67,7 +76,7 @@ function playHeldCall(headers: readonly string[] = []): Hold {
   client.end(again);
   release.child('revoke', again).end(again);
   again.status = 201;
-  again.hold = { ...claimed, state: 'EXECUTED' };
+  again.hold = executed(claimed);
   release.end(again);
   return claimed;
 }
@@ -169,7 +178,7 @@ describe('a held call', () => {
     // Later changes of an ended hold, another process's, and endings by vote are not told again.
     telemetry.tracing.holdChanged({ ...expired, reportedAt: Date.now() }, 'EXPIRED');
     telemetry.tracing.holdChanged(expired, undefined);
-    telemetry.tracing.holdChanged({ ...hold, state: 'DENIED' }, 'PENDING');
+    telemetry.tracing.holdChanged({ ...hold, state: 'DENIED', endedAt: Date.now() }, 'PENDING');
     const close = only(await spansByName(), 'countersign.approval.close');
     expect(close.traceId).toBe(hold.trace.approval.traceId);
     expect(linked(close)).toEqual([`${hold.trace.admit.traceId}/${hold.trace.admit.spanId}`]);
