@@ -1,13 +1,39 @@
+// The tests in three projects: unit, e2e and browser (`npm run test:unit`, `npm run test:e2e`; `npm test` runs all).
+
+import { availableParallelism } from 'node:os';
+import { env } from 'node:process';
 import { defineConfig } from 'vitest/config';
+
+/** A real gateway over real sockets, and the tests of what starts it. */
+const E2E = ['test/e2e/**/*.test.ts', 'test/selftests/**/*.test.ts'];
+/** A real Chromium: the files that use test/support/browser.ts. They skip, saying so, where there is none. */
+export const BROWSER = [
+  'test/review/console.test.ts',
+  'test/review/console-decisions.test.ts',
+  'test/review/controls.test.ts',
+];
+
+/**
+ * Half of the processors, because a test that starts a gateway also starts clients, issuers and upstreams, and some of
+ * them are processes of their own. At least two, so that a slow file does not stop all others.
+ */
+function workers(): number {
+  const wanted = Number(env.COUNTERSIGN_TEST_WORKERS);
+  return Number.isInteger(wanted) && wanted > 0 ? wanted : Math.max(2, Math.floor(availableParallelism() / 2));
+}
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: workers(),
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // An unhandled rejection or error fails the run: nothing is swallowed.
     dangerouslyIgnoreUnhandledErrors: false,
+    projects: [
+      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [...E2E, ...BROWSER] } },
+      { test: { name: 'e2e', include: E2E } },
+      { test: { name: 'browser', include: BROWSER } },
+    ],
   },
 });

@@ -100,7 +100,7 @@ export const ERRORS = {
   bad_json: request(
     400,
     'The JSON body is ambiguous',
-    'Send strict JSON: no key twice (in another letter case neither), numbers that survive a round trip, no lone surrogates, bounded depth.',
+    'Send strict JSON: each key once, whatever its letter case, numbers that survive a round trip, no lone surrogates, bounded depth.',
   ),
   bad_rpc: request(
     400,
@@ -158,7 +158,7 @@ export const ERRORS = {
   ),
   token_malformed: token('The token is malformed', 'Send one compact JWS, exactly as the issuer made it.'),
   token_untrusted: token(
-    'The token comes from nobody that is trusted here',
+    'The token’s issuer is not trusted here',
     'Use a token of an issuer or trust domain under identity.issuers.',
   ),
   token_algorithm: token(
@@ -171,21 +171,21 @@ export const ERRORS = {
   ),
   token_signature: token('The signature of the token is not valid', 'Fetch a new token from the issuer.'),
   token_audience: token(
-    'The token is addressed to somebody else',
+    'The token is for another audience',
     'Request a token for the audience under identity.audience.',
   ),
   token_expired: token(
     'The token has expired',
-    'Fetch a new token and send the identical request again; an approval that is there can still be used.',
+    'Fetch a new token and send the identical request again; an existing approval can still be used.',
   ),
   token_not_yet_valid: token('The token is not valid yet', 'Check the clocks of the issuer and of this host.'),
-  token_lifetime: token('The token lives longer than is accepted', 'Request a token with a shorter lifetime.'),
+  token_lifetime: token('The token lives too long', 'Request a token with a shorter lifetime.'),
   token_claims: token(
     'The token’s claims are not acceptable',
     'Use an access token of the expected profile, with every required claim.',
   ),
   token_inactive: token(
-    'The token is no longer in force',
+    'The token is no longer valid',
     'Fetch a new token: its issuer says that this one was revoked or is unknown.',
   ),
   certificate_malformed: token(
@@ -197,7 +197,7 @@ export const ERRORS = {
     'Present the X.509-SVID of one workload, not an authority’s or a server’s certificate.',
   ),
   certificate_untrusted: token(
-    'The client certificate leads to no authority that is trusted here',
+    'The client certificate does not lead to a trusted authority',
     'Present the SVID with its intermediates; the platform team checks the trust domain’s bundle under identity.issuers.',
   ),
   certificate_expired: token(
@@ -221,12 +221,12 @@ export const ERRORS = {
     'Make a new DPoP proof for exactly this request, with the key that the token is bound to.',
   ),
   proof_nonce_required: token(
-    'The proof must hold the gateway’s nonce',
+    'The proof must contain the gateway’s nonce',
     'Make a new DPoP proof with the nonce in the DPoP-Nonce field of this answer.',
   ),
   issuer_unavailable: fault(
     503,
-    'The issuer’s keys cannot be had',
+    'The issuer’s keys are not available',
     'destination_unavailable',
     'no',
     'Try again shortly; the platform team finds the reason in the log and at /readyz.',
@@ -292,14 +292,14 @@ export const ERRORS = {
   ),
   approval_unused: refused(
     403,
-    'The approval ran out before it was used',
+    'The approval expired before it was used',
     'no',
     'Send the identical request again to ask for a new approval.',
   ),
   approval_revoked: refused(403, 'The hold was withdrawn', 'no', 'Report it. Do not look for another way.'),
   approval_invalidated: refused(
     403,
-    'What was approved is no longer what would happen',
+    'The approval is no longer valid',
     'no',
     'Send the request again to ask for a new approval.',
   ),
@@ -351,16 +351,16 @@ export const ERRORS = {
     executed: 'no',
     retry: true,
     proxy: 'http_request_denied',
-    remedy: 'End tasks that are done with DELETE, and open the new one then.',
+    remedy: 'End finished tasks with DELETE, then open the new one.',
   },
   too_much_stored: {
     status: 429,
-    title: 'Too much is kept of this agent',
+    title: 'Too much is stored for this agent',
     executed: 'no',
     retry: true,
     proxy: 'http_request_denied',
     remedy:
-      'Report it: the platform team sets the limit and how long things are kept. What has ended is deleted with time.',
+      'Report it: the platform team sets the limit and how long things are kept. Ended holds and tasks are deleted with time.',
   },
   no_eligible_reviewer: refused(
     403,
@@ -418,7 +418,7 @@ export const ERRORS = {
   ),
   credential_unavailable: fault(
     502,
-    'No credential could be had for the upstream',
+    'No credential is available for the upstream',
     'destination_unavailable',
     'no',
     'Report it: the platform team checks the credential’s issuer.',

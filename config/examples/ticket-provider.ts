@@ -2,7 +2,7 @@
 // takes them back. Configured as { type: module, path: ./ticket-provider.ts, options: {…}, secrets: {…} }; see
 // docs/credentials/own-provider.md. It imports types only, so it needs nothing installed beside it.
 
-import type { ProviderFactory } from '../../src/credentials/module.ts';
+import type { ProviderFactory } from '../../src/credentials/types/module.ts';
 
 const ticketProvider: ProviderFactory = (options, { Secret, secrets, unavailable, tooBroad }) => {
   const { desk, user, rights } = options;

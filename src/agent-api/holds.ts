@@ -2,7 +2,7 @@
 // `Prefer: wait=N`. Who voted and why stays with the reviewers.
 
 import type { Approvals } from '../domain/approvals.ts';
-import type { Hold } from '../domain/hold.ts';
+import type { Hold, HoldProgress } from '../domain/hold.ts';
 import { waitPreference } from '../domain/prefer.ts';
 import { denialWords } from '../domain/told-reason.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -36,6 +36,7 @@ export function holdRoutes({ approvals, longestWaitMs }: HoldRoutes) {
  */
 export function view(hold: Hold) {
   const code = codeOf(hold);
+  const { useBy, outcomeStatus, endedBecause }: HoldProgress = hold;
   return {
     id: hold.id,
     state: hold.state,
@@ -49,9 +50,9 @@ export function view(hold: Hold) {
     ...(hold.action.tool !== undefined && { tool: hold.action.tool }),
     createdAt: new Date(hold.createdAt),
     deadline: new Date(hold.deadline),
-    ...(hold.useBy !== undefined && { useBy: new Date(hold.useBy) }),
-    ...(hold.outcomeStatus !== undefined && { outcome: { status: hold.outcomeStatus } }),
-    ...(hold.endedBecause !== undefined && { endedBecause: hold.endedBecause }),
+    ...(useBy !== undefined && { useBy: new Date(useBy) }),
+    ...(outcomeStatus !== undefined && { outcome: { status: outcomeStatus } }),
+    ...(endedBecause !== undefined && { endedBecause }),
   };
 }
 
@@ -72,13 +73,11 @@ const WORDS: Readonly<Record<Hold['state'], string>> = {
 };
 
 function wordsOf(hold: Hold): string {
-  const { state, outcomeStatus, expiryReason } = hold;
-  // An error without a status: not a byte of it reached the upstream.
-  if (state === 'UPSTREAM_ERROR' && outcomeStatus === undefined)
+  if (hold.state === 'UPSTREAM_ERROR' && hold.outcomeStatus === undefined)
     return 'The upstream could not be reached. Nothing was executed; the approval is spent.';
-  if (expiryReason === 'abandoned')
+  if (hold.state === 'EXPIRED' && hold.expiryReason === 'abandoned')
     return 'Approved, but the call ended before it was sent. Nothing was executed; the approval is spent.';
-  return state === 'DENIED' ? WORDS.DENIED + denialWords(hold) : WORDS[state];
+  return hold.state === 'DENIED' ? WORDS.DENIED + denialWords(hold) : WORDS[hold.state];
 }
 
 function codeOf(hold: Hold): ErrorCode | undefined {

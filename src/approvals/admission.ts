@@ -9,8 +9,7 @@ import type { AgentUsage, HeldContent, Hold, NewHold } from '../domain/hold.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
 import { GatewayError } from '../errors.ts';
 import { callerDigest } from './binding.ts';
-import { openHold } from './hold-record.ts';
-import { advance, hasRunOut } from './machine.ts';
+import { advance, hasRunOut, openHold } from './machine.ts';
 import { outcomeErrorOf, sentAlready } from './outcome-errors.ts';
 
 /** Without a task to bind it to, a denial refuses the identical request for this long. */
@@ -60,8 +59,7 @@ export function admit(
   const sent = latest && sentBefore(latest, asked);
   if (sent !== undefined) return refuse(sent);
   const denied = same.find(
-    (hold) =>
-      hold.state === 'DENIED' && (hold.task !== undefined || now < (hold.endedAt ?? now) + DENIAL_WITHOUT_TASK_MS),
+    (hold) => hold.state === 'DENIED' && (hold.task !== undefined || now < hold.endedAt + DENIAL_WITHOUT_TASK_MS),
   );
   if (denied !== undefined) return refuse(outcomeErrorOf(denied));
   return (latest && settleLatest(latest, asked, now)) ?? open(asked, usage, now);

@@ -2,14 +2,14 @@
 // Trusts the store for atomicity and time, the audit log for the record. Whatever it cannot do for certain it refuses.
 
 import type { Approvals, Outcome } from '../domain/approvals.ts';
-import type { Hold, HoldState } from '../domain/hold.ts';
+import type { EndedHold, Hold, HoldState, ReleasingHold } from '../domain/hold.ts';
 import type { Principal } from '../domain/principal.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { callerDigest } from './binding.ts';
 import { castVote, revokeHold } from './cast-vote.ts';
 import { type ApprovalContext, type ApprovalsOptions, apply, escalateIfDue, expireIfDue, look } from './context.ts';
 import { createFirstViews } from './first-views.ts';
-import { advance, isTerminal } from './machine.ts';
+import { advance, isEnded, isEndState } from './machine.ts';
 import { obtain, told } from './obtain.ts';
 import { holdRecord } from './records.ts';
 import { createWaiting } from './waiting.ts';
@@ -18,8 +18,6 @@ const SWEEP_EVERY_MS = 500;
 const SWEEP_BATCH = 200;
 
 const notFound = (): GatewayError => new GatewayError('hold_not_found', 'There is no such hold of yours.');
-
-type Released = { readonly hold: Hold; readonly claim: string };
 
 /** Approvals, and the sweep that `start` runs on a timer. */
 export type SweptApprovals = Approvals & {
@@ -32,7 +30,7 @@ export type SweptApprovals = Approvals & {
 export function createApprovals(options: ApprovalsOptions): SweptApprovals {
   const context: ApprovalContext = { ...options, waiting: createWaiting(), openings: createFirstViews() };
   const { store, log } = context;
-  const unsettled = new Map<string, { readonly released: Released; readonly outcome: Outcome | 'not_sent' }>();
+  const unsettled = new Map<string, { readonly released: ReleasingHold; readonly outcome: Outcome | 'not_sent' }>();
   const unsubscribe = store.subscribe(onChange);
   let timer: NodeJS.Timeout | undefined;
   let sweeping: Promise<void> | undefined;
@@ -40,17 +38,16 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
 
   function onChange(hold: Hold, before: HoldState | undefined): void {
     if (hold.state !== 'PENDING') context.waiting.wake(hold.id);
-    if (before !== undefined && !isTerminal(before) && isTerminal(hold.state)) onEnded(hold);
+    if (before !== undefined && !isEndState(before) && isEnded(hold)) onEnded(hold);
   }
 
   // Every ending comes through here once, whoever brought it about: a vote, a clock, a task's revision, the sweep after
   // a crash.
-  function onEnded(hold: Hold): void {
-    const endedAt = hold.endedAt ?? store.now();
-    context.metrics.holdEnded(hold.state, (endedAt - hold.createdAt) / 1_000);
+  function onEnded(hold: EndedHold): void {
+    context.metrics.holdEnded(hold.state, (hold.endedAt - hold.createdAt) / 1_000);
     if (hold.state === 'OUTCOME_UNKNOWN')
       log.error('hold.outcome_unknown', { hold: hold.id, upstream: hold.action.upstream, agent: hold.principal.id });
-    context.audit.append('hold', endedAt, holdRecord(hold), 'fsync').catch((thrown: unknown) => {
+    context.audit.append('hold', hold.endedAt, holdRecord(hold), 'fsync').catch((thrown: unknown) => {
       log.error('approvals.ending_unrecorded', {
         hold: hold.id,
         state: hold.state,
@@ -59,8 +56,8 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     });
   }
 
-  async function finish({ hold, claim }: Released, outcome: Outcome | 'not_sent'): Promise<Hold> {
-    const changed = await store.change(hold.id, (seen, now) => {
+  async function finish({ id, claim }: ReleasingHold, outcome: Outcome | 'not_sent'): Promise<Hold> {
+    const changed = await store.change(id, (seen, now) => {
       if (outcome === 'not_sent' && seen.state === 'RELEASING')
         return { next: advance(seen, { type: 'abandon', claim }, now), answer: undefined };
       const { known, status } = outcome === 'not_sent' ? { known: true, status: undefined } : outcome;
@@ -72,8 +69,8 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     return changed.hold;
   }
 
-  async function settle(released: Released, outcome: Outcome | 'not_sent'): Promise<Hold | undefined> {
-    const { id } = released.hold;
+  async function settle(released: ReleasingHold, outcome: Outcome | 'not_sent'): Promise<Hold | undefined> {
+    const { id } = released;
     try {
       const hold = await finish(released, outcome);
       unsettled.delete(id);
@@ -110,11 +107,10 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
 
   async function sweepOrphan(id: string): Promise<void> {
     await store.change(id, (seen, now) => {
-      const claim = seen.claim ?? '';
       if (seen.state === 'RELEASING')
-        return { next: advance(seen, { type: 'abandon', claim }, now), answer: undefined };
+        return { next: advance(seen, { type: 'abandon', claim: seen.claim }, now), answer: undefined };
       if (seen.state === 'SENT')
-        return { next: advance(seen, { type: 'finish', claim, known: false }, now), answer: undefined };
+        return { next: advance(seen, { type: 'finish', claim: seen.claim, known: false }, now), answer: undefined };
       return { answer: undefined };
     });
   }
@@ -137,11 +133,11 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
       await store.change(clearance.hold.id, (seen, now) => {
         // The last moment to stop it: whoever was suspended since the claim has nothing marked as sent.
         context.refuseSuspended(seen.principal, seen.task?.id);
-        return { next: advance(seen, { type: 'send', claim: clearance.claim }, now), answer: undefined };
+        return { next: advance(seen, { type: 'send', claim: clearance.hold.claim }, now), answer: undefined };
       });
     },
     async settle(clearance, outcome) {
-      return clearance.kind === 'allowed' ? undefined : settle(clearance, outcome);
+      return clearance.kind === 'allowed' ? undefined : settle(clearance.hold, outcome);
     },
     async view(id, principal, waitMs) {
       const hold = await own(id, principal);

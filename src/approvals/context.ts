@@ -8,7 +8,6 @@ import type { Metrics } from '../domain/metrics.ts';
 import type { Suspendable } from '../domain/suspension.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { GatewayError } from '../errors.ts';
-import { escalated } from './escalation.ts';
 import type { FirstViews } from './first-views.ts';
 import { advance, type HoldEvent, hasRunOut } from './machine.ts';
 import type { ReviewerStatus } from './voting.ts';
@@ -55,7 +54,7 @@ export async function escalateIfDue(context: ApprovalContext, id: string): Promi
   await context.store.change(id, (seen, now) => {
     const due =
       seen.state === 'PENDING' && !hasRunOut(seen, now) && seen.escalateAt !== undefined && seen.escalateAt <= now;
-    return { ...(due ? { next: escalated(seen, now) } : {}), answer: undefined };
+    return { ...(due ? { next: advance(seen, { type: 'escalate' }, now) } : {}), answer: undefined };
   });
 }
 

@@ -30,13 +30,3 @@ export function nextEscalation(
     .filter((at) => at > after);
   return times.length === 0 ? {} : { escalateAt: Math.min(...times) };
 }
-
-/** The hold after its escalation was told; its next one is set. */
-export function escalated(hold: Hold, now: EpochMs): Hold {
-  const { escalateAt: _, ...rest } = hold;
-  return {
-    ...rest,
-    escalations: (hold.escalations ?? 0) + 1,
-    ...nextEscalation(hold.requirements, hold.createdAt, now),
-  };
-}

@@ -5,15 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Action, Digest } from '../domain/action.ts';
 import type { HoldRequest } from '../domain/approvals.ts';
-import type { EpochMs } from '../domain/clock.ts';
 import { gistOf } from '../domain/gist.ts';
-import type { HeldAction, HeldContent, HeldPrincipal, HeldTask, Hold, NewHold } from '../domain/hold.ts';
+import type { HeldAction, HeldContent, HeldPrincipal, HeldTask, NewHold } from '../domain/hold.ts';
 import { approvedFields, bindsSession, sessionOf } from '../domain/mcp-session.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Task } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
-import { bindingDigest, bodyDigestOf } from './binding.ts';
-import { nextEscalation } from './escalation.ts';
+import { bodyDigestOf } from './binding.ts';
 
 /**
  * `digest` is the requestDigest. `traceHold` is called here, once: the record carries the spans that release and review
@@ -42,21 +40,6 @@ export function recordHold(request: HoldRequest, digest: Digest, owners: readonl
     requestDigest: digest,
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     trace: request.traceHold(id),
-  };
-}
-
-/** The first version of the hold at the store's time: its deadline starts now, and with it all is bound. */
-export function openHold(record: NewHold, now: EpochMs): Hold {
-  const deadline = now + Math.min(...record.requirements.map((requirement) => requirement.decideWithinMs));
-  return {
-    ...record,
-    state: 'PENDING',
-    version: 1,
-    votes: [],
-    createdAt: now,
-    deadline,
-    ...nextEscalation(record.requirements, now, now),
-    bindingDigest: bindingDigest({ ...record, deadline }),
   };
 }
 

@@ -1,16 +1,30 @@
 // The state machine of a hold, DESIGN section 7: pure functions from a hold, an event and the store's time to the next
-// hold. An event that a state does not know throws `hold_closed`; nothing leaves a terminal state, and only the holder
-// of the claim moves a hold that is being released. Trusts the votes to have been judged (voting.ts) in the same
-// transaction.
+// hold. No other file writes a hold's state. An event that a state does not know throws `hold_closed`; nothing leaves an
+// ended state, and only the holder of the claim moves a hold that is being released. Trusts the votes: voting.ts has
+// judged them in the same transaction.
 
 import type { EpochMs } from '../domain/clock.ts';
-import type { ExpiryReason, Hold, HoldState, Vote } from '../domain/hold.ts';
+import { defined } from '../domain/defined.ts';
+import type {
+  ApprovedHold,
+  EndedHold,
+  Hold,
+  HoldState,
+  NewHold,
+  OpenHold,
+  PendingHold,
+  SentHold,
+  Vote,
+} from '../domain/hold.ts';
 import { GatewayError } from '../errors.ts';
-import { requirementsOf } from './escalation.ts';
+import { bindingDigest } from './binding.ts';
+import { nextEscalation, requirementsOf } from './escalation.ts';
 import { approversOf, isSatisfied } from './quorum.ts';
 
 export type HoldEvent =
   | { readonly type: 'vote'; readonly vote: Vote; readonly suspended: ReadonlySet<string> }
+  /** The second group is told. Its right to vote does not wait for this. */
+  | { readonly type: 'escalate' }
   /** The clock of the state ran out: deadline while PENDING, useBy while APPROVED. */
   | { readonly type: 'expire' }
   | { readonly type: 'cancel' }
@@ -18,31 +32,36 @@ export type HoldEvent =
   | { readonly type: 'invalidate'; readonly because: string }
   | { readonly type: 'claim'; readonly claim: string; readonly claimedBy: string }
   | { readonly type: 'send'; readonly claim: string }
-  /** It ended without a byte sent: by its claimant, or by the sweep after the claimant died. */
+  /** The call ended without a byte sent: its claimant says so, or the sweep after the claimant died. */
   | { readonly type: 'abandon'; readonly claim: string }
   /** The upstream's answer, or `known: false` when none came to its end. */
   | { readonly type: 'finish'; readonly claim: string; readonly known: boolean; readonly status?: number }
   /** The agent was told of the ending. */
   | { readonly type: 'report' };
 
-const NEXT: Readonly<Record<HoldState, readonly HoldEvent['type'][]>> = {
-  PENDING: ['vote', 'expire', 'cancel', 'revoke', 'invalidate'],
-  APPROVED: ['vote', 'expire', 'cancel', 'revoke', 'invalidate', 'claim'],
-  RELEASING: ['send', 'abandon'],
-  SENT: ['finish'],
-  EXECUTED: ['report'],
-  UPSTREAM_ERROR: ['report'],
-  OUTCOME_UNKNOWN: ['report'],
-  DENIED: ['report'],
-  EXPIRED: ['report'],
-  CANCELLED: ['report'],
-  REVOKED: ['report'],
-  INVALIDATED: ['report'],
+const ENDED: Readonly<Record<HoldState, boolean>> = {
+  PENDING: false,
+  APPROVED: false,
+  RELEASING: false,
+  SENT: false,
+  EXECUTED: true,
+  UPSTREAM_ERROR: true,
+  OUTCOME_UNKNOWN: true,
+  DENIED: true,
+  EXPIRED: true,
+  CANCELLED: true,
+  REVOKED: true,
+  INVALIDATED: true,
 };
 
 /** True when nothing but `report` can happen any more. */
-export function isTerminal(state: HoldState): boolean {
-  return NEXT[state][0] === 'report';
+export function isEnded(hold: Hold): hold is EndedHold {
+  return ENDED[hold.state];
+}
+
+/** The same for a state alone. */
+export function isEndState(state: HoldState): boolean {
+  return ENDED[state];
 }
 
 /** True while reviewers may decide and the agent may cancel: PENDING or APPROVED, and its clock has not run out. */
@@ -53,72 +72,104 @@ export function isOpen(hold: Hold, now: EpochMs): boolean {
 /** True when the clock that rules the hold's state has run out; the hold then becomes EXPIRED whoever looks first. */
 export function hasRunOut(hold: Hold, now: EpochMs): boolean {
   if (hold.state === 'PENDING') return now >= hold.deadline;
-  return hold.state === 'APPROVED' && now >= (hold.useBy ?? 0);
+  return hold.state === 'APPROVED' && now >= hold.useBy;
+}
+
+/** The first version of a hold, at the store's time: its deadline starts now, and with the deadline all is bound. */
+export function openHold(record: NewHold, now: EpochMs): PendingHold {
+  const deadline = now + Math.min(...record.requirements.map((requirement) => requirement.decideWithinMs));
+  return {
+    ...record,
+    state: 'PENDING',
+    version: 1,
+    votes: [],
+    createdAt: now,
+    deadline,
+    ...nextEscalation(record.requirements, now, now),
+    bindingDigest: bindingDigest({ ...record, deadline }),
+  };
 }
 
 /**
- * The hold after the event. Throws `hold_closed` when its state does not know the event, or the claim is not the one
- * that won.
+ * The hold after the event. Throws `hold_closed` when the hold's state does not know the event, or the claim is not the
+ * one that won.
  */
 export function advance(hold: Hold, event: HoldEvent, now: EpochMs): Hold {
-  if (!NEXT[hold.state].includes(event.type)) throw closed(hold, event);
-  switch (event.type) {
-    case 'vote':
-      return afterVote(hold, event.vote, event.suspended, now);
-    case 'expire':
-      if (!hasRunOut(hold, now)) throw closed(hold, event);
-      return expired(hold, hold.state === 'PENDING' ? 'undecided' : 'unused', now);
-    case 'cancel':
-      return ended(hold, { state: 'CANCELLED' }, now);
-    case 'revoke':
-      return ended(hold, { state: 'REVOKED', endedBecause: event.because }, now);
-    case 'invalidate':
-      return ended(hold, { state: 'INVALIDATED', endedBecause: event.because }, now);
-    case 'claim':
-      if (hasRunOut(hold, now)) throw closed(hold, event);
-      return { ...hold, state: 'RELEASING', claim: event.claim, claimedBy: event.claimedBy };
-    case 'send':
-      if (hold.claim !== event.claim) throw closed(hold, event);
-      return { ...hold, state: 'SENT', sentAt: now };
-    case 'abandon':
-      if (hold.claim !== event.claim) throw closed(hold, event);
-      return expired(hold, 'abandoned', now);
-    case 'finish':
-      if (hold.claim !== event.claim) throw closed(hold, event);
-      return ended(
-        hold,
-        { state: outcomeState(event), ...(event.status === undefined ? {} : { outcomeStatus: event.status }) },
-        now,
-      );
-    case 'report':
-      return { ...hold, reportedAt: hold.reportedAt ?? now };
+  const next = after(hold, event, now);
+  if (next !== undefined) return next;
+  throw new GatewayError('hold_closed', `The hold is ${hold.state}; ${event.type} does not apply to it.`, {
+    holdId: hold.id,
+  });
+}
+
+/** Undefined when the event does not apply. */
+function after(hold: Hold, event: HoldEvent, now: EpochMs): Hold | undefined {
+  switch (hold.state) {
+    case 'PENDING':
+    case 'APPROVED':
+      return afterWhileOpen(hold, event, now);
+    case 'RELEASING':
+      if (event.type === 'send' && event.claim === hold.claim) return { ...hold, state: 'SENT', sentAt: now };
+      if (event.type === 'abandon' && event.claim === hold.claim)
+        return { ...hold, state: 'EXPIRED', expiryReason: 'abandoned', endedAt: now };
+      return undefined;
+    case 'SENT':
+      return event.type === 'finish' && event.claim === hold.claim ? finished(hold, event, now) : undefined;
+    default:
+      return event.type === 'report' ? { ...hold, reportedAt: hold.reportedAt ?? now } : undefined;
   }
 }
 
-function afterVote(hold: Hold, vote: Vote, suspended: ReadonlySet<string>, now: EpochMs): Hold {
-  if (hasRunOut(hold, now)) throw closed(hold, { type: 'vote' });
+function afterWhileOpen(hold: OpenHold, event: HoldEvent, now: EpochMs): Hold | undefined {
+  switch (event.type) {
+    case 'vote':
+      return hasRunOut(hold, now) ? undefined : afterVote(hold, event.vote, event.suspended, now);
+    case 'escalate':
+      return hold.state === 'PENDING' ? escalated(hold, now) : undefined;
+    case 'expire':
+      if (!hasRunOut(hold, now)) return undefined;
+      return hold.state === 'PENDING'
+        ? { ...hold, state: 'EXPIRED', expiryReason: 'undecided', endedAt: now }
+        : { ...hold, state: 'EXPIRED', expiryReason: 'unused', endedAt: now };
+    case 'cancel':
+      return { ...hold, state: 'CANCELLED', endedAt: now };
+    case 'revoke':
+      return { ...hold, state: 'REVOKED', endedBecause: event.because, endedAt: now };
+    case 'invalidate':
+      return { ...hold, state: 'INVALIDATED', endedBecause: event.because, endedAt: now };
+    case 'claim':
+      return hold.state === 'APPROVED' && !hasRunOut(hold, now) ? claimed(hold, event) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function afterVote(hold: OpenHold, vote: Vote, suspended: ReadonlySet<string>, now: EpochMs): Hold | undefined {
   const votes = [...hold.votes, vote];
-  if (vote.decision === 'deny') return ended(hold, { state: 'DENIED', votes }, now);
-  if (hold.state === 'APPROVED') throw closed(hold, { type: 'vote' });
+  if (vote.decision === 'deny') return { ...hold, state: 'DENIED', votes, endedAt: now };
+  if (hold.state === 'APPROVED') return undefined;
   if (!isSatisfied(requirementsOf(hold, now), approversOf(votes, suspended))) return { ...hold, votes };
   const useWithinMs = Math.min(...hold.requirements.map((requirement) => requirement.useWithinMs));
   return { ...hold, votes, state: 'APPROVED', approvedAt: now, useBy: now + useWithinMs };
 }
 
-function outcomeState(outcome: { readonly known: boolean; readonly status?: number }): HoldState {
-  if (!outcome.known) return 'OUTCOME_UNKNOWN';
-  return outcome.status !== undefined && outcome.status < 400 ? 'EXECUTED' : 'UPSTREAM_ERROR';
+/** The hold after its escalation was told; its next escalation is set. */
+function escalated(hold: PendingHold, now: EpochMs): PendingHold {
+  const { escalateAt: _, ...rest } = hold;
+  return {
+    ...rest,
+    escalations: (hold.escalations ?? 0) + 1,
+    ...nextEscalation(hold.requirements, hold.createdAt, now),
+  };
 }
 
-const expired = (hold: Hold, expiryReason: ExpiryReason, now: EpochMs): Hold =>
-  ended(hold, { state: 'EXPIRED', expiryReason }, now);
-
-function ended(hold: Hold, ending: Partial<Hold> & Pick<Hold, 'state'>, now: EpochMs): Hold {
-  return { ...hold, ...ending, endedAt: now };
+function claimed(hold: ApprovedHold, { claim, claimedBy }: HoldEvent & { readonly type: 'claim' }): Hold {
+  return { ...hold, state: 'RELEASING', claim, claimedBy };
 }
 
-function closed(hold: Hold, event: Pick<HoldEvent, 'type'>): GatewayError {
-  return new GatewayError('hold_closed', `The hold is ${hold.state}; ${event.type} does not apply to it.`, {
-    holdId: hold.id,
-  });
+function finished(hold: SentHold, { known, status }: HoldEvent & { readonly type: 'finish' }, now: EpochMs): EndedHold {
+  if (known && status !== undefined && status < 400)
+    return { ...hold, state: 'EXECUTED', outcomeStatus: status, endedAt: now };
+  const state = known ? 'UPSTREAM_ERROR' : 'OUTCOME_UNKNOWN';
+  return { ...hold, state, ...defined({ outcomeStatus: status }), endedAt: now };
 }

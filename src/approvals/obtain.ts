@@ -12,7 +12,7 @@ import { bindingDigest, formerRequestDigest, requestDigest } from './binding.ts'
 import { type ApprovalContext, look } from './context.ts';
 import { refuseWithoutReviewer } from './eligible-reviewers.ts';
 import { heldContent, heldPrincipal, random128, recordHold } from './hold-record.ts';
-import { advance, hasRunOut, isTerminal } from './machine.ts';
+import { advance, hasRunOut, isEnded } from './machine.ts';
 import { outcomeErrorOf, stillPending } from './outcome-errors.ts';
 import { approvalOf } from './quorum.ts';
 import { holdRecord } from './records.ts';
@@ -101,7 +101,7 @@ async function recordOpening(context: ApprovalContext, hold: Hold): Promise<void
     await context.audit.append('hold', hold.createdAt, holdRecord(hold), 'fsync');
   } catch (thrown) {
     await context.store.change(hold.id, (seen, now) => {
-      if (isTerminal(seen.state)) return { answer: undefined };
+      if (isEnded(seen)) return { answer: undefined };
       const ended = advance(seen, { type: 'invalidate', because: 'The hold could not be recorded.' }, now);
       return { next: advance(ended, { type: 'report' }, now), answer: undefined };
     });
@@ -214,10 +214,10 @@ async function invalidated(context: ApprovalContext, hold: Hold, because: string
 /** The refusal for an ended hold, marked as told, so that the next identical request is a new one. */
 export async function told(context: ApprovalContext, hold: Hold): Promise<GatewayError> {
   const error = outcomeErrorOf(hold);
-  if (!isTerminal(hold.state) || hold.reportedAt !== undefined) return error;
+  if (!isEnded(hold) || hold.reportedAt !== undefined) return error;
   try {
     await context.store.change(hold.id, (seen, now) => ({
-      ...(seen.reportedAt === undefined ? { next: advance(seen, { type: 'report' }, now) } : {}),
+      ...(isEnded(seen) && seen.reportedAt === undefined ? { next: advance(seen, { type: 'report' }, now) } : {}),
       answer: undefined,
     }));
   } catch (thrown) {

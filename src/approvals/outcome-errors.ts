@@ -4,7 +4,7 @@
 // (domain/told-reason.ts).
 
 import type { HoldRequest } from '../domain/approvals.ts';
-import type { Hold } from '../domain/hold.ts';
+import type { Hold, SettledHold } from '../domain/hold.ts';
 import { denialWords, messageWords } from '../domain/told-reason.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
 
@@ -41,19 +41,18 @@ export function outcomeErrorOf(hold: Hold): GatewayError {
 }
 
 /** 409 with the recorded outcome, for an Idempotency-Key that was used before. */
-export function sentAlready(hold: Hold): GatewayError {
+export function sentAlready(hold: SettledHold): GatewayError {
   const { id, state: outcome, outcomeStatus } = hold;
-  // An error without a status: not a byte of it reached the upstream (machine.ts, `finish`).
-  if (outcomeStatus === undefined) {
-    const detail = 'The approval of this call was used, and not a byte of it reached the upstream.';
-    return new GatewayError('already_sent', detail, { holdId: id, executed: 'no', members: { outcome } });
+  if (outcomeStatus !== undefined) {
+    const detail = `This call was sent once, and the upstream answered with status ${outcomeStatus}.`;
+    return sent(hold, 'already_sent', detail, { outcome, outcomeStatus });
   }
-  return sent(
-    hold,
-    'already_sent',
-    `This call was sent once, and the upstream answered with status ${outcomeStatus}.`,
-    { outcome, outcomeStatus },
-  );
+  if (outcome === 'OUTCOME_UNKNOWN') {
+    const detail = 'This call was sent once, and it is not known whether the upstream did it.';
+    return sent(hold, 'already_sent', detail, { outcome });
+  }
+  const detail = 'The approval of this call was used, and not a byte of it reached the upstream.';
+  return new GatewayError('already_sent', detail, { holdId: id, executed: 'no', members: { outcome } });
 }
 
 /** The wait is over and nobody has decided: send the same request again. */
@@ -72,7 +71,7 @@ export function stillPending(
   });
 }
 
-function expiryOf(hold: Hold): GatewayError {
+function expiryOf(hold: Extract<Hold, { readonly state: 'EXPIRED' }>): GatewayError {
   if (hold.expiryReason === 'undecided') return unsent(hold, 'approval_expired', 'Nobody decided in time.');
   if (hold.expiryReason === 'unused')
     return unsent(hold, 'approval_unused', 'The approval ran out before the call used it.');

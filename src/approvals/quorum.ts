@@ -4,7 +4,7 @@
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { Approval, Requirement } from '../domain/decision.ts';
-import type { Hold, Vote } from '../domain/hold.ts';
+import type { ApprovedHold, Vote } from '../domain/hold.ts';
 import { nameKey } from '../domain/name.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { inForce } from './escalation.ts';
@@ -70,12 +70,12 @@ export function isSuspended(reviewer: Reviewer, suspended: ReadonlySet<string>):
 }
 
 /** What policy is told of an approval. */
-export function approvalOf(hold: Hold, now: EpochMs, suspended: ReadonlySet<string>): Approval {
+export function approvalOf(hold: ApprovedHold, now: EpochMs, suspended: ReadonlySet<string>): Approval {
   const approvers = approversOf(hold.votes, suspended);
   return {
     count: distinctPeople(approvers).length,
     reviewers: approvers.map((reviewer) => reviewer.id),
-    ageMs: Math.max(0, now - (hold.approvedAt ?? now)),
+    ageMs: Math.max(0, now - hold.approvedAt),
     satisfies: (requirements) => isSatisfied(inForce(requirements, hold.createdAt, now), approvers),
   };
 }

@@ -4,10 +4,12 @@
 // not have; `counted` or `void` follows with what became of it. A `cast` that nothing follows was lost in a crash, or
 // its sequel was: the hold's next record, which lists the votes in force by reviewer and time, tells which.
 
-import type { Hold, Vote } from '../domain/hold.ts';
+import { defined } from '../domain/defined.ts';
+import type { Hold, HoldProgress, Vote } from '../domain/hold.ts';
 import type { JsonObject } from '../domain/json.ts';
 
 export function holdRecord(hold: Hold): JsonObject {
+  const { useBy, expiryReason, endedBecause, outcomeStatus }: HoldProgress = hold;
   return {
     ...identifiers(hold),
     state: hold.state,
@@ -22,10 +24,7 @@ export function holdRecord(hold: Hold): JsonObject {
     tiers: hold.requirements.map((requirement) => requirement.tier),
     deadline: hold.deadline,
     votes: hold.votes.map(({ reviewer, decision, at }) => ({ reviewer: reviewer.id, decision, at })),
-    ...(hold.useBy === undefined ? {} : { useBy: hold.useBy }),
-    ...(hold.expiryReason === undefined ? {} : { expiryReason: hold.expiryReason }),
-    ...(hold.endedBecause === undefined ? {} : { because: hold.endedBecause }),
-    ...(hold.outcomeStatus === undefined ? {} : { outcomeStatus: hold.outcomeStatus }),
+    ...defined({ useBy, expiryReason, because: endedBecause, outcomeStatus }),
   };
 }
 

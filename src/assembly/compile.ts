@@ -1,11 +1,11 @@
-// From one configuration to what is in force: policy, mounts, upstream targets, credential providers. Here and in
-// credential-options.ts the names of configuration keys meet the options of the feature folders. Nothing here touches
-// the network.
+// From one configuration to what is in force: policy, mounts, upstream targets, credential providers. Here the
+// names of configuration keys meet the options of the feature folders. Nothing here touches the network.
 
 import { classify } from '../actions/classify.ts';
 import type { Config } from '../config/schema.ts';
 import type { BrokerProvider } from '../credentials/broker-provider.ts';
-import { createProvider } from '../credentials/provider.ts';
+import type { CredentialTools } from '../credentials/credential-type.ts';
+import { createProvider, requestSigning } from '../credentials/types.ts';
 import { leftBehind } from '../domain/deciding-fields.ts';
 import type { Policy } from '../domain/decision.ts';
 import type { Mount } from '../domain/mount.ts';
@@ -15,7 +15,6 @@ import { callsPerAgent, type DescriptorShares, shareOut } from '../listeners/des
 import type { RouteShared } from '../mcp/shared-mount/route.ts';
 import { compilePolicy } from '../policy/policy.ts';
 import type { UpstreamOptions } from '../upstream/targets.ts';
-import { type CredentialTools, providerOptions } from './credential-options.ts';
 import type { GatewaySvids } from './gateway-svids.ts';
 
 type UpstreamEntry = Config['upstreams'][string];
@@ -57,10 +56,7 @@ export function compile(config: Config, { shares, tools, svids, route }: Compile
       entries.flatMap(([name, entry]) => ('url' in entry ? [[name, targetOptions(name, entry, svids)]] : [])),
     ),
     providers: new Map(
-      Object.entries(config.credentials).map(([name, credential]) => [
-        name,
-        createProvider(providerOptions(credential, tools)),
-      ]),
+      Object.entries(config.credentials).map(([name, credential]) => [name, createProvider(credential, tools)]),
     ),
   };
 }
@@ -73,9 +69,6 @@ export function poolSizes({ upstreams }: Config, shares: DescriptorShares): Read
   return shareOut(shares.upstreams, new Map(wanted));
 }
 
-/** What the signature brings anew for each sending: no approval can bind it. */
-const SIGNED_FIELDS = ['x-amz-date', 'x-amz-content-sha256', 'x-amz-security-token'];
-
 function createMount(
   name: string,
   upstream: UpstreamConfig,
@@ -85,19 +78,17 @@ function createMount(
   const { host, pathname } = new URL(upstream.url);
   const { protocol, boundHeaders, forwardHeaders, websocket, traceContext, agentToken, allowedOrigins } = upstream;
   const credential = upstream.credential === undefined ? undefined : credentials[upstream.credential];
-  const signs = credential?.type === 'aws-sts';
+  const signing = credential && requestSigning(credential);
   const descriptor = {
     name,
     authority: host,
     basePath: pathname.replace(/\/$/, ''),
     protocol,
-    // What AWS is told in fields of its own is part of what is signed, and so of what is approved.
-    boundHeaders: [...boundHeaders, ...forwardHeaders, ...(signs ? ['x-amz-*'] : [])],
-    withheldHeaders: [...(agentToken === undefined ? [] : [agentToken]), ...(signs ? SIGNED_FIELDS : [])],
+    boundHeaders: [...boundHeaders, ...forwardHeaders, ...(signing?.boundFields ?? [])],
+    withheldHeaders: [...(agentToken === undefined ? [] : [agentToken]), ...(signing?.ownFields ?? [])],
     allowedOrigins,
     armed: credential !== undefined,
-    // What is signed must be known whole before the first byte leaves.
-    signsBodies: signs && !credential.unsignedPayload,
+    signsBodies: signing?.signsBodies ?? false,
   };
   return {
     name,

@@ -41,6 +41,7 @@ import { startTimeKeeper } from '../store/time-keeper.ts';
 import { callLine } from '../telemetry/call-line.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { createForwarder } from '../upstream/forward.ts';
+import { fetchTrusting } from '../upstream/issuer-fetch.ts';
 import { post } from '../upstream/post.ts';
 import { createTargets } from '../upstream/targets.ts';
 import { createWebSocketPass } from '../upstream/websocket.ts';
@@ -131,7 +132,7 @@ async function build(
   ending.add(svids.close);
   const shares = shareDescriptors(openFileLimit(), config.listeners.agents.maxConnections);
   const agentCalls = new AgentCalls();
-  const tools = { clock, fetchJwtSvid: svids.jwt, ...(issuer && { signer: issuer }) };
+  const tools = { clock, fetchJwtSvid: svids.jwt, fetchTrusting, ...(issuer && { signer: issuer }) };
   const sessions = createSharedSessions(seal, store.once, clock);
   const route = createSharedRoute(sessions);
   const compiled = compile(config, { shares, tools, svids, route });
@@ -181,17 +182,8 @@ async function build(
 
   const challengeAgent = (error: GatewayError): string => challenge(error, { realm: 'countersign' });
   const mcp = buildMcp({
-    approvals,
-    audit,
-    clock,
-    forwarder,
-    live,
-    log,
+    ...{ approvals, audit, clock, forwarder, live, log, seal, sessions, scheme, store },
     run: (call) => run(call),
-    seal,
-    sessions,
-    scheme,
-    store,
   });
   const openCalls = createOpenCalls(store.suspensions, clock);
   const steps = createSteps({

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { isListed } from '../approvals/quorum.ts';
 import { isFresh } from '../approvals/voting.ts';
 import type { Config } from '../config/schema.ts';
-import { createSealer } from '../credentials/seal.ts';
+import { createSealer, type Sealer } from '../credentials/seal.ts';
+import { describeCredential } from '../credentials/types.ts';
 import type { AuditLog } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/log.ts';
@@ -42,7 +43,7 @@ export function pagesOf(
   const { login } = config.reviewers;
   if (login === undefined) return undefined;
   const now = clock.now;
-  const seal = createSeal(join(dirname(config.store.path), 'session.key'));
+  const seal = sealOver(createSealer({ keyFile: join(dirname(config.store.path), 'session.key') }));
   const passkeys = createPasskeys({ store, once, seal, origin, now });
   return {
     origin,
@@ -86,9 +87,8 @@ function peopleIn({ tiers, reviewers: { killSwitch = [], watch = [] } }: Config)
   ];
 }
 
-/** The seal of credentials/, under a key of the console's own. */
-function createSeal(keyFile: string): Seal {
-  const sealer = createSealer({ keyFile });
+/** The sessions' seal over one of credentials/: what does not open is undefined. */
+export function sealOver(sealer: Sealer): Seal {
   return {
     seal: (purpose, text) => sealer.seal(purpose, new Secret(text)),
     open(purpose, sealed) {
@@ -99,12 +99,6 @@ function createSeal(keyFile: string): Seal {
       }
     },
   };
-}
-
-function describeCredential(credential: Config['credentials'][string]): string {
-  if (credential.type === 'static') return 'a fixed secret: it is not made for this call and does not end with it';
-  const kept = 'revoke' in credential && !credential.revoke;
-  return `by ${credential.type}, made for this call${kept ? '; it ends by itself' : ' and taken back when it is over, where its issuer can'}`;
 }
 
 function describeRule(rule: Config['rules'][number] | undefined): string | undefined {

@@ -10,7 +10,7 @@ import { sha256 } from '../domain/canonical.ts';
 import { isoTime } from '../domain/clock.ts';
 import type { Credential, OutstandingCredential } from '../domain/credential.ts';
 import type { Decision } from '../domain/decision.ts';
-import type { Hold } from '../domain/hold.ts';
+import type { Hold, HoldProgress } from '../domain/hold.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { SpanRef } from '../domain/trace.ts';
@@ -121,7 +121,7 @@ export function outcomeRecord(facts: CallFacts, { sent, revoked, span }: CallEnd
         id: hold.id,
         state: hold.state,
         bindingDigest: hold.bindingDigest,
-        because: hold.endedBecause ?? hold.expiryReason,
+        because: becauseOf(hold),
       }),
     credential: credential && compact({ ...credentialOf(credential), revoked }),
     trace: span && traceOf(span),
@@ -141,9 +141,11 @@ function approvalOf(hold: Hold): JsonObject {
       at: isoTime(vote.at),
       bindingDigest: vote.bindingDigest,
     })),
-    because: hold.endedBecause ?? hold.expiryReason,
+    because: becauseOf(hold),
   });
 }
+
+const becauseOf = ({ endedBecause, expiryReason }: HoldProgress): string | undefined => endedBecause ?? expiryReason;
 
 export type CredentialEvent = 'issued' | 'revoked' | 'revoke_failed' | 'expired';
 

@@ -2,14 +2,8 @@
 // domain; nothing is merged.
 
 import { z } from 'zod';
-import { httpUrl } from '../settings/addresses.ts';
+import { httpUrl, workloadApiAddress } from '../settings/addresses.ts';
 import { type ConfigContext, file } from '../settings/paths-and-secrets.ts';
-
-/** `unix:///path` or `tcp://ip:port` (SPIFFE_Workload_Endpoint section 4). */
-export const workloadApiAddress = () =>
-  z.string().regex(/^(unix:\/\/\/[^?#]+|tcp:\/\/(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5})$/, {
-    error: 'Write unix:///path or tcp://ip:port.',
-  });
 
 const spiffeId = () =>
   z.string().regex(/^spiffe:\/\/[a-z0-9._-]{1,255}(\/[A-Za-z0-9._-]+)+$/, {

@@ -1,10 +1,9 @@
 // The sections about this process: where it listens, where it keeps things, how much it takes.
 
 import { z } from 'zod';
-import { listenAddress, originUrl, secureUrl } from '../settings/addresses.ts';
+import { listenAddress, originUrl, secureUrl, workloadApiAddress } from '../settings/addresses.ts';
 import { type ConfigContext, path, pemFile, secret } from '../settings/paths-and-secrets.ts';
 import { duration, size } from '../settings/units.ts';
-import { workloadApiAddress } from './bundles.ts';
 import { laterType } from './unsupported.ts';
 
 const serverTls = (around: ConfigContext) =>

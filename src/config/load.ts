@@ -4,12 +4,12 @@
 import { dirname, resolve } from 'node:path';
 import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
+import { credential } from '../credentials/types.ts';
 import type { Digest } from '../domain/action.ts';
 import { sha256 } from '../domain/canonical.ts';
 import { FileFault, readRegularFile } from '../domain/regular-file.ts';
 import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } from '../settings/faults.ts';
 import type { ConfigContext } from '../settings/paths-and-secrets.ts';
-import { credential } from './credentials.ts';
 import { identity, reviewers } from './identities.ts';
 import { listeners } from './listeners.ts';
 import { notifications } from './notifications.ts';

@@ -1,6 +1,7 @@
 // What must agree between sections: names that are used and defined, rules and what they act on. Works on the entries
 // that are well-formed, so that a slip in one entry does not hide the faults of the others.
 
+import { signedByGateway } from '../credentials/types.ts';
 import type { Fault } from '../settings/faults.ts';
 import type { Config } from './schema.ts';
 
@@ -94,14 +95,10 @@ function* checkChannels({ notifications, tiers, rules }: Sections): Generator<Fa
 
 function* checkCredentials({ credentials, signing }: Sections): Generator<Fault> {
   if (signing !== undefined) return;
-  const message = 'The gateway signs nothing without signing.issuer.';
+  const message = 'Set `signing.issuer`: this credential needs the gateway to sign tokens.';
   for (const [name, credential] of Object.entries(credentials)) {
-    if (credential?.type === 'signed-jwt') yield { path: ['credentials', name, 'type'], message };
-    for (const key of ['assertion', 'subjectToken', 'actorToken'] as const) {
-      const source = (credential as { readonly [member in typeof key]?: string | object } | undefined)?.[key];
-      if (typeof source === 'object' && 'gateway' in source)
-        yield { path: ['credentials', name, key, 'gateway'], message };
-    }
+    const places = credential === undefined ? [] : signedByGateway(credential);
+    for (const place of places) yield { path: ['credentials', name, ...place], message };
   }
 }
 

@@ -3,8 +3,9 @@
 // references.ts.
 
 import { z } from 'zod';
+import { credential } from '../credentials/types.ts';
+import type { DeepReadonly } from '../settings/deep-readonly.ts';
 import type { ConfigContext } from '../settings/paths-and-secrets.ts';
-import { credential } from './credentials.ts';
 import { identity, reviewers } from './identities.ts';
 import { audit, limits, listeners, store } from './listeners.ts';
 import { notifications } from './notifications.ts';
@@ -38,14 +39,6 @@ export const configSchema = (around: ConfigContext) =>
     limits: limits().prefault({}).describe('How much is taken and kept'),
     retention: retention().prefault({}).describe('How long what has ended is kept in the store'),
   });
-
-type DeepReadonly<T> = T extends (...args: never[]) => unknown
-  ? T
-  : T extends readonly (infer Item)[]
-    ? readonly DeepReadonly<Item>[]
-    : T extends object
-      ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
-      : T;
 
 /**
  * One configuration, checked and frozen. Durations end in `Ms`, sizes in `Bytes`; paths are absolute; secrets are

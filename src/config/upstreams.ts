@@ -2,11 +2,10 @@
 
 import { z } from 'zod';
 import { SERVER_NAME } from '../domain/server-names.ts';
-import { httpUrl, isLoopback, isSpecialLiteral } from '../settings/addresses.ts';
+import { httpUrl, isLoopback, isSpecialLiteral, workloadApiAddress } from '../settings/addresses.ts';
 import { fieldName } from '../settings/field-name.ts';
 import { type ConfigContext, pemFile } from '../settings/paths-and-secrets.ts';
 import { duration } from '../settings/units.ts';
-import { workloadApiAddress } from './bundles.ts';
 
 /** Servers under one mount: their sessions travel together in one field. */
 const MOST_SERVERS = 32;

@@ -2,9 +2,8 @@
 // rule may only narrow it. Nothing is asked for by omission: all repositories, like every permission, has to be written
 // down.
 
-import type { JsonObject } from '../domain/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import { unavailable } from './broker-provider.ts';
-import { isObject } from './issuer-call.ts';
 import { readNames, refuseUnknown, tooMuch, unfit } from './scope-values.ts';
 
 export interface GithubBounds {
@@ -57,7 +56,7 @@ export function scopeBody({ repositories, permissions }: GitHubRequest): JsonObj
 /** Says, as a sentence, in what the answer is broader than what was asked for. */
 export function exceeds(asked: GitHubRequest, answer: JsonObject): string | undefined {
   const { permissions, repositories, repository_selection: selection } = answer;
-  if (!isObject(permissions)) return 'GitHub does not say which permissions the token has.';
+  if (!isJsonObject(permissions)) return 'GitHub does not say which permissions the token has.';
   const granted = Object.entries(permissions).filter(
     ([name]) => name !== 'metadata' || asked.permissions.metadata !== undefined,
   );
@@ -93,8 +92,8 @@ function sameOwner(one: string, other: string): boolean {
   return a === undefined || b === undefined || a.toLowerCase() === b.toLowerCase();
 }
 
-function isNamed(repository: unknown, name: string): boolean {
-  if (!isObject(repository) || typeof repository.name !== 'string') return false;
+function isNamed(repository: Json, name: string): boolean {
+  if (!isJsonObject(repository) || typeof repository.name !== 'string') return false;
   if (repository.name.toLowerCase() !== bareName(name).toLowerCase()) return false;
   return (
     ownerOf(name) === undefined ||
@@ -120,8 +119,8 @@ function rank(level: string | undefined): number {
   return LEVELS.indexOf(level ?? '');
 }
 
-function readPermissions(value: unknown): Readonly<Record<string, string>> {
-  const entries = isObject(value) ? Object.entries(value) : [];
+function readPermissions(value: Json): Readonly<Record<string, string>> {
+  const entries = isJsonObject(value) ? Object.entries(value) : [];
   const known = entries.filter(
     (entry): entry is [string, string] => /^[a-z_]{1,60}$/.test(entry[0]) && LEVELS.includes(entry[1] as string),
   );

@@ -1,16 +1,32 @@
 // How the fields of a dynamic secret become one credential on the request. Refuses secrets without the named fields,
 // and texts that could end a header line.
 
+import { z } from 'zod';
 import type { Injection } from '../domain/credential.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { Secret } from '../domain/secret.ts';
+import type { DeepReadonly } from '../settings/deep-readonly.ts';
+import { fieldName } from '../settings/field-name.ts';
+import { secretFormat } from './settings.ts';
 
-export type VaultInjection =
-  /** `field` of the secret in header field `name`; `format` holds `{secret}`. */
-  | { readonly in: 'header'; readonly name: string; readonly format: string; readonly field: string }
-  | { readonly in: 'query'; readonly name: string; readonly field: string }
-  /** HTTP Basic (RFC 7617) of two fields. */
-  | { readonly in: 'basic'; readonly usernameField: string; readonly passwordField: string };
+export const vaultInjection = () =>
+  z.discriminatedUnion('in', [
+    z.strictObject({
+      in: z.literal('header'),
+      name: fieldName().default('authorization').describe('Header field; default authorization'),
+      format: secretFormat().default('Bearer {secret}').describe('Its value; default Bearer {secret}'),
+      field: z.string().min(1).describe('Field of the secret'),
+    }),
+    z.strictObject({ in: z.literal('query'), name: z.string().min(1), field: z.string().min(1) }),
+    // HTTP Basic (RFC 7617) of two fields.
+    z.strictObject({
+      in: z.literal('basic'),
+      usernameField: z.string().min(1).default('username'),
+      passwordField: z.string().min(1).default('password'),
+    }),
+  ]);
+
+type VaultInjection = DeepReadonly<z.output<ReturnType<typeof vaultInjection>>>;
 
 interface Injected {
   readonly injection: Injection;

@@ -2,13 +2,13 @@
 // there is no way to a clearance but an `allow`, or a hold that this process has claimed.
 
 import type { Decision } from './decision.ts';
-import type { Hold } from './hold.ts';
+import type { Hold, ReleasingHold } from './hold.ts';
 
 declare const cleared: unique symbol;
 
 export type Clearance = { readonly [cleared]: true; readonly decision: Decision } & (
   | { readonly kind: 'allowed' }
-  | { readonly kind: 'released'; readonly hold: Hold; readonly claim: string }
+  | { readonly kind: 'released'; readonly hold: ReleasingHold }
 );
 
 /** A call that the rules let through by themselves. */
@@ -22,5 +22,5 @@ export function clearReleased(decision: Decision, hold: Hold, claim: string): Cl
   if (decision.effect !== 'allow') throw new TypeError(`no clearance for a decision of ${decision.effect}`);
   if (hold.state !== 'RELEASING' || hold.claim !== claim)
     throw new TypeError(`no clearance for a hold in ${hold.state}`);
-  return { kind: 'released', decision, hold, claim } as Clearance;
+  return { kind: 'released', decision, hold } as Clearance;
 }

@@ -11,23 +11,6 @@ import type { Reviewer } from './reviewer.ts';
 import type { TaskCall, TaskWords } from './task.ts';
 import type { HoldTrace, SpanRef } from './trace.ts';
 
-export type HoldState =
-  | 'PENDING'
-  | 'APPROVED'
-  | 'RELEASING'
-  | 'SENT'
-  | 'EXECUTED'
-  | 'UPSTREAM_ERROR'
-  | 'OUTCOME_UNKNOWN'
-  | 'DENIED'
-  | 'EXPIRED'
-  | 'CANCELLED'
-  | 'REVOKED'
-  | 'INVALIDATED';
-
-/** Why an EXPIRED hold ended: nobody decided, nobody used the approval, or the gateway died between claim and send. */
-export type ExpiryReason = 'undecided' | 'unused' | 'abandoned';
-
 /** One reviewer's verdict on one hold. */
 export interface Vote {
   readonly reviewer: Reviewer;
@@ -114,10 +97,10 @@ export interface HeldTask {
   readonly heading: string;
 }
 
-export interface Hold {
+/** What every hold has, whatever became of it. */
+export interface HoldBase {
   /** `hold_` and 128 random bits in base64url. */
   readonly id: string;
-  readonly state: HoldState;
   /** Counts changes; every change adds one. */
   readonly version: number;
   readonly action: HeldAction;
@@ -130,7 +113,7 @@ export interface Hold {
   readonly reversible?: boolean;
   /** Channels that are told of this hold. */
   readonly notify?: readonly string[];
-  /** When a second group may vote as well, and is told; absent when none is left to be told. The store's clock. */
+  /** When a second group may vote as well, and is told; absent when no group is left to be told. The store's clock. */
   readonly escalateAt?: EpochMs;
   /** Escalations that have been told. */
   readonly escalations?: number;
@@ -147,24 +130,91 @@ export interface Hold {
   /** Until when reviewers may decide. */
   readonly deadline: EpochMs;
   readonly votes: readonly Vote[];
+  readonly trace: HoldTrace;
+}
+
+interface Approved {
   /** When the quorum was reached. */
-  readonly approvedAt?: EpochMs;
-  /** Until when an APPROVED hold may be claimed. */
-  readonly useBy?: EpochMs;
+  readonly approvedAt: EpochMs;
+  /** Until when the approval may be claimed. */
+  readonly useBy: EpochMs;
+}
+
+interface Claimed extends Approved {
   /** The claim that won the release; a fresh random value per claim. */
-  readonly claim?: string;
+  readonly claim: string;
   /** The gateway process that claimed it; at boot, other values' RELEASING and SENT holds are swept. */
+  readonly claimedBy: string;
+}
+
+interface Sent extends Claimed {
+  readonly sentAt: EpochMs;
+}
+
+/** Some holds end before the quorum as well as after it. */
+type PerhapsApproved = Approved | { readonly [Member in keyof Approved]?: never };
+
+/** What became of the call once it was sent. The status is the upstream's HTTP status. */
+type SentEnding =
+  | { readonly state: 'EXECUTED'; readonly outcomeStatus: number }
+  /** Without a status: not a byte of it reached the upstream. */
+  | { readonly state: 'UPSTREAM_ERROR'; readonly outcomeStatus?: number }
+  /** With a status: the answer began, and did not come to its end. */
+  | { readonly state: 'OUTCOME_UNKNOWN'; readonly outcomeStatus?: number };
+
+/** How a hold ends that is never sent. */
+type UnsentEnding =
+  | (PerhapsApproved & { readonly state: 'DENIED' })
+  | (PerhapsApproved & { readonly state: 'CANCELLED' })
+  /** `endedBecause`: who took it back, as a sentence. */
+  | (PerhapsApproved & { readonly state: 'REVOKED'; readonly endedBecause: string })
+  /** `endedBecause`: what changed, as a sentence. */
+  | (PerhapsApproved & { readonly state: 'INVALIDATED'; readonly endedBecause: string })
+  /** Nobody decided in time. */
+  | { readonly state: 'EXPIRED'; readonly expiryReason: 'undecided' }
+  /** Nobody used the approval in time. */
+  | (Approved & { readonly state: 'EXPIRED'; readonly expiryReason: 'unused' })
+  /** The approval was claimed, and the call ended, or the gateway died, before it was sent. */
+  | (Claimed & { readonly state: 'EXPIRED'; readonly expiryReason: 'abandoned' });
+
+interface Ended {
+  readonly endedAt: EpochMs;
+  /** When the agent was told of an ending that forbids the call; the next identical request is then a new one. */
+  readonly reportedAt?: EpochMs;
+}
+
+export type PendingHold = HoldBase & { readonly state: 'PENDING' };
+export type ApprovedHold = HoldBase & Approved & { readonly state: 'APPROVED' };
+/** A hold that reviewers may still decide on, as long as its clock runs. */
+export type OpenHold = PendingHold | ApprovedHold;
+export type ReleasingHold = HoldBase & Claimed & { readonly state: 'RELEASING' };
+export type SentHold = HoldBase & Sent & { readonly state: 'SENT' };
+export type EndedHold = HoldBase & Ended & ((Sent & SentEnding) | UnsentEnding);
+
+/** A held call in one of its states (approvals/machine.ts). What a state does not have, its type does not have. */
+export type Hold = OpenHold | ReleasingHold | SentHold | EndedHold;
+
+export type HoldState = Hold['state'];
+/** A hold whose call was sent, and of which it is known how that ended, or that nobody knows. */
+export type SettledHold = Extract<Hold, { readonly state: SentEnding['state'] }>;
+export type DeniedHold = Extract<Hold, { readonly state: 'DENIED' }>;
+/** A hold that reached its quorum, whatever became of it then. */
+export type OnceApprovedHold = Extract<Hold, { readonly approvedAt: EpochMs }>;
+
+/**
+ * A hold as lists, records and views read it: each member where the hold's state has it. Every Hold is one; nothing is
+ * decided by it.
+ */
+export interface HoldProgress {
+  readonly state: HoldState;
+  readonly approvedAt?: EpochMs;
+  readonly useBy?: EpochMs;
   readonly claimedBy?: string;
   readonly sentAt?: EpochMs;
   readonly endedAt?: EpochMs;
-  readonly expiryReason?: ExpiryReason;
-  /** For INVALIDATED and REVOKED: what changed, or who took it back, as a sentence. */
+  readonly expiryReason?: 'undecided' | 'unused' | 'abandoned';
   readonly endedBecause?: string;
-  /** The upstream's HTTP status, for EXECUTED and UPSTREAM_ERROR. */
   readonly outcomeStatus?: number;
-  /** When the agent was told of an ending that forbids the call; the next identical request is then a new one. */
-  readonly reportedAt?: EpochMs;
-  readonly trace: HoldTrace;
 }
 
 /** Why an open hold ends without a vote or a clock of its own. */
@@ -177,8 +227,8 @@ export type CloseHold = (hold: Hold, closing: Closing, now: EpochMs) => Hold;
 
 /** What a caller asks the store to keep; the store adds times. */
 export type NewHold = Omit<
-  Hold,
-  'state' | 'version' | 'votes' | 'createdAt' | 'deadline' | 'bindingDigest' | 'escalateAt' | 'escalations'
+  HoldBase,
+  'version' | 'votes' | 'createdAt' | 'deadline' | 'bindingDigest' | 'escalateAt' | 'escalations'
 >;
 
 /** What one agent has in the store. */

@@ -4,7 +4,17 @@
 // documentation of the servers that stand beside them; unknown servers are met by the words that such names are made
 // of. CGI, WSGI and PHP read `X_Remote_User` as `X-Remote-User`, so an underscore, and a dot, counts as a hyphen.
 
-const NAMES: ReadonlySet<string> = new Set(
+/**
+ * Whether a field's key is one of these names, or starts with one of these beginnings. Each text of a list holds several,
+ * with a space between.
+ */
+export function fieldTable(names: readonly string[], beginnings: readonly string[]): (key: string) => boolean {
+  const known = new Set(names.flatMap((line) => line.split(' ')));
+  const starts = beginnings.flatMap((line) => line.split(' '));
+  return (key) => known.has(key) || starts.some((start) => key.startsWith(start));
+}
+
+const isListed = fieldTable(
   [
     // GitLab, Gitea and Forgejo; Redmine; Discourse; Box; PagerDuty takes the sender's address for the person who acts
     'sudo x-gitea-otp x-github-otp x-redmine-switch-user api-username as-user from',
@@ -37,56 +47,26 @@ const NAMES: ReadonlySet<string> = new Set(
     'cookie cookie2 x-signature',
     // people, in the words of single sign-on proxies
     'eppn on-behalf-of x-on-behalf-of onbehalfof act-as x-act-as run-as x-run-as x-original-user x-webauth x-login x-caller x-admin x-credential-identifier',
-  ].flatMap((line) => line.split(' ')),
+  ],
+  [
+    // Kubernetes and Rancher; its front proxy
+    'impersonate- x-impersonate x-remote- remote-',
+    // Grafana, oauth2-proxy and Kong (x-auth-request-, x-authenticated-, x-authentik-), Authelia, Pomerium, Vouch, Envoy
+    // and proxies
+    'x-webauth- x-auth- x-authenticated- x-authentik- x-consumer- x-credential- x-pomerium- x-vouch- x-forwarded-',
+    'x-proxy- x-user- x-sso- x-saml- x-shib- shib- x-envoy- x-sandstorm-',
+    // App Engine, Cloud Scheduler and Cloud Tasks; Azure’s front ends; the modules of Apache for OpenID Connect and SAML;
+    // load balancers with client certificates
+    'x-appengine- x-cloudscheduler x-cloudtasks- x-arr- x-zumo- oidc- mellon- x-client-cert',
+    // Hasura, Azure App Service and API Management, AWS load balancers, Cloudflare Access, Tailscale, IBM WebSEAL,
+    // SiteMinder, Oracle Access Manager
+    'x-hasura- x-ms-client-principal x-ms-token- ocp-apim- x-amzn-oidc- x-amzn-mtls- cf-access- tailscale- iv- sm-',
+    'oam- ssl-client- x-ssl-client- x-tls-client-',
+    // Parse, Trino and Presto, ClickHouse, CouchDB, OpenSearch
+    'x-parse- x-trino-user x-trino-original-user x-trino-role x-trino-extra-credential x-presto-user x-presto-role',
+    'x-clickhouse-user x-clickhouse-key opendistro-security- opensearch-security-',
+  ],
 );
-
-const BEGINNINGS: readonly string[] = [
-  // Kubernetes and Rancher; its front proxy
-  ...['impersonate-', 'x-impersonate', 'x-remote-', 'remote-'],
-  // Grafana, oauth2-proxy and Kong (x-auth-request-, x-authenticated-, x-authentik-), Authelia, Pomerium, Vouch, Envoy
-  // and proxies
-  ...[
-    'x-webauth-',
-    'x-auth-',
-    'x-authenticated-',
-    'x-authentik-',
-    'x-consumer-',
-    'x-credential-',
-    'x-pomerium-',
-    'x-vouch-',
-    'x-forwarded-',
-    'x-proxy-',
-  ],
-  ...['x-user-', 'x-sso-', 'x-saml-', 'x-shib-', 'shib-', 'x-envoy-', 'x-sandstorm-'],
-  // App Engine, Cloud Scheduler and Cloud Tasks; Azure’s front ends; the modules of Apache for OpenID Connect and SAML;
-  // load balancers with client certificates
-  ...['x-appengine-', 'x-cloudscheduler', 'x-cloudtasks-', 'x-arr-', 'x-zumo-', 'oidc-', 'mellon-', 'x-client-cert'],
-  // Hasura, Azure App Service and API Management, AWS load balancers, Cloudflare Access, Tailscale, IBM WebSEAL,
-  // SiteMinder, Oracle Access Manager
-  ...[
-    'x-hasura-',
-    'x-ms-client-principal',
-    'x-ms-token-',
-    'ocp-apim-',
-    'x-amzn-oidc-',
-    'x-amzn-mtls-',
-    'cf-access-',
-    'tailscale-',
-  ],
-  ...['iv-', 'sm-', 'oam-', 'ssl-client-', 'x-ssl-client-', 'x-tls-client-'],
-  // Parse, Trino and Presto, ClickHouse, CouchDB, OpenSearch
-  ...[
-    'x-parse-',
-    'x-trino-user',
-    'x-trino-original-user',
-    'x-trino-role',
-    'x-trino-extra-credential',
-    'x-presto-user',
-    'x-presto-role',
-    'x-clickhouse-user',
-  ],
-  ...['x-clickhouse-key', 'opendistro-security-', 'opensearch-security-'],
-];
 
 /** Words of which names like `X-Acme-User` and `X-Tenant-Id` are made. */
 const WORDS =
@@ -112,12 +92,7 @@ export function fieldKey(name: string): string {
 export function carriesIdentity(name: string): boolean {
   const key = fieldKey(name);
   if (METADATA.test(key) || HARMLESS.has(key)) return false;
-  return (
-    NAMES.has(key) ||
-    BEGINNINGS.some((beginning) => key.startsWith(beginning)) ||
-    WORDS.test(key) ||
-    (CREDENTIALS.test(key) && !TOKENS.test(key))
-  );
+  return isListed(key) || WORDS.test(key) || (CREDENTIALS.test(key) && !TOKENS.test(key));
 }
 
 /**

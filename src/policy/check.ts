@@ -2,14 +2,15 @@
 // faults at once, each with its place, so that `countersign check` can point at lines. References between names (tiers,
 // upstreams, credentials) are checked where the configuration is read; here only what needs the compilers.
 
+import type { Fault } from '../settings/faults.ts';
 import { BUDGET } from './cel/meter.ts';
 import { compileCondition } from './conditions.ts';
 import { compilePath, type PathPattern } from './paths.ts';
-import type { PolicyFault, PolicyOptions, RuleOptions } from './rules.ts';
+import type { PolicyOptions, RuleOptions } from './rules.ts';
 import { templateNames } from './scopes.ts';
 
 /** Nothing but warnings when the policy compiles. */
-export function checkPolicy({ rules, tiers }: Pick<PolicyOptions, 'rules' | 'tiers'>): readonly PolicyFault[] {
+export function checkPolicy({ rules, tiers }: Pick<PolicyOptions, 'rules' | 'tiers'>): readonly Fault[] {
   return rules.flatMap((rule, index) =>
     [...checkRule(rule, tiers)].map((fault) => ({ ...fault, path: ['rules', index, ...fault.path] })),
   );
@@ -19,7 +20,7 @@ const growthWarning = (part: string): string =>
   `The time for \`${part}\` can grow with the square of what an agent sends. Past ${BUDGET} steps the condition counts as failed: ` +
   'a hold or deny rule then matches, an allow rule does not.';
 
-function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator<PolicyFault> {
+function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator<Fault> {
   const pattern = rule.match.path === undefined ? undefined : attempt(() => compilePath(rule.match.path as string));
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
   else yield* checkTemplates(rule, pattern);
@@ -39,7 +40,7 @@ function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator
   }
 }
 
-function* checkTemplates({ credential, match }: RuleOptions, pattern: PathPattern | undefined): Generator<PolicyFault> {
+function* checkTemplates({ credential, match }: RuleOptions, pattern: PathPattern | undefined): Generator<Fault> {
   for (const name of new Set(templateNames(credential ?? {}))) {
     if (pattern?.names.includes(name)) continue;
     yield {

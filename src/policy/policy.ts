@@ -14,7 +14,7 @@ import { type PathParams, type ReadPath, readPath } from './paths.ts';
 import { createRuleOutcomes, type Match, type RuleOutcome } from './rule-outcome.ts';
 import type { PolicyOptions } from './rules.ts';
 import { fillScope, UnsafeParameter } from './scopes.ts';
-import { CallVariables } from './variables.ts';
+import { CallVariables } from './variables/variables.ts';
 
 /** Throws TypeError when checkPolicy has anything to say about the options. */
 export function compilePolicy(options: PolicyOptions): Policy {
@@ -108,7 +108,7 @@ function foresee(index: RuleIndex, input: DecisionInput): Outlook {
     const path = readPath(input.action.path);
     const params = path && rule.matchRpc(input.action, caseSensitive) ? rule.matchPath(path, caseSensitive) : undefined;
     if (params === undefined) continue;
-    variables.request.params = params;
+    variables.params = params;
     const verdict = rule.condition?.evaluate(variables) ?? true;
     if (verdict !== false) (verdict === true ? certain : possible).add(rule.options.decide);
   }
@@ -128,7 +128,7 @@ function matchRules(
   const lazy: { variables?: CallVariables } = {};
   const matches = collect(index, input, path, (condition, params) => {
     lazy.variables ??= new CallVariables(input, index.caseSensitive(input.action.upstream));
-    lazy.variables.request.params = params;
+    lazy.variables.params = params;
     const verdict = condition.evaluate(lazy.variables);
     return verdict === true ? 'matched' : verdict === false ? undefined : 'condition_failed';
   });

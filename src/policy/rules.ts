@@ -3,7 +3,7 @@
 // it.
 
 import type { Protocol } from '../domain/action.ts';
-import type { Effect } from '../domain/decision.ts';
+import type { Effect, Requirement } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
 
 /** What calls a rule is about. Every key that is given must agree; a key that is left out agrees with everything. */
@@ -51,16 +51,8 @@ export interface RuleOptions {
   readonly notify?: readonly string[];
 }
 
-export interface TierOptions {
-  readonly reviewers: readonly string[];
-  readonly count: number;
-  readonly decideWithinMs: number;
-  readonly useWithinMs: number;
-  readonly stepUp: boolean;
-  readonly reasonRequired: boolean;
-  /** Whether the agent may be told the reason of a denial. */
-  readonly tellAgent?: boolean;
-  readonly escalate?: { readonly afterMs: number; readonly to: readonly string[] };
+/** What a tier asks of people, and who is told of its holds. */
+export interface TierOptions extends Omit<Requirement, 'tier'> {
   readonly notify?: readonly string[];
 }
 
@@ -91,12 +83,4 @@ export interface PolicyOptions {
   readonly rules: readonly RuleOptions[];
   readonly tiers: Readonly<Record<string, TierOptions>>;
   readonly upstreams: Readonly<Record<string, PolicyUpstream>>;
-}
-
-/** Something in a policy that cannot work: where, as a path into the options, and a sentence. */
-export interface PolicyFault {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-  /** Absent: the policy cannot be used. */
-  readonly severity?: 'warning';
 }

@@ -2,16 +2,16 @@
 // the reader.
 
 import { heldArguments } from '../domain/held-arguments.ts';
-import type { Hold, HoldState, HoldStore } from '../domain/hold.ts';
+import type { DeniedHold, Hold, HoldState, HoldStore, OnceApprovedHold } from '../domain/hold.ts';
 import type { Json } from '../domain/json.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type Eligibility, isNamed } from './permissions.ts';
 
 export interface HoldHistory {
   /** Same agent, upstream, method and tool or path, and both or neither a WebSocket. */
-  readonly approved?: { readonly hold: Hold; readonly value?: Json };
+  readonly approved?: { readonly hold: OnceApprovedHold; readonly value?: Json };
   /** Of this agent, newest first. */
-  readonly denied: readonly Hold[];
+  readonly denied: readonly DeniedHold[];
 }
 
 const USED: readonly HoldState[] = ['EXECUTED', 'UPSTREAM_ERROR', 'SENT', 'RELEASING', 'APPROVED', 'OUTCOME_UNKNOWN'];
@@ -28,13 +28,17 @@ export async function loadHistory(
     holds.list({ principalId, states: USED, limit: 200 }),
     holds.list({ principalId, states: ['DENIED'], limit: 50 }),
   ]);
-  const before = (other: Hold) =>
+  const before = (other: Hold): boolean =>
     other.id !== hold.id && other.createdAt <= hold.createdAt && isNamed(eligibility, other, reviewer);
-  const approved = used.holds.find((other) => before(other) && isSimilar(other, hold));
+  const approved = used.holds.find(
+    (other): other is OnceApprovedHold => 'approvedAt' in other && before(other) && isSimilar(other, hold),
+  );
   const value = approved && heldArguments((await holds.content(approved.id)) ?? {});
   return {
     ...(approved !== undefined && { approved: { hold: approved, ...(value !== undefined && { value }) } }),
-    denied: denied.holds.filter(before).slice(0, DENIALS_SHOWN),
+    denied: denied.holds
+      .filter((other): other is DeniedHold => other.state === 'DENIED' && before(other))
+      .slice(0, DENIALS_SHOWN),
   };
 }
 

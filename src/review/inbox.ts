@@ -146,7 +146,10 @@ function matches({ hold }: InboxEntry, { upstream, agent, tier, olderThanMs }: F
   );
 }
 
-const byDeadline = (a: InboxEntry, b: InboxEntry): number =>
-  (a.hold.useBy ?? a.hold.deadline) - (b.hold.useBy ?? b.hold.deadline);
-const byEnding = (a: InboxEntry, b: InboxEntry): number => (b.hold.endedAt ?? 0) - (a.hold.endedAt ?? 0);
+/** Until when the hold can be decided on, or its approval used. */
+export const runsOutAt = (hold: Hold): EpochMs =>
+  'useBy' in hold && hold.useBy !== undefined ? hold.useBy : hold.deadline;
+const endedAt = (hold: Hold): EpochMs => ('endedAt' in hold ? hold.endedAt : hold.createdAt);
+const byDeadline = (a: InboxEntry, b: InboxEntry): number => runsOutAt(a.hold) - runsOutAt(b.hold);
+const byEnding = (a: InboxEntry, b: InboxEntry): number => endedAt(b.hold) - endedAt(a.hold);
 const distinct = (values: readonly string[]): readonly string[] => [...new Set(values)].sort();

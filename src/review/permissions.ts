@@ -36,8 +36,7 @@ export function isNamed({ isEligible, requirementsOf }: Eligibility, hold: Hold,
 export function permissionsOf({ conflictOf }: Eligibility, hold: Hold, reviewer: Reviewer, now: EpochMs): Permissions {
   const nothing = { vote: false, approve: false, deny: false, revoke: false };
   if (hold.state !== 'PENDING' && hold.state !== 'APPROVED') return { ...nothing, why: `It is closed: ${hold.state}.` };
-  if (now >= (hold.state === 'PENDING' ? hold.deadline : (hold.useBy ?? now)))
-    return { ...nothing, why: 'Its time is over.' };
+  if (now >= (hold.state === 'PENDING' ? hold.deadline : hold.useBy)) return { ...nothing, why: 'Its time is over.' };
   if (conflictOf(hold.principal, reviewer) !== undefined) {
     return {
       ...nothing,

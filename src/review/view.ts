@@ -5,7 +5,7 @@
 import type { EpochMs } from '../domain/clock.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import { heldArguments } from '../domain/held-arguments.ts';
-import type { HeldAction, HeldContent, HeldPrincipal, HeldTaskWords, Hold } from '../domain/hold.ts';
+import type { HeldAction, HeldContent, HeldPrincipal, HeldTaskWords, Hold, HoldProgress } from '../domain/hold.ts';
 import type { Party } from '../domain/principal.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type Eligibility, permissionsOf } from './permissions.ts';
@@ -124,7 +124,7 @@ function viewTaskWords({ objective, plan, labels, calls }: HeldTaskWords) {
   return { objective, plan, labels, calls: calls.map((call) => ({ ...call, at: iso(call.at) })) };
 }
 
-function viewProgress(hold: Hold) {
+function viewProgress(hold: HoldProgress) {
   const at = (time: EpochMs | undefined) => (time === undefined ? undefined : iso(time));
   return {
     approvedAt: at(hold.approvedAt),

@@ -40,6 +40,10 @@ export const listenAddress = () =>
       return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
     });
 
+/** Whether secrets may be sent there: https, or plain http to this machine. */
+export const isSecure = (url: URL): boolean =>
+  url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url));
+
 const readUrl = (text: string): URL | undefined => (URL.canParse(text) ? new URL(text) : undefined);
 
 /** An absolute http or https URL with neither user information, query nor fragment; comes out exactly as written. */
@@ -66,5 +70,11 @@ export const originUrl = () =>
 export const secureUrl = () =>
   httpUrl().refine((text) => {
     const url = readUrl(text);
-    return url === undefined || url.protocol === 'https:' || isLoopback(url);
+    return url === undefined || isSecure(url);
   }, 'Plain http is accepted on loopback only: write https.');
+
+/** The address of a SPIFFE Workload API: `unix:///path` or `tcp://ip:port` (SPIFFE_Workload_Endpoint section 4). */
+export const workloadApiAddress = () =>
+  z.string().regex(/^(unix:\/\/\/[^?#]+|tcp:\/\/(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5})$/, {
+    error: 'Write unix:///path or tcp://ip:port.',
+  });

@@ -5,9 +5,10 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { HeldContent, Hold, HoldListPage, HoldQuery, HoldState, HoldStore } from '../domain/hold.ts';
+import type { HeldContent, Hold, HoldListPage, HoldProgress, HoldQuery, HoldState, HoldStore } from '../domain/hold.ts';
 import { noticeOf } from '../domain/notification.ts';
 import { GatewayError } from '../errors.ts';
+import { parseHold } from './parse-hold.ts';
 import type { ContentRows } from './sqlite-contents.ts';
 import type { NotificationRows } from './sqlite-notifications.ts';
 import type { UsageRows } from './sqlite-usage.ts';
@@ -58,52 +59,54 @@ export function createHoldRows(
   );
 
   function tell(hold: Hold, before: Hold | undefined): void {
-    const notice = hold.notify === undefined ? undefined : noticeOf(hold, before);
-    if (notice !== undefined) notifications.add(notice, hold.notify ?? []);
+    if (hold.notify === undefined) return;
+    const notice = noticeOf(hold, before);
+    if (notice !== undefined) notifications.add(notice, hold.notify);
   }
 
   return {
     find(id) {
       const row = byId.get(id);
-      return row && parseHold(row);
+      return row && parseRow(row);
     },
-    openOfTask: (taskId) => byTask.all(taskId).map(parseHold),
-    openOfParty: (id) => byParty.all({ id }).map(parseHold),
+    openOfTask: (taskId) => byTask.all(taskId).map(parseRow),
+    openOfParty: (id) => byParty.all({ id }).map(parseRow),
     insert(hold, content, announce) {
-      const written = { ...hold, version: 1 };
+      const progress: HoldProgress = hold;
       insertHold.run({
-        id: written.id,
-        state: written.state,
-        principalId: written.principal.id,
-        taskId: written.task?.id ?? null,
-        requestDigest: written.requestDigest,
-        idempotencyKey: written.idempotencyKey ?? null,
-        deadline: written.deadline,
-        useBy: written.useBy ?? null,
-        claimedBy: written.claimedBy ?? null,
-        escalateAt: written.escalateAt ?? null,
-        likeness: likenessOf(written),
-        createdAt: written.createdAt,
-        record: JSON.stringify(written),
+        id: hold.id,
+        state: hold.state,
+        principalId: hold.principal.id,
+        taskId: hold.task?.id ?? null,
+        requestDigest: hold.requestDigest,
+        idempotencyKey: hold.idempotencyKey ?? null,
+        deadline: hold.deadline,
+        useBy: progress.useBy ?? null,
+        claimedBy: progress.claimedBy ?? null,
+        escalateAt: hold.escalateAt ?? null,
+        likeness: likenessOf(hold),
+        createdAt: hold.createdAt,
+        record: JSON.stringify(hold),
       });
-      contents.insert(written.id, content);
-      tell(written, undefined);
-      announce(written, undefined);
-      return written;
+      contents.insert(hold.id, content);
+      tell(hold, undefined);
+      announce(hold, undefined);
+      return hold;
     },
     update(before, next, announce) {
       refuseRebinding(before, next);
-      const written = { ...next, version: before.version + 1 };
+      const written: Hold = { ...next, version: before.version + 1 };
+      const progress: HoldProgress = written;
       updateHold.run(
         written.state,
-        written.useBy ?? null,
-        written.claimedBy ?? null,
+        progress.useBy ?? null,
+        progress.claimedBy ?? null,
         written.escalateAt ?? null,
-        written.endedAt ?? null,
+        progress.endedAt ?? null,
         JSON.stringify(written),
         written.id,
       );
-      if (written.endedAt !== undefined && before.endedAt === undefined) contents.end(written.id, written.endedAt);
+      if (progress.endedAt !== undefined && !('endedAt' in before)) contents.end(written.id, progress.endedAt);
       if (UNSENT.has(written.state) && !UNSENT.has(before.state)) contents.dropBody(written.id);
       votes.add(before, written);
       tell(written, before);
@@ -202,7 +205,7 @@ export function createHoldStore(
             formerRequestDigest: key.formerRequestDigest ?? null,
             idempotencyKey: key.idempotencyKey ?? null,
           })
-          .map(parseHold);
+          .map(parseRow);
         const { write, content = {}, answer } = choose(shown, () => usage.of(key.principalId, now), now);
         if (write !== undefined) {
           const before = shown.find((hold) => hold.id === write.id);
@@ -263,10 +266,10 @@ function list(db: DatabaseSync, query: HoldQuery): HoldListPage {
     const record = String(row.record);
     read += record.length;
     if (holds.length === limit || (holds.length > 0 && read > LARGEST_PAGE)) return { holds, next: String(last) };
-    holds.push(JSON.parse(record) as Hold);
+    holds.push(parseHold(record));
     last = Number(row.seq);
   }
   return { holds };
 }
 
-const parseHold = (row: Record<string, unknown>): Hold => JSON.parse(String(row.record)) as Hold;
+const parseRow = (row: Record<string, unknown>): Hold => parseHold(String(row.record));

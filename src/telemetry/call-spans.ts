@@ -48,14 +48,17 @@ export interface CallTracing extends Tracing {
   holdChanged(hold: Hold, before: HoldState | undefined): void;
 }
 
-/** Endings that nobody's vote and no answer of an upstream tells of. */
-const QUIET_ENDINGS: ReadonlySet<HoldState> = new Set([
-  'EXPIRED',
-  'CANCELLED',
-  'REVOKED',
-  'INVALIDATED',
-  'OUTCOME_UNKNOWN',
-]);
+/** Final states that come from neither a vote nor an upstream response. */
+type QuietEnding = 'EXPIRED' | 'CANCELLED' | 'REVOKED' | 'INVALIDATED' | 'OUTCOME_UNKNOWN';
+const QUIET_ENDINGS: Readonly<Record<QuietEnding, true>> = {
+  EXPIRED: true,
+  CANCELLED: true,
+  REVOKED: true,
+  INVALIDATED: true,
+  OUTCOME_UNKNOWN: true,
+};
+const endsQuietly = (hold: Hold): hold is Hold & { readonly state: QuietEnding } =>
+  Object.hasOwn(QUIET_ENDINGS, hold.state);
 
 type ChildKind = 'mint' | 'revoke' | 'client';
 
@@ -244,9 +247,9 @@ export function createCallTracing({
   }
 
   function holdChanged(hold: Hold, before: HoldState | undefined): void {
-    if (!exporting || before === undefined || before === hold.state || !QUIET_ENDINGS.has(hold.state)) return;
-    const expiry = hold.expiryReason === undefined ? {} : { [ATTR.expiry]: hold.expiryReason };
-    mark(hold, hold.endedAt ?? clock.now(), SPAN.close, SpanKind.INTERNAL, { [ATTR.outcome]: hold.state, ...expiry });
+    if (!exporting || before === undefined || before === hold.state || !endsQuietly(hold)) return;
+    const expiry = hold.state === 'EXPIRED' ? { [ATTR.expiry]: hold.expiryReason } : {};
+    mark(hold, hold.endedAt, SPAN.close, SpanKind.INTERNAL, { [ATTR.outcome]: hold.state, ...expiry });
   }
 
   function release(hold: Hold): Span {

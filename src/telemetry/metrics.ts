@@ -38,6 +38,9 @@ const OVERFLOW: Attributes = { 'otel.metric.overflow': true };
 export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogram'>, scheme: Scheme): GatewayMetrics {
   const seconds = (name: string, description: string, explicitBucketBoundaries: number[]) =>
     meter.createHistogram(name, { unit: 's', description, advice: { explicitBucketBoundaries } });
+  const counter = (name: string, unit: string, description: string) => meter.createCounter(name, { unit, description });
+  const gauge = (name: string, unit: string, description: string) =>
+    meter.createObservableGauge(name, { unit, description });
 
   const serverDuration = durations.histogram(
     METRIC.serverDuration,
@@ -61,47 +64,23 @@ export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogra
     'How long reviewers took from opening a hold to their vote.',
     REVIEW_SECONDS,
   );
-  const reviewDecisions = meter.createCounter(METRIC.reviewDecisions, {
-    unit: '{vote}',
-    description: 'Votes that counted, by verdict.',
-  });
-  const reviewHasty = meter.createCounter(METRIC.reviewHasty, {
-    unit: '{vote}',
-    description: 'Votes that took less than three seconds.',
-  });
-  const notifications = meter.createCounter(METRIC.notifications, {
-    unit: '{attempt}',
-    description: 'Attempts to deliver notifications.',
-  });
+  const reviewDecisions = counter(METRIC.reviewDecisions, '{vote}', 'Votes that counted, by verdict.');
+  const reviewHasty = counter(METRIC.reviewHasty, '{vote}', 'Votes that took less than three seconds.');
+  const notifications = counter(METRIC.notifications, '{attempt}', 'Attempts to deliver notifications.');
   const decisions = meter.createObservableCounter(METRIC.decisions, {
     unit: '{decision}',
     description: 'Calls by what was decided on them.',
   });
-  const revocations = meter.createCounter(METRIC.revocations, {
-    unit: '{credential}',
-    description: 'Attempts to take credentials back.',
-  });
-  const tokensRefused = meter.createCounter(METRIC.tokensRefused, {
-    unit: '{token}',
-    description: 'Agents’ tokens that were refused.',
-  });
-  const keys = meter.createObservableGauge(METRIC.keys, {
-    unit: '{key}',
-    description: 'Keys and authorities at hand, by issuer or trust domain.',
-  });
-  const certificateRemaining = meter.createObservableGauge(METRIC.certificateRemaining, {
-    unit: 's',
-    description:
-      'How long certificates from files still hold: listeners’, and authorities’. Negative once one has ended.',
-  });
-  const keysAge = meter.createObservableGauge(METRIC.keysAge, {
-    unit: 's',
-    description: 'How long ago they were last confirmed by their source.',
-  });
-  const holdsActive = meter.createObservableGauge(METRIC.holdsActive, {
-    unit: '{hold}',
-    description: 'Open holds by state.',
-  });
+  const revocations = counter(METRIC.revocations, '{credential}', 'Attempts to take credentials back.');
+  const tokensRefused = counter(METRIC.tokensRefused, '{token}', 'Agents’ tokens that were refused.');
+  const keys = gauge(METRIC.keys, '{key}', 'Keys and authorities at hand, by issuer or trust domain.');
+  const certificateRemaining = gauge(
+    METRIC.certificateRemaining,
+    's',
+    'How long certificates from files still hold: listeners’, and authorities’. Negative once one has ended.',
+  );
+  const keysAge = gauge(METRIC.keysAge, 's', 'How long ago they were last confirmed by their source.');
+  const holdsActive = gauge(METRIC.holdsActive, '{hold}', 'Open holds by state.');
 
   // Counted here and read at collection: the SDK's own counter hashes its labels at every call. All labels are words of
   // the gateway's.

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bindingDigest, callerDigest, formerRequestDigest, requestDigest } from '../../src/approvals/binding.ts';
-import { openHold, recordHold } from '../../src/approvals/hold-record.ts';
+import { recordHold } from '../../src/approvals/hold-record.ts';
+import { openHold } from '../../src/approvals/machine.ts';
 import type { Action } from '../../src/domain/action.ts';
 import { canonicalDigest, sha256 } from '../../src/domain/canonical.ts';
 import type { Principal } from '../../src/domain/principal.ts';

@@ -218,3 +218,17 @@ describe('the clockwork', () => {
     expect(await codeOf(bench.approvals.obtain(requestOf()))).toBe('draining');
   });
 });
+
+// Once an agent that sent an Idempotency-Key again was told here that not a byte had reached the upstream.
+it('never says of an unknown outcome that nothing was sent, whatever Idempotency-Key the request has', async () => {
+  const request = requestOf({ idempotencyKey: 'k' });
+  await approve(bench, await openHoldBy(bench, { idempotencyKey: 'k' }));
+  const clearance = await bench.approvals.obtain(request);
+  await bench.approvals.markSent(clearance);
+  await bench.approvals.settle(clearance, { known: false });
+  await expect(bench.approvals.obtain(request)).rejects.toMatchObject({
+    code: 'already_sent',
+    message: expect.stringContaining('not known'),
+    details: { executed: 'maybe', members: { outcome: 'OUTCOME_UNKNOWN' } },
+  });
+});

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openHold, recordHold } from '../../src/approvals/hold-record.ts';
-import { advance, type HoldEvent, isTerminal } from '../../src/approvals/machine.ts';
+import { recordHold } from '../../src/approvals/hold-record.ts';
+import { advance, type HoldEvent, isEnded, openHold } from '../../src/approvals/machine.ts';
 import { approversOf, isSatisfied } from '../../src/approvals/quorum.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { GatewayError } from '../../src/errors.ts';
@@ -136,7 +136,7 @@ describe('the state machine', () => {
             continue;
           }
           if (hold.state !== before.state) entered.push(hold.state);
-          if (isTerminal(before.state)) expect(hold.state).toBe(before.state);
+          if (isEnded(before)) expect(hold.state).toBe(before.state);
           for (const bound of [
             'id',
             'action',
@@ -154,11 +154,11 @@ describe('the state machine', () => {
           }
           if (hold.state === 'RELEASING' && before.state !== 'RELEASING') {
             expect(before.state).toBe('APPROVED');
-            expect(now).toBeLessThan(hold.useBy ?? 0);
+            expect(now).toBeLessThan(hold.useBy);
           }
           if (hold.state === 'SENT' && before.state !== 'SENT')
             expect([before.state, hold.claim]).toEqual(['RELEASING', event.type === 'send' && event.claim]);
-          expect(isTerminal(hold.state)).toBe(hold.endedAt !== undefined);
+          expect(isEnded(hold)).toBe('endedAt' in hold);
         }
         for (const once of ['APPROVED', 'RELEASING', 'SENT'])
           expect(entered.filter((state) => state === once).length).toBeLessThanOrEqual(1);

@@ -2,10 +2,10 @@
 
 import { describe, expect, test } from 'vitest';
 import { decisionRecord, outcomeRecord } from '../../src/audit/records.ts';
-import { callOf, credentialOf, holdOf, LITERALS, toolCall, voteOf } from '../support/call-facts.ts';
+import { callOf, credentialOf, holdOf, LITERALS, releasing, toolCall, voteOf } from '../support/call-facts.ts';
 
 const span = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), sampled: true };
-const hold = holdOf({ admit: span, approval: span }, { state: 'RELEASING', votes: [{ ...voteOf('alice'), span }] });
+const hold = releasing(holdOf({ admit: span, approval: span }), [{ ...voteOf('alice'), span }]);
 
 function whole() {
   return callOf('allow', { hold, credential: credentialOf(), status: 201, upstreamStatus: 201 });

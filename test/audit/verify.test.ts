@@ -10,7 +10,7 @@ import { formatReport } from '../../src/audit/report.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
 import type { RecordText } from '../../src/domain/audit.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
-import { callOf, credentialOf, holdOf, voteOf } from '../support/call-facts.ts';
+import { callOf, credentialOf, holdOf, releasing, voteOf } from '../support/call-facts.ts';
 import { newFolder, openIn, writeFile } from './folder-of-records.ts';
 
 const kinds = (findings: readonly { readonly kind: string }[]): string[] => findings.map((finding) => finding.kind);
@@ -139,7 +139,7 @@ describe('the lifecycle check', () => {
 
   const span = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), sampled: true };
   const pending = holdOf({ admit: span, approval: span });
-  const approved = { ...pending, state: 'RELEASING' as const, votes: [{ ...voteOf('alice'), span }] };
+  const approved = releasing(pending, [{ ...voteOf('alice'), span }]);
   const { decision } = callOf('allow');
   if (decision === undefined) throw new Error('a call without a decision');
   const released = () => callOf('allow', { hold: approved, status: 201, upstreamStatus: 201 });

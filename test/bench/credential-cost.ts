@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import autocannon from 'autocannon';
 import { createBroker } from '../../src/credentials/broker.ts';
-import { createProvider } from '../../src/credentials/provider.ts';
 import { createSealer } from '../../src/credentials/seal.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { Credential } from '../../src/domain/credential.ts';
@@ -17,6 +16,7 @@ import { scrubberFor } from '../../src/upstream/scrub/scrubber.ts';
 import { allowed, callerNamed, transferAction } from '../support/clearances.ts';
 import { createMemoryLedger } from '../support/memory-ledger.ts';
 import { startIssuer } from '../support/oidc-issuer.ts';
+import { providerOf } from '../support/providers.ts';
 import { secretOf } from '../support/signing.ts';
 
 const ROUNDS = 7;
@@ -79,7 +79,7 @@ const issuer = await startIssuer({
   clients: [{ id: 'countersign', secret: 'client-secret' }],
   resources: { [RESOURCE]: { scope: 'read', ttlSeconds: 3600 } },
 });
-const provider = createProvider({
+const provider = providerOf({
   type: 'oauth-client-credentials',
   issuer: issuer.issuer,
   clientId: 'countersign',

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../src/domain/json.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions } from '../../src/policy/rules.ts';
-import { CallVariables } from '../../src/policy/variables.ts';
+import { CallVariables } from '../../src/policy/variables/variables.ts';
 import { call, policyOf, post } from '../policy/inputs.ts';
 
 const ROUNDS = 7;

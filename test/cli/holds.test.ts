@@ -2,9 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/holds.ts';
-import type { Hold } from '../../src/domain/hold.ts';
 import { signInOnDevice } from '../support/device-sign-in.ts';
-import { openHoldBy } from '../support/holds/bench.ts';
 import { actionOf, decisionOf, requirementOf } from '../support/holds/values.ts';
 import { openReviewPlane, type ReviewPlane } from '../support/review-plane.ts';
 import { openTerminal } from './terminal-io.ts';
@@ -15,10 +13,6 @@ beforeAll(async () => {
 });
 afterAll(() => plane.close());
 
-let counter = 0;
-const newHold = (options: Parameters<typeof openHoldBy>[1] = {}) =>
-  openHoldBy(plane.bench, { action: actionOf({}, `{"amount":${++counter}}`), ...options });
-const stateOf = async (hold: Hold) => (await plane.bench.store.holds.get(hold.id))?.state;
 const as = async (holder: 'alice' | 'bob' | 'mallory' | 'agent') => ({
   COUNTERSIGN_TOKEN: await plane.token(holder),
   COUNTERSIGN_URL: plane.url,
@@ -27,7 +21,7 @@ const CODE = /Type ([0-9a-f]{6}) to/;
 
 describe('countersign holds list and show', () => {
   it('lists what is pending, one entry each', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const io = openTerminal(await as('alice'));
     expect(await run(['list'], io)).toBe(0);
     // What does not fit the terminal's line is set in.
@@ -59,7 +53,7 @@ describe('countersign holds list and show', () => {
       plan: ['one'],
       labels: [],
     };
-    const hold = await newHold({ action: actionOf({}, body), task });
+    const hold = await plane.newHold({ action: actionOf({}, body), task });
     const io = openTerminal({ ...(await as('alice')), COLUMNS: '9999' });
     expect(await run(['show', hold.id], io)).toBe(0);
     const out = io.out();
@@ -73,7 +67,7 @@ describe('countersign holds list and show', () => {
   });
 
   it('prints what the API answered with --json', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const io = openTerminal(await as('alice'));
     expect(await run(['show', hold.id, '--json'], io)).toBe(0);
     expect(JSON.parse(io.out())).toMatchObject({ id: hold.id, bindingDigest: hold.bindingDigest });
@@ -82,29 +76,29 @@ describe('countersign holds list and show', () => {
 
 describe('countersign holds approve and deny', () => {
   it('approves after the code of what was shown is typed', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const io = openTerminal(await as('alice'), [[CODE, ([, code]) => code ?? '']]);
     expect(await run(['approve', hold.id], io)).toBe(0);
     expect(io.out()).toContain(`Approved: ${hold.id} is now APPROVED`);
-    expect(await stateOf(hold)).toBe('APPROVED');
+    expect(await plane.stateOf(hold)).toBe('APPROVED');
   });
 
   it('decides nothing when another code is typed', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const io = openTerminal(await as('alice'), [[CODE, () => 'yes']]);
     expect(await run(['approve', hold.id], io)).toBe(1);
-    expect(await stateOf(hold)).toBe('PENDING');
+    expect(await plane.stateOf(hold)).toBe('PENDING');
   });
 
   it('decides nothing where nobody can answer, without --yes', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const io = openTerminal(await as('alice'));
     expect(await run(['deny', hold.id], io)).toBe(2);
-    expect(await stateOf(hold)).toBe('PENDING');
+    expect(await plane.stateOf(hold)).toBe('PENDING');
   });
 
   it('denies with --yes and passes the reason on', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     expect(await run(['deny', hold.id, '--yes', '--reason', 'not ours'], openTerminal(await as('bob')))).toBe(0);
     expect((await plane.bench.store.holds.get(hold.id))?.votes).toMatchObject([
       { decision: 'deny', reason: 'not ours' },
@@ -112,18 +106,18 @@ describe('countersign holds approve and deny', () => {
   });
 
   it('takes an approval back', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     await run(['approve', hold.id, '--yes'], openTerminal(await as('alice')));
     const io = openTerminal(await as('alice'), [[CODE, ([, code]) => code ?? '']]);
     expect(await run(['revoke', hold.id, '--reason', 'too soon'], io)).toBe(0);
-    expect(await stateOf(hold)).toBe('REVOKED');
+    expect(await plane.stateOf(hold)).toBe('REVOKED');
   });
 
   it('asks for a reason where the tier wants one, and refuses --yes without one', async () => {
     const decision = decisionOf({ requirements: [requirementOf({ reasonRequired: true })] });
-    const hold = await newHold({ decision });
+    const hold = await plane.newHold({ decision });
     expect(await run(['approve', hold.id, '--yes'], openTerminal(await as('alice')))).toBe(2);
-    expect(await stateOf(hold)).toBe('PENDING');
+    expect(await plane.stateOf(hold)).toBe('PENDING');
     const io = openTerminal(await as('alice'), [
       [/Why do you approve it\?/, () => 'invoice 7'],
       [CODE, ([, code]) => code ?? ''],
@@ -133,7 +127,7 @@ describe('countersign holds approve and deny', () => {
   });
 
   it('refuses to vote twice, and says why before it asks', async () => {
-    const hold = await newHold({ decision: decisionOf({ requirements: [requirementOf({ count: 2 })] }) });
+    const hold = await plane.newHold({ decision: decisionOf({ requirements: [requirementOf({ count: 2 })] }) });
     expect(await run(['approve', hold.id, '--yes'], openTerminal(await as('alice')))).toBe(0);
     const io = openTerminal(await as('alice'), []);
     expect(await run(['approve', hold.id], io)).toBe(1);
@@ -141,29 +135,29 @@ describe('countersign holds approve and deny', () => {
   });
 
   it.each(['agent', 'mallory'] as const)('passes on the refusal of %s', async (holder) => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const io = openTerminal(await as(holder));
     expect(await run(['approve', hold.id, '--yes'], io)).toBe(1);
     expect(io.err()).toMatch(holder === 'agent' ? /reviewer_unauthenticated/ : /hold_not_found/);
-    expect(await stateOf(hold)).toBe('PENDING');
+    expect(await plane.stateOf(hold)).toBe('PENDING');
   });
 
   it('does not approve a body that is not the one that was hashed', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const tampered = await startTamperingProxy((text) => text.replace(/\\"amount\\":\d+/, '\\"amount\\":1'));
     try {
       const env = { ...(await as('alice')), COUNTERSIGN_URL: tampered.url };
       const honest = openTerminal(env);
       expect(await run(['approve', hold.id, '--yes'], honest)).toBe(1);
       expect(honest.err()).toContain('cannot be shown whole');
-      expect(await stateOf(hold)).toBe('PENDING');
+      expect(await plane.stateOf(hold)).toBe('PENDING');
     } finally {
       tampered.close();
     }
   });
 
   it('never prints the token', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const env = await as('alice');
     const io = openTerminal(env);
     await run(['approve', hold.id, '--yes'], io);
@@ -207,7 +201,7 @@ describe('how it is called', () => {
 
 describe('signing in with the device flow', () => {
   it('lets a person approve with a sign-in of their own, in their browser', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const browser = Promise.withResolvers<void>();
     const io = openTerminal({}, [
       [

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { providerOptions } from '../../src/assembly/credential-options.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { createJwtSigner } from '../../src/credentials/jwt-signer.ts';
-import { createProvider } from '../../src/credentials/provider.ts';
 import { signingKeyFrom } from '../../src/credentials/signing-key.ts';
+import { createProvider } from '../../src/credentials/types.ts';
 import { systemClock } from '../../src/domain/clock.ts';
+import { fetchTrusting } from '../../src/upstream/issuer-fetch.ts';
 import { privateKey, secretOf } from '../support/signing.ts';
 import { faultsIn, withSections } from './files.ts';
 
@@ -21,6 +21,7 @@ const tools = {
     signingKeyFrom(secretOf(privateKey())),
     systemClock,
   ),
+  fetchTrusting,
   fetchJwtSvid: () => Promise.reject(new Error('not asked while providers are made')),
 };
 
@@ -44,7 +45,7 @@ describe('credentials', () => {
     });
     const key = config.credentials.key;
     if (key === undefined) throw new Error('no credential');
-    expect(createProvider(providerOptions(key, tools)).type).toBe(key.type);
+    expect(createProvider(key, tools).type).toBe(key.type);
   });
 
   it('make a provider of a module that is found from the file’s folder', () => {
@@ -53,7 +54,7 @@ describe('credentials', () => {
     const config = parseConfig(withCredential(credential), join(process.cwd(), 'config/examples/countersign.yaml'));
     const key = config.credentials.key;
     if (key === undefined) throw new Error('no credential');
-    expect(createProvider(providerOptions(key, tools)).type).toBe('ticket');
+    expect(createProvider(key, tools).type).toBe('ticket');
   });
 
   it.each([
@@ -103,7 +104,8 @@ describe('credentials', () => {
     [`type: gcp-wif, audience: "${POOL}", subjectToken: { gateway: {} }`, 'subjectToken.gateway'],
   ])('that the gateway would sign need signing: { %s }', (credential, at) => {
     const faults = faultsIn(withSections({ credentials: `{ key: { ${credential} } }` }));
-    expect(faults).toEqual([`credentials.key.${at}: The gateway signs nothing without signing.issuer.`]);
+    const message = 'Set `signing.issuer`: this credential needs the gateway to sign tokens.';
+    expect(faults).toEqual([`credentials.key.${at}: ${message}`]);
   });
 });
 

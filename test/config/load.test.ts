@@ -373,7 +373,7 @@ describe('references between sections', () => {
         credentials:
           '{ a: { type: token-exchange, issuer: https://i.example, tokenEndpoint: https://i.example/t, clientId: x, clientSecret: { env: TOKEN } } }',
       },
-      'credentials.a.issuer: Give either issuer or tokenEndpoint.',
+      'credentials.a.issuer: Set either issuer or tokenEndpoint.',
     ],
     [
       'revocation with nowhere to go',
@@ -381,7 +381,7 @@ describe('references between sections', () => {
         credentials:
           '{ a: { type: oauth-client-credentials, tokenEndpoint: https://i.example/t, clientId: x, clientSecret: { env: TOKEN } } }',
       },
-      'credentials.a.revoke: Give revocationEndpoint, or write revoke: false.',
+      'credentials.a.revoke: Set revocationEndpoint, or write revoke: false.',
     ],
   ])('%s', (_, sections, fault) => {
     expect(faultsIn(withSections(sections))).toContain(fault);

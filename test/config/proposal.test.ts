@@ -26,19 +26,21 @@ const likes = { approvedTimes: 5, deniedTimes: 0, since: 1_800_000_000_000 };
 const propose = (more: { rules?: readonly RuleOptions[]; hold?: Hold; likes?: typeof likes } = {}) =>
   proposeRules((more.rules ?? [rule]) as Parameters<typeof proposeRules>[0], more.hold ?? hold, more.likes ?? likes);
 
+const tiers = {
+  payment: {
+    reviewers: ['group:a'],
+    count: 1,
+    decideWithinMs: 1,
+    useWithinMs: 1,
+    stepUp: false,
+    reasonRequired: false,
+  },
+};
+const policyOf = (rules: readonly RuleOptions[]) =>
+  compilePolicy({ rules, tiers, upstreams: { ledger: { protocol: 'http' } } });
+
 const effectFor = (rules: readonly RuleOptions[], id: string): string => {
-  const tiers = {
-    payment: {
-      reviewers: ['group:a'],
-      count: 1,
-      decideWithinMs: 1,
-      useWithinMs: 1,
-      stepUp: false,
-      reasonRequired: false,
-    },
-  };
-  const policy = compilePolicy({ rules, tiers, upstreams: { ledger: { protocol: 'http' } } });
-  return policy.decide(call({ principal: { ...agent, id }, action: { method: 'POST' } })).effect;
+  return policyOf(rules).decide(call({ principal: { ...agent, id }, action: { method: 'POST' } })).effect;
 };
 
 it('lets this agent pass and holds every other as before', () => {
@@ -54,20 +56,7 @@ it('lets this agent pass and holds every other as before', () => {
 it('lets WebSockets be opened where they are what people approved, and nothing else', () => {
   const upgrade = { protocol: 'websocket', subprotocols: [], extensions: [] } as const;
   const effects = (rules: readonly RuleOptions[]) => {
-    const policy = compilePolicy({
-      rules,
-      tiers: {
-        payment: {
-          reviewers: ['group:a'],
-          count: 1,
-          decideWithinMs: 1,
-          useWithinMs: 1,
-          stepUp: false,
-          reasonRequired: false,
-        },
-      },
-      upstreams: { ledger: { protocol: 'http' } },
-    });
+    const policy = policyOf(rules);
     return [{ method: 'GET' }, { method: 'GET', upgrade }].map((action) => policy.decide(call({ action })).effect);
   };
   const rules = [{ ...rule, match: { upstream: 'ledger' }, when: 'request.path != "/x"' }];

@@ -3,7 +3,6 @@
 
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type AwsStsOptions, createAwsStsProvider } from '../../src/credentials/aws-sts.ts';
 import { sha256 } from '../../src/domain/canonical.ts';
 import type { Minted } from '../../src/domain/credential.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
@@ -11,6 +10,7 @@ import { awsRefusal } from '../support/aws-verifier.ts';
 import { brokerOver } from '../support/broker-over.ts';
 import { allowed, callerNamed, released, transferAction } from '../support/clearances.ts';
 import { failureOf } from '../support/failures.ts';
+import { providerOf } from '../support/providers.ts';
 import { grantOf, secretOf } from '../support/signing.ts';
 import { type StsServer, startSts } from '../support/sts-server.ts';
 
@@ -23,8 +23,9 @@ beforeEach(async () => {
 });
 afterEach(() => sts.stop());
 
-const provider = (more: Partial<AwsStsOptions> = {}) =>
-  createAwsStsProvider({
+const provider = (more: object = {}) =>
+  providerOf({
+    type: 'aws-sts',
     roleArn: 'arn:aws:iam::123456789012:role/agents/ledger',
     webIdentityToken: secretOf('web-identity-token-literal'),
     region: 'eu-central-1',

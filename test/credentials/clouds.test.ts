@@ -4,11 +4,11 @@
 
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
-import { AZURE_AUDIENCE } from '../../src/credentials/azure-federated.ts';
 import { createFileKeyRing, createGatewayIssuer } from '../../src/credentials/gateway-issuer.ts';
-import { createProvider } from '../../src/credentials/provider.ts';
+import { AZURE_AUDIENCE } from '../../src/credentials/types/azure-federated.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import { type JsonPeer, type PeerAnswer, type PeerRequest, startJsonPeer } from '../support/json-peer.ts';
+import { providerOf } from '../support/providers.ts';
 import { grantOf, privateKey, secretOf } from '../support/signing.ts';
 
 const ISSUER = 'https://gateway.example.org/countersign';
@@ -51,15 +51,18 @@ describe('azure-federated', () => {
     });
   const SCOPE = 'https://management.azure.com/.default https://vault.azure.net/.default';
   const provider = (peer: JsonPeer, more: object = {}) =>
-    createProvider({
-      type: 'azure-federated',
-      tenant: 'tenant-1',
-      clientId: 'app-1',
-      scope: SCOPE,
-      authority: peer.url,
-      assertion: async () => (await issuer.sign({ sub: SUBJECT, aud: AZURE_AUDIENCE }, 120_000)).text,
-      ...more,
-    });
+    providerOf(
+      {
+        type: 'azure-federated',
+        tenant: 'tenant-1',
+        clientId: 'app-1',
+        scope: SCOPE,
+        authority: peer.url,
+        assertion: { gateway: { subject: SUBJECT } },
+        ...more,
+      },
+      { signer: issuer },
+    );
 
   it('proves itself by an assertion of the gateway and asks for one resource', async () => {
     const peer = await entra();
@@ -75,19 +78,21 @@ describe('azure-federated', () => {
     await expect(provider(peer).mint(grantOf({ scope: 'https://graph.microsoft.com/.default' }))).rejects.toMatchObject(
       { code: 'credential_unavailable' },
     );
-    expect(() => provider(peer, { scope: 'https://graph.microsoft.com/User.Read' })).toThrow(TypeError);
+    expect(() => provider(peer, { scope: 'https://graph.microsoft.com/User.Read' })).toThrow(
+      'Write <resource>/.default.',
+    );
     expect(peer.requests).toEqual([]);
   });
 
   it('says that an assertion was refused, by its code alone', async () => {
-    const assertion = async () => (await issuer.sign({ sub: 'somebody', aud: AZURE_AUDIENCE }, 120_000)).text;
+    const assertion = { gateway: { subject: 'somebody' } };
     await expect(provider(await entra(), { assertion }).mint(grantOf())).rejects.toMatchObject({
       detail: 'The issuer refused: invalid_client.',
     });
   });
 
   it('refuses tokens that live longer than the configured bound', async () => {
-    await expect(provider(await entra(), { maxLifetimeMs: 600_000 }).mint(grantOf())).rejects.toMatchObject({
+    await expect(provider(await entra(), { maxLifetime: '10m' }).mint(grantOf())).rejects.toMatchObject({
       code: 'credential_too_broad',
     });
   });
@@ -145,20 +150,23 @@ describe('gcp-wif', () => {
       };
     });
   const provider = (peer: JsonPeer, more: object = {}) =>
-    createProvider({
-      type: 'gcp-wif',
-      audience: AUDIENCE,
-      serviceAccount: ACCOUNT,
-      scope: SCOPE,
-      subjectToken: { from: 'signer', signer: issuer, audience: `https:${AUDIENCE}` },
-      stsEndpoint: `${peer.url}/v1/token`,
-      iamEndpoint: peer.url,
-      ...more,
-    });
+    providerOf(
+      {
+        type: 'gcp-wif',
+        audience: AUDIENCE,
+        serviceAccount: ACCOUNT,
+        scope: SCOPE,
+        subjectToken: { gateway: {} },
+        stsEndpoint: `${peer.url}/v1/token`,
+        iamEndpoint: peer.url,
+        ...more,
+      },
+      { signer: issuer },
+    );
 
   it('exchanges the gateway’s word for the agent, then becomes the service account for minutes with narrowed scope', async () => {
     const peer = await google();
-    const minted = await provider(peer, { lifetimeMs: 120_000 }).mint(grantOf({ scope: [READ] }));
+    const minted = await provider(peer, { lifetime: '2m' }).mint(grantOf({ scope: [READ] }));
     expect(peer.requests.map(({ path }) => path.split(':').at(-1))).toEqual(['/v1/token', 'generateAccessToken']);
     expect(JSON.parse(peer.requests[1]?.body ?? '')).toEqual({ scope: [READ], lifetime: '120s' });
     expect(minted.injection.value.reveal()).toBe('Bearer google-token-literal');
@@ -169,11 +177,7 @@ describe('gcp-wif', () => {
   it('uses the federated token itself where no service account is named', async () => {
     const peer = await google();
     const options = { audience: AUDIENCE, scope: SCOPE, stsEndpoint: `${peer.url}/v1/token` };
-    const direct = createProvider({
-      type: 'gcp-wif',
-      ...options,
-      subjectToken: { from: 'signer', signer: issuer, audience: `https:${AUDIENCE}` },
-    });
+    const direct = providerOf({ type: 'gcp-wif', ...options, subjectToken: { gateway: {} } }, { signer: issuer });
     expect((await direct.mint(grantOf({ scope: [READ] }))).injection.value.reveal()).toBe(
       'Bearer federated-token-literal',
     );
@@ -200,7 +204,7 @@ describe('gcp-wif', () => {
 
   it('gives up on a service that does not answer, that redirects, or that sends too much', async () => {
     const silent = await peerOf(() => new Promise(() => {}));
-    await expect(provider(silent, { timeoutMs: 1_000 }).mint(grantOf())).rejects.toMatchObject({
+    await expect(provider(silent, { timeout: '1s' }).mint(grantOf())).rejects.toMatchObject({
       detail: expect.stringContaining('in time'),
     });
     const moved = await peerOf(() => ({ status: 307, headers: { location: silent.url }, body: {} }));
@@ -213,6 +217,8 @@ describe('gcp-wif', () => {
   });
 
   it('refuses plain http away from loopback', async () => {
-    expect(() => provider({ url: 'http://sts.example.org', requests: [], close() {} })).toThrow(TypeError);
+    expect(() => provider({ url: 'http://sts.example.org', requests: [], close() {} })).toThrow(
+      'Plain http is accepted on loopback only',
+    );
   });
 });

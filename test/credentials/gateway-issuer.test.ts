@@ -5,10 +5,10 @@ import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFileKeyRing, createGatewayIssuer, type KeyRing } from '../../src/credentials/gateway-issuer.ts';
 import { createGeneratedKeyRing } from '../../src/credentials/generated-keys.ts';
-import { createProvider } from '../../src/credentials/provider.ts';
 import { createSealer } from '../../src/credentials/seal.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { principalNamed } from '../support/clearances.ts';
+import { providerOf } from '../support/providers.ts';
 import { grantOf, privateKey, secretOf } from '../support/signing.ts';
 
 const ISSUER = 'https://gateway.example.org/countersign';
@@ -138,13 +138,10 @@ describe('signed-jwt', () => {
   async function minted(grant = grantOf(), more: object = {}) {
     const ring = generated();
     const signer = createGatewayIssuer(ISSUER, ring, clock);
-    const provider = createProvider({
-      type: 'signed-jwt',
-      signer,
-      audience: 'https://ledger.example.org',
-      scope: 'read write',
-      ...more,
-    });
+    const provider = providerOf(
+      { type: 'signed-jwt', audience: 'https://ledger.example.org', scope: 'read write', ...more },
+      { signer },
+    );
     const made = await provider.mint(grant);
     const token = made.secrets[0]?.reveal() ?? '';
     const { payload } = await jwtVerify(token, createLocalJWKSet(await jwks(ring)), {
@@ -195,6 +192,6 @@ describe('signed-jwt', () => {
   });
 
   it('refuses to live for more than five minutes', async () => {
-    await expect(minted(grantOf(), { lifetimeMs: 301_000 })).rejects.toThrow(TypeError);
+    await expect(minted(grantOf(), { lifetime: '6m' })).rejects.toThrow('From 1m to 5m.');
   });
 });

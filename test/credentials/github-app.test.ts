@@ -4,12 +4,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UnwantedGrant } from '../../src/credentials/broker-provider.ts';
-import { createGithubAppProvider, type GithubAppOptions } from '../../src/credentials/github-app.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { brokerOver } from '../support/broker-over.ts';
 import { allowed, callerNamed, released, transferAction } from '../support/clearances.ts';
 import { failureOf } from '../support/failures.ts';
 import { APP_ID, type GithubServer, INSTALLATION_ID, startGithub } from '../support/github-server.ts';
+import { providerOf } from '../support/providers.ts';
 import { grantOf, secretOf } from '../support/signing.ts';
 
 const narrow = { repositories: ['acme/ledger'], permissions: { administration: 'write' } };
@@ -24,8 +24,9 @@ afterEach(async () => {
   await github.stop();
 });
 
-const provider = (more: Partial<GithubAppOptions> = {}) =>
-  createGithubAppProvider({
+const provider = (more: object = {}) =>
+  providerOf({
+    type: 'github-app',
     appId: APP_ID,
     installationId: INSTALLATION_ID,
     privateKey: secretOf(github.privateKey),
@@ -81,7 +82,7 @@ describe('nothing is asked of GitHub', () => {
     ['a level that GitHub does not have', {}, { ...narrow, permissions: { contents: 'all' } }],
     ['no permissions at all', {}, { ...narrow, permissions: {} }],
     ['a member that it does not know', {}, { ...narrow, repositoryIds: [1] }],
-  ] satisfies [string, Partial<GithubAppOptions>, JsonObject][])('for %s', async (_, bounds, scope) => {
+  ] satisfies [string, object, JsonObject][])('for %s', async (_, bounds, scope) => {
     expect(await failureOf(provider(bounds).mint(grantOf(scope)))).toMatchObject({ code: 'credential_unavailable' });
     expect(github.requests).toEqual([]);
   });
@@ -161,7 +162,7 @@ describe('a refusal of GitHub', () => {
   });
 
   it('for a URL that is neither https nor on loopback comes when the provider is made', () => {
-    expect(() => provider({ url: 'http://api.github.example' })).toThrow(TypeError);
+    expect(() => provider({ url: 'http://api.github.example' })).toThrow('Plain http is accepted on loopback only');
   });
 });
 

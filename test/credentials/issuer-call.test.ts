@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { requireProtected } from '../../src/credentials/bounded-fetch.ts';
 import { callIssuer, readObject } from '../../src/credentials/issuer-call.ts';
 
 let server: Server | undefined;
@@ -17,7 +16,7 @@ async function ask(answer: RequestListener, timeoutMs = 5_000) {
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   return callIssuer(
-    { timeoutMs },
+    { timeoutMs, fetch },
     { method: 'POST', url, headers: { authorization: 'secret-literal' }, body: 'secret-literal' },
   );
 }
@@ -59,9 +58,12 @@ describe('an issuer', () => {
   });
 
   it.each(['http://issuer.example.org', 'ftp://127.0.0.1', 'http://127.0.0.1.example.org'])(
-    'at %s is refused from the start',
-    (url) => {
-      expect(() => requireProtected(url)).toThrow(TypeError);
+    'at %s is refused before anything is sent',
+    async (url) => {
+      const fetch = () => expect.unreachable('nothing may be sent there');
+      await expect(callIssuer({ timeoutMs: 1, fetch }, { method: 'GET', url, headers: {} })).rejects.toMatchObject({
+        detail: 'The issuer is neither https nor on loopback.',
+      });
     },
   );
 });

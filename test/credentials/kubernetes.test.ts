@@ -3,12 +3,12 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UnwantedGrant } from '../../src/credentials/broker-provider.ts';
-import { createKubernetesProvider, type KubernetesOptions } from '../../src/credentials/kubernetes.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { brokerOver } from '../support/broker-over.ts';
 import { allowed, callerNamed, released, transferAction } from '../support/clearances.ts';
 import { failureOf } from '../support/failures.ts';
 import { type Answer, GATEWAY_TOKEN, type KubernetesServer, startKubernetes } from '../support/kubernetes-server.ts';
+import { providerOf } from '../support/providers.ts';
 import { grantOf, secretOf } from '../support/signing.ts';
 
 const narrow = { serviceAccount: 'shop/deployer', audiences: ['https://kubernetes.default.svc'] };
@@ -22,8 +22,9 @@ afterEach(async () => {
   await cluster.stop();
 });
 
-const provider = (more: Partial<KubernetesOptions> = {}) =>
-  createKubernetesProvider({
+const provider = (more: object = {}) =>
+  providerOf({
+    type: 'kubernetes',
     server: cluster.origin,
     token: secretOf(GATEWAY_TOKEN),
     serviceAccounts: ['shop/deployer', 'shop/reader'],
@@ -74,7 +75,7 @@ describe('nothing is asked of the cluster', () => {
     ['a path in place of a name', {}, { serviceAccount: 'shop/../kube-system' }],
     ['another audience', { audiences: ['vault'] }, narrow],
     ['a member that it does not know', {}, { ...narrow, namespace: 'shop' }],
-  ] satisfies [string, Partial<KubernetesOptions>, JsonObject][])('for %s', async (_, more, scope) => {
+  ] satisfies [string, object, JsonObject][])('for %s', async (_, more, scope) => {
     expect(await failureOf(provider(more).mint(grantOf(scope)))).toMatchObject({ code: 'credential_unavailable' });
     expect(cluster.requests).toEqual([]);
   });

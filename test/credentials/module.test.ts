@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createProvider } from '../../src/credentials/provider.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { type JsonPeer, startJsonPeer } from '../support/json-peer.ts';
+import { providerOf } from '../support/providers.ts';
 import { grantOf, secretOf } from '../support/signing.ts';
 
 const EXAMPLE = resolve('config/examples/ticket-provider.ts');
@@ -17,7 +17,7 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const load = (source: string, more: object = {}) => {
   const path = join(folder, `provider-${serial++}.ts`);
   writeFileSync(path, source);
-  return createProvider({ type: 'module', path, ...more });
+  return providerOf({ type: 'module', path, ...more });
 };
 /** A module whose mint gives this expression. */
 const minting = (minted: string, more: object = {}) =>
@@ -42,7 +42,7 @@ describe('a provider from a module', () => {
     );
     desk = peer;
     const options = { desk: peer.url, user: 'gateway', rights: ['read', 'sell'] };
-    const provider = createProvider({
+    const provider = providerOf({
       type: 'module',
       path: EXAMPLE,
       options,
@@ -72,7 +72,7 @@ describe('a provider from a module', () => {
       body: { ticket: 'ticket-literal-2', rights: ['read', 'burn'], seconds: 60 },
     }));
     desk = peer;
-    const provider = createProvider({
+    const provider = providerOf({
       type: 'module',
       path: EXAMPLE,
       options: { desk: peer.url, user: 'gateway', rights: ['read'] },
@@ -118,7 +118,7 @@ describe('a provider from a module', () => {
   });
 
   it('may not take for ever', async () => {
-    await expect(minting('await new Promise(() => {})', { timeoutMs: 50 }).mint(grantOf())).rejects.toMatchObject({
+    await expect(minting('await new Promise(() => {})', { timeout: '100ms' }).mint(grantOf())).rejects.toMatchObject({
       detail: expect.stringContaining('in time'),
     });
   });

@@ -4,12 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { decodeProtectedHeader } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createJwtSigner } from '../../src/credentials/jwt-signer.ts';
-import { createProvider, type ProviderOptions } from '../../src/credentials/provider.ts';
 import { importSigningKey, signingKeyFrom } from '../../src/credentials/signing-key.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { principalNamed } from '../support/clearances.ts';
 import { startIssuer, type TestIssuer } from '../support/oidc-issuer.ts';
+import { providerOf, type WrittenCredential } from '../support/providers.ts';
 import { grantOf, privateKey, secretOf } from '../support/signing.ts';
 
 const LEDGER = 'https://ledger.example.org';
@@ -38,7 +38,7 @@ const keyed = (more: object = {}) =>
   ({
     issuer: issuer.issuer,
     clientId: 'keyed',
-    clientAuthentication: 'private_key_jwt',
+    clientAuth: 'private_key_jwt',
     clientKey: secretOf(clientPem),
     resource: LEDGER,
     ...more,
@@ -49,20 +49,18 @@ const withSecret = () => ({
   clientSecret: secretOf('client-secret-literal'),
   resource: LEDGER,
 });
+const made = (written: WrittenCredential) => providerOf(written, { signer });
 const tokenOf = (minted: { secrets: readonly Secret[] }) => minted.secrets[0]?.reveal() ?? '';
 
 describe('private_key_jwt (RFC 7523 section 2.2)', () => {
-  const requests: readonly [string, () => Promise<ProviderOptions>][] = [
+  const requests: readonly [string, () => Promise<WrittenCredential>][] = [
     ['oauth-client-credentials', async () => ({ type: 'oauth-client-credentials', ...keyed() })],
     ['token-exchange', async () => ({ type: 'token-exchange', ...keyed() })],
-    [
-      'jwt-bearer',
-      async () => ({ type: 'jwt-bearer', ...keyed(), assertion: { from: 'signer', signer, audience: issuer.issuer } }),
-    ],
+    ['jwt-bearer', async () => ({ type: 'jwt-bearer', ...keyed(), assertion: { gateway: {} } })],
   ];
   it.each(requests)('proves the client for %s, to a real issuer, and again when it revokes', async (_, options) => {
     await start();
-    const provider = createProvider(await options());
+    const provider = made(await options());
     const minted = await provider.mint(
       grantOf({}, { subjectToken: new Secret(await issuer.sign({ sub: 'agent-1' })) }),
     );
@@ -74,7 +72,7 @@ describe('private_key_jwt (RFC 7523 section 2.2)', () => {
 
   it('is refused by the issuer when it is made with another key', async () => {
     await start();
-    const provider = createProvider({
+    const provider = made({
       type: 'oauth-client-credentials',
       ...keyed({ clientKey: secretOf(privateKey()) }),
     });
@@ -88,7 +86,7 @@ describe('private_key_jwt (RFC 7523 section 2.2)', () => {
     await start();
     let pem = privateKey();
     const source = { origin: 'test', read: () => new Secret(pem) };
-    const provider = createProvider({ type: 'oauth-client-credentials', ...keyed({ clientKey: source }) });
+    const provider = made({ type: 'oauth-client-credentials', ...keyed({ clientKey: source }) });
     await expect(provider.mint(grantOf())).rejects.toThrow();
     pem = clientPem;
     expect(await issuer.isActive(tokenOf(await provider.mint(grantOf())))).toBe(true);
@@ -98,7 +96,7 @@ describe('private_key_jwt (RFC 7523 section 2.2)', () => {
     await start();
     const { issuer: url, ...rest } = keyed();
     const endpoints = { tokenEndpoint: `${url}/token`, revocationEndpoint: `${url}/token/revocation` };
-    const minted = await createProvider({ type: 'oauth-client-credentials', ...rest, ...endpoints }).mint(grantOf());
+    const minted = await made({ type: 'oauth-client-credentials', ...rest, ...endpoints }).mint(grantOf());
     expect(await issuer.isActive(tokenOf(minted))).toBe(true);
   });
 
@@ -131,10 +129,10 @@ describe('private_key_jwt (RFC 7523 section 2.2)', () => {
     const options = {
       issuer: at,
       clientId: 'keyed',
-      clientAuthentication: 'private_key_jwt',
+      clientAuth: 'private_key_jwt',
       clientKey: secretOf(privateKey('ed25519')),
     } as const;
-    await createProvider({ type: 'oauth-client-credentials', ...options }).mint(grantOf());
+    await made({ type: 'oauth-client-credentials', ...options }).mint(grantOf());
     server.close();
     server.closeAllConnections();
     expect(assertions.map((text) => decodeProtectedHeader(text).alg)).toEqual([name]);
@@ -158,11 +156,11 @@ describe('private_key_jwt (RFC 7523 section 2.2)', () => {
 describe('jwt-bearer (RFC 7523 section 2.1)', () => {
   it('sends an assertion that the gateway signed for the agent, and the issuer verifies it', async () => {
     await start();
-    const provider = createProvider({
+    const provider = made({
       type: 'jwt-bearer',
       ...withSecret(),
       scope: 'transfers:read',
-      assertion: { from: 'signer', signer, audience: issuer.issuer },
+      assertion: { gateway: {} },
     });
     const minted = await provider.mint(grantOf());
     const { id } = principalNamed('agent');
@@ -176,15 +174,14 @@ describe('jwt-bearer (RFC 7523 section 2.1)', () => {
 
   it('sends one signed with a key that the issuer has on file', async () => {
     await start();
-    const account = createJwtSigner('service-account', signingKeyFrom(secretOf(clientPem)), systemClock);
-    const assertion = { from: 'signer', signer: account, audience: issuer.issuer, subject: 'ledger-robot' } as const;
-    const minted = await createProvider({ type: 'jwt-bearer', ...withSecret(), assertion }).mint(grantOf());
+    const assertion = { key: secretOf(clientPem), issuer: 'service-account', subject: 'ledger-robot' };
+    const minted = await made({ type: 'jwt-bearer', ...withSecret(), assertion }).mint(grantOf());
     expect(await issuer.introspect(tokenOf(minted))).toMatchObject({ active: true, sub: 'ledger-robot' });
   });
 
   it('sends the agent’s own token, and shares what it got with that token’s calls alone', async () => {
     await start();
-    const provider = createProvider({ type: 'jwt-bearer', ...withSecret(), assertion: { from: 'agent' } });
+    const provider = made({ type: 'jwt-bearer', ...withSecret(), assertion: 'agent' });
     const [one, two] = await Promise.all(
       ['agent-1', 'agent-2'].map(async (sub) => new Secret(await issuer.sign({ sub, aud: issuer.issuer }))),
     );
@@ -198,10 +195,10 @@ describe('jwt-bearer (RFC 7523 section 2.1)', () => {
 
   it('fails when the issuer does not accept the assertion', async () => {
     await start();
-    const provider = createProvider({
+    const provider = made({
       type: 'jwt-bearer',
       ...withSecret(),
-      assertion: { from: 'signer', signer, audience: 'https://another.example.org' },
+      assertion: { gateway: { audience: 'https://another.example.org' } },
     });
     await expect(provider.mint(grantOf())).rejects.toMatchObject({ detail: 'The issuer refused: invalid_grant.' });
   });
@@ -210,11 +207,11 @@ describe('jwt-bearer (RFC 7523 section 2.1)', () => {
 describe('the actor in a token exchange (RFC 8693 section 2.1)', () => {
   it('is the agent when the gateway’s word is the subject', async () => {
     await start();
-    const provider = createProvider({
+    const provider = made({
       type: 'token-exchange',
       ...withSecret(),
-      subjectToken: { from: 'signer', signer, audience: issuer.issuer, subject: 'payments-team' },
-      actorToken: { from: 'agent' },
+      subjectToken: { gateway: { subject: 'payments-team' } },
+      actorToken: 'agent',
     });
     const agent = new Secret(await issuer.sign({ sub: 'agent-1' }));
     const minted = await provider.mint(grantOf({}, { subjectToken: agent }));
@@ -227,8 +224,8 @@ describe('the actor in a token exchange (RFC 8693 section 2.1)', () => {
 
   it('is the gateway when the agent is the subject, with an assertion of its own for each call', async () => {
     await start();
-    const actorToken = { from: 'signer', signer, audience: issuer.issuer, subject: GATEWAY } as const;
-    const provider = createProvider({ type: 'token-exchange', ...withSecret(), actorToken });
+    const actorToken = { gateway: { subject: GATEWAY } };
+    const provider = made({ type: 'token-exchange', ...withSecret(), actorToken });
     const grant = grantOf({}, { subjectToken: new Secret(await issuer.sign({ sub: 'agent-1' })), holdId: 'hold_1' });
     const minted = await provider.mint(grant);
     expect(await issuer.introspect(tokenOf(minted))).toMatchObject({
@@ -246,7 +243,7 @@ describe('the actor in a token exchange (RFC 8693 section 2.1)', () => {
 describe('the bound on a lifetime', () => {
   it('refuses a token that lives longer, and says how to take it back', async () => {
     await start();
-    const provider = createProvider({ type: 'oauth-client-credentials', ...withSecret(), maxLifetimeMs: 60_000 });
+    const provider = made({ type: 'oauth-client-credentials', ...withSecret(), maxLifetime: '1m' });
     const thrown = await provider.mint(grantOf()).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ code: 'credential_too_broad', unwanted: { handle: expect.any(Secret) } });
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { grantedScope, narrow, surplusScope, toParameters } from '../../src/credentials/oauth-scope.ts';
+import { grantedScope, narrow, surplusScope, toParameters } from '../../src/credentials/oauth/scope.ts';
 
 const value = fc.stringMatching(/^[!#-[\]-~]{1,12}$/);
 const values = fc.uniqueArray(value, { minLength: 1, maxLength: 6 });

@@ -3,14 +3,14 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { UnwantedGrant } from '../../src/credentials/broker-provider.ts';
-import { createProvider } from '../../src/credentials/provider.ts';
+import { type BrokerProvider, UnwantedGrant } from '../../src/credentials/broker-provider.ts';
 import type { Grant, Minted } from '../../src/domain/credential.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { principalNamed } from '../support/clearances.ts';
 import { failureOf } from '../support/failures.ts';
 import { type IssuerOptions, startIssuer, type TestIssuer } from '../support/oidc-issuer.ts';
+import { providerOf } from '../support/providers.ts';
 import { grantOf, secretOf } from '../support/signing.ts';
 
 const LEDGER = 'https://ledger.example.org';
@@ -48,9 +48,8 @@ async function serve(answer: RequestListener): Promise<string> {
 
 const base = () => ({ issuer: issuer.issuer, clientId: 'countersign', clientSecret: secretOf('basic/secret literal') });
 const clientCredentials = (more: object = {}) =>
-  createProvider({ type: 'oauth-client-credentials', ...base(), resource: LEDGER, ...more });
-const exchange = (more: object = {}) =>
-  createProvider({ type: 'token-exchange', ...base(), resource: LEDGER, ...more });
+  providerOf({ type: 'oauth-client-credentials', ...base(), resource: LEDGER, ...more });
+const exchange = (more: object = {}) => providerOf({ type: 'token-exchange', ...base(), resource: LEDGER, ...more });
 
 beforeEach(() => start());
 afterEach(async () => {
@@ -64,7 +63,7 @@ afterEach(async () => {
 // Issuers ignore what they do not know: what is on record as granted is what the answer or the token says, apart from
 // what was asked.
 describe('what is on record of a grant', () => {
-  const answering = async (claims: object | undefined, scope?: string): Promise<ReturnType<typeof createProvider>> => {
+  const answering = async (claims: object | undefined, scope?: string): Promise<BrokerProvider> => {
     const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
     const token = claims === undefined ? 'opaque-token-literal' : `${encode({ alg: 'none' })}.${encode(claims)}.c2ln`;
     const url = await serve((_request, response) => {
@@ -78,7 +77,7 @@ describe('what is on record of a grant', () => {
         }),
       );
     });
-    return createProvider({
+    return providerOf({
       ...{
         type: 'oauth-client-credentials',
         tokenEndpoint: `${url}/token`,
@@ -154,7 +153,7 @@ describe('what an issuer no longer knows', () => {
         );
       });
       const endpoints = { tokenEndpoint: `${url}/token`, revocationEndpoint: `${url}/revoke` };
-      const provider = createProvider({
+      const provider = providerOf({
         type: 'oauth-client-credentials',
         ...endpoints,
         clientId: 'c',
@@ -214,7 +213,7 @@ describe('client credentials', () => {
     const provider = clientCredentials({
       clientId: 'poster',
       clientSecret: secretOf('post-secret-literal'),
-      clientAuthentication: 'client_secret_post',
+      clientAuth: 'post',
     });
     expect(await issuer.isActive(tokenOf(await provider.mint(grantOf())))).toBe(true);
   });
@@ -250,7 +249,7 @@ describe('client credentials', () => {
 
   it('needs no discovery when the endpoints are given', async () => {
     const { issuer: url, ...client } = base();
-    const provider = createProvider({
+    const provider = providerOf({
       type: 'oauth-client-credentials',
       ...client,
       resource: LEDGER,
@@ -288,9 +287,9 @@ describe('client credentials', () => {
   it('takes an answer without a lifetime for one of unknown expiry', async () => {
     await issuer.close();
     await start({ alter: ({ expires_in: _, ...answer }) => answer });
-    const provider = clientCredentials({ assumedLifetimeMs: 7_000 });
+    const provider = clientCredentials();
     expect((await provider.mint(grantOf())).expiresAt).toBeUndefined();
-    expect(provider.reuseMs).toBe(7_000);
+    expect(provider.reuseMs).toBe(300_000);
   });
 
   it.each([
@@ -335,17 +334,18 @@ describe('client credentials', () => {
 
 describe('an issuer that misbehaves', () => {
   const at = (url: string, more: object = {}) =>
-    createProvider({
+    providerOf({
       type: 'oauth-client-credentials',
       clientId: 'c',
       clientSecret: secretOf('client-secret-literal'),
       tokenEndpoint: `${url}/token`,
+      revoke: false,
       ...more,
     });
 
   it('is not waited for longer than configured', async () => {
     const url = await serve(() => {});
-    expect(await failureOf(at(url, { timeoutMs: 50 }).mint(grantOf()))).toMatchObject({
+    expect(await failureOf(at(url, { timeout: '100ms' }).mint(grantOf()))).toMatchObject({
       detail: expect.stringContaining('in time'),
     });
   });
@@ -354,7 +354,7 @@ describe('an issuer that misbehaves', () => {
     const url = await serve(
       (_, response) => void response.writeHead(200, { 'content-type': 'application/json' }).write('{"access_token":"'),
     );
-    expect(await failureOf(at(url, { timeoutMs: 200 }).mint(grantOf()))).toMatchObject({
+    expect(await failureOf(at(url, { timeout: '200ms' }).mint(grantOf()))).toMatchObject({
       detail: expect.stringContaining('in time'),
     });
   });
@@ -394,7 +394,7 @@ describe('an issuer that misbehaves', () => {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ issuer: url, token_endpoint: 'http://issuer.example.org/token' }));
     });
-    const provider = createProvider({
+    const provider = providerOf({
       type: 'oauth-client-credentials',
       clientId: 'c',
       clientSecret: secretOf('s'),
@@ -422,11 +422,11 @@ describe('an issuer that misbehaves', () => {
   it('is refused at once when it is plain HTTP beyond loopback', () => {
     for (const options of [
       { issuer: 'http://idp.example.org' },
-      { tokenEndpoint: 'http://127.0.0.1.example.org/token' },
+      { tokenEndpoint: 'http://127.0.0.1.example.org/token', revoke: false },
     ]) {
       const make = () =>
-        createProvider({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secretOf('s'), ...options });
-      expect(make).toThrow(TypeError);
+        providerOf({ type: 'oauth-client-credentials', clientId: 'c', clientSecret: secretOf('s'), ...options });
+      expect(make).toThrow('Plain http is accepted on loopback only');
     }
   });
 
@@ -445,7 +445,7 @@ describe('an issuer that misbehaves', () => {
       });
       response.end(JSON.stringify(answer ?? {}));
     });
-    const provider = createProvider({
+    const provider = providerOf({
       type: 'oauth-client-credentials',
       clientId: 'c',
       clientSecret: secretOf('s'),
@@ -471,7 +471,7 @@ describe('an issuer that misbehaves', () => {
         ),
       );
     });
-    const provider = createProvider({
+    const provider = providerOf({
       type: 'oauth-client-credentials',
       clientId: 'c',
       clientSecret: secretOf('s'),
@@ -510,7 +510,7 @@ describe('token exchange', () => {
 
   it('sends the gateway’s own token as the actor where it is told to', async () => {
     const actor = await issuer.sign({ sub: 'gateway' });
-    await exchange({ actorToken: { from: 'secret', token: secretOf(actor) } }).mint(await withToken());
+    await exchange({ actorToken: secretOf(actor) }).mint(await withToken());
     expect(issuer.tokenRequests.at(-1)).toMatchObject({
       actor_token: actor,
       actor_token_type: 'urn:ietf:params:oauth:token-type:access_token',

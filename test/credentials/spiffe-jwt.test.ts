@@ -4,10 +4,10 @@ import { generateKeyPair, SignJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createGatewaySvids, type GatewaySvids } from '../../src/assembly/gateway-svids.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
-import { createProvider } from '../../src/credentials/provider.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { GatewayError } from '../../src/errors.ts';
+import { providerOf } from '../support/providers.ts';
 import { grantOf } from '../support/signing.ts';
 import { startWorkloadApiServer, type WorkloadApiServer, type WorkloadState } from '../support/workload-api-server.ts';
 
@@ -39,12 +39,10 @@ afterEach(async () => {
 const give = (makeJwt: NonNullable<WorkloadState['makeJwt']>) =>
   server.publish({ svids: [{ id: GATEWAY, chain: [] }], makeJwt });
 const provider = (more: { readonly header?: string } = {}): BrokerProvider =>
-  createProvider({
-    type: 'spiffe-jwt',
-    audience: `${LEDGER} ${BILLING}`,
-    fetchSvid: (audience) => svids.jwt(server.address, audience),
-    ...more,
-  });
+  providerOf(
+    { type: 'spiffe-jwt', workloadApi: server.address, audience: `${LEDGER} ${BILLING}`, ...more },
+    { fetchJwtSvid: svids.jwt },
+  );
 
 async function refusalOf(scope = {}): Promise<GatewayError> {
   const thrown = await Promise.resolve(provider().mint(grantOf(scope))).then(

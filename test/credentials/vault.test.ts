@@ -3,11 +3,11 @@
 
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createVaultProvider, type VaultOptions } from '../../src/credentials/vault.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { brokerOver } from '../support/broker-over.ts';
 import { allowed, callerNamed, released, transferAction } from '../support/clearances.ts';
 import { failureOf } from '../support/failures.ts';
+import { providerOf } from '../support/providers.ts';
 import { grantOf, secretOf } from '../support/signing.ts';
 import { LOGIN_JWT, startVault, type VaultServer } from '../support/vault-server.ts';
 
@@ -23,8 +23,9 @@ afterEach(async () => {
   await server.stop();
 });
 
-const provider = (more: Partial<VaultOptions> = {}) =>
-  createVaultProvider({
+const provider = (more: object = {}) =>
+  providerOf({
+    type: 'vault',
     address: server.origin,
     login: { mount: 'jwt', role: 'countersign', token: secretOf(LOGIN_JWT), policies: ['deployer'] },
     path: 'database/creds/{role}',
@@ -147,7 +148,7 @@ describe('Vault is not asked', () => {
     ],
     ['parameters that are no plain values', token, { parameters: { labels: {} } }],
     ['a member that it does not know', {}, { role: 'readonly', path: 'sys/raw' }],
-  ] satisfies [string, Partial<VaultOptions>, JsonObject][])('for %s', async (_, more, scope) => {
+  ] satisfies [string, object, JsonObject][])('for %s', async (_, more, scope) => {
     expect(await failureOf(provider(more).mint(grantOf(scope)))).toMatchObject({ code: 'credential_unavailable' });
     expect(server.requests).toEqual([]);
   });

@@ -1,7 +1,8 @@
 // The configuration that the pages show is accepted as it stands, except for files that only the reader has.
-// An example may show a part of a section; the names that it takes for granted are in GROUND.
+// An example may show a part of a section; the names that it takes for granted are in GROUND. YAML of other programs is
+// marked `yml`.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
@@ -9,9 +10,13 @@ import { parseConfig } from '../../src/config/load.ts';
 import { checkPolicy } from '../../src/policy/check.ts';
 import { ConfigError } from '../../src/settings/faults.ts';
 
+const pagesIn = (folder: string): string[] =>
+  readdirSync(folder).flatMap((name) => (name.endsWith('.md') ? [join(folder, name)] : []));
 const PAGES = [
   'README.md',
   ...['mcp', 'policy', 'kill-switch', 'notifications', 'operations', 'reviewing'].map((name) => `docs/${name}.md`),
+  ...['identity', 'credentials'].map((name) => `docs/${name}.md`),
+  ...['docs/credentials', 'docs/providers'].flatMap(pagesIn),
 ];
 
 type Entry = string | boolean | readonly unknown[] | { readonly [key: string]: unknown };
@@ -60,7 +65,7 @@ const ENV = new Proxy({}, { get: () => `whsec_${Buffer.alloc(32, 7).toString('ba
 function namesFile(config: unknown, path: readonly PropertyKey[]): boolean {
   const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], config);
   return (
-    ['file', 'certificate', 'ca'].includes(String(path.at(-1))) ||
+    ['file', 'certificate', 'ca', 'bootstrap'].includes(String(path.at(-1))) ||
     (typeof value === 'object' && value !== null && 'file' in value)
   );
 }

@@ -9,3 +9,14 @@ it('documents every metric, and none besides', () => {
   const documented = [...(table.split('\n\n')[0]?.matchAll(/`([a-z_.]+)`/g) ?? [])].map(([, name]) => name);
   expect(documented.toSorted()).toEqual(Object.values(METRIC).toSorted());
 });
+
+it('alerts only on metrics that exist, by their names at /metrics', () => {
+  const named = [...readFileSync('docs/operations.md', 'utf8').matchAll(/`(countersign_[a-z_]+)/g)].map(
+    ([, name = '']) => name,
+  );
+  const prometheus = Object.values(METRIC).map((name) => name.replaceAll('.', '_'));
+  expect(named.length).toBeGreaterThan(0);
+  expect(
+    named.filter((name) => !prometheus.some((known) => name.replace(/_(?:seconds|total)$/, '') === known)),
+  ).toEqual([]);
+});

@@ -44,23 +44,17 @@ export const SHARED = ['@opentelemetry/api', 'lru-cache', 'zod'];
 const REACH: Readonly<Record<string, readonly string[]>> = {
   domain: ['errors.ts'],
   ...Object.fromEntries(
-    [
-      'actions',
-      'approvals',
-      'audit',
-      'credentials',
-      'identity',
-      'mcp',
-      'policy',
-      'settings',
-      'steps',
-      'store',
-      'telemetry',
-      'upstream',
-    ].map((feature) => [feature, ['domain/**', 'errors.ts']]),
+    ['actions', 'approvals', 'audit', 'mcp', 'settings', 'steps', 'store', 'telemetry', 'upstream'].map((feature) => [
+      feature,
+      ['domain/**', 'errors.ts'],
+    ]),
   ),
-  // The file's schema is built from what each type of thing says of its own settings.
-  config: ['domain/**', 'settings/**', 'approvals/notify/**', 'errors.ts'],
+  // Each type of thing says what may be configured about it.
+  credentials: ['domain/**', 'settings/**', 'errors.ts'],
+  identity: ['domain/**', 'settings/**', 'errors.ts'],
+  policy: ['domain/**', 'settings/**', 'errors.ts'],
+  // The file's schema is built from the lists of types.
+  config: ['domain/**', 'settings/**', 'approvals/notify/**', 'credentials/types.ts', 'errors.ts'],
   'agent-api': ['domain/**', 'errors.ts', 'problem.ts'],
   listeners: ['domain/**', 'errors.ts', 'problem.ts'],
   review: ['domain/**', 'errors.ts', 'problem.ts'],

@@ -67,6 +67,21 @@ describe('the import rules', () => {
       "import { x } from '../machine.ts';\nx();\n",
     ],
     [
+      'a credential type reaching into the configuration',
+      'src/credentials/types/planted.ts',
+      "import { x } from '../../config/schema.ts';\nx();\n",
+    ],
+    [
+      'the configuration knowing a credential type, not the list',
+      'src/config/planted.ts',
+      "import { x } from '../credentials/types/vault.ts';\nx();\n",
+    ],
+    [
+      'the settings knowing the whole file',
+      'src/settings/planted.ts',
+      "import { x } from '../config/schema.ts';\nx();\n",
+    ],
+    [
       'a channel knowing how upstreams are reached',
       'src/approvals/notify/planted.ts',
       "import { post } from '../../upstream/post.ts';\npost();\n",

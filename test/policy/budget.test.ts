@@ -7,7 +7,7 @@ import { checkPolicy } from '../../src/policy/check.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions } from '../../src/policy/rules.ts';
-import { CallVariables } from '../../src/policy/variables.ts';
+import { CallVariables } from '../../src/policy/variables/variables.ts';
 import { policyOf, post } from './inputs.ts';
 
 function run(expression: string, args: Readonly<Record<string, unknown>>) {

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { findFunction } from '../../src/policy/cel/functions.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
-import { CallVariables } from '../../src/policy/variables.ts';
+import { CallVariables } from '../../src/policy/variables/variables.ts';
 import { call, post } from './inputs.ts';
 
 const library = new Environment({ unlistedVariablesAreDyn: false })

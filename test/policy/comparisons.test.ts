@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import type { DecisionInput } from '../../src/domain/decision.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
-import { CallVariables } from '../../src/policy/variables.ts';
+import { CallVariables } from '../../src/policy/variables/variables.ts';
 import { call, policyOf, post, toolCall } from './inputs.ts';
 
 const run = (expression: string, input: DecisionInput) =>

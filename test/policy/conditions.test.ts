@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DecisionInput } from '../../src/domain/decision.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
-import { CallVariables } from '../../src/policy/variables.ts';
+import { CallVariables } from '../../src/policy/variables/variables.ts';
 import { agent, approval, call, post, task, toolCall } from './inputs.ts';
 
 const run = (expression: string, input: DecisionInput = call()) =>

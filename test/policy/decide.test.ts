@@ -179,19 +179,17 @@ describe('what a rule matches', () => {
   );
 });
 
-describe('the life of an MCP session', () => {
-  const rpc = (rpcMethod: string | undefined, method = 'POST') =>
-    call({
-      action: {
-        protocol: 'mcp',
-        upstream: 'tools',
-        method,
-        path: '/',
-        target: '/mcp',
-        ...(rpcMethod !== undefined && { rpcMethod }),
-      },
-    });
+/** A message to an MCP server; without a method, an answer. */
+const rpc = (rpcMethod: string | undefined, method = 'POST', args?: object) =>
+  call({
+    action: {
+      ...{ protocol: 'mcp', upstream: 'tools', method, path: '/', target: '/mcp' },
+      ...(args !== undefined && { args: args as never }),
+      ...(rpcMethod !== undefined && { rpcMethod }),
+    },
+  });
 
+describe('the life of an MCP session', () => {
   test.each(['initialize', 'notifications/initialized', 'ping', 'tools/list'])(
     '%s is allowed by a built-in rule',
     (method) => {
@@ -246,18 +244,7 @@ describe('the life of an MCP session', () => {
 
 describe('a rule that names no tool, method, resource or prompt', () => {
   // The kind: a rule that was written with calls in mind and meets the messages that keep a session alive.
-  const rpc = (rpcMethod: string | undefined, method = 'POST', args: object = {}) =>
-    call({
-      action: {
-        protocol: 'mcp',
-        upstream: 'tools',
-        method,
-        path: '/',
-        target: '/mcp',
-        args: args as never,
-        ...(rpcMethod !== undefined && { rpcMethod }),
-      },
-    });
+  const message = (rpcMethod: string | undefined, method = 'POST', args: object = {}) => rpc(rpcMethod, method, args);
   const lifecycle = [
     ...[
       'initialize',
@@ -268,13 +255,13 @@ describe('a rule that names no tool, method, resource or prompt', () => {
       'logging/setLevel',
       'server/discover',
       'notifications/initialized',
-    ].map((each) => rpc(each)),
+    ].map((each) => message(each)),
     ...[
-      rpc('notifications/cancelled'),
-      rpc('notifications/progress'),
-      rpc('(answer)'),
-      rpc(undefined, 'GET'),
-      rpc(undefined, 'DELETE'),
+      message('notifications/cancelled'),
+      message('notifications/progress'),
+      message('(answer)'),
+      message(undefined, 'GET'),
+      message(undefined, 'DELETE'),
     ],
   ];
 
@@ -292,9 +279,9 @@ describe('a rule that names no tool, method, resource or prompt', () => {
     for (const input of lifecycle) expect(decide([{ id: 'r', ...rule }], input)).toMatchObject({ effect: 'allow' });
     for (const input of [
       toolCall('t'),
-      rpc('resources/read', 'POST', { uri: 'x' }),
-      rpc('completion/complete'),
-      rpc('vendor/anything'),
+      message('resources/read', 'POST', { uri: 'x' }),
+      message('completion/complete'),
+      message('vendor/anything'),
     ])
       expect(
         decide(
@@ -314,9 +301,11 @@ describe('a rule that names no tool, method, resource or prompt', () => {
 
   test('but one that names a method means it', () => {
     expect(
-      decide([{ id: 'r', match: { mcp: ['initialize'] }, decide: 'hold', tier: 'one' }], rpc('initialize')).effect,
+      decide([{ id: 'r', match: { mcp: ['initialize'] }, decide: 'hold', tier: 'one' }], message('initialize')).effect,
     ).toBe('hold');
-    expect(decide([{ id: 'r', match: { mcp: ['*'] }, decide: 'hold', tier: 'one' }], rpc('ping')).effect).toBe('hold');
+    expect(decide([{ id: 'r', match: { mcp: ['*'] }, decide: 'hold', tier: 'one' }], message('ping')).effect).toBe(
+      'hold',
+    );
   });
 });
 

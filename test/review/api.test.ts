@@ -11,12 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => plane.close());
 
-let counter = 0;
-/** A hold of its own for each test. */
-const newHold = (options: Parameters<typeof openHoldBy>[1] = {}) =>
-  openHoldBy(plane.bench, { action: actionOf({}, `{"amount":${++counter}}`), ...options });
 const json = async (response: Response) => (await response.json()) as Record<string, never>;
-const stateOf = async (hold: Hold) => (await plane.bench.store.holds.get(hold.id))?.state;
 const vote = (hold: Hold, decision = 'approve', extra = {}) => ({
   decision,
   bindingDigest: hold.bindingDigest,
@@ -25,7 +20,7 @@ const vote = (hold: Hold, decision = 'approve', extra = {}) => ({
 
 describe('who is let in', () => {
   it.each(['agent', 'agent-for-alice'] as const)('refuses the workload token of %s as a voter', async (holder) => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const response = await plane.post(holder, `/api/v1/holds/${hold.id}/votes`, vote(hold));
     expect(response.status).toBe(401);
     expect(response.headers.get('www-authenticate')).toMatch(/^Bearer /);
@@ -33,7 +28,7 @@ describe('who is let in', () => {
       code: 'reviewer_unauthenticated',
       type: '/countersign/problems/reviewer_unauthenticated',
     });
-    expect(await stateOf(hold)).toBe('PENDING');
+    expect(await plane.stateOf(hold)).toBe('PENDING');
   });
 
   it('refuses a call without a token', async () => {
@@ -48,18 +43,18 @@ describe('who is let in', () => {
   );
 
   it('hides a hold from people whom it does not name', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     for (const path of [`/api/v1/holds/${hold.id}`, `/api/v1/holds/hold_none`]) {
       expect(await json(await plane.call('mallory', path))).toMatchObject({ status: 404, code: 'hold_not_found' });
     }
     expect(await json(await plane.call('mallory', '/api/v1/holds?state=all'))).toEqual({ holds: [] });
     expect((await plane.post('mallory', `/api/v1/holds/${hold.id}/votes`, vote(hold))).status).toBe(404);
     expect((await plane.post('mallory', `/api/v1/holds/${hold.id}/revoke`, {})).status).toBe(404);
-    expect(await stateOf(hold)).toBe('PENDING');
+    expect(await plane.stateOf(hold)).toBe('PENDING');
   });
 
   it('shows a hold to someone whom it names by subject', async () => {
-    const hold = await newHold({
+    const hold = await plane.newHold({
       decision: decisionOf({ requirements: [requirementOf({ reviewers: ['user:mallory'] })] }),
     });
     expect((await plane.call('mallory', `/api/v1/holds/${hold.id}`)).status).toBe(200);
@@ -70,7 +65,7 @@ describe('who is let in', () => {
 describe('what is shown', () => {
   it('shows the whole action, byte for byte, and nothing secret', async () => {
     const body = JSON.stringify({ memo: `${'x'.repeat(200_000)}\u202e tail` });
-    const hold = await newHold({
+    const hold = await plane.newHold({
       action: actionOf({ boundHeaders: ['accept', 'text/plain', 'x-two', 'b'] }, body),
       decision: decisionOf({ data: 'restricted', reversible: false }),
     });
@@ -106,7 +101,7 @@ describe('what is shown', () => {
 
   it('shows a hold to the person behind it, who may not decide on it', async () => {
     const issuer = plane.issuer.issuer;
-    const hold = await newHold({
+    const hold = await plane.newHold({
       principal: principalOf({ onBehalfOf: [{ id: `${issuer}#alice`, issuer, subject: 'alice' }] }),
     });
     expect(await json(await plane.call('alice', `/api/v1/holds/${hold.id}`))).toMatchObject({
@@ -166,7 +161,7 @@ describe('what is shown', () => {
 
 describe('deciding', () => {
   it('counts a vote on exactly what was shown', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const response = await plane.post(
       'alice',
       `/api/v1/holds/${hold.id}/votes`,
@@ -188,19 +183,19 @@ describe('deciding', () => {
   });
 
   it('refuses a vote on another digest than the one in force', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const response = await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, {
       ...vote(hold),
       bindingDigest: '0'.repeat(64),
     });
     expect(await json(response)).toMatchObject({ status: 412, code: 'stale_digest' });
-    expect(await stateOf(hold)).toBe('PENDING');
+    expect(await plane.stateOf(hold)).toBe('PENDING');
   });
 
   it('lets one deny end it', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     await plane.post('bob', `/api/v1/holds/${hold.id}/votes`, vote(hold, 'deny'));
-    expect(await stateOf(hold)).toBe('DENIED');
+    expect(await plane.stateOf(hold)).toBe('DENIED');
     expect(await json(await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, vote(hold)))).toMatchObject({
       status: 409,
       code: 'hold_closed',
@@ -208,7 +203,7 @@ describe('deciding', () => {
   });
 
   it('lets another reviewer take an approval back', async () => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, vote(hold));
     expect(
       await json(await plane.post('bob', `/api/v1/holds/${hold.id}/revoke`, { reason: 'wrong account' })),
@@ -229,7 +224,7 @@ describe('deciding', () => {
       'payload_too_large',
     ],
   ])('refuses a vote with %s, and counts nothing', async (_, text, status, code) => {
-    const hold = await newHold();
+    const hold = await plane.newHold();
     const body = text.replace('DIGEST', hold.bindingDigest);
     const response = await plane.call('alice', `/api/v1/holds/${hold.id}/votes`, {
       method: 'POST',
@@ -237,13 +232,13 @@ describe('deciding', () => {
       body,
     });
     expect(await json(response)).toMatchObject({ status, code });
-    expect(await stateOf(hold)).toBe('PENDING');
+    expect(await plane.stateOf(hold)).toBe('PENDING');
   });
 
   it.each(['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=utf-16', ''])(
     'refuses a vote as %j, which a web page could send',
     async (type) => {
-      const hold = await newHold();
+      const hold = await plane.newHold();
       const body = new Blob([JSON.stringify(vote(hold))]);
       const response = await plane.call('alice', `/api/v1/holds/${hold.id}/votes`, {
         method: 'POST',
@@ -251,13 +246,13 @@ describe('deciding', () => {
         body,
       });
       expect(await json(response)).toMatchObject({ status: 415, code: 'unsupported_media_type' });
-      expect(await stateOf(hold)).toBe('PENDING');
+      expect(await plane.stateOf(hold)).toBe('PENDING');
     },
   );
 
   it('says how to sign in again where a tier asks for a fresh sign-in', async () => {
     // The bench's clock is far from the issuer's, so no sign-in is fresh.
-    const hold = await newHold({ decision: decisionOf({ requirements: [requirementOf({ stepUp: true })] }) });
+    const hold = await plane.newHold({ decision: decisionOf({ requirements: [requirementOf({ stepUp: true })] }) });
     const response = await plane.post('alice', `/api/v1/holds/${hold.id}/votes`, vote(hold));
     expect(await json(response)).toMatchObject({ status: 401, code: 'step_up_required' });
     expect(response.headers.get('www-authenticate')).toContain('error="insufficient_user_authentication", max_age=300');

@@ -2,7 +2,7 @@
 // shown whole and as text, and by nobody else's form. A console error, a page error or a CSP violation fails a test,
 // and so does anything that axe finds.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { PasskeyEvidence } from '../../src/domain/passkey.ts';
 import { verifyPasskeyEvidence } from '../../src/review/passkeys.ts';
 import {
@@ -14,19 +14,15 @@ import {
   transfer,
 } from '../support/browsed-console.ts';
 import { findBarriers, whyNoBrowser } from '../support/browser.ts';
+import { ofFile } from '../support/fixtures.ts';
 
-let desk: BrowsedConsole;
+const it = test.extend<{ desk: BrowsedConsole }>({ desk: ofFile(openBrowsedConsole) });
 
 describe.skipIf(whyNoBrowser !== undefined)(
   `the console in a browser${whyNoBrowser === undefined ? '' : ` (skipped: ${whyNoBrowser})`}`,
   { timeout: 120_000 },
   () => {
-    beforeAll(async () => {
-      desk = await openBrowsedConsole();
-    }, 120_000);
-    afterAll(() => desk?.close());
-
-    it('lets one person approve with a reason, names the action once more, and the call is sent', async () => {
+    it('lets one person approve with a reason, names the action once more, and the call is sent', async ({ desk }) => {
       const body = transfer();
       const id = await desk.ask('/ledger/explained', body);
       const answer = desk.send('/ledger/explained', body);
@@ -53,7 +49,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('takes two people for dual control, and says so to the first', async () => {
+    it('takes two people for dual control, and says so to the first', async ({ desk }) => {
       const id = await desk.ask('/ledger/large', transfer());
       const [alice, bob] = [await desk.sit('Alice Archer'), await desk.sit('Bob Baker')];
       for (const { page } of [alice, bob]) {
@@ -79,7 +75,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(alice, bob);
     });
 
-    it('lets one deny end it, with scripts off', async () => {
+    it('lets one deny end it, with scripts off', async ({ desk }) => {
       const id = await desk.ask('/ledger/transfers', transfer());
       const seat = await desk.sit('Bob Baker', { javaScriptEnabled: false });
       const { page } = seat;
@@ -95,7 +91,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('takes a fresh sign-in as step-up, also with scripts off', async () => {
+    it('takes a fresh sign-in as step-up, also with scripts off', async ({ desk }) => {
       const id = await desk.ask('/ledger/proven', transfer());
       const seat = await desk.sit('Bob Baker', { javaScriptEnabled: false });
       const { page } = seat;
@@ -112,7 +108,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('lets the second group decide after an escalation, by the same terms', async () => {
+    it('lets the second group decide after an escalation, by the same terms', async ({ desk }) => {
       const id = await desk.ask('/ledger/escalating', transfer());
       const seat = await desk.sit('Mallory Moss');
       const { page } = seat;
@@ -129,7 +125,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('shows hostile text as text: HTML, bidi, look-alikes, 100 kB and 10,000 keys, nothing cut', async () => {
+    it('shows hostile text as text: HTML, bidi, look-alikes, 100 kB and 10,000 keys, nothing cut', async ({ desk }) => {
       const long = `${'x'.repeat(99_990)}the-end`;
       const body = {
         html: '<img src=x onerror=alert(1)><script>alert(2)</script>',
@@ -161,7 +157,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('refuses to approve what it cannot show whole, and says why', async () => {
+    it('refuses to approve what it cannot show whole, and says why', async ({ desk }) => {
       const id = await desk.ask('/ledger/transfers', { note: '\u202e'.repeat(300_000), reference: nextReference() });
       const seat = await desk.sit('Alice Archer');
       const { page } = seat;
@@ -180,7 +176,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('refuses forms of other sites, and answers with a policy that lets nothing in', async () => {
+    it('refuses forms of other sites, and answers with a policy that lets nothing in', async ({ desk }) => {
       const id = await desk.ask('/ledger/transfers', transfer());
       const seat = await desk.sit('Alice Archer');
       const response = await desk.visit(seat.page, id);
@@ -211,7 +207,9 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('takes a passkey over the exact decision as step-up, and the vote can be verified offline later', async () => {
+    it('takes a passkey over the exact decision as step-up, and the vote can be verified offline later', async ({
+      desk,
+    }) => {
       const seat = await desk.sit('Alice Archer');
       const { page, context } = seat;
       const devtools = await context.newCDPSession(page);
@@ -283,7 +281,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(again);
     });
 
-    it('refuses a vote without the fresh sign-in that its tier asks for', async () => {
+    it('refuses a vote without the fresh sign-in that its tier asks for', async ({ desk }) => {
       const seat = await desk.sit('Bob Baker');
       const id = await desk.ask('/ledger/proven', transfer());
       await desk.ageSession(seat.context, 10 * 60_000);

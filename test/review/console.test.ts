@@ -2,23 +2,21 @@
 // with a look at what the browser complained about: a console error, a page error or a CSP violation fails it, and so
 // does anything that axe finds.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type BrowsedConsole, leave, live, openBrowsedConsole, transfer } from '../support/browsed-console.ts';
 import { findBarriers, takeSeat, whyNoBrowser } from '../support/browser.ts';
+import { ofFile } from '../support/fixtures.ts';
 
-let desk: BrowsedConsole;
+const it = test.extend<{ desk: BrowsedConsole }>({ desk: ofFile(openBrowsedConsole) });
 
 describe.skipIf(whyNoBrowser !== undefined)(
   `the console in a browser${whyNoBrowser === undefined ? '' : ` (skipped: ${whyNoBrowser})`}`,
   { timeout: 120_000 },
   () => {
-    beforeAll(async () => {
-      desk = await openBrowsedConsole();
-    }, 120_000);
-    afterAll(() => desk?.close());
-
-    it('asks strangers to sign in, comes back to where they wanted to go, and signs them out at the issuer, too', async () => {
+    it('asks strangers to sign in, comes back to where they wanted to go, and signs them out at the issuer, too', async ({
+      desk,
+    }) => {
       const id = await desk.ask('/ledger/transfers', transfer());
       const seat = await takeSeat(desk.browser);
       const { page } = seat;
@@ -46,7 +44,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('shows a new hold in the inbox without a reload, and takes it away when it is decided', async () => {
+    it('shows a new hold in the inbox without a reload, and takes it away when it is decided', async ({ desk }) => {
       const seat = await desk.sit('Alice Archer');
       const { page } = seat;
       await live(page);
@@ -63,7 +61,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('finds the stream again after the connection was lost', async () => {
+    it('finds the stream again after the connection was lost', async ({ desk }) => {
       const seat = await desk.sit('Alice Archer');
       const { page, context } = seat;
       await live(page);
@@ -76,7 +74,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await context.close();
     });
 
-    it('shows an expired hold as such', async () => {
+    it('shows an expired hold as such', async ({ desk }) => {
       const id = await desk.ask('/ledger/quick', transfer());
       const seat = await desk.sit('Alice Archer');
       const { page } = seat;
@@ -88,7 +86,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('explains to somebody outside the tier that there is nothing for them', async () => {
+    it('explains to somebody outside the tier that there is nothing for them', async ({ desk }) => {
       const id = await desk.ask('/ledger/transfers', transfer());
       const seat = await desk.sit('Mallory Moss');
       const { page } = seat;
@@ -97,7 +95,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('explains to whom a call is made for that somebody else has to decide', async () => {
+    it('explains to whom a call is made for that somebody else has to decide', async ({ desk }) => {
       const id = await desk.ask('/ledger/transfers', transfer(), {}, 'agent-for-alice');
       const seat = await desk.sit('Alice Archer');
       const { page } = seat;
@@ -115,7 +113,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('filters what is open, and says when nothing matches', async () => {
+    it('filters what is open, and says when nothing matches', async ({ desk }) => {
       const id = await desk.ask('/ledger/large', transfer({ to: 'Filtered Ltd' }));
       const seat = await desk.sit('Alice Archer');
       const { page } = seat;
@@ -131,7 +129,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('proposes a rule for what keeps coming, as text and not as a button', async () => {
+    it('proposes a rule for what keeps coming, as text and not as a button', async ({ desk }) => {
       const body = () => transfer({ to: 'Rent Ltd' });
       const ids = [];
       for (let time = 0; time < 6; time++) ids.push(await desk.ask('/ledger/rent', body()));
@@ -149,7 +147,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('is of use on a phone: nothing wider than the screen, targets large enough', async () => {
+    it('is of use on a phone: nothing wider than the screen, targets large enough', async ({ desk }) => {
       const id = await desk.ask('/ledger/transfers', transfer({ to: 'a'.repeat(59), note: 'b'.repeat(400) }));
       const seat = await desk.sit('Alice Archer', {
         viewport: { width: 360, height: 740 },
@@ -174,7 +172,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('can be worked with the keyboard alone', async () => {
+    it('can be worked with the keyboard alone', async ({ desk }) => {
       const id = await desk.ask('/ledger/transfers', transfer({ to: 'Keyboard Ltd' }));
       const seat = await desk.sit('Bob Baker');
       const { page } = seat;
@@ -195,7 +193,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('has an axe that finds something where there is something', async () => {
+    it('has an axe that finds something where there is something', async ({ desk }) => {
       const { context, page } = await takeSeat(desk.browser);
       await page.setContent('<main><img src="data:,"><button></button></main>');
       expect((await findBarriers(page)).join()).toMatch(/image-alt.*button-name|button-name.*image-alt/s);

@@ -1,27 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { sealOver } from '../../src/assembly/reviewer-pages.ts';
 import { createSealer } from '../../src/credentials/seal.ts';
-import { Secret } from '../../src/domain/secret.ts';
 import { createReplayMemory } from '../../src/identity/possession/replay-memory.ts';
 import { localPath } from '../../src/review/pages/forms.ts';
 import { createSessions, type Seal } from '../../src/review/session.ts';
 import { manualClock, reviewerOf } from '../support/holds/values.ts';
+import { secretOf } from '../support/signing.ts';
 
 const MINUTE = 60_000;
 
-function sealOf(key: string): Seal {
-  const sealer = createSealer({ key: { origin: 'test', read: () => new Secret(key.repeat(32)) } });
-  return {
-    seal: (purpose, text) => sealer.seal(purpose, new Secret(text)),
-    open(purpose, sealed) {
-      try {
-        return sealer.open(purpose, sealed).reveal();
-      } catch {
-        return undefined;
-      }
-    },
-  };
-}
+const sealOf = (key: string): Seal => sealOver(createSealer({ key: secretOf(key.repeat(32)) }));
 
 function open(origin = 'https://review.test', key = 'k') {
   const clock = manualClock();

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { advance } from '../../src/approvals/machine.ts';
 import { approve, openHoldBy } from '../support/holds/bench.ts';
 import { useBench } from '../support/holds/use-bench.ts';
-import { actionOf, decisionOf, reviewerOf } from '../support/holds/values.ts';
+import { actionOf, decisionOf, passedCallOf, reviewerOf } from '../support/holds/values.ts';
 
 const bench = useBench();
 
@@ -101,15 +101,7 @@ it('measures how a reviewer decides from the moment when they opened the hold', 
 
 // Kind: one agent's flood that hides from people what waits for them.
 it('gives notices of holds before any of passed calls, and tells of a flood of those once a minute', async () => {
-  const passed = {
-    principalId: 'a',
-    onBehalfOf: [],
-    upstream: 'ledger',
-    method: 'GET',
-    path: '/',
-    actionDigest: 'd'.repeat(64),
-    rules: ['r'],
-  };
+  const passed = passedCallOf('a');
   for (let n = 0; n < 500; n++)
     await bench.store.watch.record({ ...passed, principalId: `agent-${n % 3}` }, ['soc', 'team']);
   const hold = await openHoldBy(bench, { decision: decisionOf({ notify: ['soc'] }) });
@@ -142,15 +134,7 @@ it('gives notices of holds before any of passed calls, and tells of a flood of t
 });
 
 it('does not put off the next notice of a passed call because the last one could not be delivered', async () => {
-  const passed = {
-    principalId: 'a',
-    onBehalfOf: [],
-    upstream: 'ledger',
-    method: 'GET',
-    path: '/',
-    actionDigest: 'd'.repeat(64),
-    rules: ['r'],
-  };
+  const passed = passedCallOf('a');
   await bench.store.watch.record(passed, ['soc']);
   const [first] = await outbox().due(10, NOBODY);
   await outbox().failed(first?.id ?? '', 'No.', bench.clock.now() + 7_200_000);

@@ -5,7 +5,7 @@ import { silentLog } from '../../src/domain/log.ts';
 import { startRetention } from '../../src/store/retention-sweep.ts';
 import { approve, openHoldBy } from '../support/holds/bench.ts';
 import { useBench } from '../support/holds/use-bench.ts';
-import { actionOf, decisionOf, GENEROUS, principalOf, requestOf } from '../support/holds/values.ts';
+import { actionOf, decisionOf, GENEROUS, passedCallOf, principalOf, requestOf } from '../support/holds/values.ts';
 
 const DAY = 24 * 60 * 60_000;
 const AGENT = principalOf().id;
@@ -94,15 +94,7 @@ describe('retention', () => {
   });
 
   it('deletes passed calls, lifted suspensions and dead notifications, and none that still matter', async () => {
-    const passed = {
-      principalId: AGENT,
-      onBehalfOf: [],
-      upstream: 'ledger',
-      method: 'GET',
-      path: '/',
-      actionDigest: 'd'.repeat(64),
-      rules: ['r'],
-    };
+    const passed = passedCallOf(AGENT);
     await bench.store.watch.record(passed, ['soc']);
     const [notice] = await bench.store.notifications.due(10, { ids: [], channels: [] });
     await bench.store.notifications.failed(notice?.id ?? '', 'Never.', undefined);

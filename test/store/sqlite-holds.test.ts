@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { openHold, recordHold } from '../../src/approvals/hold-record.ts';
-import { advance } from '../../src/approvals/machine.ts';
+import { recordHold } from '../../src/approvals/hold-record.ts';
+import { advance, openHold } from '../../src/approvals/machine.ts';
 import type { Hold, HoldState } from '../../src/domain/hold.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { codeOf } from '../support/failures.ts';

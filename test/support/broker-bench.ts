@@ -4,7 +4,6 @@
 
 import { type BrokerOptions, type CredentialBroker, createBroker } from '../../src/credentials/broker.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
-import { createProvider } from '../../src/credentials/provider.ts';
 import { createSealer } from '../../src/credentials/seal.ts';
 import type { Credential } from '../../src/domain/credential.ts';
 import { silentLog } from '../../src/domain/log.ts';
@@ -13,6 +12,7 @@ import { Secret } from '../../src/domain/secret.ts';
 import { callerNamed } from './clearances.ts';
 import { createMemoryLedger, type MemoryLedger } from './memory-ledger.ts';
 import { startIssuer, type TestIssuer } from './oidc-issuer.ts';
+import { providerOf } from './providers.ts';
 
 export const RESOURCE = 'https://ledger.example.org';
 export const CLIENT = { id: 'countersign', secret: 'client-secret-literal' };
@@ -57,7 +57,7 @@ export async function openBrokerBench(): Promise<BrokerBench> {
   });
 
   const providerWith = (secret: string) =>
-    createProvider({
+    providerOf({
       type: 'oauth-client-credentials',
       issuer: issuer.issuer,
       clientId: CLIENT.id,

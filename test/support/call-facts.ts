@@ -5,7 +5,7 @@ import type { CallFacts } from '../../src/domain/call-facts.ts';
 import { sha256 } from '../../src/domain/canonical.ts';
 import type { Credential } from '../../src/domain/credential.ts';
 import type { Decision, Effect } from '../../src/domain/decision.ts';
-import type { Hold, Vote } from '../../src/domain/hold.ts';
+import type { HoldBase, PendingHold, ReleasingHold, SettledHold, Vote } from '../../src/domain/hold.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import type { InboundRequest } from '../../src/domain/request.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -140,7 +140,7 @@ export function credentialOf(more: Partial<Credential> = {}): Credential {
   };
 }
 
-export function holdOf(trace: HoldTrace, more: Partial<Hold> = {}): Hold {
+export function holdOf(trace: HoldTrace, more: Partial<HoldBase> = {}): PendingHold {
   const now = Date.now();
   const decision = decisionOf('hold');
   return {
@@ -183,6 +183,17 @@ export function holdOf(trace: HoldTrace, more: Partial<Hold> = {}): Hold {
     trace,
     ...more,
   };
+}
+
+/** The same hold, approved and claimed for its release. */
+export function releasing(hold: PendingHold, votes: readonly Vote[] = hold.votes): ReleasingHold {
+  const { createdAt: at } = hold;
+  return { ...hold, state: 'RELEASING', votes, approvedAt: at, useBy: at + 120_000, claim: 'claim', claimedBy: 'here' };
+}
+
+/** The same hold, sent and answered. */
+export function executed(hold: ReleasingHold): SettledHold {
+  return { ...hold, state: 'EXECUTED', sentAt: hold.approvedAt, outcomeStatus: 201, endedAt: hold.approvedAt };
 }
 
 export function voteOf(name: string, more: Partial<Omit<Vote, 'span'>> = {}): Omit<Vote, 'span'> {

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Action } from '../../src/domain/action.ts';
 import { type Clearance, clearAllowed, clearReleased } from '../../src/domain/clearance.ts';
 import type { CredentialPlan, Decision } from '../../src/domain/decision.ts';
-import type { Hold } from '../../src/domain/hold.ts';
+import type { ReleasingHold } from '../../src/domain/hold.ts';
 import type { Identified } from '../../src/domain/identity.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -61,7 +61,7 @@ export function released(credential?: CredentialPlan, taskId?: string): Clearanc
   return clearReleased(allowDecision(credential), releasingHold(claim, taskId), claim);
 }
 
-function releasingHold(claim: string, taskId?: string): Hold {
+function releasingHold(claim: string, taskId?: string): ReleasingHold {
   const digest = '2'.repeat(64);
   const span = { traceId: '3'.repeat(32), spanId: '4'.repeat(16), sampled: true };
   const { id, issuer, subject, kind, onBehalfOf } = principalNamed('agent');
@@ -83,6 +83,8 @@ function releasingHold(claim: string, taskId?: string): Hold {
     createdAt: Date.now(),
     deadline: Date.now() + 60_000,
     votes: [],
+    approvedAt: Date.now(),
+    useBy: Date.now() + 60_000,
     claim,
     claimedBy: 'test',
     trace: { admit: span, approval: span },

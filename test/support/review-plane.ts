@@ -12,13 +12,14 @@ import { requirementsOf } from '../../src/approvals/escalation.ts';
 import { isEligible } from '../../src/approvals/quorum.ts';
 import { conflictOf } from '../../src/approvals/separation.ts';
 import { systemClock } from '../../src/domain/clock.ts';
+import type { Hold, HoldState } from '../../src/domain/hold.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { noMetrics } from '../../src/domain/metrics.ts';
 import { parseStrictJson } from '../../src/domain/strict-json.ts';
 import { createReviewerAuthenticator } from '../../src/identity/reviewer.ts';
 import { reviewListener } from '../../src/review/app.ts';
-import { type Bench, type BenchOptions, openBench } from './holds/bench.ts';
-import type { ManualClock } from './holds/values.ts';
+import { type Bench, type BenchOptions, openBench, openHoldBy } from './holds/bench.ts';
+import { actionOf, type ManualClock, type RequestOptions } from './holds/values.ts';
 
 const AGENT_AUDIENCE = 'https://gateway.test';
 
@@ -32,6 +33,9 @@ export interface ReviewPlane {
   call(as: TokenHolder | undefined, path: string, init?: RequestInit): Promise<Response>;
   /** POSTs JSON. */
   post(as: TokenHolder, path: string, body: unknown): Promise<Response>;
+  /** A new hold, of an action that no other hold of this plane has unless the options say so. */
+  newHold(options?: RequestOptions): Promise<Hold>;
+  stateOf(hold: Hold): Promise<HoldState | undefined>;
   /** What the gateway does when it drains. */
   drain(): void;
   close(): Promise<void>;
@@ -52,6 +56,7 @@ export async function openReviewPlane(options: BenchOptions = {}, clock?: Manual
     { clock: systemClock, log: silentLog, metrics: noMetrics },
   );
   await authenticator.start();
+  let amount = 0;
   const closing = new AbortController();
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -104,6 +109,8 @@ export async function openReviewPlane(options: BenchOptions = {}, clock?: Manual
     call,
     post: (as, path, body) =>
       call(as, path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    newHold: (more = {}) => openHoldBy(bench, { action: actionOf({}, `{"amount":${++amount}}`), ...more }),
+    stateOf: async ({ id }) => (await bench.store.holds.get(id))?.state,
     drain: () => closing.abort(),
     async close() {
       closing.abort();

@@ -5,7 +5,16 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CallFacts } from '../../src/domain/call-facts.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { startTelemetry, type Telemetry } from '../../src/telemetry/start.ts';
-import { callOf, credentialOf, holdOf, LITERALS, toolCall, voteOf } from '../support/call-facts.ts';
+import {
+  callOf,
+  credentialOf,
+  executed,
+  holdOf,
+  LITERALS,
+  releasing,
+  toolCall,
+  voteOf,
+} from '../support/call-facts.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts';
 
 const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
@@ -56,7 +65,7 @@ function playHeldCall(headers: readonly string[] = []): Hold {
   admit.end({ ...facts, hold: pending, status: 409, error: 'approval_pending' });
 
   const votes = [voteOf('alice'), voteOf('bob')].map((vote) => ({ ...vote, span: tracing.reviewed(pending, vote) }));
-  const claimed = { ...pending, state: 'RELEASING' as const, votes };
+  const claimed = releasing(pending, votes);
   let again: CallFacts = callOf('allow', { hold: claimed, credential: credentialOf(), auditSeq: 12 }, headers);
   const release = tracing.release(claimed);
   release.child('mint', () => again).end();
@@ -64,7 +73,7 @@ function playHeldCall(headers: readonly string[] = []): Hold {
   again = { ...again, upstreamStatus: 201 };
   client.end();
   release.child('revoke', () => again).end();
-  release.end({ ...again, status: 201, hold: { ...claimed, state: 'EXECUTED' } });
+  release.end({ ...again, status: 201, hold: executed(claimed) });
   return claimed;
 }
 
@@ -165,7 +174,7 @@ describe('a held call', () => {
     // Later changes of an ended hold, another process's, and endings by vote are not told again.
     telemetry.tracing.holdChanged({ ...expired, reportedAt: Date.now() }, 'EXPIRED');
     telemetry.tracing.holdChanged(expired, undefined);
-    telemetry.tracing.holdChanged({ ...hold, state: 'DENIED' }, 'PENDING');
+    telemetry.tracing.holdChanged({ ...hold, state: 'DENIED', endedAt: Date.now() }, 'PENDING');
     const close = only(await spansByName(), 'countersign.approval.close');
     expect(close.traceId).toBe(hold.trace.approval.traceId);
     expect(linked(close)).toEqual([`${hold.trace.admit.traceId}/${hold.trace.admit.spanId}`]);

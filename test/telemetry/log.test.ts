@@ -5,7 +5,7 @@ import { Secret } from '../../src/domain/secret.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { callLine } from '../../src/telemetry/call-line.ts';
 import { createLog } from '../../src/telemetry/log.ts';
-import { callOf, credentialOf, holdOf, LITERALS, voteOf } from '../support/call-facts.ts';
+import { callOf, credentialOf, executed, holdOf, LITERALS, releasing, voteOf } from '../support/call-facts.ts';
 
 function capture() {
   const lines: string[] = [];
@@ -80,7 +80,7 @@ test('a value that cannot be serialised does not stop the caller', () => {
 
 test('the line of a call names all that matters and holds nothing of its content', () => {
   const span = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), sampled: true };
-  const hold = holdOf({ admit: span, approval: span }, { state: 'EXECUTED', votes: [{ ...voteOf('alice'), span }] });
+  const hold = executed(releasing(holdOf({ admit: span, approval: span }), [{ ...voteOf('alice'), span }]));
   const facts = callOf('allow', {
     hold,
     credential: credentialOf(),

@@ -20,15 +20,18 @@ describe.skipIf(!hasOpenssl())('an issuer with an authority of its own (skipped 
       url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/`,
       headers: {},
     } as const;
+    const trusting = (ca: string) => ({ timeoutMs: 5_000, fetch: fetchTrusting(pemOf(ca)) });
     try {
-      expect(await callIssuer({ fetch: fetchTrusting(pemOf(certificates.ca)) }, request)).toEqual({
+      expect(await callIssuer(trusting(certificates.ca), request)).toEqual({
         status: 302,
         text: '{"token":"literal"}',
       });
-      await expect(callIssuer({ fetch: fetchTrusting(pemOf(other.ca)) }, request)).rejects.toMatchObject({
+      await expect(callIssuer(trusting(other.ca), request)).rejects.toMatchObject({
         code: 'credential_unavailable',
       });
-      await expect(callIssuer({}, request)).rejects.toMatchObject({ code: 'credential_unavailable' });
+      await expect(callIssuer({ timeoutMs: 5_000, fetch }, request)).rejects.toMatchObject({
+        code: 'credential_unavailable',
+      });
     } finally {
       server.close();
       server.closeAllConnections();

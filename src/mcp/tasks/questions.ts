@@ -4,7 +4,7 @@
 import type { Action, ActionBody, TaskForm } from '../../domain/action.ts';
 import type { HeaderList } from '../../domain/headers.ts';
 import { heldArguments } from '../../domain/held-arguments.ts';
-import type { HeldContent, Hold } from '../../domain/hold.ts';
+import type { HeldContent, Hold, HoldProgress } from '../../domain/hold.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import { writeJson } from '../../domain/json-source.ts';
 import { inSessionOf } from '../../domain/mcp-session.ts';
@@ -91,7 +91,9 @@ export function heldCall(
 
 const withoutQuery = (target: string): string | undefined => target.split('?', 1)[0];
 
-export function factsOf({ id, createdAt, deadline, approvedAt, endedAt, requirements }: Hold): TaskFacts {
+export function factsOf(hold: Hold): TaskFacts {
+  const { id, createdAt, deadline, requirements } = hold;
+  const { approvedAt, endedAt }: HoldProgress = hold;
   const useWithinMs = Math.min(...requirements.map((requirement) => requirement.useWithinMs));
   return {
     taskId: OWN_TASK + id,

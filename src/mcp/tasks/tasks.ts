@@ -167,7 +167,12 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     // Only an answer that there was can be gone.
     return {
       status: 'ended',
-      outcome: { error: rpcError(hold.outcomeStatus === undefined ? ending : answerGone(hold.id), 'question') },
+      outcome: {
+        error: rpcError(
+          'outcomeStatus' in hold && hold.outcomeStatus !== undefined ? answerGone(hold.id) : ending,
+          'question',
+        ),
+      },
     };
   }
 

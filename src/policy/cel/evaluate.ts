@@ -4,7 +4,7 @@
 // value FAILED; the only thing thrown is OVER_BUDGET.
 
 import type { ASTNode } from '@marcbachmann/cel-js';
-import type { CallVariables, VARIABLES } from '../variables.ts';
+import { type CallVariables, VARIABLES } from '../variables/variables.ts';
 import { type CelFunction, compileMatches, findFunction, TYPES } from './functions.ts';
 import type { EvaluationTerms, Meter } from './meter.ts';
 import { binary, negate } from './operators.ts';
@@ -107,7 +107,8 @@ function readName(name: string, names: Names): CompiledPart {
   if (slot !== undefined) return part([], ({ locals }) => locals[slot]);
   const type = TYPES.get(name);
   if (type !== undefined) return part([], () => type);
-  return part([], ({ variables }) => variables[name as keyof typeof VARIABLES] ?? FAILED);
+  const index = VARIABLES.findIndex((variable) => variable.name === name);
+  return part([], ({ variables }) => variables.read(index) ?? FAILED);
 }
 
 /** `||` is true and `&&` false as soon as one side is so, even where the other cannot be evaluated. */

@@ -4,7 +4,7 @@
 
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { foldsCheaply, looseKey } from '../../domain/normal-forms/keys.ts';
-import { fieldsOf } from '../variables.ts';
+import { membersOf } from '../variables/variables.ts';
 import type { EvaluationTerms, Meter } from './meter.ts';
 
 /**
@@ -14,7 +14,7 @@ import type { EvaluationTerms, Meter } from './meter.ts';
 export const FAILED = Symbol('failed');
 export type Failed = typeof FAILED;
 
-/** JSON, Maps, bytes, times, the views of variables.ts, types, and FAILED: kindOf tells them apart. */
+/** JSON, Maps, bytes, times, the views of variables/, types, and FAILED: kindOf tells them apart. */
 export type Value = unknown;
 
 /** What `type()` gives; equal to itself alone. */
@@ -66,7 +66,7 @@ function kindOfObject(value: object): ValueKind {
       return 'type';
   }
   if (value instanceof Uint8Array) return 'bytes';
-  return fieldsOf(value) === undefined ? 'none' : 'view';
+  return membersOf(value) === undefined ? 'none' : 'view';
 }
 
 /** A number that JavaScript compares by value with any other, or undefined. */
@@ -125,7 +125,7 @@ function memberOf(holder: object, key: Value): Value {
   const own =
     prototype === Object.prototype || prototype === null
       ? Object.hasOwn(holder, key)
-      : fieldsOf(holder)?.has(key) === true;
+      : membersOf(holder)?.has(key) === true;
   return own ? (holder as Readonly<Record<string, unknown>>)[key] : undefined;
 }
 

@@ -4,7 +4,7 @@
 
 import { html, raw } from 'hono/html';
 import { heldArguments, heldBeside } from '../../domain/held-arguments.ts';
-import type { HeldAction, HeldContent, Hold } from '../../domain/hold.ts';
+import type { HeldAction, HeldContent, Hold, OnceApprovedHold } from '../../domain/hold.ts';
 import type { Json } from '../../domain/json.ts';
 import { whyNotWhole } from '../../domain/whole.ts';
 import { ago, escapeHtml, type Html, markedWithin, number, plural, words } from './html.ts';
@@ -32,9 +32,10 @@ export interface Shown {
   readonly value?: Json;
 }
 
-export function showAction({ action, endedAt }: Hold, content: HeldContent = {}): Shown {
+export function showAction(hold: Hold, content: HeldContent = {}): Shown {
+  const { action } = hold;
   const { bodyText } = content;
-  if (endedAt !== undefined && bodyText === undefined && action.bodyLength > 0) return { dropped: true };
+  if ('endedAt' in hold && bodyText === undefined && action.bodyLength > 0) return { dropped: true };
   const fault = whyNotWhole({ ...action, bodyText });
   if (fault !== undefined) return { fault };
   const body = bodyText === undefined ? undefined : markedWithin(bodyText, MOST_MARKS, true);
@@ -116,7 +117,7 @@ const fold = (label: string, content: string): string =>
 export function renderAction(hold: Hold, shown: Shown): Html {
   const { action } = hold;
   if (shown.dropped) {
-    return html`<p class="quiet">The body is not kept any more: ${hold.sentAt === undefined ? 'the call ended without being sent' : 'it is older than the time for which bodies are kept'}. It had ${number(action.bodyLength)} bytes with the digest <code>${action.bodyDigest}</code>.</p>
+    return html`<p class="quiet">The body is not kept any more: ${'sentAt' in hold ? 'it is older than the time for which bodies are kept' : 'the call ended without being sent'}. It had ${number(action.bodyLength)} bytes with the digest <code>${action.bodyDigest}</code>.</p>
     ${renderQuery(action)} ${renderHeaders(action)}`;
   }
   if (shown.fault !== undefined) {
@@ -161,7 +162,7 @@ function renderHeaders({ boundHeaders, leftBehind = [] }: HeldAction): Html | st
 
 /** An earlier hold, and what its body passed where that is kept. */
 export interface Earlier {
-  readonly hold: Hold;
+  readonly hold: OnceApprovedHold;
   readonly value?: Json;
 }
 
@@ -181,7 +182,7 @@ export function renderDifference(
   now: number,
 ): Html {
   const found = before === undefined || after === undefined ? undefined : differences(before, after);
-  const when = html`<a href="/holds/${earlier.id}">approved ${ago(earlier.approvedAt ?? earlier.createdAt, now)}</a>`;
+  const when = html`<a href="/holds/${earlier.id}">approved ${ago(earlier.approvedAt, now)}</a>`;
   if (found === undefined) {
     const same = earlier.action.bodyDigest === hold.action.bodyDigest;
     return html`<p>${same ? 'The body is the same, byte for byte, as in the action' : 'The body differs from that of the action'} ${when}.</p>`;

@@ -5,6 +5,7 @@
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
+import { runsOutAt } from '../inbox.ts';
 import type { Permissions } from '../permissions.ts';
 import { duration, type Html, timeLeft, words } from './html.ts';
 import { renderPage, type SignedIn } from './layout.ts';
@@ -69,8 +70,8 @@ function renderStepUp(hold: Hold, { fresh, passkeys }: DecisionPanel): Html {
  * What became of it, or what it waits for besides this reviewer. Says that nothing was executed where the state alone
  * makes it certain.
  */
-function closing({ state, expiryReason, outcomeStatus }: Hold): string {
-  switch (state) {
+function closing(hold: Hold): string {
+  switch (hold.state) {
     case 'PENDING':
       return 'You cannot decide on it. Unless others do in time, nothing is executed.';
     case 'APPROVED':
@@ -79,17 +80,17 @@ function closing({ state, expiryReason, outcomeStatus }: Hold): string {
     case 'SENT':
       return 'It was approved and is being sent.';
     case 'EXECUTED':
-      return `It was approved and sent; the upstream answered ${outcomeStatus}.`;
+      return `It was approved and sent; the upstream answered ${hold.outcomeStatus}.`;
     case 'UPSTREAM_ERROR':
-      return outcomeStatus === undefined
+      return hold.outcomeStatus === undefined
         ? 'It was approved, and the upstream could not be reached. Nothing was executed.'
-        : `It was approved and sent; the upstream answered ${outcomeStatus}. It may have taken effect.`;
+        : `It was approved and sent; the upstream answered ${hold.outcomeStatus}. It may have taken effect.`;
     case 'OUTCOME_UNKNOWN':
       return 'It was approved and sent, and nobody knows whether it took effect. Look at the upstream.';
     case 'EXPIRED':
-      if (expiryReason === 'unused')
+      if (hold.expiryReason === 'unused')
         return 'It was approved, and the agent did not come back for it in time. Nothing was executed.';
-      if (expiryReason === 'abandoned')
+      if (hold.expiryReason === 'abandoned')
         return 'It was approved, and something failed before it was sent. Nothing was executed.';
       return 'It expired: nobody decided in time. Nothing was executed.';
     default:
@@ -133,7 +134,7 @@ export function renderConfirmation({ hold, choice, reason, panel, session, now }
     <blockquote class="action"><p>${sentence(hold)}</p></blockquote>
     ${hold.reversible === false && choice === 'approve' ? html`<p class="why bad">It cannot be undone.</p>` : ''}
     ${reason === '' ? '' : html`<p>Your reason: <q>${words(reason)}</q></p>`}
-    <p class="quiet">Bound to <code>${hold.bindingDigest.slice(0, 8)}…</code> · ${timeLeft(hold.state === 'PENDING' ? hold.deadline : (hold.useBy ?? hold.deadline), now)}</p>
+    <p class="quiet">Bound to <code>${hold.bindingDigest.slice(0, 8)}…</code> · ${timeLeft(runsOutAt(hold), now)}</p>
     <form method="post" action="/holds/${hold.id}/${choice === 'withdraw' ? 'withdraw' : 'vote'}" id="final">
     <input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="bindingDigest" value="${hold.bindingDigest}">
     <input type="hidden" name="decision" value="${choice}"><input type="hidden" name="reason" value="${reason}">

@@ -4,7 +4,7 @@
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import { type Requirement, WHY } from '../../domain/decision.ts';
-import type { HeldContent, Hold, Vote } from '../../domain/hold.ts';
+import type { DeniedHold, HeldContent, Hold, HoldProgress, Vote } from '../../domain/hold.ts';
 import type { Party } from '../../domain/principal.ts';
 import type { HoldHistory } from '../history.ts';
 import { renderAction, renderDifference, type Shown } from './arguments.ts';
@@ -76,12 +76,12 @@ function renderUpgrade({ upgrade }: Hold['action']): Html | string {
     <div><dt>Extensions</dt><dd>${offered(upgrade.extensions)}</dd></div>`;
 }
 
-function renderDenials(denied: readonly Hold[], now: EpochMs): Html {
+function renderDenials(denied: readonly DeniedHold[], now: EpochMs): Html {
   if (denied.length === 0)
     return html`<p class="quiet">Nothing of this agent’s that you may see was denied before.</p>`;
-  const item = (hold: Hold) => {
+  const item = (hold: DeniedHold) => {
     const reason = hold.votes.find(({ decision }) => decision === 'deny')?.reason;
-    return html`<li><a href="/holds/${hold.id}">${what(hold.action)}</a>${details(hold.action)}, denied ${ago(hold.endedAt ?? hold.createdAt, now)}${reason === undefined ? '' : html`: <q>${words(reason)}</q>`}</li>`;
+    return html`<li><a href="/holds/${hold.id}">${what(hold.action)}</a>${details(hold.action)}, denied ${ago(hold.endedAt, now)}${reason === undefined ? '' : html`: <q>${words(reason)}</q>`}</li>`;
   };
   return html`<h3>Denied to this agent before</h3><ul class="plain-list">${denied.map(item)}</ul>`;
 }
@@ -137,6 +137,7 @@ function renderGrounds({ hold, background, requirements }: HoldPageOptions): Htm
   };
   const need = ({ tier, count, reviewers, stepUp, reasonRequired, useWithinMs, escalate }: Requirement) =>
     html`<li><strong>${tier}</strong>: ${count === 1 ? 'one person' : `${count} people`} of ${words(reviewers.join(', '))}${stepUp ? ', with a fresh sign-in or a passkey' : ''}${reasonRequired ? ', with a reason' : ''}; once approved, to be used within ${duration(useWithinMs)}${escalate === undefined ? '' : html`. ${duration(escalate.afterMs)} after it was asked, also ${words(escalate.to.join(', '))}`}</li>`;
+  const { endedBecause }: HoldProgress = hold;
   return html`<section aria-labelledby="grounds-title"><h2 id="grounds-title">Why it was held</h2>
     <ul class="plain-list">${hold.rules.map(rule)}</ul>
     <h3>What it takes</h3><ul class="plain-list">${requirements.map(need)}</ul>
@@ -147,7 +148,7 @@ function renderGrounds({ hold, background, requirements }: HoldPageOptions): Htm
         : html`<dl class="facts"><div><dt>Name</dt><dd><code>${credential.name}</code>${background.credential === undefined ? '' : html` <span class="quiet">${background.credential}</span>`}</dd></div><div><dt>Scope</dt><dd class="mono">${words(scope)}</dd></div></dl><p class="quiet">It goes onto the call only after the approval, and is shown to nobody, the agent included.</p>`
     }
     <dl class="facts"><div><dt>Asked</dt><dd>${moment(hold.createdAt)}</dd></div><div><dt>Decide before</dt><dd>${moment(hold.deadline)}</dd></div>
-    ${hold.endedBecause === undefined ? '' : html`<div><dt>Ended because</dt><dd>${words(hold.endedBecause)}</dd></div>`}</dl></section>`;
+    ${endedBecause === undefined ? '' : html`<div><dt>Ended because</dt><dd>${words(endedBecause)}</dd></div>`}</dl></section>`;
 }
 
 function renderVotes(votes: readonly Vote[], now: EpochMs): Html | string {

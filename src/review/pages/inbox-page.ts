@@ -125,7 +125,7 @@ const STATE_WORDS: Readonly<Record<Hold['state'], readonly [string, string]>> = 
 export function renderState(hold: Hold, now: EpochMs): Html {
   if (hold.state === 'PENDING') return timeLeft(hold.deadline, now);
   const [text, kind] = STATE_WORDS[hold.state];
-  return html`<span class="tag ${kind}">${text}</span>${hold.state === 'APPROVED' && hold.useBy !== undefined ? timeLeft(hold.useBy, now) : ''}`;
+  return html`<span class="tag ${kind}">${text}</span>${hold.state === 'APPROVED' ? timeLeft(hold.useBy, now) : ''}`;
 }
 
 /** `1 of 2 approvals`, with a dot per seat. */

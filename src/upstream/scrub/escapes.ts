@@ -3,12 +3,7 @@
 // Reads generously: what some decoder takes for an escape is one here. Tables instead of regular expressions: this runs
 // over every body that is scrubbed.
 
-const BACKSLASH = 0x5c;
-const PERCENT = 0x25;
-const AMPERSAND = 0x26;
-const EQUALS = 0x3d;
-const LF = 0x0a;
-const CR = 0x0d;
+import { AMPERSAND, BACKSLASH, CR, EQUALS, LF, PERCENT } from './bytes.ts';
 
 /** Value of a hex digit, or 16. */
 const HEX = new Uint8Array(256).fill(16);

@@ -29,7 +29,8 @@ export type Find = (bytes: Buffer) => readonly FoundSpan[];
 const NESTINGS = 4;
 /** A line of base64 that is shorter than this is not taken to go on after a line end. */
 export const WRAPPED_LINE = 32;
-const LONGEST_GAP = 24;
+/** How many bytes may stand between two numbers of one list. */
+export const LONGEST_GAP = 24;
 
 const FAMILIES = [...ESCAPES].map(([lead, read]) => ({ lead, read, decode: unescaping(lead, read) }));
 const BASE64: readonly Decoder[] = [0, 1, 2, 3].map(base64);

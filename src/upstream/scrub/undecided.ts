@@ -2,9 +2,10 @@
 // widest sense, back to the first byte that no form of a secret has. Lines, events and JSON values that are complete
 // leave at once; a word that is not waits.
 
+import { CR, EQUALS, LF } from './bytes.ts';
 import { isBase64 } from './decoders.ts';
 import { isHex } from './escapes.ts';
-import { isGap, isNumber, WRAPPED_LINE } from './find.ts';
+import { isGap, isNumber, LONGEST_GAP, WRAPPED_LINE } from './find.ts';
 
 /**
  * What nested escapes make of one byte, such as `&#X00005C;&#X000075;&#X000030;…`; and the most that it takes where
@@ -13,10 +14,6 @@ import { isGap, isNumber, WRAPPED_LINE } from './find.ts';
 const WIDEST_ESCAPED = 100;
 const WIDEST_PLAIN = 12;
 const SLACK = 256;
-const LONGEST_GAP = 24;
-const LF = 0x0a;
-const CR = 0x0d;
-const EQUALS = 0x3d;
 
 const PLAIN = 1;
 const ESCAPED = 2;

@@ -90,9 +90,9 @@ describe.skipIf(home === undefined)(
   - { id: transfers, match: { upstream: api, methods: [POST], path: /transfers }, decide: hold, tier: payment }
 `,
         reviewIssuer: issuer,
-        reviewers: `  login: { issuer: "${issuer}", clientId: countersign-desk, clientSecret: { env: KC_DESK }, acrValues: [phr], stepUp: { acr: [phr] } }
+        reviewers: `  login: { issuer: "${issuer}", clientId: countersign-console, clientSecret: { env: KC_DESK }, acrValues: [phr], stepUp: { acr: [phr] } }
   cli: { clientId: countersign-cli }`,
-        env: { KC_SECRET: 'secret-of-countersign', KC_DESK: 'secret-of-countersign-desk' },
+        env: { KC_SECRET: 'secret-of-countersign', KC_DESK: 'secret-of-countersign-console' },
         limits: '{ wait: 0s }',
       });
     }, 600_000);

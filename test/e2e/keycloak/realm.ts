@@ -78,7 +78,7 @@ const representation = (desk: string) => ({
     secretClient('ledger-api'),
     secretClient('bot-reviewer', { protocolMappers: [FOR_REVIEW, GROUPS] }),
     {
-      ...secretClient('countersign-desk', {
+      ...secretClient('countersign-console', {
         serviceAccountsEnabled: false,
         standardFlowEnabled: true,
         protocolMappers: [GROUPS],

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { Json } from '../../../src/domain/json.ts';
 import { parseStrictJson } from '../../../src/domain/strict-json.ts';
 import { compileCondition } from '../../../src/policy/conditions.ts';
-import { CallVariables } from '../../../src/policy/variables.ts';
+import { CallVariables } from '../../../src/policy/variables/variables.ts';
 import { post } from '../../policy/inputs.ts';
 import { jsonText, LARGEST } from '../inputs.ts';
 import { accepted, demand, type Target } from '../target.ts';

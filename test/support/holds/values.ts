@@ -10,6 +10,8 @@ import type { Decision, Requirement } from '../../../src/domain/decision.ts';
 import type { Hold } from '../../../src/domain/hold.ts';
 import type { Principal } from '../../../src/domain/principal.ts';
 import type { Reviewer } from '../../../src/domain/reviewer.ts';
+import type { PassedCall } from '../../../src/domain/watch.ts';
+import { transferAction } from '../clearances.ts';
 
 /** Limits that no test meets unless it means to. */
 export const GENEROUS: AgentLimits = {
@@ -18,6 +20,15 @@ export const GENEROUS: AgentLimits = {
   openTasksPerAgent: 1_000_000,
   storedBytesPerAgent: 2 ** 40,
 };
+
+/** A call that passed without a hold, for a watch channel. */
+export function passedCallOf(principalId: string): Omit<PassedCall, 'id' | 'at'> {
+  return {
+    ...{ principalId, onBehalfOf: [], upstream: 'ledger', method: 'GET', path: '/' },
+    actionDigest: 'd'.repeat(64),
+    rules: ['r'],
+  };
+}
 
 export interface ManualClock extends Clock {
   advance(ms: number): void;
@@ -75,16 +86,10 @@ export function principalOf(extra: Partial<Principal> = {}): Principal {
 export function actionOf(extra: Partial<Action> = {}, text = '{"amount":5}'): Action {
   const bytes = Buffer.from(text);
   return {
-    protocol: 'http',
-    upstream: 'ledger',
-    authority: 'ledger.example.org',
-    method: 'POST',
-    target: '/transfers',
-    path: '/transfers',
+    ...transferAction,
     contentType: 'application/json',
     boundHeaders: ['accept', 'application/json'],
     body: { bytes, digest: sha256(bytes) },
-    streamed: false,
     ...extra,
   };
 }

@@ -1,0 +1,64 @@
+// What a variable of conditions is: its name, its CEL type, its meaning, and how its value is read from a call. Values are
+// read lazily, so a call pays only for what its conditions read. A value that is absent is undefined, and reading it is
+// an evaluation error (has() tells). Maps are Maps, and CEL reads JSON by own keys only: no name reaches a JavaScript
+// prototype.
+
+import type { DecisionInput } from '../../domain/decision.ts';
+import type { PathParams } from '../paths.ts';
+
+/** One call, as far as variables may look at it. */
+export interface ConditionCall {
+  readonly input: DecisionInput;
+  /** Whether the upstream tells names apart by the case of letters. */
+  readonly caseSensitive: boolean;
+  /** The parameters of the path of the rule whose condition runs: every rule has its own pattern. */
+  readonly params: PathParams;
+}
+
+/**
+ * What must be known before the condition may run: `body` (buffered and parsed), `history` (the earlier calls of the
+ * task), `hints` (a server's own words, on which no allow rule may rest).
+ */
+export type Reads = 'body' | 'history' | 'hints';
+
+/** A variable whose value is one of CEL's own types. */
+export interface ValueVariable {
+  readonly name: string;
+  /** CEL's name of the type. */
+  readonly type: string;
+  /** As docs/policy.md gives it. */
+  readonly meaning: string;
+  readonly reads?: Reads;
+  value(call: ConditionCall): unknown;
+}
+
+/** A member of a variable: a getter of its class. */
+export interface Member {
+  /** CEL's name of the type. */
+  readonly type: string;
+  /** As docs/policy.md gives it. */
+  readonly meaning: string;
+  readonly reads?: Exclude<Reads, 'hints'>;
+}
+
+/** A variable with members: the getters of a class, which becomes the CEL type `type`. */
+export interface ViewVariable {
+  readonly name: string;
+  readonly type: string;
+  readonly meaning: string;
+  readonly view: new (call: ConditionCall) => object;
+  readonly members: Readonly<Record<string, Member>>;
+}
+
+export type Variable = ValueVariable | ViewVariable;
+
+/** Makes a variable with members. The compiler checks that every getter of the class is described, and no other name. */
+export function viewVariable<View extends object>(variable: {
+  readonly name: string;
+  readonly type: string;
+  readonly meaning: string;
+  readonly view: new (call: ConditionCall) => View;
+  readonly members: Readonly<Record<keyof View & string, Member>>;
+}): ViewVariable {
+  return variable;
+}
