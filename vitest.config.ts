@@ -1,6 +1,7 @@
 // The tests in three projects: unit, e2e and browser (`npm run test:unit`, `npm run test:e2e`; `npm test` runs all).
 
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { env } from 'node:process';
 import { defineConfig } from 'vitest/config';
 
@@ -28,6 +29,8 @@ export default defineConfig({
     maxWorkers: workers(),
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // Node keeps what it has compiled: a test's gateway starts in half the time. Node compares sources before it uses it.
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/node-compile') },
     // An unhandled rejection or error fails the run: nothing is swallowed.
     dangerouslyIgnoreUnhandledErrors: false,
     projects: [

@@ -43,5 +43,8 @@ it('names only commands of the gateway that exist', () => {
 it('names only files and folders that exist', () => {
   const named = found(/^((?:src|test|config|docs)\/[\w./-]+)$/g);
   expect(named.length).toBeGreaterThan(5);
-  expect(named.filter(([, path]) => !existsSync(path))).toEqual([]);
+  // A recipe names the files that it shows; extending.test.ts holds the two together.
+  const shown = [...readFileSync('docs/extending.md', 'utf8').matchAll(/^```ts (\S+)$/gm)].map(([, path]) => path);
+  const missing = named.filter(([, path]) => !existsSync(path));
+  expect(missing.filter(([page, path]) => page !== 'docs/extending.md' || !shown.includes(path))).toEqual([]);
 });

@@ -103,7 +103,7 @@ const LISTENERS: readonly (readonly [Plane, Transport])[] = [
   ['ops', 'plain'],
 ];
 
-describe('the process lives through every pair of parser events', () => {
+describe.concurrent('the process lives through every pair of parser events', () => {
   it.each(LISTENERS)('on the %s’ listener, %s', { timeout: 120_000 }, async (plane, transport) => {
     const environment = gatewayOf(transport);
     const token = await environment.token('agent-1');
@@ -117,7 +117,7 @@ describe('the process lives through every pair of parser events', () => {
   });
 });
 
-describe('the process lives through what is no TLS handshake', () => {
+describe.concurrent('the process lives through what is no TLS handshake', () => {
   /** Bytes for a TLS listener before, instead of, or in the middle of a handshake. */
   const NO_HANDSHAKE: readonly (string | Buffer)[] = [
     ...Object.values(EVENTS),

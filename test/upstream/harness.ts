@@ -11,9 +11,11 @@ import { type Metrics, noMetrics } from '../../src/domain/metrics.ts';
 import type { InboundRequest, RequestBody } from '../../src/domain/request.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import type { Forwarder, Outgoing, ResponseSink } from '../../src/domain/upstream.ts';
+import { GatewayError } from '../../src/errors.ts';
 import type { Resolve } from '../../src/upstream/address-guard.ts';
 import { createForwarder } from '../../src/upstream/forward.ts';
 import { createTargets, type Targets, type UpstreamOptions } from '../../src/upstream/targets.ts';
+import { failureOf } from '../support/failures.ts';
 
 export function upstreamOptions(url: string, extra: Partial<UpstreamOptions> = {}): UpstreamOptions {
   return {
@@ -227,4 +229,12 @@ export async function startFront(
       await once(server, 'close');
     },
   };
+}
+
+/** Sends one call that must be refused, and gives the refusal. */
+export async function refusalOf(parts: CallParts, extra = {}): Promise<GatewayError> {
+  await using rig = createRig(parts.url, extra);
+  const failure = await failureOf(Promise.resolve(rig.forwarder.send(outgoing(parts), recordingSink())));
+  if (!(failure instanceof GatewayError)) throw failure;
+  return failure;
 }
