@@ -3,7 +3,7 @@
 
 import { defined } from '../domain/defined.ts';
 import { waitPreference } from '../domain/prefer.ts';
-import type { Failed, Reached } from '../domain/stages.ts';
+import type { FailedCall, Reached } from '../domain/stages.ts';
 import { type AnswerTo, answerTo } from '../domain/telling.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import type { GatewayError } from '../errors.ts';
@@ -21,7 +21,7 @@ export interface AnswerParts {
 }
 
 /** Gives the status that went out. */
-export function answerCall(failed: Reached & Failed, parts: AnswerParts): number {
+export function answerCall(failed: Reached & FailedCall, parts: AnswerParts): number {
   const { call, error } = failed;
   const status = parts.tasks.refused(failed);
   if (status !== undefined) return status;
@@ -40,7 +40,7 @@ function asked({ mount, action }: Reached): AnswerTo {
 }
 
 function render(
-  { error, arrived, action, principal }: Reached & Failed,
+  { error, arrived, action, principal }: Reached & FailedCall,
   context: ProblemContext,
   states: AnswerParts['states'],
 ): Answer {

@@ -84,12 +84,12 @@ export interface Answered extends Departed {
 }
 
 /** A call that ended with an error, at whichever stage. */
-export interface Failed {
+export interface FailedCall {
   readonly error: GatewayError;
 }
 
 /** Any stage: what is known of a call, however far it has come. */
-export type Reached = Pick<Received, 'call'> & Partial<Answered & Held & Failed>;
+export type Reached = Pick<Received, 'call'> & Partial<Answered & Held & FailedCall>;
 
 /** What pipeline.ts strings together. */
 export interface Steps {

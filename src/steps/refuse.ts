@@ -2,7 +2,7 @@
 
 import { factsOf } from '../domain/call-facts.ts';
 import type { Logger } from '../domain/log.ts';
-import type { Failed, Reached } from '../domain/stages.ts';
+import type { FailedCall, Reached } from '../domain/stages.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { GatewayError } from '../errors.ts';
 import type { JournalDependencies } from './journal.ts';
@@ -11,7 +11,7 @@ export interface RefuseDependencies extends Pick<JournalDependencies, 'audit' | 
   readonly log: Logger;
   readonly tracing: Tracing;
   /** Writes the problem document, or its MCP form, and gives the status that went out. From answer.ts. */
-  answer(failed: Reached & Failed): number;
+  answer(failed: Reached & FailedCall): number;
 }
 
 export async function refuse(deps: RefuseDependencies, last: Reached, thrown: GatewayError): Promise<void> {

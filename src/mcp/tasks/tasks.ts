@@ -16,7 +16,7 @@ import type { Hold, HoldStore } from '../../domain/hold.ts';
 import type { Mount } from '../../domain/mount.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { Resumed } from '../../domain/protocol-handler.ts';
-import type { Armed, Failed, Reached, Recognised } from '../../domain/stages.ts';
+import type { Armed, FailedCall, Reached, Recognised } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../../errors.ts';
 import { meta, rpcError, toolResult } from '../refusal.ts';
@@ -61,7 +61,7 @@ export interface GatewayTasks {
    * Answers a refused call where its client is to be told of a task; undefined where a refusal is said as usual. Gives
    * the HTTP status.
    */
-  refused(failed: Reached & Failed): number | undefined;
+  refused(failed: Reached & FailedCall): number | undefined;
 }
 
 export interface TaskRun {
