@@ -17,6 +17,7 @@ import type { InterventionParts } from '../interventions.ts';
 import type { LogoutHint } from '../logout-hint.ts';
 import type { Passkeys } from '../passkeys.ts';
 import { type Eligibility, isNamed, permissionsOf } from '../permissions.ts';
+import { reviewSpeedOf } from '../review-speed.ts';
 import type { Sessions } from '../session.ts';
 import type { BrowserSignIn } from '../sign-in.ts';
 import { type SimilarParts, similarTo } from '../similar.ts';
@@ -58,8 +59,6 @@ export interface ConsoleParts extends ConsoleOptions, SimilarParts {
   readonly events: EventStreams;
   onFault(error: GatewayError): void;
 }
-
-const DAY_MS = 24 * 60 * 60_000;
 
 export type ConsoleEnv = { Bindings: HttpBindings; Variables: { session: SignedIn } };
 
@@ -132,7 +131,7 @@ export function createConsole(parts: ConsoleParts): Hono<ConsoleEnv> {
       .requirementsOf(hold)
       .filter((requirement) => eligibility.isEligible(requirement, reviewer));
     return {
-      standing: permissionsOf(eligibility, hold, reviewer, now),
+      permissions: permissionsOf(eligibility, hold, reviewer, now),
       stepUp: tiers.some((tier) => tier.stepUp),
       reasonRequired: tiers.some((tier) => tier.reasonRequired),
       fresh: parts.isFresh(reviewer.authenticatedAt, now),
@@ -156,8 +155,8 @@ export function createConsole(parts: ConsoleParts): Hono<ConsoleEnv> {
       session.reviewer,
       readFilters(new URL(context.req.url).searchParams),
     );
-    const pace = await holds.voteTimes(session.reviewer.id, holds.now() - DAY_MS);
-    return page(context, renderInbox(inbox, session, pace, parts.isNamedAnywhere(session.reviewer)));
+    const speed = await reviewSpeedOf(holds, session.reviewer);
+    return page(context, renderInbox(inbox, session, speed, parts.isNamedAnywhere(session.reviewer)));
   });
 
   app.get('/holds/:id', async (context) => {
@@ -369,9 +368,10 @@ function refuseEarly(
   hold: Hold,
   choice: 'approve' | 'deny',
   reason: string,
-  { standing: may, reasonRequired, fault }: DecisionPanel,
+  { permissions, reasonRequired, fault }: DecisionPanel,
 ): void {
-  if (!may[choice]) throw new GatewayError('hold_closed', may.why ?? 'This is not open to you.', { holdId: hold.id });
+  if (!permissions[choice])
+    throw new GatewayError('hold_closed', permissions.why ?? 'This is not open to you.', { holdId: hold.id });
   if (choice === 'approve' && fault !== undefined)
     throw new GatewayError('bad_vote', `What cannot be shown whole is not approved. ${fault}`);
   if (reasonRequired && reason === '')

@@ -14,7 +14,7 @@ import { sentence } from './sentence.ts';
 export type Choice = 'approve' | 'deny' | 'withdraw';
 
 export interface DecisionPanel {
-  readonly standing: Permissions;
+  readonly permissions: Permissions;
   /** A tier that this reviewer votes for asks for these. */
   readonly stepUp: boolean;
   readonly reasonRequired: boolean;
@@ -34,27 +34,27 @@ const DONE: Readonly<Record<string, string>> = {
 };
 
 export function renderDecision(hold: Hold, panel: DecisionPanel, session: SignedIn, now: EpochMs): Html {
-  const { standing, fault } = panel;
+  const { permissions, fault } = panel;
   const done = panel.done === undefined ? undefined : DONE[panel.done];
-  const open = standing.approve || standing.deny || standing.revoke;
+  const open = permissions.approve || permissions.deny || permissions.revoke;
   return html`<section class="panel" id="decide"><h2>Decide ${hold.state === 'PENDING' ? timeLeft(hold.deadline, now) : ''}</h2>
     ${done === undefined ? '' : html`<div class="alert good" role="status">${done}</div>`}
-    ${standing.why === undefined ? '' : html`<p class="why">${standing.why}</p>`}
+    ${permissions.why === undefined ? '' : html`<p class="why">${permissions.why}</p>`}
     ${open ? renderForm(hold, panel, session) : html`<p class="quiet">${closing(hold)}</p>`}
-    ${fault !== undefined && standing.approve ? html`<p class="why" id="not-whole">Approve is off: the action cannot be shown whole. ${fault}</p>` : ''}</section>`;
+    ${fault !== undefined && permissions.approve ? html`<p class="why" id="not-whole">Approve is off: the action cannot be shown whole. ${fault}</p>` : ''}</section>`;
 }
 
 function renderForm(hold: Hold, panel: DecisionPanel, session: SignedIn): Html {
-  const { standing, reasonRequired, fault } = panel;
+  const { permissions, reasonRequired, fault } = panel;
   const whole = fault === undefined;
-  return html`${panel.stepUp && (standing.approve || standing.deny) ? renderStepUp(hold, panel) : ''}
+  return html`${panel.stepUp && (permissions.approve || permissions.deny) ? renderStepUp(hold, panel) : ''}
     <form method="post" action="/holds/${hold.id}/confirm" class="decision">
     <input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="bindingDigest" value="${hold.bindingDigest}">
     <label for="reason">Reason ${reasonRequired ? html`<span class="quiet">(this tier asks for one)</span>` : html`<span class="quiet">(optional; kept in the record)</span>`}</label>
     <textarea id="reason" name="reason" rows="3" maxlength="2000" ${reasonRequired ? 'required' : ''}></textarea>
-    <div class="buttons">${standing.approve ? html`<button class="approve" id="approve" name="decision" value="approve" ${whole ? '' : html`disabled aria-describedby="not-whole"`}>Approve…</button>` : ''}
-    ${standing.deny ? html`<button class="deny" id="deny" name="decision" value="deny">Deny…</button>` : ''}
-    ${standing.revoke && !standing.approve ? html`<button id="withdraw" name="decision" value="withdraw">Take it back…</button>` : ''}</div>
+    <div class="buttons">${permissions.approve ? html`<button class="approve" id="approve" name="decision" value="approve" ${whole ? '' : html`disabled aria-describedby="not-whole"`}>Approve…</button>` : ''}
+    ${permissions.deny ? html`<button class="deny" id="deny" name="decision" value="deny">Deny…</button>` : ''}
+    ${permissions.revoke && !permissions.approve ? html`<button id="withdraw" name="decision" value="withdraw">Take it back…</button>` : ''}</div>
     <p class="quiet">The next step shows the action once more before anything counts.</p></form>`;
 }
 

@@ -61,7 +61,7 @@ export function renderHold(page: HoldPageOptions): Html {
       ${renderTask(hold, content, now)}
       ${renderAgent(hold)}
       ${renderGrounds(page)}
-    ${page.panel.standing.vote ? html`<a class="jump button primary" href="#decide">Decide</a>` : ''}
+    ${page.panel.permissions.vote ? html`<a class="jump button primary" href="#decide">Decide</a>` : ''}
     </div><aside class="decide" aria-label="Decision">${renderDecision(hold, page.panel, session, now)}${renderVotes(hold.votes, now)}${renderStop(hold, session)}${renderDigest(hold)}</aside></div></div>`,
   );
 }

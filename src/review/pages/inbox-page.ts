@@ -22,7 +22,7 @@ import { agentName, details, what } from './sentence.ts';
 const LABELS: Readonly<Record<View, string>> = { mine: 'Waiting for me', open: 'All open', recent: 'Recent' };
 
 /** `named`: whether the configuration names this person anywhere. */
-export function renderInbox(inbox: Inbox, session: SignedIn, pace: VoteTimes, named: boolean): Html {
+export function renderInbox(inbox: Inbox, session: SignedIn, speed: VoteTimes, named: boolean): Html {
   const { filters, counts } = inbox;
   return renderPage(
     { title: counts.mine > 0 ? `(${counts.mine}) Inbox` : 'Inbox', session, current: 'inbox', scripts: ['inbox.js'] },
@@ -36,7 +36,7 @@ export function renderInbox(inbox: Inbox, session: SignedIn, pace: VoteTimes, na
     ${renderFilters(inbox)}
     ${inbox.entries.length === 0 ? renderEmpty(filters, counts, named ? undefined : session.reviewer) : groupByTask(inbox.entries).map((group) => renderGroup(group, inbox.now))}
     ${inbox.more ? html`<p class="quiet">There are more open holds than are listed here. Filters look at the newest thousand.</p>` : ''}
-    ${renderReviewSpeed(pace)}</div>
+    ${renderReviewSpeed(speed)}</div>
     <p id="changes" class="sr" role="status"></p>
     ${renderKeys()}`,
   );
@@ -90,7 +90,7 @@ function renderGroup({ task, entries }: Group, now: EpochMs): Html {
   return html`<section>${title}<ul class="list">${entries.map((entry) => renderEntry(entry, now))}</ul></section>`;
 }
 
-function renderEntry({ hold, standing }: InboxEntry, now: EpochMs): Html {
+function renderEntry({ hold, permissions }: InboxEntry, now: EpochMs): Html {
   const tags = [
     hold.reversible === false ? html`<span class="tag bad">cannot be undone</span>` : '',
     hold.data === undefined ? '' : html`<span class="tag warn">${words(hold.data)}</span>`,
@@ -101,8 +101,8 @@ function renderEntry({ hold, standing }: InboxEntry, now: EpochMs): Html {
     <span class="card-who">${words(agentName(hold.principal))} · asked ${ago(hold.createdAt, now)}</span>
     <span class="card-tags">${tags}</span>
     <span class="card-side">${renderState(hold, now)}${hold.state === 'PENDING' ? renderProgress(hold) : ''}${
-      hold.state === 'PENDING' && !standing.approve
-        ? html`<span class="quiet">${standing.revoke ? 'you voted' : 'not yours to decide'}</span>`
+      hold.state === 'PENDING' && !permissions.approve
+        ? html`<span class="quiet">${permissions.revoke ? 'you voted' : 'not yours to decide'}</span>`
         : ''
     }</span></li>`;
 }
@@ -140,12 +140,12 @@ export function renderProgress(hold: Hold): Html {
 }
 
 /** How this person decides, for themselves: many decisions in no time are a sign of wear, not of diligence. */
-function renderReviewSpeed({ decisions, medianSeconds, hasty }: VoteTimes): Html | string {
+function renderReviewSpeed({ decisions, medianSeconds, tooFast }: VoteTimes): Html | string {
   if (decisions === 0) return '';
   const median =
     medianSeconds === undefined ? '' : `, half of them within ${duration(medianSeconds * 1000)} of opening`;
-  const quick = hasty === 0 ? '' : html` <span class="tag warn">${number(hasty)} in under 3 s</span>`;
-  return html`<p class="pace quiet">Your last 24 hours: ${plural(decisions, 'decision')}${median}.${quick}</p>`;
+  const quick = tooFast === 0 ? '' : html` <span class="tag warn">${number(tooFast)} in under 3 s</span>`;
+  return html`<p class="review-speed quiet">Your last 24 hours: ${plural(decisions, 'decision')}${median}.${quick}</p>`;
 }
 
 function renderKeys(): Html {
