@@ -26,8 +26,9 @@ export function createLogoutHint({
   const secure = origin.startsWith('https:');
   const name = secure ? '__Secure-countersign-id' : 'countersign-insecure-id';
   const purposeOf = ({ id }: Reviewer): string => `logout-hint ${id}`;
+  const attributes = `Path=/sign-out; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`;
   const cookie = (value: string, ageMs: number): string =>
-    `${name}=${value}; Path=/sign-out; HttpOnly; SameSite=Lax; Max-Age=${Math.floor(ageMs / 1000)}${secure ? '; Secure' : ''}`;
+    `${name}=${value}; ${attributes}; Max-Age=${Math.floor(ageMs / 1000)}`;
   return {
     keep(reviewer, idToken) {
       const written = cookie(seal.seal(purposeOf(reviewer), idToken), lifeMs);
