@@ -25,6 +25,8 @@ function workers(): number {
 
 export default defineConfig({
   test: {
+    // A failed test prints the gateways it used.
+    setupFiles: ['test/support/report-failures.ts'],
     pool: 'forks',
     maxWorkers: workers(),
     testTimeout: 30_000,
