@@ -1,7 +1,7 @@
 // What the steps count. Names, units and labels are chosen in telemetry/metrics.ts; no ids ever become labels.
 
 import type { ErrorCode } from '../errors.ts';
-import type { CallFacts } from './call.ts';
+import type { CallFacts } from './call-facts.ts';
 import type { HoldState } from './hold.ts';
 
 /** Durations in seconds. */

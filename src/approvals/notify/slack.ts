@@ -23,7 +23,7 @@ const settings = (context: ConfigContext) =>
     .transform(({ webhookUrl, token, channel, ...rest }, issues) => {
       if (webhookUrl !== undefined && token === undefined && channel === undefined) return { ...rest, webhookUrl };
       if (webhookUrl === undefined && token !== undefined && channel !== undefined) return { ...rest, token, channel };
-      issues.addIssue({ code: 'custom', message: 'Give webhookUrl alone, or token and channel.' });
+      issues.addIssue({ code: 'custom', message: 'Set `webhookUrl` alone, or `token` and `channel`.' });
       return z.NEVER;
     });
 
