@@ -248,17 +248,17 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('tells reviewers their own pace', async () => {
+    it('tells reviewers their own review speed', async () => {
       const id = await desk.ask('/ledger/transfers', transfer());
       const seat = await sit('Bob Baker');
       const { page } = seat;
-      expect(await page.locator('.pace').count()).toBe(0);
+      expect(await page.locator('.review-speed').count()).toBe(0);
       await page.goto(`${desk.url}/holds/${id}`);
       await page.getByRole('button', { name: 'Deny…' }).click();
       await page.locator('#confirm').click();
       await page.getByText('Your denial is counted.', { exact: false }).waitFor();
       await page.goto(desk.url);
-      expect(await page.locator('.pace').textContent()).toMatch(/^Your last 24 hours: 1 decision/);
+      expect(await page.locator('.review-speed').textContent()).toMatch(/^Your last 24 hours: 1 decision/);
       expect(await findBarriers(page)).toEqual([]);
       await leave(seat);
     });
