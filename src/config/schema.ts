@@ -36,6 +36,9 @@ export const configSchema = (context: ConfigContext) =>
     retention: retention().prefault({}).describe('How long what has ended is kept in the store'),
   });
 
+/** One configuration as it is written, before it is checked. */
+export type ConfigInput = z.input<ReturnType<typeof configSchema>>;
+
 /**
  * One configuration, checked and frozen. Durations end in `Ms`, sizes in `Bytes`; paths are absolute; secrets are
  * sources.
