@@ -9,7 +9,8 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { type Environment, INJECTED_SECRET, REVIEW_AUDIENCE, startEnvironment } from '../support/environment.ts';
+import { REVIEW_AUDIENCE } from '../support/config.ts';
+import { type Environment, INJECTED_SECRET, startEnvironment } from '../support/environment.ts';
 
 const STORIES = resolve('test/cli/stories');
 const MAIN = resolve('src/main.ts');
