@@ -13,6 +13,7 @@ import { readUpstreamName } from '../domain/server-names.ts';
 import type { Call, Mount } from '../domain/stages.ts';
 import type { GatewayError } from '../errors.ts';
 import { challenge } from '../identity/challenge.ts';
+import { authorizationServer } from '../identity/issuers.ts';
 import type { WaitingCall } from '../mcp/cancellation.ts';
 import { createMcpHandler, type McpDependencies } from '../mcp/handler.ts';
 import { createOpenRequests } from '../mcp/open-requests.ts';
@@ -123,7 +124,7 @@ export function buildMcp({
     return {
       url: listeners.agents.url,
       scheme,
-      issuers: identity.issuers.flatMap((issuer) => (issuer.type === 'oidc' ? [issuer.issuer] : [])),
+      issuers: identity.issuers.flatMap((issuer) => authorizationServer(issuer) ?? []),
       isMcp: (mount) =>
         readUpstreamName(mount).server === undefined &&
         Object.hasOwn(upstreams, mount) &&

@@ -2,6 +2,7 @@
 // that are well-formed, so that a slip in one entry does not hide the faults of the others.
 
 import { signedByGateway } from '../credentials/types.ts';
+import { authorizationServer, checkIssuers } from '../identity/issuers.ts';
 import type { Fault } from '../settings/faults.ts';
 import type { Config } from './schema.ts';
 
@@ -29,7 +30,7 @@ export function checkReferences(sections: Sections): readonly Fault[] {
     ...checkCredentials(sections),
     ...checkTiers(sections),
     ...sections.rules.flatMap((rule, index) => (rule === undefined ? [] : [...checkRule(rule, index, sections)])),
-    ...checkIssuers(sections),
+    ...checkIdentity(sections),
     ...checkVoters(sections),
     ...checkChannels(sections),
     ...checkConsole(sections),
@@ -162,41 +163,9 @@ function* checkRule(rule: RuleConfig, index: number, { rules, tiers, upstreams }
   }
 }
 
-function* checkIssuers({ identity, reviewers }: Sections): Generator<Fault> {
-  const seen = new Set<string>();
-  for (const [index, issuer] of (identity?.issuers ?? []).entries()) {
-    const keys = [
-      ['name', issuer.name],
-      issuer.type === 'oidc' ? ['issuer', issuer.issuer] : ['trustDomain', issuer.trustDomain],
-    ] as const;
-    for (const [key, value] of keys) {
-      const entry = `${key} ${value}`;
-      if (seen.has(entry))
-        yield { path: ['identity', 'issuers', index, key], message: 'Another entry has this already.' };
-      seen.add(entry);
-    }
-  }
-  const opaque = (identity?.issuers ?? []).flatMap((issuer, index) =>
-    issuer.type === 'oidc' && issuer.introspection !== undefined ? [index] : [],
-  );
-  for (const index of opaque.slice(1)) {
-    yield {
-      path: ['identity', 'issuers', index, 'introspection'],
-      message: 'An opaque token does not say who issued it: one issuer at most may take them.',
-    };
-  }
-  for (const [index, issuer] of (identity?.issuers ?? []).entries()) {
-    if (issuer.type !== 'spiffe' || !('spiffeId' in issuer.bundle) || issuer.bundle.bootstrap !== undefined) continue;
-    const domain = issuer.bundle.spiffeId.split('/')[2];
-    const vouched = identity?.issuers.some(
-      (other) => other !== issuer && other.type === 'spiffe' && other.trustDomain === domain,
-    );
-    if (!vouched)
-      yield {
-        path: ['identity', 'issuers', index, 'bundle', 'bootstrap'],
-        message: 'Nothing vouches for the endpoint at first: name a first bundle.',
-      };
-  }
+function* checkIdentity({ identity, reviewers }: Sections): Generator<Fault> {
+  for (const fault of checkIssuers(identity?.issuers ?? []))
+    yield { ...fault, path: ['identity', 'issuers', ...fault.path] };
   if (reviewers?.api !== undefined && workloadAudiences(identity).includes(reviewers.api.audience)) {
     yield {
       path: ['reviewers', 'api', 'audience'],
@@ -205,8 +174,7 @@ function* checkIssuers({ identity, reviewers }: Sections): Generator<Fault> {
   }
   const api = reviewers?.api;
   const shared =
-    api !== undefined &&
-    (identity?.issuers ?? []).find((issuer) => issuer.type === 'oidc' && issuer.issuer === api.issuer);
+    api !== undefined && (identity?.issuers ?? []).find((issuer) => authorizationServer(issuer) === api.issuer);
   if (shared && api.clients === undefined) {
     yield {
       path: ['reviewers', 'api', 'clients'],

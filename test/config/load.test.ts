@@ -229,7 +229,7 @@ describe('where a trust domain’s bundle comes from', () => {
     ],
     [
       '{ endpoint: "https://x", profile: https_spiffe, spiffeId: "spiffe://p.example/x" }',
-      `${at}.bootstrap: Nothing vouches for the endpoint at first: name a first bundle.`,
+      `${at}.bootstrap: Set this to a file with the first bundle: no other entry has the endpoint’s trust domain.`,
     ],
   ])('%s is refused', (bundle, fault) => {
     expect(faultsIn(issuer(bundle))).toContain(fault);

@@ -19,8 +19,10 @@ import { renderTool } from './tool-words.ts';
 
 /** What the gateway knows beside the hold itself. */
 export interface Background {
-  /** The credential's provider type and lifetime, as configured now. */
+  /** How the credential is made and when it ends, as configured now. */
   readonly credential?: string;
+  /** What proved the agent: `a token`. */
+  readonly proof: string;
   /** By rule id: what the rule matches, where the policy in force is the one that held the call. */
   rule(id: string): string | undefined;
 }
@@ -59,7 +61,7 @@ export function renderHold(page: HoldPageOptions): Html {
         ${shown.fault !== undefined || shown.dropped ? html`<p class="quiet">Not compared, since it cannot be shown whole.</p>` : history.approved === undefined ? html`<p class="quiet">You have no earlier approved action of this kind by this agent to compare with.</p>` : renderDifference(hold, shown.value, history.approved, now)}
         ${renderDenials(history.denied, now)} ${renderProposal(page.similar)}</section>
       ${renderTask(hold, content, now)}
-      ${renderAgent(hold)}
+      ${renderAgent(hold, page.background)}
       ${renderGrounds(page)}
     ${page.panel.standing.vote ? html`<a class="jump button primary" href="#decide">Decide</a>` : ''}
     </div><aside class="decide" aria-label="Decision">${renderDecision(hold, page.panel, session, now)}${renderVotes(hold.votes, now)}${renderStop(hold, session)}${renderDigest(hold)}</aside></div></div>`,
@@ -111,14 +113,14 @@ function renderTask({ task }: Hold, { task: said }: HeldContent, now: EpochMs): 
     }</section>`;
 }
 
-function renderAgent({ principal }: Hold): Html {
+function renderAgent({ principal }: Hold, background: Background): Html {
   const chain = (parties: readonly Party[]) => parties.map(({ id }) => html`<li class="mono">${words(id)}</li>`);
   return html`<section aria-labelledby="agent-title"><h2 id="agent-title">Who asks</h2><dl class="facts">
     <div><dt>Agent</dt><dd class="mono">${words(principal.id)}</dd></div>
     ${principal.spiffeId === undefined ? '' : html`<div><dt>Its workload</dt><dd class="mono">${words(principal.spiffeId)}</dd></div>`}
     ${principal.name === undefined ? '' : html`<div><dt>Name at its issuer</dt><dd>${words(principal.name)}</dd></div>`}
     ${principal.client === undefined ? '' : html`<div><dt>Client</dt><dd class="mono">${words(principal.client)}</dd></div>`}
-    <div><dt>Proved by</dt><dd>${principal.kind === 'spiffe' ? 'a SPIFFE identity' : 'a token'} of <span class="mono">${words(principal.issuer)}</span></dd></div>
+    <div><dt>Proved by</dt><dd>${background.proof} of <span class="mono">${words(principal.issuer)}</span></dd></div>
     <div><dt>On behalf of</dt><dd>${principal.onBehalfOf.length === 0 ? 'nobody: it acts for itself' : html`<ol class="plain-list">${chain(principal.onBehalfOf)}</ol>`}</dd></div>
     <div><dt>Owners</dt><dd>${principal.owners.length === 0 ? 'none registered' : principal.owners.map((owner) => html`${words(owner)} `)}</dd></div></dl></section>`;
 }
