@@ -2,7 +2,8 @@
 // nothing can be sent without a clearance, and nothing cleared can be sent before it is on record.
 // No credential request, look-up or connection for the upstream happens before `clear` returns.
 
-import type { Call, Steps } from './domain/stages.ts';
+import type { Call } from './domain/call.ts';
+import type { Steps } from './domain/stages.ts';
 import { asGatewayError } from './errors.ts';
 
 /** Takes one call from its arrival to its end. Never rejects. */
@@ -20,10 +21,10 @@ export function createPipeline(steps: Steps): (call: Call) => Promise<void> {
       const armed = await steps.arm(journaled);
       await steps.send(armed); //                            once; a held call is marked SENT before its first byte
     } catch (thrown) {
-      await steps.refuse(call, asGatewayError(thrown));
+      await steps.refuse(call.reached, asGatewayError(thrown));
     } finally {
       //                           always: take the credential back, record the outcome, end the spans
-      await steps.settle(call);
+      await steps.settle(call.reached);
     }
   };
 }

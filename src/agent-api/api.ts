@@ -2,11 +2,11 @@
 // what the gateway signs. Tasks and holds need the same identity as calls do; a caller sees its own and nothing else.
 // These endpoints never reach an upstream.
 
+import type { Call } from '../domain/call.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest } from '../domain/request.ts';
-import type { Call } from '../domain/stages.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Answer, problem } from '../problem.ts';
 import { type HoldRoutes, holdRoutes } from './holds.ts';
@@ -26,18 +26,15 @@ export type AgentsApiDependencies = TaskRoutes &
     document(path: string): Promise<JsonObject | undefined>;
   };
 
-/**
- * One request to these endpoints: no call, since nothing goes upstream, but it arrives like one. Its facts get the
- * caller.
- */
-type Arrived = Pick<Call, 'parse' | 'facts' | 'sink' | 'runtime'>;
-
 type Handler = (own: OwnRequest) => Promise<Answer>;
 type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
 
 export interface AgentsApi {
-  /** Answers into the sink. Never rejects. */
-  handle(arrived: Arrived, challenge: (error: GatewayError) => string): Promise<void>;
+  /**
+   * Answers a request that arrived like a call, and notes its caller. It goes no further: nothing is sent upstream.
+   * Never rejects.
+   */
+  handle(arrived: Call, challenge: (error: GatewayError) => string): Promise<void>;
 }
 
 export function createAgentsApi(deps: AgentsApiDependencies): AgentsApi {
@@ -45,7 +42,7 @@ export function createAgentsApi(deps: AgentsApiDependencies): AgentsApi {
   return {
     async handle(arrived, challenge) {
       const { sink } = arrived;
-      const requestId = arrived.facts.id;
+      const requestId = arrived.id;
       try {
         const request = arrived.parse();
         const answer = (await pageOf(request, deps)) ?? (await dispatch(routes, request, arrived, deps.agentCalls));
@@ -65,12 +62,12 @@ export function createAgentsApi(deps: AgentsApiDependencies): AgentsApi {
 async function dispatch(
   routes: Routes,
   request: InboundRequest,
-  { facts, runtime }: Arrived,
+  call: Call,
   calls: AgentsApiDependencies['agentCalls'],
 ): Promise<Answer> {
-  const { principal } = await runtime.identity.identify(request);
-  facts.principal = principal;
-  calls.add(principal.id, runtime.callsPerAgent);
+  const { principal } = await call.runtime.identity.identify(request);
+  call.reach({ call, principal });
+  calls.add(principal.id, call.runtime.callsPerAgent);
   try {
     return await route(routes, request, principal);
   } finally {

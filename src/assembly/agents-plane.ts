@@ -4,11 +4,11 @@ import type { IncomingMessage } from 'node:http';
 import { isWebSocketHandshake, receiveRequest } from '../actions/receive.ts';
 import type { AgentsApi } from '../agent-api/api.ts';
 import type { Config } from '../config/schema.ts';
+import { Call } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Logger } from '../domain/log.ts';
 import type { InboundRequest } from '../domain/request.ts';
-import type { Call } from '../domain/stages.ts';
 import { RESOURCE_METADATA_PATH } from '../domain/well-known.ts';
 import { asGatewayError, type GatewayError } from '../errors.ts';
 import { type Arrival, startServer } from '../listeners/agents-server.ts';
@@ -61,7 +61,7 @@ export async function startAgentsPlane(
       const { socket } = arrival.incoming;
       // Once per connection.
       return isStranger(socket)
-        ? done.then(() => (call.facts.principal === undefined ? undefined : markProved(socket)))
+        ? done.then(() => (call.reached.principal === undefined ? undefined : markProved(socket)))
         : done;
     },
   });
@@ -83,7 +83,7 @@ async function answerPublic(call: Call, answer: (request: InboundRequest) => voi
   try {
     answer(call.parse());
   } catch (thrown) {
-    const { status, headers, body } = problem(asGatewayError(thrown), { requestId: call.facts.id });
+    const { status, headers, body } = problem(asGatewayError(thrown), { requestId: call.id });
     call.sink.whole(status, headers, body);
   }
 }
@@ -120,12 +120,11 @@ function callOf(
 ): Call {
   const runtime = live.runtime();
   const forPage = pageFields(incoming, runtime.mounts);
-  return {
-    runtime,
-    facts: { id, receivedAt, method: incoming.method ?? '' },
+  return new Call({
+    ...{ id, receivedAt, runtime },
+    method: incoming.method ?? '',
     sink: forPage === undefined ? sink : withFields(sink, forPage),
-    ...(upgrade && { upgrade: { incoming, ...upgrade } }),
+    upgrade: upgrade && { incoming, ...upgrade },
     parse: () => receiveRequest(incoming, upgrade === undefined ? response : undefined, { id, receivedAt, hosts }),
-    departed: false,
-  };
+  });
 }

@@ -195,7 +195,7 @@ async function build(
     digests: { of: actionDigest, former: formerActionDigest },
     runtime: live.runtime,
     handler: mcp.handlerOf,
-    answer: (call, error) => answerCall(call, error, mcp),
+    answer: (failed) => answerCall(failed, mcp),
   });
   const run = createPipeline(steps);
   const api = createAgentsApi({

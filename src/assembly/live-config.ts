@@ -5,7 +5,7 @@
 import type { Config } from '../config/schema.ts';
 import type { BrokerProvider } from '../credentials/broker-provider.ts';
 import type { Identity } from '../domain/identity.ts';
-import type { RuntimeConfig } from '../domain/stages.ts';
+import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Targets } from '../upstream/targets.ts';
 import { type Compiled, type CompileParts, compile } from './compile.ts';
 

@@ -4,13 +4,15 @@
 import { heldMessageBody } from '../actions/mcp-message.ts';
 import type { Approvals } from '../domain/approvals.ts';
 import type { AuditLog } from '../domain/audit.ts';
+import type { Call } from '../domain/call.ts';
 import { sha256 } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/log.ts';
+import type { Mount } from '../domain/mount.ts';
 import type { ProtocolHandler } from '../domain/protocol-handler.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
-import type { Call, Mount } from '../domain/stages.ts';
+import type { Reached } from '../domain/stages.ts';
 import type { GatewayError } from '../errors.ts';
 import { challenge } from '../identity/challenge.ts';
 import { authorizationServer } from '../identity/issuers.ts';
@@ -52,9 +54,9 @@ export interface McpParts {
   drain(graceMs: number): Promise<void>;
   handlerOf(mount: Mount): ProtocolHandler | undefined;
   /** WWW-Authenticate, with the way to the issuer for MCP clients. */
-  challenge(error: GatewayError, call: Call): string;
+  challenge(error: GatewayError, last: Reached): string;
   /** How the agent of a call reaches the gateway. */
-  base(call: Call): string | undefined;
+  base(last: Reached): string | undefined;
   metadata(request: InboundRequest): { readonly headers: readonly string[]; readonly body: string };
 }
 
@@ -136,11 +138,11 @@ export function buildMcp({
     tasks,
     drain: outcomes.drain,
     handlerOf: ({ protocol, route }) => (protocol !== 'mcp' ? undefined : route === undefined ? handler : joint),
-    challenge(error, { facts }) {
-      const at = facts.request && metadataUrl(metadataOptions(), facts.request.headers, facts.request.mount);
+    challenge(error, { arrived }) {
+      const at = arrived && metadataUrl(metadataOptions(), arrived.headers, arrived.mount);
       return challenge(error, { realm: 'countersign', ...(at !== undefined && { resourceMetadata: at }) });
     },
-    base: ({ facts }) => facts.request && baseOf(metadataOptions(), facts.request.headers),
+    base: ({ arrived }) => arrived && baseOf(metadataOptions(), arrived.headers),
     metadata: (request) => resourceMetadata(metadataOptions(), request),
   };
 }

@@ -53,7 +53,7 @@ export async function startReviewersPlane(config: Config, parts: ReviewersPlaneP
     hosts: hostsOf(url, address.host, listening.port),
     eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, holds.now()) },
     operations: { ...operations, powersOf: (reviewer) => powersOf(current().config, reviewer) },
-    propose: (hold, likes) => proposeRules(current().config.rules, hold, likes),
+    propose: (hold, similar) => proposeRules(current().config.rules, hold, similar),
     authenticate: authenticator?.authenticate ?? refuseEverybody,
     ...(login && { stepUpAcr: login.stepUp.acr }),
     parseJson: parseStrictJson,

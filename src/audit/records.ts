@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Action, ActionBody, Digest } from '../domain/action.ts';
 import type { RecordText } from '../domain/audit.ts';
-import type { CallFacts } from '../domain/call.ts';
+import type { CallFacts } from '../domain/call-facts.ts';
 import { sha256 } from '../domain/canonical.ts';
 import { isoTime } from '../domain/clock.ts';
 import type { Credential, OutstandingCredential } from '../domain/credential.ts';

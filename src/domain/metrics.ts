@@ -1,7 +1,7 @@
 // What the steps count. Names, units and labels are chosen in telemetry/metrics.ts; no ids ever become labels.
 
 import type { ErrorCode } from '../errors.ts';
-import type { CallFacts } from './call.ts';
+import type { CallFacts } from './call-facts.ts';
 import type { HoldState } from './hold.ts';
 
 /** Durations in seconds. */
@@ -27,7 +27,7 @@ export interface Metrics {
 }
 
 /** A decision that took less than this was hardly read. Seconds. */
-export const HASTY_SECONDS = 3;
+export const TOO_FAST_SECONDS = 3;
 
 export const noMetrics: Metrics = {
   call() {},

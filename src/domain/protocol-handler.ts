@@ -5,7 +5,7 @@ import type { Action } from './action.ts';
 import type { HeaderList } from './headers.ts';
 import type { Hold } from './hold.ts';
 import type { Principal } from './principal.ts';
-import type { Armed, Call, Decided, Recognised } from './stages.ts';
+import type { Answered, Armed, Decided, Recognised } from './stages.ts';
 import type { ResponseSink, Sent } from './upstream.ts';
 
 /** How one held call waits. */
@@ -61,5 +61,5 @@ export interface ProtocolHandler {
   /** Answers in place of an upstream, where a mount has none of its own. Throws what `Forwarder.send` throws. */
   respond?(armed: Armed, sink: ResponseSink): Promise<Sent>;
   /** Called when the upstream has answered the call, before it is settled. */
-  afterResponse(call: Call): Promise<void>;
+  afterResponse(answered: Answered): Promise<void>;
 }

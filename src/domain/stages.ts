@@ -1,121 +1,26 @@
-// The stages of a call: each step takes one of these and gives the next, so that the order of pipeline.ts is the only
-// order that compiles.
+// The stages of a call: each step takes one and gives the next, so that the order of pipeline.ts is the only order that
+// compiles. A stage holds all that is known by then, and is the one author of it. A step notes each stage that it makes
+// (`call.reach`), so that refusals, records and telemetry see what was known when a step failed half-way.
 
 import type { GatewayError } from '../errors.ts';
-import type { Action, BodyNeed, Digest, Protocol } from './action.ts';
-import type { CallFacts } from './call.ts';
+import type { Action, Digest } from './action.ts';
+import type { Call } from './call.ts';
 import type { Clearance } from './clearance.ts';
 import type { Credential } from './credential.ts';
-import type { LeftBehind } from './deciding-fields.ts';
-import type { Decision, Policy } from './decision.ts';
+import type { Decision } from './decision.ts';
 import type { HeaderList } from './headers.ts';
-import type { Identified, Identity } from './identity.ts';
-import type { Principal } from './principal.ts';
+import type { Hold } from './hold.ts';
+import type { Identified } from './identity.ts';
+import type { Mount } from './mount.ts';
 import type { InboundRequest } from './request.ts';
 import type { Task, TaskCall } from './task.ts';
-import type { Span } from './trace.ts';
-import type { ResponseSink, Sent, Upgrade } from './upstream.ts';
-
-/** A mounted upstream, as far as a call's way needs to know it. */
-export interface Mount {
-  readonly name: string;
-  readonly protocol: Protocol;
-  /** Where its calls go, as configured: one that has moved since is another destination. */
-  readonly url: string;
-  readonly webSocket: boolean;
-  /** MCP: origins of web pages that may call. */
-  readonly allowedOrigins?: readonly string[];
-  /**
-   * How many of its calls may be under way, and how many may wait for that and how long, ms. Absent where there is no
-   * upstream of its own.
-   */
-  readonly pool?: { readonly connections: number; readonly queue: number; readonly waitMs: number };
-  /** Whether the gateway's own traceparent goes upstream. */
-  readonly traceContext: boolean;
-  /**
-   * Reads the body as far as the rules need it, and says what the call would do. Throws the 400 family and
-   * `unsupported_media_type`.
-   */
-  classify(request: InboundRequest, need: BodyNeed): Action | Promise<Action>;
-  /** What of the agent's fields a held call would lose, given those that its approval binds. */
-  leftBehind?(headers: HeaderList, bound: HeaderList): LeftBehind;
-  /**
-   * MCP, a mount that several servers share: which of them a request is for. Throws what `classify` throws, and
-   * `session_not_found`.
-   */
-  route?(request: InboundRequest, principal: Principal): Promise<Routed>;
-}
-
-/** A request to a mount that several servers share: for one of them and in its words, or for them all. */
-export interface Routed {
-  /** The name of the server's own mount (domain/server-names.ts). */
-  readonly mount?: string;
-  readonly request: InboundRequest;
-}
-
-/** What a configuration gives; a reload makes a new one, and a call that waits is judged again by the newest. */
-export interface RuntimeConfig {
-  readonly identity: Identity;
-  readonly policy: Policy;
-  readonly mounts: ReadonlyMap<string, Mount>;
-  /** Longest wait of a held call, ms. */
-  readonly waitMs: number;
-  /** Most calls of one agent that may be under way. */
-  readonly callsPerAgent: number;
-  /** Largest body of a call that may be held, bytes. */
-  readonly heldBodyBytes: number;
-  /** Most that the store keeps of one agent, bytes. */
-  readonly storedBytesPerAgent: number;
-}
-
-/** One call in progress: its facts, where its answer goes, and its open spans. */
-export interface Call {
-  /** What was in force when it arrived; the call is received, decided and sent by it. */
-  readonly runtime: RuntimeConfig;
-  readonly facts: CallFacts;
-  /** Where the answer goes. A protocol handler (domain/protocol-handler.ts) may put another in its place. */
-  sink: ResponseSink;
-  /** Present when the request asks for another protocol on its connection. */
-  readonly upgrade?: Upgrade;
-  /**
-   * Present for a call that the gateway makes in the course of another: to which mount, and for whom. It is decided and
-   * recorded like any, and never held.
-   */
-  readonly subcall?: { readonly mount: string; readonly identified: Identified };
-  /** The strict parse of what arrived. Throws the 400 family. */
-  parse(): InboundRequest;
-  mount?: Mount;
-  /** The span that the call's next steps belong to: admit, then release. Taken away when it has ended. */
-  span?: Span;
-  /**
-   * The SERVER span of a call that came back for a hold of an earlier one: it stays open until this call has its
-   * answer.
-   */
-  answerSpan?: Span;
-  /** When the answer began to be held back for people, ms since the epoch. */
-  heldSince?: number;
-  /** Set once the call is cleared: settle must end what was begun. */
-  cleared?: Cleared;
-  credential?: Credential;
-  /** The status that the agent got where it is not the upstream's. */
-  toldStatus?: number;
-  /** Set by send: what came back. */
-  sent?: Sent;
-  /** True from the moment when the first byte may have gone upstream. */
-  departed: boolean;
-  /** Set by send when the call failed after that, and not one byte of it had gone out after all. */
-  neverArrived?: true;
-  /** Set while it counts among the calls of its agent, and of its upstream. */
-  counted?: true;
-  slot?: string;
-  /** Set when its task's history has changed so that it is not allowed any more. */
-  barred?: true;
-  /** True once the call stands in its task's history. */
-  remembered?: boolean;
-}
+import type { Sent } from './upstream.ts';
 
 export interface Received {
   readonly call: Call;
+  /** The request as it came. The caller's proofs are made for these words. */
+  readonly arrived: InboundRequest;
+  /** The request as the call goes on with it: on a shared mount, in the words of the server that it names. */
   readonly request: InboundRequest;
   readonly mount: Mount;
 }
@@ -145,7 +50,15 @@ export interface Decided extends Classified {
   readonly formerActionDigest?: Digest;
 }
 
-export interface Cleared extends Decided {
+/** A decided call that waits, or has waited, for people. */
+export interface Held extends Decided {
+  /** As it was seen last. */
+  readonly hold: Hold;
+  /** How long people took, once that is over. */
+  readonly heldMs?: number;
+}
+
+export interface Cleared extends Decided, Partial<Pick<Held, 'hold' | 'heldMs'>> {
   readonly clearance: Clearance;
 }
 
@@ -161,6 +74,23 @@ export interface Armed extends Journaled {
   readonly credential?: Credential;
 }
 
+/** The first byte may have gone upstream. */
+export interface Departed extends Armed {
+  readonly departed: true;
+}
+
+export interface Answered extends Departed {
+  readonly sent: Sent;
+}
+
+/** A call that ended with an error, at whichever stage. */
+export interface FailedCall {
+  readonly error: GatewayError;
+}
+
+/** Any stage: what is known of a call, however far it has come. */
+export type Reached = Pick<Received, 'call'> & Partial<Answered & Held & FailedCall>;
+
 /** What pipeline.ts strings together. */
 export interface Steps {
   receive(call: Call): Received;
@@ -172,6 +102,6 @@ export interface Steps {
   journal(cleared: Cleared): Promise<Journaled>;
   arm(journaled: Journaled): Armed | Promise<Armed>;
   send(armed: Armed): Promise<void>;
-  refuse(call: Call, error: GatewayError): Promise<void>;
-  settle(call: Call): Promise<void>;
+  refuse(last: Reached, error: GatewayError): Promise<void>;
+  settle(last: Reached): Promise<void>;
 }

@@ -1,7 +1,7 @@
 // What the gateway's steps know of tracing. The SDK and all span and attribute names live in telemetry/.
 
 import type { ErrorCode } from '../errors.ts';
-import type { CallFacts } from './call.ts';
+import type { CallFacts } from './call-facts.ts';
 import type { Hold, Vote } from './hold.ts';
 
 /** Where a span is, as W3C Trace Context names it. Small enough to be stored with a hold. */
@@ -21,9 +21,17 @@ export function traceparent({ traceId, spanId, sampled }: SpanRef): string {
 /** A span in progress. `end` is called exactly once. */
 export interface Span {
   readonly ref: SpanRef;
-  /** Starts `countersign.credential.mint` / `.revoke`, or the CLIENT span of the forwarded call. */
-  child(kind: 'mint' | 'revoke' | 'client', facts: CallFacts): Span;
-  end(facts: CallFacts, error?: ErrorCode): void;
+  /**
+   * Starts `countersign.credential.mint` / `.revoke`, or the CLIENT span of the forwarded call. The facts are asked for
+   * when the span is written, if it is written at all: that may be as late as the end of the call.
+   */
+  child(kind: 'mint' | 'revoke' | 'client', facts: () => CallFacts): ChildSpan;
+  end(facts: CallFacts): void;
+}
+
+export interface ChildSpan {
+  readonly ref: SpanRef;
+  end(error?: ErrorCode): void;
 }
 
 /**
@@ -36,10 +44,10 @@ export interface HoldTrace {
 
 export interface Tracing {
   /**
-   * Opens the SERVER span once the decision (or the refusal) is known, back-dated to `facts.receivedAt`; hold, deny and
-   * error are always sampled.
+   * Opens the SERVER span once the decision (or the refusal) is known, back-dated to `receivedAt`. Of allowed calls a
+   * share is sampled; hold, deny and error are always sampled.
    */
-  admit(facts: CallFacts): Span;
+  admit(facts: Pick<CallFacts, 'receivedAt' | 'decision' | 'hold' | 'error'>): Span;
   /**
    * Writes `countersign.approval.request` (root of the approval trace), linked both ways with the admit span. The
    * caller then ends the admit span.
@@ -48,5 +56,5 @@ export interface Tracing {
   /** `countersign.approval.review`, one per vote, in the approval trace and linked to admit. */
   reviewed(hold: Hold, vote: Omit<Vote, 'span'>): SpanRef;
   /** The release span: in the admit trace, parent = the stored span context, linked to every review span. */
-  release(hold: Hold, facts: CallFacts): Span;
+  release(hold: Hold): Span;
 }

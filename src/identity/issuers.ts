@@ -57,7 +57,8 @@ export function* checkIssuers(all: readonly IssuerSettings[]): Generator<Fault> 
       ['name', settings.name],
       [setting, value],
     ] as const) {
-      if (seen.has(`${name} ${text}`)) yield { path: [index, name], message: 'Another entry has this already.' };
+      if (seen.has(`${name} ${text}`))
+        yield { path: [index, name], message: `Write another \`${name}\`: an issuer above has this one already.` };
       seen.add(`${name} ${text}`);
     }
     for (const { path, message } of check?.(settings, all) ?? []) yield { path: [index, ...path], message };

@@ -4,7 +4,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import { type HeaderList, keepFields } from '../domain/headers.ts';
-import type { Mount } from '../domain/stages.ts';
+import type { Mount } from '../domain/mount.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { RESOURCE_METADATA_PATH } from '../domain/well-known.ts';
 import { wrapSink } from '../domain/wrap-sink.ts';

@@ -220,16 +220,16 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
         words: (error) => unanswered(error, action),
         refusal: (error) => refusalMessage(error, action) ?? unanswered(error, action),
         told: (status) => {
-          call.toldStatus = status;
+          call.told = status;
         },
       });
       call.sink = owed.sink;
       return { detached, through: (sink) => judged(armed, owed.watch(judge), sink) };
     },
-    async afterResponse({ cleared, sent }) {
-      const { upstream, tool, toolChange } = cleared?.action ?? {};
-      const approved = cleared?.clearance.kind === 'released' && (sent?.status ?? 500) < 400;
-      if (approved && upstream !== undefined && tool !== undefined && toolChange !== undefined) {
+    async afterResponse({ action, clearance, sent }) {
+      const { upstream, tool, toolChange } = action;
+      const approved = clearance.kind === 'released' && sent.status < 400;
+      if (approved && tool !== undefined && toolChange !== undefined) {
         // What the configuration pins, one approval does not change.
         if (!Object.hasOwn(deps.options(upstream).pinnedTools, tool)) deps.pins.accept(upstream, tool, toolChange.now);
       }

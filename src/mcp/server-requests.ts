@@ -34,15 +34,15 @@ export function serverRequests(
   { forwarder, allows, hash, sessionFields }: ServerRequestDependencies,
   armed: Armed,
 ): ServerRequests {
-  const { facts } = armed.call;
+  const { call } = armed;
   let refused = 0;
   return {
     passes(method, params) {
       const { tool: _tool, rpcId: _id, body: _body, toolChange: _change, hints: _hints, ...rest } = armed.action;
       const passed = allows(armed, { ...rest, fromServer: true, rpcMethod: method, args: params });
-      facts.serverRequests ??= [];
-      if (facts.serverRequests.length < MOST_RECORDED)
-        facts.serverRequests.push({ method: method.slice(0, 128), passed });
+      call.serverRequests ??= [];
+      if (call.serverRequests.length < MOST_RECORDED)
+        call.serverRequests.push({ method: method.slice(0, 128), passed });
       return passed;
     },
     refuse(id, method) {

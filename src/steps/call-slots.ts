@@ -2,7 +2,8 @@
 // A call to an upstream that has its number waits, for a bounded time and among a bounded number; what people approved
 // waits in front of the others.
 
-import type { Call, Classified, Recognised } from '../domain/stages.ts';
+import type { Call } from '../domain/call.ts';
+import type { Classified, Reached, Recognised } from '../domain/stages.ts';
 import { GatewayError } from '../errors.ts';
 
 const RETRY_AFTER_SECONDS = 1;
@@ -42,8 +43,8 @@ export class AgentCalls {
     return recognised;
   }
 
-  leave({ counted, facts: { principal } }: Call): void {
-    if (counted === true && principal !== undefined) this.remove(principal.id);
+  leave({ call, principal }: Reached): void {
+    if (call.counted && principal !== undefined) this.remove(principal.id);
   }
 
   /** Throws `too_many_calls`. */
@@ -107,9 +108,9 @@ export class UpstreamSlots {
     return undefined;
   }
 
-  leave({ slot: name, mount, facts: { principal } }: Call): void {
-    if (name === undefined || principal === undefined) return;
-    const room = this.#roomOf(name);
+  leave({ call, mount, principal }: Reached): void {
+    if (call.slot === undefined || principal === undefined) return;
+    const room = this.#roomOf(call.slot);
     room.used -= 1;
     room.using.remove(principal.id);
     if (room.first.size + room.others.size > 0 && mount?.pool !== undefined) room.next(mount.pool)?.take();
@@ -160,7 +161,7 @@ function waitFor(
       reject(
         tooMany(
           approved ? `${full} The approval stays, and the identical request can still use it.` : full,
-          call.facts.hold?.id,
+          call.reached.hold?.id,
         ),
       );
     }, pool.waitMs);
@@ -170,7 +171,7 @@ function waitFor(
         new GatewayError(
           'client_closed',
           'The agent went away before the call was sent.',
-          holdNamed(call.facts.hold?.id),
+          holdNamed(call.reached.hold?.id),
         ),
       );
     });

@@ -1,11 +1,12 @@
-// classify: the action, read as deeply as the rules that could match need it, and the task that the agent names. A
-// message by which an agent comes back for a held call of its own stands for that call from here on.
+// classify: the action, read as deeply as the rules that could match need it, and the task that the agent names. If the
+// message asks for the result of a held call, it is replaced here by that held call.
 
 import type { Action } from '../domain/action.ts';
 import { refuseStored } from '../domain/agent-limits.ts';
 import { fieldPairs, type HeaderList, header, keepFields } from '../domain/headers.ts';
+import type { Mount } from '../domain/mount.ts';
 import type { ProtocolHandler, Resumed } from '../domain/protocol-handler.ts';
-import type { Classified, Mount, Recognised, Resumption } from '../domain/stages.ts';
+import type { Classified, Recognised, Resumption } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 
 /** What the mount's protocol adds to the way of its calls; from gateway.ts. */
@@ -20,13 +21,13 @@ export function classify(tasks: TaskStore, handlerOf: HandlerOf, recognised: Rec
 }
 
 /**
- * From a mount that several servers share to the one that the request is for: from here on it is that server's call.
+ * From a mount that several servers share to the server that the request is for. From here on it is that server's call.
  */
 async function route(recognised: Recognised): Promise<Recognised> {
   const { call, request, mount, principal } = recognised;
   const to = await mount.route?.(request, principal);
   const server = to?.mount === undefined ? undefined : call.runtime.mounts.get(to.mount);
-  return { ...recognised, request: to?.request ?? request, mount: server ?? mount };
+  return call.reach({ ...recognised, request: to?.request ?? request, mount: server ?? mount });
 }
 
 function read(tasks: TaskStore, handlerOf: HandlerOf, recognised: Recognised): ClassifyOutcome {
@@ -42,13 +43,13 @@ function withHandler(
   tasks: TaskStore,
   handler: ProtocolHandler,
   recognised: Recognised,
-  read: Action,
+  action: Action,
 ): ClassifyOutcome {
   const { call, principal } = recognised;
-  // What receiving refuses is said in the words that the message asks for.
-  call.facts.action = read;
-  const received = handler.onMessage(recognised, read);
-  if (received === undefined) return complete(tasks, recognised, handler.enrich(read, principal));
+  // What the handler refuses is said in the form that the message asks for.
+  call.reach({ ...recognised, action });
+  const received = handler.onMessage(recognised, action);
+  if (received === undefined) return complete(tasks, recognised, handler.enrich(action, principal));
   return received.then((resumed) =>
     resumed === 'answered'
       ? undefined
@@ -63,22 +64,22 @@ function complete(
   resumed?: Resumed,
 ): Classified | Promise<Classified> {
   const { call, request } = recognised;
-  call.facts.action = action;
-  const known =
+  const classified = call.reach(
     resumed === undefined
-      ? { ...recognised, action }
-      : { ...recognised, action, resumes: resumption(resumed, request.headers) };
-  // What is resumed belongs to the task that it was held under, whatever the message that asks for it names.
+      ? { ...recognised, action, calls: [] }
+      : { ...recognised, action, calls: [], resumes: resumption(resumed, request.headers) },
+  );
+  // A resumed call belongs to the task under which it was held, whatever task the message names.
   const taskId = resumed === undefined ? header(request.headers, 'countersign-task') : resumed.hold.task?.id;
-  return taskId === undefined ? { ...known, calls: [] } : withTask(tasks, taskId, known);
+  return taskId === undefined ? classified : withTask(tasks, taskId, classified);
 }
 
-async function withTask(tasks: TaskStore, taskId: string, known: Omit<Classified, 'calls'>): Promise<Classified> {
-  const task = await findTask(tasks, taskId, known.principal);
+async function withTask(tasks: TaskStore, taskId: string, classified: Classified): Promise<Classified> {
+  const { call, principal } = classified;
+  const task = await findTask(tasks, taskId, principal);
   // Its calls are put on record, and what could not be is a history that no rule reads: the call is refused instead.
-  refuseStored(await tasks.storedBytes(known.principal.id), known.call.runtime);
-  known.call.facts.task = task;
-  return { ...known, task, calls: tasks.calls(task.id) };
+  refuseStored(await tasks.storedBytes(principal.id), call.runtime);
+  return call.reach({ ...classified, task, calls: tasks.calls(task.id) });
 }
 
 function resumption({ action, hold }: Resumed, headers: HeaderList): Resumption {

@@ -1,13 +1,15 @@
 // clear: from a decision to the right to send. An allow clears itself, a deny ends the call, and a hold waits for
-// people; when they have approved, everything that the approval rests on is judged again before it is claimed.
+// people. When they have approved, everything that the approval rests on is judged again before it is claimed.
 
 import type { Approvals, HoldRequest } from '../domain/approvals.ts';
+import { factsOf } from '../domain/call-facts.ts';
 import { clearAllowed } from '../domain/clearance.ts';
-import type { Clock } from '../domain/clock.ts';
+import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { Approval } from '../domain/decision.ts';
+import { defined } from '../domain/defined.ts';
 import { header } from '../domain/headers.ts';
 import { waitPreference } from '../domain/prefer.ts';
-import type { Classified, Cleared, Decided } from '../domain/stages.ts';
+import type { Cleared, Decided, Held } from '../domain/stages.ts';
 import { messageWords } from '../domain/told-reason.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
@@ -22,14 +24,14 @@ export interface ClearDependencies {
   readonly handler: HandlerOf;
   /** Waits for a place at the upstream. Throws `too_many_calls` and `client_closed`. */
   takePlace(decided: Decided): undefined | Promise<void>;
-  /** Identifies, finds the task and decides again, under the runtime in force at that moment. */
-  rejudge(classified: Classified, approval: Approval): Promise<Decided>;
+  /** Identifies, finds the task and decides again, under the configuration in force at that moment. */
+  rejudge(held: Held, approval: Approval): Promise<Decided>;
 }
 
 export function clear(deps: ClearDependencies, decided: Decided): Cleared | Promise<Cleared> {
   const { call, decision, resumes } = decided;
   if (resumes === undefined && decision.effect === 'deny') throw denial(decided);
-  call.span = deps.tracing.admit(call.facts);
+  call.span = deps.tracing.admit({ receivedAt: call.receivedAt, decision });
   // Whatever the rules say now, a hold that is resumed ends as that hold: used, or void. Never beside it.
   if (resumes !== undefined) return release(deps, decided);
   return decision.effect === 'allow'
@@ -46,47 +48,53 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
     throw new GatewayError('payload_too_large', 'The body is larger than limits.heldBody.');
   const leftBehind = fieldsLeftBehind(decided);
   const admitted = call.span;
-  const vigil = await deps.handler(decided.mount)?.onHold(decided, call.runtime.waitMs);
+  const wait = await deps.handler(decided.mount)?.onHold(decided, call.runtime.waitMs);
+  let heldSince: EpochMs | undefined;
+  let held: Held | undefined;
+  let heldMs: number | undefined;
   const clearance = await deps.approvals
     .obtain({
       ...holdRequest(decided, call.runtime.waitMs),
       leftBehind,
-      ...(vigil && { waitMs: vigil.waitMs }),
+      ...(wait && { waitMs: wait.waitMs }),
       traceHold: (holdId) => {
         if (admitted === undefined) throw new GatewayError('internal', 'A hold needs the span of its call.');
-        return deps.tracing.held(admitted, { ...call.facts, holdId });
+        return deps.tracing.held(admitted, { ...factsOf(call.reached), holdId });
       },
       held: (hold) => {
-        call.facts.hold = hold;
-        call.heldSince ??= deps.clock.now();
-        delete call.span;
-        // The hold rests on the span of the call that opened it. Open while people think, a crash would lose it: it
-        // ends here, and release continues its trace. The span of a call that comes back for the hold tells how that
+        held = call.reach({ ...decided, hold });
+        heldSince = deps.clock.now();
+        call.span = undefined;
+        // The hold rests on the span of the call that opened it. Open while people think, a crash would lose that span:
+        // it ends here, and release continues its trace. The span of a call that comes back for the hold tells how that
         // call was answered.
-        if (admitted?.ref.spanId === hold.trace.admit.spanId) admitted.end(call.facts);
-        else if (admitted !== undefined) call.answerSpan = admitted;
-        vigil?.begin(hold);
+        if (admitted?.ref.spanId === hold.trace.admit.spanId) admitted.end(factsOf(held));
+        else call.answerSpan = admitted;
+        wait?.begin(hold);
       },
       // First the place, which may take a while, then the judgement, then the claim: a call that finds no place keeps
       // its approval.
       async rejudge(approval) {
         await deps.takePlace(decided);
-        return deps.rejudge(decided, approval);
+        if (held === undefined) throw new GatewayError('internal', 'No hold is judged before it is held.');
+        return deps.rejudge(held, approval);
       },
     })
     .catch((thrown) => {
-      if (vigil?.cancelsOnClose) cancelAbandoned(deps, decided, asGatewayError(thrown));
+      if (wait?.cancelsOnClose) cancelAbandoned(deps, decided, asGatewayError(thrown));
       throw thrown;
     })
     .finally(() => {
-      vigil?.end();
-      if (call.heldSince !== undefined) call.facts.heldMs = deps.clock.now() - call.heldSince;
+      wait?.end();
+      if (heldSince === undefined) return;
+      heldMs = deps.clock.now() - heldSince;
+      call.reach({ ...call.reached, heldMs });
     });
-  if (clearance.kind === 'released') {
-    call.facts.hold = clearance.hold;
-    call.span = deps.tracing.release(clearance.hold, call.facts);
-  }
-  return remember(deps, { ...decided, decision: clearance.decision, clearance });
+  const hold = clearance.kind === 'released' ? clearance.hold : undefined;
+  const { decision } = clearance;
+  const cleared = remember(deps, { ...decided, ...defined({ hold, heldMs }), decision, clearance });
+  if (hold !== undefined) call.span = deps.tracing.release(hold);
+  return cleared;
 }
 
 /**
@@ -101,7 +109,7 @@ function fieldsLeftBehind({ mount, request, action, resumes }: Decided): readonl
   throw new GatewayError('field_not_bound', detail, { members: { fields: deciding } });
 }
 
-/** The hold of an agent whose going away means that it does not want the call any more. */
+/** Cancels the hold of an agent whose going away means that it does not want the call any more. */
 function cancelAbandoned(
   { approvals }: ClearDependencies,
   { principal }: Decided,
@@ -117,18 +125,15 @@ function holdRequest(
   longestWaitMs: number,
 ): Omit<HoldRequest, 'leftBehind' | 'traceHold' | 'held' | 'rejudge'> {
   const { request, principal, action, actionDigest, formerActionDigest, decision, task, calls, resumes } = decided;
-  const idempotencyKey = header(request.headers, 'idempotency-key');
   const prefer = waitPreference(request.headers);
   return {
-    principal,
-    action,
-    actionDigest,
-    ...(formerActionDigest !== undefined && { formerActionDigest }),
-    decision,
-    ...(task && { task }),
-    calls,
-    ...(idempotencyKey !== undefined && { idempotencyKey }),
-    ...(resumes && { resumes: resumes.holdId }),
+    ...{ principal, action, actionDigest, decision, calls },
+    ...defined({
+      formerActionDigest,
+      task,
+      idempotencyKey: header(request.headers, 'idempotency-key'),
+      resumes: resumes?.holdId,
+    }),
     waitMs: Math.min(prefer.waitMs ?? (prefer.respondAsync ? 0 : longestWaitMs), longestWaitMs),
     onClosed: (callback) => request.onClosed(callback),
   };
@@ -142,7 +147,7 @@ function denial({ decision }: Decided): GatewayError {
 }
 
 function remember({ history }: ClearDependencies, cleared: Cleared): Cleared {
-  cleared.call.cleared = cleared;
-  history.begin(cleared.call);
+  cleared.call.reach(cleared);
+  history.begin(cleared);
   return cleared;
 }

@@ -1,10 +1,11 @@
-// decide: the policy in force over principal, action and task. The same function judges a call when it arrives
-// and again when its approval is about to be used; then the approval is one more input.
+// decide: the policy in force over principal, action and task. The same function judges a call when it arrives and
+// again when its approval is about to be used. The approval is then one more input.
 
 import type { Action, ActionBinding, Digest } from '../domain/action.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Approval, Decision } from '../domain/decision.ts';
-import type { Classified, Decided, RuntimeConfig } from '../domain/stages.ts';
+import type { RuntimeConfig } from '../domain/runtime-config.ts';
+import type { Classified, Decided } from '../domain/stages.ts';
 
 /** An action's digests under what a decision would bind to it; from actions/digest.ts. */
 export interface ActionDigests {
@@ -13,7 +14,7 @@ export interface ActionDigests {
   former(action: Action, binding: ActionBinding): Digest | undefined;
 }
 
-/** The verdict alone: nothing is noted of it. */
+/** The verdict alone. */
 export function judge(
   runtime: RuntimeConfig,
   clock: Clock,
@@ -38,16 +39,16 @@ export function decide(
   classified: Classified,
   approval?: Approval,
 ): Decided {
-  const { call, action, resumes } = classified;
+  const { action, resumes } = classified;
   const decision = judge(runtime, clock, classified, approval);
   const binding = bindingOf(decision);
   const actionDigest = digests.of(action, binding);
   // A call that no approval is asked for is spared it.
   const asksForHold = decision.effect === 'hold' || approval !== undefined || resumes !== undefined;
   const formerActionDigest = asksForHold ? digests.former(action, binding) : undefined;
-  call.facts.decision = decision;
-  call.facts.actionDigest = actionDigest;
-  return { ...classified, decision, actionDigest, ...(formerActionDigest !== undefined && { formerActionDigest }) };
+  return formerActionDigest === undefined
+    ? { ...classified, decision, actionDigest }
+    : { ...classified, decision, actionDigest, formerActionDigest };
 }
 
 function bindingOf(decision: Decision): ActionBinding {

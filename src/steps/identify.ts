@@ -1,10 +1,11 @@
 // identify: the verified caller. A token that was verified before costs one look-up, and its expiry is checked every
-// time. Whoever is suspended is refused here, before a byte of the body is read.
+// time. A suspended caller is refused here, before a byte of the body is read.
 
 import type { Clock } from '../domain/clock.ts';
 import { header } from '../domain/headers.ts';
 import type { Identified } from '../domain/identity.ts';
-import type { Received, Recognised, RuntimeConfig } from '../domain/stages.ts';
+import type { RuntimeConfig } from '../domain/runtime-config.ts';
+import type { Received, Recognised } from '../domain/stages.ts';
 import { refuseSuspended, type SuspensionStore } from '../domain/suspension.ts';
 import { GatewayError } from '../errors.ts';
 
@@ -16,23 +17,25 @@ export function identify(
   clock: Clock,
   received: Received,
 ): Recognised | Promise<Recognised> {
-  const { subcall, facts } = received.call;
-  if (subcall !== undefined) return recognise(suspensions, received, stillGood(subcall.identified, clock));
-  // What arrived, also where the call goes on in other words: a proof is made for that, and known again by it.
-  const found = runtime.identity.identify(facts.request ?? received.request);
+  const { call, arrived } = received;
+  if (call.subcall !== undefined) return recognise(suspensions, received, stillGood(call.subcall.identified, clock));
+  // A proof is made for what arrived. It is verified against that also where the call goes on in other words.
+  const found = runtime.identity.identify(arrived);
   return found instanceof Promise
     ? found.then((identified) => recognise(suspensions, received, identified))
     : recognise(suspensions, received, found);
 }
 
-/** A subcall may come long after the call that it is for, such as for a stream that is open for hours. */
+/** A subcall may come long after the call that it is made for, such as for a stream that is open for hours. */
 function stillGood(identified: Identified, clock: Clock): Identified {
   if (clock.now() < identified.principal.expiresAt) return identified;
   throw new GatewayError('token_expired', 'The token of the call that this is done for has expired.');
 }
 
 function recognise(suspensions: Suspensions, received: Received, { principal, token }: Identified): Recognised {
-  received.call.facts.principal = principal;
+  const recognised = received.call.reach(
+    token === undefined ? { ...received, principal } : { ...received, principal, token },
+  );
   refuseSuspended(suspensions, principal, header(received.request.headers, 'countersign-task'));
-  return token === undefined ? { ...received, principal } : { ...received, principal, token };
+  return recognised;
 }

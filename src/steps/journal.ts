@@ -3,7 +3,7 @@
 // second.
 
 import type { AuditLog, RecordText } from '../domain/audit.ts';
-import type { CallFacts } from '../domain/call.ts';
+import { type CallFacts, factsOf } from '../domain/call-facts.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Broker } from '../domain/credential.ts';
 import type { Cleared, Journaled } from '../domain/stages.ts';
@@ -25,13 +25,13 @@ export async function journal(deps: JournalDependencies, cleared: Cleared): Prom
   const { seq } = await deps.audit.append(
     'decision',
     deps.clock.now(),
-    deps.decisionRecord(call.facts, call.span?.ref),
+    deps.decisionRecord(factsOf(cleared), call.span?.ref),
     durability,
   );
-  call.facts.auditSeq = seq;
+  const journaled = call.reach({ ...cleared, auditSeq: seq } as Journaled);
   if (clearance.kind === 'allowed' && clearance.decision.notify !== undefined)
     await watch(deps, cleared, clearance.decision.notify);
-  return { ...cleared, auditSeq: seq } as Journaled;
+  return journaled;
 }
 
 /**

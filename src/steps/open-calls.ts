@@ -3,14 +3,15 @@
 // of their agent. What is sent and not answered yet runs to its end, and so does what people approved: cut short,
 // nobody would know what became of it. A stream that would begin later is refused in send.ts.
 
+import type { Call } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Call } from '../domain/stages.ts';
+import type { ErrorCode } from '../errors.ts';
 import type { Suspensions } from './identify.ts';
 
 export interface OpenCalls {
   enter(call: Call): void;
   leave(call: Call): void;
-  /** Cuts what a suspension that is in force by now covers. Gives how many connections that were. */
+  /** Cuts the calls that a suspension in force covers by now. Gives how many connections those were. */
   cut(): number;
 }
 
@@ -26,13 +27,13 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock): OpenCal
    * at.
    */
   function endWithIdentity(call: Call): void {
-    const remaining = (call.facts.principal?.expiresAt ?? 0) - clock.now();
+    const remaining = (call.reached.principal?.expiresAt ?? 0) - clock.now();
     if (remaining > 0) {
       ends.set(
         call,
         setTimeout(() => endWithIdentity(call), Math.min(remaining, LONGEST_TIMER_MS)),
       );
-    } else if (cutOff(call)) call.facts.error = 'token_expired';
+    } else cutOff(call, 'token_expired');
   }
 
   return {
@@ -48,11 +49,9 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock): OpenCal
     cut() {
       let count = 0;
       for (const call of open) {
-        const { principal, task } = call.facts;
-        if (principal === undefined || suspensions.covering(principal, task?.id) === undefined || !cutOff(call))
-          continue;
-        call.facts.error = 'principal_suspended';
-        count += 1;
+        const { principal, task } = call.reached;
+        if (principal === undefined || suspensions.covering(principal, task?.id) === undefined) continue;
+        if (cutOff(call, 'principal_suspended')) count += 1;
       }
       return count;
     },
@@ -60,12 +59,14 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock): OpenCal
 }
 
 /** The upstream's side ends with the agent's. False when the call is left alone. */
-export function cutOff({ upgrade, sink, cleared, subcall, facts }: Call): boolean {
-  // It ends with the call that it is for.
+export function cutOff(call: Call, because: ErrorCode): boolean {
+  const { upgrade, sink, subcall } = call;
+  const { clearance, arrived } = call.reached;
+  // A subcall ends with the call that it is made for.
   if (subcall !== undefined) return false;
   if (upgrade !== undefined) upgrade.socket.destroy();
-  else if (cleared?.clearance.kind === 'allowed' && (sink.started || facts.request?.body.underway === true))
-    sink.abort();
+  else if (clearance?.kind === 'allowed' && (sink.started || arrived?.body.underway === true)) sink.abort();
   else return false;
+  call.cut ??= because;
   return true;
 }

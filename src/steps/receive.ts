@@ -1,16 +1,18 @@
 // receive: the one strict parse, and the upstream that the path names. Refuses what is ambiguous or mounted nowhere.
 
-import type { Call, Received } from '../domain/stages.ts';
+import type { Call } from '../domain/call.ts';
+import type { Received } from '../domain/stages.ts';
 import { GatewayError } from '../errors.ts';
 
 export function receive(call: Call): Received {
-  const request = call.parse();
-  call.facts.request = request;
-  const mount = call.runtime.mounts.get(call.subcall?.mount ?? request.mount);
-  if (mount === undefined)
+  const arrived = call.parse();
+  const mount = call.runtime.mounts.get(call.subcall?.mount ?? arrived.mount);
+  if (mount === undefined) {
+    call.reach({ call, arrived });
     throw new GatewayError('not_found', 'Nothing is mounted under the first segment of this path.');
+  }
+  const received = call.reach({ call, arrived, request: arrived, mount });
   if (call.upgrade !== undefined && !mount.webSocket)
     throw new GatewayError('upgrade_refused', 'This upstream takes no upgrades.');
-  call.mount = mount;
-  return { call, request, mount };
+  return received;
 }

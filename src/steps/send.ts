@@ -2,9 +2,11 @@
 // two the outcome is unknown and nobody sends it again.
 
 import type { Approvals } from '../domain/approvals.ts';
+import type { Call } from '../domain/call.ts';
+import { factsOf } from '../domain/call-facts.ts';
 import type { Broker, Credential } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
-import type { Armed, Call } from '../domain/stages.ts';
+import type { Answered, Armed, Departed } from '../domain/stages.ts';
 import { refuseSuspended } from '../domain/suspension.ts';
 import { type SpanRef, traceparent } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
@@ -12,7 +14,7 @@ import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
 import type { HandlerOf } from './classify.ts';
 import type { CallHistory } from './history.ts';
-import { refuseBarred } from './history-watch.ts';
+import type { HistoryWatch } from './history-watch.ts';
 import type { Suspensions } from './identify.ts';
 import type { OpenCalls } from './open-calls.ts';
 import { RefusedAnswer } from './refused-answer.ts';
@@ -24,6 +26,7 @@ export interface SendDependencies {
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
   readonly history: Pick<CallHistory, 'record' | 'sinkOf'>;
+  readonly historyWatch: Pick<HistoryWatch, 'refuseBarred'>;
   readonly openCalls: Pick<OpenCalls, 'enter'>;
   readonly handler: HandlerOf;
 }
@@ -34,28 +37,28 @@ const neverClosed = (): (() => void) => () => {};
 export async function send(deps: SendDependencies, armed: Armed): Promise<void> {
   const { call, clearance, mount, action, credential } = armed;
   const handler = deps.handler(mount);
-  const departure = handler && (await handler.beforeSend(armed));
-  const own = call.upgrade === undefined ? deps.history.sinkOf(call) : call.sink;
-  const sink = departure?.through(own) ?? own;
-  const leaving = departure?.detached ? { ...armed, request: { ...armed.request, onClosed: neverClosed } } : armed;
+  const plan = handler && (await handler.beforeSend(armed));
+  const own = call.upgrade === undefined ? deps.history.sinkOf(armed) : call.sink;
+  const sink = plan?.through(own) ?? own;
   // The last look at the suspensions, and in the same turn the call is where a later one finds it.
-  refuseBarred(call);
+  deps.historyWatch.refuseBarred(call);
   if (clearance.kind === 'released') await deps.approvals.markSent(clearance);
   else refuseSuspended(deps.suspensions, armed.principal, armed.task?.id);
   deps.openCalls.enter(call);
-  call.departed = true;
-  // What people approved is sent once, whatever comes back; what a rule allows may be sent again when its bytes are at
-  // hand.
+  const request = plan?.detached ? { ...armed.request, onClosed: neverClosed } : armed.request;
+  const departed = call.reach<Departed>({ ...armed, request, departed: true });
+  // An approved call is sent at most once, even if it fails. A call that a rule allows may be sent again while its body
+  // is still at hand.
   const mayRepeat =
     clearance.kind === 'allowed' && !action.streamed && call.upgrade === undefined && credential?.exclusive === false;
   // What an open WebSocket ends with is known when it is over, and that may be much later.
-  if (call.upgrade !== undefined) deps.history.record(call, undefined);
+  if (call.upgrade !== undefined) deps.history.record(departed, undefined);
   const keeping = mayRepeat ? new RefusedAnswer(sink) : undefined;
-  await attempt(deps, leaving, credential, keeping ?? sink);
+  const answered = await attempt(deps, departed, keeping ?? sink);
   if (keeping?.kept !== true || credential === undefined) return;
-  const again = await rearm(deps, armed, credential);
+  const again = await rearm(deps, answered, credential);
   if (again?.credential === undefined) keeping.letGo();
-  else await attempt(deps, leaving, again.credential, sink, true);
+  else await attempt(deps, again, sink);
 }
 
 /**
@@ -64,12 +67,12 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
  */
 async function rearm(
   { broker, suspensions }: SendDependencies,
-  armed: Armed,
+  answered: Answered,
   refused: Credential,
-): Promise<Armed | undefined> {
+): Promise<Answered | undefined> {
   if (!broker.invalidate(refused)) return undefined;
   try {
-    return await arm(broker, suspensions, armed);
+    return await arm(broker, suspensions, answered);
   } catch {
     // The broker has logged and counted it, or the caller was suspended meanwhile; the agent gets the upstream's
     // answer.
@@ -77,18 +80,9 @@ async function rearm(
   }
 }
 
-/**
- * Throws what the forwarder throws, with what is known of the call's effect. `before`: an upstream has had the call
- * already.
- */
-async function attempt(
-  deps: SendDependencies,
-  armed: Armed,
-  credential: Credential | undefined,
-  sink: ResponseSink,
-  before = false,
-): Promise<void> {
-  const { call, clearance, request, mount, action } = armed;
+/** Throws what the forwarder throws, with what is known of the call's effect. */
+async function attempt(deps: SendDependencies, departed: Departed | Answered, sink: ResponseSink): Promise<Answered> {
+  const { call, clearance, request, mount, action, credential } = departed;
   const released = clearance.kind === 'released';
   const handler = deps.handler(mount);
   const outgoing: Outgoing = {
@@ -98,33 +92,33 @@ async function attempt(
     boundHeadersOnly: released,
     requestHeaders: gatewayFields(
       mount.traceContext ? call.span?.ref : undefined,
-      handler?.requestHeaders(armed) ?? NOTHING,
+      handler?.requestHeaders(departed) ?? NOTHING,
     ),
     // Who speaks a protocol reads the answer.
     mustRead: handler !== undefined,
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
     mayStream() {
       // What people approved runs to its end (open-calls.ts).
-      if (released || deps.suspensions.covering(armed.principal, armed.task?.id) === undefined) return;
+      if (released || deps.suspensions.covering(departed.principal, departed.task?.id) === undefined) return;
       throw new GatewayError(
         'principal_suspended',
         'The caller was suspended while the call was under way. Its answer is withheld.',
       );
     },
   };
-  const span = call.span?.child('client', call.facts);
+  const span = call.span?.child('client', () => factsOf(call.reached));
   try {
-    call.sent = await (handler?.respond?.(armed, sink) ?? depart(deps, call, outgoing, sink));
-    call.facts.upstreamStatus = call.sent.status;
-    call.facts.status = call.toldStatus ?? call.sent.status;
-    if (handler !== undefined) await handler.afterResponse(call);
-    span?.end(call.facts);
+    const sent = await (handler?.respond?.(departed, sink) ?? depart(deps, call, outgoing, sink));
+    const answered = call.reach<Answered>({ ...departed, sent });
+    if (handler !== undefined) await handler.afterResponse(answered);
+    span?.end();
+    return answered;
   } catch (thrown) {
     const error = asGatewayError(thrown).knowing('maybe');
-    span?.end(call.facts, error.code);
-    if (error.executed !== 'no') throw error;
-    if (before) throw new GatewayError(error.code, error.detail, { ...error.details, executed: 'maybe' });
-    call.neverArrived = true;
+    span?.end(error.code);
+    // An upstream has had the call before.
+    if (error.executed === 'no' && 'sent' in departed)
+      throw new GatewayError(error.code, error.detail, { ...error.details, executed: 'maybe' });
     throw error;
   }
 }

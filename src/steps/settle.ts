@@ -3,13 +3,15 @@
 
 import type { Approvals, Outcome } from '../domain/approvals.ts';
 import type { AuditLog } from '../domain/audit.ts';
-import type { CallFacts } from '../domain/call.ts';
+import { type CallFacts, factsOf, statusOf } from '../domain/call-facts.ts';
+import type { Clearance } from '../domain/clearance.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Broker, Credential } from '../domain/credential.ts';
+import { defined } from '../domain/defined.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
-import type { Call, Cleared } from '../domain/stages.ts';
+import type { Reached } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { AgentCalls, UpstreamSlots } from './call-slots.ts';
 import type { CallHistory } from './history.ts';
@@ -25,7 +27,7 @@ export interface SettleDependencies {
   readonly history: Pick<CallHistory, 'record' | 'end'>;
   readonly openCalls: Pick<OpenCalls, 'leave'>;
   readonly agentCalls: Pick<AgentCalls, 'leave'>;
-  readonly rooms: Pick<UpstreamSlots, 'leave'>;
+  readonly slots: Pick<UpstreamSlots, 'leave'>;
   outcomeRecord(
     facts: CallFacts,
     ending: { readonly sent: boolean; readonly revoked?: boolean; readonly span?: SpanRef },
@@ -34,52 +36,59 @@ export interface SettleDependencies {
   callLine(facts: CallFacts, context: { readonly span?: SpanRef; readonly seconds: number }): Record<string, unknown>;
 }
 
-export async function settle(deps: SettleDependencies, call: Call): Promise<void> {
-  const { facts, span } = call;
+export async function settle(deps: SettleDependencies, last: Reached): Promise<void> {
+  const { call, clearance } = last;
   deps.openCalls.leave(call);
-  deps.agentCalls.leave(call);
-  deps.rooms.leave(call);
+  deps.agentCalls.leave(last);
+  deps.slots.leave(last);
   // First, and before anything is awaited: the agent has its answer and may follow it up at once.
-  deps.history.record(call, facts.status);
-  deps.history.end(call);
-  if (call.cleared !== undefined) await close(deps, call, call.cleared);
-  span?.end(facts, facts.error);
-  call.answerSpan?.end(facts, facts.error);
+  deps.history.record(last, statusOf(last));
+  deps.history.end(last);
+  const facts = clearance === undefined ? factsOf(last) : await close(deps, last, clearance);
+  call.span?.end(facts);
+  call.answerSpan?.end(facts);
   const seconds = (deps.clock.now() - facts.receivedAt - (facts.heldMs ?? 0)) / 1000;
   deps.metrics.call(facts, seconds);
-  deps.log.info('countersign.call.completed', deps.callLine(facts, { seconds, ...(span && { span: span.ref }) }));
+  deps.log.info(
+    'countersign.call.completed',
+    deps.callLine(facts, { seconds, ...(call.span && { span: call.span.ref }) }),
+  );
 }
 
-async function close(deps: SettleDependencies, call: Call, { clearance }: Cleared): Promise<void> {
-  const { facts, span } = call;
-  const revoked = call.credential?.exclusive ? await takeBack(deps.broker, call, call.credential) : undefined;
+/** Ends what a cleared call has begun, and writes its outcome. */
+async function close(deps: SettleDependencies, last: Reached, clearance: Clearance): Promise<CallFacts> {
+  const { call, credential } = last;
+  const revoked = credential?.exclusive ? await takeBack(deps.broker, last, credential) : undefined;
   // A credential that others share stays, unless the upstream refused it.
-  if (call.credential?.exclusive === false && facts.upstreamStatus === 401) deps.broker.invalidate(call.credential);
-  if (clearance.kind === 'released')
-    facts.hold = (await deps.approvals.settle(clearance, outcomeOf(call))) ?? clearance.hold;
+  if (credential?.exclusive === false && last.sent?.status === 401) deps.broker.invalidate(credential);
+  const hold = clearance.kind === 'released' ? await deps.approvals.settle(clearance, outcomeOf(last)) : undefined;
+  const facts = factsOf(hold === undefined ? last : { ...last, hold });
   const record = deps.outcomeRecord(facts, {
-    sent: call.departed && call.neverArrived !== true,
-    ...(revoked !== undefined && { revoked }),
-    ...(span && { span: span.ref }),
+    sent: last.departed === true && !neverArrived(last),
+    ...defined({ revoked, span: call.span?.ref }),
   });
   try {
     await deps.audit.append('outcome', deps.clock.now(), record, clearance.kind === 'released' ? 'fsync' : 'soon');
   } catch {
-    // The effect is done and cannot be taken back; the journal is closed now and refuses every further call.
+    // The effect is done and cannot be taken back. The journal is closed now and refuses every further call.
     deps.log.error('countersign.audit.outcome_lost', { id: facts.id, decisionSeq: facts.auditSeq });
   }
+  return facts;
 }
 
 /** Whether the call's own credential is revoked now. */
-async function takeBack(broker: Broker, call: Call, credential: Credential): Promise<boolean> {
-  const span = call.span?.child('revoke', call.facts);
+async function takeBack(broker: Broker, last: Reached, credential: Credential): Promise<boolean> {
+  const span = last.call.span?.child('revoke', () => factsOf(last));
   const revoked = await broker.release(credential);
-  span?.end(call.facts, revoked ? undefined : 'credential_unavailable');
+  span?.end(revoked ? undefined : 'credential_unavailable');
   return revoked;
 }
 
-function outcomeOf(call: Call): Outcome | 'not_sent' {
-  if (!call.departed) return 'not_sent';
-  if (call.sent !== undefined) return { status: call.sent.status, known: true };
-  return { known: call.neverArrived === true };
+function outcomeOf(last: Reached): Outcome | 'not_sent' {
+  if (last.departed !== true) return 'not_sent';
+  if (last.sent !== undefined) return { status: last.sent.status, known: true };
+  return { known: neverArrived(last) };
 }
+
+/** The call failed, and not one byte of it had gone out after all. */
+const neverArrived = ({ departed, error }: Reached): boolean => departed === true && error?.executed === 'no';

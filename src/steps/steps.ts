@@ -1,7 +1,8 @@
 // The steps of the pipeline with their parts handed in: what each may use stands in its own file.
 
 import type { Clock } from '../domain/clock.ts';
-import type { Classified, RuntimeConfig, Steps } from '../domain/stages.ts';
+import type { RuntimeConfig } from '../domain/runtime-config.ts';
+import type { Classified, Steps } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
 import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
@@ -19,9 +20,9 @@ import { type SettleDependencies, settle } from './settle.ts';
 
 export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history' | 'takePlace'> &
   JournalDependencies &
-  Omit<SendDependencies, 'history'> &
+  Omit<SendDependencies, 'history' | 'historyWatch'> &
   RefuseDependencies &
-  Omit<SettleDependencies, 'history' | 'rooms'> & {
+  Omit<SettleDependencies, 'history' | 'slots'> & {
     readonly clock: Clock;
     readonly tasks: TaskStore;
     readonly digests: ActionDigests;
@@ -34,27 +35,32 @@ export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history' | 'takePla
 
 export function createSteps(parts: StepParts): Steps {
   const { runtime, clock, tasks, digests, suspensions, handler, agentCalls } = parts;
-  const history = createHistory(tasks, new HistoryWatch(runtime, clock));
-  const rooms = new UpstreamSlots();
+  const historyWatch = new HistoryWatch(runtime, clock);
+  const history = createHistory(tasks, historyWatch);
+  const slots = new UpstreamSlots();
 
   /**
    * The same judgement as at the door, by what is in force and on record now: caller, task and its calls, destination
    * and policy.
    */
-  const rejudge: ClearDependencies['rejudge'] = async (classified, approval) => {
+  const rejudge: ClearDependencies['rejudge'] = async (held, approval) => {
     const now = runtime();
-    const { principal } = await identify(now, suspensions, clock, classified);
-    const task = classified.task && (await findTask(tasks, classified.task.id, principal));
+    const { principal } = await identify(now, suspensions, clock, held);
+    const task = held.task && (await findTask(tasks, held.task.id, principal));
     // An action for no destination has another digest than the one that was approved.
-    const moved = now.mounts.get(classified.mount.name)?.url !== classified.mount.url;
-    const known = handler(classified.mount)?.enrich(classified.action, principal) ?? classified.action;
+    const moved = now.mounts.get(held.mount.name)?.url !== held.mount.url;
+    const known = handler(held.mount)?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
-    const current = { ...classified, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
-    return decide(now, clock, digests, task === undefined ? current : { ...current, task }, approval);
+    const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
+    const judged = decide(now, clock, digests, task === undefined ? current : { ...current, task }, approval);
+    // What is on record of a call that is refused now is what was asked, and this verdict on it.
+    const { decision, actionDigest } = judged;
+    held.call.reach({ ...held, principal, decision, actionDigest });
+    return judged;
   };
 
-  const takePlace: ClearDependencies['takePlace'] = (decided) => rooms.enter(decided, true);
-  const equipped = { ...parts, history, rooms, rejudge, takePlace };
+  const takePlace: ClearDependencies['takePlace'] = (decided) => slots.enter(decided, true);
+  const equipped = { ...parts, history, historyWatch, slots, rejudge, takePlace };
   // Read in the turn in which the call is decided and begun: of two that come at once, the second counts the first.
   const upToDate = (classified: Classified): Classified =>
     classified.task === undefined ? classified : { ...classified, calls: history.calls(classified.task.id) };
@@ -68,17 +74,18 @@ export function createSteps(parts: StepParts): Steps {
         : agentCalls.enter(found);
     },
     classify: (recognised) => classify(tasks, handler, recognised),
-    decide: (classified) => decide(classified.call.runtime, clock, digests, upToDate(classified)),
+    decide: (classified) =>
+      classified.call.reach(decide(classified.call.runtime, clock, digests, upToDate(classified))),
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
     arm(journaled) {
-      const room = rooms.enter(journaled, false);
-      return room === undefined
+      const waiting = slots.enter(journaled, false);
+      return waiting === undefined
         ? arm(parts.broker, suspensions, journaled)
-        : room.then(() => arm(parts.broker, suspensions, journaled));
+        : waiting.then(() => arm(parts.broker, suspensions, journaled));
     },
     send: (armed) => send(equipped, armed),
-    refuse: (call, error) => refuse(parts, call, error),
-    settle: (call) => settle(equipped, call),
+    refuse: (last, error) => refuse(parts, last, error),
+    settle: (last) => settle(equipped, last),
   };
 }

@@ -1,7 +1,7 @@
 // The one log line of a call: who, what, what was decided, how it ended, how long it took, where to read on.
 // Names, digests and numbers only: no header value, no query, no argument, no token.
 
-import type { CallFacts } from '../domain/call.ts';
+import type { CallFacts } from '../domain/call-facts.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import { decisionLabel, otherReasons } from './span-attributes.ts';
 

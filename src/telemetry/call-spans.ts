@@ -5,10 +5,10 @@
 
 import { type Link, ROOT_CONTEXT, type SpanContext, SpanKind } from '@opentelemetry/api';
 import { RandomIdGenerator, SamplingDecision, TraceIdRatioBasedSampler } from '@opentelemetry/sdk-trace';
-import type { CallFacts } from '../domain/call.ts';
+import type { CallFacts } from '../domain/call-facts.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Hold, HoldState, Vote } from '../domain/hold.ts';
-import type { HoldTrace, Span, SpanRef, Tracing } from '../domain/trace.ts';
+import type { ChildSpan, HoldTrace, Span, SpanRef, Tracing } from '../domain/trace.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { EmitEvent } from './events.ts';
 import { ATTR, type EventName, SPAN } from './names.ts';
@@ -99,15 +99,14 @@ export function createCallTracing({
     return { kept, now: () => wall + performance.now() };
   }
 
-  function openChild(kind: ChildKind, { tree, ref: parent }: SpanPlace): Span {
+  function openChild(kind: ChildKind, { tree, ref: parent }: SpanPlace, facts: () => CallFacts): ChildSpan {
     const place: SpanPlace = { tree, ref: newRef(parent.traceId, parent.sampled), parent, startMs: tree.now() };
     return {
       ref: place.ref,
-      child: (next) => openChild(next, place),
-      end(facts, error) {
+      end(error) {
         if (recorder === undefined) return;
         const endMs = tree.now();
-        const write = () => writeChild(recorder, kind, place, endMs, facts, error);
+        const write = () => writeChild(recorder, kind, place, endMs, facts(), error);
         if (tree.kept) write();
         else if (tree.late === undefined) tree.late = [write];
         else tree.late.push(write);
@@ -149,10 +148,10 @@ export function createCallTracing({
     const { tree, ref, parent, startMs } = place;
     return {
       ref,
-      child: (kind) => openChild(kind, place),
-      end(facts, error) {
+      child: (kind, facts) => openChild(kind, place, facts),
+      end(facts) {
         if (recorder === undefined) return;
-        const { type, failed } = serverFailure(facts, error);
+        const { type, failed } = serverFailure(facts);
         if (type !== undefined && !tree.kept) {
           tree.kept = true;
           for (const write of tree.late ?? []) write();
@@ -176,7 +175,7 @@ export function createCallTracing({
     };
   }
 
-  function admit(facts: CallFacts): Span {
+  function admit(facts: Parameters<Tracing['admit']>[0]): Span {
     const traceId = ids.generateTraceId();
     const plain = facts.decision?.effect === 'allow' && facts.error === undefined && facts.hold === undefined;
     const kept = exporting && (!plain || inShare(traceId));
@@ -253,7 +252,7 @@ export function createCallTracing({
     mark(hold, hold.endedAt, SPAN.close, SpanKind.INTERNAL, { [ATTR.outcome]: hold.state, ...expiry });
   }
 
-  function release(hold: Hold, _facts: CallFacts): Span {
+  function release(hold: Hold): Span {
     const tree = openTree(exporting);
     const { admit: parent, approval } = hold.trace;
     return openServer(

@@ -2,7 +2,7 @@
 // value but two protocol versions and ids, no query, no body, no argument, no name of a person.
 
 import type { Attributes } from '@opentelemetry/api';
-import type { CallFacts } from '../domain/call.ts';
+import type { CallFacts } from '../domain/call-facts.ts';
 import { sha256 } from '../domain/canonical.ts';
 import type { Decision } from '../domain/decision.ts';
 import { header } from '../domain/headers.ts';
@@ -148,15 +148,11 @@ export function reviewerRef(reviewerId: string): string {
 }
 
 /** `error.type` of a SERVER span and whether its status is ERROR: only when the fault is on this side, 5xx. */
-export function serverFailure(
-  facts: CallFacts,
-  error: ErrorCode | undefined,
-): { readonly type?: string; readonly failed: boolean } {
-  const code = error ?? facts.error;
+export function serverFailure({ error, status = 0 }: CallFacts): { readonly type?: string; readonly failed: boolean } {
   // An answer that broke off was begun with a good status, so the code's own status counts as well.
-  const failed = (facts.status ?? 0) >= 500 || (code !== undefined && ERRORS[code].status >= 500);
-  if (code !== undefined) return { type: code, failed };
-  return failed ? { type: String(facts.status), failed } : { failed };
+  const failed = status >= 500 || (error !== undefined && ERRORS[error].status >= 500);
+  if (error !== undefined) return { type: error, failed };
+  return failed ? { type: String(status), failed } : { failed };
 }
 
 /** The same for CLIENT spans: 4xx and above. */

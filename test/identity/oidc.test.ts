@@ -375,10 +375,10 @@ describe('options', () => {
     [
       'two entries of one name',
       [corp, { ...corp, issuer: 'https://b.example.org' }],
-      'Another entry has this already.',
+      'an issuer above has this one already.',
     ],
-    ['two entries of one issuer', [corp, { ...corp, name: 'b' }], 'Another entry has this already.'],
-    ['two bundles of one trust domain', [prod, { ...prod, name: 'b' }], 'Another entry has this already.'],
+    ['two entries of one issuer', [corp, { ...corp, name: 'b' }], 'an issuer above has this one already.'],
+    ['two bundles of one trust domain', [prod, { ...prod, name: 'b' }], 'an issuer above has this one already.'],
     [
       'a trust domain with a scheme',
       [{ ...prod, trustDomain: 'spiffe://prod.example.org' }],

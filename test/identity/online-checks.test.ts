@@ -255,7 +255,7 @@ describe('opaque tokens (RFC 7662)', () => {
       introspection,
     }));
     expect(() => identityOf({ audience: ['x'], issuers }, { clock, ...createRecorder() })).toThrow(
-      'Keep introspection at one issuer only',
+      'Keep `introspection` on one issuer only',
     );
   });
 });

@@ -1,7 +1,7 @@
 // Calls and holds as telemetry and audit see them: whole, with every place filled where a secret could hide.
 
 import type { Action } from '../../src/domain/action.ts';
-import type { CallFacts } from '../../src/domain/call.ts';
+import type { CallFacts } from '../../src/domain/call-facts.ts';
 import { sha256 } from '../../src/domain/canonical.ts';
 import type { Credential } from '../../src/domain/credential.ts';
 import type { Decision, Effect } from '../../src/domain/decision.ts';

@@ -2,7 +2,7 @@
 
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { CallFacts } from '../../src/domain/call.ts';
+import type { CallFacts } from '../../src/domain/call-facts.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { startTelemetry, type Telemetry } from '../../src/telemetry/start.ts';
 import {
@@ -62,22 +62,18 @@ function playHeldCall(headers: readonly string[] = []): Hold {
   const admit = tracing.admit(facts);
   const trace = tracing.held(admit, facts);
   const pending = holdOf(trace);
-  facts.hold = pending;
-  facts.status = 409;
-  admit.end(facts, 'approval_pending');
+  admit.end({ ...facts, hold: pending, status: 409, error: 'approval_pending' });
 
   const votes = [voteOf('alice'), voteOf('bob')].map((vote) => ({ ...vote, span: tracing.reviewed(pending, vote) }));
   const claimed = releasing(pending, votes);
-  const again: CallFacts = callOf('allow', { hold: claimed, credential: credentialOf(), auditSeq: 12 }, headers);
-  const release = tracing.release(claimed, again);
-  release.child('mint', again).end(again);
-  const client = release.child('client', again);
-  again.upstreamStatus = 201;
-  client.end(again);
-  release.child('revoke', again).end(again);
-  again.status = 201;
-  again.hold = executed(claimed);
-  release.end(again);
+  let again: CallFacts = callOf('allow', { hold: claimed, credential: credentialOf(), auditSeq: 12 }, headers);
+  const release = tracing.release(claimed);
+  release.child('mint', () => again).end();
+  const client = release.child('client', () => again);
+  again = { ...again, upstreamStatus: 201 };
+  client.end();
+  release.child('revoke', () => again).end();
+  release.end({ ...again, status: 201, hold: executed(claimed) });
   return claimed;
 }
 
@@ -172,7 +168,7 @@ describe('a held call', () => {
     const facts = callOf('hold', { holdId: 'hold_AAAAAAAAAAAAAAAAAAAAAA' });
     const admit = telemetry.tracing.admit(facts);
     const hold = holdOf(telemetry.tracing.held(admit, facts));
-    admit.end({ ...facts, hold }, 'approval_pending');
+    admit.end({ ...facts, hold, error: 'approval_pending' });
     const expired = { ...hold, state: 'EXPIRED' as const, expiryReason: 'undecided' as const, endedAt: Date.now() };
     telemetry.tracing.holdChanged(expired, 'PENDING');
     // Later changes of an ended hold, another process's, and endings by vote are not told again.
@@ -250,7 +246,7 @@ describe('the admit span', () => {
 
   test('does not take a name of the agent’s invention', async () => {
     const facts = callOf('deny', { ...toolCall(`made up ${'x'.repeat(200)}`), status: 403, error: 'no_matching_rule' });
-    telemetry.tracing.admit(facts).end(facts, 'no_matching_rule');
+    telemetry.tracing.admit(facts).end(facts);
     only(await spansByName(), 'tools/call');
   });
 
@@ -260,7 +256,7 @@ describe('the admit span', () => {
     ['upstream_aborted', 200, 'STATUS_CODE_ERROR'],
   ] as const)('of a call that ended with %s and status %i has status %s', async (error, status, code) => {
     const facts = callOf(error === 'no_matching_rule' ? 'deny' : 'allow', { status, error });
-    telemetry.tracing.admit(facts).end(facts, error);
+    telemetry.tracing.admit(facts).end(facts);
     const span = only(await spansByName(), 'POST /ledger');
     expect(span.attributes['error.type']).toBe(error);
     expect(span.status?.code === 'STATUS_CODE_ERROR' ? span.status.code : undefined).toBe(code);
@@ -293,7 +289,7 @@ describe('sampling', () => {
   test('leaves allowed calls out, ids and all, when the ratio is 0', async () => {
     const facts = callOf('allow', { status: 200 });
     const span = telemetry.tracing.admit(facts);
-    span.child('client', facts).end(facts);
+    span.child('client', () => facts).end();
     span.end(facts);
     expect(span.ref).toMatchObject({
       sampled: false,
@@ -313,25 +309,22 @@ describe('sampling', () => {
 
   test('keeps every denial', async () => {
     const facts = callOf('deny', { status: 403, error: 'denied' });
-    telemetry.tracing.admit(facts).end(facts, 'denied');
+    telemetry.tracing.admit(facts).end(facts);
     expect(only(await spansByName(), 'POST /ledger').attributes['countersign.decision']).toBe('deny');
   });
 
   test('keeps calls that ended before a decision, as errors', async () => {
     const facts: CallFacts = { id: 'x', receivedAt: Date.now(), method: 'BREW', status: 401, error: 'token_expired' };
-    telemetry.tracing.admit(facts).end(facts, 'token_expired');
+    telemetry.tracing.admit(facts).end(facts);
     expect(only(await spansByName(), '_OTHER').attributes['countersign.decision']).toBe('error');
   });
 
   test('keeps an allowed call whole when it fails after all', async () => {
     const facts = callOf('allow');
     const span = telemetry.tracing.admit(facts);
-    span.child('mint', facts).end(facts);
-    const client = span.child('client', facts);
-    client.end(facts, 'upstream_timeout');
-    facts.status = 504;
-    facts.error = 'upstream_timeout';
-    span.end(facts, 'upstream_timeout');
+    span.child('mint', () => facts).end();
+    span.child('client', () => facts).end('upstream_timeout');
+    span.end({ ...facts, status: 504, error: 'upstream_timeout' });
     const spans = await spansByName();
     const admit = only(spans, 'POST /ledger');
     expect(admit.spanId).toBe(span.ref.spanId);

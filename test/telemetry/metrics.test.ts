@@ -245,12 +245,12 @@ describe('without a receiver', () => {
     // Ten are on their way, ten wait, and for five there is no room.
     for (let i = 0; i < 25; i += 1) {
       const facts = callOf('deny', { status: 403, error: 'denied' });
-      tracing.admit(facts).end(facts, 'denied');
+      tracing.admit(facts).end(facts);
     }
     await telemetry?.flush();
     for (let i = 0; i < 2; i += 1) {
       const facts = callOf('deny', { status: 403, error: 'denied' });
-      tracing.admit(facts).end(facts, 'denied');
+      tracing.admit(facts).end(facts);
     }
     await telemetry?.flush();
     const samples = await scrape(telemetry as Telemetry);
@@ -273,7 +273,7 @@ test('a receiver that is not there loses spans, counted, and stops neither flush
     OTEL_EXPORTER_OTLP_TIMEOUT: '200',
   });
   const facts = callOf('deny', { status: 403, error: 'denied' });
-  tracing.admit(facts).end(facts, 'denied');
+  tracing.admit(facts).end(facts);
   await flush();
   expect(await serveMetrics()).toMatch(/countersign_telemetry_dropped_total\{[^}]*export_failed[^}]*\} 1$/m);
   await shutdown();

@@ -11,7 +11,10 @@ const spiffeId = () =>
   });
 
 const secureEndpoint = () =>
-  httpUrl().refine((text) => text.startsWith('https://'), 'A bundle endpoint is reached by https only.');
+  httpUrl().refine(
+    (text) => text.startsWith('https://'),
+    'Write an https URL: a bundle endpoint is reached by https only.',
+  );
 
 interface BundleKeys {
   readonly file?: string;
@@ -59,23 +62,27 @@ function readBundle(
   if (source === undefined || others.length > 0) {
     return refuse(
       [],
-      'Say where the bundle is, in one way: { file: PATH }, { workloadApi: ADDRESS } or { endpoint: URL, profile: … }.',
+      'Write one source: `{ file: PATH }`, `{ workloadApi: ADDRESS }` or `{ endpoint: URL, profile: … }`.',
     );
   }
   if (!('endpoint' in source)) {
     return profile === undefined && id === undefined && bootstrap === undefined
       ? source
-      : refuse([], 'profile, spiffeId and bootstrap belong to an endpoint.');
+      : refuse([], 'Remove `profile`, `spiffeId` and `bootstrap`: they belong to an `endpoint`.');
   }
-  if (profile === undefined) return refuse(['profile'], 'Say how the endpoint is trusted: https_web or https_spiffe.');
+  if (profile === undefined)
+    return refuse(['profile'], 'This key is required with `endpoint`. Write `https_web` or `https_spiffe`.');
   if (profile === 'https_spiffe') {
     return id === undefined
-      ? refuse(['spiffeId'], 'Say who the endpoint must be.')
+      ? refuse(
+          ['spiffeId'],
+          'This key is required with `https_spiffe`. Write the SPIFFE ID that the endpoint must have.',
+        )
       : { ...source, profile, spiffeId: id, ...(bootstrap !== undefined && { bootstrap }) };
   }
   return id === undefined && bootstrap === undefined
     ? { ...source, profile }
-    : refuse(['profile'], 'spiffeId and bootstrap belong to https_spiffe.');
+    : refuse(['profile'], 'Write `https_spiffe`, or remove `spiffeId` and `bootstrap`.');
 }
 
 export const bundle = (context: ConfigContext) =>

@@ -93,7 +93,7 @@ export const oidc = issuerType({
   check(own, all) {
     const first = all.find(takesOpaqueTokens);
     if (first === own || !takesOpaqueTokens(own)) return [];
-    const message = 'Keep introspection at one issuer only: an opaque token does not say who issued it.';
+    const message = 'Keep `introspection` on one issuer only: an opaque token does not say who issued it.';
     return [{ path: ['introspection'], message }];
   },
 });

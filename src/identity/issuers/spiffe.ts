@@ -46,7 +46,8 @@ export const spiffe = issuerType({
     if (!('spiffeId' in own.bundle) || own.bundle.bootstrap !== undefined) return [];
     const vouching = parseSpiffeId(own.bundle.spiffeId)?.trustDomain;
     if (all.some((other) => other !== own && isDomain(other, vouching))) return [];
-    const message = 'Set this to a file with the first bundle: no other entry has the endpoint’s trust domain.';
+    const message =
+      'Set `bootstrap` to a file with the first bundle: no other issuer has the trust domain of the endpoint.';
     return [{ path: ['bundle', 'bootstrap'], message }];
   },
 });

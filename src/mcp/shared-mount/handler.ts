@@ -147,7 +147,7 @@ export function createSharedHandler(parts: SharedHandlerParts): ProtocolHandler 
         upstream: sharedServerName(mount, server),
         rpc: method,
         count,
-        call: armed.call.facts.id,
+        call: armed.call.id,
       });
     const nextCursor = cursors.seal(armed.principal, mount, method, results);
     return {

@@ -6,8 +6,9 @@ import { randomUUID } from 'node:crypto';
 import { type HeaderList, header, withoutField } from '../../domain/headers.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { Logger } from '../../domain/log.ts';
+import type { RuntimeConfig } from '../../domain/runtime-config.ts';
 import { readUpstreamName, sharedServerName } from '../../domain/server-names.ts';
-import type { Armed, RuntimeConfig } from '../../domain/stages.ts';
+import type { Armed } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { wrapSink } from '../../domain/wrap-sink.ts';
 import { ERRORS, GatewayError } from '../../errors.ts';
@@ -231,10 +232,10 @@ export function createSharedServers({ sessions, subcalls, log, runtime, withinMs
           upstream: sharedServerName(mountOf(armed), server),
           rpc: armed.action.rpcMethod,
           error,
-          call: armed.call.facts.id,
+          call: armed.call.id,
         });
       }
-      if (gone.length > 0) armed.call.facts.missingServers = gone;
+      if (gone.length > 0) armed.call.missingServers = gone;
       return gone;
     },
   };

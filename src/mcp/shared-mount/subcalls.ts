@@ -4,13 +4,15 @@
 // what one server does not answer is missing, and nothing else.
 
 import { randomUUID } from 'node:crypto';
+import { Call } from '../../domain/call.ts';
 import type { Clock } from '../../domain/clock.ts';
 import { type HeaderList, header, withoutField } from '../../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { locate, writeJson } from '../../domain/json-source.ts';
 import type { InboundRequest } from '../../domain/request.ts';
+import type { RuntimeConfig } from '../../domain/runtime-config.ts';
 import { sharedServerName } from '../../domain/server-names.ts';
-import type { Armed, Call, RuntimeConfig } from '../../domain/stages.ts';
+import type { Armed } from '../../domain/stages.ts';
 import { traceparent } from '../../domain/trace.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { createEventReader, type EventReader } from '../event-stream.ts';
@@ -67,17 +69,20 @@ export function createSubcalls({ run, runtime, clock, sessions }: SubcallParts):
     const request = requestFor(armed, options, clock.now(), onClosed);
     const session = options.message?.method === 'initialize' ? undefined : sessions.of(armed.request);
     if (session !== undefined) sessions.bind(request, session);
-    return run({
-      runtime: runtime(),
-      facts: { id: request.id, receivedAt: request.receivedAt, method: options.method },
-      sink,
-      subcall: {
-        mount: sharedServerName(options.mount, options.server),
-        identified: { principal: armed.principal, ...(armed.token && { token: armed.token }) },
-      },
-      parse: () => request,
-      departed: false,
-    });
+    return run(
+      new Call({
+        id: request.id,
+        receivedAt: request.receivedAt,
+        method: options.method,
+        runtime: runtime(),
+        sink,
+        subcall: {
+          mount: sharedServerName(options.mount, options.server),
+          identified: { principal: armed.principal, ...(armed.token && { token: armed.token }) },
+        },
+        parse: () => request,
+      }),
+    );
   };
 
   return {

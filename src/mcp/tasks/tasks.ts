@@ -10,11 +10,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Action, ActionBody, TaskForm } from '../../domain/action.ts';
 import type { Approvals, Recalled } from '../../domain/approvals.ts';
+import type { Call } from '../../domain/call.ts';
 import type { Clock } from '../../domain/clock.ts';
 import type { Hold, HoldStore } from '../../domain/hold.ts';
+import type { Mount } from '../../domain/mount.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { Resumed } from '../../domain/protocol-handler.ts';
-import type { Armed, Call, Mount, Recognised } from '../../domain/stages.ts';
+import type { Armed, FailedCall, Reached, Recognised } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../../errors.ts';
 import { meta, rpcError, toolResult } from '../refusal.ts';
@@ -59,7 +61,7 @@ export interface GatewayTasks {
    * Answers a refused call where its client is to be told of a task; undefined where a refusal is said as usual. Gives
    * the HTTP status.
    */
-  refused(call: Call, error: GatewayError): number | undefined;
+  refused(failed: Reached & FailedCall): number | undefined;
 }
 
 export interface TaskRun {
@@ -112,11 +114,8 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     return asked && heed(recognised, action, asked);
   }
 
-  async function heed(
-    { call, mount, principal }: Recognised,
-    action: Action,
-    asked: TaskQuestion,
-  ): Promise<Resumed | 'answered'> {
+  async function heed(recognised: Recognised, action: Action, asked: TaskQuestion): Promise<Resumed | 'answered'> {
+    const { call, mount, principal } = recognised;
     const { form, method, taskId, rpcId } = asked;
     if (form === 'extension' && action.transport?.task === undefined)
       return say(call, rpcId, { error: MISSING_CAPABILITY });
@@ -124,7 +123,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
       return say(call, rpcId, {
         error: { code: -32601, message: 'This method is not offered for tasks of this form.' },
       });
-    if (!taskId.startsWith(HELD)) return tellRunning(call, principal, asked);
+    if (!taskId.startsWith(HELD)) return tellRunning(recognised, asked);
     const recall = () => approvals.recall(taskId.slice(OWN_TASK.length), principal);
     const found = await recall();
     if (found.hold.action.upstream !== mount.name || found.hold.action.tool === undefined) throw unknown();
@@ -151,7 +150,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
       runs.set(call, run);
       return { hold, action: heldCall(hold, content, action, messageBody) };
     }
-    call.facts.hold = hold;
+    call.reach({ ...recognised, action, hold });
     if (method === 'tasks/cancel') return say(call, rpcId, await cancel(hold, principal, form));
     return say(call, rpcId, tell(asked, factsOf(hold), standing));
   }
@@ -192,9 +191,9 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
   }
 
   /** A task of a call that no rule held: known to this process alone. */
-  async function tellRunning(call: Call, principal: Principal, asked: TaskQuestion): Promise<'answered'> {
+  async function tellRunning({ call, mount, principal }: Recognised, asked: TaskQuestion): Promise<'answered'> {
     const { taskId, method, rpcId } = asked;
-    const facts = running.get(ownerOf(principal, call.mount))?.get(taskId);
+    const facts = running.get(ownerOf(principal, mount))?.get(taskId);
     if (facts === undefined) throw unknown();
     if (method === 'tasks/result') await outcomes.running(taskId);
     const outcome = outcomes.get(taskId);
@@ -210,13 +209,13 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
   }
 
   /** A run for a call that was asked for as a task and is let through at once. */
-  function begin({ call, action, principal, clearance }: Armed): ActiveTaskRun | undefined {
+  function begin({ call, mount, action, principal, clearance }: Armed): ActiveTaskRun | undefined {
     const { transport, rpcId } = action;
     // A client of the extension reads a result where it could have been told of a task.
     if (transport?.task !== 'core' || transport.ownTask !== true || rpcId === undefined) return undefined;
     const known = { asks: 'create', form: 'core', rpcId, sink: call.sink, answered: false } as const;
     if (clearance.kind === 'released') return { ...known, facts: factsOf(clearance.hold) };
-    const owner = ownerOf(principal, call.mount);
+    const owner = ownerOf(principal, mount);
     const others = executing.get(owner) ?? 0;
     // They are not bounded by connections: nobody waits on one.
     if (others >= MOST_RUNNING) {
@@ -295,8 +294,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
       write(run.sink, run.rpcId, { result });
       return true;
     },
-    refused(call, error) {
-      const { action, hold } = call.facts;
+    refused({ call, error, action, hold, departed = false }) {
       const run = runs.get(call);
       if (run === undefined) {
         const { rpcId, transport } = action ?? {};
@@ -309,12 +307,12 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
         return 200;
       }
       const to = run.recall === undefined ? 'call' : 'question';
-      const refusal: RpcOutcome = call.departed
+      const refusal: RpcOutcome = departed
         ? { error: rpcError(error, to) }
         : { result: toolResult(error, to, run.form === 'extension') };
       // What a hold's call was refused before it was sent stands in the store, and anybody who asks again is told from
       // there.
-      const lost = !call.departed && run.facts.taskId.startsWith(HELD);
+      const lost = !departed && run.facts.taskId.startsWith(HELD);
       close(run, lost ? undefined : refusal);
       if (run.answered) return 200;
       run.answered = true;
@@ -326,7 +324,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
       write(
         run.sink,
         run.rpcId,
-        call.departed ? answerTo(run, { status: 'ended', outcome: refusal }) : refusalTo(run, error),
+        departed ? answerTo(run, { status: 'ended', outcome: refusal }) : refusalTo(run, error),
       );
       return 200;
     },
@@ -361,9 +359,9 @@ function refusalTo(run: ActiveTaskRun, error: GatewayError): RpcOutcome {
   return { error: rpcError(error, run.recall === undefined ? 'call' : 'question') };
 }
 
-function ownerOf({ id, issuer, keyThumbprint, onBehalfOf }: Principal, mount: Mount | undefined): string {
+function ownerOf({ id, issuer, keyThumbprint, onBehalfOf }: Principal, { name }: Mount): string {
   return JSON.stringify([
-    mount?.name,
+    name,
     id,
     issuer,
     keyThumbprint,
@@ -372,7 +370,7 @@ function ownerOf({ id, issuer, keyThumbprint, onBehalfOf }: Principal, mount: Mo
 }
 
 function say(call: Call, rpcId: string | number, outcome: RpcOutcome): 'answered' {
-  call.facts.status = 200;
+  call.told = 200;
   write(call.sink, rpcId, outcome);
   return 'answered';
 }

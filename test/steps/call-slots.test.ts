@@ -1,0 +1,63 @@
+// Places at an upstream: who waits, who is woken, and what is given back at a call's end.
+
+import { expect, test } from 'vitest';
+import { Call } from '../../src/domain/call.ts';
+import type { Mount } from '../../src/domain/mount.ts';
+import type { Principal } from '../../src/domain/principal.ts';
+import type { RuntimeConfig } from '../../src/domain/runtime-config.ts';
+import type { Classified } from '../../src/domain/stages.ts';
+import { AgentCalls, UpstreamSlots } from '../../src/steps/call-slots.ts';
+
+const ONE_PLACE = { connections: 1, queue: 2, waitMs: 60_000 };
+
+/** A call of one agent that has been classified for this mount. */
+function classified(agent: string, mount: Partial<Mount>): Classified {
+  const call = new Call({
+    id: agent,
+    receivedAt: 0,
+    method: 'GET',
+    runtime: { callsPerAgent: 1 } as RuntimeConfig,
+    sink: {} as Call['sink'],
+    parse: () => {
+      throw new TypeError('read already');
+    },
+  });
+  const request = { onClosed: () => () => {} } as unknown as Classified['request'];
+  return call.reach({ call, mount, principal: { id: agent } as Principal, request } as unknown as Classified);
+}
+
+test('a place that a call gives back goes to the call that waits for it', async () => {
+  const slots = new UpstreamSlots();
+  const [first, second] = ['a', 'b'].map((agent) => classified(agent, { name: 'api', pool: ONE_PLACE }));
+  expect(slots.enter(first as Classified, false)).toBeUndefined();
+  const waiting = slots.enter(second as Classified, false);
+  expect(second?.call.slot).toBeUndefined();
+  slots.leave((first as Classified).call.reached);
+  await waiting;
+  expect(second?.call.slot).toBe('api');
+});
+
+test('on a shared mount, too, the place is given back to the server that the call went to', async () => {
+  const slots = new UpstreamSlots();
+  const [first, second] = ['a', 'b'].map((agent) => {
+    const arrived = classified(agent, { name: 'tools' });
+    const mount = { name: 'tools/files', pool: ONE_PLACE } as Mount;
+    return arrived.call.reach({ ...arrived, mount });
+  });
+  slots.enter(first as Classified, false);
+  const waiting = slots.enter(second as Classified, false);
+  slots.leave((first as Classified).call.reached);
+  await waiting;
+  expect(second?.call.slot).toBe('tools/files');
+});
+
+test('a call that was refused before it counted frees no place of its agent', () => {
+  const calls = new AgentCalls();
+  const [first, second] = [classified('a', {}), classified('a', {})];
+  calls.enter(first);
+  expect(() => calls.enter(second)).toThrow(/callsPerAgent/);
+  calls.leave(second.call.reached);
+  expect(() => calls.enter(second)).toThrow(/callsPerAgent/);
+  calls.leave(first.call.reached);
+  expect(calls.enter(second)).toBe(second);
+});
