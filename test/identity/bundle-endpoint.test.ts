@@ -107,7 +107,7 @@ describe('a bundle endpoint with profile https_spiffe', () => {
 
   it('is never asked in the clear', async () => {
     const clear = url.replace('https:', 'http:');
-    await expect(start({ endpoint: clear })).rejects.toThrow('A bundle endpoint is reached by https only.');
+    await expect(start({ endpoint: clear })).rejects.toThrow('a bundle endpoint is reached by https only.');
     const server = {
       spiffeId: ENDPOINT_ID,
       authorities: [],
