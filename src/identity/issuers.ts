@@ -38,13 +38,12 @@ export function issuerKey(settings: IssuerSettings): string {
   return `${settings.type} ${typeNamed(settings.type).key(settings).value}`;
 }
 
-/** The key of the entry that a token's unverified claims lead to. Throws `token_claims`. */
-export function claimedIssuerKey(claims: JsonObject): string | undefined {
-  for (const { name, keyOf } of TYPES) {
+/** The keys of entries that a token's unverified claims may lead to, one for each type at most. Throws `token_claims`. */
+export function claimedIssuerKeys(claims: JsonObject): readonly string[] {
+  return TYPES.flatMap(({ name, keyOf }) => {
     const value = keyOf(claims);
-    if (value !== undefined) return `${name} ${value}`;
-  }
-  return undefined;
+    return value === undefined ? [] : [`${name} ${value}`];
+  });
 }
 
 /** What cannot work among the entries. Paths begin at the list. */

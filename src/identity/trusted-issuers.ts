@@ -5,7 +5,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import { createBundleSources } from './bundles/bundle-sources.ts';
-import { checkIssuers, claimedIssuerKey, createIssuer, type IssuerSettings, issuerKey } from './issuers.ts';
+import { checkIssuers, claimedIssuerKeys, createIssuer, type IssuerSettings, issuerKey } from './issuers.ts';
 import type { FetchDocument } from './keys/fetch-json.ts';
 import { REFRESH_TIMES, type RefreshTimes } from './keys/polled.ts';
 import { refusal } from './refusal.ts';
@@ -55,9 +55,10 @@ export function createTrustedIssuers(
     verifiers,
     ...(introspection && { introspection }),
     forClaims(claims) {
-      const key = claimedIssuerKey(claims);
-      const found = key === undefined ? undefined : byKey.get(key);
-      if (found !== undefined) return found.verifier;
+      for (const key of claimedIssuerKeys(claims)) {
+        const found = byKey.get(key);
+        if (found !== undefined) return found.verifier;
+      }
       const detail = 'The token’s issuer or trust domain is not one of those trusted here.';
       throw refusal('token_untrusted', 'issuer', detail);
     },

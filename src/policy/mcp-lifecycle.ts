@@ -35,9 +35,9 @@ const LIFECYCLE_METHODS = [
 const lifecycle: ReadonlySet<string> = new Set(LIFECYCLE_METHODS);
 
 /** Whether a call opens, keeps or ends an MCP session, lists, or pings. No rule about tools means such a call. */
-export function isLifecycle({ protocol, method, rpcMethod }: Action): boolean {
+export function isLifecycle({ protocol, method, mcp }: Action): boolean {
   if (protocol !== 'mcp') return false;
-  return rpcMethod === undefined ? method === 'GET' || method === 'DELETE' : lifecycle.has(rpcMethod);
+  return mcp?.method === undefined ? method === 'GET' || method === 'DELETE' : lifecycle.has(mcp.method);
 }
 
 /** The rules for one MCP upstream. Their ids have a colon, so no id of the configuration equals them. */

@@ -11,10 +11,9 @@ import { type CommonSettings, type IssuerParts, type IssuerSettingsOf, issuerTyp
 import { createOidcKeys } from '../keys/oidc-keys.ts';
 import { refusal } from '../refusal.ts';
 import { algorithms, audience, issuerName, maxLifetime, requireProof } from '../settings.ts';
-import { looksLikeSpiffeId } from '../spiffe-id.ts';
 import { verifyAccessToken } from '../tokens/access-token.ts';
 import { readDelegation } from '../tokens/actors.ts';
-import { claimRules, displayOf } from '../tokens/claims.ts';
+import { claimRules, displayOf, issuerClaim } from '../tokens/claims.ts';
 import { createIntrospection, type Introspection } from '../tokens/introspection.ts';
 import { ANSWER_TTL_MS } from '../tokens/issuer-query.ts';
 import { createTokenReview } from '../tokens/token-review.ts';
@@ -81,9 +80,7 @@ export const oidc = issuerType({
   proof: 'a token',
   settings,
   key: ({ issuer }) => ({ setting: 'issuer', value: issuer }),
-  // Only a trust domain may name a SPIFFE ID.
-  keyOf: ({ iss, sub }) =>
-    typeof iss !== 'string' || (typeof sub === 'string' && looksLikeSpiffeId(sub)) ? undefined : iss,
+  keyOf: issuerClaim,
   create(own, parts) {
     const rules = claimRules(own, parts.audience);
     const introspection = own.introspection && createIntrospection(own.introspection, { ...own, rules }, parts);

@@ -8,6 +8,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { isName } from '../../domain/name.ts';
 import type { Principal } from '../../domain/principal.ts';
 import { refusal } from '../refusal.ts';
+import { looksLikeSpiffeId } from '../spiffe-id.ts';
 
 export interface ClaimRules {
   /** Any of these in `aud` will do. */
@@ -53,6 +54,14 @@ export function checkCommonClaims(claims: JsonObject, rules: ClaimRules, now: Ep
     throw refusal('token_lifetime', 'lifetime', `The token lives longer than ${rules.maxLifetimeMs / 1000} seconds.`);
   }
   return expiresAt;
+}
+
+/**
+ * `iss`, to find the entry that verifies a token: unverified. Undefined for a subject in the form of a SPIFFE ID, which
+ * only its trust domain may vouch for.
+ */
+export function issuerClaim({ iss, sub }: JsonObject): string | undefined {
+  return typeof iss !== 'string' || (typeof sub === 'string' && looksLikeSpiffeId(sub)) ? undefined : iss;
 }
 
 export function expired() {
