@@ -1,10 +1,9 @@
 // The durable record of one action waiting for approval, and the port that keeps it.
 
-import type { ActionBinding, Digest, Protocol, ToolChange, ToolWords, UpgradeOffer } from './action.ts';
+import type { Action, ActionBinding, Digest, ToolChange, ToolWords } from './action.ts';
 import type { EpochMs } from './clock.ts';
 import type { MatchedRule, Requirement } from './decision.ts';
 import type { Gist } from './gist.ts';
-import type { HeaderList } from './headers.ts';
 import type { PasskeyEvidence } from './passkey.ts';
 import type { Party } from './principal.ts';
 import type { Reviewer } from './reviewer.ts';
@@ -27,19 +26,12 @@ export interface Vote {
 }
 
 /** The action as lists and decisions see it. What can be large stands beside it, in HeldContent. */
-export interface HeldAction extends ActionBinding {
-  readonly protocol: Protocol;
-  readonly upstream: string;
-  readonly authority: string;
-  readonly method: string;
-  readonly target: string;
-  readonly path: string;
-  readonly tool?: string;
+export interface HeldAction
+  extends ActionBinding,
+    Pick<Action, 'protocol' | 'upstream' | 'authority' | 'method' | 'target' | 'path'>,
+    Pick<Action, 'tool' | 'contentType' | 'upgrade' | 'boundHeaders'> {
   /** The arguments in one line; absent where there are none to read. */
   readonly gist?: Gist;
-  readonly contentType?: string;
-  readonly upgrade?: UpgradeOffer;
-  readonly boundHeaders: HeaderList;
   /** The MCP session that it was asked for in. Not bound. */
   readonly session?: string;
   /** Names of the agent's fields that do not go along. Absent when there are none. */
