@@ -187,6 +187,14 @@ export type EndedHold = HoldBase & Ended & ((Sent & SentEnding) | UnsentEnding);
 export type Hold = OpenHold | ReleasingHold | SentHold | EndedHold;
 
 export type HoldState = Hold['state'];
+
+/** The states from which a hold goes on. */
+export const OPEN_STATES: readonly HoldState[] = ['PENDING', 'APPROVED', 'RELEASING', 'SENT'];
+/** The states in which a hold has ended. */
+export const ENDED_STATES: readonly HoldState[] = [
+  ...(['EXECUTED', 'UPSTREAM_ERROR', 'OUTCOME_UNKNOWN'] as const),
+  ...(['DENIED', 'EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED'] as const),
+];
 /** A hold whose call was sent, and of which it is known how that ended, or that nobody knows. */
 export type SettledHold = Extract<Hold, { readonly state: SentEnding['state'] }>;
 export type DeniedHold = Extract<Hold, { readonly state: 'DENIED' }>;

@@ -6,6 +6,7 @@ import type { Environment } from '../support/environment.ts';
 import { connectV1, connectV2 } from '../support/mcp-clients.ts';
 import type { McpUpstream } from '../support/mcp-upstream.ts';
 import { twoBanksTest } from '../support/two-banks.ts';
+import { wasSentAway } from './held.ts';
 
 interface Result {
   readonly content: readonly { readonly text: string }[];
@@ -205,13 +206,7 @@ describe('an SDK v2 client of protocol 2026-07-28 with its default configuration
     const call = payment();
     const answer = client.callTool(call);
     const id = await hold;
-    // Past the first leg: the client was sent away at least once.
-    await expect
-      .poll(
-        () => env.log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(id)).length,
-        { timeout: 15_000 },
-      )
-      .toBeGreaterThan(0);
+    await wasSentAway(env, id);
     await alice.approve(id);
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
     expect(ranWith(modernBank, call)).toHaveLength(1);

@@ -12,6 +12,7 @@ import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { connectV1, connectV2 } from '../support/mcp-clients.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
+import { wasSentAway } from './held.ts';
 
 interface Result {
   readonly content: readonly { readonly text: string }[];
@@ -208,12 +209,7 @@ describe('an SDK v2 client', () => {
     const call = payment('north');
     const answer = client.callTool(call);
     const id = await hold;
-    await expect
-      .poll(
-        () => env.log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(id)).length,
-        { timeout: 15_000 },
-      )
-      .toBeGreaterThan(0);
+    await wasSentAway(env, id);
     await alice.approve(id);
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
     expect([ranWith(modernNorth, call), ranWith(modernSouth, call)].map((ran) => ran.length)).toEqual([1, 0]);
