@@ -1,10 +1,10 @@
-// From a call that policy wants held to the record that is stored: the whole action, nothing cut off, everything bound.
-// Trusts the action's digests (actions/). Refuses bodies that are not UTF-8 text: what cannot be shown cannot be
-// approved.
+// Makes the stored record of a call that policy wants held: the whole action, nothing cut off, everything bound. Trusts
+// the action's digests (actions/). Refuses bodies that are not UTF-8 text: what cannot be shown cannot be approved.
 
 import { randomBytes } from 'node:crypto';
 import type { Action, Digest } from '../domain/action.ts';
 import type { HoldRequest } from '../domain/approvals.ts';
+import { defined } from '../domain/defined.ts';
 import { gistOf } from '../domain/gist.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTask, NewHold } from '../domain/hold.ts';
 import { approvedFields, bindsSession, sessionOf } from '../domain/mcp-session.ts';
@@ -14,8 +14,8 @@ import { GatewayError } from '../errors.ts';
 import { bodyDigestOf } from './binding.ts';
 
 /**
- * `digest` is the requestDigest. `traceHold` is called here, once: the record carries the spans that release and review
- * link to.
+ * `digest` is the requestDigest. `traceHold` is called here, once: the record keeps the spans to which release and
+ * review link.
  */
 export function recordHold(request: HoldRequest, digest: Digest, owners: readonly string[]): NewHold {
   const { decision, task, idempotencyKey } = request;
@@ -52,18 +52,16 @@ export function random128(): string {
 export function heldContent({ action, task, calls }: HoldRequest): HeldContent {
   const bodyText = textOf(action);
   return {
-    ...(action.toolChange === undefined ? {} : { toolChange: action.toolChange }),
-    ...(action.toolWords === undefined ? {} : { toolWords: action.toolWords }),
-    ...(bodyText === undefined ? {} : { bodyText }),
+    ...defined({ toolChange: action.mcp?.toolChange, toolWords: action.mcp?.toolWords, bodyText }),
     ...(action.args === undefined ? {} : { argsAt: placeOfArguments(action) }),
     ...(task === undefined ? {} : { task: { objective: task.objective, plan: task.plan, labels: task.labels, calls } }),
   };
 }
 
 /** A body is stored once: its arguments are part of it. */
-function placeOfArguments({ tool, rpcMethod }: Action): readonly string[] {
+function placeOfArguments({ tool, mcp }: Action): readonly string[] {
   if (tool !== undefined) return ['params', 'arguments'];
-  return rpcMethod === undefined ? [] : ['params'];
+  return mcp?.method === undefined ? [] : ['params'];
 }
 
 function heldAction({ action, decision, leftBehind }: HoldRequest): HeldAction {
@@ -123,7 +121,7 @@ export function heldPrincipal(principal: Principal, owners: readonly string[]): 
 const LONGEST_HEADING = 200;
 
 function heldTask({ id, revision, objective }: Task): HeldTask {
-  // By code points: half a character is none.
+  // Cut by code points, so that no character is cut in half.
   const letters = [...objective.slice(0, 2 * LONGEST_HEADING)];
   const cut = objective.length > 2 * LONGEST_HEADING || letters.length > LONGEST_HEADING;
   return { id, revision, heading: cut ? `${letters.slice(0, LONGEST_HEADING).join('')}…` : objective };

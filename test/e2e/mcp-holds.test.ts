@@ -2,6 +2,7 @@
 // over real sockets. Waits are scaled by the gateway's own configuration (limits.wait), never by the clients'.
 
 import { describe, expect } from 'vitest';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { connectV1, connectV2 } from '../support/mcp-clients.ts';
 import type { McpUpstream } from '../support/mcp-upstream.ts';
@@ -14,7 +15,7 @@ interface Result {
   readonly _meta?: Readonly<Record<string, unknown>>;
 }
 
-let amount = 0;
+const amount = countFrom(1);
 
 const it = twoBanksTest({ limits: { wait: '1s', pendingPerAgent: 100 } });
 
@@ -22,7 +23,7 @@ const connect = (env: Environment, as?: string) => connectV1(env, 'tools', { as 
 const connectModern = (env: Environment) => connectV2(env, 'modern');
 
 /** Arguments of its own per test, so that no test meets another's hold. */
-const payment = () => ({ name: 'transfer_funds', arguments: { amount: ++amount } });
+const payment = () => ({ name: 'transfer_funds', arguments: { amount: amount() } });
 const ranWith = (upstream: McpUpstream, call: ReturnType<typeof payment>) =>
   upstream.ran.filter(({ args }) => args.amount === call.arguments.amount);
 
@@ -96,13 +97,13 @@ describe('a default SDK v1 client', () => {
       const text = await response.text();
       return JSON.parse(text.startsWith('{') ? text : (/^data: (\{.*)$/m.exec(text)?.[1] ?? '')) as { result: Result };
     };
-    amount += 2;
-    const approved = await send(amount - 1);
+    const [first, second] = [amount(), amount()];
+    const approved = await send(first);
     await alice.approve(String(approved.result._meta?.['countersign/hold']));
-    const other = await send(amount);
+    const other = await send(second);
     expect(other.result._meta).toMatchObject({ 'countersign/code': 'approval_pending' });
     expect(other.result._meta?.['countersign/hold']).not.toBe(approved.result._meta?.['countersign/hold']);
-    expect((await send(amount - 1)).result).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect((await send(first)).result).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
   });
 });
 

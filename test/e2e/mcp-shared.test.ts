@@ -8,6 +8,7 @@ import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/cl
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { connectV1, connectV2 } from '../support/mcp-clients.ts';
@@ -20,7 +21,7 @@ interface Result {
   readonly _meta?: Readonly<Record<string, unknown>>;
 }
 
-let amount = 0;
+const amount = countFrom(1);
 
 const it = gatewayTest
   .extend('north', file, ({ closes }) => closes(startMcpUpstream()))
@@ -70,7 +71,7 @@ const connectModern = (env: Environment, mount = 'modern') => connectV2(env, mou
 const sessionOf = ({ transport }: Client) => (transport as unknown as StreamableHTTPClientTransport).sessionId;
 
 const names = (list: { tools: readonly { name: string }[] }) => list.tools.map(({ name }) => name);
-const payment = (server: string) => ({ name: `${server}__transfer_funds`, arguments: { amount: ++amount } });
+const payment = (server: string) => ({ name: `${server}__transfer_funds`, arguments: { amount: amount() } });
 const ranWith = (server: McpUpstream, call: ReturnType<typeof payment>) =>
   server.ran.filter(({ args }) => args.amount === call.arguments.amount);
 

@@ -1,5 +1,5 @@
 // Why a call is held and who asks: the task in the agent's own words, the agent's identity, the rules, the tiers and
-// the credential. Facts of the gateway's stand plain; words of the agent's stand in quotation blocks that say so.
+// the credential. The gateway's facts are shown plain; the agent's words are shown in quotation blocks that say so.
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
@@ -11,9 +11,11 @@ import { ago, block, duration, type Html, moment, words } from './html.ts';
 
 /** What the gateway knows beside the hold itself. */
 export interface Background {
-  /** The credential's provider type and lifetime, as configured now. */
+  /** How the credential is made and when it ends, as configured now. */
   readonly credential?: string;
-  /** By rule id: what the rule matches, where the policy in force is the one that held the call. */
+  /** What proved the agent: `a token`. */
+  readonly proof: string;
+  /** What the rule of this id matches; undefined when the policy in force is not the one that held the call. */
   rule(id: string): string | undefined;
 }
 
@@ -35,7 +37,7 @@ export function renderTask({ task }: Hold, { task: said }: HeldContent, now: Epo
       'task-title',
       'Task',
       html`${agentWords(html`<p>${words(task.heading)}</p>`)}
-    <p class="quiet">${named} The rest of its words is not kept any more.</p>`,
+    <p class="quiet">${named} The rest of the agent’s words is no longer kept.</p>`,
     );
   return section(
     'task-title',
@@ -87,11 +89,10 @@ function renderCalls(calls: readonly TaskCall[], now: EpochMs): Html {
     </div>`;
 }
 
-export function renderAgent({ principal }: Hold): Html {
-  const { id, spiffeId, name, client, kind, issuer, onBehalfOf, owners } = principal;
+export function renderAgent({ hold: { principal }, background }: Grounds): Html {
+  const { id, spiffeId, name, client, issuer, onBehalfOf, owners } = principal;
   const party = ({ id: of }: Party) => html`<li class="mono">${words(of)}</li>`;
-  const how = kind === 'spiffe' ? 'a SPIFFE identity' : 'a token';
-  const proof = html`${how} of <span class="mono">${words(issuer)}</span>`;
+  const proof = html`${background.proof} of <span class="mono">${words(issuer)}</span>`;
   const chain =
     onBehalfOf.length === 0 ? 'nobody: it acts for itself' : html`<ol class="plain-list">${onBehalfOf.map(party)}</ol>`;
   const people = owners.length === 0 ? 'none registered' : html`${owners.map((owner) => html`${words(owner)} `)}`;
@@ -110,17 +111,17 @@ export function renderAgent({ principal }: Hold): Html {
   );
 }
 
-/** What the grounds are made of. */
+/** What the section on the grounds shows. */
 export interface Grounds {
   readonly hold: Hold;
   readonly background: Background;
-  /** As they stand now: after an escalation they name the second group too. */
+  /** The requirements as they stand now: after an escalation they name the second group too. */
   readonly requirements: readonly Requirement[];
 }
 
 export function renderGrounds({ hold, background, requirements }: Grounds): Html {
   const { endedBecause }: HoldProgress = hold;
-  const once = html`<p class="quiet">One person counts once over all of them.</p>`;
+  const once = html`<p class="quiet">One person counts for one of them only.</p>`;
   return section(
     'grounds-title',
     'Why it was held',
@@ -167,5 +168,5 @@ function renderCredential(credential: Hold['action']['credential'], background: 
       ${monoFact('Scope', words(narrowed))}
     </dl>
     <p class="quiet">
-      It goes onto the call only after the approval, and is shown to nobody, the agent included.</p>`;
+      It is put on the call only after the approval. Nobody can see it, not even the agent.</p>`;
 }
