@@ -50,6 +50,8 @@ export interface McpDependencies extends CancellationDependencies {
   readonly progressEveryMs: number;
   /** Where several servers share a mount: their sessions. */
   readonly servers: Pick<SharedServers, 'ready' | 'sessionFields' | 'sinkOf'>;
+  /** How MCP says a refusal. */
+  readonly refusal: ProtocolHandler['refusal'];
 }
 
 /** A client that asked for progress is kept until the hold ends by its own clocks. */
@@ -235,6 +237,7 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
       }
       await deps.pins.flush();
     },
+    refusal: deps.refusal,
   };
 }
 

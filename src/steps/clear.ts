@@ -13,7 +13,6 @@ import type { Cleared, Decided, Held } from '../domain/stages.ts';
 import { messageWords } from '../domain/told-reason.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
-import type { HandlerOf } from './classify.ts';
 import type { CallHistory } from './history.ts';
 
 export interface ClearDependencies {
@@ -21,7 +20,6 @@ export interface ClearDependencies {
   readonly approvals: Approvals;
   readonly tracing: Tracing;
   readonly clock: Clock;
-  readonly handler: HandlerOf;
   /** Waits for a place at the upstream. Throws `too_many_calls` and `client_closed`. */
   takePlace(decided: Decided): undefined | Promise<void>;
   /** Identifies, finds the task and decides again, under the configuration in force at that moment. */
@@ -48,7 +46,7 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
     throw new GatewayError('payload_too_large', 'The body is larger than limits.heldBody.');
   const leftBehind = fieldsLeftBehind(decided);
   const admitted = call.span;
-  const wait = await deps.handler(decided.mount)?.onHold(decided, call.runtime.waitMs);
+  const wait = await decided.mount.handler?.onHold(decided, call.runtime.waitMs);
   let heldSince: EpochMs | undefined;
   let held: Held | undefined;
   let heldMs: number | undefined;
@@ -102,8 +100,8 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
  * hold goes out as it was held.
  */
 function fieldsLeftBehind({ mount, request, action, resumes }: Decided): readonly string[] {
-  if (resumes !== undefined) return [];
-  const { names, deciding } = mount.leftBehind?.(request.headers, action.boundHeaders) ?? { names: [], deciding: [] };
+  if (resumes !== undefined || mount.kind === 'shared') return [];
+  const { names, deciding } = mount.leftBehind(request.headers, action.boundHeaders);
   if (deciding.length === 0) return names;
   const detail = `This call needs an approval, and an approved call would go out without ${deciding.join(', ')}, which would change what it does.`;
   throw new GatewayError('field_not_bound', detail, { members: { fields: deciding } });

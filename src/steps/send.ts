@@ -12,7 +12,6 @@ import { type SpanRef, traceparent } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
-import type { HandlerOf } from './classify.ts';
 import type { CallHistory } from './history.ts';
 import type { HistoryWatch } from './history-watch.ts';
 import type { Suspensions } from './identify.ts';
@@ -28,7 +27,6 @@ export interface SendDependencies {
   readonly history: Pick<CallHistory, 'record' | 'sinkOf'>;
   readonly historyWatch: Pick<HistoryWatch, 'refuseBarred'>;
   readonly openCalls: Pick<OpenCalls, 'enter'>;
-  readonly handler: HandlerOf;
 }
 
 const NOTHING: HeaderList = [];
@@ -36,7 +34,7 @@ const neverClosed = (): (() => void) => () => {};
 
 export async function send(deps: SendDependencies, armed: Armed): Promise<void> {
   const { call, clearance, mount, action, credential } = armed;
-  const handler = deps.handler(mount);
+  const { handler } = mount;
   const plan = handler && (await handler.beforeSend(armed));
   const own = call.upgrade === undefined ? deps.history.sinkOf(armed) : call.sink;
   const sink = plan?.through(own) ?? own;
@@ -84,14 +82,14 @@ async function rearm(
 async function attempt(deps: SendDependencies, departed: Departed | Answered, sink: ResponseSink): Promise<Answered> {
   const { call, clearance, request, mount, action, credential } = departed;
   const released = clearance.kind === 'released';
-  const handler = deps.handler(mount);
+  const { handler } = mount;
   const outgoing: Outgoing = {
     request,
     action,
     ...(credential && { credential }),
     boundHeadersOnly: released,
     requestHeaders: gatewayFields(
-      mount.traceContext ? call.span?.ref : undefined,
+      mount.kind === 'single' && mount.traceContext ? call.span?.ref : undefined,
       handler?.requestHeaders(departed) ?? NOTHING,
     ),
     // Who speaks a protocol reads the answer.
@@ -108,7 +106,9 @@ async function attempt(deps: SendDependencies, departed: Departed | Answered, si
   };
   const span = call.span?.child('client', () => factsOf(call.reached));
   try {
-    const sent = await (handler?.respond?.(departed, sink) ?? depart(deps, call, outgoing, sink));
+    const sent = await (mount.kind === 'shared'
+      ? mount.handler.respond(departed, sink)
+      : depart(deps, call, outgoing, sink));
     const answered = call.reach<Answered>({ ...departed, sent });
     if (handler !== undefined) await handler.afterResponse(answered);
     span?.end();

@@ -1,12 +1,13 @@
 // The steps of the pipeline with their parts handed in: what each may use stands in its own file.
 
 import type { Clock } from '../domain/clock.ts';
+import type { Mount } from '../domain/mount.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Classified, Steps } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
 import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
-import { classify, type HandlerOf } from './classify.ts';
+import { classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
 import { type ActionDigests, decide } from './decide.ts';
 import { createHistory } from './history.ts';
@@ -27,14 +28,13 @@ export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history' | 'takePla
     readonly tasks: TaskStore;
     readonly digests: ActionDigests;
     readonly suspensions: Suspensions;
-    readonly handler: HandlerOf;
     readonly agentCalls: AgentCalls;
     /** What is in force now: by this an approval is judged, however long ago the call arrived. */
     runtime(): RuntimeConfig;
   };
 
 export function createSteps(parts: StepParts): Steps {
-  const { runtime, clock, tasks, digests, suspensions, handler, agentCalls } = parts;
+  const { runtime, clock, tasks, digests, suspensions, agentCalls } = parts;
   const historyWatch = new HistoryWatch(runtime, clock);
   const history = createHistory(tasks, historyWatch);
   const slots = new UpstreamSlots();
@@ -48,8 +48,8 @@ export function createSteps(parts: StepParts): Steps {
     const { principal } = await identify(now, suspensions, clock, held);
     const task = held.task && (await findTask(tasks, held.task.id, principal));
     // An action for no destination has another digest than the one that was approved.
-    const moved = now.mounts.get(held.mount.name)?.url !== held.mount.url;
-    const known = handler(held.mount)?.enrich(held.action, principal) ?? held.action;
+    const moved = hasMoved(held.mount, now.mounts.get(held.mount.name));
+    const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
     const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
     const judged = decide(now, clock, digests, task === undefined ? current : { ...current, task }, approval);
@@ -73,7 +73,7 @@ export function createSteps(parts: StepParts): Steps {
         ? found.then((recognised) => agentCalls.enter(recognised))
         : agentCalls.enter(found);
     },
-    classify: (recognised) => classify(tasks, handler, recognised),
+    classify: (recognised) => classify(tasks, recognised),
     decide: (classified) =>
       classified.call.reach(decide(classified.call.runtime, clock, digests, upToDate(classified))),
     clear: (decided) => clear(equipped, decided),
@@ -88,4 +88,13 @@ export function createSteps(parts: StepParts): Steps {
     refuse: (last, error) => refuse(parts, last, error),
     settle: (last) => settle(equipped, last),
   };
+}
+
+/** Whether calls to a mount go somewhere else by now, or nowhere. What is on no server has nowhere to move to. */
+function hasMoved(before: Mount, now: Mount | undefined): boolean {
+  return (
+    now === undefined ||
+    now.kind !== before.kind ||
+    (now.kind === 'single' && before.kind === 'single' && now.url !== before.url)
+  );
 }
