@@ -25,9 +25,12 @@ function workers(): number {
 
 export default defineConfig({
   test: {
+    // A failed test prints the gateways it used.
+    setupFiles: ['test/support/report-failures.ts'],
     pool: 'forks',
     maxWorkers: workers(),
-    testTimeout: 30_000,
+    // The first test of a file starts what the file's tests share, as its fixtures.
+    testTimeout: 90_000,
     hookTimeout: 60_000,
     // Node keeps what it has compiled: a test's gateway starts in half the time. Node compares sources before it uses it.
     env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/node-compile') },

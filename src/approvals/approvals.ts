@@ -28,7 +28,7 @@ export type SweptApprovals = Approvals & {
 };
 
 export function createApprovals(options: ApprovalsOptions): SweptApprovals {
-  const context: ApprovalContext = { ...options, waiting: createWaiting(), openings: createFirstViews() };
+  const context: ApprovalContext = { ...options, waiting: createWaiting(), firstViews: createFirstViews() };
   const { store, log } = context;
   const unsettled = new Map<string, { readonly released: ReleasingHold; readonly outcome: Outcome | 'not_sent' }>();
   const unsubscribe = store.subscribe(onChange);
@@ -162,7 +162,7 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
       await own(id, principal);
       return apply(context, id, () => ({ type: 'cancel' }));
     },
-    opened: (id, reviewer) => context.openings.note(id, reviewer.id, store.now()),
+    opened: (id, reviewer) => context.firstViews.note(id, reviewer.id, store.now()),
     vote: (id, reviewer, ballot) => castVote(context, id, reviewer, ballot),
     revoke: (id, reviewer, reason) => revokeHold(context, id, reviewer, reason),
     async start() {

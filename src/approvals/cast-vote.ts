@@ -20,7 +20,7 @@ export async function castVote(
     throw new GatewayError('bad_vote', 'A vote approves or denies.', { holdId: id });
   const shown = await look(context, id);
   const judged = judgeBallot(shown, reviewer, ballot, context.store.now(), context);
-  const openedAt = context.openings.at(id, reviewer.id);
+  const openedAt = context.firstViews.at(id, reviewer.id);
   const vote: Vote = {
     ...judged,
     ...(openedAt !== undefined && { openedAt }),

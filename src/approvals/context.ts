@@ -30,7 +30,7 @@ export interface ApprovalsOptions extends ReviewerStatus {
 
 export interface ApprovalContext extends ApprovalsOptions {
   readonly waiting: HoldWaits;
-  readonly openings: FirstViews;
+  readonly firstViews: FirstViews;
 }
 
 /** The hold as it stands, EXPIRED if its clock has run out. Throws `hold_not_found`. */

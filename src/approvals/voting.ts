@@ -37,9 +37,9 @@ export function judgeBallot(
   reviewer: Reviewer,
   ballot: Ballot,
   now: EpochMs,
-  standing: ReviewerStatus,
+  status: ReviewerStatus,
 ): Omit<Vote, 'span'> {
-  const tiers = eligibleTiers(hold, reviewer, now, standing);
+  const tiers = eligibleTiers(hold, reviewer, now, status);
   if (ballot.bindingDigest !== hold.bindingDigest)
     throw refusal(hold, 'stale_digest', 'The binding digest of the vote is not that of the hold.');
   const mayDecide = isOpen(hold, now);
@@ -84,18 +84,18 @@ export function judgeRevocation(
   reviewer: Reviewer,
   reason: string | undefined,
   now: EpochMs,
-  standing: ReviewerStatus,
+  status: ReviewerStatus,
 ): string {
-  const tiers = eligibleTiers(hold, reviewer, now, standing);
+  const tiers = eligibleTiers(hold, reviewer, now, status);
   if (!isOpen(hold, now))
     throw refusal(hold, 'hold_closed', `The hold cannot be taken back: it is ${closedState(hold)}.`);
   const given = judgeReason(hold, tiers, reason);
   return `Reviewer ${reviewer.id} took it back${given === undefined ? '.' : `: ${given}`}`;
 }
 
-function eligibleTiers(hold: Hold, reviewer: Reviewer, now: EpochMs, standing: ReviewerStatus): readonly Requirement[] {
+function eligibleTiers(hold: Hold, reviewer: Reviewer, now: EpochMs, status: ReviewerStatus): readonly Requirement[] {
   // Owners may have been registered since the hold was made, and one who was then stays one for this hold.
-  const owners = [...hold.principal.owners, ...standing.owners(hold.principal.id)];
+  const owners = [...hold.principal.owners, ...status.owners(hold.principal.id)];
   if (conflictOf({ ...hold.principal, owners }, reviewer) !== undefined) {
     throw refusal(
       hold,
@@ -104,7 +104,7 @@ function eligibleTiers(hold: Hold, reviewer: Reviewer, now: EpochMs, standing: R
     );
   }
   const tiers = requirementsOf(hold, now).filter((requirement) => isEligible(requirement, reviewer));
-  if (tiers.length === 0 || isSuspended(reviewer, standing.suspended())) {
+  if (tiers.length === 0 || isSuspended(reviewer, status.suspended())) {
     throw refusal(
       hold,
       'not_a_reviewer',

@@ -15,7 +15,7 @@ import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
 import { Secret } from '../domain/secret.ts';
 import { createLogoutHint } from '../review/logout-hint.ts';
-import type { ConsoleOptions } from '../review/pages/console.ts';
+import type { ConsoleOptions } from '../review/pages/console-parts.ts';
 import { createPasskeys } from '../review/passkeys.ts';
 import { createSessions, type Seal } from '../review/session.ts';
 import { createBrowserSignIn } from '../review/sign-in.ts';

@@ -66,7 +66,7 @@ export async function openReviewersPlane(
         hosts: hostsOf(url, address.host, listening.port),
         eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, store.holds.now()) },
         operations: { ...operations, powersOf: (reviewer) => powersOf(current().config, reviewer) },
-        propose: (hold, likes) => proposeRules(current().config.rules, hold, likes),
+        propose: (hold, similar) => proposeRules(current().config.rules, hold, similar),
         authenticate: authenticator?.authenticate ?? refuseEverybody,
         ...(login && { stepUpAcr: login.stepUp.acr }),
         parseJson: parseStrictJson,

@@ -11,7 +11,10 @@ const spiffeId = () =>
   });
 
 const secureEndpoint = () =>
-  httpUrl().refine((text) => text.startsWith('https://'), 'A bundle endpoint is reached by https only.');
+  httpUrl().refine(
+    (text) => text.startsWith('https://'),
+    'Write an https URL: a bundle endpoint is reached by https only.',
+  );
 
 interface BundleKeys {
   readonly file?: string;
@@ -45,22 +48,26 @@ function readBundle(
   if ([bundleFile, address, endpoint].filter((source) => source !== undefined).length !== 1) {
     return refuse(
       [],
-      'Say where the bundle is, in one way: { file: PATH }, { workloadApi: ADDRESS } or { endpoint: URL, profile: … }.',
+      'Write one source: `{ file: PATH }`, `{ workloadApi: ADDRESS }` or `{ endpoint: URL, profile: … }`.',
     );
   }
   if (endpoint === undefined) {
     if (profile !== undefined || id !== undefined || bootstrap !== undefined)
-      return refuse([], 'profile, spiffeId and bootstrap belong to an endpoint.');
+      return refuse([], 'Remove `profile`, `spiffeId` and `bootstrap`: they belong to an `endpoint`.');
     return bundleFile === undefined ? { workloadApi: address ?? '' } : { file: bundleFile };
   }
-  if (profile === undefined) return refuse(['profile'], 'Say how the endpoint is trusted: https_web or https_spiffe.');
+  if (profile === undefined)
+    return refuse(['profile'], 'This key is required with `endpoint`. Write `https_web` or `https_spiffe`.');
   if (profile === 'https_spiffe') {
     return id === undefined
-      ? refuse(['spiffeId'], 'Say who the endpoint must be.')
+      ? refuse(
+          ['spiffeId'],
+          'This key is required with `https_spiffe`. Write the SPIFFE ID that the endpoint must have.',
+        )
       : { endpoint, profile, spiffeId: id, ...(bootstrap !== undefined && { bootstrap }) };
   }
   if (id !== undefined || bootstrap !== undefined)
-    return refuse(['profile'], 'spiffeId and bootstrap belong to https_spiffe.');
+    return refuse(['profile'], 'Write `https_spiffe`, or remove `spiffeId` and `bootstrap`.');
   return { endpoint, profile };
 }
 

@@ -13,7 +13,8 @@ import type { ConfigContext } from '../settings/paths-and-secrets.ts';
 import { identity, reviewers } from './identities.ts';
 import { listeners } from './listeners.ts';
 import { notifications } from './notifications.ts';
-import { checkReferences, type Sections } from './references.ts';
+import type { Sections } from './references/sections.ts';
+import { checkReferences } from './references.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { spellOut } from './servers.ts';
@@ -63,11 +64,11 @@ export function parseConfig(
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
   const value = readValue(document, path, lines);
-  const around: ConfigContext = { folder: dirname(resolve(path)), env };
+  const context: ConfigContext = { folder: dirname(resolve(path)), env };
 
-  const parsed = configSchema(around).safeParse(value, { error: explain });
+  const parsed = configSchema(context).safeParse(value, { error: explain });
   const shapeFaults = parsed.success ? [] : faultsOf(parsed.error);
-  const sections = parsed.success ? parsed.data : readSections(value, around);
+  const sections = parsed.success ? parsed.data : readSections(value, context);
   const faults = [...shapeFaults, ...checkReferences(sections), ...check(standIns(sections))];
   const located = locateFaults(distinct(faults), document, lines);
   if (!parsed.success || faults.some(({ severity }) => severity === undefined)) throw new ConfigError(path, located);
@@ -105,7 +106,7 @@ function readValue(document: Document, path: string, lines: LineCounter): unknow
       // Objects take this name for something else, so it would vanish on the way instead of being an unknown key.
       if (!isScalar(key) || key.value !== '__proto__') return;
       const { line, col } = lines.linePos(key.range?.[0] ?? 0);
-      faults.push({ path: [], message: 'A key cannot be called __proto__.', line, column: col });
+      faults.push({ path: [], message: 'Rename this key: no key may be called __proto__.', line, column: col });
     },
   });
   if (faults.length > 0) throw new ConfigError(path, faults);
@@ -113,26 +114,26 @@ function readValue(document: Document, path: string, lines: LineCounter): unknow
     return document.toJS();
   } catch {
     throw new ConfigError(path, [
-      { path: [], message: 'The aliases of this file cannot be resolved.', line: 1, column: 1 },
+      { path: [], message: 'Write out the aliases (*name) of this file: they cannot be resolved.', line: 1, column: 1 },
     ]);
   }
 }
 
 /** The entries that are well-formed by themselves, when the file as a whole is not. */
-function readSections(value: unknown, around: ConfigContext): Sections {
+function readSections(value: unknown, context: ConfigContext): Sections {
   const sections = z.record(z.string(), z.unknown()).safeParse(value).data ?? {};
   const entries = <T>(name: string, schema: z.ZodType<T>): Readonly<Record<string, T | undefined>> => {
     const raw = z.record(z.string(), z.unknown()).safeParse(sections[name]).data ?? {};
     return Object.fromEntries(Object.entries(raw).map(([key, entry]) => [key, schema.safeParse(entry).data]));
   };
   return {
-    identity: identity(around).safeParse(sections.identity).data,
-    listeners: listeners(around).safeParse(sections.listeners).data,
-    reviewers: reviewers(around).safeParse(sections.reviewers).data,
-    notifications: notifications(around).safeParse(sections.notifications).data,
-    upstreams: entries('upstreams', upstream(around)),
-    credentials: entries('credentials', credential(around)),
-    signing: signing(around).safeParse(sections.signing).data,
+    identity: identity(context).safeParse(sections.identity).data,
+    listeners: listeners(context).safeParse(sections.listeners).data,
+    reviewers: reviewers(context).safeParse(sections.reviewers).data,
+    notifications: notifications(context).safeParse(sections.notifications).data,
+    upstreams: entries('upstreams', upstream(context)),
+    credentials: entries('credentials', credential(context)),
+    signing: signing(context).safeParse(sections.signing).data,
     tiers: entries('tiers', tier()),
     rules: (z.array(z.unknown()).safeParse(sections.rules).data ?? []).map((entry) => rule().safeParse(entry).data),
   };

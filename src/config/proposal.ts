@@ -14,8 +14,8 @@ const ENOUGH = 5;
 const PLAIN = /^[\x21-\x7e]{1,500}$/;
 
 /** Entries for `rules` that replace the one that holds such calls; undefined when nothing can be proposed. */
-export function proposeRules(rules: readonly ProposedRule[], hold: Hold, likes: SimilarHolds): string | undefined {
-  if (likes.approvedTimes < ENOUGH || likes.deniedTimes > 0 || !PLAIN.test(hold.principal.id)) return undefined;
+export function proposeRules(rules: readonly ProposedRule[], hold: Hold, similar: SimilarHolds): string | undefined {
+  if (similar.approvedTimes < ENOUGH || similar.deniedTimes > 0 || !PLAIN.test(hold.principal.id)) return undefined;
   const holding = hold.rules
     .filter(({ effect }) => effect === 'hold')
     .map(({ id }) => rules.find((rule) => rule.id === id));
@@ -36,9 +36,9 @@ export function proposeRules(rules: readonly ProposedRule[], hold: Hold, likes: 
     decide: 'allow',
     ...(hold.notify && { notify: hold.notify }),
   };
-  const since = new Date(likes.since).toISOString().slice(0, 10);
+  const since = new Date(similar.since).toISOString().slice(0, 10);
   return [
-    `# ${likes.approvedTimes} calls like this one were approved since ${since}, and none was denied.`,
+    `# ${similar.approvedTimes} calls like this one were approved since ${since}, and none was denied.`,
     `# This replaces the rule ${rule.id}: other agents stay held; this agent's calls pass, whatever their arguments.`,
     '# Narrow the condition to what is harmless (args, request.params) before it goes through review.',
     stringify([narrowed, passing], { lineWidth: 0 }).trimEnd(),

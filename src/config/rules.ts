@@ -10,8 +10,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as 
 /** A name as tokens bring them: another one would match nobody. */
 export const name = () =>
   z.string().refine(isName, {
-    error:
-      'Write the name with visible characters only (Unicode NFC), and with no blanks but single ones between words.',
+    error: 'Write the name with visible characters only (Unicode NFC), and with single blanks between words.',
   });
 
 /** People, as tiers and the reviewers' section name them. */
@@ -73,7 +72,7 @@ const match = () =>
     methods: z.array(z.enum(METHODS)).min(1).exactOptional().describe('HTTP methods; default: every method'),
     path: z
       .string()
-      .regex(/^\//, { error: 'A path starts with /.' })
+      .regex(/^\//, { error: 'Write a path that starts with `/`.' })
       .exactOptional()
       .describe(
         'URLPattern pathname below the mount, compared with the decoded path; hold and deny rules ignore the case of letters and a last slash; default: every path',

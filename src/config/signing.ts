@@ -5,17 +5,17 @@ import { secureUrl } from '../settings/addresses.ts';
 import { type ConfigContext, secret } from '../settings/paths-and-secrets.ts';
 import { duration } from '../settings/units.ts';
 
-export const signing = (around: ConfigContext) =>
+export const signing = (context: ConfigContext) =>
   z
     .strictObject({
       issuer: secureUrl()
         .refine(
           (text) => text.endsWith('/countersign'),
-          'It is the public URL of the agents’ listener followed by /countersign: there verifiers find the keys.',
+          'Write the public URL of the agents’ listener, followed by /countersign: verifiers find the keys there.',
         )
         .describe('The `iss` of what the gateway signs; discovery and keys are served there'),
       keys: z
-        .tuple([secret(around)], secret(around))
+        .tuple([secret(context)], secret(context))
         .exactOptional()
         .describe(
           'Private keys in PEM: the first signs, all are published. Default: made, rotated and kept sealed beside the store',
@@ -27,9 +27,9 @@ export const signing = (around: ConfigContext) =>
         .prefault('1d')
         .describe('Made keys: published this long before they sign and after; default 1d'),
     })
-    .superRefine(({ rotateEvery, overlap }, context) => {
+    .superRefine(({ rotateEvery, overlap }, issues) => {
       if (rotateEvery < 2 * overlap)
-        context.addIssue({ code: 'custom', path: ['rotateEvery'], message: 'At least twice the overlap.' });
+        issues.addIssue({ code: 'custom', path: ['rotateEvery'], message: 'Write at least twice the `overlap`.' });
     })
     .transform(({ issuer, keys, rotateEvery, overlap }) => ({
       issuer,

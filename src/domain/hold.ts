@@ -259,7 +259,7 @@ export interface VoteTimes {
    */
   readonly medianSeconds?: number;
   /** Decisions that took less than three seconds. */
-  readonly hasty: number;
+  readonly tooFast: number;
 }
 
 export interface HoldQuery {

@@ -27,7 +27,7 @@ export interface Metrics {
 }
 
 /** A decision that took less than this was hardly read. Seconds. */
-export const HASTY_SECONDS = 3;
+export const TOO_FAST_SECONDS = 3;
 
 export const noMetrics: Metrics = {
   call() {},

@@ -1,8 +1,9 @@
-// What is wrong with a policy before it is put in force: paths, conditions and scope templates that cannot work. All
-// faults at once, each with its place, so that `countersign check` can point at lines. References between names (tiers,
-// upstreams, credentials) are checked where the configuration is read; here only what needs the compilers.
+// What is wrong with a policy before it is put in force: paths, conditions and scope templates that cannot work. Reports
+// all faults at once, each with its place, so that `countersign check` can point at lines. References between names
+// (tiers, upstreams, credentials) are checked in config/; this file checks only what needs the compilers.
 
 import type { Fault } from '../settings/faults.ts';
+import { suggest } from '../settings/suggestions.ts';
 import { BUDGET } from './cel/meter.ts';
 import { compileCondition } from './conditions.ts';
 import { compilePath, type PathPattern } from './paths.ts';
@@ -29,24 +30,27 @@ function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator
   if (rule.decide === 'allow' && typeof condition === 'object' && condition.readsHints) {
     yield {
       path: ['when'],
-      message: 'An allow rule cannot rest on hints: they are the server’s own words. Use them to hold or deny.',
+      message:
+        'Use `hints` in hold and deny rules only: they are the server’s own words, and no allow rule may rest on them.',
     };
   }
   if (typeof condition === 'string') yield { path: ['when'], message: condition };
   else if (condition?.growth !== undefined)
     yield { path: ['when'], severity: 'warning', message: growthWarning(condition.growth) };
   if (rule.decide === 'hold' && (rule.tier === undefined || !Object.hasOwn(tiers, rule.tier))) {
-    yield { path: ['tier'], message: 'A hold rule names a tier under `tiers`.' };
+    yield { path: ['tier'], message: 'Write the name of a tier under `tiers`: a hold rule needs one.' };
   }
 }
 
 function* checkTemplates({ credential, match }: RuleOptions, pattern: PathPattern | undefined): Generator<Fault> {
+  const known = pattern?.names ?? [];
   for (const name of new Set(templateNames(credential ?? {}))) {
-    if (pattern?.names.includes(name)) continue;
-    yield {
-      path: ['credential'],
-      message: `{${name}} is no parameter of ${match.path === undefined ? 'this rule, which has no path' : `the path ${match.path}`}`,
-    };
+    if (known.includes(name)) continue;
+    const instead =
+      match.path === undefined
+        ? `Set \`match.path\` to a path with the parameter \`:${name}\`: this rule has no path.`
+        : `The path has no parameter \`${name}\`. ${suggest(name, 'Parameters', known)}`.trimEnd();
+    yield { path: ['credential'], message: instead };
   }
 }
 
@@ -55,7 +59,6 @@ function attempt<T>(compile: () => T): T | string {
   try {
     return compile();
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
+    return error instanceof Error ? error.message : String(error);
   }
 }

@@ -6,6 +6,7 @@
 import { Environment } from '@marcbachmann/cel-js';
 import { compileProgram, type Program } from './cel/evaluate.ts';
 import { findGrowth } from './cel/growth.ts';
+import { explainCelFault } from './condition-faults.ts';
 import { readsOf } from './condition-reads.ts';
 import { type CallVariables, VARIABLES } from './variables/variables.ts';
 
@@ -34,13 +35,19 @@ for (const variable of VARIABLES) {
   environment.registerVariable(variable.name, variable.type);
 }
 
+/** Without those of optional values, which conditions do not have. */
+const FUNCTIONS = environment
+  .getDefinitions()
+  .functions.filter(({ signature }) => !signature.includes('optional'))
+  .map(({ name }) => name);
+
 /** Throws TypeError with a sentence that says what is wrong with the expression and where in it. */
 export function compileCondition(expression: string): Condition {
   const { ast, check } = parse(expression);
   const checked = check();
-  if (!checked.valid) throw new TypeError(explain(checked.error));
+  if (!checked.valid) throw new TypeError(explainCelFault(checked.error, FUNCTIONS));
   if (checked.type !== 'bool' && !checked.type?.startsWith('dyn'))
-    throw new TypeError(`the condition gives ${checked.type}, not a truth value`);
+    throw new TypeError(`Write an expression that is true or false: this one gives ${checked.type}.`);
   const reads = readsOf(ast);
   const growth = findGrowth(ast);
   return {
@@ -68,13 +75,6 @@ function parse(expression: string): ReturnType<typeof environment.parse> {
   try {
     return environment.parse(expression);
   } catch (error) {
-    throw new TypeError(explain(error));
+    throw new TypeError(explainCelFault(error, FUNCTIONS));
   }
-}
-
-function explain(error: unknown): string {
-  const { summary, range } = error as { summary?: string; range?: { start: number } };
-  return summary === undefined
-    ? String(error)
-    : `${summary}${range === undefined ? '' : ` (at character ${range.start + 1})`}`;
 }

@@ -93,10 +93,10 @@ function decodeSegment(raw: string): string | undefined {
 
 /** Throws TypeError with a sentence about the pattern. */
 export function compilePath(pattern: string): PathPattern {
-  if (!pattern.startsWith('/')) throw new TypeError('a path pattern starts with /');
-  if (/[%#]/.test(pattern)) throw new TypeError('a path pattern is written in decoded characters: leave out % and #');
+  if (!pattern.startsWith('/')) throw new TypeError('Write a path that starts with `/`.');
+  if (/[%#]/.test(pattern)) throw new TypeError('Write the path in decoded characters, without `%` and `#`.');
   if (/\/(?:\.{0,2})(?=\/)|\/\.{1,2}$/.test(pattern))
-    throw new TypeError('a path pattern has no empty or dot segments');
+    throw new TypeError('Write the path without empty segments, `.` and `..`.');
   const general = generalPattern(pattern);
   const segments = pattern.slice(1).split('/');
   return segments.every(isPlain) && !segments.slice(0, -1).includes('*') ? plainPattern(segments) : general;
@@ -191,8 +191,6 @@ function compileExpression(source: string, flags: number): RE2JS {
   try {
     return RE2JS.compile(source, flags);
   } catch {
-    throw new TypeError(
-      'a group of this pattern cannot be matched in linear time: no lookaround, no backreferences, no large repetitions',
-    );
+    throw new TypeError('Write each group as RE2 takes it: no lookaround, no backreferences, no large repetitions.');
   }
 }

@@ -46,7 +46,9 @@ function judge(pathname: string): void {
   try {
     new URLPattern({ pathname });
   } catch {
-    throw new TypeError('this is not a URLPattern pathname: check its groups, and that no name stands twice');
+    throw new TypeError(
+      'Write a URLPattern pathname, like `/accounts/:id`: check its groups, and use each parameter name only once.',
+    );
   }
 }
 
@@ -58,7 +60,7 @@ function write({ prefix, suffix, expression, name, modifier }: PatternPart, spel
   // Whether an empty match counts as one is another thing for each engine.
   if (name !== undefined && modifier !== '' && prefix === '' && suffix === '' && matchesNothing(expression))
     throw new TypeError(
-      `:${name} may be left out and may be empty, so nobody can tell which: drop the ${modifier}, or let it take at least one character`,
+      `Drop the ${modifier} after \`:${name}\`, or let it take at least one character: left out and empty cannot be told apart.`,
     );
   if (prefix === '' && suffix === '') return once ? `(${expression})${modifier}` : `((?:${expression})${modifier})`;
   if (once) return `(?:${before}(${expression})${after})${modifier}`;
@@ -171,7 +173,7 @@ const SPACE =
  */
 function translate(source: string): string {
   const refuse = (what: string): never => {
-    throw new TypeError(`the group (${source}) ${what}`);
+    throw new TypeError(`The group (${source}) ${what}.`);
   };
   const opened: number[] = [];
   let made = '';

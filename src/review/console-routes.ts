@@ -5,6 +5,7 @@
 import type { Hono } from 'hono';
 import type { EpochMs } from '../domain/clock.ts';
 import type { HoldStore } from '../domain/hold.ts';
+import { TOO_FAST_SECONDS } from '../domain/metrics.ts';
 import type { Notification, NotificationOutbox, NotificationState } from '../domain/notification.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import type { Suspension } from '../domain/suspension.ts';
@@ -37,13 +38,18 @@ export function addConsoleRoutes<E extends ConsoleRoutesEnv>(
   app.get('/api/v1/me', async (context) => {
     const { reviewer } = context.var;
     const { id, name, groups } = reviewer;
-    const { since, ...pace } = await reviewSpeedOf(holds, reviewer);
+    const { since, tooFast, ...speed } = await reviewSpeedOf(holds, reviewer);
     return context.json({
       id,
       name,
       groups,
       powers: operations.powersOf(reviewer),
-      pace: { since: iso(since), ...pace },
+      pace: {
+        since: iso(since),
+        ...speed,
+        ...(speed.decisions > 0 && { hastyShare: tooFast / speed.decisions }),
+        hastyBelowSeconds: TOO_FAST_SECONDS,
+      },
     });
   });
 

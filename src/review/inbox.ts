@@ -20,7 +20,7 @@ export interface Filters {
 
 export interface InboxEntry {
   readonly hold: Hold;
-  readonly standing: Permissions;
+  readonly permissions: Permissions;
 }
 
 export interface Inbox {
@@ -64,9 +64,9 @@ export async function loadInbox(
   const named = (found: readonly Hold[]) =>
     found
       .filter((hold) => isNamed(eligibility, hold, reviewer))
-      .map((hold) => ({ hold, standing: permissionsOf(eligibility, hold, reviewer, now) }));
+      .map((hold) => ({ hold, permissions: permissionsOf(eligibility, hold, reviewer, now) }));
   const all: Record<View, readonly InboxEntry[]> = { mine: [], open: named(open.holds), recent: named(recent.holds) };
-  all.mine = all.open.filter(({ hold, standing: may }) => hold.state === 'PENDING' && may.approve);
+  all.mine = all.open.filter(({ hold, permissions }) => hold.state === 'PENDING' && permissions.approve);
   const entries = all[filters.view];
   return {
     filters,

@@ -26,8 +26,10 @@ export function createLogoutHint({
   const secure = origin.startsWith('https:');
   const name = secure ? '__Secure-countersign-id' : 'countersign-insecure-id';
   const purposeOf = ({ id }: Reviewer): string => `logout-hint ${id}`;
-  const cookie = (value: string, ageMs: number): string =>
-    `${name}=${value}; Path=/sign-out; HttpOnly; SameSite=Lax; Max-Age=${Math.floor(ageMs / 1000)}${secure ? '; Secure' : ''}`;
+  const cookie = (value: string, ageMs: number): string => {
+    const maxAge = `Max-Age=${Math.floor(ageMs / 1000)}`;
+    return `${name}=${value}; Path=/sign-out; HttpOnly; SameSite=Lax; ${maxAge}${secure ? '; Secure' : ''}`;
+  };
   return {
     keep(reviewer, idToken) {
       const written = cookie(seal.seal(purposeOf(reviewer), idToken), lifeMs);

@@ -224,7 +224,8 @@ function readReviewer(
   if (typeof sub !== 'string' || !isName(sub)) {
     throw refusal(
       'sub',
-      'The issuer gives you a name (sub) with characters that nobody can see. Whoever manages your account can change that.',
+      'The issuer gives you a name (sub) with characters that nobody can see. ' +
+        'Whoever manages your account can change that.',
     );
   }
   const name = claimAt(claims, options.displayClaim);

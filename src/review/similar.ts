@@ -3,16 +3,16 @@
 
 import type { Hold, HoldStore, SimilarHolds } from '../domain/hold.ts';
 
-const LIKES_WITHIN_MS = 30 * 24 * 60 * 60_000;
+const WITHIN_MS = 30 * 24 * 60 * 60_000;
 
 export interface SimilarParts {
   readonly holds: HoldStore;
   /** Rules as YAML to copy; undefined when there is nothing to propose. */
-  propose(hold: Hold, likes: SimilarHolds): string | undefined;
+  propose(hold: Hold, similar: SimilarHolds): string | undefined;
 }
 
 export async function similarTo({ holds, propose }: SimilarParts, hold: Hold) {
-  const likes = await holds.similar(hold, holds.now() - LIKES_WITHIN_MS);
-  const { approvedTimes, deniedTimes, since } = likes;
-  return { approvedTimes, deniedTimes, since: new Date(since).toISOString(), proposedRules: propose(hold, likes) };
+  const similar = await holds.similar(hold, holds.now() - WITHIN_MS);
+  const { approvedTimes, deniedTimes, since } = similar;
+  return { approvedTimes, deniedTimes, since: new Date(since).toISOString(), proposedRules: propose(hold, similar) };
 }

@@ -34,7 +34,7 @@ export const listenAddress = () =>
       error: 'Write host:port, like 127.0.0.1:8080 or [::1]:8080.',
       abort: true,
     })
-    .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, 'A port is at most 65535.')
+    .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, 'Write a port up to 65535.')
     .transform((text) => {
       const at = text.lastIndexOf(':');
       return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
@@ -64,7 +64,10 @@ export const httpUrl = () =>
 
 /** As httpUrl, and nothing after host and port. */
 export const originUrl = () =>
-  httpUrl().refine((text) => readUrl(text)?.pathname === '/', 'Write scheme, host and port alone.');
+  httpUrl().refine(
+    (text) => readUrl(text)?.pathname === '/',
+    'Write only scheme, host and port, like https://gateway.example.org.',
+  );
 
 /** As httpUrl, and https unless the host is this machine. */
 export const secureUrl = () =>

@@ -10,7 +10,16 @@ const FRAMING =
 export const fieldName = () =>
   z
     .string()
-    .regex(/^[^_]*$/, { error: 'A field name has no underscore: servers take it for a hyphen.', abort: true })
+    .regex(/^[^_]*$/, {
+      error: 'Write the field name without an underscore: servers take it for a hyphen.',
+      abort: true,
+    })
     .transform((name) => name.toLowerCase())
-    .refine((name) => FIELD_NAME.test(name), { error: 'This is not the name of a header field.', abort: true })
-    .refine((name) => !FRAMING.test(name), 'This field frames or routes the message, or is the gateway’s own.');
+    .refine((name) => FIELD_NAME.test(name), {
+      error: 'Write the name of a header field: letters, digits and hyphens.',
+      abort: true,
+    })
+    .refine(
+      (name) => !FRAMING.test(name),
+      'Choose another field: this one frames or routes the message, or is the gateway’s own.',
+    );

@@ -25,21 +25,28 @@ export const path = ({ folder }: ConfigContext) =>
     .transform((text) => resolve(folder, text));
 
 /** A file that must be readable now; comes out as its absolute path. */
-export const file = (around: ConfigContext) =>
-  path(around).superRefine((absolute, context) => {
-    if (!isFile(absolute)) context.addIssue({ code: 'custom', message: 'There is no readable file at this path.' });
+export const file = (context: ConfigContext) =>
+  path(context).superRefine((absolute, issues) => {
+    if (!isFile(absolute))
+      issues.addIssue({
+        code: 'custom',
+        message:
+          'There is no readable file at this path. A relative path starts at the folder of the configuration file.',
+      });
   });
 
 /**
  * A file of PEM text; comes out as a source that reads it anew when it has changed. What this process has read before
  * is good enough while the file is missing or broken: an edit of something else is no reason to refuse it.
  */
-export const pemFile = (around: ConfigContext) =>
-  path(around).transform((absolute, context): PemSource => {
+export const pemFile = (context: ConfigContext) =>
+  path(context).transform((absolute, issues): PemSource => {
     if (readPem(absolute) !== undefined || lastGood.has(absolute)) return pemSource(absolute);
-    context.addIssue({
+    issues.addIssue({
       code: 'custom',
-      message: isFile(absolute) ? 'The file holds no PEM text.' : 'There is no readable file at this path.',
+      message: isFile(absolute)
+        ? 'Name a file of PEM text: this file holds none.'
+        : 'There is no readable file at this path. A relative path starts at the folder of the configuration file.',
     });
     return z.NEVER;
   });
@@ -71,7 +78,7 @@ function readPem(absolute: string): string | undefined {
 }
 
 /** A secret by name; comes out as a source that reads it anew at each use. */
-export const secret = (around: ConfigContext) =>
+export const secret = (context: ConfigContext) =>
   z
     .union(
       [
@@ -80,15 +87,15 @@ export const secret = (around: ConfigContext) =>
           file: z.string().min(1).describe('Path of a file; one line end after the secret is ignored'),
         }),
       ],
-      { error: 'A secret is written as { env: NAME } or { file: PATH }, never in the file itself.' },
+      { error: 'Write `{ env: NAME }` or `{ file: PATH }`: a secret never stands in this file.' },
     )
-    .transform((named, context): SecretSource => {
-      const source = 'env' in named ? envSource(named.env, around) : fileSource(resolve(around.folder, named.file));
+    .transform((named, issues): SecretSource => {
+      const source = 'env' in named ? envSource(named.env, context) : fileSource(resolve(context.folder, named.file));
       try {
         source.read();
       } catch (error) {
         // `continue`: in a union this is the branch that was meant.
-        context.addIssue({
+        issues.addIssue({
           code: 'custom',
           message: error instanceof GatewayError ? error.detail : 'The secret cannot be read.',
           continue: true,

@@ -32,7 +32,7 @@ function amount(
     .regex(pattern, { error: explanation, abort: true })
     .refine(
       (text) => (amountOf(pattern, units, text) ?? -1) >= low && (amountOf(pattern, units, text) ?? -1) <= high,
-      `From ${least} to ${most}.`,
+      `Write a value from ${least} to ${most}.`,
     )
     .transform((text) => amountOf(pattern, units, text) ?? 0);
 }

@@ -22,7 +22,7 @@ const LARGEST_PAGE = 1024 * 1024;
 /** Earlier holds of the same request that an admission is shown. */
 const KNOWN_SHOWN = 64;
 /** Earlier holds that one view of a hold looks through. */
-const LIKES_LOOKED_AT = 500;
+const SIMILAR_LOOKED_AT = 500;
 const SELECT = 'SELECT seq, record FROM hold';
 /** It ended before anything was sent: nobody will decide on its body or send it. */
 const UNSENT: ReadonlySet<HoldState> = new Set(['DENIED', 'EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED']);
@@ -184,7 +184,7 @@ export function createHoldStore(
   );
   const like = db.prepare(
     `SELECT count(*) FILTER (WHERE json_extract(record, '$.approvedAt') IS NOT NULL) AS approved, count(*) FILTER (WHERE state = 'DENIED') AS denied
-     FROM (SELECT id, state, record FROM hold WHERE likeness = ? ORDER BY seq DESC LIMIT ${LIKES_LOOKED_AT})
+     FROM (SELECT id, state, record FROM hold WHERE likeness = ? ORDER BY seq DESC LIMIT ${SIMILAR_LOOKED_AT})
      WHERE id <> ? AND json_extract(record, '$.createdAt') >= ?`,
   );
   const claimedByOthers = db.prepare(

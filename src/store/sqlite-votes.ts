@@ -1,10 +1,10 @@
-// Votes beside the holds that they stand in, for what a reviewer is told of their own pace. Written in the transaction
+// Votes beside the holds that they stand in, for what a reviewer is told of their own review speed. Written in the transaction
 // that counts the vote.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { EpochMs } from '../domain/clock.ts';
 import type { Hold, VoteTimes } from '../domain/hold.ts';
-import { HASTY_SECONDS } from '../domain/metrics.ts';
+import { TOO_FAST_SECONDS } from '../domain/metrics.ts';
 
 /** What one reviewer's decisions are looked through for, newest first. */
 const MOST_VOTES = 5_000;
@@ -37,7 +37,7 @@ export function createVoteRows(db: DatabaseSync): VoteRows {
       return {
         decisions: seconds.length,
         ...(seconds.length > 0 && median !== undefined && { medianSeconds: median }),
-        hasty: seconds.filter((each) => each < HASTY_SECONDS).length,
+        tooFast: seconds.filter((each) => each < TOO_FAST_SECONDS).length,
       };
     },
   };

@@ -5,7 +5,7 @@
 import type { Attributes, Meter } from '@opentelemetry/api';
 import type { HoldState } from '../domain/hold.ts';
 import type { IssuerStatus } from '../domain/identity.ts';
-import { HASTY_SECONDS, type Metrics } from '../domain/metrics.ts';
+import { type Metrics, TOO_FAST_SECONDS } from '../domain/metrics.ts';
 import type { Durations } from './durations.ts';
 import { ATTR, METRIC } from './names.ts';
 import { decisionLabel, methodLabel, type Scheme } from './span-attributes.ts';
@@ -157,7 +157,7 @@ export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogra
       const set = { [ATTR.verdict]: verdict };
       reviewDecisions.add(1, set);
       reviewDuration.record(duration, set);
-      if (duration < HASTY_SECONDS) reviewHasty.add(1, set);
+      if (duration < TOO_FAST_SECONDS) reviewHasty.add(1, set);
     },
     notified(channel, outcome) {
       notifications.add(1, { [ATTR.channel]: channel, [ATTR.delivery]: outcome });

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Pool } from 'undici';
+import { rule } from '../support/config.ts';
 import { startEnvironment } from '../support/environment.ts';
 
 const ROUNDS = 5;
@@ -36,13 +37,14 @@ upstream.listen(0, '127.0.0.1');
 await once(upstream, 'listening');
 const direct = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
 const env = await startEnvironment({
-  upstreams: `
-  tools: { url: "${direct}/mcp", protocol: mcp }
-  shared: { protocol: mcp, servers: { one: { url: "${direct}/mcp" }, two: { url: "${direct}/mcp" } } }`,
-  rules: `
-  - { id: pay, match: { upstream: tools, tool: pay }, when: args.amount <= 1000, decide: allow }
-  - { id: shared, match: { upstream: shared, tool: one__pay }, when: args.amount <= 1000, decide: allow }
-`,
+  upstreams: {
+    tools: { url: `${direct}/mcp`, protocol: 'mcp' },
+    shared: { protocol: 'mcp', servers: { one: { url: `${direct}/mcp` }, two: { url: `${direct}/mcp` } } },
+  },
+  rules: [
+    rule.allow('pay', { upstream: 'tools', tool: 'pay' }, { when: 'args.amount <= 1000' }),
+    rule.allow('shared', { upstream: 'shared', tool: 'one__pay' }, { when: 'args.amount <= 1000' }),
+  ],
 });
 const gateway = `http://127.0.0.1:${env.ports.agents}`;
 const authorization = `Bearer ${await env.token('agent-1')}`;

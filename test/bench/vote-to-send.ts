@@ -61,8 +61,8 @@ const ms = (value: number): string => `${value.toFixed(1)} ms`;
 
 const start = (): Promise<Environment> =>
   startEnvironment({
-    limits: '{ wait: 10m, pendingPerAgent: 10000 }',
-    tiers: '{ payment: { reviewers: ["group:finance"], decideWithin: 1h } }',
+    tiers: { payment: { reviewers: ['group:finance'], decideWithin: '1h' } },
+    limits: { wait: '10m', pendingPerAgent: 10000 },
   });
 
 // Two gateways in the same run, in turn: what else the machine does is the same for both.

@@ -5,11 +5,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { closeHold } from '../../src/approvals/closing.ts';
 import { run } from '../../src/cli/credentials.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { minimalConfig } from '../support/config.ts';
 import { openTerminal } from './terminal-io.ts';
 
 let folder: string;
@@ -19,16 +21,8 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'countersign-cli-'));
   config = join(folder, 'countersign.yaml');
   // Port 0 is never answered on.
-  writeFileSync(
-    config,
-    `listeners: { agents: { address: 127.0.0.1:0 }, ops: { address: 127.0.0.1:0 } }
-store: { type: sqlite, path: store.db }
-audit: { path: audit }
-identity: { audience: [a], issuers: [{ name: corp, type: oidc, issuer: https://idp.example.org }] }
-upstreams: { ledger: { url: https://ledger.example.org } }
-rules: []
-`,
-  );
+  const listeners = { agents: { address: '127.0.0.1:0' }, ops: { address: '127.0.0.1:0' } };
+  writeFileSync(config, stringify(minimalConfig({ listeners })));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -2,48 +2,45 @@
 // sign-in (as Keycloak's), and whose code flow signs in as asked. Kind: a tier that wants a fresh, strong sign-in, and
 // a client that cannot get one or is not asked for one.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { run } from '../../src/cli/holds.ts';
 import { type ClaimsIssuer, startClaimsIssuer } from '../support/claims-issuer.ts';
-import { type Environment, REVIEW_AUDIENCE, startEnvironment } from '../support/environment.ts';
+import { REVIEW_AUDIENCE } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { openTerminal } from './terminal-io.ts';
 
-let environment: Environment;
-let theirs: ClaimsIssuer;
 const asked: URLSearchParams[] = [];
 const seconds = () => Math.floor(Date.now() / 1000);
 
-beforeAll(async () => {
-  theirs = await startClaimsIssuer('countersign-cli');
-  environment = await startEnvironment({
-    tiers: '{ payment: { reviewers: ["group:finance"], stepUp: true } }',
-    reviewers: `  login: { issuer: "${theirs.url}", clientId: desk, stepUp: { acr: [phr, phrh] } }`,
-    limits: '{ wait: 0s }',
-  });
-}, 60_000);
-afterAll(async () => {
-  await environment.close();
-  theirs.close();
-});
+const it = gatewayTest
+  .extend('theirs', file, ({ closes }) => closes(startClaimsIssuer('countersign-cli')))
+  .extend('env', file, ({ theirs, environment }) =>
+    environment({
+      tiers: { payment: { reviewers: ['group:finance'], stepUp: true } },
+      reviewers: { login: { issuer: theirs.url, clientId: 'desk', stepUp: { acr: ['phr', 'phrh'] } } },
+      limits: { wait: '0s' },
+    }),
+  );
 
 /**
  * What the issuer says of the person: in the device flow an hour ago and by password, in the code flow as `afresh`
  * says.
  */
-function peopleSignIn(afresh: Readonly<Record<string, unknown>>): void {
+function peopleSignIn(theirs: ClaimsIssuer, env: Environment, afresh: Readonly<Record<string, unknown>>): void {
   const claims = { sub: 'rita', aud: REVIEW_AUDIENCE, client_id: 'countersign-cli', groups: ['finance'] };
   asked.length = 0;
   theirs.accessToken = async (request) => {
     if (request !== undefined) asked.push(request);
-    return environment.issuer.sign({
+    return env.issuer.sign({
       ...claims,
       ...(request === undefined ? { auth_time: seconds() - 3600, acr: '0' } : afresh),
     });
   };
 }
 
-async function hold(): Promise<string> {
-  return (await environment.transfer({ amount: Math.random() })).headers.get('countersign-hold') ?? '';
+async function hold(env: Environment): Promise<string> {
+  return (await env.transfer({ amount: Math.random() })).headers.get('countersign-hold') ?? '';
 }
 
 /** A browser on this machine: goes where the terminal says. */
@@ -55,17 +52,20 @@ const browse = (): readonly [RegExp, (asked: RegExpExecArray) => string] => [
   },
 ];
 
-const argsFor = (id: string) => [
-  ...['approve', id, '--yes', '--url', `http://127.0.0.1:${environment.ports.reviewers}`],
+const argsFor = (theirs: ClaimsIssuer, env: Environment, id: string) => [
+  ...['approve', id, '--yes', '--url', `http://127.0.0.1:${env.ports.reviewers}`],
   ...['--issuer', theirs.url, '--client-id', 'countersign-cli'],
 ];
 
 describe('a tier that asks for a fresh sign-in', () => {
-  it('is met in the terminal by the code flow on the loopback, which asks for the strength that counts', async () => {
-    peopleSignIn({ auth_time: seconds(), acr: 'phr' });
-    const id = await hold();
+  it('is met in the terminal by the code flow on the loopback, which asks for the strength that counts', async ({
+    theirs,
+    env,
+  }) => {
+    peopleSignIn(theirs, env, { auth_time: seconds(), acr: 'phr' });
+    const id = await hold(env);
     const io = openTerminal({}, [browse()]);
-    expect(await run(argsFor(id), io)).toBe(0);
+    expect(await run(argsFor(theirs, env, id), io)).toBe(0);
     const [request] = asked;
     expect(Object.fromEntries(request ?? [])).toMatchObject({
       prompt: 'login',
@@ -74,34 +74,37 @@ describe('a tier that asks for a fresh sign-in', () => {
       code_challenge_method: 'S256',
     });
     expect(request?.get('redirect_uri')).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/callback$/);
-    expect((await (await environment.reviewer('rita')).show(id)).state).toBe('APPROVED');
+    expect((await (await env.reviewer('rita')).show(id)).state).toBe('APPROVED');
   });
 
-  it.each<[string, () => Readonly<Record<string, unknown>>]>([
+  it.for<[string, () => Readonly<Record<string, unknown>>]>([
     ['is too weak', () => ({ auth_time: seconds(), acr: '1' })],
     ['is of another kind', () => ({ auth_time: seconds(), acr: 'PHR' })],
     ['says nothing of its strength', () => ({ auth_time: seconds() })],
     ['is as old as before', () => ({ auth_time: seconds() - 3600, acr: 'phr' })],
-  ])('is not met by a sign-in that %s: the terminal names the page', async (_what, claims) => {
-    peopleSignIn(claims());
-    const id = await hold();
-    const io = openTerminal({}, [browse()]);
-    expect(await run(argsFor(id), io)).toBe(1);
-    expect(io.err()).toContain(`decide on the page: http://127.0.0.1:${environment.ports.reviewers}/holds/${id}`);
-    expect((await (await environment.reviewer('rita')).show(id)).state).toBe('PENDING');
-  });
+  ] as const)(
+    'is not met by a sign-in that %s: the terminal names the page',
+    async ([_what, claims], { theirs, env }) => {
+      peopleSignIn(theirs, env, claims());
+      const id = await hold(env);
+      const io = openTerminal({}, [browse()]);
+      expect(await run(argsFor(theirs, env, id), io)).toBe(1);
+      expect(io.err()).toContain(`decide on the page: http://127.0.0.1:${env.ports.reviewers}/holds/${id}`);
+      expect((await (await env.reviewer('rita')).show(id)).state).toBe('PENDING');
+    },
+  );
 
-  it('cannot be met with a token from the environment: the terminal names the page', async () => {
-    const id = await hold();
-    const { token } = await environment.reviewer('rita', ['finance'], { acr: '0', amr: ['pwd'] });
+  it('cannot be met with a token from the environment: the terminal names the page', async ({ theirs, env }) => {
+    const id = await hold(env);
+    const { token } = await env.reviewer('rita', ['finance'], { acr: '0', amr: ['pwd'] });
     const io = openTerminal({ COUNTERSIGN_TOKEN: token });
-    expect(await run(argsFor(id), io)).toBe(1);
+    expect(await run(argsFor(theirs, env, id), io)).toBe(1);
     expect(io.err()).toContain(`/holds/${id}`);
   });
 
-  it('takes no answer but its own at the loopback', async () => {
-    peopleSignIn({ auth_time: seconds(), acr: 'phr' });
-    const id = await hold();
+  it('takes no answer but its own at the loopback', async ({ theirs, env }) => {
+    peopleSignIn(theirs, env, { auth_time: seconds(), acr: 'phr' });
+    const id = await hold(env);
     const statuses: number[] = [];
     const visit = async (page: string) => {
       const { searchParams } = new URL(page);
@@ -119,7 +122,7 @@ describe('a tier that asks for a fresh sign-in', () => {
         },
       ],
     ]);
-    expect(await run(argsFor(id), io)).toBe(0);
+    expect(await run(argsFor(theirs, env, id), io)).toBe(0);
     expect(statuses).toEqual([404, 404, 404, 200]);
   });
 });

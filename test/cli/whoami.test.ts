@@ -2,11 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { run } from '../../src/cli/whoami.ts';
+import { GATEWAY_AUDIENCE, minimalConfig, type Section } from '../support/config.ts';
 import { startIssuer, type TestIssuer } from '../support/oidc-issuer.ts';
 import { openTerminal } from './terminal-io.ts';
 
-const AUDIENCE = 'https://gateway.test';
 let issuer: TestIssuer;
 let folder: string;
 let config: string;
@@ -18,21 +19,15 @@ afterAll(() => issuer.close());
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'countersign-whoami-'));
   config = join(folder, 'countersign.yaml');
-  writeFileSync(
-    config,
-    `
-listeners: { agents: { address: 127.0.0.1:0 } }
-store: { type: sqlite, path: db }
-audit: { path: audit }
-identity: { audience: [${AUDIENCE}], issuers: [{ name: corp, type: oidc, issuer: "${issuer.issuer}", algorithms: [ES256] }] }
-upstreams: { ledger: { url: https://ledger.example.org } }
-rules: []
-`,
-  );
+  const identity: Section<'identity'> = {
+    audience: [GATEWAY_AUDIENCE],
+    issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.issuer, algorithms: ['ES256'] }],
+  };
+  writeFileSync(config, stringify(minimalConfig({ identity })));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const sign = (claims: object = {}) => issuer.sign({ sub: 'agent-1', aud: AUDIENCE, ...claims });
+const sign = (claims: object = {}) => issuer.sign({ sub: 'agent-1', aud: GATEWAY_AUDIENCE, ...claims });
 
 describe('countersign whoami', () => {
   it('says who a token makes the caller, and does not print it', async () => {

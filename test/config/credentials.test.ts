@@ -80,10 +80,13 @@ describe('credentials', () => {
       'credentials.key.scope: Write <resource>/.default.',
     ],
     ['type: gcp-wif, audience: pool, subjectToken: agent', 'credentials.key.audience: Write //iam.googleapis.com/'],
-    ['type: signed-jwt, audience: a, lifetime: 1h', 'credentials.key.lifetime: From 1m to 5m.'],
+    ['type: signed-jwt, audience: a, lifetime: 1h', 'credentials.key.lifetime: Write a value from 1m to 5m.'],
     ['type: signed-jwt, audience: a, header: host', 'credentials.key.header: '],
-    ['type: module, path: ./nothing.ts', 'credentials.key.path: There is no readable file at this path.'],
-    ['type: module, path: ./nothing.ts, secrets: { a: plain }', 'credentials.key.secrets.a: A secret is written as'],
+    [
+      'type: module, path: ./nothing.ts',
+      'credentials.key.path: There is no readable file at this path. A relative path starts at the folder of the configuration file.',
+    ],
+    ['type: module, path: ./nothing.ts, secrets: { a: plain }', 'credentials.key.secrets.a: Write `{ env: NAME }`'],
     ['type: spiffe-jwt, workloadApi: unix:///a.sock', 'credentials.key.audience: This key is required.'],
     [
       'type: spiffe-jwt, audience: a, workloadApi: https://agent.example.org',
@@ -91,7 +94,7 @@ describe('credentials', () => {
     ],
     [
       'type: spiffe-jwt, audience: a, workloadApi: unix:///a.sock, scope: read',
-      'credentials.key.scope: There is no such key.',
+      'credentials.key.scope: There is no such key here. Keys: `type`, `workloadApi`, `audience`, `header`.',
     ],
   ])('are refused for { %s }', (credential, fault) => {
     expect(faultsIn(withCredential(credential)).join('\n')).toContain(fault);
@@ -112,10 +115,10 @@ describe('credentials', () => {
 describe('signing', () => {
   it.each([
     ['{ issuer: http://gateway.example.org/countersign }', 'signing.issuer: '],
-    ['{ issuer: https://gateway.example.org }', 'signing.issuer: It is the public URL'],
+    ['{ issuer: https://gateway.example.org }', 'signing.issuer: Write the public URL'],
     [
       '{ issuer: https://gateway.example.org/countersign, rotateEvery: 3h, overlap: 2h }',
-      'signing.rotateEvery: At least twice the overlap.',
+      'signing.rotateEvery: Write at least twice the `overlap`.',
     ],
     ['{ issuer: https://gateway.example.org/countersign, keys: [] }', 'signing.keys'],
   ])('refuses %s', (signing, fault) => {

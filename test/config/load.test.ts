@@ -109,10 +109,10 @@ describe('secrets', () => {
   });
 
   test.each([
-    ['hunter2', 'A secret is written as { env: NAME } or { file: PATH }, never in the file itself.'],
+    ['hunter2', 'Write `{ env: NAME }` or `{ file: PATH }`: a secret never stands in this file.'],
     ['{ env: MISSING }', 'The environment variable MISSING is missing or empty.'],
     ['{ file: ./missing }', 'The secret file /nowhere/missing is missing or empty.'],
-    ['{ env: A, file: B }', 'A secret is written as { env: NAME } or { file: PATH }, never in the file itself.'],
+    ['{ env: A, file: B }', 'Write `{ env: NAME }` or `{ file: PATH }`: a secret never stands in this file.'],
   ])('%s is refused, and never repeated', (secret, message) => {
     const faults = faultsIn(credential(secret));
     expect(faults).toEqual([`credentials.key.secret: ${message}`]);
@@ -135,12 +135,12 @@ describe('faults', () => {
         'limits.wait: Write a duration with its unit, like 500ms, 90s, 15m or 1h.',
         'limits.heldBody: Write a size with its unit, like 16KiB or 1MiB.',
         'tiers.a.reviewers.0: Write group:<name> or user:<subject>.',
-        'extra: There is no such key.',
-        'rules.0.tier: Only hold rules have a tier.',
-        'rules.0.match.upstream: There is no upstream of this name.',
-        'rules.1.decide: Write allow or hold or deny.',
-        'rules.2.match.path: This is not a URLPattern pathname: check its groups, and that no name stands twice.',
-        'rules.2.when: Unknown variable: foo (at character 1).',
+        'extra: There is no such key here. Keys: `listeners`, `store`, `audit`, `identity`, `upstreams`, `credentials`, `signing`, `tiers`, `rules`, `notifications`, `reviewers`, `limits`, `retention`.',
+        'rules.0.tier: Remove `tier`, or write `decide: hold`: only a hold rule has a tier.',
+        'rules.0.match.upstream: There is no upstream of this name. Upstreams: `ledger`.',
+        'rules.1.decide: Write `allow`, `hold` or `deny`.',
+        'rules.2.match.path: Write a URLPattern pathname, like `/accounts/:id`: check its groups, and use each parameter name only once.',
+        'rules.2.when: There is no variable `foo` (at character 1). Variables: `agent`, `request`, `tool`, `args`, `hints`, `task`, `approval`, `now`.',
       ].sort(),
     );
   });
@@ -151,13 +151,68 @@ describe('faults', () => {
     if (!(error instanceof ConfigError)) throw error;
     expect(formatFaults(error).split('\n')).toEqual([
       `${path}:11:17 tiers.a.reviewers[0]: Write group:<name> or user:<subject>.`,
-      `${path}:12:5 tiers.a.cuont: There is no such key.`,
+      `${path}:12:5 tiers.a.cuont: There is no such key here. Did you mean \`count\`? Keys: \`reviewers\`, \`count\`, \`decideWithin\`, \`useWithin\`, \`stepUp\`, \`reasonRequired\`, \`tellAgent\`, \`notify\`, \`escalate\`.`,
     ]);
+  });
+
+  test.each<[string, Record<string, string>, readonly string[]]>([
+    [
+      'a key',
+      { limits: '{ pendingPerAgnet: 5 }' },
+      [
+        'limits.pendingPerAgnet: There is no such key here. Did you mean `pendingPerAgent`? Keys: `heldBody`, `inspectedBody`, `header`, `wait`, `callsPerAgent`, `pendingPerAgent`, `holdsPerHourPerAgent`, `openTasksPerAgent`, `storedPerAgent`, `drain`.',
+      ],
+    ],
+    [
+      'a type',
+      { store: '{ type: sqlit, path: ./x }' },
+      ['store.type: There is no such `type`. Did you mean `sqlite`? Write one of: `sqlite`.'],
+    ],
+    [
+      'an upstream',
+      { rules: '[{ id: a, match: { upstream: legder }, decide: allow }]' },
+      ['rules.0.match.upstream: There is no upstream of this name. Did you mean `ledger`? Upstreams: `ledger`.'],
+    ],
+    [
+      'a member of a variable',
+      { rules: '[{ id: a, match: {}, decide: allow, when: \'agent.spifeId == ""\' }]' },
+      [
+        'rules.0.when: `agent` has no member `spifeId` (at character 7). Did you mean `spiffeId`? Members: `id`, `spiffeId`, `trustDomain`, `issuer`, `claims`, `onBehalfOf`.',
+      ],
+    ],
+    [
+      'a function',
+      { rules: '[{ id: a, match: {}, decide: allow, when: \'tool.startswith("a")\' }]' },
+      ['rules.0.when: There is no function `startswith` (at character 1). Did you mean `startsWith`?'],
+    ],
+    [
+      'a path parameter',
+      {
+        upstreams: '{ ledger: { url: https://a.example, credential: key } }',
+        credentials: '{ key: { type: static, in: header, secret: { env: TOKEN } } }',
+        rules:
+          '[{ id: a, match: { upstream: ledger, path: "/:account" }, decide: allow, credential: { x: "{acount}" } }]',
+      },
+      ['rules.0.credential: The path has no parameter `acount`. Did you mean `account`? Parameters: `account`.'],
+    ],
+  ])('a misspelt name of %s is answered with the names that there are', (_, sections, faults) => {
+    expect(faultsIn(withSections(sections), checkPolicy)).toEqual(faults);
+  });
+
+  test('a secret in the place of a name is not repeated', () => {
+    const faults = faultsIn(
+      withSections({
+        upstreams: '{ a: { url: https://a.example, credential: sk-hunter2 } }',
+        credentials: '{ hunter: { type: sk-hunter2 }, key: { type: static, in: sk-hunter2 } }',
+      }),
+    );
+    expect(faults).toHaveLength(3);
+    expect(faults.join()).not.toContain('hunter2');
   });
 
   test('a missing key is placed at what should hold it', () => {
     expect(locatedFaultsIn(`${MINIMAL}tiers:\n  a:\n    count: 2\n`)).toEqual([
-      { path: ['tiers', 'a', 'reviewers'], message: 'This key is required.', line: 10, column: 3 },
+      { path: ['tiers', 'a', 'reviewers'], message: 'This key is required. Write a list.', line: 10, column: 3 },
     ]);
   });
 
@@ -182,8 +237,8 @@ describe('faults', () => {
 });
 
 describe('what the contract names and this version does not build is refused by name', () => {
-  const later = 'not supported in this version.';
-  test.each([['store', '{ type: postgres, url: { env: TOKEN } }', `store.type: The type postgres is ${later}`]])(
+  const later = '`postgres` is not supported in this version.';
+  test.each([['store', '{ type: postgres, url: { env: TOKEN } }', `store.type: Write another type: ${later}`]])(
     '%s: %s',
     (section, value, fault) => {
       expect(faultsIn(withSections({ [section]: value }))).toContain(fault);
@@ -197,7 +252,7 @@ describe('where a trust domain’s bundle comes from', () => {
       identity: `{ audience: [a], issuers: [{ name: p, type: spiffe, trustDomain: p.example, bundle: ${bundle} }] }`,
     });
   const at = 'identity.issuers.0.bundle';
-  const oneWay = `${at}: Say where the bundle is, in one way: { file: PATH }, { workloadApi: ADDRESS } or { endpoint: URL, profile: … }.`;
+  const oneWay = `${at}: Write one source: \`{ file: PATH }\`, \`{ workloadApi: ADDRESS }\` or \`{ endpoint: URL, profile: … }\`.`;
 
   test.each([
     '{ workloadApi: "unix:///run/spire/agent.sock" }',
@@ -215,21 +270,27 @@ describe('where a trust domain’s bundle comes from', () => {
     ['{ workloadApi: "tcp://agent:8081" }', `${at}.workloadApi: Write unix:///path or tcp://ip:port.`],
     [
       '{ endpoint: "http://127.0.0.1/x", profile: https_web }',
-      `${at}.endpoint: A bundle endpoint is reached by https only.`,
+      `${at}.endpoint: Write an https URL: a bundle endpoint is reached by https only.`,
     ],
-    ['{ endpoint: "https://x" }', `${at}.profile: Say how the endpoint is trusted: https_web or https_spiffe.`],
-    ['{ endpoint: "https://x", profile: https_spiffe }', `${at}.spiffeId: Say who the endpoint must be.`],
+    [
+      '{ endpoint: "https://x" }',
+      `${at}.profile: This key is required with \`endpoint\`. Write \`https_web\` or \`https_spiffe\`.`,
+    ],
+    [
+      '{ endpoint: "https://x", profile: https_spiffe }',
+      `${at}.spiffeId: This key is required with \`https_spiffe\`. Write the SPIFFE ID that the endpoint must have.`,
+    ],
     [
       '{ endpoint: "https://x", profile: https_web, spiffeId: "spiffe://p.example/x" }',
-      `${at}.profile: spiffeId and bootstrap belong to https_spiffe.`,
+      `${at}.profile: Write \`https_spiffe\`, or remove \`spiffeId\` and \`bootstrap\`.`,
     ],
     [
       '{ workloadApi: "unix:///x", profile: https_web }',
-      `${at}: profile, spiffeId and bootstrap belong to an endpoint.`,
+      `${at}: Remove \`profile\`, \`spiffeId\` and \`bootstrap\`: they belong to an \`endpoint\`.`,
     ],
     [
       '{ endpoint: "https://x", profile: https_spiffe, spiffeId: "spiffe://p.example/x" }',
-      `${at}.bootstrap: Nothing vouches for the endpoint at first: name a first bundle.`,
+      `${at}.bootstrap: Set \`bootstrap\` to a file with the first bundle: no other issuer has the trust domain of the endpoint.`,
     ],
   ])('%s is refused', (bundle, fault) => {
     expect(faultsIn(issuer(bundle))).toContain(fault);
@@ -238,8 +299,7 @@ describe('where a trust domain’s bundle comes from', () => {
 
 // Kind: a name that can match nobody, or looks like another one.
 describe('names of people', () => {
-  const spelling =
-    'Write the name with visible characters only (Unicode NFC), and with no blanks but single ones between words.';
+  const spelling = 'Write the name with visible characters only (Unicode NFC), and with single blanks between words.';
   test.each<[string, string]>([
     ['tiers.t.reviewers.0', '{ t: { reviewers: ["user:alice\\u200b"] } }'],
     ['tiers.t.reviewers.0', '{ t: { reviewers: ["group:finance "] } }'],
@@ -272,11 +332,15 @@ describe('references between sections', () => {
   const held = '{ id: h, match: { upstream: ledger }, decide: hold, tier: t }';
   const api = '{ api: { issuer: https://idp.example.org, audience: review, clients: [cli] } }';
   test.each<[string, Record<string, string>, string]>([
-    ['an unknown tier', { rules: `[${held}]`, reviewers: api }, 'rules.0.tier: There is no tier of this name.'],
+    [
+      'an unknown tier',
+      { rules: `[${held}]`, reviewers: api },
+      'rules.0.tier: There is no tier of this name. Add one under `tiers`.',
+    ],
     [
       'a name of Object.prototype as a tier',
       { rules: '[{ id: h, match: {}, decide: hold, tier: toString }]', reviewers: api },
-      'rules.0.tier: There is no tier of this name.',
+      'rules.0.tier: There is no tier of this name. Add one under `tiers`.',
     ],
     // Kind: what calls tools and what votes come from one issuer, and nothing tells them apart.
     [
@@ -287,72 +351,72 @@ describe('references between sections', () => {
     [
       'reviewers’ tokens of no client at all',
       { reviewers: '{ api: { issuer: https://other.example.org, audience: review, clients: [] } }' },
-      'reviewers.api.clients: This must not be empty.',
+      'reviewers.api.clients: Write at least one entry.',
     ],
     [
       'a hold without a tier',
       { rules: '[{ id: h, match: {}, decide: hold }]', reviewers: api },
-      'rules.0.tier: A hold rule needs a tier.',
+      'rules.0.tier: This key is required on a hold rule. Write the name of a tier under `tiers`.',
     ],
     [
       'a tier on an allow',
       { rules: '[{ id: h, match: {}, decide: allow, tier: t }]', tiers: '{ t: { reviewers: ["group:a"] } }' },
-      'rules.0.tier: Only hold rules have a tier.',
+      'rules.0.tier: Remove `tier`, or write `decide: hold`: only a hold rule has a tier.',
     ],
     [
       'a hold that nobody could decide',
       { rules: `[${held}]`, tiers: '{ t: { reviewers: ["group:a"] } }' },
-      'rules.0.decide: Nobody could ever decide: reviewers.login and reviewers.api are missing.',
+      'rules.0.decide: No reviewer can sign in: set `reviewers.login` or `reviewers.api`.',
     ],
     [
       'the same id twice',
       { rules: '[{ id: a, match: {}, decide: allow }, { id: a, match: {}, decide: deny }]' },
-      'rules.1.id: rules[0] has this id already.',
+      'rules.1.id: Write another id: rules[0] has this one already.',
     ],
     [
       'an unknown credential',
       { upstreams: '{ a: { url: https://a.example, credential: c } }' },
-      'upstreams.a.credential: There is no credential of this name.',
+      'upstreams.a.credential: There is no credential of this name. Add one under `credentials`.',
     ],
     [
       'narrowing nothing',
       { rules: '[{ id: a, match: { upstream: ledger }, decide: allow, credential: { scope: x } }]' },
-      'rules.0.credential: This upstream has no credential to narrow.',
+      'rules.0.credential: Set `credential` on the upstream, or remove it here: the upstream has no credential to narrow.',
     ],
     [
       'a tool on an http upstream',
       { rules: '[{ id: a, match: { upstream: ledger, tool: x }, decide: allow }]' },
-      'rules.0.match.tool: This upstream is not MCP: it has no tools.',
+      'rules.0.match.tool: Remove `tool`, or set `protocol: mcp` on the upstream: this one does not speak MCP.',
     ],
     [
       'more approvals than people',
       { tiers: '{ t: { reviewers: ["user:a", "user:a", "user:b"], count: 3 } }' },
-      'tiers.t.count: 3 must approve, but only 2 may.',
+      'tiers.t.count: Write 2 or less, or name more reviewers: 3 people must approve, but only 2 may vote.',
     ],
     [
       'an upstream called countersign',
       { upstreams: '{ countersign: { url: https://a.example } }' },
-      'upstreams.countersign: The name countersign is the gateway’s own.',
+      'upstreams.countersign: Choose another name: `countersign` is the gateway’s own.',
     ],
     [
       'an upstream with an odd name',
       { upstreams: '{ A_b: { url: https://a.example } }' },
-      'upstreams.A_b: An upstream’s name has lower-case letters, digits and hyphens.',
+      'upstreams.A_b: Use lower-case letters, digits and hyphens in the name of an upstream.',
     ],
     [
       'plain http to elsewhere',
       { upstreams: '{ a: { url: http://ledger.internal } }' },
-      'upstreams.a.url: Plain http would carry calls and credentials in the open: write https, or set allowPlaintext: true.',
+      'upstreams.a.url: Write https, or set `allowPlaintext: true`: plain http carries calls and credentials in the open.',
     ],
     [
       'a metadata address',
       { upstreams: '{ a: { url: https://169.254.169.254 } }' },
-      'upstreams.a.url: This is an unspecified or link-local address; it needs allowPrivateAddresses: true.',
+      'upstreams.a.url: Set `allowPrivateAddresses: true`: this is an unspecified or link-local address.',
     ],
     [
       'a metadata address in disguise',
       { upstreams: '{ a: { url: "https://0xA9FEA9FE/" } }' },
-      'upstreams.a.url: This is an unspecified or link-local address; it needs allowPrivateAddresses: true.',
+      'upstreams.a.url: Set `allowPrivateAddresses: true`: this is an unspecified or link-local address.',
     ],
     [
       'one issuer twice',
@@ -360,12 +424,12 @@ describe('references between sections', () => {
         identity:
           '{ audience: [a], issuers: [{ name: a, type: oidc, issuer: https://i.example }, { name: b, type: oidc, issuer: https://i.example }] }',
       },
-      'identity.issuers.1.issuer: Another entry has this already.',
+      'identity.issuers.1.issuer: Write another `issuer`: an issuer above has this one already.',
     ],
     [
       'one audience for agents and reviewers',
       { reviewers: '{ api: { issuer: https://i.example, audience: https://gateway.example.org } }' },
-      'reviewers.api.audience: Workload tokens have this audience: reviewers need one of their own.',
+      'reviewers.api.audience: Write another audience: tokens of agents have this one, and reviewers need one of their own.',
     ],
     [
       'two ways to the token endpoint',

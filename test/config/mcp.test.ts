@@ -21,17 +21,17 @@ it.each([
   [
     'servers beside a url',
     ', servers: { a: { url: http://127.0.0.1:2 } }',
-    'upstreams.tools.url: Beside servers this belongs to each of them.',
+    'upstreams.tools.url: With `servers`, set this on each server instead.',
   ],
   [
     'a tier for changed tools that is not there',
     ', toolChanges: { hold: nobody }',
-    'upstreams.tools.toolChanges.hold: There is no tier of this name.',
+    'upstreams.tools.toolChanges.hold: There is no tier of this name. Add one under `tiers`.',
   ],
   [
     'a digest that is none',
     ', pinnedTools: { a: abc }',
-    'upstreams.tools.pinnedTools.a: A digest is 64 lower-case hex digits.',
+    'upstreams.tools.pinnedTools.a: Write the digest as 64 lower-case hex digits.',
   ],
   [
     'an origin with a path',
@@ -74,68 +74,72 @@ describe('several servers under one mount', () => {
 
   const A = 'a: { url: http://127.0.0.1:1 }';
   it.each([
-    ['none at all', shared(''), 'upstreams.tools.servers: Name between 1 and 32 servers.'],
+    ['none at all', shared(''), 'upstreams.tools.servers: Write from 1 to 32 servers.'],
     [
       'over plain HTTP',
       withSections({ upstreams: `{ tools: { servers: { ${A} } } }`, rules: '[]' }),
-      'upstreams.tools.servers: Only MCP servers can share a mount: write protocol: mcp.',
+      'upstreams.tools.servers: Set `protocol: mcp`: only MCP servers can share a mount.',
     ],
     [
       'one with the seam of names in its own',
       shared('a__b: { url: http://127.0.0.1:1 }'),
-      expect.stringMatching(/^upstreams\.tools\.servers\.a__b: A server’s name has/),
+      expect.stringMatching(/^upstreams\.tools\.servers\.a__b: Use up to 32 lower-case letters/),
     ],
-    ['one without a name', shared('"": { url: http://127.0.0.1:1 }'), expect.stringMatching(/A server’s name has/)],
-    ['one without a url', shared('a: {}'), 'upstreams.tools.servers.a.url: This key is required.'],
+    [
+      'one without a name',
+      shared('"": { url: http://127.0.0.1:1 }'),
+      expect.stringMatching(/Use up to 32 lower-case letters/),
+    ],
+    ['one without a url', shared('a: {}'), 'upstreams.tools.servers.a.url: This key is required. Write a text.'],
     [
       'one over plain http to elsewhere',
       shared('a: { url: http://x.example }'),
-      expect.stringMatching(/^upstreams\.tools\.servers\.a\.url: Plain http/),
+      expect.stringMatching(/^upstreams\.tools\.servers\.a\.url: Write https, or set `allowPlaintext: true`/),
     ],
     [
       'a credential that is not there',
       shared('a: { url: http://127.0.0.1:1, credential: none }'),
-      'upstreams.tools.servers.a.credential: There is no credential of this name.',
+      'upstreams.tools.servers.a.credential: There is no credential of this name. Credentials: `key`.',
     ],
     [
       'a tier that is not there',
       shared('a: { url: http://127.0.0.1:1, toolChanges: { hold: none } }'),
-      'upstreams.tools.servers.a.toolChanges.hold: There is no tier of this name.',
+      'upstreams.tools.servers.a.toolChanges.hold: There is no tier of this name. Add one under `tiers`.',
     ],
     [
       'a credential for all of them',
       shared(A, ', credential: key'),
-      'upstreams.tools.credential: Beside servers this belongs to each of them.',
+      'upstreams.tools.credential: With `servers`, set this on each server instead.',
     ],
     [
       'timeouts for all of them',
       shared(A, ', timeouts: { headers: 5s }'),
-      'upstreams.tools.timeouts: Beside servers this belongs to each of them.',
+      'upstreams.tools.timeouts: With `servers`, set this on each server instead.',
     ],
     [
       'pins for all of them',
       shared(A, `, pinnedTools: { x: ${'a'.repeat(64)} }`),
-      'upstreams.tools.pinnedTools: Beside servers this belongs to each of them.',
+      'upstreams.tools.pinnedTools: With `servers`, set this on each server instead.',
     ],
     [
       'a rule for a server that is not there',
       shared(A, '', '[{ id: r, match: { upstream: tools, server: b }, decide: allow }]'),
-      'rules.0.match.server: This upstream has no server of this name.',
+      'rules.0.match.server: There is no server of this name. Servers: `a`.',
     ],
     [
       'a rule for a server of nothing',
       shared(A, '', '[{ id: r, match: { server: a }, decide: allow }]'),
-      'rules.0.match.server: A server is named together with its upstream.',
+      'rules.0.match.server: Set `upstream` too: a server is named together with its upstream.',
     ],
     [
       'a rule under the inner name',
       shared(A, '', '[{ id: r, match: { upstream: tools/a }, decide: allow }]'),
-      'rules.0.match.upstream: There is no upstream of this name.',
+      'rules.0.match.upstream: There is no upstream of this name. Did you mean `tools`? Upstreams: `tools`.',
     ],
     [
       'a scope for a server without a credential',
       shared(A, '', '[{ id: r, match: { upstream: tools }, decide: allow, credential: {} }]'),
-      'rules.0.credential: This upstream has no credential to narrow.',
+      'rules.0.credential: Set `credential` on the upstream, or remove it here: the upstream has no credential to narrow.',
     ],
   ])('are refused: %s', (_what, text, fault) => {
     expect(faultsIn(text)).toContainEqual(fault);
@@ -148,8 +152,8 @@ it('refuses rules about resources and prompts of an upstream that has none', () 
   const text = withSections({ upstreams: '{ tools: { url: http://127.0.0.1:1 } }', rules });
   expect(faultsIn(text)).toEqual(
     expect.arrayContaining([
-      'rules.0.match.resource: This upstream is not MCP.',
-      'rules.1.match.prompt: This upstream is not MCP.',
+      'rules.0.match.resource: Remove `resource`, or set `protocol: mcp` on the upstream: this one does not speak MCP.',
+      'rules.1.match.prompt: Remove `prompt`, or set `protocol: mcp` on the upstream: this one does not speak MCP.',
     ]),
   );
 });

@@ -18,15 +18,15 @@ describe('a channel', () => {
     ['{ type: slack, webhookUrl: { env: TOKEN } }', []],
     [
       '{ type: slack, webhookUrl: { env: TOKEN }, channel: C1 }',
-      ['notifications.channels.soc: Give webhookUrl alone, or token and channel.'],
+      ['notifications.channels.soc: Set `webhookUrl` alone, or `token` and `channel`.'],
     ],
     [
       '{ type: slack, token: { env: TOKEN } }',
-      ['notifications.channels.soc: Give webhookUrl alone, or token and channel.'],
+      ['notifications.channels.soc: Set `webhookUrl` alone, or `token` and `channel`.'],
     ],
     [
       '{ type: webhook, url: https://a.example, secret: { env: TOKEN } }',
-      ['notifications.channels.soc.secret: A signing secret is whsec_ and 24 to 64 random bytes in base64.'],
+      ['notifications.channels.soc.secret: Use a signing secret of `whsec_` and 24 to 64 random bytes in base64.'],
     ],
     [
       '{ type: webhook, url: http://a.example, secret: { env: MISSING } }',
@@ -48,9 +48,9 @@ describe('a channel', () => {
         notifications: '{ channels: { soc: { type: slack, webhookUrl: { env: TOKEN } } } }',
       }),
     ).toEqual([
-      'tiers.t.notify: There is no channel of this name under notifications.channels.',
-      'rules.0.notify: There is no channel of this name under notifications.channels.',
-      'rules.1.notify: A deny rule tells nobody: nothing waits and nothing passes.',
+      'tiers.t.notify.0: There is no channel of this name. Channels: `soc`.',
+      'rules.0.notify.0: There is no channel of this name. Channels: `soc`.',
+      'rules.1.notify: Remove `notify`: it has no effect on a deny rule, because nothing is held.',
     ]);
   });
 });
@@ -59,13 +59,17 @@ describe('escalation', () => {
   it('must leave time to decide', () => {
     expect(
       desk({ tiers: '{ t: { reviewers: ["group:a"], decideWithin: 5m, escalate: { after: 5m, to: ["group:b"] } } }' }),
-    ).toEqual(['tiers.t.escalate.after: It must be shorter than decideWithin, or nobody would have time to decide.']);
+    ).toEqual([
+      'tiers.t.escalate.after: Write less than `decideWithin`, so that the people who are asked later have time to decide.',
+    ]);
   });
 
   it('counts its people where they are named one by one', () => {
     const tier = (to: string) =>
       desk({ tiers: `{ t: { reviewers: ["user:a"], count: 2, escalate: { after: 1m, to: [${to}] } } }` });
     expect(tier('"user:b"')).toEqual([]);
-    expect(tier('"user:a"')).toEqual(['tiers.t.count: 2 must approve, but only 1 may.']);
+    expect(tier('"user:a"')).toEqual([
+      'tiers.t.count: Write 1 or less, or name more reviewers: 2 people must approve, but only 1 may vote.',
+    ]);
   });
 });

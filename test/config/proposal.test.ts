@@ -22,9 +22,13 @@ const hold = {
   rules: [{ id: 'pay', effect: 'hold', why: 'matched' }],
   notify: ['soc'],
 } as unknown as Hold;
-const likes = { approvedTimes: 5, deniedTimes: 0, since: 1_800_000_000_000 };
-const propose = (more: { rules?: readonly RuleOptions[]; hold?: Hold; likes?: typeof likes } = {}) =>
-  proposeRules((more.rules ?? [rule]) as Parameters<typeof proposeRules>[0], more.hold ?? hold, more.likes ?? likes);
+const similar = { approvedTimes: 5, deniedTimes: 0, since: 1_800_000_000_000 };
+const propose = (more: { rules?: readonly RuleOptions[]; hold?: Hold; similar?: typeof similar } = {}) =>
+  proposeRules(
+    (more.rules ?? [rule]) as Parameters<typeof proposeRules>[0],
+    more.hold ?? hold,
+    more.similar ?? similar,
+  );
 
 const tiers = {
   payment: {
@@ -75,8 +79,8 @@ it('cannot be made to say something else by the name of an agent', () => {
 });
 
 it.each([
-  ['fewer approvals than five', { likes: { ...likes, approvedTimes: 4 } }],
-  ['a denial', { likes: { ...likes, deniedTimes: 1 } }],
+  ['fewer approvals than five', { similar: { ...similar, approvedTimes: 4 } }],
+  ['a denial', { similar: { ...similar, deniedTimes: 1 } }],
   [
     'an agent whose name cannot be shown plainly',
     { hold: { ...hold, principal: { ...hold.principal, id: 'a\u202Eb' } } },

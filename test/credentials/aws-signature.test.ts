@@ -9,8 +9,8 @@ import { sha256 } from '../../src/domain/canonical.ts';
 import type { SignableRequest } from '../../src/domain/credential.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { awsRefusal, type WireRequest } from '../support/aws-verifier.ts';
-import { type Recorder, startRecorder } from '../support/environment.ts';
 import { failureOf } from '../support/failures.ts';
+import { type Recorder, startRecorder } from '../support/recorder.ts';
 import { createRig, outgoing, recordingSink } from '../upstream/harness.ts';
 
 const EMPTY = sha256('');

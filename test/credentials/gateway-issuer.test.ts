@@ -192,6 +192,6 @@ describe('signed-jwt', () => {
   });
 
   it('refuses to live for more than five minutes', async () => {
-    await expect(minted(grantOf(), { lifetime: '6m' })).rejects.toThrow('From 1m to 5m.');
+    await expect(minted(grantOf(), { lifetime: '6m' })).rejects.toThrow('Write a value from 1m to 5m.');
   });
 });

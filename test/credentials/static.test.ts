@@ -78,9 +78,9 @@ describe('static credentials', () => {
   });
 
   it.each([
-    [{ in: 'header', name: 'Host' }, 'This field frames or routes the message'],
-    [{ in: 'header', name: 'transfer-encoding' }, 'This field frames or routes the message'],
-    [{ in: 'header', name: 'x y' }, 'This is not the name of a header field.'],
+    [{ in: 'header', name: 'Host' }, 'this one frames or routes the message'],
+    [{ in: 'header', name: 'transfer-encoding' }, 'this one frames or routes the message'],
+    [{ in: 'header', name: 'x y' }, 'Write the name of a header field: letters, digits and hyphens.'],
     [{ in: 'header', format: 'Bearer' }, 'The format holds {secret}'],
     [{ in: 'header', format: 'A\r\nB: {secret}' }, 'The format holds {secret}'],
     [{ in: 'query', name: '' }, 'Too small'],

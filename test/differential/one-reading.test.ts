@@ -5,36 +5,39 @@
 
 import { request as httpRequest } from 'node:http';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { afterAll, describe, expect } from 'vitest';
+import { type Rules, rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type Reading, type RealServer, startServers } from './servers.ts';
 
 const RUNS = Number(process.env.DIFFERENTIAL_RUNS ?? 150);
 
 const { servers, absent } = await startServers();
-let env: Environment;
 
 /** What may pass: an amount from 0 to 100 without skip and force, and nothing under /admin but what people approve. */
-const RULES = (mount: string) => `
-  - id: ${mount}-pay
-    match: { upstream: ${mount}, methods: [POST], path: /pay }
-    when: '(!has(args.amount) || (args.amount >= 0 && args.amount <= 100)) && !(has(args.skip) && args.skip) && !(has(request.query.force) && request.query.force == "true")'
-    decide: allow
-  - { id: ${mount}-stream, match: { upstream: ${mount}, methods: [POST], path: /upload }, decide: allow }
-  - { id: ${mount}-read, match: { upstream: ${mount}, methods: [GET] }, decide: allow }
-  - { id: ${mount}-admin, match: { upstream: ${mount}, path: "/admin/*" }, decide: hold, tier: payment }
-  - { id: ${mount}-root, match: { upstream: ${mount}, path: /admin }, decide: hold, tier: payment }
-  - { id: ${mount}-remove, match: { upstream: ${mount}, methods: [DELETE, PUT, PATCH] }, decide: hold, tier: payment }`;
+const SMALL = [
+  '(!has(args.amount) || (args.amount >= 0 && args.amount <= 100))',
+  '!(has(args.skip) && args.skip)',
+  '!(has(request.query.force) && request.query.force == "true")',
+].join(' && ');
+const rulesOf = (upstream: string): Rules => [
+  rule.allow(`${upstream}-pay`, { upstream, methods: ['POST'], path: '/pay' }, { when: SMALL }),
+  rule.allow(`${upstream}-stream`, { upstream, methods: ['POST'], path: '/upload' }),
+  rule.allow(`${upstream}-read`, { upstream, methods: ['GET'] }),
+  rule.hold(`${upstream}-admin`, { upstream, path: '/admin/*' }),
+  rule.hold(`${upstream}-root`, { upstream, path: '/admin' }),
+  rule.hold(`${upstream}-remove`, { upstream, methods: ['DELETE', 'PUT', 'PATCH'] }),
+];
 
-beforeAll(async () => {
-  env = await startEnvironment({
-    upstreams: servers.map(({ name, url }) => `  ${name}: { url: "${url}" }`).join('\n'),
-    rules: servers.map(({ name }) => RULES(name)).join(''),
-    limits: '{ wait: 1s, pendingPerAgent: 10000 }',
-  });
-}, 120_000);
-afterAll(async () => {
-  await env?.close();
+const it = gatewayTest.extend('env', file, ({ environment }) =>
+  environment({
+    upstreams: Object.fromEntries(servers.map(({ name, url }) => [name, { url }])),
+    rules: servers.flatMap(({ name }) => rulesOf(name)),
+    limits: { wait: '1s', pendingPerAgent: 10000 },
+  }),
+);
+afterAll(() => {
   for (const server of servers) server.close();
 });
 
@@ -46,7 +49,7 @@ interface Sent {
 }
 
 /** What a server read; undefined for a call that was refused, held, or that the server did not take. */
-async function readingOf(server: RealServer, sent: Sent): Promise<Reading | undefined> {
+async function readingOf(env: Environment, server: RealServer, sent: Sent): Promise<Reading | undefined> {
   // A long run outlives a token.
   const minute = String(Math.floor(Date.now() / 60_000));
   const own = [
@@ -369,10 +372,10 @@ const KNOWN: readonly (readonly [string, Sent, Partial<Record<string, Partial<Re
 ];
 
 describe.each(servers)(`$name${absent.length === 0 ? '' : ` (skipped: ${absent.join('; ')})`}`, (server) => {
-  const differ = async (what: fc.Arbitrary<Sent>): Promise<void> => {
+  const differ = async (env: Environment, what: fc.Arbitrary<Sent>): Promise<void> => {
     let passed = 0;
     const property = fc.asyncProperty(what, async (sent) => {
-      const reading = await readingOf(server, sent);
+      const reading = await readingOf(env, server, sent);
       if (reading === undefined) return;
       passed++;
       expect(stopped(reading, sent)).toEqual([]);
@@ -384,16 +387,18 @@ describe.each(servers)(`$name${absent.length === 0 ? '' : ` (skipped: ${absent.j
   };
   const timeout = 60_000 + 200 * RUNS;
 
-  it.each(KNOWN)('never gets %s, which it may read otherwise', async (_what, sent, readings) => {
+  it.for(KNOWN)('never gets %s, which it may read otherwise', async ([_what, sent, readings], { env }) => {
     // The server itself, without the gateway, shows what the request would do.
     const expected = readings[server.name];
     if (expected !== undefined) expect(await direct(server, sent)).toMatchObject(expected);
-    expect(await readingOf(server, sent)).toBeUndefined();
+    expect(await readingOf(env, server, sent)).toBeUndefined();
   });
 
-  it('reads no JSON as another amount, and no parameter as another, than the rules have seen', { timeout }, () =>
-    differ(pay),
+  it('reads no JSON as another amount, and no parameter as another, than the rules have seen', { timeout }, ({ env }) =>
+    differ(env, pay),
   );
-  it('takes no method from a streamed body or a field that the rules have not seen', { timeout }, () => differ(upload));
-  it('takes no path for one that the rules hold', { timeout }, () => differ(visit));
+  it('takes no method from a streamed body or a field that the rules have not seen', { timeout }, ({ env }) =>
+    differ(env, upload),
+  );
+  it('takes no path for one that the rules hold', { timeout }, ({ env }) => differ(env, visit));
 });

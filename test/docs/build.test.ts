@@ -17,7 +17,7 @@ it('runs from dist without the TypeScript sources', () => {
   const { status, stdout } = spawnSync(process.execPath, ['dist/main.js', 'check', 'package.json'], {
     encoding: 'utf8',
   });
-  expect([status, stdout]).toEqual([1, expect.stringContaining('There is no such key.')]);
+  expect([status, stdout]).toEqual([1, expect.stringContaining('There is no such key here.')]);
 });
 
 it('brings the assets of the pages', () => {

@@ -42,6 +42,7 @@ beforeAll(() => {
     'src',
     'test/support',
     'test/config/files.ts',
+    'test/policy/inputs.ts',
     'tsconfig.json',
     'biome.json',
     'biome.imports.json',

@@ -3,42 +3,58 @@
 // said of it, and it is used once at most.
 
 import type { ServerResponse } from 'node:http';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
+import { afterEach, describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { answered, approveTransfer, becomes, holdTransfer, transferNow } from './held.ts';
 
-let env: Environment;
-let alice: ReviewerClient;
 let serial = 0;
 const bill = () => ({ to: 'ACME', reference: `place-${serial++}` });
 const waiting: ServerResponse[] = [];
 
-beforeAll(async () => {
-  env = await startEnvironment({
-    api: ', pool: { connections: 1, queue: 5, wait: 1s }',
-    upstreams: ({ origin }) => `
-  tools: { url: "${origin}/mcp", protocol: mcp, pool: { connections: 1, queue: 5, wait: 1s } }
-  broken: { url: "${origin}", credential: dead }`,
-    credentials: ({ issuer }) => `
-  dead: { type: oauth-client-credentials, issuer: "${issuer}", clientId: unused, clientSecret: { env: E2E_SECRET }, scope: pay, resource: "urn:x" }`,
-    rules: `
-  - { id: reads, match: { upstream: api, methods: [GET] }, decide: allow }
-  - { id: transfers, match: { methods: [POST], path: /transfers }, decide: hold, tier: payment }
-  - { id: peek, match: { upstream: tools, tool: peek }, decide: allow }
-  - { id: pay, match: { upstream: tools, tool: pay }, decide: hold, tier: payment }
-`,
+const it = gatewayTest
+  .extend('env', file, ({ environment }) =>
+    environment(({ origin, issuer }) => ({
+      upstreams: {
+        api: { pool: { connections: 1, queue: 5, wait: '1s' } },
+        tools: { url: `${origin}/mcp`, protocol: 'mcp', pool: { connections: 1, queue: 5, wait: '1s' } },
+        broken: { url: origin, credential: 'dead' },
+      },
+      credentials: {
+        dead: {
+          type: 'oauth-client-credentials',
+          issuer,
+          clientId: 'unused',
+          clientSecret: { env: 'E2E_SECRET' },
+          scope: 'pay',
+          resource: 'urn:x',
+        },
+      },
+      rules: [
+        rule.allow('reads', { upstream: 'api', methods: ['GET'] }),
+        rule.hold('transfers', { methods: ['POST'], path: '/transfers' }),
+        rule.allow('peek', { upstream: 'tools', tool: 'peek' }),
+        rule.hold('pay', { upstream: 'tools', tool: 'pay' }),
+      ],
+    })),
+  )
+  .extend('alice', file, async ({ env }) => {
+    const alice = await env.reviewer('alice');
+    env.upstream.respond((request, response) => {
+      const message = request.url.startsWith('/mcp') ? JSON.parse(request.body) : undefined;
+      const answer = message && {
+        jsonrpc: '2.0',
+        id: message.id,
+        result: { content: [{ type: 'text', text: 'done' }] },
+      };
+      response.setHeader('content-type', 'application/json');
+      if (request.method === 'GET' || message?.params.name === 'peek') waiting.push(response);
+      else response.end(JSON.stringify(answer ?? { ok: true }));
+    });
+    return alice;
   });
-  alice = await env.reviewer('alice');
-  env.upstream.respond((request, response) => {
-    const message = request.url.startsWith('/mcp') ? JSON.parse(request.body) : undefined;
-    const answer = message && { jsonrpc: '2.0', id: message.id, result: { content: [{ type: 'text', text: 'done' }] } };
-    response.setHeader('content-type', 'application/json');
-    if (request.method === 'GET' || message?.params.name === 'peek') waiting.push(response);
-    else response.end(JSON.stringify(answer ?? { ok: true }));
-  });
-});
-afterAll(() => env.close());
+
 afterEach(() => letGo());
 
 const letGo = (): void => {
@@ -46,51 +62,59 @@ const letGo = (): void => {
 };
 
 /** Somebody else takes the only place. Resolves once the upstream has that call; what it gives is its answer. */
-async function fill(path: string, more: object = {}): Promise<{ readonly answer: Promise<Response> }> {
+async function fill(
+  env: Environment,
+  path: string,
+  more: object = {},
+): Promise<{ readonly answer: Promise<Response> }> {
   const before = env.upstream.requests.length;
   const answer = env.call(path, { as: 'agent-2', ...more });
   await env.upstream.arrived(before);
   return { answer };
 }
 
-const ran = (reference: string) => env.upstream.requests.filter(({ body }) => body.includes(reference)).length;
+const ran = (env: Environment, reference: string) =>
+  env.upstream.requests.filter(({ body }) => body.includes(reference)).length;
 const STAYS = { code: 'too_many_calls', detail: expect.stringMatching(/Nothing was executed\..*The hold is hold_/) };
 
 describe('an approved call that finds no place at its upstream', () => {
-  it.each([
+  it.for([
     ['', {}],
     [' and has an Idempotency-Key', { headers: { 'idempotency-key': 'place-key' } }],
-  ])('keeps its approval%s, says so, and is executed once when it comes again', async (_what, options) => {
-    const body = bill();
-    const id = await approveTransfer(env, alice, body, options);
-    const other = await fill('/api/ledger');
-    const refused = await transferNow(env, body, options);
-    expect([refused.status, refused.hold, refused.headers.get('retry-after')]).toEqual([429, id, '1']);
-    expect(refused.json).toMatchObject(STAYS);
-    expect(refused.text).toContain('The approval stays');
-    expect([(await alice.show(id)).state, ran(body.reference)]).toEqual(['APPROVED', 0]);
-    letGo();
-    await (await other.answer).text();
-    const done = await transferNow(env, body, options);
-    expect([done.status, done.hold, ran(body.reference)]).toEqual([200, id, 1]);
-    await becomes(alice, id, 'EXECUTED');
-  });
+  ] as const)(
+    'keeps its approval%s, says so, and is executed once when it comes again',
+    async ([_what, options], { env, alice }) => {
+      const body = bill();
+      const id = await approveTransfer(env, alice, body, options);
+      const other = await fill(env, '/api/ledger');
+      const refused = await transferNow(env, body, options);
+      expect([refused.status, refused.hold, refused.headers.get('retry-after')]).toEqual([429, id, '1']);
+      expect(refused.json).toMatchObject(STAYS);
+      expect(refused.text).toContain('The approval stays');
+      expect([(await alice.show(id)).state, ran(env, body.reference)]).toEqual(['APPROVED', 0]);
+      letGo();
+      await (await other.answer).text();
+      const done = await transferNow(env, body, options);
+      expect([done.status, done.hold, ran(env, body.reference)]).toEqual([200, id, 1]);
+      await becomes(alice, id, 'EXECUTED');
+    },
+  );
 
-  it('goes first when a place becomes free while it waits', async () => {
+  it('goes first when a place becomes free while it waits', async ({ env, alice }) => {
     const body = bill();
-    const other = await fill('/api/ledger');
+    const other = await fill(env, '/api/ledger');
     const pending = answered(env.transfer(body));
     await expect.poll(() => alice.list()).toHaveLength(1);
     const [hold] = await alice.list();
     await alice.approve(hold?.id ?? '');
     letGo();
     await (await other.answer).text();
-    expect([(await pending).status, ran(body.reference)]).toEqual([200, 1]);
+    expect([(await pending).status, ran(env, body.reference)]).toEqual([200, 1]);
   });
 
-  it('keeps its approval when its agent leaves while it waits for a place', async () => {
+  it('keeps its approval when its agent leaves while it waits for a place', async ({ env, alice }) => {
     const body = bill();
-    const other = await fill('/api/ledger');
+    const other = await fill(env, '/api/ledger');
     const aborter = new AbortController();
     const left = env.transfer(body, { signal: aborter.signal }).catch((error: Error) => error.name);
     await expect.poll(() => alice.list()).toHaveLength(1);
@@ -102,10 +126,10 @@ describe('an approved call that finds no place at its upstream', () => {
     letGo();
     await (await other.answer).text();
     expect((await alice.show(id)).state).toBe('APPROVED');
-    expect([(await transferNow(env, body)).status, ran(body.reference)]).toEqual([200, 1]);
+    expect([(await transferNow(env, body)).status, ran(env, body.reference)]).toEqual([200, 1]);
   });
 
-  it('is told so as a tool result over MCP', async () => {
+  it('is told so as a tool result over MCP', async ({ env, alice }) => {
     const reference = bill().reference;
     const call = (name: string, id: number) => ({
       method: 'POST',
@@ -117,7 +141,7 @@ describe('an approved call that finds no place at its upstream', () => {
     const pending = await pay(1);
     const id = pending._meta['countersign/hold'];
     await alice.approve(id);
-    const other = await fill('/tools', call('peek', 2));
+    const other = await fill(env, '/tools', call('peek', 2));
     const refused = await pay(3);
     expect(refused).toMatchObject({
       isError: true,
@@ -131,7 +155,10 @@ describe('an approved call that finds no place at its upstream', () => {
   });
 });
 
-it('a call that fails between the claim of its approval and its first byte says that the approval is spent, and asking again says nothing else', async () => {
+it('a call that fails between the claim of its approval and its first byte says that the approval is spent, and asking again says nothing else', async ({
+  env,
+  alice,
+}) => {
   const body = bill();
   const send = () => answered(env.call('/broken/transfers', { method: 'POST', body, headers: { prefer: 'wait=0' } }));
   const { hold: id } = await send();
@@ -146,6 +173,6 @@ it('a call that fails between the claim of its approval and its first byte says 
     expect(text).toMatch(/the approval is spent/i);
     expect(text).not.toMatch(/nobody decided|no decision|time ran out/i);
   }
-  expect([(await send()).code, ran(body.reference)]).toEqual(['approval_pending', 0]);
+  expect([(await send()).code, ran(env, body.reference)]).toEqual(['approval_pending', 0]);
   await alice.deny(await holdTransfer(env, bill()));
 });

@@ -1,52 +1,45 @@
 // What an approval is bound to: after it, one thing at a time is changed, and nothing of it reaches the upstream. And
 // what it is not bound to: an edit that has nothing to do with it voids nothing.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CallOptions, type Environment, startEnvironment, startRecorder } from '../support/environment.ts';
-import { startIssuer, type TestIssuer } from '../support/oidc-issuer.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
+import { describe, expect } from 'vitest';
+import { rule, ruleOf, type WholeConfig } from '../support/config.ts';
+import type { CallOptions, Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import { startIssuer } from '../support/oidc-issuer.ts';
+import { startRecorder } from '../support/recorder.ts';
 import { answered, approveTransfer, transferNow } from './held.ts';
 
-let env: Environment;
-let alice: ReviewerClient;
-let elsewhere: TestIssuer;
 let serial = 0;
 const payment = () => ({ to: 'ACME', reference: `r${serial++}`, amount: 4200 });
 
-beforeAll(async () => {
-  elsewhere = await startIssuer({ clients: [] });
-  env = await startEnvironment({
-    api: ', boundHeaders: [x-account]',
-    identity: `    - { name: elsewhere, type: oidc, issuer: "${elsewhere.issuer}", algorithms: [ES256] }`,
-    limits: '{ wait: 20s, pendingPerAgent: 1000 }',
-    rules: `
-  - { id: reads, match: { upstream: api, methods: [GET] }, decide: allow }
-  - { id: transfers, match: { upstream: api, methods: [POST], path: /transfers }, decide: hold, tier: payment, data: "kind-a" }
-  - { id: removals, match: { upstream: api, methods: [DELETE], path: /transfers }, decide: hold, tier: payment }
-`,
-  });
-  alice = await env.reviewer('alice');
-});
-afterAll(async () => {
-  await env.close();
-  await elsewhere.close();
-});
+const it = gatewayTest
+  .extend('elsewhere', file, ({ closes }) => closes(startIssuer({ clients: [] })))
+  .extend('env', file, ({ elsewhere, environment }) =>
+    environment({
+      identity: { issuers: [{ name: 'elsewhere', type: 'oidc', issuer: elsewhere.issuer, algorithms: ['ES256'] }] },
+      upstreams: { api: { boundHeaders: ['x-account'] } },
+      rules: [
+        rule.allow('reads', { upstream: 'api', methods: ['GET'] }),
+        rule.hold('transfers', { upstream: 'api', methods: ['POST'], path: '/transfers' }, { data: 'kind-a' }),
+        rule.hold('removals', { upstream: 'api', methods: ['DELETE'], path: '/transfers' }),
+      ],
+      limits: { wait: '20s', pendingPerAgent: 1000 },
+    }),
+  )
+  .extend('alice', file, ({ env }) => env.reviewer('alice'));
 
 /** Edits the configuration, runs, and takes the edit back. */
-async function withEdit(change: (yaml: string) => string, run: () => Promise<void>): Promise<void> {
-  let before = '';
-  expect(
-    await env.edit((yaml) => {
-      before = yaml;
-      const after = change(yaml);
-      expect(after).not.toBe(yaml);
-      return after;
-    }),
-  ).toBe('config.reloaded');
+async function withEdit(
+  env: Environment,
+  change: (config: WholeConfig) => void,
+  run: () => Promise<void>,
+): Promise<void> {
+  const before = env.config;
+  expect(await env.edit(change)).toBe('config.reloaded');
   try {
     await run();
   } finally {
-    expect(await env.edit(() => before)).toBe('config.reloaded');
+    expect(await env.edit(before)).toBe('config.reloaded');
   }
 }
 
@@ -79,9 +72,9 @@ describe('after an approval, another request', () => {
     ['on behalf of somebody', { as: 'carol', claims: { act: { sub: 'agent-1' } } }],
   ];
 
-  it.each(CHANGES)(
+  it.for(CHANGES)(
     '%s needs an approval of its own',
-    async (_name, { path = '/api/transfers', method = 'POST', as, claims, headers, alter }) => {
+    async ([_name, { path = '/api/transfers', method = 'POST', as, claims, headers, alter }], { env, alice }) => {
       const body = JSON.stringify({ ...payment(), memo: long, last: 1 });
       const sent: CallOptions = {
         method: 'POST',
@@ -105,7 +98,7 @@ describe('after an approval, another request', () => {
     },
   );
 
-  it('of the same subject at another issuer needs an approval of its own', async () => {
+  it('of the same subject at another issuer needs an approval of its own', async ({ elsewhere, env, alice }) => {
     const body = payment();
     const before = env.upstream.requests.length;
     const id = await approveTransfer(env, alice, body);
@@ -117,7 +110,7 @@ describe('after an approval, another request', () => {
 });
 
 describe('a field that is not bound', () => {
-  it('changes nothing about the approval, and is not forwarded', async () => {
+  it('changes nothing about the approval, and is not forwarded', async ({ env, alice }) => {
     const body = payment();
     const before = env.upstream.requests.length;
     const id = await approveTransfer(env, alice, body, { headers: { 'x-note': 'one' } });
@@ -130,8 +123,8 @@ describe('a field that is not bound', () => {
 });
 
 describe('a change of the task’s plan', () => {
-  it('voids the approval given under the old one, and says so once', async () => {
-    const task = await openTask();
+  it('voids the approval given under the old one, and says so once', async ({ env, alice }) => {
+    const task = await openTask(env);
     const headers = { 'countersign-task': task };
     const body = payment();
     const before = env.upstream.requests.length;
@@ -147,8 +140,8 @@ describe('a change of the task’s plan', () => {
     expect(env.upstream.requests.length).toBe(before);
   });
 
-  it('leaves an approval without the task, or with another one, as it is', async () => {
-    const [task, other] = [await openTask(), await openTask()];
+  it('leaves an approval without the task, or with another one, as it is', async ({ env, alice }) => {
+    const [task, other] = [await openTask(env), await openTask(env)];
     const body = payment();
     const id = await approveTransfer(env, alice, body, { headers: { 'countersign-task': task } });
     for (const headers of [{}, { 'countersign-task': other }]) {
@@ -157,90 +150,88 @@ describe('a change of the task’s plan', () => {
     }
   });
 
-  const openTask = async () =>
+  const openTask = async (env: Environment) =>
     String((await answered(env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay' } }))).json.id);
 });
 
 describe('an edit of the configuration', () => {
-  const EDITS: readonly (readonly [string, (yaml: string) => string])[] = [
-    ['of the rule that matched', (yaml) => yaml.replace('data: "kind-a"', 'data: "kind-b"')],
-    ['of its tier', (yaml) => yaml.replace('useWithin: 2m', 'useWithin: 3m')],
-    [
-      'that adds a rule which matches, too',
-      (yaml) => yaml.replace('rules:\n', 'rules:\n  - { id: more, match: { methods: [POST] }, decide: allow }\n'),
-    ],
-    ['that asks for more', (yaml) => yaml.replace('count: 1', 'count: 2')],
+  const EDITS: readonly (readonly [string, (config: WholeConfig) => unknown])[] = [
+    ['of the rule that matched', (config) => Object.assign(ruleOf(config, 'transfers'), { data: 'kind-b' })],
+    ['of its tier', (config) => Object.assign(config.tiers.payment ?? {}, { useWithin: '3m' })],
+    ['that adds a rule which matches, too', ({ rules }) => rules.unshift(rule.allow('more', { methods: ['POST'] }))],
+    ['that asks for more', (config) => Object.assign(config.tiers.payment ?? {}, { count: 2 })],
   ];
 
-  it.each(EDITS)('%s voids an approval that waits for use', async (_name, change) => {
+  it.for(EDITS)('%s voids an approval that waits for use', async ([_name, change], { env, alice }) => {
     const body = payment();
     const before = env.upstream.requests.length;
     const id = await approveTransfer(env, alice, body);
-    await withEdit(change, async () => {
+    await withEdit(env, change, async () => {
       expect(await transferNow(env, body)).toMatchObject({ status: 403, code: 'approval_invalidated', hold: id });
       expect((await transferNow(env, body)).code).toBe('approval_pending');
     });
     expect(env.upstream.requests.length).toBe(before);
   });
 
-  it.each(EDITS)('%s while the call waits lets no vote of before or after release it', async (_name, change) => {
-    const { hold } = await alice.expect('PENDING');
-    const before = env.upstream.requests.length;
-    const waiting = answered(env.transfer(payment()));
-    const id = await hold;
-    await withEdit(change, async () => {
-      await alice.approve(id);
-      expect(await waiting).toMatchObject({ status: 403, code: 'approval_invalidated', hold: id });
-    });
-    expect(env.upstream.requests.length).toBe(before);
-  });
+  it.for(EDITS)(
+    '%s while the call waits lets no vote of before or after release it',
+    async ([_name, change], { env, alice }) => {
+      const { hold } = await alice.expect('PENDING');
+      const before = env.upstream.requests.length;
+      const waiting = answered(env.transfer(payment()));
+      const id = await hold;
+      await withEdit(env, change, async () => {
+        await alice.approve(id);
+        expect(await waiting).toMatchObject({ status: 403, code: 'approval_invalidated', hold: id });
+      });
+      expect(env.upstream.requests.length).toBe(before);
+    },
+  );
 
-  it('that denies the call now is what counts, approval or not', async () => {
+  it('that denies the call now is what counts, approval or not', async ({ env, alice }) => {
     const body = payment();
     const before = env.upstream.requests.length;
     await approveTransfer(env, alice, body);
     await withEdit(
-      (yaml) => yaml.replace('rules:\n', 'rules:\n  - { id: freeze, match: { path: /transfers }, decide: deny }\n'),
+      env,
+      ({ rules }) => rules.unshift(rule.deny('freeze', { path: '/transfers' })),
       async () => expect(await transferNow(env, body)).toMatchObject({ status: 403, code: 'denied' }),
     );
     expect(env.upstream.requests.length).toBe(before);
   });
 
-  it('that has nothing to do with an approval voids nothing, and drops no call that waits', async () => {
+  it('that has nothing to do with an approval voids nothing, and drops no call that waits', async ({ env, alice }) => {
     const body = payment();
     const id = await approveTransfer(env, alice, body);
     const { hold } = await alice.expect('PENDING');
     const waiting = answered(env.transfer(payment()));
     const waitingId = await hold;
-    const unrelated = (yaml: string) =>
-      yaml
-        .replace('  - { id: reads,', '  - { id: heads, match: { methods: [HEAD] }, decide: allow }\n  - { id: reads,')
-        .replace('tiers: {', 'tiers: { spare: { reviewers: ["user:zoe"] }, ')
-        .replace('wait: 20s', 'wait: 25s');
-    await withEdit(unrelated, async () => {
+    const unrelated = ({ rules, tiers, limits }: WholeConfig) => {
+      rules.unshift(rule.allow('heads', { methods: ['HEAD'] }));
+      tiers.spare = { reviewers: ['user:zoe'] };
+      limits.wait = '25s';
+    };
+    await withEdit(env, unrelated, async () => {
       expect(await transferNow(env, body)).toMatchObject({ status: 200, hold: id });
       await alice.approve(waitingId);
       expect(await waiting).toMatchObject({ status: 200, hold: waitingId });
     });
   });
 
-  it('that is not valid is refused, and the old rules go on', async () => {
+  it('that is not valid is refused, and the old rules go on', async ({ env, alice }) => {
     const body = payment();
     const id = await approveTransfer(env, alice, body);
     const { hold } = await alice.expect('PENDING');
     const waiting = answered(env.transfer(payment()));
     const waitingId = await hold;
-    let before = '';
-    const broken = (yaml: string) => {
-      before = yaml;
-      return yaml.replace('decide: hold', 'decide: perhaps');
-    };
+    const before = env.config;
+    const broken = (config: WholeConfig) => Object.assign(ruleOf(config, 'transfers'), { decide: 'perhaps' });
     expect(await env.edit(broken)).toBe('config.refused');
     expect(await transferNow(env, body)).toMatchObject({ status: 200, hold: id });
     await alice.approve(waitingId);
     expect(await waiting).toMatchObject({ status: 200, hold: waitingId });
     expect((await transferNow(env, payment())).code).toBe('approval_pending');
-    expect(await env.edit(() => `${before}# whole again\n`)).toBe('config.reloaded');
+    expect(await env.edit(before)).toBe('config.reloaded');
   });
 });
 
@@ -250,30 +241,34 @@ describe('an upstream that moves', () => {
     ['to another path of the same address', (origin) => `${origin}/v2`],
   ];
 
-  it.each(MOVES)('%s: an approval for the old place does not open the new one', async (_name, move) => {
-    const other = await startRecorder();
-    const body = payment();
-    const before = env.upstream.requests.length;
-    const id = await approveTransfer(env, alice, body);
-    const { hold } = await alice.expect('PENDING');
-    const waiting = answered(env.transfer(payment()));
-    const waitingId = await hold;
-    const moved = (yaml: string) =>
-      yaml.replace(`url: "${env.upstream.origin}"`, `url: "${move(env.upstream.origin, other.origin)}"`);
-    await withEdit(moved, async () => {
-      const again = await transferNow(env, body);
-      expect([again.code, again.hold === id]).toEqual(['approval_pending', false]);
-      await alice.approve(waitingId);
-      expect(await waiting).toMatchObject({ status: 403, code: 'approval_invalidated', hold: waitingId });
-    });
-    expect(env.upstream.requests.length).toBe(before);
-    expect(other.requests).toEqual([]);
-    await other.close();
-  });
+  it.for(MOVES)(
+    '%s: an approval for the old place does not open the new one',
+    async ([_name, move], { env, alice }) => {
+      const other = await startRecorder();
+      const body = payment();
+      const before = env.upstream.requests.length;
+      const id = await approveTransfer(env, alice, body);
+      const { hold } = await alice.expect('PENDING');
+      const waiting = answered(env.transfer(payment()));
+      const waitingId = await hold;
+      const moved = ({ upstreams }: WholeConfig) => {
+        upstreams.api.url = move(env.upstream.origin, other.origin);
+      };
+      await withEdit(env, moved, async () => {
+        const again = await transferNow(env, body);
+        expect([again.code, again.hold === id]).toEqual(['approval_pending', false]);
+        await alice.approve(waitingId);
+        expect(await waiting).toMatchObject({ status: 403, code: 'approval_invalidated', hold: waitingId });
+      });
+      expect(env.upstream.requests.length).toBe(before);
+      expect(other.requests).toEqual([]);
+      await other.close();
+    },
+  );
 });
 
 describe('a token that expires while its call waits', () => {
-  it('is refused at release, and the approval can still be used with a fresh one', async () => {
+  it('is refused at release, and the approval can still be used with a fresh one', async ({ env, alice }) => {
     const { hold } = await alice.expect('PENDING');
     const body = payment();
     const before = env.upstream.requests.length;

@@ -3,8 +3,10 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { expect } from 'vitest';
+import { rule, ruleOf } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
 const MODULE = `
 import { appendFileSync } from 'node:fs';
@@ -14,25 +16,27 @@ export default ({ count }, { Secret }) => {
   return { type: 'counted', shareable: true, mint: async () => ({ injection: { in: 'header', name: 'x-key', value: secret }, secrets: [secret], revocability: 'none', granted: {} }) };
 };`;
 
-let env: Environment;
-const made = (): number => readFileSync(join(env.folder, 'count'), 'utf8').length;
+const made = (env: Environment): number => readFileSync(join(env.folder, 'count'), 'utf8').length;
 
-beforeAll(async () => {
-  env = await startEnvironment({
-    upstreams: ({ origin }) => `  own: { url: "${origin}", credential: own }`,
-    credentials: ({ folder }) => {
-      writeFileSync(join(folder, 'own.mjs'), MODULE);
-      return `  own: { type: module, path: own.mjs, options: { count: "${join(folder, 'count')}" } }`;
-    },
-    rules: '  - { id: all, match: {}, decide: allow }',
-  });
-});
-afterAll(() => env.close());
+const it = gatewayTest.extend('env', file, ({ environment }) =>
+  environment(({ origin, folder }) => {
+    writeFileSync(join(folder, 'own.mjs'), MODULE);
+    return {
+      upstreams: { own: { url: origin, credential: 'own' } },
+      credentials: { own: { type: 'module', path: 'own.mjs', options: { count: join(folder, 'count') } } },
+      rules: [rule.allow('all')],
+    };
+  }),
+);
 
-it('makes a module’s provider once at boot, and once more for a reload', async () => {
-  expect(made()).toBe(1);
+it('makes a module’s provider once at boot, and once more for a reload', async ({ env }) => {
+  expect(made(env)).toBe(1);
   expect((await env.call('/own/x')).status).toBe(200);
   expect((await env.upstream.arrived(0)).headers['x-key']).toBe('module-secret-literal');
-  expect(await env.edit((yaml) => yaml.replace('id: all', 'id: everything'))).toBe('config.reloaded');
-  expect(made()).toBe(2);
+  expect(
+    await env.edit((config) => {
+      ruleOf(config, 'all').id = 'everything';
+    }),
+  ).toBe('config.reloaded');
+  expect(made(env)).toBe(2);
 });

@@ -3,15 +3,10 @@
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { freshGatewayTest } from '../support/gateway-test.ts';
 
-let env: Environment;
-beforeEach(async () => {
-  env = await startEnvironment();
-});
-afterEach(() => env.close());
+const it = freshGatewayTest.extend('env', ({ environment }) => environment());
 
 function writeSparse(path: string): void {
   writeFileSync(path, '');
@@ -19,17 +14,17 @@ function writeSparse(path: string): void {
 }
 
 describe('the configuration’s path', { timeout: 60_000 }, () => {
-  it.each<[string, (path: string) => void, RegExp]>([
+  it.for<[string, (path: string) => void, RegExp]>([
     ['a FIFO', (path) => void execFileSync('mkfifo', [path]), /not a regular file/],
     ['a folder', (path) => void mkdirSync(path), /not a regular file/],
     ['a link to nothing', (path) => symlinkSync('nowhere', path), /ENOENT/],
     ['an endless device', (path) => symlinkSync('/dev/zero', path), /not a regular file/],
     ['a file without end', writeSparse, /may have/],
     ['nothing at all', () => {}, /ENOENT/],
-  ])(
+  ] as const)(
     'is %s for a while: it is told, and a deny that is written there afterwards is in force',
-    async (_what, put, reason) => {
-      const path = join(env.folder, 'countersign.yaml');
+    async ([_what, put, reason], { env }) => {
+      const path = env.configPath;
       const before = readFileSync(path, 'utf8');
       renameSync(path, `${path}.kept`);
       put(path);

@@ -2,68 +2,62 @@
 // connection that is held although nobody is there; a call that is carried out for an agent that has left.
 
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { type GivenConfig, rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { createAuthority } from '../support/spiffe-authority.ts';
 
-let folder: string;
-let sockets: WebSocketServer;
 const accepted: WebSocket[] = [];
-let plain: Environment;
-let secure: Environment;
-let token: string;
-/** PEM of the authority behind the certificate of `secure`. */
-let ca: string;
 
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'countersign-order-'));
-  const authority = await createAuthority('prod.test');
-  ca = authority.pem;
-  const own = await authority.issue({ uris: ['spiffe://prod.test/gateway'], dns: ['localhost'] });
-  writeFileSync(join(folder, 'cert.pem'), own.pem);
-  writeFileSync(join(folder, 'key.pem'), own.keyPem);
-  sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  sockets.on(
-    'connection',
-    (socket) => void accepted.push(socket.on('error', () => {}).on('message', (data) => socket.send(`echo ${data}`))),
-  );
-  await once(sockets, 'listening');
-  const options = {
-    api: ', websocket: true',
-    upstreams: `  sockets: { url: "http://127.0.0.1:${(sockets.address() as { port: number }).port}", credential: key, websocket: true }`,
-    rules: `
-  - { id: reads, match: { upstream: api, methods: [GET], path: /open }, decide: allow }
-  - { id: held-reads, match: { upstream: api, methods: [GET], path: /held/* }, decide: hold, tier: payment }
-  - { id: sockets, match: { upstream: sockets, path: /open, upgrade: true }, decide: allow }
-  - { id: held-sockets, match: { upstream: sockets, path: /held/*, upgrade: true }, decide: hold, tier: payment }`,
-  };
-  const tls = `{ certificate: "${join(folder, 'cert.pem')}", key: { file: "${join(folder, 'key.pem')}" } }`;
-  [plain, secure] = await Promise.all([
-    startEnvironment(options),
-    startEnvironment({
-      ...options,
-      agents: `, tls: ${tls}`,
-      reviewersListener: `{ address: 127.0.0.1:0, tls: ${tls} }`,
-    }),
-  ]);
-  token = await plain.token('agent-1');
-}, 60_000);
-
-afterAll(async () => {
-  await Promise.all([plain.close(), secure.close()]);
-  sockets.close();
-  rmSync(folder, { recursive: true, force: true });
+const configFor = (sockets: WebSocketServer): GivenConfig => ({
+  upstreams: {
+    api: { websocket: true },
+    sockets: {
+      url: `http://127.0.0.1:${(sockets.address() as { port: number }).port}`,
+      credential: 'key',
+      websocket: true,
+    },
+  },
+  rules: [
+    rule.allow('reads', { upstream: 'api', methods: ['GET'], path: '/open' }),
+    rule.hold('held-reads', { upstream: 'api', methods: ['GET'], path: '/held/*' }),
+    rule.allow('sockets', { upstream: 'sockets', path: '/open', upgrade: true }),
+    rule.hold('held-sockets', { upstream: 'sockets', path: '/held/*', upgrade: true }),
+  ],
 });
+
+const it = gatewayTest
+  .extend('authority', file, () => createAuthority('prod.test'))
+  // PEM of the authority behind the certificate of `secure`.
+  .extend('ca', file, ({ authority }) => authority.pem)
+  .extend('sockets', file, async ({ closes }) => {
+    const sockets = await closes(new WebSocketServer({ port: 0, host: '127.0.0.1' }));
+    sockets.on(
+      'connection',
+      (socket) => void accepted.push(socket.on('error', () => {}).on('message', (data) => socket.send(`echo ${data}`))),
+    );
+    await once(sockets, 'listening');
+    return sockets;
+  })
+  .extend('plain', file, ({ sockets, environment }) => environment(configFor(sockets)))
+  .extend('secure', file, async ({ folder, authority, sockets, environment }) => {
+    const own = await authority.issue({ uris: ['spiffe://prod.test/gateway'], dns: ['localhost'] });
+    writeFileSync(join(folder, 'cert.pem'), own.pem);
+    writeFileSync(join(folder, 'key.pem'), own.keyPem);
+    const tls = { certificate: join(folder, 'cert.pem'), key: { file: join(folder, 'key.pem') } };
+    return environment({ ...configFor(sockets), listeners: { agents: { tls }, reviewers: { tls } } });
+  })
+  .extend('token', file, ({ plain }) => plain.token('agent-1'));
 
 const head = (line: string, ...fields: readonly string[]): string =>
   [`${line} HTTP/1.1`, 'Host: x', ...fields, '', ''].join('\r\n');
-const call = (path: string, ...fields: readonly string[]): string =>
+const call = (token: string, path: string, ...fields: readonly string[]): string =>
   head(`GET ${path}`, `Authorization: Bearer ${token}`, ...fields);
 const handshake = [
   'Connection: Upgrade',
@@ -74,26 +68,33 @@ const handshake = [
 
 describe('answers on one connection', () => {
   // Each comes while the answer before it is not there yet.
-  it.each([
+  it.for([
     ['bytes that are no request', '\x00garbage\r\n\r\n', ['200', '400']],
     ['a second Host', head('GET /api/open', 'Host: y', 'Connection: close'), ['200', '400']],
     ['a head that is too large', head('GET /api/open', `X-Long: ${'a'.repeat(20_000)}`), ['200', '431']],
-    ['a WebSocket handshake', () => call('/sockets/open', ...handshake), ['200', '426']],
-    ['an offer that is ignored', () => call('/api/nowhere', 'Connection: Upgrade', 'Upgrade: h2c'), ['200', '403']],
-    ['a request that closes', () => call('/api/nowhere', 'Connection: close'), ['200', '403']],
+    ['a WebSocket handshake', (token: string) => call(token, '/sockets/open', ...handshake), ['200', '426']],
+    [
+      'an offer that is ignored',
+      (token: string) => call(token, '/api/nowhere', 'Connection: Upgrade', 'Upgrade: h2c'),
+      ['200', '403'],
+    ],
+    ['a request that closes', (token: string) => call(token, '/api/nowhere', 'Connection: close'), ['200', '403']],
     // Nothing can be said after it: the connection is no longer HTTP.
     ['CONNECT', head('CONNECT a.test:443'), []],
-  ])('keep their order: %s behind a request whose answer comes late', async (_name, second, statuses) => {
-    const answer = Promise.withResolvers<void>();
-    plain.upstream.respond((_request, response) => void answer.promise.then(() => response.end('{"late":true}')));
-    const before = plain.upstream.requests.length;
-    const socket = connect({ port: plain.ports.agents, host: '127.0.0.1', noDelay: true });
-    const text = everything(socket);
-    socket.write(call('/api/open') + (typeof second === 'string' ? second : second()));
-    if (statuses.length > 0) await plain.upstream.arrived(before);
-    answer.resolve();
-    expect((await text).match(/(?<=HTTP\/1\.1 )\d+/g) ?? []).toEqual(statuses);
-  });
+  ] as const)(
+    'keep their order: %s behind a request whose answer comes late',
+    async ([_name, second, statuses], { plain, token }) => {
+      const answer = Promise.withResolvers<void>();
+      plain.upstream.respond((_request, response) => void answer.promise.then(() => response.end('{"late":true}')));
+      const before = plain.upstream.requests.length;
+      const socket = connect({ port: plain.ports.agents, host: '127.0.0.1', noDelay: true });
+      const text = everything(socket);
+      socket.write(call(token, '/api/open') + (typeof second === 'string' ? second : second(token)));
+      if (statuses.length > 0) await plain.upstream.arrived(before);
+      answer.resolve();
+      expect((await text).match(/(?<=HTTP\/1\.1 )\d+/g) ?? []).toEqual(statuses);
+    },
+  );
 });
 
 describe('an agent that leaves while its calls are held', () => {
@@ -104,11 +105,13 @@ describe('an agent that leaves while its calls are held', () => {
     'sends what is no request and closes': (socket: Socket) => socket.end('\x00garbage\r\n\r\n'),
   };
   const bodies = {
-    'one call': (id: string) => [call(`/api/held/${id}`)],
-    'two on one connection': (id: string) => [call(`/api/held/${id}-1`) + call(`/api/held/${id}-2`)],
-    'a WebSocket handshake': (id: string) => [call(`/sockets/held/${id}`, ...handshake)],
-    'a WebSocket handshake and a frame': (id: string) => [
-      call(`/sockets/held/${id}`, ...handshake),
+    'one call': (token: string, id: string) => [call(token, `/api/held/${id}`)],
+    'two on one connection': (token: string, id: string) => [
+      call(token, `/api/held/${id}-1`) + call(token, `/api/held/${id}-2`),
+    ],
+    'a WebSocket handshake': (token: string, id: string) => [call(token, `/sockets/held/${id}`, ...handshake)],
+    'a WebSocket handshake and a frame': (token: string, id: string) => [
+      call(token, `/sockets/held/${id}`, ...handshake),
       Buffer.from('818500000000', 'hex'),
     ],
   };
@@ -116,12 +119,12 @@ describe('an agent that leaves while its calls are held', () => {
   // Behind a handshake it is no request of its own, only bytes that come early.
   const possible = ways.filter(([body, way]) => way !== 'connects elsewhere' || !body.includes('WebSocket'));
 
-  it.each(possible)('has none of them carried out: %s, and the agent %s', async (body, way) => {
+  it.for(possible)('has none of them carried out: %s, and the agent %s', async ([body, way], { plain, token }) => {
     const id = `${Object.keys(bodies).indexOf(body)}-${Object.keys(leave).indexOf(way)}`;
     const reviewer = await plain.reviewer('alice');
     const before = [plain.upstream.requests.length, accepted.length];
     const socket = connect({ port: plain.ports.agents, host: '127.0.0.1', noDelay: true }).on('error', () => {});
-    for (const piece of bodies[body as keyof typeof bodies](id)) socket.write(piece);
+    for (const piece of bodies[body as keyof typeof bodies](token, id)) socket.write(piece);
     const mine = async () =>
       (await reviewer.list('all')).filter(({ action }) => JSON.stringify(action).includes(`/held/${id}`));
     let holds = await mine();
@@ -140,32 +143,35 @@ describe('an agent that leaves while its calls are held', () => {
 });
 
 describe('a WebSocket that is joined', () => {
-  it.each(['agent', 'upstream'] as const)('ends at both ends when the %s is gone, however it went', async (gone) => {
-    for (const environment of [plain, secure]) {
-      for (const how of ['end', 'destroy', 'resetAndDestroy'] as const) {
-        const before = accepted.length;
-        const raw = connect({ port: environment.ports.agents, host: '127.0.0.1' });
-        const socket = (environment === plain ? raw : connectTls({ socket: raw, ca, servername: 'localhost' })).on(
-          'error',
-          () => {},
-        );
-        const closed = everything(socket);
-        socket.write(call('/sockets/open', ...handshake).replace(token, await environment.token('agent-1')));
-        while (accepted.length === before) await once(sockets, 'connection');
-        const upstream = accepted[before] as WebSocket & { readonly _socket: Socket };
-        const both = Promise.all([closed, once(upstream, 'close')]);
-        const side = gone === 'upstream' ? upstream._socket : how === 'resetAndDestroy' ? raw : socket;
-        if (gone === 'agent' && how !== 'end') socket.destroy();
-        side[how]();
-        await both;
+  it.for(['agent', 'upstream'] as const)(
+    'ends at both ends when the %s is gone, however it went',
+    async (gone, { ca, sockets, plain, secure, token }) => {
+      for (const environment of [plain, secure]) {
+        for (const how of ['end', 'destroy', 'resetAndDestroy'] as const) {
+          const before = accepted.length;
+          const raw = connect({ port: environment.ports.agents, host: '127.0.0.1' });
+          const socket = (environment === plain ? raw : connectTls({ socket: raw, ca, servername: 'localhost' })).on(
+            'error',
+            () => {},
+          );
+          const closed = everything(socket);
+          socket.write(call(token, '/sockets/open', ...handshake).replace(token, await environment.token('agent-1')));
+          while (accepted.length === before) await once(sockets, 'connection');
+          const upstream = accepted[before] as WebSocket & { readonly _socket: Socket };
+          const both = Promise.all([closed, once(upstream, 'close')]);
+          const side = gone === 'upstream' ? upstream._socket : how === 'resetAndDestroy' ? raw : socket;
+          if (gone === 'agent' && how !== 'end') socket.destroy();
+          side[how]();
+          await both;
+        }
+        expect((await fetch(`http://127.0.0.1:${environment.ports.ops}/readyz`)).status).toBe(200);
       }
-      expect((await fetch(`http://127.0.0.1:${environment.ports.ops}/readyz`)).status).toBe(200);
-    }
-  });
+    },
+  );
 });
 
 describe('a connection without a call', () => {
-  it('is closed when its TLS handshake does not end', { timeout: 60_000 }, async () => {
+  it('is closed when its TLS handshake does not end', { timeout: 60_000 }, async ({ secure }) => {
     const beginnings = [
       Buffer.alloc(0),
       Buffer.from('16', 'hex'),
@@ -182,7 +188,7 @@ describe('a connection without a call', () => {
     for (const text of await Promise.all(all)) expect(text).not.toMatch(/HTTP/);
   });
 
-  it('is closed when no request comes, or no whole one', { timeout: 60_000 }, async () => {
+  it('is closed when no request comes, or no whole one', { timeout: 60_000 }, async ({ plain }) => {
     const beginnings = ['', 'G', 'GET / HTTP/1.1\r\n', head('GET /x').slice(0, -1)];
     const all = Object.values(plain.ports).flatMap((port) =>
       beginnings.map((text) => {
@@ -194,10 +200,10 @@ describe('a connection without a call', () => {
     for (const text of await Promise.all(all)) expect(text).toMatch(/^HTTP\/1\.1 408 [\s\S]*"code":"request_timeout"/);
   });
 
-  it('hears plain HTTP on a TLS listener out and answers nothing', async () => {
+  it('hears plain HTTP on a TLS listener out and answers nothing', async ({ secure, token }) => {
     for (const port of [secure.ports.agents, secure.ports.reviewers]) {
       const socket = connect(port, '127.0.0.1');
-      socket.write(call('/api/open'));
+      socket.write(call(token, '/api/open'));
       expect(await everything(socket)).not.toMatch(/HTTP/);
     }
   });

@@ -4,71 +4,86 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { verifyAudit } from '../../src/audit/verify.ts';
-import { type Environment, type Recorder, startEnvironment, startRecorder } from '../support/environment.ts';
-import { startIssuer, type TestIssuer } from '../support/oidc-issuer.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { freshGatewayTest } from '../support/gateway-test.ts';
+import { startIssuer } from '../support/oidc-issuer.ts';
+import { startRecorder } from '../support/recorder.ts';
 import { answered, approveTransfer, becomes, holdTransfer, transferNow } from './held.ts';
 
 const BANK = 'https://bank.test';
 const PAYMENT = { to: 'ACME', amount: 4200 };
 
-let bank: Recorder;
-let mint: TestIssuer;
-let env: Environment;
-let alice: ReviewerClient;
-/** What the credential's issuer does with its answers. */
-let keepBack: (answer: Record<string, unknown>) => Record<string, unknown> | Promise<Record<string, unknown>>;
+type Answer = Record<string, unknown>;
 
-beforeEach(async () => {
-  bank = await startRecorder();
-  keepBack = (answer) => answer;
-  mint = await startIssuer({
-    clients: [{ id: 'gateway', secret: 'gateway-secret' }],
-    resources: { [BANK]: { scope: 'pay' } },
-    alter: (answer) => keepBack(answer),
-  });
-  env = await startEnvironment({
-    env: { MINT_SECRET: 'gateway-secret' },
-    upstreams: `  bank: { url: "${bank.origin}", credential: minted }`,
-    credentials: `  minted: { type: oauth-client-credentials, issuer: "${mint.issuer}", clientId: gateway, clientSecret: { env: MINT_SECRET }, scope: pay, resource: "${BANK}" }`,
-    rules: `
-  - { id: transfers, match: { upstream: api, methods: [POST] }, decide: hold, tier: payment }
-  - { id: payments, match: { upstream: bank, methods: [POST] }, decide: hold, tier: payment }
-`,
-    limits: '{ wait: 20s, pendingPerAgent: 100 }',
-  });
-  alice = await env.reviewer('alice');
-});
-afterEach(async () => {
-  await env.close();
-  await Promise.all([bank.close(), mint.close()]);
-});
+const it = freshGatewayTest
+  .extend('bank', ({ closes }) => closes(startRecorder()))
+  // What the credential's issuer does with its answers.
+  .extend('minting', () => ({ alter: (answer: Answer): Answer | Promise<Answer> => answer }))
+  .extend('mint', ({ minting, closes }) =>
+    closes(
+      startIssuer({
+        clients: [{ id: 'gateway', secret: 'gateway-secret' }],
+        resources: { [BANK]: { scope: 'pay' } },
+        alter: (answer) => minting.alter(answer),
+      }),
+    ),
+  )
+  .extend('env', ({ bank, mint, environment }) =>
+    environment(
+      {
+        upstreams: { bank: { url: bank.origin, credential: 'minted' } },
+        credentials: {
+          minted: {
+            type: 'oauth-client-credentials',
+            issuer: mint.issuer,
+            clientId: 'gateway',
+            clientSecret: { env: 'MINT_SECRET' },
+            scope: 'pay',
+            resource: BANK,
+          },
+        },
+        rules: [
+          rule.hold('transfers', { upstream: 'api', methods: ['POST'] }),
+          rule.hold('payments', { upstream: 'bank', methods: ['POST'] }),
+        ],
+        limits: { wait: '20s', pendingPerAgent: 100 },
+      },
+      { env: { MINT_SECRET: 'gateway-secret' } },
+    ),
+  )
+  .extend('alice', ({ env }) => env.reviewer('alice'));
 
 /** SIGKILL, the record checked as it was left, a start on the same files, and the record checked again. */
-async function crash(): Promise<void> {
+async function crash(env: Environment): Promise<void> {
   await env.kill();
-  expect(await verifyAudit(auditFolder())).toMatchObject({ ok: true, faults: [] });
+  expect(await verifyAudit(auditFolder(env))).toMatchObject({ ok: true, faults: [] });
   await env.start();
-  expect(await verifyAudit(auditFolder())).toMatchObject({ ok: true, faults: [] });
+  expect(await verifyAudit(auditFolder(env))).toMatchObject({ ok: true, faults: [] });
 }
 
-const auditFolder = (): string => join(env.folder, 'data/audit');
+const auditFolder = (env: Environment): string => join(env.folder, 'data/audit');
 
-const pay = (options: { headers?: Record<string, string> } = {}) =>
+const pay = (env: Environment, options: { headers?: Record<string, string> } = {}) =>
   answered(
     env.call('/bank/payments', { method: 'POST', body: PAYMENT, headers: { prefer: 'wait=0', ...options.headers } }),
   );
 
 describe('a gateway that is killed', { timeout: 90_000 }, () => {
-  it('while a hold is PENDING finds it again, and an approval given then is used', async () => {
+  it('while a hold is PENDING finds it again, and an approval given then is used', async ({ env, alice }) => {
     const { hold } = await alice.expect('PENDING');
     const broken = env.transfer(PAYMENT).catch((error: unknown) => error);
     const id = await hold;
-    await crash();
+    await crash(env);
     expect(await broken).toBeInstanceOf(TypeError);
-    const { stdout } = await promisify(execFile)(process.execPath, ['src/main.ts', 'audit', 'verify', auditFolder()]);
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      'src/main.ts',
+      'audit',
+      'verify',
+      auditFolder(env),
+    ]);
     expect(stdout).toMatch(/^OK: \d+ records in 2 files, 0 faults/);
     expect((await alice.show(id)).state).toBe('PENDING');
     await alice.approve(id);
@@ -76,49 +91,59 @@ describe('a gateway that is killed', { timeout: 90_000 }, () => {
     expect(env.upstream.requests).toHaveLength(1);
   });
 
-  it('while a hold is APPROVED finds the approval again, good for one call', async () => {
+  it('while a hold is APPROVED finds the approval again, good for one call', async ({ env, alice }) => {
     const id = await approveTransfer(env, alice, PAYMENT);
-    await crash();
+    await crash(env);
     expect((await alice.show(id)).state).toBe('APPROVED');
     expect(await transferNow(env, PAYMENT)).toMatchObject({ status: 200, hold: id });
     expect((await transferNow(env, PAYMENT)).code).toBe('approval_pending');
     expect(env.upstream.requests).toHaveLength(1);
   });
 
-  it('while a hold is RELEASING has sent nothing, spends the approval and says so once', async () => {
+  it('while a hold is RELEASING has sent nothing, spends the approval and says so once', async ({
+    bank,
+    minting,
+    env,
+    alice,
+  }) => {
     const asking = Promise.withResolvers<void>();
     // An issuer that makes the token and never answers.
-    keepBack = () => {
+    minting.alter = () => {
       asking.resolve();
       return new Promise(() => {});
     };
-    const { hold: id } = await pay();
+    const { hold: id } = await pay(env);
     await alice.approve(id);
-    const broken = pay().catch((error: unknown) => error);
+    const broken = pay(env).catch((error: unknown) => error);
     await asking.promise;
     expect((await alice.show(id)).state).toBe('RELEASING');
-    await crash();
+    await crash(env);
     expect(await broken).toBeInstanceOf(TypeError);
     expect(await alice.show(id)).toMatchObject({ state: 'EXPIRED', expiryReason: 'abandoned' });
     const status = await answered(env.call(`/countersign/v1/holds/${id}`));
-    const told = await pay();
+    const told = await pay(env);
     expect([told.status, told.code, told.hold]).toEqual([403, 'approval_expired', id]);
     expect(status.code).toBe(told.code);
-    const next = await pay();
+    const next = await pay(env);
     expect([next.code, next.hold === id]).toEqual(['approval_pending', false]);
     expect(bank.requests).toEqual([]);
   });
 
-  it('while a hold is SENT does not know the outcome, says so to everybody, and takes the credential back', async () => {
+  it('while a hold is SENT does not know the outcome, says so to everybody, and takes the credential back', async ({
+    bank,
+    mint,
+    env,
+    alice,
+  }) => {
     bank.respond(() => {});
-    const { hold: id } = await pay();
+    const { hold: id } = await pay(env);
     await alice.approve(id);
-    const broken = pay().catch((error: unknown) => error);
+    const broken = pay(env).catch((error: unknown) => error);
     const { headers } = await bank.arrived(0);
     const token = headers.authorization?.replace('Bearer ', '') ?? '';
     expect(await mint.isActive(token)).toBe(true);
     expect((await alice.show(id)).state).toBe('SENT');
-    await crash();
+    await crash(env);
     expect(await broken).toBeInstanceOf(TypeError);
 
     expect((await alice.show(id)).state).toBe('OUTCOME_UNKNOWN');
@@ -128,45 +153,49 @@ describe('a gateway that is killed', { timeout: 90_000 }, () => {
       code: 'outcome_unknown',
     });
     await expect.poll(() => mint.isActive(token)).toBe(false);
-    const told = await pay();
+    const told = await pay(env);
     expect([told.status, told.code, told.hold, told.headers.get('x-should-retry')]).toEqual([
       409,
       'outcome_unknown',
       id,
       'false',
     ]);
-    const next = await pay();
+    const next = await pay(env);
     expect([next.code, next.hold === id]).toEqual(['approval_pending', false]);
     expect(bank.requests).toHaveLength(1);
   });
 
-  it('while a call with an Idempotency-Key is SENT never opens another hold for that key', async () => {
+  it('while a call with an Idempotency-Key is SENT never opens another hold for that key', async ({
+    bank,
+    env,
+    alice,
+  }) => {
     bank.respond(() => {});
     const options = { headers: { 'idempotency-key': 'payment-7' } };
-    const { hold: id } = await pay(options);
+    const { hold: id } = await pay(env, options);
     await alice.approve(id);
-    const broken = pay(options).catch(() => {});
+    const broken = pay(env, options).catch(() => {});
     await bank.arrived(0);
-    await crash();
+    await crash(env);
     await broken;
     for (let attempt = 0; attempt < 3; attempt++) {
-      const told = await pay(options);
+      const told = await pay(env, options);
       expect([told.status, told.hold, told.json.outcome]).toEqual([409, id, 'OUTCOME_UNKNOWN']);
     }
     expect(bank.requests).toHaveLength(1);
   });
 
-  it('after a call was EXECUTED remembers its outcome for the Idempotency-Key', async () => {
+  it('after a call was EXECUTED remembers its outcome for the Idempotency-Key', async ({ bank, mint, env, alice }) => {
     const options = { headers: { 'idempotency-key': 'payment-8' } };
-    const { hold: id } = await pay(options);
+    const { hold: id } = await pay(env, options);
     await alice.approve(id);
-    expect((await pay(options)).status).toBe(200);
+    expect((await pay(env, options)).status).toBe(200);
     await becomes(alice, id, 'EXECUTED');
     const token = bank.requests[0]?.headers.authorization?.replace('Bearer ', '') ?? '';
     await expect.poll(() => mint.isActive(token)).toBe(false);
-    await crash();
+    await crash(env);
     expect((await alice.show(id)).state).toBe('EXECUTED');
-    expect(await pay(options)).toMatchObject({
+    expect(await pay(env, options)).toMatchObject({
       status: 409,
       code: 'already_sent',
       json: { outcome: 'EXECUTED', outcomeStatus: 200 },
@@ -174,15 +203,15 @@ describe('a gateway that is killed', { timeout: 90_000 }, () => {
     expect(bank.requests).toHaveLength(1);
   });
 
-  it('after a denial still refuses the identical call', async () => {
+  it('after a denial still refuses the identical call', async ({ env, alice }) => {
     const id = await holdTransfer(env, PAYMENT);
     await alice.deny(id);
-    await crash();
+    await crash(env);
     expect(await transferNow(env, PAYMENT)).toMatchObject({ status: 403, code: 'approval_denied', hold: id });
     expect(env.upstream.requests).toEqual([]);
   });
 
-  it('in the midst of thirty releases sends none of them twice', async () => {
+  it('in the midst of thirty releases sends none of them twice', async ({ env, alice }) => {
     const bodies = Array.from({ length: 30 }, (_, n) => ({ to: `account-${n}` }));
     const ids = await Promise.all(bodies.map((body) => approveTransfer(env, alice, body)));
     // Every third call is never answered; the kill meets the others somewhere between the claim and the end of the
@@ -192,7 +221,7 @@ describe('a gateway that is killed', { timeout: 90_000 }, () => {
     );
     const first = bodies.map((body) => transferNow(env, body).catch(() => undefined));
     await env.upstream.arrived(9);
-    await crash();
+    await crash(env);
     const answers = await Promise.all(first);
     const states = await Promise.all(ids.map(async (id) => (await alice.show(id)).state));
     expect(states.filter((state) => !['APPROVED', 'EXPIRED', 'OUTCOME_UNKNOWN', 'EXECUTED'].includes(state))).toEqual(

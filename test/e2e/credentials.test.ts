@@ -7,84 +7,103 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, type RecordedRequest, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { type Rules, rule, type Section } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import type { RecordedRequest } from '../support/recorder.ts';
 
 const RESOURCE = 'https://ledger.example.org';
 const SECRET = 'ledger-client-secret-literal';
 const made: string[] = [];
 /** What the gateway logged before it was killed. */
 const earlierLines: unknown[] = [];
-let env: Environment;
-let collector: Collector;
+
 let serial = 0;
 
-const RULES = `
-  - { id: reads, match: { upstream: ledger, methods: [GET] }, decide: allow, credential: { scope: ["transfers:read"] } }
-  - { id: pay, match: { upstream: ledger, methods: [POST], path: /transfers }, decide: hold, tier: payment, credential: { scope: ["transfers:write"] } }
-  - { id: notes, match: { upstream: ledger, methods: [POST], path: /notes }, decide: allow }
-  - { id: tags, match: { upstream: ledger, methods: [POST], path: /tags }, when: 'request.body.tag == "x"', decide: allow }
-  - { id: brief, match: { upstream: ledger, methods: [POST], path: /brief }, decide: hold, tier: brief }
-`;
-const TIERS = `{ payment: { reviewers: ["group:finance"], count: 1, decideWithin: 10m, useWithin: 5m }, brief: { reviewers: ["group:finance"], count: 1, decideWithin: 1s, useWithin: 1s } }`;
+const RULES: Rules = [
+  rule.allow('reads', { upstream: 'ledger', methods: ['GET'] }, { credential: { scope: ['transfers:read'] } }),
+  rule.hold(
+    'pay',
+    { upstream: 'ledger', methods: ['POST'], path: '/transfers' },
+    { credential: { scope: ['transfers:write'] } },
+  ),
+  rule.allow('notes', { upstream: 'ledger', methods: ['POST'], path: '/notes' }),
+  rule.allow('tags', { upstream: 'ledger', methods: ['POST'], path: '/tags' }, { when: 'request.body.tag == "x"' }),
+  rule.hold('brief', { upstream: 'ledger', methods: ['POST'], path: '/brief' }, { tier: 'brief' }),
+];
+const TIERS: Section<'tiers'> = {
+  payment: { reviewers: ['group:finance'], count: 1, decideWithin: '10m', useWithin: '5m' },
+  brief: { reviewers: ['group:finance'], count: 1, decideWithin: '1s', useWithin: '1s' },
+};
 
-beforeAll(async () => {
-  collector = await startCollector();
-  env = await startEnvironment({
-    rules: RULES,
-    tiers: TIERS,
-    limits: '{ wait: 60s, pendingPerAgent: 1000 }',
-    reviewers: '  killSwitch: ["group:soc"]',
-    issuer: {
-      clients: [{ id: 'countersign', secret: SECRET }],
-      resources: { [RESOURCE]: { scope: 'transfers:read transfers:write' } },
-      alter: (answer) => {
-        made.push(String(answer.access_token));
-        return answer;
+const it = gatewayTest
+  .extend('collector', file, ({ closes }) => closes(startCollector()))
+  .extend('env', file, ({ collector, environment }) =>
+    environment(
+      ({ origin, issuer }) => ({
+        upstreams: { ledger: { url: origin, credential: 'ledger', timeouts: { headers: '2s' } } },
+        credentials: {
+          ledger: {
+            type: 'oauth-client-credentials',
+            issuer,
+            clientId: 'countersign',
+            clientSecret: { env: 'LEDGER_SECRET' },
+            scope: 'transfers:read transfers:write',
+            resource: RESOURCE,
+          },
+        },
+        tiers: TIERS,
+        rules: RULES,
+        reviewers: { killSwitch: ['group:soc'] },
+        limits: { wait: '60s', pendingPerAgent: 1000 },
+      }),
+      {
+        issuer: {
+          clients: [{ id: 'countersign', secret: SECRET }],
+          resources: { [RESOURCE]: { scope: 'transfers:read transfers:write' } },
+          alter: (answer) => {
+            made.push(String(answer.access_token));
+            return answer;
+          },
+        },
+        env: { LEDGER_SECRET: SECRET, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
       },
-    },
-    upstreams: ({ origin }) => `  ledger: { url: "${origin}", credential: ledger, timeouts: { headers: 2s } }`,
-    credentials: ({ issuer }) =>
-      `  ledger: { type: oauth-client-credentials, issuer: "${issuer}", clientId: countersign, clientSecret: { env: LEDGER_SECRET }, scope: "transfers:read transfers:write", resource: "${RESOURCE}" }`,
-    env: { LEDGER_SECRET: SECRET, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
-  });
-}, 60_000);
-afterAll(async () => {
-  await env.close();
-  collector.close();
-});
-afterEach(() => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
+    ),
+  );
+
+it.afterEach(({ env }) => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
 
 const payment = () => ({ to: 'ACME', reference: `c${serial++}` });
-const pay = (body: unknown = payment(), more: Parameters<Environment['call']>[1] = {}) =>
+const pay = (env: Environment, body: unknown = payment(), more: Parameters<Environment['call']>[1] = {}) =>
   env.call('/ledger/transfers', { method: 'POST', body, ...more });
 const bearerOf = (request: RecordedRequest) => String(request.headers.authorization).replace('Bearer ', '');
-const outstanding = async () => {
+const outstanding = async (env: Environment) => {
   const response = await fetch(`http://127.0.0.1:${env.ports.ops}/credentials/outstanding`);
   return ((await response.json()) as { credentials: { id: string; name: string; holdId?: string }[] }).credentials;
 };
-const settled = () => expect.poll(outstanding, { timeout: 30_000 }).toEqual([]);
+const settled = (env: Environment) => expect.poll(() => outstanding(env), { timeout: 30_000 }).toEqual([]);
 
 /** A payment that is approved as soon as it is held. */
-async function paid(more: Parameters<Environment['call']>[1] = {}): Promise<Response> {
+async function paid(env: Environment, more: Parameters<Environment['call']>[1] = {}): Promise<Response> {
   const alice = await env.reviewer('alice');
   const { hold } = await alice.expect('PENDING');
-  const answer = pay(payment(), more);
+  const answer = pay(env, payment(), more);
   await alice.approve(await hold);
   return answer;
 }
 
 describe('requests to the issuer', () => {
-  it('are none for denied, pending, cancelled, expired and refused calls', async () => {
+  it('are none for denied, pending, cancelled, expired and refused calls', async ({ env }) => {
     const alice = await env.reviewer('alice');
     const [before, seen] = [env.issuer.requests('/token'), env.upstream.requests.length];
     expect((await env.call('/ledger/anything', { method: 'DELETE' })).status).toBe(403);
-    const pending = await pay(payment(), { headers: { prefer: 'wait=0' } });
+    const pending = await pay(env, payment(), { headers: { prefer: 'wait=0' } });
     expect(pending.status).toBe(409);
-    const cancelled = await pay(payment(), { headers: { prefer: 'wait=0' } });
+    const cancelled = await pay(env, payment(), { headers: { prefer: 'wait=0' } });
     await env.call(`/countersign/v1/holds/${cancelled.headers.get('countersign-hold')}`, { method: 'DELETE' });
     const { hold } = await alice.expect('PENDING');
-    const refused = pay();
+    const refused = pay(env);
     await alice.deny(await hold);
     expect((await refused).status).toBe(403);
     const expired = await env.call('/ledger/brief', { method: 'POST', body: payment() });
@@ -92,19 +111,19 @@ describe('requests to the issuer', () => {
     expect([env.issuer.requests('/token'), env.upstream.requests.length]).toEqual([before, seen]);
   }, 60_000);
 
-  it('are exactly one for a released call, which is narrowed by its rule, used once and revoked', async () => {
+  it('are exactly one for a released call, which is narrowed by its rule, used once and revoked', async ({ env }) => {
     const [before, seen] = [env.issuer.requests('/token'), env.upstream.requests.length];
-    const response = await paid();
+    const response = await paid(env);
     expect(response.status).toBe(200);
     const token = bearerOf(await env.upstream.arrived(seen));
-    await settled();
+    await settled(env);
     expect(env.issuer.requests('/token')).toBe(before + 1);
     expect(env.issuer.tokenRequests.at(-1)).toMatchObject({ scope: 'transfers:write', resource: RESOURCE });
     expect(made).toContain(token);
     expect(await env.issuer.isActive(token)).toBe(false);
   }, 60_000);
 
-  it('are one for 500 calls that a rule allows', async () => {
+  it('are one for 500 calls that a rule allows', async ({ env }) => {
     const before = env.issuer.requests('/token');
     const answers = await Promise.all(
       Array.from({ length: 500 }, (_, index) => env.call(`/ledger/accounts/${index}`, { as: 'reader' })),
@@ -115,20 +134,22 @@ describe('requests to the issuer', () => {
     expect([used.length, new Set(used).size]).toEqual([500, 1]);
   }, 120_000);
 
-  it('are 500 for 500 approved calls, each with a credential of its own that is revoked', async () => {
+  it('are 500 for 500 approved calls, each with a credential of its own that is revoked', async ({ env }) => {
     const alice = await env.reviewer('alice');
     const [before, seen] = [env.issuer.requests('/token'), env.upstream.requests.length];
     const bodies = Array.from({ length: 500 }, payment);
     for (const chunk of chunksOf(bodies, 50)) {
-      const held = await Promise.all(chunk.map((body) => pay(body, { as: 'payer', headers: { prefer: 'wait=0' } })));
+      const held = await Promise.all(
+        chunk.map((body) => pay(env, body, { as: 'payer', headers: { prefer: 'wait=0' } })),
+      );
       await Promise.all(held.map((response) => alice.approve(response.headers.get('countersign-hold') ?? '')));
-      const released = await Promise.all(chunk.map((body) => pay(body, { as: 'payer' })));
+      const released = await Promise.all(chunk.map((body) => pay(env, body, { as: 'payer' })));
       expect(released.map(({ status }) => status)).toEqual(chunk.map(() => 200));
     }
     const used = env.upstream.requests.slice(seen).map(bearerOf);
     expect([used.length, new Set(used).size, env.issuer.requests('/token') - before]).toEqual([500, 500, 500]);
     await expect
-      .poll(async () => (await outstanding()).filter(({ holdId }) => holdId !== undefined), { timeout: 60_000 })
+      .poll(async () => (await outstanding(env)).filter(({ holdId }) => holdId !== undefined), { timeout: 60_000 })
       .toEqual([]);
     const active = await Promise.all(used.map(env.issuer.isActive));
     expect(active.filter(Boolean)).toEqual([]);
@@ -136,50 +157,51 @@ describe('requests to the issuer', () => {
 });
 
 describe('a credential of a released call is revoked', () => {
-  const heldOutstanding = async () => (await outstanding()).filter(({ holdId }) => holdId !== undefined);
-  const gone = async (token: string) => {
+  const heldOutstanding = async (env: Environment) =>
+    (await outstanding(env)).filter(({ holdId }) => holdId !== undefined);
+  const gone = async (env: Environment, token: string) => {
     await expect.poll(() => env.issuer.isActive(token), { timeout: 30_000 }).toBe(false);
-    await expect.poll(heldOutstanding, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(() => heldOutstanding(env), { timeout: 30_000 }).toEqual([]);
   };
 
-  it('after an error of the upstream', async () => {
+  it('after an error of the upstream', async ({ env }) => {
     const seen = env.upstream.requests.length;
     env.upstream.respond((_request, response) => response.writeHead(500).end('no'));
-    expect((await paid()).status).toBe(500);
-    await gone(bearerOf(await env.upstream.arrived(seen)));
+    expect((await paid(env)).status).toBe(500);
+    await gone(env, bearerOf(await env.upstream.arrived(seen)));
   }, 60_000);
 
-  it('after a 401, which is passed on and not tried again', async () => {
+  it('after a 401, which is passed on and not tried again', async ({ env }) => {
     const [seen, before] = [env.upstream.requests.length, env.issuer.requests('/token')];
     env.upstream.respond((_request, response) => response.writeHead(401).end('no'));
-    expect((await paid()).status).toBe(401);
-    await gone(bearerOf(await env.upstream.arrived(seen)));
+    expect((await paid(env)).status).toBe(401);
+    await gone(env, bearerOf(await env.upstream.arrived(seen)));
     expect([env.upstream.requests.length, env.issuer.requests('/token')]).toEqual([seen + 1, before + 1]);
   }, 60_000);
 
-  it('after the upstream’s connection broke', async () => {
+  it('after the upstream’s connection broke', async ({ env }) => {
     const seen = env.upstream.requests.length;
     env.upstream.respond((_request, response) => response.socket?.destroy());
-    expect((await paid()).status).toBe(502);
-    await gone(bearerOf(await env.upstream.arrived(seen)));
+    expect((await paid(env)).status).toBe(502);
+    await gone(env, bearerOf(await env.upstream.arrived(seen)));
   }, 60_000);
 
-  it('after the upstream did not answer in time', async () => {
+  it('after the upstream did not answer in time', async ({ env }) => {
     const seen = env.upstream.requests.length;
     env.upstream.respond(() => {});
-    expect((await paid()).status).toBe(504);
-    await gone(bearerOf(await env.upstream.arrived(seen)));
+    expect((await paid(env)).status).toBe(504);
+    await gone(env, bearerOf(await env.upstream.arrived(seen)));
   }, 60_000);
 
-  it('after its agent went away', async () => {
+  it('after its agent went away', async ({ env }) => {
     const seen = env.upstream.requests.length;
     const aborter = new AbortController();
     env.upstream.respond(() => aborter.abort());
-    await expect(paid({ signal: aborter.signal })).rejects.toThrow();
-    await gone(bearerOf(await env.upstream.arrived(seen)));
+    await expect(paid(env, { signal: aborter.signal })).rejects.toThrow();
+    await gone(env, bearerOf(await env.upstream.arrived(seen)));
   }, 60_000);
 
-  it('at the end of its task, while the call is still under way', async () => {
+  it('at the end of its task, while the call is still under way', async ({ env }) => {
     const opened = await env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay ACME' } });
     const { id } = (await opened.json()) as { id: string };
     const seen = env.upstream.requests.length;
@@ -187,7 +209,7 @@ describe('a credential of a released call is revoked', () => {
     env.upstream.respond((_request, response) => {
       finish = () => response.end('{"ok":true}');
     });
-    const answer = paid({ headers: { 'countersign-task': id } });
+    const answer = paid(env, { headers: { 'countersign-task': id } });
     const token = bearerOf(await env.upstream.arrived(seen));
     expect(await env.issuer.isActive(token)).toBe(true);
     expect((await env.call(`/countersign/v1/tasks/${id}`, { method: 'DELETE' })).status).toBe(200);
@@ -196,13 +218,13 @@ describe('a credential of a released call is revoked', () => {
     expect((await answer).status).toBe(200);
   }, 60_000);
 
-  it('after an outage of its issuer; meanwhile it is outstanding, and nobody’s secret shows', async () => {
+  it('after an outage of its issuer; meanwhile it is outstanding, and nobody’s secret shows', async ({ env }) => {
     const seen = env.upstream.requests.length;
     let finish = (): void => {};
     env.upstream.respond((_request, response) => {
       finish = () => response.end('{"ok":true}');
     });
-    const answer = paid();
+    const answer = paid(env);
     const token = bearerOf(await env.upstream.arrived(seen));
     await env.issuer.stop();
     finish();
@@ -212,31 +234,30 @@ describe('a credential of a released call is revoked', () => {
     expect(cli).toMatchObject({ code: 1, stdout: expect.stringContaining('ledger (oauth-client-credentials)') });
     expect(cli.stdout).not.toContain(token);
     await env.issuer.resume();
-    await gone(token);
+    await gone(env, token);
     const metrics = await (await fetch(`http://127.0.0.1:${env.ports.ops}/metrics`)).text();
     expect(metrics).toMatch(/countersign_credential_revocations\w*\{[^}]*\} [1-9]/);
   }, 60_000);
 
-  it('after kill -9, by the next start; until then the stopped gateway’s store tells of it', async () => {
+  it('after kill -9, by the next start; until then the stopped gateway’s store tells of it', async ({ env }) => {
     const seen = env.upstream.requests.length;
     env.upstream.respond(() => {});
-    const answer = paid().catch(() => 'cut');
+    const answer = paid(env).catch(() => 'cut');
     const token = bearerOf(await env.upstream.arrived(seen));
     expect(await env.issuer.isActive(token)).toBe(true);
     earlierLines.push(...env.log);
     await env.kill();
     await answer;
-    const config = join(env.folder, 'countersign.yaml');
-    const fixed = await countersign('credentials', 'outstanding', '--config', config);
+    const fixed = await countersign('credentials', 'outstanding', '--config', env.configPath);
     expect(fixed).toMatchObject({ code: 1, stdout: expect.stringContaining('no gateway is running') });
     expect(await env.issuer.isActive(token)).toBe(true);
     await env.start();
-    await gone(token);
+    await gone(env, token);
   }, 90_000);
 });
 
 describe('an upstream that refuses a shared credential', () => {
-  it('gets the call once more with a fresh one', async () => {
+  it('gets the call once more with a fresh one', async ({ env }) => {
     let refused = '';
     expect((await env.call('/ledger/warm', { as: 'retrier' })).status).toBe(200);
     refused = bearerOf(env.upstream.requests.at(-1) as RecordedRequest);
@@ -253,7 +274,9 @@ describe('an upstream that refuses a shared credential', () => {
     expect(tries.slice(-2).map((request) => bearerOf(request) === refused)).toEqual([true, false]);
   }, 60_000);
 
-  it('gets the same bytes again when they were buffered, and nothing again when they were streamed', async () => {
+  it('gets the same bytes again when they were buffered, and nothing again when they were streamed', async ({
+    env,
+  }) => {
     const post = (path: string) => env.call(path, { method: 'POST', as: 'poster', body: { tag: 'x' } });
     expect((await post('/ledger/tags')).status).toBe(200);
     const refused = bearerOf(env.upstream.requests.at(-1) as RecordedRequest);
@@ -269,7 +292,7 @@ describe('an upstream that refuses a shared credential', () => {
     expect(tries.map((request) => bearerOf(request) === refused)).toEqual([true, false]);
   }, 60_000);
 
-  it('is not asked again for a caller that was suspended meanwhile', async () => {
+  it('is not asked again for a caller that was suspended meanwhile', async ({ env }) => {
     const sam = await env.reviewer('sam', ['soc']);
     expect((await env.call('/ledger/warm', { as: 'suspendee' })).status).toBe(200);
     const warmAt = Date.now();
@@ -283,7 +306,7 @@ describe('an upstream that refuses a shared credential', () => {
     expect([env.issuer.requests('/token'), env.upstream.requests.length]).toEqual([before, seen + 1]);
   }, 60_000);
 
-  it('is not asked a third time, and its own answer reaches the agent', async () => {
+  it('is not asked a third time, and its own answer reaches the agent', async ({ env }) => {
     expect((await env.call('/ledger/warm', { as: 'refused' })).status).toBe(200);
     const before = env.issuer.requests('/token');
     env.upstream.respond((_request, response) =>
@@ -297,7 +320,7 @@ describe('an upstream that refuses a shared credential', () => {
 });
 
 describe('secrets', () => {
-  it('are in no log line, no span, no audit record and no answer of the reviewers’ API', async () => {
+  it('are in no log line, no span, no audit record and no answer of the reviewers’ API', async ({ collector, env }) => {
     const alice = await env.reviewer('alice');
     const shown = JSON.stringify(await alice.list('all'));
     const audit = readdirSync(join(env.folder, 'data/audit'), { recursive: true, withFileTypes: true })

@@ -5,31 +5,29 @@
 import { execFile } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
-import { type RawUpstream, rawAnswer, startRawUpstream } from '../support/raw-upstream.ts';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import { rawAnswer, startRawUpstream } from '../support/raw-upstream.ts';
 
 const BODY = Buffer.alloc(8 * 1024 * 1024, 'a');
 
-let env: Environment;
-let hasty: RawUpstream;
-let token: string;
-beforeAll(async () => {
-  // It answers as soon as it has the head.
-  hasty = await startRawUpstream(rawAnswer('no', ['connection: close'], '413 Too Large'));
-  env = await startEnvironment({
-    upstreams: `  hasty: { url: "${hasty.origin}", credential: key }`,
-    rules: `
-  - { id: reads, match: { upstream: api, methods: [GET] }, decide: allow }
-  - { id: held, match: { upstream: api, methods: [POST], path: /held }, decide: hold, tier: payment }
-  - { id: uploads, match: { upstream: hasty, methods: [POST] }, decide: allow }`,
-  });
-  token = await env.token('agent-1');
-}, 60_000);
-afterAll(async () => {
-  await env.close();
-  await hasty.close();
-});
+const it = gatewayTest
+  .extend('hasty', file, ({ closes }) =>
+    closes(startRawUpstream(rawAnswer('no', ['connection: close'], '413 Too Large'))),
+  )
+  .extend('env', file, ({ hasty, environment }) =>
+    environment({
+      upstreams: { hasty: { url: hasty.origin, credential: 'key' } },
+      rules: [
+        rule.allow('reads', { upstream: 'api', methods: ['GET'] }),
+        rule.hold('held', { upstream: 'api', methods: ['POST'], path: '/held' }),
+        rule.allow('uploads', { upstream: 'hasty', methods: ['POST'] }),
+      ],
+    }),
+  )
+  .extend('token', file, ({ env }) => env.token('agent-1'));
 
 interface Refusal {
   readonly plane: keyof Environment['ports'];
@@ -39,46 +37,46 @@ interface Refusal {
   readonly status: number;
 }
 
-const bearer = (): Record<string, string> => ({ authorization: `Bearer ${token}` });
+const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
 
 /** Each is known before the body is read. */
-const refusals = (): Readonly<Record<string, Refusal>> => ({
+const refusals = (token: string): Readonly<Record<string, Refusal>> => ({
   'a caller without a token': { plane: 'agents', path: '/api/a', status: 401 },
   'a token that is none': { plane: 'agents', path: '/api/a', headers: { authorization: 'Bearer x.y.z' }, status: 401 },
-  'an ambiguous path': { plane: 'agents', path: '/api//a', headers: bearer(), status: 400 },
-  'a mount that does not exist': { plane: 'agents', path: '/nowhere/a', headers: bearer(), status: 404 },
-  'a call that no rule allows': { plane: 'agents', path: '/api/a', headers: bearer(), status: 403 },
+  'an ambiguous path': { plane: 'agents', path: '/api//a', headers: bearer(token), status: 400 },
+  'a mount that does not exist': { plane: 'agents', path: '/nowhere/a', headers: bearer(token), status: 404 },
+  'a call that no rule allows': { plane: 'agents', path: '/api/a', headers: bearer(token), status: 403 },
   'a body that is too large to be held': {
     plane: 'agents',
     path: '/api/held',
-    headers: { ...bearer(), 'content-type': 'text/plain' },
+    headers: { ...bearer(token), 'content-type': 'text/plain' },
     status: 413,
   },
   'an offer of a WebSocket': {
     plane: 'agents',
     path: '/api/a',
-    headers: { ...bearer(), upgrade: 'websocket', connection: 'upgrade, close' },
+    headers: { ...bearer(token), upgrade: 'websocket', connection: 'upgrade, close' },
     status: 426,
   },
   'a method override': {
     plane: 'agents',
     path: '/api/a',
-    headers: { ...bearer(), 'x-http-method': 'DELETE' },
+    headers: { ...bearer(token), 'x-http-method': 'DELETE' },
     status: 400,
   },
   'an endpoint of the gateway’s own': {
     plane: 'agents',
     path: '/countersign/v1/nothing',
-    headers: bearer(),
+    headers: bearer(token),
     status: 404,
   },
   'the metadata of a mount': {
     plane: 'agents',
     path: '/.well-known/oauth-protected-resource/nothing',
-    headers: bearer(),
+    headers: bearer(token),
     status: 405,
   },
-  'an upstream that does not read': { plane: 'agents', path: '/hasty/upload', headers: bearer(), status: 413 },
+  'an upstream that does not read': { plane: 'agents', path: '/hasty/upload', headers: bearer(token), status: 413 },
   'a reviewer without a token': { plane: 'reviewers', path: '/api/v1/holds', status: 401 },
   'a page that does not exist': { plane: 'reviewers', path: '/nothing', status: 404 },
   'a Host that is not the reviewers’': {
@@ -93,20 +91,20 @@ const refusals = (): Readonly<Record<string, Refusal>> => ({
   'an operator’s path': { plane: 'ops', path: '/livez', status: 200 },
 });
 
-const NAMES = Object.keys(refusals());
+const NAMES = Object.keys(refusals(''));
 
 describe('an answer before the body was read arrives', () => {
-  it.each(NAMES)('over a raw socket: %s', async (name) => {
-    const one = refusalOf(name);
+  it.for(NAMES)('over a raw socket: %s', async (name, { env, token }) => {
+    const one = refusalOf(token, name);
     const socket = connect(env.ports[one.plane], '127.0.0.1').on('error', () => {});
-    socket.write(headOf(one, `Content-Length: ${BODY.byteLength}`));
+    socket.write(headOf(env, one, `Content-Length: ${BODY.byteLength}`));
     // It reads nothing before it has sent everything.
     expect(await new Promise((resolve) => void socket.write(BODY, resolve))).toBeFalsy();
     expect(await statusOf(socket)).toBe(one.status);
   });
 
-  it.each(NAMES)('by fetch: %s', async (name) => {
-    const { plane, path, method = 'POST', headers = {}, status } = refusalOf(name);
+  it.for(NAMES)('by fetch: %s', async (name, { env, token }) => {
+    const { plane, path, method = 'POST', headers = {}, status } = refusalOf(token, name);
     const unable = ['host', 'upgrade'].some((field) => field in headers) || method === 'GET';
     // fetch sends no other Host, no Upgrade, and no GET with a body.
     if (unable) return;
@@ -117,7 +115,7 @@ describe('an answer before the body was read arrives', () => {
     }
   });
 
-  it('by Python’s http.client, skipped where there is none', { timeout: 60_000 }, async (context) => {
+  it('by Python’s http.client, skipped where there is none', { timeout: 60_000 }, async ({ env, token, skip }) => {
     const script = `
 import http.client, json, sys
 out = []
@@ -129,7 +127,7 @@ for one in json.load(sys.stdin):
     except Exception as e:
         out.append(repr(e))
 print(json.dumps(out))`;
-    const asked = NAMES.map(refusalOf).map(({ plane, path, method = 'POST', headers = {} }) => ({
+    const asked = NAMES.map((name) => refusalOf(token, name)).map(({ plane, path, method = 'POST', headers = {} }) => ({
       port: env.ports[plane],
       path,
       method,
@@ -140,13 +138,13 @@ print(json.dumps(out))`;
     const result = await run.catch((error: NodeJS.ErrnoException) =>
       error.code === 'ENOENT' ? undefined : Promise.reject(error),
     );
-    if (result === undefined) return context.skip('python3 is absent');
+    if (result === undefined) return skip('python3 is absent');
     expect(Object.fromEntries(NAMES.map((name, i) => [name, (JSON.parse(result.stdout) as unknown[])[i]]))).toEqual(
-      Object.fromEntries(NAMES.map((name) => [name, refusalOf(name).status])),
+      Object.fromEntries(NAMES.map((name) => [name, refusalOf(token, name).status])),
     );
   });
 
-  it('after bytes that are no request, and a head that is too large', async () => {
+  it('after bytes that are no request, and a head that is too large', async ({ env }) => {
     for (const plane of ['agents', 'reviewers', 'ops'] as const) {
       for (const [head, status] of [
         ['\x01garbage\r\n\r\n', 400],
@@ -175,7 +173,7 @@ describe('a client that never stops sending', () => {
     'a path of no operator',
   ];
 
-  it('is cut: by bytes when it is fast, by time when it drips', { timeout: 60_000 }, async () => {
+  it('is cut: by bytes when it is fast, by time when it drips', { timeout: 60_000 }, async ({ env, token }) => {
     const fast = (socket: Socket): void => {
       const chunk = Buffer.concat([Buffer.from('40000\r\n'), BODY.subarray(0, 0x40000), Buffer.from('\r\n')]);
       const more = (): void => {
@@ -189,11 +187,11 @@ describe('a client that never stops sending', () => {
       socket.once('close', () => clearInterval(timer));
     };
     await Promise.all(
-      ENDLESS.map(refusalOf).flatMap((one) =>
+      ENDLESS.map((name) => refusalOf(token, name)).flatMap((one) =>
         [fast, drip].map(async (send) => {
           const socket = connect({ port: env.ports[one.plane], host: '127.0.0.1', allowHalfOpen: true });
           socket.on('error', () => {}).resume();
-          socket.write(headOf(one, 'Transfer-Encoding: chunked'));
+          socket.write(headOf(env, one, 'Transfer-Encoding: chunked'));
           send(socket);
           await new Promise((resolve) => void socket.on('close', resolve));
         }),
@@ -202,13 +200,13 @@ describe('a client that never stops sending', () => {
   });
 });
 
-function refusalOf(name: string): Refusal {
-  const found = refusals()[name];
+function refusalOf(token: string, name: string): Refusal {
+  const found = refusals(token)[name];
   if (found === undefined) throw new Error(`no ${name}`);
   return found;
 }
 
-function headOf({ plane, path, method = 'POST', headers = {} }: Refusal, framing: string): string {
+function headOf(env: Environment, { plane, path, method = 'POST', headers = {} }: Refusal, framing: string): string {
   const fields = { host: `127.0.0.1:${env.ports[plane]}`, connection: 'close', ...headers };
   return [
     `${method} ${path} HTTP/1.1`,

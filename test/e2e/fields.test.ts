@@ -2,41 +2,56 @@
 // somebody's word for who is asking (beside an injected credential none passes), and fields that a held call would lose
 // although they change what it does (refused before anybody is asked).
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { awsRefusal } from '../support/aws-verifier.ts';
-import { type Environment, type Recorder, startEnvironment, startRecorder } from '../support/environment.ts';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { sendRaw } from '../support/raw-http.ts';
-import { type StsServer, startSts } from '../support/sts-server.ts';
+import { startRecorder } from '../support/recorder.ts';
+import { startSts } from '../support/sts-server.ts';
 
-let env: Environment;
-let sts: StsServer;
-let s3: Recorder;
-
-beforeAll(async () => {
-  [sts, s3] = await Promise.all([startSts(), startRecorder()]);
-  env = await startEnvironment({
-    upstreams: ({ origin }) => `
-  open: { url: "${origin}" }
-  picky: { url: "${origin}", credential: key, forwardHeaders: [X-Hasura-Role, x-acme-*], boundHeaders: [destination, overwrite] }
-  s3: { url: "${s3.origin}", credential: aws }`,
-    credentials: `  aws: { type: aws-sts, roleArn: "arn:aws:iam::123456789012:role/agents", webIdentityToken: { env: WIT }, region: eu-central-1, service: s3, endpoint: "${sts.origin}", actions: ["s3:*"], resources: ["*"] }`,
-    rules: `
-  - { id: reads, match: { methods: [GET] }, decide: allow }
-  - { id: writes, match: { methods: [PUT, POST, DELETE] }, decide: hold, tier: payment }`,
-    env: { WIT: 'web-identity-token-literal' },
-  });
-}, 60_000);
-afterAll(async () => {
-  await env.close();
-  await Promise.all([sts.stop(), s3.close()]);
-});
+const it = gatewayTest
+  .extend('sts', file, ({ closes }) => closes(startSts(), (sts) => sts.stop()))
+  .extend('s3', file, ({ closes }) => closes(startRecorder()))
+  .extend('env', file, ({ sts, s3, environment }) =>
+    environment(
+      ({ origin }) => ({
+        upstreams: {
+          open: { url: origin },
+          picky: {
+            url: origin,
+            credential: 'key',
+            forwardHeaders: ['X-Hasura-Role', 'x-acme-*'],
+            boundHeaders: ['destination', 'overwrite'],
+          },
+          s3: { url: s3.origin, credential: 'aws' },
+        },
+        credentials: {
+          aws: {
+            type: 'aws-sts',
+            roleArn: 'arn:aws:iam::123456789012:role/agents',
+            webIdentityToken: { env: 'WIT' },
+            region: 'eu-central-1',
+            service: 's3',
+            endpoint: sts.origin,
+            actions: ['s3:*'],
+            resources: ['*'],
+          },
+        },
+        rules: [rule.allow('reads', { methods: ['GET'] }), rule.hold('writes', { methods: ['PUT', 'POST', 'DELETE'] })],
+      }),
+      { env: { WIT: 'web-identity-token-literal' } },
+    ),
+  );
 
 let before = 0;
-beforeEach(() => {
+it.beforeEach(({ env }) => {
   before = env.upstream.requests.length;
 });
 
 async function sent(
+  env: Environment,
   path: string,
   headers: Readonly<Record<string, string>>,
 ): Promise<Readonly<Record<string, unknown>>> {
@@ -130,16 +145,16 @@ const IDENTITIES = [
 ];
 
 describe('an injected credential', () => {
-  it.each(IDENTITIES)('is not joined by the agent’s own %s', async (name) => {
-    expect(Object.keys(await sent('/api/x', { [name]: 'admin', 'x-kept': '1' }))).toEqual(
+  it.for(IDENTITIES)('is not joined by the agent’s own %s', async (name, { env }) => {
+    expect(Object.keys(await sent(env, '/api/x', { [name]: 'admin', 'x-kept': '1' }))).toEqual(
       expect.not.arrayContaining([name]),
     );
     expect((await env.upstream.arrived(before)).headers).toMatchObject({ 'x-kept': '1' });
   });
 
-  it.each(['X_Hasura_Role', 'Impersonate_User', 'X.Remote.User', 'x_WebAuth.User', 'REMOTE_USER'])(
+  it.for(['X_Hasura_Role', 'Impersonate_User', 'X.Remote.User', 'x_WebAuth.User', 'REMOTE_USER'])(
     'is not joined by the spelling %s, which servers take for the same',
-    async (name) => {
+    async (name, { env }) => {
       const answer = await sendRaw(
         env.ports.agents,
         `GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${await env.token('agent-1')}\r\n${name}: admin\r\n\r\n`,
@@ -150,7 +165,7 @@ describe('an injected credential', () => {
     },
   );
 
-  it('is joined by what is no identity, and by what forwardHeaders names', async () => {
+  it('is joined by what is no identity, and by what forwardHeaders names', async ({ env }) => {
     const harmless = {
       'x-amz-meta-user': 'bob',
       'x-request-id': '1',
@@ -179,16 +194,16 @@ describe('an injected credential', () => {
         'x-snowflake-authorization-token-type': 'KEYPAIR_JWT',
       },
     };
-    expect(await sent('/api/x', harmless)).toMatchObject(harmless);
+    expect(await sent(env, '/api/x', harmless)).toMatchObject(harmless);
     before = env.upstream.requests.length;
     const named = { 'x-hasura-role': 'viewer', 'x-acme-user': 'u1' };
-    const seen = await sent('/picky/x', { ...named, 'x-hasura-user-id': '7' });
+    const seen = await sent(env, '/picky/x', { ...named, 'x-hasura-user-id': '7' });
     expect(seen).toMatchObject(named);
     expect(seen).not.toHaveProperty('x-hasura-user-id');
   });
 
   // Kind: a field that decides something is lost, and nobody is told.
-  it('is named as the reason why fields stayed behind, in the answer', async () => {
+  it('is named as the reason why fields stayed behind, in the answer', async ({ env }) => {
     const told = async (path: string, headers: Readonly<Record<string, string>>) =>
       (await env.call(path, { headers })).headers.get('countersign-fields-left-behind');
     expect(await told('/api/x', { sudo: 'root', 'x-hasura-role': 'admin', 'x-kept': '1' })).toBe('sudo, x-hasura-role');
@@ -203,11 +218,11 @@ describe('an injected credential', () => {
     ).toMatch(/^(?:x-user-[0-9a]+(?:, |$)){20}$/);
   });
 
-  it('is what decides: without one, fields pass as they are', async () => {
-    expect(await sent('/open/x', { 'x-hasura-role': 'viewer' })).toMatchObject({ 'x-hasura-role': 'viewer' });
+  it('is what decides: without one, fields pass as they are', async ({ env }) => {
+    expect(await sent(env, '/open/x', { 'x-hasura-role': 'viewer' })).toMatchObject({ 'x-hasura-role': 'viewer' });
   });
 
-  it.each([
+  it.for([
     'access_token=x',
     'a=1&API_KEY=x',
     'api%5fkey=x',
@@ -228,14 +243,14 @@ describe('an injected credential', () => {
     'proxyUser=root',
     'OSSAccessKeyId=x',
     'q-signature=x',
-  ])('does not go out beside a credential in the query: %s', async (query) => {
+  ])('does not go out beside a credential in the query: %s', async (query, { env }) => {
     const response = await env.call(`/api/x?${query}`);
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, 'bad_request']);
     expect(env.upstream.requests).toHaveLength(before);
     expect((await env.call(`/open/x?${query.replace('+', '')}`)).status).toBe(200);
   });
 
-  it.each([
+  it.for([
     'token=next-page',
     'sig=1',
     'user=bob',
@@ -245,7 +260,7 @@ describe('an injected credential', () => {
     'AccessKeyId=x',
     'as_user=true',
     'csrf-token=x',
-  ])('does not stand against parameters that are no credential: %s', async (query) => {
+  ])('does not stand against parameters that are no credential: %s', async (query, { env }) => {
     expect((await env.call(`/api/x?${query}`)).status).toBe(200);
   });
 });
@@ -291,7 +306,7 @@ const DECIDING: readonly (readonly [string, string])[] = [
 ];
 
 describe('a held call', () => {
-  it.each(DECIDING)('is refused, and nobody asked, when it would lose %s', async (name, value) => {
+  it.for(DECIDING)('is refused, and nobody asked, when it would lose %s', async ([name, value], { env }) => {
     const alice = await env.reviewer('alice');
     const response = await env.call('/api/x', {
       method: 'PUT',
@@ -303,7 +318,7 @@ describe('a held call', () => {
     expect(await alice.list()).toEqual([]);
   });
 
-  it('goes out with the fields that are bound, once it is approved', async () => {
+  it('goes out with the fields that are bound, once it is approved', async ({ env }) => {
     const alice = await env.reviewer('alice');
     const { hold } = await alice.expect('PENDING');
     const answer = env.call('/picky/x', {
@@ -320,7 +335,7 @@ describe('a held call', () => {
     });
   });
 
-  it('tells the agent and the reviewer of fields that stay behind', async () => {
+  it('tells the agent and the reviewer of fields that stay behind', async ({ env }) => {
     const alice = await env.reviewer('alice');
     const response = await env.call('/api/y', {
       method: 'PUT',
@@ -341,7 +356,7 @@ describe('a held call', () => {
     ]);
   });
 
-  it('to AWS carries what AWS is told in fields of its own, signed', async () => {
+  it('to AWS carries what AWS is told in fields of its own, signed', async ({ sts, s3, env }) => {
     const earlier = s3.requests.length;
     const alice = await env.reviewer('alice');
     const { hold } = await alice.expect('PENDING');

@@ -1,46 +1,60 @@
 // A GitHub token through the whole gateway, which is killed in the middle: none is made for what was not released, one
 // for what was, and each is deleted at GitHub however the call ends.
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, type Recorder, startEnvironment, startRecorder, writtenBy } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import { type Environment, writtenBy } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { APP_ID, type GithubServer, INSTALLATION_ID, startGithub } from '../support/github-server.ts';
+import { type Recorder, startRecorder } from '../support/recorder.ts';
 
-let env: Environment;
-let github: GithubServer;
-let api: Recorder;
+const it = gatewayTest
+  .extend('github', file, async ({ closes }) => {
+    const github = await closes(startGithub(), (github) => github.stop());
+    await closes({ close: () => expect(github.violations).toEqual([]) });
+    return github;
+  })
+  .extend('api', file, ({ closes }) => closes(startRecorder()))
+  .extend('env', file, ({ github, api, environment }) =>
+    environment(
+      {
+        upstreams: { github: { url: api.origin, credential: 'github-app' } },
+        credentials: {
+          'github-app': {
+            type: 'github-app',
+            appId: APP_ID,
+            installationId: INSTALLATION_ID,
+            url: github.origin,
+            privateKey: { env: 'APP_KEY' },
+            timeout: '2s',
+          },
+        },
+        tiers: {
+          destructive: { reviewers: ['group:owners'], count: 1, decideWithin: '5m', useWithin: '2m' },
+          brief: { reviewers: ['group:owners'], decideWithin: '1s' },
+        },
+        rules: [
+          rule.hold(
+            'delete-repository',
+            { upstream: 'github', methods: ['DELETE'], path: '/repos/:owner/:repo' },
+            {
+              tier: 'destructive',
+              credential: { repositories: ['{owner}/{repo}'], permissions: { administration: 'write' } },
+            },
+          ),
+          rule.hold(
+            'brief',
+            { upstream: 'github', methods: ['PATCH'] },
+            { tier: 'brief', credential: { repositories: ['ledger'], permissions: { contents: 'write' } } },
+          ),
+          rule.deny('never', { upstream: 'github', methods: ['PUT'] }),
+        ],
+      },
+      { env: { APP_KEY: github.privateKey } },
+    ),
+  );
 
-beforeAll(async () => {
-  github = await startGithub();
-  api = await startRecorder();
-  env = await startEnvironment({
-    upstreams: `  github: { url: "${api.origin}", credential: github-app }`,
-    credentials: `  github-app: { type: github-app, appId: ${APP_ID}, installationId: ${INSTALLATION_ID}, url: "${github.origin}", privateKey: { env: APP_KEY }, timeout: 2s }`,
-    tiers:
-      '{ destructive: { reviewers: ["group:owners"], count: 1, decideWithin: 5m, useWithin: 2m }, brief: { reviewers: ["group:owners"], decideWithin: 1s } }',
-    rules: `
-  - id: delete-repository
-    match: { upstream: github, methods: [DELETE], path: "/repos/:owner/:repo" }
-    decide: hold
-    tier: destructive
-    credential: { repositories: ["{owner}/{repo}"], permissions: { administration: write } }
-  - id: brief
-    match: { upstream: github, methods: [PATCH] }
-    decide: hold
-    tier: brief
-    credential: { repositories: ["ledger"], permissions: { contents: write } }
-  - id: never
-    match: { upstream: github, methods: [PUT] }
-    decide: deny
-`,
-    env: { APP_KEY: github.privateKey },
-  });
-});
-afterAll(async () => {
-  expect(github.violations).toEqual([]);
-  await env.close();
-  await Promise.all([github.stop(), api.close()]);
-});
-afterEach(() => api.respond((_request, response) => void response.writeHead(204).end()));
+it.afterEach(({ api }) => api.respond((_request, response) => void response.writeHead(204).end()));
 
 const PATH = '/github/repos/acme/ledger';
 const PENDING = { headers: { prefer: 'wait=0' } };
@@ -49,6 +63,9 @@ let serial = 0;
 
 /** A DELETE of its own that an owner approves while it waits. */
 async function approved(
+  github: GithubServer,
+  api: Recorder,
+  env: Environment,
   path = PATH,
   signal?: AbortSignal,
 ): Promise<{ answer: Promise<Response>; before: number; arrived: number }> {
@@ -63,11 +80,11 @@ async function approved(
   return { answer, before, arrived };
 }
 
-const deleted = (token: string | undefined) =>
+const deleted = (github: GithubServer, token: string | undefined) =>
   expect.poll(() => github.isAlive(token ?? ''), { timeout: 20_000 }).toBe(false);
 
 describe('GitHub is asked for nothing', () => {
-  it('for calls that are denied, pending, cancelled, expired or refused by people', async () => {
+  it('for calls that are denied, pending, cancelled, expired or refused by people', async ({ github, api, env }) => {
     const owner = await env.reviewer('olga', ['owners']);
     const before = github.requests.length;
     expect((await env.call(PATH, { method: 'PUT' })).status).toBe(403);
@@ -84,55 +101,55 @@ describe('GitHub is asked for nothing', () => {
 });
 
 describe('a released call has one token, for the repository of its path, and it is deleted', () => {
-  it('after success', async () => {
-    const { answer, before, arrived } = await approved();
+  it('after success', async ({ github, api, env }) => {
+    const { answer, before, arrived } = await approved(github, api, env);
     expect((await answer).status).toBe(204);
     expect(github.made.length).toBe(before + 1);
     expect(github.asked.at(-1)).toEqual({ repositories: ['ledger'], permissions: { administration: 'write' } });
     expect(api.requests[arrived]?.headers.authorization).toBe(`Bearer ${github.made.at(-1)}`);
-    await deleted(github.made.at(-1));
+    await deleted(github, github.made.at(-1));
     expect(github.count('DELETE', '/installation/token')).toBe(1);
   });
 
-  it('after the upstream failed, and after it hung up', async () => {
+  it('after the upstream failed, and after it hung up', async ({ github, api, env }) => {
     api.respond((_request, response) => void response.writeHead(500).end());
-    const failed = await approved();
+    const failed = await approved(github, api, env);
     expect((await failed.answer).status).toBe(500);
-    await deleted(github.made.at(-1));
+    await deleted(github, github.made.at(-1));
     api.respond((_request, response) => void response.destroy());
-    const cut = await approved();
+    const cut = await approved(github, api, env);
     expect((await cut.answer).status).toBe(502);
     expect(github.made.length).toBe(cut.before + 1);
-    await deleted(github.made.at(-1));
+    await deleted(github, github.made.at(-1));
   });
 
-  it('after its agent went away', async () => {
+  it('after its agent went away', async ({ github, api, env }) => {
     api.respond(() => {});
     const agent = new AbortController();
-    const { arrived, before } = await approved(PATH, agent.signal);
+    const { arrived, before } = await approved(github, api, env, PATH, agent.signal);
     await api.arrived(arrived);
     expect(github.isAlive(github.made.at(-1) ?? '')).toBe(true);
     agent.abort();
-    await deleted(github.made.at(-1));
+    await deleted(github, github.made.at(-1));
     expect(github.made.length).toBe(before + 1);
   });
 
-  it('after GitHub could not be told at first', async () => {
+  it('after GitHub could not be told at first', async ({ github, api, env }) => {
     api.respond(async (_request, response) => {
       await github.stop();
       response.writeHead(204).end();
     });
-    const { answer } = await approved();
+    const { answer } = await approved(github, api, env);
     expect((await answer).status).toBe(204);
     await env.logged('countersign.credential.revoke_failed');
     expect(github.isAlive(github.made.at(-1) ?? '')).toBe(true);
     await github.resume();
-    await deleted(github.made.at(-1));
+    await deleted(github, github.made.at(-1));
   });
 
-  it('after the gateway was killed while the upstream was at work', async () => {
+  it('after the gateway was killed while the upstream was at work', async ({ github, api, env }) => {
     api.respond(() => {});
-    const { arrived, before } = await approved();
+    const { arrived, before } = await approved(github, api, env);
     await api.arrived(arrived);
     await env.kill();
     const token = github.made.at(-1) ?? '';
@@ -144,14 +161,14 @@ describe('a released call has one token, for the repository of its path, and it 
   });
 });
 
-it('a path of another owner ends before anything is sent, and the token is deleted', async () => {
-  const { answer, arrived } = await approved('/github/repos/other/ledger');
+it('a path of another owner ends before anything is sent, and the token is deleted', async ({ github, api, env }) => {
+  const { answer, arrived } = await approved(github, api, env, '/github/repos/other/ledger');
   expect(await (await answer).json()).toMatchObject({ code: 'credential_too_broad' });
   expect(api.requests.length).toBe(arrived);
-  await deleted(github.made.at(-1));
+  await deleted(github, github.made.at(-1));
 });
 
-it('no token and no line of the App’s key is found in logs, audit records or the store', () => {
+it('no token and no line of the App’s key is found in logs, audit records or the store', ({ github, env }) => {
   const written = writtenBy(env);
   expect(github.made.length).toBeGreaterThan(5);
   expect(written).toContain('github-app');

@@ -1,24 +1,23 @@
 // The main job from outside: an allowed call passes, a held one waits for people, is sent once, and tells its agent
 // where it stands.
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, INJECTED_SECRET, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { INJECTED_SECRET } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
 const BODY = { to: 'ACME', amount: 4200 };
-let env: Environment;
+
 let serial = 0;
 
-beforeAll(async () => {
-  env = await startEnvironment();
-});
-afterAll(() => env.close());
-afterEach(() => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
+const it = gatewayTest.extend('env', file, ({ environment }) => environment());
+
+it.afterEach(({ env }) => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
 
 /** A body of its own per test, so that no test meets another's hold. */
 const payment = () => ({ ...BODY, reference: `r${serial++}` });
 
 describe('an allowed call', () => {
-  it('reaches the upstream with the injected credential and without the agent’s token', async () => {
+  it('reaches the upstream with the injected credential and without the agent’s token', async ({ env }) => {
     const before = env.upstream.requests.length;
     const response = await env.call('/api/accounts?page=2', { headers: { 'x-app': 'yes', cookie: 'a=b' } });
     expect(response.status).toBe(200);
@@ -35,7 +34,7 @@ describe('an allowed call', () => {
 });
 
 describe('a call that no rule matches', () => {
-  it('is denied with no_matching_rule and touches nothing upstream', async () => {
+  it('is denied with no_matching_rule and touches nothing upstream', async ({ env }) => {
     const before = env.upstream.requests.length;
     const response = await env.call('/api/accounts/1', { method: 'DELETE' });
     expect(response.status).toBe(403);
@@ -50,7 +49,7 @@ describe('a call that no rule matches', () => {
 });
 
 describe('a held call', () => {
-  it('answers 409 approval_pending with what a client needs to come back', async () => {
+  it('answers 409 approval_pending with what a client needs to come back', async ({ env }) => {
     const response = await env.transfer(payment(), { headers: { prefer: 'wait=0' } });
     expect(response.status).toBe(409);
     expect(response.headers.get('countersign-hold')).toMatch(/^hold_[\w-]{22}$/);
@@ -60,7 +59,7 @@ describe('a held call', () => {
     expect(await response.json()).toMatchObject({ code: 'approval_pending' });
   });
 
-  it('answers 202 to who prefers an answer now', async () => {
+  it('answers 202 to who prefers an answer now', async ({ env }) => {
     const response = await env.transfer(payment(), { headers: { prefer: 'respond-async' } });
     expect(response.status).toBe(202);
     expect(response.headers.get('preference-applied')).toBe('respond-async');
@@ -68,7 +67,7 @@ describe('a held call', () => {
     expect(await status.json()).toMatchObject({ state: 'PENDING', code: 'approval_pending' });
   });
 
-  it('is sent when it is approved while it waits, and says which hold it was', async () => {
+  it('is sent when it is approved while it waits, and says which hold it was', async ({ env }) => {
     const alice = await env.reviewer('alice');
     const { hold } = await alice.expect('PENDING');
     const body = payment();
@@ -86,7 +85,7 @@ describe('a held call', () => {
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 
-  it('is sent when the identical request comes again after the approval, and then is a new call', async () => {
+  it('is sent when the identical request comes again after the approval, and then is a new call', async ({ env }) => {
     const alice = await env.reviewer('alice');
     const body = payment();
     const now = { headers: { prefer: 'wait=0' } };
@@ -101,7 +100,7 @@ describe('a held call', () => {
     expect(again.headers.get('countersign-hold')).not.toBe(id);
   });
 
-  it('is refused when a reviewer denies it, also when it is asked again', async () => {
+  it('is refused when a reviewer denies it, also when it is asked again', async ({ env }) => {
     const alice = await env.reviewer('alice');
     const { hold } = await alice.expect('PENDING');
     const body = payment();
@@ -118,7 +117,7 @@ describe('a held call', () => {
     expect((await alice.list()).map(({ id }) => id)).not.toContain(await hold);
   });
 
-  it('can be cancelled by its agent and by no other', async () => {
+  it('can be cancelled by its agent and by no other', async ({ env }) => {
     const response = await env.transfer(payment(), { headers: { prefer: 'wait=0' } });
     const path = `/countersign/v1/holds/${response.headers.get('countersign-hold')}`;
     expect((await env.call(path, { method: 'DELETE', as: 'agent-2' })).status).toBe(404);
@@ -126,7 +125,9 @@ describe('a held call', () => {
     expect(await cancelled.json()).toMatchObject({ state: 'CANCELLED', code: 'approval_revoked' });
   });
 
-  it('keeps to its Idempotency-Key: another payload is refused, and a second send answers with the outcome', async () => {
+  it('keeps to its Idempotency-Key: another payload is refused, and a second send answers with the outcome', async ({
+    env,
+  }) => {
     const alice = await env.reviewer('alice');
     const body = payment();
     const headers = { prefer: 'wait=0', 'idempotency-key': `key-${serial}` };

@@ -3,21 +3,20 @@
 
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Environment, GATEWAY_AUDIENCE, startEnvironment } from '../support/environment.ts';
+import { expect } from 'vitest';
+import { GATEWAY_AUDIENCE } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { freshGatewayTest } from '../support/gateway-test.ts';
 
 const JWKS = '/jwks';
 const PATIENCE = { timeout: 40_000, interval: 100 };
-let env: Environment;
+
 let serial = 0;
 
-beforeEach(async () => {
-  env = await startEnvironment({ identity: '  staleAfter: 10s' });
-}, 60_000);
-afterEach(() => env.close());
+const it = freshGatewayTest.extend('env', ({ environment }) => environment({ identity: { staleAfter: '10s' } }));
 
 /** A call of an agent that was never seen before, so that nothing is remembered of its token. */
-const callAnew = (): Promise<Response> => env.call('/api/things', { as: `agent-new-${serial++}` });
+const callAnew = (env: Environment): Promise<Response> => env.call('/api/things', { as: `agent-new-${serial++}` });
 
 async function codeOf(call: Promise<Response>): Promise<unknown> {
   const response = await call;
@@ -25,7 +24,7 @@ async function codeOf(call: Promise<Response>): Promise<unknown> {
 }
 
 /** Calls with tokens that only their key ids tell from good ones. */
-async function flood(count: number): Promise<ReadonlySet<unknown>> {
+async function flood(env: Environment, count: number): Promise<ReadonlySet<unknown>> {
   const forge = async (i: number) => {
     const token = await env.issuer.sign({ sub: 'agent-1', aud: GATEWAY_AUDIENCE }, { kid: `made-up-${i}` });
     return codeOf(env.call('/api/things', { headers: { authorization: `Bearer ${token}` } }));
@@ -33,10 +32,12 @@ async function flood(count: number): Promise<ReadonlySet<unknown>> {
   return new Set(await Promise.all(Array.from({ length: count }, (_, i) => forge(i))));
 }
 
-it('asks the issuer a bounded number of times under a flood of unknown key ids, and serves good tokens meanwhile', async () => {
+it('asks the issuer a bounded number of times under a flood of unknown key ids, and serves good tokens meanwhile', async ({
+  env,
+}) => {
   const [since, before] = [Date.now(), env.issuer.requests(JWKS)];
   for (let round = 0; round < 10; round++) {
-    const [codes, good] = await Promise.all([flood(50), codeOf(callAnew())]);
+    const [codes, good] = await Promise.all([flood(env, 50), codeOf(callAnew(env))]);
     expect([...codes]).toEqual(['token_key_unknown']);
     expect(good).toBe(200);
   }
@@ -47,8 +48,10 @@ it('asks the issuer a bounded number of times under a flood of unknown key ids, 
   );
 }, 60_000);
 
-it('serves known keys while the issuer hangs up on it, knocks a bounded number of times, and refuses everybody when the bound is reached', async () => {
-  expect(await codeOf(callAnew())).toBe(200);
+it('serves known keys while the issuer hangs up on it, knocks a bounded number of times, and refuses everybody when the bound is reached', async ({
+  env,
+}) => {
+  expect(await codeOf(callAnew(env))).toBe(200);
   await env.issuer.stop();
   const since = Date.now();
   let knocks = 0;
@@ -59,15 +62,15 @@ it('serves known keys while the issuer hangs up on it, knocks a bounded number o
   await once(closed, 'listening');
 
   // The last answer of the issuer is at most five seconds old here, so five are left at least.
-  expect(await codeOf(callAnew())).toBe(200);
-  expect([...(await flood(50))]).toEqual(['token_key_unknown']);
-  expect(await codeOf(callAnew())).toBe(200);
+  expect(await codeOf(callAnew(env))).toBe(200);
+  expect([...(await flood(env, 50))]).toEqual(['token_key_unknown']);
+  expect(await codeOf(callAnew(env))).toBe(200);
   const sent = () => env.upstream.requests.length;
-  await expect.poll(() => codeOf(callAnew()), PATIENCE).toBe('issuer_unavailable');
+  await expect.poll(() => codeOf(callAnew(env)), PATIENCE).toBe('issuer_unavailable');
   const [seconds, count] = [(Date.now() - since) / 1000, sent()];
   // Tokens that were verified before are refused, too: their keys are not believed any more.
   expect(await codeOf(env.call('/api/things', { as: 'agent-new-0' }))).toBe('issuer_unavailable');
-  expect([...(await flood(50))]).toEqual(['issuer_unavailable']);
+  expect([...(await flood(env, 50))]).toEqual(['issuer_unavailable']);
   expect(sent()).toBe(count);
   const readyz = (await (await fetch(`http://127.0.0.1:${env.ports.ops}/readyz`)).json()) as {
     readonly issuers: readonly unknown[];
@@ -81,5 +84,5 @@ it('serves known keys while the issuer hangs up on it, knocks a bounded number o
   closed.close();
   await once(closed, 'close');
   await env.issuer.resume();
-  await expect.poll(() => codeOf(callAnew()), PATIENCE).toBe(200);
+  await expect.poll(() => codeOf(callAnew(env)), PATIENCE).toBe(200);
 }, 120_000);

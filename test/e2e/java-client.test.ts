@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rule } from '../support/config.ts';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 
 const PROGRAM = `
@@ -39,7 +40,9 @@ describe.skipIf(!hasJdk())('Java’s HttpClient as it is (skipped where there is
   let folder: string;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'countersign-java-'));
-    env = await startEnvironment({ rules: '  - { id: all, match: { upstream: api }, decide: allow }' });
+    env = await startEnvironment({
+      rules: [rule.allow('all', { upstream: 'api' })],
+    });
   }, 60_000);
   afterAll(async () => {
     await env.close();

@@ -6,14 +6,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, vi } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { type Environment, startEnvironment, startRecorder } from '../support/environment.ts';
+import { rule } from '../support/config.ts';
+import { type Environment, startEnvironment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { startIssuer } from '../support/oidc-issuer.ts';
+import { startRecorder } from '../support/recorder.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
 
-let env: Environment;
-let sam: ReviewerClient;
 let serial = 0;
 const payment = () => ({ to: 'ACME', reference: `r${serial++}` });
 const now = { prefer: 'wait=0' };
@@ -21,21 +22,25 @@ const codeOf = async (response: Response): Promise<unknown[]> => [
   response.status,
   ((await response.json()) as { code: string }).code,
 ];
-const idOf = (subject: string): string => `${env.issuer.issuer}#${subject}`;
-const suspend = async (body: Record<string, string>): Promise<{ id: string; revokedHolds: number }> => {
+const idOf = (env: Environment, subject: string): string => `${env.issuer.issuer}#${subject}`;
+const suspend = async (
+  sam: ReviewerClient,
+  body: Record<string, string>,
+): Promise<{ id: string; revokedHolds: number }> => {
   const response = await sam.post('/suspensions', { reason: 'odd behaviour', ...body });
   expect(response.status).toBe(201);
   return (await response.json()) as { id: string; revokedHolds: number };
 };
 
-beforeAll(async () => {
-  env = await startEnvironment({ reviewers: '  killSwitch: ["group:soc"]' });
-  sam = await env.reviewer('sam', ['soc']);
-});
-afterAll(() => env.close());
+const it = gatewayTest
+  .extend('env', file, ({ environment }) => environment({ reviewers: { killSwitch: ['group:soc'] } }))
+  .extend('sam', file, ({ env }) => env.reviewer('sam', ['soc']));
 
 describe('suspending an agent', () => {
-  it('revokes what waits and what is approved, answers the waiting call, and refuses the next one', async () => {
+  it('revokes what waits and what is approved, answers the waiting call, and refuses the next one', async ({
+    env,
+    sam,
+  }) => {
     const as = 'agent-open';
     const alice = await env.reviewer('alice');
     const approved = (await env.transfer(payment(), { as, headers: now })).headers.get('countersign-hold') ?? '';
@@ -45,7 +50,7 @@ describe('suspending an agent', () => {
     const pending = await hold;
     const before = env.upstream.requests.length;
 
-    expect(await suspend({ principal: idOf(as) })).toMatchObject({ revokedHolds: 2 });
+    expect(await suspend(sam, { principal: idOf(env, as) })).toMatchObject({ revokedHolds: 2 });
     expect(await codeOf(await waiting)).toEqual([403, 'approval_revoked']);
     for (const id of [approved, pending])
       expect(await alice.show(id)).toMatchObject({
@@ -58,9 +63,9 @@ describe('suspending an agent', () => {
     expect((await env.call('/api/accounts', { as: 'agent-other' })).status).toBe(200);
   });
 
-  it('refuses it before a byte of the body has come', async () => {
+  it('refuses it before a byte of the body has come', async ({ env, sam }) => {
     const as = 'agent-body';
-    await suspend({ principal: idOf(as) });
+    await suspend(sam, { principal: idOf(env, as) });
     const socket = connect(env.ports.agents, '127.0.0.1');
     socket.write(
       `POST /api/transfers HTTP/1.1\r\nhost: 127.0.0.1:${env.ports.agents}\r\nauthorization: Bearer ${await env.token(as)}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n`,
@@ -73,16 +78,16 @@ describe('suspending an agent', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 403 /);
   });
 
-  it('holds after a crash until it is lifted, and both are on record', async () => {
+  it('holds after a crash until it is lifted, and both are on record', async ({ env, sam }) => {
     const as = 'agent-crash';
-    const { id } = await suspend({ principal: idOf(as) });
+    const { id } = await suspend(sam, { principal: idOf(env, as) });
     await env.kill();
     await env.start();
     expect(await codeOf(await env.call('/api/accounts', { as }))).toEqual([403, 'principal_suspended']);
     const { suspensions } = await sam.read<{ suspensions: { id: string; by: string; reason: string }[] }>(
       '/suspensions',
     );
-    expect(suspensions[0]).toMatchObject({ id, by: idOf('sam'), reason: 'odd behaviour' });
+    expect(suspensions[0]).toMatchObject({ id, by: idOf(env, 'sam'), reason: 'odd behaviour' });
     expect((await sam.request(`/suspensions/${id}`, { method: 'DELETE' })).status).toBe(200);
     expect((await env.call('/api/accounts', { as })).status).toBe(200);
     expect((await sam.request(`/suspensions/${id}`, { method: 'DELETE' })).status).toBe(404);
@@ -94,21 +99,24 @@ describe('suspending an agent', () => {
     const records = lines
       .map((line) => JSON.parse(line) as Record<string, unknown>)
       .filter((line) => line.type === 'suspension' && JSON.stringify(line).includes(id));
-    expect(records).toMatchObject([{ verb: 'suspended', principal: idOf(as), by: idOf('sam') }, { verb: 'lifted' }]);
+    expect(records).toMatchObject([
+      { verb: 'suspended', principal: idOf(env, as), by: idOf(env, 'sam') },
+      { verb: 'lifted' },
+    ]);
   });
 
-  it('covers every agent that acts for a suspended user', async () => {
+  it('covers every agent that acts for a suspended user', async ({ env, sam }) => {
     const claims = { sub: 'walter', act: { sub: 'agent-delegate' } };
     expect((await env.call('/api/accounts', { claims })).status).toBe(200);
     const pending = await env.transfer(payment(), { claims, headers: now });
     expect(pending.status).toBe(409);
-    expect(await suspend({ principal: idOf('walter') })).toMatchObject({ revokedHolds: 1 });
+    expect(await suspend(sam, { principal: idOf(env, 'walter') })).toMatchObject({ revokedHolds: 1 });
     expect(await codeOf(await env.call('/api/accounts', { claims }))).toEqual([403, 'principal_suspended']);
     expect((await env.call('/api/accounts', { as: 'agent-delegate' })).status).toBe(200);
   });
 
-  it('changes nothing a second time', async () => {
-    const { id } = await suspend({ principal: 'nobody-yet' });
+  it('changes nothing a second time', async ({ sam }) => {
+    const { id } = await suspend(sam, { principal: 'nobody-yet' });
     const again = await sam.post('/suspensions', { principal: 'nobody-yet', reason: 'again' });
     expect([again.status, ((await again.json()) as { id: string }).id]).toEqual([200, id]);
   });
@@ -121,13 +129,24 @@ describe('what was minted', () => {
       clients: [{ id: 'gateway', secret: 'gateway-secret' }],
       resources: { 'urn:bank': { scope: 'pay' } },
     });
-    const own = await startEnvironment({
-      env: { MINT_SECRET: 'gateway-secret' },
-      upstreams: `  bank: { url: "${bank.origin}", credential: minted }`,
-      credentials: `  minted: { type: oauth-client-credentials, issuer: "${mint.issuer}", clientId: gateway, clientSecret: { env: MINT_SECRET }, scope: pay, resource: "urn:bank" }`,
-      rules: '  - { id: payments, match: { upstream: bank, methods: [POST] }, decide: hold, tier: payment }',
-      reviewers: '  killSwitch: ["group:soc"]',
-    });
+    const own = await startEnvironment(
+      {
+        upstreams: { bank: { url: bank.origin, credential: 'minted' } },
+        credentials: {
+          minted: {
+            type: 'oauth-client-credentials',
+            issuer: mint.issuer,
+            clientId: 'gateway',
+            clientSecret: { env: 'MINT_SECRET' },
+            scope: 'pay',
+            resource: 'urn:bank',
+          },
+        },
+        rules: [rule.hold('payments', { upstream: 'bank', methods: ['POST'] })],
+        reviewers: { killSwitch: ['group:soc'] },
+      },
+      { env: { MINT_SECRET: 'gateway-secret' } },
+    );
     try {
       const answers: (() => void)[] = [];
       bank.respond((_request, response) => answers.push(() => response.end('{}')));
@@ -151,7 +170,7 @@ describe('what was minted', () => {
 });
 
 describe('suspending a task', () => {
-  it('stops the calls that name it and no others', async () => {
+  it('stops the calls that name it and no others', async ({ env, sam }) => {
     const as = 'agent-task';
     const task = (
       (await (await env.call('/countersign/v1/tasks', { as, method: 'POST', body: { objective: 'pay' } })).json()) as {
@@ -160,7 +179,7 @@ describe('suspending a task', () => {
     ).id;
     const headers = { ...now, 'countersign-task': task };
     const hold = (await env.transfer(payment(), { as, headers })).headers.get('countersign-hold') ?? '';
-    expect(await suspend({ task })).toMatchObject({ revokedHolds: 1 });
+    expect(await suspend(sam, { task })).toMatchObject({ revokedHolds: 1 });
     expect((await (await env.reviewer('alice')).show(hold)).state).toBe('REVOKED');
     expect(await codeOf(await env.transfer(payment(), { as, headers }))).toEqual([403, 'principal_suspended']);
     expect((await env.call('/api/accounts', { as })).status).toBe(200);
@@ -168,7 +187,7 @@ describe('suspending a task', () => {
 });
 
 describe('the switch', () => {
-  it('is out of reach for reviewers whom reviewers.killSwitch does not name, and for agents', async () => {
+  it('is out of reach for reviewers whom reviewers.killSwitch does not name, and for agents', async ({ env }) => {
     const alice = await env.reviewer('alice');
     expect(await codeOf(await alice.post('/suspensions', { principal: 'x', reason: 'y' }))).toEqual([
       403,
@@ -182,17 +201,17 @@ describe('the switch', () => {
     expect(response.status).toBe(401);
   });
 
-  it.each([
+  it.for([
     {},
     { principal: 'a' },
     { principal: 'a', task: 'b', reason: 'c' },
     { principal: '', reason: 'c' },
     { principal: 'a', reason: ' ' },
-  ])('refuses %j', async (body) => {
+  ])('refuses %j', async (body, { sam }) => {
     expect(await codeOf(await sam.post('/suspensions', body))).toEqual([400, 'bad_request']);
   });
 
-  it('tells each reviewer what they may do and how they decide', async () => {
+  it('tells each reviewer what they may do and how they decide', async ({ env, sam }) => {
     const alice = await env.reviewer('alice-pace');
     const hold =
       (await env.transfer(payment(), { as: 'agent-pace', headers: now })).headers.get('countersign-hold') ?? '';
@@ -225,11 +244,9 @@ describe('what is open', () => {
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const own = await startEnvironment({
-      upstreams: `  live: { url: "${origin}", credential: key, websocket: true }`,
-      rules: `
-  - { id: live, match: { upstream: live }, decide: allow }
-  - { id: sockets, match: { upstream: live, upgrade: true }, decide: allow }`,
-      reviewers: '  killSwitch: ["group:soc"]',
+      upstreams: { live: { url: origin, credential: 'key', websocket: true } },
+      rules: [rule.allow('live', { upstream: 'live' }), rule.allow('sockets', { upstream: 'live', upgrade: true })],
+      reviewers: { killSwitch: ['group:soc'] },
     });
     try {
       const stream = async (as: string) => {
@@ -281,9 +298,9 @@ describe('what is open', () => {
       });
     });
     const own = await startEnvironment({
-      upstreams: `  slow: { url: "${slow.origin}", credential: key }`,
-      rules: '  - { id: slow, match: { upstream: slow }, decide: allow }',
-      reviewers: '  killSwitch: ["group:soc"]',
+      upstreams: { slow: { url: slow.origin, credential: 'key' } },
+      rules: [rule.allow('slow', { upstream: 'slow' })],
+      reviewers: { killSwitch: ['group:soc'] },
     });
     try {
       const call = own.call('/slow/report');

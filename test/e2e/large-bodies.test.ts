@@ -1,8 +1,9 @@
 // Views of reviewers over holds whose bodies are as large as may be. Kind: a list, an inbox or a stream that costs what
 // agents have stored: what is answered is counted in bytes, by whole processes over sockets.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { type Desk, openConsole } from '../support/console.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { createVisitor, type Visitor } from '../support/visitor.ts';
 
 const HOLDS = 40;
@@ -10,30 +11,31 @@ const LARGE = 'x'.repeat(1_000_000);
 /** Twice what the bodies of two holds would be. */
 const BOUND = 2 * 1024 * 1024;
 
-let desk: Desk;
-let alice: Visitor;
-let ids: string[];
+const it = gatewayTest
+  .extend('desk', file, ({ closes }) => closes(openConsole()))
+  .extend('ids', file, async ({ desk }) => {
+    const ids: string[] = [];
+    for (let n = 0; n < HOLDS; n++) ids.push(await desk.ask('/ledger/transfers', { n, memo: LARGE }));
+    return ids;
+  })
+  .extend('alice', file, async ({ desk }) => {
+    const alice = createVisitor('alice');
+    await alice.fetch(await alice.signInUntilCallback(desk.url));
+    return alice;
+  });
 
-beforeAll(async () => {
-  desk = await openConsole();
-  ids = [];
-  for (let n = 0; n < HOLDS; n++) ids.push(await desk.ask('/ledger/transfers', { n, memo: LARGE }));
-  alice = createVisitor('alice');
-  await alice.fetch(await alice.signInUntilCallback(desk.url));
-}, 60_000);
-afterAll(() => desk.close());
-
-const api = async (path: string): Promise<string> => {
+const api = async (desk: Desk, path: string): Promise<string> => {
   const headers = { authorization: `Bearer ${await desk.issuer.token('alice')}` };
   return (await fetch(`${desk.url}/api/v1/${path}`, { headers })).text();
 };
-const page = async (path: string): Promise<string> => (await alice.fetch(`${desk.url}${path}`)).text();
+const page = async (desk: Desk, alice: Visitor, path: string): Promise<string> =>
+  (await alice.fetch(`${desk.url}${path}`)).text();
 
 describe('a view over forty holds of a megabyte each', () => {
-  it.each(['holds', 'holds?state=all&limit=200', 'holds?state=pending,approved&limit=200'])(
+  it.for(['holds', 'holds?state=all&limit=200', 'holds?state=pending,approved&limit=200'])(
     'GET /api/v1/%s answers without the bodies',
-    async (path) => {
-      const text = await api(path);
+    async (path, { desk, ids }) => {
+      const text = await api(desk, path);
       expect(text.length).toBeLessThan(BOUND);
       const { holds } = JSON.parse(text) as { holds: { id: string; action: Record<string, unknown> }[] };
       expect(holds.map(({ id }) => id).sort()).toEqual([...ids].sort());
@@ -46,33 +48,37 @@ describe('a view over forty holds of a megabyte each', () => {
     },
   );
 
-  it.each(['/', '/?view=open', '/?view=recent', '/?view=open&upstream=ledger'])(
+  it.for(['/', '/?view=open', '/?view=recent', '/?view=open&upstream=ledger'])(
     'the inbox at %s is small, and still says what is asked',
-    async (path) => {
-      const text = await page(path);
+    async (path, { desk, alice }) => {
+      const text = await page(desk, alice, path);
       expect(text.length).toBeLessThan(BOUND);
       if (path !== '/?view=recent') expect(text).toContain('(1,000,000 characters)');
     },
   );
 
-  it('the page and the API of one hold show its body whole', async () => {
+  it('the page and the API of one hold show its body whole', async ({ desk, ids, alice }) => {
     const [id = ''] = ids;
-    expect((JSON.parse(await api(`holds/${id}`)) as { action: { bodyText: string } }).action.bodyText).toBe(
+    expect((JSON.parse(await api(desk, `holds/${id}`)) as { action: { bodyText: string } }).action.bodyText).toBe(
       JSON.stringify({ n: 0, memo: LARGE }),
     );
-    expect(await page(`/holds/${id}`)).toContain(LARGE);
+    expect(await page(desk, alice, `/holds/${id}`)).toContain(LARGE);
   });
 
-  it('of a hold that its agent cancelled the page says that the body is gone, and gives its digest', async () => {
+  it('of a hold that its agent cancelled the page says that the body is gone, and gives its digest', async ({
+    desk,
+    ids,
+    alice,
+  }) => {
     const id = ids.pop() ?? '';
-    const before = JSON.parse(await api(`holds/${id}`)) as { action: { bodyDigest: string; bodyKept: boolean } };
+    const before = JSON.parse(await api(desk, `holds/${id}`)) as { action: { bodyDigest: string; bodyKept: boolean } };
     expect(before.action.bodyKept).toBe(true);
     const headers = { authorization: `Bearer ${await desk.issuer.token('agent')}` };
     expect((await fetch(`${desk.agents}/countersign/v1/holds/${id}`, { method: 'DELETE', headers })).status).toBe(200);
-    const after = JSON.parse(await api(`holds/${id}`)) as { action: Record<string, unknown> };
+    const after = JSON.parse(await api(desk, `holds/${id}`)) as { action: Record<string, unknown> };
     expect(after.action).toMatchObject({ bodyKept: false, bodyDigest: before.action.bodyDigest });
     expect([after.action.bodyText, after.action.args]).toEqual([undefined, undefined]);
-    const text = await page(`/holds/${id}`);
+    const text = await page(desk, alice, `/holds/${id}`);
     expect(text).toContain('The body is not kept any more');
     expect(text).toContain(before.action.bodyDigest);
     expect(text).not.toContain(LARGE);

@@ -1,17 +1,13 @@
 // What nobody catches must not end the process in the middle of calls that are sent. Kind: any fault that escapes,
 // whatever its form. It is planted by a module that the gateway's process loads first.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { startEnvironment } from '../support/environment.ts';
+import { gatewayTest } from '../support/gateway-test.ts';
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'countersign-guard-'));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const it = gatewayTest;
 
 const FAULTS: Readonly<Record<string, string>> = {
   'an exception that is no error, in a timer': `setTimeout(() => { throw undefined; }, 0)`,
@@ -20,10 +16,10 @@ const FAULTS: Readonly<Record<string, string>> = {
 };
 
 describe('a fault that nobody catches', () => {
-  it.each(Object.entries(FAULTS))('ends the process in order: %s', async (_name, code) => {
+  it.for(Object.entries(FAULTS))('ends the process in order: %s', async ([_name, code], { folder }) => {
     const planted = join(folder, `${Object.values(FAULTS).indexOf(code)}.cjs`);
     writeFileSync(planted, `process.on('SIGUSR2', () => { ${code}; });`);
-    const env = await startEnvironment({ env: { NODE_OPTIONS: `--require ${planted}` } });
+    const env = await startEnvironment({}, { env: { NODE_OPTIONS: `--require ${planted}` } });
     try {
       const answer = Promise.withResolvers<void>();
       env.upstream.respond((_request, response) => void answer.promise.then(() => response.end('{"done":true}')));

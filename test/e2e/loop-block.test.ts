@@ -7,8 +7,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { sendRaw } from '../support/raw-http.ts';
 
 const BOUND_MS = 2_000;
@@ -32,64 +34,94 @@ parentPort.on('message', (what) => {
   }).on('error', () => setTimeout(ask, 50));
 })();`;
 
-let env: Environment;
-let probe: Worker;
 /** What the MCP server answers. */
 let answer = '';
 const server = createServer((incoming, response) => {
   incoming.resume().on('end', () => response.setHeader('content-type', 'application/json').end(answer));
 });
 
-beforeAll(async () => {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  env = await startEnvironment({
-    upstreams: `  tools: { url: "http://127.0.0.1:${(server.address() as AddressInfo).port}", protocol: mcp, credential: key }`,
-    limits: '{ wait: 0s, pendingPerAgent: 1000 }',
-    rules: `
-  - { id: any, match: { upstream: api }, decide: allow }
-  - { id: stars, match: { upstream: api, path: "/p/*/q/*/q/*/r" }, decide: deny }
-  - { id: slugs, match: { upstream: api, path: "/s/:slug((?:[a-z0-9]+-?)+)" }, decide: deny }
-  - { id: pairs, match: { upstream: api, methods: [POST], path: /pairs }, when: 'args.items.exists(x, args.items.filter(y, y == x).size() > 1)', decide: deny }
-  - { id: pattern, match: { upstream: api, methods: [POST], path: /pattern }, when: 'args.text.matches("^(a+)+$") || args.text.matches("(x+x+)+y")', decide: deny }
-  - { id: keys, match: { upstream: api, methods: [POST], path: /keys }, when: 'args.all(k, k.size() < 100) && args.exists(k, k == "none")', decide: deny }
-  - { id: names, match: { upstream: api, methods: [POST], path: /names }, when: 'has(args.some) || has(args.other) || "third" in args', decide: deny }
-  - { id: query, match: { upstream: api, path: /query }, when: 'request.query.exists(k, k == "none")', decide: deny }
-  - { id: fields, match: { upstream: api, path: /fields }, when: 'request.headers.exists(k, k == "none")', decide: deny }
-  - { id: deletes, match: { upstream: api, methods: [DELETE] }, decide: deny }
-  - { id: held, match: { upstream: api, methods: [POST], path: /held }, decide: hold, tier: payment }
-  - { id: tools, match: { upstream: tools }, when: '!has(args.items) || args.items.all(x, x != "none")', decide: allow }
-`,
+const it = gatewayTest
+  .extend('env', file, async ({ environment, closes }) => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const env = await environment({
+      upstreams: {
+        tools: {
+          url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+          protocol: 'mcp',
+          credential: 'key',
+        },
+      },
+      rules: [
+        rule.allow('any', { upstream: 'api' }),
+        rule.deny('stars', { upstream: 'api', path: '/p/*/q/*/q/*/r' }),
+        rule.deny('slugs', { upstream: 'api', path: '/s/:slug((?:[a-z0-9]+-?)+)' }),
+        rule.deny(
+          'pairs',
+          { upstream: 'api', methods: ['POST'], path: '/pairs' },
+          { when: 'args.items.exists(x, args.items.filter(y, y == x).size() > 1)' },
+        ),
+        rule.deny(
+          'pattern',
+          { upstream: 'api', methods: ['POST'], path: '/pattern' },
+          { when: 'args.text.matches("^(a+)+$") || args.text.matches("(x+x+)+y")' },
+        ),
+        rule.deny(
+          'keys',
+          { upstream: 'api', methods: ['POST'], path: '/keys' },
+          { when: 'args.all(k, k.size() < 100) && args.exists(k, k == "none")' },
+        ),
+        rule.deny(
+          'names',
+          { upstream: 'api', methods: ['POST'], path: '/names' },
+          { when: 'has(args.some) || has(args.other) || "third" in args' },
+        ),
+        rule.deny('query', { upstream: 'api', path: '/query' }, { when: 'request.query.exists(k, k == "none")' }),
+        rule.deny('fields', { upstream: 'api', path: '/fields' }, { when: 'request.headers.exists(k, k == "none")' }),
+        rule.deny('deletes', { upstream: 'api', methods: ['DELETE'] }),
+        rule.hold('held', { upstream: 'api', methods: ['POST'], path: '/held' }),
+        rule.allow('tools', { upstream: 'tools' }, { when: '!has(args.items) || args.items.all(x, x != "none")' }),
+      ],
+      limits: { wait: '0s', pendingPerAgent: 1000 },
+    });
+    await closes({
+      close: () => {
+        server.closeAllConnections();
+        server.close();
+      },
+    });
+    return env;
+  })
+  .extend('probe', file, async ({ env, closes }) => {
+    const probe = new Worker(PROBE, { eval: true, workerData: env.ports.ops });
+    await closes({
+      close: async () => {
+        probe.postMessage('stop');
+        await once(probe, 'exit');
+      },
+    });
+    return probe;
   });
-  probe = new Worker(PROBE, { eval: true, workerData: env.ports.ops });
-});
-afterAll(async () => {
-  probe.postMessage('stop');
-  await once(probe, 'exit');
-  await env.close();
-  server.closeAllConnections();
-  server.close();
-});
 
-async function longestBlock(): Promise<number> {
+async function longestBlock(probe: Worker): Promise<number> {
   probe.postMessage('tell');
   return ((await once(probe, 'message')) as [number])[0];
 }
 
 /** What is asked is answered somehow, and meanwhile nobody waits. */
-async function blocksNobody(ask: () => Promise<unknown>): Promise<void> {
-  await longestBlock();
+async function blocksNobody(probe: Worker, ask: () => Promise<unknown>): Promise<void> {
+  await longestBlock(probe);
   await ask();
-  expect(await longestBlock()).toBeLessThan(BOUND_MS);
+  expect(await longestBlock(probe)).toBeLessThan(BOUND_MS);
 }
 
 const post =
   (path: string, body: string, type = 'application/json') =>
-  async () =>
+  async (env: Environment) =>
     (await env.call(path, { method: 'POST', body, headers: { 'content-type': type } })).arrayBuffer();
 const raw =
   (target: string, ...fields: readonly string[]) =>
-  async () =>
+  async (env: Environment) =>
     sendRaw(
       env.ports.agents,
       `GET ${target} HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\nAuthorization: Bearer ${await env.token('agent-1')}\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n`,
@@ -98,7 +130,7 @@ const many = (count: number, item: (n: number) => string, separator = ','): stri
   Array.from({ length: count }, (_, n) => item(n)).join(separator);
 const fill = (piece: string, size = MIB - 4_096): string => piece.repeat(Math.floor(size / piece.length));
 
-const requests: Readonly<Record<string, () => Promise<unknown>>> = {
+const requests: Readonly<Record<string, (env: Environment) => Promise<unknown>>> = {
   'a path that stars could match in many ways': raw(`/api/p${fill('/x/q', 14_000)}/x`),
   'a path that a group could match in many ways': raw(`/api/s/${fill('a', 14_000)}!`),
   'a path of many segments': raw(`/api${fill('/a', 14_000)}`),
@@ -115,15 +147,15 @@ const requests: Readonly<Record<string, () => Promise<unknown>>> = {
     'Upgrade: websocket',
     `Sec-WebSocket-Extensions: ${fill('a;b="c";', 13_000)}`,
   ),
-  'a token of many dots': async () =>
+  'a token of many dots': async (env) =>
     env.call('/api/x', { headers: { authorization: `Bearer ${fill('a.', 13_000)}` } }),
-  'a token of deep claims': async () =>
+  'a token of deep claims': async (env) =>
     env.call('/api/x', {
       headers: {
         authorization: `Bearer eyJhbGciOiJFUzI1NiJ9.${Buffer.from(fill('[', 8_000)).toString('base64url')}.AAAA`,
       },
     }),
-  'many requests at once on one connection': async () =>
+  'many requests at once on one connection': async (env) =>
     sendRaw(
       env.ports.agents,
       `${'GET /api/x HTTP/1.1\r\nHost: gw.test\r\n\r\n'.repeat(200)}GET / HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n`,
@@ -160,51 +192,55 @@ const forms: Readonly<Record<string, readonly [type: string, body: string]>> = {
   'a boundary that nearly comes': ['multipart/form-data; boundary=bbbbbbbb', fill('\r\n--bbbbbbb')],
 };
 
-it.each(Object.entries(requests))('a request with %s', (_what, ask) => blocksNobody(ask));
+it.for(Object.entries(requests))('a request with %s', ([_what, ask], { env, probe }) =>
+  blocksNobody(probe, () => ask(env)),
+);
 
 describe.each(['/pairs', '/pattern', '/keys', '/names', '/held', '/streamed'])('a body to /api%s', (path) => {
-  it.each(Object.entries(bodies))('of %s', (_what, body) => blocksNobody(post(`/api${path}`, body)));
+  it.for(Object.entries(bodies))('of %s', ([_what, body], { env, probe }) =>
+    blocksNobody(probe, () => post(`/api${path}`, body)(env)),
+  );
 });
 
-it.each(Object.entries(forms))('a body that is %s', (_what, [type, body]) =>
-  blocksNobody(post('/api/streamed', body, type)),
+it.for(Object.entries(forms))('a body that is %s', ([_what, [type, body]], { env, probe }) =>
+  blocksNobody(probe, () => post('/api/streamed', body, type)(env)),
 );
 
 describe('what is held', () => {
-  it('is listed and shown to reviewers, each at the size limit', { timeout: 60_000 }, async () => {
+  it('is listed and shown to reviewers, each at the size limit', { timeout: 60_000 }, async ({ env, probe }) => {
     const alice = await env.reviewer('alice');
     for (const body of Object.values(bodies))
       await (await env.call('/api/held', { method: 'POST', body, as: 'agent-2' })).arrayBuffer();
     const holds = await alice.list();
     expect(holds.length).toBeGreaterThan(5);
-    await blocksNobody(() => alice.list('all'));
-    for (const { id } of holds) await blocksNobody(() => alice.show(id));
+    await blocksNobody(probe, () => alice.list('all'));
+    for (const { id } of holds) await blocksNobody(probe, () => alice.show(id));
   });
 
-  it('is a task of many words', async () => {
+  it('is a task of many words', async ({ env, probe }) => {
     const words = {
       objective: fill('\u0430 ', 8_000),
       plan: Array.from({ length: 20 }, () => fill('x ', 1_000)),
       labels: Array.from({ length: 10 }, (_, n) => `l${n}`),
     };
-    await blocksNobody(async () =>
+    await blocksNobody(probe, async () =>
       (await env.call('/countersign/v1/tasks', { method: 'POST', body: words })).arrayBuffer(),
     );
-    await blocksNobody(post('/countersign/v1/tasks', `{"objective":${fill('[')}`));
+    await blocksNobody(probe, () => post('/countersign/v1/tasks', `{"objective":${fill('[')}`)(env));
   });
 });
 
 describe('an MCP', () => {
   const call = (args: string): string =>
     `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":${args}}}`;
-  const send = (body: string) => async () =>
+  const send = (env: Environment, body: string) => async () =>
     (
       await env.call('/tools', { method: 'POST', body, headers: { accept: 'application/json, text/event-stream' } })
     ).arrayBuffer();
 
-  it.each(Object.entries(bodies))('message with %s', (_what, body) => {
+  it.for(Object.entries(bodies))('message with %s', ([_what, body], { env, probe }) => {
     answer = '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}';
-    return blocksNobody(send(call(body)));
+    return blocksNobody(probe, send(env, call(body)));
   });
 
   const answers: Readonly<Record<string, string>> = {
@@ -214,9 +250,13 @@ describe('an MCP', () => {
     'a long text': `{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"${fill('a', 8 * MIB)}"}]}}`,
     quotes: `{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"${fill('\\"', 8 * MIB)}"}]}}`,
   };
-  it.each(Object.entries(answers))('server’s answer of %s', { timeout: 60_000 }, async (_what, text) => {
-    answer = text;
-    await blocksNobody(send('{"jsonrpc":"2.0","id":1,"method":"tools/list"}'));
-    await blocksNobody(send(call('{}')));
-  });
+  it.for(Object.entries(answers))(
+    'server’s answer of %s',
+    { timeout: 60_000 },
+    async ([_what, text], { env, probe }) => {
+      answer = text;
+      await blocksNobody(probe, send(env, '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'));
+      await blocksNobody(probe, send(env, call('{}')));
+    },
+  );
 });

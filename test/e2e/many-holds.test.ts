@@ -5,27 +5,27 @@ import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect } from 'vitest';
 import { verifyAudit } from '../../src/audit/verify.ts';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import type { ReviewerClient, SeenHold } from '../support/reviewer-client.ts';
 
 const CALLS = 2_000;
 const AGENTS = 8;
 const VOTES_AT_A_TIME = 40;
 
-let env: Environment;
-beforeAll(async () => {
-  env = await startEnvironment({
-    limits: '{ wait: 10m, pendingPerAgent: 3000 }',
-    tiers: '{ payment: { reviewers: ["group:finance"], decideWithin: 30m, useWithin: 30m } }',
+const it = gatewayTest.extend('env', file, async ({ environment }) => {
+  const env = await environment({
+    tiers: { payment: { reviewers: ['group:finance'], decideWithin: '30m', useWithin: '30m' } },
+    limits: { wait: '10m', pendingPerAgent: 3000 },
   });
   env.upstream.respond(({ body }, response) => response.end(body));
+  return env;
 });
-afterAll(() => env.close());
 
 /** A POST over a connection that is kept; several thousand of these are open at once. */
-async function post(agent: Agent, subject: string, body: string) {
+async function post(env: Environment, agent: Agent, subject: string, body: string) {
   const sent = request({
     ...{ agent, host: '127.0.0.1', port: env.ports.agents, method: 'POST', path: '/api/transfers' },
     headers: {
@@ -39,7 +39,7 @@ async function post(agent: Agent, subject: string, body: string) {
   return { status: response.statusCode, hold: response.headers['countersign-hold'], text: await text(response) };
 }
 
-async function metric(name: string): Promise<number> {
+async function metric(env: Environment, name: string): Promise<number> {
   const page = await (await fetch(`http://127.0.0.1:${env.ports.ops}/metrics`)).text();
   return [...page.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)`, 'gm'))].reduce(
     (sum, [, value]) => sum + Number(value),
@@ -59,11 +59,13 @@ async function listAll(reviewer: ReviewerClient): Promise<SeenHold[]> {
   return found;
 }
 
-it('releases two thousand held calls, each to its own caller and each sent once', { timeout: 240_000 }, async () => {
+it('releases two thousand held calls, each to its own caller and each sent once', { timeout: 240_000 }, async ({
+  env,
+}) => {
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
   const bodies = Array.from({ length: CALLS }, (_, n) => JSON.stringify({ to: `account-${n}`, amount: n }));
-  const calls = bodies.map((body, n) => post(agent, `agent-${n % AGENTS}`, body));
-  await expect.poll(() => metric('countersign_holds_active'), { timeout: 120_000, interval: 500 }).toBe(CALLS);
+  const calls = bodies.map((body, n) => post(env, agent, `agent-${n % AGENTS}`, body));
+  await expect.poll(() => metric(env, 'countersign_holds_active'), { timeout: 120_000, interval: 500 }).toBe(CALLS);
   expect(env.upstream.requests).toEqual([]);
 
   const alice = await env.reviewer('alice');
@@ -81,7 +83,7 @@ it('releases two thousand held calls, each to its own caller and each sent once'
   expect(answers.map(({ status, text: said }) => `${status} ${said}`)).toEqual(bodies.map((body) => `200 ${body}`));
   expect(new Set(answers.map(({ hold }) => hold))).toEqual(new Set(holds.map(({ id }) => id)));
   expect(env.upstream.requests.map(({ body }) => body).sort()).toEqual([...bodies].sort());
-  await expect.poll(() => metric('countersign_holds_active'), { timeout: 30_000 }).toBe(0);
+  await expect.poll(() => metric(env, 'countersign_holds_active'), { timeout: 30_000 }).toBe(0);
   // What was sent twice, or without an approval, would be a fault of the record.
   expect(await verifyAudit(join(env.folder, 'data/audit'))).toMatchObject({ ok: true, faults: [] });
   agent.destroy();

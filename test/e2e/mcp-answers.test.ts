@@ -3,8 +3,11 @@
 // standard, or hostile, are neither lost nor a burden.
 
 import type { ServerResponse } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, type RecordedRequest, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import type { RecordedRequest } from '../support/recorder.ts';
 
 interface Message {
   readonly id?: number;
@@ -15,26 +18,26 @@ interface Message {
 /** The text that answers a message, by method; `$id` stands for its number. */
 type Answers = Record<string, string>;
 
-let env: Environment;
 /** By path of the upstream. */
 let answers: Record<string, Answers>;
 let fields: Record<string, string>;
 let stream: boolean;
 
-beforeAll(async () => {
-  env = await startEnvironment({
-    upstreams: ({ origin }) => `
-  raw: { url: "${origin}/raw", protocol: mcp }
-  two: { protocol: mcp, servers: { a: { url: "${origin}/a" }, b: { url: "${origin}/b", credential: key } } }`,
-    rules: `
-  - { id: free, match: { tool: "*free" }, decide: allow }
-  - { id: held, match: { tool: "*held" }, decide: hold, tier: payment }
-  - { id: asks, match: { mcp: [sampling/createMessage] }, decide: allow }
-`,
-  });
+const it = gatewayTest.extend('env', file, async ({ environment }) => {
+  const env = await environment(({ origin }) => ({
+    upstreams: {
+      raw: { url: `${origin}/raw`, protocol: 'mcp' },
+      two: { protocol: 'mcp', servers: { a: { url: `${origin}/a` }, b: { url: `${origin}/b`, credential: 'key' } } },
+    },
+    rules: [
+      rule.allow('free', { tool: '*free' }),
+      rule.hold('held', { tool: '*held' }),
+      rule.allow('asks', { mcp: ['sampling/createMessage'] }),
+    ],
+  }));
   env.upstream.respond(answer);
-}, 60_000);
-afterAll(() => env.close());
+  return env;
+});
 
 function answer({ url, body }: RecordedRequest, response: ServerResponse): void {
   const message = JSON.parse(body || '{}') as Message;
@@ -54,6 +57,7 @@ const result = (path: string, { method }: Message): string =>
     : '{"content":[{"type":"text","text":"done"}]}';
 
 async function post(
+  env: Environment,
   mount: string,
   message: object,
   session?: string,
@@ -76,6 +80,7 @@ async function post(
 }
 
 async function ask(
+  env: Environment,
   mount: string,
   method: string,
   given: Partial<{ answers: Record<string, Answers>; fields: Record<string, string>; stream: boolean }>,
@@ -87,13 +92,13 @@ async function ask(
   const session =
     mount === 'two'
       ? (
-          await post(mount, {
+          await post(env, mount, {
             method: 'initialize',
             params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
           })
         ).session
       : null;
-  return (await post(mount, { method, params }, session ?? undefined)).text;
+  return (await post(env, mount, { method, params }, session ?? undefined)).text;
 }
 
 const CALL = { name: 'free', arguments: {} };
@@ -105,8 +110,8 @@ const list = (tools: readonly string[], more = ''): string =>
 
 // Pins the kind "numbers and bytes that change on the way", wherever the gateway rewrites an answer.
 describe.each([false, true])('an answer that is rewritten (in events: %s)', (events) => {
-  it('keeps every number of a list that is cut and of tools that get a word', async () => {
-    const text = await ask('raw', 'tools/list', {
+  it('keeps every number of a list that is cut and of tools that get a word', async ({ env }) => {
+    const text = await ask(env, 'raw', 'tools/list', {
       stream: events,
       answers: {
         raw: {
@@ -121,8 +126,8 @@ describe.each([false, true])('an answer that is rewritten (in events: %s)', (eve
     expect(text).not.toContain('none');
   });
 
-  it('keeps every number of lists of several servers that are joined under other names', async () => {
-    const text = await ask('two', 'tools/list', {
+  it('keeps every number of lists of several servers that are joined under other names', async ({ env }) => {
+    const text = await ask(env, 'two', 'tools/list', {
       stream: events,
       answers: {
         a: { 'tools/list': list([tool('free'), tool('none')]) },
@@ -133,9 +138,10 @@ describe.each([false, true])('an answer that is rewritten (in events: %s)', (eve
     expect(text).toContain(`{"name":"b__held", ${NUMBERS},`);
   });
 
-  it('keeps every number of what a server of a shared mount answers with links in it', async () => {
+  it('keeps every number of what a server of a shared mount answers with links in it', async ({ env }) => {
     const content = `"content":[{"type":"resource_link","uri":"docs://x", ${NUMBERS}}],"structuredContent":{${NUMBERS}}`;
     const text = await ask(
+      env,
       'two',
       'tools/call',
       { stream: events, answers: { a: { 'tools/call': `{"jsonrpc":"2.0","id":$id,"result":{${content}}}` } } },
@@ -144,9 +150,9 @@ describe.each([false, true])('an answer that is rewritten (in events: %s)', (eve
     expect(text).toContain(`${NUMBERS}}],"structuredContent":{${NUMBERS}}`);
   });
 
-  it('keeps what a server says of itself beside the tasks that the gateway adds', async () => {
+  it('keeps what a server says of itself beside the tasks that the gateway adds', async ({ env }) => {
     const said = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"experimental":{${NUMBERS}}},"serverInfo":{"name":"raw","version":"1"},${NUMBERS}}`;
-    const text = await ask('raw', 'initialize', {
+    const text = await ask(env, 'raw', 'initialize', {
       stream: events,
       answers: { raw: { initialize: `{"jsonrpc":"2.0","id":$id,"result":${said}}` } },
     });
@@ -156,10 +162,10 @@ describe.each([false, true])('an answer that is rewritten (in events: %s)', (eve
 });
 
 describe('a tool whose definition has no digest', () => {
-  it.each(['"n":1E400', '"description":"\\ud800"', '"x":{"\\udc00":1}'])(
+  it.for(['"n":1E400', '"description":"\\ud800"', '"x":{"\\udc00":1}'])(
     'is left out of the list, and the others are in it: %s',
-    async (odd) => {
-      const text = await ask('raw', 'tools/list', {
+    async (odd, { env }) => {
+      const text = await ask(env, 'raw', 'tools/list', {
         answers: { raw: { 'tools/list': list([`{"name":"odd-free","inputSchema":{},${odd}}`, tool('even-free')]) } },
       });
       expect([text.includes('odd-free'), text.includes('even-free')]).toEqual([false, true]);
@@ -168,11 +174,11 @@ describe('a tool whose definition has no digest', () => {
 });
 
 describe('a request that is put into a server’s words', () => {
-  it('keeps its numbers and everything else of its text', async () => {
-    await ask('two', 'ping', {});
+  it('keeps its numbers and everything else of its text', async ({ env }) => {
+    await ask(env, 'two', 'ping', {});
     const body =
       '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"arguments":{ "a":1.0,"b":1e2,"c":"\\u0041" },"name":"a__free"}}';
-    const opened = await post('two', {
+    const opened = await post(env, 'two', {
       method: 'initialize',
       params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
     });
@@ -194,25 +200,25 @@ describe('a request that is put into a server’s words', () => {
 describe('an answer a little off the standard', () => {
   const answered = { raw: { 'tools/call': '\ufeff{"jsonrpc":"2.0","id":$id,"result":{"content":[],"n":1.0}}' } };
 
-  it.each([false, true])('with a byte order mark is the answer without it (in events: %s)', async (events) => {
-    expect(await ask('raw', 'tools/call', { stream: events, answers: answered }, CALL)).toBe(
+  it.for([false, true])('with a byte order mark is the answer without it (in events: %s)', async (events, { env }) => {
+    expect(await ask(env, 'raw', 'tools/call', { stream: events, answers: answered }, CALL)).toBe(
       '{"jsonrpc":"2.0","id":7,"result":{"content":[],"n":1.0}}',
     );
   });
 
-  it('with a byte order mark in a list of several servers is in the list', async () => {
+  it('with a byte order mark in a list of several servers is in the list', async ({ env }) => {
     const marked = { 'tools/list': `\ufeff${list([tool('free')])}` };
-    expect(await ask('two', 'tools/list', { answers: { a: marked, b: marked } })).toContain(tool('b__free'));
+    expect(await ask(env, 'two', 'tools/list', { answers: { a: marked, b: marked } })).toContain(tool('b__free'));
   });
 
-  it.each(['', 'identity', 'Identity, identity', 'utf-8', 'UTF8', 'none', 'null', 'binary', '8bit', 'identity,none'])(
+  it.for(['', 'identity', 'Identity, identity', 'utf-8', 'UTF8', 'none', 'null', 'binary', '8bit', 'identity,none'])(
     'with the Content-Encoding "%s" is not a compressed one',
-    async (coding) => {
+    async (coding, { env }) => {
       const given = {
         fields: { 'content-encoding': coding },
         answers: { raw: { 'tools/list': list([tool('free'), tool('none')]) } },
       };
-      expect(await ask('raw', 'tools/list', given)).toContain(tool('free'));
+      expect(await ask(env, 'raw', 'tools/list', given)).toContain(tool('free'));
       // With a credential in the call, whose echo has to be looked for.
       answers = {};
       const plain = await env.call('/api/x');
@@ -220,14 +226,14 @@ describe('an answer a little off the standard', () => {
     },
   );
 
-  it.each(['"error":null,', '"method":null,', '"params":null,"error":null,'])(
+  it.for(['"error":null,', '"method":null,', '"params":null,"error":null,'])(
     'with %s beside its result is a result',
-    async (absent) => {
+    async (absent, { env }) => {
       const text = `{"jsonrpc":"2.0",${absent}"id":$id,"result":{"tools":[${tool('free')},${tool('none')}]}}`;
-      const said = await ask('raw', 'tools/list', { answers: { raw: { 'tools/list': text } } });
+      const said = await ask(env, 'raw', 'tools/list', { answers: { raw: { 'tools/list': text } } });
       expect([said.includes('free'), said.includes('none')]).toEqual([true, false]);
       expect(
-        await ask('two', 'tools/list', { answers: { a: { 'tools/list': text }, b: { 'tools/list': text } } }),
+        await ask(env, 'two', 'tools/list', { answers: { a: { 'tools/list': text }, b: { 'tools/list': text } } }),
       ).toContain('b__free');
     },
   );
@@ -235,13 +241,13 @@ describe('an answer a little off the standard', () => {
 
 // Pins the kind "another message than the one that was judged", from the server's side.
 describe('an answer that a client could read in another way', () => {
-  it.each([
+  it.for([
     '{"jsonrpc":"2.0","id":$id,"Method":"sampling/createMessage","params":{},"result":{}}',
     '{"jsonrpc":"2.0","id":$id,"methoD":"elicitation/create","result":{}}',
     '{"jsonrpc":"2.0","id":$id,"paramſ":{},"result":{}}',
     '{"jsonrpc":"2.0","id":$id,"reſult":{"tools":[]},"result":{}}',
-  ])('does not reach it: %s', async (text) => {
-    expect(await ask('raw', 'tools/call', { answers: { raw: { 'tools/call': text } } }, CALL)).toContain(
+  ])('does not reach it: %s', async (text, { env }) => {
+    expect(await ask(env, 'raw', 'tools/call', { answers: { raw: { 'tools/call': text } } }, CALL)).toContain(
       'upstream_protocol',
     );
   });
@@ -250,7 +256,7 @@ describe('an answer that a client could read in another way', () => {
 // Pins the kind "an answer that holds everybody up": what is too deep or too full is not parsed at all.
 describe('an answer that would take long to read', () => {
   const N = 400_000;
-  it.each<[string, () => string]>([
+  it.for<[string, () => string]>([
     ['14 MB of opening brackets', () => '['.repeat(14_000_000)],
     ['opening braces', () => '{"a":'.repeat(2_000_000)],
     [
@@ -266,9 +272,15 @@ describe('an answer that would take long to read', () => {
       'texts that are all different',
       () => `{"jsonrpc":"2.0","id":$id,"result":[${Array.from({ length: N }, (_, i) => `"${i}"`).join(',')}]}`,
     ],
-  ])('is refused, and the call may have been executed: %s', async (_what, text) => {
+  ] as const)('is refused, and the call may have been executed: %s', async ([_what, text], { env }) => {
     for (const events of [false, true]) {
-      const said = await ask('raw', 'tools/call', { stream: events, answers: { raw: { 'tools/call': text() } } }, CALL);
+      const said = await ask(
+        env,
+        'raw',
+        'tools/call',
+        { stream: events, answers: { raw: { 'tools/call': text() } } },
+        CALL,
+      );
       expect(said).not.toContain('"result"');
       expect(said).not.toMatch(/nothing was executed/i);
       // In a stream there may be other messages behind it.
@@ -276,9 +288,10 @@ describe('an answer that would take long to read', () => {
     }
   });
 
-  it('is none for being large: a long text and a table pass', async () => {
+  it('is none for being large: a long text and a table pass', async ({ env }) => {
     for (const content of [`"${'x'.repeat(8_000_000)}"`, `[${'{"id":1,"name":"somebody"},'.repeat(40_000)}{}]`]) {
       const said = await ask(
+        env,
         'raw',
         'tools/call',
         { answers: { raw: { 'tools/call': `{"jsonrpc":"2.0","id":$id,"result":{"content":[],"x":${content}}}` } } },

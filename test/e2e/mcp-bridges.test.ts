@@ -2,31 +2,57 @@
 // are not among the dependencies: each is skipped unless MCP_PROXY (a command) or SUPERGATEWAY (its script) says where
 // it is.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { realpathSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect as connectTo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client as SecondClient, StreamableHTTPClientTransport as SecondTransport } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { afterEach, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { freshGatewayTest } from '../support/gateway-test.ts';
 
 const { MCP_PROXY, SUPERGATEWAY } = process.env;
 const SERVER = realpathSync('node_modules/@modelcontextprotocol/server-filesystem/dist/index.js');
 
-let env: Environment | undefined;
-let bridge: ChildProcess | undefined;
-let folder = '';
-afterEach(async () => {
-  await env?.close();
-  if (bridge?.pid !== undefined && bridge.exitCode === null) process.kill(-bridge.pid, 'SIGTERM');
-  if (folder !== '') rmSync(folder, { recursive: true, force: true });
-});
+interface Bridge {
+  readonly env: Environment;
+  /** What the server serves. */
+  readonly files: string;
+}
+
+const it = freshGatewayTest
+  .extend('files', ({ folder }) => {
+    const files = realpathSync(folder);
+    writeFileSync(join(files, 'hello.txt'), 'Hello from a file');
+    return files;
+  })
+  // The bridge starts the server as its child, in a group of their own.
+  .extend(
+    'serve',
+    ({ files, closes, environment }) =>
+      async (command: string, args: (port: number) => readonly string[]): Promise<Bridge> => {
+        const port = await freePort();
+        await closes(spawn(command, [...args(port)], { stdio: 'ignore', detached: true }), (bridge) => {
+          if (bridge.pid !== undefined && bridge.exitCode === null) process.kill(-bridge.pid, 'SIGTERM');
+        });
+        await expect.poll(() => listens(port), { timeout: 30_000, interval: 200 }).toBe(true);
+        const env = await environment({
+          upstreams: { files: { url: `http://127.0.0.1:${port}/mcp`, protocol: 'mcp' } },
+          rules: [
+            rule.allow('read', { upstream: 'files', tool: 'read_*' }),
+            rule.hold('write', { upstream: 'files', tool: 'write_file' }),
+          ],
+          limits: { wait: '20s' },
+        });
+        return { env, files };
+      },
+  );
 
 async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
@@ -44,26 +70,7 @@ const listens = (port: number): Promise<boolean> =>
     );
   });
 
-async function serve(command: string, args: (port: number) => readonly string[]): Promise<void> {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), 'mcp-bridge-')));
-  writeFileSync(join(folder, 'hello.txt'), 'Hello from a file');
-  const port = await freePort();
-  // A group of its own: the bridge starts the server as its child.
-  bridge = spawn(command, [...args(port)], { stdio: 'ignore', detached: true });
-  await expect.poll(() => listens(port), { timeout: 30_000, interval: 200 }).toBe(true);
-  env = await startEnvironment({
-    upstreams: `
-  files: { url: "http://127.0.0.1:${port}/mcp", protocol: mcp }`,
-    rules: `
-  - { id: read, match: { upstream: files, tool: read_* }, decide: allow }
-  - { id: write, match: { upstream: files, tool: write_file }, decide: hold, tier: payment }
-`,
-    limits: '{ wait: 20s }',
-  });
-}
-
-async function useFiles(): Promise<void> {
-  if (env === undefined) throw new Error('not started');
+async function useFiles({ env, files }: Bridge): Promise<void> {
   const url = new URL(`http://127.0.0.1:${env.ports.agents}/files`);
   const options = { requestInit: { headers: { authorization: `Bearer ${await env.token('agent-1')}` } } };
   const alice = await env.reviewer('alice');
@@ -74,12 +81,12 @@ async function useFiles(): Promise<void> {
   for (const client of [first, second]) {
     const name = client === first ? 'first.txt' : 'second.txt';
     expect((await client.listTools()).tools.map((tool) => tool.name)).toContain('write_file');
-    const read = await client.callTool({ name: 'read_text_file', arguments: { path: join(folder, 'hello.txt') } });
+    const read = await client.callTool({ name: 'read_text_file', arguments: { path: join(files, 'hello.txt') } });
     expect(JSON.stringify(read)).toContain('Hello from a file');
     const { hold } = await alice.expect('PENDING');
     const written = client.callTool({
       name: 'write_file',
-      arguments: { path: join(folder, name), content: 'approved' },
+      arguments: { path: join(files, name), content: 'approved' },
     });
     await alice.approve(await hold);
     expect(JSON.stringify(await written)).toContain('Successfully wrote');
@@ -88,29 +95,22 @@ async function useFiles(): Promise<void> {
 }
 
 describe.skipIf(MCP_PROXY === undefined)('mcp-proxy', { timeout: 120_000 }, () => {
-  it('fronts a stdio server', async () => {
-    await serve(MCP_PROXY ?? '', (port) => [
-      '--host',
-      '127.0.0.1',
-      '--port',
-      String(port),
-      '--',
-      process.execPath,
-      SERVER,
-      folder,
-    ]);
-    await useFiles();
+  it('fronts a stdio server', async ({ files, serve }) => {
+    const stdio = [process.execPath, SERVER, files];
+    await useFiles(
+      await serve(MCP_PROXY ?? '', (port) => ['--host', '127.0.0.1', '--port', String(port), '--', ...stdio]),
+    );
   });
 });
 
 describe.skipIf(SUPERGATEWAY === undefined)('supergateway', { timeout: 120_000 }, () => {
-  it.each(['stateless', 'stateful'])('fronts a stdio server, %s', async (how) => {
-    const stdio = (): string => `${process.execPath} ${SERVER} ${folder}`;
-    await serve(process.execPath, (port) => [
+  it.for(['stateless', 'stateful'])('fronts a stdio server, %s', async (how, { files, serve }) => {
+    const stdio = `${process.execPath} ${SERVER} ${files}`;
+    const bridge = await serve(process.execPath, (port) => [
       realpathSync(SUPERGATEWAY ?? ''),
-      ...['--stdio', stdio(), '--outputTransport', 'streamableHttp', '--port', String(port)],
+      ...['--stdio', stdio, '--outputTransport', 'streamableHttp', '--port', String(port)],
       ...(how === 'stateful' ? ['--stateful'] : []),
     ]);
-    await useFiles();
+    await useFiles(bridge);
   });
 });

@@ -5,8 +5,10 @@
 
 import type { ServerResponse } from 'node:http';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
 const MOUNTS = {
   single: '/one',
@@ -16,19 +18,18 @@ const MOUNTS = {
 const JSON_TYPE = { 'content-type': 'application/json' };
 const EVENTS = { 'content-type': 'text/event-stream' };
 
-let env: Environment;
 let id = 0;
 
-beforeAll(async () => {
-  env = await startEnvironment({
-    upstreams: ({ origin }) => `
-  one: { url: "${origin}/mcp", protocol: mcp }
-  sealed: { url: "${origin}/mcp", protocol: mcp, credential: key }
-  sealed-many: { protocol: mcp, servers: { a: { url: "${origin}/mcp", credential: key } } }`,
-    rules: '  - { id: all, match: { tool: "*" }, decide: allow }',
-  });
-});
-afterAll(() => env.close());
+const it = gatewayTest.extend('env', file, ({ environment }) =>
+  environment(({ origin }) => ({
+    upstreams: {
+      one: { url: `${origin}/mcp`, protocol: 'mcp' },
+      sealed: { url: `${origin}/mcp`, protocol: 'mcp', credential: 'key' },
+      'sealed-many': { protocol: 'mcp', servers: { a: { url: `${origin}/mcp`, credential: 'key' } } },
+    },
+    rules: [rule.allow('all', { tool: '*' })],
+  })),
+);
 
 interface Told {
   readonly status: number;
@@ -39,7 +40,11 @@ interface Told {
 }
 
 /** Calls the tool once, as a client of 2026-07-28, and says what came back. `answer` is how the upstream answers. */
-async function use(mount: string, answer: (response: ServerResponse, rpcId: number) => void): Promise<Told> {
+async function use(
+  env: Environment,
+  mount: string,
+  answer: (response: ServerResponse, rpcId: number) => void,
+): Promise<Told> {
   const rpcId = ++id;
   const before = env.upstream.requests.length;
   env.upstream.respond((_request, response) => answer(response, rpcId));
@@ -94,11 +99,12 @@ const BOMBS = {
 
 describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) => {
   describe.each(CODINGS)('an answer in %s, which nobody asked for', (_name, coding, encode) => {
-    it.each([
+    it.for([
       ['JSON', JSON_TYPE, result],
       ['a stream of events', EVENTS, event],
-    ] as const)('is read as %s', async (_form, type, body) => {
+    ] as const)('is read as %s', async ([_form, type, body], { env }) => {
       const told = await use(
+        env,
         mount,
         whole({ ...type, 'content-encoding': coding }, (rpcId) => encode(body(rpcId))),
       );
@@ -106,7 +112,7 @@ describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) =
     });
   });
 
-  it.each<[string, Way]>([
+  it.for<[string, Way]>([
     ['is no longer JSON half-way', whole(JSON_TYPE, (rpcId) => result(rpcId).slice(0, -5))],
     ['is a list of messages', whole(JSON_TYPE, (rpcId) => `[${result(rpcId)}]`)],
     ['is JSON and no message', whole(JSON_TYPE, () => '{"ok":true}')],
@@ -177,8 +183,8 @@ describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) =
     ],
     ['ends without an answer', whole(EVENTS, () => progress)],
     ['ends at once', whole(EVENTS, () => '')],
-  ])('an answer that %s becomes the protocol’s own error', async (_what, how) => {
-    const told = await use(mount, how);
+  ] as const)('an answer that %s becomes the protocol’s own error', async ([_what, how], { env }) => {
+    const told = await use(env, mount, how);
     expect([told.status, told.json]).toMatchObject([200, { jsonrpc: '2.0', id }]);
     // A fault of the exchange is the tool's result, as every refusal of a tool call; what stands in place of an answer
     // is JSON-RPC's error.
@@ -194,24 +200,27 @@ describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) =
   });
 
   // Clients read such a number; a mount that servers share has numbers of its own.
-  it.skipIf(mount.includes('many'))('an answer whose number came back as a text is the answer', async () => {
+  it.skipIf(mount.includes('many'))('an answer whose number came back as a text is the answer', async ({ env }) => {
     const told = await use(
+      env,
       mount,
       whole(JSON_TYPE, (rpcId) => JSON.stringify({ jsonrpc: '2.0', id: String(rpcId), result: { content: [] } })),
     );
     expect([told.status, told.json.result]).toEqual([200, { content: [] }]);
   });
 
-  it('a stream that can be resumed is cut, so that its client resumes it', async () => {
+  it('a stream that can be resumed is cut, so that its client resumes it', async ({ env }) => {
     const cut = use(
+      env,
       mount,
       (response) => void response.writeHead(200, EVENTS).write(`id: 1\n${progress}`, () => response.destroy()),
     );
     await expect(cut).rejects.toThrow(/terminated|other side closed|fetch failed/);
   });
 
-  it('the record and the log say what the agent got, and what the upstream answered', async () => {
+  it('the record and the log say what the agent got, and what the upstream answered', async ({ env }) => {
     await use(
+      env,
       mount,
       whole({ 'content-type': 'text/html' }, () => 'no', 502),
     );

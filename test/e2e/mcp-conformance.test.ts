@@ -6,13 +6,15 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, request, type Server } from 'node:http';
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect } from 'vitest';
+import { rule } from '../support/config.ts';
 import { startConformanceServer } from '../support/conformance-server.ts';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
 const CLI = 'node_modules/@modelcontextprotocol/conformance/dist/index.js';
 
@@ -25,58 +27,64 @@ const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string>>>> = 
   },
 };
 
-let env: Environment;
-let upstream: Awaited<ReturnType<typeof startConformanceServer>>;
-let relay: Server;
-
-beforeAll(async () => {
-  upstream = await startConformanceServer();
-  relay = createServer(async (incoming, response) => {
-    const shared = incoming.url === '/shared';
-    const { 'content-length': _, ...fields } = incoming.headers;
-    const headers = { ...fields, authorization: `Bearer ${await env.token('agent-1')}` };
-    const forward = request(
-      { port: env.ports.agents, path: incoming.url, method: incoming.method, headers },
-      (answer) => {
-        const { 'content-length': __, ...answerFields } = answer.headers;
-        response.writeHead(answer.statusCode ?? 502, answerFields);
-        if (shared)
-          answer
-            .setEncoding('utf8')
-            .on('data', (text: string) => void response.write(text.replaceAll(/"only(?:__|\+)/g, '"')));
-        else answer.pipe(response);
-        answer.on('end', () => response.end());
-        answer.on('error', () => response.destroy());
+const it = gatewayTest
+  .extend('upstream', file, ({ closes }) => closes(startConformanceServer()))
+  // The suite sends no token of the gateway's: this relay puts one on.
+  .extend('relay', file, async ({ closes }) => {
+    const relay = await closes(createServer(), (server) => {
+      server.close();
+      server.closeAllConnections();
+    });
+    relay.listen(0, '127.0.0.1');
+    await once(relay, 'listening');
+    return relay;
+  })
+  .extend('env', file, async ({ upstream, relay, environment }) => {
+    const allowedOrigins = ['localhost', '127.0.0.1'].map((host) => `http://${host}:${port(relay)}`);
+    const env = await environment({
+      upstreams: {
+        tools: { url: upstream.url, protocol: 'mcp', allowedOrigins },
+        shared: {
+          protocol: 'mcp',
+          allowedOrigins,
+          servers: { only: { url: upstream.url }, gone: { url: 'http://127.0.0.1:9/mcp' } },
+        },
       },
-    );
-    forward.on('error', () => response.destroy());
-    response.on('close', () => forward.destroy());
-    let text = '';
-    for await (const chunk of incoming.setEncoding('utf8')) text += chunk;
-    forward.end(shared ? underServer(text) : text);
-  });
-  relay.listen(0, '127.0.0.1');
-  await once(relay, 'listening');
-  const origin = (host: string) => `"http://${host}:${port(relay)}"`;
-  env = await startEnvironment({
-    upstreams: `
-  tools: { url: "${upstream.url}", protocol: mcp, allowedOrigins: [${origin('localhost')}, ${origin('127.0.0.1')}] }
-  shared:
-    protocol: mcp
-    allowedOrigins: [${origin('localhost')}, ${origin('127.0.0.1')}]
-    servers: { only: { url: "${upstream.url}" }, gone: { url: "http://127.0.0.1:9/mcp" } }`,
-    rules: `
-  - { id: everything, match: {}, decide: allow }
-  - { id: server, match: { mcp: [sampling/createMessage, elicitation/create] }, decide: allow }
-`,
-  });
-}, 60_000);
-afterAll(async () => {
-  relay.close();
-  relay.closeAllConnections();
-  await env.close();
-  await upstream.close();
-}, 60_000);
+      rules: [
+        rule.allow('everything'),
+        rule.allow('server', { mcp: ['sampling/createMessage', 'elicitation/create'] }),
+      ],
+    });
+    relay.on('request', (incoming, response) => void relayTo(env, incoming, response));
+    return env;
+  })
+  // What comes out without the gateway.
+  .extend('direct', file, ({ upstream }) => run(upstream.url));
+
+async function relayTo(env: Environment, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  const shared = incoming.url === '/shared';
+  const { 'content-length': _, ...fields } = incoming.headers;
+  const headers = { ...fields, authorization: `Bearer ${await env.token('agent-1')}` };
+  const forward = request(
+    { port: env.ports.agents, path: incoming.url, method: incoming.method, headers },
+    (answer) => {
+      const { 'content-length': __, ...answerFields } = answer.headers;
+      response.writeHead(answer.statusCode ?? 502, answerFields);
+      if (shared)
+        answer
+          .setEncoding('utf8')
+          .on('data', (text: string) => void response.write(text.replaceAll(/"only(?:__|\+)/g, '"')));
+      else answer.pipe(response);
+      answer.on('end', () => response.end());
+      answer.on('error', () => response.destroy());
+    },
+  );
+  forward.on('error', () => response.destroy());
+  response.on('close', () => forward.destroy());
+  let text = '';
+  for await (const chunk of incoming.setEncoding('utf8')) text += chunk;
+  forward.end(shared ? underServer(text) : text);
+}
 
 /** The scenarios know their tools, prompts and resources by the server's own names. */
 function underServer(text: string): string {
@@ -112,15 +120,10 @@ async function run(url: string): Promise<Record<string, string>> {
   return results;
 }
 
-let direct: Record<string, string>;
-beforeAll(async () => {
-  direct = await run(upstream.url);
-}, 120_000);
-
-it.each(['tools', 'shared'])(
+it.for(['tools', 'shared'])(
   'gives the same results directly and through the gateway at /%s',
-  { timeout: 240_000 },
-  async (mount) => {
+  { timeout: 360_000 },
+  async (mount, { env: _running, relay, direct }) => {
     const through = await run(`http://localhost:${port(relay)}/${mount}`);
     expect(Object.keys(direct).length).toBeGreaterThan(25);
     expect(Object.values(direct).filter((status) => status === 'SUCCESS').length).toBeGreaterThan(30);

@@ -1,18 +1,20 @@
 // Kind: a list whose cursor leads a client round and round: an empty one is the end, and the one that was asked with is
 // an error.
 
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
-let env: Environment;
-beforeAll(async () => {
-  env = await startEnvironment({
-    upstreams: ({ origin }) =>
-      `  tools: { url: "${origin}/mcp", protocol: mcp }\n  many: { protocol: mcp, servers: { a: { url: "${origin}/mcp" } } }`,
-    rules: '  - { id: lists, match: { mcp: ["*/list", "resources/templates/list"] }, decide: allow }',
-  });
-});
-afterAll(() => env.close());
+const it = gatewayTest.extend('env', file, ({ environment }) =>
+  environment(({ origin }) => ({
+    upstreams: {
+      tools: { url: `${origin}/mcp`, protocol: 'mcp' },
+      many: { protocol: 'mcp', servers: { a: { url: `${origin}/mcp` } } },
+    },
+    rules: [rule.allow('lists', { mcp: ['*/list', 'resources/templates/list'] })],
+  })),
+);
 
 const LISTS = {
   'tools/list': 'tools',
@@ -21,7 +23,7 @@ const LISTS = {
   'resources/templates/list': 'resourceTemplates',
 };
 
-async function list(mount: string, method: string, nextCursor: string, cursor?: string) {
+async function list(env: Environment, mount: string, method: string, nextCursor: string, cursor?: string) {
   env.upstream.respond(({ body }, response) => {
     const { id } = JSON.parse(body) as { id: unknown };
     response.writeHead(200, { 'content-type': 'application/json' });
@@ -42,12 +44,12 @@ async function list(mount: string, method: string, nextCursor: string, cursor?: 
   return (await response.json()) as { result?: Record<string, unknown>; error?: { data: { code: string } } };
 }
 
-it.each(Object.keys(LISTS))(
+it.for(Object.keys(LISTS))(
   '%s: an empty cursor is the end, another one goes on, the same one is an error',
-  async (method) => {
+  async (method, { env }) => {
     for (const mount of ['/tools', '/many'])
-      expect((await list(mount, method, '')).result).not.toHaveProperty('nextCursor');
-    expect((await list('/tools', method, 'b', 'a')).result).toMatchObject({ nextCursor: 'b' });
-    expect((await list('/tools', method, 'a', 'a')).error?.data.code).toBe('upstream_protocol');
+      expect((await list(env, mount, method, '')).result).not.toHaveProperty('nextCursor');
+    expect((await list(env, '/tools', method, 'b', 'a')).result).toMatchObject({ nextCursor: 'b' });
+    expect((await list(env, '/tools', method, 'a', 'a')).error?.data.code).toBe('upstream_protocol');
   },
 );

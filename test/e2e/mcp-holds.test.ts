@@ -4,10 +4,11 @@
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { afterEach, describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
 
 interface Result {
   readonly content: readonly { readonly text: string }[];
@@ -15,54 +16,50 @@ interface Result {
   readonly _meta?: Readonly<Record<string, unknown>>;
 }
 
-let env: Environment;
-let bank: McpUpstream;
-let modernBank: McpUpstream;
-let alice: ReviewerClient;
 let amount = 0;
 const clients: { close(): Promise<void> }[] = [];
 
-beforeAll(async () => {
-  [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
-  env = await startEnvironment({
-    upstreams: `
-  tools: { url: "${bank.url}", protocol: mcp }
-  modern: { url: "${modernBank.url}", protocol: mcp }`,
-    rules: `
-  - { id: pay, match: { tool: transfer_funds }, decide: hold, tier: payment }
-  - { id: read, match: { tool: read_balance }, decide: allow }
-`,
-    limits: '{ wait: 1s, pendingPerAgent: 100 }',
-  });
-  alice = await env.reviewer('alice');
-});
-afterAll(async () => {
-  await env.close();
-  await Promise.all([bank.close(), modernBank.close()]);
-});
+const it = gatewayTest
+  .extend('bank', file, ({ closes }) => closes(startMcpUpstream()))
+  .extend('modernBank', file, ({ closes }) => closes(startStatelessUpstream()))
+  .extend('env', file, ({ bank, modernBank, environment }) =>
+    environment({
+      upstreams: {
+        tools: { url: bank.url, protocol: 'mcp' },
+        modern: { url: modernBank.url, protocol: 'mcp' },
+      },
+      rules: [rule.hold('pay', { tool: 'transfer_funds' }), rule.allow('read', { tool: 'read_balance' })],
+      limits: { wait: '1s', pendingPerAgent: 100 },
+    }),
+  )
+  .extend('alice', file, ({ env }) => env.reviewer('alice'));
+
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.close();
 });
 
-async function transportOptions(subject = 'agent-1') {
+async function transportOptions(env: Environment, subject = 'agent-1') {
   return { requestInit: { headers: { authorization: `Bearer ${await env.token(subject)}` } } };
 }
 
-async function connect(subject?: string): Promise<{ client: Client; transport: StreamableHTTPClientTransport }> {
+async function connect(
+  env: Environment,
+  subject?: string,
+): Promise<{ client: Client; transport: StreamableHTTPClientTransport }> {
   const client = new Client({ name: 'test', version: '1' });
   const transport = new StreamableHTTPClientTransport(
     new URL(`http://127.0.0.1:${env.ports.agents}/tools`),
-    await transportOptions(subject),
+    await transportOptions(env, subject),
   );
   await client.connect(transport as never);
   clients.push(client);
   return { client, transport };
 }
 
-async function connectModern(): Promise<ModernClient> {
+async function connectModern(env: Environment): Promise<ModernClient> {
   const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } });
   await client.connect(
-    new ModernTransport(new URL(`http://127.0.0.1:${env.ports.agents}/modern`), await transportOptions()),
+    new ModernTransport(new URL(`http://127.0.0.1:${env.ports.agents}/modern`), await transportOptions(env)),
   );
   clients.push(client);
   return client;
@@ -74,8 +71,12 @@ const ranWith = (upstream: McpUpstream, call: ReturnType<typeof payment>) =>
   upstream.ran.filter(({ args }) => args.amount === call.arguments.amount);
 
 describe('a default SDK v1 client', () => {
-  it('is told that its call is pending, and gets the result when it sends the same call again after the approval', async () => {
-    const { client } = await connect();
+  it('is told that its call is pending, and gets the result when it sends the same call again after the approval', async ({
+    bank,
+    env,
+    alice,
+  }) => {
+    const { client } = await connect(env);
     const call = payment();
     const first = (await client.callTool(call)) as unknown as Result;
     expect(first.isError).toBe(true);
@@ -96,8 +97,8 @@ describe('a default SDK v1 client', () => {
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 
-  it('gets the result at once when the approval comes while it waits', async () => {
-    const { client } = await connect();
+  it('gets the result at once when the approval comes while it waits', async ({ env, alice }) => {
+    const { client } = await connect(env);
     const { hold } = await alice.expect('PENDING');
     const call = payment();
     const answer = client.callTool(call);
@@ -105,8 +106,8 @@ describe('a default SDK v1 client', () => {
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
   });
 
-  it('is told of a denial as a tool result, also when it asks again', async () => {
-    const { client } = await connect();
+  it('is told of a denial as a tool result, also when it asks again', async ({ bank, env, alice }) => {
+    const { client } = await connect(env);
     const call = payment();
     const id = String(((await client.callTool(call)) as unknown as Result)._meta?.['countersign/hold']);
     await alice.deny(id);
@@ -119,8 +120,8 @@ describe('a default SDK v1 client', () => {
     expect(ranWith(bank, call)).toHaveLength(0);
   });
 
-  it('never has an approval used for other arguments under the same JSON-RPC id (orka#589)', async () => {
-    const { transport } = await connect();
+  it('never has an approval used for other arguments under the same JSON-RPC id (orka#589)', async ({ env, alice }) => {
+    const { transport } = await connect(env);
     const send = async (value: number) => {
       const response = await env.call('/tools', {
         method: 'POST',
@@ -150,8 +151,12 @@ describe('a default SDK v1 client', () => {
 });
 
 describe('an SDK v1 client that follows progress', () => {
-  it('is kept past limits.wait by progress notifications, and gets the upstream’s answer in the same stream', async () => {
-    const { client } = await connect();
+  it('is kept past limits.wait by progress notifications, and gets the upstream’s answer in the same stream', async ({
+    bank,
+    env,
+    alice,
+  }) => {
+    const { client } = await connect(env);
     const { hold } = await alice.expect('PENDING');
     const call = payment();
     const progress: { progress: number; message?: string | undefined }[] = [];
@@ -161,7 +166,7 @@ describe('an SDK v1 client that follows progress', () => {
     });
     const id = await hold;
     // Longer than limits.wait: another call of this agent has waited in vain meanwhile.
-    const { client: other } = await connect();
+    const { client: other } = await connect(env);
     expect(await other.callTool(payment())).toMatchObject({ isError: true });
     await alice.approve(id);
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
@@ -169,16 +174,16 @@ describe('an SDK v1 client that follows progress', () => {
     expect(ranWith(bank, call)).toHaveLength(1);
   });
 
-  it('is told of a denial in the stream', async () => {
-    const { client } = await connect();
+  it('is told of a denial in the stream', async ({ env, alice }) => {
+    const { client } = await connect(env);
     const { hold } = await alice.expect('PENDING');
     const answer = client.callTool(payment(), undefined, { onprogress: () => {}, resetTimeoutOnProgress: true });
     await alice.deny(await hold);
     expect(await answer).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_denied' } });
   });
 
-  it('cancels the hold with notifications/cancelled', async () => {
-    const { client } = await connect();
+  it('cancels the hold with notifications/cancelled', async ({ env, alice }) => {
+    const { client } = await connect(env);
     const { hold } = await alice.expect('PENDING');
     const aborter = new AbortController();
     const answer = client
@@ -194,9 +199,9 @@ describe('an SDK v1 client that follows progress', () => {
 
 describe('the end of a 2025 session', () => {
   // A client that opens a session for each call ends it behind the pending answer, and comes back in another one.
-  it('cancels the holds whose requests are open in that session, and no other', async () => {
-    const { client, transport } = await connect();
-    const { client: other } = await connect();
+  it('cancels the holds whose requests are open in that session, and no other', async ({ env, alice }) => {
+    const { client, transport } = await connect(env);
+    const { client: other } = await connect(env);
     const answeredHold = String(((await client.callTool(payment())) as unknown as Result)._meta?.['countersign/hold']);
     const stays = String(((await other.callTool(payment())) as unknown as Result)._meta?.['countersign/hold']);
     const { hold } = await alice.expect('PENDING');
@@ -209,31 +214,38 @@ describe('the end of a 2025 session', () => {
     await open;
   });
 
-  it.each([
+  it.for([
     ['without progress', {}],
     ['in a stream of progress', { _meta: { progressToken: 1 } }],
-  ])('is not a closed connection: the hold of a call that waits %s stays', async (_how, more) => {
-    const { transport } = await connect();
-    const { hold } = await alice.expect('PENDING');
-    const aborter = new AbortController();
-    const message = { jsonrpc: '2.0', id: 9, method: 'tools/call', params: { ...payment(), ...more } };
-    const headers = { accept: 'application/json, text/event-stream', 'mcp-session-id': transport.sessionId ?? '' };
-    const answer = env
-      .call('/tools', { method: 'POST', headers, body: message, signal: aborter.signal })
-      .catch((error: Error) => error);
-    const id = await hold;
-    aborter.abort();
-    await answer;
-    await expect
-      .poll(() => env.log.some((line) => line.hold === id && line.error === 'client_closed'), { timeout: 10_000 })
-      .toBe(true);
-    expect((await alice.show(id)).state).toBe('PENDING');
-  });
+  ] as const)(
+    'is not a closed connection: the hold of a call that waits %s stays',
+    async ([_how, more], { env, alice }) => {
+      const { transport } = await connect(env);
+      const { hold } = await alice.expect('PENDING');
+      const aborter = new AbortController();
+      const message = { jsonrpc: '2.0', id: 9, method: 'tools/call', params: { ...payment(), ...more } };
+      const headers = { accept: 'application/json, text/event-stream', 'mcp-session-id': transport.sessionId ?? '' };
+      const answer = env
+        .call('/tools', { method: 'POST', headers, body: message, signal: aborter.signal })
+        .catch((error: Error) => error);
+      const id = await hold;
+      aborter.abort();
+      await answer;
+      await expect
+        .poll(() => env.log.some((line) => line.hold === id && line.error === 'client_closed'), { timeout: 10_000 })
+        .toBe(true);
+      expect((await alice.show(id)).state).toBe('PENDING');
+    },
+  );
 });
 
 describe('an SDK v2 client of protocol 2026-07-28 with its default configuration', () => {
-  it('comes back by itself with the sealed requestState until the call is approved', async () => {
-    const client = await connectModern();
+  it('comes back by itself with the sealed requestState until the call is approved', async ({
+    modernBank,
+    env,
+    alice,
+  }) => {
+    const client = await connectModern(env);
     const { hold } = await alice.expect('PENDING');
     const call = payment();
     const answer = client.callTool(call);
@@ -250,18 +262,22 @@ describe('an SDK v2 client of protocol 2026-07-28 with its default configuration
     expect(ranWith(modernBank, call)).toHaveLength(1);
   });
 
-  it('is told of a denial as a result that it understands', async () => {
-    const client = await connectModern();
+  it('is told of a denial as a result that it understands', async ({ env, alice }) => {
+    const client = await connectModern(env);
     const { hold } = await alice.expect('PENDING');
     const answer = client.callTool(payment());
     await alice.deny(await hold);
     expect(await answer).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_denied' } });
   });
 
-  it('cancels the hold by closing its request', async () => {
+  it('cancels the hold by closing its request', async ({ env, alice }) => {
     // Between two legs there is nothing to close: this leg has to last.
-    expect(await env.edit((yaml) => yaml.replace('wait: 1s', 'wait: 50s'))).toBe('config.reloaded');
-    const client = await connectModern();
+    expect(
+      await env.edit(({ limits }) => {
+        limits.wait = '50s';
+      }),
+    ).toBe('config.reloaded');
+    const client = await connectModern(env);
     const { hold } = await alice.expect('PENDING');
     const aborter = new AbortController();
     const answer = client.callTool(payment(), { signal: aborter.signal }).catch((error: Error) => error);
@@ -281,11 +297,17 @@ describe.runIf(process.env.COUNTERSIGN_REAL_TIME === '1')(
   () => {
     const after = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-    it('completes a v1 call approved after 40 s in one go, one approved after 70 s by the promised retry, and a v2 call by itself', async () => {
-      // The comment makes it a change also where the wait is that already: the same file again is no news.
-      await env.edit((yaml) => `${yaml.replace(/wait: \w+/, 'wait: 50s')}\n# in real time\n`);
-      const { client } = await connect();
-      const modern = await connectModern();
+    it('completes a v1 call approved after 40 s in one go, one approved after 70 s by the promised retry, and a v2 call by itself', async ({
+      env,
+      alice,
+    }) => {
+      // Another test may have set it: the same file again is no news.
+      if (env.config.limits.wait !== '50s')
+        await env.edit(({ limits }) => {
+          limits.wait = '50s';
+        });
+      const { client } = await connect(env);
+      const modern = await connectModern(env);
       const approveAfter = async (seconds: number, call: () => Promise<unknown>) => {
         const { hold } = await alice.expect('PENDING');
         const answer = call();

@@ -19,7 +19,7 @@ describe.skipIf(script === undefined)('the Inspector in CLI mode', { timeout: 12
   let banks: TwoBanks;
 
   beforeAll(async () => {
-    banks = await startTwoBanks('{ wait: 20s }');
+    banks = await startTwoBanks({ wait: '20s' });
   }, 60_000);
   afterAll(() => banks.close(), 60_000);
 

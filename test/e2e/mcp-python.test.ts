@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rule } from '../support/config.ts';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
 
@@ -19,13 +20,12 @@ describe.skipIf(!installed)('a Python client', { timeout: 60_000 }, () => {
   beforeAll(async () => {
     [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
     env = await startEnvironment({
-      upstreams: `
-  tools: { url: "${bank.url}", protocol: mcp }
-  modern: { url: "${modernBank.url}", protocol: mcp }`,
-      rules: `
-  - { id: pay, match: { tool: transfer_funds }, decide: hold, tier: payment }
-`,
-      limits: '{ wait: 1s, pendingPerAgent: 100 }',
+      upstreams: {
+        tools: { url: bank.url, protocol: 'mcp' },
+        modern: { url: modernBank.url, protocol: 'mcp' },
+      },
+      rules: [rule.hold('pay', { tool: 'transfer_funds' })],
+      limits: { wait: '1s', pendingPerAgent: 100 },
     });
   }, 60_000);
   afterAll(async () => {

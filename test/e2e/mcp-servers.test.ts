@@ -4,64 +4,75 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { realpathSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client as SecondClient, StreamableHTTPClientTransport as SecondTransport } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
-let env: Environment;
-let everything: ChildProcess;
-let bridge: Server;
-let port: number;
-const folder = realpathSync(mkdtempSync(join(tmpdir(), 'mcp-files-')));
+const it = gatewayTest
+  .extend('port', file, () => freePort())
+  // A test puts another process there.
+  .extend('everything', file, async ({ port, closes }) => {
+    const everything = { process: await startEverything(port) };
+    await closes({ close: () => everything.process.kill() });
+    return everything;
+  })
+  .extend('files', file, ({ folder }) => {
+    const files = realpathSync(folder);
+    writeFileSync(join(files, 'hello.txt'), 'Hello from a file');
+    return files;
+  })
+  .extend('bridge', file, ({ files, closes }) =>
+    closes(bridgeTo(['node_modules/@modelcontextprotocol/server-filesystem/dist/index.js', files]), (bridge) => {
+      bridge.close();
+      bridge.closeAllConnections();
+    }),
+  )
+  .extend('env', file, ({ port, everything: _running, bridge, environment }) =>
+    environment({
+      upstreams: {
+        everything: { url: `http://127.0.0.1:${port}/mcp`, protocol: 'mcp' },
+        files: { url: `http://127.0.0.1:${(bridge.address() as AddressInfo).port}/mcp`, protocol: 'mcp' },
+        all: {
+          protocol: 'mcp',
+          servers: {
+            everything: { url: `http://127.0.0.1:${port}/mcp` },
+            files: { url: `http://127.0.0.1:${(bridge.address() as AddressInfo).port}/mcp` },
+          },
+        },
+      },
+      rules: [
+        rule.allow('sum', { upstream: 'everything', tool: 'get-sum' }, { when: 'args.a + args.b < 100.0' }),
+        rule.hold('research', { upstream: 'everything', tool: 'simulate-research-query' }),
+        rule.allow('tasks', { upstream: 'everything', mcp: ['tasks/get', 'tasks/result'] }),
+        rule.allow('echo', { upstream: 'everything', tool: 'echo' }),
+        rule.allow('files', { upstream: 'files', tool: 'read_*' }),
+        rule.hold('all-sum', { upstream: 'all', tool: 'everything__get-sum' }),
+        rule.allow('all-echo', { upstream: 'all', tool: '*__echo' }),
+        rule.allow('all-files', { upstream: 'all', tool: 'files__read_*' }),
+        rule.allow('all-resources', {
+          upstream: 'all',
+          server: 'everything',
+          mcp: ['resources/*', 'completion/complete'],
+          resource: 'demo://*',
+        }),
+        rule.allow('all-prompts', { upstream: 'all', prompt: 'everything__*' }),
+        rule.hold('write', { upstream: 'files', tool: 'write_file' }),
+      ],
+      limits: { wait: '0s' },
+    }),
+  );
 
-beforeAll(async () => {
-  writeFileSync(join(folder, 'hello.txt'), 'Hello from a file');
-  port = await freePort();
-  everything = await startEverything();
-  bridge = await bridgeTo(['node_modules/@modelcontextprotocol/server-filesystem/dist/index.js', folder]);
-  env = await startEnvironment({
-    upstreams: `
-  everything: { url: "http://127.0.0.1:${port}/mcp", protocol: mcp }
-  files: { url: "http://127.0.0.1:${(bridge.address() as AddressInfo).port}/mcp", protocol: mcp }
-  all:
-    protocol: mcp
-    servers:
-      everything: { url: "http://127.0.0.1:${port}/mcp" }
-      files: { url: "http://127.0.0.1:${(bridge.address() as AddressInfo).port}/mcp" }`,
-    rules: `
-  - { id: sum, match: { upstream: everything, tool: get-sum }, when: args.a + args.b < 100.0, decide: allow }
-  - { id: research, match: { upstream: everything, tool: simulate-research-query }, decide: hold, tier: payment }
-  - { id: tasks, match: { upstream: everything, mcp: [tasks/get, tasks/result] }, decide: allow }
-  - { id: echo, match: { upstream: everything, tool: echo }, decide: allow }
-  - { id: files, match: { upstream: files, tool: read_* }, decide: allow }
-  - { id: all-sum, match: { upstream: all, tool: everything__get-sum }, decide: hold, tier: payment }
-  - { id: all-echo, match: { upstream: all, tool: "*__echo" }, decide: allow }
-  - { id: all-files, match: { upstream: all, tool: "files__read_*" }, decide: allow }
-  - { id: all-resources, match: { upstream: all, server: everything, mcp: ["resources/*", completion/complete], resource: "demo://*" }, decide: allow }
-  - { id: all-prompts, match: { upstream: all, prompt: "everything__*" }, decide: allow }
-  - { id: write, match: { upstream: files, tool: write_file }, decide: hold, tier: payment }
-`,
-    limits: '{ wait: 0s }',
-  });
-}, 60_000);
-afterAll(async () => {
-  await env.close();
-  everything.kill();
-  bridge.close();
-  bridge.closeAllConnections();
-  rmSync(folder, { recursive: true });
-}, 60_000);
-
-async function startEverything(): Promise<ChildProcess> {
+async function startEverything(port: number): Promise<ChildProcess> {
   const child = spawn(
     process.execPath,
     ['node_modules/@modelcontextprotocol/server-everything/dist/index.js', 'streamableHttp'],
@@ -109,23 +120,29 @@ async function bridgeTo(args: readonly string[]): Promise<Server> {
   return server;
 }
 
-const options = async () => ({ requestInit: { headers: { authorization: `Bearer ${await env.token('agent-1')}` } } });
-const url = (mount: string) => new URL(`http://127.0.0.1:${env.ports.agents}/${mount}`);
+const options = async (env: Environment) => ({
+  requestInit: { headers: { authorization: `Bearer ${await env.token('agent-1')}` } },
+});
+const url = (env: Environment, mount: string) => new URL(`http://127.0.0.1:${env.ports.agents}/${mount}`);
 
-async function withClients(mount: string, use: (client: Client | SecondClient) => Promise<void>): Promise<void> {
+async function withClients(
+  env: Environment,
+  mount: string,
+  use: (client: Client | SecondClient) => Promise<void>,
+): Promise<void> {
   const first = new Client({ name: 'v1', version: '1' });
-  await first.connect(new StreamableHTTPClientTransport(url(mount), await options()) as never);
+  await first.connect(new StreamableHTTPClientTransport(url(env, mount), await options(env)) as never);
   await use(first);
   await first.close();
   const second = new SecondClient({ name: 'v2', version: '1' }, { versionNegotiation: { mode: 'auto' } });
-  await second.connect(new SecondTransport(url(mount), await options()));
+  await second.connect(new SecondTransport(url(env, mount), await options(env)));
   await use(second);
   await second.close();
 }
 
 describe('server-everything', { timeout: 60_000 }, () => {
-  it('serves both clients what the rules allow, by tool and by argument', async () => {
-    await withClients('everything', async (client) => {
+  it('serves both clients what the rules allow, by tool and by argument', async ({ env }) => {
+    await withClients(env, 'everything', async (client) => {
       expect((await client.listTools()).tools.map(({ name }) => name).sort()).toEqual(
         expect.arrayContaining(['echo', 'get-sum']),
       );
@@ -140,9 +157,9 @@ describe('server-everything', { timeout: 60_000 }, () => {
 });
 
 describe('a tool of server-everything that makes tasks itself', { timeout: 60_000 }, () => {
-  it('is held by the call, and its task stays the server’s', async () => {
+  it('is held by the call, and its task stays the server’s', async ({ env }) => {
     const client = new Client({ name: 'v1', version: '1' }, { capabilities: { tasks: {} } });
-    await client.connect(new StreamableHTTPClientTransport(url('everything'), await options()) as never);
+    await client.connect(new StreamableHTTPClientTransport(url(env, 'everything'), await options(env)) as never);
     expect(client.getServerCapabilities()?.tasks?.list).toBeDefined();
     const { tools } = await client.listTools();
     expect(tools.find(({ name }) => name === 'simulate-research-query')?.execution).toEqual({
@@ -170,19 +187,19 @@ describe('a tool of server-everything that makes tasks itself', { timeout: 60_00
 });
 
 describe('the filesystem server behind a bridge', { timeout: 60_000 }, () => {
-  it('serves both clients, and holds what writes', async () => {
-    await withClients('files', async (client) => {
+  it('serves both clients, and holds what writes', async ({ env, files }) => {
+    await withClients(env, 'files', async (client) => {
       const names = (await client.listTools()).tools.map(({ name }) => name);
       expect(names).toContain('write_file');
       expect(names).not.toContain('move_file');
       expect(
         JSON.stringify(
-          await client.callTool({ name: 'read_text_file', arguments: { path: join(folder, 'hello.txt') } }),
+          await client.callTool({ name: 'read_text_file', arguments: { path: join(files, 'hello.txt') } }),
         ),
       ).toContain('Hello from a file');
       const write = await client.callTool({
         name: 'write_file',
-        arguments: { path: join(folder, 'x.txt'), content: 'x' },
+        arguments: { path: join(files, 'x.txt'), content: 'x' },
       });
       expect(write).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_pending' } });
     });
@@ -190,15 +207,15 @@ describe('the filesystem server behind a bridge', { timeout: 60_000 }, () => {
 });
 
 describe('both under one mount', { timeout: 60_000 }, () => {
-  it('serves both clients by one URL: tools, resources, templates and prompts of either', async () => {
-    await withClients('all', async (client) => {
+  it('serves both clients by one URL: tools, resources, templates and prompts of either', async ({ env, files }) => {
+    await withClients(env, 'all', async (client) => {
       expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(
         expect.arrayContaining(['everything__echo', 'everything__get-sum', 'files__read_text_file']),
       );
       expect(
         JSON.stringify(await client.callTool({ name: 'everything__echo', arguments: { message: 'hello' } })),
       ).toContain('hello');
-      const path = join(folder, 'hello.txt');
+      const path = join(files, 'hello.txt');
       expect(JSON.stringify(await client.callTool({ name: 'files__read_text_file', arguments: { path } }))).toContain(
         'Hello from a file',
       );
@@ -218,18 +235,18 @@ describe('both under one mount', { timeout: 60_000 }, () => {
     });
   });
 
-  it('goes on without the one that is killed, and with it when it is back', async () => {
+  it('goes on without the one that is killed, and with it when it is back', async ({ port, everything, env }) => {
     const client = new Client({ name: 'v1', version: '1' });
-    await client.connect(new StreamableHTTPClientTransport(url('all'), await options()) as never);
+    await client.connect(new StreamableHTTPClientTransport(url(env, 'all'), await options(env)) as never);
     const prefixes = async () => [...new Set((await client.listTools()).tools.map(({ name }) => name.split('__')[0]))];
     expect(await prefixes()).toEqual(['everything', 'files']);
-    everything.kill('SIGKILL');
-    await once(everything, 'exit');
+    everything.process.kill('SIGKILL');
+    await once(everything.process, 'exit');
     expect(await prefixes()).toEqual(['files']);
     expect(await client.callTool({ name: 'everything__echo', arguments: { message: 'x' } })).toMatchObject({
       isError: true,
     });
-    everything = await startEverything();
+    everything.process = await startEverything(port);
     expect(await prefixes()).toEqual(['everything', 'files']);
     expect(
       JSON.stringify(await client.callTool({ name: 'everything__echo', arguments: { message: 'again' } })),

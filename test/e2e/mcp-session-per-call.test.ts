@@ -6,15 +6,16 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { formerActionDigest } from '../../src/actions/digest.ts';
 import { heldMessageBody } from '../../src/actions/mcp-message.ts';
 import { bindingDigest, formerRequestDigest } from '../../src/approvals/binding.ts';
 import type { Action } from '../../src/domain/action.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { heldCall } from '../../src/mcp/tasks/questions.ts';
-import { type Environment, startEnvironment } from '../support/environment.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type StrictServer, startStrictServer } from '../support/strict-mcp-server.ts';
 
 interface Result {
@@ -37,37 +38,42 @@ const MOUNTS = [
   ['a shared mount', 'both', 'a__pay'],
 ] as const;
 
-let env: Environment;
-let server: StrictServer;
-let alice: ReviewerClient;
 let amount = 0;
 const kept: Client[] = [];
 
-beforeAll(async () => {
-  server = await startStrictServer('a');
-  env = await startEnvironment({
-    upstreams: `
-  solo: { url: "${server.url}", protocol: mcp }
-  both: { protocol: mcp, servers: { a: { url: "${server.url}" } } }`,
-    rules: `
-  - { id: solo, match: { upstream: solo, tool: pay }, decide: hold, tier: payment }
-  - { id: both, match: { upstream: both, tool: a__pay }, decide: hold, tier: payment }
-`,
-    limits: '{ wait: 0s, pendingPerAgent: 100 }',
+const it = gatewayTest
+  .extend('server', file, async ({ closes }) => {
+    const server = await closes(startStrictServer('a'), (server) => server.kill());
+    await closes({ close: () => expect(server.faults).toEqual([]) });
+    return server;
+  })
+  .extend('env', file, ({ server, environment }) =>
+    environment({
+      upstreams: {
+        solo: { url: server.url, protocol: 'mcp' },
+        both: { protocol: 'mcp', servers: { a: { url: server.url } } },
+      },
+      rules: [
+        rule.hold('solo', { upstream: 'solo', tool: 'pay' }),
+        rule.hold('both', { upstream: 'both', tool: 'a__pay' }),
+      ],
+      limits: { wait: '0s', pendingPerAgent: 100 },
+    }),
+  )
+  .extend('alice', file, async ({ env, closes }) => {
+    const alice = await env.reviewer('alice');
+    await closes({
+      close: async () => {
+        for (const client of kept) await client.close();
+      },
+    });
+    return alice;
   });
-  alice = await env.reviewer('alice');
-});
-afterAll(async () => {
-  for (const client of kept) await client.close();
-  await env.close();
-  await server.kill();
-  expect(server.faults).toEqual([]);
-});
 
-const address = (mount: string) => new URL(`http://127.0.0.1:${env.ports.agents}/${mount}`);
+const address = (env: Environment, mount: string) => new URL(`http://127.0.0.1:${env.ports.agents}/${mount}`);
 /** Arguments of its own per test, so that no test meets another's hold. */
 const fresh = () => ({ amount: ++amount });
-const sentWith = (args: object) =>
+const sentWith = (server: StrictServer, args: object) =>
   server.arrived.filter(
     ({ message }) =>
       message.method === 'tools/call' && JSON.stringify(message.params?.arguments) === JSON.stringify(args),
@@ -77,6 +83,7 @@ const codeOf = ({ _meta }: Result): unknown => _meta?.['countersign/code'];
 
 /** Opens a session, makes one call in it, and ends it. */
 async function once(
+  env: Environment,
   mount: string,
   name: string,
   args: object,
@@ -84,7 +91,7 @@ async function once(
 ): Promise<Result> {
   const client = new Client({ name: 'per-call', version: '1' });
   const authorization = `Bearer ${await env.token(as, claims)}`;
-  const transport = new StreamableHTTPClientTransport(address(mount), {
+  const transport = new StreamableHTTPClientTransport(address(env, mount), {
     requestInit: { headers: { authorization, ...headers } },
   });
   await client.connect(transport as never);
@@ -98,70 +105,78 @@ async function once(
 }
 
 describe.each(MOUNTS)('a client with a session for each call, on %s', (_what, mount, tool) => {
-  it('comes back to its hold from another session, and its approved call is executed once, in the session that it is made in', async () => {
+  it('comes back to its hold from another session, and its approved call is executed once, in the session that it is made in', async ({
+    server,
+    env,
+    alice,
+  }) => {
     const args = fresh();
-    const first = await once(mount, tool, args);
+    const first = await once(env, mount, tool, args);
     expect(codeOf(first)).toBe('approval_pending');
-    const second = await once(mount, tool, args);
+    const second = await once(env, mount, tool, args);
     expect(holdOf(second)).toBe(holdOf(first));
     expect((await alice.show(String(holdOf(first)))).state).toBe('PENDING');
     await alice.approve(String(holdOf(first)));
     // The server knows the earlier sessions no more: it answers 404 to whatever names one.
-    expect(await once(mount, tool, args)).toMatchObject({ content: [{ text: 'a ran "pay"' }] });
-    expect(sentWith(args)).toHaveLength(1);
-    const sent = server.arrived.indexOf(sentWith(args)[0] as (typeof server.arrived)[number]);
+    expect(await once(env, mount, tool, args)).toMatchObject({ content: [{ text: 'a ran "pay"' }] });
+    expect(sentWith(server, args)).toHaveLength(1);
+    const sent = server.arrived.indexOf(sentWith(server, args)[0] as (typeof server.arrived)[number]);
     const opened = server.arrived.slice(0, sent).findLastIndex(({ message }) => message.method === 'initialize');
     expect(server.arrived[opened + 1]?.headers['mcp-session-id']).toBe(server.arrived[sent]?.headers['mcp-session-id']);
     expect((await alice.show(String(holdOf(first)))).state).toBe('EXECUTED');
     // What comes then is a new call.
-    const again = await once(mount, tool, args);
+    const again = await once(env, mount, tool, args);
     expect([codeOf(again), holdOf(again) === holdOf(first)]).toEqual(['approval_pending', false]);
-    expect(sentWith(args)).toHaveLength(1);
+    expect(sentWith(server, args)).toHaveLength(1);
   });
 
-  it.each<[string, Calling]>([
+  it.for<[string, Calling]>([
     ['with sessions that stay open beside each other', { keep: true }],
     ['with an Idempotency-Key', { headers: { 'idempotency-key': `k-${mount}` } }],
     ['with fields of its own', { headers: { 'user-agent': 'langchain', 'accept-language': 'de' } }],
     ['as another agent', { as: 'agent-2' }],
-  ])('%s', async (_how, calling) => {
+  ] as const)('%s', async ([_how, calling], { server, env, alice }) => {
     const args = fresh();
-    const hold = holdOf(await once(mount, tool, args, calling));
-    expect(holdOf(await once(mount, tool, args, calling))).toBe(hold);
+    const hold = holdOf(await once(env, mount, tool, args, calling));
+    expect(holdOf(await once(env, mount, tool, args, calling))).toBe(hold);
     await alice.approve(String(hold));
-    expect(await once(mount, tool, args, calling)).toMatchObject({ content: [{ text: 'a ran "pay"' }] });
-    expect(sentWith(args)).toHaveLength(1);
+    expect(await once(env, mount, tool, args, calling)).toMatchObject({ content: [{ text: 'a ran "pay"' }] });
+    expect(sentWith(server, args)).toHaveLength(1);
   });
 
-  it('with two sessions that come for one approval at the same time: it is used once', async () => {
+  it('with two sessions that come for one approval at the same time: it is used once', async ({
+    server,
+    env,
+    alice,
+  }) => {
     const args = fresh();
-    const hold = holdOf(await once(mount, tool, args));
+    const hold = holdOf(await once(env, mount, tool, args));
     await alice.approve(String(hold));
-    const results = await Promise.all([once(mount, tool, args), once(mount, tool, args)]);
+    const results = await Promise.all([once(env, mount, tool, args), once(env, mount, tool, args)]);
     expect(results.filter(({ isError }) => !isError)).toHaveLength(1);
-    expect(sentWith(args)).toHaveLength(1);
+    expect(sentWith(server, args)).toHaveLength(1);
   });
 
-  it('is told of a denial in every session', async () => {
+  it('is told of a denial in every session', async ({ server, env, alice }) => {
     const args = fresh();
-    await alice.deny(String(holdOf(await once(mount, tool, args))));
-    for (const _ of [1, 2]) expect(codeOf(await once(mount, tool, args))).toBe('approval_denied');
-    expect(sentWith(args)).toEqual([]);
+    await alice.deny(String(holdOf(await once(env, mount, tool, args))));
+    for (const _ of [1, 2]) expect(codeOf(await once(env, mount, tool, args))).toBe('approval_denied');
+    expect(sentWith(server, args)).toEqual([]);
   });
 
-  it.each<[string, Calling]>([
+  it.for<[string, Calling]>([
     ['another agent', { as: 'agent-2' }],
     ['another Idempotency-Key', { headers: { 'idempotency-key': `other-${mount}` } }],
-  ])('has nothing of an approval of %s', async (_what, calling) => {
+  ] as const)('has nothing of an approval of %s', async ([_what, calling], { server, env, alice }) => {
     const args = fresh();
-    const hold = holdOf(await once(mount, tool, args));
+    const hold = holdOf(await once(env, mount, tool, args));
     await alice.approve(String(hold));
-    const other = await once(mount, tool, args, calling);
+    const other = await once(env, mount, tool, args, calling);
     expect([codeOf(other), holdOf(other) === hold]).toEqual(['approval_pending', false]);
-    expect(sentWith(args)).toEqual([]);
+    expect(sentWith(server, args)).toEqual([]);
   });
 
-  it('has nothing of an approval of another task', async () => {
+  it('has nothing of an approval of another task', async ({ server, env, alice }) => {
     const args = fresh();
     const tasks = await Promise.all(
       ['one', 'two'].map(async (objective) => {
@@ -169,32 +184,40 @@ describe.each(MOUNTS)('a client with a session for each call, on %s', (_what, mo
         return { headers: { 'countersign-task': ((await response.json()) as { id: string }).id } };
       }),
     );
-    const hold = holdOf(await once(mount, tool, args, tasks[0]));
+    const hold = holdOf(await once(env, mount, tool, args, tasks[0]));
     await alice.approve(String(hold));
-    expect(holdOf(await once(mount, tool, args, tasks[1]))).not.toBe(hold);
-    expect(sentWith(args)).toEqual([]);
-    expect(await once(mount, tool, args, tasks[0])).toMatchObject({ content: [{ text: 'a ran "pay"' }] });
+    expect(holdOf(await once(env, mount, tool, args, tasks[1]))).not.toBe(hold);
+    expect(sentWith(server, args)).toEqual([]);
+    expect(await once(env, mount, tool, args, tasks[0])).toMatchObject({ content: [{ text: 'a ran "pay"' }] });
   });
 });
 
 describe('a hold that was recorded when approvals bound the session', () => {
   let session = '';
-  const post = async (message: object, fields: Readonly<Record<string, string>> = {}): Promise<Response> =>
+  const post = async (
+    env: Environment,
+    message: object,
+    fields: Readonly<Record<string, string>> = {},
+  ): Promise<Response> =>
     env.call('/solo', {
       method: 'POST',
       body: { jsonrpc: '2.0', ...message },
       headers: { accept: 'application/json, text/event-stream', ...fields },
     });
-  const open = async (): Promise<string> => {
+  const open = async (env: Environment): Promise<string> => {
     const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'raw', version: '1' } };
-    const response = await post({ id: 0, method: 'initialize', params });
+    const response = await post(env, { id: 0, method: 'initialize', params });
     await response.text();
     return response.headers.get('mcp-session-id') ?? '';
   };
   let id = 0;
-  const pay = async (args: object, as = session): Promise<Result> => {
+  const pay = async (env: Environment, args: object, as = session): Promise<Result> => {
     const fields = { 'mcp-session-id': as, 'mcp-protocol-version': '2025-11-25' };
-    const response = await post({ id: ++id, method: 'tools/call', params: { name: 'pay', arguments: args } }, fields);
+    const response = await post(
+      env,
+      { id: ++id, method: 'tools/call', params: { name: 'pay', arguments: args } },
+      fields,
+    );
     return ((await response.json()) as { result: Result }).result;
   };
 
@@ -202,7 +225,7 @@ describe('a hold that was recorded when approvals bound the session', () => {
    * Makes of a hold what an earlier version recorded: the session stands among its fields, and its digests are made
    * over it.
    */
-  function bindToSession(holdId: string): void {
+  function bindToSession(env: Environment, holdId: string): void {
     const db = new DatabaseSync(join(env.folder, 'data', 'store.db'));
     const read = (sql: string) => JSON.parse(String(db.prepare(sql).get(holdId)?.record));
     const { action, ...hold } = read('SELECT record FROM hold WHERE id = ?') as Hold;
@@ -235,40 +258,40 @@ describe('a hold that was recorded when approvals bound the session', () => {
     db.close();
   }
 
-  async function heldBefore(): Promise<{ readonly args: object; readonly hold: string }> {
+  async function heldBefore(env: Environment): Promise<{ readonly args: object; readonly hold: string }> {
     const args = fresh();
-    session = await open();
-    const hold = String(holdOf(await pay(args)));
+    session = await open(env);
+    const hold = String(holdOf(await pay(env, args)));
     await env.kill();
-    bindToSession(hold);
+    bindToSession(env, hold);
     await env.start();
     return { args, hold };
   }
 
-  it('is found and used in its session, once', async () => {
-    const { args, hold } = await heldBefore();
-    expect(holdOf(await pay(args))).toBe(hold);
+  it('is found and used in its session, once', async ({ server, env, alice }) => {
+    const { args, hold } = await heldBefore(env);
+    expect(holdOf(await pay(env, args))).toBe(hold);
     await alice.approve(hold);
-    expect(await pay(args)).toMatchObject({ content: [{ text: 'a ran "pay"' }] });
-    expect(sentWith(args).map(({ headers }) => headers['mcp-session-id'])).toEqual([session]);
+    expect(await pay(env, args)).toMatchObject({ content: [{ text: 'a ran "pay"' }] });
+    expect(sentWith(server, args).map(({ headers }) => headers['mcp-session-id'])).toEqual([session]);
     expect((await alice.show(hold)).state).toBe('EXECUTED');
   });
 
-  it('is not used in another session, which gets a hold of its own', async () => {
-    const { args, hold } = await heldBefore();
+  it('is not used in another session, which gets a hold of its own', async ({ server, env, alice }) => {
+    const { args, hold } = await heldBefore(env);
     await alice.approve(hold);
-    const other = await pay(args, await open());
+    const other = await pay(env, args, await open(env));
     expect([codeOf(other), holdOf(other) === hold]).toEqual(['approval_pending', false]);
     expect((await alice.show(hold)).state).toBe('APPROVED');
-    expect(sentWith(args)).toEqual([]);
+    expect(sentWith(server, args)).toEqual([]);
     // Both are there: the one that is bound to this session is approved, and stays what it is.
     expect((await alice.show(String(holdOf(other)))).state).toBe('PENDING');
   });
 
-  it('that was denied refuses the same call in its session', async () => {
-    const { args, hold } = await heldBefore();
+  it('that was denied refuses the same call in its session', async ({ server, env, alice }) => {
+    const { args, hold } = await heldBefore(env);
     await alice.deny(hold);
-    for (const _ of [1, 2]) expect(codeOf(await pay(args))).toBe('approval_denied');
-    expect(sentWith(args)).toEqual([]);
+    for (const _ of [1, 2]) expect(codeOf(await pay(env, args))).toBe('approval_denied');
+    expect(sentWith(server, args)).toEqual([]);
   });
 });

@@ -3,32 +3,27 @@
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
-import { type McpUpstream, startMcpUpstream } from '../support/mcp-upstream.ts';
+import { expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import { startMcpUpstream } from '../support/mcp-upstream.ts';
 
-let env: Environment;
-let bank: McpUpstream;
+const it = gatewayTest
+  .extend('bank', file, ({ closes }) => closes(startMcpUpstream()))
+  .extend('env', file, ({ bank, environment }) =>
+    environment({
+      upstreams: { tools: { url: bank.url, protocol: 'mcp' } },
+      rules: [
+        rule.hold('everything'),
+        rule.hold('tools', { upstream: 'tools' }),
+        rule.deny('large', { upstream: 'tools' }, { when: 'args.arguments.amount > 5' }),
+        rule.allow('read', { tool: 'read_*' }),
+      ],
+      limits: { wait: '0s', pendingPerAgent: 100 },
+    }),
+  );
 
-beforeAll(async () => {
-  bank = await startMcpUpstream();
-  env = await startEnvironment({
-    upstreams: `  tools: { url: "${bank.url}", protocol: mcp }`,
-    rules: `
-  - { id: everything, match: {}, decide: hold, tier: payment }
-  - { id: tools, match: { upstream: tools }, decide: hold, tier: payment }
-  - { id: large, match: { upstream: tools }, when: args.arguments.amount > 5, decide: deny }
-  - { id: read, match: { tool: read_* }, decide: allow }
-`,
-    limits: '{ wait: 0s, pendingPerAgent: 100 }',
-  });
-});
-afterAll(async () => {
-  await env.close();
-  await bank.close();
-});
-
-it('a rule that holds everything opens no hold for a session, and holds its calls', async () => {
+it('a rule that holds everything opens no hold for a session, and holds its calls', async ({ bank, env }) => {
   const reviewer = await env.reviewer('alice');
   const client = new Client({ name: 'test', version: '1' });
   const requestInit = { headers: { authorization: `Bearer ${await env.token('agent-1')}` } };
@@ -43,9 +38,9 @@ it('a rule that holds everything opens no hold for a session, and holds its call
   await client.close();
 });
 
-it.each(['delete_everything', 'initialized/now', 'Cancelled', 'vendor/x', 'tools/list_changed'])(
+it.for(['delete_everything', 'initialized/now', 'Cancelled', 'vendor/x', 'tools/list_changed'])(
   'a notification %s needs a rule of its own',
-  async (name) => {
+  async (name, { bank, env }) => {
     const before = bank.arrived.length;
     const answer = await env.call('/tools', {
       method: 'POST',

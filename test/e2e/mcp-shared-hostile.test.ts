@@ -2,42 +2,34 @@
 // approvals of one must never pass for another's. The servers are written by hand and note what no client of theirs may
 // do.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Environment, writtenBy } from '../support/environment.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
-import {
-  call,
-  code,
-  heldId,
-  INITIALIZE,
-  names,
-  openSharedMount,
-  request,
-  type SharedMount,
-} from '../support/shared-mount.ts';
+import { describe, expect } from 'vitest';
+import { writtenBy } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import { call, code, heldId, INITIALIZE, names, openSharedMount, request } from '../support/shared-mount.ts';
 import type { StrictServer } from '../support/strict-mcp-server.ts';
 
 // JSON-RPC 2.0, section 5.1.
 const NO_SUCH_METHOD = -32601;
 const INVALID_PARAMS = -32602;
 
-let mount: SharedMount;
-let env: Environment;
-let a: StrictServer;
-let b: StrictServer;
-let alice: ReviewerClient;
-let post: SharedMount['post'];
-let open: SharedMount['open'];
+const it = gatewayTest
+  .extend('mount', file, ({ closes }) => closes(openSharedMount()))
+  .extend('env', file, ({ mount }) => mount.env)
+  .extend('a', file, ({ mount }) => mount.a)
+  .extend('b', file, ({ mount }) => mount.b)
+  .extend('alice', file, ({ mount }) => mount.alice)
+  .extend('post', file, ({ mount }) => mount.post)
+  .extend('open', file, ({ mount }) => mount.open);
 
-beforeAll(async () => {
-  mount = await openSharedMount();
-  ({ env, a, b, alice, post, open } = mount);
-});
-afterAll(() => mount.close());
-beforeEach(() => mount.reset());
+it.beforeEach(({ mount }) => mount.reset());
 
 describe('a list', () => {
-  it('has every entry under the name of its server, and leaves out what would be ambiguous, too long or no tool’s name', async () => {
+  it('has every entry under the name of its server, and leaves out what would be ambiguous, too long or no tool’s name', async ({
+    env,
+    a,
+    post,
+    open,
+  }) => {
     const tool = (name: unknown) => ({ name, inputSchema: { type: 'object' } });
     a.results['tools/list'] = () => ({
       tools: [
@@ -57,7 +49,11 @@ describe('a list', () => {
     expect((await post(call('a__echo__b'), session)).json.result.content[0].text).toBe('a ran "echo__b"');
   });
 
-  it('goes on where servers have more, by a cursor that is good for this list and this caller only', async () => {
+  it('goes on where servers have more, by a cursor that is good for this list and this caller only', async ({
+    a,
+    post,
+    open,
+  }) => {
     const page = (params: Record<string, unknown>) =>
       params.cursor === undefined ? 'echo1' : params.cursor === 'a-2' ? 'echo2' : 'wrong';
     a.results['tools/list'] = (params) => ({
@@ -86,11 +82,18 @@ describe('a list', () => {
     expect(a.arrived.slice(before).filter(({ message }) => message.method === 'tools/list')).toEqual([]);
   });
 
-  it('is what rules say of the mount: a hold rule that matches it refuses it, since nobody could tell what would be approved', async () => {
+  it('is what rules say of the mount: a hold rule that matches it refuses it, since nobody could tell what would be approved', async ({
+    post,
+  }) => {
     expect(code(await post(request('initialize', INITIALIZE), undefined, { mount: 'strict' }))).toBe('denied');
   });
 
-  it('does not wait for a server that is silent, and says which one is missing to the agent, in the log and on record', async () => {
+  it('does not wait for a server that is silent, and says which one is missing to the agent, in the log and on record', async ({
+    env,
+    b,
+    post,
+    open,
+  }) => {
     const session = await open();
     b.silent.add('tools/list');
     const list = await post(request('tools/list'), session);
@@ -101,7 +104,7 @@ describe('a list', () => {
     await expect.poll(() => writtenBy(env)).toContain('"missingServers":[{"server":"b","error":"no_answer"}]');
   });
 
-  it('is without a server whose part a rule denies', async () => {
+  it('is without a server whose part a rule denies', async ({ a, b, post, open }) => {
     a.results['resources/templates/list'] = () => ({
       resourceTemplates: [{ name: 't', uriTemplate: 'docs://public/{page}' }],
     });
@@ -114,7 +117,7 @@ describe('a list', () => {
   });
 });
 
-it('has no address besides the mount’s: no server can be called around it', async () => {
+it('has no address besides the mount’s: no server can be called around it', async ({ env, open }) => {
   const session = await open();
   for (const path of ['/one/a', '/one%2Fa', '/a', '/one/a/', '/.well-known/oauth-protected-resource/one/a']) {
     const response = await env.call(
@@ -129,7 +132,14 @@ it('has no address besides the mount’s: no server can be called around it', as
 describe('an approval', () => {
   const pay = (server: string, amount: number) => call(`${server}__pay`, { amount });
 
-  it('is for one tool of one server, also across a restart, and is used once', async () => {
+  it('is for one tool of one server, also across a restart, and is used once', async ({
+    env,
+    a,
+    b,
+    alice,
+    post,
+    open,
+  }) => {
     const session = await open();
     const held = await post(pay('a', 1), session);
     const hold = heldId(held);
@@ -146,37 +156,33 @@ describe('an approval', () => {
     ).toEqual([1, 0]);
   });
 
-  it.each([
-    [
-      'address',
-      (yaml: string) =>
-        yaml.replace(`a: { url: "${a.url}", credential: key }`, `a: { url: "${b.url}", credential: key }`),
-    ],
-    [
-      'credential',
-      (yaml: string) =>
-        yaml.replace(`a: { url: "${a.url}", credential: key }`, `a: { url: "${a.url}", credential: second }`),
-    ],
-  ])('is void when the server’s %s changed', async (what, change) => {
+  it.for([
+    ['address', (_a: StrictServer, b: StrictServer) => ({ url: b.url, credential: 'key' })],
+    ['credential', (a: StrictServer) => ({ url: a.url, credential: 'second' })],
+  ] as const)('is void when the server’s %s changed', async ([what, change], { env, a, b, alice, post, open }) => {
     const session = await open();
     const amount = what.length;
     const hold = heldId(await post(pay('a', amount), session));
     await alice.approve(hold);
     const before = [a, b].map((server) => server.messages('tools/call').length);
-    let undo = '';
+    const undo = env.config;
     expect(
-      await env.edit((yaml) => {
-        undo = yaml;
-        return change(yaml);
+      await env.edit(({ upstreams }) => {
+        Object.assign(upstreams.one?.servers ?? {}, { a: change(a, b) });
       }),
     ).toBe('config.reloaded');
     const again = await post(pay('a', amount), session);
     expect(code(again)).toMatch(/approval_(pending|invalidated)/);
     expect([a, b].map((server) => server.messages('tools/call').length)).toEqual(before);
-    await env.edit(() => undo);
+    await env.edit(undo);
   });
 
-  it('is taken back by the cancellation of the call, also when its server is away', async () => {
+  it('is taken back by the cancellation of the call, also when its server is away', async ({
+    b,
+    alice,
+    post,
+    open,
+  }) => {
     const session = await open();
     const { hold } = await alice.expect('PENDING');
     const message = pay('b', 51);
@@ -189,7 +195,7 @@ describe('an approval', () => {
     await b.start();
   });
 
-  it('stays when the session ends that was told to come back for it', async () => {
+  it('stays when the session ends that was told to come back for it', async ({ env, alice, post, open }) => {
     const session = await open();
     const hold = heldId(await post(pay('a', 50), session));
     await env.call('/one', { method: 'DELETE', headers: { 'mcp-session-id': session } });
@@ -198,7 +204,7 @@ describe('an approval', () => {
 });
 
 describe('a changed tool', () => {
-  it('is refused for the server that changed it, and for no other', async () => {
+  it('is refused for the server that changed it, and for no other', async ({ a, b, post, open }) => {
     const session = await open();
     const list = (description: string) => () => ({ tools: [{ name: 'echo-pinned', description, inputSchema: {} }] });
     a.results['tools/list'] = list('old');
@@ -214,7 +220,7 @@ describe('a changed tool', () => {
 });
 
 describe('what names a server', () => {
-  it('reaches it in its own words: resources, prompts, completions', async () => {
+  it('reaches it in its own words: resources, prompts, completions', async ({ a, b, post, open }) => {
     const session = await open();
     for (const server of [a, b]) {
       server.results['resources/list'] = () => ({ resources: [{ name: 'r', uri: 'docs://public/r' }] });
@@ -255,7 +261,7 @@ describe('what names a server', () => {
     expect(b.arrived.at(-1)?.message.params).toMatchObject({ ref: { uri: 'docs://{x}' } });
   });
 
-  it.each([
+  it.for([
     [
       'a resource of a server that no rule names',
       request('resources/read', { uri: 'b+docs://public/r' }),
@@ -278,7 +284,7 @@ describe('what names a server', () => {
     ['a tool without a name', call('a__'), 'no_matching_rule'],
     ['a task, though a rule lets it through', request('tasks/get', { taskId: '1' }), NO_SUCH_METHOD],
     ['a subscription to everything, though a rule lets it through', request('subscriptions/listen'), NO_SUCH_METHOD],
-  ])('goes nowhere: %s', async (_what, message, refused) => {
+  ] as const)('goes nowhere: %s', async ([_what, message, refused], { a, b, post, open }) => {
     const session = await open();
     const before = [a.arrived.length, b.arrived.length];
     const said = await post(message, session);
@@ -288,11 +294,11 @@ describe('what names a server', () => {
     expect([a.arrived.length, b.arrived.length]).toEqual(before);
   });
 
-  it.each([
+  it.for([
     ['a server’s own name in Mcp-Name', call('a__echo'), { 'mcp-name': 'echo' }],
     ['another server’s name in Mcp-Name', call('a__echo'), { 'mcp-name': 'b__echo' }],
     ['a batch', [call('a__echo')], {}],
-  ])('is refused before it goes anywhere: %s', async (_what, message, headers) => {
+  ] as const)('is refused before it goes anywhere: %s', async ([_what, message, headers], { a, post, open }) => {
     const session = await open();
     const before = a.arrived.length;
     expect(code(await post(message, session, { headers }))).toBe('bad_rpc');
@@ -300,6 +306,6 @@ describe('what names a server', () => {
   });
 });
 
-it('never let one of the servers see what no client of it may do', () => {
+it('never let one of the servers see what no client of it may do', ({ a, b }) => {
   expect([...a.faults, ...b.faults]).toEqual([]);
 });

@@ -1,8 +1,10 @@
 // One mount for several MCP servers has one session of the agent's and one stream of events, each made of the servers'
 // own: what is one server's reaches no other and nobody else, and a server that was away is there again.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import {
   call,
   code,
@@ -15,23 +17,23 @@ import {
 } from '../support/shared-mount.ts';
 import type { StrictServer } from '../support/strict-mcp-server.ts';
 
-let mount: SharedMount;
-let env: Environment;
-let a: StrictServer;
-let b: StrictServer;
-let kept: SharedMount['kept'];
-let post: SharedMount['post'];
-let open: SharedMount['open'];
+const it = gatewayTest
+  .extend('mount', file, ({ closes }) => closes(openSharedMount()))
+  .extend('env', file, ({ mount }) => mount.env)
+  .extend('a', file, ({ mount }) => mount.a)
+  .extend('b', file, ({ mount }) => mount.b)
+  .extend('kept', file, ({ mount }) => mount.kept)
+  .extend('post', file, ({ mount }) => mount.post)
+  .extend('open', file, ({ mount }) => mount.open);
 
-beforeAll(async () => {
-  mount = await openSharedMount();
-  ({ env, a, b, kept, post, open } = mount);
-});
-afterAll(() => mount.close());
-beforeEach(() => mount.reset());
+it.beforeEach(({ mount }) => mount.reset());
 
 describe('a session', () => {
-  it('is one for the agent, and each server has its own, which the others and the agent never see', async () => {
+  it('is one for the agent, and each server has its own, which the others and the agent never see', async ({
+    a,
+    b,
+    post,
+  }) => {
     const { session, json } = await post(request('initialize', INITIALIZE));
     expect(json.result).toMatchObject({
       protocolVersion: '2025-11-25',
@@ -58,29 +60,30 @@ describe('a session', () => {
     ]);
   });
 
-  it.each([
+  it.for([
     ['none', async () => undefined, 400],
     ['one that nobody gave', async () => 'v1.AAAA', 404],
     [
       'one of the server’s own',
-      async () => String(a.arrived.findLast(({ headers }) => headers['mcp-session-id'])?.headers['mcp-session-id']),
+      async ({ a }: SharedMount) =>
+        String(a.arrived.findLast(({ headers }) => headers['mcp-session-id'])?.headers['mcp-session-id']),
       404,
     ],
-    ['another agent’s', () => open({ as: 'agent-2' }), 404],
-    ['one of another mount', () => open({ mount: 'other' }), 404],
+    ['another agent’s', ({ open }: SharedMount) => open({ as: 'agent-2' }), 404],
+    ['one of another mount', ({ open }: SharedMount) => open({ mount: 'other' }), 404],
     [
       'one with a changed letter',
-      async () => (await open()).replace(/.$/, (letter) => (letter === 'A' ? 'B' : 'A')),
+      async ({ open }: SharedMount) => (await open()).replace(/.$/, (letter) => (letter === 'A' ? 'B' : 'A')),
       404,
     ],
-  ])('is refused: %s', async (_what, session, status) => {
-    const given = await session();
+  ] as const)('is refused: %s', async ([_what, session, status], { mount, a, b, post }) => {
+    const given = await session(mount);
     const before = [a.arrived.length, b.arrived.length];
     expect((await post(call('a__echo'), given)).status).toBe(status);
     expect([a.arrived.length, b.arrived.length]).toEqual(before);
   });
 
-  it('outlives a restart of the gateway, and not its own end', async () => {
+  it('outlives a restart of the gateway, and not its own end', async ({ env, a, b, post, open }) => {
     const session = await open();
     await env.kill();
     await env.start();
@@ -90,9 +93,9 @@ describe('a session', () => {
     expect((await post(call('a__echo'), session)).status).toBe(404);
   });
 
-  it.each(['0000-00-00', '2024-10-07', '2026-07-28', 'x', 7])(
+  it.for(['0000-00-00', '2024-10-07', '2026-07-28', 'x', 7])(
     'is not spoilt by a server that answers with revision %s',
-    async (protocolVersion) => {
+    async (protocolVersion, { b, kept, post }) => {
       b.results.initialize = (params) => ({ ...(kept.b.initialize?.(params) as object), protocolVersion });
       const { json } = await post(request('initialize', INITIALIZE));
       expect(json.result).toMatchObject({
@@ -103,7 +106,12 @@ describe('a session', () => {
     },
   );
 
-  it('speaks the oldest revision of its servers to the agent, and each server’s own to it', async () => {
+  it('speaks the oldest revision of its servers to the agent, and each server’s own to it', async ({
+    a,
+    b,
+    kept,
+    post,
+  }) => {
     b.results.initialize = (params) => ({ ...(kept.b.initialize?.(params) as object), protocolVersion: '2025-06-18' });
     const { session, json } = await post(request('initialize', INITIALIZE));
     expect(json.result.protocolVersion).toBe('2025-06-18');
@@ -117,7 +125,11 @@ describe('a session', () => {
 });
 
 describe('a server that was killed', () => {
-  it('takes nothing from the others, and is there again, in a new session, when it is back', async () => {
+  it('takes nothing from the others, and is there again, in a new session, when it is back', async ({
+    b,
+    post,
+    open,
+  }) => {
     const session = await open();
     await b.kill();
     expect(names(await post(request('tools/list'), session))).toEqual(['a__echo']);
@@ -138,7 +150,15 @@ describe('a server that was killed', () => {
 
 describe('what servers send', () => {
   /** Events of an agent's own stream as they come. */
-  async function listen(session: string, lastEventId?: string, servers = [a, b], as = 'agent-1') {
+  async function listen(
+    env: Environment,
+    a: StrictServer,
+    b: StrictServer,
+    session: string,
+    lastEventId?: string,
+    servers = [a, b],
+    as = 'agent-1',
+  ) {
     // What an earlier agent kept open must not pass for this one's.
     await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
     const aborter = new AbortController();
@@ -173,9 +193,15 @@ describe('what servers send', () => {
     };
   }
 
-  it('comes in one stream; requests of the same number are told apart, and each answer reaches its server', async () => {
+  it('comes in one stream; requests of the same number are told apart, and each answer reaches its server', async ({
+    env,
+    a,
+    b,
+    post,
+    open,
+  }) => {
     const session = await open();
-    const stream = await listen(session);
+    const stream = await listen(env, a, b, session);
     a.push({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } });
     const sample = {
       jsonrpc: '2.0',
@@ -210,9 +236,14 @@ describe('what servers send', () => {
     stream.close();
   });
 
-  it('comes again from a server that ended its stream, or was away, without the agent’s asking', async () => {
+  it('comes again from a server that ended its stream, or was away, without the agent’s asking', async ({
+    env,
+    a,
+    b,
+    open,
+  }) => {
     const session = await open();
-    const stream = await listen(session);
+    const stream = await listen(env, a, b, session);
     const note = (data: number) => ({
       jsonrpc: '2.0',
       method: 'notifications/message',
@@ -234,8 +265,8 @@ describe('what servers send', () => {
     await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
   });
 
-  it('is cut at every end when its agent is suspended', async () => {
-    const stream = await listen(await open({ as: 'agent-odd' }), undefined, [a, b], 'agent-odd');
+  it('is cut at every end when its agent is suspended', async ({ env, a, b, open }) => {
+    const stream = await listen(env, a, b, await open({ as: 'agent-odd' }), undefined, [a, b], 'agent-odd');
     const soc = await env.reviewer('sam', ['soc']);
     const response = await soc.post('/suspensions', { principal: `${env.issuer.issuer}#agent-odd`, reason: 'odd' });
     expect(await response.json()).toMatchObject({ cutConnections: 1 });
@@ -243,17 +274,13 @@ describe('what servers send', () => {
     await expect.poll(() => a.streams.size + b.streams.size).toBe(0);
   });
 
-  it('does not come again when the rules in force now do not let it', async () => {
+  it('does not come again when the rules in force now do not let it', async ({ env, a, b, open }) => {
     const session = await open();
-    const stream = await listen(session);
-    let undo = '';
-    await env.edit((yaml) => {
-      undo = yaml;
-      return yaml.replace(
-        '  - { id: not-b,',
-        '  - { id: no-stream, match: { upstream: one, server: b, methods: [GET] }, decide: deny }\n  - { id: not-b,',
-      );
-    });
+    const stream = await listen(env, a, b, session);
+    const undo = env.config;
+    await env.edit(({ rules }) =>
+      rules.unshift(rule.deny('no-stream', { upstream: 'one', server: 'b', methods: ['GET'] })),
+    );
     await b.kill();
     await b.start();
     await expect
@@ -267,12 +294,12 @@ describe('what servers send', () => {
     expect((await stream.next()).message.params).toEqual({ uri: 'a+docs://x' });
     expect(b.streams.size).toBe(0);
     stream.close();
-    await env.edit(() => undo);
+    await env.edit(undo);
   });
 
-  it('is never another server’s answer or progress, in whichever stream it comes', async () => {
+  it('is never another server’s answer or progress, in whichever stream it comes', async ({ env, a, b, open }) => {
     const session = await open();
-    const stream = await listen(session);
+    const stream = await listen(env, a, b, session);
     const forged = (rpcId: unknown) => ({
       jsonrpc: '2.0',
       id: rpcId,
@@ -307,7 +334,7 @@ describe('what servers send', () => {
     // The stream is taken up again at its server alone, and is the answer to the same request.
     const [, last = ''] = /^id: (.*)$/m.exec(text) ?? [];
     const before = a.arrived.length;
-    const resumed = await listen(session, last, [b]);
+    const resumed = await listen(env, a, b, session, last, [b]);
     b.push(forged(numbers.last + 1));
     expect(b.arrived.at(-1)?.headers['last-event-id']).toBe('e1');
     b.push({ jsonrpc: '2.0', id: calling.id, result: { content: [{ type: 'text', text: 'again' }] } });
@@ -320,7 +347,7 @@ describe('what servers send', () => {
     resumed.close();
   });
 
-  it('reaches nobody when it comes in answer to the gateway’s own question', async () => {
+  it('reaches nobody when it comes in answer to the gateway’s own question', async ({ b, post, open }) => {
     b.events['tools/list'] = (message) => [
       { message: { jsonrpc: '2.0', id: 1, method: 'sampling/createMessage', params: { messages: [] } } },
       { message: { jsonrpc: '2.0', id: message.id, result: { tools: [{ name: 'echo', inputSchema: {} }] } } },
@@ -331,16 +358,16 @@ describe('what servers send', () => {
       .toMatchObject({ id: 1, error: { code: -32601 } });
   });
 
-  it('goes on after a break where each server’s own stream was', async () => {
+  it('goes on after a break where each server’s own stream was', async ({ env, a, b, open }) => {
     const session = await open();
-    const stream = await listen(session);
+    const stream = await listen(env, a, b, session);
     const note = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } };
     a.push(note, 'a-1');
     b.push(note, 'b-1');
     await stream.next();
     const { id: last = '' } = await stream.next();
     stream.close();
-    const resumed = await listen(session, last);
+    const resumed = await listen(env, a, b, session, last);
     await expect
       .poll(() => [a, b].map(({ arrived }) => arrived.findLast(({ http }) => http === 'GET')?.headers['last-event-id']))
       .toEqual(['a-1', 'b-1']);

@@ -6,10 +6,11 @@ import { Client as ModernClient, StreamableHTTPClientTransport as ModernTranspor
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { afterEach, describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
 
 interface Result {
   readonly content: readonly { readonly text: string }[];
@@ -17,79 +18,71 @@ interface Result {
   readonly _meta?: Readonly<Record<string, unknown>>;
 }
 
-let env: Environment;
-let north: McpUpstream;
-let south: McpUpstream;
-let modernNorth: McpUpstream;
-let modernSouth: McpUpstream;
-let alice: ReviewerClient;
 let amount = 0;
 const clients: { close(): Promise<void> }[] = [];
 
-beforeAll(async () => {
-  [north, south, modernNorth, modernSouth] = await Promise.all([
-    startMcpUpstream(),
-    startMcpUpstream(),
-    startStatelessUpstream(),
-    startStatelessUpstream(),
-  ]);
-  env = await startEnvironment({
-    upstreams: `
-  banks:
-    protocol: mcp
-    serversWithin: 2s
-    servers:
-      north: { url: "${north.url}", credential: key }
-      south: { url: "${south.url}" }
-      gone: { url: "http://127.0.0.1:9/mcp" }
-  modern:
-    protocol: mcp
-    serversWithin: 2s
-    servers: { north: { url: "${modernNorth.url}" }, south: { url: "${modernSouth.url}" } }
-  mixed:
-    protocol: mcp
-    servers: { old: { url: "${north.url}" }, new: { url: "${modernNorth.url}" } }`,
-    rules: `
-  - { id: pay, match: { upstream: banks, tool: "north__transfer_funds" }, decide: hold, tier: payment }
-  - { id: pay-south, match: { upstream: banks, server: south, tool: "*__transfer_funds" }, decide: hold, tier: payment }
-  - { id: read, match: { upstream: banks, tool: "*__read_balance" }, decide: allow }
-  - { id: ask, match: { upstream: banks, server: north, tool: "*__ask_user" }, decide: allow }
-  - { id: asks, match: { upstream: banks, mcp: [elicitation/create] }, decide: allow }
-  - { id: mixed, match: { upstream: mixed, tool: "*__read_balance" }, decide: allow }
-  - { id: modern, match: { upstream: modern, tool: "north__*" }, decide: allow }
-  - { id: modern-ask, match: { upstream: modern, mcp: [elicitation/create] }, decide: allow }
-  - { id: modern-pay, match: { upstream: modern, tool: transfer_funds }, decide: hold, tier: payment }
-`,
-    limits: '{ wait: 1s, pendingPerAgent: 100 }',
-  });
-  alice = await env.reviewer('alice');
-});
-afterAll(async () => {
-  await env.close();
-  await Promise.all([north, south, modernNorth, modernSouth].map((server) => server.close()));
-});
+const it = gatewayTest
+  .extend('north', file, ({ closes }) => closes(startMcpUpstream()))
+  .extend('south', file, ({ closes }) => closes(startMcpUpstream()))
+  .extend('modernNorth', file, ({ closes }) => closes(startStatelessUpstream()))
+  .extend('modernSouth', file, ({ closes }) => closes(startStatelessUpstream()))
+  .extend('env', file, ({ north, south, modernNorth, modernSouth, environment }) =>
+    environment({
+      upstreams: {
+        banks: {
+          protocol: 'mcp',
+          serversWithin: '2s',
+          servers: {
+            north: { url: north.url, credential: 'key' },
+            south: { url: south.url },
+            gone: { url: 'http://127.0.0.1:9/mcp' },
+          },
+        },
+        modern: {
+          protocol: 'mcp',
+          serversWithin: '2s',
+          servers: { north: { url: modernNorth.url }, south: { url: modernSouth.url } },
+        },
+        mixed: { protocol: 'mcp', servers: { old: { url: north.url }, new: { url: modernNorth.url } } },
+      },
+      rules: [
+        rule.hold('pay', { upstream: 'banks', tool: 'north__transfer_funds' }),
+        rule.hold('pay-south', { upstream: 'banks', server: 'south', tool: '*__transfer_funds' }),
+        rule.allow('read', { upstream: 'banks', tool: '*__read_balance' }),
+        rule.allow('ask', { upstream: 'banks', server: 'north', tool: '*__ask_user' }),
+        rule.allow('asks', { upstream: 'banks', mcp: ['elicitation/create'] }),
+        rule.allow('mixed', { upstream: 'mixed', tool: '*__read_balance' }),
+        rule.allow('modern', { upstream: 'modern', tool: 'north__*' }),
+        rule.allow('modern-ask', { upstream: 'modern', mcp: ['elicitation/create'] }),
+        rule.hold('modern-pay', { upstream: 'modern', tool: 'transfer_funds' }),
+      ],
+      limits: { wait: '1s', pendingPerAgent: 100 },
+    }),
+  )
+  .extend('alice', file, ({ env }) => env.reviewer('alice'));
+
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.close();
 });
 
-async function transportOptions(subject = 'agent-1') {
+async function transportOptions(env: Environment, subject = 'agent-1') {
   return { requestInit: { headers: { authorization: `Bearer ${await env.token(subject)}` } } };
 }
-const url = (mount: string) => new URL(`http://127.0.0.1:${env.ports.agents}/${mount}`);
+const url = (env: Environment, mount: string) => new URL(`http://127.0.0.1:${env.ports.agents}/${mount}`);
 
-async function connect(subject?: string, client = new Client({ name: 'test', version: '1' })) {
-  const transport = new StreamableHTTPClientTransport(url('banks'), await transportOptions(subject));
+async function connect(env: Environment, subject?: string, client = new Client({ name: 'test', version: '1' })) {
+  const transport = new StreamableHTTPClientTransport(url(env, 'banks'), await transportOptions(env, subject));
   await client.connect(transport as never);
   clients.push(client);
   return { client, transport };
 }
 
 /** A client that goes on in the session of another, at the port that the gateway has now. */
-async function connectTo(other: Client) {
+async function connectTo(env: Environment, other: Client) {
   const client = new Client({ name: 'test', version: '1' });
   const { sessionId } = other.transport as unknown as StreamableHTTPClientTransport;
-  const transport = new StreamableHTTPClientTransport(url('banks'), {
-    ...(await transportOptions()),
+  const transport = new StreamableHTTPClientTransport(url(env, 'banks'), {
+    ...(await transportOptions(env)),
     ...(sessionId !== undefined && { sessionId }),
   });
   transport.setProtocolVersion('2025-11-25');
@@ -98,9 +91,9 @@ async function connectTo(other: Client) {
   return { client };
 }
 
-async function connectModern(mount = 'modern') {
+async function connectModern(env: Environment, mount = 'modern') {
   const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } });
-  await client.connect(new ModernTransport(url(mount), await transportOptions()));
+  await client.connect(new ModernTransport(url(env, mount), await transportOptions(env)));
   clients.push(client);
   return client;
 }
@@ -111,8 +104,10 @@ const ranWith = (server: McpUpstream, call: ReturnType<typeof payment>) =>
   server.ran.filter(({ args }) => args.amount === call.arguments.amount);
 
 describe('an SDK v1 client', () => {
-  it('sees the tools of all servers that it may call, each under its server, and which server is missing', async () => {
-    const { client } = await connect();
+  it('sees the tools of all servers that it may call, each under its server, and which server is missing', async ({
+    env,
+  }) => {
+    const { client } = await connect(env);
     expect(client.getServerVersion()?.name).toBe('banks');
     const list = await client.listTools();
     expect(names(list)).toEqual([
@@ -127,8 +122,8 @@ describe('an SDK v1 client', () => {
     await client.ping();
   });
 
-  it('calls the server that the tool names, and no other', async () => {
-    const { client } = await connect();
+  it('calls the server that the tool names, and no other', async ({ north, south, env }) => {
+    const { client } = await connect(env);
     const before = [north.ran.length, south.ran.length];
     expect(await client.callTool({ name: 'south__read_balance', arguments: {} })).toMatchObject({
       content: [{ text: 'done read_balance' }],
@@ -136,8 +131,13 @@ describe('an SDK v1 client', () => {
     expect([north.ran.length, south.ran.length]).toEqual([before[0], (before[1] ?? 0) + 1]);
   });
 
-  it('gets a held call through by sending it again after the approval, also when the gateway was restarted in between', async () => {
-    const { client } = await connect();
+  it('gets a held call through by sending it again after the approval, also when the gateway was restarted in between', async ({
+    north,
+    south,
+    env,
+    alice,
+  }) => {
+    const { client } = await connect(env);
     const call = payment('north');
     const first = (await client.callTool(call)) as unknown as Result;
     const id = String(first._meta?.['countersign/hold']);
@@ -145,14 +145,14 @@ describe('an SDK v1 client', () => {
     await alice.approve(id);
     await env.kill();
     await env.start();
-    const { client: again } = await connectTo(client);
+    const { client: again } = await connectTo(env, client);
     expect(await again.callTool(call)).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
     expect([ranWith(north, call), ranWith(south, call)].map((ran) => ran.length)).toEqual([1, 0]);
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 
-  it('is kept by progress notifications while people decide', async () => {
-    const { client } = await connect();
+  it('is kept by progress notifications while people decide', async ({ north, south, env, alice }) => {
+    const { client } = await connect(env);
     const { hold } = await alice.expect('PENDING');
     const call = payment('south');
     const progress: { message?: string | undefined }[] = [];
@@ -167,8 +167,8 @@ describe('an SDK v1 client', () => {
     expect([ranWith(north, call), ranWith(south, call)].map((ran) => ran.length)).toEqual([0, 1]);
   });
 
-  it('cancels a held call, whose server nothing in the cancellation names', async () => {
-    const { client } = await connect();
+  it('cancels a held call, whose server nothing in the cancellation names', async ({ env, alice }) => {
+    const { client } = await connect(env);
     const { hold } = await alice.expect('PENDING');
     const aborter = new AbortController();
     const answer = client
@@ -181,27 +181,27 @@ describe('an SDK v1 client', () => {
     expect(await cancelled).toBe(id);
   });
 
-  it('is told of arguments that do not fit before anybody is asked', async () => {
-    const { client } = await connect();
+  it('is told of arguments that do not fit before anybody is asked', async ({ env }) => {
+    const { client } = await connect(env);
     await client.listTools();
     const answer = await client.callTool({ name: 'north__transfer_funds', arguments: { amount: 'much' } });
     expect(answer).toMatchObject({ isError: true, _meta: { 'countersign/code': 'arguments_invalid' } });
   });
 
-  it('answers what a server asks of its user', async () => {
+  it('answers what a server asks of its user', async ({ env }) => {
     const asking = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: {} } });
     asking.setRequestHandler(ElicitRequestSchema, async ({ params }) => ({
       action: 'accept',
       content: { name: params.message },
     }));
-    const { client } = await connect('agent-1', asking);
+    const { client } = await connect(env, 'agent-1', asking);
     expect(await client.callTool({ name: 'north__ask_user', arguments: {} })).toMatchObject({
       content: [{ text: 'answer {"name":"Your name?"}' }],
     });
   });
 
-  it('ends every server’s session with its own', async () => {
-    const { transport } = await connect();
+  it('ends every server’s session with its own', async ({ north, south, env }) => {
+    const { transport } = await connect(env);
     const before = [north, south].map(({ arrived }) => arrived.filter((method) => method === 'DELETE').length);
     await transport.terminateSession();
     expect([north, south].map(({ arrived }) => arrived.filter((method) => method === 'DELETE').length)).toEqual(
@@ -211,8 +211,8 @@ describe('an SDK v1 client', () => {
 });
 
 describe('an SDK v2 client', () => {
-  it('works with both revisions', async () => {
-    const modern = await connectModern();
+  it('works with both revisions', async ({ env }) => {
+    const modern = await connectModern(env);
     // A hold rule means a tool of that name wherever it is, and what is held may be seen.
     const tools = names(await modern.listTools());
     expect(tools).toEqual(expect.arrayContaining(['north__transfer_funds', 'north__read_balance']));
@@ -220,15 +220,20 @@ describe('an SDK v2 client', () => {
     expect(await modern.callTool({ name: 'north__read_balance', arguments: {} })).toMatchObject({
       content: [{ text: 'done read_balance' }],
     });
-    const old = await connectModern('banks');
+    const old = await connectModern(env, 'banks');
     expect(names(await old.listTools())).toContain('south__read_balance');
     expect(await old.callTool({ name: 'south__read_balance', arguments: {} })).toMatchObject({
       content: [{ text: 'done read_balance' }],
     });
   });
 
-  it('comes back by itself for a held call of protocol 2026-07-28, which one server gets once', async () => {
-    const client = await connectModern();
+  it('comes back by itself for a held call of protocol 2026-07-28, which one server gets once', async ({
+    modernNorth,
+    modernSouth,
+    env,
+    alice,
+  }) => {
+    const client = await connectModern(env);
     const { hold } = await alice.expect('PENDING');
     const call = payment('north');
     const answer = client.callTool(call);
@@ -244,21 +249,21 @@ describe('an SDK v2 client', () => {
     expect([ranWith(modernNorth, call), ranWith(modernSouth, call)].map((ran) => ran.length)).toEqual([1, 0]);
   });
 
-  it('goes through a round trip of one server’s own', async () => {
+  it('goes through a round trip of one server’s own', async ({ env }) => {
     const client = new ModernClient(
       { name: 'test', version: '1' },
       { versionNegotiation: { mode: 'auto' }, capabilities: { elicitation: { form: {} } } },
     );
     client.setRequestHandler('elicitation/create', async () => ({ action: 'accept', content: { name: 'Ann' } }));
-    await client.connect(new ModernTransport(url('modern'), await transportOptions()));
+    await client.connect(new ModernTransport(url(env, 'modern'), await transportOptions(env)));
     clients.push(client);
     expect(await client.callTool({ name: 'north__ask_user', arguments: {} })).toMatchObject({
       content: [{ text: 'done ask_user' }],
     });
   });
 
-  it('falls back to sessions where one of the servers does not speak its revision', async () => {
-    const client = await connectModern('mixed');
+  it('falls back to sessions where one of the servers does not speak its revision', async ({ env }) => {
+    const client = await connectModern(env, 'mixed');
     expect(client.getNegotiatedProtocolVersion()).toBe('2025-11-25');
     expect(names(await client.listTools())).toEqual(['old__read_balance']);
     expect((await client.listTools())._meta).toMatchObject({ 'countersign/missing': { new: expect.any(String) } });

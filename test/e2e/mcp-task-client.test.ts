@@ -16,7 +16,7 @@ describe('the official client of MCP tasks', { timeout: 60_000 }, () => {
   let rpcId = 0;
 
   beforeAll(async () => {
-    banks = await startTwoBanks('{ wait: 1s, pendingPerAgent: 100 }');
+    banks = await startTwoBanks({ wait: '1s', pendingPerAgent: 100 });
   }, 60_000);
   afterAll(() => banks.close(), 60_000);
 

@@ -1,32 +1,24 @@
 // Held tool calls as tasks of the extension io.modelcontextprotocol/tasks of 2026-07-28, by hand, over real sockets and
 // a gateway in a process of its own.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { McpUpstream } from '../support/mcp-upstream.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
-import {
-  lastAmount,
-  nextAmount,
-  openTaskGateway,
-  payment,
-  ranWith,
-  type TaskGateway,
-} from '../support/task-gateway.ts';
+import { describe, expect } from 'vitest';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import { lastAmount, nextAmount, openTaskGateway, payment, ranWith } from '../support/task-gateway.ts';
 
-let gateway: TaskGateway;
-let modernBank: McpUpstream;
-let alice: ReviewerClient;
-let modern: TaskGateway['modern'];
-let untilStatus: TaskGateway['untilStatus'];
-
-beforeAll(async () => {
-  gateway = await openTaskGateway();
-  ({ modernBank, alice, modern, untilStatus } = gateway);
-}, 60_000);
-afterAll(() => gateway.close(), 60_000);
+const it = gatewayTest
+  .extend('gateway', file, ({ closes }) => closes(openTaskGateway()))
+  .extend('modernBank', file, ({ gateway }) => gateway.modernBank)
+  .extend('alice', file, ({ gateway }) => gateway.alice)
+  .extend('modern', file, ({ gateway }) => gateway.modern)
+  .extend('untilStatus', file, ({ gateway }) => gateway.untilStatus);
 
 describe('the tasks extension of protocol 2026-07-28', () => {
-  it('is declared by the gateway, and a held call comes back as a task that ends with the result', async () => {
+  it('is declared by the gateway, and a held call comes back as a task that ends with the result', async ({
+    modernBank,
+    alice,
+    modern,
+    untilStatus,
+  }) => {
     const { result: discovered } = await modern('server/discover', {});
     expect(discovered?.capabilities).toMatchObject({ extensions: { 'io.modelcontextprotocol/tasks': {} } });
     const created = await modern('tools/call', payment());
@@ -51,7 +43,7 @@ describe('the tasks extension of protocol 2026-07-28', () => {
     expect(ranWith(modernBank, lastAmount())).toHaveLength(1);
   });
 
-  it('ends a denied call as completed, with a result that is an error', async () => {
+  it('ends a denied call as completed, with a result that is an error', async ({ alice, modern }) => {
     const taskId = String((await modern('tools/call', payment())).result?.taskId);
     await alice.deny(taskId.replace('countersign.', ''));
     const { result } = await modern('tasks/get', { taskId });
@@ -62,14 +54,14 @@ describe('the tasks extension of protocol 2026-07-28', () => {
     expect((await modern('tasks/cancel', { taskId })).result).toEqual({ resultType: 'complete' });
   });
 
-  it('cancels the hold with tasks/cancel', async () => {
+  it('cancels the hold with tasks/cancel', async ({ alice, modern }) => {
     const taskId = String((await modern('tools/call', payment())).result?.taskId);
     expect((await modern('tasks/cancel', { taskId })).result).toEqual({ resultType: 'complete' });
     expect((await alice.show(taskId.replace('countersign.', ''))).state).toBe('CANCELLED');
     expect((await modern('tasks/get', { taskId })).result).toMatchObject({ status: 'cancelled' });
   });
 
-  it('is used only for requests that declare it', async () => {
+  it('is used only for requests that declare it', async ({ modern }) => {
     const call = payment();
     const without = await modern('tools/call', call, { meta: {}, headers: { prefer: 'wait=0' } });
     expect(without.result).toMatchObject({ resultType: 'input_required' });
@@ -80,7 +72,7 @@ describe('the tasks extension of protocol 2026-07-28', () => {
     });
   });
 
-  it('refuses an Mcp-Name that is not the task’s', async () => {
+  it('refuses an Mcp-Name that is not the task’s', async ({ modern }) => {
     const taskId = String((await modern('tools/call', payment())).result?.taskId);
     const refused = await modern(
       'tasks/get',
@@ -90,7 +82,11 @@ describe('the tasks extension of protocol 2026-07-28', () => {
     expect(refused).toMatchObject({ code: 'bad_rpc' });
   });
 
-  it('ends as failed when the server wants input in the middle, which nobody could give', async () => {
+  it('ends as failed when the server wants input in the middle, which nobody could give', async ({
+    alice,
+    modern,
+    untilStatus,
+  }) => {
     const taskId = String(
       (await modern('tools/call', { name: 'ask_user', arguments: { n: nextAmount() } })).result?.taskId,
     );
@@ -99,7 +95,7 @@ describe('the tasks extension of protocol 2026-07-28', () => {
     expect(JSON.stringify(result?.error)).toContain('asked for something');
   });
 
-  it('is left to a server that makes tasks itself', async () => {
+  it('is left to a server that makes tasks itself', async ({ modern }) => {
     const { result } = await modern('tasks/get', { taskId: 'of-the-server' });
     expect(result).toBeUndefined();
     expect(await modern('tasks/get', { taskId: 'of-the-server' })).toMatchObject({

@@ -4,28 +4,25 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
-import { type McpUpstream, startMcpUpstream } from '../support/mcp-upstream.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
-import { type Answer, lastAmount, openTaskGateway, ranWith, type TaskGateway } from '../support/task-gateway.ts';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import { startEnvironment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import { startMcpUpstream } from '../support/mcp-upstream.ts';
+import { type Answer, lastAmount, openTaskGateway, ranWith } from '../support/task-gateway.ts';
 
-let gateway: TaskGateway;
-let env: Environment;
-let bank: McpUpstream;
-let alice: ReviewerClient;
-let connect: TaskGateway['connect'];
-let hold: TaskGateway['hold'];
+const it = gatewayTest
+  .extend('gateway', file, ({ closes }) => closes(openTaskGateway()))
+  .extend('env', file, ({ gateway }) => gateway.env)
+  .extend('bank', file, ({ gateway }) => gateway.bank)
+  .extend('alice', file, ({ gateway }) => gateway.alice)
+  .extend('connect', file, ({ gateway }) => gateway.connect)
+  .extend('hold', file, ({ gateway }) => gateway.hold);
 
-beforeAll(async () => {
-  gateway = await openTaskGateway();
-  ({ env, bank, alice, connect, hold } = gateway);
-}, 60_000);
-afterAll(() => gateway.close(), 60_000);
-afterEach(() => gateway.closeClients());
+it.afterEach(({ gateway }) => gateway.closeClients());
 
 describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
-  it('still waits, and is executed from what the store holds', async () => {
+  it('still waits, and is executed from what the store holds', async ({ env, bank, alice, connect, hold }) => {
     const { taskId, id } = await hold(await connect());
     await env.kill();
     await env.start();
@@ -41,12 +38,9 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
   it('says that nobody knows what became of it, where the process died while the upstream was at work', async () => {
     const gated = await startMcpUpstream();
     const own = await startEnvironment({
-      upstreams: `
-  tools: { url: "${gated.url}", protocol: mcp }`,
-      rules: `
-  - { id: job, match: { tool: slow_job }, decide: hold, tier: payment }
-`,
-      limits: '{ wait: 0s }',
+      upstreams: { tools: { url: gated.url, protocol: 'mcp' } },
+      rules: [rule.hold('job', { tool: 'slow_job' })],
+      limits: { wait: '0s' },
     });
     const send = async (method: string, params: object) => {
       const headers = { 'mcp-protocol-version': '2025-11-25', accept: 'application/json, text/event-stream' };
@@ -92,11 +86,8 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
   it('is waited for when the gateway is told to stop while the upstream is at work', async () => {
     const gated = await startMcpUpstream();
     const own = await startEnvironment({
-      upstreams: `
-  tools: { url: "${gated.url}", protocol: mcp }`,
-      rules: `
-  - { id: job, match: { tool: slow_job }, decide: allow }
-`,
+      upstreams: { tools: { url: gated.url, protocol: 'mcp' } },
+      rules: [rule.allow('job', { tool: 'slow_job' })],
     });
     const requestInit = { headers: { authorization: `Bearer ${await own.token('agent-1')}` } };
     const client = new Client({ name: 'test', version: '1' });
@@ -124,7 +115,13 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
     await gated.close();
   });
 
-  it('says that it was executed once, where the answer was lost with the process', async () => {
+  it('says that it was executed once, where the answer was lost with the process', async ({
+    env,
+    bank,
+    alice,
+    connect,
+    hold,
+  }) => {
     const { taskId, id } = await hold(await connect());
     await alice.approve(id);
     await (await connect()).experimental.tasks.getTaskResult(taskId, CallToolResultSchema);

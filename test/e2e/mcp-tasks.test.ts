@@ -4,37 +4,30 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
-import { type McpUpstream, startMcpUpstream } from '../support/mcp-upstream.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
-import {
-  type Answer,
-  lastAmount,
-  nextAmount,
-  openTaskGateway,
-  payment,
-  ranWith,
-  type TaskGateway,
-} from '../support/task-gateway.ts';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import { startEnvironment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import { startMcpUpstream } from '../support/mcp-upstream.ts';
+import { type Answer, lastAmount, nextAmount, openTaskGateway, payment, ranWith } from '../support/task-gateway.ts';
 
-let gateway: TaskGateway;
-let env: Environment;
-let bank: McpUpstream;
-let alice: ReviewerClient;
-let connect: TaskGateway['connect'];
-let hold: TaskGateway['hold'];
-let modern: TaskGateway['modern'];
+const it = gatewayTest
+  .extend('gateway', file, ({ closes }) => closes(openTaskGateway()))
+  .extend('env', file, ({ gateway }) => gateway.env)
+  .extend('bank', file, ({ gateway }) => gateway.bank)
+  .extend('alice', file, ({ gateway }) => gateway.alice)
+  .extend('connect', file, ({ gateway }) => gateway.connect)
+  .extend('hold', file, ({ gateway }) => gateway.hold)
+  .extend('modern', file, ({ gateway }) => gateway.modern);
 
-beforeAll(async () => {
-  gateway = await openTaskGateway();
-  ({ env, bank, alice, connect, hold, modern } = gateway);
-}, 60_000);
-afterAll(() => gateway.close(), 60_000);
-afterEach(() => gateway.closeClients());
+it.afterEach(({ gateway }) => gateway.closeClients());
 
 describe('a held call of an SDK v1 client that takes tasks', () => {
-  it('is asked for as a task by default, and ends with the upstream’s result once it is approved', async () => {
+  it('is asked for as a task by default, and ends with the upstream’s result once it is approved', async ({
+    bank,
+    alice,
+    connect,
+  }) => {
     const client = await connect();
     const { tools } = await client.listTools();
     expect(tools.find(({ name }) => name === 'transfer_funds')?.execution).toEqual({ taskSupport: 'optional' });
@@ -54,7 +47,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect(ranWith(bank, call.arguments.amount)).toHaveLength(1);
   });
 
-  it('can be waited for with tasks/result, whose answer names the task', async () => {
+  it('can be waited for with tasks/result, whose answer names the task', async ({ bank, alice, connect, hold }) => {
     const client = await connect();
     const { taskId, id } = await hold(client);
     const answer = client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
@@ -73,7 +66,12 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
 
   // Kind: an approval that is bound to how a call arrives. The server knows the session that the call was held in no
   // more.
-  it('is executed for a client that comes back for it in another session, in that session', async () => {
+  it('is executed for a client that comes back for it in another session, in that session', async ({
+    bank,
+    alice,
+    connect,
+    hold,
+  }) => {
     const first = await connect();
     const { taskId, id } = await hold(first);
     await (first.transport as StreamableHTTPClientTransport).terminateSession();
@@ -86,7 +84,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 
-  it('is waited for past limits.wait with progress, like any held call', async () => {
+  it('is waited for past limits.wait with progress, like any held call', async ({ bank, alice, connect, hold }) => {
     const client = await connect();
     const { taskId, id } = await hold(client);
     const progress: string[] = [];
@@ -108,7 +106,10 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect(ranWith(bank, paid)).toHaveLength(1);
   });
 
-  it('belongs to the agent’s task (Countersign-Task) that it was held under, whatever its polls name', async () => {
+  it('belongs to the agent’s task (Countersign-Task) that it was held under, whatever its polls name', async ({
+    env,
+    alice,
+  }) => {
     const open = async () =>
       (
         (await (await env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay' } })).json()) as {
@@ -146,7 +147,12 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     });
   });
 
-  it('is sent once, however many polls come for its approval at the same time', async () => {
+  it('is sent once, however many polls come for its approval at the same time', async ({
+    bank,
+    alice,
+    connect,
+    hold,
+  }) => {
     const client = await connect();
     const { taskId, id } = await hold(client);
     await alice.approve(id);
@@ -158,7 +164,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect(ranWith(bank, lastAmount())).toHaveLength(1);
   });
 
-  it('ends as failed, with the words and the code of the denial', async () => {
+  it('ends as failed, with the words and the code of the denial', async ({ bank, alice, connect, hold }) => {
     const client = await connect();
     const { taskId, id } = await hold(client);
     await alice.deny(id);
@@ -173,7 +179,12 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect(ranWith(bank, lastAmount())).toHaveLength(0);
   });
 
-  it('ends as failed when nobody decides in time, or nobody comes for the approval', async () => {
+  it('ends as failed when nobody decides in time, or nobody comes for the approval', async ({
+    bank,
+    alice,
+    connect,
+    hold,
+  }) => {
     const client = await connect();
     const hurried = () => ({ name: 'route_job', arguments: { n: nextAmount() } });
     const undecided = await hold(client, hurried());
@@ -191,7 +202,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect(bank.ran.filter(({ name }) => name === 'route_job')).toHaveLength(0);
   });
 
-  it('ends as failed when the tool says that it failed, in the tool’s words', async () => {
+  it('ends as failed when the tool says that it failed, in the tool’s words', async ({ alice, connect, hold }) => {
     const client = await connect();
     const { taskId, id } = await hold(client, { name: 'secret_tool', arguments: { n: nextAmount() } });
     await alice.approve(id);
@@ -205,7 +216,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     });
   });
 
-  it('is cancelled by tasks/cancel, once', async () => {
+  it('is cancelled by tasks/cancel, once', async ({ alice, connect, hold }) => {
     const client = await connect();
     const { taskId, id } = await hold(client);
     expect(await client.experimental.tasks.cancelTask(taskId)).toMatchObject({ taskId, status: 'cancelled' });
@@ -214,7 +225,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect((await client.experimental.tasks.getTask(taskId)).status).toBe('cancelled');
   });
 
-  it('is not cancelled when its client gives up waiting for the result', async () => {
+  it('is not cancelled when its client gives up waiting for the result', async ({ bank, alice, connect, hold }) => {
     const client = await connect();
     const { taskId, id } = await hold(client);
     const aborter = new AbortController();
@@ -232,7 +243,13 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect((await alice.show(id)).state).toBe('PENDING');
   });
 
-  it('goes on when the client that polls for it goes away while the upstream is at work', async () => {
+  it('goes on when the client that polls for it goes away while the upstream is at work', async ({
+    env,
+    bank,
+    alice,
+    connect,
+    hold,
+  }) => {
     const client = await connect();
     const { taskId, id } = await hold(client, { name: 'slow_job', arguments: { size: 20 + nextAmount() } });
     await alice.approve(id);
@@ -258,43 +275,61 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 
-  it('is void when the rule that its approval rests on has changed, also when nothing would hold it any more', async () => {
+  it('is void when the rule that its approval rests on has changed, also when nothing would hold it any more', async ({
+    env,
+    bank,
+    alice,
+    connect,
+    hold,
+  }) => {
     const client = await connect();
     const { taskId, id } = await hold(client);
     await alice.approve(id);
+    const before = env.config;
     expect(
-      await env.edit((yaml) =>
-        yaml.replace('transfer_funds }, decide: hold, tier: payment', 'transfer_funds }, decide: allow'),
-      ),
+      await env.edit(({ rules }) => {
+        rules[0] = rule.allow('pay', { tool: 'transfer_funds' });
+      }),
     ).toBe('config.reloaded');
     expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({
       status: 'failed',
       _meta: { 'countersign/code': 'approval_invalidated' },
     });
     expect((await alice.show(id)).state).toBe('INVALIDATED');
-    expect(
-      await env.edit((yaml) =>
-        yaml.replace('transfer_funds }, decide: allow', 'transfer_funds }, decide: hold, tier: payment'),
-      ),
-    ).toBe('config.reloaded');
+    expect(await env.edit(before)).toBe('config.reloaded');
     expect((await client.experimental.tasks.getTask(taskId)).status).toBe('failed');
     expect(ranWith(bank, lastAmount())).toHaveLength(0);
   });
 
-  it('is void when its upstream has moved, were it only to another path', async () => {
+  it('is void when its upstream has moved, were it only to another path', async ({
+    env,
+    bank,
+    alice,
+    connect,
+    hold,
+  }) => {
     const client = await connect();
     const { taskId, id } = await hold(client);
     await alice.approve(id);
-    expect(await env.edit((yaml) => yaml.replace(`"${bank.url}"`, `"${bank.url}-moved"`))).toBe('config.reloaded');
+    const before = env.config;
+    expect(
+      await env.edit(({ upstreams }) => {
+        upstreams.tools = { url: `${bank.url}-moved`, protocol: 'mcp' };
+      }),
+    ).toBe('config.reloaded');
     expect(await client.experimental.tasks.getTask(taskId)).toMatchObject({
       status: 'failed',
       _meta: { 'countersign/code': 'approval_invalidated' },
     });
-    expect(await env.edit((yaml) => yaml.replace(`"${bank.url}-moved"`, `"${bank.url}"`))).toBe('config.reloaded');
+    expect(await env.edit(before)).toBe('config.reloaded');
     expect(ranWith(bank, lastAmount())).toHaveLength(0);
   });
 
-  it('does not let the server ask the agent’s side for anything: nobody is there to answer', async () => {
+  it('does not let the server ask the agent’s side for anything: nobody is there to answer', async ({
+    alice,
+    connect,
+    hold,
+  }) => {
     const client = await connect();
     const { taskId, id } = await hold(client, { name: 'ask_user', arguments: { n: nextAmount() } });
     await alice.approve(id);
@@ -304,7 +339,7 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
 });
 
 describe('a call that nobody holds, asked for as a task', () => {
-  it('runs while its client polls, for this client alone', async () => {
+  it('runs while its client polls, for this client alone', async ({ bank, connect }) => {
     const client = await connect();
     const stream = client.experimental.tasks.callToolStream(
       { name: 'slow_job', arguments: { size: 1 } },
@@ -329,11 +364,8 @@ describe('a call that nobody holds, asked for as a task', () => {
   it('is refused when too many of them run', async () => {
     const upstream = await startMcpUpstream();
     const small = await startEnvironment({
-      upstreams: `
-  tools: { url: "${upstream.url}", protocol: mcp }`,
-      rules: `
-  - { id: job, match: { tool: slow_job }, decide: allow }
-`,
+      upstreams: { tools: { url: upstream.url, protocol: 'mcp' } },
+      rules: [rule.allow('job', { tool: 'slow_job' })],
     });
     const requestInit = { headers: { authorization: `Bearer ${await small.token('agent-1')}` } };
     const client = new Client({ name: 'test', version: '1' });
@@ -359,7 +391,7 @@ describe('a call that nobody holds, asked for as a task', () => {
     await upstream.close();
   }, 60_000);
 
-  it('is refused by an error that such a client can read', async () => {
+  it('is refused by an error that such a client can read', async ({ connect }) => {
     const client = await connect();
     const stream = client.experimental.tasks.callToolStream(
       { name: 'no_such_rule', arguments: {} },
@@ -371,7 +403,13 @@ describe('a call that nobody holds, asked for as a task', () => {
 });
 
 describe('the task of somebody else', () => {
-  it('cannot be told from one that never was, and nothing happens to it', async () => {
+  it('cannot be told from one that never was, and nothing happens to it', async ({
+    bank,
+    alice,
+    connect,
+    hold,
+    modern,
+  }) => {
     const owner = await connect();
     const { taskId, id } = await hold(owner);
     await alice.approve(id);

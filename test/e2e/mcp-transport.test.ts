@@ -2,9 +2,11 @@
 // resume, and what hostile clients make of messages. The session's server is the SDK's; streams come from a recording
 // upstream, which shows what reached it.
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
-import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
+import { afterEach, describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import { startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
 
 interface Message {
@@ -12,33 +14,29 @@ interface Message {
   readonly error?: { readonly message: string; readonly data?: { readonly code?: string } };
 }
 
-let env: Environment;
-let bank: McpUpstream;
-let modernBank: McpUpstream;
-let alice: ReviewerClient;
 const aborters: AbortController[] = [];
 
-beforeAll(async () => {
-  [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
-  env = await startEnvironment({
-    upstreams: ({ origin }) => `
-  tools: { url: "${bank.url}", protocol: mcp }
-  modern: { url: "${modernBank.url}", protocol: mcp }
-  raw: { url: "${origin}/mcp", protocol: mcp }`,
-    rules: `
-  - { id: read, match: { tool: read_balance }, decide: allow }
-  - { id: pay, match: { tool: transfer_funds }, decide: hold, tier: payment }
-  - { id: raw, match: { upstream: raw, tool: "*" }, decide: hold, tier: payment }
-  - { id: vendor, match: { upstream: raw, mcp: ["vendor/*"] }, decide: allow }
-`,
-    limits: '{ wait: 1s, inspectedBody: 64KiB, heldBody: 64KiB, pendingPerAgent: 100 }',
-  });
-  alice = await env.reviewer('alice');
-}, 60_000);
-afterAll(async () => {
-  await env.close();
-  await Promise.all([bank.close(), modernBank.close()]);
-}, 60_000);
+const it = gatewayTest
+  .extend('bank', file, ({ closes }) => closes(startMcpUpstream()))
+  .extend('modernBank', file, ({ closes }) => closes(startStatelessUpstream()))
+  .extend('env', file, ({ bank, modernBank, environment }) =>
+    environment(({ origin }) => ({
+      upstreams: {
+        tools: { url: bank.url, protocol: 'mcp' },
+        modern: { url: modernBank.url, protocol: 'mcp' },
+        raw: { url: `${origin}/mcp`, protocol: 'mcp' },
+      },
+      rules: [
+        rule.allow('read', { tool: 'read_balance' }),
+        rule.hold('pay', { tool: 'transfer_funds' }),
+        rule.hold('raw', { upstream: 'raw', tool: '*' }),
+        rule.allow('vendor', { upstream: 'raw', mcp: ['vendor/*'] }),
+      ],
+      limits: { wait: '1s', inspectedBody: '64KiB', heldBody: '64KiB', pendingPerAgent: 100 },
+    })),
+  )
+  .extend('alice', file, ({ env }) => env.reviewer('alice'));
+
 afterEach(() => {
   for (const aborter of aborters.splice(0)) aborter.abort();
 });
@@ -46,6 +44,7 @@ afterEach(() => {
 const ACCEPT = { accept: 'application/json, text/event-stream' };
 
 async function post(
+  env: Environment,
   path: string,
   body: unknown,
   headers: Record<string, string> = {},
@@ -73,30 +72,32 @@ const call = (id: number | string, name: string, args: object = {}) => ({
   params: { name, arguments: args },
 });
 
-async function openSession(version = '2025-11-25', as = 'agent-1'): Promise<Record<string, string>> {
-  const opened = await post('/tools', initialize(version), {}, as);
+async function openSession(env: Environment, version = '2025-11-25', as = 'agent-1'): Promise<Record<string, string>> {
+  const opened = await post(env, '/tools', initialize(version), {}, as);
   const session = opened.headers.get('mcp-session-id') ?? '';
   expect((await messageOf(opened)).result).toMatchObject({ protocolVersion: version });
   return { 'mcp-session-id': session, 'mcp-protocol-version': version };
 }
 
 describe('a session of revision', () => {
-  it.each(['2025-03-26', '2025-06-18', '2025-11-25'])(
+  it.for(['2025-03-26', '2025-06-18', '2025-11-25'])(
     '%s is opened, used and ended through the gateway',
-    async (version) => {
-      const session = await openSession(version);
-      expect((await post('/tools', { jsonrpc: '2.0', method: 'notifications/initialized' }, session)).status).toBe(202);
-      expect((await messageOf(await post('/tools', call(2, 'read_balance'), session))).result).toMatchObject({
+    async (version, { env }) => {
+      const session = await openSession(env, version);
+      expect((await post(env, '/tools', { jsonrpc: '2.0', method: 'notifications/initialized' }, session)).status).toBe(
+        202,
+      );
+      expect((await messageOf(await post(env, '/tools', call(2, 'read_balance'), session))).result).toMatchObject({
         content: [{ text: 'done read_balance' }],
       });
       expect((await env.call('/tools', { method: 'DELETE', headers: session })).status).toBe(200);
-      expect((await post('/tools', call(3, 'read_balance'), session)).status).toBe(404);
+      expect((await post(env, '/tools', call(3, 'read_balance'), session)).status).toBe(404);
     },
   );
 });
 
 describe('an event stream that the server opens', () => {
-  it('brings its notifications, keeps their ids, and is resumed from the last one', async () => {
+  it('brings its notifications, keeps their ids, and is resumed from the last one', async ({ env }) => {
     const note = (n: number) =>
       `id: s1-${n}\nevent: message\ndata: {"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"x:${n}"}}\n\n`;
     env.upstream.respond(({ headers }, response) => {
@@ -131,15 +132,17 @@ describe('an event stream that the server opens', () => {
 });
 
 describe('a method that this version has never heard of', () => {
-  it('needs a rule', async () => {
+  it('needs a rule', async ({ env }) => {
     env.upstream.respond((_request, response) =>
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc":"2.0","id":1,"result":{"ok":1}}'),
     );
     const before = env.upstream.requests.length;
-    const refused = await messageOf(await post('/raw', { jsonrpc: '2.0', id: 1, method: 'other/thing' }));
+    const refused = await messageOf(await post(env, '/raw', { jsonrpc: '2.0', id: 1, method: 'other/thing' }));
     expect(refused.error?.data).toEqual({ code: 'no_matching_rule' });
     expect(env.upstream.requests).toHaveLength(before);
-    expect((await messageOf(await post('/raw', { jsonrpc: '2.0', id: 1, method: 'vendor/thing' }))).result).toEqual({
+    expect(
+      (await messageOf(await post(env, '/raw', { jsonrpc: '2.0', id: 1, method: 'vendor/thing' }))).result,
+    ).toEqual({
       ok: 1,
     });
   });
@@ -149,7 +152,7 @@ describe('what a hostile client sends', () => {
   const nested = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
   const raw = (params: string, id = '"id":1,') => `{"jsonrpc":"2.0",${id}"method":"tools/call","params":${params}}`;
 
-  it.each<[string, string, number, string]>([
+  it.for<[string, string, number, string]>([
     ['a tool call as a notification', raw('{"name":"transfer_funds","arguments":{"amount":1}}', ''), 400, 'bad_rpc'],
     ['a notification with an id', '{"jsonrpc":"2.0","id":1,"method":"notifications/initialized"}', 400, 'bad_rpc'],
     ['a name twice', raw('{"name":"read_balance","name":"transfer_funds"}'), 400, 'bad_json'],
@@ -191,9 +194,9 @@ describe('what a hostile client sends', () => {
       400,
       'bad_json',
     ],
-  ])('is refused: %s', async (_what, body, status, code) => {
+  ] as const)('is refused: %s', async ([_what, body, status, code], { bank, env }) => {
     const before = bank.arrived.length;
-    const response = await post('/tools', body);
+    const response = await post(env, '/tools', body);
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([status, code]);
     expect(bank.arrived).toHaveLength(before);
   });
@@ -201,15 +204,15 @@ describe('what a hostile client sends', () => {
 
 // Kind: frames that a client does not take, because it goes by the name of an event and they have none.
 describe('a stream in which a held call waits', () => {
-  it.each<[string, 'approve' | 'deny']>([
+  it.for<[string, 'approve' | 'deny']>([
     ['the answer', 'approve'],
     ['a denial', 'deny'],
-  ])('names the event of each of its frames, to %s', async (_end, decision) => {
-    const session = await openSession();
+  ] as const)('names the event of each of its frames, to %s', async ([_end, decision], { env, alice }) => {
+    const session = await openSession(env);
     const { hold } = await alice.expect('PENDING');
     const amount = decision === 'approve' ? 21 : 22;
     const params = { name: 'transfer_funds', arguments: { amount }, _meta: { progressToken: 'p' } };
-    const answer = post('/tools', { ...call(amount, 'transfer_funds', { amount }), params }, session);
+    const answer = post(env, '/tools', { ...call(amount, 'transfer_funds', { amount }), params }, session);
     await alice[decision](await hold);
     const text = await (await answer).text();
     const frames = text.split('\n\n').filter((frame) => /^data:/m.test(frame));
@@ -220,31 +223,32 @@ describe('a stream in which a held call waits', () => {
 });
 
 describe('the request of somebody else', () => {
-  it('is not cancelled by who guesses its number and its session', async () => {
-    const session = await openSession();
+  it('is not cancelled by who guesses its number and its session', async ({ env, alice }) => {
+    const session = await openSession(env);
     const { hold } = await alice.expect('PENDING');
     const message = {
       ...call('guessable', 'transfer_funds', { amount: 11 }),
       params: { name: 'transfer_funds', arguments: { amount: 11 }, _meta: { progressToken: 1 } },
     };
-    const answer = post('/tools', message, session);
+    const answer = post(env, '/tools', message, session);
     const id = await hold;
     const cancel = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'guessable' } };
-    await post('/tools', cancel, session, 'agent-2');
+    await post(env, '/tools', cancel, session, 'agent-2');
     expect((await alice.show(id)).state).toBe('PENDING');
     const { hold: cancelled } = await alice.expect('CANCELLED', id);
-    await post('/tools', cancel, session);
+    await post(env, '/tools', cancel, session);
     expect(await cancelled).toBe(id);
     await (await answer).text();
   });
 
-  it('is not reached with its requestState, nor with one that was used', async () => {
+  it('is not reached with its requestState, nor with one that was used', async ({ modernBank, env }) => {
     const VERSION = { 'mcp-protocol-version': '2026-07-28' };
     const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
     const send = async (more: object, as = 'agent-1', amount = 12) => {
       const params = { name: 'transfer_funds', arguments: { amount }, _meta, ...more };
       return messageOf(
         await post(
+          env,
           '/modern',
           { jsonrpc: '2.0', id: 1, method: 'tools/call', params },
           { ...VERSION, prefer: 'wait=0' },
@@ -275,14 +279,14 @@ describe('the call of a task', () => {
   };
   const META =
     '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"extensions":{"io.modelcontextprotocol/tasks":{}}}}';
-  const poll = (taskId: unknown) =>
+  const poll = (env: Environment, taskId: unknown) =>
     env.call('/raw', {
       method: 'POST',
       headers: { ...headers, 'mcp-method': 'tasks/get', 'mcp-name': String(taskId) },
       body: `{"jsonrpc":"2.0","id":2,"method":"tasks/get","params":{"taskId":"${taskId}",${META}}}`,
     });
 
-  async function approved(body: string): Promise<unknown> {
+  async function approved(env: Environment, alice: ReviewerClient, body: string): Promise<unknown> {
     const created = await messageOf(
       await env.call('/raw?tenant=a%20b', {
         method: 'POST',
@@ -295,18 +299,21 @@ describe('the call of a task', () => {
     return taskId;
   }
 
-  it('goes out byte for byte as it was approved, to the same place, with the fields that the approval bound', async () => {
+  it('goes out byte for byte as it was approved, to the same place, with the fields that the approval bound', async ({
+    env,
+    alice,
+  }) => {
     env.upstream.respond((_request, response) =>
       response
         .writeHead(200, { 'content-type': 'application/json' })
         .end('{"jsonrpc":"2.0","id":"\u00fc","result":{"content":[]}}'),
     );
     const body = `{ "jsonrpc" : "2.0", "id":"\u00fc","method":"tools/call",\n "params":{"arguments":{"b":1e2,"a":"Zürich 世界 \\u0041"},"name":"tool",${META}} }`;
-    const taskId = await approved(body);
+    const taskId = await approved(env, alice, body);
     const before = env.upstream.requests.length;
-    expect((await messageOf(await poll(taskId))).result).toMatchObject({ status: 'working' });
+    expect((await messageOf(await poll(env, taskId))).result).toMatchObject({ status: 'working' });
     await expect
-      .poll(async () => (await messageOf(await poll(taskId))).result?.status, { timeout: 10_000 })
+      .poll(async () => (await messageOf(await poll(env, taskId))).result?.status, { timeout: 10_000 })
       .toBe('completed');
     const sent = env.upstream.requests.slice(before);
     expect(sent).toHaveLength(1);
@@ -317,17 +324,19 @@ describe('the call of a task', () => {
     });
   });
 
-  it('ends its task as failed when the upstream breaks off, and is not sent again', async () => {
+  it('ends its task as failed when the upstream breaks off, and is not sent again', async ({ env, alice }) => {
     env.upstream.respond((_request, response) => response.destroy());
     const taskId = await approved(
+      env,
+      alice,
       `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool","arguments":{"n":2},${META}}}`,
     );
     const before = env.upstream.requests.length;
-    await poll(taskId);
+    await poll(env, taskId);
     await expect
-      .poll(async () => (await messageOf(await poll(taskId))).result?.status, { timeout: 10_000 })
+      .poll(async () => (await messageOf(await poll(env, taskId))).result?.status, { timeout: 10_000 })
       .toBe('failed');
-    const { result } = await messageOf(await poll(taskId));
+    const { result } = await messageOf(await poll(env, taskId));
     expect(result?.error).toMatchObject({ data: { code: expect.stringMatching(/^upstream_/) } });
     expect(JSON.stringify(result?.error)).not.toMatch(/nothing was executed/i);
     expect(env.upstream.requests).toHaveLength(before + 1);

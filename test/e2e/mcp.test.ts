@@ -3,55 +3,54 @@
 // connection.
 
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Child, startChild } from '../../config/quickstart/child.ts';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { afterEach, describe, expect } from 'vitest';
+import { startChild } from '../../config/quickstart/child.ts';
+import { type Rules, rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
-const RULES = `
-  - { id: echo, match: { upstream: tools, tool: echo }, decide: allow }
-  - { id: sums, match: { upstream: tools, tool: get-sum }, decide: hold, tier: payment }
-  - { id: large, match: { upstream: tools, tool: get-sum }, when: "args.a > 1000.0", decide: deny }
-  - { id: no-environment, match: { upstream: tools, tool: get-env }, decide: deny }
-`;
-const LOG = join(tmpdir(), `countersign-mcp-${process.pid}.log`);
-let server: Child;
-let env: Environment;
+const RULES: Rules = [
+  rule.allow('echo', { upstream: 'tools', tool: 'echo' }),
+  rule.hold('sums', { upstream: 'tools', tool: 'get-sum' }),
+  rule.deny('large', { upstream: 'tools', tool: 'get-sum' }, { when: 'args.a > 1000.0' }),
+  rule.deny('no-environment', { upstream: 'tools', tool: 'get-env' }),
+];
+
 const clients: Client[] = [];
 
-beforeAll(async () => {
-  const port = await freePort();
-  const entry = createRequire(import.meta.url).resolve('@modelcontextprotocol/server-everything/dist/index.js');
-  const loopback = pathToFileURL(join(import.meta.dirname, '../../config/quickstart/loopback.ts')).href;
-  server = await startChild({
-    name: 'The MCP reference server',
-    args: ['--import', loopback, entry, 'streamableHttp'],
-    cwd: dirname(entry),
-    env: { PORT: String(port) },
-    logPath: LOG,
-    isReady: (line) => line.includes(`listening on port ${port}`),
-  });
-  env = await startEnvironment({
-    rules: RULES,
-    upstreams: `  tools: { url: "http://127.0.0.1:${port}/mcp", protocol: mcp }`,
-    limits: '{ wait: 20s, pendingPerAgent: 100 }',
-  });
-});
+const it = gatewayTest
+  .extend('port', file, () => freePort())
+  .extend('server', file, async ({ folder, port, closes }) => {
+    const entry = createRequire(import.meta.url).resolve('@modelcontextprotocol/server-everything/dist/index.js');
+    const loopback = pathToFileURL(join(import.meta.dirname, '../../config/quickstart/loopback.ts')).href;
+    return closes(
+      startChild({
+        name: 'The MCP reference server',
+        args: ['--import', loopback, entry, 'streamableHttp'],
+        cwd: dirname(entry),
+        env: { PORT: String(port) },
+        logPath: join(folder, 'server.log'),
+        isReady: (line) => line.includes(`listening on port ${port}`),
+      }),
+      (server) => server.stop(),
+    );
+  })
+  .extend('env', file, ({ server: _running, port, environment }) =>
+    environment({
+      upstreams: { tools: { url: `http://127.0.0.1:${port}/mcp`, protocol: 'mcp' } },
+      rules: RULES,
+      limits: { wait: '20s', pendingPerAgent: 100 },
+    }),
+  );
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.close();
-});
-afterAll(async () => {
-  await env.close();
-  await server.stop();
-  rmSync(LOG, { force: true });
 });
 
 async function freePort(): Promise<number> {
@@ -64,7 +63,7 @@ async function freePort(): Promise<number> {
 }
 
 /** A connected client. */
-async function connect(headers: Readonly<Record<string, string>> = {}): Promise<Client> {
+async function connect(env: Environment, headers: Readonly<Record<string, string>> = {}): Promise<Client> {
   const client = new Client({ name: 'e2e', version: '1' });
   clients.push(client);
   const requestInit = { headers: { authorization: `Bearer ${await env.token('agent-1')}`, ...headers } };
@@ -82,39 +81,39 @@ async function use(client: Client, name: string, args: Record<string, unknown>) 
 }
 
 describe('a session', () => {
-  it('is opened, and lists the tools of the server that a rule could let the agent call', async () => {
-    const client = await connect();
+  it('is opened, and lists the tools of the server that a rule could let the agent call', async ({ env }) => {
+    const client = await connect(env);
     expect(client.getServerVersion()?.name).toContain('everything');
     expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['echo', 'get-sum']);
     await client.ping();
   });
 
-  it('is not opened without a token', async () => {
-    await expect(connect({ authorization: 'Bearer a.b.c' })).rejects.toThrow();
+  it('is not opened without a token', async ({ env }) => {
+    await expect(connect(env, { authorization: 'Bearer a.b.c' })).rejects.toThrow();
   });
 });
 
 describe('a tool', () => {
-  it('that a rule allows is called', async () => {
-    expect(await use(await connect(), 'echo', { message: 'hello' })).toMatchObject({
+  it('that a rule allows is called', async ({ env }) => {
+    expect(await use(await connect(env), 'echo', { message: 'hello' })).toMatchObject({
       isError: false,
       text: expect.stringContaining('hello'),
     });
   });
 
-  it.each([
+  it.for([
     ['that a rule denies', 'get-env', {}, 'denied'],
     ['that no rule names', 'get-tiny-image', {}, 'no_matching_rule'],
     ['whose arguments a rule denies, though another would hold it', 'get-sum', { a: 1001, b: 1 }, 'denied'],
-  ])('%s is an error that the model can read', async (_which, name, args, code) => {
-    const { isError, text, meta } = await use(await connect(), name, args);
+  ] as const)('%s is an error that the model can read', async ([_which, name, args, code], { env }) => {
+    const { isError, text, meta } = await use(await connect(env), name, args);
     expect([isError, meta]).toEqual([true, { 'countersign/code': code }]);
     expect(text).toMatch(/not executed|nothing was executed/i);
     expect(text).toMatch(/do not rephrase/i);
   });
 
-  it('that is held is called when it is approved while its agent waits', async () => {
-    const client = await connect();
+  it('that is held is called when it is approved while its agent waits', async ({ env }) => {
+    const client = await connect(env);
     const alice = await env.reviewer('alice');
     const { hold } = await alice.expect('PENDING');
     const sum = use(client, 'get-sum', { a: 2, b: 40 });
@@ -125,8 +124,8 @@ describe('a tool', () => {
     expect((await alice.show(id)).state).toBe('EXECUTED');
   });
 
-  it('that is held and not decided on is an error that names the hold and says to wait', async () => {
-    const client = await connect({ prefer: 'wait=0' });
+  it('that is held and not decided on is an error that names the hold and says to wait', async ({ env }) => {
+    const client = await connect(env, { prefer: 'wait=0' });
     const { isError, text, meta } = await use(client, 'get-sum', { a: 3, b: 4 });
     expect([isError, meta]).toEqual([
       true,
@@ -141,8 +140,10 @@ describe('a tool', () => {
     expect(text).toMatch(/nothing was executed/i);
   });
 
-  it('that is held is called when its agent asks again after the approval, under another JSON-RPC id', async () => {
-    const client = await connect({ prefer: 'wait=0' });
+  it('that is held is called when its agent asks again after the approval, under another JSON-RPC id', async ({
+    env,
+  }) => {
+    const client = await connect(env, { prefer: 'wait=0' });
     const alice = await env.reviewer('alice');
     const first = await use(client, 'get-sum', { a: 5, b: 6 });
     const id = String(first.meta['countersign/hold']);
@@ -154,8 +155,8 @@ describe('a tool', () => {
     });
   });
 
-  it('that a reviewer denies is an error that tells the model to leave it', async () => {
-    const client = await connect();
+  it('that a reviewer denies is an error that tells the model to leave it', async ({ env }) => {
+    const client = await connect(env);
     const alice = await env.reviewer('alice');
     const { hold } = await alice.expect('PENDING');
     const sum = use(client, 'get-sum', { a: 7, b: 8 });
@@ -169,8 +170,8 @@ describe('a tool', () => {
 });
 
 describe('other requests', () => {
-  it('that no rule allows are JSON-RPC errors', async () => {
-    const failure = (await connect()).readResource({ uri: 'demo://resource/static/document/architecture.md' });
+  it('that no rule allows are JSON-RPC errors', async ({ env }) => {
+    const failure = (await connect(env)).readResource({ uri: 'demo://resource/static/document/architecture.md' });
     await expect(failure).rejects.toMatchObject({ code: -32000, data: { code: 'no_matching_rule' } });
   });
 
@@ -181,7 +182,7 @@ describe('other requests', () => {
     params: { name: 'echo', arguments: { message: 'a' } },
   });
 
-  it.each([
+  it.for([
     ['a batch', [message(1), message(2)], {}, 400, 'bad_rpc'],
     ['a batch of one', [message(1)], {}, 400, 'bad_rpc'],
     ['a method in another case', message(1, 'Tools/Call'), {}, 400, 'bad_rpc'],
@@ -189,7 +190,7 @@ describe('other requests', () => {
     ['an Mcp-Name that the body does not bear out', message(1), { 'mcp-name': 'get-env' }, 400, 'bad_rpc'],
     ['a web page of another origin', message(1), { origin: 'https://evil.example' }, 403, 'denied'],
     ['a path below the endpoint', message(1), {}, 404, 'not_found', '/tools/other'],
-  ])('are refused: %s', async (_which, body, headers, status, code, path = '/tools') => {
+  ] as const)('are refused: %s', async ([_which, body, headers, status, code, path = '/tools'], { env }) => {
     const response = await env.call(path, {
       method: 'POST',
       body,

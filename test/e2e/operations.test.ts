@@ -2,27 +2,28 @@
 // and says why, and an agent's bad token answered with what is wrong with it.
 
 import { type ExecFileException, execFile, execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { verifyAudit } from '../../src/audit/verify.ts';
-import { type Environment, INJECTED_SECRET, REVIEW_AUDIENCE, startEnvironment } from '../support/environment.ts';
+import { REVIEW_AUDIENCE, ruleOf } from '../support/config.ts';
+import { type Environment, INJECTED_SECRET } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { sendRaw } from '../support/raw-http.ts';
 
 const PATIENCE = { timeout: 25_000, interval: 100 };
-let env: Environment;
+
 let serial = 0;
 
-beforeAll(async () => {
-  env = await startEnvironment();
-});
-afterAll(() => env.close());
-afterEach(() => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
+const it = gatewayTest.extend('env', file, ({ environment }) => environment());
+
+it.afterEach(({ env }) => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
 
 const payment = () => ({ to: 'ACME', reference: `o${serial++}` });
 const codeOf = async (response: Response): Promise<string> => ((await response.json()) as { code: string }).code;
 
 async function probe(
+  env: Environment,
   path: string,
 ): Promise<{ readonly status: number; readonly body: Readonly<Record<string, unknown>> }> {
   const response = await fetch(`http://127.0.0.1:${env.ports.ops}${path}`);
@@ -55,45 +56,38 @@ function hasPrlimit(): boolean {
   }
 }
 
-/** A configuration beside that of the running gateway. */
-function variant(name: string, change: (yaml: string) => string): string {
-  const path = join(env.folder, `${name}.yaml`);
-  writeFileSync(path, change(readFileSync(join(env.folder, 'countersign.yaml'), 'utf8')));
-  return path;
-}
-
-const elsewhere = (yaml: string, name: string): string => yaml.replaceAll('./data/', `./${name}/`);
-
 describe('probes', () => {
-  it('say that the gateway lives and is ready, and what that rests on', async () => {
-    expect(await probe('/livez')).toMatchObject({ status: 200 });
+  it('say that the gateway lives and is ready, and what that rests on', async ({ env }) => {
+    expect(await probe(env, '/livez')).toMatchObject({ status: 200 });
     const issuers = [{ name: 'test', type: 'oidc', ready: true, keys: 1 }];
-    expect(await probe('/readyz')).toMatchObject({
+    expect(await probe(env, '/readyz')).toMatchObject({
       status: 200,
       body: { ready: true, accepting: true, store: true, audit: true, issuers },
     });
   });
 
-  it('are not on the agents’ listener', async () => {
+  it('are not on the agents’ listener', async ({ env }) => {
     for (const path of ['/livez', '/readyz', '/metrics']) expect((await env.call(path)).status).toBe(404);
   });
 });
 
 describe('an issuer that is away', () => {
-  afterEach(() => env.issuer.stop().then(() => env.issuer.resume()));
+  it.afterEach(({ env }) => env.issuer.stop().then(() => env.issuer.resume()));
 
-  it('stops nobody whose keys are known, not even an agent that was never seen before', async () => {
+  it('stops nobody whose keys are known, not even an agent that was never seen before', async ({ env }) => {
     await env.issuer.stop();
     expect((await env.call('/api/accounts', { as: 'agent-late' })).status).toBe(200);
-    expect((await probe('/readyz')).status).toBe(200);
+    expect((await probe(env, '/readyz')).status).toBe(200);
   });
 
-  it('keeps a gateway that has no keys from being ready, which it becomes by itself once the issuer is back', async () => {
+  it('keeps a gateway that has no keys from being ready, which it becomes by itself once the issuer is back', async ({
+    env,
+  }) => {
     await env.terminate();
     await env.issuer.stop();
     await env.start();
-    expect(await probe('/livez')).toMatchObject({ status: 200 });
-    expect(await probe('/readyz')).toMatchObject({
+    expect(await probe(env, '/livez')).toMatchObject({ status: 200 });
+    expect(await probe(env, '/readyz')).toMatchObject({
       status: 503,
       body: { ready: false, issuers: [{ name: 'test', ready: false }] },
     });
@@ -104,13 +98,13 @@ describe('an issuer that is away', () => {
       'issuer_unavailable',
     ]);
     await env.issuer.resume();
-    await expect.poll(async () => (await probe('/readyz')).status, PATIENCE).toBe(200);
+    await expect.poll(async () => (await probe(env, '/readyz')).status, PATIENCE).toBe(200);
     expect((await env.call('/api/accounts')).status).toBe(200);
   });
 });
 
 describe('SIGTERM', () => {
-  it('answers a waiting call with 409, ends with 0, and the next start finds the hold', async () => {
+  it('answers a waiting call with 409, ends with 0, and the next start finds the hold', async ({ env }) => {
     const body = payment();
     const alice = await env.reviewer('alice');
     const { hold } = await alice.expect('PENDING');
@@ -136,7 +130,7 @@ describe('SIGTERM', () => {
     expect(env.upstream.requests.length).toBe(before + 1);
   });
 
-  it('makes the gateway unready at once and lets a running call end', async () => {
+  it('makes the gateway unready at once and lets a running call end', async ({ env }) => {
     const before = env.upstream.requests.length;
     let finish: () => void = () => {};
     env.upstream.respond((_request, response) => {
@@ -146,7 +140,7 @@ describe('SIGTERM', () => {
     await env.upstream.arrived(before);
     const ended = env.terminate();
     await expect
-      .poll(() => probe('/readyz'), PATIENCE)
+      .poll(() => probe(env, '/readyz'), PATIENCE)
       .toMatchObject({ status: 503, body: { ready: false, accepting: false } });
     finish();
     const answer = await running;
@@ -155,7 +149,7 @@ describe('SIGTERM', () => {
     await env.start();
   });
 
-  it('ends what waits for news: a reviewer’s stream of events, and an agent’s look at its hold', async () => {
+  it('ends what waits for news: a reviewer’s stream of events, and an agent’s look at its hold', async ({ env }) => {
     const alice = await env.reviewer('alice');
     const events = await alice.request('/events');
     const id = (await env.transfer(payment(), { headers: { prefer: 'wait=0' } })).headers.get('countersign-hold');
@@ -171,9 +165,9 @@ describe('SIGTERM', () => {
 });
 
 describe.skipIf(!hasPrlimit())('a record that cannot be written (skipped where prlimit is absent)', () => {
-  afterEach(() => env.terminate().then(() => env.start()));
+  it.afterEach(({ env }) => env.terminate().then(() => env.start()));
 
-  it('stops every call before it has an effect, and makes the gateway unready', async () => {
+  it('stops every call before it has an effect, and makes the gateway unready', async ({ env }) => {
     // No file can grow from here on, as on a full disk.
     execFileSync('prlimit', ['--pid', String(env.pid), '--fsize=1:unlimited']);
     const before = env.upstream.requests.length;
@@ -186,12 +180,14 @@ describe.skipIf(!hasPrlimit())('a record that cannot be written (skipped where p
     ]);
     expect(second.status).toBe(503);
     expect(env.upstream.requests.length).toBe(before);
-    expect(await probe('/readyz')).toMatchObject({ status: 503, body: { ready: false, audit: false } });
-    expect((await probe('/livez')).status).toBe(200);
+    expect(await probe(env, '/readyz')).toMatchObject({ status: 503, body: { ready: false, audit: false } });
+    expect((await probe(env, '/livez')).status).toBe(200);
   });
 
   // Kind: a fault of the disk that has passed, and a process that stays refused until somebody restarts it.
-  it('is over when files can grow again: a new file is begun, which says what is missing, and the record verifies', async () => {
+  it('is over when files can grow again: a new file is begun, which says what is missing, and the record verifies', async ({
+    env,
+  }) => {
     expect((await env.call('/api/accounts')).status).toBe(200);
     for (let round = 0; round < 2; round++) {
       execFileSync('prlimit', ['--pid', String(env.pid), '--fsize=1:unlimited']);
@@ -199,7 +195,7 @@ describe.skipIf(!hasPrlimit())('a record that cannot be written (skipped where p
       expect(refused.map(({ status }) => status)).toEqual([503, 503, 503, 503, 503]);
       execFileSync('prlimit', ['--pid', String(env.pid), '--fsize=unlimited:unlimited']);
       await expect
-        .poll(() => probe('/readyz'), PATIENCE)
+        .poll(() => probe(env, '/readyz'), PATIENCE)
         .toMatchObject({ status: 200, body: { ready: true, audit: true } });
       expect((await env.call('/api/accounts')).status).toBe(200);
     }
@@ -222,11 +218,13 @@ describe.skipIf(!hasPrlimit())('a record that cannot be written (skipped where p
 });
 
 describe('a start that cannot work', () => {
-  it('is refused on the store of a running gateway, in one clear line', async () => {
+  it('is refused on the store of a running gateway, in one clear line', async ({ env }) => {
     const { code, err } = await countersign(
       'serve',
       '--config',
-      variant('same-store', (yaml) => yaml.replace('./data/audit', './own/audit')),
+      env.variant('same-store', ({ store }) => {
+        store.path = './data/store.db';
+      }),
     );
     expect(code).toBe(1);
     expect(err).toMatch(/^store_unavailable: Another process has the store .* open/);
@@ -234,26 +232,22 @@ describe('a start that cannot work', () => {
     expect((await env.call('/api/accounts')).status).toBe(200);
   });
 
-  it('is refused on a port that is taken', async () => {
-    const path = variant('same-port', (yaml) =>
-      elsewhere(yaml, 'other').replace(
-        'agents: { address: 127.0.0.1:0 }',
-        `agents: { address: 127.0.0.1:${env.ports.agents} }`,
-      ),
-    );
+  it('is refused on a port that is taken', async ({ env }) => {
+    const path = env.variant('same-port', ({ listeners }) => {
+      listeners.agents.address = `127.0.0.1:${env.ports.agents}`;
+    });
     const { code, err } = await countersign('serve', '--config', path);
     expect(code).toBe(1);
     expect(err).toMatch(new RegExp(`EADDRINUSE.*127\\.0\\.0\\.1:${env.ports.agents}`));
     expect(err).not.toMatch(/\n\s+at /);
   });
 
-  it('names every fault of a configuration with its line, from serve as from check', async () => {
-    const path = variant('faulty', (yaml) =>
-      yaml
-        .replace('type: sqlite', 'type: paper')
-        .replace('decide: allow', 'decide: perhaps')
-        .replace('tier: payment', 'tier: nobody'),
-    );
+  it('names every fault of a configuration with its line, from serve as from check', async ({ env }) => {
+    const path = env.variant('faulty', (config) => {
+      Object.assign(config.store, { type: 'paper' });
+      Object.assign(ruleOf(config, 'reads'), { decide: 'perhaps' });
+      ruleOf(config, 'transfers').tier = 'nobody';
+    });
     const lines = readFileSync(path, 'utf8').split('\n');
     const places = ['type: paper', 'decide: perhaps', 'tier: nobody'].map(
       (text) => `${path}:${lines.findIndex((line) => line.includes(text)) + 1}:`,
@@ -264,11 +258,13 @@ describe('a start that cannot work', () => {
     expect(served.err + checked.out).not.toContain(INJECTED_SECRET);
   });
 
-  it('names a secret that is not there', async () => {
+  it('names a secret that is not there', async ({ env }) => {
     const { code, err } = await countersign(
       'serve',
       '--config',
-      variant('no-secret', (yaml) => elsewhere(yaml, 'other').replace('E2E_SECRET', 'E2E_NO_SUCH_SECRET')),
+      env.variant('no-secret', ({ credentials }) => {
+        Object.assign(credentials.key ?? {}, { secret: { env: 'E2E_NO_SUCH_SECRET' } });
+      }),
     );
     expect(code).toBe(1);
     expect(err).toContain('E2E_NO_SUCH_SECRET');
@@ -276,8 +272,8 @@ describe('a start that cannot work', () => {
 });
 
 describe('the command line', () => {
-  it('says ok of the configuration that runs', async () => {
-    expect(await countersign('check', join(env.folder, 'countersign.yaml'))).toEqual({ code: 0, out: 'ok\n', err: '' });
+  it('says ok of the configuration that runs', async ({ env }) => {
+    expect(await countersign('check', env.configPath)).toEqual({ code: 0, out: 'ok\n', err: '' });
   });
 
   it('explains itself', async () => {
@@ -299,10 +295,10 @@ describe('the command line', () => {
 
 describe('a call whose caller cannot be verified', () => {
   const seconds = (offset: number): number => Math.floor(Date.now() / 1000) + offset;
-  const signed = (claims: Readonly<Record<string, unknown>>) => () => env.token('agent-1', claims);
-  const good = () => env.token('agent-1');
+  const signed = (claims: Readonly<Record<string, unknown>>) => (env: Environment) => env.token('agent-1', claims);
+  const good = (env: Environment) => env.token('agent-1');
 
-  it.each([
+  it.for([
     ['is addressed to somebody else', signed({ aud: 'somebody-else' }), 'token_audience'],
     ['is a reviewer’s', signed({ aud: REVIEW_AUDIENCE }), 'token_audience'],
     ['has expired', signed({ iat: seconds(-600), exp: seconds(-1) }), 'token_expired'],
@@ -311,24 +307,25 @@ describe('a call whose caller cannot be verified', () => {
     ['comes from elsewhere', signed({ iss: 'https://evil.example' }), 'token_untrusted'],
     [
       'was signed with a key of nobody’s',
-      () => env.issuer.sign({ sub: 'agent-1', aud: 'https://gateway.test' }, { kid: 'unknown' }),
+      (env: Environment) => env.issuer.sign({ sub: 'agent-1', aud: 'https://gateway.test' }, { kid: 'unknown' }),
       'token_key_unknown',
     ],
     [
       'was tampered with',
-      async () =>
-        (await good()).replace(/\.(.)([^.]+)$/, (_all, first, rest) => `.${first === 'A' ? 'B' : 'A'}${rest}`),
+      async (env: Environment) =>
+        (await good(env)).replace(/\.(.)([^.]+)$/, (_all, first, rest) => `.${first === 'A' ? 'B' : 'A'}${rest}`),
       'token_signature',
     ],
     [
       'is not signed',
-      async () => `${Buffer.from('{"alg":"none"}').toString('base64url')}.${(await good()).split('.')[1]}.`,
+      async (env: Environment) =>
+        `${Buffer.from('{"alg":"none"}').toString('base64url')}.${(await good(env)).split('.')[1]}.`,
       undefined,
     ],
     ['is no token', async () => 'opaque', 'token_malformed'],
-  ])('is challenged when the token %s', async (_what, make, code) => {
+  ] as const)('is challenged when the token %s', async ([_what, make, code], { env }) => {
     const before = env.upstream.requests.length;
-    const token = await make();
+    const token = await make(env);
     const response = await env.call('/api/accounts', { headers: { authorization: `Bearer ${token}` } });
     expect(response.status).toBe(401);
     const problem = await response.text();
@@ -341,7 +338,7 @@ describe('a call whose caller cannot be verified', () => {
     expect(env.upstream.requests.length).toBe(before);
   });
 
-  it('is told the scheme and no error when it carries no token', async () => {
+  it('is told the scheme and no error when it carries no token', async ({ env }) => {
     const response = await fetch(`http://127.0.0.1:${env.ports.agents}/api/accounts`);
     expect([response.status, response.headers.get('www-authenticate'), await codeOf(response)]).toEqual([
       401,
@@ -350,8 +347,8 @@ describe('a call whose caller cannot be verified', () => {
     ]);
   });
 
-  it('is refused with 400 when it carries two', async () => {
-    const field = `Authorization: Bearer ${await good()}`;
+  it('is refused with 400 when it carries two', async ({ env }) => {
+    const field = `Authorization: Bearer ${await good(env)}`;
     const { status, body } = await sendRaw(
       env.ports.agents,
       `GET /api/accounts HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${field}\r\n${field}\r\n\r\n`,

@@ -6,16 +6,18 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { type Rules, rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
 const ISSUER = 'https://gateway.test/countersign';
-const RULES = `
-  - { id: vouched, match: { upstream: vouched, methods: [GET] }, decide: allow }
-  - { id: pay, match: { upstream: vouched, methods: [POST] }, decide: hold, tier: payment, credential: { scope: ["pay"] } }
-  - { id: ticketed, match: { upstream: ticketed, methods: [GET] }, decide: allow, credential: { rights: ["read"] } }
-  - { id: sell, match: { upstream: ticketed, methods: [POST] }, decide: hold, tier: payment, credential: { rights: ["sell"] } }
-`;
+const RULES: Rules = [
+  rule.allow('vouched', { upstream: 'vouched', methods: ['GET'] }),
+  rule.hold('pay', { upstream: 'vouched', methods: ['POST'] }, { credential: { scope: ['pay'] } }),
+  rule.allow('ticketed', { upstream: 'ticketed', methods: ['GET'] }, { credential: { rights: ['read'] } }),
+  rule.hold('sell', { upstream: 'ticketed', methods: ['POST'] }, { credential: { rights: ['sell'] } }),
+];
 
 interface Desk {
   readonly url: string;
@@ -24,30 +26,34 @@ interface Desk {
   close(): void;
 }
 
-let desk: Desk;
-let env: Environment;
+const it = gatewayTest
+  .extend('desk', file, ({ closes }) => closes(startDesk()))
+  .extend('env', file, ({ desk, environment }) =>
+    environment(
+      ({ origin }) => ({
+        upstreams: {
+          vouched: { url: origin, credential: 'word' },
+          ticketed: { url: origin, credential: 'ticket' },
+        },
+        credentials: {
+          word: { type: 'signed-jwt', audience: 'https://ledger.example.org', scope: 'read pay' },
+          ticket: {
+            type: 'module',
+            path: resolve('config/examples/ticket-provider.ts'),
+            options: { desk: desk.url, user: 'gateway', rights: ['read', 'sell'] },
+            secrets: { password: { env: 'DESK_PASSWORD' } },
+          },
+        },
+        rules: RULES,
+        signing: { issuer: ISSUER },
+      }),
+      { env: { DESK_PASSWORD: 'desk-password-literal' } },
+    ),
+  );
 
-beforeAll(async () => {
-  desk = await startDesk();
-  env = await startEnvironment({
-    rules: RULES,
-    sections: `signing: { issuer: "${ISSUER}" }`,
-    upstreams: ({ origin }) =>
-      `  vouched: { url: "${origin}", credential: word }\n  ticketed: { url: "${origin}", credential: ticket }`,
-    credentials: () => `
-  word: { type: signed-jwt, audience: "https://ledger.example.org", scope: "read pay" }
-  ticket: { type: module, path: "${resolve('config/examples/ticket-provider.ts')}", options: { desk: "${desk.url}", user: gateway, rights: [read, sell] }, secrets: { password: { env: DESK_PASSWORD } } }`,
-    env: { DESK_PASSWORD: 'desk-password-literal' },
-  });
-}, 60_000);
-afterAll(async () => {
-  await env.close();
-  desk.close();
-});
+const own = (env: Environment, path: string) => `http://127.0.0.1:${env.ports.agents}/countersign${path}`;
 
-const own = (path: string) => `http://127.0.0.1:${env.ports.agents}/countersign${path}`;
-
-async function approved(path: string): Promise<Response> {
+async function approved(env: Environment, path: string): Promise<Response> {
   const alice = await env.reviewer('alice');
   const { hold } = await alice.expect('PENDING');
   const answer = env.call(path, { method: 'POST', body: { amount: 1 } });
@@ -56,17 +62,17 @@ async function approved(path: string): Promise<Response> {
 }
 
 describe('the gateway’s word', () => {
-  it('is verified by an upstream with the keys that anybody may fetch', async () => {
-    const discovery = (await (await fetch(own('/.well-known/openid-configuration'))).json()) as {
+  it('is verified by an upstream with the keys that anybody may fetch', async ({ env }) => {
+    const discovery = (await (await fetch(own(env, '/.well-known/openid-configuration'))).json()) as {
       issuer: string;
       jwks_uri: string;
     };
     expect(discovery).toMatchObject({ issuer: ISSUER, jwks_uri: `${ISSUER}/jwks.json` });
     const seen = env.upstream.requests.length;
-    const response = await approved('/vouched/transfers');
+    const response = await approved(env, '/vouched/transfers');
     expect(response.status).toBe(200);
     const token = String((await env.upstream.arrived(seen)).headers.authorization).replace('Bearer ', '');
-    const { payload } = await jwtVerify(token, createRemoteJWKSet(new URL(own('/jwks.json'))), {
+    const { payload } = await jwtVerify(token, createRemoteJWKSet(new URL(own(env, '/jwks.json'))), {
       issuer: ISSUER,
       audience: 'https://ledger.example.org',
     });
@@ -79,21 +85,21 @@ describe('the gateway’s word', () => {
     });
   }, 60_000);
 
-  it('is still verified after a restart, by the same key', async () => {
-    const [before] = ((await (await fetch(own('/jwks.json'))).json()) as { keys: unknown[] }).keys;
+  it('is still verified after a restart, by the same key', async ({ env }) => {
+    const [before] = ((await (await fetch(own(env, '/jwks.json'))).json()) as { keys: unknown[] }).keys;
     await env.terminate();
     await env.start();
-    expect(((await (await fetch(own('/jwks.json'))).json()) as { keys: unknown[] }).keys).toEqual([before]);
+    expect(((await (await fetch(own(env, '/jwks.json'))).json()) as { keys: unknown[] }).keys).toEqual([before]);
   }, 60_000);
 
-  it('cannot be fetched as anything else: only the two documents are public', async () => {
-    expect((await fetch(own('/signing-keys.json'))).status).toBe(401);
-    expect((await fetch(own('/jwks.json'), { method: 'POST' })).status).toBe(401);
+  it('cannot be fetched as anything else: only the two documents are public', async ({ env }) => {
+    expect((await fetch(own(env, '/signing-keys.json'))).status).toBe(401);
+    expect((await fetch(own(env, '/jwks.json'), { method: 'POST' })).status).toBe(401);
   });
 });
 
 describe('a provider of one’s own', () => {
-  it('mints once for calls that a rule allows', async () => {
+  it('mints once for calls that a rule allows', async ({ desk, env }) => {
     const before = desk.requests.length;
     const seen = env.upstream.requests.length;
     for (const path of ['/ticketed/a', '/ticketed/b']) expect((await env.call(path)).status).toBe(200);
@@ -108,9 +114,9 @@ describe('a provider of one’s own', () => {
     expect(desk.open.has(String(used[0]))).toBe(true);
   });
 
-  it('mints for an approved call alone, and the ticket is taken back', async () => {
+  it('mints for an approved call alone, and the ticket is taken back', async ({ desk, env }) => {
     const seen = env.upstream.requests.length;
-    expect((await approved('/ticketed/sales')).status).toBe(200);
+    expect((await approved(env, '/ticketed/sales')).status).toBe(200);
     const ticket = String((await env.upstream.arrived(seen)).headers['x-ticket']);
     expect(ticket).toMatch(/^ticket-/);
     await expect.poll(() => desk.open.has(ticket), { timeout: 20_000 }).toBe(false);

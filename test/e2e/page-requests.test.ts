@@ -2,13 +2,14 @@
 // public addresses and an upstream called ledger; here they are this gateway's.
 
 import { readFileSync } from 'node:fs';
-import { expect, it as test } from 'vitest';
-import { type Environment, REVIEW_AUDIENCE, startEnvironment } from '../support/environment.ts';
-import { ofFile } from '../support/fixtures.ts';
+import { expect } from 'vitest';
+import { REVIEW_AUDIENCE } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
-const it = test.extend<{ env: Environment }>({
-  env: ofFile(() => startEnvironment({ reviewers: '  killSwitch: ["group:soc"]' })),
-});
+const it = gatewayTest.extend('env', file, ({ environment }) =>
+  environment({ reviewers: { killSwitch: ['group:soc'] } }),
+);
 
 /** What each page's requests answer, in the order of the page. */
 const ANSWERS: Readonly<Record<string, readonly { readonly status: number; readonly says: string }[]>> = {

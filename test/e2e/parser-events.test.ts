@@ -5,50 +5,40 @@
 // in one packet and in two, times three endings, times six listeners.
 
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { connect as connectPlain, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import type { GivenConfig } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { createAuthority, type Issued } from '../support/spiffe-authority.ts';
 
 type Transport = 'plain' | 'tls' | 'mtls';
 type Plane = keyof Environment['ports'];
+type Gateways = Readonly<Record<Transport, Environment>>;
 
-let folder: string;
-let stranger: Issued;
-const gateways: Partial<Record<Transport, Environment>> = {};
-
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'countersign-parser-events-'));
-  const authority = await createAuthority('prod.test');
-  const own = await authority.issue({ uris: ['spiffe://prod.test/gateway'], dns: ['localhost'] });
-  stranger = await (await createAuthority('elsewhere.test')).issue();
-  writeFileSync(join(folder, 'cert.pem'), own.pem);
-  writeFileSync(join(folder, 'key.pem'), own.keyPem);
-  const tls = `, tls: { certificate: "${join(folder, 'cert.pem')}", key: { file: "${join(folder, 'key.pem')}" }`;
-  const start = async (transport: Transport, agents: string, reviewersTls: string): Promise<void> => {
-    const environment = await startEnvironment({
-      agents,
-      reviewersListener: `{ address: 127.0.0.1:0${reviewersTls} }`,
-      api: ', websocket: true',
-    });
-    environment.upstream.respond((_request, response) => void setTimeout(() => response.end('{"ok":true}'), 20));
-    gateways[transport] = environment;
-  };
-  await Promise.all([
-    start('plain', '', ''),
-    start('tls', `${tls} }`, `${tls} }`),
-    start('mtls', `${tls}, clientCertificates: require }`, ''),
-  ]);
-}, 60_000);
-
-afterAll(async () => {
-  await Promise.all(Object.values(gateways).map((environment) => environment.close()));
-  rmSync(folder, { recursive: true, force: true });
-});
+const it = gatewayTest
+  .extend('stranger', file, async () => (await createAuthority('elsewhere.test')).issue())
+  .extend('gateways', file, async ({ folder, environment }): Promise<Gateways> => {
+    const authority = await createAuthority('prod.test');
+    const own = await authority.issue({ uris: ['spiffe://prod.test/gateway'], dns: ['localhost'] });
+    writeFileSync(join(folder, 'cert.pem'), own.pem);
+    writeFileSync(join(folder, 'key.pem'), own.keyPem);
+    const tls = { certificate: join(folder, 'cert.pem'), key: { file: join(folder, 'key.pem') } };
+    const start = async (listeners: NonNullable<GivenConfig['listeners']>): Promise<Environment> => {
+      const env = await environment({ listeners, upstreams: { api: { websocket: true } } });
+      env.upstream.respond((_request, response) => void setTimeout(() => response.end('{"ok":true}'), 20));
+      return env;
+    };
+    const [plain, both, mutual] = await Promise.all([
+      start({}),
+      start({ agents: { tls }, reviewers: { tls } }),
+      start({ agents: { tls: { ...tls, clientCertificates: 'require' } } }),
+    ]);
+    return { plain, tls: both, mtls: mutual };
+  });
 
 const head = (line: string, ...fields: readonly string[]): string => [line, 'Host: x', ...fields, '', ''].join('\r\n');
 const websocket = [
@@ -104,17 +94,21 @@ const LISTENERS: readonly (readonly [Plane, Transport])[] = [
 ];
 
 describe.concurrent('the process lives through every pair of parser events', () => {
-  it.each(LISTENERS)('on the %s’ listener, %s', { timeout: 120_000 }, async (plane, transport) => {
-    const environment = gatewayOf(transport);
-    const token = await environment.token('agent-1');
-    await inParallel(CASES, (one) =>
-      drive(environment.ports[plane], transport, {
-        ...one,
-        pieces: one.pieces.map((piece) => piece.replaceAll('TOKEN', token)),
-      }),
-    );
-    await stillServes(environment, transport);
-  });
+  it.for(LISTENERS)(
+    'on the %s’ listener, %s',
+    { timeout: 120_000 },
+    async ([plane, transport], { gateways, stranger }) => {
+      const environment = gateways[transport];
+      const token = await environment.token('agent-1');
+      await inParallel(CASES, (one) =>
+        drive(stranger, environment.ports[plane], transport, {
+          ...one,
+          pieces: one.pieces.map((piece) => piece.replaceAll('TOKEN', token)),
+        }),
+      );
+      await stillServes(environment, transport);
+    },
+  );
 });
 
 describe.concurrent('the process lives through what is no TLS handshake', () => {
@@ -130,12 +124,12 @@ describe.concurrent('the process lives through what is no TLS handshake', () => 
     Buffer.from('160301ffff', 'hex'),
   ];
 
-  it.each([
+  it.for([
     ['agents', 'tls'],
     ['agents', 'mtls'],
     ['reviewers', 'tls'],
-  ] as const)('on the %s’ listener, %s', async (plane, transport) => {
-    const environment = gatewayOf(transport);
+  ] as const)('on the %s’ listener, %s', async ([plane, transport], { gateways }) => {
+    const environment = gateways[transport];
     const cases = NO_HANDSHAKE.flatMap((bytes) => ENDINGS.map((ending) => ({ bytes, ending })));
     await inParallel(cases, async ({ bytes, ending }) => {
       const socket = connectPlain(environment.ports[plane], '127.0.0.1');
@@ -144,12 +138,6 @@ describe.concurrent('the process lives through what is no TLS handshake', () => 
     await stillServes(environment, transport);
   });
 });
-
-function gatewayOf(transport: Transport): Environment {
-  const environment = gateways[transport];
-  if (environment === undefined) throw new Error('not started');
-  return environment;
-}
 
 async function inParallel<T>(items: readonly T[], each: (item: T) => Promise<void>): Promise<void> {
   const queue = items.values();
@@ -160,7 +148,7 @@ async function inParallel<T>(items: readonly T[], each: (item: T) => Promise<voi
   );
 }
 
-async function drive(port: number, transport: Transport, { pieces, ending }: Case): Promise<void> {
+async function drive(stranger: Issued, port: number, transport: Transport, { pieces, ending }: Case): Promise<void> {
   const raw = connectPlain({ port, host: '127.0.0.1', noDelay: true });
   if (transport === 'plain') return finish(raw, raw, pieces, ending, 'connect');
   const certificate = transport === 'mtls' ? { cert: stranger.pem, key: stranger.keyPem } : {};

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Certificates, createCertificates, hasOpenssl } from '../support/certificates.ts';
+import { rule, ruleOf } from '../support/config.ts';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 
 const PATIENCE = { timeout: 20_000, interval: 200 };
@@ -56,29 +57,42 @@ describe.skipIf(!hasOpenssl)('a file that is replaced (skipped where openssl is 
     });
     for (const server of [upstream, issuer]) await once(server.listen(0, '127.0.0.1'), 'listening');
     const at = (server: Server): string => `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    env = await startEnvironment({
-      upstreams: ({ folder }) => {
+    env = await startEnvironment(
+      ({ folder }) => {
         for (const name of ['upstream-ca', 'issuer-ca', 'review-ca'])
           writeFileSync(join(folder, `${name}.pem`), old.ca);
-        return `
-  secure: { url: "${at(upstream)}", tls: { ca: upstream-ca.pem } }
-  sealed: { url: "${at(upstream)}", tls: { ca: upstream-ca.pem }, credential: sealed }`;
+        return {
+          upstreams: {
+            secure: { url: at(upstream), tls: { ca: 'upstream-ca.pem' } },
+            sealed: { url: at(upstream), tls: { ca: 'upstream-ca.pem' }, credential: 'sealed' },
+          },
+          credentials: {
+            sealed: {
+              type: 'vault',
+              address: at(issuer),
+              ca: 'issuer-ca.pem',
+              login: { role: 'r', token: { env: 'WIT' } },
+              path: 'kv/x',
+              inject: { in: 'header', field: 'value' },
+            },
+          },
+          rules: [rule.allow('all')],
+        };
       },
-      credentials: `  sealed: { type: vault, address: "${at(issuer)}", ca: issuer-ca.pem, login: { role: r, token: { env: WIT } }, path: kv/x, inject: { in: header, field: value } }`,
-      rules: '  - { id: all, match: {}, decide: allow }',
-      env: { WIT: 'jwt-literal' },
-    });
-    tls = await startEnvironment({
-      sections: ({ folder }) => {
-        const { cert, key } = leaf;
-        for (const plane of ['agents', 'reviewers']) {
-          writeFileSync(join(folder, `${plane}.pem`), cert);
-          writeFileSync(join(folder, `${plane}.key`), key);
-        }
-        return '';
-      },
-      agents: ', tls: { certificate: agents.pem, key: { file: agents.key } }',
-      reviewersListener: '{ address: 127.0.0.1:0, tls: { certificate: reviewers.pem, key: { file: reviewers.key } } }',
+      { env: { WIT: 'jwt-literal' } },
+    );
+    tls = await startEnvironment(({ folder }) => {
+      const { cert, key } = leaf;
+      for (const plane of ['agents', 'reviewers']) {
+        writeFileSync(join(folder, `${plane}.pem`), cert);
+        writeFileSync(join(folder, `${plane}.key`), key);
+      }
+      return {
+        listeners: {
+          agents: { tls: { certificate: 'agents.pem', key: { file: 'agents.key' } } },
+          reviewers: { tls: { certificate: 'reviewers.pem', key: { file: 'reviewers.key' } } },
+        },
+      };
     });
   }, 120_000);
   afterAll(async () => {
@@ -109,7 +123,11 @@ describe.skipIf(!hasOpenssl)('a file that is replaced (skipped where openssl is 
     const before = await shownBy(tls.ports.agents);
     replace(join(tls.folder, 'agents.pem'), 'no certificate');
     // What has nothing to do with it is taken all the same.
-    expect(await tls.edit((yaml) => yaml.replace('path: /transfers', 'path: /transfers/*'))).toBe('config.reloaded');
+    expect(
+      await tls.edit((config) => {
+        ruleOf(config, 'transfers').match.path = '/transfers/*';
+      }),
+    ).toBe('config.reloaded');
     expect(await shownBy(tls.ports.agents)).toBe(before);
   });
 
@@ -144,7 +162,11 @@ describe.skipIf(!hasOpenssl)('a file that is replaced (skipped where openssl is 
   });
 
   it('stands in no way of an edit that has nothing to do with it', async () => {
-    expect(await env.edit((yaml) => yaml.replace('id: all', 'id: everything'))).toBe('config.reloaded');
+    expect(
+      await env.edit((config) => {
+        ruleOf(config, 'all').id = 'everything';
+      }),
+    ).toBe('config.reloaded');
   });
 
   it('is told by its remaining time', async () => {

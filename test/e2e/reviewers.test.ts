@@ -1,44 +1,44 @@
 // Who may decide, and how: every refusal at the reviewers' API with its code, and an upstream that saw nothing of it.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Environment, GATEWAY_AUDIENCE, REVIEW_AUDIENCE, startEnvironment } from '../support/environment.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
+import { describe, expect } from 'vitest';
+import { GATEWAY_AUDIENCE, REVIEW_AUDIENCE, rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { answered, approveTransfer, holdTransfer, transferNow } from './held.ts';
 
-let env: Environment;
-let alice: ReviewerClient;
-let bob: ReviewerClient;
 let serial = 0;
 let sentBefore = 0;
 const payment = () => ({ to: 'ACME', reference: `r${serial++}` });
 
-beforeAll(async () => {
-  env = await startEnvironment({
-    identity: '  owners: {}',
-    limits: '{ wait: 20s, pendingPerAgent: 1000 }',
-    tiers: `
-  payment: { reviewers: ["group:finance"], decideWithin: 5m, useWithin: 2m }
-  pair: { reviewers: ["group:finance"], count: 2 }
-  safety: { reviewers: ["group:safety", "user:erin"] }
-  careful: { reviewers: ["group:finance"], reasonRequired: true, stepUp: true }
-`,
-    rules: `
-  - { id: transfers, match: { upstream: api, methods: [POST], path: /transfers }, decide: hold, tier: payment }
-  - { id: pairs, match: { upstream: api, methods: [POST], path: /pairs }, decide: hold, tier: pair }
-  - { id: both, match: { upstream: api, methods: [POST], path: /both }, decide: hold, tier: payment }
-  - { id: both-safe, match: { upstream: api, methods: [POST], path: /both }, decide: hold, tier: safety }
-  - { id: careful, match: { upstream: api, methods: [POST], path: /careful }, decide: hold, tier: careful }
-`,
-  });
-  [alice, bob] = await Promise.all([env.reviewer('alice'), env.reviewer('bob')]);
-});
-afterAll(() => env.close());
-beforeEach(() => {
+const it = gatewayTest
+  .extend('env', file, ({ environment }) =>
+    environment({
+      identity: { owners: {} },
+      tiers: {
+        payment: { reviewers: ['group:finance'], decideWithin: '5m', useWithin: '2m' },
+        pair: { reviewers: ['group:finance'], count: 2 },
+        safety: { reviewers: ['group:safety', 'user:erin'] },
+        careful: { reviewers: ['group:finance'], reasonRequired: true, stepUp: true },
+      },
+      rules: [
+        rule.hold('transfers', { upstream: 'api', methods: ['POST'], path: '/transfers' }),
+        rule.hold('pairs', { upstream: 'api', methods: ['POST'], path: '/pairs' }, { tier: 'pair' }),
+        rule.hold('both', { upstream: 'api', methods: ['POST'], path: '/both' }),
+        rule.hold('both-safe', { upstream: 'api', methods: ['POST'], path: '/both' }, { tier: 'safety' }),
+        rule.hold('careful', { upstream: 'api', methods: ['POST'], path: '/careful' }, { tier: 'careful' }),
+      ],
+      limits: { wait: '20s', pendingPerAgent: 1000 },
+    }),
+  )
+  .extend('alice', file, ({ env }) => env.reviewer('alice'))
+  .extend('bob', file, ({ env }) => env.reviewer('bob'));
+
+it.beforeEach(({ env }) => {
   sentBefore = env.upstream.requests.length;
 });
 
-const sent = () => env.upstream.requests.length - sentBefore;
-const post = (path: string, body: unknown) =>
+const sent = (env: Environment) => env.upstream.requests.length - sentBefore;
+const post = (env: Environment, path: string, body: unknown) =>
   answered(env.call(`/api/${path}`, { method: 'POST', body, headers: { prefer: 'wait=0' } }));
 const refusal = async (response: Promise<Response>) => {
   const { status, code } = await answered(response);
@@ -46,9 +46,9 @@ const refusal = async (response: Promise<Response>) => {
 };
 
 describe('a vote that does not count', () => {
-  afterEach(() => expect(sent()).toBe(0));
+  it.afterEach(({ env }) => expect(sent(env)).toBe(0));
 
-  it('comes from somebody outside the group, who does not even learn that the hold exists', async () => {
+  it('comes from somebody outside the group, who does not even learn that the hold exists', async ({ env, alice }) => {
     const mallory = await env.reviewer('mallory', ['sales']);
     const id = await holdTransfer(env, payment());
     const { bindingDigest } = await alice.show(id);
@@ -62,14 +62,14 @@ describe('a vote that does not count', () => {
     expect((await alice.show(id)).state).toBe('PENDING');
   });
 
-  it.each(['agent-1', 'AGENT-1'])('comes from the agent itself, signed in as %s', async (subject) => {
+  it.for(['agent-1', 'AGENT-1'])('comes from the agent itself, signed in as %s', async (subject, { env }) => {
     const self = await env.reviewer(subject);
     const id = await holdTransfer(env, payment());
     expect(await refusal(self.vote(id, 'approve'))).toBe('403 separation_of_duties');
     expect((await self.show(id)).youMay).toMatchObject({ vote: false });
   });
 
-  it('comes from the user on whose behalf the agent acts, or from an actor in between', async () => {
+  it('comes from the user on whose behalf the agent acts, or from an actor in between', async ({ env, alice }) => {
     const { code, hold } = await transferNow(env, payment(), {
       as: 'carol',
       claims: { act: { sub: 'agent-1', act: { sub: 'dave' } } },
@@ -81,19 +81,20 @@ describe('a vote that does not count', () => {
     expect((await alice.show(hold)).state).toBe('PENDING');
   });
 
-  it('comes from an owner of the agent, also when registered after the call', async () => {
+  it('comes from an owner of the agent, also when registered after the call', async ({ env }) => {
     const owner = await env.reviewer('olga');
     const id = await holdTransfer(env, payment(), { as: 'agent-owned' });
-    const owners = `owners: { "${env.issuer.issuer}#agent-owned": [olga] }`;
-    expect(await env.edit((yaml) => yaml.replace('owners: {}', owners))).toBe('config.reloaded');
+    const before = env.config;
+    const owners = { [`${env.issuer.issuer}#agent-owned`]: ['olga'] };
+    expect(await env.edit(({ identity }) => Object.assign(identity, { owners }))).toBe('config.reloaded');
     expect(await refusal(owner.vote(id, 'approve'))).toBe('403 separation_of_duties');
     const later = await holdTransfer(env, payment(), { as: 'agent-owned' });
-    expect(await env.edit((yaml) => yaml.replace(owners, 'owners: {}'))).toBe('config.reloaded');
+    expect(await env.edit(before)).toBe('config.reloaded');
     // Who was the owner when the call was held stays one for this hold.
     expect(await refusal(owner.vote(later, 'approve'))).toBe('403 separation_of_duties');
   });
 
-  it('is signed with a workload’s token', async () => {
+  it('is signed with a workload’s token', async ({ env, alice }) => {
     const id = await holdTransfer(env, payment());
     const { bindingDigest } = await alice.show(id);
     const tokens: Readonly<Record<string, unknown>>[] = [
@@ -140,7 +141,7 @@ describe('a vote that does not count', () => {
     );
   });
 
-  it('names another digest than the hold’s', async () => {
+  it('names another digest than the hold’s', async ({ env, alice }) => {
     const [id, other] = [await holdTransfer(env, payment()), await holdTransfer(env, payment())];
     const [seen, otherSeen] = [await alice.show(id), await alice.show(other)];
     for (const bindingDigest of [
@@ -153,13 +154,13 @@ describe('a vote that does not count', () => {
     }
   });
 
-  it.each([
+  it.for([
     ['has a member that is not known', { decision: 'approve', force: true }, '422 bad_vote'],
     ['says neither approve nor deny', { decision: 'APPROVE' }, '422 bad_vote'],
     ['decides for somebody else', { decision: 'approve', reviewer: 'bob' }, '422 bad_vote'],
     ['says it twice', '{"decision":"deny","decision":"approve","bindingDigest":"DIGEST"}', '400 bad_json'],
     ['is a list', '[]', '422 bad_vote'],
-  ])('%s', async (_name, body, outcome) => {
+  ] as const)('%s', async ([_name, body, outcome], { env, alice }) => {
     const id = await holdTransfer(env, payment());
     const { bindingDigest } = await alice.show(id);
     const text =
@@ -173,8 +174,8 @@ describe('a vote that does not count', () => {
     expect(await alice.show(id)).toMatchObject({ state: 'PENDING', votes: [] });
   });
 
-  it('lacks a reason or a fresh sign-in where the tier asks for them', async () => {
-    const { hold } = await post('careful', payment());
+  it('lacks a reason or a fresh sign-in where the tier asks for them', async ({ env, alice }) => {
+    const { hold } = await post(env, 'careful', payment());
     expect(await refusal(alice.vote(hold, 'approve'))).toBe('422 reason_required');
     const stale = await env.reviewer('alice', ['finance'], { auth_time: Math.floor(Date.now() / 1000) - 301 });
     expect(await refusal(stale.vote(hold, 'approve', { reason: 'fine' }))).toBe('401 step_up_required');
@@ -185,15 +186,15 @@ describe('a vote that does not count', () => {
 });
 
 describe('after an approval', () => {
-  it('another reviewer’s deny ends it', async () => {
+  it('another reviewer’s deny ends it', async ({ env, alice, bob }) => {
     const body = payment();
     const id = await approveTransfer(env, alice, body);
     expect((await bob.vote(id, 'deny')).status).toBe(200);
     expect(await transferNow(env, body)).toMatchObject({ status: 403, code: 'approval_denied', hold: id });
-    expect(sent()).toBe(0);
+    expect(sent(env)).toBe(0);
   });
 
-  it('the same reviewer has voted, and can take it back', async () => {
+  it('the same reviewer has voted, and can take it back', async ({ env, alice }) => {
     const body = payment();
     const id = await approveTransfer(env, alice, body);
     expect(await refusal(alice.vote(id, 'deny'))).toBe('409 already_voted');
@@ -201,10 +202,10 @@ describe('after an approval', () => {
     const told = await transferNow(env, body);
     expect([told.status, told.code]).toEqual([403, 'approval_revoked']);
     expect(told.text).not.toContain('wrong account');
-    expect(sent()).toBe(0);
+    expect(sent(env)).toBe(0);
   });
 
-  it('a second approval, or anything after the call was sent, comes too late', async () => {
+  it('a second approval, or anything after the call was sent, comes too late', async ({ env, alice, bob }) => {
     const body = payment();
     const id = await approveTransfer(env, alice, body);
     expect(await refusal(bob.vote(id, 'approve'))).toBe('409 hold_closed');
@@ -213,62 +214,66 @@ describe('after an approval', () => {
     expect(await refusal(bob.revoke(id))).toBe('409 hold_closed');
   });
 
-  it('a reviewer who is suspended since then counts no more, while the call waits or when it comes back', async () => {
+  it('a reviewer who is suspended since then counts no more, while the call waits or when it comes back', async ({
+    env,
+    alice,
+    bob,
+  }) => {
     const body = payment();
-    const suspended = (yaml: string) => yaml.replace('reviewers:\n', 'reviewers:\n  suspended: [bob]\n');
+    const before = env.config;
     const id = await approveTransfer(env, bob, body);
-    const { hold: pair } = await post('pairs', body);
+    const { hold: pair } = await post(env, 'pairs', body);
     await bob.approve(pair);
-    expect(await env.edit(suspended)).toBe('config.reloaded');
+    expect(await env.edit(({ reviewers }) => Object.assign(reviewers, { suspended: ['bob'] }))).toBe('config.reloaded');
     expect(await transferNow(env, body)).toMatchObject({ status: 403, code: 'approval_invalidated', hold: id });
     // Bob's vote does not make up a quorum with Alice's any more, and he has no new one.
     await alice.approve(pair);
     expect((await alice.show(pair)).state).toBe('PENDING');
     const next = await holdTransfer(env, body);
     expect(await refusal(bob.vote(next, 'approve'))).toBe('403 not_a_reviewer');
-    expect(await env.edit((yaml) => yaml.replace('  suspended: [bob]\n', ''))).toBe('config.reloaded');
-    expect(sent()).toBe(0);
+    expect(await env.edit(before)).toBe('config.reloaded');
+    expect(sent(env)).toBe(0);
   });
 });
 
 describe('a quorum of two', () => {
-  it('is not one person twice, under one sign-in or two', async () => {
+  it('is not one person twice, under one sign-in or two', async ({ env, alice, bob }) => {
     const body = payment();
-    const { hold } = await post('pairs', body);
+    const { hold } = await post(env, 'pairs', body);
     await alice.approve(hold);
     expect(await refusal(alice.vote(hold, 'approve'))).toBe('409 already_voted');
     expect(await refusal((await env.reviewer('Alice')).vote(hold, 'approve'))).toBe('409 already_voted');
-    expect((await post('pairs', body)).code).toBe('approval_pending');
-    expect(sent()).toBe(0);
+    expect((await post(env, 'pairs', body)).code).toBe('approval_pending');
+    expect(sent(env)).toBe(0);
     await bob.approve(hold);
-    expect(await post('pairs', body)).toMatchObject({ status: 200, hold });
+    expect(await post(env, 'pairs', body)).toMatchObject({ status: 200, hold });
   });
 });
 
 describe('two tiers at once', () => {
-  it('need a person for each: somebody in both groups counts once', async () => {
+  it('need a person for each: somebody in both groups counts once', async ({ env }) => {
     const both = await env.reviewer('frank', ['finance', 'safety']);
     const body = payment();
-    const { hold } = await post('both', body);
+    const { hold } = await post(env, 'both', body);
     await both.approve(hold);
-    expect((await post('both', body)).code).toBe('approval_pending');
-    expect(sent()).toBe(0);
+    expect((await post(env, 'both', body)).code).toBe('approval_pending');
+    expect(sent(env)).toBe(0);
     await (await env.reviewer('erin', [])).approve(hold);
-    expect(await post('both', body)).toMatchObject({ status: 200, hold });
+    expect(await post(env, 'both', body)).toMatchObject({ status: 200, hold });
   });
 
-  it('are not met by two people of one of them', async () => {
+  it('are not met by two people of one of them', async ({ env, alice, bob }) => {
     const body = payment();
-    const { hold } = await post('both', body);
+    const { hold } = await post(env, 'both', body);
     await alice.approve(hold);
     await bob.approve(hold);
-    expect((await post('both', body)).code).toBe('approval_pending');
-    expect(sent()).toBe(0);
+    expect((await post(env, 'both', body)).code).toBe('approval_pending');
+    expect(sent(env)).toBe(0);
   });
 });
 
 describe('the events', () => {
-  it('follow a hold through its states, for those whom it names only', async () => {
+  it('follow a hold through its states, for those whom it names only', async ({ env, alice }) => {
     const safety = await env.reviewer('sam', ['safety']);
     const nothing = await safety.expect('PENDING');
     const [approved, executed] = await Promise.all([alice.expect('APPROVED'), alice.expect('EXECUTED')]);
@@ -278,7 +283,7 @@ describe('the events', () => {
     await transferNow(env, body);
     expect(await executed.hold).toBe(id);
     // The first hold that Sam hears of is the first that names him.
-    const { hold } = await post('both', payment());
+    const { hold } = await post(env, 'both', payment());
     expect(await nothing.hold).toBe(hold);
   });
 });

@@ -3,35 +3,42 @@
 
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, type Respond, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import type { Respond } from '../support/recorder.ts';
 
 const TOKEN = 'tok/en+literal=7f3d9a2c51e8';
 const PASSWORD = 'pass word&literal/7f3d9a2c';
 const FILES = { first: 'mounted-secret-one-4711', second: 'mounted-secret-two-0815' };
-let env: Environment;
 
-beforeAll(async () => {
-  env = await startEnvironment({
-    rules: '  - { id: all, match: { methods: [GET] }, decide: allow }',
-    upstreams: ({ origin }) =>
-      ['bearer', 'query', 'basic', 'mounted', 'mounted-query', 'mounted-basic']
-        .map((name) => `  ${name}: { url: "${origin}", credential: ${name} }`)
-        .join('\n'),
-    credentials: ({ folder }) => {
+const it = gatewayTest.extend('env', file, ({ environment }) =>
+  environment(
+    ({ origin, folder }) => {
       writeFileSync(join(folder, 'secret'), FILES.first);
-      return `
-  bearer: { type: static, in: header, secret: { env: SCRUB_TOKEN } }
-  query: { type: static, in: query, name: key, secret: { env: SCRUB_TOKEN } }
-  basic: { type: static, in: basic, username: gateway, secret: { env: SCRUB_PASSWORD } }
-  mounted: { type: static, in: header, name: x-key, secret: { file: ./secret } }
-  mounted-query: { type: static, in: query, name: key, secret: { file: ./secret } }
-  mounted-basic: { type: static, in: basic, username: gateway, secret: { file: ./secret } }`;
+      return {
+        upstreams: {
+          ...Object.fromEntries(
+            ['bearer', 'query', 'basic', 'mounted', 'mounted-query', 'mounted-basic'].map((name) => [
+              name,
+              { url: origin, credential: name },
+            ]),
+          ),
+        },
+        credentials: {
+          bearer: { type: 'static', in: 'header', secret: { env: 'SCRUB_TOKEN' } },
+          query: { type: 'static', in: 'query', name: 'key', secret: { env: 'SCRUB_TOKEN' } },
+          basic: { type: 'static', in: 'basic', username: 'gateway', secret: { env: 'SCRUB_PASSWORD' } },
+          mounted: { type: 'static', in: 'header', name: 'x-key', secret: { file: './secret' } },
+          'mounted-query': { type: 'static', in: 'query', name: 'key', secret: { file: './secret' } },
+          'mounted-basic': { type: 'static', in: 'basic', username: 'gateway', secret: { file: './secret' } },
+        },
+        rules: [rule.allow('all', { methods: ['GET'] })],
+      };
     },
-    env: { SCRUB_TOKEN: TOKEN, SCRUB_PASSWORD: PASSWORD },
-  });
-}, 60_000);
-afterAll(() => env.close());
+    { env: { SCRUB_TOKEN: TOKEN, SCRUB_PASSWORD: PASSWORD } },
+  ),
+);
 
 /** The ways in which a server may write a text, alone and inside a longer one. */
 const FORMS: Readonly<Record<string, (secret: string) => string>> = {
@@ -69,7 +76,7 @@ const dripping =
   };
 
 describe('an echoed credential', () => {
-  it.each(cases)('of %s is taken out of a text body, %s', async (upstream, form) => {
+  it.for(cases)('of %s is taken out of a text body, %s', async ([upstream, form], { env }) => {
     const secret = secretOf(upstream);
     const echo = FORMS[form]?.(secret) ?? '';
     env.upstream.respond((_request, response) =>
@@ -80,7 +87,7 @@ describe('an echoed credential', () => {
     expect(text).toContain('kept');
   });
 
-  it.each(cases)('of %s is taken out of a stream that is cut inside it, %s', async (upstream, form) => {
+  it.for(cases)('of %s is taken out of a stream that is cut inside it, %s', async ([upstream, form], { env }) => {
     const secret = secretOf(upstream);
     const text = `data: before ${FORMS[form]?.(secret)} after\n\n`;
     env.upstream.respond(dripping(text));
@@ -89,7 +96,7 @@ describe('an echoed credential', () => {
     expect(received).toMatch(/^data: before .* after\n\n$/);
   });
 
-  it.each(cases)('of %s is taken out of a header field, %s', async (upstream, form) => {
+  it.for(cases)('of %s is taken out of a header field, %s', async ([upstream, form], { env }) => {
     const secret = secretOf(upstream);
     env.upstream.respond((_request, response) =>
       response.writeHead(200, { 'x-echo': FORMS[form]?.(secret) ?? '' }).end('{}'),
@@ -97,21 +104,21 @@ describe('an echoed credential', () => {
     expectClean((await env.call(`/${upstream}/field`)).headers.get('x-echo') ?? '', secret);
   });
 
-  it('of basic is taken out as the pair that was sent', async () => {
+  it('of basic is taken out as the pair that was sent', async ({ env }) => {
     const pair = Buffer.from(`gateway:${PASSWORD}`).toString('base64');
     env.upstream.respond((request, response) => response.end(JSON.stringify({ sent: request.headers.authorization })));
     const text = await (await env.call('/basic/headers')).text();
     expect(text).not.toContain(pair);
   });
 
-  it('is taken out of what is no text too', async () => {
+  it('is taken out of what is no text too', async ({ env }) => {
     env.upstream.respond((_request, response) =>
       response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(TOKEN),
     );
     expect(await (await env.call('/bearer/binary')).text()).toBe('[scrubbed]');
   });
 
-  it('in a text that does not decompress stops the answer instead of passing', async () => {
+  it('in a text that does not decompress stops the answer instead of passing', async ({ env }) => {
     env.upstream.respond((_request, response) =>
       response.writeHead(200, { 'content-type': 'text/plain', 'content-encoding': 'gzip' }).end('x'),
     );
@@ -121,7 +128,7 @@ describe('an echoed credential', () => {
 });
 
 describe('a mounted secret', () => {
-  it('is used anew by header, query and basic once its file was swapped, without a restart', async () => {
+  it('is used anew by header, query and basic once its file was swapped, without a restart', async ({ env }) => {
     env.upstream.respond((_request, response) => response.end('{}'));
     const sent = async (upstream: string): Promise<string> => {
       const before = env.upstream.requests.length;

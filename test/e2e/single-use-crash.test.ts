@@ -10,6 +10,7 @@ import { calculateJwkThumbprint } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type QuickstartIssuer, startQuickstartIssuer } from '../../config/quickstart/issuer.ts';
 import { deskUrlOf, freePort } from '../../config/quickstart/layout.ts';
+import { rule } from '../support/config.ts';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 import { call, INITIALIZE, openSharedMount, request, type SharedMount } from '../support/shared-mount.ts';
 import { createVisitor } from '../support/visitor.ts';
@@ -33,16 +34,16 @@ describe('a DPoP proof that was used before a kill -9', { timeout: 120_000 }, ()
     privateKey = pair.privateKey;
     jwk = { ...pair.publicKey.export({ format: 'jwk' }) };
     jkt = await calculateJwkThumbprint(jwk);
-    env = await startEnvironment({
-      agents: `, url: "${GATEWAY}"`,
-      upstreams: ({ origin }) => `  tools: { url: "${origin}/mcp", protocol: mcp }`,
-      rules: `
-  - { id: reads, match: { upstream: api, methods: [GET, PUT] }, decide: allow }
-  - { id: transfers, match: { upstream: api, methods: [POST] }, decide: hold, tier: payment }
-  - { id: tools, match: { upstream: tools, tool: "*" }, decide: hold, tier: payment }
-`,
-      limits: '{ wait: 0s }',
-    });
+    env = await startEnvironment(({ origin }) => ({
+      listeners: { agents: { url: GATEWAY } },
+      upstreams: { tools: { url: `${origin}/mcp`, protocol: 'mcp' } },
+      rules: [
+        rule.allow('reads', { upstream: 'api', methods: ['GET', 'PUT'] }),
+        rule.hold('transfers', { upstream: 'api', methods: ['POST'] }),
+        rule.hold('tools', { upstream: 'tools', tool: '*' }),
+      ],
+      limits: { wait: '0s' },
+    }));
   });
   afterEach(() => env.close());
 
@@ -125,10 +126,10 @@ describe('a DPoP proof that was used before a kill -9', { timeout: 120_000 }, ()
 
 describe('a requestState that was answered with before a kill -9', { timeout: 120_000 }, () => {
   it('stays used, and one that was not used is still good', async () => {
-    const env = await startEnvironment({
-      upstreams: ({ origin }) => `  tools: { url: "${origin}/mcp", protocol: mcp }`,
-      rules: '  - { id: tools, match: { upstream: tools, tool: "*" }, decide: hold, tier: payment }',
-    });
+    const env = await startEnvironment(({ origin }) => ({
+      upstreams: { tools: { url: `${origin}/mcp`, protocol: 'mcp' } },
+      rules: [rule.hold('tools', { upstream: 'tools', tool: '*' })],
+    }));
     try {
       const send = async (more: object) => {
         const params = {
@@ -198,8 +199,10 @@ describe('a person’s way to the console that was used before a kill -9', { tim
       deskUrl: url,
     });
     env = await startEnvironment({
-      reviewersListener: `{ address: "127.0.0.1:${port}", url: "${url}" }`,
-      reviewers: `  login: { issuer: "${issuer.issuer}", clientId: desk, clientSecret: { file: ${issuer.clients.desk.secretFile} } }`,
+      listeners: { reviewers: { address: `127.0.0.1:${port}`, url } },
+      reviewers: {
+        login: { issuer: issuer.issuer, clientId: 'desk', clientSecret: { file: issuer.clients.desk.secretFile } },
+      },
     });
   });
   afterEach(async () => {

@@ -2,50 +2,53 @@
 // an upstream would.
 
 import { generateKeyPair, jwtVerify, SignJWT } from 'jose';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Environment, type RecordedRequest, startEnvironment } from '../support/environment.ts';
-import { startWorkloadApiServer, type WorkloadApiServer } from '../support/workload-api-server.ts';
+import { expect } from 'vitest';
+import { type Rules, rule } from '../support/config.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import type { RecordedRequest } from '../support/recorder.ts';
+import { startWorkloadApiServer } from '../support/workload-api-server.ts';
 
 const GATEWAY = 'spiffe://prod.test/gateway';
 const LEDGER = 'https://ledger.example.org';
 const BILLING = 'https://billing.example.org';
-const RULES = `
-  - { id: reads, match: { upstream: ledger, methods: [GET] }, decide: allow, credential: { audience: ["${LEDGER}"] } }
-  - { id: pay, match: { upstream: ledger, methods: [POST] }, decide: hold, tier: payment, credential: { audience: ["${BILLING}"] } }
-  - { id: never, match: { upstream: ledger, methods: [DELETE] }, decide: deny }
-`;
+const RULES: Rules = [
+  rule.allow('reads', { upstream: 'ledger', methods: ['GET'] }, { credential: { audience: [LEDGER] } }),
+  rule.hold('pay', { upstream: 'ledger', methods: ['POST'] }, { credential: { audience: [BILLING] } }),
+  rule.deny('never', { upstream: 'ledger', methods: ['DELETE'] }),
+];
 
 const { publicKey, privateKey } = await generateKeyPair('ES256');
-let workloadApi: WorkloadApiServer;
-let env: Environment;
 
-beforeAll(async () => {
-  workloadApi = await startWorkloadApiServer({
-    svids: [{ id: GATEWAY, chain: [] }],
-    makeJwt: (audience) =>
-      new SignJWT({ sub: GATEWAY, aud: [...audience] })
-        .setProtectedHeader({ alg: 'ES256' })
-        .setJti(crypto.randomUUID())
-        .setExpirationTime('5m')
-        .sign(privateKey),
-  });
-  env = await startEnvironment({
-    rules: RULES,
-    upstreams: ({ origin }) => `  ledger: { url: "${origin}", credential: own }`,
-    credentials: () =>
-      `\n  own: { type: spiffe-jwt, workloadApi: "${workloadApi.address}", audience: "${LEDGER} ${BILLING}" }`,
-  });
-}, 60_000);
-afterAll(async () => {
-  await env.close();
-  await workloadApi.close();
-});
+const it = gatewayTest
+  .extend('workloadApi', file, ({ closes }) =>
+    closes(
+      startWorkloadApiServer({
+        svids: [{ id: GATEWAY, chain: [] }],
+        makeJwt: (audience) =>
+          new SignJWT({ sub: GATEWAY, aud: [...audience] })
+            .setProtectedHeader({ alg: 'ES256' })
+            .setJti(crypto.randomUUID())
+            .setExpirationTime('5m')
+            .sign(privateKey),
+      }),
+    ),
+  )
+  .extend('env', file, ({ workloadApi, environment }) =>
+    environment(({ origin }) => ({
+      upstreams: { ledger: { url: origin, credential: 'own' } },
+      credentials: { own: { type: 'spiffe-jwt', workloadApi: workloadApi.address, audience: `${LEDGER} ${BILLING}` } },
+      rules: RULES,
+    })),
+  );
 
 function tokenOf({ headers }: RecordedRequest): string {
   return String(headers.authorization).replace('Bearer ', '');
 }
 
-it('asks the Workload API for cleared calls alone, and the upstream gets a JWT-SVID for the audience of the rule', async () => {
+it('asks the Workload API for cleared calls alone, and the upstream gets a JWT-SVID for the audience of the rule', async ({
+  workloadApi,
+  env,
+}) => {
   const alice = await env.reviewer('alice');
 
   expect((await env.call('/ledger/things', { method: 'DELETE' })).status).toBe(403);
@@ -70,7 +73,7 @@ it('asks the Workload API for cleared calls alone, and the upstream gets a JWT-S
   for (const token of [paid, ...read]) expect(JSON.stringify(env.log)).not.toContain(token.split('.')[2]);
 }, 60_000);
 
-it('refuses a call whose reviewers said no without asking for an SVID', async () => {
+it('refuses a call whose reviewers said no without asking for an SVID', async ({ workloadApi, env }) => {
   const alice = await env.reviewer('alice');
   const [asked, sent] = [workloadApi.calls('FetchJWTSVID'), env.upstream.requests.length];
   const pending = await alice.expect('PENDING');

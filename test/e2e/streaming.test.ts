@@ -10,10 +10,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { type Certificates, createCertificates, hasOpenssl } from '../support/certificates.ts';
-import { type Environment, INJECTED_SECRET, startEnvironment } from '../support/environment.ts';
+import { rule, type Upstream } from '../support/config.ts';
+import { type Environment, INJECTED_SECRET } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
 const MIB = 1024 * 1024;
 /** What sockets, kernels and streams on the way may keep between them: far less than a body. */
@@ -24,10 +26,10 @@ let handle: Handle = (_incoming, response) => void response.end();
 const upgrades: IncomingMessage[] = [];
 const openssl = hasOpenssl();
 let certificates: Certificates | undefined;
-let env: Environment;
+
 const closing: (() => void)[] = [];
 
-beforeAll(async () => {
+const it = gatewayTest.extend('env', file, async ({ environment, closes }) => {
   const server = createServer((incoming, response) => handle(incoming, response));
   const sockets = new WebSocketServer({ server });
   sockets.on('connection', (socket, incoming) => {
@@ -36,24 +38,25 @@ beforeAll(async () => {
   });
   const origin = await listen(server);
   closing.push(() => sockets.close());
-  const upstreams = [
-    `  live: { url: "${origin}", credential: key }`,
-    `  sockets: { url: "${origin}", credential: key, websocket: true }`,
-    ...(openssl ? await secureUpstreams() : []),
-  ];
-  env = await startEnvironment({
-    upstreams: upstreams.join('\n'),
-    rules: `
-  - { id: open, match: { path: "/open*" }, decide: allow }
-  - { id: sockets, match: { upstream: sockets, path: "/open*", upgrade: true }, decide: allow }
-  - { id: held, match: { path: "/held*" }, decide: hold, tier: payment }
-`,
+  const env = await environment({
+    upstreams: {
+      live: { url: origin, credential: 'key' },
+      sockets: { url: origin, credential: 'key', websocket: true },
+      ...(openssl && (await secureUpstreams())),
+    },
+    rules: [
+      rule.allow('open', { path: '/open*' }),
+      rule.allow('sockets', { upstream: 'sockets', path: '/open*', upgrade: true }),
+      rule.hold('held', { path: '/held*' }),
+    ],
   });
-});
-afterAll(async () => {
-  await env.close();
-  for (const close of closing) close();
-  certificates?.remove();
+  await closes({
+    close: () => {
+      for (const close of closing) close();
+      certificates?.remove();
+    },
+  });
+  return env;
 });
 
 async function listen(server: ReturnType<typeof createServer> | TlsServer): Promise<string> {
@@ -67,24 +70,24 @@ async function listen(server: ReturnType<typeof createServer> | TlsServer): Prom
 }
 
 /** Servers that answer over TLS: one that is whom the gateway takes it for, and three that are not. */
-async function secureUpstreams(): Promise<readonly string[]> {
+async function secureUpstreams(): Promise<Record<string, Upstream>> {
   const authority = createCertificates();
   certificates = authority;
   const ca = join(tmpdir(), `countersign-ca-${process.pid}.pem`);
   writeFileSync(ca, authority.ca);
   closing.push(() => rmSync(ca));
-  const start = async (name: string, names: readonly string[], options: string, days?: number): Promise<string> => {
+  const start = async (names: readonly string[], more: Upstream, days?: number): Promise<Upstream> => {
     const server = createTlsServer(authority.issue(names, days), (_incoming, response) => void response.end('secure'));
     const port = new URL(await listen(server)).port;
-    return `  ${name}: { url: "https://localhost:${port}", credential: key${options} }`;
+    return { url: `https://localhost:${port}`, credential: 'key', ...more };
   };
-  const trusting = `, tls: { ca: ${ca} }`;
-  return [
-    await start('trusted', ['DNS:localhost'], trusting),
-    await start('stranger', ['DNS:localhost'], ''),
-    await start('misnamed', ['DNS:elsewhere.example'], trusting),
-    await start('expired', ['DNS:localhost'], trusting, -1),
-  ];
+  const trusting = { tls: { ca } };
+  return {
+    trusted: await start(['DNS:localhost'], trusting),
+    stranger: await start(['DNS:localhost'], {}),
+    misnamed: await start(['DNS:elsewhere.example'], trusting),
+    expired: await start(['DNS:localhost'], trusting, -1),
+  };
 }
 
 /** Chunks of 64 KiB, made when they are asked for. */
@@ -101,7 +104,7 @@ function source(bytes: number): { readonly state: { produced: number }; readonly
 }
 
 /** Resolves when the source has stood still while many other calls went through the same gateway. */
-async function standstill(state: { readonly produced: number }): Promise<number> {
+async function standstill(env: Environment, state: { readonly produced: number }): Promise<number> {
   for (let before = -1; state.produced !== before || before === 0; ) {
     before = state.produced;
     for (let i = 0; i < 10; i++) await (await env.call('/api/open')).arrayBuffer();
@@ -110,7 +113,7 @@ async function standstill(state: { readonly produced: number }): Promise<number>
 }
 
 describe('streams', () => {
-  it('passes each event on before the next exists', async () => {
+  it('passes each event on before the next exists', async ({ env }) => {
     let send: (text: string) => void = () => {};
     handle = (_incoming, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -128,7 +131,7 @@ describe('streams', () => {
     aborter.abort();
   });
 
-  it('brings a download of 64 MiB, and reads the upstream no faster than the agent reads', async () => {
+  it('brings a download of 64 MiB, and reads the upstream no faster than the agent reads', async ({ env }) => {
     const { state, stream } = source(64 * MIB);
     handle = (_incoming, response) => void stream.pipe(response);
     const headers = { authorization: `Bearer ${await env.token('agent-1')}` };
@@ -136,13 +139,13 @@ describe('streams', () => {
       request({ port: env.ports.agents, path: '/live/open', headers }).end(),
       'response',
     )) as [IncomingMessage];
-    expect(await standstill(state)).toBeLessThan(BUFFERED);
+    expect(await standstill(env, state)).toBeLessThan(BUFFERED);
     let received = 0;
     for await (const chunk of answer) received += chunk.length;
     expect(received).toBe(64 * MIB);
   });
 
-  it('takes an upload of 64 MiB, and reads the agent no faster than the upstream reads', async () => {
+  it('takes an upload of 64 MiB, and reads the agent no faster than the upstream reads', async ({ env }) => {
     const { state, stream } = source(64 * MIB);
     const arrived = new EventEmitter();
     handle = (incoming, response) => void arrived.emit('request', incoming, response);
@@ -154,7 +157,7 @@ describe('streams', () => {
     const reached = once(arrived, 'request') as Promise<[IncomingMessage, ServerResponse]>;
     stream.pipe(sending);
     const [incoming, response] = await reached;
-    expect(await standstill(state)).toBeLessThan(BUFFERED);
+    expect(await standstill(env, state)).toBeLessThan(BUFFERED);
     let received = 0;
     for await (const chunk of incoming) received += chunk.length;
     response.end(String(received));
@@ -164,7 +167,7 @@ describe('streams', () => {
 });
 
 describe('what breaks off', () => {
-  it('breaks off the agent’s answer when the upstream’s does: nothing looks complete', async () => {
+  it('breaks off the agent’s answer when the upstream’s does: nothing looks complete', async ({ env }) => {
     handle = (_incoming, response) => {
       response.writeHead(200, { 'content-length': 200_000 });
       response.write(Buffer.alloc(100_000, 'a'), () => response.destroy());
@@ -173,16 +176,16 @@ describe('what breaks off', () => {
     await expect(response.text()).rejects.toThrow();
   });
 
-  it.each([
+  it.for([
     ['before it answers', '', 'upstream_aborted'],
     ['in the middle of its head', 'HTTP/1.1 200 OK\r\ncontent-le', 'upstream_protocol'],
-  ])('answers 502 when the upstream closes %s', async (_when, bytes, code) => {
+  ] as const)('answers 502 when the upstream closes %s', async ([_when, bytes, code], { env }) => {
     handle = (incoming) => void incoming.socket.end(bytes);
     const response = await env.call('/live/open');
     expect([response.status, await codeOf(response)]).toEqual([502, code]);
   });
 
-  it('ends the upstream’s call when the agent goes away', async () => {
+  it('ends the upstream’s call when the agent goes away', async ({ env }) => {
     const closed = new EventEmitter();
     handle = (_incoming, response) => {
       response.once('close', () => closed.emit('closed', response.writableFinished));
@@ -199,7 +202,7 @@ describe('what breaks off', () => {
 });
 
 describe('what an upstream answers', () => {
-  it.each([301, 302, 307, 308])('hands a %d on and does not follow it', async (status) => {
+  it.for([301, 302, 307, 308])('hands a %d on and does not follow it', async (status, { env }) => {
     let calls = 0;
     handle = (_incoming, response) => {
       calls++;
@@ -213,9 +216,9 @@ describe('what an upstream answers', () => {
     ]);
   });
 
-  it.each(['/open', '/held'])(
+  it.for(['/open', '/held'])(
     'scrubs the injected secret out of what %s echoes, in fields and body, however it is written',
-    async (path) => {
+    async (path, { env }) => {
       const base64 = Buffer.from(INJECTED_SECRET).toString('base64');
       handle = ({ headers }, response) => {
         response.writeHead(200, {
@@ -228,7 +231,7 @@ describe('what an upstream answers', () => {
         response.write(`you sent ${headers.authorization?.slice(0, 20)}`);
         response.end(`${headers.authorization?.slice(20)} and ${base64} and ${JSON.stringify(headers)}`);
       };
-      const response = await (path === '/held' ? approved(() => env.call('/live/held')) : env.call('/live/open'));
+      const response = await (path === '/held' ? approved(env, () => env.call('/live/held')) : env.call('/live/open'));
       const text = `${await response.text()} ${JSON.stringify([...response.headers])}`;
       expect(response.status).toBe(200);
       expect(text.match(/\[scrubbed\]/g)?.length).toBeGreaterThanOrEqual(4);
@@ -240,7 +243,7 @@ describe('what an upstream answers', () => {
 });
 
 describe('WebSocket', () => {
-  const open = async (path: string): Promise<WebSocket> =>
+  const open = async (env: Environment, path: string): Promise<WebSocket> =>
     new WebSocket(`ws://127.0.0.1:${env.ports.agents}${path}`, {
       headers: { authorization: `Bearer ${await env.token('agent-1')}` },
     });
@@ -251,26 +254,26 @@ describe('WebSocket', () => {
     return [response.statusCode, code];
   };
 
-  it.each([
+  it.for([
     ['where the upstream does not take it', '/live/open', 426, 'upgrade_refused'],
     ['where no rule allows it', '/sockets/elsewhere', 403, 'no_matching_rule'],
     ['below the gateway’s own endpoints', '/countersign/v1/tasks', 405, 'method_not_allowed'],
-  ])('is refused %s', async (_where, path, status, code) => {
+  ] as const)('is refused %s', async ([_where, path, status, code], { env }) => {
     const before = upgrades.length;
-    expect(await refusal(await open(path))).toEqual([status, code]);
+    expect(await refusal(await open(env, path))).toEqual([status, code]);
     expect(upgrades.length).toBe(before);
   });
 
-  it('is refused to a caller without a token', async () => {
+  it('is refused to a caller without a token', async ({ env }) => {
     expect(await refusal(new WebSocket(`ws://127.0.0.1:${env.ports.agents}/sockets/open`))).toEqual([
       401,
       'unauthenticated',
     ]);
   });
 
-  it('goes through the pipeline where the upstream takes it, with the injected credential', async () => {
+  it('goes through the pipeline where the upstream takes it, with the injected credential', async ({ env }) => {
     const before = upgrades.length;
-    const socket = await open('/sockets/open?a=b');
+    const socket = await open(env, '/sockets/open?a=b');
     await once(socket, 'open');
     socket.send('hello');
     expect(String((await once(socket, 'message'))[0])).toBe('echo hello');
@@ -285,19 +288,19 @@ describe('WebSocket', () => {
 });
 
 describe.skipIf(!openssl)('TLS to the upstream (skipped where openssl is absent)', () => {
-  it('speaks to the one that the configured authority vouches for', async () => {
+  it('speaks to the one that the configured authority vouches for', async ({ env }) => {
     const response = await env.call('/trusted/open');
     expect([response.status, await response.text()]).toEqual([200, 'secure']);
   });
 
-  it.each(['stranger', 'misnamed', 'expired'])('sends nothing to a %s one (CVE-2026-9697)', async (name) => {
+  it.for(['stranger', 'misnamed', 'expired'])('sends nothing to a %s one (CVE-2026-9697)', async (name, { env }) => {
     const response = await env.call(`/${name}/open`);
     expect([response.status, await codeOf(response)]).toEqual([502, 'upstream_tls']);
   });
 });
 
 /** Makes a call and approves the hold that it opens. */
-async function approved(call: () => Promise<Response>): Promise<Response> {
+async function approved(env: Environment, call: () => Promise<Response>): Promise<Response> {
   const alice = await env.reviewer('alice');
   const { hold } = await alice.expect('PENDING');
   const answer = call();

@@ -1,41 +1,47 @@
 // Tasks from outside: an agent's own statement of what it does, to which approvals are bound, and whose history
 // conditions read.
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type CallOptions, type Environment, startEnvironment } from '../support/environment.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
+import { describe, expect } from 'vitest';
+import { rule } from '../support/config.ts';
+import type { CallOptions, Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { answered, approveTransfer, holdTransfer, transferNow } from './held.ts';
 
-let env: Environment;
-let alice: ReviewerClient;
 let serial = 0;
 const payment = () => ({ to: 'ACME', reference: `r${serial++}` });
 
-beforeAll(async () => {
-  env = await startEnvironment({
-    limits: '{ wait: 20s, pendingPerAgent: 1000 }',
-    rules: `
-  - { id: reads, match: { upstream: api, methods: [GET] }, decide: allow }
-  - { id: transfers, match: { upstream: api, methods: [POST], path: /transfers }, decide: hold, tier: payment }
-  - id: no-transfer-after-secrets
-    match: { upstream: api, methods: [POST], path: /transfers }
-    when: has(task.id) && task.calls.exists(c, c.path == "/secrets" && c.status == 200)
-    decide: deny
-  - { id: notes, match: { upstream: api, methods: [POST], path: /notes }, when: '"chatty" in task.labels', decide: allow }
-  - id: third-note
-    match: { upstream: api, methods: [POST], path: /notes }
-    when: task.calls.filter(c, c.path == "/notes" && c.decision == "allow").size() >= 2
-    decide: deny
-`,
-  });
-  alice = await env.reviewer('alice');
-});
-afterAll(() => env.close());
-afterEach(() => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
+const it = gatewayTest
+  .extend('env', file, ({ environment }) =>
+    environment({
+      rules: [
+        rule.allow('reads', { upstream: 'api', methods: ['GET'] }),
+        rule.hold('transfers', { upstream: 'api', methods: ['POST'], path: '/transfers' }),
+        rule.deny(
+          'no-transfer-after-secrets',
+          { upstream: 'api', methods: ['POST'], path: '/transfers' },
+          { when: 'has(task.id) && task.calls.exists(c, c.path == "/secrets" && c.status == 200)' },
+        ),
+        rule.allow(
+          'notes',
+          { upstream: 'api', methods: ['POST'], path: '/notes' },
+          { when: '"chatty" in task.labels' },
+        ),
+        rule.deny(
+          'third-note',
+          { upstream: 'api', methods: ['POST'], path: '/notes' },
+          { when: 'task.calls.filter(c, c.path == "/notes" && c.decision == "allow").size() >= 2' },
+        ),
+      ],
+      limits: { wait: '20s', pendingPerAgent: 1000 },
+    }),
+  )
+  .extend('alice', file, ({ env }) => env.reviewer('alice'));
+
+it.afterEach(({ env }) => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
 
 const WORDS = { objective: 'pay the invoices of June', plan: ['read them', 'pay them'], labels: ['finance'] };
 
-async function open(words: object = WORDS, as = 'agent-1') {
+async function open(env: Environment, words: object = WORDS, as = 'agent-1') {
   const { status, json, headers } = await answered(
     env.call('/countersign/v1/tasks', { method: 'POST', body: words, as }),
   );
@@ -48,41 +54,41 @@ const on = (task: string, more: CallOptions = {}) => ({
   ...more,
   headers: { 'countersign-task': task, ...more.headers },
 });
-const task = (id: string, method: string, options: CallOptions = {}) =>
+const task = (env: Environment, id: string, method: string, options: CallOptions = {}) =>
   answered(env.call(`/countersign/v1/tasks/${id}`, { method, ...options }));
 
 describe('a task', () => {
-  it('begins with revision 1, counts its revisions, and ends', async () => {
-    const id = await open();
-    expect((await task(id, 'GET')).json).toMatchObject({ id, revision: 1, ...WORDS });
+  it('begins with revision 1, counts its revisions, and ends', async ({ env }) => {
+    const id = await open(env);
+    expect((await task(env, id, 'GET')).json).toMatchObject({ id, revision: 1, ...WORDS });
     const words = { objective: 'pay one', plan: [], labels: [] };
-    expect((await task(id, 'PUT', { body: words })).json).toMatchObject({ id, revision: 2, ...words });
-    expect((await task(id, 'DELETE')).json).toMatchObject({ id, revision: 2, endedAt: expect.any(String) });
-    expect(await task(id, 'DELETE')).toMatchObject({ status: 200 });
-    expect(await task(id, 'PUT', { body: words })).toMatchObject({ status: 409, code: 'task_ended' });
+    expect((await task(env, id, 'PUT', { body: words })).json).toMatchObject({ id, revision: 2, ...words });
+    expect((await task(env, id, 'DELETE')).json).toMatchObject({ id, revision: 2, endedAt: expect.any(String) });
+    expect(await task(env, id, 'DELETE')).toMatchObject({ status: 200 });
+    expect(await task(env, id, 'PUT', { body: words })).toMatchObject({ status: 409, code: 'task_ended' });
   });
 
-  it('takes null for a member that is not given', async () => {
+  it('takes null for a member that is not given', async ({ env }) => {
     const opened = await answered(
       env.call('/countersign/v1/tasks', { method: 'POST', body: { objective: 'pay', plan: null, labels: null } }),
     );
     expect(opened).toMatchObject({ status: 201, json: { revision: 1 } });
   });
 
-  it.each([
+  it.for([
     ['without an objective', { plan: [] }],
     ['with a member that is not known', { ...WORDS, revision: 9 }],
     ['with a label that is no word', { ...WORDS, labels: ['a b'] }],
     ['with a plan that is no list', { ...WORDS, plan: 'all of it' }],
-  ])('%s is refused', async (_name, words) => {
+  ] as const)('%s is refused', async ([_name, words], { env }) => {
     expect(await answered(env.call('/countersign/v1/tasks', { method: 'POST', body: words }))).toMatchObject({
       status: 400,
       code: 'bad_request',
     });
   });
 
-  it('is shown to reviewers with its words as they were, and its calls', async () => {
-    const id = await open();
+  it('is shown to reviewers with its words as they were, and its calls', async ({ env, alice }) => {
+    const id = await open(env);
     await (await env.call('/api/invoices', on(id))).text();
     const hold = await holdTransfer(env, payment(), on(id));
     const calls = [{ upstream: 'api', method: 'GET', path: '/invoices', decision: 'allow', status: 200 }];
@@ -91,11 +97,11 @@ describe('a task', () => {
 });
 
 describe('another agent', () => {
-  it('finds no task of somebody else, under any method or in a call', async () => {
-    const id = await open();
+  it('finds no task of somebody else, under any method or in a call', async ({ env }) => {
+    const id = await open(env);
     const as = 'agent-2';
     for (const [method, body] of [['GET'], ['PUT', WORDS], ['DELETE']] as const) {
-      expect(await task(id, method, { as, ...(body && { body }) })).toMatchObject({
+      expect(await task(env, id, method, { as, ...(body && { body }) })).toMatchObject({
         status: 404,
         code: 'task_not_found',
       });
@@ -107,19 +113,19 @@ describe('another agent', () => {
       code: 'task_not_found',
     });
     expect(env.upstream.requests.length).toBe(before);
-    expect((await task(id, 'GET')).json).toMatchObject({ revision: 1 });
+    expect((await task(env, id, 'GET')).json).toMatchObject({ revision: 1 });
   });
 });
 
 describe('the field Countersign-Task', () => {
-  it.each(['', ' ', 'task_unknown', '../../tasks', "' OR 1=1 --"])('with %j names no task', async (id) => {
+  it.for(['', ' ', 'task_unknown', '../../tasks', "' OR 1=1 --"])('with %j names no task', async (id, { env }) => {
     const before = env.upstream.requests.length;
     expect(await transferNow(env, payment(), on(id))).toMatchObject({ status: 404, code: 'task_not_found' });
     expect(env.upstream.requests.length).toBe(before);
   });
 
-  it('is compared exactly', async () => {
-    const id = await open();
+  it('is compared exactly', async ({ env }) => {
+    const id = await open(env);
     expect(await transferNow(env, payment(), on(id.toUpperCase()))).toMatchObject({
       status: 404,
       code: 'task_not_found',
@@ -132,15 +138,15 @@ describe('the field Countersign-Task', () => {
 });
 
 describe('the end of a task', () => {
-  it('takes back what waits and what is approved, and lets no further call through', async () => {
-    const id = await open();
+  it('takes back what waits and what is approved, and lets no further call through', async ({ env, alice }) => {
+    const id = await open(env);
     const [pending, approved] = [payment(), payment()];
     const before = env.upstream.requests.length;
     const approvedHold = await approveTransfer(env, alice, approved, on(id));
     const { hold } = await alice.expect('PENDING');
     const waiting = answered(env.transfer(pending, on(id)));
     const pendingHold = await hold;
-    expect((await task(id, 'DELETE')).status).toBe(200);
+    expect((await task(env, id, 'DELETE')).status).toBe(200);
     expect(await waiting).toMatchObject({ status: 403, code: 'approval_revoked', hold: pendingHold });
     expect((await alice.show(approvedHold)).state).toBe('REVOKED');
     expect(await transferNow(env, approved, on(id))).toMatchObject({ status: 409, code: 'task_ended' });
@@ -150,13 +156,13 @@ describe('the end of a task', () => {
 });
 
 describe('a revision of a task', () => {
-  it('voids what waits under the old one while the agent waits for it', async () => {
-    const id = await open();
+  it('voids what waits under the old one while the agent waits for it', async ({ env, alice }) => {
+    const id = await open(env);
     const { hold } = await alice.expect('PENDING');
     const before = env.upstream.requests.length;
     const waiting = answered(env.transfer(payment(), on(id)));
     const held = await hold;
-    await task(id, 'PUT', { body: { ...WORDS, plan: ['pay somebody else'] } });
+    await task(env, id, 'PUT', { body: { ...WORDS, plan: ['pay somebody else'] } });
     expect(await waiting).toMatchObject({ status: 403, code: 'approval_invalidated', hold: held });
     expect((await answered(alice.vote(held, 'approve'))).code).toBe('hold_closed');
     expect(env.upstream.requests.length).toBe(before);
@@ -164,18 +170,20 @@ describe('a revision of a task', () => {
 });
 
 describe('the calls of a task', () => {
-  it('are what conditions read: two notes are allowed, the third is not, and another task begins anew', async () => {
+  it('are what conditions read: two notes are allowed, the third is not, and another task begins anew', async ({
+    env,
+  }) => {
     const words = { ...WORDS, labels: ['chatty'] };
-    const id = await open(words);
+    const id = await open(env, words);
     const note = async (taskId: string) =>
       (await answered(env.call('/api/notes', on(taskId, { method: 'POST', body: { text: 'hello' } })))).status;
-    expect([await note(id), await note(id), await note(id), await note(await open(words))]).toEqual([
+    expect([await note(id), await note(id), await note(id), await note(await open(env, words))]).toEqual([
       200, 200, 403, 200,
     ]);
   });
 
-  it('count each other when they are made at once', async () => {
-    const id = await open({ ...WORDS, labels: ['chatty'] });
+  it('count each other when they are made at once', async ({ env }) => {
+    const id = await open(env, { ...WORDS, labels: ['chatty'] });
     const note = () => answered(env.call('/api/notes', on(id, { method: 'POST', body: { text: 'hello' } })));
     const before = env.upstream.requests.length;
     const answers = await Promise.all(Array.from({ length: 20 }, note));
@@ -183,14 +191,14 @@ describe('the calls of a task', () => {
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(2);
   });
 
-  it('let no call without a task pass a condition that reads the task', async () => {
+  it('let no call without a task pass a condition that reads the task', async ({ env }) => {
     const before = env.upstream.requests.length;
     expect((await answered(env.call('/api/notes', { method: 'POST', body: { text: 'hello' } }))).status).toBe(403);
     expect(env.upstream.requests.length).toBe(before);
   });
 
-  it('hold a call as soon as its answer begins: what streams slowly is not outrun', async () => {
-    const id = await open();
+  it('hold a call as soon as its answer begins: what streams slowly is not outrun', async ({ env }) => {
+    const id = await open(env);
     let end = () => {};
     env.upstream.respond((_request, response) => {
       response.write('the first half of a secret');
@@ -204,8 +212,8 @@ describe('the calls of a task', () => {
     end();
   });
 
-  it('that were made while a transfer waited count at its release', async () => {
-    const id = await open();
+  it('that were made while a transfer waited count at its release', async ({ env, alice }) => {
+    const id = await open(env);
     const { hold } = await alice.expect('PENDING');
     const body = payment();
     const waiting = answered(env.transfer(body, on(id)));
@@ -220,8 +228,11 @@ describe('the calls of a task', () => {
 });
 
 describe('a denial inside a task', () => {
-  it('is remembered for the identical call, whatever the revision or the Idempotency-Key, and troubles nobody again', async () => {
-    const id = await open();
+  it('is remembered for the identical call, whatever the revision or the Idempotency-Key, and troubles nobody again', async ({
+    env,
+    alice,
+  }) => {
+    const id = await open(env);
     const body = payment();
     const before = env.upstream.requests.length;
     const denied = await holdTransfer(env, body, on(id));
@@ -229,7 +240,7 @@ describe('a denial inside a task', () => {
     const told = { status: 403, code: 'approval_denied', hold: denied };
     expect(await transferNow(env, body, on(id))).toMatchObject(told);
     expect(await transferNow(env, body, on(id, { headers: { 'idempotency-key': 'again' } }))).toMatchObject(told);
-    await task(id, 'PUT', { body: { ...WORDS, plan: ['try once more'] } });
+    await task(env, id, 'PUT', { body: { ...WORDS, plan: ['try once more'] } });
     expect(await transferNow(env, body, on(id))).toMatchObject(told);
     expect((await alice.list()).some((hold) => (hold.task as { id: string } | undefined)?.id === id)).toBe(false);
     // Another transfer of the same task is another question.

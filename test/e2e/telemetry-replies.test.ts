@@ -4,59 +4,53 @@
 
 import { createServer } from 'node:http';
 import { buffer } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import { type Rules, rule } from '../support/config.ts';
+import { startEnvironment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts';
 
-const RULES = `
-  - { id: reads, match: { methods: [GET] }, decide: allow }
-  - { id: writes, match: { upstream: api, methods: [POST] }, decide: hold, tier: payment }
-`;
+const RULES: Rules = [
+  rule.allow('reads', { methods: ['GET'] }),
+  rule.hold('writes', { upstream: 'api', methods: ['POST'] }),
+];
 
-let receiver: OtlpReceiver;
-let env: Environment;
-
-beforeAll(async () => {
-  receiver = await startOtlpReceiver();
-  env = await startEnvironment({ rules: RULES, env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url } });
-  const alice = await env.reviewer('alice');
-  const play = async (path: string): Promise<string> => {
-    const response = await env.call(`/api${path}`, {
-      method: 'POST',
-      body: { to: 'acme' },
-      headers: { prefer: 'wait=0' },
-    });
-    await response.arrayBuffer();
-    return response.headers.get('countersign-hold') ?? '';
-  };
-  const approved = await play('/approved');
-  await play('/approved');
-  await alice.vote(approved, 'approve', { reason: 'fine' });
-  await play('/approved');
-
-  const denied = await play('/denied');
-  await alice.vote(denied, 'deny', { reason: 'no' });
-  await play('/denied');
-
-  env.upstream.respond((_request, response) => response.writeHead(503).end());
-  const failed = await play('/failed');
-  await alice.vote(failed, 'approve', { reason: 'fine' });
-  await play('/failed');
-
-  const gone = await play('/gone');
-  await alice.vote(gone, 'approve', { reason: 'fine' });
-  env.upstream.respond((_request, response) => response.destroy());
-  await play('/gone');
-  // An orderly end sends all that waits.
-  expect(await env.terminate()).toBe(0);
-}, 60_000);
-afterAll(async () => {
-  await env.close();
-  await receiver.close();
-});
+const it = gatewayTest
+  .extend('receiver', file, ({ closes }) => closes(startOtlpReceiver()))
+  .extend('env', file, async ({ receiver, environment }) => {
+    const env = await environment({ rules: RULES }, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url } });
+    const alice = await env.reviewer('alice');
+    const play = async (path: string): Promise<string> => {
+      const response = await env.call(`/api${path}`, {
+        method: 'POST',
+        body: { to: 'acme' },
+        headers: { prefer: 'wait=0' },
+      });
+      await response.arrayBuffer();
+      return response.headers.get('countersign-hold') ?? '';
+    };
+    const approved = await play('/approved');
+    await play('/approved');
+    await alice.vote(approved, 'approve', { reason: 'fine' });
+    await play('/approved');
+    const denied = await play('/denied');
+    await alice.vote(denied, 'deny', { reason: 'no' });
+    await play('/denied');
+    env.upstream.respond((_request, response) => response.writeHead(503).end());
+    const failed = await play('/failed');
+    await alice.vote(failed, 'approve', { reason: 'fine' });
+    await play('/failed');
+    const gone = await play('/gone');
+    await alice.vote(gone, 'approve', { reason: 'fine' });
+    env.upstream.respond((_request, response) => response.destroy());
+    await play('/gone');
+    // An orderly end sends all that waits.
+    expect(await env.terminate()).toBe(0);
+    return env;
+  });
 
 /** SERVER spans of the calls to a path, in the order in which the calls came. */
-const answers = (path: string): readonly ReceivedSpan[] =>
+const answers = (receiver: OtlpReceiver, path: string): readonly ReceivedSpan[] =>
   receiver.spans
     .filter(
       ({ kind, name, attributes }) =>
@@ -65,14 +59,14 @@ const answers = (path: string): readonly ReceivedSpan[] =>
     .sort((one, other) => Number(BigInt(one.startTimeUnixNano) - BigInt(other.startTimeUnixNano)));
 
 describe('the span of a call that comes back for its hold', () => {
-  it.each([
+  it.for([
     ['while nobody has decided', '/approved', 1, 409, 'approval_pending'],
     ['after the approval', '/approved', 2, 200, undefined],
     ['after a denial', '/denied', 1, 403, 'approval_denied'],
     ['when the upstream answers with an error', '/failed', 1, 503, '503'],
     ['when the upstream breaks the connection', '/gone', 1, 502, 'upstream_aborted'],
-  ])('has the status of its answer %s', (_when, path, index, status, error) => {
-    const span = answers(path)[index];
+  ] as const)('has the status of its answer %s', ([_when, path, index, status, error], { receiver }) => {
+    const span = answers(receiver, path)[index];
     expect(span?.attributes).toMatchObject({
       'http.response.status_code': status,
       ...(error !== undefined && { 'error.type': error }),
@@ -80,22 +74,24 @@ describe('the span of a call that comes back for its hold', () => {
     expect(span?.attributes['countersign.hold.id']).toMatch(/^hold_/);
   });
 
-  it('is linked to the approval that the call came back for', () => {
+  it('is linked to the approval that the call came back for', ({ receiver }) => {
     const approval = receiver.spans.find(
       ({ name, attributes }) =>
         name === 'countersign.approval.request' &&
-        attributes['countersign.hold.id'] === answers('/approved')[2]?.attributes['countersign.hold.id'],
+        attributes['countersign.hold.id'] === answers(receiver, '/approved')[2]?.attributes['countersign.hold.id'],
     );
-    expect(answers('/approved')[2]?.links?.map(({ spanId }) => spanId)).toContain(approval?.spanId);
+    expect(answers(receiver, '/approved')[2]?.links?.map(({ spanId }) => spanId)).toContain(approval?.spanId);
   });
 
-  it('is written once for each call', () => {
-    expect(['/approved', '/denied', '/failed', '/gone'].map((path) => answers(path).length)).toEqual([3, 2, 2, 2]);
+  it('is written once for each call', ({ receiver }) => {
+    expect(['/approved', '/denied', '/failed', '/gone'].map((path) => answers(receiver, path).length)).toEqual([
+      3, 2, 2, 2,
+    ]);
   });
 });
 
 describe('the id of a credential', () => {
-  it('is the same on the spans of mint, send, revocation and release', () => {
+  it('is the same on the spans of mint, send, revocation and release', ({ receiver }) => {
     const release = receiver.spans.find(({ name }) => name === 'countersign.release');
     const below = receiver.spans.filter(({ parentSpanId }) => parentSpanId === release?.spanId);
     const ids = [release, ...below].map((span) => span?.attributes['countersign.credential.id']);
@@ -106,7 +102,7 @@ describe('the id of a credential', () => {
 });
 
 describe('log records', () => {
-  it('name their event and their severity, for receivers of any age', () => {
+  it('name their event and their severity, for receivers of any age', ({ receiver }) => {
     expect(receiver.logs.length).toBeGreaterThan(5);
     for (const { body, attributes, severityText, severityNumber } of receiver.logs) {
       expect(attributes['event.name']).toBe(body);
@@ -135,10 +131,12 @@ describe('log records', () => {
     });
     await new Promise<void>((resolve) => raw.listen(0, '127.0.0.1', resolve));
     const { port } = raw.address() as { port: number };
-    const other = await startEnvironment({
-      rules: RULES,
-      env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_EXPORTER_OTLP_COMPRESSION: 'none' },
-    });
+    const other = await startEnvironment(
+      { rules: RULES },
+      {
+        env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_EXPORTER_OTLP_COMPRESSION: 'none' },
+      },
+    );
     try {
       await other.call('/api/accounts', { method: 'DELETE' });
       expect(await other.terminate()).toBe(0);

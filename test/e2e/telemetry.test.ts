@@ -4,25 +4,26 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import {
-  type Environment,
-  INJECTED_SECRET,
-  type Recorder,
-  startEnvironment,
-  startRecorder,
-} from '../support/environment.ts';
-import { startIssuer, type TestIssuer } from '../support/oidc-issuer.ts';
+import { describe, expect, vi } from 'vitest';
+import { type Rules, rule } from '../support/config.ts';
+import { type Environment, INJECTED_SECRET, startEnvironment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
+import { startIssuer } from '../support/oidc-issuer.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts';
+import { type Recorder, startRecorder } from '../support/recorder.ts';
 
 const PATIENCE = { timeout: 20_000 };
 const CLIENT_SECRET = 'client-secret-5a1d77c0e9';
 const ARGUMENT = 'argument-literal-77aa51';
 const QUERY = 'query-literal-31cd90';
-const RULES = `
-  - { id: reads, match: { methods: [GET] }, decide: allow }
-  - { id: transfers, match: { upstream: ledger, methods: [POST], path: /transfers }, decide: hold, tier: payment, credential: { scope: write } }
-`;
+const RULES: Rules = [
+  rule.allow('reads', { methods: ['GET'] }),
+  rule.hold(
+    'transfers',
+    { upstream: 'ledger', methods: ['POST'], path: '/transfers' },
+    { credential: { scope: 'write' } },
+  ),
+];
 
 /** What was played, and everything that was said about it. */
 interface Story {
@@ -37,38 +38,49 @@ interface Story {
   readonly metrics: string;
 }
 
-let story: Story;
-let env: Environment;
-let ledger: Recorder;
-let issuer: TestIssuer;
-let receiver: OtlpReceiver;
+const it = gatewayTest
+  .extend('receiver', file, ({ closes }) => closes(startOtlpReceiver()))
+  .extend('ledger', file, ({ closes }) => closes(startRecorder()))
+  .extend('issuer', file, ({ closes }) =>
+    closes(
+      startIssuer({
+        clients: [{ id: 'countersign', secret: CLIENT_SECRET, resource: 'urn:ledger' }],
+        resources: { 'urn:ledger': { scope: 'read write' } },
+      }),
+    ),
+  )
+  .extend('env', file, ({ receiver, ledger, issuer, environment }) =>
+    environment(
+      {
+        upstreams: {
+          ledger: { url: ledger.origin, credential: 'minted' },
+          gone: { url: 'http://127.0.0.1:1', credential: 'key' },
+        },
+        credentials: {
+          minted: {
+            type: 'oauth-client-credentials',
+            issuer: issuer.issuer,
+            clientId: 'countersign',
+            clientSecret: { env: 'E2E_CLIENT_SECRET' },
+            resource: 'urn:ledger',
+            scope: 'read write',
+          },
+        },
+        rules: RULES,
+      },
+      {
+        env: {
+          E2E_CLIENT_SECRET: CLIENT_SECRET,
+          OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+          OTEL_TRACES_SAMPLER: 'traceidratio',
+          OTEL_TRACES_SAMPLER_ARG: '0',
+        },
+      },
+    ),
+  )
+  .extend('story', file, ({ receiver, ledger, env }) => play(receiver, ledger, env));
 
-beforeAll(async () => {
-  receiver = await startOtlpReceiver();
-  ledger = await startRecorder();
-  issuer = await startIssuer({
-    clients: [{ id: 'countersign', secret: CLIENT_SECRET, resource: 'urn:ledger' }],
-    resources: { 'urn:ledger': { scope: 'read write' } },
-  });
-  env = await startEnvironment({
-    rules: RULES,
-    upstreams: `  ledger: { url: "${ledger.origin}", credential: minted }\n  gone: { url: "http://127.0.0.1:1", credential: key }`,
-    credentials: `  minted: { type: oauth-client-credentials, issuer: "${issuer.issuer}", clientId: countersign, clientSecret: { env: E2E_CLIENT_SECRET }, resource: "urn:ledger", scope: "read write" }`,
-    env: {
-      E2E_CLIENT_SECRET: CLIENT_SECRET,
-      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-      OTEL_TRACES_SAMPLER: 'traceidratio',
-      OTEL_TRACES_SAMPLER_ARG: '0',
-    },
-  });
-  story = await play();
-});
-afterAll(async () => {
-  await env.close();
-  await Promise.all([ledger.close(), issuer.close(), receiver.close()]);
-});
-
-async function play(): Promise<Story> {
+async function play(receiver: OtlpReceiver, ledger: Recorder, env: Environment): Promise<Story> {
   const alice = await env.reviewer('alice');
   const texts: string[] = [];
   const calls: Record<string, string> = {};
@@ -81,7 +93,7 @@ async function play(): Promise<Story> {
     };
     const response = await env.call(path, { ...options, headers });
     texts.push(JSON.stringify([...response.headers]), await response.text());
-    const line = await completed((id) => !seen.has(id));
+    const line = await completed(env, (id) => !seen.has(id));
     seen.add(line);
     calls[name] = line;
   };
@@ -139,7 +151,7 @@ async function play(): Promise<Story> {
 }
 
 /** The id of the first completed call in the log that fits. */
-function completed(fits: (id: string) => boolean): Promise<string> {
+function completed(env: Environment, fits: (id: string) => boolean): Promise<string> {
   return vi.waitFor(() => {
     const line = env.log.find(({ event, call }) => event === 'countersign.call.completed' && fits(String(call)));
     if (line === undefined) throw new Error('the call has no line in the log');
@@ -147,27 +159,27 @@ function completed(fits: (id: string) => boolean): Promise<string> {
   }, PATIENCE);
 }
 
-const spans = (): readonly ReceivedSpan[] => story.receiver.spans;
-const ofHold = (): readonly ReceivedSpan[] =>
-  spans().filter(({ attributes }) => attributes['countersign.hold.id'] === story.holdId);
-const ofCall = (name: keyof Story['calls']): readonly ReceivedSpan[] =>
-  spans().filter(({ attributes }) => attributes['countersign.call.id'] === story.calls[name]);
+const spans = (story: Story): readonly ReceivedSpan[] => story.receiver.spans;
+const ofHold = (story: Story): readonly ReceivedSpan[] =>
+  spans(story).filter(({ attributes }) => attributes['countersign.hold.id'] === story.holdId);
+const ofCall = (story: Story, name: keyof Story['calls']): readonly ReceivedSpan[] =>
+  spans(story).filter(({ attributes }) => attributes['countersign.call.id'] === story.calls[name]);
 const place = ({ traceId, spanId }: { readonly traceId: string; readonly spanId: string }): string =>
   `${traceId}/${spanId}`;
 const links = (span: ReceivedSpan): readonly string[] => (span.links ?? []).map(place);
 
-function named(name: string): ReceivedSpan {
-  const found = ofHold().filter((span) => span.name === name);
-  expect(found, `spans of the hold: ${ofHold().map((span) => span.name)}`).toHaveLength(1);
+function named(story: Story, name: string): ReceivedSpan {
+  const found = ofHold(story).filter((span) => span.name === name);
+  expect(found, `spans of the hold: ${ofHold(story).map((span) => span.name)}`).toHaveLength(1);
   return found[0] as ReceivedSpan;
 }
 
 describe('a held call', () => {
-  it('leaves three traces that are linked in both directions', () => {
-    const admit = named('POST /ledger');
-    const request = named('countersign.approval.request');
-    const review = named('countersign.approval.review');
-    const release = named('countersign.release');
+  it('leaves three traces that are linked in both directions', ({ story }) => {
+    const admit = named(story, 'POST /ledger');
+    const request = named(story, 'countersign.approval.request');
+    const review = named(story, 'countersign.approval.review');
+    const release = named(story, 'countersign.release');
     expect(new Set([admit.traceId, request.traceId]).size).toBe(2);
     expect([review.traceId, review.parentSpanId]).toEqual([request.traceId, request.spanId]);
     expect([release.traceId, release.parentSpanId]).toEqual([admit.traceId, admit.spanId]);
@@ -177,24 +189,24 @@ describe('a held call', () => {
     expect(links(release)).toEqual([place(request), place(review)]);
   });
 
-  it('has the mint, the send and the revocation as children of its release', () => {
-    const release = named('countersign.release');
-    const children = spans().filter(({ parentSpanId }) => parentSpanId === release.spanId);
+  it('has the mint, the send and the revocation as children of its release', ({ story }) => {
+    const release = named(story, 'countersign.release');
+    const children = spans(story).filter(({ parentSpanId }) => parentSpanId === release.spanId);
     expect(children.map(({ name }) => name).sort()).toEqual([
       'POST',
       'countersign.credential.mint',
       'countersign.credential.revoke',
     ]);
-    expect(named('countersign.credential.mint').attributes).toMatchObject({
+    expect(named(story, 'countersign.credential.mint').attributes).toMatchObject({
       'countersign.credential.provider': 'oauth-client-credentials',
       'countersign.credential.revocability': expect.any(String),
     });
   });
 
-  it('names both traces on every span that could be found alone', () => {
+  it('names both traces on every span that could be found alone', ({ story }) => {
     const ids = {
-      'countersign.call.trace_id': named('POST /ledger').traceId,
-      'countersign.approval.trace_id': named('countersign.approval.request').traceId,
+      'countersign.call.trace_id': named(story, 'POST /ledger').traceId,
+      'countersign.approval.trace_id': named(story, 'countersign.approval.request').traceId,
     };
     for (const name of [
       'POST /ledger',
@@ -202,12 +214,12 @@ describe('a held call', () => {
       'countersign.approval.review',
       'countersign.release',
     ])
-      expect(named(name).attributes).toMatchObject(ids);
+      expect(named(story, name).attributes).toMatchObject(ids);
   });
 
-  it('says on every span who, what and by which rule', () => {
-    expect(ofHold().length).toBe(7);
-    for (const { attributes } of ofHold()) {
+  it('says on every span who, what and by which rule', ({ env, story }) => {
+    expect(ofHold(story).length).toBe(7);
+    for (const { attributes } of ofHold(story)) {
       expect(attributes).toMatchObject({
         'countersign.decision': 'hold',
         'countersign.agent.id': `${env.issuer.issuer}#agent-1`,
@@ -216,34 +228,34 @@ describe('a held call', () => {
         'countersign.rule.ids': ['transfers'],
       });
     }
-    expect(named('countersign.release').attributes).toMatchObject({
+    expect(named(story, 'countersign.release').attributes).toMatchObject({
       'countersign.hold.outcome': 'EXECUTED',
       'http.response.status_code': 200,
     });
   });
 
-  it('takes the agent’s own trace as a link and never as its parent', () => {
-    expect(links(named('POST /ledger'))).toContain('0af7651916cd43dd8448eb211c80319c/b7ad6b7169203331');
-    expect(spans().map(({ traceId }) => traceId)).not.toContain('0af7651916cd43dd8448eb211c80319c');
+  it('takes the agent’s own trace as a link and never as its parent', ({ ledger, story }) => {
+    expect(links(named(story, 'POST /ledger'))).toContain('0af7651916cd43dd8448eb211c80319c/b7ad6b7169203331');
+    expect(spans(story).map(({ traceId }) => traceId)).not.toContain('0af7651916cd43dd8448eb211c80319c');
     expect(ledger.requests[0]?.headers).not.toHaveProperty('traceparent');
   });
 
-  it('is tied to the audit log by its trace ids', () => {
-    expect(story.said.audit).toContain(named('countersign.release').traceId);
-    expect(story.said.audit).toContain(named('countersign.release').spanId);
+  it('is tied to the audit log by its trace ids', ({ story }) => {
+    expect(story.said.audit).toContain(named(story, 'countersign.release').traceId);
+    expect(story.said.audit).toContain(named(story, 'countersign.release').spanId);
   });
 });
 
 describe('a sampler that keeps nothing', () => {
-  it('keeps no span of an allowed call', () => expect(ofCall('allowed')).toEqual([]));
+  it('keeps no span of an allowed call', ({ story }) => expect(ofCall(story, 'allowed')).toEqual([]));
 
-  it.each([
+  it.for([
     ['denied', 'deny', 'no_matching_rule', 403],
     ['unauthenticated', 'error', 'token_audience', 401],
     ['failed', 'allow', 'upstream_unreachable', 502],
     ['upstreamError', 'allow', '500', 500],
-  ] as const)('keeps a call that was %s', (name, decision, error, status) => {
-    const root = ofCall(name).find(({ kind }) => kind === 'SPAN_KIND_SERVER');
+  ] as const)('keeps a call that was %s', ([name, decision, error, status], { story }) => {
+    const root = ofCall(story, name).find(({ kind }) => kind === 'SPAN_KIND_SERVER');
     expect(root?.attributes).toMatchObject({
       'countersign.decision': decision,
       'error.type': error,
@@ -266,12 +278,12 @@ describe('metrics', () => {
     'countersign.tokens.refused',
   ];
 
-  it.each(names)('%s is there for Prometheus and for OTLP', (name) => {
+  it.for(names)('%s is there for Prometheus and for OTLP', (name, { story }) => {
     expect(story.metrics).toMatch(new RegExp(`^${name.replaceAll('.', '_')}`, 'm'));
     expect(story.receiver.metrics.map((metric) => metric.name)).toContain(name);
   });
 
-  it('have no ids as labels', () => {
+  it('have no ids as labels', ({ story }) => {
     for (const id of ['agent-1', 'alice', story.holdId, story.calls.failed])
       expect(story.metrics.includes(id), id).toBe(false);
   });
@@ -294,7 +306,7 @@ describe('secrets and tokens', () => {
     ),
   ];
 
-  it.each(places)('are not in %s', (name) => {
+  it.for(places)('are not in %s', (name, { story }) => {
     const text = story.said[name] ?? '';
     expect(text.length).toBeGreaterThan(50);
     for (const [kind, literal] of Object.entries(story.literals)) {
@@ -303,7 +315,7 @@ describe('secrets and tokens', () => {
     }
   });
 
-  it.each(['otlp', 'metrics', 'log', 'audit'])('nor are arguments, queries and baggage in %s', (name) => {
+  it.for(['otlp', 'metrics', 'log', 'audit'])('nor are arguments, queries and baggage in %s', (name, { story }) => {
     for (const literal of [ARGUMENT, QUERY]) expect(story.said[name]?.includes(literal), literal).toBe(false);
   });
 });
@@ -315,7 +327,7 @@ describe('an exporter that cannot reach its receiver', () => {
       OTEL_BSP_SCHEDULE_DELAY: '50',
       OTEL_EXPORTER_OTLP_TIMEOUT: '200',
     };
-    const alone = await startEnvironment({ env: settings });
+    const alone = await startEnvironment({}, { env: settings });
     try {
       for (let i = 0; i < 20; i++) expect((await alone.call('/api/accounts')).status).toBe(200);
       const metrics = async () => (await fetch(`http://127.0.0.1:${alone.ports.ops}/metrics`)).text();

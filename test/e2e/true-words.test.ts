@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { rule } from '../support/config.ts';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
 import { openTaskGateway, payment, ranWith, type TaskGateway } from '../support/task-gateway.ts';
@@ -30,17 +31,19 @@ describe('over HTTP', () => {
     const { port } = probe.address() as AddressInfo;
     await new Promise((resolve) => probe.close(resolve));
     env = await startEnvironment({
-      api: ', websocket: true',
-      upstreams: `  gone: { url: "http://127.0.0.1:${port}" }`,
-      rules: `
-  - { id: reads, match: { upstream: api, methods: [GET] }, decide: allow }
-  - { id: sockets, match: { upstream: api, path: /live, upgrade: true }, decide: allow }
-  - { id: posts, match: { upstream: api, methods: [POST], path: /posts }, decide: allow }
-  - { id: transfers, match: { upstream: api, methods: [POST], path: /transfers }, decide: hold, tier: payment }
-  - { id: gone, match: { upstream: gone, methods: [POST] }, decide: hold, tier: payment }
-  - { id: gone-reads, match: { upstream: gone, methods: [GET] }, decide: allow }
-`,
-      reviewers: '  killSwitch: ["group:soc"]',
+      upstreams: {
+        api: { websocket: true },
+        gone: { url: `http://127.0.0.1:${port}` },
+      },
+      rules: [
+        rule.allow('reads', { upstream: 'api', methods: ['GET'] }),
+        rule.allow('sockets', { upstream: 'api', path: '/live', upgrade: true }),
+        rule.allow('posts', { upstream: 'api', methods: ['POST'], path: '/posts' }),
+        rule.hold('transfers', { upstream: 'api', methods: ['POST'], path: '/transfers' }),
+        rule.hold('gone', { upstream: 'gone', methods: ['POST'] }),
+        rule.allow('gone-reads', { upstream: 'gone', methods: ['GET'] }),
+      ],
+      reviewers: { killSwitch: ['group:soc'] },
     });
     [alice, sam] = await Promise.all([env.reviewer('alice'), env.reviewer('sam', ['soc'])]);
   });

@@ -5,11 +5,12 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { rule } from '../support/config.ts';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { sendRaw } from '../support/raw-http.ts';
-import type { ReviewerClient } from '../support/reviewer-client.ts';
 
 /** What a handshake may say beside its key. */
 interface Offer {
@@ -18,8 +19,6 @@ interface Offer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-let env: Environment;
-let alice: ReviewerClient;
 /** What the upstream got: `upgrade` or the method, and the target. */
 const seen: string[] = [];
 const handshakes: IncomingMessage[] = [];
@@ -31,45 +30,56 @@ const server = createServer((incoming, response) => {
 let odd = '';
 const sockets = new WebSocketServer({ noServer: true, handleProtocols: (offered) => [...offered][0] ?? false });
 
-beforeAll(async () => {
-  server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
-    seen.push(`upgrade ${incoming.url}`);
-    handshakes.push(incoming);
-    if (incoming.url === '/odd') sockets.once('headers', (headers) => void headers.push(odd));
-    sockets.handleUpgrade(incoming, socket, head, (open) => {
-      open.on('message', (data) => open.send(`echo ${data}`));
+const it = gatewayTest
+  .extend('env', file, async ({ environment, closes }) => {
+    server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
+      seen.push(`upgrade ${incoming.url}`);
+      handshakes.push(incoming);
+      if (incoming.url === '/odd') sockets.once('headers', (headers) => void headers.push(odd));
+      sockets.handleUpgrade(incoming, socket, head, (open) => {
+        open.on('message', (data) => open.send(`echo ${data}`));
+      });
     });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  env = await startEnvironment({
-    upstreams: `  live: { url: "http://127.0.0.1:${(server.address() as AddressInfo).port}", credential: key, websocket: true }`,
-    limits: '{ wait: 20s, pendingPerAgent: 200 }',
-    rules: `
-  - { id: both-held, match: { upstream: live, path: "/held*" }, decide: hold, tier: payment }
-  - { id: gets, match: { upstream: live, path: "/gets*", methods: [GET] }, decide: allow }
-  - { id: anything, match: { upstream: live, path: "/anything*" }, decide: allow }
-  - { id: sockets, match: { upstream: live, path: "/:way(open|odd|never)", upgrade: true }, decide: allow }
-  - { id: never, match: { upstream: live, path: /never }, decide: deny }
-  - { id: chats, match: { upstream: live, path: /chats, upgrade: true }, when: 'request.upgrade && request.subprotocols == ["chat"]', decide: allow }
-  - { id: plain-held, match: { upstream: live, path: /plain, upgrade: false }, decide: hold, tier: payment }
-  - { id: plain, match: { upstream: live, path: /plain, upgrade: true }, decide: allow }
-`,
-  });
-  alice = await env.reviewer('alice');
-});
-afterAll(async () => {
-  await env.close();
-  sockets.close();
-  server.closeAllConnections();
-  server.close();
-});
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const env = await environment({
+      upstreams: {
+        live: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, credential: 'key', websocket: true },
+      },
+      rules: [
+        rule.hold('both-held', { upstream: 'live', path: '/held*' }),
+        rule.allow('gets', { upstream: 'live', path: '/gets*', methods: ['GET'] }),
+        rule.allow('anything', { upstream: 'live', path: '/anything*' }),
+        rule.allow('sockets', { upstream: 'live', path: '/:way(open|odd|never)', upgrade: true }),
+        rule.deny('never', { upstream: 'live', path: '/never' }),
+        rule.allow(
+          'chats',
+          { upstream: 'live', path: '/chats', upgrade: true },
+          { when: 'request.upgrade && request.subprotocols == ["chat"]' },
+        ),
+        rule.hold('plain-held', { upstream: 'live', path: '/plain', upgrade: false }),
+        rule.allow('plain', { upstream: 'live', path: '/plain', upgrade: true }),
+      ],
+      limits: { wait: '20s', pendingPerAgent: 200 },
+    });
+    await closes({
+      close: () => {
+        sockets.close();
+        server.closeAllConnections();
+        server.close();
+      },
+    });
+    return env;
+  })
+  .extend('alice', file, ({ env }) => env.reviewer('alice'));
+
 beforeEach(() => {
   seen.length = 0;
   handshakes.length = 0;
 });
 
 async function dial(
+  env: Environment,
   path: string,
   { protocols = [], extensions, headers = {} }: Offer = {},
   claims: Readonly<Record<string, unknown>> = {},
@@ -102,10 +112,10 @@ async function outcome(socket: WebSocket): Promise<{ readonly code: string; read
   return found;
 }
 
-const open = async (path: string, offer?: Offer) => outcome(await dial(path, offer));
+const open = async (env: Environment, path: string, offer?: Offer) => outcome(await dial(env, path, offer));
 
 /** A handshake byte by byte, as no client library would write it. */
-async function raw(path: string, ...fields: readonly string[]): Promise<string> {
+async function raw(env: Environment, path: string, ...fields: readonly string[]): Promise<string> {
   const lines = [
     'Host: gw.test',
     `Authorization: Bearer ${await env.token('agent-1')}`,
@@ -121,18 +131,18 @@ async function raw(path: string, ...fields: readonly string[]): Promise<string> 
 }
 
 describe('an approval', () => {
-  it('for a plain GET opens no WebSocket, and one for a WebSocket sends no plain GET', async () => {
+  it('for a plain GET opens no WebSocket, and one for a WebSocket sends no plain GET', async ({ env, alice }) => {
     const plain = await env.call('/live/held', { headers: { prefer: 'wait=0' } });
     const get = plain.headers.get('countersign-hold') ?? '';
     await alice.approve(get);
-    const socket = await open('/live/held');
+    const socket = await open(env, '/live/held');
     expect(socket).toMatchObject({ code: 'approval_pending' });
     expect(socket.hold).not.toBe(get);
     await alice.approve(socket.hold);
     expect((await env.call('/live/held', { headers: { prefer: 'wait=0' } })).headers.get('countersign-hold')).toBe(get);
     const again = await env.call('/live/held', { headers: { prefer: 'wait=0' } });
     expect(((await again.json()) as { code: string }).code).toBe('approval_pending');
-    expect(await open('/live/held')).toEqual({ code: 'open', hold: '' });
+    expect(await open(env, '/live/held')).toEqual({ code: 'open', hold: '' });
     expect(seen).toEqual(['GET /held', 'upgrade /held']);
   });
 
@@ -150,24 +160,29 @@ describe('an approval', () => {
     },
     'no extension': { protocols: ['chat'] },
   };
-  it.each(Object.entries(others))('for a WebSocket is not used for one with %s', async (what, offer) => {
-    const path = `/live/held/${encodeURIComponent(what).replaceAll('%20', '-')}`;
-    const first = await open(path, { protocols: ['chat'], extensions: 'permessage-deflate' });
-    expect(first.code).toBe('approval_pending');
-    await alice.approve(first.hold);
-    const other = await open(path, offer);
-    expect(other.code).toBe('approval_pending');
-    expect(other.hold).not.toBe(first.hold);
-    expect(seen).toEqual([]);
-    expect(await open(path, { protocols: ['chat'], extensions: 'permessage-deflate' })).toMatchObject({ code: 'open' });
-    expect(handshakes[0]?.headers).toMatchObject({
-      'sec-websocket-protocol': 'chat',
-      'sec-websocket-extensions': 'permessage-deflate',
-    });
-  });
+  it.for(Object.entries(others))(
+    'for a WebSocket is not used for one with %s',
+    async ([what, offer], { env, alice }) => {
+      const path = `/live/held/${encodeURIComponent(what).replaceAll('%20', '-')}`;
+      const first = await open(env, path, { protocols: ['chat'], extensions: 'permessage-deflate' });
+      expect(first.code).toBe('approval_pending');
+      await alice.approve(first.hold);
+      const other = await open(env, path, offer);
+      expect(other.code).toBe('approval_pending');
+      expect(other.hold).not.toBe(first.hold);
+      expect(seen).toEqual([]);
+      expect(await open(env, path, { protocols: ['chat'], extensions: 'permessage-deflate' })).toMatchObject({
+        code: 'open',
+      });
+      expect(handshakes[0]?.headers).toMatchObject({
+        'sec-websocket-protocol': 'chat',
+        'sec-websocket-extensions': 'permessage-deflate',
+      });
+    },
+  );
 
-  it('is asked for with everything that the handshake offers', async () => {
-    const { hold } = await open('/live/held/shown', {
+  it('is asked for with everything that the handshake offers', async ({ env, alice }) => {
+    const { hold } = await open(env, '/live/held/shown', {
       protocols: ['chat', 'v2.chat'],
       extensions: 'permessage-deflate;client_max_window_bits',
     });
@@ -184,10 +199,10 @@ describe('an approval', () => {
     expect((await alice.show(plain.headers.get('countersign-hold') ?? '')).action).not.toHaveProperty('upgrade');
   });
 
-  it('is not used when the agent has left', async () => {
+  it('is not used when the agent has left', async ({ env, alice }) => {
     // Listening first: the hold may be there before the next line.
     const opened = await alice.expect('PENDING');
-    const socket = await dial('/live/held/left', { headers: { prefer: 'wait=20' } });
+    const socket = await dial(env, '/live/held/left', { headers: { prefer: 'wait=20' } });
     socket.on('error', () => {});
     const id = await opened.hold;
     socket.terminate();
@@ -206,32 +221,34 @@ describe('an approval', () => {
 });
 
 describe('a rule', () => {
-  it('that allows, and says nothing of upgrades, lets no WebSocket be opened', async () => {
+  it('that allows, and says nothing of upgrades, lets no WebSocket be opened', async ({ env }) => {
     for (const path of ['/live/gets', '/live/anything', '/live/anything/else']) {
-      expect(await open(path)).toMatchObject({ code: 'no_matching_rule' });
+      expect(await open(env, path)).toMatchObject({ code: 'no_matching_rule' });
       expect((await env.call(path)).status).toBe(200);
     }
     expect(seen).toEqual(['GET /gets', 'GET /anything', 'GET /anything/else']);
   });
 
-  it('that allows upgrades lets nothing else through', async () => {
-    expect(await open('/live/open')).toMatchObject({ code: 'open' });
+  it('that allows upgrades lets nothing else through', async ({ env }) => {
+    expect(await open(env, '/live/open')).toMatchObject({ code: 'open' });
     expect((await env.call('/live/open')).status).toBe(403);
     expect((await env.call('/live/open', { method: 'HEAD' })).status).toBe(403);
     expect((await env.call('/live/open', { method: 'POST', body: {} })).status).toBe(403);
     expect(seen).toEqual(['upgrade /open']);
   });
 
-  it('that denies is about both, and one may be about plain requests alone', async () => {
-    expect(await open('/live/never')).toMatchObject({ code: 'denied' });
-    expect(await open('/live/plain')).toMatchObject({ code: 'open' });
+  it('that denies is about both, and one may be about plain requests alone', async ({ env }) => {
+    expect(await open(env, '/live/never')).toMatchObject({ code: 'denied' });
+    expect(await open(env, '/live/plain')).toMatchObject({ code: 'open' });
     expect((await env.call('/live/plain', { headers: { prefer: 'wait=0' } })).status).toBe(409);
   });
 
-  it('may read what is offered', async () => {
-    expect(await open('/live/chats', { protocols: ['chat'] })).toMatchObject({ code: 'open' });
-    expect(await open('/live/chats', { protocols: ['chat', 'admin'] })).toMatchObject({ code: 'no_matching_rule' });
-    expect(await open('/live/chats')).toMatchObject({ code: 'no_matching_rule' });
+  it('may read what is offered', async ({ env }) => {
+    expect(await open(env, '/live/chats', { protocols: ['chat'] })).toMatchObject({ code: 'open' });
+    expect(await open(env, '/live/chats', { protocols: ['chat', 'admin'] })).toMatchObject({
+      code: 'no_matching_rule',
+    });
+    expect(await open(env, '/live/chats')).toMatchObject({ code: 'no_matching_rule' });
   });
 });
 
@@ -266,8 +283,8 @@ describe('a handshake', () => {
     'in an extension': { extensions: `permessage-deflate; x=${own}`, headers: { 'x-agent-pass': own } },
     'in a named parameter of an extension': { extensions: 'foo; token=abc' },
   };
-  it.each(Object.entries(credentials))('that carries a credential %s is refused', async (_how, offer) => {
-    expect(await open('/live/open', offer)).toMatchObject({ code: 'bad_header' });
+  it.for(Object.entries(credentials))('that carries a credential %s is refused', async ([_how, offer], { env }) => {
+    expect(await open(env, '/live/open', offer)).toMatchObject({ code: 'bad_header' });
     expect(seen).toEqual([]);
   });
 
@@ -277,8 +294,8 @@ describe('a handshake', () => {
     'a key that is longer': ['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQdGhlIHNhbXBsZSBub25jZQ=='],
     'a key that is a word': ['Sec-WebSocket-Key: admin'],
   };
-  it.each(Object.entries(unclear))('with %s is refused', async (_how, fields) => {
-    expect(await raw('/live/open', ...fields)).toBe('upgrade_refused');
+  it.for(Object.entries(unclear))('with %s is refused', async ([_how, fields], { env }) => {
+    expect(await raw(env, '/live/open', ...fields)).toBe('upgrade_refused');
   });
   const doubtful: Readonly<Record<string, string>> = {
     'a subprotocol that comes twice': 'Sec-WebSocket-Protocol: chat, chat',
@@ -288,13 +305,15 @@ describe('a handshake', () => {
     'an extension with a quoted comma': 'Sec-WebSocket-Extensions: a; b="c, d"',
     'many subprotocols': `Sec-WebSocket-Protocol: ${Array.from({ length: 17 }, (_, n) => `p${n}`).join(', ')}`,
   };
-  it.each(Object.entries(doubtful))('with %s is refused', async (_how, field) => {
-    expect(await raw('/live/open', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', field)).toBe('bad_header');
+  it.for(Object.entries(doubtful))('with %s is refused', async ([_how, field], { env }) => {
+    expect(await raw(env, '/live/open', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', field)).toBe('bad_header');
     expect(seen).toEqual([]);
   });
 
-  it('reaches the upstream as it was decided on, whatever spelling and number of fields it came in', async () => {
-    const socket = await dial('/live/open', {
+  it('reaches the upstream as it was decided on, whatever spelling and number of fields it came in', async ({
+    env,
+  }) => {
+    const socket = await dial(env, '/live/open', {
       protocols: ['chat'],
       headers: { 'sec-websocket-accept': 'x', 'x-note': 'kept' },
     });
@@ -308,18 +327,18 @@ describe('a handshake', () => {
     ]);
   });
 
-  it.each([
+  it.for([
     ['a subprotocol', 'Sec-WebSocket-Protocol: admin'],
     ['an extension', 'Sec-WebSocket-Extensions: x-admin'],
-  ])('whose upstream chooses %s that was not offered is not passed on', async (_what, field) => {
+  ] as const)('whose upstream chooses %s that was not offered is not passed on', async ([_what, field], { env }) => {
     odd = field;
-    expect(await open('/live/odd')).toMatchObject({ code: 'upstream_protocol' });
+    expect(await open(env, '/live/odd')).toMatchObject({ code: 'upstream_protocol' });
   });
 });
 
-it('a WebSocket ends with the token that it was opened with', async () => {
+it('a WebSocket ends with the token that it was opened with', async ({ env }) => {
   const expiresAt = Math.floor(Date.now() / 1000) + 3;
-  const socket = await dial('/live/open', {}, { exp: expiresAt });
+  const socket = await dial(env, '/live/open', {}, { exp: expiresAt });
   await once(socket, 'open');
   socket.send('hello');
   expect(String((await once(socket, 'message'))[0])).toBe('echo hello');

@@ -3,39 +3,39 @@
 
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { describe, expect } from 'vitest';
+import type { Environment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type Authority, createAuthority, type Issued } from '../support/spiffe-authority.ts';
 import { startWorkloadApiServer, type WorkloadApiServer } from '../support/workload-api-server.ts';
 
 const AGENT = 'spiffe://prod.test/agent';
 const GATEWAY = 'spiffe://prod.test/gateway';
 
-let root: Authority;
-let workloadApi: WorkloadApiServer;
-let environment: Environment;
-let workload: Issued;
-
-beforeAll(async () => {
-  root = await createAuthority('prod.test');
-  workload = await root.issue({ uris: [AGENT] });
-  workloadApi = await startWorkloadApiServer();
-  await publish([root], root);
-  environment = await startEnvironment({
-    agents: `, tls: { workloadApi: "${workloadApi.address}", clientCertificates: accept }`,
-    identity: `    - { name: prod, type: spiffe, trustDomain: prod.test, bundle: { workloadApi: "${workloadApi.address}" } }`,
+const it = gatewayTest
+  .extend('root', file, () => createAuthority('prod.test'))
+  .extend('workload', file, ({ root }) => root.issue({ uris: [AGENT] }))
+  .extend('workloadApi', file, ({ closes }) => closes(startWorkloadApiServer()))
+  .extend('env', file, async ({ root, workloadApi, environment }) => {
+    await publish(workloadApi, [root], root);
+    return environment({
+      listeners: { agents: { tls: { workloadApi: workloadApi.address, clientCertificates: 'accept' } } },
+      identity: {
+        issuers: [
+          { name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: { workloadApi: workloadApi.address } },
+        ],
+      },
+    });
   });
-}, 60_000);
-afterAll(async () => {
-  await environment.close();
-  await workloadApi.close();
-});
 
-async function publish(authorities: readonly Authority[], issuer: Authority): Promise<void> {
+async function publish(
+  workloadApi: WorkloadApiServer,
+  authorities: readonly Authority[],
+  issuer: Authority,
+): Promise<void> {
   const own = await issuer.issue({ uris: [GATEWAY], dns: ['gateway.test'] });
   workloadApi.publish({ svids: [{ id: GATEWAY, chain: [own] }], x509: { 'prod.test': authorities } });
 }
@@ -56,6 +56,8 @@ interface Answer {
 }
 
 async function call(
+  root: Authority,
+  env: Environment,
   path: string,
   { method = 'GET', body, as, agent = new Agent(), trust = [root], headers = {} }: CallOptions = {},
 ): Promise<Answer> {
@@ -63,7 +65,7 @@ async function call(
   const request = httpsRequest({
     ...{
       host: '127.0.0.1',
-      port: environment.ports.agents,
+      port: env.ports.agents,
       path,
       method,
       agent,
@@ -86,44 +88,57 @@ async function call(
 }
 
 describe('an agent with an X.509-SVID', () => {
-  it('calls an upstream, and one without any credential does not', async () => {
-    expect(await call('/api/things', { as: workload })).toMatchObject({ status: 200, body: { ok: true } });
-    expect(await call('/api/things')).toMatchObject({
+  it('calls an upstream, and one without any credential does not', async ({ root, workload, env }) => {
+    expect(await call(root, env, '/api/things', { as: workload })).toMatchObject({ status: 200, body: { ok: true } });
+    expect(await call(root, env, '/api/things')).toMatchObject({
       status: 401,
       body: { code: 'unauthenticated', check: 'credential' },
     });
     const stranger = await createAuthority('prod.test');
-    expect(await call('/api/things', { as: await stranger.issue({ uris: [AGENT] }) })).toMatchObject({
+    expect(await call(root, env, '/api/things', { as: await stranger.issue({ uris: [AGENT] }) })).toMatchObject({
       status: 401,
       body: { code: 'certificate_untrusted' },
     });
-    const token = await environment.token('agent-1');
-    expect(await call('/api/things', { as: workload, headers: { authorization: `Bearer ${token}` } })).toMatchObject({
+    const token = await env.token('agent-1');
+    expect(
+      await call(root, env, '/api/things', { as: workload, headers: { authorization: `Bearer ${token}` } }),
+    ).toMatchObject({
       status: 401,
       body: { code: 'identity_conflict' },
     });
   });
 
-  it('has a held call approved and sent, also when its certificate was rotated while it waited', async () => {
-    const answer = call('/api/transfers', {
+  it('has a held call approved and sent, also when its certificate was rotated while it waited', async ({
+    root,
+    workload,
+    env,
+  }) => {
+    const answer = call(root, env, '/api/transfers', {
       method: 'POST',
       body: { amount: 1 },
       as: workload,
       headers: { prefer: 'wait=0' },
     });
     expect(await answer).toMatchObject({ status: 409, body: { code: 'approval_pending' } });
-    const reviewer = await environment.reviewer('rita');
+    const reviewer = await env.reviewer('rita');
     const [hold] = await reviewer.list();
     expect(hold?.principal).toMatchObject({ id: AGENT, kind: 'spiffe' });
     await reviewer.approve(hold?.id ?? '');
     const renewed = await root.issue({ uris: [AGENT] });
-    expect(await call('/api/transfers', { method: 'POST', body: { amount: 1 }, as: renewed })).toMatchObject({
-      status: 200,
-    });
-    expect(environment.upstream.requests.at(-1)).toMatchObject({ method: 'POST', body: '{"amount":1}' });
+    expect(await call(root, env, '/api/transfers', { method: 'POST', body: { amount: 1 }, as: renewed })).toMatchObject(
+      {
+        status: 200,
+      },
+    );
+    expect(env.upstream.requests.at(-1)).toMatchObject({ method: 'POST', body: '{"amount":1}' });
   });
 
-  it('loses no call while the gateway’s certificate and the authorities rotate', async () => {
+  it('loses no call while the gateway’s certificate and the authorities rotate', async ({
+    root,
+    workload,
+    workloadApi,
+    env,
+  }) => {
     let trusted: Authority[] = [root];
     let certificate: Issued = workload;
     let done = false;
@@ -131,7 +146,9 @@ describe('an agent with an X.509-SVID', () => {
     const kept = new Agent({ keepAlive: true, maxSockets: 1 });
     const load = async (agent?: Agent): Promise<void> => {
       while (!done)
-        statuses.push((await call('/api/things', { as: certificate, trust: trusted, ...(agent && { agent }) })).status);
+        statuses.push(
+          (await call(root, env, '/api/things', { as: certificate, trust: trusted, ...(agent && { agent }) })).status,
+        );
     };
     const running = [load(kept), load(), load()];
     for (let round = 0; round < 5; round++) {
@@ -139,15 +156,16 @@ describe('an agent with an X.509-SVID', () => {
       // As SPIRE does it: the new authority is published, then used by everybody, then the old one goes.
       trusted = [...trusted, next];
       const previous = trusted.at(-2) as Authority;
-      await publish(trusted.slice(-2), previous);
+      await publish(workloadApi, trusted.slice(-2), previous);
       await expect
         .poll(
-          async () => (await call('/api/things', { as: await next.issue({ uris: [AGENT] }), trust: trusted })).status,
+          async () =>
+            (await call(root, env, '/api/things', { as: await next.issue({ uris: [AGENT] }), trust: trusted })).status,
           { timeout: 10_000 },
         )
         .toBe(200);
       certificate = await next.issue({ uris: [AGENT] });
-      await publish(trusted.slice(-2), next);
+      await publish(workloadApi, trusted.slice(-2), next);
       const seen = statuses.length;
       await expect.poll(() => statuses.length, { timeout: 10_000 }).toBeGreaterThan(seen + 6);
     }
@@ -159,9 +177,14 @@ describe('an agent with an X.509-SVID', () => {
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
   }, 90_000);
 
-  it('meets a gateway that refuses connections, and says that it is not ready, once its own certificate has ended and no other has come', async () => {
+  it('meets a gateway that refuses connections, and says that it is not ready, once its own certificate has ended and no other has come', async ({
+    root,
+    workload,
+    workloadApi,
+    env,
+  }) => {
     const ready = async () => {
-      const response = await fetch(`http://127.0.0.1:${environment.ports.ops}/readyz`);
+      const response = await fetch(`http://127.0.0.1:${env.ports.ops}/readyz`);
       return { status: response.status, body: await response.json() };
     };
     const expiresAt = Math.ceil(Date.now() / 1000) * 1000 + 2_000;
@@ -174,51 +197,55 @@ describe('an agent with an X.509-SVID', () => {
     await expect
       .poll(ready, { timeout: 10_000 })
       .toMatchObject({ status: 503, body: { ready: false, certificate: false, svids: [{ ready: false }] } });
-    await expect(call('/api/things', { as: workload })).rejects.toThrow();
-    await publish([root], root);
+    await expect(call(root, env, '/api/things', { as: workload })).rejects.toThrow();
+    await publish(workloadApi, [root], root);
     await expect.poll(async () => (await ready()).status, { timeout: 10_000 }).toBe(200);
-    expect(await call('/api/things', { as: workload })).toMatchObject({ status: 200 });
+    expect(await call(root, env, '/api/things', { as: workload })).toMatchObject({ status: 200 });
   });
 
-  it('has nothing sent on its behalf when its trust domain went away while its call waited, however many approve', async () => {
-    const sent = environment.upstream.requests.length;
-    const reviewer = await environment.reviewer('rita');
-    const answer = call('/api/transfers', { method: 'POST', body: { amount: 2 }, as: workload });
+  it('has nothing sent on its behalf when its trust domain went away while its call waited, however many approve', async ({
+    root,
+    workload,
+    workloadApi,
+    env,
+  }) => {
+    const sent = env.upstream.requests.length;
+    const reviewer = await env.reviewer('rita');
+    const answer = call(root, env, '/api/transfers', { method: 'POST', body: { amount: 2 }, as: workload });
     await expect.poll(async () => (await reviewer.list()).length, { timeout: 10_000 }).toBe(1);
     const [hold] = await reviewer.list();
     const own = await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] });
     workloadApi.publish({ svids: [{ id: GATEWAY, chain: [own] }], x509: {} });
     await expect
-      .poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 })
+      .poll(async () => (await call(root, env, '/api/things', { as: workload })).body.code, { timeout: 10_000 })
       .toBe('certificate_untrusted');
     await reviewer.approve(hold?.id ?? '');
     expect(await answer).toMatchObject({ status: 401, body: { code: 'certificate_untrusted' } });
-    expect(environment.upstream.requests.length).toBe(sent);
-    await publish([root], root);
-    await expect.poll(async () => (await call('/api/things', { as: workload })).status, { timeout: 10_000 }).toBe(200);
+    expect(env.upstream.requests.length).toBe(sent);
+    await publish(workloadApi, [root], root);
+    await expect
+      .poll(async () => (await call(root, env, '/api/things', { as: workload })).status, { timeout: 10_000 })
+      .toBe(200);
   });
 
-  it('is refused once the agent takes the trust domain away', async () => {
+  it('is refused once the agent takes the trust domain away', async ({ root, workload, workloadApi, env }) => {
     workloadApi.publish({
       svids: [{ id: GATEWAY, chain: [await root.issue({ uris: [GATEWAY], dns: ['gateway.test'] })] }],
       x509: {},
     });
     await expect
-      .poll(async () => (await call('/api/things', { as: workload })).body.code, { timeout: 10_000 })
+      .poll(async () => (await call(root, env, '/api/things', { as: workload })).body.code, { timeout: 10_000 })
       .toBe('certificate_untrusted');
   });
 });
 
 describe('a gateway', () => {
-  it('does not start as nobody: without an SVID for its listener it ends and says why', async () => {
-    const path = join(environment.folder, 'nobody.yaml');
-    const yaml = readFileSync(join(environment.folder, 'countersign.yaml'), 'utf8');
-    writeFileSync(
-      path,
-      yaml
-        .replaceAll(workloadApi.address, `unix://${join(environment.folder, 'nothing.sock')}`)
-        .replaceAll('./data/', './nobody/'),
-    );
+  it('does not start as nobody: without an SVID for its listener it ends and says why', async ({ env }) => {
+    const path = env.variant('nobody', ({ listeners, identity }) => {
+      const nowhere = `unix://${join(env.folder, 'nothing.sock')}`;
+      listeners.agents.tls = { workloadApi: nowhere, clientCertificates: 'accept' };
+      Object.assign(identity.issuers[1] ?? {}, { bundle: { workloadApi: nowhere } });
+    });
     const ended = promisify(execFile)(process.execPath, ['src/main.ts', 'serve', '--config', path], {
       env: { ...process.env, E2E_SECRET: 'unused' },
     });

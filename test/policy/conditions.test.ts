@@ -125,14 +125,14 @@ describe('no name reaches a JavaScript prototype', () => {
 
 describe('what is refused when the policy is loaded', () => {
   test.each([
-    ['amount > 1', 'Unknown variable: amount (at character 1)'],
-    ['agent.name == "x"', 'No such key: name'],
-    ['request.constructor == 1', 'No such key: constructor'],
+    ['amount > 1', 'There is no variable `amount` (at character 1). Variables: `agent`, '],
+    ['agent.name == "x"', '`agent` has no member `name` (at character 7). Members: `id`, '],
+    ['request.constructor == 1', '`request` has no member `constructor`'],
     ['tool == 1', 'no such overload'],
-    ['tool', 'not a truth value'],
+    ['tool', 'Write an expression that is true or false: this one gives string.'],
     ['args.', 'Expected IDENTIFIER'],
-    ['tool.matches(args.pattern)', 'takes a pattern that is written out'],
-    ['tool.matches("(")', 'not a regular expression'],
+    ['tool.matches(args.pattern)', 'Write the pattern of `matches()` out'],
+    ['tool.matches("(")', 'Write the pattern of `matches()` as RE2 takes it'],
     ['tool.matches("^(?=a)(a+)+$")', 'no lookaround'],
     ['tool.matches("(a+)\\\\1")', 'no backreferences'],
     ['tool.matches("^(a{1,1000}){1,1000}$")', 'no large repetitions'],

@@ -364,7 +364,7 @@ describe('what reviewers are told', () => {
 
 test('a policy with faults is not compiled', () => {
   expect(() => compilePolicy(policyOf([{ ...allow, when: 'nobody.knows' }]))).toThrow(
-    /rules\.0\.when: Unknown variable: nobody/,
+    /rules\.0\.when: There is no variable `nobody`/,
   );
   expect(() => compilePolicy(policyOf([hold], { tiers: {} }))).toThrow(/rules\.0\.tier/);
   expect(() => compilePolicy(policyOf([hold], { tiers: { one: tierOf() } }))).not.toThrow();

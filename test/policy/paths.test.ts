@@ -51,7 +51,7 @@ describe('patterns', () => {
     ['/:x((?<y>a))', 'a group of its own'],
     ['/:x((?:a|)+)', 'can be empty'],
     ['/:x((?:a*)*)', 'can be empty'],
-    ['/{:p}/1:q(a*)?', 'drop the ?'],
+    ['/{:p}/1:q(a*)?', 'Drop the ?'],
     ['/:x([a&&b])', 'one set'],
     ['/:x([[a-z]--[b]])', 'one set'],
     ['/:x([\\S])', 'write the characters'],

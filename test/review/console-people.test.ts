@@ -3,23 +3,23 @@
 // name.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect } from 'vitest';
 import { type Desk, openConsole } from '../support/console.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { createVisitor, type Visitor } from '../support/visitor.ts';
 
-let desk: Desk;
 let visitor: Visitor;
-beforeAll(async () => {
-  desk = await openConsole({ login: ', groupsClaim: name', reviewers: '  killSwitch: ["group:Bob Baker"]' });
-}, 60_000);
-afterAll(() => desk.close());
+const it = gatewayTest.extend('desk', file, ({ closes }) =>
+  closes(openConsole({ login: { groupsClaim: 'name' }, reviewers: { killSwitch: ['group:Bob Baker'] } })),
+);
+
 beforeEach(() => {
   visitor = createVisitor('alice');
 });
 
 const html = { accept: 'text/html' };
-const refusals = () => desk.log.filter(({ event }) => event === 'review.sign_in_refused');
-async function counted(code: string): Promise<number> {
+const refusals = (desk: Desk) => desk.log.filter(({ event }) => event === 'review.sign_in_refused');
+async function counted(desk: Desk, code: string): Promise<number> {
   const line = (await desk.metrics())
     .split('\n')
     .find(
@@ -30,7 +30,7 @@ async function counted(code: string): Promise<number> {
 
 describe('the inbox', () => {
   // Kind: an empty list that reads as "nothing to do" although it means "nobody thinks of you".
-  it('names the groups that the sign-in brought where none of them is named by anything', async () => {
+  it('names the groups that the sign-in brought where none of them is named by anything', async ({ desk }) => {
     await desk.ask('/ledger/transfers', { amount: 1, to: 'ACME' });
     await visitor.signIn(desk.url);
     const page = await (await visitor.fetch(desk.url)).text();
@@ -39,7 +39,7 @@ describe('the inbox', () => {
     expect(page).not.toContain('All clear');
   });
 
-  it('says "All clear" to somebody whom the configuration names, in whatever place', async () => {
+  it('says "All clear" to somebody whom the configuration names, in whatever place', async ({ desk }) => {
     visitor = createVisitor('bob');
     await visitor.signIn(desk.url);
     const page = await (await visitor.fetch(desk.url)).text();
@@ -51,22 +51,27 @@ describe('the inbox', () => {
 describe('a sign-in that fails', () => {
   // Kind: a fault that neither the person nor the operator can do anything about, because it is told to nobody, or to
   // somebody else.
-  it.each([
+  it.for([
     ['was not started here', '?code=x&state=y', 'transaction', undefined],
     ['came back without anything', '', 'transaction', undefined],
-  ])('because it %s is logged, counted and told in words for people', async (_what, query, check) => {
-    const [before, lines] = [await counted('reviewer_unauthenticated'), refusals().length];
-    const response = await visitor.fetch(`${desk.url}/sign-in/callback${query}`, undefined, html);
-    expect(response.status).toBe(401);
-    const page = await response.text();
-    expect(page).toContain(`<code>reviewer_unauthenticated/${check}</code>`);
-    expect(page).toContain('Sign in again');
-    expect(page).not.toMatch(/bearer|token/i);
-    expect(refusals().slice(lines)).toMatchObject([{ code: 'reviewer_unauthenticated', check }]);
-    expect(await counted('reviewer_unauthenticated')).toBe(before + 1);
-  });
+  ] as const)(
+    'because it %s is logged, counted and told in words for people',
+    async ([_what, query, check], { desk }) => {
+      const [before, lines] = [await counted(desk, 'reviewer_unauthenticated'), refusals(desk).length];
+      const response = await visitor.fetch(`${desk.url}/sign-in/callback${query}`, undefined, html);
+      expect(response.status).toBe(401);
+      const page = await response.text();
+      expect(page).toContain(`<code>reviewer_unauthenticated/${check}</code>`);
+      expect(page).toContain('Sign in again');
+      expect(page).not.toMatch(/bearer|token/i);
+      expect(refusals(desk).slice(lines)).toMatchObject([{ code: 'reviewer_unauthenticated', check }]);
+      expect(await counted(desk, 'reviewer_unauthenticated')).toBe(before + 1);
+    },
+  );
 
-  it('because it was cancelled at the issuer names the issuer’s own error code in the log, and nothing else of the answer', async () => {
+  it('because it was cancelled at the issuer names the issuer’s own error code in the log, and nothing else of the answer', async ({
+    desk,
+  }) => {
     const begun = await visitor.fetch(`${desk.url}/sign-in`);
     const state = new URL(begun.headers.get('location') ?? '').searchParams.get('state');
     const answer = new URLSearchParams({
@@ -77,37 +82,37 @@ describe('a sign-in that fails', () => {
     });
     const response = await visitor.fetch(`${desk.url}/sign-in/callback?${answer}`, undefined, html);
     expect(await response.text()).toContain('reviewer_unauthenticated/issuer_refused');
-    expect(refusals().at(-1)).toMatchObject({ check: 'issuer_refused', issuerError: 'access_denied' });
+    expect(refusals(desk).at(-1)).toMatchObject({ check: 'issuer_refused', issuerError: 'access_denied' });
     expect(JSON.stringify(desk.log)).not.toContain('secret words');
   });
 });
 
 describe('the console’s client secret', () => {
   // Kind: a secret that is read once and kept, so that a rotation needs a restart.
-  it('is read anew for each sign-in', async () => {
+  it('is read anew for each sign-in', async ({ desk }) => {
     const { secretFile } = desk.issuer.clients.desk;
     const right = readFileSync(secretFile);
     expect((await visitor.signIn(desk.url)).status).toBe(303);
     writeFileSync(secretFile, 'not-the-secret-of-the-desk');
     const refused = await createVisitor('alice').signIn(desk.url);
     expect(refused.status).toBe(401);
-    expect(refusals().at(-1)).toMatchObject({ check: 'exchange_refused', issuerError: 'invalid_client' });
+    expect(refusals(desk).at(-1)).toMatchObject({ check: 'exchange_refused', issuerError: 'invalid_client' });
     writeFileSync(secretFile, right);
     expect((await createVisitor('alice').signIn(desk.url)).status).toBe(303);
   });
 });
 
 describe('signing out', () => {
-  async function signOut(who: Visitor): Promise<URL> {
+  async function signOut(desk: Desk, who: Visitor): Promise<URL> {
     const page = await (await who.fetch(desk.url)).text();
     const csrf = /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? '';
     const left = await (await who.fetch(`${desk.url}/sign-out`, { csrf })).text();
     return new URL((/http-equiv="refresh" content="0; url=([^"]+)"/.exec(left)?.[1] ?? '').replaceAll('&amp;', '&'));
   }
 
-  it('gives the issuer the ID token, so that it need not ask who leaves', async () => {
+  it('gives the issuer the ID token, so that it need not ask who leaves', async ({ desk }) => {
     await visitor.signIn(desk.url);
-    const hint = (await signOut(visitor)).searchParams.get('id_token_hint') ?? '';
+    const hint = (await signOut(desk, visitor)).searchParams.get('id_token_hint') ?? '';
     expect(JSON.parse(Buffer.from(hint.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({
       sub: 'alice',
       aud: 'desk',
@@ -115,7 +120,7 @@ describe('signing out', () => {
     expect((await visitor.fetch(desk.url)).status).toBe(401);
   });
 
-  it('gives it no token of somebody else', async () => {
+  it('gives it no token of somebody else', async ({ desk }) => {
     const other = createVisitor('bob');
     const planted = (await other.signIn(desk.url)).headers
       .getSetCookie()

@@ -9,6 +9,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findBarriers, launchBrowser, type Seat, signIn, takeSeat, whyNoBrowser } from '../support/browser.ts';
+import { rule } from '../support/config.ts';
 import { type Desk, openConsole } from '../support/console.ts';
 import { type McpUpstream, startMcpUpstream } from '../support/mcp-upstream.ts';
 
@@ -61,13 +62,22 @@ describe.skipIf(whyNoBrowser !== undefined)(
       process.env.CONTROLS_TEST_HOOK = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
       bank = await startMcpUpstream();
       desk = await openConsole({
-        upstreams: `  tools: { url: "${bank.url}", protocol: mcp, toolChanges: { hold: payment } }`,
-        reviewers: '  killSwitch: ["user:alice"]',
-        rules: `  - { id: exports, match: { upstream: ledger, methods: [POST], path: /exports/:id }, decide: allow, notify: [hook], data: restricted }
-  - { id: pay, match: { upstream: tools, tool: transfer_funds }, decide: hold, tier: payment }
-  - { id: read, match: { tool: read_* }, decide: allow }`,
-        sections:
-          'notifications: { channels: { hook: { type: webhook, url: "http://127.0.0.1:9/none", secret: { env: CONTROLS_TEST_HOOK } } } }',
+        upstreams: { tools: { url: bank.url, protocol: 'mcp', toolChanges: { hold: 'payment' } } },
+        reviewers: { killSwitch: ['user:alice'] },
+        rules: [
+          rule.allow(
+            'exports',
+            { upstream: 'ledger', methods: ['POST'], path: '/exports/:id' },
+            { notify: ['hook'], data: 'restricted' },
+          ),
+          rule.hold('pay', { upstream: 'tools', tool: 'transfer_funds' }),
+          rule.allow('read', { tool: 'read_*' }),
+        ],
+        notifications: {
+          channels: {
+            hook: { type: 'webhook', url: 'http://127.0.0.1:9/none', secret: { env: 'CONTROLS_TEST_HOOK' } },
+          },
+        },
       });
       browser = await launchBrowser();
     }, 120_000);
@@ -238,17 +248,17 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('tells reviewers their own pace', async () => {
+    it('tells reviewers their own review speed', async () => {
       const id = await desk.ask('/ledger/transfers', transfer());
       const seat = await sit('Bob Baker');
       const { page } = seat;
-      expect(await page.locator('.pace').count()).toBe(0);
+      expect(await page.locator('.review-speed').count()).toBe(0);
       await page.goto(`${desk.url}/holds/${id}`);
       await page.getByRole('button', { name: 'Deny…' }).click();
       await page.locator('#confirm').click();
       await page.getByText('Your denial is counted.', { exact: false }).waitFor();
       await page.goto(desk.url);
-      expect(await page.locator('.pace').textContent()).toMatch(/^Your last 24 hours: 1 decision/);
+      expect(await page.locator('.review-speed').textContent()).toMatch(/^Your last 24 hours: 1 decision/);
       expect(await findBarriers(page)).toEqual([]);
       await leave(seat);
     });

@@ -4,10 +4,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { type QuickstartIssuer, startQuickstartIssuer, type TokenHolder } from '../../config/quickstart/issuer.ts';
 import { deskUrlOf, freePort } from '../../config/quickstart/layout.ts';
 import { startGateway } from '../../src/assembly/gateway.ts';
-import { type Recorder, startRecorder } from './environment.ts';
+import type { ConfigInput } from '../../src/config/schema.ts';
+import { type Rule, type Rules, rule, type Section } from './config.ts';
+import { type Recorder, startRecorder } from './recorder.ts';
 
 export interface Desk {
   /** `http://localhost:<port>`. */
@@ -34,17 +37,16 @@ export interface Desk {
 
 const AUDIENCE = 'https://gateway.test';
 
-/** YAML that goes into the configuration, each after what is there. */
-export interface DeskText {
-  /** Members of `reviewers.login`, with a comma before each. */
-  readonly login?: string;
-  readonly reviewers?: string;
-  readonly upstreams?: string;
-  readonly rules?: string;
-  readonly sections?: string;
+/** Members and rules that come after those that are there. */
+export interface MoreConfig {
+  readonly login?: Partial<NonNullable<Section<'reviewers'>['login']>>;
+  readonly reviewers?: Partial<Section<'reviewers'>>;
+  readonly upstreams?: Section<'upstreams'>;
+  readonly rules?: Rules;
+  readonly notifications?: Section<'notifications'>;
 }
 
-export async function openConsole(options: DeskText = {}): Promise<Desk> {
+export async function openConsole(more: MoreConfig = {}): Promise<Desk> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-desk-'));
   const port = await freePort();
   const url = deskUrlOf(port);
@@ -58,7 +60,7 @@ export async function openConsole(options: DeskText = {}): Promise<Desk> {
   const upstream = await startRecorder();
   const configPath = join(folder, 'countersign.yaml');
   writeFileSync(join(folder, 'key'), 'upstream-secret-of-the-desk-test');
-  writeFileSync(configPath, configText({ folder, port, url, issuer, upstream, more: options }));
+  writeFileSync(configPath, stringify(configOf({ folder, port, url, issuer, upstream, more })));
   const lines: string[] = [];
   const gateway = await startGateway(configPath, { logTo: { write: (line) => void lines.push(line) } });
   const base = `http://127.0.0.1:${gateway.ports.agents}`;
@@ -112,47 +114,61 @@ interface Places {
   readonly url: string;
   readonly issuer: QuickstartIssuer;
   readonly upstream: Recorder;
-  readonly more: DeskText;
+  readonly more: MoreConfig;
 }
 
-function configText({ folder, port, url, issuer, upstream, more }: Places): string {
-  return `
-listeners:
-  agents: { address: 127.0.0.1:0 }
-  reviewers: { address: "127.0.0.1:${port}", url: "${url}" }
-  ops: { address: 127.0.0.1:0 }
-store: { type: sqlite, path: ./data/store.db }
-audit: { path: ./data/audit }
-identity:
-  audience: ["${AUDIENCE}"]
-  issuers:
-    - { name: local, type: oidc, issuer: "${issuer.issuer}", algorithms: [ES256] }
-upstreams:
-  ledger: { url: "${upstream.origin}", credential: key }
-${more.upstreams ?? ''}
-credentials:
-  key: { type: static, in: header, name: authorization, format: "Bearer {secret}", secret: { file: ${join(folder, 'key')} } }
-tiers:
-  payment: { reviewers: ["group:finance"], count: 1 }
-  dual-control: { reviewers: ["group:finance"], count: 2 }
-  quick: { reviewers: ["group:finance"], decideWithin: 2s }
-  explained: { reviewers: ["group:finance"], reasonRequired: true }
-  proven: { reviewers: ["group:finance"], stepUp: true }
-  escalating: { reviewers: ["group:finance"], reasonRequired: true, escalate: { after: 1s, to: ["user:mallory"] } }
-rules:
-  - { id: escalating-transfers, match: { upstream: ledger, methods: [POST], path: /escalating }, decide: hold, tier: escalating }
-  - { id: transfers, match: { upstream: ledger, methods: [POST], path: /transfers }, decide: hold, tier: payment, data: confidential, reversible: false }
-  - { id: large-transfers, match: { upstream: ledger, methods: [POST], path: /large }, decide: hold, tier: dual-control, reversible: false }
-  - { id: rents, match: { upstream: ledger, methods: [POST], path: /rent }, decide: hold, tier: payment }
-  - { id: quick-transfers, match: { upstream: ledger, methods: [POST], path: /quick }, decide: hold, tier: quick }
-  - { id: explained-transfers, match: { upstream: ledger, methods: [POST], path: /explained }, decide: hold, tier: explained }
-  - { id: proven-transfers, match: { upstream: ledger, methods: [POST], path: /proven }, decide: hold, tier: proven }
-${more.rules ?? ''}
-reviewers:
-  login: { issuer: "${issuer.issuer}", clientId: desk, clientSecret: { file: ${issuer.clients.desk.secretFile} }${more.login ?? ''} }
-  api: { issuer: "${issuer.issuer}", audience: countersign-review, clients: [countersign-cli] }
-${more.reviewers ?? ''}
-limits: { wait: 20s, heldBody: 2MiB, pendingPerAgent: 100 }
-${more.sections ?? ''}
-`;
+function configOf({ folder, port, url, issuer, upstream, more }: Places): ConfigInput {
+  const secret = { file: join(folder, 'key') };
+  const post = (path: string): Rule['match'] => ({ upstream: 'ledger', methods: ['POST'], path });
+  return {
+    listeners: {
+      agents: { address: '127.0.0.1:0' },
+      reviewers: { address: `127.0.0.1:${port}`, url },
+      ops: { address: '127.0.0.1:0' },
+    },
+    store: { type: 'sqlite', path: './data/store.db' },
+    audit: { path: './data/audit' },
+    identity: {
+      audience: [AUDIENCE],
+      issuers: [{ name: 'local', type: 'oidc', issuer: issuer.issuer, algorithms: ['ES256'] }],
+    },
+    upstreams: { ledger: { url: upstream.origin, credential: 'key' }, ...more.upstreams },
+    credentials: {
+      key: { type: 'static', in: 'header', name: 'authorization', format: 'Bearer {secret}', secret },
+    },
+    tiers: {
+      payment: { reviewers: ['group:finance'], count: 1 },
+      'dual-control': { reviewers: ['group:finance'], count: 2 },
+      quick: { reviewers: ['group:finance'], decideWithin: '2s' },
+      explained: { reviewers: ['group:finance'], reasonRequired: true },
+      proven: { reviewers: ['group:finance'], stepUp: true },
+      escalating: {
+        reviewers: ['group:finance'],
+        reasonRequired: true,
+        escalate: { after: '1s', to: ['user:mallory'] },
+      },
+    },
+    rules: [
+      rule.hold('escalating-transfers', post('/escalating'), { tier: 'escalating' }),
+      rule.hold('transfers', post('/transfers'), { data: 'confidential', reversible: false }),
+      rule.hold('large-transfers', post('/large'), { tier: 'dual-control', reversible: false }),
+      rule.hold('rents', post('/rent')),
+      rule.hold('quick-transfers', post('/quick'), { tier: 'quick' }),
+      rule.hold('explained-transfers', post('/explained'), { tier: 'explained' }),
+      rule.hold('proven-transfers', post('/proven'), { tier: 'proven' }),
+      ...(more.rules ?? []),
+    ],
+    reviewers: {
+      login: {
+        issuer: issuer.issuer,
+        clientId: 'desk',
+        clientSecret: { file: issuer.clients.desk.secretFile },
+        ...more.login,
+      },
+      api: { issuer: issuer.issuer, audience: 'countersign-review', clients: ['countersign-cli'] },
+      ...more.reviewers,
+    },
+    limits: { wait: '20s', heldBody: '2MiB', pendingPerAgent: 100 },
+    ...(more.notifications && { notifications: more.notifications }),
+  };
 }

@@ -2,82 +2,33 @@
 // configuration file, in a process of its own that can be killed. Nothing is mocked; what the upstream received is what
 // counts.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { parse, stringify } from 'yaml';
+import {
+  GATEWAY_AUDIENCE,
+  type GivenConfig,
+  REVIEW_AUDIENCE,
+  type Started,
+  type WholeConfig,
+  wholeConfig,
+} from './config.ts';
+import { type LogLine, type Ports, type ProcessOptions, startGatewayProcess } from './gateway-process.ts';
 import { type IssuerOptions, startIssuer, type TestIssuer } from './oidc-issuer.ts';
+import { callerPlace, showOnFailure } from './open-environments.ts';
+import { type Recorder, startRecorder } from './recorder.ts';
 import { createReviewerClient, type ReviewerClient } from './reviewer-client.ts';
 
-export const GATEWAY_AUDIENCE = 'https://gateway.test';
-export const REVIEW_AUDIENCE = 'countersign-review';
 /** What the gateway injects upstream: search answers, logs, spans and records for it. */
 export const INJECTED_SECRET = 'upstream-secret-7f3d9a2c51e8';
 
-export interface RecordedRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly rawHeaders: readonly string[];
-  readonly headers: IncomingMessage['headers'];
-  readonly body: string;
-}
+/** The configuration, or what makes it from what the environment has started. */
+export type Given = GivenConfig | ((started: Started) => GivenConfig);
 
-export type Respond = (request: RecordedRequest, response: ServerResponse) => void;
-
-export interface Recorder {
-  readonly origin: string;
-  readonly requests: readonly RecordedRequest[];
-  /** Resolves with the nth request (from 0) once it has arrived. */
-  arrived(n: number): Promise<RecordedRequest>;
-  /** Answers from now on; default `{"ok":true}`. */
-  respond(how: Respond): void;
-  close(): Promise<void>;
-}
-
-/** A text, or one that names what the environment has started. */
-type Text = string | ((at: { readonly issuer: string; readonly origin: string; readonly folder: string }) => string);
-
-export interface EnvironmentOptions {
-  /** YAML of the `rules` list. Default: GET is allowed, POST /transfers is held for one of group:finance. */
-  readonly rules?: string;
-  /** YAML of the `tiers` map. */
-  readonly tiers?: string;
-  /** YAML of further members of `upstreams`. */
-  readonly upstreams?: Text;
-  /** YAML of further members of `credentials`. */
-  readonly credentials?: Text;
-  /** YAML of further sections. */
-  readonly sections?: Text;
+export interface EnvironmentOptions extends ProcessOptions {
   /** What the issuer has besides its defaults. */
   readonly issuer?: Partial<IssuerOptions>;
-  /** Where `api` leads; default: the recording upstream. */
-  readonly apiOrigin?: string;
-  /** YAML of the members of `upstreams.api` besides url and credential. */
-  readonly api?: string;
-  /** YAML of the `limits` map. */
-  readonly limits?: string;
-  /** YAML of further members of the agents' issuer entry, and of `reviewers.api`, with a comma before each. */
-  readonly issuerEntry?: string;
-  readonly reviewApi?: string;
-  /** Whose tokens are reviewers'; default the environment's own issuer. */
-  readonly reviewIssuer?: string;
-  /** YAML of further members of `identity`. */
-  readonly identity?: string;
-  /** YAML of further members of `reviewers`. */
-  readonly reviewers?: string;
-  /** YAML of further members of `listeners.agents`. `call` speaks plain HTTP only. */
-  readonly agents?: string;
-  /** YAML of `listeners.reviewers`. Default: an address of 127.0.0.1. */
-  readonly reviewersListener?: string;
-  /** YAML of further members of `listeners.ops`. */
-  readonly ops?: string;
-  readonly env?: Readonly<Record<string, string>>;
-  /** How many files and sockets the gateway's process may have open; default: as many as this one. */
-  readonly openFiles?: number;
 }
 
 export interface CallOptions {
@@ -92,15 +43,20 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+type Edited = 'config.reloaded' | 'config.refused';
+
 export interface Environment {
   readonly issuer: TestIssuer;
   readonly upstream: Recorder;
   readonly folder: string;
-  readonly ports: { readonly agents: number; readonly reviewers: number; readonly ops: number };
+  readonly configPath: string;
+  readonly ports: Ports;
   /** Of the gateway's process. */
   readonly pid: number;
-  /** Lines that the gateway logged since it was started last, parsed. */
-  readonly log: readonly Readonly<Record<string, unknown>>[];
+  /** What the gateway has logged since it was started last. */
+  readonly log: readonly LogLine[];
+  /** What stands in the configuration file now. */
+  readonly config: WholeConfig;
   token(subject: string, claims?: Readonly<Record<string, unknown>>): Promise<string>;
   /** A call to the agents' listener. */
   call(path: string, options?: CallOptions): Promise<Response>;
@@ -111,10 +67,17 @@ export interface Environment {
     groups?: readonly string[],
     claims?: Readonly<Record<string, unknown>>,
   ): Promise<ReviewerClient>;
-  /** Changes the configuration file and waits until the gateway has put it in force, or has refused it. */
-  edit(change: (yaml: string) => string): Promise<'config.reloaded' | 'config.refused'>;
+  /**
+   * Changes the configuration in place, or puts another one there, and waits until the gateway has put it in force or has
+   * refused it. An edit that changes nothing is a fault of the test: the gateway would say nothing about it.
+   */
+  edit(change: ((config: WholeConfig) => void) | WholeConfig): Promise<Edited>;
+  /** The same for the file's text, for tests that are about the file itself. */
+  editText(change: (yaml: string) => string): Promise<Edited>;
+  /** Writes the configuration, changed, beside the one that is in force, with data of its own, and gives its path. */
+  variant(name: string, change?: (config: WholeConfig) => void): string;
   /** Resolves with the first log line of this event that comes after the call, or is there already. */
-  logged(event: string): Promise<Readonly<Record<string, unknown>>>;
+  logged(event: string): Promise<LogLine>;
   /** SIGKILL: nothing is flushed. */
   kill(): Promise<void>;
   /** SIGTERM, and resolves when the process has ended. */
@@ -124,20 +87,21 @@ export interface Environment {
   close(): Promise<void>;
 }
 
-const DEFAULT_RULES = `
-  - { id: reads, match: { upstream: api, methods: [GET] }, decide: allow }
-  - { id: transfers, match: { upstream: api, methods: [POST], path: /transfers }, decide: hold, tier: payment }
-`;
-const DEFAULT_TIERS = '{ payment: { reviewers: ["group:finance"], count: 1, decideWithin: 5m, useWithin: 2m } }';
-
-export async function startEnvironment(options: EnvironmentOptions = {}): Promise<Environment> {
+export async function startEnvironment(
+  given: Given = {},
+  { issuer: issuerOptions, ...options }: EnvironmentOptions = {},
+): Promise<Environment> {
+  const builtAt = callerPlace();
   const folder = mkdtempSync(join(tmpdir(), 'countersign-e2e-'));
-  const issuer = await startIssuer({ clients: [{ id: 'unused', secret: 'unused-secret' }], ...options.issuer });
+  const issuer = await startIssuer({ clients: [{ id: 'unused', secret: 'unused-secret' }], ...issuerOptions });
   const upstream = await startRecorder();
   const configPath = join(folder, 'countersign.yaml');
-  writeFileSync(configPath, configText(options, issuer.issuer, options.apiOrigin ?? upstream.origin, folder));
+  const started = { issuer: issuer.issuer, origin: upstream.origin, folder };
+  writeFileSync(configPath, textOf(wholeConfig(typeof given === 'function' ? given(started) : given, started)));
+  const launch = () =>
+    startGatewayProcess(configPath, { ...options, env: { E2E_SECRET: INJECTED_SECRET, ...options.env } });
   const tokens = new Map<string, Promise<string>>();
-  let gateway = await launch(configPath, options);
+  let gateway = await launch();
 
   const sign = (claims: Readonly<Record<string, unknown>>): Promise<string> => {
     const key = JSON.stringify(claims);
@@ -145,11 +109,18 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
     tokens.set(key, known);
     return known;
   };
+  const urlOf = (plane: keyof Ports) => `http://127.0.0.1:${gateway.ports[plane]}`;
+  const shown = showOnFailure(() => ({
+    builtAt,
+    urls: { agents: urlOf('agents'), reviewers: urlOf('reviewers'), ops: urlOf('ops'), upstream: upstream.origin },
+    log: gateway.lines,
+  }));
 
   const environment: Environment = {
     issuer,
     upstream,
     folder,
+    configPath,
     get ports() {
       return gateway.ports;
     },
@@ -159,10 +130,13 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
     get log() {
       return gateway.lines;
     },
+    get config() {
+      return parse(readFileSync(configPath, 'utf8')) as WholeConfig;
+    },
     token: (subject, claims = {}) => sign({ sub: subject, aud: GATEWAY_AUDIENCE, ...claims }),
     async call(path, { method = 'GET', as = 'agent-1', claims, headers = {}, body, signal } = {}) {
       const json = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
-      return fetch(`http://127.0.0.1:${gateway.ports.agents}${path}`, {
+      return fetch(`${urlOf('agents')}${path}`, {
         method,
         redirect: 'manual',
         headers: {
@@ -184,21 +158,39 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
         auth_time: Math.floor(Date.now() / 1000),
         ...claims,
       });
-      return createReviewerClient(() => `http://127.0.0.1:${gateway.ports.reviewers}`, token);
+      return createReviewerClient(() => urlOf('reviewers'), token);
     },
     async edit(change) {
+      const config = environment.config;
+      if (typeof change === 'function') change(config);
+      return environment.editText(() => textOf(typeof change === 'function' ? config : change));
+    },
+    async editText(change) {
       const from = gateway.lines.length;
-      writeFileSync(configPath, change(readFileSync(configPath, 'utf8')));
+      const before = readFileSync(configPath, 'utf8');
+      const after = change(before);
+      if (after === before) throw new Error('the edit changes nothing');
+      writeFileSync(configPath, after);
       const line = await gateway.line(({ event }) => event === 'config.reloaded' || event === 'config.refused', from);
-      return line.event as 'config.reloaded' | 'config.refused';
+      return line.event as Edited;
+    },
+    variant(name, change = () => {}) {
+      const config = environment.config;
+      config.store.path = `./${name}/store.db`;
+      config.audit.path = `./${name}/audit`;
+      change(config);
+      const path = join(folder, `${name}.yaml`);
+      writeFileSync(path, textOf(config));
+      return path;
     },
     logged: (event) => gateway.line((line) => line.event === event, 0),
     kill: () => gateway.end('SIGKILL').then(() => {}),
     terminate: () => gateway.end('SIGTERM'),
     async start() {
-      gateway = await launch(configPath, options);
+      gateway = await launch();
     },
     async close() {
+      shown.close();
       await gateway.end('SIGTERM');
       await Promise.all([issuer.close(), upstream.close()]);
       rmSync(folder, { recursive: true, force: true });
@@ -206,6 +198,8 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
   };
   return environment;
 }
+
+const textOf = (config: WholeConfig): string => stringify(config, { lineWidth: 0 });
 
 /**
  * All that the gateway has written so far: its log since it was started last, and every file below its data folder, as
@@ -219,170 +213,4 @@ export function writtenBy({ folder, log }: Pick<Environment, 'folder' | 'log'>):
     JSON.stringify(log),
     ...files.map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'latin1')),
   ].join('\n');
-}
-
-function configText(
-  {
-    rules,
-    tiers,
-    upstreams = '',
-    credentials = '',
-    api = '',
-    limits,
-    issuerEntry = '',
-    reviewApi = '',
-    reviewIssuer,
-    identity = '',
-    reviewers = '',
-    sections = '',
-    agents = '',
-    reviewersListener,
-    ops = '',
-  }: EnvironmentOptions,
-  issuer: string,
-  origin: string,
-  folder: string,
-): string {
-  const write = (text: Text): string => (typeof text === 'string' ? text : text({ issuer, origin, folder }));
-  return `
-listeners:
-  agents: { address: 127.0.0.1:0${agents} }
-  reviewers: ${reviewersListener ?? '{ address: 127.0.0.1:0 }'}
-  ops: { address: 127.0.0.1:0${ops} }
-store: { type: sqlite, path: ./data/store.db }
-audit: { path: ./data/audit }
-identity:
-  audience: [${GATEWAY_AUDIENCE}]
-  issuers:
-    - { name: test, type: oidc, issuer: ${issuer}, algorithms: [ES256]${issuerEntry} }
-${identity}
-upstreams:
-  api: { url: "${origin}", credential: key${api} }
-${write(upstreams)}
-credentials:
-  key: { type: static, in: header, name: authorization, format: "Bearer {secret}", secret: { env: E2E_SECRET } }
-${write(credentials)}
-tiers: ${tiers ?? DEFAULT_TIERS}
-rules:
-${rules ?? DEFAULT_RULES}
-reviewers:
-  api: { issuer: "${reviewIssuer ?? issuer}", audience: ${REVIEW_AUDIENCE}, clients: [countersign-cli]${reviewApi} }
-${reviewers}
-limits: ${limits ?? '{ wait: 20s }'}
-${write(sections)}
-`;
-}
-
-interface Launched {
-  readonly pid: number;
-  readonly ports: Environment['ports'];
-  readonly lines: readonly Readonly<Record<string, unknown>>[];
-  line(
-    match: (line: Readonly<Record<string, unknown>>) => boolean,
-    from: number,
-  ): Promise<Readonly<Record<string, unknown>>>;
-  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>;
-}
-
-async function launch(
-  configPath: string,
-  { env, openFiles }: Pick<EnvironmentOptions, 'env' | 'openFiles'>,
-): Promise<Launched> {
-  const command = [process.execPath, 'src/main.ts', 'serve', '--config', configPath];
-  // `exec` keeps the process that is signalled.
-  const [file = '', ...args] =
-    openFiles === undefined ? command : ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$@"`, ...command];
-  const child: ChildProcess = spawn(file, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, E2E_SECRET: INJECTED_SECRET, ...env },
-  });
-  const exited = once(child, 'exit') as Promise<[number | null]>;
-  const lines: Readonly<Record<string, unknown>>[] = [];
-  const stderr: string[] = [];
-  const waiting = new Set<() => void>();
-  if (child.stdout === null || child.stderr === null) throw new Error('no pipes');
-  createInterface({ input: child.stdout }).on('line', (text) => {
-    lines.push(JSON.parse(text));
-    for (const look of waiting) look();
-  });
-  createInterface({ input: child.stderr }).on('line', (text) => stderr.push(text));
-
-  const line: Launched['line'] = (match, from) =>
-    new Promise((resolve, reject) => {
-      const look = (): void => {
-        const found = lines.slice(from).find(match);
-        if (found === undefined) return;
-        waiting.delete(look);
-        resolve(found);
-      };
-      waiting.add(look);
-      look();
-      void exited.then(([code]) => {
-        if (waiting.delete(look)) reject(new Error(`the gateway ended with ${code}: ${stderr.join('\n')}`));
-      });
-    });
-  const ready = await line(({ event }) => event === 'ready', 0);
-  return {
-    pid: child.pid ?? 0,
-    ports: ready.ports as Environment['ports'],
-    lines,
-    line,
-    async end(signal) {
-      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
-      return (await exited)[0];
-    },
-  };
-}
-
-export async function startRecorder(): Promise<Recorder> {
-  const requests: RecordedRequest[] = [];
-  const waiting = new Set<() => void>();
-  let respond: Respond = (_request, response) => {
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.end('{"ok":true}');
-  };
-  const server = createServer(async (incoming, response) => {
-    let body = '';
-    incoming.setEncoding('utf8');
-    try {
-      for await (const chunk of incoming) body += chunk;
-    } catch {
-      return;
-    }
-    const request = {
-      method: incoming.method ?? '',
-      url: incoming.url ?? '',
-      rawHeaders: incoming.rawHeaders,
-      headers: incoming.headers,
-      body,
-    };
-    requests.push(request);
-    for (const look of waiting) look();
-    respond(request, response);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    requests,
-    arrived: (n) =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          const request = requests[n];
-          if (request === undefined) return;
-          waiting.delete(look);
-          resolve(request);
-        };
-        waiting.add(look);
-        look();
-      }),
-    respond(how) {
-      respond = how;
-    },
-    async close() {
-      server.close();
-      server.closeAllConnections();
-      await once(server, 'close');
-    },
-  };
 }

@@ -3,6 +3,7 @@
 // back. Closing it fails when either server ever saw what no client of it may do, so that every file of tests over this
 // mount proves that, too.
 
+import { rule } from './config.ts';
 import { type CallOptions, type Environment, startEnvironment } from './environment.ts';
 import type { ReviewerClient } from './reviewer-client.ts';
 import { type StrictServer, startStrictServer } from './strict-mcp-server.ts';
@@ -54,31 +55,29 @@ export const code = ({ json }: Said): unknown =>
 export async function openSharedMount(): Promise<SharedMount> {
   const [a, b] = await Promise.all([startStrictServer('a'), startStrictServer('b')]);
   const env = await startEnvironment({
-    upstreams: `
-  one:
-    protocol: mcp
-    serversWithin: 2s
-    servers: { a: { url: "${a.url}", credential: key }, b: { url: "${b.url}", toolChanges: allow } }
-  strict:
-    protocol: mcp
-    servers: { a: { url: "${a.url}" } }
-  other:
-    protocol: mcp
-    servers: { a: { url: "${a.url}" } }`,
-    credentials: '  second: { type: static, in: header, name: x-second, secret: { env: E2E_SECRET } }',
-    rules: `
-  - { id: echo, match: { upstream: one, tool: "*__echo*" }, decide: allow }
-  - { id: pay, match: { upstream: one, tool: "*__pay" }, decide: hold, tier: payment }
-  - { id: resources, match: { upstream: one, server: a, resource: "docs://public/*" }, decide: allow }
-  - { id: templates, match: { upstream: one, mcp: [completion/complete] }, decide: allow }
-  - { id: prompts, match: { upstream: one, prompt: "a__*" }, decide: allow }
-  - { id: asks, match: { upstream: one, mcp: [sampling/createMessage, roots/list] }, decide: allow }
-  - { id: listen, match: { upstream: one, mcp: ["subscriptions/listen", "tasks/*"] }, decide: allow }
-  - { id: strict, match: { upstream: strict, mcp: [initialize] }, decide: hold, tier: payment }
-  - { id: not-b, match: { upstream: one, server: b, mcp: [resources/templates/list] }, decide: deny }
-`,
-    reviewers: '  killSwitch: ["group:soc"]',
-    limits: '{ wait: 20s, pendingPerAgent: 100 }',
+    upstreams: {
+      one: {
+        protocol: 'mcp',
+        serversWithin: '2s',
+        servers: { a: { url: a.url, credential: 'key' }, b: { url: b.url, toolChanges: 'allow' } },
+      },
+      strict: { protocol: 'mcp', servers: { a: { url: a.url } } },
+      other: { protocol: 'mcp', servers: { a: { url: a.url } } },
+    },
+    credentials: { second: { type: 'static', in: 'header', name: 'x-second', secret: { env: 'E2E_SECRET' } } },
+    rules: [
+      rule.allow('echo', { upstream: 'one', tool: '*__echo*' }),
+      rule.hold('pay', { upstream: 'one', tool: '*__pay' }),
+      rule.allow('resources', { upstream: 'one', server: 'a', resource: 'docs://public/*' }),
+      rule.allow('templates', { upstream: 'one', mcp: ['completion/complete'] }),
+      rule.allow('prompts', { upstream: 'one', prompt: 'a__*' }),
+      rule.allow('asks', { upstream: 'one', mcp: ['sampling/createMessage', 'roots/list'] }),
+      rule.allow('listen', { upstream: 'one', mcp: ['subscriptions/listen', 'tasks/*'] }),
+      rule.hold('strict', { upstream: 'strict', mcp: ['initialize'] }),
+      rule.deny('not-b', { upstream: 'one', server: 'b', mcp: ['resources/templates/list'] }),
+    ],
+    reviewers: { killSwitch: ['group:soc'] },
+    limits: { wait: '20s', pendingPerAgent: 100 },
   });
   const alice = await env.reviewer('alice');
   const kept = { a: { ...a.results }, b: { ...b.results } };

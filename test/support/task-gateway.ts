@@ -6,6 +6,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { expect } from 'vitest';
+import { rule } from './config.ts';
 import { type CallOptions, type Environment, startEnvironment } from './environment.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from './mcp-upstream.ts';
 import type { ReviewerClient } from './reviewer-client.ts';
@@ -58,24 +59,25 @@ export async function openTaskGateway(): Promise<TaskGateway> {
   let rpcId = 0;
   const [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
   const env = await startEnvironment({
-    upstreams: `
-  tools: { url: "${bank.url}", protocol: mcp }
-  modern: { url: "${modernBank.url}", protocol: mcp }`,
-    rules: `
-  - { id: pay, match: { tool: transfer_funds }, decide: hold, tier: payment }
-  - { id: job, match: { tool: slow_job }, decide: allow }
-  - { id: large-job, match: { tool: slow_job }, when: args.size > 10, decide: hold, tier: payment }
-  - { id: ask, match: { tool: ask_user }, decide: hold, tier: payment }
-  - { id: secret, match: { tool: secret_tool }, decide: hold, tier: payment }
-  - { id: elicit, match: { mcp: [elicitation/create] }, decide: allow }
-  - { id: hurried, match: { tool: route_job }, decide: hold, tier: hurried }
-  - { id: read, match: { tool: read_balance }, decide: allow }
-`,
-    tiers: `{
-      payment: { reviewers: ["group:finance"], count: 1, decideWithin: 5m, useWithin: 2m },
-      hurried: { reviewers: ["group:finance"], count: 1, decideWithin: 2s, useWithin: 1s },
-    }`,
-    limits: '{ wait: 2s, pendingPerAgent: 100 }',
+    upstreams: {
+      tools: { url: bank.url, protocol: 'mcp' },
+      modern: { url: modernBank.url, protocol: 'mcp' },
+    },
+    tiers: {
+      payment: { reviewers: ['group:finance'], count: 1, decideWithin: '5m', useWithin: '2m' },
+      hurried: { reviewers: ['group:finance'], count: 1, decideWithin: '2s', useWithin: '1s' },
+    },
+    rules: [
+      rule.hold('pay', { tool: 'transfer_funds' }),
+      rule.allow('job', { tool: 'slow_job' }),
+      rule.hold('large-job', { tool: 'slow_job' }, { when: 'args.size > 10' }),
+      rule.hold('ask', { tool: 'ask_user' }),
+      rule.hold('secret', { tool: 'secret_tool' }),
+      rule.allow('elicit', { mcp: ['elicitation/create'] }),
+      rule.hold('hurried', { tool: 'route_job' }, { tier: 'hurried' }),
+      rule.allow('read', { tool: 'read_balance' }),
+    ],
+    limits: { wait: '2s', pendingPerAgent: 100 },
   });
   const alice = await env.reviewer('alice');
 

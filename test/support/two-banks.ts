@@ -1,6 +1,7 @@
 // A gateway over two MCP servers of the same tools, one for each protocol era: `tools` with sessions, `modern` without.
 // Reading is allowed, paying is held for alice.
 
+import { rule, type Section } from './config.ts';
 import { type Environment, startEnvironment } from './environment.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from './mcp-upstream.ts';
 import type { ReviewerClient } from './reviewer-client.ts';
@@ -15,17 +16,14 @@ export interface TwoBanks {
   close(): Promise<void>;
 }
 
-/** `limits` is the YAML of that section. */
-export async function startTwoBanks(limits: string): Promise<TwoBanks> {
+export async function startTwoBanks(limits: Section<'limits'>): Promise<TwoBanks> {
   const [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
   const env = await startEnvironment({
-    upstreams: `
-  tools: { url: "${bank.url}", protocol: mcp }
-  modern: { url: "${modernBank.url}", protocol: mcp }`,
-    rules: `
-  - { id: read, match: { tool: read_balance }, decide: allow }
-  - { id: pay, match: { tool: transfer_funds }, decide: hold, tier: payment }
-`,
+    upstreams: {
+      tools: { url: bank.url, protocol: 'mcp' },
+      modern: { url: modernBank.url, protocol: 'mcp' },
+    },
+    rules: [rule.allow('read', { tool: 'read_balance' }), rule.hold('pay', { tool: 'transfer_funds' })],
     limits,
   });
   return {

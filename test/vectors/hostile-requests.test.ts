@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rule } from '../support/config.ts';
 import { type Environment, INJECTED_SECRET, startEnvironment } from '../support/environment.ts';
 import { aim, type Vector } from './aim.ts';
 import { type Expected, faultsOf, leaves } from './bypass.ts';
@@ -57,8 +58,8 @@ describe.skipIf(!existsSync(CORPUS))(
     beforeAll(async () => {
       upstream = await startStrictUpstream();
       env = await startEnvironment({
-        apiOrigin: upstream.origin,
-        rules: '  - { id: public, match: { upstream: api, path: /public/* }, decide: allow }',
+        upstreams: { api: { url: upstream.origin } },
+        rules: [rule.allow('public', { upstream: 'api', path: '/public/*' })],
       });
     }, 60_000);
     afterAll(async () => {

@@ -4,7 +4,7 @@
 
 import { z } from 'zod';
 import type { Clock } from '../../domain/clock.ts';
-import type { Notification } from '../../domain/notification.ts';
+import type { Notice, NoticeKind, Notification } from '../../domain/notification.ts';
 import type { ConfigContext } from '../../settings/paths-and-secrets.ts';
 
 /** How an attempt ended. `error` is the gateway's own sentence: no text of the receiver is kept. */
@@ -82,3 +82,14 @@ export function deliveryOf({ status, retryAfterMs }: ChannelAnswer): Delivery {
   if (status === 410) return { kind: 'hopeless', error };
   return { kind: 'failed', error, ...(retryAfterMs !== undefined && { afterMs: retryAfterMs }) };
 }
+
+const HEADLINES: Readonly<Record<NoticeKind, string>> = {
+  'hold.opened': 'A call waits for your decision',
+  'hold.escalated': 'Nobody has decided yet: a call waits for your decision',
+  'hold.outcome_unknown': 'It is not known whether an approved call took effect: somebody has to look',
+  'call.passed': 'A call passed that is to be looked at',
+};
+
+/** What happened, in one line for people. */
+export const headlineOf = ({ kind, count }: Notice): string =>
+  count === undefined ? HEADLINES[kind] : `${count} calls passed that are to be looked at`;

@@ -3,10 +3,16 @@
 // of an incoming webhook is itself a secret.
 
 import { z } from 'zod';
-import type { NoticeKind } from '../../domain/notification.ts';
 import { secureUrl } from '../../settings/addresses.ts';
 import { type ConfigContext, secret } from '../../settings/paths-and-secrets.ts';
-import { allowPrivateAddresses, type ChannelAnswer, type ChannelType, deliveryOf, type Message } from './channel.ts';
+import {
+  allowPrivateAddresses,
+  type ChannelAnswer,
+  type ChannelType,
+  deliveryOf,
+  headlineOf,
+  type Message,
+} from './channel.ts';
 
 const settings = (context: ConfigContext) =>
   z
@@ -23,7 +29,7 @@ const settings = (context: ConfigContext) =>
     .transform(({ webhookUrl, token, channel, ...rest }, issues) => {
       if (webhookUrl !== undefined && token === undefined && channel === undefined) return { ...rest, webhookUrl };
       if (webhookUrl === undefined && token !== undefined && channel !== undefined) return { ...rest, token, channel };
-      issues.addIssue({ code: 'custom', message: 'Give webhookUrl alone, or token and channel.' });
+      issues.addIssue({ code: 'custom', message: 'Set `webhookUrl` alone, or `token` and `channel`.' });
       return z.NEVER;
     });
 
@@ -49,16 +55,10 @@ export const slack: ChannelType<ReturnType<typeof settings>> = {
   },
 };
 
-const SAYS: Readonly<Record<NoticeKind, string>> = {
-  'hold.opened': 'A call waits for your decision',
-  'hold.escalated': 'Nobody has decided yet: a call waits for your decision',
-  'hold.outcome_unknown': 'It is not known whether an approved call took effect: somebody has to look',
-  'call.passed': 'A call passed that is to be looked at',
-};
-
 /** `text` is shown in the phone's notification, `blocks` in the channel. */
-function blocksOf({ notification: { kind, code, tier, count }, link }: Message) {
-  const says = count === undefined ? SAYS[kind] : `${count} calls passed that are to be looked at`;
+function blocksOf({ notification, link }: Message) {
+  const { code, tier } = notification;
+  const says = headlineOf(notification);
   return {
     text: `${says} (${escapeText(tier)}, code ${code})`,
     blocks: [

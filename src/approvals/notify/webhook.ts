@@ -44,7 +44,10 @@ function signingSecret(context: ConfigContext) {
     if (text === undefined) return;
     const bytes = SIGNING_SECRET.test(text) ? Buffer.from(text.slice('whsec_'.length), 'base64').byteLength : 0;
     if (bytes < 24 || bytes > 64)
-      issues.addIssue({ code: 'custom', message: 'A signing secret is whsec_ and 24 to 64 random bytes in base64.' });
+      issues.addIssue({
+        code: 'custom',
+        message: 'Use a signing secret of `whsec_` and 24 to 64 random bytes in base64.',
+      });
   });
 }
 

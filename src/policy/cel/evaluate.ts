@@ -83,7 +83,7 @@ function compile(node: ASTNode, names: Names): CompiledPart {
       return compileMacro(node.args, names) ?? compileCall(node.args[0], [node.args[1], ...node.args[2]], true, names);
     case '.?':
     case '[?]':
-      throw new TypeError('conditions have no optional values: use has()');
+      throw new TypeError('Use `has()`: conditions have no optional values.');
     default: {
       const [left, right] = compileAll(node.args, names);
       const operate = binary(node.op, node.args.some(isNullLiteral));
@@ -171,7 +171,7 @@ function findCall(name: string, operands: readonly ASTNode[], isMethod: boolean)
 
 /** `has(a.b.c)`: whether the last member is there. Whatever stands before it has to be there. */
 function compileHas([path]: readonly ASTNode[], names: Names): CompiledPart {
-  if (path?.op !== '.') throw new TypeError('has() takes a path such as args.name');
+  if (path?.op !== '.') throw new TypeError('Write a path in `has()`, such as `args.name`.');
   const [holder, name] = [compile(path.args[0], names), path.args[1]];
   return part([holder], (run) => {
     const found = lookUp(holder.run(run), name, run);

@@ -115,7 +115,9 @@ const MATCHES_PER_STEP = 4;
  */
 export function compileMatches(pattern: unknown): CelFunction {
   if (typeof pattern !== 'string')
-    throw new TypeError('matches() takes a pattern that is written out in the condition');
+    throw new TypeError(
+      'Write the pattern of `matches()` out in the condition: a pattern that comes with the call is not taken.',
+    );
   const expression = compileExpression(pattern);
   const weight = expression.programSize() / MATCHES_PER_STEP;
   return ofTexts(([text = ''], meter) => {
@@ -129,7 +131,7 @@ function compileExpression(pattern: string): RE2JS {
     return RE2JS.compile(pattern);
   } catch {
     throw new TypeError(
-      'the pattern of matches() is not a regular expression of the RE2 kind: no lookaround, no backreferences, no large repetitions',
+      'Write the pattern of `matches()` as RE2 takes it: no lookaround, no backreferences, no large repetitions.',
     );
   }
 }
@@ -153,7 +155,7 @@ export function findFunction(name: string, isMethod: boolean, count: number): Ce
 function fromLibrary(name: string, isMethod: boolean, count: number): CelFunction {
   const names = OPERANDS.slice(0, count + (isMethod ? 1 : 0));
   const program = library.parse(isMethod ? `a.${name}(${names.slice(1).join(', ')})` : `${name}(${names.join(', ')})`);
-  if (!program.check().valid) throw new TypeError(`there is no function ${name} with as many arguments in conditions`);
+  if (!program.check().valid) throw new TypeError(`Conditions have no function \`${name}\` with so many arguments.`);
   const isConversion = !isMethod && CONVERSIONS.has(name);
   const steps = isMethod && count === 1 && name.startsWith('get') ? STEPS.calendar : STEPS.call;
   return (operands, meter) => {

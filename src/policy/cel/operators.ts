@@ -50,7 +50,7 @@ export function binary(operator: string, againstNull: boolean): Binary {
     case '%':
       return (a, b) => calculate(a, b, undefined, (x, y) => (y === 0n ? undefined : x % y));
     default:
-      throw new TypeError(`there is no operator ${operator} in conditions`);
+      throw new TypeError(`Conditions have no operator \`${operator}\`.`);
   }
 }
 

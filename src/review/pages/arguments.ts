@@ -3,6 +3,7 @@
 // and then nothing is approved.
 
 import { html, raw } from 'hono/html';
+import { fieldPairs } from '../../domain/headers.ts';
 import { heldArguments, heldBeside } from '../../domain/held-arguments.ts';
 import type { HeldAction, HeldContent, Hold, OnceApprovedHold } from '../../domain/hold.ts';
 import type { Json } from '../../domain/json.ts';
@@ -40,9 +41,8 @@ export function showAction(hold: Hold, content: HeldContent = {}): Shown {
   if (fault !== undefined) return { fault };
   const body = bodyText === undefined ? undefined : markedWithin(bodyText, MOST_MARKS, true);
   if (bodyText !== undefined && body === undefined) {
-    return {
-      fault: `Its body has more than ${number(MOST_MARKS)} characters that are invisible or pass for others, too many for a page.`,
-    };
+    const many = `Its body has more than ${number(MOST_MARKS)} characters that are invisible or pass for others`;
+    return { fault: `${many}, too many for a page.` };
   }
   const value = heldArguments(content);
   const tree = readableTree(value);
@@ -117,32 +117,56 @@ const fold = (label: string, content: string): string =>
 export function renderAction(hold: Hold, shown: Shown): Html {
   const { action } = hold;
   if (shown.dropped) {
-    return html`<p class="quiet">The body is not kept any more: ${'sentAt' in hold ? 'it is older than the time for which bodies are kept' : 'the call ended without being sent'}. It had ${number(action.bodyLength)} bytes with the digest <code>${action.bodyDigest}</code>.</p>
-    ${renderQuery(action)} ${renderHeaders(action)}`;
+    const why =
+      'sentAt' in hold ? 'it is older than the time for which bodies are kept' : 'the call ended without being sent';
+    return html`<p class="quiet">
+      The body is not kept any more: ${why}.
+      It had ${number(action.bodyLength)} bytes with the digest <code>${action.bodyDigest}</code>.</p>
+    ${renderQuery(action)}
+    ${renderHeaders(action)}`;
   }
   if (shown.fault !== undefined) {
-    return html`<div class="alert bad" role="alert"><strong>This action cannot be shown whole, so it cannot be approved here.</strong> ${shown.fault} It can still be denied.</div>`;
+    return html`<div class="alert bad" role="alert">
+      <strong>This action cannot be shown whole, so it cannot be approved here.</strong>
+      ${shown.fault} It can still be denied.</div>`;
   }
-  return html`${shown.marked ? html`<p class="why">${plural(shown.marked, 'place')} marked: characters that control, hide, reorder, or pass for others.</p>` : ''}
+  return html`${shown.marked ? renderMarked(shown.marked) : ''}
     ${shown.tree === undefined ? '' : html`<div class="args">${shown.tree}</div>`}
-    ${shown.beside === undefined ? '' : html`<h3>Also in the message</h3><div class="args beside">${shown.beside}</div>`}
-    ${shown.body === undefined ? html`<p class="quiet">The call has no body.</p>` : renderBody(action, shown.body, shown.tree !== undefined)}
-    ${renderQuery(action)} ${renderHeaders(action)}`;
+    ${shown.beside === undefined ? '' : renderBeside(shown.beside)}
+    ${shown.body === undefined ? NO_BODY : renderBody(action, shown.body, shown.tree !== undefined)}
+    ${renderQuery(action)}
+    ${renderHeaders(action)}`;
 }
 
+const renderBeside = (beside: Html): Html =>
+  html`<h3>Also in the message</h3>
+    <div class="args beside">${beside}</div>`;
+
+const NO_BODY = html`<p class="quiet">The call has no body.</p>`;
+
+const renderMarked = (places: number): Html =>
+  html`<p class="why">
+      ${plural(places, 'place')} marked: characters that control, hide, reorder, or pass for others.</p>`;
+
 function renderBody(action: HeldAction, body: Html, hasTree: boolean): Html {
-  const label = html`${hasTree ? 'Raw body' : 'Body'}: ${number(action.bodyLength)} bytes, ${words(action.contentType ?? 'no content type')}`;
+  const size = `${number(action.bodyLength)} bytes`;
+  const label = html`${hasTree ? 'Raw body' : 'Body'}: ${size}, ${words(action.contentType ?? 'no content type')}`;
   const note = hasTree
     ? ''
     : html`<p class="quiet">The body is not strict JSON of a readable size, so it is shown as the text that it is.</p>`;
-  return html`${note}<details class="fold" ${hasTree ? '' : 'open'}><summary>${label}</summary><pre class="long" tabindex="0" aria-label="The body, whole">${body}</pre></details>`;
+  return html`${note}
+    <details class="fold" ${hasTree ? '' : 'open'}>
+      <summary>${label}</summary>
+      <pre class="long" tabindex="0" aria-label="The body, whole">${body}</pre>
+    </details>`;
 }
 
 function renderQuery({ target }: HeldAction): Html | string {
   const at = target.indexOf('?');
   const fields = at === -1 ? [] : [...new URLSearchParams(target.slice(at + 1))];
   if (fields.length === 0) return '';
-  return html`<h3>Query</h3><dl class="tree">${fields.map(([name, value]) => html`<div><dt>${words(name)}</dt><dd>${words(value)}</dd></div>`)}</dl>`;
+  return html`<h3>Query</h3>
+    <dl class="tree">${fields.map(([name, value]) => field(name, value))}</dl>`;
 }
 
 function renderHeaders({ boundHeaders, leftBehind = [] }: HeldAction): Html | string {
@@ -151,14 +175,15 @@ function renderHeaders({ boundHeaders, leftBehind = [] }: HeldAction): Html | st
       ? ''
       : html`<p class="quiet">Of the agent’s header fields these do not go along: ${words(leftBehind.join(', '))}.</p>`;
   if (boundHeaders.length === 0) return left;
-  const rows = [];
-  for (let i = 0; i + 1 < boundHeaders.length; i += 2) {
-    rows.push(
-      html`<div><dt>${words(boundHeaders[i] as string)}</dt><dd>${words(boundHeaders[i + 1] as string)}</dd></div>`,
-    );
-  }
-  return html`<details class="fold"><summary>${plural(rows.length, 'header field')} that would go along</summary><dl class="tree">${rows}</dl></details>${left}`;
+  const rows = [...fieldPairs(boundHeaders)].map(([name, value]) => field(name, value));
+  return html`<details class="fold">
+      <summary>${plural(rows.length, 'header field')} that would go along</summary>
+      <dl class="tree">${rows}</dl>
+    </details>
+    ${left}`;
 }
+
+const field = (name: string, value: string): Html => html`<div><dt>${words(name)}</dt><dd>${words(value)}</dd></div>`;
 
 /** An earlier hold, and what its body passed where that is kept. */
 export interface Earlier {
@@ -185,14 +210,37 @@ export function renderDifference(
   const when = html`<a href="/holds/${earlier.id}">approved ${ago(earlier.approvedAt, now)}</a>`;
   if (found === undefined) {
     const same = earlier.action.bodyDigest === hold.action.bodyDigest;
-    return html`<p>${same ? 'The body is the same, byte for byte, as in the action' : 'The body differs from that of the action'} ${when}.</p>`;
+    const how = same
+      ? 'The body is the same, byte for byte, as in the action'
+      : 'The body differs from that of the action';
+    return html`<p>${how} ${when}.</p>`;
   }
   if (found.length === 0) return html`<p>The arguments are the same as in the action ${when}.</p>`;
+  const more = found.length - LARGEST_DIFFERENCE;
+  const rest = html`<p class="quiet">
+      ${number(more)} more differences are not listed; the arguments above are whole.</p>`;
   return html`<p>${plural(found.length, 'difference')} from the action ${when}:</p>
-    <div class="scroll" tabindex="0" role="region" aria-label="Differences"><table class="diff"><thead><tr><th scope="col">Where</th><th scope="col">Then</th><th scope="col">Now</th></tr></thead>
-    <tbody>${found.slice(0, LARGEST_DIFFERENCE).map(({ path, ...sides }) => html`<tr><th scope="row">${words(path)}</th><td class="then">${side(sides.before)}</td><td class="now">${side(sides.now)}</td></tr>`)}</tbody></table></div>
-    ${found.length > LARGEST_DIFFERENCE ? html`<p class="quiet">${number(found.length - LARGEST_DIFFERENCE)} more differences are not listed; the arguments above are whole.</p>` : ''}`;
+    <div class="scroll" tabindex="0" role="region" aria-label="Differences">
+      <table class="diff">
+        <thead>
+          <tr>
+            <th scope="col">Where</th>
+            <th scope="col">Then</th>
+            <th scope="col">Now</th>
+          </tr>
+        </thead>
+        <tbody>${found.slice(0, LARGEST_DIFFERENCE).map(renderRow)}</tbody>
+      </table>
+    </div>
+    ${more > 0 ? rest : ''}`;
 }
+
+const renderRow = ({ path, before, now }: Difference): Html =>
+  html`<tr>
+            <th scope="row">${words(path)}</th>
+            <td class="then">${side(before)}</td>
+            <td class="now">${side(now)}</td>
+          </tr>`;
 
 /**
  * Small values whole; of large ones that they differ, since they stand whole above, or on the page of the other action.

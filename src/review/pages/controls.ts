@@ -3,28 +3,17 @@
 // permission gets `not_a_reviewer` on every route here.
 
 import type { Context, Hono } from 'hono';
-import type { HoldStore } from '../../domain/hold.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { acceptReason, acceptSuspension } from '../bodies.ts';
-import { createInterventions, type InterventionParts } from '../interventions.ts';
-import type { ConsoleEnv } from './console.ts';
+import { createInterventions } from '../interventions.ts';
+import { type ConsoleEnv, type ConsoleParts, page, readSessionForm } from './console-parts.ts';
 import type { FormFields } from './forms.ts';
-import type { Html } from './html.ts';
 import { confirmLift, confirmSuspend, renderSuspensions } from './suspensions-page.ts';
 import { confirmRevoke, renderWatch } from './watch-page.ts';
 
-interface ControlParts {
-  readonly operations: InterventionParts;
-  readonly holds: Pick<HoldStore, 'now'>;
-}
-
-export function mountControls(
-  app: Hono<ConsoleEnv>,
-  { operations, holds }: ControlParts,
-  form: (context: Context<ConsoleEnv>) => Promise<FormFields>,
-): void {
+export function mountControls(app: Hono<ConsoleEnv>, parts: ConsoleParts): void {
+  const { operations, holds } = parts;
   const interventions = createInterventions(operations, holds);
-  const page = (context: Context<ConsoleEnv>, content: Html) => context.html(content as Promise<string>);
   const needed = (context: Context<ConsoleEnv>, power: 'killSwitch' | 'watch') => {
     const { session } = context.var;
     interventions.need(session.reviewer, power);
@@ -48,13 +37,13 @@ export function mountControls(
   });
   app.post('/watch/confirm', async (context) => {
     const session = needed(context, 'watch');
-    const fields = await form(context);
+    const fields = await readSessionForm(context, parts);
     const task = await operations.tasks.get(fields.get('task') ?? '');
     return page(context, confirmRevoke(fields.get('task') ?? '', task?.objective, readReason(fields), session));
   });
   app.post('/watch/revoke', async (context) => {
     const { reviewer } = needed(context, 'watch');
-    const fields = await form(context);
+    const fields = await readSessionForm(context, parts);
     const { credentialsRevoked } = await interventions.revokeTask(
       reviewer,
       fields.get('task') ?? '',
@@ -83,23 +72,26 @@ export function mountControls(
   });
   app.post('/suspensions/confirm', async (context) => {
     const session = needed(context, 'killSwitch');
-    return page(context, confirmSuspend(acceptSuspension(suspensionIn(await form(context))), session));
+    return page(
+      context,
+      confirmSuspend(acceptSuspension(suspensionIn(await readSessionForm(context, parts))), session),
+    );
   });
   app.post('/suspensions', async (context) => {
     const { reviewer } = needed(context, 'killSwitch');
-    const { what, reason } = acceptSuspension(suspensionIn(await form(context)));
+    const { what, reason } = acceptSuspension(suspensionIn(await readSessionForm(context, parts)));
     const { credentialsRevoked, isNew } = await interventions.suspend(reviewer, what, reason);
     const done = isNew ? 'suspended' : 'already';
     return context.redirect(`/suspensions?done=${credentialsRevoked ? done : 'later'}`, 303);
   });
   app.post('/suspensions/:id/confirm', async (context) => {
     const session = needed(context, 'killSwitch');
-    await form(context);
+    await readSessionForm(context, parts);
     return page(context, confirmLift(interventions.find(session.reviewer, context.req.param('id')), session));
   });
   app.post('/suspensions/:id/lift', async (context) => {
     const { reviewer } = needed(context, 'killSwitch');
-    await form(context);
+    await readSessionForm(context, parts);
     await interventions.lift(reviewer, context.req.param('id'));
     return context.redirect('/suspensions?done=lifted', 303);
   });

@@ -7,14 +7,14 @@ import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
 import { runsOutAt } from '../inbox.ts';
 import type { Permissions } from '../permissions.ts';
-import { duration, type Html, timeLeft, words } from './html.ts';
+import { alert, duration, type Html, timeLeft, words } from './html.ts';
 import { renderPage, type SignedIn } from './layout.ts';
 import { sentence } from './sentence.ts';
 
 export type Choice = 'approve' | 'deny' | 'withdraw';
 
 export interface DecisionPanel {
-  readonly standing: Permissions;
+  readonly permissions: Permissions;
   /** A tier that this reviewer votes for asks for these. */
   readonly stepUp: boolean;
   readonly reasonRequired: boolean;
@@ -34,36 +34,53 @@ const DONE: Readonly<Record<string, string>> = {
 };
 
 export function renderDecision(hold: Hold, panel: DecisionPanel, session: SignedIn, now: EpochMs): Html {
-  const { standing, fault } = panel;
+  const { permissions, fault } = panel;
   const done = panel.done === undefined ? undefined : DONE[panel.done];
-  const open = standing.approve || standing.deny || standing.revoke;
-  return html`<section class="panel" id="decide"><h2>Decide ${hold.state === 'PENDING' ? timeLeft(hold.deadline, now) : ''}</h2>
-    ${done === undefined ? '' : html`<div class="alert good" role="status">${done}</div>`}
-    ${standing.why === undefined ? '' : html`<p class="why">${standing.why}</p>`}
+  const open = permissions.approve || permissions.deny || permissions.revoke;
+  const off = html`<p class="why" id="not-whole">Approve is off: the action cannot be shown whole. ${fault}</p>`;
+  return html`<section class="panel" id="decide">
+    <h2>Decide ${hold.state === 'PENDING' ? timeLeft(hold.deadline, now) : ''}</h2>
+    ${done === undefined ? '' : alert(done, 'good')}
+    ${permissions.why === undefined ? '' : html`<p class="why">${permissions.why}</p>`}
     ${open ? renderForm(hold, panel, session) : html`<p class="quiet">${closing(hold)}</p>`}
-    ${fault !== undefined && standing.approve ? html`<p class="why" id="not-whole">Approve is off: the action cannot be shown whole. ${fault}</p>` : ''}</section>`;
+    ${fault !== undefined && permissions.approve ? off : ''}</section>`;
 }
 
 function renderForm(hold: Hold, panel: DecisionPanel, session: SignedIn): Html {
-  const { standing, reasonRequired, fault } = panel;
-  const whole = fault === undefined;
-  return html`${panel.stepUp && (standing.approve || standing.deny) ? renderStepUp(hold, panel) : ''}
+  const { permissions, reasonRequired, fault } = panel;
+  const hint = reasonRequired ? '(this tier asks for one)' : '(optional; kept in the record)';
+  const off = fault === undefined ? '' : html`disabled aria-describedby="not-whole"`;
+  const approve = html`<button class="approve" id="approve" name="decision" value="approve" ${off}>Approve…</button>`;
+  const deny = html`<button class="deny" id="deny" name="decision" value="deny">Deny…</button>`;
+  const withdraw = html`<button id="withdraw" name="decision" value="withdraw">Take it back…</button>`;
+  return html`${panel.stepUp && (permissions.approve || permissions.deny) ? renderStepUp(hold, panel) : ''}
     <form method="post" action="/holds/${hold.id}/confirm" class="decision">
-    <input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="bindingDigest" value="${hold.bindingDigest}">
-    <label for="reason">Reason ${reasonRequired ? html`<span class="quiet">(this tier asks for one)</span>` : html`<span class="quiet">(optional; kept in the record)</span>`}</label>
-    <textarea id="reason" name="reason" rows="3" maxlength="2000" ${reasonRequired ? 'required' : ''}></textarea>
-    <div class="buttons">${standing.approve ? html`<button class="approve" id="approve" name="decision" value="approve" ${whole ? '' : html`disabled aria-describedby="not-whole"`}>Approve…</button>` : ''}
-    ${standing.deny ? html`<button class="deny" id="deny" name="decision" value="deny">Deny…</button>` : ''}
-    ${standing.revoke && !standing.approve ? html`<button id="withdraw" name="decision" value="withdraw">Take it back…</button>` : ''}</div>
-    <p class="quiet">The next step shows the action once more before anything counts.</p></form>`;
+      <input type="hidden" name="csrf" value="${session.csrf}">
+      <input type="hidden" name="bindingDigest" value="${hold.bindingDigest}">
+      <label for="reason">Reason <span class="quiet">${hint}</span></label>
+      <textarea id="reason" name="reason" rows="3" maxlength="2000" ${reasonRequired ? 'required' : ''}></textarea>
+      <div class="buttons">
+        ${permissions.approve ? approve : ''}
+        ${permissions.deny ? deny : ''}
+        ${permissions.revoke && !permissions.approve ? withdraw : ''}
+      </div>
+      <p class="quiet">The next step shows the action once more before anything counts.</p>
+    </form>`;
 }
 
+const signInAgain = (hold: Hold, label: string): Html =>
+  html`<a class="button" href="/sign-in?fresh=1&amp;to=${encodeURIComponent(`/holds/${hold.id}`)}">${label}</a>`;
+
 function renderStepUp(hold: Hold, { fresh, passkeys }: DecisionPanel): Html {
-  const signIn = html`<a class="button" href="/sign-in?fresh=1&amp;to=${encodeURIComponent(`/holds/${hold.id}`)}">Sign in again</a>`;
   if (fresh) return html`<p class="step-up good">This tier asks for a fresh sign-in: yours is recent enough.</p>`;
+  const signIn = signInAgain(hold, 'Sign in again');
   if (passkeys > 0)
-    return html`<p class="step-up">This tier asks for proof that it is you, now: your passkey at the next step, or ${signIn}</p>`;
-  return html`<p class="step-up">This tier asks for proof that it is you, now. ${signIn} <span class="quiet">Do this before you write a reason. With a <a href="/passkeys">passkey</a> it takes one touch.</span></p>`;
+    return html`<p class="step-up">
+      This tier asks for proof that it is you, now: your passkey at the next step, or ${signIn}</p>`;
+  return html`<p class="step-up">
+      This tier asks for proof that it is you, now. ${signIn}
+      <span class="quiet">
+        Do this before you write a reason. With a <a href="/passkeys">passkey</a> it takes one touch.</span></p>`;
 }
 
 /**
@@ -128,27 +145,37 @@ const VERBS: Readonly<Record<Choice, { readonly title: string; readonly button: 
 export function renderConfirmation({ hold, choice, reason, panel, session, now }: Confirmation): Html {
   const { title, button, says } = VERBS[choice];
   const asksProof = choice !== 'withdraw' && panel.stepUp;
+  const confirm = html`<button class="${choice}" id="confirm">${button}</button>`;
+  const withPasskey = html`<button type="button" id="passkey" data-hold="${hold.id}" hidden>
+          ${button}, signed with your passkey</button>`;
   return renderPage(
     { title, session, scripts: ['passkey.js'] },
-    html`<section class="confirm ${choice}" aria-labelledby="confirm-title"><h1 id="confirm-title">${title}</h1><p>${says}</p>
+    html`<section class="confirm ${choice}" aria-labelledby="confirm-title">
+    <h1 id="confirm-title">${title}</h1>
+    <p>${says}</p>
     <blockquote class="action"><p>${sentence(hold)}</p></blockquote>
     ${hold.reversible === false && choice === 'approve' ? html`<p class="why bad">It cannot be undone.</p>` : ''}
     ${reason === '' ? '' : html`<p>Your reason: <q>${words(reason)}</q></p>`}
     <p class="quiet">Bound to <code>${hold.bindingDigest.slice(0, 8)}…</code> · ${timeLeft(runsOutAt(hold), now)}</p>
     <form method="post" action="/holds/${hold.id}/${choice === 'withdraw' ? 'withdraw' : 'vote'}" id="final">
-    <input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="bindingDigest" value="${hold.bindingDigest}">
-    <input type="hidden" name="decision" value="${choice}"><input type="hidden" name="reason" value="${reason}">
-    <input type="hidden" name="ticket" value=""><input type="hidden" name="assertion" value="">
-    <div class="buttons">${asksProof && panel.passkeys > 0 ? html`<button type="button" id="passkey" data-hold="${hold.id}" hidden>${button}, signed with your passkey</button>` : ''}
-    ${asksProof && !panel.fresh ? renderSignInAgain(hold, panel) : html`<button class="${choice}" id="confirm">${button}</button>`}
-    <a class="button" href="/holds/${hold.id}">Go back</a></div></form>
+      <input type="hidden" name="csrf" value="${session.csrf}">
+      <input type="hidden" name="bindingDigest" value="${hold.bindingDigest}">
+      <input type="hidden" name="decision" value="${choice}">
+      <input type="hidden" name="reason" value="${reason}">
+      <input type="hidden" name="ticket" value="">
+      <input type="hidden" name="assertion" value="">
+      <div class="buttons">
+        ${asksProof && panel.passkeys > 0 ? withPasskey : ''}
+        ${asksProof && !panel.fresh ? renderSignInAgain(hold, panel) : confirm}
+        <a class="button" href="/holds/${hold.id}">Go back</a>
+      </div>
+    </form>
     <p id="passkey-status" role="alert" class="why" hidden></p></section>`,
   );
 }
 
 function renderSignInAgain(hold: Hold, { passkeys }: DecisionPanel): Html {
-  const again = html`<a class="button" href="/sign-in?fresh=1&amp;to=${encodeURIComponent(`/holds/${hold.id}`)}">Sign in again first</a>`;
-  return passkeys > 0
-    ? again
-    : html`<span class="why">This tier asks for a fresh sign-in (within ${duration(300_000)}).</span>${again}`;
+  const again = signInAgain(hold, 'Sign in again first');
+  const why = html`<span class="why">This tier asks for a fresh sign-in (within ${duration(300_000)}).</span>`;
+  return passkeys > 0 ? again : html`${why}${again}`;
 }

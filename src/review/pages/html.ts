@@ -2,7 +2,7 @@
 // look-alike characters marked, so that it cannot reorder, hide or imitate anything around it. Times, sizes and counts
 // are spelled out here, too.
 
-import { raw } from 'hono/html';
+import { html, raw } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import { type Segment, segments, segmentsWithin } from '../../domain/visible-text.ts';
 
@@ -45,7 +45,8 @@ function lookalikes(run: readonly Segment[]): string {
   const text = run.map((segment) => segment.text).join('');
   const codes = run.map(({ code }) => code).join(' ');
   const script = SCRIPTS.find(([pattern]) => pattern.test(text))?.[1] ?? codes;
-  return `<mark class="alike" title="${codes}: looks like other letters">${escapeHtml(text)}<sub>${script}</sub></mark>`;
+  const title = `${codes}: looks like other letters`;
+  return `<mark class="alike" title="${title}">${escapeHtml(text)}<sub>${script}</sub></mark>`;
 }
 
 /** Somebody else's text on one line, as markup. */
@@ -63,6 +64,10 @@ export function markedWithin(text: string, most: number, lines: boolean): string
 export const words = (text: string): Html => raw(wordsText(text));
 
 export const block = (text: string): Html => raw(blockText(text));
+
+/** What was just done, or could not be done. */
+export const alert = (text: string, kind: 'good' | 'bad'): Html =>
+  html`<div class="alert ${kind}" role="status">${text}</div>`;
 
 export const number = (value: number): string => value.toLocaleString('en-GB');
 
@@ -96,7 +101,7 @@ export function ago(at: EpochMs, now: EpochMs): Html {
 export function timeLeft(until: EpochMs, now: EpochMs): Html {
   const left = until - now;
   const urgency = left < 60_000 ? 'now' : left < 180_000 ? 'soon' : 'calm';
-  return raw(
-    `<time class="left" datetime="${new Date(until).toISOString()}" data-left="${urgency}">${left <= 0 ? 'time is up' : `${duration(left)} left`}</time>`,
-  );
+  const iso = new Date(until).toISOString();
+  const text = left <= 0 ? 'time is up' : `${duration(left)} left`;
+  return raw(`<time class="left" datetime="${iso}" data-left="${urgency}">${text}</time>`);
 }

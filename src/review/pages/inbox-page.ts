@@ -22,51 +22,95 @@ import { agentName, details, what } from './sentence.ts';
 const LABELS: Readonly<Record<View, string>> = { mine: 'Waiting for me', open: 'All open', recent: 'Recent' };
 
 /** `named`: whether the configuration names this person anywhere. */
-export function renderInbox(inbox: Inbox, session: SignedIn, pace: VoteTimes, named: boolean): Html {
-  const { filters, counts } = inbox;
+export function renderInbox(inbox: Inbox, session: SignedIn, speed: VoteTimes, named: boolean): Html {
+  const { filters, counts, entries, more, now } = inbox;
+  const list =
+    entries.length === 0
+      ? renderEmpty(filters, counts, named ? undefined : session.reviewer)
+      : groupByTask(entries).map((group) => renderGroup(group, now));
   return renderPage(
     { title: counts.mine > 0 ? `(${counts.mine}) Inbox` : 'Inbox', session, current: 'inbox', scripts: ['inbox.js'] },
-    html`<div class="head"><h1>Inbox</h1><p class="quiet"><span id="live" class="live" data-state="off">Reload to see what is new</span>
-      <button type="button" class="plain keys-button" id="keys-button" hidden aria-haspopup="dialog">Keys <kbd>?</kbd></button></p></div>
+    html`<div class="head">
+      <h1>Inbox</h1>
+      <p class="quiet">
+        <span id="live" class="live" data-state="off">Reload to see what is new</span>
+        <button type="button" class="plain keys-button" id="keys-button" hidden aria-haspopup="dialog">
+          Keys <kbd>?</kbd></button>
+      </p>
+    </div>
     <div id="inbox" data-view="${filters.view}">
-    <nav class="tabs" aria-label="Views">${VIEWS.map(
-      (view) =>
-        html`<a href="/?view=${view}" ${view === filters.view ? html`aria-current="page"` : ''}>${LABELS[view]} <span class="count">${number(counts[view])}</span></a>`,
-    )}</nav>
-    ${renderFilters(inbox)}
-    ${inbox.entries.length === 0 ? renderEmpty(filters, counts, named ? undefined : session.reviewer) : groupByTask(inbox.entries).map((group) => renderGroup(group, inbox.now))}
-    ${inbox.more ? html`<p class="quiet">There are more open holds than are listed here. Filters look at the newest thousand.</p>` : ''}
-    ${renderReviewSpeed(pace)}</div>
+      ${renderTabs(filters, counts)}
+      ${renderFilters(inbox)}
+      ${list}
+      ${more ? html`<p class="quiet">${MORE}</p>` : ''}
+      ${renderReviewSpeed(speed)}
+    </div>
     <p id="changes" class="sr" role="status"></p>
     ${renderKeys()}`,
   );
 }
 
+const MORE = 'There are more open holds than are listed here. Filters look at the newest thousand.';
+
+function renderTabs({ view: current }: Filters, counts: Inbox['counts']): Html {
+  const tab = (view: View) =>
+    html`<a href="/?view=${view}" ${view === current ? html`aria-current="page"` : ''}>
+      ${LABELS[view]}
+      <span class="count">${number(counts[view])}</span></a>`;
+  return html`<nav class="tabs" aria-label="Views">${VIEWS.map(tab)}</nav>`;
+}
+
 function renderFilters({ filters, choices }: Inbox): Html | string {
   const isSet = filters.upstream ?? filters.agent ?? filters.tier ?? filters.olderThanMs;
   if (isSet === undefined && choices.upstreams.length === 0) return '';
-  const select = (name: string, label: string, values: readonly string[], chosen: string | undefined) =>
-    html`<label>${label}<select name="${name}"><option value="">any</option>${values.map(
-      (value) => html`<option value="${value}" ${value === chosen ? 'selected' : ''}>${value}</option>`,
-    )}</select></label>`;
-  return html`<details class="filters" ${isSet === undefined ? '' : 'open'}><summary>Filter${isSet === undefined ? '' : ' (on)'}</summary>
-    <form method="get" action="/"><input type="hidden" name="view" value="${filters.view}">
-    ${select('upstream', 'Upstream', choices.upstreams, filters.upstream)}${select('agent', 'Agent', choices.agents, filters.agent)}
-    ${select('tier', 'Tier', choices.tiers, filters.tier)}${select('age', 'Waiting longer than', AGE_CHOICES, undefined)}
-    <button type="submit">Apply</button> <a href="/?view=${filters.view}">Clear</a></form></details>`;
+  return html`<details class="filters" ${isSet === undefined ? '' : 'open'}>
+    <summary>Filter${isSet === undefined ? '' : ' (on)'}</summary>
+    <form method="get" action="/">
+      <input type="hidden" name="view" value="${filters.view}">
+      ${select('upstream', 'Upstream', choices.upstreams, filters.upstream)}
+      ${select('agent', 'Agent', choices.agents, filters.agent)}
+      ${select('tier', 'Tier', choices.tiers, filters.tier)}
+      ${select('age', 'Waiting longer than', AGE_CHOICES, undefined)}
+      <button type="submit">Apply</button>
+      <a href="/?view=${filters.view}">Clear</a>
+    </form></details>`;
 }
+
+function select(name: string, label: string, values: readonly string[], chosen: string | undefined): Html {
+  const option = (value: string) =>
+    html`<option value="${value}" ${value === chosen ? 'selected' : ''}>${value}</option>`;
+  return html`<label>${label}
+    <select name="${name}">
+      <option value="">any</option>
+      ${values.map(option)}
+    </select></label>`;
+}
+
+const empty = (title: string, content: Html): Html =>
+  html`<div class="empty">
+      <h2>${title}</h2>
+      ${content}
+    </div>`;
 
 function renderEmpty(filters: Filters, counts: Inbox['counts'], unnamed: Reviewer | undefined): Html {
   if (unnamed !== undefined) return renderUnnamed(unnamed);
   const filtered = filters.upstream ?? filters.agent ?? filters.tier ?? filters.olderThanMs;
-  if (filtered !== undefined)
-    return html`<div class="empty"><h2>Nothing matches these filters</h2><p><a href="/?view=${filters.view}">Clear the filters</a></p></div>`;
-  if (filters.view === 'recent')
-    return html`<div class="empty"><h2>Nothing has been decided yet</h2><p>What you may see stays here after it has ended.</p></div>`;
-  if (filters.view === 'mine' && counts.open > 0) {
-    return html`<div class="empty"><h2>Nothing waits for you</h2><p><a href="/?view=open">${plural(counts.open, 'open action')}</a> ${counts.open === 1 ? 'waits' : 'wait'} for other people, or for the agent to come back.</p></div>`;
+  if (filtered !== undefined) {
+    const clear = html`<p><a href="/?view=${filters.view}">Clear the filters</a></p>`;
+    return empty('Nothing matches these filters', clear);
   }
-  return html`<div class="empty"><h2>All clear</h2><p>No agent is waiting for a decision. New ones appear here by themselves.</p></div>`;
+  if (filters.view === 'recent')
+    return empty('Nothing has been decided yet', html`<p>What you may see stays here after it has ended.</p>`);
+  if (filters.view === 'mine' && counts.open > 0) {
+    const others = html`<a href="/?view=open">${plural(counts.open, 'open action')}</a>`;
+    const wait = counts.open === 1 ? 'waits' : 'wait';
+    return empty(
+      'Nothing waits for you',
+      html`<p>${others} ${wait} for other people, or for the agent to come back.</p>`,
+    );
+  }
+  const none = html`<p>No agent is waiting for a decision. New ones appear here by themselves.</p>`;
+  return empty('All clear', none);
 }
 
 /** Not "All clear": calls may well be waiting, for people whom this person's groups do not match. */
@@ -75,36 +119,48 @@ function renderUnnamed({ groups, subject }: Reviewer): Html {
     groups.length === 0
       ? html`<p>Your sign-in brought no groups.</p>`
       : html`<p>Your sign-in brought ${plural(groups.length, 'group')}:</p>
-    <ul class="plain-list">${groups.map((group) => html`<li><code>${words(group)}</code></li>`)}</ul>`;
-  return html`<div class="empty"><h2>Nothing here names you</h2>
-    ${brought}
-    <p>No tier of this gateway names one of them, or you (<code>${words(subject)}</code>). Whoever runs this gateway can write
-    <code>group:</code> and the name exactly as it stands here into a tier, or have the issuer send other groups. Then sign in again.</p></div>`;
+      <ul class="plain-list">${groups.map((group) => html`<li><code>${words(group)}</code></li>`)}</ul>`;
+  return empty(
+    'Nothing here names you',
+    html`${brought}
+      <p>
+        No tier of this gateway names one of them, or you (<code>${words(subject)}</code>).
+        Whoever runs this gateway can write <code>group:</code> and the name exactly as it stands here into a tier,
+        or have the issuer send other groups. Then sign in again.</p>`,
+  );
 }
 
 function renderGroup({ task, entries }: Group, now: EpochMs): Html {
   const title =
     task === undefined
       ? html`<h2 class="group">Without a task</h2>`
-      : html`<h2 class="group"><span class="label">Task, in the agent’s words</span> <q>${words(task.heading)}</q> <span class="count">${number(entries.length)}</span></h2>`;
-  return html`<section>${title}<ul class="list">${entries.map((entry) => renderEntry(entry, now))}</ul></section>`;
+      : html`<h2 class="group">
+      <span class="label">Task, in the agent’s words</span>
+      <q>${words(task.heading)}</q>
+      <span class="count">${number(entries.length)}</span></h2>`;
+  return html`<section>
+    ${title}
+    <ul class="list">${entries.map((entry) => renderEntry(entry, now))}</ul></section>`;
 }
 
-function renderEntry({ hold, standing }: InboxEntry, now: EpochMs): Html {
+function renderEntry({ hold, permissions }: InboxEntry, now: EpochMs): Html {
   const tags = [
     hold.reversible === false ? html`<span class="tag bad">cannot be undone</span>` : '',
     hold.data === undefined ? '' : html`<span class="tag warn">${words(hold.data)}</span>`,
     hold.requirements.map(({ tier }) => html`<span class="tag">${tier}</span>`),
   ];
-  return html`<li class="card" data-hold="${hold.id}" data-version="${hold.version}"><a class="card-link" href="/holds/${hold.id}">
-    <span class="card-what">${what(hold.action)}${details(hold.action)}</span></a>
+  const isPending = hold.state === 'PENDING';
+  const why = html`<span class="quiet">${permissions.revoke ? 'you voted' : 'not yours to decide'}</span>`;
+  return html`<li class="card" data-hold="${hold.id}" data-version="${hold.version}">
+    <a class="card-link" href="/holds/${hold.id}">
+      <span class="card-what">${what(hold.action)}${details(hold.action)}</span></a>
     <span class="card-who">${words(agentName(hold.principal))} · asked ${ago(hold.createdAt, now)}</span>
     <span class="card-tags">${tags}</span>
-    <span class="card-side">${renderState(hold, now)}${hold.state === 'PENDING' ? renderProgress(hold) : ''}${
-      hold.state === 'PENDING' && !standing.approve
-        ? html`<span class="quiet">${standing.revoke ? 'you voted' : 'not yours to decide'}</span>`
-        : ''
-    }</span></li>`;
+    <span class="card-side">
+      ${renderState(hold, now)}
+      ${isPending ? renderProgress(hold) : ''}
+      ${isPending && !permissions.approve ? why : ''}
+    </span></li>`;
 }
 
 const STATE_WORDS: Readonly<Record<Hold['state'], readonly [string, string]>> = {
@@ -136,16 +192,18 @@ export function renderProgress(hold: Hold): Html {
     { length: Math.min(needed, 12) },
     (_, seat) => html`<i ${seat < given ? html`class="on"` : ''}></i>`,
   );
-  return html`<span class="seats"><span class="dots" aria-hidden="true">${dots}</span>${given} of ${plural(needed, 'approval')}</span>`;
+  return html`<span class="seats">
+      <span class="dots" aria-hidden="true">${dots}</span>
+      ${given} of ${plural(needed, 'approval')}</span>`;
 }
 
 /** How this person decides, for themselves: many decisions in no time are a sign of wear, not of diligence. */
-function renderReviewSpeed({ decisions, medianSeconds, hasty }: VoteTimes): Html | string {
+function renderReviewSpeed({ decisions, medianSeconds, tooFast }: VoteTimes): Html | string {
   if (decisions === 0) return '';
   const median =
     medianSeconds === undefined ? '' : `, half of them within ${duration(medianSeconds * 1000)} of opening`;
-  const quick = hasty === 0 ? '' : html` <span class="tag warn">${number(hasty)} in under 3 s</span>`;
-  return html`<p class="pace quiet">Your last 24 hours: ${plural(decisions, 'decision')}${median}.${quick}</p>`;
+  const quick = tooFast === 0 ? '' : html` <span class="tag warn">${number(tooFast)} in under 3 s</span>`;
+  return html`<p class="review-speed quiet">Your last 24 hours: ${plural(decisions, 'decision')}${median}.${quick}</p>`;
 }
 
 function renderKeys(): Html {
@@ -156,7 +214,9 @@ function renderKeys(): Html {
     ['1 2 3', 'waiting for me, all open, recent'],
     ['?', 'this list'],
   ];
-  return html`<dialog id="keys" aria-labelledby="keys-title"><h2 id="keys-title">Keys</h2><dl class="keys">${rows.map(
-    ([key, does]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${does}</dd></div>`,
-  )}</dl><form method="dialog"><button>Close</button></form></dialog>`;
+  const row = ([key, does]: readonly string[]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${does}</dd></div>`;
+  return html`<dialog id="keys" aria-labelledby="keys-title">
+    <h2 id="keys-title">Keys</h2>
+    <dl class="keys">${rows.map(row)}</dl>
+    <form method="dialog"><button>Close</button></form></dialog>`;
 }

@@ -21,7 +21,15 @@ export interface Frame {
   readonly forwardTo?: string;
 }
 
-const MARK = html`<svg viewBox="0 0 24 24" width="22" height="22" aria-hidden="true" focusable="false"><path d="M4 4h16v11a5 5 0 0 1-5 5H4z" fill="none" stroke="currentColor" stroke-width="2" stroke-linejoin="round"/><path d="m8 11.5 3 3 5.5-6" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/></svg>`;
+const MARK = html`<svg viewBox="0 0 24 24" width="22" height="22" aria-hidden="true" focusable="false"
+  fill="none" stroke="currentColor" stroke-width="2" stroke-linejoin="round">
+  <path d="M4 4h16v11a5 5 0 0 1-5 5H4z"/>
+  <path d="m8 11.5 3 3 5.5-6" stroke-linecap="round"/>
+</svg>`;
+
+const STYLES = ['console.css', 'controls.css', 'inbox.css', 'hold.css'].map(
+  (name) => html`<link rel="stylesheet" href="${assetUrl(name)}">`,
+);
 
 export function renderPage({ title, session, current, scripts = [], forwardTo }: Frame, main: Html): Html {
   return html`<!doctype html>
@@ -33,7 +41,7 @@ export function renderPage({ title, session, current, scripts = [], forwardTo }:
 ${forwardTo === undefined ? '' : html`<meta http-equiv="refresh" content="0; url=${forwardTo}">`}
 <title>${title} · Countersign</title>
 <link rel="icon" href="${assetUrl('icon.svg')}" type="image/svg+xml">
-${['console.css', 'controls.css', 'inbox.css', 'hold.css'].map((name) => html`<link rel="stylesheet" href="${assetUrl(name)}">`)}
+${STYLES}
 <script src="${assetUrl('console.js')}" defer></script>
 ${scripts.map((name) => html`<script src="${assetUrl(name)}" defer></script>`)}
 </head>
@@ -51,9 +59,17 @@ ${session === undefined ? '' : renderWho(session, current)}
 
 function renderWho({ reviewer, csrf, powers }: SignedIn, current: Frame['current']): Html {
   const here = (name: Frame['current']) => (name === current ? html`aria-current="page"` : '');
-  return html`<nav aria-label="Console"><a href="/" ${here('inbox')}>Inbox</a>${powers.watch ? html`<a href="/watch" ${here('watch')}>Passed</a>` : ''}${
-    powers.killSwitch ? html`<a href="/suspensions" ${here('suspensions')}>Suspensions</a>` : ''
-  }<a href="/passkeys" ${here('passkeys')}>Passkeys</a></nav>
-<div class="who-am-i"><span class="me" title="${reviewer.id}">${words(reviewer.name ?? reviewer.subject)}</span>
-<form method="post" action="/sign-out"><input type="hidden" name="csrf" value="${csrf}"><button class="plain" type="submit">Sign out</button></form></div>`;
+  return html`<nav aria-label="Console">
+  <a href="/" ${here('inbox')}>Inbox</a>
+  ${powers.watch ? html`<a href="/watch" ${here('watch')}>Passed</a>` : ''}
+  ${powers.killSwitch ? html`<a href="/suspensions" ${here('suspensions')}>Suspensions</a>` : ''}
+  <a href="/passkeys" ${here('passkeys')}>Passkeys</a>
+</nav>
+<div class="who-am-i">
+  <span class="me" title="${reviewer.id}">${words(reviewer.name ?? reviewer.subject)}</span>
+  <form method="post" action="/sign-out">
+    <input type="hidden" name="csrf" value="${csrf}">
+    <button class="plain" type="submit">Sign out</button>
+  </form>
+</div>`;
 }

@@ -9,7 +9,11 @@ export type Similar = Awaited<ReturnType<typeof similarTo>>;
 
 export function renderProposal({ approvedTimes, proposedRules }: Similar): Html | string {
   if (proposedRules === undefined) return '';
-  return html`<details class="fold"><summary>This keeps coming: approved ${number(approvedTimes)} times before</summary>
-    <p>If it should not need people, the rules can say so. Propose this change to who keeps them; nothing changes here.</p>
-    <pre class="long" tabindex="0">${block(proposedRules)}</pre><p><button type="button" class="small" data-copy="${proposedRules}" hidden>Copy</button></p></details>`;
+  return html`<details class="fold">
+    <summary>This keeps coming: approved ${number(approvedTimes)} times before</summary>
+    <p>
+      If it should not need people, the rules can say so.
+      Propose this change to whoever keeps the rules; nothing changes here.</p>
+    <pre class="long" tabindex="0">${block(proposedRules)}</pre>
+    <p><button type="button" class="small" data-copy="${proposedRules}" hidden>Copy</button></p></details>`;
 }

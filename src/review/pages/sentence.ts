@@ -31,7 +31,8 @@ export interface SentencePlace {
 }
 
 export function sentence(hold: Hold, place: SentencePlace = {}): Html {
-  return html`Agent <strong class="who">${words(agentName(hold.principal))}</strong>${onBehalf(hold)} wants to ${what(hold.action)}${details(hold.action, place)}.`;
+  const who = html`<strong class="who">${words(agentName(hold.principal))}</strong>`;
+  return html`Agent ${who}${onBehalf(hold)} wants to ${what(hold.action)}${details(hold.action, place)}.`;
 }
 
 function onBehalf({ principal }: Hold): Html | string {
@@ -53,7 +54,9 @@ export function details(
     ([key, value], index) => html`${index === 0 ? ': ' : ', '}${quoted(key)} <span class="val">${named(value)}</span>`,
   );
   if (more === 0) return html`${shown}`;
-  return html`${shown}${entries.length === 0 ? ':' : ', and'} ${above ? html`<a href="#arguments">${number(more)} more</a>` : `${number(more)} more`}`;
+  const others = `${number(more)} more`;
+  const link = above ? html`<a href="#arguments">${others}</a>` : others;
+  return html`${shown}${entries.length === 0 ? ':' : ', and'} ${link}`;
 }
 
 function named(given: GistValue): Html | string {

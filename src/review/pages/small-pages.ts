@@ -10,23 +10,30 @@ import { renderPage, type SignedIn } from './layout.ts';
 export function renderWelcome(to: string, issuer: string): Html {
   return renderPage(
     { title: 'Sign in' },
-    html`<section class="notice"><h1>Somebody has to decide</h1><p>Agents’ risky calls wait here for people. Sign in to see the ones that name you.</p>
-    <p><a class="button primary" href="/sign-in?to=${encodeURIComponent(to)}">Sign in</a></p><p class="quiet">You sign in at ${new URL(issuer).host}.</p></section>`,
+    html`<section class="notice">
+    <h1>Somebody has to decide</h1>
+    <p>Agents’ risky calls wait here for people. Sign in to see the ones that name you.</p>
+    <p><a class="button primary" href="/sign-in?to=${encodeURIComponent(to)}">Sign in</a></p>
+    <p class="quiet">You sign in at ${new URL(issuer).host}.</p></section>`,
   );
 }
 
 export function renderSignedOut(forwardTo: string | undefined): Html {
+  const [to, label] = forwardTo === undefined ? ['/', 'Sign in again'] : [forwardTo, 'Sign out at the issuer, too'];
   return renderPage(
     { title: 'Signed out', ...(forwardTo !== undefined && { forwardTo }) },
-    html`<section class="notice"><h1>Signed out</h1><p>Your session at this console has ended.</p>
-    <p>${forwardTo === undefined ? html`<a class="button" href="/">Sign in again</a>` : html`<a class="button" href="${forwardTo}">Sign out at the issuer, too</a>`}</p></section>`,
+    html`<section class="notice">
+    <h1>Signed out</h1>
+    <p>Your session at this console has ended.</p>
+    <p><a class="button" href="${to}">${label}</a></p></section>`,
   );
 }
 
 /** What a person at the console can do, where the error table speaks to programs. */
 const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   reviewer_unauthenticated:
-    'Sign in once more. If that fails, too, tell whoever runs this gateway the code below and the time: the log says more about it than this page may.',
+    'Sign in once more. If that fails, too, tell whoever runs this gateway the code below and the time: ' +
+    'the log says more about it than this page may.',
   issuer_unavailable: 'Try again in a minute. Whoever runs this gateway finds the reason in its log.',
   step_up_required: 'Sign in again from the page of the action, and decide within five minutes.',
   unsupported_media_type: 'Load the page again, and use its own form.',
@@ -39,14 +46,16 @@ export function renderRefusal(error: GatewayError, session: SignedIn | undefined
   const { title, remedy } = ERRORS[error.code];
   const signsIn = error.code === 'reviewer_unauthenticated';
   const check = error.details.members?.check;
+  const way = signsIn
+    ? html`<a class="button" href="/sign-in?to=${encodeURIComponent(back)}">Sign in again</a>`
+    : html`<a class="button" href="${back}">${back === '/' ? 'To the inbox' : 'Look at it again'}</a>`;
   return renderPage(
     { title, ...(session && { session }) },
-    html`<section class="notice"><h1>${title}</h1><p>${words(error.detail)}</p><p class="quiet">${ADVICE[error.code] ?? remedy}</p>
-    <p>${
-      signsIn
-        ? html`<a class="button" href="/sign-in?to=${encodeURIComponent(back)}">Sign in again</a>`
-        : html`<a class="button" href="${back}">${back === '/' ? 'To the inbox' : 'Look at it again'}</a>`
-    }</p>
+    html`<section class="notice">
+    <h1>${title}</h1>
+    <p>${words(error.detail)}</p>
+    <p class="quiet">${ADVICE[error.code] ?? remedy}</p>
+    <p>${way}</p>
     <p class="quiet">Code <code>${error.code}${typeof check === 'string' ? `/${check}` : ''}</code></p></section>`,
   );
 }
@@ -62,23 +71,43 @@ export interface PasskeysPage {
 
 export function renderPasskeys({ session, passkeys, offered, fresh, now }: PasskeysPage): Html {
   const item = ({ id, label, createdAt }: Passkey) =>
-    html`<li><strong>${words(label)}</strong> <span class="quiet">added ${ago(createdAt, now)}</span>
-    <form method="post" action="/passkeys/remove"><input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="id" value="${id}"><button class="small">Remove</button></form></li>`;
+    html`<li>
+    <strong>${words(label)}</strong>
+    <span class="quiet">added ${ago(createdAt, now)}</span>
+    <form method="post" action="/passkeys/remove">
+      <input type="hidden" name="csrf" value="${session.csrf}">
+      <input type="hidden" name="id" value="${id}">
+      <button class="small">Remove</button>
+    </form></li>`;
+  const list =
+    passkeys.length === 0
+      ? html`<p class="quiet">You have none yet.</p>`
+      : html`<ul class="plain-list keys-list">${passkeys.map(item)}</ul>`;
   return renderPage(
     { title: 'Passkeys', session, current: 'passkeys', scripts: ['passkey.js'] },
-    html`<section class="notice wide"><h1>Passkeys</h1>
-    <p>With a passkey, one touch signs one decision on one exact action. The signature is kept with the vote, so that anybody can verify it later.</p>
-    ${passkeys.length === 0 ? html`<p class="quiet">You have none yet.</p>` : html`<ul class="plain-list keys-list">${passkeys.map(item)}</ul>`}
-    ${offered ? renderAdd(session, fresh) : html`<p class="why">Passkeys need a domain name, and this console is reached by an IP address.</p>`}</section>`,
+    html`<section class="notice wide">
+    <h1>Passkeys</h1>
+    <p>
+      With a passkey, one touch signs one decision on one exact action.
+      The signature is kept with the vote, so that anybody can verify it later.</p>
+    ${list}
+    ${offered ? renderAdd(session, fresh) : NO_DOMAIN}</section>`,
   );
 }
 
+const NO_DOMAIN = html`<p class="why">Passkeys need a domain name, and this console is reached by an IP address.</p>`;
+
 function renderAdd(session: SignedIn, fresh: boolean): Html {
   if (!fresh) {
-    return html`<p>To add one, show first that it is you: <a class="button" href="/sign-in?fresh=1&amp;to=%2Fpasskeys">Sign in again</a></p>`;
+    const signIn = html`<a class="button" href="/sign-in?fresh=1&amp;to=%2Fpasskeys">Sign in again</a>`;
+    return html`<p>To add one, show first that it is you: ${signIn}</p>`;
   }
-  return html`<form id="add-passkey" hidden><input type="hidden" name="csrf" value="${session.csrf}">
-    <label for="label">Name for the new passkey</label><input id="label" name="label" maxlength="60" value="My passkey" required>
-    <button class="primary">Add a passkey</button></form><noscript><p class="why">Adding a passkey needs JavaScript.</p></noscript>
+  return html`<form id="add-passkey" hidden>
+      <input type="hidden" name="csrf" value="${session.csrf}">
+      <label for="label">Name for the new passkey</label>
+      <input id="label" name="label" maxlength="60" value="My passkey" required>
+      <button class="primary">Add a passkey</button>
+    </form>
+    <noscript><p class="why">Adding a passkey needs JavaScript.</p></noscript>
     <p id="passkey-status" role="alert" class="why" hidden></p>`;
 }

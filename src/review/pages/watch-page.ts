@@ -4,7 +4,7 @@
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { WatchedCall } from '../interventions.ts';
-import { ago, type Html, words } from './html.ts';
+import { ago, alert, type Html, words } from './html.ts';
 import { renderPage, type SignedIn } from './layout.ts';
 
 export interface WatchPageOptions {
@@ -24,13 +24,24 @@ export function renderWatch({ passed, next, session, now, done }: WatchPageOptio
   const said = done === undefined ? undefined : DONE[done];
   return renderPage(
     { title: 'Passed', session, current: 'watch' },
-    html`<div class="head"><h1>Passed without asking</h1><p class="quiet">Newest first. Rules let these calls through and want them looked at.</p></div>
-    ${said === undefined ? '' : html`<div class="alert ${done === 'later' ? 'bad' : 'good'}" role="status">${said}</div>`}
-    ${passed.length === 0 ? html`<div class="empty"><h2>Nothing to look at</h2><p>Calls that a rule with <code>notify</code> lets pass are listed here.</p></div>` : ''}
+    html`<div class="head">
+      <h1>Passed without asking</h1>
+      <p class="quiet">Newest first. Rules let these calls through and want them looked at.</p>
+    </div>
+    ${said === undefined ? '' : alert(said, done === 'later' ? 'bad' : 'good')}
+    ${passed.length === 0 ? NOTHING : ''}
     ${byTask(passed).map((calls, index) => renderGroup(calls, index, session, now))}
-    ${next === undefined ? '' : html`<p><a class="button" href="/watch?after=${encodeURIComponent(next)}">Older</a></p>`}`,
+    ${next === undefined ? '' : renderOlder(next)}`,
   );
 }
+
+const renderOlder = (next: string): Html =>
+  html`<p><a class="button" href="/watch?after=${encodeURIComponent(next)}">Older</a></p>`;
+
+const NOTHING = html`<div class="empty">
+      <h2>Nothing to look at</h2>
+      <p>Calls that a rule with <code>notify</code> lets pass are listed here.</p>
+    </div>`;
 
 /** Runs of neighbours of the same task; the order stays. */
 function byTask(passed: readonly WatchedCall[]): readonly (readonly [WatchedCall, ...WatchedCall[]])[] {
@@ -54,39 +65,66 @@ function renderGroup(
   const title =
     task === undefined
       ? html`<h2 class="group">Without a task</h2>`
-      : html`<h2 class="group"><span class="label">Task, in the agent’s words</span> <q>${words(task.objective)}</q>${taskOpen ? '' : html` <span class="tag">ended</span>`}</h2>`;
-  return html`<section>${title}<ul class="list">${calls.map((one) => renderCall(one, session, now))}</ul>
+      : html`<h2 class="group">
+      <span class="label">Task, in the agent’s words</span>
+      <q>${words(task.objective)}</q>
+      ${taskOpen ? '' : html`<span class="tag">ended</span>`}</h2>`;
+  return html`<section>
+    ${title}
+    <ul class="list">${calls.map((one) => renderCall(one, session, now))}</ul>
     ${task !== undefined && taskOpen ? renderRevoke(task.id, index, session) : ''}</section>`;
 }
 
 function renderCall({ call }: WatchedCall, { powers }: SignedIn, now: EpochMs): Html {
   const { principalId, onBehalfOf } = call;
-  return html`<li class="card" data-passed="${call.id}"><span class="card-what mono">${words(call.tool ?? `${call.method} ${call.path}`)} <span class="quiet">on ${words(call.upstream)}</span></span>
-    <span class="card-who"><span class="mono">${words(principalId)}</span>${onBehalfOf.length === 0 ? '' : html` for ${words(onBehalfOf.join(', '))}`}, passed ${ago(call.at, now)}${
-      powers.killSwitch
-        ? html` · <a href="/suspensions?principal=${encodeURIComponent(principalId)}#suspend">Suspend this agent…</a>`
-        : ''
-    }</span>
-    <span class="card-tags">${call.rules.map((rule) => html`<span class="tag">${words(rule)}</span>`)}${call.data === undefined ? '' : html`<span class="tag warn">${words(call.data)}</span>`}${
-      call.reversible === false ? html`<span class="tag bad">cannot be undone</span>` : ''
-    }</span></li>`;
+  const users = onBehalfOf.length === 0 ? '' : html` for ${words(onBehalfOf.join(', '))}`;
+  const suspend = `/suspensions?principal=${encodeURIComponent(principalId)}#suspend`;
+  const stop = html` · <a href="${suspend}">Suspend this agent…</a>`;
+  const who = html`<span class="mono">${words(principalId)}</span>${users}, passed ${ago(call.at, now)}`;
+  return html`<li class="card" data-passed="${call.id}">
+    <span class="card-what mono">
+      ${words(call.tool ?? `${call.method} ${call.path}`)}
+      <span class="quiet">on ${words(call.upstream)}</span>
+    </span>
+    <span class="card-who">${who}${powers.killSwitch ? stop : ''}</span>
+    <span class="card-tags">
+      ${call.rules.map((rule) => html`<span class="tag">${words(rule)}</span>`)}
+      ${call.data === undefined ? '' : html`<span class="tag warn">${words(call.data)}</span>`}
+      ${call.reversible === false ? html`<span class="tag bad">cannot be undone</span>` : ''}
+    </span></li>`;
 }
 
 function renderRevoke(task: string, index: number, session: SignedIn): Html {
-  return html`<details class="fold"><summary>Revoke this task</summary><form method="post" action="/watch/confirm" class="decision">
-    <input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="task" value="${task}">
-    <label for="reason-${index}">Reason <span class="quiet">(kept in the record)</span></label><textarea id="reason-${index}" name="reason" rows="2" maxlength="2000" required></textarea>
-    <div class="buttons"><button class="deny">Revoke task…</button></div></form></details>`;
+  return html`<details class="fold">
+    <summary>Revoke this task</summary>
+    <form method="post" action="/watch/confirm" class="decision">
+      <input type="hidden" name="csrf" value="${session.csrf}">
+      <input type="hidden" name="task" value="${task}">
+      <label for="reason-${index}">Reason <span class="quiet">(kept in the record)</span></label>
+      <textarea id="reason-${index}" name="reason" rows="2" maxlength="2000" required></textarea>
+      <div class="buttons"><button class="deny">Revoke task…</button></div>
+    </form></details>`;
 }
 
 export function confirmRevoke(task: string, objective: string | undefined, reason: string, session: SignedIn): Html {
+  const said = objective === undefined ? '' : html`, in the agent’s words: <q>${words(objective)}</q>`;
   return renderPage(
     { title: 'Revoke this task?', session, current: 'watch' },
-    html`<section class="confirm deny" aria-labelledby="confirm-title"><h1 id="confirm-title">Revoke this task?</h1>
-    <blockquote class="action"><p>Task <code>${words(task)}</code>${objective === undefined ? '' : html`, in the agent’s words: <q>${words(objective)}</q>`}</p></blockquote>
+    html`<section class="confirm deny" aria-labelledby="confirm-title">
+    <h1 id="confirm-title">Revoke this task?</h1>
+    <blockquote class="action"><p>Task <code>${words(task)}</code>${said}</p></blockquote>
     <p>Your reason: <q>${words(reason)}</q></p>
-    <p>What waits or is approved under it is revoked, what was minted for it is taken back, and its further calls are refused. A task cannot be opened again.</p>
-    <form method="post" action="/watch/revoke"><input type="hidden" name="csrf" value="${session.csrf}"><input type="hidden" name="task" value="${task}"><input type="hidden" name="reason" value="${reason}">
-    <div class="buttons"><button class="deny" id="confirm">Revoke it now</button><a class="button" href="/watch">Go back</a></div></form></section>`,
+    <p>
+      What waits or is approved under it is revoked, what was minted for it is taken back,
+      and its further calls are refused. A task cannot be opened again.</p>
+    <form method="post" action="/watch/revoke">
+      <input type="hidden" name="csrf" value="${session.csrf}">
+      <input type="hidden" name="task" value="${task}">
+      <input type="hidden" name="reason" value="${reason}">
+      <div class="buttons">
+        <button class="deny" id="confirm">Revoke it now</button>
+        <a class="button" href="/watch">Go back</a>
+      </div>
+    </form></section>`,
   );
 }

@@ -7,12 +7,10 @@ import { isBase64 } from './decoders.ts';
 import { isHex } from './escapes.ts';
 import { isGap, isNumber, LONGEST_GAP, WRAPPED_LINE } from './find.ts';
 
-/**
- * What nested escapes make of one byte, such as `&#X00005C;&#X000075;&#X000030;…`; and the most that it takes where
- * there are none.
- */
+/** What nested escapes make of one byte, such as `&#X00005C;&#X000075;&#X000030;…`. */
 const WIDEST_ESCAPED = 100;
-const WIDEST_PLAIN = 12;
+/** The same in a word without an escape: hex with hyphens of one escape, such as `26-23-58-30-30-30-30-37-34-3B`. */
+const WIDEST_PLAIN = 36;
 const SLACK = 256;
 
 const PLAIN = 1;

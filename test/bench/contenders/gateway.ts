@@ -3,7 +3,10 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { startGateway } from '../../../src/assembly/gateway.ts';
+import type { ConfigInput } from '../../../src/config/schema.ts';
+import { rule } from '../../support/config.ts';
 
 const upstream = process.argv[2] as string;
 const issuer = process.argv[3] as string;
@@ -15,31 +18,35 @@ Object.assign(process.env, {
   BENCH_SECRET: 'bench-secret-0123456789',
 });
 
-const rules = Array.from(
-  { length: 20 },
-  (_, i) =>
-    `  - { id: r${i}, match: { upstream: api, methods: [GET], path: "/r${i}/:id" }, when: 'agent.issuer == "${issuer}" && request.params.id != "x"', decide: allow }`,
-);
-const config = join(folder, 'countersign.yaml');
-writeFileSync(
-  config,
-  `listeners:
-  agents: { address: 127.0.0.1:0 }
-  reviewers: { address: 127.0.0.1:0, url: http://127.0.0.1:8081 }
-  ops: { address: 127.0.0.1:0 }
-store: { type: sqlite, path: ${join(folder, 'store.db')} }
-audit: { path: ${join(folder, 'audit')} }
-identity:
-  audience: [https://gateway.example.org]
-  issuers: [{ name: bench, type: oidc, issuer: ${issuer}, algorithms: [ES256] }]
-upstreams:
-  api: { url: ${upstream}, credential: key }
-credentials:
-  key: { type: static, in: header, name: authorization, format: "Bearer {secret}", secret: { env: BENCH_SECRET } }
-rules:
-${rules.join('\n')}
-`,
-);
-const gateway = await startGateway(config, { logTo: { write() {} } });
+const when = `agent.issuer == "${issuer}" && request.params.id != "x"`;
+const config: ConfigInput = {
+  listeners: {
+    agents: { address: '127.0.0.1:0' },
+    reviewers: { address: '127.0.0.1:0', url: 'http://127.0.0.1:8081' },
+    ops: { address: '127.0.0.1:0' },
+  },
+  store: { type: 'sqlite', path: 'store.db' },
+  audit: { path: 'audit' },
+  identity: {
+    audience: ['https://gateway.example.org'],
+    issuers: [{ name: 'bench', type: 'oidc', issuer, algorithms: ['ES256'] }],
+  },
+  upstreams: { api: { url: upstream, credential: 'key' } },
+  credentials: {
+    key: {
+      type: 'static',
+      in: 'header',
+      name: 'authorization',
+      format: 'Bearer {secret}',
+      secret: { env: 'BENCH_SECRET' },
+    },
+  },
+  rules: Array.from({ length: 20 }, (_, i) =>
+    rule.allow(`r${i}`, { upstream: 'api', methods: ['GET'], path: `/r${i}/:id` }, { when }),
+  ),
+};
+const configPath = join(folder, 'countersign.yaml');
+writeFileSync(configPath, stringify(config));
+const gateway = await startGateway(configPath, { logTo: { write() {} } });
 process.stdout.write(`port ${gateway.ports.agents}\n`);
 process.once('SIGTERM', () => void gateway.close().then(() => process.exit()));

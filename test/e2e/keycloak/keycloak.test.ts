@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../../config/quickstart/layout.ts';
 import { run } from '../../../src/cli/holds.ts';
 import { openTerminal } from '../../cli/terminal-io.ts';
+import { rule } from '../../support/config.ts';
 import { type Environment, startEnvironment } from '../../support/environment.ts';
 import { createVisitor, type Visitor } from '../../support/visitor.ts';
 import { fillForms, findKeycloak, type Keycloak, startKeycloak } from './keycloak.ts';
@@ -75,26 +76,52 @@ describe.skipIf(home === undefined)(
       keycloak = await startKeycloak(home);
       await createRealm(keycloak.admin, desk);
       const { issuer } = keycloak;
-      environment = await startEnvironment({
-        agents: `, url: "${GATEWAY}"`,
-        reviewersListener: `{ address: "127.0.0.1:${port}", url: "${desk}" }`,
-        identity: `    - { name: keycloak, type: oidc, issuer: "${issuer}", algorithms: [RS256], displayClaim: preferred_username }`,
-        upstreams: ({ origin }) => `  exchanged: { url: "${origin}", credential: exchange }`,
-        credentials: `  exchange: { type: token-exchange, issuer: "${issuer}", clientId: countersign, clientSecret: { env: KC_SECRET }, scope: "ledger:write", audience: ledger-api }`,
-        tiers:
-          '{ payment: { reviewers: ["group:/finance"] }, proven: { reviewers: ["group:/finance"], stepUp: true } }',
-        rules: `
-  - { id: reads, match: { upstream: api, methods: [GET] }, decide: allow }
-  - { id: exchanged, match: { upstream: exchanged }, decide: allow }
-  - { id: proven, match: { upstream: api, methods: [POST], path: /proven }, decide: hold, tier: proven }
-  - { id: transfers, match: { upstream: api, methods: [POST], path: /transfers }, decide: hold, tier: payment }
-`,
-        reviewIssuer: issuer,
-        reviewers: `  login: { issuer: "${issuer}", clientId: countersign-console, clientSecret: { env: KC_DESK }, acrValues: [phr], stepUp: { acr: [phr] } }
-  cli: { clientId: countersign-cli }`,
-        env: { KC_SECRET: 'secret-of-countersign', KC_DESK: 'secret-of-countersign-console' },
-        limits: '{ wait: 0s }',
-      });
+      environment = await startEnvironment(
+        ({ origin }) => ({
+          listeners: { agents: { url: GATEWAY }, reviewers: { address: `127.0.0.1:${port}`, url: desk } },
+          identity: {
+            issuers: [
+              { name: 'keycloak', type: 'oidc', issuer, algorithms: ['RS256'], displayClaim: 'preferred_username' },
+            ],
+          },
+          upstreams: { exchanged: { url: origin, credential: 'exchange' } },
+          credentials: {
+            exchange: {
+              type: 'token-exchange',
+              issuer,
+              clientId: 'countersign',
+              clientSecret: { env: 'KC_SECRET' },
+              scope: 'ledger:write',
+              audience: 'ledger-api',
+            },
+          },
+          tiers: {
+            payment: { reviewers: ['group:/finance'] },
+            proven: { reviewers: ['group:/finance'], stepUp: true },
+          },
+          rules: [
+            rule.allow('reads', { upstream: 'api', methods: ['GET'] }),
+            rule.allow('exchanged', { upstream: 'exchanged' }),
+            rule.hold('proven', { upstream: 'api', methods: ['POST'], path: '/proven' }, { tier: 'proven' }),
+            rule.hold('transfers', { upstream: 'api', methods: ['POST'], path: '/transfers' }),
+          ],
+          reviewers: {
+            api: { issuer },
+            login: {
+              issuer,
+              clientId: 'countersign-console',
+              clientSecret: { env: 'KC_DESK' },
+              acrValues: ['phr'],
+              stepUp: { acr: ['phr'] },
+            },
+            cli: { clientId: 'countersign-cli' },
+          },
+          limits: { wait: '0s' },
+        }),
+        {
+          env: { KC_SECRET: 'secret-of-countersign', KC_DESK: 'secret-of-countersign-console' },
+        },
+      );
     }, 600_000);
     afterAll(async () => {
       await environment?.close();

@@ -3,6 +3,7 @@
 // docs/providers/aws.md says how to have moto here.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rule, type Section } from '../../support/config.ts';
 import { type Environment, startEnvironment } from '../../support/environment.ts';
 import { findMoto, type Moto, startMoto } from './moto.ts';
 
@@ -57,23 +58,34 @@ const json = async (service: string, target: string, body: object, how = send): 
 describe.skipIf(programs === undefined)('in front of moto (skipped where moto_server is not on PATH)', () => {
   beforeAll(async () => {
     moto = await startMoto(programs as string);
-    const credential = (service: string) =>
-      `  ${service}: { type: aws-sts, roleArn: "arn:aws:iam::123456789012:role/agents", webIdentityToken: { env: WIT }, region: eu-central-1, service: ${service}, endpoint: "${moto.origin}", actions: ["${service}:*"], resources: ["*"] }`;
     const services = ['s3', 'dynamodb', 'kms', 'sts'];
-    env = await startEnvironment({
-      upstreams: services.map((name) => `  ${name}: { url: "${moto.origin}", credential: ${name} }`).join('\n'),
-      credentials: services.map(credential).join('\n'),
-      rules: `
-  - { id: buckets, match: { upstream: s3, path: "/:bucket" }, decide: allow }
-  - { id: uploads, match: { upstream: s3, path: "/inbox/*" }, decide: allow }
-  - { id: ledger-reads, match: { upstream: s3, methods: [GET, HEAD], path: "/ledger/:key" }, decide: allow }
-  - { id: ledger-writes, match: { upstream: s3, methods: [PUT, DELETE], path: "/ledger/:key" }, decide: hold, tier: payment }
-  - { id: tables, match: { upstream: dynamodb }, when: "!('Item' in args)", decide: allow }
-  - { id: items, match: { upstream: dynamodb }, when: "'Item' in args", decide: hold, tier: payment }
-  - { id: keys, match: { upstream: kms }, decide: allow }
-  - { id: who, match: { upstream: sts }, decide: allow }`,
-      env: { WIT: 'web-identity-token-literal' },
+    const credentialOf = (service: string): Section<'credentials'>[string] => ({
+      type: 'aws-sts',
+      roleArn: 'arn:aws:iam::123456789012:role/agents',
+      webIdentityToken: { env: 'WIT' },
+      region: 'eu-central-1',
+      service,
+      endpoint: moto.origin,
+      actions: [`${service}:*`],
+      resources: ['*'],
     });
+    env = await startEnvironment(
+      {
+        upstreams: Object.fromEntries(services.map((name) => [name, { url: moto.origin, credential: name }])),
+        credentials: Object.fromEntries(services.map((name) => [name, credentialOf(name)])),
+        rules: [
+          rule.allow('buckets', { upstream: 's3', path: '/:bucket' }),
+          rule.allow('uploads', { upstream: 's3', path: '/inbox/*' }),
+          rule.allow('ledger-reads', { upstream: 's3', methods: ['GET', 'HEAD'], path: '/ledger/:key' }),
+          rule.hold('ledger-writes', { upstream: 's3', methods: ['PUT', 'DELETE'], path: '/ledger/:key' }),
+          rule.allow('tables', { upstream: 'dynamodb' }, { when: "!('Item' in args)" }),
+          rule.hold('items', { upstream: 'dynamodb' }, { when: "'Item' in args" }),
+          rule.allow('keys', { upstream: 'kms' }),
+          rule.allow('who', { upstream: 'sts' }),
+        ],
+      },
+      { env: { WIT: 'web-identity-token-literal' } },
+    );
   }, 120_000);
 
   afterAll(async () => {

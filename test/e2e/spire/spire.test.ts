@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Environment, GATEWAY_AUDIENCE, startEnvironment } from '../../support/environment.ts';
+import { GATEWAY_AUDIENCE, rule, type Section } from '../../support/config.ts';
+import { type Environment, startEnvironment } from '../../support/environment.ts';
 import { createAuthority } from '../../support/spiffe-authority.ts';
 import { type Answer, call, connect, type SpiffeUpstream, startSpiffeUpstream } from './calls.ts';
 import {
@@ -77,21 +78,43 @@ describe.skipIf(programs === undefined)(
       upstream = await startSpiffeUpstream(site, GATEWAY, trust);
       await vi.waitFor(() => agent.fetchJwt(GATEWAY_AUDIENCE), PATIENCE);
 
-      environment = await startEnvironment({
-        agents: `, tls: { workloadApi: "${agent.address}", clientCertificates: accept }`,
-        identity: `
-    - { name: prod, type: spiffe, trustDomain: prod.test, bundle: { workloadApi: "${agent.address}" } }
-${await entryOf(partner)}
-${await entryOf(deep)}
-    - { name: lab, type: spiffe, trustDomain: lab.test, bundle: { endpoint: "https://localhost:${lab.endpointPort}", profile: https_web } }`,
-        upstreams: `  ledger: { url: "${upstream.origin}", credential: own, tls: { ca: "${join(folder, 'web.pem')}", clientCertificate: { workloadApi: "${agent.address}" } } }`,
-        credentials: `\n  own: { type: spiffe-jwt, workloadApi: "${agent.address}", audience: "${LEDGER}" }`,
-        rules: `
-  - { id: reads, match: { upstream: api, methods: [GET], path: /things }, decide: allow }
-  - { id: own, match: { upstream: api, methods: [GET], path: /own }, when: agent.id == "${CALLER}" && agent.trustDomain == "prod.test", decide: allow }
-  - { id: ledger, match: { upstream: ledger, methods: [GET] }, decide: allow, credential: { audience: ["${LEDGER}"] } }`,
-        env: { NODE_EXTRA_CA_CERTS: join(folder, 'web.pem') },
-      });
+      const workloadApi = agent.address;
+      environment = await startEnvironment(
+        {
+          listeners: { agents: { tls: { workloadApi, clientCertificates: 'accept' } } },
+          identity: {
+            issuers: [
+              { name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: { workloadApi } },
+              await entryOf(partner),
+              await entryOf(deep),
+              {
+                name: 'lab',
+                type: 'spiffe',
+                trustDomain: 'lab.test',
+                bundle: { endpoint: `https://localhost:${lab.endpointPort}`, profile: 'https_web' },
+              },
+            ],
+          },
+          upstreams: {
+            ledger: {
+              url: upstream.origin,
+              credential: 'own',
+              tls: { ca: join(folder, 'web.pem'), clientCertificate: { workloadApi } },
+            },
+          },
+          credentials: { own: { type: 'spiffe-jwt', workloadApi, audience: LEDGER } },
+          rules: [
+            rule.allow('reads', { upstream: 'api', methods: ['GET'], path: '/things' }),
+            rule.allow(
+              'own',
+              { upstream: 'api', methods: ['GET'], path: '/own' },
+              { when: `agent.id == "${CALLER}" && agent.trustDomain == "prod.test"` },
+            ),
+            rule.allow('ledger', { upstream: 'ledger', methods: ['GET'] }, { credential: { audience: [LEDGER] } }),
+          ],
+        },
+        { env: { NODE_EXTRA_CA_CERTS: join(folder, 'web.pem') } },
+      );
     }, 300_000);
     afterAll(async () => {
       await environment?.close();
@@ -103,15 +126,18 @@ ${await entryOf(deep)}
     const nameOf = ({ trustDomain }: SpireServer): string => trustDomain.replace('.test', '');
 
     /** The issuer entry of a trust domain whose endpoint proves itself by its SPIFFE ID. */
-    async function entryOf(server: SpireServer): Promise<string> {
+    async function entryOf(server: SpireServer): Promise<Section<'identity'>['issuers'][number]> {
       const { trustDomain, endpointPort } = server;
       const bootstrap = join(folder, `${trustDomain}.json`);
       writeFileSync(bootstrap, await server.bundle('spiffe'));
-      return `
-    - name: ${nameOf(server)}
-      type: spiffe
-      trustDomain: ${trustDomain}
-      bundle: { endpoint: "https://127.0.0.1:${endpointPort}", profile: https_spiffe, spiffeId: spiffe://${trustDomain}/spire/server, bootstrap: "${bootstrap}" }`;
+      const spiffeId = `spiffe://${trustDomain}/spire/server`;
+      const endpoint = `https://127.0.0.1:${endpointPort}`;
+      return {
+        name: nameOf(server),
+        type: 'spiffe',
+        trustDomain,
+        bundle: { endpoint, profile: 'https_spiffe', spiffeId, bootstrap },
+      };
     }
 
     /** The gateway's process and this one run the same program. */
@@ -165,7 +191,7 @@ ${await entryOf(deep)}
     it('explains to its operator what it makes of a JWT-SVID', async () => {
       const explain = async (audience: string): Promise<string> => {
         const env = { ...process.env, E2E_SECRET: 'unused', COUNTERSIGN_TOKEN: await agent.fetchJwt(audience) };
-        const args = ['src/main.ts', 'whoami', '--config', join(environment.folder, 'countersign.yaml')];
+        const args = ['src/main.ts', 'whoami', '--config', environment.configPath];
         // A refusal is exit code 1.
         const { stdout } = await promisify(execFile)(process.execPath, args, { env }).catch(
           (ended: { readonly stdout: string }) => ended,
