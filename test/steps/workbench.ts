@@ -17,8 +17,8 @@ import type { HeaderList } from '../../src/domain/headers.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import type { Identified } from '../../src/domain/identity.ts';
 import { noMetrics } from '../../src/domain/metrics.ts';
-import type { Mount } from '../../src/domain/mount.ts';
-import type { ProtocolHandler } from '../../src/domain/protocol-handler.ts';
+import type { SharedMount, SingleMount } from '../../src/domain/mount.ts';
+import type { AnsweringHandler, ProtocolHandler } from '../../src/domain/protocol-handler.ts';
 import type { InboundRequest } from '../../src/domain/request.ts';
 import type { RuntimeConfig } from '../../src/domain/runtime-config.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -136,6 +136,17 @@ function recordingTracing(spans: string[]): Tracing {
   };
 }
 
+/** A protocol that adds nothing. */
+export const NO_PROTOCOL: ProtocolHandler = {
+  requestHeaders: () => [],
+  onMessage: () => undefined,
+  enrich: (action) => action,
+  onHold: (_decided, waitMs) => ({ waitMs, cancelsOnClose: false, begin() {}, end() {} }),
+  beforeSend: async () => ({ detached: false, through: (sink) => sink }),
+  afterResponse: async () => {},
+  refusal: () => undefined,
+};
+
 export class Workbench {
   readonly bench = new Bench();
   /** Who calls. */
@@ -144,9 +155,13 @@ export class Workbench {
   upstream: (outgoing: Outgoing, sink: ResponseSink) => Promise<Sent> = async () => ({ status: 200, complete: true });
   /** What the protocol of the mount adds. */
   handler: ProtocolHandler | undefined;
+  /** Which server a request to the shared mount `all` is for; default: it concerns all of them. */
+  route: SharedMount['route'] = async (request) => ({ request });
+  /** How often the shared mount has answered by itself. */
+  answered = 0;
   rules: readonly RuleOptions[] = RULES;
   limits: Partial<Pick<RuntimeConfig, 'waitMs' | 'callsPerAgent' | 'heldBodyBytes' | 'storedBytesPerAgent'>> = {};
-  mount: Partial<Mount> = {};
+  mount: Partial<SingleMount> = {};
   /** The name of the credential that calls get; none when undefined. */
   credential: string | undefined = 'key';
   mint: (grant: Grant) => Promise<Minted> = async ({ now }) => this.#mintedAt(now);
@@ -214,14 +229,11 @@ export class Workbench {
       watch: store.watch,
       digests: { of: actionDigest, former: formerActionDigest },
       agentCalls: new AgentCalls(),
-      handler: () => this.handler,
       runtime: () => this.runtime(),
       answer: (failed) =>
         answerCall(failed, {
           challenge: () => 'Bearer realm="countersign"',
           base: () => undefined,
-          states: { issue: () => '' },
-          tasks: { refused: () => undefined },
         }),
     });
   }
@@ -238,16 +250,28 @@ export class Workbench {
       boundHeaders: [],
     };
     const limits = { heldBodyBytes: 1024, inspectedBodyBytes: 4096 };
-    const ledger: Mount = {
+    const ledger: SingleMount = {
+      kind: 'single',
       ...{ name: 'ledger', protocol: 'http', url: 'https://ledger.example.org', webSocket: false, traceContext: false },
+      pool: { connections: 100, queue: 100, waitMs: 1000 },
+      ...(this.handler && { handler: this.handler }),
       leftBehind: (headers, bound) => leftBehind(headers, bound, undefined, true),
       classify: (request, need) => classify(request, descriptor, need, limits),
       ...this.mount,
     };
+    const shared: SharedMount = {
+      ...{ kind: 'shared', name: 'all', protocol: 'mcp', handler: this.#answering() },
+      route: (request, principal) => this.route(request, principal),
+      classify: (request, need) => classify(request, { ...descriptor, name: 'all' }, need, limits),
+    };
     return {
       identity: { identify: () => this.caller, status: () => [], start: async () => {}, close() {} },
       policy,
-      mounts: new Map([['ledger', ledger]]),
+      mounts: new Map<string, SingleMount | SharedMount>([
+        ['ledger', ledger],
+        ['ledger/files', { ...ledger, name: 'ledger/files' }],
+        ['all', shared],
+      ]),
       waitMs: 0,
       callsPerAgent: 100,
       heldBodyBytes: 1024,
@@ -336,6 +360,16 @@ export class Workbench {
   async close(): Promise<void> {
     await this.#broker?.broker.close();
     await this.bench.close();
+  }
+
+  #answering(): AnsweringHandler {
+    return {
+      ...NO_PROTOCOL,
+      respond: async () => {
+        this.answered += 1;
+        return { status: 200, complete: true };
+      },
+    };
   }
 
   #provider(): BrokerProvider {
