@@ -1,6 +1,6 @@
 // The agents' own endpoints under /countersign: tasks, holds, the pages that explain problems, and the public keys of
-// what the gateway signs. Tasks and holds need the same identity as calls do; a caller sees its own and nothing else.
-// These endpoints never reach an upstream.
+// what the gateway signs. Tasks and holds need the same identity as calls. A caller sees its own tasks and holds, and
+// no others. These endpoints never reach an upstream.
 
 import type { Call } from '../domain/call.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -20,8 +20,8 @@ export type AgentsApiDependencies = TaskRoutes &
     /** How many requests of one agent are under way. `add` throws `too_many_calls`. */
     readonly agentCalls: { add(agent: string, most: number): void; remove(agent: string): void };
     /**
-     * A public document of the gateway as an issuer, by its path below /countersign: discovery and keys, for whoever
-     * verifies what it signs.
+     * A public document of the gateway as an issuer, by its path below /countersign: discovery and keys, for services
+     * that verify the gateway's signatures.
      */
     document(path: string): Promise<JsonObject | undefined>;
   };
@@ -87,7 +87,7 @@ async function route(routes: Routes, request: InboundRequest, principal: Princip
   return handler({ request, principal, id });
 }
 
-/** What anybody may read. */
+/** Pages that need no sign-in. */
 async function pageOf(
   { method, path }: InboundRequest,
   { document }: AgentsApiDependencies,

@@ -1,5 +1,5 @@
-// GET and DELETE /countersign/v1/holds/{id}: where a held call stands, for the agent that made it. GET long-polls with
-// `Prefer: wait=N`. Who voted and why stays with the reviewers.
+// GET and DELETE /countersign/v1/holds/{id}: the state of a held call, for the agent that made the call. GET long-polls
+// with `Prefer: wait=N`. Agents do not learn who voted or why.
 
 import type { Approvals } from '../domain/approvals.ts';
 import type { Hold, HoldProgress } from '../domain/hold.ts';
@@ -31,8 +31,8 @@ export function holdRoutes({ approvals, longestWaitMs }: HoldRoutes) {
 }
 
 /**
- * What an agent may know of its hold. `code` is the error that the call itself would get now; absent once it was sent,
- * or may be.
+ * What an agent may know of its hold. `code` is the error that the call itself would get now; absent if the call was
+ * sent or can be sent.
  */
 export function view(hold: Hold) {
   const code = codeOf(hold);

@@ -1,10 +1,10 @@
-// What every endpoint of the gateway's own is given, and the JSON answer that it gives.
+// What each of the gateway's own endpoints gets, and the JSON answer that it returns.
 
 import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import type { Answer } from '../problem.ts';
 
-/** One request to an endpoint of the gateway's own, with a verified caller. */
+/** One request to one of the gateway's own endpoints, with a verified caller. */
 export interface OwnRequest {
   readonly request: InboundRequest;
   readonly principal: Principal;
@@ -12,7 +12,7 @@ export interface OwnRequest {
   readonly id: string;
 }
 
-/** A JSON answer that no cache keeps. */
+/** A JSON answer that caches must not store. */
 export function json(status: number, body: unknown, fields: readonly string[] = []): Answer {
   return {
     status,

@@ -1,5 +1,5 @@
-// POST /countersign/v1/tasks, and GET, PUT, DELETE on one. A task is the agent's statement of what it is doing;
-// approvals are bound to its id and revision, so a new revision voids what was approved under the old one.
+// POST /countersign/v1/tasks, and GET, PUT, DELETE on one. A task is an agent's statement of what it is doing.
+// Approvals are bound to the task's id and revision, so a new revision voids approvals given under the old one.
 
 import { z } from 'zod';
 import type { AgentLimits } from '../domain/agent-limits.ts';

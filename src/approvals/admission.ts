@@ -1,6 +1,6 @@
-// What a request that policy wants held means, given the holds that its agent has already: a new hold, one to attach
-// to, or a refusal. Pure; runs inside the store's transaction, so that two identical requests never open two holds.
-// Trusts the digests; refuses to ask people again what they have denied.
+// Decides what a request that policy wants held becomes: a new hold, an attachment to a hold that the agent has
+// already, or a refusal. Pure: it runs inside the store's transaction, so two identical requests never open two holds.
+// Trusts the digests. Refuses to ask people again what they have denied.
 
 import type { Digest } from '../domain/action.ts';
 import { type AgentLimits, refuseHold } from '../domain/agent-limits.ts';
@@ -12,14 +12,18 @@ import { callerDigest } from './binding.ts';
 import { advance, hasRunOut, openHold } from './machine.ts';
 import { outcomeErrorOf, sentAlready } from './outcome-errors.ts';
 
-/** Without a task to bind it to, a denial refuses the identical request for this long. */
+/**
+ * A denial without a task refuses the identical request for this long. A denial in a task lasts as long as the task.
+ */
 const DENIAL_WITHOUT_TASK_MS = 60 * 60_000;
 
 /** The request as admission sees it. */
 export interface AdmissionRequest {
   readonly requestDigest: Digest;
   readonly actionDigest: Digest;
-  /** The same for holds that are bound to the MCP session of this request; absent where it has none. */
+  /**
+   * The digests as holds of earlier versions have them, which bound the MCP session; absent where the request has none.
+   */
   readonly inSession?: { readonly requestDigest: Digest; readonly actionDigest: Digest };
   readonly decisionDigest: Digest;
   readonly caller: Parameters<typeof callerDigest>[0];
@@ -47,14 +51,14 @@ export function admit(
   );
   if (reused !== undefined) {
     return refuse(
-      new GatewayError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', {
+      new GatewayError('idempotency_key_reused', 'This Idempotency-Key was used for another request before.', {
         holdId: reused.id,
       }),
     );
   }
   const same = known.filter((hold) => isSame(hold, asked));
-  // Another Idempotency-Key makes it another call; only denials reach across keys, or a new key would be a way around
-  // them.
+  // A request with another Idempotency-Key is another call. Only denials count for every key: otherwise a new key would
+  // be a way around a denial.
   const latest = same.find((hold) => hold.idempotencyKey === asked.idempotencyKey);
   const sent = latest && sentBefore(latest, asked);
   if (sent !== undefined) return refuse(sent);
@@ -69,7 +73,10 @@ function isSame(hold: Hold, asked: AdmissionRequest): boolean {
   return hold.requestDigest === digestsFor(hold, asked)?.requestDigest;
 }
 
-/** As they were when the hold was opened: one from before sessions were left out is bound to its own. */
+/**
+ * The digests as the hold has them: a hold that was opened when approvals still bound the MCP session has its session
+ * in them.
+ */
 function digestsFor<T>(hold: Hold, asked: T & { readonly inSession?: T }): T | undefined {
   return bindsSession(hold.action) ? asked.inSession : asked;
 }
@@ -81,7 +88,7 @@ function sentBefore(latest: Hold, asked: AdmissionRequest): GatewayError | undef
   return wasSent && asked.idempotencyKey !== undefined ? sentAlready(latest) : undefined;
 }
 
-/** What the newest hold of the same request says; undefined when it leaves the way free for a new one. */
+/** What the newest hold of the same request means for it; undefined when a new hold may be opened. */
 function settleLatest(latest: Hold, asked: AdmissionRequest, now: EpochMs): ReturnType<typeof admit> | undefined {
   switch (latest.state) {
     case 'PENDING':
@@ -107,7 +114,7 @@ export type Now = Pick<AdmissionRequest, 'actionDigest' | 'decisionDigest' | 'ca
   readonly inSession?: Pick<AdmissionRequest, 'actionDigest'>;
 };
 
-/** What of that which an approval binds differs now, as a sentence; undefined when all of it is the same. */
+/** Describes what changed since the approval (a sentence); undefined when nothing did. */
 export function changeSince(hold: Hold, now: Now): string | undefined {
   if (callerDigest(hold.principal) !== callerDigest(now.caller)) return 'The caller changed.';
   if (hold.task?.id !== now.task?.id || hold.task?.revision !== now.task?.revision) return 'The task changed.';
@@ -116,7 +123,7 @@ export function changeSince(hold: Hold, now: Now): string | undefined {
   return undefined;
 }
 
-/** What it means that the agent comes back for one hold of its own: as `admit`, but never another hold. */
+/** The same as `admit` when the agent names the hold that it comes back for: no other hold is opened or attached to. */
 export function readmit(asked: AdmissionRequest, hold: Hold, now: EpochMs): ReturnType<typeof admit> {
   return settleLatest(hold, asked, now) ?? refuse(outcomeErrorOf(hold));
 }
@@ -130,7 +137,7 @@ function open(asked: AdmissionRequest, usage: () => AgentUsage, now: EpochMs): R
 
 const refuse = (error: GatewayError): ReturnType<typeof admit> => ({ answer: { kind: 'refused', error } });
 
-/** Answers the ending once, and marks that it was told: the next identical request is then a new one. */
+/** Refuses with the final state and marks that the agent was told: the next identical request opens a new hold. */
 function tell(ended: Hold, now: EpochMs): ReturnType<typeof admit> {
   return { write: advance(ended, { type: 'report' }, now), answer: { kind: 'refused', error: outcomeErrorOf(ended) } };
 }

@@ -1,5 +1,6 @@
-// The Approvals port over a HoldStore: obtaining, voting, sending once, and the clockwork that ends what nobody ends.
-// Trusts the store for atomicity and time, the audit log for the record. Whatever it cannot do for certain it refuses.
+// The Approvals port over a HoldStore: it obtains clearances, takes votes, lets an approved call be sent once, and ends
+// holds whose time has run out. Trusts the store for atomicity and time, and the audit log for the record. Refuses
+// whatever it cannot do for certain.
 
 import type { Approvals, Outcome } from '../domain/approvals.ts';
 import type { EndedHold, Hold, HoldState, ReleasingHold } from '../domain/hold.ts';
@@ -21,9 +22,9 @@ const notFound = (): GatewayError => new GatewayError('hold_not_found', 'There i
 
 /** Approvals, and the sweep that `start` runs on a timer. */
 export type SweptApprovals = Approvals & {
-  /** Ends the holds whose clocks ran out, and tries again to settle what the store would not take. */
+  /** Ends holds whose clock ran out, and settles again those whose outcome the store did not accept. */
   sweep(): Promise<void>;
-  /** Requests and views that wait now. */
+  /** How many requests wait for a decision now. */
   readonly waiting: number;
 };
 
@@ -41,8 +42,8 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     if (before !== undefined && !isEndState(before) && isEnded(hold)) onEnded(hold);
   }
 
-  // Every ending comes through here once, whoever brought it about: a vote, a clock, a task's revision, the sweep after
-  // a crash.
+  // Called once for every hold that ends, whatever ended it: a vote, a clock, a revision of its task, the sweep after a
+  // crash.
   function onEnded(hold: EndedHold): void {
     context.metrics.holdEnded(hold.state, (hold.endedAt - hold.createdAt) / 1_000);
     if (hold.state === 'OUTCOME_UNKNOWN')
@@ -78,7 +79,7 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     } catch (thrown) {
       const { code } = asGatewayError(thrown);
       log.error('approvals.settle_failed', { hold: id, error: code });
-      // The outcome is known here and nowhere else: keep it until the store takes it. After a crash it is
+      // Only this process knows the outcome, so it is kept until the store accepts it. After a crash the hold becomes
       // OUTCOME_UNKNOWN.
       if (code === 'store_unavailable') unsettled.set(id, { released, outcome });
       else unsettled.delete(id);
@@ -131,7 +132,8 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     async markSent(clearance) {
       if (clearance.kind === 'allowed') return;
       await store.change(clearance.hold.id, (seen, now) => {
-        // The last moment to stop it: whoever was suspended since the claim has nothing marked as sent.
+        // The last check before sending: nothing is marked as sent for an agent or a task that was suspended since the
+        // claim.
         context.refuseSuspended(seen.principal, seen.task?.id);
         return { next: advance(seen, { type: 'send', claim: clearance.hold.claim }, now), answer: undefined };
       });

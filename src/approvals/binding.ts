@@ -1,5 +1,5 @@
-// The digests that tie an approval to one action of one caller, and that recognise a request sent again.
-// Trusts nothing it hashes to be of a certain shape: the label and RFC 8785 keep any two different tuples apart.
+// The digests that tie an approval to one action of one caller, and that recognise a request sent again. Trusts no
+// shape of what is hashed: the label and RFC 8785 keep any two different tuples apart.
 
 import type { Action, Digest } from '../domain/action.ts';
 import { canonicalDigest, sha256 } from '../domain/canonical.ts';
@@ -14,7 +14,7 @@ export type BindingFacts = Pick<Hold, 'actionDigest' | 'principal' | 'decisionDi
 };
 
 /**
- * Who asks, as far as approvals tell callers apart: never token ids, times or claims, which change with every token.
+ * The caller as approvals tell callers apart. Token ids, times and claims are left out: they change with every token.
  */
 export interface Caller extends Party {
   readonly spiffeId?: string;
@@ -35,15 +35,17 @@ export function bindingDigest(facts: BindingFacts): Digest {
 }
 
 /**
- * Recognises the identical request: the same caller, task and action, whatever policy, the task's revision and the
- * Idempotency-Key are, and whatever MCP session it comes in. Two requests with different digests are never each other's
- * approval.
+ * Recognises the identical request: the same caller, task and action. The policy, the task's revision, the
+ * Idempotency-Key and the MCP session may differ. An approval for one digest is never used for another.
  */
 export function requestDigest(caller: Caller, taskId: string | undefined, action: Action): Digest {
   return requestDigestOver(approvedFields(action), caller, taskId, action);
 }
 
-/** The digest of the request when approvals bound its MCP session; undefined where it has none. */
+/**
+ * The request's digest as earlier versions made it, with the MCP session in it; undefined for a request without a
+ * session.
+ */
 export function formerRequestDigest(caller: Caller, taskId: string | undefined, action: Action): Digest | undefined {
   return bindsSession(action) ? requestDigestOver(action.boundHeaders, caller, taskId, action) : undefined;
 }
@@ -64,7 +66,7 @@ function requestDigestOver(fields: HeaderList, caller: Caller, taskId: string | 
   });
 }
 
-/** One value per caller: two callers are the same for an approval exactly when these are equal. */
+/** One value for each caller: an approval takes two callers for the same exactly when these values are equal. */
 export function callerDigest(caller: Caller): Digest {
   return canonicalDigest('countersign/caller/v1', boundCaller(caller));
 }
@@ -78,7 +80,7 @@ function boundCaller(caller: Caller) {
   return {
     id: caller.id,
     issuer: caller.issuer,
-    // Only where it is: the digest of a caller without it is what it always was.
+    // Left out when absent, so that the digest of a caller without it stays as it was before this member existed.
     ...(caller.spiffeId !== undefined && { spiffeId: caller.spiffeId }),
     keyThumbprint: caller.keyThumbprint ?? null,
     onBehalfOf: caller.onBehalfOf.map(({ id, issuer, subject }) => ({ id, issuer, subject })),

@@ -1,5 +1,6 @@
-// The way of a vote: judge, record, count. The record is on disk before the vote can take effect (records.ts says how a
-// record is told from a vote in force), and the vote is judged again in the transaction that counts it.
+// How a vote is cast: judge it, record it, count it. The record is on disk before the vote can take effect, and the
+// vote is judged again in the transaction that counts it. records.ts explains how a reader of the log tells a recorded
+// vote from a vote in force.
 
 import type { Ballot } from '../domain/approvals.ts';
 import type { Hold, Vote } from '../domain/hold.ts';
@@ -42,8 +43,8 @@ export async function castVote(
 }
 
 /**
- * `Approvals.revoke`. Not held back by the audit log: taking back only ever prevents an effect; the ending is recorded
- * as every ending is.
+ * `Approvals.revoke`. Does not wait for the audit log, since taking back can only prevent an effect. The ending is
+ * recorded like every other.
  */
 export async function revokeHold(
   context: ApprovalContext,

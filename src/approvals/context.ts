@@ -14,15 +14,15 @@ import type { ReviewerStatus } from './voting.ts';
 import type { HoldWaits } from './waiting.ts';
 
 export interface ApprovalsOptions extends ReviewerStatus {
-  /** Its clock is the only one that decides deadlines. */
+  /** The store. Its clock alone decides deadlines. */
   readonly store: HoldStore;
   readonly audit: AuditLog;
   readonly tracing: Pick<Tracing, 'reviewed'>;
   readonly metrics: Pick<Metrics, 'holdEnded' | 'reviewed'>;
   readonly log: Logger;
-  /** Random id of this process: what other ids claimed is swept at `start`. */
+  /** Random id of this process. At `start`, holds that other processes claimed are swept. */
   readonly instance: string;
-  /** What one agent may have; read at each new hold. */
+  /** How much one agent may have; read anew for each new hold. */
   limits(): AgentLimits;
   /** Throws `principal_suspended` when this caller or task may do nothing now. */
   refuseSuspended(caller: Suspendable, taskId: string | undefined): void;
@@ -33,7 +33,7 @@ export interface ApprovalContext extends ApprovalsOptions {
   readonly firstViews: FirstViews;
 }
 
-/** The hold as it stands, EXPIRED if its clock has run out. Throws `hold_not_found`. */
+/** The hold as it stands now: EXPIRED if its clock has run out. Throws `hold_not_found`. */
 export async function look(context: ApprovalContext, id: string): Promise<Hold> {
   const hold = await context.store.get(id);
   if (hold === undefined) throw new GatewayError('hold_not_found', 'There is no such hold.', { holdId: id });
@@ -49,7 +49,7 @@ export async function expireIfDue(context: ApprovalContext, id: string): Promise
   return hold;
 }
 
-/** Has the second group told, once, if its time has come. Their right to vote does not wait for this. */
+/** Tells the second group, once, when its time has come. The group may vote from then on even if it is told later. */
 export async function escalateIfDue(context: ApprovalContext, id: string): Promise<void> {
   await context.store.change(id, (seen, now) => {
     const due =
@@ -59,8 +59,8 @@ export async function escalateIfDue(context: ApprovalContext, id: string): Promi
 }
 
 /**
- * Applies an event in one transaction, after `permit` has looked at the hold there (it throws to refuse).
- * A clock that ran out comes first: the hold is EXPIRED, durably, and the event is refused with `hold_closed`.
+ * Applies an event in one transaction. `event` sees the hold there, and throws to refuse. If the hold's clock has run
+ * out, the hold becomes EXPIRED and the event is refused with `hold_closed`.
  */
 export async function apply(context: ApprovalContext, id: string, event: (hold: Hold) => HoldEvent): Promise<Hold> {
   const { hold, answer } = await context.store.change(id, (seen, now) => {

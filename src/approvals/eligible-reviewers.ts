@@ -1,6 +1,6 @@
-// Whether anybody at all could approve a call. People who are named one by one can be checked: a call that all of them
-// are excluded from is refused before it becomes a hold. Groups cannot be enumerated here: a requirement that names one
-// is taken on trust.
+// Checks whether anybody could approve a call. People who are named one by one can be checked: if none of them may
+// vote, the call is refused before it becomes a hold. The members of a group are not known here, so a requirement that
+// names a group always passes.
 
 import type { Requirement } from '../domain/decision.ts';
 import type { HeldPrincipal } from '../domain/hold.ts';
@@ -24,7 +24,7 @@ export function refuseWithoutReviewer(
   );
   if (isSatisfied(checkable, people)) return;
   const tiers = checkable.map(({ tier }) => tier).join(', ');
-  throw new GatewayError('no_eligible_reviewer', `Of the people whom ${tiers} names, too few may decide on this call.`);
+  throw new GatewayError('no_eligible_reviewer', `Too few of the people whom ${tiers} names may decide on this call.`);
 }
 
 const entriesOf = ({ reviewers, escalate }: Requirement): readonly string[] => [...reviewers, ...(escalate?.to ?? [])];
@@ -47,7 +47,7 @@ function peopleOf(requirements: readonly Requirement[]): Reviewer[] {
   return [...bySubject.values()];
 }
 
-/** A requirement with everybody who could ever vote, people by subject alone. */
+/** The requirement with everybody who could ever vote, the second group included; people are named by subject alone. */
 function withSubjects(requirement: Requirement): Requirement {
   const reviewers = entriesOf(requirement).map((entry) =>
     entry.startsWith('user:') ? `user:${subjectOf(entry.slice('user:'.length))}` : entry,

@@ -1,12 +1,12 @@
-// Escalation: after a while a second group may vote as well. Who may vote is worked out from the hold's age by the
-// store's clock, each time anew; the hold's own escalations only say who has been told. Separation of duties holds for
-// the second group as for the first.
+// Escalation: after a while a second group may vote as well. Who may vote is computed each time from the hold's age by
+// the store's clock; the hold's `escalations` only say who has been told. Separation of duties applies to the second
+// group as to the first.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { Requirement } from '../domain/decision.ts';
 import type { Hold } from '../domain/hold.ts';
 
-/** The requirements as they stand now: those that have escalated name the second group too. */
+/** The requirements as they stand now: once a requirement has escalated, it names the second group too. */
 export function inForce(requirements: readonly Requirement[], openedAt: EpochMs, now: EpochMs): readonly Requirement[] {
   return requirements.map((requirement) => {
     const { escalate, reviewers } = requirement;

@@ -1,5 +1,6 @@
-// When each reviewer first had a hold before them: the time to decide is counted from there. In memory, bounded, and
-// only a measure: after a restart, or for a vote without a look, it is counted from the hold's creation.
+// When each reviewer first opened a hold: the time to decide is counted from then. Kept in memory, bounded, and used
+// for statistics only. After a restart, or for a vote by someone who never opened the hold, the time is counted from
+// the hold's creation.
 
 import type { EpochMs } from '../domain/clock.ts';
 

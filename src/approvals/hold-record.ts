@@ -1,6 +1,5 @@
-// From a call that policy wants held to the record that is stored: the whole action, nothing cut off, everything bound.
-// Trusts the action's digests (actions/). Refuses bodies that are not UTF-8 text: what cannot be shown cannot be
-// approved.
+// Makes the stored record of a call that policy wants held: the whole action, nothing cut off, everything bound. Trusts
+// the action's digests (actions/). Refuses bodies that are not UTF-8 text: what cannot be shown cannot be approved.
 
 import { randomBytes } from 'node:crypto';
 import type { Action, Digest } from '../domain/action.ts';
@@ -14,8 +13,8 @@ import { GatewayError } from '../errors.ts';
 import { bodyDigestOf } from './binding.ts';
 
 /**
- * `digest` is the requestDigest. `traceHold` is called here, once: the record carries the spans that release and review
- * link to.
+ * `digest` is the requestDigest. `traceHold` is called here, once: the record keeps the spans to which release and
+ * review link.
  */
 export function recordHold(request: HoldRequest, digest: Digest, owners: readonly string[]): NewHold {
   const { decision, task, idempotencyKey } = request;
@@ -123,7 +122,7 @@ export function heldPrincipal(principal: Principal, owners: readonly string[]): 
 const LONGEST_HEADING = 200;
 
 function heldTask({ id, revision, objective }: Task): HeldTask {
-  // By code points: half a character is none.
+  // Cut by code points, so that no character is cut in half.
   const letters = [...objective.slice(0, 2 * LONGEST_HEADING)];
   const cut = objective.length > 2 * LONGEST_HEADING || letters.length > LONGEST_HEADING;
   return { id, revision, heading: cut ? `${letters.slice(0, LONGEST_HEADING).join('')}…` : objective };

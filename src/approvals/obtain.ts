@@ -1,6 +1,6 @@
-// The agent's side of a hold: open or attach, wait, judge again, claim once. A clearance comes out, or the reason why
-// not. Trusts nothing from before the wait: identity, task, policy and the reviewers' standing are looked at again at
-// release.
+// The agent's side of a hold: open a hold or attach to one, wait, judge again, claim once. The result is a clearance or
+// an error that says why not. Trusts nothing from before the wait: identity, task, policy and the reviewers' status are
+// checked again at release.
 
 import type { HoldRequest } from '../domain/approvals.ts';
 import { type Clearance, clearReleased } from '../domain/clearance.ts';
@@ -25,7 +25,7 @@ export async function obtain(context: ApprovalContext, request: HoldRequest): Pr
   return release(context, request, await decided(context, request, await enter(context, request)));
 }
 
-/** Gives the id alone: tens of thousands of waits must not each keep a copy of their hold. */
+/** Returns the id alone: tens of thousands of waiting calls must not each keep a copy of their hold. */
 async function enter(context: ApprovalContext, request: HoldRequest): Promise<string> {
   const digest = requestDigest(request.principal, request.task?.id, request.action);
   const former = formerRequestDigest(request.principal, request.task?.id, request.action);
@@ -48,7 +48,7 @@ async function enter(context: ApprovalContext, request: HoldRequest): Promise<st
         heldPrincipal(request.principal, owners),
         context.suspended(),
       );
-      // First what it may throw: nothing is traced for a call that cannot be held.
+      // Made first, because it may throw: nothing is traced for a call that cannot be held.
       const content = heldContent(request);
       return { record: recordHold(request, digest, owners), content };
     },
@@ -73,14 +73,18 @@ function admitted(
   return context.store.admit<Admission>(
     { ...key, ...former, principalId: request.principal.id, requestDigest: digest },
     (known, usage, now) => {
-      // Here and not before, so that a hold never comes in behind a suspension that has closed the others.
+      // Checked inside the transaction, so that no hold is opened after a suspension has closed the agent's other
+      // holds.
       context.refuseSuspended(request.principal, request.task?.id);
       return admit(asked, known, usage, now);
     },
   );
 }
 
-/** The same door for a hold that is named: what has changed since voids it, and what has ended stays ended. */
+/**
+ * The same for a hold that the request names. The hold is void if something it binds has changed, and an ended hold
+ * stays ended.
+ */
 async function reenter(
   context: ApprovalContext,
   request: HoldRequest,
@@ -95,7 +99,8 @@ async function reenter(
   return answer;
 }
 
-// A hold that is not in the log must not wait for votes: it ends as told, so that the agent's retry opens another.
+// A hold that is not in the log must not wait for votes: it ends, marked as told, so that the agent's retry opens
+// another.
 async function recordOpening(context: ApprovalContext, hold: Hold): Promise<void> {
   try {
     await context.audit.append('hold', hold.createdAt, holdRecord(hold), 'fsync');
@@ -111,7 +116,7 @@ async function recordOpening(context: ApprovalContext, hold: Hold): Promise<void
 
 /** Waits for the hold to leave PENDING. Throws `approval_pending` when the wait is over, `client_closed`. */
 async function decided(context: ApprovalContext, request: HoldRequest, id: string): Promise<Hold> {
-  // Listen first, look second: a decision between the two is seen by both, one after both wakes.
+  // Start listening before looking: a decision in between is seen by the look, and a decision after it wakes the wait.
   const wait = context.waiting.start(id, request.waitMs, request.onClosed);
   try {
     const settled = await lookForDecision(context, id);
@@ -128,7 +133,7 @@ async function decided(context: ApprovalContext, request: HoldRequest, id: strin
   }
 }
 
-// A function of its own for the same reason as `enter`.
+// A separate function for the same reason as `enter`: no hold is kept while the call waits.
 async function lookForDecision(context: ApprovalContext, id: string): Promise<Hold | undefined> {
   const hold = await look(context, id);
   return hold.state === 'PENDING' ? undefined : hold;
@@ -158,8 +163,7 @@ async function release(context: ApprovalContext, request: HoldRequest, hold: Hol
   return clearReleased(fresh.decision, claimed, claim);
 }
 
-// What this throws (a token that expired while waiting, an agent that left) leaves the approval there for the next
-// attempt.
+// If this throws (the token expired during the wait, the agent left), the approval stays for the next attempt.
 async function rejudge(request: HoldRequest, holdId: string, approval: Approval): ReturnType<HoldRequest['rejudge']> {
   let gone = false;
   const forget = request.onClosed(() => {
@@ -177,7 +181,10 @@ async function rejudge(request: HoldRequest, holdId: string, approval: Approval)
   }
 }
 
-/** The compare-and-set: exactly the version that was judged, unexpired, untampered, still with a quorum. */
+/**
+ * The compare-and-set: claims only the version that was judged, if it has not run out, is intact and still has its
+ * quorum.
+ */
 function tryClaim(
   context: ApprovalContext,
   judged: Hold,
@@ -211,7 +218,7 @@ async function invalidated(context: ApprovalContext, hold: Hold, because: string
   return told(context, after);
 }
 
-/** The refusal for an ended hold, marked as told, so that the next identical request is a new one. */
+/** The refusal for an ended hold. Marks the hold as told, so that the next identical request opens a new one. */
 export async function told(context: ApprovalContext, hold: Hold): Promise<GatewayError> {
   const error = outcomeErrorOf(hold);
   if (!isEnded(hold) || hold.reportedAt !== undefined) return error;
@@ -221,7 +228,7 @@ export async function told(context: ApprovalContext, hold: Hold): Promise<Gatewa
       answer: undefined,
     }));
   } catch (thrown) {
-    // The agent is told all the same; at worst it is told twice.
+    // The agent gets the answer in any case; at worst it gets the answer twice.
     context.log.warn('approvals.report_failed', { hold: hold.id, error: asGatewayError(thrown).code });
   }
   return error;

@@ -1,6 +1,6 @@
-// What an agent is told when a hold does not let its call through: one error per state. The state is the one author of
-// whether the call was sent, so each error says for itself what is known of its effect. Trusts the stored state only;
-// of what people wrote a detail repeats a rule's message, and a denial's reason where its tiers let it be told
+// What an agent is told when a hold does not let its call through: one error for each state. The state alone says
+// whether the call was sent, so each error states what is known of the call's effect. Trusts the stored state only. Of
+// what people wrote, an error repeats a rule's message, and the reason of a denial where the tiers allow it
 // (domain/told-reason.ts).
 
 import type { HoldRequest } from '../domain/approvals.ts';
@@ -9,8 +9,8 @@ import { denialWords, messageWords } from '../domain/told-reason.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
 
 /**
- * The refusal for a hold that has ended or is being sent for somebody else. Throws TypeError for PENDING and APPROVED:
- * those are not endings.
+ * The refusal for a hold that has ended, or whose approval another request is using. Throws TypeError for PENDING and
+ * APPROVED: those holds have not ended.
  */
 export function outcomeErrorOf(hold: Hold): GatewayError {
   switch (hold.state) {
@@ -26,7 +26,7 @@ export function outcomeErrorOf(hold: Hold): GatewayError {
       return unsent(hold, 'approval_invalidated', 'The policy, the task, the caller or a reviewer’s standing changed.');
     case 'RELEASING':
     case 'SENT':
-      return sent(hold, 'already_sent', 'An identical request used this approval and is being sent now.', {
+      return sent(hold, 'already_sent', 'An identical request has used this approval and is being sent now.', {
         outcome: hold.state,
       });
     case 'OUTCOME_UNKNOWN':
@@ -60,7 +60,7 @@ export function stillPending(
   { id, deadline, requirements }: Hold,
   { decision, leftBehind }: Pick<HoldRequest, 'decision' | 'leftBehind'>,
 ): GatewayError {
-  // Spread over a few seconds, so that waits which ended together do not come back together.
+  // Spread over a few seconds, so that calls whose waits ended together do not come back together.
   const retryAfter = 2 + Math.floor(Math.random() * 4);
   const needs = requirements.map(({ count, reviewers }) => `${count} of ${reviewers.join(', ')}`).join(' and ');
   const detail = `This call waits for a human decision, and nobody has decided yet.${messageWords(decision.messages)}`;

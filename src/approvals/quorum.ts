@@ -1,6 +1,6 @@
-// Whether the votes that count meet every requirement. One person counts once over all requirements, so this is an
-// assignment of people to seats, solved exactly. Trusts only votes that were accepted; refuses to count a suspended
-// person.
+// Decides whether the votes that count meet every requirement. One person counts once over all requirements, so this
+// assigns people to seats and solves the assignment exactly. Trusts that the votes were judged when they were cast.
+// Refuses to count a suspended person.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { Approval, Requirement } from '../domain/decision.ts';
@@ -28,8 +28,8 @@ export function isListed(people: readonly string[], reviewer: Reviewer): boolean
 }
 
 /**
- * True when different people can be assigned to every seat of every requirement. No requirement at all is never met:
- * an approval that nothing asked for is a fault, not a permission.
+ * True when different people can be assigned to every seat of every requirement. False without any requirement: an
+ * approval that no rule asked for is a fault, not a permission.
  */
 export function isSatisfied(requirements: readonly Requirement[], approvers: readonly Reviewer[]): boolean {
   if (requirements.length === 0) return false;
@@ -80,7 +80,7 @@ export function approvalOf(hold: ApprovedHold, now: EpochMs, suspended: Readonly
   };
 }
 
-// The same subject of two issuers counts as one person: whoever has two sign-ins must not be a quorum of two.
+// The same subject of two issuers counts as one person: someone with two sign-ins must not be a quorum of two.
 function distinctPeople(reviewers: readonly Reviewer[]): Reviewer[] {
   const people = new Map<string, Reviewer>();
   for (const reviewer of reviewers)

@@ -1,8 +1,9 @@
 // What the audit log says of holds and votes: ids, digests, names and times. Never a body, an argument or a header.
 //
-// A vote is written twice. `cast` is on disk before the vote can take effect, so no vote is in force that the log does
-// not have; `counted` or `void` follows with what became of it. A `cast` that nothing follows was lost in a crash, or
-// its sequel was: the hold's next record, which lists the votes in force by reviewer and time, tells which.
+// A vote is written twice. The `cast` record is on disk before the vote can take effect, so the log has every vote that
+// is in force. A `counted` or `void` record follows and says what became of the vote. If nothing follows a `cast`, a
+// crash lost either the vote or the second record. The hold's next record tells which: it lists the votes in force by
+// reviewer and time.
 
 import { defined } from '../domain/defined.ts';
 import type { Hold, HoldProgress, Vote } from '../domain/hold.ts';
@@ -28,7 +29,7 @@ export function holdRecord(hold: Hold): JsonObject {
   };
 }
 
-/** `code` says why a vote that was cast is void; `state` what the hold became when it counted. */
+/** `code` says why a vote is void; `state` is the hold's state after a vote that counted. */
 export function voteRecord(
   hold: Hold,
   vote: Vote,
@@ -45,7 +46,7 @@ export function voteRecord(
     at: vote.at,
     ...(vote.reason === undefined ? {} : { reason: vote.reason }),
     ...(vote.reviewer.authenticatedAt === undefined ? {} : { authenticatedAt: vote.reviewer.authenticatedAt }),
-    // With the digest and the names above, all that it takes to verify the signature again.
+    // Together with the digest and the names above, this is enough to verify the signature again.
     ...(vote.passkey === undefined || phase.phase !== 'cast' ? {} : { passkey: { ...vote.passkey } }),
     spanId: vote.span.spanId,
   };

@@ -1,6 +1,6 @@
-// Separation of duties: nobody decides on a call that they make, that is made for them, or that an agent of theirs
-// makes. Issuers name people differently, so subjects are compared whatever the issuer is: it refuses too many rather
-// than too few.
+// Separation of duties: a reviewer may not decide on a call that they make, that is made on their behalf, or that an
+// agent of theirs makes. Issuers name people differently, so subjects are compared whatever their issuer is: in doubt a
+// reviewer is refused.
 
 import type { HeldPrincipal } from '../domain/hold.ts';
 import { nameKey } from '../domain/name.ts';

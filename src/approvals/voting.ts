@@ -1,5 +1,5 @@
-// Whether this person may cast this ballot on this hold now. Pure, so that it is judged twice with the same answer:
-// before the vote is recorded, and again inside the transaction that counts it. Trusts the reviewer's verified sign-in.
+// Decides whether this person may cast this ballot on this hold now. Pure, because it is asked twice: before the vote
+// is recorded, and again inside the transaction that counts the vote. Trusts the reviewer's verified sign-in.
 
 import type { Ballot } from '../domain/approvals.ts';
 import type { EpochMs } from '../domain/clock.ts';
@@ -20,7 +20,7 @@ const FUTURE_SIGN_IN_MS = 60_000;
 /** Characters that a reason may have. */
 export const LONGEST_REASON = 2_000;
 
-/** Who may vote besides what the tiers say; both are looked up at each vote, never remembered. */
+/** What else decides who may vote, beside the tiers. Both are looked up at each vote and never remembered. */
 export interface ReviewerStatus {
   /** Subjects of reviewers whose votes do not count. */
   suspended(): ReadonlySet<string>;
@@ -41,7 +41,7 @@ export function judgeBallot(
 ): Omit<Vote, 'span'> {
   const tiers = eligibleTiers(hold, reviewer, now, status);
   if (ballot.bindingDigest !== hold.bindingDigest)
-    throw refusal(hold, 'stale_digest', 'The binding digest of the vote is not that of the hold.');
+    throw refusal(hold, 'stale_digest', 'The vote names another binding digest than the hold has.');
   const mayDecide = isOpen(hold, now);
   if (mayDecide && hasVoted(hold, reviewer))
     throw refusal(
@@ -75,8 +75,8 @@ export function judgeBallot(
 }
 
 /**
- * Why an eligible reviewer takes a hold back, as the sentence that is stored. Needs no fresh sign-in and is open to
- * those who voted: taking back must be easy. Throws `separation_of_duties`, `not_a_reviewer`, `hold_closed`,
+ * The sentence that is stored when an eligible reviewer takes a hold back. Needs no fresh sign-in, and people who have
+ * voted may do it too: taking back must be easy. Throws `separation_of_duties`, `not_a_reviewer`, `hold_closed`,
  * `bad_vote`, `reason_required`.
  */
 export function judgeRevocation(
@@ -94,7 +94,8 @@ export function judgeRevocation(
 }
 
 function eligibleTiers(hold: Hold, reviewer: Reviewer, now: EpochMs, status: ReviewerStatus): readonly Requirement[] {
-  // Owners may have been registered since the hold was made, and one who was then stays one for this hold.
+  // Owners who were registered after the hold was opened count too, and people who were owners then stay excluded from
+  // this hold.
   const owners = [...hold.principal.owners, ...status.owners(hold.principal.id)];
   if (conflictOf({ ...hold.principal, owners }, reviewer) !== undefined) {
     throw refusal(
@@ -108,7 +109,7 @@ function eligibleTiers(hold: Hold, reviewer: Reviewer, now: EpochMs, status: Rev
     throw refusal(
       hold,
       'not_a_reviewer',
-      'None of the hold’s requirements names you or a group of yours, or your votes are suspended.',
+      'No requirement of the hold names you or one of your groups, or your votes are suspended.',
     );
   }
   return tiers;
@@ -135,7 +136,7 @@ export function isFresh(authenticatedAt: EpochMs | undefined, now: EpochMs): boo
   );
 }
 
-/** The state to name to people: an open state whose clock has run out is EXPIRED already. */
+/** The state as people are told: a hold whose clock has run out counts as EXPIRED already. */
 function closedState(hold: Hold): string {
   return hold.state === 'PENDING' || hold.state === 'APPROVED' ? 'EXPIRED' : hold.state;
 }

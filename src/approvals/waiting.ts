@@ -1,14 +1,14 @@
-// Requests that wait for a hold to leave PENDING. Each change wakes only the waiters of its own hold. Trusts the store
-// to announce changes in commit order. A waiter that goes away leaves nothing behind, and its hold stays.
+// Requests that wait for a hold to leave PENDING. A change wakes only the requests that wait for its hold. Trusts the
+// store to announce changes in commit order. A request that goes away leaves nothing behind; its hold stays.
 
 /** Why a wait ended. */
 export type Wake = 'changed' | 'timeout' | 'closed' | 'draining';
 
 export interface HoldWaits {
   /**
-   * Starts a wait. It listens from this call on, so look at the hold after it and before awaiting `wake`. `cancel` ends
-   * it quietly. `onClosed` registers the callback for the requester's disconnect and returns the function that forgets
-   * it.
+   * Starts a wait. The wait listens from this call on: look at the hold after the call and before awaiting `wake`.
+   * `cancel` ends the wait quietly. `onClosed` registers the callback for the requester's disconnect and returns the
+   * function that forgets it.
    */
   start(
     holdId: string,

@@ -1,7 +1,7 @@
-// One line of the audit log: how it is written and what makes it whole. Written once, read by the journal and the
-// verifier.
+// One line of the audit log: how it is written, and when it counts as whole. The journal and the verifier both use this
+// file.
 //
-//   {"v":1,"seq":2,"time":"…","prev":"<SHA-256 of the previous line>","type":"decision",…,"crc":"<CRC-32>"}
+// {"v":1,"seq":2,"time":"…","prev":"<SHA-256 of the previous line>","type":"decision",…,"crc":"<CRC-32>"}
 //
 // `prev` chains each line to the exact bytes of the one before, so an edit, a gap or another order breaks the chain at
 // the next line. `crc` finds accidental damage in the last line, which nothing follows yet. Neither is a signature: see
@@ -14,7 +14,7 @@ import { type EpochMs, isoTime } from '../domain/clock.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { visibleJson } from '../domain/visible-json.ts';
 
-/** `prev` of a file's first line: what came before is named by its `previous` member. */
+/** `prev` of a file's first line. The line's `previous` member names the file before it. */
 export const NO_LINE = '0'.repeat(64);
 
 export interface Envelope {
@@ -33,7 +33,7 @@ const RESERVED = ['v', 'seq', 'time', 'prev', 'type', 'crc'];
 export function writeLine({ seq, time, prev, type }: Envelope, record: JsonObject | RecordText): string {
   const members = visibleJson((typeof record === 'string' ? record : textOf(record)).slice(1, -1));
   const head = `{"v":1,"seq":${seq},"time":"${isoTime(time)}","prev":"${prev}","type":"${type}"${members === '' ? '' : ','}`;
-  // Over the two pieces: joined for this alone, each line would be copied once more.
+  // Computed over the two pieces: joining them first would copy each line once more.
   return `${head}${members},"crc":"${checksum(members, crc32(head))}"}`;
 }
 
@@ -83,7 +83,7 @@ function isReadLine(value: unknown): value is ReadLine {
   );
 }
 
-/** Of `data`, or of what `before` is the CRC-32 of, followed by it. */
+/** The CRC-32 of `data`; with `before`, of the earlier bytes (whose CRC-32 is `before`) followed by `data`. */
 function checksum(data: string | Uint8Array, before = 0): string {
   return crc32(data, before).toString(16).padStart(8, '0');
 }

@@ -1,5 +1,6 @@
-// One file of the audit log: chained to the newest one of its folder, from a start record on. After any error of the
-// disk it takes nothing more: the chain would have a hole. Whatever comes then is another file's (journal.ts).
+// One file of the audit log. It begins with a start record and is chained to the newest file of its folder. After any
+// disk error it accepts no more records, since the chain would have a hole; later records go into another file
+// (journal.ts).
 
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,7 +14,7 @@ import { auditFileName, auditFiles, readEnd, startOf, type TornTail } from './fo
 import { createGroupWriter } from './writer.ts';
 
 export interface AuditOptions {
-  /** The folder; made with mode 0700 when it is not there. Its files have mode 0600. */
+  /** The folder; made with mode 0700 if it is missing. Its files have mode 0600. */
   readonly path: string;
   /** One per process; part of the file's name. */
   readonly instance: string;
@@ -34,9 +35,9 @@ export interface FailedFile {
 
 export interface AuditFile extends AuditLog {
   readonly path: string;
-  /** What closed it, if anything did. */
+  /** The error that closed it, if one did. */
   readonly failure: Error | undefined;
-  /** As it would stand in the start record of its successor. */
+  /** As the start record of its successor would describe it. */
   readonly taken: FailedFile;
 }
 
@@ -49,13 +50,13 @@ export async function startFile(options: AuditOptions, onFailure: () => void, af
   await mkdir(path, { recursive: true, mode: 0o700 });
   const before = await whatWasBefore(path);
   const startedAt = clock.now();
-  // Names sort by start, also where the clock was set back since the last one.
+  // Names sort by start time, even if the clock was set back since the last file was started.
   const name = auditFileName(
     before.newestFile === undefined ? startedAt : Math.max(startedAt, startOf(before.newestFile) + 1),
     instance,
   );
   const file = join(path, name);
-  // Exclusive: a file that is there belongs to somebody else and is never added to.
+  // Opened exclusively: an existing file belongs to another process and is never appended to.
   const handle = await open(file, 'ax', 0o600);
   await syncFolder(path);
 
@@ -63,7 +64,7 @@ export async function startFile(options: AuditOptions, onFailure: () => void, af
     handle,
     fsyncEveryMs,
     onFailure(error) {
-      // Before that there is no file to fail: whoever asked for one is told.
+      // Until then no file can fail: the caller that asked for one gets the error.
       if (!begun) return;
       log.error('audit.failed', { file: name, error: error instanceof Error ? error : new Error('unknown') });
       onFailure();
@@ -82,7 +83,7 @@ export async function startFile(options: AuditOptions, onFailure: () => void, af
     prev = lineDigest(line);
     const durability = policy === 'all' ? 'fsync' : asked;
     const done = writer.append(line, durability, { seq });
-    // What nobody waits for the disk for is not worth a measurement at each call.
+    // Records for which nobody waits are not measured: that would cost a measurement at each call.
     return durability === 'fsync' ? measured(done) : done;
   };
 
@@ -105,7 +106,7 @@ export async function startFile(options: AuditOptions, onFailure: () => void, af
   try {
     await append('start', startedAt, start, 'fsync');
   } catch (thrown) {
-    // Nothing stands in it, and the next attempt begins another.
+    // The file is empty, and the next attempt begins another.
     await writer.close().catch(() => {});
     await rm(file, { force: true });
     throw thrown;
@@ -127,8 +128,8 @@ export async function startFile(options: AuditOptions, onFailure: () => void, af
 }
 
 /**
- * How many records the failed file took and does not have: none of them was promised to be on disk, and no call was
- * made on them.
+ * How many records the failed file accepted but does not contain. None of them was promised to be on disk, and no call
+ * was sent because of them.
  */
 function missingOf(
   { name, seq }: FailedFile,
@@ -142,7 +143,7 @@ interface Before {
   readonly newestFile?: string;
   /** The newest file that has a whole line, and that line: `null` in the first file of a folder. */
   readonly previous: { readonly file: string; readonly seq: number; readonly digest: string } | null;
-  /** What crashes left after whole lines since then. It is described and left as it is. */
+  /** What crashes left after the whole lines since then. It is described, and left as it is. */
   readonly torn: readonly (TornTail & { readonly file: string })[];
 }
 
@@ -153,7 +154,7 @@ async function whatWasBefore(folder: string): Promise<Before> {
   for (const file of files.toReversed()) {
     const end = await readEnd(folder, file);
     if (end.torn !== undefined) torn.push({ file, ...end.torn });
-    // A start that died before its first record left a file without one: the chain goes on from the file before.
+    // A process that died before its first record left an empty file: the chain continues from the file before it.
     if (end.line === undefined) continue;
     const previous = { file, seq: readLine(end.line)?.seq ?? 0, digest: lineDigest(end.line) };
     return { ...(newest && { newestFile: newest }), previous, torn };

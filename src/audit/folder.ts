@@ -1,5 +1,6 @@
-// The files of an audit folder, and where each ended. One file per start of a gateway; the next file's first record
-// names its predecessor and the digest of that file's last line, so that a file cannot be cut or taken away unnoticed.
+// The files of an audit folder, and where each ended. Every start of a gateway begins a file. The first record of the
+// next file names its predecessor and the digest of that file's last line, so a file cannot be cut or removed
+// unnoticed.
 
 import { createReadStream } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
@@ -13,7 +14,9 @@ export function isAuditFile(name: string): boolean {
   return FILE.test(name);
 }
 
-/** Sorts by start time; characters of the instance that a file name should not have become `_`. */
+/**
+ * The file's name. Names sort by start time; characters of the instance that do not belong in a file name become `_`.
+ */
 export function auditFileName(startedAt: EpochMs, instance: string): string {
   const stamp = new Date(startedAt).toISOString().replaceAll(/[-:.]/g, '');
   return `${stamp}-${instance.replaceAll(/[^\w.-]/g, '_').slice(0, 80)}.jsonl`;
@@ -45,7 +48,7 @@ export interface FileLine {
 }
 
 /**
- * The whole lines of a file in order; afterwards, the torn tail if there is one. Memory is bounded by the longest line.
+ * The whole lines of a file in order, and then the torn tail if there is one. Memory is bounded by the longest line.
  */
 export async function* readLines(folder: string, file: string): AsyncGenerator<FileLine, TornTail | undefined> {
   let rest = Buffer.alloc(0);

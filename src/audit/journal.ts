@@ -1,7 +1,7 @@
-// The audit log: one chained JSONL file per start of a gateway, in a folder that keeps all of them. A record is in its
-// place in the chain before `append` returns its promise, and as durable as asked when that resolves. Fails closed:
-// after any error of the disk nothing is taken any more and calls answer 503, until a new file can be begun. That one
-// is chained to what is on disk, and its first record says how many records are missing.
+// The audit log: one chained JSONL file per start of a gateway, in a folder that keeps all of them. A record has its
+// place in the chain before `append` returns, and it is as durable as the caller asked when the promise resolves. Fails
+// closed: after a disk error no record is accepted and calls are answered with 503, until a new file can be begun. The
+// new file is chained to what is on disk, and its first record says how many records are missing.
 
 import type { AuditLog } from '../domain/audit.ts';
 import { GatewayError } from '../errors.ts';
@@ -10,7 +10,7 @@ import { type AuditFile, type AuditOptions, startFile } from './file.ts';
 export type { AuditOptions } from './file.ts';
 
 export interface AuditJournal extends AuditLog {
-  /** Where it writes now. */
+  /** The file that it writes now. */
   readonly file: string;
   /** False while the disk fails it: readiness depends on it. */
   healthy(): boolean;
@@ -42,7 +42,7 @@ export async function openAuditLog(options: AuditOptions): Promise<AuditJournal>
       current = next;
       failedAt = undefined;
     } catch {
-      // No news: the file that failed has told.
+      // Not logged again: the file that failed has logged it.
       failed();
     }
   }

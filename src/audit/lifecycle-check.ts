@@ -1,6 +1,6 @@
-// Reads the record for what the gateway did: a denied call that was sent, a send without an approval of exactly that,
-// an approval used twice, a call without an end, a credential that was never taken back. Knows the records of
-// records.ts; trusts none of their members.
+// Checks in the record that the gateway followed the lifecycle of calls. It finds a denied call that was sent, a call
+// that was sent without an approval of exactly that call, an approval that was used twice, a call without an end, and a
+// credential that was never taken back. Knows the records of records.ts; trusts none of their members.
 
 import type { ReadLine } from './chain.ts';
 import type { FaultKind, WarningKind } from './report.ts';
@@ -21,10 +21,7 @@ export interface LifecycleCheck {
   end(now: number): void;
 }
 
-/**
- * Refusals that are remembered for the sake of a clear finding; a send after an older one is found as one without a
- * decision.
- */
+/** How many refusals are remembered. A send after an older refusal is still found, as a send without a decision. */
 const REMEMBERED_REFUSALS = 100_000;
 
 interface ClearedLine {
@@ -35,7 +32,7 @@ interface ClearedLine {
 }
 
 export function createLifecycleCheck({ fault, warn }: LifecycleFindings): LifecycleCheck {
-  // What is kept is what is open, so memory does not grow with the log, but for the ids of sent holds.
+  // Keeps only what is still open, so memory does not grow with the log, except for the ids of sent holds.
   const cleared = new Map<string, ClearedLine>();
   const refused = new Set<string>();
   const credentials = new Map<string, { readonly place: LinePlace; readonly expires: number }>();
@@ -124,8 +121,8 @@ export function createLifecycleCheck({ fault, warn }: LifecycleFindings): Lifecy
 type Members = Readonly<Record<string, unknown>>;
 
 /**
- * Whether the approvals on record are enough: no denial, and as many different people as the strictest tier asks for,
- * all for this binding.
+ * Whether the recorded approvals are enough: no denial, and votes of as many different people as the strictest tier
+ * asks for, all for this binding.
  */
 function approvalOf(decision: Members, hold: Members): ClearedLine['approval'] {
   const counts = list(decision, 'requirements').map((requirement) => Number(requirement.count));
@@ -160,7 +157,7 @@ function time(from: Members, name: string): number {
   return Date.parse(text(from, name));
 }
 
-/** An id as it may be shown: the characters of ids, and not many. */
+/** The id as it may be shown: only characters that ids have, and a bounded number of them. */
 function quote(id: string): string {
   return id.replaceAll(/[^\w:.-]/g, '?').slice(0, 80);
 }

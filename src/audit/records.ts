@@ -1,6 +1,7 @@
-// What the record says of a call: who, on whose behalf, what, which rules, who approved, which credential, how it
-// ended. Never arguments, bodies, queries, header values, tokens or secrets. Of a body there is a digest salted per
-// record, so that two records do not tell whether they saw the same body, and guessing one takes the record itself.
+// What the audit record says of a call: who made it, on whose behalf, what it was, which rules matched, who approved
+// it, which credential it had, and how it ended. Never arguments, bodies, queries, header values, tokens or secrets. A
+// body is recorded as a digest with a salt of its own, so two records do not show whether their bodies were equal, and
+// a guess can be checked only with the record itself.
 
 import { randomUUID } from 'node:crypto';
 import type { Action, ActionBody, Digest } from '../domain/action.ts';
@@ -17,8 +18,8 @@ import type { SpanRef } from '../domain/trace.ts';
 import type { ErrorCode } from '../errors.ts';
 
 /**
- * For `append('decision', …)`, before any effect. With an `error` it is the record of a refusal, which has no outcome;
- * without one the call was cleared, and an outcome must follow.
+ * For `append('decision', …)`, before any effect. With an `error` the record is of a refusal, which has no outcome.
+ * Without one the call was cleared, and an outcome must follow.
  */
 export function decisionRecord(facts: CallFacts, span?: SpanRef): RecordText {
   const { principal, task, action, decision, hold } = facts;
@@ -35,7 +36,8 @@ export function decisionRecord(facts: CallFacts, span?: SpanRef): RecordText {
 }
 
 /**
- * Members without a value are left out. Names are this file's own: none of them needs escaping, none is the envelope's.
+ * Leaves out members without a value. The names are constants of this file: none needs escaping, and none belongs to
+ * the envelope.
  */
 function recordText(members: Readonly<Record<string, string | undefined>>): RecordText {
   let text = '';
@@ -45,8 +47,8 @@ function recordText(members: Readonly<Record<string, string | undefined>>): Reco
 }
 
 /**
- * A verified token has one principal for all its calls, and policy one decision for all calls that the same rules
- * match: their texts are written once.
+ * Writes a text once and keeps it: a verified token has one principal for all its calls, and policy has one decision
+ * for all calls that the same rules match.
  */
 const principalText = writtenOnce(({ id, issuer, spiffeId, proof, onBehalfOf }: Principal) =>
   JSON.stringify({ id, issuer, spiffeId, proof, onBehalfOf: onBehalfOf.map((party) => party.id) }),
@@ -95,7 +97,7 @@ function actionText(
 export interface CallEnding {
   /** Whether the first byte may have gone upstream. */
   readonly sent: boolean;
-  /** What became of the call's own credential; absent when there was none to take back. */
+  /** Whether the call's own credential was taken back; absent when there was nothing to take back. */
   readonly revoked?: boolean;
   readonly span?: SpanRef;
 }

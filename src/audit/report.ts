@@ -1,6 +1,6 @@
 // What a verification found, as values and as lines for a terminal.
 
-/** Evidence that the log was changed, or that the gateway did what it must not do. */
+/** Findings that prove that the log was changed, or that the gateway did what it must not do. */
 export type FaultKind =
   | 'damaged_line'
   | 'broken_chain'
@@ -18,13 +18,13 @@ export type FaultKind =
   | 'sent_another_action'
   | 'sent_twice';
 
-/** What may be in order, and what somebody should look at. */
+/** Findings that may be harmless, and that somebody should look at. */
 export type WarningKind = 'open_call' | 'open_credential' | 'lines_after_next_start' | 'recorded_tear';
 
 export interface Finding<Kind extends string> {
   readonly kind: Kind;
   readonly file: string;
-  /** Counted from 1; absent when it is about the file. */
+  /** Counted from 1; absent when the finding is about the whole file. */
   readonly line?: number;
   readonly text: string;
 }

@@ -1,7 +1,7 @@
 // Verifies an audit folder offline: the lines, the chain in each file, the chain of files, and the gateway's check on
-// record. Needs nothing but the files, and trusts nothing in them. The chain has no key: who can write the folder can
-// write a new one from any point on, and can cut its end. Only a checkpoint kept elsewhere shows that; the report says
-// so as long as there is none.
+// record. Needs nothing but the files, and trusts nothing in them. The chain has no key: anyone who can write the
+// folder can write a new chain from any point on, and can cut off its end. Only a checkpoint that is kept elsewhere
+// reveals that. The report says so while there is no checkpoint.
 
 import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
@@ -14,7 +14,7 @@ const NO_CHECKPOINT =
   'No checkpoint was given: whether records were cut off the end, or everything was written anew from some point on, cannot be told from these files alone.';
 const ONE_FILE = 'Only one file was read: whether the files before and after it are there and whole was not looked at.';
 
-/** What a file's first record says of the files before it. */
+/** What the first record of a file says about the files before it. */
 interface Beginning {
   readonly previous?: { readonly file: string; readonly digest: string };
   readonly torn: readonly (TornTail & { readonly file: string })[];
@@ -90,7 +90,7 @@ export async function verifyAudit(path: string): Promise<VerifyReport> {
 type FoundFault = (kind: FaultKind, place: { file: string; line?: number }, text: string) => void;
 type Warn = (kind: WarningKind, place: { file: string; line?: number }, text: string) => void;
 
-/** One file's lines in order: each whole, each following the one before. */
+/** Checks the lines of one file in order: each is whole, and each follows the line before it. */
 async function verifyFile(
   folder: string,
   file: string,
@@ -128,7 +128,10 @@ async function verifyFile(
   return { lines: count, found, ...(step.value && { torn: step.value }) };
 }
 
-/** The files as a chain: each predecessor there, whole up to where its successor began, and one beginning only. */
+/**
+ * Checks the files as a chain: every predecessor exists and is whole up to the point at which its successor began, and
+ * the chain has one beginning.
+ */
 function verifyOrder(
   beginnings: ReadonlyMap<string, Beginning>,
   ended: ReadonlyMap<string, Ended>,
@@ -140,13 +143,13 @@ function verifyOrder(
     for (const tear of torn) {
       const end = ended.get(tear.file);
       const bound = previous?.file === tear.file ? (end?.found.get(previous.digest) ?? 0) : 0;
-      // Lines after that point mean that it was no tear, but another gateway in the middle of a write.
+      // Lines after that point mean that the end was not torn by a crash: another gateway was writing.
       if (end !== undefined && end.torn === undefined && end.lines === bound) {
         fault('torn_bytes_gone', { file: tear.file }, `the cut-off bytes that ${file} recorded are gone`);
       }
     }
     if (previous === undefined) {
-      // A start that died before its first record: its successor goes on from the file before.
+      // A process that died before its first record: its successor continues from the file before.
       if (ended.get(file)?.lines === 0) continue;
       if (first !== undefined)
         fault('second_beginning', { file }, `it names no file before it, though ${first} is the beginning`);

@@ -1,8 +1,8 @@
-// Group commit over one file: all that is appended in one turn of the event loop is one write, and one fdatasync serves
-// everybody who waits for it. Writing goes on while a sync runs, so a call that needs no sync is not slowed by one that
-// does. Refuses to go on after any error. After a failed fdatasync the kernel may have dropped the pages and marked
-// them clean, so that a second sync would succeed without the data being there ("fsyncgate"); after a failed write the
-// chain has a hole.
+// Group commit over one file: everything that is appended in one turn of the event loop is one write, and one fdatasync
+// serves every record that waits for it. Writing continues during a sync, so a call that needs no sync is not slowed by
+// a call that needs one. Refuses to continue after any error. After a failed fdatasync the kernel may have dropped the
+// pages and marked them clean, so that a second sync would succeed without the data being there ("fsyncgate"); after a
+// failed write the chain has a hole.
 
 import { write } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -10,17 +10,17 @@ import type { Durability } from '../domain/audit.ts';
 
 export interface GroupWriter {
   /**
-   * Takes the line's place in the file at once, in call order. Resolves to `place` when it is as durable as asked.
-   * Rejects with the failure that closed the writer.
+   * Reserves the line's place in the file at once, in the order of calls. Resolves to `place` when it is as durable as
+   * asked. Rejects with the failure that closed the writer.
    */
   append(text: string, durability: Durability, place: WrittenLine): Promise<WrittenLine>;
-  /** What closed it, if anything did. */
+  /** The error that closed it, if one did. */
   readonly failure: Error | undefined;
   /** Waits for everything to be on disk and closes the file; afterwards every append rejects. */
   close(): Promise<void>;
 }
 
-/** What the writer of a line gets back for it. */
+/** What the caller gets when the line is as durable as asked. */
 export interface WrittenLine {
   readonly seq: number;
 }
@@ -41,7 +41,7 @@ export interface GroupWriterOptions {
   readonly fsyncEveryMs: number;
   /** Called once, with the error that closed the writer. */
   onFailure(error: unknown): void;
-  /** What everybody who waits, and everybody who comes later, is told of it. */
+  /** The error for every caller that waits, and for every later caller. */
   refusal(cause: unknown): Error;
 }
 
@@ -71,7 +71,7 @@ export function createGroupWriter({ handle, fsyncEveryMs, onFailure, refusal }: 
       const upTo = taken;
       const bytes = encode(pending);
       pending = [];
-      // A disk that fills up takes part of a write; the rest then fails with the reason.
+      // A full disk accepts a part of a write; writing the rest then fails with the reason.
       for (let at = 0; at < bytes.length; ) at += await writeSome(handle.fd, bytes, at);
       written = upTo;
       settle(forWrite, written);
@@ -124,7 +124,7 @@ export function createGroupWriter({ handle, fsyncEveryMs, onFailure, refusal }: 
   function append(text: string, durability: Durability, place: WrittenLine): Promise<WrittenLine> {
     if (failure !== undefined || closed)
       return Promise.reject(failure ?? refusal(new Error('the audit log is closed')));
-    // The first line of a turn schedules the write; those that follow in the same turn ride along.
+    // The first line of a turn schedules the write. Further lines of the turn are part of the same write.
     if (pending.length === 0 && !writing) setImmediate(startWrite);
     pending.push(text);
     taken += 1;
@@ -143,7 +143,7 @@ export function createGroupWriter({ handle, fsyncEveryMs, onFailure, refusal }: 
       if (closed) return;
       closed = true;
       if (failure === undefined && synced < taken) {
-        // A failure has been told to its waiters and to onFailure.
+        // The failure has reached its waiters and onFailure already.
         await new Promise<void>((resolve) => {
           forSync.push({ line: taken, place: { seq: taken }, resolve: () => resolve(), reject: () => resolve() });
           if (written === taken) startSync();
@@ -175,7 +175,7 @@ function writeSome(fd: number, bytes: Buffer, at: number): Promise<number> {
   });
 }
 
-/** Waiters stand in line order: the first that is not reached ends the search. */
+/** Waiters are in the order of lines: the search ends at the first that is not reached. */
 function settle(waiters: LineWaiter[], line: number): void {
   let reached = 0;
   for (const waiter of waiters) {

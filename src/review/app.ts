@@ -1,7 +1,7 @@
 // The reviewers' API (DESIGN section 8), on its own listener, and the pages beside it. The API trusts only bearer
-// tokens of the reviewers' issuer and audience, which `authenticate` has verified; a workload token is refused there,
-// and so is a cookie. No CORS, known Host names only. A hold that does not name the reader answers like one that does
-// not exist.
+// tokens of the reviewers' issuer and audience, which `authenticate` has verified. It refuses workload tokens and
+// cookies, has no CORS, and answers only to known Host names. A hold that does not name the reader is answered like a
+// hold that does not exist.
 
 import { randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
@@ -27,7 +27,7 @@ export interface ReviewDeps extends SimilarParts {
   readonly approvals: Pick<Approvals, 'vote' | 'revoke' | 'opened'>;
   readonly holds: HoldStore;
   readonly eligibility: Eligibility;
-  /** The values of Host that are answered, in lower case: `listeners.reviewers.url` and the address itself. */
+  /** The accepted values of Host, in lower case: `listeners.reviewers.url` and the address itself. */
   readonly hosts: ReadonlySet<string>;
   /** Gets every Authorization value of the request. Throws `reviewer_unauthenticated`, `issuer_unavailable`. */
   authenticate(authorizationValues: readonly string[]): Promise<Reviewer>;
@@ -66,7 +66,7 @@ function createReviewApp(deps: ReviewDeps): Hono<ReviewAppEnv> {
     const isPage = deps.pages !== undefined && !context.req.path.startsWith('/api/');
     for (const [name, value] of Object.entries(isPage ? PAGE_HEADERS : SECURITY_HEADERS))
       context.res.headers.set(name, value);
-    // Named by their content, so they may be kept.
+    // Their addresses contain a digest of the content, so browsers may keep them.
     if (context.req.path.startsWith('/assets/') && context.res.ok)
       context.res.headers.set('cache-control', 'public, max-age=31536000, immutable');
   });
@@ -149,14 +149,14 @@ const authorizationOf = (context: Context<ReviewAppEnv>): readonly string[] =>
 function checkRequest(context: Context<ReviewAppEnv>, names: ReadonlySet<string>): void {
   const { incoming } = context.env;
   const hosts = incoming.headersDistinct.host ?? [];
-  // A page that rebinds its own name to this address still sends that name.
+  // Against DNS rebinding: a page that lets its own name resolve to this address still sends that name.
   const [host] = hosts;
   if (hosts.length !== 1 || host === undefined || !names.has(host.toLowerCase())) {
     throw new GatewayError('bad_host', `The reviewers’ plane answers to ${[...names].join(' and ')} only.`);
   }
   if (!incoming.url?.startsWith('/'))
     throw new GatewayError('bad_request', 'The request target must be in origin-form.');
-  // Hono would run a GET handler for HEAD, and so open event streams that nobody reads.
+  // Hono would run the GET handler for HEAD, and so open event streams that nobody reads.
   if (incoming.method !== 'GET' && incoming.method !== 'POST' && incoming.method !== 'DELETE') {
     throw new GatewayError('method_not_allowed', 'The reviewers’ API takes GET, POST and DELETE.');
   }

@@ -1,13 +1,13 @@
-// What reviewers send: small, strictly parsed, nothing unknown. Refuses other media types (unsupported_media_type),
-// bodies over 16 KiB (payload_too_large), ambiguous JSON (bad_json) and unknown or missing members (bad_vote).
+// Parses what reviewers send: small, strict, without unknown members. Refuses other media types
+// (unsupported_media_type), bodies over 16 KiB (payload_too_large), ambiguous JSON (bad_json) and unknown or missing
+// members (bad_vote).
 
 import { z } from 'zod';
 import type { Ballot } from '../domain/approvals.ts';
 import { isJsonObject, type Json, presentMembers } from '../domain/json.ts';
 import { GatewayError } from '../errors.ts';
 
-/** Bytes. */
-const BODY_LIMIT = 16 * 1024;
+const LARGEST_BODY_BYTES = 16 * 1024;
 
 /** Strict JSON: no duplicate keys, no lone surrogates. Throws `bad_json`. */
 export type ParseJson = (bytes: Uint8Array) => Json;
@@ -20,7 +20,7 @@ const reason = z
 
 const ballot = z.strictObject({
   decision: z.enum(['approve', 'deny']),
-  // Any text: what is not the hold's digest is stale, whatever its shape.
+  // Any text is accepted here: a text that is not the hold's digest is refused as stale.
   bindingDigest: z.string().min(1).max(128),
   reason,
 });
@@ -32,7 +32,7 @@ export async function readBallot(request: Request, parseJson: ParseJson): Promis
   return said ? { ...vote, reason: said } : vote;
 }
 
-/** The reason given for a withdrawal; an empty body gives none. */
+/** The reason for taking a hold back; an empty body has none. */
 export async function readRevocation(request: Request, parseJson: ParseJson): Promise<string | undefined> {
   const said = accept(revocation, await readJson(request, parseJson)).reason;
   return said || undefined;
@@ -47,7 +47,7 @@ export async function readJson(request: Request, parseJson: ParseJson): Promise<
 }
 
 /** Throws `payload_too_large`. */
-export async function readBody(request: Request, limit = BODY_LIMIT): Promise<Uint8Array> {
+export async function readBody(request: Request, limit = LARGEST_BODY_BYTES): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {
@@ -59,12 +59,12 @@ export async function readBody(request: Request, limit = BODY_LIMIT): Promise<Ui
   return Buffer.concat(chunks);
 }
 
-/** Throws `code` for what the schema does not take. */
+/** Throws `code` for a value that does not fit the schema. */
 export function accept<T>(schema: z.ZodType<T>, value: Json, code: 'bad_vote' | 'bad_request' = 'bad_vote'): T {
   const result = schema.safeParse(isJsonObject(value) ? presentMembers(value) : value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  // Only paths that the schema knows are named: unknown keys are the sender's bytes.
+  // Names only paths that the schema knows: unknown keys are bytes of the sender.
   const where = issue?.path.join('.') || 'the body';
   throw new GatewayError(
     code,

@@ -8,7 +8,7 @@ import type { Suspended } from '../domain/suspension.ts';
 import { accept, type ParseJson, readJson } from './ballot.ts';
 
 const reason = z.string().trim().min(1).max(2_000);
-// Nothing that calls has another name, so nothing would be suspended.
+// No caller has a name of another form, so nothing would be suspended.
 const name = z.string().max(2_000).refine(isName, { error: 'Use visible characters only, and no blanks at the ends.' });
 
 const suspension = z.union([z.strictObject({ principal: name, reason }), z.strictObject({ task: name, reason })]);
@@ -19,7 +19,7 @@ export interface SuspensionBody {
   readonly reason: string;
 }
 
-/** Throws `bad_request` for what is not of the form. */
+/** Throws `bad_request` for a body of another form. */
 export function acceptSuspension(value: Json): SuspensionBody {
   const { reason: said, ...what } = accept(suspension, value, 'bad_request');
   return { what, reason: said };
@@ -28,7 +28,7 @@ export function acceptSuspension(value: Json): SuspensionBody {
 /** Throws `bad_request` for an empty or overlong reason. */
 export const acceptReason = (value: Json): string => accept(withReason, value, 'bad_request').reason;
 
-/** Throws as `readBallot`, with `bad_request` for what is not of the form. */
+/** Throws as `readBallot` does, with `bad_request` for a body of another form. */
 export const readSuspension = async (request: Request, parseJson: ParseJson): Promise<SuspensionBody> =>
   acceptSuspension(await readJson(request, parseJson));
 

@@ -1,6 +1,6 @@
-// The reviewers' API besides holds: who am I and how do I decide, the kill switch, what passed unasked, and what people
-// were told. Everything here is for people whom `reviewers.killSwitch` or `reviewers.watch` names; others get
-// `not_a_reviewer`.
+// The reviewers' API besides holds: the reader and their review speed, the kill switch, calls that passed unasked, and
+// notifications. Except for the first, everything here is for people whom `reviewers.killSwitch` or `reviewers.watch`
+// names. Others get `not_a_reviewer`.
 
 import type { Hono } from 'hono';
 import type { EpochMs } from '../domain/clock.ts';
@@ -17,7 +17,7 @@ import { reviewSpeedOf } from './review-speed.ts';
 
 export interface ConsoleRoutes extends InterventionParts {
   readonly notifications: NotificationOutbox;
-  /** Has the outbox looked at now. */
+  /** Makes the worker look at the outbox now. */
   wakeNotifier(): void;
 }
 

@@ -1,7 +1,7 @@
-// Server-sent events about holds, for one signed-in reviewer: only holds that name them, only that something changed.
-// Nothing is kept for absent listeners: every stream opens with `snapshot`, which says "load the list now", and that is
-// the whole resume. A listener that does not keep up, whose token has run out, or who opens too many streams is closed;
-// it reconnects and starts afresh.
+// Server-sent events about holds, for one signed-in reviewer. An event says only that a hold changed, and only holds
+// that name the reviewer are sent. Nothing is kept for absent listeners: every stream opens with `snapshot`, which
+// means "load the list now". A stream is closed when its listener does not keep up, when the token has run out, or when
+// the reviewer opens too many streams. The listener then reconnects and starts again.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { Hold, HoldStore } from '../domain/hold.ts';
@@ -21,7 +21,7 @@ export interface EventStreams {
 }
 
 /**
- * When the token ends by its own `exp`. Only for a token that was verified a moment ago; one that does not say ends
+ * When the token ends, by its own `exp`. Only for a token that was verified a moment ago; a token without `exp` ends
  * now.
  */
 export function tokenExpiry(authorizationValues: readonly string[]): EpochMs {
@@ -73,7 +73,7 @@ export function createEventStreams(holds: HoldStore, eligibility: Eligibility, c
               try {
                 controller.close();
               } catch {
-                // The far end has cancelled: there is nothing left to close.
+                // The listener has gone: there is nothing left to close.
               }
             };
             open.set(reviewer.id, [...(open.get(reviewer.id) ?? []), end]);

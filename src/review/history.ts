@@ -1,5 +1,5 @@
-// What went before a hold: the last approved action of its kind, and what this agent was denied. Only holds that name
-// the reader.
+// Earlier holds to compare with: the last approved action of the same kind, and denials of the same agent. Only holds
+// that name the reader.
 
 import { heldArguments } from '../domain/held-arguments.ts';
 import type { DeniedHold, Hold, HoldState, HoldStore, OnceApprovedHold } from '../domain/hold.ts';
@@ -8,7 +8,7 @@ import type { Reviewer } from '../domain/reviewer.ts';
 import { type Eligibility, isNamed } from './permissions.ts';
 
 export interface HoldHistory {
-  /** Same agent, upstream, method and tool or path, and both or neither a WebSocket. */
+  /** Same agent, upstream and method, and the same tool or path. A WebSocket is compared with WebSockets only. */
   readonly approved?: { readonly hold: OnceApprovedHold; readonly value?: Json };
   /** Of this agent, newest first. */
   readonly denied: readonly DeniedHold[];

@@ -1,5 +1,5 @@
-// What one reviewer's inbox holds: open holds that name them and those that ended lately, filtered and counted.
-// Reads at most a bounded number of holds per look; where there are more, it says so.
+// The content of one reviewer's inbox: open holds that name the reviewer, and holds that ended lately, filtered and
+// counted. Reads a bounded number of holds for each view, and says so when there are more.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { Hold, HoldState, HoldStore } from '../domain/hold.ts';
@@ -14,7 +14,7 @@ export interface Filters {
   readonly upstream?: string;
   readonly agent?: string;
   readonly tier?: string;
-  /** Only holds that have waited longer than this, ms. */
+  /** Shows only holds that have waited longer than this. */
   readonly olderThanMs?: number;
 }
 
@@ -70,7 +70,7 @@ export async function loadInbox(
   const entries = all[filters.view];
   return {
     filters,
-    // What runs out first comes first; of what ended, the latest.
+    // Open holds: the first to run out comes first. Ended holds: the latest comes first.
     entries: entries
       .filter((entry) => matches(entry, filters, now))
       .sort(filters.view === 'recent' ? byEnding : byDeadline),
@@ -107,7 +107,7 @@ export function groupByTask(entries: readonly InboxEntry[]): readonly Group[] {
 const AGES: Readonly<Record<string, number>> = { '1m': 60_000, '5m': 300_000, '15m': 900_000, '1h': 3_600_000 };
 export const AGE_CHOICES = Object.keys(AGES);
 
-/** Filters of the address line; what is not known there is ignored. */
+/** The filters in the page's address; unknown ones are ignored. */
 export function readFilters(query: URLSearchParams): Filters {
   const text = (name: string) => query.get(name) || undefined;
   const [upstream, agent, tier, age] = [text('upstream'), text('agent'), text('tier'), text('age')];

@@ -1,6 +1,6 @@
-// What people do besides voting: stop an agent or a task, let it go on, end a task, and look at what passed. One
-// spelling for the API and the pages. Refuses whom `reviewers.killSwitch` or `reviewers.watch` does not name, whoever
-// asks and by whichever way.
+// What people do besides voting: suspend an agent or a task, lift the suspension, end a task, and look at calls that
+// passed. The API and the pages both use this file. Refuses everyone whom `reviewers.killSwitch` or `reviewers.watch`
+// does not name.
 
 import type { AuditLog } from '../domain/audit.ts';
 import type { HoldStore } from '../domain/hold.ts';
@@ -11,7 +11,10 @@ import type { Task, TaskStore } from '../domain/task.ts';
 import type { PassedCall, WatchStore } from '../domain/watch.ts';
 import { GatewayError } from '../errors.ts';
 
-/** What somebody may do besides voting; looked up at each request, so that a reload counts at once. */
+/**
+ * What a person may do besides voting. Looked up at each request, so that a reload of the configuration takes effect at
+ * once.
+ */
 export interface Powers {
   /** `reviewers.killSwitch` */
   readonly killSwitch: boolean;
@@ -25,9 +28,9 @@ export interface InterventionParts {
   readonly watch: WatchStore;
   readonly tasks: TaskStore;
   readonly audit: AuditLog;
-  /** Takes back what was minted and is outstanding; false when some of it could not be taken back yet. */
+  /** Takes back the credentials that are outstanding; false when some of them could not be taken back yet. */
   revokeCredentials(whose: { readonly principalId: string } | { readonly taskId: string }): Promise<boolean>;
-  /** Cuts the streams and WebSocket connections that suspensions cover by now; gives how many. */
+  /** Cuts the streams and WebSocket connections that suspensions cover now; returns how many. */
   cutConnections(): number;
 }
 
@@ -37,9 +40,9 @@ export interface WatchedCall {
   readonly taskOpen: boolean;
 }
 
-/** All throw `not_a_reviewer` for people without the power. */
+/** Each method throws `not_a_reviewer` for people without the power. */
 export interface Interventions {
-  /** Throws `not_a_reviewer`; gives all powers. */
+  /** Returns all powers of the person. Throws `not_a_reviewer` without this one. */
   need(reviewer: Reviewer, power: keyof Powers): Powers;
   suspend(
     by: Reviewer,
@@ -94,8 +97,8 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
       const by = reviewer.id;
       const done = await suspensions.suspend(what, by, reason);
       const cut = parts.cutConnections();
-      // In force by now. It only ever prevents effects, so it does not wait for its record; but who pressed it is told
-      // when there is none.
+      // The suspension is in force now. It can only prevent effects, so it does not wait for its record. If the record
+      // fails, the person who suspended is told.
       const [credentialsRevoked] = await Promise.all([
         parts.revokeCredentials('task' in what ? { taskId: what.task } : { principalId: what.principal }),
         record('suspended', what, {
@@ -112,7 +115,7 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
       const by = reviewer.id;
       const suspension = find(reviewer, wanted);
       const { id, reason: _, by: __, at: ___, ...what } = suspension;
-      // Lifting lets calls through again: on record first.
+      // Lifting lets calls through again, so it is recorded first.
       await record('lifted', what, { suspension: id, by });
       await suspensions.lift(id, by);
       return suspension;

@@ -22,7 +22,7 @@ const STATES: readonly HoldState[] = [
 ];
 const DEFAULT_LIMIT = 50;
 const LARGEST_LIMIT = 200;
-/** A reader who is named by few holds gets short pages with a `next` rather than a long search. */
+/** A reader whom few holds name gets short pages with a `next`, instead of a long search. */
 const STORE_PAGES_PER_ANSWER = 10;
 
 export interface Listing {
@@ -50,7 +50,7 @@ export async function listHolds(
   const found: Hold[] = [];
   let after = query.get('after') ?? undefined;
   for (let pages = 0; pages < STORE_PAGES_PER_ANSWER; pages++) {
-    // Asking for no more than what is missing keeps the store's cursor in step with what was shown.
+    // Asks for no more holds than are missing, so that the store's cursor stays at what was shown.
     const page = await store.list({
       ...(states && { states }),
       limit: limit - found.length,

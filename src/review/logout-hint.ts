@@ -1,16 +1,16 @@
-// The ID token of a session, kept for one purpose: as `id_token_hint` it lets the issuer sign the person out without
-// asking who they are (RP-Initiated Logout 1.0 section 2). A sealed cookie that browsers send to the sign-out alone, so
-// nothing is kept on the server. Trusts only what it sealed for this very person. A token too large for a cookie is not
-// kept: the issuer then asks.
+// Keeps the ID token of a session for signing out: as `id_token_hint` it lets the issuer sign the person out without
+// asking who they are (RP-Initiated Logout 1.0 section 2). It is a sealed cookie that browsers send only to the
+// sign-out, so the server keeps nothing. Trusts only tokens that it sealed for the same person. A token too large for a
+// cookie is not kept: the issuer then asks.
 
 import type { Reviewer } from '../domain/reviewer.ts';
 import { LARGEST_COOKIE, readCookie, type Seal } from './session.ts';
 
 export interface LogoutHint {
-  /** The Set-Cookie value that keeps it, where it can be kept. */
+  /** The Set-Cookie value that keeps the token; undefined for a token that is too large. */
   keep(reviewer: Reviewer, idToken: string): string | undefined;
   read(cookie: string | undefined, reviewer: Reviewer): string | undefined;
-  /** The Set-Cookie value that takes it away. */
+  /** The Set-Cookie value that removes the token. */
   readonly drop: string;
 }
 

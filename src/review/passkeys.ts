@@ -1,6 +1,6 @@
 // Passkeys at the console (WebAuthn level 3, by @simplewebauthn/server): registering one, and signing one decision on
-// one hold with it, user verification required. Trusts what it sealed for challenges in progress. Refuses assertions
-// over anything but the vote that is cast.
+// one hold with it, user verification required. Trusts the challenges that it sealed itself. Refuses an assertion over
+// anything but the vote that is cast.
 
 import {
   type AuthenticationResponseJSON,
@@ -38,11 +38,11 @@ export interface RegistrationAnswer {
 
 export interface Passkeys {
   of(reviewer: Reviewer): Promise<readonly Passkey[]>;
-  /** Options for navigator.credentials.create, and a sealed text that comes back with the answer. */
+  /** Options for navigator.credentials.create, and a sealed ticket that the browser sends back with its answer. */
   beginRegistration(reviewer: Reviewer): Promise<{ readonly options: object; readonly ticket: string }>;
   /**
-   * Verifies, has `record` put it on record, and only then keeps it. Throws `bad_request` for an answer that does not
-   * hold.
+   * Verifies the answer, records it with `record`, and only then stores the passkey. Throws `bad_request` for an answer
+   * that fails.
    */
   finishRegistration(
     reviewer: Reviewer,
@@ -56,7 +56,7 @@ export interface Passkeys {
     hold: Hold,
     decision: Verdict,
   ): Promise<{ readonly options: object; readonly ticket: string }>;
-  /** Throws `step_up_required` for an assertion that does not hold, or is over something else. */
+  /** Throws `step_up_required` for an assertion that fails, or is over something else. */
   verifyVote(
     reviewer: Reviewer,
     bindingDigest: string,
@@ -77,7 +77,7 @@ export function createPasskeys({ store, once, seal, origin, now }: PasskeyOption
 
   const ticketOf = (purpose: string, reviewer: Reviewer, value: string) =>
     seal.seal(purpose, JSON.stringify({ reviewer: reviewer.id, value, until: now() + TICKET_MS }));
-  /** Uses the ticket up, whatever becomes of the answer that came with it. */
+  /** Uses up the ticket, even if the answer that came with it fails. */
   const openTicket = async (purpose: string, reviewer: Reviewer, ticket: string): Promise<string | undefined> => {
     const opened = seal.open(purpose, ticket);
     if (opened === undefined) return undefined;
@@ -176,9 +176,9 @@ export function createPasskeys({ store, once, seal, origin, now }: PasskeyOption
 }
 
 /**
- * Verifies a stored assertion again, offline, against what it was cast on. Gives the authenticator's counter, or
- * undefined when it does not hold. The registration of the public key is not looked at: whose key it is, the record of
- * the vote says.
+ * Verifies a stored assertion again, offline, against the vote that it signs. Returns the authenticator's counter, or
+ * undefined when the assertion fails. Does not check how the public key was registered: the record of the vote says
+ * whose key it is.
  */
 export async function verifyPasskeyEvidence(
   evidence: PasskeyEvidence,

@@ -1,13 +1,13 @@
-// Who may see a hold, and whether this reviewer may still vote on it: over the stored hold and a verified reviewer, by
-// the tests that approvals/ itself applies. This steers what is shown; the vote is judged again, and for good, inside
-// the store's transaction.
+// Who may see a hold, and what this reviewer may still do with it. Uses the tests of approvals/, on the stored hold and
+// a verified reviewer. The result decides only what is shown: the vote itself is judged again inside the store's
+// transaction.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { Requirement } from '../domain/decision.ts';
 import type { HeldPrincipal, Hold } from '../domain/hold.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 
-/** The tests of approvals/, handed in by gateway.ts so that there is one spelling of each. */
+/** The tests of approvals/. assembly/ hands them in, so that each test exists once. */
 export interface Eligibility {
   /** True when the requirement names this person or one of their groups. */
   isEligible(requirement: Requirement, reviewer: Reviewer): boolean;
@@ -19,16 +19,16 @@ export interface Eligibility {
 
 /** What a reviewer may do with a hold now. */
 export interface Permissions {
-  /** True when either verdict is open to them. */
+  /** True when the reviewer may approve or deny. */
   readonly vote: boolean;
   readonly approve: boolean;
   readonly deny: boolean;
   readonly revoke: boolean;
-  /** A sentence for people, when not everything is open. */
+  /** When something is not allowed: why, as a sentence for people. */
   readonly why?: string;
 }
 
-/** True when a requirement of the hold names this person. Nobody else learns that the hold exists. */
+/** True when a requirement of the hold names this person. Other people do not learn that the hold exists. */
 export function isNamed({ isEligible, requirementsOf }: Eligibility, hold: Hold, reviewer: Reviewer): boolean {
   return requirementsOf(hold).some((requirement) => isEligible(requirement, reviewer));
 }
@@ -36,7 +36,8 @@ export function isNamed({ isEligible, requirementsOf }: Eligibility, hold: Hold,
 export function permissionsOf({ conflictOf }: Eligibility, hold: Hold, reviewer: Reviewer, now: EpochMs): Permissions {
   const nothing = { vote: false, approve: false, deny: false, revoke: false };
   if (hold.state !== 'PENDING' && hold.state !== 'APPROVED') return { ...nothing, why: `It is closed: ${hold.state}.` };
-  if (now >= (hold.state === 'PENDING' ? hold.deadline : hold.useBy)) return { ...nothing, why: 'Its time is over.' };
+  if (now >= (hold.state === 'PENDING' ? hold.deadline : hold.useBy))
+    return { ...nothing, why: 'Its time has run out.' };
   if (conflictOf(hold.principal, reviewer) !== undefined) {
     return {
       ...nothing,
@@ -51,7 +52,7 @@ export function permissionsOf({ conflictOf }: Eligibility, hold: Hold, reviewer:
       approve: false,
       deny: true,
       revoke: true,
-      why: 'It is approved and waits to be used; it can still be denied or revoked.',
+      why: 'It is approved and not used yet. You can still deny or revoke it.',
     };
   return { vote: true, approve: true, deny: true, revoke: true };
 }

@@ -1,4 +1,4 @@
-// How a reviewer decides, told to nobody but themselves: for the API and the inbox.
+// How fast a reviewer decides, for the API and the inbox. Reviewers see their own figures only.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { HoldStore, VoteTimes } from '../domain/hold.ts';

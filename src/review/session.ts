@@ -1,6 +1,6 @@
-// Who sits at the console: a sealed cookie, with a short idle life and an absolute end, and nothing on the server but
-// the list of sessions that were signed out, which outlives the process. Trusts only what it sealed itself. Refuses
-// forms of other origins and without the session's own token (CSRF).
+// Sessions of the console: a sealed cookie with a short idle time and an absolute end. The server keeps only the list
+// of sessions that were signed out, which outlives the process. Trusts only cookies that it sealed itself. Refuses
+// forms of other origins and forms without the session's own token (CSRF).
 
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { EpochMs } from '../domain/clock.ts';
@@ -11,14 +11,14 @@ import { GatewayError } from '../errors.ts';
 /** Authenticated encryption under a key that only this gateway has; `purpose` is bound to the text. */
 export interface Seal {
   seal(purpose: string, text: string): string;
-  /** Undefined for what was not sealed here, for this purpose. */
+  /** Undefined for a text that was not sealed here for this purpose. */
   open(purpose: string, sealed: string): string | undefined;
 }
 
 export interface Session {
   readonly id: string;
   readonly reviewer: Reviewer;
-  /** Goes with every form. */
+  /** Sent with every form. */
   readonly csrf: string;
   readonly signedInAt: EpochMs;
   /** When it was used last, to the minute. */
@@ -40,25 +40,22 @@ export interface SessionOptions {
 export interface Sessions {
   /** The Set-Cookie value of a new session. Throws `reviewer_unauthenticated` for a person with too many groups. */
   start(reviewer: Reviewer): string;
-  /**
-   * The session of a request's Cookie field; undefined when there is none that is still good. Throws
-   * `store_unavailable`.
-   */
+  /** The session of a request's Cookie field; undefined without a valid one. Throws `store_unavailable`. */
   read(cookie: string | undefined): Promise<Session | undefined>;
   /** A Set-Cookie value that keeps the session alive, when it was last kept alive a while ago. */
   renew(session: Session): string | undefined;
   /**
-   * Ends it, durably, wherever its cookie was copied to; gives the Set-Cookie value that takes the cookie away. Throws
-   * `store_unavailable`.
+   * Ends the session durably, so that copies of its cookie are worthless too. Returns the Set-Cookie value that removes
+   * the cookie. Throws `store_unavailable`.
    */
   end(session: Session | undefined): Promise<string>;
   endsAt(session: Session): EpochMs;
-  /** Throws `bad_request` for a form of another origin, or without the session's token. */
+  /** Throws `bad_request` for a form of another origin, and for a form without the session's token. */
   checkForm(
     request: { readonly origin: string | undefined; readonly csrf: string | undefined },
     session: Session,
   ): void;
-  /** A short-lived cookie of its own for a sign-in in progress. */
+  /** A sign-in in progress has a short-lived cookie of its own. */
   startTransaction(text: string): string;
   readTransaction(cookie: string | undefined): string | undefined;
   readonly endTransaction: string;
@@ -71,8 +68,8 @@ const TRANSACTION_MS = 10 * 60_000;
 
 export function createSessions({ seal, once, origin, idleMs, lifeMs, now }: SessionOptions): Sessions {
   const secure = origin.startsWith('https:');
-  // Browsers take `__Host-` only with Secure (RFC 6265bis section 4.1.3); on plain-http loopback the name says that it
-  // is not that.
+  // Browsers accept `__Host-` only with Secure (RFC 6265bis section 4.1.3). On plain-http loopback the name says that
+  // the cookie is insecure.
   const name = secure ? '__Host-countersign-session' : 'countersign-insecure-session';
   const transactionName = secure ? '__Host-countersign-sign-in' : 'countersign-insecure-sign-in';
 
@@ -87,7 +84,7 @@ export function createSessions({ seal, once, origin, idleMs, lifeMs, now }: Sess
     start(reviewer) {
       const at = now();
       const written = write({ id: randomToken(), reviewer, csrf: randomToken(), signedInAt: at, seenAt: at });
-      // The browser would drop it, and the sign-in would begin again and again.
+      // The browser would drop the cookie, and the sign-in would start again and again.
       if (written.length > LARGEST_COOKIE) {
         throw new GatewayError(
           'reviewer_unauthenticated',
@@ -151,6 +148,6 @@ export function readCookie(header: string | undefined, name: string): string | u
     const [key, value] = pair.trim().split('=', 2);
     return key === name && value ? [value] : [];
   });
-  // Two cookies of one name: one of them was planted from elsewhere, and nobody can say which.
+  // Two cookies of one name: one of them was planted by another site, and nobody can tell which.
   return found.length === 1 ? found[0] : undefined;
 }

@@ -1,6 +1,6 @@
 // Signing in at the organisation's own issuer: OpenID Connect authorization code flow with PKCE, state and nonce, by
-// openid-client. Trusts that client's checks of the ID token, and the issuer for names and groups. Refuses a fresh
-// sign-in that is not fresh.
+// openid-client. Trusts that client's checks of the ID token, and the issuer for names and groups. Refuses an old
+// sign-in where a fresh one was asked for.
 
 import * as oidc from 'openid-client';
 import { claimAt, textsAt } from '../domain/claim.ts';
@@ -22,7 +22,7 @@ export interface BrowserSignInOptions {
   readonly groupsClaim: string;
   /** The claim with the name to show. */
   readonly displayClaim: string;
-  /** Asked for with a fresh sign-in, as `acr_values`. */
+  /** Sent as `acr_values` when a fresh sign-in is asked for. */
   readonly acrValues: readonly string[];
   readonly stepUp: StepUp;
   /** Where the issuer sends people back to. */
@@ -37,7 +37,7 @@ export interface BrowserSignIn {
   /** Where to send the browser, and what to keep until it comes back. Throws `issuer_unavailable`. */
   begin(to: string, fresh: boolean): Promise<{ readonly url: string; readonly transaction: string }>;
   /**
-   * Uses the transaction up. Throws `reviewer_unauthenticated` with the `check` that failed, `issuer_unavailable`,
+   * Uses up the transaction. Throws `reviewer_unauthenticated` with the `check` that failed, `issuer_unavailable`,
    * `store_unavailable`.
    */
   finish(
@@ -45,8 +45,8 @@ export interface BrowserSignIn {
     transaction: string,
   ): Promise<{ readonly reviewer: Reviewer; readonly to: string; readonly idToken: string }>;
   /**
-   * The issuer's own sign-out page (RP-Initiated Logout 1.0), where it has one. With the ID token as a hint it need not
-   * ask who leaves.
+   * The issuer's own sign-out page (RP-Initiated Logout 1.0), where it has one. With the ID token as a hint, the issuer
+   * need not ask who signs out.
    */
   signOutUrl(idToken?: string): Promise<string | undefined>;
 }
@@ -62,14 +62,14 @@ interface Transaction {
 
 /** Clocks of issuers may run behind ours. */
 const SKEW_MS = 60_000;
-/** Longer than the cookie that carries a transaction is good for. */
+/** Longer than the life of the cookie that carries a transaction. */
 const REMEMBERED_MS = 60 * 60_000;
 
 export function createBrowserSignIn(options: BrowserSignInOptions): BrowserSignIn {
   const { issuer, clientId, scope, redirectUri, signedOutUri, once, now } = options;
   let discovered: Promise<oidc.Configuration> | undefined;
 
-  // At the first sign-in, not at the start: an issuer that is down must not keep the gateway down.
+  // Discovered at the first sign-in, not at start: an issuer that is down must not keep the gateway from starting.
   const configuration = async (): Promise<oidc.Configuration> => {
     discovered ??= discover(options);
     try {
@@ -97,7 +97,8 @@ export function createBrowserSignIn(options: BrowserSignInOptions): BrowserSignI
         nonce: transaction.nonce,
         code_challenge: await oidc.calculatePKCECodeChallenge(transaction.verifier),
         code_challenge_method: 'S256',
-        // OIDC Core section 3.1.2.1: both ask for the person anew, and max_age makes auth_time part of the ID token.
+        // OIDC Core section 3.1.2.1: both make the issuer ask the person again, and max_age puts auth_time into the ID
+        // token.
         ...(fresh && {
           prompt: 'login',
           max_age: '0',
@@ -122,8 +123,8 @@ export function createBrowserSignIn(options: BrowserSignInOptions): BrowserSignI
         expectedNonce: nonce,
         pkceCodeVerifier: verifier,
       });
-      // Not before the issuer has agreed: an answer that somebody else made up must not end the sign-in of the person
-      // who waits for the right one.
+      // Used up only after the issuer has agreed: a forged answer must not end the sign-in of the person who waits for
+      // the real one.
       if (!(await useOnce(once, 'sign-in', state, startedAt + REMEMBERED_MS))) {
         throw refusal('finished', 'This sign-in was finished before: start a new one.');
       }
@@ -146,7 +147,7 @@ export function createBrowserSignIn(options: BrowserSignInOptions): BrowserSignI
           ...(idToken !== undefined && { id_token_hint: idToken }),
         }).href;
       } catch {
-        // No web page, says the client. The session at this console must end all the same.
+        // The client says that this is no web page. The session at this console must end in any case.
         return undefined;
       }
     },
@@ -161,7 +162,7 @@ async function discover({
 }: BrowserSignInOptions): Promise<oidc.Configuration> {
   const server = new URL(issuer);
   const prove = clientAuth === 'post' ? oidc.ClientSecretPost : oidc.ClientSecretBasic;
-  // Read anew for each request: a secret that was rotated holds from the next sign-in on.
+  // Read anew for each request: a rotated secret is used from the next sign-in on.
   const byReading: oidc.ClientAuth = (...request) => prove(clientSecret?.read().reveal())(...request);
   const authentication = clientSecret === undefined ? oidc.None() : byReading;
   return oidc.discovery(server, clientId, undefined, authentication, {
@@ -186,8 +187,8 @@ async function exchange(config: oidc.Configuration, callback: URL, checks: oidc.
 }
 
 /**
- * Whose doing it was, for the person and for the log: the issuer's answer to the browser, its answer to the console, or
- * what it sent.
+ * Where the sign-in failed, for the person and for the log: in the issuer's answer to the browser, in its answer to the
+ * console, or in a token that it sent.
  */
 function refusalOf(cause: unknown): GatewayError {
   if (cause instanceof GatewayError) return cause;
@@ -207,8 +208,8 @@ function challengeOf(cause: unknown): string | undefined {
 }
 
 /**
- * `issuerError`: the OAuth error code that the issuer answered with (RFC 6749 section 4.1.2.1). A word of a few
- * letters, never a sentence of the issuer’s.
+ * `issuerError`: the OAuth error code that the issuer answered with (RFC 6749 section 4.1.2.1). One word, never a
+ * sentence of the issuer.
  */
 function refusal(check: string, detail: string, cause?: unknown, issuerError = ''): GatewayError {
   const members = { check, ...(/^[a-z0-9_]{1,64}$/.test(issuerError) && { issuerError }) };
@@ -235,7 +236,7 @@ function readReviewer(
     id: `${issuer}#${sub}`,
     issuer,
     subject: sub,
-    // Groups in another shape than texts are no groups.
+    // Groups that are not texts are ignored.
     groups: textsAt(claims, options.groupsClaim) ?? [],
     ...(typeof name === 'string' && { name }),
     ...strength,

@@ -1,5 +1,5 @@
-// "This keeps coming": how earlier holds of this kind ended, and rules to copy where all of them were approved. For the
-// API and the pages.
+// "This keeps coming": counts how earlier holds of this kind ended, and proposes rules to copy when all of them were
+// approved. For the API and the pages.
 
 import type { Hold, HoldStore, SimilarHolds } from '../domain/hold.ts';
 

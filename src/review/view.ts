@@ -1,6 +1,7 @@
 // A hold as the reviewers' API shows it: the whole action, who asks, what is required, who has voted, and what this
-// reader may do. Alone it is shown whole, and nothing is cut short; in a list it comes without its body and the words
-// around it. What stays inside: nonce, claim, trace contexts and the Idempotency-Key, none of which a decision needs.
+// reader may do. A single hold is shown whole, and nothing is cut. In a list, holds come without bodies and without the
+// words of task and tool. Not shown: nonce, claim, trace contexts and the Idempotency-Key, since no decision needs
+// them.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { HeaderList } from '../domain/headers.ts';
@@ -13,7 +14,7 @@ import { type Eligibility, permissionsOf } from './permissions.ts';
 /** RFC 3339 in UTC with milliseconds. */
 const iso = (at: EpochMs): string => new Date(at).toISOString();
 
-/** The JSON of one hold, whole, for one reader. `content` is undefined where it is not kept any more. */
+/** The JSON of one whole hold, for one reader. `content` is undefined when it is no longer kept. */
 export function viewWhole(
   eligibility: Eligibility,
   hold: Hold,
@@ -70,7 +71,7 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
   };
 }
 
-/** Who may vote as well, from when on, and whether that is now. */
+/** Who else may vote, from when on, and whether that time has come. */
 function viewEscalation(
   { afterMs, to }: { readonly afterMs: number; readonly to: readonly string[] },
   openedAt: EpochMs,

@@ -1,16 +1,16 @@
-// The schema of the SQLite store, as steps counted by `PRAGMA user_version`.
-// Trusts a file that carries this store's application id. Refuses files of other programs and files written by a newer
-// Countersign: an older one would overlook what it does not know.
+// The schema of the SQLite store, as steps counted by `PRAGMA user_version`. Trusts a file that carries this store's
+// application id. Refuses files of other programs, and files that a newer Countersign has written: this one would
+// overlook what it does not know.
 
 import type { DatabaseSync } from 'node:sqlite';
 import { GatewayError } from '../errors.ts';
 
-/** "CSgn": tells our files from other programs' (SQLite file format, section 1.3.17). */
+/** "CSgn": marks the file as one of Countersign's (SQLite file format, section 1.3.17). */
 const APPLICATION_ID = 0x4353676e;
 
 /**
- * Triggers that count the bytes of a column for the agent whose row it is: in the transaction that writes them, whoever
- * writes.
+ * Triggers that count the bytes of a column for the agent to whom the row belongs. They run in the transaction of every
+ * write, so no writer can forget to count.
  */
 function counted(table: string, column: string, agentOf: (row: 'NEW' | 'OLD') => string): string {
   return `
@@ -83,7 +83,7 @@ export const STEPS: readonly string[] = [
     attempts INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
-  // The reviewers' console: who is told, who is suspended, what passed, how people decide. Holds from before have no
+  // For the reviewers' console: notices, suspensions, passed calls and votes. Holds of earlier versions have no
   // likeness and no escalation.
   `
   ALTER TABLE hold ADD COLUMN escalate_at INTEGER;
@@ -163,8 +163,8 @@ export const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX used_until ON used (kind, until);
   `,
-  // A hold's record says all but what can be large. That stands beside it, the body once; of holds that ended unsent
-  // the body is dropped.
+  // What can be large moves out of a hold's record into a table of its own, with the body stored once. The body of a
+  // hold that ended unsent is dropped.
   `
   UPDATE hold SET record = json_set(record,
     '$.action', (SELECT json_remove(record, '$.args', '$.bodyText', '$.toolChange', '$.toolWords') FROM held_action WHERE hold_id = hold.id));
@@ -190,8 +190,8 @@ export const STEPS: readonly string[] = [
     WHERE json_type(record, '$.task') IS NOT NULL;
   DROP TABLE held_action;
   `,
-  // What one agent keeps here, counted where it is written; when things ended, for limits and retention; and notices of
-  // holds before all others.
+  // The bytes that each agent has here, counted by triggers. Times at which things ended, for limits and retention. A
+  // rank of notices: those of holds come first.
   `
   ALTER TABLE hold ADD COLUMN created_at INTEGER;
   ALTER TABLE hold ADD COLUMN ended_at INTEGER;
@@ -233,7 +233,7 @@ export const STEPS: readonly string[] = [
   UPDATE passed_call SET principal_id = record ->> '$.principalId';
   CREATE INDEX passed_call_agent ON passed_call (principal_id, seq);
   `,
-  // The last time that the store has seen: its time never falls below it.
+  // The latest time that the store has seen. The store's time never goes back behind it.
   `
   CREATE TABLE clock (
     id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -1,6 +1,6 @@
-// From a stored record to the hold that it is: the one place where text becomes a Hold. Trusts what every hold has, since
-// this store wrote it. Refuses a record that has not exactly the members of its state: nothing may be decided, sent or
-// shown on a hold of which nobody can say where it stands.
+// Parses stored records: the one place where text becomes a Hold. Trusts the members that every hold has, since this
+// store wrote them. Refuses a record whose members are not exactly those of its state: nobody may decide on a hold
+// whose state is unclear, and nothing may be sent.
 
 import type { Hold, HoldProgress, HoldState } from '../domain/hold.ts';
 import { GatewayError } from '../errors.ts';
@@ -23,9 +23,9 @@ const CLAIMED: readonly Member[] = [...APPROVED, 'claim', 'claimedBy'];
 const SENT: readonly Member[] = [...CLAIMED, 'sentAt'];
 
 interface Shape {
-  /** What the state has; all else of MEMBERS it has not. */
+  /** The members that the state has. It has no others of MEMBERS. */
   readonly has: readonly Member[];
-  /** What it has besides, all of it or nothing. */
+  /** Further members that the state may have: all of them or none. */
   readonly mayHave?: readonly Member[];
 }
 

@@ -1,5 +1,5 @@
-// The clockwork of retention: looks from time to time, deletes batch by batch with a turn of the loop between them, and
-// puts on record how much went.
+// Runs retention: looks from time to time, deletes in batches with a turn of the event loop between them, and records
+// how much was deleted.
 
 import type { AuditLog } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -23,7 +23,7 @@ export interface RetentionSweepOptions {
 }
 
 export interface RetentionSweep {
-  /** Deletes all that has ended long enough ago. Never rejects. */
+  /** Deletes everything that ended long enough ago. Never rejects. */
   sweep(): Promise<void>;
   /** Ends with the batch in progress. */
   close(): Promise<void>;
@@ -51,8 +51,8 @@ export function startRetention({ store, audit, clock, log, periods }: RetentionS
     } finally {
       if (Object.values(total).some((count) => count > 0)) {
         log.info('retention.deleted', total);
-        // What is deleted stands in the record already; this says that it went, and by which rule. A failing journal
-        // stops calls by itself.
+        // The record has what is deleted already; this record says that it was deleted, and by which rule. If the
+        // journal fails, calls stop by themselves.
         await audit
           .append('config', clock.now(), { event: 'retention', deleted: total, before }, 'soon')
           .catch(() => {});

@@ -1,17 +1,18 @@
-// What can be large of a held call, in a table of its own: written once, read for its own page and for sending, dropped
-// when it is of no more use. Votes and transitions never touch a body, never could alter it, and no list reads one.
+// The large parts of a held call, in a table of their own: written once, read for the hold's page and for sending,
+// dropped when they are no longer needed. Votes and state changes never touch a body and cannot alter one, and no list
+// reads one.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { EpochMs } from '../domain/clock.ts';
 import type { HeldContent } from '../domain/hold.ts';
 
-/** For the parts of the store that write holds inside a transaction of their own. */
+/** For the parts of the store that write holds inside their own transactions. */
 export interface ContentRows {
   insert(holdId: string, content: HeldContent): void;
   find(holdId: string): HeldContent | undefined;
-  /** From then on its time of retention runs. */
+  /** The time of retention runs from then on. */
   end(holdId: string, at: EpochMs): void;
-  /** The body goes; the words of task and tool stay for those who look at what became of the hold. */
+  /** Drops the body. The words of task and tool stay, for people who look at what became of the hold. */
   dropBody(holdId: string): void;
 }
 

@@ -1,5 +1,5 @@
-// Durable intents to take credentials back, so that a crash between mint and revoke leaves nothing alive unknown.
-// Trusts that `sealed` was encrypted by credentials/: this file never sees a secret.
+// Durable intents to take credentials back, so that a crash between mint and revoke leaves no live credential that
+// nobody knows of. Trusts that `sealed` was encrypted by credentials/: this file never sees a secret.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { CredentialLedger, OutstandingCredential } from '../domain/credential.ts';

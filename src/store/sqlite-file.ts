@@ -11,7 +11,7 @@ import { migrate } from './migrations.ts';
 const BUSY_TIMEOUT_MS = 250;
 const SQLITE_BUSY = 5;
 
-/** Throws `store_unavailable`. The lock ends with the process, however that ends. */
+/** Throws `store_unavailable`. The lock is released when the process ends, whatever ends it. */
 export function openDatabase(path: string): DatabaseSync {
   const file = resolve(path);
   let db: DatabaseSync | undefined;
@@ -23,7 +23,7 @@ export function openDatabase(path: string): DatabaseSync {
       enableForeignKeyConstraints: true,
       enableDoubleQuotedStringLiterals: false,
     });
-    // Before the first read: with it set, WAL keeps its index in memory and the lock on the file is never let go.
+    // Set before the first read: WAL then keeps its index in memory, and the lock on the file is held until the end.
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
     db.exec('PRAGMA journal_mode = WAL');
     db.exec('PRAGMA synchronous = FULL');
@@ -45,7 +45,10 @@ export function watchDatabase(path: string): () => boolean {
   return () => opened.every(([each, identity]) => identityOf(each) === identity);
 }
 
-/** Of a file that is there and not empty: one that was cut to nothing is another. The log may be empty. */
+/**
+ * Undefined for a file that is missing or empty: a database that was cut to nothing is another file. The log may be
+ * empty.
+ */
 function identityOf(file: string): string | undefined {
   const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
   if (stat === undefined || !stat.isFile()) return undefined;

@@ -1,6 +1,5 @@
-// Holds in SQLite: the record as JSON, the columns that queries need beside it. What can be large stands in
-// sqlite-contents.ts. Trusts approvals/ for what a transition means. Refuses any change to what a hold is bound to,
-// whoever asks for it.
+// Holds in SQLite: the record as JSON, and beside it the columns that queries need. sqlite-contents.ts keeps the large
+// parts. Trusts approvals/ for what a transition means. Refuses every change of what a hold is bound to.
 
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { canonicalDigest } from '../domain/canonical.ts';
@@ -17,17 +16,17 @@ import type { Announce, SqliteWriter } from './sqlite-writer.ts';
 
 const DEFAULT_LIMIT = 50;
 const LARGEST_LIMIT = 200;
-/** Characters of records that one page may have; the first is given whatever its size. */
+/** Characters of records that one page may have. The first record is returned whatever its size. */
 const LARGEST_PAGE = 1024 * 1024;
-/** Earlier holds of the same request that an admission is shown. */
+/** How many earlier holds of the same request an admission sees. */
 const KNOWN_SHOWN = 64;
-/** Earlier holds that one view of a hold looks through. */
+/** How many earlier holds one view of a hold looks through. */
 const SIMILAR_LOOKED_AT = 500;
 const SELECT = 'SELECT seq, record FROM hold';
-/** It ended before anything was sent: nobody will decide on its body or send it. */
+/** The hold ended before anything was sent: nobody will decide on its body, and nobody will send it. */
 const UNSENT: ReadonlySet<HoldState> = new Set(['DENIED', 'EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED']);
 
-/** For the parts of the store that change holds inside a transaction of their own. */
+/** For the parts of the store that change holds inside their own transactions. */
 export interface HoldRows {
   find(id: string): Hold | undefined;
   openOfTask(taskId: string): readonly Hold[];
@@ -116,7 +115,7 @@ export function createHoldRows(
   };
 }
 
-/** One value per kind of call, whatever its arguments: what a rule could tell apart from others. */
+/** One value for each kind of call, whatever its arguments: two calls that a rule can tell apart have two values. */
 function likenessOf({ principal, action, rules }: Hold): string {
   const { upstream, method, tool } = action;
   return canonicalDigest('countersign/likeness/v1', {
@@ -128,7 +127,7 @@ function likenessOf({ principal, action, rules }: Hold): string {
   });
 }
 
-// A change of what was bound would carry votes over to something that nobody looked at.
+// If a bound member changed, votes would count for something that nobody looked at.
 function refuseRebinding(before: Hold, next: Hold): void {
   const bound = [
     'id',
@@ -254,10 +253,10 @@ function list(db: DatabaseSync, query: HoldQuery): HoldListPage {
   if (query.states !== undefined) add(`state IN (${query.states.map(() => '?').join(', ')})`, ...query.states);
   if (query.principalId !== undefined) add('principal_id = ?', query.principalId);
   if (query.taskId !== undefined) add('task_id = ?', query.taskId);
-  // A cursor that is not ours reads as the end of the list: it is a caller's text.
+  // A cursor is a caller's text. One that this store did not make reads as the end of the list.
   if (query.after !== undefined) add('seq < ?', /^\d{1,15}$/.test(query.after) ? Number(query.after) : 0);
   const where = terms.length === 0 ? '' : `WHERE ${terms.join(' AND ')}`;
-  // The page is chosen by number first, so that no record is read or sorted that is not on it.
+  // Chooses the page by number first, so that only the records of the page are read and sorted.
   const page = `SELECT seq FROM hold ${where} ORDER BY seq DESC LIMIT ?`;
   const holds: Hold[] = [];
   let read = 0;

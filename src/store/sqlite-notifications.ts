@@ -1,6 +1,6 @@
-// The outbox in SQLite. `add` runs inside the transaction of what the notice tells of: neither is ever there without
-// the other. Trusts the worker for what an attempt did. What was delivered is forgotten after a week; what is dead
-// stays until it is revived.
+// The outbox in SQLite. `add` runs inside the transaction of the change that the notice reports, so neither exists
+// without the other. Trusts the worker for what an attempt did. Delivered notices are deleted after a week. Dead
+// notices stay until somebody revives them.
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
@@ -13,11 +13,11 @@ const KEEP_DELIVERED_MS = 7 * 24 * 60 * 60_000;
 const DEFAULT_LIMIT = 50;
 const LARGEST_LIMIT = 200;
 
-/** For the parts of the store that have people told inside a transaction of their own. */
+/** For the parts of the store that notify people inside their own transactions. */
 export interface NotificationRows {
   /** One row per channel. */
   add(notice: Notice, channels: readonly string[]): void;
-  /** A passed call: at most one row per channel and minute, which counts those that come meanwhile. */
+  /** A notice of a passed call: at most one row for each channel and minute. The row counts the calls that follow. */
   addPassed(notice: Notice, channels: readonly string[]): void;
 }
 
@@ -47,7 +47,7 @@ export function createNotificationRows(db: DatabaseSync, clock: Clock): Notifica
       for (const channel of channels) {
         const last = lastPassed.get(channel);
         const lastDue = last === undefined ? Number.NEGATIVE_INFINITY : Number(last.due_at);
-        // Until its time has come nobody has been told, so it may still say another number.
+        // Nothing was delivered before the row is due, so its number may still change.
         if (last?.state === 'PENDING' && Number(last.attempts) === 0 && lastDue > now) {
           const notice = JSON.parse(String(last.notice)) as Notice;
           recount.run(JSON.stringify({ ...notice, count: (notice.count ?? 1) + 1 }), last.seq as number);

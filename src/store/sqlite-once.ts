@@ -1,5 +1,5 @@
-// What was used once, in SQLite: on disk before anything follows from it. Only digests are stored; they mean nothing to
-// a reader of the file. Refuses more than can be remembered: forgetting early would let a second use through.
+// What was used once, in SQLite: on disk before anything follows from the use. Stores digests only, which mean nothing
+// to a reader of the file. Refuses more than it can remember: if it forgot early, a second use would be let through.
 
 import { hash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
@@ -7,9 +7,9 @@ import type { Clock } from '../domain/clock.ts';
 import type { OnceKind, OnceStore } from '../domain/once.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
 
-/** Of each kind. */
+/** How many values of each kind are remembered. */
 const MOST = 200_000;
-/** Each use takes away so many that have ended: the table never grows beyond what is in force, and no write is long. */
+/** Each use deletes up to this many expired rows, so that the table stays small and no write is long. */
 const FORGOTTEN_PER_USE = 4;
 
 export function createOnceStore(db: DatabaseSync, writer: SqliteWriter, clock: Clock, most: number = MOST): OnceStore {
@@ -31,7 +31,7 @@ export function createOnceStore(db: DatabaseSync, writer: SqliteWriter, clock: C
   return {
     async use(kind, id, until) {
       const digest = hash('sha256', id, 'base64url');
-      // A repetition costs no write.
+      // A repeated value costs no write.
       if (isUsed(kind, digest)) return 'seen';
       const { verdict, change } = await writer.write(() => {
         const now = clock.now();
@@ -41,7 +41,8 @@ export function createOnceStore(db: DatabaseSync, writer: SqliteWriter, clock: C
         insert.run(kind, digest, until);
         return { verdict: 'new', change: 1 - forgotten } as const;
       });
-      // After the commit: a batch that fails changes nothing. So one batch may go beyond the bound by its own length.
+      // Counted after the commit, since a failed batch changes nothing. One batch may exceed the bound by its own
+      // length.
       count(kind, change);
       return verdict;
     },

@@ -1,5 +1,5 @@
-// Retention in SQLite: small batches, so that no transaction is long, and by index, so that nothing that stays is read.
-// Trusts the state machine: a hold with an end is one that nothing can happen to any more.
+// Retention in SQLite: deletes in small batches, so that no transaction is long, and by index, so that it reads no row
+// that stays. Trusts the state machine: a hold that has ended never changes again.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { RetentionStore } from '../domain/retention.ts';

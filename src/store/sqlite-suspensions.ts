@@ -1,5 +1,6 @@
-// The kill switch in SQLite. Those in force stand in memory too, from before the write until after the lift: while the
-// two differ, the stricter one holds. Suspending closes the open holds under it in the same transaction.
+// The kill switch in SQLite. Suspensions in force are kept in memory too, from before the write until after the lift:
+// while disk and memory differ, the stricter one applies. Suspending closes the open holds that it covers, in the same
+// transaction.
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';

@@ -1,5 +1,5 @@
-// The calls of tasks, written behind: read from memory at once, on disk within a second, at most 200 for each task.
-// Trusts that the caller owns the task it records for. What the disk does not take stays in memory and is tried again.
+// The calls of tasks, written behind: read from memory at once, written to disk within a second, at most 200 for each
+// task. Trusts that the caller owns the task. Calls that cannot be written stay in memory and are written later.
 
 import type { DatabaseSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
@@ -10,15 +10,15 @@ import type { SqliteWriter } from './sqlite-writer.ts';
 const CALLS_KEPT = 200;
 const TASKS_IN_MEMORY = 1_000;
 const FLUSH_AFTER_MS = 250;
-/** Beyond this many unwritten calls (the disk is failing) the oldest are dropped, and the log says so. */
+/** When more than this many calls are unwritten (the disk is failing), the oldest are dropped, and the log says so. */
 const UNWRITTEN_CALLS = 10_000;
 
 export interface CallLog {
-  /** Throws `store_unavailable` when they are not in memory and cannot be read. */
+  /** Throws `store_unavailable` when the calls are not in memory and cannot be read. */
   of(taskId: string): readonly TaskCall[];
   /** Never throws. */
   add(taskId: string, call: TaskCall): void;
-  /** Writes what is in memory only, and writes no more after that; what fails is logged. */
+  /** Writes what is still only in memory. Nothing is written after that. A failure is logged. */
   close(): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export function createCallLog(db: DatabaseSync, writer: SqliteWriter, log: Logge
 
   function add(taskId: string, call: TaskCall): void {
     try {
-      // A new array each time: a hold that took the list keeps what was true when it was made.
+      // A new array each time: a hold that keeps the list keeps it as it was when the hold was opened.
       memory.set(taskId, [...of(taskId).slice(1 - CALLS_KEPT), call]);
     } catch (thrown) {
       log.error('store.task_calls_unread', { task: taskId, error: (thrown as Error).message });

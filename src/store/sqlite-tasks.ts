@@ -1,5 +1,5 @@
-// Tasks in SQLite. A new revision or an end closes the open holds of the task in the same transaction.
-// Trusts the caller's principal id (it was verified); refuses tasks of somebody else as if they were not there.
+// Tasks in SQLite. A new revision or an end closes the open holds of the task in the same transaction. Trusts the
+// caller's principal id (it was verified). A task of somebody else is refused like a task that does not exist.
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';

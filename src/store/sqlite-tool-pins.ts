@@ -1,4 +1,4 @@
-// The definitions of MCP tools as they were first seen. Read whole at start; small, since servers have tens of tools.
+// The definitions of MCP tools as they were first seen. All of them are read at start: servers have tens of tools.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { JsonObject } from '../domain/json.ts';

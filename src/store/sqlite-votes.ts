@@ -1,16 +1,16 @@
-// Votes beside the holds that they stand in, for what a reviewer is told of their own review speed. Written in the transaction
-// that counts the vote.
+// Copies of votes, beside the holds that have them, from which a reviewer's own review speed is computed. Written in
+// the transaction that counts the vote.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { EpochMs } from '../domain/clock.ts';
 import type { Hold, VoteTimes } from '../domain/hold.ts';
 import { TOO_FAST_SECONDS } from '../domain/metrics.ts';
 
-/** What one reviewer's decisions are looked through for, newest first. */
+/** How many decisions of one reviewer are looked at, newest first. */
 const MOST_VOTES = 5_000;
 
 export interface VoteRows {
-  /** Adds the votes that the later version has and the earlier one has not. */
+  /** Adds the votes that are new in the later version. */
   add(before: Hold, next: Hold): void;
   times(reviewerId: string, since: EpochMs): VoteTimes;
 }

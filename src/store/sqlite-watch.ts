@@ -1,5 +1,6 @@
-// Calls that passed and are to be looked at, in SQLite: each with its notices in one transaction, the latest 10,000
-// kept, and of one agent the latest 1,000, so that nobody's flood pushes out what others did.
+// Calls that passed and that people want to look at, in SQLite. Each is written with its notices in one transaction.
+// The latest 10,000 are kept, and the latest 1,000 of one agent, so that one agent's flood does not push out the calls
+// of others.
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
@@ -13,7 +14,7 @@ const KEPT = 10_000;
 const KEPT_PER_AGENT = 1_000;
 const DEFAULT_LIMIT = 50;
 const LARGEST_LIMIT = 200;
-/** Characters of records that one page may have; the first is given whatever its size. */
+/** Characters of records that one page may have. The first record is returned whatever its size. */
 const LARGEST_PAGE = 1024 * 1024;
 
 export function createWatchStore(
@@ -46,7 +47,7 @@ export function createWatchStore(
     list: async ({ limit = DEFAULT_LIMIT, after }) =>
       writer.read(() => {
         const most = Math.min(Math.max(limit, 1), LARGEST_LIMIT);
-        // A cursor that is not ours reads as the end of the list: it is a caller's text.
+        // A cursor is a caller's text. One that this store did not make reads as the end of the list.
         const before = after === undefined ? Number.MAX_SAFE_INTEGER : /^\d{1,15}$/.test(after) ? Number(after) : 0;
         const passed: PassedCall[] = [];
         let read = 0;

@@ -1,6 +1,6 @@
-// Group commit: writes that arrive in one turn of the event loop share one transaction and one fsync, each in a
-// SAVEPOINT of its own, so that one that throws is undone alone. A promise resolves only after COMMIT. Trusts nothing
-// about the disk: whatever SQLite reports becomes `store_unavailable`, for every write that is not on disk.
+// Group commit: writes that arrive in one turn of the event loop share one transaction and one fsync. Each has its own
+// SAVEPOINT, so a write that throws is undone alone. A promise resolves only after COMMIT. Trusts nothing about the
+// disk: whatever SQLite reports becomes `store_unavailable` for every write that is not on disk.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { Hold, HoldState } from '../domain/hold.ts';
@@ -14,16 +14,16 @@ import { GatewayError } from '../errors.ts';
 const BATCH_WRITES = 200;
 const BATCH_MS = 10;
 
-/** Tells, after the commit, that a hold was written; `before` is undefined for a new one. */
+/** Announces, after the commit, that a hold was written; `before` is undefined for a new hold. */
 export type Announce = (hold: Hold, before: HoldState | undefined) => void;
 
 export interface SqliteWriter {
   /**
-   * Runs `job` inside a transaction. What it throws is thrown on, with nothing of it written. Throws
+   * Runs `job` inside a transaction. If `job` throws, nothing of it is written and the error is thrown on. Throws
    * `store_unavailable`.
    */
   write<T>(job: (announce: Announce) => T): Promise<T>;
-  /** Runs a read between transactions: it sees everything that has resolved. Throws `store_unavailable`. */
+  /** Runs a read between transactions: the read sees every write that has resolved. Throws `store_unavailable`. */
   read<T>(query: () => T): T;
   subscribe(listener: Announce): () => void;
   /** Throws `store_unavailable` when the database is closed or cannot be written. */
@@ -46,7 +46,7 @@ interface Done {
 }
 
 export interface WriterParts {
-  /** False when the file on disk is not the one that was opened: then nothing is written or read any more. */
+  /** False when the file on disk is no longer the file that was opened. From then on nothing is written or read. */
   isIntact?(): boolean;
   /** Runs in every transaction that commits something. */
   stamp?(): void;
@@ -131,8 +131,8 @@ export function createWriter(
       release.run();
       return { write: each, value, changes };
     } catch (thrown) {
-      // A fault of the disk ends the whole batch: after SQLITE_FULL or an I/O error the transaction may already be
-      // gone.
+      // A disk fault ends the whole batch: after SQLITE_FULL or an I/O error the transaction may already be rolled
+      // back.
       if (isSqliteFault(thrown) && !(isStatementFault(thrown) && db.isTransaction)) throw thrown;
       rollBack.run();
       release.run();
@@ -186,8 +186,8 @@ export function createWriter(
       refuseLost();
       try {
         db.prepare('SELECT count(*) FROM sqlite_schema').get();
-        // After a failed commit only a commit that succeeds is evidence: this one rewrites the header page with what it
-        // says already.
+        // After a failed commit only a successful commit proves that the disk works. This commit rewrites the header
+        // page unchanged.
         if (failing) db.exec(`PRAGMA user_version = ${schemaVersion}`);
         failing = false;
       } catch (thrown) {

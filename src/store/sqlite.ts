@@ -38,7 +38,7 @@ export interface SqliteStoreOptions {
   readonly log: Logger;
 }
 
-/** What every store gives, whatever is under it. */
+/** What every store offers, whatever database it uses. */
 export interface Store {
   readonly holds: HoldStore;
   readonly tasks: TaskStore;
@@ -51,7 +51,7 @@ export interface Store {
   readonly once: OnceStore;
   readonly retention: RetentionStore;
   /**
-   * The latest time that this store has seen, when it was opened. Whoever gives it a clock sees to it that time goes on
+   * The latest time that this store has seen, when it was opened. The caller must give the store a clock that goes on
    * from there.
    */
   readonly lastTime: EpochMs;

@@ -1,13 +1,13 @@
-// Keeps the store's time over a crash, and watches the system's clock against it. While something is open whose clock
-// runs, the store is told every second what time it is; after a restart nothing that had run out is open again,
-// whatever the system's clock says by then.
+// Keeps the store's time over a crash, and compares the system's clock with it. While a hold is open whose clock runs,
+// the time is written to the store every second. After a restart nothing that had run out is open again, even if the
+// system's clock was set back.
 
 import type { Logger } from '../domain/log.ts';
 import type { SteadyClock } from '../domain/steady-clock.ts';
 import { asGatewayError } from '../errors.ts';
 
 export interface KeptTime {
-  /** Writes the time, when something is open or `always`. Throws `store_unavailable`. */
+  /** Writes the time if a hold is open, or if `always` is set. Throws `store_unavailable`. */
   keep(always: boolean): Promise<void>;
 }
 
@@ -19,10 +19,10 @@ export interface TimeKeeper {
   close(): void;
 }
 
-/** A clock that is slewed stays within this. */
+/** A clock that is slewed (adjusted slowly) stays within this. */
 const TOLERATED_MS = 500;
 const EVERY_MS = 1_000;
-/** Without anything open, the time is written once in so many looks. */
+/** With no hold open, the time is written once in this many looks. */
 const IDLE_LOOKS = 60;
 
 export function startTimeKeeper(clock: SteadyClock, time: KeptTime, log: Logger): TimeKeeper {

@@ -79,7 +79,7 @@ describe('a view over forty holds of a megabyte each', () => {
     expect(after.action).toMatchObject({ bodyKept: false, bodyDigest: before.action.bodyDigest });
     expect([after.action.bodyText, after.action.args]).toEqual([undefined, undefined]);
     const text = await page(desk, alice, `/holds/${id}`);
-    expect(text).toContain('The body is not kept any more');
+    expect(text).toContain('The body is no longer kept');
     expect(text).toContain(before.action.bodyDigest);
     expect(text).not.toContain(LARGE);
   });

@@ -93,10 +93,10 @@ it('measures how a reviewer decides from the moment when they opened the hold', 
   bench.clock.advance(2_000);
   bench.approvals.opened(hold.id, alice);
   await approve(bench, hold, alice);
-  expect(await bench.store.holds.voteTimes(alice.id, 0)).toEqual({ decisions: 1, medianSeconds: 2, hasty: 1 });
+  expect(await bench.store.holds.voteTimes(alice.id, 0)).toEqual({ decisions: 1, medianSeconds: 2, tooFast: 1 });
   await bench.restart();
   expect(await bench.store.holds.voteTimes(alice.id, 0)).toMatchObject({ decisions: 1 });
-  expect(await bench.store.holds.voteTimes(alice.id, bench.clock.now() + 1)).toEqual({ decisions: 0, hasty: 0 });
+  expect(await bench.store.holds.voteTimes(alice.id, bench.clock.now() + 1)).toEqual({ decisions: 0, tooFast: 0 });
 });
 
 // Kind: one agent's flood that hides from people what waits for them.

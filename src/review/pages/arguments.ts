@@ -1,6 +1,6 @@
-// What would be sent, whole: as a tree for reading, raw for checking, and as a difference from the last approved action
-// of the kind. Large values fold, and are never cut. Refuses to pretend: what is too large for a page is said to be,
-// and then nothing is approved.
+// Shows what would be sent, whole: as a tree for reading, raw for checking, and as a difference from the last approved
+// action of the same kind. Large values fold and are never cut. An action that is too large for a page is not shown in
+// part: the page says so, and nobody can approve it here.
 
 import { html, raw } from 'hono/html';
 import { fieldPairs } from '../../domain/headers.ts';
@@ -10,9 +10,9 @@ import type { Json } from '../../domain/json.ts';
 import { whyNotWhole } from '../../domain/whole.ts';
 import { ago, escapeHtml, type Html, markedWithin, number, plural, words } from './html.ts';
 
-/** Characters of markup that a page takes: a browser shows them without choking. */
+/** Characters of markup on one page. Browsers can show this many. */
 const LARGEST_MARKUP = 8_000_000;
-/** Characters that have to be marked: each may become an element of its own. */
+/** Characters to be marked on one page. Each may become an element of its own. */
 const MOST_MARKS = 50_000;
 const LARGEST_TREE = 20_000;
 const LONG_TEXT = 240;
@@ -27,9 +27,9 @@ export interface Shown {
   /** Places in the body that were marked. */
   readonly marked?: number;
   readonly fault?: string;
-  /** The body is not kept any more: there is nothing to show, and nothing to decide on. */
+  /** The body is no longer kept: there is nothing to show, and nothing to decide on. */
   readonly dropped?: true;
-  /** What the body passes; for the difference from others. */
+  /** The arguments in the body, for the comparison with other actions. */
   readonly value?: Json;
 }
 
@@ -59,8 +59,8 @@ export function showAction(hold: Hold, content: HeldContent = {}): Shown {
 }
 
 /**
- * Undefined for what is too large to be read as a tree, and for what would have too many marks, also where the body
- * writes them as escapes.
+ * Undefined for a value that is too large to be read as a tree, or that would have too many marks. Characters that the
+ * body writes as escapes count too.
  */
 function readableTree(value: Json | undefined): string | undefined {
   if (value === undefined || countNodes(value) > LARGEST_TREE) return undefined;
@@ -80,7 +80,7 @@ function countNodes(value: Json): number {
   return count;
 }
 
-/** A text of the agent's as markup, over as many lines as it has or on one. */
+/** A text of the agent as markup, with its line breaks or on one line. */
 type Show = (text: string, lines: boolean) => string;
 
 function treeText(value: Json, show: Show): string {
@@ -117,10 +117,9 @@ const fold = (label: string, content: string): string =>
 export function renderAction(hold: Hold, shown: Shown): Html {
   const { action } = hold;
   if (shown.dropped) {
-    const why =
-      'sentAt' in hold ? 'it is older than the time for which bodies are kept' : 'the call ended without being sent';
+    const why = 'sentAt' in hold ? 'the time for which bodies are kept is over' : 'the call ended without being sent';
     return html`<p class="quiet">
-      The body is not kept any more: ${why}.
+      The body is no longer kept: ${why}.
       It had ${number(action.bodyLength)} bytes with the digest <code>${action.bodyDigest}</code>.</p>
     ${renderQuery(action)}
     ${renderHeaders(action)}`;
@@ -153,7 +152,7 @@ function renderBody(action: HeldAction, body: Html, hasTree: boolean): Html {
   const label = html`${hasTree ? 'Raw body' : 'Body'}: ${size}, ${words(action.contentType ?? 'no content type')}`;
   const note = hasTree
     ? ''
-    : html`<p class="quiet">The body is not strict JSON of a readable size, so it is shown as the text that it is.</p>`;
+    : html`<p class="quiet">The body is not strict JSON of a readable size, so it is shown as text.</p>`;
   return html`${note}
     <details class="fold" ${hasTree ? '' : 'open'}>
       <summary>${label}</summary>
@@ -173,11 +172,11 @@ function renderHeaders({ boundHeaders, leftBehind = [] }: HeldAction): Html | st
   const left =
     leftBehind.length === 0
       ? ''
-      : html`<p class="quiet">Of the agent’s header fields these do not go along: ${words(leftBehind.join(', '))}.</p>`;
+      : html`<p class="quiet">These header fields of the agent are not sent: ${words(leftBehind.join(', '))}.</p>`;
   if (boundHeaders.length === 0) return left;
   const rows = [...fieldPairs(boundHeaders)].map(([name, value]) => field(name, value));
   return html`<details class="fold">
-      <summary>${plural(rows.length, 'header field')} that would go along</summary>
+      <summary>${plural(rows.length, 'header field')} that would be sent</summary>
       <dl class="tree">${rows}</dl>
     </details>
     ${left}`;
@@ -185,7 +184,7 @@ function renderHeaders({ boundHeaders, leftBehind = [] }: HeldAction): Html | st
 
 const field = (name: string, value: string): Html => html`<div><dt>${words(name)}</dt><dd>${words(value)}</dd></div>`;
 
-/** An earlier hold, and what its body passed where that is kept. */
+/** An earlier hold, and the arguments in its body if the body is kept. */
 export interface Earlier {
   readonly hold: OnceApprovedHold;
   readonly value?: Json;
@@ -199,7 +198,7 @@ interface Difference {
 
 const LARGEST_DIFFERENCE = 200;
 
-/** What is not as it was in the last approved action of the kind. */
+/** What differs from the last approved action of the same kind. */
 export function renderDifference(
   hold: Hold,
   after: Json | undefined,
@@ -243,7 +242,8 @@ const renderRow = ({ path, before, now }: Difference): Html =>
           </tr>`;
 
 /**
- * Small values whole; of large ones that they differ, since they stand whole above, or on the page of the other action.
+ * Shows small values whole. Of large values it says only that they differ: they are shown whole above, or on the page
+ * of the other action.
  */
 function side(value: Json | undefined): Html | string {
   if (value === undefined) return html`<span class="v-null">not there</span>`;

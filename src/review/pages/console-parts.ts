@@ -29,7 +29,7 @@ export interface ConsoleOptions {
   readonly sessions: Sessions;
   readonly signIn: BrowserSignIn;
   readonly logoutHint: LogoutHint;
-  /** Told of every sign-in that did not succeed. */
+  /** Called for every sign-in that failed. */
   onSignInRefused(error: GatewayError): void;
   /** Whether anything in the configuration in force names this person. */
   isNamedAnywhere(reviewer: Reviewer): boolean;
@@ -38,7 +38,7 @@ export interface ConsoleOptions {
   /** Step-up: whether a sign-in at this time is recent enough. */
   isFresh(authenticatedAt: EpochMs | undefined, now: EpochMs): boolean;
   background(hold: Hold): Background;
-  /** Puts on record that a passkey was added or removed. Throws `audit_unavailable`: nothing is done then. */
+  /** Records that a passkey is added or removed. Throws `audit_unavailable`: then nothing is done. */
   recordPasskey(event: 'added' | 'removed', reviewer: Reviewer, passkey: Pick<Passkey, 'id'>): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
-// The pages as routes: what a signed-in person may look at and do. Each form is checked (origin and token) before
-// anything else; a vote goes the same way as one of the API. Headers allow the console's own scripts and styles and
-// nothing else.
+// The console's routes: what a signed-in person may look at and do. The origin and the token of each form are checked
+// before anything else. A vote takes the same path as a vote through the API. The headers allow the console's own
+// scripts and styles and nothing else.
 
 import { type Context, Hono } from 'hono';
 import { asGatewayError, GatewayError } from '../../errors.ts';
@@ -33,7 +33,7 @@ export const PAGE_HEADERS = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
   'content-security-policy': CONTENT_SECURITY_POLICY,
-  // Not no-referrer: with that, browsers say `Origin: null` even to ourselves.
+  // Not no-referrer: browsers would then send `Origin: null` even to this console.
   'referrer-policy': 'same-origin',
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
@@ -64,7 +64,8 @@ export function createConsole(parts: ConsoleParts): Hono<ConsoleEnv> {
     if (asset === undefined) return context.notFound();
     return context.body(asset.bytes, 200, { 'content-type': asset.type, etag: `"${asset.version}"` });
   });
-  // Sessions, sign-in and passkeys belong to one origin: who comes by another name of ours is sent there.
+  // Sessions, sign-in and passkeys belong to one origin: a browser that uses another name of this console is redirected
+  // there.
   app.get('*', async (context, next) =>
     context.req.header('host') === new URL(origin).host ? next() : context.redirect(origin + pathOf(context), 302),
   );
@@ -75,7 +76,7 @@ export function createConsole(parts: ConsoleParts): Hono<ConsoleEnv> {
     if (session === undefined) return refuseStranger(context, parts);
     context.set('session', { ...session, powers: parts.operations.powersOf(session.reviewer) });
     await next();
-    // What a page does by itself must not keep a session alive that nobody sits at.
+    // Requests that a page makes by itself must not keep a session alive when nobody is there.
     const byItself = context.req.header('x-countersign-by-itself') !== undefined || context.req.path === '/events';
     const renewed = byItself || context.req.path === '/sign-out' ? undefined : sessions.renew(session);
     if (renewed !== undefined) context.header('set-cookie', renewed, { append: true });

@@ -1,6 +1,6 @@
-// Stopping, as pages: what passed with the button that ends its task, and what is suspended with the forms to suspend
-// and to lift. Every step is a plain form; what it does is done by interventions.ts, as for the API. Anyone without the
-// permission gets `not_a_reviewer` on every route here.
+// Routes for stopping agents and tasks: the list of calls that passed, with a button that ends their task, and the list
+// of suspensions, with forms to suspend and to lift. Every step is a plain form; interventions.ts does the work, as for
+// the API. Anyone without the permission gets `not_a_reviewer` on every route here.
 
 import type { Context, Hono } from 'hono';
 import type { JsonObject } from '../../domain/json.ts';
@@ -99,7 +99,7 @@ export function mountControls(app: Hono<ConsoleEnv>, parts: ConsoleParts): void 
 
 const readReason = (fields: FormFields): string => acceptReason({ reason: fields.get('reason') ?? '' });
 
-/** The form as the body that the API takes: exactly one of the two kinds. */
+/** The form as a body of the API: it names exactly one agent or one task. */
 function suspensionIn(fields: FormFields): JsonObject {
   const kind = fields.get('kind') === 'task' ? 'task' : 'principal';
   return { [kind]: (fields.get('name') ?? '').trim(), reason: fields.get('reason') ?? '' };

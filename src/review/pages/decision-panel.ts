@@ -1,6 +1,5 @@
 // Deciding, in two steps: a reason and a verdict here, then a page that names the action and asks once more. Plain
-// forms, so that it works without scripts; a passkey needs one. Where something is not open to this reviewer, the panel
-// says why.
+// forms, so it works without scripts, except for passkeys. When a reviewer may not do something, the panel says why.
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
@@ -15,7 +14,7 @@ export type Choice = 'approve' | 'deny' | 'withdraw';
 
 export interface DecisionPanel {
   readonly permissions: Permissions;
-  /** A tier that this reviewer votes for asks for these. */
+  /** Whether a tier for which this reviewer votes asks for step-up, and for a reason. */
   readonly stepUp: boolean;
   readonly reasonRequired: boolean;
   /** The sign-in is recent enough for step-up. */
@@ -84,15 +83,15 @@ function renderStepUp(hold: Hold, { fresh, passkeys }: DecisionPanel): Html {
 }
 
 /**
- * What became of it, or what it waits for besides this reviewer. Says that nothing was executed where the state alone
- * makes it certain.
+ * What became of the hold, or what it waits for. Says "Nothing was executed" only when the state alone makes that
+ * certain.
  */
 function closing(hold: Hold): string {
   switch (hold.state) {
     case 'PENDING':
-      return 'You cannot decide on it. Unless others do in time, nothing is executed.';
+      return 'You cannot decide on this hold. If nobody decides in time, nothing is executed.';
     case 'APPROVED':
-      return 'It is approved, and the agent has not come back for it yet.';
+      return 'It is approved. The agent has not sent the call again yet.';
     case 'RELEASING':
     case 'SENT':
       return 'It was approved and is being sent.';
@@ -106,9 +105,9 @@ function closing(hold: Hold): string {
       return 'It was approved and sent, and nobody knows whether it took effect. Look at the upstream.';
     case 'EXPIRED':
       if (hold.expiryReason === 'unused')
-        return 'It was approved, and the agent did not come back for it in time. Nothing was executed.';
+        return 'It was approved, and the agent did not send the call again in time. Nothing was executed.';
       if (hold.expiryReason === 'abandoned')
-        return 'It was approved, and something failed before it was sent. Nothing was executed.';
+        return 'It was approved, and something failed before the call was sent. Nothing was executed.';
       return 'It expired: nobody decided in time. Nothing was executed.';
     default:
       return 'There is nothing left to decide. Nothing was executed.';
@@ -128,7 +127,7 @@ const VERBS: Readonly<Record<Choice, { readonly title: string; readonly button: 
   approve: {
     title: 'Approve this?',
     button: 'Approve: let it happen',
-    says: 'If you approve, this will happen with a credential of the gateway’s:',
+    says: 'If you approve, this will happen, with a credential of the gateway:',
   },
   deny: {
     title: 'Deny this?',
@@ -138,7 +137,7 @@ const VERBS: Readonly<Record<Choice, { readonly title: string; readonly button: 
   withdraw: {
     title: 'Take this back?',
     button: 'Take it back',
-    says: 'If it is taken back before it is used, this will not happen:',
+    says: 'If you take it back before it is used, this will not happen:',
   },
 };
 

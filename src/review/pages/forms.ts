@@ -28,8 +28,7 @@ export async function readForm(request: Request): Promise<FormFields> {
 const PAGE_PATH = /^\/(?:[\w.~-]+\/)*[\w.~-]*$/;
 
 /**
- * A path of this console to go back to; anything else is the inbox. What a browser would read is looked at, not what
- * was written.
+ * A path of this console to go back to; for any other text the inbox. Judges the path as a browser would resolve it.
  */
 export function localPath(to: string | undefined, origin: string): string {
   if (to === undefined || !/^\/(?![/\\])[\x21-\x7e]*$/.test(to) || !URL.canParse(to, origin)) return '/';

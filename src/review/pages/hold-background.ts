@@ -1,5 +1,5 @@
 // Why a call is held and who asks: the task in the agent's own words, the agent's identity, the rules, the tiers and
-// the credential. Facts of the gateway's stand plain; words of the agent's stand in quotation blocks that say so.
+// the credential. The gateway's facts are shown plain; the agent's words are shown in quotation blocks that say so.
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
@@ -13,7 +13,7 @@ import { ago, block, duration, type Html, moment, words } from './html.ts';
 export interface Background {
   /** The credential's provider type and lifetime, as configured now. */
   readonly credential?: string;
-  /** By rule id: what the rule matches, where the policy in force is the one that held the call. */
+  /** What the rule of this id matches; undefined when the policy in force is not the one that held the call. */
   rule(id: string): string | undefined;
 }
 
@@ -35,7 +35,7 @@ export function renderTask({ task }: Hold, { task: said }: HeldContent, now: Epo
       'task-title',
       'Task',
       html`${agentWords(html`<p>${words(task.heading)}</p>`)}
-    <p class="quiet">${named} The rest of its words is not kept any more.</p>`,
+    <p class="quiet">${named} The rest of the agent’s words is no longer kept.</p>`,
     );
   return section(
     'task-title',
@@ -110,17 +110,17 @@ export function renderAgent({ principal }: Hold): Html {
   );
 }
 
-/** What the grounds are made of. */
+/** What the section on the grounds shows. */
 export interface Grounds {
   readonly hold: Hold;
   readonly background: Background;
-  /** As they stand now: after an escalation they name the second group too. */
+  /** The requirements as they stand now: after an escalation they name the second group too. */
   readonly requirements: readonly Requirement[];
 }
 
 export function renderGrounds({ hold, background, requirements }: Grounds): Html {
   const { endedBecause }: HoldProgress = hold;
-  const once = html`<p class="quiet">One person counts once over all of them.</p>`;
+  const once = html`<p class="quiet">One person counts for one of them only.</p>`;
   return section(
     'grounds-title',
     'Why it was held',
@@ -167,5 +167,5 @@ function renderCredential(credential: Hold['action']['credential'], background: 
       ${monoFact('Scope', words(narrowed))}
     </dl>
     <p class="quiet">
-      It goes onto the call only after the approval, and is shown to nobody, the agent included.</p>`;
+      It is put on the call only after the approval. Nobody can see it, not even the agent.</p>`;
 }

@@ -1,5 +1,5 @@
 // One hold on one page: what would happen in one sentence, everything that would be sent, who asks and why it was held,
-// and the decision. Facts of the gateway's stand plain; words of the agent's stand in quotation blocks that say so.
+// and the decision. The gateway's facts are shown plain; the agent's words are shown in quotation blocks that say so.
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
@@ -94,28 +94,30 @@ function renderBefore({ hold, shown, history, similar, now }: HoldPageOptions): 
 
 function renderComparison(hold: Hold, shown: Shown, { approved }: HoldHistory, now: EpochMs): Html {
   if (shown.fault !== undefined || shown.dropped)
-    return html`<p class="quiet">Not compared, since it cannot be shown whole.</p>`;
+    return html`<p class="quiet">Not compared: the action cannot be shown whole.</p>`;
   if (approved === undefined)
     return html`<p class="quiet">
-      You have no earlier approved action of this kind by this agent to compare with.</p>`;
+      You can see no earlier approved action of this kind by this agent.</p>`;
   return renderDifference(hold, shown.value, approved, now);
 }
 
-/** The upstream chooses among what is offered, and nobody looks at what goes over the connection. */
+/**
+ * The upstream chooses among the offered subprotocols and extensions. The gateway does not look at what goes over the
+ * connection.
+ */
 function renderUpgrade({ upgrade }: Hold['action']): Html | string {
   if (upgrade === undefined) return '';
   const offered = (texts: readonly string[]) =>
     texts.length === 0 ? 'none offered' : html`<span class="mono">${words(texts.join(', '))}</span>`;
   return html`<div><dt>Opens</dt><dd>
-      a WebSocket: what goes over it afterwards is not looked at,
-      until it is closed or the agent’s token ends</dd></div>
+      a WebSocket. Nobody looks at what goes over it afterwards,
+      until it is closed or the agent’s token ends.</dd></div>
     <div><dt>Subprotocols</dt><dd>${offered(upgrade.subprotocols)}</dd></div>
     <div><dt>Extensions</dt><dd>${offered(upgrade.extensions)}</dd></div>`;
 }
 
 function renderDenials(denied: readonly DeniedHold[], now: EpochMs): Html {
-  if (denied.length === 0)
-    return html`<p class="quiet">Nothing of this agent’s that you may see was denied before.</p>`;
+  if (denied.length === 0) return html`<p class="quiet">You can see no earlier denial of this agent.</p>`;
   const item = (hold: DeniedHold) => {
     const reason = hold.votes.find(({ decision }) => decision === 'deny')?.reason;
     const said = reason === undefined ? '' : html`: <q>${words(reason)}</q>`;

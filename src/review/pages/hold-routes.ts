@@ -121,7 +121,7 @@ export function refuseStale(hold: Hold, fields: FormFields): void {
     throw new GatewayError('stale_digest', 'The hold is not the one that you looked at.');
 }
 
-/** What would be refused at the last step is refused at the first: the vote itself is judged again, in approvals/. */
+/** Refuses at the first step what the last step would refuse. The vote itself is judged again in approvals/. */
 function refuseEarly(
   hold: Hold,
   choice: 'approve' | 'deny',

@@ -1,6 +1,6 @@
-// Text on a page. Everything is escaped; what an agent wrote is also isolated (bdi) and has its control, invisible and
-// look-alike characters marked, so that it cannot reorder, hide or imitate anything around it. Times, sizes and counts
-// are spelled out here, too.
+// Text on a page. Everything is escaped. Words of an agent are also isolated (bdi), and their control, invisible and
+// look-alike characters are marked, so that they cannot reorder, hide or imitate anything around them. Times, sizes and
+// counts are written out here too.
 
 import { html, raw } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
@@ -9,7 +9,7 @@ import { type Segment, segments, segmentsWithin } from '../../domain/visible-tex
 /** Markup that is safe to place. */
 export type Html = ReturnType<typeof raw> | Promise<ReturnType<typeof raw>>;
 
-/** One character after the other, because a call for each of a million quotes takes its time. */
+/** One pass for each character: calling a function for each of a million quotes would be slow. */
 export const escapeHtml = (text: string): string =>
   text
     .replaceAll('&', '&#38;')
@@ -85,19 +85,19 @@ export function duration(ms: number): string {
   return `${Math.floor(hours / 24)} days`;
 }
 
-/** A moment, with its full form for machines and for whoever points at it. */
+/** A moment, with its full form for machines and as a tooltip. */
 export function moment(at: EpochMs): Html {
   const iso = new Date(at).toISOString();
   return raw(`<time datetime="${iso}" title="${iso}">${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC</time>`);
 }
 
-/** How long ago, with the moment itself behind it. */
+/** How long ago, with the moment itself as a tooltip. */
 export function ago(at: EpochMs, now: EpochMs): Html {
   const iso = new Date(at).toISOString();
   return raw(`<time datetime="${iso}" title="${iso}">${duration(now - at)} ago</time>`);
 }
 
-/** A running countdown: the script keeps it going, and without it the text says how it stood. */
+/** A countdown: the script updates it; without the script it shows the time left when the page was made. */
 export function timeLeft(until: EpochMs, now: EpochMs): Html {
   const left = until - now;
   const urgency = left < 60_000 ? 'now' : left < 180_000 ? 'soon' : 'calm';

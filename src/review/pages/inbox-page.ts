@@ -1,5 +1,5 @@
-// The inbox: what waits for this reviewer, most urgent first, grouped by task. Works as it comes from the server;
-// inbox.js keeps it current.
+// The inbox: what waits for this reviewer, most urgent first, grouped by task. Works without scripts; inbox.js keeps it
+// up to date.
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
@@ -50,7 +50,7 @@ export function renderInbox(inbox: Inbox, session: SignedIn, speed: VoteTimes, n
   );
 }
 
-const MORE = 'There are more open holds than are listed here. Filters look at the newest thousand.';
+const MORE = 'There are more open holds than this list shows. Filters look at the newest thousand.';
 
 function renderTabs({ view: current }: Filters, counts: Inbox['counts']): Html {
   const tab = (view: View) =>
@@ -113,7 +113,7 @@ function renderEmpty(filters: Filters, counts: Inbox['counts'], unnamed: Reviewe
   return empty('All clear', none);
 }
 
-/** Not "All clear": calls may well be waiting, for people whom this person's groups do not match. */
+/** Not "All clear": calls may be waiting for people of other groups. */
 function renderUnnamed({ groups, subject }: Reviewer): Html {
   const brought =
     groups.length === 0
@@ -125,7 +125,7 @@ function renderUnnamed({ groups, subject }: Reviewer): Html {
     html`${brought}
       <p>
         No tier of this gateway names one of them, or you (<code>${words(subject)}</code>).
-        Whoever runs this gateway can write <code>group:</code> and the name exactly as it stands here into a tier,
+        The people who run this gateway can add <code>group:</code> and a name exactly as shown here to a tier,
         or have the issuer send other groups. Then sign in again.</p>`,
   );
 }
@@ -197,7 +197,7 @@ export function renderProgress(hold: Hold): Html {
       ${given} of ${plural(needed, 'approval')}</span>`;
 }
 
-/** How this person decides, for themselves: many decisions in no time are a sign of wear, not of diligence. */
+/** Shows reviewers how fast they decide: many very fast decisions are a sign of fatigue, not of diligence. */
 function renderReviewSpeed({ decisions, medianSeconds, tooFast }: VoteTimes): Html | string {
   if (decisions === 0) return '';
   const median =

@@ -6,7 +6,7 @@ import type { Session } from '../session.ts';
 import { assetUrl } from './assets.ts';
 import { type Html, words } from './html.ts';
 
-/** Who sits at the console, with what they may do besides voting: pages offer nothing else. */
+/** The signed-in person, and what they may do besides voting: pages offer nothing else. */
 export interface SignedIn extends Session {
   readonly powers: Powers;
 }
@@ -17,7 +17,7 @@ export interface Frame {
   readonly current?: 'inbox' | 'watch' | 'suspensions' | 'passkeys';
   /** Names of scripts under assets/, besides console.js. */
   readonly scripts?: readonly string[];
-  /** Goes to another address by itself. */
+  /** The page goes on to this address by itself. */
   readonly forwardTo?: string;
 }
 

@@ -18,7 +18,7 @@ export function mountPasskeys(app: Hono<ConsoleEnv>, parts: ConsoleParts): void 
   });
   if (passkeys === undefined) return;
 
-  // Who adds a passkey gains a way to prove themselves: that takes the same proof.
+  // A passkey is a new way to prove who one is, so adding one needs a fresh sign-in.
   const refuseOld = (session: SignedIn) => {
     if (!isFresh(session.reviewer.authenticatedAt, holds.now()))
       throw new GatewayError('step_up_required', 'Adding a passkey takes a fresh sign-in.');

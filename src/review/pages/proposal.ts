@@ -1,5 +1,5 @@
-// "This keeps coming": instead of a button that always allows, a change of the rules as text, to be copied and to go
-// the way that changes of the rules go. The text is the one that the API gives.
+// "This keeps coming": instead of a button "always allow", it shows a change of the rules as text. People copy the text
+// and propose it like any other change of the rules. The API returns the same text.
 
 import { html } from 'hono/html';
 import type { similarTo } from '../similar.ts';

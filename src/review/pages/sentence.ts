@@ -1,6 +1,5 @@
-// One action in one sentence, in facts of the gateway's: who wants to do what, where, with which arguments. Arguments
-// that are short enough to be read are named whole; of the others the sentence says only how large they are, and the
-// page shows them in full below.
+// One action in one sentence, from the gateway's facts: who wants to do what, where, with which arguments. Short
+// arguments are named whole. Of long ones the sentence says only how large they are; the page shows them in full below.
 
 import { html } from 'hono/html';
 import type { GistValue } from '../../domain/gist.ts';
@@ -9,7 +8,7 @@ import { type Html, number, plural, words } from './html.ts';
 
 const PLAIN_WORD = /^[\p{L}\p{N}_@/+-][\p{L}\p{N}_.:@/+-]*$/u;
 
-/** The name by which people know an agent; the whole id stands in the facts. */
+/** The name by which people know an agent; the facts show the whole id. */
 export function agentName({ id, kind, issuer, subject, client, name }: HeldPrincipal): string {
   if (kind === 'spiffe') return id.replace(/^spiffe:\/\//, '');
   // Some issuers make subjects that tell people nothing (Keycloak's are UUIDs).
@@ -25,7 +24,7 @@ export function what(action: HeldAction): Html {
     : html`call the tool <strong>${words(action.tool)}</strong> on <strong>${action.upstream}</strong>`;
 }
 
-/** Whether the arguments stand on the same page, to be pointed at. */
+/** Whether the same page shows the arguments, so that the sentence can link to them. */
 export interface SentencePlace {
   readonly above?: boolean;
 }
@@ -66,7 +65,7 @@ function named(given: GistValue): Html | string {
   return typeof given.value === 'string' ? quoted(given.value) : String(given.value);
 }
 
-/** A plain word stands as it is; anything that could run on into the sentence stands in quotation marks. */
+/** A plain word is shown as it is; a text that could be read as part of the sentence gets quotation marks. */
 function quoted(text: string): Html {
   return PLAIN_WORD.test(text) ? words(text) : html`“${words(text)}”`;
 }

@@ -23,7 +23,7 @@ export function mountSignIn(app: Hono<ConsoleEnv>, { sessions, signIn, logoutHin
       throw new GatewayError('reviewer_unauthenticated', detail, { members: { check: 'transaction' } });
     }
     const { reviewer, to, idToken } = await signIn.finish(new URL(pathOf(context), origin), kept);
-    // Whoever was signed in here before is signed out: one browser, one person.
+    // The person who was signed in here before is signed out: one browser, one person.
     await sessions.end(await sessions.read(context.req.header('cookie')));
     context.header('set-cookie', sessions.endTransaction, { append: true });
     context.header('set-cookie', sessions.start(reviewer), { append: true });

@@ -19,7 +19,7 @@ export function renderWelcome(to: string, issuer: string): Html {
 }
 
 export function renderSignedOut(forwardTo: string | undefined): Html {
-  const [to, label] = forwardTo === undefined ? ['/', 'Sign in again'] : [forwardTo, 'Sign out at the issuer, too'];
+  const [to, label] = forwardTo === undefined ? ['/', 'Sign in again'] : [forwardTo, 'Sign out at the issuer too'];
   return renderPage(
     { title: 'Signed out', ...(forwardTo !== undefined && { forwardTo }) },
     html`<section class="notice">
@@ -29,12 +29,12 @@ export function renderSignedOut(forwardTo: string | undefined): Html {
   );
 }
 
-/** What a person at the console can do, where the error table speaks to programs. */
+/** What a person at the console can do. The remedies of the error table are for programs. */
 const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   reviewer_unauthenticated:
-    'Sign in once more. If that fails, too, tell whoever runs this gateway the code below and the time: ' +
-    'the log says more about it than this page may.',
-  issuer_unavailable: 'Try again in a minute. Whoever runs this gateway finds the reason in its log.',
+    'Sign in once more. If that fails too, tell the people who run this gateway the code below and the time: ' +
+    'the log says more than this page may.',
+  issuer_unavailable: 'Try again in a minute. The people who run this gateway find the reason in its log.',
   step_up_required: 'Sign in again from the page of the action, and decide within five minutes.',
   unsupported_media_type: 'Load the page again, and use its own form.',
   bad_request: 'Load the page again, and use its own form.',

@@ -11,7 +11,7 @@ import { renderPage, type SignedIn } from './layout.ts';
 
 export interface SuspensionsPage {
   readonly suspensions: readonly Suspension[];
-  /** What the form begins with. */
+  /** What the form contains at first. */
   readonly chosen: { readonly kind: 'principal' | 'task'; readonly name: string };
   readonly session: SignedIn;
   readonly now: EpochMs;

@@ -1,5 +1,5 @@
-// What an MCP server says of the tool that is called, and what it said before: its own words, framed as such, and never
-// the gateway's.
+// What an MCP server says about the tool that is called, and what it said before. These are the server's own words, and
+// the page marks them as such.
 
 import { html } from 'hono/html';
 import type { HeldContent } from '../../domain/hold.ts';
@@ -9,7 +9,7 @@ import { block, type Html, words } from './html.ts';
 export function renderTool({ toolChange, toolWords }: Pick<HeldContent, 'toolChange' | 'toolWords'>): Html | string {
   if (toolChange === undefined && toolWords === undefined) return '';
   return html`<section id="tool" aria-labelledby="tool-title">
-    <h2 id="tool-title">The tool, in words of its server</h2>
+    <h2 id="tool-title">The tool, in the words of its server</h2>
     ${toolChange === undefined ? '' : renderChange(toolDiff(toolChange.pinned, toolChange.now))}
     ${toolWords === undefined ? '' : renderWords(toolWords)}</section>`;
 }

@@ -1,5 +1,5 @@
-// Human on the loop: the calls that passed unasked and that somebody wants looked at, newest first, under the task that
-// they belong to. Names and rules, never arguments. The one thing to do is to end a task, in two steps.
+// Human on the loop: calls that passed unasked and that a rule wants people to look at, newest first, grouped by task.
+// Shows names and rules, never arguments. The only thing to do here is to end a task, in two steps.
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
@@ -115,7 +115,7 @@ export function confirmRevoke(task: string, objective: string | undefined, reaso
     <blockquote class="action"><p>Task <code>${words(task)}</code>${said}</p></blockquote>
     <p>Your reason: <q>${words(reason)}</q></p>
     <p>
-      What waits or is approved under it is revoked, what was minted for it is taken back,
+      What waits or is approved under it is revoked, its credentials are taken back,
       and its further calls are refused. A task cannot be opened again.</p>
     <form method="post" action="/watch/revoke">
       <input type="hidden" name="csrf" value="${session.csrf}">
