@@ -5,7 +5,7 @@ import { decisionRecord, outcomeRecord } from '../audit/records.ts';
 import type { Approvals } from '../domain/approvals.ts';
 import type { Call } from '../domain/call.ts';
 import type { Broker } from '../domain/credential.ts';
-import { createPipeline } from '../pipeline.ts';
+import { createPipeline, WAYS } from '../pipeline.ts';
 import { AgentCalls } from '../steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../steps/open-calls.ts';
 import { createSteps } from '../steps/steps.ts';
@@ -35,10 +35,11 @@ export function createCalls(
   { addresses, approvals, broker, forwarder, live, webSockets }: CallParts,
 ): Calls {
   const agentCalls = new AgentCalls();
-  const openCalls = createOpenCalls(store.suspensions, clock);
+  const openCalls = createOpenCalls(store.suspensions, clock, WAYS.cut);
   const steps = createSteps({
     ...{ agentCalls, approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, webSockets },
     ...{ decisionRecord, outcomeRecord, callLine },
+    ways: WAYS,
     tasks: store.tasks,
     suspensions: store.suspensions,
     watch: store.watch,

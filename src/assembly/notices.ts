@@ -10,15 +10,13 @@ import type { Shutdown } from './shutdown.ts';
 /** For attempts to deliver that are under way at the end. What is left then is in the outbox. */
 const CLOSE_WITHIN_MS = 2_000;
 
-export type Notifier = ReturnType<typeof startNotifier>;
-
 /** `pages` is where links lead. */
 export function startNotices(
   { clock, log, metrics, store }: Foundation,
   live: LiveConfig,
   pages: string,
   shutdown: Shutdown,
-): Notifier {
+): ReturnType<typeof startNotifier> {
   const notifier = startNotifier({
     ...{ clock, log, metrics },
     outbox: store.notifications,

@@ -69,8 +69,8 @@ export interface ProtocolHandler {
   refusal(failed: Reached & FailedCall): ProtocolRefusal | undefined;
 }
 
-/** Answers in place of an upstream. */
-export interface AnsweringHandler extends ProtocolHandler {
+/** Answers in place of an upstream. Nothing that it answers can be held. */
+export interface AnsweringHandler extends Omit<ProtocolHandler, 'onHold'> {
   /** Throws what `Forwarder.send` throws. */
   respond(armed: Armed, sink: ResponseSink): Promise<Sent>;
 }

@@ -97,11 +97,6 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
   }
 
   async function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Promise<HoldWait> {
-    if (call.subcall !== undefined)
-      throw new GatewayError(
-        'denied',
-        'A rule holds this, and nobody waits for what the gateway asks of a server by itself.',
-      );
     const { transport, rpcId, tool } = action;
     if (transport?.requestState !== undefined) await deps.states.redeem(principal, action, transport.requestState);
     const run = deps.tasks.runOf(call);

@@ -37,10 +37,8 @@ export class AgentCalls {
   /** Counts a call until it leaves. Throws `too_many_calls`. */
   enter(recognised: Recognised): Recognised {
     const { call, principal } = recognised;
-    if (call.subcall === undefined) {
-      this.add(principal.id, call.runtime.callsPerAgent);
-      call.counted = true;
-    }
+    this.add(principal.id, call.runtime.callsPerAgent);
+    call.counted = true;
     return recognised;
   }
 
@@ -101,8 +99,7 @@ export class UpstreamSlots {
   /** Takes a place unless the call has one, at once where one is free. Throws `too_many_calls` and `client_closed`. */
   enter(classified: Classified, approved: boolean): undefined | Promise<void> {
     const { mount, call, principal } = classified;
-    // The gateway answers for a shared mount itself. Its subcalls have places of their own.
-    if (mount.kind === 'shared' || call.slot !== undefined) return undefined;
+    if (mount.kind !== 'single' || call.slot !== undefined) return undefined;
     const { pool } = mount;
     const room = this.#roomOf(mount.name);
     if (!room.hasPlaceFor(principal.id, pool)) return waitFor(room, classified, pool, approved);

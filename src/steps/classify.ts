@@ -39,7 +39,7 @@ function read(tasks: TaskStore, recognised: Recognised): ClassifyOutcome {
 
 function withHandler(
   tasks: TaskStore,
-  handler: ProtocolHandler,
+  handler: Pick<ProtocolHandler, 'onMessage' | 'enrich'>,
   recognised: Recognised,
   action: Action,
 ): ClassifyOutcome {

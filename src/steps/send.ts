@@ -4,6 +4,7 @@
 import type { Approvals } from '../domain/approvals.ts';
 import type { Call } from '../domain/call.ts';
 import { factsOf } from '../domain/call-facts.ts';
+import { kindOf, type Ways } from '../domain/call-kind.ts';
 import type { Broker, Credential } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Answered, Armed, Departed } from '../domain/stages.ts';
@@ -24,6 +25,7 @@ export interface SendDependencies {
   readonly suspensions: Suspensions;
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
+  readonly ways: Ways;
   readonly history: Pick<CallHistory, 'record' | 'sinkOf'>;
   readonly historyWatch: Pick<HistoryWatch, 'refuseBarred'>;
   readonly openCalls: Pick<OpenCalls, 'enter'>;
@@ -36,7 +38,9 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const { call, clearance, mount, action, credential } = armed;
   const { handler } = mount;
   const plan = handler && (await handler.beforeSend(armed));
-  const own = call.upgrade === undefined ? deps.history.sinkOf(armed) : call.sink;
+  const kind = kindOf(armed);
+  const atOnce = deps.ways.history[kind] === 'sent';
+  const own = atOnce ? call.sink : deps.history.sinkOf(armed);
   const sink = plan?.through(own) ?? own;
   // The last look at the suspensions, and in the same turn the call is where a later one finds it.
   deps.historyWatch.refuseBarred(call);
@@ -48,9 +52,9 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   // An approved call is sent at most once, even if it fails. A call that a rule allows may be sent again while its body
   // is still at hand.
   const mayRepeat =
-    clearance.kind === 'allowed' && !action.streamed && call.upgrade === undefined && credential?.exclusive === false;
+    deps.ways.again[kind] && clearance.kind === 'allowed' && !action.streamed && credential?.exclusive === false;
   // What an open WebSocket ends with is known when it is over, and that may be much later.
-  if (call.upgrade !== undefined) deps.history.record(departed, undefined);
+  if (atOnce) deps.history.record(departed, undefined);
   const keeping = mayRepeat ? new RefusedAnswer(sink) : undefined;
   const answered = await attempt(deps, departed, keeping ?? sink);
   if (keeping?.kept !== true || credential === undefined) return;

@@ -1,9 +1,9 @@
 // The steps of the pipeline with their parts handed in: what each may use stands in its own file.
 
-import type { Clock } from '../domain/clock.ts';
+import { kindOf } from '../domain/call-kind.ts';
 import type { Mount } from '../domain/mount.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
-import type { Classified, Steps } from '../domain/stages.ts';
+import type { Classified, Decided, Recognised, Steps } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
 import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
@@ -12,30 +12,33 @@ import { type ClearDependencies, clear } from './clear.ts';
 import { type ActionDigests, decide } from './decide.ts';
 import { createHistory } from './history.ts';
 import { HistoryWatch } from './history-watch.ts';
-import { identify, type Suspensions } from './identify.ts';
+import { identify } from './identify.ts';
 import { type JournalDependencies, journal } from './journal.ts';
 import { receive } from './receive.ts';
 import { type RefuseDependencies, refuse } from './refuse.ts';
 import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
-export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history' | 'takePlace'> &
+/** What the steps share among themselves; made here. */
+type Shared = 'history' | 'historyWatch' | 'slots' | 'rejudge' | 'takePlace';
+type PartsOfSteps = ClearDependencies &
   JournalDependencies &
-  Omit<SendDependencies, 'history' | 'historyWatch'> &
+  SendDependencies &
   RefuseDependencies &
-  Omit<SettleDependencies, 'history' | 'slots'> & {
-    readonly clock: Clock;
-    readonly tasks: TaskStore;
-    readonly digests: ActionDigests;
-    readonly suspensions: Suspensions;
-    readonly agentCalls: AgentCalls;
-    /** What is in force now: by this an approval is judged, however long ago the call arrived. */
-    runtime(): RuntimeConfig;
-  };
+  SettleDependencies;
+
+/** What the steps are made of. */
+export interface StepParts extends Omit<PartsOfSteps, Shared | 'agentCalls'> {
+  readonly tasks: TaskStore;
+  readonly digests: ActionDigests;
+  readonly agentCalls: AgentCalls;
+  /** What is in force now: by this an approval is judged, however long ago the call arrived. */
+  runtime(): RuntimeConfig;
+}
 
 export function createSteps(parts: StepParts): Steps {
-  const { runtime, clock, tasks, digests, suspensions, agentCalls } = parts;
-  const historyWatch = new HistoryWatch(runtime, clock);
+  const { runtime, clock, tasks, digests, suspensions, agentCalls, ways } = parts;
+  const historyWatch = new HistoryWatch(runtime, clock, ways.cut);
   const history = createHistory(tasks, historyWatch);
   const slots = new UpstreamSlots();
 
@@ -59,7 +62,11 @@ export function createSteps(parts: StepParts): Steps {
     return judged;
   };
 
-  const takePlace: ClearDependencies['takePlace'] = (decided) => slots.enter(decided, true);
+  const placeFor = (decided: Decided, approved: boolean): undefined | Promise<void> =>
+    ways.place[kindOf(decided)] ? slots.enter(decided, approved) : undefined;
+  const takePlace: ClearDependencies['takePlace'] = (decided) => placeFor(decided, true);
+  const count = (recognised: Recognised): Recognised =>
+    ways.counted[kindOf(recognised)] ? agentCalls.enter(recognised) : recognised;
   const equipped = { ...parts, history, historyWatch, slots, rejudge, takePlace };
   // Read in the turn in which the call is decided and begun: of two that come at once, the second counts the first.
   const upToDate = (classified: Classified): Classified =>
@@ -69,9 +76,7 @@ export function createSteps(parts: StepParts): Steps {
     receive,
     identify(received) {
       const found = identify(received.call.runtime, suspensions, clock, received);
-      return found instanceof Promise
-        ? found.then((recognised) => agentCalls.enter(recognised))
-        : agentCalls.enter(found);
+      return found instanceof Promise ? found.then(count) : count(found);
     },
     classify: (recognised) => classify(tasks, recognised),
     decide: (classified) =>
@@ -79,7 +84,7 @@ export function createSteps(parts: StepParts): Steps {
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
     arm(journaled) {
-      const waiting = slots.enter(journaled, false);
+      const waiting = placeFor(journaled, false);
       return waiting === undefined
         ? arm(parts.broker, suspensions, journaled)
         : waiting.then(() => arm(parts.broker, suspensions, journaled));

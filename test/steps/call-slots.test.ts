@@ -23,7 +23,12 @@ function classified(agent: string, mount: Partial<Mount>): Classified {
     },
   });
   const request = { onClosed: () => () => {} } as unknown as Classified['request'];
-  return call.reach({ call, mount, principal: { id: agent } as Principal, request } as unknown as Classified);
+  return call.reach({
+    call,
+    mount: { kind: 'single', ...mount },
+    principal: { id: agent } as Principal,
+    request,
+  } as unknown as Classified);
 }
 
 test('a place that a call gives back goes to the call that waits for it', async () => {

@@ -11,6 +11,7 @@ import { decisionRecord, outcomeRecord } from '../../src/audit/records.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
 import { Call, type Subcall } from '../../src/domain/call.ts';
 import type { CallFacts } from '../../src/domain/call-facts.ts';
+import type { Way } from '../../src/domain/call-kind.ts';
 import type { Grant, Minted } from '../../src/domain/credential.ts';
 import { leftBehind } from '../../src/domain/deciding-fields.ts';
 import type { HeaderList } from '../../src/domain/headers.ts';
@@ -26,7 +27,7 @@ import type { Armed, Classified, Cleared, Decided, Journaled, Received, Recognis
 import type { Task } from '../../src/domain/task.ts';
 import type { Span, Tracing } from '../../src/domain/trace.ts';
 import type { Outgoing, ResponseSink, Sent, Upgrade } from '../../src/domain/upstream.ts';
-import { createPipeline } from '../../src/pipeline.ts';
+import { createPipeline, WAYS } from '../../src/pipeline.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions } from '../../src/policy/rules.ts';
 import { AgentCalls } from '../../src/steps/call-slots.ts';
@@ -157,8 +158,6 @@ export class Workbench {
   handler: ProtocolHandler | undefined;
   /** Which server a request to the shared mount `all` is for; default: it concerns all of them. */
   route: SharedMount['route'] = async (request) => ({ request });
-  /** How often the shared mount has answered by itself. */
-  answered = 0;
   rules: readonly RuleOptions[] = RULES;
   limits: Partial<Pick<RuntimeConfig, 'waitMs' | 'callsPerAgent' | 'heldBodyBytes' | 'storedBytesPerAgent'>> = {};
   mount: Partial<SingleMount> = {};
@@ -170,6 +169,8 @@ export class Workbench {
 
   /** Every call that came to the upstream. */
   readonly sent: Outgoing[] = [];
+  /** What took each of them there, or answered in its place. */
+  readonly sentBy: Way['sentBy'][] = [];
   readonly spans: string[] = [];
   readonly lines: string[] = [];
   readonly counted: CallFacts[] = [];
@@ -196,7 +197,7 @@ export class Workbench {
     this.bench.open();
     const { approvals, store, options, clock } = this.bench;
     this.#broker = brokerOver(this.#provider(), { clock, log: { info() {}, warn() {}, error() {} } });
-    this.#openCalls = createOpenCalls(store.suspensions, clock);
+    this.#openCalls = createOpenCalls(store.suspensions, clock, WAYS.cut);
     this.#steps = createSteps({
       ...{ approvals, clock, decisionRecord, outcomeRecord },
       audit: options.audit,
@@ -205,6 +206,7 @@ export class Workbench {
       forwarder: {
         send: async (outgoing, sink) => {
           this.sent.push(outgoing);
+          this.sentBy.push('forwarder');
           return this.upstream(outgoing, sink);
         },
         close: async () => {},
@@ -212,6 +214,7 @@ export class Workbench {
       webSockets: {
         pass: async (_upgrade, outgoing) => {
           this.sent.push(outgoing);
+          this.sentBy.push('webSocket');
           return this.upstream(outgoing, recordingSink());
         },
         close() {},
@@ -230,6 +233,7 @@ export class Workbench {
       digests: { of: actionDigest, former: formerActionDigest },
       agentCalls: new AgentCalls(),
       runtime: () => this.runtime(),
+      ways: WAYS,
       answer: (failed) =>
         answerCall(failed, {
           challenge: () => 'Bearer realm="countersign"',
@@ -244,7 +248,11 @@ export class Workbench {
       protocol: 'http' as const,
       ...(this.credential !== undefined && { credential: this.credential }),
     };
-    const policy = compilePolicy({ rules: this.rules, tiers: TIERS, upstreams: { ledger: upstream } });
+    const policy = compilePolicy({
+      rules: this.rules,
+      tiers: TIERS,
+      upstreams: { ledger: upstream, all: { protocol: 'http' } },
+    });
     const descriptor = {
       ...{ name: 'ledger', authority: 'ledger.example.org', basePath: '', protocol: 'http' as const },
       boundHeaders: [],
@@ -365,9 +373,9 @@ export class Workbench {
   #answering(): AnsweringHandler {
     return {
       ...NO_PROTOCOL,
-      respond: async () => {
-        this.answered += 1;
-        return { status: 200, complete: true };
+      respond: async (armed, sink) => {
+        this.sentBy.push('handler');
+        return this.upstream({ ...armed, boundHeadersOnly: false, requestHeaders: [], responseHeaders: [] }, sink);
       },
     };
   }

@@ -235,12 +235,6 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
   return {
     requestHeaders: () => [],
     enrich: (action) => action,
-    onHold() {
-      throw new GatewayError(
-        'denied',
-        'A rule holds this, and what concerns every server under a mount cannot be held: nobody could tell what would be approved.',
-      );
-    },
     onMessage() {
       return undefined;
     },
