@@ -43,8 +43,8 @@ function digestOf(action: Action, headers: HeaderList, binding: ActionBinding): 
     ruleIds: binding.ruleIds,
     target: action.target,
     tool: action.tool ?? null,
-    ...(action.toolChange && {
-      toolDefinition: canonicalDigest('countersign/tool-definition/v1', action.toolChange.now),
+    ...(action.mcp?.toolChange && {
+      toolDefinition: canonicalDigest('countersign/tool-definition/v1', action.mcp.toolChange.now),
     }),
     ...(action.upgrade && { upgrade: action.upgrade }),
     upstream: action.upstream,

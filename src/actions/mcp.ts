@@ -3,7 +3,7 @@
 // disagree with the body, and browsers' origins that are not on the list.
 
 import { setImmediate as othersTurn } from 'node:timers/promises';
-import type { Action } from '../domain/action.ts';
+import type { Action, McpMessage } from '../domain/action.ts';
 import { type HeaderList, header } from '../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import { decodeField } from '../domain/mcp-field.ts';
@@ -50,9 +50,10 @@ export async function classifyMcp(
   const large = bytes.byteLength > LARGE_BYTES;
   if (large) await othersTurn();
   const contentType = header(request.headers, 'content-type') ?? 'application/json';
-  const taken = takeMessage(parsed as JsonObject, bytes, request.headers);
+  const { body, transport } = takeMessage(parsed as JsonObject, bytes, request.headers);
   if (large) await othersTurn();
-  return { ...base, contentType, ...described(message, request.headers), ...taken, streamed: false };
+  const { message: said, ...called } = described(message, request.headers);
+  return { ...base, contentType, ...called, mcp: { ...said, ...transport }, body, streamed: false };
 }
 
 /** MCP 2025-11-25, transports, "Security Warning": a server must look at Origin, against DNS rebinding. */
@@ -62,22 +63,22 @@ function checkOrigin(headers: HeaderList, allowed: readonly string[]): void {
     throw new GatewayError('denied', 'Web pages of this origin may not call MCP tools here.');
 }
 
-type Described = Pick<Action, 'rpcMethod' | 'rpcId' | 'tool' | 'args'>;
+type Described = Pick<Action, 'tool' | 'args'> & { readonly message: Pick<McpMessage, 'method' | 'id'> };
 
 function described(message: RpcMessage, headers: HeaderList): Described {
-  const id = message.id === undefined ? {} : { rpcId: message.id };
+  const id = message.id === undefined ? {} : { id: message.id };
   if (message.method === undefined) {
     checkAgreement(headers, undefined, undefined, undefined);
-    return { ...id, args: message.whole };
+    return { message: id, args: message.whole };
   }
   const { method, params } = message;
   // A server might run a request that expects no answer, and nobody could be told that it was held.
   if (method.startsWith('notifications/') !== (message.id === undefined))
     throw bad('Requests have an id, and notifications have none.');
   checkAgreement(headers, method, params, namedBy(method, params));
-  if (method !== 'tools/call') return { ...id, rpcMethod: method, ...(params === undefined ? {} : { args: params }) };
+  if (method !== 'tools/call') return { message: { ...id, method }, ...(params === undefined ? {} : { args: params }) };
   const { tool, args } = readToolCall(params);
-  return { ...id, rpcMethod: method, tool, args };
+  return { message: { ...id, method }, tool, args };
 }
 
 function readToolCall(params: JsonObject | undefined): { tool: string; args: JsonObject } {

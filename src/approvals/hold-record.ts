@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Action, Digest } from '../domain/action.ts';
 import type { HoldRequest } from '../domain/approvals.ts';
+import { defined } from '../domain/defined.ts';
 import { gistOf } from '../domain/gist.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTask, NewHold } from '../domain/hold.ts';
 import { approvedFields, bindsSession, sessionOf } from '../domain/mcp-session.ts';
@@ -51,18 +52,16 @@ export function random128(): string {
 export function heldContent({ action, task, calls }: HoldRequest): HeldContent {
   const bodyText = textOf(action);
   return {
-    ...(action.toolChange === undefined ? {} : { toolChange: action.toolChange }),
-    ...(action.toolWords === undefined ? {} : { toolWords: action.toolWords }),
-    ...(bodyText === undefined ? {} : { bodyText }),
+    ...defined({ toolChange: action.mcp?.toolChange, toolWords: action.mcp?.toolWords, bodyText }),
     ...(action.args === undefined ? {} : { argsAt: placeOfArguments(action) }),
     ...(task === undefined ? {} : { task: { objective: task.objective, plan: task.plan, labels: task.labels, calls } }),
   };
 }
 
 /** A body is stored once: its arguments are part of it. */
-function placeOfArguments({ tool, rpcMethod }: Action): readonly string[] {
+function placeOfArguments({ tool, mcp }: Action): readonly string[] {
   if (tool !== undefined) return ['params', 'arguments'];
-  return rpcMethod === undefined ? [] : ['params'];
+  return mcp?.method === undefined ? [] : ['params'];
 }
 
 function heldAction({ action, decision, leftBehind }: HoldRequest): HeldAction {

@@ -7,6 +7,7 @@ import { readUpstreamName } from '../domain/server-names.ts';
 import type { Reached } from '../domain/stages.ts';
 import type { GatewayError } from '../errors.ts';
 import { challenge } from '../identity/challenge.ts';
+import { authorizationServer } from '../identity/issuers.ts';
 import { baseOf, metadataUrl, type ResourceMetadataOptions, resourceMetadata } from '../mcp/resource-metadata.ts';
 import type { LiveConfig } from './live-config.ts';
 
@@ -29,7 +30,7 @@ export function createAgentAddresses(live: Pick<LiveConfig, 'config'>, scheme: '
     return {
       url: listeners.agents.url,
       scheme,
-      issuers: identity.issuers.flatMap((issuer) => (issuer.type === 'oidc' ? [issuer.issuer] : [])),
+      issuers: identity.issuers.flatMap((issuer) => authorizationServer(issuer) ?? []),
       isMcp: (mount) =>
         readUpstreamName(mount).server === undefined &&
         Object.hasOwn(upstreams, mount) &&

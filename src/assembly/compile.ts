@@ -11,7 +11,7 @@ import type { Policy } from '../domain/decision.ts';
 import type { Mount, SharedMount, SingleMount } from '../domain/mount.ts';
 import type { AnsweringHandler, ProtocolHandler } from '../domain/protocol-handler.ts';
 import type { InboundRequest } from '../domain/request.ts';
-import type { IdentityOptions } from '../identity/options.ts';
+import type { IdentityOptions } from '../identity/identity.ts';
 import { callsPerAgent, type DescriptorShares, shareOut } from '../listeners/descriptors.ts';
 import type { RouteShared } from '../mcp/shared-mount/route.ts';
 import { compilePolicy } from '../policy/policy.ts';

@@ -78,7 +78,7 @@ function writtenOnce<T extends object>(write: (value: T) => string): (value: T) 
 }
 
 function actionText(
-  { upstream, authority, method, path, upgrade, rpcMethod, tool, body }: Action,
+  { upstream, authority, method, path, upgrade, mcp, tool, body }: Action,
   digest: Digest | undefined,
 ): string {
   return JSON.stringify({
@@ -88,7 +88,7 @@ function actionText(
     method,
     path,
     upgrade: upgrade && 'websocket',
-    rpc: rpcMethod,
+    rpc: mcp?.method,
     tool,
     body: body && saltedBody(body),
   });

@@ -46,7 +46,7 @@ export interface ActionBody {
  */
 export type TaskForm = 'core' | 'extension';
 
-/** MCP: what a message says about its own transport. Never bound by an approval, never matched by a rule. */
+/** What an MCP message says about its own transport. Approvals never bind it, and rules never match it. */
 export interface RpcTransport {
   /**
    * Protocol 2026-07-28 or newer: no sessions, every result has a resultType, and a closed connection means a cancelled
@@ -58,18 +58,32 @@ export interface RpcTransport {
   readonly streams: boolean;
   /** A requestState that this gateway gave out, taken off the message. Not yet verified. */
   readonly requestState?: string;
-  /**
-   * Whether the message continues a round trip of the upstream's own (`inputResponses` or the upstream's requestState).
-   */
+  /** Whether the message continues a round trip of the upstream (`inputResponses` or the upstream's requestState). */
   readonly continues: boolean;
   /** The client takes a task for an answer to this request. */
   readonly task?: TaskForm;
-  /**
-   * The task would be the gateway's own: the server makes none of this call. Found out by what is known of the tool.
-   */
+  /** The task would be the gateway's own: the server makes none of this call. Known from the tool's definition. */
   readonly ownTask?: true;
-  /** The body without `params.task`, where the message has it: what is sent when the task is the gateway's own. */
+  /** The body without `params.task`, where the message has it: it is sent when the task is the gateway's own. */
   readonly withoutTask?: ActionBody;
+}
+
+/** A JSON-RPC message of MCP: a request has a method and an id, a notification no id, a response no method. */
+export interface McpMessage extends RpcTransport {
+  /** For example `tools/call`. */
+  readonly method?: string;
+  readonly id?: string | number;
+  /** The server asks this of the agent's side. Only allow rules that name its method let it through. */
+  readonly fromServer?: true;
+  /**
+   * The annotations of the tool's definition, as the server gives them: hints that may make a decision stricter, never
+   * milder.
+   */
+  readonly hints?: JsonObject;
+  /** What the tool's definition says in words, for reviewers. Not bound. */
+  readonly toolWords?: ToolWords;
+  /** Present when the tool's definition is not the pinned one. Bound by the action digest. */
+  readonly toolChange?: ToolChange;
 }
 
 /** A tool's definition that is not the one that was pinned. Both as the server gave them: untrusted words. */
@@ -117,25 +131,10 @@ export interface Action {
    * Sorted by name.
    */
   readonly boundHeaders: HeaderList;
-  /** MCP: the JSON-RPC method, for example `tools/call`. */
-  readonly rpcMethod?: string;
-  /** MCP: the JSON-RPC id of the request (absent for notifications). */
-  readonly rpcId?: string | number;
   /** MCP: the tool that `tools/call` names. */
   readonly tool?: string;
-  /** MCP: the server asks this of the agent's side. Only allow rules that name its method let it through. */
-  readonly fromServer?: true;
-  /** MCP: about the message's transport. */
-  readonly transport?: RpcTransport;
-  /**
-   * MCP: the annotations of the tool's definition, as the server gives them: hints that may make a decision stricter,
-   * never milder.
-   */
-  readonly hints?: JsonObject;
-  /** MCP: what the tool's definition says in words, for reviewers. Not bound. */
-  readonly toolWords?: ToolWords;
-  /** MCP: present when the tool's definition is not the pinned one. Bound by the action digest. */
-  readonly toolChange?: ToolChange;
+  /** MCP: the message; absent for a GET or DELETE of the endpoint, and for every call of plain HTTP. */
+  readonly mcp?: McpMessage;
   /**
    * What the call passes: MCP `arguments`, or the parsed JSON body of an HTTP call. Absent when the body was not
    * parsed.

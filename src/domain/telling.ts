@@ -22,8 +22,8 @@ const EXECUTED: Readonly<Record<Executed, string>> = {
  * A message about a task is not the call that the task stands for, unless it has been put in its place
  * (steps/classify.ts).
  */
-export function answerTo(action: Pick<Action, 'rpcMethod'> | undefined): AnswerTo {
-  return action?.rpcMethod?.startsWith('tasks/') ? 'question' : 'call';
+export function answerTo(action: Pick<Action, 'mcp'> | undefined): AnswerTo {
+  return action?.mcp?.method?.startsWith('tasks/') ? 'question' : 'call';
 }
 
 function executedOf(error: GatewayError, to: AnswerTo): Executed {

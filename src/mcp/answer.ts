@@ -56,7 +56,7 @@ export function judgeAnswer({ action, madeTasks, tools, requests, passed }: Answ
       return { jsonrpc: '2.0', id: id ?? null, error: INPUT_REFUSED };
     }
     if (!isJsonObject(result)) return message;
-    if (action.rpcMethod === 'server/discover') madeTasks(makesTasks(result.capabilities));
+    if (action.mcp?.method === 'server/discover') madeTasks(makesTasks(result.capabilities));
     const declared = declareTasks(action, result);
     return declared === result ? message : edited(message, { result: declared });
   }

@@ -36,7 +36,7 @@ export async function heedCancellation(
   if (subcall !== undefined) return;
   try {
     if (action.method === 'DELETE') await cancelHolds(deps, principal, action);
-    if (action.rpcMethod !== 'notifications/cancelled' || !isJsonObject(action.args)) return;
+    if (action.mcp?.method !== 'notifications/cancelled' || !isJsonObject(action.args)) return;
     const { requestId } = action.args;
     const call =
       typeof requestId === 'string' || typeof requestId === 'number'

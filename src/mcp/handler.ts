@@ -1,9 +1,10 @@
 // What MCP adds to the way of a call (domain/handler.ts): what is known of the tool, how an agent is kept while people
 // decide, and what of the answer it may see. The parts stand in their own files; here they meet the call.
 
-import type { Action, Digest } from '../domain/action.ts';
+import type { Action, ActionBody, Digest, McpMessage } from '../domain/action.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Policy } from '../domain/decision.ts';
+import { defined } from '../domain/defined.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { waitPreference } from '../domain/prefer.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -70,42 +71,45 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
   const taskMakers = new Set<string>();
 
   function examine(action: Action, principal: Principal): Action {
-    if (action.rpcMethod === undefined && action.rpcId !== undefined && asked.get(principal, action, action.rpcId))
-      return { ...action, rpcMethod: ANSWER };
+    const { mcp } = action;
+    if (mcp === undefined) return action;
+    if (mcp.method === undefined && mcp.id !== undefined && asked.get(principal, action, mcp.id))
+      return { ...action, mcp: { ...mcp, method: ANSWER } };
+    const { hints: _hints, toolWords: _words, toolChange: _change, ...bare } = mcp;
     const tool = action.tool === undefined ? undefined : deps.pins.get(action.upstream, action.tool);
-    const { hints: _hints, toolWords: _words, toolChange: _change, ...bare } = taskCall(action, tool?.definition);
-    if (tool === undefined) return bare;
-    const changed = tool.pinned !== undefined && !deps.options(action.upstream).acceptChanges;
-    return {
-      ...bare,
-      toolWords: tool.words,
-      ...(tool.hints && { hints: tool.hints }),
-      ...(changed && tool.pinned && { toolChange: { pinned: tool.pinned, now: tool.definition } }),
-    };
+    const call = taskCall(action, bare, tool?.definition);
+    if (tool === undefined) return { ...action, ...call };
+    const { words: toolWords, hints, pinned, definition: now } = tool;
+    const changed = pinned !== undefined && !deps.options(action.upstream).acceptChanges;
+    const known = defined({ toolWords, hints, toolChange: changed ? { pinned, now } : undefined });
+    return { ...action, ...call, mcp: { ...call.mcp, ...known } };
   }
 
   /**
    * The call as one whose task would be the gateway's, unless the server makes tasks itself: those stay the server's.
    */
-  function taskCall(action: Action, definition: JsonObject | undefined): Action {
-    const { transport } = action;
-    if (action.rpcMethod !== 'tools/call' || transport?.task === undefined) return action;
-    const { withoutTask, ownTask: _own, ...rest } = transport;
-    if (rest.task === 'core' ? isTaskTool(definition) : taskMakers.has(action.upstream))
-      return { ...action, transport: rest };
-    return { ...action, transport: { ...rest, ownTask: true }, ...(withoutTask && { body: withoutTask }) };
+  function taskCall(
+    action: Action,
+    mcp: McpMessage,
+    definition: JsonObject | undefined,
+  ): { readonly mcp: McpMessage; readonly body?: ActionBody } {
+    if (mcp.method !== 'tools/call' || mcp.task === undefined) return { mcp };
+    const { withoutTask, ownTask: _own, ...rest } = mcp;
+    if (rest.task === 'core' ? isTaskTool(definition) : taskMakers.has(action.upstream)) return { mcp: rest };
+    return { mcp: { ...rest, ownTask: true }, ...(withoutTask && { body: withoutTask }) };
   }
 
   async function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Promise<HoldWait> {
-    const { transport, rpcId, tool } = action;
-    if (transport?.requestState !== undefined) await deps.states.redeem(principal, action, transport.requestState);
+    const { mcp, tool } = action;
+    const rpcId = mcp?.id;
+    if (mcp?.requestState !== undefined) await deps.states.redeem(principal, action, mcp.requestState);
     const run = deps.tasks.runOf(call);
     const known = tool === undefined || run !== undefined ? undefined : deps.pins.get(action.upstream, tool);
     if (known !== undefined) checkArguments(known.definition, action.args ?? {});
-    if (transport?.ownTask || run?.asks === 'get') return AT_ONCE;
+    if (mcp?.ownTask || run?.asks === 'get') return AT_ONCE;
     const { waitMs } = waitPreference(request.headers);
-    const progressToken = rpcId !== undefined && transport?.streams ? transport.progressToken : undefined;
-    const patient = progressToken !== undefined && transport?.stateless !== true;
+    const progressToken = rpcId !== undefined && mcp?.streams ? mcp.progressToken : undefined;
+    const patient = progressToken !== undefined && mcp?.stateless !== true;
     let stream: HeldStream | undefined;
     const waitingCall: WaitingCall = { cancelled: false };
     // Whoever waits for a task's result and gives up waiting has not cancelled the task.
@@ -115,7 +119,7 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
       waitMs: waitMs === undefined && patient ? UNTIL_DECIDED_MS : Math.min(waitMs ?? longestWaitMs, longestWaitMs),
       // 2026-07-28: closing the stream is how a request is cancelled. Before that it means nothing (2025-11-25,
       // transports).
-      cancelsOnClose: run === undefined && transport?.stateless === true,
+      cancelsOnClose: run === undefined && mcp?.stateless === true,
       begin(hold) {
         if (rpcId === undefined) return;
         waitingCall.holdId = hold.id;
@@ -150,7 +154,7 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
     const instead = () => unreadable(action);
     if (server === undefined) return judgedAnswer(sink, { judge, instead });
     const place = action.method === 'GET' ? lastPlace(armed.request.headers) : undefined;
-    const answers = place?.of === 'answer' ? place.rpcId : action.rpcId;
+    const answers = place?.of === 'answer' ? place.rpcId : action.mcp?.id;
     const ofServer = deps.servers.sinkOf(armed, sink, (status) => forgotten(action, status));
     return judgedAnswer(ofServer, {
       judge: judgeServer(server, action, answers, judge),
@@ -165,22 +169,18 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
     enrich: examine,
     onHold: keep,
     onMessage(recognised, action) {
-      const { upstream, tool, args, transport } = action;
+      const { upstream, tool, args, mcp } = action;
       // What is no tool call has nothing to repeat.
       const definition = tool === undefined ? undefined : deps.pins.get(upstream, tool)?.definition;
-      checkParameterFields(
-        recognised.request.headers,
-        args,
-        definition,
-        tool !== undefined && transport?.stateless === true,
-      );
+      checkParameterFields(recognised.request.headers, args, definition, tool !== undefined && mcp?.stateless === true);
       return deps.tasks.resume(recognised, action);
     },
     async beforeSend(armed) {
       const { action, principal } = armed;
+      const { mcp } = action;
       await heedCancellation(deps, armed);
       await deps.servers.ready(armed);
-      if (action.rpcMethod === ANSWER && action.rpcId !== undefined) asked.remove(principal, action, action.rpcId);
+      if (mcp?.method === ANSWER && mcp.id !== undefined) asked.remove(principal, action, mcp.id);
       const detached = deps.tasks.depart(armed);
       const { heldToolSuffix, ...pinning } = deps.options(action.upstream);
       const judge = judgeAnswer({
@@ -188,7 +188,7 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
         madeTasks: (makes) => void taskMakers[makes ? 'add' : 'delete'](action.upstream),
         tools: {
           heldSuffix: heldToolSuffix,
-          takesTasks: action.transport?.stateless !== true && readUpstreamName(action.upstream).server === undefined,
+          takesTasks: mcp?.stateless !== true && readUpstreamName(action.upstream).server === undefined,
           observe: (definition) => deps.pins.observe(action.upstream, definition, pinning),
           outlook: (tool) =>
             deps.policy().outlook(inputOf(armed, examine(toolCall(action, tool), principal), deps.clock)),
@@ -207,13 +207,13 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
       });
       const { call } = armed;
       // Whoever asked is on this connection, and waits.
-      const asks = action.rpcId !== undefined && action.rpcMethod !== undefined && action.rpcMethod !== ANSWER;
+      const asks = mcp?.method !== undefined && mcp.method !== ANSWER && mcp.id !== undefined;
       // A subcall's stream is nobody's, and a task's client waits on another connection.
       if (!detached && call.subcall === undefined)
         call.sink = keptAlive(call.sink, { everyMs: deps.progressEveryMs, onClosed: armed.request.onClosed });
       if (!asks || detached || call.subcall !== undefined)
         return { detached, through: (sink) => judged(armed, judge, sink) };
-      const owed = oweAnswer(call.sink, action.rpcId, {
+      const owed = oweAnswer(call.sink, mcp.id, {
         words: (error) => unanswered(error, action),
         refusal: (error) => refusalMessage(error, action) ?? unanswered(error, action),
         told: (status) => {
@@ -224,11 +224,12 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
       return { detached, through: (sink) => judged(armed, owed.watch(judge), sink) };
     },
     async afterResponse({ action, clearance, sent }) {
-      const { upstream, tool, toolChange } = action;
+      const { upstream, tool, mcp } = action;
       const approved = clearance.kind === 'released' && sent.status < 400;
-      if (approved && tool !== undefined && toolChange !== undefined) {
+      if (approved && tool !== undefined && mcp?.toolChange !== undefined) {
         // What the configuration pins, one approval does not change.
-        if (!Object.hasOwn(deps.options(upstream).pinnedTools, tool)) deps.pins.accept(upstream, tool, toolChange.now);
+        if (!Object.hasOwn(deps.options(upstream).pinnedTools, tool))
+          deps.pins.accept(upstream, tool, mcp.toolChange.now);
       }
       await deps.pins.flush();
     },
@@ -241,8 +242,10 @@ const hears = ({ call, action }: Armed): boolean => call.subcall === undefined |
 
 /** A call of a tool whose arguments are not known. */
 function toolCall(action: Action, tool: string): Action {
-  const { args: _args, rpcId: _id, body: _body, query: _query, ...rest } = action;
-  return { ...rest, method: 'POST', rpcMethod: 'tools/call', tool, body: { bytes: new Uint8Array(0), digest: '' } };
+  const { args: _args, body: _body, query: _query, mcp: listing, ...rest } = action;
+  const { id: _id, ...transport } = listing ?? { stateless: false, streams: false, continues: false };
+  const mcp = { ...transport, method: 'tools/call' };
+  return { ...rest, method: 'POST', mcp, tool, body: { bytes: new Uint8Array(0), digest: '' } };
 }
 
 function inputOf({ request, principal, task, calls }: Armed, action: Action, clock: Clock) {
@@ -265,6 +268,6 @@ const unreadable = (action: Action): JsonObject =>
   unanswered(new GatewayError('upstream_protocol', 'The upstream’s answer is not one JSON-RPC message.'), action);
 
 /** In place of an answer that is none: nobody can say that it would have been a tool's result. */
-function unanswered(error: GatewayError, { rpcId }: Action): JsonObject {
-  return { jsonrpc: '2.0', id: rpcId ?? null, error: rpcError(error, 'call') };
+function unanswered(error: GatewayError, { mcp }: Action): JsonObject {
+  return { jsonrpc: '2.0', id: mcp?.id ?? null, error: rpcError(error, 'call') };
 }

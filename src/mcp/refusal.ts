@@ -2,7 +2,7 @@
 // other request by a JSON-RPC error; a bare HTTP error would reach the model as "connection failed" and invite it to
 // look for another way.
 
-import type { Action } from '../domain/action.ts';
+import type { Action, McpMessage } from '../domain/action.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { type AnswerTo, answerTo, tell } from '../domain/telling.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
@@ -49,7 +49,7 @@ export function renderMcpRefusal(
   );
 }
 
-type RefusedRequest = Pick<Action, 'rpcMethod' | 'rpcId' | 'transport'>;
+type RefusedRequest = Pick<Action, 'mcp'>;
 
 /** The message of `renderMcpRefusal`. */
 export function refusalMessage(
@@ -57,17 +57,17 @@ export function refusalMessage(
   action: RefusedRequest,
   requestState?: (holdId: string) => string,
 ): JsonObject | undefined {
-  const { rpcMethod, rpcId, transport } = action;
+  const { mcp } = action;
   // Names in parentheses stand for responses.
-  if (rpcMethod === undefined || rpcId === undefined || rpcMethod.startsWith('(')) return undefined;
+  if (mcp?.method === undefined || mcp.id === undefined || mcp.method.startsWith('(')) return undefined;
   const to = answerTo(action);
   const outcome =
-    outcomeOf(error, action, requestState) ??
+    outcomeOf(error, mcp, requestState) ??
     // Who asked for a task could not read a tool's result.
-    (rpcMethod === 'tools/call' && transport?.task !== 'core' && error.code !== 'header_mismatch'
-      ? { result: toolResult(error, to, transport?.stateless) }
+    (mcp.method === 'tools/call' && mcp.task !== 'core' && error.code !== 'header_mismatch'
+      ? { result: toolResult(error, to, mcp.stateless) }
       : { error: rpcError(error, to) });
-  return { jsonrpc: '2.0', id: rpcId, ...outcome };
+  return { jsonrpc: '2.0', id: mcp.id, ...outcome };
 }
 
 /** MCP 2026-07-28, multi round-trip requests: the methods whose results may ask the client to come again. */
@@ -76,13 +76,13 @@ const ROUND_TRIP: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'r
 /** A pending call of a client that comes again by itself: a result that holds a state and asks for nothing. */
 function outcomeOf(
   error: GatewayError,
-  { rpcMethod = '', transport }: RefusedRequest,
+  { method = '', stateless, continues }: McpMessage,
   requestState?: (holdId: string) => string,
 ) {
   const { holdId } = error.details;
   // A client in the middle of a round trip of the upstream's would lose what it brought.
   if (error.code !== 'approval_pending' || holdId === undefined || requestState === undefined) return undefined;
-  if (transport?.stateless !== true || transport.continues || !ROUND_TRIP.has(rpcMethod)) return undefined;
+  if (!stateless || continues || !ROUND_TRIP.has(method)) return undefined;
   return { result: { resultType: 'input_required', requestState: requestState(holdId), _meta: meta(error) } };
 }
 

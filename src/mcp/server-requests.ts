@@ -3,7 +3,7 @@
 // cannot be: nobody could be kept waiting. Trusts the upstream for nothing; every request is on record in its call's
 // outcome.
 
-import type { Action } from '../domain/action.ts';
+import type { Action, McpMessage } from '../domain/action.ts';
 import { type HeaderList, keepFields } from '../domain/headers.ts';
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Armed } from '../domain/stages.ts';
@@ -38,8 +38,10 @@ export function serverRequests(
   let refused = 0;
   return {
     passes(method, params) {
-      const { tool: _tool, rpcId: _id, body: _body, toolChange: _change, hints: _hints, ...rest } = armed.action;
-      const passed = allows(armed, { ...rest, fromServer: true, rpcMethod: method, args: params });
+      const { tool: _tool, body: _body, mcp, ...rest } = armed.action;
+      const { stateless = false, streams = false, continues = false } = mcp ?? {};
+      const asked: McpMessage = { method, fromServer: true, stateless, streams, continues };
+      const passed = allows(armed, { ...rest, mcp: asked, args: params });
       call.serverRequests ??= [];
       if (call.serverRequests.length < MOST_RECORDED)
         call.serverRequests.push({ method: method.slice(0, 128), passed });

@@ -83,7 +83,7 @@ function compileRpcMatch({ match, decide }: RuleOptions, condition: Condition | 
   const upgrade = match.upgrade ?? (decide === 'allow' ? false : undefined);
   return (action, caseSensitive) =>
     (upgrade === undefined || upgrade === (action.upgrade !== undefined)) &&
-    (namesMethods || action.fromServer !== true) &&
+    (namesMethods || action.mcp?.fromServer !== true) &&
     !(meansCalls && isLifecycle(action)) &&
     (tool === undefined || (action.tool !== undefined && tool(action.upstream, action.tool, caseSensitive))) &&
     (resource === undefined ||
@@ -95,9 +95,9 @@ function compileRpcMatch({ match, decide }: RuleOptions, condition: Condition | 
       )) &&
     (prompt === undefined ||
       matchesNamed(action, 'prompts/get', 'name', (name) => prompt(action.upstream, name, caseSensitive))) &&
-    (match.toolChanged === undefined || action.toolChange !== undefined) &&
+    (match.toolChanged === undefined || action.mcp?.toolChange !== undefined) &&
     (methods === undefined ||
-      (action.protocol === 'mcp' && methods.some((method) => method(action.rpcMethod ?? '', caseSensitive))));
+      (action.protocol === 'mcp' && methods.some((method) => method(action.mcp?.method ?? '', caseSensitive))));
 }
 
 /**
@@ -116,12 +116,12 @@ function compileAgentName(
 
 /** What a message of these methods names: the URI of a resource, the name of a prompt. */
 function matchesNamed(
-  { rpcMethod, args }: Action,
+  { mcp, args }: Action,
   methods: string,
   member: string,
   matches: (name: string) => boolean,
 ): boolean {
-  if (rpcMethod === undefined || !rpcMethod.startsWith(methods) || !isJsonObject(args)) return false;
+  if (!mcp?.method?.startsWith(methods) || !isJsonObject(args)) return false;
   const name = args[member];
   return typeof name === 'string' && matches(name);
 }

@@ -38,9 +38,9 @@ const lifecycle: ReadonlySet<string> = new Set(LIFECYCLE_METHODS);
  * Whether a call opens, keeps or ends an MCP session, lists or pings: it does nothing that a rule about tools could
  * mean.
  */
-export function isLifecycle({ protocol, method, rpcMethod }: Action): boolean {
+export function isLifecycle({ protocol, method, mcp }: Action): boolean {
   if (protocol !== 'mcp') return false;
-  return rpcMethod === undefined ? method === 'GET' || method === 'DELETE' : lifecycle.has(rpcMethod);
+  return mcp?.method === undefined ? method === 'GET' || method === 'DELETE' : lifecycle.has(mcp.method);
 }
 
 /** The rules for one MCP upstream. Their ids hold a colon, which ids in a configuration cannot. */

@@ -22,7 +22,7 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
   put('agent', principal?.id);
   put('upstream', action?.upstream);
   put('path', action?.path);
-  put('rpc', action?.rpcMethod);
+  put('rpc', action?.mcp?.method);
   put('tool', action?.tool);
   put('action', facts.actionDigest);
   put('task', task?.id);

@@ -41,17 +41,17 @@ export function otherReasons({ reasons }: Decision): string[] | undefined {
 export function callName(facts: CallFacts): string {
   const { action } = facts;
   if (action === undefined) return methodLabel(facts.method);
-  if (action.rpcMethod !== undefined && PLAIN_NAME.test(action.rpcMethod)) {
+  if (action.mcp?.method !== undefined && PLAIN_NAME.test(action.mcp?.method)) {
     return action.tool !== undefined && PLAIN_NAME.test(action.tool)
-      ? `${action.rpcMethod} ${action.tool}`
-      : action.rpcMethod;
+      ? `${action.mcp?.method} ${action.tool}`
+      : action.mcp?.method;
   }
   return `${methodLabel(facts.method)} /${action.upstream}`;
 }
 
 /** The same for the CLIENT span, where no route is known: the method alone (HTTP semantic conventions). */
 export function clientName(facts: CallFacts): string {
-  return facts.action?.rpcMethod === undefined ? methodLabel(facts.method) : callName(facts);
+  return facts.action?.mcp?.method === undefined ? methodLabel(facts.method) : callName(facts);
 }
 
 /** What every span of a call carries. */
@@ -166,9 +166,9 @@ export function clientFailure(
 }
 
 function rpcAttributes({ action, request }: CallFacts): Attributes {
-  if (action?.rpcMethod === undefined) return {};
-  const attributes: Attributes = { [ATTR.rpcMethod]: action.rpcMethod };
-  if (action.rpcId !== undefined) attributes[ATTR.rpcId] = String(action.rpcId);
+  if (action?.mcp?.method === undefined) return {};
+  const attributes: Attributes = { [ATTR.rpcMethod]: action.mcp?.method };
+  if (action.mcp?.id !== undefined) attributes[ATTR.rpcId] = String(action.mcp?.id);
   if (action.tool !== undefined) {
     attributes[ATTR.tool] = action.tool;
     attributes[ATTR.operation] = 'execute_tool';

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { actionDigest, formerActionDigest } from '../../src/actions/digest.ts';
 import type { Action, ActionBinding } from '../../src/domain/action.ts';
 import { canonicalDigest, sha256 } from '../../src/domain/canonical.ts';
+import { mcpOf } from '../support/mcp-message.ts';
 
 const bytes = Buffer.from('{"amount":1}');
 const action = {
@@ -165,7 +166,7 @@ describe('actionDigest', () => {
   });
 
   it('does not depend on the JSON-RPC id, the order of keys, or whether the call is repeated', () => {
-    const again: Action = { ...action, rpcId: 7, args: { amount: 1 } };
+    const again: Action = { ...action, mcp: mcpOf({ id: 7 }), args: { amount: 1 } };
     expect(
       actionDigest(again, { credential: { scope: { scope: 'write' }, name: 'ledger' }, ruleIds: ['pay', 'log'] }),
     ).toBe(actionDigest(action, binding));

@@ -48,8 +48,7 @@ describe('an MCP message as an action', () => {
       method: 'POST',
       target: '/mcp',
       path: '/',
-      rpcMethod: 'tools/call',
-      rpcId: 7,
+      mcp: { method: 'tools/call', id: 7 },
       tool: 'transfer_funds',
       args: { amount: 5 },
       boundHeaders: [
@@ -71,27 +70,28 @@ describe('an MCP message as an action', () => {
 
   it('gives the params of other methods as arguments, and no tool', async () => {
     const action = seen(await post({ ...rpc, id: 'x', method: 'resources/read', params: { uri: 'file:///a' } }));
-    expect(action).toMatchObject({ rpcMethod: 'resources/read', rpcId: 'x', args: { uri: 'file:///a' } });
+    expect(action).toMatchObject({ mcp: { method: 'resources/read', id: 'x' }, args: { uri: 'file:///a' } });
     expect(action).not.toHaveProperty('tool');
   });
 
   it('knows a notification by its missing id', async () => {
     const action = seen(await post({ jsonrpc: '2.0', method: 'notifications/initialized' }));
-    expect(action.rpcMethod).toBe('notifications/initialized');
-    expect(action).not.toHaveProperty('rpcId');
+    expect(action.mcp?.method).toBe('notifications/initialized');
+    expect(action.mcp).not.toHaveProperty('id');
   });
 
   it('shows a response of the client whole', async () => {
     const response = { ...rpc, result: { action: 'accept' } };
     const action = seen(await post(response));
     expect(action.args).toEqual(response);
-    expect(action).not.toHaveProperty('rpcMethod');
+    expect(action.mcp).toBeDefined();
+    expect(action.mcp).not.toHaveProperty('method');
   });
 
   it.each(['GET', 'DELETE'])('has no message for %s', async (method) => {
     const action = seen(await send(`${method} /tools`, []));
     expect(action).toMatchObject({ method, target: '/mcp', streamed: false });
-    expect(action).not.toHaveProperty('rpcMethod');
+    expect(action).not.toHaveProperty('mcp');
   });
 });
 
@@ -125,15 +125,14 @@ describe('an optional member that is null', () => {
     expect(action.bodyText).toBe(JSON.stringify(message));
     if ('params' in message && message.params !== null && action.tool !== undefined)
       expect(Object.keys(action.args as object).length).toBeLessThan(2);
-    expect(action.transport).not.toHaveProperty('task');
-    expect(action.transport?.continues).toBe(false);
+    expect(action.mcp).not.toHaveProperty('task');
+    expect(action.mcp?.continues).toBe(false);
   });
 
   it('does not make another call of it', async () => {
     const without = seen(await post({ ...rpc, method: 'ping' }));
     expect(seen(await post({ ...rpc, method: 'ping', params: null }))).toMatchObject({
-      rpcMethod: 'ping',
-      rpcId: without.rpcId,
+      mcp: { method: 'ping', id: without.mcp?.id },
     });
   });
 });

@@ -9,6 +9,7 @@ import { ERRORS, type ErrorCode, type Executed, GatewayError } from '../../src/e
 import { renderMcpRefusal } from '../../src/mcp/refusal.ts';
 import { taskResult, taskView } from '../../src/mcp/tasks/views.ts';
 import { accepted, problem } from '../../src/problem.ts';
+import { mcpOf } from '../support/mcp-message.ts';
 
 const codes = Object.keys(ERRORS) as ErrorCode[];
 const known: readonly (Executed | undefined)[] = [undefined, 'no', 'maybe', 'unsaid'];
@@ -30,8 +31,8 @@ const CLAIMS: Readonly<Record<Executed, ReturnType<typeof claims>>> = {
 };
 
 const FACTS = { taskId: 'countersign.hold_1', createdAt: 0, updatedAt: 0, ttlMs: 1 };
-const rpc = (error: GatewayError, rpcMethod: string) =>
-  JSON.parse(renderMcpRefusal(error, { rpcMethod, rpcId: 1 })?.body ?? '{}');
+const rpc = (error: GatewayError, method: string) =>
+  JSON.parse(renderMcpRefusal(error, { mcp: mcpOf({ method, id: 1 }) })?.body ?? '{}');
 
 /** Where an error is told: the text that a person or a model reads there, and what it is an answer to. */
 const PLANES: Readonly<Record<string, readonly [AnswerTo, (error: GatewayError) => string]>> = {

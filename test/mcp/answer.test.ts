@@ -7,6 +7,7 @@ import type { ResponseSink } from '../../src/domain/upstream.ts';
 import { judgeAnswer } from '../../src/mcp/answer.ts';
 import { judgedAnswer } from '../../src/mcp/answer-sink.ts';
 import { checkArguments } from '../../src/mcp/arguments.ts';
+import { mcpOf } from '../support/mcp-message.ts';
 
 interface Got {
   readonly sink: ResponseSink;
@@ -52,23 +53,23 @@ const action: Action = {
     boundHeaders: [],
     streamed: false,
   },
-  rpcMethod: 'tools/list',
+  mcp: mcpOf({ method: 'tools/list' }),
 };
 
-function answer(allowed: readonly string[] = [], rpcMethod = 'tools/list') {
+function answer(allowed: readonly string[] = [], method = 'tools/list') {
   const got = collect();
   const refused: string[] = [];
   const made: boolean[] = [];
   const judge = judgeAnswer({
-    action: { ...action, rpcMethod },
+    action: { ...action, mcp: mcpOf({ method }) },
     madeTasks: (makes) => void made.push(makes),
     tools: {
-      takesTasks: rpcMethod === 'tools/list',
+      takesTasks: method === 'tools/list',
       heldSuffix: '(held)',
       observe: (tool) => (tool as { name?: unknown }).name !== 'huge',
       outlook: (tool) => (tool === 'hidden' ? 'deny' : 'hold'),
     },
-    requests: { passes: (method) => allowed.includes(method), refuse: (_id, method) => void refused.push(method) },
+    requests: { passes: (asked) => allowed.includes(asked), refuse: (_id, asked) => void refused.push(asked) },
     passed() {},
   });
   return {
@@ -123,8 +124,8 @@ describe('an answer in JSON', () => {
 });
 
 describe('what a server says of tasks', () => {
-  const say = (rpcMethod: string, result: object) => {
-    const { got, made, sink } = answer([], rpcMethod);
+  const say = (method: string, result: object) => {
+    const { got, made, sink } = answer([], method);
     sink.whole(200, JSON_TYPE, JSON.stringify({ jsonrpc: '2.0', id: 1, result }));
     return { made, message: JSON.parse(got.body()) };
   };

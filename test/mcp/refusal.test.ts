@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
 import { renderMcpRefusal } from '../../src/mcp/refusal.ts';
+import { mcpOf } from '../support/mcp-message.ts';
 
 const pending = new GatewayError('approval_pending', 'A person has to decide on this call.', {
   holdId: 'hold_1',
@@ -9,7 +10,7 @@ const pending = new GatewayError('approval_pending', 'A person has to decide on 
 
 describe('renderMcpRefusal', () => {
   it('answers a tool call with a result that says what happened and what to do', () => {
-    const answer = renderMcpRefusal(pending, { rpcMethod: 'tools/call', rpcId: 7 });
+    const answer = renderMcpRefusal(pending, { mcp: mcpOf({ method: 'tools/call', id: 7 }) });
     expect(answer).toMatchObject({ status: 200, contentType: 'application/json' });
     expect(JSON.parse(answer?.body ?? '')).toEqual({
       jsonrpc: '2.0',
@@ -42,7 +43,7 @@ describe('renderMcpRefusal', () => {
       JSON.parse(
         renderMcpRefusal(
           error,
-          { rpcMethod: 'tools/call', rpcId: 7, transport: { ...transport, ...more } },
+          { mcp: { method: 'tools/call', id: 7, ...transport, ...more } },
           (id) => `state of ${id}`,
         )?.body ?? '',
       ).result;
@@ -55,16 +56,18 @@ describe('renderMcpRefusal', () => {
 
   it('answers other requests with a JSON-RPC error', () => {
     const body = JSON.parse(
-      renderMcpRefusal(new GatewayError('denied', 'Rule x denies it.'), { rpcMethod: 'resources/read', rpcId: 'a' })
-        ?.body ?? '',
+      renderMcpRefusal(new GatewayError('denied', 'Rule x denies it.'), {
+        mcp: mcpOf({ method: 'resources/read', id: 'a' }),
+      })?.body ?? '',
     );
     expect(body).toMatchObject({ jsonrpc: '2.0', id: 'a', error: { code: -32000, data: { code: 'denied' } } });
     expect(body.error.message).toMatch(/Rule x denies it\. Nothing was executed\./);
   });
 
   it.each([
-    ['a notification', { rpcMethod: 'tools/call' }],
-    ['a response or an event stream', {}],
+    ['a notification', { mcp: mcpOf({ method: 'tools/call' }) }],
+    ['a response', { mcp: mcpOf({ id: 7 }) }],
+    ['an event stream', {}],
   ])('leaves %s to the problem document', (_what, action) => {
     expect(renderMcpRefusal(pending, action)).toBeUndefined();
   });

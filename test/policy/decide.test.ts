@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { DecisionInput } from '../../src/domain/decision.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions } from '../../src/policy/rules.ts';
+import { mcpOf } from '../support/mcp-message.ts';
 import { approval, call, policyOf, post, tierOf, toolCall } from './inputs.ts';
 
 const decide = (rules: readonly RuleOptions[], input: DecisionInput = call()) =>
@@ -180,12 +181,12 @@ describe('what a rule matches', () => {
 });
 
 /** A message to an MCP server; without a method, an answer. */
-const rpc = (rpcMethod: string | undefined, method = 'POST', args?: object) =>
+const rpc = (message: string | undefined, method = 'POST', args?: object) =>
   call({
     action: {
       ...{ protocol: 'mcp', upstream: 'tools', method, path: '/', target: '/mcp' },
       ...(args !== undefined && { args: args as never }),
-      ...(rpcMethod !== undefined && { rpcMethod }),
+      ...(method === 'POST' && { mcp: mcpOf(message === undefined ? {} : { method: message }) }),
     },
   });
 
@@ -244,7 +245,7 @@ describe('the life of an MCP session', () => {
 
 describe('a rule that names no tool, method, resource or prompt', () => {
   // The kind: a rule that was written with calls in mind and meets the messages that keep a session alive.
-  const message = (rpcMethod: string | undefined, method = 'POST', args: object = {}) => rpc(rpcMethod, method, args);
+  const message = (name: string | undefined, method = 'POST', args: object = {}) => rpc(name, method, args);
   const lifecycle = [
     ...[
       'initialize',

@@ -5,6 +5,7 @@ import type { Approval, DecisionInput } from '../../src/domain/decision.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import type { Task } from '../../src/domain/task.ts';
 import type { PolicyOptions, RuleOptions, TierOptions } from '../../src/policy/rules.ts';
+import { mcpOf } from '../support/mcp-message.ts';
 
 export const agent: Principal = {
   id: 'spiffe://prod.example.org/agents/a',
@@ -77,7 +78,7 @@ export const toolCall = (tool: string, args: Action['args'] = {}): DecisionInput
       method: 'POST',
       path: '/',
       target: '/mcp',
-      rpcMethod: 'tools/call',
+      mcp: mcpOf({ method: 'tools/call' }),
       tool,
       args,
       body,

@@ -1,9 +1,11 @@
 // Matching on what MCP messages name, on hints, on changed tools; and what a caller may expect of a tool.
 
 import { describe, expect, it } from 'vitest';
+import type { McpMessage } from '../../src/domain/action.ts';
 import { checkPolicy } from '../../src/policy/check.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions, ToolChanges } from '../../src/policy/rules.ts';
+import { mcpOf } from '../support/mcp-message.ts';
 import { call, policyOf } from './inputs.ts';
 
 type Rule = Omit<RuleOptions, 'id' | 'match'> & { readonly match?: RuleOptions['match'] };
@@ -15,9 +17,9 @@ const policy = (rules: readonly Rule[], toolChanges?: ToolChanges) =>
     ),
   );
 const action = { protocol: 'mcp', upstream: 'tools', method: 'POST', path: '/', target: '/mcp' } as const;
-const read = (uri: string) => call({ action: { ...action, rpcMethod: 'resources/read', args: { uri } } });
-const tool = (name: string, more: object = {}) =>
-  call({ action: { ...action, rpcMethod: 'tools/call', tool: name, args: {}, ...more } });
+const read = (uri: string) => call({ action: { ...action, mcp: mcpOf({ method: 'resources/read' }), args: { uri } } });
+const tool = (name: string, more: Partial<McpMessage> = {}) =>
+  call({ action: { ...action, mcp: mcpOf({ method: 'tools/call', ...more }), tool: name, args: {} } });
 const unknownArgs = (name: string) => {
   const input = tool(name);
   const { args: _, ...rest } = input.action;
@@ -47,7 +49,7 @@ describe('resources', () => {
 it('matches prompts by name', () => {
   const prompts = policy([{ match: { prompt: 'review-*' }, decide: 'allow' }]);
   const get = (name: string) =>
-    prompts.decide(call({ action: { ...action, rpcMethod: 'prompts/get', args: { name } } })).effect;
+    prompts.decide(call({ action: { ...action, mcp: mcpOf({ method: 'prompts/get' }), args: { name } } })).effect;
   expect([get('review-code'), get('other')]).toEqual(['allow', 'deny']);
 });
 
@@ -71,7 +73,11 @@ describe('hints', () => {
 
 describe('what a server asks of the agent’s side', () => {
   const asks = call({
-    action: { ...action, rpcMethod: 'elicitation/create', fromServer: true, args: { message: 'Your password?' } },
+    action: {
+      ...action,
+      mcp: mcpOf({ method: 'elicitation/create', fromServer: true }),
+      args: { message: 'Your password?' },
+    },
   });
 
   it('is let through by a rule that names the method, not by one that allows everything', () => {

@@ -1,8 +1,10 @@
 // Rules over servers that share a mount.
 
 import { describe, expect, it } from 'vitest';
+import type { McpMessage } from '../../src/domain/action.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { PolicyOptions, RuleOptions } from '../../src/policy/rules.ts';
+import { mcpOf } from '../support/mcp-message.ts';
 import { call, policyOf } from './inputs.ts';
 
 type Rule = Omit<RuleOptions, 'id' | 'match'> & { readonly match?: RuleOptions['match'] };
@@ -20,10 +22,10 @@ const policy = (...rules: readonly Rule[]) =>
     ),
   );
 const action = { protocol: 'mcp', method: 'POST', path: '/', target: '/mcp' } as const;
-const tool = (upstream: string, name: string, more: object = {}) =>
-  call({ action: { ...action, upstream, rpcMethod: 'tools/call', tool: name, args: {}, ...more } });
-const sent = (upstream: string, rpcMethod: string, args: object = {}) =>
-  call({ action: { ...action, upstream, rpcMethod, args: args as never } });
+const tool = (upstream: string, name: string, more: Partial<McpMessage> = {}) =>
+  call({ action: { ...action, upstream, mcp: mcpOf({ method: 'tools/call', ...more }), tool: name, args: {} } });
+const sent = (upstream: string, method: string, args: object = {}) =>
+  call({ action: { ...action, upstream, mcp: mcpOf({ method }), args: args as never } });
 
 describe('a rule for a mount', () => {
   const rules = policy({ match: { upstream: 'all', tool: 'a__*' }, decide: 'allow' });

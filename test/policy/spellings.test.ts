@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import type { DecisionInput } from '../../src/domain/decision.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { PolicyOptions, RuleOptions } from '../../src/policy/rules.ts';
+import { mcpOf } from '../support/mcp-message.ts';
 import { call, policyOf, toolCall } from './inputs.ts';
 
 const upstreams = (caseSensitive: boolean): PolicyOptions['upstreams'] => ({
@@ -43,9 +44,11 @@ describe('another case of letters', () => {
 
   test('in the name of a prompt, or the URI of a resource', () => {
     const action = { protocol: 'mcp', upstream: 'tools', method: 'POST', path: '/', target: '/mcp' } as const;
-    const prompt = call({ action: { ...action, rpcMethod: 'prompts/get', args: { name: 'Review' } } });
+    const prompt = call({ action: { ...action, mcp: mcpOf({ method: 'prompts/get' }), args: { name: 'Review' } } });
     expect(effects({ prompt: 'review' }, prompt)).toEqual(PASSES_ONLY_AN_EXACT_RULE);
-    const resource = call({ action: { ...action, rpcMethod: 'resources/read', args: { uri: 'FILE:///Private/x' } } });
+    const resource = call({
+      action: { ...action, mcp: mcpOf({ method: 'resources/read' }), args: { uri: 'FILE:///Private/x' } },
+    });
     expect(effects({ resource: 'file:///private/*' }, resource)).toEqual(PASSES_ONLY_AN_EXACT_RULE);
   });
 

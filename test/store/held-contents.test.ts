@@ -12,6 +12,7 @@ import type { Eligibility } from '../../src/review/permissions.ts';
 import { approve, openHoldBy } from '../support/holds/bench.ts';
 import { useBench } from '../support/holds/use-bench.ts';
 import { actionOf, GENEROUS, principalOf, requestOf, reviewerOf } from '../support/holds/values.ts';
+import { mcpOf } from '../support/mcp-message.ts';
 
 const bench = useBench();
 
@@ -46,10 +47,17 @@ describe('lists of holds', () => {
       'many arguments',
       { action: actionOf({ args: Object.fromEntries(Array.from({ length: 9_000 }, (_, n) => [`k${n}`, n])) }) },
     ],
-    ['long words of a tool', { action: actionOf({ toolWords: { description: 'd'.repeat(500_000), arguments: {} } }) }],
+    [
+      'long words of a tool',
+      { action: actionOf({ mcp: mcpOf({ toolWords: { description: 'd'.repeat(500_000), arguments: {} } }) }) },
+    ],
     [
       'a changed tool',
-      { action: actionOf({ toolChange: { pinned: { d: 'd'.repeat(300_000) }, now: { d: 'e'.repeat(300_000) } } }) },
+      {
+        action: actionOf({
+          mcp: mcpOf({ toolChange: { pinned: { d: 'd'.repeat(300_000) }, now: { d: 'e'.repeat(300_000) } } }),
+        }),
+      },
     ],
     ['a long task', { task: 'opened' as const }],
   ])(

@@ -10,6 +10,7 @@ import type { Principal } from '../../src/domain/principal.ts';
 import type { InboundRequest } from '../../src/domain/request.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import type { HoldTrace } from '../../src/domain/trace.ts';
+import { mcpOf } from './mcp-message.ts';
 
 /** Literals that must be found nowhere outside the call itself. */
 export const LITERALS = {
@@ -122,7 +123,7 @@ export function callOf(effect: Effect, more: Partial<CallFacts> = {}, headers: r
 
 /** The facts of an MCP tool call, for the fields that only those have. */
 export function toolCall(tool: string): Pick<CallFacts, 'action'> {
-  return { action: { ...action, protocol: 'mcp', rpcMethod: 'tools/call', rpcId: 7, tool } };
+  return { action: { ...action, protocol: 'mcp', mcp: mcpOf({ method: 'tools/call', id: 7 }), tool } };
 }
 
 export function credentialOf(more: Partial<Credential> = {}): Credential {

@@ -26,12 +26,12 @@ export function judgeServer(
   };
 }
 
-function isOwn({ method, id, params }: JsonObject, { transport }: Action, asked: string | number | undefined): boolean {
+function isOwn({ method, id, params }: JsonObject, { mcp }: Action, asked: string | number | undefined): boolean {
   // An error of a server that could not read the number has none.
   if (method === undefined || method === null)
     return asked !== undefined && (id === asked || id === undefined || id === null);
   if (method !== 'notifications/progress' || !isJsonObject(params)) return true;
-  return transport?.progressToken !== undefined && params.progressToken === transport.progressToken;
+  return mcp?.progressToken !== undefined && params.progressToken === mcp.progressToken;
 }
 
 /** One message in the agent's words. */

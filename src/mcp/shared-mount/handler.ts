@@ -205,7 +205,7 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
   }
 
   async function serve(armed: Armed, sink: ResponseSink): Promise<number> {
-    const { method, rpcMethod, rpcId, body } = armed.action;
+    const { method, mcp, body } = armed.action;
     if (method === 'GET') return stream(armed, sink);
     if (method === 'DELETE') {
       await endSession(armed);
@@ -213,14 +213,14 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
       return 200;
     }
     const message = parseWithSource(Buffer.from(body?.bytes ?? '{}').toString('utf8')) as JsonObject;
-    if (rpcMethod === undefined)
+    if (mcp?.method === undefined)
       throw new GatewayError('bad_rpc', 'This answers no request that a server under this mount has made.');
-    if (rpcId === undefined) {
+    if (mcp.id === undefined) {
       await askAll(armed, () => message);
       sink.whole(202, NOT_STORED, '');
       return 202;
     }
-    const outcome = await answer(armed, message, rpcMethod);
+    const outcome = await answer(armed, message, mcp.method);
     const { session, ...said } = 'result' in outcome ? outcome : { ...outcome, session: undefined };
     const headers = [
       'content-type',
@@ -228,7 +228,7 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
       ...NOT_STORED,
       ...(session === undefined ? [] : ['mcp-session-id', session]),
     ];
-    sink.whole(200, headers, Buffer.from(writeJson({ jsonrpc: '2.0', id: rpcId, ...said } as JsonObject)));
+    sink.whole(200, headers, Buffer.from(writeJson({ jsonrpc: '2.0', id: mcp.id, ...said } as JsonObject)));
     return 200;
   }
 
@@ -256,7 +256,7 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
   };
 }
 
-const isStateless = ({ action }: Armed): boolean => action.transport?.stateless === true;
+const isStateless = ({ action }: Armed): boolean => action.mcp?.stateless === true;
 
 const NOT_STORED = ['cache-control', 'no-store'];
 

@@ -41,8 +41,8 @@ export function createSharedRoute(sessions: SharedSessions): RouteShared {
 }
 
 /** Since 2026-07-28 there are no sessions; before, initialize opens one. */
-function needsSession({ transport, rpcMethod }: Action): boolean {
-  return transport?.stateless !== true && rpcMethod !== 'initialize';
+function needsSession({ mcp }: Action): boolean {
+  return mcp?.stateless !== true && mcp?.method !== 'initialize';
 }
 
 function sessionId(id: string | undefined): string {
@@ -95,7 +95,7 @@ interface Addressee {
 async function addressee(action: Action, request: InboundRequest): Promise<Addressee | undefined> {
   // The strict reading has been here: these bytes are one JSON object, and mean what they say.
   const message = parseWithSource(Buffer.from(await request.body.buffer(0)).toString('utf8')) as JsonObject;
-  const put = putToServer(action.rpcMethod, message);
+  const put = putToServer(action.mcp?.method, message);
   if (put === undefined) return undefined;
   const name = header(request.headers, 'mcp-name');
   const headers =

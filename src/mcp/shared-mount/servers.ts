@@ -215,13 +215,13 @@ export function createSharedServers({ sessions, subcalls, log, runtime, withinMs
     sinkOf(armed, sink, forgotten) {
       const { server = '' } = readUpstreamName(armed.action.upstream);
       const session = sessions.of(armed.request);
-      const opens = armed.action.rpcMethod === 'initialize';
+      const opens = armed.action.mcp?.method === 'initialize';
       return withoutSessionId(sink, opens, (status, body) => {
         // A server that gave no session has none to forget.
         const had = session && sessions.current(session, server, urlOf(armed.mount))?.id !== undefined;
         if (session === undefined || !had || !isForgotten(status, body)) return undefined;
         sessions.forget(session, server);
-        return armed.call.subcall === undefined && armed.action.rpcId !== undefined
+        return armed.call.subcall === undefined && armed.action.mcp?.id !== undefined
           ? JSON.stringify(forgotten(status))
           : undefined;
       });
@@ -233,7 +233,7 @@ export function createSharedServers({ sessions, subcalls, log, runtime, withinMs
       for (const { server, error } of gone) {
         log.warn('mcp.server_missing', {
           upstream: sharedServerName(mountOf(armed), server),
-          rpc: armed.action.rpcMethod,
+          rpc: armed.action.mcp?.method,
           error,
           call: armed.call.id,
         });

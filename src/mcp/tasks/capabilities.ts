@@ -29,17 +29,17 @@ export function asTaskTool(definition: JsonObject): JsonObject {
 }
 
 /** The result of `initialize` or `server/discover` with the gateway's tasks in it; any other result as it is. */
-export function declareTasks({ rpcMethod }: Action, result: JsonObject): JsonObject {
+export function declareTasks({ mcp }: Action, result: JsonObject): JsonObject {
   const { capabilities } = result;
   if (!isJsonObject(capabilities)) return result;
-  if (rpcMethod === 'server/discover') {
+  if (mcp?.method === 'server/discover') {
     if (makesTasks(capabilities)) return result;
     const extensions = isJsonObject(capabilities.extensions) ? capabilities.extensions : {};
     return edited(result, {
       capabilities: edited(capabilities, { extensions: edited(extensions, { [TASKS_EXTENSION]: {} }) }),
     });
   }
-  if (rpcMethod !== 'initialize' || result.protocolVersion !== CORE_TASKS) return result;
+  if (mcp?.method !== 'initialize' || result.protocolVersion !== CORE_TASKS) return result;
   const own: JsonObject = isJsonObject(capabilities.tasks) ? capabilities.tasks : { cancel: {} };
   const requests = isJsonObject(own.requests) ? own.requests : {};
   const tools = isJsonObject(requests.tools) ? requests.tools : {};

@@ -2,6 +2,7 @@
 // is as a task, and the held call as it would arrive again. Pure; whose task it is, tasks.ts finds out.
 
 import type { Action, ActionBody, TaskForm } from '../../domain/action.ts';
+import { defined } from '../../domain/defined.ts';
 import type { HeaderList } from '../../domain/headers.ts';
 import { heldArguments } from '../../domain/held-arguments.ts';
 import type { HeldContent, Hold, HoldProgress } from '../../domain/hold.ts';
@@ -41,11 +42,11 @@ export interface TaskQuestion {
 }
 
 /** A request about a task of the gateway's own; undefined for all others, which are the server's. */
-export function readQuestion({ rpcMethod = '', rpcId, args, transport }: Action): TaskQuestion | undefined {
-  if (!rpcMethod.startsWith('tasks/') || rpcId === undefined || !isJsonObject(args)) return undefined;
+export function readQuestion({ mcp, args }: Action): TaskQuestion | undefined {
+  if (!mcp?.method?.startsWith('tasks/') || mcp.id === undefined || !isJsonObject(args)) return undefined;
   const { taskId } = args;
   if (typeof taskId !== 'string' || !taskId.startsWith(OWN_TASK)) return undefined;
-  return { form: transport?.stateless ? 'extension' : 'core', method: rpcMethod, taskId, rpcId };
+  return { form: mcp.stateless ? 'extension' : 'core', method: mcp.method, taskId, rpcId: mcp.id };
 }
 
 export function tell({ form, method }: TaskQuestion, facts: TaskFacts, standing: TaskState): RpcOutcome {
@@ -72,18 +73,16 @@ export function heldCall(
   const { bodyText = '' } = content;
   const args = heldArguments(content);
   const at = target.indexOf('?');
-  const { stateless = false, streams = false, progressToken } = poll.transport ?? {};
+  const { id, stateless = false, streams = false, progressToken } = poll.mcp ?? {};
   return {
     ...{ protocol, upstream, method, target, path },
     boundHeaders: inSessionOf(action, poll.boundHeaders),
     authority: withoutQuery(target) === withoutQuery(poll.target) ? poll.authority : '',
     ...(at !== -1 && { query: target.slice(at + 1) }),
     ...(contentType !== undefined && { contentType }),
-    rpcMethod: 'tools/call',
-    ...(poll.rpcId !== undefined && { rpcId: poll.rpcId }),
     ...(tool !== undefined && { tool }),
     ...(args !== undefined && { args }),
-    transport: { stateless, streams, continues: false, ...(progressToken !== undefined && { progressToken }) },
+    mcp: { method: 'tools/call', stateless, streams, continues: false, ...defined({ id, progressToken }) },
     body: messageBody(Buffer.from(bodyText)),
     streamed: false,
   };

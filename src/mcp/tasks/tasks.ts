@@ -117,8 +117,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
   async function heed(recognised: Recognised, action: Action, asked: TaskQuestion): Promise<Resumed | 'answered'> {
     const { call, mount, principal } = recognised;
     const { form, method, taskId, rpcId } = asked;
-    if (form === 'extension' && action.transport?.task === undefined)
-      return say(call, rpcId, { error: MISSING_CAPABILITY });
+    if (form === 'extension' && action.mcp?.task === undefined) return say(call, rpcId, { error: MISSING_CAPABILITY });
     if (!METHODS[form].has(method))
       return say(call, rpcId, {
         error: { code: -32601, message: 'This method is not offered for tasks of this form.' },
@@ -210,10 +209,10 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
 
   /** A run for a call that was asked for as a task and is let through at once. */
   function begin({ call, mount, action, principal, clearance }: Armed): ActiveTaskRun | undefined {
-    const { transport, rpcId } = action;
+    const { mcp } = action;
     // A client of the extension reads a result where it could have been told of a task.
-    if (transport?.task !== 'core' || transport.ownTask !== true || rpcId === undefined) return undefined;
-    const known = { asks: 'create', form: 'core', rpcId, sink: call.sink, answered: false } as const;
+    if (mcp?.task !== 'core' || mcp.ownTask !== true || mcp.id === undefined) return undefined;
+    const known = { asks: 'create', form: 'core', rpcId: mcp.id, sink: call.sink, answered: false } as const;
     if (clearance.kind === 'released') return { ...known, facts: factsOf(clearance.hold) };
     const owner = ownerOf(principal, mount);
     const others = executing.get(owner) ?? 0;
@@ -297,8 +296,9 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     refused({ call, error, action, hold, departed = false }) {
       const run = runs.get(call);
       if (run === undefined) {
-        const { rpcId, transport } = action ?? {};
-        const form = transport?.ownTask ? transport.task : undefined;
+        const mcp = action?.mcp;
+        const rpcId = mcp?.id;
+        const form = mcp?.ownTask ? mcp.task : undefined;
         if (error.code !== 'approval_pending' || hold === undefined || rpcId === undefined || form === undefined)
           return;
         const immediate = form === 'core' ? { 'io.modelcontextprotocol/model-immediate-response': WAITING } : {};

@@ -24,7 +24,7 @@ export const hints: ValueVariable = {
   type: 'map<string, dyn>',
   meaning: 'MCP: the annotations of the tool, as its server gives them; only in hold and deny rules',
   reads: 'hints',
-  value: ({ input }) => input.action.hints,
+  value: ({ input }) => input.action.mcp?.hints,
 };
 
 /** `{}` for a call without a body; undefined for a body that was not parsed. */
