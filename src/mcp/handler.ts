@@ -52,6 +52,8 @@ export interface McpDependencies extends CancellationDependencies {
   readonly progressEveryMs: number;
   /** Where several servers share a mount: their sessions. */
   readonly servers: Pick<SharedServers, 'ready' | 'sessionFields' | 'sinkOf'>;
+  /** How MCP says a refusal. */
+  readonly refusal: ProtocolHandler['refusal'];
 }
 
 /** A client that asked for progress waits until the hold ends by its own deadlines. */
@@ -95,11 +97,6 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
   }
 
   async function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Promise<HoldWait> {
-    if (call.subcall !== undefined)
-      throw new GatewayError(
-        'denied',
-        'A rule holds this, and nobody waits for what the gateway asks of a server by itself.',
-      );
     const { mcp, tool } = action;
     const rpcId = mcp?.id;
     if (mcp?.requestState !== undefined) await deps.states.redeem(principal, action, mcp.requestState);
@@ -233,6 +230,7 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
       }
       await deps.pins.flush();
     },
+    refusal: deps.refusal,
   };
 }
 
