@@ -11,7 +11,7 @@ import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest, Peer } from '../domain/request.ts';
 import { Secret } from '../domain/secret.ts';
 import { asGatewayError, type GatewayError } from '../errors.ts';
-import type { FetchDocument } from './keys/fetch-json.ts';
+import type { FetchDocument } from './keys/issuer-http.ts';
 import { createProofMemory, type ProofMemory } from './possession/dpop.ts';
 import { createPossession } from './possession/possession.ts';
 import { failedCheck, refusal } from './refusal.ts';

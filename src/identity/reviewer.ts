@@ -10,7 +10,7 @@ import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
-import type { FetchDocument } from './keys/fetch-json.ts';
+import type { FetchDocument } from './keys/issuer-http.ts';
 import { createOidcKeys } from './keys/oidc-keys.ts';
 import { REFRESH_TIMES, type RefreshTimes } from './keys/polled.ts';
 import { failedCheck, refusal } from './refusal.ts';

@@ -5,8 +5,8 @@
 import type { Json } from '../../domain/json.ts';
 import type { Logger } from '../../domain/log.ts';
 import { GatewayError } from '../../errors.ts';
+import { type IssuerQuestion, postJson } from '../keys/issuer-http.ts';
 import { faultReason, KeyFault } from '../keys/key-fault.ts';
-import { type IssuerQuestion, postJson } from '../keys/post-json.ts';
 
 const MAX_AT_ONCE = 16;
 const TIMEOUT_MS = 5_000;
