@@ -15,11 +15,11 @@ import { GatewayError } from '../errors.ts';
 import { type BrokerProvider, unavailable } from './broker-provider.ts';
 import { createMints } from './mints.ts';
 import {
-  createRevocations,
   matchesRequest,
   type RetryDelays,
   type RevocationFilter,
   type RevocationOptions,
+  Revocations,
   within,
 } from './revocations.ts';
 import type { Sealer } from './seal.ts';
@@ -79,7 +79,7 @@ const CLOSE_WITHIN_MS = 3_000;
 export function createBroker(options: BrokerOptions): CredentialBroker {
   const { providers, clock, log, metrics } = options;
   const lingerMs = options.lingerMs ?? 60_000;
-  const revocations = createRevocations(options);
+  const revocations = new Revocations(options);
   const mints = createMints({ clock, log, metrics, revocations, refuses: () => closed });
   const shares = createShares({
     clock,
@@ -157,7 +157,7 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
       shares.drop((credential) => matchesRequest({ name: credential.name, ...shared.get(credential) }, filter));
       await mints.block(filter);
       const ids = new Set(revocations.matching(filter));
-      return (await Promise.all([...ids].map(revocations.revoke))).every(Boolean);
+      return (await Promise.all([...ids].map((id) => revocations.revoke(id)))).every(Boolean);
     },
   };
 }
