@@ -1,6 +1,6 @@
-// Takes credentials back: the intent is durable before a credential is used, what fails is tried again until it has
-// expired, and what a dead process left is swept at start. Trusts the ledger for durability and the providers to be
-// idempotent. Never throws on the way of a call; every failure is counted, logged and kept.
+// Takes credentials back. The intent is durable before a credential is used, a revocation that fails is tried again
+// until the credential has expired, and a start sweeps up what a dead process left. Trusts the ledger for durability
+// and the providers to be idempotent. Never throws on the way of a call; every failure is counted, logged and kept.
 
 import type { Clock } from '../domain/clock.ts';
 import type { CredentialLedger, CredentialProvider, OutstandingCredential } from '../domain/credential.ts';
@@ -63,13 +63,13 @@ interface Item {
   readonly provider?: CredentialProvider;
   readonly parties?: readonly string[];
   attempts: number;
-  /** Set once nothing is left to revoke; only the ledger is to be told. */
+  /** Set once nothing is left to revoke, and only the ledger must still be told. */
   ended: boolean;
   timer?: NodeJS.Timeout;
   running?: Promise<boolean>;
 }
 
-/** Requests to issuers that run at a time in the background; calls that end do not wait behind them. */
+/** How many requests to issuers run at a time in the background. Calls that end do not wait behind them. */
 const BACKGROUND_REQUESTS = 8;
 
 // A token's life is counted from before the request that made it, and a request lasts at most this long.
@@ -254,7 +254,7 @@ function hasExpired(entry: OutstandingCredential, now: number): boolean {
   return entry.expiresAt !== undefined && now >= entry.expiresAt + EXPIRY_GRACE_MS;
 }
 
-/** Whether everything that the filter names is so. A filter that names nothing must not mean everything. */
+/** Whether the facts agree with every member of the filter. A filter without members must not match everything. */
 export function matchesRequest(facts: RevocationFacts, filter: RevocationFilter): boolean {
   const asked = (Object.keys(filter) as (keyof RevocationFilter)[]).filter((key) => filter[key] !== undefined);
   const { parties = [] } = facts;

@@ -47,7 +47,7 @@ async function dial({ hostname, port }: URL, signal: AbortSignal): Promise<TLSSo
     ca: [],
     minVersion: 'TLSv1.2',
   });
-  // An error that nobody waits for any more must not end the process.
+  // An error after the end of the wait must not end the process.
   socket.on('error', () => {});
   signal.addEventListener('abort', () => socket.destroy(new KeyFault('timeout')), { once: true });
   await once(socket, 'secureConnect');

@@ -1,6 +1,6 @@
-// One JSON document from an issuer, fetched (keys, metadata, bundles) or in answer to a question about a token: https (or
-// http on loopback), no redirects, bounded time and size, no type that says that it is something else (an error page).
-// Trusts the TLS certificate for the name in the configured or discovered address, and nothing in the document.
+// One JSON document from an issuer, fetched (keys, metadata, bundles) or in answer to a question about a token: https
+// (or http on loopback), no redirects, bounded time and size, and no content type that names something else (an error
+// page). Trusts the TLS certificate for the name in the configured or discovered address, and nothing in the document.
 
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
@@ -102,7 +102,7 @@ export async function postJson(address: string, { headers, body, ca, timeoutMs }
     url.protocol === 'https:'
       ? httpsRequest(url, { ...options, rejectUnauthorized: true, ...(ca !== undefined && { ca }) })
       : httpRequest(url, options);
-  // An error that nobody waits for any more must not end the process.
+  // An error after the end of the wait must not end the process.
   outgoing.on('error', () => {});
   outgoing.end(body);
   const [response] = (await once(outgoing, 'response')) as [IncomingMessage];

@@ -1,7 +1,6 @@
-// Something fetched again and again from an issuer: keys, or a bundle. However many tokens arrive, the source is asked
-// at most once per minimum interval, after successes and failures alike, and because of an unknown key at most once per
-// 30 seconds, unless the last fetch brought something new. What was fetched outlives a failing source for a bounded
-// time.
+// A document that is fetched again and again from an issuer: keys, or a bundle. However many tokens arrive, the source
+// is asked at most once per minimum interval. An unknown key causes one fetch per 30 seconds at most, unless the last
+// fetch brought something new. The last good document outlives a failing source for a bounded time.
 
 import { hash } from 'node:crypto';
 import type { Clock, EpochMs } from '../../domain/clock.ts';
@@ -13,7 +12,7 @@ import type { Refreshed } from './refreshed.ts';
 export interface RefreshTimes {
   /** From one good fetch to the next, where the source does not say how long. Default 5 minutes. */
   readonly refreshMs: number;
-  /** Between any two fetches, whatever came of them and whoever asks. Default 5 seconds. */
+  /** Between any two fetches, successful or not. Default 5 seconds. */
   readonly minIntervalMs: number;
   /** Between two fetches that unknown keys asked for. Default 30 seconds. */
   readonly unknownKeyIntervalMs: number;
@@ -153,7 +152,7 @@ export class Polled<T> implements Refreshed<T> {
     if (this.#closing.signal.aborted) return;
     const { times, refreshMs: wishOf } = this.#options;
     const wanted = this.#value === undefined ? undefined : wishOf?.(this.#value);
-    // At least twice in the time that the last answer is good for, so that one that is lost does no harm.
+    // At least two fetches while the last answer is good, so that one lost fetch does no harm.
     const refreshMs = Math.min(
       wanted === undefined ? times.refreshMs : Math.max(wanted, times.minIntervalMs),
       times.staleMs / 2,

@@ -1,6 +1,6 @@
-// A file that holds keys: read at start, when it or its folder changes, every 30 seconds or more often, and when an
-// unknown key turns up. A file that cannot be read or parsed leaves the last good content in force for a bounded time;
-// never longer.
+// A file that holds keys. It is read at the start, when it or its folder changes, at least every 30 seconds, and when
+// an unknown key turns up. When the file cannot be read or parsed, the last good content stays in force for a bounded
+// time.
 
 import { hash } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';

@@ -1,7 +1,7 @@
-// One stream of the Workload API kept open for good. Each message is the whole state: what it leaves out is revoked.
-// PermissionDenied ends the use of what was received; InvalidArgument and Unimplemented end the stream for good;
-// anything else is tried again with growing pauses, and what was received last is believed for a bounded time
-// meanwhile.
+// One stream of the Workload API that is kept open. Each message is the whole state: what it leaves out is revoked.
+// PermissionDenied ends the use of the state. InvalidArgument and Unimplemented end the stream for good. After any
+// other failure the stream is opened again, with growing pauses; meanwhile the last state is believed for a bounded
+// time.
 
 import type { Clock, EpochMs } from '../../domain/clock.ts';
 import type { Logger } from '../../domain/log.ts';
