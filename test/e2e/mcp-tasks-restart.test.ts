@@ -1,23 +1,12 @@
-// Tasks outlive the gateway's process, killed or told to stop: one that waits goes on, one under way is waited for, and
-// one whose end nobody saw says so and is not sent again.
-
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
 import { startEnvironment } from '../support/environment.ts';
-import { file, gatewayTest } from '../support/gateway-test.ts';
+import { connectV1 } from '../support/mcp-clients.ts';
 import { startMcpUpstream } from '../support/mcp-upstream.ts';
-import { type Answer, lastAmount, openTaskGateway, ranWith } from '../support/task-gateway.ts';
+import { type Answer, lastAmount, ranWith, taskGatewayTest } from '../support/task-gateway.ts';
 
-const it = gatewayTest
-  .extend('gateway', file, ({ closes }) => closes(openTaskGateway()))
-  .extend('env', file, ({ gateway }) => gateway.env)
-  .extend('bank', file, ({ gateway }) => gateway.bank)
-  .extend('alice', file, ({ gateway }) => gateway.alice)
-  .extend('connect', file, ({ gateway }) => gateway.connect)
-  .extend('hold', file, ({ gateway }) => gateway.hold);
+const it = taskGatewayTest;
 
 it.afterEach(({ gateway }) => gateway.closeClients());
 
@@ -89,12 +78,7 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
       upstreams: { tools: { url: gated.url, protocol: 'mcp' } },
       rules: [rule.allow('job', { tool: 'slow_job' })],
     });
-    const requestInit = { headers: { authorization: `Bearer ${await own.token('agent-1')}` } };
-    const client = new Client({ name: 'test', version: '1' });
-    const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${own.ports.agents}/tools`), {
-      requestInit,
-    });
-    await client.connect(transport as never);
+    const { client } = await connectV1(own, 'tools');
     const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: {} }, CallToolResultSchema, {
       task: {},
     });
