@@ -5,7 +5,8 @@
 import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { startTwoBanks, type TwoBanks } from '../support/two-banks.ts';
 
 const script = process.env.MCP_INSPECTOR ?? onPath('mcp-inspector');
@@ -15,16 +16,11 @@ function onPath(name: string): string | undefined {
   return found.find((file) => existsSync(file));
 }
 
+const it = gatewayTest.extend('banks', file, ({ closes }) => closes(startTwoBanks({ wait: '20s' })));
+
 describe.skipIf(script === undefined)('the Inspector in CLI mode', { timeout: 120_000 }, () => {
-  let banks: TwoBanks;
-
-  beforeAll(async () => {
-    banks = await startTwoBanks({ wait: '20s' });
-  }, 60_000);
-  afterAll(() => banks.close(), 60_000);
-
   /** Its standard output as JSON, after it has ended. */
-  async function run(mount: string, ...args: readonly string[]): Promise<Record<string, unknown>> {
+  async function run(banks: TwoBanks, mount: string, ...args: readonly string[]): Promise<Record<string, unknown>> {
     const url = `http://127.0.0.1:${banks.env.ports.agents}/${mount}`;
     const header = `Authorization: Bearer ${await banks.env.token('agent-1')}`;
     const child = spawn(
@@ -41,23 +37,26 @@ describe.skipIf(script === undefined)('the Inspector in CLI mode', { timeout: 12
     return JSON.parse(out) as Record<string, unknown>;
   }
 
-  it.each([
+  it.for([
     ['tools', 'legacy'],
     ['modern', 'modern'],
-  ])('lists, calls, and completes a held call when it is approved: %s, protocol era %s', async (mount, era) => {
-    const inspect = (...args: readonly string[]) => run(mount, '--protocol-era', era, ...args);
-    const { tools } = (await inspect('--method', 'tools/list')) as { tools: { name: string }[] };
-    expect(tools.map(({ name }) => name)).toEqual(['transfer_funds', 'read_balance']);
-    expect(await inspect('--method', 'tools/call', '--tool-name', 'read_balance')).toMatchObject({
-      content: [{ text: 'done read_balance' }],
-    });
-    const { hold } = await banks.alice.expect('PENDING');
-    const answer = inspect('--method', 'tools/call', '--tool-name', 'transfer_funds', '--tool-arg', 'amount=7');
-    await banks.alice.approve(
-      await Promise.race([hold, answer.then((early) => Promise.reject(new Error(JSON.stringify(early))))]),
-    );
-    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
-  });
+  ] as const)(
+    'lists, calls, and completes a held call when it is approved: %s, protocol era %s',
+    async ([mount, era], { banks }) => {
+      const inspect = (...args: readonly string[]) => run(banks, mount, '--protocol-era', era, ...args);
+      const { tools } = (await inspect('--method', 'tools/list')) as { tools: { name: string }[] };
+      expect(tools.map(({ name }) => name)).toEqual(['transfer_funds', 'read_balance']);
+      expect(await inspect('--method', 'tools/call', '--tool-name', 'read_balance')).toMatchObject({
+        content: [{ text: 'done read_balance' }],
+      });
+      const { hold } = await banks.alice.expect('PENDING');
+      const answer = inspect('--method', 'tools/call', '--tool-name', 'transfer_funds', '--tool-arg', 'amount=7');
+      await banks.alice.approve(
+        await Promise.race([hold, answer.then((early) => Promise.reject(new Error(JSON.stringify(early))))]),
+      );
+      expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    },
+  );
 });
 
 async function textOf(stream: NodeJS.ReadableStream): Promise<string> {
