@@ -6,8 +6,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, expect } from 'vitest';
-import { file, gatewayTest } from '../support/gateway-test.ts';
-import { startTwoBanks, type TwoBanks } from '../support/two-banks.ts';
+import type { Environment } from '../support/environment.ts';
+import { twoBanksTest } from '../support/two-banks.ts';
 
 const script = process.env.MCP_INSPECTOR ?? onPath('mcp-inspector');
 
@@ -16,20 +16,20 @@ function onPath(name: string): string | undefined {
   return found.find((file) => existsSync(file));
 }
 
-const it = gatewayTest.extend('banks', file, ({ closes }) => closes(startTwoBanks({ wait: '20s' })));
+const it = twoBanksTest({ limits: { wait: '20s' } });
 
 describe.skipIf(script === undefined)('the Inspector in CLI mode', { timeout: 120_000 }, () => {
   /** Its standard output as JSON, after it has ended. */
-  async function run(banks: TwoBanks, mount: string, ...args: readonly string[]): Promise<Record<string, unknown>> {
-    const url = `http://127.0.0.1:${banks.env.ports.agents}/${mount}`;
-    const header = `Authorization: Bearer ${await banks.env.token('agent-1')}`;
+  async function run(env: Environment, mount: string, ...args: readonly string[]): Promise<Record<string, unknown>> {
+    const url = `http://127.0.0.1:${env.ports.agents}/${mount}`;
+    const header = `Authorization: Bearer ${await env.token('agent-1')}`;
     const child = spawn(
       process.execPath,
       [realpathSync(script ?? ''), '--cli', url, '--transport', 'http', '--header', header, ...args],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
         // It keeps a catalogue of servers in the home folder.
-        env: { ...process.env, HOME: banks.env.folder },
+        env: { ...process.env, HOME: env.folder },
       },
     );
     const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr)]);
@@ -42,16 +42,16 @@ describe.skipIf(script === undefined)('the Inspector in CLI mode', { timeout: 12
     ['modern', 'modern'],
   ] as const)(
     'lists, calls, and completes a held call when it is approved: %s, protocol era %s',
-    async ([mount, era], { banks }) => {
-      const inspect = (...args: readonly string[]) => run(banks, mount, '--protocol-era', era, ...args);
+    async ([mount, era], { env, alice }) => {
+      const inspect = (...args: readonly string[]) => run(env, mount, '--protocol-era', era, ...args);
       const { tools } = (await inspect('--method', 'tools/list')) as { tools: { name: string }[] };
       expect(tools.map(({ name }) => name)).toEqual(['transfer_funds', 'read_balance']);
       expect(await inspect('--method', 'tools/call', '--tool-name', 'read_balance')).toMatchObject({
         content: [{ text: 'done read_balance' }],
       });
-      const { hold } = await banks.alice.expect('PENDING');
+      const { hold } = await alice.expect('PENDING');
       const answer = inspect('--method', 'tools/call', '--tool-name', 'transfer_funds', '--tool-arg', 'amount=7');
-      await banks.alice.approve(
+      await alice.approve(
         await Promise.race([hold, answer.then((early) => Promise.reject(new Error(JSON.stringify(early))))]),
       );
       expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
