@@ -3,7 +3,6 @@
 
 import { randomUUID } from 'node:crypto';
 import { Duplex } from 'node:stream';
-import { test } from 'vitest';
 import { classify } from '../../src/actions/classify.ts';
 import { actionDigest, formerActionDigest } from '../../src/actions/digest.ts';
 import { answerCall } from '../../src/assembly/answer.ts';
@@ -34,9 +33,9 @@ import { AgentCalls } from '../../src/steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../../src/steps/open-calls.ts';
 import { createSteps } from '../../src/steps/steps.ts';
 import { brokerOver, type OneProviderBroker } from '../support/broker-over.ts';
-import { ofTest } from '../support/fixtures.ts';
+import { freshGatewayTest } from '../support/gateway-test.ts';
 import { approve, Bench } from '../support/holds/bench.ts';
-import { GENEROUS, principalOf, TRACE } from '../support/holds/values.ts';
+import { GENEROUS, principalOf, requirementOf, TRACE } from '../support/holds/values.ts';
 
 /** What reached the agent, in order: `200 {"ok":true}`, or `head 200`, `write ok`, `end`, `abort`. */
 export interface RecordingSink extends ResponseSink {
@@ -96,16 +95,8 @@ export const RULES: readonly RuleOptions[] = [
   { id: 'drop', match: { upstream: 'ledger', methods: ['DELETE'] }, decide: 'deny', message: 'Nothing is deleted.' },
 ];
 
-const TIERS = {
-  finance: {
-    reviewers: ['group:finance'],
-    count: 1,
-    decideWithinMs: 15 * 60_000,
-    useWithinMs: 2 * 60_000,
-    stepUp: false,
-    reasonRequired: false,
-  },
-};
+const { tier: _name, ...FINANCE } = requirementOf();
+const TIERS = { finance: FINANCE };
 
 /** A connection that is to become another protocol's. */
 export function upgradeOf(): Upgrade {
@@ -407,10 +398,8 @@ export class Workbench {
 }
 
 /** A test with a workbench of its own. */
-export const it = test.extend<{ work: Workbench }>({
-  work: ofTest(async () => {
-    const work = new Workbench();
-    work.open();
-    return work;
-  }),
+export const it = freshGatewayTest.extend('work', ({ closes }) => {
+  const work = new Workbench();
+  work.open();
+  return closes(work);
 });
