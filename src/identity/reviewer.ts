@@ -1,6 +1,6 @@
-// Reviewers at their API: a bearer token of the reviewers' issuer and audience in, Reviewer out. Refuses whatever is
-// not a person's access token (person-token.ts), and tokens that are bound to a key. Whether the person may decide on a
-// hold is for approvals/ to say.
+// Reviewers at their API: from a bearer token of the reviewers' issuer and audience to a Reviewer. Refuses every token
+// that is not a person's access token (person-token.ts), and tokens that are bound to a key. Whether the person may
+// decide on a hold is decided in approvals/.
 
 import { claimAt, textsAt } from '../domain/claim.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -10,7 +10,7 @@ import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
-import type { FetchDocument } from './keys/fetch-json.ts';
+import type { FetchDocument } from './keys/issuer-http.ts';
 import { createOidcKeys } from './keys/oidc-keys.ts';
 import { REFRESH_TIMES, type RefreshTimes } from './keys/polled.ts';
 import { failedCheck, refusal } from './refusal.ts';
@@ -147,7 +147,7 @@ function readReviewer(
   };
 }
 
-/** Texts, where the claim is there; anything else in its place is refused, never read generously. */
+/** The texts of a claim; undefined where the claim is absent. Anything that is not text is refused. */
 function readTexts(claims: JsonObject, name: string): readonly string[] | undefined {
   const texts = textsAt(claims, name);
   if (texts === null)

@@ -1,5 +1,5 @@
 // X.509-SVIDs (SPIFFE standards, X509-SVID sections 2-5): the leaf's profile, and the path to its own trust domain's
-// authorities. Trusts no other trust domain's authorities for it, whoever signed it.
+// authorities. Trusts no authorities of another trust domain for it.
 
 import type { EpochMs } from '../../domain/clock.ts';
 import { parseSpiffeId, type SpiffeId } from '../spiffe-id.ts';
