@@ -45,6 +45,7 @@ const tool = (env: Environment, mount: string, method = 'tools/call') =>
     },
   });
 
+const COMPLETED = 'countersign.call.completed';
 const CHALLENGE = {
   'www-authenticate':
     'Bearer realm="bank", resource_metadata="https://bank.internal/.well-known/oauth-protected-resource"',
@@ -86,6 +87,17 @@ describe('a 401 of an upstream', () => {
       expect([response.status, response.headers.get('www-authenticate'), result.isError]).toEqual([200, null, true]);
       expect(result._meta['countersign/code']).toBe('upstream_unauthorized');
       expect(result.content[0]?.text).toMatch(/refused the gateway’s credential\. Nothing was executed\./);
+    },
+  );
+
+  it.for(['/tools', '/many'])(
+    'is on record beside the status that the agent of the MCP mount %s got',
+    async (mount, { env }) => {
+      answer(env, 401, CHALLENGE);
+      const before = env.log.length;
+      const { status } = await tool(env, mount);
+      const line = () => env.log.slice(before).find(({ event, tool: name }) => event === COMPLETED && name === 't');
+      await expect.poll(line).toMatchObject({ upstream_status: 401, status });
     },
   );
 
