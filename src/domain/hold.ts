@@ -286,6 +286,14 @@ export interface HoldChange<T> {
   readonly answer: T;
 }
 
+/** What `choose` has the store write, if anything, and what it answers. */
+export interface Admitted<T> {
+  readonly opened?: { readonly hold: PendingHold; readonly content: HeldContent };
+  /** `from` is one of the holds that `choose` was shown. */
+  readonly changed?: { readonly from: Hold; readonly to: Hold };
+  readonly answer: T;
+}
+
 /**
  * Durable holds. The store gives atomicity, durability (a resolved promise means fsynced) and the one clock that
  * decides deadlines; what a transition means is decided by pure functions in approvals/. Errors: `store_unavailable`.
@@ -306,11 +314,7 @@ export interface HoldStore {
       readonly formerRequestDigest?: Digest;
       readonly idempotencyKey?: string;
     },
-    choose: (
-      known: readonly Hold[],
-      usage: () => AgentUsage,
-      now: EpochMs,
-    ) => { readonly write?: Hold; readonly content?: HeldContent; readonly answer: T },
+    choose: (known: readonly Hold[], usage: () => AgentUsage, now: EpochMs) => Admitted<T>,
   ): Promise<T>;
   get(id: string): Promise<Hold | undefined>;
   /** Undefined when it is not kept any more. */
