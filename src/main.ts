@@ -9,6 +9,7 @@ import * as notifications from './cli/notifications.ts';
 import * as serve from './cli/serve.ts';
 import type { Io } from './cli/terminal.ts';
 import * as whoami from './cli/whoami.ts';
+import { suggest } from './settings/suggestions.ts';
 import { VERSION } from './version.ts';
 
 interface Command {
@@ -30,7 +31,7 @@ else {
   ].join('\n');
   if (name === '--help') console.log(usage);
   else {
-    console.error(`There is no command of this name.\n\n${usage}`);
+    console.error(`There is no command of this name. ${suggest(name, 'Commands', Object.keys(COMMANDS))}\n\n${usage}`);
     process.exitCode = 2;
   }
 }

@@ -98,7 +98,7 @@ export function certificateExpiries({
     ]),
     ...identity.issuers.map((issuer): [string, PemSource | undefined] => [
       `identity.issuers.${issuer.name}.tokenReview.ca`,
-      issuer.type === 'oidc' ? issuer.tokenReview?.ca : undefined,
+      'tokenReview' in issuer ? issuer.tokenReview?.ca : undefined,
     ]),
   ];
   return files.flatMap(([name, source]) => {

@@ -10,7 +10,7 @@ import { leftBehind } from '../domain/deciding-fields.ts';
 import type { Policy } from '../domain/decision.ts';
 import type { Mount } from '../domain/mount.ts';
 import type { InboundRequest } from '../domain/request.ts';
-import type { IdentityOptions } from '../identity/options.ts';
+import type { IdentityOptions } from '../identity/identity.ts';
 import { callsPerAgent, type DescriptorShares, shareOut } from '../listeners/descriptors.ts';
 import type { RouteShared } from '../mcp/shared-mount/route.ts';
 import { compilePolicy } from '../policy/policy.ts';

@@ -15,6 +15,7 @@ import { readUpstreamName } from '../domain/server-names.ts';
 import type { Reached } from '../domain/stages.ts';
 import type { GatewayError } from '../errors.ts';
 import { challenge } from '../identity/challenge.ts';
+import { authorizationServer } from '../identity/issuers.ts';
 import type { WaitingCall } from '../mcp/cancellation.ts';
 import { createMcpHandler, type McpDependencies } from '../mcp/handler.ts';
 import { createOpenRequests } from '../mcp/open-requests.ts';
@@ -125,7 +126,7 @@ export function buildMcp({
     return {
       url: listeners.agents.url,
       scheme,
-      issuers: identity.issuers.flatMap((issuer) => (issuer.type === 'oidc' ? [issuer.issuer] : [])),
+      issuers: identity.issuers.flatMap((issuer) => authorizationServer(issuer) ?? []),
       isMcp: (mount) =>
         readUpstreamName(mount).server === undefined &&
         Object.hasOwn(upstreams, mount) &&

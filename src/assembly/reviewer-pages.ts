@@ -14,6 +14,7 @@ import type { Metrics } from '../domain/metrics.ts';
 import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
 import { Secret } from '../domain/secret.ts';
+import { describeProof } from '../identity/issuers.ts';
 import { createLogoutHint } from '../review/logout-hint.ts';
 import type { ConsoleOptions } from '../review/pages/console-parts.ts';
 import { createPasskeys } from '../review/passkeys.ts';
@@ -64,11 +65,12 @@ export function pagesOf(
     },
     isNamedAnywhere: (reviewer) => isListed(peopleIn(current().config), reviewer),
     ...(passkeys && { passkeys }),
-    background({ action, policyDigest }) {
+    background({ action, policyDigest, principal }) {
       const { config: live, policyDigest: inForce } = current();
       const credential = action.credential && live.credentials[action.credential.name];
       return {
         ...(credential && { credential: describeCredential(credential) }),
+        proof: describeProof(principal.kind),
         rule: (id) => (policyDigest === inForce ? describeRule(live.rules.find((rule) => rule.id === id)) : undefined),
       };
     },

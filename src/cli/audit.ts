@@ -1,4 +1,4 @@
-// `countersign audit verify PATH`: checks an audit folder, or one file of it, offline. Needs no gateway and changes
+// `countersign audit verify PATH`: checks an audit folder, or one file of it. Needs no running gateway and changes
 // nothing.
 
 import { parseArgs } from 'node:util';
@@ -21,7 +21,7 @@ export function run(args: string[], io: Io): Promise<number> {
     });
     const [verb, path, ...rest] = positionals;
     if (verb !== 'verify' || path === undefined || rest.length > 0)
-      throw new UsageError('Say verify and one folder or file.');
+      throw new UsageError('Write `audit verify` and one folder or file.');
     const report = await verifyAudit(path).catch((error: NodeJS.ErrnoException) => {
       throw error.code === undefined ? error : new CommandError(`The audit log cannot be read (${error.code}).`);
     });

@@ -1,5 +1,5 @@
-// `countersign check FILE`: everything that is wrong with a configuration, with its line, or `ok`. Warnings are told
-// and refuse nothing. Reads the same way as `serve` does, secrets and files included, and starts nothing.
+// `countersign check FILE`: prints everything that is wrong with a configuration, with its line, or `ok`. Warnings are
+// printed and refuse nothing. Reads secrets and files as `serve` does, and starts nothing.
 
 import { parseArgs } from 'node:util';
 import { loadConfig, warningsOf } from '../config/load.ts';

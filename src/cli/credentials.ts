@@ -1,16 +1,16 @@
-// `countersign credentials outstanding`: what was issued and is not taken back yet. Asks the running gateway at its
-// operators' listener; when none runs, reads the store that it left. Shows names and times, never a secret, and changes
-// nothing.
+// `countersign credentials outstanding`: lists what was issued and is not revoked yet. Asks the running gateway at its
+// operators' listener; if none runs, reads the store of the stopped one. Shows names and times, never a secret, and
+// changes nothing.
 
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { closeHold } from '../approvals/closing.ts';
-import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../domain/clock.ts';
 import type { OutstandingCredential } from '../domain/credential.ts';
 import { silentLog } from '../domain/log.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
+import { loadConfigFile } from './config-file.ts';
 import { CommandError, EXIT, type Io, printJson, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'credentials outstanding        see which upstream credentials are not taken back yet';
@@ -21,7 +21,7 @@ const USAGE = `Usage: countersign credentials outstanding [--url URL | --config 
   --config FILE     take its address from a gateway's configuration; when no gateway runs there, read the store of the stopped one
   --json            print the entries as JSON
 
-Exit code 0: nothing is outstanding; 1: something is, or it cannot be told.`;
+Exit code 0: nothing is outstanding; 1: something is outstanding, or the command cannot tell.`;
 
 type OutstandingEntry = Omit<OutstandingCredential, 'sealed'>;
 
@@ -38,13 +38,13 @@ export function run(args: string[], io: Io): Promise<number> {
       json: { type: 'boolean', default: false },
     } as const;
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
-    if (positionals.join(' ') !== 'outstanding') throw new UsageError('Say outstanding.');
+    if (positionals.join(' ') !== 'outstanding') throw new UsageError('Write `credentials outstanding`.');
     if (values.url !== undefined && values.config !== undefined)
       throw new UsageError('Give --url or --config, not both.');
     const found =
       values.config === undefined
         ? await ask(values.url ?? 'http://127.0.0.1:8082')
-        : await byConfig(await loadConfig(values.config));
+        : await byConfig(await loadConfigFile(values.config));
     if (values.json) printJson(io, found.entries);
     else io.stdout.write(render(found));
     return found.entries.length === 0 ? EXIT.ok : EXIT.refused;
@@ -93,7 +93,7 @@ function render({ entries, from }: Found): string {
   if (entries.length === 0) return `Nothing is outstanding (${from}).\n`;
   const lines = entries.map(({ id, name, provider, issuedAt, expiresAt, attempts, holdId, taskId }) => {
     const expires =
-      expiresAt === undefined ? 'expires at a time unknown' : `expires ${new Date(expiresAt).toISOString()}`;
+      expiresAt === undefined ? 'expires at an unknown time' : `expires ${new Date(expiresAt).toISOString()}`;
     const context = [holdId, taskId].filter((part) => part !== undefined).join(' ');
     return `${id}  ${name} (${provider})  issued ${new Date(issuedAt).toISOString()}  ${expires}  failed ${attempts}×  ${context}`.trimEnd();
   });

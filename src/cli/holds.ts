@@ -1,9 +1,10 @@
-// `countersign holds …`: what waits for a decision, and deciding on it, over the reviewers' API. Approving and denying
-// show the whole action first; the vote carries the binding digest of exactly what was shown, so a hold that changed
-// meanwhile is not decided on.
+// `countersign holds …`: shows what waits for a decision and decides on it, over the reviewers' API. Before a vote it shows
+// the whole action; the vote carries the binding digest of exactly what was shown, so a hold that has changed since then
+// is not decided.
 
 import { parseArgs } from 'node:util';
 import { whyNotWhole } from '../domain/whole.ts';
+import { suggest } from '../settings/suggestions.ts';
 import { CONNECTION_OPTIONS, CONNECTION_USAGE, connect } from './connect.ts';
 import { columnsOf } from './fold-lines.ts';
 import { renderHold, renderLine, shortCode } from './render-hold.ts';
@@ -30,6 +31,8 @@ const OPTIONS = {
   yes: { type: 'boolean', default: false },
 } as const;
 
+const VERBS = ['list', 'show', 'approve', 'deny', 'revoke'];
+
 type HoldsArguments = ReturnType<typeof parse>['values'];
 
 const parse = (args: string[]) => parseArgs({ args, options: OPTIONS, allowPositionals: true });
@@ -39,7 +42,7 @@ export function run(args: string[], io: Io): Promise<number> {
     const { values, positionals } = parse(args);
     const [verb, id, ...rest] = positionals;
     if (verb === undefined || rest.length > 0 || (verb === 'list') !== (id === undefined))
-      throw new UsageError('Say list, or show, approve, deny or revoke and one hold id.');
+      throw new UsageError('Write `list`, or one of `show`, `approve`, `deny` and `revoke` with the id of one hold.');
     const { client, signIn } = await connect(values, io);
     switch (verb) {
       case 'list':
@@ -51,7 +54,7 @@ export function run(args: string[], io: Io): Promise<number> {
       case 'revoke':
         return decide(client, signIn, await client.get(id as string), verb, values, io);
       default:
-        throw new UsageError(`There is no holds ${verb}.`);
+        throw new UsageError(`There is no command \`holds ${verb}\`. ${suggest(verb, 'Commands', VERBS)}`);
     }
   });
 }
@@ -67,7 +70,7 @@ async function list(client: ReviewClient, values: HoldsArguments, io: Io): Promi
   if (values.json) printJson(io, holds);
   else for (const hold of holds) print(io, renderLine(hold, columnsOf(io)));
   if (holds.length === 0 && !values.json)
-    io.stderr.write(`Nothing is ${values.state === 'all' ? 'there' : values.state}.\n`);
+    io.stderr.write(values.state === 'all' ? 'There is no hold.\n' : `No hold is ${values.state}.\n`);
   return EXIT.ok;
 }
 
@@ -115,7 +118,7 @@ async function reasonFor(hold: ShownHold, verb: Verb, values: HoldsArguments, io
   return reason;
 }
 
-/** Typing the beginning of the digest shows that somebody looked at this hold, and not at the one before. */
+/** Whoever types the beginning of the digest has looked at this hold, and not at another one. */
 async function confirm(hold: ShownHold, verb: Verb, values: HoldsArguments, io: Io): Promise<void> {
   if (values.yes) return;
   if (!io.stdin.isTTY) throw new UsageError('Nobody can be asked here: add --yes to decide without asking.');
@@ -123,7 +126,7 @@ async function confirm(hold: ShownHold, verb: Verb, values: HoldsArguments, io: 
   if (typed.toLowerCase() !== shortCode(hold)) throw new CommandError('Nothing was decided: the code does not match.');
 }
 
-/** Step-up: one fresh sign-in as strong as the API asks for; where that does not do, the page can. */
+/** Where the tier asks for a fresh sign-in, signs in once as strongly as the API asks. If that fails, the page can do it. */
 async function vote(
   client: ReviewClient,
   signIn: TerminalSignIn,

@@ -15,7 +15,7 @@ const USAGE = `Usage: countersign notifications list [--state pending|delivered|
 ${CONNECTION_USAGE}
   --json            print what the API answered (list)
 
-The token must be of somebody whom reviewers.watch or reviewers.killSwitch names.`;
+The token must belong to somebody whom reviewers.watch or reviewers.killSwitch names.`;
 
 const OPTIONS = {
   ...CONNECTION_OPTIONS,
@@ -28,7 +28,7 @@ export function run(args: string[], io: Io): Promise<number> {
     const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
     const [verb, id, ...rest] = positionals;
     if (rest.length > 0 || !(verb === 'list' ? id === undefined : verb === 'retry' && id !== undefined)) {
-      throw new UsageError('Say list, or retry and one notification id.');
+      throw new UsageError('Write `list`, or `retry` and the id of one notification.');
     }
     const { client } = await connect(values, io);
     if (id !== undefined) {
@@ -38,15 +38,12 @@ export function run(args: string[], io: Io): Promise<number> {
     const list = await client.notifications(values.state);
     if (values.json) printJson(io, list);
     else for (const each of list) io.stdout.write(`${renderLine(each)}\n`);
-    if (list.length === 0 && !values.json) io.stderr.write('There is none.\n');
+    if (list.length === 0 && !values.json) io.stderr.write('There is no notification.\n');
     return EXIT.ok;
   });
 }
 
-/**
- * Names of the configuration, ids and sentences of the gateway's own: nothing here was written by an agent or a
- * receiver.
- */
+/** Names of the configuration, ids, and the gateway's own sentences: no agent and no receiver wrote any of it. */
 function renderLine({ id, state, channel, kind, subject, attempts, createdAt, lastError }: ShownNotification): string {
   const line = `${id}  ${state.padEnd(9)}  ${createdAt}  ${channel}  ${kind}  ${subject}`;
   return lastError === undefined ? line : `${line}  ${attempts} failed: ${lastError}`;

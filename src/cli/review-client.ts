@@ -166,7 +166,7 @@ export function createReviewClient(url: string, token: () => Promise<string>): R
     if (!response.ok) throw refused(response, answer);
     const parsed = schema.safeParse(answer);
     if (!parsed.success)
-      throw new CommandError('The reviewers’ API answered something that this version cannot show whole.');
+      throw new CommandError('This version cannot show all of what the reviewers’ API answered, so it shows nothing.');
     return parsed.data;
   };
   const holdPath = (id: string) => `api/v1/holds/${encodeURIComponent(id)}`;
@@ -194,7 +194,7 @@ export function checkServiceUrl(text: string, what: string): URL {
   const url = URL.parse(text.endsWith('/') ? text : `${text}/`);
   if (url === null) throw new UsageError(`${text} is not a URL.`);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url))) {
-    throw new UsageError(`${what} has to be reached over https: a token would be sent.`);
+    throw new UsageError(`Write an https URL for ${what}: the token is sent there.`);
   }
   return url;
 }

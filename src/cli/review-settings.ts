@@ -1,9 +1,6 @@
-// How to reach and sign in to the reviewers' API, read from a gateway's own configuration file, for people who have it
-// at hand.
+// Where the reviewers' API is and how to sign in there, read from a gateway's own configuration file.
 
-import { loadConfig } from '../config/load.ts';
-import { ConfigError, formatFaults } from '../settings/faults.ts';
-import { CommandError } from './terminal.ts';
+import { loadConfigFile } from './config-file.ts';
 
 export interface ReviewSettings {
   readonly url?: string;
@@ -15,9 +12,7 @@ export interface ReviewSettings {
 
 /** Throws CommandError with every fault of the file. */
 export async function loadReviewSettings(path: string): Promise<ReviewSettings> {
-  const { listeners, reviewers } = await loadConfig(path).catch((error: unknown) => {
-    throw error instanceof ConfigError ? new CommandError(formatFaults(error)) : error;
-  });
+  const { listeners, reviewers } = await loadConfigFile(path);
   const { address, url, tls } = listeners.reviewers;
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   return {

@@ -14,7 +14,7 @@ const USAGE = 'Usage: countersign serve --config FILE';
 export function run(args: string[], io: Io): Promise<number> {
   return runCommand(io, USAGE, async () => {
     const { values } = parseArgs({ args, options: { config: { type: 'string' } } });
-    if (values.config === undefined) throw new UsageError('Name the configuration file.');
+    if (values.config === undefined) throw new UsageError('Name the configuration file: --config FILE.');
     let gateway: Gateway | undefined;
     // From the first moment on: a reload that comes too early must not end the process.
     process.on('SIGHUP', () => gateway?.reload());
@@ -26,8 +26,8 @@ export function run(args: string[], io: Io): Promise<number> {
 }
 
 /**
- * Resolves with the exit code when the process is to end. What nobody caught ends it too, but in order: calls that are
- * sent are answered and on record before the exit.
+ * Resolves with the exit code when the process is to end. An exception that nobody caught ends it too, but in order:
+ * calls that are sent are answered and recorded before the exit.
  */
 function untilTold(gateway: Gateway): Promise<number> {
   return new Promise((resolve) => {
@@ -53,7 +53,7 @@ async function start(path: string) {
   }
 }
 
-/** An address in use, a folder that cannot be made: what an operator mends, without a stack trace. */
+/** An address in use, a folder that cannot be made: an operator can put it right, and needs no stack trace. */
 function isSystemFault(thrown: unknown): thrown is NodeJS.ErrnoException {
   return thrown instanceof Error && typeof (thrown as NodeJS.ErrnoException).syscall === 'string';
 }

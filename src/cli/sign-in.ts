@@ -72,7 +72,7 @@ async function at(
   { issuer, clientId, audience, scope }: Client,
   way: (configuration: oidc.Configuration, target: RequestedTarget) => Promise<string>,
 ): Promise<string> {
-  checkServiceUrl(issuer, 'The issuer');
+  checkServiceUrl(issuer, 'the issuer');
   const server = new URL(issuer);
   try {
     const execute = isLoopback(server) ? [oidc.allowInsecureRequests] : [];

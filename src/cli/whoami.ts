@@ -1,11 +1,10 @@
-// `countersign whoami`: what the gateway makes of a token, step by step, with the same configuration and the same
-// verifier. The token comes by a way that leaves no trace (a variable, a file, standard input) where possible, and is
-// never printed.
+// `countersign whoami`: says step by step how the gateway judges a token, with the gateway's own configuration and
+// verifier. It reads the token from a variable, a file or standard input, so that the token leaves no trace, and never
+// prints it.
 
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { identityOptions } from '../assembly/compile.ts';
-import { loadConfig } from '../config/load.ts';
 import { systemClock } from '../domain/clock.ts';
 import { silentLog } from '../domain/log.ts';
 import { noMetrics } from '../domain/metrics.ts';
@@ -15,7 +14,7 @@ import { visible } from '../domain/visible-text.ts';
 import { GatewayError } from '../errors.ts';
 import { createIdentity } from '../identity/identity.ts';
 import { type ExplainedStep, explainSteps } from '../identity/tokens/explain.ts';
-import { ConfigError, formatFaults } from '../settings/faults.ts';
+import { loadConfigFile } from './config-file.ts';
 import { CommandError, EXIT, type Io, printJson, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'whoami --config FILE           say step by step why a token is accepted or refused';
@@ -31,7 +30,7 @@ export function run(args: string[], io: Io): Promise<number> {
       args,
       options: { config: { type: 'string' }, token: { type: 'string' }, json: { type: 'boolean', default: false } },
     });
-    if (values.config === undefined) throw new UsageError('Name the configuration file.');
+    if (values.config === undefined) throw new UsageError('Name the configuration file: --config FILE.');
     const token = await readToken(values.token, io);
     const verdict = await judge(values.config, token);
     if (values.json) printJson(io, verdict);
@@ -42,7 +41,10 @@ export function run(args: string[], io: Io): Promise<number> {
 
 async function readToken(named: string | undefined, io: Io): Promise<string> {
   const token = await readNamed(named, io);
-  if (token === undefined || token.trim() === '') throw new CommandError('There is no token.');
+  if (token === undefined || token.trim() === '')
+    throw new CommandError(
+      'There is no token. Set COUNTERSIGN_TOKEN, use --token, or send the token to standard input.',
+    );
   return token.trim();
 }
 
@@ -51,7 +53,7 @@ async function readNamed(named: string | undefined, { env, stdin, stderr }: Io):
   if (named?.startsWith('file:')) return readTokenFile(named.slice(5));
   if (named !== undefined && named !== '-') {
     stderr.write(
-      'A token on the command line can be seen by every process of this host: prefer --token env:NAME, file:PATH or standard input.\n',
+      'Every process of this host can see a token on the command line. Use --token env:NAME, --token file:PATH or standard input.\n',
     );
     return named;
   }
@@ -73,12 +75,12 @@ interface Verdict {
   readonly steps: readonly ExplainedStep[];
   readonly principal?: Principal;
   readonly refused?: { readonly code: string; readonly check?: unknown; readonly detail: string };
-  /** Issuers and trust domains whose keys cannot be had, and why. */
+  /** Issuers and trust domains whose keys cannot be fetched, and why. */
   readonly unreachable: readonly { readonly issuer: string; readonly reason: string }[];
 }
 
 async function judge(configPath: string, token: string): Promise<Verdict> {
-  const config = await load(configPath);
+  const config = await loadConfigFile(configPath);
   const identity = createIdentity(
     { ...identityOptions(config), tokenHeaderFor: () => undefined },
     { clock: systemClock, log: silentLog, metrics: noMetrics },
@@ -98,14 +100,6 @@ async function judge(configPath: string, token: string): Promise<Verdict> {
     }
   } finally {
     identity.close();
-  }
-}
-
-async function load(path: string) {
-  try {
-    return await loadConfig(path);
-  } catch (error) {
-    throw error instanceof ConfigError ? new CommandError(formatFaults(error)) : error;
   }
 }
 

@@ -2,122 +2,18 @@
 // themselves.
 
 import { z } from 'zod';
+import { issuer } from '../identity/issuers.ts';
+import { algorithms, audience } from '../identity/settings.ts';
 import { secureUrl } from '../settings/addresses.ts';
-import { type ConfigContext, pemFile, secret } from '../settings/paths-and-secrets.ts';
+import { type ConfigContext, secret } from '../settings/paths-and-secrets.ts';
 import { duration } from '../settings/units.ts';
-import { bundle } from './bundles.ts';
 import { people, name as personName } from './rules.ts';
-
-const ALGORITHMS = [
-  'ES256',
-  'ES384',
-  'ES512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'RS256',
-  'RS384',
-  'RS512',
-  'EdDSA',
-  'Ed25519',
-] as const;
-const DEFAULT_ALGORITHMS = ['ES256', 'ES384', 'PS256', 'RS256', 'EdDSA', 'Ed25519'] as const;
-
-const algorithms = () =>
-  z
-    .array(z.enum(ALGORITHMS))
-    .min(1)
-    .default([...DEFAULT_ALGORITHMS])
-    .describe(`Accepted signature algorithms; default ${DEFAULT_ALGORITHMS.join(', ')}`);
-
-const name = () =>
-  z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'Use lower-case letters, digits and hyphens.' });
-const maxLifetime = (standard: '1h' | '24h') =>
-  duration({ least: '1m', most: '7d' })
-    .prefault(standard)
-    .describe(`Longest accepted lifetime of a token, exp − iat; default ${standard}`);
-const requireProof = () =>
-  z
-    .boolean()
-    .default(false)
-    .describe(
-      'Take only tokens bound to a key: by DPoP (RFC 9449) or to the connection’s certificate (RFC 8705); default false',
-    );
-const audience = () => z.array(z.string().min(1)).min(1);
-
-const oidcIssuer = (around: ConfigContext) =>
-  z
-    .strictObject({
-      name: name().describe('Names the issuer in rules, logs and /readyz'),
-      type: z.literal('oidc'),
-      issuer: secureUrl().describe('Issuer identifier, exactly as in `iss`; its discovery document must name the same'),
-      jwksUri: secureUrl().exactOptional().describe('Where its keys are, for an issuer without discovery'),
-      algorithms: algorithms(),
-      audience: audience()
-        .exactOptional()
-        .describe('Accepted `aud` values for this issuer; default: identity.audience'),
-      requireAccessTokenType: z
-        .boolean()
-        .default(false)
-        .describe('Take only tokens of RFC 9068 (typ at+jwt); default false'),
-      displayClaim: z
-        .string()
-        .min(1)
-        .max(200)
-        .exactOptional()
-        .describe('Claim, by name or path, whose text is shown to reviewers beside the caller’s id; never compared'),
-      introspection: z
-        .strictObject({
-          endpoint: secureUrl().describe('Introspection endpoint (RFC 7662)'),
-          clientId: z.string().min(1),
-          clientSecret: secret(around),
-          tokens: z
-            .enum(['opaque', 'all'])
-            .default('opaque')
-            .describe(
-              'About which tokens the issuer is asked: opaque ones, or JWTs that verify, too; answers are used for ten seconds; default opaque',
-            ),
-        })
-        .exactOptional()
-        .describe('Takes opaque tokens, and asks the issuer about each; one issuer at most'),
-      tokenReview: z
-        .strictObject({
-          apiServer: secureUrl().describe('The Kubernetes API server'),
-          ca: pemFile(around).exactOptional().describe('PEM file of its authority'),
-          token: secret(around).describe('The gateway’s own service-account token'),
-        })
-        .exactOptional()
-        .describe('Has each token confirmed by its cluster (TokenReview), for tokens that must end with their pod'),
-      maxLifetime: maxLifetime('24h'),
-      requireProof: requireProof(),
-    })
-    .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
-
-const spiffeIssuer = (around: ConfigContext) =>
-  z
-    .strictObject({
-      name: name().describe('Names the trust domain in rules, logs and /readyz'),
-      type: z.literal('spiffe'),
-      trustDomain: z
-        .string()
-        .regex(/^[a-z0-9._-]{1,255}$/, { error: 'Write the trust domain alone, like prod.example.org.' }),
-      bundle: bundle(around),
-      audience: audience()
-        .exactOptional()
-        .describe('Accepted `aud` values for this trust domain; default: identity.audience'),
-      maxLifetime: maxLifetime('1h'),
-      requireProof: requireProof(),
-    })
-    .transform(({ maxLifetime: maxLifetimeMs, ...rest }) => ({ ...rest, maxLifetimeMs }));
 
 export const identity = (around: ConfigContext) =>
   z
     .strictObject({
       audience: audience().describe('What a workload token must be addressed to'),
-      issuers: z
-        .array(z.discriminatedUnion('type', [oidcIssuer(around), spiffeIssuer(around)]))
-        .min(1)
-        .describe('Who vouches for agents'),
+      issuers: z.array(issuer(around)).min(1).describe('Who vouches for agents'),
       staleAfter: duration({ least: '10s', most: '24h' })
         .prefault('1h')
         .describe(

@@ -6,7 +6,7 @@ import type { MatchedRule, Requirement } from './decision.ts';
 import type { Gist } from './gist.ts';
 import type { HeaderList } from './headers.ts';
 import type { PasskeyEvidence } from './passkey.ts';
-import type { Party } from './principal.ts';
+import type { IssuerKind, Party } from './principal.ts';
 import type { Reviewer } from './reviewer.ts';
 import type { TaskCall, TaskWords } from './task.ts';
 import type { HoldTrace, SpanRef } from './trace.ts';
@@ -71,7 +71,7 @@ export interface HeldTaskWords extends TaskWords {
 }
 
 export interface HeldPrincipal extends Party {
-  readonly kind: 'spiffe' | 'oidc';
+  readonly kind: IssuerKind;
   readonly trustDomain?: string;
   readonly keyThumbprint?: string;
   /** The caller's X.509-SVID, where its token of another issuer is bound to that. Bound. */

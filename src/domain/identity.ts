@@ -1,7 +1,7 @@
 // Verifying callers. Implemented by identity/.
 
 import type { EpochMs } from './clock.ts';
-import type { Principal } from './principal.ts';
+import type { IssuerKind, Principal } from './principal.ts';
 import type { InboundRequest } from './request.ts';
 import type { Secret } from './secret.ts';
 
@@ -14,7 +14,7 @@ export interface Identified {
 /** State of one trusted issuer or trust domain, for /readyz and the operator. */
 export interface IssuerStatus {
   readonly name: string;
-  readonly type: 'oidc' | 'spiffe';
+  readonly type: IssuerKind;
   /** False while neither usable keys nor authorities are at hand. */
   readonly ready: boolean;
   readonly keys: number;

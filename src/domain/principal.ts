@@ -13,9 +13,12 @@ export interface Party {
   readonly subject: string;
 }
 
+/** The types of issuer (identity/issuers.ts): what `type` says in an entry of `identity.issuers`. */
+export type IssuerKind = 'spiffe' | 'oidc';
+
 /** The verified caller. */
 export interface Principal extends Party {
-  readonly kind: 'spiffe' | 'oidc';
+  readonly kind: IssuerKind;
   /** The `name` of the entry under `identity.issuers` that vouched for it. */
   readonly issuerName: string;
   /** SPIFFE trust domain; absent for OIDC principals. */

@@ -11,9 +11,7 @@ import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest, Peer } from '../domain/request.ts';
 import { Secret } from '../domain/secret.ts';
 import { asGatewayError, type GatewayError } from '../errors.ts';
-import { createIssuers } from './issuers.ts';
 import type { FetchDocument } from './keys/fetch-json.ts';
-import { checkIdentityOptions, type IdentityOptions } from './options.ts';
 import { createProofMemory, type ProofMemory } from './possession/dpop.ts';
 import { createPossession } from './possession/possession.ts';
 import { failedCheck, refusal } from './refusal.ts';
@@ -23,10 +21,22 @@ import { ANSWER_TTL_MS } from './tokens/issuer-query.ts';
 import { cacheKey, createTokenCache } from './tokens/token-cache.ts';
 import type { TokenVerifier } from './tokens/token-verifier.ts';
 import { looksLikeJws, parseJwsUnverified, readClaimsUnverified } from './tokens/unverified-jws.ts';
+import { createTrustedIssuers, type TrustedIssuersOptions } from './trusted-issuers.ts';
 import { createSvidVerifier } from './x509/x509-svids.ts';
 
 /** How a certificate that is no SVID at all is refused as one. */
 const NO_SVID: ReadonlySet<string> = new Set(['certificate_malformed', 'certificate_profile']);
+
+export interface IdentityOptions extends TrustedIssuersOptions {
+  /** The field (lower case) that carries the agent's token for calls to this mount, instead of Authorization. */
+  readonly tokenHeaderFor?: (mount: string) => string | undefined;
+  /**
+   * Where agents reach the gateway, without a path: DPoP proofs must name it. Without it, tokens bound to DPoP keys are
+   * refused.
+   */
+  readonly gatewayUrl?: string;
+  readonly dpop?: { readonly nonce: boolean };
+}
 
 export interface IdentityParts {
   readonly clock: Clock;
@@ -38,13 +48,22 @@ export interface IdentityParts {
   readonly proofs?: ProofMemory;
 }
 
-/** Throws TypeError for options that would make identities ambiguous. Nothing is fetched before `start`. */
+/**
+ * Throws TypeError for options that would make identities ambiguous. Nothing is fetched before `start`.
+ *
+ * What `identify` does not check: whether the caller may do what it asks (policy does), whether it is suspended (the
+ * pipeline does), and, without introspection or a token review, whether its issuer has revoked the token since.
+ *
+ * @example
+ * const identity = createIdentity({ audience: ['https://gateway.example.org'], issuers }, { clock, log, metrics });
+ * await identity.start();
+ * const { principal } = await identity.identify(request);
+ */
 export function createIdentity(
   options: IdentityOptions,
   { clock, log, metrics, fetch = globalThis.fetch, proofs = createProofMemory(clock) }: IdentityParts,
 ): Identity {
-  checkIdentityOptions(options);
-  const issuers = createIssuers(options, { clock, log, fetch });
+  const issuers = createTrustedIssuers(options, { clock, log, fetch });
   const svids = createSvidVerifier(issuers.domain, clock);
   const possession = createPossession(options, proofs, clock);
   const cache = createTokenCache();

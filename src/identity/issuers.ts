@@ -1,136 +1,75 @@
-// The configured issuers and trust domains, ready to verify: one verifier per entry, found by what a token claims or a
-// certificate names. Trusts the configuration. A SPIFFE ID is vouched for by its own trust domain's entry and by
-// nothing else.
+// The types of issuer: one file each in issuers/, and this list. The configuration's union, its checks and the verifiers
+// come from it.
 
-import type { Clock } from '../domain/clock.ts';
+import { z } from 'zod';
 import type { JsonObject } from '../domain/json.ts';
-import type { Logger } from '../domain/log.ts';
-import { createBundleSources } from './bundles/bundle-sources.ts';
-import type { TrustBundleSource } from './bundles/trust-bundle.ts';
-import type { FetchDocument } from './keys/fetch-json.ts';
-import { createOidcKeys } from './keys/oidc-keys.ts';
-import {
-  HOUR_MS,
-  type IdentityOptions,
-  type OidcIssuerOptions,
-  readAlgorithms,
-  readClaimRules,
-  type SpiffeIssuerOptions,
-} from './options.ts';
-import { refusal } from './refusal.ts';
-import { looksLikeSpiffeId } from './spiffe-id.ts';
-import { createIntrospection, type Introspection } from './tokens/introspection.ts';
-import { createJwtSvidVerifier, readSpiffeSubject } from './tokens/jwt-svid.ts';
-import { createOidcVerifier } from './tokens/oidc.ts';
-import { createTokenReview } from './tokens/token-review.ts';
-import type { TokenVerifier } from './tokens/token-verifier.ts';
-import type { TrustedDomain } from './x509/x509-svids.ts';
+import type { IssuerKind } from '../domain/principal.ts';
+import type { Fault } from '../settings/faults.ts';
+import type { ConfigContext } from '../settings/paths-and-secrets.ts';
+import type { IssuerParts, IssuerSettingsOf, IssuerType, TrustedIssuer } from './issuer-type.ts';
+import { oidc } from './issuers/oidc.ts';
+import { spiffe } from './issuers/spiffe.ts';
 
-export interface IssuerParts {
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly fetch: FetchDocument;
+/** In the order in which editors offer them. */
+const TYPES = [oidc, spiffe] as const;
+
+type Schema = ReturnType<(typeof TYPES)[number]['settings']>;
+
+/** An entry of `identity.issuers`. */
+export const issuer = (context: ConfigContext) =>
+  z.discriminatedUnion('type', TYPES.map(({ settings }) => settings(context)) as unknown as [Schema, ...Schema[]]);
+
+export type IssuerSettings = IssuerSettingsOf<typeof issuer>;
+
+const BY_NAME: ReadonlyMap<IssuerKind, IssuerType> = new Map(TYPES.map((type) => [type.name, type]));
+
+function typeNamed(name: IssuerKind): IssuerType {
+  const found = BY_NAME.get(name);
+  if (found === undefined) throw new TypeError(`there is no issuer type ${name}`);
+  return found;
 }
 
-export interface Issuers {
-  /** In the order of the configuration. */
-  readonly verifiers: readonly TokenVerifier[];
-  /**
-   * By what the token claims, unverified: a wrong claim only leads to keys that did not sign it. Throws
-   * `token_untrusted`, `token_claims`.
-   */
-  forClaims(claims: JsonObject): TokenVerifier;
-  domain(trustDomain: string): TrustedDomain | undefined;
-  /** Where opaque tokens are asked about, if anywhere. */
-  readonly introspection?: Introspection;
-  start(): Promise<void>;
-  close(): void;
+export function createIssuer(settings: IssuerSettings, parts: IssuerParts): TrustedIssuer {
+  return typeNamed(settings.type).create(settings, parts);
 }
 
-export function createIssuers(options: IdentityOptions, parts: IssuerParts): Issuers {
-  const introspection = findIntrospection(options, parts);
-  const byIssuer = new Map<string, TokenVerifier>();
-  const bundles = createBundleSources(options, parts, (trustDomain) => domains.get(trustDomain)?.bundle);
-  const domains = new Map<string, TrustedDomain & { readonly verifier: TokenVerifier }>();
-  const verifiers = options.issuers.map((issuer) => {
-    if (issuer.type === 'oidc') {
-      const verifier = createOidc(issuer, options, parts, introspection);
-      byIssuer.set(issuer.issuer, verifier);
-      return verifier;
-    }
-    const domain = createDomain(issuer, bundles.create(issuer), options, parts.clock);
-    domains.set(issuer.trustDomain, domain);
-    return domain.verifier;
+/** Says one thing for each entry, and for a token that claims to be that entry's. */
+export function issuerKey(settings: IssuerSettings): string {
+  return `${settings.type} ${typeNamed(settings.type).key(settings).value}`;
+}
+
+/** The keys of entries that a token's unverified claims may lead to, one for each type at most. Throws `token_claims`. */
+export function claimedIssuerKeys(claims: JsonObject): readonly string[] {
+  return TYPES.flatMap(({ name, keyOf }) => {
+    const value = keyOf(claims);
+    return value === undefined ? [] : [`${name} ${value}`];
   });
-
-  return {
-    verifiers,
-    ...(introspection && { introspection }),
-    forClaims(claims) {
-      const { sub, iss } = claims;
-      const verifier =
-        typeof sub === 'string' && looksLikeSpiffeId(sub)
-          ? domains.get(readSpiffeSubject(claims).trustDomain)?.verifier
-          : typeof iss === 'string'
-            ? byIssuer.get(iss)
-            : undefined;
-      if (verifier === undefined)
-        throw refusal(
-          'token_untrusted',
-          'issuer',
-          'The token’s issuer or trust domain is not one of those trusted here.',
-        );
-      return verifier;
-    },
-    domain: (trustDomain) => domains.get(trustDomain),
-    async start() {
-      await Promise.all(verifiers.map(({ keys }) => keys.start()));
-    },
-    close() {
-      for (const { keys } of verifiers) keys.close();
-      bundles.close();
-    },
-  };
 }
 
-function createOidc(
-  issuer: OidcIssuerOptions,
-  options: IdentityOptions,
-  parts: IssuerParts,
-  introspection: Introspection | undefined,
-): TokenVerifier {
-  const rules = {
-    ...readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS),
-    issuer: issuer.issuer,
-    algorithms: readAlgorithms(issuer.algorithms),
-    requireAccessTokenType: issuer.requireAccessTokenType ?? false,
-  };
-  const reviews = [
-    ...(issuer.introspection?.tokens === 'all' && introspection !== undefined ? [introspection.confirm] : []),
-    ...(issuer.tokenReview === undefined
-      ? []
-      : [createTokenReview(issuer.tokenReview, issuer.name, rules.audience, parts.log)]),
-  ];
-  return createOidcVerifier(
-    issuer,
-    createOidcKeys(issuer.name, issuer, options.refresh ?? {}, parts),
-    rules,
-    parts.clock,
-    reviews,
-  );
-}
-
-function findIntrospection(options: IdentityOptions, parts: IssuerParts): Introspection | undefined {
-  for (const issuer of options.issuers) {
-    if (issuer.type !== 'oidc' || issuer.introspection === undefined) continue;
-    const rules = readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS);
-    return createIntrospection(issuer.introspection, { ...issuer, rules }, parts);
+/** What cannot work among the entries. Paths begin at the list. */
+export function* checkIssuers(all: readonly IssuerSettings[]): Generator<Fault> {
+  const seen = new Set<string>();
+  for (const [index, settings] of all.entries()) {
+    const { key, check } = typeNamed(settings.type);
+    const { setting, value } = key(settings);
+    for (const [name, text] of [
+      ['name', settings.name],
+      [setting, value],
+    ] as const) {
+      if (seen.has(`${name} ${text}`))
+        yield { path: [index, name], message: `Write another \`${name}\`: an issuer above has this one already.` };
+      seen.add(`${name} ${text}`);
+    }
+    for (const { path, message } of check?.(settings, all) ?? []) yield { path: [index, ...path], message };
   }
-  return undefined;
 }
 
-function createDomain(issuer: SpiffeIssuerOptions, bundle: TrustBundleSource, options: IdentityOptions, clock: Clock) {
-  const { name } = issuer;
-  const rules = readClaimRules(issuer, issuer.audience ?? options.audience, HOUR_MS);
-  return { name, bundle, verifier: createJwtSvidVerifier(name, bundle, rules, clock) };
+/** Where agents get tokens of this entry, for RFC 9728. */
+export function authorizationServer(settings: IssuerSettings): string | undefined {
+  return typeNamed(settings.type).authorizationServer?.(settings);
+}
+
+/** For reviewers: what proved a caller of this kind. */
+export function describeProof(kind: IssuerKind): string {
+  return typeNamed(kind).proof;
 }

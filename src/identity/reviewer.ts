@@ -12,24 +12,22 @@ import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import type { FetchDocument } from './keys/fetch-json.ts';
 import { createOidcKeys } from './keys/oidc-keys.ts';
-import type { RefreshTimes } from './keys/polled.ts';
-import {
-  checkAudience,
-  checkOidcKeyOptions,
-  HOUR_MS,
-  type OidcKeyOptions,
-  readAlgorithms,
-  readClaimRules,
-} from './options.ts';
+import { REFRESH_TIMES, type RefreshTimes } from './keys/polled.ts';
 import { failedCheck, refusal } from './refusal.ts';
 import { verifyAccessToken } from './tokens/access-token.ts';
 import { party } from './tokens/actors.ts';
+import type { SignatureAlgorithm } from './tokens/algorithms.ts';
 import { readAuthorization } from './tokens/bearer.ts';
-import { requireSubject } from './tokens/claims.ts';
+import { claimRules, requireSubject } from './tokens/claims.ts';
 import { refuseNonPerson } from './tokens/person-token.ts';
 import { parseJwsUnverified, readClaimsUnverified } from './tokens/unverified-jws.ts';
 
-export interface ReviewerOptions extends OidcKeyOptions {
+export interface ReviewerOptions {
+  /** Whose tokens are taken: the exact `iss`. */
+  readonly issuer: string;
+  readonly algorithms: readonly SignatureAlgorithm[];
+  /** Demands RFC 9068 tokens (`typ: at+jwt`), so that ID tokens cannot pass. */
+  readonly requireAccessTokenType: boolean;
   /** What a reviewer's token must be addressed to. */
   readonly audience: string;
   /**
@@ -48,10 +46,6 @@ export interface ReviewerOptions extends OidcKeyOptions {
   readonly displayClaim?: string;
   /** Which sign-ins are strong enough for step-up. Default any. */
   readonly stepUp?: StepUp;
-  /** Default 24 hours. */
-  readonly maxLifetimeMs?: number;
-  /** At most 60000, default 30000. */
-  readonly clockSkewMs?: number;
   readonly refresh?: Partial<RefreshTimes>;
 }
 
@@ -76,19 +70,22 @@ export interface ReviewerParts {
 }
 
 const NAME = 'reviewers';
+const MAX_LIFETIME_MS = 24 * 3_600_000;
 
 /** Throws TypeError for options under which an agent's token would do at the reviewers' API. */
 export function createReviewerAuthenticator(options: ReviewerOptions, parts: ReviewerParts): ReviewerAuthenticator {
   const { clock, log, metrics, fetch = globalThis.fetch } = parts;
-  checkOidcKeyOptions(options);
-  checkAudience([options.audience]);
   if (options.agentAudiences.includes(options.audience)) throw new TypeError('reviewers need an audience of their own');
-  const keys = createOidcKeys(NAME, options, options.refresh ?? {}, { clock, log, fetch });
+  const keys = createOidcKeys(
+    { name: NAME, issuer: options.issuer },
+    { ...REFRESH_TIMES, ...options.refresh },
+    { clock, log, fetch },
+  );
   const rules = {
-    ...readClaimRules(options, [options.audience], 24 * HOUR_MS),
+    ...claimRules({ maxLifetimeMs: MAX_LIFETIME_MS }, [options.audience]),
     issuer: options.issuer,
-    algorithms: readAlgorithms(options.algorithms),
-    requireAccessTokenType: options.requireAccessTokenType ?? true,
+    algorithms: options.algorithms,
+    requireAccessTokenType: options.requireAccessTokenType,
   };
 
   async function verify(values: readonly string[]): Promise<Reviewer> {

@@ -25,6 +25,17 @@ describe('the quorum', () => {
     expect(isSatisfied([tier('a', 2, 'a')], [reviewerOf('x', ['a']), reviewerOf('y', ['b'])])).toBe(false);
   });
 
+  it('counts the same subject of two issuers as one person', () => {
+    const elsewhere = {
+      ...reviewerOf('alice'),
+      id: 'https://other.example.org#alice',
+      issuer: 'https://other.example.org',
+    };
+    const two = [requirementOf({ count: 2 })];
+    expect(isSatisfied(two, [reviewerOf('alice'), elsewhere])).toBe(false);
+    expect(isSatisfied(two, [reviewerOf('alice'), reviewerOf('bob')])).toBe(true);
+  });
+
   it('is never met by nobody, nor where nothing was asked for', () => {
     expect(isSatisfied([], [reviewerOf('alice')])).toBe(false);
     expect(isSatisfied([requirementOf({ count: 0 })], [])).toBe(false);

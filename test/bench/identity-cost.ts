@@ -10,9 +10,9 @@ import type { Identity } from '../../src/domain/identity.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import { noMetrics } from '../../src/domain/metrics.ts';
 import type { InboundRequest } from '../../src/domain/request.ts';
-import { createIdentity } from '../../src/identity/identity.ts';
 import { requestWith } from '../identity/calls.ts';
 import { createSigningKey, type SigningKey, signToken } from '../identity/issuer.ts';
+import { identityOf } from '../support/identities.ts';
 import { bundleDocument, createAuthority } from '../support/spiffe-authority.ts';
 
 const ROUNDS = 5;
@@ -35,7 +35,7 @@ writeFileSync(bundle, bundleDocument([root]));
 
 const answer = (body: unknown) =>
   new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } });
-const identity: Identity = createIdentity(
+const identity: Identity = identityOf(
   {
     audience: [GATEWAY],
     gatewayUrl: GATEWAY,

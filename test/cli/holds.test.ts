@@ -39,7 +39,7 @@ describe('countersign holds list and show', () => {
     const io = openTerminal(await as('mallory'));
     expect(await run(['list'], io)).toBe(0);
     expect(io.out()).toBe('');
-    expect(io.err()).toContain('Nothing is pending.');
+    expect(io.err()).toContain('No hold is pending.');
   });
 
   it('shows the whole action, with the agent’s words behind a bar and nothing invisible', async () => {

@@ -77,7 +77,7 @@ describe('countersign whoami', () => {
   it('warns of a token on the command line', async () => {
     const io = openTerminal();
     expect(await run(['--config', config, '--token', 'a.b.c'], io)).toBe(1);
-    expect(io.err()).toContain('can be seen by every process');
+    expect(io.err()).toContain('Every process of this host can see a token');
     expect(await run([], openTerminal())).toBe(2);
     expect(await run(['--config', config, '--token', 'env:NONE'], openTerminal())).toBe(1);
   });

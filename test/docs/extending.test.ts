@@ -46,6 +46,8 @@ beforeAll(() => {
     'tsconfig.json',
     'biome.json',
     'biome.imports.json',
+    'test/identity/calls.ts',
+    'test/identity/issuer.ts',
     'package.json',
   ])
     cpSync(part, join(tree, part), { recursive: true });

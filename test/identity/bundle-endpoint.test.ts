@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Identity } from '../../src/domain/identity.ts';
-import { createIdentity } from '../../src/identity/identity.ts';
-import type { BundleOptions } from '../../src/identity/options.ts';
+import { fetchJsonFromSvid } from '../../src/identity/bundles/fetch-json-spiffe.ts';
+import { identityOf } from '../support/identities.ts';
 import { type Authority, bundleDocument, createAuthority, type Issued } from '../support/spiffe-authority.ts';
 import { bearer, createClock, createRecorder, refusalOf, type TestClock } from './calls.ts';
 import { createSigningKey, signToken } from './issuer.ts';
@@ -59,15 +59,9 @@ function serve(document: string, status = 200, type = 'application/json'): void 
   answer = (_request, response) => response.writeHead(status, { 'content-type': type }).end(document);
 }
 
-async function start(bundle: Partial<BundleOptions> = {}): Promise<Identity> {
-  const source = {
-    endpoint: url,
-    profile: 'https_spiffe',
-    spiffeId: ENDPOINT_ID,
-    bootstrap,
-    ...bundle,
-  } as BundleOptions;
-  const identity = createIdentity(
+async function start(bundle: object = {}): Promise<Identity> {
+  const source = { endpoint: url, profile: 'https_spiffe', spiffeId: ENDPOINT_ID, bootstrap, ...bundle };
+  const identity = identityOf(
     {
       audience: ['gateway'],
       issuers: [{ name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: source }],
@@ -112,7 +106,16 @@ describe('a bundle endpoint with profile https_spiffe', () => {
   });
 
   it('is never asked in the clear', async () => {
-    expect(errorOf(await start({ endpoint: url.replace('https:', 'http:') }))).toBe('address');
+    const clear = url.replace('https:', 'http:');
+    await expect(start({ endpoint: clear })).rejects.toThrow('a bundle endpoint is reached by https only.');
+    const server = {
+      spiffeId: ENDPOINT_ID,
+      authorities: [],
+      clock,
+      signal: AbortSignal.timeout(1_000),
+      timeoutMs: 1_000,
+    };
+    await expect(fetchJsonFromSvid(clear, server)).rejects.toMatchObject({ reason: 'address' });
     expect(asked).toBe(0);
   });
 
@@ -179,14 +182,14 @@ describe('a bundle endpoint with profile https_spiffe', () => {
 
 describe('a bundle endpoint with profile https_web', () => {
   it('is not believed with a certificate that the Web PKI does not know', async () => {
-    const identity = await start({ profile: 'https_web' });
+    const identity = await start({ profile: 'https_web', spiffeId: undefined, bootstrap: undefined });
     expect(errorOf(identity)).toMatch(/CERT|SIGNATURE|SELF_SIGNED/);
     expect(asked).toBe(0);
   });
 
   it('is asked again when the bundle wishes', async () => {
     const document = bundleDocument([root], { spiffe_refresh_hint: 1 }, [key.jwk]);
-    const identity = createIdentity(
+    const identity = identityOf(
       {
         audience: ['gateway'],
         issuers: [

@@ -7,10 +7,10 @@ import type { Identity } from '../../src/domain/identity.ts';
 import type { InboundRequest } from '../../src/domain/request.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { challenge } from '../../src/identity/challenge.ts';
-import { createIdentity } from '../../src/identity/identity.ts';
 import { createProofMemory } from '../../src/identity/possession/dpop.ts';
 import { createReplayMemory } from '../../src/identity/possession/replay-memory.ts';
 import { problem } from '../../src/problem.ts';
+import { identityOf } from '../support/identities.ts';
 import { createClock, createRecorder, refusalOf, requestWith, type TestClock } from './calls.ts';
 import { createSigningKey, type SigningKey, signToken, startIssuer, type TestIssuer } from './issuer.ts';
 
@@ -43,7 +43,7 @@ async function start(options: Options = {}): Promise<void> {
   const { nonce = false, requireProof = false } = options;
   const gatewayUrl = 'gatewayUrl' in options ? options.gatewayUrl : AUDIENCE;
   clock = createClock();
-  identity = createIdentity(
+  identity = identityOf(
     {
       audience: [AUDIENCE],
       issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url, requireProof }],
@@ -156,7 +156,7 @@ describe('a token bound to a DPoP key', () => {
   it('is remembered over a change of configuration: used proofs, and those of calls that wait', async () => {
     const proofs = createProofMemory(clock);
     const make = () =>
-      createIdentity(
+      identityOf(
         { audience: [AUDIENCE], issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url }], gatewayUrl: AUDIENCE },
         { clock, ...createRecorder(), proofs },
       );

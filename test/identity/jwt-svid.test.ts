@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Identity } from '../../src/domain/identity.ts';
-import { createIdentity } from '../../src/identity/identity.ts';
+import { identityOf } from '../support/identities.ts';
 import { bearer, createClock, createRecorder, refusalOf } from './calls.ts';
 import { createSigningKey, type SigningKey, signToken } from './issuer.ts';
 
@@ -38,19 +38,24 @@ async function write(content: string, file = join(folder, `bundle-${++files}.jso
 }
 
 async function trust(domains: Readonly<Record<string, string>>, options: object = {}): Promise<Identity> {
+  const identity = made(domains, options);
+  await identity.start();
+  return identity;
+}
+
+function made(domains: Readonly<Record<string, string>>, options: object): Identity {
   const issuers = Object.entries(domains).map(([trustDomain, file]) => ({
-    name: trustDomain,
+    name: trustDomain.replaceAll('.', '-'),
     type: 'spiffe' as const,
     trustDomain,
     bundle: { file },
     ...options,
   }));
-  const identity = createIdentity(
+  const identity = identityOf(
     { audience: [AUDIENCE], issuers },
     { clock, log: recorder.log, metrics: recorder.metrics },
   );
   open.push(identity);
-  await identity.start();
   return identity;
 }
 
@@ -75,7 +80,7 @@ describe('JWT-SVIDs', () => {
       issuer: 'spiffe://prod.example.org',
       subject: PAYER,
       kind: 'spiffe',
-      issuerName: 'prod.example.org',
+      issuerName: 'prod-example-org',
       trustDomain: 'prod.example.org',
       proof: 'jwt-svid',
       claims: { sub: PAYER, aud: [AUDIENCE], exp: seconds() + 300 },
@@ -85,7 +90,7 @@ describe('JWT-SVIDs', () => {
     expect(await identity.identify(bearer(svid({}, {}, prodRsa)))).toBeDefined();
     for (const typ of ['JWT', 'JOSE']) expect(await identity.identify(bearer(svid({}, { typ })))).toBeDefined();
     expect(identity.status()).toEqual([
-      { name: 'prod.example.org', type: 'spiffe', ready: true, keys: 2, authorities: 0, fetchedAt: clock.time },
+      { name: 'prod-example-org', type: 'spiffe', ready: true, keys: 2, authorities: 0, fetchedAt: clock.time },
     ]);
   });
 
@@ -255,8 +260,10 @@ describe('a trust bundle in a file', () => {
   });
 
   it('makes the gateway say 503 while it is missing, and works once it is there', async () => {
-    const file = join(folder, 'later.json');
-    const identity = await trust({ 'prod.example.org': file });
+    const file = await write(bundle([prod]), join(folder, 'later.json'));
+    const identity = made({ 'prod.example.org': file }, {});
+    await rm(file);
+    await identity.start();
     expect(identity.status()[0]).toMatchObject({ ready: false, lastError: 'ENOENT' });
     expect(await refused(identity, svid())).toBe('issuer_unavailable/keys');
     await write(bundle([prod]), file);

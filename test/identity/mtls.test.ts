@@ -9,16 +9,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { connect } from 'node:tls';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { receiveRequest } from '../../src/actions/receive.ts';
 import type { Identity } from '../../src/domain/identity.ts';
 import { asGatewayError } from '../../src/errors.ts';
-import { createIdentity } from '../../src/identity/identity.ts';
 import { createBoundedServer, type Listening, listen } from '../../src/listeners/listen.ts';
 import { feedOf } from '../support/certificates.ts';
+import { identityOf } from '../support/identities.ts';
 import { type Authority, bundleDocument, createAuthority, type Issued } from '../support/spiffe-authority.ts';
 import { createClock, createRecorder, type Recorder, type TestClock } from './calls.ts';
-import { createSigningKey, signToken } from './issuer.ts';
+import { createSigningKey, signToken, startIssuer, type TestIssuer } from './issuer.ts';
 
 const AUDIENCE = 'https://gateway.test';
 const AGENT = 'spiffe://prod.test/agent';
@@ -31,6 +31,7 @@ let server: Issued;
 let workload: Issued;
 let folder: string;
 let bundleFile: string;
+let corp: TestIssuer;
 let identity: Identity;
 let listening: Listening;
 let clock: TestClock;
@@ -40,22 +41,23 @@ beforeAll(async () => {
   root = await createAuthority('prod.test');
   server = await root.issue({ uris: ['spiffe://prod.test/gateway'], dns: ['localhost'] });
   workload = await root.issue();
+  corp = await startIssuer([corpKey]);
 });
+
+afterAll(() => corp.close());
 
 async function start(clientCertificates: 'accept' | 'require' = 'accept', requireProof = false): Promise<void> {
   folder = mkdtempSync(join(tmpdir(), 'countersign-mtls-'));
   bundleFile = join(folder, 'bundle.json');
   writeFileSync(bundleFile, bundleDocument([root], {}, [key.jwk]));
-  const jwksFile = join(folder, 'jwks.json');
-  writeFileSync(jwksFile, JSON.stringify({ keys: [corpKey.jwk] }));
   clock = createClock();
   recorder = createRecorder();
-  identity = createIdentity(
+  identity = identityOf(
     {
       audience: [AUDIENCE],
       issuers: [
         { name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: { file: bundleFile }, requireProof },
-        { name: 'corp', type: 'oidc', issuer: CORP, jwks: { file: jwksFile } },
+        { name: 'corp', type: 'oidc', issuer: CORP, jwksUri: `${corp.url}/jwks` },
       ],
     },
     { clock, ...recorder },

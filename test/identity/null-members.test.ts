@@ -4,8 +4,8 @@
 import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { readTrustBundle } from '../../src/identity/bundles/trust-bundle.ts';
-import { createIdentity } from '../../src/identity/identity.ts';
 import { readKeySet } from '../../src/identity/keys/key-set.ts';
+import { identityOf } from '../support/identities.ts';
 import { bearer, createClock, createRecorder, refusalOf } from './calls.ts';
 import { createSigningKey, signToken, startIssuer } from './issuer.ts';
 
@@ -16,7 +16,7 @@ const recorder = createRecorder();
 
 async function identified(head: object, changes: object) {
   const issuer = await startIssuer([key]);
-  const identity = createIdentity(
+  const identity = identityOf(
     { audience: [AUDIENCE], issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url }] },
     { clock, log: recorder.log, metrics: recorder.metrics },
   );

@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type QuickstartIssuer, startQuickstartIssuer } from '../../config/quickstart/issuer.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { Identity } from '../../src/domain/identity.ts';
-import { createIdentity } from '../../src/identity/identity.ts';
 import { createReviewerAuthenticator, type ReviewerAuthenticator } from '../../src/identity/reviewer.ts';
+import { DEFAULT_ALGORITHMS } from '../../src/identity/tokens/algorithms.ts';
+import { identityOf } from '../support/identities.ts';
 import { bearer, createRecorder, refusalOf } from './calls.ts';
 
 const GATEWAY = 'https://gateway.example.org';
@@ -31,7 +32,7 @@ beforeAll(async () => {
     reviewAudience: REVIEW,
   });
   const { issuer } = provider;
-  identity = createIdentity(
+  identity = identityOf(
     {
       audience: [GATEWAY],
       issuers: [{ name: 'idp', type: 'oidc', issuer, algorithms: ['ES256'], requireAccessTokenType: true }],
@@ -39,7 +40,10 @@ beforeAll(async () => {
     parts,
   );
   reviewers = createReviewerAuthenticator(
-    { issuer, audience: REVIEW, agentAudiences: [GATEWAY], groupsClaim: 'groups' },
+    {
+      ...{ issuer, audience: REVIEW, agentAudiences: [GATEWAY], groupsClaim: 'groups' },
+      ...{ algorithms: DEFAULT_ALGORITHMS, requireAccessTokenType: true },
+    },
     parts,
   );
   await Promise.all([identity.start(), reviewers.start()]);

@@ -4,8 +4,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Identity } from '../../src/domain/identity.ts';
-import { createIdentity } from '../../src/identity/identity.ts';
-import type { OidcIssuerOptions } from '../../src/identity/options.ts';
+import { identityOf } from '../support/identities.ts';
 import { bearer, createClock, createRecorder, refusalOf, requestWith } from './calls.ts';
 import { createSigningKey, signTexts, signToken, startIssuer, type TestIssuer } from './issuer.ts';
 
@@ -22,11 +21,11 @@ let issuer: TestIssuer;
 let identity: Identity;
 let strict: Identity;
 
-const build = async (options: Partial<OidcIssuerOptions> = {}) => {
-  const made = createIdentity(
+const build = async (options: object = {}) => {
+  const made = identityOf(
     {
       audience: ['https://other.example.org', AUDIENCE],
-      issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url, maxLifetimeMs: 3_600_000, ...options }],
+      issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url, maxLifetime: '1h', ...options }],
     },
     { clock, log: recorder.log, metrics: recorder.metrics },
   );
@@ -334,27 +333,59 @@ describe('delegation (RFC 8693)', () => {
 
 describe('options', () => {
   const make = (issuers: readonly object[], audience: readonly string[] = [AUDIENCE]) =>
-    createIdentity({ audience, issuers: issuers as never }, { clock, log: recorder.log, metrics: recorder.metrics });
+    identityOf({ audience, issuers: issuers as never }, { clock, log: recorder.log, metrics: recorder.metrics });
   const corp = { name: 'corp', type: 'oidc', issuer: 'https://idp.example.org' };
-  const prod = { name: 'prod', type: 'spiffe', trustDomain: 'prod.example.org', bundle: { file: 'x' } };
+  const prod = { name: 'prod', type: 'spiffe', trustDomain: 'prod.example.org', bundle: { file: 'package.json' } };
 
-  it.each<[string, readonly object[]]>([
-    ['plain http off this host', [{ ...corp, issuer: 'http://idp.example.org' }]],
-    ['plain http to a name that only begins like loopback', [{ ...corp, issuer: 'http://127.0.0.1.example.org' }]],
-    ['an issuer with a fragment', [{ ...corp, issuer: 'https://idp.example.org#x' }]],
-    ['an issuer with a query', [{ ...corp, issuer: 'https://idp.example.org?x' }]],
-    ['keys over plain http', [{ ...corp, jwksUri: 'http://idp.example.org/jwks' }]],
-    ['two sources of keys', [{ ...corp, jwksUri: 'https://idp.example.org/jwks', jwks: { file: 'x' } }]],
-    ['HMAC', [{ ...corp, algorithms: ['HS256'] }]],
-    ['the algorithm none', [{ ...corp, algorithms: ['none'] }]],
-    ['no algorithm', [{ ...corp, algorithms: [] }]],
-    ['more than a minute of skew', [{ ...corp, clockSkewMs: 60_001 }]],
-    ['two entries of one name', [corp, { ...corp, issuer: 'https://b.example.org' }]],
-    ['two entries of one issuer', [corp, { ...corp, name: 'b' }]],
-    ['two bundles of one trust domain', [prod, { ...prod, name: 'b' }]],
-    ['a trust domain with a scheme', [{ ...prod, trustDomain: 'spiffe://prod.example.org' }]],
-  ])('refuses %s', (_what, issuers) => {
-    expect(() => make(issuers)).toThrow(TypeError);
+  it.each<[string, readonly object[], string]>([
+    [
+      'plain http off this host',
+      [{ ...corp, issuer: 'http://idp.example.org' }],
+      'Plain http is accepted on loopback only',
+    ],
+    [
+      'plain http to a name that only begins like loopback',
+      [{ ...corp, issuer: 'http://127.0.0.1.example.org' }],
+      'Plain http is accepted on loopback only',
+    ],
+    [
+      'an issuer with a fragment',
+      [{ ...corp, issuer: 'https://idp.example.org#x' }],
+      'without user name, query or fragment',
+    ],
+    [
+      'an issuer with a query',
+      [{ ...corp, issuer: 'https://idp.example.org?x' }],
+      'without user name, query or fragment',
+    ],
+    [
+      'keys over plain http',
+      [{ ...corp, jwksUri: 'http://idp.example.org/jwks' }],
+      'Plain http is accepted on loopback only',
+    ],
+    [
+      'two sources of keys',
+      [{ ...corp, jwksUri: 'https://idp.example.org/jwks', jwks: { file: 'x' } }],
+      'Unrecognized key',
+    ],
+    ['HMAC', [{ ...corp, algorithms: ['HS256'] }], 'Invalid option'],
+    ['the algorithm none', [{ ...corp, algorithms: ['none'] }], 'Invalid option'],
+    ['no algorithm', [{ ...corp, algorithms: [] }], 'Too small'],
+    ['more than a minute of skew', [{ ...corp, clockSkewMs: 60_001 }], 'Unrecognized key'],
+    [
+      'two entries of one name',
+      [corp, { ...corp, issuer: 'https://b.example.org' }],
+      'an issuer above has this one already.',
+    ],
+    ['two entries of one issuer', [corp, { ...corp, name: 'b' }], 'an issuer above has this one already.'],
+    ['two bundles of one trust domain', [prod, { ...prod, name: 'b' }], 'an issuer above has this one already.'],
+    [
+      'a trust domain with a scheme',
+      [{ ...prod, trustDomain: 'spiffe://prod.example.org' }],
+      'Write the trust domain alone',
+    ],
+  ])('refuses %s', (_what, issuers, why) => {
+    expect(() => make(issuers)).toThrow(why);
   });
 
   it('refuses to run without an audience', () => {
@@ -367,12 +398,12 @@ describe('options', () => {
     expect(await own.identify(bearer(token({ aud: 'https://own.example.org' })))).toBeDefined();
     expect(await refused(token(), own)).toBe('token_audience/aud');
     own.close();
-    expect(() => make([{ ...corp, audience: [] }])).toThrow(TypeError);
+    expect(() => make([{ ...corp, audience: [] }])).toThrow('Too small');
   });
 
   it('finds the JWKS at a given address without discovery', async () => {
     const own = await startIssuer([es]);
-    const made = createIdentity(
+    const made = identityOf(
       {
         audience: [AUDIENCE],
         issuers: [{ name: 'k', type: 'oidc', issuer: 'https://idp.example.org', jwksUri: `${own.url}/jwks` }],
@@ -406,7 +437,7 @@ describe('keys of an issuer', () => {
       ].map((jwk) => ({ ...es, jwk: jwk as never })),
       es,
     ];
-    const made = createIdentity(
+    const made = identityOf(
       { audience: [AUDIENCE], issuers: [{ name: 'own', type: 'oidc', issuer: own.url }] },
       { clock, log: recorder.log, metrics: recorder.metrics },
     );
@@ -421,7 +452,7 @@ describe('keys of an issuer', () => {
 
   it('tries both keys that an issuer publishes under one id', async () => {
     const own = await startIssuer([stranger, es]);
-    const made = createIdentity(
+    const made = identityOf(
       { audience: [AUDIENCE], issuers: [{ name: 'own', type: 'oidc', issuer: own.url }] },
       { clock, log: recorder.log, metrics: recorder.metrics },
     );

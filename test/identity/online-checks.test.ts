@@ -7,9 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Identity } from '../../src/domain/identity.ts';
 import { Secret, type SecretSource } from '../../src/domain/secret.ts';
-import { createIdentity } from '../../src/identity/identity.ts';
 import { postJson } from '../../src/identity/keys/post-json.ts';
-import type { IntrospectionOptions } from '../../src/identity/tokens/introspection.ts';
+import { identityOf } from '../support/identities.ts';
 import { type TestIssuer as Provider, startIssuer as startProvider } from '../support/oidc-issuer.ts';
 import { bearer, createClock, createRecorder, refusalOf, type TestClock } from './calls.ts';
 import { createSigningKey, signToken, startIssuer, type TestIssuer } from './issuer.ts';
@@ -74,14 +73,14 @@ describe('opaque tokens (RFC 7662)', () => {
   });
   afterEach(() => endpoint.close());
 
-  async function start(introspection: Partial<IntrospectionOptions> = {}): Promise<void> {
+  async function start(introspection: object = {}): Promise<void> {
     const options = {
       endpoint: endpoint.url,
       clientId: 'gateway',
       clientSecret: secretOf('gateway:secret%'),
       ...introspection,
     };
-    identity = createIdentity(
+    identity = identityOf(
       {
         audience: [RESOURCE],
         issuers: [{ name: 'corp', type: 'oidc', issuer: provider.issuer, introspection: options }],
@@ -240,7 +239,7 @@ describe('opaque tokens (RFC 7662)', () => {
   });
 
   it('are refused by a gateway that asks nobody', async () => {
-    identity = createIdentity(
+    identity = identityOf(
       { audience: [RESOURCE], issuers: [{ name: 'corp', type: 'oidc', issuer: provider.issuer }] },
       { clock, ...createRecorder() },
     );
@@ -255,7 +254,9 @@ describe('opaque tokens (RFC 7662)', () => {
       issuer: `https://${name}.test`,
       introspection,
     }));
-    expect(() => createIdentity({ audience: ['x'], issuers }, { clock, ...createRecorder() })).toThrow(TypeError);
+    expect(() => identityOf({ audience: ['x'], issuers }, { clock, ...createRecorder() })).toThrow(
+      'Keep `introspection` on one issuer only',
+    );
   });
 });
 
@@ -274,7 +275,7 @@ describe('service-account tokens that their cluster confirms (TokenReview)', () 
     api = await startEndpoint();
     api.status = 201;
     api.answer = review({});
-    identity = createIdentity(
+    identity = identityOf(
       {
         audience: [RESOURCE],
         issuers: [

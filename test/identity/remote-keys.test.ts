@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Identity } from '../../src/domain/identity.ts';
 import type { GatewayError } from '../../src/errors.ts';
-import { createIdentity } from '../../src/identity/identity.ts';
+import { identityOf } from '../support/identities.ts';
 import { bearer, createClock, createRecorder, refusalOf } from './calls.ts';
 import { createSigningKey, json, signToken, startIssuer, type TestIssuer } from './issuer.ts';
 
@@ -27,7 +27,7 @@ afterEach(async () => {
 });
 
 async function start(refresh: object = {}): Promise<Identity> {
-  const identity = createIdentity(
+  const identity = identityOf(
     { audience: [AUDIENCE], issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url }], refresh },
     { clock, log: recorder.log, metrics: recorder.metrics },
   );
@@ -350,7 +350,7 @@ describe('what is believed while an issuer misbehaves', () => {
         response,
       );
     };
-    const identity = createIdentity(
+    const identity = identityOf(
       { audience: [AUDIENCE], issuers: [{ name: 'corp', type: 'oidc', issuer: `${issuer.url}/tenant/` }] },
       { clock, log: recorder.log, metrics: recorder.metrics },
     );
@@ -363,7 +363,7 @@ describe('what is believed while an issuer misbehaves', () => {
   it('keeps one issuer working while another is down', async () => {
     const other = await startIssuer([second]);
     await issuer.close();
-    const identity = createIdentity(
+    const identity = identityOf(
       {
         audience: [AUDIENCE],
         issuers: [

@@ -7,6 +7,7 @@ import {
   type ReviewerAuthenticator,
   type ReviewerOptions,
 } from '../../src/identity/reviewer.ts';
+import { DEFAULT_ALGORITHMS } from '../../src/identity/tokens/algorithms.ts';
 import { createClock, createRecorder } from './calls.ts';
 import { createSigningKey, signToken, startIssuer, type TestIssuer } from './issuer.ts';
 
@@ -20,7 +21,11 @@ let reviewers: ReviewerAuthenticator;
 
 const build = (options: Partial<ReviewerOptions> = {}) =>
   createReviewerAuthenticator(
-    { issuer: issuer.url, audience: AUDIENCE, agentAudiences: [AGENTS], groupsClaim: 'groups', ...options },
+    {
+      ...{ issuer: issuer.url, audience: AUDIENCE, agentAudiences: [AGENTS], groupsClaim: 'groups' },
+      ...{ algorithms: DEFAULT_ALGORITHMS, requireAccessTokenType: true },
+      ...options,
+    },
     { clock, ...recorder },
   );
 

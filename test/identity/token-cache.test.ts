@@ -1,11 +1,8 @@
 // What is remembered of verified tokens, and when it is forgotten.
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Identity } from '../../src/domain/identity.ts';
-import { createIdentity } from '../../src/identity/identity.ts';
+import { identityOf } from '../support/identities.ts';
 import { bearer, createClock, createRecorder, refusalOf, requestWith } from './calls.ts';
 import { createSigningKey, signToken, startIssuer, type TestIssuer } from './issuer.ts';
 
@@ -18,7 +15,7 @@ let issuer: TestIssuer;
 let identity: Identity;
 
 const build = async (options: object = {}) => {
-  const made = createIdentity(
+  const made = identityOf(
     { audience: [AUDIENCE], issuers: [{ name: 'corp', type: 'oidc', issuer: issuer.url }], ...options },
     { clock, log, metrics },
   );
@@ -143,26 +140,6 @@ describe('the cache of verified tokens', () => {
     expect(await refusalOf(() => made.identify(requestWith(['x-agent-token', raw], 'tools')))).toBe(
       'unauthenticated/credential',
     );
-    made.close();
-  });
-});
-
-describe('keys of an OIDC issuer in a file', () => {
-  let folder: string;
-  afterAll(() => rm(folder, { recursive: true }));
-
-  it('verifies by the file, and asks nobody', async () => {
-    folder = await mkdtemp(join(tmpdir(), 'countersign-jwks-'));
-    const file = join(folder, 'jwks.json');
-    await writeFile(file, JSON.stringify({ keys: [key.jwk] }));
-    issuer.requests.length = 0;
-    const made = await build({ issuers: [{ name: 'file', type: 'oidc', issuer: issuer.url, jwks: { file } }] });
-    expect((await made.identify(bearer(token(300)))).principal.issuerName).toBe('file');
-    await writeFile(file, JSON.stringify({ keys: [next.jwk] }));
-    clock.time += 1_000;
-    expect(await made.identify(bearer(token(300, next)))).toBeDefined();
-    expect(await refusalOf(() => made.identify(bearer(token(300))))).toBe('token_key_unknown/kid');
-    expect(issuer.requests).toEqual([]);
     made.close();
   });
 });

@@ -54,7 +54,15 @@ const REACH: Readonly<Record<string, readonly string[]>> = {
   identity: ['domain/**', 'settings/**', 'errors.ts'],
   policy: ['domain/**', 'settings/**', 'errors.ts'],
   // The file's schema is built from the lists of types.
-  config: ['domain/**', 'settings/**', 'approvals/notify/**', 'credentials/types.ts', 'errors.ts'],
+  config: [
+    'domain/**',
+    'settings/**',
+    'approvals/notify/**',
+    'credentials/types.ts',
+    'identity/issuers.ts',
+    'identity/settings.ts',
+    'errors.ts',
+  ],
   'agent-api': ['domain/**', 'errors.ts', 'problem.ts'],
   listeners: ['domain/**', 'errors.ts', 'problem.ts'],
   review: ['domain/**', 'errors.ts', 'problem.ts'],

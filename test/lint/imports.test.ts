@@ -77,6 +77,16 @@ describe('the import rules', () => {
       "import { x } from '../credentials/types/vault.ts';\nx();\n",
     ],
     [
+      'an issuer type reaching into the configuration',
+      'src/identity/issuers/planted.ts',
+      "import { x } from '../../config/schema.ts';\nx();\n",
+    ],
+    [
+      'the configuration knowing how an issuer is verified',
+      'src/config/planted.ts',
+      "import { x } from '../identity/tokens/claims.ts';\nx();\n",
+    ],
+    [
       'the settings knowing the whole file',
       'src/settings/planted.ts',
       "import { x } from '../config/schema.ts';\nx();\n",

@@ -15,9 +15,10 @@ describe('an event stream', () => {
   it('is read by the rules of the standard, whatever ends its lines', () => {
     for (const end of ['\n', '\r\n', '\r']) {
       const lines = [
-        '\uFEFF: comment',
-        'event: message',
+        '\uFEFFevent: message',
+        ': comment',
         'id: 7',
+        'id: 8\u0000',
         'data: {"a":',
         'data:1}',
         '',

@@ -61,3 +61,25 @@ test('a call that was refused before it counted frees no place of its agent', ()
   calls.leave(first.call.reached);
   expect(calls.enter(second)).toBe(second);
 });
+
+test('one agent gets no more than three quarters of an upstream, and of the line before it', () => {
+  const slots = new UpstreamSlots();
+  const pool = { connections: 4, queue: 4, waitMs: 60_000 };
+  const of = (agent: string) => classified(agent, { name: 'api', pool });
+  const entered = Array.from({ length: 6 }, () => slots.enter(of('a'), false));
+  expect(entered.map((place) => place === undefined)).toEqual([true, true, true, false, false, false]);
+  expect(() => slots.enter(of('a'), false)).toThrow(/upstreams\.api\.pool/);
+  expect(slots.enter(of('b'), false)).toBeUndefined();
+  for (const place of entered) place?.catch(() => {});
+});
+
+test('a call that people approved is served before the others, whoever came first', async () => {
+  const slots = new UpstreamSlots();
+  const [first, other, approved] = ['a', 'b', 'c'].map((agent) => classified(agent, { name: 'api', pool: ONE_PLACE }));
+  slots.enter(first as Classified, false);
+  slots.enter(other as Classified, false)?.catch(() => {});
+  const waiting = slots.enter(approved as Classified, true);
+  slots.leave((first as Classified).call.reached);
+  await waiting;
+  expect([approved?.call.slot, other?.call.slot]).toEqual(['api', undefined]);
+});

@@ -56,12 +56,16 @@ describe('the decision on a cleared call', () => {
     expect(asked).toEqual([durability]);
   });
 
-  it('that people approved is on disk', async ({ work }) => {
-    const opened = await work.approved();
-    const asked = durabilities(work);
-    await work.journaled(opened);
-    expect(asked).toEqual(['fsync']);
-  });
+  it.for(['key', undefined])(
+    'that people approved is on disk, whatever its credential is: %s',
+    async (credential, { work }) => {
+      work.credential = credential;
+      const opened = await work.approved();
+      const asked = durabilities(work);
+      await work.journaled(opened);
+      expect(asked).toEqual(['fsync']);
+    },
+  );
 });
 
 describe('a call that passes and is watched', () => {

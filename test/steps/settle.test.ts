@@ -138,6 +138,18 @@ describe('an open call', () => {
     expect(work.counted.map(({ error }) => error)).toEqual(['principal_suspended']);
   });
 
+  it('that the gateway makes for another is left alone: it ends with the call that it is for', async ({ work }) => {
+    const cut: number[] = [];
+    work.upstream = async (_outgoing, sink) => {
+      sink.head(200, []);
+      await work.suspend();
+      cut.push(work.openCalls.cut());
+      return { status: 200, complete: true };
+    };
+    await work.run(work.call({ ...LOOK, subcall: { mount: 'ledger', identified: work.caller } }));
+    expect(cut).toEqual([0]);
+  });
+
   it('that people approved runs to its end', async ({ work }) => {
     const cut: number[] = [];
     work.upstream = async (_outgoing, sink) => {

@@ -98,6 +98,18 @@ describe('holds within an hour', () => {
   });
 });
 
+describe('pending holds', () => {
+  it('are those whose deadline has not come, whether or not anybody has looked since', async () => {
+    limits = { ...GENEROUS, pendingPerAgent: 1 };
+    const { deadline } = await openHoldBy(bench, { action: actionNumber(1) });
+    bench.clock.advance(deadline - bench.clock.now() - 1);
+    const next = () => bench.approvals.obtain(requestOf({ action: actionNumber(2) }));
+    expect(await refusal(next())).toEqual(['too_many_pending', 30]);
+    bench.clock.advance(1);
+    expect((await refusal(next()))[0]).toBe('approval_pending');
+  });
+});
+
 describe('open tasks', () => {
   it('are bounded, and ending one makes room; other agents have their own', async () => {
     limits = { ...GENEROUS, openTasksPerAgent: 2 };

@@ -17,6 +17,7 @@ import { silentLog } from '../../src/domain/log.ts';
 import { noMetrics } from '../../src/domain/metrics.ts';
 import { parseStrictJson } from '../../src/domain/strict-json.ts';
 import { createReviewerAuthenticator } from '../../src/identity/reviewer.ts';
+import { DEFAULT_ALGORITHMS } from '../../src/identity/tokens/algorithms.ts';
 import { reviewListener } from '../../src/review/app.ts';
 import { type Bench, type BenchOptions, openBench, openHoldBy } from './holds/bench.ts';
 import { actionOf, type ManualClock, type RequestOptions } from './holds/values.ts';
@@ -52,7 +53,10 @@ export async function openReviewPlane(options: BenchOptions = {}, clock?: Manual
     ledgerAudience: 'https://ledger.test',
   });
   const authenticator = createReviewerAuthenticator(
-    { issuer: issuer.issuer, audience: 'countersign-review', agentAudiences: [AGENT_AUDIENCE], groupsClaim: 'groups' },
+    {
+      ...{ issuer: issuer.issuer, audience: 'countersign-review', agentAudiences: [AGENT_AUDIENCE] },
+      ...{ algorithms: DEFAULT_ALGORITHMS, requireAccessTokenType: true, groupsClaim: 'groups' },
+    },
     { clock: systemClock, log: silentLog, metrics: noMetrics },
   );
   await authenticator.start();

@@ -2,15 +2,18 @@
 // endpoint. Strictly one bundle per trust domain; nothing is merged. Trust domains that name one Workload API address
 // share its connection.
 
+import type { Clock } from '../../domain/clock.ts';
+import type { Logger } from '../../domain/log.ts';
 import { readRegularFileSync } from '../../domain/regular-file.ts';
-import type { IssuerParts } from '../issuers.ts';
+import type { FetchDocument } from '../keys/fetch-json.ts';
 import { faultReason } from '../keys/key-fault.ts';
-import { REFRESH_TIMES } from '../keys/polled.ts';
-import type { BundleOptions, IdentityOptions, SpiffeIssuerOptions } from '../options.ts';
+import type { RefreshTimes } from '../keys/polled.ts';
 import { parseSpiffeId } from '../spiffe-id.ts';
+import type { FeedTimes } from '../workload-api/feed.ts';
 import { createWorkloadApi, type WorkloadApi } from '../workload-api/workload-api.ts';
 import type { Authorities } from '../x509/svid.ts';
 import { createBundleEndpoint, type EndpointTrust } from './bundle-endpoint.ts';
+import type { BundleSettings } from './bundle-settings.ts';
 import { readTrustBundle, type TrustBundleSource } from './trust-bundle.ts';
 import { createTrustBundleFile } from './trust-bundle-file.ts';
 import { createWorkloadApiBundle } from './workload-api-bundle.ts';
@@ -18,21 +21,28 @@ import { createWorkloadApiBundle } from './workload-api-bundle.ts';
 /** Bytes of a first bundle. */
 const LARGEST_BUNDLE = 1024 * 1024;
 
+interface TrustDomain {
+  /** The entry's name, for the log. */
+  readonly name: string;
+  readonly trustDomain: string;
+  readonly bundle: BundleSettings;
+}
+
 export interface BundleSources {
-  create(issuer: SpiffeIssuerOptions): TrustBundleSource;
+  create(domain: TrustDomain): TrustBundleSource;
   /** Closes what the sources share. */
   close(): void;
 }
 
-type SpiffeEndpoint = Extract<BundleOptions, { readonly profile: 'https_spiffe' }>;
+type SpiffeEndpoint = Extract<BundleSettings, { readonly profile: 'https_spiffe' }>;
 
 export function createBundleSources(
-  { refresh, workloadApi }: IdentityOptions,
-  parts: IssuerParts,
+  times: RefreshTimes,
+  workloadApi: Partial<FeedTimes> | undefined,
+  parts: { readonly clock: Clock; readonly log: Logger; readonly fetch: FetchDocument },
   bundleOf: (trustDomain: string) => TrustBundleSource | undefined,
 ): BundleSources {
   const { clock, log } = parts;
-  const times = { ...REFRESH_TIMES, ...refresh };
   const apis = new Map<string, WorkloadApi>();
 
   function apiAt(address: string): WorkloadApi {

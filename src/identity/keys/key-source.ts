@@ -1,5 +1,5 @@
-// Where verification keys come from, as the verifiers see it. One file per source implements it: remote-keys.ts,
-// file-keys.ts, and for SPIFFE the TrustBundleSource of trust-bundle.ts.
+// Where verification keys come from, as the verifiers see it. oidc-keys.ts implements it, and for SPIFFE the
+// TrustBundleSource of trust-bundle.ts.
 
 import type { EpochMs } from '../../domain/clock.ts';
 import type { KeySet } from './key-set.ts';

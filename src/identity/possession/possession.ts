@@ -8,7 +8,6 @@ import type { Clock } from '../../domain/clock.ts';
 import { isJsonObject, type JsonObject, presentMembers } from '../../domain/json.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { InboundRequest, Peer } from '../../domain/request.ts';
-import type { IdentityOptions } from '../options.ts';
 import { refusal } from '../refusal.ts';
 import type { PresentedToken } from '../tokens/bearer.ts';
 import { createDpopVerifier, type ProofMemory } from './dpop.ts';
@@ -18,6 +17,12 @@ const METHODS = ['jkt', 'x5t#S256'] as const;
 interface TokenBinding {
   readonly method: (typeof METHODS)[number];
   readonly thumbprint: string;
+}
+
+export interface PossessionOptions {
+  readonly issuers: readonly { readonly name: string; readonly requireProof: boolean }[];
+  readonly gatewayUrl?: string;
+  readonly dpop?: { readonly nonce: boolean };
 }
 
 export interface Possession {
@@ -34,11 +39,11 @@ export interface Possession {
 const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
 
 export function createPossession(
-  { issuers, gatewayUrl, dpop }: IdentityOptions,
+  { issuers, gatewayUrl, dpop }: PossessionOptions,
   memory: ProofMemory,
   clock: Clock,
 ): Possession {
-  const demanding = new Set(issuers.filter(({ requireProof }) => requireProof === true).map(({ name }) => name));
+  const demanding = new Set(issuers.filter(({ requireProof }) => requireProof).map(({ name }) => name));
   const proofs =
     gatewayUrl === undefined
       ? undefined

@@ -5,20 +5,22 @@
 export type KeyKind = 'RSA' | 'P-256' | 'P-384' | 'P-521' | 'Ed25519';
 
 const KEY_KINDS = {
-  RS256: 'RSA',
-  RS384: 'RSA',
-  RS512: 'RSA',
-  PS256: 'RSA',
-  PS384: 'RSA',
-  PS512: 'RSA',
   ES256: 'P-256',
   ES384: 'P-384',
   ES512: 'P-521',
+  PS256: 'RSA',
+  PS384: 'RSA',
+  PS512: 'RSA',
+  RS256: 'RSA',
+  RS384: 'RSA',
+  RS512: 'RSA',
   EdDSA: 'Ed25519',
   Ed25519: 'Ed25519',
 } as const satisfies Record<string, KeyKind>;
 
 export type SignatureAlgorithm = keyof typeof KEY_KINDS;
+
+export const SIGNATURE_ALGORITHMS = Object.keys(KEY_KINDS) as readonly SignatureAlgorithm[];
 
 /** What an OIDC issuer entry accepts when it lists nothing. */
 export const DEFAULT_ALGORITHMS: readonly SignatureAlgorithm[] = [

@@ -8,6 +8,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { isName } from '../../domain/name.ts';
 import type { Principal } from '../../domain/principal.ts';
 import { refusal } from '../refusal.ts';
+import { looksLikeSpiffeId } from '../spiffe-id.ts';
 
 export interface ClaimRules {
   /** Any of these in `aud` will do. */
@@ -18,12 +19,21 @@ export interface ClaimRules {
   readonly clockSkewMs: number;
 }
 
+/** JWT-SVID section 4 and RFC 7519 section 4.1.5 speak of at most a few minutes. */
+const CLOCK_SKEW_MS = 30_000;
+
 /**
- * More would let a token be used long before it is meant to be. JWT-SVID section 4 and RFC 7519 section 4.1.5 speak of
- * at most a few minutes.
+ * The rules of one entry: its own audience, or else that of all. Throws TypeError without an audience: any token of the
+ * issuer would do.
  */
-export const MAX_CLOCK_SKEW_MS = 60_000;
-export const DEFAULT_CLOCK_SKEW_MS = 30_000;
+export function claimRules(
+  { audience, maxLifetimeMs }: { readonly audience?: readonly string[]; readonly maxLifetimeMs: number },
+  audienceOfAll: readonly string[],
+): ClaimRules {
+  const accepted = audience ?? audienceOfAll;
+  if (accepted.length === 0 || accepted.includes('')) throw new TypeError('an audience is required');
+  return { audience: accepted, maxLifetimeMs, clockSkewMs: CLOCK_SKEW_MS };
+}
 
 /**
  * When the token expires. Throws `token_audience`, `token_expired`, `token_not_yet_valid`, `token_lifetime`,
@@ -44,6 +54,14 @@ export function checkCommonClaims(claims: JsonObject, rules: ClaimRules, now: Ep
     throw refusal('token_lifetime', 'lifetime', `The token lives longer than ${rules.maxLifetimeMs / 1000} seconds.`);
   }
   return expiresAt;
+}
+
+/**
+ * `iss`, to find the entry that verifies a token: unverified. Undefined for a subject in the form of a SPIFFE ID, which
+ * only its trust domain may vouch for.
+ */
+export function issuerClaim({ iss, sub }: JsonObject): string | undefined {
+  return typeof iss !== 'string' || (typeof sub === 'string' && looksLikeSpiffeId(sub)) ? undefined : iss;
 }
 
 export function expired() {

@@ -18,8 +18,6 @@ export interface IntrospectionOptions {
   /** How the gateway proves itself there, by HTTP Basic (RFC 7662 section 2.1). */
   readonly clientId: string;
   readonly clientSecret: SecretSource;
-  /** Which tokens it is asked about. Default opaque. With all, a JWT stops working within seconds of its revocation. */
-  readonly tokens?: 'opaque' | 'all';
 }
 
 export interface Introspection {

@@ -1,7 +1,7 @@
 // What identity.ts needs of one trusted issuer or trust domain.
 
 import type { JsonObject } from '../../domain/json.ts';
-import type { Principal } from '../../domain/principal.ts';
+import type { IssuerKind, Principal } from '../../domain/principal.ts';
 import type { KeySet } from '../keys/key-set.ts';
 import type { KeySource } from '../keys/key-source.ts';
 import type { UnverifiedJws } from './unverified-jws.ts';
@@ -17,7 +17,7 @@ interface VerifiedPrincipal {
 export interface TokenVerifier {
   /** The entry's name under `identity.issuers`. */
   readonly name: string;
-  readonly type: 'oidc' | 'spiffe';
+  readonly type: IssuerKind;
   readonly keys: KeySource;
   /** Throws the `token_*` family and `issuer_unavailable`. */
   verify(jws: UnverifiedJws, claims: JsonObject): Promise<VerifiedPrincipal>;

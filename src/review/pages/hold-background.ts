@@ -11,8 +11,10 @@ import { ago, block, duration, type Html, moment, words } from './html.ts';
 
 /** What the gateway knows beside the hold itself. */
 export interface Background {
-  /** The credential's provider type and lifetime, as configured now. */
+  /** How the credential is made and when it ends, as configured now. */
   readonly credential?: string;
+  /** What proved the agent: `a token`. */
+  readonly proof: string;
   /** What the rule of this id matches; undefined when the policy in force is not the one that held the call. */
   rule(id: string): string | undefined;
 }
@@ -87,11 +89,10 @@ function renderCalls(calls: readonly TaskCall[], now: EpochMs): Html {
     </div>`;
 }
 
-export function renderAgent({ principal }: Hold): Html {
-  const { id, spiffeId, name, client, kind, issuer, onBehalfOf, owners } = principal;
+export function renderAgent({ hold: { principal }, background }: Grounds): Html {
+  const { id, spiffeId, name, client, issuer, onBehalfOf, owners } = principal;
   const party = ({ id: of }: Party) => html`<li class="mono">${words(of)}</li>`;
-  const how = kind === 'spiffe' ? 'a SPIFFE identity' : 'a token';
-  const proof = html`${how} of <span class="mono">${words(issuer)}</span>`;
+  const proof = html`${background.proof} of <span class="mono">${words(issuer)}</span>`;
   const chain =
     onBehalfOf.length === 0 ? 'nobody: it acts for itself' : html`<ol class="plain-list">${onBehalfOf.map(party)}</ol>`;
   const people = owners.length === 0 ? 'none registered' : html`${owners.map((owner) => html`${words(owner)} `)}`;

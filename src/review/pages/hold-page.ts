@@ -39,7 +39,7 @@ export function renderHold(page: HoldPageOptions): Html {
         ${renderTool(content)}
         ${renderBefore(page)}
         ${renderTask(hold, content, now)}
-        ${renderAgent(hold)}
+        ${renderAgent(page)}
         ${renderGrounds(page)}
         ${panel.permissions.vote ? html`<a class="jump button primary" href="#decide">Decide</a>` : ''}
       </div>

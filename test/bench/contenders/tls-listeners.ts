@@ -10,10 +10,10 @@ import { receiveRequest } from '../../../src/actions/receive.ts';
 import { systemClock } from '../../../src/domain/clock.ts';
 import { silentLog } from '../../../src/domain/log.ts';
 import { noMetrics } from '../../../src/domain/metrics.ts';
-import { createIdentity } from '../../../src/identity/identity.ts';
 import { createBoundedServer, type Listening, type ListenOptions, listen } from '../../../src/listeners/listen.ts';
 import { createSigningKey, signToken } from '../../identity/issuer.ts';
 import { feedOf } from '../../support/certificates.ts';
+import { identityOf } from '../../support/identities.ts';
 import { bundleDocument, createAuthority } from '../../support/spiffe-authority.ts';
 
 const key = createSigningKey('jwt', 'ES256', 'jwt-svid');
@@ -23,7 +23,7 @@ const workload = await root.issue();
 const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
 const bundle = join(folder, 'bundle.json');
 writeFileSync(bundle, bundleDocument([root], {}, [key.jwk]));
-const identity = createIdentity(
+const identity = identityOf(
   {
     audience: ['gateway'],
     issuers: [{ name: 'prod', type: 'spiffe', trustDomain: 'prod.test', bundle: { file: bundle } }],

@@ -2,8 +2,8 @@
 // domain; nothing is merged.
 
 import { z } from 'zod';
-import { httpUrl, workloadApiAddress } from '../settings/addresses.ts';
-import { type ConfigContext, file } from '../settings/paths-and-secrets.ts';
+import { httpUrl, workloadApiAddress } from '../../settings/addresses.ts';
+import { type ConfigContext, file } from '../../settings/paths-and-secrets.ts';
 
 const spiffeId = () =>
   z.string().regex(/^spiffe:\/\/[a-z0-9._-]{1,255}(\/[A-Za-z0-9._-]+)+$/, {
@@ -25,10 +25,18 @@ interface BundleKeys {
   readonly bootstrap?: string;
 }
 
-type Bundle =
+/** Where a trust domain's bundle comes from: exactly one source. */
+export type BundleSettings =
+  /** A SPIFFE bundle in JWKS form. */
   | { readonly file: string }
+  /** The Workload API of this host's agent. */
   | { readonly workloadApi: string }
+  /** A bundle endpoint, trusted by the Web PKI. */
   | { readonly endpoint: string; readonly profile: 'https_web' }
+  /**
+   * A bundle endpoint with an X.509-SVID of its own. Who vouches for it at first: `bootstrap`, a file, or the entry of
+   * the endpoint's trust domain.
+   */
   | {
       readonly endpoint: string;
       readonly profile: 'https_spiffe';
@@ -36,25 +44,31 @@ type Bundle =
       readonly bootstrap?: string;
     };
 
-/** One source, and for an endpoint everything that says whom to believe there: nothing of it is guessed. */
+/** One source. For an endpoint the settings must say whom to believe there: nothing of that is guessed. */
 function readBundle(
-  { file: bundleFile, workloadApi: address, endpoint, profile, spiffeId: id, bootstrap }: BundleKeys,
+  { file: bundleFile, workloadApi, endpoint, profile, spiffeId: id, bootstrap }: BundleKeys,
   context: z.RefinementCtx,
-): Bundle {
-  const refuse = (path: string[], message: string): Bundle => {
+): BundleSettings {
+  const refuse = (path: string[], message: string): BundleSettings => {
     context.addIssue({ code: 'custom', path, message });
     return z.NEVER;
   };
-  if ([bundleFile, address, endpoint].filter((source) => source !== undefined).length !== 1) {
+  const sources = [
+    ...(bundleFile === undefined ? [] : [{ file: bundleFile }]),
+    ...(workloadApi === undefined ? [] : [{ workloadApi }]),
+    ...(endpoint === undefined ? [] : [{ endpoint }]),
+  ];
+  const [source, ...others] = sources;
+  if (source === undefined || others.length > 0) {
     return refuse(
       [],
       'Write one source: `{ file: PATH }`, `{ workloadApi: ADDRESS }` or `{ endpoint: URL, profile: … }`.',
     );
   }
-  if (endpoint === undefined) {
-    if (profile !== undefined || id !== undefined || bootstrap !== undefined)
-      return refuse([], 'Remove `profile`, `spiffeId` and `bootstrap`: they belong to an `endpoint`.');
-    return bundleFile === undefined ? { workloadApi: address ?? '' } : { file: bundleFile };
+  if (!('endpoint' in source)) {
+    return profile === undefined && id === undefined && bootstrap === undefined
+      ? source
+      : refuse([], 'Remove `profile`, `spiffeId` and `bootstrap`: they belong to an `endpoint`.');
   }
   if (profile === undefined)
     return refuse(['profile'], 'This key is required with `endpoint`. Write `https_web` or `https_spiffe`.');
@@ -64,17 +78,17 @@ function readBundle(
           ['spiffeId'],
           'This key is required with `https_spiffe`. Write the SPIFFE ID that the endpoint must have.',
         )
-      : { endpoint, profile, spiffeId: id, ...(bootstrap !== undefined && { bootstrap }) };
+      : { ...source, profile, spiffeId: id, ...(bootstrap !== undefined && { bootstrap }) };
   }
-  if (id !== undefined || bootstrap !== undefined)
-    return refuse(['profile'], 'Write `https_spiffe`, or remove `spiffeId` and `bootstrap`.');
-  return { endpoint, profile };
+  return id === undefined && bootstrap === undefined
+    ? { ...source, profile }
+    : refuse(['profile'], 'Write `https_spiffe`, or remove `spiffeId` and `bootstrap`.');
 }
 
-export const bundle = (around: ConfigContext) =>
+export const bundle = (context: ConfigContext) =>
   z
     .strictObject({
-      file: file(around).exactOptional().describe('SPIFFE trust bundle as a file, read again when it changes'),
+      file: file(context).exactOptional().describe('SPIFFE trust bundle as a file, read again when it changes'),
       workloadApi: workloadApiAddress()
         .exactOptional()
         .describe('Workload API of this host’s agent: unix:///path or tcp://ip:port'),
@@ -84,7 +98,7 @@ export const bundle = (around: ConfigContext) =>
         .exactOptional()
         .describe('How the endpoint is trusted: by the Web PKI, or by its SPIFFE ID'),
       spiffeId: spiffeId().exactOptional().describe('With https_spiffe: who the endpoint must be'),
-      bootstrap: file(around)
+      bootstrap: file(context)
         .exactOptional()
         .describe(
           'With https_spiffe: the first bundle, as a file, unless another entry has the endpoint’s trust domain',
