@@ -128,10 +128,10 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     if (found.hold.action.upstream !== mount.name || found.hold.action.tool === undefined) throw unknown();
     const recalled = method === 'tasks/result' && isUnderway(found.hold) ? await executed(taskId, recall) : found;
     const { hold } = recalled;
-    const standing = standingOf(taskId, recalled);
+    const state = stateOf(taskId, recalled);
     const open = hold.state === 'PENDING' || hold.state === 'APPROVED';
     if (
-      standing.status === 'working' &&
+      state.status === 'working' &&
       open &&
       (method === 'tasks/result' || (method === 'tasks/get' && hold.state === 'APPROVED'))
     ) {
@@ -151,11 +151,11 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     }
     call.reach({ ...recognised, action, hold });
     if (method === 'tasks/cancel') return say(call, rpcId, await cancel(hold, principal, form));
-    return say(call, rpcId, tell(asked, factsOf(hold), standing));
+    return say(call, rpcId, tell(asked, factsOf(hold), state));
   }
 
   /** Where a held call stands; one that is approved counts as working, until somebody comes for it. */
-  function standingOf(taskId: string, { hold, ending }: Recalled): TaskState {
+  function stateOf(taskId: string, { hold, ending }: Recalled): TaskState {
     const outcome = outcomes.get(taskId);
     if (outcome !== undefined) return { status: 'ended', outcome };
     if (ending === undefined || isUnderway(hold)) {
@@ -186,7 +186,7 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     }
     if (form === 'extension') return ACKNOWLEDGED;
     const ended = await approvals.recall(hold.id, principal);
-    return { result: taskView(form, factsOf(ended.hold), standingOf(OWN_TASK + hold.id, ended)) };
+    return { result: taskView(form, factsOf(ended.hold), stateOf(OWN_TASK + hold.id, ended)) };
   }
 
   /** A task of a call that no rule held: known to this process alone. */
@@ -197,14 +197,14 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
     if (method === 'tasks/result') await outcomes.running(taskId);
     const outcome = outcomes.get(taskId);
     const gone: RpcOutcome = { error: rpcError(answerGone(undefined), 'question') };
-    const standing: TaskState =
+    const state: TaskState =
       outcomes.running(taskId) !== undefined ? EXECUTION : { status: 'ended', outcome: outcome ?? gone };
     if (method === 'tasks/cancel') {
       return say(call, rpcId, {
         error: rpcError(new GatewayError('hold_closed', 'The call is on its way, or has ended.'), 'question'),
       });
     }
-    return say(call, rpcId, tell(asked, facts, standing));
+    return say(call, rpcId, tell(asked, facts, state));
   }
 
   /** A run for a call that was asked for as a task and is let through at once. */
@@ -270,8 +270,8 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
   async function follow(run: ActiveTaskRun, recall: () => Promise<Recalled>): Promise<void> {
     const { taskId } = run.facts;
     const recalled = await (run.asks === 'result' ? executed(taskId, recall) : recall());
-    const standing = standingOf(taskId, recalled);
-    write(run.sink, run.rpcId, standing.status === 'working' ? workingTo(run, standing) : answerTo(run, standing));
+    const state = stateOf(taskId, recalled);
+    write(run.sink, run.rpcId, state.status === 'working' ? workingTo(run, state) : answerTo(run, state));
   }
 
   return {
@@ -333,17 +333,17 @@ export function createGatewayTasks({ approvals, holds, outcomes, clock, messageB
 
 const EXECUTION = { status: 'working', words: EXECUTING, pollMs: RUNNING_POLL_MS } as const;
 
-function workingTo({ asks, form, facts }: ActiveTaskRun, standing: TaskState): RpcOutcome {
+function workingTo({ asks, form, facts }: ActiveTaskRun, state: TaskState): RpcOutcome {
   return asks === 'result'
     ? { error: rpcError(stillExecuting(), 'question') }
-    : { result: taskView(form, facts, standing) };
+    : { result: taskView(form, facts, state) };
 }
 
 function answerTo(
   { form, asks, facts }: ActiveTaskRun,
-  standing: Exclude<TaskState, { readonly status: 'working' }>,
+  state: Exclude<TaskState, { readonly status: 'working' }>,
 ): RpcOutcome {
-  return asks === 'result' ? taskResult(facts, standing) : { result: taskView(form, facts, standing) };
+  return asks === 'result' ? taskResult(facts, state) : { result: taskView(form, facts, state) };
 }
 
 /** A poll that came to nothing: its hold has ended, is still pending, or this attempt alone failed. */
