@@ -5,12 +5,13 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { answered, approveTransfer, becomes, holdTransfer, transferNow } from './held.ts';
 
-let serial = 0;
-const bill = () => ({ to: 'ACME', reference: `place-${serial++}` });
+const serial = countFrom(0);
+const bill = () => ({ to: 'ACME', reference: `place-${serial()}` });
 const waiting: ServerResponse[] = [];
 
 const it = gatewayTest

@@ -3,14 +3,15 @@
 
 import { describe, expect } from 'vitest';
 import { rule, ruleOf, type WholeConfig } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { CallOptions, Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { startIssuer } from '../support/oidc-issuer.ts';
 import { startRecorder } from '../support/recorder.ts';
 import { answered, approveTransfer, transferNow } from './held.ts';
 
-let serial = 0;
-const payment = () => ({ to: 'ACME', reference: `r${serial++}`, amount: 4200 });
+const serial = countFrom(0);
+const payment = () => ({ to: 'ACME', reference: `r${serial()}`, amount: 4200 });
 
 const it = gatewayTest
   .extend('elsewhere', file, ({ closes }) => closes(startIssuer({ clients: [] })))

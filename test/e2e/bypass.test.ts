@@ -4,13 +4,14 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect } from 'vitest';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { sendRaw } from '../support/raw-http.ts';
 import { answered, approveTransfer, becomes, holdTransfer, transferNow } from './held.ts';
 
-let serial = 0;
-const payment = () => ({ to: 'ACME', reference: `r${serial++}` });
+const serial = countFrom(0);
+const payment = () => ({ to: 'ACME', reference: `r${serial()}` });
 const sentWith = (env: Environment, body: unknown) =>
   env.upstream.requests.filter((request) => request.body === JSON.stringify(body));
 

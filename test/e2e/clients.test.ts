@@ -8,13 +8,14 @@ import OpenAI, { ConflictError, PermissionDeniedError } from 'openai';
 import { Agent, RetryAgent, request } from 'undici';
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
 
 const PATIENCE = { timeout: 20_000 };
 
-let serial = 0;
+const serial = countFrom(0);
 
 const it = gatewayTest
   .extend('env', file, ({ environment }) =>
@@ -43,7 +44,7 @@ const it = gatewayTest
   .extend('token', file, ({ env }) => env.token('agent-1'));
 
 /** A question of its own per test, so that no test meets another's hold. */
-const question = () => ({ model: 'm-1', messages: [{ role: 'user' as const, content: `question ${serial++}` }] });
+const question = () => ({ model: 'm-1', messages: [{ role: 'user' as const, content: `question ${serial()}` }] });
 
 /** How often the gateway has answered a call about this hold. */
 const answered = (env: Environment, id: unknown): number =>

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { type Rules, rule, type Section } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import type { RecordedRequest } from '../support/recorder.ts';
@@ -19,7 +20,7 @@ const made: string[] = [];
 /** What the gateway logged before it was killed. */
 const earlierLines: unknown[] = [];
 
-let serial = 0;
+const serial = countFrom(0);
 
 const RULES: Rules = [
   rule.allow('reads', { upstream: 'ledger', methods: ['GET'] }, { credential: { scope: ['transfers:read'] } }),
@@ -74,7 +75,7 @@ const it = gatewayTest
 
 it.afterEach(({ env }) => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
 
-const payment = () => ({ to: 'ACME', reference: `c${serial++}` });
+const payment = () => ({ to: 'ACME', reference: `c${serial()}` });
 const pay = (env: Environment, body: unknown = payment(), more: Parameters<Environment['call']>[1] = {}) =>
   env.call('/ledger/transfers', { method: 'POST', body, ...more });
 const bearerOf = (request: RecordedRequest) => String(request.headers.authorization).replace('Bearer ', '');

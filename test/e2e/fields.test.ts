@@ -43,18 +43,16 @@ const it = gatewayTest
       }),
       { env: { WIT: 'web-identity-token-literal' } },
     ),
-  );
-
-let before = 0;
-it.beforeEach(({ env }) => {
-  before = env.upstream.requests.length;
-});
+  )
+  // How much the upstream had got when the test began.
+  .extend('before', { auto: true }, ({ env }) => env.upstream.requests.length);
 
 async function sent(
   env: Environment,
   path: string,
   headers: Readonly<Record<string, string>>,
 ): Promise<Readonly<Record<string, unknown>>> {
+  const before = env.upstream.requests.length;
   expect((await env.call(path, { headers })).status).toBe(200);
   return (await env.upstream.arrived(before)).headers;
 }
@@ -145,7 +143,7 @@ const IDENTITIES = [
 ];
 
 describe('an injected credential', () => {
-  it.for(IDENTITIES)('is not joined by the agent’s own %s', async (name, { env }) => {
+  it.for(IDENTITIES)('is not joined by the agent’s own %s', async (name, { env, before }) => {
     expect(Object.keys(await sent(env, '/api/x', { [name]: 'admin', 'x-kept': '1' }))).toEqual(
       expect.not.arrayContaining([name]),
     );
@@ -154,7 +152,7 @@ describe('an injected credential', () => {
 
   it.for(['X_Hasura_Role', 'Impersonate_User', 'X.Remote.User', 'x_WebAuth.User', 'REMOTE_USER'])(
     'is not joined by the spelling %s, which servers take for the same',
-    async (name, { env }) => {
+    async (name, { env, before }) => {
       const answer = await sendRaw(
         env.ports.agents,
         `GET /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${await env.token('agent-1')}\r\n${name}: admin\r\n\r\n`,
@@ -195,7 +193,6 @@ describe('an injected credential', () => {
       },
     };
     expect(await sent(env, '/api/x', harmless)).toMatchObject(harmless);
-    before = env.upstream.requests.length;
     const named = { 'x-hasura-role': 'viewer', 'x-acme-user': 'u1' };
     const seen = await sent(env, '/picky/x', { ...named, 'x-hasura-user-id': '7' });
     expect(seen).toMatchObject(named);
@@ -243,7 +240,7 @@ describe('an injected credential', () => {
     'proxyUser=root',
     'OSSAccessKeyId=x',
     'q-signature=x',
-  ])('does not go out beside a credential in the query: %s', async (query, { env }) => {
+  ])('does not go out beside a credential in the query: %s', async (query, { env, before }) => {
     const response = await env.call(`/api/x?${query}`);
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, 'bad_request']);
     expect(env.upstream.requests).toHaveLength(before);
@@ -318,7 +315,7 @@ describe('a held call', () => {
     expect(await alice.list()).toEqual([]);
   });
 
-  it('goes out with the fields that are bound, once it is approved', async ({ env }) => {
+  it('goes out with the fields that are bound, once it is approved', async ({ env, before }) => {
     const alice = await env.reviewer('alice');
     const { hold } = await alice.expect('PENDING');
     const answer = env.call('/picky/x', {

@@ -3,6 +3,7 @@
 
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import { type Environment, writtenBy } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { APP_ID, type GithubServer, INSTALLATION_ID, startGithub } from '../support/github-server.ts';
@@ -59,7 +60,7 @@ it.afterEach(({ api }) => api.respond((_request, response) => void response.writ
 const PATH = '/github/repos/acme/ledger';
 const PENDING = { headers: { prefer: 'wait=0' } };
 
-let serial = 0;
+const serial = countFrom(0);
 
 /** A DELETE of its own that an owner approves while it waits. */
 async function approved(
@@ -72,7 +73,7 @@ async function approved(
   const [before, arrived] = [github.made.length, api.requests.length];
   const owner = await env.reviewer('olga', ['owners']);
   const { hold } = await owner.expect('PENDING');
-  const answer = env.call(`${path}?call=${serial++}`, { method: 'DELETE', ...(signal && { signal }) });
+  const answer = env.call(`${path}?call=${serial()}`, { method: 'DELETE', ...(signal && { signal }) });
   answer.catch(() => undefined);
   const id = await hold;
   expect(github.made.length).toBe(before);

@@ -2,19 +2,20 @@
 // where it stands.
 
 import { describe, expect } from 'vitest';
+import { countFrom } from '../support/count.ts';
 import { INJECTED_SECRET } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 
 const BODY = { to: 'ACME', amount: 4200 };
 
-let serial = 0;
+const serial = countFrom(0);
 
 const it = gatewayTest.extend('env', file, ({ environment }) => environment());
 
 it.afterEach(({ env }) => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
 
 /** A body of its own per test, so that no test meets another's hold. */
-const payment = () => ({ ...BODY, reference: `r${serial++}` });
+const payment = () => ({ ...BODY, reference: `r${serial()}` });
 
 describe('an allowed call', () => {
   it('reaches the upstream with the injected credential and without the agent’s token', async ({ env }) => {
@@ -130,7 +131,7 @@ describe('a held call', () => {
   }) => {
     const alice = await env.reviewer('alice');
     const body = payment();
-    const headers = { prefer: 'wait=0', 'idempotency-key': `key-${serial}` };
+    const headers = { prefer: 'wait=0', 'idempotency-key': `key-${serial()}` };
     const id = (await env.transfer(body, { headers })).headers.get('countersign-hold') ?? '';
     const other = await env.transfer({ ...body, amount: 1 }, { headers });
     expect([other.status, ((await other.json()) as { code: string }).code]).toEqual([422, 'idempotency_key_reused']);

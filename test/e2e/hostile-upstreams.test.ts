@@ -9,10 +9,10 @@ import { file, gatewayTest } from '../support/gateway-test.ts';
 import { rawAnswer, startRawUpstream } from '../support/raw-upstream.ts';
 
 const OK = rawAnswer('own');
-let answer: (socket: Socket) => void = (socket) => socket.write(OK);
+const wire = { answer: (socket: Socket): void => void socket.write(OK) };
 
 const it = gatewayTest
-  .extend('upstream', file, ({ closes }) => closes(startRawUpstream((socket) => answer(socket))))
+  .extend('upstream', file, ({ closes }) => closes(startRawUpstream((socket) => wire.answer(socket))))
   .extend('env', file, ({ upstream, environment }) =>
     environment({
       upstreams: { raw: { url: upstream.origin, credential: 'key' } },
@@ -21,7 +21,7 @@ const it = gatewayTest
   );
 
 afterEach(() => {
-  answer = (socket) => socket.write(OK);
+  wire.answer = (socket) => socket.write(OK);
 });
 
 const call = (env: Environment, as = 'agent-1'): Promise<Response> => env.call('/raw/x', { as });
@@ -35,10 +35,10 @@ describe('an answer that nobody asked for (CVE-2026-6733)', () => {
   const injected = rawAnswer('injected', ['x-injected: yes']);
 
   it('behind a good one does not become the answer of the next call', async ({ env }) => {
-    answer = (socket) => socket.write(Buffer.concat([OK, injected]));
+    wire.answer = (socket) => socket.write(Buffer.concat([OK, injected]));
     const first = await call(env);
     expect(await first.text()).toBe('own');
-    answer = (socket) => socket.write(OK);
+    wire.answer = (socket) => socket.write(OK);
     for (const agent of ['agent-2', 'agent-3']) {
       const next = await call(env, agent);
       expect([next.status, next.headers.get('x-injected'), await next.text()]).toEqual([200, null, 'own']);
@@ -47,7 +47,7 @@ describe('an answer that nobody asked for (CVE-2026-6733)', () => {
 
   it('on an idle connection costs the upstream that connection', async ({ upstream, env }) => {
     let idle: Socket | undefined;
-    answer = (socket) => {
+    wire.answer = (socket) => {
       idle = socket;
       socket.write(OK);
     };
@@ -56,7 +56,7 @@ describe('an answer that nobody asked for (CVE-2026-6733)', () => {
     const connection = upstream.received.length > before ? before : before - 1;
     idle?.write(injected);
     await upstream.closed(connection);
-    answer = (socket) => socket.write(OK);
+    wire.answer = (socket) => socket.write(OK);
     expect(await (await call(env, 'agent-2')).text()).toBe('own');
   });
 });
@@ -84,12 +84,12 @@ describe('an answer that could be read in two ways', () => {
     ['100 Continue without end', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(100)],
     ['another protocol', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
   ] as const)('is refused: %s', async ([_what, bytes], { env }) => {
-    answer = (socket) => void socket.end(Buffer.from(bytes, 'latin1'));
+    wire.answer = (socket) => void socket.end(Buffer.from(bytes, 'latin1'));
     expect(await refusal(env)).toEqual([502, 'upstream_protocol']);
   });
 
   it('is refused when its head has no end', async ({ env }) => {
-    answer = (socket) => void socket.write(`HTTP/1.1 200 OK\r\n${'x-a: b\r\n'.repeat(50_000)}`);
+    wire.answer = (socket) => void socket.write(`HTTP/1.1 200 OK\r\n${'x-a: b\r\n'.repeat(50_000)}`);
     expect((await refusal(env))[0]).toBe(502);
   });
 });
@@ -106,7 +106,7 @@ describe('an answer in the gateway’s name', () => {
       'Authorization: Bearer x',
       'X-Own: kept',
     ];
-    answer = (socket) => void socket.write(rawAnswer('own', fields));
+    wire.answer = (socket) => void socket.write(rawAnswer('own', fields));
     const { headers } = await call(env);
     expect(headers.get('x-own')).toBe('kept');
     for (const name of ['countersign-hold', 'proxy-status', 'alt-svc', 'set-cookie', 'authorization'])
@@ -114,7 +114,7 @@ describe('an answer in the gateway’s name', () => {
   });
 
   it('is told from the gateway’s own: a 409 of the upstream’s carries no Proxy-Status', async ({ env }) => {
-    answer = (socket) =>
+    wire.answer = (socket) =>
       void socket.write(
         rawAnswer('{"code":"approval_pending"}', ['content-type: application/problem+json'], '409 Conflict'),
       );
@@ -138,14 +138,14 @@ describe('an answer in the gateway’s name', () => {
     ['110, which HTTP does not have', 'HTTP/1.1 110 Odd\r\n\r\n'],
   ] as const)('passes no interim answer on: %s', async ([_what, interim], { env }) => {
     for (const agent of ['agent-1', 'agent-2']) {
-      answer = (socket) => void socket.write(Buffer.concat([Buffer.from(interim), OK]));
+      wire.answer = (socket) => void socket.write(Buffer.concat([Buffer.from(interim), OK]));
       const response = await call(env, agent);
       expect([response.status, response.headers.get('link'), await response.text()]).toEqual([200, null, 'own']);
     }
   });
 
   it('passes no interim answer on that comes apart from the answer', async ({ env }) => {
-    answer = (socket) => void socket.write(CONTINUE, () => setImmediate(() => socket.write(OK)));
+    wire.answer = (socket) => void socket.write(CONTINUE, () => setImmediate(() => socket.write(OK)));
     expect(await (await call(env)).text()).toBe('own');
   });
 });

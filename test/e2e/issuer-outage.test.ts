@@ -5,18 +5,19 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect } from 'vitest';
 import { GATEWAY_AUDIENCE } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { freshGatewayTest } from '../support/gateway-test.ts';
 
 const JWKS = '/jwks';
 const PATIENCE = { timeout: 40_000, interval: 100 };
 
-let serial = 0;
+const serial = countFrom(0);
 
 const it = freshGatewayTest.extend('env', ({ environment }) => environment({ identity: { staleAfter: '10s' } }));
 
 /** A call of an agent that was never seen before, so that nothing is remembered of its token. */
-const callAnew = (env: Environment): Promise<Response> => env.call('/api/things', { as: `agent-new-${serial++}` });
+const callAnew = (env: Environment): Promise<Response> => env.call('/api/things', { as: `agent-new-${serial()}` });
 
 async function codeOf(call: Promise<Response>): Promise<unknown> {
   const response = await call;

@@ -9,14 +9,15 @@ import { join } from 'node:path';
 import { describe, expect, vi } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { startIssuer } from '../support/oidc-issuer.ts';
 import { startRecorder } from '../support/recorder.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
 
-let serial = 0;
-const payment = () => ({ to: 'ACME', reference: `r${serial++}` });
+const serial = countFrom(0);
+const payment = () => ({ to: 'ACME', reference: `r${serial()}` });
 const now = { prefer: 'wait=0' };
 const codeOf = async (response: Response): Promise<unknown[]> => [
   response.status,

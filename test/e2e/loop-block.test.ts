@@ -35,9 +35,9 @@ parentPort.on('message', (what) => {
 })();`;
 
 /** What the MCP server answers. */
-let answer = '';
+const mcp = { answer: '' };
 const server = createServer((incoming, response) => {
-  incoming.resume().on('end', () => response.setHeader('content-type', 'application/json').end(answer));
+  incoming.resume().on('end', () => response.setHeader('content-type', 'application/json').end(mcp.answer));
 });
 
 const it = gatewayTest
@@ -239,7 +239,7 @@ describe('an MCP', () => {
     ).arrayBuffer();
 
   it.for(Object.entries(bodies))('message with %s', ([_what, body], { env, probe }) => {
-    answer = '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}';
+    mcp.answer = '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}';
     return blocksNobody(probe, send(env, call(body)));
   });
 
@@ -254,7 +254,7 @@ describe('an MCP', () => {
     'server’s answer of %s',
     { timeout: 60_000 },
     async ([_what, text], { env, probe }) => {
-      answer = text;
+      mcp.answer = text;
       await blocksNobody(probe, send(env, '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'));
       await blocksNobody(probe, send(env, call('{}')));
     },

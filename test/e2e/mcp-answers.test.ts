@@ -19,9 +19,7 @@ interface Message {
 type Answers = Record<string, string>;
 
 /** By path of the upstream. */
-let answers: Record<string, Answers>;
-let fields: Record<string, string>;
-let stream: boolean;
+const served = { answers: {} as Record<string, Answers>, fields: {} as Record<string, string>, stream: false };
 
 const it = gatewayTest.extend('env', file, async ({ environment }) => {
   const env = await environment(({ origin }) => ({
@@ -42,13 +40,14 @@ const it = gatewayTest.extend('env', file, async ({ environment }) => {
 function answer({ url, body }: RecordedRequest, response: ServerResponse): void {
   const message = JSON.parse(body || '{}') as Message;
   const path = url.slice(1);
-  const text = answers[path]?.[message.method ?? ''] ?? `{"jsonrpc":"2.0","id":$id,"result":${result(path, message)}}`;
+  const text =
+    served.answers[path]?.[message.method ?? ''] ?? `{"jsonrpc":"2.0","id":$id,"result":${result(path, message)}}`;
   const json = text.replaceAll('$id', JSON.stringify(message.id));
   response.writeHead(message.id === undefined ? 202 : 200, {
-    'content-type': stream ? 'text/event-stream' : 'application/json',
-    ...fields,
+    'content-type': served.stream ? 'text/event-stream' : 'application/json',
+    ...served.fields,
   });
-  response.end(message.id === undefined ? '' : stream ? `data: ${json}\n\n` : json);
+  response.end(message.id === undefined ? '' : served.stream ? `data: ${json}\n\n` : json);
 }
 
 const result = (path: string, { method }: Message): string =>
@@ -74,7 +73,7 @@ async function post(
   const text = await response.text();
   expect(response.status, text).toBe(200);
   return {
-    text: stream && text.startsWith('data:') ? text.slice('data: '.length).trimEnd() : text,
+    text: served.stream && text.startsWith('data:') ? text.slice('data: '.length).trimEnd() : text,
     session: response.headers.get('mcp-session-id'),
   };
 }
@@ -86,9 +85,7 @@ async function ask(
   given: Partial<{ answers: Record<string, Answers>; fields: Record<string, string>; stream: boolean }>,
   params = {},
 ) {
-  answers = given.answers ?? {};
-  fields = given.fields ?? {};
-  stream = given.stream ?? false;
+  Object.assign(served, { answers: {}, fields: {}, stream: false }, given);
   const session =
     mount === 'two'
       ? (
@@ -220,7 +217,7 @@ describe('an answer a little off the standard', () => {
       };
       expect(await ask(env, 'raw', 'tools/list', given)).toContain(tool('free'));
       // With a credential in the call, whose echo has to be looked for.
-      answers = {};
+      served.answers = {};
       const plain = await env.call('/api/x');
       expect([plain.status, plain.headers.get('proxy-status')]).not.toEqual([502, null]);
     },

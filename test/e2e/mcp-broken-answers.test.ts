@@ -18,7 +18,7 @@ const MOUNTS = {
 const JSON_TYPE = { 'content-type': 'application/json' };
 const EVENTS = { 'content-type': 'text/event-stream' };
 
-let id = 0;
+const rpc = { lastId: 0 };
 
 const it = gatewayTest.extend('env', file, ({ environment }) =>
   environment(({ origin }) => ({
@@ -45,7 +45,7 @@ async function use(
   mount: string,
   answer: (response: ServerResponse, rpcId: number) => void,
 ): Promise<Told> {
-  const rpcId = ++id;
+  const rpcId = ++rpc.lastId;
   const before = env.upstream.requests.length;
   env.upstream.respond((_request, response) => answer(response, rpcId));
   const version = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
@@ -185,7 +185,7 @@ describe.each(Object.entries(MOUNTS))('on a mount that is %s', (_which, mount) =
     ['ends at once', whole(EVENTS, () => '')],
   ] as const)('an answer that %s becomes the protocol’s own error', async ([_what, how], { env }) => {
     const told = await use(env, mount, how);
-    expect([told.status, told.json]).toMatchObject([200, { jsonrpc: '2.0', id }]);
+    expect([told.status, told.json]).toMatchObject([200, { jsonrpc: '2.0', id: rpc.lastId }]);
     // A fault of the exchange is the tool's result, as every refusal of a tool call; what stands in place of an answer
     // is JSON-RPC's error.
     const { error, result } = told.json;

@@ -6,6 +6,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterEach, describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
@@ -16,7 +17,7 @@ interface Result {
   readonly _meta?: Readonly<Record<string, unknown>>;
 }
 
-let amount = 0;
+const amount = countFrom(1);
 const clients: { close(): Promise<void> }[] = [];
 
 const it = gatewayTest
@@ -66,7 +67,7 @@ async function connectModern(env: Environment): Promise<ModernClient> {
 }
 
 /** Arguments of its own per test, so that no test meets another's hold. */
-const payment = () => ({ name: 'transfer_funds', arguments: { amount: ++amount } });
+const payment = () => ({ name: 'transfer_funds', arguments: { amount: amount() } });
 const ranWith = (upstream: McpUpstream, call: ReturnType<typeof payment>) =>
   upstream.ran.filter(({ args }) => args.amount === call.arguments.amount);
 
@@ -140,13 +141,13 @@ describe('a default SDK v1 client', () => {
       const text = await response.text();
       return JSON.parse(text.startsWith('{') ? text : (/^data: (\{.*)$/m.exec(text)?.[1] ?? '')) as { result: Result };
     };
-    amount += 2;
-    const approved = await send(amount - 1);
+    const [first, second] = [amount(), amount()];
+    const approved = await send(first);
     await alice.approve(String(approved.result._meta?.['countersign/hold']));
-    const other = await send(amount);
+    const other = await send(second);
     expect(other.result._meta).toMatchObject({ 'countersign/code': 'approval_pending' });
     expect(other.result._meta?.['countersign/hold']).not.toBe(approved.result._meta?.['countersign/hold']);
-    expect((await send(amount - 1)).result).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    expect((await send(first)).result).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
   });
 });
 

@@ -14,6 +14,7 @@ import type { Action } from '../../src/domain/action.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { heldCall } from '../../src/mcp/tasks/questions.ts';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type StrictServer, startStrictServer } from '../support/strict-mcp-server.ts';
@@ -38,7 +39,7 @@ const MOUNTS = [
   ['a shared mount', 'both', 'a__pay'],
 ] as const;
 
-let amount = 0;
+const amount = countFrom(1);
 const kept: Client[] = [];
 
 const it = gatewayTest
@@ -72,7 +73,7 @@ const it = gatewayTest
 
 const address = (env: Environment, mount: string) => new URL(`http://127.0.0.1:${env.ports.agents}/${mount}`);
 /** Arguments of its own per test, so that no test meets another's hold. */
-const fresh = () => ({ amount: ++amount });
+const fresh = () => ({ amount: amount() });
 const sentWith = (server: StrictServer, args: object) =>
   server.arrived.filter(
     ({ message }) =>

@@ -4,22 +4,14 @@
 
 import { describe, expect } from 'vitest';
 import { writtenBy } from '../support/environment.ts';
-import { file, gatewayTest } from '../support/gateway-test.ts';
-import { call, code, heldId, INITIALIZE, names, openSharedMount, request } from '../support/shared-mount.ts';
+import { call, code, heldId, INITIALIZE, names, request, sharedMountTest } from '../support/shared-mount.ts';
 import type { StrictServer } from '../support/strict-mcp-server.ts';
 
 // JSON-RPC 2.0, section 5.1.
 const NO_SUCH_METHOD = -32601;
 const INVALID_PARAMS = -32602;
 
-const it = gatewayTest
-  .extend('mount', file, ({ closes }) => closes(openSharedMount()))
-  .extend('env', file, ({ mount }) => mount.env)
-  .extend('a', file, ({ mount }) => mount.a)
-  .extend('b', file, ({ mount }) => mount.b)
-  .extend('alice', file, ({ mount }) => mount.alice)
-  .extend('post', file, ({ mount }) => mount.post)
-  .extend('open', file, ({ mount }) => mount.open);
+const it = sharedMountTest;
 
 it.beforeEach(({ mount }) => mount.reset());
 

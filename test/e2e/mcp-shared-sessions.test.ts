@@ -4,27 +4,19 @@
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
-import { file, gatewayTest } from '../support/gateway-test.ts';
 import {
   call,
   code,
   INITIALIZE,
   names,
   numbers,
-  openSharedMount,
   request,
   type SharedMount,
+  sharedMountTest,
 } from '../support/shared-mount.ts';
 import type { StrictServer } from '../support/strict-mcp-server.ts';
 
-const it = gatewayTest
-  .extend('mount', file, ({ closes }) => closes(openSharedMount()))
-  .extend('env', file, ({ mount }) => mount.env)
-  .extend('a', file, ({ mount }) => mount.a)
-  .extend('b', file, ({ mount }) => mount.b)
-  .extend('kept', file, ({ mount }) => mount.kept)
-  .extend('post', file, ({ mount }) => mount.post)
-  .extend('open', file, ({ mount }) => mount.open);
+const it = sharedMountTest;
 
 it.beforeEach(({ mount }) => mount.reset());
 

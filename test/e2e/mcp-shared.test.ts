@@ -8,6 +8,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterEach, describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
@@ -18,7 +19,7 @@ interface Result {
   readonly _meta?: Readonly<Record<string, unknown>>;
 }
 
-let amount = 0;
+const amount = countFrom(1);
 const clients: { close(): Promise<void> }[] = [];
 
 const it = gatewayTest
@@ -99,7 +100,7 @@ async function connectModern(env: Environment, mount = 'modern') {
 }
 
 const names = (list: { tools: readonly { name: string }[] }) => list.tools.map(({ name }) => name);
-const payment = (server: string) => ({ name: `${server}__transfer_funds`, arguments: { amount: ++amount } });
+const payment = (server: string) => ({ name: `${server}__transfer_funds`, arguments: { amount: amount() } });
 const ranWith = (server: McpUpstream, call: ReturnType<typeof payment>) =>
   server.ran.filter(({ args }) => args.amount === call.arguments.amount);
 

@@ -2,15 +2,9 @@
 // a gateway in a process of its own.
 
 import { describe, expect } from 'vitest';
-import { file, gatewayTest } from '../support/gateway-test.ts';
-import { lastAmount, nextAmount, openTaskGateway, payment, ranWith } from '../support/task-gateway.ts';
+import { lastAmount, nextAmount, payment, ranWith, taskGatewayTest } from '../support/task-gateway.ts';
 
-const it = gatewayTest
-  .extend('gateway', file, ({ closes }) => closes(openTaskGateway()))
-  .extend('modernBank', file, ({ gateway }) => gateway.modernBank)
-  .extend('alice', file, ({ gateway }) => gateway.alice)
-  .extend('modern', file, ({ gateway }) => gateway.modern)
-  .extend('untilStatus', file, ({ gateway }) => gateway.untilStatus);
+const it = taskGatewayTest;
 
 describe('the tasks extension of protocol 2026-07-28', () => {
   it('is declared by the gateway, and a held call comes back as a task that ends with the result', async ({

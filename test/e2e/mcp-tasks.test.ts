@@ -7,18 +7,10 @@ import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
 import { startEnvironment } from '../support/environment.ts';
-import { file, gatewayTest } from '../support/gateway-test.ts';
 import { startMcpUpstream } from '../support/mcp-upstream.ts';
-import { type Answer, lastAmount, nextAmount, openTaskGateway, payment, ranWith } from '../support/task-gateway.ts';
+import { type Answer, lastAmount, nextAmount, payment, ranWith, taskGatewayTest } from '../support/task-gateway.ts';
 
-const it = gatewayTest
-  .extend('gateway', file, ({ closes }) => closes(openTaskGateway()))
-  .extend('env', file, ({ gateway }) => gateway.env)
-  .extend('bank', file, ({ gateway }) => gateway.bank)
-  .extend('alice', file, ({ gateway }) => gateway.alice)
-  .extend('connect', file, ({ gateway }) => gateway.connect)
-  .extend('hold', file, ({ gateway }) => gateway.hold)
-  .extend('modern', file, ({ gateway }) => gateway.modern);
+const it = taskGatewayTest;
 
 it.afterEach(({ gateway }) => gateway.closeClients());
 

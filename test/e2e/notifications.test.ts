@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type RecordedRequest, startRecorder } from '../support/recorder.ts';
@@ -31,10 +32,10 @@ interface Listed {
   readonly lastError?: string;
 }
 
-let serial = 0;
+const serial = countFrom(0);
 
 const ok = (_request: RecordedRequest, response: { end(text: string): void }): void => response.end('{"ok":true}');
-const payment = () => ({ to: IBAN, amount: 4200, reference: `r${serial++}` });
+const payment = () => ({ to: IBAN, amount: 4200, reference: `r${serial()}` });
 const now = { headers: { prefer: 'wait=0' } };
 const held = async (env: Environment, path: string): Promise<string> => {
   const response = await env.call(path, { method: 'POST', body: payment(), ...now });

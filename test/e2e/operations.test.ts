@@ -7,19 +7,20 @@ import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { verifyAudit } from '../../src/audit/verify.ts';
 import { REVIEW_AUDIENCE, ruleOf } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import { type Environment, INJECTED_SECRET } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { sendRaw } from '../support/raw-http.ts';
 
 const PATIENCE = { timeout: 25_000, interval: 100 };
 
-let serial = 0;
+const serial = countFrom(0);
 
 const it = gatewayTest.extend('env', file, ({ environment }) => environment());
 
 it.afterEach(({ env }) => env.upstream.respond((_request, response) => response.end('{"ok":true}')));
 
-const payment = () => ({ to: 'ACME', reference: `o${serial++}` });
+const payment = () => ({ to: 'ACME', reference: `o${serial()}` });
 const codeOf = async (response: Response): Promise<string> => ((await response.json()) as { code: string }).code;
 
 async function probe(

@@ -2,13 +2,13 @@
 
 import { describe, expect } from 'vitest';
 import { GATEWAY_AUDIENCE, REVIEW_AUDIENCE, rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { answered, approveTransfer, holdTransfer, transferNow } from './held.ts';
 
-let serial = 0;
-let sentBefore = 0;
-const payment = () => ({ to: 'ACME', reference: `r${serial++}` });
+const serial = countFrom(0);
+const payment = () => ({ to: 'ACME', reference: `r${serial()}` });
 
 const it = gatewayTest
   .extend('env', file, ({ environment }) =>
@@ -31,13 +31,13 @@ const it = gatewayTest
     }),
   )
   .extend('alice', file, ({ env }) => env.reviewer('alice'))
-  .extend('bob', file, ({ env }) => env.reviewer('bob'));
+  .extend('bob', file, ({ env }) => env.reviewer('bob'))
+  // How much the upstream has got since the test began.
+  .extend('sent', { auto: true }, ({ env }) => {
+    const before = env.upstream.requests.length;
+    return () => env.upstream.requests.length - before;
+  });
 
-it.beforeEach(({ env }) => {
-  sentBefore = env.upstream.requests.length;
-});
-
-const sent = (env: Environment) => env.upstream.requests.length - sentBefore;
 const post = (env: Environment, path: string, body: unknown) =>
   answered(env.call(`/api/${path}`, { method: 'POST', body, headers: { prefer: 'wait=0' } }));
 const refusal = async (response: Promise<Response>) => {
@@ -46,7 +46,7 @@ const refusal = async (response: Promise<Response>) => {
 };
 
 describe('a vote that does not count', () => {
-  it.afterEach(({ env }) => expect(sent(env)).toBe(0));
+  it.afterEach(({ sent }) => expect(sent()).toBe(0));
 
   it('comes from somebody outside the group, who does not even learn that the hold exists', async ({ env, alice }) => {
     const mallory = await env.reviewer('mallory', ['sales']);
@@ -186,15 +186,15 @@ describe('a vote that does not count', () => {
 });
 
 describe('after an approval', () => {
-  it('another reviewer’s deny ends it', async ({ env, alice, bob }) => {
+  it('another reviewer’s deny ends it', async ({ sent, env, alice, bob }) => {
     const body = payment();
     const id = await approveTransfer(env, alice, body);
     expect((await bob.vote(id, 'deny')).status).toBe(200);
     expect(await transferNow(env, body)).toMatchObject({ status: 403, code: 'approval_denied', hold: id });
-    expect(sent(env)).toBe(0);
+    expect(sent()).toBe(0);
   });
 
-  it('the same reviewer has voted, and can take it back', async ({ env, alice }) => {
+  it('the same reviewer has voted, and can take it back', async ({ sent, env, alice }) => {
     const body = payment();
     const id = await approveTransfer(env, alice, body);
     expect(await refusal(alice.vote(id, 'deny'))).toBe('409 already_voted');
@@ -202,7 +202,7 @@ describe('after an approval', () => {
     const told = await transferNow(env, body);
     expect([told.status, told.code]).toEqual([403, 'approval_revoked']);
     expect(told.text).not.toContain('wrong account');
-    expect(sent(env)).toBe(0);
+    expect(sent()).toBe(0);
   });
 
   it('a second approval, or anything after the call was sent, comes too late', async ({ env, alice, bob }) => {
@@ -215,6 +215,7 @@ describe('after an approval', () => {
   });
 
   it('a reviewer who is suspended since then counts no more, while the call waits or when it comes back', async ({
+    sent,
     env,
     alice,
     bob,
@@ -232,43 +233,43 @@ describe('after an approval', () => {
     const next = await holdTransfer(env, body);
     expect(await refusal(bob.vote(next, 'approve'))).toBe('403 not_a_reviewer');
     expect(await env.edit(before)).toBe('config.reloaded');
-    expect(sent(env)).toBe(0);
+    expect(sent()).toBe(0);
   });
 });
 
 describe('a quorum of two', () => {
-  it('is not one person twice, under one sign-in or two', async ({ env, alice, bob }) => {
+  it('is not one person twice, under one sign-in or two', async ({ sent, env, alice, bob }) => {
     const body = payment();
     const { hold } = await post(env, 'pairs', body);
     await alice.approve(hold);
     expect(await refusal(alice.vote(hold, 'approve'))).toBe('409 already_voted');
     expect(await refusal((await env.reviewer('Alice')).vote(hold, 'approve'))).toBe('409 already_voted');
     expect((await post(env, 'pairs', body)).code).toBe('approval_pending');
-    expect(sent(env)).toBe(0);
+    expect(sent()).toBe(0);
     await bob.approve(hold);
     expect(await post(env, 'pairs', body)).toMatchObject({ status: 200, hold });
   });
 });
 
 describe('two tiers at once', () => {
-  it('need a person for each: somebody in both groups counts once', async ({ env }) => {
+  it('need a person for each: somebody in both groups counts once', async ({ sent, env }) => {
     const both = await env.reviewer('frank', ['finance', 'safety']);
     const body = payment();
     const { hold } = await post(env, 'both', body);
     await both.approve(hold);
     expect((await post(env, 'both', body)).code).toBe('approval_pending');
-    expect(sent(env)).toBe(0);
+    expect(sent()).toBe(0);
     await (await env.reviewer('erin', [])).approve(hold);
     expect(await post(env, 'both', body)).toMatchObject({ status: 200, hold });
   });
 
-  it('are not met by two people of one of them', async ({ env, alice, bob }) => {
+  it('are not met by two people of one of them', async ({ sent, env, alice, bob }) => {
     const body = payment();
     const { hold } = await post(env, 'both', body);
     await alice.approve(hold);
     await bob.approve(hold);
     expect((await post(env, 'both', body)).code).toBe('approval_pending');
-    expect(sent(env)).toBe(0);
+    expect(sent()).toBe(0);
   });
 });
 

@@ -2,12 +2,13 @@
 
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { answered, approveTransfer, becomes, holdTransfer, transferNow } from './held.ts';
 
-let serial = 0;
-const payment = () => ({ to: 'ACME', reference: `r${serial++}` });
+const serial = countFrom(0);
+const payment = () => ({ to: 'ACME', reference: `r${serial()}` });
 
 const it = gatewayTest.extend('env', file, ({ environment }) =>
   environment({
@@ -78,7 +79,7 @@ describe('identical requests that race one approval', () => {
   it('with one Idempotency-Key never open a second hold', async ({ env }) => {
     const alice = await env.reviewer('alice');
     const body = payment();
-    const headers = { 'idempotency-key': `race-${serial}` };
+    const headers = { 'idempotency-key': `race-${serial()}` };
     const id = await approveTransfer(env, alice, body, { headers });
     const answers = await Promise.all(Array.from({ length: 20 }, () => transferNow(env, body, { headers })));
     expect(answers.map(({ hold }) => hold)).toEqual(Array(20).fill(id));

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { type Certificates, createCertificates, hasOpenssl } from '../support/certificates.ts';
+import { createCertificates, hasOpenssl } from '../support/certificates.ts';
 import { rule, type Upstream } from '../support/config.ts';
 import { type Environment, INJECTED_SECRET } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
@@ -22,15 +22,14 @@ const MIB = 1024 * 1024;
 const BUFFERED = 32 * MIB;
 
 type Handle = (incoming: IncomingMessage, response: ServerResponse) => void;
-let handle: Handle = (_incoming, response) => void response.end();
+const upstream: { handle: Handle } = { handle: (_incoming, response) => void response.end() };
 const upgrades: IncomingMessage[] = [];
 const openssl = hasOpenssl();
-let certificates: Certificates | undefined;
 
 const closing: (() => void)[] = [];
 
 const it = gatewayTest.extend('env', file, async ({ environment, closes }) => {
-  const server = createServer((incoming, response) => handle(incoming, response));
+  const server = createServer((incoming, response) => upstream.handle(incoming, response));
   const sockets = new WebSocketServer({ server });
   sockets.on('connection', (socket, incoming) => {
     upgrades.push(incoming);
@@ -53,7 +52,6 @@ const it = gatewayTest.extend('env', file, async ({ environment, closes }) => {
   await closes({
     close: () => {
       for (const close of closing) close();
-      certificates?.remove();
     },
   });
   return env;
@@ -72,7 +70,7 @@ async function listen(server: ReturnType<typeof createServer> | TlsServer): Prom
 /** Servers that answer over TLS: one that is whom the gateway takes it for, and three that are not. */
 async function secureUpstreams(): Promise<Record<string, Upstream>> {
   const authority = createCertificates();
-  certificates = authority;
+  closing.push(() => authority.remove());
   const ca = join(tmpdir(), `countersign-ca-${process.pid}.pem`);
   writeFileSync(ca, authority.ca);
   closing.push(() => rmSync(ca));
@@ -115,7 +113,7 @@ async function standstill(env: Environment, state: { readonly produced: number }
 describe('streams', () => {
   it('passes each event on before the next exists', async ({ env }) => {
     let send: (text: string) => void = () => {};
-    handle = (_incoming, response) => {
+    upstream.handle = (_incoming, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.flushHeaders();
       send = (text) => void response.write(text);
@@ -133,7 +131,7 @@ describe('streams', () => {
 
   it('brings a download of 64 MiB, and reads the upstream no faster than the agent reads', async ({ env }) => {
     const { state, stream } = source(64 * MIB);
-    handle = (_incoming, response) => void stream.pipe(response);
+    upstream.handle = (_incoming, response) => void stream.pipe(response);
     const headers = { authorization: `Bearer ${await env.token('agent-1')}` };
     const [answer] = (await once(
       request({ port: env.ports.agents, path: '/live/open', headers }).end(),
@@ -148,7 +146,7 @@ describe('streams', () => {
   it('takes an upload of 64 MiB, and reads the agent no faster than the upstream reads', async ({ env }) => {
     const { state, stream } = source(64 * MIB);
     const arrived = new EventEmitter();
-    handle = (incoming, response) => void arrived.emit('request', incoming, response);
+    upstream.handle = (incoming, response) => void arrived.emit('request', incoming, response);
     const headers = {
       authorization: `Bearer ${await env.token('agent-1')}`,
       'content-type': 'application/octet-stream',
@@ -168,7 +166,7 @@ describe('streams', () => {
 
 describe('what breaks off', () => {
   it('breaks off the agent’s answer when the upstream’s does: nothing looks complete', async ({ env }) => {
-    handle = (_incoming, response) => {
+    upstream.handle = (_incoming, response) => {
       response.writeHead(200, { 'content-length': 200_000 });
       response.write(Buffer.alloc(100_000, 'a'), () => response.destroy());
     };
@@ -180,14 +178,14 @@ describe('what breaks off', () => {
     ['before it answers', '', 'upstream_aborted'],
     ['in the middle of its head', 'HTTP/1.1 200 OK\r\ncontent-le', 'upstream_protocol'],
   ] as const)('answers 502 when the upstream closes %s', async ([_when, bytes, code], { env }) => {
-    handle = (incoming) => void incoming.socket.end(bytes);
+    upstream.handle = (incoming) => void incoming.socket.end(bytes);
     const response = await env.call('/live/open');
     expect([response.status, await codeOf(response)]).toEqual([502, code]);
   });
 
   it('ends the upstream’s call when the agent goes away', async ({ env }) => {
     const closed = new EventEmitter();
-    handle = (_incoming, response) => {
+    upstream.handle = (_incoming, response) => {
       response.once('close', () => closed.emit('closed', response.writableFinished));
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.write('data: one\n\n');
@@ -204,7 +202,7 @@ describe('what breaks off', () => {
 describe('what an upstream answers', () => {
   it.for([301, 302, 307, 308])('hands a %d on and does not follow it', async (status, { env }) => {
     let calls = 0;
-    handle = (_incoming, response) => {
+    upstream.handle = (_incoming, response) => {
       calls++;
       response.writeHead(status, { location: 'http://169.254.169.254/latest/meta-data' }).end();
     };
@@ -220,7 +218,7 @@ describe('what an upstream answers', () => {
     'scrubs the injected secret out of what %s echoes, in fields and body, however it is written',
     async (path, { env }) => {
       const base64 = Buffer.from(INJECTED_SECRET).toString('base64');
-      handle = ({ headers }, response) => {
+      upstream.handle = ({ headers }, response) => {
         response.writeHead(200, {
           'content-type': 'text/plain',
           'x-echo': headers.authorization,

@@ -3,12 +3,13 @@
 
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import type { CallOptions, Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { answered, approveTransfer, holdTransfer, transferNow } from './held.ts';
 
-let serial = 0;
-const payment = () => ({ to: 'ACME', reference: `r${serial++}` });
+const serial = countFrom(0);
+const payment = () => ({ to: 'ACME', reference: `r${serial()}` });
 
 const it = gatewayTest
   .extend('env', file, ({ environment }) =>

@@ -16,8 +16,9 @@ const RULES: Rules = [
 ];
 
 const it = gatewayTest
-  .extend('receiver', file, ({ closes }) => closes(startOtlpReceiver()))
-  .extend('env', file, async ({ receiver, environment }) => {
+  // With what the gateway told it of these calls.
+  .extend('receiver', file, async ({ closes, environment }) => {
+    const receiver = await closes(startOtlpReceiver());
     const env = await environment({ rules: RULES }, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url } });
     const alice = await env.reviewer('alice');
     const play = async (path: string): Promise<string> => {
@@ -46,7 +47,7 @@ const it = gatewayTest
     await play('/gone');
     // An orderly end sends all that waits.
     expect(await env.terminate()).toBe(0);
-    return env;
+    return receiver;
   });
 
 /** SERVER spans of the calls to a path, in the order in which the calls came. */

@@ -4,11 +4,12 @@
 
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
+import { countFrom } from '../support/count.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { answered, holdTransfer, transferNow } from './held.ts';
 
-let serial = 0;
-const bill = () => ({ to: 'ACME', reference: `told-${serial++}` });
+const serial = countFrom(0);
+const bill = () => ({ to: 'ACME', reference: `told-${serial()}` });
 
 const it = gatewayTest.extend('env', file, ({ environment }) =>
   environment({

@@ -27,7 +27,7 @@ const server = createServer((incoming, response) => {
   response.end('{}');
 });
 /** How the upstream answers a handshake at /odd. */
-let odd = '';
+const adds = { field: '' };
 const sockets = new WebSocketServer({ noServer: true, handleProtocols: (offered) => [...offered][0] ?? false });
 
 const it = gatewayTest
@@ -35,7 +35,7 @@ const it = gatewayTest
     server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
       seen.push(`upgrade ${incoming.url}`);
       handshakes.push(incoming);
-      if (incoming.url === '/odd') sockets.once('headers', (headers) => void headers.push(odd));
+      if (incoming.url === '/odd') sockets.once('headers', (headers) => void headers.push(adds.field));
       sockets.handleUpgrade(incoming, socket, head, (open) => {
         open.on('message', (data) => open.send(`echo ${data}`));
       });
@@ -331,7 +331,7 @@ describe('a handshake', () => {
     ['a subprotocol', 'Sec-WebSocket-Protocol: admin'],
     ['an extension', 'Sec-WebSocket-Extensions: x-admin'],
   ] as const)('whose upstream chooses %s that was not offered is not passed on', async ([_what, field], { env }) => {
-    odd = field;
+    adds.field = field;
     expect(await open(env, '/live/odd')).toMatchObject({ code: 'upstream_protocol' });
   });
 });

@@ -11,14 +11,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findBarriers, launchBrowser, type Seat, signIn, takeSeat, whyNoBrowser } from '../support/browser.ts';
 import { rule } from '../support/config.ts';
 import { type Desk, openConsole } from '../support/console.ts';
+import { countFrom } from '../support/count.ts';
 import { type McpUpstream, startMcpUpstream } from '../support/mcp-upstream.ts';
 
 let desk: Desk;
 let bank: McpUpstream;
 let browser: Browser;
-let serial = 0;
+const serial = countFrom(0);
 
-const transfer = () => ({ amount: 4200, to: 'ACME', reference: `r${serial++}` });
+const transfer = () => ({ amount: 4200, to: 'ACME', reference: `r${serial()}` });
 const codeOf = async (response: Response): Promise<unknown[]> => [
   response.status,
   ((await response.json()) as { code: string }).code,

@@ -9,6 +9,7 @@ import { createSealer } from '../../src/credentials/seal.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { launchBrowser, type Seat, signIn, takeSeat } from './browser.ts';
 import { type Desk, openConsole } from './console.ts';
+import { countFrom } from './count.ts';
 
 export interface BrowsedConsole extends Desk {
   readonly browser: Browser;
@@ -23,8 +24,8 @@ export interface BrowsedConsole extends Desk {
   votesOnRecord(): readonly Readonly<Record<string, unknown>>[];
 }
 
-let serial = 0;
-export const nextReference = () => `r${serial++}`;
+const serial = countFrom(0);
+export const nextReference = () => `r${serial()}`;
 
 /** A body of its own per test, so that no test meets another's hold. */
 export const transfer = (more: Readonly<Record<string, unknown>> = {}) => ({

@@ -5,6 +5,7 @@
 
 import { rule } from './config.ts';
 import { type CallOptions, type Environment, startEnvironment } from './environment.ts';
+import { file, gatewayTest } from './gateway-test.ts';
 import type { ReviewerClient } from './reviewer-client.ts';
 import { type StrictServer, startStrictServer } from './strict-mcp-server.ts';
 
@@ -135,3 +136,13 @@ export async function openSharedMount(): Promise<SharedMount> {
     },
   };
 }
+
+export const sharedMountTest = gatewayTest
+  .extend('mount', file, ({ closes }) => closes(openSharedMount()))
+  .extend('env', file, ({ mount }) => mount.env)
+  .extend('a', file, ({ mount }) => mount.a)
+  .extend('b', file, ({ mount }) => mount.b)
+  .extend('alice', file, ({ mount }) => mount.alice)
+  .extend('kept', file, ({ mount }) => mount.kept)
+  .extend('post', file, ({ mount }) => mount.post)
+  .extend('open', file, ({ mount }) => mount.open);

@@ -2,6 +2,7 @@
 // every rule of the walker meets the certificate that breaks it. Keys and signatures are real (WebCrypto through
 // @peculiar/x509).
 
+import { countFrom } from './count.ts';
 import 'reflect-metadata';
 import { KeyObject, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
@@ -60,7 +61,7 @@ export interface Authority extends Issued {
 export const newKeys = (): Promise<webcrypto.CryptoKeyPair> =>
   webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
 
-let serial = 1;
+const serial = countFrom(1);
 
 /** A self-signed authority; `uris` default to the trust domain's own SPIFFE ID. */
 export async function createAuthority(trustDomain: string, shape: CertificateShape = {}): Promise<Authority> {
@@ -101,7 +102,7 @@ async function make(
   shape: CertificateShape,
 ): Promise<Issued> {
   const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: shape.serial ?? (serial++).toString(16).padStart(4, '0'),
+    serialNumber: shape.serial ?? serial().toString(16).padStart(4, '0'),
     subject,
     issuer,
     notBefore: new Date(shape.notBefore ?? Date.now() - MINUTE_MS),

@@ -8,6 +8,7 @@ import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { expect } from 'vitest';
 import { rule } from './config.ts';
 import { type CallOptions, type Environment, startEnvironment } from './environment.ts';
+import { file, gatewayTest } from './gateway-test.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from './mcp-upstream.ts';
 import type { ReviewerClient } from './reviewer-client.ts';
 
@@ -133,3 +134,14 @@ export async function openTaskGateway(): Promise<TaskGateway> {
     },
   };
 }
+
+export const taskGatewayTest = gatewayTest
+  .extend('gateway', file, ({ closes }) => closes(openTaskGateway()))
+  .extend('env', file, ({ gateway }) => gateway.env)
+  .extend('bank', file, ({ gateway }) => gateway.bank)
+  .extend('modernBank', file, ({ gateway }) => gateway.modernBank)
+  .extend('alice', file, ({ gateway }) => gateway.alice)
+  .extend('connect', file, ({ gateway }) => gateway.connect)
+  .extend('hold', file, ({ gateway }) => gateway.hold)
+  .extend('modern', file, ({ gateway }) => gateway.modern)
+  .extend('untilStatus', file, ({ gateway }) => gateway.untilStatus);
