@@ -6,31 +6,29 @@ import type { AgentsApi } from '../agent-api/api.ts';
 import type { Config } from '../config/schema.ts';
 import { Call } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { HeaderList } from '../domain/headers.ts';
 import type { Logger } from '../domain/log.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import { RESOURCE_METADATA_PATH } from '../domain/well-known.ts';
-import { asGatewayError, type GatewayError } from '../errors.ts';
+import { asGatewayError } from '../errors.ts';
 import { type Arrival, startServer } from '../listeners/agents-server.ts';
 import { isStranger, markProved } from '../listeners/connection-bounds.ts';
 import { isPreflight, pageFields, preflightFields, withFields } from '../listeners/cors.ts';
 import type { Listening } from '../listeners/listen.ts';
 import type { ListenTls } from '../listeners/tls.ts';
 import { problem } from '../problem.ts';
+import type { AgentAddresses } from './agent-addresses.ts';
 import { followCertificateFiles } from './certificate-files.ts';
 import type { GatewaySvids } from './gateway-svids.ts';
 import type { LiveConfig } from './live-config.ts';
 
 export interface AgentsPlaneParts {
-  readonly live: LiveConfig;
+  readonly live: Pick<LiveConfig, 'runtime'>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly api: AgentsApi;
   /** The pipeline. */
   run(call: Call): Promise<void>;
-  challenge(error: GatewayError): string;
-  /** The public metadata of an MCP mount. Throws `not_found`, `method_not_allowed`. */
-  metadata(request: InboundRequest): { readonly headers: HeaderList; readonly body: string };
+  readonly addresses: Pick<AgentAddresses, 'metadata' | 'plainChallenge'>;
   readonly svids: GatewaySvids;
   readonly maxConnections: number;
 }
@@ -40,7 +38,7 @@ const OWN = '/countersign/';
 
 export async function startAgentsPlane(
   { listeners, limits }: Config,
-  { live, clock, log, api, run, challenge, metadata, svids, maxConnections }: AgentsPlaneParts,
+  { live, clock, log, api, run, addresses, svids, maxConnections }: AgentsPlaneParts,
 ): Promise<Listening> {
   const { address, tls, hosts } = listeners.agents;
   const accepted = hosts === undefined ? 'any' : new Set(hosts);
@@ -56,8 +54,8 @@ export async function startAgentsPlane(
     async handle(arrival) {
       const call = callOf(arrival, live, accepted);
       if (isPreflight(arrival.incoming, call.runtime.mounts)) return answerPreflight(call, arrival.incoming);
-      if (arrival.incoming.url?.startsWith(RESOURCE_METADATA_PATH)) return tell(call, metadata);
-      const done = arrival.incoming.url?.startsWith(OWN) ? api.handle(call, challenge) : run(call);
+      if (arrival.incoming.url?.startsWith(RESOURCE_METADATA_PATH)) return tell(call, addresses.metadata);
+      const done = arrival.incoming.url?.startsWith(OWN) ? api.handle(call, addresses.plainChallenge) : run(call);
       const { socket } = arrival.incoming;
       // Once per connection.
       return isStranger(socket)
@@ -68,7 +66,7 @@ export async function startAgentsPlane(
 }
 
 /** Answers what needs no identity. */
-function tell(call: Call, metadata: AgentsPlaneParts['metadata']): Promise<void> {
+function tell(call: Call, metadata: AgentAddresses['metadata']): Promise<void> {
   return answerPublic(call, (request) => {
     const { headers, body } = metadata(request);
     call.sink.whole(200, headers, request.method === 'HEAD' ? '' : body);
@@ -115,7 +113,7 @@ async function listenTls(tls: AgentsTls, svids: GatewaySvids, log: Logger): Prom
 
 function callOf(
   { id, receivedAt, incoming, response, sink, upgrade }: Arrival,
-  live: LiveConfig,
+  live: AgentsPlaneParts['live'],
   hosts: ReadonlySet<string> | 'any',
 ): Call {
   const runtime = live.runtime();

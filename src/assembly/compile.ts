@@ -8,7 +8,8 @@ import type { CredentialTools } from '../credentials/credential-type.ts';
 import { createProvider, requestSigning } from '../credentials/types.ts';
 import { leftBehind } from '../domain/deciding-fields.ts';
 import type { Policy } from '../domain/decision.ts';
-import type { Mount } from '../domain/mount.ts';
+import type { Mount, SharedMount, SingleMount } from '../domain/mount.ts';
+import type { AnsweringHandler, ProtocolHandler } from '../domain/protocol-handler.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import type { IdentityOptions } from '../identity/identity.ts';
 import { callsPerAgent, type DescriptorShares, shareOut } from '../listeners/descriptors.ts';
@@ -38,9 +39,11 @@ export interface CompileParts {
   readonly tools: CredentialTools;
   readonly svids: GatewaySvids;
   readonly route: RouteShared;
+  /** What MCP adds to the calls of a mount, by the mount's kind. */
+  readonly mcp: { readonly single: ProtocolHandler; readonly shared: AnsweringHandler };
 }
 
-export function compile(config: Config, { shares, tools, svids, route }: CompileParts): Compiled {
+export function compile(config: Config, { shares, tools, svids, route, mcp }: CompileParts): Compiled {
   const entries = Object.entries(config.upstreams);
   const sizes = poolSizes(config, shares);
   return {
@@ -49,7 +52,9 @@ export function compile(config: Config, { shares, tools, svids, route }: Compile
     mounts: new Map(
       entries.map(([name, entry]) => [
         name,
-        'url' in entry ? createMount(name, entry, sizes, config) : createSharedMount(name, entry, config, route),
+        'url' in entry
+          ? createMount(name, entry, sizes, config, mcp.single)
+          : createSharedMount(name, entry, config, route, mcp.shared),
       ]),
     ),
     targets: new Map(
@@ -74,7 +79,8 @@ function createMount(
   upstream: UpstreamConfig,
   sizes: ReadonlyMap<string, number>,
   { limits, credentials }: Pick<Config, 'limits' | 'credentials'>,
-): Mount {
+  mcp: ProtocolHandler,
+): SingleMount {
   const { host, pathname } = new URL(upstream.url);
   const { protocol, boundHeaders, forwardHeaders, websocket, traceContext, agentToken, allowedOrigins } = upstream;
   const credential = upstream.credential === undefined ? undefined : credentials[upstream.credential];
@@ -91,11 +97,12 @@ function createMount(
     signsBodies: signing?.signsBodies ?? false,
   };
   return {
+    kind: 'single',
     name,
     protocol,
     url: upstream.url,
     webSocket: websocket,
-    ...(protocol === 'mcp' && { allowedOrigins }),
+    ...(protocol === 'mcp' && { allowedOrigins, handler: mcp }),
     pool: { ...upstream.pool, connections: sizes.get(name) ?? 1 },
     traceContext,
     leftBehind: (headers, bound) => leftBehind(headers, bound, agentToken, credential !== undefined),
@@ -108,7 +115,8 @@ function createSharedMount(
   { agentToken, allowedOrigins, boundHeaders, servers }: SharedConfig,
   { limits }: Config,
   route: RouteShared,
-): Mount {
+  handler: AnsweringHandler,
+): SharedMount {
   const descriptor = {
     ...({ name, authority: '', basePath: '', protocol: 'mcp', boundHeaders, allowedOrigins } as const),
     ...(agentToken !== undefined && { withheldHeaders: [agentToken] }),
@@ -116,12 +124,11 @@ function createSharedMount(
   const read: Mount['classify'] = (request) => classify(request, descriptor, 'json', limits);
   const shared = { name, servers: Object.keys(servers), read: (request: InboundRequest) => read(request, 'json') };
   return {
+    kind: 'shared',
     name,
     protocol: 'mcp',
-    url: '',
-    webSocket: false,
     allowedOrigins,
-    traceContext: false,
+    handler,
     classify: read,
     route: (request, principal) => route(shared, request, principal),
   };

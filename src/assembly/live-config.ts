@@ -7,19 +7,7 @@ import type { BrokerProvider } from '../credentials/broker-provider.ts';
 import type { Identity } from '../domain/identity.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Targets } from '../upstream/targets.ts';
-import { type Compiled, type CompileParts, compile } from './compile.ts';
-
-export interface LiveConfig {
-  config(): Config;
-  runtime(): RuntimeConfig;
-  provider(name: string): BrokerProvider | undefined;
-  /**
-   * Swaps. Gives the names of the changed sections that need a restart, and then nothing has changed. Throws what a
-   * part refuses.
-   */
-  replace(next: Config): Promise<readonly string[]>;
-  close(): void;
-}
+import type { Compiled } from './compile.ts';
 
 /**
  * Listeners, store, audit and signing hold sockets, locks and files; the reviewers' sign-in holds keys and sessions;
@@ -42,56 +30,77 @@ const needsRestart = ({
   'limits.header': limits.headerBytes,
 });
 
-export interface LiveConfigParts extends CompileParts {
+export interface LiveConfigParts {
   readonly targets: Targets;
   makeIdentity(config: Config): Identity;
 }
 
-/** `first` is `initial`, compiled. */
-export function createLiveConfig(
-  initial: Config,
-  first: Compiled,
-  { targets, makeIdentity, ...parts }: LiveConfigParts,
-): LiveConfig {
-  let config = initial;
-  let compiled = first;
-  const runtimeOf = (
-    { policy, mounts, callsPerAgent }: Compiled,
-    identity: Identity,
-    { limits }: Config,
-  ): RuntimeConfig => ({
-    policy,
-    mounts,
-    identity,
-    waitMs: limits.waitMs,
-    callsPerAgent,
-    heldBodyBytes: limits.heldBodyBytes,
-    storedBytesPerAgent: limits.storedBytesPerAgent,
-  });
-  let runtime = runtimeOf(compiled, makeIdentity(initial), initial);
+interface InForce {
+  readonly config: Config;
+  readonly compiled: Compiled;
+  readonly runtime: RuntimeConfig;
+}
 
-  return {
-    config: () => config,
-    runtime: () => runtime,
-    provider: (name) => compiled.providers.get(name),
-    async replace(next) {
-      const stuck = changedKeys(needsRestart(config), needsRestart(next));
-      if (stuck.length > 0) return stuck;
-      const fresh = compile(next, parts);
-      // An identity that has not changed keeps its keys and its verified tokens.
-      const sameIdentity = changedKeys(needsIdentity(config), needsIdentity(next)).length === 0;
-      const identity = sameIdentity ? runtime.identity : makeIdentity(next);
-      if (!sameIdentity) await identity.start();
-      targets.reconfigure(fresh.targets);
-      const retired = runtime.identity;
-      config = next;
-      compiled = fresh;
-      runtime = runtimeOf(fresh, identity, next);
-      if (!sameIdentity) retired.close();
-      return [];
-    },
-    close: () => runtime.identity.close(),
-  };
+/** Made before there is a configuration in force, because what is compiled needs parts that read this one. */
+export class LiveConfig {
+  readonly #parts: LiveConfigParts;
+  #compile: ((config: Config) => Compiled) | undefined;
+  #inForce: InForce | undefined;
+
+  constructor(parts: LiveConfigParts) {
+    this.#parts = parts;
+  }
+
+  /** The configuration in force. */
+  readonly config = (): Config => this.#now().config;
+
+  readonly runtime = (): RuntimeConfig => this.#now().runtime;
+
+  readonly provider = (name: string): BrokerProvider | undefined => this.#now().compiled.providers.get(name);
+
+  /** Puts the first configuration in force. Every later one is compiled in the same way. */
+  begin(config: Config, compile: (config: Config) => Compiled): void {
+    this.#compile = compile;
+    const compiled = compile(config);
+    this.#parts.targets.reconfigure(compiled.targets);
+    this.#inForce = { config, compiled, runtime: runtimeOf(compiled, this.#parts.makeIdentity(config), config) };
+  }
+
+  /**
+   * Puts another configuration in force. Gives the names of the changed sections that need a restart; if there are any,
+   * nothing has changed. Throws what a part refuses.
+   */
+  async replace(config: Config): Promise<readonly string[]> {
+    const before = this.#now();
+    const stuck = changedKeys(needsRestart(before.config), needsRestart(config));
+    if (stuck.length > 0 || this.#compile === undefined) return stuck;
+    const compiled = this.#compile(config);
+    // An identity that has not changed keeps its keys and its verified tokens.
+    const sameIdentity = changedKeys(needsIdentity(before.config), needsIdentity(config)).length === 0;
+    const identity = sameIdentity ? before.runtime.identity : this.#parts.makeIdentity(config);
+    if (!sameIdentity) await identity.start();
+    this.#parts.targets.reconfigure(compiled.targets);
+    this.#inForce = { config, compiled, runtime: runtimeOf(compiled, identity, config) };
+    if (!sameIdentity) before.runtime.identity.close();
+    return [];
+  }
+
+  close(): void {
+    this.#inForce?.runtime.identity.close();
+  }
+
+  #now(): InForce {
+    if (this.#inForce === undefined) throw new TypeError('no configuration is in force yet');
+    return this.#inForce;
+  }
+}
+
+function runtimeOf(
+  { policy, mounts, callsPerAgent }: Compiled,
+  identity: Identity,
+  { limits: { waitMs, heldBodyBytes, storedBytesPerAgent } }: Config,
+): RuntimeConfig {
+  return { policy, mounts, identity, waitMs, callsPerAgent, heldBodyBytes, storedBytesPerAgent };
 }
 
 const needsIdentity = (config: Config): Readonly<Record<string, unknown>> => ({

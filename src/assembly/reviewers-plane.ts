@@ -7,7 +7,6 @@ import { conflictOf } from '../approvals/separation.ts';
 import { proposeRules } from '../config/proposal.ts';
 import type { Config } from '../config/schema.ts';
 import type { Approvals } from '../domain/approvals.ts';
-import type { HoldStore } from '../domain/hold.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { parseStrictJson } from '../domain/strict-json.ts';
 import { GatewayError } from '../errors.ts';
@@ -18,21 +17,34 @@ import { reviewListener } from '../review/app.ts';
 import type { ConsoleRoutes } from '../review/console-routes.ts';
 import type { Powers } from '../review/interventions.ts';
 import { followCertificateFiles } from './certificate-files.ts';
+import type { Foundation } from './foundation.ts';
 import { type PagesParts, pagesOf } from './reviewer-pages.ts';
 
-export interface ReviewersPlaneParts extends PagesParts {
-  readonly maxConnections: number;
+export interface ReviewersPlaneParts extends Omit<PagesParts, keyof OpenParts> {
   readonly approvals: Approvals;
-  readonly holds: HoldStore;
   readonly operations: Omit<ConsoleRoutes, 'powersOf'>;
 }
 
-export async function startReviewersPlane(config: Config, parts: ReviewersPlaneParts): Promise<Listening> {
-  const { approvals, holds, clock, log, metrics, operations, current, maxConnections } = parts;
+type OpenParts = Pick<Foundation, 'audit' | 'clock' | 'log' | 'metrics'>;
+
+/** The listener, before anything is served on it. */
+export interface ReviewersPlane extends Listening {
+  /** Where links to the pages lead: `listeners.reviewers.url`, or the listener's own address. */
+  readonly url: string;
+  /** Serves from now on. Call it in the turn in which the plane was opened: a request that comes before has no answer. */
+  serve(parts: ReviewersPlaneParts): void;
+}
+
+export async function openReviewersPlane(
+  config: Config,
+  foundation: Foundation,
+  maxConnections: number,
+): Promise<ReviewersPlane> {
+  const { log, store } = foundation;
   const { address, url, tls } = config.listeners.reviewers;
   const { login } = config.reviewers;
   const closing = new AbortController();
-  const authenticator = authenticatorOf(config, { clock, log, metrics });
+  const authenticator = authenticatorOf(config, foundation);
   await authenticator?.start();
   const options = {
     address,
@@ -41,28 +53,28 @@ export async function startReviewersPlane(config: Config, parts: ReviewersPlaneP
   };
   const server = createBoundedServer(options);
   const listening = await listen(server, options);
-  const origin =
-    url === undefined
-      ? `${tls === undefined ? 'http' : 'https'}://${literalOf(address.host)}:${listening.port}`
-      : new URL(url).origin;
-  const pages = pagesOf(config, origin, parts);
-  const review = reviewListener({
-    approvals,
-    holds,
-    log,
-    hosts: hostsOf(url, address.host, listening.port),
-    eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, holds.now()) },
-    operations: { ...operations, powersOf: (reviewer) => powersOf(current().config, reviewer) },
-    propose: (hold, similar) => proposeRules(current().config.rules, hold, similar),
-    authenticate: authenticator?.authenticate ?? refuseEverybody,
-    ...(login && { stepUpAcr: login.stepUp.acr }),
-    parseJson: parseStrictJson,
-    closing: closing.signal,
-    ...(pages && { pages }),
-  });
-  server.on('request', inTurn(review));
+  const own = `${tls === undefined ? 'http' : 'https'}://${literalOf(address.host)}:${listening.port}`;
   return {
     port: listening.port,
+    url: (url ?? own).replace(/\/$/, ''),
+    serve(parts) {
+      const { approvals, operations, current } = parts;
+      const pages = pagesOf(config, url === undefined ? own : new URL(url).origin, { ...foundation, ...parts });
+      const review = reviewListener({
+        ...{ approvals, log },
+        holds: store.holds,
+        hosts: hostsOf(url, address.host, listening.port),
+        eligibility: { isEligible, conflictOf, requirementsOf: (hold) => requirementsOf(hold, store.holds.now()) },
+        operations: { ...operations, powersOf: (reviewer) => powersOf(current().config, reviewer) },
+        propose: (hold, similar) => proposeRules(current().config.rules, hold, similar),
+        authenticate: authenticator?.authenticate ?? refuseEverybody,
+        ...(login && { stepUpAcr: login.stepUp.acr }),
+        parseJson: parseStrictJson,
+        closing: closing.signal,
+        ...(pages && { pages }),
+      });
+      server.on('request', inTurn(review));
+    },
     async close(graceMs) {
       closing.abort();
       await listening.close(graceMs);
@@ -81,10 +93,7 @@ function powersOf(
   return { killSwitch: has(killSwitch), watch: has(watch) || has(killSwitch) };
 }
 
-function authenticatorOf(
-  { reviewers, identity }: Config,
-  parts: Pick<ReviewersPlaneParts, 'clock' | 'log' | 'metrics'>,
-): ReviewerAuthenticator | undefined {
+function authenticatorOf({ reviewers, identity }: Config, parts: OpenParts): ReviewerAuthenticator | undefined {
   const { api, login } = reviewers;
   const agentAudiences = [...identity.audience, ...identity.issuers.flatMap(({ audience = [] }) => audience)];
   return api && createReviewerAuthenticator({ ...api, agentAudiences, ...(login && { stepUp: login.stepUp }) }, parts);

@@ -1,8 +1,8 @@
-// Folds text to the width of a terminal, so that the terminal never does: a line that it wraps by itself begins without
-// the mark that says whose words it holds. Trusts that control and invisible characters were made visible before.
+// Folds text to the width of a terminal, so that the terminal itself never folds: a line that the terminal wraps begins
+// without the mark that says whose words it has. Trusts that control and invisible characters were made visible before.
 // Widths are taken too large rather than too small.
 
-/** Columns of a terminal; where there is none (a pipe, a pager), as many as the narrowest usual one has. */
+/** Columns of the terminal; 80 where there is no terminal (a pipe, a pager). */
 export function columnsOf({
   stdout,
   env,
@@ -15,7 +15,7 @@ export function columnsOf({
 }
 
 /**
- * One line as several, the first behind `head`, the others behind `hang`, each narrower than `columns`. Breaks
+ * Splits one line into several: the first after `head`, the others after `hang`, each narrower than `columns`. Breaks
  * anywhere, because a break at a blank could hide how many blanks there were. Joining the pieces gives the text.
  */
 export function foldLine(
@@ -40,7 +40,7 @@ export function foldLine(
 
 const SEGMENTER = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
-/** Letters with their marks; a heap of marks that no line holds is cut into characters. */
+/** Letters with their marks; a letter with more marks than fit into a line is cut into characters. */
 function* clusters(text: string, columns: number): Generator<string> {
   if (/^[\x20-\x7e]*$/.test(text)) return yield* text;
   for (const { segment } of SEGMENTER.segment(text)) {
@@ -50,8 +50,8 @@ function* clusters(text: string, columns: number): Generator<string> {
 }
 
 /**
- * Cells, at most: what is not ASCII may take two (East Asian Width, UAX 11: wide, and ambiguous where the terminal is
- * East Asian).
+ * The largest number of cells: a character outside ASCII may take two (East Asian Width, UAX 11: wide, and ambiguous
+ * where the terminal is East Asian).
  */
 function widthOf(text: string): number {
   let cells = 0;

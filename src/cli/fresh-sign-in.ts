@@ -9,7 +9,7 @@ import * as oidc from 'openid-client';
 
 export interface FreshSignIn {
   readonly scope: string;
-  /** RFC 8707, where there is one to name. */
+  /** RFC 8707; absent where no resource is named. */
   readonly resource?: string;
   /** The strength that the API asked for. */
   readonly acrValues?: string;
@@ -21,8 +21,8 @@ const PATIENCE_MS = 5 * 60_000;
 const DONE = 'You are signed in. Go back to the terminal.\n';
 
 /**
- * The access token of a person who has just signed in. Throws what the issuer's client throws, and a DOMException when
- * nobody came.
+ * Gives the access token of a person who has just signed in. Throws what the issuer's client throws, and a DOMException
+ * when nobody signs in within five minutes.
  */
 export async function signInAfresh(
   configuration: oidc.Configuration,
@@ -61,7 +61,7 @@ export async function signInAfresh(
   }
 }
 
-/** The first request that brings this sign-in's state; others (a favicon, a guess) are turned away. */
+/** The first request with the state of this sign-in; other requests (a favicon, a guess) get 404. */
 async function answerAt(server: ReturnType<typeof createServer>, redirectUri: string, state: string): Promise<URL> {
   const signal = AbortSignal.timeout(PATIENCE_MS);
   for (;;) {

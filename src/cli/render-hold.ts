@@ -1,7 +1,7 @@
-// A hold on a terminal: the whole action, never cut. What the gateway knows stands apart from what the agent wrote;
-// every line that repeats words of the agent's begins with a bar, so those words cannot pass for ours, and what cannot
-// be seen in them is made visible. Lines are folded here, never by the terminal: a folded line keeps its bar, or the
-// margin that no title and no name of a fact has.
+// A hold on a terminal: the whole action, never cut. What the gateway knows stands apart from what the agent wrote.
+// Every line with the agent's words begins with a bar, so those words cannot look like the gateway's, and invisible
+// characters in them are made visible. Lines are folded here, never by the terminal: a folded line keeps its bar, or a
+// margin that no title and no fact has.
 
 import { WHY } from '../domain/decision.ts';
 import { toolDiff } from '../domain/tool-diff.ts';
@@ -10,13 +10,13 @@ import { whyNotWhole } from '../domain/whole.ts';
 import { foldLine } from './fold-lines.ts';
 import type { ShownHold } from './review-client.ts';
 
-/** Columns: below, margins take too much of the line. */
+/** Columns; on a narrower terminal, margins take too much of the line. */
 const NARROW = 40;
 
 /** What a reviewer types to confirm: the beginning of the digest that the vote is bound to. */
 export const shortCode = (hold: ShownHold): string => hold.bindingDigest.slice(0, 6);
 
-/** One entry of a list: not enough to decide on. What does not fit the line is set in. */
+/** One entry of a list, which is not enough to decide on. What does not fit into the line is indented. */
 export function renderLine(hold: ShownHold, columns: number): string {
   const { action, principal } = hold;
   const what =
@@ -28,7 +28,7 @@ export function renderLine(hold: ShownHold, columns: number): string {
   return foldLine(line, { head: '', hang: columns < NARROW ? ' > ' : '    ', columns }).join('\n');
 }
 
-/** Everything that there is to decide on, ending with a line feed; no line is as wide as the terminal. */
+/** Everything that a decision needs, ending with a line feed; no line is as wide as the terminal. */
 export function renderHold(hold: ShownHold, columns: number): string {
   const sheet = createSheet(columns);
   sheet.title(`Hold ${hold.id}: ${hold.state}`);
@@ -65,7 +65,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   if (credential !== undefined) sheet.fact('armed with', `${credential.name} ${JSON.stringify(credential.scope)}`);
   if (hold.data !== undefined) sheet.fact('data', hold.data);
   if (hold.reversible !== undefined) sheet.fact('reversible', hold.reversible ? 'yes' : 'NO');
-  // A newer gateway may say a word that is not known here.
+  // A newer gateway may send a word that is unknown here.
   const reasons: Readonly<Record<string, string>> = WHY;
   for (const { id, effect, why } of hold.rules)
     sheet.fact('rule', `${id}: ${effect}${why === 'matched' ? '' : ` (${reasons[why] ?? why})`}`);
@@ -104,10 +104,7 @@ function renderCall(sheet: Sheet, { action }: ShownHold): void {
   if (fault !== undefined) sheet.fact('WARNING', fault);
 }
 
-/**
- * A tool that says or takes something else than when it was pinned: what its server changed, before anybody trusts it
- * again.
- */
+/** For a tool whose definition differs from the pinned one: what its server changed. */
 function renderToolChange(sheet: Sheet, { toolChange }: ShownHold['action']): void {
   if (toolChange === undefined) return;
   sheet.title('The tool’s definition changed, in words of its server');
@@ -139,7 +136,7 @@ interface Sheet {
   title(text: string): void;
   /** A named value; one line, whatever is in it. */
   fact(name: string, value: string): void;
-  /** Somebody's words, whole, every line behind a bar. */
+  /** Other people's words, complete, every line behind a bar. */
   words(text: string): void;
   text(): string;
 }

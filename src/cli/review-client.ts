@@ -1,5 +1,5 @@
 // The reviewers' API as the terminal uses it. Sends the token only over TLS or to this machine, follows no redirects,
-// and believes nothing about a hold that it cannot read whole.
+// and shows no hold that it cannot read completely.
 
 import { z } from 'zod';
 import { visible } from '../domain/visible-text.ts';
@@ -107,7 +107,7 @@ const shownNotification = z.object({
 
 export type ShownNotification = z.infer<typeof shownNotification>;
 
-/** In a list they come without what has to be read to decide. */
+/** A page of the list: its entries lack what a decision needs. */
 const page = z.object({ holds: z.array(shownHold), next: z.string().optional() });
 const refusal = z.object({ code: z.string(), title: z.string().optional(), detail: z.string().optional() });
 

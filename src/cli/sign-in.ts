@@ -1,6 +1,7 @@
 // A reviewer's token for the terminal: from COUNTERSIGN_TOKEN, or by the OAuth device flow (RFC 8628) in the person's
-// own browser. Where a tier asks for a fresh sign-in, by the code flow on the loopback (fresh-sign-in.ts). The token
-// stays in this process's memory: it is not written down, and each command signs in anew unless the variable is set.
+// own browser. For a tier that asks for a fresh sign-in, it uses the code flow on the loopback (fresh-sign-in.ts). The
+// token stays in the memory of this process and is never written to disk, so each command signs in again unless the
+// variable is set.
 
 import * as oidc from 'openid-client';
 import { visible } from '../domain/visible-text.ts';
@@ -31,7 +32,7 @@ export interface TerminalSignIn {
   again(acrValues?: string): Promise<boolean>;
 }
 
-/** Throws UsageError when there is neither a token nor a way to get one. */
+/** Throws UsageError when there is no token and no way to get one. */
 export function createTerminalSignIn(io: Io, options: TerminalSignInOptions): TerminalSignIn {
   const given = io.env.COUNTERSIGN_TOKEN?.trim();
   if (given) return { token: async () => given, again: async () => false };

@@ -1,12 +1,12 @@
-// What every command gets from the terminal and gives back to it: streams, environment, exit codes. Commands return
-// their exit code and never end the process; questions are asked only where somebody can answer.
+// What every command gets from the terminal and returns to it: streams, environment, exit codes. Commands return their
+// exit code and never end the process; they ask questions only where a person can answer.
 
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { visibleJson } from '../domain/visible-json.ts';
 
 export interface Io {
-  /** With its width, where it is a terminal. */
+  /** `columns` is set where this is a terminal. */
   readonly stdout: Writable & { readonly columns?: number };
   readonly stderr: Writable;
   readonly stdin: Readable & { readonly isTTY?: boolean };
@@ -42,7 +42,7 @@ export async function runCommand(io: Io, usage: string, command: () => Promise<n
   }
 }
 
-/** JSON that parses to the value and shows every character that is in it: other people's words are in it, too. */
+/** Prints JSON that shows every character of the value, because the value may have other people's words. */
 export function printJson(io: Pick<Io, 'stdout'>, value: unknown): void {
   const lines = JSON.stringify(value, null, 2).split('\n').map(visibleJson);
   io.stdout.write(`${lines.join('\n')}\n`);

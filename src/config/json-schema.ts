@@ -1,6 +1,5 @@
 // The JSON Schema of the configuration file, for editors: made from the zod schema, never written by hand. Run as a
-// script it writes the file named by its argument. It describes shape and defaults; references between sections are
-// beyond it.
+// script it writes the file named by its argument. It describes shape and defaults, but no references between sections.
 
 import { writeFileSync } from 'node:fs';
 import { argv } from 'node:process';

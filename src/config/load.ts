@@ -1,5 +1,6 @@
 // From a YAML file to a frozen Config, or to a ConfigError with every fault at once. Trusts nothing in the file: the
-// shape is checked by schema.ts, names across sections by references.ts, policy by the check that is handed in.
+// schema.ts checks the shape, references.ts the names across sections, and the check that the caller passes looks at
+// the policy.
 
 import { dirname, resolve } from 'node:path';
 import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
@@ -26,15 +27,12 @@ import { explain, faultsOf } from './zod-messages.ts';
 type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams'>;
 
 /**
- * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty:
- * entries that could not be read are then stood in for.
+ * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty;
+ * harmless entries then replace those that could not be read.
  */
 export type ConfigCheck = (config: PolicyConfig) => readonly Fault[];
 
-/**
- * Reads and checks a file. Throws ConfigError. Secrets and relative paths are looked up now, so a missing one is a
- * fault.
- */
+/** Reads and checks a file. Throws ConfigError. Reads secrets and files now, so a missing one is a fault. */
 export async function loadConfig(path: string, check: ConfigCheck = () => []): Promise<Config> {
   return parseConfig(await readText(path), path, check);
 }
@@ -54,7 +52,7 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
-/** As loadConfig, for a text that is at hand; `path` says where it stands. */
+/** As loadConfig, for a text that was read before; `path` says where it stands. */
 export function parseConfig(
   text: string,
   path: string,
@@ -80,17 +78,17 @@ export function parseConfig(
 
 const warnings = new WeakMap<Config, readonly LocatedFault[]>();
 
-/** What deserves a second look in a configuration that can be used. */
+/** The warnings about a configuration that can be used. */
 export const warningsOf = (config: Config): readonly LocatedFault[] => warnings.get(config) ?? [];
 
 const digests = new WeakMap<Config, Digest>();
 
-/** Digest of a text, or of the text that a configuration was read from: tells whether a file has changed. */
+/** Digest of a text, or of the text of a configuration; it shows whether a file has changed. */
 export function textDigest(source: string | Config): Digest {
   return typeof source === 'string' ? sha256(source) : (digests.get(source) ?? '');
 }
 
-/** Plain data, or a ConfigError with everything that makes the text no YAML. */
+/** Gives plain data. Throws ConfigError with everything that is not well-formed YAML. */
 function readValue(document: Document, path: string, lines: LineCounter): unknown {
   const faults = [...document.errors, ...document.warnings].map(({ message, pos }): LocatedFault => {
     const { line, col } = lines.linePos(pos[0]);
@@ -103,7 +101,7 @@ function readValue(document: Document, path: string, lines: LineCounter): unknow
   });
   visit(document, {
     Pair(_, { key }) {
-      // Objects take this name for something else, so it would vanish on the way instead of being an unknown key.
+      // In an object this name sets the prototype, so the key would vanish instead of being unknown.
       if (!isScalar(key) || key.value !== '__proto__') return;
       const { line, col } = lines.linePos(key.range?.[0] ?? 0);
       faults.push({ path: [], message: 'Rename this key: no key may be called __proto__.', line, column: col });
@@ -139,9 +137,7 @@ function readSections(value: unknown, context: ConfigContext): Sections {
   };
 }
 
-/**
- * Sections without gaps. What stands in is harmless, and faults about it are the entry's own, which are told already.
- */
+/** Fills the gaps of sections with harmless entries. The faults of an entry itself are reported already. */
 function standIns({ rules, tiers, upstreams }: Sections): PolicyConfig {
   const filled = <T>(entries: Readonly<Record<string, T | undefined>>, make: () => T): Record<string, T> =>
     Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, entry ?? make()]));
@@ -152,7 +148,7 @@ function standIns({ rules, tiers, upstreams }: Sections): PolicyConfig {
   };
 }
 
-/** One fault per place: the first to be found is the one that explains it. */
+/** Keeps the first fault of each place: it is the one that explains the others. */
 function distinct(faults: readonly Fault[]): readonly Fault[] {
   const seen = new Set<string>();
   return faults.filter(({ path }) => {

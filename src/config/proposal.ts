@@ -1,6 +1,6 @@
-// "This keeps coming": a change of the rules to copy, for a kind of call that people keep approving. It is text for a
-// person to judge and to bring through the configuration's own review; nothing applies it. Refuses to propose where one
-// rule alone would not do.
+// Proposes a change of the rules for a kind of call that people keep approving. It is text for a person to judge and to
+// send through the configuration's own review; nothing applies it. Proposes nothing where more than one rule would have
+// to change.
 
 import { stringify } from 'yaml';
 import type { Hold, SimilarHolds } from '../domain/hold.ts';
@@ -8,9 +8,9 @@ import type { Config } from './schema.ts';
 
 type ProposedRule = Config['rules'][number];
 
-/** Approvals without a single denial, before a change is proposed. */
+/** How many approvals, without a denial, before a change is proposed. */
 const ENOUGH = 5;
-/** Ids that can stand in a condition as they are. */
+/** Ids that can be written in a condition as they are. */
 const PLAIN = /^[\x21-\x7e]{1,500}$/;
 
 /** Entries for `rules` that replace the one that holds such calls; undefined when nothing can be proposed. */
@@ -23,8 +23,8 @@ export function proposeRules(rules: readonly ProposedRule[], hold: Hold, similar
   if (rule === undefined || holding.length !== 1) return undefined;
   const agent = JSON.stringify(hold.principal.id);
   const { tier: _, ...allowed } = rule;
-  // What passes is one of the two, plain or a WebSocket: a plain request of the agent's stays held where a WebSocket
-  // passes.
+  // The proposed rule passes plain requests or WebSockets, and not both: where WebSockets pass, a plain request of the
+  // agent stays held.
   const others =
     hold.action.upgrade === undefined ? `agent.id != ${agent}` : `(agent.id != ${agent} || !request.upgrade)`;
   const narrowed = { ...rule, when: both(rule.when, others) };

@@ -1,4 +1,4 @@
-// How long what has ended is kept. The audit log is not touched by any of this.
+// The section about how long ended holds and tasks are kept. It never touches the audit log.
 
 import { z } from 'zod';
 import { duration } from '../settings/units.ts';

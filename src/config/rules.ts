@@ -1,5 +1,5 @@
-// The sections about what may happen: tiers of approval, and rules. What conditions and paths mean is checked by
-// policy/, which hands its faults in; here only their shape.
+// The sections about what may happen: tiers of approval, and rules. Only the shape is checked here; policy/ checks
+// conditions and paths.
 
 import { z } from 'zod';
 import { isName } from '../domain/name.ts';
@@ -7,13 +7,13 @@ import { duration } from '../settings/units.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
-/** A name as tokens bring them: another one would match nobody. */
+/** A name as tokens carry it: a name of another form would match nobody. */
 export const name = () =>
   z.string().refine(isName, {
     error: 'Write the name with visible characters only (Unicode NFC), and with single blanks between words.',
   });
 
-/** People, as tiers and the reviewers' section name them. */
+/** A list of people, as tiers and the section `reviewers` name them. */
 export const people = () =>
   z
     .array(

@@ -1,6 +1,6 @@
 // The shape of the configuration file: every key, its meaning, its unit and its default. Unknown keys are faults. The
-// JSON Schema in config/countersign.schema.json is made from this. References between sections are checked in
-// references.ts.
+// JSON Schema in config/countersign.schema.json is made from this. references.ts checks the references between
+// sections.
 
 import { z } from 'zod';
 import { credential } from '../credentials/types.ts';

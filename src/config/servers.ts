@@ -1,6 +1,5 @@
-// Several servers under one mount, spelled out: each becomes an upstream of its own beside the mount, with what the
-// mount shares, under a name that no request can have (domain/server-names.ts). From here on a server is configured,
-// rated and called as any upstream is.
+// Turns each server of a shared mount into an upstream of its own beside the mount. It gets the keys of the mount, and
+// a name that no request can have (domain/server-names.ts). From here on, a server is treated like any upstream.
 
 import { sharedServerName } from '../domain/server-names.ts';
 import type { UpstreamEntry } from './upstreams.ts';

@@ -1,12 +1,12 @@
 // Types that the contract names and this version does not build. Each is refused with a sentence of its own, so that
-// nothing is silently ignored; to build one is to replace its line.
+// nothing is silently ignored. Whoever builds one replaces its line.
 
 import { z } from 'zod';
 
 const NOT_YET = 'not supported in this version';
 const reserved = new WeakSet<object>();
 
-/** A member of a union over `type` whose choice is a fault. */
+/** A member of a union over `type`; choosing it is a fault. */
 export function laterType<T extends string>(type: T) {
   const schema = z
     .looseObject({ type: z.literal(type) })

@@ -1,7 +1,6 @@
-// Follows the configuration file while the gateway runs. A valid change is handed over; an invalid one is refused, and
-// what was in force stays. Watches the folder, because editors and Kubernetes replace files and swap symlinks, and
-// polls behind that, because not every file system reports. The text decides: a file that was only touched is no
-// change.
+// Follows the configuration file while the gateway runs. A valid change is passed on; an invalid one is refused, and
+// the configuration in force stays. Watches the folder, because editors and Kubernetes replace files and swap symlinks.
+// Polls as well, because not every file system reports changes. Only a new text is a change, not a new time stamp.
 
 import { type FSWatcher, readFileSync, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -10,21 +9,24 @@ import { type ConfigCheck, parseConfig, readText, textDigest } from './load.ts';
 import type { Config } from './schema.ts';
 
 export interface ConfigWatchOptions {
-  /** A changed file that is valid. Must not throw. */
+  /** Called with a changed, valid file. Must not throw. */
   onChange(config: Config): void;
-  /** A changed file that is not, or one that cannot be read; told once per text or reason. Must not throw. */
+  /** Called with a file that is invalid or cannot be read, once per text or reason. Must not throw. */
   onRefused(error: ConfigError): void;
-  /** What was loaded from the file: a change since then is found at once. Default: the text that stands there now. */
+  /**
+   * The configuration that was loaded from the file: a change since then is found at once. Default: the text that is
+   * there now.
+   */
   readonly since?: Config;
   /** Polling interval, ms; default 2000. */
   readonly pollMs?: number;
 }
 
-/** Quiet time after a report before the file is read, ms: editors write in steps. */
+/** Quiet time between a report and reading the file, ms, because editors write in steps. */
 const SETTLE_MS = 50;
 
 export interface ConfigWatch {
-  /** Looks now, and takes what stands there for a change: the files that it names may be other ones. */
+  /** Reads the file now, and treats it as changed: the files that it names may have changed. */
   reload(): void;
   close(): void;
 }
@@ -53,7 +55,10 @@ export function watchConfig(path: string, options: ConfigWatchOptions, check?: C
     if (config !== undefined) onChange(config);
   };
 
-  /** Between two steps of a replacement the file may be missing: what two looks of the poll find is told, once. */
+  /**
+   * During a replacement the file may be missing for a moment, so only what two looks of the poll find is reported, and
+   * once.
+   */
   const tellUnreadable = (thrown: unknown): void => {
     if (!(thrown instanceof ConfigError)) throw thrown;
     const reason = thrown.faults[0]?.message;

@@ -1,10 +1,9 @@
 // The durable record of one action waiting for approval, and the port that keeps it.
 
-import type { ActionBinding, Digest, Protocol, ToolChange, ToolWords, UpgradeOffer } from './action.ts';
+import type { Action, ActionBinding, Digest, ToolChange, ToolWords } from './action.ts';
 import type { EpochMs } from './clock.ts';
 import type { MatchedRule, Requirement } from './decision.ts';
 import type { Gist } from './gist.ts';
-import type { HeaderList } from './headers.ts';
 import type { PasskeyEvidence } from './passkey.ts';
 import type { IssuerKind, Party } from './principal.ts';
 import type { Reviewer } from './reviewer.ts';
@@ -27,19 +26,12 @@ export interface Vote {
 }
 
 /** The action as lists and decisions see it. What can be large stands beside it, in HeldContent. */
-export interface HeldAction extends ActionBinding {
-  readonly protocol: Protocol;
-  readonly upstream: string;
-  readonly authority: string;
-  readonly method: string;
-  readonly target: string;
-  readonly path: string;
-  readonly tool?: string;
+export interface HeldAction
+  extends ActionBinding,
+    Pick<Action, 'protocol' | 'upstream' | 'authority' | 'method' | 'target' | 'path'>,
+    Pick<Action, 'tool' | 'contentType' | 'upgrade' | 'boundHeaders'> {
   /** The arguments in one line; absent where there are none to read. */
   readonly gist?: Gist;
-  readonly contentType?: string;
-  readonly upgrade?: UpgradeOffer;
-  readonly boundHeaders: HeaderList;
   /** The MCP session that it was asked for in. Not bound. */
   readonly session?: string;
   /** Names of the agent's fields that do not go along. Absent when there are none. */
@@ -195,6 +187,14 @@ export type EndedHold = HoldBase & Ended & ((Sent & SentEnding) | UnsentEnding);
 export type Hold = OpenHold | ReleasingHold | SentHold | EndedHold;
 
 export type HoldState = Hold['state'];
+
+/** The states from which a hold goes on. */
+export const OPEN_STATES: readonly HoldState[] = ['PENDING', 'APPROVED', 'RELEASING', 'SENT'];
+/** The states in which a hold has ended. */
+export const ENDED_STATES: readonly HoldState[] = [
+  ...(['EXECUTED', 'UPSTREAM_ERROR', 'OUTCOME_UNKNOWN'] as const),
+  ...(['DENIED', 'EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED'] as const),
+];
 /** A hold whose call was sent, and of which it is known how that ended, or that nobody knows. */
 export type SettledHold = Extract<Hold, { readonly state: SentEnding['state'] }>;
 export type DeniedHold = Extract<Hold, { readonly state: 'DENIED' }>;

@@ -5,7 +5,7 @@ import type { Action } from './action.ts';
 import type { HeaderList } from './headers.ts';
 import type { Hold } from './hold.ts';
 import type { Principal } from './principal.ts';
-import type { Answered, Armed, Decided, Recognised } from './stages.ts';
+import type { Answered, Armed, Decided, FailedCall, Reached, Recognised } from './stages.ts';
 import type { ResponseSink, Sent } from './upstream.ts';
 
 /** How one held call waits. */
@@ -37,6 +37,11 @@ export interface SendPlan {
   through(sink: ResponseSink): ResponseSink;
 }
 
+/** A refusal in the protocol's own form: written already, or still to be written. */
+export type ProtocolRefusal =
+  | { readonly status: number; readonly written: true }
+  | { readonly status: number; readonly written: false; readonly contentType: string; readonly body: string };
+
 export interface ProtocolHandler {
   /**
    * Fields of the gateway's own on what goes upstream, in place of the agent's; an empty value only takes the agent's
@@ -58,8 +63,14 @@ export interface ProtocolHandler {
   onHold(decided: Decided, longestWaitMs: number): HoldWait | Promise<HoldWait>;
   /** Called when the call is about to be sent. May put another sink in place of the call's. */
   beforeSend(armed: Armed): Promise<SendPlan>;
-  /** Answers in place of an upstream, where a mount has none of its own. Throws what `Forwarder.send` throws. */
-  respond?(armed: Armed, sink: ResponseSink): Promise<Sent>;
   /** Called when the upstream has answered the call, before it is settled. */
   afterResponse(answered: Answered): Promise<void>;
+  /** How a refused call is answered. Undefined where the protocol has no form for it: then HTTP's is used. */
+  refusal(failed: Reached & FailedCall): ProtocolRefusal | undefined;
+}
+
+/** Answers in place of an upstream. Nothing that it answers can be held. */
+export interface AnsweringHandler extends Omit<ProtocolHandler, 'onHold'> {
+  /** Throws what `Forwarder.send` throws. */
+  respond(armed: Armed, sink: ResponseSink): Promise<Sent>;
 }

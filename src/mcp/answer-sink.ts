@@ -1,7 +1,7 @@
-// The upstream's answer, message by message: each JSON-RPC message is parsed, judged and written on, changed, or left
-// out. It stands between the forwarder and the agent's sink. Trusts nothing of the upstream: an answer of several
-// messages at once, one that is still compressed, and one that is larger than the limit are refused, because what
-// cannot be read cannot be judged.
+// Reads the upstream's answer message by message: each JSON-RPC message is parsed and judged, and then passed on,
+// changed or left out. It stands between the forwarder and the agent's sink. Trusts nothing of the upstream: an answer
+// of several messages at once, one that is still compressed, and one that is larger than the limit are refused, because
+// what cannot be read cannot be judged.
 
 import { fieldPairs, type HeaderList, header, headerValues, keepFields } from '../domain/headers.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -13,16 +13,14 @@ import { GatewayError } from '../errors.ts';
 import { createEventReader, type EventReader, formatEvent, type ServerEvent } from './event-stream.ts';
 import { LARGEST_MESSAGE, readMessage, withoutMark } from './read-message.ts';
 
-/**
- * What becomes of one message: the same value to leave it as it came, another to change it, undefined to leave it out.
- */
+/** Judges one message: the same value passes it on as it came, another value replaces it, undefined leaves it out. */
 export type JudgeMessage = (message: JsonObject) => JsonObject | undefined;
 
 export interface JudgedAnswerOptions {
   readonly judge: JudgeMessage;
-  /** The answer in place of one that cannot be read, or that is left out and stands alone. */
+  /** The answer to send where the upstream's cannot be read, or where its only message is left out. */
   instead(): JsonObject;
-  /** What the agent sees as an event's id; default the server's own. */
+  /** The id of an event as the agent sees it; default: the server's own. */
   eventId?(id: string): string;
 }
 
@@ -102,7 +100,7 @@ function judgeEvent(event: ServerEvent, judge: JudgeMessage): ServerEvent | unde
   const message = readMessage(event.data);
   const judged = message && judge(message);
   if (judged === message && judged !== undefined) return { ...event, data: withoutMark(event.data) };
-  // The id stays: a client that resumes from here has nothing to be told again.
+  // The id stays, so that a client that resumes from here gets no event twice.
   if (judged === undefined)
     return event.id === undefined
       ? undefined
@@ -118,7 +116,7 @@ function isEncoded(headers: HeaderList): boolean {
   return headerValues(headers, 'content-encoding').some(isCoded);
 }
 
-/** Of an answer that was read as UTF-8 and is written anew. */
+/** Fields of an answer that was read as UTF-8 and is written again. */
 function withoutLength(headers: HeaderList): HeaderList {
   const kept = keepFields(headers, (name) => name !== 'content-length' && name !== 'content-encoding');
   return [...fieldPairs(kept)].flatMap(([name, value]) => [

@@ -15,18 +15,18 @@ import { isToolList, type ToolListOptions, visibleTools } from './tool-list.ts';
 export interface AnswerOptions {
   /** The call that is answered. */
   readonly action: Action;
-  /** Whether the server has just said that it makes tasks itself. */
+  /** Called with whether the server has just said that it makes tasks itself. */
   madeTasks(makes: boolean): void;
   readonly tools: ToolListOptions;
   readonly requests: ServerRequests;
-  /** A request of the server's goes on to the agent, who will answer it under this id. */
+  /** Called when a request of the server is passed to the agent, who will answer it under this id. */
   passed(id: string | number): void;
 }
 
 export function judgeAnswer({ action, madeTasks, tools, requests, passed }: AnswerOptions): JudgeMessage {
   return (message) => {
     const { method, id, result } = message;
-    // What is the gateway's to say of its own tasks no server says in its place.
+    // No server may speak about the gateway's own tasks.
     if (namesOwnTask(message))
       return isAbsent(method) ? { jsonrpc: '2.0', id: id ?? null, error: FOREIGN_TASK } : undefined;
     if (!isAbsent(method)) return judgeFromServer(message, requests, passed);
@@ -45,7 +45,7 @@ export function judgeAnswer({ action, madeTasks, tools, requests, passed }: Answ
   function judgeResult(message: JsonObject): JsonObject {
     const { id, result } = message;
     if (isToolList(result)) {
-      // What one agent may see is no answer for another, whatever the server says of caches.
+      // A list is cut for one agent, so no cache may give it to another, whatever the server says.
       const scope = isAbsent(result.cacheScope) ? {} : { cacheScope: 'private' };
       return edited(message, { result: edited(result, { ...scope, tools: visibleTools(result.tools, tools) }) });
     }
@@ -72,9 +72,7 @@ const FOREIGN_TASK = rpcError(
   'call',
 );
 
-/**
- * A task id of the gateway's own where a server may put one: in a result, a task, a list of tasks, or a notification.
- */
+/** Whether a server uses an id of the gateway's own tasks: in a result, a task, a list of tasks, or a notification. */
 function namesOwnTask({ result, params }: JsonObject): boolean {
   const places = [result, params]
     .filter(isJsonObject)
@@ -103,7 +101,7 @@ function judgeFromServer(
   if (typeof id !== 'string' && typeof id !== 'number') return undefined;
   if (method === 'ping' || requests.passes(method, isJsonObject(params) ? params : {})) {
     passed(id);
-    // Written anew, so that the agent's parser cannot see another message than the one that was judged.
+    // Written again, so that the agent's parser sees exactly the message that was judged.
     return rewritten(message);
   }
   requests.refuse(id, method);

@@ -1,7 +1,7 @@
-// Whether arguments fit a tool's own input schema, asked before a person is troubled with a call that its server would
-// refuse. The schema is a server's word: patterns are not run (they could be made to run for ever), nothing is fetched,
-// and a schema that cannot be compiled, is large, or takes long to check checks nothing: the server then has the only
-// word. RuleOutcome name places and keywords, never values.
+// Whether arguments fit a tool's own input schema. This is checked before people are asked about a call that its server
+// would refuse. The schema comes from a server: its patterns are not run (they could run for ever), and nothing is
+// fetched. A schema that cannot be compiled, is large, or takes long, checks nothing: then only the server decides.
+// Sentences name places and keywords, never values.
 
 import { createContext, runInContext } from 'node:vm';
 import { Ajv, type ValidateFunction } from 'ajv';
@@ -13,7 +13,7 @@ import { GatewayError } from '../errors.ts';
 const LARGEST_SCHEMA = 32 * 1024;
 const MOST_FINDINGS = 10;
 
-/** Matches everything: linear in nothing. */
+/** In place of a pattern: it matches everything, at no cost. */
 const everything = (): { test: () => boolean } => ({ test: () => true });
 everything.code = 'undefined';
 
@@ -26,7 +26,7 @@ const OPTIONS = {
   code: { regExp: everything },
 } as const;
 
-/** Long, because a busy machine must not pass for a hostile schema; a schema costs this much once. */
+/** Long, so that a busy machine does not look like a hostile schema. A schema can cost this much only once. */
 const LONGEST_WORK_MS = 1_000;
 
 type Validate = ValidateFunction | 'unchecked';
@@ -57,7 +57,7 @@ export function checkArguments(definition: JsonObject, args: Json): void {
 
 const box = createContext({ job: undefined as unknown });
 
-/** Cuts off what a server's schema makes run wild; undefined then, and for what throws. */
+/** Stops work that a server's schema makes too long; gives undefined then, and for work that throws. */
 function timed<T>(job: () => T): T | undefined {
   box.job = job;
   try {

@@ -14,16 +14,14 @@ import type { OpenRequests } from './open-requests.ts';
 export interface CancellationDependencies {
   readonly approvals: Pick<Approvals, 'cancel'>;
   readonly log: Logger;
-  /**
-   * Calls that are held, or are about to be, by the number of their request, whichever server of its mount it is for.
-   */
+  /** Calls that are held, or are about to be, by the number of their request, for any server of the mount. */
   readonly waiting: OpenRequests<WaitingCall>;
 }
 
 export interface WaitingCall {
   /** Absent until the hold is on record. */
   holdId?: string;
-  /** The client has taken it back, perhaps before there was a hold. */
+  /** The client has cancelled the call, perhaps before there was a hold. */
   cancelled: boolean;
 }
 
@@ -32,7 +30,7 @@ export async function heedCancellation(
   deps: CancellationDependencies,
   { call: { subcall }, action, principal }: Armed,
 ): Promise<void> {
-  // The mount's own call has been here before it was passed on.
+  // The call of the mount was handled here before it was passed to its server.
   if (subcall !== undefined) return;
   try {
     if (action.method === 'DELETE') await cancelHolds(deps, principal, action);
@@ -46,7 +44,7 @@ export async function heedCancellation(
     call.cancelled = true;
     if (call.holdId !== undefined) await deps.approvals.cancel(call.holdId, principal);
   } catch (thrown) {
-    // What has ended meanwhile needs no cancelling.
+    // A hold that has ended since then needs no cancelling.
     deps.log.warn('mcp.cancel_failed', { upstream: action.upstream, error: asGatewayError(thrown).code });
   }
 }

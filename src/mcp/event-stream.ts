@@ -1,5 +1,5 @@
-// Server-sent events (HTML Living Standard section 9.2): read strictly by its rules, written in one canonical form, so
-// that what the agent's parser sees is exactly what was judged here. Trusts nothing; an event larger than the limit
+// Server-sent events (HTML Living Standard section 9.2): read strictly by the standard and written in one canonical
+// form, so that the agent's parser sees exactly what was judged here. Trusts nothing; an event larger than the limit
 // ends the stream.
 
 import { StringDecoder } from 'node:string_decoder';
@@ -13,8 +13,8 @@ export interface ServerEvent {
 }
 
 /**
- * Splits a stream. `push` and `flush` call `onEvent` for each event that is complete; `false` from `push` means one
- * became too large.
+ * Splits a stream. `push` and `flush` call `onEvent` for each complete event; `push` gives `false` when an event is too
+ * large.
  */
 export interface EventReader {
   push(chunk: Uint8Array | string): boolean;
@@ -60,7 +60,7 @@ export function createEventReader(limit: number, onEvent: (event: ServerEvent) =
         if (text.startsWith('\uFEFF')) text = text.slice(1);
         first = false;
       }
-      // A carriage return at the end may be half of a line end: it waits for what follows.
+      // A carriage return at the end may be half of a line end, so it waits for the next piece.
       if (carriage) text = `\r${text}`;
       carriage = text.endsWith('\r');
       if (carriage) text = text.slice(0, -1);
@@ -71,7 +71,7 @@ export function createEventReader(limit: number, onEvent: (event: ServerEvent) =
         begunLength = 0;
         at = text[end] === '\r' && text[end + 1] === '\n' ? end + 2 : end + 1;
       }
-      // Pieces of a line are not looked at again before it ends.
+      // Pieces of a line are searched once, and joined when the line ends.
       if (at < text.length) begun.push(text.slice(at));
       begunLength += text.length - at;
       return begunLength + size <= limit;
@@ -81,18 +81,18 @@ export function createEventReader(limit: number, onEvent: (event: ServerEvent) =
 
 const LINE_END = /[\r\n]/g;
 
-/** One search for both, since a text may have many of one and none of the other. */
+/** One search for both line ends, since a text may have many of one and none of the other. */
 function nextLineEnd(text: string, from: number): number {
   LINE_END.lastIndex = from;
   return LINE_END.exec(text)?.index ?? -1;
 }
 
-/** A message of the gateway's own. It says the default name of its event, since some clients take no other. */
+/** A message from the gateway itself. It gives the event its default name, since some clients accept no other. */
 export function formatMessage(message: object): string {
   return `${MESSAGE_START}${JSON.stringify(message)}\n\n`;
 }
 
-/** What such an event begins with: the message on one line and an empty line follow. */
+/** The beginning of such an event; the message on one line and an empty line follow. */
 export const MESSAGE_START = 'event: message\ndata: ';
 
 /** The canonical text of one event. */

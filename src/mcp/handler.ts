@@ -1,5 +1,6 @@
-// What MCP adds to the way of a call (domain/handler.ts): what is known of the tool, how an agent is kept while people
-// decide, and what of the answer it may see. The parts stand in their own files; here they meet the call.
+// What MCP adds to the way of a call (domain/handler.ts): what is known about the tool, how the agent waits while
+// people decide, and which part of the answer it may see. Each part has a file of its own; this file connects them to
+// the call.
 
 import type { Action, ActionBody, Digest, McpMessage } from '../domain/action.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -44,22 +45,22 @@ export interface McpDependencies extends CancellationDependencies {
   readonly clock: Clock;
   /** The policy in force. */
   policy(): Policy;
-  /** Of an upstream as it is configured now. */
+  /** The settings of an upstream as it is configured now. */
   options(upstream: string): McpUpstreamOptions;
   hash(bytes: Uint8Array): Digest;
   /** Between two progress notifications of a held call, ms. */
   readonly progressEveryMs: number;
   /** Where several servers share a mount: their sessions. */
   readonly servers: Pick<SharedServers, 'ready' | 'sessionFields' | 'sinkOf'>;
+  /** How MCP says a refusal. */
+  readonly refusal: ProtocolHandler['refusal'];
 }
 
-/** A client that asked for progress is kept until the hold ends by its own clocks. */
+/** A client that asked for progress waits until the hold ends by its own deadlines. */
 const UNTIL_DECIDED_MS = 2 ** 31 - 1;
-/** A client that takes a task is told of its hold at once, and asks about it when it likes. */
+/** A client that accepts a task is told about its hold at once, and polls when it likes. */
 const AT_ONCE: HoldWait = { waitMs: 0, cancelsOnClose: false, begin() {}, end() {} };
-/**
- * What a response of the agent's is called when it answers a request that was let through; see policy/mcp-lifecycle.ts.
- */
+/** The method of an agent's response to a request that a rule allowed; see policy/mcp-lifecycle.ts. */
 const ANSWER = '(answer)';
 
 export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
@@ -83,9 +84,7 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
     return { ...action, ...call, mcp: { ...call.mcp, ...known } };
   }
 
-  /**
-   * The call as one whose task would be the gateway's, unless the server makes tasks itself: those stay the server's.
-   */
+  /** Marks the call as one for which the gateway may make a task, unless the server makes its own tasks. */
   function taskCall(
     action: Action,
     mcp: McpMessage,
@@ -98,11 +97,6 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
   }
 
   async function keep({ call, request, action, principal }: Decided, longestWaitMs: number): Promise<HoldWait> {
-    if (call.subcall !== undefined)
-      throw new GatewayError(
-        'denied',
-        'A rule holds this, and nobody waits for what the gateway asks of a server by itself.',
-      );
     const { mcp, tool } = action;
     const rpcId = mcp?.id;
     if (mcp?.requestState !== undefined) await deps.states.redeem(principal, action, mcp.requestState);
@@ -115,7 +109,7 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
     const patient = progressToken !== undefined && mcp?.stateless !== true;
     let stream: HeldStream | undefined;
     const waitingCall: WaitingCall = { cancelled: false };
-    // Whoever waits for a task's result and gives up waiting has not cancelled the task.
+    // A client that stops waiting for a task's result has not cancelled the task.
     const cancellable = rpcId !== undefined && run === undefined;
     if (cancellable) waiting.put(principal, action, rpcId, waitingCall);
     return {
@@ -126,7 +120,7 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
       begin(hold) {
         if (rpcId === undefined) return;
         waitingCall.holdId = hold.id;
-        // A hold goes on record before its agent waits for it, and the agent may not want it any more.
+        // The hold is recorded before its agent waits for it, and the agent may have cancelled since.
         if (waitingCall.cancelled) void deps.approvals.cancel(hold.id, principal).catch(() => {});
         if (progressToken === undefined) return;
         stream = openHeldStream({
@@ -148,8 +142,8 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
   }
 
   /**
-   * What the answer goes through. Where several servers share the mount it is read in the server's words and written in
-   * the agent's.
+   * Wraps the sink of the answer. On a shared mount, the answer is read in the server's names and written in the
+   * agent's.
    */
   function judged(armed: Armed, judge: JudgeMessage, sink: ResponseSink): ResponseSink {
     const { action } = armed;
@@ -167,13 +161,13 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
   }
 
   return {
-    // An answer has to be read: the upstream is asked not to compress it.
+    // The gateway reads the answer, so it asks the upstream not to compress it.
     requestHeaders: (armed) => ['accept-encoding', 'identity', ...deps.servers.sessionFields(armed)],
     enrich: examine,
     onHold: keep,
     onMessage(recognised, action) {
       const { upstream, tool, args, mcp } = action;
-      // What is no tool call has nothing to repeat.
+      // Only a tool call has arguments that fields can repeat.
       const definition = tool === undefined ? undefined : deps.pins.get(upstream, tool)?.definition;
       checkParameterFields(recognised.request.headers, args, definition, tool !== undefined && mcp?.stateless === true);
       return deps.tasks.resume(recognised, action);
@@ -209,9 +203,9 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
         passed: (id) => asked.put(principal, action, id, true),
       });
       const { call } = armed;
-      // Whoever asked is on this connection, and waits.
+      // The client is on this connection, and waits.
       const asks = mcp?.method !== undefined && mcp.method !== ANSWER && mcp.id !== undefined;
-      // A subcall's stream is nobody's, and a task's client waits on another connection.
+      // A subcall has no client on the stream, and the client of a task waits on another connection.
       if (!detached && call.subcall === undefined)
         call.sink = keptAlive(call.sink, { everyMs: deps.progressEveryMs, onClosed: armed.request.onClosed });
       if (!asks || detached || call.subcall !== undefined)
@@ -230,16 +224,17 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
       const { upstream, tool, mcp } = action;
       const approved = clearance.kind === 'released' && sent.status < 400;
       if (approved && tool !== undefined && mcp?.toolChange !== undefined) {
-        // What the configuration pins, one approval does not change.
+        // An approval does not change a pin of the configuration.
         if (!Object.hasOwn(deps.options(upstream).pinnedTools, tool))
           deps.pins.accept(upstream, tool, mcp.toolChange.now);
       }
       await deps.pins.flush();
     },
+    refusal: deps.refusal,
   };
 }
 
-/** While the gateway asks a server by itself, nobody of the agent's side is there to be asked back. */
+/** In a subcall the gateway asks for itself, so there is no agent whom the server could ask back. */
 const hears = ({ call, action }: Armed): boolean => call.subcall === undefined || action.method === 'GET';
 
 /** A call of a tool whose arguments are not known. */
@@ -261,7 +256,7 @@ function allows(deps: McpDependencies, armed: Armed, action: Action): boolean {
 function forgotten(action: Action, status: number): JsonObject {
   const detail =
     'The server answered that it does not know its session any more. A new session is opened with the next call.';
-  // By the protocol a 404 says so and nothing else; what else a server means by its 400, nobody knows.
+  // In the protocol a 404 means exactly this; a 400 may have another reason.
   const error = new GatewayError('session_not_found', detail, { executed: status === 404 ? 'no' : 'unsaid' });
   return refusalMessage(error, action) ?? unanswered(error, action);
 }
@@ -269,7 +264,10 @@ function forgotten(action: Action, status: number): JsonObject {
 const unreadable = (action: Action): JsonObject =>
   unanswered(new GatewayError('upstream_protocol', 'The upstream’s answer is not one JSON-RPC message.'), action);
 
-/** In place of an answer that is none: nobody can say that it would have been a tool's result. */
+/**
+ * The message where the upstream gave no valid answer. It is an error, because nobody knows whether it would have been
+ * a tool's result.
+ */
 function unanswered(error: GatewayError, { mcp }: Action): JsonObject {
   return { jsonrpc: '2.0', id: mcp?.id ?? null, error: rpcError(error, 'call') };
 }

@@ -1,7 +1,7 @@
-// The event stream in which a held call's agent waits: a progress notification now and then, so that no client's clock
-// runs out, comments from the decision until the upstream has answered, and at the end the answer, whatever its form
-// was. It takes the place of the call's sink; what writes into it need not know. Trusts the caller to begin it once. An
-// answer that is not JSON, or failed, becomes a JSON-RPC error: HTTP has spoken already.
+// The event stream in which the agent of a held call waits. It carries progress notifications, so that no client times
+// out, then comments until the upstream has answered, and at the end the answer in any form. It replaces the call's
+// sink; the steps that write into it need not know. Trusts the caller to begin it once. An answer that is not JSON, or
+// failed, becomes a JSON-RPC error: the status 200 has already been sent.
 
 import { type HeaderList, header } from '../domain/headers.ts';
 import type { InboundRequest } from '../domain/request.ts';
@@ -22,9 +22,9 @@ export interface HeldStreamOptions {
 }
 
 export interface HeldStream {
-  /** Where the answer goes from now on. `started` is false until it begins. */
+  /** The sink of the answer from now on. `started` is false until the answer begins. */
   readonly sink: ResponseSink;
-  /** It is decided: no more notifications. */
+  /** The hold is decided: no more notifications. */
   stop(): void;
 }
 
@@ -49,7 +49,7 @@ export function openHeldStream({
   let told = 0;
   const tell = (): void => {
     told++;
-    // Small, so that the upstream's own progress, which starts again, still increases.
+    // Small, so that the upstream's own progress still counts as an increase.
     const params = {
       progressToken,
       progress: told / 1000,
@@ -82,7 +82,7 @@ function answerInto(sink: ResponseSink, rpcId: string | number, silence: () => v
   const begin = (code: number, headers: HeaderList): void => {
     status = code;
     form = formOf(code, headers);
-    // Of another form nothing is written before its end.
+    // An answer of another form is written only when it is complete.
     if (form !== 'other') silence();
     if (form === 'json') sink.write(MESSAGE_START);
   };
@@ -123,8 +123,8 @@ function formOf(status: number, headers: HeaderList): StreamForm {
 }
 
 /**
- * Line ends in JSON are only ever white space; a data line must not have them. Byte-wise, so that a piece may end
- * within a character.
+ * Line ends in JSON are only ever white space; a data line must not have them. It works on bytes, so that a piece may
+ * end within a character.
  */
 function oneLine(chunk: Uint8Array | string): Uint8Array {
   const bytes = Buffer.from(chunk as string);

@@ -1,6 +1,6 @@
-// Keeps a stream of events from looking dead: a comment (HTML Living Standard section 9.2.6) now and then, wherever the
-// gateway holds one open. Clients ignore it, and proxies and load balancers do not close the connection. What stands in
-// front writes whole events, so that a comment is always between two of them.
+// Sends a comment now and then (HTML Living Standard section 9.2.6) in every event stream that the gateway holds open.
+// Clients ignore comments, and proxies and load balancers do not close the connection. Its caller writes whole events,
+// so a comment always stands between two of them.
 
 import { header } from '../domain/headers.ts';
 import type { InboundRequest } from '../domain/request.ts';

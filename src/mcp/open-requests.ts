@@ -1,6 +1,6 @@
-// The requests that are under way, by the numbers that MCP gives them: held calls that a notifications/cancelled may
-// mean, and the server's own requests that the agent has yet to answer. Numbers are only good within one caller,
-// upstream and session. In memory: after a restart nobody waits on a connection any more.
+// The open requests, by their JSON-RPC ids: held calls that a notifications/cancelled may mean, and requests of a
+// server that the agent has not answered yet. An id is unique only within one caller, upstream and session. Kept in
+// memory: after a restart nobody waits on a connection any more.
 
 import type { Action } from '../domain/action.ts';
 import { sessionOf } from '../domain/mcp-session.ts';
@@ -16,11 +16,11 @@ export interface OpenRequests<T> {
   put(principal: Principal, action: Action, id: RpcId, value: T): void;
   get(principal: Principal, action: Action, id: RpcId): T | undefined;
   remove(principal: Principal, action: Action, id: RpcId): void;
-  /** All of the caller's in the session that `action` names. */
+  /** All requests of the caller in the session that `action` names. */
   inSession(principal: Principal, action: Action): readonly T[];
 }
 
-/** `scope` says within what numbers are unique: an agent's within its mount, a server's within its upstream. */
+/** `scope` says where ids are unique: an agent's ids within its mount, a server's ids within its upstream. */
 export function createOpenRequests<T>(scope: 'mount' | 'upstream'): OpenRequests<T> {
   const sessionKey = ({ id }: Principal, { upstream, boundHeaders }: Action): string =>
     JSON.stringify([id, scope === 'mount' ? readUpstreamName(upstream).mount : upstream, sessionOf(boundHeaders)]);

@@ -1,7 +1,7 @@
-// The agent's end of an answer: whoever sent a request gets an answer to it, whatever the upstream did. An answer that
-// holds no JSON-RPC message, an empty one, and a stream of events that ends or breaks off before the response become
-// the protocol's own error, since an MCP client shows its model nothing of HTTP. A stream that can be resumed is left
-// to be resumed. Trusts `judge` to see every message that goes on.
+// The agent's end of an answer: every request gets a JSON-RPC answer, whatever the upstream did. An answer without a
+// JSON-RPC message, an empty one, and an event stream that ends before the response become a JSON-RPC error, since an
+// MCP client shows nothing of HTTP to its model. A stream that can be resumed stays open for that. Trusts `judge` to
+// see every message that is passed on.
 
 import { type HeaderList, header } from '../domain/headers.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
@@ -21,11 +21,11 @@ export interface OwedAnswer {
 type AnswerForm = 'none' | 'events' | 'passing' | 'unread' | 'refused' | 'over';
 
 export interface OwedAnswerOptions {
-  /** The whole message in place of an answer that is none. */
+  /** The message where the upstream gave no answer to the request. */
   words(error: GatewayError): JsonObject;
   /** The whole message of a refusal. */
   refusal(error: GatewayError): JsonObject;
-  /** Hears the status that the agent gets where it is not the upstream's. */
+  /** Called with the status that the agent gets, where it differs from the upstream's. */
   told(status: number): void;
 }
 
@@ -50,7 +50,7 @@ export function oweAnswer(
       Buffer.from(JSON.stringify(message)),
     );
   };
-  /** The last event of a stream; false where there is no place for one. */
+  /** Writes the last event of a stream; false where no event can be written. */
   const lastEvent = (error: GatewayError): boolean => {
     if (form !== 'events' || answered || resumable) return false;
     form = 'over';
@@ -63,8 +63,8 @@ export function oweAnswer(
     watch: (judge) => (received) => {
       const judged = isMessage(received) ? judge(received) : undefined;
       if (judged === undefined || !isAbsent(judged.method)) return judged;
-      // An error of a server that could not read the number has none; some servers write it as a text. Another number
-      // answers nobody here.
+      // An error of a server that could not read the number has none; some servers write it as a text. An answer with
+      // another id belongs to nobody here.
       if (!isAbsent(judged.id) && String(judged.id) !== String(rpcId)) return undefined;
       answered = true;
       return judged;
@@ -107,7 +107,7 @@ const CLOSED = new GatewayError('upstream_aborted', 'The upstream ended its stre
 const REFUSED = new GatewayError('upstream_unauthorized', 'The upstream refused the gateway’s credential.');
 const EVENT_ID = /^id: ./m;
 
-/** A JSON object that is no message is as good as none. */
+/** A JSON object that is not a message counts as no answer. */
 const isMessage = ({ method, result, error }: JsonObject): boolean =>
   !(isAbsent(method) && isAbsent(result) && isAbsent(error));
 const isAbsent = (value: Json | undefined): boolean => value === undefined || value === null;
@@ -119,15 +119,15 @@ const isAbsent = (value: Json | undefined): boolean => value === undefined || va
 const isAnswer = (status: number): boolean => (status >= 200 && status < 300) || status >= 500;
 
 /**
- * A redirection without an address that the agent may have, the answer to a condition that nobody set, and a challenge
- * of somebody's proxy.
+ * A redirection without an address that the agent may see, an answer to a condition that the agent did not set, and the
+ * challenge of a proxy.
  */
 function leadsNowhere(status: number, headers: HeaderList): boolean {
   return status === 407 || (status >= 300 && status < 400 && header(headers, 'location') === undefined);
 }
 
 function formOf(status: number, headers: HeaderList): AnswerForm {
-  // To a client of MCP a 401 is the gateway's, and would send it to the upstream's sign-in.
+  // An MCP client would take a 401 for the gateway's own, and try the upstream's sign-in.
   if (status === 401) return 'refused';
   const type = (header(headers, 'content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (type === 'text/event-stream' && status === 200) return 'events';

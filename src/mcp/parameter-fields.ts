@@ -1,7 +1,7 @@
 // Mcp-Param-* fields (MCP 2026-07-28, Streamable HTTP, custom headers from tool parameters): they repeat arguments that
-// the tool's schema marks with `x-mcp-header`, and a load balancer may route by them. So what they say has to be what
-// the body says, or the call is refused before anything is decided. Trusts the schema only to say which argument a
-// field repeats; a field that no known schema explains is refused.
+// the tool's schema marks with `x-mcp-header`, and a load balancer may route by them. So a field must agree with the
+// body, or the call is refused before it is decided. Trusts the schema only for which argument a field repeats. Refuses
+// a field that no known schema explains.
 
 import type { HeaderList } from '../domain/headers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
@@ -46,7 +46,7 @@ export function checkParameterFields(
   }
 }
 
-/** Field names in lower case, with where their arguments are. A name that is given twice means neither. */
+/** Field names in lower case, with where their arguments are. A name that is given twice is ignored. */
 function markedArguments(schema: Json | undefined): ReadonlyMap<string, readonly string[]> {
   const marked = new Map<string, readonly string[]>();
   const twice = new Set<string>();

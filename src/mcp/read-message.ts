@@ -1,6 +1,5 @@
-// A message of a server's, as it came: one JSON text that is neither too deep nor too full to be read at once. The text
-// is remembered, so that what is changed in the message is all that changes in it. Trusts nothing; undefined for
-// whatever cannot be read.
+// Reads a server's message: one JSON text, bounded in depth and in the number of its members. The text is kept, so that
+// an edit of the message changes nothing else in it. Trusts nothing; gives undefined for what cannot be read.
 
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import { isWithin } from '../domain/json-measure.ts';
@@ -9,7 +8,7 @@ import { foldKey } from '../domain/normal-forms/keys.ts';
 
 /** Largest message that is read, characters. */
 export const LARGEST_MESSAGE = 16 * 1024 * 1024;
-/** Results are nested more deeply than calls: schemas, and what tools give back. */
+/** Results are nested more deeply than calls, because of schemas and of what tools return. */
 const MEASURE = { depth: 128, marks: 300_000 };
 
 /** RFC 8259 section 8.1 lets a reader ignore a byte order mark. */
@@ -29,7 +28,7 @@ export function readMessage(json: string): JsonObject | undefined {
 const MEMBERS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
 
 /**
- * No member that a client's parser could take for one of JSON-RPC's, and that is not written so
+ * Whether no member looks like a member of JSON-RPC in another spelling, which some client's parser could take for it
  * (domain/normal-forms/keys.ts).
  */
 const isPlain = (message: JsonObject): boolean =>

@@ -1,5 +1,5 @@
-// How a refusal is said to an MCP client. A tool call is answered by a tool result that a language model can read, any
-// other request by a JSON-RPC error; a bare HTTP error would reach the model as "connection failed" and invite it to
+// How an MCP client is told about a refusal. A tool call gets a tool result that a language model can read; any other
+// request gets a JSON-RPC error. A bare HTTP error would reach the model as "connection failed", and the model would
 // look for another way.
 
 import type { Action, McpMessage } from '../domain/action.ts';
@@ -31,7 +31,7 @@ const STANDARD: Partial<Record<ErrorCode, number>> = {
 /**
  * The refusal as the answer to one MCP request. Undefined for what is no JSON-RPC request (a GET, a DELETE, a
  * notification, a response, or a message that could not be read): there is no id to answer, so the caller sends the
- * HTTP problem document. `requestState` seals one for a hold; without it the client is told in words to come again.
+ * HTTP problem document. `requestState` seals a state for a hold; without it, the text asks the client to come again.
  * Never 202: that would say the notification was accepted.
  */
 export function renderMcpRefusal(
@@ -63,7 +63,7 @@ export function refusalMessage(
   const to = answerTo(action);
   const outcome =
     outcomeOf(error, mcp, requestState) ??
-    // Who asked for a task could not read a tool's result.
+    // A client that asked for a task cannot read a tool's result.
     (mcp.method === 'tools/call' && mcp.task !== 'core' && error.code !== 'header_mismatch'
       ? { result: toolResult(error, to, mcp.stateless) }
       : { error: rpcError(error, to) });
@@ -80,7 +80,7 @@ function outcomeOf(
   requestState?: (holdId: string) => string,
 ) {
   const { holdId } = error.details;
-  // A client in the middle of a round trip of the upstream's would lose what it brought.
+  // A client in the middle of the upstream's own round trip would lose the state that it brought.
   if (error.code !== 'approval_pending' || holdId === undefined || requestState === undefined) return undefined;
   if (!stateless || continues || !ROUND_TRIP.has(method)) return undefined;
   return { result: { resultType: 'input_required', requestState: requestState(holdId), _meta: meta(error) } };
@@ -96,7 +96,7 @@ export function toolResult(error: GatewayError, to: AnswerTo, stateless: boolean
   };
 }
 
-/** The keys under which a program finds what the text says in words; `countersign/retryAfter` in seconds. */
+/** The same facts for programs; `countersign/retryAfter` is in seconds. */
 export function meta({ code, details }: GatewayError): Record<string, string | number> {
   return {
     'countersign/code': code,
@@ -118,7 +118,7 @@ export function rpcError(error: GatewayError, to: AnswerTo): JsonObject {
   return { code: STANDARD[code] ?? SERVER_ERROR, message: tell(error, to), data };
 }
 
-/** For an answer of HTTP where one of JSON-RPC belongs. */
+/** The message for an HTTP answer where a JSON-RPC answer belongs. */
 export function noMessage(status: number): GatewayError {
   return new GatewayError(
     'upstream_protocol',

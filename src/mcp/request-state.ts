@@ -1,6 +1,6 @@
 // The requestState that lets a client of protocol 2026-07-28 ask again about a held call: sealed, used once, good for
-// one caller, one message and ten minutes. It gives no right to anything: the call is matched to its hold by what it
-// is, as any call that comes again. Refuses what this gateway did not give for exactly this request.
+// one caller, one message and ten minutes. The state grants nothing: the call is matched to its hold by its content, as
+// any repeated call is. Refuses a state that this gateway did not make for exactly this request.
 
 import { randomBytes } from 'node:crypto';
 import type { Action } from '../domain/action.ts';
@@ -22,8 +22,8 @@ export interface StateSealer {
 export interface RequestStates {
   issue(principal: Principal, action: Action, holdId: string): string;
   /**
-   * Uses it up, durably. Throws `bad_rpc` for a state of another caller or message, an old one, and one that was used
-   * before; `store_unavailable`.
+   * Marks the state as used, durably. Throws `bad_rpc` for a state of another caller or message, an expired one, and
+   * one that was used before; `store_unavailable`.
    */
   redeem(principal: Principal, action: Action, state: string): Promise<void>;
 }

@@ -1,5 +1,5 @@
-// Protected resource metadata (RFC 9728), by which MCP clients find the issuer whose tokens the gateway takes. Public
-// by its purpose: it names issuers and mounts, nothing else. Refuses mounts that are not MCP as if they were not there.
+// Protected resource metadata (RFC 9728), by which MCP clients find the issuer whose tokens the gateway takes. It is
+// public, and names only issuers and mounts. A mount that is not MCP gets the same refusal as one that does not exist.
 
 import { type HeaderList, header } from '../domain/headers.ts';
 import type { InboundRequest } from '../domain/request.ts';
@@ -7,7 +7,7 @@ import { RESOURCE_METADATA_PATH } from '../domain/well-known.ts';
 import { GatewayError } from '../errors.ts';
 
 export interface ResourceMetadataOptions {
-  /** How agents reach the gateway, without a slash at the end; undefined: as the Host field says. */
+  /** The URL under which agents reach the gateway, without a slash at the end; undefined: as the Host field says. */
   readonly url: string | undefined;
   readonly scheme: 'http' | 'https';
   /** Issuer identifiers of authorization servers. */
@@ -47,7 +47,7 @@ export function resourceMetadata(
   };
 }
 
-/** How the agent that sent these fields reaches the gateway. */
+/** The URL under which the agent that sent these fields reaches the gateway. */
 export function baseOf(
   { url, scheme }: Pick<ResourceMetadataOptions, 'url' | 'scheme'>,
   headers: HeaderList,

@@ -1,7 +1,7 @@
-// What a server asks of the agent's side (sampling, elicitation, roots): policy weighs it as it weighs the agent's
-// calls, under the method's own name. What no rule allows never reaches the agent, and the server is told so. A hold
-// cannot be: nobody could be kept waiting. Trusts the upstream for nothing; every request is on record in its call's
-// outcome.
+// What a server asks of the agent's side (sampling, elicitation, roots). Policy decides on such a request as on the
+// agent's calls, under the method's own name. A request that no rule allows never reaches the agent, and the server is
+// told so. Such a request is never held. Trusts nothing of the upstream; every request is recorded in the outcome of
+// its call.
 
 import type { Action, McpMessage } from '../domain/action.ts';
 import { type HeaderList, keepFields } from '../domain/headers.ts';
@@ -9,13 +9,13 @@ import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import type { Armed } from '../domain/stages.ts';
 import type { Forwarder, Outgoing, ResponseSink } from '../domain/upstream.ts';
 
-/** Requests of one answer that are recorded, and told their refusal. */
+/** How many requests of one answer are recorded, and answered when refused. */
 const MOST_RECORDED = 100;
 /** JSON-RPC: the agent's side does not offer it (MCP uses -32601 where a capability is missing). */
 const NOT_OFFERED = -32601;
 
 export interface ServerRequests {
-  /** Whether a rule lets the agent see it. Notes it down either way. */
+  /** Whether a rule lets the agent see the request. Records it in any case. */
   passes(method: string, params: JsonObject): boolean;
   /** Answers the server's request in the agent's place. */
   refuse(id: string | number, method: string): void;
@@ -26,7 +26,7 @@ export interface ServerRequestDependencies {
   /** `armed.action` with another method and other arguments, judged by the policy in force. */
   allows(armed: Armed, action: Action): boolean;
   hash(bytes: Uint8Array): string;
-  /** The fields of the server's session, where it is not the agent's. */
+  /** The session fields of the server, where they are not the agent's. */
   readonly sessionFields: HeaderList;
 }
 
@@ -54,13 +54,13 @@ export function serverRequests(
         message: `The gateway in front of this client does not let ${method.slice(0, 128)} through.`,
       };
       void forwarder.send(reply(armed, { jsonrpc: '2.0', id, error }, hash, sessionFields), NOWHERE).catch(() => {
-        // The server waits in vain and gives up by its own clock; nothing more can be done for it.
+        // Then the server gets no answer, and its own timeout ends its wait.
       });
     },
   };
 }
 
-/** A message of the gateway's own to the server, in the session and with the credential of the call that it answers. */
+/** A message from the gateway itself to the server, in the session of the call and with the call's credential. */
 function reply(
   { action, request, credential }: Armed,
   message: JsonObject,

@@ -1,6 +1,6 @@
-// tools/list as one agent may see it: without the tools that no rule would let it call, with a word on those that
-// people decide on. On the way every definition is compared with its pin. Trusts policy for the outlook; a definition
-// that cannot be kept is left out.
+// tools/list as one agent may see it: without tools that no rule would let it call, and with a remark on tools that
+// people decide on. Each definition is compared with its pin. Trusts policy for the outlook; a definition that cannot
+// be kept is left out.
 
 import type { Outlook } from '../domain/decision.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
@@ -8,19 +8,19 @@ import { edited } from '../domain/json-source.ts';
 import { asTaskTool } from './tasks/capabilities.ts';
 
 export interface ToolListOptions {
-  /** What the agent could expect of calls of this tool. Asked after the definition was compared with its pin. */
+  /** What the agent can expect from calls of this tool. Called after the definition was compared with its pin. */
   outlook(tool: string): Outlook;
   /** Compares with the pin and keeps it; false leaves the tool out. */
   observe(definition: Json): boolean;
-  /** After the descriptions of tools that are held; empty for nothing. */
+  /** The text after the descriptions of held tools; empty for none. */
   readonly heldSuffix: string;
-  /** Whether the client reads from a tool's definition that its calls may become tasks (MCP 2025-11-25). */
+  /** Whether the client learns from a tool's definition that its calls may become tasks (MCP 2025-11-25). */
   readonly takesTasks: boolean;
 }
 
 /**
- * A result of tools/list is told by its form: a resumed stream brings it without the request's id (MCP 2025-11-25,
- * resumability).
+ * A result of tools/list is recognised by its form, because a resumed stream brings it without the request's id (MCP
+ * 2025-11-25, resumability).
  */
 export function isToolList(result: Json | undefined): result is JsonObject & { readonly tools: readonly Json[] } {
   return isJsonObject(result) && Array.isArray(result.tools) && result.content === undefined;

@@ -1,6 +1,6 @@
-// The definitions of tools as they were first seen (or as the configuration pins them by digest), so that a server that
-// changes what a tool says or takes is noticed before the tool is used again. Held in memory, written through to the
-// store. Trusts nothing of a definition: it is compared, shown as the server's words, and used only to be stricter.
+// The definitions of tools as they were first seen (or as the configuration pins them by digest), so that a change of a
+// tool's text or schema is noticed before the tool is used again. Kept in memory and written to the store. Trusts
+// nothing in a definition: it is compared, shown as the server's words, and used only to be stricter.
 
 import type { ToolWords } from '../domain/action.ts';
 import { canonicalDigest } from '../domain/canonical.ts';
@@ -21,7 +21,7 @@ interface KnownTool {
   readonly definition: JsonObject;
   readonly words: ToolWords;
   readonly hints?: JsonObject;
-  /** The pinned definition, where the server's is another; empty when only its digest is known. */
+  /** The pinned definition, where the server's differs; empty when only the digest is known. */
   readonly pinned?: JsonObject;
 }
 
@@ -39,9 +39,9 @@ export interface ToolPins {
    * large, or there are too many.
    */
   observe(upstream: string, definition: Json, options: PinningOptions): boolean;
-  /** Makes the definition that was approved the pinned one, unless the server has changed it again since. */
+  /** Pins the approved definition, unless the server has changed it again since then. */
   accept(upstream: string, tool: string, definition: JsonObject): void;
-  /** Resolves when all that was observed is in the store. */
+  /** Resolves when every observed definition is in the store. */
   flush(): Promise<void>;
 }
 
@@ -98,7 +98,7 @@ export function createToolPins(store: ToolPinStore, tell: (event: PinEvent) => v
           keep({ upstream, tool, pinned: definition }, matches ? 'tool_restored' : 'tool_accepted');
         }
       } else if (before?.digest !== digest || before.pin.now === undefined) {
-        // A configured digest says what is right, and nothing that was seen before is.
+        // A configured digest replaces every definition that was seen before.
         const right =
           wanted === undefined || (pinned !== undefined && toolDigest(pinned) === wanted) ? pinned : undefined;
         keep({ upstream, tool, pinned: right ?? {}, now: definition }, 'tool_changed');
@@ -129,7 +129,8 @@ export function createToolPins(store: ToolPinStore, tell: (event: PinEvent) => v
 }
 
 /**
- * Undefined for what has no digest, so could change unnoticed: a number that is none (`1e400`), half a surrogate pair.
+ * Undefined for a definition without a digest, which could change unnoticed: a number out of range (`1e400`), half a
+ * surrogate pair.
  */
 function digestOf(definition: JsonObject): string | undefined {
   try {

@@ -1,5 +1,5 @@
-// What a tool's definition says in words, for the hold page: titles and descriptions of the tool and its arguments. A
-// server's words, cut short where they run on; reviewers see them apart from what the gateway knows.
+// The texts of a tool's definition for the hold page: titles and descriptions of the tool and its arguments. They are a
+// server's words, cut where they are long; reviewers see them apart from what the gateway knows.
 
 import type { ToolWords } from '../domain/action.ts';
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';

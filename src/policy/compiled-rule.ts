@@ -1,4 +1,4 @@
-// One rule in the form in which calls meet it: everything that can be worked out beforehand is.
+// One rule, compiled: everything that does not depend on a call is computed when the policy is loaded.
 
 import type { Action, Protocol } from '../domain/action.ts';
 import type { Requirement } from '../domain/decision.ts';
@@ -23,18 +23,15 @@ export interface CompiledRule {
   /** Whether the body must be parsed to tell if the rule matches. */
   readonly readsBody: boolean;
   /**
-   * Judges the path alone: the parameters, or undefined when the rule cannot match. `caseSensitive` says whether the
-   * upstream tells letters apart by case.
+   * Compares the path: gives its parameters, or undefined when the rule does not match. `caseSensitive` says whether
+   * the upstream tells letters apart by case.
    */
   matchPath(path: ReadPath, caseSensitive: boolean): PathParams | undefined;
-  /**
-   * Judges what else `match` says of an action: whether it opens a WebSocket, and its MCP part; `caseSensitive` as
-   * above.
-   */
+  /** Compares the rest of `match`: whether the action opens a WebSocket, and its MCP part. `caseSensitive` as above. */
   matchRpc(action: Action, caseSensitive: boolean): boolean;
 }
 
-/** Throws TypeError for a path or condition that does not compile; checkPolicy has said so before. */
+/** Throws TypeError for a path or condition that does not compile; checkPolicy has reported it before. */
 export function compileRule(
   options: RuleOptions,
   index: number,
@@ -70,16 +67,16 @@ function compileRpcMatch({ match, decide }: RuleOptions, condition: Condition | 
   const methods = match.mcp?.map((method) => compileName(method, way));
   const resource = match.resource === undefined ? undefined : compileResource(match.resource, way);
   const prompt = match.prompt === undefined ? undefined : compileAgentName(match.prompt, way);
-  // A rule that lets an agent do everything was not written with what servers ask of agents in mind.
+  // An allow rule without `mcp` does not allow what servers ask of agents: its author thought of the agent's own calls.
   const namesMethods = decide !== 'allow' || methods !== undefined;
-  // Nor was one that holds everything, or that looks at arguments, written with the messages in mind by which a session
-  // lives.
+  // A hold rule that names nothing, and a deny rule that reads arguments, do not match the messages that open and keep
+  // a session.
   const namesNothing = tool === undefined && methods === undefined && resource === undefined && prompt === undefined;
   const meansCalls =
     namesNothing &&
     (decide === 'hold' ||
       (decide === 'deny' && condition !== undefined && (condition.readsBody || condition.readsHints)));
-  // Nor one that lets requests through, with connections over which anything may be said.
+  // An allow rule without `upgrade` allows no WebSocket: anything may be said over one.
   const upgrade = match.upgrade ?? (decide === 'allow' ? false : undefined);
   return (action, caseSensitive) =>
     (upgrade === undefined || upgrade === (action.upgrade !== undefined)) &&
@@ -102,7 +99,7 @@ function compileRpcMatch({ match, decide }: RuleOptions, condition: Condition | 
 
 /**
  * A tool or prompt is named as agents call it: `server__name` where several servers share a mount. A hold or deny rule
- * that names it without the server means it wherever it is: a rule that was written for one server is not lost when the
+ * that names it without the server means the tool at every server. So a rule for one server still holds when that
  * server moves under a shared mount.
  */
 function compileAgentName(
@@ -138,7 +135,7 @@ function tierOf(tier: string | undefined, tiers: Readonly<Record<string, TierOpt
   return tier !== undefined && Object.hasOwn(tiers, tier) ? tiers[tier] : undefined;
 }
 
-/** A rule for a mount stands for each server that shares it; one that names a server, for that server alone. */
+/** A rule for a shared mount applies to each of its servers; a rule that names a server applies to that server only. */
 function concerns({ upstream, server }: RuleOptions['match'], name: string): boolean {
   const member = readUpstreamName(name);
   return (
@@ -150,7 +147,7 @@ function concerns({ upstream, server }: RuleOptions['match'], name: string): boo
 /** The candidates for a call, by upstream and method, in file order: other upstreams' rules are never looked at. */
 export interface RuleIndex {
   candidates(upstream: string, method: string): readonly CompiledRule[];
-  /** The rules by which a call could come off worse under another method than this one, as far as they match. */
+  /** The rules that could treat the call more strictly under another method. */
   byMethod(upstream: string, method: string): readonly CompiledRule[];
   protocol(upstream: string): Protocol | undefined;
   caseSensitive(upstream: string): boolean;
@@ -193,8 +190,8 @@ export function indexRules(
 }
 
 /**
- * A rule that allows this method and not each other one, that stops others and not this one, or whose condition reads
- * the method.
+ * Whether a rule treats methods differently: it allows this method and not every other one, stops another method and
+ * not this one, or has a condition that reads the method.
  */
 function tellsApart({ match: { methods }, decide, when }: RuleOptions, method: string): boolean {
   if (when?.includes('method')) return true;

@@ -1,19 +1,18 @@
-// What a condition may look at, told from its syntax before any call comes: whether the body has to be buffered, whether
-// the earlier calls of the task count, whether a server's own words do. It errs to one side: it never misses a condition
-// that does look.
+// What a condition may read, found from its syntax when the policy is loaded: the body, which then has to be buffered;
+// the earlier calls of the task; a server's own words. It may report too much, and never too little.
 
 import type { ASTNode } from '@marcbachmann/cel-js';
 import type { Reads } from './variables/variable.ts';
 import { VARIABLES } from './variables/variables.ts';
 
-/** Everything that the condition may read of what `Reads` lists. */
+/** Every kind of `Reads` that the condition may read. */
 export function readsOf(ast: ASTNode): ReadonlySet<Reads> {
   const found = new Set<Reads>();
   let history = 0;
   for (const node of nodesOf(ast)) {
     if (node.op === 'id' && BY_NAME.get(node.args) === 'hints') found.add('hints');
     if (mayReadBody(node)) found.add('body');
-    // Each mention of the task counts as one of its history, unless it is seen to read another member of the task.
+    // Each mention of the task counts as a mention of its history, unless it clearly reads another member of the task.
     if (node.op === 'id' && WITH_HISTORY.has(node.args)) history += 1;
     if (readsNoHistory(node)) history -= 1;
   }
@@ -62,7 +61,7 @@ function readsNoHistory(node: ASTNode): boolean {
   return isNode(holder) && holder.op === 'id' && WITH_HISTORY.get(holder.args)?.has(name) === true;
 }
 
-/** Wider than needed on purpose: any field or key called `body`, and whatever could hide one from this look. */
+/** Wider than needed on purpose: any field or key called `body`, and whatever could hide one from this check. */
 function mayReadBody(node: ASTNode): boolean {
   switch (node.op) {
     case 'id':

@@ -1,7 +1,6 @@
-// CEL conditions (github.com/google/cel-spec), compiled and type-checked when the policy is loaded. Undeclared
-// variables, unknown fields of declared ones, results that cannot be a truth value, and patterns that the agent could
-// choose are refused then; whatever goes wrong while a condition runs, or that it costs too much, is `failed`, and the
-// caller fails closed.
+// CEL conditions (github.com/google/cel-spec), compiled and type-checked when the policy is loaded. Loading refuses
+// unknown variables and members, results that cannot be true or false, and patterns that an agent could choose. A
+// condition that fails while it runs, or costs too much, gives `failed`, and the caller fails closed.
 
 import { Environment } from '@marcbachmann/cel-js';
 import { compileProgram, type Program } from './cel/evaluate.ts';
@@ -12,14 +11,15 @@ import { type CallVariables, VARIABLES } from './variables/variables.ts';
 
 export interface Condition {
   /**
-   * Whether it may look at the body: then the body must be buffered and parsed first. Never false for one that does.
+   * Whether the condition may read the body, which must then be buffered and parsed first. Never false for a condition
+   * that reads it.
    */
   readonly readsBody: boolean;
-  /** Whether it may look at the earlier calls of the task. Never false for one that does. */
+  /** Whether the condition may read the earlier calls of the task. Never false for a condition that reads them. */
   readonly readsHistory: boolean;
-  /** Whether it looks at `hints`, a server's own words on its tools. */
+  /** Whether the condition reads `hints`, a server's own words about its tools. */
   readonly readsHints: boolean;
-  /** A part whose cost can grow faster than what the agent sends, as it is written. */
+  /** The text of a part whose cost can grow faster than what the agent sends. */
   readonly growth?: string;
   evaluate(variables: CallVariables): boolean | 'failed';
 }
@@ -35,7 +35,7 @@ for (const variable of VARIABLES) {
   environment.registerVariable(variable.name, variable.type);
 }
 
-/** Without those of optional values, which conditions do not have. */
+/** The library's functions, without those of optional values, which conditions do not have. */
 const FUNCTIONS = environment
   .getDefinitions()
   .functions.filter(({ signature }) => !signature.includes('optional'))

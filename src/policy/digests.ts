@@ -1,5 +1,5 @@
-// Digests of the policy and of the part of it that a decision rests on. The latter cover only the matched rules and
-// their tiers, in an order that does not depend on the file, so that an unrelated edit voids no approval.
+// Digests of the policy, and of the part of it on which a decision rests. The second kind covers only the matched rules
+// and their tiers, in an order that does not depend on the file. So an unrelated edit voids no approval.
 
 import type { Digest } from '../domain/action.ts';
 import { canonicalDigest } from '../domain/canonical.ts';
@@ -32,8 +32,8 @@ export function createDigests(options: PolicyOptions, rules: readonly CompiledRu
 }
 
 /**
- * A rule's content with its tier's spelled out. Lists whose order means nothing are sorted. Who is told what is left
- * out: it changes nothing of what was approved.
+ * A rule's content with its tier's spelled out. Lists whose order has no meaning are sorted. `notify` and messages are
+ * left out, because they change nothing of what was approved.
  */
 function contentOf({ options, requirement }: CompiledRule) {
   const { match, when, tier: _, notify: __, message: ___, ...rest } = options;

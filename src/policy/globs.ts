@@ -2,10 +2,10 @@
 
 import { foldKey } from '../domain/normal-forms/keys.ts';
 
-/** `caseSensitive` is what the upstream is; it matters to lenient patterns alone. */
+/** `caseSensitive` is the key of the upstream; only lenient patterns use it. */
 export type NameMatch = (name: string, caseSensitive: boolean) => boolean;
 
-/** `exact` takes a name as it is written, `lenient` in any case of letters unless the upstream tells them apart. */
+/** `exact` compares the name as it is written. `lenient` ignores case, unless the upstream distinguishes it. */
 export function compileName(glob: string, way: 'exact' | 'lenient'): NameMatch {
   const exact = compileGlob(glob);
   if (way === 'exact') return exact;
@@ -13,7 +13,7 @@ export function compileName(glob: string, way: 'exact' | 'lenient'): NameMatch {
   return (name, caseSensitive) => exact(name) || (!caseSensitive && folded(foldKey(name)));
 }
 
-/** A predicate for one glob. Without `*` it is equality. */
+/** Makes the comparison with one glob. A glob without `*` compares for equality. */
 function compileGlob(glob: string): (name: string) => boolean {
   const pieces = glob.split('*');
   const first = pieces.shift() ?? '';

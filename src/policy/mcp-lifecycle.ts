@@ -6,18 +6,18 @@ import type { Action } from '../domain/action.ts';
 import type { RuleOptions, ToolChanges } from './rules.ts';
 
 /**
- * Stands in `match.mcp` for a call without a JSON-RPC method: the GET that opens the event stream, the DELETE that ends
- * a session.
+ * The name in `match.mcp` for calls without a JSON-RPC method: the GET that opens the event stream, and the DELETE that
+ * ends a session.
  */
 const NO_RPC_METHOD = '';
 
 const LIFECYCLE_METHODS = [
-  // The agent's answer to a request of the server's that a rule let through; mcp/ gives it this name, which no method
-  // can have.
+  // The agent's response to a request of the server that a rule allowed. mcp/ gives it this name, which no method can
+  // have.
   '(answer)',
   'initialize',
-  // What the protocol lets clients notify of (revisions 2025-03-26 to 2026-07-28); another name may do anything at the
-  // server.
+  // The notifications that the protocol gives to clients (revisions 2025-03-26 to 2026-07-28). A notification with
+  // another name may do anything at the server.
   'notifications/initialized',
   'notifications/cancelled',
   'notifications/progress',
@@ -34,16 +34,13 @@ const LIFECYCLE_METHODS = [
 
 const lifecycle: ReadonlySet<string> = new Set(LIFECYCLE_METHODS);
 
-/**
- * Whether a call opens, keeps or ends an MCP session, lists or pings: it does nothing that a rule about tools could
- * mean.
- */
+/** Whether a call opens, keeps or ends an MCP session, lists, or pings. No rule about tools means such a call. */
 export function isLifecycle({ protocol, method, mcp }: Action): boolean {
   if (protocol !== 'mcp') return false;
   return mcp?.method === undefined ? method === 'GET' || method === 'DELETE' : lifecycle.has(mcp.method);
 }
 
-/** The rules for one MCP upstream. Their ids hold a colon, which ids in a configuration cannot. */
+/** The rules for one MCP upstream. Their ids have a colon, so no id of the configuration equals them. */
 export function mcpLifecycleRules(upstream: string): readonly RuleOptions[] {
   return [
     { id: 'mcp:lifecycle', match: { upstream, methods: ['POST'], mcp: LIFECYCLE_METHODS }, decide: 'allow' },
@@ -51,7 +48,7 @@ export function mcpLifecycleRules(upstream: string): readonly RuleOptions[] {
   ];
 }
 
-/** The rule for tools whose definition is not the pinned one. It stands whatever `mcpLifecycle` says. */
+/** The rule for tools whose definition is not the pinned one. It applies also with `mcpLifecycle: false`. */
 export function toolChangeRules(upstream: string, changes: ToolChanges = 'deny'): readonly RuleOptions[] {
   if (changes === 'allow') return [];
   const rule = { id: 'mcp:tool-changed', match: { upstream, mcp: ['tools/call'], toolChanged: true } } as const;

@@ -1,7 +1,6 @@
 // Matching raw paths against URLPattern pathnames (WHATWG URL Pattern). A path is compared in decoded form, so
-// `/%61dmin` meets a rule for `/admin`; one that cannot be decoded without ambiguity matches no pattern at all. Every
-// pattern matches in time linear in the path: plain ones (literal segments, `:name`, a last `*`) by segments, the
-// others by RE2.
+// `/%61dmin` matches a rule for `/admin`. A path with an ambiguous decoding matches no pattern. Every pattern matches
+// in time linear in the path: plain ones (literal segments, `:name`, a last `*`) by segments, the others by RE2.
 
 import { RE2JS } from 're2js';
 import { foldKey } from '../domain/normal-forms/keys.ts';
@@ -14,8 +13,8 @@ export type PathParams = ReadonlyMap<string, string>;
 export const NO_PARAMS: PathParams = new Map();
 
 /**
- * `exact` takes a path as it is. `lenient` takes it in every spelling that an upstream may not tell from it, so that no
- * spelling leads around a hold or deny rule; `caseSensitive` does so but for the case of letters.
+ * `exact` compares the path as it is. `lenient` compares every spelling that an upstream may read as the same path, so
+ * that no spelling leads around a hold or deny rule. `caseSensitive` does the same, but distinguishes case.
  */
 export type Reading = 'exact' | 'lenient' | 'caseSensitive';
 
@@ -25,12 +24,12 @@ export interface PathPattern {
 }
 
 /**
- * Characters times size of the expression, for all expressions that meet one path: at their worst they take about 25 ns
- * each.
+ * The budget of one path: characters times size of the expression, over all expressions. One such unit takes at most
+ * about 25 ns.
  */
 const COST_LIMIT = 4_000_000;
 
-/** A path in the form that patterns are compared with. */
+/** A path in the forms with which patterns are compared. */
 export class ReadPath {
   /** As it is, percent-decoded. */
   readonly itself: Spelling;
@@ -42,33 +41,32 @@ export class ReadPath {
     this.itself = new Spelling(segments);
   }
 
-  /** What an upstream may not tell from it, but for the case of letters. */
+  /** Spellings that an upstream may read as the same path, in the same case. */
   get otherSpellings(): readonly Spelling[] {
     this.#others ??= otherSpellings(this.itself);
     return this.#others;
   }
 
-  /** Counts what an expression costs here, and says whether it can be asked. */
+  /** Charges for one expression, and says whether the budget allows it. */
   affords(cost: number): boolean {
     this.#cost += cost;
     return this.#cost <= COST_LIMIT;
   }
 
   /**
-   * Whether the expressions cost too much here. Then none has a result: those of hold and deny rules count as matching,
-   * those of allow rules do not.
+   * Whether the budget is spent. Then no expression has a result: hold and deny rules count as matching, allow rules do
+   * not.
    */
   get overBudget(): boolean {
     return this.#cost > COST_LIMIT;
   }
 }
 
-/** A path that decodes to itself and holds no dot segment: the common case. */
+/** A path that decodes to itself and has no dot segment: the common case. */
 const PLAIN_PATH = /^(?:\/[\w~-][\w.~!$&'()*+,;=:@-]*)+\/?$/;
 
 /**
- * Undefined for a path that different readers would read differently: bad escapes, encoded separators, dot or empty
- * segments.
+ * Undefined for a path that two servers could read differently: bad escapes, encoded separators, dot or empty segments.
  */
 export function readPath(path: string): ReadPath | undefined {
   if (PLAIN_PATH.test(path)) return new ReadPath(path.slice(1).split('/'));
@@ -126,7 +124,7 @@ function plainPattern(pattern: readonly string[]): PathPattern {
   const matchExactly = ({ segments }: Spelling): PathParams | undefined =>
     fits(segments, literals) ? params(segments) : undefined;
   const matchFolded = ({ segments, foldedSegments }: Spelling): PathParams | undefined =>
-    // The parameters are as the path has them: they narrow credentials.
+    // Parameters keep the spelling of the path, because they narrow credentials.
     fits(foldedSegments, folded)
       ? params(foldedSegments.length === segments.length ? segments : foldedSegments)
       : undefined;
@@ -173,7 +171,7 @@ function generalPattern(pattern: string): PathPattern {
         if (!begins) return undefined;
         if (!path.affords(text.length * weight)) return reading === 'exact' ? undefined : NO_PARAMS;
         const found = ask(expression, text);
-        // Folding makes a set of characters larger, and what it leaves out smaller: both are asked.
+        // Case folding makes a set of characters larger and a negated set smaller, so both expressions are asked.
         return found !== undefined || reading !== 'lenient'
           ? found
           : (ask(folding, text) ?? ask(folding, spelling.folded));

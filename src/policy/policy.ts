@@ -24,7 +24,7 @@ export function compilePolicy(options: PolicyOptions): Policy {
   const builtIn = Object.entries(options.upstreams).flatMap(
     ([name, { protocol, mcpLifecycle, toolChanges, servers }]) => {
       if (protocol !== 'mcp') return [];
-      // A rule for a mount stands for each of its servers; what becomes of changed tools, each server says for itself.
+      // A rule for a shared mount applies to each of its servers. `toolChanges` is each server's own.
       const isServer = readUpstreamName(name).server !== undefined;
       return [
         ...(mcpLifecycle === false || isServer ? [] : mcpLifecycleRules(name)),
@@ -96,8 +96,8 @@ function readsHistory(index: RuleIndex, upstream: string, method: string, path: 
 }
 
 /**
- * The rules that match for certain, and those that might with some arguments: a condition that needs them fails without
- * them.
+ * Finds the rules that match for certain, and those that match for some arguments: without arguments, a condition that
+ * reads them fails.
  */
 function foresee(index: RuleIndex, input: DecisionInput): Outlook {
   const certain = new Set<string>();
@@ -132,7 +132,7 @@ function matchRules(
     const verdict = condition.evaluate(lazy.variables);
     return verdict === true ? 'matched' : verdict === false ? undefined : 'condition_failed';
   });
-  // Whichever rule spent the budget, no condition of this call has a result: so the order of the rules decides nothing.
+  // When the budget is spent, no condition of the call has a result. So the order of the rules decides nothing.
   const overBudget = path.overBudget || lazy.variables?.meter.spent === true;
   return { matches: overBudget ? collect(index, input, path, () => 'over_budget') : matches, overBudget };
 }
@@ -154,7 +154,7 @@ function collect(index: RuleIndex, input: DecisionInput, path: ReadPath, judgeCo
   return matches;
 }
 
-/** What only this call can tell: path parameters in the credential's scope, a body that was not read, an approval. */
+/** Adds what depends on the call: path parameters in the credential's scope, a body that was not read, an approval. */
 function judge({ decision, narrowing }: RuleOutcome, matches: readonly Match[], input: DecisionInput): Decision {
   if (decision.effect === 'deny') return decision;
   if (decision.effect === 'hold' && input.action.streamed) return denied(decision, 'body_not_read');

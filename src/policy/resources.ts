@@ -1,16 +1,16 @@
 // Patterns over resource URIs, as in `match.resource`. A server may resolve dot segments and escapes before it looks a
-// resource up, so an allow rule matches only URIs that nobody could read in another way; hold and deny rules match what
-// was written and what it resolves to.
+// resource up. So an allow rule matches only URIs with one possible reading; hold and deny rules match the URI as
+// written and as resolved.
 
 import { compileName, type NameMatch } from './globs.ts';
 
 /**
- * What some servers decode before they split a path: separators, dots, controls; and the backslash, which is a
- * separator to some.
+ * Characters that some servers decode before they split a path: separators, dots and controls, and the backslash, which
+ * some servers read as a separator.
  */
 const AMBIGUOUS = /%(?:2e|2f|5c|25|[01][0-9a-f]|7f)|\\|[\0-\x20\x7f]/i;
 
-/** A predicate over URIs; `*` stands for any text. */
+/** Makes the comparison of URIs with one pattern; `*` stands for any text. */
 export function compileResource(pattern: string, way: 'exact' | 'lenient'): NameMatch {
   const matches = compileName(pattern, way);
   if (way === 'exact') return (uri, caseSensitive) => matches(uri, caseSensitive) && isPlain(uri);

@@ -1,6 +1,5 @@
-// What a set of matched rules says, whoever calls and whatever is passed: worked out once per set and remembered. That
-// is a fact of the policy and not a verdict; what depends on the call (templates, an approval) is judged in policy.ts
-// each time.
+// What a set of matched rules says, independent of the caller and the arguments. It is computed once per set and
+// remembered. It is not a verdict: what depends on the call (templates, an approval) is decided in policy.ts each time.
 
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Decision, MatchedRule, Reason, Requirement } from '../domain/decision.ts';
@@ -19,16 +18,16 @@ export interface Match {
 }
 
 export interface RuleOutcome {
-  /** Without an approval, and with the credential only where its scope is the same for every call. */
+  /** The decision without an approval; with a credential only where its scope is the same for every call. */
   readonly decision: Decision;
-  /** A scope with templates, and the rule whose path parameters fill them. */
+  /** A scope with templates, and the rule whose path parameters fill it. */
   readonly narrowing?: { readonly name: string; readonly template: JsonObject; readonly rule: CompiledRule };
 }
 
-/** Sets that are remembered: how many a policy has in practice, and a bound for those that a caller can bring about. */
+/** How many sets are remembered: enough for any real policy, and a bound for what a caller can provoke. */
 const REMEMBERED_SETS = 1000;
 
-/** Tells one set of rules from another by why its rules count. */
+/** Part of the key of a set: why a rule counts. */
 const MARKS: Readonly<Record<MatchedRule['why'], string>> = { matched: '', condition_failed: '?', over_budget: '!' };
 
 export function createRuleOutcomes(
@@ -77,8 +76,8 @@ function find(matches: readonly Match[], credential: string | undefined, digests
   const narrowing = decisive.filter(({ options }) => options.credential !== undefined);
   const [rule] = narrowing;
   const template = rule?.options.credential ?? {};
-  // Rules that say nothing leave the scope to the others; those that disagree are refused. Two templates that differ
-  // may give the same scope for some calls; they are refused all the same, because nobody could say which one was
+  // A rule without `credential` leaves the scope to the others; rules that disagree are refused. Two different
+  // templates may give the same scope for some calls. They are refused too, because nobody could say which one was
   // meant.
   const distinct = new Set(narrowing.map((each) => canonicalDigest('countersign/scope/v1', each.options.credential)));
   if (distinct.size > 1) return deny('conflicting_credential_scopes', ...reasons);
@@ -100,7 +99,7 @@ function describe(matches: readonly Match[], digests: Digests) {
   };
 }
 
-/** Every distinct tier is a requirement of its own. */
+/** Each tier is one requirement, however many rules name it. */
 function requirementsOf(rules: readonly CompiledRule[]): readonly Requirement[] {
   const byTier = new Map(
     rules.flatMap(({ requirement }) => (requirement ? [[requirement.tier, requirement] as const] : [])),

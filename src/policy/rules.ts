@@ -1,12 +1,11 @@
 // What policy is made of, as this folder needs it. The configuration has exactly this shape, so a loaded file can be
-// handed over as it is; nothing here is trusted to be well-formed beyond its types: checkPolicy says what is wrong with
-// it.
+// passed as it is. Only the types are trusted: checkPolicy reports what is wrong in the content.
 
 import type { Protocol } from '../domain/action.ts';
 import type { Effect, Requirement } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
 
-/** What calls a rule is about. Every key that is given must agree; a key that is left out agrees with everything. */
+/** What calls a rule is about. Every key that is given must match; a key that is left out matches everything. */
 interface RuleMatch {
   /** A name under `upstreams`. */
   readonly upstream?: string;
@@ -15,8 +14,8 @@ interface RuleMatch {
   /** HTTP methods, in capitals. */
   readonly methods?: readonly string[];
   /**
-   * True: requests to open a WebSocket; false: all others. Left out, an allow rule is about those others alone, a hold
-   * or deny rule about both.
+   * True: requests that open a WebSocket; false: all others. Without the key, an allow rule matches only the others,
+   * and a hold or deny rule matches both.
    */
   readonly upgrade?: boolean;
   /** A URLPattern pathname below the upstream's mount. */
@@ -41,9 +40,9 @@ export interface RuleOptions {
   readonly decide: Effect;
   /** For hold rules: a name under `tiers`. */
   readonly tier?: string;
-  /** How the upstream's credential is narrowed; strings may hold `{name}` for a parameter of `match.path`. */
+  /** How the upstream's credential is narrowed. Strings may contain `{name}` for a parameter of `match.path`. */
   readonly credential?: JsonObject;
-  /** What the agent is told of a call that this rule holds or denies. */
+  /** What the agent is told when this rule holds or denies a call. */
   readonly message?: string;
   readonly data?: string;
   readonly reversible?: boolean;
@@ -64,11 +63,11 @@ export interface PolicyUpstream {
   /** A name under `credentials`. */
   readonly credential?: string;
   /**
-   * Whether it tells paths, query parameters and tools apart by the case of letters: then hold and deny rules do so
-   * too. Default false.
+   * Whether the upstream distinguishes case in paths, query parameters and tools. Hold and deny rules then do so too.
+   * Default false.
    */
   readonly caseSensitive?: boolean;
-  /** MCP: whether the built-in rules of mcp-lifecycle.ts stand; default true. */
+  /** MCP: whether the built-in rules of mcp-lifecycle.ts apply; default true. */
   readonly mcpLifecycle?: boolean;
   /** MCP: what happens to calls of a tool whose definition changed; default deny. */
   readonly toolChanges?: ToolChanges;

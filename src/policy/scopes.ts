@@ -1,5 +1,5 @@
-// How a rule narrows the credential: a JSON object whose strings may hold `{name}` for a path parameter.
-// A parameter is text of the agent's, so only plain names get in; anything else makes the decision a deny.
+// How a rule narrows the credential: a JSON object whose strings may hold `{name}` for a path parameter. The agent
+// chooses a parameter, so only plain names are filled in; any other value makes the decision a deny.
 
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { PathParams } from './paths.ts';

@@ -1,6 +1,6 @@
 // The spellings of a path that an upstream may read as one. Express, ASP.NET, Spring and PHP on Windows ignore the case
 // of letters; most ignore a last slash; Tomcat and Spring drop what follows a semicolon; Windows drops dots and blanks
-// at the end of a name. Hold and deny rules mean them all.
+// at the end of a name. Hold and deny rules match all of them.
 
 import { foldKey } from '../domain/normal-forms/keys.ts';
 
@@ -25,7 +25,7 @@ export class Spelling {
     return this.#folded;
   }
 
-  /** A wide slash becomes one that separates, so there may be more of them. */
+  /** A wide slash becomes a separator, so the path may get more segments. */
   get foldedSegments(): readonly string[] {
     this.#foldedSegments ??= this.folded === this.text ? this.segments : this.folded.slice(1).split('/');
     return this.#foldedSegments;

@@ -1,6 +1,6 @@
 // A URLPattern pathname (WHATWG URL Pattern Standard, sections 2.1 and 2.2) as a regular expression for RE2. URLPattern
-// itself judges the syntax; but its matching backtracks, so that a path of 12,000 characters could keep it busy for
-// minutes. What RE2 cannot match in the same way and in linear time is refused here, with a sentence that says what to
+// itself checks the syntax. Its matching backtracks, so a path of 12,000 characters could keep it busy for minutes.
+// Whatever RE2 cannot match in the same way and in linear time is refused here, with a sentence that says what to
 // write.
 
 import { RE2JS } from 're2js';
@@ -28,7 +28,7 @@ interface PatternPart {
 const SEGMENT = '[^/]+?';
 const ANYTHING = '.*';
 
-/** `spell` is put over the pattern's fixed text. Throws TypeError with a sentence about the pattern. */
+/** `spell` rewrites the fixed text of the pattern. Throws TypeError with a sentence about the pattern. */
 export function compileUrlPattern(pathname: string, spell: (text: string) => string = (text) => text): LinearPattern {
   judge(pathname);
   const parts = new Reader(pathname).parts();
@@ -57,7 +57,7 @@ function write({ prefix, suffix, expression, name, modifier }: PatternPart, spel
   const [before, after] = [RE2JS.quote(spell(prefix)), RE2JS.quote(spell(suffix))];
   if (expression === undefined) return modifier === '' ? before : `(?:${before})${modifier}`;
   const once = modifier === '' || modifier === '?';
-  // Whether an empty match counts as one is another thing for each engine.
+  // Engines differ in whether an empty match counts.
   if (name !== undefined && modifier !== '' && prefix === '' && suffix === '' && matchesNothing(expression))
     throw new TypeError(
       `Drop the ${modifier} after \`:${name}\`, or let it take at least one character: left out and empty cannot be told apart.`,
@@ -163,7 +163,7 @@ class Reader {
   }
 }
 
-/** What `\s` means in JavaScript; RE2 knows the ASCII part alone. */
+/** What `\s` means in JavaScript; RE2 knows only the ASCII part. */
 const SPACE =
   '\\t\\n\\v\\f\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}';
 
@@ -198,7 +198,7 @@ function translate(source: string): string {
       if (/^\(\?[P<]/.test(source.slice(at))) refuse('has a group of its own, or looks around: use (?:…)');
       opened.push(made.length);
     } else if (!inClass && character === ')') {
-      // What an empty round of a repetition takes is another thing for each engine.
+      // Engines differ in what an empty round of a repetition takes.
       const body = made.slice(opened.pop());
       if (/^[*+{]/.test(source.slice(at + 1)) && matchesNothing(`${body})`))
         refuse('repeats something that can be empty: let each repetition take at least one character');
@@ -212,7 +212,7 @@ function matchesNothing(source: string): boolean {
   try {
     return RE2JS.compile(source).testExact('');
   } catch {
-    // Whatever is wrong with it is wrong with the whole, which is compiled next.
+    // The whole expression is compiled next, and reports what is wrong.
     return false;
   }
 }

@@ -2,7 +2,7 @@
 // counted. Reads a bounded number of holds for each view, and says so when there are more.
 
 import type { EpochMs } from '../domain/clock.ts';
-import type { Hold, HoldState, HoldStore } from '../domain/hold.ts';
+import { ENDED_STATES, type Hold, type HoldState, type HoldStore, OPEN_STATES } from '../domain/hold.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type Eligibility, isNamed, type Permissions, permissionsOf } from './permissions.ts';
 
@@ -39,17 +39,6 @@ export interface Inbox {
   readonly now: EpochMs;
 }
 
-const OPEN: readonly HoldState[] = ['PENDING', 'APPROVED', 'RELEASING', 'SENT'];
-const CLOSED: readonly HoldState[] = [
-  'EXECUTED',
-  'UPSTREAM_ERROR',
-  'OUTCOME_UNKNOWN',
-  'DENIED',
-  'EXPIRED',
-  'CANCELLED',
-  'REVOKED',
-  'INVALIDATED',
-];
 const OPEN_PAGES = 5;
 
 export async function loadInbox(
@@ -59,8 +48,8 @@ export async function loadInbox(
   filters: Filters,
 ): Promise<Inbox> {
   const now = holds.now();
-  const open = await collect(holds, OPEN, OPEN_PAGES);
-  const recent = await collect(holds, CLOSED, 1);
+  const open = await collect(holds, OPEN_STATES, OPEN_PAGES);
+  const recent = await collect(holds, ENDED_STATES, 1);
   const named = (found: readonly Hold[]) =>
     found
       .filter((hold) => isNamed(eligibility, hold, reviewer))

@@ -1,25 +1,12 @@
 // The list of holds for one reviewer: pages of the store, without the holds that do not name them.
 // Refuses states and limits that do not exist (bad_request).
 
-import type { Hold, HoldState, HoldStore } from '../domain/hold.ts';
+import { ENDED_STATES, type Hold, type HoldState, type HoldStore, OPEN_STATES } from '../domain/hold.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { GatewayError } from '../errors.ts';
 import { type Eligibility, isNamed } from './permissions.ts';
 
-const STATES: readonly HoldState[] = [
-  'PENDING',
-  'APPROVED',
-  'RELEASING',
-  'SENT',
-  'EXECUTED',
-  'UPSTREAM_ERROR',
-  'OUTCOME_UNKNOWN',
-  'DENIED',
-  'EXPIRED',
-  'CANCELLED',
-  'REVOKED',
-  'INVALIDATED',
-];
+const STATES: readonly HoldState[] = [...OPEN_STATES, ...ENDED_STATES];
 const DEFAULT_LIMIT = 50;
 const LARGEST_LIMIT = 200;
 /** A reader whom few holds name gets short pages with a `next`, instead of a long search. */

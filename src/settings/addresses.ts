@@ -22,7 +22,7 @@ export const isLoopback = (url: URL): boolean => bareHost(url) === 'localhost' |
 
 /**
  * An address literal that nobody writes on purpose: unspecified, or link-local, where clouds keep their metadata. Names
- * are judged when they are resolved.
+ * are checked when they are resolved.
  */
 export const isSpecialLiteral = (url: URL): boolean => inList(special, bareHost(url));
 
@@ -46,7 +46,7 @@ export const isSecure = (url: URL): boolean =>
 
 const readUrl = (text: string): URL | undefined => (URL.canParse(text) ? new URL(text) : undefined);
 
-/** An absolute http or https URL with neither user information, query nor fragment; comes out exactly as written. */
+/** An absolute http or https URL without user information, query or fragment; comes out exactly as written. */
 export const httpUrl = () =>
   z.string().refine(
     (text) => {

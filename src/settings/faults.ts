@@ -1,4 +1,4 @@
-// What is wrong with a configuration, said so that it can be found and put right: the key, the line, the column, a
+// What is wrong with a configuration, so that a person can find and correct it: the key, the line, the column, a
 // sentence. Sentences name keys and units, never values: a value may be a secret that somebody wrote down by mistake.
 
 import { Alias, type Document, isMap, isScalar, isSeq, type LineCounter } from 'yaml';
@@ -45,7 +45,7 @@ export function formatPath(path: readonly (string | number)[]): string {
   return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('');
 }
 
-/** Points each fault at its key, or at the nearest key around it that is there, and sorts them by place. */
+/** Gives each fault the place of its key, or of the nearest key around it that exists, and sorts them by place. */
 export function locateFaults(
   faults: readonly Fault[],
   document: Document,

@@ -1,5 +1,5 @@
-// Where the configuration reaches outside itself: paths, taken from the folder of the configuration file, and secrets,
-// which are only ever named (`{ env: NAME }` or `{ file: PATH }`), never written down. What is missing is a fault when
+// What a configuration refers to outside itself: paths, which start at the folder of the configuration file, and
+// secrets, which are named (`{ env: NAME }` or `{ file: PATH }`) and never written down. A missing one is a fault when
 // the file is read.
 
 import { statSync } from 'node:fs';
@@ -36,8 +36,8 @@ export const file = (context: ConfigContext) =>
   });
 
 /**
- * A file of PEM text; comes out as a source that reads it anew when it has changed. What this process has read before
- * is good enough while the file is missing or broken: an edit of something else is no reason to refuse it.
+ * A file of PEM text; comes out as a source that reads the file again when it has changed. While the file is missing or
+ * broken, the last good text counts, so that an edit of another part of the configuration is not refused.
  */
 export const pemFile = (context: ConfigContext) =>
   path(context).transform((absolute, issues): PemSource => {
@@ -69,7 +69,7 @@ function pemSource(absolute: string): PemSource {
   };
 }
 
-/** What stands there now, which is then the last good text. */
+/** Reads the file now; a good text becomes the last good text. */
 function readPem(absolute: string): string | undefined {
   const text = isFile(absolute) ? readText(absolute) : undefined;
   if (!text?.includes('-----BEGIN ')) return undefined;
@@ -77,7 +77,7 @@ function readPem(absolute: string): string | undefined {
   return text;
 }
 
-/** A secret by name; comes out as a source that reads it anew at each use. */
+/** A secret by name; comes out as a source that reads the secret at each use. */
 export const secret = (context: ConfigContext) =>
   z
     .union(

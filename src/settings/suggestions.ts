@@ -1,7 +1,7 @@
-// "Did you mean …?" for a name that is not known. The sentences repeat known names only, never what was written: that
-// may be a secret which somebody put into the wrong place. The work is bounded, whatever the lengths.
+// "Did you mean …?" for an unknown name. The sentences repeat known names only, never what was written, which may be a
+// secret in the wrong place. The work is bounded for names of any length.
 
-/** A longer text is no slip of a name. */
+/** A longer text is not a misspelt name. */
 const LONGEST_NAME = 64;
 /** More names than these are not compared, or listed. */
 const MOST_COMPARED = 1_000;
@@ -47,7 +47,7 @@ export function nearestName(written: string, known: readonly string[]): string |
   return nearest;
 }
 
-/** Case, hyphens, underscores and blanks are no difference: `decide_within` is `decideWithin`. */
+/** Case, hyphens, underscores and blanks do not count: `decide_within` is `decideWithin`. */
 const plain = (name: string): string => name.toLowerCase().replace(/[-_ ]/g, '');
 
 /**

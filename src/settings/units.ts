@@ -1,5 +1,5 @@
-// Amounts as people write them: durations (`15m`, `1h`, `500ms`) become milliseconds, sizes (`1MiB`) become bytes.
-// A bare number is refused: it would not say of what.
+// Amounts as people write them: durations (`15m`, `1h`, `500ms`) become milliseconds, sizes (`1MiB`) become bytes. A
+// bare number is refused, because it has no unit.
 
 import { z } from 'zod';
 

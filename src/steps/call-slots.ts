@@ -3,12 +3,13 @@
 // waits in front of the others.
 
 import type { Call } from '../domain/call.ts';
+import type { SingleMount } from '../domain/mount.ts';
 import type { Classified, Reached, Recognised } from '../domain/stages.ts';
 import { GatewayError } from '../errors.ts';
 
 const RETRY_AFTER_SECONDS = 1;
 
-type Pool = NonNullable<Classified['mount']['pool']>;
+type Pool = SingleMount['pool'];
 
 /** A number for each name that has one above 0. */
 class Counts {
@@ -36,10 +37,8 @@ export class AgentCalls {
   /** Counts a call until it leaves. Throws `too_many_calls`. */
   enter(recognised: Recognised): Recognised {
     const { call, principal } = recognised;
-    if (call.subcall === undefined) {
-      this.add(principal.id, call.runtime.callsPerAgent);
-      call.counted = true;
-    }
+    this.add(principal.id, call.runtime.callsPerAgent);
+    call.counted = true;
     return recognised;
   }
 
@@ -100,8 +99,8 @@ export class UpstreamSlots {
   /** Takes a place unless the call has one, at once where one is free. Throws `too_many_calls` and `client_closed`. */
   enter(classified: Classified, approved: boolean): undefined | Promise<void> {
     const { mount, call, principal } = classified;
+    if (mount.kind !== 'single' || call.slot !== undefined) return undefined;
     const { pool } = mount;
-    if (pool === undefined || call.slot !== undefined) return undefined;
     const room = this.#roomOf(mount.name);
     if (!room.hasPlaceFor(principal.id, pool)) return waitFor(room, classified, pool, approved);
     occupy(room, call, mount.name, principal.id);
@@ -113,7 +112,7 @@ export class UpstreamSlots {
     const room = this.#roomOf(call.slot);
     room.used -= 1;
     room.using.remove(principal.id);
-    if (room.first.size + room.others.size > 0 && mount?.pool !== undefined) room.next(mount.pool)?.take();
+    if (mount?.kind === 'single' && room.first.size + room.others.size > 0) room.next(mount.pool)?.take();
   }
 
   #roomOf(name: string): SlotPool {

@@ -4,35 +4,33 @@
 import type { Action } from '../domain/action.ts';
 import { refuseStored } from '../domain/agent-limits.ts';
 import { fieldPairs, type HeaderList, header, keepFields } from '../domain/headers.ts';
-import type { Mount } from '../domain/mount.ts';
+import type { SharedMount } from '../domain/mount.ts';
 import type { ProtocolHandler, Resumed } from '../domain/protocol-handler.ts';
 import type { Classified, Recognised, Resumption } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 
-/** What the mount's protocol adds to the way of its calls; from gateway.ts. */
-export type HandlerOf = (mount: Mount) => ProtocolHandler | undefined;
-
 type ClassifyOutcome = Classified | undefined | Promise<Classified | undefined>;
 
-export function classify(tasks: TaskStore, handlerOf: HandlerOf, recognised: Recognised): ClassifyOutcome {
-  return recognised.mount.route === undefined
-    ? read(tasks, handlerOf, recognised)
-    : route(recognised).then((routed) => read(tasks, handlerOf, routed));
+export function classify(tasks: TaskStore, recognised: Recognised): ClassifyOutcome {
+  const { mount } = recognised;
+  return mount.kind === 'single'
+    ? read(tasks, recognised)
+    : route(mount, recognised).then((routed) => read(tasks, routed));
 }
 
 /**
  * From a mount that several servers share to the server that the request is for. From here on it is that server's call.
  */
-async function route(recognised: Recognised): Promise<Recognised> {
-  const { call, request, mount, principal } = recognised;
-  const to = await mount.route?.(request, principal);
-  const server = to?.mount === undefined ? undefined : call.runtime.mounts.get(to.mount);
-  return call.reach({ ...recognised, request: to?.request ?? request, mount: server ?? mount });
+async function route(shared: SharedMount, recognised: Recognised): Promise<Recognised> {
+  const { call, principal } = recognised;
+  const { request, mount: name } = await shared.route(recognised.request, principal);
+  const server = name === undefined ? undefined : call.runtime.mounts.get(name);
+  return call.reach({ ...recognised, request, mount: server ?? shared });
 }
 
-function read(tasks: TaskStore, handlerOf: HandlerOf, recognised: Recognised): ClassifyOutcome {
+function read(tasks: TaskStore, recognised: Recognised): ClassifyOutcome {
   const { call, request, mount } = recognised;
-  const handler = handlerOf(mount);
+  const { handler } = mount;
   const action = mount.classify(request, call.runtime.policy.bodyNeed(mount.name, request.method, request.path));
   const go = (found: Action): ClassifyOutcome =>
     handler === undefined ? complete(tasks, recognised, found) : withHandler(tasks, handler, recognised, found);
@@ -41,7 +39,7 @@ function read(tasks: TaskStore, handlerOf: HandlerOf, recognised: Recognised): C
 
 function withHandler(
   tasks: TaskStore,
-  handler: ProtocolHandler,
+  handler: Pick<ProtocolHandler, 'onMessage' | 'enrich'>,
   recognised: Recognised,
   action: Action,
 ): ClassifyOutcome {

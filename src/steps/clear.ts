@@ -3,6 +3,7 @@
 
 import type { Approvals, HoldRequest } from '../domain/approvals.ts';
 import { factsOf } from '../domain/call-facts.ts';
+import { kindOf, type Ways } from '../domain/call-kind.ts';
 import { clearAllowed } from '../domain/clearance.ts';
 import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { Approval } from '../domain/decision.ts';
@@ -13,7 +14,6 @@ import type { Cleared, Decided, Held } from '../domain/stages.ts';
 import { messageWords } from '../domain/told-reason.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
-import type { HandlerOf } from './classify.ts';
 import type { CallHistory } from './history.ts';
 
 export interface ClearDependencies {
@@ -21,7 +21,7 @@ export interface ClearDependencies {
   readonly approvals: Approvals;
   readonly tracing: Tracing;
   readonly clock: Clock;
-  readonly handler: HandlerOf;
+  readonly ways: Ways;
   /** Waits for a place at the upstream. Throws `too_many_calls` and `client_closed`. */
   takePlace(decided: Decided): undefined | Promise<void>;
   /** Identifies, finds the task and decides again, under the configuration in force at that moment. */
@@ -29,15 +29,21 @@ export interface ClearDependencies {
 }
 
 export function clear(deps: ClearDependencies, decided: Decided): Cleared | Promise<Cleared> {
-  const { call, decision, resumes } = decided;
-  if (resumes === undefined && decision.effect === 'deny') throw denial(decided);
-  call.span = deps.tracing.admit({ receivedAt: call.receivedAt, decision });
+  const { call, decision } = decided;
   // Whatever the rules say now, a hold that is resumed ends as that hold: used, or void. Never beside it.
-  if (resumes !== undefined) return release(deps, decided);
-  return decision.effect === 'allow'
+  const byRules = deps.ways.clearedBy[kindOf(decided)] === 'rules';
+  if (byRules && decision.effect === 'deny') throw denial(decided);
+  call.span = deps.tracing.admit({ receivedAt: call.receivedAt, decision });
+  return byRules && decision.effect === 'allow'
     ? remember(deps, { ...decided, clearance: clearAllowed(decision) })
     : release(deps, decided);
 }
+
+const NOBODY_WAITS = 'A rule holds this, and nobody waits for what the gateway asks of a server by itself.';
+const FOR_ALL =
+  'A rule holds this, and what concerns every server under a mount cannot be held: nobody could tell what would be approved.';
+
+const handlerOf = ({ mount }: Decided) => (mount.kind === 'single' ? mount.handler : undefined);
 
 async function release(deps: ClearDependencies, decided: Decided): Promise<Cleared> {
   const { call } = decided;
@@ -48,7 +54,9 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
     throw new GatewayError('payload_too_large', 'The body is larger than limits.heldBody.');
   const leftBehind = fieldsLeftBehind(decided);
   const admitted = call.span;
-  const wait = await deps.handler(decided.mount)?.onHold(decided, call.runtime.waitMs);
+  const kind = kindOf(decided);
+  if (deps.ways.hold[kind] === 'deny') throw new GatewayError('denied', kind === 'subcall' ? NOBODY_WAITS : FOR_ALL);
+  const wait = await handlerOf(decided)?.onHold(decided, call.runtime.waitMs);
   let heldSince: EpochMs | undefined;
   let held: Held | undefined;
   let heldMs: number | undefined;
@@ -102,8 +110,8 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
  * hold goes out as it was held.
  */
 function fieldsLeftBehind({ mount, request, action, resumes }: Decided): readonly string[] {
-  if (resumes !== undefined) return [];
-  const { names, deciding } = mount.leftBehind?.(request.headers, action.boundHeaders) ?? { names: [], deciding: [] };
+  if (resumes !== undefined || mount.kind === 'shared') return [];
+  const { names, deciding } = mount.leftBehind(request.headers, action.boundHeaders);
   if (deciding.length === 0) return names;
   const detail = `This call needs an approval, and an approved call would go out without ${deciding.join(', ')}, which would change what it does.`;
   throw new GatewayError('field_not_bound', detail, { members: { fields: deciding } });

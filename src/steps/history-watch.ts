@@ -3,6 +3,7 @@
 // out is then refused, and one that is open is cut.
 
 import type { Call } from '../domain/call.ts';
+import type { Ways } from '../domain/call-kind.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Cleared, Reached } from '../domain/stages.ts';
@@ -16,10 +17,12 @@ export class HistoryWatch {
   readonly #barred = new WeakSet<Call>();
   readonly #runtime: () => RuntimeConfig;
   readonly #clock: Clock;
+  readonly #cuts: Ways['cut'];
 
-  constructor(runtime: () => RuntimeConfig, clock: Clock) {
+  constructor(runtime: () => RuntimeConfig, clock: Clock, cuts: Ways['cut']) {
     this.#runtime = runtime;
     this.#clock = clock;
+    this.#cuts = cuts;
   }
 
   /** From its clearance on. */
@@ -59,7 +62,7 @@ export class HistoryWatch {
 
   #bar(call: Call): void {
     this.#barred.add(call);
-    if (call.reached.departed) cutOff(call, 'denied');
+    if (call.reached.departed) cutOff(this.#cuts, call, 'denied');
   }
 }
 

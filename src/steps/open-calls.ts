@@ -4,7 +4,9 @@
 // nobody would know what became of it. A stream that would begin later is refused in send.ts.
 
 import type { Call } from '../domain/call.ts';
+import { kindOf, type Ways } from '../domain/call-kind.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { Reached } from '../domain/stages.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Suspensions } from './identify.ts';
 
@@ -18,7 +20,7 @@ export interface OpenCalls {
 /** How long a timer may run; a later end is looked at again. */
 const LONGEST_TIMER_MS = 60 * 60_000;
 
-export function createOpenCalls(suspensions: Suspensions, clock: Clock): OpenCalls {
+export function createOpenCalls(suspensions: Suspensions, clock: Clock, cuts: Ways['cut']): OpenCalls {
   const open = new Set<Call>();
   const ends = new Map<Call, NodeJS.Timeout>();
 
@@ -33,7 +35,7 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock): OpenCal
         call,
         setTimeout(() => endWithIdentity(call), Math.min(remaining, LONGEST_TIMER_MS)),
       );
-    } else cutOff(call, 'token_expired');
+    } else cutOff(cuts, call, 'token_expired');
   }
 
   return {
@@ -51,7 +53,7 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock): OpenCal
       for (const call of open) {
         const { principal, task } = call.reached;
         if (principal === undefined || suspensions.covering(principal, task?.id) === undefined) continue;
-        if (cutOff(call, 'principal_suspended')) count += 1;
+        if (cutOff(cuts, call, 'principal_suspended')) count += 1;
       }
       return count;
     },
@@ -59,14 +61,17 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock): OpenCal
 }
 
 /** The upstream's side ends with the agent's. False when the call is left alone. */
-export function cutOff(call: Call, because: ErrorCode): boolean {
-  const { upgrade, sink, subcall } = call;
-  const { clearance, arrived } = call.reached;
-  // A subcall ends with the call that it is made for.
-  if (subcall !== undefined) return false;
-  if (upgrade !== undefined) upgrade.socket.destroy();
-  else if (clearance?.kind === 'allowed' && (sink.started || arrived?.body.underway === true)) sink.abort();
+export function cutOff(cuts: Ways['cut'], call: Call, because: ErrorCode): boolean {
+  const { upgrade, sink, reached } = call;
+  const what = cuts[kindOf(reached)];
+  if (what === 'connection') upgrade?.socket.destroy();
+  else if (what === 'stream' && reached.clearance?.kind === 'allowed' && isStreaming(reached)) sink.abort();
   else return false;
   call.cut ??= because;
   return true;
+}
+
+/** Its answer has begun, or its body is still on the way. */
+function isStreaming({ call, arrived }: Reached): boolean {
+  return call.sink.started || arrived?.body.underway === true;
 }

@@ -12,7 +12,7 @@ export function receive(call: Call): Received {
     throw new GatewayError('not_found', 'Nothing is mounted under the first segment of this path.');
   }
   const received = call.reach({ call, arrived, request: arrived, mount });
-  if (call.upgrade !== undefined && !mount.webSocket)
+  if (call.upgrade !== undefined && (mount.kind === 'shared' || !mount.webSocket))
     throw new GatewayError('upgrade_refused', 'This upstream takes no upgrades.');
   return received;
 }

@@ -4,6 +4,7 @@
 import type { Approvals } from '../domain/approvals.ts';
 import type { Call } from '../domain/call.ts';
 import { factsOf } from '../domain/call-facts.ts';
+import { kindOf, type Ways } from '../domain/call-kind.ts';
 import type { Broker, Credential } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Answered, Armed, Departed } from '../domain/stages.ts';
@@ -12,7 +13,6 @@ import { type SpanRef, traceparent } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
-import type { HandlerOf } from './classify.ts';
 import type { CallHistory } from './history.ts';
 import type { HistoryWatch } from './history-watch.ts';
 import type { Suspensions } from './identify.ts';
@@ -25,10 +25,10 @@ export interface SendDependencies {
   readonly suspensions: Suspensions;
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
+  readonly ways: Ways;
   readonly history: Pick<CallHistory, 'record' | 'sinkOf'>;
   readonly historyWatch: Pick<HistoryWatch, 'refuseBarred'>;
   readonly openCalls: Pick<OpenCalls, 'enter'>;
-  readonly handler: HandlerOf;
 }
 
 const NOTHING: HeaderList = [];
@@ -36,9 +36,11 @@ const neverClosed = (): (() => void) => () => {};
 
 export async function send(deps: SendDependencies, armed: Armed): Promise<void> {
   const { call, clearance, mount, action, credential } = armed;
-  const handler = deps.handler(mount);
+  const { handler } = mount;
   const plan = handler && (await handler.beforeSend(armed));
-  const own = call.upgrade === undefined ? deps.history.sinkOf(armed) : call.sink;
+  const kind = kindOf(armed);
+  const atOnce = deps.ways.history[kind] === 'sent';
+  const own = atOnce ? call.sink : deps.history.sinkOf(armed);
   const sink = plan?.through(own) ?? own;
   // The last look at the suspensions, and in the same turn the call is where a later one finds it.
   deps.historyWatch.refuseBarred(call);
@@ -50,9 +52,9 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   // An approved call is sent at most once, even if it fails. A call that a rule allows may be sent again while its body
   // is still at hand.
   const mayRepeat =
-    clearance.kind === 'allowed' && !action.streamed && call.upgrade === undefined && credential?.exclusive === false;
+    deps.ways.again[kind] && clearance.kind === 'allowed' && !action.streamed && credential?.exclusive === false;
   // What an open WebSocket ends with is known when it is over, and that may be much later.
-  if (call.upgrade !== undefined) deps.history.record(departed, undefined);
+  if (atOnce) deps.history.record(departed, undefined);
   const keeping = mayRepeat ? new RefusedAnswer(sink) : undefined;
   const answered = await attempt(deps, departed, keeping ?? sink);
   if (keeping?.kept !== true || credential === undefined) return;
@@ -84,14 +86,14 @@ async function rearm(
 async function attempt(deps: SendDependencies, departed: Departed | Answered, sink: ResponseSink): Promise<Answered> {
   const { call, clearance, request, mount, action, credential } = departed;
   const released = clearance.kind === 'released';
-  const handler = deps.handler(mount);
+  const { handler } = mount;
   const outgoing: Outgoing = {
     request,
     action,
     ...(credential && { credential }),
     boundHeadersOnly: released,
     requestHeaders: gatewayFields(
-      mount.traceContext ? call.span?.ref : undefined,
+      mount.kind === 'single' && mount.traceContext ? call.span?.ref : undefined,
       handler?.requestHeaders(departed) ?? NOTHING,
     ),
     // Who speaks a protocol reads the answer.
@@ -108,7 +110,9 @@ async function attempt(deps: SendDependencies, departed: Departed | Answered, si
   };
   const span = call.span?.child('client', () => factsOf(call.reached));
   try {
-    const sent = await (handler?.respond?.(departed, sink) ?? depart(deps, call, outgoing, sink));
+    const sent = await (mount.kind === 'shared'
+      ? mount.handler.respond(departed, sink)
+      : depart(deps, call, outgoing, sink));
     const answered = call.reach<Answered>({ ...departed, sent });
     if (handler !== undefined) await handler.afterResponse(answered);
     span?.end();

@@ -1,41 +1,44 @@
 // The steps of the pipeline with their parts handed in: what each may use stands in its own file.
 
-import type { Clock } from '../domain/clock.ts';
+import { kindOf } from '../domain/call-kind.ts';
+import type { Mount } from '../domain/mount.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
-import type { Classified, Steps } from '../domain/stages.ts';
+import type { Classified, Decided, Recognised, Steps } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
 import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
-import { classify, type HandlerOf } from './classify.ts';
+import { classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
 import { type ActionDigests, decide } from './decide.ts';
 import { createHistory } from './history.ts';
 import { HistoryWatch } from './history-watch.ts';
-import { identify, type Suspensions } from './identify.ts';
+import { identify } from './identify.ts';
 import { type JournalDependencies, journal } from './journal.ts';
 import { receive } from './receive.ts';
 import { type RefuseDependencies, refuse } from './refuse.ts';
 import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
-export type StepParts = Omit<ClearDependencies, 'rejudge' | 'history' | 'takePlace'> &
+/** What the steps share among themselves; made here. */
+type Shared = 'history' | 'historyWatch' | 'slots' | 'rejudge' | 'takePlace';
+type PartsOfSteps = ClearDependencies &
   JournalDependencies &
-  Omit<SendDependencies, 'history' | 'historyWatch'> &
+  SendDependencies &
   RefuseDependencies &
-  Omit<SettleDependencies, 'history' | 'slots'> & {
-    readonly clock: Clock;
-    readonly tasks: TaskStore;
-    readonly digests: ActionDigests;
-    readonly suspensions: Suspensions;
-    readonly handler: HandlerOf;
-    readonly agentCalls: AgentCalls;
-    /** What is in force now: by this an approval is judged, however long ago the call arrived. */
-    runtime(): RuntimeConfig;
-  };
+  SettleDependencies;
+
+/** What the steps are made of. */
+export interface StepParts extends Omit<PartsOfSteps, Shared | 'agentCalls'> {
+  readonly tasks: TaskStore;
+  readonly digests: ActionDigests;
+  readonly agentCalls: AgentCalls;
+  /** What is in force now: by this an approval is judged, however long ago the call arrived. */
+  runtime(): RuntimeConfig;
+}
 
 export function createSteps(parts: StepParts): Steps {
-  const { runtime, clock, tasks, digests, suspensions, handler, agentCalls } = parts;
-  const historyWatch = new HistoryWatch(runtime, clock);
+  const { runtime, clock, tasks, digests, suspensions, agentCalls, ways } = parts;
+  const historyWatch = new HistoryWatch(runtime, clock, ways.cut);
   const history = createHistory(tasks, historyWatch);
   const slots = new UpstreamSlots();
 
@@ -48,8 +51,8 @@ export function createSteps(parts: StepParts): Steps {
     const { principal } = await identify(now, suspensions, clock, held);
     const task = held.task && (await findTask(tasks, held.task.id, principal));
     // An action for no destination has another digest than the one that was approved.
-    const moved = now.mounts.get(held.mount.name)?.url !== held.mount.url;
-    const known = handler(held.mount)?.enrich(held.action, principal) ?? held.action;
+    const moved = hasMoved(held.mount, now.mounts.get(held.mount.name));
+    const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
     const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
     const judged = decide(now, clock, digests, task === undefined ? current : { ...current, task }, approval);
@@ -59,7 +62,11 @@ export function createSteps(parts: StepParts): Steps {
     return judged;
   };
 
-  const takePlace: ClearDependencies['takePlace'] = (decided) => slots.enter(decided, true);
+  const placeFor = (decided: Decided, approved: boolean): undefined | Promise<void> =>
+    ways.place[kindOf(decided)] ? slots.enter(decided, approved) : undefined;
+  const takePlace: ClearDependencies['takePlace'] = (decided) => placeFor(decided, true);
+  const count = (recognised: Recognised): Recognised =>
+    ways.counted[kindOf(recognised)] ? agentCalls.enter(recognised) : recognised;
   const equipped = { ...parts, history, historyWatch, slots, rejudge, takePlace };
   // Read in the turn in which the call is decided and begun: of two that come at once, the second counts the first.
   const upToDate = (classified: Classified): Classified =>
@@ -69,17 +76,15 @@ export function createSteps(parts: StepParts): Steps {
     receive,
     identify(received) {
       const found = identify(received.call.runtime, suspensions, clock, received);
-      return found instanceof Promise
-        ? found.then((recognised) => agentCalls.enter(recognised))
-        : agentCalls.enter(found);
+      return found instanceof Promise ? found.then(count) : count(found);
     },
-    classify: (recognised) => classify(tasks, handler, recognised),
+    classify: (recognised) => classify(tasks, recognised),
     decide: (classified) =>
       classified.call.reach(decide(classified.call.runtime, clock, digests, upToDate(classified))),
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
     arm(journaled) {
-      const waiting = slots.enter(journaled, false);
+      const waiting = placeFor(journaled, false);
       return waiting === undefined
         ? arm(parts.broker, suspensions, journaled)
         : waiting.then(() => arm(parts.broker, suspensions, journaled));
@@ -88,4 +93,13 @@ export function createSteps(parts: StepParts): Steps {
     refuse: (last, error) => refuse(parts, last, error),
     settle: (last) => settle(equipped, last),
   };
+}
+
+/** Whether calls to a mount go somewhere else by now, or nowhere. What is on no server has nowhere to move to. */
+function hasMoved(before: Mount, now: Mount | undefined): boolean {
+  return (
+    now === undefined ||
+    now.kind !== before.kind ||
+    (now.kind === 'single' && before.kind === 'single' && now.url !== before.url)
+  );
 }

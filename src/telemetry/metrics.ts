@@ -3,7 +3,7 @@
 // What every call records into is looked up once per combination of labels and kept.
 
 import type { Attributes, Meter } from '@opentelemetry/api';
-import type { HoldState } from '../domain/hold.ts';
+import { type HoldState, OPEN_STATES } from '../domain/hold.ts';
 import type { IssuerStatus } from '../domain/identity.ts';
 import { type Metrics, TOO_FAST_SECONDS } from '../domain/metrics.ts';
 import type { Durations } from './durations.ts';
@@ -27,8 +27,6 @@ const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 
 const HOLD_SECONDS = [1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 14_400, 86_400];
 const REVIEW_SECONDS = [1, 3, 5, 10, 20, 30, 60, 120, 300, 900, 3600];
 const APPEND_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1];
-
-const OPEN_STATES: readonly HoldState[] = ['PENDING', 'APPROVED', 'RELEASING', 'SENT'];
 
 /** A bound on series whose labels an upstream can influence in part (it may answer any status). */
 const MOST_LABEL_SETS = 2000;

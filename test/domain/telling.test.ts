@@ -108,7 +108,7 @@ it('lets nobody but the authors of that fact write of it: no detail, title or re
   // Where a state machine says it of its own states, or the sentence itself is made.
   const authors = new Set([
     'src/domain/telling.ts',
-    'src/errors.ts',
+    'src/errors/kinds.ts',
     'src/agent-api/holds.ts',
     'src/mcp/tasks/tasks.ts',
     'src/mcp/held-stream.ts',

@@ -4,7 +4,7 @@
 import { expect } from 'vitest';
 import { sha256 } from '../../src/domain/canonical.ts';
 import { awsRefusal } from '../support/aws-verifier.ts';
-import { rule } from '../support/config.ts';
+import { credential, rule } from '../support/config.ts';
 import { writtenBy } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type RecordedRequest, startRecorder } from '../support/recorder.ts';
@@ -18,14 +18,7 @@ const it = gatewayTest
       {
         upstreams: { s3: { url: s3.origin, credential: 'aws', traceContext: true } },
         credentials: {
-          aws: {
-            type: 'aws-sts',
-            roleArn: 'arn:aws:iam::123456789012:role/agents',
-            webIdentityToken: { env: 'WIT' },
-            region: 'eu-central-1',
-            service: 's3',
-            endpoint: sts.origin,
-          },
+          aws: credential.awsRole(sts.origin),
         },
         rules: [
           rule.hold(

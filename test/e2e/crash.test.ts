@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect } from 'vitest';
 import { verifyAudit } from '../../src/audit/verify.ts';
-import { rule } from '../support/config.ts';
+import { credential, rule } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
 import { freshGatewayTest } from '../support/gateway-test.ts';
 import { startIssuer } from '../support/oidc-issuer.ts';
@@ -36,14 +36,7 @@ const it = freshGatewayTest
       {
         upstreams: { bank: { url: bank.origin, credential: 'minted' } },
         credentials: {
-          minted: {
-            type: 'oauth-client-credentials',
-            issuer: mint.issuer,
-            clientId: 'gateway',
-            clientSecret: { env: 'MINT_SECRET' },
-            scope: 'pay',
-            resource: BANK,
-          },
+          minted: credential.clientCredentials(mint.issuer, BANK),
         },
         rules: [
           rule.hold('transfers', { upstream: 'api', methods: ['POST'] }),

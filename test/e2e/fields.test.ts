@@ -4,7 +4,7 @@
 
 import { describe, expect } from 'vitest';
 import { awsRefusal } from '../support/aws-verifier.ts';
-import { rule } from '../support/config.ts';
+import { credential, rule } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { sendRaw } from '../support/raw-http.ts';
@@ -28,16 +28,7 @@ const it = gatewayTest
           s3: { url: s3.origin, credential: 'aws' },
         },
         credentials: {
-          aws: {
-            type: 'aws-sts',
-            roleArn: 'arn:aws:iam::123456789012:role/agents',
-            webIdentityToken: { env: 'WIT' },
-            region: 'eu-central-1',
-            service: 's3',
-            endpoint: sts.origin,
-            actions: ['s3:*'],
-            resources: ['*'],
-          },
+          aws: { ...credential.awsRole(sts.origin), actions: ['s3:*'], resources: ['*'] },
         },
         rules: [rule.allow('reads', { methods: ['GET'] }), rule.hold('writes', { methods: ['PUT', 'POST', 'DELETE'] })],
       }),

@@ -1,5 +1,6 @@
 // Short words for what the tests of held calls do again and again: hold a call, and read what an answer says.
 
+import { expect } from 'vitest';
 import type { CallOptions, Environment } from '../support/environment.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
 
@@ -59,4 +60,10 @@ export async function becomes(reviewer: ReviewerClient, id: string, state: strin
   const { hold } = await reviewer.expect(state, id);
   hold.catch(() => {});
   if ((await reviewer.show(id)).state !== state) await hold;
+}
+
+/** Resolves when an agent that waits for this hold has been sent away once: it comes back by itself. */
+export async function wasSentAway({ log }: Pick<Environment, 'log'>, hold: string): Promise<void> {
+  const times = () => log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(hold));
+  await expect.poll(() => times().length, { timeout: 15_000 }).toBeGreaterThan(0);
 }

@@ -185,11 +185,7 @@ describe('what is accepted arrives re-framed', () => {
     expect(seen.join('')).not.toContain('second');
   });
 
-  it('closes the connection after a request that cannot be parsed, unread what follows', async ({
-    upstream,
-    env,
-    token,
-  }) => {
+  it('leaves unread what follows a request that cannot be parsed', async ({ upstream, env, token }) => {
     const { answer, seen } = await send(
       upstream,
       env,

@@ -8,7 +8,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, vi } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { rule } from '../support/config.ts';
+import { credential, rule } from '../support/config.ts';
 import { countFrom } from '../support/count.ts';
 import { type Environment, startEnvironment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
@@ -134,14 +134,7 @@ describe('what was minted', () => {
       {
         upstreams: { bank: { url: bank.origin, credential: 'minted' } },
         credentials: {
-          minted: {
-            type: 'oauth-client-credentials',
-            issuer: mint.issuer,
-            clientId: 'gateway',
-            clientSecret: { env: 'MINT_SECRET' },
-            scope: 'pay',
-            resource: 'urn:bank',
-          },
+          minted: credential.clientCredentials(mint.issuer, 'urn:bank'),
         },
         rules: [rule.hold('payments', { upstream: 'bank', methods: ['POST'] })],
         reviewers: { killSwitch: ['group:soc'] },

@@ -3,19 +3,15 @@
 // it is.
 
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { realpathSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { connect as connectTo } from 'node:net';
 import { join } from 'node:path';
-import { Client as SecondClient, StreamableHTTPClientTransport as SecondTransport } from '@modelcontextprotocol/client';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { describe, expect } from 'vitest';
+import { freePort } from '../../config/quickstart/layout.ts';
 import { rule } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
 import { freshGatewayTest } from '../support/gateway-test.ts';
+import { connectV1, connectV2 } from '../support/mcp-clients.ts';
 
 const { MCP_PROXY, SUPERGATEWAY } = process.env;
 const SERVER = realpathSync('node_modules/@modelcontextprotocol/server-filesystem/dist/index.js');
@@ -54,15 +50,6 @@ const it = freshGatewayTest
       },
   );
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
 const listens = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connectTo(port, '127.0.0.1', () => resolve(socket.destroy() !== undefined)).on('error', () =>
@@ -71,13 +58,9 @@ const listens = (port: number): Promise<boolean> =>
   });
 
 async function useFiles({ env, files }: Bridge): Promise<void> {
-  const url = new URL(`http://127.0.0.1:${env.ports.agents}/files`);
-  const options = { requestInit: { headers: { authorization: `Bearer ${await env.token('agent-1')}` } } };
   const alice = await env.reviewer('alice');
-  const first = new Client({ name: 'v1', version: '1' });
-  await first.connect(new StreamableHTTPClientTransport(url, options) as never);
-  const second = new SecondClient({ name: 'v2', version: '1' }, { versionNegotiation: { mode: 'auto' } });
-  await second.connect(new SecondTransport(url, options));
+  const { client: first } = await connectV1(env, 'files');
+  const second = await connectV2(env, 'files');
   for (const client of [first, second]) {
     const name = client === first ? 'first.txt' : 'second.txt';
     expect((await client.listTools()).tools.map((tool) => tool.name)).toContain('write_file');

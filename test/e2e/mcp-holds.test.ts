@@ -1,15 +1,13 @@
 // Held tool calls as real MCP clients live through them: the TypeScript SDK v1 and v2 with their default configuration,
 // over real sockets. Waits are scaled by the gateway's own configuration (limits.wait), never by the clients'.
 
-import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { afterEach, describe, expect } from 'vitest';
-import { rule } from '../support/config.ts';
+import { describe, expect } from 'vitest';
 import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
-import { file, gatewayTest } from '../support/gateway-test.ts';
-import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
+import { connectV1, connectV2 } from '../support/mcp-clients.ts';
+import type { McpUpstream } from '../support/mcp-upstream.ts';
+import { twoBanksTest } from '../support/two-banks.ts';
+import { wasSentAway } from './held.ts';
 
 interface Result {
   readonly content: readonly { readonly text: string }[];
@@ -18,53 +16,11 @@ interface Result {
 }
 
 const amount = countFrom(1);
-const clients: { close(): Promise<void> }[] = [];
 
-const it = gatewayTest
-  .extend('bank', file, ({ closes }) => closes(startMcpUpstream()))
-  .extend('modernBank', file, ({ closes }) => closes(startStatelessUpstream()))
-  .extend('env', file, ({ bank, modernBank, environment }) =>
-    environment({
-      upstreams: {
-        tools: { url: bank.url, protocol: 'mcp' },
-        modern: { url: modernBank.url, protocol: 'mcp' },
-      },
-      rules: [rule.hold('pay', { tool: 'transfer_funds' }), rule.allow('read', { tool: 'read_balance' })],
-      limits: { wait: '1s', pendingPerAgent: 100 },
-    }),
-  )
-  .extend('alice', file, ({ env }) => env.reviewer('alice'));
+const it = twoBanksTest({ limits: { wait: '1s', pendingPerAgent: 100 } });
 
-afterEach(async () => {
-  for (const client of clients.splice(0)) await client.close();
-});
-
-async function transportOptions(env: Environment, subject = 'agent-1') {
-  return { requestInit: { headers: { authorization: `Bearer ${await env.token(subject)}` } } };
-}
-
-async function connect(
-  env: Environment,
-  subject?: string,
-): Promise<{ client: Client; transport: StreamableHTTPClientTransport }> {
-  const client = new Client({ name: 'test', version: '1' });
-  const transport = new StreamableHTTPClientTransport(
-    new URL(`http://127.0.0.1:${env.ports.agents}/tools`),
-    await transportOptions(env, subject),
-  );
-  await client.connect(transport as never);
-  clients.push(client);
-  return { client, transport };
-}
-
-async function connectModern(env: Environment): Promise<ModernClient> {
-  const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } });
-  await client.connect(
-    new ModernTransport(new URL(`http://127.0.0.1:${env.ports.agents}/modern`), await transportOptions(env)),
-  );
-  clients.push(client);
-  return client;
-}
+const connect = (env: Environment, as?: string) => connectV1(env, 'tools', { as });
+const connectModern = (env: Environment) => connectV2(env, 'modern');
 
 /** Arguments of its own per test, so that no test meets another's hold. */
 const payment = () => ({ name: 'transfer_funds', arguments: { amount: amount() } });
@@ -251,13 +207,7 @@ describe('an SDK v2 client of protocol 2026-07-28 with its default configuration
     const call = payment();
     const answer = client.callTool(call);
     const id = await hold;
-    // Past the first leg: the client was sent away at least once.
-    await expect
-      .poll(
-        () => env.log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(id)).length,
-        { timeout: 15_000 },
-      )
-      .toBeGreaterThan(0);
+    await wasSentAway(env, id);
     await alice.approve(id);
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
     expect(ranWith(modernBank, call)).toHaveLength(1);

@@ -5,8 +5,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTwoBanks, type TwoBanks } from '../support/two-banks.ts';
+import { describe, expect } from 'vitest';
+import type { Environment } from '../support/environment.ts';
+import { twoBanksTest } from '../support/two-banks.ts';
 
 const script = process.env.MCP_INSPECTOR ?? onPath('mcp-inspector');
 
@@ -15,25 +16,20 @@ function onPath(name: string): string | undefined {
   return found.find((file) => existsSync(file));
 }
 
+const it = twoBanksTest({ limits: { wait: '20s' } });
+
 describe.skipIf(script === undefined)('the Inspector in CLI mode', { timeout: 120_000 }, () => {
-  let banks: TwoBanks;
-
-  beforeAll(async () => {
-    banks = await startTwoBanks({ wait: '20s' });
-  }, 60_000);
-  afterAll(() => banks.close(), 60_000);
-
   /** Its standard output as JSON, after it has ended. */
-  async function run(mount: string, ...args: readonly string[]): Promise<Record<string, unknown>> {
-    const url = `http://127.0.0.1:${banks.env.ports.agents}/${mount}`;
-    const header = `Authorization: Bearer ${await banks.env.token('agent-1')}`;
+  async function run(env: Environment, mount: string, ...args: readonly string[]): Promise<Record<string, unknown>> {
+    const url = `http://127.0.0.1:${env.ports.agents}/${mount}`;
+    const header = `Authorization: Bearer ${await env.token('agent-1')}`;
     const child = spawn(
       process.execPath,
       [realpathSync(script ?? ''), '--cli', url, '--transport', 'http', '--header', header, ...args],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
         // It keeps a catalogue of servers in the home folder.
-        env: { ...process.env, HOME: banks.env.folder },
+        env: { ...process.env, HOME: env.folder },
       },
     );
     const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr)]);
@@ -41,23 +37,26 @@ describe.skipIf(script === undefined)('the Inspector in CLI mode', { timeout: 12
     return JSON.parse(out) as Record<string, unknown>;
   }
 
-  it.each([
+  it.for([
     ['tools', 'legacy'],
     ['modern', 'modern'],
-  ])('lists, calls, and completes a held call when it is approved: %s, protocol era %s', async (mount, era) => {
-    const inspect = (...args: readonly string[]) => run(mount, '--protocol-era', era, ...args);
-    const { tools } = (await inspect('--method', 'tools/list')) as { tools: { name: string }[] };
-    expect(tools.map(({ name }) => name)).toEqual(['transfer_funds', 'read_balance']);
-    expect(await inspect('--method', 'tools/call', '--tool-name', 'read_balance')).toMatchObject({
-      content: [{ text: 'done read_balance' }],
-    });
-    const { hold } = await banks.alice.expect('PENDING');
-    const answer = inspect('--method', 'tools/call', '--tool-name', 'transfer_funds', '--tool-arg', 'amount=7');
-    await banks.alice.approve(
-      await Promise.race([hold, answer.then((early) => Promise.reject(new Error(JSON.stringify(early))))]),
-    );
-    expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
-  });
+  ] as const)(
+    'lists, calls, and completes a held call when it is approved: %s, protocol era %s',
+    async ([mount, era], { env, alice }) => {
+      const inspect = (...args: readonly string[]) => run(env, mount, '--protocol-era', era, ...args);
+      const { tools } = (await inspect('--method', 'tools/list')) as { tools: { name: string }[] };
+      expect(tools.map(({ name }) => name)).toEqual(['transfer_funds', 'read_balance']);
+      expect(await inspect('--method', 'tools/call', '--tool-name', 'read_balance')).toMatchObject({
+        content: [{ text: 'done read_balance' }],
+      });
+      const { hold } = await alice.expect('PENDING');
+      const answer = inspect('--method', 'tools/call', '--tool-name', 'transfer_funds', '--tool-arg', 'amount=7');
+      await alice.approve(
+        await Promise.race([hold, answer.then((early) => Promise.reject(new Error(JSON.stringify(early))))]),
+      );
+      expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
+    },
+  );
 });
 
 async function textOf(stream: NodeJS.ReadableStream): Promise<string> {

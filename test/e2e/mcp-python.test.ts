@@ -3,38 +3,20 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { rule } from '../support/config.ts';
-import { type Environment, startEnvironment } from '../support/environment.ts';
-import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
+import { afterEach, describe, expect } from 'vitest';
+import type { Environment } from '../support/environment.ts';
+import { twoBanksTest } from '../support/two-banks.ts';
 
 const PYTHON = process.env.PYTHON ?? 'python3';
 const installed = spawnSync(PYTHON, ['-c', 'from mcp import Client']).status === 0;
 
+const it = twoBanksTest({ limits: { wait: '1s', pendingPerAgent: 100 } });
+
 describe.skipIf(!installed)('a Python client', { timeout: 60_000 }, () => {
-  let env: Environment;
-  let bank: McpUpstream;
-  let modernBank: McpUpstream;
   let running: ChildProcess | undefined;
+  afterEach(() => running?.kill());
 
-  beforeAll(async () => {
-    [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
-    env = await startEnvironment({
-      upstreams: {
-        tools: { url: bank.url, protocol: 'mcp' },
-        modern: { url: modernBank.url, protocol: 'mcp' },
-      },
-      rules: [rule.hold('pay', { tool: 'transfer_funds' })],
-      limits: { wait: '1s', pendingPerAgent: 100 },
-    });
-  }, 60_000);
-  afterAll(async () => {
-    running?.kill();
-    await env.close();
-    await Promise.all([bank.close(), modernBank.close()]);
-  }, 60_000);
-
-  async function start(mount: string, mode: string) {
+  async function start(env: Environment, mount: string, mode: string) {
     const url = `http://127.0.0.1:${env.ports.agents}/${mount}`;
     const child = spawn(PYTHON, ['test/support/mcp-client.py', url, await env.token('agent-1'), mode], {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -49,19 +31,16 @@ describe.skipIf(!installed)('a Python client', { timeout: 60_000 }, () => {
     };
   }
 
-  it('of a 2025 revision is told that its call is pending, and completes it by the retry', async () => {
-    const call = await start('tools', 'legacy');
-    const alice = await env.reviewer('alice');
+  it('of a 2025 revision is told that its call is pending, and completes it by the retry', async ({ env, alice }) => {
+    const call = await start(env, 'tools', 'legacy');
     const pending = await call(1);
     expect(pending).toMatchObject({ isError: true, _meta: { 'countersign/code': 'approval_pending' } });
     await alice.approve(pending._meta['countersign/hold']);
     expect(await call(1)).toMatchObject({ isError: false, content: [{ text: 'done transfer_funds' }] });
-    running?.kill();
   });
 
-  it('of protocol 2026-07-28 comes back by itself', async () => {
-    const call = await start('modern', 'auto');
-    const alice = await env.reviewer('alice');
+  it('of protocol 2026-07-28 comes back by itself', async ({ env, alice, modernBank }) => {
+    const call = await start(env, 'modern', 'auto');
     const { hold } = await alice.expect('PENDING');
     const answer = call(2);
     const id = await hold;
@@ -71,6 +50,5 @@ describe.skipIf(!installed)('a Python client', { timeout: 60_000 }, () => {
     await alice.approve(id);
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
     expect(modernBank.ran).toEqual([{ name: 'transfer_funds', args: { amount: 2 } }]);
-    running?.kill();
   });
 });

@@ -8,15 +8,17 @@ import { realpathSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { Client as SecondClient, StreamableHTTPClientTransport as SecondTransport } from '@modelcontextprotocol/client';
+import type { Client as SecondClient } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { describe, expect } from 'vitest';
+import { freePort } from '../../config/quickstart/layout.ts';
 import { rule } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
+import { connectV1, connectV2 } from '../support/mcp-clients.ts';
 
 const it = gatewayTest
   .extend('port', file, () => freePort())
@@ -86,15 +88,6 @@ async function startEverything(port: number): Promise<ChildProcess> {
   return child;
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
 /** One stdio server per session. */
 async function bridgeTo(args: readonly string[]): Promise<Server> {
   const sessions = new Map<string, StreamableHTTPServerTransport>();
@@ -130,12 +123,10 @@ async function withClients(
   mount: string,
   use: (client: Client | SecondClient) => Promise<void>,
 ): Promise<void> {
-  const first = new Client({ name: 'v1', version: '1' });
-  await first.connect(new StreamableHTTPClientTransport(url(env, mount), await options(env)) as never);
+  const { client: first } = await connectV1(env, mount);
   await use(first);
   await first.close();
-  const second = new SecondClient({ name: 'v2', version: '1' }, { versionNegotiation: { mode: 'auto' } });
-  await second.connect(new SecondTransport(url(env, mount), await options(env)));
+  const second = await connectV2(env, mount);
   await use(second);
   await second.close();
 }

@@ -2,16 +2,18 @@
 // configuration, over servers that know nothing of each other. Two of them offer the same tools: whose is called is
 // what counts.
 
-import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
+import { Client as ModernClient } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
-import { afterEach, describe, expect } from 'vitest';
+import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
 import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
+import { connectV1, connectV2 } from '../support/mcp-clients.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
+import { wasSentAway } from './held.ts';
 
 interface Result {
   readonly content: readonly { readonly text: string }[];
@@ -20,7 +22,6 @@ interface Result {
 }
 
 const amount = countFrom(1);
-const clients: { close(): Promise<void> }[] = [];
 
 const it = gatewayTest
   .extend('north', file, ({ closes }) => closes(startMcpUpstream()))
@@ -62,42 +63,12 @@ const it = gatewayTest
   )
   .extend('alice', file, ({ env }) => env.reviewer('alice'));
 
-afterEach(async () => {
-  for (const client of clients.splice(0)) await client.close();
-});
-
-async function transportOptions(env: Environment, subject = 'agent-1') {
-  return { requestInit: { headers: { authorization: `Bearer ${await env.token(subject)}` } } };
-}
-const url = (env: Environment, mount: string) => new URL(`http://127.0.0.1:${env.ports.agents}/${mount}`);
-
-async function connect(env: Environment, subject?: string, client = new Client({ name: 'test', version: '1' })) {
-  const transport = new StreamableHTTPClientTransport(url(env, 'banks'), await transportOptions(env, subject));
-  await client.connect(transport as never);
-  clients.push(client);
-  return { client, transport };
-}
-
+const connect = (env: Environment, as?: string, client?: Client) =>
+  connectV1(env, 'banks', { as, ...(client && { client }) });
 /** A client that goes on in the session of another, at the port that the gateway has now. */
-async function connectTo(env: Environment, other: Client) {
-  const client = new Client({ name: 'test', version: '1' });
-  const { sessionId } = other.transport as unknown as StreamableHTTPClientTransport;
-  const transport = new StreamableHTTPClientTransport(url(env, 'banks'), {
-    ...(await transportOptions(env)),
-    ...(sessionId !== undefined && { sessionId }),
-  });
-  transport.setProtocolVersion('2025-11-25');
-  await client.connect(transport as never);
-  clients.push(client);
-  return { client };
-}
-
-async function connectModern(env: Environment, mount = 'modern') {
-  const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } });
-  await client.connect(new ModernTransport(url(env, mount), await transportOptions(env)));
-  clients.push(client);
-  return client;
-}
+const connectTo = (env: Environment, other: Client) => connectV1(env, 'banks', { sessionId: sessionOf(other) });
+const connectModern = (env: Environment, mount = 'modern') => connectV2(env, mount);
+const sessionOf = ({ transport }: Client) => (transport as unknown as StreamableHTTPClientTransport).sessionId;
 
 const names = (list: { tools: readonly { name: string }[] }) => list.tools.map(({ name }) => name);
 const payment = (server: string) => ({ name: `${server}__transfer_funds`, arguments: { amount: amount() } });
@@ -239,25 +210,19 @@ describe('an SDK v2 client', () => {
     const call = payment('north');
     const answer = client.callTool(call);
     const id = await hold;
-    await expect
-      .poll(
-        () => env.log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(id)).length,
-        { timeout: 15_000 },
-      )
-      .toBeGreaterThan(0);
+    await wasSentAway(env, id);
     await alice.approve(id);
     expect(await answer).toMatchObject({ content: [{ text: 'done transfer_funds' }] });
     expect([ranWith(modernNorth, call), ranWith(modernSouth, call)].map((ran) => ran.length)).toEqual([1, 0]);
   });
 
   it('goes through a round trip of one server’s own', async ({ env }) => {
-    const client = new ModernClient(
+    const asked = new ModernClient(
       { name: 'test', version: '1' },
       { versionNegotiation: { mode: 'auto' }, capabilities: { elicitation: { form: {} } } },
     );
-    client.setRequestHandler('elicitation/create', async () => ({ action: 'accept', content: { name: 'Ann' } }));
-    await client.connect(new ModernTransport(url(env, 'modern'), await transportOptions(env)));
-    clients.push(client);
+    asked.setRequestHandler('elicitation/create', async () => ({ action: 'accept', content: { name: 'Ann' } }));
+    const client = await connectV2(env, 'modern', { client: asked });
     expect(await client.callTool({ name: 'north__ask_user', arguments: {} })).toMatchObject({
       content: [{ text: 'done ask_user' }],
     });

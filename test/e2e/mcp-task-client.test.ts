@@ -1,34 +1,28 @@
 // Held calls as tasks for the official client of MCP tasks (@modelcontextprotocol/ext-tasks over the TypeScript SDK
 // v2), in both eras.
 
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client } from '@modelcontextprotocol/client';
 import { createTaskSessionFromClient } from '@modelcontextprotocol/ext-tasks/client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTwoBanks, type TwoBanks } from '../support/two-banks.ts';
+import { describe, expect } from 'vitest';
+import type { Environment } from '../support/environment.ts';
+import { connectV2 } from '../support/mcp-clients.ts';
+import { twoBanksTest } from '../support/two-banks.ts';
 
 type Options = Parameters<typeof createTaskSessionFromClient>[1];
 type Session = ReturnType<typeof createTaskSessionFromClient>;
 type Execution = Awaited<ReturnType<Session['callTool']>>;
 
+const it = twoBanksTest({ limits: { wait: '1s', pendingPerAgent: 100 } });
+
 describe('the official client of MCP tasks', { timeout: 60_000 }, () => {
-  let banks: TwoBanks;
   let amount = 0;
   let rpcId = 0;
 
-  beforeAll(async () => {
-    banks = await startTwoBanks({ wait: '1s', pendingPerAgent: 100 });
-  }, 60_000);
-  afterAll(() => banks.close(), 60_000);
-
-  async function open(mount: string): Promise<Session> {
-    const url = new URL(`http://127.0.0.1:${banks.env.ports.agents}/${mount}`);
+  async function open(env: Environment, mount: string): Promise<Session> {
     const clientInfo = { name: 'tasks', version: '1' };
-    const client = new Client(clientInfo, { versionNegotiation: { mode: 'auto' } });
-    await client.connect(
-      new StreamableHTTPClientTransport(url, {
-        requestInit: { headers: { authorization: `Bearer ${await banks.env.token('agent-1')}` } },
-      }),
-    );
+    const client = await connectV2(env, mount, {
+      client: new Client(clientInfo, { versionNegotiation: { mode: 'auto' } }),
+    });
     const rawDispatch = async (
       request: { method: string },
       { context }: { context?: { headers?: Record<string, string> } } = {},
@@ -39,7 +33,7 @@ describe('the official client of MCP tasks', { timeout: 60_000 }, () => {
         'mcp-method': request.method,
         ...context?.headers,
       };
-      const response = await banks.env.call(`/${mount}`, {
+      const response = await env.call(`/${mount}`, {
         method: 'POST',
         headers,
         body: { jsonrpc: '2.0', id: ++rpcId, ...request },
@@ -64,40 +58,43 @@ describe('the official client of MCP tasks', { timeout: 60_000 }, () => {
     return { execution, id: String(execution.handle?.taskId).replace('countersign.', '') };
   }
 
-  it.each(['tools', 'modern'])('completes an approved call, and lets a denied one end in words: %s', async (mount) => {
-    const session = await open(mount);
-    const approved = await hold(session);
-    await banks.alice.approve(approved.id);
-    expect((await approved.execution.settle()).outcome).toMatchObject({
-      status: 'completed',
-      result: { content: [{ text: 'done transfer_funds' }] },
-    });
-    const denied = await hold(session);
-    await banks.alice.deny(denied.id);
-    const { outcome } = await denied.execution.settle();
-    // 2025-11-25 ends a tool's error as a failed task, 2026-07-28 as a result.
-    if (mount === 'tools')
-      expect(outcome).toMatchObject({ error: { message: expect.stringContaining('Do not rephrase it') } });
-    else
-      expect(outcome).toMatchObject({
+  it.for(['tools', 'modern'])(
+    'completes an approved call, and lets a denied one end in words: %s',
+    async (mount, { env, alice, bank, modernBank }) => {
+      const session = await open(env, mount);
+      const approved = await hold(session);
+      await alice.approve(approved.id);
+      expect((await approved.execution.settle()).outcome).toMatchObject({
         status: 'completed',
-        result: { isError: true, _meta: { 'countersign/code': 'approval_denied' } },
+        result: { content: [{ text: 'done transfer_funds' }] },
       });
-    const upstream = mount === 'tools' ? banks.bank : banks.modernBank;
-    expect(upstream.ran.map(({ args }) => args.amount)).toEqual([amount - 1]);
-    await session.close();
-  });
+      const denied = await hold(session);
+      await alice.deny(denied.id);
+      const { outcome } = await denied.execution.settle();
+      // 2025-11-25 ends a tool's error as a failed task, 2026-07-28 as a result.
+      if (mount === 'tools')
+        expect(outcome).toMatchObject({ error: { message: expect.stringContaining('Do not rephrase it') } });
+      else
+        expect(outcome).toMatchObject({
+          status: 'completed',
+          result: { isError: true, _meta: { 'countersign/code': 'approval_denied' } },
+        });
+      const upstream = mount === 'tools' ? bank : modernBank;
+      expect(upstream.ran.map(({ args }) => args.amount)).toEqual([amount - 1]);
+      await session.close();
+    },
+  );
 
-  it.each(['tools', 'modern'])('cancels the hold: %s', async (mount) => {
-    const session = await open(mount);
+  it.for(['tools', 'modern'])('cancels the hold: %s', async (mount, { env, alice }) => {
+    const session = await open(env, mount);
     const { execution, id } = await hold(session);
     await execution.cancel();
-    expect((await banks.alice.show(id)).state).toBe('CANCELLED');
+    expect((await alice.show(id)).state).toBe('CANCELLED');
     await session.close();
   });
 
-  it('gets the result of a call that nobody holds at once', async () => {
-    const session = await open('modern');
+  it('gets the result of a call that nobody holds at once', async ({ env }) => {
+    const session = await open(env, 'modern');
     const execution = await session.callTool('read_balance', {});
     expect(execution.kind).toBe('immediate');
     expect((await execution.settle()).outcome).toMatchObject({ result: { content: [{ text: 'done read_balance' }] } });

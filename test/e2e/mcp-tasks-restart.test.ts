@@ -1,12 +1,8 @@
-// Tasks outlive the gateway's process, killed or told to stop: one that waits goes on, one under way is waited for, and
-// one whose end nobody saw says so and is not sent again.
-
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
 import { startEnvironment } from '../support/environment.ts';
+import { connectV1 } from '../support/mcp-clients.ts';
 import { startMcpUpstream } from '../support/mcp-upstream.ts';
 import { type Answer, lastAmount, ranWith, taskGatewayTest } from '../support/task-gateway.ts';
 
@@ -82,12 +78,7 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
       upstreams: { tools: { url: gated.url, protocol: 'mcp' } },
       rules: [rule.allow('job', { tool: 'slow_job' })],
     });
-    const requestInit = { headers: { authorization: `Bearer ${await own.token('agent-1')}` } };
-    const client = new Client({ name: 'test', version: '1' });
-    const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${own.ports.agents}/tools`), {
-      requestInit,
-    });
-    await client.connect(transport as never);
+    const { client } = await connectV1(own, 'tools');
     const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: {} }, CallToolResultSchema, {
       task: {},
     });

@@ -3,15 +3,14 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
+import { Client as ModernClient } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
-import { afterEach, describe, expect } from 'vitest';
+import { describe, expect } from 'vitest';
 import { GATEWAY_AUDIENCE, type Rules, rule } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
-import { file, gatewayTest } from '../support/gateway-test.ts';
-import { startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
+import { connectV1, connectV2 } from '../support/mcp-clients.ts';
+import { twoBanksTest } from '../support/two-banks.ts';
 
 const RULES: Rules = [
   rule.hold('pay', { upstream: 'tools', tool: 'transfer_funds' }),
@@ -23,55 +22,24 @@ const RULES: Rules = [
   rule.allow('secret', { tool: 'secret_tool' }, { when: 'agent.id.endsWith("#insider")' }),
 ];
 
-const clients: { close(): Promise<void> }[] = [];
+const it = twoBanksTest(
+  { rules: RULES, limits: { wait: '0s', pendingPerAgent: 100 } },
+  { toolChanges: { hold: 'payment' } },
+);
 
-const it = gatewayTest
-  .extend('bank', file, ({ closes }) => closes(startMcpUpstream()))
-  .extend('modernBank', file, ({ closes }) => closes(startStatelessUpstream()))
-  .extend('env', file, ({ bank, modernBank, environment }) =>
-    environment({
-      upstreams: {
-        tools: { url: bank.url, protocol: 'mcp', toolChanges: { hold: 'payment' } },
-        modern: { url: modernBank.url, protocol: 'mcp' },
-      },
-      rules: RULES,
-      limits: { wait: '0s', pendingPerAgent: 100 },
-    }),
-  )
-  .extend('alice', file, ({ env }) => env.reviewer('alice'));
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) await client.close();
-});
-
-const options = async (env: Environment, subject: string) => ({
-  requestInit: { headers: { authorization: `Bearer ${await env.token(subject)}` } },
-});
-
-async function connect(env: Environment, subject = 'agent-1'): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: {} } });
-  client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: { name: 'Ada' } }));
-  await client.connect(
-    new StreamableHTTPClientTransport(
-      new URL(`http://127.0.0.1:${env.ports.agents}/tools`),
-      await options(env, subject),
-    ) as never,
-  );
-  clients.push(client);
-  return client;
+async function connect(env: Environment, as?: string): Promise<Client> {
+  const asked = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: {} } });
+  asked.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: { name: 'Ada' } }));
+  return (await connectV1(env, 'tools', { as, client: asked })).client;
 }
 
 async function connectModern(env: Environment): Promise<ModernClient> {
-  const client = new ModernClient(
+  const asked = new ModernClient(
     { name: 'test', version: '1' },
     { versionNegotiation: { mode: 'auto' }, capabilities: { elicitation: {} } },
   );
-  client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { name: 'Ada' } }));
-  await client.connect(
-    new ModernTransport(new URL(`http://127.0.0.1:${env.ports.agents}/modern`), await options(env, 'agent-1')),
-  );
-  clients.push(client);
-  return client;
+  asked.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { name: 'Ada' } }));
+  return connectV2(env, 'modern', { client: asked });
 }
 
 describe('tools/list', () => {

@@ -2,19 +2,18 @@
 // refusal has to reach the model as the result of its tool call, since a bare HTTP error would look like a broken
 // connection.
 
-import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import { type AddressInfo, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
-import { afterEach, describe, expect } from 'vitest';
+import { describe, expect } from 'vitest';
 import { startChild } from '../../config/quickstart/child.ts';
+import { freePort } from '../../config/quickstart/layout.ts';
 import { type Rules, rule } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
+import { connectV1 } from '../support/mcp-clients.ts';
 
 const RULES: Rules = [
   rule.allow('echo', { upstream: 'tools', tool: 'echo' }),
@@ -22,8 +21,6 @@ const RULES: Rules = [
   rule.deny('large', { upstream: 'tools', tool: 'get-sum' }, { when: 'args.a > 1000.0' }),
   rule.deny('no-environment', { upstream: 'tools', tool: 'get-env' }),
 ];
-
-const clients: Client[] = [];
 
 const it = gatewayTest
   .extend('port', file, () => freePort())
@@ -49,29 +46,9 @@ const it = gatewayTest
       limits: { wait: '20s', pendingPerAgent: 100 },
     }),
   );
-afterEach(async () => {
-  for (const client of clients.splice(0)) await client.close();
-});
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
-/** A connected client. */
-async function connect(env: Environment, headers: Readonly<Record<string, string>> = {}): Promise<Client> {
-  const client = new Client({ name: 'e2e', version: '1' });
-  clients.push(client);
-  const requestInit = { headers: { authorization: `Bearer ${await env.token('agent-1')}`, ...headers } };
-  await client.connect(
-    new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${env.ports.agents}/tools`), { requestInit }),
-  );
-  return client;
-}
+const connect = async (env: Environment, headers: Readonly<Record<string, string>> = {}): Promise<Client> =>
+  (await connectV1(env, 'tools', { headers })).client;
 
 /** Calls a tool as an agent would; a problem of the protocol throws. */
 async function use(client: Client, name: string, args: Record<string, unknown>) {

@@ -120,7 +120,11 @@ function importRules(): readonly unknown[] {
         },
       ],
     ),
-    rule(['src/errors.ts'], [bare, { group: ['./**'], message: 'errors.ts imports nothing from src.' }]),
+    rule(
+      ['src/errors.ts'],
+      [bare, { group: ['./**', '!./errors/**'], message: 'errors.ts imports nothing from src but its own parts.' }],
+    ),
+    rule(['src/errors/**'], [bare, { group: ['../**'], message: 'errors/ imports only itself.' }]),
     ...Object.keys(REACH).flatMap((folder) => [
       rule([`src/${folder}/*`], [packagesOfOthers(folder), foreign(folder, '../')]),
       rule([`src/${folder}/*/**`], [packagesOfOthers(folder), foreign(folder, '../../')]),

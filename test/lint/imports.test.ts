@@ -34,6 +34,7 @@ describe('the import rules', () => {
     ['domain/ reaching out', 'src/domain/planted.ts', "import { x } from '../config/schema.ts';\nx();\n"],
     ['pipeline.ts knowing a feature', 'src/pipeline.ts', "import { x } from './approvals/machine.ts';\nx();\n"],
     ['errors.ts importing anything', 'src/errors.ts', "import { x } from './problem.ts';\nx();\n"],
+    ['a part of errors.ts importing anything', 'src/errors/x.ts', "import { x } from '../problem.ts';\nx();\n"],
     ['a command importing the reviewers’ plane', 'src/cli/planted.ts', "import { x } from '../review/app.ts';\nx();\n"],
     [
       'a page reaching into a feature',

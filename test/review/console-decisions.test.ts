@@ -2,21 +2,14 @@
 // shown whole and as text, and by nobody else's form. A console error, a page error or a CSP violation fails a test,
 // and so does anything that axe finds.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import type { PasskeyEvidence } from '../../src/domain/passkey.ts';
 import { verifyPasskeyEvidence } from '../../src/review/passkeys.ts';
-import {
-  type BrowsedConsole,
-  leave,
-  live,
-  nextReference,
-  openBrowsedConsole,
-  transfer,
-} from '../support/browsed-console.ts';
+import { leave, live, nextReference, openBrowsedConsole, transfer } from '../support/browsed-console.ts';
 import { findBarriers, whyNoBrowser } from '../support/browser.ts';
-import { ofFile } from '../support/fixtures.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
-const it = test.extend<{ testConsole: BrowsedConsole }>({ testConsole: ofFile(openBrowsedConsole) });
+const it = gatewayTest.extend('testConsole', file, ({ closes }) => closes(openBrowsedConsole()));
 
 describe.skipIf(whyNoBrowser !== undefined)(
   `the console in a browser${whyNoBrowser === undefined ? '' : ` (skipped: ${whyNoBrowser})`}`,

@@ -2,13 +2,13 @@
 // with a look at what the browser complained about: a console error, a page error or a CSP violation fails it, and so
 // does anything that axe finds.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { parse } from 'yaml';
-import { type BrowsedConsole, leave, live, openBrowsedConsole, transfer } from '../support/browsed-console.ts';
+import { leave, live, openBrowsedConsole, transfer } from '../support/browsed-console.ts';
 import { findBarriers, takeSeat, whyNoBrowser } from '../support/browser.ts';
-import { ofFile } from '../support/fixtures.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
-const it = test.extend<{ testConsole: BrowsedConsole }>({ testConsole: ofFile(openBrowsedConsole) });
+const it = gatewayTest.extend('testConsole', file, ({ closes }) => closes(openBrowsedConsole()));
 
 describe.skipIf(whyNoBrowser !== undefined)(
   `the console in a browser${whyNoBrowser === undefined ? '' : ` (skipped: ${whyNoBrowser})`}`,

@@ -23,12 +23,19 @@ function classified(agent: string, mount: Partial<Mount>): Classified {
     },
   });
   const request = { onClosed: () => () => {} } as unknown as Classified['request'];
-  return call.reach({ call, mount, principal: { id: agent } as Principal, request } as unknown as Classified);
+  return call.reach({
+    call,
+    mount: { kind: 'single', ...mount },
+    principal: { id: agent } as Principal,
+    request,
+  } as unknown as Classified);
 }
 
 test('a place that a call gives back goes to the call that waits for it', async () => {
   const slots = new UpstreamSlots();
-  const [first, second] = ['a', 'b'].map((agent) => classified(agent, { name: 'api', pool: ONE_PLACE }));
+  const [first, second] = ['a', 'b'].map((agent) =>
+    classified(agent, { kind: 'single', name: 'api', pool: ONE_PLACE }),
+  );
   expect(slots.enter(first as Classified, false)).toBeUndefined();
   const waiting = slots.enter(second as Classified, false);
   expect(second?.call.slot).toBeUndefined();
@@ -40,8 +47,8 @@ test('a place that a call gives back goes to the call that waits for it', async 
 test('on a shared mount, too, the place is given back to the server that the call went to', async () => {
   const slots = new UpstreamSlots();
   const [first, second] = ['a', 'b'].map((agent) => {
-    const arrived = classified(agent, { name: 'tools' });
-    const mount = { name: 'tools/files', pool: ONE_PLACE } as Mount;
+    const arrived = classified(agent, { kind: 'shared', name: 'tools' });
+    const mount = { kind: 'single', name: 'tools/files', pool: ONE_PLACE } as Mount;
     return arrived.call.reach({ ...arrived, mount });
   });
   slots.enter(first as Classified, false);

@@ -4,18 +4,10 @@ import { describe, expect } from 'vitest';
 import type { ProtocolHandler } from '../../src/domain/protocol-handler.ts';
 import { codeOf } from '../support/failures.ts';
 import { GENEROUS, principalOf } from '../support/holds/values.ts';
-import { it, LOOK, TRANSFER, type Workbench } from './workbench.ts';
+import { it, LOOK, NO_PROTOCOL, TRANSFER, type Workbench } from './workbench.ts';
 
 /** A protocol that adds nothing, but for what the test says. */
-const protocolOf = (more: Partial<ProtocolHandler>): ProtocolHandler => ({
-  requestHeaders: () => [],
-  onMessage: () => undefined,
-  enrich: (action) => action,
-  onHold: (_decided, waitMs) => ({ waitMs, cancelsOnClose: false, begin() {}, end() {} }),
-  beforeSend: async () => ({ detached: false, through: (sink) => sink }),
-  afterResponse: async () => {},
-  ...more,
-});
+const protocolOf = (more: Partial<ProtocolHandler>): ProtocolHandler => ({ ...NO_PROTOCOL, ...more });
 
 describe('the action', () => {
   it('has the arguments of a body that a rule reads, and the digest of its bytes', async ({ work }) => {
@@ -111,14 +103,8 @@ describe('a protocol', () => {
 
 describe('a mount that several servers share', () => {
   it('leads to the server that the request is for, in its words', async ({ work }) => {
-    const opened = work.call();
-    const server = { ...opened.call.runtime.mounts.get('ledger'), name: 'ledger/files' };
-    work.mount = { route: async (request) => ({ mount: 'ledger/files', request: { ...request, path: '/files' } }) };
-    const routed = work.call();
-    Object.assign(routed.call.runtime, {
-      mounts: new Map([...routed.call.runtime.mounts, ['ledger/files', server]]),
-    });
-    const classified = await work.classified(routed);
+    work.route = async (request) => ({ mount: 'ledger/files', request: { ...request, path: '/files' } });
+    const classified = await work.classified(work.call({ ...LOOK, mount: 'all' }));
     expect([classified.mount.name, classified.request.path, classified.arrived.path]).toEqual([
       'ledger/files',
       '/files',

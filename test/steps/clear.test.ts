@@ -140,6 +140,7 @@ describe('an agent that goes away while it waits', () => {
         ...{ requestHeaders: () => [], onMessage: () => undefined, enrich: (action) => action },
         beforeSend: async () => ({ detached: false, through: (sink) => sink }),
         afterResponse: async () => {},
+        refusal: () => undefined,
         onHold: (_decided, waitMs) => ({ waitMs, cancelsOnClose, begin: () => resolve(), end() {} }),
       };
       const opened = work.call(TRANSFER);

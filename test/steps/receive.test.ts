@@ -31,7 +31,7 @@ describe('a call', () => {
   ] as const)('to upgrade, where the upstream takes upgrades: %s', ([webSocket, code], { work }) => {
     work.mount = { webSocket };
     const receive = () => work.received(work.call({ ...LOOK, upgrade: upgradeOf() }));
-    if (code === undefined) expect(receive().mount.webSocket).toBe(true);
+    if (code === undefined) expect(receive().mount).toMatchObject({ webSocket: true });
     else expect(receive).toThrow(expect.objectContaining({ code }));
   });
 });

@@ -2,7 +2,7 @@
 
 import { describe, expect } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
-import { it, LOOK, TRANSFER, type Workbench } from './workbench.ts';
+import { it, LOOK, type OpenedCall, TRANSFER, type Workbench } from './workbench.ts';
 
 const outcomes = (work: Workbench) =>
   work.bench.audit.filter(({ type }) => type === 'outcome').map(({ record }) => record);
@@ -122,43 +122,33 @@ describe('every call', () => {
 });
 
 describe('an open call', () => {
-  it('can be cut by the kill switch while it is with its upstream, and not after', async ({ work }) => {
-    const cut: number[] = [];
+  /** How many connections the kill switch cuts while this call's answer is under way, and how many after its end. */
+  async function cutsOf(work: Workbench, opened: OpenedCall): Promise<readonly number[]> {
+    const cuts: number[] = [];
     work.upstream = async (_outgoing, sink) => {
       sink.head(200, []);
       await work.suspend();
-      cut.push(work.openCalls.cut());
-      throw new GatewayError('client_closed', 'The agent went away.');
+      cuts.push(work.openCalls.cut());
+      if (cuts[0] === 1) throw new GatewayError('client_closed', 'The agent went away.');
+      return { status: 200, complete: true };
     };
-    const opened = work.call(LOOK);
     await work.run(opened);
-    cut.push(work.openCalls.cut());
-    expect(cut).toEqual([1, 0]);
+    return [...cuts, work.openCalls.cut()];
+  }
+
+  it('can be cut by the kill switch while it is with its upstream, and not after', async ({ work }) => {
+    const opened = work.call(LOOK);
+    expect(await cutsOf(work, opened)).toEqual([1, 0]);
     expect(opened.sink.told).toEqual(['head 200', 'abort', 'abort']);
     expect(work.counted.map(({ error }) => error)).toEqual(['principal_suspended']);
   });
 
   it('that the gateway makes for another is left alone: it ends with the call that it is for', async ({ work }) => {
-    const cut: number[] = [];
-    work.upstream = async (_outgoing, sink) => {
-      sink.head(200, []);
-      await work.suspend();
-      cut.push(work.openCalls.cut());
-      return { status: 200, complete: true };
-    };
-    await work.run(work.call({ ...LOOK, subcall: { mount: 'ledger', identified: work.caller } }));
-    expect(cut).toEqual([0]);
+    const subcall = { mount: 'ledger', identified: work.caller };
+    expect(await cutsOf(work, work.call({ ...LOOK, subcall }))).toEqual([0, 0]);
   });
 
   it('that people approved runs to its end', async ({ work }) => {
-    const cut: number[] = [];
-    work.upstream = async (_outgoing, sink) => {
-      sink.head(200, []);
-      await work.suspend();
-      cut.push(work.openCalls.cut());
-      return { status: 200, complete: true };
-    };
-    await work.run(await work.approved());
-    expect(cut).toEqual([0]);
+    expect(await cutsOf(work, await work.approved())).toEqual([0, 0]);
   });
 });

@@ -3,7 +3,6 @@
 
 import { randomUUID } from 'node:crypto';
 import { Duplex } from 'node:stream';
-import { test } from 'vitest';
 import { classify } from '../../src/actions/classify.ts';
 import { actionDigest, formerActionDigest } from '../../src/actions/digest.ts';
 import { answerCall } from '../../src/assembly/answer.ts';
@@ -11,14 +10,15 @@ import { decisionRecord, outcomeRecord } from '../../src/audit/records.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
 import { Call, type Subcall } from '../../src/domain/call.ts';
 import type { CallFacts } from '../../src/domain/call-facts.ts';
+import type { Way } from '../../src/domain/call-kind.ts';
 import type { Grant, Minted } from '../../src/domain/credential.ts';
 import { leftBehind } from '../../src/domain/deciding-fields.ts';
 import type { HeaderList } from '../../src/domain/headers.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import type { Identified } from '../../src/domain/identity.ts';
 import { noMetrics } from '../../src/domain/metrics.ts';
-import type { Mount } from '../../src/domain/mount.ts';
-import type { ProtocolHandler } from '../../src/domain/protocol-handler.ts';
+import type { SharedMount, SingleMount } from '../../src/domain/mount.ts';
+import type { AnsweringHandler, ProtocolHandler } from '../../src/domain/protocol-handler.ts';
 import type { InboundRequest } from '../../src/domain/request.ts';
 import type { RuntimeConfig } from '../../src/domain/runtime-config.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -26,16 +26,16 @@ import type { Armed, Classified, Cleared, Decided, Journaled, Received, Recognis
 import type { Task } from '../../src/domain/task.ts';
 import type { Span, Tracing } from '../../src/domain/trace.ts';
 import type { Outgoing, ResponseSink, Sent, Upgrade } from '../../src/domain/upstream.ts';
-import { createPipeline } from '../../src/pipeline.ts';
+import { createPipeline, WAYS } from '../../src/pipeline.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions } from '../../src/policy/rules.ts';
 import { AgentCalls } from '../../src/steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../../src/steps/open-calls.ts';
 import { createSteps } from '../../src/steps/steps.ts';
 import { brokerOver, type OneProviderBroker } from '../support/broker-over.ts';
-import { ofTest } from '../support/fixtures.ts';
+import { freshGatewayTest } from '../support/gateway-test.ts';
 import { approve, Bench } from '../support/holds/bench.ts';
-import { GENEROUS, principalOf, TRACE } from '../support/holds/values.ts';
+import { GENEROUS, principalOf, requirementOf, TRACE } from '../support/holds/values.ts';
 
 /** What reached the agent, in order: `200 {"ok":true}`, or `head 200`, `write ok`, `end`, `abort`. */
 export interface RecordingSink extends ResponseSink {
@@ -95,16 +95,8 @@ export const RULES: readonly RuleOptions[] = [
   { id: 'drop', match: { upstream: 'ledger', methods: ['DELETE'] }, decide: 'deny', message: 'Nothing is deleted.' },
 ];
 
-const TIERS = {
-  finance: {
-    reviewers: ['group:finance'],
-    count: 1,
-    decideWithinMs: 15 * 60_000,
-    useWithinMs: 2 * 60_000,
-    stepUp: false,
-    reasonRequired: false,
-  },
-};
+const { tier: _name, ...FINANCE } = requirementOf();
+const TIERS = { finance: FINANCE };
 
 /** A connection that is to become another protocol's. */
 export function upgradeOf(): Upgrade {
@@ -136,6 +128,17 @@ function recordingTracing(spans: string[]): Tracing {
   };
 }
 
+/** A protocol that adds nothing. */
+export const NO_PROTOCOL: ProtocolHandler = {
+  requestHeaders: () => [],
+  onMessage: () => undefined,
+  enrich: (action) => action,
+  onHold: (_decided, waitMs) => ({ waitMs, cancelsOnClose: false, begin() {}, end() {} }),
+  beforeSend: async () => ({ detached: false, through: (sink) => sink }),
+  afterResponse: async () => {},
+  refusal: () => undefined,
+};
+
 export class Workbench {
   readonly bench = new Bench();
   /** Who calls. */
@@ -144,9 +147,11 @@ export class Workbench {
   upstream: (outgoing: Outgoing, sink: ResponseSink) => Promise<Sent> = async () => ({ status: 200, complete: true });
   /** What the protocol of the mount adds. */
   handler: ProtocolHandler | undefined;
+  /** Which server a request to the shared mount `all` is for; default: it concerns all of them. */
+  route: SharedMount['route'] = async (request) => ({ request });
   rules: readonly RuleOptions[] = RULES;
   limits: Partial<Pick<RuntimeConfig, 'waitMs' | 'callsPerAgent' | 'heldBodyBytes' | 'storedBytesPerAgent'>> = {};
-  mount: Partial<Mount> = {};
+  mount: Partial<SingleMount> = {};
   /** The name of the credential that calls get; none when undefined. */
   credential: string | undefined = 'key';
   mint: (grant: Grant) => Promise<Minted> = async ({ now }) => this.#mintedAt(now);
@@ -155,6 +160,8 @@ export class Workbench {
 
   /** Every call that came to the upstream. */
   readonly sent: Outgoing[] = [];
+  /** What took each of them there, or answered in its place. */
+  readonly sentBy: Way['sentBy'][] = [];
   readonly spans: string[] = [];
   readonly lines: string[] = [];
   readonly counted: CallFacts[] = [];
@@ -181,7 +188,7 @@ export class Workbench {
     this.bench.open();
     const { approvals, store, options, clock } = this.bench;
     this.#broker = brokerOver(this.#provider(), { clock, log: { info() {}, warn() {}, error() {} } });
-    this.#openCalls = createOpenCalls(store.suspensions, clock);
+    this.#openCalls = createOpenCalls(store.suspensions, clock, WAYS.cut);
     this.#steps = createSteps({
       ...{ approvals, clock, decisionRecord, outcomeRecord },
       audit: options.audit,
@@ -190,6 +197,7 @@ export class Workbench {
       forwarder: {
         send: async (outgoing, sink) => {
           this.sent.push(outgoing);
+          this.sentBy.push('forwarder');
           return this.upstream(outgoing, sink);
         },
         close: async () => {},
@@ -197,6 +205,7 @@ export class Workbench {
       webSockets: {
         pass: async (_upgrade, outgoing) => {
           this.sent.push(outgoing);
+          this.sentBy.push('webSocket');
           return this.upstream(outgoing, recordingSink());
         },
         close() {},
@@ -214,14 +223,12 @@ export class Workbench {
       watch: store.watch,
       digests: { of: actionDigest, former: formerActionDigest },
       agentCalls: new AgentCalls(),
-      handler: () => this.handler,
       runtime: () => this.runtime(),
+      ways: WAYS,
       answer: (failed) =>
         answerCall(failed, {
           challenge: () => 'Bearer realm="countersign"',
           base: () => undefined,
-          states: { issue: () => '' },
-          tasks: { refused: () => undefined },
         }),
     });
   }
@@ -232,22 +239,38 @@ export class Workbench {
       protocol: 'http' as const,
       ...(this.credential !== undefined && { credential: this.credential }),
     };
-    const policy = compilePolicy({ rules: this.rules, tiers: TIERS, upstreams: { ledger: upstream } });
+    const policy = compilePolicy({
+      rules: this.rules,
+      tiers: TIERS,
+      upstreams: { ledger: upstream, all: { protocol: 'http' } },
+    });
     const descriptor = {
       ...{ name: 'ledger', authority: 'ledger.example.org', basePath: '', protocol: 'http' as const },
       boundHeaders: [],
     };
     const limits = { heldBodyBytes: 1024, inspectedBodyBytes: 4096 };
-    const ledger: Mount = {
+    const ledger: SingleMount = {
+      kind: 'single',
       ...{ name: 'ledger', protocol: 'http', url: 'https://ledger.example.org', webSocket: false, traceContext: false },
+      pool: { connections: 100, queue: 100, waitMs: 1000 },
+      ...(this.handler && { handler: this.handler }),
       leftBehind: (headers, bound) => leftBehind(headers, bound, undefined, true),
       classify: (request, need) => classify(request, descriptor, need, limits),
       ...this.mount,
     };
+    const shared: SharedMount = {
+      ...{ kind: 'shared', name: 'all', protocol: 'mcp', handler: this.#answering() },
+      route: (request, principal) => this.route(request, principal),
+      classify: (request, need) => classify(request, { ...descriptor, name: 'all' }, need, limits),
+    };
     return {
       identity: { identify: () => this.caller, status: () => [], start: async () => {}, close() {} },
       policy,
-      mounts: new Map([['ledger', ledger]]),
+      mounts: new Map<string, SingleMount | SharedMount>([
+        ['ledger', ledger],
+        ['ledger/files', { ...ledger, name: 'ledger/files' }],
+        ['all', shared],
+      ]),
       waitMs: 0,
       callsPerAgent: 100,
       heldBodyBytes: 1024,
@@ -338,6 +361,16 @@ export class Workbench {
     await this.bench.close();
   }
 
+  #answering(): AnsweringHandler {
+    return {
+      ...NO_PROTOCOL,
+      respond: async (armed, sink) => {
+        this.sentBy.push('handler');
+        return this.upstream({ ...armed, boundHeadersOnly: false, requestHeaders: [], responseHeaders: [] }, sink);
+      },
+    };
+  }
+
   #provider(): BrokerProvider {
     const bench = this;
     return {
@@ -365,10 +398,8 @@ export class Workbench {
 }
 
 /** A test with a workbench of its own. */
-export const it = test.extend<{ work: Workbench }>({
-  work: ofTest(async () => {
-    const work = new Workbench();
-    work.open();
-    return work;
-  }),
+export const it = freshGatewayTest.extend('work', ({ closes }) => {
+  const work = new Workbench();
+  work.open();
+  return closes(work);
 });

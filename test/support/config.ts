@@ -63,6 +63,26 @@ export const rule = {
   }),
 };
 
+/** Credentials that several tests have. */
+export const credential = {
+  /** A secret of the gateway's environment, as a Bearer token. */
+  bearer: (env: string) =>
+    ({ type: 'static', in: 'header', name: 'authorization', format: 'Bearer {secret}', secret: { env } }) as const,
+  /** Tokens of this issuer for the client `gateway`, whose secret is MINT_SECRET: for paying at this resource. */
+  clientCredentials: (issuer: string, resource: string) =>
+    ({
+      type: 'oauth-client-credentials',
+      ...{ issuer, clientId: 'gateway', clientSecret: { env: 'MINT_SECRET' }, scope: 'pay', resource },
+    }) as const,
+  /** Sessions of a role at this STS, by the web identity token of WIT. */
+  awsRole: (endpoint: string) =>
+    ({
+      type: 'aws-sts',
+      ...{ roleArn: 'arn:aws:iam::123456789012:role/agents', webIdentityToken: { env: 'WIT' } },
+      ...{ region: 'eu-central-1', service: 's3', endpoint },
+    }) as const,
+};
+
 /** The rule of this id, to be changed in place. */
 export function ruleOf({ rules }: Pick<ConfigInput, 'rules'>, id: string): Rule {
   const found = rules.find((one) => one.id === id);
@@ -91,13 +111,7 @@ export function wholeConfig(given: GivenConfig, { issuer, origin }: Started): Wh
     },
     upstreams: { api: { url: origin, credential: 'key', ...api }, ...others },
     credentials: {
-      key: {
-        type: 'static',
-        in: 'header',
-        name: 'authorization',
-        format: 'Bearer {secret}',
-        secret: { env: 'E2E_SECRET' },
-      },
+      key: credential.bearer('E2E_SECRET'),
       ...credentials,
     },
     tiers: tiers ?? { payment: { reviewers: ['group:finance'], count: 1, decideWithin: '5m', useWithin: '2m' } },

@@ -11,6 +11,7 @@ import { type CallOptions, type Environment, startEnvironment } from './environm
 import { file, gatewayTest } from './gateway-test.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from './mcp-upstream.ts';
 import type { ReviewerClient } from './reviewer-client.ts';
+import { bankMounts } from './two-banks.ts';
 
 export interface Answer {
   readonly result?: Record<string, unknown> & {
@@ -60,10 +61,7 @@ export async function openTaskGateway(): Promise<TaskGateway> {
   let rpcId = 0;
   const [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
   const env = await startEnvironment({
-    upstreams: {
-      tools: { url: bank.url, protocol: 'mcp' },
-      modern: { url: modernBank.url, protocol: 'mcp' },
-    },
+    upstreams: bankMounts(bank, modernBank),
     tiers: {
       payment: { reviewers: ['group:finance'], count: 1, decideWithin: '5m', useWithin: '2m' },
       hurried: { reviewers: ['group:finance'], count: 1, decideWithin: '2s', useWithin: '1s' },
@@ -135,6 +133,7 @@ export async function openTaskGateway(): Promise<TaskGateway> {
   };
 }
 
+/** The test function over such a gateway, with a fixture for each of its parts; its clients are closed after each test. */
 export const taskGatewayTest = gatewayTest
   .extend('gateway', file, ({ closes }) => closes(openTaskGateway()))
   .extend('env', file, ({ gateway }) => gateway.env)

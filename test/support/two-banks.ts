@@ -1,37 +1,34 @@
 // A gateway over two MCP servers of the same tools, one for each protocol era: `tools` with sessions, `modern` without.
-// Reading is allowed, paying is held for alice.
+// Reading is allowed and paying is held for alice, unless the test gives other rules.
 
-import { rule, type Section } from './config.ts';
-import { type Environment, startEnvironment } from './environment.ts';
+import type { GivenConfig, Upstream } from './config.ts';
+import { rule } from './config.ts';
+import { file, gatewayTest } from './gateway-test.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from './mcp-upstream.ts';
-import type { ReviewerClient } from './reviewer-client.ts';
 
-export interface TwoBanks {
-  readonly env: Environment;
-  /** Behind `/tools`. */
-  readonly bank: McpUpstream;
-  /** Behind `/modern`. */
-  readonly modernBank: McpUpstream;
-  readonly alice: ReviewerClient;
-  close(): Promise<void>;
+/** The test function over such a gateway: fixtures `bank`, `modernBank`, `env` and `alice`. `tools` adds to that mount. */
+export function twoBanksTest(given: GivenConfig, tools: Partial<Upstream> = {}) {
+  return gatewayTest
+    .extend('bank', file, ({ closes }) => closes(startMcpUpstream()))
+    .extend('modernBank', file, ({ closes }) => closes(startStatelessUpstream()))
+    .extend('env', file, ({ bank, modernBank, environment }) =>
+      environment({
+        upstreams: bankMounts(bank, modernBank, tools),
+        rules: [rule.allow('read', { tool: 'read_balance' }), rule.hold('pay', { tool: 'transfer_funds' })],
+        ...given,
+      }),
+    )
+    .extend('alice', file, ({ env }) => env.reviewer('alice'));
 }
 
-export async function startTwoBanks(limits: Section<'limits'>): Promise<TwoBanks> {
-  const [bank, modernBank] = await Promise.all([startMcpUpstream(), startStatelessUpstream()]);
-  const env = await startEnvironment({
-    upstreams: {
-      tools: { url: bank.url, protocol: 'mcp' },
-      modern: { url: modernBank.url, protocol: 'mcp' },
-    },
-    rules: [rule.allow('read', { tool: 'read_balance' }), rule.hold('pay', { tool: 'transfer_funds' })],
-    limits,
-  });
+/** The two banks as upstreams. */
+export function bankMounts(
+  bank: McpUpstream,
+  modernBank: McpUpstream,
+  tools: Partial<Upstream> = {},
+): Record<string, Upstream> {
   return {
-    ...{ env, bank, modernBank },
-    alice: await env.reviewer('alice'),
-    async close() {
-      await env.close();
-      await Promise.all([bank.close(), modernBank.close()]);
-    },
+    tools: { url: bank.url, protocol: 'mcp', ...tools } as Upstream,
+    modern: { url: modernBank.url, protocol: 'mcp' },
   };
 }

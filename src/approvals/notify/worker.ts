@@ -1,6 +1,7 @@
-// Delivers what the outbox holds, at least once: a row is ended only after its receiver has answered, so a crash
-// between the two delivers it again, under the same id. What fails is tried again with growing delays, and then is dead
-// and shown as such. Trusts nothing that a receiver says beyond its status. No channel waits for another.
+// Delivers the notifications of the outbox, each at least once: a row ends only after its receiver has answered, so a
+// crash in between delivers it again, with the same id. A failed delivery is tried again with growing delays; after the
+// last one the notification is dead, and shown as such. Trusts nothing of a receiver's answer but its status. No
+// channel waits for another.
 
 import type { Clock } from '../../domain/clock.ts';
 import type { Logger } from '../../domain/log.ts';
@@ -26,20 +27,18 @@ export interface NotifierOptions {
 }
 
 export interface Notifier {
-  /** Looks now; call it when something was written. */
+  /** Looks at the outbox now. Call it after a notification was written. */
   wake(): void;
-  /**
-   * Stops taking up work and waits for the attempts in progress, for at most `withinMs`. What is left is in the outbox.
-   */
+  /** Starts no more attempts, and waits for those in progress, at most `withinMs`. The rest stays in the outbox. */
   close(withinMs: number): Promise<void>;
 }
 
 const DELAYS_MS = [2_000, 10_000, 60_000, 300_000, 900_000, 2_700_000, 7_200_000];
 const POLL_MS = 1_000;
 const BATCH = 100;
-/** Attempts in progress per channel: one that does not answer keeps no other from being served. */
+/** Attempts in progress per channel, so that a channel that does not answer does not stop the others. */
 const PER_CHANNEL = 4;
-/** Of these for passed calls: what is told of holds always finds the rest. */
+/** How many of these may be for passed calls; the others are always free for holds. */
 const PASSED_PER_CHANNEL = 1;
 
 export function startNotifier(options: NotifierOptions): Notifier {
@@ -57,7 +56,7 @@ export function startNotifier(options: NotifierOptions): Notifier {
     for (let took = 1; (took > 0 || again) && !closed; ) {
       again = false;
       took = 0;
-      // A channel that has no room is left out of the question, so that its backlog never hides what waits for another.
+      // Asks only for channels with room, so that the backlog of one never hides the notifications of another.
       const due = await outbox.due(BATCH, { ids: [...inFlight.keys()], channels: fullChannels() });
       for (const notification of due) {
         if (closed || !hasRoom(notification.channel) || !hasRoomFor(notification)) continue;
@@ -79,7 +78,7 @@ export function startNotifier(options: NotifierOptions): Notifier {
   function take(notification: Notification): void {
     const done = attempt(notification)
       .catch((thrown: unknown) => {
-        // After the end the store is closed: the row is as it was, and the next process tries it again.
+        // After `close` the store is closed: the row stays as it was, and the next process tries again.
         if (!closed)
           log.error('notify.outbox_failed', { notification: notification.id, error: asGatewayError(thrown).code });
       })
@@ -144,10 +143,10 @@ export function startNotifier(options: NotifierOptions): Notifier {
   };
 }
 
-/** Give or take a fifth, so that what failed together does not come back together. */
+/** Plus or minus a fifth, so that deliveries that failed together are not tried again together. */
 const jitter = (ms: number): number => Math.round(ms * (0.8 + Math.random() * 0.4));
 
-/** A code or a class name; never a message, which may hold a URL and with it a secret. */
+/** A code or a class name; never a message, which may contain a URL, and with it a secret. */
 function faultName(thrown: unknown): string {
   const { code, cause } = thrown as { code?: unknown; cause?: { code?: unknown } };
   if (typeof code === 'string') return code;

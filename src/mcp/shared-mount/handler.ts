@@ -5,7 +5,7 @@
 
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { edited, parseWithSource, writeJson } from '../../domain/json-source.ts';
-import type { ProtocolHandler } from '../../domain/protocol-handler.ts';
+import type { AnsweringHandler, ProtocolHandler } from '../../domain/protocol-handler.ts';
 import { sharedServerName } from '../../domain/server-names.ts';
 import type { Armed } from '../../domain/stages.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
@@ -28,6 +28,8 @@ export interface SharedHandlerParts extends CancellationDependencies {
   readonly aliveEveryMs: number;
   /** Of the gateway, for `serverInfo`. */
   readonly version: string;
+  /** How MCP says a refusal. */
+  readonly refusal: ProtocolHandler['refusal'];
 }
 
 /** The result of a request, or its error; nothing for a notification. */
@@ -38,7 +40,7 @@ type SharedAnswer =
 const NO_SUCH_METHOD = -32601;
 const INVALID_PARAMS = -32602;
 
-export function createSharedHandler(parts: SharedHandlerParts): ProtocolHandler {
+export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler {
   const { servers, sessions, cursors, log } = parts;
 
   /** The same message to every server at once, or to those that are named. */
@@ -233,12 +235,6 @@ export function createSharedHandler(parts: SharedHandlerParts): ProtocolHandler 
   return {
     requestHeaders: () => [],
     enrich: (action) => action,
-    onHold() {
-      throw new GatewayError(
-        'denied',
-        'A rule holds this, and what concerns every server under a mount cannot be held: nobody could tell what would be approved.',
-      );
-    },
     onMessage() {
       return undefined;
     },
@@ -256,6 +252,7 @@ export function createSharedHandler(parts: SharedHandlerParts): ProtocolHandler 
       }
     },
     async afterResponse() {},
+    refusal: parts.refusal,
   };
 }
 

@@ -15,14 +15,15 @@ import { GatewayError } from '../../errors.ts';
 import { lastPlace } from './events.ts';
 import type { SharedSessions } from './session.ts';
 
-export interface SharedMount {
+/** A shared mount as its requests are routed. */
+export interface RoutedMount {
   readonly name: string;
   readonly servers: readonly string[];
   /** The strict reading of a request to the mount. */
   read(request: InboundRequest): Action | Promise<Action>;
 }
 
-export type RouteShared = (mount: SharedMount, request: InboundRequest, principal: Principal) => Promise<Routed>;
+export type RouteShared = (mount: RoutedMount, request: InboundRequest, principal: Principal) => Promise<Routed>;
 
 export function createSharedRoute(sessions: SharedSessions): RouteShared {
   return async (mount, arrived, principal) => {

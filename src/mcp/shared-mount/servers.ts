@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { type HeaderList, header, withoutField } from '../../domain/headers.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { Logger } from '../../domain/log.ts';
+import type { Mount } from '../../domain/mount.ts';
 import type { RuntimeConfig } from '../../domain/runtime-config.ts';
 import { readUpstreamName, sharedServerName } from '../../domain/server-names.ts';
 import type { Armed } from '../../domain/stages.ts';
@@ -88,7 +89,7 @@ const LARGEST_REFUSAL = 64 * 1024;
 
 export function createSharedServers({ sessions, subcalls, log, runtime, withinMs }: SharedServersParts): SharedServers {
   const opening = new Map<string, Promise<Reply | undefined>>();
-  const addressOf = (upstream: string): string => runtime().mounts.get(upstream)?.url ?? '';
+  const addressOf = (upstream: string): string | undefined => urlOf(runtime().mounts.get(upstream));
   const mountOf = ({ action }: Armed): string => readUpstreamName(action.upstream).mount;
 
   async function initialize(armed: Armed, server: string, message: JsonObject, requested: string) {
@@ -97,7 +98,9 @@ export function createSharedServers({ sessions, subcalls, log, runtime, withinMs
     const reply = await subcalls.ask(armed, { mount, server, method: 'POST', message, without }, withinMs(mount));
     const address = addressOf(sharedServerName(mount, server));
     const session =
-      reply.result && readServerSession(reply.result, header(reply.headers, 'mcp-session-id'), requested, address);
+      address === undefined || reply.result === undefined
+        ? undefined
+        : readServerSession(reply.result, header(reply.headers, 'mcp-session-id'), requested, address);
     return { reply, ...(session && { session }) };
   }
 
@@ -198,7 +201,7 @@ export function createSharedServers({ sessions, subcalls, log, runtime, withinMs
       const { server } = readUpstreamName(armed.action.upstream);
       const session = sessions.of(armed.request);
       if (server === undefined || session === undefined) return [];
-      const current = sessions.current(session, server, armed.mount.url);
+      const current = sessions.current(session, server, urlOf(armed.mount));
       const place = lastPlace(armed.request.headers);
       // An empty value takes the agent's field away: what it says means something to the gateway alone.
       const resume = ['last-event-id', place?.of === 'answer' && place.server === server ? place.id : ''];
@@ -215,7 +218,7 @@ export function createSharedServers({ sessions, subcalls, log, runtime, withinMs
       const opens = armed.action.mcp?.method === 'initialize';
       return withoutSessionId(sink, opens, (status, body) => {
         // A server that gave no session has none to forget.
-        const had = session && sessions.current(session, server, armed.mount.url)?.id !== undefined;
+        const had = session && sessions.current(session, server, urlOf(armed.mount))?.id !== undefined;
         if (session === undefined || !had || !isForgotten(status, body)) return undefined;
         sessions.forget(session, server);
         return armed.call.subcall === undefined && armed.action.mcp?.id !== undefined
@@ -239,6 +242,11 @@ export function createSharedServers({ sessions, subcalls, log, runtime, withinMs
       return gone;
     },
   };
+}
+
+/** Where a server's calls go; undefined for a server that is not configured any more. */
+function urlOf(mount: Mount | undefined): string | undefined {
+  return mount?.kind === 'single' ? mount.url : undefined;
 }
 
 /** An answer to initialize that opens no session: no answer, also where it says that the server has no such method. */

@@ -52,7 +52,7 @@ export interface SharedSessions {
   of(request: InboundRequest): SharedSession | undefined;
   bind(request: InboundRequest, session: SharedSession): void;
   /** The session with one server at this address, unless it has to be opened. */
-  current(session: SharedSession, server: string, address: string): ServerSession | undefined;
+  current(session: SharedSession, server: string, address: string | undefined): ServerSession | undefined;
   put(session: SharedSession, server: string, opened: ServerSession): void;
   /** The server does not know its session any more. */
   forget(session: SharedSession, server: string): void;
@@ -105,7 +105,8 @@ export function createSharedSessions(seal: StateSealer, once: OnceStore, clock: 
       const known =
         later.get(keyOf(session, server)) ??
         (Object.hasOwn(session.servers, server) ? session.servers[server] : undefined);
-      return known === undefined || known === 'forgotten' || known.at !== addressDigest(address) ? undefined : known;
+      if (known === undefined || known === 'forgotten' || address === undefined) return undefined;
+      return known.at === addressDigest(address) ? known : undefined;
     },
     put: (session, server, opened) => void later.set(keyOf(session, server), opened),
     forget: (session, server) => void later.set(keyOf(session, server), 'forgotten'),

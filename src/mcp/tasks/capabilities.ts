@@ -1,6 +1,5 @@
-// What servers and their tools say of tasks, and what the gateway adds to it, so that clients know that a held call may
-// come back as a task. A server's own tasks stay its own: where a tool, or a server of the extension, makes tasks
-// itself, the gateway makes none.
+// What servers and tools say about tasks, and what the gateway adds, so that clients know that a held call may become a
+// task. Where a tool, or a server with the extension, makes its own tasks, the gateway makes none.
 
 import type { Action } from '../../domain/action.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
@@ -15,20 +14,20 @@ export function makesTasks(capabilities: Json | undefined): boolean {
   return isJsonObject(extensions) && isJsonObject(extensions[TASKS_EXTENSION]);
 }
 
-/** Whether calls of the tool become tasks of the server's (MCP 2025-11-25, tool-level negotiation). */
+/** Whether calls of the tool become tasks of the server (MCP 2025-11-25, tool-level negotiation). */
 export function isTaskTool(definition: Json | undefined): boolean {
   const execution = isJsonObject(definition) ? definition.execution : undefined;
   return isJsonObject(execution) && (execution.taskSupport === 'optional' || execution.taskSupport === 'required');
 }
 
-/** The tool as one whose calls may become tasks. */
+/** Marks the tool as one whose calls may become tasks. */
 export function asTaskTool(definition: JsonObject): JsonObject {
   if (isTaskTool(definition)) return definition;
   const execution = isJsonObject(definition.execution) ? definition.execution : {};
   return edited(definition, { execution: edited(execution, { taskSupport: 'optional' }) });
 }
 
-/** The result of `initialize` or `server/discover` with the gateway's tasks in it; any other result as it is. */
+/** Adds the gateway's tasks to a result of `initialize` or `server/discover`; leaves any other result as it is. */
 export function declareTasks({ mcp }: Action, result: JsonObject): JsonObject {
   const { capabilities } = result;
   if (!isJsonObject(capabilities)) return result;

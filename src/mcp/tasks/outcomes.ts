@@ -1,6 +1,6 @@
-// Calls that run as tasks, and what became of them: kept in memory for a while, because a client may ask for a result
-// twice. The store knows how each hold ended; the answer itself is known here alone, and whoever asks after it is gone
-// is told so. Refuses to keep answers that are too large to keep.
+// Calls that run as tasks, and their results. Results stay in memory for a while, because a client may ask for one
+// twice. The store knows how each hold ended; the answer itself is only here, and a client that asks later is told that
+// it is gone. Refuses to keep answers that are too large.
 
 import { LRUCache } from 'lru-cache';
 import { type HeaderList, header } from '../../domain/headers.ts';
@@ -14,17 +14,19 @@ import { noMessage, rpcError } from '../refusal.ts';
 import type { RpcOutcome } from './views.ts';
 
 export interface TaskOutcomes {
-  /** From now on the task is being executed, until the returned function is called; undefined keeps nothing. */
+  /**
+   * Marks the task as being executed, until the returned function is called with its result; undefined keeps nothing.
+   */
   begin(taskId: string): (outcome: RpcOutcome | undefined) => void;
   /** Resolves when the execution is over; undefined when there is none. */
   running(taskId: string): Promise<void> | undefined;
-  /** What an execution ended with, while it is kept. */
+  /** The result of an execution, while it is kept. */
   get(taskId: string): RpcOutcome | undefined;
-  /** Resolves when nothing is being executed any more, or after `graceMs`. */
+  /** Resolves when no execution is left, or after `graceMs`. */
   drain(graceMs: number): Promise<void>;
 }
 
-/** An answer can be asked for this long, ms. */
+/** How long an answer is kept, ms. */
 export const KEPT_MS = 15 * 60_000;
 const KEPT_BYTES = 128 * 1024 * 1024;
 /** Larger than any that answer-sink.ts lets through. */
@@ -70,12 +72,12 @@ export function collectOutcome(ended: (outcome: RpcOutcome) => void): ResponseSi
     if (over) return;
     over = true;
     if (text !== undefined && !broken) found = readOutcome(Buffer.from(text.join(''), 'latin1').toString('utf8'));
-    // A message that came whole counts, whatever became of the stream behind it.
+    // A message that arrived completely counts, even if the stream breaks after it.
     ended(found ?? { error: rpcError(broken ? BROKEN : noMessage(status), 'call') });
   };
   const keepFirst = ({ data = '' }: ServerEvent): void => {
     found ??= readOutcome(data);
-    // Servers should end the stream behind the response, and some do not.
+    // Servers should end the stream after the response, but some do not.
     if (found !== undefined) finish(false);
   };
   const begin = (code: number, headers: HeaderList): void => {
@@ -85,7 +87,7 @@ export function collectOutcome(ended: (outcome: RpcOutcome) => void): ResponseSi
     else if (type.startsWith('text/event-stream')) events = createEventReader(LARGEST_ANSWER, keepFirst);
   };
   const piece = (chunk: Uint8Array | string): void => {
-    // Pieces may end within a character: latin1 keeps every byte until all are there. A string holds ASCII only.
+    // A piece may end within a character, so latin1 keeps every byte until all are there. A string is ASCII only.
     text?.push(typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('latin1'));
     events?.push(chunk);
   };
@@ -99,7 +101,7 @@ export function collectOutcome(ended: (outcome: RpcOutcome) => void): ResponseSi
     onDrain: (callback) => callback(),
     whole(code, headers, body) {
       begin(code, headers);
-      // A whole text may be a judged answer, written anew: that is no ASCII.
+      // A whole text may be a judged answer that was written again, which may have more than ASCII.
       piece(typeof body === 'string' ? Buffer.from(body, 'utf8') : body);
       finish(false);
     },
@@ -109,8 +111,8 @@ export function collectOutcome(ended: (outcome: RpcOutcome) => void): ResponseSi
 }
 
 /**
- * The final message of a call's answer. What would need the client in the middle of it has no place in a task of the
- * gateway's.
+ * The final message of a call's answer. A task of the gateway cannot carry a message that asks the client for
+ * something.
  */
 function readOutcome(text: string): RpcOutcome | undefined {
   const message = readMessage(text);

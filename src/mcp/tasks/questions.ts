@@ -1,5 +1,5 @@
-// What clients ask about the gateway's own tasks, and the words of every answer: which messages are meant, what a hold
-// is as a task, and the held call as it would arrive again. Pure; whose task it is, tasks.ts finds out.
+// Requests of clients about the gateway's own tasks, and the text of each answer: which messages are meant, what a hold
+// looks like as a task, and the held call as it would arrive again. Pure; tasks.ts finds out whose task it is.
 
 import type { Action, ActionBody, TaskForm } from '../../domain/action.ts';
 import { defined } from '../../domain/defined.ts';
@@ -16,7 +16,7 @@ import { TASKS_EXTENSION } from './capabilities.ts';
 import { KEPT_MS } from './outcomes.ts';
 import { type RpcOutcome, type TaskFacts, type TaskState, taskResult, taskView } from './views.ts';
 
-/** Everything below is the gateway's; servers that use it are not believed (answer.ts). */
+/** The prefix of the gateway's task ids; answer.ts refuses servers that use it. */
 export const OWN_TASK = 'countersign.';
 export const HELD = `${OWN_TASK}hold_`;
 export const RUNNING = `${OWN_TASK}call_`;
@@ -27,7 +27,9 @@ export const METHODS: Readonly<Record<TaskForm, ReadonlySet<string>>> = {
 };
 
 export const ACKNOWLEDGED: RpcOutcome = { result: { resultType: 'complete' } };
-/** io.modelcontextprotocol/tasks, protocol errors: for who asks about tasks without declaring the extension. */
+/**
+ * io.modelcontextprotocol/tasks, protocol errors: for a client that asks about tasks without declaring the extension.
+ */
 export const MISSING_CAPABILITY = {
   code: -32021,
   message: 'Missing required client capability',
@@ -41,7 +43,7 @@ export interface TaskQuestion {
   readonly rpcId: string | number;
 }
 
-/** A request about a task of the gateway's own; undefined for all others, which are the server's. */
+/** Gives a request about a task of the gateway; undefined for every other request, which is for the server. */
 export function readQuestion({ mcp, args }: Action): TaskQuestion | undefined {
   if (!mcp?.method?.startsWith('tasks/') || mcp.id === undefined || !isJsonObject(args)) return undefined;
   const { taskId } = args;
@@ -58,8 +60,8 @@ export function tell({ form, method }: TaskQuestion, facts: TaskFacts, state: Ta
 export const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' || state === 'SENT';
 
 /**
- * The held call as it would arrive again, in the poll's session and under its JSON-RPC id and transport. Where the poll
- * would go elsewhere, because the upstream has moved, it is an action for no destination, which nobody approved.
+ * The held call as it would arrive again, in the poll's session and under its JSON-RPC id and transport. If the
+ * upstream has moved, so that the poll would go elsewhere, the action has no destination, and no approval matches it.
  */
 export function heldCall(
   { action }: Hold,

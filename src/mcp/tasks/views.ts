@@ -1,6 +1,6 @@
-// The gateway's own tasks in the words of MCP: a call that people decide on, or that runs while nobody waits for it, as
-// the core tasks of revision 2025-11-25 and as the extension io.modelcontextprotocol/tasks of 2026-07-28 say it. Pure;
-// decides nothing.
+// The gateway's own tasks as MCP shows them: core tasks of revision 2025-11-25, and the extension
+// io.modelcontextprotocol/tasks of 2026-07-28. Such a task is a call that people decide on, or a call that runs while
+// nobody waits for it. Pure; decides nothing.
 
 import type { TaskForm } from '../../domain/action.ts';
 import type { EpochMs } from '../../domain/clock.ts';
@@ -13,12 +13,12 @@ import { meta, toolResult } from '../refusal.ts';
 /** What one JSON-RPC answer says. */
 export type RpcOutcome = { readonly result: JsonObject } | { readonly error: JsonObject };
 
-/** A task as far as all its views need it. */
+/** What all views of a task need. */
 export interface TaskFacts {
   readonly taskId: string;
   readonly createdAt: EpochMs;
   readonly updatedAt: EpochMs;
-  /** From its creation, ms: later than that it has ended, one way or another. */
+  /** Longest life from its creation, ms; after that the task has ended. */
   readonly ttlMs: number;
 }
 
@@ -26,7 +26,7 @@ export interface TaskFacts {
 export type TaskState =
   | { readonly status: 'working'; readonly words: string; readonly pollMs: number }
   | { readonly status: 'ended'; readonly outcome: RpcOutcome }
-  /** It ended before it was executed, and says why in the words of a refusal. */
+  /** The task ended before it was executed; the refusal says why. */
   | { readonly status: 'refused'; readonly refusal: GatewayError; readonly cancelled: boolean };
 
 const LONGEST_WORDS = 2_000;
@@ -95,8 +95,8 @@ function statusOf(form: TaskForm, state: TaskState): string {
 }
 
 /**
- * Clients of the core form show a failed task's message and do not fetch its result: what the model has to know stands
- * here too.
+ * Clients of the core form show a failed task's message and do not fetch its result, so the message says what the model
+ * has to know.
  */
 function wordsOf(state: TaskState): string | undefined {
   if (state.status === 'working') return state.words;

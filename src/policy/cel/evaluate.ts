@@ -1,7 +1,7 @@
-// Runs conditions. The library parses and type-checks them; running them is done here, over its public syntax tree,
-// because a condition meets an agent's data and the library's evaluator has no bounds: it counts no steps, keeps the
-// type of every list and map that it meets for ever, and compares values of two types. What cannot be evaluated is the
-// value FAILED; the only thing thrown is OVER_BUDGET.
+// Runs conditions. The library parses and type-checks them; this file runs them over the library's public syntax tree.
+// A condition meets an agent's data, and the library's evaluator has no bounds: it counts no steps, remembers the type
+// of every list and map for ever, and compares values of two types. What cannot be evaluated has the value FAILED; only
+// OVER_BUDGET is thrown.
 
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { type CallVariables, VARIABLES } from '../variables/variables.ts';
@@ -27,7 +27,7 @@ type Names = ReadonlyMap<string, number>;
 
 export type Program = (variables: CallVariables) => Value;
 
-/** Throws TypeError for a function that there is none of, and for a pattern that is not written out. */
+/** Throws TypeError for an unknown function, and for a pattern that is not written out. */
 export function compileProgram(ast: ASTNode): Program {
   const { steps, run } = compile(ast, new Map());
   return (variables) => {
@@ -169,7 +169,7 @@ function findCall(name: string, operands: readonly ASTNode[], isMethod: boolean)
   return ([text], meter) => matches([text], meter);
 }
 
-/** `has(a.b.c)`: whether the last member is there. Whatever stands before it has to be there. */
+/** `has(a.b.c)`: whether the last member exists. The members before it must exist. */
 function compileHas([path]: readonly ASTNode[], names: Names): CompiledPart {
   if (path?.op !== '.') throw new TypeError('Write a path in `has()`, such as `args.name`.');
   const [holder, name] = [compile(path.args[0], names), path.args[1]];
@@ -266,7 +266,7 @@ function compileMacro(
   });
 }
 
-/** What a macro goes through: the elements of a list, the keys of a map. */
+/** What a macro iterates over: the elements of a list, or the keys of a map. */
 function rangeOf(value: Value, meter: Meter): readonly Value[] | undefined {
   if (Array.isArray(value)) return value;
   return kindOf(value) === 'map' ? keysOf(value as object, meter) : undefined;

@@ -1,6 +1,6 @@
-// The functions that conditions call. Those that meet lists and maps, and those that are called most, are here; the
-// others are the library's, which is asked through its own front door with operands that hold nothing else. Each says
-// beforehand what it costs.
+// The functions that conditions call. Functions over lists and maps, and the most frequent ones, are here. The others
+// are the library's, called through its public interface with scalar operands only. Each function charges before it
+// works.
 
 import { Environment } from '@marcbachmann/cel-js';
 import { RE2JS } from 're2js';
@@ -34,7 +34,7 @@ const ofTexts =
   (operands, meter) =>
     operands.every((operand) => typeof operand === 'string') ? run(operands as readonly string[], meter) : FAILED;
 
-/** V8 compares a text with a longer one at every place, at worst. */
+/** At worst, V8 compares the text at every place of a longer one. */
 function chargeSearch([text = '', sought = '']: readonly string[], meter: Meter): void {
   if (text.length >= sought.length) meter.chargeText(text.length * Math.max(1, Math.ceil(sought.length / 4)));
 }
@@ -69,7 +69,7 @@ function split([text = '', separator = '', ...rest]: readonly string[], meter: M
   return parts;
 }
 
-/** Reads as strictly as the gateway reads a body: a key that stands twice is nothing that a rule could rest on. */
+/** Parses as strictly as the gateway parses a body: no rule may rest on a key that stands twice. */
 function json([bytes]: readonly Value[], meter: Meter): Value {
   if (!(bytes instanceof Uint8Array)) return FAILED;
   meter.charge(bytes.length);
@@ -138,12 +138,12 @@ function compileExpression(pattern: string): RE2JS {
 
 const OPERANDS = ['a', 'b', 'c', 'd'] as const;
 const library = OPERANDS.reduce((environment, name) => environment.registerVariable(name, 'dyn'), new Environment());
-/** A conversion; a look at a calendar of a time zone; a failure, which costs an exception. */
+/** Steps of a call, of a calendar in a time zone, and of a failure, which costs an exception. */
 const STEPS = { call: 20, calendar: 3_000, failure: 700 };
-/** What a text is converted to has a short spelling; a long one takes the library quadratic time. */
+/** Every value of these types has a short spelling; the library takes quadratic time for a long one. */
 const CONVERSIONS: ReadonlySet<string> = new Set(['bool', 'double', 'duration', 'int', 'timestamp', 'uint']);
 const LONGEST_SPELLING = 64;
-/** The library takes an empty text for 0 and `0x10` for 16; others take them for nothing, or for 0. */
+/** The library reads an empty text as 0 and `0x10` as 16; other readers find nothing, or 0. */
 const NO_SPELLING = /^\s*$|^[+-]?0[xob]/i;
 
 /** The function of a name, by how it is called. Throws TypeError where there is none. */
@@ -159,7 +159,7 @@ function fromLibrary(name: string, isMethod: boolean, count: number): CelFunctio
   const isConversion = !isMethod && CONVERSIONS.has(name);
   const steps = isMethod && count === 1 && name.startsWith('get') ? STEPS.calendar : STEPS.call;
   return (operands, meter) => {
-    // The library keeps the type of every list and map that it meets: nothing of that kind is passed to it.
+    // The library remembers the type of every list and map that it gets, so it gets none.
     if (!operands.every(isScalar)) return FAILED;
     meter.charge(steps);
     for (const operand of operands) if (operand instanceof Uint8Array) meter.charge(operand.length);

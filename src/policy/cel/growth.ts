@@ -1,10 +1,10 @@
 // Finds conditions whose cost can grow with the square of what an agent sends, or faster. They are safe, since the
-// budget of meter.ts ends them; but an honest call with a long list then meets a rule that could not be evaluated, so
-// the author is told beforehand.
+// budget of meter.ts stops them. But an honest call with a long list then meets a rule that cannot be evaluated, so the
+// author is warned when the file is loaded.
 
 import type { ASTNode } from '@marcbachmann/cel-js';
 
-/** Whether what a name stands for can be as large as the agent likes. */
+/** Names, each with whether its value can be as large as the agent likes. */
 type Sizes = ReadonlyMap<string, boolean>;
 
 const AGENT_SIZED: Sizes = new Map([
@@ -13,7 +13,7 @@ const AGENT_SIZED: Sizes = new Map([
 ]);
 
 const ROUNDS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'filter', 'map']);
-/** Methods that go through their receiver from end to end. */
+/** Methods that read their whole receiver. */
 const READS_ALL: ReadonlySet<string> = new Set([
   'contains',
   'indexOf',
@@ -26,10 +26,10 @@ const READS_ALL: ReadonlySet<string> = new Set([
   'upperAscii',
   'trim',
 ]);
-/** Methods whose cost is the receiver times the argument. */
+/** Methods whose cost is the size of the receiver times the size of the argument. */
 const SEARCHES: ReadonlySet<string> = new Set(['contains', 'indexOf', 'lastIndexOf', 'split']);
 
-/** The first part that makes it so, as it is written; undefined for a condition whose cost grows as its input does. */
+/** The text of the first such part; undefined for a condition whose cost grows in proportion to its input. */
 export function findGrowth(ast: ASTNode): string | undefined {
   const found = search(ast, AGENT_SIZED, false);
   if (found === undefined) return undefined;
@@ -56,7 +56,7 @@ function search(node: ASTNode, sizes: Sizes, repeated: boolean): ASTNode | undef
   }
   if (variable?.op !== 'id' || !ROUNDS.has(name) || bodies.length === 0)
     return searchAll([receiver, ...operands], sizes, repeated);
-  // What an element holds is shared out among the rounds: going through it costs no more than going through the whole.
+  // The elements together are no larger than the list, so reading each one costs no more than reading the list.
   const inner = new Map(sizes).set(variable.args, false);
   return search(receiver, sizes, repeated) ?? searchAll(bodies, inner, repeated || isLarge(receiver, sizes));
 }
@@ -86,7 +86,7 @@ function isCostly(node: ASTNode, sizes: Sizes, repeated: boolean): boolean {
   }
 }
 
-/** Whether a value can be as large as the agent likes: by what it is taken from. */
+/** Whether a value can be as large as the agent likes; its source decides. */
 function isLarge(node: ASTNode, sizes: Sizes): boolean {
   switch (node.op) {
     case 'id':

@@ -1,11 +1,11 @@
 // The budget of the conditions of one call, in steps: about one for each operator that runs, and more where a value is
-// large. Steps are counted and never timed, so the same call and the same rules always end alike. A step takes at most
-// about 50 ns (test/bench/policy-cost.ts), so the conditions of a call never hold the process up for 100 ms.
+// large. Steps are counted and not timed, so the same call and the same rules always give the same result. A step takes
+// at most about 50 ns (test/bench/policy-cost.ts), so the conditions of a call never hold the process up for 100 ms.
 
 /** For all conditions of one call together. `args.items.all(i, i.amount > 0)` takes four or five steps an item. */
 export const BUDGET = 1_000_000;
 
-/** Thrown when the budget is spent, and by nothing else; it carries no stack, because it says nothing about a place. */
+/** Thrown when the budget is spent, and for no other reason. It has no stack, because the place does not matter. */
 export const OVER_BUDGET = Symbol('over budget');
 
 /** Characters of text that one step pays for. */
@@ -26,7 +26,7 @@ export class Meter {
     this.#left = budget;
   }
 
-  /** Whether the budget is spent: then no condition of the call has a result, whichever of them spent it. */
+  /** Whether the budget is spent. Then no condition of the call has a result. */
   get spent(): boolean {
     return this.#left < 0;
   }

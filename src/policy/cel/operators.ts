@@ -18,7 +18,7 @@ import {
 type Binary = (a: Value, b: Value, terms: EvaluationTerms) => Value;
 
 /**
- * `againstNull`: one side is the literal `null`, which asks whether something is null and not what it is. Throws
+ * `againstNull`: one side is the literal `null`, so the comparison asks only whether the other side is null. Throws
  * TypeError for an unknown operator.
  */
 export function binary(operator: string, againstNull: boolean): Binary {
@@ -95,7 +95,7 @@ function ordered(holds: (order: number) => boolean): Binary {
   };
 }
 
-/** NaN is in no order with anything, so of `double("NaN") > 5.0` nothing can be said. */
+/** NaN has no order, so `double("NaN") > 5.0` is neither true nor false. */
 function compareNumbers(
   a: number | bigint,
   b: number | bigint,

@@ -1,6 +1,5 @@
-// The values of a condition, and what it means that two of them are equal. Values of two types are neither equal nor
-// unequal: comparing them fails, so `args.env != "prod"` is not true of `["prod"]`. Numbers are one type here, however
-// they are spelled.
+// The values of a condition, and their equality. A comparison between values of two types fails, so `args.env !=
+// "prod"` is not true of `["prod"]`. All numbers are one type.
 
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { foldsCheaply, looseKey } from '../../domain/normal-forms/keys.ts';
@@ -8,8 +7,8 @@ import { membersOf } from '../variables/variables.ts';
 import type { EvaluationTerms, Meter } from './meter.ts';
 
 /**
- * The result of what cannot be evaluated. It passes through every operator but `&&` and `||`, which may know the answer
- * without it.
+ * The result of what cannot be evaluated. Every operator passes it on, except `&&` and `||`, whose other side may
+ * decide.
  */
 export const FAILED = Symbol('failed');
 export type Failed = typeof FAILED;
@@ -26,7 +25,7 @@ export class CelType {
 }
 
 const SCALARS = ['string', 'int', 'uint', 'double', 'bool', 'null', 'bytes', 'timestamp', 'duration', 'type'] as const;
-/** `none` is FAILED and whatever else no condition can use. */
+/** `none` is FAILED, and any other value that no condition can use. */
 export type ValueKind = (typeof SCALARS)[number] | 'list' | 'map' | 'view' | 'none';
 
 const scalars: ReadonlySet<ValueKind> = new Set(SCALARS);
@@ -97,8 +96,8 @@ export function member(holder: Value, key: Value): Value {
 }
 
 /**
- * As member, but undefined where there is none. FAILED for what has no members at all, and where only another spelling
- * of the name is there: Go, ASP.NET and others would read that one, and Google's APIs take `to_account` for
+ * As member, but undefined where there is none. FAILED for a value without members, and where only another spelling of
+ * the name is there: Go, ASP.NET and others would read that spelling, and Google's APIs read `to_account` as
  * `toAccount`.
  */
 export function lookUp(holder: Value, key: string, { meter, caseSensitive }: EvaluationTerms): Value {
@@ -129,7 +128,7 @@ function memberOf(holder: object, key: Value): Value {
   return own ? (holder as Readonly<Record<string, unknown>>)[key] : undefined;
 }
 
-/** Charges for what it reads, so that its cost is the smaller of two values. */
+/** Charges for what it reads, which is at most the smaller of the two values. */
 export function equal(a: Value, b: Value, terms: EvaluationTerms): boolean | Failed {
   const { meter } = terms;
   if (typeof a === 'string' && typeof b === 'string') {
@@ -176,7 +175,7 @@ function equalLists(a: readonly Value[], b: readonly Value[], terms: EvaluationT
   return same;
 }
 
-/** FAILED where one has a member that the other has in another spelling: an upstream may take the two for one. */
+/** FAILED where the two maps have a member in two spellings: an upstream may read them as one. */
 function equalMaps(a: object, b: object, terms: EvaluationTerms): boolean | Failed {
   const keys = keysOf(a, terms.meter);
   if (keys.length !== keysOf(b, terms.meter).length) return false;
@@ -205,10 +204,7 @@ export function includes(list: readonly Value[], value: Value, terms: Evaluation
   return failed ? FAILED : false;
 }
 
-/**
- * Whether a map holds a value that it was asked for as a key, directly or in a list: whoever wrote the condition
- * thought of a list.
- */
+/** Whether a map has the wanted key as a value, directly or in a list: the author of the condition expected a list. */
 export function holdsAsValue(map: object, value: Value, terms: EvaluationTerms): boolean {
   for (const key of keysOf(map, terms.meter)) {
     const held = memberOf(map, key);

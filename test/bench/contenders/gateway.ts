@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { startGateway } from '../../../src/assembly/gateway.ts';
 import type { ConfigInput } from '../../../src/config/schema.ts';
-import { rule } from '../../support/config.ts';
+import { credential, rule } from '../../support/config.ts';
 
 const upstream = process.argv[2] as string;
 const issuer = process.argv[3] as string;
@@ -33,13 +33,7 @@ const config: ConfigInput = {
   },
   upstreams: { api: { url: upstream, credential: 'key' } },
   credentials: {
-    key: {
-      type: 'static',
-      in: 'header',
-      name: 'authorization',
-      format: 'Bearer {secret}',
-      secret: { env: 'BENCH_SECRET' },
-    },
+    key: credential.bearer('BENCH_SECRET'),
   },
   rules: Array.from({ length: 20 }, (_, i) =>
     rule.allow(`r${i}`, { upstream: 'api', methods: ['GET'], path: `/r${i}/:id` }, { when }),

@@ -1,0 +1,51 @@
+// The way of a call: the pipeline and its steps, and what counts or cuts calls that are under way.
+
+import { actionDigest, formerActionDigest } from '../actions/digest.ts';
+import { decisionRecord, outcomeRecord } from '../audit/records.ts';
+import type { Approvals } from '../domain/approvals.ts';
+import type { Call } from '../domain/call.ts';
+import type { Broker } from '../domain/credential.ts';
+import { createPipeline, WAYS } from '../pipeline.ts';
+import { AgentCalls } from '../steps/call-slots.ts';
+import { createOpenCalls, type OpenCalls } from '../steps/open-calls.ts';
+import { createSteps } from '../steps/steps.ts';
+import { callLine } from '../telemetry/call-line.ts';
+import type { AgentAddresses } from './agent-addresses.ts';
+import { answerCall } from './answer.ts';
+import type { Foundation } from './foundation.ts';
+import type { LiveConfig } from './live-config.ts';
+import type { Connections } from './upstream-side.ts';
+
+export interface CallParts extends Pick<Connections, 'forwarder' | 'webSockets'> {
+  readonly addresses: AgentAddresses;
+  readonly approvals: Approvals;
+  readonly broker: Broker;
+  readonly live: LiveConfig;
+}
+
+export interface Calls {
+  /** Takes one call from its arrival to its end. Never rejects. */
+  run(call: Call): Promise<void>;
+  readonly agentCalls: AgentCalls;
+  readonly openCalls: OpenCalls;
+}
+
+export function createCalls(
+  { audit, clock, log, metrics, store, tracing }: Foundation,
+  { addresses, approvals, broker, forwarder, live, webSockets }: CallParts,
+): Calls {
+  const agentCalls = new AgentCalls();
+  const openCalls = createOpenCalls(store.suspensions, clock, WAYS.cut);
+  const steps = createSteps({
+    ...{ agentCalls, approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, webSockets },
+    ...{ decisionRecord, outcomeRecord, callLine },
+    ways: WAYS,
+    tasks: store.tasks,
+    suspensions: store.suspensions,
+    watch: store.watch,
+    digests: { of: actionDigest, former: formerActionDigest },
+    runtime: live.runtime,
+    answer: (failed) => answerCall(failed, addresses),
+  });
+  return { run: createPipeline(steps), agentCalls, openCalls };
+}
