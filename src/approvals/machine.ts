@@ -1,6 +1,6 @@
 // The state machine of a hold, DESIGN section 7: pure functions from a hold, an event and the store's time to the next
-// hold. No other file writes a hold's state. An event that a state does not know throws `hold_closed`; nothing leaves an
-// ended state, and only the holder of the claim moves a hold that is being released. Trusts the votes: voting.ts has
+// hold. No other file writes a hold's state. An event that a state does not know throws `hold_closed`. Nothing leaves
+// an ended state, and only the holder of the claim moves a hold that is being released. Trusts the votes: voting.ts has
 // judged them in the same transaction.
 
 import type { EpochMs } from '../domain/clock.ts';
