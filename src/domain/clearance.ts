@@ -1,5 +1,5 @@
-// Evidence that a call may be sent. Unforgeable in type (the brand is not exported) and checked when made:
-// there is no way to a clearance but an `allow`, or a hold that this process has claimed.
+// Evidence that a call may be sent. The type cannot be forged (its brand is not exported), and the evidence is checked
+// when it is made: a clearance needs an `allow`, or a hold that this process has claimed.
 
 import type { Decision } from './decision.ts';
 import type { Hold, ReleasingHold } from './hold.ts';
@@ -17,7 +17,9 @@ export function clearAllowed(decision: Decision): Clearance {
   return { kind: 'allowed', decision } as Clearance;
 }
 
-/** A held call whose approval was claimed, once, by `claim`, under a decision that took the approval into account. */
+/**
+ * A held call whose approval was claimed once, by `claim`. The decision is the one that took the approval into account.
+ */
 export function clearReleased(decision: Decision, hold: Hold, claim: string): Clearance {
   if (decision.effect !== 'allow') throw new TypeError(`no clearance for a decision of ${decision.effect}`);
   if (hold.state !== 'RELEASING' || hold.claim !== claim)
