@@ -44,7 +44,7 @@ export function createGatewaySvids(parts: { readonly clock: Clock; readonly log:
         const own = svid.current();
         return own !== undefined && parts.clock.now() < own.expiresAt ? own : undefined;
       },
-      onChange: svid.onChange,
+      onChange: (callback) => svid.onChange(callback),
     };
   }
 

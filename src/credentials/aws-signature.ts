@@ -1,7 +1,7 @@
 // Signs a request as it will be sent with AWS Signature Version 4, over method, host, path, query, every field and the
-// body's digest. Refuses what would be signed otherwise than AWS reads it: bodies that nobody has read (unless
-// configured), aws-chunked framing, requests that bring a signature of their own, and queries that two servers could
-// read differently.
+// body's digest. Refuses requests that AWS would read differently from what is signed: bodies that nobody has read
+// (unless configured), aws-chunked framing, requests that bring a signature of their own, and queries that two servers
+// could read differently.
 
 import { createHash, createHmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
@@ -21,7 +21,7 @@ export interface AwsSigning {
   /** The service's signing name, for example `s3`, `dynamodb`, `execute-api`. */
   readonly service: string;
   /**
-   * Lets bodies pass that nobody has read, as UNSIGNED-PAYLOAD, which only S3 takes. Default false: they are refused.
+   * Lets bodies pass unsigned that nobody has read (UNSIGNED-PAYLOAD), which only S3 accepts.
    */
   readonly unsignedPayload?: boolean;
   /** Default Date.now. */
@@ -56,7 +56,7 @@ export function awsInjection(
     region,
     service,
     sha256: NodeSha256,
-    // S3 alone takes the path as it is; it neither normalises nor encodes it a second time.
+    // Only S3 takes the path as it is, without normalising or encoding it again.
     uriEscapePath: service !== 's3',
     applyChecksum: true,
   });

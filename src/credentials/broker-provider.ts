@@ -1,5 +1,5 @@
-// What the broker may further be told by a provider, beyond the port in domain/credential.ts.
-// A plain CredentialProvider is a BrokerProvider too: everything here is optional.
+// What a provider may tell the broker besides the port in domain/credential.ts. Everything here is optional, so a plain
+// CredentialProvider is a BrokerProvider too.
 
 import type { EpochMs } from '../domain/clock.ts';
 import type { CredentialProvider, Grant } from '../domain/credential.ts';
@@ -8,8 +8,8 @@ import { GatewayError } from '../errors.ts';
 
 export interface BrokerProvider extends CredentialProvider {
   /**
-   * What else tells one shared credential from another, for example a digest of the token that is exchanged. No
-   * secrets: it becomes part of a map's key.
+   * Keeps shared credentials apart that the broker would take for the same, for example a digest of the token that is
+   * exchanged. Never a secret: it becomes part of a map's key.
    */
   shareKey?(grant: Grant): string;
   /** How long a shared credential without a known expiry is used again, ms; default five minutes. */
@@ -40,7 +40,7 @@ export function unavailable(detail: string, cause?: unknown): GatewayError {
   return new GatewayError('credential_unavailable', detail, cause === undefined ? {} : { cause });
 }
 
-/** The name and code of whatever was thrown, for logs: never its message, which may quote a secret. */
+/** The name and code of what was thrown, for logs. Never its message, which may quote a secret. */
 export function faultName(thrown: unknown): string {
   if (thrown instanceof GatewayError) return thrown.code;
   const { name, code } = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as {

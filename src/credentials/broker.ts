@@ -1,6 +1,6 @@
-// The broker: a credential for a cleared call, and its way back. Clearance comes first, which the type demands. A call
-// that people approved gets a credential of its own, minted for it and revoked after it; calls that a rule allows may
-// share. No credential leaves here before the intent to revoke it is durable.
+// The broker gives a cleared call its credential, and takes the credential back. The types demand the clearance first.
+// A call that people approved gets a credential of its own: minted for it, revoked after it. Calls that a rule allows
+// may share one. No credential leaves here before the intent to revoke it is durable.
 
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clearance } from '../domain/clearance.ts';
@@ -15,11 +15,11 @@ import { GatewayError } from '../errors.ts';
 import { type BrokerProvider, unavailable } from './broker-provider.ts';
 import { createMints } from './mints.ts';
 import {
-  createRevocations,
   matchesRequest,
   type RetryDelays,
   type RevocationFilter,
   type RevocationOptions,
+  Revocations,
   within,
 } from './revocations.ts';
 import type { Sealer } from './seal.ts';
@@ -27,8 +27,8 @@ import { createShares, reuseMs } from './shares.ts';
 
 export interface BrokerOptions extends Pick<RevocationOptions, 'ended'> {
   /**
-   * The provider that is configured under a name now. After a reload it is another object, and what the old one made is
-   * no longer shared.
+   * The provider that is configured under a name now. A reload makes another object; what the old one made is then no
+   * longer shared.
    */
   readonly providers: (name: string) => BrokerProvider | undefined;
   readonly ledger: CredentialLedger;
@@ -64,8 +64,8 @@ export interface CredentialBroker extends Broker {
   /** What must still be taken back, for operators. */
   outstanding(): Promise<readonly Omit<OutstandingCredential, 'sealed'>[]>;
   /**
-   * Takes back at once everything of a task, a hold, a principal or a credential name: shared ones too, and what is
-   * only being made. Resolves to false when some could not be revoked yet.
+   * Takes back at once every credential of a task, a hold, a principal or a credential name: shared ones too, and those
+   * that are still being made. Resolves to false when some could not be revoked yet.
    */
   revokeFor(filter: RevocationFilter): Promise<boolean>;
 }
@@ -76,10 +76,21 @@ type CredentialCaller = Identified & { readonly task?: { readonly id: string } }
 const START_WITHIN_MS = 10_000;
 const CLOSE_WITHIN_MS = 3_000;
 
+/**
+ * Clearance must have been given before: the broker asks nobody whether the call may be made. It compares what an issuer
+ * granted with what was asked for only as far as the provider does.
+ *
+ * @example
+ * const broker = createBroker({ providers: (name) => providers.get(name), ledger, seal, clock, log, metrics });
+ * await broker.start();
+ * const credential = await broker.issue(clearance, caller, action);
+ * // … the call is sent with it …
+ * if (credential?.exclusive) await broker.release(credential);
+ */
 export function createBroker(options: BrokerOptions): CredentialBroker {
   const { providers, clock, log, metrics } = options;
   const lingerMs = options.lingerMs ?? 60_000;
-  const revocations = createRevocations(options);
+  const revocations = new Revocations(options);
   const mints = createMints({ clock, log, metrics, revocations, refuses: () => closed });
   const shares = createShares({
     clock,
@@ -120,7 +131,7 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
     return shares.obtain(key, provider, async () => {
       const credential = await mints.mint(provider, grantFor(), false);
       shared.set(credential, { madeAt: clock.now(), parties: partiesOf(caller.principal) });
-      // Nothing is done for one that cannot be revoked.
+      // This does nothing for a credential that cannot be revoked.
       revocations.later(credential.id, reuseMs(provider, credential.expiresAt, clock.now()) + lingerMs);
       return credential;
     });
@@ -153,11 +164,11 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
       return (await options.ledger.outstanding()).map(({ sealed: _, ...entry }) => entry);
     },
     async revokeFor(filter) {
-      // Those that cannot be revoked are at least not handed out again.
+      // A credential that cannot be revoked is at least not handed out again.
       shares.drop((credential) => matchesRequest({ name: credential.name, ...shared.get(credential) }, filter));
       await mints.block(filter);
       const ids = new Set(revocations.matching(filter));
-      return (await Promise.all([...ids].map(revocations.revoke))).every(Boolean);
+      return (await Promise.all([...ids].map((id) => revocations.revoke(id)))).every(Boolean);
     },
   };
 }
@@ -173,8 +184,8 @@ function scopeKey(plan: CredentialPlan): string {
   return key;
 }
 
-// Everyone whose suspension stops the call is part of who asks: what was minted for one user’s task, or beside one
-// SVID, is not used for another's.
+// Everyone whose suspension stops the call is part of the key. So a credential that was minted for one user's task, or
+// for a caller with one SVID, is never used for another's.
 function callerKey({ id, spiffeId, onBehalfOf }: Principal): string {
   return spiffeId === undefined && onBehalfOf.length === 0
     ? id

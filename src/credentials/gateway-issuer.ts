@@ -1,5 +1,6 @@
-// The gateway as an issuer of tokens: what it publishes (OpenID Connect Discovery 1.0, RFC 7517) and the key that
-// signs. Verifiers fetch the two documents from the agents' listener under /countersign; they hold public keys only.
+// The gateway as an issuer of tokens: the documents that it publishes (OpenID Connect Discovery 1.0, RFC 7517) and the
+// key that signs. Verifiers fetch both documents from the agents' listener under /countersign. The documents hold
+// public keys only.
 
 import type { Clock } from '../domain/clock.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -7,7 +8,7 @@ import type { SecretSource } from '../domain/secret.ts';
 import { createJwtSigner, type JwtSigner } from './jwt-signer.ts';
 import { type SigningKey, signingKeyFrom } from './signing-key.ts';
 
-/** Keys with overlap: what is published is more than what signs. */
+/** Keys that overlap: more keys are published than the one that signs. */
 export interface KeyRing {
   /** The key that signs now. */
   signing(): Promise<SigningKey>;
@@ -20,7 +21,14 @@ export interface GatewayIssuer extends JwtSigner {
   document(path: string): Promise<JsonObject | undefined>;
 }
 
-/** `issuer` is the public URL of the agents' listener's `/countersign`. */
+/**
+ * `issuer` is the public URL of the agents' listener's `/countersign`. Signs whatever claims it is given: who may speak
+ * for whom is decided before.
+ *
+ * @example
+ * const issuer = createGatewayIssuer('https://gateway.example.org/countersign', createFileKeyRing([key]), clock);
+ * const { text } = await issuer.sign({ sub: 'agent', aud: 'https://ledger.example.org' }, 120_000);
+ */
 export function createGatewayIssuer(issuer: string, ring: KeyRing, clock: Clock): GatewayIssuer {
   return {
     ...createJwtSigner(issuer, ring.signing, clock),

@@ -1,7 +1,7 @@
 // Keys of the gateway as an issuer that it makes and rotates itself (ES256), kept sealed in one file. A new key is
-// published for a whole overlap before it signs and an old one stays published for a whole overlap after it stopped, so
-// that no verifier's cache meets an unknown key. Trusts the sealer and the file's folder. One gateway per file: several
-// instances use keys of the operator's.
+// published for one overlap before it signs, and an old key stays published for one overlap after it has stopped. So no
+// verifier's cache meets an unknown key. Trusts the sealer and the file's folder. One gateway per file: several
+// instances need keys that the operator gives them.
 
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
@@ -96,7 +96,7 @@ function read(path: string): readonly StoredKey[] {
     )
       return keys;
   } catch {
-    // Falls through: a damaged file is not silently replaced, since verifiers still trust its keys.
+    // A damaged file is not replaced silently, because verifiers still trust its keys.
   }
   throw unavailable('The file of the gateway’s signing keys is damaged; remove it to have new keys made.');
 }

@@ -1,6 +1,6 @@
-// What a GitHub installation token is asked for, and whether the answer kept to it. The configuration gives the most; a
-// rule may only narrow it. Nothing is asked for by omission: all repositories, like every permission, has to be written
-// down.
+// What the gateway asks GitHub for in an installation token, and whether the answer kept to it. The configuration sets
+// the bounds, and a rule may only narrow them. Nothing is asked for by omission: `all` repositories and every
+// permission must be written down.
 
 import { isJsonObject, type Json, type JsonObject } from '../domain/json.ts';
 import { unavailable } from './broker-provider.ts';
@@ -53,7 +53,7 @@ export function scopeBody({ repositories, permissions }: GitHubRequest): JsonObj
   };
 }
 
-/** Says, as a sentence, in what the answer is broader than what was asked for. */
+/** Says as a sentence how the answer is broader than what was asked for; undefined when it is not. */
 export function exceeds(asked: GitHubRequest, answer: JsonObject): string | undefined {
   const { permissions, repositories, repository_selection: selection } = answer;
   if (!isJsonObject(permissions)) return 'GitHub does not say which permissions the token has.';
@@ -86,7 +86,7 @@ function within(repositories: GitHubRequest['repositories'], most: GithubBounds[
   );
 }
 
-/** An owner counts where both name one. */
+/** Owners are compared only where both names have one. */
 function sameOwner(one: string, other: string): boolean {
   const [a, b] = [ownerOf(one), ownerOf(other)];
   return a === undefined || b === undefined || a.toLowerCase() === b.toLowerCase();

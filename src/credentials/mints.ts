@@ -1,6 +1,6 @@
-// Making one credential: asked of its provider, refused when it is not what it must be, and intended for revocation
-// before anybody has it. Whatever exists at an issuer and may not be used is taken back here, also what was called off
-// while it was being made.
+// Makes one credential: asks its provider, refuses what is not acceptable, and makes the intent to revoke durable
+// before anybody has the credential. A credential that exists at an issuer and may not be used is taken back here, also
+// when the call was cancelled during the mint.
 
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../domain/clock.ts';
@@ -24,7 +24,7 @@ export interface MintOptions {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly revocations: Revocations;
-  /** True once the gateway shuts down: what comes now is taken back unused. */
+  /** True once the gateway shuts down: a credential that comes after that is taken back unused. */
   refuses(): boolean;
 }
 
@@ -35,11 +35,11 @@ export interface Mints {
    */
   mint(provider: BrokerProvider, grant: Grant, exclusive: boolean, taskId?: string): Promise<Credential>;
   /**
-   * Calls off what is being made for whom the filter names; resolves when all of it has failed and was taken back, or
-   * is being.
+   * Cancels the mints that the filter names. Resolves when each of them has failed, and its credential was taken back
+   * or is being taken back.
    */
   block(filter: RevocationFilter): Promise<void>;
-  /** Resolves when nothing is being made any more of what is now. */
+  /** Resolves when every mint that is running now has finished. */
   ended(): Promise<void>;
 }
 
@@ -47,8 +47,8 @@ export interface Mints {
 interface Minting {
   readonly facts: RevocationFacts;
   readonly ended: Promise<unknown>;
-  /** Set when it was taken back before it was there. */
-  barred: boolean;
+  /** Set when the mint was cancelled before the credential was there. */
+  blocked: boolean;
 }
 
 export function createMints(options: MintOptions): Mints {
@@ -64,7 +64,7 @@ export function createMints(options: MintOptions): Mints {
       ...(holdId && { holdId }),
       ...(taskId && { taskId }),
     };
-    const own: Minting = { facts, ended, barred: false };
+    const own: Minting = { facts, ended, blocked: false };
     minting.add(own);
     return make(own, provider, grant, exclusive).finally(() => {
       minting.delete(own);
@@ -105,7 +105,7 @@ export function createMints(options: MintOptions): Mints {
     }
     const intent = intentOf(minted);
     if (intent !== undefined) await intend(intent);
-    if (own.barred) {
+    if (own.blocked) {
       if (intent !== undefined) await revocations.revoke(id);
       throw unavailable('The credential was taken back while it was being made.');
     }
@@ -154,7 +154,7 @@ export function createMints(options: MintOptions): Mints {
     mint,
     block(filter) {
       const own = [...minting].filter(({ facts }) => matchesRequest(facts, filter));
-      for (const one of own) one.barred = true;
+      for (const one of own) one.blocked = true;
       return ends(own);
     },
     ended: () => ends(minting),

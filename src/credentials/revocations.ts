@@ -1,6 +1,6 @@
-// Takes credentials back: the intent is durable before a credential is used, what fails is tried again until it has
-// expired, and what a dead process left is swept at start. Trusts the ledger for durability and the providers to be
-// idempotent. Never throws on the way of a call; every failure is counted, logged and kept.
+// Takes credentials back. The intent is durable before a credential is used, a revocation that fails is tried again
+// until the credential has expired, and a start sweeps up what a dead process left. Trusts the ledger for durability
+// and the providers to be idempotent. Never throws on the way of a call; every failure is counted, logged and kept.
 
 import type { Clock } from '../domain/clock.ts';
 import type { CredentialLedger, CredentialProvider, OutstandingCredential } from '../domain/credential.ts';
@@ -57,41 +57,19 @@ export interface RevocationFacts extends Omit<RevocationFilter, 'principalId'> {
   readonly parties?: readonly string[];
 }
 
-export interface Revocations {
-  /** Makes the intent durable. Rejects when it cannot be written; the credential is then already being taken back. */
-  intend(intent: Intent): Promise<void>;
-  /** Takes back at once what nobody may use. Never rejects; what fails is tried again. */
-  discard(intent: Intent): Promise<void>;
-  /**
-   * Revokes now. True also for ids that are not outstanding. False when it could not be revoked yet: it will be tried
-   * again.
-   */
-  revoke(id: string): Promise<boolean>;
-  /** Revokes after a while, or settles without a request if it has expired by then. */
-  later(id: string, delayMs: number): void;
-  /** Ids that this process knows to be outstanding. */
-  matching(filter: RevocationFilter): string[];
-  /**
-   * Tries everything that the ledger holds once; what fails goes on in the background. Throws what the ledger throws.
-   */
-  sweep(withinMs: number): Promise<void>;
-  /** Tries everything once more, for at most `withinMs`; what is left stays in the ledger for the next start. */
-  close(withinMs: number): Promise<void>;
-}
-
 interface Item {
   readonly entry: OutstandingCredential;
   readonly handle?: Secret;
   readonly provider?: CredentialProvider;
   readonly parties?: readonly string[];
   attempts: number;
-  /** Set once nothing is left to revoke; only the ledger is to be told. */
+  /** Set once nothing is left to revoke, and only the ledger must still be told. */
   ended: boolean;
   timer?: NodeJS.Timeout;
   running?: Promise<boolean>;
 }
 
-/** Requests to issuers that run at a time in the background; calls that end do not wait behind them. */
+/** How many requests to issuers run at a time in the background. Calls that end do not wait behind them. */
 const BACKGROUND_REQUESTS = 8;
 
 // A token's life is counted from before the request that made it, and a request lasts at most this long.
@@ -99,73 +77,112 @@ const EXPIRY_GRACE_MS = 5_000;
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-export function createRevocations(options: RevocationOptions): Revocations {
-  const { ledger, seal, clock, log, metrics } = options;
-  const retry = options.retry ?? { firstMs: 1_000, maxMs: 300_000 };
-  const items = new Map<string, Item>();
-  const queue: (() => Promise<unknown>)[] = [];
-  let running = 0;
-  let closed = false;
+export class Revocations {
+  readonly #options: RevocationOptions;
+  readonly #retry: RetryDelays;
+  readonly #items = new Map<string, Item>();
+  /** What waits for a free place in the background. */
+  readonly #queue: (() => Promise<unknown>)[] = [];
+  #running = 0;
+  #closed = false;
 
-  function keep(intent: Intent, sealed: string): Item {
-    const { handle, provider, parties } = intent;
-    const item: Item = {
-      entry: { ...intent.entry, sealed, attempts: 0 },
-      handle,
-      provider,
-      parties,
-      attempts: 0,
-      ended: false,
-    };
-    items.set(item.entry.id, item);
-    return item;
+  constructor(options: RevocationOptions) {
+    this.#options = options;
+    this.#retry = options.retry ?? { firstMs: 1_000, maxMs: 300_000 };
   }
 
-  async function intend(intent: Intent): Promise<void> {
+  /** Makes the intent durable. Rejects when it cannot be written; the credential is then already being taken back. */
+  async intend(intent: Intent): Promise<void> {
+    const { seal, ledger } = this.#options;
     try {
-      const item = keep(intent, seal.seal(intent.entry.id, intent.handle));
+      const item = this.#keep(intent, seal.seal(intent.entry.id, intent.handle));
       await ledger.intend(item.entry);
     } catch (thrown) {
-      await attempt(items.get(intent.entry.id) ?? keep(intent, ''));
+      await this.#attempt(this.#items.get(intent.entry.id) ?? this.#keep(intent, ''));
       throw thrown;
     }
   }
 
-  async function discard(intent: Intent): Promise<void> {
-    await intend(intent).then(
-      () => revoke(intent.entry.id),
+  /** Takes back at once what nobody may use. Never rejects; what fails is tried again. */
+  async discard(intent: Intent): Promise<void> {
+    await this.intend(intent).then(
+      () => this.revoke(intent.entry.id),
       () => undefined,
     );
   }
 
-  async function revoke(id: string): Promise<boolean> {
-    const item = items.get(id);
-    return item === undefined ? true : attempt(item);
+  /**
+   * Revokes now. True also for ids that are not outstanding. False when the credential could not be revoked yet: it will
+   * be tried again.
+   */
+  async revoke(id: string): Promise<boolean> {
+    const item = this.#items.get(id);
+    return item === undefined ? true : this.#attempt(item);
   }
 
-  function attempt(item: Item): Promise<boolean> {
+  /** Revokes after a while, or settles without a request if the credential has expired by then. */
+  later(id: string, delayMs: number): void {
+    const item = this.#items.get(id);
+    if (item !== undefined && item.running === undefined) this.#schedule(item, delayMs);
+  }
+
+  /** Ids that this process knows to be outstanding. */
+  matching(filter: RevocationFilter): readonly string[] {
+    const items = [...this.#items.values()];
+    return items.filter((item) => matchesRequest(factsOf(item), filter)).map((item) => item.entry.id);
+  }
+
+  /**
+   * Tries everything that the ledger holds once; what fails goes on in the background. Throws what the ledger throws.
+   */
+  async sweep(withinMs: number): Promise<void> {
+    const left = (await this.#options.ledger.outstanding()).filter((entry) => !this.#items.has(entry.id));
+    const tries = left.map((entry) => {
+      const item: Item = { entry, attempts: entry.attempts, ended: false };
+      this.#items.set(entry.id, item);
+      return this.#inBackground(item);
+    });
+    await within(Promise.all(tries), withinMs);
+  }
+
+  /** Tries everything once more, for at most `withinMs`; what is left stays in the ledger for the next start. */
+  async close(withinMs: number): Promise<void> {
+    this.#closed = true;
+    await within(Promise.all([...this.#items.values()].map((item) => this.#inBackground(item))), withinMs);
+    this.#queue.length = 0;
+    for (const item of this.#items.values()) clearTimeout(item.timer);
+  }
+
+  #keep({ entry, handle, provider, parties }: Intent, sealed: string): Item {
+    const item = { entry: { ...entry, sealed, attempts: 0 }, handle, provider, parties, attempts: 0, ended: false };
+    this.#items.set(entry.id, item);
+    return item;
+  }
+
+  #attempt(item: Item): Promise<boolean> {
     clearTimeout(item.timer);
-    item.running ??= endAndSettle(item).finally(() => delete item.running);
+    item.running ??= this.#endAndSettle(item).finally(() => delete item.running);
     return item.running;
   }
 
-  async function endAndSettle(item: Item): Promise<boolean> {
+  async #endAndSettle(item: Item): Promise<boolean> {
+    const { clock, ledger, log, metrics, ended } = this.#options;
     const { id, name, provider } = item.entry;
     if (!item.ended && !hasExpired(item.entry, clock.now())) {
       try {
-        await tellIssuer(item);
+        await this.#tellIssuer(item);
       } catch (thrown) {
         metrics.revoked(provider, false);
-        await failed(item, thrown);
+        await this.#failed(item, thrown);
         return false;
       }
       metrics.revoked(provider, true);
-      options.ended?.('revoked', item.entry);
-    } else if (!item.ended) options.ended?.('expired', item.entry);
+      ended?.('revoked', item.entry);
+    } else if (!item.ended) ended?.('expired', item.entry);
     item.ended = true;
     try {
       await ledger.settle(id);
-      items.delete(id);
+      this.#items.delete(id);
     } catch (thrown) {
       log.warn('countersign.credential.settle_failed', {
         credentialId: id,
@@ -173,17 +190,18 @@ export function createRevocations(options: RevocationOptions): Revocations {
         provider,
         fault: faultName(thrown),
       });
-      tryAgain(item);
+      this.#tryAgain(item);
     }
     return true;
   }
 
-  async function tellIssuer({ entry, handle, provider = options.providers(entry.name) }: Item): Promise<void> {
+  async #tellIssuer({ entry, handle, provider = this.#options.providers(entry.name) }: Item): Promise<void> {
     if (provider?.revoke === undefined) throw unavailable('The credential’s provider is no longer configured.');
-    await provider.revoke(handle ?? seal.open(entry.id, entry.sealed));
+    await provider.revoke(handle ?? this.#options.seal.open(entry.id, entry.sealed));
   }
 
-  async function failed(item: Item, thrown: unknown): Promise<void> {
+  async #failed(item: Item, thrown: unknown): Promise<void> {
+    const { ledger, log, ended } = this.#options;
     const { id, name, provider } = item.entry;
     item.attempts += 1;
     log.warn('countersign.credential.revoke_failed', {
@@ -193,75 +211,50 @@ export function createRevocations(options: RevocationOptions): Revocations {
       attempts: item.attempts,
       fault: faultName(thrown),
     });
-    if (item.attempts === 1) options.ended?.('revoke_failed', item.entry);
-    tryAgain(item);
+    if (item.attempts === 1) ended?.('revoke_failed', item.entry);
+    this.#tryAgain(item);
     // The count is for operators; the entry itself stays whether or not it can be written.
     await ledger.failed(id).catch(() => undefined);
   }
 
-  function tryAgain(item: Item): void {
-    const backoffMs = Math.min(retry.maxMs, retry.firstMs * 2 ** Math.min(item.attempts - 1, 30));
-    schedule(item, backoffMs * (0.8 + Math.random() * 0.4));
+  #tryAgain(item: Item): void {
+    const { firstMs, maxMs } = this.#retry;
+    const backoffMs = Math.min(maxMs, firstMs * 2 ** Math.min(item.attempts - 1, 30));
+    this.#schedule(item, backoffMs * (0.8 + Math.random() * 0.4));
   }
 
-  function schedule(item: Item, delayMs: number): void {
+  #schedule(item: Item, delayMs: number): void {
     clearTimeout(item.timer);
-    if (closed) return;
-    item.timer = setTimeout(() => void inBackground(item), Math.min(Math.max(0, delayMs), LONGEST_TIMER_MS)).unref();
+    if (this.#closed) return;
+    const waitMs = Math.min(Math.max(0, delayMs), LONGEST_TIMER_MS);
+    item.timer = setTimeout(() => void this.#inBackground(item), waitMs).unref();
   }
 
-  function inBackground(item: Item): Promise<boolean> {
+  #inBackground(item: Item): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    queue.push(() => attempt(item).then(resolve));
-    pump();
+    this.#queue.push(() => this.#attempt(item).then(resolve));
+    this.#pump();
     return promise;
   }
 
-  function pump(): void {
-    while (running < BACKGROUND_REQUESTS) {
-      const next = queue.shift();
+  #pump(): void {
+    while (this.#running < BACKGROUND_REQUESTS) {
+      const next = this.#queue.shift();
       if (next === undefined) return;
-      running += 1;
+      this.#running += 1;
       void next().finally(() => {
-        running -= 1;
-        pump();
+        this.#running -= 1;
+        this.#pump();
       });
     }
   }
-
-  return {
-    intend,
-    discard,
-    revoke,
-    later(id, delayMs) {
-      const item = items.get(id);
-      if (item !== undefined && item.running === undefined) schedule(item, delayMs);
-    },
-    matching: (filter) =>
-      [...items.values()].filter((item) => matchesRequest(factsOf(item), filter)).map((item) => item.entry.id),
-    async sweep(withinMs) {
-      const left = (await ledger.outstanding()).filter((entry) => !items.has(entry.id));
-      const tries = left.map((entry) => {
-        const item: Item = { entry, attempts: entry.attempts, ended: false };
-        items.set(entry.id, item);
-        return inBackground(item);
-      });
-      await within(Promise.all(tries), withinMs);
-    },
-    async close(withinMs) {
-      closed = true;
-      await within(Promise.all([...items.values()].map(inBackground)), withinMs);
-      queue.length = 0;
-      for (const item of items.values()) clearTimeout(item.timer);
-    },
-  };
 }
 
 function hasExpired(entry: OutstandingCredential, now: number): boolean {
   return entry.expiresAt !== undefined && now >= entry.expiresAt + EXPIRY_GRACE_MS;
 }
 
-/** Whether everything that the filter names is so. A filter that names nothing must not mean everything. */
+/** Whether the facts agree with every member of the filter. A filter without members must not match everything. */
 export function matchesRequest(facts: RevocationFacts, filter: RevocationFilter): boolean {
   const asked = (Object.keys(filter) as (keyof RevocationFilter)[]).filter((key) => filter[key] !== undefined);
   const { parties = [] } = facts;

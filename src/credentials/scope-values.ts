@@ -1,5 +1,5 @@
-// What rules and configuration say about a narrower credential, read strictly: lists of names, members that a provider
-// knows. Refuses everything else with one sentence that names the member and never its value.
+// Reads strictly what rules and the configuration say about a narrower credential: lists of names, and members that a
+// provider knows. Refuses everything else with a sentence that names the member, never its value.
 
 import type { JsonObject } from '../domain/json.ts';
 import { unavailable } from './broker-provider.ts';

@@ -38,6 +38,10 @@ export type SealerOptions = { readonly key: SecretSource } | { readonly keyFile:
 
 /**
  * Reads the key once. Throws `credential_unavailable` for a key that is too short or a key file that others can read.
+ *
+ * @example
+ * const sealer = createSealer({ keyFile: './data/seal.key' });
+ * const handle = sealer.open('cred_1', sealer.seal('cred_1', new Secret('token')));
  */
 export function createSealer(options: SealerOptions): Sealer {
   const text = 'key' in options ? options.key.read().reveal() : readOrCreate(options.keyFile);
@@ -55,7 +59,7 @@ export function createSealer(options: SealerOptions): Sealer {
     open(id, sealed) {
       const [version, encoded, ...rest] = sealed.split('.');
       const body = Buffer.from(encoded ?? '', 'base64url');
-      // One spelling: letters that decode to nothing would make another text of the same meaning.
+      // Only one spelling is accepted: ignored letters would make another text with the same meaning.
       const plain = body.toString('base64url') === encoded;
       if (version !== VERSION || rest.length > 0 || !plain || body.length < NONCE_BYTES + TAG_BYTES)
         throw unavailable('The sealed handle has an unknown format.');
@@ -100,8 +104,8 @@ function readOwn(path: string): string {
   }
 }
 
-// Written whole beside its place and linked into it, so that two processes starting together end with one key and
-// neither reads half of it.
+// The file is written whole beside its place and then linked into it. So two processes that start together end with one
+// key, and no process reads half of it.
 function create(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomBytes(6).toString('hex')}`;

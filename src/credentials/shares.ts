@@ -1,5 +1,6 @@
-// Shared credentials of calls that need no approval: one mint for many calls that ask at once, renewed early, failures
-// remembered briefly, at most so many kept. Refuses to hand out what has expired or what another configuration made.
+// Shared credentials, for calls that need no approval: calls that ask at the same time cause one mint, renewal comes
+// early, failures are remembered briefly, and the number of credentials is bounded. Never hands out a credential that
+// has expired, or that another configuration made.
 
 import { LRUCache } from 'lru-cache';
 import type { Clock, EpochMs } from '../domain/clock.ts';
@@ -18,8 +19,8 @@ export interface ShareOptions {
 
 export interface SharedCredentials {
   /**
-   * The credential under this key; `mint` is called when there is none, or when it is time for a new one. On a hit this
-   * is one look-up in a map.
+   * The credential under this key. Calls `mint` when there is none, or when it is time for a new one. A hit is one
+   * look-up in a map.
    */
   obtain(key: string, provider: BrokerProvider, mint: () => Promise<Credential>): Credential | Promise<Credential>;
   /** Forgets this credential, so that the next call gets a fresh one. */
@@ -32,7 +33,7 @@ interface Share {
   readonly promise: Promise<Credential>;
   /** Absent while it is being minted, and after a failure. */
   credential?: Credential;
-  /** From here on the next call brings about a new mint, and is itself served with what is there. */
+  /** From this time on, the next call starts a new mint, and is itself served with the credential at hand. */
   renewAt: EpochMs;
   usableUntil: EpochMs;
 }

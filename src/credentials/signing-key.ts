@@ -1,5 +1,5 @@
-// A private key that signs JWTs, from PEM text that is read anew so that a rotated file is picked up.
-// Trusts whoever may write the file. Refuses RSA keys under 2048 bits and kinds of keys that nobody verifies.
+// A private key that signs JWTs, from PEM text that is read each time, so that a rotated file is picked up. Trusts
+// everybody who may write the file. Refuses RSA keys under 2048 bits, and kinds of keys that few verifiers know.
 
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, importPKCS8, type JWK } from 'jose';
@@ -38,7 +38,7 @@ export async function importSigningKey(pem: string, keyId?: string): Promise<Sig
     const key = await importPKCS8(secretKey.export({ type: 'pkcs8', format: 'pem' }).toString(), algorithm);
     return { key, kid, algorithm, publicJwk: { ...jwk, kid, alg: algorithm, use: 'sig' } };
   } catch {
-    // What the library says might quote the key's text.
+    // The library's message might quote the key.
     throw unavailable(
       'The signing key is not a usable private key: PEM of RSA with at least 2048 bits, or of the curves P-256, P-384 or Ed25519.',
     );

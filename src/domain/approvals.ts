@@ -51,7 +51,7 @@ export interface Ballot {
   /** The binding digest that the reviewer looked at. */
   readonly bindingDigest: Digest;
   readonly reason?: string;
-  /** An assertion over this ballot, verified by the reviewers' plane. It counts like a fresh sign-in. */
+  /** An assertion over this ballot, verified by the reviewers' plane. It counts as a fresh sign-in. */
   readonly passkey?: PasskeyEvidence;
 }
 
@@ -70,10 +70,10 @@ export interface Recalled {
 
 export interface Approvals {
   /**
-   * Opens a hold or attaches to an existing one, waits, and claims the approval. The result is a clearance for exactly
-   * one send. Throws `approval_pending` when the wait is over, `approval_denied` `approval_expired` `approval_unused`
-   * `approval_revoked` `approval_invalidated`, `already_sent`, `outcome_unknown`, `idempotency_key_reused`,
-   * `too_many_pending`, `no_eligible_reviewer`, `principal_suspended`, `draining`.
+   * Opens a hold or attaches to an open one, waits, and claims the approval: a clearance for exactly one send. Throws
+   * `approval_pending` when the wait is over, `approval_denied` `approval_expired` `approval_unused` `approval_revoked`
+   * `approval_invalidated`, `already_sent`, `outcome_unknown`, `idempotency_key_reused`, `too_many_pending`,
+   * `no_eligible_reviewer`, `principal_suspended`, `draining`.
    */
   obtain(request: HoldRequest): Promise<Clearance>;
   /**
@@ -87,12 +87,13 @@ export interface Approvals {
    */
   settle(clearance: Clearance, outcome: Outcome | 'not_sent'): Promise<Hold | undefined>;
   /**
-   * A hold for its own principal; waits up to `waitMs` for it to leave PENDING. Throws `hold_not_found` for others'.
+   * A hold of this principal; waits up to `waitMs` for it to leave PENDING. Throws `hold_not_found` for a hold of
+   * somebody else.
    */
   view(id: string, principal: Principal, waitMs: number): Promise<Hold>;
   /**
-   * Finds a hold for the caller that opened it (same key, same actor chain). Reading a final state marks it as told.
-   * Throws `hold_not_found` for every other caller.
+   * Finds the hold opened by exactly this caller: same key, same delegation chain. Reading a final state marks it as
+   * told. Throws `hold_not_found` for anybody else.
    */
   recall(id: string, principal: Principal): Promise<Recalled>;
   /** Cancels a PENDING or APPROVED hold. Throws `hold_not_found`, `hold_closed`. */
@@ -102,7 +103,7 @@ export interface Approvals {
    * `reason_required`, `step_up_required`.
    */
   vote(id: string, reviewer: Reviewer, ballot: Ballot): Promise<Hold>;
-  /** Notes that this person has opened the hold, for the time to decide. Kept for a while. */
+  /** The reviewer has opened the hold. The time until the vote is measured from here. */
   opened(id: string, reviewer: Reviewer): void;
   /** A reviewer of this hold takes it back before use. Throws as `vote`. */
   revoke(id: string, reviewer: Reviewer, reason: string | undefined): Promise<Hold>;

@@ -1,5 +1,5 @@
-// Evidence that a call may be sent. The type cannot be forged (its brand is not exported), and the evidence is checked
-// when it is made: a clearance needs an `allow`, or a hold that this process has claimed.
+// Evidence that a call may be sent. It cannot be forged in types (the brand is not exported) and is checked when it is
+// made: only an `allow`, or a hold that this process has claimed, leads to a clearance.
 
 import type { Decision } from './decision.ts';
 import type { Hold, ReleasingHold } from './hold.ts';

@@ -1,6 +1,6 @@
-// The Identity port: who makes this call, proven now by a token, by the connection's certificate, or by both, which
-// then must agree. Trusts only the configured issuers. Remembers for a minute what was verified; keys that a token is
-// bound to are proven at every call.
+// The Identity port: who makes this call. A token proves it, or the connection's certificate, or both, and then they
+// must agree. Trusts only the configured issuers. Remembers for a minute which tokens it verified; the key that a token
+// is bound to is proven at every call.
 
 import type { Clock } from '../domain/clock.ts';
 import type { Identified, Identity, IssuerStatus } from '../domain/identity.ts';
@@ -11,7 +11,7 @@ import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest, Peer } from '../domain/request.ts';
 import { Secret } from '../domain/secret.ts';
 import { asGatewayError, type GatewayError } from '../errors.ts';
-import type { FetchDocument } from './keys/fetch-json.ts';
+import type { FetchDocument } from './keys/issuer-http.ts';
 import { createProofMemory, type ProofMemory } from './possession/dpop.ts';
 import { createPossession } from './possession/possession.ts';
 import { failedCheck, refusal } from './refusal.ts';
@@ -24,7 +24,7 @@ import { looksLikeJws, parseJwsUnverified, readClaimsUnverified } from './tokens
 import { createTrustedIssuers, type TrustedIssuersOptions } from './trusted-issuers.ts';
 import { createSvidVerifier } from './x509/x509-svids.ts';
 
-/** How a certificate that is no SVID at all is refused as one. */
+/** The refusals of a certificate that is not an SVID at all. */
 const NO_SVID: ReadonlySet<string> = new Set(['certificate_malformed', 'certificate_profile']);
 
 export interface IdentityOptions extends TrustedIssuersOptions {
@@ -152,8 +152,8 @@ export function createIdentity(
   }
 
   /**
-   * A token beside a certificate is either bound to it, which has been proven, or names the same workload. An SVID that
-   * a token of another issuer is bound to is an identity of its own, so the principal has both.
+   * A token that comes with a certificate is bound to it, which has been proven, or names the same workload. When a
+   * token of another issuer is bound to an SVID, both are identities of the caller, so the principal has both.
    */
   async function withCertificate(principal: Principal, { peer }: InboundRequest): Promise<Principal> {
     if (peer.certificates === undefined) return principal;
@@ -168,8 +168,8 @@ export function createIdentity(
   }
 
   /**
-   * The certificate that a token is bound to need not be an SVID (RFC 8705). One that claims to be, of a trust domain
-   * that is trusted here, has to hold.
+   * The certificate that a token is bound to need not be an SVID (RFC 8705). If it claims to be an SVID of a trust
+   * domain that is trusted here, it must be valid.
    */
   async function svidIfAny(peer: Peer): Promise<Principal | undefined> {
     try {

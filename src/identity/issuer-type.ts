@@ -10,7 +10,7 @@ import type { DeepReadonly } from '../settings/deep-readonly.ts';
 import type { Fault } from '../settings/faults.ts';
 import type { ConfigContext } from '../settings/paths-and-secrets.ts';
 import type { BundleSources } from './bundles/bundle-sources.ts';
-import type { FetchDocument } from './keys/fetch-json.ts';
+import type { FetchDocument } from './keys/issuer-http.ts';
 import type { RefreshTimes } from './keys/polled.ts';
 import type { Introspection } from './tokens/introspection.ts';
 import type { TokenVerifier } from './tokens/token-verifier.ts';

@@ -6,7 +6,7 @@ import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import { createBundleSources } from './bundles/bundle-sources.ts';
 import { checkIssuers, claimedIssuerKeys, createIssuer, type IssuerSettings, issuerKey } from './issuers.ts';
-import type { FetchDocument } from './keys/fetch-json.ts';
+import type { FetchDocument } from './keys/issuer-http.ts';
 import { REFRESH_TIMES, type RefreshTimes } from './keys/polled.ts';
 import { refusal } from './refusal.ts';
 import type { Introspection } from './tokens/introspection.ts';

@@ -15,8 +15,8 @@ const bill = () => ({ to: 'ACME', reference: `place-${serial()}` });
 const waiting: ServerResponse[] = [];
 
 const it = gatewayTest
-  .extend('env', file, ({ environment }) =>
-    environment(({ origin, issuer }) => ({
+  .extend('env', file, async ({ environment }) => {
+    const env = await environment(({ origin, issuer }) => ({
       upstreams: {
         api: { pool: { connections: 1, queue: 5, wait: '1s' } },
         tools: { url: `${origin}/mcp`, protocol: 'mcp', pool: { connections: 1, queue: 5, wait: '1s' } },
@@ -38,10 +38,7 @@ const it = gatewayTest
         rule.allow('peek', { upstream: 'tools', tool: 'peek' }),
         rule.hold('pay', { upstream: 'tools', tool: 'pay' }),
       ],
-    })),
-  )
-  .extend('alice', file, async ({ env }) => {
-    const alice = await env.reviewer('alice');
+    }));
     env.upstream.respond((request, response) => {
       const message = request.url.startsWith('/mcp') ? JSON.parse(request.body) : undefined;
       const answer = message && {
@@ -53,8 +50,9 @@ const it = gatewayTest
       if (request.method === 'GET' || message?.params.name === 'peek') waiting.push(response);
       else response.end(JSON.stringify(answer ?? { ok: true }));
     });
-    return alice;
-  });
+    return env;
+  })
+  .extend('alice', file, ({ env }) => env.reviewer('alice'));
 
 afterEach(() => letGo());
 

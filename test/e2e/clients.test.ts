@@ -18,13 +18,11 @@ const PATIENCE = { timeout: 20_000 };
 const serial = countFrom(0);
 
 const it = gatewayTest
-  .extend('env', file, ({ environment }) =>
-    environment({
+  .extend('env', file, async ({ environment }) => {
+    const env = await environment({
       rules: [rule.hold('chat', { upstream: 'api', methods: ['POST'], path: '/v1/chat/completions' })],
       limits: { wait: '20s', pendingPerAgent: 100 },
-    }),
-  )
-  .extend('alice', file, async ({ env }) => {
+    });
     env.upstream.respond(({ body }, response) => {
       const { model } = JSON.parse(body) as { model: string };
       const choices = [
@@ -38,8 +36,9 @@ const it = gatewayTest
       response.writeHead(200, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ id: 'chat_1', object: 'chat.completion', created: 1, model, choices }));
     });
-    return env.reviewer('alice');
+    return env;
   })
+  .extend('alice', file, ({ env }) => env.reviewer('alice'))
   .extend('base', file, ({ env }) => `http://127.0.0.1:${env.ports.agents}/api/v1`)
   .extend('token', file, ({ env }) => env.token('agent-1'));
 

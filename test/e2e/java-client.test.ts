@@ -2,13 +2,12 @@
 // client that asks for more than it needs gets nothing. Skipped where there is no JDK.
 
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
-import { type Environment, startEnvironment } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 
 const PROGRAM = `
 import java.net.URI;
@@ -35,21 +34,17 @@ function hasJdk(): boolean {
   }
 }
 
-describe.skipIf(!hasJdk())('Java’s HttpClient as it is (skipped where there is no JDK)', () => {
-  let env: Environment;
-  let folder: string;
-  beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'countersign-java-'));
-    env = await startEnvironment({
-      rules: [rule.allow('all', { upstream: 'api' })],
-    });
-  }, 60_000);
-  afterAll(async () => {
-    await env.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
+const it = gatewayTest.extend('env', file, ({ environment }) =>
+  environment({
+    rules: [rule.allow('all', { upstream: 'api' })],
+  }),
+);
 
-  it('has its calls answered over HTTP/1.1, and nothing of its offer goes upstream', { timeout: 60_000 }, async () => {
+describe.skipIf(!hasJdk())('Java’s HttpClient as it is (skipped where there is no JDK)', () => {
+  it('has its calls answered over HTTP/1.1, and nothing of its offer goes upstream', { timeout: 60_000 }, async ({
+    folder,
+    env,
+  }) => {
     const source = join(folder, 'Calls.java');
     writeFileSync(source, PROGRAM);
     const { stdout } = await promisify(execFile)('java', [

@@ -79,23 +79,6 @@ async function openSession(env: Environment, version = '2025-11-25', as = 'agent
   return { 'mcp-session-id': session, 'mcp-protocol-version': version };
 }
 
-describe('a session of revision', () => {
-  it.for(['2025-03-26', '2025-06-18', '2025-11-25'])(
-    '%s is opened, used and ended through the gateway',
-    async (version, { env }) => {
-      const session = await openSession(env, version);
-      expect((await post(env, '/tools', { jsonrpc: '2.0', method: 'notifications/initialized' }, session)).status).toBe(
-        202,
-      );
-      expect((await messageOf(await post(env, '/tools', call(2, 'read_balance'), session))).result).toMatchObject({
-        content: [{ text: 'done read_balance' }],
-      });
-      expect((await env.call('/tools', { method: 'DELETE', headers: session })).status).toBe(200);
-      expect((await post(env, '/tools', call(3, 'read_balance'), session)).status).toBe(404);
-    },
-  );
-});
-
 describe('an event stream that the server opens', () => {
   it('brings its notifications, keeps their ids, and is resumed from the last one', async ({ env }) => {
     const note = (n: number) =>

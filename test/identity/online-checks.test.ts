@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Identity } from '../../src/domain/identity.ts';
 import { Secret, type SecretSource } from '../../src/domain/secret.ts';
-import { postJson } from '../../src/identity/keys/post-json.ts';
+import { postJson } from '../../src/identity/keys/issuer-http.ts';
 import { identityOf } from '../support/identities.ts';
 import { type TestIssuer as Provider, startIssuer as startProvider } from '../support/oidc-issuer.ts';
 import { bearer, createClock, createRecorder, refusalOf, type TestClock } from './calls.ts';

@@ -4,12 +4,13 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
-import { type Environment, INJECTED_SECRET, startEnvironment } from '../support/environment.ts';
+import { INJECTED_SECRET } from '../support/environment.ts';
+import { file, gatewayTest } from '../support/gateway-test.ts';
 import { aim, type Vector } from './aim.ts';
 import { type Expected, faultsOf, leaves } from './bypass.ts';
-import { type StrictUpstream, startStrictUpstream } from './strict-upstream.ts';
+import { startStrictUpstream } from './strict-upstream.ts';
 
 const CORPUS = new URL('../../../shared/vectors/hostile-requests.jsonl', import.meta.url);
 /** Connections at a time, and how long each is kept open. */
@@ -50,24 +51,19 @@ describe('the judge', () => {
   });
 });
 
+const it = gatewayTest
+  .extend('upstream', file, ({ closes }) => closes(startStrictUpstream()))
+  .extend('env', file, ({ upstream, environment }) =>
+    environment({
+      upstreams: { api: { url: upstream.origin } },
+      rules: [rule.allow('public', { upstream: 'api', path: '/public/*' })],
+    }),
+  );
+
 describe.skipIf(!existsSync(CORPUS))(
   'an outside corpus of hostile requests (skipped where ../shared/vectors is absent)',
   () => {
-    let env: Environment;
-    let upstream: StrictUpstream;
-    beforeAll(async () => {
-      upstream = await startStrictUpstream();
-      env = await startEnvironment({
-        upstreams: { api: { url: upstream.origin } },
-        rules: [rule.allow('public', { upstream: 'api', path: '/public/*' })],
-      });
-    }, 60_000);
-    afterAll(async () => {
-      await env.close();
-      await upstream.close();
-    });
-
-    it('gets nothing past the gateway', { timeout: 120_000 }, async () => {
+    it('gets nothing past the gateway', { timeout: 120_000 }, async ({ upstream, env }) => {
       const vectors = readFileSync(CORPUS, 'utf8')
         .trim()
         .split('\n')

@@ -1,6 +1,6 @@
-// How the gateway proves itself at a token endpoint: a secret, a key (RFC 7523 section 2.2), an assertion that somebody
-// else signed (workload identity federation), or not at all. Secrets and keys are read for each request, so that
-// rotated ones are picked up.
+// How the gateway proves itself at a token endpoint: by a secret, by a key (RFC 7523 section 2.2), by an assertion that
+// another issuer signed (workload identity federation), or not at all. Secrets and keys are read for each request, so
+// that rotated ones are picked up.
 
 import {
   type ClientAuth,

@@ -52,7 +52,7 @@ export interface OAuthClientOptions extends OAuthBounds {
    * Tokens that live longer are refused and taken back; absent: no bound. A token of unstated lifetime is not refused.
    */
   readonly maxLifetimeMs?: number;
-  /** Scopes that the issuer may give beside those asked for. */
+  /** Scopes that the issuer may give without being asked for them. */
   readonly tolerateScopes: readonly string[];
 }
 
@@ -90,7 +90,7 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
   // This can also be learned: an issuer may have a revocation endpoint and answer that it cannot revoke such tokens.
   let irrevocable = !options.revoke;
 
-  /** The issuer's metadata: fetched once, by whoever asks first, and again after a failure. */
+  /** The issuer's metadata: fetched once, by the first caller, and again after a failure. */
   function configuration(): Promise<Configuration> {
     found ??= configure(options, guardedFetch(timeoutMs)).catch((thrown) => {
       found = undefined;
@@ -142,7 +142,7 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     const [accessToken = '', refreshToken] = handle.reveal().split('\n');
     const tell = (token: string, hint: string): Promise<void> =>
       atIssuer((config) => tokenRevocation(config, token, { token_type_hint: hint }).catch(unlessGone));
-    // Each by itself: one that cannot be taken back does not keep the other.
+    // Each token is revoked on its own: when one cannot be revoked, the other still is.
     const told = await Promise.allSettled([
       ...(refreshToken === undefined ? [] : [tell(refreshToken, 'refresh_token')]),
       tell(accessToken, 'access_token'),
@@ -190,7 +190,7 @@ function accept(
     ...(canRevoke && { handle: new Secret(tokens.join('\n')) }),
   };
   const token = factsOf(answer.access_token);
-  // Where the answer is silent the token may speak.
+  // Where the answer says no scope, the token may say it.
   const granted =
     answer.scope === undefined && token.scope !== undefined ? token.scope : grantedScope(asked, answer.scope);
   const surplus = surplusScope(asked, [...granted, ...(token.scope ?? [])], tolerateScopes);

@@ -1,6 +1,6 @@
-// What goes on record of a grant: what was asked for and what was given, apart. Issuers ignore what they do not know
-// (`audience`, `resource`, `actor_token`), so nothing is called given that neither the answer nor the token says. A
-// token that is no JWT says nothing.
+// What the record says of a grant: what was asked for, and what was given. Issuers ignore what they do not know
+// (`audience`, `resource`, `actor_token`), so the record calls a thing given only if the answer or the token says so. A
+// token that is not a JWT says nothing.
 
 import { decodeJwt, type JWTPayload } from 'jose';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';

@@ -56,8 +56,8 @@ export function grantedScope(asked: OAuthRequest, answer: string | undefined): r
 }
 
 /**
- * What the issuer gave that was neither asked for nor is tolerated. Without an asked scope there is nothing to hold the
- * answer against.
+ * The scopes that the issuer gave although nobody asked for them and the configuration does not tolerate them. Where no
+ * scope was asked for, there is nothing to compare.
  */
 export function surplusScope(
   asked: OAuthRequest,

@@ -1,7 +1,7 @@
-// Credential type `aws-sts`: a role's session of its own, confined by a session policy that the rule spells out; its keys sign
-// the call (AssumeRoleWithWebIdentity, then Signature Version 4). Trusts the configured STS. Refuses to take the role's
-// whole power by omission, and sessions of another role, under another name or of longer life than asked for. AWS
-// cannot end a session early: revocability none.
+// Credential type `aws-sts`: a role's session of its own, confined by a session policy that the rule spells out; its
+// keys sign the call (AssumeRoleWithWebIdentity, then Signature Version 4). Trusts the configured STS. Refuses to ask
+// for all that the role may do only because nobody named less. Refuses sessions of another role, under another name or
+// of longer life than asked for. AWS cannot end a session early: revocability none.
 
 import { z } from 'zod';
 import { sha256 } from '../../domain/canonical.ts';
@@ -100,7 +100,7 @@ export const awsSts = credentialType({
   },
   describe: ({ type }) => describeExpiring(type),
   requestSigning: ({ unsignedPayload }) => ({
-    // What AWS is told in fields of its own is part of what is signed, and so of what is approved.
+    // Fields that are named x-amz-* speak to AWS: they are signed, so people approve them too.
     boundFields: ['x-amz-*'],
     ownFields: OWN_FIELDS,
     signsBodies: !unsignedPayload,

@@ -1,7 +1,7 @@
-// Credential type `module`: one of the operator's own, from a file that the configuration names. The file's default export
-// makes a provider (docs/credentials/own-provider.md). It runs inside the gateway and is trusted like the gateway's own
-// code; what it mints is checked all the same. Refuses modules without that export, injections into framing fields, and
-// results without a secret to scrub.
+// Credential type `module`: one of the operator's own, from a file that the configuration names. The file's default
+// export makes a provider (docs/credentials/own-provider.md). The module runs inside the gateway and is trusted like
+// the gateway's own code. What it mints is still checked. Refuses modules without that export, injections into framing
+// fields, and results without a secret to scrub.
 
 import { createRequire } from 'node:module';
 import { z } from 'zod';

@@ -117,7 +117,7 @@ export const vault = credentialType({
       const policies = Array.isArray(found.policies) ? found.policies.filter((name) => typeof name === 'string') : [];
       const endsInMs = seconds(found.lease_duration);
       const login = { token: found.client_token, policies, ...(endsInMs !== undefined && { endsInMs }) };
-      // A batch token can neither be revoked nor be counted on to take its leases with it.
+      // A batch token cannot be revoked, and its leases may outlive it.
       if (found.token_type === 'batch')
         throw unavailable('Vault’s role gives batch tokens, which cannot be revoked; let it give service tokens.');
       return login;
@@ -161,9 +161,9 @@ export const vault = credentialType({
       async revoke(handle) {
         const { token, lease, seesItself } = JSON.parse(handle.reveal()) as Handle;
         if (lease !== undefined) {
-          // Waits until the secret is gone at its source. A lease that is gone, and a login that may not do this, answer
-          // with 4xx: no second try would help, and the login takes the leases that it has with it. What may be mended by
-          // waiting is tried again before the login ends.
+          // Waits until the secret is gone at its source. Vault answers 4xx when the lease is gone, or when the login
+          // may not revoke it: a second try would not help, and the end of the login ends its leases. Other failures
+          // may pass, so they are tried again before the login ends.
           const { status } = await call('PUT', 'sys/leases/revoke', token, { lease_id: lease, sync: true });
           if (status >= 500 || status === 429 || status < 200)
             throw unavailable(`Vault did not revoke the lease: status ${status}.`);

@@ -6,12 +6,12 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { Json } from '../../domain/json.ts';
 import type { Logger } from '../../domain/log.ts';
-import { type FetchDocument, fetchJson } from '../keys/fetch-json.ts';
+import { type FetchDocument, fetchJson } from '../keys/issuer-http.ts';
 import { KeyFault } from '../keys/key-fault.ts';
-import { createPolled, type RefreshTimes } from '../keys/polled.ts';
+import { Polled, type RefreshTimes } from '../keys/polled.ts';
 import type { Authorities } from '../x509/svid.ts';
 import { fetchJsonFromSvid } from './fetch-json-spiffe.ts';
-import { readBundleDocument, type TrustBundle, type TrustBundleSource } from './trust-bundle.ts';
+import { bundleSource, readBundleDocument, type TrustBundle, type TrustBundleSource } from './trust-bundle.ts';
 
 /** Who an endpoint must be, and who vouches for that now. */
 export interface EndpointTrust {
@@ -40,7 +40,7 @@ export function createBundleEndpoint(
   { name, trustDomain, endpoint, spiffe, times }: BundleEndpointOptions,
   parts: BundleEndpointParts,
 ): TrustBundleSource {
-  const polled = createPolled<TrustBundle>(
+  const polled = new Polled<TrustBundle>(
     {
       name,
       times,
@@ -67,19 +67,5 @@ export function createBundleEndpoint(
     });
   }
 
-  return {
-    trustDomain,
-    current: () => polled.current()?.jwtKeys,
-    authorities: () => polled.current()?.authorities,
-    renew: async () => (await polled.renew())?.jwtKeys,
-    heldBackMs: polled.heldBackMs,
-    start: polled.start,
-    close: polled.close,
-    status: () => ({
-      keys: polled.current()?.jwtKeys.keys.length ?? 0,
-      authorities: polled.current()?.authorities.length ?? 0,
-      ...(polled.fetchedAt !== undefined && { fetchedAt: polled.fetchedAt }),
-      ...(polled.lastError !== undefined && { lastError: polled.lastError }),
-    }),
-  };
+  return bundleSource(trustDomain, polled);
 }

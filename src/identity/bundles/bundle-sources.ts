@@ -5,17 +5,17 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { Logger } from '../../domain/log.ts';
 import { readRegularFileSync } from '../../domain/regular-file.ts';
-import type { FetchDocument } from '../keys/fetch-json.ts';
+import type { FetchDocument } from '../keys/issuer-http.ts';
 import { faultReason } from '../keys/key-fault.ts';
 import type { RefreshTimes } from '../keys/polled.ts';
+import { WatchedFile } from '../keys/watched-file.ts';
 import { parseSpiffeId } from '../spiffe-id.ts';
 import type { FeedTimes } from '../workload-api/feed.ts';
 import { createWorkloadApi, type WorkloadApi } from '../workload-api/workload-api.ts';
 import type { Authorities } from '../x509/svid.ts';
 import { createBundleEndpoint, type EndpointTrust } from './bundle-endpoint.ts';
 import type { BundleSettings } from './bundle-settings.ts';
-import { readTrustBundle, type TrustBundleSource } from './trust-bundle.ts';
-import { createTrustBundleFile } from './trust-bundle-file.ts';
+import { bundleSource, readTrustBundle, type TrustBundleSource } from './trust-bundle.ts';
 import { createWorkloadApiBundle } from './workload-api-bundle.ts';
 
 /** Bytes of a first bundle. */
@@ -42,7 +42,7 @@ export function createBundleSources(
   parts: { readonly clock: Clock; readonly log: Logger; readonly fetch: FetchDocument },
   bundleOf: (trustDomain: string) => TrustBundleSource | undefined,
 ): BundleSources {
-  const { clock, log } = parts;
+  const { log } = parts;
   const apis = new Map<string, WorkloadApi>();
 
   function apiAt(address: string): WorkloadApi {
@@ -78,8 +78,10 @@ export function createBundleSources(
 
   return {
     create({ name, trustDomain, bundle }) {
-      if ('file' in bundle)
-        return createTrustBundleFile({ name, trustDomain, file: bundle.file, staleMs: times.staleMs }, clock, log);
+      if ('file' in bundle) {
+        const options = { path: bundle.file, name, staleMs: times.staleMs, parse: readTrustBundle };
+        return bundleSource(trustDomain, new WatchedFile(options, parts));
+      }
       if ('workloadApi' in bundle) return createWorkloadApiBundle(trustDomain, apiAt(bundle.workloadApi));
       const { endpoint } = bundle;
       const spiffe = bundle.profile === 'https_spiffe' ? { spiffe: endpointTrust(bundle, name) } : {};

@@ -7,9 +7,8 @@ import { type IncomingMessage, request } from 'node:http';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Clock } from '../../domain/clock.ts';
 import type { Json } from '../../domain/json.ts';
-import { isDocumentType } from '../keys/fetch-json.ts';
+import { isDocumentType, readJson } from '../keys/issuer-http.ts';
 import { KeyFault } from '../keys/key-fault.ts';
-import { readJson } from '../keys/post-json.ts';
 import { CertificateFault } from '../x509/certificate-fault.ts';
 import { type Authorities, readSvidUnverified, verifySvid } from '../x509/svid.ts';
 
@@ -48,7 +47,7 @@ async function dial({ hostname, port }: URL, signal: AbortSignal): Promise<TLSSo
     ca: [],
     minVersion: 'TLSv1.2',
   });
-  // An error that nobody waits for any more must not end the process.
+  // An error after the end of the wait must not end the process.
   socket.on('error', () => {});
   signal.addEventListener('abort', () => socket.destroy(new KeyFault('timeout')), { once: true });
   await once(socket, 'secureConnect');

@@ -6,6 +6,7 @@ import { parseStrictJson } from '../../domain/strict-json.ts';
 import { KeyFault } from '../keys/key-fault.ts';
 import { type KeySet, readKeySet } from '../keys/key-set.ts';
 import type { KeySource } from '../keys/key-source.ts';
+import { type Refreshed, statusOf } from '../keys/refreshed.ts';
 import { readJwksAuthorities } from '../x509/authorities.ts';
 import type { Authorities } from '../x509/svid.ts';
 
@@ -31,6 +32,23 @@ export interface TrustBundleSource extends KeySource {
    * `renew()` renews them, too.
    */
   authorities(): Authorities | undefined;
+}
+
+/** The source of a trust domain whose bundle is read again and again. */
+export function bundleSource(trustDomain: string, bundle: Refreshed<TrustBundle>): TrustBundleSource {
+  return {
+    trustDomain,
+    current: () => bundle.current()?.jwtKeys,
+    authorities: () => bundle.current()?.authorities,
+    renew: async () => (await bundle.renew())?.jwtKeys,
+    heldBackMs: () => bundle.heldBackMs(),
+    start: () => bundle.start(),
+    close: () => bundle.close(),
+    status() {
+      const { jwtKeys, authorities } = bundle.current() ?? { jwtKeys: undefined, authorities: [] };
+      return statusOf({ keys: jwtKeys?.keys.length ?? 0, authorities: authorities.length }, bundle);
+    },
+  };
 }
 
 /**

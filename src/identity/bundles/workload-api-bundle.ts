@@ -1,12 +1,12 @@
-// A trust domain's bundle from the Workload API. One connection serves every trust domain that names its address.
-// A trust domain that the agent's full state leaves out is trusted no more.
+// A trust domain's bundle from the Workload API. One connection serves every trust domain that names its address. A
+// trust domain that the agent's full state leaves out is no longer trusted.
 
 import type { KeySet } from '../keys/key-set.ts';
 import type { WorkloadApi } from '../workload-api/workload-api.ts';
 import type { Authorities } from '../x509/svid.ts';
 import type { TrustBundleSource } from './trust-bundle.ts';
 
-/** One object each, so that being left out is one generation. */
+/** One object for all, so that being left out counts as one generation. */
 const NO_KEYS: KeySet = { keys: [], dropped: new Set() };
 const NO_AUTHORITIES: Authorities = [];
 
@@ -26,13 +26,13 @@ export function createWorkloadApiBundle(
     trustDomain,
     current,
     authorities,
-    // The agent tells of changes by itself, so there is nothing to ask for.
+    // The agent reports changes itself, so there is nothing to ask for.
     renew: async () => current(),
     async start() {
       await Promise.all([jwtBundles.start(), x509Bundles.start()]);
     },
     close() {
-      // Whoever made the Workload API client closes it: other trust domains may use it.
+      // The owner of the Workload API client closes it: other trust domains may use it.
     },
     status() {
       const fetchedAt = x509Bundles.confirmedAt ?? jwtBundles.confirmedAt;

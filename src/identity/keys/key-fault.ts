@@ -1,8 +1,9 @@
-// Why keys could not be had. Stays inside identity/: callers see `issuer_unavailable`, the operator sees the reason.
+// Why keys could not be fetched or read. The reason stays inside identity/ and the logs: callers see
+// `issuer_unavailable`.
 
 import { GatewayError } from '../../errors.ts';
 
-/** `reason` is a constant in snake case, fit for the log and for /readyz. */
+/** `reason` is a constant in snake case, for the log and for /readyz. */
 export class KeyFault extends Error {
   override readonly name = 'KeyFault';
   readonly reason: string;

@@ -1,10 +1,10 @@
 // Public keys of one issuer or trust domain, read from a JWKS (RFC 7517) or a SPIFFE bundle. A KeySet object stands for
-// one generation: it is replaced when the keys change and kept when they do not. Refuses symmetric and private keys,
-// weak RSA keys and keys meant for something else; one bad entry does not spoil the others.
+// one generation: it is replaced when the keys change, and stays the same object otherwise. Refuses symmetric and
+// private keys, weak RSA keys and keys meant for something else; one bad entry does not spoil the others.
 
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { isJsonObject, type Json, type JsonObject, presentMembers } from '../../domain/json.ts';
-import { isSignatureAlgorithm, type KeyKind, keyKindOf, sameAlgorithm } from '../tokens/algorithms.ts';
+import { isSignatureAlgorithm, type KeyKind, keyKindOf, sameAlgorithm } from './algorithms.ts';
 import { KeyFault } from './key-fault.ts';
 
 export interface VerificationKey {
@@ -16,7 +16,7 @@ export interface VerificationKey {
 
 export interface KeySet {
   readonly keys: readonly VerificationKey[];
-  /** Names of keys that the generation before had, and this one has not. */
+  /** Names of the keys that the previous generation had and this one lacks. */
   readonly dropped: ReadonlySet<string>;
 }
 

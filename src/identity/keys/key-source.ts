@@ -4,11 +4,11 @@
 import type { EpochMs } from '../../domain/clock.ts';
 import type { KeySet } from './key-set.ts';
 
-/** The keys in force, of whatever source. */
+/** The keys in force, from any kind of source. */
 export interface KeyLookup {
   /**
-   * The same object as long as the keys are the same. Undefined when none were ever had, or those had are too old to be
-   * believed.
+   * The same object as long as the keys are the same. Undefined before the first keys have come, and when the last ones
+   * are too old to be believed.
    */
   current(): KeySet | undefined;
   /**
@@ -17,8 +17,8 @@ export interface KeyLookup {
    */
   renew(): Promise<KeySet | undefined>;
   /**
-   * How long `renew` will not ask, ms, although other keys came when it asked last, so that there may be newer ones by
-   * now. 0 or absent: it tells what there is.
+   * How long `renew` will not ask the source again, although its last answer brought other keys, so that newer keys may
+   * exist by now. 0 or absent: `renew` tells what there is.
    */
   heldBackMs?(): number;
 }

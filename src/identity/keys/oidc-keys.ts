@@ -4,11 +4,12 @@
 import type { Clock } from '../../domain/clock.ts';
 import { isJsonObject, type Json } from '../../domain/json.ts';
 import type { Logger } from '../../domain/log.ts';
-import { type FetchDocument, fetchJson, namesThisHost } from './fetch-json.ts';
+import { type FetchDocument, fetchJson, namesThisHost } from './issuer-http.ts';
 import { KeyFault } from './key-fault.ts';
 import { type KeySet, readKeySet } from './key-set.ts';
 import type { KeySource } from './key-source.ts';
-import { createPolled, type RefreshTimes } from './polled.ts';
+import { Polled, type RefreshTimes } from './polled.ts';
+import { statusOf } from './refreshed.ts';
 
 interface OidcIssuer {
   /** The entry's name, for the log. */
@@ -29,7 +30,7 @@ export function createOidcKeys(
   times: RefreshTimes,
   { clock, log, fetch }: OidcKeysParts,
 ): KeySource {
-  const polled = createPolled<KeySet>(
+  const polled = new Polled<KeySet>(
     {
       name,
       times,
@@ -57,15 +58,11 @@ export function createOidcKeys(
   }
 
   return {
-    current: polled.current,
-    renew: polled.renew,
-    heldBackMs: polled.heldBackMs,
-    start: polled.start,
-    close: polled.close,
-    status: () => ({
-      keys: polled.current()?.keys.length ?? 0,
-      ...(polled.fetchedAt !== undefined && { fetchedAt: polled.fetchedAt }),
-      ...(polled.lastError !== undefined && { lastError: polled.lastError }),
-    }),
+    current: () => polled.current(),
+    renew: () => polled.renew(),
+    heldBackMs: () => polled.heldBackMs(),
+    start: () => polled.start(),
+    close: () => polled.close(),
+    status: () => statusOf({ keys: polled.current()?.keys.length ?? 0 }, polled),
   };
 }

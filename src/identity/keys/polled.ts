@@ -1,19 +1,18 @@
-// Something fetched again and again from an issuer: keys, or a bundle. However many tokens arrive, the source is asked
-// at most once per minimum interval, after successes and failures alike, and because of an unknown key at most once per
-// 30 seconds, unless the last fetch brought something new. What was fetched outlives a failing source for a bounded
-// time.
+// A document that is fetched again and again from an issuer: keys, or a bundle. However many tokens arrive, the source
+// is asked at most once per minimum interval. An unknown key causes one fetch per 30 seconds at most, unless the last
+// fetch brought something new. The last good document outlives a failing source for a bounded time.
 
 import { hash } from 'node:crypto';
 import type { Clock, EpochMs } from '../../domain/clock.ts';
 import type { Json } from '../../domain/json.ts';
 import type { Logger } from '../../domain/log.ts';
 import { faultReason } from './key-fault.ts';
+import type { Refreshed } from './refreshed.ts';
 
-/** Milliseconds. */
 export interface RefreshTimes {
   /** From one good fetch to the next, where the source does not say how long. Default 5 minutes. */
   readonly refreshMs: number;
-  /** Between any two fetches, whatever came of them and whoever asks. Default 5 seconds. */
+  /** Between any two fetches, successful or not. Default 5 seconds. */
   readonly minIntervalMs: number;
   /** Between two fetches that unknown keys asked for. Default 30 seconds. */
   readonly unknownKeyIntervalMs: number;
@@ -35,135 +34,131 @@ export interface PolledOptions<T> {
   /** The issuer entry's name, for the log. */
   readonly name: string;
   readonly times: RefreshTimes;
-  /** One fetch. */
+  /** Fetches the document once. */
   load(signal: AbortSignal): Promise<Json>;
   /** Reads what was fetched; throws to refuse it. `previous` is what is in force. */
   read(document: Json, previous: T | undefined): T;
   /** How many keys and authorities that is, for the log. */
   count(value: T): number;
-  /** When the source wants to be asked again, ms. */
+  /** When the source wants to be asked again. */
   refreshMs?(value: T): number | undefined;
 }
 
-export interface Polled<T> {
-  /** The same object as long as the document is the same. */
-  current(): T | undefined;
-  renew(): Promise<T | undefined>;
-  /** As in KeyLookup. */
-  heldBackMs(): number;
-  readonly fetchedAt: EpochMs | undefined;
-  readonly lastError: string | undefined;
-  start(): Promise<void>;
-  close(): void;
-}
-
-export function createPolled<T>(
-  options: PolledOptions<T>,
-  { clock, log }: { readonly clock: Clock; readonly log: Logger },
-): Polled<T> {
-  const { name, times } = options;
-  const closing = new AbortController();
-  let value: T | undefined;
-  let digest: string | undefined;
-  let fetchedAt: EpochMs | undefined;
-  let attemptedAt = Number.NEGATIVE_INFINITY;
-  let unknownKeyAt = Number.NEGATIVE_INFINITY;
-  let failures = 0;
-  let lastError: string | undefined;
+export class Polled<T> implements Refreshed<T> {
+  readonly #options: PolledOptions<T>;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #closing = new AbortController();
+  #value: T | undefined;
+  #digest: string | undefined;
+  #fetchedAt: EpochMs | undefined;
+  #attemptedAt = Number.NEGATIVE_INFINITY;
+  #unknownKeyAt = Number.NEGATIVE_INFINITY;
+  #failures = 0;
+  #lastError: string | undefined;
   /** Whether the last good fetch brought another document than the one before. */
-  let broughtNews = false;
-  let inFlight: Promise<void> | undefined;
-  let timer: NodeJS.Timeout | undefined;
+  #broughtNews = false;
+  #inFlight: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
-  function current(): T | undefined {
-    return fetchedAt !== undefined && clock.now() < fetchedAt + times.staleMs ? value : undefined;
+  constructor(options: PolledOptions<T>, { clock, log }: { readonly clock: Clock; readonly log: Logger }) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#log = log;
   }
 
-  async function renew(): Promise<T | undefined> {
-    if (inFlight === undefined) {
-      const now = clock.now();
-      if (now < attemptedAt + times.minIntervalMs) return current();
-      if (current() !== undefined) {
+  get fetchedAt(): EpochMs | undefined {
+    return this.#fetchedAt;
+  }
+
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  current(): T | undefined {
+    const { staleMs } = this.#options.times;
+    return this.#fetchedAt !== undefined && this.#clock.now() < this.#fetchedAt + staleMs ? this.#value : undefined;
+  }
+
+  async renew(): Promise<T | undefined> {
+    if (this.#inFlight === undefined) {
+      const { minIntervalMs, unknownKeyIntervalMs } = this.#options.times;
+      const now = this.#clock.now();
+      if (now < this.#attemptedAt + minIntervalMs) return this.current();
+      if (this.current() !== undefined) {
         // A source that has just changed may change again at once; one that did not is left alone.
-        if (!broughtNews && now < unknownKeyAt + times.unknownKeyIntervalMs) return current();
-        unknownKeyAt = now;
+        if (!this.#broughtNews && now < this.#unknownKeyAt + unknownKeyIntervalMs) return this.current();
+        this.#unknownKeyAt = now;
       }
     }
-    await attempt();
-    return current();
+    await this.start();
+    return this.current();
   }
 
-  function heldBackMs(): number {
-    return broughtNews && inFlight === undefined ? Math.max(0, attemptedAt + times.minIntervalMs - clock.now()) : 0;
+  heldBackMs(): number {
+    if (!this.#broughtNews || this.#inFlight !== undefined) return 0;
+    return Math.max(0, this.#attemptedAt + this.#options.times.minIntervalMs - this.#clock.now());
   }
 
-  function attempt(): Promise<void> {
-    inFlight ??= fetchOnce().finally(() => {
-      inFlight = undefined;
-      schedule();
+  /** One fetch at a time: whoever asks during a fetch waits for that one. */
+  start(): Promise<void> {
+    this.#inFlight ??= this.#fetchOnce().finally(() => {
+      this.#inFlight = undefined;
+      this.#schedule();
     });
-    return inFlight;
+    return this.#inFlight;
   }
 
-  async function fetchOnce(): Promise<void> {
-    attemptedAt = clock.now();
+  close(): void {
+    this.#closing.abort();
+    clearTimeout(this.#timer);
+  }
+
+  async #fetchOnce(): Promise<void> {
+    const { name, load, count } = this.#options;
+    this.#attemptedAt = this.#clock.now();
     try {
-      adopt(await options.load(closing.signal));
-      failures = 0;
-      lastError = undefined;
+      this.#adopt(await load(this.#closing.signal));
+      this.#failures = 0;
+      this.#lastError = undefined;
     } catch (thrown) {
-      if (closing.signal.aborted) return;
-      failures += 1;
-      lastError = faultReason(thrown);
-      const inForce = current();
-      log.warn('identity.keys.failed', {
+      if (this.#closing.signal.aborted) return;
+      this.#failures += 1;
+      this.#lastError = faultReason(thrown);
+      const inForce = this.current();
+      this.#log.warn('identity.keys.failed', {
         issuer: name,
-        reason: lastError,
-        failures,
-        keys: inForce === undefined ? 0 : options.count(inForce),
+        reason: this.#lastError,
+        failures: this.#failures,
+        keys: inForce === undefined ? 0 : count(inForce),
       });
     }
   }
 
-  function adopt(document: Json): void {
-    const next = options.read(document, value);
-    const nextDigest = hash('sha256', JSON.stringify(document), 'base64');
-    fetchedAt = clock.now();
-    broughtNews = value !== undefined && digest !== nextDigest;
-    if (value !== undefined && !broughtNews) return;
-    value = next;
-    digest = nextDigest;
-    log.info('identity.keys.changed', { issuer: name, keys: options.count(next) });
+  #adopt(document: Json): void {
+    const { name, read, count } = this.#options;
+    const next = read(document, this.#value);
+    const digest = hash('sha256', JSON.stringify(document), 'base64');
+    this.#fetchedAt = this.#clock.now();
+    this.#broughtNews = this.#value !== undefined && this.#digest !== digest;
+    if (this.#value !== undefined && !this.#broughtNews) return;
+    this.#value = next;
+    this.#digest = digest;
+    this.#log.info('identity.keys.changed', { issuer: name, keys: count(next) });
   }
 
-  function schedule(): void {
-    clearTimeout(timer);
-    if (closing.signal.aborted) return;
-    const wanted = value === undefined ? undefined : options.refreshMs?.(value);
-    // At least twice in the time that the last answer is good for, so that one that is lost does no harm.
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    if (this.#closing.signal.aborted) return;
+    const { times, refreshMs: wishOf } = this.#options;
+    const wanted = this.#value === undefined ? undefined : wishOf?.(this.#value);
+    // At least two fetches while the last answer is good, so that one lost fetch does no harm.
     const refreshMs = Math.min(
       wanted === undefined ? times.refreshMs : Math.max(wanted, times.minIntervalMs),
       times.staleMs / 2,
     );
-    const delayMs =
-      failures === 0 ? refreshMs : Math.min(times.minIntervalMs * 2 ** Math.min(failures - 1, 16), refreshMs);
-    timer = setTimeout(attempt, delayMs).unref();
+    const backoffMs = times.minIntervalMs * 2 ** Math.min(this.#failures - 1, 16);
+    const delayMs = this.#failures === 0 ? refreshMs : Math.min(backoffMs, refreshMs);
+    this.#timer = setTimeout(() => this.start(), delayMs).unref();
   }
-
-  return {
-    current,
-    renew,
-    heldBackMs,
-    get fetchedAt() {
-      return fetchedAt;
-    },
-    get lastError() {
-      return lastError;
-    },
-    start: attempt,
-    close() {
-      closing.abort();
-      clearTimeout(timer);
-    },
-  };
 }

@@ -1,6 +1,6 @@
-// Tokens that are worth something only together with a key (RFC 7800 `cnf`): bound to the certificate of the connection
-// (RFC 8705) or to the key of a DPoP proof (RFC 9449). The key is proven at every call, cached token or not. Refuses a
-// bound token without its proof (a downgrade to a bearer token), one that is bound in unknown ways only, and bare
+// Tokens that count only together with a key (RFC 7800 `cnf`): bound to the certificate of the connection (RFC 8705),
+// or to the key of a DPoP proof (RFC 9449). The key is proven at every call, also for a cached token. Refuses a bound
+// token without its proof (a downgrade to a bearer token), a token that is bound in unknown ways only, and unbound
 // tokens where binding is demanded.
 
 import { hash } from 'node:crypto';

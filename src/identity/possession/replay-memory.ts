@@ -1,6 +1,6 @@
-// Single uses in this process's memory alone: for a process that nothing outlives, such as a command. The gateway's
-// stand in its store. Bounded; when it is full nothing more is taken, because forgetting early would let a second use
-// through.
+// Remembers single uses in memory only: for a process whose uses need not outlive it, such as a command. The gateway
+// remembers its own in the store. The memory is bounded. When it is full, further uses are refused, because forgetting
+// early would let a second use through.
 
 import { hash } from 'node:crypto';
 import type { Clock, EpochMs } from '../../domain/clock.ts';

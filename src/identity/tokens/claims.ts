@@ -1,6 +1,6 @@
 // Checks the claims that every kind of token has in common (RFC 7519 section 4.1): audience, times, lifetime. Trusts
-// the signature, which was proven before. Refuses what is missing or of the wrong type: no claim is optional by
-// accident.
+// the signature, which was proven before. Refuses claims that are missing or of the wrong type, so that no claim is
+// optional by accident.
 
 import { claimAt } from '../../domain/claim.ts';
 import type { EpochMs } from '../../domain/clock.ts';
@@ -11,7 +11,7 @@ import { refusal } from '../refusal.ts';
 import { looksLikeSpiffeId } from '../spiffe-id.ts';
 
 export interface ClaimRules {
-  /** Any of these in `aud` will do. */
+  /** One of these must be in `aud`. */
   readonly audience: readonly string[];
   /** From `iat` (from now, where there is none) to `exp`, ms. */
   readonly maxLifetimeMs: number;
@@ -127,8 +127,8 @@ function checkAudience(audience: Json | undefined, accepted: readonly string[]):
 }
 
 /**
- * A NumericDate (RFC 7519 section 2), fractions of a second included: an end comes no later for one, a beginning no
- * earlier. Texts, 1e400 and what does not fit a number of milliseconds are read differently by different parsers.
+ * A NumericDate (RFC 7519 section 2). A fraction of a second never makes the end later or the beginning earlier. Texts,
+ * 1e400 and numbers that are no safe number of milliseconds are refused: parsers read them differently.
  */
 function readTime(claims: JsonObject, name: 'exp' | 'nbf' | 'iat'): EpochMs | undefined {
   const seconds = claims[name];

@@ -1,4 +1,4 @@
-// What the verifier looks at, in its order, and how far a token came: for people who wonder why theirs is refused.
+// What the verifier checks, in order, and how far a token came: for people who want to know why their token is refused.
 // Says nothing about what comes after the first refusal, because nothing was looked at there.
 
 import type { GatewayError } from '../../errors.ts';

@@ -1,6 +1,6 @@
 // Tokens about which their issuer is asked (RFC 7662): opaque ones, and JWTs where the entry says so. Trusts the
-// configured endpoint for `active`. What it says of an opaque token is held to the same rules as a JWT's claims:
-// audience, times, lifetime, binding. An answer is used for seconds only.
+// configured endpoint for `active`. What the endpoint says about an opaque token must pass the same checks as a JWT's
+// claims: audience, times, lifetime, binding. An answer is used for seconds only.
 
 import type { Clock } from '../../domain/clock.ts';
 import { deepFreeze, isJsonObject, type JsonObject, presentMembers } from '../../domain/json.ts';
@@ -42,10 +42,10 @@ export function createIntrospection(
   { name, issuer, displayClaim, rules }: Issuer,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Introspection {
-  const inquire = createIssuerQuery({ name, check: 'introspection', address: endpoint }, log);
+  const query = createIssuerQuery({ name, check: 'introspection', address: endpoint }, log);
 
   async function ask(token: string): Promise<JsonObject> {
-    const answer = await inquire({
+    const answer = await query({
       headers: {
         authorization: basic(clientId, clientSecret.read().reveal()),
         'content-type': 'application/x-www-form-urlencoded',

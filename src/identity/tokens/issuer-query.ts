@@ -1,12 +1,11 @@
-// Questions to an issuer about single tokens, few at a time: a flood of invented tokens must not become a flood at the
-// issuer. What cannot be asked, or is answered badly, refuses the token: nothing is taken for granted while the issuer
-// is silent.
+// Asks an issuer about single tokens, a few at a time: a flood of invented tokens must not become a flood at the
+// issuer. When the issuer cannot be asked, or its answer is bad, the token is refused.
 
 import type { Json } from '../../domain/json.ts';
 import type { Logger } from '../../domain/log.ts';
 import { GatewayError } from '../../errors.ts';
+import { type IssuerQuestion, postJson } from '../keys/issuer-http.ts';
 import { faultReason, KeyFault } from '../keys/key-fault.ts';
-import { type IssuerQuestion, postJson } from '../keys/post-json.ts';
 
 const MAX_AT_ONCE = 16;
 const TIMEOUT_MS = 5_000;

@@ -1,20 +1,20 @@
-// Proves that a token was signed by a key of its issuer. Trusts the key source; everything in the token is still
-// untrusted before. Refuses algorithms outside the issuer's list, keys the issuer does not publish, and signatures that
+// Proves that a token was signed by a key of its issuer. Trusts the key source. Before this, nothing in the token can
+// be trusted. Refuses algorithms outside the issuer's list, keys that the issuer does not publish, and signatures that
 // no candidate key made.
 
 import { compactVerify, errors } from 'jose';
 import { GatewayError } from '../../errors.ts';
+import type { SignatureAlgorithm } from '../keys/algorithms.ts';
 import { candidateKeys, type KeySet, type VerificationKey } from '../keys/key-set.ts';
 import type { KeyLookup } from '../keys/key-source.ts';
 import { refusal } from '../refusal.ts';
-import type { SignatureAlgorithm } from './algorithms.ts';
 import type { UnverifiedJws } from './unverified-jws.ts';
 
 const RETRY_AFTER_SECONDS = 5;
 
 /**
  * Resolves to the key set that the signature holds under. Throws `token_algorithm`, `token_key_unknown`,
- * `token_signature`, `issuer_unavailable` (no keys are to be had, or they are changing).
+ * `token_signature`, `issuer_unavailable` (there are no keys, or they are changing).
  */
 export async function proveSignature(
   jws: UnverifiedJws,
@@ -61,8 +61,8 @@ export async function isSignedBy(jws: UnverifiedJws, { key }: VerificationKey, a
     await compactVerify(jws.raw, key, { algorithms: [alg] });
     return true;
   } catch (thrown) {
-    // Whatever else jose dislikes about token or key makes the signature unproven too. Only a fault that is not jose's
-    // is ours to hear of.
+    // Whatever else jose refuses in the token or the key leaves the signature unproven, too. Any other fault is ours
+    // and must be heard.
     if (thrown instanceof errors.JOSEError || thrown instanceof TypeError) return false;
     throw thrown;
   }

@@ -1,7 +1,7 @@
-// Principals of tokens that were verified within the last minute, so that the next call of the same agent costs one
-// hash. The key is the SHA-256 of the token. A cache belongs to one Identity, and a token's bytes name its issuer
-// entry, which has one list of audiences: so the key stands for issuer and audience, too. Holds no tokens. An entry
-// dies with its token, with its time, or with its issuer's keys.
+// Remembers for a minute which principal a token proved, so that the next call of the same agent costs one hash. The
+// key is the SHA-256 of the token; the cache holds no token. A cache belongs to one Identity, and a token's bytes name
+// its issuer entry, which has one list of audiences. So the key also stands for issuer and audience. An entry ends with
+// its token, after its minute, or when its issuer's keys change.
 
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
@@ -15,7 +15,7 @@ const TTL_MS = 60_000;
 export interface Validity {
   /** At most a minute, ms. Default a minute. */
   readonly ttlMs?: number;
-  /** Whether what vouched for it is still in force. */
+  /** Whether the keys that verified the token are still in force. */
   isCurrent(): boolean;
 }
 

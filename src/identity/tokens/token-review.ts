@@ -1,6 +1,6 @@
 // Kubernetes service-account tokens: the API server is asked whether the token still holds (TokenReview,
-// authentication.k8s.io/v1), because a token outlives its deleted pod or account otherwise. Comes after the signature
-// was proven, so only the cluster's own tokens reach it.
+// authentication.k8s.io/v1), because a token outlives its deleted pod or account otherwise. The signature is proven
+// before, so only the cluster's own tokens are sent there.
 
 import { isJsonObject, type Json } from '../../domain/json.ts';
 import type { Logger } from '../../domain/log.ts';
@@ -32,9 +32,9 @@ export function createTokenReview(
   log: Logger,
 ): TokenReview {
   const address = `${apiServer.replace(/\/$/, '')}/apis/authentication.k8s.io/v1/tokenreviews`;
-  const inquire = createIssuerQuery({ name, check: 'token_review', address }, log);
+  const ask = createIssuerQuery({ name, check: 'token_review', address }, log);
   return async (raw, { subject }) => {
-    const answer = await inquire({
+    const answer = await ask({
       headers: { authorization: `Bearer ${token.read().reveal()}`, 'content-type': 'application/json' },
       body: JSON.stringify({
         apiVersion: 'authentication.k8s.io/v1',
@@ -48,7 +48,7 @@ export function createTokenReview(
   };
 }
 
-/** An API server that knows no audiences answers without them: that is no confirmation of ours. */
+/** An API server that does not know audiences answers without them. That confirms nothing about ours. */
 function holds(answer: Json, subject: string, audience: readonly string[]): boolean {
   const status = isJsonObject(answer) && isJsonObject(answer.status) ? answer.status : {};
   const { authenticated, audiences, user } = status;

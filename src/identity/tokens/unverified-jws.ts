@@ -1,6 +1,7 @@
-// Takes a compact JWS apart before anything is verified. Nothing read here is authenticated: it only tells where to
-// look for keys. Refuses every spelling that jose would let through besides the one the issuer made (line feeds,
-// non-canonical base64url, byte order marks, duplicate members) and headers that bring their own keys or extensions.
+// Takes a compact JWS apart before anything is verified. Nothing that is read here is authenticated: it only says where
+// to look for keys. Refuses every spelling except the one the issuer made, also those that jose accepts (line feeds,
+// non-canonical base64url, byte order marks, duplicate members). Refuses headers that bring their own keys or
+// extensions.
 
 import { isJsonObject, type Json, type JsonObject, presentMembers } from '../../domain/json.ts';
 import { parseStrictJson } from '../../domain/strict-json.ts';
@@ -32,14 +33,17 @@ export interface UnverifiedJws {
   readonly payload: Uint8Array;
 }
 
-/** Whether a token has the form of a compact JWS; what has not is opaque. */
+/** Whether a token has the form of a compact JWS. Every other token is opaque. */
 export function looksLikeJws(raw: string): boolean {
   return COMPACT.test(raw);
 }
 
 /**
- * Splits a compact JWS and reads its header (RFC 7515 section 5.2, steps 1-5). `permitted` names members that are
- * otherwise refused. Throws `token_malformed`.
+ * Splits a compact JWS and reads its header (RFC 7515 section 5.2, steps 1-5). Verifies nothing: prove the signature
+ * before you believe a member. `permitted` names members that are otherwise refused. Throws `token_malformed`.
+ *
+ * @example
+ * const { alg, kid } = parseJwsUnverified(text).header;
  */
 export function parseJwsUnverified(raw: string, permitted: readonly 'jwk'[] = []): UnverifiedJws {
   if (raw.length > MAX_TOKEN_LENGTH)

@@ -1,6 +1,6 @@
 // The gRPC channel to the Workload API (SPIFFE standards, SPIFFE_Workload_Endpoint): plain gRPC to this host's agent,
-// with the header that keeps requests forged through other protocols out. Trusts whoever listens at the configured
-// address: that is the agent's own protection.
+// with the header that keeps requests forged through other protocols out. Trusts the process that listens at the
+// configured address: only the host can protect that address.
 
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { KeyFault } from '../keys/key-fault.ts';

@@ -1,14 +1,13 @@
-// One stream of the Workload API kept open for good. Each message is the whole state: what it leaves out is revoked.
-// PermissionDenied ends the use of what was received; InvalidArgument and Unimplemented end the stream for good;
-// anything else is tried again with growing pauses, and what was received last is believed for a bounded time
-// meanwhile.
+// One stream of the Workload API that is kept open. Each message is the whole state: what it leaves out is revoked.
+// PermissionDenied ends the use of the state. InvalidArgument and Unimplemented end the stream for good. After any
+// other failure the stream is opened again, with growing pauses; meanwhile the last state is believed for a bounded
+// time.
 
 import type { Clock, EpochMs } from '../../domain/clock.ts';
 import type { Logger } from '../../domain/log.ts';
 import { faultReason } from '../keys/key-fault.ts';
 import { GRPC_STATUS, grpcStatusOf, type Stream } from './client.ts';
 
-/** Milliseconds. */
 export interface FeedTimes {
   /**
    * Before the first further attempt. Default 100 ms: SPIRE takes SVIDs away for a moment when an authority is tainted
@@ -30,22 +29,6 @@ export const FEED_TIMES: FeedTimes = {
   startMs: 5_000,
 };
 
-export interface Feed<T> {
-  /**
-   * The state as the last message told it. Undefined before the first, after PermissionDenied, and when the stream has
-   * been down for too long.
-   */
-  current(): T | undefined;
-  /** When the state was last known to be the agent's: now, as long as the stream is open. */
-  readonly confirmedAt: EpochMs | undefined;
-  readonly lastError: string | undefined;
-  /** Calls back after each change of `current()` that a message or a refusal brings; gives a function that stops it. */
-  onChange(callback: () => void): () => void;
-  /** Resolves after the first message or failure. */
-  start(): Promise<void>;
-  close(): void;
-}
-
 export interface FeedOptions<T> {
   /** For the log. */
   readonly name: string;
@@ -58,108 +41,118 @@ export interface FeedOptions<T> {
 /** Asking again cannot help: the agent does not know the method, or not the request. */
 const FINAL: readonly number[] = [GRPC_STATUS.INVALID_ARGUMENT, GRPC_STATUS.UNIMPLEMENTED];
 
-export function createFeed<T>(
-  { name, times, open, read }: FeedOptions<T>,
-  { clock, log }: { readonly clock: Clock; readonly log: Logger },
-): Feed<T> {
-  const listeners = new Set<() => void>();
-  let value: T | undefined;
+export class Feed<T> {
+  readonly #options: FeedOptions<T>;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #listeners = new Set<() => void>();
+  readonly #settled = Promise.withResolvers<void>();
+  #value: T | undefined;
   /** Since when there is no stream. */
-  let downSince: EpochMs | undefined;
-  let lastError: string | undefined;
-  let failures = 0;
-  let stream: Stream | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let closed = false;
-  let settle = (): void => {};
-  const settled = new Promise<void>((resolve) => {
-    settle = resolve;
-  });
+  #downSince: EpochMs | undefined;
+  #lastError: string | undefined;
+  #failures = 0;
+  #stream: Stream | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
-  function current(): T | undefined {
-    return downSince === undefined || clock.now() < downSince + times.staleMs ? value : undefined;
+  constructor(options: FeedOptions<T>, { clock, log }: { readonly clock: Clock; readonly log: Logger }) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#log = log;
   }
 
-  function connect(): void {
-    const opened = open();
-    stream = opened;
+  /** When the state was last known to be the agent's: now, as long as the stream is open. */
+  get confirmedAt(): EpochMs | undefined {
+    return this.#value === undefined ? undefined : (this.#downSince ?? this.#clock.now());
+  }
+
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  /**
+   * The state as the last message told it. Undefined before the first, after PermissionDenied, and when the stream has
+   * been down for too long.
+   */
+  current(): T | undefined {
+    const { staleMs } = this.#options.times;
+    return this.#downSince === undefined || this.#clock.now() < this.#downSince + staleMs ? this.#value : undefined;
+  }
+
+  /** Calls back after each change of `current()` that a message or a refusal brings; gives a function that stops it. */
+  onChange(callback: () => void): () => void {
+    this.#listeners.add(callback);
+    return () => this.#listeners.delete(callback);
+  }
+
+  /** Resolves after the first message or failure. */
+  async start(): Promise<void> {
+    if (this.#stream === undefined && !this.#closed) this.#connect();
+    const patience = setTimeout(this.#settled.resolve, this.#options.times.startMs);
+    await this.#settled.promise;
+    clearTimeout(patience);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#stream?.cancel();
+    this.#settled.resolve();
+  }
+
+  #connect(): void {
+    const opened = this.#options.open();
+    this.#stream = opened;
     opened.on('data', (message) => {
-      if (stream === opened) take(message, opened);
+      if (this.#stream === opened) this.#take(message, opened);
     });
     opened.on('error', (error) => {
-      if (stream === opened) fail(error);
+      if (this.#stream === opened) this.#fail(error);
     });
     opened.on('end', () => {
-      if (stream === opened) fail(undefined);
+      if (this.#stream === opened) this.#fail(undefined);
     });
   }
 
-  function take(message: unknown, opened: Stream): void {
+  #take(message: unknown, opened: Stream): void {
     try {
-      value = read(message, value);
+      this.#value = this.#options.read(message, this.#value);
     } catch (thrown) {
       opened.cancel();
-      fail(thrown);
+      this.#fail(thrown);
       return;
     }
-    downSince = undefined;
-    lastError = undefined;
-    failures = 0;
-    changed();
+    this.#downSince = undefined;
+    this.#lastError = undefined;
+    this.#failures = 0;
+    this.#changed();
   }
 
-  function fail(thrown: unknown): void {
-    stream = undefined;
-    if (closed) return;
+  #fail(thrown: unknown): void {
+    this.#stream = undefined;
+    if (this.#closed) return;
     const status = grpcStatusOf(thrown);
-    downSince ??= clock.now();
-    failures += 1;
-    lastError = thrown === undefined ? 'ended' : (status?.name ?? faultReason(thrown));
-    log.warn('identity.workload_api.failed', { feed: name, reason: lastError, failures });
-    if (status?.code === GRPC_STATUS.PERMISSION_DENIED) value = undefined;
-    if (status !== undefined && FINAL.includes(status.code)) value = undefined;
-    else retry();
-    changed();
+    this.#downSince ??= this.#clock.now();
+    this.#failures += 1;
+    this.#lastError = thrown === undefined ? 'ended' : (status?.name ?? faultReason(thrown));
+    const { name } = this.#options;
+    this.#log.warn('identity.workload_api.failed', { feed: name, reason: this.#lastError, failures: this.#failures });
+    if (status?.code === GRPC_STATUS.PERMISSION_DENIED) this.#value = undefined;
+    if (status !== undefined && FINAL.includes(status.code)) this.#value = undefined;
+    else this.#retry();
+    this.#changed();
   }
 
-  function retry(): void {
-    const pause = Math.min(
-      times.firstPauseMs * 2 ** Math.min(failures - 1, 16),
-      times.longestPauseMs,
-      times.staleMs / 2,
-    );
+  #retry(): void {
+    const { firstPauseMs, longestPauseMs, staleMs } = this.#options.times;
+    const pauseMs = Math.min(firstPauseMs * 2 ** Math.min(this.#failures - 1, 16), longestPauseMs, staleMs / 2);
     // Between half of it and all of it, so that the workloads of a host do not come back at once.
-    timer = setTimeout(connect, pause * (0.5 + Math.random() / 2)).unref();
+    this.#timer = setTimeout(() => this.#connect(), pauseMs * (0.5 + Math.random() / 2)).unref();
   }
 
-  function changed(): void {
-    settle();
-    for (const listener of listeners) listener();
+  #changed(): void {
+    this.#settled.resolve();
+    for (const listener of this.#listeners) listener();
   }
-
-  return {
-    current,
-    get confirmedAt() {
-      return value === undefined ? undefined : (downSince ?? clock.now());
-    },
-    get lastError() {
-      return lastError;
-    },
-    onChange(callback) {
-      listeners.add(callback);
-      return () => listeners.delete(callback);
-    },
-    async start() {
-      if (stream === undefined && !closed) connect();
-      const patience = setTimeout(settle, times.startMs);
-      await settled;
-      clearTimeout(patience);
-    },
-    close() {
-      closed = true;
-      clearTimeout(timer);
-      stream?.cancel();
-      settle();
-    },
-  };
 }

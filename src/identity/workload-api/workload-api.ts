@@ -11,7 +11,7 @@ import { isTrustDomain } from '../spiffe-id.ts';
 import { readDerAuthorities, splitDer } from '../x509/authorities.ts';
 import { type Authorities, readSvidUnverified } from '../x509/svid.ts';
 import { createWorkloadApiClient } from './client.ts';
-import { createFeed, FEED_TIMES, type Feed, type FeedTimes } from './feed.ts';
+import { FEED_TIMES, Feed, type FeedTimes } from './feed.ts';
 import type { BundlesMessage, X509SvidMessage } from './messages.ts';
 
 /** The gateway's own identity, fit for a TLS listener or client. */
@@ -51,7 +51,7 @@ export function createWorkloadApi(
   const all = { ...FEED_TIMES, ...times };
   const refused = (feed: string) => (trustDomain: string, reason: string) =>
     parts.log.warn('identity.bundle.refused', { feed, trustDomain, reason });
-  const x509Bundles = createFeed<BundleState<Authorities>>(
+  const x509Bundles = new Feed<BundleState<Authorities>>(
     {
       name: 'x509_bundles',
       times: all,
@@ -60,7 +60,7 @@ export function createWorkloadApi(
     },
     parts,
   );
-  const jwtBundles = createFeed<BundleState<KeySet>>(
+  const jwtBundles = new Feed<BundleState<KeySet>>(
     {
       name: 'jwt_bundles',
       times: all,
@@ -69,7 +69,7 @@ export function createWorkloadApi(
     },
     parts,
   );
-  const svid = createFeed<GatewaySvid>(
+  const svid = new Feed<GatewaySvid>(
     { name: 'x509_svid', times: all, open: () => client.stream('FetchX509SVID'), read: readOwnSvid },
     parts,
   );

@@ -4,35 +4,33 @@
 
 import { createHash, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { freePort } from '../../../config/quickstart/layout.ts';
 import { run } from '../../../src/cli/holds.ts';
 import { openTerminal } from '../../cli/terminal-io.ts';
 import { rule } from '../../support/config.ts';
-import { type Environment, startEnvironment } from '../../support/environment.ts';
+import type { Environment } from '../../support/environment.ts';
+import { file, gatewayTest } from '../../support/gateway-test.ts';
 import { createVisitor, type Visitor } from '../../support/visitor.ts';
 import { fillForms, findKeycloak, type Keycloak, startKeycloak } from './keycloak.ts';
 import { createRealm, REALM } from './realm.ts';
 
 const GATEWAY = 'https://gateway.test';
 const home = findKeycloak();
-let keycloak: Keycloak;
-let environment: Environment;
-let desk: string;
 
 const bearer = (token: string | undefined) => ({ authorization: `Bearer ${token}` });
-const call = (token: string | undefined, more: Readonly<Record<string, string>> = {}) =>
-  environment.call('/api/ledger', { headers: { ...bearer(token), ...more } });
+const call = (env: Environment, token: string | undefined, more: Readonly<Record<string, string>> = {}) =>
+  env.call('/api/ledger', { headers: { ...bearer(token), ...more } });
 const codeOf = async (response: Response) => ((await response.json()) as { code?: string }).code;
 
-async function hold(path = '/api/transfers'): Promise<string> {
+async function hold(keycloak: Keycloak, env: Environment, path = '/api/transfers'): Promise<string> {
   const headers = { ...bearer(await keycloak.clientToken('agent-ledger')), prefer: 'wait=0' };
-  const response = await environment.call(path, { method: 'POST', headers, body: { amount: Math.random() } });
+  const response = await env.call(path, { method: 'POST', headers, body: { amount: Math.random() } });
   return response.headers.get('countersign-hold') ?? `${response.status} ${await response.text()}`;
 }
 
 /** A person's token as the terminal has it, by the device flow. */
-async function deviceToken(user: string): Promise<string> {
+async function deviceToken(keycloak: Keycloak, user: string): Promise<string> {
   const started = (await (
     await fetch(`${keycloak.issuer}/protocol/openid-connect/auth/device`, {
       method: 'POST',
@@ -50,11 +48,11 @@ async function deviceToken(user: string): Promise<string> {
   return String((await keycloak.token(grant)).access_token);
 }
 
-const api = (token: string, path: string) =>
-  fetch(`http://127.0.0.1:${environment.ports.reviewers}/api/v1${path}`, { headers: bearer(token) });
+const api = (env: Environment, token: string, path: string) =>
+  fetch(`http://127.0.0.1:${env.ports.reviewers}/api/v1${path}`, { headers: bearer(token) });
 
 /** Signs in at the console; gives its last answer. */
-async function signIn(visitor: Visitor, user: string, query = ''): Promise<Response> {
+async function signIn(desk: string, visitor: Visitor, user: string, query = ''): Promise<Response> {
   return visitor.fetch(
     await fillForms(
       visitor,
@@ -65,78 +63,77 @@ async function signIn(visitor: Visitor, user: string, query = ''): Promise<Respo
   );
 }
 
+const it = gatewayTest
+  .extend('port', file, () => freePort())
+  .extend('desk', file, ({ port }) => `http://localhost:${port}`)
+  .extend('keycloak', file, ({ closes }) => closes(startKeycloak(home ?? '')))
+  .extend('env', file, async ({ desk, keycloak, port, environment }) => {
+    await createRealm(keycloak.admin, desk);
+    const { issuer } = keycloak;
+    return environment(
+      ({ origin }) => ({
+        listeners: { agents: { url: GATEWAY }, reviewers: { address: `127.0.0.1:${port}`, url: desk } },
+        identity: {
+          issuers: [
+            { name: 'keycloak', type: 'oidc', issuer, algorithms: ['RS256'], displayClaim: 'preferred_username' },
+          ],
+        },
+        upstreams: { exchanged: { url: origin, credential: 'exchange' } },
+        credentials: {
+          exchange: {
+            type: 'token-exchange',
+            issuer,
+            clientId: 'countersign',
+            clientSecret: { env: 'KC_SECRET' },
+            scope: 'ledger:write',
+            audience: 'ledger-api',
+          },
+        },
+        tiers: {
+          payment: { reviewers: ['group:/finance'] },
+          proven: { reviewers: ['group:/finance'], stepUp: true },
+        },
+        rules: [
+          rule.allow('reads', { upstream: 'api', methods: ['GET'] }),
+          rule.allow('exchanged', { upstream: 'exchanged' }),
+          rule.hold('proven', { upstream: 'api', methods: ['POST'], path: '/proven' }, { tier: 'proven' }),
+          rule.hold('transfers', { upstream: 'api', methods: ['POST'], path: '/transfers' }),
+        ],
+        reviewers: {
+          api: { issuer },
+          login: {
+            issuer,
+            clientId: 'countersign-console',
+            clientSecret: { env: 'KC_DESK' },
+            acrValues: ['phr'],
+            stepUp: { acr: ['phr'] },
+          },
+          cli: { clientId: 'countersign-cli' },
+        },
+        limits: { wait: '0s' },
+      }),
+      {
+        env: { KC_SECRET: 'secret-of-countersign', KC_DESK: 'secret-of-countersign-console' },
+      },
+    );
+  });
+
 describe.skipIf(home === undefined)(
   'with a real Keycloak (skipped where KEYCLOAK_HOME names none)',
   { timeout: 120_000 },
   () => {
-    beforeAll(async () => {
-      if (home === undefined) return;
-      const port = await freePort();
-      desk = `http://localhost:${port}`;
-      keycloak = await startKeycloak(home);
-      await createRealm(keycloak.admin, desk);
-      const { issuer } = keycloak;
-      environment = await startEnvironment(
-        ({ origin }) => ({
-          listeners: { agents: { url: GATEWAY }, reviewers: { address: `127.0.0.1:${port}`, url: desk } },
-          identity: {
-            issuers: [
-              { name: 'keycloak', type: 'oidc', issuer, algorithms: ['RS256'], displayClaim: 'preferred_username' },
-            ],
-          },
-          upstreams: { exchanged: { url: origin, credential: 'exchange' } },
-          credentials: {
-            exchange: {
-              type: 'token-exchange',
-              issuer,
-              clientId: 'countersign',
-              clientSecret: { env: 'KC_SECRET' },
-              scope: 'ledger:write',
-              audience: 'ledger-api',
-            },
-          },
-          tiers: {
-            payment: { reviewers: ['group:/finance'] },
-            proven: { reviewers: ['group:/finance'], stepUp: true },
-          },
-          rules: [
-            rule.allow('reads', { upstream: 'api', methods: ['GET'] }),
-            rule.allow('exchanged', { upstream: 'exchanged' }),
-            rule.hold('proven', { upstream: 'api', methods: ['POST'], path: '/proven' }, { tier: 'proven' }),
-            rule.hold('transfers', { upstream: 'api', methods: ['POST'], path: '/transfers' }),
-          ],
-          reviewers: {
-            api: { issuer },
-            login: {
-              issuer,
-              clientId: 'countersign-console',
-              clientSecret: { env: 'KC_DESK' },
-              acrValues: ['phr'],
-              stepUp: { acr: ['phr'] },
-            },
-            cli: { clientId: 'countersign-cli' },
-          },
-          limits: { wait: '0s' },
-        }),
-        {
-          env: { KC_SECRET: 'secret-of-countersign', KC_DESK: 'secret-of-countersign-console' },
-        },
-      );
-    }, 600_000);
-    afterAll(async () => {
-      await environment?.close();
-      await keycloak?.close();
-    }, 60_000);
+    // A Keycloak takes its time to start.
+    it.beforeAll(({ env: _started }) => {}, 600_000);
 
-    it('takes an agent’s token that an audience mapper addressed to it, and no other', async () => {
-      expect((await call(await keycloak.clientToken('agent-ledger'))).status).toBe(200);
-      expect(await codeOf(await call(await keycloak.clientToken('agent-elsewhere')))).toMatch(
+    it('takes an agent’s token that an audience mapper addressed to it, and no other', async ({ keycloak, env }) => {
+      expect((await call(env, await keycloak.clientToken('agent-ledger'))).status).toBe(200);
+      expect(await codeOf(await call(env, await keycloak.clientToken('agent-elsewhere')))).toMatch(
         /^token_(audience|claims)$/,
       );
     });
 
-    it('shows reviewers the client and the name beside the UUID', async () => {
-      const response = await api(await deviceToken('alice'), `/holds/${await hold()}`);
+    it('shows reviewers the client and the name beside the UUID', async ({ keycloak, env }) => {
+      const response = await api(env, await deviceToken(keycloak, 'alice'), `/holds/${await hold(keycloak, env)}`);
       expect(((await response.json()) as { principal: unknown }).principal).toMatchObject({
         subject: expect.stringMatching(/^[0-9a-f-]{36}$/),
         client: 'agent-ledger',
@@ -144,7 +141,7 @@ describe.skipIf(home === undefined)(
       });
     });
 
-    it('takes DPoP tokens with their proof, and only so', async () => {
+    it('takes DPoP tokens with their proof, and only so', async ({ keycloak, env }) => {
       const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
       const proof = (htm: string, htu: string, token?: string) => {
@@ -162,25 +159,25 @@ describe.skipIf(home === undefined)(
         dpop: proof('POST', `${keycloak.issuer}/protocol/openid-connect/token`),
       });
       expect(decodeJwt(token).cnf).toMatchObject({ jkt: expect.any(String) });
-      const answer = await call(token, {
+      const answer = await call(env, token, {
         authorization: `DPoP ${token}`,
         dpop: proof('GET', `${GATEWAY}/api/ledger`, token),
       });
       expect(answer.status).toBe(200);
-      expect(await codeOf(await call(token))).toBe('proof_required');
+      expect(await codeOf(await call(env, token))).toBe('proof_required');
     });
 
-    it('exchanges the agent’s token for one of the ledger’s, and sends no other', async () => {
-      const before = environment.upstream.requests.length;
+    it('exchanges the agent’s token for one of the ledger’s, and sends no other', async ({ keycloak, env }) => {
+      const before = env.upstream.requests.length;
       const mine = await keycloak.clientToken('agent-ledger');
-      const answer = await environment.call('/exchanged/x', { headers: bearer(mine) });
+      const answer = await env.call('/exchanged/x', { headers: bearer(mine) });
       expect(answer.status, await answer.text()).toBe(200);
-      const sent = environment.upstream.requests[before]?.headers.authorization?.replace('Bearer ', '') ?? '';
+      const sent = env.upstream.requests[before]?.headers.authorization?.replace('Bearer ', '') ?? '';
       expect(sent).not.toBe(mine);
       expect(decodeJwt(sent)).toMatchObject({ aud: 'ledger-api', azp: 'countersign', sub: decodeJwt(mine).sub });
     });
 
-    it('knows one person as two with pairwise subjects, as the page warns', async () => {
+    it('knows one person as two with pairwise subjects, as the page warns', async ({ keycloak, env }) => {
       const subjectFor = async (client: string) => {
         const grant = {
           grant_type: 'password',
@@ -190,23 +187,23 @@ describe.skipIf(home === undefined)(
           password: 'alice-password',
         };
         const { access_token: token } = await keycloak.token({ ...grant, scope: 'openid' });
-        expect((await call(token)).status).toBe(200);
+        expect((await call(env, token)).status).toBe(200);
         return decodeJwt(token ?? '').sub;
       };
       expect(await subjectFor('agent-pairwise')).not.toBe(await subjectFor('agent-of-people'));
     });
 
-    it('lets no service account and no ID token vote', async () => {
+    it('lets no service account and no ID token vote', async ({ keycloak, env }) => {
       const bot = await keycloak.clientToken('bot-reviewer');
       expect(decodeJwt(bot)).toMatchObject({ groups: ['/finance'] });
-      expect(await codeOf(await api(bot, '/holds'))).toBe('reviewer_unauthenticated');
-      expect((await api(await deviceToken('alice'), '/holds')).status).toBe(200);
-      const kept = await createVisitorWithIdToken();
-      expect(await codeOf(await api(kept, '/holds'))).toBe('reviewer_unauthenticated');
+      expect(await codeOf(await api(env, bot, '/holds'))).toBe('reviewer_unauthenticated');
+      expect((await api(env, await deviceToken(keycloak, 'alice'), '/holds')).status).toBe(200);
+      const kept = await createVisitorWithIdToken(keycloak);
+      expect(await codeOf(await api(env, kept, '/holds'))).toBe('reviewer_unauthenticated');
     });
 
     /** An ID token of the terminal's client, by the code flow. */
-    async function createVisitorWithIdToken(): Promise<string> {
+    async function createVisitorWithIdToken(keycloak: Keycloak): Promise<string> {
       const verifier = randomUUID() + randomUUID();
       const challenge = createHash('sha256').update(verifier).digest('base64url');
       const redirect = 'http://127.0.0.1/callback';
@@ -232,27 +229,32 @@ describe.skipIf(home === undefined)(
       return String((await keycloak.token(grant)).id_token);
     }
 
-    it('signs people in at the console, with the groups as Keycloak spells them, and tells those whom nothing names', async () => {
+    it('signs people in at the console, with the groups as Keycloak spells them, and tells those whom nothing names', async ({
+      desk,
+    }) => {
       const [alice, bob] = [createVisitor('alice'), createVisitor('bob')];
-      expect((await signIn(alice, 'alice')).status).toBe(303);
+      expect((await signIn(desk, alice, 'alice')).status).toBe(303);
       expect(await (await alice.fetch(desk)).text()).not.toContain('Nothing here names you');
-      await signIn(bob, 'bob');
+      await signIn(desk, bob, 'bob');
       const page = await (await bob.fetch(desk)).text();
       expect(page).toContain('Nothing here names you');
       expect(page).toContain('/soc');
     });
 
-    it('asks for the one-time code when the console wants a fresh, strong sign-in', async () => {
+    it('asks for the one-time code when the console wants a fresh, strong sign-in', async ({ desk }) => {
       const alice = createVisitor('alice');
-      await signIn(alice, 'alice');
+      await signIn(desk, alice, 'alice');
       expect(await (await alice.fetch(`${desk}/passkeys`)).text()).not.toContain('id="add-passkey"');
-      await signIn(alice, 'alice', '?fresh=1&to=%2Fpasskeys');
+      await signIn(desk, alice, 'alice', '?fresh=1&to=%2Fpasskeys');
       expect(await (await alice.fetch(`${desk}/passkeys`)).text()).toContain('id="add-passkey"');
     });
 
-    it('steps up in the terminal: by the device flow first, then afresh with the one-time code', async () => {
+    it('steps up in the terminal: by the device flow first, then afresh with the one-time code', async ({
+      keycloak,
+      env,
+    }) => {
       // A person whose one-time code nobody has used in this half minute.
-      const id = await hold('/api/proven');
+      const id = await hold(keycloak, env, '/api/proven');
       const browser = createVisitor('carol');
       const faults: unknown[] = [];
       const go = (
@@ -285,7 +287,7 @@ describe.skipIf(home === undefined)(
         id,
         '--yes',
         '--url',
-        `http://127.0.0.1:${environment.ports.reviewers}`,
+        `http://127.0.0.1:${env.ports.reviewers}`,
         '--issuer',
         keycloak.issuer,
         '--client-id',
@@ -294,9 +296,9 @@ describe.skipIf(home === undefined)(
       expect([await run(args, io), faults, io.err()]).toEqual([0, [], expect.stringContaining('afresh')]);
     });
 
-    it('signs out at Keycloak without its question', async () => {
+    it('signs out at Keycloak without its question', async ({ desk }) => {
       const alice = createVisitor('alice');
-      await signIn(alice, 'alice');
+      await signIn(desk, alice, 'alice');
       const csrf = /name="csrf" value="([^"]+)"/.exec(await (await alice.fetch(desk)).text())?.[1] ?? '';
       const page = await (await alice.fetch(`${desk}/sign-out`, { csrf })).text();
       const forward = (/http-equiv="refresh" content="0; url=([^"]+)"/.exec(page)?.[1] ?? '').replaceAll('&amp;', '&');
@@ -304,7 +306,7 @@ describe.skipIf(home === undefined)(
       expect([left.status, left.headers.get('location')]).toEqual([302, `${desk}/signed-out`]);
     });
 
-    it('takes up keys that are rotated twice within moments', async () => {
+    it('takes up keys that are rotated twice within moments', async ({ keycloak, env }) => {
       const before = (await keycloak.clientToken('agent-ledger')).split('.')[0];
       for (const priority of ['200', '300']) {
         const config = {
@@ -331,7 +333,7 @@ describe.skipIf(home === undefined)(
         await expect
           .poll(
             async () => {
-              const { status } = await call(token);
+              const { status } = await call(env, token);
               seen.add(status);
               return status;
             },
