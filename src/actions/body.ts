@@ -1,7 +1,7 @@
-// The body of a request over node:http: read at most once, whole or piece by piece, and never faster than it is taken.
-// Trusts node:http for the framing. Refuses bodies over the limit (before reading when the length is declared), senders
-// that are silent or drip, and a second reading. `100 Continue` is sent only when somebody wants the body, so after
-// identity and decision.
+// The body of a request over node:http: read at most once, whole or piece by piece, and never faster than it is
+// consumed. Trusts node:http for the framing. Refuses bodies over the limit (before reading, when the length is
+// declared), senders that are silent or too slow, and a second reading. `100 Continue` is sent only when the body is
+// wanted, so after identity and decision.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestBody } from '../domain/request.ts';

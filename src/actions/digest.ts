@@ -20,7 +20,7 @@ export function actionDigest(action: Action, binding: ActionBinding): Digest {
   return digestOf(action, approvedFields(action), binding);
 }
 
-/** The digest under which the action was held when approvals bound its MCP session; undefined where it has none. */
+/** The digest from the time when approvals bound the MCP session. Undefined where the action has no session. */
 export function formerActionDigest(action: Action, binding: ActionBinding): Digest | undefined {
   return bindsSession(action) ? digestOf(action, action.boundHeaders, binding) : undefined;
 }
@@ -33,7 +33,7 @@ function digestOf(action: Action, headers: HeaderList, binding: ActionBinding): 
     argumentsDigest: action.args === undefined ? null : canonicalDigest('countersign/arguments/v1', action.args),
     authority: action.authority,
     bodyDigest: action.streamed ? null : (action.body?.identity ?? action.body?.digest ?? EMPTY),
-    // The same message numbered otherwise may be longer: its identity is bound instead.
+    // With another JSON-RPC id the same message can have another length: its identity is bound instead.
     bodyLength: action.streamed || action.body?.identity !== undefined ? null : (action.body?.bytes.byteLength ?? 0),
     contentType: action.contentType ?? null,
   });
@@ -57,7 +57,7 @@ function digestOf(action: Action, headers: HeaderList, binding: ActionBinding): 
 
 const texts = new WeakMap<JsonObject, string>();
 
-/** Policy gives the same scope object for every call whose scope is the same: its form is worked out once. */
+/** Policy gives the same scope object to every call with that scope, so its JCS form is made once. */
 function credentialText({ credential }: ActionBinding): string {
   if (credential === undefined) return 'null';
   let scope = texts.get(credential.scope);

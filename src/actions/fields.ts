@@ -14,7 +14,7 @@ const ONCE = 1;
 const HOP = 2;
 /** Refused wherever it comes. */
 const FORBIDDEN = 4;
-/** For the gateway, or not the agent's to say: kept for the gateway's own steps, never forwarded. */
+/** For the gateway itself, or not the agent's to say: the gateway's own steps see it, and it is never forwarded. */
 const WITHHELD = 8;
 /** Bound by the action digest, and forwarded with a held call. */
 const BOUND = 16;
@@ -23,9 +23,9 @@ const BOUND = 16;
  * refused, as with ONCE.
  */
 const COPIES = 32;
-/** Says something about the sender alone: a second one decides nothing and goes on beside the first. */
+/** Says something about the sender only. A second one decides nothing and is kept. */
 const MAY_REPEAT = 64;
-/** A second one means that there is none (W3C Trace Context section 3.2.2: then a new trace begins). */
+/** A second one makes both invalid (W3C Trace Context section 3.2.2: then a new trace begins). */
 const NONE_IF_TWICE = 128;
 
 function flagged(flags: number, names: string): [string, number][] {

@@ -23,7 +23,7 @@ let lastGood: string | undefined;
 
 /** host or host:port, as a listener without configured names accepts it. */
 function isAuthority(text: string): boolean {
-  // Callers mostly repeat one name: remembering it spares the expressions.
+  // Callers mostly repeat one name, so the last result is remembered.
   if (text === lastGood) return true;
   const colon = text.lastIndexOf(':');
   const hasPort = colon > text.lastIndexOf(']') && colon >= 0;

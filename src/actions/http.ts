@@ -1,6 +1,5 @@
 // Plain HTTP calls as actions: the request line, the bound fields, and as much of the body as the rules that could
-// match look at. Trusts receiveRequest for path and framing. Refuses bodies that it should read but that could be read
-// in two ways.
+// match need. Trusts receiveRequest for path and framing. Refuses a body that must be read and can be read in two ways.
 
 import { isUtf8 } from 'node:buffer';
 import { setImmediate as othersTurn } from 'node:timers/promises';
@@ -48,7 +47,7 @@ export function classifyHttp(
   return need === 'whole' || upstream.signsBodies ? withDigest(request, typed, limits) : { ...typed, streamed: true };
 }
 
-/** Nothing looks at the body, but it is signed, or must be there before the decision: any type will do. */
+/** No rule reads the body, but it is signed, or must be complete before the decision. Any media type is accepted. */
 async function withDigest(
   request: InboundRequest,
   { contentType, ...base }: Outline & Pick<Action, 'contentType'>,
@@ -66,7 +65,7 @@ function watchMethod({ body, headers }: InboundRequest): void {
   body.watch(watch);
 }
 
-/** Reading a body of this size can take as long as deciding on it: other calls get a turn between the two. */
+/** A body of this size can take as long to parse as to decide on. Other calls get a turn in between. */
 export const LARGE_BYTES = 128 * 1024;
 
 async function withBody(
@@ -75,7 +74,7 @@ async function withBody(
   need: 'bytes' | 'json',
   limits: ClassifyLimits,
 ): Promise<Action> {
-  // Before the body is asked for: a client that waits for 100 Continue then sends nothing in vain.
+  // Checked before the body is requested: a client that waits for 100 Continue then sends nothing in vain.
   const kind = mediaKind(request.headers);
   if (need === 'json' && kind !== 'json')
     throw new GatewayError(
@@ -108,7 +107,7 @@ function read(bytes: Uint8Array, kind: MediaKind): Json | undefined {
   return undefined;
 }
 
-/** A form is not read by rules, but a person may approve it. */
+/** Rules do not read forms, but a person may approve one. */
 function checkForm(text: string): void {
   if (formOverridesMethod(text)) throw overridden();
   const names = new Set<string>();

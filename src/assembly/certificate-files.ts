@@ -1,6 +1,6 @@
-// A listener's certificate from files that are replaced while it runs, as certbot, cert-manager and Kubernetes do it.
-// Looks every two seconds; what does not fit together (a new certificate beside the old key) is left alone until it
-// does, and the old pair stays in use.
+// A listener's certificate from files that are replaced while the listener runs, as certbot, cert-manager and
+// Kubernetes do it. Looks every two seconds. A new certificate without its key yet is not used: the old pair stays
+// until both fit together.
 
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
@@ -19,8 +19,8 @@ interface Pair {
 const POLL_MS = 2_000;
 
 /**
- * `name` tells the listener in the log. Throws what reading throws, and what node:tls refuses: at start there is
- * nothing to fall back on.
+ * `name` names the listener in the log. Throws when the files cannot be read or node:tls refuses them: at start there
+ * is no older pair.
  */
 export function followCertificateFiles(
   files: { readonly certificate: PemSource; readonly key: SecretSource },
@@ -37,7 +37,7 @@ export function followCertificateFiles(
     const next = attempt(read);
     if (next === undefined || isSame(next, pair)) return;
     if (attempt(() => createSecureContext({ cert: next.certificate, key: next.key })) === undefined) {
-      // Told once for each text: between two steps of a renewal this is nothing out of the ordinary.
+      // Logged once for each text. Between two steps of a renewal this is normal.
       if (refused === undefined || !isSame(next, refused)) log.warn('tls.certificate.refused', { listener: name });
       refused = next;
       return;

@@ -19,7 +19,7 @@ import type { UpstreamOptions } from '../upstream/targets.ts';
 import type { GatewaySvids } from './gateway-svids.ts';
 
 type UpstreamEntry = Config['upstreams'][string];
-/** Something that calls go to. */
+/** An upstream with a URL. */
 type UpstreamConfig = Extract<UpstreamEntry, { readonly url: string }>;
 /** A mount that several servers share; each of them has an entry of its own. */
 type SharedConfig = Exclude<UpstreamEntry, UpstreamConfig>;

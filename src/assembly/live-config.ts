@@ -1,6 +1,6 @@
-// What is in force now, and how a changed configuration takes its place: compiled whole beside the old one, then
-// swapped in one step, so that no call ever sees half of each. Sections that only a restart can change are refused, and
-// the old runtime stays.
+// The configuration in force, and how another one takes its place: it is compiled whole beside the old one and then
+// swapped in one step, so that no call sees half of each. Changes of sections that need a restart are refused, and the
+// old configuration stays.
 
 import type { Config } from '../config/schema.ts';
 import type { BrokerProvider } from '../credentials/broker-provider.ts';
@@ -10,8 +10,8 @@ import type { Targets } from '../upstream/targets.ts';
 import type { Compiled } from './compile.ts';
 
 /**
- * Listeners, store, audit and signing hold sockets, locks and files; the reviewers' sign-in holds keys and sessions;
- * the rest of `limits` is read at each call.
+ * Listeners, store, audit and signing hold sockets, locks and files. The sign-in of reviewers holds keys and sessions.
+ * The rest of `limits` is read at each call.
  */
 const needsRestart = ({
   listeners,

@@ -1,5 +1,5 @@
-// Follows the configuration file: a valid change is put in force without dropping a connection or a hold, an invalid
-// one is refused and logged, and the old one stays. Either way it is on record which policy is in force.
+// Follows the configuration file. A valid change is put in force without dropping a connection or a hold. An invalid
+// change is refused and logged, and the old configuration stays. The policy in force is always on record.
 
 import type { Config } from '../config/schema.ts';
 import { type ConfigWatch, watchConfig } from '../config/watch.ts';

@@ -1,4 +1,4 @@
-// Taking apart what was built, last part first. A part that fails to close does not keep the others from closing.
+// Closes what was built, in the opposite order. A part that fails to close does not keep the others from closing.
 
 export class Shutdown {
   readonly #parts: (() => unknown)[] = [];
@@ -13,7 +13,7 @@ export class Shutdown {
       try {
         await close();
       } catch {
-        // Nothing is left to tell it to: what had to be durable was so before.
+        // There is nobody left to tell. What had to be durable was written before.
       }
     }
   }

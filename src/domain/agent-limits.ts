@@ -1,5 +1,5 @@
-// How much one agent may have in the store at a time. No honest agent meets these; one that does is told what to do,
-// and when to come back.
+// How much one agent may have in the store at a time. An honest agent never reaches these limits. An agent that does is
+// told what to do and when to come back.
 
 import { GatewayError } from '../errors.ts';
 import type { EpochMs } from './clock.ts';

@@ -49,7 +49,7 @@ export interface Ballot {
   /** The binding digest that the reviewer looked at. */
   readonly bindingDigest: Digest;
   readonly reason?: string;
-  /** An assertion over this very ballot, verified by the reviewers' plane: as good as a fresh sign-in. */
+  /** An assertion over this ballot, verified by the reviewers' plane. It counts as a fresh sign-in. */
   readonly passkey?: PasskeyEvidence;
 }
 
@@ -68,10 +68,10 @@ export interface Recalled {
 
 export interface Approvals {
   /**
-   * Opens a hold or attaches to the one that is there, waits, and claims the approval: a clearance for exactly one
-   * send. Throws `approval_pending` when the wait is over, `approval_denied` `approval_expired` `approval_unused`
-   * `approval_revoked` `approval_invalidated`, `already_sent`, `outcome_unknown`, `idempotency_key_reused`,
-   * `too_many_pending`, `no_eligible_reviewer`, `principal_suspended`, `draining`.
+   * Opens a hold or attaches to an open one, waits, and claims the approval: a clearance for exactly one send. Throws
+   * `approval_pending` when the wait is over, `approval_denied` `approval_expired` `approval_unused` `approval_revoked`
+   * `approval_invalidated`, `already_sent`, `outcome_unknown`, `idempotency_key_reused`, `too_many_pending`,
+   * `no_eligible_reviewer`, `principal_suspended`, `draining`.
    */
   obtain(request: HoldRequest): Promise<Clearance>;
   /**
@@ -85,12 +85,13 @@ export interface Approvals {
    */
   settle(clearance: Clearance, outcome: Outcome | 'not_sent'): Promise<Hold | undefined>;
   /**
-   * A hold for its own principal; waits up to `waitMs` for it to leave PENDING. Throws `hold_not_found` for others'.
+   * A hold of this principal; waits up to `waitMs` for it to leave PENDING. Throws `hold_not_found` for a hold of
+   * somebody else.
    */
   view(id: string, principal: Principal, waitMs: number): Promise<Hold>;
   /**
-   * A hold for exactly the caller that it was opened for, same key and same chain: whoever may use its approval. An
-   * ending counts as told. Throws `hold_not_found` for anybody else.
+   * Finds the hold opened by exactly this caller: same key, same delegation chain. Reading a final state marks it as
+   * told. Throws `hold_not_found` for anybody else.
    */
   recall(id: string, principal: Principal): Promise<Recalled>;
   /** Cancels a PENDING or APPROVED hold. Throws `hold_not_found`, `hold_closed`. */
@@ -100,7 +101,7 @@ export interface Approvals {
    * `reason_required`, `step_up_required`.
    */
   vote(id: string, reviewer: Reviewer, ballot: Ballot): Promise<Hold>;
-  /** This person has the whole hold before them now: remembered for a while, for the time to decide. */
+  /** The reviewer has opened the hold. The time until the vote is measured from here. */
   opened(id: string, reviewer: Reviewer): void;
   /** A reviewer of this hold takes it back before use. Throws as `vote`. */
   revoke(id: string, reviewer: Reviewer, reason: string | undefined): Promise<Hold>;

@@ -1,4 +1,4 @@
-// The record. OTLP is best effort; this is what is believed.
+// The audit log. OTLP is best effort; the audit log is the evidence.
 
 import type { EpochMs } from './clock.ts';
 import type { JsonObject } from './json.ts';
@@ -20,7 +20,7 @@ export type Durability = 'fsync' | 'soon';
 
 declare const recordText: unique symbol;
 
-/** The text of one JSON object: of a record whose parts many records share, and which are therefore written once. */
+/** The text of one JSON object. Many records share parts; the text of a shared part is written once. */
 export type RecordText = string & { readonly [recordText]: true };
 
 export interface AuditLog {

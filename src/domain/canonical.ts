@@ -14,8 +14,7 @@ export function sha256(data: Uint8Array | string): Digest {
 }
 
 /**
- * The JCS form. Throws TypeError for what it cannot express: undefined at the top, lone surrogates, NaN and the
- * infinities.
+ * The JCS form. Throws TypeError for values without one: undefined at the top, lone surrogates, NaN and the infinities.
  */
 export function canonicalText(value: unknown): string {
   const text = canonicalize(value);

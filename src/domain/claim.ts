@@ -1,10 +1,10 @@
-// How issuers write claims: under a plain name or nested, one text or a list of them. For claims that the configuration
-// names.
+// Reads claims that the configuration names. Issuers write them under a plain name or nested, as one text or as a list
+// of texts.
 
 /**
- * The claim of this name; where there is none, what the name leads to as a path through objects (`realm_access.roles`).
- * The exact name comes first at every step, so a URL as a name is found although it has dots. Undefined where there is
- * nothing, or null.
+ * The claim of this name. If there is none, the name is read as a path through objects (`realm_access.roles`). The
+ * exact name comes first at every step, so a URL with dots is found as a name. Undefined where there is nothing, or
+ * null.
  */
 export function claimAt(claims: Readonly<Record<string, unknown>>, name: string): unknown {
   if (Object.hasOwn(claims, name)) return claims[name] ?? undefined;
@@ -18,7 +18,7 @@ export function claimAt(claims: Readonly<Record<string, unknown>>, name: string)
 }
 
 /**
- * The texts of a claim, of which one may stand alone; undefined where there is no claim, null where it is something
+ * The texts of a claim: a list, or one text alone. Undefined where there is no claim; null where the claim is something
  * else.
  */
 export function textsAt(claims: Readonly<Record<string, unknown>>, name: string): readonly string[] | undefined | null {

@@ -1,5 +1,5 @@
-// Evidence that a call may be sent. Unforgeable in type (the brand is not exported) and checked when made:
-// there is no way to a clearance but an `allow`, or a hold that this process has claimed.
+// Evidence that a call may be sent. It cannot be forged in types (the brand is not exported) and is checked when it is
+// made: only an `allow`, or a hold that this process has claimed, leads to a clearance.
 
 import type { Decision } from './decision.ts';
 import type { Hold, ReleasingHold } from './hold.ts';

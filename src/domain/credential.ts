@@ -1,4 +1,4 @@
-// The short-lived upstream secret: minted after clearance, used for one call, taken back.
+// The short-lived secret for an upstream: minted after clearance, used for one call, then revoked.
 
 import type { Action, Digest } from './action.ts';
 import type { Clearance } from './clearance.ts';
@@ -11,7 +11,7 @@ import type { Principal } from './principal.ts';
 import type { Secret } from './secret.ts';
 
 /**
- * What taking a credential back really does: ends the token, its lease, the object it hangs on, or nothing before it
+ * What revoking a credential really ends: the token, its lease, the object that it depends on, or nothing before it
  * expires.
  */
 export type Revocability = 'token' | 'lease' | 'object' | 'none';
@@ -25,20 +25,19 @@ export type Injection =
   | SignatureInjection;
 
 /**
- * A credential that never travels itself: it signs the request as it will be sent. `value` is what signs; answers are
- * searched for it.
+ * A credential that is never sent: it signs the request. `value` is the signing secret; answers are searched for it.
  */
 export interface SignatureInjection {
   readonly in: 'signature';
   readonly value: Secret;
   /**
-   * Lower-case names of the fields that the signature brings or contradicts: the agent's own fields of these names stay
-   * here.
+   * Lower-case names of fields that the signature adds or contradicts. The agent's own fields of these names are not
+   * forwarded.
    */
   readonly replaces: ReadonlySet<string>;
   /**
-   * The fields to add. Throws `bad_request` for a request that cannot be signed without changing its meaning,
-   * `credential_unavailable` for a body nobody has read.
+   * The fields to add. Throws `bad_request` for a request that cannot be signed without changing its meaning, and
+   * `credential_unavailable` for a body that was not read.
    */
   sign(request: SignableRequest): Promise<HeaderList>;
 }
@@ -55,7 +54,7 @@ export interface SignableRequest {
   /** The agent's fields before they were filtered: they may say how the body is framed. */
   readonly received: HeaderList;
   /**
-   * SHA-256 of the body, which for a held call is the approved one; of nothing when there is no body. Absent when it is
+   * SHA-256 of the body; for a held call, of the approved body; without a body, of nothing. Absent when the body is
    * streamed.
    */
   readonly bodyDigest?: Digest;
@@ -86,9 +85,9 @@ export interface Minted {
 }
 
 /**
- * One way to make credentials: one file in credentials/. `mint` throws `credential_unavailable` (the issuer cannot be
- * reached, or refuses) or `credential_too_broad` (it granted more than was asked for). `revoke` throws when the issuer
- * could not be told; it will be tried again.
+ * One type of credential: one file in credentials/. `mint` throws `credential_unavailable` (the issuer cannot be
+ * reached, or refuses) or `credential_too_broad` (the issuer granted more than was asked for). `revoke` throws when the
+ * issuer could not be told; it will be tried again.
  */
 export interface CredentialProvider {
   readonly type: string;
@@ -100,7 +99,7 @@ export interface CredentialProvider {
 
 /** A credential on one call. */
 export interface Credential {
-  /** `cred_` and random bits: names it in audit and telemetry; says nothing of the secret. */
+  /** `cred_` and random bits. Names the credential in audit and telemetry, and says nothing about the secret. */
   readonly id: string;
   readonly name: string;
   readonly provider: string;
@@ -113,27 +112,24 @@ export interface Credential {
   readonly exclusive: boolean;
 }
 
-/** Hands out credentials for cleared calls and takes them back. */
+/** Hands out credentials for cleared calls and revokes them. */
 export interface Broker {
-  /**
-   * True when the credential for this call will be made for it alone: then its decision must be on disk before the
-   * mint.
-   */
+  /** True when a credential will be minted for this call alone. Its decision must then be on disk before the mint. */
   mintsAlone(clearance: Clearance): boolean;
   /**
-   * Undefined when the decision plans none; without a promise when a shared one is at hand. Rejects with
-   * `credential_unavailable`, `credential_too_broad`. Intent to revoke is durable before the promise resolves.
+   * Undefined when the decision plans none. Returns without a promise when a shared credential is at hand. Rejects with
+   * `credential_unavailable`, `credential_too_broad`. The intent to revoke is durable before the promise resolves.
    */
   issue(clearance: Clearance, caller: Identified, action: Action): Credential | undefined | Promise<Credential>;
   /**
-   * Takes an exclusive credential back; shared ones stay. Never throws: what fails is kept, counted and tried again.
-   * Resolves to false when it could not be revoked yet.
+   * Revokes an exclusive credential; shared ones stay. Never throws: a failure is kept, counted and tried again.
+   * Resolves to false when the credential could not be revoked yet.
    */
   release(credential: Credential): Promise<boolean>;
   /**
-   * Drops a shared credential that the upstream refused (401). True when the next `issue` gives another one; false for
-   * exclusive credentials, and for one that is so fresh that it cannot be stale: an upstream's refusals must not become
-   * an issuer's load.
+   * Drops a shared credential that the upstream refused (401). True when the next `issue` gives another one. False for
+   * exclusive credentials, and for a credential so fresh that it cannot be stale: the refusals of an upstream must not
+   * become load for an issuer.
    */
   invalidate(credential: Credential): boolean;
 }

@@ -1,7 +1,7 @@
 // Header fields that change what an upstream does with a request. A held call forwards only the fields that its
-// approval binds; without one of these it would be another call than the agent asked for, and than people approved: an
-// S3 copy becomes the upload of nothing, a conditional write an unconditional one. The names are from the documentation
-// of what stands beside them.
+// approval binds. Without one of these fields it would be another call than the one that people approved: an S3 copy
+// becomes an empty upload, a conditional write becomes unconditional. The names come from the documentation of the
+// servers that are named beside them.
 
 import { type HeaderList, header } from './headers.ts';
 import { carriesIdentity, fieldKey, fieldTable } from './identity-fields.ts';
@@ -48,16 +48,13 @@ const isListed = fieldTable(
   ],
 );
 
-/**
- * Which of an API’s versions, or of its unreleased features, is meant: `X-GitHub-Api-Version`, `Stripe-Version`,
- * `OpenAI-Beta`.
- */
+/** Selects a version of an API, or its unreleased features: `X-GitHub-Api-Version`, `Stripe-Version`, `OpenAI-Beta`. */
 const VERSION = /(?:^|-)(?:version|maxversion|beta|preview)$/;
-/** Versions of whoever sends the request, for statistics: `X-Client-Version`, `X-SDK-Version`. */
+/** Versions of the client, for statistics: `X-Client-Version`, `X-SDK-Version`. */
 const OF_THE_CLIENT =
   /(?:^|-)(?:client|sdk|app|agent|lib|library|package|runtime|os|platform|language|browser|cli|ui|frontend|build)-version$/;
 
-/** Of the families above, what identifies, times or traces one request and changes nothing in what it does. */
+/** Members of the families above that identify, time or trace one request and do not change what it does. */
 const HARMLESS =
   /^(?:x-amz-(?:date|content-sha256|security-token|user-agent|cf-id|id-2|request-id|expected-bucket-owner-trace)|x-amzn-(?:trace-id|requestid)|x-ms-(?:date|client-request-id|return-client-request-id|client-session-id|useragent|user-agent|correlation-.*|request-id|cv)|x-goog-(?:api-client|request-params|request-reason)|x-github-(?:request-id|delivery)|x-upload-id-trace|dav|sec-.*|mcp-.*|tus-extension)$/;
 
@@ -68,24 +65,22 @@ export function decidesEffect(name: string): boolean {
   return isListed(key) || (VERSION.test(key) && !OF_THE_CLIENT.test(key));
 }
 
-/**
- * Fields that stay with the gateway whatever happens, or say nothing about the call: nobody needs to be told of them.
- */
+/** Fields that are never forwarded, or that say nothing about the call: nobody needs to hear of them. */
 const UNREMARKABLE =
   /^(?:host|content-length|expect|authorization|dpop|cookie2?|traceparent|tracestate|baggage|b3|x-b3-.*|uber-trace-id|countersign-.*|x-countersign-.*|user-agent|accept-encoding|accept-charset|origin|referer|date|priority|dnt|cache-control|pragma|save-data|sec-.*|via|forwarded|x-forwarded-.*|x-request-id|x-correlation-id|x-stainless-.*|amz-sdk-.*|x-amz-(?:date|content-sha256|security-token|user-agent))$/;
 
 export interface LeftBehind {
   /** Names of the agent's fields that will not travel with the held call, for people and for the agent. */
   readonly names: readonly string[];
-  /** Those of them without which it would be another call. */
+  /** The names among them without which it would be another call. */
   readonly deciding: readonly string[];
 }
 
 const NOTHING: LeftBehind = { names: [], deciding: [] };
 
 /**
- * What a held call would lose: the agent's fields that are not bound. `armed`: fields that say who is asking are
- * dropped from its allowed calls too.
+ * The agent's fields that a held call would lose because its approval does not bind them. `armed`: fields that say who
+ * is asking are dropped from allowed calls too.
  */
 export function leftBehind(
   headers: HeaderList,
@@ -102,7 +97,7 @@ export function leftBehind(
   const deciding = [...names].filter((name) =>
     carriesIdentity(name) ? !armed && !NEVER.test(name) : decidesEffect(name),
   );
-  // What is said to the gateway alone in `Prefer` is not lost.
+  // A preference that is meant for the gateway alone is not lost.
   return {
     names: [...names].filter((name) => name !== 'prefer'),
     deciding: deciding.filter((name) => name !== 'prefer'),

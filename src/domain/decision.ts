@@ -104,16 +104,16 @@ export interface Policy {
   /** How much of the body the rules that could match this call look at. */
   bodyNeed(upstream: string, method: string, path: string): BodyNeed;
   /**
-   * Whether a rule that could match this call reads what its task has done before: then a decision on it holds until
-   * that changes.
+   * Whether a rule that could match this call reads the history of its task. A decision then holds only until that
+   * history changes.
    */
   readsHistory(upstream: string, method: string, path: string): boolean;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**
-   * What this caller could at best expect of calls like this one, whatever their arguments: `deny` when no arguments
-   * would get it through, `hold` when all of them would be held, `may_hold` when some would or might be. The action's
-   * `args` are absent. Not a decision: nothing is cleared by it.
+   * The best that this caller can expect of calls like this one, whatever their arguments: `deny` when no arguments
+   * would pass, `hold` when every such call would be held, `may_hold` when some would or might be. The `args` of the
+   * action are absent. This is not a decision: it clears nothing.
    */
   outlook(input: DecisionInput): Outlook;
 }

@@ -1,5 +1,5 @@
-// A call's arguments in short: the first few that are short enough to be read, named whole, and how large the others
-// are. Made once, when the call is held, so that no list has to read a body to say in one line what is asked.
+// A call's arguments in short: the first few short ones in full, and the size of the others. Made once, when the call
+// is held, so that a list need not read bodies to show one line for each call.
 
 import { isJsonObject, type Json } from './json.ts';
 

@@ -1,8 +1,8 @@
-// Header fields by which common servers take somebody's word for who is asking, or take a credential beside
-// Authorization. Where the gateway injects a credential it speaks for itself, so none of the agent's own goes along: an
-// agent that sends `Impersonate-User: admin` beside the gateway's token would be admin. The names are from the
-// documentation of the servers that stand beside them; unknown servers are met by the words that such names are made
-// of. CGI, WSGI and PHP read `X_Remote_User` as `X-Remote-User`, so an underscore, and a dot, counts as a hyphen.
+// Header fields in which common servers accept a claim of who is asking, or a credential besides Authorization. The
+// gateway injects its own credential, so the agent's own claims must not go along: with the gateway's token,
+// `Impersonate-User: admin` would make the agent admin. The names come from the documentation of the servers that are
+// named beside them. Fields of unknown servers are recognised by the words in their names. CGI, WSGI and PHP read
+// `X_Remote_User` as `X-Remote-User`, so an underscore or a dot counts as a hyphen.
 
 /**
  * Whether a field's key is one of these names, or starts with one of these beginnings. Each text of a list holds several,

@@ -1,5 +1,5 @@
-// The agents' listener: node:http made strict. It turns a connection's request into a Call for the pipeline and
-// gives the pipeline a sink to answer into. What is no request is refused in connection.ts, the same on every listener.
+// The agents' listener: node:http made strict. Each request becomes an arrival with a sink to answer into. What is not
+// a request is refused in connection.ts, the same on every listener.
 
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, ServerResponse } from 'node:http';
@@ -25,15 +25,15 @@ export interface Arrival {
 
 export interface ServerOptions extends ListenOptions {
   readonly clock: Clock;
-  /** Whether a request to upgrade is to be taken as such. Otherwise it arrives as a plain request. */
+  /** Whether a request to upgrade becomes an upgrade. If not, it arrives as a plain request. */
   takesUpgrade(incoming: IncomingMessage): boolean;
   handle(arrival: Arrival): Promise<void>;
-  /** What `handle` rejected with, which it should not: the connection is cut. */
+  /** Reports that `handle` rejected, which it should not. The connection is cut. */
   failed(id: string, thrown: unknown): void;
 }
 
 export async function startServer(options: ServerOptions): Promise<Listening> {
-  // Behind an answer that is still owed nothing can be upgraded: the socket is not free.
+  // While an earlier answer is owed, the socket is not free for an upgrade.
   const server = createBoundedServer(
     options,
     (incoming) => options.takesUpgrade(incoming) && owedOn(incoming.socket) === undefined,
@@ -51,7 +51,7 @@ export async function startServer(options: ServerOptions): Promise<Listening> {
     void handle({ id: randomUUID(), receivedAt: options.clock.now(), incoming, response, sink }, incoming.socket);
   });
   server.on('request', accept);
-  // Identity comes before `100 Continue`: the body reader sends it once the body is wanted.
+  // The caller is identified before `100 Continue` is sent: the body reader sends it when the body is wanted.
   server.on('checkContinue', accept);
   server.on('checkExpectation', accept);
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -111,7 +111,8 @@ class ConnectionSink implements ResponseSink {
   }
 
   end(): void {
-    // Whoever is answered in pieces before the upload is over did not hear that the connection ends.
+    // An answer in pieces that begins before the upload is over carries no `Connection: close`. So the connection is
+    // closed after it, with time to read.
     if (isSending(this.#incoming)) this.#response.once('finish', () => linger(this.#incoming.socket));
     this.#response.end();
   }

@@ -1,7 +1,7 @@
-// The connections of a listener: how many there may be, and what one of them may have under way. A listener that is
-// full gives up an idle connection for a new one: first one whose client has proved nothing yet, so that a stranger who
-// opens thousands displaces strangers. Requests that a client sends ahead of its answers are taken one after the other,
-// and beyond a few nothing more is read from it.
+// The connections of a listener: how many there may be, and how much one of them may have under way. A full listener
+// closes an idle connection for a new one. It first takes one whose client was never identified, so that a stranger who
+// opens thousands displaces only strangers. Requests that a client pipelines are served one after the other. Beyond a
+// few of them nothing more is read from the connection.
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -90,7 +90,9 @@ export function boundConnections(server: Server, most: number, turnedAway: () =>
     return undefined;
   }
 
-  /** About the one that was idle longest: what was used since it was looked at last goes to the end of the group. */
+  /**
+   * About the connection that was idle longest: one that was used since the last look moves to the end of its group.
+   */
   function idleCaller(): Connection | undefined {
     let recent: Connection | undefined;
     for (const connection of firstOf(callers)) {
@@ -105,7 +107,7 @@ export function boundConnections(server: Server, most: number, turnedAway: () =>
   }
 }
 
-/** A client that does not read its answer is as good as idle: nothing is under way for it any more. */
+/** A client that does not read its answer counts as idle: nothing is under way for it any more. */
 function isIdle({ last, waiting }: Connection): boolean {
   return waiting.length === 0 && (last === undefined || last.writableEnded || last.destroyed);
 }
@@ -161,7 +163,8 @@ function sentAhead(connection: Connection, socket: Socket, response: ServerRespo
 
 function takeNext(connection: Connection, socket: Socket): void {
   const { waiting } = connection;
-  // After an answer that closes the connection nobody would hear what came of the rest: it is not done.
+  // After an answer that closes the connection, nobody would hear the result of the remaining requests. They are not
+  // served.
   if (socket.destroyed || !socket.writable) {
     waiting.length = 0;
     return;
@@ -183,13 +186,13 @@ export function isStranger(socket: Socket): boolean {
   return connections.get(socket)?.proved === false;
 }
 
-/** A caller was identified on this connection: a full listener keeps it rather than a stranger's. */
+/** A caller was identified on this connection. A full listener closes the connections of strangers before this one. */
 export function markProved(socket: Socket): void {
   const connection = connections.get(socket);
   if (connection !== undefined) connection.proved = true;
 }
 
-/** For a request outside of the order, such as one to upgrade: the connection is busy until this response has ended. */
+/** For a request outside the order, such as an upgrade: the connection counts as busy until this response has ended. */
 export function keepBusy(socket: Socket, response: ServerResponse): void {
   const connection = connections.get(socket);
   if (connection !== undefined) connection.last = response;

@@ -1,7 +1,7 @@
-// How a connection is kept in order and how it ends, the same on every listener. Answers leave in the order of their
-// requests; a refusal that no request is there for comes after them. A connection is closed only when its client had
-// time to read what was written (RFC 9112 section 9.6), within bounds. Every socket that node:http hands over has an
-// error listener before anything else happens to it.
+// How a connection keeps its order and how it ends, the same on every listener. Answers leave in the order of their
+// requests. A refusal that belongs to no request comes after them. A connection is closed only after its client had
+// time to read what was written (RFC 9112 section 9.6), within bounds. Every socket that node:http hands over gets an
+// error listener first.
 
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -10,8 +10,8 @@ import { GatewayError } from '../errors.ts';
 import { problem } from '../problem.ts';
 
 /**
- * After the last answer: what the client still sends is thrown away until it ends, is silent, or has sent or taken too
- * much.
+ * Bounds after the last answer. What the client still sends is thrown away until the client ends, is silent, or has
+ * sent or read too much.
  */
 const LINGER_SILENCE_MS = 3_000;
 const LINGER_MS = 20_000;
@@ -28,10 +28,7 @@ const lingering = new WeakSet<Socket>();
 
 const ignore = (): void => {};
 
-/**
- * Has the order kept and the ends made orderly on all connections of this server. Whoever takes its requests calls
- * `isTaken` first.
- */
+/** Keeps the order and ends connections properly on this server. The handler of its requests calls `isTaken` first. */
 export function keepConnectionsInOrder(server: Server): void {
   server.on('connect', (_incoming: IncomingMessage, socket: Socket) => {
     socket.on('error', ignore);
@@ -53,9 +50,9 @@ export function endInOrder(socket: Socket): void {
 }
 
 /**
- * Notes that an answer is owed. False for a request behind one that ends the connection: it gets no answer, and must
- * have no effect. An offer to upgrade that is not taken up ends the connection, because node:http loses what came
- * behind such a request in the same packet.
+ * Notes that an answer is owed. False for a request behind one that ends the connection: it gets no answer and must
+ * have no effect. An upgrade that is not taken ends the connection too, because node:http loses what came behind it in
+ * the same packet.
  */
 export function isTaken(incoming: IncomingMessage, response: ServerResponse): boolean {
   const { socket } = incoming;
@@ -101,8 +98,8 @@ export function refuseSocket(socket: Socket, error: GatewayError): void {
 }
 
 /**
- * Ends the writing side, and gives the client time to read: closed at once, unread bytes of the client would reset the
- * connection.
+ * Ends the writing side, and gives the client time to read. If the socket were closed at once, bytes that the client
+ * sent and nobody read would reset the connection.
  */
 export function linger(socket: Socket): void {
   if (lingering.has(socket)) return;
@@ -110,8 +107,7 @@ export function linger(socket: Socket): void {
   ending.add(socket);
   if (socket.destroyed) return;
   let bytes = 0;
-  // From here on the parser sees nothing: what follows would be taken for further requests. Nothing keeps the socket
-  // from being read either.
+  // From here on the parser gets nothing: it would take what follows for further requests. The socket is still read.
   for (const event of ['data', 'end', 'readable', 'pause', 'resume']) socket.removeAllListeners(event);
   socket.on('data', (chunk: Buffer) => {
     bytes += chunk.byteLength;
@@ -132,8 +128,8 @@ export function isLingering(socket: Socket): boolean {
 }
 
 /**
- * After a parse error nothing that follows on the connection can be trusted: what is owed goes out, and then the
- * connection ends.
+ * After a parse error nothing that follows on the connection can be trusted. The answers that are owed go out, and then
+ * the connection ends.
  */
 function refuseInOrder(socket: Socket, error: GatewayError): void {
   const owed = owedOn(socket);
@@ -141,7 +137,7 @@ function refuseInOrder(socket: Socket, error: GatewayError): void {
   else if (owed.req.complete) {
     if (ending.has(socket)) return;
     ending.add(socket);
-    // The parser has given up, and so does not hear of the client's leaving either.
+    // The parser has stopped, so it does not notice when the client leaves.
     socket.once('end', () => socket.destroy());
     owed.once('close', () => refuseSocket(socket, error));
   }
@@ -151,7 +147,7 @@ function refuseInOrder(socket: Socket, error: GatewayError): void {
 }
 
 /**
- * Ends the answers that are owed on a connection which node:http has let go of: it would not tell them that the
+ * Ends the answers that are owed on a connection that node:http has detached: node:http would not tell them that the
  * connection is gone.
  */
 function abandon(socket: Socket): boolean {

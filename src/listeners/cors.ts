@@ -1,6 +1,6 @@
 // Web pages of the origins that an MCP mount lists may call it and read its answers (Fetch Standard, CORS). A browser
-// asks first, without the page's token, and so before anybody is identified. Gives no page anything that its token does
-// not give it.
+// asks first, without the page's token, so nobody is identified yet. A page gets nothing that its token does not give
+// it.
 
 import type { IncomingMessage } from 'node:http';
 import { type HeaderList, keepFields } from '../domain/headers.ts';
@@ -21,7 +21,7 @@ const EXPOSED = [
   'x-should-retry',
   'proxy-status',
 ].join(', ');
-/** How long a browser need not ask again, seconds: a changed list is in force soon. */
+/** How long a browser may remember the answer. Short, so that a changed list takes effect soon. */
 const REMEMBERED_SECONDS = '300';
 const FIELD_NAMES = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(\s*,\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+)*$/;
 
@@ -32,8 +32,8 @@ function mountOf({ url = '' }: IncomingMessage, mounts: ReadonlyMap<string, Moun
 }
 
 /**
- * The fields that let a page of a listed origin read the answer. Others get what keeps caches from giving them a
- * page's; undefined where no origin is listed.
+ * The fields that let a page of a listed origin read the answer. Other requests get `Vary`, so that a cache does not
+ * give them a page's answer. Undefined where no origin is listed.
  */
 export function pageFields(incoming: IncomingMessage, mounts: ReadonlyMap<string, Mount>): HeaderList | undefined {
   const { allowedOrigins = [] } = mountOf(incoming, mounts) ?? {};
@@ -43,7 +43,7 @@ export function pageFields(incoming: IncomingMessage, mounts: ReadonlyMap<string
   return ['access-control-allow-origin', origin, 'access-control-expose-headers', EXPOSED, 'vary', 'origin'];
 }
 
-/** Whether a browser asks on a page's behalf what the page may send to an MCP mount. */
+/** Whether this is a preflight: a browser asks what a page may send to an MCP mount. */
 export function isPreflight(incoming: IncomingMessage, mounts: ReadonlyMap<string, Mount>): boolean {
   const { method, headers } = incoming;
   if (method !== 'OPTIONS' || headers.origin === undefined || headers['access-control-request-method'] === undefined)
@@ -70,7 +70,7 @@ export function preflightFields(incoming: IncomingMessage, mounts: ReadonlyMap<s
 
 const READING = /^access-control-(allow-origin|allow-credentials|expose-headers)$/;
 
-/** The sink with further fields on its answer, in place of what an upstream says under their names. */
+/** The sink with these fields on its answer. They replace fields of the same meaning from the upstream. */
 export function withFields(sink: ResponseSink, fields: HeaderList): ResponseSink {
   const all = (headers: HeaderList): HeaderList => [...keepFields(headers, (name) => !READING.test(name)), ...fields];
   return wrapSink(sink, {

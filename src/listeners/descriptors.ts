@@ -1,10 +1,10 @@
-// How many files and sockets this process may have open, and who gets how many of them. Agents and upstreams are given
-// no more than what is left when reviewers, operators and the gateway's own files have theirs: whatever agents do, the
-// kill switch and /livez can be reached.
+// How many files and sockets this process may have open, and how they are shared out. Reviewers, operators and the
+// gateway's own files get their part first; agents and upstreams get the rest. So whatever agents do, the kill switch
+// and /livez can be reached.
 
 import { readFileSync } from 'node:fs';
 
-/** Numbers of descriptors. Their sum stays below the limit that they were shared out of. */
+/** Numbers of descriptors. Their sum stays below the limit of the process. */
 export interface DescriptorShares {
   /** Connections to the agents' listener. */
   readonly agents: number;
@@ -14,7 +14,7 @@ export interface DescriptorShares {
   readonly upstreams: number;
 }
 
-/** For systems that tell no limit, such as Windows. */
+/** For systems without a known limit, such as Windows. */
 const UNKNOWN_LIMIT = 4_096;
 /** More connections than this cost memory, whatever the system would allow. */
 const MOST = 32_768;
@@ -36,8 +36,8 @@ export function shareDescriptors(limit: number, most?: number): DescriptorShares
 const CALLS_PER_AGENT = 1_000;
 
 /**
- * The most connections to each upstream. `wanted` is what the configuration says of each; those of which it says
- * nothing get the rest in equal parts. What is wanted beyond the whole is cut down in proportion.
+ * The most connections to each upstream. `wanted` is what the configuration says. Upstreams without a number get the
+ * rest in equal parts. If more is wanted than there is, all are cut down in proportion.
  */
 export function shareOut(
   upstreams: number,
@@ -46,7 +46,7 @@ export function shareOut(
   const asked = [...wanted.values()].filter((most) => most !== undefined);
   const sum = asked.reduce((total, most) => total + most, 0);
   const others = wanted.size - asked.length;
-  // Half of the whole stays for those of which nothing is said.
+  // Half of the whole is kept for upstreams without a number.
   const cut = Math.min(1, (others === 0 ? upstreams : upstreams / 2) / sum);
   const rest = others === 0 ? 0 : (upstreams - sum * cut) / others;
   return new Map(

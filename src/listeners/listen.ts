@@ -72,7 +72,7 @@ export async function listen(server: Server, { address, tls }: ListenOptions): P
       resolve();
     });
   });
-  // A connection that cannot be accepted, for want of descriptors or memory, is lost alone.
+  // If a connection cannot be accepted, for lack of descriptors or memory, only that connection is lost.
   server.on('error', () => {});
   return {
     port: (server.address() as AddressInfo).port,
@@ -81,8 +81,8 @@ export async function listen(server: Server, { address, tls }: ListenOptions): P
         const cut = setTimeout(() => {
           for (const socket of sockets) socket.destroy();
         }, graceMs);
-        // A kept-alive connection becomes idle when its last answer is out, and would otherwise hold the end up for the
-        // whole grace.
+        // A kept-alive connection becomes idle when its last answer is out. If it were not closed then, it would delay
+        // the end for the whole grace time.
         const sweep = setInterval(() => {
           server.closeIdleConnections();
           for (const socket of sockets) if (isLingering(socket)) socket.destroy();

@@ -1,6 +1,6 @@
-// The operators' listener: /livez, /readyz, /metrics and which credentials must still be taken back; in the clear,
-// meant for a loopback or cluster-internal address. Names and times only, never a secret. Refuses names that are not
-// its own, so that no page reads it by DNS rebinding.
+// The operators' listener: /livez, /readyz, /metrics and the credentials that are not revoked yet. Without TLS, for a
+// loopback or cluster-internal address. It shows names and times, never a secret. It refuses host names that are not
+// its own, so that no web page reads it by DNS rebinding.
 
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
@@ -19,7 +19,7 @@ export interface OpsOptions extends ListenOptions {
   metrics(): Promise<string>;
   /** Credentials that were issued and are not revoked yet, without what is needed to revoke them. */
   outstanding(): Promise<readonly object[]>;
-  /** False when this process cannot come back by itself: whoever supervises it starts another. */
+  /** False when this process cannot recover by itself: its supervisor should start another. */
   alive(): boolean;
   /** What readiness rests on, checked at each request. */
   readiness(): Readiness;
@@ -85,9 +85,9 @@ export function startOps(options: OpsOptions): Promise<Listening> {
 }
 
 /**
- * A page in an operator's browser that had its own name resolve to this address still sends that name. A literal
- * address is nobody's name: Kubernetes probes by it, and so does Prometheus when it discovers its targets. A request
- * without Host (HTTP/1.0) comes from no browser. Throws `bad_host`.
+ * Refuses DNS rebinding: a web page whose own name resolves to this address still sends that name. A literal address is
+ * safe, and Kubernetes probes and Prometheus use it. A request without Host (HTTP/1.0) does not come from a browser.
+ * Throws `bad_host`.
  */
 function checkHost({ headersDistinct: { host = [] } }: IncomingMessage, names: ReadonlySet<string>): void {
   const [first = ''] = host;

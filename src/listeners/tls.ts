@@ -1,6 +1,6 @@
-// The TLS side of a listener: its own certificate, from files or from the Workload API, and client certificates. Those
-// are asked for here and judged by identity/: node's own verdict is not enough for X.509-SVIDs. Refuses connections
-// while there is no certificate to show.
+// The TLS side of a listener: its own certificate, from files or from the Workload API, and client certificates. They
+// are requested here and verified in identity/, because node's own check is not enough for X.509-SVIDs. Refuses
+// connections while there is no certificate to show.
 
 import { constants } from 'node:crypto';
 import type { Server } from 'node:http';
@@ -31,8 +31,8 @@ export type ListenTls = ClientCertificates & { readonly feed: CertificateFeed };
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /**
- * Without authorities node builds no path of its own, and so hands over every certificate that the client sent. Without
- * tickets no connection is resumed: a resumed one would come without its certificate.
+ * Without authorities node builds no certificate path and hands over every certificate that the client sent. Without
+ * tickets no connection is resumed: a resumed one would have no certificate.
  */
 const ASK_FOR_CERTIFICATES: TlsOptions = {
   requestCert: true,
@@ -53,7 +53,7 @@ export function createTlsListener(bounds: ServerOptions, tls: ListenTls): Server
     throw new GatewayError('issuer_unavailable', 'The Workload API gives no X.509-SVID for the listener.');
 
   const server = createServer({ ...bounds, handshakeTimeout: HANDSHAKE_TIMEOUT_MS, ...contextOf(first) });
-  // node:https makes a `clientError` of it, and then a refusal would be written into a handshake that never ends.
+  // node:https would emit a `clientError`, and a refusal would be written into a handshake that never ends.
   server.removeAllListeners('tlsClientError').on('tlsClientError', (_error, socket) => socket.destroy());
   if (clientCertificates === 'require') {
     server.on('secureConnection', (socket) => {

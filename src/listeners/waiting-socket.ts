@@ -1,6 +1,6 @@
-// The connection of a request to upgrade, from its arrival until somebody takes it. Watches it, since node:http does so
-// no longer: an agent that leaves closes the socket, and so ends its call. What the agent sends early is kept for
-// whoever takes the socket, within a bound.
+// The connection of a request to upgrade, from its arrival until a handler takes it. node:http no longer watches it: an
+// agent that leaves closes the socket, which ends its call. What the agent sends early is kept for the handler, within
+// a bound.
 
 import type { Socket } from 'node:net';
 

@@ -1,6 +1,6 @@
-// How many calls may be under way: of one agent, and to one upstream. An agent that has its number is refused at once.
-// A call to an upstream that has its number waits, for a bounded time and among a bounded number; what people approved
-// waits in front of the others.
+// How many calls may be under way: of one agent, and to one upstream. A call of an agent that has its full number is
+// refused at once. A call to an upstream that has its full number waits, for a bounded time and in a bounded queue.
+// Approved calls wait in front of the others.
 
 import type { Call } from '../domain/call.ts';
 import type { SingleMount } from '../domain/mount.ts';
@@ -30,7 +30,7 @@ class Counts {
   }
 }
 
-/** Calls under way of each agent. What a call asks of servers by itself is part of it. */
+/** Calls under way of each agent. Subcalls belong to the call that they are made for and do not count. */
 export class AgentCalls {
   readonly #counts = new Counts();
 
@@ -58,7 +58,7 @@ export class AgentCalls {
   }
 }
 
-/** How much of an upstream one agent may take, and of the line before it. */
+/** How much of an upstream, and of the queue before it, one agent may take. */
 const ONE_AGENTS_PART = 0.75;
 
 interface WaitingCall {
@@ -66,7 +66,7 @@ interface WaitingCall {
   take(): void;
 }
 
-/** One upstream's. */
+/** The places of one upstream. */
 class SlotPool {
   used = 0;
   /** By agent. */
@@ -84,7 +84,7 @@ class SlotPool {
     return this.others.size < queue && this.queueing.of(agent) < Math.ceil(queue * ONE_AGENTS_PART);
   }
 
-  /** Whoever waits longest, of those whose agent may have one more. */
+  /** The call that has waited longest among those whose agent may have one more place. */
   next(pool: Pool): WaitingCall | undefined {
     for (const line of [this.first, this.others])
       for (const waiting of line) if (this.hasPlaceFor(waiting.agent, pool)) return waiting;
@@ -92,66 +92,69 @@ class SlotPool {
   }
 }
 
-/** Calls under way to each upstream, from before their credential is minted until they are over. */
+/** Calls under way to each upstream, from before their credential is minted until the call is over. */
 export class UpstreamSlots {
-  readonly #rooms = new Map<string, SlotPool>();
+  readonly #pools = new Map<string, SlotPool>();
 
-  /** Takes a place unless the call has one, at once where one is free. Throws `too_many_calls` and `client_closed`. */
+  /**
+   * Takes a place, at once where one is free. A call that has one already keeps it. Throws `too_many_calls` and
+   * `client_closed`.
+   */
   enter(classified: Classified, approved: boolean): undefined | Promise<void> {
     const { mount, call, principal } = classified;
     if (mount.kind !== 'single' || call.slot !== undefined) return undefined;
     const { pool } = mount;
-    const room = this.#roomOf(mount.name);
-    if (!room.hasPlaceFor(principal.id, pool)) return waitFor(room, classified, pool, approved);
-    occupy(room, call, mount.name, principal.id);
+    const slots = this.#poolOf(mount.name);
+    if (!slots.hasPlaceFor(principal.id, pool)) return waitFor(slots, classified, pool, approved);
+    occupy(slots, call, mount.name, principal.id);
     return undefined;
   }
 
   leave({ call, mount, principal }: Reached): void {
     if (call.slot === undefined || principal === undefined) return;
-    const room = this.#roomOf(call.slot);
-    room.used -= 1;
-    room.using.remove(principal.id);
-    if (mount?.kind === 'single' && room.first.size + room.others.size > 0) room.next(mount.pool)?.take();
+    const slots = this.#poolOf(call.slot);
+    slots.used -= 1;
+    slots.using.remove(principal.id);
+    if (mount?.kind === 'single' && slots.first.size + slots.others.size > 0) slots.next(mount.pool)?.take();
   }
 
-  #roomOf(name: string): SlotPool {
-    const known = this.#rooms.get(name);
+  #poolOf(name: string): SlotPool {
+    const known = this.#pools.get(name);
     if (known !== undefined) return known;
-    const room = new SlotPool();
-    this.#rooms.set(name, room);
-    return room;
+    const slots = new SlotPool();
+    this.#pools.set(name, slots);
+    return slots;
   }
 }
 
-function occupy(room: SlotPool, call: Call, name: string, agent: string): void {
-  room.used += 1;
-  room.using.add(agent);
+function occupy(slots: SlotPool, call: Call, name: string, agent: string): void {
+  slots.used += 1;
+  slots.using.add(agent);
   call.slot = name;
 }
 
 function waitFor(
-  room: SlotPool,
+  slots: SlotPool,
   { call, mount, principal, request }: Classified,
   pool: Pool,
   approved: boolean,
 ): Promise<void> {
-  const line = approved ? room.first : room.others;
+  const line = approved ? slots.first : slots.others;
   const full = `This upstream has as many calls under way as it is given (upstreams.${mount.name}.pool).`;
-  if (!approved && !room.hasQueueFor(principal.id, pool)) throw tooMany(full);
+  if (!approved && !slots.hasQueueFor(principal.id, pool)) throw tooMany(full);
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       line.delete(waiting);
-      if (!approved) room.queueing.remove(principal.id);
+      if (!approved) slots.queueing.remove(principal.id);
       clearTimeout(timer);
       forget();
     };
     const waiting: WaitingCall = {
       agent: principal.id,
-      // In the turn in which the place became free, so that nobody who comes now gets in between.
+      // Taken in the turn in which the place becomes free, so that no call that arrives now gets in between.
       take() {
         leave();
-        occupy(room, call, mount.name, principal.id);
+        occupy(slots, call, mount.name, principal.id);
         resolve();
       },
     };
@@ -175,7 +178,7 @@ function waitFor(
       );
     });
     line.add(waiting);
-    if (!approved) room.queueing.add(principal.id);
+    if (!approved) slots.queueing.add(principal.id);
   });
 }
 

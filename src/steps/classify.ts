@@ -75,7 +75,8 @@ function complete(
 async function withTask(tasks: TaskStore, taskId: string, classified: Classified): Promise<Classified> {
   const { call, principal } = classified;
   const task = await findTask(tasks, taskId, principal);
-  // Its calls are put on record, and what could not be is a history that no rule reads: the call is refused instead.
+  // The task's calls are kept in the store. If there is no room for this one, rules could not read it later: the call
+  // is refused.
   refuseStored(await tasks.storedBytes(principal.id), call.runtime);
   return call.reach({ ...classified, task, calls: tasks.calls(task.id) });
 }

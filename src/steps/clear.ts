@@ -30,7 +30,7 @@ export interface ClearDependencies {
 
 export function clear(deps: ClearDependencies, decided: Decided): Cleared | Promise<Cleared> {
   const { call, decision } = decided;
-  // Whatever the rules say now, a hold that is resumed ends as that hold: used, or void. Never beside it.
+  // A resumed call never gets through by the rules alone: its hold is used, or it ends.
   const byRules = deps.ways.clearedBy[kindOf(decided)] === 'rules';
   if (byRules && decision.effect === 'deny') throw denial(decided);
   call.span = deps.tracing.admit({ receivedAt: call.receivedAt, decision });
@@ -49,7 +49,7 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
   const { call } = decided;
   const { streamed, body } = decided.action;
   if (streamed) throw new GatewayError('internal', 'A body that was not read cannot be held.');
-  // A condition may have had a larger body read than a hold may keep.
+  // A condition may need a larger body than a hold may keep.
   if ((body?.bytes.byteLength ?? 0) > call.runtime.heldBodyBytes)
     throw new GatewayError('payload_too_large', 'The body is larger than limits.heldBody.');
   const leftBehind = fieldsLeftBehind(decided);
@@ -73,14 +73,14 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
         held = call.reach({ ...decided, hold });
         heldSince = deps.clock.now();
         call.span = undefined;
-        // The hold rests on the span of the call that opened it. Open while people think, a crash would lose that span:
-        // it ends here, and release continues its trace. The span of a call that comes back for the hold tells how that
-        // call was answered.
+        // Spans that stay open while people think would be lost in a crash. So the span of the call that opened the
+        // hold ends here, and release continues its trace. The span of a call that comes back for a hold stays open and
+        // tells how that call was answered.
         if (admitted?.ref.spanId === hold.trace.admit.spanId) admitted.end(factsOf(held));
         else call.answerSpan = admitted;
         wait?.begin(hold);
       },
-      // First the place, which may take a while, then the judgement, then the claim: a call that finds no place keeps
+      // First the place, which may take a while, then the judgement, then the claim: a call that gets no place keeps
       // its approval.
       async rejudge(approval) {
         await deps.takePlace(decided);
@@ -106,8 +106,8 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
 }
 
 /**
- * Throws `field_not_bound` before anybody is asked about a call that would be another one without its fields. A resumed
- * hold goes out as it was held.
+ * Names of fields that the call would lose. Throws `field_not_bound`, before anybody is asked, when the call would be
+ * another call without them. A resumed call goes out as it was held.
  */
 function fieldsLeftBehind({ mount, request, action, resumes }: Decided): readonly string[] {
   if (resumes !== undefined || mount.kind === 'shared') return [];
@@ -117,14 +117,14 @@ function fieldsLeftBehind({ mount, request, action, resumes }: Decided): readonl
   throw new GatewayError('field_not_bound', detail, { members: { fields: deciding } });
 }
 
-/** Cancels the hold of an agent whose going away means that it does not want the call any more. */
+/** Cancels the hold when its agent went away and by that gave the call up. */
 function cancelAbandoned(
   { approvals }: ClearDependencies,
   { principal }: Decided,
   { code, details }: GatewayError,
 ): void {
   if (code !== 'client_closed' || details.holdId === undefined) return;
-  // It may have ended by itself in this moment.
+  // The hold may have ended in this moment.
   void approvals.cancel(details.holdId, principal).catch(() => {});
 }
 

@@ -43,7 +43,7 @@ export function decide(
   const decision = judge(runtime, clock, classified, approval);
   const binding = bindingOf(decision);
   const actionDigest = digests.of(action, binding);
-  // A call that no approval is asked for is spared it.
+  // Only a call that asks for an approval needs this digest.
   const asksForHold = decision.effect === 'hold' || approval !== undefined || resumes !== undefined;
   const formerActionDigest = asksForHold ? digests.former(action, binding) : undefined;
   return formerActionDigest === undefined

@@ -1,6 +1,5 @@
-// The calls whose decision holds only until their task has done something else: some rule about them reads its history.
-// They are judged again whenever that has changed, before the agent learns what it changed by. A call that has not gone
-// out is then refused, and one that is open is cut.
+// Calls that a rule decided by the history of their task. When that history changes, they are judged again, before the
+// agent learns of the change. A call that has not been sent yet is then refused, and one that is open is cut.
 
 import type { Call } from '../domain/call.ts';
 import type { Ways } from '../domain/call-kind.ts';
@@ -25,7 +24,7 @@ export class HistoryWatch {
     this.#cuts = cuts;
   }
 
-  /** From its clearance on. */
+  /** Watches the call from its clearance on. */
   enter(cleared: Cleared): void {
     const { call, task, action } = cleared;
     if (task === undefined) return;
@@ -40,7 +39,7 @@ export class HistoryWatch {
     if (calls?.delete(call) && calls.size === 0) this.#byTask.delete(task.id);
   }
 
-  /** `history` is the task's, with what has changed. */
+  /** `history` gives the task's history, with the change. */
   changed(taskId: string, by: Call, history: () => readonly TaskCall[]): void {
     const calls = this.#byTask.get(taskId);
     if (calls === undefined) return;
@@ -56,7 +55,7 @@ export class HistoryWatch {
 
   #stands(cleared: Cleared, history: readonly TaskCall[]): boolean {
     const { effect } = judge(this.#runtime(), this.#clock, { ...cleared, calls: without(history, cleared) });
-    // What people approved was held before, and is so still.
+    // An approved call was held before, so a hold does not bar it.
     return effect === 'allow' || (effect === 'hold' && cleared.clearance.kind === 'released');
   }
 
@@ -66,7 +65,7 @@ export class HistoryWatch {
   }
 }
 
-/** A call was decided on without itself. */
+/** The history without the call itself, as it was when the call was decided. */
 function without(history: readonly TaskCall[], { call, action }: Cleared): readonly TaskCall[] {
   const own = history.findIndex(
     ({ at, upstream, method, path, tool }) =>

@@ -1,5 +1,5 @@
-// journal: the decision goes on record before any effect. Calls that people approved, and calls that get a credential
-// of their own, wait for the disk; calls that a rule lets through are written at once and reach the disk within a
+// journal: the decision goes on record before any effect. Approved calls, and calls that get a credential of their own,
+// wait until the record is on disk. Records of other allowed calls are written at once and reach the disk within a
 // second.
 
 import type { AuditLog, RecordText } from '../domain/audit.ts';
@@ -35,7 +35,8 @@ export async function journal(deps: JournalDependencies, cleared: Cleared): Prom
 }
 
 /**
- * Human on the loop: what passes unasked is on the list, and its notices are in the outbox, before it has an effect.
+ * Human on the loop: a call that passes without being asked about is on the list, and its notices are in the outbox,
+ * before it has an effect.
  */
 async function watch(
   deps: JournalDependencies,

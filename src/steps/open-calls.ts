@@ -1,7 +1,7 @@
-// The calls that are with their upstreams, so that the kill switch can cut what it comes too late to refuse: WebSocket
-// connections, uploads that are under way, and answers that are being streamed. WebSockets also end with the identity
-// of their agent. What is sent and not answered yet runs to its end, and so does what people approved: cut short,
-// nobody would know what became of it. A stream that would begin later is refused in send.ts.
+// The calls that are with their upstreams, so that the kill switch can cut a call that it comes too late to refuse: a
+// WebSocket connection, an upload that is under way, an answer that is being streamed. A WebSocket also ends with the
+// identity of its agent. A call that is sent and not answered yet runs to its end, and so does an approved call: if it
+// were cut, nobody would know what it did. A stream that would begin later is refused in send.ts.
 
 import type { Call } from '../domain/call.ts';
 import { kindOf, type Ways } from '../domain/call-kind.ts';
@@ -17,7 +17,7 @@ export interface OpenCalls {
   cut(): number;
 }
 
-/** How long a timer may run; a later end is looked at again. */
+/** Longest time of one timer. If the identity ends later, another timer is set. */
 const LONGEST_TIMER_MS = 60 * 60_000;
 
 export function createOpenCalls(suspensions: Suspensions, clock: Clock, cuts: Ways['cut']): OpenCalls {
@@ -25,8 +25,8 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock, cuts: Wa
   const ends = new Map<Call, NodeJS.Timeout>();
 
   /**
-   * A WebSocket ends with what its agent proved itself by: there is no further request at which that would be looked
-   * at.
+   * Ends a WebSocket with the identity of its agent: there is no further request at which the identity would be
+   * checked.
    */
   function endWithIdentity(call: Call): void {
     const remaining = (call.reached.principal?.expiresAt ?? 0) - clock.now();
@@ -60,7 +60,7 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock, cuts: Wa
   };
 }
 
-/** The upstream's side ends with the agent's. False when the call is left alone. */
+/** Cuts the agent's side; the upstream's side ends with it. False when the call is left alone. */
 export function cutOff(cuts: Ways['cut'], call: Call, because: ErrorCode): boolean {
   const { upgrade, sink, reached } = call;
   const what = cuts[kindOf(reached)];

@@ -1,6 +1,6 @@
-// Keeps back an upstream's 401 so that the call can be sent a second time with a fresh credential; every other answer
-// goes straight through. What is kept back is bounded: a longer answer goes to the agent as it is, and there is no
-// second time.
+// Keeps an upstream's 401 back so that the call can be sent once more with a fresh credential. Every other answer goes
+// straight through. What is kept back is bounded: a longer answer goes to the agent as it is, and the call is not sent
+// again.
 
 import type { HeaderList } from '../domain/headers.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
@@ -28,7 +28,7 @@ export class RefusedAnswer implements ResponseSink {
     return this.#state === 'kept';
   }
 
-  /** Lets it go to the agent after all. */
+  /** Gives the agent the answer that was kept back. */
   letGo(): void {
     if (this.#head === undefined) return;
     const { status, headers, whole } = this.#head;
@@ -83,7 +83,7 @@ export class RefusedAnswer implements ResponseSink {
     this.#sink.abort(because);
   }
 
-  /** Writes what was kept so far; false when the agent is slower than that. */
+  /** Writes what was kept so far. False when the agent reads more slowly than that. */
   #release(): boolean {
     this.#state = 'passing';
     if (this.#head !== undefined) this.#sink.head(this.#head.status, this.#head.headers);

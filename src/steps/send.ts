@@ -1,5 +1,5 @@
-// send: the call goes out, once. A held call is marked SENT, durably, before its first byte: after a crash between the
-// two the outcome is unknown and nobody sends it again.
+// send: the call goes out, once. A held call is marked SENT, durably, before its first byte. After a crash between the
+// two, its outcome is unknown and nobody sends it again.
 
 import type { Approvals } from '../domain/approvals.ts';
 import type { Call } from '../domain/call.ts';
@@ -42,7 +42,8 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const atOnce = deps.ways.history[kind] === 'sent';
   const own = atOnce ? call.sink : deps.history.sinkOf(armed);
   const sink = plan?.through(own) ?? own;
-  // The last look at the suspensions, and in the same turn the call is where a later one finds it.
+  // The last look at suspensions. In the same turn the call becomes visible to the kill switch, so no suspension falls
+  // in between.
   deps.historyWatch.refuseBarred(call);
   if (clearance.kind === 'released') await deps.approvals.markSent(clearance);
   else refuseSuspended(deps.suspensions, armed.principal, armed.task?.id);
@@ -53,7 +54,7 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   // is still at hand.
   const mayRepeat =
     deps.ways.again[kind] && clearance.kind === 'allowed' && !action.streamed && credential?.exclusive === false;
-  // What an open WebSocket ends with is known when it is over, and that may be much later.
+  // How a WebSocket ends is known when it is over, which may be much later.
   if (atOnce) deps.history.record(departed, undefined);
   const keeping = mayRepeat ? new RefusedAnswer(sink) : undefined;
   const answered = await attempt(deps, departed, keeping ?? sink);
@@ -64,8 +65,8 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
 }
 
 /**
- * The call with another credential in place of one that the upstream refused; undefined when none is to be had, and the
- * refusal stands.
+ * The call with another credential in place of the one that the upstream refused. Undefined when there is no other:
+ * then the agent gets the refusal.
  */
 async function rearm(
   { broker, suspensions }: SendDependencies,
@@ -76,8 +77,7 @@ async function rearm(
   try {
     return await arm(broker, suspensions, answered);
   } catch {
-    // The broker has logged and counted it, or the caller was suspended meanwhile; the agent gets the upstream's
-    // answer.
+    // The broker has logged and counted the failure, or the caller was suspended meanwhile.
     return undefined;
   }
 }
@@ -96,11 +96,11 @@ async function attempt(deps: SendDependencies, departed: Departed | Answered, si
       mount.kind === 'single' && mount.traceContext ? call.span?.ref : undefined,
       handler?.requestHeaders(departed) ?? NOTHING,
     ),
-    // Who speaks a protocol reads the answer.
+    // A protocol handler reads the answer.
     mustRead: handler !== undefined,
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
     mayStream() {
-      // What people approved runs to its end (open-calls.ts).
+      // An approved call runs to its end (open-calls.ts).
       if (released || deps.suspensions.covering(departed.principal, departed.task?.id) === undefined) return;
       throw new GatewayError(
         'principal_suspended',
@@ -120,7 +120,7 @@ async function attempt(deps: SendDependencies, departed: Departed | Answered, si
   } catch (thrown) {
     const error = asGatewayError(thrown).knowing('maybe');
     span?.end(error.code);
-    // An upstream has had the call before.
+    // An upstream has received the call before.
     if (error.executed === 'no' && 'sent' in departed)
       throw new GatewayError(error.code, error.detail, { ...error.details, executed: 'maybe' });
     throw error;

@@ -1,4 +1,4 @@
-// The steps of the pipeline with their parts handed in: what each may use stands in its own file.
+// Builds the steps of the pipeline and hands each its parts.
 
 import { kindOf } from '../domain/call-kind.ts';
 import type { Mount } from '../domain/mount.ts';
@@ -32,7 +32,7 @@ export interface StepParts extends Omit<PartsOfSteps, Shared | 'agentCalls'> {
   readonly tasks: TaskStore;
   readonly digests: ActionDigests;
   readonly agentCalls: AgentCalls;
-  /** What is in force now: by this an approval is judged, however long ago the call arrived. */
+  /** The configuration in force now. An approval is judged by it, however long ago the call arrived. */
   runtime(): RuntimeConfig;
 }
 
@@ -43,20 +43,20 @@ export function createSteps(parts: StepParts): Steps {
   const slots = new UpstreamSlots();
 
   /**
-   * The same judgement as at the door, by what is in force and on record now: caller, task and its calls, destination
-   * and policy.
+   * Judges a held call once more, as at its arrival, by what is in force and on record now: caller, task and its calls,
+   * destination and policy.
    */
   const rejudge: ClearDependencies['rejudge'] = async (held, approval) => {
     const now = runtime();
     const { principal } = await identify(now, suspensions, clock, held);
     const task = held.task && (await findTask(tasks, held.task.id, principal));
-    // An action for no destination has another digest than the one that was approved.
+    // Without its destination the action has another digest than the approved one, so the approval does not fit.
     const moved = hasMoved(held.mount, now.mounts.get(held.mount.name));
     const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
     const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
     const judged = decide(now, clock, digests, task === undefined ? current : { ...current, task }, approval);
-    // What is on record of a call that is refused now is what was asked, and this verdict on it.
+    // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
     held.call.reach({ ...held, principal, decision, actionDigest });
     return judged;
@@ -68,7 +68,8 @@ export function createSteps(parts: StepParts): Steps {
   const count = (recognised: Recognised): Recognised =>
     ways.counted[kindOf(recognised)] ? agentCalls.enter(recognised) : recognised;
   const equipped = { ...parts, history, historyWatch, slots, rejudge, takePlace };
-  // Read in the turn in which the call is decided and begun: of two that come at once, the second counts the first.
+  // Read in the turn in which the call is decided and begun: of two calls that arrive at once, the second counts the
+  // first.
   const upToDate = (classified: Classified): Classified =>
     classified.task === undefined ? classified : { ...classified, calls: history.calls(classified.task.id) };
 
@@ -95,7 +96,7 @@ export function createSteps(parts: StepParts): Steps {
   };
 }
 
-/** Whether calls to a mount go somewhere else by now, or nowhere. What is on no server has nowhere to move to. */
+/** Whether the destination of a mount has changed or is gone. A shared mount has no destination of its own. */
 function hasMoved(before: Mount, now: Mount | undefined): boolean {
   return (
     now === undefined ||

@@ -1,7 +1,7 @@
-// The three traces of a held call and the one of any other: admit, approval, release (DESIGN section 9). Links are
+// A held call has three traces: admit, approval, release. Every other call has one (DESIGN section 9). Links are
 // written on both sides, and trace ids are repeated as flat attributes, because trace viewers follow links one way
-// only. Holds, denials and errors are always kept; of allowed calls a share. An allowed call that fails later is kept
-// whole after all.
+// only. Holds, denials and errors are always kept, and a share of allowed calls. An allowed call that fails later is
+// kept whole.
 
 import { type Link, ROOT_CONTEXT, type SpanContext, SpanKind } from '@opentelemetry/api';
 import { RandomIdGenerator, SamplingDecision, TraceIdRatioBasedSampler } from '@opentelemetry/sdk-trace';
@@ -42,8 +42,8 @@ export interface CallTracingOptions {
 
 export interface CallTracing extends Tracing {
   /**
-   * For `HoldStore.subscribe`: writes `countersign.approval.close` when a hold came to an end that no vote and no send
-   * brought about.
+   * For `HoldStore.subscribe`: writes `countersign.approval.close` for a hold that ended without a vote and without
+   * being sent.
    */
   holdChanged(hold: Hold, before: HoldState | undefined): void;
 }
@@ -272,8 +272,7 @@ export function createCallTracing({
 }
 
 /**
- * A call that opened a hold has no answer yet, and "pending" is not the last one. A call that came back for a hold has
- * its answer.
+ * A call that opened a hold has no final answer yet, only "pending". A call that came back for a hold has its answer.
  */
 function admitEvent(facts: CallFacts, { spanId }: SpanRef): EventName {
   const decision = decisionLabel(facts);

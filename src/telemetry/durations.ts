@@ -16,7 +16,7 @@ import {
 import type { Clock } from '../domain/clock.ts';
 import { hrTime } from './hr-time.ts';
 
-/** What one set of labels has seen. */
+/** The durations of one set of labels. */
 export interface Series {
   record(seconds: number): void;
 }

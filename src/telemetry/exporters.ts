@@ -1,5 +1,5 @@
-// Between the SDK and OTLP: counts what is lost, so that losing it is visible, and keeps the trouble away from calls.
-// The SDK's batch processors drop silently when their queue is full and lose a batch whose export failed.
+// Between the SDK and OTLP: counts what is lost, so that losses are visible, and keeps export faults away from calls.
+// The batch processors of the SDK drop silently when their queue is full, and lose a batch whose export failed.
 // Failures are logged when they begin and when they end, not once per batch.
 
 import type { Counter } from '@opentelemetry/api';

@@ -21,10 +21,10 @@ const SECRET_FIELDS = new Set([
   'assertion',
   'privatekey',
 ]);
-/** Of lines that nobody reads, bytes; what comes on top is dropped. */
+/** Most bytes of lines that wait to be written. Further lines are dropped. */
 const MOST_WAITING_BYTES = 16 * 1024 * 1024;
 const MASK = '[secret]';
-/** Deeper than this, values are written as they are: nothing that is logged goes so deep. */
+/** Deeper values are written as they are. No line of this code goes so deep. */
 const DEEPEST = 4;
 
 export interface FlushableLogger extends Logger {
@@ -32,7 +32,7 @@ export interface FlushableLogger extends Logger {
   flush(): void;
 }
 
-/** What cannot be written down is not worth a failed call. */
+/** A line that cannot be written must not fail a call. */
 function textOf(fields: Readonly<Record<string, unknown>>): string {
   try {
     return JSON.stringify(presentableFields(fields));
@@ -47,11 +47,11 @@ type Level = 'info' | 'warn' | 'error';
  * Where lines go; default: standard output, without waiting for whoever reads it: a slow reader must not hold up calls.
  */
 export function createLog(destination?: DestinationStream): FlushableLogger {
-  // Of pino only what writes: its formatting costs an allowed call more than its policy does.
+  // Only the writing part of pino is used: its formatting costs an allowed call more than its policy does.
   const standardOutput =
     destination === undefined ? pino.destination({ dest: 1, sync: false, maxLength: MOST_WAITING_BYTES }) : undefined;
-  // A full disk behind it, or a terminal that was closed, costs lines and nothing else. What waits is tried again with
-  // the next line.
+  // A full disk, or a terminal that was closed, costs lines and nothing else. Waiting lines are tried again with the
+  // next line.
   let failing = false;
   standardOutput
     ?.on('error', () => {
@@ -119,7 +119,7 @@ function presentable(name: string, value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null || depth > DEEPEST) return value;
   if (value instanceof Error) return describeError(value);
   if (Array.isArray(value)) return value.map((each) => presentable('', each, depth + 1));
-  // What has its own JSON form keeps it: a Secret masks itself.
+  // A value with a JSON form of its own keeps it: a Secret masks itself.
   if ('toJSON' in value) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, presentable(key, each, depth + 1)]));
 }

@@ -179,7 +179,7 @@ export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogra
     observeHolds(read) {
       holdsActive.addCallback(async (result) => {
         const counts = await read();
-        // Every time all of them: a state that is not observed would keep the number that it had last.
+        // All states are observed each time: a state that is left out would keep its last number.
         for (const state of OPEN_STATES) result.observe(counts[state] ?? 0, { [ATTR.state]: state });
       });
     },

@@ -1,7 +1,6 @@
-// Writes finished spans. A span of the gateway is a plain note of where and when until it ends; only then, and only if
-// it is to be kept, does the SDK hear of it: as the finished span that its processors take from anybody, under the ids
-// that were promised when it began. So a call that is not sampled costs no SDK work, an error can still be kept at the
-// end, and no span is lost because it was open too long.
+// Writes finished spans. Until it ends, a span of the gateway is only a note of place and start. Only a span that is
+// kept reaches the SDK, when it has ended, with the ids that it got when it began. So a call that is not sampled costs
+// no SDK work, an error can still be kept at the end, and no span is lost because it was open too long.
 
 import { type Attributes, type Link, type SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import type { Resource } from '@opentelemetry/resources';
@@ -49,7 +48,7 @@ export function createRecorder(resource: Resource, processor: SpanProcessor, ver
     links,
     failed,
   }: FinishedSpan): ReadableSpan {
-    // What comes here is kept, also where the share had left it out and it failed after all.
+    // Everything that comes here is kept, also a call outside the sampled share that failed.
     const context = spanContext({ ...ref, sampled: true }, false);
     return {
       name,

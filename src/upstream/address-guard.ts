@@ -1,7 +1,7 @@
-// Keeps the gateway from being led inside: an upstream's name may not resolve to a private, link-local or metadata
-// address, and plain http stays on this machine, unless the operator opted in. Trusts the configured URL, not DNS;
-// every connection is checked anew, so an answer that changes later is refused too. net.connect asks no look-up for IP
-// literals: they are judged here, once.
+// Keeps calls out of internal networks: an upstream's name may not resolve to a private, link-local or metadata
+// address, and plain http stays on this machine, unless the operator opted in. Trusts the configured URL, not DNS.
+// Every connection is checked anew, so an answer that changes later is refused too. net.connect does no look-up for IP
+// literals; they are judged here, once.
 
 import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
@@ -28,7 +28,7 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-// Nothing that an operator would write on purpose: metadata services, this host, no host, many hosts.
+// Addresses that no operator would configure on purpose: metadata services, this host, no host, many hosts.
 const NEVER: readonly (readonly [string, number])[] = [
   ['0.0.0.0', 8],
   ['169.254.0.0', 16],
@@ -94,9 +94,7 @@ function within(list: BlockList, address: string): boolean {
   return family === 0 || list.check(bare, family === 6 ? 'ipv6' : 'ipv4');
 }
 
-/**
- * Whether the address, or an IPv4 address that it carries, is within the list: for lists of what must not be reached.
- */
+/** Whether the address, or an IPv4 address embedded in it, is on the list. For lists of forbidden addresses. */
 function reaches(list: BlockList, address: string): boolean {
   return within(list, address) || embeddedAddresses(withoutZone(address)).some((inner) => list.check(inner, 'ipv4'));
 }
@@ -123,7 +121,7 @@ export function isInsideLiteral(url: URL): boolean {
 }
 
 /**
- * Why this URL may not be an upstream, in one sentence, or undefined. For the configuration check as much as for
+ * Why this URL may not be an upstream, in one sentence; undefined when it may. Used by the configuration check and at
  * construction.
  */
 export function refuseUpstreamUrl({
@@ -146,9 +144,8 @@ export function refuseUpstreamUrl({
 }
 
 /**
- * For targets that are no upstreams, and whose literals get no more trust than what a name resolves to: a private
- * address needs allowPrivateAddresses, this machine does not, and link-local and metadata addresses are refused
- * whatever the operator says.
+ * For targets other than upstreams. Their IP literals are judged like names: a private address needs
+ * allowPrivateAddresses, this machine does not, and link-local and metadata addresses are always refused.
  */
 export function refuseTargetLiteral({ url, allowPrivateAddresses }: AddressRules): string | undefined {
   const host = hostOf(new URL(url));
@@ -160,9 +157,8 @@ export function refuseTargetLiteral({ url, allowPrivateAddresses }: AddressRules
 }
 
 /**
- * A look-up for net.connect and tls.connect that fails with `upstream_address_refused` when any answer lies inside. A
- * loopback name must stay on the loopback. An IP literal in the configuration is the operator's word and never gets
- * here.
+ * A look-up for net.connect and tls.connect. It fails with `upstream_address_refused` when any answer is an internal
+ * address. A loopback name must stay on the loopback. An IP literal from the configuration never comes here.
  */
 export function guardedLookup(rules: AddressRules, resolve: Resolve = systemLookup): LookupFunction {
   const mustBeLoopback = isLoopbackName(hostOf(new URL(rules.url)));

@@ -1,7 +1,7 @@
-// Addresses in the fields of an upstream's answer (Location, Content-Location, Refresh, Link), which are in the
-// upstream's own address space: what points below the mounted URL is written as the agent reaches it, what points
-// elsewhere at the upstream or at a host inside is left out, and any other site's address stays. An agent is never sent
-// around the gateway, and learns no name of the network behind it.
+// Addresses in the fields of an upstream's answer (Location, Content-Location, Refresh, Link). An address below the
+// mounted URL is rewritten to the way the agent reaches it. An address elsewhere at the upstream or on an internal host
+// is left out. Addresses of other sites stay. So no agent is sent around the gateway or learns a name of the network
+// behind it.
 
 import { readUpstreamName } from '../domain/server-names.ts';
 import { isInsideLiteral } from './address-guard.ts';
@@ -31,7 +31,7 @@ export function forAgent(name: string, value: string, source: AnswerSource, with
   return address && `${refresh[1]}${address}`;
 }
 
-/** Undefined for what has no form that an agent may have. */
+/** Undefined where the agent may not have the address in any form. */
 function addressForAgent(text: string, { url, upstream, path }: AnswerSource): string | undefined {
   const address = URL.parse(text.trim(), new URL(path, url).href);
   if (address === null) return undefined;
@@ -56,12 +56,12 @@ const INSIDE = /(^|\.)(localhost|local|localdomain|internal|intranet|private|cor
 const LINK_LOCAL = /^169\.254(\.\d+){2}$/;
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
-/** A host that only means something in the network behind the gateway, or the upstream at another door. */
+/** A host of the network behind the gateway, or the upstream under another address. */
 function isInside(address: URL, url: URL): boolean {
   const { hostname, protocol } = address;
   if (!/^(https?|wss?):$/.test(protocol)) return false;
   const host = hostname.toLowerCase().replace(/\.$/, '');
-  // On one machine everybody is inside.
+  // An upstream on this machine: a loopback address is no other network.
   if (LOOPBACK.test(host) && LOOPBACK.test(url.hostname)) return false;
   // Link-local: whoever reads it has such addresses of its own, and it tells nothing of the network behind the gateway.
   if (LINK_LOCAL.test(host)) return false;

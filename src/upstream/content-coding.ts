@@ -1,6 +1,6 @@
-// Bodies in a content coding (RFC 9110 section 8.4.1) as what they encode, so that they can be searched, although the
-// upstream was asked not to compress. Bounded in how much a small body may become; memory is that of one piece, since a
-// slow agent slows the decoder down.
+// Decodes bodies in a content coding (RFC 9110 section 8.4.1) so that they can be searched. The upstream was asked not
+// to compress, and some do. How much a small body may grow is bounded. Memory use is one piece, because a slow agent
+// slows the decoder down.
 
 import { Duplex, pipeline, Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
@@ -53,7 +53,7 @@ export function contentDecoder(codings: readonly string[]): Duplex | undefined {
   return Duplex.from({ writable: counted, readable: bounded });
 }
 
-/** Fields that speak of the body as it was encoded. */
+/** Fields that describe the encoded body. */
 const OF_THE_ENCODED: ReadonlySet<string> = new Set([
   'content-encoding',
   'content-digest',

@@ -1,5 +1,4 @@
-// IPv4 addresses within IPv6 ones: a translator or tunnel on the way delivers to the address inside, so the guard
-// judges both.
+// IPv4 addresses inside IPv6 addresses. A translator or tunnel delivers to the inner address, so the guard judges both.
 
 import { isIPv6 } from 'node:net';
 

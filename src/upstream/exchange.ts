@@ -1,8 +1,7 @@
-// One call on the wire: what undici tells of it, turned into an answer in the agent's sink. Small answers of known
-// length are collected and written at once, the rest goes through as it comes, and a slow agent slows the upstream
+// One call on the wire: turns the events of undici into an answer in the agent's sink. Small answers of known length
+// are collected and written at once. Everything else is passed on as it comes, and a slow agent slows the upstream
 // down. Trusts neither side: the head is filtered, interim answers are swallowed, an upgrade that nobody asked for is
-// refused. What fails before the agent has a byte is left to whoever called to tell; after that the sink ends what it
-// has begun.
+// refused. A failure before the agent has a byte goes to the caller; after that the sink ends what it has begun.
 
 import { isAscii } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -35,7 +34,7 @@ export interface ExchangeOptions {
   ended(error: GatewayError | undefined, sent: Sent | undefined): void;
 }
 
-/** A class, for once, because undici calls these methods on one object per call and this is the hot path. */
+/** A class, because undici calls these methods on one object per call, on the hot path. */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: ExchangeOptions;
   #progress: Progress = 'waiting';
@@ -54,7 +53,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * Ends the call from this side: the upstream's connection is closed, a call that still waits for one is never sent.
+   * Ends the call from this side: the connection to the upstream is closed, and a call that still waits for one is
+   * never sent.
    */
   abort(reason: GatewayError): void {
     if (this.#over) return;

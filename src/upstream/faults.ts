@@ -1,6 +1,6 @@
-// What the faults of sockets, TLS and undici mean to a caller, told by their codes and by how far the call had got;
-// never by message text. The promise that settle relies on: `executed` of what comes out of here is `no` when not one
-// byte of the call was sent, else `maybe`.
+// What faults of sockets, TLS and undici mean to a caller, told by their codes and by how far the call had got, never
+// by message text. settle relies on one promise: `executed` is `no` when not one byte of the call was sent, otherwise
+// `maybe`.
 
 import { GatewayError } from '../errors.ts';
 
@@ -39,9 +39,9 @@ const TLS_CODES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The error for the caller, with what is known of the call's effect: nothing had gone out while it waited for a
- * connection, and after that nobody knows. Errors of the gateway's own (a refused address, an agent that went away)
- * keep their code.
+ * The error for the caller, with what is known of the effect of the call: while it waited for a connection nothing was
+ * sent, and after that nobody knows. Errors of the gateway itself (a refused address, an agent that went away) keep
+ * their code.
  */
 export function upstreamFault(thrown: unknown, progress: Progress): GatewayError {
   return faultOf(thrown, progress).knowing(progress === 'waiting' ? 'no' : 'maybe');

@@ -1,4 +1,5 @@
-// What both directions share of HTTP fields: which belong to one connection only, and which bytes may stand in them.
+// What requests and answers share of HTTP fields: which fields belong to one connection only, and which bytes a value
+// may have.
 
 import type { HeaderList } from '../domain/headers.ts';
 

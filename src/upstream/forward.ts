@@ -34,7 +34,7 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
     leftBehind: string[],
     signed?: string[],
   ): Promise<Sent> =>
-    // Not async: the promise is the only one of the call.
+    // Not async, so that each call makes one promise only.
     new Promise((resolve, reject) => {
       try {
         const { action, request, credential, responseHeaders } = outgoing;
@@ -74,7 +74,7 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
         forget = request.onClosed(() =>
           exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')),
         );
-        // What undici refuses to write it reports through the exchange too; it does not throw.
+        // What undici refuses to write, it reports through the exchange; it does not throw.
         target.pool.dispatch({ path, method: action.method, headers, body }, exchange);
       } catch (thrown) {
         reject(asGatewayError(thrown).knowing('no'));
@@ -119,8 +119,8 @@ function unsent(thrown: unknown): never {
 }
 
 /**
- * Where the action goes, by the configuration of this moment. Throws `upstream_unreachable`, and `upstream_tls` while
- * the gateway cannot be itself there.
+ * Where the action goes under the configuration in force. Throws `upstream_unreachable`, and `upstream_tls` while the
+ * gateway has no client certificate to show there.
  */
 export function targetOf(targets: Targets, { action }: Outgoing): Target {
   const target = targets.get(action.upstream);

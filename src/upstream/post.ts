@@ -1,6 +1,6 @@
-// One POST to an address that the operator configured and that is not an upstream: webhooks, Slack. Guarded as
-// upstreams are: https except on this machine, names that resolve inside are refused at every connection, no redirect
-// is followed, and the answer is bounded.
+// One POST to an address that the operator configured and that is not an upstream: webhooks, Slack. Guarded like
+// upstreams: https except on this machine, names that resolve to internal addresses are refused at every connection,
+// redirects are not followed, and the answer is bounded.
 
 import { isIP } from 'node:net';
 import { Agent, request } from 'undici';

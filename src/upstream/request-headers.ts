@@ -1,7 +1,7 @@
-// Builds the fields that go upstream: the agent's, less everything that says who it is, how it is connected or what the
-// gateway said; then the gateway's own; then the credential. This is the one place where the agent's fields are
-// filtered for sending. Never lets through the agent's credentials, spoofed proxy fields, or a second field beside an
-// injected one.
+// Builds the fields that go upstream: the agent's fields without those that say who the agent is, how it is connected
+// or what the gateway said; then the gateway's own fields; then the credential. Only here are the agent's fields
+// filtered for sending. The agent's credentials, spoofed proxy fields, and a second field next to an injected one never
+// pass.
 
 import { sha256 } from '../domain/canonical.ts';
 import type { Injection, SignatureInjection } from '../domain/credential.ts';
@@ -107,7 +107,8 @@ export function upstreamFields(
     const name = agent[i] as string;
     if (neverForwarded(name) || name === options.agentToken || name === injected?.name || connectionOptions?.has(name))
       continue;
-    // Beside the gateway's credential nobody else speaks; what an approval binds was configured and seen.
+    // With the gateway's credential, no field of the agent may say who is asking. Fields that an approval binds were
+    // configured and seen.
     if (
       credential !== undefined &&
       !boundHeadersOnly &&
@@ -139,13 +140,13 @@ export function upstreamFields(
   return fields;
 }
 
-/** So many names at most, of so many characters: an answer does not grow with what the agent made up. */
+/** Bounds on the names that are listed: an answer must not grow with names that the agent made up. */
 const MOST_TOLD = 20;
 const LONGEST_TOLD = 100;
 
 /**
- * What the answer says of the fields that stayed here: an allowed call without them may be another one than its agent
- * meant.
+ * The note on the answer about fields that were not forwarded: without them an allowed call may do something else than
+ * its agent meant.
  */
 export function toldLeftBehind(names: readonly string[]): HeaderList {
   const told = [...new Set(names)].filter(({ length }) => length <= LONGEST_TOLD).slice(0, MOST_TOLD);

@@ -1,7 +1,6 @@
-// What of the upstream's head reaches the agent. Trusts nothing in it: names and values are checked again, so that
-// nothing can split the gateway's answer, and whatever could pass for the gateway's own word is dropped. Set-Cookie is
-// dropped because Cookie is never sent: a session of the agent's own at the upstream would be one that nobody decided
-// on.
+// Filters the head of the upstream's answer for the agent. Trusts nothing in it: names and values are checked again, so
+// that nothing can split the gateway's answer, and fields that could pass for the gateway's own are dropped. Set-Cookie
+// is dropped because Cookie is never sent: nobody decided on a session of the agent's own at the upstream.
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { HeaderList } from '../domain/headers.ts';
@@ -49,8 +48,8 @@ const DROPPED: ReadonlySet<string> = new Set([
   'x-api-key',
 ]);
 /**
- * What only makes sense to whoever sent the credential: where the gateway did, an agent would answer it with one of its
- * own.
+ * Challenges are for the sender of the credential. Where the gateway sent it, an agent would answer them with a
+ * credential of its own.
  */
 const OF_THE_CREDENTIAL: ReadonlySet<string> = new Set([
   'www-authenticate',

@@ -1,6 +1,6 @@
-// The configured upstreams as things that can be connected to: one pool of connections each, TLS always verified. A
-// reload hands in the new set: what did not change keeps its pool and its open connections, what went away ends once
-// its calls have. Refuses upstreams that the address guard refuses, before anything is connected.
+// The configured upstreams as things that can be connected to: one connection pool each, with TLS always verified. A
+// reload hands in the new set. An unchanged upstream keeps its pool and its open connections; a removed one ends when
+// its calls have ended. Refuses upstreams that the address guard refuses, before anything is connected.
 
 import type { LookupFunction } from 'node:net';
 import { buildConnector, Pool } from 'undici';
@@ -24,13 +24,13 @@ export interface UpstreamOptions extends AddressRules {
   readonly allowPrivateAddresses?: boolean;
   readonly tls?: {
     /**
-     * The authorities trusted for this upstream, instead of the system's; each new connection is judged by what they
-     * are then.
+     * The authorities that are trusted for this upstream instead of the system's. Each new connection uses the
+     * authorities of that moment.
      */
     readonly ca?: PemSource;
     /**
-     * What the gateway shows when it is asked for a certificate; replaced while connections are open. `name` tells one
-     * source from another.
+     * The certificate that the gateway shows when the upstream asks for one. It can be replaced while connections are
+     * open. `name` identifies its source.
      */
     readonly clientCertificate?: { readonly name: string; readonly feed: ClientCertificate };
   };
@@ -43,8 +43,8 @@ export interface UpstreamOptions extends AddressRules {
   /** Whether WebSocket upgrades pass. */
   readonly websocket: boolean;
   /**
-   * Fields of the agent's that say who is asking and go along with an injected credential all the same, `x-ms-*` for
-   * all that begin so. Default none.
+   * Fields of the agent that say who is asking and are forwarded although a credential is injected. `x-ms-*` stands for
+   * all names with that beginning. Default none.
    */
   readonly forwardHeaders?: readonly string[];
   /**
@@ -54,7 +54,7 @@ export interface UpstreamOptions extends AddressRules {
   readonly agentToken?: string;
 }
 
-/** PEM; undefined while there is none to show, and then nothing is sent, over open connections neither. */
+/** PEM. While it is undefined nothing is sent, not even on open connections. */
 export interface ClientCertificate {
   current(): { readonly certificate: string; readonly key: string } | undefined;
 }
@@ -165,10 +165,7 @@ function openTarget(options: UpstreamOptions, resolve?: Resolve): Target {
   return { options, url, authority: url.host, pool, lookup };
 }
 
-/**
- * Each connection shows the certificate of its time and trusts the authorities of its time; connections that are open
- * keep theirs.
- */
+/** A new connection uses the certificate and the authorities of that moment. Open connections keep theirs. */
 function connectorOf(options: UpstreamOptions, lookup: LookupFunction): buildConnector.connector {
   const make = () => buildConnector({ lookup, timeout: options.connectTimeoutMs, ...tlsOptions(options) });
   const { ca, clientCertificate } = options.tls ?? {};
@@ -198,9 +195,8 @@ interface TlsOptions {
 }
 
 /**
- * What the gateway shows to this upstream now, if anything is configured. Throws `upstream_tls` while that cannot be
- * had: without it the upstream would take the gateway for somebody else, and over an open connection for somebody that
- * it has ceased to be.
+ * The certificate for this upstream now, if one is configured. Throws `upstream_tls` while it is not available: without
+ * it the upstream would take the gateway for somebody else. That holds for open connections too.
  */
 export function ownCertificate({ tls, name }: UpstreamOptions): ReturnType<ClientCertificate['current']> {
   const own = tls?.clientCertificate?.feed.current();

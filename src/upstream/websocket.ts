@@ -56,7 +56,7 @@ export function createWebSocketPass({ targets, metrics }: WebSocketPassOptions):
   };
 }
 
-/** Either side's end is the other's: half-open pairs would stay for ever. */
+/** When one side ends, the other is ended too. Half-open pairs would stay for ever. */
 function bothClosed(socket: Socket, upstreamSocket: Socket): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {

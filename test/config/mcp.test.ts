@@ -106,21 +106,15 @@ describe('several servers under one mount', () => {
       shared('a: { url: http://127.0.0.1:1, toolChanges: { hold: none } }'),
       'upstreams.tools.servers.a.toolChanges.hold: There is no tier of this name. Add one under `tiers`.',
     ],
-    [
-      'a credential for all of them',
-      shared(A, ', credential: key'),
-      'upstreams.tools.credential: With `servers`, set this on each server instead.',
-    ],
-    [
-      'timeouts for all of them',
-      shared(A, ', timeouts: { headers: 5s }'),
-      'upstreams.tools.timeouts: With `servers`, set this on each server instead.',
-    ],
-    [
-      'pins for all of them',
-      shared(A, `, pinnedTools: { x: ${'a'.repeat(64)} }`),
-      'upstreams.tools.pinnedTools: With `servers`, set this on each server instead.',
-    ],
+    ...[
+      ['credential', ', credential: key'],
+      ['timeouts', ', timeouts: { headers: 5s }'],
+      ['pinnedTools', `, pinnedTools: { x: ${'a'.repeat(64)} }`],
+    ].map(([key, text]): [string, string, string] => [
+      `${key} for all of them`,
+      shared(A, text),
+      `upstreams.tools.${key}: With \`servers\`, set this on each server instead.`,
+    ]),
     [
       'a rule for a server that is not there',
       shared(A, '', '[{ id: r, match: { upstream: tools, server: b }, decide: allow }]'),

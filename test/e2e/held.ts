@@ -1,5 +1,6 @@
 // Short words for what the tests of held calls do again and again: hold a call, and read what an answer says.
 
+import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { expect } from 'vitest';
 import type { CallOptions, Environment } from '../support/environment.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
@@ -66,4 +67,22 @@ export async function becomes(reviewer: ReviewerClient, id: string, state: strin
 export async function wasSentAway({ log }: Pick<Environment, 'log'>, hold: string): Promise<void> {
   const times = () => log.filter((line) => line.error === 'approval_pending' && JSON.stringify(line).includes(hold));
   await expect.poll(() => times().length, { timeout: 15_000 }).toBeGreaterThan(0);
+}
+
+/** An SDK v1 client gives its call up while people decide: the hold must be cancelled. */
+export async function giveUpWhileHeld(
+  alice: ReviewerClient,
+  client: Client,
+  call: Parameters<Client['callTool']>[0],
+): Promise<void> {
+  const { hold } = await alice.expect('PENDING');
+  const aborter = new AbortController();
+  const answer = client
+    .callTool(call, undefined, { onprogress: () => {}, signal: aborter.signal })
+    .catch((error: Error) => error);
+  const id = await hold;
+  const { hold: cancelled } = await alice.expect('CANCELLED', id);
+  aborter.abort('not wanted');
+  expect(await answer).toBeInstanceOf(Error);
+  expect(await cancelled).toBe(id);
 }

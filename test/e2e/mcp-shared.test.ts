@@ -13,7 +13,7 @@ import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { connectV1, connectV2 } from '../support/mcp-clients.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
-import { wasSentAway } from './held.ts';
+import { giveUpWhileHeld, wasSentAway } from './held.ts';
 
 interface Result {
   readonly content: readonly { readonly text: string }[];
@@ -141,16 +141,7 @@ describe('an SDK v1 client', () => {
 
   it('cancels a held call, whose server nothing in the cancellation names', async ({ env, alice }) => {
     const { client } = await connect(env);
-    const { hold } = await alice.expect('PENDING');
-    const aborter = new AbortController();
-    const answer = client
-      .callTool(payment('south'), undefined, { onprogress: () => {}, signal: aborter.signal })
-      .catch((error: Error) => error);
-    const id = await hold;
-    const { hold: cancelled } = await alice.expect('CANCELLED', id);
-    aborter.abort('not wanted');
-    expect(await answer).toBeInstanceOf(Error);
-    expect(await cancelled).toBe(id);
+    await giveUpWhileHeld(alice, client, payment('south'));
   });
 
   it('is told of arguments that do not fit before anybody is asked', async ({ env }) => {

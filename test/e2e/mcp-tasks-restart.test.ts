@@ -2,9 +2,8 @@ import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
 import { startEnvironment } from '../support/environment.ts';
-import { connectV1 } from '../support/mcp-clients.ts';
 import { startMcpUpstream } from '../support/mcp-upstream.ts';
-import { type Answer, lastAmount, ranWith, taskGatewayTest } from '../support/task-gateway.ts';
+import { type Answer, lastAmount, openSlowJobs, ranWith, taskGatewayTest } from '../support/task-gateway.ts';
 
 const it = taskGatewayTest;
 
@@ -73,12 +72,7 @@ describe('a task across a restart of the gateway', { timeout: 60_000 }, () => {
   });
 
   it('is waited for when the gateway is told to stop while the upstream is at work', async () => {
-    const gated = await startMcpUpstream();
-    const own = await startEnvironment({
-      upstreams: { tools: { url: gated.url, protocol: 'mcp' } },
-      rules: [rule.allow('job', { tool: 'slow_job' })],
-    });
-    const { client } = await connectV1(own, 'tools');
+    const { bank: gated, env: own, client } = await openSlowJobs();
     const stream = client.experimental.tasks.callToolStream({ name: 'slow_job', arguments: {} }, CallToolResultSchema, {
       task: {},
     });

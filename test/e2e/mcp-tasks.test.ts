@@ -5,10 +5,16 @@ import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/cl
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { describe, expect } from 'vitest';
 import { rule, type WholeConfig } from '../support/config.ts';
-import { startEnvironment } from '../support/environment.ts';
-import { connectV1 } from '../support/mcp-clients.ts';
-import { type McpUpstream, startMcpUpstream } from '../support/mcp-upstream.ts';
-import { type Answer, lastAmount, nextAmount, payment, ranWith, taskGatewayTest } from '../support/task-gateway.ts';
+import type { McpUpstream } from '../support/mcp-upstream.ts';
+import {
+  type Answer,
+  lastAmount,
+  nextAmount,
+  openSlowJobs,
+  payment,
+  ranWith,
+  taskGatewayTest,
+} from '../support/task-gateway.ts';
 
 const it = taskGatewayTest;
 
@@ -230,13 +236,8 @@ describe('a held call of an SDK v1 client that takes tasks', () => {
     expect((await alice.show(id)).state).toBe('PENDING');
   });
 
-  it('goes on when the client that polls for it goes away while the upstream is at work', async ({
-    env,
-    bank,
-    alice,
-    connect,
-    hold,
-  }) => {
+  it('goes on when the client that polls for it goes away while the upstream is at work', async ({ gateway }) => {
+    const { env, bank, alice, connect, hold } = gateway;
     const client = await connect();
     const { taskId, id } = await hold(client, { name: 'slow_job', arguments: { size: 20 + nextAmount() } });
     await alice.approve(id);
@@ -324,12 +325,7 @@ describe('a call that nobody holds, asked for as a task', () => {
   });
 
   it('is refused when too many of them run', async () => {
-    const upstream = await startMcpUpstream();
-    const small = await startEnvironment({
-      upstreams: { tools: { url: upstream.url, protocol: 'mcp' } },
-      rules: [rule.allow('job', { tool: 'slow_job' })],
-    });
-    const { client } = await connectV1(small, 'tools');
+    const { bank: upstream, env: small, client } = await openSlowJobs();
     const start = async () => {
       const stream = client.experimental.tasks.callToolStream(
         { name: 'slow_job', arguments: {} },

@@ -2,7 +2,10 @@
 // resume, and what hostile clients make of messages. The session's server is the SDK's; streams come from a recording
 // upstream, which shows what reached it.
 
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { afterEach, describe, expect } from 'vitest';
+import { WebSocket } from 'ws';
 import { rule } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
@@ -78,23 +81,6 @@ async function openSession(env: Environment, version = '2025-11-25', as = 'agent
   expect((await messageOf(opened)).result).toMatchObject({ protocolVersion: version });
   return { 'mcp-session-id': session, 'mcp-protocol-version': version };
 }
-
-describe('a session of revision', () => {
-  it.for(['2025-03-26', '2025-06-18', '2025-11-25'])(
-    '%s is opened, used and ended through the gateway',
-    async (version, { env }) => {
-      const session = await openSession(env, version);
-      expect((await post(env, '/tools', { jsonrpc: '2.0', method: 'notifications/initialized' }, session)).status).toBe(
-        202,
-      );
-      expect((await messageOf(await post(env, '/tools', call(2, 'read_balance'), session))).result).toMatchObject({
-        content: [{ text: 'done read_balance' }],
-      });
-      expect((await env.call('/tools', { method: 'DELETE', headers: session })).status).toBe(200);
-      expect((await post(env, '/tools', call(3, 'read_balance'), session)).status).toBe(404);
-    },
-  );
-});
 
 describe('an event stream that the server opens', () => {
   it('brings its notifications, keeps their ids, and is resumed from the last one', async ({ env }) => {
@@ -340,5 +326,16 @@ describe('the call of a task', () => {
     expect(result?.error).toMatchObject({ data: { code: expect.stringMatching(/^upstream_/) } });
     expect(JSON.stringify(result?.error)).not.toMatch(/nothing was executed/i);
     expect(env.upstream.requests).toHaveLength(before + 1);
+  });
+});
+
+describe('an upgrade of a mount of MCP', () => {
+  it('is refused, and its agent is told that nothing was executed', async ({ env }) => {
+    const authorization = `Bearer ${await env.token('agent-1')}`;
+    const socket = new WebSocket(`ws://127.0.0.1:${env.ports.agents}/tools`, { headers: { authorization } });
+    const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
+    const { code, detail } = JSON.parse(Buffer.concat(await response.toArray()).toString());
+    expect([response.statusCode, code]).toEqual([426, 'upgrade_refused']);
+    expect(detail).toContain('This upstream takes no upgrades. Nothing was executed.');
   });
 });

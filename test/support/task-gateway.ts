@@ -9,6 +9,7 @@ import { expect } from 'vitest';
 import { rule } from './config.ts';
 import { type CallOptions, type Environment, startEnvironment } from './environment.ts';
 import { file, gatewayTest } from './gateway-test.ts';
+import { connectV1 } from './mcp-clients.ts';
 import { type McpUpstream, startMcpUpstream, startStatelessUpstream } from './mcp-upstream.ts';
 import type { ReviewerClient } from './reviewer-client.ts';
 import { bankMounts } from './two-banks.ts';
@@ -144,3 +145,14 @@ export const taskGatewayTest = gatewayTest
   .extend('hold', file, ({ gateway }) => gateway.hold)
   .extend('modern', file, ({ gateway }) => gateway.modern)
   .extend('untilStatus', file, ({ gateway }) => gateway.untilStatus);
+
+/** A gateway over one bank whose slow jobs a rule allows, with an SDK v1 client. The test closes it. */
+export async function openSlowJobs() {
+  const bank = await startMcpUpstream();
+  const env = await startEnvironment({
+    upstreams: { tools: { url: bank.url, protocol: 'mcp' } },
+    rules: [rule.allow('job', { tool: 'slow_job' })],
+  });
+  const { client } = await connectV1(env, 'tools');
+  return { bank, env, client };
+}

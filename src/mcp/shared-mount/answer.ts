@@ -1,6 +1,6 @@
-// A server's message in the agent's words: on a shared mount its tools, prompts, resources and requests bear its name,
-// so that two servers' are never taken for each other's. Trusts nothing of the message; what has another form than MCP
-// gives it goes on as it is.
+// A server's message in the agent's words: on a shared mount its tools, prompts, resources and requests carry its name,
+// so that nothing of two servers is confused. Trusts nothing in the message. What does not have the form of MCP is
+// passed on as it is.
 
 import type { Action } from '../../domain/action.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
@@ -9,9 +9,8 @@ import { agentId, agentUri, namedBy } from '../../domain/server-names.ts';
 import type { JudgeMessage } from '../answer-sink.ts';
 
 /**
- * Judges what one server sends: on a shared mount nothing of it may pass for another server's, so an answer has to be
- * the answer to this request, and progress the progress of this request. `judge` has the last word on the rest, under
- * the server's own names.
+ * Judges what one server sends. Nothing of it may pass for another server's, so an answer must answer this request, and
+ * progress must belong to this request. `judge` decides about the rest, under the server's own names.
  */
 export function judgeServer(
   server: string,
@@ -27,7 +26,7 @@ export function judgeServer(
 }
 
 function isOwn({ method, id, params }: JsonObject, { mcp }: Action, asked: string | number | undefined): boolean {
-  // An error of a server that could not read the number has none.
+  // A server that could not read the id answers with an error without one.
   if (method === undefined || method === null)
     return asked !== undefined && (id === asked || id === undefined || id === null);
   if (method !== 'notifications/progress' || !isJsonObject(params)) return true;
@@ -60,7 +59,7 @@ function fromServer(server: string, message: JsonObject): JsonObject {
   return message;
 }
 
-/** The progress of a server's request is told to that server alone. */
+/** The progress of a server's request goes to that server alone. */
 function withProgress(server: string, params: JsonObject): JsonObject {
   const meta = isJsonObject(params._meta) ? params._meta : {};
   return isId(meta.progressToken)

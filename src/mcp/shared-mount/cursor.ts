@@ -1,5 +1,5 @@
-// The cursor of a list that several servers have more of: theirs, sealed together for one caller, mount and list.
-// Refuses what was not made here for exactly this list.
+// The cursor of a list of several servers: their own cursors, sealed together for one caller, mount and list. Refuses
+// any other cursor.
 
 import { canonicalDigest } from '../../domain/canonical.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
@@ -22,7 +22,7 @@ export interface SharedCursors {
 
 /** What an agent sends back, characters. */
 const LONGEST = 64 * 1024;
-/** Of one server's cursor; a list that goes on by a longer one ends, since no agent could send all of them back. */
+/** Longest cursor of one server. A list with a longer one ends there, because no agent could send all cursors back. */
 const LONGEST_OWN = 1024;
 
 export function createSharedCursors(seal: StateSealer): SharedCursors {

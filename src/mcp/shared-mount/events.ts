@@ -1,7 +1,7 @@
-// The ids of events on streams of a shared mount (MCP 2025 revisions, resumability). An id says where each server's own
-// stream is to go on: one server's, for the answer to one request, or every server's, for the stream that the agent
-// keeps open. They hold nothing secret, and what an agent writes into one is no more than what it could say to a server
-// as its Last-Event-ID.
+// The ids of events on streams of a shared mount (MCP 2025 revisions, resumability). An id says where the servers' own
+// streams continue: one server's stream for the answer to one request, or every server's for the stream that the agent
+// keeps open. An id holds nothing secret. An agent that writes one of its own says no more than a Last-Event-ID could
+// say to a server.
 
 import { type HeaderList, header } from '../../domain/headers.ts';
 import { SERVER_NAME } from '../../domain/server-names.ts';
@@ -21,7 +21,7 @@ export const allEventId = (ids: Readonly<Record<string, string>>): string => enc
 
 const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-/** Undefined for what was not made here. */
+/** Undefined for an id that was not made here. */
 export function readEventId(text: string): EventPlace | undefined {
   const value = text.length > LONGEST ? undefined : parse(text);
   if (Array.isArray(value)) {
@@ -36,7 +36,7 @@ export function readEventId(text: string): EventPlace | undefined {
     : undefined;
 }
 
-/** Where a client that comes back says that it was. */
+/** The place that a returning client names. */
 export function lastPlace(headers: HeaderList): EventPlace | undefined {
   const last = header(headers, 'last-event-id');
   return last === undefined ? undefined : readEventId(last);

@@ -1,7 +1,6 @@
-// What a shared mount answers itself (domain/handler.ts): sessions, lists and whatever else concerns all of its
-// servers. Everything that names one server has become that server's own call before it gets here
-// (shared-mount/route.ts). What can be neither asked of all nor given to one is refused, and nothing that goes to all
-// can be held.
+// What a shared mount answers itself (domain/protocol-handler.ts): sessions, lists and everything that concerns all of
+// its servers. A message that names one server has become that server's own call before it gets here
+// (shared-mount/route.ts). A message that can neither be asked of all servers nor given to one is refused.
 
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { edited, parseWithSource, writeJson } from '../../domain/json-source.ts';
@@ -43,7 +42,7 @@ const INVALID_PARAMS = -32602;
 export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler {
   const { servers, sessions, cursors, log } = parts;
 
-  /** The same message to every server at once, or to those that are named. */
+  /** Sends a message to every server at once. Servers for which there is no message are left out. */
   async function askAll(
     armed: Armed,
     messageFor: (server: string) => JsonObject | undefined,
@@ -79,7 +78,7 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
         executed: 'unsaid',
       });
     }
-    // What all of them speak: dates compare as text.
+    // The newest revision that all of them speak. Dates compare as text.
     const protocolVersion = Object.values(sessionOf)
       .map((session) => session.protocolVersion)
       .sort()[0] as string;
@@ -98,8 +97,8 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
 
   async function discover(armed: Armed, message: JsonObject): Promise<SharedAnswer> {
     const replies = await askAll(armed, () => message);
-    // A server that answers and does not know this revision would be lost to the agent: then all are spoken to in the
-    // revision before.
+    // A server that answers but does not know this revision would be lost to the agent. So the agent is told to use the
+    // revision before with all servers.
     const old = [...replies.values()].some(
       ({ status, result, error }) => result === undefined && (status === 400 || isServersOwn(error)),
     );
@@ -162,7 +161,7 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
     };
   }
 
-  /** For what has no result of its own: well when one server took it. */
+  /** For a request without a result of its own: it succeeds when one server took it. */
   async function tellAll(armed: Armed, message: JsonObject): Promise<SharedAnswer> {
     const replies = await askAll(armed, () => message);
     const results = resultsOf(replies);
@@ -188,7 +187,7 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
 
   async function endSession(armed: Armed): Promise<void> {
     const session = sessions.of(armed.request);
-    // First of all here: whatever the servers do with theirs, this one takes no more calls.
+    // First the session here: whatever the servers do with theirs, this one takes no more calls.
     if (session !== undefined) await sessions.end(session);
     await Promise.all(servers.names(armed).map((server) => servers.end(armed, server)));
   }
@@ -246,7 +245,7 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
       try {
         return { status: await serve(armed, sink), complete: true };
       } catch (thrown) {
-        // No server has been asked yet: then the table says what is known of the effect, else whoever threw it.
+        // If no server was asked yet, the table knows the effect. Otherwise the thrower has said it.
         const error = asGatewayError(thrown);
         throw error.knowing(error.executed);
       }
@@ -260,7 +259,7 @@ const isStateless = ({ action }: Armed): boolean => action.mcp?.stateless === tr
 
 const NOT_STORED = ['cache-control', 'no-store'];
 
-/** Names that no server has; a rule let them through all the same. */
+/** A rule let these through, but they name nothing of any server. */
 const REFUSED: Readonly<Record<string, { readonly code: number; readonly message: string }>> = Object.fromEntries(
   [
     'tools/call',
@@ -285,12 +284,12 @@ const resultsOf = (replies: ReadonlyMap<string, Reply>): ReadonlyMap<string, Jso
     ),
   );
 
-/** An error that the server gave, and not the gateway in its place. */
+/** Whether the error is from the server, not from the gateway in its place. */
 function isServersOwn(error: Reply['error']): boolean {
   return error !== undefined && !(isJsonObject(error.data) && typeof error.data.code === 'string');
 }
 
-/** Several servers would count on one token. */
+/** Without the progress token: several servers would report on the same one. */
 function withoutProgress(params: JsonObject): JsonObject {
   if (!isJsonObject(params._meta)) return params;
   return edited(params, { _meta: edited(params._meta, { progressToken: undefined }) });

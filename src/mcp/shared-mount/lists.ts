@@ -1,6 +1,5 @@
-// One list out of many: what the servers of a shared mount answer to the same question, put together for the agent.
-// Entries arrive under the agent's names already (shared-mount/answer.ts). What has no name that is one server's alone,
-// or one that is too long, is left out.
+// Joins the lists of all servers of a shared mount into one. Entries arrive under the agent's names already
+// (shared-mount/answer.ts). An entry whose name is too long, or does not belong to one server alone, is left out.
 
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 
@@ -18,7 +17,7 @@ const LONGEST_NAME = 256;
 const LONGEST_URI = 8 * 1024;
 
 /**
- * Entries that can be told from all others, in the order of their servers; `leftOut` is told how many of a server's are
+ * The entries with unique names, in the order of their servers. `leftOut` hears how many entries of a server are
  * missing.
  */
 export function joinEntries(
@@ -39,7 +38,7 @@ export function joinEntries(
   });
 }
 
-/** What the agent will name the entry by. */
+/** The name under which the agent will use the entry. */
 function keyOf(method: string, entry: Json): string | undefined {
   if (!isJsonObject(entry)) return undefined;
   if (method === 'tools/list')
@@ -55,8 +54,8 @@ function plain(value: Json | undefined, longest: number): string | undefined {
 }
 
 /**
- * MCP 2026-07-28, caching: the shortest of the lifetimes, none while a server is missing, and never shared: what one
- * agent may see is no answer for another.
+ * MCP 2026-07-28, caching: the shortest of the lifetimes, and none while a server is missing. Never shared, because the
+ * list of one agent is not the list of another.
  */
 export function joinCaching(
   replies: ReadonlyMap<string, { readonly result?: JsonObject }>,
@@ -69,7 +68,7 @@ export function joinCaching(
   return { resultType: 'complete', ttlMs: lifetimes.length === 0 ? 0 : Math.min(...lifetimes), cacheScope: 'private' };
 }
 
-/** What the servers can do together: whatever one of them can, as far as the gateway can tell whose it is. */
+/** The capabilities that at least one server has, as far as the gateway can tell the servers apart. */
 export function joinCapabilities(results: readonly JsonObject[], stateless: boolean): JsonObject {
   const all = results.map(({ capabilities }) => (isJsonObject(capabilities) ? capabilities : {}));
   const flag = (capability: string, member: string): object =>

@@ -1,7 +1,7 @@
-// Which server of a shared mount a message is for, and the message in that server's words: its tool's own name, its
-// resource's own URI, its request's own number. What comes out is an ordinary message for an ordinary mount, which
-// reads it again as strictly as any. Trusts nothing: the message has passed the strict reading under its own names
-// first. What names no server stays with the mount.
+// Finds the server that a message to a shared mount is for, and puts the message into that server's words: its tool's
+// own name, its resource's own URI, its request's own number. The result is an ordinary message for an ordinary mount,
+// which reads it again as strictly as any. Trusts nothing: the message has passed the strict reading first. A message
+// that names no server stays with the mount.
 
 import type { Action } from '../../domain/action.ts';
 import { type HeaderList, header, withoutField } from '../../domain/headers.ts';
@@ -55,7 +55,7 @@ function sessionId(id: string | undefined): string {
 }
 
 /**
- * In place of the agent's sealed id its nonce: short, the same in every request of the session, and never sent
+ * Replaces the agent's sealed session id by its nonce: short, the same in every request of the session, and never sent
  * upstream.
  */
 function withSession(headers: HeaderList, nonce: string | undefined): HeaderList {
@@ -63,7 +63,7 @@ function withSession(headers: HeaderList, nonce: string | undefined): HeaderList
   return nonce === undefined ? others : [...others, 'mcp-session-id', nonce];
 }
 
-/** A body that both readings may have; the first sets the limit. */
+/** A body that can be read twice. The first reading sets the limit. */
 function readTwice(body: RequestBody): RequestBody {
   let bytes: Promise<Uint8Array> | undefined;
   return {
@@ -93,7 +93,7 @@ interface Addressee {
 }
 
 async function addressee(action: Action, request: InboundRequest): Promise<Addressee | undefined> {
-  // The strict reading has been here: these bytes are one JSON object, and mean what they say.
+  // After the strict reading: these bytes are one JSON object without ambiguity.
   const message = parseWithSource(Buffer.from(await request.body.buffer(0)).toString('utf8')) as JsonObject;
   const put = putToServer(action.mcp?.method, message);
   if (put === undefined) return undefined;
@@ -105,9 +105,7 @@ async function addressee(action: Action, request: InboundRequest): Promise<Addre
   return { server: put.server, headers, body: bodyOf(Buffer.from(writeJson(put.message))) };
 }
 
-/**
- * A stream that broke off is one server's when the last event that was seen of it came in an answer of that server's.
- */
+/** A broken stream continues at one server if the last event that the agent saw came in an answer of that server. */
 function resumed({ method }: Action, headers: HeaderList): Addressee | undefined {
   const place = method === 'GET' ? lastPlace(headers) : undefined;
   return place?.of === 'answer' ? { server: place.server, headers } : undefined;
@@ -127,7 +125,7 @@ export function putToServer(method: string | undefined, message: JsonObject): Pu
     return answered && { server: answered.server, message: edited(message, { id: answered.own }) };
   }
   const params = isJsonObject(message.params) ? withoutTasks(message.params) : {};
-  // A task has a number that is its server's alone, and its client would ask the mount for it.
+  // A task id belongs to one server, but its client would ask the mount for it.
   if (params.task !== undefined && params.task !== null) return undefined;
   const inParams = (named: Named | undefined, change: (own: string) => JsonObject): Put | undefined =>
     named && {

@@ -1,6 +1,5 @@
-// The servers of a shared mount as one call finds them: their sessions, opened where they have to be, and their
-// answers. A server that fails or is slow is noted as missing, in the log and in the call's record, and the others are
-// not kept waiting.
+// The servers of a shared mount as one call sees them: their sessions, opened where needed, and their answers. A server
+// that fails or is slow is noted as missing, in the log and in the call's record. The others do not wait for it.
 
 import { randomUUID } from 'node:crypto';
 import { type HeaderList, header, withoutField } from '../../domain/headers.ts';
@@ -39,8 +38,8 @@ export interface SharedServers {
   /** The fields of the server's own session, in place of the agent's. */
   sessionFields(armed: Armed): HeaderList;
   /**
-   * Where a server's answer to one call goes: without its session's id, and with words for an agent whose server forgot
-   * the session.
+   * The sink for a server's answer to one call. It removes the server's session id, and tells the agent when the server
+   * has forgotten the session.
    */
   sinkOf(armed: Armed, sink: ResponseSink, forgotten: (status: number) => JsonObject): ResponseSink;
   /** Notes servers that had no part in an answer. */
@@ -65,8 +64,8 @@ export interface SharedServersParts {
 /** JSON-RPC: the server does not have this method, so it has nothing to add. */
 const NO_SUCH_METHOD = -32601;
 /**
- * What servers say of sessions that they do not know: MCP asks for 404, and those made after the SDK's examples answer
- * 400 with this code.
+ * How servers answer for an unknown session: MCP asks for 404; servers made after the examples of the SDK answer 400
+ * with this code.
  */
 const NO_SUCH_SESSION = -32000;
 
@@ -78,7 +77,7 @@ function isForgotten(status: number, body: Uint8Array | string | undefined): boo
   if (status !== 400 || body === undefined || body.length > LARGEST_REFUSAL) return status === 404;
   try {
     const { error } = JSON.parse(withoutMark(Buffer.from(body as string).toString('utf8'))) as Refusal;
-    // The gateway's own word in place of an answer that was none has this number, too.
+    // The gateway uses this number too, in place of an answer that it could not read.
     return error?.code === NO_SUCH_SESSION && error.data?.code !== 'upstream_protocol';
   } catch {
     return false;
@@ -128,8 +127,8 @@ export function createSharedServers({ sessions, subcalls, log, runtime, withinMs
     sessions.current(session, server, addressOf(sharedServerName(mountOf(armed), server))) !== undefined;
 
   /**
-   * Why there is no session with the server; undefined when there is one, or none is needed. Two calls that find it
-   * closed open it once.
+   * The reason why there is no session with the server. Undefined when there is one, or none is needed. Two calls that
+   * find it closed open it once.
    */
   async function ensure(armed: Armed, server: string): Promise<Reply | undefined> {
     const session = sessions.of(armed.request);
@@ -155,12 +154,12 @@ export function createSharedServers({ sessions, subcalls, log, runtime, withinMs
     if (session === undefined || (first.status !== 404 && first.status !== 400) || message.id === undefined)
       return first;
     sessions.forget(session, server);
-    // These messages only ask: a server that did not know the session has done nothing, and asking twice does nothing
+    // These messages only read. A server that did not know the session has done nothing, so asking again does nothing
     // twice.
     return attempt();
   }
 
-  /** However many steps it takes, it takes no longer than this. */
+  /** Bounds the whole exchange in time, however many steps it takes. */
   async function askInTime(armed: Armed, server: string, message: JsonObject): Promise<Reply> {
     const { promise: late, resolve } = Promise.withResolvers<Reply>();
     const timer = setTimeout(() => resolve(NO_ANSWER), withinMs(mountOf(armed)));
@@ -203,7 +202,7 @@ export function createSharedServers({ sessions, subcalls, log, runtime, withinMs
       if (server === undefined || session === undefined) return [];
       const current = sessions.current(session, server, urlOf(armed.mount));
       const place = lastPlace(armed.request.headers);
-      // An empty value takes the agent's field away: what it says means something to the gateway alone.
+      // An empty value removes the agent's field, which has a meaning for the gateway alone.
       const resume = ['last-event-id', place?.of === 'answer' && place.server === server ? place.id : ''];
       return [
         'mcp-session-id',
@@ -217,7 +216,7 @@ export function createSharedServers({ sessions, subcalls, log, runtime, withinMs
       const session = sessions.of(armed.request);
       const opens = armed.action.mcp?.method === 'initialize';
       return withoutSessionId(sink, opens, (status, body) => {
-        // A server that gave no session has none to forget.
+        // A server without a session cannot forget one.
         const had = session && sessions.current(session, server, urlOf(armed.mount))?.id !== undefined;
         if (session === undefined || !had || !isForgotten(status, body)) return undefined;
         sessions.forget(session, server);
@@ -249,7 +248,10 @@ function urlOf(mount: Mount | undefined): string | undefined {
   return mount?.kind === 'single' ? mount.url : undefined;
 }
 
-/** An answer to initialize that opens no session: no answer, also where it says that the server has no such method. */
+/**
+ * The reply for an answer to `initialize` that opened no session. It counts as missing, even if the server said that it
+ * has no such method.
+ */
 export function unusable({ status, headers, result, error }: Reply): Reply {
   if (result === undefined && error === undefined) return { status, headers };
   return {
@@ -261,7 +263,7 @@ export function unusable({ status, headers, result, error }: Reply): Reply {
 
 const NO_ANSWER: Reply = { status: 0, headers: [] };
 
-/** A code of the gateway's where it is one; never a server's words. */
+/** A code of the gateway where there is one, otherwise a general word; never the words of a server. */
 function reasonOf({ status, error }: Reply): string {
   const code = isJsonObject(error?.data) ? error.data.code : undefined;
   if (typeof code === 'string' && Object.hasOwn(ERRORS, code)) return code;

@@ -1,8 +1,8 @@
-// One session for the agent over one session with each server of a shared mount (MCP 2025 revisions). The id that the
-// agent gets is the list of the servers' ids, sealed for its caller and mount: it outlives a restart, and nothing in it
-// can be read, changed or lent to another agent. What changes later (a server that was away, or forgot its session) is
-// kept in memory, and opened again when that is lost. That a session was ended is kept in the store, for as long as its
-// id would be good.
+// One session for the agent over one session with each server of a shared mount (MCP 2025 revisions). The agent's id is
+// the list of the servers' ids, sealed for its caller and mount: it survives a restart, and nobody can read it, change
+// it or lend it to another agent. Later changes (a server that was away, or forgot its session) are kept in memory, and
+// the session with that server is opened again when they are lost. The end of a session is kept in the store for as
+// long as its id would be valid.
 
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
@@ -16,23 +16,23 @@ import { Secret } from '../../domain/secret.ts';
 import { GatewayError } from '../../errors.ts';
 import type { StateSealer } from '../request-state.ts';
 
-/** What the agent said of itself when it opened the session: servers that are opened later are told the same. */
+/** What the agent said about itself when it opened the session. Servers that are opened later are told the same. */
 export interface SessionClient {
   readonly protocolVersion: string;
   readonly capabilities: JsonObject;
   readonly clientInfo: JsonObject;
 }
 
-/** A session with one server. A server that keeps none gives no id. */
+/** A session with one server. Some servers keep none and give no id. */
 export interface ServerSession {
   readonly id?: string;
   readonly protocolVersion: string;
-  /** Tells the address that the session was opened at: an id is never sent to another. */
+  /** A digest of the address at which the session was opened. Its id is never sent to another address. */
   readonly at: string;
 }
 
 export interface SharedSession {
-  /** Random; what approvals and open requests of this session are kept under. */
+  /** Random. Approvals and open requests of this session are kept under it. */
   readonly nonce: string;
   readonly client: SessionClient;
   readonly servers: Readonly<Record<string, ServerSession>>;
@@ -48,7 +48,7 @@ export interface SharedSessions {
    * `store_unavailable`.
    */
   open(principal: Principal, mount: string, id: string): Promise<SharedSession>;
-  /** The session that a request was found to belong to. */
+  /** The session that this request belongs to. */
   of(request: InboundRequest): SharedSession | undefined;
   bind(request: InboundRequest, session: SharedSession): void;
   /** The session with one server at this address, unless it has to be opened. */
@@ -63,7 +63,7 @@ export interface SharedSessions {
 /** Characters of a sealed id; clients send it with every request, beside a token. */
 const LONGEST_ID = 8 * 1024;
 const REMEMBERED = 50_000;
-/** From initialize to the last call, ms. Its client opens another then, as after any 404. */
+/** From initialize to the last call. After that the client opens another session, as after any 404. */
 const LIFETIME_MS = 7 * 24 * 60 * 60_000;
 
 export const addressDigest = (url: string): string => sha256(url).slice(0, 16);
@@ -120,7 +120,7 @@ function boundTo({ id, issuer }: Principal, mount: string): string {
   return `mcp-session ${canonicalDigest('countersign/mcp-session/v1', { principal: id, issuer, mount })}`;
 }
 
-/** What was sealed here has the form that it was sealed in. */
+/** A text that was sealed here has the expected form. */
 function read(seal: StateSealer, boundTo: string, id: string): SharedSession | undefined {
   try {
     return id.length > LONGEST_ID ? undefined : (JSON.parse(seal.open(boundTo, id).reveal()) as SharedSession);
@@ -146,7 +146,7 @@ export function readSessionClient(params: unknown): SessionClient {
   const text = (value: unknown): string => (typeof value === 'string' ? value.slice(0, LONGEST_NAME) : '');
   return {
     protocolVersion,
-    // Servers that are opened later do without what does not fit into the session's id.
+    // Larger capabilities do not fit into the id. Servers that are opened later then get none.
     capabilities:
       isJsonObject(capabilities) && JSON.stringify(capabilities).length <= MOST_CAPABILITIES ? capabilities : {},
     clientInfo: { name: text(info.name), version: text(info.version) },
@@ -154,8 +154,8 @@ export function readSessionClient(params: unknown): SessionClient {
 }
 
 /**
- * The revisions with sessions. A server with another one would break the session of all: clients close what they do not
- * know.
+ * The revisions with sessions. A server with an unknown revision would break the session for all, because clients close
+ * it.
  */
 const REVISIONS: ReadonlySet<string> = new Set(['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25']);
 const SESSION_ID = /^[\x21-\x7e]{1,1024}$/;

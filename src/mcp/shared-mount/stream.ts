@@ -1,7 +1,7 @@
-// The stream that an agent keeps open (MCP 2025 revisions, GET), made of one of each server's. It begins with the first
-// server that offers one and lasts as long as the agent does: a server that ends its own, as servers may at any time,
-// is asked for it again where it was, since the agent, whose stream goes on, would not ask. Event ids say where every
-// server's stream is.
+// The stream that an agent keeps open (MCP 2025 revisions, GET), made of one stream of each server. It begins with the
+// first server that offers a stream and lasts as long as the agent does. When a server ends its stream, as it may at
+// any time, the gateway asks for it again at the same place: the agent, whose own stream goes on, would not ask. Event
+// ids say where every server's stream is.
 
 import { type HeaderList, header } from '../../domain/headers.ts';
 import type { InboundRequest } from '../../domain/request.ts';
@@ -87,7 +87,7 @@ const later = (ms: number): Promise<void> => new Promise((resolve) => void setTi
 interface StreamPart extends ResponseSink {
   /** The server has a stream. */
   readonly opened: boolean;
-  /** It has none, or the agent may not have it, or not any more: asking again is of no use. */
+  /** The server has no stream, or the agent may not have it (any more). Asking again is no use. */
   readonly refused: boolean;
 }
 

@@ -1,7 +1,7 @@
-// The calls that the gateway makes to the servers of a shared mount in the course of an agent's call: to open their
-// sessions, to ask each for its part of a list, to pass on what concerns them all. Each goes the whole way of a call,
-// for the same caller: decided, on record, with the credential of its server, and never held. Bounded in time and size:
-// what one server does not answer is missing, and nothing else.
+// Subcalls: the calls that the gateway makes to the servers of a shared mount while it serves an agent's call. They
+// open sessions, ask each server for its part of a list, and pass on what concerns all. Each subcall goes the whole way
+// of a call, for the same caller: decided, recorded, with the credential of its server, and never held. Time and size
+// are bounded. If one server does not answer, only its part is missing.
 
 import { randomUUID } from 'node:crypto';
 import { Call } from '../../domain/call.ts';
@@ -95,7 +95,7 @@ export function createSubcalls({ run, runtime, clock, sessions }: SubcallParts):
       const inTime = await Promise.race([collector.answered, done.then(() => true as const), closed.closed]);
       clearTimeout(timer);
       forget();
-      // A stream that goes on after the answer is nobody's: its end is awaited no longer than the answer was.
+      // Nobody reads a stream that goes on after the answer. Its end is awaited no longer than the answer was.
       if (inTime) void Promise.race([done, later(withinMs)]).then(closed.close);
       return collector.reply();
     },
@@ -107,7 +107,7 @@ export function createSubcalls({ run, runtime, clock, sessions }: SubcallParts):
 
 const later = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms).unref());
 
-/** The far end of a call that nobody but this process waits for. */
+/** The far end of a call that only this process waits for. */
 function createClosing() {
   const callbacks = new Set<() => void>();
   const { promise, resolve } = Promise.withResolvers<false>();

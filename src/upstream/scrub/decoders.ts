@@ -1,7 +1,7 @@
-// Stretches of a body as what they may stand for: escapes resolved, base64 and hex decoded, lists of numbers as bytes,
-// zero bytes taken out (which turns UTF-16 and UTF-32 into Latin-1). A decoder can also say which bytes of the source a
-// decoded byte came from; that is asked only where something was found. Without that question most of the work is the
-// runtime's own: this runs over whole bodies.
+// Decodes stretches of a body in every way that could hide a secret: escapes resolved, base64 and hex decoded, lists of
+// numbers as bytes, zero bytes removed (which turns UTF-16 and UTF-32 into Latin-1). A decoder can also say which bytes
+// of the source a decoded byte came from; this is asked only where something was found. Otherwise most of the work is
+// done by the runtime, because it runs over whole bodies.
 
 import { isHex, type ReadUnit } from './escapes.ts';
 

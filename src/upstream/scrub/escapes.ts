@@ -1,7 +1,7 @@
-// One escaped character at a place: of JSON, JavaScript, Python and C (`\u003d`, `\x3d`, `\075`, `\/`), of HTML and XML
+// Reads one escaped character: of JSON, JavaScript, Python and C (`\u003d`, `\x3d`, `\075`, `\/`), of HTML and XML
 // (`&#61;`, `&#x3d;`, `&equals;`), of URLs (`%3d`, `%u003d`), and of quoted-printable (`=3D`, and the soft line break).
-// Reads generously: what some decoder takes for an escape is one here. Tables instead of regular expressions: this runs
-// over every body that is scrubbed.
+// If any decoder takes a text for an escape, it is one here. Tables instead of regular expressions, because this runs
+// over every scrubbed body.
 
 import { AMPERSAND, BACKSLASH, CR, EQUALS, LF, PERCENT } from './bytes.ts';
 

@@ -1,7 +1,7 @@
-// Where a secret stands in a body, as it is or in any nesting of up to four encodings. Looks for the secret's bytes,
-// surveys what parts of the body could decode to something else, decodes those parts, and looks again. What is found is
-// told as places in the body as it came. The survey does not look at every byte by itself: it has the runtime search
-// for what begins an escape, and takes samples as far apart as a secret is long.
+// Finds a secret in a body, as it is or in up to four nested encodings. It looks for the bytes of the secret, surveys
+// which parts of the body could decode to something else, decodes those parts, and looks again. Results are places in
+// the body as it came. The survey does not visit every byte: the runtime searches for the bytes that begin an escape,
+// and samples are taken as far apart as a secret is long.
 
 import { isAscii } from 'node:buffer';
 import {

@@ -1,5 +1,5 @@
-// The byte sequences to look for: the secrets of a credential, and the parts of them that are as good as the whole. A
-// part that anybody may know, such as a user name or the claims of a JWT, is not one.
+// The byte sequences to look for: the secrets of a credential, and those parts of them that are as good as the whole.
+// Parts that anybody may know, such as a user name or the claims of a JWT, are left out.
 
 import type { Credential } from '../../domain/credential.ts';
 

@@ -1,6 +1,6 @@
-// Takes the injected secret out of what comes back, in every form in which servers and their serialisers echo it
-// (docs/credentials.md lists them, and what is not found). Works on bytes as they stream and keeps back only what could
-// be part of a secret that goes on.
+// Removes the injected secret from answers, in every form in which servers and their serialisers echo it
+// (docs/credentials.md lists them, and what is not found). Works on bytes as they stream, and keeps back only what
+// could be the beginning of a secret.
 
 import type { Credential } from '../../domain/credential.ts';
 import { createFind, type FoundSpan } from './find.ts';
@@ -14,7 +14,7 @@ const SHORTEST_IN_FIELD = 4;
 
 /** Scrubs one body. Chunks without a secret come out as they went in. */
 export interface BodyScrub {
-  /** What of the body so far may go on. Empty when all of it could be part of a secret that goes on. */
+  /** The part of the body that may be passed on. Empty when all of it could be part of a secret. */
   push(chunk: Buffer): Buffer;
   /** What is left at the end. */
   flush(): Buffer;
