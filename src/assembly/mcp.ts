@@ -16,7 +16,7 @@ import { createSharedServers } from '../mcp/shared-mount/servers.ts';
 import type { SharedSessions } from '../mcp/shared-mount/session.ts';
 import { createSubcalls } from '../mcp/shared-mount/subcalls.ts';
 import { createTaskOutcomes } from '../mcp/tasks/outcomes.ts';
-import { createGatewayTasks } from '../mcp/tasks/tasks.ts';
+import { GatewayTasks } from '../mcp/tasks/tasks.ts';
 import { createToolPins } from '../mcp/tool-pins.ts';
 import { VERSION } from '../version.ts';
 import type { Foundation } from './foundation.ts';
@@ -64,7 +64,7 @@ export function createMcp(
     },
   });
   const outcomes = createTaskOutcomes();
-  const tasks = createGatewayTasks({ approvals, holds: store.holds, outcomes, clock, messageBody: heldMessageBody });
+  const tasks = new GatewayTasks({ approvals, holds: store.holds, outcomes, clock, messageBody: heldMessageBody });
   const refusal = refuseInMcp({ states, tasks });
   return {
     single: createMcpHandler({

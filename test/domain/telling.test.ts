@@ -110,7 +110,7 @@ it('lets nobody but the authors of that fact write of it: no detail, title or re
     'src/domain/telling.ts',
     'src/errors/kinds.ts',
     'src/agent-api/holds.ts',
-    'src/mcp/tasks/tasks.ts',
+    'src/mcp/tasks/task-run.ts',
     'src/mcp/held-stream.ts',
     'src/review/pages/decision-panel.ts',
   ]);
