@@ -76,6 +76,17 @@ type CredentialCaller = Identified & { readonly task?: { readonly id: string } }
 const START_WITHIN_MS = 10_000;
 const CLOSE_WITHIN_MS = 3_000;
 
+/**
+ * Clearance must have been given before: the broker asks nobody whether the call may be made. It compares what an issuer
+ * granted with what was asked for only as far as the provider does.
+ *
+ * @example
+ * const broker = createBroker({ providers: (name) => providers.get(name), ledger, seal, clock, log, metrics });
+ * await broker.start();
+ * const credential = await broker.issue(clearance, caller, action);
+ * // … the call is sent with it …
+ * if (credential?.exclusive) await broker.release(credential);
+ */
 export function createBroker(options: BrokerOptions): CredentialBroker {
   const { providers, clock, log, metrics } = options;
   const lingerMs = options.lingerMs ?? 60_000;

@@ -21,7 +21,14 @@ export interface GatewayIssuer extends JwtSigner {
   document(path: string): Promise<JsonObject | undefined>;
 }
 
-/** `issuer` is the public URL of the agents' listener's `/countersign`. */
+/**
+ * `issuer` is the public URL of the agents' listener's `/countersign`. Signs whatever claims it is given: who may speak
+ * for whom is decided before.
+ *
+ * @example
+ * const issuer = createGatewayIssuer('https://gateway.example.org/countersign', createFileKeyRing([key]), clock);
+ * const { text } = await issuer.sign({ sub: 'agent', aud: 'https://ledger.example.org' }, 120_000);
+ */
 export function createGatewayIssuer(issuer: string, ring: KeyRing, clock: Clock): GatewayIssuer {
   return {
     ...createJwtSigner(issuer, ring.signing, clock),

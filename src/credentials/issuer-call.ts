@@ -40,8 +40,13 @@ export function issuerAccess(
 }
 
 /**
- * Sends the request once. The caller judges the status. `who` names the issuer in errors. Throws
- * `credential_unavailable`.
+ * Sends the request once. The caller judges the status, and reads the text strictly (`readObject`). `who` names the
+ * issuer in errors. Throws `credential_unavailable`.
+ *
+ * @example
+ * const answer = await callIssuer(issuerAccess(settings, tools), { method: 'GET', url, headers: {} }, 'GitHub');
+ * if (answer.status !== 200) throw unavailable(`GitHub refused: status ${answer.status}.`);
+ * const { token } = readObject(answer);
  */
 export async function callIssuer(
   { timeoutMs, fetch }: IssuerAccess,

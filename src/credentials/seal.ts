@@ -38,6 +38,10 @@ export type SealerOptions = { readonly key: SecretSource } | { readonly keyFile:
 
 /**
  * Reads the key once. Throws `credential_unavailable` for a key that is too short or a key file that others can read.
+ *
+ * @example
+ * const sealer = createSealer({ keyFile: './data/seal.key' });
+ * const handle = sealer.open('cred_1', sealer.seal('cred_1', new Secret('token')));
  */
 export function createSealer(options: SealerOptions): Sealer {
   const text = 'key' in options ? options.key.read().reveal() : readOrCreate(options.keyFile);

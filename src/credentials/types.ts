@@ -52,7 +52,14 @@ function typeOf({ type }: CredentialSettings): CredentialType {
   return found;
 }
 
-/** Throws `credential_unavailable` for a module that cannot be used. */
+/**
+ * Makes the provider of an entry of `credentials`. Nothing is checked with its issuer yet: a wrong secret shows at the
+ * first mint. Throws `credential_unavailable` for a module that cannot be used.
+ *
+ * @example
+ * const settings = credential({ folder, env }).parse({ type: 'static', in: 'query', name: 'key', secret: { env: 'KEY' } });
+ * const provider = createProvider(settings, tools);
+ */
 export function createProvider(settings: CredentialSettings, tools: CredentialTools): BrokerProvider {
   return typeOf(settings).create(settings, tools);
 }

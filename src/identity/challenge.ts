@@ -2,7 +2,7 @@
 // Says nothing that the problem document does not say.
 
 import type { GatewayError } from '../errors.ts';
-import { DEFAULT_ALGORITHMS } from './tokens/algorithms.ts';
+import { DEFAULT_ALGORITHMS } from './keys/algorithms.ts';
 
 export interface ChallengeOptions {
   /** Names the protection space. Printable ASCII without quotes. */

@@ -10,13 +10,13 @@ import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
+import type { SignatureAlgorithm } from './keys/algorithms.ts';
 import type { FetchDocument } from './keys/issuer-http.ts';
 import { createOidcKeys } from './keys/oidc-keys.ts';
 import { REFRESH_TIMES, type RefreshTimes } from './keys/polled.ts';
 import { failedCheck, refusal } from './refusal.ts';
 import { verifyAccessToken } from './tokens/access-token.ts';
 import { party } from './tokens/actors.ts';
-import type { SignatureAlgorithm } from './tokens/algorithms.ts';
 import { readAuthorization } from './tokens/bearer.ts';
 import { claimRules, requireSubject } from './tokens/claims.ts';
 import { refuseNonPerson } from './tokens/person-token.ts';
@@ -72,7 +72,15 @@ export interface ReviewerParts {
 const NAME = 'reviewers';
 const MAX_LIFETIME_MS = 24 * 3_600_000;
 
-/** Throws TypeError for options under which an agent's token would do at the reviewers' API. */
+/**
+ * Throws TypeError for options under which an agent's token would do at the reviewers' API. `authenticate` says who the
+ * person is; it does not check what the person may decide, or whether their votes are suspended.
+ *
+ * @example
+ * const reviewers = createReviewerAuthenticator({ issuer, audience, agentAudiences, … }, { clock, log, metrics });
+ * await reviewers.start();
+ * const reviewer = await reviewers.authenticate(request.headersDistinct.authorization ?? []);
+ */
 export function createReviewerAuthenticator(options: ReviewerOptions, parts: ReviewerParts): ReviewerAuthenticator {
   const { clock, log, metrics, fetch = globalThis.fetch } = parts;
   if (options.agentAudiences.includes(options.audience)) throw new TypeError('reviewers need an audience of their own');

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { duration } from '../settings/units.ts';
-import { DEFAULT_ALGORITHMS, SIGNATURE_ALGORITHMS } from './tokens/algorithms.ts';
+import { DEFAULT_ALGORITHMS, SIGNATURE_ALGORITHMS } from './keys/algorithms.ts';
 
 /** The name of an entry under `identity.issuers`. */
 export const issuerName = (meaning: string) =>

@@ -8,8 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type QuickstartIssuer, startQuickstartIssuer } from '../../config/quickstart/issuer.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { Identity } from '../../src/domain/identity.ts';
+import { DEFAULT_ALGORITHMS } from '../../src/identity/keys/algorithms.ts';
 import { createReviewerAuthenticator, type ReviewerAuthenticator } from '../../src/identity/reviewer.ts';
-import { DEFAULT_ALGORITHMS } from '../../src/identity/tokens/algorithms.ts';
 import { identityOf } from '../support/identities.ts';
 import { bearer, createRecorder, refusalOf } from './calls.ts';
 

@@ -2,12 +2,12 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GatewayError } from '../../src/errors.ts';
+import { DEFAULT_ALGORITHMS } from '../../src/identity/keys/algorithms.ts';
 import {
   createReviewerAuthenticator,
   type ReviewerAuthenticator,
   type ReviewerOptions,
 } from '../../src/identity/reviewer.ts';
-import { DEFAULT_ALGORITHMS } from '../../src/identity/tokens/algorithms.ts';
 import { createClock, createRecorder } from './calls.ts';
 import { createSigningKey, signToken, startIssuer, type TestIssuer } from './issuer.ts';
 

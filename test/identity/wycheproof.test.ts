@@ -6,8 +6,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../src/domain/json.ts';
 import { GatewayError } from '../../src/errors.ts';
+import { SIGNATURE_ALGORITHMS } from '../../src/identity/keys/algorithms.ts';
 import { readKeySet } from '../../src/identity/keys/key-set.ts';
-import { SIGNATURE_ALGORITHMS } from '../../src/identity/tokens/algorithms.ts';
 import { proveSignature } from '../../src/identity/tokens/signature.ts';
 import { parseJwsUnverified } from '../../src/identity/tokens/unverified-jws.ts';
 

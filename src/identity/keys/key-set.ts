@@ -4,7 +4,7 @@
 
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { isJsonObject, type Json, type JsonObject, presentMembers } from '../../domain/json.ts';
-import { isSignatureAlgorithm, type KeyKind, keyKindOf, sameAlgorithm } from '../tokens/algorithms.ts';
+import { isSignatureAlgorithm, type KeyKind, keyKindOf, sameAlgorithm } from './algorithms.ts';
 import { KeyFault } from './key-fault.ts';
 
 export interface VerificationKey {

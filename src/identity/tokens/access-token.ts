@@ -4,10 +4,10 @@
 
 import type { EpochMs } from '../../domain/clock.ts';
 import type { JsonObject } from '../../domain/json.ts';
+import type { SignatureAlgorithm } from '../keys/algorithms.ts';
 import type { KeySet } from '../keys/key-set.ts';
 import type { KeyLookup } from '../keys/key-source.ts';
 import { refusal } from '../refusal.ts';
-import type { SignatureAlgorithm } from './algorithms.ts';
 import { type ClaimRules, checkCommonClaims, requireText } from './claims.ts';
 import { proveSignature } from './signature.ts';
 import type { UnverifiedJws } from './unverified-jws.ts';
@@ -34,7 +34,16 @@ const ACCEPTED_TYPES = [undefined, 'jwt', 'at+jwt', 'application/at+jwt'];
 const PROFILE_TYPES = ['at+jwt', 'application/at+jwt'];
 const PROFILE_CLAIMS = ['sub', 'client_id', 'jti'];
 
-/** Verifies a token that names this issuer. Throws the `token_*` family and `issuer_unavailable`. */
+/**
+ * Verifies signature, issuer, type, audience, times and lifetime of a token. Does not check whose token it is (`sub`,
+ * `act`), whether it is bound to a key (`cnf`), or whether its issuer has revoked it since. Throws the `token_*` family
+ * and `issuer_unavailable`.
+ *
+ * @example
+ * const jws = parseJwsUnverified(text);
+ * const claims = readClaimsUnverified(jws);
+ * const { expiresAt } = await verifyAccessToken(jws, claims, keys, rules, clock);
+ */
 export async function verifyAccessToken(
   jws: UnverifiedJws,
   claims: JsonObject,

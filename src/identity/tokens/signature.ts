@@ -4,10 +4,10 @@
 
 import { compactVerify, errors } from 'jose';
 import { GatewayError } from '../../errors.ts';
+import type { SignatureAlgorithm } from '../keys/algorithms.ts';
 import { candidateKeys, type KeySet, type VerificationKey } from '../keys/key-set.ts';
 import type { KeyLookup } from '../keys/key-source.ts';
 import { refusal } from '../refusal.ts';
-import type { SignatureAlgorithm } from './algorithms.ts';
 import type { UnverifiedJws } from './unverified-jws.ts';
 
 const RETRY_AFTER_SECONDS = 5;

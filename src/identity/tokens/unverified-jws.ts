@@ -39,8 +39,11 @@ export function looksLikeJws(raw: string): boolean {
 }
 
 /**
- * Splits a compact JWS and reads its header (RFC 7515 section 5.2, steps 1-5). `permitted` names members that are
- * otherwise refused. Throws `token_malformed`.
+ * Splits a compact JWS and reads its header (RFC 7515 section 5.2, steps 1-5). Verifies nothing: prove the signature
+ * before you believe a member. `permitted` names members that are otherwise refused. Throws `token_malformed`.
+ *
+ * @example
+ * const { alg, kid } = parseJwsUnverified(text).header;
  */
 export function parseJwsUnverified(raw: string, permitted: readonly 'jwk'[] = []): UnverifiedJws {
   if (raw.length > MAX_TOKEN_LENGTH)

@@ -21,7 +21,14 @@ export interface UnverifiedX509Svid {
 /** Bytes of a whole chain. */
 const MAX_CHAIN_BYTES = 24 * 1024;
 
-/** Reads the leaf of a chain, which comes first, and checks its profile. Throws CertificateFault. */
+/**
+ * Reads the leaf of a chain, which comes first, and checks its profile. Verifies no signature and no time: `verifySvid`
+ * does. Throws CertificateFault.
+ *
+ * @example
+ * const svid = readSvidUnverified([leafDer, intermediateDer]);
+ * const expiresAt = verifySvid(svid, authoritiesOf(svid.spiffeId.trustDomain), clock.now());
+ */
 export function readSvidUnverified(chain: readonly Uint8Array[]): UnverifiedX509Svid {
   if (chain.length > MAX_CHAIN) throw new CertificateFault('chain_length');
   if (chain.reduce((sum, { byteLength }) => sum + byteLength, 0) > MAX_CHAIN_BYTES) throw new CertificateFault('size');
@@ -31,7 +38,10 @@ export function readSvidUnverified(chain: readonly Uint8Array[]): UnverifiedX509
   return { spiffeId: checkLeaf(leaf), leaf, intermediates };
 }
 
-/** When the proof ends. Throws CertificateFault. */
+/**
+ * Proves that the chain leads to one of these authorities now, and says when that ends. The caller chooses the
+ * authorities: they must be those of the SVID's own trust domain. Throws CertificateFault.
+ */
 export function verifySvid(
   { leaf, intermediates }: UnverifiedX509Svid,
   authorities: Authorities,
