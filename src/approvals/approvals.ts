@@ -88,13 +88,17 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
   }
 
   async function sweepNow(): Promise<void> {
+    const failures: unknown[] = [];
+    // A hold that cannot be ended, because its record is damaged, must not keep the sweep from all the others.
+    const attempt = (step: Promise<unknown>) => step.catch((thrown: unknown) => void failures.push(thrown));
     for (let full = true; full && !closed; ) {
       const due = await store.due(SWEEP_BATCH);
-      await Promise.all(due.map((id) => expireIfDue(context, id)));
-      full = due.length === SWEEP_BATCH;
+      await Promise.all(due.map((id) => attempt(expireIfDue(context, id))));
+      full = due.length === SWEEP_BATCH && failures.length === 0;
     }
-    for (const id of await store.toEscalate(SWEEP_BATCH)) await escalateIfDue(context, id);
+    for (const id of await store.toEscalate(SWEEP_BATCH)) await attempt(escalateIfDue(context, id));
     for (const { released, outcome } of [...unsettled.values()]) await settle(released, outcome);
+    if (failures.length > 0) throw failures[0];
   }
 
   function sweep(): Promise<void> {

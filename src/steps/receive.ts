@@ -11,8 +11,10 @@ export function receive(call: Call): Received {
     call.reach({ call, arrived });
     throw new GatewayError('not_found', 'Nothing is mounted under the first segment of this path.');
   }
-  const received = call.reach({ call, arrived, request: arrived, mount });
-  if (call.upgrade !== undefined && (mount.kind === 'shared' || !mount.webSocket))
+  if (call.upgrade !== undefined && (mount.kind === 'shared' || !mount.webSocket)) {
+    // Its mount is not noted: an upgrade is no message of the mount's protocol, so the answer is told in HTTP's words.
+    call.reach({ call, arrived });
     throw new GatewayError('upgrade_refused', 'This upstream takes no upgrades.');
-  return received;
+  }
+  return call.reach({ call, arrived, request: arrived, mount });
 }

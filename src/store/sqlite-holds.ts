@@ -85,8 +85,8 @@ export function createHoldRows(
       const row = byId.get(id);
       return row && parseRow(row);
     },
-    openOfTask: (taskId) => byTask.all(taskId).map(parseRow),
-    openOfParty: (id) => byParty.all({ id }).map(parseRow),
+    openOfTask: (taskId) => usable(byTask.all(taskId)),
+    openOfParty: (id) => usable(byParty.all({ id })),
     insert(hold, content, announce) {
       insertHold.run({
         id: hold.id,
@@ -276,10 +276,26 @@ function list(db: DatabaseSync, query: HoldQuery): HoldListPage {
     const record = String(row.record);
     read += record.length;
     if (holds.length === limit || (holds.length > 0 && read > LARGEST_PAGE)) return { holds, next: String(last) };
-    holds.push(parseHold(record));
+    // One damaged record must not hide all the others from their reviewers. By its id, the fault is told.
+    holds.push(...parseRowOrNothing(record));
     last = Number(row.seq);
   }
   return { holds };
 }
 
 const parseRow = (row: Record<string, unknown>): Hold => parseHold(String(row.record));
+
+/**
+ * Leaves out the records that fit no state. Nobody can decide on such a hold or send its call, so it must not keep a
+ * suspension from taking effect, or a task from ending.
+ */
+const usable = (rows: readonly Record<string, unknown>[]): readonly Hold[] =>
+  rows.flatMap((row) => parseRowOrNothing(String(row.record)));
+
+function parseRowOrNothing(record: string): readonly Hold[] {
+  try {
+    return [parseHold(record)];
+  } catch {
+    return [];
+  }
+}

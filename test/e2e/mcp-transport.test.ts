@@ -2,7 +2,10 @@
 // resume, and what hostile clients make of messages. The session's server is the SDK's; streams come from a recording
 // upstream, which shows what reached it.
 
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { afterEach, describe, expect } from 'vitest';
+import { WebSocket } from 'ws';
 import { rule } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
@@ -323,5 +326,16 @@ describe('the call of a task', () => {
     expect(result?.error).toMatchObject({ data: { code: expect.stringMatching(/^upstream_/) } });
     expect(JSON.stringify(result?.error)).not.toMatch(/nothing was executed/i);
     expect(env.upstream.requests).toHaveLength(before + 1);
+  });
+});
+
+describe('an upgrade of a mount of MCP', () => {
+  it('is refused, and its agent is told that nothing was executed', async ({ env }) => {
+    const authorization = `Bearer ${await env.token('agent-1')}`;
+    const socket = new WebSocket(`ws://127.0.0.1:${env.ports.agents}/tools`, { headers: { authorization } });
+    const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
+    const { code, detail } = JSON.parse(Buffer.concat(await response.toArray()).toString());
+    expect([response.statusCode, code]).toEqual([426, 'upgrade_refused']);
+    expect(detail).toContain('This upstream takes no upgrades. Nothing was executed.');
   });
 });

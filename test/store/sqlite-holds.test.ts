@@ -6,7 +6,7 @@ import { GatewayError } from '../../src/errors.ts';
 import { codeOf } from '../support/failures.ts';
 import { approve, openHoldBy } from '../support/holds/bench.ts';
 import { useBench } from '../support/holds/use-bench.ts';
-import { actionOf, principalOf, requestOf } from '../support/holds/values.ts';
+import { actionOf, decisionOf, principalOf, requestOf, requirementOf } from '../support/holds/values.ts';
 
 const bench = useBench();
 
@@ -184,5 +184,49 @@ describe('holds in SQLite', () => {
     await Promise.all(holds.map(cancel));
     done = true;
     expect(turns).toBeGreaterThanOrEqual(5);
+  });
+});
+
+describe('a hold whose record is damaged', () => {
+  /** The record as it is after somebody, or a disk, took its end away: APPROVED, and no time until when. */
+  async function damaged(hold: Hold): Promise<void> {
+    await bench.restart((db) => {
+      db.prepare(
+        "UPDATE hold SET state = 'APPROVED', record = json_set(record, '$.state', 'APPROVED') WHERE id = ?",
+      ).run(hold.id);
+    });
+    expect(await codeOf(bench.store.holds.get(hold.id))).toBe('store_unavailable');
+  }
+
+  it('does not keep its agent from being suspended, and the agent’s other holds from being revoked', async () => {
+    const [broken, whole] = (await openMany(2)) as [Hold, Hold];
+    await damaged(broken);
+    const { revoked } = await bench.store.suspensions.suspend({ principal: principalOf().id }, 'idp#sam', 'odd');
+    expect(revoked).toBe(1);
+    expect((await bench.store.holds.get(whole.id))?.state).toBe('REVOKED');
+    expect(bench.store.suspensions.covering(principalOf(), undefined)).toBeDefined();
+  });
+
+  it('does not hide the others from their reviewers', async () => {
+    const [first, broken, last] = (await openMany(3)) as [Hold, Hold, Hold];
+    await damaged(broken);
+    expect((await bench.store.holds.list({})).holds.map(({ id }) => id)).toEqual([last.id, first.id]);
+  });
+
+  it('does not keep the sweep from the others, and the operator hears of it', async () => {
+    const broken = await openHoldBy(bench);
+    const escalate = { afterMs: 1_000, to: ['group:heads'] };
+    const requirements = [requirementOf({ escalate, decideWithinMs: 48 * 3_600_000 })];
+    const escalating = await openHoldBy(bench, {
+      action: actionOf({}, 'another'),
+      decision: decisionOf({ requirements }),
+    });
+    await bench.restart((db) => {
+      db.prepare("UPDATE hold SET record = json_set(record, '$.claim', 'x') WHERE id = ?").run(broken.id);
+    });
+    bench.clock.advance(24 * 3_600_000);
+    await bench.approvals.sweep();
+    expect(await bench.store.holds.get(escalating.id)).toMatchObject({ state: 'PENDING', escalations: 1 });
+    expect(bench.errors).toEqual(['approvals.sweep_failed']);
   });
 });
