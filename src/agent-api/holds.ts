@@ -64,7 +64,8 @@ const WORDS: Readonly<Record<Hold['state'], string>> = {
   EXECUTED: 'Sent once; the upstream answered, and its status is no error.',
   UPSTREAM_ERROR: 'Sent once; the upstream answered with an error. The call may have taken effect.',
   OUTCOME_UNKNOWN:
-    'Sent once; it is not known whether it took effect. Have a person look at the upstream before anything is tried again.',
+    'Sent once; it is not known whether it took effect. ' +
+    'Have a person look at the upstream before anything is tried again.',
   DENIED: 'A reviewer denied this call. Nothing was executed. Do not rephrase it or look for another way.',
   EXPIRED: 'The time ran out. Nothing was executed.',
   CANCELLED: 'Cancelled by its agent. Nothing was executed.',

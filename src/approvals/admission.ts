@@ -5,7 +5,7 @@
 import type { Digest } from '../domain/action.ts';
 import { type AgentLimits, refuseHold } from '../domain/agent-limits.ts';
 import type { EpochMs } from '../domain/clock.ts';
-import type { AgentUsage, HeldContent, Hold, NewHold } from '../domain/hold.ts';
+import type { Admitted, AgentUsage, HeldContent, Hold, NewHold } from '../domain/hold.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
 import { GatewayError } from '../errors.ts';
 import { callerDigest } from './binding.ts';
@@ -44,7 +44,7 @@ export function admit(
   known: readonly Hold[],
   usage: () => AgentUsage,
   now: EpochMs,
-): { readonly write?: Hold; readonly content?: HeldContent; readonly answer: Admission } {
+): Admitted<Admission> {
   const reused = known.find(
     (hold) =>
       asked.idempotencyKey !== undefined && hold.idempotencyKey === asked.idempotencyKey && !isSame(hold, asked),
@@ -89,13 +89,14 @@ function sentBefore(latest: Hold, asked: AdmissionRequest): GatewayError | undef
 }
 
 /** What the newest hold of the same request means for it; undefined when a new hold may be opened. */
-function settleLatest(latest: Hold, asked: AdmissionRequest, now: EpochMs): ReturnType<typeof admit> | undefined {
+function settleLatest(latest: Hold, asked: AdmissionRequest, now: EpochMs): Admitted<Admission> | undefined {
   switch (latest.state) {
     case 'PENDING':
     case 'APPROVED': {
-      if (hasRunOut(latest, now)) return tell(advance(latest, { type: 'expire' }, now), now);
+      if (hasRunOut(latest, now)) return tell(latest, advance(latest, { type: 'expire' }, now), now);
       const changed = changeSince(latest, asked);
-      if (changed !== undefined) return tell(advance(latest, { type: 'invalidate', because: changed }, now), now);
+      if (changed !== undefined)
+        return tell(latest, advance(latest, { type: 'invalidate', because: changed }, now), now);
       return { answer: { kind: 'attach', hold: latest } };
     }
     case 'EXPIRED':
@@ -103,7 +104,7 @@ function settleLatest(latest: Hold, asked: AdmissionRequest, now: EpochMs): Retu
     case 'CANCELLED':
     case 'INVALIDATED':
     case 'OUTCOME_UNKNOWN':
-      return latest.reportedAt === undefined ? tell(latest, now) : undefined;
+      return latest.reportedAt === undefined ? tell(latest, latest, now) : undefined;
     default:
       return undefined;
   }
@@ -124,20 +125,21 @@ export function changeSince(hold: Hold, now: Now): string | undefined {
 }
 
 /** The same as `admit` when the agent names the hold that it comes back for: no other hold is opened or attached to. */
-export function readmit(asked: AdmissionRequest, hold: Hold, now: EpochMs): ReturnType<typeof admit> {
+export function readmit(asked: AdmissionRequest, hold: Hold, now: EpochMs): Admitted<Admission> {
   return settleLatest(hold, asked, now) ?? refuse(outcomeErrorOf(hold));
 }
 
-function open(asked: AdmissionRequest, usage: () => AgentUsage, now: EpochMs): ReturnType<typeof admit> {
+function open(asked: AdmissionRequest, usage: () => AgentUsage, now: EpochMs): Admitted<Admission> {
   refuseHold(usage(), asked.limits, now);
   const { record, content } = asked.record();
   const hold = openHold(record, now);
-  return { write: hold, content, answer: { kind: 'new', hold } };
+  return { opened: { hold, content }, answer: { kind: 'new', hold } };
 }
 
-const refuse = (error: GatewayError): ReturnType<typeof admit> => ({ answer: { kind: 'refused', error } });
+const refuse = (error: GatewayError): Admitted<Admission> => ({ answer: { kind: 'refused', error } });
 
 /** Refuses with the final state and marks that the agent was told: the next identical request opens a new hold. */
-function tell(ended: Hold, now: EpochMs): ReturnType<typeof admit> {
-  return { write: advance(ended, { type: 'report' }, now), answer: { kind: 'refused', error: outcomeErrorOf(ended) } };
+function tell(from: Hold, ended: Hold, now: EpochMs): Admitted<Admission> {
+  const to = advance(ended, { type: 'report' }, now);
+  return { changed: { from, to }, answer: { kind: 'refused', error: outcomeErrorOf(ended) } };
 }

@@ -4,7 +4,7 @@
 
 import type { Requirement } from '../domain/decision.ts';
 import type { HeldPrincipal } from '../domain/hold.ts';
-import type { Reviewer } from '../domain/reviewer.ts';
+import type { Voter } from '../domain/reviewer.ts';
 import { GatewayError } from '../errors.ts';
 import { isSatisfied, isSuspended } from './quorum.ts';
 import { conflictOf } from './separation.ts';
@@ -34,15 +34,14 @@ const entriesOf = ({ reviewers, escalate }: Requirement): readonly string[] => [
  */
 const subjectOf = (name: string): string => name.slice(name.lastIndexOf('#') + 1);
 
-function peopleOf(requirements: readonly Requirement[]): Reviewer[] {
-  const bySubject = new Map<string, Reviewer>();
+function peopleOf(requirements: readonly Requirement[]): Voter[] {
+  const bySubject = new Map<string, Voter>();
   for (const name of requirements
     .flatMap(entriesOf)
     .filter((entry) => entry.startsWith('user:'))
     .map((entry) => entry.slice('user:'.length))) {
     const subject = subjectOf(name);
-    if (name !== subject || !bySubject.has(subject))
-      bySubject.set(subject, { id: name, issuer: '', subject, groups: [] });
+    if (name !== subject || !bySubject.has(subject)) bySubject.set(subject, { id: name, subject, groups: [] });
   }
   return [...bySubject.values()];
 }

@@ -1,20 +1,21 @@
 // The state machine of a hold, DESIGN section 7: pure functions from a hold, an event and the store's time to the next
-// hold. No other file writes a hold's state. An event that a state does not know throws `hold_closed`; nothing leaves an
-// ended state, and only the holder of the claim moves a hold that is being released. Trusts the votes: voting.ts has
+// hold. No other file writes a hold's state. An event that a state does not know throws `hold_closed`. Nothing leaves
+// an ended state, and only the holder of the claim moves a hold that is being released. Trusts the votes: voting.ts has
 // judged them in the same transaction.
 
 import type { EpochMs } from '../domain/clock.ts';
 import { defined } from '../domain/defined.ts';
-import type {
-  ApprovedHold,
-  EndedHold,
-  Hold,
-  HoldState,
-  NewHold,
-  OpenHold,
-  PendingHold,
-  SentHold,
-  Vote,
+import {
+  type ApprovedHold,
+  ENDED_STATES,
+  type EndedHold,
+  type Hold,
+  type HoldState,
+  type NewHold,
+  type OpenHold,
+  type PendingHold,
+  type SentHold,
+  type Vote,
 } from '../domain/hold.ts';
 import { GatewayError } from '../errors.ts';
 import { bindingDigest } from './binding.ts';
@@ -39,29 +40,16 @@ export type HoldEvent =
   /** The agent was told of the ending. */
   | { readonly type: 'report' };
 
-const ENDED: Readonly<Record<HoldState, boolean>> = {
-  PENDING: false,
-  APPROVED: false,
-  RELEASING: false,
-  SENT: false,
-  EXECUTED: true,
-  UPSTREAM_ERROR: true,
-  OUTCOME_UNKNOWN: true,
-  DENIED: true,
-  EXPIRED: true,
-  CANCELLED: true,
-  REVOKED: true,
-  INVALIDATED: true,
-};
+const ENDED: ReadonlySet<HoldState> = new Set(ENDED_STATES);
 
 /** True when nothing but `report` can happen any more. */
 export function isEnded(hold: Hold): hold is EndedHold {
-  return ENDED[hold.state];
+  return ENDED.has(hold.state);
 }
 
 /** The same for a state alone. */
 export function isEndState(state: HoldState): boolean {
-  return ENDED[state];
+  return ENDED.has(state);
 }
 
 /** True while reviewers may decide and the agent may cancel: PENDING or APPROVED, and its clock has not run out. */

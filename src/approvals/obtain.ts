@@ -93,8 +93,8 @@ async function reenter(
 ): Promise<Admission> {
   const { answer } = await context.store.change<Admission>(id, (hold, now) => {
     context.refuseSuspended(request.principal, request.task?.id);
-    const { write, answer: admission } = readmit(asked, hold, now);
-    return { ...(write && { next: write }), answer: admission };
+    const { changed, answer: admission } = readmit(asked, hold, now);
+    return { ...(changed && { next: changed.to }), answer: admission };
   });
   return answer;
 }

@@ -6,19 +6,19 @@ import type { EpochMs } from '../domain/clock.ts';
 import type { Approval, Requirement } from '../domain/decision.ts';
 import type { ApprovedHold, Vote } from '../domain/hold.ts';
 import { nameKey } from '../domain/name.ts';
-import type { Reviewer } from '../domain/reviewer.ts';
+import type { Reviewer, Voter } from '../domain/reviewer.ts';
 import { inForce } from './escalation.ts';
 
 /**
  * True when an entry of the tier names this person: `group:<name>`, `user:<subject>` or `user:<issuer>#<subject>`,
  * exactly.
  */
-export function isEligible(requirement: Requirement, reviewer: Reviewer): boolean {
+export function isEligible(requirement: Requirement, reviewer: Voter): boolean {
   return isListed(requirement.reviewers, reviewer);
 }
 
 /** The same, for any list of people in the configuration. */
-export function isListed(people: readonly string[], reviewer: Reviewer): boolean {
+export function isListed(people: readonly string[], reviewer: Voter): boolean {
   return people.some(
     (entry) =>
       entry === `user:${reviewer.subject}` ||
@@ -31,18 +31,18 @@ export function isListed(people: readonly string[], reviewer: Reviewer): boolean
  * True when different people can be assigned to every seat of every requirement. False without any requirement: an
  * approval that no rule asked for is a fault, not a permission.
  */
-export function isSatisfied(requirements: readonly Requirement[], approvers: readonly Reviewer[]): boolean {
+export function isSatisfied(requirements: readonly Requirement[], approvers: readonly Voter[]): boolean {
   if (requirements.length === 0) return false;
   const people = distinctPeople(approvers);
   const seats = requirements.flatMap((requirement) =>
     Array.from({ length: Math.max(1, requirement.count) }, () => requirement),
   );
   if (seats.length > people.length) return false;
-  const seatOf = new Map<Reviewer, number>();
+  const seatOf = new Map<Voter, number>();
   return seats.every((_, seat) => seatPerson(seat, new Set()));
 
   // Kuhn's algorithm: take a free person, or move one who sits elsewhere to another seat.
-  function seatPerson(seat: number, tried: Set<Reviewer>): boolean {
+  function seatPerson(seat: number, tried: Set<Voter>): boolean {
     for (const person of people) {
       if (tried.has(person) || !isEligible(seats[seat] as Requirement, person)) continue;
       tried.add(person);
@@ -63,7 +63,7 @@ export function approversOf(votes: readonly Vote[], suspended: ReadonlySet<strin
     .map((vote) => vote.reviewer);
 }
 
-export function isSuspended(reviewer: Reviewer, suspended: ReadonlySet<string>): boolean {
+export function isSuspended(reviewer: Pick<Voter, 'id' | 'subject'>, suspended: ReadonlySet<string>): boolean {
   if (suspended.size === 0) return false;
   const keys = new Set([...suspended].map(nameKey));
   return keys.has(nameKey(reviewer.subject)) || keys.has(nameKey(reviewer.id));
@@ -81,8 +81,8 @@ export function approvalOf(hold: ApprovedHold, now: EpochMs, suspended: Readonly
 }
 
 // The same subject of two issuers counts as one person: someone with two sign-ins must not be a quorum of two.
-function distinctPeople(reviewers: readonly Reviewer[]): Reviewer[] {
-  const people = new Map<string, Reviewer>();
+function distinctPeople(reviewers: readonly Voter[]): Voter[] {
+  const people = new Map<string, Voter>();
   for (const reviewer of reviewers)
     people.set(nameKey(reviewer.subject), people.get(nameKey(reviewer.subject)) ?? reviewer);
   return [...people.values()];

@@ -4,12 +4,12 @@
 
 import type { HeldPrincipal } from '../domain/hold.ts';
 import { nameKey } from '../domain/name.ts';
-import type { Reviewer } from '../domain/reviewer.ts';
+import type { Voter } from '../domain/reviewer.ts';
 
 /** Why this person may not vote on calls of this principal; undefined when they may. */
 export function conflictOf(
   principal: HeldPrincipal,
-  reviewer: Reviewer,
+  reviewer: Pick<Voter, 'id' | 'subject'>,
 ): 'caller' | 'on_behalf_of' | 'owner' | undefined {
   const self = new Set([nameKey(reviewer.subject), nameKey(reviewer.id)]);
   const isSelf = (...names: string[]) => names.some((name) => self.has(nameKey(name)));

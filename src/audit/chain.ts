@@ -32,7 +32,8 @@ const RESERVED = ['v', 'seq', 'time', 'prev', 'type', 'crc'];
  */
 export function writeLine({ seq, time, prev, type }: Envelope, record: JsonObject | RecordText): string {
   const members = visibleJson((typeof record === 'string' ? record : textOf(record)).slice(1, -1));
-  const head = `{"v":1,"seq":${seq},"time":"${isoTime(time)}","prev":"${prev}","type":"${type}"${members === '' ? '' : ','}`;
+  const comma = members === '' ? '' : ',';
+  const head = `{"v":1,"seq":${seq},"time":"${isoTime(time)}","prev":"${prev}","type":"${type}"${comma}`;
   // Computed over the two pieces: joining them first would copy each line once more.
   return `${head}${members},"crc":"${checksum(members, crc32(head))}"}`;
 }

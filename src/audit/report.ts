@@ -46,10 +46,12 @@ export interface VerifyReport {
  */
 export function formatReport(report: VerifyReport): string[] {
   const where = ({ file, line }: Finding<string>): string => (line === undefined ? file : `${file}:${line}`);
+  const { records, files, faults, warnings } = report;
+  const found = `${faults.length} faults, ${warnings.length} warnings`;
   return [
-    `${report.ok ? 'OK' : 'FAULTS FOUND'}: ${report.records} records in ${report.files} files, ${report.faults.length} faults, ${report.warnings.length} warnings`,
-    ...report.faults.map((finding) => `fault    ${where(finding)}  ${finding.kind}: ${finding.text}`),
-    ...report.warnings.map((finding) => `warning  ${where(finding)}  ${finding.kind}: ${finding.text}`),
+    `${report.ok ? 'OK' : 'FAULTS FOUND'}: ${records} records in ${files} files, ${found}`,
+    ...faults.map((finding) => `fault    ${where(finding)}  ${finding.kind}: ${finding.text}`),
+    ...warnings.map((finding) => `warning  ${where(finding)}  ${finding.kind}: ${finding.text}`),
     ...report.limits.map((text) => `note     ${text}`),
   ];
 }

@@ -11,8 +11,9 @@ import { createLifecycleCheck, type LinePlace } from './lifecycle-check.ts';
 import type { FaultKind, Finding, VerifyReport, WarningKind } from './report.ts';
 
 const NO_CHECKPOINT =
-  'No checkpoint was given: whether records were cut off the end, or everything was written anew from some point on, cannot be told from these files alone.';
-const ONE_FILE = 'Only one file was read: whether the files before and after it are there and whole was not looked at.';
+  'No checkpoint was given. These files alone cannot show whether records were cut off the end, ' +
+  'or whether everything was written anew from some point on.';
+const ONE_FILE = 'Only one file was read. The files before and after it were not checked.';
 
 /** What the first record of a file says about the files before it. */
 interface Beginning {

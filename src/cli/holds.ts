@@ -1,6 +1,6 @@
-// `countersign holds …`: shows what waits for a decision and decides on it, over the reviewers' API. Before a vote it shows
-// the whole action; the vote carries the binding digest of exactly what was shown, so a hold that has changed since then
-// is not decided.
+// `countersign holds …`: shows what waits for a decision and decides on it, over the reviewers' API. Before a vote it
+// shows the whole action; the vote carries the binding digest of exactly what was shown, so a hold that has changed since
+// then is not decided.
 
 import { parseArgs } from 'node:util';
 import { whyNotWhole } from '../domain/whole.ts';
@@ -126,7 +126,7 @@ async function confirm(hold: ShownHold, verb: Verb, values: HoldsArguments, io: 
   if (typed.toLowerCase() !== shortCode(hold)) throw new CommandError('Nothing was decided: the code does not match.');
 }
 
-/** Where the tier asks for a fresh sign-in, signs in once as strongly as the API asks. If that fails, the page can do it. */
+/** For a tier that asks for a fresh sign-in: signs in once, as strongly as the API asks. Otherwise the page can do it. */
 async function vote(
   client: ReviewClient,
   signIn: TerminalSignIn,

@@ -16,15 +16,17 @@ export interface HoldRequest {
   readonly principal: Principal;
   readonly action: Action;
   readonly actionDigest: Digest;
-  /** For holds that are bound to the MCP session of this call; absent where it has none. */
+  /**
+   * The action digest as earlier versions made it, with the MCP session of this call; absent when the call has none.
+   */
   readonly formerActionDigest?: Digest;
   readonly decision: Decision;
   readonly task?: Task;
   readonly calls: readonly TaskCall[];
   readonly idempotencyKey?: string;
-  /** Names of the agent's fields that the call will not carry: for people, and for the agent. */
+  /** Names of the agent's header fields that the call will not carry. Reviewers and the agent are told. */
   readonly leftBehind: readonly string[];
-  /** Uses the approval of this hold and of no other, and never opens one. */
+  /** Uses the approval of this hold only, and never opens another hold. */
   readonly resumes?: string;
   /** How long this request may wait here, ms; 0 answers at once. */
   readonly waitMs: number;
@@ -33,8 +35,8 @@ export interface HoldRequest {
   /** Called once the hold is durable (new or attached to). */
   held(hold: Hold, isNew: boolean): void;
   /**
-   * Judges the same call again at release, with the approval as input: the caller's live token, the task as it is now,
-   * the policy in force. Throws what identification or policy throws.
+   * Judges the same call again at release, with the approval as an input. Uses the caller's live token, the task as it
+   * is now and the policy in force. Throws what identification or policy throws.
    */
   rejudge(approval: Approval): Promise<Rejudged>;
   /** Calls back when the agent has gone away; the hold stays. */
@@ -56,13 +58,13 @@ export interface Ballot {
 export interface Outcome {
   /** The upstream's status; absent when it never answered. */
   readonly status?: number;
-  /** False when it is not known whether the call took effect: the answer broke off, or never came. */
+  /** False when nobody knows whether the call took effect: its answer broke off or never came. */
   readonly known: boolean;
 }
 
 export interface Recalled {
   readonly hold: Hold;
-  /** What the call itself would be told now; absent while it is PENDING or APPROVED. */
+  /** The error that the call itself would get now; absent while the hold is PENDING or APPROVED. */
   readonly ending?: GatewayError;
 }
 
@@ -75,8 +77,8 @@ export interface Approvals {
    */
   obtain(request: HoldRequest): Promise<Clearance>;
   /**
-   * RELEASING → SENT, durable before it resolves; a no-op for allowed calls. Throws when the claim is no longer ours:
-   * nothing may be sent then.
+   * RELEASING → SENT, durable before it resolves; a no-op for allowed calls. Throws when this call no longer holds the
+   * claim: then nothing may be sent.
    */
   markSent(clearance: Clearance): Promise<void>;
   /**
@@ -105,7 +107,10 @@ export interface Approvals {
   opened(id: string, reviewer: Reviewer): void;
   /** A reviewer of this hold takes it back before use. Throws as `vote`. */
   revoke(id: string, reviewer: Reviewer, reason: string | undefined): Promise<Hold>;
-  /** Sweeps what a dead process left: RELEASING → EXPIRED, SENT → OUTCOME_UNKNOWN. Then starts the clockwork. */
+  /**
+   * Ends what a dead process left: RELEASING → EXPIRED, SENT → OUTCOME_UNKNOWN. Then starts the timer that ends holds
+   * whose clock has run out.
+   */
   start(): Promise<void>;
   /** Ends every wait with `approval_pending`; the holds stay. */
   drain(): void;

@@ -17,7 +17,9 @@ export function clearAllowed(decision: Decision): Clearance {
   return { kind: 'allowed', decision } as Clearance;
 }
 
-/** A held call whose approval was claimed, once, by `claim`, under a decision that took the approval into account. */
+/**
+ * A held call whose approval was claimed once, by `claim`. The decision is the one that took the approval into account.
+ */
 export function clearReleased(decision: Decision, hold: Hold, claim: string): Clearance {
   if (decision.effect !== 'allow') throw new TypeError(`no clearance for a decision of ${decision.effect}`);
   if (hold.state !== 'RELEASING' || hold.claim !== claim)

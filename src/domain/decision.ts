@@ -51,12 +51,26 @@ export interface CredentialPlan {
   readonly scope: JsonObject;
 }
 
+/** A machine-readable ground of a decision, as the audit log and problem documents show it. */
+export type Reason =
+  | `rule:${string}`
+  | 'no_matching_rule'
+  | 'conflicting_credential_scopes'
+  /** A parameter of the path that the credential's scope would contain is not safe there. */
+  | `unsafe_parameter:${string}`
+  /** The call would be held, and its body was streamed: nobody could look at it. */
+  | 'body_not_read'
+  /** Judging the call took more steps than it may. */
+  | 'over_budget'
+  /** Judging the call failed: a fault of the gateway. */
+  | 'evaluation_failed';
+
 export interface Decision {
   readonly effect: Effect;
   /** Every rule that matched, in file order. */
   readonly rules: readonly MatchedRule[];
-  /** Machine-readable grounds: `rule:<id>`, `no_matching_rule`, `conflicting_credential_scopes`, `over_budget`. */
-  readonly reasons: readonly string[];
+  /** Why, in the order of importance. */
+  readonly reasons: readonly Reason[];
   /** For `hold`, and for an `allow` that an approval brought about: what was asked for, one entry per distinct tier. */
   readonly requirements: readonly Requirement[];
   readonly credential?: CredentialPlan;

@@ -17,41 +17,46 @@ export interface Vote {
   readonly reason?: string;
   readonly at: EpochMs;
   readonly bindingDigest: Digest;
-  /** When this person first opened the hold here, where they did: what the time to decide is counted from. */
+  /**
+   * When this person first opened the hold; absent if they did not open it here. The time to decide is counted from
+   * then.
+   */
   readonly openedAt?: EpochMs;
-  /** Where the vote was signed with a passkey. */
+  /** Present when the vote was signed with a passkey. */
   readonly passkey?: PasskeyEvidence;
   /** The `countersign.approval.review` span. */
   readonly span: SpanRef;
 }
 
-/** The action as lists and decisions see it. What can be large stands beside it, in HeldContent. */
+/** The action as lists and decisions see it. HeldContent has the large parts. */
 export interface HeldAction
   extends ActionBinding,
     Pick<Action, 'protocol' | 'upstream' | 'authority' | 'method' | 'target' | 'path'>,
     Pick<Action, 'tool' | 'contentType' | 'upgrade' | 'boundHeaders'> {
-  /** The arguments in one line; absent where there are none to read. */
+  /** The arguments in one line; absent when the call has none that can be read. */
   readonly gist?: Gist;
-  /** The MCP session that it was asked for in. Not bound. */
+  /** The MCP session in which the agent made the call. Not bound. */
   readonly session?: string;
-  /** Names of the agent's fields that do not go along. Absent when there are none. */
+  /** Names of the agent's header fields that are not sent. Absent when there are none. */
   readonly leftBehind?: readonly string[];
   readonly bodyDigest: Digest;
-  /** Bytes. */
+  /** In bytes. */
   readonly bodyLength: number;
 }
 
 /**
- * What can be large of a held call: shown whole on its own page, never truncated, and read for that page and for
- * sending it alone. The body is dropped when the hold ends unsent; its digest stays.
+ * The large parts of a held call. They are read only for the hold's own page, where they are shown whole, and for
+ * sending. The body is dropped when the hold ends unsent; its digest stays.
  */
 export interface HeldContent {
-  /** MCP: what became of the tool's definition since it was pinned; for reviewers to compare. */
+  /**
+   * MCP: the tool's definition as it was pinned and as it is now, for reviewers to compare; absent when they are equal.
+   */
   readonly toolChange?: ToolChange;
   readonly toolWords?: ToolWords;
   /** The body as text: held bodies are UTF-8, others are refused with `unsupported_media_type`. Absent when empty. */
   readonly bodyText?: string;
-  /** Where in the body the arguments stand, as a path of members; absent where it was not read as JSON. */
+  /** Where the arguments are in the body, as a path of members; absent when the body was not read as JSON. */
   readonly argsAt?: readonly string[];
   /** The task as it stood when the call was held. */
   readonly task?: HeldTaskWords;
@@ -66,30 +71,27 @@ export interface HeldPrincipal extends Party {
   readonly kind: IssuerKind;
   readonly trustDomain?: string;
   readonly keyThumbprint?: string;
-  /** The caller's X.509-SVID, where its token of another issuer is bound to that. Bound. */
+  /** The SPIFFE ID of the caller's X.509-SVID, when its token of another issuer is bound to that certificate. Bound. */
   readonly spiffeId?: string;
   /**
-   * The client that got the caller's token, and the issuer's name for the caller: to be shown, never compared, and so
-   * not bound.
+   * The client that got the caller's token, and the issuer's name for the caller. They are shown and never compared, so
+   * they are not bound.
    */
   readonly client?: string;
   readonly name?: string;
   readonly onBehalfOf: readonly Party[];
-  /**
-   * Subjects of the people accountable for the agent (`identity.owners`); empty where none is registered. They may not
-   * vote.
-   */
+  /** Subjects of the people accountable for the agent (`identity.owners`). They may not vote. */
   readonly owners: readonly string[];
 }
 
 export interface HeldTask {
   readonly id: string;
   readonly revision: number;
-  /** The beginning of its objective, for lists; the whole is in HeldContent. */
+  /** The beginning of the task's objective, for lists. HeldContent has all of it. */
   readonly heading: string;
 }
 
-/** What every hold has, whatever became of it. */
+/** What every hold has, in every state. */
 export interface HoldBase {
   /** `hold_` and 128 random bits in base64url. */
   readonly id: string;
@@ -115,7 +117,8 @@ export interface HoldBase {
   readonly bindingDigest: Digest;
   readonly idempotencyKey?: string;
   /**
-   * Digest over who asks for what, without policy, task revision and Idempotency-Key: recognises the identical request.
+   * Digest over the caller and the call, without policy, task revision and Idempotency-Key. The identical request has
+   * the same digest.
    */
   readonly requestDigest: Digest;
   readonly createdAt: EpochMs;
@@ -154,7 +157,7 @@ type SentEnding =
   /** With a status: the answer began, and did not come to its end. */
   | { readonly state: 'OUTCOME_UNKNOWN'; readonly outcomeStatus?: number };
 
-/** How a hold ends that is never sent. */
+/** How a hold ends whose call was never sent. */
 type UnsentEnding =
   | (PerhapsApproved & { readonly state: 'DENIED' })
   | (PerhapsApproved & { readonly state: 'CANCELLED' })
@@ -195,15 +198,15 @@ export const ENDED_STATES: readonly HoldState[] = [
   ...(['EXECUTED', 'UPSTREAM_ERROR', 'OUTCOME_UNKNOWN'] as const),
   ...(['DENIED', 'EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED'] as const),
 ];
-/** A hold whose call was sent, and of which it is known how that ended, or that nobody knows. */
+/** A hold whose call was sent and has ended, with a known or an unknown outcome. */
 export type SettledHold = Extract<Hold, { readonly state: SentEnding['state'] }>;
 export type DeniedHold = Extract<Hold, { readonly state: 'DENIED' }>;
-/** A hold that reached its quorum, whatever became of it then. */
+/** A hold that has reached its quorum, whatever its state is now. */
 export type OnceApprovedHold = Extract<Hold, { readonly approvedAt: EpochMs }>;
 
 /**
- * A hold as lists, records and views read it: each member where the hold's state has it. Every Hold is one; nothing is
- * decided by it.
+ * A hold as lists, records and views read it: a member is present when the hold's state has it. Every Hold is a
+ * HoldProgress.
  */
 export interface HoldProgress {
   readonly state: HoldState;
@@ -217,15 +220,16 @@ export interface HoldProgress {
   readonly outcomeStatus?: number;
 }
 
-/** Why an open hold ends without a vote or a clock of its own. */
+/** Why an open hold ends from outside, without a vote and before its clock has run out. */
 export type Closing = { readonly type: 'revoke' | 'invalidate'; readonly because: string };
 
 /**
- * The next version of an open hold that ends like this; from approvals/, which alone knows what states follow on which.
+ * Makes the next version of an open hold that ends for this reason. approvals/ implements it, because it alone knows
+ * which state follows on which.
  */
 export type CloseHold = (hold: Hold, closing: Closing, now: EpochMs) => Hold;
 
-/** What a caller asks the store to keep; the store adds times. */
+/** A hold before it is opened: times, votes and the binding digest are added then. */
 export type NewHold = Omit<
   HoldBase,
   'version' | 'votes' | 'createdAt' | 'deadline' | 'bindingDigest' | 'escalateAt' | 'escalations'
@@ -235,7 +239,7 @@ export type NewHold = Omit<
 export interface AgentUsage {
   /** Its PENDING holds whose clock has not run out. */
   readonly pending: number;
-  /** Holds that it opened within the last hour, whatever became of them. */
+  /** Holds that the agent opened within the last hour, in any state. */
   readonly lastHour: number;
   /** When the first of those was opened. */
   readonly firstOfHour?: EpochMs;
@@ -243,19 +247,18 @@ export interface AgentUsage {
   readonly storedBytes: number;
 }
 
-/** How earlier holds like one ended: same agent, same upstream, method and tool, same rules. */
+/** How earlier holds of the same kind ended: same agent, upstream, method, tool and rules. */
 export interface SimilarHolds {
   readonly approvedTimes: number;
   readonly deniedTimes: number;
   readonly since: EpochMs;
 }
 
-/** How one reviewer decides. */
+/** How fast one reviewer decides. */
 export interface VoteTimes {
   readonly decisions: number;
   /**
-   * Seconds from opening the hold (or from its creation, when it was not opened here) to the vote. Absent without
-   * decisions.
+   * From opening the hold to the vote; from the hold's creation if it was not opened here. Absent without decisions.
    */
   readonly medianSeconds?: number;
   /** Decisions that took less than three seconds. */
@@ -267,8 +270,8 @@ export interface HoldQuery {
   readonly principalId?: string;
   readonly taskId?: string;
   /**
-   * At most this many, newest first; default 50, largest 200. A page ends earlier where it would grow beyond a fixed
-   * number of bytes.
+   * At most this many, newest first; default 50, largest 200. A page ends earlier when it reaches a fixed number of
+   * bytes.
    */
   readonly limit?: number;
   /** The opaque `next` of the previous page. */
@@ -280,24 +283,31 @@ export interface HoldListPage {
   readonly next?: string;
 }
 
-/** What a transition did: the hold as it stands in the store now, and whatever the transition answered. */
+/** The result of a transition: the hold as it is in the store now, and the transition's answer. */
 export interface HoldChange<T> {
   readonly hold: Hold;
   readonly answer: T;
 }
 
+/** What `choose` has the store write, if anything, and what it answers. */
+export interface Admitted<T> {
+  readonly opened?: { readonly hold: PendingHold; readonly content: HeldContent };
+  /** `from` is one of the holds that `choose` was shown. */
+  readonly changed?: { readonly from: Hold; readonly to: Hold };
+  readonly answer: T;
+}
+
 /**
  * Durable holds. The store gives atomicity, durability (a resolved promise means fsynced) and the one clock that
- * decides deadlines; what a transition means is decided by pure functions in approvals/. Errors: `store_unavailable`.
+ * decides deadlines. Pure functions in approvals/ decide what a transition means. Errors: `store_unavailable`.
  */
 export interface HoldStore {
   /** The store's time. */
   now(): EpochMs;
   /**
-   * In one transaction: shows `choose` every hold of this principal that has one of the two digests of the request, or
-   * the same Idempotency-Key, newest first, and what it has here already. `choose` returns a hold to insert with its
-   * content, a changed version of one that it was shown, or undefined to leave all as it was, and an answer. What
-   * `choose` throws is thrown on.
+   * In one transaction: shows `choose` the holds of this principal that have one of the two digests of the request or
+   * the same Idempotency-Key, newest first, and what the principal has here already. `choose` returns a hold to insert,
+   * or a changed version of a hold that it was shown, or neither, and an answer. What `choose` throws is thrown on.
    */
   admit<T>(
     key: {
@@ -306,14 +316,10 @@ export interface HoldStore {
       readonly formerRequestDigest?: Digest;
       readonly idempotencyKey?: string;
     },
-    choose: (
-      known: readonly Hold[],
-      usage: () => AgentUsage,
-      now: EpochMs,
-    ) => { readonly write?: Hold; readonly content?: HeldContent; readonly answer: T },
+    choose: (known: readonly Hold[], usage: () => AgentUsage, now: EpochMs) => Admitted<T>,
   ): Promise<T>;
   get(id: string): Promise<Hold | undefined>;
-  /** Undefined when it is not kept any more. */
+  /** Undefined when the content is no longer kept. */
   content(id: string): Promise<HeldContent | undefined>;
   list(query: HoldQuery): Promise<HoldListPage>;
   /**
@@ -332,12 +338,12 @@ export interface HoldStore {
   similar(hold: Hold, since: EpochMs): Promise<SimilarHolds>;
   /** The decisions of one reviewer since then. */
   voteTimes(reviewerId: string, since: EpochMs): Promise<VoteTimes>;
-  /** Ids of RELEASING and SENT holds that were claimed by a process other than this one. */
+  /** Ids of RELEASING and SENT holds that another process claimed. */
   orphans(claimedBy: string): Promise<readonly string[]>;
   /**
-   * Called after every committed change, in commit order, with the state before it: undefined when the hold is new, or
-   * when another process made the change (which then counts and records it). A listener never throws. Returns the
-   * function that ends it.
+   * The listener is called after every committed change, in commit order, with the state before the change. That state
+   * is undefined when the hold is new, or when another process made the change, which then counts and records it. A
+   * listener never throws. Returns the function that ends the subscription.
    */
   subscribe(listener: (hold: Hold, before: HoldState | undefined) => void): () => void;
   /** How many holds are open, by state. */

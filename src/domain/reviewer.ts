@@ -19,6 +19,9 @@ export interface Reviewer {
   readonly amr?: readonly string[];
 }
 
+/** A person as tiers name people: what decides whether they may vote. */
+export type Voter = Pick<Reviewer, 'id' | 'subject' | 'groups'>;
+
 /**
  * Which sign-ins are strong enough for step-up: one of these `acr`, and one of these `amr`, where listed. Empty: any.
  */

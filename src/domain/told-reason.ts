@@ -1,5 +1,5 @@
-// Texts that people wrote and an agent may read: a rule's message, and the reason of a denial where the tier lets it be
-// told. Bounded and made visible, so that no character in them can hide or turn what stands around them.
+// Texts that people wrote and an agent may read: a rule's message, and the reason of a denial if the tiers allow it.
+// The texts are bounded and made visible, so that no character in them can hide or reorder the text around them.
 
 import type { Hold } from './hold.ts';
 import { visible } from './visible-text.ts';
@@ -11,14 +11,13 @@ export function quoted(text: string): string {
   return all.length <= LONGEST ? `“${all}”` : `“${all.slice(0, LONGEST)}…”`;
 }
 
-/** What the rules of a decision say, as a sentence to append; empty where they say nothing. */
+/** The messages of the rules, as a sentence to append; empty without messages. */
 export function messageWords(messages: readonly string[] | undefined): string {
   return messages === undefined ? '' : ` The platform team says: ${messages.map(quoted).join(' ')}.`;
 }
 
 /**
- * The reason of the denial, as a sentence to append; empty unless there is one and every tier of the hold lets it be
- * told.
+ * The reason of the denial, as a sentence to append; empty unless every tier of the hold allows the agent to read it.
  */
 export function denialWords({ votes, requirements }: Pick<Hold, 'votes' | 'requirements'>): string {
   const reason = votes.find(({ decision }) => decision === 'deny')?.reason;

@@ -3,7 +3,7 @@
 // changes; a reload makes a new one, and no verdict is ever cached.
 
 import type { BodyNeed } from '../domain/action.ts';
-import type { Decision, DecisionInput, MatchedRule, Outlook, Policy } from '../domain/decision.ts';
+import type { Decision, DecisionInput, MatchedRule, Outlook, Policy, Reason } from '../domain/decision.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
 import { checkPolicy } from './check.ts';
 import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
@@ -177,6 +177,6 @@ function narrow(
   }
 }
 
-function denied({ credential: _, ...decision }: Decision, why: string): Decision {
+function denied({ credential: _, ...decision }: Decision, why: Reason): Decision {
   return { ...decision, effect: 'deny', reasons: [why, ...decision.reasons], requirements: [] };
 }

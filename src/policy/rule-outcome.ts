@@ -2,7 +2,7 @@
 // remembered. It is not a verdict: what depends on the call (templates, an approval) is decided in policy.ts each time.
 
 import { canonicalDigest } from '../domain/canonical.ts';
-import type { Decision, MatchedRule, Requirement } from '../domain/decision.ts';
+import type { Decision, MatchedRule, Reason, Requirement } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import type { Digests } from './digests.ts';
@@ -53,12 +53,12 @@ function find(matches: readonly Match[], credential: string | undefined, digests
   const strictest = (['deny', 'hold', 'allow'] as const).find((effect) =>
     matches.some(({ rule }) => rule.options.decide === effect),
   );
-  const deny = (...reasons: string[]): RuleOutcome => ({
+  const deny = (...reasons: Reason[]): RuleOutcome => ({
     decision: { ...facts, effect: 'deny', reasons, requirements: [] },
   });
   if (strictest === undefined) return deny('no_matching_rule');
   const decisive = matches.filter(({ rule }) => rule.options.decide === strictest).map(({ rule }) => rule);
-  const reasons = decisive.map(({ options }) => `rule:${options.id}`);
+  const reasons = decisive.map(({ options }): Reason => `rule:${options.id}`);
   const messages = decisive.flatMap(({ options }) => options.message ?? []);
   const say = messages.length > 0 && { messages };
   if (strictest === 'deny') return { decision: { ...deny(...reasons).decision, ...say } };

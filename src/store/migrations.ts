@@ -13,16 +13,19 @@ const APPLICATION_ID = 0x4353676e;
  * write, so no writer can forget to count.
  */
 function counted(table: string, column: string, agentOf: (row: 'NEW' | 'OLD') => string): string {
+  const [added, removed] = [agentOf('NEW'), agentOf('OLD')];
   return `
   CREATE TRIGGER ${table}_stored AFTER INSERT ON ${table} BEGIN
-    INSERT INTO stored VALUES (${agentOf('NEW')}, octet_length(NEW.${column})) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes;
+    INSERT INTO stored VALUES (${added}, octet_length(NEW.${column}))
+      ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes;
   END;
   CREATE TRIGGER ${table}_changed AFTER UPDATE OF ${column} ON ${table} BEGIN
-    UPDATE stored SET bytes = bytes + octet_length(NEW.${column}) - octet_length(OLD.${column}) WHERE principal_id = ${agentOf('NEW')};
+    UPDATE stored SET bytes = bytes + octet_length(NEW.${column}) - octet_length(OLD.${column})
+      WHERE principal_id = ${added};
   END;
   CREATE TRIGGER ${table}_deleted AFTER DELETE ON ${table} BEGIN
-    UPDATE stored SET bytes = bytes - octet_length(OLD.${column}) WHERE principal_id = ${agentOf('OLD')};
-    DELETE FROM stored WHERE principal_id = ${agentOf('OLD')} AND bytes <= 0;
+    UPDATE stored SET bytes = bytes - octet_length(OLD.${column}) WHERE principal_id = ${removed};
+    DELETE FROM stored WHERE principal_id = ${removed} AND bytes <= 0;
   END;`;
 }
 
@@ -167,7 +170,8 @@ export const STEPS: readonly string[] = [
   // hold that ended unsent is dropped.
   `
   UPDATE hold SET record = json_set(record,
-    '$.action', (SELECT json_remove(record, '$.args', '$.bodyText', '$.toolChange', '$.toolWords') FROM held_action WHERE hold_id = hold.id));
+    '$.action', (SELECT json_remove(record, '$.args', '$.bodyText', '$.toolChange', '$.toolWords')
+      FROM held_action WHERE hold_id = hold.id));
   CREATE TABLE held_content (
     seq INTEGER PRIMARY KEY,
     hold_id TEXT NOT NULL UNIQUE REFERENCES hold (id),
@@ -178,15 +182,21 @@ export const STEPS: readonly string[] = [
       json_patch(
         CASE WHEN json_type(action.record, '$.args') IS NULL THEN '{}'
              WHEN json_extract(action.record, '$.tool') IS NOT NULL THEN '{"argsAt":["params","arguments"]}'
-             WHEN json_extract(action.record, '$.protocol') = 'mcp' THEN '{"argsAt":["params"]}' ELSE '{"argsAt":[]}' END,
-        json_object('bodyText', action.record ->> '$.bodyText', 'toolChange', action.record -> '$.toolChange', 'toolWords', action.record -> '$.toolWords')),
+             WHEN json_extract(action.record, '$.protocol') = 'mcp' THEN '{"argsAt":["params"]}'
+             ELSE '{"argsAt":[]}' END,
+        json_object(
+          'bodyText', action.record ->> '$.bodyText',
+          'toolChange', action.record -> '$.toolChange',
+          'toolWords', action.record -> '$.toolWords')),
       json_object('task', CASE WHEN json_type(hold.record, '$.task') IS NULL THEN NULL
         ELSE json_remove(json_extract(hold.record, '$.task'), '$.id', '$.revision') END))
     FROM hold JOIN held_action AS action ON action.hold_id = hold.id;
   UPDATE held_content SET record = json_remove(record, '$.bodyText', '$.argsAt')
     WHERE hold_id IN (SELECT id FROM hold WHERE state IN ('DENIED', 'EXPIRED', 'CANCELLED', 'REVOKED', 'INVALIDATED'));
   UPDATE hold SET record = json_set(record, '$.task', json_object(
-      'id', record ->> '$.task.id', 'revision', record -> '$.task.revision', 'heading', substr(record ->> '$.task.objective', 1, 200)))
+      'id', record ->> '$.task.id',
+      'revision', record -> '$.task.revision',
+      'heading', substr(record ->> '$.task.objective', 1, 200)))
     WHERE json_type(record, '$.task') IS NOT NULL;
   DROP TABLE held_action;
   `,
@@ -204,7 +214,8 @@ export const STEPS: readonly string[] = [
   CREATE INDEX vote_hold ON vote (hold_id);
 
   ALTER TABLE task ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
-  UPDATE task SET used_at = coalesce(ended_at, (SELECT max(record ->> '$.at') FROM task_call WHERE task_id = task.id), created_at);
+  UPDATE task SET used_at = coalesce(
+    ended_at, (SELECT max(record ->> '$.at') FROM task_call WHERE task_id = task.id), created_at);
   CREATE INDEX task_used ON task (used_at);
   CREATE INDEX task_open ON task (principal_id) WHERE ended_at IS NULL;
 
@@ -240,7 +251,9 @@ export const STEPS: readonly string[] = [
     last INTEGER NOT NULL
   ) STRICT;
   INSERT INTO clock SELECT 1, coalesce(max(at), 0) FROM (
-    SELECT max(created_at, coalesce(ended_at, 0)) AS at FROM hold UNION ALL SELECT used_at FROM task UNION ALL SELECT at FROM vote);
+    SELECT max(created_at, coalesce(ended_at, 0)) AS at FROM hold
+    UNION ALL SELECT used_at FROM task
+    UNION ALL SELECT at FROM vote);
   `,
 ];
 

@@ -70,7 +70,8 @@ function openFault(thrown: unknown, file: string): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
   const busy = ((thrown as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY;
   const detail = busy
-    ? `Another process has the store ${file} open; two gateways never share one SQLite file. Stop the other one, or use a store of type postgres.`
+    ? `Another process has the store ${file} open; two gateways never share one SQLite file. ` +
+      'Stop the other one, or use a store of type postgres.'
     : `The store ${file} cannot be opened.`;
   return new GatewayError('store_unavailable', detail, { cause: thrown });
 }

@@ -4,7 +4,16 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { HeldContent, Hold, HoldListPage, HoldProgress, HoldQuery, HoldState, HoldStore } from '../domain/hold.ts';
+import type {
+  HeldContent,
+  Hold,
+  HoldListPage,
+  HoldProgress,
+  HoldQuery,
+  HoldState,
+  HoldStore,
+  PendingHold,
+} from '../domain/hold.ts';
 import { noticeOf } from '../domain/notification.ts';
 import { GatewayError } from '../errors.ts';
 import { parseHold } from './parse-hold.ts';
@@ -32,7 +41,7 @@ export interface HoldRows {
   openOfTask(taskId: string): readonly Hold[];
   /** Open holds of calls that this party makes, or that are made on its behalf. */
   openOfParty(id: string): readonly Hold[];
-  insert(hold: Hold, content: HeldContent, announce: Announce): Hold;
+  insert(hold: PendingHold, content: HeldContent, announce: Announce): void;
   update(before: Hold, next: Hold, announce: Announce): Hold;
 }
 
@@ -45,13 +54,21 @@ export function createHoldRows(
   const byId = db.prepare(`${SELECT} WHERE id = ?`);
   const byTask = db.prepare(`${SELECT} WHERE task_id = ? AND state IN ('PENDING', 'APPROVED') ORDER BY seq`);
   const byParty = db.prepare(
-    `${SELECT} WHERE state IN ('PENDING', 'APPROVED') AND (principal_id = :id OR json_extract(hold.record, '$.principal.spiffeId') = :id OR EXISTS (
-       SELECT 1 FROM json_each(hold.record, '$.principal.onBehalfOf') AS party WHERE json_extract(party.value, '$.id') = :id
-     )) ORDER BY seq`,
+    `${SELECT} WHERE state IN ('PENDING', 'APPROVED') AND (
+       principal_id = :id
+       OR json_extract(hold.record, '$.principal.spiffeId') = :id
+       OR EXISTS (
+         SELECT 1 FROM json_each(hold.record, '$.principal.onBehalfOf') AS party
+         WHERE json_extract(party.value, '$.id') = :id)
+     ) ORDER BY seq`,
   );
   const insertHold = db.prepare(
-    `INSERT INTO hold (id, state, principal_id, task_id, request_digest, idempotency_key, deadline, use_by, claimed_by, escalate_at, likeness, created_at, record)
-     VALUES (:id, :state, :principalId, :taskId, :requestDigest, :idempotencyKey, :deadline, :useBy, :claimedBy, :escalateAt, :likeness, :createdAt, :record)`,
+    `INSERT INTO hold (
+       id, state, principal_id, task_id, request_digest, idempotency_key, deadline, escalate_at, likeness, created_at,
+       record)
+     VALUES (
+       :id, :state, :principalId, :taskId, :requestDigest, :idempotencyKey, :deadline, :escalateAt, :likeness,
+       :createdAt, :record)`,
   );
   const updateHold = db.prepare(
     'UPDATE hold SET state = ?, use_by = ?, claimed_by = ?, escalate_at = ?, ended_at = ?, record = ? WHERE id = ?',
@@ -71,7 +88,6 @@ export function createHoldRows(
     openOfTask: (taskId) => usable(byTask.all(taskId)),
     openOfParty: (id) => usable(byParty.all({ id })),
     insert(hold, content, announce) {
-      const progress: HoldProgress = hold;
       insertHold.run({
         id: hold.id,
         state: hold.state,
@@ -80,8 +96,6 @@ export function createHoldRows(
         requestDigest: hold.requestDigest,
         idempotencyKey: hold.idempotencyKey ?? null,
         deadline: hold.deadline,
-        useBy: progress.useBy ?? null,
-        claimedBy: progress.claimedBy ?? null,
         escalateAt: hold.escalateAt ?? null,
         likeness: likenessOf(hold),
         createdAt: hold.createdAt,
@@ -90,7 +104,6 @@ export function createHoldRows(
       contents.insert(hold.id, content);
       tell(hold, undefined);
       announce(hold, undefined);
-      return hold;
     },
     update(before, next, announce) {
       refuseRebinding(before, next);
@@ -159,17 +172,16 @@ export function createHoldStore(
 ): HoldStore {
   // Written as a UNION and with INDEXED BY because SQLite's planner, left alone, walks every hold of the agent or of
   // the state.
+  const latest = (where: string, most: number): string =>
+    `SELECT * FROM (
+       SELECT seq FROM hold WHERE principal_id = :principalId AND ${where} ORDER BY seq DESC LIMIT ${most})`;
   const known = db.prepare(
     `${SELECT} WHERE seq IN (
-       SELECT * FROM (SELECT seq FROM hold WHERE principal_id = :principalId AND request_digest = :requestDigest ORDER BY seq DESC LIMIT ${KNOWN_SHOWN})
-       UNION SELECT * FROM (
-         SELECT seq FROM hold WHERE principal_id = :principalId AND request_digest = :requestDigest AND state = 'DENIED' ORDER BY seq DESC LIMIT 1)
-       UNION SELECT * FROM (
-         SELECT seq FROM hold WHERE principal_id = :principalId AND request_digest = :formerRequestDigest ORDER BY seq DESC LIMIT ${KNOWN_SHOWN})
-       UNION SELECT * FROM (
-         SELECT seq FROM hold WHERE principal_id = :principalId AND request_digest = :formerRequestDigest AND state = 'DENIED' ORDER BY seq DESC LIMIT 1)
-       UNION SELECT * FROM (
-         SELECT seq FROM hold WHERE principal_id = :principalId AND idempotency_key = :idempotencyKey ORDER BY seq DESC LIMIT ${KNOWN_SHOWN})
+       ${latest('request_digest = :requestDigest', KNOWN_SHOWN)}
+       UNION ${latest("request_digest = :requestDigest AND state = 'DENIED'", 1)}
+       UNION ${latest('request_digest = :formerRequestDigest', KNOWN_SHOWN)}
+       UNION ${latest("request_digest = :formerRequestDigest AND state = 'DENIED'", 1)}
+       UNION ${latest('idempotency_key = :idempotencyKey', KNOWN_SHOWN)}
      ) ORDER BY seq DESC`,
   );
   const undecided = db.prepare(
@@ -179,10 +191,12 @@ export function createHoldStore(
     "SELECT id FROM hold INDEXED BY hold_use_by WHERE state = 'APPROVED' AND use_by <= ? ORDER BY use_by LIMIT ?",
   );
   const escalating = db.prepare(
-    "SELECT id FROM hold INDEXED BY hold_escalate WHERE state = 'PENDING' AND escalate_at <= ? ORDER BY escalate_at LIMIT ?",
+    `SELECT id FROM hold INDEXED BY hold_escalate WHERE state = 'PENDING' AND escalate_at <= ?
+     ORDER BY escalate_at LIMIT ?`,
   );
   const like = db.prepare(
-    `SELECT count(*) FILTER (WHERE json_extract(record, '$.approvedAt') IS NOT NULL) AS approved, count(*) FILTER (WHERE state = 'DENIED') AS denied
+    `SELECT count(*) FILTER (WHERE json_extract(record, '$.approvedAt') IS NOT NULL) AS approved,
+       count(*) FILTER (WHERE state = 'DENIED') AS denied
      FROM (SELECT id, state, record FROM hold WHERE likeness = ? ORDER BY seq DESC LIMIT ${SIMILAR_LOOKED_AT})
      WHERE id <> ? AND json_extract(record, '$.createdAt') >= ?`,
   );
@@ -205,12 +219,9 @@ export function createHoldStore(
             idempotencyKey: key.idempotencyKey ?? null,
           })
           .map(parseRow);
-        const { write, content = {}, answer } = choose(shown, () => usage.of(key.principalId, now), now);
-        if (write !== undefined) {
-          const before = shown.find((hold) => hold.id === write.id);
-          if (before === undefined) rows.insert(write, content, announce);
-          else rows.update(before, write, announce);
-        }
+        const { opened, changed, answer } = choose(shown, () => usage.of(key.principalId, now), now);
+        if (opened !== undefined) rows.insert(opened.hold, opened.content, announce);
+        if (changed !== undefined) rows.update(changed.from, changed.to, announce);
         return answer;
       }),
     get: async (id) => writer.read(() => rows.find(id)),

@@ -29,7 +29,8 @@ export function createNotificationRows(db: DatabaseSync, clock: Clock): Notifica
      VALUES (:id, :channel, :notice, 'PENDING', 0, :now, :dueAt, :rank)`,
   );
   const lastPassed = db.prepare(
-    'SELECT seq, state, attempts, notice, due_at FROM notification INDEXED BY notification_rank WHERE channel = ? AND rank > 0 ORDER BY seq DESC LIMIT 1',
+    `SELECT seq, state, attempts, notice, due_at FROM notification INDEXED BY notification_rank
+     WHERE channel = ? AND rank > 0 ORDER BY seq DESC LIMIT 1`,
   );
   const recount = db.prepare('UPDATE notification SET notice = ? WHERE seq = ?');
 
@@ -60,7 +61,8 @@ export function createNotificationRows(db: DatabaseSync, clock: Clock): Notifica
 export function createOutbox(db: DatabaseSync, writer: SqliteWriter, clock: Clock): NotificationOutbox {
   const due = db.prepare(
     `SELECT * FROM notification INDEXED BY notification_due WHERE state = 'PENDING' AND due_at <= ?
-       AND id NOT IN (SELECT value FROM json_each(?)) AND channel NOT IN (SELECT value FROM json_each(?)) ORDER BY rank, due_at, seq LIMIT ?`,
+       AND id NOT IN (SELECT value FROM json_each(?)) AND channel NOT IN (SELECT value FROM json_each(?))
+     ORDER BY rank, due_at, seq LIMIT ?`,
   );
   const byId = db.prepare('SELECT * FROM notification WHERE id = ?');
   const all = db.prepare('SELECT * FROM notification ORDER BY seq DESC LIMIT ?');

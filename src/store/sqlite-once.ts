@@ -17,7 +17,8 @@ export function createOnceStore(db: DatabaseSync, writer: SqliteWriter, clock: C
   const insert = db.prepare('INSERT INTO used (kind, digest, until) VALUES (?, ?, ?)');
   const forget = db.prepare(
     `DELETE FROM used WHERE kind = :kind AND until <= :now AND digest IN (
-       SELECT :digest UNION ALL SELECT digest FROM (SELECT digest FROM used WHERE kind = :kind AND until <= :now ORDER BY until LIMIT ${FORGOTTEN_PER_USE})
+       SELECT :digest UNION ALL SELECT digest FROM (
+         SELECT digest FROM used WHERE kind = :kind AND until <= :now ORDER BY until LIMIT ${FORGOTTEN_PER_USE})
      )`,
   );
   const counts = new Map<OnceKind, number>();

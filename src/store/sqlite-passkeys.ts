@@ -9,7 +9,8 @@ export function createPasskeyStore(db: DatabaseSync, writer: SqliteWriter): Pass
   const all = db.prepare('SELECT * FROM passkey WHERE reviewer_id = ? ORDER BY created_at');
   const find = db.prepare('SELECT 1 FROM passkey WHERE id = ?');
   const insert = db.prepare(
-    'INSERT INTO passkey (id, reviewer_id, public_key, counter, transports, label, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    `INSERT INTO passkey (id, reviewer_id, public_key, counter, transports, label, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
   );
   const count = db.prepare('UPDATE passkey SET counter = max(counter, ?) WHERE id = ?');
   const remove = db.prepare('DELETE FROM passkey WHERE id = ? AND reviewer_id = ?');

@@ -11,7 +11,8 @@ const TASKS = 5;
 
 export function createRetention(db: DatabaseSync, writer: SqliteWriter): RetentionStore {
   const ended = db.prepare(
-    `SELECT id FROM hold INDEXED BY hold_ended WHERE ended_at IS NOT NULL AND ended_at <= ? ORDER BY ended_at LIMIT ${BATCH}`,
+    `SELECT id FROM hold INDEXED BY hold_ended WHERE ended_at IS NOT NULL AND ended_at <= ?
+     ORDER BY ended_at LIMIT ${BATCH}`,
   );
   const ofHold = [
     'DELETE FROM vote WHERE hold_id = ?',
@@ -20,11 +21,13 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter): Retenti
   ].map((sql) => db.prepare(sql));
   const bodies = db.prepare(
     `DELETE FROM held_content WHERE seq IN (
-       SELECT seq FROM held_content INDEXED BY held_content_ended WHERE ended_at IS NOT NULL AND ended_at <= ? ORDER BY ended_at LIMIT ${BATCH})`,
+       SELECT seq FROM held_content INDEXED BY held_content_ended WHERE ended_at IS NOT NULL AND ended_at <= ?
+       ORDER BY ended_at LIMIT ${BATCH})`,
   );
   const unused = db.prepare(
     `SELECT id FROM task WHERE used_at <= ? AND NOT EXISTS (
-       SELECT 1 FROM hold WHERE task_id = task.id AND state IN ('PENDING', 'APPROVED', 'RELEASING', 'SENT')) ORDER BY used_at LIMIT ${TASKS}`,
+       SELECT 1 FROM hold WHERE task_id = task.id AND state IN ('PENDING', 'APPROVED', 'RELEASING', 'SENT'))
+     ORDER BY used_at LIMIT ${TASKS}`,
   );
   const ofTask = ['DELETE FROM task_call WHERE task_id = ?', 'DELETE FROM task WHERE id = ?'].map((sql) =>
     db.prepare(sql),
@@ -33,7 +36,8 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter): Retenti
     `DELETE FROM passed_call WHERE seq IN (
        SELECT seq FROM (SELECT seq, record FROM passed_call ORDER BY seq LIMIT ${BATCH}) WHERE record ->> '$.at' <= ?)`,
     `DELETE FROM suspension WHERE seq IN (SELECT seq FROM suspension WHERE lifted_at <= ? LIMIT ${BATCH})`,
-    `DELETE FROM notification WHERE seq IN (SELECT seq FROM notification WHERE state = 'DEAD' AND ended_at <= ? LIMIT ${BATCH})`,
+    `DELETE FROM notification WHERE seq IN (
+       SELECT seq FROM notification WHERE state = 'DEAD' AND ended_at <= ? LIMIT ${BATCH})`,
   ].map((sql) => db.prepare(sql));
 
   return {

@@ -27,7 +27,8 @@ export function createCallLog(db: DatabaseSync, writer: SqliteWriter, log: Logge
   const insert = db.prepare('INSERT INTO task_call (task_id, record) SELECT id, ? FROM task WHERE id = ?');
   const touch = db.prepare('UPDATE task SET used_at = max(used_at, ?) WHERE id = ?');
   const trim = db.prepare(
-    `DELETE FROM task_call WHERE task_id = :id AND seq <= (SELECT seq FROM task_call WHERE task_id = :id ORDER BY seq DESC LIMIT 1 OFFSET ${CALLS_KEPT})`,
+    `DELETE FROM task_call WHERE task_id = :id AND seq <= (
+       SELECT seq FROM task_call WHERE task_id = :id ORDER BY seq DESC LIMIT 1 OFFSET ${CALLS_KEPT})`,
   );
   const memory = new LRUCache<string, readonly TaskCall[]>({ max: TASKS_IN_MEMORY });
   let unwritten: { readonly taskId: string; readonly call: TaskCall }[] = [];

@@ -30,7 +30,8 @@ export function createTaskStore(
 ): SqliteTasks {
   const byId = db.prepare('SELECT * FROM task WHERE id = ?');
   const insert = db.prepare(
-    'INSERT INTO task (id, principal_id, revision, words, created_at, ended_at, used_at) VALUES (?, ?, ?, ?, ?, NULL, ?)',
+    `INSERT INTO task (id, principal_id, revision, words, created_at, ended_at, used_at)
+     VALUES (?, ?, ?, ?, ?, NULL, ?)`,
   );
   const update = db.prepare('UPDATE task SET revision = ?, words = ?, ended_at = ?, used_at = ? WHERE id = ?');
   const calls = createCallLog(db, writer, log);

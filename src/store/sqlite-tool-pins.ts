@@ -8,7 +8,8 @@ import type { SqliteWriter } from './sqlite-writer.ts';
 export function createToolPinStore(db: DatabaseSync, writer: SqliteWriter): ToolPinStore {
   const select = db.prepare('SELECT * FROM tool_pin');
   const upsert = db.prepare(
-    'INSERT INTO tool_pin (upstream, tool, pinned, now) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET pinned = excluded.pinned, now = excluded.now',
+    `INSERT INTO tool_pin (upstream, tool, pinned, now) VALUES (?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET pinned = excluded.pinned, now = excluded.now`,
   );
   return {
     all: () =>

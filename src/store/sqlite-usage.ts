@@ -17,7 +17,8 @@ export function createUsageRows(db: DatabaseSync): UsageRows {
     "SELECT count(*) AS n FROM hold WHERE principal_id = ? AND state = 'PENDING' AND deadline > ?",
   );
   const lastHour = db.prepare(
-    'SELECT count(*) AS n, min(created_at) AS first FROM hold INDEXED BY hold_created WHERE principal_id = ? AND created_at > ?',
+    `SELECT count(*) AS n, min(created_at) AS first FROM hold INDEXED BY hold_created
+     WHERE principal_id = ? AND created_at > ?`,
   );
   const open = db.prepare(
     'SELECT count(*) AS n FROM task INDEXED BY task_open WHERE principal_id = ? AND ended_at IS NULL',

@@ -27,7 +27,8 @@ export function createWatchStore(
   const trim = db.prepare('DELETE FROM passed_call WHERE seq <= ?');
   const trimAgent = db.prepare(
     `DELETE FROM passed_call WHERE seq IN (
-       SELECT seq FROM passed_call INDEXED BY passed_call_agent WHERE principal_id = ? ORDER BY seq DESC LIMIT 8 OFFSET ${KEPT_PER_AGENT})`,
+       SELECT seq FROM passed_call INDEXED BY passed_call_agent WHERE principal_id = ?
+       ORDER BY seq DESC LIMIT 8 OFFSET ${KEPT_PER_AGENT})`,
   );
   const page = db.prepare('SELECT seq, record FROM passed_call WHERE seq < ? ORDER BY seq DESC LIMIT ?');
 

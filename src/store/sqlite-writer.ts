@@ -53,7 +53,8 @@ export interface WriterParts {
 }
 
 const LOST =
-  'The store’s file was deleted or replaced while the gateway ran. Stop the gateway, put the file back, and start it again.';
+  'The store’s file was deleted or replaced while the gateway ran. ' +
+  'Stop the gateway, put the file back, and start it again.';
 
 export function createWriter(
   db: DatabaseSync,

@@ -4,7 +4,7 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { CallFacts } from '../domain/call-facts.ts';
 import { sha256 } from '../domain/canonical.ts';
-import type { Decision } from '../domain/decision.ts';
+import type { Decision, Reason } from '../domain/decision.ts';
 import { header } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
@@ -32,7 +32,7 @@ export function decisionLabel(facts: CallFacts): DecisionLabel {
 /**
  * The grounds of a decision besides the rules that made it, which are named elsewhere; undefined where there are none.
  */
-export function otherReasons({ reasons }: Decision): string[] | undefined {
+export function otherReasons({ reasons }: Decision): Reason[] | undefined {
   const others = reasons.filter((reason) => !reason.startsWith('rule:'));
   return others.length > 0 ? others : undefined;
 }
@@ -41,10 +41,9 @@ export function otherReasons({ reasons }: Decision): string[] | undefined {
 export function callName(facts: CallFacts): string {
   const { action } = facts;
   if (action === undefined) return methodLabel(facts.method);
-  if (action.mcp?.method !== undefined && PLAIN_NAME.test(action.mcp?.method)) {
-    return action.tool !== undefined && PLAIN_NAME.test(action.tool)
-      ? `${action.mcp?.method} ${action.tool}`
-      : action.mcp?.method;
+  const method = action.mcp?.method;
+  if (method !== undefined && PLAIN_NAME.test(method)) {
+    return action.tool !== undefined && PLAIN_NAME.test(action.tool) ? `${method} ${action.tool}` : method;
   }
   return `${methodLabel(facts.method)} /${action.upstream}`;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { createJwtSigner } from '../../src/credentials/jwt-signer.ts';
 import { signingKeyFrom } from '../../src/credentials/signing-key.ts';
-import { createProvider } from '../../src/credentials/types.ts';
+import { createProvider, describeCredential } from '../../src/credentials/types.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import { fetchTrusting } from '../../src/upstream/issuer-fetch.ts';
 import { privateKey, secretOf } from '../support/signing.ts';
@@ -46,6 +46,19 @@ describe('credentials', () => {
     const key = config.credentials.key;
     if (key === undefined) throw new Error('no credential');
     expect(createProvider(key, tools).type).toBe(key.type);
+  });
+
+  it.each([
+    [`type: oauth-client-credentials, ${OAUTH}, clientSecret: { env: TOKEN }`, 'taken back when it is over'],
+    [`type: oauth-client-credentials, ${OAUTH}, clientSecret: { env: TOKEN }, revoke: false`, 'it ends by itself'],
+    ['type: signed-jwt, audience: https://ledger.example.org', 'by signed-jwt, made for this call; it ends by itself'],
+    ['type: static, in: query, name: key, secret: { env: TOKEN }', 'a fixed secret: it is not made for this call'],
+    ['type: kubernetes, token: { env: TOKEN }, serviceAccounts: [shop/deployer]', 'ended when it is over'],
+  ])('say to reviewers when they end: { %s }', (credential, sentence) => {
+    const { credentials } = parseConfig(withCredential(credential), '/etc/countersign.yaml', undefined, {
+      TOKEN: 'secret-text',
+    });
+    expect(credentials.key && describeCredential(credentials.key)).toContain(sentence);
   });
 
   it('make a provider of a module that is found from the file’s folder', () => {

@@ -16,11 +16,8 @@ const RUNS = Number(process.env.DIFFERENTIAL_RUNS ?? 150);
 const { servers, absent } = await startServers();
 
 /** What may pass: an amount from 0 to 100 without skip and force, and nothing under /admin but what people approve. */
-const SMALL = [
-  '(!has(args.amount) || (args.amount >= 0 && args.amount <= 100))',
-  '!(has(args.skip) && args.skip)',
-  '!(has(request.query.force) && request.query.force == "true")',
-].join(' && ');
+const SMALL = `(!has(args.amount) || (args.amount >= 0 && args.amount <= 100)) && !(has(args.skip) && args.skip)
+  && !(has(request.query.force) && request.query.force == "true")`;
 const rulesOf = (upstream: string): Rules => [
   rule.allow(`${upstream}-pay`, { upstream, methods: ['POST'], path: '/pay' }, { when: SMALL }),
   rule.allow(`${upstream}-stream`, { upstream, methods: ['POST'], path: '/upload' }),
@@ -37,9 +34,7 @@ const it = gatewayTest.extend('env', file, ({ environment }) =>
     limits: { wait: '1s', pendingPerAgent: 10000 },
   }),
 );
-afterAll(() => {
-  for (const server of servers) server.close();
-});
+afterAll(() => servers.forEach((server) => void server.close()));
 
 interface Sent {
   readonly method: string;

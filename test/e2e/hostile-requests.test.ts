@@ -17,9 +17,14 @@ import {
   type HostileBody,
 } from '../support/hostile-requests.ts';
 import { type RawAnswer, sendRaw } from '../support/raw-http.ts';
-import { type RawUpstream, rawAnswer, startRawUpstream } from '../support/raw-upstream.ts';
+import { rawAnswer, startRawUpstream } from '../support/raw-upstream.ts';
 
 const HOST = 'gateway.test';
+
+interface Sent {
+  readonly answer: RawAnswer;
+  readonly seen: readonly string[];
+}
 
 const it = gatewayTest
   .extend('upstream', file, ({ closes }) => closes(startRawUpstream(rawAnswer('ok', ['connection: close']))))
@@ -39,7 +44,13 @@ const it = gatewayTest
       limits: { wait: '0s', heldBody: '4KiB', inspectedBody: '8KiB', pendingPerAgent: 100 },
     }),
   )
-  .extend('token', file, ({ env }) => env.token('agent-1'));
+  .extend('token', file, ({ env }) => env.token('agent-1'))
+  // Sends, and tells what each new connection to the upstream carried.
+  .extend('send', file, ({ upstream, env }) => async (...pieces: readonly (string | Uint8Array)[]): Promise<Sent> => {
+    const before = upstream.received.length;
+    const answer = await sendRaw(env.ports.agents, ...pieces);
+    return { answer, seen: upstream.received.slice(before) };
+  });
 
 /** Puts the good token behind the request line, and in the place of a made-up one. */
 function authenticated(token: string, raw: string): string {
@@ -53,25 +64,14 @@ function head(token: string, start: string, ...lines: readonly string[]): string
   return authenticated(token, `${[`${start} HTTP/1.1`, `Host: ${HOST}`, ...lines].join('\r\n')}\r\n\r\n`);
 }
 
-/** Sends, and tells what each new connection to the upstream carried. */
-async function send(
-  upstream: RawUpstream,
-  env: Environment,
-  ...pieces: readonly (string | Uint8Array)[]
-): Promise<{ answer: RawAnswer; seen: readonly string[] }> {
-  const before = upstream.received.length;
-  const answer = await sendRaw(env.ports.agents, ...pieces);
-  return { answer, seen: upstream.received.slice(before) };
-}
-
 const codeOf = ({ body }: RawAnswer): string => (JSON.parse(body) as { code: string }).code;
 
 const lists = { paths: HOSTILE_PATHS, hosts: HOSTILE_HOSTS, framing: HOSTILE_FRAMING, fields: HOSTILE_FIELDS };
 
 describe.each(Object.entries(lists))('hostile %s', (_list, requests) => {
-  it.for(requests)('refuses $name and touches nothing upstream', async ({ refusal, raw }, { upstream, env, token }) => {
+  it.for(requests)('refuses $name and touches nothing upstream', async ({ refusal, raw }, { token, send }) => {
     const bytes = authenticated(token, raw({ mount: 'raw', host: HOST }));
-    const { answer, seen } = await send(upstream, env, bytes);
+    const { answer, seen } = await send(bytes);
     if (refusal === 'parser') expect(answer.status).toBe(400);
     else if (!bytes.startsWith('HEAD')) expect(codeOf(answer)).toBe(refusal);
     else expect(answer.text).toContain(refusal);
@@ -95,18 +95,16 @@ describe('hostile bodies', () => {
 
   it.for([...HOSTILE_JSON, ...HOSTILE_CONTENT].filter(({ body }) => body.length <= 8192))(
     'refuses $name where a condition reads the body',
-    async (body, { upstream, env, token }) => {
-      const { answer, seen } = await send(upstream, env, ...request(token, body, '/inspected'));
+    async (body, { token, send }) => {
+      const { answer, seen } = await send(...request(token, body, '/inspected'));
       expect(codeOf(answer)).toBe(body.refusal);
       expect(seen).toEqual([]);
     },
   );
 
-  it('forwards the very bytes that were parsed', async ({ upstream, env, token }) => {
+  it('forwards the very bytes that were parsed', async ({ token, send }) => {
     const body = '{ "amount" : 1.50,\n "to":"caf\\u00e9" }';
     const { answer, seen } = await send(
-      upstream,
-      env,
       head(
         token,
         'POST /raw/inspected',
@@ -124,13 +122,13 @@ describe('hostile bodies', () => {
 });
 
 describe('what is accepted arrives re-framed', () => {
-  it.for(DROPPED_FIELDS)('without $name', async ({ lines, absent }, { upstream, env, token }) => {
+  it.for(DROPPED_FIELDS)('without $name', async ({ lines, absent }, { token, send }) => {
     const own = lines.some((line) => line.startsWith('Connection')) ? lines : ['Connection: close', ...lines];
     // The task is looked up for its caller; a spoofed one is refused there, which is another test.
     const spoofed = own
       .filter((line) => !line.startsWith('Countersign-Task'))
       .map((line) => (line === 'Authorization: Bearer agent' ? `Authorization: Bearer ${token}` : line));
-    const { answer, seen } = await send(upstream, env, head(token, 'GET /raw/a', ...spoofed));
+    const { answer, seen } = await send(head(token, 'GET /raw/a', ...spoofed));
     expect(answer.status).toBe(200);
     const fields = (seen[0] ?? '').toLowerCase().split('\r\n');
     expect(fields).toContain(`authorization: bearer ${INJECTED_SECRET}`);
@@ -139,30 +137,24 @@ describe('what is accepted arrives re-framed', () => {
       expect(fields.filter((line) => line.startsWith(`${name}:`))).toEqual([]);
   });
 
-  it('with one Host, that of the configuration', async ({ upstream, env, token }) => {
-    const { seen } = await send(upstream, env, head(token, 'GET /raw/a?b=c', 'Connection: close'));
+  it('with one Host, that of the configuration', async ({ upstream, token, send }) => {
+    const { seen } = await send(head(token, 'GET /raw/a?b=c', 'Connection: close'));
     expect(seen[0]?.match(/^host:.*$/gim)).toEqual([`host: 127.0.0.1:${upstream.port}`]);
     expect(seen[0]).toMatch(/^GET \/base\/a\?b=c HTTP\/1\.1\r\n/);
   });
 
-  it('refuses a task that is not the caller’s instead of passing its name on', async ({ upstream, env, token }) => {
-    const { answer, seen } = await send(
-      upstream,
-      env,
-      head(token, 'GET /raw/a', 'Connection: close', 'Countersign-Task: task_1'),
-    );
+  it('refuses a task that is not the caller’s instead of passing its name on', async ({ token, send }) => {
+    const { answer, seen } = await send(head(token, 'GET /raw/a', 'Connection: close', 'Countersign-Task: task_1'));
     expect([answer.status, codeOf(answer)]).toEqual([404, 'task_not_found']);
     expect(seen).toEqual([]);
   });
 
   it.for(['DELETE', 'OPTIONS', 'PUT'])(
     'a chunked %s keeps its body in its frame: nothing is smuggled behind it (CVE-2025-32996)',
-    async (method, { upstream, env, token }) => {
+    async (method, { token, send }) => {
       const smuggled = 'GET /base/admin HTTP/1.1\r\nHost: a\r\n\r\n';
       const chunks = `${smuggled.length.toString(16)};ext=1\r\n${smuggled}\r\n0\r\nAuthorization: trailer\r\nX-Trailer: b\r\n\r\n`;
       const { answer, seen } = await send(
-        upstream,
-        env,
         head(token, `${method} /raw/x`, 'Connection: close', 'Transfer-Encoding: chunked'),
         chunks,
       );
@@ -177,18 +169,16 @@ describe('what is accepted arrives re-framed', () => {
     },
   );
 
-  it('two pipelined requests are two calls, each with its own identity', async ({ upstream, env, token }) => {
+  it('two pipelined requests are two calls, each with its own identity', async ({ token, send }) => {
     const anonymous = `GET /raw/second HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\n\r\n`;
-    const { answer, seen } = await send(upstream, env, head(token, 'GET /raw/first') + anonymous);
+    const { answer, seen } = await send(head(token, 'GET /raw/first') + anonymous);
     expect(answer.text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 401']);
     expect(seen.join('')).toContain('GET /base/first');
     expect(seen.join('')).not.toContain('second');
   });
 
-  it('leaves unread what follows a request that cannot be parsed', async ({ upstream, env, token }) => {
+  it('leaves unread what follows a request that cannot be parsed', async ({ token, send }) => {
     const { answer, seen } = await send(
-      upstream,
-      env,
       head(token, 'POST /raw/x', 'Transfer-Encoding: chunked'),
       `zz\r\nhello\r\n${head(token, 'GET /raw/after')}`,
     );
@@ -196,64 +186,40 @@ describe('what is accepted arrives re-framed', () => {
     expect(seen.join('')).not.toContain('after');
   });
 
-  it('survives a field named __proto__ (CVE-2026-21710)', async ({ upstream, env, token }) => {
-    const { answer } = await send(
-      upstream,
-      env,
-      head(token, 'GET /raw/a', 'Connection: close', '__proto__: a', 'constructor: b'),
-    );
+  it('survives a field named __proto__ (CVE-2026-21710)', async ({ token, send }) => {
+    const { answer } = await send(head(token, 'GET /raw/a', 'Connection: close', '__proto__: a', 'constructor: b'));
     expect(answer.status).toBeLessThan(500);
-    expect((await send(upstream, env, head(token, 'GET /raw/a', 'Connection: close'))).answer.status).toBe(200);
+    expect((await send(head(token, 'GET /raw/a', 'Connection: close'))).answer.status).toBe(200);
   });
 });
 
 describe('credentials and lengths that others have confused', () => {
-  it('takes two lengths for one request neither way, whatever their case (CVE-2026-1525)', async ({
-    upstream,
-    env,
-    token,
-  }) => {
+  it('takes two lengths for one request neither way, whatever their case (CVE-2026-1525)', async ({ token, send }) => {
     const { answer, seen } = await send(
-      upstream,
-      env,
       head(token, 'POST /raw/x', 'Connection: close', 'Content-Length: 5', 'content-length: 6'),
       'hello!',
     );
     expect([answer.status, seen]).toEqual([400, []]);
   });
 
-  it('sends no Upgrade upstream, with or without Connection (CVE-2026-1527)', async ({ upstream, env, token }) => {
-    const { answer, seen } = await send(
-      upstream,
-      env,
-      head(token, 'GET /raw/a', 'Connection: close', 'Upgrade: websocket'),
-    );
+  it('sends no Upgrade upstream, with or without Connection (CVE-2026-1527)', async ({ token, send }) => {
+    const { answer, seen } = await send(head(token, 'GET /raw/a', 'Connection: close', 'Upgrade: websocket'));
     expect([answer.status, codeOf(answer), seen]).toEqual([426, 'upgrade_refused', []]);
   });
 
-  it('keeps a token that one plane has verified from the other (GHSA-4mq7-pvjg-xp2r)', async ({
-    upstream,
-    env,
-    token,
-  }) => {
+  it('keeps a token that one plane has verified from the other (GHSA-4mq7-pvjg-xp2r)', async ({ env, token, send }) => {
     const alice = await env.reviewer('alice');
-    expect((await send(upstream, env, head(token, 'GET /raw/a', 'Connection: close'))).answer.status).toBe(200);
+    expect((await send(head(token, 'GET /raw/a', 'Connection: close'))).answer.status).toBe(200);
     expect((await alice.request('/holds')).status).toBe(200);
     expect((await alice.request('/holds', { headers: { authorization: `Bearer ${token}` } })).status).toBe(401);
-    const { answer, seen } = await send(
-      upstream,
-      env,
-      head(token, 'GET /raw/a', 'Connection: close').replace(token, alice.token),
-    );
+    const { answer, seen } = await send(head(token, 'GET /raw/a', 'Connection: close').replace(token, alice.token));
     expect([answer.status, codeOf(answer), seen]).toEqual([401, 'token_audience', []]);
   });
 });
 
 describe('other protocols', () => {
-  it('refuses CONNECT', async ({ upstream, env, token }) => {
+  it('refuses CONNECT', async ({ upstream, token, send }) => {
     const { answer, seen } = await send(
-      upstream,
-      env,
       `CONNECT 127.0.0.1:${upstream.port} HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: Bearer ${token}\r\n\r\n`,
     );
     expect([answer.status, codeOf(answer)]).toEqual([405, 'method_not_allowed']);
@@ -271,13 +237,13 @@ describe('other protocols', () => {
     ['nothing', ['Connection: Upgrade', 'Upgrade: ']],
   ] as const)(
     'serves a call that offers %s as it is, and forwards nothing of the offer',
-    async ([_name, lines], { upstream, env, token }) => {
+    async ([_name, lines], { token, send }) => {
       for (const [method, body, ...fields] of [
         ['GET', ''],
         ['POST', 'hello', 'Content-Length: 5'],
         ['POST', '5\r\nhello\r\n0\r\n\r\n', 'Transfer-Encoding: chunked'],
       ] as const) {
-        const { answer, seen } = await send(upstream, env, head(token, `${method} /raw/a`, ...lines, ...fields) + body);
+        const { answer, seen } = await send(head(token, `${method} /raw/a`, ...lines, ...fields) + body);
         expect(answer.status).toBe(200);
         expect(seen).toHaveLength(1);
         expect(seen[0]).not.toMatch(/upgrade|http2-settings|h2c|tls\/1|irc/i);
@@ -286,14 +252,11 @@ describe('other protocols', () => {
   );
 
   it('takes nothing that comes behind an offer for a further request: node:http may lose a part of it', async ({
-    upstream,
-    env,
     token,
+    send,
   }) => {
     const offer = head(token, 'POST /raw/first', 'Connection: Upgrade', 'Upgrade: h2c', 'Content-Length: 5');
     const { answer, seen } = await send(
-      upstream,
-      env,
       `${offer}hello${head(token, 'GET /raw/second')}`,
       head(token, 'GET /raw/third'),
     );
@@ -304,7 +267,7 @@ describe('other protocols', () => {
   it.for([
     ['where it is not switched on', 'GET /raw/a', ''],
     ['with a body', 'POST /raw/a', 'hello'],
-  ] as const)('refuses to switch to WebSocket %s', async ([_name, line, body], { upstream, env, token }) => {
+  ] as const)('refuses to switch to WebSocket %s', async ([_name, line, body], { token, send }) => {
     const handshake = [
       'Connection: Upgrade',
       'Upgrade: websocket',
@@ -312,15 +275,13 @@ describe('other protocols', () => {
       'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
     ];
     const { answer, seen } = await send(
-      upstream,
-      env,
       head(token, line, ...handshake, ...(body === '' ? [] : [`Content-Length: ${body.length}`])) + body,
     );
     expect([answer.status, codeOf(answer), seen]).toEqual([426, 'upgrade_refused', []]);
   });
 
-  it('refuses the preface of HTTP/2', async ({ upstream, env }) => {
-    const { answer, seen } = await send(upstream, env, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+  it('refuses the preface of HTTP/2', async ({ send }) => {
+    const { answer, seen } = await send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
     expect([answer.status, seen]).toEqual([400, []]);
   });
 });
@@ -345,8 +306,8 @@ describe('Expect: 100-continue', () => {
     ],
     ['a call that is denied', (token: string) => expecting(token, '/raw/closed'), 403],
     ['a body that is too large to be held', (token: string) => expecting(token, '/raw/held', 5000), 413],
-  ] as const)('asks %s for no body', async ([_who, raw, status], { upstream, env, token }) => {
-    const { answer, seen } = await send(upstream, env, raw(token));
+  ] as const)('asks %s for no body', async ([_who, raw, status], { token, send }) => {
+    const { answer, seen } = await send(raw(token));
     expect(answer.text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     expect(seen).toEqual([]);
   });
@@ -365,10 +326,8 @@ describe('Expect: 100-continue', () => {
 });
 
 describe('size and slowness', () => {
-  it('refuses a header section beyond its limit', async ({ upstream, env, token }) => {
+  it('refuses a header section beyond its limit', async ({ token, send }) => {
     const { answer, seen } = await send(
-      upstream,
-      env,
       head(token, 'GET /raw/a', 'Connection: close', `X-Long: ${'a'.repeat(17 * 1024)}`),
     );
     expect([answer.status, codeOf(answer)]).toEqual([431, 'header_too_large']);
@@ -380,13 +339,8 @@ describe('size and slowness', () => {
     ['chunked', 'Transfer-Encoding: chunked', `1f40\r\n${'a'.repeat(5000)}`],
   ] as const)(
     'refuses a %s body beyond what may be held, without having it all',
-    async ([_how, framing, part], { upstream, env, token }) => {
-      const { answer, seen } = await send(
-        upstream,
-        env,
-        head(token, 'POST /raw/held', 'Content-Type: text/plain', framing),
-        part,
-      );
+    async ([_how, framing, part], { token, send }) => {
+      const { answer, seen } = await send(head(token, 'POST /raw/held', 'Content-Type: text/plain', framing), part);
       expect([answer.status, codeOf(answer)]).toEqual([413, 'payload_too_large']);
       expect(answer.text).toMatch(/^connection: close$/im);
       expect(seen).toEqual([]);

@@ -2,7 +2,7 @@
 // agents have stored: what is answered is counted in bytes, by whole processes over sockets.
 
 import { describe, expect } from 'vitest';
-import { type Desk, openConsole } from '../support/console.ts';
+import { openConsole, type TestConsole } from '../support/console.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { createVisitor, type Visitor } from '../support/visitor.ts';
 
@@ -12,30 +12,30 @@ const LARGE = 'x'.repeat(1_000_000);
 const BOUND = 2 * 1024 * 1024;
 
 const it = gatewayTest
-  .extend('desk', file, ({ closes }) => closes(openConsole()))
-  .extend('ids', file, async ({ desk }) => {
+  .extend('testConsole', file, ({ closes }) => closes(openConsole()))
+  .extend('ids', file, async ({ testConsole }) => {
     const ids: string[] = [];
-    for (let n = 0; n < HOLDS; n++) ids.push(await desk.ask('/ledger/transfers', { n, memo: LARGE }));
+    for (let n = 0; n < HOLDS; n++) ids.push(await testConsole.ask('/ledger/transfers', { n, memo: LARGE }));
     return ids;
   })
-  .extend('alice', file, async ({ desk }) => {
+  .extend('alice', file, async ({ testConsole }) => {
     const alice = createVisitor('alice');
-    await alice.fetch(await alice.signInUntilCallback(desk.url));
+    await alice.fetch(await alice.signInUntilCallback(testConsole.url));
     return alice;
   });
 
-const api = async (desk: Desk, path: string): Promise<string> => {
-  const headers = { authorization: `Bearer ${await desk.issuer.token('alice')}` };
-  return (await fetch(`${desk.url}/api/v1/${path}`, { headers })).text();
+const api = async (testConsole: TestConsole, path: string): Promise<string> => {
+  const headers = { authorization: `Bearer ${await testConsole.issuer.token('alice')}` };
+  return (await fetch(`${testConsole.url}/api/v1/${path}`, { headers })).text();
 };
-const page = async (desk: Desk, alice: Visitor, path: string): Promise<string> =>
-  (await alice.fetch(`${desk.url}${path}`)).text();
+const page = async (testConsole: TestConsole, alice: Visitor, path: string): Promise<string> =>
+  (await alice.fetch(`${testConsole.url}${path}`)).text();
 
 describe('a view over forty holds of a megabyte each', () => {
   it.for(['holds', 'holds?state=all&limit=200', 'holds?state=pending,approved&limit=200'])(
     'GET /api/v1/%s answers without the bodies',
-    async (path, { desk, ids }) => {
-      const text = await api(desk, path);
+    async (path, { testConsole, ids }) => {
+      const text = await api(testConsole, path);
       expect(text.length).toBeLessThan(BOUND);
       const { holds } = JSON.parse(text) as { holds: { id: string; action: Record<string, unknown> }[] };
       expect(holds.map(({ id }) => id).sort()).toEqual([...ids].sort());
@@ -50,35 +50,39 @@ describe('a view over forty holds of a megabyte each', () => {
 
   it.for(['/', '/?view=open', '/?view=recent', '/?view=open&upstream=ledger'])(
     'the inbox at %s is small, and still says what is asked',
-    async (path, { desk, alice }) => {
-      const text = await page(desk, alice, path);
+    async (path, { testConsole, alice }) => {
+      const text = await page(testConsole, alice, path);
       expect(text.length).toBeLessThan(BOUND);
       if (path !== '/?view=recent') expect(text).toContain('(1,000,000 characters)');
     },
   );
 
-  it('the page and the API of one hold show its body whole', async ({ desk, ids, alice }) => {
+  it('the page and the API of one hold show its body whole', async ({ testConsole, ids, alice }) => {
     const [id = ''] = ids;
-    expect((JSON.parse(await api(desk, `holds/${id}`)) as { action: { bodyText: string } }).action.bodyText).toBe(
-      JSON.stringify({ n: 0, memo: LARGE }),
-    );
-    expect(await page(desk, alice, `/holds/${id}`)).toContain(LARGE);
+    expect(
+      (JSON.parse(await api(testConsole, `holds/${id}`)) as { action: { bodyText: string } }).action.bodyText,
+    ).toBe(JSON.stringify({ n: 0, memo: LARGE }));
+    expect(await page(testConsole, alice, `/holds/${id}`)).toContain(LARGE);
   });
 
   it('of a hold that its agent cancelled the page says that the body is gone, and gives its digest', async ({
-    desk,
+    testConsole,
     ids,
     alice,
   }) => {
     const id = ids.pop() ?? '';
-    const before = JSON.parse(await api(desk, `holds/${id}`)) as { action: { bodyDigest: string; bodyKept: boolean } };
+    const before = JSON.parse(await api(testConsole, `holds/${id}`)) as {
+      action: { bodyDigest: string; bodyKept: boolean };
+    };
     expect(before.action.bodyKept).toBe(true);
-    const headers = { authorization: `Bearer ${await desk.issuer.token('agent')}` };
-    expect((await fetch(`${desk.agents}/countersign/v1/holds/${id}`, { method: 'DELETE', headers })).status).toBe(200);
-    const after = JSON.parse(await api(desk, `holds/${id}`)) as { action: Record<string, unknown> };
+    const headers = { authorization: `Bearer ${await testConsole.issuer.token('agent')}` };
+    expect(
+      (await fetch(`${testConsole.agents}/countersign/v1/holds/${id}`, { method: 'DELETE', headers })).status,
+    ).toBe(200);
+    const after = JSON.parse(await api(testConsole, `holds/${id}`)) as { action: Record<string, unknown> };
     expect(after.action).toMatchObject({ bodyKept: false, bodyDigest: before.action.bodyDigest });
     expect([after.action.bodyText, after.action.args]).toEqual([undefined, undefined]);
-    const text = await page(desk, alice, `/holds/${id}`);
+    const text = await page(testConsole, alice, `/holds/${id}`);
     expect(text).toContain('The body is no longer kept');
     expect(text).toContain(before.action.bodyDigest);
     expect(text).not.toContain(LARGE);

@@ -9,19 +9,21 @@ import { leave, live, nextReference, openBrowsedConsole, transfer } from '../sup
 import { findBarriers, whyNoBrowser } from '../support/browser.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 
-const it = gatewayTest.extend('desk', file, ({ closes }) => closes(openBrowsedConsole()));
+const it = gatewayTest.extend('testConsole', file, ({ closes }) => closes(openBrowsedConsole()));
 
 describe.skipIf(whyNoBrowser !== undefined)(
   `the console in a browser${whyNoBrowser === undefined ? '' : ` (skipped: ${whyNoBrowser})`}`,
   { timeout: 120_000 },
   () => {
-    it('lets one person approve with a reason, names the action once more, and the call is sent', async ({ desk }) => {
+    it('lets one person approve with a reason, names the action once more, and the call is sent', async ({
+      testConsole,
+    }) => {
       const body = transfer();
-      const id = await desk.ask('/ledger/explained', body);
-      const answer = desk.send('/ledger/explained', body);
-      const seat = await desk.sit('Alice Archer');
+      const id = await testConsole.ask('/ledger/explained', body);
+      const answer = testConsole.send('/ledger/explained', body);
+      const seat = await testConsole.sit('Alice Archer');
       const { page } = seat;
-      await desk.visit(page, id);
+      await testConsole.visit(page, id);
       expect(await page.getByRole('heading', { level: 1 }).textContent()).toMatch(
         /^Agent agent \(127\.0\.0\.1:\d+\) wants to POST \/explained on ledger: amount 4200, to ACME/,
       );
@@ -35,90 +37,92 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await page.locator('#confirm').click();
       await page.getByText('Your approval is counted.').waitFor();
       expect((await answer).status).toBe(200);
-      expect(await desk.show(id)).toMatchObject({
+      expect(await testConsole.show(id)).toMatchObject({
         state: 'EXECUTED',
         votes: [{ decision: 'approve', reason: 'Invoice 0412 is due' }],
       });
       await leave(seat);
     });
 
-    it('takes two people for dual control, and says so to the first', async ({ desk }) => {
-      const id = await desk.ask('/ledger/large', transfer());
-      const [alice, bob] = [await desk.sit('Alice Archer'), await desk.sit('Bob Baker')];
+    it('takes two people for dual control, and says so to the first', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/large', transfer());
+      const [alice, bob] = [await testConsole.sit('Alice Archer'), await testConsole.sit('Bob Baker')];
       for (const { page } of [alice, bob]) {
-        await desk.visit(page, id);
+        await testConsole.visit(page, id);
         await page.getByRole('button', { name: 'Approve…' }).click();
         await page.locator('#confirm').click();
         await page.getByText('Your approval is counted.').waitFor();
         if (page === alice.page) {
           await page.getByText('1 of 2 approvals').waitFor();
           expect(await page.getByText('You have voted; you can still revoke it.').count()).toBe(1);
-          expect((await desk.show(id)).state).toBe('PENDING');
+          expect((await testConsole.show(id)).state).toBe('PENDING');
         }
       }
-      expect((await desk.show(id)).state).toBe('APPROVED');
+      expect((await testConsole.show(id)).state).toBe('APPROVED');
       // And before it is used, one of them takes it back.
       // On a page of its own: the one from before may be bringing itself up to date, and would interrupt.
       const back = await alice.context.newPage();
-      await desk.visit(back, id);
+      await testConsole.visit(back, id);
       await back.getByRole('button', { name: 'Take it back…' }).click();
       await back.locator('#confirm').click();
       await back.getByText('It is taken back.', { exact: false }).waitFor();
-      expect((await desk.show(id)).state).toBe('REVOKED');
+      expect((await testConsole.show(id)).state).toBe('REVOKED');
       await leave(alice, bob);
     });
 
-    it('lets one deny end it, with scripts off', async ({ desk }) => {
-      const id = await desk.ask('/ledger/transfers', transfer());
-      const seat = await desk.sit('Bob Baker', { javaScriptEnabled: false });
+    it('lets one deny end it, with scripts off', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/transfers', transfer());
+      const seat = await testConsole.sit('Bob Baker', { javaScriptEnabled: false });
       const { page } = seat;
-      await desk.visit(page, id);
+      await testConsole.visit(page, id);
       await page.getByLabel(/^Reason/).fill('Nobody ordered this');
       await page.getByRole('button', { name: 'Deny…' }).click();
       await page.locator('#confirm').click();
       await page.getByText('Your denial is counted.', { exact: false }).waitFor();
-      expect(await desk.show(id)).toMatchObject({
+      expect(await testConsole.show(id)).toMatchObject({
         state: 'DENIED',
         votes: [{ decision: 'deny', reason: 'Nobody ordered this' }],
       });
       await leave(seat);
     });
 
-    it('takes a fresh sign-in as step-up, also with scripts off', async ({ desk }) => {
-      const id = await desk.ask('/ledger/proven', transfer());
-      const seat = await desk.sit('Bob Baker', { javaScriptEnabled: false });
+    it('takes a fresh sign-in as step-up, also with scripts off', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/proven', transfer());
+      const seat = await testConsole.sit('Bob Baker', { javaScriptEnabled: false });
       const { page } = seat;
-      await desk.visit(page, id);
+      await testConsole.visit(page, id);
       await page.getByText('yours is recent enough').waitFor();
-      const before = desk.issuer.requests('/token', 'desk');
-      await page.goto(`${desk.url}/sign-in?fresh=1&to=${encodeURIComponent(`/holds/${id}`)}`);
+      const before = testConsole.issuer.requests('/token', 'desk');
+      await page.goto(`${testConsole.url}/sign-in?fresh=1&to=${encodeURIComponent(`/holds/${id}`)}`);
       await page.getByRole('button', { name: 'Bob Baker' }).click();
-      await page.waitForURL(`${desk.url}/holds/${id}`);
-      expect(desk.issuer.requests('/token', 'desk')).toBe(before + 1);
+      await page.waitForURL(`${testConsole.url}/holds/${id}`);
+      expect(testConsole.issuer.requests('/token', 'desk')).toBe(before + 1);
       await page.getByRole('button', { name: 'Approve…' }).click();
       await page.locator('#confirm').click();
       await page.getByText('Your approval is counted.').waitFor();
       await leave(seat);
     });
 
-    it('lets the second group decide after an escalation, by the same terms', async ({ desk }) => {
-      const id = await desk.ask('/ledger/escalating', transfer());
-      const seat = await desk.sit('Mallory Moss');
+    it('lets the second group decide after an escalation, by the same terms', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/escalating', transfer());
+      const seat = await testConsole.sit('Mallory Moss');
       const { page } = seat;
-      await expect.poll(async () => (await desk.visit(page, id))?.status(), { timeout: 20_000 }).toBe(200);
+      await expect.poll(async () => (await testConsole.visit(page, id))?.status(), { timeout: 20_000 }).toBe(200);
       await page.getByText('(this tier asks for one)').waitFor();
       await page.getByText('group:finance, user:mallory', { exact: false }).waitFor();
       await page.getByLabel(/^Reason/).fill('Nobody of finance is there');
       await page.getByRole('button', { name: 'Deny…' }).click();
       await page.locator('#confirm').click();
       await page.getByText('Your denial is counted.', { exact: false }).waitFor();
-      await page.goto(desk.url);
+      await page.goto(testConsole.url);
       await page.getByText(/^Your last 24 hours: 1 decision, half of them within \d+ s of opening\./).waitFor();
       expect(await findBarriers(page)).toEqual([]);
       await leave(seat);
     });
 
-    it('shows hostile text as text: HTML, bidi, look-alikes, 100 kB and 10,000 keys, nothing cut', async ({ desk }) => {
+    it('shows hostile text as text: HTML, bidi, look-alikes, 100 kB and 10,000 keys, nothing cut', async ({
+      testConsole,
+    }) => {
       const long = `${'x'.repeat(99_990)}the-end`;
       const body = {
         html: '<img src=x onerror=alert(1)><script>alert(2)</script>',
@@ -128,15 +132,15 @@ describe.skipIf(whyNoBrowser !== undefined)(
         many: Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`key${index}`, index])),
         reference: nextReference(),
       };
-      const task = await desk.openTask('<h1>Approved by security</h1>\u202e', [
+      const task = await testConsole.openTask('<h1>Approved by security</h1>\u202e', [
         '</blockquote><button>Approve</button>',
       ]);
-      const id = await desk.ask('/ledger/transfers', body, { 'countersign-task': task });
-      const seat = await desk.sit('Alice Archer');
+      const id = await testConsole.ask('/ledger/transfers', body, { 'countersign-task': task });
+      const seat = await testConsole.sit('Alice Archer');
       const { page } = seat;
       await live(page);
       expect(await page.locator('img').count()).toBe(0);
-      await desk.visit(page, id);
+      await testConsole.visit(page, id);
       const args = page.locator('.args');
       expect(await args.textContent()).toContain(body.html);
       expect(await args.textContent()).toContain('pay<U+202E>ecila<U+200B> now');
@@ -150,11 +154,14 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('refuses to approve what it cannot show whole, and says why', async ({ desk }) => {
-      const id = await desk.ask('/ledger/transfers', { note: '\u202e'.repeat(300_000), reference: nextReference() });
-      const seat = await desk.sit('Alice Archer');
+    it('refuses to approve what it cannot show whole, and says why', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/transfers', {
+        note: '\u202e'.repeat(300_000),
+        reference: nextReference(),
+      });
+      const seat = await testConsole.sit('Alice Archer');
       const { page } = seat;
-      await desk.visit(page, id);
+      await testConsole.visit(page, id);
       await page.getByText('This action cannot be shown whole, so it cannot be approved here.').waitFor();
       expect(await page.getByRole('button', { name: 'Approve…' }).isDisabled()).toBe(true);
       expect(await findBarriers(page)).toEqual([]);
@@ -169,41 +176,43 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('refuses forms of other sites, and answers with a policy that lets nothing in', async ({ desk }) => {
-      const id = await desk.ask('/ledger/transfers', transfer());
-      const seat = await desk.sit('Alice Archer');
-      const response = await desk.visit(seat.page, id);
+    it('refuses forms of other sites, and answers with a policy that lets nothing in', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/transfers', transfer());
+      const seat = await testConsole.sit('Alice Archer');
+      const response = await testConsole.visit(seat.page, id);
       expect(response?.headers()['content-security-policy']).toMatch(
         /^default-src 'none'; script-src 'self'; style-src 'self';/,
       );
       expect(response?.headers()['cache-control']).toBe('no-store');
-      const [cookie] = await seat.context.cookies(desk.url);
+      const [cookie] = await seat.context.cookies(testConsole.url);
       const form = {
         csrf: (await seat.page.locator('input[name=csrf]').first().getAttribute('value')) ?? '',
         decision: 'approve',
         bindingDigest: 'x',
       };
       const post = (origin: string, csrf: string) =>
-        fetch(`${desk.url}/holds/${id}/vote`, {
+        fetch(`${testConsole.url}/holds/${id}/vote`, {
           method: 'POST',
           headers: { cookie: `${cookie?.name}=${cookie?.value}`, origin },
           body: new URLSearchParams({ ...form, csrf }),
           redirect: 'manual',
         }).then(({ status }) => status);
       expect(await post('https://evil.test', form.csrf)).toBe(400);
-      expect(await post(desk.url, 'guess')).toBe(400);
+      expect(await post(testConsole.url, 'guess')).toBe(400);
       // With both right it is the digest that is refused.
-      expect(await post(desk.url, form.csrf)).toBe(412);
+      expect(await post(testConsole.url, form.csrf)).toBe(412);
       // And the API never takes the cookie.
-      const api = await fetch(`${desk.url}/api/v1/holds`, { headers: { cookie: `${cookie?.name}=${cookie?.value}` } });
+      const api = await fetch(`${testConsole.url}/api/v1/holds`, {
+        headers: { cookie: `${cookie?.name}=${cookie?.value}` },
+      });
       expect(api.status).toBe(401);
       await leave(seat);
     });
 
     it('takes a passkey over the exact decision as step-up, and the vote can be verified offline later', async ({
-      desk,
+      testConsole,
     }) => {
-      const seat = await desk.sit('Alice Archer');
+      const seat = await testConsole.sit('Alice Archer');
       const { page, context } = seat;
       const devtools = await context.newCDPSession(page);
       await devtools.send('WebAuthn.enable');
@@ -225,9 +234,9 @@ describe.skipIf(whyNoBrowser !== undefined)(
       expect(await findBarriers(page)).toEqual([]);
 
       // A sign-in that is not fresh any more. Only who has the console's key can write such a session.
-      await desk.ageSession(seat.context, 10 * 60_000);
-      const id = await desk.ask('/ledger/proven', transfer());
-      await desk.visit(page, id);
+      await testConsole.ageSession(seat.context, 10 * 60_000);
+      const id = await testConsole.ask('/ledger/proven', transfer());
+      await testConsole.visit(page, id);
       await page.getByText(/your passkey at the next step/).waitFor();
       await page.getByRole('button', { name: 'Approve…' }).click();
       await page.locator('#final').waitFor({ state: 'attached' });
@@ -235,9 +244,9 @@ describe.skipIf(whyNoBrowser !== undefined)(
       expect(await findBarriers(page)).toEqual([]);
       await page.getByRole('button', { name: /passkey/ }).click();
       await page.getByText('Your approval is counted.').waitFor();
-      expect((await desk.show(id)).state).toBe('APPROVED');
+      expect((await testConsole.show(id)).state).toBe('APPROVED');
 
-      const record = desk.votesOnRecord().find(({ hold, phase }) => hold === id && phase === 'cast');
+      const record = testConsole.votesOnRecord().find(({ hold, phase }) => hold === id && phase === 'cast');
       const vote = {
         bindingDigest: String(record?.bindingDigest),
         decision: 'approve' as const,
@@ -249,7 +258,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       for (const other of [
         { decision: 'deny' as const },
         { bindingDigest: '0'.repeat(64) },
-        { reviewer: `${desk.issuer.issuer}#bob` },
+        { reviewer: `${testConsole.issuer.issuer}#bob` },
       ]) {
         expect(await verifyPasskeyEvidence(evidence, { ...vote, ...other })).toBeUndefined();
       }
@@ -257,8 +266,8 @@ describe.skipIf(whyNoBrowser !== undefined)(
 
       // Kind: a challenge that is answered twice. The registration of a passkey that its owner has removed brings it
       // back to nobody.
-      const again = await desk.sit('Alice Archer');
-      await again.page.goto(`${desk.url}/passkeys`);
+      const again = await testConsole.sit('Alice Archer');
+      await again.page.goto(`${testConsole.url}/passkeys`);
       await again.page.getByRole('button', { name: 'Remove' }).click();
       await again.page.getByText('My passkey').waitFor({ state: 'detached' });
       const fields = new URLSearchParams(registration);
@@ -274,11 +283,11 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(again);
     });
 
-    it('refuses a vote without the fresh sign-in that its tier asks for', async ({ desk }) => {
-      const seat = await desk.sit('Bob Baker');
-      const id = await desk.ask('/ledger/proven', transfer());
-      await desk.ageSession(seat.context, 10 * 60_000);
-      await desk.visit(seat.page, id);
+    it('refuses a vote without the fresh sign-in that its tier asks for', async ({ testConsole }) => {
+      const seat = await testConsole.sit('Bob Baker');
+      const id = await testConsole.ask('/ledger/proven', transfer());
+      await testConsole.ageSession(seat.context, 10 * 60_000);
+      await testConsole.visit(seat.page, id);
       await seat.page.getByText(/This tier asks for proof that it is you, now/).waitFor();
       await seat.page.getByRole('button', { name: 'Deny…' }).click();
       await seat.page.locator('#final').waitFor({ state: 'attached' });
@@ -286,7 +295,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       // Also when the last form is sent as it is.
       await seat.page.evaluate("document.getElementById('final').submit()");
       await seat.page.getByText('step_up_required').waitFor();
-      expect((await desk.show(id)).state).toBe('PENDING');
+      expect((await testConsole.show(id)).state).toBe('PENDING');
       await leave(seat);
     });
   },

@@ -8,25 +8,25 @@ import { leave, live, openBrowsedConsole, transfer } from '../support/browsed-co
 import { findBarriers, takeSeat, whyNoBrowser } from '../support/browser.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 
-const it = gatewayTest.extend('desk', file, ({ closes }) => closes(openBrowsedConsole()));
+const it = gatewayTest.extend('testConsole', file, ({ closes }) => closes(openBrowsedConsole()));
 
 describe.skipIf(whyNoBrowser !== undefined)(
   `the console in a browser${whyNoBrowser === undefined ? '' : ` (skipped: ${whyNoBrowser})`}`,
   { timeout: 120_000 },
   () => {
     it('asks strangers to sign in, comes back to where they wanted to go, and signs them out at the issuer, too', async ({
-      desk,
+      testConsole,
     }) => {
-      const id = await desk.ask('/ledger/transfers', transfer());
-      const seat = await takeSeat(desk.browser);
+      const id = await testConsole.ask('/ledger/transfers', transfer());
+      const seat = await takeSeat(testConsole.browser);
       const { page } = seat;
-      const response = await desk.visit(page, id);
+      const response = await testConsole.visit(page, id);
       expect(response?.status()).toBe(401);
       expect(await findBarriers(page)).toEqual([]);
       await page.getByRole('link', { name: 'Sign in' }).click();
       await page.getByRole('button', { name: 'Alice Archer' }).click();
-      await page.waitForURL(`${desk.url}/holds/${id}`);
-      const [cookie, ...others] = await seat.context.cookies(desk.url);
+      await page.waitForURL(`${testConsole.url}/holds/${id}`);
+      const [cookie, ...others] = await seat.context.cookies(testConsole.url);
       expect(others).toEqual([]);
       expect(cookie).toMatchObject({
         name: 'countersign-insecure-session',
@@ -36,49 +36,51 @@ describe.skipIf(whyNoBrowser !== undefined)(
       });
       await page.getByRole('button', { name: 'Sign out' }).click();
       await page.getByRole('button', { name: 'Yes, sign out' }).click();
-      await page.waitForURL(`${desk.url}/signed-out*`);
+      await page.waitForURL(`${testConsole.url}/signed-out*`);
       expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Signed out');
       // The cookie is of no use any more, even to who kept a copy.
       await seat.context.addCookies([cookie as NonNullable<typeof cookie>]);
-      expect((await desk.visit(page, id))?.status()).toBe(401);
+      expect((await testConsole.visit(page, id))?.status()).toBe(401);
       await leave(seat);
     });
 
-    it('shows a new hold in the inbox without a reload, and takes it away when it is decided', async ({ desk }) => {
-      const seat = await desk.sit('Alice Archer');
+    it('shows a new hold in the inbox without a reload, and takes it away when it is decided', async ({
+      testConsole,
+    }) => {
+      const seat = await testConsole.sit('Alice Archer');
       const { page } = seat;
       await live(page);
       const body = transfer({ to: 'Arrives Ltd' });
-      const id = await desk.ask('/ledger/transfers', body);
+      const id = await testConsole.ask('/ledger/transfers', body);
       const card = page.locator(`[data-hold="${id}"]`);
       await card.waitFor();
       expect(await card.textContent()).toContain('POST /transfers on ledger: amount 4200, to “Arrives Ltd”');
       expect(await findBarriers(page)).toEqual([]);
-      await desk.vote(id, 'bob', 'deny');
+      await testConsole.vote(id, 'bob', 'deny');
       await card.waitFor({ state: 'detached' });
       await page.getByRole('link', { name: /^Recent/ }).click();
       expect(await page.locator(`[data-hold="${id}"]`).textContent()).toContain('denied');
       await leave(seat);
     });
 
-    it('finds the stream again after the connection was lost', async ({ desk }) => {
-      const seat = await desk.sit('Alice Archer');
+    it('finds the stream again after the connection was lost', async ({ testConsole }) => {
+      const seat = await testConsole.sit('Alice Archer');
       const { page, context } = seat;
       await live(page);
       await context.setOffline(true);
       await page.getByText(/You are offline/).waitFor();
-      const id = await desk.ask('/ledger/transfers', transfer());
+      const id = await testConsole.ask('/ledger/transfers', transfer());
       await context.setOffline(false);
       await page.locator(`[data-hold="${id}"]`).waitFor();
       await live(page);
       await context.close();
     });
 
-    it('shows an expired hold as such', async ({ desk }) => {
-      const id = await desk.ask('/ledger/quick', transfer());
-      const seat = await desk.sit('Alice Archer');
+    it('shows an expired hold as such', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/quick', transfer());
+      const seat = await testConsole.sit('Alice Archer');
       const { page } = seat;
-      await desk.visit(page, id);
+      await testConsole.visit(page, id);
       // The page is open when the clock runs out, and follows.
       await page.getByText('It expired: nobody decided in time. Nothing was executed.').waitFor();
       expect(await page.getByRole('button', { name: 'Approve…' }).count()).toBe(0);
@@ -86,36 +88,36 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('explains to somebody outside the tier that there is nothing for them', async ({ desk }) => {
-      const id = await desk.ask('/ledger/transfers', transfer());
-      const seat = await desk.sit('Mallory Moss');
+    it('explains to somebody outside the tier that there is nothing for them', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/transfers', transfer());
+      const seat = await testConsole.sit('Mallory Moss');
       const { page } = seat;
       await page.getByRole('heading', { name: 'All clear' }).waitFor();
-      expect((await desk.visit(page, id))?.status()).toBe(404);
+      expect((await testConsole.visit(page, id))?.status()).toBe(404);
       await leave(seat);
     });
 
-    it('explains to whom a call is made for that somebody else has to decide', async ({ desk }) => {
-      const id = await desk.ask('/ledger/transfers', transfer(), {}, 'agent-for-alice');
-      const seat = await desk.sit('Alice Archer');
+    it('explains to whom a call is made for that somebody else has to decide', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/transfers', transfer(), {}, 'agent-for-alice');
+      const seat = await testConsole.sit('Alice Archer');
       const { page } = seat;
-      await desk.visit(page, id);
+      await testConsole.visit(page, id);
       expect(await page.getByRole('heading', { level: 1 }).textContent()).toMatch(/for alice/);
       await page
         .getByText('The call is made by you, on your behalf, or by an agent that you own: someone else has to decide.')
         .waitFor();
       expect(await page.getByRole('button', { name: /Approve|Deny/ }).count()).toBe(0);
       expect(await findBarriers(page)).toEqual([]);
-      await page.goto(desk.url);
+      await page.goto(testConsole.url);
       expect(await page.locator(`[data-hold="${id}"]`).count()).toBe(0);
       await page.getByRole('link', { name: /^All open/ }).click();
       expect(await page.locator(`[data-hold="${id}"]`).textContent()).toContain('not yours to decide');
       await leave(seat);
     });
 
-    it('filters what is open, and says when nothing matches', async ({ desk }) => {
-      const id = await desk.ask('/ledger/large', transfer({ to: 'Filtered Ltd' }));
-      const seat = await desk.sit('Alice Archer');
+    it('filters what is open, and says when nothing matches', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/large', transfer({ to: 'Filtered Ltd' }));
+      const seat = await testConsole.sit('Alice Archer');
       const { page } = seat;
       await page.getByText('Filter', { exact: true }).click();
       await page.getByLabel('Tier').selectOption('dual-control');
@@ -124,22 +126,22 @@ describe.skipIf(whyNoBrowser !== undefined)(
       const tiers = await page.locator('.card-tags').allTextContents();
       expect(tiers.every((text) => text.includes('dual-control'))).toBe(true);
       expect(await findBarriers(page)).toEqual([]);
-      await page.goto(`${desk.url}/?upstream=nothing`);
+      await page.goto(`${testConsole.url}/?upstream=nothing`);
       await page.getByRole('heading', { name: 'Nothing matches these filters' }).waitFor();
       await leave(seat);
     });
 
-    it('proposes a rule for what keeps coming, as text and not as a button', async ({ desk }) => {
+    it('proposes a rule for what keeps coming, as text and not as a button', async ({ testConsole }) => {
       const body = () => transfer({ to: 'Rent Ltd' });
       const ids = [];
-      for (let time = 0; time < 6; time++) ids.push(await desk.ask('/ledger/rent', body()));
+      for (let time = 0; time < 6; time++) ids.push(await testConsole.ask('/ledger/rent', body()));
       const last = ids.pop() ?? '';
-      for (const id of ids) await desk.vote(id, 'bob', 'approve');
-      const seat = await desk.sit('Alice Archer');
-      await desk.visit(seat.page, last);
+      for (const id of ids) await testConsole.vote(id, 'bob', 'approve');
+      const seat = await testConsole.sit('Alice Archer');
+      await testConsole.visit(seat.page, last);
       await seat.page.getByText('This keeps coming: approved 5 times before').click();
       const yaml = (await seat.page.locator('details[open] pre').textContent()) ?? '';
-      const agent = `"${desk.issuer.issuer}#agent"`;
+      const agent = `"${testConsole.issuer.issuer}#agent"`;
       expect(parse(yaml)).toMatchObject([
         { id: 'rents', decide: 'hold', when: expect.stringContaining(`agent.id != ${agent}`) },
         { id: 'rents-passed', decide: 'allow', when: expect.stringContaining(`agent.id == ${agent}`) },
@@ -147,9 +149,9 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('is of use on a phone: nothing wider than the screen, targets large enough', async ({ desk }) => {
-      const id = await desk.ask('/ledger/transfers', transfer({ to: 'a'.repeat(59), note: 'b'.repeat(400) }));
-      const seat = await desk.sit('Alice Archer', {
+    it('is of use on a phone: nothing wider than the screen, targets large enough', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/transfers', transfer({ to: 'a'.repeat(59), note: 'b'.repeat(400) }));
+      const seat = await testConsole.sit('Alice Archer', {
         viewport: { width: 360, height: 740 },
         isMobile: true,
         hasTouch: true,
@@ -162,7 +164,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       expect(await overflow()).toBe(0);
       expect(await findBarriers(page)).toEqual([]);
       await page.locator(`[data-hold="${id}"] a`).tap();
-      await page.waitForURL(`${desk.url}/holds/${id}`);
+      await page.waitForURL(`${testConsole.url}/holds/${id}`);
       expect(await overflow()).toBe(0);
       expect(await findBarriers(page)).toEqual([]);
       expect((await page.getByRole('button', { name: 'Approve…' }).boundingBox())?.height).toBeGreaterThanOrEqual(44);
@@ -172,9 +174,9 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await leave(seat);
     });
 
-    it('can be worked with the keyboard alone', async ({ desk }) => {
-      const id = await desk.ask('/ledger/transfers', transfer({ to: 'Keyboard Ltd' }));
-      const seat = await desk.sit('Bob Baker');
+    it('can be worked with the keyboard alone', async ({ testConsole }) => {
+      const id = await testConsole.ask('/ledger/transfers', transfer({ to: 'Keyboard Ltd' }));
+      const seat = await testConsole.sit('Bob Baker');
       const { page } = seat;
       await live(page);
       await page.locator(`[data-hold="${id}"]`).waitFor();
@@ -186,15 +188,15 @@ describe.skipIf(whyNoBrowser !== undefined)(
         if ((await page.locator(`.card.here[data-hold="${id}"]`).count()) > 0) break;
       }
       await page.keyboard.press('d');
-      await page.waitForURL(`${desk.url}/holds/${id}#deny`);
+      await page.waitForURL(`${testConsole.url}/holds/${id}#deny`);
       await page.locator('#deny:focus').waitFor();
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { name: 'Deny this?' }).waitFor();
       await leave(seat);
     });
 
-    it('has an axe that finds something where there is something', async ({ desk }) => {
-      const { context, page } = await takeSeat(desk.browser);
+    it('has an axe that finds something where there is something', async ({ testConsole }) => {
+      const { context, page } = await takeSeat(testConsole.browser);
       await page.setContent('<main><img src="data:,"><button></button></main>');
       expect((await findBarriers(page)).join()).toMatch(/image-alt.*button-name|button-name.*image-alt/s);
       await context.close();

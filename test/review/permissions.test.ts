@@ -21,7 +21,7 @@ describe('a pending hold', () => {
     bench.clock.advance(requirementOf().decideWithinMs - 1);
     expect(may(hold)).toEqual(everything);
     bench.clock.advance(1);
-    expect(may(hold)).toEqual({ ...nothing, why: 'Its time is over.' });
+    expect(may(hold)).toEqual({ ...nothing, why: 'Its time has run out.' });
   });
 
   it('is closed to whoever makes the call, or is behind it', async () => {
@@ -38,7 +38,7 @@ describe('an approved hold', () => {
     expect(may(hold)).toMatchObject({ vote: true, approve: false, deny: true, revoke: true });
     expect(may(hold, 'alice')).toMatchObject({ ...nothing, revoke: true });
     bench.clock.advance(requirementOf().useWithinMs);
-    expect(may(hold)).toEqual({ ...nothing, why: 'Its time is over.' });
+    expect(may(hold)).toEqual({ ...nothing, why: 'Its time has run out.' });
   });
 });
 

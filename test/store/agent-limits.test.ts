@@ -2,6 +2,8 @@
 // and is kept counts too.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { advance } from '../../src/approvals/machine.ts';
+import type { PendingHold } from '../../src/domain/hold.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { type Bench, openBench, openHoldBy } from '../support/holds/bench.ts';
 import { actionOf, GENEROUS, principalOf, requestOf, reviewerOf } from '../support/holds/values.ts';
@@ -76,21 +78,19 @@ describe('holds within an hour', () => {
 
   it('never make a denial forgotten: it stands beside whatever came after it', async () => {
     const task = await bench.store.tasks.open(AGENT, words, GENEROUS);
-    const denied = await openHoldBy(bench, { task });
-    await bench.approvals.vote(denied.id, reviewerOf('alice'), {
+    const opened = (await openHoldBy(bench, { task })) as PendingHold;
+    await bench.approvals.vote(opened.id, reviewerOf('alice'), {
       decision: 'deny',
-      bindingDigest: denied.bindingDigest,
+      bindingDigest: opened.bindingDigest,
     });
     for (let n = 0; n < 70; n++) {
-      const next = {
-        ...denied,
-        id: `hold_${n}`,
-        nonce: `${n}`,
-        state: 'CANCELLED' as const,
-        endedAt: bench.clock.now(),
-      };
-      await bench.store.holds.admit({ principalId: AGENT, requestDigest: denied.requestDigest }, () => ({
-        write: next,
+      const hold = { ...opened, id: `hold_${n}`, nonce: `${n}` };
+      await bench.store.holds.admit({ principalId: AGENT, requestDigest: opened.requestDigest }, () => ({
+        opened: { hold, content: {} },
+        answer: undefined,
+      }));
+      await bench.store.holds.change(hold.id, (seen, now) => ({
+        next: advance(seen, { type: 'cancel' }, now),
         answer: undefined,
       }));
     }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { recordHold } from '../../src/approvals/hold-record.ts';
 import { advance, openHold } from '../../src/approvals/machine.ts';
-import type { Hold, HoldState } from '../../src/domain/hold.ts';
+import type { Hold, HoldState, PendingHold } from '../../src/domain/hold.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { codeOf } from '../support/failures.ts';
 import { approve, openHoldBy } from '../support/holds/bench.ts';
@@ -36,7 +36,7 @@ describe('holds in SQLite', () => {
       bench.clock.now(),
     );
     await bench.store.holds.admit({ principalId: hold.principal.id, requestDigest: 'digest' }, () => ({
-      write: hold,
+      opened: { hold, content: {} },
       answer: undefined,
     }));
     expect(await bench.store.holds.get(hold.id)).toEqual(JSON.parse(JSON.stringify(hold)));
@@ -82,7 +82,7 @@ describe('holds in SQLite', () => {
   });
 
   it('undoes a write that failed after its first statement', async () => {
-    const hold = await openHoldBy(bench);
+    const hold = (await openHoldBy(bench)) as PendingHold;
     const twin = { ...hold, id: 'hold_twin', action: { ...hold.action, args: JSON.parse('{}') } };
     Object.defineProperty(twin.action, 'toJSON', {
       value: () => {
@@ -90,7 +90,7 @@ describe('holds in SQLite', () => {
       },
     });
     const write = bench.store.holds.admit({ principalId: 'p', requestDigest: 'd' }, () => ({
-      write: twin,
+      opened: { hold: twin, content: {} },
       answer: undefined,
     }));
     await expect(write).rejects.toThrow(RangeError);

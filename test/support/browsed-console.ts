@@ -8,10 +8,10 @@ import { expect } from 'vitest';
 import { createSealer } from '../../src/credentials/seal.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { launchBrowser, type Seat, signIn, takeSeat } from './browser.ts';
-import { type Desk, openConsole } from './console.ts';
+import { openConsole, type TestConsole } from './console.ts';
 import { countFrom } from './count.ts';
 
-export interface BrowsedConsole extends Desk {
+export interface BrowsedConsole extends TestConsole {
   readonly browser: Browser;
   /** A seat of somebody who has signed in. */
   sit(name: string, options?: Parameters<typeof takeSeat>[1]): Promise<Seat>;
@@ -46,31 +46,31 @@ export async function leave(...seats: readonly Seat[]): Promise<void> {
 export const live = (page: Page) => page.getByText('Live', { exact: true }).waitFor();
 
 export async function openBrowsedConsole(): Promise<BrowsedConsole> {
-  const desk = await openConsole();
+  const testConsole = await openConsole();
   const browser = await launchBrowser().catch(async (error: unknown) => {
-    await desk.close();
+    await testConsole.close();
     throw error;
   });
 
   async function sit(name: string, options: Parameters<typeof takeSeat>[1] = {}): Promise<Seat> {
     const seat = await takeSeat(browser, options);
-    await signIn(seat.page, desk.url, name);
+    await signIn(seat.page, testConsole.url, name);
     return seat;
   }
 
   async function vote(id: string, as: 'alice' | 'bob', decision: 'approve' | 'deny'): Promise<void> {
-    const { bindingDigest } = await desk.show(id);
-    const response = await fetch(`${desk.url}/api/v1/holds/${id}/votes`, {
+    const { bindingDigest } = await testConsole.show(id);
+    const response = await fetch(`${testConsole.url}/api/v1/holds/${id}/votes`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${await desk.issuer.token(as)}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${await testConsole.issuer.token(as)}`, 'content-type': 'application/json' },
       body: JSON.stringify({ decision, bindingDigest }),
     });
     expect(response.status).toBe(200);
   }
 
   async function ageSession(context: BrowserContext, byMs: number): Promise<void> {
-    const sealer = createSealer({ keyFile: join(desk.folder, 'data/session.key') });
-    const [cookie] = await context.cookies(desk.url);
+    const sealer = createSealer({ keyFile: join(testConsole.folder, 'data/session.key') });
+    const [cookie] = await context.cookies(testConsole.url);
     if (cookie === undefined) throw new Error('nobody is signed in');
     const session = JSON.parse(sealer.open('session', cookie.value).reveal());
     session.reviewer.authenticatedAt -= byMs;
@@ -78,18 +78,18 @@ export async function openBrowsedConsole(): Promise<BrowsedConsole> {
   }
 
   function votesOnRecord(): readonly Readonly<Record<string, unknown>>[] {
-    const folder = join(desk.folder, 'data/audit');
+    const folder = join(testConsole.folder, 'data/audit');
     const lines = readdirSync(folder).flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n'));
     return lines.filter((line) => line.includes('"type":"vote"')).map((line) => JSON.parse(line));
   }
 
   return {
-    ...desk,
+    ...testConsole,
     ...{ browser, sit, vote, ageSession, votesOnRecord },
-    visit: (page, id) => page.goto(`${desk.url}/holds/${id}`),
+    visit: (page, id) => page.goto(`${testConsole.url}/holds/${id}`),
     async close() {
       await browser.close();
-      await desk.close();
+      await testConsole.close();
     },
   };
 }

@@ -12,7 +12,7 @@ import type { ConfigInput } from '../../src/config/schema.ts';
 import { type Rule, type Rules, rule, type Section } from './config.ts';
 import { type Recorder, startRecorder } from './recorder.ts';
 
-export interface Desk {
+export interface TestConsole {
   /** `http://localhost:<port>`. */
   readonly url: string;
   /** Where agents call. */
@@ -46,8 +46,8 @@ export interface MoreConfig {
   readonly notifications?: Section<'notifications'>;
 }
 
-export async function openConsole(more: MoreConfig = {}): Promise<Desk> {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-desk-'));
+export async function openConsole(more: MoreConfig = {}): Promise<TestConsole> {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-console-'));
   const port = await freePort();
   const url = deskUrlOf(port);
   const issuer = await startQuickstartIssuer({
@@ -59,7 +59,7 @@ export async function openConsole(more: MoreConfig = {}): Promise<Desk> {
   });
   const upstream = await startRecorder();
   const configPath = join(folder, 'countersign.yaml');
-  writeFileSync(join(folder, 'key'), 'upstream-secret-of-the-desk-test');
+  writeFileSync(join(folder, 'key'), 'upstream-secret-of-the-console-test');
   writeFileSync(configPath, stringify(configOf({ folder, port, url, issuer, upstream, more })));
   const lines: string[] = [];
   const gateway = await startGateway(configPath, { logTo: { write: (line) => void lines.push(line) } });

@@ -13,9 +13,9 @@ export interface Visitor {
   /** From here through the issuer's pages, up to an address that is `inside`, which is not visited. */
   walk(start: string | URL, inside: (url: URL) => boolean): Promise<URL>;
   /** From the console's sign-in to the address that the issuer sends back to, which is not visited. */
-  signInUntilCallback(desk: string, query?: string): Promise<URL>;
+  signInUntilCallback(origin: string, query?: string): Promise<URL>;
   /** The whole sign-in; gives the console's last answer, the redirect to where the person wanted to go. */
-  signIn(desk: string, query?: string): Promise<Response>;
+  signIn(origin: string, query?: string): Promise<Response>;
 }
 
 export function createVisitor(user: string): Visitor {
@@ -52,13 +52,13 @@ export function createVisitor(user: string): Visitor {
     throw new Error('the sign-in went in circles');
   }
 
-  const signInUntilCallback: Visitor['signInUntilCallback'] = (desk, query = '') =>
-    walk(`${desk}/sign-in${query}`, ({ pathname }) => pathname === '/sign-in/callback');
+  const signInUntilCallback: Visitor['signInUntilCallback'] = (origin, query = '') =>
+    walk(`${origin}/sign-in${query}`, ({ pathname }) => pathname === '/sign-in/callback');
   return {
     cookies,
     fetch: visit,
     walk,
     signInUntilCallback,
-    signIn: async (desk, query) => visit(await signInUntilCallback(desk, query)),
+    signIn: async (origin, query) => visit(await signInUntilCallback(origin, query)),
   };
 }

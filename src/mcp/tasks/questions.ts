@@ -51,12 +51,10 @@ export function readQuestion({ mcp, args }: Action): TaskQuestion | undefined {
   return { form: mcp.stateless ? 'extension' : 'core', method: mcp.method, taskId, rpcId: mcp.id };
 }
 
-export function tell({ form, method }: TaskQuestion, facts: TaskFacts, standing: TaskState): RpcOutcome {
+export function tell({ form, method }: TaskQuestion, facts: TaskFacts, state: TaskState): RpcOutcome {
   if (method === 'tasks/update') return ACKNOWLEDGED;
-  if (method !== 'tasks/result') return { result: taskView(form, facts, standing) };
-  return standing.status === 'working'
-    ? { error: rpcError(stillExecuting(), 'question') }
-    : taskResult(facts, standing);
+  if (method !== 'tasks/result') return { result: taskView(form, facts, state) };
+  return state.status === 'working' ? { error: rpcError(stillExecuting(), 'question') } : taskResult(facts, state);
 }
 
 export const isUnderway = ({ state }: Hold): boolean => state === 'RELEASING' || state === 'SENT';

@@ -98,10 +98,10 @@ export class GatewayTasks {
     if (found.hold.action.upstream !== mount.name || found.hold.action.tool === undefined) throw unknown();
     const recalled = method === 'tasks/result' && isUnderway(found.hold) ? await this.#executed(taskId, recall) : found;
     const { hold } = recalled;
-    const standing = this.#stateOf(taskId, recalled);
+    const state = this.#stateOf(taskId, recalled);
     const open = hold.state === 'PENDING' || hold.state === 'APPROVED';
     if (
-      standing.status === 'working' &&
+      state.status === 'working' &&
       open &&
       (method === 'tasks/result' || (method === 'tasks/get' && hold.state === 'APPROVED'))
     ) {
@@ -121,7 +121,7 @@ export class GatewayTasks {
     }
     call.reach({ ...recognised, action, hold });
     if (method === 'tasks/cancel') return say(call, rpcId, await this.#cancel(hold, principal, form));
-    return say(call, rpcId, tell(asked, factsOf(hold), standing));
+    return say(call, rpcId, tell(asked, factsOf(hold), state));
   }
 
   /** The state of a held call. An approved call counts as working until a poll sends it. */
@@ -167,14 +167,14 @@ export class GatewayTasks {
     if (method === 'tasks/result') await this.#outcomes.running(taskId);
     const outcome = this.#outcomes.get(taskId);
     const gone: RpcOutcome = { error: rpcError(answerGone(undefined), 'question') };
-    const standing: TaskState =
+    const state: TaskState =
       this.#outcomes.running(taskId) !== undefined ? EXECUTION : { status: 'ended', outcome: outcome ?? gone };
     if (method === 'tasks/cancel') {
       return say(call, rpcId, {
         error: rpcError(new GatewayError('hold_closed', 'The call is on its way, or has ended.'), 'question'),
       });
     }
-    return say(call, rpcId, tell(asked, facts, standing));
+    return say(call, rpcId, tell(asked, facts, state));
   }
 
   /** Begins a run for a call that was asked for as a task and is allowed at once. */
@@ -222,8 +222,8 @@ export class GatewayTasks {
   async #follow(run: ActiveTaskRun, recall: () => Promise<Recalled>): Promise<void> {
     const { taskId } = run.facts;
     const recalled = await (run.asks === 'result' ? this.#executed(taskId, recall) : recall());
-    const standing = this.#stateOf(taskId, recalled);
-    write(run.sink, run.rpcId, standing.status === 'working' ? workingTo(run, standing) : answerTo(run, standing));
+    const state = this.#stateOf(taskId, recalled);
+    write(run.sink, run.rpcId, state.status === 'working' ? workingTo(run, state) : answerTo(run, state));
   }
 
   /** The run into which the answer of this call goes; undefined for a call that is answered as it was asked. */

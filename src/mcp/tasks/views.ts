@@ -45,37 +45,37 @@ export function taskCreated(
 }
 
 /** The result of `tasks/get`, and of `tasks/cancel` in the core form. */
-export function taskView(form: TaskForm, facts: TaskFacts, standing: TaskState): JsonObject {
-  const refused = standing.status === 'refused' ? { _meta: meta(standing.refusal) } : {};
-  const task = snapshot(form, facts, standing);
+export function taskView(form: TaskForm, facts: TaskFacts, state: TaskState): JsonObject {
+  const refused = state.status === 'refused' ? { _meta: meta(state.refusal) } : {};
+  const task = snapshot(form, facts, state);
   if (form === 'core') return { ...task, ...refused };
-  const outcome = standing.status === 'working' || task.status === 'cancelled' ? {} : outcomeOf(standing, form);
+  const outcome = state.status === 'working' || task.status === 'cancelled' ? {} : outcomeOf(state, form);
   return { resultType: 'complete', ...task, ...outcome, ...refused };
 }
 
 /** The answer to `tasks/result` (core form only) for a task that has ended. */
 export function taskResult(
   { taskId }: TaskFacts,
-  standing: Exclude<TaskState, { readonly status: 'working' }>,
+  state: Exclude<TaskState, { readonly status: 'working' }>,
 ): RpcOutcome {
-  const outcome = outcomeOf(standing, 'core');
+  const outcome = outcomeOf(state, 'core');
   if ('error' in outcome) return outcome;
   const own = isJsonObject(outcome.result._meta) ? outcome.result._meta : {};
   return { result: edited(outcome.result, { _meta: edited(own, { [RELATED]: { taskId } }) }) };
 }
 
-function outcomeOf(standing: Exclude<TaskState, { readonly status: 'working' }>, form: TaskForm): RpcOutcome {
-  return standing.status === 'ended'
-    ? standing.outcome
-    : { result: toolResult(standing.refusal, 'question', form === 'extension') };
+function outcomeOf(state: Exclude<TaskState, { readonly status: 'working' }>, form: TaskForm): RpcOutcome {
+  return state.status === 'ended'
+    ? state.outcome
+    : { result: toolResult(state.refusal, 'question', form === 'extension') };
 }
 
-function snapshot(form: TaskForm, { taskId, createdAt, updatedAt, ttlMs }: TaskFacts, standing: TaskState): JsonObject {
-  const words = wordsOf(standing);
-  const pollMs = standing.status === 'working' ? standing.pollMs : undefined;
+function snapshot(form: TaskForm, { taskId, createdAt, updatedAt, ttlMs }: TaskFacts, state: TaskState): JsonObject {
+  const words = wordsOf(state);
+  const pollMs = state.status === 'working' ? state.pollMs : undefined;
   return {
     taskId,
-    status: statusOf(form, standing),
+    status: statusOf(form, state),
     ...(words !== undefined && { statusMessage: words.slice(0, LONGEST_WORDS) }),
     createdAt: new Date(createdAt).toISOString(),
     lastUpdatedAt: new Date(updatedAt).toISOString(),
@@ -87,21 +87,21 @@ function snapshot(form: TaskForm, { taskId, createdAt, updatedAt, ttlMs }: TaskF
 /**
  * 2025-11-25: a tool's result with `isError` ends its task as failed. 2026-07-28: failed is for JSON-RPC errors alone.
  */
-function statusOf(form: TaskForm, standing: TaskState): string {
-  if (standing.status === 'working') return 'working';
-  if (standing.status === 'refused') return standing.cancelled ? 'cancelled' : form === 'core' ? 'failed' : 'completed';
-  if ('error' in standing.outcome) return 'failed';
-  return form === 'core' && standing.outcome.result.isError === true ? 'failed' : 'completed';
+function statusOf(form: TaskForm, state: TaskState): string {
+  if (state.status === 'working') return 'working';
+  if (state.status === 'refused') return state.cancelled ? 'cancelled' : form === 'core' ? 'failed' : 'completed';
+  if ('error' in state.outcome) return 'failed';
+  return form === 'core' && state.outcome.result.isError === true ? 'failed' : 'completed';
 }
 
 /**
  * Clients of the core form show a failed task's message and do not fetch its result, so the message says what the model
  * has to know.
  */
-function wordsOf(standing: TaskState): string | undefined {
-  if (standing.status === 'working') return standing.words;
-  if (standing.status === 'refused') return tell(standing.refusal, 'question');
-  const { outcome } = standing;
+function wordsOf(state: TaskState): string | undefined {
+  if (state.status === 'working') return state.words;
+  if (state.status === 'refused') return tell(state.refusal, 'question');
+  const { outcome } = state;
   if ('error' in outcome) return typeof outcome.error.message === 'string' ? outcome.error.message : undefined;
   const first =
     outcome.result.isError === true && Array.isArray(outcome.result.content) ? outcome.result.content[0] : undefined;
