@@ -101,9 +101,13 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     if (failures.length > 0) throw failures[0];
   }
 
+  function sweepFailed(thrown: unknown): void {
+    log.error('approvals.sweep_failed', { error: asGatewayError(thrown).code });
+  }
+
   function sweep(): Promise<void> {
     sweeping ??= sweepNow()
-      .catch((thrown: unknown) => log.error('approvals.sweep_failed', { error: asGatewayError(thrown).code }))
+      .catch(sweepFailed)
       .finally(() => {
         sweeping = undefined;
       });
@@ -172,7 +176,8 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     vote: (id, reviewer, ballot) => castVote(context, id, reviewer, ballot),
     revoke: (id, reviewer, reason) => revokeHold(context, id, reviewer, reason),
     async start() {
-      await Promise.all((await store.orphans(context.instance)).map(sweepOrphan));
+      // One damaged record must not keep the gateway from starting: nobody can send that call again in any case.
+      await Promise.all((await store.orphans(context.instance)).map((id) => sweepOrphan(id).catch(sweepFailed)));
       await sweep();
       timer = setInterval(sweep, SWEEP_EVERY_MS).unref();
     },

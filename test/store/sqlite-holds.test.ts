@@ -229,4 +229,15 @@ describe('a hold whose record is damaged', () => {
     expect(await bench.store.holds.get(escalating.id)).toMatchObject({ state: 'PENDING', escalations: 1 });
     expect(bench.errors).toEqual(['approvals.sweep_failed']);
   });
+
+  it('does not keep the gateway from starting', async () => {
+    const broken = await openHoldBy(bench);
+    await bench.restart((db) => {
+      db.prepare("UPDATE hold SET state = 'SENT', record = json_set(record, '$.state', 'SENT') WHERE id = ?").run(
+        broken.id,
+      );
+    });
+    await bench.approvals.start();
+    expect(bench.errors).toEqual(['approvals.sweep_failed']);
+  });
 });
