@@ -39,12 +39,11 @@ export class HistoryWatch {
     if (calls?.delete(call) && calls.size === 0) this.#byTask.delete(task.id);
   }
 
-  /** `history` gives the task's history, with the change. */
-  changed(taskId: string, by: Call, history: () => readonly TaskCall[]): void {
+  /** `history` gives the task's history, with the change, as a call sees it: without the call itself. */
+  changed(taskId: string, by: Call, history: (of: Call) => readonly TaskCall[]): void {
     const calls = this.#byTask.get(taskId);
     if (calls === undefined) return;
-    const now = history();
-    for (const [call, cleared] of calls) if (call !== by && !this.#stands(cleared, now)) this.#bar(call);
+    for (const [call, cleared] of calls) if (call !== by && !this.#stands(cleared, history(call))) this.#bar(call);
   }
 
   /** Throws `denied` for a call that was barred before it went out. */
@@ -54,7 +53,7 @@ export class HistoryWatch {
   }
 
   #stands(cleared: Cleared, history: readonly TaskCall[]): boolean {
-    const { effect } = judge(this.#runtime(), this.#clock, { ...cleared, calls: without(history, cleared) });
+    const { effect } = judge(this.#runtime(), this.#clock, { ...cleared, calls: history });
     // An approved call was held before, so a hold does not bar it.
     return effect === 'allow' || (effect === 'hold' && cleared.clearance.kind === 'released');
   }
@@ -63,17 +62,4 @@ export class HistoryWatch {
     this.#barred.add(call);
     if (call.reached.departed) cutOff(this.#cuts, call, 'denied');
   }
-}
-
-/** The history without the call itself, as it was when the call was decided. */
-function without(history: readonly TaskCall[], { call, action }: Cleared): readonly TaskCall[] {
-  const own = history.findIndex(
-    ({ at, upstream, method, path, tool }) =>
-      at === call.receivedAt &&
-      upstream === action.upstream &&
-      method === action.method &&
-      path === action.path &&
-      tool === action.tool,
-  );
-  return own === -1 ? history : history.toSpliced(own, 1);
 }

@@ -2,6 +2,7 @@
 // from the turn in which it was decided, so that calls sent at once count each other. The call stands there with its
 // status before its agent has a byte of the answer, so that a rule about what may follow on it is not outrun.
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Call } from '../domain/call.ts';
 import { defined } from '../domain/defined.ts';
 import type { Armed, Cleared, Reached } from '../domain/stages.ts';
@@ -29,6 +30,8 @@ export type HistoryListener = Pick<HistoryWatch, 'enter' | 'leave' | 'changed'>;
 export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHistory {
   const underway = new Map<string, Map<Call, TaskCall>>();
   const recorded = new WeakSet<Call>();
+  /** What stands in the history for a call. */
+  const own = new WeakMap<Call, TaskCall>();
 
   function record(reached: Reached, status: number | undefined): void {
     const { call, task } = reached;
@@ -36,9 +39,10 @@ export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHis
     const entry = entryOf(reached, status);
     if (entry === undefined) return;
     recorded.add(call);
+    own.set(call, entry);
     forget(task.id, call);
     tasks.record(task.id, entry);
-    watch.changed(task.id, call, () => calls(task.id));
+    watch.changed(task.id, call, (of) => without(calls(task.id), own.get(of)));
   }
 
   function forget(taskId: string, call: Call): void {
@@ -61,6 +65,7 @@ export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHis
       if (task === undefined || entry === undefined) return;
       const calls = underway.get(task.id) ?? new Map<Call, TaskCall>();
       underway.set(task.id, calls.set(call, entry));
+      own.set(call, entry);
       watch.enter(cleared);
     },
     sinkOf(armed) {
@@ -90,4 +95,10 @@ function entryOf({ call, action, decision }: Reached, status: number | undefined
     decision: decision.effect,
     ...defined({ tool: action.tool, status }),
   };
+}
+
+/** Entries that are equal in everything stand for each other: it does not matter which one of them is left out. */
+function without(history: readonly TaskCall[], own: TaskCall | undefined): readonly TaskCall[] {
+  const at = own === undefined ? -1 : history.findIndex((entry) => isDeepStrictEqual(entry, own));
+  return at === -1 ? history : history.toSpliced(at, 1);
 }
