@@ -102,7 +102,8 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
   }
 
   function sweepFailed(thrown: unknown): void {
-    log.error('approvals.sweep_failed', { error: asGatewayError(thrown).code });
+    const { code, detail } = asGatewayError(thrown);
+    log.error('approvals.sweep_failed', { error: code, detail });
   }
 
   function sweep(): Promise<void> {
