@@ -13,7 +13,11 @@ $path = rawurldecode(parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH) ?? '/');
 $force = $_GET['force'] ?? '';
 header('Content-Type: application/json');
 header('X-Read-By: php');
+// PHP reads 1e400 as infinity, and JSON has no word for it.
+$told = fn($value) => is_float($value) && is_infinite($value) ? ($value > 0 ? 1e308 : -1e308) : $value;
+$read = fn($value) => is_array($value) ? array_map($told, $value) : $told($value);
 echo json_encode([
-  'method' => $method, 'route' => preg_match('#^/admin(/|$)#', $path) ? 'admin' : 'open', 'amount' => $body['amount'] ?? 0, 'skip' => $body['skip'] ?? false,
+  'method' => $method, 'route' => preg_match('#^/admin(/|$)#', $path) ? 'admin' : 'open',
+  'amount' => $read($body['amount'] ?? 0), 'skip' => $read($body['skip'] ?? false),
   'force' => is_array($force) ? (string) end($force) : $force, 'failed' => $typed && $json === null,
 ]);
