@@ -12,10 +12,10 @@ import { createOidcKeys } from '../keys/oidc-keys.ts';
 import { refusal } from '../refusal.ts';
 import { algorithms, audience, issuerName, maxLifetime, requireProof } from '../settings.ts';
 import { verifyAccessToken } from '../tokens/access-token.ts';
-import { readDelegation } from '../tokens/actors.ts';
-import { claimRules, displayOf, issuerClaim } from '../tokens/claims.ts';
+import { claimRules, issuerClaim } from '../tokens/claims.ts';
 import { createIntrospection, type Introspection } from '../tokens/introspection.ts';
 import { ANSWER_TTL_MS } from '../tokens/issuer-query.ts';
+import { oidcPrincipal } from '../tokens/oidc-principal.ts';
 import { createTokenReview } from '../tokens/token-review.ts';
 import type { TokenVerifier } from '../tokens/token-verifier.ts';
 
@@ -29,7 +29,8 @@ const introspectionSettings = (context: ConfigContext) =>
         .enum(['opaque', 'all'])
         .default('opaque')
         .describe(
-          'About which tokens the issuer is asked: opaque ones, or JWTs that verify, too; answers are used for ten seconds; default opaque',
+          'About which tokens the issuer is asked: opaque ones, or JWTs that verify, too; answers are used ' +
+            'for ten seconds; default opaque',
         ),
     })
     .exactOptional()
@@ -121,17 +122,7 @@ function createOidcVerifier(
     async verify(jws, claims) {
       const { expiresAt, keySet } = await verifyAccessToken(jws, claims, keys, rules, clock);
       checkKubernetesSubject(claims);
-      const { caller, onBehalfOf } = readDelegation(claims, issuer);
-      const principal: Principal = {
-        ...caller,
-        ...displayOf(claims, caller.subject, displayClaim),
-        kind: 'oidc',
-        issuerName: name,
-        proof: 'jwt',
-        claims,
-        onBehalfOf,
-        expiresAt,
-      };
+      const principal = oidcPrincipal(claims, { name, issuer, displayClaim }, expiresAt);
       if (reviews.length === 0) return { principal, keySet };
       for (const review of reviews) await review(jws.raw, principal);
       return { principal, keySet, ttlMs: ANSWER_TTL_MS };

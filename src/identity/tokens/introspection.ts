@@ -8,9 +8,9 @@ import type { Logger } from '../../domain/log.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { SecretSource } from '../../domain/secret.ts';
 import { refusal } from '../refusal.ts';
-import { readDelegation } from './actors.ts';
-import { type ClaimRules, checkCommonClaims, displayOf } from './claims.ts';
+import { type ClaimRules, checkCommonClaims } from './claims.ts';
 import { createIssuerQuery } from './issuer-query.ts';
+import { type NamedIssuer, oidcPrincipal } from './oidc-principal.ts';
 
 export interface IntrospectionOptions {
   /** https, or http on loopback. */
@@ -30,18 +30,16 @@ export interface Introspection {
   confirm(token: string, principal: Principal): Promise<void>;
 }
 
-interface Issuer {
-  readonly name: string;
-  readonly issuer: string;
-  readonly displayClaim?: string | undefined;
+interface AskedIssuer extends NamedIssuer {
   readonly rules: ClaimRules;
 }
 
 export function createIntrospection(
   { endpoint, clientId, clientSecret }: IntrospectionOptions,
-  { name, issuer, displayClaim, rules }: Issuer,
+  asked: AskedIssuer,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Introspection {
+  const { name, rules } = asked;
   const query = createIssuerQuery({ name, check: 'introspection', address: endpoint }, log);
 
   async function ask(token: string): Promise<JsonObject> {
@@ -55,7 +53,7 @@ export function createIntrospection(
     if (!isJsonObject(answer) || answer.active !== true)
       throw refusal('token_inactive', 'introspection', 'The token’s issuer says that it is not active.');
     const claims = presentMembers(answer);
-    if (claims.iss !== undefined && claims.iss !== issuer)
+    if (claims.iss !== undefined && claims.iss !== asked.issuer)
       throw refusal('token_untrusted', 'iss', 'The token’s issuer is not the one that was asked.');
     return claims;
   }
@@ -65,17 +63,7 @@ export function createIntrospection(
     async verify(token) {
       const claims = deepFreeze(await ask(token));
       const expiresAt = checkCommonClaims(claims, rules, clock.now());
-      const { caller, onBehalfOf } = readDelegation(claims, issuer);
-      return {
-        ...caller,
-        ...displayOf(claims, caller.subject, displayClaim),
-        kind: 'oidc',
-        issuerName: name,
-        proof: 'jwt',
-        claims,
-        onBehalfOf,
-        expiresAt,
-      };
+      return oidcPrincipal(claims, asked, expiresAt);
     },
     async confirm(token, { claims }) {
       const { sub } = await ask(token);

@@ -1,0 +1,34 @@
+// The principal that verified claims of an OIDC issuer speak of, whether a signature or the issuer's own answer vouches
+// for the claims. Trusts the caller to have verified them. Refuses a delegation chain that cannot be read.
+
+import type { EpochMs } from '../../domain/clock.ts';
+import type { JsonObject } from '../../domain/json.ts';
+import type { Principal } from '../../domain/principal.ts';
+import { readDelegation } from './actors.ts';
+import { displayOf } from './claims.ts';
+
+export interface NamedIssuer {
+  /** The name in the configuration. */
+  readonly name: string;
+  readonly issuer: string;
+  readonly displayClaim?: string | undefined;
+}
+
+/** Throws what `readDelegation` throws. */
+export function oidcPrincipal(
+  claims: JsonObject,
+  { name, issuer, displayClaim }: NamedIssuer,
+  expiresAt: EpochMs,
+): Principal {
+  const { caller, onBehalfOf } = readDelegation(claims, issuer);
+  return {
+    ...caller,
+    ...displayOf(claims, caller.subject, displayClaim),
+    kind: 'oidc',
+    issuerName: name,
+    proof: 'jwt',
+    claims,
+    onBehalfOf,
+    expiresAt,
+  };
+}
