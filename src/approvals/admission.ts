@@ -5,7 +5,8 @@
 import type { Digest } from '../domain/action.ts';
 import { type AgentLimits, refuseHold } from '../domain/agent-limits.ts';
 import type { EpochMs } from '../domain/clock.ts';
-import type { Admitted, AgentUsage, HeldContent, Hold, NewHold } from '../domain/hold.ts';
+import type { HeldContent, Hold, NewHold } from '../domain/hold.ts';
+import type { Admitted, AgentUsage } from '../domain/hold-store.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
 import { GatewayError } from '../errors.ts';
 import { callerDigest } from './binding.ts';

@@ -2,7 +2,8 @@
 
 import type { AgentLimits } from '../domain/agent-limits.ts';
 import type { AuditLog } from '../domain/audit.ts';
-import type { Hold, HoldStore } from '../domain/hold.ts';
+import type { Hold } from '../domain/hold.ts';
+import type { HoldStore } from '../domain/hold-store.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Suspendable } from '../domain/suspension.ts';

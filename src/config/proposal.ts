@@ -3,7 +3,8 @@
 // to change.
 
 import { stringify } from 'yaml';
-import type { Hold, SimilarHolds } from '../domain/hold.ts';
+import type { Hold } from '../domain/hold.ts';
+import type { SimilarHolds } from '../domain/hold-store.ts';
 import type { Config } from './schema.ts';
 
 type ProposedRule = Config['rules'][number];

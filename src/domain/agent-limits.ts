@@ -3,7 +3,7 @@
 
 import { GatewayError } from '../errors.ts';
 import type { EpochMs } from './clock.ts';
-import type { AgentUsage } from './hold.ts';
+import type { AgentUsage } from './hold-store.ts';
 
 export interface AgentLimits {
   readonly pendingPerAgent: number;

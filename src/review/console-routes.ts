@@ -4,7 +4,7 @@
 
 import type { Hono } from 'hono';
 import type { EpochMs } from '../domain/clock.ts';
-import type { HoldStore } from '../domain/hold.ts';
+import type { HoldStore } from '../domain/hold-store.ts';
 import { TOO_FAST_SECONDS } from '../domain/metrics.ts';
 import type { Notification, NotificationOutbox, NotificationState } from '../domain/notification.ts';
 import type { Reviewer } from '../domain/reviewer.ts';

@@ -4,7 +4,8 @@
 // the reviewer opens too many streams. The listener then reconnects and starts again.
 
 import type { EpochMs } from '../domain/clock.ts';
-import type { Hold, HoldStore } from '../domain/hold.ts';
+import type { Hold } from '../domain/hold.ts';
+import type { HoldStore } from '../domain/hold-store.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type Eligibility, isNamed } from './permissions.ts';
 

@@ -2,7 +2,8 @@
 // that name the reader.
 
 import { heldArguments } from '../domain/held-arguments.ts';
-import type { DeniedHold, Hold, HoldState, HoldStore, OnceApprovedHold } from '../domain/hold.ts';
+import type { DeniedHold, Hold, HoldState, OnceApprovedHold } from '../domain/hold.ts';
+import type { HoldStore } from '../domain/hold-store.ts';
 import type { Json } from '../domain/json.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type Eligibility, isNamed } from './permissions.ts';

@@ -2,7 +2,8 @@
 // counted. Reads a bounded number of holds for each view, and says so when there are more.
 
 import type { EpochMs } from '../domain/clock.ts';
-import { ENDED_STATES, type Hold, type HoldState, type HoldStore, OPEN_STATES } from '../domain/hold.ts';
+import { ENDED_STATES, type Hold, type HoldState, OPEN_STATES } from '../domain/hold.ts';
+import type { HoldStore } from '../domain/hold-store.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type Eligibility, isNamed, type Permissions, permissionsOf } from './permissions.ts';
 

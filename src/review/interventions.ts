@@ -3,7 +3,7 @@
 // does not name.
 
 import type { AuditLog } from '../domain/audit.ts';
-import type { HoldStore } from '../domain/hold.ts';
+import type { HoldStore } from '../domain/hold-store.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import type { Suspended, Suspension, SuspensionStore } from '../domain/suspension.ts';

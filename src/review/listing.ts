@@ -1,7 +1,8 @@
 // The list of holds for one reviewer: pages of the store, without the holds that do not name them.
 // Refuses states and limits that do not exist (bad_request).
 
-import { ENDED_STATES, type Hold, type HoldState, type HoldStore, OPEN_STATES } from '../domain/hold.ts';
+import { ENDED_STATES, type Hold, type HoldState, OPEN_STATES } from '../domain/hold.ts';
+import type { HoldStore } from '../domain/hold-store.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { GatewayError } from '../errors.ts';
 import { type Eligibility, isNamed } from './permissions.ts';

@@ -1,7 +1,7 @@
 // How fast a reviewer decides, for the API and the inbox. Reviewers see their own figures only.
 
 import type { EpochMs } from '../domain/clock.ts';
-import type { HoldStore, VoteTimes } from '../domain/hold.ts';
+import type { HoldStore, VoteTimes } from '../domain/hold-store.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 
 const DAY_MS = 24 * 60 * 60_000;

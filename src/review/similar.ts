@@ -1,7 +1,8 @@
 // "This keeps coming": counts how earlier holds of this kind ended, and proposes rules to copy when all of them were
 // approved. For the API and the pages.
 
-import type { Hold, HoldStore, SimilarHolds } from '../domain/hold.ts';
+import type { Hold } from '../domain/hold.ts';
+import type { HoldStore, SimilarHolds } from '../domain/hold-store.ts';
 
 const WITHIN_MS = 30 * 24 * 60 * 60_000;
 

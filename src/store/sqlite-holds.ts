@@ -4,16 +4,8 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
-import type {
-  HeldContent,
-  Hold,
-  HoldListPage,
-  HoldProgress,
-  HoldQuery,
-  HoldState,
-  HoldStore,
-  PendingHold,
-} from '../domain/hold.ts';
+import type { HeldContent, Hold, HoldProgress, HoldState, PendingHold } from '../domain/hold.ts';
+import type { HoldListPage, HoldQuery, HoldStore } from '../domain/hold-store.ts';
 import { noticeOf } from '../domain/notification.ts';
 import { GatewayError } from '../errors.ts';
 import { parseHold } from './parse-hold.ts';

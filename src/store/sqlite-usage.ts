@@ -2,7 +2,7 @@
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { EpochMs } from '../domain/clock.ts';
-import type { AgentUsage } from '../domain/hold.ts';
+import type { AgentUsage } from '../domain/hold-store.ts';
 
 const HOUR_MS = 60 * 60_000;
 

@@ -3,7 +3,8 @@
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { EpochMs } from '../domain/clock.ts';
-import type { Hold, VoteTimes } from '../domain/hold.ts';
+import type { Hold } from '../domain/hold.ts';
+import type { VoteTimes } from '../domain/hold-store.ts';
 import { TOO_FAST_SECONDS } from '../domain/metrics.ts';
 
 /** How many decisions of one reviewer are looked at, newest first. */

@@ -3,7 +3,8 @@
 
 import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { CredentialLedger } from '../domain/credential.ts';
-import type { CloseHold, HoldStore } from '../domain/hold.ts';
+import type { CloseHold } from '../domain/hold.ts';
+import type { HoldStore } from '../domain/hold-store.ts';
 import type { Logger } from '../domain/log.ts';
 import type { NotificationOutbox } from '../domain/notification.ts';
 import type { OnceStore } from '../domain/once.ts';

@@ -3,7 +3,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { createApprovals } from '../../src/approvals/approvals.ts';
-import type { Hold, HoldStore } from '../../src/domain/hold.ts';
+import type { Hold } from '../../src/domain/hold.ts';
+import type { HoldStore } from '../../src/domain/hold-store.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { codeOf } from '../support/failures.ts';
 import { approve, deny, openHoldBy, waiting } from '../support/holds/bench.ts';

@@ -3,7 +3,8 @@
 
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
-import type { Hold, VoteTimes } from '../../domain/hold.ts';
+import type { Hold } from '../../domain/hold.ts';
+import type { VoteTimes } from '../../domain/hold-store.ts';
 import type { Reviewer } from '../../domain/reviewer.ts';
 import {
   AGE_CHOICES,
