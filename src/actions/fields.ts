@@ -40,7 +40,8 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
   ...flagged(NONE_IF_TWICE | WITHHELD, 'traceparent'),
   ...flagged(
     WITHHELD,
-    'tracestate baggage b3 cookie cookie2 forwarded via x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip uber-trace-id',
+    'tracestate baggage b3 cookie cookie2 forwarded via x-real-ip x-client-ip x-cluster-client-ip ' +
+      'true-client-ip cf-connecting-ip uber-trace-id',
   ),
   ...flagged(
     WITHHELD,

@@ -115,7 +115,8 @@ function checkForm(text: string): void {
   if (hasTwins([...names])) {
     throw new GatewayError(
       'bad_request',
-      'Two parameters of the form have names that some servers take for one: they differ in letter case, width or the like.',
+      'Two parameters of the form have names that some servers take for one: they differ in letter case, ' +
+        'width or the like.',
     );
   }
 }

@@ -6,11 +6,13 @@ import { isJsonObject, type JsonObject } from '../domain/json.ts';
 import { checkSpelling, spellings } from './rpc.ts';
 
 const PARAMS = spellings(
-  '_meta name arguments task uri cursor ref argument context level taskId protocolVersion capabilities clientInfo requestId reason progressToken ' +
+  '_meta name arguments task uri cursor ref argument context level taskId protocolVersion capabilities ' +
+    'clientInfo requestId reason progressToken ' +
     'progress total message requestState inputResponses subscriptions resourceSubscriptions notifications taskIds',
 );
 const META = spellings(
-  'progressToken traceparent tracestate baggage io.modelcontextprotocol/protocolVersion io.modelcontextprotocol/clientInfo ' +
+  'progressToken traceparent tracestate baggage io.modelcontextprotocol/protocolVersion ' +
+    'io.modelcontextprotocol/clientInfo ' +
     'io.modelcontextprotocol/clientCapabilities io.modelcontextprotocol/related-task io.modelcontextprotocol/logLevel',
 );
 const WITHIN = {

@@ -24,7 +24,8 @@ export function watchOverride(headers: HeaderList): BodyWatch | undefined {
   if (kind === undefined) return undefined;
   if (isCoded(header(headers, 'content-encoding'))) {
     const detail =
-      'The rules are stricter for other methods here, and a field of the body could name one: send the body without Content-Encoding.';
+      'The rules are stricter for other methods here, and a field of the body could name one: send the body ' +
+      'without Content-Encoding.';
     throw new GatewayError('unsupported_media_type', detail);
   }
   if (isOddlyEncoded(header(headers, 'content-type'))) {

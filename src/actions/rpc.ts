@@ -17,9 +17,12 @@ const MEMBERS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params
 
 /** The methods of MCP 2025-11-25 and 2026-07-28 that clients send; rules and agents write them in exactly this way. */
 const METHODS = [
-  'initialize ping tools/call tools/list prompts/get prompts/list resources/list resources/read resources/subscribe resources/unsubscribe',
-  'resources/templates/list completion/complete logging/setLevel server/discover subscriptions/listen tasks/get tasks/result tasks/list tasks/cancel',
-  'tasks/update notifications/initialized notifications/cancelled notifications/progress notifications/roots/list_changed notifications/tasks/status',
+  'initialize ping tools/call tools/list prompts/get prompts/list resources/list resources/read ' +
+    'resources/subscribe resources/unsubscribe',
+  'resources/templates/list completion/complete logging/setLevel server/discover subscriptions/listen ' +
+    'tasks/get tasks/result tasks/list tasks/cancel',
+  'tasks/update notifications/initialized notifications/cancelled notifications/progress ' +
+    'notifications/roots/list_changed notifications/tasks/status',
 ]
   .join(' ')
   .split(' ');
@@ -89,7 +92,8 @@ export function checkSpelling(object: JsonObject, known: Spellings): void {
   for (const member of Object.keys(object)) {
     if ((known.get(foldKey(member)) ?? member) !== member)
       throw bad(
-        'A member of the message is written in another way than the specification writes it, and some servers would take it for that one.',
+        'A member of the message is written in another way than the specification writes it, and some ' +
+          'servers would take it for that one.',
       );
   }
 }

@@ -69,7 +69,8 @@ function refuseOwnCredential(query: string): void {
   if (name !== undefined) {
     throw new GatewayError(
       'bad_request',
-      `The query has a credential or an identity of its own (${name}), and the gateway sends its own. Leave the parameter out.`,
+      `The query has a credential or an identity of its own (${name}), and the gateway sends its own. Leave ` +
+        'the parameter out.',
     );
   }
 }

@@ -76,7 +76,8 @@ function refuseCredentials({ subprotocols, extensions }: UpgradeOffer, headers: 
     repeatsField([...subprotocols, ...extensions], headers)
   ) {
     throw bad(
-      'The WebSocket handshake carries a credential in a subprotocol or an extension. Send the token in the field that this gateway reads it from.',
+      'The WebSocket handshake carries a credential in a subprotocol or an extension. Send the token in the ' +
+        'field that this gateway reads it from.',
     );
   }
 }

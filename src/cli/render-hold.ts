@@ -170,7 +170,8 @@ function createSheet(columns: number): Sheet {
           ? []
           : [
               '',
-              `Note: ${made} control or invisible ${made === 1 ? 'character was' : 'characters were'} made visible above.`,
+              `Note: ${made} control or invisible ${made === 1 ? 'character was' : 'characters were'} made ` +
+                'visible above.',
             ];
       return `${[...lines, ...note.flatMap((line) => fold(line, '', ' '))].join('\n')}\n`;
     },

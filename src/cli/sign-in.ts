@@ -39,7 +39,8 @@ export function createTerminalSignIn(io: Io, options: TerminalSignInOptions): Te
   const { issuer, clientId, audience, scope = 'openid' } = options;
   if (issuer === undefined || clientId === undefined) {
     throw new UsageError(
-      'Set COUNTERSIGN_TOKEN, or name the issuer and client to sign in with: --config FILE, or --issuer URL --client-id ID.',
+      'Set COUNTERSIGN_TOKEN, or name the issuer and client to sign in with: --config FILE, or --issuer URL ' +
+        '--client-id ID.',
     );
   }
   let token: Promise<string> | undefined;

@@ -29,7 +29,8 @@ const pool = () =>
         .max(100_000)
         .exactOptional()
         .describe(
-          'Most calls to it that are under way at a time, event streams and WebSockets among them; default: a share of the open files',
+          'Most calls to it that are under way at a time, event streams and WebSockets among them; default: ' +
+            'a share of the open files',
         ),
       queue: z
         .int()
@@ -60,7 +61,8 @@ export const destination = (context: ConfigContext) => ({
     .boolean()
     .default(false)
     .describe(
-      'Whether it tells paths, parameters and tools apart by the case of letters; hold and deny rules then do so too; default false',
+      'Whether it tells paths, parameters and tools apart by the case of letters; hold and deny rules then ' +
+        'do so too; default false',
     ),
   traceContext: z.boolean().default(false).describe('Whether the gateway’s traceparent is sent along; default false'),
   toolChanges: toolChanges()

@@ -17,7 +17,8 @@ export const identity = (around: ConfigContext) =>
       staleAfter: duration({ least: '10s', most: '24h' })
         .prefault('1h')
         .describe(
-          'How long keys and bundles are believed after their source was last heard; then its callers are refused; default 1h',
+          'How long keys and bundles are believed after their source was last heard; then its callers are ' +
+            'refused; default 1h',
         ),
       dpop: z
         .strictObject({
@@ -98,7 +99,8 @@ export const reviewers = (around: ConfigContext) =>
             .min(1)
             .exactOptional()
             .describe(
-              'Clients through which people sign in (azp, client_id); tokens of others are refused. Required where agents’ tokens come from this issuer',
+              'Clients through which people sign in (azp, client_id); tokens of others are refused. Required ' +
+                'where agents’ tokens come from this issuer',
             ),
           groupsClaim: groupsClaim(),
           displayClaim: nameClaim(),

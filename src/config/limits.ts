@@ -24,7 +24,8 @@ export const limits = () =>
         .max(1_000_000)
         .exactOptional()
         .describe(
-          'Most calls of one agent that are under way at a time, those that wait for people among them; default: 1000 or less, by the open files',
+          'Most calls of one agent that are under way at a time, those that wait for people among them; ' +
+            'default: 1000 or less, by the open files',
         ),
       pendingPerAgent: z
         .int()
@@ -38,7 +39,8 @@ export const limits = () =>
         .max(10_000_000)
         .exactOptional()
         .describe(
-          'Most holds that one agent opens within an hour, whatever became of them; default 60 times pendingPerAgent, and at least 600',
+          'Most holds that one agent opens within an hour, whatever became of them; default 60 times ' +
+            'pendingPerAgent, and at least 600',
         ),
       openTasksPerAgent: z
         .int()

@@ -45,7 +45,8 @@ export const listeners = (context: ConfigContext) =>
         url: originUrl()
           .exactOptional()
           .describe(
-            'URL under which agents reach it, without a path: DPoP proofs and MCP metadata name it; default: the Host that they call',
+            'URL under which agents reach it, without a path: DPoP proofs and MCP metadata name it; default: ' +
+              'the Host that they call',
           ),
         hosts: z
           .array(authority())
@@ -58,7 +59,8 @@ export const listeners = (context: ConfigContext) =>
           .max(1_000_000)
           .exactOptional()
           .describe(
-            'Most connections that are open at a time; default: a share of the files that the process may open, at most 32768',
+            'Most connections that are open at a time; default: a share of the files that the process may ' +
+              'open, at most 32768',
           ),
         tls: agentsTls(context).exactOptional().describe('Without it the listener speaks plain HTTP'),
       })
@@ -85,7 +87,8 @@ export const listeners = (context: ConfigContext) =>
           .min(1)
           .exactOptional()
           .describe(
-            'Names besides literal addresses and localhost by which it is called, such as the name that Prometheus scrapes; without a port they mean any port',
+            'Names besides literal addresses and localhost by which it is called, such as the name that ' +
+              'Prometheus scrapes; without a port they mean any port',
           ),
       })
       .prefault({})

@@ -11,7 +11,8 @@ export const retention = () =>
       holds: duration(LONGEST)
         .prefault('90d')
         .describe(
-          'Holds and their votes, after they ended; passed calls, lifted suspensions and dead notifications too; default 90d',
+          'Holds and their votes, after they ended; passed calls, lifted suspensions and dead notifications ' +
+            'too; default 90d',
         ),
       bodies: duration(LONGEST)
         .prefault('30d')

@@ -75,7 +75,8 @@ const match = () =>
       .regex(/^\//, { error: 'Write a path that starts with `/`.' })
       .exactOptional()
       .describe(
-        'URLPattern pathname below the mount, compared with the decoded path; hold and deny rules ignore the case of letters and a last slash; default: every path',
+        'URLPattern pathname below the mount, compared with the decoded path; hold and deny rules ignore the ' +
+          'case of letters and a last slash; default: every path',
       ),
     upgrade: z
       .boolean()

@@ -18,7 +18,8 @@ export const signing = (context: ConfigContext) =>
         .tuple([secret(context)], secret(context))
         .exactOptional()
         .describe(
-          'Private keys in PEM: the first signs, all are published. Default: made, rotated and kept sealed beside the store',
+          'Private keys in PEM: the first signs, all are published. Default: made, rotated and kept sealed ' +
+            'beside the store',
         ),
       rotateEvery: duration({ least: '2h', most: '365d' })
         .prefault('30d')

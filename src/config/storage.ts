@@ -20,6 +20,7 @@ export const audit = (context: ConfigContext) =>
       .enum(['held', 'all'])
       .default('held')
       .describe(
-        'Which calls wait until their record is on disk: held ones and those with a credential of their own, or all; default held',
+        'Which calls wait until their record is on disk: held ones and those with a credential of their own, ' +
+          'or all; default held',
       ),
   });

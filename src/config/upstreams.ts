@@ -41,7 +41,8 @@ const mount = () => ({
     .array(boundField())
     .default([])
     .describe(
-      'Fields of the agent’s that say who is asking and may go along with an injected credential all the same, x-ms-* for all that begin so; default none',
+      'Fields of the agent’s that say who is asking and may go along with an injected credential all the ' +
+        'same, x-ms-* for all that begin so; default none',
     ),
   mcpLifecycle: z
     .boolean()
@@ -60,7 +61,8 @@ const mount = () => ({
     )
     .default([])
     .describe(
-      'MCP: web origins whose pages may call, and read the answers (CORS); requests without Origin always may; default none',
+      'MCP: web origins whose pages may call, and read the answers (CORS); requests without Origin always ' +
+        'may; default none',
     ),
 });
 

@@ -96,7 +96,8 @@ function refuseForeignFraming({ received }: SignableRequest): void {
   if (chunked || streaming || header(received, 'x-amz-trailer') !== undefined) {
     throw new GatewayError(
       'bad_request',
-      'The body is in aws-chunked framing, which cannot be signed again. Let the client send it whole, without trailing checksum.',
+      'The body is in aws-chunked framing, which cannot be signed again. Let the client send it whole, ' +
+        'without trailing checksum.',
     );
   }
 }

@@ -40,7 +40,8 @@ export async function importSigningKey(pem: string, keyId?: string): Promise<Sig
   } catch {
     // The library's message might quote the key.
     throw unavailable(
-      'The signing key is not a usable private key: PEM of RSA with at least 2048 bits, or of the curves P-256, P-384 or Ed25519.',
+      'The signing key is not a usable private key: PEM of RSA with at least 2048 bits, or of the curves ' +
+        'P-256, P-384 or Ed25519.',
     );
   }
 }

@@ -10,13 +10,16 @@ const isListed = fieldTable(
   [
     // RFC 9110 conditions and ranges, RFC 7240, RFC 9530; what names or places the thing that is written (RFC 5023,
     // LDP)
-    'if prefer want-repr-digest content-range content-disposition content-location content-transfer-encoding slug link expect-ct',
+    'if prefer want-repr-digest content-range content-disposition content-location content-transfer-encoding ' +
+      'slug link expect-ct',
     // WebDAV (RFC 4918, 3253, 3648, 6638)
-    'destination depth overwrite lock-token timeout label position ordering-type apply-to-redirect-ref translate brief cal-managed-id schedule-reply',
+    'destination depth overwrite lock-token timeout label position ordering-type apply-to-redirect-ref ' +
+      'translate brief cal-managed-id schedule-reply',
     // SOAP, Dropbox: the operation and its arguments are fields
     'soapaction dropbox-api-arg dropbox-api-path-root',
     // once only, by whatever name
-    'x-idempotency-key idempotency-token paypal-request-id x-request-idempotency-key repeatability-request-id repeatability-first-sent',
+    'x-idempotency-key idempotency-token paypal-request-id x-request-idempotency-key ' +
+      'repeatability-request-id repeatability-first-sent',
     // try only, or in force
     'x-dry-run dry-run x-dryrun dryrun x-force force x-confirm x-validate-only x-async',
     // PostgREST’s schema, Supabase’s storage, Web Push (RFC 8030)

@@ -19,22 +19,27 @@ const isListed = fieldTable(
     // GitLab, Gitea and Forgejo; Redmine; Discourse; Box; PagerDuty takes the sender's address for the person who acts
     'sudo x-gitea-otp x-github-otp x-redmine-switch-user api-username as-user from',
     // Grafana, Honeycomb, PAN-OS, Appwrite, Firebase, NiFi, vCenter, Odoo, Salesforce
-    'x-grafana-id x-grafana-org-id x-grafana-device-id x-honeycomb-team x-pan-key x-appwrite-key x-firebase-appcheck x-proxiedentitieschain',
+    'x-grafana-id x-grafana-org-id x-grafana-device-id x-honeycomb-team x-pan-key x-appwrite-key ' +
+      'x-firebase-appcheck x-proxiedentitieschain',
     'vmware-api-session-id x-openerp-session-id x-sfdc-session',
     // OpenStack’s services behind Keystone’s middleware
-    'x-project-id x-project-name x-project-domain-id x-project-domain-name x-domain-id x-domain-name x-is-admin-project x-service-catalog',
+    'x-project-id x-project-name x-project-domain-id x-project-domain-name x-domain-id x-domain-name ' +
+      'x-is-admin-project x-service-catalog',
     // whose address it is, in the words of proxies
-    'cf-connecting-ip cf-connecting-ipv6 true-client-ip fastly-client-ip client-ip x-client-ip x-cluster-client-ip x-real-ip x-originating-ip',
+    'cf-connecting-ip cf-connecting-ipv6 true-client-ip fastly-client-ip client-ip x-client-ip ' +
+      'x-cluster-client-ip x-real-ip x-originating-ip',
     'x-azure-clientip x-azure-socketip x-agent-id',
     // Google: Identity-Aware Proxy, billing project, API gateways; service mesh
-    'x-goog-authenticated-user-email x-goog-authenticated-user-id x-goog-user-project x-goog-authuser login-customer-id',
+    'x-goog-authenticated-user-email x-goog-authenticated-user-id x-goog-user-project x-goog-authuser ' +
+      'login-customer-id',
     'x-apigateway-api-userinfo x-endpoint-api-userinfo',
     // Microsoft: Entra and App Service, Dynamics 365, Functions
     'mscrmcallerid callerobjectid x-ms-authorization-auxiliary x-functions-key x-anchormailbox',
     // AWS
     'x-amzn-requestcontext',
     // Stripe and others that act for a connected account
-    'stripe-account stripe-context paypal-auth-assertion dropbox-api-select-user dropbox-api-select-admin openai-organization openai-project',
+    'stripe-account stripe-context paypal-auth-assertion dropbox-api-select-user dropbox-api-select-admin ' +
+      'openai-organization openai-project',
     // Elasticsearch and OpenSearch
     'es-security-runas-user securitytenant sgtenant',
     // JFrog
@@ -46,7 +51,8 @@ const isListed = fieldTable(
     // credentials beside Authorization
     'cookie cookie2 x-signature',
     // people, in the words of single sign-on proxies
-    'eppn on-behalf-of x-on-behalf-of onbehalfof act-as x-act-as run-as x-run-as x-original-user x-webauth x-login x-caller x-admin x-credential-identifier',
+    'eppn on-behalf-of x-on-behalf-of onbehalfof act-as x-act-as run-as x-run-as x-original-user x-webauth ' +
+      'x-login x-caller x-admin x-credential-identifier',
   ],
   [
     // Kubernetes and Rancher; its front proxy

@@ -53,7 +53,8 @@ export function refuseTwins(value: Json): void {
   if (typeof value !== 'object' || value === null) return;
   if (!Array.isArray(value) && hasTwins(Object.keys(value))) {
     throw refusal(
-      'An object in the JSON body has two keys that some servers take for one: they differ in letter case, width, or characters that are not seen.',
+      'An object in the JSON body has two keys that some servers take for one: they differ in letter case, ' +
+        'width, or characters that are not seen.',
     );
   }
   // By key and not as a list of values: that takes twice the time in an object of very many members.

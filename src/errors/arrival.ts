@@ -19,7 +19,8 @@ export const ARRIVAL = {
   bad_json: request(
     400,
     'The JSON body is ambiguous',
-    'Send strict JSON: each key once, whatever its letter case, numbers that survive a round trip, no lone surrogates, bounded depth.',
+    'Send strict JSON: each key once, whatever its letter case, numbers that survive a round trip, no lone ' +
+      'surrogates, bounded depth.',
   ),
   bad_rpc: request(
     400,
@@ -29,7 +30,8 @@ export const ARRIVAL = {
   header_mismatch: request(
     400,
     'An Mcp-Param field and the arguments disagree',
-    'List the tools, and send each argument that is marked with x-mcp-header in its Mcp-Param field, with the same value.',
+    'List the tools, and send each argument that is marked with x-mcp-header in its Mcp-Param field, with ' +
+      'the same value.',
   ),
   method_not_allowed: request(
     405,
@@ -45,12 +47,14 @@ export const ARRIVAL = {
   field_not_bound: request(
     400,
     'The call would lose a header field on which its effect depends',
-    'Send it without the named fields if it means the same without them. Otherwise ask the platform team to list them under boundHeaders of the upstream.',
+    'Send it without the named fields if it means the same without them. Otherwise ask the platform team to ' +
+      'list them under boundHeaders of the upstream.',
   ),
   unsupported_media_type: request(
     415,
     'The body cannot be inspected',
-    'Send one Content-Type of application/json in UTF-8 without Content-Encoding. A call that is held may also have other UTF-8 text.',
+    'Send one Content-Type of application/json in UTF-8 without Content-Encoding. A call that is held may ' +
+      'also have other UTF-8 text.',
   ),
   header_too_large: request(431, 'The header section is too large', 'Send fewer or shorter header fields.'),
   client_closed: refused(499, 'The client went away', 'unsaid', 'Nothing to do: nobody is there to read this.'),
@@ -117,7 +121,8 @@ export const ARRIVAL = {
   ),
   certificate_untrusted: token(
     'The client certificate does not lead to a trusted authority',
-    'Present the SVID with its intermediates; the platform team checks the trust domain’s bundle under identity.issuers.',
+    'Present the SVID with its intermediates; the platform team checks the trust domain’s bundle under ' +
+      'identity.issuers.',
   ),
   certificate_expired: token(
     'The client certificate has expired',

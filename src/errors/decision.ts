@@ -103,7 +103,8 @@ export const DECISION = {
   ),
   too_much_stored: tooMany(
     'Too much is stored for this agent',
-    'Report it: the platform team sets the limit and how long things are kept. Ended holds and tasks are deleted with time.',
+    'Report it: the platform team sets the limit and how long things are kept. Ended holds and tasks are ' +
+      'deleted with time.',
   ),
   no_eligible_reviewer: refused(
     403,

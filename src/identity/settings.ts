@@ -30,5 +30,6 @@ export const requireProof = () =>
     .boolean()
     .default(false)
     .describe(
-      'Take only tokens bound to a key: by DPoP (RFC 9449) or to the connection’s certificate (RFC 8705); default false',
+      'Take only tokens bound to a key: by DPoP (RFC 9449) or to the connection’s certificate (RFC 8705); ' +
+        'default false',
     );

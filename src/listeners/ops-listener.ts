@@ -97,7 +97,8 @@ function checkHost({ headersDistinct: { host = [] } }: IncomingMessage, names: R
   if (host.length === 0 || (host.length === 1 && (literal || names.has(name) || names.has(authority)))) return;
   throw new GatewayError(
     'bad_host',
-    'This listener answers to literal addresses and localhost. For another name, set `listeners.ops.hosts`: [the name].',
+    'This listener answers to literal addresses and localhost. For another name, set `listeners.ops.hosts`: ' +
+      '[the name].',
   );
 }
 

@@ -41,7 +41,8 @@ export function clear(deps: ClearDependencies, decided: Decided): Cleared | Prom
 
 const NOBODY_WAITS = 'A rule holds this, and nobody waits for what the gateway asks of a server by itself.';
 const FOR_ALL =
-  'A rule holds this, and what concerns every server under a mount cannot be held: nobody could tell what would be approved.';
+  'A rule holds this, and what concerns every server under a mount cannot be held: nobody could tell what ' +
+  'would be approved.';
 
 const handlerOf = ({ mount }: Decided) => (mount.kind === 'single' ? mount.handler : undefined);
 
@@ -113,7 +114,9 @@ function fieldsLeftBehind({ mount, request, action, resumes }: Decided): readonl
   if (resumes !== undefined || mount.kind === 'shared') return [];
   const { names, deciding } = mount.leftBehind(request.headers, action.boundHeaders);
   if (deciding.length === 0) return names;
-  const detail = `This call needs an approval, and an approved call would go out without ${deciding.join(', ')}, which would change what it does.`;
+  const detail =
+    `This call needs an approval, and an approved call would go out without ${deciding.join(', ')}, which ` +
+    'would change what it does.';
   throw new GatewayError('field_not_bound', detail, { members: { fields: deciding } });
 }
 

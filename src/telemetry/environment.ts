@@ -155,7 +155,8 @@ function sampledShare(env: EnvironmentVariables, warnings: string[]): number {
     }
     default:
       warnings.push(
-        'OTEL_TRACES_SAMPLER is none of always_on, always_off, traceidratio and their parentbased_ forms; always_on is used.',
+        'OTEL_TRACES_SAMPLER is none of always_on, always_off, traceidratio and their parentbased_ forms; ' +
+          'always_on is used.',
       );
       return 1;
   }

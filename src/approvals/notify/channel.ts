@@ -69,7 +69,8 @@ export const allowPrivateAddresses = () =>
     .boolean()
     .default(false)
     .describe(
-      'Whether its name may resolve to an address of a private network; never to link-local or metadata addresses. Default false',
+      'Whether its name may resolve to an address of a private network; never to link-local or metadata ' +
+        'addresses. Default false',
     );
 
 /**

@@ -27,7 +27,9 @@ function* checkReviewersIssuer({ identity, reviewers }: Pick<Sections, 'identity
     const example = reviewers?.cli?.clientId ?? 'countersign-cli';
     yield {
       path: ['reviewers', 'api', 'clients'],
-      message: `Set it to the clients through which people sign in, for example [${example}]: agents’ tokens come from the same issuer (${shared.name}).`,
+      message:
+        `Set it to the clients through which people sign in, for example [${example}]: agents’ tokens come ` +
+        `from the same issuer (${shared.name}).`,
     };
   }
 }

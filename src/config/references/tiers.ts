@@ -19,7 +19,9 @@ export function* checkTiers({ tiers }: Sections): Generator<Fault> {
     if (count > people)
       yield {
         path: ['tiers', name, 'count'],
-        message: `Write ${people} or less, or name more reviewers: ${count} people must approve, but only ${people} may vote.`,
+        message:
+          `Write ${people} or less, or name more reviewers: ${count} people must approve, but only ${people} ` +
+          'may vote.',
       };
   }
 }

@@ -114,7 +114,8 @@ export function write(sink: ResponseSink, id: string | number, outcome: RpcOutco
 export function unknown(): GatewayError {
   return new GatewayError(
     'hold_not_found',
-    'There is no such task of yours: it never was, or the gateway was restarted while a call that no rule holds ran as a task.',
+    'There is no such task of yours: it never was, or the gateway was restarted while a call that no rule ' +
+      'holds ran as a task.',
   );
 }
 

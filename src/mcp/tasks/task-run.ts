@@ -32,7 +32,8 @@ export const PENDING_POLL_MS = 2_000;
 export const RUNNING_POLL_MS = 1_000;
 
 export const WAITING =
-  'A person has to decide on this call. Nothing was executed yet. The task ends by itself; do not rephrase the call or look for another way.';
+  'A person has to decide on this call. Nothing was executed yet. The task ends by itself; do not rephrase ' +
+  'the call or look for another way.';
 export const APPROVED = 'A person approved this call, and it has not been sent yet.';
 export const EXECUTING = 'The call is on its way, and its answer has not come yet.';
 
