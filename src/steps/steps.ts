@@ -54,7 +54,7 @@ export function createSteps(parts: StepParts): Steps {
     const moved = hasMoved(held.mount, now.mounts.get(held.mount.name));
     const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
-    const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
+    const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.root) };
     const judged = decide(now, clock, digests, task === undefined ? current : { ...current, task }, approval);
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
@@ -71,7 +71,7 @@ export function createSteps(parts: StepParts): Steps {
   // Read in the turn in which the call is decided and begun: of two calls that arrive at once, the second counts the
   // first.
   const upToDate = (classified: Classified): Classified =>
-    classified.task === undefined ? classified : { ...classified, calls: history.calls(classified.task.id) };
+    classified.task === undefined ? classified : { ...classified, calls: history.calls(classified.task.root) };
 
   return {
     receive,
