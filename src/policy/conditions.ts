@@ -65,7 +65,7 @@ function evaluation(run: Program): Condition['evaluate'] {
       const result = run(variables);
       return typeof result === 'boolean' ? result : 'failed';
     } catch {
-      // The budget is spent (variables.meter says so), or a value is nested too deeply to be compared.
+      // The budget is spent (variables.budget says so), or a value is nested too deeply to be compared.
       return 'failed';
     }
   };

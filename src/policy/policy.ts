@@ -133,7 +133,7 @@ function matchRules(
     return verdict === true ? 'matched' : verdict === false ? undefined : 'condition_failed';
   });
   // When the budget is spent, no condition of the call has a result. So the order of the rules decides nothing.
-  const overBudget = path.overBudget || lazy.variables?.meter.spent === true;
+  const overBudget = path.overBudget || lazy.variables?.budget.spent === true;
   return { matches: overBudget ? collect(index, input, path, () => 'over_budget') : matches, overBudget };
 }
 

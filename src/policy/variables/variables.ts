@@ -1,7 +1,7 @@
 // Every variable of conditions. To add one: write its file, and name it in VARIABLES (docs/extending.md).
 
 import type { DecisionInput } from '../../domain/decision.ts';
-import { Meter } from '../cel/meter.ts';
+import { Budget } from '../cel/budget.ts';
 import { NO_PARAMS, type PathParams } from '../paths.ts';
 import { args, hints, tool } from './action.ts';
 import { agent } from './agent.ts';
@@ -25,7 +25,7 @@ export const membersOf = (value: object): ReadonlySet<string> | undefined =>
 
 /** The values of every variable for one call, and the budget that all its conditions share. */
 export class CallVariables implements ConditionCall {
-  readonly meter = new Meter();
+  readonly budget = new Budget();
   readonly input: DecisionInput;
   readonly caseSensitive: boolean;
   /** Set before the condition of each rule runs. */
