@@ -12,6 +12,7 @@ export const agent: Principal = {
   issuer: 'spiffe://prod.example.org',
   subject: 'spiffe://prod.example.org/agents/a',
   kind: 'spiffe',
+  agentKey: 'spiffe://prod.example.org/agents/a',
   issuerName: 'prod',
   trustDomain: 'prod.example.org',
   proof: 'jwt-svid',
