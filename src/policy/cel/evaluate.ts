@@ -5,8 +5,8 @@
 
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { type CallVariables, VARIABLES } from '../variables/variables.ts';
+import type { Budget, EvaluationTerms } from './budget.ts';
 import { type CelFunction, compileMatches, findFunction, TYPES } from './functions.ts';
-import type { EvaluationTerms, Budget } from './budget.ts';
 import { binary, negate } from './operators.ts';
 import { FAILED, keysOf, kindOf, lookUp, member, type Value } from './values.ts';
 

@@ -4,7 +4,7 @@
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { foldsCheaply, looseKey } from '../../domain/normal-forms/keys.ts';
 import { membersOf } from '../variables/variables.ts';
-import type { EvaluationTerms, Budget } from './budget.ts';
+import type { Budget, EvaluationTerms } from './budget.ts';
 
 /**
  * The result of what cannot be evaluated. Every operator passes it on, except `&&` and `||`, whose other side may
