@@ -51,6 +51,7 @@ export const call = ({ action, ...rest }: Call = {}): DecisionInput => ({
   headers: [],
   calls: [],
   now: 1_800_000_000_000,
+  facts: { classification: { operation: 'read', resources: [], owners: [] } },
   ...rest,
   action: { ...plainAction, ...action },
 });

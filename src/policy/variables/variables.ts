@@ -1,6 +1,5 @@
 // Every variable of conditions. To add one: write its file, and name it in VARIABLES (docs/extending.md).
 
-import type { DecisionInput } from '../../domain/decision.ts';
 import { Budget } from '../cel/budget.ts';
 import { NO_PARAMS, type PathParams } from '../paths.ts';
 import { args, hints, tool } from './action.ts';
@@ -26,13 +25,13 @@ export const membersOf = (value: object): ReadonlySet<string> | undefined =>
 /** The values of every variable for one call, and the budget that all its conditions share. */
 export class CallVariables implements ConditionCall {
   readonly budget = new Budget();
-  readonly input: DecisionInput;
+  readonly input: ConditionCall['input'];
   readonly caseSensitive: boolean;
   /** Set before the condition of each rule runs. */
   params: PathParams = NO_PARAMS;
   readonly #values: unknown[] = [];
 
-  constructor(input: DecisionInput, caseSensitive = false) {
+  constructor(input: ConditionCall['input'], caseSensitive = false) {
     this.input = input;
     this.caseSensitive = caseSensitive;
   }
