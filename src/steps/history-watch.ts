@@ -28,7 +28,8 @@ export class HistoryWatch {
   enter(cleared: Cleared): void {
     const { call, task, action } = cleared;
     if (task === undefined) return;
-    if (!this.#runtime().policy.readsHistory(action.upstream, action.method, action.path)) return;
+    const { policy } = this.#runtime();
+    if (!policy.factsRead(action.upstream, action.method, action.path).has('history')) return;
     const calls = this.#byRoot.get(task.root) ?? new Map();
     this.#byRoot.set(task.root, calls.set(call, cleared));
   }
