@@ -11,4 +11,9 @@ export type HistoryFact = 'history' | 'tainted' | 'meter' | 'novel';
 
 export interface Facts {
   readonly classification: Classification;
+  /**
+   * By name, each meter that a rule for the call reads; a meter that cannot be told is left out. Absent where no rule
+   * reads one.
+   */
+  readonly meters?: Readonly<Record<string, number>>;
 }

@@ -6,6 +6,7 @@ import { isJsonObject } from '../domain/json.ts';
 import { agentName, agentUriOf, readUpstreamName } from '../domain/server-names.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { compileName } from './globs.ts';
+import type { Language } from './language.ts';
 import { isLifecycle } from './mcp-lifecycle.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
 import { compileResource } from './resources.ts';
@@ -36,10 +37,11 @@ export function compileRule(
   options: RuleOptions,
   index: number,
   tiers: Readonly<Record<string, TierOptions>>,
+  language: Language,
 ): CompiledRule {
   const { match, decide, when } = options;
   const pattern: PathPattern | undefined = match.path === undefined ? undefined : compilePath(match.path);
-  const condition = when === undefined ? undefined : compileCondition(when);
+  const condition = when === undefined ? undefined : compileCondition(when, language);
   const requirement = decide === 'hold' ? requirementOf(options.tier, tiers) : undefined;
   return {
     options,
