@@ -28,7 +28,8 @@ export class HistoryWatch {
   enter(cleared: Cleared): void {
     const { call, task, action } = cleared;
     if (task === undefined) return;
-    if (!this.#runtime().policy.readsHistory(action.upstream, action.method, action.path)) return;
+    const { policy } = this.#runtime();
+    if (!policy.factsRead(action.upstream, action.method, action.path).has('history')) return;
     const calls = this.#byTask.get(task.id) ?? new Map();
     this.#byTask.set(task.id, calls.set(call, cleared));
   }

@@ -12,6 +12,7 @@ export const agent: Principal = {
   issuer: 'spiffe://prod.example.org',
   subject: 'spiffe://prod.example.org/agents/a',
   kind: 'spiffe',
+  agentKey: 'spiffe://prod.example.org/agents/a',
   issuerName: 'prod',
   trustDomain: 'prod.example.org',
   proof: 'jwt-svid',
@@ -50,6 +51,7 @@ export const call = ({ action, ...rest }: Call = {}): DecisionInput => ({
   headers: [],
   calls: [],
   now: 1_800_000_000_000,
+  facts: { classification: { operation: 'read', resources: [], owners: [] } },
   ...rest,
   action: { ...plainAction, ...action },
 });
