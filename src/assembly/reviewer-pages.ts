@@ -83,11 +83,7 @@ export function pagesOf(
 
 /** Everybody whom a tier or a section names. */
 function peopleIn({ tiers, reviewers: { killSwitch = [], watch = [] } }: Config): readonly string[] {
-  return [
-    ...Object.values(tiers).flatMap(peopleOf),
-    ...killSwitch,
-    ...watch,
-  ];
+  return [...Object.values(tiers).flatMap(peopleOf), ...killSwitch, ...watch];
 }
 
 /** The sessions' seal over one of credentials/: what does not open is undefined. */

@@ -64,7 +64,7 @@ const need = () =>
   });
 
 const ONE_FORM = 'Remove this key, or `require`: with `require`, each entry says who decides there.';
-const NOBODY = 'This key is required, unless `require` says who decides. Write a list.';
+const NOBODY = 'This key is required. Write a list, or write `require` in its place.';
 
 export const tier = () =>
   z

@@ -36,3 +36,8 @@ export const asksOwner = ({ from }: Pick<Need, 'from'>): boolean => from.include
 /** Everybody whom a tier names, now or after an escalation; owners are named elsewhere. */
 export const peopleOf = (tier: TierPeople): readonly string[] =>
   needsOf(tier).flatMap(({ from, escalate }) => [...from.filter((one) => one !== OWNER), ...(escalate?.to ?? [])]);
+
+/** The names of the tiers that seats belong to, each once. */
+export const tiersOf = (seats: readonly { readonly tier: string }[]): readonly string[] => [
+  ...new Set(seats.map(({ tier }) => tier)),
+];

@@ -180,7 +180,7 @@ function judge(outcome: RuleOutcome, matches: readonly Match[], input: DecisionI
 }
 
 function withOwners(decision: Decision, { facts }: DecisionInput): Decision {
-  const requirements = seatOwners(decision.requirements, facts?.classification.owners ?? []);
+  const requirements = seatOwners(decision.requirements, facts.classification.owners);
   return { ...decision, requirements, decisionDigest: withPeople(decision.decisionDigest, requirements) };
 }
 

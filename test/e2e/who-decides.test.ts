@@ -32,7 +32,11 @@ const it = gatewayTest
         self: { require: [{ from: ['user:agent-1', 'user:erin'], count: 2 }] },
       },
       rules: ['two', 'many', 'late', 'short', 'self'].map((tier) =>
-        rule.hold(tier, { upstream: 'api', methods: ['POST'], path: `/${tier}` }, { tier, maintainer: 'team payments' }),
+        rule.hold(
+          tier,
+          { upstream: 'api', methods: ['POST'], path: `/${tier}` },
+          { tier, maintainer: 'team payments' },
+        ),
       ),
       limits: { wait: '0s', pendingPerAgent: 1000 },
     }),
