@@ -55,7 +55,7 @@ export function createSteps(parts: StepParts): Steps {
     const moved = hasMoved(held.mount, now.mounts.get(held.mount.name));
     const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
-    const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
+    const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.root) };
     const assessed = await assess(now, task === undefined ? current : { ...current, task });
     const judged = decide(now, clock, digests, assessed, approval);
     // If the call is refused now, its record shows what was asked, and this verdict.
@@ -73,7 +73,7 @@ export function createSteps(parts: StepParts): Steps {
   // Read in the turn in which the call is decided and begun: of two calls that arrive at once, the second counts the
   // first.
   const upToDate = (assessed: Assessed): Assessed =>
-    assessed.task === undefined ? assessed : { ...assessed, calls: history.calls(assessed.task.id) };
+    assessed.task === undefined ? assessed : { ...assessed, calls: history.calls(assessed.task.root) };
 
   return {
     receive,

@@ -6,6 +6,7 @@ import type { Principal } from '../../src/domain/principal.ts';
 import type { Task } from '../../src/domain/task.ts';
 import type { PolicyOptions, RuleOptions, TierOptions } from '../../src/policy/rules.ts';
 import { mcpOf } from '../support/mcp-message.ts';
+import { taskOf } from '../support/tasks.ts';
 
 export const agent: Principal = {
   id: 'spiffe://prod.example.org/agents/a',
@@ -32,15 +33,7 @@ const plainAction: Action = {
   streamed: false,
 };
 
-export const task: Task = {
-  id: 'task_1',
-  revision: 1,
-  principalId: agent.id,
-  createdAt: 1_800_000_000_000,
-  objective: 'pay the bills',
-  plan: [],
-  labels: ['routine'],
-};
+export const task: Task = taskOf({ principalId: agent.id, objective: 'pay the bills', labels: ['routine'] });
 
 interface Call extends Partial<Omit<DecisionInput, 'action'>> {
   readonly action?: Partial<Action>;
