@@ -138,7 +138,7 @@ async function build(
       agentCalls: calls.agentCalls,
       tasks: store.tasks,
       parseJson: parseStrictJson,
-      revokeForTask: async (taskId) => void (await broker.revokeFor({ taskId })),
+      revokeForTasks: async (ids) => void (await Promise.all(ids.map((taskId) => broker.revokeFor({ taskId })))),
       limits: () => live.config().limits,
       longestWaitMs: () => live.config().limits.waitMs,
       document: async (path) => issuer?.document(path),

@@ -1,10 +1,10 @@
 // The verdict of policy over one action. Approval is one input to it, never a bypass.
 
-import type { Action, BodyNeed, Digest } from './action.ts';
+import type { BodyNeed, Digest } from './action.ts';
+import type { Classifiable, Classification } from './classification.ts';
 import type { EpochMs } from './clock.ts';
-import type { HeaderList } from './headers.ts';
+import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
-import type { Principal } from './principal.ts';
 import type { Task, TaskCall } from './task.ts';
 
 export type Effect = 'allow' | 'hold' | 'deny';
@@ -100,16 +100,17 @@ export interface Approval {
   satisfies(requirements: readonly Requirement[]): boolean;
 }
 
-export interface DecisionInput {
-  readonly principal: Principal;
-  readonly action: Action;
-  /** The agent's forwardable header fields: `request.headers` in conditions. */
-  readonly headers: HeaderList;
+/** A call of which no facts are known, because its arguments are not. */
+export interface OutlookInput extends Classifiable {
   readonly task?: Task;
   readonly calls: readonly TaskCall[];
   /** Absent before a hold is approved. */
   readonly approval?: Approval;
   readonly now: EpochMs;
+}
+
+export interface DecisionInput extends OutlookInput {
+  readonly facts: Facts;
 }
 
 export type Outlook = 'allow' | 'may_hold' | 'hold' | 'deny';
@@ -120,10 +121,11 @@ export interface Policy {
   /** How much of the body the rules that could match this call look at. */
   bodyNeed(upstream: string, method: string, path: string): BodyNeed;
   /**
-   * Whether a rule that could match this call reads the history of its task. A decision then holds only until that
-   * history changes.
+   * The facts that the rules which could match this call read. A decision then holds only until one of them changes.
    */
-  readsHistory(upstream: string, method: string, path: string): boolean;
+  factsRead(upstream: string, method: string, path: string): ReadonlySet<HistoryFact>;
+  /** What the configuration says of the action. Never throws: what cannot be evaluated counts as matching. */
+  classify(call: Classifiable): Classification;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**
@@ -131,5 +133,5 @@ export interface Policy {
    * would pass, `hold` when every such call would be held, `may_hold` when some would or might be. The `args` of the
    * action are absent. This is not a decision: it clears nothing.
    */
-  outlook(input: DecisionInput): Outlook;
+  outlook(input: OutlookInput): Outlook;
 }

@@ -4,7 +4,7 @@
 
 import type { Fault } from '../settings/faults.ts';
 import { suggest } from '../settings/suggestions.ts';
-import { BUDGET } from './cel/meter.ts';
+import { BUDGET } from './cel/budget.ts';
 import { compileCondition } from './conditions.ts';
 import { compilePath, type PathPattern } from './paths.ts';
 import type { PolicyOptions, RuleOptions } from './rules.ts';

@@ -3,6 +3,7 @@
 // condition that fails while it runs, or costs too much, gives `failed`, and the caller fails closed.
 
 import { Environment } from '@marcbachmann/cel-js';
+import type { HistoryFact } from '../domain/facts.ts';
 import { compileProgram, type Program } from './cel/evaluate.ts';
 import { findGrowth } from './cel/growth.ts';
 import { explainCelFault } from './condition-faults.ts';
@@ -15,8 +16,8 @@ export interface Condition {
    * that reads it.
    */
   readonly readsBody: boolean;
-  /** Whether the condition may read the earlier calls of the task. Never false for a condition that reads them. */
-  readonly readsHistory: boolean;
+  /** The facts that the condition may read. Never fewer than it reads. */
+  readonly factsRead: ReadonlySet<HistoryFact>;
   /** Whether the condition reads `hints`, a server's own words about its tools. */
   readonly readsHints: boolean;
   /** The text of a part whose cost can grow faster than what the agent sends. */
@@ -51,9 +52,9 @@ export function compileCondition(expression: string): Condition {
   const reads = readsOf(ast);
   const growth = findGrowth(ast);
   return {
-    readsBody: reads.has('body'),
-    readsHistory: reads.has('history'),
-    readsHints: reads.has('hints'),
+    readsBody: reads.body,
+    factsRead: reads.facts,
+    readsHints: reads.hints,
     ...(growth !== undefined && { growth }),
     evaluate: evaluation(compileProgram(ast)),
   };
@@ -65,7 +66,7 @@ function evaluation(run: Program): Condition['evaluate'] {
       const result = run(variables);
       return typeof result === 'boolean' ? result : 'failed';
     } catch {
-      // The budget is spent (variables.meter says so), or a value is nested too deeply to be compared.
+      // The budget is spent (variables.budget says so), or a value is nested too deeply to be compared.
       return 'failed';
     }
   };

@@ -128,13 +128,21 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
     async revokeTask(reviewer, id, reason) {
       need(reviewer, 'watch');
       const by = reviewer.id;
-      const task = await tasks.revoke(id, `Reviewer ${by} ended the task: ${reason}`);
+      const { task, ids } = await tasks.revoke(id, `Reviewer ${by} ended the task: ${reason}`);
       const [credentialsRevoked] = await Promise.all([
-        parts.revokeCredentials({ taskId: id }),
+        Promise.all(ids.map((taskId) => parts.revokeCredentials({ taskId }))).then((done) => done.every(Boolean)),
         audit.append(
           'task',
           holds.now(),
-          { verb: 'revoked', task: id, revision: task.revision, principal: task.principalId, by, reason },
+          {
+            verb: 'revoked',
+            task: id,
+            root: task.root,
+            revision: task.revision,
+            principal: task.principalId,
+            by,
+            reason,
+          },
           'fsync',
         ),
       ]);

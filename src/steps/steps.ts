@@ -3,9 +3,10 @@
 import { kindOf } from '../domain/call-kind.ts';
 import type { Mount } from '../domain/mount.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
-import type { Classified, Decided, Recognised, Steps } from '../domain/stages.ts';
+import type { Assessed, Decided, Recognised, Steps } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
+import { assess } from './assess.ts';
 import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
 import { classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
@@ -54,8 +55,9 @@ export function createSteps(parts: StepParts): Steps {
     const moved = hasMoved(held.mount, now.mounts.get(held.mount.name));
     const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
-    const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
-    const judged = decide(now, clock, digests, task === undefined ? current : { ...current, task }, approval);
+    const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.root) };
+    const assessed = await assess(now, task === undefined ? current : { ...current, task });
+    const judged = decide(now, clock, digests, assessed, approval);
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
     held.call.reach({ ...held, principal, decision, actionDigest });
@@ -70,8 +72,8 @@ export function createSteps(parts: StepParts): Steps {
   const equipped = { ...parts, history, historyWatch, slots, rejudge, takePlace };
   // Read in the turn in which the call is decided and begun: of two calls that arrive at once, the second counts the
   // first.
-  const upToDate = (classified: Classified): Classified =>
-    classified.task === undefined ? classified : { ...classified, calls: history.calls(classified.task.id) };
+  const upToDate = (assessed: Assessed): Assessed =>
+    assessed.task === undefined ? assessed : { ...assessed, calls: history.calls(assessed.task.root) };
 
   return {
     receive,
@@ -80,8 +82,8 @@ export function createSteps(parts: StepParts): Steps {
       return found instanceof Promise ? found.then(count) : count(found);
     },
     classify: (recognised) => classify(tasks, recognised),
-    decide: (classified) =>
-      classified.call.reach(decide(classified.call.runtime, clock, digests, upToDate(classified))),
+    assess: (classified) => assess(classified.call.runtime, classified),
+    decide: (assessed) => assessed.call.reach(decide(assessed.call.runtime, clock, digests, upToDate(assessed))),
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
     arm(journaled) {

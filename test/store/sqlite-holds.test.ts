@@ -7,6 +7,7 @@ import { codeOf } from '../support/failures.ts';
 import { approve, openHoldBy } from '../support/holds/bench.ts';
 import { useBench } from '../support/holds/use-bench.ts';
 import { actionOf, decisionOf, principalOf, requestOf, requirementOf } from '../support/holds/values.ts';
+import { taskOf } from '../support/tasks.ts';
 
 const bench = useBench();
 
@@ -28,7 +29,7 @@ describe('holds in SQLite', () => {
             { args: JSON.parse('{"__proto__": 1, "é": [null, true]}'), tool: 't' },
             'body \u0000 \u{1f512}',
           ),
-          task: { id: 't', revision: 3, principalId: 'p', createdAt: 1, objective: 'o', plan: ['a'], labels: ['l'] },
+          task: taskOf({ revision: 3, plan: ['a'], labels: ['l'] }),
         }),
         'digest',
         ['owner'],

@@ -73,6 +73,7 @@ export function principalOf(extra: Partial<Principal> = {}): Principal {
     issuer: 'spiffe://prod.example.org',
     subject: 'spiffe://prod.example.org/agent',
     kind: 'spiffe',
+    agentKey: extra.id ?? 'spiffe://prod.example.org/agent',
     issuerName: 'prod',
     trustDomain: 'prod.example.org',
     proof: 'jwt-svid',
