@@ -11,7 +11,7 @@ import type { Identified } from '../domain/identity.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Principal } from '../domain/principal.ts';
-import { keysOf, type Suspendable } from '../domain/suspension.ts';
+import { keysOf, type SuspendableTask } from '../domain/suspension.ts';
 import { GatewayError } from '../errors.ts';
 import { type BrokerProvider, unavailable } from './broker-provider.ts';
 import { createMints } from './mints.ts';
@@ -72,7 +72,7 @@ export interface CredentialBroker extends Broker {
 }
 
 /** The caller, and its task where one is known: the pipeline's stages carry both. */
-type CredentialCaller = Identified & Pick<Suspendable, 'task'>;
+type CredentialCaller = Identified & { readonly task?: SuspendableTask };
 
 const START_WITHIN_MS = 10_000;
 const CLOSE_WITHIN_MS = 3_000;
@@ -128,7 +128,7 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
     const { task } = clearance.kind === 'released' ? clearance.hold : caller;
     if (isAlone(clearance, provider))
       return mints.mint(provider, grantFor(), { exclusive: true, ...(task && { task, taskId: task.id }) });
-    const root = task?.id;
+    const root = task?.ancestors?.[0] ?? task?.id;
     const extra = provider.shareKey?.(grantFor()) ?? '';
     const key = `${scopeKey(plan)} ${extra} ${action.upstream} ${root ?? ''} ${callerKey(caller.principal)}`;
     return shares.obtain(key, provider, async () => {

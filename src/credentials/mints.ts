@@ -8,7 +8,7 @@ import type { Credential, Grant, Minted } from '../domain/credential.ts';
 import type { CredentialPlan } from '../domain/decision.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
-import { keysOf, type Suspendable } from '../domain/suspension.ts';
+import { keysOf, type SuspendableTask } from '../domain/suspension.ts';
 import { GatewayError } from '../errors.ts';
 import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
 import {
@@ -48,7 +48,7 @@ export interface Use {
   /** For one call alone. */
   readonly exclusive: boolean;
   /** The task of the call that it is made for. */
-  readonly task?: Suspendable['task'];
+  readonly task?: SuspendableTask;
   /** With whose end it is taken back: the call's task, or the one under which it is shared. */
   readonly taskId?: string;
 }

@@ -4,13 +4,13 @@
 import { GatewayError } from '../errors.ts';
 import type { EpochMs } from './clock.ts';
 import { nameKey } from './name.ts';
-import type { Party } from './principal.ts';
+import { type Named, personKeys } from './person.ts';
 
 /** What is suspended. */
 export type Suspended =
   /** An agent by its key or one of its ids, or a principal that callers act for. */
   | { readonly principal: string }
-  /** A person whom callers act for, compared as people's names are: by subject or id, in any spelling. */
+  /** A person whom callers act for, by any name that their issuer has for the person (person.ts). */
   | { readonly person: string }
   /** Every caller with a SPIFFE ID of this trust domain. */
   | { readonly trustDomain: string }
@@ -40,13 +40,21 @@ export function suspendedOf({ id: _, reason: __, by: ___, at: ____, until: _____
 export interface Suspendable {
   readonly principal: Caller;
   readonly action: { readonly upstream: string };
-  readonly task?: { readonly id: string };
+  readonly task?: SuspendableTask;
 }
 
-interface Caller extends Pick<Party, 'id' | 'subject'> {
+/** `ancestors` are the tasks above; absent where only the name of the task is known. */
+export interface SuspendableTask {
+  readonly id: string;
+  readonly ancestors?: readonly string[];
+}
+
+interface Caller extends Named {
+  /** Absent in holds of earlier versions. */
+  readonly agentKey?: string;
   /** A second identity that it proved. */
   readonly spiffeId?: string;
-  readonly onBehalfOf: readonly Pick<Party, 'id' | 'subject'>[];
+  readonly onBehalfOf: readonly Named[];
 }
 
 export interface SuspensionOrder {
@@ -82,22 +90,26 @@ export interface SuspensionStore {
 /** One text for each thing that can be suspended. */
 export function keyOf(what: Suspended): string {
   if ('principal' in what) return `principal ${what.principal}`;
-  if ('person' in what) return `person ${nameKey(what.person)}`;
+  if ('person' in what) return personKey(nameKey(what.person));
   if ('trustDomain' in what) return `trust-domain ${what.trustDomain}`;
   if ('task' in what) return `task ${what.task}`;
   if ('upstream' in what) return `upstream ${what.upstream}`;
   return 'everything';
 }
 
+const personKey = (folded: string): string => `person ${folded}`;
+
 /** The keys of every suspension that would stop this call. */
 export function keysOf({ principal, task, action }: Suspendable): readonly string[] {
-  const parties = [principal, ...principal.onBehalfOf];
-  const ids = [...parties.map(({ id }) => id), ...(principal.spiffeId === undefined ? [] : [principal.spiffeId])];
+  const chain = [principal, ...principal.onBehalfOf];
+  const { agentKey, spiffeId } = principal;
+  const ids = [...chain.map(({ id }) => id), ...(spiffeId === undefined ? [] : [spiffeId])];
+  const tasks = task === undefined ? [] : [task.id, ...(task.ancestors ?? [])];
   return [
-    ...ids.map((id) => keyOf({ principal: id })),
-    ...principal.onBehalfOf.flatMap(({ id, subject }) => [keyOf({ person: subject }), keyOf({ person: id })]),
+    ...[...ids, ...(agentKey === undefined ? [] : [agentKey])].map((id) => keyOf({ principal: id })),
+    ...chain.flatMap(personKeys).map(personKey),
     ...ids.flatMap((id) => trustDomainOf(id) ?? []).map((trustDomain) => keyOf({ trustDomain })),
-    ...(task === undefined ? [] : [keyOf({ task: task.id })]),
+    ...tasks.map((id) => keyOf({ task: id })),
     ...mountsOf(action.upstream).map((upstream) => keyOf({ upstream })),
     keyOf({ everything: true }),
   ];

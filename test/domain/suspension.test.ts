@@ -7,11 +7,15 @@ const party = (issuer: string, subject: string) => ({ id: `${issuer}#${subject}`
 const call = {
   principal: {
     ...party('https://idp.example', 'agent'),
+    agentKey: 'client-7',
     spiffeId: 'spiffe://prod.example/ns/pay/sa/bot',
-    onBehalfOf: [party('https://idp.example', 'Walter'), { ...party('', ''), id: 'spiffe://mesh.example/planner' }],
+    onBehalfOf: [
+      { ...party('https://idp.example', 'Walter'), person: 'oid-9' },
+      { ...party('', ''), id: 'spiffe://mesh.example/planner' },
+    ],
   },
   action: { upstream: 'tools/search' },
-  task: { id: 'task_1' },
+  task: { id: 'task_1', ancestors: ['task_root', 'task_above'] },
 };
 const covers = (what: Suspended): boolean => keysOf(call).includes(keyOf(what));
 
@@ -20,12 +24,16 @@ describe('a call is covered by a suspension of', () => {
     { principal: 'https://idp.example#agent' },
     { principal: 'spiffe://prod.example/ns/pay/sa/bot' },
     { principal: 'https://idp.example#Walter' },
+    { principal: 'client-7' },
+    { person: 'oid-9' },
     { person: 'walter' },
     { person: '\u{ff37}ALTER' },
     { person: 'https://idp.example#Walter' },
     { trustDomain: 'prod.example' },
     { trustDomain: 'mesh.example' },
     { task: 'task_1' },
+    { task: 'task_above' },
+    { task: 'task_root' },
     { upstream: 'tools' },
     { upstream: 'tools/search' },
     { everything: true },
@@ -37,8 +45,7 @@ describe('a call is covered by a suspension of', () => {
 describe('a call is not covered by a suspension of', () => {
   it.for<Suspended>([
     { principal: 'agent' },
-    // Somebody whom nobody acts for here.
-    { person: 'agent' },
+    { person: 'alice' },
     { trustDomain: 'prod.example.org' },
     { trustDomain: 'prod' },
     { task: 'task_2' },

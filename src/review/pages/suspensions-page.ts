@@ -167,7 +167,7 @@ export function renderStop({ principal, task }: Hold, { powers }: SignedIn): Htm
   return html`<section aria-labelledby="stop-title">
     <h2 id="stop-title">Stop it altogether</h2>
     <div class="buttons">
-      ${link('principal', principal.id, 'Suspend this agent…')}
+      ${link('principal', principal.agentKey ?? principal.id, 'Suspend this agent…')}
       ${task === undefined ? '' : link('task', task.id, 'Suspend this task…')}
     </div></section>`;
 }
