@@ -71,7 +71,7 @@ function admitted(
     (known, usage, now) => {
       // Checked inside the transaction, so that no hold is opened after a suspension has closed the agent's other
       // holds.
-      context.refuseSuspended(request.principal, request.task?.id);
+      context.refuseSuspended(request);
       return admit(asked, known, usage, now);
     },
   );
@@ -88,7 +88,7 @@ async function reenter(
   id: string,
 ): Promise<Admission> {
   const { answer } = await context.store.change<Admission>(id, (hold, now) => {
-    context.refuseSuspended(request.principal, request.task?.id);
+    context.refuseSuspended(request);
     const { changed, answer: admission } = readmit(asked, hold, now);
     return { ...(changed && { next: changed.to }), answer: admission };
   });

@@ -70,6 +70,8 @@ export interface HeldTaskWords extends TaskWords {
 
 export interface HeldPrincipal extends Party {
   readonly kind: IssuerKind;
+  /** Whose facts and suspensions it has. Not bound; absent in holds of earlier versions, where it is the id. */
+  readonly agentKey?: string;
   readonly trustDomain?: string;
   readonly keyThumbprint?: string;
   /** The SPIFFE ID of the caller's X.509-SVID, when its token of another issuer is bound to that certificate. Bound. */
@@ -88,6 +90,8 @@ export interface HeldPrincipal extends Party {
 export interface HeldTask {
   readonly id: string;
   readonly revision: number;
+  /** The tasks above, the root first. Absent for a root. */
+  readonly ancestors?: readonly string[];
   /** The beginning of the task's objective, for lists. HeldContent has all of it. */
   readonly heading: string;
 }
