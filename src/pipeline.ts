@@ -30,7 +30,8 @@ export function createPipeline(steps: Steps): (call: Call) => Promise<void> {
       const recognised = await steps.identify(received); //  who calls, before a byte of the body is read for them
       const classified = await steps.classify(recognised); // what it would do, over the exact bytes
       if (classified === undefined) return; //               a question to the gateway itself, answered: no call
-      const decided = steps.decide(classified); //           what the rules say about that
+      const assessed = await steps.assess(classified); //    what is known about that: by configuration, and by what was
+      const decided = steps.decide(assessed); //             what the rules say about that
       const cleared = await steps.clear(decided); //         an allow, or an approval of exactly this, claimed once
       const journaled = await steps.journal(cleared); //     on record before any effect: no record, no call
       const armed = await steps.arm(journaled); //           once its upstream has room; from here on a credential exists

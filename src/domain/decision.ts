@@ -1,19 +1,25 @@
 // The verdict of policy over one action. Approval is one input to it, never a bypass.
 
-import type { Action, BodyNeed, Digest } from './action.ts';
+import type { BodyNeed, Digest } from './action.ts';
+import type { Classifiable, Classification } from './classification.ts';
 import type { EpochMs } from './clock.ts';
-import type { HeaderList } from './headers.ts';
+import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
-import type { Principal } from './principal.ts';
 import type { Task, TaskCall } from './task.ts';
+import type { Escalation } from './tier.ts';
 
 export type Effect = 'allow' | 'hold' | 'deny';
 
-/** What one matched hold rule's tier asks for. */
+/** One of the seats that the tier of a matched hold rule asks for. A tier may have several. */
 export interface Requirement {
   readonly tier: string;
   /** Who may vote: `group:<name>` or `user:<subject>`. */
   readonly reviewers: readonly string[];
+  /**
+   * Present where the tier asks for the owners of what the call concerns. `reviewers` are then the owners of one
+   * resource, and nobody where no resource names an owner.
+   */
+  readonly owner?: true;
   /** Distinct people that must approve. */
   readonly count: number;
   readonly decideWithinMs: number;
@@ -22,8 +28,7 @@ export interface Requirement {
   readonly reasonRequired: boolean;
   /** Whether the agent may be told the reason of a denial. */
   readonly tellAgent?: boolean;
-  /** Who may vote as well once `afterMs` have passed since the hold was opened. */
-  readonly escalate?: { readonly afterMs: number; readonly to: readonly string[] };
+  readonly escalate?: Escalation;
 }
 
 export interface MatchedRule {
@@ -34,6 +39,8 @@ export interface MatchedRule {
    * call took more steps than it may. Both of the latter fail closed.
    */
   readonly why: 'matched' | 'condition_failed' | 'over_budget';
+  /** Who keeps the rule, as its author wrote it; shown to reviewers. */
+  readonly maintainer?: string;
 }
 
 /** The same for reviewers. */
@@ -49,6 +56,8 @@ export const WHY: Readonly<Record<MatchedRule['why'], string>> = {
 export interface CredentialPlan {
   readonly name: string;
   readonly scope: JsonObject;
+  /** A rule says `mint: perCall`: the credential is made for the call alone, and taken back after it. */
+  readonly perCall?: true;
 }
 
 /** A machine-readable ground of a decision, as the audit log and problem documents show it. */
@@ -71,7 +80,7 @@ export interface Decision {
   readonly rules: readonly MatchedRule[];
   /** Why, in the order of importance. */
   readonly reasons: readonly Reason[];
-  /** For `hold`, and for an `allow` that an approval brought about: what was asked for, one entry per distinct tier. */
+  /** For `hold`, and for an `allow` that an approval brought about: the seats of each distinct tier. */
   readonly requirements: readonly Requirement[];
   readonly credential?: CredentialPlan;
   /** What the decisive rules say to the agent, where they say anything. */
@@ -98,16 +107,17 @@ export interface Approval {
   satisfies(requirements: readonly Requirement[]): boolean;
 }
 
-export interface DecisionInput {
-  readonly principal: Principal;
-  readonly action: Action;
-  /** The agent's forwardable header fields: `request.headers` in conditions. */
-  readonly headers: HeaderList;
+/** A call of which no facts are known, because its arguments are not. */
+export interface OutlookInput extends Classifiable {
   readonly task?: Task;
   readonly calls: readonly TaskCall[];
   /** Absent before a hold is approved. */
   readonly approval?: Approval;
   readonly now: EpochMs;
+}
+
+export interface DecisionInput extends OutlookInput {
+  readonly facts: Facts;
 }
 
 export type Outlook = 'allow' | 'may_hold' | 'hold' | 'deny';
@@ -118,10 +128,11 @@ export interface Policy {
   /** How much of the body the rules that could match this call look at. */
   bodyNeed(upstream: string, method: string, path: string): BodyNeed;
   /**
-   * Whether a rule that could match this call reads the history of its task. A decision then holds only until that
-   * history changes.
+   * The facts that the rules which could match this call read. A decision then holds only until one of them changes.
    */
-  readsHistory(upstream: string, method: string, path: string): boolean;
+  factsRead(upstream: string, method: string, path: string): ReadonlySet<HistoryFact>;
+  /** What the configuration says of the action. Never throws: what cannot be evaluated counts as matching. */
+  classify(call: Classifiable): Classification;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**
@@ -129,5 +140,5 @@ export interface Policy {
    * would pass, `hold` when every such call would be held, `may_hold` when some would or might be. The `args` of the
    * action are absent. This is not a decision: it clears nothing.
    */
-  outlook(input: DecisionInput): Outlook;
+  outlook(input: OutlookInput): Outlook;
 }

@@ -14,9 +14,16 @@ export function isName(text: string): boolean {
 const IGNORED = /[\p{Default_Ignorable_Code_Point}\p{Cf}]/gu;
 
 /**
- * Equal for names that differ in letter case, width, composition or ignorable characters only (after NFKC_Casefold of
- * UAX 44).
+ * Equal for names that differ in letter case, width, composition or ignorable characters only (compatibility caseless
+ * matching, Unicode section 3.13). The key of a key is the key itself.
  */
 export function nameKey(name: string): string {
-  return name.normalize('NFKC').replace(IGNORED, '').toUpperCase().toLowerCase().normalize('NFKC').trim();
+  const parts = name.normalize('NFKD').replace(IGNORED, '').replaceAll(IOTA_BELOW, 'ι');
+  return foldCase(parts).normalize('NFKC').trim();
 }
+
+/** The one combining mark that is a letter in capitals. It must not move past other marks before it is one. */
+const IOTA_BELOW = '\u0345';
+
+/** `ẞ` becomes `ß` only in small letters, and `ß` becomes `SS` only in capitals: each direction is needed. */
+const foldCase = (text: string): string => text.toLowerCase().toUpperCase().toLowerCase();

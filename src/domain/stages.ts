@@ -8,6 +8,7 @@ import type { Call } from './call.ts';
 import type { Clearance } from './clearance.ts';
 import type { Credential } from './credential.ts';
 import type { Decision } from './decision.ts';
+import type { Facts } from './facts.ts';
 import type { HeaderList } from './headers.ts';
 import type { Hold } from './hold.ts';
 import type { Identified } from './identity.ts';
@@ -41,7 +42,12 @@ export interface Classified extends Recognised {
   readonly calls: readonly TaskCall[];
 }
 
-export interface Decided extends Classified {
+/** A call with what is known about it besides its own content. */
+export interface Assessed extends Classified {
+  readonly facts: Facts;
+}
+
+export interface Decided extends Assessed {
   readonly decision: Decision;
   readonly actionDigest: Digest;
   /**
@@ -97,7 +103,8 @@ export interface Steps {
   identify(received: Received): Recognised | Promise<Recognised>;
   /** Undefined when it was a question about a hold, and has been answered. */
   classify(recognised: Recognised): Classified | undefined | Promise<Classified | undefined>;
-  decide(classified: Classified): Decided;
+  assess(classified: Classified): Assessed | Promise<Assessed>;
+  decide(assessed: Assessed): Decided;
   clear(decided: Decided): Cleared | Promise<Cleared>;
   journal(cleared: Cleared): Promise<Journaled>;
   arm(journaled: Journaled): Armed | Promise<Armed>;

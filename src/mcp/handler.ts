@@ -250,7 +250,9 @@ function inputOf({ request, principal, task, calls }: Armed, action: Action, clo
 }
 
 function allows(deps: McpDependencies, armed: Armed, action: Action): boolean {
-  return deps.policy().decide(inputOf(armed, action, deps.clock)).effect === 'allow';
+  const input = inputOf(armed, action, deps.clock);
+  const facts = { ...armed.facts, classification: deps.policy().classify(input) };
+  return deps.policy().decide({ ...input, facts }).effect === 'allow';
 }
 
 function forgotten(action: Action, status: number): JsonObject {

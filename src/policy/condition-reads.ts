@@ -1,23 +1,43 @@
 // What a condition may read, found from its syntax when the policy is loaded: the body, which then has to be buffered;
-// the earlier calls of the task; a server's own words. It may report too much, and never too little.
+// facts that are looked up; a server's own words. It may report too much, and never too little.
 
 import type { ASTNode } from '@marcbachmann/cel-js';
-import type { Reads } from './variables/variable.ts';
+import type { HistoryFact } from '../domain/facts.ts';
+import type { Reads, Variable } from './variables/variable.ts';
 import { VARIABLES } from './variables/variables.ts';
 
-/** Every kind of `Reads` that the condition may read. */
-export function readsOf(ast: ASTNode): ReadonlySet<Reads> {
-  const found = new Set<Reads>();
-  let history = 0;
+export interface ConditionReads {
+  readonly body: boolean;
+  readonly hints: boolean;
+  readonly facts: ReadonlySet<HistoryFact>;
+}
+
+export function readsOf(ast: ASTNode): ConditionReads {
+  let body = false;
+  let hints = false;
+  const mentions = new Map<HistoryFact, number>();
+  const count = (fact: HistoryFact, by: number) => mentions.set(fact, (mentions.get(fact) ?? 0) + by);
   for (const node of nodesOf(ast)) {
-    if (node.op === 'id' && BY_NAME.get(node.args) === 'hints') found.add('hints');
-    if (mayReadBody(node)) found.add('body');
-    // Each mention of the task counts as a mention of its history, unless it clearly reads another member of the task.
-    if (node.op === 'id' && WITH_HISTORY.has(node.args)) history += 1;
-    if (readsNoHistory(node)) history -= 1;
+    hints ||= node.op === 'id' && BY_NAME.get(node.args) === 'hints';
+    body ||= mayReadBody(node);
+    // Each mention of a variable counts as a mention of its facts, unless it clearly reads another member of it.
+    if (node.op === 'id') for (const fact of FACTS_OF.get(node.args)?.keys() ?? []) count(fact, 1);
+    for (const fact of factsNotRead(node)) count(fact, -1);
   }
-  if (history > 0) found.add('history');
-  return found;
+  return { body, hints, facts: new Set([...mentions].flatMap(([fact, left]) => (left > 0 ? [fact] : []))) };
+}
+
+/** The meters that an expression may read: those that it names, or all where it names `meter` in another way. */
+export function metersIn(ast: ASTNode, meters: readonly string[]): readonly string[] {
+  const named = new Set<string>();
+  let mentions = 0;
+  for (const node of nodesOf(ast)) {
+    if (node.op === 'id' && node.args === 'meter') mentions += 1;
+    if (node.op !== '.' || node.args[0].op !== 'id' || node.args[0].args !== 'meter') continue;
+    mentions -= 1;
+    named.add(node.args[1]);
+  }
+  return mentions > 0 ? meters : [...named];
 }
 
 /** What each variable without members reads. */
@@ -33,14 +53,22 @@ const MEMBERS = VARIABLES.flatMap((variable) =>
 
 const BODY_MEMBERS = new Set(MEMBERS.filter(({ reads }) => reads === 'body').map(({ name }) => name));
 
-/** Variables by which the history can be read, each with its other members. */
-const WITH_HISTORY: ReadonlyMap<string, ReadonlySet<unknown>> = new Map([
-  ...[...BY_NAME].flatMap(([name, reads]) => (reads === 'history' ? [[name, new Set()] as const] : [])),
-  ...MEMBERS.filter(({ reads }) => reads === 'history').map(({ variable }) => {
-    const others = MEMBERS.filter((member) => member.variable === variable && member.reads !== 'history');
-    return [variable, new Set(others.map(({ name }) => name))] as const;
-  }),
-]);
+const isFact = (reads: Reads | undefined): reads is HistoryFact =>
+  reads !== undefined && reads !== 'body' && reads !== 'hints';
+
+/** The facts that can be read by each variable, each fact with the members of the variable that do not read it. */
+const FACTS_OF: ReadonlyMap<unknown, ReadonlyMap<HistoryFact, ReadonlySet<unknown>>> = new Map(
+  VARIABLES.map((variable) => [variable.name, factsOf(variable)]),
+);
+
+function factsOf(variable: Variable): ReadonlyMap<HistoryFact, ReadonlySet<unknown>> {
+  if (!('members' in variable)) return new Map(isFact(variable.reads) ? [[variable.reads, new Set()]] : []);
+  const members = Object.entries(variable.members);
+  const facts = members.map(([, { reads }]) => reads).filter(isFact);
+  return new Map(
+    facts.map((fact) => [fact, new Set(members.flatMap(([name, { reads }]) => (reads === fact ? [] : [name])))]),
+  );
+}
 
 /** Every node of an expression, by a walk that needs no knowledge of the operators. */
 function* nodesOf(part: unknown): Generator<ASTNode> {
@@ -54,11 +82,12 @@ function* nodesOf(part: unknown): Generator<ASTNode> {
 const isNode = (part: unknown): part is ASTNode =>
   typeof part === 'object' && part !== null && 'op' in part && 'args' in part;
 
-/** `task.id`, `task.objective`, `task.labels`. */
-function readsNoHistory(node: ASTNode): boolean {
-  if (node.op !== '.' && node.op !== '.?') return false;
+/** `task.id`: the mention of `task` in it reads no history. */
+function factsNotRead(node: ASTNode): readonly HistoryFact[] {
+  if (node.op !== '.' && node.op !== '.?') return [];
   const [holder, name] = node.args as [unknown, unknown];
-  return isNode(holder) && holder.op === 'id' && WITH_HISTORY.get(holder.args)?.has(name) === true;
+  if (!isNode(holder) || holder.op !== 'id') return [];
+  return [...(FACTS_OF.get(holder.args) ?? [])].flatMap(([fact, others]) => (others.has(name) ? [fact] : []));
 }
 
 /** Wider than needed on purpose: any field or key called `body`, and whatever could hide one from this check. */

@@ -3,16 +3,28 @@
 // changes; a reload makes a new one, and no verdict is ever cached.
 
 import type { BodyNeed } from '../domain/action.ts';
-import type { Decision, DecisionInput, MatchedRule, Outlook, Policy, Reason } from '../domain/decision.ts';
+import type {
+  Decision,
+  DecisionInput,
+  MatchedRule,
+  Outlook,
+  OutlookInput,
+  Policy,
+  Reason,
+} from '../domain/decision.ts';
+import type { HistoryFact } from '../domain/facts.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
 import { checkPolicy } from './check.ts';
+import { classifyAction } from './classify-action.ts';
 import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
 import type { Condition } from './conditions.ts';
-import { createDigests } from './digests.ts';
+import { createDigests, withPeople } from './digests.ts';
+import { languageOf } from './language.ts';
 import { mcpLifecycleRules, toolChangeRules } from './mcp-lifecycle.ts';
+import { seatOwners } from './owner-seats.ts';
 import { type PathParams, type ReadPath, readPath } from './paths.ts';
 import { createRuleOutcomes, type Match, type RuleOutcome } from './rule-outcome.ts';
-import type { PolicyOptions } from './rules.ts';
+import { namesOf, type PolicyOptions } from './rules.ts';
 import { fillScope, UnsafeParameter } from './scopes.ts';
 import { CallVariables } from './variables/variables.ts';
 
@@ -32,15 +44,17 @@ export function compilePolicy(options: PolicyOptions): Policy {
       ];
     },
   );
-  const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers));
+  const language = languageOf(namesOf(options));
+  const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers, language));
   const index = indexRules(rules, options.upstreams);
-  const readersOfHistory = rules.some(({ condition }) => condition?.readsHistory === true);
+  const readsFacts = rules.some(({ condition }) => (condition?.factsRead.size ?? 0) > 0);
   const digests = createDigests(options, rules);
   const findings = createRuleOutcomes(options.upstreams, digests);
   return {
     digest: digests.policy,
     bodyNeed: (upstream, method, path) => weighBodyNeed(index, upstream, method, path),
-    readsHistory: (upstream, method, path) => readersOfHistory && readsHistory(index, upstream, method, path),
+    factsRead: (upstream, method, path) => (readsFacts ? factsRead(index, upstream, method, path) : NO_FACTS),
+    classify: classifyAction,
     outlook(input) {
       try {
         return foresee(index, input);
@@ -68,7 +82,7 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
   const caseSensitive = index.caseSensitive(upstream);
   for (const rule of index.candidates(upstream, method)) {
     const bytes = rule.options.decide === 'hold';
-    const whole = rule.condition?.readsHistory === true;
+    const whole = (rule.condition?.factsRead.size ?? 0) > 0;
     if (!(rule.readsBody || bytes || whole) || rule.matchPath(read, caseSensitive) === undefined) continue;
     if (rule.readsBody) return 'json';
     if (bytes) need = 'bytes';
@@ -84,22 +98,24 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
   return need;
 }
 
-function readsHistory(index: RuleIndex, upstream: string, method: string, path: string): boolean {
+const NO_FACTS: ReadonlySet<HistoryFact> = new Set();
+
+function factsRead(index: RuleIndex, upstream: string, method: string, path: string): ReadonlySet<HistoryFact> {
   const read = readPath(path);
+  if (read === undefined) return NO_FACTS;
   const caseSensitive = index.caseSensitive(upstream);
-  return (
-    read !== undefined &&
-    index
-      .candidates(upstream, method)
-      .some((rule) => rule.condition?.readsHistory === true && rule.matchPath(read, caseSensitive) !== undefined)
-  );
+  const found = new Set<HistoryFact>();
+  for (const { condition, matchPath } of index.candidates(upstream, method))
+    if (condition !== undefined && condition.factsRead.size > 0 && matchPath(read, caseSensitive) !== undefined)
+      for (const fact of condition.factsRead) found.add(fact);
+  return found;
 }
 
 /**
  * Finds the rules that match for certain, and those that match for some arguments: without arguments, a condition that
  * reads them fails.
  */
-function foresee(index: RuleIndex, input: DecisionInput): Outlook {
+function foresee(index: RuleIndex, input: OutlookInput): Outlook {
   const certain = new Set<string>();
   const possible = new Set<string>();
   const caseSensitive = index.caseSensitive(input.action.upstream);
@@ -133,7 +149,7 @@ function matchRules(
     return verdict === true ? 'matched' : verdict === false ? undefined : 'condition_failed';
   });
   // When the budget is spent, no condition of the call has a result. So the order of the rules decides nothing.
-  const overBudget = path.overBudget || lazy.variables?.meter.spent === true;
+  const overBudget = path.overBudget || lazy.variables?.budget.spent === true;
   return { matches: overBudget ? collect(index, input, path, () => 'over_budget') : matches, overBudget };
 }
 
@@ -155,12 +171,19 @@ function collect(index: RuleIndex, input: DecisionInput, path: ReadPath, judgeCo
 }
 
 /** Adds what depends on the call: path parameters in the credential's scope, a body that was not read, an approval. */
-function judge({ decision, narrowing }: RuleOutcome, matches: readonly Match[], input: DecisionInput): Decision {
+function judge(outcome: RuleOutcome, matches: readonly Match[], input: DecisionInput): Decision {
+  const { narrowing } = outcome;
+  const decision = outcome.asksOwner ? withOwners(outcome.decision, input) : outcome.decision;
   if (decision.effect === 'deny') return decision;
   if (decision.effect === 'hold' && input.action.streamed) return denied(decision, 'body_not_read');
   const planned = narrowing === undefined ? decision : narrow(decision, narrowing, matches);
   if (planned.effect !== 'hold' || input.approval?.satisfies(planned.requirements) !== true) return planned;
   return { ...planned, effect: 'allow' };
+}
+
+function withOwners(decision: Decision, { facts }: DecisionInput): Decision {
+  const requirements = seatOwners(decision.requirements, facts.classification.owners);
+  return { ...decision, requirements, decisionDigest: withPeople(decision.decisionDigest, requirements) };
 }
 
 function narrow(

@@ -1,11 +1,11 @@
-// decide: the policy in force over principal, action and task. The same function judges a call when it arrives and
+// decide: the policy in force over principal, action, task and facts. The same function judges a call when it arrives and
 // again when its approval is about to be used. The approval is then one more input.
 
 import type { Action, ActionBinding, Digest } from '../domain/action.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Approval, Decision } from '../domain/decision.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
-import type { Classified, Decided } from '../domain/stages.ts';
+import type { Assessed, Decided } from '../domain/stages.ts';
 
 /** An action's digests under what a decision would bind to it; from actions/digest.ts. */
 export interface ActionDigests {
@@ -18,7 +18,7 @@ export interface ActionDigests {
 export function judge(
   runtime: RuntimeConfig,
   clock: Clock,
-  { request, principal, action, task, calls, resumes }: Classified,
+  { request, principal, action, task, calls, facts, resumes }: Assessed,
   approval?: Approval,
 ): Decision {
   return runtime.policy.decide({
@@ -27,6 +27,7 @@ export function judge(
     headers: resumes?.headers ?? request.headers,
     ...(task && { task }),
     calls,
+    facts,
     ...(approval && { approval }),
     now: clock.now(),
   });
@@ -36,19 +37,19 @@ export function decide(
   runtime: RuntimeConfig,
   clock: Clock,
   digests: ActionDigests,
-  classified: Classified,
+  assessed: Assessed,
   approval?: Approval,
 ): Decided {
-  const { action, resumes } = classified;
-  const decision = judge(runtime, clock, classified, approval);
+  const { action, resumes } = assessed;
+  const decision = judge(runtime, clock, assessed, approval);
   const binding = bindingOf(decision);
   const actionDigest = digests.of(action, binding);
   // Only a call that asks for an approval needs this digest.
   const asksForHold = decision.effect === 'hold' || approval !== undefined || resumes !== undefined;
   const formerActionDigest = asksForHold ? digests.former(action, binding) : undefined;
   return formerActionDigest === undefined
-    ? { ...classified, decision, actionDigest }
-    : { ...classified, decision, actionDigest, formerActionDigest };
+    ? { ...assessed, decision, actionDigest }
+    : { ...assessed, decision, actionDigest, formerActionDigest };
 }
 
 function bindingOf(decision: Decision): ActionBinding {

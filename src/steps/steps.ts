@@ -3,9 +3,10 @@
 import { kindOf } from '../domain/call-kind.ts';
 import type { Mount } from '../domain/mount.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
-import type { Classified, Decided, Recognised, Steps } from '../domain/stages.ts';
+import type { Assessed, Decided, Recognised, Steps } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
+import { assess } from './assess.ts';
 import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
 import { classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
@@ -20,7 +21,7 @@ import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
 /** What the steps share among themselves; made here. */
-type Shared = 'history' | 'historyWatch' | 'slots' | 'rejudge' | 'takePlace';
+type Shared = 'history' | 'historyWatch' | 'slots' | 'rejudge' | 'judgeOn' | 'takePlace';
 type PartsOfSteps = ClearDependencies &
   JournalDependencies &
   SendDependencies &
@@ -54,24 +55,27 @@ export function createSteps(parts: StepParts): Steps {
     const moved = hasMoved(held.mount, now.mounts.get(held.mount.name));
     const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
-    const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
-    const judged = decide(now, clock, digests, task === undefined ? current : { ...current, task }, approval);
+    const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.root) };
+    const assessed = await assess(now, task === undefined ? current : { ...current, task });
+    const judged = decide(now, clock, digests, assessed, approval);
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
     held.call.reach({ ...held, principal, decision, actionDigest });
-    return judged;
+    return { ...judged, on: (facts) => decide(now, clock, digests, { ...assessed, facts }, approval) };
   };
+  const judgeOn: ClearDependencies['judgeOn'] = (decided, facts) =>
+    decide(decided.call.runtime, clock, digests, { ...decided, facts });
 
   const placeFor = (decided: Decided, approved: boolean): undefined | Promise<void> =>
     ways.place[kindOf(decided)] ? slots.enter(decided, approved) : undefined;
   const takePlace: ClearDependencies['takePlace'] = (decided) => placeFor(decided, true);
   const count = (recognised: Recognised): Recognised =>
     ways.counted[kindOf(recognised)] ? agentCalls.enter(recognised) : recognised;
-  const equipped = { ...parts, history, historyWatch, slots, rejudge, takePlace };
+  const equipped = { ...parts, history, historyWatch, slots, rejudge, judgeOn, takePlace };
   // Read in the turn in which the call is decided and begun: of two calls that arrive at once, the second counts the
   // first.
-  const upToDate = (classified: Classified): Classified =>
-    classified.task === undefined ? classified : { ...classified, calls: history.calls(classified.task.id) };
+  const upToDate = (assessed: Assessed): Assessed =>
+    assessed.task === undefined ? assessed : { ...assessed, calls: history.calls(assessed.task.root) };
 
   return {
     receive,
@@ -80,8 +84,8 @@ export function createSteps(parts: StepParts): Steps {
       return found instanceof Promise ? found.then(count) : count(found);
     },
     classify: (recognised) => classify(tasks, recognised),
-    decide: (classified) =>
-      classified.call.reach(decide(classified.call.runtime, clock, digests, upToDate(classified))),
+    assess: (classified) => assess(classified.call.runtime, classified),
+    decide: (assessed) => assessed.call.reach(decide(assessed.call.runtime, clock, digests, upToDate(assessed))),
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
     arm(journaled) {

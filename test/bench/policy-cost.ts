@@ -62,7 +62,7 @@ for (let round = 0; round < ROUNDS; round++) {
   }
 }
 
-// What conditions cost at their worst: how long a step takes (src/policy/cel/meter.ts).
+// What conditions cost at their worst: how long a step takes (src/policy/cel/budget.ts).
 const numbers = Array.from({ length: 100_000 }, (_, index) => index);
 const worst: Readonly<Record<string, JsonObject>> = {
   'args.l.exists(x, args.l.filter(y, y == x).size() > 1)': { l: numbers },
@@ -85,7 +85,7 @@ function worstNanoseconds(expression: string, args: JsonObject): number {
     const start = process.cpuUsage();
     condition.evaluate(variables);
     const { user, system } = process.cpuUsage(start);
-    return ((user + system) * 1_000) / variables.meter.used;
+    return ((user + system) * 1_000) / variables.budget.used;
   });
   return Math.max(...each);
 }

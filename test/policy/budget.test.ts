@@ -2,7 +2,7 @@
 // here depends on time.
 
 import { describe, expect, test } from 'vitest';
-import { BUDGET, Meter, OVER_BUDGET } from '../../src/policy/cel/meter.ts';
+import { BUDGET, Budget, OVER_BUDGET } from '../../src/policy/cel/budget.ts';
 import { checkPolicy } from '../../src/policy/check.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
@@ -13,7 +13,7 @@ import { policyOf, post } from './inputs.ts';
 function run(expression: string, args: Readonly<Record<string, unknown>>) {
   const variables = new CallVariables(post(args as never));
   const verdict = compileCondition(expression).evaluate(variables);
-  return { verdict, spent: variables.meter.spent };
+  return { verdict, spent: variables.budget.spent };
 }
 
 const list = <T>(count: number, make: (index: number) => T): T[] =>
@@ -100,13 +100,13 @@ test('an honest call stays far below the budget', () => {
 });
 
 test('the count is the same every time, and ends exactly at the budget', () => {
-  const meter = new Meter(10);
-  meter.charge(10);
-  expect(meter.spent).toBe(false);
-  expect(() => meter.charge(1)).toThrow();
-  expect(meter.spent).toBe(true);
+  const budget = new Budget(10);
+  budget.charge(10);
+  expect(budget.spent).toBe(false);
+  expect(() => budget.charge(1)).toThrow();
+  expect(budget.spent).toBe(true);
   try {
-    meter.charge(0);
+    budget.charge(0);
     expect.unreachable();
   } catch (thrown) {
     expect(thrown).toBe(OVER_BUDGET);

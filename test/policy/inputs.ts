@@ -6,12 +6,14 @@ import type { Principal } from '../../src/domain/principal.ts';
 import type { Task } from '../../src/domain/task.ts';
 import type { PolicyOptions, RuleOptions, TierOptions } from '../../src/policy/rules.ts';
 import { mcpOf } from '../support/mcp-message.ts';
+import { taskOf } from '../support/tasks.ts';
 
 export const agent: Principal = {
   id: 'spiffe://prod.example.org/agents/a',
   issuer: 'spiffe://prod.example.org',
   subject: 'spiffe://prod.example.org/agents/a',
   kind: 'spiffe',
+  agentKey: 'spiffe://prod.example.org/agents/a',
   issuerName: 'prod',
   trustDomain: 'prod.example.org',
   proof: 'jwt-svid',
@@ -31,15 +33,7 @@ const plainAction: Action = {
   streamed: false,
 };
 
-export const task: Task = {
-  id: 'task_1',
-  revision: 1,
-  principalId: agent.id,
-  createdAt: 1_800_000_000_000,
-  objective: 'pay the bills',
-  plan: [],
-  labels: ['routine'],
-};
+export const task: Task = taskOf({ principalId: agent.id, objective: 'pay the bills', labels: ['routine'] });
 
 interface Call extends Partial<Omit<DecisionInput, 'action'>> {
   readonly action?: Partial<Action>;
@@ -50,6 +44,7 @@ export const call = ({ action, ...rest }: Call = {}): DecisionInput => ({
   headers: [],
   calls: [],
   now: 1_800_000_000_000,
+  facts: { classification: { operation: 'read', resources: [], owners: [] } },
   ...rest,
   action: { ...plainAction, ...action },
 });

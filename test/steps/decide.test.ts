@@ -58,10 +58,10 @@ describe('the digest', () => {
         return 'before';
       },
     };
-    const classified = await work.classified(work.call(LOOK));
-    const { runtime } = classified.call;
-    expect(decide(runtime, work.bench.clock, digests, classified)).not.toHaveProperty('formerActionDigest');
-    const held = await work.classified(work.call(TRANSFER));
+    const assessed = await work.assessed(work.call(LOOK));
+    const { runtime } = assessed.call;
+    expect(decide(runtime, work.bench.clock, digests, assessed)).not.toHaveProperty('formerActionDigest');
+    const held = await work.assessed(work.call(TRANSFER));
     expect(decide(runtime, work.bench.clock, digests, held)).toMatchObject({ formerActionDigest: 'before' });
     expect(asked).toEqual(['former']);
   });
@@ -75,9 +75,9 @@ describe('an approval', () => {
     await work.run(work.call(TRANSFER));
     const hold = await work.hold('approve');
     if (hold.state !== 'APPROVED') throw new Error(hold.state);
-    const classified = await work.classified(work.call(TRANSFER));
+    const assessed = await work.assessed(work.call(TRANSFER));
     const judge = (approval: ReturnType<typeof approvalOf>) =>
-      decide(classified.call.runtime, work.bench.clock, { of: () => '', former: () => undefined }, classified, approval)
+      decide(assessed.call.runtime, work.bench.clock, { of: () => '', former: () => undefined }, assessed, approval)
         .decision.effect;
     const given = approvalOf(hold, work.bench.clock.now(), new Set());
     expect(judge(given)).toBe('allow');

@@ -22,7 +22,16 @@ import type { AnsweringHandler, ProtocolHandler } from '../../src/domain/protoco
 import type { InboundRequest } from '../../src/domain/request.ts';
 import type { RuntimeConfig } from '../../src/domain/runtime-config.ts';
 import { Secret } from '../../src/domain/secret.ts';
-import type { Armed, Classified, Cleared, Decided, Journaled, Received, Recognised } from '../../src/domain/stages.ts';
+import type {
+  Armed,
+  Assessed,
+  Classified,
+  Cleared,
+  Decided,
+  Journaled,
+  Received,
+  Recognised,
+} from '../../src/domain/stages.ts';
 import type { Task } from '../../src/domain/task.ts';
 import type { Span, Tracing } from '../../src/domain/trace.ts';
 import type { Outgoing, ResponseSink, Sent, Upgrade } from '../../src/domain/upstream.ts';
@@ -325,7 +334,10 @@ export class Workbench {
 
   /** Suspends the caller. */
   async suspend(): Promise<void> {
-    await this.bench.store.suspensions.suspend({ principal: this.caller.principal.id }, 'idp#sam', 'odd');
+    await this.bench.store.suspensions.suspend(
+      { principal: this.caller.principal.id },
+      { by: 'idp#sam', reason: 'odd' },
+    );
   }
 
   /** The newest hold; approves it when told to. */
@@ -342,7 +354,8 @@ export class Workbench {
     if (classified === undefined) throw new Error('the protocol answered by itself');
     return classified;
   }
-  decided = async (opened: OpenedCall): Promise<Decided> => this.steps.decide(await this.classified(opened));
+  assessed = async (opened: OpenedCall): Promise<Assessed> => this.steps.assess(await this.classified(opened));
+  decided = async (opened: OpenedCall): Promise<Decided> => this.steps.decide(await this.assessed(opened));
   cleared = async (opened: OpenedCall): Promise<Cleared> => this.steps.clear(await this.decided(opened));
   journaled = async (opened: OpenedCall): Promise<Journaled> => this.steps.journal(await this.cleared(opened));
   armed = async (opened: OpenedCall): Promise<Armed> => this.steps.arm(await this.journaled(opened));

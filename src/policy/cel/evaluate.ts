@@ -5,8 +5,8 @@
 
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { type CallVariables, VARIABLES } from '../variables/variables.ts';
+import type { Budget, EvaluationTerms } from './budget.ts';
 import { type CelFunction, compileMatches, findFunction, TYPES } from './functions.ts';
-import type { EvaluationTerms, Meter } from './meter.ts';
 import { binary, negate } from './operators.ts';
 import { FAILED, keysOf, kindOf, lookUp, member, type Value } from './values.ts';
 
@@ -31,9 +31,9 @@ export type Program = (variables: CallVariables) => Value;
 export function compileProgram(ast: ASTNode): Program {
   const { steps, run } = compile(ast, new Map());
   return (variables) => {
-    const { meter, caseSensitive } = variables;
-    meter.charge(steps);
-    return run({ variables, meter, caseSensitive, locals: [] });
+    const { budget, caseSensitive } = variables;
+    budget.charge(steps);
+    return run({ variables, budget, caseSensitive, locals: [] });
   };
 }
 
@@ -157,7 +157,7 @@ function compileCall(name: string, operands: readonly ASTNode[], isMethod: boole
   const parts = operands.map((operand) => compile(operand, names));
   return part(parts, (run) => {
     const values = gather(parts, run);
-    return values === undefined ? FAILED : call(values, run.meter);
+    return values === undefined ? FAILED : call(values, run.budget);
   });
 }
 
@@ -166,7 +166,7 @@ function findCall(name: string, operands: readonly ASTNode[], isMethod: boolean)
     return findFunction(name, isMethod, operands.length - (isMethod ? 1 : 0));
   const pattern = operands[1];
   const matches = compileMatches(pattern?.op === 'value' ? pattern.args : undefined);
-  return ([text], meter) => matches([text], meter);
+  return ([text], budget) => matches([text], budget);
 }
 
 /** `has(a.b.c)`: whether the last member exists. The members before it must exist. */
@@ -251,11 +251,11 @@ function compileMacro(
     [CompiledPart, CompiledPart | undefined],
   ];
   return part([items], (run) => {
-    const found = rangeOf(items.run(run), run.meter);
+    const found = rangeOf(items.run(run), run.budget);
     if (found === undefined) return FAILED;
     const over = (each: CompiledPart): Round => {
       return (item) => {
-        run.meter.charge(1 + each.steps);
+        run.budget.charge(1 + each.steps);
         run.locals[slot] = item;
         return each.run(run);
       };
@@ -267,7 +267,7 @@ function compileMacro(
 }
 
 /** What a macro iterates over: the elements of a list, or the keys of a map. */
-function rangeOf(value: Value, meter: Meter): readonly Value[] | undefined {
+function rangeOf(value: Value, budget: Budget): readonly Value[] | undefined {
   if (Array.isArray(value)) return value;
-  return kindOf(value) === 'map' ? keysOf(value as object, meter) : undefined;
+  return kindOf(value) === 'map' ? keysOf(value as object, budget) : undefined;
 }

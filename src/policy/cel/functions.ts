@@ -5,11 +5,11 @@
 import { Environment } from '@marcbachmann/cel-js';
 import { RE2JS } from 're2js';
 import { parseStrictJson } from '../../domain/strict-json.ts';
-import type { Meter } from './meter.ts';
+import type { Budget } from './budget.ts';
 import { CelType, FAILED, isScalar, keysOf, kindOf, type Value } from './values.ts';
 
 /** Takes the receiver, where there is one, before the arguments. */
-export type CelFunction = (operands: readonly Value[], meter: Meter) => Value;
+export type CelFunction = (operands: readonly Value[], budget: Budget) => Value;
 
 const NAMES = ['string', 'bool', 'int', 'uint', 'double', 'map', 'list', 'bytes', 'null_type', 'type'] as const;
 const TIMES = {
@@ -30,49 +30,49 @@ function typeOf([value]: readonly Value[]): Value {
 
 /** A function of texts alone. */
 const ofTexts =
-  (run: (texts: readonly string[], meter: Meter) => Value): CelFunction =>
-  (operands, meter) =>
-    operands.every((operand) => typeof operand === 'string') ? run(operands as readonly string[], meter) : FAILED;
+  (run: (texts: readonly string[], budget: Budget) => Value): CelFunction =>
+  (operands, budget) =>
+    operands.every((operand) => typeof operand === 'string') ? run(operands as readonly string[], budget) : FAILED;
 
 /** At worst, V8 compares the text at every place of a longer one. */
-function chargeSearch([text = '', sought = '']: readonly string[], meter: Meter): void {
-  if (text.length >= sought.length) meter.chargeText(text.length * Math.max(1, Math.ceil(sought.length / 4)));
+function chargeSearch([text = '', sought = '']: readonly string[], budget: Budget): void {
+  if (text.length >= sought.length) budget.chargeText(text.length * Math.max(1, Math.ceil(sought.length / 4)));
 }
 
-function size([value]: readonly Value[], meter: Meter): Value {
+function size([value]: readonly Value[], budget: Budget): Value {
   if (typeof value === 'string') {
-    meter.chargeText(value.length * 4);
+    budget.chargeText(value.length * 4);
     let count = 0n;
     for (const _ of value) count++;
     return count;
   }
   if (Array.isArray(value) || value instanceof Uint8Array) return BigInt(value.length);
   if (value instanceof Map) return BigInt(value.size);
-  return kindOf(value) === 'map' ? BigInt(keysOf(value as object, meter).length) : FAILED;
+  return kindOf(value) === 'map' ? BigInt(keysOf(value as object, budget).length) : FAILED;
 }
 
-function join([list, separator = '']: readonly Value[], meter: Meter): Value {
+function join([list, separator = '']: readonly Value[], budget: Budget): Value {
   if (!Array.isArray(list) || typeof separator !== 'string') return FAILED;
   for (const item of list) {
-    meter.charge(1);
+    budget.charge(1);
     if (typeof item !== 'string') return FAILED;
-    meter.chargeText(item.length + separator.length);
+    budget.chargeText(item.length + separator.length);
   }
   return list.join(separator);
 }
 
-function split([text = '', separator = '', ...rest]: readonly string[], meter: Meter): Value {
+function split([text = '', separator = '', ...rest]: readonly string[], budget: Budget): Value {
   if (rest.length > 0) return FAILED;
-  chargeSearch([text, separator], meter);
+  chargeSearch([text, separator], budget);
   const parts = text.split(separator);
-  meter.charge(parts.length);
+  budget.charge(parts.length);
   return parts;
 }
 
 /** Parses as strictly as the gateway parses a body: no rule may rest on a key that stands twice. */
-function json([bytes]: readonly Value[], meter: Meter): Value {
+function json([bytes]: readonly Value[], budget: Budget): Value {
   if (!(bytes instanceof Uint8Array)) return FAILED;
-  meter.charge(bytes.length);
+  budget.charge(bytes.length);
   try {
     return parseStrictJson(bytes);
   } catch {
@@ -89,16 +89,16 @@ const OWN: Readonly<Record<string, CelFunction>> = {
   '.join/1': join,
   '.split/1': ofTexts(split),
   '.json/0': json,
-  '.contains/1': ofTexts((texts, meter) => {
-    chargeSearch(texts, meter);
+  '.contains/1': ofTexts((texts, budget) => {
+    chargeSearch(texts, budget);
     return (texts[0] as string).includes(texts[1] as string);
   }),
-  '.startsWith/1': ofTexts(([text = '', start = ''], meter) => {
-    meter.chargeText(start.length);
+  '.startsWith/1': ofTexts(([text = '', start = ''], budget) => {
+    budget.chargeText(start.length);
     return text.startsWith(start);
   }),
-  '.endsWith/1': ofTexts(([text = '', end = ''], meter) => {
-    meter.chargeText(end.length);
+  '.endsWith/1': ofTexts(([text = '', end = ''], budget) => {
+    budget.chargeText(end.length);
     return text.endsWith(end);
   }),
 };
@@ -120,8 +120,8 @@ export function compileMatches(pattern: unknown): CelFunction {
     );
   const expression = compileExpression(pattern);
   const weight = expression.programSize() / MATCHES_PER_STEP;
-  return ofTexts(([text = ''], meter) => {
-    meter.charge(1 + Math.ceil(text.length * weight));
+  return ofTexts(([text = ''], budget) => {
+    budget.charge(1 + Math.ceil(text.length * weight));
     return expression.test(text);
   });
 }
@@ -158,18 +158,18 @@ function fromLibrary(name: string, isMethod: boolean, count: number): CelFunctio
   if (!program.check().valid) throw new TypeError(`Conditions have no function \`${name}\` with so many arguments.`);
   const isConversion = !isMethod && CONVERSIONS.has(name);
   const steps = isMethod && count === 1 && name.startsWith('get') ? STEPS.calendar : STEPS.call;
-  return (operands, meter) => {
+  return (operands, budget) => {
     // The library remembers the type of every list and map that it gets, so it gets none.
     if (!operands.every(isScalar)) return FAILED;
-    meter.charge(steps);
-    for (const operand of operands) if (operand instanceof Uint8Array) meter.charge(operand.length);
+    budget.charge(steps);
+    for (const operand of operands) if (operand instanceof Uint8Array) budget.charge(operand.length);
     const texts = operands.filter((operand) => typeof operand === 'string');
     if (isConversion && texts.some((text) => text.length > LONGEST_SPELLING || NO_SPELLING.test(text))) return FAILED;
-    if (texts.length > 0) chargeSearch(texts, meter);
+    if (texts.length > 0) chargeSearch(texts, budget);
     try {
       return program(Object.fromEntries(operands.map((operand, index) => [OPERANDS[index], operand])));
     } catch {
-      meter.charge(STEPS.failure);
+      budget.charge(STEPS.failure);
       return FAILED;
     }
   };

@@ -1,5 +1,5 @@
 // Finds conditions whose cost can grow with the square of what an agent sends, or faster. They are safe, since the
-// budget of meter.ts stops them. But an honest call with a long list then meets a rule that cannot be evaluated, so the
+// budget of budget.ts stops them. But an honest call with a long list then meets a rule that cannot be evaluated, so the
 // author is warned when the file is loaded.
 
 import type { ASTNode } from '@marcbachmann/cel-js';

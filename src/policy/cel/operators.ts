@@ -1,7 +1,7 @@
 // The operators between two values. Operands of types that do not belong together give FAILED; nothing is converted.
 
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
-import type { EvaluationTerms } from './meter.ts';
+import type { EvaluationTerms } from './budget.ts';
 import {
   equal,
   FAILED,
@@ -79,9 +79,9 @@ const contained: Binary = (a, b, terms) => {
 };
 
 function ordered(holds: (order: number) => boolean): Binary {
-  return (a, b, { meter }) => {
+  return (a, b, { budget }) => {
     if (typeof a === 'string' && typeof b === 'string') {
-      meter.chargeText(Math.min(a.length, b.length));
+      budget.chargeText(Math.min(a.length, b.length));
       return holds(a < b ? -1 : a > b ? 1 : 0);
     }
     const [left, right] = [numeric(a), numeric(b)];
@@ -124,17 +124,17 @@ function calculate(
   return result === undefined || result < 0n || result > 2n ** 64n - 1n ? FAILED : new UnsignedInt(result);
 }
 
-const add: Binary = (a, b, { meter }) => {
+const add: Binary = (a, b, { budget }) => {
   if (typeof a === 'string' && typeof b === 'string') {
-    meter.chargeText(a.length + b.length);
+    budget.chargeText(a.length + b.length);
     return a + b;
   }
   if (Array.isArray(a) && Array.isArray(b)) {
-    meter.charge(a.length + b.length);
+    budget.charge(a.length + b.length);
     return [...a, ...b];
   }
   if (a instanceof Uint8Array && b instanceof Uint8Array) {
-    meter.chargeText(a.length + b.length);
+    budget.chargeText(a.length + b.length);
     return Buffer.concat([a, b]);
   }
   if (a instanceof Duration)

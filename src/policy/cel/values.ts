@@ -4,7 +4,7 @@
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { foldsCheaply, looseKey } from '../../domain/normal-forms/keys.ts';
 import { membersOf } from '../variables/variables.ts';
-import type { EvaluationTerms, Meter } from './meter.ts';
+import type { Budget, EvaluationTerms } from './budget.ts';
 
 /**
  * The result of what cannot be evaluated. Every operator passes it on, except `&&` and `||`, whose other side may
@@ -80,9 +80,9 @@ export function temporal(value: Value): number | undefined {
 }
 
 /** The keys of a map. Charges for reading them. */
-export function keysOf(map: object, meter: Meter): readonly Value[] {
+export function keysOf(map: object, budget: Budget): readonly Value[] {
   const keys = map instanceof Map ? [...map.keys()] : Object.keys(map);
-  meter.charge(5 * keys.length);
+  budget.charge(5 * keys.length);
   return keys;
 }
 
@@ -100,17 +100,17 @@ export function member(holder: Value, key: Value): Value {
  * the name is there: Go, ASP.NET and others would read that spelling, and Google's APIs read `to_account` as
  * `toAccount`.
  */
-export function lookUp(holder: Value, key: string, { meter, caseSensitive }: EvaluationTerms): Value {
+export function lookUp(holder: Value, key: string, { budget, caseSensitive }: EvaluationTerms): Value {
   const kind = kindOf(holder);
   if (kind !== 'map' && kind !== 'view') return FAILED;
   const found = memberOf(holder as object, key);
   if (found !== undefined || caseSensitive || kind === 'view') return found;
   const form = looseKey(key);
-  for (const other of keysOf(holder as object, meter)) {
+  for (const other of keysOf(holder as object, budget)) {
     if (typeof other !== 'string') continue;
-    meter.charge(3);
-    if (foldsCheaply(other)) meter.chargeText(other.length);
-    else meter.charge(other.length);
+    budget.charge(3);
+    if (foldsCheaply(other)) budget.chargeText(other.length);
+    else budget.charge(other.length);
     if (looseKey(other) === form) return FAILED;
   }
   return undefined;
@@ -130,9 +130,9 @@ function memberOf(holder: object, key: Value): Value {
 
 /** Charges for what it reads, which is at most the smaller of the two values. */
 export function equal(a: Value, b: Value, terms: EvaluationTerms): boolean | Failed {
-  const { meter } = terms;
+  const { budget } = terms;
   if (typeof a === 'string' && typeof b === 'string') {
-    if (a.length === b.length) meter.chargeText(a.length);
+    if (a.length === b.length) budget.chargeText(a.length);
     return a === b;
   }
   const [left, right] = [numeric(a), numeric(b)];
@@ -152,7 +152,7 @@ export function equal(a: Value, b: Value, terms: EvaluationTerms): boolean | Fai
     case 'duration':
       return temporal(a) === temporal(b);
     case 'bytes':
-      meter.chargeText((a as Uint8Array).length);
+      budget.chargeText((a as Uint8Array).length);
       return Buffer.compare(a as Uint8Array, b as Uint8Array) === 0;
     case 'list':
       return equalLists(a as readonly Value[], b as readonly Value[], terms);
@@ -167,7 +167,7 @@ function equalLists(a: readonly Value[], b: readonly Value[], terms: EvaluationT
   if (a.length !== b.length) return false;
   let same = true;
   for (const [index, item] of a.entries()) {
-    terms.meter.charge(1);
+    terms.budget.charge(1);
     const verdict = equal(item, b[index], terms);
     if (verdict === FAILED) return FAILED;
     same &&= verdict;
@@ -177,8 +177,8 @@ function equalLists(a: readonly Value[], b: readonly Value[], terms: EvaluationT
 
 /** FAILED where the two maps have a member in two spellings: an upstream may read them as one. */
 function equalMaps(a: object, b: object, terms: EvaluationTerms): boolean | Failed {
-  const keys = keysOf(a, terms.meter);
-  if (keys.length !== keysOf(b, terms.meter).length) return false;
+  const keys = keysOf(a, terms.budget);
+  if (keys.length !== keysOf(b, terms.budget).length) return false;
   let same = true;
   for (const key of keys) {
     const right = typeof key === 'string' ? lookUp(b, key, terms) : memberOf(b, key);
@@ -196,7 +196,7 @@ function equalMaps(a: object, b: object, terms: EvaluationTerms): boolean | Fail
 export function includes(list: readonly Value[], value: Value, terms: EvaluationTerms): boolean | Failed {
   let failed = false;
   for (const item of list) {
-    terms.meter.charge(1);
+    terms.budget.charge(1);
     const verdict = equal(value, item, terms);
     if (verdict === true) return true;
     failed ||= verdict === FAILED;
@@ -206,7 +206,7 @@ export function includes(list: readonly Value[], value: Value, terms: Evaluation
 
 /** Whether a map has the wanted key as a value, directly or in a list: the author of the condition expected a list. */
 export function holdsAsValue(map: object, value: Value, terms: EvaluationTerms): boolean {
-  for (const key of keysOf(map, terms.meter)) {
+  for (const key of keysOf(map, terms.budget)) {
     const held = memberOf(map, key);
     if ((Array.isArray(held) ? includes(held, value, terms) : equal(held, value, terms)) === true) return true;
   }

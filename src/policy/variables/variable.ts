@@ -3,12 +3,14 @@
 // an evaluation error (has() tells). Maps are Maps, and CEL reads JSON by own keys only: no name reaches a JavaScript
 // prototype.
 
-import type { DecisionInput } from '../../domain/decision.ts';
+import type { OutlookInput } from '../../domain/decision.ts';
+import type { Facts, HistoryFact } from '../../domain/facts.ts';
 import type { PathParams } from '../paths.ts';
 
 /** One call, as far as variables may look at it. */
 export interface ConditionCall {
-  readonly input: DecisionInput;
+  /** Without facts where the arguments of the call are not known: what reads them fails to evaluate. */
+  readonly input: OutlookInput & { readonly facts?: Facts };
   /** Whether the upstream tells names apart by the case of letters. */
   readonly caseSensitive: boolean;
   /** The parameters of the path of the rule whose condition runs: every rule has its own pattern. */
@@ -16,10 +18,10 @@ export interface ConditionCall {
 }
 
 /**
- * What must be known before the condition may run: `body` (buffered and parsed), `history` (the earlier calls of the
- * task), `hints` (a server's own words, on which no allow rule may rest).
+ * What must be known before the condition may run: `body` (buffered and parsed), `hints` (a server's own words, on which
+ * no allow rule may rest), or a fact that is looked up.
  */
-export type Reads = 'body' | 'history' | 'hints';
+export type Reads = 'body' | 'hints' | HistoryFact;
 
 /** A variable whose value is one of CEL's own types. */
 export interface ValueVariable {
@@ -50,7 +52,36 @@ export interface ViewVariable {
   readonly members: Readonly<Record<string, Member>>;
 }
 
-export type Variable = ValueVariable | ViewVariable;
+/** The names that conditions may use because the configuration defines them. */
+export interface ConfiguredNames {
+  readonly meters: readonly string[];
+}
+
+/** A variable whose members the configuration names. Its value is a map: a member without a value is not in it. */
+export interface NamedVariable {
+  readonly name: string;
+  readonly type: string;
+  /** As docs/policy.md gives it, for every member. */
+  readonly meaning: string;
+  readonly reads: HistoryFact;
+  readonly namedBy: keyof ConfiguredNames;
+  /** CEL's name of the type of every member. */
+  readonly memberType: string;
+  value(call: ConditionCall): unknown;
+}
+
+export type Variable = ValueVariable | ViewVariable | NamedVariable;
+
+/** The members that conditions may write after a variable, with their types; undefined for a variable without any. */
+export function memberTypesOf(
+  variable: Variable,
+  names: ConfiguredNames,
+): Readonly<Record<string, string>> | undefined {
+  if ('namedBy' in variable)
+    return Object.fromEntries(names[variable.namedBy].map((name) => [name, variable.memberType]));
+  if (!('members' in variable)) return undefined;
+  return Object.fromEntries(Object.entries(variable.members).map(([name, { type }]) => [name, type]));
+}
 
 /** Makes a variable with members. The compiler checks that every getter of the class is described, and no other name. */
 export function viewVariable<View extends object>(variable: {

@@ -1,17 +1,17 @@
 // Every variable of conditions. To add one: write its file, and name it in VARIABLES (docs/extending.md).
 
-import type { DecisionInput } from '../../domain/decision.ts';
-import { Meter } from '../cel/meter.ts';
+import { Budget } from '../cel/budget.ts';
 import { NO_PARAMS, type PathParams } from '../paths.ts';
 import { args, hints, tool } from './action.ts';
 import { agent } from './agent.ts';
 import { approval } from './approval.ts';
+import { meter } from './meter.ts';
 import { now } from './now.ts';
 import { request } from './request.ts';
 import { task } from './task.ts';
 import type { ConditionCall, Variable } from './variable.ts';
 
-export const VARIABLES: readonly Variable[] = [agent, request, tool, args, hints, task, approval, now];
+export const VARIABLES: readonly Variable[] = [agent, request, tool, args, hints, task, meter, approval, now];
 
 const memberNames = new Map<unknown, ReadonlySet<string>>(
   VARIABLES.flatMap((variable) =>
@@ -25,14 +25,14 @@ export const membersOf = (value: object): ReadonlySet<string> | undefined =>
 
 /** The values of every variable for one call, and the budget that all its conditions share. */
 export class CallVariables implements ConditionCall {
-  readonly meter = new Meter();
-  readonly input: DecisionInput;
+  readonly budget = new Budget();
+  readonly input: ConditionCall['input'];
   readonly caseSensitive: boolean;
   /** Set before the condition of each rule runs. */
   params: PathParams = NO_PARAMS;
   readonly #values: unknown[] = [];
 
-  constructor(input: DecisionInput, caseSensitive = false) {
+  constructor(input: ConditionCall['input'], caseSensitive = false) {
     this.input = input;
     this.caseSensitive = caseSensitive;
   }

@@ -70,10 +70,10 @@ export const cel: Target = {
       const more = new CallVariables(post(doubled(given) as never));
       condition.evaluate(more);
       // A text that is read is read more than once; deep equality reads both sides.
-      const allowed = 8 * (variables.meter.used + text.length) + 1_000;
+      const allowed = 8 * (variables.budget.used + text.length) + 1_000;
       demand(
-        more.meter.spent || more.meter.used <= allowed,
-        `${expression} takes ${more.meter.used} steps over twice as much, after ${variables.meter.used}.`,
+        more.budget.spent || more.budget.used <= allowed,
+        `${expression} takes ${more.budget.used} steps over twice as much, after ${variables.budget.used}.`,
       );
     }
   },

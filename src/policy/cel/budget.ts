@@ -13,12 +13,12 @@ const TEXT_PER_STEP = 16;
 
 /** On what terms a condition is evaluated. */
 export interface EvaluationTerms {
-  readonly meter: Meter;
+  readonly budget: Budget;
   /** Whether the upstream tells names apart by the case of letters. */
   readonly caseSensitive: boolean;
 }
 
-export class Meter {
+export class Budget {
   readonly #budget: number;
   #left: number;
   constructor(budget = BUDGET) {
