@@ -10,8 +10,18 @@ import { checkRules } from './references/rules.ts';
 import type { Sections } from './references/sections.ts';
 import { checkTiers } from './references/tiers.ts';
 import { checkUpstreams } from './references/upstreams.ts';
+import { checkViolations } from './references/violations.ts';
 
-const CHECKS = [checkUpstreams, checkCredentials, checkTiers, checkRules, checkIssuers, checkReviewers, checkChannels];
+const CHECKS = [
+  checkUpstreams,
+  checkCredentials,
+  checkTiers,
+  checkRules,
+  checkIssuers,
+  checkReviewers,
+  checkChannels,
+  checkViolations,
+];
 
 export const checkReferences = (sections: Sections): readonly Fault[] =>
   CHECKS.flatMap((check) => [...check(sections)]);

@@ -15,6 +15,7 @@ import { rule, tier } from './rules.ts';
 import { signing } from './signing.ts';
 import { audit, store } from './storage.ts';
 import { upstream, upstreamName } from './upstreams.ts';
+import { violations } from './violations.ts';
 
 export const configSchema = (context: ConfigContext) =>
   z.strictObject({
@@ -30,6 +31,7 @@ export const configSchema = (context: ConfigContext) =>
     signing: signing(context).exactOptional().describe('The gateway as an issuer of tokens'),
     tiers: z.record(z.string().min(1), tier()).default({}).describe('Kinds of approval'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
+    violations: violations().default([]).describe('What happens to agents that are refused again and again'),
     notifications: notifications(context).describe('How people are told that something waits for them'),
     reviewers: reviewers(context).describe('How reviewers prove themselves'),
     limits: limits().prefault({}).describe('How much is taken and kept'),

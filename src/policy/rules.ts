@@ -44,6 +44,8 @@ export interface RuleOptions {
   readonly tier?: string;
   /** How the upstream's credential is narrowed. Strings may contain `{name}` for a parameter of `match.path`. */
   readonly credential?: JsonObject;
+  /** For allow rules: the credential is made for each call alone, and taken back after it. */
+  readonly mint?: 'perCall';
   /** What the agent is told when this rule holds or denies a call. */
   readonly message?: string;
   readonly data?: string;
