@@ -8,7 +8,7 @@ import { defined } from '../domain/defined.ts';
 import { gistOf } from '../domain/gist.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTask, NewHold } from '../domain/hold.ts';
 import { approvedFields, bindsSession, sessionOf } from '../domain/mcp-session.ts';
-import type { Principal } from '../domain/principal.ts';
+import type { Party, Principal } from '../domain/principal.ts';
 import type { Task } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
 import { bodyDigestOf } from './binding.ts';
@@ -102,20 +102,22 @@ function textOf(action: Action): string | undefined {
 }
 
 export function heldPrincipal(principal: Principal, owners: readonly string[]): HeldPrincipal {
-  const { id, issuer, subject, kind, trustDomain, spiffeId, keyThumbprint, client, name, onBehalfOf } = principal;
+  const { kind, trustDomain, spiffeId, keyThumbprint, client, name, onBehalfOf } = principal;
   return {
-    id,
-    issuer,
-    subject,
+    ...heldParty(principal),
     kind,
     ...(trustDomain === undefined ? {} : { trustDomain }),
     ...(spiffeId === undefined ? {} : { spiffeId }),
     ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
     ...(client === undefined ? {} : { client }),
     ...(name === undefined ? {} : { name }),
-    onBehalfOf: onBehalfOf.map((party) => ({ id: party.id, issuer: party.issuer, subject: party.subject })),
+    onBehalfOf: onBehalfOf.map(heldParty),
     owners,
   };
+}
+
+function heldParty({ id, issuer, subject, person }: Party): Party {
+  return person === undefined ? { id, issuer, subject } : { id, issuer, subject, person };
 }
 
 const LONGEST_HEADING = 200;

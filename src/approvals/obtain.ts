@@ -16,6 +16,7 @@ import { advance, hasRunOut, isEnded } from './machine.ts';
 import { outcomeErrorOf, stillPending } from './outcome-errors.ts';
 import { approvalOf } from './quorum.ts';
 import { holdRecord } from './records.ts';
+import { conflictOf } from './separation.ts';
 
 /**
  * `Approvals.obtain`. Throws as the port says, and `unsupported_media_type`, `audit_unavailable`, `client_closed`, and
@@ -153,6 +154,10 @@ async function release(context: ApprovalContext, request: HoldRequest, hold: Hol
     ...(fresh.task === undefined ? {} : { task: fresh.task }),
   });
   if (change !== undefined) throw await invalidated(context, hold, change);
+  // The caller's token may say more about its people by now: an issuer that has a person claim since.
+  const caller = heldPrincipal(fresh.principal, context.owners(fresh.principal.id));
+  if (hold.votes.some(({ reviewer }) => conflictOf(caller, reviewer) !== undefined))
+    throw await invalidated(context, hold, 'Somebody who approved it may not decide on calls of this caller.');
   if (fresh.decision.effect !== 'allow')
     throw await invalidated(context, hold, 'Policy does not allow the call any more.');
   const claim = random128();
