@@ -31,6 +31,7 @@ export function recordHold(request: HoldRequest, digest: Digest, owners: readonl
     ...(task === undefined ? {} : { task: heldTask(task) }),
     rules: decision.rules,
     requirements: decision.requirements,
+    facts: request.facts,
     ...(decision.data === undefined ? {} : { data: decision.data }),
     ...(decision.reversible === undefined ? {} : { reversible: decision.reversible }),
     ...(decision.notify === undefined ? {} : { notify: decision.notify }),
@@ -102,10 +103,11 @@ function textOf(action: Action): string | undefined {
 }
 
 export function heldPrincipal(principal: Principal, owners: readonly string[]): HeldPrincipal {
-  const { kind, trustDomain, spiffeId, keyThumbprint, client, name, onBehalfOf } = principal;
+  const { agentKey, kind, trustDomain, spiffeId, keyThumbprint, client, name, onBehalfOf } = principal;
   return {
     ...heldParty(principal),
     kind,
+    agentKey,
     ...(trustDomain === undefined ? {} : { trustDomain }),
     ...(spiffeId === undefined ? {} : { spiffeId }),
     ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
@@ -116,15 +118,17 @@ export function heldPrincipal(principal: Principal, owners: readonly string[]): 
   };
 }
 
-function heldParty({ id, issuer, subject, person }: Party): Party {
-  return person === undefined ? { id, issuer, subject } : { id, issuer, subject, person };
-}
+const heldParty = ({ id, issuer, subject, person }: Party): Party => ({
+  ...{ id, issuer, subject },
+  ...(person === undefined ? {} : { person }),
+});
 
 const LONGEST_HEADING = 200;
 
-function heldTask({ id, revision, objective }: Task): HeldTask {
+function heldTask({ id, revision, ancestors, objective }: Task): HeldTask {
   // Cut by code points, so that no character is cut in half.
   const letters = [...objective.slice(0, 2 * LONGEST_HEADING)];
   const cut = objective.length > 2 * LONGEST_HEADING || letters.length > LONGEST_HEADING;
-  return { id, revision, heading: cut ? `${letters.slice(0, LONGEST_HEADING).join('')}…` : objective };
+  const heading = cut ? `${letters.slice(0, LONGEST_HEADING).join('')}…` : objective;
+  return { id, revision, ...(ancestors.length > 0 && { ancestors }), heading };
 }
