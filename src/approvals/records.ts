@@ -8,6 +8,7 @@
 import { defined } from '../domain/defined.ts';
 import type { Hold, HoldProgress, Vote } from '../domain/hold.ts';
 import type { JsonObject } from '../domain/json.ts';
+import { rootOf } from '../domain/task.ts';
 
 export function holdRecord(hold: Hold): JsonObject {
   const { useBy, expiryReason, endedBecause, outcomeStatus }: HoldProgress = hold;
@@ -20,7 +21,9 @@ export function holdRecord(hold: Hold): JsonObject {
     decisionDigest: hold.decisionDigest,
     principal: hold.principal.id,
     onBehalfOf: hold.principal.onBehalfOf.map((party) => party.id),
-    ...(hold.task === undefined ? {} : { task: hold.task.id, taskRevision: hold.task.revision }),
+    ...(hold.task === undefined
+      ? {}
+      : { task: hold.task.id, taskRevision: hold.task.revision, taskRoot: rootOf(hold.task) }),
     rules: hold.rules.map((rule) => rule.id),
     tiers: hold.requirements.map((requirement) => requirement.tier),
     deadline: hold.deadline,
