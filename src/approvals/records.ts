@@ -9,6 +9,7 @@ import { defined } from '../domain/defined.ts';
 import type { Hold, HoldProgress, Vote } from '../domain/hold.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { rootOf } from '../domain/task.ts';
+import { tiersOf } from '../domain/tier.ts';
 
 export function holdRecord(hold: Hold): JsonObject {
   const { useBy, expiryReason, endedBecause, outcomeStatus }: HoldProgress = hold;
@@ -25,7 +26,7 @@ export function holdRecord(hold: Hold): JsonObject {
       ? {}
       : { task: hold.task.id, taskRevision: hold.task.revision, taskRoot: rootOf(hold.task) }),
     rules: hold.rules.map((rule) => rule.id),
-    tiers: hold.requirements.map((requirement) => requirement.tier),
+    tiers: tiersOf(hold.requirements),
     deadline: hold.deadline,
     votes: hold.votes.map(({ reviewer, decision, at }) => ({ reviewer: reviewer.id, decision, at })),
     ...defined({ useBy, expiryReason, because: endedBecause, outcomeStatus }),

@@ -6,14 +6,17 @@ import type { Fault } from '../settings/faults.ts';
 import { suggest } from '../settings/suggestions.ts';
 import { BUDGET } from './cel/budget.ts';
 import { compileCondition } from './conditions.ts';
+import { type Language, languageOf } from './language.ts';
 import { compilePath, type PathPattern } from './paths.ts';
-import type { PolicyOptions, RuleOptions } from './rules.ts';
+import { namesOf, type PolicyOptions, type RuleOptions } from './rules.ts';
 import { templateNames } from './scopes.ts';
 
 /** Nothing but warnings when the policy compiles. */
-export function checkPolicy({ rules, tiers }: Pick<PolicyOptions, 'rules' | 'tiers'>): readonly Fault[] {
+export function checkPolicy(policy: Pick<PolicyOptions, 'rules' | 'tiers' | 'meters'>): readonly Fault[] {
+  const { rules, tiers } = policy;
+  const language = languageOf(namesOf(policy));
   return rules.flatMap((rule, index) =>
-    [...checkRule(rule, tiers)].map((fault) => ({ ...fault, path: ['rules', index, ...fault.path] })),
+    [...checkRule(rule, tiers, language)].map((fault) => ({ ...fault, path: ['rules', index, ...fault.path] })),
   );
 }
 
@@ -25,12 +28,12 @@ const HISTORY_WARNING =
   'Decide by `tainted`, `meter` or `novel` instead of `task.calls`: it holds only the latest 200 calls under one root, ' +
   'and an agent that makes more calls, or names another task, is past it.';
 
-function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator<Fault> {
+function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers'], language: Language): Generator<Fault> {
   const pattern = rule.match.path === undefined ? undefined : attempt(() => compilePath(rule.match.path as string));
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
   else yield* checkTemplates(rule, pattern);
   const { when } = rule;
-  const condition = when === undefined ? undefined : attempt(() => compileCondition(when));
+  const condition = when === undefined ? undefined : attempt(() => compileCondition(when, language));
   if (rule.decide === 'allow' && typeof condition === 'object' && condition.readsHints) {
     yield {
       path: ['when'],

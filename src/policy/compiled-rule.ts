@@ -4,8 +4,10 @@ import type { Action, Protocol } from '../domain/action.ts';
 import type { Requirement } from '../domain/decision.ts';
 import { isJsonObject } from '../domain/json.ts';
 import { agentName, agentUriOf, readUpstreamName } from '../domain/server-names.ts';
+import { asksOwner, needsOf } from '../domain/tier.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { compileName } from './globs.ts';
+import type { Language } from './language.ts';
 import { isLifecycle } from './mcp-lifecycle.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
 import { compileResource } from './resources.ts';
@@ -16,8 +18,8 @@ export interface CompiledRule {
   /** Place in the file; the built-in rules come last. */
   readonly index: number;
   readonly condition?: Condition;
-  /** For hold rules. */
-  readonly requirement?: Requirement;
+  /** What a hold rule's tier asks for; a seat for owners has nobody yet (seats.ts). Empty for other rules. */
+  readonly requirements: readonly Requirement[];
   /** Channels of the rule and of its tier. */
   readonly notify: readonly string[];
   /** Whether the body must be parsed to tell if the rule matches. */
@@ -36,16 +38,16 @@ export function compileRule(
   options: RuleOptions,
   index: number,
   tiers: Readonly<Record<string, TierOptions>>,
+  language: Language,
 ): CompiledRule {
   const { match, decide, when } = options;
   const pattern: PathPattern | undefined = match.path === undefined ? undefined : compilePath(match.path);
-  const condition = when === undefined ? undefined : compileCondition(when);
-  const requirement = decide === 'hold' ? requirementOf(options.tier, tiers) : undefined;
+  const condition = when === undefined ? undefined : compileCondition(when, language);
   return {
     options,
     index,
     ...(condition && { condition }),
-    ...(requirement && { requirement }),
+    requirements: decide === 'hold' ? requirementsOf(options.tier, tiers) : [],
     notify: [...new Set([...(options.notify ?? []), ...(tierOf(options.tier, tiers)?.notify ?? [])])],
     readsBody:
       match.tool !== undefined ||
@@ -123,12 +125,20 @@ function matchesNamed(
   return typeof name === 'string' && matches(name);
 }
 
-function requirementOf(tier: string | undefined, tiers: Readonly<Record<string, TierOptions>>): Requirement {
+function requirementsOf(
+  tier: string | undefined,
+  tiers: Readonly<Record<string, TierOptions>>,
+): readonly Requirement[] {
   const options = tierOf(tier, tiers);
   if (tier === undefined || options === undefined) throw new TypeError('a hold rule needs a tier that exists');
-  const { reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired, tellAgent, escalate } = options;
-  const known = { tier, reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired };
-  return { ...known, ...(tellAgent && { tellAgent }), ...(escalate && { escalate }) };
+  const { decideWithinMs, useWithinMs, stepUp, reasonRequired, tellAgent } = options;
+  return needsOf(options).map(({ from, count, escalate }) => ({
+    tier,
+    ...(asksOwner({ from }) ? { reviewers: [], owner: true as const } : { reviewers: from }),
+    ...{ count, decideWithinMs, useWithinMs, stepUp, reasonRequired },
+    ...(tellAgent && { tellAgent }),
+    ...(escalate && { escalate }),
+  }));
 }
 
 function tierOf(tier: string | undefined, tiers: Readonly<Record<string, TierOptions>>): TierOptions | undefined {

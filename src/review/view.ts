@@ -10,6 +10,7 @@ import type { HeldAction, HeldContent, HeldPrincipal, HeldTaskWords, Hold, HoldP
 import type { Party } from '../domain/principal.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { rootOf } from '../domain/task.ts';
+import { type Escalation, OWNER } from '../domain/tier.ts';
 import { type Eligibility, permissionsOf } from './permissions.ts';
 
 /** RFC 3339 in UTC with milliseconds. */
@@ -47,8 +48,9 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     principal: viewPrincipal(hold.principal),
     task: hold.task && { ...hold.task, root: rootOf(hold.task), provenance: hold.task.provenance ?? 'declared' },
     rules: hold.rules,
-    requirements: hold.requirements.map(({ decideWithinMs, useWithinMs, escalate, ...requirement }) => ({
+    requirements: hold.requirements.map(({ decideWithinMs, useWithinMs, escalate, owner, ...requirement }) => ({
       ...requirement,
+      from: owner ? [OWNER] : requirement.reviewers,
       decideWithinSeconds: decideWithinMs / 1000,
       useWithinSeconds: useWithinMs / 1000,
       escalate: escalate && viewEscalation(escalate, hold.createdAt, now),
@@ -73,11 +75,7 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
 }
 
 /** Who else may vote, from when on, and whether that time has come. */
-function viewEscalation(
-  { afterMs, to }: { readonly afterMs: number; readonly to: readonly string[] },
-  openedAt: EpochMs,
-  now: EpochMs,
-) {
+function viewEscalation({ afterMs, to }: Escalation, openedAt: EpochMs, now: EpochMs) {
   return { to, at: iso(openedAt + afterMs), inForce: now >= openedAt + afterMs };
 }
 
