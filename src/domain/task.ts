@@ -45,16 +45,10 @@ export interface EndedTree {
   readonly ids: readonly string[];
 }
 
-/** A task and all above it, the root first. */
-export function lineageOf({ id, ancestors = [] }: TaskPlace): readonly string[] {
-  return [...ancestors, id];
-}
-
-export function rootOf({ id, ancestors = [] }: TaskPlace): string {
+/** The root of a task, also of one whose record leaves the tasks above out because there are none. */
+export function rootOf({ id, ancestors = [] }: Pick<Task, 'id'> & Partial<Pick<Task, 'ancestors'>>): string {
   return ancestors[0] ?? id;
 }
-
-type TaskPlace = Pick<Task, 'id'> & Partial<Pick<Task, 'ancestors'>>;
 
 /** One earlier call under a root, as conditions and reviewers see it. Never arguments or results. */
 export interface TaskCall {
