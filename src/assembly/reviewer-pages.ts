@@ -49,7 +49,7 @@ export function pagesOf(
   return {
     origin,
     issuer: login.issuer,
-    sessions: createSessions({ seal, once, origin, idleMs: login.idleMs, lifeMs: login.lifeMs, now }),
+    sessions: createSessions({ ...login, seal, once, origin, now }),
     signIn: createBrowserSignIn({
       ...login,
       redirectUri: `${origin}/sign-in/callback`,

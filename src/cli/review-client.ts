@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { visible } from '../domain/visible-text.ts';
 import { CommandError, UsageError } from './terminal.ts';
 
-const party = z.object({ id: z.string(), issuer: z.string(), subject: z.string() });
+const party = z.object({ id: z.string(), issuer: z.string(), subject: z.string(), person: z.string().optional() });
 
 const shownHold = z.object({
   id: z.string(),
@@ -44,6 +44,8 @@ const shownHold = z.object({
     .object({
       id: z.string(),
       revision: z.number(),
+      root: z.string(),
+      provenance: z.string(),
       heading: z.string(),
       objective: z.string().optional(),
       plan: z.array(z.string()).default([]),

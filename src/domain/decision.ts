@@ -59,6 +59,8 @@ export const WHY: Readonly<Record<MatchedRule['why'], string>> = {
 export interface CredentialPlan {
   readonly name: string;
   readonly scope: JsonObject;
+  /** A rule says `mint: perCall`: the credential is made for the call alone, and taken back after it. */
+  readonly perCall?: true;
 }
 
 /** A machine-readable ground of a decision, as the audit log and problem documents show it. */

@@ -59,12 +59,3 @@ export interface Principal extends Party {
   /** When this proof of identity ends. */
   readonly expiresAt: EpochMs;
 }
-
-/** The ids under which a suspension stops a caller: its own, that of its SVID, and of everyone it acts for. */
-export function partiesOf({
-  id,
-  spiffeId,
-  onBehalfOf,
-}: Pick<Principal, 'id' | 'spiffeId' | 'onBehalfOf'>): readonly string[] {
-  return [id, ...(spiffeId === undefined ? [] : [spiffeId]), ...onBehalfOf.map((party) => party.id)];
-}

@@ -6,14 +6,17 @@ import type { Fault } from '../settings/faults.ts';
 import { suggest } from '../settings/suggestions.ts';
 import { BUDGET } from './cel/budget.ts';
 import { compileCondition } from './conditions.ts';
+import { type Language, languageOf } from './language.ts';
 import { compilePath, type PathPattern } from './paths.ts';
-import type { PolicyOptions, RuleOptions } from './rules.ts';
+import { namesOf, type PolicyOptions, type RuleOptions } from './rules.ts';
 import { templateNames } from './scopes.ts';
 
 /** Nothing but warnings when the policy compiles. */
-export function checkPolicy({ rules, tiers }: Pick<PolicyOptions, 'rules' | 'tiers'>): readonly Fault[] {
+export function checkPolicy(policy: Pick<PolicyOptions, 'rules' | 'tiers' | 'meters'>): readonly Fault[] {
+  const { rules, tiers } = policy;
+  const language = languageOf(namesOf(policy));
   return rules.flatMap((rule, index) =>
-    [...checkRule(rule, tiers)].map((fault) => ({ ...fault, path: ['rules', index, ...fault.path] })),
+    [...checkRule(rule, tiers, language)].map((fault) => ({ ...fault, path: ['rules', index, ...fault.path] })),
   );
 }
 
@@ -21,12 +24,16 @@ const growthWarning = (part: string): string =>
   `The time for \`${part}\` can grow with the square of what an agent sends. Past ${BUDGET} steps the condition counts as failed: ` +
   'a hold or deny rule then matches, an allow rule does not.';
 
-function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator<Fault> {
+const HISTORY_WARNING =
+  'Decide by `tainted`, `meter` or `novel` instead of `task.calls`: it holds only the latest 200 calls under one root, ' +
+  'and an agent that makes more calls, or names another task, is past it.';
+
+function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers'], language: Language): Generator<Fault> {
   const pattern = rule.match.path === undefined ? undefined : attempt(() => compilePath(rule.match.path as string));
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
   else yield* checkTemplates(rule, pattern);
   const { when } = rule;
-  const condition = when === undefined ? undefined : attempt(() => compileCondition(when));
+  const condition = when === undefined ? undefined : attempt(() => compileCondition(when, language));
   if (rule.decide === 'allow' && typeof condition === 'object' && condition.readsHints) {
     yield {
       path: ['when'],
@@ -37,6 +44,8 @@ function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator
   if (typeof condition === 'string') yield { path: ['when'], message: condition };
   else if (condition?.growth !== undefined)
     yield { path: ['when'], severity: 'warning', message: growthWarning(condition.growth) };
+  if (typeof condition === 'object' && condition.factsRead.has('history'))
+    yield { path: ['when'], severity: 'warning', message: HISTORY_WARNING };
   if (rule.decide === 'hold' && (rule.tier === undefined || !Object.hasOwn(tiers, rule.tier))) {
     yield { path: ['tier'], message: 'Write the name of a tier under `tiers`: a hold rule needs one.' };
   }

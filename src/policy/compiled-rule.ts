@@ -7,6 +7,7 @@ import { agentName, agentUriOf, readUpstreamName } from '../domain/server-names.
 import { asksOwner, needsOf } from '../domain/tier.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { compileName } from './globs.ts';
+import type { Language } from './language.ts';
 import { isLifecycle } from './mcp-lifecycle.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
 import { compileResource } from './resources.ts';
@@ -37,10 +38,11 @@ export function compileRule(
   options: RuleOptions,
   index: number,
   tiers: Readonly<Record<string, TierOptions>>,
+  language: Language,
 ): CompiledRule {
   const { match, decide, when } = options;
   const pattern: PathPattern | undefined = match.path === undefined ? undefined : compilePath(match.path);
-  const condition = when === undefined ? undefined : compileCondition(when);
+  const condition = when === undefined ? undefined : compileCondition(when, language);
   return {
     options,
     index,

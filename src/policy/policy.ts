@@ -19,11 +19,12 @@ import { classifyAction } from './classify-action.ts';
 import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
 import type { Condition } from './conditions.ts';
 import { createDigests, withPeople } from './digests.ts';
+import { languageOf } from './language.ts';
 import { mcpLifecycleRules, toolChangeRules } from './mcp-lifecycle.ts';
 import { seatOwners } from './owner-seats.ts';
 import { type PathParams, type ReadPath, readPath } from './paths.ts';
 import { createRuleOutcomes, type Match, type RuleOutcome } from './rule-outcome.ts';
-import type { PolicyOptions } from './rules.ts';
+import { namesOf, type PolicyOptions } from './rules.ts';
 import { fillScope, UnsafeParameter } from './scopes.ts';
 import { CallVariables } from './variables/variables.ts';
 
@@ -43,7 +44,8 @@ export function compilePolicy(options: PolicyOptions): Policy {
       ];
     },
   );
-  const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers));
+  const language = languageOf(namesOf(options));
+  const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers, language));
   const index = indexRules(rules, options.upstreams);
   const readsFacts = rules.some(({ condition }) => (condition?.factsRead.size ?? 0) > 0);
   const digests = createDigests(options, rules);

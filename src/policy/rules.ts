@@ -5,6 +5,7 @@ import type { Protocol } from '../domain/action.ts';
 import type { Effect, Requirement } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { TierPeople } from '../domain/tier.ts';
+import type { ConfiguredNames } from './variables/variable.ts';
 
 /** What calls a rule is about. Every key that is given must match; a key that is left out matches everything. */
 interface RuleMatch {
@@ -80,8 +81,19 @@ export interface PolicyUpstream {
   readonly servers?: Readonly<Record<string, unknown>>;
 }
 
+/** What a meter counts, and for how long. */
+export interface MeterOptions {
+  readonly match: RuleMatch;
+}
+
 export interface PolicyOptions {
   readonly rules: readonly RuleOptions[];
   readonly tiers: Readonly<Record<string, TierOptions>>;
   readonly upstreams: Readonly<Record<string, PolicyUpstream>>;
+  readonly meters?: Readonly<Record<string, MeterOptions>>;
+}
+
+/** The names that the configuration gives to its conditions. */
+export function namesOf({ meters }: Pick<PolicyOptions, 'meters'>): ConfiguredNames {
+  return { meters: Object.keys(meters ?? {}) };
 }

@@ -11,6 +11,7 @@ import { heldArguments } from '../domain/held-arguments.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTaskWords, Hold, HoldProgress } from '../domain/hold.ts';
 import type { Party } from '../domain/principal.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
+import { rootOf } from '../domain/task.ts';
 import { type Escalation, OWNER } from '../domain/tier.ts';
 import { type Eligibility, permissionsOf } from './permissions.ts';
 
@@ -47,7 +48,7 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     action: viewAction(hold.action),
     credential: hold.action.credential,
     principal: viewPrincipal(hold.principal),
-    task: hold.task,
+    task: hold.task && { ...hold.task, root: rootOf(hold.task), provenance: hold.task.provenance ?? 'declared' },
     rules: hold.rules,
     requirements: hold.requirements.map((requirement) => viewRequirement(requirement, hold.createdAt, now)),
     notified: hold.notify,
@@ -113,7 +114,7 @@ function viewHeaders(headers: HeaderList): { name: string; value: string }[] {
   return fields;
 }
 
-const viewParty = ({ id, issuer, subject }: Party) => ({ id, issuer, subject });
+const viewParty = ({ id, issuer, subject, person }: Party) => ({ id, issuer, subject, person });
 
 function viewPrincipal(principal: HeldPrincipal) {
   return {

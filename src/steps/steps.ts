@@ -21,7 +21,7 @@ import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
 /** What the steps share among themselves; made here. */
-type Shared = 'history' | 'historyWatch' | 'slots' | 'rejudge' | 'takePlace';
+type Shared = 'history' | 'historyWatch' | 'slots' | 'rejudge' | 'judgeOn' | 'takePlace';
 type PartsOfSteps = ClearDependencies &
   JournalDependencies &
   SendDependencies &
@@ -61,15 +61,17 @@ export function createSteps(parts: StepParts): Steps {
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
     held.call.reach({ ...held, principal, decision, actionDigest });
-    return judged;
+    return { ...judged, on: (facts) => decide(now, clock, digests, { ...assessed, facts }, approval) };
   };
+  const judgeOn: ClearDependencies['judgeOn'] = (decided, facts) =>
+    decide(decided.call.runtime, clock, digests, { ...decided, facts });
 
   const placeFor = (decided: Decided, approved: boolean): undefined | Promise<void> =>
     ways.place[kindOf(decided)] ? slots.enter(decided, approved) : undefined;
   const takePlace: ClearDependencies['takePlace'] = (decided) => placeFor(decided, true);
   const count = (recognised: Recognised): Recognised =>
     ways.counted[kindOf(recognised)] ? agentCalls.enter(recognised) : recognised;
-  const equipped = { ...parts, history, historyWatch, slots, rejudge, takePlace };
+  const equipped = { ...parts, history, historyWatch, slots, rejudge, judgeOn, takePlace };
   // Read in the turn in which the call is decided and begun: of two calls that arrive at once, the second counts the
   // first.
   const upToDate = (assessed: Assessed): Assessed =>

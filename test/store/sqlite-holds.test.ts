@@ -202,10 +202,13 @@ describe('a hold whose record is damaged', () => {
   it('does not keep its agent from being suspended, and the agent’s other holds from being revoked', async () => {
     const [broken, whole] = (await openMany(2)) as [Hold, Hold];
     await damaged(broken);
-    const { revoked } = await bench.store.suspensions.suspend({ principal: principalOf().id }, 'idp#sam', 'odd');
+    const { revoked } = await bench.store.suspensions.suspend(
+      { principal: principalOf().id },
+      { by: 'idp#sam', reason: 'odd' },
+    );
     expect(revoked).toBe(1);
     expect((await bench.store.holds.get(whole.id))?.state).toBe('REVOKED');
-    expect(bench.store.suspensions.covering(principalOf(), undefined)).toBeDefined();
+    expect(bench.store.suspensions.covering(whole)).toBeDefined();
   });
 
   it('does not hide the others from their reviewers', async () => {

@@ -5,12 +5,13 @@ import { NO_PARAMS, type PathParams } from '../paths.ts';
 import { args, hints, tool } from './action.ts';
 import { agent } from './agent.ts';
 import { approval } from './approval.ts';
+import { meter } from './meter.ts';
 import { now } from './now.ts';
 import { request } from './request.ts';
 import { task } from './task.ts';
 import type { ConditionCall, Variable } from './variable.ts';
 
-export const VARIABLES: readonly Variable[] = [agent, request, tool, args, hints, task, approval, now];
+export const VARIABLES: readonly Variable[] = [agent, request, tool, args, hints, task, meter, approval, now];
 
 const memberNames = new Map<unknown, ReadonlySet<string>>(
   VARIABLES.flatMap((variable) =>

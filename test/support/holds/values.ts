@@ -3,10 +3,11 @@
 
 import type { Action } from '../../../src/domain/action.ts';
 import type { AgentLimits } from '../../../src/domain/agent-limits.ts';
-import type { HoldRequest } from '../../../src/domain/approvals.ts';
+import type { HoldRequest, Verdict } from '../../../src/domain/approvals.ts';
 import { canonicalDigest, sha256 } from '../../../src/domain/canonical.ts';
 import type { Clock } from '../../../src/domain/clock.ts';
 import type { Decision, Requirement } from '../../../src/domain/decision.ts';
+import type { Facts } from '../../../src/domain/facts.ts';
 import type { Hold } from '../../../src/domain/hold.ts';
 import type { Principal } from '../../../src/domain/principal.ts';
 import type { Reviewer } from '../../../src/domain/reviewer.ts';
@@ -126,6 +127,13 @@ export interface RequestOptions extends Partial<HoldRequest> {
   onHeld?(hold: Hold, isNew: boolean): void;
 }
 
+export const NO_FACTS: Facts = { classification: { resources: [], operation: 'write', owners: [] } };
+
+/** For rules that read no fact. */
+function sameOnAllFacts(this: Verdict): Verdict {
+  return this;
+}
+
 /** A request whose second judgement finds everything as it was, unless it says otherwise. */
 export function requestOf({ onHeld, ...extra }: RequestOptions = {}): HoldRequest {
   const principal = extra.principal ?? principalOf();
@@ -143,8 +151,12 @@ export function requestOf({ onHeld, ...extra }: RequestOptions = {}): HoldReques
       decision: { ...decision, effect: approval.satisfies(decision.requirements) ? 'allow' : 'hold' },
       principal,
       actionDigest,
+      facts: NO_FACTS,
+      on: sameOnAllFacts,
       ...task,
     }),
+    facts: NO_FACTS,
+    on: sameOnAllFacts,
     onClosed: () => () => {},
     ...extra,
     ...task,
