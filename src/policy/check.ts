@@ -2,31 +2,65 @@
 // all faults at once, each with its place, so that `countersign check` can point at lines. References between names
 // (tiers, upstreams, credentials) are checked in config/; this file checks only what needs the compilers.
 
+import { OPERATIONS } from '../domain/classification.ts';
 import type { Fault } from '../settings/faults.ts';
 import { suggest } from '../settings/suggestions.ts';
 import { BUDGET } from './cel/budget.ts';
-import { compileCondition } from './conditions.ts';
+import { type Condition, compileCondition } from './conditions.ts';
 import { compilePath, type PathPattern } from './paths.ts';
-import type { PolicyOptions, RuleOptions } from './rules.ts';
+import type { PolicyOptions, ResourceOptions, RuleOptions } from './rules.ts';
 import { templateNames } from './scopes.ts';
+import { CALL_VARIABLES } from './selector.ts';
+import { VARIABLES } from './variables/variables.ts';
+
+const CONDITION_VARIABLES: ReadonlySet<string> = new Set(VARIABLES.map(({ name }) => name));
 
 /** Nothing but warnings when the policy compiles. */
-export function checkPolicy({ rules, tiers }: Pick<PolicyOptions, 'rules' | 'tiers'>): readonly Fault[] {
-  return rules.flatMap((rule, index) =>
-    [...checkRule(rule, tiers)].map((fault) => ({ ...fault, path: ['rules', index, ...fault.path] })),
+export function checkPolicy(options: PolicyOptions): readonly Fault[] {
+  const known = knownTexts(options);
+  return [
+    ...under('resources', options.resources, (resource) => checkResource(resource)),
+    ...under('rules', options.rules, (rule) => checkRule(rule, options, known)),
+  ];
+}
+
+/** The faults of each entry of a section, with their place in the file. */
+function under<Entry>(
+  section: string,
+  entries: readonly Entry[],
+  check: (entry: Entry) => Iterable<Fault>,
+): readonly Fault[] {
+  return entries.flatMap((entry, index) =>
+    [...check(entry)].map((fault) => ({ ...fault, path: [section, index, ...fault.path] })),
   );
+}
+
+/** Every value that a member of `action` can have. */
+type KnownTexts = ReadonlyMap<string, { readonly are: string; readonly texts: readonly string[] }>;
+
+function knownTexts({ sensitivity, resources, upstreams }: PolicyOptions): KnownTexts {
+  const environments = [...resources, ...Object.values(upstreams)].flatMap(({ environment }) => environment ?? []);
+  return new Map([
+    ['data', { are: 'Labels', texts: sensitivity }],
+    ['operation', { are: 'Operations', texts: OPERATIONS }],
+    ['environment', { are: 'Environments', texts: [...new Set(['sandbox', 'production', ...environments])] }],
+  ]);
 }
 
 const growthWarning = (part: string): string =>
   `The time for \`${part}\` can grow with the square of what an agent sends. Past ${BUDGET} steps the condition counts as failed: ` +
   'a hold or deny rule then matches, an allow rule does not.';
 
-function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator<Fault> {
-  const pattern = rule.match.path === undefined ? undefined : attempt(() => compilePath(rule.match.path as string));
+function* checkRule(
+  rule: RuleOptions,
+  { tiers, sensitivity }: Pick<PolicyOptions, 'tiers' | 'sensitivity'>,
+  known: KnownTexts,
+): Generator<Fault> {
+  const pattern = compiled(rule.match.path, compilePath);
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
   else yield* checkTemplates(rule, pattern);
-  const { when } = rule;
-  const condition = when === undefined ? undefined : attempt(() => compileCondition(when));
+  const condition = compiled(rule.when, compileCondition);
+  yield* checkCondition(condition, known);
   if (rule.decide === 'allow' && typeof condition === 'object' && condition.readsHints) {
     yield {
       path: ['when'],
@@ -34,11 +68,43 @@ function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers']): Generator
         'Use `hints` in hold and deny rules only: they are the server’s own words, and no allow rule may rest on them.',
     };
   }
-  if (typeof condition === 'string') yield { path: ['when'], message: condition };
-  else if (condition?.growth !== undefined)
-    yield { path: ['when'], severity: 'warning', message: growthWarning(condition.growth) };
+  if (rule.data !== undefined && sensitivity.length > 0 && !sensitivity.includes(rule.data)) {
+    const instead = suggest(rule.data, 'Labels', sensitivity);
+    yield {
+      path: ['data'],
+      severity: 'warning',
+      message: `This is no label of \`sensitivity\`: reviewers see it, and no rule can rest on it. ${instead}`,
+    };
+  }
   if (rule.decide === 'hold' && (rule.tier === undefined || !Object.hasOwn(tiers, rule.tier))) {
     yield { path: ['tier'], message: 'Write the name of a tier under `tiers`: a hold rule needs one.' };
+  }
+}
+
+function* checkResource({ match, when }: ResourceOptions): Generator<Fault> {
+  const pattern = compiled(match.path, compilePath);
+  if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
+  const condition = compiled(when, compileCondition);
+  yield* checkCondition(condition, new Map());
+  if (typeof condition !== 'object') return;
+  const others = [...condition.names].filter((name) => CONDITION_VARIABLES.has(name) && !CALL_VARIABLES.has(name));
+  if (others.length > 0)
+    yield {
+      path: ['when'],
+      message: `Use \`agent\`, \`request\`, \`tool\` and \`args\` only: \`${others[0]}\` is not known yet when a call is classified.`,
+    };
+}
+
+function* checkCondition(condition: Condition | string | undefined, known: KnownTexts): Generator<Fault> {
+  if (typeof condition === 'string') yield { path: ['when'], message: condition };
+  if (typeof condition !== 'object') return;
+  if (condition.growth !== undefined)
+    yield { path: ['when'], severity: 'warning', message: growthWarning(condition.growth) };
+  for (const { member, text } of condition.literals) {
+    const values = known.get(member);
+    if (values === undefined || values.texts.length === 0 || values.texts.includes(text)) continue;
+    const instead = suggest(text, values.are, values.texts);
+    yield { path: ['when'], message: `\`action.${member}\` is compared with a text that it never is. ${instead}` };
   }
 }
 
@@ -54,10 +120,11 @@ function* checkTemplates({ credential, match }: RuleOptions, pattern: PathPatter
   }
 }
 
-/** What the compiler made, or the sentence with which it refused. */
-function attempt<T>(compile: () => T): T | string {
+/** What the compiler made of the text, or the sentence with which it refused; undefined without a text. */
+function compiled<T>(text: string | undefined, compile: (text: string) => T): T | string | undefined {
+  if (text === undefined) return undefined;
   try {
-    return compile();
+    return compile(text);
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -1,10 +1,13 @@
 // Calls for policy tests: a plain one, and changes to it.
 
 import type { Action } from '../../src/domain/action.ts';
+import type { Classification } from '../../src/domain/classification.ts';
 import type { Approval, DecisionInput } from '../../src/domain/decision.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import type { Task } from '../../src/domain/task.ts';
-import type { PolicyOptions, RuleOptions, TierOptions } from '../../src/policy/rules.ts';
+import type { ClassificationOptions, PolicyOptions, RuleOptions, TierOptions } from '../../src/policy/rules.ts';
+import { CallVariables } from '../../src/policy/variables/variables.ts';
+import { Vocabulary } from '../../src/policy/vocabulary.ts';
 import { mcpOf } from '../support/mcp-message.ts';
 
 export const agent: Principal = {
@@ -19,6 +22,24 @@ export const agent: Principal = {
   onBehalfOf: [{ id: 'https://idp.example.org#alice', issuer: 'https://idp.example.org', subject: 'alice' }],
   expiresAt: 2_000_000_000_000,
 };
+
+export const PLAIN_READ: Classification = {
+  operation: 'read',
+  resources: [],
+  owners: [],
+  taints: [],
+  carries: [],
+  result: [],
+};
+
+/** What a configuration without classification says. */
+export const NOTHING_CLASSIFIED: ClassificationOptions = {
+  sensitivity: ['public', 'internal', 'confidential', 'restricted'],
+  resources: [],
+};
+
+export const variablesOf = (input: DecisionInput, caseSensitive = false): CallVariables =>
+  new CallVariables(input, new Vocabulary(NOTHING_CLASSIFIED), caseSensitive);
 
 const plainAction: Action = {
   protocol: 'http',
@@ -50,7 +71,7 @@ export const call = ({ action, ...rest }: Call = {}): DecisionInput => ({
   headers: [],
   calls: [],
   now: 1_800_000_000_000,
-  facts: { classification: { operation: 'read', resources: [], owners: [] } },
+  facts: { classification: PLAIN_READ },
   ...rest,
   action: { ...plainAction, ...action },
 });
@@ -103,6 +124,7 @@ export const approval = (satisfied: boolean, ageMs = 1000): Approval => ({
 });
 
 export const policyOf = (rules: readonly RuleOptions[], rest: Partial<PolicyOptions> = {}): PolicyOptions => ({
+  ...NOTHING_CLASSIFIED,
   rules,
   tiers: { one: tierOf(), two: tierOf(['group:legal'], 2) },
   upstreams: {
