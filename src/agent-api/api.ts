@@ -78,7 +78,7 @@ async function dispatch(
 async function route(routes: Routes, request: InboundRequest, principal: Principal): Promise<Answer> {
   const [, version, collection = '', id = '', ...rest] = request.path.split('/');
   const byMethod =
-    version === 'v1' && rest.length === 0 ? routes[id === '' ? collection : `${collection}/{id}`] : undefined;
+    version === 'v1' ? routes[[collection, ...(id === '' ? [] : ['{id}', ...rest])].join('/')] : undefined;
   if (byMethod === undefined)
     throw new GatewayError('not_found', 'The gateway has no endpoint of its own at this path.');
   const handler = byMethod[request.method];

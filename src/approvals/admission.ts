@@ -4,14 +4,15 @@
 
 import type { Digest } from '../domain/action.ts';
 import { type AgentLimits, refuseHold } from '../domain/agent-limits.ts';
+import type { Judged } from '../domain/approvals.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import type { HeldContent, Hold, NewHold } from '../domain/hold.ts';
 import type { Admitted, AgentUsage } from '../domain/hold-store.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
 import { GatewayError } from '../errors.ts';
-import { callerDigest } from './binding.ts';
 import { advance, hasRunOut, openHold } from './machine.ts';
 import { outcomeErrorOf, sentAlready } from './outcome-errors.ts';
+import { standingOf } from './standing.ts';
 
 /**
  * A denial without a task refuses the identical request for this long. A denial in a task lasts as long as the task.
@@ -21,14 +22,9 @@ const DENIAL_WITHOUT_TASK_MS = 60 * 60_000;
 /** The request as admission sees it. */
 export interface AdmissionRequest {
   readonly requestDigest: Digest;
-  readonly actionDigest: Digest;
-  /**
-   * The digests as holds of earlier versions have them, which bound the MCP session; absent where the request has none.
-   */
-  readonly inSession?: { readonly requestDigest: Digest; readonly actionDigest: Digest };
-  readonly decisionDigest: Digest;
-  readonly caller: Parameters<typeof callerDigest>[0];
-  readonly task?: { readonly id: string; readonly revision: number };
+  /** The same as holds of earlier versions have it, which bound the MCP session; absent where there is no session. */
+  readonly formerRequestDigest?: Digest;
+  readonly judged: Judged;
   readonly idempotencyKey?: string;
   readonly limits: AgentLimits;
   /** Makes the record of a new hold and its content; called at most once. */
@@ -70,16 +66,8 @@ export function admit(
   return (latest && settleLatest(latest, asked, now)) ?? open(asked, usage, now);
 }
 
-function isSame(hold: Hold, asked: AdmissionRequest): boolean {
-  return hold.requestDigest === digestsFor(hold, asked)?.requestDigest;
-}
-
-/**
- * The digests as the hold has them: a hold that was opened when approvals still bound the MCP session has its session
- * in them.
- */
-function digestsFor<T>(hold: Hold, asked: T & { readonly inSession?: T }): T | undefined {
-  return bindsSession(hold.action) ? asked.inSession : asked;
+function isSame(hold: Hold, { requestDigest, formerRequestDigest }: AdmissionRequest): boolean {
+  return hold.requestDigest === (bindsSession(hold.action) ? formerRequestDigest : requestDigest);
 }
 
 function sentBefore(latest: Hold, asked: AdmissionRequest): GatewayError | undefined {
@@ -95,9 +83,9 @@ function settleLatest(latest: Hold, asked: AdmissionRequest, now: EpochMs): Admi
     case 'PENDING':
     case 'APPROVED': {
       if (hasRunOut(latest, now)) return tell(latest, advance(latest, { type: 'expire' }, now), now);
-      const changed = changeSince(latest, asked);
-      if (changed !== undefined)
-        return tell(latest, advance(latest, { type: 'invalidate', because: changed }, now), now);
+      const standing = standingOf(latest, asked.judged);
+      if ('changed' in standing)
+        return tell(latest, advance(latest, { type: 'invalidate', because: standing.changed }, now), now);
       return { answer: { kind: 'attach', hold: latest } };
     }
     case 'EXPIRED':
@@ -109,20 +97,6 @@ function settleLatest(latest: Hold, asked: AdmissionRequest, now: EpochMs): Admi
     default:
       return undefined;
   }
-}
-
-/** What an approval is compared with. */
-export type Now = Pick<AdmissionRequest, 'actionDigest' | 'decisionDigest' | 'caller' | 'task'> & {
-  readonly inSession?: Pick<AdmissionRequest, 'actionDigest'>;
-};
-
-/** Describes what changed since the approval (a sentence); undefined when nothing did. */
-export function changeSince(hold: Hold, now: Now): string | undefined {
-  if (callerDigest(hold.principal) !== callerDigest(now.caller)) return 'The caller changed.';
-  if (hold.task?.id !== now.task?.id || hold.task?.revision !== now.task?.revision) return 'The task changed.';
-  if (hold.decisionDigest !== now.decisionDigest) return 'A rule or a tier that the approval rests on changed.';
-  if (hold.actionDigest !== digestsFor(hold, now)?.actionDigest) return 'The action is not the one that was looked at.';
-  return undefined;
 }
 
 /** The same as `admit` when the agent names the hold that it comes back for: no other hold is opened or attached to. */

@@ -143,7 +143,7 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
       await store.change(clearance.hold.id, (seen, now) => {
         // The last check before sending: nothing is marked as sent for an agent or a task that was suspended since the
         // claim.
-        context.refuseSuspended(seen.principal, seen.task?.id);
+        context.refuseSuspended(seen);
         return { next: advance(seen, { type: 'send', claim: clearance.hold.claim }, now), answer: undefined };
       });
     },

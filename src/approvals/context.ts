@@ -25,8 +25,8 @@ export interface ApprovalsOptions extends ReviewerStatus {
   readonly instance: string;
   /** How much one agent may have; read anew for each new hold. */
   limits(): AgentLimits;
-  /** Throws `principal_suspended` when this caller or task may do nothing now. */
-  refuseSuspended(caller: Suspendable, taskId: string | undefined): void;
+  /** Throws `principal_suspended` when a suspension covers this call now. */
+  refuseSuspended(call: Suspendable): void;
 }
 
 export interface ApprovalContext extends ApprovalsOptions {

@@ -8,7 +8,7 @@ import { defined } from '../domain/defined.ts';
 import { gistOf } from '../domain/gist.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTask, NewHold } from '../domain/hold.ts';
 import { approvedFields, bindsSession, sessionOf } from '../domain/mcp-session.ts';
-import type { Principal } from '../domain/principal.ts';
+import type { Party, Principal } from '../domain/principal.ts';
 import type { Task } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
 import { bodyDigestOf } from './binding.ts';
@@ -31,6 +31,7 @@ export function recordHold(request: HoldRequest, digest: Digest, owners: readonl
     ...(task === undefined ? {} : { task: heldTask(task) }),
     rules: decision.rules,
     requirements: decision.requirements,
+    facts: request.facts,
     ...(decision.data === undefined ? {} : { data: decision.data }),
     ...(decision.reversible === undefined ? {} : { reversible: decision.reversible }),
     ...(decision.notify === undefined ? {} : { notify: decision.notify }),
@@ -102,27 +103,32 @@ function textOf(action: Action): string | undefined {
 }
 
 export function heldPrincipal(principal: Principal, owners: readonly string[]): HeldPrincipal {
-  const { id, issuer, subject, kind, trustDomain, spiffeId, keyThumbprint, client, name, onBehalfOf } = principal;
+  const { agentKey, kind, trustDomain, spiffeId, keyThumbprint, client, name, onBehalfOf } = principal;
   return {
-    id,
-    issuer,
-    subject,
+    ...heldParty(principal),
     kind,
+    agentKey,
     ...(trustDomain === undefined ? {} : { trustDomain }),
     ...(spiffeId === undefined ? {} : { spiffeId }),
     ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
     ...(client === undefined ? {} : { client }),
     ...(name === undefined ? {} : { name }),
-    onBehalfOf: onBehalfOf.map((party) => ({ id: party.id, issuer: party.issuer, subject: party.subject })),
+    onBehalfOf: onBehalfOf.map(heldParty),
     owners,
   };
 }
 
+const heldParty = ({ id, issuer, subject, person }: Party): Party => ({
+  ...{ id, issuer, subject },
+  ...(person === undefined ? {} : { person }),
+});
+
 const LONGEST_HEADING = 200;
 
-function heldTask({ id, revision, objective }: Task): HeldTask {
+function heldTask({ id, revision, ancestors, objective }: Task): HeldTask {
   // Cut by code points, so that no character is cut in half.
   const letters = [...objective.slice(0, 2 * LONGEST_HEADING)];
   const cut = objective.length > 2 * LONGEST_HEADING || letters.length > LONGEST_HEADING;
-  return { id, revision, heading: cut ? `${letters.slice(0, LONGEST_HEADING).join('')}…` : objective };
+  const heading = cut ? `${letters.slice(0, LONGEST_HEADING).join('')}…` : objective;
+  return { id, revision, ...(ancestors.length > 0 && { ancestors }), heading };
 }

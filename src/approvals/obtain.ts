@@ -5,9 +5,10 @@
 import type { HoldRequest } from '../domain/approvals.ts';
 import { type Clearance, clearReleased } from '../domain/clearance.ts';
 import type { Approval } from '../domain/decision.ts';
+import { defined } from '../domain/defined.ts';
 import type { Hold } from '../domain/hold.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
-import { type Admission, type AdmissionRequest, admit, changeSince, readmit } from './admission.ts';
+import { type Admission, type AdmissionRequest, admit, readmit } from './admission.ts';
 import { bindingDigest, formerRequestDigest, requestDigest } from './binding.ts';
 import { type ApprovalContext, look } from './context.ts';
 import { refuseWithoutReviewer } from './eligible-reviewers.ts';
@@ -16,6 +17,7 @@ import { advance, hasRunOut, isEnded } from './machine.ts';
 import { outcomeErrorOf, stillPending } from './outcome-errors.ts';
 import { approvalOf } from './quorum.ts';
 import { holdRecord } from './records.ts';
+import { standingOf } from './standing.ts';
 
 /**
  * `Approvals.obtain`. Throws as the port says, and `unsupported_media_type`, `audit_unavailable`, `client_closed`, and
@@ -29,17 +31,12 @@ export async function obtain(context: ApprovalContext, request: HoldRequest): Pr
 async function enter(context: ApprovalContext, request: HoldRequest): Promise<string> {
   const digest = requestDigest(request.principal, request.task?.id, request.action);
   const former = formerRequestDigest(request.principal, request.task?.id, request.action);
-  const { formerActionDigest } = request;
   const key = request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey };
   const asked: AdmissionRequest = {
     ...key,
     requestDigest: digest,
-    actionDigest: request.actionDigest,
-    ...(former !== undefined &&
-      formerActionDigest !== undefined && { inSession: { requestDigest: former, actionDigest: formerActionDigest } }),
-    decisionDigest: request.decision.decisionDigest,
-    caller: request.principal,
-    ...(request.task === undefined ? {} : { task: request.task }),
+    ...(former !== undefined && { formerRequestDigest: former }),
+    judged: request,
     limits: context.limits(),
     record() {
       const owners = context.owners(request.principal.id);
@@ -68,14 +65,13 @@ function admitted(
   asked: AdmissionRequest,
   key: { readonly idempotencyKey?: string },
 ): Promise<Admission> {
-  const { requestDigest: digest, inSession } = asked;
-  const former = inSession && { formerRequestDigest: inSession.requestDigest };
+  const { requestDigest, formerRequestDigest } = asked;
   return context.store.admit<Admission>(
-    { ...key, ...former, principalId: request.principal.id, requestDigest: digest },
+    { ...key, ...defined({ formerRequestDigest }), principalId: request.principal.id, requestDigest },
     (known, usage, now) => {
       // Checked inside the transaction, so that no hold is opened after a suspension has closed the agent's other
       // holds.
-      context.refuseSuspended(request.principal, request.task?.id);
+      context.refuseSuspended(request);
       return admit(asked, known, usage, now);
     },
   );
@@ -92,7 +88,7 @@ async function reenter(
   id: string,
 ): Promise<Admission> {
   const { answer } = await context.store.change<Admission>(id, (hold, now) => {
-    context.refuseSuspended(request.principal, request.task?.id);
+    context.refuseSuspended(request);
     const { changed, answer: admission } = readmit(asked, hold, now);
     return { ...(changed && { next: changed.to }), answer: admission };
   });
@@ -145,22 +141,16 @@ async function release(context: ApprovalContext, request: HoldRequest, hold: Hol
   if (!approval.satisfies(hold.requirements))
     throw await invalidated(context, hold, 'An approval does not count any more: its reviewer was suspended.');
   const fresh = await rejudge(request, hold.id, approval);
-  const change = changeSince(hold, {
-    actionDigest: fresh.actionDigest,
-    ...(fresh.formerActionDigest !== undefined && { inSession: { actionDigest: fresh.formerActionDigest } }),
-    decisionDigest: fresh.decision.decisionDigest,
-    caller: fresh.principal,
-    ...(fresh.task === undefined ? {} : { task: fresh.task }),
-  });
-  if (change !== undefined) throw await invalidated(context, hold, change);
-  if (fresh.decision.effect !== 'allow')
-    throw await invalidated(context, hold, 'Policy does not allow the call any more.');
+  const standing = standingOf(hold, fresh);
+  if ('changed' in standing) throw await invalidated(context, hold, standing.changed);
+  const { decision } = standing.verdict;
+  if (decision.effect !== 'allow') throw await invalidated(context, hold, 'Policy does not allow the call any more.');
   const claim = random128();
   const { hold: claimed, answer: won } = await context.store.change(hold.id, (seen, now) =>
     tryClaim(context, hold, seen, claim, now),
   );
   if (!won) throw await told(context, claimed);
-  return clearReleased(fresh.decision, claimed, claim);
+  return clearReleased(decision, claimed, claim);
 }
 
 // If this throws (the token expired during the wait, the agent left), the approval stays for the next attempt.

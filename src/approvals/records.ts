@@ -8,6 +8,7 @@
 import { defined } from '../domain/defined.ts';
 import type { Hold, HoldProgress, Vote } from '../domain/hold.ts';
 import type { JsonObject } from '../domain/json.ts';
+import { tiersOf } from '../domain/tier.ts';
 
 export function holdRecord(hold: Hold): JsonObject {
   const { useBy, expiryReason, endedBecause, outcomeStatus }: HoldProgress = hold;
@@ -22,7 +23,7 @@ export function holdRecord(hold: Hold): JsonObject {
     onBehalfOf: hold.principal.onBehalfOf.map((party) => party.id),
     ...(hold.task === undefined ? {} : { task: hold.task.id, taskRevision: hold.task.revision }),
     rules: hold.rules.map((rule) => rule.id),
-    tiers: hold.requirements.map((requirement) => requirement.tier),
+    tiers: tiersOf(hold.requirements),
     deadline: hold.deadline,
     votes: hold.votes.map(({ reviewer, decision, at }) => ({ reviewer: reviewer.id, decision, at })),
     ...defined({ useBy, expiryReason, because: endedBecause, outcomeStatus }),

@@ -22,7 +22,7 @@ import { certificateExpiries } from './certificate-files.ts';
 import { compile, identityOptions } from './compile.ts';
 import { agentScheme, type FoundationOptions, openFoundation } from './foundation.ts';
 import { openGatewayKeys } from './gateway-keys.ts';
-import { createHolding, keepRetention } from './holding.ts';
+import { createHolding, keepRetention, refuseUnknownUpstream } from './holding.ts';
 import { LiveConfig } from './live-config.ts';
 import { createMcp } from './mcp.ts';
 import { startNotices } from './notices.ts';
@@ -118,6 +118,7 @@ async function build(
       audit,
       ...{ tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
       revokeCredentials: (whose) => broker.revokeFor(whose),
+      refuseUnknown: (what) => refuseUnknownUpstream(what, live.config()),
       cutConnections: calls.openCalls.cut,
       wakeNotifier: () => notifier.wake(),
     },
@@ -137,7 +138,7 @@ async function build(
       agentCalls: calls.agentCalls,
       tasks: store.tasks,
       parseJson: parseStrictJson,
-      revokeForTask: async (taskId) => void (await broker.revokeFor({ taskId })),
+      revokeForTasks: async (ids) => void (await Promise.all(ids.map((taskId) => broker.revokeFor({ taskId })))),
       limits: () => live.config().limits,
       longestWaitMs: () => live.config().limits.waitMs,
       document: async (path) => issuer?.document(path),

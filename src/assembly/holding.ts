@@ -1,25 +1,37 @@
 // What holds calls for people and keeps what is stored within its periods.
 
 import { createApprovals } from '../approvals/approvals.ts';
+import type { Config } from '../config/schema.ts';
 import type { Approvals } from '../domain/approvals.ts';
-import { refuseSuspended } from '../domain/suspension.ts';
+import { refuseSuspended, type Suspended } from '../domain/suspension.ts';
+import { GatewayError } from '../errors.ts';
+import { suggest } from '../settings/suggestions.ts';
 import { startRetention } from '../store/retention-sweep.ts';
+import { startSuspensionEnds } from '../store/suspension-ends.ts';
 import type { Foundation } from './foundation.ts';
 import type { LiveConfig } from './live-config.ts';
 import type { Shutdown } from './shutdown.ts';
 
 export function createHolding(foundation: Foundation, live: LiveConfig, shutdown: Shutdown): Approvals {
-  const { audit, instance, log, metrics, store, tracing } = foundation;
+  const { audit, clock, instance, log, metrics, store, tracing } = foundation;
   const approvals = createApprovals({
     ...{ audit, tracing, metrics, log, instance },
     store: store.holds,
     limits: () => live.config().limits,
     owners: (agentId) => live.config().identity.owners[agentId] ?? [],
     suspended: () => new Set(live.config().reviewers.suspended),
-    refuseSuspended: (caller, taskId) => refuseSuspended(store.suspensions, caller, taskId),
+    refuseSuspended: (call) => refuseSuspended(store.suspensions, call),
   });
   shutdown.add(approvals.close);
+  shutdown.add(startSuspensionEnds({ audit, clock, log, suspensions: store.suspensions }).close);
   return approvals;
+}
+
+/** Throws `bad_request` for a suspension of an upstream that is not configured. */
+export function refuseUnknownUpstream(what: Suspended, { upstreams }: Config): void {
+  if (!('upstream' in what) || Object.hasOwn(upstreams, what.upstream)) return;
+  const instead = suggest(what.upstream, 'Upstreams', Object.keys(upstreams));
+  throw new GatewayError('bad_request', `There is no upstream of this name. ${instead}`.trimEnd());
 }
 
 /** Deletes what the configured periods are over for, from now on. */

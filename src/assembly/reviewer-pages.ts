@@ -14,6 +14,7 @@ import type { Metrics } from '../domain/metrics.ts';
 import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
 import { Secret } from '../domain/secret.ts';
+import { peopleOf } from '../domain/tier.ts';
 import { describeProof } from '../identity/issuers.ts';
 import { createLogoutHint } from '../review/logout-hint.ts';
 import type { ConsoleOptions } from '../review/pages/console-parts.ts';
@@ -82,11 +83,7 @@ export function pagesOf(
 
 /** Everybody whom a tier or a section names. */
 function peopleIn({ tiers, reviewers: { killSwitch = [], watch = [] } }: Config): readonly string[] {
-  return [
-    ...Object.values(tiers).flatMap(({ reviewers, escalate }) => [...reviewers, ...(escalate?.to ?? [])]),
-    ...killSwitch,
-    ...watch,
-  ];
+  return [...Object.values(tiers).flatMap(peopleOf), ...killSwitch, ...watch];
 }
 
 /** The sessions' seal over one of credentials/: what does not open is undefined. */

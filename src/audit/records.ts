@@ -59,7 +59,9 @@ const decisionText = writtenOnce((decision: Decision) =>
     effect: decision.effect,
     rules: decision.rules.map(({ id, effect, why }) => ({ id, effect, why })),
     reasons: decision.reasons,
-    requirements: decision.requirements.map(({ tier, count }) => ({ tier, count })),
+    requirements: decision.requirements.map(({ tier, count, owner, reviewers }) =>
+      owner ? { tier, count, owners: reviewers } : { tier, count },
+    ),
     policyDigest: decision.policyDigest,
     decisionDigest: decision.decisionDigest,
     credential: decision.credential?.name,

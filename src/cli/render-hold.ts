@@ -4,6 +4,7 @@
 // margin that no title and no fact has.
 
 import { WHY } from '../domain/decision.ts';
+import { OWNER } from '../domain/tier.ts';
 import { toolDiff } from '../domain/tool-diff.ts';
 import { visible, visibleLines } from '../domain/visible-text.ts';
 import { whyNotWhole } from '../domain/whole.ts';
@@ -67,13 +68,16 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   if (hold.reversible !== undefined) sheet.fact('reversible', hold.reversible ? 'yes' : 'NO');
   // A newer gateway may send a word that is unknown here.
   const reasons: Readonly<Record<string, string>> = WHY;
-  for (const { id, effect, why } of hold.rules)
-    sheet.fact('rule', `${id}: ${effect}${why === 'matched' ? '' : ` (${reasons[why] ?? why})`}`);
+  for (const { id, effect, why, maintainer } of hold.rules) {
+    const kept = maintainer === undefined ? '' : `, kept by ${maintainer}`;
+    sheet.fact('rule', `${id}: ${effect}${why === 'matched' ? '' : ` (${reasons[why] ?? why})`}${kept}`);
+  }
   for (const need of hold.requirements) {
     const extras = [need.stepUp && 'fresh sign-in', need.reasonRequired && 'reason']
       .filter(Boolean)
       .map((extra) => `, ${extra}`);
-    sheet.fact('needs', `${need.count} of ${need.reviewers.join(', ')} (${need.tier}${extras.join('')})`);
+    const people = `${need.from?.includes(OWNER) ? 'the owners, ' : ''}${need.reviewers.join(', ')}`;
+    sheet.fact('needs', `${need.count} of ${people} (${need.tier}${extras.join('')})`);
     if (need.escalate !== undefined)
       sheet.fact(
         'escalation',

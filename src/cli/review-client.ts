@@ -62,10 +62,11 @@ const shownHold = z.object({
         .default([]),
     })
     .optional(),
-  rules: z.array(z.object({ id: z.string(), effect: z.string(), why: z.string() })),
+  rules: z.array(z.object({ id: z.string(), effect: z.string(), why: z.string(), maintainer: z.string().optional() })),
   requirements: z.array(
     z.object({
       tier: z.string(),
+      from: z.array(z.string()).optional(),
       reviewers: z.array(z.string()),
       count: z.number(),
       stepUp: z.boolean(),

@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { isName } from '../domain/name.ts';
+import { OWNER, type TierPeople } from '../domain/tier.ts';
 import { duration } from '../settings/units.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
@@ -24,6 +25,20 @@ export const people = () =>
     )
     .min(1);
 
+const LONE_OWNER = 'Write `owner` alone. For owners and other people use `require`, with an entry for each.';
+
+/** The same, or the owners of what a call concerns. */
+const seat = () =>
+  z
+    .array(
+      z
+        .string()
+        .regex(/^(owner$|(group|user):.)/, { error: 'Write group:<name>, user:<subject> or owner.' })
+        .pipe(name()),
+    )
+    .min(1)
+    .refine((people) => people.length === 1 || !people.includes(OWNER), { error: LONE_OWNER });
+
 const notify = () => z.array(z.string().min(1)).min(1);
 
 const escalate = () =>
@@ -36,11 +51,32 @@ const escalate = () =>
     })
     .transform(({ after, to }) => ({ afterMs: after, to }));
 
+const count = () => z.int().min(1).max(20).describe('Distinct people who must approve; default 1');
+
+const need = () =>
+  z.strictObject({
+    from: z
+      .union([z.string().transform((one) => [one]), z.array(z.string())], { error: 'Write a text or a list of texts.' })
+      .pipe(seat())
+      .describe('Who may sit here: owner, group:<name> or user:<subject>, or a list of people'),
+    count: count().default(1),
+    escalate: escalate().exactOptional().describe('A second group for this seat, after a while'),
+  });
+
+const ONE_FORM = 'Remove this key, or `require`: with `require`, each entry says who decides there.';
+const NOBODY = 'This key is required. Write a list, or write `require` in its place.';
+
 export const tier = () =>
   z
     .strictObject({
-      reviewers: people().describe('Who may vote: group:<name> or user:<subject>'),
-      count: z.int().min(1).max(20).default(1).describe('Distinct people who must approve; default 1'),
+      reviewers: seat().exactOptional().describe('Who may vote: group:<name>, user:<subject>, or owner alone'),
+      count: count().exactOptional(),
+      require: z
+        .array(need())
+        .min(1)
+        .max(10)
+        .exactOptional()
+        .describe('In place of reviewers, count and escalate: one entry for each seat; each needs people of its own'),
       decideWithin: duration({ least: '1s', most: '30d' })
         .prefault('15m')
         .describe('How long reviewers may take; default 15m'),
@@ -56,11 +92,20 @@ export const tier = () =>
       notify: notify().exactOptional().describe('Names under `notifications.channels` that are told of each hold'),
       escalate: escalate().exactOptional().describe('A second group, after a while'),
     })
-    .transform(({ decideWithin, useWithin, ...rest }) => ({
-      ...rest,
-      decideWithinMs: decideWithin,
-      useWithinMs: useWithin,
-    }));
+    .superRefine((tier, issues) => {
+      const { reviewers, require } = tier;
+      const fault = (key: string, message: string) => issues.addIssue({ code: 'custom', path: [key], message });
+      if (require === undefined && reviewers === undefined) fault('reviewers', NOBODY);
+      for (const key of ['reviewers', 'count', 'escalate'] as const)
+        if (require !== undefined && tier[key] !== undefined) fault(key, ONE_FORM);
+    })
+    .transform(({ decideWithin, useWithin, reviewers, count, escalate, require, ...rest }) => {
+      const people: TierPeople =
+        require === undefined
+          ? { reviewers: reviewers ?? [], count: count ?? 1, ...(escalate && { escalate }) }
+          : { require };
+      return { ...rest, ...people, decideWithinMs: decideWithin, useWithinMs: useWithin };
+    });
 
 export const match = () =>
   z.strictObject({
@@ -143,4 +188,5 @@ export const rule = () =>
       .boolean()
       .exactOptional()
       .describe('Whether the effect of what `match` finds can be undone; false wins'),
+    maintainer: z.string().min(1).max(200).exactOptional().describe('Who keeps this rule, shown to reviewers'),
   });

@@ -10,13 +10,15 @@ import type { CredentialPlan } from '../domain/decision.ts';
 import type { Identified } from '../domain/identity.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
-import { type Principal, partiesOf } from '../domain/principal.ts';
+import type { Principal } from '../domain/principal.ts';
+import { keysOf, type SuspendableTask } from '../domain/suspension.ts';
 import { GatewayError } from '../errors.ts';
 import { type BrokerProvider, unavailable } from './broker-provider.ts';
 import { createMints } from './mints.ts';
 import {
   matchesRequest,
   type RetryDelays,
+  type RevocationFacts,
   type RevocationFilter,
   type RevocationOptions,
   Revocations,
@@ -64,14 +66,13 @@ export interface CredentialBroker extends Broker {
   /** What must still be taken back, for operators. */
   outstanding(): Promise<readonly Omit<OutstandingCredential, 'sealed'>[]>;
   /**
-   * Takes back at once every credential of a task, a hold, a principal or a credential name: shared ones too, and those
-   * that are still being made. Resolves to false when some could not be revoked yet.
+   * Takes back at once every credential that the filter names: shared ones too, and those that are still being made. Resolves to false when some could not be revoked yet.
    */
   revokeFor(filter: RevocationFilter): Promise<boolean>;
 }
 
 /** The caller, and its task where one is known: the pipeline's stages carry both. */
-type CredentialCaller = Identified & { readonly task?: { readonly id: string } };
+type CredentialCaller = Identified & { readonly task?: SuspendableTask };
 
 const START_WITHIN_MS = 10_000;
 const CLOSE_WITHIN_MS = 3_000;
@@ -99,7 +100,7 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
     retire: ({ id }) => revocations.later(id, lingerMs),
   });
   const freshMs = options.freshMs ?? 1_000;
-  const shared = new WeakMap<Credential, { readonly madeAt: EpochMs; readonly parties: readonly string[] }>();
+  const shared = new WeakMap<Credential, { readonly madeAt: EpochMs; readonly facts: RevocationFacts }>();
   let closed = false;
 
   function issue(
@@ -124,13 +125,17 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
       ...(clearance.kind === 'released' && { holdId: clearance.hold.id }),
       now: clock.now(),
     });
-    if (clearance.kind === 'released') return mints.mint(provider, grantFor(), true, clearance.hold.task?.id);
-    if (!provider.shareable) return mints.mint(provider, grantFor(), true, caller.task?.id);
+    const { task } = clearance.kind === 'released' ? clearance.hold : caller;
+    if (isAlone(clearance, provider))
+      return mints.mint(provider, grantFor(), { exclusive: true, ...(task && { task, taskId: task.id }) });
+    const root = task?.ancestors?.[0] ?? task?.id;
     const extra = provider.shareKey?.(grantFor()) ?? '';
-    const key = `${scopeKey(plan)} ${extra} ${action.upstream} ${callerKey(caller.principal)}`;
+    const key = `${scopeKey(plan)} ${extra} ${action.upstream} ${root ?? ''} ${callerKey(caller.principal)}`;
     return shares.obtain(key, provider, async () => {
-      const credential = await mints.mint(provider, grantFor(), false);
-      shared.set(credential, { madeAt: clock.now(), parties: partiesOf(caller.principal) });
+      const taskId = root === undefined ? {} : { taskId: root };
+      const credential = await mints.mint(provider, grantFor(), { exclusive: false, ...(task && { task }), ...taskId });
+      const keys = keysOf({ principal: caller.principal, action, ...(task && { task }) });
+      shared.set(credential, { madeAt: clock.now(), facts: { name: plan.name, keys, ...taskId } });
       // This does nothing for a credential that cannot be revoked.
       revocations.later(credential.id, reuseMs(provider, credential.expiresAt, clock.now()) + lingerMs);
       return credential;
@@ -139,8 +144,9 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
 
   return {
     issue,
-    mintsAlone({ kind, decision: { credential } }) {
-      return credential !== undefined && (kind === 'released' || providers(credential.name)?.shareable !== true);
+    mintsAlone(clearance) {
+      const { credential } = clearance.decision;
+      return credential !== undefined && isAlone(clearance, providers(credential.name));
     },
     release: ({ id, exclusive }) => (exclusive ? revocations.revoke(id) : Promise.resolve(true)),
     invalidate(credential) {
@@ -165,12 +171,17 @@ export function createBroker(options: BrokerOptions): CredentialBroker {
     },
     async revokeFor(filter) {
       // A credential that cannot be revoked is at least not handed out again.
-      shares.drop((credential) => matchesRequest({ name: credential.name, ...shared.get(credential) }, filter));
+      shares.drop((credential) => matchesRequest(shared.get(credential)?.facts ?? { name: credential.name }, filter));
       await mints.block(filter);
       const ids = new Set(revocations.matching(filter));
       return (await Promise.all([...ids].map((id) => revocations.revoke(id)))).every(Boolean);
     },
   };
+}
+
+/** Whether the call gets a credential of its own. */
+function isAlone({ kind, decision }: Clearance, provider: BrokerProvider | undefined): boolean {
+  return kind === 'released' || decision.credential?.perCall === true || provider?.shareable !== true;
 }
 
 const scopeKeys = new WeakMap<CredentialPlan, string>();

@@ -8,7 +8,7 @@ import type { Credential, Grant, Minted } from '../domain/credential.ts';
 import type { CredentialPlan } from '../domain/decision.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
-import { partiesOf } from '../domain/principal.ts';
+import { keysOf, type SuspendableTask } from '../domain/suspension.ts';
 import { GatewayError } from '../errors.ts';
 import { type BrokerProvider, faultName, UnwantedGrant, unavailable } from './broker-provider.ts';
 import {
@@ -33,7 +33,7 @@ export interface Mints {
    * A credential whose intent to revoke is durable. Rejects with `credential_unavailable`, `credential_too_broad`,
    * `draining`.
    */
-  mint(provider: BrokerProvider, grant: Grant, exclusive: boolean, taskId?: string): Promise<Credential>;
+  mint(provider: BrokerProvider, grant: Grant, use: Use): Promise<Credential>;
   /**
    * Cancels the mints that the filter names. Resolves when each of them has failed, and its credential was taken back
    * or is being taken back.
@@ -43,9 +43,19 @@ export interface Mints {
   ended(): Promise<void>;
 }
 
+/** What a credential is made for. */
+export interface Use {
+  /** For one call alone. */
+  readonly exclusive: boolean;
+  /** The task of the call that it is made for. */
+  readonly task?: SuspendableTask;
+  /** With whose end it is taken back: the call's task, or the one under which it is shared. */
+  readonly taskId?: string;
+}
+
 /** A credential that is being made. */
 interface Minting {
-  readonly facts: RevocationFacts;
+  readonly facts: RevocationFacts & { readonly keys: readonly string[] };
   readonly ended: Promise<unknown>;
   /** Set when the mint was cancelled before the credential was there. */
   blocked: boolean;
@@ -55,11 +65,11 @@ export function createMints(options: MintOptions): Mints {
   const { clock, log, metrics, revocations } = options;
   const minting = new Set<Minting>();
 
-  function mint(provider: BrokerProvider, grant: Grant, exclusive: boolean, taskId?: string): Promise<Credential> {
+  function mint(provider: BrokerProvider, grant: Grant, { exclusive, task, taskId }: Use): Promise<Credential> {
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-    const { plan, principal, holdId } = grant;
+    const { plan, principal, action, holdId } = grant;
     const facts = {
-      parties: partiesOf(principal),
+      keys: keysOf({ principal, action, ...(task && { task }) }),
       name: plan.name,
       ...(holdId && { holdId }),
       ...(taskId && { taskId }),
@@ -73,11 +83,11 @@ export function createMints(options: MintOptions): Mints {
   }
 
   async function make(own: Minting, provider: BrokerProvider, grant: Grant, exclusive: boolean): Promise<Credential> {
-    const { taskId } = own.facts;
+    const { taskId, keys } = own.facts;
     const id = `cred_${randomBytes(16).toString('base64url')}`;
     const intentOf = ({ handle, expiresAt }: Pick<Minted, 'handle' | 'expiresAt'>): Intent | undefined => {
       if (handle === undefined || provider.revoke === undefined) return undefined;
-      const { plan, principal, holdId, now: issuedAt } = grant;
+      const { plan, holdId, now: issuedAt } = grant;
       const entry = {
         id,
         name: plan.name,
@@ -87,7 +97,7 @@ export function createMints(options: MintOptions): Mints {
         ...(taskId && { taskId }),
         ...(expiresAt && { expiresAt }),
       };
-      return { entry, handle, provider, parties: partiesOf(principal) };
+      return { entry, handle, provider, keys };
     };
     const discard = async (minted: Pick<Minted, 'handle' | 'expiresAt'>) => {
       const intent = intentOf(minted);

@@ -7,6 +7,7 @@ import type { CredentialLedger, CredentialProvider, OutstandingCredential } from
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Secret } from '../domain/secret.ts';
+import { keyOf, type Suspended } from '../domain/suspension.ts';
 import { faultName, unavailable } from './broker-provider.ts';
 import type { Sealer } from './seal.ts';
 
@@ -38,14 +39,15 @@ export interface Intent {
   readonly entry: Omit<OutstandingCredential, 'sealed' | 'attempts'>;
   readonly handle: Secret;
   readonly provider: CredentialProvider;
-  /** Whose call it is for (`partiesOf`). */
-  readonly parties: readonly string[];
+  /** Of every suspension that would stop its call (`keysOf`). */
+  readonly keys: readonly string[];
 }
 
 /** Which credentials to take back early; every member that is given must agree. */
 export interface RevocationFilter {
-  /** A caller, by any identity that it proved, or someone a caller acts for. */
-  readonly principalId?: string;
+  /** All whose call this suspension would stop. */
+  readonly suspended?: Suspended;
+  /** Of a shared credential: the task under which it is shared. */
   readonly taskId?: string;
   readonly holdId?: string;
   /** The name under `credentials`. */
@@ -53,15 +55,16 @@ export interface RevocationFilter {
 }
 
 /** What a filter is held against. */
-export interface RevocationFacts extends Omit<RevocationFilter, 'principalId'> {
-  readonly parties?: readonly string[];
+export interface RevocationFacts extends Omit<RevocationFilter, 'suspended'> {
+  /** Unknown of what a process before this one has made: a start takes all of that back. */
+  readonly keys?: readonly string[];
 }
 
 interface Item {
   readonly entry: OutstandingCredential;
   readonly handle?: Secret;
   readonly provider?: CredentialProvider;
-  readonly parties?: readonly string[];
+  readonly keys?: readonly string[];
   attempts: number;
   /** Set once nothing is left to revoke, and only the ledger must still be told. */
   ended: boolean;
@@ -153,8 +156,8 @@ export class Revocations {
     for (const item of this.#items.values()) clearTimeout(item.timer);
   }
 
-  #keep({ entry, handle, provider, parties }: Intent, sealed: string): Item {
-    const item = { entry: { ...entry, sealed, attempts: 0 }, handle, provider, parties, attempts: 0, ended: false };
+  #keep({ entry, handle, provider, keys }: Intent, sealed: string): Item {
+    const item = { entry: { ...entry, sealed, attempts: 0 }, handle, provider, keys, attempts: 0, ended: false };
     this.#items.set(entry.id, item);
     return item;
   }
@@ -256,18 +259,19 @@ function hasExpired(entry: OutstandingCredential, now: number): boolean {
 
 /** Whether the facts agree with every member of the filter. A filter without members must not match everything. */
 export function matchesRequest(facts: RevocationFacts, filter: RevocationFilter): boolean {
-  const asked = (Object.keys(filter) as (keyof RevocationFilter)[]).filter((key) => filter[key] !== undefined);
-  const { parties = [] } = facts;
+  const { suspended, ...rest } = filter;
+  const asked = (Object.keys(rest) as (keyof typeof rest)[]).filter((key) => rest[key] !== undefined);
   return (
-    asked.length > 0 &&
-    asked.every((key) => (key === 'principalId' ? parties.includes(filter[key] as string) : facts[key] === filter[key]))
+    (suspended !== undefined || asked.length > 0) &&
+    (suspended === undefined || facts.keys?.includes(keyOf(suspended)) === true) &&
+    asked.every((key) => facts[key] === rest[key])
   );
 }
 
-function factsOf({ entry, parties }: Item): RevocationFacts {
+function factsOf({ entry, keys }: Item): RevocationFacts {
   const { taskId, holdId, name } = entry;
   return {
-    ...(parties !== undefined && { parties }),
+    ...(keys !== undefined && { keys }),
     ...(taskId !== undefined && { taskId }),
     ...(holdId !== undefined && { holdId }),
     name,

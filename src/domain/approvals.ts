@@ -4,6 +4,7 @@ import type { GatewayError } from '../errors.ts';
 import type { Action, Digest } from './action.ts';
 import type { Clearance } from './clearance.ts';
 import type { Approval, Decision } from './decision.ts';
+import type { Facts } from './facts.ts';
 import type { Hold } from './hold.ts';
 import type { PasskeyEvidence } from './passkey.ts';
 import type { Principal } from './principal.ts';
@@ -11,17 +12,28 @@ import type { Reviewer } from './reviewer.ts';
 import type { Task, TaskCall } from './task.ts';
 import type { HoldTrace } from './trace.ts';
 
-/** A call that policy wants held. */
-export interface HoldRequest {
-  readonly principal: Principal;
-  readonly action: Action;
+/** What the rules say about a call, with the digests of the action that depend on it. */
+export interface Verdict {
+  readonly decision: Decision;
   readonly actionDigest: Digest;
   /**
    * The action digest as earlier versions made it, with the MCP session of this call; absent when the call has none.
    */
   readonly formerActionDigest?: Digest;
-  readonly decision: Decision;
+}
+
+/** A call as it was judged on the facts of now, and as it would be judged on others. */
+export interface Judged extends Verdict {
+  readonly principal: Principal;
   readonly task?: Task;
+  readonly facts: Facts;
+  /** The same call, judged on these facts. */
+  on(facts: Facts): Verdict;
+}
+
+/** A call that policy wants held. */
+export interface HoldRequest extends Judged {
+  readonly action: Action;
   readonly calls: readonly TaskCall[];
   readonly idempotencyKey?: string;
   /** Names of the agent's header fields that the call will not carry. Reviewers and the agent are told. */
@@ -38,13 +50,10 @@ export interface HoldRequest {
    * Judges the same call again at release, with the approval as an input. Uses the caller's live token, the task as it
    * is now and the policy in force. Throws what identification or policy throws.
    */
-  rejudge(approval: Approval): Promise<Rejudged>;
+  rejudge(approval: Approval): Promise<Judged>;
   /** Calls back when the agent has gone away; the hold stays. */
   onClosed(callback: () => void): () => void;
 }
-
-/** What an approval is compared with before it is used. */
-export type Rejudged = Pick<HoldRequest, 'decision' | 'principal' | 'actionDigest' | 'formerActionDigest' | 'task'>;
 
 export interface Ballot {
   readonly decision: 'approve' | 'deny';

@@ -6,14 +6,20 @@ import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
 import type { Task, TaskCall } from './task.ts';
+import type { Escalation } from './tier.ts';
 
 export type Effect = 'allow' | 'hold' | 'deny';
 
-/** What one matched hold rule's tier asks for. */
+/** One of the seats that the tier of a matched hold rule asks for. A tier may have several. */
 export interface Requirement {
   readonly tier: string;
   /** Who may vote: `group:<name>` or `user:<subject>`. */
   readonly reviewers: readonly string[];
+  /**
+   * Present where the tier asks for the owners of what the call concerns. `reviewers` are then the owners of one
+   * resource, and nobody where no resource names an owner.
+   */
+  readonly owner?: true;
   /** Distinct people that must approve. */
   readonly count: number;
   readonly decideWithinMs: number;
@@ -22,8 +28,7 @@ export interface Requirement {
   readonly reasonRequired: boolean;
   /** Whether the agent may be told the reason of a denial. */
   readonly tellAgent?: boolean;
-  /** Who may vote as well once `afterMs` have passed since the hold was opened. */
-  readonly escalate?: { readonly afterMs: number; readonly to: readonly string[] };
+  readonly escalate?: Escalation;
 }
 
 export interface MatchedRule {
@@ -34,6 +39,8 @@ export interface MatchedRule {
    * call took more steps than it may. Both of the latter fail closed.
    */
   readonly why: 'matched' | 'condition_failed' | 'over_budget';
+  /** Who keeps the rule, as its author wrote it; shown to reviewers. */
+  readonly maintainer?: string;
 }
 
 /** The same for reviewers. */
@@ -49,6 +56,8 @@ export const WHY: Readonly<Record<MatchedRule['why'], string>> = {
 export interface CredentialPlan {
   readonly name: string;
   readonly scope: JsonObject;
+  /** A rule says `mint: perCall`: the credential is made for the call alone, and taken back after it. */
+  readonly perCall?: true;
 }
 
 /** A machine-readable ground of a decision, as the audit log and problem documents show it. */
@@ -71,7 +80,7 @@ export interface Decision {
   readonly rules: readonly MatchedRule[];
   /** Why, in the order of importance. */
   readonly reasons: readonly Reason[];
-  /** For `hold`, and for an `allow` that an approval brought about: what was asked for, one entry per distinct tier. */
+  /** For `hold`, and for an `allow` that an approval brought about: the seats of each distinct tier. */
   readonly requirements: readonly Requirement[];
   readonly credential?: CredentialPlan;
   /** What the decisive rules say to the agent, where they say anything. */

@@ -2,6 +2,8 @@
 // agent are not facts.
 
 import type { Classification } from './classification.ts';
+import { defined } from './defined.ts';
+import { longest, type Mark, taintsOf } from './taint.ts';
 
 /**
  * Facts that are looked up for a call, because what happened before decides: the calls of its task, marks, meters, and
@@ -11,4 +13,37 @@ export type HistoryFact = 'history' | 'tainted' | 'meter' | 'novel';
 
 export interface Facts {
   readonly classification: Classification;
+  /**
+   * The marks of the call's agent keys, people and root: for each taint and scope the one that ends last. Absent where
+   * nothing asks for them.
+   */
+  readonly tainted?: readonly Mark[];
+  /**
+   * By name, each meter that a rule for the call reads; a meter that cannot be told is left out. Absent where no rule
+   * reads one.
+   */
+  readonly meters?: Readonly<Record<string, number>>;
+}
+
+/**
+ * The facts that count when a held call is judged again: the stricter of those on which it was held and those of now.
+ * What faded since then still counts, so it voids no approval. The classification is that of now.
+ */
+export function stricter(then: Facts, now: Facts): Facts {
+  return { ...now, ...defined({ tainted: joined(then.tainted, now.tainted) }) };
+}
+
+/** The facts on which a call was held, with the classification of now. */
+export const asHeld = (then: Facts, { classification }: Facts): Facts => ({ ...then, classification });
+
+/** What there is now and was not there when the call was held, in words: `the mark customer-data`. */
+export function appeared(then: Facts, now: Facts): readonly string[] {
+  const before = new Set(taintsOf(then.tainted ?? []));
+  return taintsOf(now.tainted ?? [])
+    .filter((taint) => !before.has(taint))
+    .map((taint) => `the mark ${taint}`);
+}
+
+function joined(then: Facts['tainted'], now: Facts['tainted']): Facts['tainted'] {
+  return then === undefined || now === undefined ? (now ?? then) : longest([...then, ...now]);
 }

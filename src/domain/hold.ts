@@ -3,6 +3,7 @@
 import type { Action, ActionBinding, Digest, ToolChange, ToolWords } from './action.ts';
 import type { EpochMs } from './clock.ts';
 import type { MatchedRule, Requirement } from './decision.ts';
+import type { Facts } from './facts.ts';
 import type { Gist } from './gist.ts';
 import type { PasskeyEvidence } from './passkey.ts';
 import type { IssuerKind, Party } from './principal.ts';
@@ -69,6 +70,8 @@ export interface HeldTaskWords extends TaskWords {
 
 export interface HeldPrincipal extends Party {
   readonly kind: IssuerKind;
+  /** Whose facts and suspensions it has. Not bound; absent in holds of earlier versions, where it is the id. */
+  readonly agentKey?: string;
   readonly trustDomain?: string;
   readonly keyThumbprint?: string;
   /** The SPIFFE ID of the caller's X.509-SVID, when its token of another issuer is bound to that certificate. Bound. */
@@ -87,6 +90,8 @@ export interface HeldPrincipal extends Party {
 export interface HeldTask {
   readonly id: string;
   readonly revision: number;
+  /** The tasks above, the root first. Absent for a root. */
+  readonly ancestors?: readonly string[];
   /** The beginning of the task's objective, for lists. HeldContent has all of it. */
   readonly heading: string;
 }
@@ -103,6 +108,8 @@ export interface HoldBase {
   readonly task?: HeldTask;
   readonly rules: readonly MatchedRule[];
   readonly requirements: readonly Requirement[];
+  /** What was known when the call was held. Absent in holds of earlier versions. */
+  readonly facts?: Facts;
   readonly data?: string;
   readonly reversible?: boolean;
   /** Channels that are told of this hold. */

@@ -4,6 +4,7 @@
 
 import type { EpochMs } from './clock.ts';
 import type { Hold } from './hold.ts';
+import { tiersOf } from './tier.ts';
 
 export type NoticeKind =
   /** A call waits for a decision. */
@@ -88,7 +89,7 @@ export function noticeOf(hold: Hold, before: Hold | undefined): Notice | undefin
       kind,
       subject: hold.id,
       code: shortCode(hold.bindingDigest),
-      tier: hold.requirements.map(({ tier }) => tier).join(', '),
+      tier: tiersOf(hold.requirements).join(', '),
     }
   );
 }

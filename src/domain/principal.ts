@@ -11,6 +11,11 @@ export interface Party {
   readonly id: string;
   readonly issuer: string;
   readonly subject: string;
+  /**
+   * What the issuer's `personClaim` says of this party, exactly as issued; absent where the issuer has none or the token
+   * does not say. Compared by domain/person.ts, beside subject and id, never instead of them.
+   */
+  readonly person?: string;
 }
 
 /** The types of issuer (identity/issuers.ts): what `type` says in an entry of `identity.issuers`. */
@@ -19,6 +24,11 @@ export type IssuerKind = 'spiffe' | 'oidc';
 /** The verified caller. */
 export interface Principal extends Party {
   readonly kind: IssuerKind;
+  /**
+   * Names the agent whose many ids count as one, by its issuer's `agentKey`; the id where the issuer has none. Limits,
+   * facts and suspensions use it.
+   */
+  readonly agentKey: string;
   /** The `name` of the entry under `identity.issuers` that vouched for it. */
   readonly issuerName: string;
   /** SPIFFE trust domain; absent for OIDC principals. */
@@ -48,13 +58,4 @@ export interface Principal extends Party {
   readonly keyThumbprint?: string;
   /** When this proof of identity ends. */
   readonly expiresAt: EpochMs;
-}
-
-/** The ids under which a suspension stops a caller: its own, that of its SVID, and of everyone it acts for. */
-export function partiesOf({
-  id,
-  spiffeId,
-  onBehalfOf,
-}: Pick<Principal, 'id' | 'spiffeId' | 'onBehalfOf'>): readonly string[] {
-  return [id, ...(spiffeId === undefined ? [] : [spiffeId]), ...onBehalfOf.map((party) => party.id)];
 }

@@ -1,41 +1,81 @@
-// The kill switch: an agent, a user that agents act for, or a task, that may do nothing until it is lifted.
+// The kill switch: who or what may do nothing until the suspension is lifted or ends by itself. `keysOf` alone says
+// which suspensions cover a call; everything else (refusals, cuts, holds, credentials) asks it.
 
 import { GatewayError } from '../errors.ts';
 import type { EpochMs } from './clock.ts';
-import type { Party } from './principal.ts';
+import { nameKey } from './name.ts';
+import { type Named, personKeys } from './person.ts';
 
-/** What is suspended: a principal by its id (also where it is one that the caller acts for), or a task by its id. */
-export type Suspended = { readonly principal: string } | { readonly task: string };
+/** What is suspended. */
+export type Suspended =
+  /** An agent by its key or one of its ids, or a principal that callers act for. */
+  | { readonly principal: string }
+  /** A person whom callers act for, by any name that their issuer has for the person (person.ts). */
+  | { readonly person: string }
+  /** Every caller with a SPIFFE ID of this trust domain. */
+  | { readonly trustDomain: string }
+  /** A task, and every task below it. */
+  | { readonly task: string }
+  /** An upstream, and every server of a mount of this name. */
+  | { readonly upstream: string }
+  | { readonly everything: true };
 
 export type Suspension = Suspended & {
   /** `susp_` and random bits. */
   readonly id: string;
   readonly reason: string;
-  /** The reviewer's id. */
+  /** The reviewer's id, or the entry under `violations` that did it: `violations[0]`. */
   readonly by: string;
   readonly at: EpochMs;
+  /** When it ends by itself; absent: when it is lifted. The store's clock. */
+  readonly until?: EpochMs;
 };
 
-/** A caller as suspensions see it. */
-export interface Suspendable extends Pick<Party, 'id'> {
+/** What is suspended, without when, why and by whom. */
+export function suspendedOf({ id: _, reason: __, by: ___, at: ____, until: _____, ...what }: Suspension): Suspended {
+  return what;
+}
+
+/** A call, or a held call, as suspensions see it. */
+export interface Suspendable {
+  readonly principal: Caller;
+  readonly action: { readonly upstream: string };
+  readonly task?: SuspendableTask;
+}
+
+/** `ancestors` are the tasks above; absent where only the name of the task is known. */
+export interface SuspendableTask {
+  readonly id: string;
+  readonly ancestors?: readonly string[];
+}
+
+interface Caller extends Named {
+  /** Absent in holds of earlier versions. */
+  readonly agentKey?: string;
   /** A second identity that it proved. */
   readonly spiffeId?: string;
-  readonly onBehalfOf: readonly Pick<Party, 'id'>[];
+  readonly onBehalfOf: readonly Named[];
+}
+
+export interface SuspensionOrder {
+  readonly by: string;
+  readonly reason: string;
+  /** Default: until it is lifted. */
+  readonly until?: EpochMs;
 }
 
 /** Durable suspensions, with those in force in memory. */
 export interface SuspensionStore {
   /** The one that covers this call, if any. Synchronous and cheap: it is asked on the way of every call. */
-  covering(caller: Suspendable, taskId: string | undefined): Suspension | undefined;
+  covering(call: Suspendable): Suspension | undefined;
   /**
    * In force when it returns, durable when it resolves; in the same transaction PENDING and APPROVED holds under it
-   * become REVOKED. Suspending what is suspended gives the suspension that is there. Throws `store_unavailable`, and
-   * then nothing is suspended.
+   * become REVOKED. Suspending what is suspended for at least as long gives the suspension that is there. Throws
+   * `store_unavailable`, and then nothing is suspended.
    */
   suspend(
     what: Suspended,
-    by: string,
-    reason: string,
+    order: SuspensionOrder,
   ): Promise<{ readonly suspension: Suspension; readonly revoked: number; readonly isNew: boolean }>;
   /** Undefined when none of this id is in force. */
   get(id: string): Suspension | undefined;
@@ -43,16 +83,64 @@ export interface SuspensionStore {
   lift(id: string, by: string): Promise<Suspension>;
   /** Those in force, newest first. */
   list(): readonly Suspension[];
+  /** Those whose time is over and that nobody has ended yet. They cover nothing any more. */
+  over(): readonly Suspension[];
+}
+
+/** One text for each thing that can be suspended. */
+export function keyOf(what: Suspended): string {
+  if ('principal' in what) return `principal ${what.principal}`;
+  if ('person' in what) return personKey(nameKey(what.person));
+  if ('trustDomain' in what) return `trust-domain ${what.trustDomain}`;
+  if ('task' in what) return `task ${what.task}`;
+  if ('upstream' in what) return `upstream ${what.upstream}`;
+  return 'everything';
+}
+
+const personKey = (folded: string): string => `person ${folded}`;
+
+/** The keys of every suspension that would stop this call. */
+export function keysOf({ principal, task, action }: Suspendable): readonly string[] {
+  const chain = [principal, ...principal.onBehalfOf];
+  const { agentKey, spiffeId } = principal;
+  const ids = [...chain.map(({ id }) => id), ...(spiffeId === undefined ? [] : [spiffeId])];
+  const tasks = task === undefined ? [] : [task.id, ...(task.ancestors ?? [])];
+  return [
+    ...[...ids, ...(agentKey === undefined ? [] : [agentKey])].map((id) => keyOf({ principal: id })),
+    ...chain.flatMap(personKeys).map(personKey),
+    ...ids.flatMap((id) => trustDomainOf(id) ?? []).map((trustDomain) => keyOf({ trustDomain })),
+    ...tasks.map((id) => keyOf({ task: id })),
+    ...mountsOf(action.upstream).map((upstream) => keyOf({ upstream })),
+    keyOf({ everything: true }),
+  ];
+}
+
+/** SPIFFE ID, section 2: what stands between the scheme and the path. */
+const trustDomainOf = (id: string): string | undefined => /^spiffe:\/\/([^/]+)/.exec(id)?.[1];
+
+/** A server of a shared mount has its own name, and its mount's before the slash (server-names.ts). */
+const mountsOf = (upstream: string): readonly string[] => [...new Set([upstream, upstream.replace(/\/.*/, '')])];
+
+/** In words, for people and for the agent. */
+export function describeSuspended(what: Suspended): string {
+  if ('principal' in what) return 'this agent, or someone it acts for';
+  if ('person' in what) return 'a person this agent acts for';
+  if ('trustDomain' in what) return 'the trust domain of this agent';
+  if ('task' in what) return 'this task, or a task above it';
+  if ('upstream' in what) return 'this upstream';
+  return 'every call';
 }
 
 /** Throws `principal_suspended`. */
-export function refuseSuspended(
-  suspensions: Pick<SuspensionStore, 'covering'>,
-  caller: Suspendable,
-  taskId: string | undefined,
-): void {
-  const suspension = suspensions.covering(caller, taskId);
+export function refuseSuspended(suspensions: Pick<SuspensionStore, 'covering'>, call: Suspendable): void {
+  const suspension = suspensions.covering(call);
   if (suspension === undefined) return;
-  const what = 'task' in suspension ? 'This task' : 'This agent, or someone it acts for,';
-  throw new GatewayError('principal_suspended', `${what} was suspended by a person.`);
+  const what = describeSuspended(suspension);
+  const said = `${what.charAt(0).toUpperCase()}${what.slice(1)} was suspended`;
+  throw new GatewayError(
+    'principal_suspended',
+    suspension.until === undefined
+      ? `${said}, until a person lifts it.`
+      : `${said}, until ${new Date(suspension.until).toISOString()}.`,
+  );
 }

@@ -12,19 +12,45 @@ export interface TaskWords {
   readonly labels: readonly string[];
 }
 
+/**
+ * Who vouches for a task: `declared` by its agent alone, `attested` by a task token, `implicit` where the gateway opened
+ * it for a session.
+ */
+export type Provenance = 'declared' | 'attested' | 'implicit';
+
 export interface Task extends TaskWords {
   readonly id: string;
   /** Starts at 1; every PUT adds one. */
   readonly revision: number;
-  /** The principal that opened it; nobody else may name it. */
+  /**
+   * The task at the top of its tree; a task without a parent is its own root. History and everything that is counted
+   * belong to the root.
+   */
+  readonly root: string;
+  /** The task directly above. */
+  readonly parent?: string;
+  /** The tasks above, the root first. Empty for a root. */
+  readonly ancestors: readonly string[];
+  readonly provenance: Provenance;
+  /** The principal that opened it. It alone may change the task, end it, and invite others. */
   readonly principalId: string;
   readonly createdAt: EpochMs;
   readonly endedAt?: EpochMs;
 }
 
-/** One earlier call of a task, as conditions and reviewers see it. Never arguments or results. */
+/** A task that has ended, and the tasks below it, which ended with it. */
+export interface EndedTree {
+  readonly task: Task;
+  /** The ids of all of them. */
+  readonly ids: readonly string[];
+}
+
+/** One earlier call under a root, as conditions and reviewers see it. Never arguments or results. */
 export interface TaskCall {
   readonly at: EpochMs;
+  /** The principal that made it, and under which task. Absent in records of earlier versions. */
+  readonly agent?: string;
+  readonly task?: string;
   readonly upstream: string;
   readonly method: string;
   readonly path: string;
@@ -33,36 +59,79 @@ export interface TaskCall {
   readonly status?: number;
 }
 
+/** Levels below a root, tasks of a tree (ended ones included), and principals that may be invited to one task. */
+export const TREE_BOUNDS = { depth: 8, tasks: 1_000, participants: 100 } as const;
+
 /** Durable tasks. All times are the store's. */
 export interface TaskStore {
-  /** Throws `too_many_tasks`, `too_much_stored`. */
-  open(principalId: string, words: TaskWords, limits: AgentLimits): Promise<Task>;
+  /**
+   * Opens a task, below `parent` where that is given: who calls must take part in the parent (findTask). Throws
+   * `too_many_tasks`, `too_much_stored`, `task_ended`, `task_tree_full`.
+   */
+  open(principalId: string, words: TaskWords, limits: AgentLimits, parent?: Task): Promise<Task>;
   /**
    * A new revision; in the same transaction pending and unused holds under the old one become INVALIDATED. Throws
    * `task_not_found`, `task_ended`.
    */
   revise(id: string, principalId: string, words: TaskWords): Promise<Task>;
-  /** Ends the task; pending and unused holds under it become REVOKED. Idempotent. Throws `task_not_found`. */
-  end(id: string, principalId: string): Promise<Task>;
+  /** From now on the guest takes part. Idempotent. Throws `task_not_found`, `task_ended`, `task_tree_full`. */
+  invite(id: string, principalId: string, guestId: string): Promise<Task>;
+  /**
+   * Ends the task and all below it; pending and unused holds under them become REVOKED. Idempotent. Throws
+   * `task_not_found`.
+   */
+  end(id: string, principalId: string): Promise<EndedTree>;
   /** As `end`, by somebody else than its agent, who is named in `because`. Throws `task_not_found`. */
-  revoke(id: string, because: string): Promise<Task>;
+  revoke(id: string, because: string): Promise<EndedTree>;
   get(id: string): Promise<Task | undefined>;
+  /** Whether one of these was invited to the task. */
+  invited(id: string, partyIds: readonly string[]): Promise<boolean>;
   /** What the store keeps of an agent, bytes: holds, tasks, and their calls. */
   storedBytes(principalId: string): Promise<number>;
   /**
-   * The latest calls of a task, oldest first, at most 200. Synchronous: it is read on the way of every call that names
-   * a task.
+   * The latest calls under a root, oldest first, at most 200. Synchronous: it is read on the way of every call that
+   * names a task.
    */
-  calls(taskId: string): readonly TaskCall[];
+  calls(root: string): readonly TaskCall[];
   /** Adds a call. Durable within a second; never throws. */
-  record(taskId: string, call: TaskCall): void;
+  record(root: string, call: TaskCall): void;
 }
 
-/** The agent's own, open task. Another agent's task is not found: its existence is nobody else's business. */
-export async function findTask(tasks: TaskStore, id: string, principal: Principal): Promise<Task> {
+/** Throws `task_tree_full` when there are as many as there may be. */
+export function refuseFullTree(of: keyof typeof TREE_BOUNDS, count: number): void {
+  const most = TREE_BOUNDS[of];
+  if (count < most) return;
+  const words = {
+    depth: 'levels below its root',
+    tasks: 'tasks in one tree',
+    participants: 'principals invited to one task',
+  };
+  throw new GatewayError('task_tree_full', `There may be ${most} ${words[of]}, and there are.`);
+}
+
+/**
+ * An open task in which the caller takes part: the caller, or somebody for whom it acts, opened it or was invited. This
+ * is judged at every call. Of other tasks not even the existence is told.
+ */
+export async function findTask(
+  tasks: Pick<TaskStore, 'get' | 'invited'>,
+  id: string,
+  principal: Pick<Principal, 'id' | 'issuer' | 'onBehalfOf'>,
+): Promise<Task> {
   const task = await tasks.get(id);
-  if (task === undefined || task.principalId !== principal.id)
+  if (task === undefined || !(await takesPart(tasks, task, principal)))
     throw new GatewayError('task_not_found', 'There is no task of yours with this id.');
   if (task.endedAt !== undefined) throw new GatewayError('task_ended', 'The task has ended.');
   return task;
+}
+
+async function takesPart(
+  tasks: Pick<TaskStore, 'invited'>,
+  { id, principalId }: Task,
+  { id: callerId, issuer, onBehalfOf }: Pick<Principal, 'id' | 'issuer' | 'onBehalfOf'>,
+): Promise<boolean> {
+  // An issuer vouches for its own subjects. What it says of an actor of another issuer is hearsay.
+  const vouched = onBehalfOf.filter((party) => party.issuer === issuer);
+  const parties = [callerId, ...vouched.map((party) => party.id)];
+  return parties.includes(principalId) || tasks.invited(id, parties);
 }

@@ -11,6 +11,12 @@ export const DECISION = {
     'Open a task at /countersign/v1/tasks and send its id in Countersign-Task.',
   ),
   task_ended: refused(409, 'The task has ended', 'no', 'Open a new task.'),
+  task_tree_full: refused(
+    409,
+    'The tree of the task is full',
+    'no',
+    'Use the tasks that are there, or open a task without a parent.',
+  ),
 
   // decide
   denied: refused(

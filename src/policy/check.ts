@@ -7,20 +7,19 @@ import type { Fault } from '../settings/faults.ts';
 import { suggest } from '../settings/suggestions.ts';
 import { BUDGET } from './cel/budget.ts';
 import { type Condition, compileCondition } from './conditions.ts';
+import { type Language, languageOf } from './language.ts';
 import { compilePath, type PathPattern } from './paths.ts';
-import type { PolicyOptions, ResourceOptions, RuleOptions } from './rules.ts';
+import { namesOf, type PolicyOptions, type ResourceOptions, type RuleOptions } from './rules.ts';
 import { templateNames } from './scopes.ts';
-import { CALL_VARIABLES } from './selector.ts';
-import { VARIABLES } from './variables/variables.ts';
-
-const CONDITION_VARIABLES: ReadonlySet<string> = new Set(VARIABLES.map(({ name }) => name));
+import { SELECTING } from './selector.ts';
 
 /** Nothing but warnings when the policy compiles. */
 export function checkPolicy(options: PolicyOptions): readonly Fault[] {
   const known = knownTexts(options);
+  const language = languageOf(namesOf(options));
   return [
     ...under('resources', options.resources, (resource) => checkResource(resource)),
-    ...under('rules', options.rules, (rule) => checkRule(rule, options, known)),
+    ...under('rules', options.rules, (rule) => checkRule(rule, options, language, known)),
   ];
 }
 
@@ -54,12 +53,13 @@ const growthWarning = (part: string): string =>
 function* checkRule(
   rule: RuleOptions,
   { tiers, sensitivity }: Pick<PolicyOptions, 'tiers' | 'sensitivity'>,
+  language: Language,
   known: KnownTexts,
 ): Generator<Fault> {
   const pattern = compiled(rule.match.path, compilePath);
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
   else yield* checkTemplates(rule, pattern);
-  const condition = compiled(rule.when, compileCondition);
+  const condition = compiled(rule.when, (when) => compileCondition(when, language));
   yield* checkCondition(condition, known);
   if (rule.decide === 'allow' && typeof condition === 'object' && condition.readsHints) {
     yield {
@@ -84,15 +84,10 @@ function* checkRule(
 function* checkResource({ match, when }: ResourceOptions): Generator<Fault> {
   const pattern = compiled(match.path, compilePath);
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
-  const condition = compiled(when, compileCondition);
-  yield* checkCondition(condition, new Map());
-  if (typeof condition !== 'object') return;
-  const others = [...condition.names].filter((name) => CONDITION_VARIABLES.has(name) && !CALL_VARIABLES.has(name));
-  if (others.length > 0)
-    yield {
-      path: ['when'],
-      message: `Use \`agent\`, \`request\`, \`tool\` and \`args\` only: \`${others[0]}\` is not known yet when a call is classified.`,
-    };
+  yield* checkCondition(
+    compiled(when, (text) => compileCondition(text, SELECTING)),
+    new Map(),
+  );
 }
 
 function* checkCondition(condition: Condition | string | undefined, known: KnownTexts): Generator<Fault> {

@@ -2,7 +2,9 @@
 
 import type { Protocol } from '../domain/action.ts';
 import type { Requirement } from '../domain/decision.ts';
+import { asksOwner, needsOf } from '../domain/tier.ts';
 import { type Condition, compileCondition } from './conditions.ts';
+import type { Language } from './language.ts';
 import { compileMatcher, indexMatches, type Matcher, namesNoMessage } from './matcher.ts';
 import type { PolicyUpstream, RuleOptions, TierOptions } from './rules.ts';
 
@@ -11,8 +13,8 @@ export interface CompiledRule extends Matcher {
   /** Place in the file; the built-in rules come last. */
   readonly index: number;
   readonly condition?: Condition;
-  /** For hold rules. */
-  readonly requirement?: Requirement;
+  /** What a hold rule's tier asks for; a seat for owners has nobody yet (seats.ts). Empty for other rules. */
+  readonly requirements: readonly Requirement[];
   /** Channels of the rule and of its tier. */
   readonly notify: readonly string[];
 }
@@ -22,17 +24,17 @@ export function compileRule(
   options: RuleOptions,
   index: number,
   tiers: Readonly<Record<string, TierOptions>>,
+  language: Language,
 ): CompiledRule {
   const { match, decide, when } = options;
-  const condition = when === undefined ? undefined : compileCondition(when);
-  const requirement = decide === 'hold' ? requirementOf(options.tier, tiers) : undefined;
+  const condition = when === undefined ? undefined : compileCondition(when, language);
   const matcher = compileMatcher(match, decide === 'allow' ? 'exact' : 'lenient', sparesSessions(options, condition));
   return {
     ...matcher,
     options,
     index,
     ...(condition && { condition }),
-    ...(requirement && { requirement }),
+    requirements: decide === 'hold' ? requirementsOf(options.tier, tiers) : [],
     notify: [...new Set([...(options.notify ?? []), ...(tierOf(options.tier, tiers)?.notify ?? [])])],
     readsBody: matcher.readsBody || condition?.readsBody === true,
   };
@@ -51,12 +53,20 @@ function sparesSessions({ match, decide }: RuleOptions, condition: Condition | u
   return readsFacts || (decide === 'deny' && (readsBody || readsHints));
 }
 
-function requirementOf(tier: string | undefined, tiers: Readonly<Record<string, TierOptions>>): Requirement {
+function requirementsOf(
+  tier: string | undefined,
+  tiers: Readonly<Record<string, TierOptions>>,
+): readonly Requirement[] {
   const options = tierOf(tier, tiers);
   if (tier === undefined || options === undefined) throw new TypeError('a hold rule needs a tier that exists');
-  const { reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired, tellAgent, escalate } = options;
-  const known = { tier, reviewers, count, decideWithinMs, useWithinMs, stepUp, reasonRequired };
-  return { ...known, ...(tellAgent && { tellAgent }), ...(escalate && { escalate }) };
+  const { decideWithinMs, useWithinMs, stepUp, reasonRequired, tellAgent } = options;
+  return needsOf(options).map(({ from, count, escalate }) => ({
+    tier,
+    ...(asksOwner({ from }) ? { reviewers: [], owner: true as const } : { reviewers: from }),
+    ...{ count, decideWithinMs, useWithinMs, stepUp, reasonRequired },
+    ...(tellAgent && { tellAgent }),
+    ...(escalate && { escalate }),
+  }));
 }
 
 function tierOf(tier: string | undefined, tiers: Readonly<Record<string, TierOptions>>): TierOptions | undefined {

@@ -3,7 +3,7 @@
 
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { nearestName, suggest } from '../settings/suggestions.ts';
-import { VARIABLES } from './variables/variables.ts';
+import { type ConfiguredNames, memberTypesOf, type Variable } from './variables/variable.ts';
 
 /** What the library throws, or hands back from its type check. */
 interface CelFault {
@@ -14,31 +14,45 @@ interface CelFault {
   readonly range?: { readonly start: number };
 }
 
-/** One sentence or two, with the place in the expression. `functions`: every function that the library knows. */
-export function explainCelFault(thrown: unknown, functions: readonly string[]): string {
+/** What an expression may use: the variables, the names of the configuration, and every function of the library. */
+export interface KnownNames {
+  readonly variables: readonly Variable[];
+  readonly names: ConfiguredNames;
+  readonly functions: readonly string[];
+}
+
+/** One sentence or two, with the place in the expression. */
+export function explainCelFault(thrown: unknown, known: KnownNames): string {
   const fault = thrown as CelFault;
   if (fault.summary === undefined) return String(thrown);
   const place = fault.range === undefined ? '' : ` (at character ${fault.range.start + 1})`;
-  const [what, instead] = describe(fault, fault.summary, functions);
+  const [what, instead] = describe(fault, fault.summary, known);
   return `${what}${place}.${instead === '' ? '' : ` ${instead}`}`;
 }
 
 /** What is wrong, without a full stop, and what to write instead. */
-function describe({ name, code, node }: CelFault, summary: string, functions: readonly string[]): [string, string] {
+function describe(
+  { name, code, node }: CelFault,
+  summary: string,
+  { variables, names, functions }: KnownNames,
+): [string, string] {
   if (code === 'limit_exceeded') return [`Write a shorter expression: ${summary}`, ''];
   if (name === 'ParseError') return [`This is not a CEL expression: ${summary}`, ''];
   if (code === 'unknown_variable' && node?.op === 'id') {
-    const names = VARIABLES.map((variable) => variable.name);
-    return [`There is no variable \`${node.args}\``, suggest(node.args, 'Variables', names)];
+    const known = variables.map((variable) => variable.name);
+    return [`There is no variable \`${node.args}\``, suggest(node.args, 'Variables', known)];
   }
   if (code === 'no_such_key' && node?.op === '.') {
     const [holder, member] = node.args;
-    const variable = VARIABLES.find((each) => holder.op === 'id' && each.name === holder.args);
-    if (variable !== undefined && 'members' in variable)
+    const variable = variables.find((each) => holder.op === 'id' && each.name === holder.args);
+    const members = variable && memberTypesOf(variable, names);
+    if (variable !== undefined && 'namedBy' in variable && names[variable.namedBy].length === 0)
       return [
-        `\`${variable.name}\` has no member \`${member}\``,
-        suggest(member, 'Members', Object.keys(variable.members)),
+        `The configuration has no \`${variable.namedBy}\``,
+        `Define \`${member}\` under \`${variable.namedBy}\`.`,
       ];
+    if (variable !== undefined && members !== undefined)
+      return [`\`${variable.name}\` has no member \`${member}\``, suggest(member, 'Members', Object.keys(members))];
   }
   if (
     code === 'no_matching_overload' &&

@@ -31,6 +31,19 @@ export function readsOf(ast: ASTNode): ConditionReads {
   return { body, hints, names, facts: new Set([...mentions].flatMap(([fact, left]) => (left > 0 ? [fact] : []))) };
 }
 
+/** The meters that an expression may read: those that it names, or all where it names `meter` in another way. */
+export function metersIn(ast: ASTNode, meters: readonly string[]): readonly string[] {
+  const named = new Set<string>();
+  let mentions = 0;
+  for (const node of nodesOf(ast)) {
+    if (node.op === 'id' && node.args === 'meter') mentions += 1;
+    if (node.op !== '.' || node.args[0].op !== 'id' || node.args[0].args !== 'meter') continue;
+    mentions -= 1;
+    named.add(node.args[1]);
+  }
+  return mentions > 0 ? meters : [...named];
+}
+
 /** What each variable without members reads. */
 const BY_NAME = new Map(
   VARIABLES.flatMap((variable) => ('members' in variable ? [] : [[variable.name, variable.reads] as const])),

@@ -2,7 +2,7 @@
 // and their tiers, in an order that does not depend on the file. So an unrelated edit voids no approval.
 
 import type { Digest } from '../domain/action.ts';
-import { canonicalDigest } from '../domain/canonical.ts';
+import { canonicalDigest, canonicalText } from '../domain/canonical.ts';
 import type { Requirement } from '../domain/decision.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import type { PolicyOptions } from './rules.ts';
@@ -31,12 +31,19 @@ export function createDigests(options: PolicyOptions, rules: readonly CompiledRu
   };
 }
 
+/** The same decision with the people who sit in the seats for owners: other owners make it another decision. */
+export function withPeople(decision: Digest, requirements: readonly Requirement[]): Digest {
+  const owners = requirements.filter(({ owner }) => owner).map(({ tier, reviewers }) => ({ tier, reviewers }));
+  return canonicalDigest('countersign/decision/v1', { decision, owners: inOrder(owners) });
+}
+
 /**
  * A rule's content with its tier's spelled out. Lists whose order has no meaning are sorted. `notify` and messages are
  * left out, because they change nothing of what was approved.
  */
-function contentOf({ options, requirement }: CompiledRule) {
-  const { match, when, tier: _, notify: __, message: ___, ...rest } = options;
+function contentOf({ options, requirements }: CompiledRule) {
+  const { match, when, tier: _, notify: __, message: ___, maintainer: ____, ...rest } = options;
+  const [first, ...others] = requirements.map(contentOfRequirement);
   return {
     ...rest,
     ...(when !== undefined && { when }),
@@ -45,7 +52,7 @@ function contentOf({ options, requirement }: CompiledRule) {
       ...(match.methods && { methods: [...match.methods].sort() }),
       ...(match.mcp && { mcp: [...match.mcp].sort() }),
     },
-    ...(requirement && { requirement: contentOfRequirement(requirement) }),
+    ...(first && (others.length === 0 ? { requirement: first } : { requirements: inOrder([first, ...others]) })),
   };
 }
 
@@ -56,6 +63,12 @@ function contentOfRequirement({ escalate, tellAgent: _, ...requirement }: Requir
     ...(escalate && { escalate: { ...escalate, to: [...escalate.to].sort() } }),
   };
 }
+
+const inOrder = <T>(contents: readonly T[]): readonly T[] =>
+  contents
+    .map((content) => [canonicalText(content), content] as const)
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([, content]) => content);
 
 const byId = (a: { readonly id: string }, b: { readonly id: string }): number =>
   a.id < b.id ? -1 : a.id > b.id ? 1 : 0;

@@ -18,11 +18,13 @@ import { checkPolicy } from './check.ts';
 import { createClassifier } from './classifier.ts';
 import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
 import type { Condition } from './conditions.ts';
-import { createDigests } from './digests.ts';
+import { createDigests, withPeople } from './digests.ts';
+import { languageOf } from './language.ts';
 import { mcpLifecycleRules, toolChangeRules } from './mcp-lifecycle.ts';
+import { seatOwners } from './owner-seats.ts';
 import { type PathParams, type ReadPath, readPath } from './paths.ts';
 import { createRuleOutcomes, type Match, type RuleOutcome } from './rule-outcome.ts';
-import type { PolicyOptions } from './rules.ts';
+import { namesOf, type PolicyOptions } from './rules.ts';
 import { fillScope, UnsafeParameter } from './scopes.ts';
 import { CallVariables } from './variables/variables.ts';
 import { Vocabulary } from './vocabulary.ts';
@@ -43,7 +45,8 @@ export function compilePolicy(options: PolicyOptions): Policy {
       ];
     },
   );
-  const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers));
+  const language = languageOf(namesOf(options));
+  const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers, language));
   const index = indexRules(rules, options.upstreams);
   const readsFacts = rules.some(({ condition }) => (condition?.factsRead.size ?? 0) > 0);
   const vocabulary = new Vocabulary(options);
@@ -173,12 +176,19 @@ function collect(index: RuleIndex, input: DecisionInput, path: ReadPath, judgeCo
 }
 
 /** Adds what depends on the call: path parameters in the credential's scope, a body that was not read, an approval. */
-function judge({ decision, narrowing }: RuleOutcome, matches: readonly Match[], input: DecisionInput): Decision {
+function judge(outcome: RuleOutcome, matches: readonly Match[], input: DecisionInput): Decision {
+  const { narrowing } = outcome;
+  const decision = outcome.asksOwner ? withOwners(outcome.decision, input) : outcome.decision;
   if (decision.effect === 'deny') return decision;
   if (decision.effect === 'hold' && input.action.streamed) return denied(decision, 'body_not_read');
   const planned = narrowing === undefined ? decision : narrow(decision, narrowing, matches);
   if (planned.effect !== 'hold' || input.approval?.satisfies(planned.requirements) !== true) return planned;
   return { ...planned, effect: 'allow' };
+}
+
+function withOwners(decision: Decision, { facts }: DecisionInput): Decision {
+  const requirements = seatOwners(decision.requirements, facts.classification.owners);
+  return { ...decision, requirements, decisionDigest: withPeople(decision.decisionDigest, requirements) };
 }
 
 function narrow(

@@ -20,6 +20,8 @@ export interface Match {
 export interface RuleOutcome {
   /** The decision without an approval; with a credential only where its scope is the same for every call. */
   readonly decision: Decision;
+  /** Whether a seat is for the owners of what the call concerns. */
+  readonly asksOwner: boolean;
   /** A scope with templates, and the rule whose path parameters fill it. */
   readonly narrowing?: { readonly name: string; readonly template: JsonObject; readonly rule: CompiledRule };
 }
@@ -55,13 +57,14 @@ function find(matches: readonly Match[], credential: string | undefined, digests
   );
   const deny = (...reasons: Reason[]): RuleOutcome => ({
     decision: { ...facts, effect: 'deny', reasons, requirements: [] },
+    asksOwner: false,
   });
   if (strictest === undefined) return deny('no_matching_rule');
   const decisive = matches.filter(({ rule }) => rule.options.decide === strictest).map(({ rule }) => rule);
   const reasons = decisive.map(({ options }): Reason => `rule:${options.id}`);
   const messages = decisive.flatMap(({ options }) => options.message ?? []);
   const say = messages.length > 0 && { messages };
-  if (strictest === 'deny') return { decision: { ...deny(...reasons).decision, ...say } };
+  if (strictest === 'deny') return { decision: { ...deny(...reasons).decision, ...say }, asksOwner: false };
 
   const notify = [...new Set(decisive.flatMap((rule) => rule.notify))];
   const decision: Decision = {
@@ -72,7 +75,8 @@ function find(matches: readonly Match[], credential: string | undefined, digests
     ...say,
     ...(notify.length > 0 && { notify }),
   };
-  if (credential === undefined) return { decision };
+  const asksOwner = decision.requirements.some(({ owner }) => owner);
+  if (credential === undefined) return { decision, asksOwner };
   const narrowing = decisive.filter(({ options }) => options.credential !== undefined);
   const [rule] = narrowing;
   const template = rule?.options.credential ?? {};
@@ -82,8 +86,8 @@ function find(matches: readonly Match[], credential: string | undefined, digests
   const distinct = new Set(narrowing.map((each) => canonicalDigest('countersign/scope/v1', each.options.credential)));
   if (distinct.size > 1) return deny('conflicting_credential_scopes', ...reasons);
   if (rule !== undefined && templateNames(template).length > 0)
-    return { decision, narrowing: { name: credential, template, rule } };
-  return { decision: { ...decision, credential: { name: credential, scope: template } } };
+    return { decision, asksOwner, narrowing: { name: credential, template, rule } };
+  return { decision: { ...decision, credential: { name: credential, scope: template } }, asksOwner };
 }
 
 function describe(matches: readonly Match[], digests: Digests) {
@@ -91,7 +95,7 @@ function describe(matches: readonly Match[], digests: Digests) {
   const labels = new Set(options.flatMap(({ data }) => (data === undefined ? [] : [data])));
   const reversible = options.flatMap((rule) => (rule.reversible === undefined ? [] : [rule.reversible]));
   return {
-    rules: matches.map(({ rule, why }) => ({ id: rule.options.id, effect: rule.options.decide, why })),
+    rules: matches.map(matchedRule),
     ...(labels.size > 0 && { data: [...labels].join(', ') }),
     ...(reversible.length > 0 && { reversible: !reversible.includes(false) }),
     policyDigest: digests.policy,
@@ -99,10 +103,13 @@ function describe(matches: readonly Match[], digests: Digests) {
   };
 }
 
-/** Each tier is one requirement, however many rules name it. */
+function matchedRule({ rule: { options }, why }: Match): MatchedRule {
+  const { id, decide: effect, maintainer } = options;
+  return maintainer === undefined ? { id, effect, why } : { id, effect, why, maintainer };
+}
+
+/** Each tier counts once, however many rules name it. */
 function requirementsOf(rules: readonly CompiledRule[]): readonly Requirement[] {
-  const byTier = new Map(
-    rules.flatMap(({ requirement }) => (requirement ? [[requirement.tier, requirement] as const] : [])),
-  );
-  return [...byTier.values()];
+  const byTier = new Map(rules.flatMap(({ requirements }) => requirements.map(({ tier }) => [tier, requirements])));
+  return [...byTier.values()].flat();
 }

@@ -5,6 +5,8 @@ import type { Protocol } from '../domain/action.ts';
 import type { Operation, TaskNeed } from '../domain/classification.ts';
 import type { Effect, Requirement } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { TierPeople } from '../domain/tier.ts';
+import type { ConfiguredNames } from './variables/variable.ts';
 
 /** What calls an entry is about. Every key that is given must match; a key that is left out matches everything. */
 export interface CallMatch {
@@ -51,12 +53,13 @@ export interface RuleOptions {
   readonly reversible?: boolean;
   /** Channels that are told. */
   readonly notify?: readonly string[];
+  /** Who keeps the rule. */
+  readonly maintainer?: string;
 }
 
 /** What a tier asks of people, and who is told of its holds. */
-export interface TierOptions extends Omit<Requirement, 'tier'> {
-  readonly notify?: readonly string[];
-}
+export type TierOptions = TierPeople &
+  Omit<Requirement, 'tier' | 'reviewers' | 'owner' | 'count' | 'escalate'> & { readonly notify?: readonly string[] };
 
 /** `hold` names the tier that decides on a changed tool. */
 export type ToolChanges = 'allow' | 'deny' | { readonly hold: string };
@@ -114,8 +117,19 @@ export interface ClassificationOptions {
   readonly resources: readonly ResourceOptions[];
 }
 
+/** What a meter counts, and for how long. */
+export interface MeterOptions {
+  readonly match: CallMatch;
+}
+
 export interface PolicyOptions extends ClassificationOptions {
   readonly rules: readonly RuleOptions[];
   readonly tiers: Readonly<Record<string, TierOptions>>;
   readonly upstreams: Readonly<Record<string, PolicyUpstream>>;
+  readonly meters?: Readonly<Record<string, MeterOptions>>;
+}
+
+/** The names that the configuration gives to its conditions. */
+export function namesOf({ meters }: Pick<PolicyOptions, 'meters'>): ConfiguredNames {
+  return { meters: Object.keys(meters ?? {}) };
 }

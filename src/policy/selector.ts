@@ -5,14 +5,18 @@
 import type { Action } from '../domain/action.ts';
 import type { Classifiable } from '../domain/classification.ts';
 import { type Condition, compileCondition } from './conditions.ts';
+import { languageOf } from './language.ts';
 import { compileMatcher, type Matcher, namesNoMessage } from './matcher.ts';
 import { NO_PARAMS, type PathParams, type ReadPath, readPath } from './paths.ts';
 import type { CallMatch } from './rules.ts';
+import { agent } from './variables/agent.ts';
+import { args, tool } from './variables/arguments.ts';
+import { request } from './variables/request.ts';
 import { CallVariables } from './variables/variables.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
-/** The variables of the condition of a selector: the call itself. Nothing is known yet of what happened before. */
-export const CALL_VARIABLES: ReadonlySet<string> = new Set(['agent', 'request', 'tool', 'args']);
+/** The language of their conditions is about the call itself: nothing is known yet of what happened before. */
+export const SELECTING = languageOf({ meters: [] }, [agent, request, tool, args]);
 
 interface SelectorOptions {
   readonly match: CallMatch;
@@ -28,7 +32,7 @@ export interface Selector<Options extends SelectorOptions> extends Matcher {
 export function compileSelector<Options extends SelectorOptions>(options: Options): Selector<Options> {
   const { match, when } = options;
   const matcher = compileMatcher(match, 'lenient', namesNoMessage(match));
-  const condition = when === undefined ? undefined : compileCondition(when);
+  const condition = when === undefined ? undefined : compileCondition(when, SELECTING);
   return {
     ...matcher,
     options,

@@ -11,18 +11,35 @@ const reason = z.string().trim().min(1).max(2_000);
 // No caller has a name of another form, so nothing would be suspended.
 const name = z.string().max(2_000).refine(isName, { error: 'Use visible characters only, and no blanks at the ends.' });
 
-const suspension = z.union([z.strictObject({ principal: name, reason }), z.strictObject({ task: name, reason })]);
+const MS_PER_UNIT: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const duration = z
+  .string()
+  .regex(/^[1-9]\d{0,4}[smhd]$/, { error: 'Write a duration with its unit, like 90s, 15m, 1h or 7d.' })
+  .transform((text) => Number(text.slice(0, -1)) * (MS_PER_UNIT[text.slice(-1)] ?? 0));
+const lasting = { reason, for: duration.exactOptional() };
+/** `agent` is the word for the agent by its key, `principal` for anybody by an id; a suspension treats both alike. */
+const suspension = z.union([
+  z.strictObject({ principal: name, ...lasting }),
+  z.strictObject({ agent: name, ...lasting }).transform(({ agent, ...rest }) => ({ ...rest, principal: agent })),
+  z.strictObject({ person: name, ...lasting }),
+  z.strictObject({ trustDomain: name.regex(/^[a-z0-9._-]+$/), ...lasting }),
+  z.strictObject({ task: name, ...lasting }),
+  z.strictObject({ upstream: name, ...lasting }),
+  z.strictObject({ everything: z.literal(true), ...lasting }),
+]);
 const withReason = z.strictObject({ reason });
 
 export interface SuspensionBody {
   readonly what: Suspended;
   readonly reason: string;
+  /** Absent: until somebody lifts it. */
+  readonly forMs?: number;
 }
 
 /** Throws `bad_request` for a body of another form. */
 export function acceptSuspension(value: Json): SuspensionBody {
-  const { reason: said, ...what } = accept(suspension, value, 'bad_request');
-  return { what, reason: said };
+  const { reason: said, for: forMs, ...what } = accept(suspension, value, 'bad_request');
+  return { what, reason: said, ...(forMs !== undefined && { forMs }) };
 }
 
 /** Throws `bad_request` for an empty or overlong reason. */

@@ -65,8 +65,8 @@ export function addConsoleRoutes<E extends ConsoleRoutesEnv>(
   app.post('/api/v1/suspensions', async (context) => {
     const { reviewer } = context.var;
     interventions.need(reviewer, 'killSwitch');
-    const { what, reason } = await readSuspension(context.req.raw, parseJson);
-    const { suspension, revoked, isNew, credentialsRevoked, cut } = await interventions.suspend(reviewer, what, reason);
+    const body = await readSuspension(context.req.raw, parseJson);
+    const { suspension, revoked, isNew, credentialsRevoked, cut } = await interventions.suspend(reviewer, body);
     return context.json(
       { ...viewSuspension(suspension), revokedHolds: revoked, cutConnections: cut, credentialsRevoked },
       isNew ? 201 : 200,
@@ -121,7 +121,11 @@ export function addConsoleRoutes<E extends ConsoleRoutesEnv>(
   });
 }
 
-const viewSuspension = ({ at, ...suspension }: Suspension) => ({ ...suspension, at: iso(at) });
+const viewSuspension = ({ at, until, ...suspension }: Suspension) => ({
+  ...suspension,
+  at: iso(at),
+  ...(until !== undefined && { until: iso(until) }),
+});
 
 function viewPassed({ call: { at, ...call }, taskOpen }: WatchedCall) {
   return { ...call, at: iso(at), youMay: { revokeTask: taskOpen } };

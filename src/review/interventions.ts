@@ -3,13 +3,15 @@
 // does not name.
 
 import type { AuditLog } from '../domain/audit.ts';
+import { isoTime } from '../domain/clock.ts';
 import type { HoldStore } from '../domain/hold-store.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
-import type { Suspended, Suspension, SuspensionStore } from '../domain/suspension.ts';
+import { type Suspended, type Suspension, type SuspensionStore, suspendedOf } from '../domain/suspension.ts';
 import type { Task, TaskStore } from '../domain/task.ts';
 import type { PassedCall, WatchStore } from '../domain/watch.ts';
 import { GatewayError } from '../errors.ts';
+import type { SuspensionBody } from './bodies.ts';
 
 /**
  * What a person may do besides voting. Looked up at each request, so that a reload of the configuration takes effect at
@@ -29,7 +31,9 @@ export interface InterventionParts {
   readonly tasks: TaskStore;
   readonly audit: AuditLog;
   /** Takes back the credentials that are outstanding; false when some of them could not be taken back yet. */
-  revokeCredentials(whose: { readonly principalId: string } | { readonly taskId: string }): Promise<boolean>;
+  revokeCredentials(whose: { readonly suspended: Suspended } | { readonly taskId: string }): Promise<boolean>;
+  /** Throws `bad_request` for a name that nothing has: a suspension of it would look as if it stopped something. */
+  refuseUnknown(what: Suspended): void;
   /** Cuts the streams and WebSocket connections that suspensions cover now; returns how many. */
   cutConnections(): number;
 }
@@ -46,8 +50,7 @@ export interface Interventions {
   need(reviewer: Reviewer, power: keyof Powers): Powers;
   suspend(
     by: Reviewer,
-    what: Suspended,
-    reason: string,
+    body: SuspensionBody,
   ): Promise<{
     readonly suspension: Suspension;
     readonly revoked: number;
@@ -92,19 +95,22 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
   return {
     need,
     find,
-    async suspend(reviewer, what, reason) {
+    async suspend(reviewer, { what, reason, forMs }) {
       need(reviewer, 'killSwitch');
+      parts.refuseUnknown(what);
       const by = reviewer.id;
-      const done = await suspensions.suspend(what, by, reason);
+      const until = forMs === undefined ? {} : { until: holds.now() + forMs };
+      const done = await suspensions.suspend(what, { by, reason, ...until });
       const cut = parts.cutConnections();
       // The suspension is in force now. It can only prevent effects, so it does not wait for its record. If the record
       // fails, the person who suspended is told.
       const [credentialsRevoked] = await Promise.all([
-        parts.revokeCredentials('task' in what ? { taskId: what.task } : { principalId: what.principal }),
+        parts.revokeCredentials({ suspended: what }),
         record('suspended', what, {
           suspension: done.suspension.id,
           by,
           reason,
+          ...(until.until !== undefined && { until: isoTime(until.until) }),
           revokedHolds: done.revoked,
           cutConnections: cut,
         }),
@@ -114,22 +120,29 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
     async lift(reviewer, wanted) {
       const by = reviewer.id;
       const suspension = find(reviewer, wanted);
-      const { id, reason: _, by: __, at: ___, ...what } = suspension;
       // Lifting lets calls through again, so it is recorded first.
-      await record('lifted', what, { suspension: id, by });
-      await suspensions.lift(id, by);
+      await record('lifted', suspendedOf(suspension), { suspension: suspension.id, by });
+      await suspensions.lift(suspension.id, by);
       return suspension;
     },
     async revokeTask(reviewer, id, reason) {
       need(reviewer, 'watch');
       const by = reviewer.id;
-      const task = await tasks.revoke(id, `Reviewer ${by} ended the task: ${reason}`);
+      const { task, ids } = await tasks.revoke(id, `Reviewer ${by} ended the task: ${reason}`);
       const [credentialsRevoked] = await Promise.all([
-        parts.revokeCredentials({ taskId: id }),
+        Promise.all(ids.map((taskId) => parts.revokeCredentials({ taskId }))).then((done) => done.every(Boolean)),
         audit.append(
           'task',
           holds.now(),
-          { verb: 'revoked', task: id, revision: task.revision, principal: task.principalId, by, reason },
+          {
+            verb: 'revoked',
+            task: id,
+            root: task.root,
+            revision: task.revision,
+            principal: task.principalId,
+            by,
+            reason,
+          },
           'fsync',
         ),
       ]);

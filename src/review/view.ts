@@ -9,6 +9,7 @@ import { heldArguments } from '../domain/held-arguments.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTaskWords, Hold, HoldProgress } from '../domain/hold.ts';
 import type { Party } from '../domain/principal.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
+import { type Escalation, OWNER } from '../domain/tier.ts';
 import { type Eligibility, permissionsOf } from './permissions.ts';
 
 /** RFC 3339 in UTC with milliseconds. */
@@ -46,8 +47,9 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     principal: viewPrincipal(hold.principal),
     task: hold.task,
     rules: hold.rules,
-    requirements: hold.requirements.map(({ decideWithinMs, useWithinMs, escalate, ...requirement }) => ({
+    requirements: hold.requirements.map(({ decideWithinMs, useWithinMs, escalate, owner, ...requirement }) => ({
       ...requirement,
+      from: owner ? [OWNER] : requirement.reviewers,
       decideWithinSeconds: decideWithinMs / 1000,
       useWithinSeconds: useWithinMs / 1000,
       escalate: escalate && viewEscalation(escalate, hold.createdAt, now),
@@ -72,11 +74,7 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
 }
 
 /** Who else may vote, from when on, and whether that time has come. */
-function viewEscalation(
-  { afterMs, to }: { readonly afterMs: number; readonly to: readonly string[] },
-  openedAt: EpochMs,
-  now: EpochMs,
-) {
+function viewEscalation({ afterMs, to }: Escalation, openedAt: EpochMs, now: EpochMs) {
   return { to, at: iso(openedAt + afterMs), inForce: now >= openedAt + afterMs };
 }
 

@@ -13,10 +13,10 @@ export function arm<Stage extends Journaled>(
   suspensions: Suspensions,
   journaled: Stage,
 ): (Stage & Armed) | Promise<Stage & Armed> {
-  const { clearance, action, principal, task } = journaled;
+  const { clearance, action } = journaled;
   // Suspended since it was identified, perhaps while its body arrived: nothing is minted that the kill switch would
   // have to take back.
-  refuseSuspended(suspensions, principal, task?.id);
+  refuseSuspended(suspensions, journaled);
   const issued = broker.issue(clearance, journaled, action);
   if (issued === undefined) return journaled;
   return issued instanceof Promise ? minted(suspensions, journaled, issued) : equip(journaled, issued);
@@ -31,10 +31,9 @@ async function minted<Stage extends Journaled>(
   journaled: Stage,
   minting: Promise<Credential>,
 ): Promise<Stage & Armed> {
-  const { principal, task } = journaled;
   const armed = await traced(journaled, minting);
   // While it was minted the kill switch may have looked for it in vain: settle takes it back.
-  refuseSuspended(suspensions, principal, task?.id);
+  refuseSuspended(suspensions, journaled);
   return armed;
 }
 

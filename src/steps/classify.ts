@@ -78,7 +78,7 @@ async function withTask(tasks: TaskStore, taskId: string, classified: Classified
   // The task's calls are kept in the store. If there is no room for this one, rules could not read it later: the call
   // is refused.
   refuseStored(await tasks.storedBytes(principal.id), call.runtime);
-  return call.reach({ ...classified, task, calls: tasks.calls(task.id) });
+  return call.reach({ ...classified, task, calls: tasks.calls(task.root) });
 }
 
 function resumption({ action, hold }: Resumed, headers: HeaderList): Resumption {

@@ -1,13 +1,14 @@
 // clear: from a decision to the right to send. An allow clears itself, a deny ends the call, and a hold waits for
 // people. When they have approved, everything that the approval rests on is judged again before it is claimed.
 
-import type { Approvals, HoldRequest } from '../domain/approvals.ts';
+import type { Approvals, HoldRequest, Judged, Verdict } from '../domain/approvals.ts';
 import { factsOf } from '../domain/call-facts.ts';
 import { kindOf, type Ways } from '../domain/call-kind.ts';
 import { clearAllowed } from '../domain/clearance.ts';
 import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { Approval } from '../domain/decision.ts';
 import { defined } from '../domain/defined.ts';
+import type { Facts } from '../domain/facts.ts';
 import { header } from '../domain/headers.ts';
 import { waitPreference } from '../domain/prefer.ts';
 import type { Cleared, Decided, Held } from '../domain/stages.ts';
@@ -25,7 +26,9 @@ export interface ClearDependencies {
   /** Waits for a place at the upstream. Throws `too_many_calls` and `client_closed`. */
   takePlace(decided: Decided): undefined | Promise<void>;
   /** Identifies, finds the task and decides again, under the configuration in force at that moment. */
-  rejudge(held: Held, approval: Approval): Promise<Decided>;
+  rejudge(held: Held, approval: Approval): Promise<Judged>;
+  /** Decides as at the call's arrival, on other facts. */
+  judgeOn(decided: Decided, facts: Facts): Verdict;
 }
 
 export function clear(deps: ClearDependencies, decided: Decided): Cleared | Promise<Cleared> {
@@ -63,7 +66,7 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
   let heldMs: number | undefined;
   const clearance = await deps.approvals
     .obtain({
-      ...holdRequest(decided, call.runtime.waitMs),
+      ...holdRequest(deps, decided, call.runtime.waitMs),
       leftBehind,
       ...(wait && { waitMs: wait.waitMs }),
       traceHold: (holdId) => {
@@ -132,13 +135,16 @@ function cancelAbandoned(
 }
 
 function holdRequest(
+  { judgeOn }: ClearDependencies,
   decided: Decided,
   longestWaitMs: number,
 ): Omit<HoldRequest, 'leftBehind' | 'traceHold' | 'held' | 'rejudge'> {
-  const { request, principal, action, actionDigest, formerActionDigest, decision, task, calls, resumes } = decided;
+  const { request, principal, action, actionDigest, formerActionDigest, decision, task, calls, facts, resumes } =
+    decided;
   const prefer = waitPreference(request.headers);
   return {
-    ...{ principal, action, actionDigest, decision, calls },
+    ...{ principal, action, actionDigest, decision, calls, facts },
+    on: (others) => judgeOn(decided, others),
     ...defined({
       formerActionDigest,
       task,

@@ -1,5 +1,5 @@
-// Calls that a rule decided by the history of their task. When that history changes, they are judged again, before the
-// agent learns of the change. A call that has not been sent yet is then refused, and one that is open is cut.
+// Calls that a rule decided by the history of their tree of tasks. When that history changes, they are judged again,
+// before the agent learns of the change. A call that has not been sent yet is then refused, and one that is open is cut.
 
 import type { Call } from '../domain/call.ts';
 import type { Ways } from '../domain/call-kind.ts';
@@ -12,7 +12,7 @@ import { judge } from './decide.ts';
 import { cutOff } from './open-calls.ts';
 
 export class HistoryWatch {
-  readonly #byTask = new Map<string, Map<Call, Cleared>>();
+  readonly #byRoot = new Map<string, Map<Call, Cleared>>();
   readonly #barred = new WeakSet<Call>();
   readonly #runtime: () => RuntimeConfig;
   readonly #clock: Clock;
@@ -30,19 +30,19 @@ export class HistoryWatch {
     if (task === undefined) return;
     const { policy } = this.#runtime();
     if (!policy.factsRead(action.upstream, action.method, action.path).has('history')) return;
-    const calls = this.#byTask.get(task.id) ?? new Map();
-    this.#byTask.set(task.id, calls.set(call, cleared));
+    const calls = this.#byRoot.get(task.root) ?? new Map();
+    this.#byRoot.set(task.root, calls.set(call, cleared));
   }
 
   leave({ call, task }: Reached): void {
     if (task === undefined) return;
-    const calls = this.#byTask.get(task.id);
-    if (calls?.delete(call) && calls.size === 0) this.#byTask.delete(task.id);
+    const calls = this.#byRoot.get(task.root);
+    if (calls?.delete(call) && calls.size === 0) this.#byRoot.delete(task.root);
   }
 
-  /** `history` gives the task's history, with the change, as a call sees it: without the call itself. */
-  changed(taskId: string, by: Call, history: (of: Call) => readonly TaskCall[]): void {
-    const calls = this.#byTask.get(taskId);
+  /** `history` gives the root's history, with the change, as a call sees it: without the call itself. */
+  changed(root: string, by: Call, history: (of: Call) => readonly TaskCall[]): void {
+    const calls = this.#byRoot.get(root);
     if (calls === undefined) return;
     for (const [call, cleared] of calls) if (call !== by && !this.#stands(cleared, history(call))) this.#bar(call);
   }

@@ -1,6 +1,7 @@
-// The history of tasks, as conditions read it: what is on record, and what is under way. An allowed call stands in it
-// from the turn in which it was decided, so that calls sent at once count each other. The call stands there with its
-// status before its agent has a byte of the answer, so that a rule about what may follow on it is not outrun.
+// The history of trees of tasks, by their roots, as conditions read it: what is on record, and what is under way. An
+// allowed call stands in it from the turn in which it was decided, so that calls sent at once count each other. The call
+// stands there with its status before its agent has a byte of the answer, so that a rule about what may follow on it is
+// not outrun.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Call } from '../domain/call.ts';
@@ -12,8 +13,8 @@ import { wrapSink } from '../domain/wrap-sink.ts';
 import type { HistoryWatch } from './history-watch.ts';
 
 export interface CallHistory {
-  /** The latest calls of a task, oldest first. Calls that are under way come last and have no status. */
-  calls(taskId: string): readonly TaskCall[];
+  /** The latest calls under a root, oldest first. Calls that are under way come last and have no status. */
+  calls(root: string): readonly TaskCall[];
   /** From now on the call counts as under way. */
   begin(cleared: Cleared): void;
   /** Puts the call on record, once. A call without a task or a decision leaves no trace here. */
@@ -40,19 +41,19 @@ export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHis
     if (entry === undefined) return;
     recorded.add(call);
     own.set(call, entry);
-    forget(task.id, call);
-    tasks.record(task.id, entry);
-    watch.changed(task.id, call, (of) => without(calls(task.id), own.get(of)));
+    forget(task.root, call);
+    tasks.record(task.root, entry);
+    watch.changed(task.root, call, (of) => without(calls(task.root), own.get(of)));
   }
 
-  function forget(taskId: string, call: Call): void {
-    const calls = underway.get(taskId);
-    if (calls?.delete(call) && calls.size === 0) underway.delete(taskId);
+  function forget(root: string, call: Call): void {
+    const calls = underway.get(root);
+    if (calls?.delete(call) && calls.size === 0) underway.delete(root);
   }
 
-  function calls(taskId: string): readonly TaskCall[] {
-    const now = underway.get(taskId);
-    return now === undefined ? tasks.calls(taskId) : [...tasks.calls(taskId), ...now.values()];
+  function calls(root: string): readonly TaskCall[] {
+    const now = underway.get(root);
+    return now === undefined ? tasks.calls(root) : [...tasks.calls(root), ...now.values()];
   }
 
   return {
@@ -63,8 +64,8 @@ export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHis
       const { call, task } = cleared;
       const entry = task === undefined ? undefined : entryOf(cleared, undefined);
       if (task === undefined || entry === undefined) return;
-      const calls = underway.get(task.id) ?? new Map<Call, TaskCall>();
-      underway.set(task.id, calls.set(call, entry));
+      const calls = underway.get(task.root) ?? new Map<Call, TaskCall>();
+      underway.set(task.root, calls.set(call, entry));
       own.set(call, entry);
       watch.enter(cleared);
     },
@@ -85,10 +86,14 @@ export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHis
   };
 }
 
-function entryOf({ call, action, decision }: Reached, status: number | undefined): TaskCall | undefined {
+function entryOf(
+  { call, principal, action, task, decision }: Reached,
+  status: number | undefined,
+): TaskCall | undefined {
   if (action === undefined || decision === undefined) return undefined;
   return {
     at: call.receivedAt,
+    ...defined({ agent: principal?.id, task: task?.id }),
     upstream: action.upstream,
     method: action.method,
     path: action.path,

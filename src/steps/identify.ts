@@ -36,6 +36,11 @@ function recognise(suspensions: Suspensions, received: Received, { principal, to
   const recognised = received.call.reach(
     token === undefined ? { ...received, principal } : { ...received, principal, token },
   );
-  refuseSuspended(suspensions, principal, header(received.request.headers, 'countersign-task'));
+  const named = header(received.request.headers, 'countersign-task');
+  refuseSuspended(suspensions, {
+    principal,
+    action: { upstream: received.mount.name },
+    ...(named !== undefined && { task: { id: named } }),
+  });
   return recognised;
 }

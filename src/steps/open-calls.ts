@@ -51,8 +51,9 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock, cuts: Wa
     cut() {
       let count = 0;
       for (const call of open) {
-        const { principal, task } = call.reached;
-        if (principal === undefined || suspensions.covering(principal, task?.id) === undefined) continue;
+        const { principal, action, task } = call.reached;
+        if (principal === undefined || action === undefined) continue;
+        if (suspensions.covering({ principal, action, ...(task && { task }) }) === undefined) continue;
         if (cutOff(cuts, call, 'principal_suspended')) count += 1;
       }
       return count;

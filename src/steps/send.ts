@@ -46,7 +46,7 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   // in between.
   deps.historyWatch.refuseBarred(call);
   if (clearance.kind === 'released') await deps.approvals.markSent(clearance);
-  else refuseSuspended(deps.suspensions, armed.principal, armed.task?.id);
+  else refuseSuspended(deps.suspensions, armed);
   deps.openCalls.enter(call);
   const request = plan?.detached ? { ...armed.request, onClosed: neverClosed } : armed.request;
   const departed = call.reach<Departed>({ ...armed, request, departed: true });
@@ -101,7 +101,7 @@ async function attempt(deps: SendDependencies, departed: Departed | Answered, si
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
     mayStream() {
       // An approved call runs to its end (open-calls.ts).
-      if (released || deps.suspensions.covering(departed.principal, departed.task?.id) === undefined) return;
+      if (released || deps.suspensions.covering(departed) === undefined) return;
       throw new GatewayError(
         'principal_suspended',
         'The caller was suspended while the call was under way. Its answer is withheld.',

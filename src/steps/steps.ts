@@ -21,7 +21,7 @@ import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
 /** What the steps share among themselves; made here. */
-type Shared = 'history' | 'historyWatch' | 'slots' | 'rejudge' | 'takePlace';
+type Shared = 'history' | 'historyWatch' | 'slots' | 'rejudge' | 'judgeOn' | 'takePlace';
 type PartsOfSteps = ClearDependencies &
   JournalDependencies &
   SendDependencies &
@@ -55,25 +55,27 @@ export function createSteps(parts: StepParts): Steps {
     const moved = hasMoved(held.mount, now.mounts.get(held.mount.name));
     const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
-    const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.id) };
+    const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.root) };
     const assessed = await assess(now, task === undefined ? current : { ...current, task });
     const judged = decide(now, clock, digests, assessed, approval);
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
     held.call.reach({ ...held, principal, decision, actionDigest });
-    return judged;
+    return { ...judged, on: (facts) => decide(now, clock, digests, { ...assessed, facts }, approval) };
   };
+  const judgeOn: ClearDependencies['judgeOn'] = (decided, facts) =>
+    decide(decided.call.runtime, clock, digests, { ...decided, facts });
 
   const placeFor = (decided: Decided, approved: boolean): undefined | Promise<void> =>
     ways.place[kindOf(decided)] ? slots.enter(decided, approved) : undefined;
   const takePlace: ClearDependencies['takePlace'] = (decided) => placeFor(decided, true);
   const count = (recognised: Recognised): Recognised =>
     ways.counted[kindOf(recognised)] ? agentCalls.enter(recognised) : recognised;
-  const equipped = { ...parts, history, historyWatch, slots, rejudge, takePlace };
+  const equipped = { ...parts, history, historyWatch, slots, rejudge, judgeOn, takePlace };
   // Read in the turn in which the call is decided and begun: of two calls that arrive at once, the second counts the
   // first.
   const upToDate = (assessed: Assessed): Assessed =>
-    assessed.task === undefined ? assessed : { ...assessed, calls: history.calls(assessed.task.id) };
+    assessed.task === undefined ? assessed : { ...assessed, calls: history.calls(assessed.task.root) };
 
   return {
     receive,

@@ -255,6 +255,24 @@ export const STEPS: readonly string[] = [
     UNION ALL SELECT used_at FROM task
     UNION ALL SELECT at FROM vote);
   `,
+  // Trees of tasks, and who was invited to a task. The tasks of earlier versions are roots that their agents declared.
+  // Calls belong to roots, and say who made them under which task. Retention goes by roots.
+  `
+  ALTER TABLE task ADD COLUMN root TEXT NOT NULL DEFAULT '';
+  ALTER TABLE task ADD COLUMN ancestors TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE task ADD COLUMN provenance TEXT NOT NULL DEFAULT 'declared';
+  UPDATE task SET root = id;
+  CREATE INDEX task_root ON task (root);
+  DROP INDEX task_used;
+  CREATE INDEX task_used ON task (used_at) WHERE id = root;
+
+  CREATE TABLE task_participant (
+    task_id TEXT NOT NULL REFERENCES task (id),
+    principal_id TEXT NOT NULL,
+    PRIMARY KEY (task_id, principal_id)
+  ) STRICT, WITHOUT ROWID;
+  ${counted('task_participant', 'principal_id', (row) => `(SELECT principal_id FROM task WHERE id = ${row}.task_id)`)}
+  `,
 ];
 
 /**

@@ -31,8 +31,8 @@ const UNSENT: ReadonlySet<HoldState> = new Set(['DENIED', 'EXPIRED', 'CANCELLED'
 export interface HoldRows {
   find(id: string): Hold | undefined;
   openOfTask(taskId: string): readonly Hold[];
-  /** Open holds of calls that this party makes, or that are made on its behalf. */
-  openOfParty(id: string): readonly Hold[];
+  /** The open holds that the caller picks. */
+  open(picks: (hold: Hold) => boolean): readonly Hold[];
   insert(hold: PendingHold, content: HeldContent, announce: Announce): void;
   update(before: Hold, next: Hold, announce: Announce): Hold;
 }
@@ -45,15 +45,7 @@ export function createHoldRows(
 ): HoldRows {
   const byId = db.prepare(`${SELECT} WHERE id = ?`);
   const byTask = db.prepare(`${SELECT} WHERE task_id = ? AND state IN ('PENDING', 'APPROVED') ORDER BY seq`);
-  const byParty = db.prepare(
-    `${SELECT} WHERE state IN ('PENDING', 'APPROVED') AND (
-       principal_id = :id
-       OR json_extract(hold.record, '$.principal.spiffeId') = :id
-       OR EXISTS (
-         SELECT 1 FROM json_each(hold.record, '$.principal.onBehalfOf') AS party
-         WHERE json_extract(party.value, '$.id') = :id)
-     ) ORDER BY seq`,
-  );
+  const allOpen = db.prepare(`${SELECT} WHERE state IN ('PENDING', 'APPROVED') ORDER BY seq`);
   const insertHold = db.prepare(
     `INSERT INTO hold (
        id, state, principal_id, task_id, request_digest, idempotency_key, deadline, escalate_at, likeness, created_at,
@@ -78,7 +70,7 @@ export function createHoldRows(
       return row && parseRow(row);
     },
     openOfTask: (taskId) => usable(byTask.all(taskId)),
-    openOfParty: (id) => usable(byParty.all({ id })),
+    open: (picks) => usable(allOpen.all()).filter(picks),
     insert(hold, content, announce) {
       insertHold.run({
         id: hold.id,

@@ -6,8 +6,9 @@ import type { RetentionStore } from '../domain/retention.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
 
 const BATCH = 100;
-/** A task has up to 200 calls. */
-const TASKS = 5;
+/** The tree of a root has up to 200 calls and 1,000 tasks. */
+const ROOTS = 5;
+const TASKS_OF_ROOT = 20;
 
 export function createRetention(db: DatabaseSync, writer: SqliteWriter): RetentionStore {
   const ended = db.prepare(
@@ -25,12 +26,15 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter): Retenti
        ORDER BY ended_at LIMIT ${BATCH})`,
   );
   const unused = db.prepare(
-    `SELECT id FROM task WHERE used_at <= ? AND NOT EXISTS (
-       SELECT 1 FROM hold WHERE task_id = task.id AND state IN ('PENDING', 'APPROVED', 'RELEASING', 'SENT'))
-     ORDER BY used_at LIMIT ${TASKS}`,
+    `SELECT id FROM task AS top INDEXED BY task_used WHERE id = root AND used_at <= ? AND NOT EXISTS (
+       SELECT 1 FROM hold JOIN task ON task.id = hold.task_id
+       WHERE task.root = top.id AND state IN ('PENDING', 'APPROVED', 'RELEASING', 'SENT'))
+     ORDER BY used_at LIMIT ${ROOTS}`,
   );
-  const ofTask = ['DELETE FROM task_call WHERE task_id = ?', 'DELETE FROM task WHERE id = ?'].map((sql) =>
-    db.prepare(sql),
+  // The root comes last: until then it keeps the rest of its tree from being forgotten.
+  const ofRoot = db.prepare(`SELECT id FROM task WHERE root = ? ORDER BY id = root LIMIT ${TASKS_OF_ROOT}`);
+  const ofTask = ['task_call WHERE task_id', 'task_participant WHERE task_id', 'task WHERE id'].map((what) =>
+    db.prepare(`DELETE FROM ${what} = ?`),
   );
   const others = [
     `DELETE FROM passed_call WHERE seq IN (
@@ -45,7 +49,7 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter): Retenti
       writer.write(() => {
         const holds = ended.all(before.holds);
         for (const { id } of holds) for (const remove of ofHold) remove.run(String(id));
-        const tasks = unused.all(before.tasks);
+        const tasks = unused.all(before.tasks).flatMap(({ id }) => ofRoot.all(String(id)));
         for (const { id } of tasks) for (const remove of ofTask) remove.run(String(id));
         return {
           holds: holds.length,

@@ -1,15 +1,15 @@
 // The kill switch in SQLite. Suspensions in force are kept in memory too, from before the write until after the lift:
 // while disk and memory differ, the stricter one applies. Suspending closes the open holds that it covers, in the same
-// transaction.
+// transaction. The store's clock ends those that have an end.
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../domain/clock.ts';
 import type { CloseHold } from '../domain/hold.ts';
-import type { Suspended, Suspension, SuspensionStore } from '../domain/suspension.ts';
+import { keyOf, keysOf, type Suspended, type Suspension, type SuspensionStore } from '../domain/suspension.ts';
 import { GatewayError } from '../errors.ts';
 import type { HoldRows } from './sqlite-holds.ts';
-import type { SqliteWriter } from './sqlite-writer.ts';
+import type { Announce, SqliteWriter } from './sqlite-writer.ts';
 
 export function createSuspensionStore(
   db: DatabaseSync,
@@ -21,49 +21,49 @@ export function createSuspensionStore(
   const insert = db.prepare('INSERT INTO suspension (id, record) VALUES (?, ?)');
   const end = db.prepare('UPDATE suspension SET lifted_at = ?, lifted_by = ? WHERE id = ? AND lifted_at IS NULL');
   const inForce = new Map<string, Suspension>();
+  /** Of each key, the suspension that lasts longest. */
   const byKey = new Map<string, Suspension>();
 
   const add = (suspension: Suspension): void => {
     inForce.set(suspension.id, suspension);
-    byKey.set(keyOf(suspension), suspension);
+    const known = byKey.get(keyOf(suspension));
+    if (known === undefined || endOf(known) < endOf(suspension)) byKey.set(keyOf(suspension), suspension);
   };
-  const remove = (suspension: Suspension): void => {
-    inForce.delete(suspension.id);
-    if (byKey.get(keyOf(suspension)) === suspension) byKey.delete(keyOf(suspension));
+  const remove = ({ id, ...what }: Suspension): void => {
+    inForce.delete(id);
+    const key = keyOf(what);
+    if (byKey.get(key)?.id !== id) return;
+    byKey.delete(key);
+    for (const other of inForce.values()) if (keyOf(other) === key) add(other);
+  };
+  const lasting = (key: string): Suspension | undefined => {
+    const found = byKey.get(key);
+    return found !== undefined && clock.now() < endOf(found) ? found : undefined;
   };
   for (const row of db.prepare('SELECT record FROM suspension WHERE lifted_at IS NULL ORDER BY seq').all())
     add(JSON.parse(String(row.record)));
 
-  function closeHolds(suspension: Suspension, announce: Parameters<Parameters<SqliteWriter['write']>[0]>[0]): number {
-    const open = 'task' in suspension ? holds.openOfTask(suspension.task) : holds.openOfParty(suspension.principal);
-    const closing = { type: 'revoke', because: `Suspended by ${suspension.by}: ${suspension.reason}` } as const;
-    const closed = open.map((hold) => holds.update(hold, close(hold, closing, clock.now()), announce));
+  function closeHolds(suspension: Suspension, announce: Announce): number {
+    const because = `Suspended by ${suspension.by}: ${suspension.reason}`;
+    const closed = holds
+      .open((hold) => keysOf(hold).includes(keyOf(suspension)))
+      .map((hold) => holds.update(hold, close(hold, { type: 'revoke', because }, clock.now()), announce));
     return closed.filter(({ state }) => state === 'REVOKED').length;
   }
 
   return {
-    covering(caller, taskId) {
+    covering(call) {
       if (byKey.size === 0) return undefined;
-      const named =
-        byKey.get(keyOf({ principal: caller.id })) ??
-        (caller.spiffeId === undefined ? undefined : byKey.get(keyOf({ principal: caller.spiffeId })));
-      const found = named ?? (taskId === undefined ? undefined : byKey.get(keyOf({ task: taskId })));
-      return (
-        found ??
-        caller.onBehalfOf
-          .map(({ id }) => byKey.get(keyOf({ principal: id })))
-          .find((suspension) => suspension !== undefined)
-      );
+      for (const key of keysOf(call)) {
+        const found = lasting(key);
+        if (found !== undefined) return found;
+      }
+      return undefined;
     },
-    async suspend(what, by, reason) {
-      const known = byKey.get(keyOf(what));
-      const suspension = known ?? {
-        ...what,
-        id: `susp_${randomBytes(16).toString('base64url')}`,
-        reason,
-        by,
-        at: clock.now(),
-      };
+    async suspend(what, order) {
+      const there = lasting(keyOf(what));
+      const known = there !== undefined && endOf(order) <= endOf(there) ? there : undefined;
+      const suspension = known ?? newSuspension(what, { ...order, at: clock.now() });
       if (known === undefined) add(suspension);
       try {
         const revoked = await writer.write((announce) => {
@@ -86,8 +86,13 @@ export function createSuspensionStore(
       remove(suspension);
       return suspension;
     },
-    list: () => [...inForce.values()].reverse(),
+    list: () => [...inForce.values()].filter((suspension) => clock.now() < endOf(suspension)).reverse(),
+    over: () => [...inForce.values()].filter((suspension) => clock.now() >= endOf(suspension)),
   };
 }
 
-const keyOf = (what: Suspended): string => ('task' in what ? `task ${what.task}` : `principal ${what.principal}`);
+const endOf = ({ until = Number.POSITIVE_INFINITY }: Pick<Suspension, 'until'>): number => until;
+
+function newSuspension(what: Suspended, order: Omit<Suspension, 'id'>): Suspension {
+  return { ...what, ...order, id: `susp_${randomBytes(16).toString('base64url')}` };
+}

@@ -1,118 +1,161 @@
-// Tasks in SQLite. A new revision or an end closes the open holds of the task in the same transaction. Trusts the
-// caller's principal id (it was verified). A task of somebody else is refused like a task that does not exist.
+// Tasks in SQLite, as trees. A new revision or an end closes the open holds of the task, and of all below it, in the
+// same transaction. Trusts the caller's principal id (it was verified). A task of somebody else is refused like a task
+// that does not exist.
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import { refuseTask } from '../domain/agent-limits.ts';
+import { type AgentLimits, refuseTask } from '../domain/agent-limits.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { CloseHold, Closing } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
-import type { Task, TaskStore, TaskWords } from '../domain/task.ts';
+import {
+  type EndedTree,
+  refuseFullTree,
+  type Task,
+  type TaskCall,
+  type TaskStore,
+  type TaskWords,
+} from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
 import type { HoldRows } from './sqlite-holds.ts';
-import { createCallLog } from './sqlite-task-calls.ts';
+import { type CallLog, createCallLog } from './sqlite-task-calls.ts';
+import { createTaskRows, type TaskRows } from './sqlite-task-rows.ts';
 import type { UsageRows } from './sqlite-usage.ts';
 import type { Announce, SqliteWriter } from './sqlite-writer.ts';
 
-export interface SqliteTasks extends TaskStore {
-  /** Writes the calls that are still in memory only. */
-  close(): Promise<void>;
+/** The other parts of the store that tasks touch. */
+export interface TaskNeighbours {
+  readonly holds: HoldRows;
+  readonly usage: UsageRows;
+  readonly closeHold: CloseHold;
 }
 
-export function createTaskStore(
-  db: DatabaseSync,
-  writer: SqliteWriter,
-  holds: HoldRows,
-  usage: UsageRows,
-  close: CloseHold,
-  clock: Clock,
-  log: Logger,
-): SqliteTasks {
-  const byId = db.prepare('SELECT * FROM task WHERE id = ?');
-  const insert = db.prepare(
-    `INSERT INTO task (id, principal_id, revision, words, created_at, ended_at, used_at)
-     VALUES (?, ?, ?, ?, ?, NULL, ?)`,
-  );
-  const update = db.prepare('UPDATE task SET revision = ?, words = ?, ended_at = ?, used_at = ? WHERE id = ?');
-  const calls = createCallLog(db, writer, log);
+export class SqliteTasks implements TaskStore {
+  readonly #writer: SqliteWriter;
+  readonly #rows: TaskRows;
+  readonly #calls: CallLog;
+  readonly #others: TaskNeighbours;
+  readonly #clock: Clock;
 
-  function own(id: string, principalId: string): Task {
-    const row = byId.get(id);
-    if (row === undefined || row.principal_id !== principalId)
-      throw new GatewayError('task_not_found', 'There is no such task of yours.');
-    return parseTask(row);
+  constructor(db: DatabaseSync, writer: SqliteWriter, others: TaskNeighbours, clock: Clock, log: Logger) {
+    this.#writer = writer;
+    this.#rows = createTaskRows(db);
+    this.#calls = createCallLog(db, writer, log);
+    this.#others = others;
+    this.#clock = clock;
   }
 
-  function store(task: Task): Task {
-    update.run(task.revision, formatWords(task), task.endedAt ?? null, clock.now(), task.id);
-    return task;
+  open(principalId: string, words: TaskWords, limits: AgentLimits, parent?: Task): Promise<Task> {
+    return this.#writer.write(() => {
+      const { usage } = this.#others;
+      refuseTask(usage.openTasks(principalId), usage.storedBytes(principalId), limits);
+      const id = `task_${randomBytes(16).toString('base64url')}`;
+      const task: Task = {
+        ...pick(words),
+        ...{ id, revision: 1, principalId, provenance: 'declared', createdAt: this.#clock.now() },
+        ...(parent === undefined ? { root: id, ancestors: [] } : this.#below(parent.id)),
+      };
+      this.#rows.insert(task);
+      return task;
+    });
   }
 
-  function closeHolds(taskId: string, closing: Closing, announce: Announce): void {
-    for (const hold of holds.openOfTask(taskId)) holds.update(hold, close(hold, closing, clock.now()), announce);
+  revise(id: string, principalId: string, words: TaskWords): Promise<Task> {
+    return this.#writer.write((announce) => {
+      const task = this.#openOwn(id, principalId);
+      const revision = task.revision + 1;
+      this.#closeHolds(id, { type: 'invalidate', because: `The task was revised: revision ${revision}.` }, announce);
+      return this.#rows.update({ ...task, ...pick(words), revision }, this.#clock.now());
+    });
   }
 
-  return {
-    open: (principalId, words, limits) =>
-      writer.write(() => {
-        refuseTask(usage.openTasks(principalId), usage.storedBytes(principalId), limits);
-        const task = {
-          ...pick(words),
-          id: `task_${randomBytes(16).toString('base64url')}`,
-          revision: 1,
-          principalId,
-          createdAt: clock.now(),
-        };
-        insert.run(task.id, principalId, task.revision, formatWords(task), task.createdAt, task.createdAt);
-        return task;
-      }),
-    revise: (id, principalId, words) =>
-      writer.write((announce) => {
-        const task = own(id, principalId);
-        if (task.endedAt !== undefined)
-          throw new GatewayError('task_ended', 'The task has ended and cannot be revised.');
-        const revision = task.revision + 1;
-        closeHolds(id, { type: 'invalidate', because: `The task was revised: revision ${revision}.` }, announce);
-        return store({ ...task, ...pick(words), revision });
-      }),
-    end: (id, principalId) =>
-      writer.write((announce) => {
-        const task = own(id, principalId);
-        if (task.endedAt !== undefined) return task;
-        closeHolds(id, { type: 'revoke', because: 'The agent ended the task.' }, announce);
-        return store({ ...task, endedAt: clock.now() });
-      }),
-    revoke: (id, because) =>
-      writer.write((announce) => {
-        const row = byId.get(id);
-        if (row === undefined) throw new GatewayError('task_not_found', 'There is no such task.');
-        const task = parseTask(row);
-        if (task.endedAt !== undefined) return task;
-        closeHolds(id, { type: 'revoke', because }, announce);
-        return store({ ...task, endedAt: clock.now() });
-      }),
-    get: async (id) =>
-      writer.read(() => {
-        const row = byId.get(id);
-        return row && parseTask(row);
-      }),
-    storedBytes: async (principalId) => writer.read(() => usage.storedBytes(principalId)),
-    calls: calls.of,
-    record: calls.add,
-    close: calls.close,
-  };
+  invite(id: string, principalId: string, guestId: string): Promise<Task> {
+    return this.#writer.write(() => {
+      const task = this.#openOwn(id, principalId);
+      if (this.#rows.invited(id, [guestId])) return task;
+      refuseFullTree('participants', this.#rows.guests(id));
+      this.#rows.invite(id, guestId);
+      return task;
+    });
+  }
+
+  end(id: string, principalId: string): Promise<EndedTree> {
+    return this.#writer.write((announce) =>
+      this.#endTree(this.#own(id, principalId), 'The agent ended the task.', announce),
+    );
+  }
+
+  revoke(id: string, because: string): Promise<EndedTree> {
+    return this.#writer.write((announce) => {
+      const task = this.#rows.find(id);
+      if (task === undefined) throw new GatewayError('task_not_found', 'There is no such task.');
+      return this.#endTree(task, because, announce);
+    });
+  }
+
+  async get(id: string): Promise<Task | undefined> {
+    return this.#writer.read(() => this.#rows.find(id));
+  }
+
+  async invited(id: string, partyIds: readonly string[]): Promise<boolean> {
+    return this.#writer.read(() => this.#rows.invited(id, partyIds));
+  }
+
+  async storedBytes(principalId: string): Promise<number> {
+    return this.#writer.read(() => this.#others.usage.storedBytes(principalId));
+  }
+
+  calls(root: string): readonly TaskCall[] {
+    return this.#calls.of(root);
+  }
+
+  record(root: string, call: TaskCall): void {
+    this.#calls.add(root, call);
+  }
+
+  /** Writes the calls that are still in memory only. */
+  close(): Promise<void> {
+    return this.#calls.close();
+  }
+
+  #own(id: string, principalId: string): Task {
+    const task = this.#rows.find(id);
+    if (task?.principalId === principalId) return task;
+    throw new GatewayError('task_not_found', 'There is no such task of yours.');
+  }
+
+  #openOwn(id: string, principalId: string): Task {
+    const task = this.#own(id, principalId);
+    if (task.endedAt === undefined) return task;
+    throw new GatewayError('task_ended', 'The task has ended and cannot be changed.');
+  }
+
+  /** The place of a new task. The parent is read again: it may have ended since it was found. */
+  #below(parentId: string): Pick<Task, 'root' | 'parent' | 'ancestors'> {
+    const parent = this.#rows.find(parentId);
+    if (parent === undefined || parent.endedAt !== undefined)
+      throw new GatewayError('task_ended', 'The parent task has ended.');
+    refuseFullTree('depth', parent.ancestors.length);
+    refuseFullTree('tasks', this.#rows.size(parent.root));
+    return { root: parent.root, parent: parentId, ancestors: [...parent.ancestors, parentId] };
+  }
+
+  #endTree(task: Task, because: string, announce: Announce): EndedTree {
+    const tree = [task, ...this.#rows.below(task)];
+    const endedAt = this.#clock.now();
+    for (const each of tree) {
+      if (each.endedAt !== undefined) continue;
+      this.#closeHolds(each.id, { type: 'revoke', because }, announce);
+      this.#rows.update({ ...each, endedAt }, endedAt);
+    }
+    return { task: { endedAt, ...task }, ids: tree.map(({ id }) => id) };
+  }
+
+  #closeHolds(taskId: string, closing: Closing, announce: Announce): void {
+    const { holds, closeHold } = this.#others;
+    for (const hold of holds.openOfTask(taskId))
+      holds.update(hold, closeHold(hold, closing, this.#clock.now()), announce);
+  }
 }
 
 const pick = ({ objective, plan, labels }: TaskWords): TaskWords => ({ objective, plan, labels });
-const formatWords = (words: TaskWords): string => JSON.stringify(pick(words));
-
-function parseTask(row: Record<string, unknown>): Task {
-  return {
-    ...(JSON.parse(String(row.words)) as TaskWords),
-    id: String(row.id),
-    revision: Number(row.revision),
-    principalId: String(row.principal_id),
-    createdAt: Number(row.created_at),
-    ...(row.ended_at === null ? {} : { endedAt: Number(row.ended_at) }),
-  };
-}

@@ -23,7 +23,7 @@ import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
 import { createRetention } from './sqlite-retention.ts';
 import { createSuspensionStore } from './sqlite-suspensions.ts';
-import { createTaskStore } from './sqlite-tasks.ts';
+import { SqliteTasks } from './sqlite-tasks.ts';
 import { createToolPinStore } from './sqlite-tool-pins.ts';
 import { createUsageRows } from './sqlite-usage.ts';
 import { createVoteRows } from './sqlite-votes.ts';
@@ -77,7 +77,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
   const contents = createContentRows(db);
   const usage = createUsageRows(db);
   const rows = createHoldRows(db, contents, notifications, votes);
-  const tasks = createTaskStore(db, writer, rows, usage, closeHold, clock, log);
+  const tasks = new SqliteTasks(db, writer, { holds: rows, usage, closeHold }, clock, log);
   return {
     holds: createHoldStore(db, writer, { rows, contents, votes, usage }, clock),
     tasks,

@@ -10,20 +10,13 @@ import { codeOf } from '../support/failures.ts';
 import { approve, deny, openHoldBy, waiting } from '../support/holds/bench.ts';
 import { useBench } from '../support/holds/use-bench.ts';
 import { decisionOf, principalOf, requestOf, requirementOf, reviewerOf } from '../support/holds/values.ts';
+import { taskOf } from '../support/tasks.ts';
 
 const bench = useBench();
 
 describe('endings', () => {
   it('tells a waiting agent of the denial, and refuses the identical request without asking anyone, whatever its Idempotency-Key', async () => {
-    const task = {
-      id: 'task_1',
-      revision: 1,
-      principalId: principalOf().id,
-      createdAt: 0,
-      objective: 'o',
-      plan: [],
-      labels: [],
-    };
+    const task = taskOf();
     const { hold, result } = await waiting(bench, { task });
     await deny(bench, hold);
     expect(await codeOf(result)).toBe('approval_denied');

@@ -17,6 +17,7 @@ import {
   requirementOf,
   reviewerOf,
 } from '../support/holds/values.ts';
+import { taskOf } from '../support/tasks.ts';
 
 const bench = useBench();
 
@@ -212,10 +213,7 @@ describe('what changed since the approval', () => {
       'the caller acts for somebody else',
       { principal: principalOf({ onBehalfOf: [{ id: 'i#eve', issuer: 'i', subject: 'eve' }] }) },
     ],
-    [
-      'a task appeared',
-      { task: { id: 't', revision: 1, principalId: 'p', createdAt: 0, objective: '', plan: [], labels: [] } },
-    ],
+    ['a task appeared', { task: taskOf() }],
   ])('invalidates when %s, tells it once, and asks anew after that', async (_, change) => {
     const hold = await openHoldBy(bench);
     await approve(bench, hold);

@@ -36,9 +36,13 @@ describe('a hold that is ended from outside', () => {
     [
       'a suspension of its agent',
       'REVOKED',
-      () => bench.store.suspensions.suspend({ principal: principalOf().id }, 'sam', 'odd'),
+      () => bench.store.suspensions.suspend({ principal: principalOf().id }, { by: 'sam', reason: 'odd' }),
     ],
-    ['a suspension of its task', 'REVOKED', (task: string) => bench.store.suspensions.suspend({ task }, 'sam', 'odd')],
+    [
+      'a suspension of its task',
+      'REVOKED',
+      (task: string) => bench.store.suspensions.suspend({ task }, { by: 'sam', reason: 'odd' }),
+    ],
   ])('by %s becomes %s, or stays EXPIRED where its clock had run out before', async (_what, state, end) => {
     const task = await openTask();
     const first = await openHoldBy(bench, { task });
@@ -55,7 +59,9 @@ describe('a hold that is ended from outside', () => {
   it('counts as revoked by a suspension only where it was', async () => {
     await openHoldBy(bench);
     bench.clock.advance(20 * 60_000);
-    expect(await bench.store.suspensions.suspend({ principal: principalOf().id }, 'sam', 'odd')).toMatchObject({
+    expect(
+      await bench.store.suspensions.suspend({ principal: principalOf().id }, { by: 'sam', reason: 'odd' }),
+    ).toMatchObject({
       revoked: 0,
     });
   });

@@ -7,6 +7,7 @@ import { codeOf } from '../support/failures.ts';
 import { approve, deny, openHoldBy } from '../support/holds/bench.ts';
 import { useBench } from '../support/holds/use-bench.ts';
 import { actionOf, decisionOf, principalOf, requestOf, requirementOf, reviewerOf } from '../support/holds/values.ts';
+import { taskOf } from '../support/tasks.ts';
 
 const bench = useBench();
 
@@ -39,10 +40,7 @@ describe('an approval that is resumed', () => {
     ['another action', { action: actionOf({}, '{"amount":6}') }],
     ['another caller', { principal: principalOf({ keyThumbprint: 'k2' }) }],
     ['other rules', { decision: decisionOf({ decisionDigest: sha256('other') }) }],
-    [
-      'a task',
-      { task: { id: 't', revision: 1, objective: 'o', plan: [], labels: [], principalId: 'p', createdAt: 0 } },
-    ],
+    ['a task', { task: taskOf() }],
     [
       'rules that allow it by themselves',
       { decision: decisionOf({ effect: 'allow', decisionDigest: sha256('allowed') }) },

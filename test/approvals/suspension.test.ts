@@ -8,7 +8,9 @@ import { actionOf, principalOf, requestOf } from '../support/holds/values.ts';
 
 const bench = useBench();
 
-const suspend = () => bench.store.suspensions.suspend({ principal: principalOf().id }, 'idp#sam', 'odd');
+const callOf = (principal: ReturnType<typeof principalOf>) => ({ principal, action: actionOf() });
+const suspend = () =>
+  bench.store.suspensions.suspend({ principal: principalOf().id }, { by: 'idp#sam', reason: 'odd' });
 
 it('stops a call that was claimed but not sent: it is not marked as sent, and its hold ends', async () => {
   await approve(bench, await openHoldBy(bench));
@@ -40,11 +42,11 @@ it('stops a caller by either of the two identities that it proved, and closes it
   let serial = 0;
   for (const principal of [both.id, 'spiffe://prod.test/agent']) {
     const hold = await openHoldBy(bench, { principal: both, action: actionOf({ target: `/transfers?${serial++}` }) });
-    const { suspension } = await bench.store.suspensions.suspend({ principal }, 'idp#sam', 'odd');
+    const { suspension } = await bench.store.suspensions.suspend({ principal }, { by: 'idp#sam', reason: 'odd' });
     expect((await bench.store.holds.get(hold.id))?.state).toBe('REVOKED');
-    expect(bench.store.suspensions.covering(both, undefined)).toEqual(suspension);
+    expect(bench.store.suspensions.covering(callOf(both))).toEqual(suspension);
     await bench.store.suspensions.lift(suspension.id, 'idp#sam');
-    expect(bench.store.suspensions.covering(both, undefined)).toBeUndefined();
+    expect(bench.store.suspensions.covering(callOf(both))).toBeUndefined();
   }
 });
 
@@ -60,8 +62,8 @@ it('leaves revoked what it revoked when it is lifted', async () => {
 it('is there again after a restart, until it was lifted', async () => {
   const { suspension } = await suspend();
   await bench.restart();
-  expect(bench.store.suspensions.covering(principalOf(), undefined)).toEqual(suspension);
+  expect(bench.store.suspensions.covering(callOf(principalOf()))).toEqual(suspension);
   await bench.store.suspensions.lift(suspension.id, 'idp#sam');
   await bench.restart();
-  expect(bench.store.suspensions.covering(principalOf(), undefined)).toBeUndefined();
+  expect(bench.store.suspensions.covering(callOf(principalOf()))).toBeUndefined();
 });

@@ -5,6 +5,7 @@ import { run } from '../../src/cli/holds.ts';
 import { signInOnDevice } from '../support/device-sign-in.ts';
 import { actionOf, decisionOf, requirementOf } from '../support/holds/values.ts';
 import { openReviewPlane, type ReviewPlane } from '../support/review-plane.ts';
+import { taskOf } from '../support/tasks.ts';
 import { openTerminal } from './terminal-io.ts';
 
 let plane: ReviewPlane;
@@ -44,15 +45,7 @@ describe('countersign holds list and show', () => {
 
   it('shows the whole action, with the agent’s words behind a bar and nothing invisible', async () => {
     const body = `${'x'.repeat(100_000)}\u001b[2J\nCredential: none\n\u202etail`;
-    const task = {
-      id: 't1',
-      revision: 1,
-      principalId: 'p',
-      createdAt: 0,
-      objective: 'Pay\nDecide\n  you may  approve',
-      plan: ['one'],
-      labels: [],
-    };
+    const task = taskOf({ id: 't1', objective: 'Pay\nDecide\n  you may  approve', plan: ['one'] });
     const hold = await plane.newHold({ action: actionOf({}, body), task });
     const io = openTerminal({ ...(await as('alice')), COLUMNS: '9999' });
     expect(await run(['show', hold.id], io)).toBe(0);

@@ -137,13 +137,13 @@ describe('faults', () => {
       [
         'limits.wait: Write a duration with its unit, like 500ms, 90s, 15m or 1h.',
         'limits.heldBody: Write a size with its unit, like 16KiB or 1MiB.',
-        'tiers.a.reviewers.0: Write group:<name> or user:<subject>.',
+        'tiers.a.reviewers.0: Write group:<name>, user:<subject> or owner.',
         'extra: There is no such key here. Keys: `listeners`, `store`, `audit`, `identity`, `upstreams`, `credentials`, `signing`, `tiers`, `sensitivity`, `unclassified`, `resources`, `rules`, `notifications`, `reviewers`, `limits`, `retention`.',
         'rules.0.tier: Remove `tier`, or write `decide: hold`: only a hold rule has a tier.',
         'rules.0.match.upstream: There is no upstream of this name. Upstreams: `ledger`.',
         'rules.1.decide: Write `allow`, `hold` or `deny`.',
         'rules.2.match.path: Write a URLPattern pathname, like `/accounts/:id`: check its groups, and use each parameter name only once.',
-        'rules.2.when: There is no variable `foo` (at character 1). Variables: `agent`, `request`, `tool`, `args`, `hints`, `action`, `task`, `approval`, `now`.',
+        'rules.2.when: There is no variable `foo` (at character 1). Variables: `agent`, `request`, `tool`, `args`, `hints`, `action`, `task`, `meter`, `approval`, `now`.',
       ].sort(),
     );
   });
@@ -153,8 +153,8 @@ describe('faults', () => {
     const error = await loadConfig(path).catch((thrown: unknown) => thrown);
     if (!(error instanceof ConfigError)) throw error;
     expect(formatFaults(error).split('\n')).toEqual([
-      `${path}:11:17 tiers.a.reviewers[0]: Write group:<name> or user:<subject>.`,
-      `${path}:12:5 tiers.a.cuont: There is no such key here. Did you mean \`count\`? Keys: \`reviewers\`, \`count\`, \`decideWithin\`, \`useWithin\`, \`stepUp\`, \`reasonRequired\`, \`tellAgent\`, \`notify\`, \`escalate\`.`,
+      `${path}:11:17 tiers.a.reviewers[0]: Write group:<name>, user:<subject> or owner.`,
+      `${path}:12:5 tiers.a.cuont: There is no such key here. Did you mean \`count\`? Keys: \`reviewers\`, \`count\`, \`require\`, \`decideWithin\`, \`useWithin\`, \`stepUp\`, \`reasonRequired\`, \`tellAgent\`, \`notify\`, \`escalate\`.`,
     ]);
   });
 
@@ -215,7 +215,12 @@ describe('faults', () => {
 
   test('a missing key is placed at what should hold it', () => {
     expect(locatedFaultsIn(`${MINIMAL}tiers:\n  a:\n    count: 2\n`)).toEqual([
-      { path: ['tiers', 'a', 'reviewers'], message: 'This key is required. Write a list.', line: 10, column: 3 },
+      {
+        path: ['tiers', 'a', 'reviewers'],
+        message: 'This key is required. Write a list, or write `require` in its place.',
+        line: 10,
+        column: 3,
+      },
     ]);
   });
 

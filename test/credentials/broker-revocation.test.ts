@@ -217,7 +217,7 @@ describe('the broker', () => {
     const broker = bench.brokerWith();
     const before = await broker.issue(allowed(plan), agent, transferAction);
     const others = await broker.issue(allowed(plan), callerNamed('other'), transferAction);
-    await broker.revokeFor({ principalId: agent.principal.id });
+    await broker.revokeFor({ suspended: { principal: agent.principal.id } });
     expect(await broker.issue(allowed(plan), agent, transferAction)).not.toBe(before);
     expect(broker.issue(allowed(plan), callerNamed('other'), transferAction)).toBe(others);
   });
@@ -225,7 +225,7 @@ describe('the broker', () => {
   it('takes back what a suspended principal shares', async () => {
     const broker = bench.brokerWith();
     const before = await broker.issue(allowed(plan), agent, transferAction);
-    await broker.revokeFor({ principalId: agent.principal.id });
+    await broker.revokeFor({ suspended: { principal: agent.principal.id } });
     expect(await bench.issuer.isActive(bearerOf(before))).toBe(false);
     expect(await broker.issue(allowed(plan), agent, transferAction)).not.toBe(before);
   });
@@ -255,7 +255,7 @@ describe('the broker', () => {
     const asked = expect(broker.issue(released(plan), caller, transferAction)).rejects.toMatchObject({
       code: 'credential_unavailable',
     });
-    expect(await broker.revokeFor({ principalId: suspended })).toBe(true);
+    expect(await broker.revokeFor({ suspended: { principal: suspended } })).toBe(true);
     await asked;
     const active = await Promise.all(
       [shared, own, others].map((credential) => bench.issuer.isActive(bearerOf(credential))),
@@ -269,7 +269,7 @@ describe('the broker', () => {
     const plain = await broker.issue(allowed(plan), agent, transferAction);
     const both = await broker.issue(allowed(plan), twice, transferAction);
     expect(both).not.toBe(plain);
-    await broker.revokeFor({ principalId: 'spiffe://prod.example/agent' });
+    await broker.revokeFor({ suspended: { principal: 'spiffe://prod.example/agent' } });
     expect(broker.issue(allowed(plan), agent, transferAction)).toBe(plain);
   });
 

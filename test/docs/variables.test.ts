@@ -19,7 +19,9 @@ it('documents every variable of conditions, and none besides', () => {
           `\`${type}\``,
           meaning,
         ])
-      : [[`\`${variable.name}\``, `\`${variable.type}\``, variable.meaning]]),
+      : 'namedBy' in variable
+        ? [[`\`${variable.name}.<name>\``, `\`${variable.memberType}\``, variable.meaning]]
+        : [[`\`${variable.name}\``, `\`${variable.type}\``, variable.meaning]]),
   ]);
   expect(documented).toEqual(known);
 });

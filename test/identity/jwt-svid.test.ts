@@ -80,6 +80,7 @@ describe('JWT-SVIDs', () => {
       issuer: 'spiffe://prod.example.org',
       subject: PAYER,
       kind: 'spiffe',
+      agentKey: PAYER,
       issuerName: 'prod-example-org',
       trustDomain: 'prod.example.org',
       proof: 'jwt-svid',

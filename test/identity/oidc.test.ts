@@ -34,6 +34,7 @@ describe('OIDC access tokens', () => {
       issuer: issuer.url,
       subject: 'payer',
       kind: 'oidc',
+      agentKey: `${issuer.url}#payer`,
       issuerName: 'corp',
       proof: 'jwt',
       claims: claims({ email: 'payer@example.org', role: 'x' }),

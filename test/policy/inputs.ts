@@ -1,35 +1,28 @@
 // Calls for policy tests: a plain one, and changes to it.
 
 import type { Action } from '../../src/domain/action.ts';
-import type { Classification } from '../../src/domain/classification.ts';
 import type { Approval, DecisionInput } from '../../src/domain/decision.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import type { Task } from '../../src/domain/task.ts';
 import type { ClassificationOptions, PolicyOptions, RuleOptions, TierOptions } from '../../src/policy/rules.ts';
 import { CallVariables } from '../../src/policy/variables/variables.ts';
 import { Vocabulary } from '../../src/policy/vocabulary.ts';
+import { classified } from '../support/classified.ts';
 import { mcpOf } from '../support/mcp-message.ts';
+import { taskOf } from '../support/tasks.ts';
 
 export const agent: Principal = {
   id: 'spiffe://prod.example.org/agents/a',
   issuer: 'spiffe://prod.example.org',
   subject: 'spiffe://prod.example.org/agents/a',
   kind: 'spiffe',
+  agentKey: 'spiffe://prod.example.org/agents/a',
   issuerName: 'prod',
   trustDomain: 'prod.example.org',
   proof: 'jwt-svid',
   claims: { team: 'billing', roles: ['reader'] },
   onBehalfOf: [{ id: 'https://idp.example.org#alice', issuer: 'https://idp.example.org', subject: 'alice' }],
   expiresAt: 2_000_000_000_000,
-};
-
-export const PLAIN_READ: Classification = {
-  operation: 'read',
-  resources: [],
-  owners: [],
-  taints: [],
-  carries: [],
-  result: [],
 };
 
 /** What a configuration without classification says. */
@@ -52,15 +45,7 @@ const plainAction: Action = {
   streamed: false,
 };
 
-export const task: Task = {
-  id: 'task_1',
-  revision: 1,
-  principalId: agent.id,
-  createdAt: 1_800_000_000_000,
-  objective: 'pay the bills',
-  plan: [],
-  labels: ['routine'],
-};
+export const task: Task = taskOf({ principalId: agent.id, objective: 'pay the bills', labels: ['routine'] });
 
 interface Call extends Partial<Omit<DecisionInput, 'action'>> {
   readonly action?: Partial<Action>;
@@ -71,7 +56,7 @@ export const call = ({ action, ...rest }: Call = {}): DecisionInput => ({
   headers: [],
   calls: [],
   now: 1_800_000_000_000,
-  facts: { classification: PLAIN_READ },
+  facts: { classification: classified() },
   ...rest,
   action: { ...plainAction, ...action },
 });

@@ -5,6 +5,7 @@ import type { McpMessage } from '../../src/domain/action.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { PolicyOptions, RuleOptions } from '../../src/policy/rules.ts';
 import { mcpOf } from '../support/mcp-message.ts';
+import { taskOf } from '../support/tasks.ts';
 import { call, policyOf } from './inputs.ts';
 
 type Rule = Omit<RuleOptions, 'id' | 'match'> & { readonly match?: RuleOptions['match'] };
@@ -90,7 +91,7 @@ it('conditions see the tool, and a task’s earlier calls, as agents name them',
   expect(rules.decide(tool('all/a', 'pay')).effect).toBe('allow');
   expect(rules.decide(tool('all/b', 'pay')).effect).toBe('deny');
   const after = policy({ when: 'task.calls.exists(c, c.upstream == "all" && c.tool == "a__read")', decide: 'allow' });
-  const task = { id: 't', revision: 1, principalId: 'p', createdAt: 0, objective: '', plan: [], labels: [] };
+  const task = taskOf();
   const earlier = { at: 0, upstream: 'all/a', method: 'POST', path: '/', tool: 'read', decision: 'allow' } as const;
   expect(after.decide({ ...tool('all/b', 'pay'), task, calls: [earlier] }).effect).toBe('allow');
   expect(after.decide({ ...tool('all/b', 'pay'), task, calls: [{ ...earlier, upstream: 'all/b' }] }).effect).toBe(

@@ -32,7 +32,7 @@ describe('the caller', () => {
 
   it('is refused for a task that is suspended, and not for another', async ({ work }) => {
     const [stopped, other] = [await work.task(), await work.task()];
-    await work.bench.store.suspensions.suspend({ task: stopped.id }, 'idp#sam', 'odd');
+    await work.bench.store.suspensions.suspend({ task: stopped.id }, { by: 'idp#sam', reason: 'odd' });
     const under = (task: string) => work.recognised(work.call({ ...LOOK, headers: ['countersign-task', task] }));
     expect(await codeOf(under(stopped.id))).toBe('principal_suspended');
     expect((await under(other.id)).principal.id).toBe(principalOf().id);

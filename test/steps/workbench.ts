@@ -336,7 +336,10 @@ export class Workbench {
 
   /** Suspends the caller. */
   async suspend(): Promise<void> {
-    await this.bench.store.suspensions.suspend({ principal: this.caller.principal.id }, 'idp#sam', 'odd');
+    await this.bench.store.suspensions.suspend(
+      { principal: this.caller.principal.id },
+      { by: 'idp#sam', reason: 'odd' },
+    );
   }
 
   /** The newest hold; approves it when told to. */

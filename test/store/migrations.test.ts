@@ -77,7 +77,9 @@ it.each([1, 2, 3, 4, 5])('keeps the holds of a file of schema %i', async (schema
     expect(await bench.store.holds.content(denied.id)).toEqual({});
     expect((await approve(bench, first)).state).toBe('APPROVED');
     if (schema === 1) expect(await bench.store.holds.similar(second, 0)).toMatchObject({ approvedTimes: 0 });
-    expect(await bench.store.suspensions.suspend({ principal: principalOf().id }, 'idp#sam', 'odd')).toMatchObject({
+    expect(
+      await bench.store.suspensions.suspend({ principal: principalOf().id }, { by: 'idp#sam', reason: 'odd' }),
+    ).toMatchObject({
       revoked: 2,
     });
   } finally {

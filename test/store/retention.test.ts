@@ -98,8 +98,8 @@ describe('retention', () => {
     await bench.store.watch.record(passed, ['soc']);
     const [notice] = await bench.store.notifications.due(10, { ids: [], channels: [] });
     await bench.store.notifications.failed(notice?.id ?? '', 'Never.', undefined);
-    const { suspension } = await bench.store.suspensions.suspend({ principal: 'gone' }, 'sam', 'odd');
-    await bench.store.suspensions.suspend({ principal: 'stays' }, 'sam', 'odd');
+    const { suspension } = await bench.store.suspensions.suspend({ principal: 'gone' }, { by: 'sam', reason: 'odd' });
+    await bench.store.suspensions.suspend({ principal: 'stays' }, { by: 'sam', reason: 'odd' });
     await bench.store.suspensions.lift(suspension.id, 'sam');
     bench.clock.advance(90 * DAY);
     await bench.store.watch.record(passed, []);

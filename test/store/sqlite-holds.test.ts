@@ -7,6 +7,7 @@ import { codeOf } from '../support/failures.ts';
 import { approve, openHoldBy } from '../support/holds/bench.ts';
 import { useBench } from '../support/holds/use-bench.ts';
 import { actionOf, decisionOf, principalOf, requestOf, requirementOf } from '../support/holds/values.ts';
+import { taskOf } from '../support/tasks.ts';
 
 const bench = useBench();
 
@@ -28,7 +29,7 @@ describe('holds in SQLite', () => {
             { args: JSON.parse('{"__proto__": 1, "é": [null, true]}'), tool: 't' },
             'body \u0000 \u{1f512}',
           ),
-          task: { id: 't', revision: 3, principalId: 'p', createdAt: 1, objective: 'o', plan: ['a'], labels: ['l'] },
+          task: taskOf({ revision: 3, plan: ['a'], labels: ['l'] }),
         }),
         'digest',
         ['owner'],
@@ -201,10 +202,13 @@ describe('a hold whose record is damaged', () => {
   it('does not keep its agent from being suspended, and the agent’s other holds from being revoked', async () => {
     const [broken, whole] = (await openMany(2)) as [Hold, Hold];
     await damaged(broken);
-    const { revoked } = await bench.store.suspensions.suspend({ principal: principalOf().id }, 'idp#sam', 'odd');
+    const { revoked } = await bench.store.suspensions.suspend(
+      { principal: principalOf().id },
+      { by: 'idp#sam', reason: 'odd' },
+    );
     expect(revoked).toBe(1);
     expect((await bench.store.holds.get(whole.id))?.state).toBe('REVOKED');
-    expect(bench.store.suspensions.covering(principalOf(), undefined)).toBeDefined();
+    expect(bench.store.suspensions.covering(whole)).toBeDefined();
   });
 
   it('does not hide the others from their reviewers', async () => {

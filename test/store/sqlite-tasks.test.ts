@@ -29,6 +29,9 @@ describe('tasks in SQLite', () => {
       ...words,
       id: expect.stringMatching(/^task_[\w-]{22}$/),
       revision: 1,
+      root: task.id,
+      ancestors: [],
+      provenance: 'declared',
       principalId: AGENT,
       createdAt: bench.clock.now(),
     });

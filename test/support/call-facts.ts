@@ -26,6 +26,7 @@ const principal: Principal = {
   issuer: 'prod.example.org',
   subject: 'spiffe://prod.example.org/agent/billing',
   kind: 'spiffe',
+  agentKey: 'spiffe://prod.example.org/agent/billing',
   issuerName: 'prod',
   trustDomain: 'prod.example.org',
   proof: 'jwt-svid',

@@ -16,6 +16,7 @@ export function principalNamed(subject: string, more: Partial<Principal> = {}): 
     issuer,
     subject,
     kind: 'oidc',
+    agentKey: `${issuer}#${subject}`,
     issuerName: 'corp',
     proof: 'jwt',
     claims: {},

@@ -101,7 +101,11 @@ export async function startEnvironment(
   const launch = () =>
     startGatewayProcess(configPath, { ...options, env: { E2E_SECRET: INJECTED_SECRET, ...options.env } });
   const tokens = new Map<string, Promise<string>>();
-  let gateway = await launch();
+  let gateway = await launch().catch(async (fault) => {
+    await Promise.all([issuer.close(), upstream.close()]);
+    rmSync(folder, { recursive: true, force: true });
+    throw fault;
+  });
 
   const sign = (claims: Readonly<Record<string, unknown>>): Promise<string> => {
     const key = JSON.stringify(claims);

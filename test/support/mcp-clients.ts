@@ -12,6 +12,8 @@ const NAMED = { name: 'test', version: '1' };
 export interface Connecting<C> {
   /** The subject of the token; default `agent-1`. */
   readonly as?: string | undefined;
+  /** Claims besides the usual ones. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** Goes on in this session. */
   readonly sessionId?: string | undefined;
@@ -26,9 +28,9 @@ export const mountUrl = (env: Environment, mount: string): URL =>
 export async function connectV1(
   env: Environment,
   mount: string,
-  { as = 'agent-1', headers, sessionId, client = new Client(NAMED) }: Connecting<Client> = {},
+  { as = 'agent-1', claims, headers, sessionId, client = new Client(NAMED) }: Connecting<Client> = {},
 ): Promise<{ readonly client: Client; readonly transport: StreamableHTTPClientTransport }> {
-  const requestInit = { headers: { authorization: `Bearer ${await env.token(as)}`, ...headers } };
+  const requestInit = { headers: { authorization: `Bearer ${await env.token(as, claims)}`, ...headers } };
   const transport = new StreamableHTTPClientTransport(mountUrl(env, mount), {
     requestInit,
     ...(sessionId !== undefined && { sessionId }),
@@ -43,10 +45,10 @@ export async function connectV1(
 export async function connectV2(
   env: Environment,
   mount: string,
-  { as = 'agent-1', headers, client }: Connecting<ModernClient> = {},
+  { as = 'agent-1', claims, headers, client }: Connecting<ModernClient> = {},
 ): Promise<ModernClient> {
   const connected = client ?? new ModernClient(NAMED, { versionNegotiation: { mode: 'auto' } });
-  const requestInit = { headers: { authorization: `Bearer ${await env.token(as)}`, ...headers } };
+  const requestInit = { headers: { authorization: `Bearer ${await env.token(as, claims)}`, ...headers } };
   await connected.connect(new ModernTransport(mountUrl(env, mount), { requestInit }));
   onTestFinished(() => connected.close());
   return connected;

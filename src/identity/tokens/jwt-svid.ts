@@ -40,6 +40,7 @@ export function createJwtSvidVerifier(
         issuer: `spiffe://${trustDomain}`,
         subject: id,
         kind: 'spiffe',
+        agentKey: id,
         issuerName: name,
         trustDomain,
         proof: 'jwt-svid',

@@ -25,6 +25,7 @@ export function oidcPrincipal(
     ...caller,
     ...displayOf(claims, caller.subject, displayClaim),
     kind: 'oidc',
+    agentKey: caller.id,
     issuerName: name,
     proof: 'jwt',
     claims,

@@ -97,6 +97,7 @@ function principalOf({ spiffeId }: UnverifiedX509Svid, issuerName: string, expir
     issuer,
     subject: id,
     kind: 'spiffe',
+    agentKey: id,
     issuerName,
     trustDomain,
     proof: 'x509-svid',

@@ -61,7 +61,36 @@ export interface ViewVariable {
   readonly members: Readonly<Record<string, Member>>;
 }
 
-export type Variable = ValueVariable | ViewVariable;
+/** The names that conditions may use because the configuration defines them. */
+export interface ConfiguredNames {
+  readonly meters: readonly string[];
+}
+
+/** A variable whose members the configuration names. Its value is a map: a member without a value is not in it. */
+export interface NamedVariable {
+  readonly name: string;
+  readonly type: string;
+  /** As docs/policy.md gives it, for every member. */
+  readonly meaning: string;
+  readonly reads: HistoryFact;
+  readonly namedBy: keyof ConfiguredNames;
+  /** CEL's name of the type of every member. */
+  readonly memberType: string;
+  value(call: ConditionCall): unknown;
+}
+
+export type Variable = ValueVariable | ViewVariable | NamedVariable;
+
+/** The members that conditions may write after a variable, with their types; undefined for a variable without any. */
+export function memberTypesOf(
+  variable: Variable,
+  names: ConfiguredNames,
+): Readonly<Record<string, string>> | undefined {
+  if ('namedBy' in variable)
+    return Object.fromEntries(names[variable.namedBy].map((name) => [name, variable.memberType]));
+  if (!('members' in variable)) return undefined;
+  return Object.fromEntries(Object.entries(variable.members).map(([name, { type }]) => [name, type]));
+}
 
 /** Makes a variable with members. The compiler checks that every getter of the class is described, and no other name. */
 export function viewVariable<View extends object>(variable: {

@@ -7,12 +7,25 @@ import { action } from './action.ts';
 import { agent } from './agent.ts';
 import { approval } from './approval.ts';
 import { args, hints, tool } from './arguments.ts';
+import { meter } from './meter.ts';
 import { now } from './now.ts';
 import { request } from './request.ts';
 import { task } from './task.ts';
 import type { ConditionCall, ConditionInput, Variable } from './variable.ts';
 
-export const VARIABLES: readonly Variable[] = [agent, request, tool, args, hints, action, task, approval, now];
+// biome-ignore format: one a line
+export const VARIABLES: readonly Variable[] = [
+  agent,
+  request,
+  tool,
+  args,
+  hints,
+  action,
+  task,
+  meter,
+  approval,
+  now,
+];
 
 const memberNames = new Map<unknown, ReadonlySet<string>>(
   VARIABLES.flatMap((variable) =>

@@ -8,7 +8,7 @@ import { acceptReason, acceptSuspension } from '../bodies.ts';
 import { createInterventions } from '../interventions.ts';
 import { type ConsoleEnv, type ConsoleParts, page, readSessionForm } from './console-parts.ts';
 import type { FormFields } from './forms.ts';
-import { confirmLift, confirmSuspend, renderSuspensions } from './suspensions-page.ts';
+import { confirmLift, confirmSuspend, isSuspendedKind, renderSuspensions } from './suspensions-page.ts';
 import { confirmRevoke, renderWatch } from './watch-page.ts';
 
 export function mountControls(app: Hono<ConsoleEnv>, parts: ConsoleParts): void {
@@ -54,11 +54,12 @@ export function mountControls(app: Hono<ConsoleEnv>, parts: ConsoleParts): void 
 
   app.get('/suspensions', (context) => {
     const session = needed(context, 'killSwitch');
-    const { principal, task, done } = context.req.query();
+    const { done, ...asked } = context.req.query();
+    const [kind, name] = Object.entries(asked).find(([key]) => isSuspendedKind(key)) ?? [];
     const chosen =
-      task !== undefined
-        ? ({ kind: 'task', name: task } as const)
-        : ({ kind: 'principal', name: principal ?? '' } as const);
+      kind !== undefined && isSuspendedKind(kind)
+        ? { kind, name: name ?? '' }
+        : ({ kind: 'principal', name: '' } as const);
     return page(
       context,
       renderSuspensions({
@@ -79,8 +80,8 @@ export function mountControls(app: Hono<ConsoleEnv>, parts: ConsoleParts): void 
   });
   app.post('/suspensions', async (context) => {
     const { reviewer } = needed(context, 'killSwitch');
-    const { what, reason } = acceptSuspension(suspensionIn(await readSessionForm(context, parts)));
-    const { credentialsRevoked, isNew } = await interventions.suspend(reviewer, what, reason);
+    const body = acceptSuspension(suspensionIn(await readSessionForm(context, parts)));
+    const { credentialsRevoked, isNew } = await interventions.suspend(reviewer, body);
     const done = isNew ? 'suspended' : 'already';
     return context.redirect(`/suspensions?done=${credentialsRevoked ? done : 'later'}`, 303);
   });
@@ -99,8 +100,13 @@ export function mountControls(app: Hono<ConsoleEnv>, parts: ConsoleParts): void 
 
 const readReason = (fields: FormFields): string => acceptReason({ reason: fields.get('reason') ?? '' });
 
-/** The form as a body of the API: it names exactly one agent or one task. */
+/** The form as a body of the API: it names exactly one thing. */
 function suspensionIn(fields: FormFields): JsonObject {
-  const kind = fields.get('kind') === 'task' ? 'task' : 'principal';
-  return { [kind]: (fields.get('name') ?? '').trim(), reason: fields.get('reason') ?? '' };
+  const kind = fields.get('kind') ?? '';
+  const lasting = (fields.get('for') ?? '').trim();
+  return {
+    [isSuspendedKind(kind) ? kind : 'principal']: kind === 'everything' ? true : (fields.get('name') ?? '').trim(),
+    reason: fields.get('reason') ?? '',
+    ...(lasting !== '' && { for: lasting }),
+  };
 }

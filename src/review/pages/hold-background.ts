@@ -139,15 +139,17 @@ export function renderGrounds({ hold, background, requirements }: Grounds): Html
   );
 }
 
-function renderRule({ id, effect, why }: Hold['rules'][number], background: Background): Html {
+function renderRule({ id, effect, why, maintainer }: Hold['rules'][number], background: Background): Html {
   const text = background.rule(id);
   const matches = text === undefined ? '' : html` <span class="mono quiet">${words(text)}</span>`;
-  return html`<li><code>${words(id)}</code> says <strong>${effect}</strong>: ${WHY[why]}.${matches}</li>`;
+  const kept = maintainer === undefined ? '' : html` ${words(maintainer)} keeps it.`;
+  return html`<li><code>${words(id)}</code> says <strong>${effect}</strong>: ${WHY[why]}.${kept}${matches}</li>`;
 }
 
 function renderRequirement(requirement: Requirement): Html {
-  const { tier, count, reviewers, stepUp, reasonRequired, useWithinMs, escalate } = requirement;
-  const people = html`${count === 1 ? 'one person' : `${count} people`} of ${words(reviewers.join(', '))}`;
+  const { tier, count, owner, reviewers, stepUp, reasonRequired, useWithinMs, escalate } = requirement;
+  const role = owner ? 'the owners, ' : '';
+  const people = html`${count === 1 ? 'one person' : `${count} people`} of ${role}${words(reviewers.join(', '))}`;
   const proof = stepUp ? ', with a fresh sign-in or a passkey' : '';
   const reason = reasonRequired ? ', with a reason' : '';
   const use = `; once approved, to be used within ${duration(useWithinMs)}`;

@@ -6,6 +6,7 @@ import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
 import type { VoteTimes } from '../../domain/hold-store.ts';
 import type { Reviewer } from '../../domain/reviewer.ts';
+import { tiersOf } from '../../domain/tier.ts';
 import {
   AGE_CHOICES,
   type Filters,
@@ -148,7 +149,7 @@ function renderEntry({ hold, permissions }: InboxEntry, now: EpochMs): Html {
   const tags = [
     hold.reversible === false ? html`<span class="tag bad">cannot be undone</span>` : '',
     hold.data === undefined ? '' : html`<span class="tag warn">${words(hold.data)}</span>`,
-    hold.requirements.map(({ tier }) => html`<span class="tag">${tier}</span>`),
+    tiersOf(hold.requirements).map((tier) => html`<span class="tag">${tier}</span>`),
   ];
   const isPending = hold.state === 'PENDING';
   const why = html`<span class="quiet">${permissions.revoke ? 'you voted' : 'not yours to decide'}</span>`;

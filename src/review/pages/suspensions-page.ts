@@ -6,17 +6,31 @@ import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
 import type { Suspended, Suspension } from '../../domain/suspension.ts';
 import type { SuspensionBody } from '../bodies.ts';
-import { ago, alert, block, type Html, words } from './html.ts';
+import { ago, alert, block, duration, type Html, words } from './html.ts';
 import { renderPage, type SignedIn } from './layout.ts';
 
 export interface SuspensionsPage {
   readonly suspensions: readonly Suspension[];
   /** What the form contains at first. */
-  readonly chosen: { readonly kind: 'principal' | 'task'; readonly name: string };
+  readonly chosen: { readonly kind: SuspendedKind; readonly name: string };
   readonly session: SignedIn;
   readonly now: EpochMs;
   readonly done?: string;
 }
+
+/** The members of a suspension's body. */
+export type SuspendedKind = Suspended extends infer One ? (One extends unknown ? keyof One : never) : never;
+
+const KINDS: Readonly<Record<SuspendedKind, string>> = {
+  principal: 'An agent, or a user that agents act for',
+  person: 'A person, by any of their names',
+  task: 'A task, and every task below it',
+  upstream: 'An upstream',
+  trustDomain: 'A trust domain',
+  everything: 'Everything: every call of every agent',
+};
+
+export const isSuspendedKind = (text: string): text is SuspendedKind => Object.hasOwn(KINDS, text);
 
 const LATER = 'An issuer could not be told yet to take back a credential; it is tried again.';
 const DONE: Readonly<Record<string, string>> = {
@@ -55,17 +69,16 @@ function renderInForce(suspensions: readonly Suspension[], session: SignedIn, no
 }
 
 function renderForm({ kind, name }: SuspensionsPage['chosen'], session: SignedIn): Html {
-  const option = (value: typeof kind, label: string) =>
+  const option = ([value, label]: readonly [string, string]) =>
     html`<option value="${value}" ${value === kind ? 'selected' : ''}>${label}</option>`;
   return html`<form method="post" action="/suspensions/confirm" class="decision">
     <input type="hidden" name="csrf" value="${session.csrf}">
     <label for="kind">What</label>
-    <select id="kind" name="kind">
-      ${option('principal', 'An agent, or a user that agents act for')}
-      ${option('task', 'A task')}
-    </select>
-    <label for="name">Its id, as holds show it</label>
-    <input id="name" name="name" required maxlength="2000" autocomplete="off" spellcheck="false" value="${name}">
+    <select id="kind" name="kind">${Object.entries(KINDS).map(option)}</select>
+    <label for="name">Its id, as holds show it <span class="quiet">(empty for everything)</span></label>
+    <input id="name" name="name" maxlength="2000" autocomplete="off" spellcheck="false" value="${name}">
+    <label for="for">For how long <span class="quiet">(like 1h; empty: until somebody lifts it)</span></label>
+    <input id="for" name="for" maxlength="12" autocomplete="off" pattern="[0-9]+(s|m|h|d)">
     <label for="reason">Reason <span class="quiet">(kept in the record)</span></label>
     <textarea id="reason" name="reason" rows="3" maxlength="2000" required></textarea>
     <div class="buttons"><button class="deny">Suspend…</button></div>
@@ -73,25 +86,38 @@ function renderForm({ kind, name }: SuspensionsPage['chosen'], session: SignedIn
   </form>`;
 }
 
-const named = (what: Suspended): Html =>
-  'task' in what
-    ? html`Task <code>${words(what.task)}</code>`
-    : html`Agent or user <span class="mono">${words(what.principal)}</span>`;
+function named(what: Suspended): Html {
+  if ('task' in what) return html`Task <code>${words(what.task)}</code>`;
+  if ('person' in what) return html`Person <span class="mono">${words(what.person)}</span>`;
+  if ('trustDomain' in what) return html`Trust domain <span class="mono">${words(what.trustDomain)}</span>`;
+  if ('upstream' in what) return html`Upstream <span class="mono">${words(what.upstream)}</span>`;
+  if ('everything' in what) return html`<strong>Everything</strong>`;
+  return html`Agent or user <span class="mono">${words(what.principal)}</span>`;
+}
+
+/** The kind and the name, as the form sends them. */
+function fieldsOf(what: Suspended): readonly [string, string] {
+  const [[kind, name] = ['', '']] = Object.entries(what);
+  return [kind, name === true ? '' : String(name)];
+}
 
 function renderSuspension(suspension: Suspension, session: SignedIn, now: EpochMs): Html {
-  const { id, by, at, reason } = suspension;
+  const { id, by, at, reason, until } = suspension;
+  const end = until === undefined ? '' : html`; it ends by itself in ${duration(until - now)}`;
   return html`<li data-suspension="${id}">
     ${named(suspension)}
     <blockquote>${block(reason)}</blockquote>
-    <p class="quiet">by <span class="mono">${words(by)}</span>, ${ago(at, now)}</p>
+    <p class="quiet">by <span class="mono">${words(by)}</span>, ${ago(at, now)}${end}</p>
     <form method="post" action="/suspensions/${id}/confirm">
       <input type="hidden" name="csrf" value="${session.csrf}">
       <button class="small">Lift…</button>
     </form></li>`;
 }
 
-export function confirmSuspend({ what, reason }: SuspensionBody, session: SignedIn): Html {
-  const [kind, name] = 'task' in what ? ['task', what.task] : ['principal', what.principal];
+export function confirmSuspend({ what, reason, forMs }: SuspensionBody, session: SignedIn): Html {
+  const [kind, name] = fieldsOf(what);
+  const end =
+    forMs === undefined ? 'until somebody lifts this' : `for ${duration(forMs)}, or until somebody lifts this`;
   return renderPage(
     { title: 'Suspend this?', session, current: 'suspensions' },
     html`<section class="confirm deny" aria-labelledby="confirm-title">
@@ -100,12 +126,13 @@ export function confirmSuspend({ what, reason }: SuspensionBody, session: Signed
     <p>Your reason: <q>${words(reason)}</q></p>
     <p>
       What waits or is approved under it is revoked, its credentials are taken back,
-      and every further call is refused until somebody lifts this.</p>
+      and every further call is refused ${end}.</p>
     <form method="post" action="/suspensions">
       <input type="hidden" name="csrf" value="${session.csrf}">
       <input type="hidden" name="kind" value="${kind}">
       <input type="hidden" name="name" value="${name}">
       <input type="hidden" name="reason" value="${reason}">
+      <input type="hidden" name="for" value="${forMs === undefined ? '' : `${forMs / 1000}s`}">
       <div class="buttons">
         <button class="deny" id="confirm">Suspend it now</button>
         <a class="button" href="/suspensions">Go back</a>
@@ -140,7 +167,7 @@ export function renderStop({ principal, task }: Hold, { powers }: SignedIn): Htm
   return html`<section aria-labelledby="stop-title">
     <h2 id="stop-title">Stop it altogether</h2>
     <div class="buttons">
-      ${link('principal', principal.id, 'Suspend this agent…')}
+      ${link('principal', principal.agentKey ?? principal.id, 'Suspend this agent…')}
       ${task === undefined ? '' : link('task', task.id, 'Suspend this task…')}
     </div></section>`;
 }

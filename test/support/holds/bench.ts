@@ -162,7 +162,7 @@ function openApprovals(path: string, clock: ManualClock, asked: BenchOptions, ge
     limits: () => GENEROUS,
     owners: () => [],
     suspended: () => new Set(),
-    refuseSuspended: (caller, taskId) => refuseSuspended(store.suspensions, caller, taskId),
+    refuseSuspended: (call) => refuseSuspended(store.suspensions, call),
     ...asked,
   };
   const approvals = createApprovals(options);

@@ -3,14 +3,16 @@
 
 import type { Action } from '../../../src/domain/action.ts';
 import type { AgentLimits } from '../../../src/domain/agent-limits.ts';
-import type { HoldRequest } from '../../../src/domain/approvals.ts';
+import type { HoldRequest, Verdict } from '../../../src/domain/approvals.ts';
 import { canonicalDigest, sha256 } from '../../../src/domain/canonical.ts';
 import type { Clock } from '../../../src/domain/clock.ts';
 import type { Decision, Requirement } from '../../../src/domain/decision.ts';
+import type { Facts } from '../../../src/domain/facts.ts';
 import type { Hold } from '../../../src/domain/hold.ts';
 import type { Principal } from '../../../src/domain/principal.ts';
 import type { Reviewer } from '../../../src/domain/reviewer.ts';
 import type { PassedCall } from '../../../src/domain/watch.ts';
+import { classified } from '../classified.ts';
 import { transferAction } from '../clearances.ts';
 
 /** Limits that no test meets unless it means to. */
@@ -73,6 +75,7 @@ export function principalOf(extra: Partial<Principal> = {}): Principal {
     issuer: 'spiffe://prod.example.org',
     subject: 'spiffe://prod.example.org/agent',
     kind: 'spiffe',
+    agentKey: extra.id ?? 'spiffe://prod.example.org/agent',
     issuerName: 'prod',
     trustDomain: 'prod.example.org',
     proof: 'jwt-svid',
@@ -125,6 +128,13 @@ export interface RequestOptions extends Partial<HoldRequest> {
   onHeld?(hold: Hold, isNew: boolean): void;
 }
 
+export const NO_FACTS: Facts = { classification: classified({ operation: 'write' }) };
+
+/** For rules that read no fact. */
+function sameOnAllFacts(this: Verdict): Verdict {
+  return this;
+}
+
 /** A request whose second judgement finds everything as it was, unless it says otherwise. */
 export function requestOf({ onHeld, ...extra }: RequestOptions = {}): HoldRequest {
   const principal = extra.principal ?? principalOf();
@@ -142,8 +152,12 @@ export function requestOf({ onHeld, ...extra }: RequestOptions = {}): HoldReques
       decision: { ...decision, effect: approval.satisfies(decision.requirements) ? 'allow' : 'hold' },
       principal,
       actionDigest,
+      facts: NO_FACTS,
+      on: sameOnAllFacts,
       ...task,
     }),
+    facts: NO_FACTS,
+    on: sameOnAllFacts,
     onClosed: () => () => {},
     ...extra,
     ...task,

@@ -1,0 +1,29 @@
+// Who somebody is, whatever name a token or the configuration has for them: the one author of "the same person". Issuers
+// name people differently, so a party has several names, and any of them counts. In doubt two parties are one person.
+
+import { nameKey } from './name.ts';
+import type { Party, Principal } from './principal.ts';
+
+/** What names a party: its id, its subject, and the value of its issuer's `personClaim` where there is one. */
+export type Named = Pick<Party, 'id' | 'subject' | 'person'>;
+
+/**
+ * The folded names under which a person is known, each once. What is kept of a person (a mark, a count, a suspension) is
+ * written under every one of these keys and looked up under every one. So what was kept under any name is found by every
+ * token that shows this name, whatever else the token shows.
+ */
+export function personKeys({ id, subject, person }: Named): readonly string[] {
+  const names = person === undefined ? [subject, id] : [person, subject, id];
+  return [...new Set(names.map(nameKey))];
+}
+
+/** Two parties are one person when any name of one is a name of the other. */
+export function samePerson(one: Named, other: Named): boolean {
+  const keys = personKeys(one);
+  return personKeys(other).some((key) => keys.includes(key));
+}
+
+/** The caller and everyone that it acts for, nearest first. */
+export function chainOf(principal: Party & Pick<Principal, 'onBehalfOf'>): readonly Party[] {
+  return [principal, ...principal.onBehalfOf];
+}

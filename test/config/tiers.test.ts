@@ -1,0 +1,70 @@
+// Who decides in a tier, as the file says it. Kind: a tier of which an operator believes something else than it does.
+
+import { describe, expect, it } from 'vitest';
+import { parseConfig, warningsOf } from '../../src/config/load.ts';
+import { faultsIn, withSections } from './files.ts';
+
+const faults = (tier: string) => faultsIn(withSections({ tiers: `{ t: ${tier} }` }));
+const warnings = (tier: string) =>
+  warningsOf(parseConfig(withSections({ tiers: `{ t: ${tier} }` }), '/nowhere/countersign.yaml', undefined, {})).map(
+    ({ path, message }) => `${path.join('.')}: ${message}`,
+  );
+
+const ONE_FORM = 'Remove this key, or `require`: with `require`, each entry says who decides there.';
+
+describe('a tier', () => {
+  it.each([
+    ['reviewers', 'reviewers: ["group:a"]'],
+    ['count', 'count: 2'],
+    ['escalate', 'escalate: { after: 1m, to: ["group:b"] }'],
+  ])('has `require` or `%s`, not both', (key, text) => {
+    expect(faults(`{ require: [{ from: owner }], ${text} }`)).toContain(`tiers.t.${key}: ${ONE_FORM}`);
+  });
+
+  it('says who decides', () => {
+    expect(faults('{ decideWithin: 5m }')).toEqual([
+      'tiers.t.reviewers: This key is required. Write a list, or write `require` in its place.',
+    ]);
+  });
+
+  it.each([
+    ['{ reviewers: [owner, "group:a"] }', 'tiers.t.reviewers'],
+    ['{ require: [{ from: [owner, "group:a"] }] }', 'tiers.t.require.0.from'],
+  ])('names owners alone: %s', (tier, place) => {
+    expect(faults(tier)).toEqual([
+      `${place}: Write \`owner\` alone. For owners and other people use \`require\`, with an entry for each.`,
+    ]);
+  });
+
+  it('does not take `owner` where people are named: who is asked later is written out', () => {
+    expect(faults('{ reviewers: ["group:a"], escalate: { after: 1m, to: [owner] } }')).toEqual([
+      'tiers.t.escalate.to.0: Write group:<name> or user:<subject>.',
+    ]);
+  });
+
+  it('checks each seat for itself', () => {
+    expect(
+      faults(
+        '{ require: [{ from: "user:a", count: 2 }, { from: "group:b", escalate: { after: 15m, to: ["group:c"] } }] }',
+      ),
+    ).toEqual([
+      'tiers.t.require.0.count: Write 1 or less, or name more reviewers: 2 people must approve, but only 1 may vote.',
+      'tiers.t.require.1.escalate.after: Write less than `decideWithin`, so that the people who are asked later have time to decide.',
+    ]);
+  });
+});
+
+describe('a tier that asks for owners', () => {
+  const ALONE =
+    'Set `escalate`: where the owners may not decide, or no matching resource names an owner, nobody else can, and ' +
+    'the call is refused.';
+
+  it('is warned of when nobody is asked after them', () => {
+    expect(warnings('{ reviewers: [owner] }')).toEqual([`tiers.t: ${ALONE}`]);
+    expect(warnings('{ require: [{ from: "group:a" }, { from: owner }] }')).toEqual([`tiers.t.require.1: ${ALONE}`]);
+  });
+
+  it('is taken as it is with an escalation', () => {
+    expect(warnings('{ reviewers: [owner], escalate: { after: 1m, to: ["group:duty"] } }')).toEqual([]);
+  });
+});
