@@ -50,6 +50,10 @@ const growthWarning = (part: string): string =>
   `The time for \`${part}\` can grow with the square of what an agent sends. Past ${BUDGET} steps the condition counts as failed: ` +
   'a hold or deny rule then matches, an allow rule does not.';
 
+const HISTORY_WARNING =
+  'Decide by `tainted`, `meter` or `novel` instead of `task.calls`: it holds only the latest 200 calls under one root, ' +
+  'and an agent that makes more calls, or names another task, is past it.';
+
 function* checkRule(
   rule: RuleOptions,
   { tiers, sensitivity }: Pick<PolicyOptions, 'tiers' | 'sensitivity'>,
@@ -68,6 +72,8 @@ function* checkRule(
         'Use `hints` in hold and deny rules only: they are the server’s own words, and no allow rule may rest on them.',
     };
   }
+  if (typeof condition === 'object' && condition.factsRead.has('history'))
+    yield { path: ['when'], severity: 'warning', message: HISTORY_WARNING };
   if (rule.data !== undefined && sensitivity.length > 0 && !sensitivity.includes(rule.data)) {
     const instead = suggest(rule.data, 'Labels', sensitivity);
     yield {
