@@ -5,7 +5,7 @@ import type { Ballot } from '../domain/approvals.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import type { Requirement } from '../domain/decision.ts';
 import type { Hold, Vote } from '../domain/hold.ts';
-import { nameKey } from '../domain/name.ts';
+import { samePerson } from '../domain/person.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
 import { requirementsOf } from './escalation.ts';
@@ -22,9 +22,9 @@ export const LONGEST_REASON = 2_000;
 
 /** What else decides who may vote, beside the tiers. Both are looked up at each vote and never remembered. */
 export interface ReviewerStatus {
-  /** Subjects of reviewers whose votes do not count. */
+  /** Subjects, ids or person claims of reviewers whose votes do not count. */
   suspended(): ReadonlySet<string>;
-  /** Subjects of the people registered as accountable for an agent. */
+  /** Subjects, ids or person claims of the people registered as accountable for an agent. */
   owners(agentId: string): readonly string[];
 }
 
@@ -126,7 +126,7 @@ function judgeReason(hold: Hold, tiers: readonly Requirement[], given: string | 
 }
 
 function hasVoted(hold: Hold, reviewer: Reviewer): boolean {
-  return hold.votes.some((vote) => nameKey(vote.reviewer.subject) === nameKey(reviewer.subject));
+  return hold.votes.some((vote) => samePerson(vote.reviewer, reviewer));
 }
 
 /** Step-up: whether a sign-in at this time is recent enough. */

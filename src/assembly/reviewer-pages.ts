@@ -51,7 +51,7 @@ export function pagesOf(
     origin,
     issuer: login.issuer,
     isFresh,
-    sessions: createSessions({ seal, once, origin, idleMs: login.idleMs, lifeMs: login.lifeMs, now }),
+    sessions: createSessions({ ...login, seal, once, origin, now }),
     signIn: createBrowserSignIn({
       ...login,
       redirectUri: `${origin}/sign-in/callback`,

@@ -61,7 +61,9 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   if (principal.spiffeId !== undefined) sheet.fact('workload', principal.spiffeId);
   if (principal.name !== undefined) sheet.fact('named', `${principal.name} (by its issuer)`);
   if (principal.client !== undefined) sheet.fact('client', principal.client);
-  for (const party of principal.onBehalfOf) sheet.fact('for', party.id);
+  if (principal.person !== undefined) sheet.fact('person', principal.person);
+  for (const { id, person } of principal.onBehalfOf)
+    sheet.fact('for', person === undefined ? id : `${id}, person ${person}`);
   for (const owner of principal.owners) sheet.fact('owner', owner);
   if (credential !== undefined) sheet.fact('armed with', `${credential.name} ${JSON.stringify(credential.scope)}`);
   if (hold.data !== undefined) sheet.fact('data', hold.data);

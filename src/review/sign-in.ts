@@ -7,6 +7,7 @@ import { claimAt, textsAt } from '../domain/claim.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import { isName } from '../domain/name.ts';
 import { type OnceStore, useOnce } from '../domain/once.ts';
+import { personAt, personUnknown } from '../domain/person-claim.ts';
 import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import type { SecretSource } from '../domain/secret.ts';
 import { GatewayError } from '../errors.ts';
@@ -20,6 +21,8 @@ export interface BrowserSignInOptions {
   readonly scope: string;
   /** The claim that lists the person's groups, by name or path, in the ID token or at the userinfo endpoint. */
   readonly groupsClaim: string;
+  /** The claim that says which person it is, in the ID token or at the userinfo endpoint; without it nobody signs in. */
+  readonly personClaim?: string | undefined;
   /** The claim with the name to show. */
   readonly displayClaim: string;
   /** Sent as `acr_values` when a fresh sign-in is asked for. */
@@ -37,8 +40,8 @@ export interface BrowserSignIn {
   /** Where to send the browser, and what to keep until it comes back. Throws `issuer_unavailable`. */
   begin(to: string, fresh: boolean): Promise<{ readonly url: string; readonly transaction: string }>;
   /**
-   * Uses up the transaction. Throws `reviewer_unauthenticated` with the `check` that failed, `issuer_unavailable`,
-   * `store_unavailable`.
+   * Uses up the transaction. Throws `reviewer_unauthenticated` with the `check` that failed, `person_unknown`,
+   * `issuer_unavailable`, `store_unavailable`.
    */
   finish(
     callback: URL,
@@ -128,7 +131,10 @@ export function createBrowserSignIn(options: BrowserSignInOptions): BrowserSignI
       if (!(await useOnce(once, 'sign-in', state, startedAt + REMEMBERED_MS))) {
         throw refusal('finished', 'This sign-in was finished before: start a new one.');
       }
-      const reviewer = readReviewer(issuer, { ...more, ...claims }, options);
+      const reviewer = {
+        ...readReviewer(issuer, { ...more, ...claims }, options),
+        ...readPerson(claims, more, options),
+      };
       const signedIn = claims.auth_time === undefined ? undefined : claims.auth_time * 1000;
       if (fresh && (signedIn === undefined || signedIn < startedAt - SKEW_MS)) {
         throw refusal(
@@ -214,6 +220,18 @@ function challengeOf(cause: unknown): string | undefined {
 function refusal(check: string, detail: string, cause?: unknown, issuerError = ''): GatewayError {
   const members = { check, ...(/^[a-z0-9_]{1,64}$/.test(issuerError) && { issuerError }) };
   return new GatewayError('reviewer_unauthenticated', detail, { members, ...(cause !== undefined && { cause }) });
+}
+
+/** Read from one of the two, whole: an address in one and `email_verified` in the other need not belong together. */
+function readPerson(
+  idToken: Readonly<Record<string, unknown>>,
+  userinfo: Readonly<Record<string, unknown>>,
+  { personClaim }: BrowserSignInOptions,
+): Pick<Reviewer, 'person'> {
+  if (personClaim === undefined) return {};
+  const person = personAt(idToken, personClaim) ?? personAt(userinfo, personClaim);
+  if (person === undefined) throw personUnknown('Your sign-in', personClaim);
+  return { person };
 }
 
 function readReviewer(

@@ -104,7 +104,7 @@ function viewHeaders(headers: HeaderList): { name: string; value: string }[] {
   return fields;
 }
 
-const viewParty = ({ id, issuer, subject }: Party) => ({ id, issuer, subject });
+const viewParty = ({ id, issuer, subject, person }: Party) => ({ id, issuer, subject, person });
 
 function viewPrincipal(principal: HeldPrincipal) {
   return {

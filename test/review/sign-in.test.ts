@@ -209,6 +209,28 @@ describe('what an issuer says of a person', () => {
     });
   });
 
+  // Kind: somebody signs in without saying who they are, and is taken for another person than the one acted for.
+  it.each<[string, object, object | undefined, string | undefined]>([
+    ['in the ID token', { oid: 'oid-7' }, undefined, 'oid-7'],
+    ['at the userinfo endpoint', {}, { oid: 'oid-7' }, 'oid-7'],
+    ['nowhere', {}, { other: 'oid-7' }, undefined],
+    ['as something else than a name', { oid: ['oid-7'] }, undefined, undefined],
+  ])('names the person by the claim %s', async (_, claims, userinfo, person) => {
+    theirs.userinfo = userinfo as typeof theirs.userinfo;
+    const signedIn = signInWith({ ...claims }, { personClaim: 'oid' });
+    if (person !== undefined) expect((await signedIn).reviewer).toMatchObject({ subject: 'alice', person });
+    else await expect(signedIn).rejects.toMatchObject({ code: 'person_unknown' });
+    theirs.userinfo = undefined;
+  });
+
+  // Kind: an address from one place counts as verified by another place that speaks of another address.
+  it('takes no e-mail address of the ID token for verified by the userinfo endpoint', async () => {
+    theirs.userinfo = { email_verified: true };
+    const signedIn = signInWith({ email: 'chosen@corp.example' }, { personClaim: 'email' });
+    await expect(signedIn).rejects.toMatchObject({ code: 'person_unknown' });
+    theirs.userinfo = undefined;
+  });
+
   it('gives no groups in another shape than texts', async () => {
     for (const groups of [{ finance: true }, ['finance', 1], 7])
       expect((await signInWith({ groups })).reviewer.groups).toEqual([]);

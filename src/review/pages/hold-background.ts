@@ -90,8 +90,9 @@ function renderCalls(calls: readonly TaskCall[], now: EpochMs): Html {
 }
 
 export function renderAgent({ hold: { principal }, background }: Grounds): Html {
-  const { id, spiffeId, name, client, issuer, onBehalfOf, owners } = principal;
-  const party = ({ id: of }: Party) => html`<li class="mono">${words(of)}</li>`;
+  const { id, spiffeId, name, person, client, issuer, onBehalfOf, owners } = principal;
+  const party = ({ id: of, person }: Party) =>
+    html`<li><span class="mono">${words(of)}</span>${person === undefined ? '' : html`, person ${words(person)}`}</li>`;
   const proof = html`${background.proof} of <span class="mono">${words(issuer)}</span>`;
   const chain =
     onBehalfOf.length === 0 ? 'nobody: it acts for itself' : html`<ol class="plain-list">${onBehalfOf.map(party)}</ol>`;
@@ -103,6 +104,7 @@ export function renderAgent({ hold: { principal }, background }: Grounds): Html 
       ${monoFact('Agent', words(id))}
       ${spiffeId === undefined ? '' : monoFact('Its workload', words(spiffeId))}
       ${name === undefined ? '' : fact('Name at its issuer', words(name))}
+      ${person === undefined ? '' : fact('Person', words(person))}
       ${client === undefined ? '' : monoFact('Client', words(client))}
       ${fact('Proved by', proof)}
       ${fact('On behalf of', chain)}
