@@ -5,6 +5,8 @@ import type { Fault } from '../settings/faults.ts';
 import { checkChannels } from './references/channels.ts';
 import { checkCredentials } from './references/credentials.ts';
 import { checkIssuers } from './references/issuers.ts';
+import { checkPeople } from './references/people.ts';
+import { checkResources } from './references/resources.ts';
 import { checkReviewers } from './references/reviewers.ts';
 import { checkRules } from './references/rules.ts';
 import type { Sections } from './references/sections.ts';
@@ -16,9 +18,11 @@ const CHECKS = [
   checkUpstreams,
   checkCredentials,
   checkTiers,
+  checkResources,
   checkRules,
   checkIssuers,
   checkReviewers,
+  checkPeople,
   checkChannels,
   checkViolations,
 ];

@@ -58,7 +58,7 @@ export function watchedCall({
     ...(action.tool !== undefined && { tool: action.tool }),
     actionDigest,
     rules: decision.rules.map(({ id }) => id),
-    ...(task && { task: { id: task.id, revision: task.revision, objective: task.objective } }),
+    ...(task && { task: { id: task.id, root: task.root, revision: task.revision, objective: task.objective } }),
     ...(decision.data !== undefined && { data: decision.data }),
     ...(decision.reversible !== undefined && { reversible: decision.reversible }),
     ...(call.span && { traceId: call.span.ref.traceId }),

@@ -11,12 +11,14 @@ const counter = { limit: 'deny 5 600000', agentKey: 'agent' };
 const notice = { kind: 'violations.reached', subject: 'violations[0]', code: 'abc', tier: 'violations[0]' } as const;
 const count = (agentKey = 'agent') => bench.store.violations.count({ ...counter, agentKey }, 10 * MINUTE, 5);
 
-/** The store holds a lock on its file, so it is closed first. */
+/** The store holds a lock on its file, so it is closed meanwhile. */
 async function rows(): Promise<number> {
+  const { path, clock } = bench;
   await bench.close();
-  const db = new DatabaseSync(bench.path, { readOnly: true });
+  const db = new DatabaseSync(path, { readOnly: true });
   const found = db.prepare('SELECT count(*) AS n FROM violation').get();
   db.close();
+  bench.openFile(path, clock);
   return Number(found?.n);
 }
 
