@@ -87,7 +87,7 @@ export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHis
 }
 
 function entryOf(
-  { call, principal, action, task, decision }: Reached,
+  { call, principal, action, task, facts, decision }: Reached,
   status: number | undefined,
 ): TaskCall | undefined {
   if (action === undefined || decision === undefined) return undefined;
@@ -98,7 +98,7 @@ function entryOf(
     method: action.method,
     path: action.path,
     decision: decision.effect,
-    ...defined({ tool: action.tool, status }),
+    ...defined({ tool: action.tool, operation: facts?.classification.operation, status }),
   };
 }
 
