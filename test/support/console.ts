@@ -35,7 +35,7 @@ export interface TestConsole {
   close(): Promise<void>;
 }
 
-const AUDIENCE = 'https://gateway.test';
+export const AUDIENCE = 'https://gateway.test';
 
 /** Members and rules that come after those that are there. */
 export interface MoreConfig {
@@ -44,6 +44,8 @@ export interface MoreConfig {
   readonly upstreams?: Section<'upstreams'>;
   readonly rules?: Rules;
   readonly notifications?: Section<'notifications'>;
+  /** Issuers of more agents. */
+  readonly issuers?: Section<'identity'>['issuers'];
 }
 
 export async function openConsole(more: MoreConfig = {}): Promise<TestConsole> {
@@ -130,7 +132,7 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
     audit: { path: './data/audit' },
     identity: {
       audience: [AUDIENCE],
-      issuers: [{ name: 'local', type: 'oidc', issuer: issuer.issuer, algorithms: ['ES256'] }],
+      issuers: [{ name: 'local', type: 'oidc', issuer: issuer.issuer, algorithms: ['ES256'] }, ...(more.issuers ?? [])],
     },
     upstreams: { ledger: { url: upstream.origin, credential: 'key' }, ...more.upstreams },
     credentials: {

@@ -70,7 +70,7 @@ function renderReach(tree: TaskTree): Html {
           <td>${changes === 0 ? '0' : html`<strong>${changes}</strong>`}</td>
           <td>${held}</td>
           <td>${refused}</td>
-          <td>${by.map(chip)}</td>
+          <td>${by.map((index) => html`${chip(index)} `)}</td>
         </tr>`;
   const reach = reachOf(tree);
   return section(
