@@ -54,7 +54,7 @@ export function rootOf({ id, ancestors = [] }: Pick<Task, 'id'> & Partial<Pick<T
 /** One earlier call under a root, as conditions and reviewers see it. Never arguments or results. */
 export interface TaskCall {
   readonly at: EpochMs;
-  /** The principal that made it, and under which task. Absent in records of earlier versions. */
+  /** The agent that made it (Principal.agentKey), and under which task. Absent in records of earlier versions. */
   readonly agent?: string;
   readonly task?: string;
   readonly upstream: string;
@@ -63,6 +63,8 @@ export interface TaskCall {
   readonly tool?: string;
   /** What kind of operation it was. Absent in records of earlier versions. */
   readonly operation?: Operation;
+  /** Names of the marks that its answer left on the caller. */
+  readonly marks?: readonly string[];
   readonly decision: 'allow' | 'hold' | 'deny';
   readonly status?: number;
 }

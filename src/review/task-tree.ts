@@ -18,7 +18,7 @@ export interface TaskTree {
   readonly calls: readonly TaskCall[];
   /** The holds of the tree that the reader may see, newest first, at most 200. */
   readonly holds: readonly Hold[];
-  /** The principals that opened a task or made a call, in the order of their first appearance. */
+  /** The agents (Principal.agentKey) that opened a task or made a call, in the order of their first appearance. */
   readonly agents: readonly string[];
 }
 
@@ -44,8 +44,8 @@ export async function loadTaskTree(
   const tree = await tasks.tree(root.id);
   const calls = tasks.calls(root.id);
   const agents = new Set([
-    ...tree.map(({ principalId }) => principalId),
-    ...calls.map(({ agent }) => agent ?? root.principalId),
+    ...tree.map(({ agentKey }) => agentKey),
+    ...calls.map(({ agent }) => agent ?? root.agentKey),
   ]);
   return { root, tasks: tree, calls, holds: visible, agents: [...agents] };
 }
@@ -58,6 +58,8 @@ export interface Reach {
   /** Times that a call was held and did not go out. The same call counts each time that it came. */
   readonly held: number;
   readonly refused: number;
+  /** What the answers marked its callers with. */
+  readonly marks: readonly string[];
   /** The agents that called it, by their place in `agents`. */
   readonly by: readonly number[];
 }
@@ -69,13 +71,14 @@ export function reachOf({ calls, agents, root }: TaskTree): readonly Reach[] {
     const decided = (effect: TaskCall['decision']) => made.filter(({ decision }) => decision === effect);
     const passed = decided('allow');
     const reads = passed.filter(({ operation }) => operation === 'read').length;
-    const by = new Set(made.map(({ agent }) => agents.indexOf(agent ?? root.principalId)));
+    const by = new Set(made.map(({ agent }) => agents.indexOf(agent ?? root.agentKey)));
     return {
       upstream,
       reads,
       changes: passed.length - reads,
       held: decided('hold').length,
       refused: decided('deny').length,
+      marks: [...new Set(made.flatMap(({ marks = [] }) => marks))].sort(),
       by: [...by].sort((a, b) => a - b),
     };
   });
@@ -90,11 +93,11 @@ export function viewTaskTree(tree: TaskTree) {
     root: root.id,
     agents,
     reach: reachOf(tree).map(({ by, ...reach }) => ({ ...reach, by: by.map((index) => agents[index]) })),
-    tasks: tasks.map(({ ancestors: _, createdAt, endedAt, principalId, ...task }) => ({
-      ...task,
-      openedBy: principalId,
+    tasks: tasks.map(({ id, revision, parent, provenance, objective, plan, labels, agentKey, createdAt, endedAt }) => ({
+      ...{ id, revision, parent, provenance, objective, plan, labels },
+      openedBy: agentKey,
       createdAt: iso(createdAt),
-      ...(endedAt !== undefined && { endedAt: iso(endedAt) }),
+      endedAt: endedAt === undefined ? undefined : iso(endedAt),
     })),
     calls: calls.map(({ at, ...call }) => ({ ...call, at: iso(at) })),
     holds: holds.map(({ id, state }) => ({ id, state })),

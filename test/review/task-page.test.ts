@@ -24,9 +24,9 @@ describe.skipIf(whyNoBrowser !== undefined)(
       expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('One task, 3 agents');
       const systems = page.getByRole('region', { name: 'Systems that were called' }).getByRole('row');
       expect(await systems.allInnerTexts()).toEqual([
-        'System\tReads\tChanges\tHeld\tRefused\tBy',
-        'crm\t3\t0\t0\t1\tA B',
-        'mail\t0\t0\t1\t0\tC',
+        'System\tReads\tChanges\tHeld\tRefused\tMarked with\tBy',
+        'crm\t3\t0\t0\t1\tcustomer-data\tA B',
+        'mail\t0\t0\t1\t0\t\tC',
       ]);
       const calls = page.getByRole('region', { name: 'Calls in the order of time' }).getByRole('row');
       expect(await calls.count()).toBe(6);

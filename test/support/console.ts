@@ -47,6 +47,7 @@ export interface MoreConfig {
   readonly notifications?: Section<'notifications'>;
   /** Issuers of more agents. */
   readonly issuers?: Section<'identity'>['issuers'];
+  readonly resources?: Section<'resources'>;
 }
 
 export async function openConsole(more: MoreConfig = {}): Promise<TestConsole> {
@@ -174,5 +175,6 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
     },
     limits: { wait: '20s', heldBody: '2MiB', pendingPerAgent: 100 },
     ...(more.notifications && { notifications: more.notifications }),
+    ...(more.resources && { resources: more.resources }),
   };
 }

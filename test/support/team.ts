@@ -25,6 +25,14 @@ export async function assembleTeam(): Promise<Team> {
   const testConsole = await openConsole({
     issuers: [{ name: 'team', type: 'oidc', issuer: issuer.issuer, algorithms: ['ES256'] }],
     upstreams: { crm: { url: crm.origin }, mail: { url: mail.origin } },
+    resources: [
+      {
+        id: 'customers',
+        match: { upstream: 'crm', path: '/customers/*' },
+        data: 'confidential',
+        taints: ['customer-data'],
+      },
+    ],
     rules: [
       rule.allow('crm-reads', { upstream: 'crm', methods: ['GET'] }),
       rule.deny('crm-deletions', { upstream: 'crm', methods: ['DELETE'] }),

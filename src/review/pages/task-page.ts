@@ -60,16 +60,20 @@ function letterOf(index: number): string {
   return index < 26 ? letter : `${letter}${Math.floor(index / 26)}`;
 }
 
+/** What an answer left on its caller. */
+const mark = (name: string): Html => html`<span class="tag warn">${words(name)}</span> `;
+
 const chip = (index: number): Html => html`<span class="chip chip-${index % 6}">${letterOf(index)}</span>`;
 
 function renderReach(tree: TaskTree): Html {
-  const row = ({ upstream, reads, changes, held, refused, by }: Reach) =>
+  const row = ({ upstream, reads, changes, held, refused, marks, by }: Reach) =>
     html`<tr>
           <th scope="row">${words(upstream)}</th>
           <td>${reads}</td>
           <td>${changes === 0 ? '0' : html`<strong>${changes}</strong>`}</td>
           <td>${held}</td>
           <td>${refused}</td>
+          <td>${marks.map(mark)}</td>
           <td>${by.map((index) => html`${chip(index)} `)}</td>
         </tr>`;
   const reach = reachOf(tree);
@@ -87,6 +91,7 @@ function renderReach(tree: TaskTree): Html {
             <th scope="col">Changes</th>
             <th scope="col">Held</th>
             <th scope="col">Refused</th>
+            <th scope="col">Marked with</th>
             <th scope="col">By</th>
           </tr>
         </thead>
@@ -113,7 +118,7 @@ function renderBranch(tree: TaskTree, task: Task, now: EpochMs): Html {
   const below = tree.tasks.filter(({ parent }) => parent === task.id);
   const ended = task.endedAt === undefined ? '' : html` <span class="tag">ended</span>`;
   return html`<li>
-      ${chip(tree.agents.indexOf(task.principalId))} ${words(task.objective)}
+      ${chip(tree.agents.indexOf(task.agentKey))} ${words(task.objective)}
       <span class="tag ${task.provenance === 'attested' ? 'good' : ''}" title="${VOUCHED[task.provenance]}">${task.provenance}</span>${ended}
       ${below.length === 0 ? '' : html`<ul>${below.map((child) => renderBranch(tree, child, now))}</ul>`}</li>`;
 }
@@ -121,14 +126,17 @@ function renderBranch(tree: TaskTree, task: Task, now: EpochMs): Html {
 const DECISION_TAGS: Readonly<Record<TaskCall['decision'], string>> = { deny: 'bad', hold: 'warn', allow: '' };
 
 function renderTimeline({ calls, agents, root }: TaskTree, now: EpochMs): Html {
-  const row = ({ at, agent = root.principalId, tool, method, path, upstream, operation, decision, status }: TaskCall) =>
+  const row = ({ at, agent = root.agentKey, operation, decision, status, marks = [], ...call }: TaskCall) =>
     html`<tr>
           <td>${ago(at, now)}</td>
           <td>${chip(agents.indexOf(agent))}</td>
-          <td class="mono">${words(tool ?? `${method} ${path}`)} <span class="quiet">on ${words(upstream)}</span></td>
+          <td class="mono">
+            ${words(call.tool ?? `${call.method} ${call.path}`)} <span class="quiet">on ${words(call.upstream)}</span>
+          </td>
           <td>${operation ?? ''}</td>
           <td><span class="tag ${DECISION_TAGS[decision]}">${decision}</span></td>
           <td>${status ?? ''}</td>
+          <td>${marks.map(mark)}</td>
         </tr>`;
   const none = html`<p class="quiet">No call was decided yet.</p>`;
   const table = html`<div class="scroll" tabindex="0" role="region" aria-label="Calls in the order of time">
@@ -141,6 +149,7 @@ function renderTimeline({ calls, agents, root }: TaskTree, now: EpochMs): Html {
             <th scope="col">Operation</th>
             <th scope="col">Decision</th>
             <th scope="col">Status</th>
+            <th scope="col">Marked with</th>
           </tr>
         </thead>
         <tbody>${calls.map(row)}</tbody>
