@@ -4,11 +4,13 @@
 import type { Fault } from '../settings/faults.ts';
 import { checkChannels } from './references/channels.ts';
 import { checkCredentials } from './references/credentials.ts';
+import { checkExemptions } from './references/exemptions.ts';
 import { checkIssuers } from './references/issuers.ts';
 import { checkPeople } from './references/people.ts';
 import { checkResources } from './references/resources.ts';
 import { checkReviewers } from './references/reviewers.ts';
 import { checkRules } from './references/rules.ts';
+import { checkSandboxes } from './references/sandboxes.ts';
 import type { Sections } from './references/sections.ts';
 import { checkTiers } from './references/tiers.ts';
 import { checkUpstreams } from './references/upstreams.ts';
@@ -25,6 +27,8 @@ const CHECKS = [
   checkPeople,
   checkChannels,
   checkViolations,
+  checkSandboxes,
+  checkExemptions,
 ];
 
 export const checkReferences = (sections: Sections): readonly Fault[] =>
