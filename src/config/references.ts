@@ -3,6 +3,7 @@
 
 import type { Fault } from '../settings/faults.ts';
 import { checkChannels } from './references/channels.ts';
+import { checkCredentialUse } from './references/credential-use.ts';
 import { checkCredentials } from './references/credentials.ts';
 import { checkExemptions } from './references/exemptions.ts';
 import { checkIssuers } from './references/issuers.ts';
@@ -15,6 +16,7 @@ import type { Sections } from './references/sections.ts';
 import { checkTiers } from './references/tiers.ts';
 import { checkUpstreams } from './references/upstreams.ts';
 import { checkViolations } from './references/violations.ts';
+import { checkWebSockets } from './references/websockets.ts';
 
 const CHECKS = [
   checkUpstreams,
@@ -28,6 +30,8 @@ const CHECKS = [
   checkChannels,
   checkViolations,
   checkSandboxes,
+  checkCredentialUse,
+  checkWebSockets,
   checkExemptions,
 ];
 

@@ -226,5 +226,9 @@ export const rule = () =>
       .exactOptional()
       .describe('Whether the effect of what `match` finds can be undone; false wins'),
     maintainer: z.string().min(1).max(200).exactOptional().describe('Who keeps this rule, shown to reviewers'),
+    wholeSession: z
+      .literal(true)
+      .exactOptional()
+      .describe('For a hold rule that can hold the opening of a WebSocket: what follows an approval passes unseen'),
     exempt: exempt().exactOptional().describe('For allow: the rule holds for a time, and for callers without a mark'),
   });
