@@ -7,7 +7,13 @@ import { isoTime } from '../domain/clock.ts';
 import type { HoldStore } from '../domain/hold-store.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
-import { type Suspended, type Suspension, type SuspensionStore, suspendedOf } from '../domain/suspension.ts';
+import {
+  type Stopped,
+  type Suspended,
+  type Suspension,
+  type SuspensionStore,
+  suspendedOf,
+} from '../domain/suspension.ts';
 import type { Task, TaskStore } from '../domain/task.ts';
 import type { PassedCall, WatchStore } from '../domain/watch.ts';
 import { GatewayError } from '../errors.ts';
@@ -31,7 +37,7 @@ export interface InterventionParts {
   readonly tasks: TaskStore;
   readonly audit: AuditLog;
   /** Takes back the credentials that are outstanding; false when some of them could not be taken back yet. */
-  revokeCredentials(whose: { readonly suspended: Suspended } | { readonly taskId: string }): Promise<boolean>;
+  revokeCredentials(whose: { readonly suspended: Stopped } | { readonly taskId: string }): Promise<boolean>;
   /** Throws `bad_request` for a name that nothing has: a suspension of it would look as if it stopped something. */
   refuseUnknown(what: Suspended): void;
   /** Cuts the streams and WebSocket connections that suspensions cover now; returns how many. */
@@ -105,8 +111,8 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
       // The suspension is in force now. It can only prevent effects, so it does not wait for its record. If the record
       // fails, the person who suspended is told.
       const [credentialsRevoked] = await Promise.all([
-        parts.revokeCredentials({ suspended: what }),
-        record('suspended', what, {
+        parts.revokeCredentials({ suspended: suspendedOf(done.suspension) }),
+        record('suspended', suspendedOf(done.suspension), {
           suspension: done.suspension.id,
           by,
           reason,

@@ -1,6 +1,7 @@
 // The SQLite store: the durable ports over one file, one connection and one group-committing writer.
 // Trusts the injected clock as the store's clock: it alone decides deadlines.
 
+import { dirname } from 'node:path';
 import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { CredentialLedger } from '../domain/credential.ts';
 import type { CloseHold } from '../domain/hold.ts';
@@ -10,6 +11,7 @@ import type { NotificationOutbox } from '../domain/notification.ts';
 import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
 import type { RetentionStore } from '../domain/retention.ts';
+import type { SeenAgents } from '../domain/seen-agents.ts';
 import type { SuspensionStore } from '../domain/suspension.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { ToolPinStore } from '../domain/tool-pin.ts';
@@ -22,6 +24,7 @@ import { createNotificationRows, createOutbox } from './sqlite-notifications.ts'
 import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
 import { createRetention } from './sqlite-retention.ts';
+import { createSeenAgents } from './sqlite-seen-agents.ts';
 import { createSuspensionStore } from './sqlite-suspensions.ts';
 import { SqliteTasks } from './sqlite-tasks.ts';
 import { createToolPinStore } from './sqlite-tool-pins.ts';
@@ -46,6 +49,7 @@ export interface Store {
   readonly credentials: CredentialLedger;
   readonly notifications: NotificationOutbox;
   readonly suspensions: SuspensionStore;
+  readonly agents: SeenAgents;
   readonly watch: WatchStore;
   readonly toolPins: ToolPinStore;
   readonly passkeys: PasskeyStore;
@@ -78,12 +82,15 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
   const usage = createUsageRows(db);
   const rows = createHoldRows(db, contents, notifications, votes);
   const tasks = new SqliteTasks(db, writer, { holds: rows, usage, closeHold }, clock, log);
+  const suspensions = createSuspensionStore(db, writer, rows, closeHold, clock);
+  const agents = createSeenAgents(db, writer, { clock, log, folder: dirname(path), learned: suspensions.learn });
   return {
     holds: createHoldStore(db, writer, { rows, contents, votes, usage }, clock),
     tasks,
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
-    suspensions: createSuspensionStore(db, writer, rows, closeHold, clock),
+    suspensions,
+    agents,
     watch: createWatchStore(db, writer, notifications, clock),
     toolPins: createToolPinStore(db, writer),
     passkeys: createPasskeyStore(db, writer),
@@ -98,6 +105,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
     check: () => writer.check(),
     async close() {
       await tasks.close();
+      await agents.close();
       await writer.close();
     },
   };
