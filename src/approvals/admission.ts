@@ -9,6 +9,7 @@ import type { EpochMs } from '../domain/clock.ts';
 import type { HeldContent, Hold, NewHold } from '../domain/hold.ts';
 import type { Admitted, AgentUsage } from '../domain/hold-store.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
+import { boundTask } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
 import { advance, hasRunOut, openHold } from './machine.ts';
 import { outcomeErrorOf, sentAlready } from './outcome-errors.ts';
@@ -60,7 +61,8 @@ export function admit(
   const sent = latest && sentBefore(latest, asked);
   if (sent !== undefined) return refuse(sent);
   const denied = same.find(
-    (hold) => hold.state === 'DENIED' && (hold.task !== undefined || now < hold.endedAt + DENIAL_WITHOUT_TASK_MS),
+    (hold) =>
+      hold.state === 'DENIED' && (boundTask(hold.task) !== undefined || now < hold.endedAt + DENIAL_WITHOUT_TASK_MS),
   );
   if (denied !== undefined) return refuse(outcomeErrorOf(denied));
   return (latest && settleLatest(latest, asked, now)) ?? open(asked, usage, now);

@@ -2,13 +2,15 @@
 
 import { actionDigest, formerActionDigest } from '../actions/digest.ts';
 import { decisionRecord, outcomeRecord } from '../audit/records.ts';
+import type { CredentialBroker } from '../credentials/broker.ts';
 import type { Approvals } from '../domain/approvals.ts';
 import type { Call } from '../domain/call.ts';
-import type { Broker } from '../domain/credential.ts';
+import type { TaskDesk } from '../domain/task-desk.ts';
 import { createPipeline, WAYS } from '../pipeline.ts';
 import { AgentCalls } from '../steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../steps/open-calls.ts';
 import { createSteps } from '../steps/steps.ts';
+import { Desk } from '../tasks/desk.ts';
 import { callLine } from '../telemetry/call-line.ts';
 import type { AgentAddresses } from './agent-addresses.ts';
 import { answerCall } from './answer.ts';
@@ -19,7 +21,7 @@ import type { Connections } from './upstream-side.ts';
 export interface CallParts extends Pick<Connections, 'forwarder' | 'webSockets'> {
   readonly addresses: AgentAddresses;
   readonly approvals: Approvals;
-  readonly broker: Broker;
+  readonly broker: CredentialBroker;
   readonly live: LiveConfig;
 }
 
@@ -28,6 +30,9 @@ export interface Calls {
   run(call: Call): Promise<void>;
   readonly agentCalls: AgentCalls;
   readonly openCalls: OpenCalls;
+  readonly desk: TaskDesk;
+  /** Cuts the streams of tasks that have ended, and takes back what was minted for them. False: not all of it yet. */
+  stopTasks(taskIds: readonly string[]): Promise<boolean>;
 }
 
 export function createCalls(
@@ -36,8 +41,13 @@ export function createCalls(
 ): Calls {
   const agentCalls = new AgentCalls();
   const openCalls = createOpenCalls(store.suspensions, clock, WAYS.cut);
+  const stopTasks = async (taskIds: readonly string[]): Promise<boolean> => {
+    openCalls.cutTasks(new Set(taskIds));
+    return (await Promise.all(taskIds.map((taskId) => broker.revokeFor({ taskId })))).every(Boolean);
+  };
+  const desk = new Desk({ audit, clock, tasks: store.tasks, limits: () => live.config().limits, stop: stopTasks });
   const steps = createSteps({
-    ...{ agentCalls, approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, webSockets },
+    ...{ agentCalls, approvals, audit, broker, clock, desk, forwarder, log, metrics, openCalls, tracing, webSockets },
     ...{ decisionRecord, outcomeRecord, callLine },
     ways: WAYS,
     tasks: store.tasks,
@@ -47,5 +57,5 @@ export function createCalls(
     runtime: live.runtime,
     answer: (failed) => answerCall(failed, addresses),
   });
-  return { run: createPipeline(steps), agentCalls, openCalls };
+  return { run: createPipeline(steps), agentCalls, openCalls, desk, stopTasks };
 }

@@ -5,7 +5,7 @@ import type { Classifiable, Classification } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
-import type { Task, TaskCall } from './task.ts';
+import type { RequireTask, Task, TaskCall } from './task.ts';
 import type { Escalation } from './tier.ts';
 
 export type Effect = 'allow' | 'hold' | 'deny';
@@ -28,6 +28,8 @@ export interface Requirement {
   readonly reasonRequired: boolean;
   /** Whether the agent may be told the reason of a denial. */
   readonly tellAgent?: boolean;
+  /** Whether a call that this tier decides on needs a task; absent: no. */
+  readonly requireTask?: Exclude<RequireTask, false>;
   readonly escalate?: Escalation;
 }
 

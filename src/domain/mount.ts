@@ -7,9 +7,12 @@ import type { HeaderList } from './headers.ts';
 import type { Principal } from './principal.ts';
 import type { AnsweringHandler, ProtocolHandler } from './protocol-handler.ts';
 import type { InboundRequest } from './request.ts';
+import type { RequireTask } from './task.ts';
 
 interface CommonMount {
   readonly name: string;
+  readonly protocol: Protocol;
+  readonly tasks: MountTasks;
   /** MCP: origins of web pages that may call. */
   readonly allowedOrigins?: readonly string[];
   /**
@@ -19,10 +22,21 @@ interface CommonMount {
   classify(request: InboundRequest, need: BodyNeed): Action | Promise<Action>;
 }
 
+/** What a mount has to do with tasks. */
+export interface MountTasks {
+  /** Whether its calls need one. */
+  readonly required: RequireTask;
+  /** Whether one is opened for each session that has none. */
+  readonly auto: boolean;
+  /** MCP: whether the gateway lists its own tool that opens one. */
+  readonly offered: boolean;
+  /** Whether a session may have one. */
+  readonly sessions: boolean;
+}
+
 /** One upstream. */
 export interface SingleMount extends CommonMount {
   readonly kind: 'single';
-  readonly protocol: Protocol;
   /** Where its calls go, as configured. A mount whose URL has changed is another destination. */
   readonly url: string;
   /** Whether upgrades to WebSocket pass. */

@@ -12,6 +12,9 @@ export interface TaskWords {
   readonly labels: readonly string[];
 }
 
+/** Whether a call needs a task, and whether a task token has to vouch for it. */
+export type RequireTask = boolean | 'attested';
+
 /**
  * Who vouches for a task: `declared` by its agent alone, `attested` by a task token, `implicit` where the gateway opened
  * it for a session.
@@ -48,6 +51,16 @@ export interface EndedTree {
 /** The root of a task, also of one whose record leaves the tasks above out because there are none. */
 export function rootOf({ id, ancestors = [] }: Pick<Task, 'id'> & Partial<Pick<Task, 'ancestors'>>): string {
   return ancestors[0] ?? id;
+}
+
+/**
+ * The task as far as approvals and requests are bound to it. An implicit task is only where its session’s facts are
+ * kept, so another session of the same agent makes the same request.
+ */
+export function boundTask<Bound extends { readonly provenance?: Provenance }>(
+  task: Bound | undefined,
+): Bound | undefined {
+  return task?.provenance === 'implicit' ? undefined : task;
 }
 
 /** One earlier call under a root, as conditions and reviewers see it. Never arguments or results. */
@@ -89,6 +102,22 @@ export interface TaskStore {
   /** As `end`, by somebody else than its agent, who is named in `because`. Throws `task_not_found`. */
   revoke(id: string, because: string): Promise<EndedTree>;
   get(id: string): Promise<Task | undefined>;
+  /** Synchronous: it is asked in the turn in which a call goes out. Throws `store_unavailable`. */
+  isOpen(id: string): boolean;
+  /**
+   * The task of a session, opened as `implicit` where the session has none. An agent with as many open tasks as it may
+   * have loses the implicit one that was used longest ago. Throws `too_many_tasks`, `too_much_stored`.
+   */
+  openForSession(
+    session: string,
+    agentKey: string,
+    words: TaskWords,
+    limits: AgentLimits,
+  ): Promise<{ readonly task: Task; readonly isNew: boolean }>;
+  /** From now on this is the task of the session. */
+  bind(session: string, taskId: string): Promise<void>;
+  /** The id of the task of a session. */
+  bound(session: string): Promise<string | undefined>;
   /** Whether one of these was invited to the task. */
   invited(id: string, partyIds: readonly string[]): Promise<boolean>;
   /** What the store keeps of an agent, bytes: holds, tasks, and their calls. */

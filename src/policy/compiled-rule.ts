@@ -8,7 +8,7 @@ import { asksOwner, needsOf } from '../domain/tier.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { compileName } from './globs.ts';
 import type { Language } from './language.ts';
-import { isLifecycle } from './mcp-lifecycle.ts';
+import { isLifecycle } from '../domain/mcp-lifecycle.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
 import { compileResource } from './resources.ts';
 import type { PolicyUpstream, RuleOptions, TierOptions } from './rules.ts';
@@ -131,12 +131,13 @@ function requirementsOf(
 ): readonly Requirement[] {
   const options = tierOf(tier, tiers);
   if (tier === undefined || options === undefined) throw new TypeError('a hold rule needs a tier that exists');
-  const { decideWithinMs, useWithinMs, stepUp, reasonRequired, tellAgent } = options;
+  const { decideWithinMs, useWithinMs, stepUp, reasonRequired, tellAgent, requireTask } = options;
   return needsOf(options).map(({ from, count, escalate }) => ({
     tier,
     ...(asksOwner({ from }) ? { reviewers: [], owner: true as const } : { reviewers: from }),
     ...{ count, decideWithinMs, useWithinMs, stepUp, reasonRequired },
     ...(tellAgent && { tellAgent }),
+    ...(requireTask && { requireTask }),
     ...(escalate && { escalate }),
   }));
 }

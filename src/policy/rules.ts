@@ -4,6 +4,7 @@
 import type { Protocol } from '../domain/action.ts';
 import type { Effect, Requirement } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { RequireTask } from '../domain/task.ts';
 import type { TierPeople } from '../domain/tier.ts';
 import type { ConfiguredNames } from './variables/variable.ts';
 
@@ -56,7 +57,10 @@ export interface RuleOptions {
 
 /** What a tier asks of people, and who is told of its holds. */
 export type TierOptions = TierPeople &
-  Omit<Requirement, 'tier' | 'reviewers' | 'owner' | 'count' | 'escalate'> & { readonly notify?: readonly string[] };
+  Omit<Requirement, 'tier' | 'reviewers' | 'owner' | 'count' | 'escalate' | 'requireTask'> & {
+    readonly notify?: readonly string[];
+    readonly requireTask?: RequireTask;
+  };
 
 /** `hold` names the tier that decides on a changed tool. */
 export type ToolChanges = 'allow' | 'deny' | { readonly hold: string };

@@ -34,6 +34,8 @@ export interface InterventionParts {
   revokeCredentials(whose: { readonly suspended: Suspended } | { readonly taskId: string }): Promise<boolean>;
   /** Throws `bad_request` for a name that nothing has: a suspension of it would look as if it stopped something. */
   refuseUnknown(what: Suspended): void;
+  /** Cuts the streams of tasks that have ended, and takes back what was minted for them; as `revokeCredentials`. */
+  stopTasks(taskIds: readonly string[]): Promise<boolean>;
   /** Cuts the streams and WebSocket connections that suspensions cover now; returns how many. */
   cutConnections(): number;
 }
@@ -130,7 +132,7 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
       const by = reviewer.id;
       const { task, ids } = await tasks.revoke(id, `Reviewer ${by} ended the task: ${reason}`);
       const [credentialsRevoked] = await Promise.all([
-        Promise.all(ids.map((taskId) => parts.revokeCredentials({ taskId }))).then((done) => done.every(Boolean)),
+        parts.stopTasks(ids),
         audit.append(
           'task',
           holds.now(),

@@ -9,6 +9,7 @@ import type { Broker, Credential } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Answered, Armed, Departed } from '../domain/stages.ts';
 import { refuseSuspended } from '../domain/suspension.ts';
+import type { TaskStore } from '../domain/task.ts';
 import { type SpanRef, traceparent } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
@@ -23,6 +24,7 @@ export interface SendDependencies {
   readonly approvals: Approvals;
   readonly broker: Broker;
   readonly suspensions: Suspensions;
+  readonly tasks: Pick<TaskStore, 'isOpen'>;
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
   readonly ways: Ways;
@@ -42,11 +44,14 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const atOnce = deps.ways.history[kind] === 'sent';
   const own = atOnce ? call.sink : deps.history.sinkOf(armed);
   const sink = plan?.through(own) ?? own;
-  // The last look at suspensions. In the same turn the call becomes visible to the kill switch, so no suspension falls
-  // in between.
+  // The last look at suspensions and at the task. In the same turn the call becomes visible to the kill switch and to the
+  // end of its task, so neither falls in between.
   deps.historyWatch.refuseBarred(call);
   if (clearance.kind === 'released') await deps.approvals.markSent(clearance);
-  else refuseSuspended(deps.suspensions, armed);
+  else {
+    refuseSuspended(deps.suspensions, armed);
+    refuseEnded(deps.tasks, armed);
+  }
   deps.openCalls.enter(call);
   const request = plan?.detached ? { ...armed.request, onClosed: neverClosed } : armed.request;
   const departed = call.reach<Departed>({ ...armed, request, departed: true });
@@ -62,6 +67,12 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const again = await rearm(deps, answered, credential);
   if (again?.credential === undefined) keeping.letGo();
   else await attempt(deps, again, sink);
+}
+
+/** The task may have ended since it was found. Throws `task_ended`. */
+function refuseEnded(tasks: Pick<TaskStore, 'isOpen'>, { task }: Armed): void {
+  if (task !== undefined && !tasks.isOpen(task.id))
+    throw new GatewayError('task_ended', 'The task ended while the call was under way.');
 }
 
 /**
@@ -101,7 +112,9 @@ async function attempt(deps: SendDependencies, departed: Departed | Answered, si
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
     mayStream() {
       // An approved call runs to its end (open-calls.ts).
-      if (released || deps.suspensions.covering(departed) === undefined) return;
+      if (released) return;
+      refuseEnded(deps.tasks, departed);
+      if (deps.suspensions.covering(departed) === undefined) return;
       throw new GatewayError(
         'principal_suspended',
         'The caller was suspended while the call was under way. Its answer is withheld.',

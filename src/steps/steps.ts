@@ -5,6 +5,7 @@ import type { Mount } from '../domain/mount.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Assessed, Decided, Recognised, Steps } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
+import type { TaskDesk } from '../domain/task-desk.ts';
 import { arm } from './arm.ts';
 import { assess } from './assess.ts';
 import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
@@ -17,6 +18,7 @@ import { identify } from './identify.ts';
 import { type JournalDependencies, journal } from './journal.ts';
 import { receive } from './receive.ts';
 import { type RefuseDependencies, refuse } from './refuse.ts';
+import { refuseTaskless } from './require-task.ts';
 import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
@@ -31,6 +33,7 @@ type PartsOfSteps = ClearDependencies &
 /** What the steps are made of. */
 export interface StepParts extends Omit<PartsOfSteps, Shared | 'agentCalls'> {
   readonly tasks: TaskStore;
+  readonly desk: Pick<TaskDesk, 'of'>;
   readonly digests: ActionDigests;
   readonly agentCalls: AgentCalls;
   /** The configuration in force now. An approval is judged by it, however long ago the call arrived. */
@@ -61,6 +64,7 @@ export function createSteps(parts: StepParts): Steps {
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
     held.call.reach({ ...held, principal, decision, actionDigest });
+    refuseTaskless({ ...assessed, mount: now.mounts.get(held.mount.name) ?? held.mount, decision });
     return { ...judged, on: (facts) => decide(now, clock, digests, { ...assessed, facts }, approval) };
   };
   const judgeOn: ClearDependencies['judgeOn'] = (decided, facts) =>
@@ -83,7 +87,7 @@ export function createSteps(parts: StepParts): Steps {
       const found = identify(received.call.runtime, suspensions, clock, received);
       return found instanceof Promise ? found.then(count) : count(found);
     },
-    classify: (recognised) => classify(tasks, recognised),
+    classify: (recognised) => classify({ store: tasks, desk: parts.desk }, recognised),
     assess: (classified) => assess(classified.call.runtime, classified),
     decide: (assessed) => assessed.call.reach(decide(assessed.call.runtime, clock, digests, upToDate(assessed))),
     clear: (decided) => clear(equipped, decided),

@@ -44,7 +44,7 @@ export const SHARED = ['@opentelemetry/api', 'lru-cache', 'zod'];
 const REACH: Readonly<Record<string, readonly string[]>> = {
   domain: ['errors.ts'],
   ...Object.fromEntries(
-    ['actions', 'approvals', 'audit', 'mcp', 'settings', 'steps', 'store', 'telemetry', 'upstream'].map((feature) => [
+    ['actions', 'approvals', 'audit', 'mcp', 'settings', 'steps', 'store', 'tasks', 'telemetry', 'upstream'].map((feature) => [
       feature,
       ['domain/**', 'errors.ts'],
     ]),

@@ -85,6 +85,7 @@ export async function openReviewPlane(options: BenchOptions = {}, clock?: Manual
         notifications: bench.store.notifications,
         cutConnections: () => 0,
         revokeCredentials: async () => true,
+        stopTasks: async () => true,
         refuseUnknown: () => {},
         wakeNotifier: () => {},
       },
