@@ -79,13 +79,21 @@ export function poolSizes({ upstreams }: Config, shares: DescriptorShares): Read
 }
 
 /** Servers that share a mount share its sessions; the tool that opens a task for one is listed once, by the mount. */
-function mountTasks(name: string, { upstreams, tiers, rules }: Config): MountTasks {
+function mountTasks(name: string, { upstreams, tiers, resources, rules }: Config): MountTasks {
   const { mount, server } = readUpstreamName(name);
-  const { protocol, requireTask: required = false, autoTask } = upstreams[name] ?? {};
+  const { protocol, requireTask: required, autoTask } = upstreams[name] ?? {};
   const auto = autoTask === 'session';
-  const byTier = rules.some(({ tier, match }) => tiers[tier ?? '']?.requireTask && (match.upstream ?? mount) === mount);
-  const offered = protocol === 'mcp' && (required !== false || byTier);
-  return { required, auto, offered: offered && server === undefined, sessions: auto || offered };
+  const needed =
+    required !== undefined ||
+    rules.some(({ tier, match }) => tiers[tier ?? '']?.requireTask && (match.upstream ?? mount) === mount) ||
+    resources.some(({ requireTask, match }) => requireTask && (match.upstream ?? mount) === mount);
+  const offered = protocol === 'mcp' && needed;
+  return {
+    ...(required && { required }),
+    auto,
+    offered: offered && server === undefined,
+    sessions: auto || offered,
+  };
 }
 
 function createMount(

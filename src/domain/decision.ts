@@ -2,11 +2,11 @@
 
 import type { BodyNeed, Digest } from './action.ts';
 import type { Assurance } from './assurance.ts';
-import type { Classifiable, Classification } from './classification.ts';
+import type { Classifiable, Classification, TaskNeed } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
-import type { RequireTask, Task, TaskCall } from './task.ts';
+import type { Task, TaskCall } from './task.ts';
 import type { Escalation } from './tier.ts';
 
 export type Effect = 'allow' | 'hold' | 'deny';
@@ -32,7 +32,7 @@ export interface Requirement {
   /** Whether the agent may be told the reason of a denial. */
   readonly tellAgent?: boolean;
   /** Whether a call that this tier decides on needs a task; absent: no. */
-  readonly requireTask?: Exclude<RequireTask, false>;
+  readonly requireTask?: TaskNeed;
   readonly escalate?: Escalation;
 }
 

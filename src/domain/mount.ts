@@ -2,12 +2,12 @@
 // mount.
 
 import type { Action, BodyNeed, Protocol } from './action.ts';
+import type { TaskNeed } from './classification.ts';
 import type { LeftBehind } from './deciding-fields.ts';
 import type { HeaderList } from './headers.ts';
 import type { Principal } from './principal.ts';
 import type { AnsweringHandler, ProtocolHandler } from './protocol-handler.ts';
 import type { InboundRequest } from './request.ts';
-import type { RequireTask } from './task.ts';
 
 interface CommonMount {
   readonly name: string;
@@ -24,8 +24,8 @@ interface CommonMount {
 
 /** What a mount has to do with tasks. */
 export interface MountTasks {
-  /** Whether its calls need one. */
-  readonly required: RequireTask;
+  /** What its calls need. */
+  readonly required?: TaskNeed;
   /** Whether one is opened for each session that has none. */
   readonly auto: boolean;
   /** MCP: whether the gateway lists its own tool that opens one. */

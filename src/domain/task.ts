@@ -3,6 +3,7 @@
 
 import { GatewayError } from '../errors.ts';
 import type { AgentLimits } from './agent-limits.ts';
+import type { Operation } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Principal } from './principal.ts';
 
@@ -11,9 +12,6 @@ export interface TaskWords {
   readonly plan: readonly string[];
   readonly labels: readonly string[];
 }
-
-/** Whether a call needs a task, and whether a task token has to vouch for it. */
-export type RequireTask = boolean | 'attested';
 
 /**
  * Who vouches for a task: `declared` by its agent alone, `attested` by a task token, `implicit` where the gateway opened
@@ -66,13 +64,17 @@ export function boundTask<Bound extends { readonly provenance?: Provenance }>(
 /** One earlier call under a root, as conditions and reviewers see it. Never arguments or results. */
 export interface TaskCall {
   readonly at: EpochMs;
-  /** The principal that made it, and under which task. Absent in records of earlier versions. */
+  /** The agent that made it (Principal.agentKey), and under which task. Absent in records of earlier versions. */
   readonly agent?: string;
   readonly task?: string;
   readonly upstream: string;
   readonly method: string;
   readonly path: string;
   readonly tool?: string;
+  /** What kind of operation it was. Absent in records of earlier versions. */
+  readonly operation?: Operation;
+  /** Names of the marks that its answer left on the caller. */
+  readonly marks?: readonly string[];
   readonly decision: 'allow' | 'hold' | 'deny';
   readonly status?: number;
 }
@@ -118,6 +120,8 @@ export interface TaskStore {
   bind(session: string, taskId: string): Promise<void>;
   /** The id of the task of a session. */
   bound(session: string): Promise<string | undefined>;
+  /** The tasks under a root, with itself, in the order in which they were opened. Empty when there is no such root. */
+  tree(root: string): Promise<readonly Task[]>;
   /** Whether one of these was invited to the task. */
   invited(id: string, partyIds: readonly string[]): Promise<boolean>;
   /** What the store keeps of an agent, bytes: holds, tasks, and their calls. */

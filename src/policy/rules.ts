@@ -5,7 +5,6 @@ import type { Protocol } from '../domain/action.ts';
 import type { Operation, TaskNeed } from '../domain/classification.ts';
 import type { Effect, Requirement } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { RequireTask } from '../domain/task.ts';
 import type { TierPeople } from '../domain/tier.ts';
 import type { ConfiguredNames } from './variables/variable.ts';
 
@@ -60,9 +59,8 @@ export interface RuleOptions {
 
 /** What a tier asks of people, and who is told of its holds. */
 export type TierOptions = TierPeople &
-  Omit<Requirement, 'tier' | 'reviewers' | 'owner' | 'count' | 'escalate' | 'requireTask'> & {
+  Omit<Requirement, 'tier' | 'reviewers' | 'owner' | 'count' | 'escalate'> & {
     readonly notify?: readonly string[];
-    readonly requireTask?: RequireTask;
   };
 
 /** `hold` names the tier that decides on a changed tool. */

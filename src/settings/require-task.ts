@@ -2,8 +2,9 @@
 
 import { z } from 'zod';
 
+/** `whose` are the calls that it is about. */
 export const requireTask = (whose: string) =>
   z
-    .union([z.boolean(), z.literal('attested')], { error: 'Write true, false or attested.' })
+    .union([z.literal(true), z.literal('attested')], { error: 'Write `true` or `attested`.' })
     .exactOptional()
-    .describe(`Whether ${whose} need a task (true), and one that a task token vouches for (attested); default false`);
+    .describe(`Whether ${whose} need a task: true for any, attested for one that a task token vouches for`);

@@ -48,7 +48,7 @@ import { freshGatewayTest } from '../support/gateway-test.ts';
 import { approve, Bench } from '../support/holds/bench.ts';
 import { GENEROUS, principalOf, requirementOf, TRACE } from '../support/holds/values.ts';
 
-const NO_TASKS = { required: false, auto: false, offered: false, sessions: false } as const;
+const NO_TASKS = { auto: false, offered: false, sessions: false } as const;
 
 /** What reached the agent, in order: `200 {"ok":true}`, or `head 200`, `write ok`, `end`, `abort`. */
 export interface RecordingSink extends ResponseSink {
