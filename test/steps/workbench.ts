@@ -239,6 +239,7 @@ export class Workbench {
       tasks: store.tasks,
       suspensions: store.suspensions,
       watch: store.watch,
+      violations: { note: () => undefined },
       digests: { of: actionDigest, former: formerActionDigest },
       agentCalls: new AgentCalls(),
       runtime: () => this.runtime(),
