@@ -31,6 +31,12 @@ export const DECISION = {
     'no',
     'Do not rephrase it or look for another way. Report it: the platform team can add a rule.',
   ),
+  tainted_meanwhile: refused(
+    403,
+    'What was read meanwhile stops this call',
+    'maybe',
+    'Do not send it again or look for another way. Report it: a rule stops such calls after what was read.',
+  ),
 
   // hold
   arguments_invalid: refused(

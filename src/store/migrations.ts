@@ -273,6 +273,19 @@ export const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   ${counted('task_participant', 'principal_id', (row) => `(SELECT principal_id FROM task WHERE id = ${row}.task_id)`)}
   `,
+  // Taint: who has seen which kind of data, until when.
+  `
+  CREATE TABLE mark (
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    taint TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    PRIMARY KEY (scope, key, taint)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX mark_until ON mark (until);
+  `,
 ];
 
 /**

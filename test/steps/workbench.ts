@@ -228,6 +228,7 @@ export class Workbench {
       tracing: recordingTracing(this.spans),
       callLine: () => ({}),
       tasks: store.tasks,
+      marks: store.marks,
       suspensions: store.suspensions,
       watch: store.watch,
       digests: { of: actionDigest, former: formerActionDigest },
