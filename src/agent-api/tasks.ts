@@ -48,11 +48,11 @@ const inviteSchema = z.strictObject({
 });
 
 export function taskRoutes({ tasks, limits, audit, clock, parseJson, revokeForTasks }: TaskRoutes) {
-  const record = (verb: string, { id, root, revision, provenance, principalId }: Task, more: JsonObject = {}) =>
+  const record = (verb: string, { id, root, revision, provenance, agentKey }: Task, more: JsonObject = {}) =>
     audit.append(
       'task',
       clock.now(),
-      { verb, task: id, root, revision, provenance, principal: principalId, ...more },
+      { verb, task: id, root, revision, provenance, principal: agentKey, ...more },
       'fsync',
     );
 
@@ -69,7 +69,7 @@ export function taskRoutes({ tasks, limits, audit, clock, parseJson, revokeForTa
       POST: async ({ request, principal }: OwnRequest) => {
         const { parent, ...words } = await read(request, newTaskSchema, A_NEW_TASK);
         const above = parent === undefined ? undefined : await findTask(tasks, parent, principal);
-        const task = await tasks.open(principal.id, words, limits(), above);
+        const task = await tasks.open(principal.agentKey, words, limits(), above);
         await record('opened', task);
         return json(201, view(task), ['location', `/countersign/v1/tasks/${task.id}`]);
       },
@@ -77,12 +77,12 @@ export function taskRoutes({ tasks, limits, audit, clock, parseJson, revokeForTa
     'tasks/{id}': {
       GET: async ({ principal, id }: OwnRequest) => json(200, view(await findTask(tasks, id, principal))),
       PUT: async ({ request, principal, id }: OwnRequest) => {
-        const task = await tasks.revise(id, principal.id, await read(request, wordsSchema, A_TASK));
+        const task = await tasks.revise(id, principal.agentKey, await read(request, wordsSchema, A_TASK));
         await record('revised', task);
         return json(200, view(task));
       },
       DELETE: async ({ principal, id }: OwnRequest) => {
-        const { task, ids } = await tasks.end(id, principal.id);
+        const { task, ids } = await tasks.end(id, principal.agentKey);
         await revokeForTasks(ids);
         await record('ended', task);
         return json(200, view(task));
@@ -91,7 +91,7 @@ export function taskRoutes({ tasks, limits, audit, clock, parseJson, revokeForTa
     'tasks/{id}/participants': {
       POST: async ({ request, principal, id }: OwnRequest) => {
         const guest = (await read(request, inviteSchema, AN_INVITATION)).principal;
-        const task = await tasks.invite(id, principal.id, guest);
+        const task = await tasks.invite(id, principal.agentKey, guest);
         await record('invited', task, { participant: guest });
         return json(201, { task: id, principal: guest });
       },

@@ -125,10 +125,15 @@ const heldParty = ({ id, issuer, subject, person }: Party): Party => ({
 
 const LONGEST_HEADING = 200;
 
-function heldTask({ id, revision, ancestors, objective }: Task): HeldTask {
+function heldTask({ id, revision, ancestors, provenance, objective }: Task): HeldTask {
   // Cut by code points, so that no character is cut in half.
   const letters = [...objective.slice(0, 2 * LONGEST_HEADING)];
   const cut = objective.length > 2 * LONGEST_HEADING || letters.length > LONGEST_HEADING;
-  const heading = cut ? `${letters.slice(0, LONGEST_HEADING).join('')}…` : objective;
-  return { id, revision, ...(ancestors.length > 0 && { ancestors }), heading };
+  return {
+    id,
+    revision,
+    ...(ancestors.length > 0 && { ancestors }),
+    ...(provenance !== 'declared' && { provenance }),
+    heading: cut ? `${letters.slice(0, LONGEST_HEADING).join('')}…` : objective,
+  };
 }

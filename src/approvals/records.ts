@@ -8,6 +8,7 @@
 import { defined } from '../domain/defined.ts';
 import type { Hold, HoldProgress, Vote } from '../domain/hold.ts';
 import type { JsonObject } from '../domain/json.ts';
+import { rootOf } from '../domain/task.ts';
 import { tiersOf } from '../domain/tier.ts';
 
 export function holdRecord(hold: Hold): JsonObject {
@@ -21,7 +22,9 @@ export function holdRecord(hold: Hold): JsonObject {
     decisionDigest: hold.decisionDigest,
     principal: hold.principal.id,
     onBehalfOf: hold.principal.onBehalfOf.map((party) => party.id),
-    ...(hold.task === undefined ? {} : { task: hold.task.id, taskRevision: hold.task.revision }),
+    ...(hold.task === undefined
+      ? {}
+      : { task: hold.task.id, taskRevision: hold.task.revision, taskRoot: rootOf(hold.task) }),
     rules: hold.rules.map((rule) => rule.id),
     tiers: tiersOf(hold.requirements),
     deadline: hold.deadline,

@@ -26,7 +26,8 @@ export function decisionRecord(facts: CallFacts, span?: SpanRef): RecordText {
   return recordText({
     call: JSON.stringify(facts.id),
     principal: principal && principalText(principal),
-    task: task && JSON.stringify({ id: task.id, revision: task.revision }),
+    task:
+      task && JSON.stringify({ id: task.id, revision: task.revision, root: task.root, provenance: task.provenance }),
     action: action && actionText(action, facts.actionDigest),
     decision: decision && decisionText(decision),
     hold: hold && JSON.stringify(approvalOf(hold)),

@@ -44,6 +44,8 @@ const shownHold = z.object({
     .object({
       id: z.string(),
       revision: z.number(),
+      root: z.string(),
+      provenance: z.string(),
       heading: z.string(),
       objective: z.string().optional(),
       plan: z.array(z.string()).default([]),

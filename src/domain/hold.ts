@@ -8,7 +8,7 @@ import type { Gist } from './gist.ts';
 import type { PasskeyEvidence } from './passkey.ts';
 import type { IssuerKind, Party } from './principal.ts';
 import type { Reviewer } from './reviewer.ts';
-import type { TaskCall, TaskWords } from './task.ts';
+import type { Provenance, Task, TaskCall, TaskWords } from './task.ts';
 import type { HoldTrace, SpanRef } from './trace.ts';
 
 /** One reviewer's verdict on one hold. */
@@ -87,11 +87,11 @@ export interface HeldPrincipal extends Party {
   readonly owners: readonly string[];
 }
 
-export interface HeldTask {
-  readonly id: string;
-  readonly revision: number;
-  /** The tasks above, the root first. Absent for a root. */
+export interface HeldTask extends Pick<Task, 'id' | 'revision'> {
+  /** The tasks above, the root first. Absent for a root, as in records of earlier versions. */
   readonly ancestors?: readonly string[];
+  /** Absent for a task that its agent declared, as in records of earlier versions. */
+  readonly provenance?: Exclude<Provenance, 'declared'>;
   /** The beginning of the task's objective, for lists. HeldContent has all of it. */
   readonly heading: string;
 }

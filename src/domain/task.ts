@@ -32,8 +32,8 @@ export interface Task extends TaskWords {
   /** The tasks above, the root first. Empty for a root. */
   readonly ancestors: readonly string[];
   readonly provenance: Provenance;
-  /** The principal that opened it. It alone may change the task, end it, and invite others. */
-  readonly principalId: string;
+  /** The agent that opened it (Principal.agentKey). It alone may change the task, end it, and invite others. */
+  readonly agentKey: string;
   readonly createdAt: EpochMs;
   readonly endedAt?: EpochMs;
 }
@@ -43,6 +43,11 @@ export interface EndedTree {
   readonly task: Task;
   /** The ids of all of them. */
   readonly ids: readonly string[];
+}
+
+/** The root of a task, also of one whose record leaves the tasks above out because there are none. */
+export function rootOf({ id, ancestors = [] }: Pick<Task, 'id'> & Partial<Pick<Task, 'ancestors'>>): string {
+  return ancestors[0] ?? id;
 }
 
 /** One earlier call under a root, as conditions and reviewers see it. Never arguments or results. */
@@ -68,26 +73,26 @@ export interface TaskStore {
    * Opens a task, below `parent` where that is given: who calls must take part in the parent (findTask). Throws
    * `too_many_tasks`, `too_much_stored`, `task_ended`, `task_tree_full`.
    */
-  open(principalId: string, words: TaskWords, limits: AgentLimits, parent?: Task): Promise<Task>;
+  open(agentKey: string, words: TaskWords, limits: AgentLimits, parent?: Task): Promise<Task>;
   /**
    * A new revision; in the same transaction pending and unused holds under the old one become INVALIDATED. Throws
    * `task_not_found`, `task_ended`.
    */
-  revise(id: string, principalId: string, words: TaskWords): Promise<Task>;
+  revise(id: string, agentKey: string, words: TaskWords): Promise<Task>;
   /** From now on the guest takes part. Idempotent. Throws `task_not_found`, `task_ended`, `task_tree_full`. */
-  invite(id: string, principalId: string, guestId: string): Promise<Task>;
+  invite(id: string, agentKey: string, guest: string): Promise<Task>;
   /**
    * Ends the task and all below it; pending and unused holds under them become REVOKED. Idempotent. Throws
    * `task_not_found`.
    */
-  end(id: string, principalId: string): Promise<EndedTree>;
+  end(id: string, agentKey: string): Promise<EndedTree>;
   /** As `end`, by somebody else than its agent, who is named in `because`. Throws `task_not_found`. */
   revoke(id: string, because: string): Promise<EndedTree>;
   get(id: string): Promise<Task | undefined>;
   /** Whether one of these was invited to the task. */
   invited(id: string, partyIds: readonly string[]): Promise<boolean>;
   /** What the store keeps of an agent, bytes: holds, tasks, and their calls. */
-  storedBytes(principalId: string): Promise<number>;
+  storedBytes(agentKey: string): Promise<number>;
   /**
    * The latest calls under a root, oldest first, at most 200. Synchronous: it is read on the way of every call that
    * names a task.
@@ -109,6 +114,9 @@ export function refuseFullTree(of: keyof typeof TREE_BOUNDS, count: number): voi
   throw new GatewayError('task_tree_full', `There may be ${most} ${words[of]}, and there are.`);
 }
 
+/** A caller as tasks see it. */
+export type TaskCaller = Pick<Principal, 'id' | 'agentKey' | 'issuer' | 'onBehalfOf'>;
+
 /**
  * An open task in which the caller takes part: the caller, or somebody for whom it acts, opened it or was invited. This
  * is judged at every call. Of other tasks not even the existence is told.
@@ -116,7 +124,7 @@ export function refuseFullTree(of: keyof typeof TREE_BOUNDS, count: number): voi
 export async function findTask(
   tasks: Pick<TaskStore, 'get' | 'invited'>,
   id: string,
-  principal: Pick<Principal, 'id' | 'issuer' | 'onBehalfOf'>,
+  principal: TaskCaller,
 ): Promise<Task> {
   const task = await tasks.get(id);
   if (task === undefined || !(await takesPart(tasks, task, principal)))
@@ -127,11 +135,11 @@ export async function findTask(
 
 async function takesPart(
   tasks: Pick<TaskStore, 'invited'>,
-  { id, principalId }: Task,
-  { id: callerId, issuer, onBehalfOf }: Pick<Principal, 'id' | 'issuer' | 'onBehalfOf'>,
+  { id, agentKey }: Task,
+  caller: TaskCaller,
 ): Promise<boolean> {
   // An issuer vouches for its own subjects. What it says of an actor of another issuer is hearsay.
-  const vouched = onBehalfOf.filter((party) => party.issuer === issuer);
-  const parties = [callerId, ...vouched.map((party) => party.id)];
-  return parties.includes(principalId) || tasks.invited(id, parties);
+  const vouched = caller.onBehalfOf.filter((party) => party.issuer === caller.issuer);
+  const parties = [caller.agentKey, caller.id, ...vouched.map((party) => party.id)];
+  return parties.includes(agentKey) || tasks.invited(id, parties);
 }

@@ -3,6 +3,7 @@
 
 import type { Digest } from './action.ts';
 import type { EpochMs } from './clock.ts';
+import type { Task } from './task.ts';
 
 /** A call that passed. Names and digests, never arguments or bodies. */
 export interface PassedCall {
@@ -17,7 +18,7 @@ export interface PassedCall {
   readonly tool?: string;
   readonly actionDigest: Digest;
   readonly rules: readonly string[];
-  readonly task?: { readonly id: string; readonly revision: number; readonly objective: string };
+  readonly task?: Pick<Task, 'id' | 'revision' | 'objective'> & Partial<Pick<Task, 'root'>>;
   readonly data?: string;
   readonly reversible?: boolean;
   readonly traceId?: string;

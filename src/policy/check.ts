@@ -24,6 +24,10 @@ const growthWarning = (part: string): string =>
   `The time for \`${part}\` can grow with the square of what an agent sends. Past ${BUDGET} steps the condition counts as failed: ` +
   'a hold or deny rule then matches, an allow rule does not.';
 
+const HISTORY_WARNING =
+  'Decide by `tainted`, `meter` or `novel` instead of `task.calls`: it holds only the latest 200 calls under one root, ' +
+  'and an agent that makes more calls, or names another task, is past it.';
+
 function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers'], language: Language): Generator<Fault> {
   const pattern = rule.match.path === undefined ? undefined : attempt(() => compilePath(rule.match.path as string));
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
@@ -40,6 +44,8 @@ function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers'], language: 
   if (typeof condition === 'string') yield { path: ['when'], message: condition };
   else if (condition?.growth !== undefined)
     yield { path: ['when'], severity: 'warning', message: growthWarning(condition.growth) };
+  if (typeof condition === 'object' && condition.factsRead.has('history'))
+    yield { path: ['when'], severity: 'warning', message: HISTORY_WARNING };
   if (rule.decide === 'hold' && (rule.tier === undefined || !Object.hasOwn(tiers, rule.tier))) {
     yield { path: ['tier'], message: 'Write the name of a tier under `tiers`: a hold rule needs one.' };
   }

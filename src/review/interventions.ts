@@ -139,7 +139,7 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
             task: id,
             root: task.root,
             revision: task.revision,
-            principal: task.principalId,
+            principal: task.agentKey,
             by,
             reason,
           },

@@ -9,6 +9,7 @@ import { heldArguments } from '../domain/held-arguments.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTaskWords, Hold, HoldProgress } from '../domain/hold.ts';
 import type { Party } from '../domain/principal.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
+import { rootOf } from '../domain/task.ts';
 import { type Escalation, OWNER } from '../domain/tier.ts';
 import { type Eligibility, permissionsOf } from './permissions.ts';
 
@@ -45,7 +46,7 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     action: viewAction(hold.action),
     credential: hold.action.credential,
     principal: viewPrincipal(hold.principal),
-    task: hold.task,
+    task: hold.task && { ...hold.task, root: rootOf(hold.task), provenance: hold.task.provenance ?? 'declared' },
     rules: hold.rules,
     requirements: hold.requirements.map(({ decideWithinMs, useWithinMs, escalate, owner, ...requirement }) => ({
       ...requirement,

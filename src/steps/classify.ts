@@ -77,7 +77,7 @@ async function withTask(tasks: TaskStore, taskId: string, classified: Classified
   const task = await findTask(tasks, taskId, principal);
   // The task's calls are kept in the store. If there is no room for this one, rules could not read it later: the call
   // is refused.
-  refuseStored(await tasks.storedBytes(principal.id), call.runtime);
+  refuseStored(await tasks.storedBytes(principal.agentKey), call.runtime);
   return call.reach({ ...classified, task, calls: tasks.calls(task.root) });
 }
 

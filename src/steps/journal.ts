@@ -53,7 +53,7 @@ async function watch(
       ...(action.tool !== undefined && { tool: action.tool }),
       actionDigest,
       rules: decision.rules.map(({ id }) => id),
-      ...(task && { task: { id: task.id, revision: task.revision, objective: task.objective } }),
+      ...(task && { task: { id: task.id, root: task.root, revision: task.revision, objective: task.objective } }),
       ...(decision.data !== undefined && { data: decision.data }),
       ...(decision.reversible !== undefined && { reversible: decision.reversible }),
       ...(call.span && { traceId: call.span.ref.traceId }),

@@ -256,7 +256,7 @@ export const STEPS: readonly string[] = [
     UNION ALL SELECT at FROM vote);
   `,
   // Trees of tasks, and who was invited to a task. The tasks of earlier versions are roots that their agents declared.
-  // Calls belong to roots, and say who made them under which task. Retention goes by roots.
+  // Calls belong to roots, and retention goes by roots.
   `
   ALTER TABLE task ADD COLUMN root TEXT NOT NULL DEFAULT '';
   ALTER TABLE task ADD COLUMN ancestors TEXT NOT NULL DEFAULT '[]';

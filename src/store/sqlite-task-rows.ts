@@ -23,7 +23,7 @@ export function createTaskRows(db: DatabaseSync): TaskRows {
   const sizeOf = db.prepare('SELECT count(*) AS n FROM task WHERE root = ?');
   const insert = db.prepare(
     `INSERT INTO task (id, principal_id, revision, words, created_at, used_at, root, ancestors, provenance)
-     VALUES (:id, :principalId, :revision, :words, :createdAt, :createdAt, :root, :ancestors, :provenance)`,
+     VALUES (:id, :agentKey, :revision, :words, :createdAt, :createdAt, :root, :ancestors, :provenance)`,
   );
   const update = db.prepare('UPDATE task SET revision = ?, words = ?, ended_at = ? WHERE id = ?');
   // Retention goes by the root: a tree is kept as long as one of its tasks is used.
@@ -40,9 +40,9 @@ export function createTaskRows(db: DatabaseSync): TaskRows {
       return row && parseTask(row);
     },
     insert(task) {
-      const { id, principalId, revision, createdAt, root, provenance } = task;
+      const { id, agentKey, revision, createdAt, root, provenance } = task;
       const ancestors = JSON.stringify(task.ancestors);
-      insert.run({ id, principalId, revision, words: formatWords(task), createdAt, root, ancestors, provenance });
+      insert.run({ id, agentKey, revision, words: formatWords(task), createdAt, root, ancestors, provenance });
       touch.run(createdAt, root);
     },
     update(task, now) {
@@ -75,7 +75,7 @@ function parseTask(row: Record<string, unknown>): Task {
     ...(parent !== undefined && { parent }),
     ancestors,
     provenance: String(row.provenance) as Provenance,
-    principalId: String(row.principal_id),
+    agentKey: String(row.principal_id),
     createdAt: Number(row.created_at),
     ...(row.ended_at === null ? {} : { endedAt: Number(row.ended_at) }),
   };

@@ -45,14 +45,14 @@ export class SqliteTasks implements TaskStore {
     this.#clock = clock;
   }
 
-  open(principalId: string, words: TaskWords, limits: AgentLimits, parent?: Task): Promise<Task> {
+  open(agentKey: string, words: TaskWords, limits: AgentLimits, parent?: Task): Promise<Task> {
     return this.#writer.write(() => {
       const { usage } = this.#others;
-      refuseTask(usage.openTasks(principalId), usage.storedBytes(principalId), limits);
+      refuseTask(usage.openTasks(agentKey), usage.storedBytes(agentKey), limits);
       const id = `task_${randomBytes(16).toString('base64url')}`;
       const task: Task = {
         ...pick(words),
-        ...{ id, revision: 1, principalId, provenance: 'declared', createdAt: this.#clock.now() },
+        ...{ id, revision: 1, agentKey, provenance: 'declared', createdAt: this.#clock.now() },
         ...(parent === undefined ? { root: id, ancestors: [] } : this.#below(parent.id)),
       };
       this.#rows.insert(task);
@@ -60,28 +60,28 @@ export class SqliteTasks implements TaskStore {
     });
   }
 
-  revise(id: string, principalId: string, words: TaskWords): Promise<Task> {
+  revise(id: string, agentKey: string, words: TaskWords): Promise<Task> {
     return this.#writer.write((announce) => {
-      const task = this.#openOwn(id, principalId);
+      const task = this.#openOwn(id, agentKey);
       const revision = task.revision + 1;
       this.#closeHolds(id, { type: 'invalidate', because: `The task was revised: revision ${revision}.` }, announce);
       return this.#rows.update({ ...task, ...pick(words), revision }, this.#clock.now());
     });
   }
 
-  invite(id: string, principalId: string, guestId: string): Promise<Task> {
+  invite(id: string, agentKey: string, guest: string): Promise<Task> {
     return this.#writer.write(() => {
-      const task = this.#openOwn(id, principalId);
-      if (this.#rows.invited(id, [guestId])) return task;
+      const task = this.#openOwn(id, agentKey);
+      if (this.#rows.invited(id, [guest])) return task;
       refuseFullTree('participants', this.#rows.guests(id));
-      this.#rows.invite(id, guestId);
+      this.#rows.invite(id, guest);
       return task;
     });
   }
 
-  end(id: string, principalId: string): Promise<EndedTree> {
+  end(id: string, agentKey: string): Promise<EndedTree> {
     return this.#writer.write((announce) =>
-      this.#endTree(this.#own(id, principalId), 'The agent ended the task.', announce),
+      this.#endTree(this.#own(id, agentKey), 'The agent ended the task.', announce),
     );
   }
 
@@ -101,8 +101,8 @@ export class SqliteTasks implements TaskStore {
     return this.#writer.read(() => this.#rows.invited(id, partyIds));
   }
 
-  async storedBytes(principalId: string): Promise<number> {
-    return this.#writer.read(() => this.#others.usage.storedBytes(principalId));
+  async storedBytes(agentKey: string): Promise<number> {
+    return this.#writer.read(() => this.#others.usage.storedBytes(agentKey));
   }
 
   calls(root: string): readonly TaskCall[] {
@@ -118,14 +118,14 @@ export class SqliteTasks implements TaskStore {
     return this.#calls.close();
   }
 
-  #own(id: string, principalId: string): Task {
+  #own(id: string, agentKey: string): Task {
     const task = this.#rows.find(id);
-    if (task?.principalId === principalId) return task;
+    if (task?.agentKey === agentKey) return task;
     throw new GatewayError('task_not_found', 'There is no such task of yours.');
   }
 
-  #openOwn(id: string, principalId: string): Task {
-    const task = this.#own(id, principalId);
+  #openOwn(id: string, agentKey: string): Task {
+    const task = this.#own(id, agentKey);
     if (task.endedAt === undefined) return task;
     throw new GatewayError('task_ended', 'The task has ended and cannot be changed.');
   }

@@ -26,6 +26,7 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
   put('tool', action?.tool);
   put('action', facts.actionDigest);
   put('task', task?.id);
+  put('task_root', task?.root);
   line.decision = decisionLabel(facts);
   put(
     'rules',

@@ -34,6 +34,8 @@ export const ATTR = {
   upstream: 'countersign.upstream',
   callId: 'countersign.call.id',
   agent: 'countersign.agent.id',
+  task: 'countersign.task.id',
+  taskRoot: 'countersign.task.root',
   action: 'countersign.action.digest',
   policy: 'countersign.policy.digest',
   rules: 'countersign.rule.ids',

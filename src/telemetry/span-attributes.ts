@@ -8,6 +8,7 @@ import type { Decision, Reason } from '../domain/decision.ts';
 import { header } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
+import { rootOf } from '../domain/task.ts';
 import { ERRORS, type ErrorCode } from '../errors.ts';
 import { ATTR } from './names.ts';
 
@@ -58,6 +59,7 @@ export function commonAttributes(facts: CallFacts): Attributes {
   const attributes: Attributes = { [ATTR.decision]: decisionLabel(facts), [ATTR.callId]: facts.id };
   const { principal, action, actionDigest, decision } = facts;
   if (principal !== undefined) attributes[ATTR.agent] = principal.id;
+  Object.assign(attributes, taskAttributes(facts.task));
   if (action !== undefined) attributes[ATTR.upstream] = action.upstream;
   if (actionDigest !== undefined) attributes[ATTR.action] = actionDigest;
   if (decision !== undefined) {
@@ -71,6 +73,10 @@ export function commonAttributes(facts: CallFacts): Attributes {
   if (holdId !== undefined) attributes[ATTR.hold] = holdId;
   if (facts.credential !== undefined) attributes[ATTR.credential] = facts.credential.id;
   return attributes;
+}
+
+function taskAttributes(task: Parameters<typeof rootOf>[0] | undefined): Attributes {
+  return task === undefined ? {} : { [ATTR.task]: task.id, [ATTR.taskRoot]: rootOf(task) };
 }
 
 /** SERVER spans: admit and release. */
@@ -132,6 +138,7 @@ export function holdAttributes(hold: Hold): Attributes {
     [ATTR.decision]: 'hold',
     [ATTR.upstream]: hold.action.upstream,
     [ATTR.agent]: hold.principal.id,
+    ...taskAttributes(hold.task),
     [ATTR.action]: hold.actionDigest,
     [ATTR.policy]: hold.policyDigest,
     [ATTR.rules]: hold.rules.map((rule) => rule.id),

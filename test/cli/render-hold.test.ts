@@ -40,6 +40,8 @@ function holdOf(words: {
     task: {
       id: 't',
       revision: 1,
+      root: 'task_1',
+      provenance: 'declared',
       heading: '',
       objective: words.objective ?? '',
       plan: [words.step ?? ''],

@@ -155,7 +155,10 @@ describe('a call whose conditions spend the budget', () => {
 });
 
 describe('what check says', () => {
-  const warned = (when: string) => checkPolicy(policyOf([{ id: 'r', match: {}, when, decide: 'deny' }]));
+  const warned = (when: string) =>
+    checkPolicy(policyOf([{ id: 'r', match: {}, when, decide: 'deny' }])).filter(
+      ({ message }) => !message.includes('instead of `task.calls`'),
+    );
 
   test.each([
     ['args.items.exists(x, args.items.filter(y, y == x).size() > 1)', 'args.items.filter(y, y == x)'],
@@ -182,5 +185,13 @@ describe('what check says', () => {
     'task.calls.filter(c, c.status == 200).size() > 5',
   ])('%s: nothing', (when) => {
     expect(warned(when)).toEqual([]);
+  });
+
+  test('that a rule which reads task.calls can be outrun, and no other', () => {
+    const says = (when: string) => checkPolicy(policyOf([{ id: 'r', match: {}, when, decide: 'deny' }]));
+    expect(says('task.calls.size() > 5')).toEqual([
+      { path: ['rules', 0, 'when'], severity: 'warning', message: expect.stringContaining('the latest 200 calls') },
+    ]);
+    expect(says('task.depth > 2 && task.root != task.id')).toEqual([]);
   });
 });

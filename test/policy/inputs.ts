@@ -33,7 +33,7 @@ const plainAction: Action = {
   streamed: false,
 };
 
-export const task: Task = taskOf({ principalId: agent.id, objective: 'pay the bills', labels: ['routine'] });
+export const task: Task = taskOf({ agentKey: agent.id, objective: 'pay the bills', labels: ['routine'] });
 
 interface Call extends Partial<Omit<DecisionInput, 'action'>> {
   readonly action?: Partial<Action>;

@@ -32,7 +32,7 @@ describe('tasks in SQLite', () => {
       root: task.id,
       ancestors: [],
       provenance: 'declared',
-      principalId: AGENT,
+      agentKey: AGENT,
       createdAt: bench.clock.now(),
     });
     expect(await bench.store.tasks.revise(task.id, AGENT, { ...words, plan: [] })).toMatchObject({

@@ -6,7 +6,7 @@ import type { Task } from '../../src/domain/task.ts';
 export function taskOf(changes: Partial<Task> = {}): Task {
   const id = changes.id ?? 'task_1';
   return {
-    ...{ id, revision: 1, root: id, ancestors: [], provenance: 'declared', principalId: 'p', createdAt: 0 },
+    ...{ id, revision: 1, root: id, ancestors: [], provenance: 'declared', agentKey: 'p', createdAt: 0 },
     ...{ objective: 'o', plan: [], labels: [] },
     ...changes,
   };

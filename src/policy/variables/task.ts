@@ -13,6 +13,15 @@ class TaskView {
   get id() {
     return this.#input.task?.id;
   }
+  get root() {
+    return this.#input.task?.root;
+  }
+  get depth() {
+    return this.#input.task && BigInt(this.#input.task.ancestors.length);
+  }
+  get attested() {
+    return this.#input.task && this.#input.task.provenance === 'attested';
+  }
   get objective() {
     return this.#input.task?.objective;
   }
@@ -40,15 +49,19 @@ const readCall = ({ at, upstream, method, path, tool, decision, status }: TaskCa
 export const task = viewVariable({
   name: 'task',
   type: 'Task',
-  meaning: 'the task that the agent declared',
+  meaning: 'the task under which the agent calls',
   view: TaskView,
   members: {
     id: { type: 'string', meaning: 'the id of the task' },
+    root: { type: 'string', meaning: 'the id of the task at the top of its tree' },
+    depth: { type: 'int', meaning: 'how many tasks are above it; 0 for a root' },
+    attested: { type: 'bool', meaning: 'whether a task token vouches for the task itself' },
     objective: { type: 'string', meaning: 'what the agent says it wants to achieve' },
     labels: { type: 'list<string>', meaning: 'the labels of the task' },
     calls: {
       type: 'list<map<string, dyn>>',
-      meaning: 'the earlier calls of the task: a list of `{at, upstream, method, path, tool, decision, status}`',
+      meaning:
+        'the latest calls under the root of the task: a list of `{at, upstream, method, path, tool, decision, status}`',
       reads: 'history',
     },
   },
