@@ -23,6 +23,12 @@ export interface MarkCause {
   readonly at: EpochMs;
   /** The entries of `resources` that the call matched. */
   readonly resources: readonly string[];
+  /** The agent key of who made the call. */
+  readonly agent: string;
+  /**
+   * The person keys of everyone for whom a call set or renewed the mark since it is in force. None of them may lift it.
+   */
+  readonly chain: readonly string[];
 }
 
 export interface Mark extends MarkKey {

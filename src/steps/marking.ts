@@ -3,8 +3,9 @@
 // that carries marks has marked the resource before the call goes out. An answer that is never passed on marks nobody.
 
 import type { Clock } from '../domain/clock.ts';
+import { chainOf, personKeys } from '../domain/person.ts';
 import type { Cleared, Departed } from '../domain/stages.ts';
-import { type MarkKey, type MarkStore, markKeysOf, resourceKeys, type TaintKind, taintsOf } from '../domain/taint.ts';
+import { type MarkCause, type MarkKey, type MarkStore, markKeysOf, resourceKeys, type TaintKind, taintsOf } from '../domain/taint.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import type { FactWatch } from './fact-watch.ts';
 import { KeptBack } from './kept-back.ts';
@@ -71,10 +72,13 @@ export class Marking {
     if (names.length > 0) await this.#set(cleared, resourceKeys(facts.classification.carries), names);
   }
 
-  async #set({ call, facts }: Cleared, keys: readonly MarkKey[], names: readonly string[]): Promise<void> {
+  async #set({ call, principal, facts }: Cleared, keys: readonly MarkKey[], names: readonly string[]): Promise<void> {
     const { marks, clock, watch } = this.#parts;
     const kinds = names.map((taint): TaintKind => ({ taint, forMs: call.runtime.taints.get(taint) ?? UNKNOWN_TAINT_MS }));
-    const cause = { call: call.id, at: clock.now(), resources: facts.classification.resources };
+    const cause: MarkCause = {
+      ...{ call: call.id, at: clock.now(), resources: facts.classification.resources },
+      ...{ agent: principal.agentKey, chain: chainOf(principal).flatMap(personKeys) },
+    };
     const set = await marks.set(keys, kinds, cause);
     if (set.length === 0) return;
     call.marked = [...new Set([...(call.marked ?? []), ...taintsOf(set)])];

@@ -41,15 +41,17 @@ export class SqliteMarks implements MarkStore {
   }
 
   async set(keys: readonly MarkKey[], taints: readonly TaintKind[], cause: MarkCause): Promise<readonly Mark[]> {
-    const now = this.#clock.now();
-    const due = dueOf(keys, taints, await this.on(keys), now);
-    if (due.length === 0) return [];
-    return this.#writer.write(() =>
-      due.map(({ scope, key, taint, forMs }) => {
-        const row = { scope, key, taint, now, until: now + forMs, cause: JSON.stringify(cause) };
+    // Most calls find their marks there, and then nothing is written.
+    if (dueOf(keys, taints, await this.on(keys), this.#clock.now()).length === 0) return [];
+    return this.#writer.write(() => {
+      const now = this.#clock.now();
+      const known = this.#read(keys, now);
+      return dueOf(keys, taints, known, now).map(({ scope, key, taint, forMs }) => {
+        const before = known.find((mark) => mark.scope === scope && mark.key === key && mark.taint === taint);
+        const row = { scope, key, taint, now, until: now + forMs, cause: JSON.stringify(joinedCause(before, cause)) };
         return parseMark(this.#upsert.get(row) ?? {});
-      }),
-    );
+      });
+    });
   }
 
   lift({ scope, key }: MarkKey, taint: string): Promise<Mark | undefined> {
@@ -77,6 +79,14 @@ function dueOf(
       .filter(({ taint, forMs }) => (until.get(placeOf(key, taint)) ?? 0) - now <= forMs / 2)
       .map((kind) => ({ ...key, ...kind })),
   );
+}
+
+/** How many people's names one mark keeps. */
+const MOST_NAMES = 200;
+
+function joinedCause(before: Mark | undefined, cause: MarkCause): MarkCause {
+  const chain = [...new Set([...cause.chain, ...(before?.cause.chain ?? [])])];
+  return { ...cause, chain: chain.slice(0, MOST_NAMES) };
 }
 
 const placeOf = ({ scope, key }: MarkKey, taint: string): string => JSON.stringify([scope, key, taint]);

@@ -12,7 +12,10 @@ const bench = useBench();
 const HOUR = 3_600_000;
 const AGENT: MarkKey = { scope: 'agent', key: 'a' };
 const PERSON: MarkKey = { scope: 'person', key: 'p' };
-const causeOf = (call: string): MarkCause => ({ call, at: bench.clock.now(), resources: ['customers'] });
+const causeOf = (call: string): MarkCause => ({
+  ...{ call, at: bench.clock.now(), resources: ['customers'] },
+  ...{ agent: 'a', chain: [`person-of-${call}`] },
+});
 const set = (keys: readonly MarkKey[], taint = 'secret', forMs = 24 * HOUR, call = 'call-1') =>
   bench.store.marks.set(keys, [{ taint, forMs }], causeOf(call));
 const on = (...keys: MarkKey[]) => bench.store.marks.on(keys);
@@ -49,7 +52,8 @@ describe('a mark', () => {
     expect(renewed).toMatchObject({
       since: first?.since,
       until: bench.clock.now() + 24 * HOUR,
-      cause: { call: 'call-3' },
+      // Who was in the chain of any of its calls stays known: none of them may lift it.
+      cause: { call: 'call-3', chain: ['person-of-call-3', 'person-of-call-1'] },
     });
   });
 
