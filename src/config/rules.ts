@@ -107,7 +107,7 @@ export const tier = () =>
       return { ...rest, ...people, decideWithinMs: decideWithin, useWithinMs: useWithin };
     });
 
-const match = () =>
+export const match = () =>
   z.strictObject({
     upstream: z.string().exactOptional().describe('A name under `upstreams`; default: every upstream'),
     server: z
@@ -151,11 +151,13 @@ const match = () =>
       .describe('MCP: the prompt of prompts/get, as agents call it; * stands for any text'),
   });
 
+/** The id of an entry that records and digests name. */
+export const entryId = () =>
+  z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'Use up to 64 letters, digits, dots, hyphens and underscores.' });
+
 export const rule = () =>
   z.strictObject({
-    id: z
-      .string()
-      .regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'Use up to 64 letters, digits, dots, hyphens and underscores.' }),
+    id: entryId(),
     match: match().describe('What calls the rule is about; every key given must agree'),
     when: z
       .string()
@@ -177,7 +179,14 @@ export const rule = () =>
     notify: notify()
       .exactOptional()
       .describe('Names under `notifications.channels`; with allow, the call passes and is shown as passed, watch'),
-    data: z.string().min(1).exactOptional().describe('Sensitivity shown to reviewers'),
-    reversible: z.boolean().exactOptional().describe('Whether the effect can be undone, shown to reviewers'),
+    data: z
+      .string()
+      .min(1)
+      .exactOptional()
+      .describe('How sensitive what `match` finds is: a label of `sensitivity`; any other text is shown to reviewers'),
+    reversible: z
+      .boolean()
+      .exactOptional()
+      .describe('Whether the effect of what `match` finds can be undone; false wins'),
     maintainer: z.string().min(1).max(200).exactOptional().describe('Who keeps this rule, shown to reviewers'),
   });

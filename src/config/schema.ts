@@ -10,10 +10,12 @@ import { identity, reviewers } from './identities.ts';
 import { limits } from './limits.ts';
 import { listeners } from './listeners.ts';
 import { notifications } from './notifications.ts';
+import { plainName, resource, sensitivity } from './resources.ts';
 import { retention } from './retention.ts';
 import { rule, tier } from './rules.ts';
 import { signing } from './signing.ts';
 import { audit, store } from './storage.ts';
+import { taint } from './taints.ts';
 import { upstream, upstreamName } from './upstreams.ts';
 
 export const configSchema = (context: ConfigContext) =>
@@ -29,6 +31,15 @@ export const configSchema = (context: ConfigContext) =>
       .describe('How upstream credentials are had'),
     signing: signing(context).exactOptional().describe('The gateway as an issuer of tokens'),
     tiers: z.record(z.string().min(1), tier()).default({}).describe('Kinds of approval'),
+    sensitivity: sensitivity().describe(
+      'Labels of data, lowest first; default public, internal, confidential, restricted',
+    ),
+    unclassified: plainName().exactOptional().describe('The label of what nothing classifies; default: none'),
+    taints: z
+      .record(plainName(), taint())
+      .default({})
+      .describe('Marks on those who have read something, by name'),
+    resources: z.array(resource()).default([]).describe('What things are: all entries that match a call add up'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
     notifications: notifications(context).describe('How people are told that something waits for them'),
     reviewers: reviewers(context).describe('How reviewers prove themselves'),
