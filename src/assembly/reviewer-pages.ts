@@ -3,7 +3,6 @@
 
 import { dirname, join } from 'node:path';
 import { isListed } from '../approvals/quorum.ts';
-import { isFresh } from '../approvals/voting.ts';
 import type { Config } from '../config/schema.ts';
 import { createSealer, type Sealer } from '../credentials/seal.ts';
 import { describeCredential } from '../credentials/types.ts';
@@ -50,8 +49,7 @@ export function pagesOf(
   return {
     origin,
     issuer: login.issuer,
-    isFresh,
-    sessions: createSessions({ seal, once, origin, idleMs: login.idleMs, lifeMs: login.lifeMs, now }),
+    sessions: createSessions({ ...login, seal, once, origin, now }),
     signIn: createBrowserSignIn({
       ...login,
       redirectUri: `${origin}/sign-in/callback`,

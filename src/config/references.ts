@@ -5,6 +5,7 @@ import type { Fault } from '../settings/faults.ts';
 import { checkChannels } from './references/channels.ts';
 import { checkCredentials } from './references/credentials.ts';
 import { checkIssuers } from './references/issuers.ts';
+import { checkPeople } from './references/people.ts';
 import { checkResources } from './references/resources.ts';
 import { checkReviewers } from './references/reviewers.ts';
 import { checkRules } from './references/rules.ts';
@@ -20,6 +21,7 @@ const CHECKS = [
   checkRules,
   checkIssuers,
   checkReviewers,
+  checkPeople,
   checkChannels,
 ];
 

@@ -54,6 +54,36 @@ describe('a tier', () => {
   });
 });
 
+describe('the proof that a tier asks for', () => {
+  const signed = '{ reviewers: ["group:a"], assurance: { passkey: true } }';
+  const login = '{ login: { issuer: https://idp.example.org, clientId: c } }';
+  const passkeyWarnings = (more: Record<string, string>) =>
+    warningsOf(parseConfig(withSections({ tiers: `{ t: ${signed} }`, ...more }), '/nowhere/c.yaml', undefined, {})).map(
+      ({ path, message }) => `${path.join('.')}: ${message.split(':')[0]}`,
+    );
+
+  it.each([
+    ['assurance.acr.0', '{ acr: ["phr phrh"] }', 'Write one acr, without blanks.'],
+    ['assurance.maxAge', '{ maxAge: 30s }', 'Write a value from 1m to 24h.'],
+    ['assurance.acr', '{ acr: [] }', 'Write at least one entry.'],
+  ])('is checked: %s', (key, assurance, message) => {
+    expect(faults(`{ reviewers: ["group:a"], assurance: ${assurance} }`)).toEqual([`tiers.t.${key}: ${message}`]);
+  });
+
+  it('is warned of where nobody can give it', () => {
+    const place = 'tiers.t.assurance.passkey';
+    expect(passkeyWarnings({})).toEqual([`${place}: Set \`reviewers.login\``]);
+    const listeners = (url: string) =>
+      `{ agents: { address: 127.0.0.1:0 }, reviewers: { address: 127.0.0.1:0${url} } }`;
+    expect(passkeyWarnings({ reviewers: login, listeners: listeners('') })).toEqual([
+      `${place}: Set \`listeners.reviewers.url\` with a host name`,
+    ]);
+    expect(passkeyWarnings({ reviewers: login, listeners: listeners(', url: "https://review.example.org"') })).toEqual(
+      [],
+    );
+  });
+});
+
 describe('a tier that asks for owners', () => {
   const ALONE =
     'Set `escalate`: where the owners may not decide, or no matching resource names an owner, nobody else can, and ' +

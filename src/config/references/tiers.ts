@@ -4,9 +4,13 @@ import { asksOwner, needsOf } from '../../domain/tier.ts';
 import type { Fault } from '../../settings/faults.ts';
 import type { Sections } from './sections.ts';
 
-export function* checkTiers({ tiers }: Sections): Generator<Fault> {
+export function* checkTiers(sections: Sections): Generator<Fault> {
+  const { tiers } = sections;
+  const noPasskeys = whyNoPasskeys(sections);
   for (const [name, tier] of Object.entries(tiers)) {
     if (tier === undefined) continue;
+    if (tier.assurance?.passkey && noPasskeys !== undefined)
+      yield { path: ['tiers', name, 'assurance', 'passkey'], severity: 'warning', message: noPasskeys };
     for (const need of needsOf(tier)) {
       const { count, from, escalate } = need;
       const at = (...path: string[]) => ['tiers', name, ...need.at, ...path];
@@ -32,6 +36,17 @@ export function* checkTiers({ tiers }: Sections): Generator<Fault> {
         };
     }
   }
+}
+
+/** Passkeys are taken on the pages only, and belong to a host name (WebAuthn section 5.1.3, RP ID). */
+function whyNoPasskeys({ reviewers, listeners }: Sections): string | undefined {
+  if (reviewers === undefined || listeners === undefined) return undefined;
+  if (reviewers.login === undefined)
+    return 'Set `reviewers.login`: passkeys are taken on its pages only, so nobody can vote in this tier.';
+  const { url } = listeners.reviewers;
+  return url === undefined || /^[\d.]+$|^\[/.test(new URL(url).hostname)
+    ? 'Set `listeners.reviewers.url` with a host name: passkeys need one, so nobody can vote in this tier.'
+    : undefined;
 }
 
 const OWNERS_ALONE =
