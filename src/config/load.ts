@@ -26,7 +26,10 @@ import { upstream } from './upstreams.ts';
 import { explain, faultsOf } from './zod-messages.ts';
 
 /** The sections that policy is made of. */
-type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'resources' | 'taints'>;
+type PolicyConfig = Pick<
+  Config,
+  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'resources' | 'taints'
+>;
 
 /**
  * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty;

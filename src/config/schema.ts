@@ -35,10 +35,7 @@ export const configSchema = (context: ConfigContext) =>
       'Labels of data, lowest first; default public, internal, confidential, restricted',
     ),
     unclassified: plainName().exactOptional().describe('The label of what nothing classifies; default: none'),
-    taints: z
-      .record(plainName(), taint())
-      .default({})
-      .describe('Marks on those who have read something, by name'),
+    taints: z.record(plainName(), taint()).default({}).describe('Marks on those who have read something, by name'),
     resources: z.array(resource()).default([]).describe('What things are: all entries that match a call add up'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
     notifications: notifications(context).describe('How people are told that something waits for them'),

@@ -5,7 +5,15 @@
 import type { Clock } from '../domain/clock.ts';
 import { chainOf, personKeys } from '../domain/person.ts';
 import type { Cleared, Departed } from '../domain/stages.ts';
-import { type MarkCause, type MarkKey, type MarkStore, markKeysOf, resourceKeys, type TaintKind, taintsOf } from '../domain/taint.ts';
+import {
+  type MarkCause,
+  type MarkKey,
+  type MarkStore,
+  markKeysOf,
+  resourceKeys,
+  type TaintKind,
+  taintsOf,
+} from '../domain/taint.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import type { FactWatch } from './fact-watch.ts';
 import { KeptBack } from './kept-back.ts';
@@ -74,7 +82,9 @@ export class Marking {
 
   async #set({ call, principal, facts }: Cleared, keys: readonly MarkKey[], names: readonly string[]): Promise<void> {
     const { marks, clock, watch } = this.#parts;
-    const kinds = names.map((taint): TaintKind => ({ taint, forMs: call.runtime.taints.get(taint) ?? UNKNOWN_TAINT_MS }));
+    const kinds = names.map(
+      (taint): TaintKind => ({ taint, forMs: call.runtime.taints.get(taint) ?? UNKNOWN_TAINT_MS }),
+    );
     const cause: MarkCause = {
       ...{ call: call.id, at: clock.now(), resources: facts.classification.resources },
       ...{ agent: principal.agentKey, chain: chainOf(principal).flatMap(personKeys) },
