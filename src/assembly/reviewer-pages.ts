@@ -79,9 +79,10 @@ export function pagesOf(
   };
 }
 
-/** Everybody whom a tier or a section names. */
-function peopleIn({ tiers, reviewers: { killSwitch = [], watch = [] } }: Config): readonly string[] {
-  return [...Object.values(tiers).flatMap(peopleOf), ...killSwitch, ...watch];
+/** Everybody whom a tier, a resource or a section names. */
+function peopleIn({ tiers, resources, reviewers: { killSwitch = [], watch = [] } }: Config): readonly string[] {
+  const owners = resources.flatMap((resource) => resource.owners ?? []);
+  return [...Object.values(tiers).flatMap(peopleOf), ...owners, ...killSwitch, ...watch];
 }
 
 /** The sessions' seal over one of credentials/: what does not open is undefined. */

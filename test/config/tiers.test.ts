@@ -5,10 +5,10 @@ import { parseConfig, warningsOf } from '../../src/config/load.ts';
 import { faultsIn, withSections } from './files.ts';
 
 const faults = (tier: string) => faultsIn(withSections({ tiers: `{ t: ${tier} }` }));
-const warnings = (tier: string) =>
-  warningsOf(parseConfig(withSections({ tiers: `{ t: ${tier} }` }), '/nowhere/countersign.yaml', undefined, {})).map(
-    ({ path, message }) => `${path.join('.')}: ${message}`,
-  );
+const warnings = (tier: string, more: Readonly<Record<string, string>> = {}) =>
+  warningsOf(
+    parseConfig(withSections({ tiers: `{ t: ${tier} }`, ...more }), '/nowhere/countersign.yaml', undefined, {}),
+  ).map(({ path, message }) => `${path.join('.')}: ${message}`);
 
 const ONE_FORM = 'Remove this key, or `require`: with `require`, each entry says who decides there.';
 
@@ -85,13 +85,22 @@ describe('the proof that a tier asks for', () => {
 });
 
 describe('a tier that asks for owners', () => {
+  const owned = { resources: '[{ id: r, match: { upstream: ledger }, owners: ["group:o"] }]' };
   const ALONE =
     'Set `escalate`: where the owners may not decide, or no matching resource names an owner, nobody else can, and ' +
     'the call is refused.';
 
   it('is warned of when nobody is asked after them', () => {
-    expect(warnings('{ reviewers: [owner] }')).toEqual([`tiers.t: ${ALONE}`]);
-    expect(warnings('{ require: [{ from: "group:a" }, { from: owner }] }')).toEqual([`tiers.t.require.1: ${ALONE}`]);
+    expect(warnings('{ reviewers: [owner] }', owned)).toEqual([`tiers.t: ${ALONE}`]);
+    expect(warnings('{ require: [{ from: "group:a" }, { from: owner }] }', owned)).toEqual([
+      `tiers.t.require.1: ${ALONE}`,
+    ]);
+  });
+
+  it('is warned of when nothing names an owner', () => {
+    expect(warnings('{ reviewers: [owner] }')).toEqual([
+      'tiers.t: Set `owners` on an entry of `resources`: none names any, so every call that this tier holds is refused.',
+    ]);
   });
 
   it('is taken as it is with an escalation', () => {

@@ -7,6 +7,7 @@ import type { Sections } from './sections.ts';
 export function* checkTiers(sections: Sections): Generator<Fault> {
   const { tiers } = sections;
   const noPasskeys = whyNoPasskeys(sections);
+  const noOwners = !sections.resources.some((resource) => resource?.owners !== undefined);
   for (const [name, tier] of Object.entries(tiers)) {
     if (tier === undefined) continue;
     if (tier.assurance?.passkey && noPasskeys !== undefined)
@@ -21,7 +22,8 @@ export function* checkTiers(sections: Sections): Generator<Fault> {
         };
       }
       if (asksOwner(need)) {
-        if (escalate === undefined) yield { path: at(), severity: 'warning', message: OWNERS_ALONE };
+        if (escalate !== undefined) continue;
+        yield { path: at(), severity: 'warning', message: noOwners ? NO_OWNERS : OWNERS_ALONE };
         continue;
       }
       const voters = [...from, ...(escalate?.to ?? [])];
@@ -48,6 +50,9 @@ function whyNoPasskeys({ reviewers, listeners }: Sections): string | undefined {
     ? 'Set `listeners.reviewers.url` with a host name: passkeys need one, so nobody can vote in this tier.'
     : undefined;
 }
+
+const NO_OWNERS =
+  'Set `owners` on an entry of `resources`: none names any, so every call that this tier holds is refused.';
 
 const OWNERS_ALONE =
   'Set `escalate`: where the owners may not decide, or no matching resource names an owner, nobody else can, and the ' +

@@ -94,7 +94,8 @@ function renderCall({ call }: WatchedCall, { powers }: SignedIn, now: EpochMs): 
     </span></li>`;
 }
 
-function renderRevoke(task: string, index: number, session: SignedIn): Html {
+/** The form that ends a task, on any page; `index` tells the forms of one page apart. */
+export function renderRevoke(task: string, index: number, session: SignedIn): Html {
   return html`<details class="fold">
     <summary>Revoke this task</summary>
     <form method="post" action="/watch/confirm" class="decision">
