@@ -235,6 +235,7 @@ export class Workbench {
       marks: store.marks,
       suspensions: store.suspensions,
       watch: store.watch,
+      violations: { note: () => undefined },
       digests: { of: actionDigest, former: formerActionDigest },
       agentCalls: new AgentCalls(),
       runtime: () => this.runtime(),
