@@ -70,6 +70,7 @@ export function createCalls(
     ...{ decisionRecord, outcomeRecord, callLine },
     ways: WAYS,
     tasks: store.tasks,
+    marks: store.marks,
     suspensions: store.suspensions,
     watch: store.watch,
     digests: { of: actionDigest, former: formerActionDigest },
