@@ -16,9 +16,11 @@ export interface Sections {
   readonly tiers: Entries<Config['tiers'][string]>;
   readonly sensitivity: Config['sensitivity'];
   readonly unclassified?: Config['unclassified'] | undefined;
+  readonly taints: Entries<Config['taints'][string]>;
   readonly resources: readonly (Config['resources'][number] | undefined)[];
   readonly rules: readonly (Config['rules'][number] | undefined)[];
   readonly notifications: Config['notifications'] | undefined;
+  readonly violations?: Config['violations'] | undefined;
 }
 
 /** Every upstream, and every server of a mount that several share, with its place in the file. */
