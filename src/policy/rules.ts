@@ -61,8 +61,9 @@ export interface RuleOptions {
 
 /** What a tier asks of people, and who is told of its holds. */
 export type TierOptions = TierPeople &
-  Omit<Requirement, 'tier' | 'reviewers' | 'owner' | 'count' | 'escalate'> & {
+  Omit<Requirement, 'tier' | 'reviewers' | 'owner' | 'count' | 'escalate' | 'bindSession'> & {
     readonly notify?: readonly string[];
+    readonly bindSession?: boolean;
   };
 
 /** `hold` names the tier that decides on a changed tool. */
