@@ -16,7 +16,7 @@ import { listeners } from './listeners.ts';
 import { notifications } from './notifications.ts';
 import type { Sections } from './references/sections.ts';
 import { checkReferences } from './references.ts';
-import { plainName, resource, sensitivity } from './resources.ts';
+import { destinations, plainName, resource, sensitivity } from './resources.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { spellOut } from './servers.ts';
@@ -25,7 +25,10 @@ import { upstream } from './upstreams.ts';
 import { explain, faultsOf } from './zod-messages.ts';
 
 /** The sections that policy is made of. */
-type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'resources'>;
+type PolicyConfig = Pick<
+  Config,
+  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'destinations' | 'resources'
+>;
 
 /**
  * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty;
@@ -135,6 +138,7 @@ function readSections(value: unknown, context: ConfigContext): Sections {
     signing: signing(context).safeParse(sections.signing).data,
     tiers: entries('tiers', tier()),
     sensitivity: sensitivity().catch([]).parse(sections.sensitivity),
+    destinations: destinations().catch({}).parse(sections.destinations),
     unclassified: plainName().safeParse(sections.unclassified).data,
     resources: (z.array(z.unknown()).safeParse(sections.resources).data ?? []).map(
       (entry) => resource().safeParse(entry).data,
@@ -144,11 +148,20 @@ function readSections(value: unknown, context: ConfigContext): Sections {
 }
 
 /** Fills the gaps of sections with harmless entries. The faults of an entry itself are reported already. */
-function standIns({ rules, tiers, upstreams, resources, sensitivity: labels, unclassified }: Sections): PolicyConfig {
+function standIns({
+  rules,
+  tiers,
+  upstreams,
+  resources,
+  sensitivity: labels,
+  unclassified,
+  destinations: trusted,
+}: Sections): PolicyConfig {
   const filled = <T>(entries: Readonly<Record<string, T | undefined>>, make: () => T): Record<string, T> =>
     Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, entry ?? make()]));
   return {
     sensitivity: labels,
+    destinations: trusted,
     ...(unclassified !== undefined && { unclassified }),
     resources: resources.map((entry, index) => entry ?? { id: `unread-${index}`, match: {} }),
     rules: rules.map((entry, index) => entry ?? { id: `unread-${index}`, match: {}, decide: 'deny' }),

@@ -1,7 +1,7 @@
 // The verdict of policy over one action. Approval is one input to it, never a bypass.
 
 import type { BodyNeed, Digest } from './action.ts';
-import type { Classifiable, Classification } from './classification.ts';
+import type { Classifiable, Classification, Destinations } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
@@ -133,6 +133,8 @@ export interface Policy {
   factsRead(upstream: string, method: string, path: string): ReadonlySet<HistoryFact>;
   /** What the configuration says of the action. Never throws: what cannot be evaluated counts as matching. */
   classify(call: Classifiable): Classification;
+  /** Where the action leads. Looked for once, when it is first asked for. Never throws. */
+  destinations(call: Classifiable): Destinations;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**

@@ -15,6 +15,7 @@ export interface Sections {
   readonly signing?: Config['signing'] | undefined;
   readonly tiers: Entries<Config['tiers'][string]>;
   readonly sensitivity: Config['sensitivity'];
+  readonly destinations: Config['destinations'];
   readonly unclassified?: Config['unclassified'] | undefined;
   readonly resources: readonly (Config['resources'][number] | undefined)[];
   readonly rules: readonly (Config['rules'][number] | undefined)[];
@@ -24,6 +25,7 @@ export interface Sections {
 /** Every upstream, and every server of a mount that several share, with its place in the file. */
 export interface Destination {
   readonly path: readonly string[];
+  readonly trust?: string;
   readonly credential?: string;
   readonly toolChanges: 'allow' | 'deny' | { readonly hold: string };
 }
