@@ -21,13 +21,15 @@ import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { spellOut } from './servers.ts';
 import { signing } from './signing.ts';
+import { taint } from './taints.ts';
 import { upstream } from './upstreams.ts';
+import { violations } from './violations.ts';
 import { explain, faultsOf } from './zod-messages.ts';
 
 /** The sections that policy is made of. */
 type PolicyConfig = Pick<
   Config,
-  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'destinations' | 'resources'
+  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'destinations' | 'resources' | 'taints'
 >;
 
 /**
@@ -133,6 +135,7 @@ function readSections(value: unknown, context: ConfigContext): Sections {
     listeners: listeners(context).safeParse(sections.listeners).data,
     reviewers: reviewers(context).safeParse(sections.reviewers).data,
     notifications: notifications(context).safeParse(sections.notifications).data,
+    violations: violations().safeParse(sections.violations ?? []).data,
     upstreams: entries('upstreams', upstream(context)),
     credentials: entries('credentials', credential(context)),
     signing: signing(context).safeParse(sections.signing).data,
@@ -140,6 +143,7 @@ function readSections(value: unknown, context: ConfigContext): Sections {
     sensitivity: sensitivity().catch([]).parse(sections.sensitivity),
     destinations: destinations().catch({}).parse(sections.destinations),
     unclassified: plainName().safeParse(sections.unclassified).data,
+    taints: entries('taints', taint()),
     resources: (z.array(z.unknown()).safeParse(sections.resources).data ?? []).map(
       (entry) => resource().safeParse(entry).data,
     ),
@@ -153,6 +157,7 @@ function standIns({
   tiers,
   upstreams,
   resources,
+  taints,
   sensitivity: labels,
   unclassified,
   destinations: trusted,
@@ -163,6 +168,7 @@ function standIns({
     sensitivity: labels,
     destinations: trusted,
     ...(unclassified !== undefined && { unclassified }),
+    taints: filled(taints, () => taint().parse({})),
     resources: resources.map((entry, index) => entry ?? { id: `unread-${index}`, match: {} }),
     rules: rules.map((entry, index) => entry ?? { id: `unread-${index}`, match: {}, decide: 'deny' }),
     tiers: filled(tiers, () => tier().parse({ reviewers: ['group:unread'] })),

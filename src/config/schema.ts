@@ -15,7 +15,9 @@ import { retention } from './retention.ts';
 import { rule, tier } from './rules.ts';
 import { signing } from './signing.ts';
 import { audit, store } from './storage.ts';
+import { taint } from './taints.ts';
 import { upstream, upstreamName } from './upstreams.ts';
+import { violations } from './violations.ts';
 
 export const configSchema = (context: ConfigContext) =>
   z.strictObject({
@@ -37,8 +39,10 @@ export const configSchema = (context: ConfigContext) =>
     destinations: destinations().describe(
       'How far places are trusted: names with their patterns, most trusted first; what no pattern matches is external',
     ),
+    taints: z.record(plainName(), taint()).default({}).describe('Marks on those who have read something, by name'),
     resources: z.array(resource()).default([]).describe('What things are: all entries that match a call add up'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
+    violations: violations().default([]).describe('What happens to agents that are refused again and again'),
     notifications: notifications(context).describe('How people are told that something waits for them'),
     reviewers: reviewers(context).describe('How reviewers prove themselves'),
     limits: limits().prefault({}).describe('How much is taken and kept'),

@@ -11,13 +11,16 @@ import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
 import type { RetentionStore } from '../domain/retention.ts';
 import type { SuspensionStore } from '../domain/suspension.ts';
+import type { MarkStore } from '../domain/taint.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { ToolPinStore } from '../domain/tool-pin.ts';
+import type { ViolationStore } from '../domain/violation.ts';
 import type { WatchStore } from '../domain/watch.ts';
 import { createContentRows } from './sqlite-contents.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase, watchDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
+import { SqliteMarks } from './sqlite-marks.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
 import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
@@ -26,6 +29,7 @@ import { createSuspensionStore } from './sqlite-suspensions.ts';
 import { SqliteTasks } from './sqlite-tasks.ts';
 import { createToolPinStore } from './sqlite-tool-pins.ts';
 import { createUsageRows } from './sqlite-usage.ts';
+import { createViolationStore } from './sqlite-violations.ts';
 import { createVoteRows } from './sqlite-votes.ts';
 import { createWatchStore } from './sqlite-watch.ts';
 import { createWriter } from './sqlite-writer.ts';
@@ -43,9 +47,11 @@ export interface SqliteStoreOptions {
 export interface Store {
   readonly holds: HoldStore;
   readonly tasks: TaskStore;
+  readonly marks: MarkStore;
   readonly credentials: CredentialLedger;
   readonly notifications: NotificationOutbox;
   readonly suspensions: SuspensionStore;
+  readonly violations: ViolationStore;
   readonly watch: WatchStore;
   readonly toolPins: ToolPinStore;
   readonly passkeys: PasskeyStore;
@@ -81,14 +87,16 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
   return {
     holds: createHoldStore(db, writer, { rows, contents, votes, usage }, clock),
     tasks,
+    marks: new SqliteMarks(db, writer, clock),
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
     suspensions: createSuspensionStore(db, writer, rows, closeHold, clock),
+    violations: createViolationStore(db, writer, notifications, clock),
     watch: createWatchStore(db, writer, notifications, clock),
     toolPins: createToolPinStore(db, writer),
     passkeys: createPasskeyStore(db, writer),
     once: createOnceStore(db, writer, clock),
-    retention: createRetention(db, writer),
+    retention: createRetention(db, writer, clock),
     lastTime: Number(db.prepare('SELECT last FROM clock').get()?.last),
     time: {
       async keep(always) {

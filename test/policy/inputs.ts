@@ -29,6 +29,7 @@ export const agent: Principal = {
 export const NOTHING_CLASSIFIED: ClassificationOptions = {
   sensitivity: ['public', 'internal', 'confidential', 'restricted'],
   destinations: {},
+  taints: {},
   resources: [],
 };
 
