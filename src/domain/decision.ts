@@ -2,7 +2,7 @@
 
 import type { BodyNeed, Digest } from './action.ts';
 import type { Assurance } from './assurance.ts';
-import type { Classifiable, Classification, TaskNeed } from './classification.ts';
+import type { Classifiable, Classification, Destinations, TaskNeed } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
@@ -140,6 +140,8 @@ export interface Policy {
   factsRead(upstream: string, method: string, path: string): ReadonlySet<HistoryFact>;
   /** What the configuration says of the action. Never throws: what cannot be evaluated counts as matching. */
   classify(call: Classifiable): Classification;
+  /** Where the action leads. Looked for once, when it is first asked for. Never throws. */
+  destinations(call: Classifiable): Destinations;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**
