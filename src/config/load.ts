@@ -16,7 +16,7 @@ import { listeners } from './listeners.ts';
 import { notifications } from './notifications.ts';
 import type { Sections } from './references/sections.ts';
 import { checkReferences } from './references.ts';
-import { plainName, resource, sensitivity } from './resources.ts';
+import { destinations, plainName, resource, sensitivity } from './resources.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { spellOut } from './servers.ts';
@@ -29,7 +29,7 @@ import { explain, faultsOf } from './zod-messages.ts';
 /** The sections that policy is made of. */
 type PolicyConfig = Pick<
   Config,
-  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'resources' | 'taints'
+  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'destinations' | 'resources' | 'taints'
 >;
 
 /**
@@ -141,6 +141,7 @@ function readSections(value: unknown, context: ConfigContext): Sections {
     signing: signing(context).safeParse(sections.signing).data,
     tiers: entries('tiers', tier()),
     sensitivity: sensitivity().catch([]).parse(sections.sensitivity),
+    destinations: destinations().catch({}).parse(sections.destinations),
     unclassified: plainName().safeParse(sections.unclassified).data,
     taints: entries('taints', taint()),
     resources: (z.array(z.unknown()).safeParse(sections.resources).data ?? []).map(
@@ -159,11 +160,13 @@ function standIns({
   taints,
   sensitivity: labels,
   unclassified,
+  destinations: trusted,
 }: Sections): PolicyConfig {
   const filled = <T>(entries: Readonly<Record<string, T | undefined>>, make: () => T): Record<string, T> =>
     Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, entry ?? make()]));
   return {
     sensitivity: labels,
+    destinations: trusted,
     ...(unclassified !== undefined && { unclassified }),
     taints: filled(taints, () => taint().parse({})),
     resources: resources.map((entry, index) => entry ?? { id: `unread-${index}`, match: {} }),

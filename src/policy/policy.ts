@@ -59,6 +59,7 @@ export function compilePolicy(options: PolicyOptions): Policy {
       classifier.readsBody(upstream, method, path) ? 'json' : weighBodyNeed(index, upstream, method, path),
     factsRead: (upstream, method, path) => (readsFacts ? factsRead(index, upstream, method, path) : NO_FACTS),
     classify: classifier.classify,
+    destinations: (call) => vocabulary.destinationsOf(call),
     outlook(input) {
       try {
         return foresee(index, vocabulary, input);
