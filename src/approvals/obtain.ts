@@ -3,10 +3,12 @@
 // checked again at release.
 
 import type { HoldRequest } from '../domain/approvals.ts';
+import { isBoundToSession } from '../domain/call-session.ts';
 import { type Clearance, clearReleased } from '../domain/clearance.ts';
 import type { Approval } from '../domain/decision.ts';
 import { defined } from '../domain/defined.ts';
 import type { Hold } from '../domain/hold.ts';
+import { boundTask } from '../domain/task.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Admission, type AdmissionRequest, admit, readmit } from './admission.ts';
 import { bindingDigest, formerRequestDigest, requestDigest } from './binding.ts';
@@ -30,14 +32,18 @@ export async function obtain(context: ApprovalContext, request: HoldRequest): Pr
 
 /** Returns the id alone: tens of thousands of waiting calls must not each keep a copy of their hold. */
 async function enter(context: ApprovalContext, request: HoldRequest): Promise<string> {
-  const digest = requestDigest(request.principal, request.task?.id, request.action);
-  const former = formerRequestDigest(request.principal, request.task?.id, request.action);
+  if (request.session === undefined && isBoundToSession(request.decision.requirements))
+    throw new GatewayError('session_required', 'The approval of this call is bound to a session, and it came in none.');
+  const task = boundTask(request.task);
+  const digest = requestDigest(request.principal, task?.id, request.action);
+  const former = formerRequestDigest(request.principal, task?.id, request.action);
   const key = request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey };
   const asked: AdmissionRequest = {
     ...key,
     requestDigest: digest,
     ...(former !== undefined && { formerRequestDigest: former }),
     judged: request,
+    ...(request.session && { session: request.session }),
     limits: context.limits(),
     record() {
       const owners = context.owners(request.principal);

@@ -93,9 +93,9 @@ async function build(
   const broker = createCredentialBroker(foundation, keys, live, shutdown);
   const approvals = createHolding(foundation, live, shutdown);
   const addresses = createAgentAddresses(live, agentScheme(config));
-  const calls = createCalls(foundation, { ...connections, addresses, approvals, broker, live });
+  const calls = createCalls(foundation, { ...connections, addresses, approvals, broker, live }, shutdown);
   const sessions = createSharedSessions(seal, store.once, clock);
-  const mcp = createMcp(foundation, { approvals, forwarder, live, run: calls.run, seal, sessions });
+  const mcp = createMcp(foundation, { approvals, desk: calls.desk, forwarder, live, run: calls.run, seal, sessions });
 
   // The configuration in force.
   const tools = { clock, fetchJwtSvid: svids.jwt, fetchTrusting, ...(issuer && { signer: issuer }) };
@@ -119,9 +119,9 @@ async function build(
     operations: {
       audit,
       ...{ tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
-      revokeCredentials: (whose) => broker.revokeFor(whose),
+      stopTasks: calls.stopTasks,
       refuseUnknown: (what) => refuseUnknownUpstream(what, live.config()),
-      cutConnections: calls.openCalls.cut,
+      suspend: calls.suspend,
       wakeNotifier: () => notifier.wake(),
     },
   });
@@ -136,12 +136,11 @@ async function build(
     ...{ addresses, clock, live, log, svids },
     run: calls.run,
     api: createAgentsApi({
-      ...{ approvals, audit, clock, log },
+      ...{ approvals, log },
       agentCalls: calls.agentCalls,
       tasks: store.tasks,
+      desk: calls.desk,
       parseJson: parseStrictJson,
-      revokeForTasks: async (ids) => void (await Promise.all(ids.map((taskId) => broker.revokeFor({ taskId })))),
-      limits: () => live.config().limits,
       longestWaitMs: () => live.config().limits.waitMs,
       document: async (path) => issuer?.document(path),
     }),

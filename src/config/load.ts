@@ -16,16 +16,21 @@ import { listeners } from './listeners.ts';
 import { notifications } from './notifications.ts';
 import type { Sections } from './references/sections.ts';
 import { checkReferences } from './references.ts';
-import { plainName, resource, sensitivity } from './resources.ts';
+import { destinations, plainName, resource, sensitivity } from './resources.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { spellOut } from './servers.ts';
 import { signing } from './signing.ts';
+import { taint } from './taints.ts';
 import { upstream } from './upstreams.ts';
+import { violations } from './violations.ts';
 import { explain, faultsOf } from './zod-messages.ts';
 
 /** The sections that policy is made of. */
-type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'resources'>;
+type PolicyConfig = Pick<
+  Config,
+  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'destinations' | 'resources' | 'taints'
+>;
 
 /**
  * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty;
@@ -130,12 +135,15 @@ function readSections(value: unknown, context: ConfigContext): Sections {
     listeners: listeners(context).safeParse(sections.listeners).data,
     reviewers: reviewers(context).safeParse(sections.reviewers).data,
     notifications: notifications(context).safeParse(sections.notifications).data,
+    violations: violations().safeParse(sections.violations ?? []).data,
     upstreams: entries('upstreams', upstream(context)),
     credentials: entries('credentials', credential(context)),
     signing: signing(context).safeParse(sections.signing).data,
     tiers: entries('tiers', tier()),
     sensitivity: sensitivity().catch([]).parse(sections.sensitivity),
+    destinations: destinations().catch({}).parse(sections.destinations),
     unclassified: plainName().safeParse(sections.unclassified).data,
+    taints: entries('taints', taint()),
     resources: (z.array(z.unknown()).safeParse(sections.resources).data ?? []).map(
       (entry) => resource().safeParse(entry).data,
     ),
@@ -144,12 +152,23 @@ function readSections(value: unknown, context: ConfigContext): Sections {
 }
 
 /** Fills the gaps of sections with harmless entries. The faults of an entry itself are reported already. */
-function standIns({ rules, tiers, upstreams, resources, sensitivity: labels, unclassified }: Sections): PolicyConfig {
+function standIns({
+  rules,
+  tiers,
+  upstreams,
+  resources,
+  taints,
+  sensitivity: labels,
+  unclassified,
+  destinations: trusted,
+}: Sections): PolicyConfig {
   const filled = <T>(entries: Readonly<Record<string, T | undefined>>, make: () => T): Record<string, T> =>
     Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, entry ?? make()]));
   return {
     sensitivity: labels,
+    destinations: trusted,
     ...(unclassified !== undefined && { unclassified }),
+    taints: filled(taints, () => taint().parse({})),
     resources: resources.map((entry, index) => entry ?? { id: `unread-${index}`, match: {} }),
     rules: rules.map((entry, index) => entry ?? { id: `unread-${index}`, match: {}, decide: 'deny' }),
     tiers: filled(tiers, () => tier().parse({ reviewers: ['group:unread'] })),

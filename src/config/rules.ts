@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { isName } from '../domain/name.ts';
 import { OWNER, type TierPeople } from '../domain/tier.ts';
+import { requireTask } from '../settings/require-task.ts';
 import { duration } from '../settings/units.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
@@ -51,6 +52,25 @@ const escalate = () =>
     })
     .transform(({ after, to }) => ({ afterMs: after, to }));
 
+const assurance = () =>
+  z
+    .strictObject({
+      passkey: z.boolean().exactOptional().describe('Each vote must be signed with a passkey, on the page'),
+      acr: z
+        .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, { error: 'Write one acr, without blanks.' }))
+        .min(1)
+        .exactOptional()
+        .describe('The voter must have signed in with one of these acr'),
+      maxAge: duration({ least: '1m', most: '24h' })
+        .exactOptional()
+        .describe('How old the voter’s sign-in may be; a passkey counts as a sign-in now'),
+    })
+    .transform(({ passkey, maxAge, acr }) => ({
+      ...(passkey && { passkey: true as const }),
+      ...(acr && { acr }),
+      ...(maxAge !== undefined && { maxAgeMs: maxAge }),
+    }));
+
 const count = () => z.int().min(1).max(20).describe('Distinct people who must approve; default 1');
 
 const need = () =>
@@ -83,7 +103,12 @@ export const tier = () =>
       useWithin: duration({ least: '1s', most: '7d' })
         .prefault('2m')
         .describe('How long an approval can be used; default 2m'),
-      stepUp: z.boolean().default(false).describe('Whether a vote needs a fresh sign-in; default false'),
+      stepUp: z.boolean().default(false).describe('The same as assurance: { maxAge: 5m }; default false'),
+      assurance: assurance().exactOptional().describe('How voters prove who they are: all members are needed'),
+      bindSession: z
+        .boolean()
+        .exactOptional()
+        .describe('Whether only the session that asked may use the approval; default false'),
       reasonRequired: z.boolean().default(false).describe('Whether a vote needs a reason; default false'),
       tellAgent: z
         .boolean()
@@ -91,6 +116,7 @@ export const tier = () =>
         .describe('Whether the agent is told the reason of a denial; default false'),
       notify: notify().exactOptional().describe('Names under `notifications.channels` that are told of each hold'),
       escalate: escalate().exactOptional().describe('A second group, after a while'),
+      requireTask: requireTask('calls that it decides on'),
     })
     .superRefine((tier, issues) => {
       const { reviewers, require } = tier;
@@ -176,9 +202,15 @@ export const rule = () =>
       .record(z.string(), z.json())
       .exactOptional()
       .describe('Narrows what is minted; {name} stands for a path parameter'),
+    mint: z
+      .enum(['perCall'])
+      .exactOptional()
+      .describe('For allow: perCall makes a credential for each call alone and takes it back after it'),
     notify: notify()
       .exactOptional()
-      .describe('Names under `notifications.channels`; with allow, the call passes and is shown as passed, watch'),
+      .describe(
+        'Names under `notifications.channels`; with allow or deny, the call is shown on the page Passed, watch',
+      ),
     data: z
       .string()
       .min(1)

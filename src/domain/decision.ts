@@ -1,7 +1,8 @@
 // The verdict of policy over one action. Approval is one input to it, never a bypass.
 
 import type { BodyNeed, Digest } from './action.ts';
-import type { Classifiable, Classification } from './classification.ts';
+import type { Assurance } from './assurance.ts';
+import type { Classifiable, Classification, Destinations, TaskNeed } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
@@ -25,9 +26,15 @@ export interface Requirement {
   readonly decideWithinMs: number;
   readonly useWithinMs: number;
   readonly stepUp: boolean;
+  /** Besides `stepUp`. */
+  readonly assurance?: Assurance;
+  /** Only the session that asked may use the approval. */
+  readonly bindSession?: true;
   readonly reasonRequired: boolean;
   /** Whether the agent may be told the reason of a denial. */
   readonly tellAgent?: boolean;
+  /** Whether a call that this tier decides on needs a task; absent: no. */
+  readonly requireTask?: TaskNeed;
   readonly escalate?: Escalation;
 }
 
@@ -133,6 +140,8 @@ export interface Policy {
   factsRead(upstream: string, method: string, path: string): ReadonlySet<HistoryFact>;
   /** What the configuration says of the action. Never throws: what cannot be evaluated counts as matching. */
   classify(call: Classifiable): Classification;
+  /** Where the action leads. Looked for once, when it is first asked for. Never throws. */
+  destinations(call: Classifiable): Destinations;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**

@@ -1,6 +1,6 @@
 // Rows of the error table: tasks, rules, and holds as agents meet them.
 
-import { type ErrorSpec, refused, tooMany } from './kinds.ts';
+import { type ErrorSpec, refused, told, tooMany } from './kinds.ts';
 
 export const DECISION = {
   // tasks
@@ -11,6 +11,13 @@ export const DECISION = {
     'Open a task at /countersign/v1/tasks and send its id in Countersign-Task.',
   ),
   task_ended: refused(409, 'The task has ended', 'no', 'Open a new task.'),
+  task_required: refused(
+    403,
+    'This call needs a task',
+    'no',
+    'Open a task and name it: in Countersign-Task, in params._meta["countersign/task"], or with the tool ' +
+      'countersign_open_task. Do not look for another way.',
+  ),
   task_tree_full: refused(
     409,
     'The tree of the task is full',
@@ -19,17 +26,29 @@ export const DECISION = {
   ),
 
   // decide
-  denied: refused(
+  denied: {
+    ...refused(
+      403,
+      'Policy denies this call',
+      'no',
+      'Do not rephrase it or look for another way. Report it: the platform team can change the rules.',
+    ),
+    violation: 'deny',
+  },
+  no_matching_rule: {
+    ...refused(
+      403,
+      'No rule allows this call',
+      'no',
+      'Do not rephrase it or look for another way. Report it: the platform team can add a rule.',
+    ),
+    violation: 'deny',
+  },
+  tainted_meanwhile: refused(
     403,
-    'Policy denies this call',
-    'no',
-    'Do not rephrase it or look for another way. Report it: the platform team can change the rules.',
-  ),
-  no_matching_rule: refused(
-    403,
-    'No rule allows this call',
-    'no',
-    'Do not rephrase it or look for another way. Report it: the platform team can add a rule.',
+    'What was read meanwhile stops this call',
+    'maybe',
+    'Do not send it again or look for another way. Report it: a rule stops such calls after what was read.',
   ),
 
   // hold
@@ -46,32 +65,19 @@ export const DECISION = {
     retry: true,
     proxy: 'http_request_denied',
     remedy: 'Send the identical request again later. Do not rephrase it or look for another way.',
+    violation: 'none',
   },
-  approval_denied: refused(
-    403,
+  approval_denied: told(
     'A reviewer denied this call',
-    'no',
     'Do not rephrase it or look for another way; report the denial.',
   ),
-  approval_expired: refused(
-    403,
-    'No approval came in time, or none is left',
-    'no',
-    'Report it. Do not look for another way.',
-  ),
-  approval_unused: refused(
-    403,
+  approval_expired: told('No approval came in time, or none is left', 'Report it. Do not look for another way.'),
+  approval_unused: told(
     'The approval expired before it was used',
-    'no',
     'Send the identical request again to ask for a new approval.',
   ),
-  approval_revoked: refused(403, 'The hold was withdrawn', 'no', 'Report it. Do not look for another way.'),
-  approval_invalidated: refused(
-    403,
-    'The approval is no longer valid',
-    'no',
-    'Send the request again to ask for a new approval.',
-  ),
+  approval_revoked: told('The hold was withdrawn', 'Report it. Do not look for another way.'),
+  approval_invalidated: told('The approval is no longer valid', 'Send the request again to ask for a new approval.'),
   already_sent: refused(
     409,
     'This call was sent already',
@@ -117,6 +123,12 @@ export const DECISION = {
     'Nobody could approve this call',
     'no',
     'Report it: the platform team adds reviewers to the tier. Do not rephrase the call or look for another way.',
+  ),
+  session_required: refused(
+    403,
+    'This approval is bound to a session',
+    'no',
+    'Ask for the approval and use it in one MCP session, or with tokens of one sign-in. Do not look for another way.',
   ),
   hold_not_found: refused(404, 'There is no such hold of yours', 'unsaid', 'Use the id in the Countersign-Hold field.'),
   hold_closed: refused(

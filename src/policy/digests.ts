@@ -56,10 +56,11 @@ function contentOf({ options, requirements }: CompiledRule) {
   };
 }
 
-function contentOfRequirement({ escalate, tellAgent: _, ...requirement }: Requirement) {
+function contentOfRequirement({ escalate, assurance, tellAgent: _, ...requirement }: Requirement) {
   return {
     ...requirement,
     reviewers: [...requirement.reviewers].sort(),
+    ...(assurance && { assurance: { ...assurance, ...(assurance.acr && { acr: [...assurance.acr].sort() }) } }),
     ...(escalate && { escalate: { ...escalate, to: [...escalate.to].sort() } }),
   };
 }

@@ -4,6 +4,7 @@
 import type { Approvals, HoldRequest, Judged, Verdict } from '../domain/approvals.ts';
 import { factsOf } from '../domain/call-facts.ts';
 import { kindOf, type Ways } from '../domain/call-kind.ts';
+import { callSession } from '../domain/call-session.ts';
 import { clearAllowed } from '../domain/clearance.ts';
 import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { Approval } from '../domain/decision.ts';
@@ -16,6 +17,7 @@ import { messageWords } from '../domain/told-reason.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import type { CallHistory } from './history.ts';
+import { refuseTaskless } from './require-task.ts';
 
 export interface ClearDependencies {
   readonly history: Pick<CallHistory, 'begin'>;
@@ -36,6 +38,7 @@ export function clear(deps: ClearDependencies, decided: Decided): Cleared | Prom
   // A resumed call never gets through by the rules alone: its hold is used, or it ends.
   const byRules = deps.ways.clearedBy[kindOf(decided)] === 'rules';
   if (byRules && decision.effect === 'deny') throw denial(decided);
+  refuseTaskless(decided);
   call.span = deps.tracing.admit({ receivedAt: call.receivedAt, decision });
   return byRules && decision.effect === 'allow'
     ? remember(deps, { ...decided, clearance: clearAllowed(decision) })
@@ -149,6 +152,7 @@ function holdRequest(
       formerActionDigest,
       task,
       idempotencyKey: header(request.headers, 'idempotency-key'),
+      session: callSession(action, request.headers, principal),
       resumes: resumes?.holdId,
     }),
     waitMs: Math.min(prefer.waitMs ?? (prefer.respondAsync ? 0 : longestWaitMs), longestWaitMs),

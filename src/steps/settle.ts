@@ -14,6 +14,7 @@ import type { Metrics } from '../domain/metrics.ts';
 import type { Reached } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { AgentCalls, UpstreamSlots } from './call-slots.ts';
+import type { FactWatch } from './fact-watch.ts';
 import type { CallHistory } from './history.ts';
 import type { OpenCalls } from './open-calls.ts';
 
@@ -24,7 +25,8 @@ export interface SettleDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly history: Pick<CallHistory, 'record' | 'end'>;
+  readonly history: Pick<CallHistory, 'record'>;
+  readonly factWatch: Pick<FactWatch, 'leave'>;
   readonly openCalls: Pick<OpenCalls, 'leave'>;
   readonly agentCalls: Pick<AgentCalls, 'leave'>;
   readonly slots: Pick<UpstreamSlots, 'leave'>;
@@ -43,7 +45,7 @@ export async function settle(deps: SettleDependencies, last: Reached): Promise<v
   deps.slots.leave(last);
   // First, and before anything is awaited: the agent has its answer and may follow it up at once.
   deps.history.record(last, statusOf(last));
-  deps.history.end(last);
+  deps.factWatch.leave(last);
   const facts = clearance === undefined ? factsOf(last) : await close(deps, last, clearance);
   call.span?.end(facts);
   call.answerSpan?.end(facts);

@@ -274,7 +274,40 @@ export const STEPS: readonly string[] = [
     principal_id TEXT NOT NULL,
     PRIMARY KEY (task_id, principal_id)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE task_session (
+    session TEXT PRIMARY KEY,
+    task_id TEXT NOT NULL REFERENCES task (id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX task_session_task ON task_session (task_id);
   ${counted('task_participant', 'principal_id', (row) => `(SELECT principal_id FROM task WHERE id = ${row}.task_id)`)}
+  `,
+  // Refused calls that count towards a limit. A rank for each kind of notice that agents can cause in number.
+  `
+  CREATE TABLE violation (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    counter TEXT NOT NULL,
+    agent_key TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    until INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX violation_counter ON violation (counter, agent_key, seq);
+  CREATE INDEX violation_until ON violation (until);
+  UPDATE notification SET rank = 3 WHERE rank = 1;
+  DROP INDEX notification_rank;
+  CREATE INDEX notification_digest ON notification (channel, rank, seq) WHERE rank > 0;
+  `,
+  // Taint: who has seen which kind of data, until when.
+  `
+  CREATE TABLE mark (
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    taint TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    PRIMARY KEY (scope, key, taint)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX mark_until ON mark (until);
   `,
   // Limits count the agent by its key: of earlier versions, the id. The ids under which agents were seen.
   `

@@ -13,13 +13,16 @@ import type { PasskeyStore } from '../domain/passkey.ts';
 import type { RetentionStore } from '../domain/retention.ts';
 import type { SeenAgents } from '../domain/seen-agents.ts';
 import type { SuspensionStore } from '../domain/suspension.ts';
+import type { MarkStore } from '../domain/taint.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { ToolPinStore } from '../domain/tool-pin.ts';
+import type { ViolationStore } from '../domain/violation.ts';
 import type { WatchStore } from '../domain/watch.ts';
 import { createContentRows } from './sqlite-contents.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase, watchDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
+import { SqliteMarks } from './sqlite-marks.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
 import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
@@ -29,6 +32,7 @@ import { createSuspensionStore } from './sqlite-suspensions.ts';
 import { SqliteTasks } from './sqlite-tasks.ts';
 import { createToolPinStore } from './sqlite-tool-pins.ts';
 import { createUsageRows } from './sqlite-usage.ts';
+import { createViolationStore } from './sqlite-violations.ts';
 import { createVoteRows } from './sqlite-votes.ts';
 import { createWatchStore } from './sqlite-watch.ts';
 import { createWriter } from './sqlite-writer.ts';
@@ -46,10 +50,12 @@ export interface SqliteStoreOptions {
 export interface Store {
   readonly holds: HoldStore;
   readonly tasks: TaskStore;
+  readonly marks: MarkStore;
   readonly credentials: CredentialLedger;
   readonly notifications: NotificationOutbox;
   readonly suspensions: SuspensionStore;
   readonly agents: SeenAgents;
+  readonly violations: ViolationStore;
   readonly watch: WatchStore;
   readonly toolPins: ToolPinStore;
   readonly passkeys: PasskeyStore;
@@ -87,15 +93,17 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
   return {
     holds: createHoldStore(db, writer, { rows, contents, votes, usage }, clock),
     tasks,
+    marks: new SqliteMarks(db, writer, clock),
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
     suspensions,
     agents,
+    violations: createViolationStore(db, writer, notifications, clock),
     watch: createWatchStore(db, writer, notifications, clock),
     toolPins: createToolPinStore(db, writer),
     passkeys: createPasskeyStore(db, writer),
     once: createOnceStore(db, writer, clock),
-    retention: createRetention(db, writer),
+    retention: createRetention(db, writer, clock),
     lastTime: Number(db.prepare('SELECT last FROM clock').get()?.last),
     time: {
       async keep(always) {

@@ -35,15 +35,19 @@ export interface TestConsole {
   close(): Promise<void>;
 }
 
-const AUDIENCE = 'https://gateway.test';
+export const AUDIENCE = 'https://gateway.test';
 
 /** Members and rules that come after those that are there. */
 export interface MoreConfig {
   readonly login?: Partial<NonNullable<Section<'reviewers'>['login']>>;
   readonly reviewers?: Partial<Section<'reviewers'>>;
   readonly upstreams?: Section<'upstreams'>;
+  readonly tiers?: Section<'tiers'>;
   readonly rules?: Rules;
   readonly notifications?: Section<'notifications'>;
+  /** Issuers of more agents. */
+  readonly issuers?: Section<'identity'>['issuers'];
+  readonly resources?: Section<'resources'>;
 }
 
 export async function openConsole(more: MoreConfig = {}): Promise<TestConsole> {
@@ -130,7 +134,7 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
     audit: { path: './data/audit' },
     identity: {
       audience: [AUDIENCE],
-      issuers: [{ name: 'local', type: 'oidc', issuer: issuer.issuer, algorithms: ['ES256'] }],
+      issuers: [{ name: 'local', type: 'oidc', issuer: issuer.issuer, algorithms: ['ES256'] }, ...(more.issuers ?? [])],
     },
     upstreams: { ledger: { url: upstream.origin, credential: 'key' }, ...more.upstreams },
     credentials: {
@@ -147,6 +151,7 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
         reasonRequired: true,
         escalate: { after: '1s', to: ['user:mallory'] },
       },
+      ...more.tiers,
     },
     rules: [
       rule.hold('escalating-transfers', post('/escalating'), { tier: 'escalating' }),
@@ -170,5 +175,6 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
     },
     limits: { wait: '20s', heldBody: '2MiB', pendingPerAgent: 100 },
     ...(more.notifications && { notifications: more.notifications }),
+    ...(more.resources && { resources: more.resources }),
   };
 }

@@ -77,6 +77,12 @@ const settings = (context: ConfigContext) =>
         ),
       personClaim: personClaim(),
       agentKey: claimKey(),
+      sessionClaim: z
+        .string()
+        .min(1)
+        .max(200)
+        .default('sid')
+        .describe('Claim, by name or path, that names the session of a token, for tiers with bindSession; default sid'),
       introspection: introspectionSettings(context),
       tokenReview: tokenReviewSettings(context),
       maxLifetime: maxLifetime('24h'),

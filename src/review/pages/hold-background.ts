@@ -2,6 +2,7 @@
 // the credential. The gateway's facts are shown plain; the agent's words are shown in quotation blocks that say so.
 
 import { html } from 'hono/html';
+import { assuranceOf, assuranceWords } from '../../domain/assurance.ts';
 import type { EpochMs } from '../../domain/clock.ts';
 import { type Requirement, WHY } from '../../domain/decision.ts';
 import type { HeldContent, HeldTaskWords, Hold, HoldProgress } from '../../domain/hold.ts';
@@ -31,7 +32,7 @@ const monoFact = (name: string, value: Html | string): Html =>
 export function renderTask({ task }: Hold, { task: said }: HeldContent, now: EpochMs): Html {
   if (task === undefined)
     return section('task-title', 'Task', html`<p class="quiet">The agent named no task for this call.</p>`);
-  const named = html`Task <code>${words(task.id)}</code>, revision ${task.revision}.`;
+  const named = html`<a href="/tasks/${task.id}">Task <code>${words(task.id)}</code></a>, revision ${task.revision}.`;
   if (said === undefined)
     return section(
       'task-title',
@@ -44,7 +45,7 @@ export function renderTask({ task }: Hold, { task: said }: HeldContent, now: Epo
     'Task',
     html`${agentWords(renderTaskWords(said))}
     <p class="quiet">${named}</p>
-    <h3>Its calls before this one</h3>
+    <h3>Calls under its root before this one</h3>
     ${renderCalls(said.calls, now)}`,
   );
 }
@@ -150,17 +151,18 @@ function renderRule({ id, effect, why, maintainer }: Hold['rules'][number], back
 }
 
 function renderRequirement(requirement: Requirement): Html {
-  const { tier, count, owner, reviewers, stepUp, reasonRequired, useWithinMs, escalate } = requirement;
+  const { tier, count, owner, reviewers, reasonRequired, bindSession, useWithinMs, escalate } = requirement;
   const role = owner ? 'the owners, ' : '';
   const people = html`${count === 1 ? 'one person' : `${count} people`} of ${role}${words(reviewers.join(', '))}`;
-  const proof = stepUp ? ', with a fresh sign-in or a passkey' : '';
+  const proof = assuranceWords(assuranceOf(requirement)).map((one) => `, with ${one}`);
   const reason = reasonRequired ? ', with a reason' : '';
   const use = `; once approved, to be used within ${duration(useWithinMs)}`;
   const later =
     escalate === undefined
       ? ''
       : html`. ${duration(escalate.afterMs)} after it was asked, also ${words(escalate.to.join(', '))}`;
-  return html`<li><strong>${tier}</strong>: ${people}${proof}${reason}${use}${later}</li>`;
+  const session = bindSession ? ', in the session that asked' : '';
+  return html`<li><strong>${tier}</strong>: ${people}${proof.join('')}${reason}${use}${session}${later}</li>`;
 }
 
 function renderCredential(credential: Hold['action']['credential'], background: Background): Html {
