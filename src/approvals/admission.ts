@@ -6,8 +6,8 @@ import type { Digest } from '../domain/action.ts';
 import { type AgentLimits, refuseHold } from '../domain/agent-limits.ts';
 import type { Judged } from '../domain/approvals.ts';
 import type { EpochMs } from '../domain/clock.ts';
-import type { HeldContent, Hold, NewHold } from '../domain/hold.ts';
-import type { Admitted, AgentUsage } from '../domain/hold-store.ts';
+import type { Hold, NewHold } from '../domain/hold.ts';
+import type { Admitted, AgentUsage, OpenedHold } from '../domain/hold-store.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
 import { GatewayError } from '../errors.ts';
 import { advance, hasRunOut, openHold } from './machine.ts';
@@ -27,8 +27,8 @@ export interface AdmissionRequest {
   readonly judged: Judged;
   readonly idempotencyKey?: string;
   readonly limits: AgentLimits;
-  /** Makes the record of a new hold and its content; called at most once. */
-  record(): { readonly record: NewHold; readonly content: HeldContent };
+  /** Makes the record of a new hold and what stands beside it; called at most once. */
+  record(): { readonly record: NewHold } & Omit<OpenedHold, 'hold'>;
 }
 
 export type Admission =
@@ -106,9 +106,9 @@ export function readmit(asked: AdmissionRequest, hold: Hold, now: EpochMs): Admi
 
 function open(asked: AdmissionRequest, usage: () => AgentUsage, now: EpochMs): Admitted<Admission> {
   refuseHold(usage(), asked.limits, now);
-  const { record, content } = asked.record();
+  const { record, ...beside } = asked.record();
   const hold = openHold(record, now);
-  return { opened: { hold, content }, answer: { kind: 'new', hold } };
+  return { opened: { hold, ...beside }, answer: { kind: 'new', hold } };
 }
 
 const refuse = (error: GatewayError): Admitted<Admission> => ({ answer: { kind: 'refused', error } });

@@ -13,6 +13,7 @@ import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } 
 import type { ConfigContext } from '../settings/paths-and-secrets.ts';
 import { identity, reviewers } from './identities.ts';
 import { listeners } from './listeners.ts';
+import { meter } from './meters.ts';
 import { notifications } from './notifications.ts';
 import type { Sections } from './references/sections.ts';
 import { checkReferences } from './references.ts';
@@ -24,7 +25,7 @@ import { upstream } from './upstreams.ts';
 import { explain, faultsOf } from './zod-messages.ts';
 
 /** The sections that policy is made of. */
-type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams'>;
+type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams' | 'meters'>;
 
 /**
  * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty;
@@ -133,17 +134,19 @@ function readSections(value: unknown, context: ConfigContext): Sections {
     credentials: entries('credentials', credential(context)),
     signing: signing(context).safeParse(sections.signing).data,
     tiers: entries('tiers', tier()),
+    meters: entries('meters', meter()),
     rules: (z.array(z.unknown()).safeParse(sections.rules).data ?? []).map((entry) => rule().safeParse(entry).data),
   };
 }
 
 /** Fills the gaps of sections with harmless entries. The faults of an entry itself are reported already. */
-function standIns({ rules, tiers, upstreams }: Sections): PolicyConfig {
+function standIns({ rules, tiers, upstreams, meters }: Sections): PolicyConfig {
   const filled = <T>(entries: Readonly<Record<string, T | undefined>>, make: () => T): Record<string, T> =>
     Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, entry ?? make()]));
   return {
     rules: rules.map((entry, index) => entry ?? { id: `unread-${index}`, match: {}, decide: 'deny' }),
     tiers: filled(tiers, () => tier().parse({ reviewers: ['group:unread'] })),
+    meters: filled(meters, () => meter().parse({ match: {}, per: ['all'], window: '1h' })),
     upstreams: filled(upstreams, () => upstream({ folder: '/', env: {} }).parse({ url: 'https://unread.invalid' })),
   };
 }

@@ -107,7 +107,7 @@ export const tier = () =>
       return { ...rest, ...people, decideWithinMs: decideWithin, useWithinMs: useWithin };
     });
 
-const match = () =>
+export const match = () =>
   z.strictObject({
     upstream: z.string().exactOptional().describe('A name under `upstreams`; default: every upstream'),
     server: z

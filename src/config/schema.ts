@@ -9,6 +9,7 @@ import type { ConfigContext } from '../settings/paths-and-secrets.ts';
 import { identity, reviewers } from './identities.ts';
 import { limits } from './limits.ts';
 import { listeners } from './listeners.ts';
+import { meter, meterName } from './meters.ts';
 import { notifications } from './notifications.ts';
 import { retention } from './retention.ts';
 import { rule, tier } from './rules.ts';
@@ -29,6 +30,7 @@ export const configSchema = (context: ConfigContext) =>
       .describe('How upstream credentials are had'),
     signing: signing(context).exactOptional().describe('The gateway as an issuer of tokens'),
     tiers: z.record(z.string().min(1), tier()).default({}).describe('Kinds of approval'),
+    meters: z.record(meterName(), meter()).default({}).describe('What is counted over calls, for conditions'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
     notifications: notifications(context).describe('How people are told that something waits for them'),
     reviewers: reviewers(context).describe('How reviewers prove themselves'),

@@ -7,18 +7,23 @@ import { suggest } from '../settings/suggestions.ts';
 import { BUDGET } from './cel/budget.ts';
 import { compileCondition } from './conditions.ts';
 import { type Language, languageOf } from './language.ts';
+import { compileMeterMatch, compileMeterValue } from './meters.ts';
 import { compilePath, type PathPattern } from './paths.ts';
-import { namesOf, type PolicyOptions, type RuleOptions } from './rules.ts';
+import { type MeterOptions, namesOf, type PolicyOptions, type RuleOptions } from './rules.ts';
 import { templateNames } from './scopes.ts';
 
 /** Nothing but warnings when the policy compiles. */
 export function checkPolicy(policy: Pick<PolicyOptions, 'rules' | 'tiers' | 'meters'>): readonly Fault[] {
   const { rules, tiers } = policy;
   const language = languageOf(namesOf(policy));
-  return rules.flatMap((rule, index) =>
-    [...checkRule(rule, tiers, language)].map((fault) => ({ ...fault, path: ['rules', index, ...fault.path] })),
-  );
+  return [
+    ...rules.flatMap((rule, index) => under(['rules', index], checkRule(rule, tiers, language))),
+    ...Object.entries(policy.meters ?? {}).flatMap(([name, meter]) => under(['meters', name], checkMeter(name, meter))),
+  ];
 }
+
+const under = (path: Fault['path'], faults: Iterable<Fault>): readonly Fault[] =>
+  [...faults].map((fault) => ({ ...fault, path: [...path, ...fault.path] }));
 
 const growthWarning = (part: string): string =>
   `The time for \`${part}\` can grow with the square of what an agent sends. Past ${BUDGET} steps the condition counts as failed: ` +
@@ -61,6 +66,21 @@ function* checkTemplates({ credential, match }: RuleOptions, pattern: PathPatter
         : `The path has no parameter \`${name}\`. ${suggest(name, 'Parameters', known)}`.trimEnd();
     yield { path: ['credential'], message: instead };
   }
+}
+
+function* checkMeter(name: string, meter: MeterOptions): Generator<Fault> {
+  const { when, value, distinct } = meter;
+  const match = attempt(() => compileMeterMatch(name, { ...meter, ...(when !== undefined && { when: 'true' }) }));
+  if (typeof match === 'string') yield { path: ['match', 'path'], message: match };
+  if (when !== undefined) {
+    const condition = attempt(() => compileMeterMatch(name, { ...meter, match: {} }).condition);
+    if (typeof condition === 'string') yield { path: ['when'], message: condition };
+  }
+  if (value !== undefined && distinct !== undefined)
+    yield { path: ['distinct'], message: 'Remove `value` or `distinct`: a meter adds amounts up, or counts values.' };
+  const expression = attempt(() => compileMeterValue(meter));
+  if (typeof expression === 'string')
+    yield { path: [distinct === undefined ? 'value' : 'distinct'], message: expression };
 }
 
 /** What the compiler made, or the sentence with which it refused. */

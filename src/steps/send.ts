@@ -13,6 +13,7 @@ import { type SpanRef, traceparent } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
+import type { CallMeters } from './call-meters.ts';
 import type { CallHistory } from './history.ts';
 import type { HistoryWatch } from './history-watch.ts';
 import type { Suspensions } from './identify.ts';
@@ -27,6 +28,7 @@ export interface SendDependencies {
   readonly webSockets: WebSocketPass;
   readonly ways: Ways;
   readonly history: Pick<CallHistory, 'record' | 'sinkOf'>;
+  readonly metering: Pick<CallMeters, 'count'>;
   readonly historyWatch: Pick<HistoryWatch, 'refuseBarred'>;
   readonly openCalls: Pick<OpenCalls, 'enter'>;
 }
@@ -42,6 +44,9 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const atOnce = deps.ways.history[kind] === 'sent';
   const own = atOnce ? call.sink : deps.history.sinkOf(armed);
   const sink = plan?.through(own) ?? own;
+  // From here on it counts, whatever comes back. Where a count must be on disk first, the call waits for it.
+  const counted = deps.metering.count(call, clearance.kind === 'released');
+  if (counted !== undefined) await counted;
   // The last look at suspensions. In the same turn the call becomes visible to the kill switch, so no suspension falls
   // in between.
   deps.historyWatch.refuseBarred(call);

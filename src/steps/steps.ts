@@ -1,12 +1,14 @@
 // Builds the steps of the pipeline and hands each its parts.
 
 import { kindOf } from '../domain/call-kind.ts';
+import type { MeterStore } from '../domain/meter.ts';
 import type { Mount } from '../domain/mount.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Assessed, Decided, Recognised, Steps } from '../domain/stages.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
 import { assess } from './assess.ts';
+import { CallMeters } from './call-meters.ts';
 import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
 import { classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
@@ -21,7 +23,7 @@ import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
 /** What the steps share among themselves; made here. */
-type Shared = 'history' | 'historyWatch' | 'slots' | 'rejudge' | 'judgeOn' | 'takePlace';
+type Shared = 'history' | 'metering' | 'historyWatch' | 'slots' | 'rejudge' | 'judgeOn' | 'takePlace';
 type PartsOfSteps = ClearDependencies &
   JournalDependencies &
   SendDependencies &
@@ -31,6 +33,7 @@ type PartsOfSteps = ClearDependencies &
 /** What the steps are made of. */
 export interface StepParts extends Omit<PartsOfSteps, Shared | 'agentCalls'> {
   readonly tasks: TaskStore;
+  readonly meters: MeterStore;
   readonly digests: ActionDigests;
   readonly agentCalls: AgentCalls;
   /** The configuration in force now. An approval is judged by it, however long ago the call arrived. */
@@ -42,6 +45,7 @@ export function createSteps(parts: StepParts): Steps {
   const historyWatch = new HistoryWatch(runtime, clock, ways.cut);
   const history = createHistory(tasks, historyWatch);
   const slots = new UpstreamSlots();
+  const metering = new CallMeters(parts.meters, digests);
 
   /**
    * Judges a held call once more, as at its arrival, by what is in force and on record now: caller, task and its calls,
@@ -56,7 +60,7 @@ export function createSteps(parts: StepParts): Steps {
     const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
     const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.root) };
-    const assessed = await assess(now, task === undefined ? current : { ...current, task });
+    const assessed = await assess(metering, now, task === undefined ? current : { ...current, task }, held.hold.id);
     const judged = decide(now, clock, digests, assessed, approval);
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
@@ -71,7 +75,7 @@ export function createSteps(parts: StepParts): Steps {
   const takePlace: ClearDependencies['takePlace'] = (decided) => placeFor(decided, true);
   const count = (recognised: Recognised): Recognised =>
     ways.counted[kindOf(recognised)] ? agentCalls.enter(recognised) : recognised;
-  const equipped = { ...parts, history, historyWatch, slots, rejudge, judgeOn, takePlace };
+  const equipped = { ...parts, history, historyWatch, metering, slots, rejudge, judgeOn, takePlace };
   // Read in the turn in which the call is decided and begun: of two calls that arrive at once, the second counts the
   // first.
   const upToDate = (assessed: Assessed): Assessed =>
@@ -84,7 +88,7 @@ export function createSteps(parts: StepParts): Steps {
       return found instanceof Promise ? found.then(count) : count(found);
     },
     classify: (recognised) => classify(tasks, recognised),
-    assess: (classified) => assess(classified.call.runtime, classified),
+    assess: (classified) => assess(metering, classified.call.runtime, classified),
     decide: (assessed) => assessed.call.reach(decide(assessed.call.runtime, clock, digests, upToDate(assessed))),
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
@@ -95,7 +99,7 @@ export function createSteps(parts: StepParts): Steps {
         : waiting.then(() => arm(parts.broker, suspensions, journaled));
     },
     send: (armed) => send(equipped, armed),
-    refuse: (last, error) => refuse(parts, last, error),
+    refuse: (last, error) => refuse(equipped, last, error),
     settle: (last) => settle(equipped, last),
   };
 }

@@ -6,6 +6,7 @@ import type { CredentialLedger } from '../domain/credential.ts';
 import type { CloseHold } from '../domain/hold.ts';
 import type { HoldStore } from '../domain/hold-store.ts';
 import type { Logger } from '../domain/log.ts';
+import type { MeterStore } from '../domain/meter.ts';
 import type { NotificationOutbox } from '../domain/notification.ts';
 import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
@@ -14,10 +15,12 @@ import type { SuspensionStore } from '../domain/suspension.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { ToolPinStore } from '../domain/tool-pin.ts';
 import type { WatchStore } from '../domain/watch.ts';
+import { MeterRows } from './meter-rows.ts';
 import { createContentRows } from './sqlite-contents.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase, watchDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
+import { SqliteMeters } from './sqlite-meters.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
 import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
@@ -43,6 +46,7 @@ export interface SqliteStoreOptions {
 export interface Store {
   readonly holds: HoldStore;
   readonly tasks: TaskStore;
+  readonly meters: MeterStore;
   readonly credentials: CredentialLedger;
   readonly notifications: NotificationOutbox;
   readonly suspensions: SuspensionStore;
@@ -76,11 +80,14 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
   const votes = createVoteRows(db);
   const contents = createContentRows(db);
   const usage = createUsageRows(db);
-  const rows = createHoldRows(db, contents, notifications, votes);
+  const meterRows = new MeterRows(db);
+  const rows = createHoldRows(db, contents, notifications, votes, meterRows);
+  const meters = new SqliteMeters(meterRows, writer, clock, log);
   const tasks = new SqliteTasks(db, writer, { holds: rows, usage, closeHold }, clock, log);
   return {
     holds: createHoldStore(db, writer, { rows, contents, votes, usage }, clock),
     tasks,
+    meters,
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
     suspensions: createSuspensionStore(db, writer, rows, closeHold, clock),
@@ -97,7 +104,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
     },
     check: () => writer.check(),
     async close() {
-      await tasks.close();
+      await Promise.all([tasks.close(), meters.close()]);
       await writer.close();
     },
   };

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import { classify } from '../../src/actions/classify.ts';
 import { actionDigest, formerActionDigest } from '../../src/actions/digest.ts';
+import { requestDigest } from '../../src/approvals/binding.ts';
 import { answerCall } from '../../src/assembly/answer.ts';
 import { decisionRecord, outcomeRecord } from '../../src/audit/records.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
@@ -228,9 +229,10 @@ export class Workbench {
       tracing: recordingTracing(this.spans),
       callLine: () => ({}),
       tasks: store.tasks,
+      meters: store.meters,
       suspensions: store.suspensions,
       watch: store.watch,
-      digests: { of: actionDigest, former: formerActionDigest },
+      digests: { of: actionDigest, former: formerActionDigest, request: requestDigest },
       agentCalls: new AgentCalls(),
       runtime: () => this.runtime(),
       ways: WAYS,

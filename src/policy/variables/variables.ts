@@ -13,6 +13,9 @@ import type { ConditionCall, Variable } from './variable.ts';
 
 export const VARIABLES: readonly Variable[] = [agent, request, tool, args, hints, task, meter, approval, now];
 
+/** What describes the call itself: the variables of expressions that say what a call is, and what counts it. */
+export const CALL_VARIABLES: readonly Variable[] = [agent, request, tool, args];
+
 const memberNames = new Map<unknown, ReadonlySet<string>>(
   VARIABLES.flatMap((variable) =>
     'members' in variable ? [[variable.view.prototype, new Set(Object.keys(variable.members))] as const] : [],
