@@ -5,6 +5,7 @@
 import type { Requirement } from '../domain/decision.ts';
 import type { HeldPrincipal } from '../domain/hold.ts';
 import type { Voter } from '../domain/reviewer.ts';
+import { tiersOf } from '../domain/tier.ts';
 import { GatewayError } from '../errors.ts';
 import { isSatisfied, isSuspended } from './quorum.ts';
 import { conflictOf } from './separation.ts';
@@ -23,8 +24,12 @@ export function refuseWithoutReviewer(
     (person) => conflictOf(principal, person) === undefined && !isSuspended(person, suspended),
   );
   if (isSatisfied(checkable, people)) return;
-  const tiers = checkable.map(({ tier }) => tier).join(', ');
-  throw new GatewayError('no_eligible_reviewer', `Too few of the people whom ${tiers} names may decide on this call.`);
+  const unowned = checkable.find(({ owner, reviewers }) => owner && reviewers.length === 0);
+  const detail =
+    unowned === undefined
+      ? `Too few of the people whom ${tiersOf(checkable).join(', ')} names may decide on this call.`
+      : `The tier ${unowned.tier} asks the owners of what this call concerns, and nothing there names an owner.`;
+  throw new GatewayError('no_eligible_reviewer', detail);
 }
 
 const entriesOf = ({ reviewers, escalate }: Requirement): readonly string[] => [...reviewers, ...(escalate?.to ?? [])];

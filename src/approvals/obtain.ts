@@ -17,6 +17,7 @@ import { advance, hasRunOut, isEnded } from './machine.ts';
 import { outcomeErrorOf, stillPending } from './outcome-errors.ts';
 import { approvalOf } from './quorum.ts';
 import { holdRecord } from './records.ts';
+import { conflictOf } from './separation.ts';
 import { standingOf } from './standing.ts';
 
 /**
@@ -143,6 +144,10 @@ async function release(context: ApprovalContext, request: HoldRequest, hold: Hol
   const fresh = await rejudge(request, hold.id, approval);
   const standing = standingOf(hold, fresh);
   if ('changed' in standing) throw await invalidated(context, hold, standing.changed);
+  // The caller's token may say more about its people by now: an issuer that has a person claim since.
+  const caller = heldPrincipal(fresh.principal, context.owners(fresh.principal.id));
+  if (hold.votes.some(({ reviewer }) => conflictOf(caller, reviewer) !== undefined))
+    throw await invalidated(context, hold, 'Somebody who approved it may not decide on calls of this caller.');
   const { decision } = standing.verdict;
   if (decision.effect !== 'allow') throw await invalidated(context, hold, 'Policy does not allow the call any more.');
   const claim = random128();

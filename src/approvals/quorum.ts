@@ -6,6 +6,7 @@ import type { EpochMs } from '../domain/clock.ts';
 import type { Approval, Requirement } from '../domain/decision.ts';
 import type { ApprovedHold, Vote } from '../domain/hold.ts';
 import { nameKey } from '../domain/name.ts';
+import { groupByPerson, isOneOf, type Named } from '../domain/person.ts';
 import type { Reviewer, Voter } from '../domain/reviewer.ts';
 import { inForce } from './escalation.ts';
 
@@ -33,18 +34,19 @@ export function isListed(people: readonly string[], reviewer: Voter): boolean {
  */
 export function isSatisfied(requirements: readonly Requirement[], approvers: readonly Voter[]): boolean {
   if (requirements.length === 0) return false;
-  const people = distinctPeople(approvers);
+  const people = groupByPerson(approvers);
   const seats = requirements.flatMap((requirement) =>
     Array.from({ length: Math.max(1, requirement.count) }, () => requirement),
   );
   if (seats.length > people.length) return false;
-  const seatOf = new Map<Voter, number>();
+  const seatOf = new Map<readonly Voter[], number>();
   return seats.every((_, seat) => seatPerson(seat, new Set()));
 
   // Kuhn's algorithm: take a free person, or move one who sits elsewhere to another seat.
-  function seatPerson(seat: number, tried: Set<Voter>): boolean {
+  function seatPerson(seat: number, tried: Set<readonly Voter[]>): boolean {
     for (const person of people) {
-      if (tried.has(person) || !isEligible(seats[seat] as Requirement, person)) continue;
+      const fits = person.some((account) => isEligible(seats[seat] as Requirement, account));
+      if (tried.has(person) || !fits) continue;
       tried.add(person);
       const taken = seatOf.get(person);
       if (taken === undefined || seatPerson(taken, tried)) {
@@ -63,27 +65,17 @@ export function approversOf(votes: readonly Vote[], suspended: ReadonlySet<strin
     .map((vote) => vote.reviewer);
 }
 
-export function isSuspended(reviewer: Pick<Voter, 'id' | 'subject'>, suspended: ReadonlySet<string>): boolean {
-  if (suspended.size === 0) return false;
-  const keys = new Set([...suspended].map(nameKey));
-  return keys.has(nameKey(reviewer.subject)) || keys.has(nameKey(reviewer.id));
+export function isSuspended(reviewer: Named, suspended: ReadonlySet<string>): boolean {
+  return suspended.size > 0 && isOneOf(reviewer, [...suspended].map(nameKey));
 }
 
 /** What policy is told of an approval. */
 export function approvalOf(hold: ApprovedHold, now: EpochMs, suspended: ReadonlySet<string>): Approval {
   const approvers = approversOf(hold.votes, suspended);
   return {
-    count: distinctPeople(approvers).length,
+    count: groupByPerson(approvers).length,
     reviewers: approvers.map((reviewer) => reviewer.id),
     ageMs: Math.max(0, now - hold.approvedAt),
     satisfies: (requirements) => isSatisfied(inForce(requirements, hold.createdAt, now), approvers),
   };
-}
-
-// The same subject of two issuers counts as one person: someone with two sign-ins must not be a quorum of two.
-function distinctPeople(reviewers: readonly Voter[]): Voter[] {
-  const people = new Map<string, Voter>();
-  for (const reviewer of reviewers)
-    people.set(nameKey(reviewer.subject), people.get(nameKey(reviewer.subject)) ?? reviewer);
-  return [...people.values()];
 }

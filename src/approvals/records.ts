@@ -50,6 +50,7 @@ export function voteRecord(
     at: vote.at,
     ...(vote.reason === undefined ? {} : { reason: vote.reason }),
     ...(vote.reviewer.authenticatedAt === undefined ? {} : { authenticatedAt: vote.reviewer.authenticatedAt }),
+    ...(vote.reviewer.acr === undefined ? {} : { acr: vote.reviewer.acr }),
     // Together with the digest and the names above, this is enough to verify the signature again.
     ...(vote.passkey === undefined || phase.phase !== 'cast' ? {} : { passkey: { ...vote.passkey } }),
     spanId: vote.span.spanId,

@@ -2,10 +2,11 @@
 // is recorded, and again inside the transaction that counts the vote. Trusts the reviewer's verified sign-in.
 
 import type { Ballot } from '../domain/approvals.ts';
+import { type Assurance, assuranceWords, strictestOf, unmetBy } from '../domain/assurance.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import type { Requirement } from '../domain/decision.ts';
 import type { Hold, Vote } from '../domain/hold.ts';
-import { nameKey } from '../domain/name.ts';
+import { samePerson } from '../domain/person.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
 import { requirementsOf } from './escalation.ts';
@@ -13,24 +14,20 @@ import { isOpen } from './machine.ts';
 import { isEligible, isSuspended } from './quorum.ts';
 import { conflictOf } from './separation.ts';
 
-/** Step-up: how fresh a sign-in has to be. */
-const STEP_UP_MS = 5 * 60_000;
-/** A clock that runs ahead at the issuer must not make a sign-in fresh for longer. */
-const FUTURE_SIGN_IN_MS = 60_000;
 /** Characters that a reason may have. */
 export const LONGEST_REASON = 2_000;
 
 /** What else decides who may vote, beside the tiers. Both are looked up at each vote and never remembered. */
 export interface ReviewerStatus {
-  /** Subjects of reviewers whose votes do not count. */
+  /** Subjects, ids or person claims of reviewers whose votes do not count. */
   suspended(): ReadonlySet<string>;
-  /** Subjects of the people registered as accountable for an agent. */
+  /** Subjects, ids or person claims of the people registered as accountable for an agent. */
   owners(agentId: string): readonly string[];
 }
 
 /**
  * The vote to be counted. Throws `separation_of_duties`, `not_a_reviewer`, `hold_closed`, `stale_digest`,
- * `already_voted`, `bad_vote`, `reason_required`, `step_up_required`.
+ * `already_voted`, `bad_vote`, `reason_required`, `step_up_required`, `assurance_required`.
  */
 export function judgeBallot(
   hold: Hold,
@@ -57,13 +54,8 @@ export function judgeBallot(
     );
   }
   const reason = judgeReason(hold, tiers, ballot.reason);
-  if (tiers.some((tier) => tier.stepUp) && ballot.passkey === undefined && !isFresh(reviewer.authenticatedAt, now)) {
-    throw refusal(
-      hold,
-      'step_up_required',
-      'This tier takes votes only within five minutes of a sign-in, or with a passkey.',
-    );
-  }
+  const asked = strictestOf(tiers);
+  if (unmetBy(asked, reviewer, ballot.passkey !== undefined, now).length > 0) throw tooWeak(hold, tiers, asked);
   return {
     reviewer,
     decision: ballot.decision,
@@ -126,14 +118,21 @@ function judgeReason(hold: Hold, tiers: readonly Requirement[], given: string | 
 }
 
 function hasVoted(hold: Hold, reviewer: Reviewer): boolean {
-  return hold.votes.some((vote) => nameKey(vote.reviewer.subject) === nameKey(reviewer.subject));
+  return hold.votes.some((vote) => samePerson(vote.reviewer, reviewer));
 }
 
-/** Step-up: whether a sign-in at this time is recent enough. */
-export function isFresh(authenticatedAt: EpochMs | undefined, now: EpochMs): boolean {
-  return (
-    authenticatedAt !== undefined && now - authenticatedAt <= STEP_UP_MS && authenticatedAt - now <= FUTURE_SIGN_IN_MS
-  );
+/** With what RFC 9470 section 3 lets a client ask its issuer for. */
+function tooWeak(hold: Hold, tiers: readonly Requirement[], asked: Assurance): GatewayError {
+  const { passkey, acr = [], maxAgeMs } = asked;
+  const code = tiers.some(({ assurance }) => assurance !== undefined) ? 'assurance_required' : 'step_up_required';
+  return new GatewayError(code, `A vote on this hold takes ${assuranceWords(asked).join(', and ')}.`, {
+    holdId: hold.id,
+    members: {
+      ...(passkey && { passkey }),
+      ...(acr.length > 0 && { acr_values: acr.join(' ') }),
+      ...(maxAgeMs !== undefined && { max_age: Math.floor(maxAgeMs / 1000) }),
+    },
+  });
 }
 
 /** The state as people are told: a hold whose clock has run out counts as EXPIRED already. */

@@ -3,7 +3,6 @@
 
 import { dirname, join } from 'node:path';
 import { isListed } from '../approvals/quorum.ts';
-import { isFresh } from '../approvals/voting.ts';
 import type { Config } from '../config/schema.ts';
 import { createSealer, type Sealer } from '../credentials/seal.ts';
 import { describeCredential } from '../credentials/types.ts';
@@ -50,8 +49,7 @@ export function pagesOf(
   return {
     origin,
     issuer: login.issuer,
-    isFresh,
-    sessions: createSessions({ seal, once, origin, idleMs: login.idleMs, lifeMs: login.lifeMs, now }),
+    sessions: createSessions({ ...login, seal, once, origin, now }),
     signIn: createBrowserSignIn({
       ...login,
       redirectUri: `${origin}/sign-in/callback`,
@@ -81,9 +79,10 @@ export function pagesOf(
   };
 }
 
-/** Everybody whom a tier or a section names. */
-function peopleIn({ tiers, reviewers: { killSwitch = [], watch = [] } }: Config): readonly string[] {
-  return [...Object.values(tiers).flatMap(peopleOf), ...killSwitch, ...watch];
+/** Everybody whom a tier, a resource or a section names. */
+function peopleIn({ tiers, resources, reviewers: { killSwitch = [], watch = [] } }: Config): readonly string[] {
+  const owners = resources.flatMap((resource) => resource.owners ?? []);
+  return [...Object.values(tiers).flatMap(peopleOf), ...owners, ...killSwitch, ...watch];
 }
 
 /** The sessions' seal over one of credentials/: what does not open is undefined. */

@@ -126,7 +126,9 @@ async function confirm(hold: ShownHold, verb: Verb, values: HoldsArguments, io: 
   if (typed.toLowerCase() !== shortCode(hold)) throw new CommandError('Nothing was decided: the code does not match.');
 }
 
-/** For a tier that asks for a fresh sign-in: signs in once, as strongly as the API asks. Otherwise the page can do it. */
+const TOO_WEAK: readonly string[] = ['step_up_required', 'assurance_required'];
+
+/** For a tier that asks for more proof: signs in once, as strongly as the API asks. Otherwise the page can do it. */
 async function vote(
   client: ReviewClient,
   signIn: TerminalSignIn,
@@ -136,8 +138,9 @@ async function vote(
   try {
     return await client.vote(hold.id, ballot);
   } catch (error) {
-    if (!(error instanceof ApiError) || error.code !== 'step_up_required') throw error;
-    const elsewhere = `decide on the page: ${client.pageOf(hold.id)}`;
+    if (!(error instanceof ApiError) || !TOO_WEAK.includes(error.code)) throw error;
+    const elsewhere = `decide on the page: ${error.page ?? client.pageOf(hold.id)}`;
+    if (error.needsPasskey) throw new CommandError(`${error.message}\nOnly there a passkey can be used: ${elsewhere}`);
     try {
       if (!(await signIn.again(error.acrValues))) throw error;
       return await client.vote(hold.id, ballot);

@@ -3,7 +3,9 @@
 // characters in them are made visible. Lines are folded here, never by the terminal: a folded line keeps its bar, or a
 // margin that no title and no fact has.
 
+import { assuranceWords } from '../domain/assurance.ts';
 import { WHY } from '../domain/decision.ts';
+import { defined } from '../domain/defined.ts';
 import { OWNER } from '../domain/tier.ts';
 import { toolDiff } from '../domain/tool-diff.ts';
 import { visible, visibleLines } from '../domain/visible-text.ts';
@@ -61,7 +63,9 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   if (principal.spiffeId !== undefined) sheet.fact('workload', principal.spiffeId);
   if (principal.name !== undefined) sheet.fact('named', `${principal.name} (by its issuer)`);
   if (principal.client !== undefined) sheet.fact('client', principal.client);
-  for (const party of principal.onBehalfOf) sheet.fact('for', party.id);
+  if (principal.person !== undefined) sheet.fact('person', principal.person);
+  for (const { id, person } of principal.onBehalfOf)
+    sheet.fact('for', person === undefined ? id : `${id}, person ${person}`);
   for (const owner of principal.owners) sheet.fact('owner', owner);
   if (credential !== undefined) sheet.fact('armed with', `${credential.name} ${JSON.stringify(credential.scope)}`);
   if (hold.data !== undefined) sheet.fact('data', hold.data);
@@ -73,9 +77,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
     sheet.fact('rule', `${id}: ${effect}${why === 'matched' ? '' : ` (${reasons[why] ?? why})`}${kept}`);
   }
   for (const need of hold.requirements) {
-    const extras = [need.stepUp && 'fresh sign-in', need.reasonRequired && 'reason']
-      .filter(Boolean)
-      .map((extra) => `, ${extra}`);
+    const extras = [...proofOf(need), ...(need.reasonRequired ? ['reason'] : [])].map((extra) => `, ${extra}`);
     const people = `${need.from?.includes(OWNER) ? 'the owners, ' : ''}${need.reviewers.join(', ')}`;
     sheet.fact('needs', `${need.count} of ${people} (${need.tier}${extras.join('')})`);
     if (need.escalate !== undefined)
@@ -89,6 +91,13 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   if (hold.useBy !== undefined) sheet.fact('use before', hold.useBy);
   if (hold.outcomeStatus !== undefined) sheet.fact('outcome', `the upstream answered ${hold.outcomeStatus}`);
   if (hold.endedBecause !== undefined) sheet.fact('ended', hold.endedBecause);
+}
+
+function proofOf({ stepUp, assurance }: ShownHold['requirements'][number]): readonly string[] {
+  if (assurance === undefined) return stepUp ? ['fresh sign-in'] : [];
+  const { passkey, acr, maxAgeSeconds } = assurance;
+  const maxAgeMs = maxAgeSeconds && maxAgeSeconds * 1000;
+  return assuranceWords(defined({ passkey, acr, maxAgeMs }));
 }
 
 function renderCall(sheet: Sheet, { action }: ShownHold): void {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { visible } from '../domain/visible-text.ts';
 import { CommandError, UsageError } from './terminal.ts';
 
-const party = z.object({ id: z.string(), issuer: z.string(), subject: z.string() });
+const party = z.object({ id: z.string(), issuer: z.string(), subject: z.string(), person: z.string().optional() });
 
 const shownHold = z.object({
   id: z.string(),
@@ -72,6 +72,14 @@ const shownHold = z.object({
       reviewers: z.array(z.string()),
       count: z.number(),
       stepUp: z.boolean(),
+      // Absent from gateways of earlier versions.
+      assurance: z
+        .object({
+          passkey: z.literal(true).optional(),
+          acr: z.array(z.string()).optional(),
+          maxAgeSeconds: z.number().optional(),
+        })
+        .optional(),
       reasonRequired: z.boolean(),
       escalate: z.object({ to: z.array(z.string()), at: z.string(), inForce: z.boolean() }).optional(),
     }),
@@ -112,18 +120,29 @@ export type ShownNotification = z.infer<typeof shownNotification>;
 
 /** A page of the list: its entries lack what a decision needs. */
 const page = z.object({ holds: z.array(shownHold), next: z.string().optional() });
-const refusal = z.object({ code: z.string(), title: z.string().optional(), detail: z.string().optional() });
+const refusal = z.object({
+  code: z.string(),
+  title: z.string().optional(),
+  detail: z.string().optional(),
+  page: z.url({ protocol: /^https?$/ }).optional(),
+  passkey: z.literal(true).optional(),
+});
 
 /**
- * A refusal by the API, with the code of its problem document, and for a sign-in that is too old or too weak the
- * strength that is asked for (RFC 9470).
+ * A refusal by the API, with the code of its problem document. Of a sign-in that is too old or too weak: the strength
+ * that is asked for (RFC 9470), and the page on which the person can decide.
  */
 export class ApiError extends CommandError {
   readonly code: string;
+  readonly page: string | undefined;
+  /** A passkey is asked for, which only the page takes. */
+  readonly needsPasskey: boolean;
   readonly acrValues: string | undefined;
-  constructor(code: string, message: string, challenge?: string | null) {
+  constructor({ code, page, passkey }: z.infer<typeof refusal>, message: string, challenge?: string | null) {
     super(message);
     this.code = code;
+    this.page = page;
+    this.needsPasskey = passkey === true;
     this.acrValues = /\bacr_values="([\x20-\x21\x23-\x5b\x5d-\x7e]+)"/.exec(challenge ?? '')?.[1];
   }
 }
@@ -208,10 +227,10 @@ export function isLoopback({ hostname }: URL): boolean {
 
 function refused({ status, headers }: Response, answer: unknown): ApiError {
   const parsed = refusal.safeParse(answer);
-  if (!parsed.success) return new ApiError('unknown', `The reviewers’ API answered ${status}.`);
+  if (!parsed.success) return new ApiError({ code: 'unknown' }, `The reviewers’ API answered ${status}.`);
   const { code, title, detail } = parsed.data;
   return new ApiError(
-    code,
+    parsed.data,
     visible(`${title ?? code}: ${detail ?? ''} (${code})`).text,
     headers.get('www-authenticate'),
   );

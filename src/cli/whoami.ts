@@ -121,12 +121,16 @@ function render({ steps, principal, refused, unreachable }: Verdict): string[] {
   if (refused !== undefined) lines.push('', `refused: ${refused.code} (${String(refused.check)})`, refused.detail);
   for (const { issuer, reason } of unreachable) lines.push(`keys of ${issuer}: ${reason}`);
   if (principal === undefined) return lines;
-  const { id, issuerName, proof, onBehalfOf, expiresAt } = principal;
+  const { id, person, issuerName, proof, onBehalfOf, expiresAt } = principal;
   const facts = [
     ['principal', id],
+    ...(person === undefined ? [] : [['person', person]]),
     ['vouched for by', issuerName],
     ['proof', proof],
-    ...onBehalfOf.map((party) => ['on behalf of', party.id]),
+    ...onBehalfOf.flatMap((party) => [
+      ['on behalf of', party.id],
+      ...(party.person === undefined ? [] : [['  person', party.person]]),
+    ]),
     ['until', new Date(expiresAt).toISOString()],
   ];
   return [...lines, '', ...facts.map(([name = '', value = '']) => `${`${name}:`.padEnd(16)}${visible(value).text}`)];

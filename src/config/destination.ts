@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { httpUrl, isLoopback, isSpecialLiteral, workloadApiAddress } from '../settings/addresses.ts';
 import { type ConfigContext, pemFile } from '../settings/paths-and-secrets.ts';
 import { duration } from '../settings/units.ts';
+import { plainName } from './resources.ts';
 
 const timeouts = () =>
   z
@@ -64,6 +65,9 @@ export const destination = (context: ConfigContext) => ({
       'Whether it tells paths, parameters and tools apart by the case of letters; hold and deny rules then ' +
         'do so too; default false',
     ),
+  environment: plainName()
+    .exactOptional()
+    .describe('What calls to it touch: sandbox, production or another name; default: none is named'),
   traceContext: z.boolean().default(false).describe('Whether the gateway’s traceparent is sent along; default false'),
   toolChanges: toolChanges()
     .default('deny')

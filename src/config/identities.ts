@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import { issuer } from '../identity/issuers.ts';
-import { algorithms, audience } from '../identity/settings.ts';
+import { algorithms, audience, personClaim } from '../identity/settings.ts';
 import { secureUrl } from '../settings/addresses.ts';
 import { type ConfigContext, secret } from '../settings/paths-and-secrets.ts';
 import { duration } from '../settings/units.ts';
@@ -66,6 +66,7 @@ export const reviewers = (around: ConfigContext) =>
             .describe('Scopes to ask for; default openid profile'),
           groupsClaim: groupsClaim(),
           displayClaim: nameClaim(),
+          personClaim: personClaim(),
           acrValues: z
             .array(z.string().min(1))
             .default([])
@@ -104,6 +105,7 @@ export const reviewers = (around: ConfigContext) =>
             ),
           groupsClaim: groupsClaim(),
           displayClaim: nameClaim(),
+          personClaim: personClaim(),
           algorithms: algorithms(),
           requireAccessTokenType: z
             .boolean()

@@ -17,6 +17,7 @@ import { meter } from './meters.ts';
 import { notifications } from './notifications.ts';
 import type { Sections } from './references/sections.ts';
 import { checkReferences } from './references.ts';
+import { plainName, resource, sensitivity } from './resources.ts';
 import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { spellOut } from './servers.ts';
@@ -25,7 +26,10 @@ import { upstream } from './upstreams.ts';
 import { explain, faultsOf } from './zod-messages.ts';
 
 /** The sections that policy is made of. */
-type PolicyConfig = Pick<Config, 'rules' | 'tiers' | 'upstreams' | 'meters'>;
+type PolicyConfig = Pick<
+  Config,
+  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'resources' | 'meters'
+>;
 
 /**
  * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty;
@@ -135,15 +139,31 @@ function readSections(value: unknown, context: ConfigContext): Sections {
     signing: signing(context).safeParse(sections.signing).data,
     tiers: entries('tiers', tier()),
     meters: entries('meters', meter()),
+    sensitivity: sensitivity().catch([]).parse(sections.sensitivity),
+    unclassified: plainName().safeParse(sections.unclassified).data,
+    resources: (z.array(z.unknown()).safeParse(sections.resources).data ?? []).map(
+      (entry) => resource().safeParse(entry).data,
+    ),
     rules: (z.array(z.unknown()).safeParse(sections.rules).data ?? []).map((entry) => rule().safeParse(entry).data),
   };
 }
 
 /** Fills the gaps of sections with harmless entries. The faults of an entry itself are reported already. */
-function standIns({ rules, tiers, upstreams, meters }: Sections): PolicyConfig {
+function standIns({
+  rules,
+  tiers,
+  upstreams,
+  resources,
+  sensitivity: labels,
+  unclassified,
+  meters,
+}: Sections): PolicyConfig {
   const filled = <T>(entries: Readonly<Record<string, T | undefined>>, make: () => T): Record<string, T> =>
     Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, entry ?? make()]));
   return {
+    sensitivity: labels,
+    ...(unclassified !== undefined && { unclassified }),
+    resources: resources.map((entry, index) => entry ?? { id: `unread-${index}`, match: {} }),
     rules: rules.map((entry, index) => entry ?? { id: `unread-${index}`, match: {}, decide: 'deny' }),
     tiers: filled(tiers, () => tier().parse({ reviewers: ['group:unread'] })),
     meters: filled(meters, () => meter().parse({ match: {}, per: ['all'], window: '1h' })),

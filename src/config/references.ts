@@ -5,13 +5,25 @@ import type { Fault } from '../settings/faults.ts';
 import { checkChannels } from './references/channels.ts';
 import { checkCredentials } from './references/credentials.ts';
 import { checkIssuers } from './references/issuers.ts';
+import { checkPeople } from './references/people.ts';
+import { checkResources } from './references/resources.ts';
 import { checkReviewers } from './references/reviewers.ts';
 import { checkRules } from './references/rules.ts';
 import type { Sections } from './references/sections.ts';
 import { checkTiers } from './references/tiers.ts';
 import { checkUpstreams } from './references/upstreams.ts';
 
-const CHECKS = [checkUpstreams, checkCredentials, checkTiers, checkRules, checkIssuers, checkReviewers, checkChannels];
+const CHECKS = [
+  checkUpstreams,
+  checkCredentials,
+  checkTiers,
+  checkResources,
+  checkRules,
+  checkIssuers,
+  checkReviewers,
+  checkPeople,
+  checkChannels,
+];
 
 export const checkReferences = (sections: Sections): readonly Fault[] =>
   CHECKS.flatMap((check) => [...check(sections)]);

@@ -51,6 +51,25 @@ const escalate = () =>
     })
     .transform(({ after, to }) => ({ afterMs: after, to }));
 
+const assurance = () =>
+  z
+    .strictObject({
+      passkey: z.boolean().exactOptional().describe('Each vote must be signed with a passkey, on the page'),
+      acr: z
+        .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, { error: 'Write one acr, without blanks.' }))
+        .min(1)
+        .exactOptional()
+        .describe('The voter must have signed in with one of these acr'),
+      maxAge: duration({ least: '1m', most: '24h' })
+        .exactOptional()
+        .describe('How old the voter’s sign-in may be; a passkey counts as a sign-in now'),
+    })
+    .transform(({ passkey, maxAge, acr }) => ({
+      ...(passkey && { passkey: true as const }),
+      ...(acr && { acr }),
+      ...(maxAge !== undefined && { maxAgeMs: maxAge }),
+    }));
+
 const count = () => z.int().min(1).max(20).describe('Distinct people who must approve; default 1');
 
 const need = () =>
@@ -83,7 +102,8 @@ export const tier = () =>
       useWithin: duration({ least: '1s', most: '7d' })
         .prefault('2m')
         .describe('How long an approval can be used; default 2m'),
-      stepUp: z.boolean().default(false).describe('Whether a vote needs a fresh sign-in; default false'),
+      stepUp: z.boolean().default(false).describe('The same as assurance: { maxAge: 5m }; default false'),
+      assurance: assurance().exactOptional().describe('How voters prove who they are: all members are needed'),
       reasonRequired: z.boolean().default(false).describe('Whether a vote needs a reason; default false'),
       tellAgent: z
         .boolean()
@@ -151,11 +171,13 @@ export const match = () =>
       .describe('MCP: the prompt of prompts/get, as agents call it; * stands for any text'),
   });
 
+/** The id of an entry that records and digests name. */
+export const entryId = () =>
+  z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'Use up to 64 letters, digits, dots, hyphens and underscores.' });
+
 export const rule = () =>
   z.strictObject({
-    id: z
-      .string()
-      .regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'Use up to 64 letters, digits, dots, hyphens and underscores.' }),
+    id: entryId(),
     match: match().describe('What calls the rule is about; every key given must agree'),
     when: z
       .string()
@@ -177,7 +199,14 @@ export const rule = () =>
     notify: notify()
       .exactOptional()
       .describe('Names under `notifications.channels`; with allow, the call passes and is shown as passed, watch'),
-    data: z.string().min(1).exactOptional().describe('Sensitivity shown to reviewers'),
-    reversible: z.boolean().exactOptional().describe('Whether the effect can be undone, shown to reviewers'),
+    data: z
+      .string()
+      .min(1)
+      .exactOptional()
+      .describe('How sensitive what `match` finds is: a label of `sensitivity`; any other text is shown to reviewers'),
+    reversible: z
+      .boolean()
+      .exactOptional()
+      .describe('Whether the effect of what `match` finds can be undone; false wins'),
     maintainer: z.string().min(1).max(200).exactOptional().describe('Who keeps this rule, shown to reviewers'),
   });

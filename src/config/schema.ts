@@ -11,6 +11,7 @@ import { limits } from './limits.ts';
 import { listeners } from './listeners.ts';
 import { meter, meterName } from './meters.ts';
 import { notifications } from './notifications.ts';
+import { plainName, resource, sensitivity } from './resources.ts';
 import { retention } from './retention.ts';
 import { rule, tier } from './rules.ts';
 import { signing } from './signing.ts';
@@ -30,6 +31,11 @@ export const configSchema = (context: ConfigContext) =>
       .describe('How upstream credentials are had'),
     signing: signing(context).exactOptional().describe('The gateway as an issuer of tokens'),
     tiers: z.record(z.string().min(1), tier()).default({}).describe('Kinds of approval'),
+    sensitivity: sensitivity().describe(
+      'Labels of data, lowest first; default public, internal, confidential, restricted',
+    ),
+    unclassified: plainName().exactOptional().describe('The label of what nothing classifies; default: none'),
+    resources: z.array(resource()).default([]).describe('What things are: all entries that match a call add up'),
     meters: z.record(meterName(), meter()).default({}).describe('What is counted over calls, for conditions'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
     notifications: notifications(context).describe('How people are told that something waits for them'),

@@ -112,7 +112,7 @@ export interface Approvals {
   cancel(id: string, principal: Principal): Promise<Hold>;
   /**
    * Throws `hold_not_found`, `hold_closed`, `stale_digest`, `not_a_reviewer`, `separation_of_duties`, `already_voted`,
-   * `reason_required`, `step_up_required`.
+   * `reason_required`, `step_up_required`, `assurance_required`.
    */
   vote(id: string, reviewer: Reviewer, ballot: Ballot): Promise<Hold>;
   /** The reviewer has opened the hold. The time until the vote is measured from here. */

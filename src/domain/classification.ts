@@ -19,12 +19,29 @@ export const OPERATIONS = [
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
+/** What a call needs besides a rule that lets it pass: a task, or one that somebody else vouches for. */
+export type TaskNeed = true | 'attested';
+
+/** The sum of every entry that matches: an entry more can make it stricter, and never milder. */
 export interface Classification {
   /** Ids of the entries of `resources` that match, in the order of the file. */
   readonly resources: readonly string[];
+  /** The highest label; absent where nothing says how sensitive it is. */
+  readonly data?: string;
+  /** Whether the effect can be undone; absent where nothing says so. */
+  readonly reversible?: boolean;
   readonly operation: Operation;
+  /** `sandbox` only if everything that names an environment says so; absent where nothing names one. */
+  readonly environment?: string;
   /** The owners that each matching resource with owners names: `group:<name>` or `user:<subject>`. */
   readonly owners: readonly (readonly string[])[];
+  /** Names of the marks that an answer leaves on the caller. */
+  readonly taints: readonly string[];
+  /** Ids of the matching resources that carry marks. */
+  readonly carries: readonly string[];
+  /** JSON Pointers: the members of the answer that are recorded. */
+  readonly result: readonly string[];
+  readonly requireTask?: TaskNeed;
 }
 
 /** What a classification may look at. */

@@ -1,6 +1,7 @@
 // The verdict of policy over one action. Approval is one input to it, never a bypass.
 
 import type { BodyNeed, Digest } from './action.ts';
+import type { Assurance } from './assurance.ts';
 import type { Classifiable, Classification } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
@@ -26,6 +27,8 @@ export interface Requirement {
   readonly decideWithinMs: number;
   readonly useWithinMs: number;
   readonly stepUp: boolean;
+  /** Besides `stepUp`. */
+  readonly assurance?: Assurance;
   readonly reasonRequired: boolean;
   /** Whether the agent may be told the reason of a denial. */
   readonly tellAgent?: boolean;

@@ -19,8 +19,27 @@ export function personKeys({ id, subject, person }: Named): readonly string[] {
 
 /** Two parties are one person when any name of one is a name of the other. */
 export function samePerson(one: Named, other: Named): boolean {
-  const keys = personKeys(one);
-  return personKeys(other).some((key) => keys.includes(key));
+  return isOneOf(one, personKeys(other));
+}
+
+/** Whether any of these folded names is a name of the party. */
+export function isOneOf(party: Named, keys: Iterable<string>): boolean {
+  const own = personKeys(party);
+  for (const key of keys) if (own.includes(key)) return true;
+  return false;
+}
+
+/**
+ * The people among these parties, each with all the parties that are theirs. Who shares a name with one account and
+ * another name with a second account makes one person of all three.
+ */
+export function groupByPerson<Member extends Named>(parties: readonly Member[]): readonly (readonly Member[])[] {
+  let people: (readonly Member[])[] = [];
+  for (const party of parties) {
+    const isSame = (accounts: readonly Member[]): boolean => accounts.some((account) => samePerson(account, party));
+    people = [...people.filter((accounts) => !isSame(accounts)), [...people.filter(isSame).flat(), party]];
+  }
+  return people;
 }
 
 /** The caller and everyone that it acts for, nearest first. */

@@ -7,6 +7,8 @@ export interface Reviewer {
   readonly id: string;
   readonly issuer: string;
   readonly subject: string;
+  /** What the `personClaim` of the sign-in says; absent where none is configured. Compared by domain/person.ts. */
+  readonly person?: string;
   /** For display only; never compared. */
   readonly name?: string;
   readonly groups: readonly string[];
@@ -20,7 +22,7 @@ export interface Reviewer {
 }
 
 /** A person as tiers name people: what decides whether they may vote. */
-export type Voter = Pick<Reviewer, 'id' | 'subject' | 'groups'>;
+export type Voter = Pick<Reviewer, 'id' | 'subject' | 'person' | 'groups'>;
 
 /**
  * Which sign-ins are strong enough for step-up: one of these `acr`, and one of these `amr`, where listed. Empty: any.

@@ -157,6 +157,13 @@ export const ARRIVAL = {
     true,
   ),
 
+  person_unknown: refused(
+    403,
+    'The token does not say which person it speaks of',
+    'no',
+    'Have the issuer put the claim that personClaim names into the token. email counts only beside ' +
+      'email_verified: true.',
+  ),
   principal_suspended: refused(
     403,
     'This agent or task is suspended',

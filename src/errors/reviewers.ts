@@ -19,6 +19,11 @@ export const REVIEWERS = {
   already_voted: review(409, 'You have voted on this hold', 'One person has one vote.'),
   reason_required: review(422, 'This tier asks for a reason', 'Send a reason with the vote.'),
   step_up_required: review(401, 'This tier asks for a fresh sign-in', 'Sign in again and vote within five minutes.'),
+  assurance_required: review(
+    401,
+    'This tier asks for stronger proof of who votes',
+    'Sign in again as asked for, or decide on the page of the hold: only there a passkey can be used.',
+  ),
   bad_vote: review(
     422,
     'The vote is not well-formed',

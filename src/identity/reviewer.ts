@@ -8,6 +8,7 @@ import type { IssuerStatus } from '../domain/identity.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
+import { personAt, personUnknown } from '../domain/person-claim.ts';
 import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import type { SignatureAlgorithm } from './keys/algorithms.ts';
@@ -44,6 +45,8 @@ export interface ReviewerOptions {
   readonly groupsClaim: string;
   /** The claim with the name to show. Default name. */
   readonly displayClaim?: string;
+  /** The claim that says which person it is; tokens without it are refused. */
+  readonly personClaim?: string | undefined;
   /** Which sign-ins are strong enough for step-up. Default any. */
   readonly stepUp?: StepUp;
   readonly refresh?: Partial<RefreshTimes>;
@@ -53,7 +56,7 @@ export interface ReviewerAuthenticator {
   /**
    * The person behind the values of a request's Authorization fields. Throws `reviewer_unauthenticated`, whose
    * `details.members` hold the `reason` (a code of the `token_*` family or `unauthenticated`) and the `check` that
-   * failed; `bad_header` and `issuer_unavailable` as they are.
+   * failed; `bad_header`, `person_unknown` and `issuer_unavailable` as they are.
    */
   authenticate(authorizationHeaderValues: readonly string[]): Promise<Reviewer>;
   status(): IssuerStatus;
@@ -138,8 +141,10 @@ export function createReviewerAuthenticator(options: ReviewerOptions, parts: Rev
 
 function readReviewer(
   claims: JsonObject,
-  { issuer, groupsClaim, displayClaim = 'name', stepUp = { acr: [], amr: [] } }: ReviewerOptions,
+  { issuer, groupsClaim, displayClaim = 'name', personClaim, stepUp = { acr: [], amr: [] } }: ReviewerOptions,
 ): Reviewer {
+  const person = personClaim === undefined ? undefined : personAt(claims, personClaim);
+  if (personClaim !== undefined && person === undefined) throw personUnknown('The token', personClaim);
   const { acr, auth_time: authTime } = claims;
   const name = claimAt(claims, displayClaim);
   const amr = readTexts(claims, 'amr');
@@ -148,6 +153,7 @@ function readReviewer(
     typeof authTime === 'number' && isStrong(strength, stepUp) ? Math.floor(authTime * 1000) : Number.NaN;
   return {
     ...party(issuer, requireSubject(claims)),
+    ...(person !== undefined && { person }),
     groups: readTexts(claims, groupsClaim) ?? [],
     ...(typeof name === 'string' && { name }),
     ...strength,

@@ -25,6 +25,17 @@ export const maxLifetime = (standard: '1h' | '24h') =>
     .prefault(standard)
     .describe(`Longest accepted lifetime of a token, exp − iat; default ${standard}`);
 
+export const personClaim = () =>
+  z
+    .string()
+    .min(1)
+    .max(200)
+    .exactOptional()
+    .describe(
+      'Claim, by name or path, that says which person somebody is. People are compared by it beside subject and id; ' +
+        'where it is missing, the person is refused. `email` counts only beside `email_verified: true`',
+    );
+
 export const requireProof = () =>
   z
     .boolean()

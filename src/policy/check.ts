@@ -2,28 +2,53 @@
 // all faults at once, each with its place, so that `countersign check` can point at lines. References between names
 // (tiers, upstreams, credentials) are checked in config/; this file checks only what needs the compilers.
 
+import { OPERATIONS } from '../domain/classification.ts';
 import type { Fault } from '../settings/faults.ts';
 import { suggest } from '../settings/suggestions.ts';
 import { BUDGET } from './cel/budget.ts';
-import { compileCondition } from './conditions.ts';
+import { type Condition, compileCondition } from './conditions.ts';
 import { type Language, languageOf } from './language.ts';
-import { compileMeterMatch, compileMeterValue } from './meters.ts';
+import { compileAmount, compileDistinct } from './meters.ts';
 import { compilePath, type PathPattern } from './paths.ts';
-import { type MeterOptions, namesOf, type PolicyOptions, type RuleOptions } from './rules.ts';
+import { type MeterOptions, namesOf, type PolicyOptions, type ResourceOptions, type RuleOptions } from './rules.ts';
 import { templateNames } from './scopes.ts';
+import { SELECTING } from './selector.ts';
 
 /** Nothing but warnings when the policy compiles. */
-export function checkPolicy(policy: Pick<PolicyOptions, 'rules' | 'tiers' | 'meters'>): readonly Fault[] {
-  const { rules, tiers } = policy;
-  const language = languageOf(namesOf(policy));
+export function checkPolicy(options: PolicyOptions): readonly Fault[] {
+  const known = knownTexts(options);
+  const language = languageOf(namesOf(options));
   return [
-    ...rules.flatMap((rule, index) => under(['rules', index], checkRule(rule, tiers, language))),
-    ...Object.entries(policy.meters ?? {}).flatMap(([name, meter]) => under(['meters', name], checkMeter(name, meter))),
+    ...under('resources', options.resources, (resource) => checkResource(resource)),
+    ...Object.entries(options.meters ?? {}).flatMap(([name, meter]) =>
+      [...checkMeter(meter)].map((fault) => ({ ...fault, path: ['meters', name, ...fault.path] })),
+    ),
+    ...under('rules', options.rules, (rule) => checkRule(rule, options, language, known)),
   ];
 }
 
-const under = (path: Fault['path'], faults: Iterable<Fault>): readonly Fault[] =>
-  [...faults].map((fault) => ({ ...fault, path: [...path, ...fault.path] }));
+/** The faults of each entry of a section, with their place in the file. */
+function under<Entry>(
+  section: string,
+  entries: readonly Entry[],
+  check: (entry: Entry) => Iterable<Fault>,
+): readonly Fault[] {
+  return entries.flatMap((entry, index) =>
+    [...check(entry)].map((fault) => ({ ...fault, path: [section, index, ...fault.path] })),
+  );
+}
+
+/** Every value that a member of `action` can have. */
+type KnownTexts = ReadonlyMap<string, { readonly are: string; readonly texts: readonly string[] }>;
+
+function knownTexts({ sensitivity, resources, upstreams }: PolicyOptions): KnownTexts {
+  const environments = [...resources, ...Object.values(upstreams)].flatMap(({ environment }) => environment ?? []);
+  return new Map([
+    ['data', { are: 'Labels', texts: sensitivity }],
+    ['operation', { are: 'Operations', texts: OPERATIONS }],
+    ['environment', { are: 'Environments', texts: [...new Set(['sandbox', 'production', ...environments])] }],
+  ]);
+}
 
 const growthWarning = (part: string): string =>
   `The time for \`${part}\` can grow with the square of what an agent sends. Past ${BUDGET} steps the condition counts as failed: ` +
@@ -33,12 +58,17 @@ const HISTORY_WARNING =
   'Decide by `tainted`, `meter` or `novel` instead of `task.calls`: it holds only the latest 200 calls under one root, ' +
   'and an agent that makes more calls, or names another task, is past it.';
 
-function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers'], language: Language): Generator<Fault> {
-  const pattern = rule.match.path === undefined ? undefined : attempt(() => compilePath(rule.match.path as string));
+function* checkRule(
+  rule: RuleOptions,
+  { tiers, sensitivity }: Pick<PolicyOptions, 'tiers' | 'sensitivity'>,
+  language: Language,
+  known: KnownTexts,
+): Generator<Fault> {
+  const pattern = compiled(rule.match.path, compilePath);
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
   else yield* checkTemplates(rule, pattern);
-  const { when } = rule;
-  const condition = when === undefined ? undefined : attempt(() => compileCondition(when, language));
+  const condition = compiled(rule.when, (when) => compileCondition(when, language));
+  yield* checkCondition(condition, known);
   if (rule.decide === 'allow' && typeof condition === 'object' && condition.readsHints) {
     yield {
       path: ['when'],
@@ -46,13 +76,40 @@ function* checkRule(rule: RuleOptions, tiers: PolicyOptions['tiers'], language: 
         'Use `hints` in hold and deny rules only: they are the server’s own words, and no allow rule may rest on them.',
     };
   }
-  if (typeof condition === 'string') yield { path: ['when'], message: condition };
-  else if (condition?.growth !== undefined)
-    yield { path: ['when'], severity: 'warning', message: growthWarning(condition.growth) };
   if (typeof condition === 'object' && condition.factsRead.has('history'))
     yield { path: ['when'], severity: 'warning', message: HISTORY_WARNING };
+  if (rule.data !== undefined && sensitivity.length > 0 && !sensitivity.includes(rule.data)) {
+    const instead = suggest(rule.data, 'Labels', sensitivity);
+    yield {
+      path: ['data'],
+      severity: 'warning',
+      message: `This is no label of \`sensitivity\`: reviewers see it, and no rule can rest on it. ${instead}`,
+    };
+  }
   if (rule.decide === 'hold' && (rule.tier === undefined || !Object.hasOwn(tiers, rule.tier))) {
     yield { path: ['tier'], message: 'Write the name of a tier under `tiers`: a hold rule needs one.' };
+  }
+}
+
+function* checkResource({ match, when }: Pick<ResourceOptions, 'match' | 'when'>): Generator<Fault> {
+  const pattern = compiled(match.path, compilePath);
+  if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
+  yield* checkCondition(
+    compiled(when, (text) => compileCondition(text, SELECTING)),
+    new Map(),
+  );
+}
+
+function* checkCondition(condition: Condition | string | undefined, known: KnownTexts): Generator<Fault> {
+  if (typeof condition === 'string') yield { path: ['when'], message: condition };
+  if (typeof condition !== 'object') return;
+  if (condition.growth !== undefined)
+    yield { path: ['when'], severity: 'warning', message: growthWarning(condition.growth) };
+  for (const { member, text } of condition.literals) {
+    const values = known.get(member);
+    if (values === undefined || values.texts.length === 0 || values.texts.includes(text)) continue;
+    const instead = suggest(text, values.are, values.texts);
+    yield { path: ['when'], message: `\`action.${member}\` is compared with a text that it never is. ${instead}` };
   }
 }
 
@@ -68,25 +125,22 @@ function* checkTemplates({ credential, match }: RuleOptions, pattern: PathPatter
   }
 }
 
-function* checkMeter(name: string, meter: MeterOptions): Generator<Fault> {
-  const { when, value, distinct } = meter;
-  const match = attempt(() => compileMeterMatch(name, { ...meter, ...(when !== undefined && { when: 'true' }) }));
-  if (typeof match === 'string') yield { path: ['match', 'path'], message: match };
-  if (when !== undefined) {
-    const condition = attempt(() => compileMeterMatch(name, { ...meter, match: {} }).condition);
-    if (typeof condition === 'string') yield { path: ['when'], message: condition };
-  }
+function* checkMeter(options: MeterOptions): Generator<Fault> {
+  yield* checkResource(options);
+  const { value, distinct } = options;
   if (value !== undefined && distinct !== undefined)
     yield { path: ['distinct'], message: 'Remove `value` or `distinct`: a meter adds amounts up, or counts values.' };
-  const expression = attempt(() => compileMeterValue(meter));
-  if (typeof expression === 'string')
-    yield { path: [distinct === undefined ? 'value' : 'distinct'], message: expression };
+  const amount = compiled(value, compileAmount);
+  if (typeof amount === 'string') yield { path: ['value'], message: amount };
+  const one = compiled(distinct, compileDistinct);
+  if (typeof one === 'string') yield { path: ['distinct'], message: one };
 }
 
-/** What the compiler made, or the sentence with which it refused. */
-function attempt<T>(compile: () => T): T | string {
+/** What the compiler made of the text, or the sentence with which it refused; undefined without a text. */
+function compiled<T>(text: string | undefined, compile: (text: string) => T): T | string | undefined {
+  if (text === undefined) return undefined;
   try {
-    return compile();
+    return compile(text);
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -63,5 +63,7 @@ function describe(
     return [`There is no function \`${node.args[0]}\``, nearest === undefined ? '' : `Did you mean \`${nearest}\`?`];
   }
   if (code === 'invalid_macro_argument') return [`An argument is not of the kind that CEL asks for: ${summary}`, ''];
+  if (/\bLabel [<>]=? |[<>]=? Label\b/.test(summary))
+    return ['A label of `sensitivity` has no order as a text', 'Write `atLeast(action.data, "LABEL")`.'];
   return [`The types do not match: ${summary}`, ''];
 }

@@ -9,22 +9,26 @@ import { VARIABLES } from './variables/variables.ts';
 export interface ConditionReads {
   readonly body: boolean;
   readonly hints: boolean;
+  /** Every name that may be a variable; one that a macro binds may be among them. */
+  readonly names: ReadonlySet<string>;
   readonly facts: ReadonlySet<HistoryFact>;
 }
 
 export function readsOf(ast: ASTNode): ConditionReads {
   let body = false;
   let hints = false;
+  const names = new Set<string>();
   const mentions = new Map<HistoryFact, number>();
   const count = (fact: HistoryFact, by: number) => mentions.set(fact, (mentions.get(fact) ?? 0) + by);
   for (const node of nodesOf(ast)) {
+    if (node.op === 'id') names.add(node.args);
     hints ||= node.op === 'id' && BY_NAME.get(node.args) === 'hints';
     body ||= mayReadBody(node);
     // Each mention of a variable counts as a mention of its facts, unless it clearly reads another member of it.
     if (node.op === 'id') for (const fact of FACTS_OF.get(node.args)?.keys() ?? []) count(fact, 1);
     for (const fact of factsNotRead(node)) count(fact, -1);
   }
-  return { body, hints, facts: new Set([...mentions].flatMap(([fact, left]) => (left > 0 ? [fact] : []))) };
+  return { body, hints, names, facts: new Set([...mentions].flatMap(([fact, left]) => (left > 0 ? [fact] : []))) };
 }
 
 /** The meters that an expression may read: those that it names, or all where it names `meter` in another way. */
@@ -71,7 +75,7 @@ function factsOf(variable: Variable): ReadonlyMap<HistoryFact, ReadonlySet<unkno
 }
 
 /** Every node of an expression, by a walk that needs no knowledge of the operators. */
-function* nodesOf(part: unknown): Generator<ASTNode> {
+export function* nodesOf(part: unknown): Generator<ASTNode> {
   if (Array.isArray(part)) for (const item of part) yield* nodesOf(item);
   else if (isNode(part)) {
     yield part;

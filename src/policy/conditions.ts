@@ -8,6 +8,8 @@ import { findGrowth } from './cel/growth.ts';
 import { FAILED, type Value } from './cel/values.ts';
 import { metersIn, readsOf } from './condition-reads.ts';
 import { type Language, languageOf, parseExpression } from './language.ts';
+import { type Literal, literalsOf } from './literals.ts';
+import { action } from './variables/action.ts';
 import type { CallVariables } from './variables/variables.ts';
 
 export interface Condition {
@@ -22,6 +24,12 @@ export interface Condition {
   readonly metersRead: ReadonlySet<string>;
   /** Whether the condition reads `hints`, a server's own words about its tools. */
   readonly readsHints: boolean;
+  /** Whether the condition may read what the action is by the configuration. */
+  readonly readsAction: boolean;
+  /** The texts that are compared with members of `action`. */
+  readonly literals: readonly Literal[];
+  /** The variables that the condition may read. */
+  readonly names: ReadonlySet<string>;
   /** The text of a part whose cost can grow faster than what the agent sends. */
   readonly growth?: string;
   evaluate(variables: CallVariables): boolean | 'failed';
@@ -49,6 +57,9 @@ export function compileCondition(expression: string, language: Language = PLAIN)
     factsRead: reads.facts,
     metersRead: new Set(reads.facts.has('meter') ? metersIn(ast, language.names.meters) : []),
     readsHints: reads.hints,
+    readsAction: reads.names.has(action.name),
+    names: reads.names,
+    literals: literalsOf(ast),
     ...(growth !== undefined && { growth }),
     evaluate: evaluation(compileProgram(ast)),
   };

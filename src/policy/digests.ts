@@ -64,10 +64,11 @@ function withMeters<Content extends object>(content: Content, { condition }: Com
   return read.length === 0 ? content : { ...content, meters: read.map((name) => meters.named(name)?.id ?? null) };
 }
 
-function contentOfRequirement({ escalate, tellAgent: _, ...requirement }: Requirement) {
+function contentOfRequirement({ escalate, assurance, tellAgent: _, ...requirement }: Requirement) {
   return {
     ...requirement,
     reviewers: [...requirement.reviewers].sort(),
+    ...(assurance && { assurance: { ...assurance, ...(assurance.acr && { acr: [...assurance.acr].sort() }) } }),
     ...(escalate && { escalate: { ...escalate, to: [...escalate.to].sort() } }),
   };
 }

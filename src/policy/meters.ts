@@ -7,52 +7,42 @@ import { canonicalDigest, sha256 } from '../domain/canonical.ts';
 import type { Classifiable } from '../domain/classification.ts';
 import type { Addition, Meter } from '../domain/meter.ts';
 import { kindOf, numeric, type Value } from './cel/values.ts';
-import { type CompiledRule, compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
 import { compileValue, type ValueExpression } from './conditions.ts';
-import { languageOf } from './language.ts';
-import { isLifecycle } from './mcp-lifecycle.ts';
-import { type ReadPath, readPath } from './paths.ts';
+import { indexMatches, type MatchIndex } from './matcher.ts';
+import { readPath } from './paths.ts';
 import type { MeterOptions, PolicyOptions } from './rules.ts';
-import { CALL_VARIABLES, CallVariables } from './variables/variables.ts';
+import { compileSelector, SELECTING, SelectedCall, type Selector, select } from './selector.ts';
+import type { CallVariables } from './variables/variables.ts';
+import type { Vocabulary } from './vocabulary.ts';
 
-const LANGUAGE = languageOf({ meters: [] }, CALL_VARIABLES);
-
-/** The types of values that can be counted. */
 const AMOUNTS = ['double', 'int', 'uint'];
-const VALUES = [...AMOUNTS, 'string', 'bool'];
-
-interface CompiledMeter {
-  readonly meter: Meter;
-  readonly rule: CompiledRule;
-  /** What is added or counted; 1 where there is no expression. */
-  readonly expression?: ValueExpression;
-  readonly readsBody: boolean;
-}
 
 /** Throws TypeError with a sentence that says what is wrong. */
-export const compileMeterValue = ({ value, distinct }: MeterOptions): ValueExpression | undefined =>
-  distinct !== undefined
-    ? compileValue(distinct, VALUES, LANGUAGE)
-    : value === undefined
-      ? undefined
-      : compileValue(value, AMOUNTS, LANGUAGE);
+export const compileAmount = (value: string): ValueExpression => compileValue(value, AMOUNTS, SELECTING);
+/** Throws TypeError with a sentence that says what is wrong. */
+export const compileDistinct = (distinct: string): ValueExpression =>
+  compileValue(distinct, [...AMOUNTS, 'string', 'bool'], SELECTING);
 
-/** The call that a meter counts, as a rule. Throws TypeError. */
-export const compileMeterMatch = (name: string, { match, when }: MeterOptions): CompiledRule =>
-  compileRule({ id: name, match, decide: 'deny', ...(when !== undefined && { when }) }, 0, {}, LANGUAGE);
+interface CompiledMeter extends Selector<MeterOptions> {
+  readonly meter: Meter;
+  /** What is added or counted; 1 where there is no expression. */
+  readonly expression?: ValueExpression;
+}
 
 function compileMeter(name: string, options: MeterOptions): CompiledMeter {
-  const rule = compileMeterMatch(name, options);
-  const expression = compileMeterValue(options);
+  const selector = compileSelector(options);
+  const { value, distinct } = options;
+  const amount = value === undefined ? undefined : compileAmount(value);
+  const expression = distinct === undefined ? amount : compileDistinct(distinct);
   return {
+    ...selector,
+    readsBody: selector.readsBody || expression?.readsBody === true,
     meter: {
       ...{ name, id: idOf(name, options) },
-      counts: options.distinct === undefined ? 'amounts' : 'values',
+      counts: distinct === undefined ? 'amounts' : 'values',
       ...{ per: options.per, windowMs: options.windowMs, strict: options.durable === 'strict' },
     },
-    rule,
     ...(expression && { expression }),
-    readsBody: rule.readsBody || expression?.readsBody === true,
   };
 }
 
@@ -66,21 +56,22 @@ const idOf = (name: string, { match, when, value, distinct, per }: MeterOptions)
   });
 
 /** A meter with what a call adds to it, where it counts the call. */
-export interface Measured {
+interface Measured {
   readonly meter: Meter;
   readonly adds: Addition;
 }
 
 export class Meters {
   readonly #byName: ReadonlyMap<string, CompiledMeter>;
-  readonly #index: RuleIndex;
+  readonly #index: MatchIndex<CompiledMeter>;
+  readonly #upstreams: PolicyOptions['upstreams'];
+  readonly #vocabulary: Vocabulary;
 
-  constructor({ meters = {}, upstreams }: Pick<PolicyOptions, 'meters' | 'upstreams'>) {
+  constructor({ meters = {}, upstreams }: Pick<PolicyOptions, 'meters' | 'upstreams'>, vocabulary: Vocabulary) {
     this.#byName = new Map(Object.entries(meters).map(([name, options]) => [name, compileMeter(name, options)]));
-    this.#index = indexRules(
-      [...this.#byName.values()].map(({ rule }) => rule),
-      upstreams,
-    );
+    this.#index = indexMatches([...this.#byName.values()], Object.keys(upstreams));
+    this.#upstreams = upstreams;
+    this.#vocabulary = vocabulary;
   }
 
   get any(): boolean {
@@ -92,53 +83,55 @@ export class Meters {
   }
 
   /** Whether a meter that could count this call reads its body. */
-  readsBody(upstream: string, method: string, path: ReadPath): boolean {
-    const caseSensitive = this.#index.caseSensitive(upstream);
-    return this.#index
-      .candidates(upstream, method)
-      .some((rule) => this.#of(rule).readsBody && rule.matchPath(path, caseSensitive) !== undefined);
+  readsBody(upstream: string, method: string, path: string): boolean {
+    return this.#mayCount(
+      this.#index.candidates(upstream, method).filter(({ readsBody }) => readsBody),
+      upstream,
+      path,
+    );
   }
 
   /** Whether a meter would count a call to this path if it had another method. */
-  countsByMethod(upstream: string, method: string, path: ReadPath): boolean {
-    const caseSensitive = this.#index.caseSensitive(upstream);
-    return this.#index.byMethod(upstream, method).some((rule) => rule.matchPath(path, caseSensitive) !== undefined);
+  countsByMethod(upstream: string, method: string, path: string): boolean {
+    return this.#mayCount(
+      this.#index.of(upstream).filter(({ options: { match, when } }) => {
+        return when?.includes('method') || match.methods?.includes(method) === false;
+      }),
+      upstream,
+      path,
+    );
   }
 
   /** Every meter that counts the call. */
   measure(call: Classifiable): readonly Measured[] {
-    const { action } = call;
-    const candidates = this.#index.candidates(action.upstream, action.method);
-    const path = candidates.length === 0 ? undefined : readPath(action.path);
-    if (path === undefined) return [];
-    const caseSensitive = this.#index.caseSensitive(action.upstream);
-    const variables = new CallVariables({ ...call, calls: [], now: 0 }, caseSensitive);
-    return candidates.flatMap((rule) => {
-      const params = rule.matchRpc(action, caseSensitive) ? rule.matchPath(path, caseSensitive) : undefined;
-      if (params === undefined || (sparesSessions(rule) && isLifecycle(action))) return [];
-      variables.params = params;
-      if (rule.condition?.evaluate(variables) === false) return [];
-      const { meter, expression } = this.#of(rule);
-      return [{ meter, adds: additionOf(meter, expression, variables) }];
+    const { upstream, method } = call.action;
+    const candidates = this.#index.candidates(upstream, method);
+    if (candidates.length === 0) return [];
+    const selected = new SelectedCall(call, this.#vocabulary, this.#isCaseSensitive(upstream));
+    return select(candidates, selected).map(({ selector, params }) => {
+      const { meter, expression } = selector as CompiledMeter;
+      if (expression === undefined) return { meter, adds: ONE };
+      selected.variables.params = params;
+      return { meter, adds: additionOf(meter, expression, selected.variables) };
     });
   }
 
-  #of({ options: { id } }: CompiledRule): CompiledMeter {
-    const found = this.#byName.get(id);
-    if (found === undefined) throw new TypeError(`no meter is called ${id}`);
-    return found;
+  #mayCount(meters: readonly CompiledMeter[], upstream: string, path: string): boolean {
+    const read = meters.length === 0 ? undefined : readPath(path);
+    if (read === undefined) return false;
+    const caseSensitive = this.#isCaseSensitive(upstream);
+    return meters.some((meter) => meter.matchPath(read, caseSensitive) !== undefined);
+  }
+
+  #isCaseSensitive(upstream: string): boolean {
+    return this.#upstreams[upstream]?.caseSensitive === true;
   }
 }
-
-/** A meter that names no message does not count those that open and keep an MCP session. */
-const sparesSessions = ({ options: { match } }: CompiledRule): boolean =>
-  match.tool === undefined && match.mcp === undefined && match.resource === undefined && match.prompt === undefined;
 
 const ONE: Addition = { kind: 'amount', units: unitsOf(1n) as bigint };
 const UNKNOWN: Addition = { kind: 'unknown' };
 
-function additionOf(meter: Meter, expression: ValueExpression | undefined, variables: CallVariables): Addition {
-  if (expression === undefined) return ONE;
+function additionOf(meter: Meter, expression: ValueExpression, variables: CallVariables): Addition {
   const value = expression.evaluate(variables);
   if (meter.counts === 'values') return distinctOf(value);
   const amount = numeric(value);

@@ -17,7 +17,7 @@ import type { HistoryFact } from '../domain/facts.ts';
 import type { Metering } from '../domain/meter.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
 import { checkPolicy } from './check.ts';
-import { classifyAction } from './classify-action.ts';
+import { createClassifier } from './classifier.ts';
 import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
 import type { Condition } from './conditions.ts';
 import { createDigests, withPeople } from './digests.ts';
@@ -30,6 +30,7 @@ import { createRuleOutcomes, type Match, type RuleOutcome } from './rule-outcome
 import { namesOf, type PolicyOptions } from './rules.ts';
 import { fillScope, UnsafeParameter } from './scopes.ts';
 import { CallVariables } from './variables/variables.ts';
+import { Vocabulary } from './vocabulary.ts';
 
 /** Throws TypeError when checkPolicy has anything to say about the options. */
 export function compilePolicy(options: PolicyOptions): Policy {
@@ -51,26 +52,29 @@ export function compilePolicy(options: PolicyOptions): Policy {
   const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers, language));
   const index = indexRules(rules, options.upstreams);
   const readsFacts = rules.some(({ condition }) => (condition?.factsRead.size ?? 0) > 0);
-  const meters = new Meters(options);
+  const vocabulary = new Vocabulary(options);
+  const classifier = createClassifier(options, rules, vocabulary);
+  const meters = new Meters(options, vocabulary);
   const readsMeters = rules.some(({ condition }) => (condition?.metersRead.size ?? 0) > 0);
   const digests = createDigests(options, rules, meters);
   const findings = createRuleOutcomes(options.upstreams, digests);
   return {
     digest: digests.policy,
-    bodyNeed: (upstream, method, path) => weighBodyNeed(index, meters, upstream, method, path),
+    bodyNeed: (upstream, method, path) =>
+      classifier.readsBody(upstream, method, path) ? 'json' : weighBodyNeed(index, meters, upstream, method, path),
     factsRead: (upstream, method, path) => (readsFacts ? factsRead(index, upstream, method, path) : NO_FACTS),
     meterings: (call) => (meters.any ? meteringsOf(index, meters, readsMeters, call) : NO_METERINGS),
-    classify: classifyAction,
+    classify: classifier.classify,
     outlook(input) {
       try {
-        return foresee(index, input);
+        return foresee(index, vocabulary, input);
       } catch {
         return 'deny';
       }
     },
     decide(input) {
       try {
-        const { matches, overBudget } = matchRules(index, input);
+        const { matches, overBudget } = matchRules(index, vocabulary, input);
         const decision = judge(findings(matches, input.action.upstream), matches, input);
         return overBudget ? { ...decision, reasons: [...decision.reasons, 'over_budget'] } : decision;
       } catch {
@@ -85,7 +89,7 @@ function weighBodyNeed(index: RuleIndex, meters: Meters, upstream: string, metho
   const read = readPath(path);
   let need: BodyNeed = 'stream';
   if (read === undefined) return need;
-  if (meters.any && meters.readsBody(upstream, method, read)) return 'json';
+  if (meters.readsBody(upstream, method, path)) return 'json';
   const caseSensitive = index.caseSensitive(upstream);
   for (const rule of index.candidates(upstream, method)) {
     const bytes = rule.options.decide === 'hold';
@@ -100,7 +104,7 @@ function weighBodyNeed(index: RuleIndex, meters: Meters, upstream: string, metho
     method !== 'GET' &&
     method !== 'HEAD' &&
     (index.byMethod(upstream, method).some((rule) => rule.matchPath(read, caseSensitive) !== undefined) ||
-      meters.countsByMethod(upstream, method, read))
+      meters.countsByMethod(upstream, method, path))
   )
     return 'method';
   return need;
@@ -147,11 +151,11 @@ function meteringsOf(index: RuleIndex, meters: Meters, anyRead: boolean, call: C
  * Finds the rules that match for certain, and those that match for some arguments: without arguments, a condition that
  * reads them fails.
  */
-function foresee(index: RuleIndex, input: OutlookInput): Outlook {
+function foresee(index: RuleIndex, vocabulary: Vocabulary, input: OutlookInput): Outlook {
   const certain = new Set<string>();
   const possible = new Set<string>();
   const caseSensitive = index.caseSensitive(input.action.upstream);
-  const variables = new CallVariables(input, caseSensitive);
+  const variables = new CallVariables(input, vocabulary, caseSensitive);
   for (const rule of index.candidates(input.action.upstream, input.action.method)) {
     const path = readPath(input.action.path);
     const params = path && rule.matchRpc(input.action, caseSensitive) ? rule.matchPath(path, caseSensitive) : undefined;
@@ -169,13 +173,14 @@ function foresee(index: RuleIndex, input: OutlookInput): Outlook {
 
 function matchRules(
   index: RuleIndex,
+  vocabulary: Vocabulary,
   input: DecisionInput,
 ): { readonly matches: readonly Match[]; readonly overBudget: boolean } {
   const path = readPath(input.action.path);
   if (path === undefined) return { matches: [], overBudget: false };
   const lazy: { variables?: CallVariables } = {};
   const matches = collect(index, input, path, (condition, params) => {
-    lazy.variables ??= new CallVariables(input, index.caseSensitive(input.action.upstream));
+    lazy.variables ??= new CallVariables(input, vocabulary, index.caseSensitive(input.action.upstream));
     lazy.variables.params = params;
     const verdict = condition.evaluate(lazy.variables);
     return verdict === true ? 'matched' : verdict === false ? undefined : 'condition_failed';

@@ -2,14 +2,15 @@
 // passed as it is. Only the types are trusted: checkPolicy reports what is wrong in the content.
 
 import type { Protocol } from '../domain/action.ts';
+import type { Operation, TaskNeed } from '../domain/classification.ts';
 import type { Effect, Requirement } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { MeterScope } from '../domain/meter.ts';
 import type { TierPeople } from '../domain/tier.ts';
 import type { ConfiguredNames } from './variables/variable.ts';
 
-/** What calls a rule is about. Every key that is given must match; a key that is left out matches everything. */
-interface RuleMatch {
+/** What calls an entry is about. Every key that is given must match; a key that is left out matches everything. */
+export interface CallMatch {
   /** A name under `upstreams`. */
   readonly upstream?: string;
   /** MCP: one of the servers that share the upstream's mount. */
@@ -37,7 +38,7 @@ interface RuleMatch {
 
 export interface RuleOptions {
   readonly id: string;
-  readonly match: RuleMatch;
+  readonly match: CallMatch;
   /** A CEL condition, see conditions.ts. */
   readonly when?: string;
   readonly decide: Effect;
@@ -47,7 +48,9 @@ export interface RuleOptions {
   readonly credential?: JsonObject;
   /** What the agent is told when this rule holds or denies a call. */
   readonly message?: string;
+  /** A label of `sensitivity`, which counts wherever `match` matches; any other text is shown to reviewers. */
   readonly data?: string;
+  /** Whether the effect can be undone; counts wherever `match` matches. */
   readonly reversible?: boolean;
   /** Channels that are told. */
   readonly notify?: readonly string[];
@@ -80,11 +83,44 @@ export interface PolicyUpstream {
    * (domain/server-names.ts).
    */
   readonly servers?: Readonly<Record<string, unknown>>;
+  /** `sandbox`, `production`, or another name. */
+  readonly environment?: string;
+}
+
+/** What an action touches. All resources that match a call add up. */
+export interface ResourceOptions {
+  readonly id: string;
+  readonly match: CallMatch;
+  /** A CEL condition over `agent`, `request`, `tool` and `args`. One that fails to evaluate counts as true. */
+  readonly when?: string;
+  /** A label of `sensitivity`. */
+  readonly data?: string;
+  readonly reversible?: boolean;
+  /** `sandbox`, `production`, or another name. */
+  readonly environment?: string;
+  readonly operation?: Operation;
+  /** `group:<name>` or `user:<subject>`. */
+  readonly owners?: readonly string[];
+  readonly taints?: readonly string[];
+  /** JSON Pointers: the members of an answer that are recorded. */
+  readonly result?: readonly string[];
+  /** Whether marks stick to what is written there. */
+  readonly carries?: boolean;
+  readonly requireTask?: TaskNeed;
+}
+
+/** What actions are, by the configuration. */
+export interface ClassificationOptions {
+  /** Labels, lowest first. */
+  readonly sensitivity: readonly string[];
+  /** The label of what nothing classifies. */
+  readonly unclassified?: string;
+  readonly resources: readonly ResourceOptions[];
 }
 
 /** What a meter counts, for whom, and for how long. */
 export interface MeterOptions {
-  readonly match: RuleMatch;
+  readonly match: CallMatch;
   /** A CEL condition over the call itself. One that fails to evaluate counts as true. */
   readonly when?: string;
   /** CEL: the amount that a call adds; default 1. */
@@ -97,7 +133,7 @@ export interface MeterOptions {
   readonly durable?: 'strict';
 }
 
-export interface PolicyOptions {
+export interface PolicyOptions extends ClassificationOptions {
   readonly rules: readonly RuleOptions[];
   readonly tiers: Readonly<Record<string, TierOptions>>;
   readonly upstreams: Readonly<Record<string, PolicyUpstream>>;

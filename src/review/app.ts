@@ -32,7 +32,7 @@ export interface ReviewDeps extends SimilarParts {
   readonly hosts: ReadonlySet<string>;
   /** Gets every Authorization value of the request. Throws `reviewer_unauthenticated`, `issuer_unavailable`. */
   authenticate(authorizationValues: readonly string[]): Promise<Reviewer>;
-  /** The `acr` that count as step-up; default any. */
+  /** The `acr` that a sign-in must have to count as fresh; default any. */
   readonly stepUpAcr?: readonly string[];
   /** Strict JSON: throws `bad_json` for duplicate keys and the like. */
   readonly parseJson: ParseJson;
@@ -170,11 +170,11 @@ async function visibleHold({ holds, eligibility }: ReviewDeps, id: string, revie
   return hold;
 }
 
-function refuse({ log, stepUpAcr = [] }: ReviewDeps, thrown: unknown): Response {
-  const error = asGatewayError(thrown);
+function refuse(deps: ReviewDeps, thrown: unknown): Response {
+  const error = withProof(deps, asGatewayError(thrown));
   const requestId = randomUUID();
-  if (error.status >= 500) logFault(log, error, requestId);
-  const { status, headers, body } = problem(error, { requestId, challenge: challenge(error.code, stepUpAcr) });
+  if (error.status >= 500) logFault(deps.log, error, requestId);
+  const { status, headers, body } = problem(error, { requestId, challenge: challenge(error) });
   const answer = new Headers();
   for (let i = 0; i + 1 < headers.length; i += 2) answer.append(headers[i] as string, headers[i + 1] as string);
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) answer.set(name, value);
@@ -185,11 +185,30 @@ function logFault(log: Logger, { code, details: { cause } }: GatewayError, reque
   log.error('review.fault', { requestId, code, cause: cause instanceof Error ? cause.name : undefined });
 }
 
-/** RFC 6750 section 3; for a sign-in that is too old, RFC 9470 section 3. */
-function challenge(code: ErrorCode, acr: readonly string[]): string {
+const TOO_WEAK: readonly ErrorCode[] = ['step_up_required', 'assurance_required'];
+
+/** The refusal of a vote by a sign-in that is too old or too weak, with what else the person needs to know. */
+function withProof({ stepUpAcr = [], pages }: ReviewDeps, error: GatewayError): GatewayError {
+  const { code, detail, details } = error;
+  const { holdId, members = {} } = details;
+  if (!TOO_WEAK.includes(code)) return error;
+  // A tier without `acr` of its own takes what counts as a fresh sign-in.
+  const acr = members.acr_values === undefined && members.max_age !== undefined ? stepUpAcr.join(' ') : '';
+  const page = pages && holdId !== undefined ? { page: `${pages.origin}/holds/${holdId}` } : {};
+  return new GatewayError(code, detail, {
+    ...details,
+    members: { ...members, ...(acr && { acr_values: acr }), ...page },
+  });
+}
+
+/** RFC 6750 section 3; for a sign-in that is too old or too weak, RFC 9470 section 3. */
+function challenge({ code, details: { members = {} } }: GatewayError): string {
   const realm = 'Bearer realm="countersign-review"';
-  if (code !== 'step_up_required') return realm;
-  const strength =
-    acr.length === 0 ? '' : `, acr_values="${acr.join(' ').replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '')}"`;
-  return `${realm}, error="insufficient_user_authentication", max_age=300${strength}`;
+  if (!TOO_WEAK.includes(code)) return realm;
+  const { acr_values: acr, max_age: maxAge } = members;
+  return [
+    `${realm}, error="insufficient_user_authentication"`,
+    ...(maxAge === undefined ? [] : [`max_age=${maxAge}`]),
+    ...(acr === undefined ? [] : [`acr_values="${String(acr).replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '')}"`]),
+  ].join(', ');
 }

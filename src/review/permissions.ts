@@ -5,6 +5,7 @@
 import type { EpochMs } from '../domain/clock.ts';
 import type { Requirement } from '../domain/decision.ts';
 import type { HeldPrincipal, Hold } from '../domain/hold.ts';
+import { samePerson } from '../domain/person.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 
 /** The tests of approvals/. assembly/ hands them in, so that each test exists once. */
@@ -44,7 +45,7 @@ export function permissionsOf({ conflictOf }: Eligibility, hold: Hold, reviewer:
       why: 'The call is made by you, on your behalf, or by an agent that you own: someone else has to decide.',
     };
   }
-  if (hold.votes.some((vote) => vote.reviewer.subject === reviewer.subject))
+  if (hold.votes.some((vote) => samePerson(vote.reviewer, reviewer)))
     return { ...nothing, revoke: true, why: 'You have voted; you can still revoke it.' };
   if (hold.state === 'APPROVED')
     return {

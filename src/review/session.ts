@@ -30,6 +30,8 @@ export interface SessionOptions {
   readonly once: OnceStore;
   /** The reviewers' origin, as browsers name it. */
   readonly origin: string;
+  /** `reviewers.login.personClaim`: a session that began under another one ends. */
+  readonly personClaim?: string | undefined;
   /** How long a session lasts unused, ms. */
   readonly idleMs: number;
   /** How long it lasts at most, ms. */
@@ -66,18 +68,21 @@ const RENEW_AFTER_MS = 60_000;
 export const LARGEST_COOKIE = 4096;
 const TRANSACTION_MS = 10 * 60_000;
 
-export function createSessions({ seal, once, origin, idleMs, lifeMs, now }: SessionOptions): Sessions {
+export function createSessions(options: SessionOptions): Sessions {
+  const { seal, once, origin, personClaim, idleMs, lifeMs, now } = options;
   const secure = origin.startsWith('https:');
   // Browsers accept `__Host-` only with Secure (RFC 6265bis section 4.1.3). On plain-http loopback the name says that
   // the cookie is insecure.
   const name = secure ? '__Host-countersign-session' : 'countersign-insecure-session';
   const transactionName = secure ? '__Host-countersign-sign-in' : 'countersign-insecure-sign-in';
 
+  const purpose = personClaim === undefined ? 'session' : `session by ${personClaim}`;
+
   // Lax, not Strict: the way back from the issuer and a link in a message are navigations from another site. Forms are
   // checked besides.
   const cookie = (key: string, value: string, ageMs: number) =>
     `${key}=${value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${Math.floor(ageMs / 1000)}${secure ? '; Secure' : ''}`;
-  const write = (session: Session) => cookie(name, seal.seal('session', JSON.stringify(session)), idleMs);
+  const write = (session: Session) => cookie(name, seal.seal(purpose, JSON.stringify(session)), idleMs);
   const endsAt = (session: Session) => Math.min(session.seenAt + idleMs, session.signedInAt + lifeMs);
 
   return {
@@ -96,7 +101,7 @@ export function createSessions({ seal, once, origin, idleMs, lifeMs, now }: Sess
     },
     async read(header) {
       const text = readCookie(header, name);
-      const opened = text === undefined ? undefined : seal.open('session', text);
+      const opened = text === undefined ? undefined : seal.open(purpose, text);
       if (opened === undefined) return undefined;
       const session = JSON.parse(opened) as Session;
       return now() >= endsAt(session) || (await once.wasUsed('desk-session', session.id)) ? undefined : session;

@@ -7,6 +7,7 @@ import { claimAt, textsAt } from '../domain/claim.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import { isName } from '../domain/name.ts';
 import { type OnceStore, useOnce } from '../domain/once.ts';
+import { personAt, personUnknown } from '../domain/person-claim.ts';
 import { isStrong, type Reviewer, type StepUp } from '../domain/reviewer.ts';
 import type { SecretSource } from '../domain/secret.ts';
 import { GatewayError } from '../errors.ts';
@@ -20,9 +21,11 @@ export interface BrowserSignInOptions {
   readonly scope: string;
   /** The claim that lists the person's groups, by name or path, in the ID token or at the userinfo endpoint. */
   readonly groupsClaim: string;
+  /** The claim that says which person it is, in the ID token or at the userinfo endpoint; without it nobody signs in. */
+  readonly personClaim?: string | undefined;
   /** The claim with the name to show. */
   readonly displayClaim: string;
-  /** Sent as `acr_values` when a fresh sign-in is asked for. */
+  /** Sent as `acr_values` when a fresh sign-in is asked for, and no tier says which. */
   readonly acrValues: readonly string[];
   readonly stepUp: StepUp;
   /** Where the issuer sends people back to. */
@@ -33,12 +36,20 @@ export interface BrowserSignInOptions {
   now(): EpochMs;
 }
 
+/** What a sign-in must be like. The issuer is asked for it, and what comes back is checked. */
+export interface SignInTerms {
+  /** How old the sign-in may be when it is asked for; 0: it must be a new one. */
+  readonly maxAgeMs?: number;
+  /** One of these. */
+  readonly acr?: readonly string[];
+}
+
 export interface BrowserSignIn {
   /** Where to send the browser, and what to keep until it comes back. Throws `issuer_unavailable`. */
-  begin(to: string, fresh: boolean): Promise<{ readonly url: string; readonly transaction: string }>;
+  begin(to: string, terms?: SignInTerms): Promise<{ readonly url: string; readonly transaction: string }>;
   /**
-   * Uses up the transaction. Throws `reviewer_unauthenticated` with the `check` that failed, `issuer_unavailable`,
-   * `store_unavailable`.
+   * Uses up the transaction. Throws `reviewer_unauthenticated` with the `check` that failed, `person_unknown`,
+   * `issuer_unavailable`, `store_unavailable`.
    */
   finish(
     callback: URL,
@@ -51,12 +62,11 @@ export interface BrowserSignIn {
   signOutUrl(idToken?: string): Promise<string | undefined>;
 }
 
-interface Transaction {
+interface Transaction extends SignInTerms {
   readonly state: string;
   readonly nonce: string;
   readonly verifier: string;
   readonly to: string;
-  readonly fresh: boolean;
   readonly startedAt: EpochMs;
 }
 
@@ -81,13 +91,13 @@ export function createBrowserSignIn(options: BrowserSignInOptions): BrowserSignI
   };
 
   return {
-    async begin(to, fresh) {
+    async begin(to, terms = {}) {
       const config = await configuration();
       const transaction: Transaction = {
         state: oidc.randomState(),
         nonce: oidc.randomNonce(),
         verifier: oidc.randomPKCECodeVerifier(),
-        ...{ to, fresh, startedAt: now() },
+        ...{ ...terms, to, startedAt: now() },
       };
       const parameters = {
         redirect_uri: redirectUri,
@@ -97,13 +107,7 @@ export function createBrowserSignIn(options: BrowserSignInOptions): BrowserSignI
         nonce: transaction.nonce,
         code_challenge: await oidc.calculatePKCECodeChallenge(transaction.verifier),
         code_challenge_method: 'S256',
-        // OIDC Core section 3.1.2.1: both make the issuer ask the person again, and max_age puts auth_time into the ID
-        // token.
-        ...(fresh && {
-          prompt: 'login',
-          max_age: '0',
-          ...(options.acrValues.length > 0 && { acr_values: options.acrValues.join(' ') }),
-        }),
+        ...parametersOf(terms, options.acrValues),
       };
       try {
         return { url: oidc.buildAuthorizationUrl(config, parameters).href, transaction: JSON.stringify(transaction) };
@@ -117,7 +121,7 @@ export function createBrowserSignIn(options: BrowserSignInOptions): BrowserSignI
     },
     async finish(callback, kept) {
       const config = await configuration();
-      const { state, nonce, verifier, to, fresh, startedAt } = JSON.parse(kept) as Transaction;
+      const { state, nonce, verifier, to, startedAt, ...terms } = JSON.parse(kept) as Transaction;
       const { claims, more, idToken } = await exchange(config, callback, {
         expectedState: state,
         expectedNonce: nonce,
@@ -128,14 +132,11 @@ export function createBrowserSignIn(options: BrowserSignInOptions): BrowserSignI
       if (!(await useOnce(once, 'sign-in', state, startedAt + REMEMBERED_MS))) {
         throw refusal('finished', 'This sign-in was finished before: start a new one.');
       }
-      const reviewer = readReviewer(issuer, { ...more, ...claims }, options);
-      const signedIn = claims.auth_time === undefined ? undefined : claims.auth_time * 1000;
-      if (fresh && (signedIn === undefined || signedIn < startedAt - SKEW_MS)) {
-        throw refusal(
-          'not_fresh',
-          'The issuer did not ask you to sign in anew, so this does not count as a fresh sign-in.',
-        );
-      }
+      checkTerms(claims, terms, startedAt);
+      const reviewer = {
+        ...readReviewer(issuer, { ...more, ...claims }, claims, options),
+        ...readPerson(claims, more, options),
+      };
       return { reviewer, to, idToken };
     },
     async signOutUrl(idToken) {
@@ -152,6 +153,31 @@ export function createBrowserSignIn(options: BrowserSignInOptions): BrowserSignI
       }
     },
   };
+}
+
+/** OIDC Core section 3.1.2.1: prompt makes the issuer ask the person again, max_age puts auth_time into the ID token. */
+function parametersOf({ maxAgeMs, acr }: SignInTerms, configured: readonly string[]): Readonly<Record<string, string>> {
+  if (maxAgeMs === undefined && acr === undefined) return {};
+  const acrValues = acr ?? configured;
+  return {
+    prompt: 'login',
+    ...(maxAgeMs !== undefined && { max_age: String(Math.floor(maxAgeMs / 1000)) }),
+    ...(acrValues.length > 0 && { acr_values: acrValues.join(' ') }),
+  };
+}
+
+function checkTerms(claims: oidc.IDToken, { maxAgeMs, acr }: SignInTerms, startedAt: EpochMs): void {
+  const signedIn = claims.auth_time === undefined ? undefined : claims.auth_time * 1000;
+  if (maxAgeMs !== undefined && (signedIn === undefined || signedIn < startedAt - maxAgeMs - SKEW_MS))
+    throw refusal(
+      'not_fresh',
+      'The issuer did not ask you to sign in anew, so this does not count as a fresh sign-in.',
+    );
+  if (acr !== undefined && !(typeof claims.acr === 'string' && acr.includes(claims.acr)))
+    throw refusal(
+      'too_weak',
+      'The issuer signed you in, but not as strongly as the tier asks (acr). Sign in by a stronger method.',
+    );
 }
 
 async function discover({
@@ -216,12 +242,27 @@ function refusal(check: string, detail: string, cause?: unknown, issuerError = '
   return new GatewayError('reviewer_unauthenticated', detail, { members, ...(cause !== undefined && { cause }) });
 }
 
+/** Read from one of the two, whole: an address in one and `email_verified` in the other need not belong together. */
+function readPerson(
+  idToken: Readonly<Record<string, unknown>>,
+  userinfo: Readonly<Record<string, unknown>>,
+  { personClaim }: BrowserSignInOptions,
+): Pick<Reviewer, 'person'> {
+  if (personClaim === undefined) return {};
+  const person = personAt(idToken, personClaim) ?? personAt(userinfo, personClaim);
+  if (person === undefined) throw personUnknown('Your sign-in', personClaim);
+  return { person };
+}
+
+/** How a person signed in stands in the ID token alone: what userinfo says may be the person's own to write. */
 function readReviewer(
   issuer: string,
   claims: Readonly<Record<string, unknown>>,
+  idToken: Readonly<Record<string, unknown>>,
   options: BrowserSignInOptions,
 ): Reviewer {
-  const { sub, acr, auth_time: authTime } = claims;
+  const { sub } = claims;
+  const { acr, auth_time: authTime } = idToken;
   if (typeof sub !== 'string' || !isName(sub)) {
     throw refusal(
       'sub',
@@ -230,7 +271,7 @@ function readReviewer(
     );
   }
   const name = claimAt(claims, options.displayClaim);
-  const amr = textsAt(claims, 'amr') ?? [];
+  const amr = textsAt(idToken, 'amr') ?? [];
   const strength = { ...(typeof acr === 'string' && { acr }), ...(amr.length > 0 && { amr }) };
   return {
     id: `${issuer}#${sub}`,

@@ -3,7 +3,9 @@
 // words of task and tool. Not shown: nonce, claim, trace contexts and the Idempotency-Key, since no decision needs
 // them.
 
+import { assuranceOf } from '../domain/assurance.ts';
 import type { EpochMs } from '../domain/clock.ts';
+import type { Requirement } from '../domain/decision.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import { heldArguments } from '../domain/held-arguments.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTaskWords, Hold, HoldProgress } from '../domain/hold.ts';
@@ -48,13 +50,7 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     principal: viewPrincipal(hold.principal),
     task: hold.task && { ...hold.task, root: rootOf(hold.task), provenance: hold.task.provenance ?? 'declared' },
     rules: hold.rules,
-    requirements: hold.requirements.map(({ decideWithinMs, useWithinMs, escalate, owner, ...requirement }) => ({
-      ...requirement,
-      from: owner ? [OWNER] : requirement.reviewers,
-      decideWithinSeconds: decideWithinMs / 1000,
-      useWithinSeconds: useWithinMs / 1000,
-      escalate: escalate && viewEscalation(escalate, hold.createdAt, now),
-    })),
+    requirements: hold.requirements.map((requirement) => viewRequirement(requirement, hold.createdAt, now)),
     notified: hold.notify,
     data: hold.data,
     reversible: hold.reversible,
@@ -71,6 +67,20 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     ...viewProgress(hold),
     traceIds: { call: hold.trace.admit.traceId, approval: hold.trace.approval.traceId },
     youMay: permissionsOf(eligibility, hold, reader, now),
+  };
+}
+
+/** `from` is what the tier asks for, `reviewers` are the people whom that means for this call. */
+function viewRequirement(requirement: Requirement, openedAt: EpochMs, now: EpochMs) {
+  const { decideWithinMs, useWithinMs, escalate, owner, assurance: _, ...rest } = requirement;
+  const { maxAgeMs, ...asked } = assuranceOf(requirement);
+  return {
+    ...rest,
+    from: owner ? [OWNER] : requirement.reviewers,
+    assurance: { ...asked, maxAgeSeconds: maxAgeMs && maxAgeMs / 1000 },
+    decideWithinSeconds: decideWithinMs / 1000,
+    useWithinSeconds: useWithinMs / 1000,
+    escalate: escalate && viewEscalation(escalate, openedAt, now),
   };
 }
 
@@ -104,7 +114,7 @@ function viewHeaders(headers: HeaderList): { name: string; value: string }[] {
   return fields;
 }
 
-const viewParty = ({ id, issuer, subject }: Party) => ({ id, issuer, subject });
+const viewParty = ({ id, issuer, subject, person }: Party) => ({ id, issuer, subject, person });
 
 function viewPrincipal(principal: HeldPrincipal) {
   return {

@@ -5,8 +5,7 @@ import type { JsonObject } from '../../src/domain/json.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions } from '../../src/policy/rules.ts';
-import { CallVariables } from '../../src/policy/variables/variables.ts';
-import { call, policyOf, post } from '../policy/inputs.ts';
+import { call, policyOf, post, variablesOf } from '../policy/inputs.ts';
 
 const ROUNDS = 7;
 const CALLS = 50_000;
@@ -81,7 +80,7 @@ const worst: Readonly<Record<string, JsonObject>> = {
 function worstNanoseconds(expression: string, args: JsonObject): number {
   const condition = compileCondition(expression);
   const each = Array.from({ length: ROUNDS }, () => {
-    const variables = new CallVariables(post(args));
+    const variables = variablesOf(post(args));
     const start = process.cpuUsage();
     condition.evaluate(variables);
     const { user, system } = process.cpuUsage(start);

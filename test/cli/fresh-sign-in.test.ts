@@ -5,7 +5,7 @@
 import { describe, expect } from 'vitest';
 import { run } from '../../src/cli/holds.ts';
 import { type ClaimsIssuer, startClaimsIssuer } from '../support/claims-issuer.ts';
-import { REVIEW_AUDIENCE } from '../support/config.ts';
+import { REVIEW_AUDIENCE, rule } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
 import { openTerminal } from './terminal-io.ts';
@@ -17,7 +17,14 @@ const it = gatewayTest
   .extend('theirs', file, ({ closes }) => closes(startClaimsIssuer('countersign-cli')))
   .extend('env', file, ({ theirs, environment }) =>
     environment({
-      tiers: { payment: { reviewers: ['group:finance'], stepUp: true } },
+      tiers: {
+        payment: { reviewers: ['group:finance'], stepUp: true },
+        strong: { reviewers: ['group:finance'], assurance: { acr: ['phrh'] } },
+        signed: { reviewers: ['group:finance'], assurance: { passkey: true } },
+      },
+      rules: ['payment', 'strong', 'signed'].map((tier) =>
+        rule.hold(tier, { upstream: 'api', path: tier === 'payment' ? '/transfers' : `/${tier}` }, { tier }),
+      ),
       reviewers: { login: { issuer: theirs.url, clientId: 'desk', stepUp: { acr: ['phr', 'phrh'] } } },
       limits: { wait: '0s' },
     }),
@@ -100,6 +107,27 @@ describe('a tier that asks for a fresh sign-in', () => {
     const io = openTerminal({ COUNTERSIGN_TOKEN: token });
     expect(await run(argsFor(theirs, env, id), io)).toBe(1);
     expect(io.err()).toContain(`/holds/${id}`);
+  });
+
+  it('is met in the terminal by the acr that the tier itself asks for', async ({ theirs, env }) => {
+    peopleSignIn(theirs, env, { auth_time: seconds(), acr: 'phrh' });
+    const answer = await env.call('/api/strong', { method: 'POST', body: { amount: Math.random() } });
+    const id = answer.headers.get('countersign-hold') ?? '';
+    const io = openTerminal({}, [browse()]);
+    expect(await run(argsFor(theirs, env, id), io)).toBe(0);
+    expect(asked[0]?.get('acr_values')).toBe('phrh');
+    expect(io.out()).toContain('a sign-in with acr phrh');
+  });
+
+  it('is sent to the page for a passkey, and not to a sign-in that would not help', async ({ theirs, env }) => {
+    peopleSignIn(theirs, env, { auth_time: seconds(), acr: 'phr' });
+    const answer = await env.call('/api/signed', { method: 'POST', body: { amount: Math.random() } });
+    const id = answer.headers.get('countersign-hold') ?? '';
+    const io = openTerminal();
+    expect(await run(argsFor(theirs, env, id), io)).toBe(1);
+    expect(asked).toEqual([]);
+    expect(io.err()).toContain(`decide on the page: http://127.0.0.1:${env.ports.reviewers}/holds/${id}`);
+    expect(io.err()).toContain('assurance_required');
   });
 
   it('takes no answer but its own at the loopback', async ({ theirs, env }) => {

@@ -7,7 +7,7 @@ import { proposeRules } from '../../src/config/proposal.ts';
 import type { Hold } from '../../src/domain/hold.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions } from '../../src/policy/rules.ts';
-import { agent, call } from '../policy/inputs.ts';
+import { agent, call, NOTHING_CLASSIFIED } from '../policy/inputs.ts';
 
 const rule: RuleOptions & { readonly id: string } = {
   id: 'pay',
@@ -41,7 +41,7 @@ const tiers = {
   },
 };
 const policyOf = (rules: readonly RuleOptions[]) =>
-  compilePolicy({ rules, tiers, upstreams: { ledger: { protocol: 'http' } } });
+  compilePolicy({ ...NOTHING_CLASSIFIED, rules, tiers, upstreams: { ledger: { protocol: 'http' } } });
 
 const effectFor = (rules: readonly RuleOptions[], id: string): string => {
   return policyOf(rules).decide(call({ principal: { ...agent, id }, action: { method: 'POST' } })).effect;

@@ -1,6 +1,7 @@
 // What one section of a configuration says of another: every name must be there, and every fault says what to write.
 
 import { describe, expect, test } from 'vitest';
+import { parseConfig, warningsOf } from '../../src/config/load.ts';
 import { faultsIn, withSections } from './files.ts';
 
 describe('references between sections', () => {
@@ -154,5 +155,37 @@ describe('references between sections', () => {
         '{ a: { url: "http://127.0.0.1:3001/mcp" }, b: { url: "http://[::1]:1" }, c: { url: http://x.internal, allowPlaintext: true }, d: { url: http://localhost:1 } }',
     });
     expect(faultsIn(text)).toEqual([]);
+  });
+
+  // Kind: the two sides compare different things, and nobody is ever the same person.
+  test.each([
+    ['none at all', {}, '{ issuer: https://idp.example.org, audience: review, clients: [cli] }', []],
+    [
+      'one and the same',
+      { oidc: 'oid' },
+      '{ issuer: https://idp.example.org, audience: review, clients: [cli], personClaim: oid }',
+      [],
+    ],
+    [
+      'one on the side of agents alone',
+      { oidc: 'oid' },
+      '{ issuer: https://idp.example.org, audience: review, clients: [cli] }',
+      ['reviewers.api names people by no claim, and corp by `oid`.'],
+    ],
+    [
+      'two',
+      { oidc: 'oid' },
+      '{ issuer: https://idp.example.org, audience: review, clients: [cli], personClaim: email }',
+      ['reviewers.api names people by `email`, and corp by `oid`.'],
+    ],
+  ] as const)('claims that name people: %s', (_, { oidc }: { oidc?: string }, api, expected) => {
+    const claim = oidc === undefined ? '' : `, personClaim: ${oidc}`;
+    const text = withSections({
+      identity: `{ audience: [https://gateway.example.org], issuers: [{ name: corp, type: oidc, issuer: https://idp.example.org${claim} }] }`,
+      reviewers: `{ api: ${api} }`,
+    });
+    const warnings = warningsOf(parseConfig(text, '/nowhere/countersign.yaml'));
+    expect(warnings.map(({ message }) => message.slice(0, message.indexOf(' Where')))).toEqual(expected);
+    expect(warnings.every(({ path }) => path.join('.') === 'reviewers.api.personClaim')).toBe(true);
   });
 });

@@ -5,10 +5,10 @@ import { parseConfig, warningsOf } from '../../src/config/load.ts';
 import { faultsIn, withSections } from './files.ts';
 
 const faults = (tier: string) => faultsIn(withSections({ tiers: `{ t: ${tier} }` }));
-const warnings = (tier: string) =>
-  warningsOf(parseConfig(withSections({ tiers: `{ t: ${tier} }` }), '/nowhere/countersign.yaml', undefined, {})).map(
-    ({ path, message }) => `${path.join('.')}: ${message}`,
-  );
+const warnings = (tier: string, more: Readonly<Record<string, string>> = {}) =>
+  warningsOf(
+    parseConfig(withSections({ tiers: `{ t: ${tier} }`, ...more }), '/nowhere/countersign.yaml', undefined, {}),
+  ).map(({ path, message }) => `${path.join('.')}: ${message}`);
 
 const ONE_FORM = 'Remove this key, or `require`: with `require`, each entry says who decides there.';
 
@@ -54,14 +54,53 @@ describe('a tier', () => {
   });
 });
 
+describe('the proof that a tier asks for', () => {
+  const signed = '{ reviewers: ["group:a"], assurance: { passkey: true } }';
+  const login = '{ login: { issuer: https://idp.example.org, clientId: c } }';
+  const passkeyWarnings = (more: Record<string, string>) =>
+    warningsOf(parseConfig(withSections({ tiers: `{ t: ${signed} }`, ...more }), '/nowhere/c.yaml', undefined, {})).map(
+      ({ path, message }) => `${path.join('.')}: ${message.split(':')[0]}`,
+    );
+
+  it.each([
+    ['assurance.acr.0', '{ acr: ["phr phrh"] }', 'Write one acr, without blanks.'],
+    ['assurance.maxAge', '{ maxAge: 30s }', 'Write a value from 1m to 24h.'],
+    ['assurance.acr', '{ acr: [] }', 'Write at least one entry.'],
+  ])('is checked: %s', (key, assurance, message) => {
+    expect(faults(`{ reviewers: ["group:a"], assurance: ${assurance} }`)).toEqual([`tiers.t.${key}: ${message}`]);
+  });
+
+  it('is warned of where nobody can give it', () => {
+    const place = 'tiers.t.assurance.passkey';
+    expect(passkeyWarnings({})).toEqual([`${place}: Set \`reviewers.login\``]);
+    const listeners = (url: string) =>
+      `{ agents: { address: 127.0.0.1:0 }, reviewers: { address: 127.0.0.1:0${url} } }`;
+    expect(passkeyWarnings({ reviewers: login, listeners: listeners('') })).toEqual([
+      `${place}: Set \`listeners.reviewers.url\` with a host name`,
+    ]);
+    expect(passkeyWarnings({ reviewers: login, listeners: listeners(', url: "https://review.example.org"') })).toEqual(
+      [],
+    );
+  });
+});
+
 describe('a tier that asks for owners', () => {
+  const owned = { resources: '[{ id: r, match: { upstream: ledger }, owners: ["group:o"] }]' };
   const ALONE =
     'Set `escalate`: where the owners may not decide, or no matching resource names an owner, nobody else can, and ' +
     'the call is refused.';
 
   it('is warned of when nobody is asked after them', () => {
-    expect(warnings('{ reviewers: [owner] }')).toEqual([`tiers.t: ${ALONE}`]);
-    expect(warnings('{ require: [{ from: "group:a" }, { from: owner }] }')).toEqual([`tiers.t.require.1: ${ALONE}`]);
+    expect(warnings('{ reviewers: [owner] }', owned)).toEqual([`tiers.t: ${ALONE}`]);
+    expect(warnings('{ require: [{ from: "group:a" }, { from: owner }] }', owned)).toEqual([
+      `tiers.t.require.1: ${ALONE}`,
+    ]);
+  });
+
+  it('is warned of when nothing names an owner', () => {
+    expect(warnings('{ reviewers: [owner] }')).toEqual([
+      'tiers.t: Set `owners` on an entry of `resources`: none names any, so every call that this tier holds is refused.',
+    ]);
   });
 
   it('is taken as it is with an escalation', () => {

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chainOf, type Named, personKeys, samePerson } from '../../src/domain/person.ts';
+import { chainOf, groupByPerson, type Named, personKeys, samePerson } from '../../src/domain/person.ts';
 import type { Party } from '../../src/domain/principal.ts';
 
 const at = (issuer: string, subject: string, person?: string): Named => ({
@@ -62,4 +62,38 @@ it('the chain of a caller is the caller and everyone that it acts for, nearest f
   const parties = ['bot', 'alice', 'planner'].map((name) => ({ ...at('idp', name), issuer: 'https://idp.example' }));
   const [bot, ...onBehalfOf] = parties as [Party, ...Party[]];
   expect(chainOf({ ...bot, onBehalfOf }).map(({ subject }) => subject)).toEqual(['bot', 'alice', 'planner']);
+});
+
+describe('the people among several accounts', () => {
+  it('are found through an account that shares one name with each of two others', () => {
+    const [one, bridge, other, alone] = [
+      at('i', 'a', 'p1'),
+      at('j', 'b', 'p1'),
+      at('k', 'b', 'p2'),
+      at('i', 'c', 'p3'),
+    ] as const;
+    expect(groupByPerson([one, other, alone]).length).toBe(3);
+    expect(groupByPerson([one, other, alone, bridge])).toHaveLength(2);
+  });
+
+  it('are the same however the accounts are ordered', () => {
+    const accounts = fc.array(
+      fc.tuple(
+        fc.constantFrom('i', 'j'),
+        fc.constantFrom('a', 'b', 'c', 'd'),
+        fc.constantFrom('p', 'q', 'r', undefined),
+      ),
+      { maxLength: 7 },
+    );
+    fc.assert(
+      fc.property(
+        accounts.map((all) => all.map((parts) => at(...parts))),
+        fc.nat(),
+        (all, turn) => {
+          const turned = [...all.slice(turn % (all.length + 1)), ...all.slice(0, turn % (all.length + 1))].reverse();
+          return groupByPerson(all).length === groupByPerson(turned).length;
+        },
+      ),
+    );
+  });
 });

@@ -7,11 +7,10 @@ import { checkPolicy } from '../../src/policy/check.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions } from '../../src/policy/rules.ts';
-import { CallVariables } from '../../src/policy/variables/variables.ts';
-import { policyOf, post } from './inputs.ts';
+import { policyOf, post, variablesOf } from './inputs.ts';
 
 function run(expression: string, args: Readonly<Record<string, unknown>>) {
-  const variables = new CallVariables(post(args as never));
+  const variables = variablesOf(post(args as never));
   const verdict = compileCondition(expression).evaluate(variables);
   return { verdict, spent: variables.budget.spent };
 }

@@ -6,8 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { findFunction } from '../../src/policy/cel/functions.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
-import { CallVariables } from '../../src/policy/variables/variables.ts';
-import { call, post } from './inputs.ts';
+import { call, post, variablesOf } from './inputs.ts';
 
 const library = new Environment({ unlistedVariablesAreDyn: false })
   .registerVariable('args', 'dyn')
@@ -15,7 +14,7 @@ const library = new Environment({ unlistedVariablesAreDyn: false })
 
 function both(expression: string, args: Readonly<Record<string, unknown>>): readonly [unknown, unknown] {
   const input = post(args as never);
-  const ours = compileCondition(expression).evaluate(new CallVariables(input));
+  const ours = compileCondition(expression).evaluate(variablesOf(input));
   try {
     const theirs: unknown = library.evaluate(expression, { args, now: new Date(input.now) });
     return [ours, typeof theirs === 'boolean' ? theirs : 'failed'];
@@ -177,7 +176,7 @@ describe('for random expressions', () => {
 
 test('a name that a call’s header brings twice is of no type', () => {
   const twice = call({ headers: ['x-a', '1', 'x-a', '1'] });
-  const run = (expression: string) => compileCondition(expression).evaluate(new CallVariables(twice));
+  const run = (expression: string) => compileCondition(expression).evaluate(variablesOf(twice));
   for (const expression of [
     'request.headers["x-a"] == "1"',
     'request.headers["x-a"] != "1"',

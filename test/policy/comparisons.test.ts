@@ -7,11 +7,9 @@ import { describe, expect, test } from 'vitest';
 import type { DecisionInput } from '../../src/domain/decision.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
-import { CallVariables } from '../../src/policy/variables/variables.ts';
-import { call, policyOf, post, toolCall } from './inputs.ts';
+import { call, policyOf, post, toolCall, variablesOf } from './inputs.ts';
 
-const run = (expression: string, input: DecisionInput) =>
-  compileCondition(expression).evaluate(new CallVariables(input));
+const run = (expression: string, input: DecisionInput) => compileCondition(expression).evaluate(variablesOf(input));
 const withArgs = (expression: string, args: Readonly<Record<string, unknown>>) => run(expression, post(args as never));
 
 describe('a truth value', () => {

@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { DecisionInput } from '../../src/domain/decision.ts';
 import { compileCondition } from '../../src/policy/conditions.ts';
-import { CallVariables } from '../../src/policy/variables/variables.ts';
-import { agent, approval, call, post, task, toolCall } from './inputs.ts';
+import { agent, approval, call, post, task, toolCall, variablesOf } from './inputs.ts';
 
 const run = (expression: string, input: DecisionInput = call()) =>
-  compileCondition(expression).evaluate(new CallVariables(input));
+  compileCondition(expression).evaluate(variablesOf(input));
 
 describe('what a condition sees', () => {
   const rich = call({

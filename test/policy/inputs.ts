@@ -4,7 +4,10 @@ import type { Action } from '../../src/domain/action.ts';
 import type { Approval, DecisionInput } from '../../src/domain/decision.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import type { Task } from '../../src/domain/task.ts';
-import type { PolicyOptions, RuleOptions, TierOptions } from '../../src/policy/rules.ts';
+import type { ClassificationOptions, PolicyOptions, RuleOptions, TierOptions } from '../../src/policy/rules.ts';
+import { CallVariables } from '../../src/policy/variables/variables.ts';
+import { Vocabulary } from '../../src/policy/vocabulary.ts';
+import { classified } from '../support/classified.ts';
 import { mcpOf } from '../support/mcp-message.ts';
 import { taskOf } from '../support/tasks.ts';
 
@@ -21,6 +24,15 @@ export const agent: Principal = {
   onBehalfOf: [{ id: 'https://idp.example.org#alice', issuer: 'https://idp.example.org', subject: 'alice' }],
   expiresAt: 2_000_000_000_000,
 };
+
+/** What a configuration without classification says. */
+export const NOTHING_CLASSIFIED: ClassificationOptions = {
+  sensitivity: ['public', 'internal', 'confidential', 'restricted'],
+  resources: [],
+};
+
+export const variablesOf = (input: DecisionInput, caseSensitive = false): CallVariables =>
+  new CallVariables(input, new Vocabulary(NOTHING_CLASSIFIED), caseSensitive);
 
 const plainAction: Action = {
   protocol: 'http',
@@ -44,7 +56,7 @@ export const call = ({ action, ...rest }: Call = {}): DecisionInput => ({
   headers: [],
   calls: [],
   now: 1_800_000_000_000,
-  facts: { classification: { operation: 'read', resources: [], owners: [] } },
+  facts: { classification: classified() },
   ...rest,
   action: { ...plainAction, ...action },
 });
@@ -97,6 +109,7 @@ export const approval = (satisfied: boolean, ageMs = 1000): Approval => ({
 });
 
 export const policyOf = (rules: readonly RuleOptions[], rest: Partial<PolicyOptions> = {}): PolicyOptions => ({
+  ...NOTHING_CLASSIFIED,
   rules,
   tiers: { one: tierOf(), two: tierOf(['group:legal'], 2) },
   upstreams: {

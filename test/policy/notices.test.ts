@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import type { Decision } from '../../src/domain/decision.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions, TierOptions } from '../../src/policy/rules.ts';
-import { post } from './inputs.ts';
+import { NOTHING_CLASSIFIED, post } from './inputs.ts';
 
 const tier: TierOptions = {
   reviewers: ['group:a'],
@@ -18,6 +18,7 @@ const rule: RuleOptions = { id: 'pay', match: { upstream: 'ledger' }, decide: 'h
 
 function decide(more: Partial<TierOptions> = {}, rules: readonly RuleOptions[] = [rule]): Decision {
   return compilePolicy({
+    ...NOTHING_CLASSIFIED,
     rules,
     tiers: { t: { ...tier, ...more } },
     upstreams: { ledger: { protocol: 'http' } },

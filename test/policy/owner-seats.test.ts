@@ -4,6 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import type { RuleOptions, TierOptions } from '../../src/policy/rules.ts';
+import { classified } from '../support/classified.ts';
 import { call, policyOf, tierOf } from './inputs.ts';
 
 const { reviewers: _, count: __, ...terms } = tierOf() as TierOptions & { reviewers: unknown; count: unknown };
@@ -22,7 +23,7 @@ const tiers = {
 const held = (tier: string): RuleOptions => ({ id: 'r', match: { upstream: 'ledger' }, decide: 'hold', tier });
 const decide = (tier: keyof typeof tiers, owners: readonly (readonly string[])[], more = {}) =>
   compilePolicy(policyOf([held(tier)], { tiers, ...more })).decide(
-    call({ facts: { classification: { operation: 'read', resources: [], owners } } }),
+    call({ facts: { classification: classified({ owners }) } }),
   );
 const seats = (...given: Parameters<typeof decide>) =>
   decide(...given).requirements.map(({ reviewers, count, owner }) => ({ reviewers, count, owner }));

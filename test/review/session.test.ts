@@ -12,7 +12,7 @@ const MINUTE = 60_000;
 
 const sealOf = (key: string): Seal => sealOver(createSealer({ key: secretOf(key.repeat(32)) }));
 
-function open(origin = 'https://review.test', key = 'k') {
+function open(origin = 'https://review.test', key = 'k', personClaim?: string) {
   const clock = manualClock();
   return {
     clock,
@@ -20,6 +20,7 @@ function open(origin = 'https://review.test', key = 'k') {
       seal: sealOf(key),
       once: createReplayMemory(clock),
       origin,
+      personClaim,
       idleMs: 30 * MINUTE,
       lifeMs: 120 * MINUTE,
       now: clock.now,
@@ -44,6 +45,15 @@ describe('a session', () => {
     const cookie = pair(sessions.start(reviewerOf('alice')));
     expect((await sessions.read(`other=1; ${cookie}`))?.reviewer).toEqual(reviewerOf('alice'));
     expect(Buffer.from(cookie, 'base64').toString('latin1')).not.toContain('alice');
+  });
+
+  // Kind: who signed in before the issuer's claim counted goes on as a person whom nobody compares.
+  it('ends when people are known by another claim, or by one at last', async () => {
+    const claims = [undefined, 'oid', 'email'];
+    const written = claims.map((claim) => pair(open(undefined, 'k', claim).sessions.start(reviewerOf('alice'))));
+    for (const [at, cookie] of written.entries())
+      for (const [by, claim] of claims.entries())
+        expect((await open(undefined, 'k', claim).sessions.read(cookie)) !== undefined).toBe(at === by);
   });
 
   it('is refused when it was altered, sealed elsewhere, sealed for something else, or is there twice', async () => {

@@ -11,7 +11,7 @@ import { type QuickstartIssuer, startQuickstartIssuer } from '../../config/quick
 import { systemClock } from '../../src/domain/clock.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { createReplayMemory } from '../../src/identity/possession/replay-memory.ts';
-import { type BrowserSignInOptions, createBrowserSignIn } from '../../src/review/sign-in.ts';
+import { type BrowserSignInOptions, createBrowserSignIn, type SignInTerms } from '../../src/review/sign-in.ts';
 import { type ClaimsIssuer, startClaimsIssuer } from '../support/claims-issuer.ts';
 import { createVisitor } from '../support/visitor.ts';
 
@@ -60,7 +60,7 @@ const walk = (start: string, user: string): Promise<URL> =>
 describe('signing in', () => {
   it('gives the person with name, groups and the time, and the way back', async () => {
     const signIn = createBrowserSignIn(options());
-    const { url, transaction } = await signIn.begin('/holds/hold_1', false);
+    const { url, transaction } = await signIn.begin('/holds/hold_1');
     expect(new URL(url).searchParams.get('code_challenge_method')).toBe('S256');
     const { reviewer, to } = await signIn.finish(await walk(url, 'alice'), transaction);
     expect(to).toBe('/holds/hold_1');
@@ -76,7 +76,7 @@ describe('signing in', () => {
   it('is finished once, also where the issuer takes its code a second time', async () => {
     const once = createReplayMemory(systemClock);
     const signIn = createBrowserSignIn(options({ once }));
-    const { url, transaction } = await signIn.begin('/', false);
+    const { url, transaction } = await signIn.begin('/');
     const { state, startedAt } = JSON.parse(transaction) as { state: string; startedAt: number };
     const back = await walk(url, 'alice');
     await once.use('sign-in', state, startedAt + 60_000);
@@ -84,7 +84,7 @@ describe('signing in', () => {
   });
 
   it('asks for a sign-in anew, with the strength that is configured', async () => {
-    const { url } = await createBrowserSignIn(options({ acrValues: ['phr', 'phrh'] })).begin('/', true);
+    const { url } = await createBrowserSignIn(options({ acrValues: ['phr', 'phrh'] })).begin('/', { maxAgeMs: 0 });
     const { searchParams } = new URL(url);
     expect([searchParams.get('prompt'), searchParams.get('max_age'), searchParams.get('acr_values')]).toEqual([
       'login',
@@ -93,13 +93,34 @@ describe('signing in', () => {
     ]);
   });
 
+  it('asks for what a tier asks for, and for nothing else', async () => {
+    const signIn = createBrowserSignIn(options({ acrValues: ['configured'] }));
+    const asked = async (terms: SignInTerms) => {
+      const { searchParams } = new URL((await signIn.begin('/', terms)).url);
+      return [searchParams.get('prompt'), searchParams.get('max_age'), searchParams.get('acr_values')];
+    };
+    expect(await asked({ maxAgeMs: 300_000, acr: ['phr'] })).toEqual(['login', '300', 'phr']);
+    expect(await asked({ acr: ['phr', 'phrh'] })).toEqual(['login', null, 'phr phrh']);
+    expect(await asked({ maxAgeMs: 300_000 })).toEqual(['login', '300', 'configured']);
+    expect(await asked({})).toEqual([null, null, null]);
+  });
+
+  it('refuses a sign-in that is not as strong as was asked for', async () => {
+    const signIn = createBrowserSignIn(options());
+    const { url, transaction } = await signIn.begin('/', { acr: ['phr'] });
+    await expect(signIn.finish(await walk(url, 'bob'), transaction)).rejects.toMatchObject({
+      code: 'reviewer_unauthenticated',
+      details: { members: { check: 'too_weak' } },
+    });
+  });
+
   it('does not take a sign-in for step-up whose acr or amr is not the configured one', async () => {
     for (const stepUp of [
       { acr: ['phr'], amr: [] },
       { acr: [], amr: ['hwk'] },
     ]) {
       const signIn = createBrowserSignIn(options({ stepUp }));
-      const { url, transaction } = await signIn.begin('/', true);
+      const { url, transaction } = await signIn.begin('/', { maxAgeMs: 0 });
       const { reviewer } = await signIn.finish(await walk(url, 'bob'), transaction);
       expect(reviewer.authenticatedAt).toBeUndefined();
     }
@@ -108,7 +129,7 @@ describe('signing in', () => {
   it('refuses an old sign-in where a fresh one was asked for', async () => {
     // For this console it is an hour later than for the issuer, so what the issuer says is an hour old.
     const signIn = createBrowserSignIn(options({ now: () => Date.now() + 3_600_000 }));
-    const { url, transaction } = await signIn.begin('/', true);
+    const { url, transaction } = await signIn.begin('/', { maxAgeMs: 0 });
     await expect(signIn.finish(await walk(url, 'bob'), transaction)).rejects.toMatchObject({
       code: 'reviewer_unauthenticated',
       detail: expect.stringMatching(/anew/),
@@ -117,7 +138,7 @@ describe('signing in', () => {
 
   it('refuses an answer of another sign-in, a used code and an altered one', async () => {
     const signIn = createBrowserSignIn(options());
-    const [mine, other] = [await signIn.begin('/', false), await signIn.begin('/', false)];
+    const [mine, other] = [await signIn.begin('/'), await signIn.begin('/')];
     const callback = await walk(mine.url, 'alice');
     const altered = new URL(callback);
     altered.searchParams.set('code', 'guess');
@@ -130,7 +151,7 @@ describe('signing in', () => {
 
   it('says that the issuer cannot be reached, and tries again the next time', async () => {
     const dead = createBrowserSignIn(options({ issuer: 'http://127.0.0.1:9' }));
-    await expect(dead.begin('/', false)).rejects.toMatchObject({ code: 'issuer_unavailable' });
+    await expect(dead.begin('/')).rejects.toMatchObject({ code: 'issuer_unavailable' });
     expect(await dead.signOutUrl()).toBeUndefined();
   });
 
@@ -155,7 +176,7 @@ describe('signing in', () => {
       const signIn = createBrowserSignIn(
         options({ issuer: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }),
       );
-      await expect(signIn.begin('/', false)).rejects.toMatchObject({ code: 'issuer_unavailable' });
+      await expect(signIn.begin('/')).rejects.toMatchObject({ code: 'issuer_unavailable' });
       expect(await signIn.signOutUrl()).toBeUndefined();
       server.close();
     },
@@ -172,7 +193,7 @@ describe('what an issuer says of a person', () => {
   async function signInWith(claims: Readonly<Record<string, unknown>>, extra: Partial<BrowserSignInOptions> = {}) {
     theirs.claims = claims;
     const signIn = createBrowserSignIn(options({ issuer: theirs.url, clientId: 'desk', ...extra }));
-    const { url, transaction } = await signIn.begin('/', false);
+    const { url, transaction } = await signIn.begin('/');
     return signIn.finish(await walk(url, 'nobody'), transaction);
   }
 
@@ -207,6 +228,40 @@ describe('what an issuer says of a person', () => {
       name: 'Alice A.',
       authenticatedAt: 1_700_000_000_750,
     });
+  });
+
+  // Kind: a person who writes their own acr into a profile that the issuer shows at userinfo.
+  it('is as strong as the ID token says, whatever userinfo says', async () => {
+    const strong = { sub: 'alice', acr: 'phr', auth_time: 1_700_000_000, amr: ['hwk'] };
+    expect((await signInWith(strong)).reviewer).toMatchObject({ acr: 'phr', amr: ['hwk'] });
+    theirs.userinfo = strong;
+    const { reviewer } = await signInWith({ sub: 'alice', auth_time: undefined });
+    theirs.userinfo = undefined;
+    expect(reviewer).not.toHaveProperty('acr');
+    expect(reviewer).not.toHaveProperty('amr');
+    expect(reviewer).not.toHaveProperty('authenticatedAt');
+  });
+
+  // Kind: somebody signs in without saying who they are, and is taken for another person than the one acted for.
+  it.each<[string, object, object | undefined, string | undefined]>([
+    ['in the ID token', { oid: 'oid-7' }, undefined, 'oid-7'],
+    ['at the userinfo endpoint', {}, { oid: 'oid-7' }, 'oid-7'],
+    ['nowhere', {}, { other: 'oid-7' }, undefined],
+    ['as something else than a name', { oid: ['oid-7'] }, undefined, undefined],
+  ])('names the person by the claim %s', async (_, claims, userinfo, person) => {
+    theirs.userinfo = userinfo as typeof theirs.userinfo;
+    const signedIn = signInWith({ ...claims }, { personClaim: 'oid' });
+    if (person !== undefined) expect((await signedIn).reviewer).toMatchObject({ subject: 'alice', person });
+    else await expect(signedIn).rejects.toMatchObject({ code: 'person_unknown' });
+    theirs.userinfo = undefined;
+  });
+
+  // Kind: an address from one place counts as verified by another place that speaks of another address.
+  it('takes no e-mail address of the ID token for verified by the userinfo endpoint', async () => {
+    theirs.userinfo = { email_verified: true };
+    const signedIn = signInWith({ email: 'chosen@corp.example' }, { personClaim: 'email' });
+    await expect(signedIn).rejects.toMatchObject({ code: 'person_unknown' });
+    theirs.userinfo = undefined;
   });
 
   it('gives no groups in another shape than texts', async () => {

@@ -42,6 +42,7 @@ import type { RuleOptions } from '../../src/policy/rules.ts';
 import { AgentCalls } from '../../src/steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../../src/steps/open-calls.ts';
 import { createSteps } from '../../src/steps/steps.ts';
+import { NOTHING_CLASSIFIED } from '../policy/inputs.ts';
 import { brokerOver, type OneProviderBroker } from '../support/broker-over.ts';
 import { freshGatewayTest } from '../support/gateway-test.ts';
 import { approve, Bench } from '../support/holds/bench.ts';
@@ -251,6 +252,7 @@ export class Workbench {
       ...(this.credential !== undefined && { credential: this.credential }),
     };
     const policy = compilePolicy({
+      ...NOTHING_CLASSIFIED,
       rules: this.rules,
       tiers: TIERS,
       upstreams: { ledger: upstream, all: { protocol: 'http' } },

@@ -9,6 +9,8 @@ export interface ClaimsIssuer {
   readonly url: string;
   /** Of the next ID token, besides iss, aud, iat, exp and nonce. */
   claims: Readonly<Record<string, unknown>>;
+  /** Of the userinfo endpoint, besides sub; undefined: the issuer has no such endpoint. Set it before the first sign-in. */
+  userinfo: Readonly<Record<string, unknown>> | undefined;
   /** Makes the access tokens; `asked` is what the authorization request said, and undefined in the device flow. */
   accessToken: (asked: URLSearchParams | undefined) => Promise<string>;
   /** The answer to the next code, instead of tokens. */
@@ -19,8 +21,9 @@ export interface ClaimsIssuer {
 export async function startClaimsIssuer(clientId: string): Promise<ClaimsIssuer> {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const requests = new Map<string, URLSearchParams>();
-  const issuer: Pick<ClaimsIssuer, 'claims' | 'refusal' | 'accessToken'> = {
+  const issuer: Pick<ClaimsIssuer, 'claims' | 'userinfo' | 'refusal' | 'accessToken'> = {
     claims: {},
+    userinfo: undefined,
     refusal: undefined,
     accessToken: async () => 'opaque',
   };
@@ -36,6 +39,7 @@ export async function startClaimsIssuer(clientId: string): Promise<ClaimsIssuer>
       back.searchParams.set('state', searchParams.get('state') ?? '');
       return { status: 303, body: '', headers: { location: back.href } };
     }
+    if (pathname === '/userinfo') return { body: { sub: 'alice', ...issuer.userinfo } };
     if (pathname === '/device') {
       return {
         body: { device_code: 'd', user_code: 'AB-CD', verification_uri: `${peer.url}/`, expires_in: 60, interval: 1 },
@@ -47,7 +51,11 @@ export async function startClaimsIssuer(clientId: string): Promise<ClaimsIssuer>
         token_endpoint: `${peer.url}/token`,
         jwks_uri: `${peer.url}/jwks`,
       };
-      const more = { end_session_endpoint: `${peer.url}/logout`, device_authorization_endpoint: `${peer.url}/device` };
+      const more = {
+        end_session_endpoint: `${peer.url}/logout`,
+        device_authorization_endpoint: `${peer.url}/device`,
+        ...(issuer.userinfo !== undefined && { userinfo_endpoint: `${peer.url}/userinfo` }),
+      };
       return { body: { issuer: peer.url, ...at, ...more, id_token_signing_alg_values_supported: ['ES256'] } };
     }
     if (issuer.refusal !== undefined) return issuer.refusal;

@@ -42,6 +42,7 @@ export interface MoreConfig {
   readonly login?: Partial<NonNullable<Section<'reviewers'>['login']>>;
   readonly reviewers?: Partial<Section<'reviewers'>>;
   readonly upstreams?: Section<'upstreams'>;
+  readonly tiers?: Section<'tiers'>;
   readonly rules?: Rules;
   readonly notifications?: Section<'notifications'>;
 }
@@ -147,6 +148,7 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
         reasonRequired: true,
         escalate: { after: '1s', to: ['user:mallory'] },
       },
+      ...more.tiers,
     },
     rules: [
       rule.hold('escalating-transfers', post('/escalating'), { tier: 'escalating' }),

@@ -2,6 +2,7 @@
 
 import type { Fault } from '../../settings/faults.ts';
 import type { Config } from '../schema.ts';
+import { checkMatch } from './match.ts';
 import { checkName } from './names.ts';
 import { destinationsOf, type Sections } from './sections.ts';
 
@@ -23,7 +24,8 @@ export function* checkRules(sections: Sections): Generator<Fault> {
         message: 'Remove `notify`: it has no effect on a deny rule, because nothing is held.',
       };
     }
-    for (const fault of checkMatch(rule, sections)) yield { ...fault, path: at(...(fault.path as string[])) };
+    for (const fault of [...checkMatch(rule.match, sections), ...checkNarrowing(rule, sections)])
+      yield { ...fault, path: at(...(fault.path as string[])) };
   }
 }
 
@@ -39,37 +41,17 @@ function* checkTier({ decide, tier }: RuleConfig, tiers: Sections['tiers'], path
 }
 
 /** Paths from the rule. */
-function* checkMatch({ match, decide, credential }: RuleConfig, { upstreams }: Sections): Generator<Fault> {
+function* checkNarrowing({ match, decide, credential }: RuleConfig, { upstreams }: Sections): Generator<Fault> {
   const { upstream: name, server } = match;
-  if (name === undefined) {
-    if (server !== undefined)
-      yield { path: ['match', 'server'], message: 'Set `upstream` too: a server is named together with its upstream.' };
-    return;
-  }
-  yield* checkName('upstream', name, upstreams, ['match', 'upstream']);
+  if (decide === 'deny' || credential === undefined || name === undefined) return;
   const upstream = Object.hasOwn(upstreams, name) ? upstreams[name] : undefined;
   if (upstream === undefined) return;
-  if (upstream.protocol === 'http') {
-    for (const key of ['tool', 'mcp', 'resource', 'prompt'] as const) {
-      if (match[key] !== undefined)
-        yield {
-          path: ['match', key],
-          message: `Remove \`${key}\`, or set \`protocol: mcp\` on the upstream: this one does not speak MCP.`,
-        };
-    }
-  }
-  if (server !== undefined) {
-    if (!('servers' in upstream)) {
-      yield { path: ['match', 'server'], message: 'Remove `server`: this upstream has no `servers`.' };
-      return;
-    }
-    yield* checkName('server', server, upstream.servers, ['match', 'server']);
-    if (!Object.hasOwn(upstream.servers, server)) return;
-  }
   const meant = destinationsOf({ [name]: upstream }).filter(
     ({ path }) => server === undefined || path.at(-1) === server,
   );
-  if (decide !== 'deny' && credential !== undefined && meant.every((each) => each.credential === undefined))
+  // A server of this name that is not there is told by checkMatch.
+  if (meant.length === 0) return;
+  if (meant.every((each) => each.credential === undefined))
     yield {
       path: ['credential'],
       message: 'Set `credential` on the upstream, or remove it here: the upstream has no credential to narrow.',

@@ -15,6 +15,9 @@ export interface Sections {
   readonly signing?: Config['signing'] | undefined;
   readonly tiers: Entries<Config['tiers'][string]>;
   readonly meters: Entries<Config['meters'][string]>;
+  readonly sensitivity: Config['sensitivity'];
+  readonly unclassified?: Config['unclassified'] | undefined;
+  readonly resources: readonly (Config['resources'][number] | undefined)[];
   readonly rules: readonly (Config['rules'][number] | undefined)[];
   readonly notifications: Config['notifications'] | undefined;
 }

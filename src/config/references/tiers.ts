@@ -4,9 +4,14 @@ import { asksOwner, needsOf } from '../../domain/tier.ts';
 import type { Fault } from '../../settings/faults.ts';
 import type { Sections } from './sections.ts';
 
-export function* checkTiers({ tiers }: Sections): Generator<Fault> {
+export function* checkTiers(sections: Sections): Generator<Fault> {
+  const { tiers } = sections;
+  const noPasskeys = whyNoPasskeys(sections);
+  const noOwners = !sections.resources.some((resource) => resource?.owners !== undefined);
   for (const [name, tier] of Object.entries(tiers)) {
     if (tier === undefined) continue;
+    if (tier.assurance?.passkey && noPasskeys !== undefined)
+      yield { path: ['tiers', name, 'assurance', 'passkey'], severity: 'warning', message: noPasskeys };
     for (const need of needsOf(tier)) {
       const { count, from, escalate } = need;
       const at = (...path: string[]) => ['tiers', name, ...need.at, ...path];
@@ -17,7 +22,8 @@ export function* checkTiers({ tiers }: Sections): Generator<Fault> {
         };
       }
       if (asksOwner(need)) {
-        if (escalate === undefined) yield { path: at(), severity: 'warning', message: OWNERS_ALONE };
+        if (escalate !== undefined) continue;
+        yield { path: at(), severity: 'warning', message: noOwners ? NO_OWNERS : OWNERS_ALONE };
         continue;
       }
       const voters = [...from, ...(escalate?.to ?? [])];
@@ -33,6 +39,20 @@ export function* checkTiers({ tiers }: Sections): Generator<Fault> {
     }
   }
 }
+
+/** Passkeys are taken on the pages only, and belong to a host name (WebAuthn section 5.1.3, RP ID). */
+function whyNoPasskeys({ reviewers, listeners }: Sections): string | undefined {
+  if (reviewers === undefined || listeners === undefined) return undefined;
+  if (reviewers.login === undefined)
+    return 'Set `reviewers.login`: passkeys are taken on its pages only, so nobody can vote in this tier.';
+  const { url } = listeners.reviewers;
+  return url === undefined || /^[\d.]+$|^\[/.test(new URL(url).hostname)
+    ? 'Set `listeners.reviewers.url` with a host name: passkeys need one, so nobody can vote in this tier.'
+    : undefined;
+}
+
+const NO_OWNERS =
+  'Set `owners` on an entry of `resources`: none names any, so every call that this tier holds is refused.';
 
 const OWNERS_ALONE =
   'Set `escalate`: where the owners may not decide, or no matching resource names an owner, nobody else can, and the ' +

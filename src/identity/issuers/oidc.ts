@@ -10,7 +10,7 @@ import { type ConfigContext, pemFile, secret } from '../../settings/paths-and-se
 import { type CommonSettings, type IssuerParts, type IssuerSettingsOf, issuerType } from '../issuer-type.ts';
 import { createOidcKeys } from '../keys/oidc-keys.ts';
 import { refusal } from '../refusal.ts';
-import { algorithms, audience, issuerName, maxLifetime, requireProof } from '../settings.ts';
+import { algorithms, audience, issuerName, maxLifetime, personClaim, requireProof } from '../settings.ts';
 import { verifyAccessToken } from '../tokens/access-token.ts';
 import { claimRules, issuerClaim } from '../tokens/claims.ts';
 import { createIntrospection, type Introspection } from '../tokens/introspection.ts';
@@ -67,6 +67,14 @@ const settings = (context: ConfigContext) =>
         .max(200)
         .exactOptional()
         .describe('Claim, by name or path, whose text is shown to reviewers beside the caller’s id; never compared'),
+      subject: z
+        .enum(['agent', 'person'])
+        .default('agent')
+        .describe(
+          'Whom `sub` names: the agent, or the person for whom the agent calls. Then the agent is the client of the ' +
+            'token (`client_id`, `azp`); default agent',
+        ),
+      personClaim: personClaim(),
       introspection: introspectionSettings(context),
       tokenReview: tokenReviewSettings(context),
       maxLifetime: maxLifetime('24h'),
@@ -108,7 +116,7 @@ function createOidcVerifier(
   introspection: Introspection | undefined,
 ): TokenVerifier {
   const { clock, log } = parts;
-  const { name, issuer, algorithms: accepted, requireAccessTokenType, displayClaim } = own;
+  const { name, issuer, algorithms: accepted, requireAccessTokenType } = own;
   const rules = { ...claimRules(own, parts.audience), issuer, algorithms: accepted, requireAccessTokenType };
   const keys = createOidcKeys(own, parts.refresh, parts);
   const reviews: readonly Review[] = [
@@ -122,7 +130,7 @@ function createOidcVerifier(
     async verify(jws, claims) {
       const { expiresAt, keySet } = await verifyAccessToken(jws, claims, keys, rules, clock);
       checkKubernetesSubject(claims);
-      const principal = oidcPrincipal(claims, { name, issuer, displayClaim }, expiresAt);
+      const principal = oidcPrincipal(claims, own, expiresAt);
       if (reviews.length === 0) return { principal, keySet };
       for (const review of reviews) await review(jws.raw, principal);
       return { principal, keySet, ttlMs: ANSWER_TTL_MS };

@@ -4,27 +4,48 @@
 
 import { isJsonObject, type Json, type JsonObject, presentMembers } from '../../domain/json.ts';
 import { isName } from '../../domain/name.ts';
+import { personAt, personUnknown } from '../../domain/person-claim.ts';
 import type { Party } from '../../domain/principal.ts';
 import { refusal } from '../refusal.ts';
-import { requireSubject } from './claims.ts';
+import { requireClient, requireSubject } from './claims.ts';
+import { speaksForClient } from './client-token.ts';
 
 /** How many `act` claims may be nested. */
 const MAX_ACTORS = 8;
 
+/** What the entry under `identity.issuers` says about the names in a token. */
+export interface DelegationRules {
+  readonly issuer: string;
+  /** Whom `sub` names where no `act` names the caller. */
+  readonly subject: 'agent' | 'person';
+  readonly personClaim?: string | undefined;
+}
+
 interface Delegation {
   readonly caller: Party;
+  /** The object that names the caller: the token, its outermost `act`, or nothing where the client's name is all. */
+  readonly named: JsonObject;
   /** Nearest first: the token's subject, then earlier actors. */
   readonly onBehalfOf: readonly Party[];
 }
 
-/** Who calls, and for whom. Throws `token_claims`. */
-export function readDelegation(claims: JsonObject, issuer: string): Delegation {
-  const subject = party(issuer, requireSubject(claims));
-  const [actor, ...earlier] = readActors(claims.act, issuer);
-  if (actor === undefined) return { caller: subject, onBehalfOf: [] };
-  if (actor.issuer !== issuer)
-    throw refusal('token_claims', 'act', 'The token’s actor belongs to another issuer (act.iss).');
-  return { caller: actor, onBehalfOf: [subject, ...earlier] };
+/** Who calls, and for whom. Throws `token_claims`, `person_unknown`. */
+export function readDelegation(claims: JsonObject, rules: DelegationRules): Delegation {
+  const { issuer } = rules;
+  const subject = named(claims, issuer, rules);
+  const [actor, ...earlier] = readActors(claims.act, rules);
+  const isForItself = speaksForClient(claims);
+  if (actor !== undefined) {
+    if (actor.party.issuer !== issuer)
+      throw refusal('token_claims', 'act', 'The token’s actor belongs to another issuer (act.iss).');
+    // An agent that another agent acts for is no person, so no claim has to say which person it is.
+    const actedFor = isForItself ? subject : requirePerson(subject, rules);
+    return { caller: actor.party, named: actor.act, onBehalfOf: [actedFor, ...earlier.map((one) => one.party)] };
+  }
+  if (rules.subject === 'agent') return { caller: subject, named: claims, onBehalfOf: [] };
+  // RFC 9068 section 2.2: of a token that a client got for itself, the subject is the client's own account.
+  const client = party(issuer, requireClient(claims));
+  return { caller: client, named: {}, onBehalfOf: isForItself ? [] : [requirePerson(subject, rules)] };
 }
 
 /** `<issuer>#<subject>`: an issuer identifier has no fragment, so the first `#` always divides the two. */
@@ -32,17 +53,35 @@ export function party(issuer: string, subject: string): Party {
   return { id: `${issuer}#${subject}`, issuer, subject };
 }
 
-function readActors(outermost: Json | undefined, issuer: string): Party[] {
-  const actors: Party[] = [];
+/** The party that an object with `sub` names, with the person claim that stands in the same object. */
+function named(from: JsonObject, issuer: string, { personClaim }: DelegationRules): Party {
+  const found = party(issuer, requireSubject(from));
+  const person = personClaim === undefined ? undefined : personAt(from, personClaim);
+  return person === undefined ? found : { ...found, person };
+}
+
+function requirePerson(subject: Party, { personClaim }: DelegationRules): Party {
+  if (personClaim !== undefined && subject.person === undefined)
+    throw personUnknown('The token acts for a person and', personClaim);
+  return subject;
+}
+
+interface Actor {
+  readonly party: Party;
+  readonly act: JsonObject;
+}
+
+function readActors(outermost: Json | undefined, rules: DelegationRules): Actor[] {
+  const actors: Actor[] = [];
   for (let next = outermost; next !== undefined; ) {
     if (!isJsonObject(next)) throw refusal('token_claims', 'act', 'The token’s act claim is not an object.');
     if (actors.length === MAX_ACTORS)
       throw refusal('token_claims', 'act', `The token names more than ${MAX_ACTORS} actors.`);
     const act = presentMembers(next);
-    const { iss = issuer } = act;
+    const { iss = rules.issuer } = act;
     if (typeof iss !== 'string' || !isName(iss) || iss.includes('#'))
       throw refusal('token_claims', 'act', 'The issuer of an actor is not an issuer identifier.');
-    actors.push(party(iss, requireSubject(act)));
+    actors.push({ party: named(act, iss, rules), act });
     next = act.act;
   }
   return actors;

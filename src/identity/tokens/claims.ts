@@ -4,7 +4,7 @@
 
 import { claimAt } from '../../domain/claim.ts';
 import type { EpochMs } from '../../domain/clock.ts';
-import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import type { Json, JsonObject } from '../../domain/json.ts';
 import { isName } from '../../domain/name.ts';
 import type { Principal } from '../../domain/principal.ts';
 import { refusal } from '../refusal.ts';
@@ -83,9 +83,25 @@ export function requireText(claims: JsonObject, name: string): string {
  */
 export function requireSubject(claims: JsonObject): string {
   const subject = requireText(claims, 'sub');
-  if (subject.length > 1024 || !isName(subject))
-    throw refusal('token_claims', 'sub', 'The token’s subject is not fit to be a name.');
+  if (!isSubject(subject)) throw refusal('token_claims', 'sub', 'The token’s subject is not fit to be a name.');
   return subject;
+}
+
+const LONGEST_SUBJECT = 1024;
+const isSubject = (text: string): boolean => text.length <= LONGEST_SUBJECT && isName(text);
+
+/** The one client of a token that names its agent so. Throws `token_claims`. */
+export function requireClient(claims: JsonObject): string {
+  const [client, ...others] = clientsOf(claims);
+  if (client === undefined)
+    throw refusal('token_claims', 'client', 'The token does not say which client it was issued to (client_id, azp).');
+  if (others.length > 0 || !isSubject(client))
+    throw refusal(
+      'token_claims',
+      'client',
+      'The token names more than one client, or one that is not fit to be a name.',
+    );
+  return client;
 }
 
 /**
@@ -100,16 +116,16 @@ export function clientsOf({ azp, client_id, cid, appid }: JsonObject): readonly 
 
 /**
  * What reviewers are shown of a caller besides its id: the client, and the text of the issuer entry's `displayClaim`,
- * read from the object that names the caller (`act` for an actor). A name that `isName` refuses is not shown.
+ * read from `named`, the object that names the caller. A name that `isName` refuses is not shown.
  */
 export function displayOf(
   claims: JsonObject,
+  named: JsonObject,
   subject: string,
   displayClaim: string | undefined,
 ): Pick<Principal, 'client' | 'name'> {
   const client = clientsOf(claims).find((name) => name !== subject && isName(name));
-  const name =
-    displayClaim === undefined ? undefined : claimAt(isJsonObject(claims.act) ? claims.act : claims, displayClaim);
+  const name = displayClaim === undefined ? undefined : claimAt(named, displayClaim);
   return {
     ...(client !== undefined && { client }),
     ...(typeof name === 'string' && name.length <= LONGEST_NAME && isName(name) && { name }),

@@ -4,29 +4,24 @@
 import type { EpochMs } from '../../domain/clock.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { Principal } from '../../domain/principal.ts';
-import { readDelegation } from './actors.ts';
+import { type DelegationRules, readDelegation } from './actors.ts';
 import { displayOf } from './claims.ts';
 
-export interface NamedIssuer {
+export interface NamedIssuer extends DelegationRules {
   /** The name in the configuration. */
   readonly name: string;
-  readonly issuer: string;
   readonly displayClaim?: string | undefined;
 }
 
 /** Throws what `readDelegation` throws. */
-export function oidcPrincipal(
-  claims: JsonObject,
-  { name, issuer, displayClaim }: NamedIssuer,
-  expiresAt: EpochMs,
-): Principal {
-  const { caller, onBehalfOf } = readDelegation(claims, issuer);
+export function oidcPrincipal(claims: JsonObject, issuer: NamedIssuer, expiresAt: EpochMs): Principal {
+  const { caller, named, onBehalfOf } = readDelegation(claims, issuer);
   return {
     ...caller,
-    ...displayOf(claims, caller.subject, displayClaim),
+    ...displayOf(claims, named, caller.subject, issuer.displayClaim),
     kind: 'oidc',
     agentKey: caller.id,
-    issuerName: name,
+    issuerName: issuer.name,
     proof: 'jwt',
     claims,
     onBehalfOf,

@@ -6,8 +6,8 @@
 import type { Json, JsonObject } from '../../domain/json.ts';
 import type { GatewayError } from '../../errors.ts';
 import { refusal } from '../refusal.ts';
-import { looksLikeSpiffeId } from '../spiffe-id.ts';
 import { clientsOf } from './claims.ts';
+import { clientMark } from './client-token.ts';
 
 export interface PersonRules {
   /** A token that is addressed to one of these, too, is an agent's. */
@@ -58,20 +58,9 @@ function refuseOtherKinds(claims: JsonObject): void {
 }
 
 function refuseWorkload(claims: JsonObject): void {
-  const { sub, gty, idtyp, act, preferred_username: username } = claims;
-  if (typeof sub === 'string' && (looksLikeSpiffeId(sub) || sub.startsWith('system:serviceaccount:')))
-    throw workload('workload_subject');
-  // RFC 9068 section 2.2: where no person takes part, `sub` names the client itself. Issuers have other words for it as
-  // well.
-  if (typeof sub === 'string' && (clientsOf(claims).includes(sub) || sub.endsWith('@clients')))
-    throw workload('client_subject');
-  if (
-    gty === 'client-credentials' ||
-    idtyp === 'app' ||
-    (typeof username === 'string' && username.startsWith('service-account-'))
-  ) {
-    throw workload('client_grant');
-  }
+  const { act } = claims;
+  const mark = clientMark(claims);
+  if (mark !== undefined) throw workload(mark);
   if (act !== undefined && act !== null) throw workload('act');
   const { auth_time: signedInAt, sid } = claims;
   if (typeof signedInAt !== 'number' && (typeof sid !== 'string' || sid === '')) {

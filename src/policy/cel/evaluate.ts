@@ -8,6 +8,7 @@ import { type CallVariables, VARIABLES } from '../variables/variables.ts';
 import type { Budget, EvaluationTerms } from './budget.ts';
 import { type CelFunction, compileMatches, findFunction, TYPES } from './functions.ts';
 import { binary, negate } from './operators.ts';
+import { POLICY_FUNCTIONS } from './policy-functions.ts';
 import { FAILED, keysOf, kindOf, lookUp, member, type Value } from './values.ts';
 
 /** One evaluation: what the call brings, and the values of the variables that macros bind. */
@@ -153,8 +154,14 @@ function compileMap(entries: readonly (readonly [ASTNode, ASTNode])[], names: Na
 }
 
 function compileCall(name: string, operands: readonly ASTNode[], isMethod: boolean, names: Names): CompiledPart {
-  const call = findCall(name, operands, isMethod);
   const parts = operands.map((operand) => compile(operand, names));
+  const own = isMethod ? undefined : POLICY_FUNCTIONS.find((each) => each.name === name);
+  if (own !== undefined)
+    return part(parts, (run) => {
+      const values = gather(parts, run);
+      return values === undefined ? FAILED : own.call(values, run.variables);
+    });
+  const call = findCall(name, operands, isMethod);
   return part(parts, (run) => {
     const values = gather(parts, run);
     return values === undefined ? FAILED : call(values, run.budget);

@@ -5,6 +5,7 @@ import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { foldsCheaply, looseKey } from '../../domain/normal-forms/keys.ts';
 import { membersOf } from '../variables/variables.ts';
 import type { Budget, EvaluationTerms } from './budget.ts';
+import { Label } from './label.ts';
 
 /**
  * The result of what cannot be evaluated. Every operator passes it on, except `&&` and `||`, whose other side may
@@ -26,7 +27,7 @@ export class CelType {
 
 const SCALARS = ['string', 'int', 'uint', 'double', 'bool', 'null', 'bytes', 'timestamp', 'duration', 'type'] as const;
 /** `none` is FAILED, and any other value that no condition can use. */
-export type ValueKind = (typeof SCALARS)[number] | 'list' | 'map' | 'view' | 'none';
+export type ValueKind = (typeof SCALARS)[number] | 'label' | 'list' | 'map' | 'view' | 'none';
 
 const scalars: ReadonlySet<ValueKind> = new Set(SCALARS);
 export const isScalar = (value: Value): boolean => scalars.has(kindOf(value));
@@ -63,6 +64,8 @@ function kindOfObject(value: object): ValueKind {
       return 'uint';
     case CelType.prototype:
       return 'type';
+    case Label.prototype:
+      return 'label';
   }
   if (value instanceof Uint8Array) return 'bytes';
   return membersOf(value) === undefined ? 'none' : 'view';
@@ -141,6 +144,8 @@ export function equal(a: Value, b: Value, terms: EvaluationTerms): boolean | Fai
     // biome-ignore lint/suspicious/noDoubleEquals: a bigint and a number of the same value are the same number
     return left == right;
   }
+  if (a instanceof Label) return equal(a.text, b instanceof Label ? b.text : b, terms);
+  if (b instanceof Label) return equal(a, b.text, terms);
   const kind = kindOf(a);
   if (kind !== kindOf(b)) return FAILED;
   switch (kind) {

@@ -1,34 +1,50 @@
-// `tool`, `args` and `hints`: what an MCP call does, and the arguments of any call.
+// `action`: what the call is by the configuration, before any rule decides.
 
-import type { Json } from '../../domain/json.ts';
-import { agentName } from '../../domain/server-names.ts';
-import type { ConditionCall, ValueVariable } from './variable.ts';
+import { type ConditionCall, viewVariable } from './variable.ts';
 
-export const tool: ValueVariable = {
-  name: 'tool',
-  type: 'string',
-  meaning: 'MCP: the tool of a `tools/call`, as agents call it; empty for other calls',
-  value: ({ input: { action } }) => (action.tool === undefined ? '' : agentName(action.upstream, action.tool)),
-};
-
-export const args: ValueVariable = {
-  name: 'args',
-  type: 'dyn',
-  meaning: 'MCP: the arguments; HTTP: the parsed JSON body',
-  reads: 'body',
-  value: readArgs,
-};
-
-export const hints: ValueVariable = {
-  name: 'hints',
-  type: 'map<string, dyn>',
-  meaning: 'MCP: the annotations of the tool, as its server gives them; only in hold and deny rules',
-  reads: 'hints',
-  value: ({ input }) => input.action.mcp?.hints,
-};
-
-/** `{}` for a call without a body; undefined for a body that was not parsed. */
-export function readArgs({ input: { action } }: ConditionCall): Json | undefined {
-  if (action.args !== undefined) return action.args;
-  return action.streamed || action.body !== undefined ? undefined : {};
+class ActionView {
+  readonly #call: ConditionCall;
+  constructor(call: ConditionCall) {
+    this.#call = call;
+  }
+  get #classification() {
+    return this.#call.input.facts?.classification;
+  }
+  get data() {
+    const label = this.#classification?.data;
+    return label === undefined ? undefined : this.#call.vocabulary.label(label);
+  }
+  get reversible() {
+    return this.#classification?.reversible;
+  }
+  get operation() {
+    return this.#classification?.operation;
+  }
+  get environment() {
+    return this.#classification?.environment;
+  }
+  get owners() {
+    const owners = this.#classification?.owners;
+    return owners && [...new Set(owners.flat())];
+  }
 }
+
+export const action = viewVariable({
+  name: 'action',
+  type: 'Action',
+  meaning: 'what the call is, by the configuration',
+  view: ActionView,
+  members: {
+    data: {
+      type: 'Label',
+      meaning: 'how sensitive it is: a label of `sensitivity`; absent where nothing classifies it',
+    },
+    reversible: { type: 'bool', meaning: 'whether the effect can be undone; absent where nothing says so' },
+    operation: {
+      type: 'string',
+      meaning: 'the kind of operation: read, write, delete, export, transfer, deploy, privilege, secret or execute',
+    },
+    environment: { type: 'string', meaning: 'the environment that it touches; absent where nothing names one' },
+    owners: { type: 'list<string>', meaning: 'who answers for what it touches: `group:<name>` or `user:<subject>`' },
+  },
+});

@@ -6,5 +6,5 @@ export const now: ValueVariable = {
   name: 'now',
   type: 'google.protobuf.Timestamp',
   meaning: 'the time of the decision',
-  value: ({ input }) => new Date(input.now),
+  value: ({ input: { now: at } }) => (at === undefined ? undefined : new Date(at)),
 };

@@ -4,7 +4,7 @@
 import type { HeaderList } from '../../domain/headers.ts';
 import { foldKey } from '../../domain/normal-forms/keys.ts';
 import { parameterName, parametersOf } from '../../domain/normal-forms/parameters.ts';
-import { readArgs } from './action.ts';
+import { readArgs } from './arguments.ts';
 import { type ConditionCall, viewVariable } from './variable.ts';
 
 class RequestView {

@@ -30,7 +30,7 @@ class TaskView {
   }
   get calls() {
     if (this.#input.task === undefined) return undefined;
-    this.#calls ??= this.#input.calls.map(readCall);
+    this.#calls ??= this.#input.calls?.map(readCall);
     return this.#calls;
   }
 }

@@ -3,14 +3,23 @@
 // an evaluation error (has() tells). Maps are Maps, and CEL reads JSON by own keys only: no name reaches a JavaScript
 // prototype.
 
-import type { OutlookInput } from '../../domain/decision.ts';
-import type { Facts, HistoryFact } from '../../domain/facts.ts';
+import type { Classifiable } from '../../domain/classification.ts';
+import type { DecisionInput } from '../../domain/decision.ts';
+import type { HistoryFact } from '../../domain/facts.ts';
 import type { PathParams } from '../paths.ts';
+import type { Vocabulary } from '../vocabulary.ts';
+
+/**
+ * What a condition may rest on. Before a call is classified, only the call itself is known, and its facts are not where
+ * its arguments are not: what reads the rest fails to evaluate.
+ */
+export type ConditionInput = Classifiable & Partial<Omit<DecisionInput, keyof Classifiable>>;
 
 /** One call, as far as variables may look at it. */
 export interface ConditionCall {
-  /** Without facts where the arguments of the call are not known: what reads them fails to evaluate. */
-  readonly input: OutlookInput & { readonly facts?: Facts };
+  readonly input: ConditionInput;
+  /** The configuration's own words. */
+  readonly vocabulary: Vocabulary;
   /** Whether the upstream tells names apart by the case of letters. */
   readonly caseSensitive: boolean;
   /** The parameters of the path of the rule whose condition runs: every rule has its own pattern. */

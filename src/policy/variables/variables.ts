@@ -2,19 +2,30 @@
 
 import { Budget } from '../cel/budget.ts';
 import { NO_PARAMS, type PathParams } from '../paths.ts';
-import { args, hints, tool } from './action.ts';
+import type { Vocabulary } from '../vocabulary.ts';
+import { action } from './action.ts';
 import { agent } from './agent.ts';
 import { approval } from './approval.ts';
+import { args, hints, tool } from './arguments.ts';
 import { meter } from './meter.ts';
 import { now } from './now.ts';
 import { request } from './request.ts';
 import { task } from './task.ts';
-import type { ConditionCall, Variable } from './variable.ts';
+import type { ConditionCall, ConditionInput, Variable } from './variable.ts';
 
-export const VARIABLES: readonly Variable[] = [agent, request, tool, args, hints, task, meter, approval, now];
-
-/** What describes the call itself: the variables of expressions that say what a call is, and what counts it. */
-export const CALL_VARIABLES: readonly Variable[] = [agent, request, tool, args];
+// biome-ignore format: one a line
+export const VARIABLES: readonly Variable[] = [
+  agent,
+  request,
+  tool,
+  args,
+  hints,
+  action,
+  task,
+  meter,
+  approval,
+  now,
+];
 
 const memberNames = new Map<unknown, ReadonlySet<string>>(
   VARIABLES.flatMap((variable) =>
@@ -29,14 +40,16 @@ export const membersOf = (value: object): ReadonlySet<string> | undefined =>
 /** The values of every variable for one call, and the budget that all its conditions share. */
 export class CallVariables implements ConditionCall {
   readonly budget = new Budget();
-  readonly input: ConditionCall['input'];
+  readonly input: ConditionInput;
+  readonly vocabulary: Vocabulary;
   readonly caseSensitive: boolean;
   /** Set before the condition of each rule runs. */
   params: PathParams = NO_PARAMS;
   readonly #values: unknown[] = [];
 
-  constructor(input: ConditionCall['input'], caseSensitive = false) {
+  constructor(input: ConditionInput, vocabulary: Vocabulary, caseSensitive = false) {
     this.input = input;
+    this.vocabulary = vocabulary;
     this.caseSensitive = caseSensitive;
   }
 

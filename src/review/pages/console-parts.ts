@@ -4,7 +4,6 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { Approvals } from '../../domain/approvals.ts';
-import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
 import type { Passkey } from '../../domain/passkey.ts';
 import type { Reviewer } from '../../domain/reviewer.ts';
@@ -35,8 +34,6 @@ export interface ConsoleOptions {
   isNamedAnywhere(reviewer: Reviewer): boolean;
   /** Absent where the console has no domain name. */
   readonly passkeys?: Passkeys;
-  /** Step-up: whether a sign-in at this time is recent enough. */
-  isFresh(authenticatedAt: EpochMs | undefined, now: EpochMs): boolean;
   background(hold: Hold): Background;
   /** Records that a passkey is added or removed. Throws `audit_unavailable`: then nothing is done. */
   recordPasskey(event: 'added' | 'removed', reviewer: Reviewer, passkey: Pick<Passkey, 'id'>): Promise<void>;

@@ -6,20 +6,18 @@ import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
 import { runsOutAt } from '../inbox.ts';
 import type { Permissions } from '../permissions.ts';
-import { alert, duration, type Html, timeLeft, words } from './html.ts';
+import { alert, type Html, timeLeft, words } from './html.ts';
 import { renderPage, type SignedIn } from './layout.ts';
+import { asksFor, asksProof, type Proof, passkeyIsEnough, renderProof, signInAgain } from './proof.ts';
 import { sentence } from './sentence.ts';
 
 export type Choice = 'approve' | 'deny' | 'withdraw';
 
 export interface DecisionPanel {
   readonly permissions: Permissions;
-  /** Whether a tier for which this reviewer votes asks for step-up, and for a reason. */
-  readonly stepUp: boolean;
+  readonly proof: Proof;
+  /** Whether a tier for which this reviewer votes asks for a reason. */
   readonly reasonRequired: boolean;
-  /** The sign-in is recent enough for step-up. */
-  readonly fresh: boolean;
-  readonly passkeys: number;
   /** Why the action cannot be shown whole. */
   readonly fault?: string;
   /** What has just been done here. */
@@ -52,7 +50,8 @@ function renderForm(hold: Hold, panel: DecisionPanel, session: SignedIn): Html {
   const approve = html`<button class="approve" id="approve" name="decision" value="approve" ${off}>Approve…</button>`;
   const deny = html`<button class="deny" id="deny" name="decision" value="deny">Deny…</button>`;
   const withdraw = html`<button id="withdraw" name="decision" value="withdraw">Take it back…</button>`;
-  return html`${panel.stepUp && (permissions.approve || permissions.deny) ? renderStepUp(hold, panel) : ''}
+  const proves = asksProof(panel.proof) && (permissions.approve || permissions.deny);
+  return html`${proves ? renderProof(hold, panel.proof) : ''}
     <form method="post" action="/holds/${hold.id}/confirm" class="decision">
       <input type="hidden" name="csrf" value="${session.csrf}">
       <input type="hidden" name="bindingDigest" value="${hold.bindingDigest}">
@@ -65,21 +64,6 @@ function renderForm(hold: Hold, panel: DecisionPanel, session: SignedIn): Html {
       </div>
       <p class="quiet">The next step shows the action once more before anything counts.</p>
     </form>`;
-}
-
-const signInAgain = (hold: Hold, label: string): Html =>
-  html`<a class="button" href="/sign-in?fresh=1&amp;to=${encodeURIComponent(`/holds/${hold.id}`)}">${label}</a>`;
-
-function renderStepUp(hold: Hold, { fresh, passkeys }: DecisionPanel): Html {
-  if (fresh) return html`<p class="step-up good">This tier asks for a fresh sign-in: yours is recent enough.</p>`;
-  const signIn = signInAgain(hold, 'Sign in again');
-  if (passkeys > 0)
-    return html`<p class="step-up">
-      This tier asks for proof that it is you, now: your passkey at the next step, or ${signIn}</p>`;
-  return html`<p class="step-up">
-      This tier asks for proof that it is you, now. ${signIn}
-      <span class="quiet">
-        Do this before you write a reason. With a <a href="/passkeys">passkey</a> it takes one touch.</span></p>`;
 }
 
 /**
@@ -143,7 +127,8 @@ const VERBS: Readonly<Record<Choice, { readonly title: string; readonly button: 
 
 export function renderConfirmation({ hold, choice, reason, panel, session, now }: Confirmation): Html {
   const { title, button, says } = VERBS[choice];
-  const asksProof = choice !== 'withdraw' && panel.stepUp;
+  const { proof } = panel;
+  const proves = choice !== 'withdraw' && asksProof(proof);
   const confirm = html`<button class="${choice}" id="confirm">${button}</button>`;
   const withPasskey = html`<button type="button" id="passkey" data-hold="${hold.id}" hidden>
           ${button}, signed with your passkey</button>`;
@@ -164,8 +149,8 @@ export function renderConfirmation({ hold, choice, reason, panel, session, now }
       <input type="hidden" name="ticket" value="">
       <input type="hidden" name="assertion" value="">
       <div class="buttons">
-        ${asksProof && panel.passkeys > 0 ? withPasskey : ''}
-        ${asksProof && !panel.fresh ? renderSignInAgain(hold, panel) : confirm}
+        ${proves && passkeyIsEnough(proof) ? withPasskey : ''}
+        ${proves && proof.unmet.length > 0 ? renderSignInAgain(hold, proof) : confirm}
         <a class="button" href="/holds/${hold.id}">Go back</a>
       </div>
     </form>
@@ -173,8 +158,7 @@ export function renderConfirmation({ hold, choice, reason, panel, session, now }
   );
 }
 
-function renderSignInAgain(hold: Hold, { passkeys }: DecisionPanel): Html {
-  const again = signInAgain(hold, 'Sign in again first');
-  const why = html`<span class="why">This tier asks for a fresh sign-in (within ${duration(300_000)}).</span>`;
-  return passkeys > 0 ? again : html`${why}${again}`;
+function renderSignInAgain(hold: Hold, proof: Proof): Html {
+  const again = signInAgain(hold, proof, 'Sign in again first');
+  return passkeyIsEnough(proof) ? html`${again}` : html`<span class="why">${asksFor(proof)}.</span>${again}`;
 }

@@ -2,6 +2,7 @@
 // the credential. The gateway's facts are shown plain; the agent's words are shown in quotation blocks that say so.
 
 import { html } from 'hono/html';
+import { assuranceOf, assuranceWords } from '../../domain/assurance.ts';
 import type { EpochMs } from '../../domain/clock.ts';
 import { type Requirement, WHY } from '../../domain/decision.ts';
 import type { HeldContent, HeldTaskWords, Hold, HoldProgress } from '../../domain/hold.ts';
@@ -90,8 +91,9 @@ function renderCalls(calls: readonly TaskCall[], now: EpochMs): Html {
 }
 
 export function renderAgent({ hold: { principal }, background }: Grounds): Html {
-  const { id, spiffeId, name, client, issuer, onBehalfOf, owners } = principal;
-  const party = ({ id: of }: Party) => html`<li class="mono">${words(of)}</li>`;
+  const { id, spiffeId, name, person, client, issuer, onBehalfOf, owners } = principal;
+  const party = ({ id: of, person }: Party) =>
+    html`<li><span class="mono">${words(of)}</span>${person === undefined ? '' : html`, person ${words(person)}`}</li>`;
   const proof = html`${background.proof} of <span class="mono">${words(issuer)}</span>`;
   const chain =
     onBehalfOf.length === 0 ? 'nobody: it acts for itself' : html`<ol class="plain-list">${onBehalfOf.map(party)}</ol>`;
@@ -103,6 +105,7 @@ export function renderAgent({ hold: { principal }, background }: Grounds): Html 
       ${monoFact('Agent', words(id))}
       ${spiffeId === undefined ? '' : monoFact('Its workload', words(spiffeId))}
       ${name === undefined ? '' : fact('Name at its issuer', words(name))}
+      ${person === undefined ? '' : fact('Person', words(person))}
       ${client === undefined ? '' : monoFact('Client', words(client))}
       ${fact('Proved by', proof)}
       ${fact('On behalf of', chain)}
@@ -147,17 +150,17 @@ function renderRule({ id, effect, why, maintainer }: Hold['rules'][number], back
 }
 
 function renderRequirement(requirement: Requirement): Html {
-  const { tier, count, owner, reviewers, stepUp, reasonRequired, useWithinMs, escalate } = requirement;
+  const { tier, count, owner, reviewers, reasonRequired, useWithinMs, escalate } = requirement;
   const role = owner ? 'the owners, ' : '';
   const people = html`${count === 1 ? 'one person' : `${count} people`} of ${role}${words(reviewers.join(', '))}`;
-  const proof = stepUp ? ', with a fresh sign-in or a passkey' : '';
+  const proof = assuranceWords(assuranceOf(requirement)).map((one) => `, with ${one}`);
   const reason = reasonRequired ? ', with a reason' : '';
   const use = `; once approved, to be used within ${duration(useWithinMs)}`;
   const later =
     escalate === undefined
       ? ''
       : html`. ${duration(escalate.afterMs)} after it was asked, also ${words(escalate.to.join(', '))}`;
-  return html`<li><strong>${tier}</strong>: ${people}${proof}${reason}${use}${later}</li>`;
+  return html`<li><strong>${tier}</strong>: ${people}${proof.join('')}${reason}${use}${later}</li>`;
 }
 
 function renderCredential(credential: Hold['action']['credential'], background: Background): Html {

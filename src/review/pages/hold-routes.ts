@@ -2,6 +2,7 @@
 // in approvals/, inside the store's transaction.
 
 import type { Hono } from 'hono';
+import { strictestOf } from '../../domain/assurance.ts';
 import type { Hold } from '../../domain/hold.ts';
 import { GatewayError } from '../../errors.ts';
 import { loadHistory } from '../history.ts';
@@ -13,6 +14,7 @@ import { type Choice, type DecisionPanel, renderConfirmation } from './decision-
 import type { FormFields } from './forms.ts';
 import { renderHold } from './hold-page.ts';
 import type { SignedIn } from './layout.ts';
+import { proofOf } from './proof.ts';
 
 export function mountHolds(app: Hono<ConsoleEnv>, parts: ConsoleParts): void {
   const { passkeys, holds, eligibility, approvals } = parts;
@@ -90,7 +92,7 @@ export function mountHolds(app: Hono<ConsoleEnv>, parts: ConsoleParts): void {
 }
 
 async function panelOf(
-  { holds, eligibility, passkeys, isFresh }: ConsoleParts,
+  { holds, eligibility, passkeys }: ConsoleParts,
   hold: Hold,
   { reviewer }: SignedIn,
   { fault }: Shown,
@@ -100,10 +102,8 @@ async function panelOf(
   const tiers = eligibility.requirementsOf(hold).filter((requirement) => eligibility.isEligible(requirement, reviewer));
   return {
     permissions: permissionsOf(eligibility, hold, reviewer, now),
-    stepUp: tiers.some((tier) => tier.stepUp),
+    proof: proofOf(strictestOf(tiers), reviewer, (await passkeys?.of(reviewer))?.length, now),
     reasonRequired: tiers.some((tier) => tier.reasonRequired),
-    fresh: isFresh(reviewer.authenticatedAt, now),
-    passkeys: (await passkeys?.of(reviewer))?.length ?? 0,
     ...(fault !== undefined && { fault }),
     ...(done !== undefined && { done }),
   };

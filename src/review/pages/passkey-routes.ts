@@ -1,6 +1,7 @@
 // Passkeys, as routes: the list, adding and removing one, and the challenge for a vote on one hold.
 
 import type { Hono } from 'hono';
+import { isFresh } from '../../domain/assurance.ts';
 import { GatewayError } from '../../errors.ts';
 import { type ConsoleEnv, type ConsoleParts, findHold, page, parseJson, readSessionForm } from './console-parts.ts';
 import { readChoice, refuseStale } from './hold-routes.ts';
@@ -8,7 +9,7 @@ import type { SignedIn } from './layout.ts';
 import { renderPasskeys } from './small-pages.ts';
 
 export function mountPasskeys(app: Hono<ConsoleEnv>, parts: ConsoleParts): void {
-  const { passkeys, holds, isFresh, recordPasskey } = parts;
+  const { passkeys, holds, recordPasskey } = parts;
   app.get('/passkeys', async (context) => {
     const { session } = context.var;
     const mine = (await passkeys?.of(session.reviewer)) ?? [];

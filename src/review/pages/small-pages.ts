@@ -36,6 +36,7 @@ const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
     'the log says more than this page may.',
   issuer_unavailable: 'Try again in a minute. The people who run this gateway find the reason in its log.',
   step_up_required: 'Sign in again from the page of the action, and decide within five minutes.',
+  assurance_required: 'Sign in again from the page of the action, as it asks for, and then decide.',
   unsupported_media_type: 'Load the page again, and use its own form.',
   bad_request: 'Load the page again, and use its own form.',
   bad_vote: 'Load the page again, and use its own form.',

@@ -6,8 +6,7 @@ import fc from 'fast-check';
 import type { Json } from '../../../src/domain/json.ts';
 import { parseStrictJson } from '../../../src/domain/strict-json.ts';
 import { compileCondition } from '../../../src/policy/conditions.ts';
-import { CallVariables } from '../../../src/policy/variables/variables.ts';
-import { post } from '../../policy/inputs.ts';
+import { post, variablesOf } from '../../policy/inputs.ts';
 import { jsonText, LARGEST } from '../inputs.ts';
 import { accepted, demand, type Target } from '../target.ts';
 
@@ -55,7 +54,7 @@ export const cel: Target = {
   inputs: fc.oneof({ weight: 6, arbitrary: args }, { weight: 1, arbitrary: jsonText }),
   // All the conditions of one call share one budget.
   read(text) {
-    const variables = new CallVariables(post(parseStrictJson(new TextEncoder().encode(text)) as never));
+    const variables = variablesOf(post(parseStrictJson(new TextEncoder().encode(text)) as never));
     for (const { condition } of conditions) condition.evaluate(variables);
   },
   check(text) {
@@ -63,11 +62,11 @@ export const cel: Target = {
     // The library takes a member of this name for JavaScript's own.
     if (given === undefined || text.includes('constructor')) return;
     for (const { expression, condition } of conditions) {
-      const variables = new CallVariables(post(given as never));
+      const variables = variablesOf(post(given as never));
       const ours = condition.evaluate(variables);
       if (ours !== 'failed')
         demand(ours === theirs(expression, given), `${expression} has another result in the library.`);
-      const more = new CallVariables(post(doubled(given) as never));
+      const more = variablesOf(post(doubled(given) as never));
       condition.evaluate(more);
       // A text that is read is read more than once; deep equality reads both sides.
       const allowed = 8 * (variables.budget.used + text.length) + 1_000;

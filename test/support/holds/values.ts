@@ -12,6 +12,7 @@ import type { Hold } from '../../../src/domain/hold.ts';
 import type { Principal } from '../../../src/domain/principal.ts';
 import type { Reviewer } from '../../../src/domain/reviewer.ts';
 import type { PassedCall } from '../../../src/domain/watch.ts';
+import { classified } from '../classified.ts';
 import { transferAction } from '../clearances.ts';
 
 /** Limits that no test meets unless it means to. */
@@ -127,7 +128,7 @@ export interface RequestOptions extends Partial<HoldRequest> {
   onHeld?(hold: Hold, isNew: boolean): void;
 }
 
-export const NO_FACTS: Facts = { classification: { resources: [], operation: 'write', owners: [] } };
+export const NO_FACTS: Facts = { classification: classified({ operation: 'write' }) };
 
 /** For rules that read no fact. */
 function sameOnAllFacts(this: Verdict): Verdict {

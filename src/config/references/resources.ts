@@ -1,0 +1,29 @@
+// What the classification refers to: labels of `sensitivity`, and the upstreams of resources.
+
+import type { Fault } from '../../settings/faults.ts';
+import { suggest } from '../../settings/suggestions.ts';
+import { checkMatch } from './match.ts';
+import type { Sections } from './sections.ts';
+
+export function* checkResources(sections: Sections): Generator<Fault> {
+  const { resources, sensitivity, unclassified } = sections;
+  yield* checkLabel(unclassified, sensitivity, ['unclassified']);
+  for (const [index, resource] of resources.entries()) {
+    if (resource === undefined) continue;
+    const at = (...path: readonly (string | number)[]) => ['resources', index, ...path];
+    const first = resources.findIndex((other) => other?.id === resource.id);
+    if (first !== index)
+      yield { path: at('id'), message: `Write another id: resources[${first}] has this one already.` };
+    yield* checkLabel(resource.data, sensitivity, at('data'));
+    for (const fault of checkMatch(resource.match, sections)) yield { ...fault, path: at(...fault.path) };
+  }
+}
+
+function* checkLabel(
+  label: string | undefined,
+  sensitivity: Sections['sensitivity'],
+  path: Fault['path'],
+): Generator<Fault> {
+  if (label === undefined || sensitivity.length === 0 || sensitivity.includes(label)) return;
+  yield { path, message: `This is no label of \`sensitivity\`. ${suggest(label, 'Labels', sensitivity)}` };
+}
