@@ -3,10 +3,13 @@
 import { actionDigest, formerActionDigest } from '../actions/digest.ts';
 import { requestDigest } from '../approvals/binding.ts';
 import { decisionRecord, outcomeRecord } from '../audit/records.ts';
+import type { CredentialBroker } from '../credentials/broker.ts';
 import type { Approvals } from '../domain/approvals.ts';
 import type { Call } from '../domain/call.ts';
-import type { Broker } from '../domain/credential.ts';
+import type { Suspending } from '../domain/suspension.ts';
 import { createPipeline, WAYS } from '../pipeline.ts';
+import { createSuspending } from '../reactions/suspend.ts';
+import { createViolations, noteDenials } from '../reactions/violations.ts';
 import { AgentCalls } from '../steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../steps/open-calls.ts';
 import { createSteps } from '../steps/steps.ts';
@@ -15,12 +18,13 @@ import type { AgentAddresses } from './agent-addresses.ts';
 import { answerCall } from './answer.ts';
 import type { Foundation } from './foundation.ts';
 import type { LiveConfig } from './live-config.ts';
+import type { Shutdown } from './shutdown.ts';
 import type { Connections } from './upstream-side.ts';
 
 export interface CallParts extends Pick<Connections, 'forwarder' | 'webSockets'> {
   readonly addresses: AgentAddresses;
   readonly approvals: Approvals;
-  readonly broker: Broker;
+  readonly broker: CredentialBroker;
   readonly live: LiveConfig;
 }
 
@@ -29,16 +33,31 @@ export interface Calls {
   run(call: Call): Promise<void>;
   readonly agentCalls: AgentCalls;
   readonly openCalls: OpenCalls;
+  readonly suspend: Suspending;
 }
 
 export function createCalls(
   { audit, clock, log, metrics, store, tracing }: Foundation,
   { addresses, approvals, broker, forwarder, live, webSockets }: CallParts,
+  shutdown: Shutdown,
 ): Calls {
   const agentCalls = new AgentCalls();
   const openCalls = createOpenCalls(store.suspensions, clock, WAYS.cut);
+  const revokeCredentials: CredentialBroker['revokeFor'] = (whose) => broker.revokeFor(whose);
+  const suspend = createSuspending({
+    ...{ audit, clock, revokeCredentials },
+    suspensions: store.suspensions,
+    cutConnections: openCalls.cut,
+  });
+  const violations = createViolations({
+    ...{ audit, clock, log, metrics, revokeCredentials, suspend },
+    limits: () => live.config().violations,
+    store: store.violations,
+  });
+  shutdown.add(store.holds.subscribe(noteDenials(violations)));
   const steps = createSteps({
-    ...{ agentCalls, approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, webSockets },
+    ...{ agentCalls, approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, violations },
+    webSockets,
     ...{ decisionRecord, outcomeRecord, callLine },
     ways: WAYS,
     tasks: store.tasks,
@@ -49,5 +68,5 @@ export function createCalls(
     runtime: live.runtime,
     answer: (failed) => answerCall(failed, addresses),
   });
-  return { run: createPipeline(steps), agentCalls, openCalls };
+  return { run: createPipeline(steps), agentCalls, openCalls, suspend };
 }

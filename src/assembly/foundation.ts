@@ -8,6 +8,7 @@ import type { Config } from '../config/schema.ts';
 import type { Clock } from '../domain/clock.ts';
 import { defined } from '../domain/defined.ts';
 import { createSteadyClock } from '../domain/steady-clock.ts';
+import { countByKind } from '../domain/suspension.ts';
 import { openSqliteStore, type Store } from '../store/sqlite.ts';
 import { startTimeKeeper } from '../store/time-keeper.ts';
 import { startTelemetry, type Telemetry } from '../telemetry/start.ts';
@@ -53,6 +54,7 @@ export async function openFoundation(
   const audit = await openAuditLog({ ...config.audit, instance, clock, log, metrics });
   shutdown.add(audit.close);
   metrics.observeHolds(store.holds.counts);
+  metrics.observeSuspensions(() => countByKind(store.suspensions.list()));
   shutdown.add(store.holds.subscribe(tracing.holdChanged));
   return { instance, clock, log, metrics, tracing, serveMetrics, store, audit, clockAgrees: time.agrees };
 }

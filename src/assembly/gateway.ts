@@ -91,7 +91,7 @@ async function build(
   const broker = createCredentialBroker(foundation, keys, live, shutdown);
   const approvals = createHolding(foundation, live, shutdown);
   const addresses = createAgentAddresses(live, agentScheme(config));
-  const calls = createCalls(foundation, { ...connections, addresses, approvals, broker, live });
+  const calls = createCalls(foundation, { ...connections, addresses, approvals, broker, live }, shutdown);
   const sessions = createSharedSessions(seal, store.once, clock);
   const mcp = createMcp(foundation, { approvals, forwarder, live, run: calls.run, seal, sessions });
 
@@ -119,7 +119,7 @@ async function build(
       ...{ tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
       revokeCredentials: (whose) => broker.revokeFor(whose),
       refuseUnknown: (what) => refuseUnknownUpstream(what, live.config()),
-      cutConnections: calls.openCalls.cut,
+      suspend: calls.suspend,
       wakeNotifier: () => notifier.wake(),
     },
   });

@@ -23,6 +23,7 @@ import { type Config, configSchema } from './schema.ts';
 import { spellOut } from './servers.ts';
 import { signing } from './signing.ts';
 import { upstream } from './upstreams.ts';
+import { violations } from './violations.ts';
 import { explain, faultsOf } from './zod-messages.ts';
 
 /** The sections that policy is made of. */
@@ -134,6 +135,7 @@ function readSections(value: unknown, context: ConfigContext): Sections {
     listeners: listeners(context).safeParse(sections.listeners).data,
     reviewers: reviewers(context).safeParse(sections.reviewers).data,
     notifications: notifications(context).safeParse(sections.notifications).data,
+    violations: violations().safeParse(sections.violations ?? []).data,
     upstreams: entries('upstreams', upstream(context)),
     credentials: entries('credentials', credential(context)),
     signing: signing(context).safeParse(sections.signing).data,

@@ -12,6 +12,7 @@ import { checkRules } from './references/rules.ts';
 import type { Sections } from './references/sections.ts';
 import { checkTiers } from './references/tiers.ts';
 import { checkUpstreams } from './references/upstreams.ts';
+import { checkViolations } from './references/violations.ts';
 
 const CHECKS = [
   checkUpstreams,
@@ -23,6 +24,7 @@ const CHECKS = [
   checkReviewers,
   checkPeople,
   checkChannels,
+  checkViolations,
 ];
 
 export const checkReferences = (sections: Sections): readonly Fault[] =>

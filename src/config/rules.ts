@@ -196,9 +196,15 @@ export const rule = () =>
       .record(z.string(), z.json())
       .exactOptional()
       .describe('Narrows what is minted; {name} stands for a path parameter'),
+    mint: z
+      .enum(['perCall'])
+      .exactOptional()
+      .describe('For allow: perCall makes a credential for each call alone and takes it back after it'),
     notify: notify()
       .exactOptional()
-      .describe('Names under `notifications.channels`; with allow, the call passes and is shown as passed, watch'),
+      .describe(
+        'Names under `notifications.channels`; with allow or deny, the call is shown on the page Passed, watch',
+      ),
     data: z
       .string()
       .min(1)

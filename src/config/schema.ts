@@ -17,6 +17,7 @@ import { rule, tier } from './rules.ts';
 import { signing } from './signing.ts';
 import { audit, store } from './storage.ts';
 import { upstream, upstreamName } from './upstreams.ts';
+import { violations } from './violations.ts';
 
 export const configSchema = (context: ConfigContext) =>
   z.strictObject({
@@ -38,6 +39,7 @@ export const configSchema = (context: ConfigContext) =>
     resources: z.array(resource()).default([]).describe('What things are: all entries that match a call add up'),
     meters: z.record(meterName(), meter()).default({}).describe('What is counted over calls, for conditions'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
+    violations: violations().default([]).describe('What happens to agents that are refused again and again'),
     notifications: notifications(context).describe('How people are told that something waits for them'),
     reviewers: reviewers(context).describe('How reviewers prove themselves'),
     limits: limits().prefault({}).describe('How much is taken and kept'),

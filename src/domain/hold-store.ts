@@ -40,6 +40,8 @@ export interface HoldQuery {
   readonly states?: readonly HoldState[];
   readonly principalId?: string;
   readonly taskId?: string;
+  /** Holds of every task under this root. */
+  readonly root?: string;
   /**
    * At most this many, newest first; default 50, largest 200. A page ends earlier when it reaches a fixed number of
    * bytes.

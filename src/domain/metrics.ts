@@ -22,6 +22,8 @@ export interface Metrics {
   auditAppended(seconds: number): void;
   /** A vote counted; seconds from opening the hold to the vote. */
   reviewed(verdict: 'approve' | 'deny', seconds: number): void;
+  /** An entry under `violations` was reached, by what it counts. */
+  violations(of: string): void;
   /** An attempt to deliver a notification ended. */
   notified(channel: string, outcome: 'delivered' | 'failed' | 'dead'): void;
 }
@@ -38,5 +40,6 @@ export const noMetrics: Metrics = {
   revoked() {},
   auditAppended() {},
   reviewed() {},
+  violations() {},
   notified() {},
 };

@@ -17,19 +17,23 @@ export type NoticeKind =
    * A rule with `decide: allow` and `notify` let a call pass; within a minute of the last such notice, several calls
    * are one.
    */
-  | 'call.passed';
+  | 'call.passed'
+  /** A rule with `decide: deny` and `notify` denied a call; counted as passed calls are. */
+  | 'call.denied'
+  /** An entry under `violations` was reached; counted in the same way. */
+  | 'violations.reached';
 
 export interface Notice {
   readonly kind: NoticeKind;
-  /** The id of the hold or of the passed call. */
+  /** The id of the hold, of the passed or denied call, or of the suspension; of `violations`, the entry. */
   readonly subject: string;
   /** The first characters of the digest that the page and the terminal show too. */
   readonly code: string;
-  /** The tiers of a hold by comma; `watch` for a passed call. */
+  /** The tiers of a hold by comma; `watch` for a passed or denied call; the entry under `violations`. */
   readonly tier: string;
   /**
-   * Of passed calls: how many this notice stands for, where they are several. `subject` and `code` are those of the
-   * first.
+   * Except of holds: how many events this notice stands for, where they are several. `subject` and `code` are those of
+   * the first.
    */
   readonly count?: number;
 }

@@ -87,6 +87,22 @@ export interface SuspensionStore {
   over(): readonly Suspension[];
 }
 
+/**
+ * Puts a suspension into effect. In force and durable when it resolves, with what it covers cut. `recorded` rejects when
+ * the record failed; `credentialsRevoked` is false when some could not be taken back yet.
+ */
+export type Suspending = (
+  what: Suspended,
+  order: SuspensionOrder,
+) => Promise<{
+  readonly suspension: Suspension;
+  readonly revoked: number;
+  readonly isNew: boolean;
+  readonly cut: number;
+  readonly recorded: Promise<unknown>;
+  readonly credentialsRevoked: Promise<boolean>;
+}>;
+
 /** One text for each thing that can be suspended. */
 export function keyOf(what: Suspended): string {
   if ('principal' in what) return `principal ${what.principal}`;
@@ -120,6 +136,13 @@ const trustDomainOf = (id: string): string | undefined => /^spiffe:\/\/([^/]+)/.
 
 /** A server of a shared mount has its own name, and its mount's before the slash (server-names.ts). */
 const mountsOf = (upstream: string): readonly string[] => [...new Set([upstream, upstream.replace(/\/.*/, '')])];
+
+const KINDS = ['principal', 'person', 'trustDomain', 'task', 'upstream', 'everything'] as const;
+
+/** How many there are of each kind, those without any included. */
+export function countByKind(suspensions: readonly Suspended[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(KINDS.map((kind) => [kind, suspensions.filter((one) => kind in one).length]));
+}
 
 /** In words, for people and for the agent. */
 export function describeSuspended(what: Suspended): string {

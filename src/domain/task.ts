@@ -3,6 +3,7 @@
 
 import { GatewayError } from '../errors.ts';
 import type { AgentLimits } from './agent-limits.ts';
+import type { Operation } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Principal } from './principal.ts';
 
@@ -53,13 +54,17 @@ export function rootOf({ id, ancestors = [] }: Pick<Task, 'id'> & Partial<Pick<T
 /** One earlier call under a root, as conditions and reviewers see it. Never arguments or results. */
 export interface TaskCall {
   readonly at: EpochMs;
-  /** The principal that made it, and under which task. Absent in records of earlier versions. */
+  /** The agent that made it (Principal.agentKey), and under which task. Absent in records of earlier versions. */
   readonly agent?: string;
   readonly task?: string;
   readonly upstream: string;
   readonly method: string;
   readonly path: string;
   readonly tool?: string;
+  /** What kind of operation it was. Absent in records of earlier versions. */
+  readonly operation?: Operation;
+  /** Names of the marks that its answer left on the caller. */
+  readonly marks?: readonly string[];
   readonly decision: 'allow' | 'hold' | 'deny';
   readonly status?: number;
 }
@@ -89,6 +94,8 @@ export interface TaskStore {
   /** As `end`, by somebody else than its agent, who is named in `because`. Throws `task_not_found`. */
   revoke(id: string, because: string): Promise<EndedTree>;
   get(id: string): Promise<Task | undefined>;
+  /** The tasks under a root, with itself, in the order in which they were opened. Empty when there is no such root. */
+  tree(root: string): Promise<readonly Task[]>;
   /** Whether one of these was invited to the task. */
   invited(id: string, partyIds: readonly string[]): Promise<boolean>;
   /** What the store keeps of an agent, bytes: holds, tasks, and their calls. */

@@ -1,5 +1,5 @@
-// Human on the loop: calls that a rule let pass and wants looked at. Written before the call is sent, together with its
-// notices.
+// Human on the loop: calls that a rule let pass, or denied, and wants looked at. Written before the call is sent or
+// refused, together with its notices.
 
 import type { Digest } from './action.ts';
 import type { EpochMs } from './clock.ts';
@@ -10,6 +10,8 @@ export interface PassedCall {
   /** `pass_` and random bits. */
   readonly id: string;
   readonly at: EpochMs;
+  /** Absent: it passed. */
+  readonly outcome?: 'denied';
   readonly principalId: string;
   readonly onBehalfOf: readonly string[];
   readonly upstream: string;

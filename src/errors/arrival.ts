@@ -1,6 +1,6 @@
 // Rows of the error table: what arrives is refused, or its caller is not known.
 
-import { type ErrorSpec, fault, refused, request, token } from './kinds.ts';
+import { type ErrorSpec, fault, refused, request, token, told } from './kinds.ts';
 
 export const ARRIVAL = {
   // receive
@@ -164,10 +164,8 @@ export const ARRIVAL = {
     'Have the issuer put the claim that personClaim names into the token. email counts only beside ' +
       'email_verified: true.',
   ),
-  principal_suspended: refused(
-    403,
-    'This agent or task is suspended',
-    'no',
-    'Stop, and report it: a person has to lift the suspension. Do not look for another way.',
+  principal_suspended: told(
+    'A suspension stops this call',
+    'Stop, and report it: a person can lift the suspension. Do not look for another way.',
   ),
 } as const satisfies Record<string, ErrorSpec>;

@@ -1,6 +1,6 @@
 // Rows of the error table: tasks, rules, and holds as agents meet them.
 
-import { type ErrorSpec, refused, tooMany } from './kinds.ts';
+import { type ErrorSpec, refused, told, tooMany } from './kinds.ts';
 
 export const DECISION = {
   // tasks
@@ -19,18 +19,24 @@ export const DECISION = {
   ),
 
   // decide
-  denied: refused(
-    403,
-    'Policy denies this call',
-    'no',
-    'Do not rephrase it or look for another way. Report it: the platform team can change the rules.',
-  ),
-  no_matching_rule: refused(
-    403,
-    'No rule allows this call',
-    'no',
-    'Do not rephrase it or look for another way. Report it: the platform team can add a rule.',
-  ),
+  denied: {
+    ...refused(
+      403,
+      'Policy denies this call',
+      'no',
+      'Do not rephrase it or look for another way. Report it: the platform team can change the rules.',
+    ),
+    violation: 'deny',
+  },
+  no_matching_rule: {
+    ...refused(
+      403,
+      'No rule allows this call',
+      'no',
+      'Do not rephrase it or look for another way. Report it: the platform team can add a rule.',
+    ),
+    violation: 'deny',
+  },
 
   // hold
   arguments_invalid: refused(
@@ -46,32 +52,19 @@ export const DECISION = {
     retry: true,
     proxy: 'http_request_denied',
     remedy: 'Send the identical request again later. Do not rephrase it or look for another way.',
+    violation: 'none',
   },
-  approval_denied: refused(
-    403,
+  approval_denied: told(
     'A reviewer denied this call',
-    'no',
     'Do not rephrase it or look for another way; report the denial.',
   ),
-  approval_expired: refused(
-    403,
-    'No approval came in time, or none is left',
-    'no',
-    'Report it. Do not look for another way.',
-  ),
-  approval_unused: refused(
-    403,
+  approval_expired: told('No approval came in time, or none is left', 'Report it. Do not look for another way.'),
+  approval_unused: told(
     'The approval expired before it was used',
-    'no',
     'Send the identical request again to ask for a new approval.',
   ),
-  approval_revoked: refused(403, 'The hold was withdrawn', 'no', 'Report it. Do not look for another way.'),
-  approval_invalidated: refused(
-    403,
-    'The approval is no longer valid',
-    'no',
-    'Send the request again to ask for a new approval.',
-  ),
+  approval_revoked: told('The hold was withdrawn', 'Report it. Do not look for another way.'),
+  approval_invalidated: told('The approval is no longer valid', 'Send the request again to ask for a new approval.'),
   already_sent: refused(
     409,
     'This call was sent already',

@@ -24,6 +24,8 @@ export interface ErrorSpec {
    * `details.retryAfter`.
    */
   readonly remedy: string;
+  /** How `violations` count a call that ends so once its caller is known: `deny`, `other` (only `of: any`), or not. */
+  readonly violation: 'deny' | 'other' | 'none';
 }
 
 type ProxyErrorType =
@@ -52,7 +54,9 @@ export const request = (status: number, title: string, remedy: string): ErrorSpe
   retry: false,
   proxy: 'http_request_error',
   remedy,
+  violation: 'none',
 });
+/** What is forbidden counts as a violation; what cannot be done just now does not. */
 export const refused = (status: number, title: string, executed: Executed, remedy: string): ErrorSpec => ({
   status,
   title,
@@ -60,6 +64,12 @@ export const refused = (status: number, title: string, executed: Executed, remed
   retry: false,
   proxy: 'http_request_denied',
   remedy,
+  violation: status === 403 ? 'other' : 'none',
+});
+/** The end of a hold, told again: it counts where people denied it, once. */
+export const told = (title: string, remedy: string): ErrorSpec => ({
+  ...refused(403, title, 'no', remedy),
+  violation: 'none',
 });
 /** Whoever calls is not known or not trusted: nothing was done for them. */
 export const token = (title: string, remedy: string): ErrorSpec => refused(401, title, 'no', remedy);
@@ -80,6 +90,7 @@ export const fault = (
   retry,
   proxy,
   remedy,
+  violation: 'none',
 });
 /** Too much at once: nothing was done, and a later attempt may succeed. */
 export const tooMany = (title: string, remedy: string, proxy: ProxyErrorType = 'http_request_denied'): ErrorSpec => ({
@@ -89,4 +100,5 @@ export const tooMany = (title: string, remedy: string, proxy: ProxyErrorType = '
   retry: true,
   proxy,
   remedy,
+  violation: 'none',
 });

@@ -225,12 +225,12 @@ function withOwners(decision: Decision, { facts }: DecisionInput): Decision {
 
 function narrow(
   decision: Decision,
-  { name, template, rule }: NonNullable<RuleOutcome['narrowing']>,
+  { plan, template, rule }: NonNullable<RuleOutcome['narrowing']>,
   matches: readonly Match[],
 ): Decision {
   const params = matches.find((match) => match.rule === rule)?.params ?? new Map();
   try {
-    return { ...decision, credential: { name, scope: fillScope(template, params) } };
+    return { ...decision, credential: { ...plan, scope: fillScope(template, params) } };
   } catch (error) {
     if (error instanceof UnsafeParameter) return denied(decision, `unsafe_parameter:${error.parameter}`);
     throw error;

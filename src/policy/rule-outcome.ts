@@ -2,7 +2,7 @@
 // remembered. It is not a verdict: what depends on the call (templates, an approval) is decided in policy.ts each time.
 
 import { canonicalDigest } from '../domain/canonical.ts';
-import type { Decision, MatchedRule, Reason, Requirement } from '../domain/decision.ts';
+import type { CredentialPlan, Decision, MatchedRule, Reason, Requirement } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import type { Digests } from './digests.ts';
@@ -23,7 +23,11 @@ export interface RuleOutcome {
   /** Whether a seat is for the owners of what the call concerns. */
   readonly asksOwner: boolean;
   /** A scope with templates, and the rule whose path parameters fill it. */
-  readonly narrowing?: { readonly name: string; readonly template: JsonObject; readonly rule: CompiledRule };
+  readonly narrowing?: {
+    readonly plan: Omit<CredentialPlan, 'scope'>;
+    readonly template: JsonObject;
+    readonly rule: CompiledRule;
+  };
 }
 
 /** How many sets are remembered: enough for any real policy, and a bound for what a caller can provoke. */
@@ -63,17 +67,16 @@ function find(matches: readonly Match[], credential: string | undefined, digests
   const decisive = matches.filter(({ rule }) => rule.options.decide === strictest).map(({ rule }) => rule);
   const reasons = decisive.map(({ options }): Reason => `rule:${options.id}`);
   const messages = decisive.flatMap(({ options }) => options.message ?? []);
-  const say = messages.length > 0 && { messages };
+  const notify = [...new Set(decisive.flatMap((rule) => rule.notify))];
+  const say = { ...(messages.length > 0 && { messages }), ...(notify.length > 0 && { notify }) };
   if (strictest === 'deny') return { decision: { ...deny(...reasons).decision, ...say }, asksOwner: false };
 
-  const notify = [...new Set(decisive.flatMap((rule) => rule.notify))];
   const decision: Decision = {
     ...facts,
     effect: strictest,
     reasons,
     requirements: requirementsOf(decisive),
     ...say,
-    ...(notify.length > 0 && { notify }),
   };
   const asksOwner = decision.requirements.some(({ owner }) => owner);
   if (credential === undefined) return { decision, asksOwner };
@@ -83,11 +86,13 @@ function find(matches: readonly Match[], credential: string | undefined, digests
   // A rule without `credential` leaves the scope to the others; rules that disagree are refused. Two different
   // templates may give the same scope for some calls. They are refused too, because nobody could say which one was
   // meant.
+  const perCall = strictest === 'allow' && decisive.some(({ options }) => options.mint === 'perCall');
+  const plan = { name: credential, ...(perCall && { perCall }) };
   const distinct = new Set(narrowing.map((each) => canonicalDigest('countersign/scope/v1', each.options.credential)));
   if (distinct.size > 1) return deny('conflicting_credential_scopes', ...reasons);
   if (rule !== undefined && templateNames(template).length > 0)
-    return { decision, asksOwner, narrowing: { name: credential, template, rule } };
-  return { decision: { ...decision, credential: { name: credential, scope: template } }, asksOwner };
+    return { decision, asksOwner, narrowing: { plan, template, rule } };
+  return { decision: { ...decision, credential: { ...plan, scope: template } }, asksOwner };
 }
 
 function describe(matches: readonly Match[], digests: Digests) {

@@ -46,6 +46,8 @@ export interface RuleOptions {
   readonly tier?: string;
   /** How the upstream's credential is narrowed. Strings may contain `{name}` for a parameter of `match.path`. */
   readonly credential?: JsonObject;
+  /** For allow rules: the credential is made for each call alone, and taken back after it. */
+  readonly mint?: 'perCall';
   /** What the agent is told when this rule holds or denies a call. */
   readonly message?: string;
   /** A label of `sensitivity`, which counts wherever `match` matches; any other text is shown to reviewers. */

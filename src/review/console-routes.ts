@@ -13,7 +13,9 @@ import { GatewayError } from '../errors.ts';
 import type { ParseJson } from './ballot.ts';
 import { readReason, readSuspension } from './bodies.ts';
 import { createInterventions, type InterventionParts, type WatchedCall } from './interventions.ts';
+import type { Eligibility } from './permissions.ts';
 import { reviewSpeedOf } from './review-speed.ts';
+import { loadTaskTree, viewTaskTree } from './task-tree.ts';
 
 export interface ConsoleRoutes extends InterventionParts {
   readonly notifications: NotificationOutbox;
@@ -22,7 +24,7 @@ export interface ConsoleRoutes extends InterventionParts {
 }
 
 type ConsoleRoutesEnv = { Variables: { reviewer: Reviewer } };
-type Held = { readonly holds: HoldStore; readonly parseJson: ParseJson };
+type Held = { readonly holds: HoldStore; readonly eligibility: Eligibility; readonly parseJson: ParseJson };
 
 const STATES: readonly NotificationState[] = ['PENDING', 'DELIVERED', 'DEAD'];
 const iso = (at: EpochMs): string => new Date(at).toISOString();
@@ -31,7 +33,7 @@ const iso = (at: EpochMs): string => new Date(at).toISOString();
 export function addConsoleRoutes<E extends ConsoleRoutesEnv>(
   app: Hono<E>,
   operations: ConsoleRoutes,
-  { holds, parseJson }: Held,
+  { holds, eligibility, parseJson }: Held,
 ): void {
   const interventions = createInterventions(operations, holds);
 
@@ -85,6 +87,14 @@ export function addConsoleRoutes<E extends ConsoleRoutesEnv>(
     const query = { ...(limit !== undefined && { limit: parseLimit(limit) }), ...(after !== undefined && { after }) };
     const { passed, next } = await interventions.passed(context.var.reviewer, query);
     return context.json({ passed: passed.map(viewPassed), next });
+  });
+
+  app.get('/api/v1/tasks/:id', async (context) => {
+    const { reviewer } = context.var;
+    const of = { holds, eligibility, tasks: operations.tasks };
+    return context.json(
+      viewTaskTree(await loadTaskTree(of, reviewer, operations.powersOf(reviewer), context.req.param('id'))),
+    );
   });
 
   app.post('/api/v1/tasks/:id/revoke', async (context) => {

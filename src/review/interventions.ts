@@ -3,11 +3,15 @@
 // does not name.
 
 import type { AuditLog } from '../domain/audit.ts';
-import { isoTime } from '../domain/clock.ts';
 import type { HoldStore } from '../domain/hold-store.ts';
-import type { JsonObject } from '../domain/json.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
-import { type Suspended, type Suspension, type SuspensionStore, suspendedOf } from '../domain/suspension.ts';
+import {
+  type Suspended,
+  type Suspending,
+  type Suspension,
+  type SuspensionStore,
+  suspendedOf,
+} from '../domain/suspension.ts';
 import type { Task, TaskStore } from '../domain/task.ts';
 import type { PassedCall, WatchStore } from '../domain/watch.ts';
 import { GatewayError } from '../errors.ts';
@@ -31,11 +35,10 @@ export interface InterventionParts {
   readonly tasks: TaskStore;
   readonly audit: AuditLog;
   /** Takes back the credentials that are outstanding; false when some of them could not be taken back yet. */
-  revokeCredentials(whose: { readonly suspended: Suspended } | { readonly taskId: string }): Promise<boolean>;
+  revokeCredentials(whose: { readonly taskId: string }): Promise<boolean>;
   /** Throws `bad_request` for a name that nothing has: a suspension of it would look as if it stopped something. */
   refuseUnknown(what: Suspended): void;
-  /** Cuts the streams and WebSocket connections that suspensions cover now; returns how many. */
-  cutConnections(): number;
+  readonly suspend: Suspending;
 }
 
 /** A call that passed, and whether its task can still be ended. */
@@ -76,8 +79,6 @@ export interface Interventions {
 
 export function createInterventions(parts: InterventionParts, holds: Pick<HoldStore, 'now'>): Interventions {
   const { suspensions, watch, tasks, audit } = parts;
-  const record = (verb: string, what: Suspended, more: JsonObject): Promise<unknown> =>
-    audit.append('suspension', holds.now(), { verb, ...what, ...more }, 'fsync');
 
   function need(reviewer: Reviewer, power: keyof Powers): Powers {
     const powers = parts.powersOf(reviewer);
@@ -98,30 +99,18 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
     async suspend(reviewer, { what, reason, forMs }) {
       need(reviewer, 'killSwitch');
       parts.refuseUnknown(what);
-      const by = reviewer.id;
       const until = forMs === undefined ? {} : { until: holds.now() + forMs };
-      const done = await suspensions.suspend(what, { by, reason, ...until });
-      const cut = parts.cutConnections();
-      // The suspension is in force now. It can only prevent effects, so it does not wait for its record. If the record
-      // fails, the person who suspended is told.
-      const [credentialsRevoked] = await Promise.all([
-        parts.revokeCredentials({ suspended: what }),
-        record('suspended', what, {
-          suspension: done.suspension.id,
-          by,
-          reason,
-          ...(until.until !== undefined && { until: isoTime(until.until) }),
-          revokedHolds: done.revoked,
-          cutConnections: cut,
-        }),
-      ]);
-      return { ...done, credentialsRevoked, cut };
+      const { recorded, ...done } = await parts.suspend(what, { by: reviewer.id, reason, ...until });
+      // The suspension is in force now. If its record fails, the person who suspended is told.
+      const [credentialsRevoked] = await Promise.all([done.credentialsRevoked, recorded]);
+      return { ...done, credentialsRevoked };
     },
     async lift(reviewer, wanted) {
       const by = reviewer.id;
       const suspension = find(reviewer, wanted);
       // Lifting lets calls through again, so it is recorded first.
-      await record('lifted', suspendedOf(suspension), { suspension: suspension.id, by });
+      const lifted = { verb: 'lifted', ...suspendedOf(suspension), suspension: suspension.id, by };
+      await audit.append('suspension', holds.now(), lifted, 'fsync');
       await suspensions.lift(suspension.id, by);
       return suspension;
     },

@@ -87,18 +87,20 @@ export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHis
 }
 
 function entryOf(
-  { call, principal, action, task, decision }: Reached,
+  { call, principal, action, task, facts, decision }: Reached,
   status: number | undefined,
 ): TaskCall | undefined {
   if (action === undefined || decision === undefined) return undefined;
+  const marks = facts?.classification.taints ?? [];
   return {
     at: call.receivedAt,
-    ...defined({ agent: principal?.id, task: task?.id }),
+    ...defined({ agent: principal?.agentKey, task: task?.id }),
     upstream: action.upstream,
     method: action.method,
     path: action.path,
     decision: decision.effect,
-    ...defined({ tool: action.tool, status }),
+    ...defined({ tool: action.tool, operation: facts?.classification.operation, status }),
+    ...(status !== undefined && decision.effect === 'allow' && marks.length > 0 && { marks }),
   };
 }
 

@@ -6,9 +6,9 @@ import type { AuditLog, RecordText } from '../domain/audit.ts';
 import { type CallFacts, factsOf } from '../domain/call-facts.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Broker } from '../domain/credential.ts';
-import type { Cleared, Journaled } from '../domain/stages.ts';
+import type { Cleared, Decided, Journaled } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
-import type { WatchStore } from '../domain/watch.ts';
+import type { PassedCall, WatchStore } from '../domain/watch.ts';
 
 export interface JournalDependencies {
   readonly audit: AuditLog;
@@ -30,7 +30,7 @@ export async function journal(deps: JournalDependencies, cleared: Cleared): Prom
   );
   const journaled = call.reach({ ...cleared, auditSeq: seq } as Journaled);
   if (clearance.kind === 'allowed' && clearance.decision.notify !== undefined)
-    await watch(deps, cleared, clearance.decision.notify);
+    await deps.watch.record(watchedCall(cleared), clearance.decision.notify);
   return journaled;
 }
 
@@ -38,26 +38,29 @@ export async function journal(deps: JournalDependencies, cleared: Cleared): Prom
  * Human on the loop: a call that passes without being asked about is on the list, and its notices are in the outbox,
  * before it has an effect.
  */
-async function watch(
-  deps: JournalDependencies,
-  { call, principal, action, actionDigest, decision, task }: Cleared,
-  channels: readonly string[],
-): Promise<void> {
-  await deps.watch.record(
-    {
-      principalId: principal.id,
-      onBehalfOf: principal.onBehalfOf.map(({ id }) => id),
-      upstream: action.upstream,
-      method: action.method,
-      path: action.path,
-      ...(action.tool !== undefined && { tool: action.tool }),
-      actionDigest,
-      rules: decision.rules.map(({ id }) => id),
-      ...(task && { task: { id: task.id, root: task.root, revision: task.revision, objective: task.objective } }),
-      ...(decision.data !== undefined && { data: decision.data }),
-      ...(decision.reversible !== undefined && { reversible: decision.reversible }),
-      ...(call.span && { traceId: call.span.ref.traceId }),
-    },
-    channels,
-  );
+export function watchedCall({
+  call,
+  principal,
+  action,
+  actionDigest,
+  decision,
+  task,
+}: Pick<Decided, 'call' | 'principal' | 'action' | 'actionDigest' | 'decision' | 'task'>): Omit<
+  PassedCall,
+  'id' | 'at'
+> {
+  return {
+    principalId: principal.id,
+    onBehalfOf: principal.onBehalfOf.map(({ id }) => id),
+    upstream: action.upstream,
+    method: action.method,
+    path: action.path,
+    ...(action.tool !== undefined && { tool: action.tool }),
+    actionDigest,
+    rules: decision.rules.map(({ id }) => id),
+    ...(task && { task: { id: task.id, root: task.root, revision: task.revision, objective: task.objective } }),
+    ...(decision.data !== undefined && { data: decision.data }),
+    ...(decision.reversible !== undefined && { reversible: decision.reversible }),
+    ...(call.span && { traceId: call.span.ref.traceId }),
+  };
 }

@@ -4,11 +4,13 @@ import { factsOf } from '../domain/call-facts.ts';
 import type { Logger } from '../domain/log.ts';
 import type { FailedCall, Reached } from '../domain/stages.ts';
 import type { Tracing } from '../domain/trace.ts';
-import { GatewayError } from '../errors.ts';
+import type { Violations } from '../domain/violation.ts';
+import { ERRORS, GatewayError } from '../errors.ts';
 import type { CallMeters } from './call-meters.ts';
-import type { JournalDependencies } from './journal.ts';
+import { type JournalDependencies, watchedCall } from './journal.ts';
 
-export interface RefuseDependencies extends Pick<JournalDependencies, 'audit' | 'clock' | 'decisionRecord'> {
+export interface RefuseDependencies extends Pick<JournalDependencies, 'audit' | 'clock' | 'decisionRecord' | 'watch'> {
+  readonly violations: Violations;
   readonly log: Logger;
   readonly tracing: Tracing;
   readonly metering: Pick<CallMeters, 'giveBack'>;
@@ -27,6 +29,7 @@ export async function refuse(deps: RefuseDependencies, last: Reached, thrown: Ga
   if (error.code === 'internal') deps.log.error('countersign.call.failed', { id: call.id, cause: error.details.cause });
   // Cleared calls have their decision on record already and get an outcome in settle.
   if (failed.clearance === undefined && failed.principal !== undefined) await record(deps, failed);
+  await count(deps.violations, failed);
   if (call.sink.started) call.sink.abort(error);
   else call.told = deps.answer(failed);
 }
@@ -41,6 +44,17 @@ function withApproval({ clearance, departed }: Reached, error: GatewayError): Ga
   return new GatewayError(error.code, detail, { executed: 'no', ...error.details, holdId: clearance.hold.id });
 }
 
+/** What is counted is on disk, and what it brings about in force, before the agent has its answer. */
+function count(
+  { note }: Violations,
+  { call, principal, mount, action, task, error }: Reached,
+): undefined | Promise<void> {
+  if (error === undefined || principal === undefined || mount === undefined || call.subcall !== undefined) return;
+  const { violation } = ERRORS[error.code];
+  if (violation === 'none' || error.details.holdId !== undefined) return;
+  return note({ principal, action: action ?? { upstream: mount.name }, ...(task && { task }) }, violation);
+}
+
 async function record(deps: RefuseDependencies, failed: Reached): Promise<void> {
   const { call } = failed;
   try {
@@ -51,8 +65,18 @@ async function record(deps: RefuseDependencies, failed: Reached): Promise<void> 
       'soon',
     );
     call.reach({ ...failed, auditSeq: seq });
+    await show(deps, failed);
   } catch {
     // The refusal stands without its record. The journal has said so itself, and stops every call that would have an
     // effect.
   }
+}
+
+/** A rule that denies and notifies wants people to look. */
+async function show(deps: RefuseDependencies, last: Reached): Promise<void> {
+  const { principal, action, actionDigest, decision } = last;
+  if (decision?.effect !== 'deny' || decision.notify === undefined) return;
+  if (principal === undefined || action === undefined || actionDigest === undefined) return;
+  const shown = { ...last, principal, action, actionDigest, decision };
+  await deps.watch.record({ ...watchedCall(shown), outcome: 'denied' }, decision.notify);
 }

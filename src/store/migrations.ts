@@ -273,6 +273,21 @@ export const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   ${counted('task_participant', 'principal_id', (row) => `(SELECT principal_id FROM task WHERE id = ${row}.task_id)`)}
   `,
+  // Refused calls that count towards a limit. A rank for each kind of notice that agents can cause in number.
+  `
+  CREATE TABLE violation (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    counter TEXT NOT NULL,
+    agent_key TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    until INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX violation_counter ON violation (counter, agent_key, seq);
+  CREATE INDEX violation_until ON violation (until);
+  UPDATE notification SET rank = 3 WHERE rank = 1;
+  DROP INDEX notification_rank;
+  CREATE INDEX notification_digest ON notification (channel, rank, seq) WHERE rank > 0;
+  `,
   // Meters: counts in buckets of time, values that count once, and what open holds reserve.
   `
   CREATE TABLE meter_count (

@@ -255,6 +255,7 @@ function list(db: DatabaseSync, query: HoldQuery): HoldListPage {
   if (query.states !== undefined) add(`state IN (${query.states.map(() => '?').join(', ')})`, ...query.states);
   if (query.principalId !== undefined) add('principal_id = ?', query.principalId);
   if (query.taskId !== undefined) add('task_id = ?', query.taskId);
+  if (query.root !== undefined) add('task_id IN (SELECT id FROM task WHERE root = ?)', query.root);
   // A cursor is a caller's text. One that this store did not make reads as the end of the list.
   if (query.after !== undefined) add('seq < ?', /^\d{1,15}$/.test(query.after) ? Number(query.after) : 0);
   const where = terms.length === 0 ? '' : `WHERE ${terms.join(' AND ')}`;

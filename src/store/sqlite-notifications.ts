@@ -5,7 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock, EpochMs } from '../domain/clock.ts';
-import type { Notice, Notification, NotificationOutbox, NotificationState } from '../domain/notification.ts';
+import type {
+  Notice,
+  NoticeKind,
+  Notification,
+  NotificationOutbox,
+  NotificationState,
+} from '../domain/notification.ts';
 import { GatewayError } from '../errors.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
 
@@ -17,20 +23,30 @@ const LARGEST_LIMIT = 200;
 export interface NotificationRows {
   /** One row per channel. */
   add(notice: Notice, channels: readonly string[]): void;
-  /** A notice of a passed call: at most one row for each channel and minute. The row counts the calls that follow. */
-  addPassed(notice: Notice, channels: readonly string[]): void;
+  /**
+   * A notice of which an agent can cause many: at most one row for each channel, kind and minute. The row counts the
+   * events that follow.
+   */
+  addDigest(notice: Notice, channels: readonly string[]): void;
 }
 
 const DIGEST_MS = 60_000;
+
+/** In which order notices are delivered; those of holds, with rank 0, come first. Also tells digests apart. */
+const RANKS: Readonly<Partial<Record<NoticeKind, number>>> = {
+  'violations.reached': 1,
+  'call.denied': 2,
+  'call.passed': 3,
+};
 
 export function createNotificationRows(db: DatabaseSync, clock: Clock): NotificationRows {
   const insert = db.prepare(
     `INSERT INTO notification (id, channel, notice, state, attempts, created_at, due_at, rank)
      VALUES (:id, :channel, :notice, 'PENDING', 0, :now, :dueAt, :rank)`,
   );
-  const lastPassed = db.prepare(
-    `SELECT seq, state, attempts, notice, due_at FROM notification INDEXED BY notification_rank
-     WHERE channel = ? AND rank > 0 ORDER BY seq DESC LIMIT 1`,
+  const lastDigest = db.prepare(
+    `SELECT seq, state, attempts, notice, due_at FROM notification INDEXED BY notification_digest
+     WHERE channel = ? AND rank = ? AND rank > 0 ORDER BY seq DESC LIMIT 1`,
   );
   const recount = db.prepare('UPDATE notification SET notice = ? WHERE seq = ?');
 
@@ -43,16 +59,17 @@ export function createNotificationRows(db: DatabaseSync, clock: Clock): Notifica
     add({ kind, subject, code, tier }, channels) {
       for (const channel of channels) put({ kind, subject, code, tier }, channel, 0, clock.now());
     },
-    addPassed({ kind, subject, code, tier }, channels) {
+    addDigest({ kind, subject, code, tier }, channels) {
       const now = clock.now();
+      const rank = RANKS[kind] ?? 0;
       for (const channel of channels) {
-        const last = lastPassed.get(channel);
+        const last = lastDigest.get(channel, rank);
         const lastDue = last === undefined ? Number.NEGATIVE_INFINITY : Number(last.due_at);
         // Nothing was delivered before the row is due, so its number may still change.
         if (last?.state === 'PENDING' && Number(last.attempts) === 0 && lastDue > now) {
           const notice = JSON.parse(String(last.notice)) as Notice;
           recount.run(JSON.stringify({ ...notice, count: (notice.count ?? 1) + 1 }), last.seq as number);
-        } else put({ kind, subject, code, tier }, channel, 1, Math.max(now, Math.min(lastDue, now) + DIGEST_MS));
+        } else put({ kind, subject, code, tier }, channel, rank, Math.max(now, Math.min(lastDue, now) + DIGEST_MS));
       }
     },
   };

@@ -10,6 +10,8 @@ export interface TaskRows {
   update(task: Task, now: EpochMs): Task;
   /** The tasks below this one, ended or not. */
   below(task: Task): readonly Task[];
+  /** The tasks under a root, with itself, in the order in which they were opened. */
+  tree(root: string): readonly Task[];
   /** How many tasks the tree of a root has, ended ones included. */
   size(root: string): number;
   invite(id: string, guestId: string): void;
@@ -55,6 +57,11 @@ export function createTaskRows(db: DatabaseSync): TaskRows {
         .all(root)
         .map(parseTask)
         .filter(({ ancestors }) => ancestors.includes(id)),
+    tree: (root) =>
+      byRoot
+        .all(root)
+        .map(parseTask)
+        .sort((a, b) => a.createdAt - b.createdAt || a.ancestors.length - b.ancestors.length),
     size: (root) => Number(sizeOf.get(root)?.n),
     invite: (id, guestId) => void invite.run(id, guestId),
     invited: (id, partyIds) => invited.get(id, JSON.stringify(partyIds)) !== undefined,

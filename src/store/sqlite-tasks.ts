@@ -97,6 +97,10 @@ export class SqliteTasks implements TaskStore {
     return this.#writer.read(() => this.#rows.find(id));
   }
 
+  async tree(root: string): Promise<readonly Task[]> {
+    return this.#writer.read(() => this.#rows.tree(root));
+  }
+
   async invited(id: string, partyIds: readonly string[]): Promise<boolean> {
     return this.#writer.read(() => this.#rows.invited(id, partyIds));
   }

@@ -39,8 +39,13 @@ export function createWatchStore(
         const { lastInsertRowid } = insert.run(passed.principalId, JSON.stringify(passed));
         trimAgent.run(passed.principalId);
         trim.run(Number(lastInsertRowid) - KEPT);
-        notifications.addPassed(
-          { kind: 'call.passed', subject: passed.id, code: shortCode(passed.actionDigest), tier: 'watch' },
+        notifications.addDigest(
+          {
+            kind: passed.outcome === 'denied' ? 'call.denied' : 'call.passed',
+            subject: passed.id,
+            code: shortCode(passed.actionDigest),
+            tier: 'watch',
+          },
           channels,
         );
         return passed;

@@ -14,6 +14,7 @@ import type { RetentionStore } from '../domain/retention.ts';
 import type { SuspensionStore } from '../domain/suspension.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { ToolPinStore } from '../domain/tool-pin.ts';
+import type { ViolationStore } from '../domain/violation.ts';
 import type { WatchStore } from '../domain/watch.ts';
 import { MeterRows } from './meter-rows.ts';
 import { createContentRows } from './sqlite-contents.ts';
@@ -29,6 +30,7 @@ import { createSuspensionStore } from './sqlite-suspensions.ts';
 import { SqliteTasks } from './sqlite-tasks.ts';
 import { createToolPinStore } from './sqlite-tool-pins.ts';
 import { createUsageRows } from './sqlite-usage.ts';
+import { createViolationStore } from './sqlite-violations.ts';
 import { createVoteRows } from './sqlite-votes.ts';
 import { createWatchStore } from './sqlite-watch.ts';
 import { createWriter } from './sqlite-writer.ts';
@@ -50,6 +52,7 @@ export interface Store {
   readonly credentials: CredentialLedger;
   readonly notifications: NotificationOutbox;
   readonly suspensions: SuspensionStore;
+  readonly violations: ViolationStore;
   readonly watch: WatchStore;
   readonly toolPins: ToolPinStore;
   readonly passkeys: PasskeyStore;
@@ -91,6 +94,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
     suspensions: createSuspensionStore(db, writer, rows, closeHold, clock),
+    violations: createViolationStore(db, writer, notifications, clock),
     watch: createWatchStore(db, writer, notifications, clock),
     toolPins: createToolPinStore(db, writer),
     passkeys: createPasskeyStore(db, writer),

@@ -13,6 +13,8 @@ import { decisionLabel, methodLabel, type Scheme } from './span-attributes.ts';
 export interface GatewayMetrics extends Metrics {
   /** Gives `countersign.holds.active` its source, read at each collection; a read that fails leaves the gauge out. */
   observeHolds(read: () => Promise<Readonly<Partial<Record<HoldState, number>>>>): void;
+  /** Gives `countersign.suspensions.active` its source, read at each collection: how many there are of each kind. */
+  observeSuspensions(read: () => Readonly<Record<string, number>>): void;
   /** Gives `countersign.certificate.remaining` its source, read at each collection. */
   observeCertificates(
     read: () => readonly { readonly name: string; readonly expiresAt: number }[],
@@ -64,6 +66,8 @@ export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogra
   );
   const reviewDecisions = counter(METRIC.reviewDecisions, '{vote}', 'Votes that counted, by verdict.');
   const reviewHasty = counter(METRIC.reviewHasty, '{vote}', 'Votes that took less than three seconds.');
+  const violations = counter(METRIC.violations, '{limit}', 'Limits under violations that were reached.');
+  const suspensions = gauge(METRIC.suspensions, '{suspension}', 'Suspensions in force, by what is suspended.');
   const notifications = counter(METRIC.notifications, '{attempt}', 'Attempts to deliver notifications.');
   const decisions = meter.createObservableCounter(METRIC.decisions, {
     unit: '{decision}',
@@ -157,6 +161,9 @@ export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogra
       reviewDuration.record(duration, set);
       if (duration < TOO_FAST_SECONDS) reviewHasty.add(1, set);
     },
+    violations(of) {
+      violations.add(1, { [ATTR.violation]: of });
+    },
     notified(channel, outcome) {
       notifications.add(1, { [ATTR.channel]: channel, [ATTR.delivery]: outcome });
     },
@@ -174,6 +181,11 @@ export function createMetrics(meter: Meter, durations: Pick<Durations, 'histogra
       keysAge.addCallback((result) => {
         for (const { name, fetchedAt } of read())
           if (fetchedAt !== undefined) result.observe((now() - fetchedAt) / 1000, { [ATTR.issuer]: name });
+      });
+    },
+    observeSuspensions(read) {
+      suspensions.addCallback((result) => {
+        for (const [kind, count] of Object.entries(read())) result.observe(count, { [ATTR.suspended]: kind });
       });
     },
     observeHolds(read) {

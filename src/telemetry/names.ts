@@ -62,6 +62,8 @@ export const ATTR = {
   ok: 'countersign.ok',
   signal: 'countersign.telemetry.signal',
   reason: 'countersign.telemetry.reason',
+  violation: 'countersign.violation.of',
+  suspended: 'countersign.suspension.of',
 } as const;
 
 export const METRIC = {
@@ -77,6 +79,8 @@ export const METRIC = {
   reviewDecisions: 'countersign.review.decisions',
   reviewDuration: 'countersign.review.duration',
   reviewHasty: 'countersign.review.hasty',
+  violations: 'countersign.violations',
+  suspensions: 'countersign.suspensions.active',
   notifications: 'countersign.notifications',
   certificateRemaining: 'countersign.certificate.remaining',
   keys: 'countersign.identity.keys',

@@ -39,18 +39,20 @@ describe('a channel', () => {
     expect(faultsIn(channels(channel))).toEqual(faults);
   });
 
-  it('must exist to be named, and a deny rule names none', () => {
+  it('must exist to be named by a tier, an allow rule, a deny rule or a limit', () => {
     expect(
       desk({
         tiers: '{ t: { reviewers: ["group:a"], notify: [nowhere] } }',
         rules:
-          '[{ id: a, match: {}, decide: allow, notify: [nowhere] }, { id: d, match: {}, decide: deny, notify: [soc] }]',
+          '[{ id: a, match: {}, decide: allow, notify: [nowhere] }, { id: d, match: {}, decide: deny, notify: [here] }]',
+        violations: '[{ count: 5, within: 10m, of: deny, do: [notify: soc, notify: gone] }]',
         notifications: '{ channels: { soc: { type: slack, webhookUrl: { env: TOKEN } } } }',
       }),
     ).toEqual([
       'tiers.t.notify.0: There is no channel of this name. Channels: `soc`.',
       'rules.0.notify.0: There is no channel of this name. Channels: `soc`.',
-      'rules.1.notify: Remove `notify`: it has no effect on a deny rule, because nothing is held.',
+      'rules.1.notify.0: There is no channel of this name. Channels: `soc`.',
+      'violations.0.do: There is no channel of this name. Channels: `soc`.',
     ]);
   });
 });

@@ -233,6 +233,7 @@ export class Workbench {
       meters: store.meters,
       suspensions: store.suspensions,
       watch: store.watch,
+      violations: { note: () => undefined },
       digests: { of: actionDigest, former: formerActionDigest, request: requestDigest },
       agentCalls: new AgentCalls(),
       runtime: () => this.runtime(),

@@ -35,7 +35,7 @@ export interface TestConsole {
   close(): Promise<void>;
 }
 
-const AUDIENCE = 'https://gateway.test';
+export const AUDIENCE = 'https://gateway.test';
 
 /** Members and rules that come after those that are there. */
 export interface MoreConfig {
@@ -45,6 +45,9 @@ export interface MoreConfig {
   readonly tiers?: Section<'tiers'>;
   readonly rules?: Rules;
   readonly notifications?: Section<'notifications'>;
+  /** Issuers of more agents. */
+  readonly issuers?: Section<'identity'>['issuers'];
+  readonly resources?: Section<'resources'>;
 }
 
 export async function openConsole(more: MoreConfig = {}): Promise<TestConsole> {
@@ -131,7 +134,7 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
     audit: { path: './data/audit' },
     identity: {
       audience: [AUDIENCE],
-      issuers: [{ name: 'local', type: 'oidc', issuer: issuer.issuer, algorithms: ['ES256'] }],
+      issuers: [{ name: 'local', type: 'oidc', issuer: issuer.issuer, algorithms: ['ES256'] }, ...(more.issuers ?? [])],
     },
     upstreams: { ledger: { url: upstream.origin, credential: 'key' }, ...more.upstreams },
     credentials: {
@@ -172,5 +175,6 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
     },
     limits: { wait: '20s', heldBody: '2MiB', pendingPerAgent: 100 },
     ...(more.notifications && { notifications: more.notifications }),
+    ...(more.resources && { resources: more.resources }),
   };
 }

@@ -18,6 +18,7 @@ import { noMetrics } from '../../src/domain/metrics.ts';
 import { parseStrictJson } from '../../src/domain/strict-json.ts';
 import { DEFAULT_ALGORITHMS } from '../../src/identity/keys/algorithms.ts';
 import { createReviewerAuthenticator } from '../../src/identity/reviewer.ts';
+import { createSuspending } from '../../src/reactions/suspend.ts';
 import { reviewListener } from '../../src/review/app.ts';
 import { type Bench, type BenchOptions, openBench, openHoldBy } from './holds/bench.ts';
 import { actionOf, type ManualClock, type RequestOptions } from './holds/values.ts';
@@ -83,7 +84,13 @@ export async function openReviewPlane(options: BenchOptions = {}, clock?: Manual
         suspensions: bench.store.suspensions,
         watch: bench.store.watch,
         notifications: bench.store.notifications,
-        cutConnections: () => 0,
+        suspend: createSuspending({
+          suspensions: bench.store.suspensions,
+          audit: bench.options.audit,
+          clock: bench.clock,
+          revokeCredentials: async () => true,
+          cutConnections: () => 0,
+        }),
         revokeCredentials: async () => true,
         refuseUnknown: () => {},
         wakeNotifier: () => {},

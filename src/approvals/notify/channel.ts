@@ -89,8 +89,16 @@ const HEADLINES: Readonly<Record<NoticeKind, string>> = {
   'hold.escalated': 'Nobody has decided yet: a call waits for your decision',
   'hold.outcome_unknown': 'It is not known whether an approved call took effect: somebody has to look',
   'call.passed': 'A call passed that is to be looked at',
+  'call.denied': 'A call was denied that is to be looked at',
+  'violations.reached': 'An agent was refused too often: somebody has to look',
+};
+
+const SEVERAL: Readonly<Partial<Record<NoticeKind, string>>> = {
+  'call.passed': 'calls passed that are to be looked at',
+  'call.denied': 'calls were denied that are to be looked at',
+  'violations.reached': 'times an agent was refused too often: somebody has to look',
 };
 
 /** What happened, in one line for people. */
 export const headlineOf = ({ kind, count }: Notice): string =>
-  count === undefined ? HEADLINES[kind] : `${count} calls passed that are to be looked at`;
+  count === undefined ? HEADLINES[kind] : `${count} ${SEVERAL[kind]}`;

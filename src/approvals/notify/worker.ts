@@ -38,8 +38,8 @@ const POLL_MS = 1_000;
 const BATCH = 100;
 /** Attempts in progress per channel, so that a channel that does not answer does not stop the others. */
 const PER_CHANNEL = 4;
-/** How many of these may be for passed calls; the others are always free for holds. */
-const PASSED_PER_CHANNEL = 1;
+/** How many of these may be of one kind that agents can cause in number; the others are always free for holds. */
+const DIGESTS_PER_CHANNEL = 1;
 
 export function startNotifier(options: NotifierOptions): Notifier {
   const { outbox, clock, log, metrics } = options;
@@ -70,8 +70,9 @@ export function startNotifier(options: NotifierOptions): Notifier {
     [...inFlight.values()].filter((each) => each.channel === channel).length;
   const hasRoom = (channel: string): boolean => attemptsFor(channel) < PER_CHANNEL;
   const hasRoomFor = ({ channel, kind }: Notification): boolean =>
-    kind !== 'call.passed' ||
-    [...inFlight.values()].filter((each) => each.channel === channel && each.kind === kind).length < PASSED_PER_CHANNEL;
+    kind.startsWith('hold.') ||
+    [...inFlight.values()].filter((each) => each.channel === channel && each.kind === kind).length <
+      DIGESTS_PER_CHANNEL;
   const fullChannels = (): string[] =>
     [...new Set([...inFlight.values()].map(({ channel }) => channel))].filter((channel) => !hasRoom(channel));
 
@@ -110,7 +111,7 @@ export function startNotifier(options: NotifierOptions): Notifier {
   async function deliver(notification: Notification): Promise<Delivery> {
     const channel = options.channel(notification.channel);
     if (channel === undefined) return { kind: 'hopeless', error: 'No channel of this name is configured.' };
-    const page = notification.kind === 'call.passed' ? '/watch' : `/holds/${notification.subject}`;
+    const page = pageOf(notification);
     try {
       return await channel({ notification, link: options.pages() + page });
     } catch (thrown) {
@@ -141,6 +142,11 @@ export function startNotifier(options: NotifierOptions): Notifier {
       clearTimeout(alarm);
     },
   };
+}
+
+function pageOf({ kind, subject }: Notification): string {
+  if (kind === 'violations.reached') return '/suspensions';
+  return kind.startsWith('hold.') ? `/holds/${subject}` : '/watch';
 }
 
 /** Plus or minus a fifth, so that deliveries that failed together are not tried again together. */

@@ -18,12 +18,11 @@ export function* checkRules(sections: Sections): Generator<Fault> {
     yield* checkTier(rule, tiers, at('tier'));
     if (rule.decide === 'deny' && rule.credential !== undefined)
       yield { path: at('credential'), message: 'Remove `credential`: a denied call gets no credential.' };
-    if (rule.decide === 'deny' && rule.notify !== undefined) {
+    if (rule.decide !== 'allow' && rule.mint !== undefined)
       yield {
-        path: at('notify'),
-        message: 'Remove `notify`: it has no effect on a deny rule, because nothing is held.',
+        path: at('mint'),
+        message: 'Remove `mint`: only a call that an allow rule lets through could share a credential.',
       };
-    }
     for (const fault of [...checkMatch(rule.match, sections), ...checkNarrowing(rule, sections)])
       yield { ...fault, path: at(...(fault.path as string[])) };
   }

@@ -20,6 +20,7 @@ export interface Sections {
   readonly resources: readonly (Config['resources'][number] | undefined)[];
   readonly rules: readonly (Config['rules'][number] | undefined)[];
   readonly notifications: Config['notifications'] | undefined;
+  readonly violations?: Config['violations'] | undefined;
 }
 
 /** Every upstream, and every server of a mount that several share, with its place in the file. */

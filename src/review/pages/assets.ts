@@ -10,6 +10,7 @@ const NAMES = [
   'controls.css',
   'inbox.css',
   'hold.css',
+  'task.css',
   'console.js',
   'inbox.js',
   'passkey.js',

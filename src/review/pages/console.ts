@@ -15,6 +15,7 @@ import { renderInbox } from './inbox-page.ts';
 import { mountPasskeys } from './passkey-routes.ts';
 import { mountSignIn } from './sign-in-routes.ts';
 import { renderRefusal, renderSignedOut, renderWelcome } from './small-pages.ts';
+import { mountTasks } from './task-routes.ts';
 
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -112,6 +113,7 @@ export function createConsole(parts: ConsoleParts): Hono<ConsoleEnv> {
   });
 
   mountHolds(app, parts);
+  mountTasks(app, parts);
   mountControls(app, parts);
   mountPasskeys(app, parts);
   return app;

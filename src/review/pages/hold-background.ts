@@ -32,7 +32,7 @@ const monoFact = (name: string, value: Html | string): Html =>
 export function renderTask({ task }: Hold, { task: said }: HeldContent, now: EpochMs): Html {
   if (task === undefined)
     return section('task-title', 'Task', html`<p class="quiet">The agent named no task for this call.</p>`);
-  const named = html`Task <code>${words(task.id)}</code>, revision ${task.revision}.`;
+  const named = html`<a href="/tasks/${task.id}">Task <code>${words(task.id)}</code></a>, revision ${task.revision}.`;
   if (said === undefined)
     return section(
       'task-title',
@@ -45,7 +45,7 @@ export function renderTask({ task }: Hold, { task: said }: HeldContent, now: Epo
     'Task',
     html`${agentWords(renderTaskWords(said))}
     <p class="quiet">${named}</p>
-    <h3>Its calls before this one</h3>
+    <h3>Calls under its root before this one</h3>
     ${renderCalls(said.calls, now)}`,
   );
 }

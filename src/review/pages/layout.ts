@@ -27,7 +27,7 @@ const MARK = html`<svg viewBox="0 0 24 24" width="22" height="22" aria-hidden="t
   <path d="m8 11.5 3 3 5.5-6" stroke-linecap="round"/>
 </svg>`;
 
-const STYLES = ['console.css', 'controls.css', 'inbox.css', 'hold.css'].map(
+const STYLES = ['console.css', 'controls.css', 'inbox.css', 'hold.css', 'task.css'].map(
   (name) => html`<link rel="stylesheet" href="${assetUrl(name)}">`,
 );
 

@@ -26,7 +26,7 @@ export function renderWatch({ passed, next, session, now, done }: WatchPageOptio
     { title: 'Passed', session, current: 'watch' },
     html`<div class="head">
       <h1>Passed without asking</h1>
-      <p class="quiet">Newest first. Rules let these calls through and want them looked at.</p>
+      <p class="quiet">Newest first. Rules let these calls through, or denied them, and want them looked at.</p>
     </div>
     ${said === undefined ? '' : alert(said, done === 'later' ? 'bad' : 'good')}
     ${passed.length === 0 ? NOTHING : ''}
@@ -80,7 +80,8 @@ function renderCall({ call }: WatchedCall, { powers }: SignedIn, now: EpochMs): 
   const users = onBehalfOf.length === 0 ? '' : html` for ${words(onBehalfOf.join(', '))}`;
   const suspend = `/suspensions?principal=${encodeURIComponent(principalId)}#suspend`;
   const stop = html` · <a href="${suspend}">Suspend this agent…</a>`;
-  const who = html`<span class="mono">${words(principalId)}</span>${users}, passed ${ago(call.at, now)}`;
+  const outcome = call.outcome ?? 'passed';
+  const who = html`<span class="mono">${words(principalId)}</span>${users}, ${outcome} ${ago(call.at, now)}`;
   return html`<li class="card" data-passed="${call.id}">
     <span class="card-what mono">
       ${words(call.tool ?? `${call.method} ${call.path}`)}
@@ -88,13 +89,15 @@ function renderCall({ call }: WatchedCall, { powers }: SignedIn, now: EpochMs): 
     </span>
     <span class="card-who">${who}${powers.killSwitch ? stop : ''}</span>
     <span class="card-tags">
+      ${call.outcome === undefined ? '' : html`<span class="tag bad">${outcome}</span>`}
       ${call.rules.map((rule) => html`<span class="tag">${words(rule)}</span>`)}
       ${call.data === undefined ? '' : html`<span class="tag warn">${words(call.data)}</span>`}
       ${call.reversible === false ? html`<span class="tag bad">cannot be undone</span>` : ''}
     </span></li>`;
 }
 
-function renderRevoke(task: string, index: number, session: SignedIn): Html {
+/** The form that ends a task, on any page; `index` tells the forms of one page apart. */
+export function renderRevoke(task: string, index: number, session: SignedIn): Html {
   return html`<details class="fold">
     <summary>Revoke this task</summary>
     <form method="post" action="/watch/confirm" class="decision">

@@ -1,0 +1,158 @@
+// A task with everything below its root on one page: what it adds up to, the tree of its tasks, and every call in the
+// order of time, each with the agent that made it. The gateway's facts are plain; an agent's words are quoted.
+
+import { html } from 'hono/html';
+import type { EpochMs } from '../../domain/clock.ts';
+import type { Hold } from '../../domain/hold.ts';
+import type { Provenance, Task, TaskCall } from '../../domain/task.ts';
+import { type Reach, reachOf, type TaskTree } from '../task-tree.ts';
+import { ago, type Html, plural, words } from './html.ts';
+import { renderState } from './inbox-page.ts';
+import { renderPage, type SignedIn } from './layout.ts';
+import { what } from './sentence.ts';
+import { renderRevoke } from './watch-page.ts';
+
+/** Who vouches for a task, as a sentence for people. */
+export const VOUCHED: Readonly<Record<Provenance, string>> = {
+  declared: 'The agent says so. Nobody vouches for it.',
+  attested: 'A task token of a configured issuer vouches for it.',
+  implicit: 'The gateway opened it for a session. The agent said nothing about it.',
+};
+
+export function renderTaskTree(tree: TaskTree, session: SignedIn, now: EpochMs): Html {
+  const { root, tasks, calls, holds, agents } = tree;
+  const open = holds.filter(({ state }) => state === 'PENDING' || state === 'APPROVED');
+  return renderPage(
+    { title: 'Task', session },
+    html`<p class="crumbs"><a href="/">Inbox</a></p>
+    <div class="head">
+      <h1>One task, ${plural(agents.length, 'agent')}</h1>
+      <p class="quiet">
+        ${plural(tasks.length, 'task')}, ${calls.length === 200 ? 'the latest 200 calls' : plural(calls.length, 'call')}.
+        ${root.endedAt === undefined ? html`Opened ${ago(root.createdAt, now)}.` : html`Ended ${ago(root.endedAt, now)}.`}
+      </p>
+    </div>
+    <div class="task-page">
+      ${renderWaiting(open, now)}
+      ${renderReach(tree)}
+      ${renderTasks(tree, now)}
+      ${renderTimeline(tree, now)}
+      ${session.powers.watch && root.endedAt === undefined ? html`<section>${renderRevoke(root.id, 0, session)}</section>` : ''}
+    </div>`,
+  );
+}
+
+const section = (id: string, title: string, content: Html): Html =>
+  html`<section aria-labelledby="${id}">
+      <h2 id="${id}">${title}</h2>
+      ${content}</section>`;
+
+function renderWaiting(open: readonly Hold[], now: EpochMs): Html | string {
+  if (open.length === 0) return '';
+  const item = (hold: Hold) =>
+    html`<li>${renderState(hold, now)} <a href="/holds/${hold.id}">${what(hold.action)}</a></li>`;
+  return section('waiting-title', 'Waits for people', html`<ul class="plain-list">${open.map(item)}</ul>`);
+}
+
+/** A letter for each agent, so that rows can name it shortly: A to Z, then A1 and so on. */
+function letterOf(index: number): string {
+  const letter = String.fromCharCode(65 + (index % 26));
+  return index < 26 ? letter : `${letter}${Math.floor(index / 26)}`;
+}
+
+/** What an answer left on its caller. */
+const mark = (name: string): Html => html`<span class="tag warn">${words(name)}</span> `;
+
+const chip = (index: number): Html => html`<span class="chip chip-${index % 6}">${letterOf(index)}</span>`;
+
+function renderReach(tree: TaskTree): Html {
+  const row = ({ upstream, reads, changes, held, refused, marks, by }: Reach) =>
+    html`<tr>
+          <th scope="row">${words(upstream)}</th>
+          <td>${reads}</td>
+          <td>${changes === 0 ? '0' : html`<strong>${changes}</strong>`}</td>
+          <td>${held}</td>
+          <td>${refused}</td>
+          <td>${marks.map(mark)}</td>
+          <td>${by.map((index) => html`${chip(index)} `)}</td>
+        </tr>`;
+  const reach = reachOf(tree);
+  return section(
+    'reach-title',
+    'What it adds up to',
+    reach.length === 0
+      ? html`<p class="quiet">No call was decided yet.</p>`
+      : html`<div class="scroll" tabindex="0" role="region" aria-label="Systems that were called">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">System</th>
+            <th scope="col">Reads</th>
+            <th scope="col">Changes</th>
+            <th scope="col">Held</th>
+            <th scope="col">Refused</th>
+            <th scope="col">Marked with</th>
+            <th scope="col">By</th>
+          </tr>
+        </thead>
+        <tbody>${reach.map(row)}</tbody>
+      </table></div>`,
+  );
+}
+
+function renderTasks(tree: TaskTree, now: EpochMs): Html {
+  const { root, agents } = tree;
+  const list = agents.map((agent, index) => html`<li>${chip(index)} <span class="mono">${words(agent)}</span></li>`);
+  return section(
+    'tasks-title',
+    'Who works on what',
+    html`<ul class="plain-list agents">${list}</ul>
+      <figure class="agent-words">
+        <figcaption>The agents’ own words. The gateway does not vouch for them.</figcaption>
+        <blockquote><ul class="task-tree">${renderBranch(tree, root, now)}</ul></blockquote>
+      </figure>`,
+  );
+}
+
+function renderBranch(tree: TaskTree, task: Task, now: EpochMs): Html {
+  const below = tree.tasks.filter(({ parent }) => parent === task.id);
+  const ended = task.endedAt === undefined ? '' : html` <span class="tag">ended</span>`;
+  return html`<li>
+      ${chip(tree.agents.indexOf(task.agentKey))} ${words(task.objective)}
+      <span class="tag ${task.provenance === 'attested' ? 'good' : ''}" title="${VOUCHED[task.provenance]}">${task.provenance}</span>${ended}
+      ${below.length === 0 ? '' : html`<ul>${below.map((child) => renderBranch(tree, child, now))}</ul>`}</li>`;
+}
+
+const DECISION_TAGS: Readonly<Record<TaskCall['decision'], string>> = { deny: 'bad', hold: 'warn', allow: '' };
+
+function renderTimeline({ calls, agents, root }: TaskTree, now: EpochMs): Html {
+  const row = ({ at, agent = root.agentKey, operation, decision, status, marks = [], ...call }: TaskCall) =>
+    html`<tr>
+          <td>${ago(at, now)}</td>
+          <td>${chip(agents.indexOf(agent))}</td>
+          <td class="mono">
+            ${words(call.tool ?? `${call.method} ${call.path}`)} <span class="quiet">on ${words(call.upstream)}</span>
+          </td>
+          <td>${operation ?? ''}</td>
+          <td><span class="tag ${DECISION_TAGS[decision]}">${decision}</span></td>
+          <td>${status ?? ''}</td>
+          <td>${marks.map(mark)}</td>
+        </tr>`;
+  const none = html`<p class="quiet">No call was decided yet.</p>`;
+  const table = html`<div class="scroll" tabindex="0" role="region" aria-label="Calls in the order of time">
+      <table class="timeline">
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">Agent</th>
+            <th scope="col">Call</th>
+            <th scope="col">Operation</th>
+            <th scope="col">Decision</th>
+            <th scope="col">Status</th>
+            <th scope="col">Marked with</th>
+          </tr>
+        </thead>
+        <tbody>${calls.map(row)}</tbody>
+      </table></div>`;
+  return section('timeline-title', 'Who did what, oldest first', calls.length === 0 ? none : table);
+}
