@@ -61,6 +61,7 @@ export function createCalls(
     ...{ decisionRecord, outcomeRecord, callLine },
     ways: WAYS,
     tasks: store.tasks,
+    marks: store.marks,
     meters: store.meters,
     suspensions: store.suspensions,
     watch: store.watch,

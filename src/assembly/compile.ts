@@ -31,6 +31,7 @@ export interface Compiled {
   readonly targets: ReadonlyMap<string, UpstreamOptions>;
   readonly providers: ReadonlyMap<string, BrokerProvider>;
   readonly callsPerAgent: number;
+  readonly taints: ReadonlyMap<string, number>;
 }
 
 /** What the whole process shares, whatever the configuration. */
@@ -49,6 +50,7 @@ export function compile(config: Config, { shares, tools, svids, route, mcp }: Co
   return {
     callsPerAgent: config.limits.callsPerAgent ?? callsPerAgent(shares, config.limits.pendingPerAgent),
     policy: compilePolicy(config),
+    taints: new Map(Object.entries(config.taints).map(([name, { forMs }]) => [name, forMs])),
     mounts: new Map(
       entries.map(([name, entry]) => [
         name,

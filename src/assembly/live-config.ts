@@ -96,11 +96,11 @@ export class LiveConfig {
 }
 
 function runtimeOf(
-  { policy, mounts, callsPerAgent }: Compiled,
+  { policy, mounts, taints, callsPerAgent }: Compiled,
   identity: Identity,
   { limits: { waitMs, heldBodyBytes, storedBytesPerAgent } }: Config,
 ): RuntimeConfig {
-  return { policy, mounts, identity, waitMs, callsPerAgent, heldBodyBytes, storedBytesPerAgent };
+  return { policy, mounts, taints, identity, waitMs, callsPerAgent, heldBodyBytes, storedBytesPerAgent };
 }
 
 const needsIdentity = (config: Config): Readonly<Record<string, unknown>> => ({

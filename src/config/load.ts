@@ -22,6 +22,7 @@ import { rule, tier } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { spellOut } from './servers.ts';
 import { signing } from './signing.ts';
+import { taint } from './taints.ts';
 import { upstream } from './upstreams.ts';
 import { violations } from './violations.ts';
 import { explain, faultsOf } from './zod-messages.ts';
@@ -29,7 +30,7 @@ import { explain, faultsOf } from './zod-messages.ts';
 /** The sections that policy is made of. */
 type PolicyConfig = Pick<
   Config,
-  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'resources' | 'meters'
+  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'resources' | 'taints' | 'meters'
 >;
 
 /**
@@ -143,6 +144,7 @@ function readSections(value: unknown, context: ConfigContext): Sections {
     meters: entries('meters', meter()),
     sensitivity: sensitivity().catch([]).parse(sections.sensitivity),
     unclassified: plainName().safeParse(sections.unclassified).data,
+    taints: entries('taints', taint()),
     resources: (z.array(z.unknown()).safeParse(sections.resources).data ?? []).map(
       (entry) => resource().safeParse(entry).data,
     ),
@@ -156,6 +158,7 @@ function standIns({
   tiers,
   upstreams,
   resources,
+  taints,
   sensitivity: labels,
   unclassified,
   meters,
@@ -165,6 +168,7 @@ function standIns({
   return {
     sensitivity: labels,
     ...(unclassified !== undefined && { unclassified }),
+    taints: filled(taints, () => taint().parse({})),
     resources: resources.map((entry, index) => entry ?? { id: `unread-${index}`, match: {} }),
     rules: rules.map((entry, index) => entry ?? { id: `unread-${index}`, match: {}, decide: 'deny' }),
     tiers: filled(tiers, () => tier().parse({ reviewers: ['group:unread'] })),

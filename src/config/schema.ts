@@ -16,6 +16,7 @@ import { retention } from './retention.ts';
 import { rule, tier } from './rules.ts';
 import { signing } from './signing.ts';
 import { audit, store } from './storage.ts';
+import { taint } from './taints.ts';
 import { upstream, upstreamName } from './upstreams.ts';
 import { violations } from './violations.ts';
 
@@ -36,6 +37,7 @@ export const configSchema = (context: ConfigContext) =>
       'Labels of data, lowest first; default public, internal, confidential, restricted',
     ),
     unclassified: plainName().exactOptional().describe('The label of what nothing classifies; default: none'),
+    taints: z.record(plainName(), taint()).default({}).describe('Marks on those who have read something, by name'),
     resources: z.array(resource()).default([]).describe('What things are: all entries that match a call add up'),
     meters: z.record(meterName(), meter()).default({}).describe('What is counted over calls, for conditions'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),

@@ -57,6 +57,8 @@ export class Call {
   serverRequests: { readonly method: string; readonly passed: boolean }[] | undefined;
   /** MCP: servers of a shared mount that had no part in the answer, and why. */
   missingServers: readonly { readonly server: string; readonly error: string }[] | undefined;
+  /** The taints with which the call has marked somebody, or something. */
+  marked: readonly string[] | undefined;
   /** True while the call counts among the calls of its agent. */
   counted = false;
   /** The upstream in whose pool the call has a place. */

@@ -37,6 +37,12 @@ export const DECISION = {
     ),
     violation: 'deny',
   },
+  tainted_meanwhile: refused(
+    403,
+    'What was read meanwhile stops this call',
+    'maybe',
+    'Do not send it again or look for another way. Report it: a rule stops such calls after what was read.',
+  ),
 
   // hold
   arguments_invalid: refused(

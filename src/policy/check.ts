@@ -38,15 +38,16 @@ function under<Entry>(
   );
 }
 
-/** Every value that a member of `action` can have. */
+/** Every value that something in a condition can have. */
 type KnownTexts = ReadonlyMap<string, { readonly are: string; readonly texts: readonly string[] }>;
 
-function knownTexts({ sensitivity, resources, upstreams }: PolicyOptions): KnownTexts {
+function knownTexts({ sensitivity, resources, upstreams, taints }: PolicyOptions): KnownTexts {
   const environments = [...resources, ...Object.values(upstreams)].flatMap(({ environment }) => environment ?? []);
   return new Map([
-    ['data', { are: 'Labels', texts: sensitivity }],
-    ['operation', { are: 'Operations', texts: OPERATIONS }],
-    ['environment', { are: 'Environments', texts: [...new Set(['sandbox', 'production', ...environments])] }],
+    ['action.data', { are: 'Labels', texts: sensitivity }],
+    ['action.operation', { are: 'Operations', texts: OPERATIONS }],
+    ['action.environment', { are: 'Environments', texts: [...new Set(['sandbox', 'production', ...environments])] }],
+    ['tainted', { are: 'Taints', texts: Object.keys(taints) }],
   ]);
 }
 
@@ -105,11 +106,14 @@ function* checkCondition(condition: Condition | string | undefined, known: Known
   if (typeof condition !== 'object') return;
   if (condition.growth !== undefined)
     yield { path: ['when'], severity: 'warning', message: growthWarning(condition.growth) };
-  for (const { member, text } of condition.literals) {
-    const values = known.get(member);
-    if (values === undefined || values.texts.length === 0 || values.texts.includes(text)) continue;
+  for (const { of, text } of condition.literals) {
+    const values = known.get(of);
+    if (values === undefined || values.texts.includes(text)) continue;
+    if (of === 'tainted' && values.texts.length === 0)
+      yield { path: ['when'], message: `There is no taint of this name. Add one under \`taints\`.` };
+    if (values.texts.length === 0) continue;
     const instead = suggest(text, values.are, values.texts);
-    yield { path: ['when'], message: `\`action.${member}\` is compared with a text that it never is. ${instead}` };
+    yield { path: ['when'], message: `\`${of}\` is compared with a text that it never is. ${instead}` };
   }
 }
 

@@ -118,6 +118,8 @@ export interface ClassificationOptions {
   /** The label of what nothing classifies. */
   readonly unclassified?: string;
   readonly resources: readonly ResourceOptions[];
+  /** Names of marks. */
+  readonly taints: Readonly<Record<string, unknown>>;
 }
 
 /** What a meter counts, for whom, and for how long. */

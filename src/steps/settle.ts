@@ -15,6 +15,7 @@ import type { Reached } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { CallMeters } from './call-meters.ts';
 import type { AgentCalls, UpstreamSlots } from './call-slots.ts';
+import type { FactWatch } from './fact-watch.ts';
 import type { CallHistory } from './history.ts';
 import type { OpenCalls } from './open-calls.ts';
 
@@ -25,7 +26,8 @@ export interface SettleDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly history: Pick<CallHistory, 'record' | 'end'>;
+  readonly history: Pick<CallHistory, 'record'>;
+  readonly factWatch: Pick<FactWatch, 'leave'>;
   readonly openCalls: Pick<OpenCalls, 'leave'>;
   readonly agentCalls: Pick<AgentCalls, 'leave'>;
   readonly metering: Pick<CallMeters, 'giveBack'>;
@@ -46,7 +48,7 @@ export async function settle(deps: SettleDependencies, last: Reached): Promise<v
   deps.metering.giveBack(call);
   // First, and before anything is awaited: the agent has its answer and may follow it up at once.
   deps.history.record(last, statusOf(last));
-  deps.history.end(last);
+  deps.factWatch.leave(last);
   const facts = clearance === undefined ? factsOf(last) : await close(deps, last, clearance);
   call.span?.end(facts);
   call.answerSpan?.end(facts);

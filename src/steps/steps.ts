@@ -5,6 +5,7 @@ import type { MeterStore } from '../domain/meter.ts';
 import type { Mount } from '../domain/mount.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Assessed, Decided, Recognised, Steps } from '../domain/stages.ts';
+import type { MarkStore } from '../domain/taint.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
 import { arm } from './arm.ts';
 import { assess } from './assess.ts';
@@ -13,17 +14,18 @@ import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
 import { classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
 import { type ActionDigests, decide } from './decide.ts';
+import { FactWatch } from './fact-watch.ts';
 import { createHistory } from './history.ts';
-import { HistoryWatch } from './history-watch.ts';
 import { identify } from './identify.ts';
 import { type JournalDependencies, journal } from './journal.ts';
+import { Marking } from './marking.ts';
 import { receive } from './receive.ts';
 import { type RefuseDependencies, refuse } from './refuse.ts';
 import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
 /** What the steps share among themselves; made here. */
-type Shared = 'history' | 'metering' | 'historyWatch' | 'slots' | 'rejudge' | 'judgeOn' | 'takePlace';
+type Shared = 'history' | 'factWatch' | 'marking' | 'metering' | 'slots' | 'rejudge' | 'judgeOn' | 'takePlace';
 type PartsOfSteps = ClearDependencies &
   JournalDependencies &
   SendDependencies &
@@ -34,6 +36,7 @@ type PartsOfSteps = ClearDependencies &
 export interface StepParts extends Omit<PartsOfSteps, Shared | 'agentCalls'> {
   readonly tasks: TaskStore;
   readonly meters: MeterStore;
+  readonly marks: MarkStore;
   readonly digests: ActionDigests;
   readonly agentCalls: AgentCalls;
   /** The configuration in force now. An approval is judged by it, however long ago the call arrived. */
@@ -41,11 +44,13 @@ export interface StepParts extends Omit<PartsOfSteps, Shared | 'agentCalls'> {
 }
 
 export function createSteps(parts: StepParts): Steps {
-  const { runtime, clock, tasks, digests, suspensions, agentCalls, ways } = parts;
-  const historyWatch = new HistoryWatch(runtime, clock, ways.cut);
-  const history = createHistory(tasks, historyWatch);
-  const slots = new UpstreamSlots();
+  const { runtime, clock, tasks, marks, digests, suspensions, agentCalls, ways } = parts;
+  const factWatch = new FactWatch({ marks, clock, cuts: ways.cut, runtime });
+  const marking = new Marking({ marks, clock, watch: factWatch });
+  const history = createHistory(tasks, factWatch);
   const metering = new CallMeters(parts.meters, digests);
+  const assessing = { marks, watch: factWatch, metering };
+  const slots = new UpstreamSlots();
 
   /**
    * Judges a held call once more, as at its arrival, by what is in force and on record now: caller, task and its calls,
@@ -60,7 +65,7 @@ export function createSteps(parts: StepParts): Steps {
     const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
     const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.root) };
-    const assessed = await assess(metering, now, task === undefined ? current : { ...current, task }, held.hold.id);
+    const assessed = await assess(assessing, now, task === undefined ? current : { ...current, task }, held.hold.id);
     const judged = decide(now, clock, digests, assessed, approval);
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
@@ -75,7 +80,7 @@ export function createSteps(parts: StepParts): Steps {
   const takePlace: ClearDependencies['takePlace'] = (decided) => placeFor(decided, true);
   const count = (recognised: Recognised): Recognised =>
     ways.counted[kindOf(recognised)] ? agentCalls.enter(recognised) : recognised;
-  const equipped = { ...parts, history, historyWatch, metering, slots, rejudge, judgeOn, takePlace };
+  const equipped = { ...parts, history, factWatch, marking, metering, slots, rejudge, judgeOn, takePlace };
   // Read in the turn in which the call is decided and begun: of two calls that arrive at once, the second counts the
   // first.
   const upToDate = (assessed: Assessed): Assessed =>
@@ -88,7 +93,7 @@ export function createSteps(parts: StepParts): Steps {
       return found instanceof Promise ? found.then(count) : count(found);
     },
     classify: (recognised) => classify(tasks, recognised),
-    assess: (classified) => assess(metering, classified.call.runtime, classified),
+    assess: (classified) => assess(assessing, classified.call.runtime, classified),
     decide: (assessed) => assessed.call.reach(decide(assessed.call.runtime, clock, digests, upToDate(assessed))),
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),

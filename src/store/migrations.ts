@@ -288,6 +288,19 @@ export const STEPS: readonly string[] = [
   DROP INDEX notification_rank;
   CREATE INDEX notification_digest ON notification (channel, rank, seq) WHERE rank > 0;
   `,
+  // Taint: who has seen which kind of data, until when.
+  `
+  CREATE TABLE mark (
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    taint TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    PRIMARY KEY (scope, key, taint)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX mark_until ON mark (until);
+  `,
   // Meters: counts in buckets of time, values that count once, and what open holds reserve.
   `
   CREATE TABLE meter_count (

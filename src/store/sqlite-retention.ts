@@ -2,6 +2,7 @@
 // that stays. Trusts the state machine: a hold that has ended never changes again.
 
 import type { DatabaseSync } from 'node:sqlite';
+import type { Clock } from '../domain/clock.ts';
 import type { RetentionStore } from '../domain/retention.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
 
@@ -10,7 +11,7 @@ const BATCH = 100;
 const ROOTS = 5;
 const TASKS_OF_ROOT = 20;
 
-export function createRetention(db: DatabaseSync, writer: SqliteWriter): RetentionStore {
+export function createRetention(db: DatabaseSync, writer: SqliteWriter, clock: Clock): RetentionStore {
   const ended = db.prepare(
     `SELECT id FROM hold INDEXED BY hold_ended WHERE ended_at IS NOT NULL AND ended_at <= ?
      ORDER BY ended_at LIMIT ${BATCH}`,
@@ -43,6 +44,11 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter): Retenti
     `DELETE FROM notification WHERE seq IN (
        SELECT seq FROM notification WHERE state = 'DEAD' AND ended_at <= ? LIMIT ${BATCH})`,
   ].map((sql) => db.prepare(sql));
+  // A mark that has ended means nothing any more, whatever is kept of other things.
+  const marks = db.prepare(
+    `DELETE FROM mark WHERE (scope, key, taint) IN (
+       SELECT scope, key, taint FROM mark INDEXED BY mark_until WHERE until <= ? ORDER BY until LIMIT ${BATCH})`,
+  );
 
   return {
     sweep: (before) =>
@@ -55,6 +61,7 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter): Retenti
           holds: holds.length,
           bodies: Number(bodies.run(before.bodies).changes),
           tasks: tasks.length,
+          marks: Number(marks.run(clock.now()).changes),
           others: others.reduce((sum, remove) => sum + Number(remove.run(before.holds).changes), 0),
         };
       }),

@@ -12,6 +12,7 @@ import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
 import type { RetentionStore } from '../domain/retention.ts';
 import type { SuspensionStore } from '../domain/suspension.ts';
+import type { MarkStore } from '../domain/taint.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { ToolPinStore } from '../domain/tool-pin.ts';
 import type { ViolationStore } from '../domain/violation.ts';
@@ -21,6 +22,7 @@ import { createContentRows } from './sqlite-contents.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase, watchDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
+import { SqliteMarks } from './sqlite-marks.ts';
 import { SqliteMeters } from './sqlite-meters.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
 import { createOnceStore } from './sqlite-once.ts';
@@ -48,6 +50,7 @@ export interface SqliteStoreOptions {
 export interface Store {
   readonly holds: HoldStore;
   readonly tasks: TaskStore;
+  readonly marks: MarkStore;
   readonly meters: MeterStore;
   readonly credentials: CredentialLedger;
   readonly notifications: NotificationOutbox;
@@ -90,6 +93,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
   return {
     holds: createHoldStore(db, writer, { rows, contents, votes, usage }, clock),
     tasks,
+    marks: new SqliteMarks(db, writer, clock),
     meters,
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
@@ -99,7 +103,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
     toolPins: createToolPinStore(db, writer),
     passkeys: createPasskeyStore(db, writer),
     once: createOnceStore(db, writer, clock),
-    retention: createRetention(db, writer),
+    retention: createRetention(db, writer, clock),
     lastTime: Number(db.prepare('SELECT last FROM clock').get()?.last),
     time: {
       async keep(always) {

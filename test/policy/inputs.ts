@@ -28,6 +28,7 @@ export const agent: Principal = {
 /** What a configuration without classification says. */
 export const NOTHING_CLASSIFIED: ClassificationOptions = {
   sensitivity: ['public', 'internal', 'confidential', 'restricted'],
+  taints: {},
   resources: [],
 };
 

@@ -38,7 +38,7 @@ import type { Span, Tracing } from '../../src/domain/trace.ts';
 import type { Outgoing, ResponseSink, Sent, Upgrade } from '../../src/domain/upstream.ts';
 import { createPipeline, WAYS } from '../../src/pipeline.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
-import type { RuleOptions } from '../../src/policy/rules.ts';
+import type { ResourceOptions, RuleOptions } from '../../src/policy/rules.ts';
 import { AgentCalls } from '../../src/steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../../src/steps/open-calls.ts';
 import { createSteps } from '../../src/steps/steps.ts';
@@ -161,6 +161,9 @@ export class Workbench {
   /** Which server a request to the shared mount `all` is for; default: it concerns all of them. */
   route: SharedMount['route'] = async (request) => ({ request });
   rules: readonly RuleOptions[] = RULES;
+  resources: readonly ResourceOptions[] = [];
+  /** How long the marks of each taint last, ms. */
+  taints: ReadonlyMap<string, number> = new Map();
   limits: Partial<Pick<RuntimeConfig, 'waitMs' | 'callsPerAgent' | 'heldBodyBytes' | 'storedBytesPerAgent'>> = {};
   mount: Partial<SingleMount> = {};
   /** The name of the credential that calls get; none when undefined. */
@@ -230,6 +233,7 @@ export class Workbench {
       tracing: recordingTracing(this.spans),
       callLine: () => ({}),
       tasks: store.tasks,
+      marks: store.marks,
       meters: store.meters,
       suspensions: store.suspensions,
       watch: store.watch,
@@ -254,6 +258,8 @@ export class Workbench {
     };
     const policy = compilePolicy({
       ...NOTHING_CLASSIFIED,
+      resources: this.resources,
+      taints: Object.fromEntries(this.taints),
       rules: this.rules,
       tiers: TIERS,
       upstreams: { ledger: upstream, all: { protocol: 'http' } },
@@ -280,6 +286,7 @@ export class Workbench {
     return {
       identity: { identify: () => this.caller, status: () => [], start: async () => {}, close() {} },
       policy,
+      taints: this.taints,
       mounts: new Map<string, SingleMount | SharedMount>([
         ['ledger', ledger],
         ['ledger/files', { ...ledger, name: 'ledger/files' }],

@@ -17,6 +17,7 @@ export interface Sections {
   readonly meters: Entries<Config['meters'][string]>;
   readonly sensitivity: Config['sensitivity'];
   readonly unclassified?: Config['unclassified'] | undefined;
+  readonly taints: Entries<Config['taints'][string]>;
   readonly resources: readonly (Config['resources'][number] | undefined)[];
   readonly rules: readonly (Config['rules'][number] | undefined)[];
   readonly notifications: Config['notifications'] | undefined;
