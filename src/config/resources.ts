@@ -19,6 +19,14 @@ export const sensitivity = () =>
     .refine((labels) => new Set(labels).size === labels.length, 'Write each label once.')
     .default(['public', 'internal', 'confidential', 'restricted']);
 
+export const destinations = () =>
+  z
+    .record(
+      plainName().refine((name) => name !== 'external', 'Choose another name: `external` is what no pattern matches.'),
+      z.array(z.string().min(1).max(500)).min(1),
+    )
+    .default({});
+
 /** RFC 6901. */
 const jsonPointer = () =>
   z.string().regex(/^(?:\/(?:[^~/]|~[01])*)+$/, { error: 'Write a JSON Pointer that begins with `/`, such as `/id`.' });
@@ -47,6 +55,12 @@ export const resource = () =>
       .min(1)
       .exactOptional()
       .describe('Names under `taints`: the marks that its answers leave on the caller'),
+    sendsTo: z
+      .array(z.string().min(1))
+      .min(1)
+      .max(16)
+      .exactOptional()
+      .describe('CEL expressions over the same: texts, or lists of texts, that say where a call sends to'),
     result: z
       .array(jsonPointer())
       .min(1)

@@ -2,7 +2,7 @@
 
 import type { BodyNeed, Digest } from './action.ts';
 import type { Assurance } from './assurance.ts';
-import type { Classifiable, Classification } from './classification.ts';
+import type { Classifiable, Classification, Destinations } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
@@ -29,6 +29,8 @@ export interface Requirement {
   readonly stepUp: boolean;
   /** Besides `stepUp`. */
   readonly assurance?: Assurance;
+  /** Only the session that asked may use the approval. */
+  readonly bindSession?: true;
   readonly reasonRequired: boolean;
   /** Whether the agent may be told the reason of a denial. */
   readonly tellAgent?: boolean;
@@ -139,6 +141,8 @@ export interface Policy {
   meterings(call: Classifiable): readonly Metering[];
   /** What the configuration says of the action. Never throws: what cannot be evaluated counts as matching. */
   classify(call: Classifiable): Classification;
+  /** Where the action leads. Looked for once, when it is first asked for. Never throws. */
+  destinations(call: Classifiable): Destinations;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**

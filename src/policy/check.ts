@@ -7,6 +7,8 @@ import type { Fault } from '../settings/faults.ts';
 import { suggest } from '../settings/suggestions.ts';
 import { BUDGET } from './cel/budget.ts';
 import { type Condition, compileCondition } from './conditions.ts';
+import { compileSending } from './destinations/sending.ts';
+import { EXTERNAL, refusePattern } from './destinations/trust-table.ts';
 import { type Language, languageOf } from './language.ts';
 import { compileAmount, compileDistinct } from './meters.ts';
 import { compilePath, type PathPattern } from './paths.ts';
@@ -19,6 +21,7 @@ export function checkPolicy(options: PolicyOptions): readonly Fault[] {
   const known = knownTexts(options);
   const language = languageOf(namesOf(options));
   return [
+    ...checkDestinations(options.destinations),
     ...under('resources', options.resources, (resource) => checkResource(resource)),
     ...Object.entries(options.meters ?? {}).flatMap(([name, meter]) =>
       [...checkMeter(meter)].map((fault) => ({ ...fault, path: ['meters', name, ...fault.path] })),
@@ -41,11 +44,13 @@ function under<Entry>(
 /** Every value that something in a condition can have. */
 type KnownTexts = ReadonlyMap<string, { readonly are: string; readonly texts: readonly string[] }>;
 
-function knownTexts({ sensitivity, resources, upstreams, taints }: PolicyOptions): KnownTexts {
-  const environments = [...resources, ...Object.values(upstreams)].flatMap(({ environment }) => environment ?? []);
+function knownTexts({ sensitivity, resources, upstreams, destinations, taints }: PolicyOptions): KnownTexts {
+  const own = Object.values(upstreams).flatMap((upstream) => [upstream, ...Object.values(upstream.servers ?? {})]);
+  const environments = [...resources, ...own].flatMap(({ environment }) => environment ?? []);
   return new Map([
     ['action.data', { are: 'Labels', texts: sensitivity }],
     ['action.operation', { are: 'Operations', texts: OPERATIONS }],
+    ['action.destination', { are: 'Names', texts: [...Object.keys(destinations), EXTERNAL] }],
     ['action.environment', { are: 'Environments', texts: [...new Set(['sandbox', 'production', ...environments])] }],
     ['tainted', { are: 'Taints', texts: Object.keys(taints) }],
   ]);
@@ -92,13 +97,34 @@ function* checkRule(
   }
 }
 
-function* checkResource({ match, when }: Pick<ResourceOptions, 'match' | 'when'>): Generator<Fault> {
+function* checkDestinations(destinations: PolicyOptions['destinations']): Generator<Fault> {
+  const seen = new Set<string>();
+  for (const [name, patterns] of Object.entries(destinations))
+    for (const [index, pattern] of patterns.entries()) {
+      const path = ['destinations', name, index];
+      const refused = refusePattern(pattern);
+      if (refused !== undefined) yield { path, message: refused };
+      if (seen.has(pattern.toLowerCase()))
+        yield { path, message: 'Write this pattern once: another place has it, too.' };
+      seen.add(pattern.toLowerCase());
+    }
+}
+
+function* checkResource({
+  match,
+  when,
+  sendsTo = [],
+}: Pick<ResourceOptions, 'match' | 'when' | 'sendsTo'>): Generator<Fault> {
   const pattern = compiled(match.path, compilePath);
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
   yield* checkCondition(
     compiled(when, (text) => compileCondition(text, SELECTING)),
     new Map(),
   );
+  for (const [index, expression] of sendsTo.entries()) {
+    const sending = compiled(expression, compileSending);
+    if (typeof sending === 'string') yield { path: ['sendsTo', index], message: sending };
+  }
 }
 
 function* checkCondition(condition: Condition | string | undefined, known: KnownTexts): Generator<Fault> {

@@ -13,7 +13,7 @@ import { compileSelector, SelectedCall, select } from './selector.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 /** What one entry of the configuration says of an action. */
-type Statement = Partial<Omit<ResourceOptions, 'match' | 'when'>>;
+type Statement = Partial<Omit<ResourceOptions, 'match' | 'when' | 'sendsTo'>>;
 
 export interface Classifier {
   classify(call: Classifiable): Classification;

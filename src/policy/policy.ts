@@ -65,6 +65,7 @@ export function compilePolicy(options: PolicyOptions): Policy {
     factsRead: (upstream, method, path) => (readsFacts ? factsRead(index, upstream, method, path) : NO_FACTS),
     meterings: (call) => (meters.any ? meteringsOf(index, meters, readsMeters, call) : NO_METERINGS),
     classify: classifier.classify,
+    destinations: (call) => vocabulary.destinationsOf(call),
     outlook(input) {
       try {
         return foresee(index, vocabulary, input);
