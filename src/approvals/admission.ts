@@ -10,6 +10,7 @@ import type { EpochMs } from '../domain/clock.ts';
 import type { Hold, NewHold } from '../domain/hold.ts';
 import type { Admitted, AgentUsage, OpenedHold } from '../domain/hold-store.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
+import { boundTask } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
 import { advance, hasRunOut, isOpen, openHold } from './machine.ts';
 import { outcomeErrorOf, sentAlready } from './outcome-errors.ts';
@@ -64,7 +65,8 @@ export function admit(
   const sent = latest && sentBefore(latest, asked);
   if (sent !== undefined) return refuse(sent);
   const denied = same.find(
-    (hold) => hold.state === 'DENIED' && (hold.task !== undefined || now < hold.endedAt + DENIAL_WITHOUT_TASK_MS),
+    (hold) =>
+      hold.state === 'DENIED' && (boundTask(hold.task) !== undefined || now < hold.endedAt + DENIAL_WITHOUT_TASK_MS),
   );
   if (denied !== undefined) return refuse(outcomeErrorOf(denied));
   return (latest && settleLatest(latest, asked, now)) ?? open(asked, usage, now);

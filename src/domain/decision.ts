@@ -2,7 +2,7 @@
 
 import type { BodyNeed, Digest } from './action.ts';
 import type { Assurance } from './assurance.ts';
-import type { Classifiable, Classification, Destinations } from './classification.ts';
+import type { Classifiable, Classification, Destinations, TaskNeed } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
@@ -34,6 +34,8 @@ export interface Requirement {
   readonly reasonRequired: boolean;
   /** Whether the agent may be told the reason of a denial. */
   readonly tellAgent?: boolean;
+  /** Whether a call that this tier decides on needs a task; absent: no. */
+  readonly requireTask?: TaskNeed;
   readonly escalate?: Escalation;
 }
 

@@ -18,6 +18,7 @@ import type { Tracing } from '../domain/trace.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import type { CallMeters } from './call-meters.ts';
 import type { CallHistory } from './history.ts';
+import { refuseTaskless } from './require-task.ts';
 
 export interface ClearDependencies {
   readonly history: Pick<CallHistory, 'begin'>;
@@ -39,6 +40,7 @@ export function clear(deps: ClearDependencies, decided: Decided): Cleared | Prom
   // A resumed call never gets through by the rules alone: its hold is used, or it ends.
   const byRules = deps.ways.clearedBy[kindOf(decided)] === 'rules';
   if (byRules && decision.effect === 'deny') throw denial(decided);
+  refuseTaskless(decided);
   call.span = deps.tracing.admit({ receivedAt: call.receivedAt, decision });
   return byRules && decision.effect === 'allow'
     ? remember(deps, { ...decided, clearance: clearAllowed(decision) })

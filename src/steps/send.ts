@@ -9,6 +9,7 @@ import type { Broker, Credential } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Answered, Armed, Departed } from '../domain/stages.ts';
 import { refuseSuspended } from '../domain/suspension.ts';
+import type { TaskStore } from '../domain/task.ts';
 import { type SpanRef, traceparent } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
@@ -26,6 +27,7 @@ export interface SendDependencies {
   readonly approvals: Approvals;
   readonly broker: Broker;
   readonly suspensions: Suspensions;
+  readonly tasks: Pick<TaskStore, 'isOpen'>;
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
   readonly ways: Ways;
@@ -56,9 +58,12 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
     deps.factWatch.refuseBarred(call);
     await deps.approvals.markSent(clearance);
     for (let look = lookAgain(deps, armed); look !== undefined; look = lookAgain(deps, armed)) await look;
-  } else refuseSuspended(deps.suspensions, armed);
-  // The last look at what may have changed. In the same turn the call becomes visible to the kill switch and to changes
-  // of facts, so nothing falls in between.
+  } else {
+    refuseSuspended(deps.suspensions, armed);
+    refuseEnded(deps.tasks, armed);
+  }
+  // The last look at what may have changed. In the same turn the call becomes visible to the kill switch, to the end of
+  // its task and to changes of facts, so nothing falls in between.
   deps.factWatch.refuseBarred(call);
   deps.openCalls.enter(call);
   const request = plan?.detached ? { ...armed.request, onClosed: neverClosed } : armed.request;
@@ -87,6 +92,12 @@ function unknownEffect(thrown: unknown): never {
 /** Whether a mark was set meanwhile, so that the call has to be looked at once more. */
 function lookAgain({ factWatch, marking }: SendDependencies, armed: Armed): undefined | Promise<void> {
   return factWatch.isStale(armed.call) ? marking.beforeSending(armed) : undefined;
+}
+
+/** The task may have ended since it was found. Throws `task_ended`. */
+function refuseEnded(tasks: Pick<TaskStore, 'isOpen'>, { task }: Armed): void {
+  if (task !== undefined && !tasks.isOpen(task.id))
+    throw new GatewayError('task_ended', 'The task ended while the call was under way.');
 }
 
 /**
@@ -134,7 +145,9 @@ async function attempt(
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
     mayStream() {
       // An approved call runs to its end (open-calls.ts).
-      if (released || deps.suspensions.covering(departed) === undefined) return;
+      if (released) return;
+      refuseEnded(deps.tasks, departed);
+      if (deps.suspensions.covering(departed) === undefined) return;
       throw new GatewayError(
         'principal_suspended',
         'The caller was suspended while the call was under way. Its answer is withheld.',

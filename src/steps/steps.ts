@@ -7,6 +7,7 @@ import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Assessed, Decided, Recognised, Steps } from '../domain/stages.ts';
 import type { MarkStore } from '../domain/taint.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
+import type { TaskDesk } from '../domain/task-desk.ts';
 import { arm } from './arm.ts';
 import { assess } from './assess.ts';
 import { CallMeters } from './call-meters.ts';
@@ -21,6 +22,7 @@ import { type JournalDependencies, journal } from './journal.ts';
 import { Marking } from './marking.ts';
 import { receive } from './receive.ts';
 import { type RefuseDependencies, refuse } from './refuse.ts';
+import { refuseTaskless } from './require-task.ts';
 import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
@@ -36,6 +38,7 @@ type PartsOfSteps = ClearDependencies &
 export interface StepParts extends Omit<PartsOfSteps, Shared | 'agentCalls'> {
   readonly tasks: TaskStore;
   readonly meters: MeterStore;
+  readonly desk: Pick<TaskDesk, 'of'>;
   readonly marks: MarkStore;
   readonly digests: ActionDigests;
   readonly agentCalls: AgentCalls;
@@ -70,6 +73,7 @@ export function createSteps(parts: StepParts): Steps {
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
     held.call.reach({ ...held, principal, decision, actionDigest });
+    refuseTaskless({ ...assessed, mount: now.mounts.get(held.mount.name) ?? held.mount, decision });
     return { ...judged, on: (facts) => decide(now, clock, digests, { ...assessed, facts }, approval) };
   };
   const judgeOn: ClearDependencies['judgeOn'] = (decided, facts) =>
@@ -92,7 +96,7 @@ export function createSteps(parts: StepParts): Steps {
       const found = identify(received.call.runtime, suspensions, clock, received);
       return found instanceof Promise ? found.then(count) : count(found);
     },
-    classify: (recognised) => classify(tasks, recognised),
+    classify: (recognised) => classify({ store: tasks, desk: parts.desk }, recognised),
     assess: (classified) => assess(assessing, classified.call.runtime, classified),
     decide: (assessed) => assessed.call.reach(decide(assessed.call.runtime, clock, digests, upToDate(assessed))),
     clear: (decided) => clear(equipped, decided),

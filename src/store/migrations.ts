@@ -271,6 +271,11 @@ export const STEPS: readonly string[] = [
     principal_id TEXT NOT NULL,
     PRIMARY KEY (task_id, principal_id)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE task_session (
+    session TEXT PRIMARY KEY,
+    task_id TEXT NOT NULL REFERENCES task (id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX task_session_task ON task_session (task_id);
   ${counted('task_participant', 'principal_id', (row) => `(SELECT principal_id FROM task WHERE id = ${row}.task_id)`)}
   `,
   // Refused calls that count towards a limit. A rank for each kind of notice that agents can cause in number.

@@ -42,11 +42,14 @@ import type { ResourceOptions, RuleOptions } from '../../src/policy/rules.ts';
 import { AgentCalls } from '../../src/steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../../src/steps/open-calls.ts';
 import { createSteps } from '../../src/steps/steps.ts';
+import { Desk } from '../../src/tasks/desk.ts';
 import { NOTHING_CLASSIFIED } from '../policy/inputs.ts';
 import { brokerOver, type OneProviderBroker } from '../support/broker-over.ts';
 import { freshGatewayTest } from '../support/gateway-test.ts';
 import { approve, Bench } from '../support/holds/bench.ts';
 import { GENEROUS, principalOf, requirementOf, TRACE } from '../support/holds/values.ts';
+
+const NO_TASKS = { auto: false, offered: false, sessions: false } as const;
 
 /** What reached the agent, in order: `200 {"ok":true}`, or `head 200`, `write ok`, `end`, `abort`. */
 export interface RecordingSink extends ResponseSink {
@@ -207,6 +210,11 @@ export class Workbench {
       ...{ approvals, clock, decisionRecord, outcomeRecord },
       audit: options.audit,
       broker: this.#broker.broker,
+      desk: new Desk({
+        ...{ audit: options.audit, clock, tasks: store.tasks },
+        limits: () => GENEROUS,
+        stop: async () => true,
+      }),
       openCalls: this.#openCalls,
       forwarder: {
         send: async (outgoing, sink) => {
@@ -276,10 +284,11 @@ export class Workbench {
       ...(this.handler && { handler: this.handler }),
       leftBehind: (headers, bound) => leftBehind(headers, bound, undefined, true),
       classify: (request, need) => classify(request, descriptor, need, limits),
+      tasks: NO_TASKS,
       ...this.mount,
     };
     const shared: SharedMount = {
-      ...{ kind: 'shared', name: 'all', protocol: 'mcp', handler: this.#answering() },
+      ...{ kind: 'shared', name: 'all', protocol: 'mcp', handler: this.#answering(), tasks: NO_TASKS },
       route: (request, principal) => this.route(request, principal),
       classify: (request, need) => classify(request, { ...descriptor, name: 'all' }, need, limits),
     };
