@@ -54,7 +54,7 @@ async function enter(context: ApprovalContext, request: HoldRequest): Promise<st
       );
       // Made first, because it may throw: nothing is traced for a call that cannot be held.
       const content = heldContent(request);
-      return { record: recordHold(request, digest, owners), content };
+      return { record: recordHold(request, digest, owners), content, reserves: request.reserves };
     },
   };
   const admission = await (request.resumes === undefined

@@ -1,6 +1,7 @@
 // The way of a call: the pipeline and its steps, and what counts or cuts calls that are under way.
 
 import { actionDigest, formerActionDigest } from '../actions/digest.ts';
+import { requestDigest } from '../approvals/binding.ts';
 import { decisionRecord, outcomeRecord } from '../audit/records.ts';
 import type { CredentialBroker } from '../credentials/broker.ts';
 import type { Approvals } from '../domain/approvals.ts';
@@ -71,9 +72,10 @@ export function createCalls(
     ways: WAYS,
     tasks: store.tasks,
     marks: store.marks,
+    meters: store.meters,
     suspensions: store.suspensions,
     watch: store.watch,
-    digests: { of: actionDigest, former: formerActionDigest },
+    digests: { of: actionDigest, former: formerActionDigest, request: requestDigest },
     runtime: live.runtime,
     answer: (failed) => answerCall(failed, addresses),
   });

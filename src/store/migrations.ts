@@ -309,6 +309,31 @@ export const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX mark_until ON mark (until);
   `,
+  // Meters: counts in buckets of time, values that count once, and what open holds reserve.
+  `
+  CREATE TABLE meter_count (
+    place TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    units TEXT NOT NULL,
+    unknown INTEGER NOT NULL,
+    PRIMARY KEY (place, until)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX meter_count_until ON meter_count (until);
+  CREATE TABLE meter_value (
+    place TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (place, digest)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX meter_value_until ON meter_value (until);
+  CREATE TABLE meter_reservation (
+    hold_id TEXT NOT NULL REFERENCES hold (id),
+    place TEXT NOT NULL,
+    window_ms INTEGER NOT NULL,
+    adds TEXT NOT NULL,
+    PRIMARY KEY (hold_id, place)
+  ) STRICT, WITHOUT ROWID;
+  `,
   // Limits count the agent by its key: of earlier versions, the id. The ids under which agents were seen.
   `
   ALTER TABLE hold ADD COLUMN agent_key TEXT NOT NULL DEFAULT '';

@@ -167,32 +167,26 @@ const isMarked = async ({ env }: Stage, agent: Agent) =>
   (await post(env, '/api/send', agent, {})) === 'denied' ? 'marked' : 'not marked';
 
 describe('a mark', () => {
-  it.fails.for(eventsOf(MARK))('of the reader, %s: %s', async ([event, outcome], { marks }) => {
+  it.for(eventsOf(MARK))('of the reader, %s: %s', async ([event, outcome], { marks }) => {
     const agent = newAgent();
     await happen(event, marks, { agent, thing: 'customers' });
     expect(await isMarked(marks, agent)).toBe(outcome);
   });
 
-  it.fails.for(eventsOf(MARK))(
-    'of the person whom the reader acts for, %s: %s',
-    async ([event, outcome], { marks }) => {
-      const person = newAgent('person').as;
-      await happen(event, marks, { agent: actingFor(person, newAgent()), thing: 'customers' });
-      expect(await isMarked(marks, actingFor(person, newAgent()))).toBe(outcome);
-    },
-  );
+  it.for(eventsOf(MARK))('of the person whom the reader acts for, %s: %s', async ([event, outcome], { marks }) => {
+    const person = newAgent('person').as;
+    await happen(event, marks, { agent: actingFor(person, newAgent()), thing: 'customers' });
+    expect(await isMarked(marks, actingFor(person, newAgent()))).toBe(outcome);
+  });
 
-  it.fails.for(eventsOf(CARRIED))(
-    'of a place where a marked agent writes, %s: %s',
-    async ([event, outcome], { marks }) => {
-      const [writer, reader] = [newAgent(), newAgent()];
-      expect(await get(marks.env, '/api/customers/open', writer)).toBe('sent');
-      await happen(event, marks, { agent: writer, thing: boardOf(event), method: 'POST', body: { text: 'x' } });
-      expect(await get(marks.env, `/api/${boardOf(event)}/open`, reader)).toBe('sent');
-      const marked = await isMarked(marks, reader);
-      if (outcome !== 'either') expect(marked).toBe(outcome);
-    },
-  );
+  it.for(eventsOf(CARRIED))('of a place where a marked agent writes, %s: %s', async ([event, outcome], { marks }) => {
+    const [writer, reader] = [newAgent(), newAgent()];
+    expect(await get(marks.env, '/api/customers/open', writer)).toBe('sent');
+    await happen(event, marks, { agent: writer, thing: boardOf(event), method: 'POST', body: { text: 'x' } });
+    expect(await get(marks.env, `/api/${boardOf(event)}/open`, reader)).toBe('sent');
+    const marked = await isMarked(marks, reader);
+    if (outcome !== 'either') expect(marked).toBe(outcome);
+  });
 });
 
 describe('a meter', () => {

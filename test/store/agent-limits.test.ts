@@ -88,7 +88,7 @@ describe('holds within an hour', () => {
       await bench.store.holds.admit(
         { principalId: AGENT, agentKey: AGENT, requestDigest: opened.requestDigest },
         () => ({
-          opened: { hold, content: {} },
+          opened: { hold, content: {}, reserves: [] },
           answer: undefined,
         }),
       );

@@ -39,7 +39,7 @@ describe('holds in SQLite', () => {
     await bench.store.holds.admit(
       { principalId: hold.principal.id, agentKey: hold.principal.id, requestDigest: 'digest' },
       () => ({
-        opened: { hold, content: {} },
+        opened: { hold, content: {}, reserves: [] },
         answer: undefined,
       }),
     );
@@ -94,7 +94,7 @@ describe('holds in SQLite', () => {
       },
     });
     const write = bench.store.holds.admit({ principalId: 'p', agentKey: 'p', requestDigest: 'd' }, () => ({
-      opened: { hold: twin, content: {} },
+      opened: { hold: twin, content: {}, reserves: [] },
       answer: undefined,
     }));
     await expect(write).rejects.toThrow(RangeError);
