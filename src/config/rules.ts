@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { isName } from '../domain/name.ts';
 import { needsOf, OWNER, type TierPeople } from '../domain/tier.ts';
+import { requireTask } from '../settings/require-task.ts';
 import { duration } from '../settings/units.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
@@ -123,6 +124,7 @@ export const tier = () =>
         .describe('Whether the agent is told the reason of a denial; default false'),
       notify: notify().exactOptional().describe('Names under `notifications.channels` that are told of each hold'),
       escalate: escalate().exactOptional().describe('A second group, after a while'),
+      requireTask: requireTask('calls that it decides on'),
     })
     .superRefine((tier, issues) => {
       const { reviewers, require } = tier;
