@@ -8,6 +8,7 @@ import { type Clearance, clearReleased } from '../domain/clearance.ts';
 import type { Approval } from '../domain/decision.ts';
 import { defined } from '../domain/defined.ts';
 import type { Hold } from '../domain/hold.ts';
+import { boundTask } from '../domain/task.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Admission, type AdmissionRequest, admit, readmit } from './admission.ts';
 import { bindingDigest, formerRequestDigest, requestDigest } from './binding.ts';
@@ -33,8 +34,9 @@ export async function obtain(context: ApprovalContext, request: HoldRequest): Pr
 async function enter(context: ApprovalContext, request: HoldRequest): Promise<string> {
   if (request.session === undefined && isBoundToSession(request.decision.requirements))
     throw new GatewayError('session_required', 'The approval of this call is bound to a session, and it came in none.');
-  const digest = requestDigest(request.principal, request.task?.id, request.action);
-  const former = formerRequestDigest(request.principal, request.task?.id, request.action);
+  const task = boundTask(request.task);
+  const digest = requestDigest(request.principal, task?.id, request.action);
+  const former = formerRequestDigest(request.principal, task?.id, request.action);
   const key = request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey };
   const asked: AdmissionRequest = {
     ...key,
@@ -52,7 +54,7 @@ async function enter(context: ApprovalContext, request: HoldRequest): Promise<st
       );
       // Made first, because it may throw: nothing is traced for a call that cannot be held.
       const content = heldContent(request);
-      return { record: recordHold(request, digest, owners), content };
+      return { record: recordHold(request, digest, owners), content, reserves: request.reserves };
     },
   };
   const admission = await (request.resumes === undefined

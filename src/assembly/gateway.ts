@@ -93,7 +93,7 @@ async function build(
   const addresses = createAgentAddresses(live, agentScheme(config));
   const calls = createCalls(foundation, { ...connections, addresses, approvals, broker, live }, shutdown);
   const sessions = createSharedSessions(seal, store.once, clock);
-  const mcp = createMcp(foundation, { approvals, forwarder, live, run: calls.run, seal, sessions });
+  const mcp = createMcp(foundation, { approvals, desk: calls.desk, forwarder, live, run: calls.run, seal, sessions });
 
   // The configuration in force.
   const tools = { clock, fetchJwtSvid: svids.jwt, fetchTrusting, ...(issuer && { signer: issuer }) };
@@ -117,7 +117,7 @@ async function build(
     operations: {
       audit,
       ...{ tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
-      revokeCredentials: (whose) => broker.revokeFor(whose),
+      stopTasks: calls.stopTasks,
       refuseUnknown: (what) => refuseUnknownUpstream(what, live.config()),
       suspend: calls.suspend,
       wakeNotifier: () => notifier.wake(),
@@ -134,12 +134,11 @@ async function build(
     ...{ addresses, clock, live, log, svids },
     run: calls.run,
     api: createAgentsApi({
-      ...{ approvals, audit, clock, log },
+      ...{ approvals, log },
       agentCalls: calls.agentCalls,
       tasks: store.tasks,
+      desk: calls.desk,
       parseJson: parseStrictJson,
-      revokeForTasks: async (ids) => void (await Promise.all(ids.map((taskId) => broker.revokeFor({ taskId })))),
-      limits: () => live.config().limits,
       longestWaitMs: () => live.config().limits.waitMs,
       document: async (path) => issuer?.document(path),
     }),

@@ -271,6 +271,11 @@ export const STEPS: readonly string[] = [
     principal_id TEXT NOT NULL,
     PRIMARY KEY (task_id, principal_id)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE task_session (
+    session TEXT PRIMARY KEY,
+    task_id TEXT NOT NULL REFERENCES task (id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX task_session_task ON task_session (task_id);
   ${counted('task_participant', 'principal_id', (row) => `(SELECT principal_id FROM task WHERE id = ${row}.task_id)`)}
   `,
   // Refused calls that count towards a limit. A rank for each kind of notice that agents can cause in number.
@@ -300,6 +305,31 @@ export const STEPS: readonly string[] = [
     PRIMARY KEY (scope, key, taint)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX mark_until ON mark (until);
+  `,
+  // Meters: counts in buckets of time, values that count once, and what open holds reserve.
+  `
+  CREATE TABLE meter_count (
+    place TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    units TEXT NOT NULL,
+    unknown INTEGER NOT NULL,
+    PRIMARY KEY (place, until)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX meter_count_until ON meter_count (until);
+  CREATE TABLE meter_value (
+    place TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (place, digest)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX meter_value_until ON meter_value (until);
+  CREATE TABLE meter_reservation (
+    hold_id TEXT NOT NULL REFERENCES hold (id),
+    place TEXT NOT NULL,
+    window_ms INTEGER NOT NULL,
+    adds TEXT NOT NULL,
+    PRIMARY KEY (hold_id, place)
+  ) STRICT, WITHOUT ROWID;
   `,
 ];
 

@@ -6,6 +6,7 @@ import type { CredentialLedger } from '../domain/credential.ts';
 import type { CloseHold } from '../domain/hold.ts';
 import type { HoldStore } from '../domain/hold-store.ts';
 import type { Logger } from '../domain/log.ts';
+import type { MeterStore } from '../domain/meter.ts';
 import type { NotificationOutbox } from '../domain/notification.ts';
 import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
@@ -16,11 +17,13 @@ import type { TaskStore } from '../domain/task.ts';
 import type { ToolPinStore } from '../domain/tool-pin.ts';
 import type { ViolationStore } from '../domain/violation.ts';
 import type { WatchStore } from '../domain/watch.ts';
+import { MeterRows } from './meter-rows.ts';
 import { createContentRows } from './sqlite-contents.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase, watchDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
 import { SqliteMarks } from './sqlite-marks.ts';
+import { SqliteMeters } from './sqlite-meters.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
 import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
@@ -48,6 +51,7 @@ export interface Store {
   readonly holds: HoldStore;
   readonly tasks: TaskStore;
   readonly marks: MarkStore;
+  readonly meters: MeterStore;
   readonly credentials: CredentialLedger;
   readonly notifications: NotificationOutbox;
   readonly suspensions: SuspensionStore;
@@ -82,12 +86,15 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
   const votes = createVoteRows(db);
   const contents = createContentRows(db);
   const usage = createUsageRows(db);
-  const rows = createHoldRows(db, contents, notifications, votes);
+  const meterRows = new MeterRows(db);
+  const rows = createHoldRows(db, contents, notifications, votes, meterRows);
+  const meters = new SqliteMeters(meterRows, writer, clock, log);
   const tasks = new SqliteTasks(db, writer, { holds: rows, usage, closeHold }, clock, log);
   return {
     holds: createHoldStore(db, writer, { rows, contents, votes, usage }, clock),
     tasks,
     marks: new SqliteMarks(db, writer, clock),
+    meters,
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
     suspensions: createSuspensionStore(db, writer, rows, closeHold, clock),
@@ -105,7 +112,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
     },
     check: () => writer.check(),
     async close() {
-      await tasks.close();
+      await Promise.all([tasks.close(), meters.close()]);
       await writer.close();
     },
   };

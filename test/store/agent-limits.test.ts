@@ -86,7 +86,7 @@ describe('holds within an hour', () => {
     for (let n = 0; n < 70; n++) {
       const hold = { ...opened, id: `hold_${n}`, nonce: `${n}` };
       await bench.store.holds.admit({ principalId: AGENT, requestDigest: opened.requestDigest }, () => ({
-        opened: { hold, content: {} },
+        opened: { hold, content: {}, reserves: [] },
         answer: undefined,
       }));
       await bench.store.holds.change(hold.id, (seen, now) => ({

@@ -37,7 +37,7 @@ describe('holds in SQLite', () => {
       bench.clock.now(),
     );
     await bench.store.holds.admit({ principalId: hold.principal.id, requestDigest: 'digest' }, () => ({
-      opened: { hold, content: {} },
+      opened: { hold, content: {}, reserves: [] },
       answer: undefined,
     }));
     expect(await bench.store.holds.get(hold.id)).toEqual(JSON.parse(JSON.stringify(hold)));
@@ -91,7 +91,7 @@ describe('holds in SQLite', () => {
       },
     });
     const write = bench.store.holds.admit({ principalId: 'p', requestDigest: 'd' }, () => ({
-      opened: { hold: twin, content: {} },
+      opened: { hold: twin, content: {}, reserves: [] },
       answer: undefined,
     }));
     await expect(write).rejects.toThrow(RangeError);
