@@ -31,6 +31,7 @@ export function recordHold(request: HoldRequest, digest: Digest, owners: readonl
     ...(task === undefined ? {} : { task: heldTask(task) }),
     rules: decision.rules,
     requirements: decision.requirements,
+    ...(request.session && { session: request.session }),
     facts: request.facts,
     ...(decision.data === undefined ? {} : { data: decision.data }),
     ...(decision.reversible === undefined ? {} : { reversible: decision.reversible }),
@@ -103,13 +104,13 @@ function textOf(action: Action): string | undefined {
 }
 
 export function heldPrincipal(principal: Principal, owners: readonly string[]): HeldPrincipal {
-  const { agentKey, kind, trustDomain, spiffeId, keyThumbprint, client, name, onBehalfOf } = principal;
+  const { kind, trustDomain, spiffeId, spiffeKey, keyThumbprint, client, name, onBehalfOf } = principal;
   return {
     ...heldParty(principal),
     kind,
-    agentKey,
     ...(trustDomain === undefined ? {} : { trustDomain }),
     ...(spiffeId === undefined ? {} : { spiffeId }),
+    ...(spiffeKey === undefined ? {} : { spiffeKey }),
     ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
     ...(client === undefined ? {} : { client }),
     ...(name === undefined ? {} : { name }),
@@ -118,9 +119,10 @@ export function heldPrincipal(principal: Principal, owners: readonly string[]): 
   };
 }
 
-const heldParty = ({ id, issuer, subject, person }: Party): Party => ({
+const heldParty = ({ id, issuer, subject, person, agentKey }: Party): Party => ({
   ...{ id, issuer, subject },
   ...(person === undefined ? {} : { person }),
+  ...(agentKey === undefined || agentKey === id ? {} : { agentKey }),
 });
 
 const LONGEST_HEADING = 200;

@@ -3,9 +3,10 @@
 // network.
 
 import { parseArgs } from 'node:util';
-import { loadConfig, warningsOf } from '../config/load.ts';
+import { type ConfigCheck, loadConfig, warningsOf } from '../config/load.ts';
 import { checkPolicy } from '../policy/check.ts';
 import { ConfigError, formatFaults } from '../settings/faults.ts';
+import { warnOfNewAgents } from './new-agents.ts';
 import { sharedAddresses } from './sandbox-addresses.ts';
 import { EXIT, type Io, runCommand, UsageError } from './terminal.ts';
 
@@ -22,7 +23,7 @@ export function run(args: string[], io: Io): Promise<number> {
     const [path, ...rest] = positionals;
     if (path === undefined || rest.length > 0) throw new UsageError('Name one configuration file.');
     try {
-      const config = await loadConfig(path, checkPolicy);
+      const config = await loadConfig(path, checkAll);
       const faults = warningsOf(config);
       if (faults.length > 0) io.stdout.write(`${formatFaults({ file: path, faults })}\n`);
       const shared = values.online ? await sharedAddresses(config) : [];
@@ -37,3 +38,8 @@ export function run(args: string[], io: Io): Promise<number> {
     return EXIT.ok;
   });
 }
+
+const checkAll: ConfigCheck = (policy, whole) => [
+  ...checkPolicy(policy),
+  ...(whole === undefined ? [] : warnOfNewAgents(whole)),
+];

@@ -60,6 +60,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
     sheet.fact('extensions', action.upgrade.extensions.join(', ') || 'none offered');
   }
   sheet.fact('asked by', `${principal.id} (${principal.kind})`);
+  if (principal.agentKey !== undefined) sheet.fact('one agent', principal.agentKey);
   if (principal.spiffeId !== undefined) sheet.fact('workload', principal.spiffeId);
   if (principal.name !== undefined) sheet.fact('named', `${principal.name} (by its issuer)`);
   if (principal.client !== undefined) sheet.fact('client', principal.client);
@@ -77,7 +78,11 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
     sheet.fact('rule', `${id}: ${effect}${why === 'matched' ? '' : ` (${reasons[why] ?? why})`}${kept}`);
   }
   for (const need of hold.requirements) {
-    const extras = [...proofOf(need), ...(need.reasonRequired ? ['reason'] : [])].map((extra) => `, ${extra}`);
+    const extras = [
+      ...proofOf(need),
+      ...(need.reasonRequired ? ['reason'] : []),
+      ...(need.bindSession ? ['used in the session that asked'] : []),
+    ].map((extra) => `, ${extra}`);
     const people = `${need.from?.includes(OWNER) ? 'the owners, ' : ''}${need.reviewers.join(', ')}`;
     sheet.fact('needs', `${need.count} of ${people} (${need.tier}${extras.join('')})`);
     if (need.escalate !== undefined)

@@ -9,12 +9,14 @@ import type { ConfigContext } from '../settings/paths-and-secrets.ts';
 import { identity, reviewers } from './identities.ts';
 import { limits } from './limits.ts';
 import { listeners } from './listeners.ts';
+import { meter, meterName } from './meters.ts';
 import { notifications } from './notifications.ts';
-import { plainName, resource, sensitivity } from './resources.ts';
+import { destinations, plainName, resource, sensitivity } from './resources.ts';
 import { retention } from './retention.ts';
 import { rule, tier } from './rules.ts';
 import { signing } from './signing.ts';
 import { audit, store } from './storage.ts';
+import { taint } from './taints.ts';
 import { upstream, upstreamName } from './upstreams.ts';
 import { violations } from './violations.ts';
 
@@ -35,7 +37,12 @@ export const configSchema = (context: ConfigContext) =>
       'Labels of data, lowest first; default public, internal, confidential, restricted',
     ),
     unclassified: plainName().exactOptional().describe('The label of what nothing classifies; default: none'),
+    destinations: destinations().describe(
+      'How far places are trusted: names with their patterns, most trusted first; what no pattern matches is external',
+    ),
+    taints: z.record(plainName(), taint()).default({}).describe('Marks on those who have read something, by name'),
     resources: z.array(resource()).default([]).describe('What things are: all entries that match a call add up'),
+    meters: z.record(meterName(), meter()).default({}).describe('What is counted over calls, for conditions'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
     violations: violations().default([]).describe('What happens to agents that are refused again and again'),
     notifications: notifications(context).describe('How people are told that something waits for them'),

@@ -4,6 +4,7 @@
 import type { ErrorCode } from '../errors.ts';
 import type { EpochMs } from './clock.ts';
 import type { Identified } from './identity.ts';
+import type { Reservation } from './meter.ts';
 import type { InboundRequest } from './request.ts';
 import type { RuntimeConfig } from './runtime-config.ts';
 import type { Reached } from './stages.ts';
@@ -56,10 +57,14 @@ export class Call {
   serverRequests: { readonly method: string; readonly passed: boolean }[] | undefined;
   /** MCP: servers of a shared mount that had no part in the answer, and why. */
   missingServers: readonly { readonly server: string; readonly error: string }[] | undefined;
+  /** The taints with which the call has marked somebody, or something. */
+  marked: readonly string[] | undefined;
   /** True while the call counts among the calls of its agent. */
   counted = false;
   /** The upstream in whose pool the call has a place. */
   slot: string | undefined;
+  /** What the call holds in meters until it is sent or ends. */
+  reserved: Reservation | undefined;
   #reached: Reached = { call: this };
 
   constructor({ id, receivedAt, method, runtime, sink, upgrade, subcall, parse }: ArrivedCall) {

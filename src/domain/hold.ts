@@ -1,6 +1,7 @@
 // The durable record of one action waiting for approval. hold-store.ts has the port that keeps it.
 
 import type { Action, ActionBinding, Digest, ToolChange, ToolWords } from './action.ts';
+import type { CallSession } from './call-session.ts';
 import type { EpochMs } from './clock.ts';
 import type { MatchedRule, Requirement } from './decision.ts';
 import type { Facts } from './facts.ts';
@@ -70,12 +71,12 @@ export interface HeldTaskWords extends TaskWords {
 
 export interface HeldPrincipal extends Party {
   readonly kind: IssuerKind;
-  /** Whose facts and suspensions it has. Not bound; absent in holds of earlier versions, where it is the id. */
-  readonly agentKey?: string;
   readonly trustDomain?: string;
   readonly keyThumbprint?: string;
   /** The SPIFFE ID of the caller's X.509-SVID, when its token of another issuer is bound to that certificate. Bound. */
   readonly spiffeId?: string;
+  /** The agent key of that SVID, where it is another text. Not bound. */
+  readonly spiffeKey?: string;
   /**
    * The client that got the caller's token, and the issuer's name for the caller. They are shown and never compared, so
    * they are not bound.
@@ -108,6 +109,8 @@ export interface HoldBase {
   readonly task?: HeldTask;
   readonly rules: readonly MatchedRule[];
   readonly requirements: readonly Requirement[];
+  /** The session of the call that opened the hold. Bound where a requirement says so. */
+  readonly session?: CallSession;
   /** What was known when the call was held. Absent in holds of earlier versions. */
   readonly facts?: Facts;
   readonly data?: string;

@@ -14,6 +14,8 @@ export interface Deleted {
   readonly holds: number;
   readonly bodies: number;
   readonly tasks: number;
+  /** Marks that have ended by themselves. */
+  readonly marks: number;
   /** Passed calls, lifted suspensions, dead notifications. */
   readonly others: number;
 }

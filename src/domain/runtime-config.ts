@@ -8,6 +8,8 @@ export interface RuntimeConfig {
   readonly identity: Identity;
   readonly policy: Policy;
   readonly mounts: ReadonlyMap<string, Mount>;
+  /** How long the marks of each taint last, ms. */
+  readonly taints: ReadonlyMap<string, number>;
   /** Longest wait of a held call. */
   readonly waitMs: number;
   /** Most calls of one agent that may be under way. */

@@ -3,6 +3,8 @@
 // ends by itself. Only the gateway sets marks, before the first byte of the answer goes on.
 
 import type { EpochMs } from './clock.ts';
+import { chainOf, personKeys } from './person.ts';
+import type { Principal } from './principal.ts';
 
 /** What a mark can stand on. `resource`: an entry of `resources` with `carries`. */
 export const MARK_SCOPES = ['agent', 'person', 'root', 'resource'] as const;
@@ -19,8 +21,14 @@ export interface MarkCause {
   /** The id of the call. */
   readonly call: string;
   readonly at: EpochMs;
-  /** The entry of `resources` that the call matched. */
-  readonly resource: string;
+  /** The entries of `resources` that the call matched. */
+  readonly resources: readonly string[];
+  /** The agent key of who made the call. */
+  readonly agent: string;
+  /**
+   * The person keys of everyone for whom a call set or renewed the mark since it is in force. None of them may lift it.
+   */
+  readonly chain: readonly string[];
 }
 
 export interface Mark extends MarkKey {
@@ -47,3 +55,40 @@ export function longest(marks: readonly Mark[]): readonly Mark[] {
 /** The names of the taints, each once, in alphabetical order. */
 export const taintsOf = (marks: readonly Pick<Mark, 'taint'>[]): readonly string[] =>
   [...new Set(marks.map(({ taint }) => taint))].sort();
+
+/** A taint, and how long its marks last. */
+export interface TaintKind {
+  readonly taint: string;
+  readonly forMs: number;
+}
+
+/** Durable marks. All times are the store's, and nothing is cached: what one gateway sets, every other one sees. */
+export interface MarkStore {
+  /** The marks in force on any of these keys: one query. Throws `store_unavailable`. */
+  on(keys: readonly MarkKey[]): Promise<readonly Mark[]>;
+  /**
+   * Marks each key with each taint. Marks with more than half of their time left stay as they are; others are renewed.
+   * Never shortens a mark. Resolves with those that were written, once they are on disk. Throws `store_unavailable`.
+   */
+  set(keys: readonly MarkKey[], taints: readonly TaintKind[], cause: MarkCause): Promise<readonly Mark[]>;
+  /** Ends one mark now; undefined where none is in force. Throws `store_unavailable`. */
+  lift(key: MarkKey, taint: string): Promise<Mark | undefined>;
+}
+
+/**
+ * Whose marks count for a call, and who is marked by its answer: the caller’s agent key and the identity of its SVID;
+ * everyone in its chain, as an agent and as a person; and the root of its task.
+ */
+export function markKeysOf(principal: Principal, root: string | undefined): readonly MarkKey[] {
+  const { agentKey, spiffeId, onBehalfOf } = principal;
+  const agents = new Set([agentKey, ...(spiffeId === undefined ? [] : [spiffeId]), ...onBehalfOf.map(({ id }) => id)]);
+  const people = new Set(chainOf(principal).flatMap(personKeys));
+  return [
+    ...[...agents].map((key): MarkKey => ({ scope: 'agent', key })),
+    ...[...people].map((key): MarkKey => ({ scope: 'person', key })),
+    ...(root === undefined ? [] : [{ scope: 'root', key: root } as const]),
+  ];
+}
+
+export const resourceKeys = (ids: readonly string[]): readonly MarkKey[] =>
+  ids.map((key) => ({ scope: 'resource', key }));

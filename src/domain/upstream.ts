@@ -40,6 +40,13 @@ export interface Outgoing {
   readonly responseHeaders: HeaderList;
   /** Whether the answer has to be read on its way: then a content coding is taken off. */
   readonly mustRead?: boolean;
+  /** What has to be done before the upstream's answer to a WebSocket handshake goes on. What it throws refuses it. */
+  beforeOpening?(): Promise<void>;
+  /**
+   * Calls back when the answer may not go on, and the exchange has to end. Returns a function that forgets the
+   * callback.
+   */
+  onAbandoned?(callback: (because: GatewayError) => void): () => void;
   /** Called before a stream of events begins. What it throws ends the exchange before the agent has a byte. */
   mayStream?(): void;
 }

@@ -11,6 +11,13 @@ export const DECISION = {
     'Open a task at /countersign/v1/tasks and send its id in Countersign-Task.',
   ),
   task_ended: refused(409, 'The task has ended', 'no', 'Open a new task.'),
+  task_required: refused(
+    403,
+    'This call needs a task',
+    'no',
+    'Open a task and name it: in Countersign-Task, in params._meta["countersign/task"], or with the tool ' +
+      'countersign_open_task. Do not look for another way.',
+  ),
   task_tree_full: refused(
     409,
     'The tree of the task is full',
@@ -37,6 +44,12 @@ export const DECISION = {
     ),
     violation: 'deny',
   },
+  tainted_meanwhile: refused(
+    403,
+    'What was read meanwhile stops this call',
+    'maybe',
+    'Do not send it again or look for another way. Report it: a rule stops such calls after what was read.',
+  ),
 
   // hold
   arguments_invalid: refused(
@@ -110,6 +123,12 @@ export const DECISION = {
     'Nobody could approve this call',
     'no',
     'Report it: the platform team adds reviewers to the tier. Do not rephrase the call or look for another way.',
+  ),
+  session_required: refused(
+    403,
+    'This approval is bound to a session',
+    'no',
+    'Ask for the approval and use it in one MCP session, or with tokens of one sign-in. Do not look for another way.',
   ),
   hold_not_found: refused(404, 'There is no such hold of yours', 'unsaid', 'Use the id in the Countersign-Hold field.'),
   hold_closed: refused(

@@ -1,16 +1,16 @@
 // Texts in a condition that are compared with something of which the configuration knows every value: a label, an
-// operation, an environment. Another text there could never be equal, so it is a slip of the pen.
+// operation, an environment, a mark. Another text there could never be equal, so it is a slip of the pen.
 
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { nodesOf } from './condition-reads.ts';
 
 export interface Literal {
-  /** A member of `action`. */
-  readonly member: string;
+  /** As conditions name it: `action.data`, `tainted`. */
+  readonly of: string;
   readonly text: string;
 }
 
-/** Every text that is compared with a member of `action`. */
+/** Every text that is compared with a member of `action`, or with marks. */
 export function literalsOf(ast: ASTNode): readonly Literal[] {
   return [...nodesOf(ast)].flatMap((node): Literal[] => {
     switch (node.op) {
@@ -18,11 +18,11 @@ export function literalsOf(ast: ASTNode): readonly Literal[] {
       case '!=':
       case 'in': {
         const [left, right] = node.args;
-        return [...pair(left, right), ...(node.op === 'in' ? [] : pair(right, left))];
+        return [...pair(left, right), ...(node.op === 'in' && !isMarks(right) ? [] : pair(right, left))];
       }
       case 'call': {
         const [name, [label, least]] = node.args;
-        return name === 'atLeast' && label !== undefined && least !== undefined ? textsIn(least, 'data') : [];
+        return name === 'atLeast' && label !== undefined && least !== undefined ? textsIn(least, 'action.data') : [];
       }
       default:
         return [];
@@ -31,16 +31,23 @@ export function literalsOf(ast: ASTNode): readonly Literal[] {
 }
 
 function pair(value: ASTNode, other: ASTNode): Literal[] {
-  const member = memberOf(value);
-  return member === undefined ? [] : textsIn(other, member);
+  const of = nameOf(value);
+  return of === undefined ? [] : textsIn(other, of);
 }
 
-function memberOf(node: ASTNode): string | undefined {
+function nameOf(node: ASTNode): string | undefined {
+  if (isMarks(node)) return 'tainted';
   if (node.op !== '.' || node.args[0].op !== 'id' || node.args[0].args !== 'action') return undefined;
-  return node.args[1];
+  return `action.${node.args[1]}`;
 }
 
-function textsIn(node: ASTNode, member: string): Literal[] {
-  if (node.op === 'list') return node.args.flatMap((item) => textsIn(item, member));
-  return node.op === 'value' && typeof node.args === 'string' ? [{ member, text: node.args }] : [];
+/** `tainted`, `taintedBy.agent` and the like. */
+function isMarks(node: ASTNode): boolean {
+  if (node.op === '.') return node.args[0].op === 'id' && node.args[0].args === 'taintedBy';
+  return node.op === 'id' && node.args === 'tainted';
+}
+
+function textsIn(node: ASTNode, of: string): Literal[] {
+  if (node.op === 'list') return node.args.flatMap((item) => textsIn(item, of));
+  return node.op === 'value' && typeof node.args === 'string' ? [{ of, text: node.args }] : [];
 }

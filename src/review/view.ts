@@ -51,6 +51,7 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     task: hold.task && { ...hold.task, root: rootOf(hold.task), provenance: hold.task.provenance ?? 'declared' },
     rules: hold.rules,
     requirements: hold.requirements.map((requirement) => viewRequirement(requirement, hold.createdAt, now)),
+    session: hold.session && { by: hold.session.by },
     notified: hold.notify,
     data: hold.data,
     reversible: hold.reversible,
@@ -114,7 +115,7 @@ function viewHeaders(headers: HeaderList): { name: string; value: string }[] {
   return fields;
 }
 
-const viewParty = ({ id, issuer, subject, person }: Party) => ({ id, issuer, subject, person });
+const viewParty = ({ id, issuer, subject, person, agentKey }: Party) => ({ id, issuer, subject, person, agentKey });
 
 function viewPrincipal(principal: HeldPrincipal) {
   return {

@@ -10,7 +10,7 @@ import type { Armed, Cleared, Reached } from '../domain/stages.ts';
 import type { TaskCall, TaskStore } from '../domain/task.ts';
 import type { ResponseSink } from '../domain/upstream.ts';
 import { wrapSink } from '../domain/wrap-sink.ts';
-import type { HistoryWatch } from './history-watch.ts';
+import type { FactWatch } from './fact-watch.ts';
 
 export interface CallHistory {
   /** The latest calls under a root, oldest first. Calls that are under way come last and have no status. */
@@ -19,14 +19,12 @@ export interface CallHistory {
   begin(cleared: Cleared): void;
   /** Puts the call on record, once. A call without a task or a decision leaves no trace here. */
   record(reached: Reached, status: number | undefined): void;
-  /** The call is over. */
-  end(last: Reached): void;
   /** The call's sink. For a call of a task, one that puts the call on record when the answer begins. */
   sinkOf(armed: Armed): ResponseSink;
 }
 
-/** Hears of what is decided by a task's history, and of each change of it. */
-export type HistoryListener = Pick<HistoryWatch, 'enter' | 'leave' | 'changed'>;
+/** Hears of each change of a history. */
+export type HistoryListener = Pick<FactWatch, 'historyChanged'>;
 
 export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHistory {
   const underway = new Map<string, Map<Call, TaskCall>>();
@@ -43,7 +41,7 @@ export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHis
     own.set(call, entry);
     forget(task.root, call);
     tasks.record(task.root, entry);
-    watch.changed(task.root, call, (of) => without(calls(task.root), own.get(of)));
+    watch.historyChanged(task.root, call, (of) => without(calls(task.root), own.get(of)));
   }
 
   function forget(root: string, call: Call): void {
@@ -59,7 +57,6 @@ export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHis
   return {
     record,
     calls,
-    end: watch.leave.bind(watch),
     begin(cleared) {
       const { call, task } = cleared;
       const entry = task === undefined ? undefined : entryOf(cleared, undefined);
@@ -67,7 +64,6 @@ export function createHistory(tasks: TaskStore, watch: HistoryListener): CallHis
       const calls = underway.get(task.root) ?? new Map<Call, TaskCall>();
       underway.set(task.root, calls.set(call, entry));
       own.set(call, entry);
-      watch.enter(cleared);
     },
     sinkOf(armed) {
       const { sink } = armed.call;

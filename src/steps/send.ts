@@ -9,13 +9,17 @@ import type { Broker, Credential } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Answered, Armed, Departed } from '../domain/stages.ts';
 import { refuseSuspended } from '../domain/suspension.ts';
+import type { TaskStore } from '../domain/task.ts';
 import { type SpanRef, traceparent } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
+import type { CallMeters } from './call-meters.ts';
+import type { FactWatch } from './fact-watch.ts';
 import type { CallHistory } from './history.ts';
-import type { HistoryWatch } from './history-watch.ts';
 import type { Suspensions } from './identify.ts';
+import type { KeptBack } from './kept-back.ts';
+import type { Marking } from './marking.ts';
 import type { OpenCalls } from './open-calls.ts';
 import { RefusedAnswer } from './refused-answer.ts';
 
@@ -23,11 +27,14 @@ export interface SendDependencies {
   readonly approvals: Approvals;
   readonly broker: Broker;
   readonly suspensions: Suspensions;
+  readonly tasks: Pick<TaskStore, 'isOpen'>;
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
   readonly ways: Ways;
   readonly history: Pick<CallHistory, 'record' | 'sinkOf'>;
-  readonly historyWatch: Pick<HistoryWatch, 'refuseBarred'>;
+  readonly metering: Pick<CallMeters, 'count'>;
+  readonly factWatch: Pick<FactWatch, 'refuseBarred' | 'isStale'>;
+  readonly marking: Pick<Marking, 'beforeAnswer' | 'keepBack' | 'beforeSending'>;
   readonly openCalls: Pick<OpenCalls, 'enter'>;
 }
 
@@ -41,12 +48,23 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const kind = kindOf(armed);
   const atOnce = deps.ways.history[kind] === 'sent';
   const own = atOnce ? call.sink : deps.history.sinkOf(armed);
-  const sink = plan?.through(own) ?? own;
-  // The last look at suspensions. In the same turn the call becomes visible to the kill switch, so no suspension falls
-  // in between.
-  deps.historyWatch.refuseBarred(call);
-  if (clearance.kind === 'released') await deps.approvals.markSent(clearance);
-  else refuseSuspended(deps.suspensions, armed);
+  const kept = atOnce ? undefined : deps.marking.keepBack(armed, own);
+  const sink = plan?.through(kept ?? own) ?? kept ?? own;
+  // From here on it counts, whatever comes back. Where a count must be on disk first, the call waits for it.
+  const counted = deps.metering.count(call, clearance.kind === 'released');
+  if (counted !== undefined) await counted;
+  for (let look = deps.marking.beforeSending(armed); look !== undefined; look = lookAgain(deps, armed)) await look;
+  if (clearance.kind === 'released') {
+    deps.factWatch.refuseBarred(call);
+    await deps.approvals.markSent(clearance);
+    for (let look = lookAgain(deps, armed); look !== undefined; look = lookAgain(deps, armed)) await look;
+  } else {
+    refuseSuspended(deps.suspensions, armed);
+    refuseEnded(deps.tasks, armed);
+  }
+  // The last look at what may have changed. In the same turn the call becomes visible to the kill switch, to the end of
+  // its task and to changes of facts, so nothing falls in between.
+  deps.factWatch.refuseBarred(call);
   deps.openCalls.enter(call);
   const request = plan?.detached ? { ...armed.request, onClosed: neverClosed } : armed.request;
   const departed = call.reach<Departed>({ ...armed, request, departed: true });
@@ -57,11 +75,29 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   // How a WebSocket ends is known when it is over, which may be much later.
   if (atOnce) deps.history.record(departed, undefined);
   const keeping = mayRepeat ? new RefusedAnswer(sink) : undefined;
-  const answered = await attempt(deps, departed, keeping ?? sink);
-  if (keeping?.kept !== true || credential === undefined) return;
-  const again = await rearm(deps, answered, credential);
-  if (again?.credential === undefined) keeping.letGo();
-  else await attempt(deps, again, sink);
+  const answered = await attempt(deps, departed, keeping ?? sink, kept);
+  if (keeping?.kept === true && credential !== undefined) {
+    const again = await rearm(deps, answered, credential);
+    if (again?.credential === undefined) keeping.letGo();
+    else await attempt(deps, again, sink, kept);
+  }
+  if (kept?.passed !== undefined) await kept.passed.catch(unknownEffect);
+}
+
+/** The upstream has answered, and the agent gets a refusal. */
+function unknownEffect(thrown: unknown): never {
+  throw asGatewayError(thrown).knowing('maybe');
+}
+
+/** Whether a mark was set meanwhile, so that the call has to be looked at once more. */
+function lookAgain({ factWatch, marking }: SendDependencies, armed: Armed): undefined | Promise<void> {
+  return factWatch.isStale(armed.call) ? marking.beforeSending(armed) : undefined;
+}
+
+/** The task may have ended since it was found. Throws `task_ended`. */
+function refuseEnded(tasks: Pick<TaskStore, 'isOpen'>, { task }: Armed): void {
+  if (task !== undefined && !tasks.isOpen(task.id))
+    throw new GatewayError('task_ended', 'The task ended while the call was under way.');
 }
 
 /**
@@ -83,10 +119,16 @@ async function rearm(
 }
 
 /** Throws what the forwarder throws, with what is known of the call's effect. */
-async function attempt(deps: SendDependencies, departed: Departed | Answered, sink: ResponseSink): Promise<Answered> {
+async function attempt(
+  deps: SendDependencies,
+  departed: Departed | Answered,
+  sink: ResponseSink,
+  kept: KeptBack | undefined,
+): Promise<Answered> {
   const { call, clearance, request, mount, action, credential } = departed;
   const released = clearance.kind === 'released';
   const { handler } = mount;
+  const beforeOpening = call.upgrade && deps.marking.beforeAnswer(departed);
   const outgoing: Outgoing = {
     request,
     action,
@@ -96,12 +138,16 @@ async function attempt(deps: SendDependencies, departed: Departed | Answered, si
       mount.kind === 'single' && mount.traceContext ? call.span?.ref : undefined,
       handler?.requestHeaders(departed) ?? NOTHING,
     ),
+    ...(beforeOpening && { beforeOpening }),
+    ...(kept && { onAbandoned: kept.onAbandoned.bind(kept) }),
     // A protocol handler reads the answer.
     mustRead: handler !== undefined,
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
     mayStream() {
       // An approved call runs to its end (open-calls.ts).
-      if (released || deps.suspensions.covering(departed) === undefined) return;
+      if (released) return;
+      refuseEnded(deps.tasks, departed);
+      if (deps.suspensions.covering(departed) === undefined) return;
       throw new GatewayError(
         'principal_suspended',
         'The caller was suspended while the call was under way. Its answer is withheld.',

@@ -41,7 +41,7 @@ export function startRetention({ store, audit, clock, log, periods }: RetentionS
     const { holdsMs, bodiesMs, tasksMs } = periods();
     const now = clock.now();
     const before = { holds: now - holdsMs, bodies: now - bodiesMs, tasks: now - tasksMs };
-    const total = { holds: 0, bodies: 0, tasks: 0, others: 0 };
+    const total = { holds: 0, bodies: 0, tasks: 0, marks: 0, others: 0 };
     try {
       for (let more = true; more && !closed; ) {
         const deleted = await store.sweep(before);

@@ -2,7 +2,9 @@
 // that stays. Trusts the state machine: a hold that has ended never changes again.
 
 import type { DatabaseSync } from 'node:sqlite';
+import type { Clock } from '../domain/clock.ts';
 import type { RetentionStore } from '../domain/retention.ts';
+import { taskRemover } from './sqlite-task-rows.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
 
 const BATCH = 100;
@@ -10,7 +12,7 @@ const BATCH = 100;
 const ROOTS = 5;
 const TASKS_OF_ROOT = 20;
 
-export function createRetention(db: DatabaseSync, writer: SqliteWriter): RetentionStore {
+export function createRetention(db: DatabaseSync, writer: SqliteWriter, clock: Clock): RetentionStore {
   const ended = db.prepare(
     `SELECT id FROM hold INDEXED BY hold_ended WHERE ended_at IS NOT NULL AND ended_at <= ?
      ORDER BY ended_at LIMIT ${BATCH}`,
@@ -33,9 +35,7 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter): Retenti
   );
   // The root comes last: until then it keeps the rest of its tree from being forgotten.
   const ofRoot = db.prepare(`SELECT id FROM task WHERE root = ? ORDER BY id = root LIMIT ${TASKS_OF_ROOT}`);
-  const ofTask = ['task_call WHERE task_id', 'task_participant WHERE task_id', 'task WHERE id'].map((what) =>
-    db.prepare(`DELETE FROM ${what} = ?`),
-  );
+  const removeTask = taskRemover(db);
   const others = [
     `DELETE FROM passed_call WHERE seq IN (
        SELECT seq FROM (SELECT seq, record FROM passed_call ORDER BY seq LIMIT ${BATCH}) WHERE record ->> '$.at' <= ?)`,
@@ -43,6 +43,11 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter): Retenti
     `DELETE FROM notification WHERE seq IN (
        SELECT seq FROM notification WHERE state = 'DEAD' AND ended_at <= ? LIMIT ${BATCH})`,
   ].map((sql) => db.prepare(sql));
+  // A mark that has ended means nothing any more, whatever is kept of other things.
+  const marks = db.prepare(
+    `DELETE FROM mark WHERE (scope, key, taint) IN (
+       SELECT scope, key, taint FROM mark INDEXED BY mark_until WHERE until <= ? ORDER BY until LIMIT ${BATCH})`,
+  );
 
   return {
     sweep: (before) =>
@@ -50,11 +55,12 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter): Retenti
         const holds = ended.all(before.holds);
         for (const { id } of holds) for (const remove of ofHold) remove.run(String(id));
         const tasks = unused.all(before.tasks).flatMap(({ id }) => ofRoot.all(String(id)));
-        for (const { id } of tasks) for (const remove of ofTask) remove.run(String(id));
+        for (const { id } of tasks) removeTask(String(id));
         return {
           holds: holds.length,
           bodies: Number(bodies.run(before.bodies).changes),
           tasks: tasks.length,
+          marks: Number(marks.run(clock.now()).changes),
           others: others.reduce((sum, remove) => sum + Number(remove.run(before.holds).changes), 0),
         };
       }),

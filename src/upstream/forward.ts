@@ -71,9 +71,15 @@ export function createForwarder({ targets, metrics }: ForwarderOptions): Forward
           source: { url: target.url, upstream: action.upstream, path },
           ended,
         });
-        forget = request.onClosed(() =>
-          exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')),
-        );
+        const stopped = [
+          request.onClosed(() =>
+            exchange.abort(new GatewayError('client_closed', 'The agent went away while the upstream was at work.')),
+          ),
+          outgoing.onAbandoned?.((because) => exchange.abort(because)),
+        ];
+        forget = () => {
+          for (const each of stopped) each?.();
+        };
         // What undici refuses to write, it reports through the exchange; it does not throw.
         target.pool.dispatch({ path, method: action.method, headers, body }, exchange);
       } catch (thrown) {

@@ -104,11 +104,13 @@ function handshake({ incoming, socket, release }: Upgrade, outgoing: Outgoing, t
     const { connectTimeoutMs, headersTimeoutMs } = target.options;
     let progress: Progress = 'waiting';
     let made: ClientRequest | undefined;
+    let failed = false;
     const settle = (): void => {
       clearTimeout(timer);
       forget();
     };
     const fail = (thrown: unknown): void => {
+      failed = true;
       settle();
       reject(upstreamFault(thrown, progress));
       made?.destroy();
@@ -148,8 +150,10 @@ function handshake({ incoming, socket, release }: Upgrade, outgoing: Outgoing, t
       });
     });
     gate(made, request, outgoing, fail, () => {
+      if (failed) return false;
       const early = release();
       if (early.byteLength > 0) socket.unshift(early);
+      return true;
     });
     forget = outgoing.request.onClosed(() =>
       fail(new GatewayError('client_closed', 'The agent went away during the upgrade.')),
@@ -166,7 +170,8 @@ function gate(
   request: IncomingMessage,
   outgoing: Outgoing,
   fail: (thrown: unknown) => void,
-  beforeJoining: () => void,
+  /** False when the two must not be joined any more. */
+  beforeJoining: () => boolean,
 ): void {
   const join = made.listeners('upgrade');
   made.removeAllListeners('upgrade').removeAllListeners('response').removeAllListeners('error');
@@ -187,8 +192,16 @@ function gate(
       fail(thrown);
       return;
     }
-    beforeJoining();
-    for (const listener of join) listener.call(made, answer, upstreamSocket, upstreamHead);
+    const open = (): void => {
+      if (beforeJoining()) for (const listener of join) listener.call(made, answer, upstreamSocket, upstreamHead);
+      else upstreamSocket.destroy();
+    };
+    const refuse = (thrown: unknown): void => {
+      upstreamSocket.destroy();
+      fail(thrown);
+    };
+    if (outgoing.beforeOpening === undefined) open();
+    else outgoing.beforeOpening().then(open).catch(refuse);
   });
 }
 

@@ -18,7 +18,7 @@ const marked = (...taints: string[]): Facts => ({
   ...NO_FACTS,
   tainted: taints.map((taint) => ({
     ...{ scope: 'agent', key: 'a', taint, since: 1, until: 2 },
-    cause: { call: 'c', at: 1, resource: 'r' },
+    cause: { call: 'c', at: 1, resources: ['r'], agent: 'a', chain: [] },
   })),
 });
 

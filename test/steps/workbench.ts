@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import { classify } from '../../src/actions/classify.ts';
 import { actionDigest, formerActionDigest } from '../../src/actions/digest.ts';
+import { requestDigest } from '../../src/approvals/binding.ts';
 import { answerCall } from '../../src/assembly/answer.ts';
 import { decisionRecord, outcomeRecord } from '../../src/audit/records.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
@@ -37,15 +38,18 @@ import type { Span, Tracing } from '../../src/domain/trace.ts';
 import type { Outgoing, ResponseSink, Sent, Upgrade } from '../../src/domain/upstream.ts';
 import { createPipeline, WAYS } from '../../src/pipeline.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
-import type { RuleOptions } from '../../src/policy/rules.ts';
+import type { ResourceOptions, RuleOptions } from '../../src/policy/rules.ts';
 import { AgentCalls } from '../../src/steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../../src/steps/open-calls.ts';
 import { createSteps } from '../../src/steps/steps.ts';
+import { Desk } from '../../src/tasks/desk.ts';
 import { NOTHING_CLASSIFIED } from '../policy/inputs.ts';
 import { brokerOver, type OneProviderBroker } from '../support/broker-over.ts';
 import { freshGatewayTest } from '../support/gateway-test.ts';
 import { approve, Bench } from '../support/holds/bench.ts';
 import { GENEROUS, principalOf, requirementOf, TRACE } from '../support/holds/values.ts';
+
+const NO_TASKS = { auto: false, offered: false, sessions: false } as const;
 
 /** What reached the agent, in order: `200 {"ok":true}`, or `head 200`, `write ok`, `end`, `abort`. */
 export interface RecordingSink extends ResponseSink {
@@ -160,6 +164,9 @@ export class Workbench {
   /** Which server a request to the shared mount `all` is for; default: it concerns all of them. */
   route: SharedMount['route'] = async (request) => ({ request });
   rules: readonly RuleOptions[] = RULES;
+  resources: readonly ResourceOptions[] = [];
+  /** How long the marks of each taint last, ms. */
+  taints: ReadonlyMap<string, number> = new Map();
   limits: Partial<Pick<RuntimeConfig, 'waitMs' | 'callsPerAgent' | 'heldBodyBytes' | 'storedBytesPerAgent'>> = {};
   mount: Partial<SingleMount> = {};
   /** The name of the credential that calls get; none when undefined. */
@@ -203,6 +210,11 @@ export class Workbench {
       ...{ approvals, clock, decisionRecord, outcomeRecord },
       audit: options.audit,
       broker: this.#broker.broker,
+      desk: new Desk({
+        ...{ audit: options.audit, clock, tasks: store.tasks },
+        limits: () => GENEROUS,
+        stop: async () => true,
+      }),
       openCalls: this.#openCalls,
       forwarder: {
         send: async (outgoing, sink) => {
@@ -229,10 +241,12 @@ export class Workbench {
       tracing: recordingTracing(this.spans),
       callLine: () => ({}),
       tasks: store.tasks,
+      marks: store.marks,
+      meters: store.meters,
       suspensions: store.suspensions,
       watch: store.watch,
       violations: { note: () => undefined },
-      digests: { of: actionDigest, former: formerActionDigest },
+      digests: { of: actionDigest, former: formerActionDigest, request: requestDigest },
       agentCalls: new AgentCalls(),
       runtime: () => this.runtime(),
       ways: WAYS,
@@ -252,6 +266,8 @@ export class Workbench {
     };
     const policy = compilePolicy({
       ...NOTHING_CLASSIFIED,
+      resources: this.resources,
+      taints: Object.fromEntries(this.taints),
       rules: this.rules,
       tiers: TIERS,
       upstreams: { ledger: upstream, all: { protocol: 'http' } },
@@ -268,16 +284,24 @@ export class Workbench {
       ...(this.handler && { handler: this.handler }),
       leftBehind: (headers, bound) => leftBehind(headers, bound, undefined, true),
       classify: (request, need) => classify(request, descriptor, need, limits),
+      tasks: NO_TASKS,
       ...this.mount,
     };
     const shared: SharedMount = {
-      ...{ kind: 'shared', name: 'all', protocol: 'mcp', handler: this.#answering() },
+      ...{ kind: 'shared', name: 'all', protocol: 'mcp', handler: this.#answering(), tasks: NO_TASKS },
       route: (request, principal) => this.route(request, principal),
       classify: (request, need) => classify(request, { ...descriptor, name: 'all' }, need, limits),
     };
     return {
-      identity: { identify: () => this.caller, status: () => [], start: async () => {}, close() {} },
+      identity: {
+        identify: () => this.caller,
+        agentKeyOf: () => undefined,
+        status: () => [],
+        start: async () => {},
+        close() {},
+      },
       policy,
+      taints: this.taints,
       mounts: new Map<string, SingleMount | SharedMount>([
         ['ledger', ledger],
         ['ledger/files', { ...ledger, name: 'ledger/files' }],

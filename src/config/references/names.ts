@@ -9,6 +9,7 @@ const SECTIONS = {
   server: 'servers',
   credential: 'credentials',
   tier: 'tiers',
+  taint: 'taints',
   channel: 'notifications.channels',
 };
 

@@ -3,7 +3,7 @@
 
 import { reachOfCredential } from '../../credentials/types.ts';
 import type { Fault } from '../../settings/faults.ts';
-import { type Destination, destinationsOf, type Sections } from './sections.ts';
+import { destinationsOf, type PlacedUpstream, type Sections } from './sections.ts';
 
 export function* checkSandboxes({ upstreams, credentials }: Sections): Generator<Fault> {
   const all = destinationsOf(upstreams);
@@ -25,7 +25,11 @@ export function* checkSandboxes({ upstreams, credentials }: Sections): Generator
 }
 
 /** What two destinations have in common, in words. */
-function whatIsShared(one: Destination, other: Destination, credentials: Sections['credentials']): string | undefined {
+function whatIsShared(
+  one: PlacedUpstream,
+  other: PlacedUpstream,
+  credentials: Sections['credentials'],
+): string | undefined {
   if (addressOf(one.url) === addressOf(other.url)) return 'an address (host and port)';
   const [own, foreign] = [one, other].map(({ credential }) => credential);
   if (own !== undefined && own === foreign) return 'a credential';

@@ -10,6 +10,7 @@ import { args, hints, tool } from './arguments.ts';
 import { meter } from './meter.ts';
 import { now } from './now.ts';
 import { request } from './request.ts';
+import { tainted, taintedBy } from './tainted.ts';
 import { task } from './task.ts';
 import type { ConditionCall, ConditionInput, Variable } from './variable.ts';
 
@@ -22,6 +23,8 @@ export const VARIABLES: readonly Variable[] = [
   hints,
   action,
   task,
+  tainted,
+  taintedBy,
   meter,
   approval,
   now,

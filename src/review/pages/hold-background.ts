@@ -91,7 +91,7 @@ function renderCalls(calls: readonly TaskCall[], now: EpochMs): Html {
 }
 
 export function renderAgent({ hold: { principal }, background }: Grounds): Html {
-  const { id, spiffeId, name, person, client, issuer, onBehalfOf, owners } = principal;
+  const { id, agentKey, spiffeId, name, person, client, issuer, onBehalfOf, owners } = principal;
   const party = ({ id: of, person }: Party) =>
     html`<li><span class="mono">${words(of)}</span>${person === undefined ? '' : html`, person ${words(person)}`}</li>`;
   const proof = html`${background.proof} of <span class="mono">${words(issuer)}</span>`;
@@ -103,6 +103,7 @@ export function renderAgent({ hold: { principal }, background }: Grounds): Html 
     'Who asks',
     html`<dl class="facts">
       ${monoFact('Agent', words(id))}
+      ${agentKey === undefined ? '' : monoFact('Counts as the agent', words(agentKey))}
       ${spiffeId === undefined ? '' : monoFact('Its workload', words(spiffeId))}
       ${name === undefined ? '' : fact('Name at its issuer', words(name))}
       ${person === undefined ? '' : fact('Person', words(person))}
@@ -150,7 +151,7 @@ function renderRule({ id, effect, why, maintainer }: Hold['rules'][number], back
 }
 
 function renderRequirement(requirement: Requirement): Html {
-  const { tier, count, owner, reviewers, reasonRequired, useWithinMs, escalate } = requirement;
+  const { tier, count, owner, reviewers, reasonRequired, bindSession, useWithinMs, escalate } = requirement;
   const role = owner ? 'the owners, ' : '';
   const people = html`${count === 1 ? 'one person' : `${count} people`} of ${role}${words(reviewers.join(', '))}`;
   const proof = assuranceWords(assuranceOf(requirement)).map((one) => `, with ${one}`);
@@ -160,7 +161,8 @@ function renderRequirement(requirement: Requirement): Html {
     escalate === undefined
       ? ''
       : html`. ${duration(escalate.afterMs)} after it was asked, also ${words(escalate.to.join(', '))}`;
-  return html`<li><strong>${tier}</strong>: ${people}${proof.join('')}${reason}${use}${later}</li>`;
+  const session = bindSession ? ', in the session that asked' : '';
+  return html`<li><strong>${tier}</strong>: ${people}${proof.join('')}${reason}${use}${session}${later}</li>`;
 }
 
 function renderCredential(credential: Hold['action']['credential'], background: Background): Html {
