@@ -22,7 +22,7 @@ const policy = compilePolicy(
 );
 const mark: Mark = {
   ...{ scope: 'agent', key: 'a', taint: 'customer-data', since: 1, until: END * 2 },
-  cause: { call: 'c', at: 1, resources: ['customers'] },
+  cause: { call: 'c', at: 1, resources: ['customers'], agent: 'a', chain: [] },
 };
 const effectOf = (tainted: readonly Mark[] | undefined, now: number) =>
   policy.decide(call({ now, facts: { classification: classified(), ...(tainted && { tainted }) } })).effect;
