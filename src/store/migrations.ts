@@ -331,6 +331,17 @@ export const STEPS: readonly string[] = [
     PRIMARY KEY (hold_id, place)
   ) STRICT, WITHOUT ROWID;
   `,
+  // What agents have done: operations, and operations with a target.
+  `
+  CREATE TABLE novelty (
+    agent_key TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    target TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (agent_key, operation, target)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX novelty_until ON novelty (until);
+  `,
 ];
 
 /**
