@@ -1,6 +1,7 @@
 // The SQLite store: the durable ports over one file, one connection and one group-committing writer.
 // Trusts the injected clock as the store's clock: it alone decides deadlines.
 
+import { dirname } from 'node:path';
 import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { CredentialLedger } from '../domain/credential.ts';
 import type { CloseHold } from '../domain/hold.ts';
@@ -12,6 +13,7 @@ import type { NoveltyStore } from '../domain/novelty.ts';
 import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
 import type { RetentionStore } from '../domain/retention.ts';
+import type { SeenAgents } from '../domain/seen-agents.ts';
 import type { SuspensionStore } from '../domain/suspension.ts';
 import type { MarkStore } from '../domain/taint.ts';
 import type { TaskStore } from '../domain/task.ts';
@@ -30,6 +32,7 @@ import { SqliteNovelty } from './sqlite-novelty.ts';
 import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
 import { createRetention } from './sqlite-retention.ts';
+import { createSeenAgents } from './sqlite-seen-agents.ts';
 import { createSuspensionStore } from './sqlite-suspensions.ts';
 import { SqliteTasks } from './sqlite-tasks.ts';
 import { createToolPinStore } from './sqlite-tool-pins.ts';
@@ -58,6 +61,7 @@ export interface Store {
   readonly credentials: CredentialLedger;
   readonly notifications: NotificationOutbox;
   readonly suspensions: SuspensionStore;
+  readonly agents: SeenAgents;
   readonly violations: ViolationStore;
   readonly watch: WatchStore;
   readonly toolPins: ToolPinStore;
@@ -94,6 +98,8 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
   const novelty = new SqliteNovelty(db, writer, clock, log);
   const meters = new SqliteMeters(meterRows, writer, clock, log);
   const tasks = new SqliteTasks(db, writer, { holds: rows, usage, closeHold }, clock, log);
+  const suspensions = createSuspensionStore(db, writer, rows, closeHold, clock);
+  const agents = createSeenAgents(db, writer, { clock, log, folder: dirname(path), learned: suspensions.learn });
   return {
     holds: createHoldStore(db, writer, { rows, contents, votes, usage }, clock),
     tasks,
@@ -102,7 +108,8 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
     novelty,
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
-    suspensions: createSuspensionStore(db, writer, rows, closeHold, clock),
+    suspensions,
+    agents,
     violations: createViolationStore(db, writer, notifications, clock),
     watch: createWatchStore(db, writer, notifications, clock),
     toolPins: createToolPinStore(db, writer),
@@ -117,7 +124,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
     },
     check: () => writer.check(),
     async close() {
-      await Promise.all([tasks.close(), meters.close(), novelty.close()]);
+      await Promise.all([tasks.close(), meters.close(), novelty.close(), agents.close()]);
       await writer.close();
     },
   };
