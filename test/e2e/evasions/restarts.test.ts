@@ -34,7 +34,7 @@ const it = worldTest({
 });
 
 describe.for(WAYS)('over %s, a restart', (name) => {
-  // Passed unseen before: nothing about the agent outlives the task, restart or not.
+  // Passed unseen once: nothing about the agent outlives the task, restart or not.
   it.for(['terminate', 'kill'] as const)('by %s does not wash the reader clean', async (how, { world }) => {
     const [way, agent] = [wayOf(name, world), newAgent()];
     await way.read(agent);
@@ -45,7 +45,7 @@ describe.for(WAYS)('over %s, a restart', (name) => {
   });
 });
 
-// Passed unseen before: the call is noted in memory first, and what the first byte told is known to the agent alone.
+// Passed unseen once: the call is noted in memory first, and what the first byte told is known to the agent alone.
 it('kill -9 between the first byte of the answer and its last one leaves the mark', async ({ world }) => {
   const { env } = world;
   for (let round = 0; round < 3; round++) {
@@ -63,7 +63,7 @@ it('kill -9 between the first byte of the answer and its last one leaves the mar
   }
 });
 
-// Passed unseen before: nothing is counted.
+// Passed unseen once: nothing is counted.
 it.for(['terminate', 'kill'] as const)('what was paid is counted after %s', async (how, { world }) => {
   const agent = newAgent();
   expect(await post(world.env, '/api/pay', agent, { amount: 60 })).toBe('sent');

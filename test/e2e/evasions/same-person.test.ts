@@ -26,14 +26,14 @@ const at = (person: string, client: string, oid = `oid-${person}`): Agent => ({
 });
 
 describe.for(WAYS)('over %s', (name) => {
-  // Passed unseen before: the principal is the person, and a rule cannot tell which client reads for her.
+  // Passed unseen once: the principal is the person, and a rule cannot tell which client reads for her.
   it('another client of the same person does not send', async ({ world }) => {
     const [way, person] = [wayOf(name, world), newAgent('person').as];
     await way.read(at(person, newAgent('reader').as));
     expect(await way.send(at(person, newAgent('sender').as))).toMatch(STOPPED);
   });
 
-  // Passed unseen before: the person has two accounts, which one claim connects.
+  // Passed unseen once: the person has two accounts, which one claim connects.
   it('the same person under another subject does not send', async ({ world }) => {
     const [way, oid] = [wayOf(name, world), newAgent('oid').as];
     await way.read(at(newAgent('person').as, newAgent('reader').as, oid));
