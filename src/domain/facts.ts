@@ -62,9 +62,15 @@ export function appeared(then: Facts, now: Facts): readonly string[] {
 
 const NOVELTIES = ['operation', 'destination', 'agent'] as const;
 
-/** What a call does for the first time, as conditions name it. */
-export const novelties = (novel: Facts['novel']): readonly (typeof NOVELTIES)[number][] =>
-  NOVELTIES.filter((what) => novel?.[what] === true);
+/** What records say of what was counted, and of what is new: members without content are left out. */
+export function historyOf(facts: Facts | undefined): {
+  readonly meters?: Readonly<Record<string, number>>;
+  readonly novel?: readonly string[];
+} {
+  const novel = NOVELTIES.filter((what) => facts?.novel?.[what] === true);
+  const meters = Object.keys(facts?.meters ?? {}).length === 0 ? undefined : facts?.meters;
+  return defined({ meters, novel: novel.length === 0 ? undefined : novel });
+}
 
 /** Meters that have come to more, and those that cannot be told any more. */
 function grown(then: NonNullable<Facts['meters']>, now: NonNullable<Facts['meters']>): readonly string[] {
