@@ -119,9 +119,10 @@ export function heldPrincipal(principal: Principal, owners: readonly string[]): 
   };
 }
 
-const heldParty = ({ id, issuer, subject, person }: Party): Party => ({
+const heldParty = ({ id, issuer, subject, person, by }: Party): Party => ({
   ...{ id, issuer, subject },
   ...(person === undefined ? {} : { person }),
+  ...(by === undefined ? {} : { by }),
 });
 
 const LONGEST_HEADING = 200;

@@ -14,6 +14,7 @@ import { AgentCalls } from '../steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../steps/open-calls.ts';
 import { createSteps } from '../steps/steps.ts';
 import { Desk } from '../tasks/desk.ts';
+import { startTaskEnds } from '../tasks/ends.ts';
 import { callLine } from '../telemetry/call-line.ts';
 import type { AgentAddresses } from './agent-addresses.ts';
 import { answerCall } from './answer.ts';
@@ -64,6 +65,7 @@ export function createCalls(
     store: store.violations,
   });
   shutdown.add(store.holds.subscribe(noteDenials(violations)));
+  shutdown.add(startTaskEnds({ audit, clock, log, tasks: store.tasks, stop: stopTasks }).close);
   const steps = createSteps({
     ...{ agentCalls, approvals, audit, broker, clock, desk, forwarder, log, metrics, openCalls, tracing },
     ...{ violations, webSockets },

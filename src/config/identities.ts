@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { issuer } from '../identity/issuers.ts';
+import { taskIssuer } from '../identity/task-tokens.ts';
 import { algorithms, audience, personClaim } from '../identity/settings.ts';
 import { secureUrl } from '../settings/addresses.ts';
 import { type ConfigContext, secret } from '../settings/paths-and-secrets.ts';
@@ -14,6 +15,10 @@ export const identity = (around: ConfigContext) =>
     .strictObject({
       audience: audience().describe('What a workload token must be addressed to'),
       issuers: z.array(issuer(around)).min(1).describe('Who vouches for agents'),
+      taskIssuers: z
+        .array(taskIssuer())
+        .default([])
+        .describe('Who vouches for tasks, by task tokens (draft-ietf-oauth-transaction-tokens); default nobody'),
       staleAfter: duration({ least: '10s', most: '24h' })
         .prefault('1h')
         .describe(

@@ -12,9 +12,11 @@ import type { InboundRequest, Peer } from '../domain/request.ts';
 import { Secret } from '../domain/secret.ts';
 import { asGatewayError, type GatewayError } from '../errors.ts';
 import type { FetchDocument } from './keys/issuer-http.ts';
+import { REFRESH_TIMES } from './keys/polled.ts';
 import { createProofMemory, type ProofMemory } from './possession/dpop.ts';
 import { createPossession } from './possession/possession.ts';
 import { failedCheck, refusal } from './refusal.ts';
+import { createTaskTokens, type TaskIssuerSettings } from './task-tokens.ts';
 import { type PresentedToken, takeToken } from './tokens/bearer.ts';
 import { expired } from './tokens/claims.ts';
 import { ANSWER_TTL_MS } from './tokens/issuer-query.ts';
@@ -36,6 +38,8 @@ export interface IdentityOptions extends TrustedIssuersOptions {
    */
   readonly gatewayUrl?: string;
   readonly dpop?: { readonly nonce: boolean };
+  /** Who vouches for tasks. */
+  readonly taskIssuers?: readonly TaskIssuerSettings[];
 }
 
 export interface IdentityParts {
@@ -64,6 +68,11 @@ export function createIdentity(
   { clock, log, metrics, fetch = globalThis.fetch, proofs = createProofMemory(clock) }: IdentityParts,
 ): Identity {
   const issuers = createTrustedIssuers(options, { clock, log, fetch });
+  const taskTokens = createTaskTokens(options.taskIssuers ?? [], {
+    ...{ clock, log, fetch, audience: options.audience },
+    refresh: { ...REFRESH_TIMES, ...options.refresh },
+    agentsIssuer: soleIssuer(options.issuers),
+  });
   const svids = createSvidVerifier(issuers.domain, clock);
   const possession = createPossession(options, proofs, clock);
   const cache = createTokenCache();
@@ -195,16 +204,29 @@ export function createIdentity(
 
   return {
     identify,
-    status: () => issuers.verifiers.map(readStatus),
-    start: issuers.start,
+    taskToken: taskTokens.take,
+    status: () => [
+      ...issuers.verifiers.map(readStatus),
+      ...taskTokens.sources.map((source) => readStatus({ ...source, type: 'oidc' })),
+    ],
+    async start() {
+      await Promise.all([issuers.start(), ...taskTokens.sources.map(({ keys }) => keys.start())]);
+    },
     close() {
       issuers.close();
+      for (const { keys } of taskTokens.sources) keys.close();
       cache.clear();
     },
   };
 }
 
-function readStatus({ name, type, keys }: TokenVerifier): IssuerStatus {
+/** The issuer of agents' names, where there is one alone. */
+function soleIssuer(issuers: IdentityOptions['issuers']): string | undefined {
+  const [only, ...others] = issuers.flatMap((entry) => (entry.type === 'oidc' ? [entry.issuer] : []));
+  return others.length === 0 ? only : undefined;
+}
+
+function readStatus({ name, type, keys }: Pick<TokenVerifier, 'name' | 'type' | 'keys'>): IssuerStatus {
   const status = keys.status();
   return { name, type, ready: status.keys + (status.authorities ?? 0) > 0, ...status };
 }

@@ -291,7 +291,13 @@ export class Workbench {
       classify: (request, need) => classify(request, { ...descriptor, name: 'all' }, need, limits),
     };
     return {
-      identity: { identify: () => this.caller, status: () => [], start: async () => {}, close() {} },
+      identity: {
+        identify: () => this.caller,
+        taskToken: () => undefined,
+        status: () => [],
+        start: async () => {},
+        close() {},
+      },
       policy,
       taints: this.taints,
       mounts: new Map<string, SingleMount | SharedMount>([
