@@ -1,6 +1,7 @@
 // The way of a call: the pipeline and its steps, and what counts or cuts calls that are under way.
 
 import { actionDigest, formerActionDigest } from '../actions/digest.ts';
+import { requestDigest } from '../approvals/binding.ts';
 import { decisionRecord, outcomeRecord } from '../audit/records.ts';
 import type { CredentialBroker } from '../credentials/broker.ts';
 import type { Approvals } from '../domain/approvals.ts';
@@ -52,7 +53,11 @@ export function createCalls(
     openCalls.cutTasks(new Set(taskIds));
     return (await Promise.all(taskIds.map((taskId) => broker.revokeFor({ taskId })))).every(Boolean);
   };
-  const desk = new Desk({ audit, clock, tasks: store.tasks, limits: () => live.config().limits, stop: stopTasks });
+  const desk = new Desk({
+    ...{ audit, clock, tasks: store.tasks, stop: stopTasks },
+    limits: () => live.config().limits,
+    agentKeyOf: (id) => live.runtime().identity.agentKeyOf(id),
+  });
   const revokeCredentials: CredentialBroker['revokeFor'] = (whose) => broker.revokeFor(whose);
   const suspend = createSuspending({
     ...{ audit, clock, revokeCredentials },
@@ -73,9 +78,10 @@ export function createCalls(
     ways: WAYS,
     tasks: store.tasks,
     marks: store.marks,
+    meters: store.meters,
     suspensions: store.suspensions,
     watch: store.watch,
-    digests: { of: actionDigest, former: formerActionDigest },
+    digests: { of: actionDigest, former: formerActionDigest, request: requestDigest },
     runtime: live.runtime,
     answer: (failed) => answerCall(failed, addresses),
   });

@@ -48,6 +48,8 @@ export interface Identity {
    * The task token of a call; undefined where it carries none. Rejects with `task_token_invalid`, `issuer_unavailable`.
    */
   taskToken(headers: HeaderList): Promise<TaskToken> | undefined;
+  /** The key of the agent of an id, as far as the id alone says: that of a SPIFFE ID of a trust domain that is trusted. */
+  agentKeyOf(id: string): string | undefined;
   status(): readonly IssuerStatus[];
   /** Begins fetching keys. Does not throw when an issuer is down: that issuer's tokens are refused until it is back. */
   start(): Promise<void>;

@@ -215,11 +215,12 @@ export function refuseEnded({ endedAt }: Task): void {
 }
 
 /**
- * Ids of those whom the caller acts for by the word of its own issuer. What an issuer says of an actor of another issuer
+ * Ids and keys of those whom the caller acts for by the word of its own issuer. What an issuer says of an actor of another issuer
  * is hearsay.
  */
 export function vouchedFor({ issuer, onBehalfOf }: Pick<Principal, 'issuer' | 'onBehalfOf'>): readonly string[] {
-  return onBehalfOf.filter((party) => party.issuer === issuer && party.by === undefined).map(({ id }) => id);
+  const vouched = onBehalfOf.filter((party) => party.issuer === issuer && party.by === undefined);
+  return vouched.flatMap(({ id, agentKey }) => (agentKey === undefined ? [id] : [id, agentKey]));
 }
 
 export async function takesPart(

@@ -14,6 +14,7 @@ import { type SpanRef, traceparent } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
+import type { CallMeters } from './call-meters.ts';
 import type { FactWatch } from './fact-watch.ts';
 import type { CallHistory } from './history.ts';
 import type { Suspensions } from './identify.ts';
@@ -31,6 +32,7 @@ export interface SendDependencies {
   readonly webSockets: WebSocketPass;
   readonly ways: Ways;
   readonly history: Pick<CallHistory, 'record' | 'sinkOf'>;
+  readonly metering: Pick<CallMeters, 'count'>;
   readonly factWatch: Pick<FactWatch, 'refuseBarred' | 'isStale'>;
   readonly marking: Pick<Marking, 'beforeAnswer' | 'keepBack' | 'beforeSending'>;
   readonly openCalls: Pick<OpenCalls, 'enter'>;
@@ -48,6 +50,9 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const own = atOnce ? call.sink : deps.history.sinkOf(armed);
   const kept = atOnce ? undefined : deps.marking.keepBack(armed, own);
   const sink = plan?.through(kept ?? own) ?? kept ?? own;
+  // From here on it counts, whatever comes back. Where a count must be on disk first, the call waits for it.
+  const counted = deps.metering.count(call, clearance.kind === 'released');
+  if (counted !== undefined) await counted;
   for (let look = deps.marking.beforeSending(armed); look !== undefined; look = lookAgain(deps, armed)) await look;
   if (clearance.kind === 'released') {
     deps.factWatch.refuseBarred(call);

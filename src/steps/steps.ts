@@ -1,6 +1,7 @@
 // Builds the steps of the pipeline and hands each its parts.
 
 import { kindOf } from '../domain/call-kind.ts';
+import type { MeterStore } from '../domain/meter.ts';
 import type { Mount } from '../domain/mount.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Assessed, Decided, Recognised, Steps } from '../domain/stages.ts';
@@ -9,6 +10,7 @@ import { actingUnder, findTask, type TaskStore } from '../domain/task.ts';
 import type { TaskDesk } from '../domain/task-desk.ts';
 import { arm } from './arm.ts';
 import { assess } from './assess.ts';
+import { CallMeters } from './call-meters.ts';
 import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
 import { classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
@@ -25,7 +27,7 @@ import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
 /** What the steps share among themselves; made here. */
-type Shared = 'history' | 'factWatch' | 'marking' | 'slots' | 'rejudge' | 'judgeOn' | 'takePlace';
+type Shared = 'history' | 'factWatch' | 'marking' | 'metering' | 'slots' | 'rejudge' | 'judgeOn' | 'takePlace';
 type PartsOfSteps = ClearDependencies &
   JournalDependencies &
   SendDependencies &
@@ -35,6 +37,7 @@ type PartsOfSteps = ClearDependencies &
 /** What the steps are made of. */
 export interface StepParts extends Omit<PartsOfSteps, Shared | 'agentCalls'> {
   readonly tasks: TaskStore;
+  readonly meters: MeterStore;
   readonly desk: Pick<TaskDesk, 'of'>;
   readonly marks: MarkStore;
   readonly digests: ActionDigests;
@@ -48,7 +51,8 @@ export function createSteps(parts: StepParts): Steps {
   const factWatch = new FactWatch({ marks, clock, cuts: ways.cut, runtime });
   const marking = new Marking({ marks, clock, watch: factWatch });
   const history = createHistory(tasks, factWatch);
-  const assessing = { marks, watch: factWatch };
+  const metering = new CallMeters(parts.meters, digests);
+  const assessing = { marks, watch: factWatch, metering };
   const slots = new UpstreamSlots();
 
   /**
@@ -65,7 +69,7 @@ export function createSteps(parts: StepParts): Steps {
     const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
     const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.root) };
-    const assessed = await assess(assessing, now, task === undefined ? current : { ...current, task });
+    const assessed = await assess(assessing, now, task === undefined ? current : { ...current, task }, held.hold.id);
     const judged = decide(now, clock, digests, assessed, approval);
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
@@ -81,7 +85,7 @@ export function createSteps(parts: StepParts): Steps {
   const takePlace: ClearDependencies['takePlace'] = (decided) => placeFor(decided, true);
   const count = (recognised: Recognised): Recognised =>
     ways.counted[kindOf(recognised)] ? agentCalls.enter(recognised) : recognised;
-  const equipped = { ...parts, history, factWatch, marking, slots, rejudge, judgeOn, takePlace };
+  const equipped = { ...parts, history, factWatch, marking, metering, slots, rejudge, judgeOn, takePlace };
   // Read in the turn in which the call is decided and begun: of two calls that arrive at once, the second counts the
   // first.
   const upToDate = (assessed: Assessed): Assessed =>
@@ -105,7 +109,7 @@ export function createSteps(parts: StepParts): Steps {
         : waiting.then(() => arm(parts.broker, suspensions, journaled));
     },
     send: (armed) => send(equipped, armed),
-    refuse: (last, error) => refuse(parts, last, error),
+    refuse: (last, error) => refuse(equipped, last, error),
     settle: (last) => settle(equipped, last),
   };
 }

@@ -32,6 +32,8 @@ export interface DeskParts {
   limits(): AgentLimits;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  /** The key of the agent of an id, as far as the id alone says. */
+  agentKeyOf(id: string): string | undefined;
   /** Cuts the streams of tasks that have ended, and takes back what was minted for them. */
   stop(taskIds: readonly string[]): Promise<boolean>;
 }
@@ -67,7 +69,9 @@ export class Desk implements TaskDesk {
 
   async invite(caller: Principal, id: string, said: Json): Promise<string> {
     const guest = read(INVITATION, said).principal;
-    const task = await this.#parts.tasks.invite(id, caller.agentKey, guest);
+    // An agent whose ids change with its pods is invited as the agent.
+    const key = this.#parts.agentKeyOf(guest) ?? guest;
+    const task = await this.#parts.tasks.invite(id, caller.agentKey, key);
     await this.#record('invited', caller, task, { participant: guest });
     return guest;
   }

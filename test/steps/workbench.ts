@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import { classify } from '../../src/actions/classify.ts';
 import { actionDigest, formerActionDigest } from '../../src/actions/digest.ts';
+import { requestDigest } from '../../src/approvals/binding.ts';
 import { answerCall } from '../../src/assembly/answer.ts';
 import { decisionRecord, outcomeRecord } from '../../src/audit/records.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
@@ -212,6 +213,7 @@ export class Workbench {
       desk: new Desk({
         ...{ audit: options.audit, clock, tasks: store.tasks },
         limits: () => GENEROUS,
+        agentKeyOf: () => undefined,
         stop: async () => true,
       }),
       openCalls: this.#openCalls,
@@ -241,10 +243,11 @@ export class Workbench {
       callLine: () => ({}),
       tasks: store.tasks,
       marks: store.marks,
+      meters: store.meters,
       suspensions: store.suspensions,
       watch: store.watch,
       violations: { note: () => undefined },
-      digests: { of: actionDigest, former: formerActionDigest },
+      digests: { of: actionDigest, former: formerActionDigest, request: requestDigest },
       agentCalls: new AgentCalls(),
       runtime: () => this.runtime(),
       ways: WAYS,
@@ -294,6 +297,7 @@ export class Workbench {
       identity: {
         identify: () => this.caller,
         taskToken: () => undefined,
+        agentKeyOf: () => undefined,
         status: () => [],
         start: async () => {},
         close() {},
