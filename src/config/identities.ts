@@ -3,8 +3,8 @@
 
 import { z } from 'zod';
 import { issuer } from '../identity/issuers.ts';
-import { taskIssuer } from '../identity/task-tokens.ts';
 import { algorithms, audience, personClaim } from '../identity/settings.ts';
+import { taskIssuer } from '../identity/task-tokens.ts';
 import { secureUrl } from '../settings/addresses.ts';
 import { type ConfigContext, secret } from '../settings/paths-and-secrets.ts';
 import { duration } from '../settings/units.ts';
