@@ -46,7 +46,7 @@ async function enter(context: ApprovalContext, request: HoldRequest): Promise<st
     ...(request.session && { session: request.session }),
     limits: context.limits(),
     record() {
-      const owners = context.owners(request.principal.id);
+      const owners = context.owners(request.principal);
       refuseWithoutReviewer(
         request.decision.requirements,
         heldPrincipal(request.principal, owners),
@@ -74,7 +74,13 @@ function admitted(
 ): Promise<Admission> {
   const { requestDigest, formerRequestDigest } = asked;
   return context.store.admit<Admission>(
-    { ...key, ...defined({ formerRequestDigest }), principalId: request.principal.id, requestDigest },
+    {
+      ...key,
+      ...defined({ formerRequestDigest }),
+      principalId: request.principal.id,
+      agentKey: request.principal.agentKey,
+      requestDigest,
+    },
     (known, usage, now) => {
       // Checked inside the transaction, so that no hold is opened after a suspension has closed the agent's other
       // holds.
@@ -151,7 +157,7 @@ async function release(context: ApprovalContext, request: HoldRequest, hold: Hol
   const standing = standingOf(hold, fresh);
   if ('changed' in standing) throw await invalidated(context, hold, standing.changed);
   // The caller's token may say more about its people by now: an issuer that has a person claim since.
-  const caller = heldPrincipal(fresh.principal, context.owners(fresh.principal.id));
+  const caller = heldPrincipal(fresh.principal, context.owners(fresh.principal));
   if (hold.votes.some(({ reviewer }) => conflictOf(caller, reviewer) !== undefined))
     throw await invalidated(context, hold, 'Somebody who approved it may not decide on calls of this caller.');
   const { decision } = standing.verdict;

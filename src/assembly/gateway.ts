@@ -22,7 +22,7 @@ import { certificateExpiries } from './certificate-files.ts';
 import { compile, identityOptions } from './compile.ts';
 import { agentScheme, type FoundationOptions, openFoundation } from './foundation.ts';
 import { openGatewayKeys } from './gateway-keys.ts';
-import { createHolding, keepRetention, refuseUnknownUpstream } from './holding.ts';
+import { createHolding, keepRetention, keyOfId, refuseUnknownUpstream } from './holding.ts';
 import { LiveConfig } from './live-config.ts';
 import { createMcp } from './mcp.ts';
 import { startNotices } from './notices.ts';
@@ -85,7 +85,9 @@ async function build(
   const proofs = createProofMemory(clock, store.once);
   const live = new LiveConfig({
     targets,
-    makeIdentity: (current) => createIdentity(identityOptions(current), { clock, log, metrics, proofs }),
+    makeIdentity: (current) =>
+      createIdentity(identityOptions(current), { clock, log, metrics, proofs, verified: store.agents.note }),
+    identityInForce: (identity) => store.suspensions.rekey((id) => keyOfId(identity, store.agents, id)),
   });
   shutdown.add(() => live.close());
   const broker = createCredentialBroker(foundation, keys, live, shutdown);

@@ -35,9 +35,9 @@ type PolicyConfig = Pick<
 
 /**
  * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty;
- * harmless entries then replace those that could not be read.
+ * harmless entries then replace those that could not be read, and the file as a whole is undefined.
  */
-export type ConfigCheck = (config: PolicyConfig) => readonly Fault[];
+export type ConfigCheck = (config: PolicyConfig, whole: Config | undefined) => readonly Fault[];
 
 /** Reads and checks a file. Throws ConfigError. Reads secrets and files now, so a missing one is a fault. */
 export async function loadConfig(path: string, check: ConfigCheck = () => []): Promise<Config> {
@@ -74,7 +74,7 @@ export function parseConfig(
   const parsed = configSchema(context).safeParse(value, { error: explain });
   const shapeFaults = parsed.success ? [] : faultsOf(parsed.error);
   const sections = parsed.success ? parsed.data : readSections(value, context);
-  const faults = [...shapeFaults, ...checkReferences(sections), ...check(standIns(sections))];
+  const faults = [...shapeFaults, ...checkReferences(sections), ...check(standIns(sections), parsed.data)];
   const located = locateFaults(distinct(faults), document, lines);
   if (!parsed.success || faults.some(({ severity }) => severity === undefined)) throw new ConfigError(path, located);
   const config = deepFreeze({ ...parsed.data, upstreams: spellOut(parsed.data.upstreams) });

@@ -93,6 +93,8 @@ export interface HoldStore {
   admit<T>(
     key: {
       readonly principalId: string;
+      /** Whose usage counts. */
+      readonly agentKey: string;
       readonly requestDigest: Digest;
       readonly formerRequestDigest?: Digest;
       readonly idempotencyKey?: string;

@@ -12,9 +12,12 @@ import type { InboundRequest, Peer } from '../domain/request.ts';
 import { Secret } from '../domain/secret.ts';
 import { asGatewayError, type GatewayError } from '../errors.ts';
 import type { FetchDocument } from './keys/issuer-http.ts';
+import { REFRESH_TIMES } from './keys/polled.ts';
 import { createProofMemory, type ProofMemory } from './possession/dpop.ts';
 import { createPossession } from './possession/possession.ts';
 import { failedCheck, refusal } from './refusal.ts';
+import { parseSpiffeId } from './spiffe-id.ts';
+import { createTaskTokens, type TaskIssuerSettings } from './task-tokens.ts';
 import { type PresentedToken, takeToken } from './tokens/bearer.ts';
 import { expired } from './tokens/claims.ts';
 import { ANSWER_TTL_MS } from './tokens/issuer-query.ts';
@@ -36,6 +39,8 @@ export interface IdentityOptions extends TrustedIssuersOptions {
    */
   readonly gatewayUrl?: string;
   readonly dpop?: { readonly nonce: boolean };
+  /** Who vouches for tasks. */
+  readonly taskIssuers?: readonly TaskIssuerSettings[];
 }
 
 export interface IdentityParts {
@@ -46,6 +51,8 @@ export interface IdentityParts {
   readonly fetch?: FetchDocument;
   /** Shared by the identities of one process. Default one of its own. */
   readonly proofs?: ProofMemory;
+  /** Told of each caller whose token or certificate was verified, and not of those that are remembered. */
+  verified?(principal: Principal): void;
 }
 
 /**
@@ -59,11 +66,14 @@ export interface IdentityParts {
  * await identity.start();
  * const { principal } = await identity.identify(request);
  */
-export function createIdentity(
-  options: IdentityOptions,
-  { clock, log, metrics, fetch = globalThis.fetch, proofs = createProofMemory(clock) }: IdentityParts,
-): Identity {
+export function createIdentity(options: IdentityOptions, parts: IdentityParts): Identity {
+  const { clock, log, metrics, fetch = globalThis.fetch, proofs = createProofMemory(clock), verified } = parts;
   const issuers = createTrustedIssuers(options, { clock, log, fetch });
+  const taskTokens = createTaskTokens(options.taskIssuers ?? [], {
+    ...{ clock, log, fetch, audience: options.audience },
+    refresh: { ...REFRESH_TIMES, ...options.refresh },
+    agentsIssuer: soleIssuer(options.issuers),
+  });
   const svids = createSvidVerifier(issuers.domain, clock);
   const possession = createPossession(options, proofs, clock);
   const cache = createTokenCache();
@@ -87,7 +97,9 @@ export function createIdentity(
 
   async function verifyCertificate(request: InboundRequest): Promise<Identified> {
     try {
-      return { principal: await svids.verify(request.peer) };
+      const principal = await svids.verify(request.peer);
+      verified?.(principal);
+      return { principal };
     } catch (thrown) {
       throw refused(thrown, undefined, request);
     }
@@ -114,9 +126,10 @@ export function createIdentity(
   ): Promise<Identified> {
     let issuer = cached?.issuerName;
     try {
-      const verified = cached ?? (await verifyToken(presented.token, key, (verifier) => (issuer = verifier.name)));
-      const principal = await withCertificate(await possession.prove(verified, presented, request), request);
+      const known = cached ?? (await verifyToken(presented.token, key, (verifier) => (issuer = verifier.name)));
+      const principal = await withCertificate(await possession.prove(known, presented, request), request);
       if (clock.now() >= principal.expiresAt) throw expired();
+      if (cached === undefined) verified?.(principal);
       return { principal, token: new Secret(presented.token) };
     } catch (thrown) {
       throw refused(thrown, issuer, request);
@@ -164,7 +177,8 @@ export function createIdentity(
     if (svid.id === principal.id) return { ...principal, expiresAt };
     if (!bound || principal.kind === 'spiffe')
       throw refusal('identity_conflict', 'certificate', 'The token and the client certificate name different callers.');
-    return { ...principal, spiffeId: svid.id, expiresAt };
+    const spiffeKey = svid.agentKey === svid.id ? {} : { spiffeKey: svid.agentKey };
+    return { ...principal, spiffeId: svid.id, ...spiffeKey, expiresAt };
   }
 
   /**
@@ -195,16 +209,33 @@ export function createIdentity(
 
   return {
     identify,
-    status: () => issuers.verifiers.map(readStatus),
-    start: issuers.start,
+    agentKeyOf(id) {
+      const svid = parseSpiffeId(id);
+      return svid && issuers.domain(svid.trustDomain)?.agentKeyOf(svid);
+    },
+    taskToken: taskTokens.take,
+    status: () => [
+      ...issuers.verifiers.map(readStatus),
+      ...taskTokens.sources.map((source) => readStatus({ ...source, type: 'oidc' })),
+    ],
+    async start() {
+      await Promise.all([issuers.start(), ...taskTokens.sources.map(({ keys }) => keys.start())]);
+    },
     close() {
       issuers.close();
+      for (const { keys } of taskTokens.sources) keys.close();
       cache.clear();
     },
   };
 }
 
-function readStatus({ name, type, keys }: TokenVerifier): IssuerStatus {
+/** The issuer of agents' names, where there is one alone. */
+function soleIssuer(issuers: IdentityOptions['issuers']): string | undefined {
+  const [only, ...others] = issuers.flatMap((entry) => (entry.type === 'oidc' ? [entry.issuer] : []));
+  return others.length === 0 ? only : undefined;
+}
+
+function readStatus({ name, type, keys }: Pick<TokenVerifier, 'name' | 'type' | 'keys'>): IssuerStatus {
   const status = keys.status();
   return { name, type, ready: status.keys + (status.authorities ?? 0) > 0, ...status };
 }

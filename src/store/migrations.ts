@@ -29,6 +29,9 @@ function counted(table: string, column: string, agentOf: (row: 'NEW' | 'OLD') =>
   END;`;
 }
 
+const dropCounted = (table: string): string =>
+  ['stored', 'changed', 'deleted'].map((event) => `DROP TRIGGER ${table}_${event};`).join(' ');
+
 /** Step n brings a file from version n to n + 1. Never edit a released step: add one. */
 export const STEPS: readonly string[] = [
   `
@@ -262,7 +265,16 @@ export const STEPS: readonly string[] = [
   ALTER TABLE task ADD COLUMN ancestors TEXT NOT NULL DEFAULT '[]';
   ALTER TABLE task ADD COLUMN provenance TEXT NOT NULL DEFAULT 'declared';
   UPDATE task SET root = id;
+  ALTER TABLE task ADD COLUMN ends_by INTEGER;
+  ALTER TABLE task ADD COLUMN txn TEXT;
+  ALTER TABLE task ADD COLUMN attestation TEXT;
+  CREATE UNIQUE INDEX task_txn ON task (txn) WHERE txn IS NOT NULL;
+  CREATE INDEX task_ends_by ON task (ends_by) WHERE ended_at IS NULL AND ends_by IS NOT NULL;
   CREATE INDEX task_root ON task (root);
+  CREATE TABLE task_use (
+    task_id TEXT PRIMARY KEY REFERENCES task (id),
+    calls INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
   DROP INDEX task_used;
   CREATE INDEX task_used ON task (used_at) WHERE id = root;
 
@@ -330,6 +342,31 @@ export const STEPS: readonly string[] = [
     adds TEXT NOT NULL,
     PRIMARY KEY (hold_id, place)
   ) STRICT, WITHOUT ROWID;
+  `,
+  // Limits count the agent by its key: of earlier versions, the id. The ids under which agents were seen.
+  `
+  ALTER TABLE hold ADD COLUMN agent_key TEXT NOT NULL DEFAULT '';
+  UPDATE hold SET agent_key = principal_id;
+  DROP INDEX hold_principal;
+  DROP INDEX hold_created;
+  CREATE INDEX hold_agent ON hold (agent_key, state, deadline);
+  CREATE INDEX hold_created ON hold (agent_key, created_at);
+  ${dropCounted('hold')}
+  ${dropCounted('held_content')}
+  ${counted('hold', 'record', (row) => `${row}.agent_key`)}
+  ${counted('held_content', 'record', (row) => `(SELECT agent_key FROM hold WHERE id = ${row}.hold_id)`)}
+
+  CREATE TABLE agent_id (
+    id TEXT PRIMARY KEY,
+    issuer TEXT NOT NULL,
+    agent_key TEXT NOT NULL,
+    new_on INTEGER NOT NULL,
+    seen_on INTEGER NOT NULL,
+    is_new_agent INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX agent_id_new ON agent_id (issuer, new_on, is_new_agent);
+  CREATE INDEX agent_id_key ON agent_id (agent_key);
+  CREATE INDEX agent_id_seen ON agent_id (seen_on);
   `,
 ];
 

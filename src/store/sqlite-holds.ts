@@ -7,6 +7,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { Hold, HoldProgress, HoldState } from '../domain/hold.ts';
 import type { HoldListPage, HoldQuery, HoldStore, OpenedHold } from '../domain/hold-store.ts';
 import { noticeOf } from '../domain/notification.ts';
+import { agentKeyOf } from '../domain/person.ts';
 import { GatewayError } from '../errors.ts';
 import type { MeterRows } from './meter-rows.ts';
 import { parseHold } from './parse-hold.ts';
@@ -50,10 +51,10 @@ export function createHoldRows(
   const allOpen = db.prepare(`${SELECT} WHERE state IN ('PENDING', 'APPROVED') ORDER BY seq`);
   const insertHold = db.prepare(
     `INSERT INTO hold (
-       id, state, principal_id, task_id, request_digest, idempotency_key, deadline, escalate_at, likeness, created_at,
+       id, state, principal_id, agent_key, task_id, request_digest, idempotency_key, deadline, escalate_at, likeness, created_at,
        record)
      VALUES (
-       :id, :state, :principalId, :taskId, :requestDigest, :idempotencyKey, :deadline, :escalateAt, :likeness,
+       :id, :state, :principalId, :agentKey, :taskId, :requestDigest, :idempotencyKey, :deadline, :escalateAt, :likeness,
        :createdAt, :record)`,
   );
   const updateHold = db.prepare(
@@ -78,6 +79,7 @@ export function createHoldRows(
         id: hold.id,
         state: hold.state,
         principalId: hold.principal.id,
+        agentKey: agentKeyOf(hold.principal),
         taskId: hold.task?.id ?? null,
         requestDigest: hold.requestDigest,
         idempotencyKey: hold.idempotencyKey ?? null,
@@ -205,12 +207,13 @@ export function createHoldStore(
         const now = clock.now();
         const shown = known
           .all({
-            ...key,
+            principalId: key.principalId,
+            requestDigest: key.requestDigest,
             formerRequestDigest: key.formerRequestDigest ?? null,
             idempotencyKey: key.idempotencyKey ?? null,
           })
           .map(parseRow);
-        const { opened, changed, answer } = choose(shown, () => usage.of(key.principalId, now), now);
+        const { opened, changed, answer } = choose(shown, () => usage.of(key.agentKey, now), now);
         if (opened !== undefined) rows.insert(opened, announce);
         if (changed !== undefined) rows.update(changed.from, changed.to, announce);
         return answer;

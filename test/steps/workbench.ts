@@ -213,6 +213,7 @@ export class Workbench {
       desk: new Desk({
         ...{ audit: options.audit, clock, tasks: store.tasks },
         limits: () => GENEROUS,
+        agentKeyOf: () => undefined,
         stop: async () => true,
       }),
       openCalls: this.#openCalls,
@@ -293,7 +294,14 @@ export class Workbench {
       classify: (request, need) => classify(request, { ...descriptor, name: 'all' }, need, limits),
     };
     return {
-      identity: { identify: () => this.caller, status: () => [], start: async () => {}, close() {} },
+      identity: {
+        identify: () => this.caller,
+        taskToken: () => undefined,
+        agentKeyOf: () => undefined,
+        status: () => [],
+        start: async () => {},
+        close() {},
+      },
       policy,
       taints: this.taints,
       mounts: new Map<string, SingleMount | SharedMount>([
