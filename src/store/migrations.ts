@@ -265,7 +265,16 @@ export const STEPS: readonly string[] = [
   ALTER TABLE task ADD COLUMN ancestors TEXT NOT NULL DEFAULT '[]';
   ALTER TABLE task ADD COLUMN provenance TEXT NOT NULL DEFAULT 'declared';
   UPDATE task SET root = id;
+  ALTER TABLE task ADD COLUMN ends_by INTEGER;
+  ALTER TABLE task ADD COLUMN txn TEXT;
+  ALTER TABLE task ADD COLUMN attestation TEXT;
+  CREATE UNIQUE INDEX task_txn ON task (txn) WHERE txn IS NOT NULL;
+  CREATE INDEX task_ends_by ON task (ends_by) WHERE ended_at IS NULL AND ends_by IS NOT NULL;
   CREATE INDEX task_root ON task (root);
+  CREATE TABLE task_use (
+    task_id TEXT PRIMARY KEY REFERENCES task (id),
+    calls INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
   DROP INDEX task_used;
   CREATE INDEX task_used ON task (used_at) WHERE id = root;
 

@@ -213,6 +213,7 @@ export class Workbench {
       desk: new Desk({
         ...{ audit: options.audit, clock, tasks: store.tasks },
         limits: () => GENEROUS,
+        agentKeyOf: () => undefined,
         stop: async () => true,
       }),
       openCalls: this.#openCalls,
@@ -296,6 +297,7 @@ export class Workbench {
     return {
       identity: {
         identify: () => this.caller,
+        taskToken: () => undefined,
         agentKeyOf: () => undefined,
         status: () => [],
         start: async () => {},
