@@ -38,6 +38,10 @@ export const configSchema = (context: ConfigContext) =>
     unclassified: plainName().exactOptional().describe('The label of what nothing classifies; default: none'),
     taints: z.record(plainName(), taint()).default({}).describe('Marks on those who have read something, by name'),
     resources: z.array(resource()).default([]).describe('What things are: all entries that match a call add up'),
+    tellFacts: z
+      .boolean()
+      .default(true)
+      .describe('Whether agents are told the facts on which a hold or denial rests; default true'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
     violations: violations().default([]).describe('What happens to agents that are refused again and again'),
     notifications: notifications(context).describe('How people are told that something waits for them'),

@@ -38,11 +38,11 @@ export function withPeople(decision: Digest, requirements: readonly Requirement[
 }
 
 /**
- * A rule's content with its tier's spelled out. Lists whose order has no meaning are sorted. `notify` and messages are
- * left out, because they change nothing of what was approved.
+ * A rule's content with its tier's spelled out. Lists whose order has no meaning are sorted. `notify`, messages and
+ * what the agent is told are left out, because they change nothing of what was approved.
  */
 function contentOf({ options, requirements }: CompiledRule) {
-  const { match, when, tier: _, notify: __, message: ___, maintainer: ____, ...rest } = options;
+  const { match, when, tier: _, notify: __, message: ___, maintainer: ____, tellFacts: _____, ...rest } = options;
   const [first, ...others] = requirements.map(contentOfRequirement);
   return {
     ...rest,

@@ -33,6 +33,8 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
     decision?.rules.map((rule) => rule.id),
   );
   put('reasons', decision && otherReasons(decision));
+  put('tainted', named(facts.tainted));
+  put('marked', named(facts.marked));
   put('policy', decision?.policyDigest);
   put('hold', hold?.id ?? facts.holdId);
   put('hold_state', hold?.state);
@@ -48,3 +50,6 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
   put('span_id', span?.spanId);
   return line;
 }
+
+/** An empty list says nothing. */
+const named = (taints: readonly string[] | undefined) => (taints?.length ? taints : undefined);

@@ -40,6 +40,8 @@ export const ATTR = {
   policy: 'countersign.policy.digest',
   rules: 'countersign.rule.ids',
   reasons: 'countersign.decision.reasons',
+  tainted: 'countersign.tainted',
+  marked: 'countersign.marked',
   hold: 'countersign.hold.id',
   outcome: 'countersign.hold.outcome',
   expiry: 'countersign.hold.expiry',

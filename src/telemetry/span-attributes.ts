@@ -69,6 +69,8 @@ export function commonAttributes(facts: CallFacts): Attributes {
     const reasons = otherReasons(decision);
     if (reasons !== undefined) attributes[ATTR.reasons] = reasons;
   }
+  if (facts.tainted?.length) attributes[ATTR.tainted] = [...facts.tainted];
+  if (facts.marked?.length) attributes[ATTR.marked] = [...facts.marked];
   const holdId = facts.hold?.id ?? facts.holdId;
   if (holdId !== undefined) attributes[ATTR.hold] = holdId;
   if (facts.credential !== undefined) attributes[ATTR.credential] = facts.credential.id;
