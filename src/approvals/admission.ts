@@ -5,12 +5,13 @@
 import type { Digest } from '../domain/action.ts';
 import { type AgentLimits, refuseHold } from '../domain/agent-limits.ts';
 import type { Judged } from '../domain/approvals.ts';
+import { type CallSession, mayUse } from '../domain/call-session.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import type { HeldContent, Hold, NewHold } from '../domain/hold.ts';
 import type { Admitted, AgentUsage } from '../domain/hold-store.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
 import { GatewayError } from '../errors.ts';
-import { advance, hasRunOut, openHold } from './machine.ts';
+import { advance, hasRunOut, isOpen, openHold } from './machine.ts';
 import { outcomeErrorOf, sentAlready } from './outcome-errors.ts';
 import { standingOf } from './standing.ts';
 
@@ -26,6 +27,7 @@ export interface AdmissionRequest {
   readonly formerRequestDigest?: Digest;
   readonly judged: Judged;
   readonly idempotencyKey?: string;
+  readonly session?: CallSession;
   readonly limits: AgentLimits;
   /** Makes the record of a new hold and its content; called at most once. */
   record(): { readonly record: NewHold; readonly content: HeldContent };
@@ -56,7 +58,9 @@ export function admit(
   const same = known.filter((hold) => isSame(hold, asked));
   // A request with another Idempotency-Key is another call. Only denials count for every key: otherwise a new key would
   // be a way around a denial.
-  const latest = same.find((hold) => hold.idempotencyKey === asked.idempotencyKey);
+  const alike = same.filter((hold) => hold.idempotencyKey === asked.idempotencyKey);
+  // The same key is the same call, whatever session it comes in. Without a key, another session's call is another call.
+  const latest = asked.idempotencyKey === undefined ? alike.find((hold) => mayUse(hold, asked.session)) : alike[0];
   const sent = latest && sentBefore(latest, asked);
   if (sent !== undefined) return refuse(sent);
   const denied = same.find(
@@ -79,6 +83,7 @@ function sentBefore(latest: Hold, asked: AdmissionRequest): GatewayError | undef
 
 /** What the newest hold of the same request means for it; undefined when a new hold may be opened. */
 function settleLatest(latest: Hold, asked: AdmissionRequest, now: EpochMs): Admitted<Admission> | undefined {
+  if (isOpen(latest, now) && !mayUse(latest, asked.session)) return refuse(ofAnotherSession(latest));
   switch (latest.state) {
     case 'PENDING':
     case 'APPROVED': {
@@ -110,6 +115,11 @@ function open(asked: AdmissionRequest, usage: () => AgentUsage, now: EpochMs): A
   const hold = openHold(record, now);
   return { opened: { hold, content }, answer: { kind: 'new', hold } };
 }
+
+const ofAnotherSession = ({ id }: Hold): GatewayError =>
+  new GatewayError('session_required', 'The approval belongs to the session that asked for it, and this is another.', {
+    holdId: id,
+  });
 
 const refuse = (error: GatewayError): Admitted<Admission> => ({ answer: { kind: 'refused', error } });
 

@@ -3,8 +3,10 @@
 // whatever it cannot do for certain.
 
 import type { Approvals, Outcome } from '../domain/approvals.ts';
+import { isBoundToSession, mayUse } from '../domain/call-session.ts';
 import type { EndedHold, Hold, HoldState, ReleasingHold } from '../domain/hold.ts';
 import type { Principal } from '../domain/principal.ts';
+import { readUpstreamName } from '../domain/server-names.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { callerDigest } from './binding.ts';
 import { castVote, revokeHold } from './cast-vote.ts';
@@ -172,6 +174,27 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
     async cancel(id, principal) {
       await own(id, principal);
       return apply(context, id, () => ({ type: 'cancel' }));
+    },
+    async endSession(principal, mount, session) {
+      let after: string | undefined;
+      do {
+        const page = await store.list({
+          principalId: principal.id,
+          states: ['PENDING', 'APPROVED'],
+          limit: 200,
+          ...(after !== undefined && { after }),
+        });
+        const ending = page.holds.filter(
+          (hold) =>
+            isBoundToSession(hold.requirements) &&
+            mayUse(hold, session) &&
+            hold.principal.issuer === principal.issuer &&
+            readUpstreamName(hold.action.upstream).mount === mount,
+        );
+        // One that ends by itself in this moment is no fault.
+        await Promise.allSettled(ending.map(({ id }) => apply(context, id, () => ({ type: 'cancel' }))));
+        after = page.next;
+      } while (after !== undefined);
     },
     opened: (id, reviewer) => context.firstViews.note(id, reviewer.id, store.now()),
     vote: (id, reviewer, ballot) => castVote(context, id, reviewer, ballot),

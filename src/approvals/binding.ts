@@ -2,6 +2,7 @@
 // shape of what is hashed: the label and RFC 8785 keep any two different tuples apart.
 
 import type { Action, Digest } from '../domain/action.ts';
+import { type CallSession, isBoundToSession } from '../domain/call-session.ts';
 import { canonicalDigest, sha256 } from '../domain/canonical.ts';
 import { type HeaderList, withoutField } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
@@ -9,8 +10,12 @@ import { approvedFields, bindsSession } from '../domain/mcp-session.ts';
 import type { Party } from '../domain/principal.ts';
 
 /** What a vote is bound to. */
-export type BindingFacts = Pick<Hold, 'actionDigest' | 'principal' | 'decisionDigest' | 'nonce' | 'deadline'> & {
+export type BindingFacts = Pick<
+  Hold,
+  'actionDigest' | 'principal' | 'requirements' | 'decisionDigest' | 'nonce' | 'deadline'
+> & {
   readonly task?: { readonly id: string; readonly revision: number };
+  readonly session?: CallSession;
 };
 
 /**
@@ -31,6 +36,8 @@ export function bindingDigest(facts: BindingFacts): Digest {
     decisionDigest: facts.decisionDigest,
     nonce: facts.nonce,
     deadline: facts.deadline,
+    // Left out where it is not bound, so that the digest of such a hold stays as it was before this member existed.
+    ...(isBoundToSession(facts.requirements) && { session: facts.session ?? null }),
   });
 }
 

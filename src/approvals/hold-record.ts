@@ -31,6 +31,7 @@ export function recordHold(request: HoldRequest, digest: Digest, owners: readonl
     ...(task === undefined ? {} : { task: heldTask(task) }),
     rules: decision.rules,
     requirements: decision.requirements,
+    ...(request.session && { session: request.session }),
     facts: request.facts,
     ...(decision.data === undefined ? {} : { data: decision.data }),
     ...(decision.reversible === undefined ? {} : { reversible: decision.reversible }),

@@ -3,6 +3,7 @@
 // checked again at release.
 
 import type { HoldRequest } from '../domain/approvals.ts';
+import { isBoundToSession } from '../domain/call-session.ts';
 import { type Clearance, clearReleased } from '../domain/clearance.ts';
 import type { Approval } from '../domain/decision.ts';
 import { defined } from '../domain/defined.ts';
@@ -30,6 +31,8 @@ export async function obtain(context: ApprovalContext, request: HoldRequest): Pr
 
 /** Returns the id alone: tens of thousands of waiting calls must not each keep a copy of their hold. */
 async function enter(context: ApprovalContext, request: HoldRequest): Promise<string> {
+  if (request.session === undefined && isBoundToSession(request.decision.requirements))
+    throw new GatewayError('session_required', 'The approval of this call is bound to a session, and it came in none.');
   const digest = requestDigest(request.principal, request.task?.id, request.action);
   const former = formerRequestDigest(request.principal, request.task?.id, request.action);
   const key = request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey };
@@ -38,6 +41,7 @@ async function enter(context: ApprovalContext, request: HoldRequest): Promise<st
     requestDigest: digest,
     ...(former !== undefined && { formerRequestDigest: former }),
     judged: request,
+    ...(request.session && { session: request.session }),
     limits: context.limits(),
     record() {
       const owners = context.owners(request.principal.id);

@@ -77,7 +77,11 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
     sheet.fact('rule', `${id}: ${effect}${why === 'matched' ? '' : ` (${reasons[why] ?? why})`}${kept}`);
   }
   for (const need of hold.requirements) {
-    const extras = [...proofOf(need), ...(need.reasonRequired ? ['reason'] : [])].map((extra) => `, ${extra}`);
+    const extras = [
+      ...proofOf(need),
+      ...(need.reasonRequired ? ['reason'] : []),
+      ...(need.bindSession ? ['used in the session that asked'] : []),
+    ].map((extra) => `, ${extra}`);
     const people = `${need.from?.includes(OWNER) ? 'the owners, ' : ''}${need.reviewers.join(', ')}`;
     sheet.fact('needs', `${need.count} of ${people} (${need.tier}${extras.join('')})`);
     if (need.escalate !== undefined)

@@ -81,6 +81,7 @@ const shownHold = z.object({
         })
         .optional(),
       reasonRequired: z.boolean(),
+      bindSession: z.literal(true).optional(),
       escalate: z.object({ to: z.array(z.string()), at: z.string(), inForce: z.boolean() }).optional(),
     }),
   ),

@@ -104,6 +104,10 @@ export const tier = () =>
         .describe('How long an approval can be used; default 2m'),
       stepUp: z.boolean().default(false).describe('The same as assurance: { maxAge: 5m }; default false'),
       assurance: assurance().exactOptional().describe('How voters prove who they are: all members are needed'),
+      bindSession: z
+        .boolean()
+        .exactOptional()
+        .describe('Whether only the session that asked may use the approval; default false'),
       reasonRequired: z.boolean().default(false).describe('Whether a vote needs a reason; default false'),
       tellAgent: z
         .boolean()

@@ -2,6 +2,7 @@
 
 import type { GatewayError } from '../errors.ts';
 import type { Action, Digest } from './action.ts';
+import type { CallSession } from './call-session.ts';
 import type { Clearance } from './clearance.ts';
 import type { Approval, Decision } from './decision.ts';
 import type { Facts } from './facts.ts';
@@ -36,6 +37,8 @@ export interface HoldRequest extends Judged {
   readonly action: Action;
   readonly calls: readonly TaskCall[];
   readonly idempotencyKey?: string;
+  /** The session in which this very message came. */
+  readonly session?: CallSession;
   /** Names of the agent's header fields that the call will not carry. Reviewers and the agent are told. */
   readonly leftBehind: readonly string[];
   /** Uses the approval of this hold only, and never opens another hold. */
@@ -82,7 +85,7 @@ export interface Approvals {
    * Opens a hold or attaches to an open one, waits, and claims the approval: a clearance for exactly one send. Throws
    * `approval_pending` when the wait is over, `approval_denied` `approval_expired` `approval_unused` `approval_revoked`
    * `approval_invalidated`, `already_sent`, `outcome_unknown`, `idempotency_key_reused`, `too_many_pending`,
-   * `no_eligible_reviewer`, `principal_suspended`, `draining`.
+   * `no_eligible_reviewer`, `session_required`, `principal_suspended`, `draining`.
    */
   obtain(request: HoldRequest): Promise<Clearance>;
   /**
@@ -107,6 +110,8 @@ export interface Approvals {
   recall(id: string, principal: Principal): Promise<Recalled>;
   /** Cancels a PENDING or APPROVED hold. Throws `hold_not_found`, `hold_closed`. */
   cancel(id: string, principal: Principal): Promise<Hold>;
+  /** The session has ended: cancels the holds of this caller at this mount that no other session can use. */
+  endSession(principal: Principal, mount: string, session: CallSession): Promise<void>;
   /**
    * Throws `hold_not_found`, `hold_closed`, `stale_digest`, `not_a_reviewer`, `separation_of_duties`, `already_voted`,
    * `reason_required`, `step_up_required`, `assurance_required`.

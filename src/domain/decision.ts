@@ -29,6 +29,8 @@ export interface Requirement {
   readonly stepUp: boolean;
   /** Besides `stepUp`. */
   readonly assurance?: Assurance;
+  /** Only the session that asked may use the approval. */
+  readonly bindSession?: true;
   readonly reasonRequired: boolean;
   /** Whether the agent may be told the reason of a denial. */
   readonly tellAgent?: boolean;

@@ -1,6 +1,7 @@
 // The durable record of one action waiting for approval. hold-store.ts has the port that keeps it.
 
 import type { Action, ActionBinding, Digest, ToolChange, ToolWords } from './action.ts';
+import type { CallSession } from './call-session.ts';
 import type { EpochMs } from './clock.ts';
 import type { MatchedRule, Requirement } from './decision.ts';
 import type { Facts } from './facts.ts';
@@ -108,6 +109,8 @@ export interface HoldBase {
   readonly task?: HeldTask;
   readonly rules: readonly MatchedRule[];
   readonly requirements: readonly Requirement[];
+  /** The session of the call that opened the hold. Bound where a requirement says so. */
+  readonly session?: CallSession;
   /** What was known when the call was held. Absent in holds of earlier versions. */
   readonly facts?: Facts;
   readonly data?: string;

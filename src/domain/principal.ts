@@ -56,6 +56,8 @@ export interface Principal extends Party {
   readonly onBehalfOf: readonly Party[];
   /** Thumbprint of the key that the caller's token is bound to (RFC 7800 `cnf`), where it is bound. */
   readonly keyThumbprint?: string;
+  /** The session in which the token was got: what the issuer's `sessionClaim` says. */
+  readonly session?: string;
   /** When this proof of identity ends. */
   readonly expiresAt: EpochMs;
 }

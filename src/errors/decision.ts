@@ -117,6 +117,12 @@ export const DECISION = {
     'no',
     'Report it: the platform team adds reviewers to the tier. Do not rephrase the call or look for another way.',
   ),
+  session_required: refused(
+    403,
+    'This approval is bound to a session',
+    'no',
+    'Ask for the approval and use it in one MCP session, or with tokens of one sign-in. Do not look for another way.',
+  ),
   hold_not_found: refused(404, 'There is no such hold of yours', 'unsaid', 'Use the id in the Countersign-Hold field.'),
   hold_closed: refused(
     409,

@@ -7,12 +7,13 @@ import { isJsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import { sessionOf } from '../domain/mcp-session.ts';
 import type { Principal } from '../domain/principal.ts';
+import { readUpstreamName } from '../domain/server-names.ts';
 import type { Armed } from '../domain/stages.ts';
 import { asGatewayError } from '../errors.ts';
 import type { OpenRequests } from './open-requests.ts';
 
 export interface CancellationDependencies {
-  readonly approvals: Pick<Approvals, 'cancel'>;
+  readonly approvals: Pick<Approvals, 'cancel' | 'endSession'>;
   readonly log: Logger;
   /** Calls that are held, or are about to be, by the number of their request, for any server of the mount. */
   readonly waiting: OpenRequests<WaitingCall>;
@@ -52,18 +53,20 @@ export async function heedCancellation(
 /**
  * Cancels the holds whose requests are still open in the session that `action` names. A hold whose request has been
  * answered with "pending" stays: clients that open a session for each call end it behind that answer, and come back for
- * the approval in another one.
+ * the approval in another one. It stays unless its tier binds it to the session.
  */
 async function cancelHolds(
   { approvals, waiting }: CancellationDependencies,
   principal: Principal,
   action: Action,
 ): Promise<void> {
-  if (sessionOf(action.boundHeaders) === '') return;
+  const id = sessionOf(action.boundHeaders);
+  if (id === '') return;
   const cancelling = waiting.inSession(principal, action).map((call) => {
     call.cancelled = true;
     return call.holdId === undefined ? undefined : approvals.cancel(call.holdId, principal);
   });
   // One that ends by itself in this moment is no fault.
   await Promise.allSettled(cancelling);
+  await approvals.endSession(principal, readUpstreamName(action.upstream).mount, { by: 'mcp', id });
 }

@@ -59,12 +59,13 @@ function requirementsOf(
 ): readonly Requirement[] {
   const options = tierOf(tier, tiers);
   if (tier === undefined || options === undefined) throw new TypeError('a hold rule needs a tier that exists');
-  const { decideWithinMs, useWithinMs, stepUp, assurance, reasonRequired, tellAgent } = options;
+  const { decideWithinMs, useWithinMs, stepUp, assurance, bindSession, reasonRequired, tellAgent } = options;
   return needsOf(options).map(({ from, count, escalate }) => ({
     tier,
     ...(asksOwner({ from }) ? { reviewers: [], owner: true as const } : { reviewers: from }),
     ...{ count, decideWithinMs, useWithinMs, stepUp, reasonRequired },
     ...(assurance && { assurance }),
+    ...(bindSession && { bindSession }),
     ...(tellAgent && { tellAgent }),
     ...(escalate && { escalate }),
   }));

@@ -63,7 +63,10 @@ export interface RuleOptions {
 
 /** What a tier asks of people, and who is told of its holds. */
 export type TierOptions = TierPeople &
-  Omit<Requirement, 'tier' | 'reviewers' | 'owner' | 'count' | 'escalate'> & { readonly notify?: readonly string[] };
+  Omit<Requirement, 'tier' | 'reviewers' | 'owner' | 'count' | 'escalate' | 'bindSession'> & {
+    readonly notify?: readonly string[];
+    readonly bindSession?: boolean;
+  };
 
 /** `hold` names the tier that decides on a changed tool. */
 export type ToolChanges = 'allow' | 'deny' | { readonly hold: string };

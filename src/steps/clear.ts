@@ -5,6 +5,7 @@ import type { Approvals, HoldRequest, Judged, Verdict } from '../domain/approval
 import { becauseWords } from '../domain/because.ts';
 import { factsOf } from '../domain/call-facts.ts';
 import { kindOf, type Ways } from '../domain/call-kind.ts';
+import { callSession } from '../domain/call-session.ts';
 import { clearAllowed } from '../domain/clearance.ts';
 import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { Approval } from '../domain/decision.ts';
@@ -150,6 +151,7 @@ function holdRequest(
       formerActionDigest,
       task,
       idempotencyKey: header(request.headers, 'idempotency-key'),
+      session: callSession(action, request.headers, principal),
       resumes: resumes?.holdId,
     }),
     waitMs: Math.min(prefer.waitMs ?? (prefer.respondAsync ? 0 : longestWaitMs), longestWaitMs),

@@ -24,7 +24,8 @@ const bindings = fc.record({
 type Facts = typeof bindings extends fc.Arbitrary<infer T> ? T : never;
 type Bound = { -readonly [K in keyof Parameters<typeof bindingDigest>[0]]: Parameters<typeof bindingDigest>[0][K] };
 function bound({ task, principal, ...rest }: Facts): Bound {
-  return { ...rest, principal: { ...principal, kind: 'oidc', owners: [] }, ...(task === undefined ? {} : { task }) };
+  const caller = { ...principal, kind: 'oidc' as const, owners: [] };
+  return { ...rest, requirements: [], principal: caller, ...(task === undefined ? {} : { task }) };
 }
 
 /** What the binding digest must tell apart, in one comparable text. */

@@ -10,7 +10,7 @@ import { file, gatewayTest } from '../support/gateway-test.ts';
 import { type Agent, actingFor, get, MARKING, newAgent, post, written } from '../support/reads-and-sends.ts';
 import { answered } from './held.ts';
 
-const LIMITS = { wait: '0s', pendingPerAgent: 100_000, holdsPerHourPerAgent: 100_000 };
+const LIMITS = { wait: '0s', pendingPerAgent: 10_000, holdsPerHourPerAgent: 10_000 };
 
 const it = gatewayTest
   .extend('metered', file, ({ environment }) =>

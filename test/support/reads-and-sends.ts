@@ -149,9 +149,11 @@ export const MARKING = {
 /** Everything is allowed, but nothing is sent by somebody for whom this condition is true. */
 export const sendsUnless = (condition: string): Rules => [
   rule.allow('http', { upstream: 'api' }),
-  rule.allow('tools', { tool: '*' }),
   rule.hold('leak', { upstream: 'api', path: '/send' }, { when: condition }),
-  rule.deny('leak-by-tool', { tool: 'transfer_funds' }, { when: condition }),
+  ...['tools', 'modern'].flatMap((upstream) => [
+    rule.allow(upstream, { upstream, tool: '*' }),
+    rule.deny(`leak-by-${upstream}`, { upstream, tool: 'transfer_funds' }, { when: condition }),
+  ]),
 ];
 
 /** What the rules of `sendsUnless` answer to a call that they stop. */

@@ -75,6 +75,12 @@ const settings = (context: ConfigContext) =>
             'token (`client_id`, `azp`); default agent',
         ),
       personClaim: personClaim(),
+      sessionClaim: z
+        .string()
+        .min(1)
+        .max(200)
+        .default('sid')
+        .describe('Claim, by name or path, that names the session of a token, for tiers with bindSession; default sid'),
       introspection: introspectionSettings(context),
       tokenReview: tokenReviewSettings(context),
       maxLifetime: maxLifetime('24h'),

@@ -150,7 +150,7 @@ function renderRule({ id, effect, why, maintainer }: Hold['rules'][number], back
 }
 
 function renderRequirement(requirement: Requirement): Html {
-  const { tier, count, owner, reviewers, reasonRequired, useWithinMs, escalate } = requirement;
+  const { tier, count, owner, reviewers, reasonRequired, bindSession, useWithinMs, escalate } = requirement;
   const role = owner ? 'the owners, ' : '';
   const people = html`${count === 1 ? 'one person' : `${count} people`} of ${role}${words(reviewers.join(', '))}`;
   const proof = assuranceWords(assuranceOf(requirement)).map((one) => `, with ${one}`);
@@ -160,7 +160,8 @@ function renderRequirement(requirement: Requirement): Html {
     escalate === undefined
       ? ''
       : html`. ${duration(escalate.afterMs)} after it was asked, also ${words(escalate.to.join(', '))}`;
-  return html`<li><strong>${tier}</strong>: ${people}${proof.join('')}${reason}${use}${later}</li>`;
+  const session = bindSession ? ', in the session that asked' : '';
+  return html`<li><strong>${tier}</strong>: ${people}${proof.join('')}${reason}${use}${session}${later}</li>`;
 }
 
 function renderCredential(credential: Hold['action']['credential'], background: Background): Html {

@@ -1,6 +1,6 @@
 // What a rule over `task.calls` cannot see, shown with keys that need no classification. These rules keep working as
 // they are documented; the tests pin why docs/policy.md sends the reader to `tainted`. Kind: a memory that the agent
-// chooses, or that the agent can push full. The last test is a fault: what is open escapes a rule that does see it.
+// chooses, or that the agent can push full.
 
 import { describe, expect } from 'vitest';
 import { rule } from '../../support/config.ts';
@@ -35,9 +35,9 @@ describe.for(WAYS)('over %s, a rule over the calls of a task', (name) => {
   });
 });
 
-// Passes unseen today: the rule decides when the head of the request has come, before the reading, and the body is
-// written after it. A rule that reads history must make the body be read first.
-it.fails('an upload that was opened before the reading is decided on when its body is there', async ({ world }) => {
+// It passed unseen while the rule decided when the head of the request had come: before the reading, and the body was
+// written after it.
+it('an upload that was opened before the reading is decided on when its body is there', async ({ world }) => {
   const { env } = world;
   const agent = await openTask(env, newAgent());
   const upload = await openUpload(env, '/api/upload', agent);
