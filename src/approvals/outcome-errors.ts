@@ -25,7 +25,11 @@ export function outcomeErrorOf(hold: Hold): GatewayError {
     case 'CANCELLED':
       return unsent(hold, 'approval_revoked', 'The hold was cancelled by its agent.');
     case 'INVALIDATED':
-      return unsent(hold, 'approval_invalidated', 'The policy, the task, the caller, what is known of the call, or a reviewer’s standing changed.');
+      return unsent(
+        hold,
+        'approval_invalidated',
+        'The policy, the task, the caller, what is known of the call, or a reviewer’s standing changed.',
+      );
     case 'RELEASING':
     case 'SENT':
       return sent(hold, 'already_sent', 'An identical request has used this approval and is being sent now.', {
@@ -69,7 +73,11 @@ export function stillPending(
   const pending = { deadline: new Date(deadline).toISOString(), needs };
   return new GatewayError('approval_pending', detail, {
     ...{ holdId: id, retryAfter, executed: 'no', pending },
-    members: { reasons: decision.reasons, ...defined({ because: decision.because }), ...(leftBehind.length > 0 && { fieldsLeftBehind: leftBehind }) },
+    members: {
+      reasons: decision.reasons,
+      ...defined({ because: decision.because }),
+      ...(leftBehind.length > 0 && { fieldsLeftBehind: leftBehind }),
+    },
   });
 }
 

@@ -1,8 +1,8 @@
 // The verdict of policy over one action. Approval is one input to it, never a bypass.
 
 import type { BodyNeed, Digest } from './action.ts';
-import type { Because } from './because.ts';
 import type { Assurance } from './assurance.ts';
+import type { Because } from './because.ts';
 import type { Classifiable, Classification } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';

@@ -21,7 +21,9 @@ export function becauseOf(
 
 function marksOf(decisive: readonly Match[], { tainted = [] }: Facts): readonly Because[] {
   if (tainted.length === 0) return [];
-  const reading = decisive.flatMap(({ rule: { condition } }) => (condition?.factsRead.has('tainted') ? [condition] : []));
+  const reading = decisive.flatMap(({ rule: { condition } }) =>
+    condition?.factsRead.has('tainted') ? [condition] : [],
+  );
   const named = reading.map(({ literals }) => literals.filter(({ of }) => of === 'tainted').map(({ text }) => text));
   const counts = (taint: string): boolean => named.some((names) => names.length === 0 || names.includes(taint));
   // One for each taint, whatever it stands on: whom else it marks is nobody's business.

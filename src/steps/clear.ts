@@ -164,7 +164,9 @@ function denial({ decision }: Decided): GatewayError {
   const members = { reasons, ...defined({ because }) };
   return reasons.includes('no_matching_rule')
     ? new GatewayError('no_matching_rule', 'No rule allows this call.', { members })
-    : new GatewayError('denied', `Policy denies this call.${becauseWords(because)}${messageWords(messages)}`, { members });
+    : new GatewayError('denied', `Policy denies this call.${becauseWords(because)}${messageWords(messages)}`, {
+        members,
+      });
 }
 
 function remember({ history }: ClearDependencies, cleared: Cleared): Cleared {
