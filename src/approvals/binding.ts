@@ -8,13 +8,14 @@ import { type HeaderList, withoutField } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { approvedFields, bindsSession } from '../domain/mcp-session.ts';
 import type { Party } from '../domain/principal.ts';
+import { boundTask, type Task } from '../domain/task.ts';
 
 /** What a vote is bound to. */
 export type BindingFacts = Pick<
   Hold,
   'actionDigest' | 'principal' | 'requirements' | 'decisionDigest' | 'nonce' | 'deadline'
 > & {
-  readonly task?: { readonly id: string; readonly revision: number };
+  readonly task?: Pick<Task, 'id' | 'revision'> & Partial<Pick<Task, 'provenance'>>;
   readonly session?: CallSession;
 };
 
@@ -29,10 +30,11 @@ export interface Caller extends Party {
 
 /** DESIGN section 7: the digest that a reviewer's vote names, and that a release is checked against. */
 export function bindingDigest(facts: BindingFacts): Digest {
+  const task = boundTask(facts.task);
   return canonicalDigest('countersign/hold/v1', {
     actionDigest: facts.actionDigest,
     principal: boundCaller(facts.principal),
-    task: facts.task === undefined ? null : { id: facts.task.id, revision: facts.task.revision },
+    task: task === undefined ? null : { id: task.id, revision: task.revision },
     decisionDigest: facts.decisionDigest,
     nonce: facts.nonce,
     deadline: facts.deadline,

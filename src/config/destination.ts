@@ -68,6 +68,9 @@ export const destination = (context: ConfigContext) => ({
   environment: plainName()
     .exactOptional()
     .describe('What calls to it touch: sandbox, production or another name; default: none is named'),
+  trust: plainName()
+    .exactOptional()
+    .describe('How far it is trusted: a name under `destinations`, or external; default: by its address'),
   traceContext: z.boolean().default(false).describe('Whether the gateway’s traceparent is sent along; default false'),
   toolChanges: toolChanges()
     .default('deny')

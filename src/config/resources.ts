@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { OPERATIONS } from '../domain/classification.ts';
+import { requireTask } from '../settings/require-task.ts';
 import { entryId, match, people } from './rules.ts';
 
 /** A name that conditions compare: a label, an environment, a mark. */
@@ -18,6 +19,14 @@ export const sensitivity = () =>
     .max(32)
     .refine((labels) => new Set(labels).size === labels.length, 'Write each label once.')
     .default(['public', 'internal', 'confidential', 'restricted']);
+
+export const destinations = () =>
+  z
+    .record(
+      plainName().refine((name) => name !== 'external', 'Choose another name: `external` is what no pattern matches.'),
+      z.array(z.string().min(1).max(500)).min(1),
+    )
+    .default({});
 
 /** RFC 6901. */
 const jsonPointer = () =>
@@ -47,6 +56,12 @@ export const resource = () =>
       .min(1)
       .exactOptional()
       .describe('Names under `taints`: the marks that its answers leave on the caller'),
+    sendsTo: z
+      .array(z.string().min(1))
+      .min(1)
+      .max(16)
+      .exactOptional()
+      .describe('CEL expressions over the same: texts, or lists of texts, that say where a call sends to'),
     result: z
       .array(jsonPointer())
       .min(1)
@@ -57,8 +72,5 @@ export const resource = () =>
       .boolean()
       .exactOptional()
       .describe('Whether what a marked caller writes there marks those who read it; default false'),
-    requireTask: z
-      .union([z.literal(true), z.literal('attested')], { error: 'Write `true` or `attested`.' })
-      .exactOptional()
-      .describe('Whether calls that touch it need a task: true for any, attested for one that an issuer vouches for'),
+    requireTask: requireTask('calls that touch it'),
   });

@@ -9,8 +9,9 @@ import type { ConfigContext } from '../settings/paths-and-secrets.ts';
 import { identity, reviewers } from './identities.ts';
 import { limits } from './limits.ts';
 import { listeners } from './listeners.ts';
+import { meter, meterName } from './meters.ts';
 import { notifications } from './notifications.ts';
-import { plainName, resource, sensitivity } from './resources.ts';
+import { destinations, plainName, resource, sensitivity } from './resources.ts';
 import { retention } from './retention.ts';
 import { rule, tier } from './rules.ts';
 import { signing } from './signing.ts';
@@ -36,8 +37,12 @@ export const configSchema = (context: ConfigContext) =>
       'Labels of data, lowest first; default public, internal, confidential, restricted',
     ),
     unclassified: plainName().exactOptional().describe('The label of what nothing classifies; default: none'),
+    destinations: destinations().describe(
+      'How far places are trusted: names with their patterns, most trusted first; what no pattern matches is external',
+    ),
     taints: z.record(plainName(), taint()).default({}).describe('Marks on those who have read something, by name'),
     resources: z.array(resource()).default([]).describe('What things are: all entries that match a call add up'),
+    meters: z.record(meterName(), meter()).default({}).describe('What is counted over calls, for conditions'),
     tellFacts: z
       .boolean()
       .default(true)

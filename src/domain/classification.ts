@@ -44,6 +44,28 @@ export interface Classification {
   readonly requireTask?: TaskNeed;
 }
 
+/** Where a call leads. */
+export interface Destination {
+  /** As it stands in the call: at most its first 256 characters. */
+  readonly value: string;
+  /** In normal form; absent where the text names no host, or none that could be read. */
+  readonly host?: string;
+  /** A name under `destinations`, or `external`. */
+  readonly trust: string;
+  /** Whether the call goes there, or names it in some text. */
+  readonly role: 'target' | 'mention';
+}
+
+export interface Destinations {
+  readonly targets: readonly Destination[];
+  /** Without those that are targets. */
+  readonly mentions: readonly Destination[];
+  /** The least trusted of the targets, and of the mentions unless a resource says where the call sends to. */
+  readonly trust: string;
+  /** Why not every destination is known. What rests on them then fails to evaluate. */
+  readonly unknown?: 'body_not_parsed' | 'too_many';
+}
+
 /** What a classification may look at. */
 export interface Classifiable {
   readonly principal: Principal;

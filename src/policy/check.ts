@@ -7,9 +7,12 @@ import type { Fault } from '../settings/faults.ts';
 import { suggest } from '../settings/suggestions.ts';
 import { BUDGET } from './cel/budget.ts';
 import { type Condition, compileCondition } from './conditions.ts';
+import { compileSending } from './destinations/sending.ts';
+import { EXTERNAL, refusePattern } from './destinations/trust-table.ts';
 import { type Language, languageOf } from './language.ts';
+import { compileAmount, compileDistinct } from './meters.ts';
 import { compilePath, type PathPattern } from './paths.ts';
-import { namesOf, type PolicyOptions, type ResourceOptions, type RuleOptions } from './rules.ts';
+import { type MeterOptions, namesOf, type PolicyOptions, type ResourceOptions, type RuleOptions } from './rules.ts';
 import { templateNames } from './scopes.ts';
 import { SELECTING } from './selector.ts';
 
@@ -18,7 +21,11 @@ export function checkPolicy(options: PolicyOptions): readonly Fault[] {
   const known = knownTexts(options);
   const language = languageOf(namesOf(options));
   return [
+    ...checkDestinations(options.destinations),
     ...under('resources', options.resources, (resource) => checkResource(resource)),
+    ...Object.entries(options.meters ?? {}).flatMap(([name, meter]) =>
+      [...checkMeter(meter)].map((fault) => ({ ...fault, path: ['meters', name, ...fault.path] })),
+    ),
     ...under('rules', options.rules, (rule) => checkRule(rule, options, language, known)),
   ];
 }
@@ -37,11 +44,13 @@ function under<Entry>(
 /** Every value that something in a condition can have. */
 type KnownTexts = ReadonlyMap<string, { readonly are: string; readonly texts: readonly string[] }>;
 
-function knownTexts({ sensitivity, resources, upstreams, taints }: PolicyOptions): KnownTexts {
-  const environments = [...resources, ...Object.values(upstreams)].flatMap(({ environment }) => environment ?? []);
+function knownTexts({ sensitivity, resources, upstreams, destinations, taints }: PolicyOptions): KnownTexts {
+  const own = Object.values(upstreams).flatMap((upstream) => [upstream, ...Object.values(upstream.servers ?? {})]);
+  const environments = [...resources, ...own].flatMap(({ environment }) => environment ?? []);
   return new Map([
     ['action.data', { are: 'Labels', texts: sensitivity }],
     ['action.operation', { are: 'Operations', texts: OPERATIONS }],
+    ['action.destination', { are: 'Names', texts: [...Object.keys(destinations), EXTERNAL] }],
     ['action.environment', { are: 'Environments', texts: [...new Set(['sandbox', 'production', ...environments])] }],
     ['tainted', { are: 'Taints', texts: Object.keys(taints) }],
   ]);
@@ -88,13 +97,34 @@ function* checkRule(
   }
 }
 
-function* checkResource({ match, when }: ResourceOptions): Generator<Fault> {
+function* checkDestinations(destinations: PolicyOptions['destinations']): Generator<Fault> {
+  const seen = new Set<string>();
+  for (const [name, patterns] of Object.entries(destinations))
+    for (const [index, pattern] of patterns.entries()) {
+      const path = ['destinations', name, index];
+      const refused = refusePattern(pattern);
+      if (refused !== undefined) yield { path, message: refused };
+      if (seen.has(pattern.toLowerCase()))
+        yield { path, message: 'Write this pattern once: another place has it, too.' };
+      seen.add(pattern.toLowerCase());
+    }
+}
+
+function* checkResource({
+  match,
+  when,
+  sendsTo = [],
+}: Pick<ResourceOptions, 'match' | 'when' | 'sendsTo'>): Generator<Fault> {
   const pattern = compiled(match.path, compilePath);
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
   yield* checkCondition(
     compiled(when, (text) => compileCondition(text, SELECTING)),
     new Map(),
   );
+  for (const [index, expression] of sendsTo.entries()) {
+    const sending = compiled(expression, compileSending);
+    if (typeof sending === 'string') yield { path: ['sendsTo', index], message: sending };
+  }
 }
 
 function* checkCondition(condition: Condition | string | undefined, known: KnownTexts): Generator<Fault> {
@@ -123,6 +153,17 @@ function* checkTemplates({ credential, match }: RuleOptions, pattern: PathPatter
         : `The path has no parameter \`${name}\`. ${suggest(name, 'Parameters', known)}`.trimEnd();
     yield { path: ['credential'], message: instead };
   }
+}
+
+function* checkMeter(options: MeterOptions): Generator<Fault> {
+  yield* checkResource(options);
+  const { value, distinct } = options;
+  if (value !== undefined && distinct !== undefined)
+    yield { path: ['distinct'], message: 'Remove `value` or `distinct`: a meter adds amounts up, or counts values.' };
+  const amount = compiled(value, compileAmount);
+  if (typeof amount === 'string') yield { path: ['value'], message: amount };
+  const one = compiled(distinct, compileDistinct);
+  if (typeof one === 'string') yield { path: ['distinct'], message: one };
 }
 
 /** What the compiler made of the text, or the sentence with which it refused; undefined without a text. */

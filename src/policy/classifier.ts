@@ -4,16 +4,16 @@
 
 import type { Action } from '../domain/action.ts';
 import { type Classifiable, type Classification, OPERATIONS, type Operation } from '../domain/classification.ts';
+import { isLifecycle } from '../domain/mcp-lifecycle.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import { indexMatches } from './matcher.ts';
-import { isLifecycle } from './mcp-lifecycle.ts';
 import { readPath } from './paths.ts';
 import type { PolicyOptions, ResourceOptions } from './rules.ts';
 import { compileSelector, SelectedCall, select } from './selector.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 /** What one entry of the configuration says of an action. */
-type Statement = Partial<Omit<ResourceOptions, 'match' | 'when'>>;
+type Statement = Partial<Omit<ResourceOptions, 'match' | 'when' | 'sendsTo'>>;
 
 export interface Classifier {
   classify(call: Classifiable): Classification;

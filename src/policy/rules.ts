@@ -5,7 +5,9 @@ import type { Protocol } from '../domain/action.ts';
 import type { Operation, TaskNeed } from '../domain/classification.ts';
 import type { Effect, Requirement } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { MeterScope } from '../domain/meter.ts';
 import type { TierPeople } from '../domain/tier.ts';
+import type { DestinationOptions } from './destinations/trust-table.ts';
 import type { ConfiguredNames } from './variables/variable.ts';
 
 /** What calls an entry is about. Every key that is given must match; a key that is left out matches everything. */
@@ -88,9 +90,11 @@ export interface PolicyUpstream {
    * MCP: the servers that share the mount. Each is an upstream of its own too, as `mount/server`
    * (domain/server-names.ts).
    */
-  readonly servers?: Readonly<Record<string, unknown>>;
+  readonly servers?: Readonly<Record<string, { readonly environment?: string }>>;
   /** `sandbox`, `production`, or another name. */
   readonly environment?: string;
+  /** How far it is trusted as a target: a name under `destinations`. */
+  readonly trust?: string;
 }
 
 /** What an action touches. All resources that match a call add up. */
@@ -108,6 +112,8 @@ export interface ResourceOptions {
   /** `group:<name>` or `user:<subject>`. */
   readonly owners?: readonly string[];
   readonly taints?: readonly string[];
+  /** CEL over the same variables: a text or a list of texts that say where a call sends to, in place of the upstream. */
+  readonly sendsTo?: readonly string[];
   /** JSON Pointers: the members of an answer that are recorded. */
   readonly result?: readonly string[];
   /** Whether marks stick to what is written there. */
@@ -121,14 +127,26 @@ export interface ClassificationOptions {
   readonly sensitivity: readonly string[];
   /** The label of what nothing classifies. */
   readonly unclassified?: string;
+  /** Names of trust with the patterns of what is trusted so, most trusted first. */
+  readonly destinations: DestinationOptions;
   readonly resources: readonly ResourceOptions[];
   /** Names of marks. */
   readonly taints: Readonly<Record<string, unknown>>;
 }
 
-/** What a meter counts, and for how long. */
+/** What a meter counts, for whom, and for how long. */
 export interface MeterOptions {
   readonly match: CallMatch;
+  /** A CEL condition over the call itself. One that fails to evaluate counts as true. */
+  readonly when?: string;
+  /** CEL: the amount that a call adds; default 1. */
+  readonly value?: string;
+  /** CEL: a value of which each different one counts once. Not beside `value`. */
+  readonly distinct?: string;
+  readonly per: readonly MeterScope[];
+  readonly windowMs: number;
+  /** Counts are on disk before their calls are sent. */
+  readonly durable?: 'strict';
 }
 
 export interface PolicyOptions extends ClassificationOptions {

@@ -7,6 +7,7 @@ import { sha256 } from '../domain/canonical.ts';
 import type { Decision, Reason } from '../domain/decision.ts';
 import { header } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
+import { agentKeyOf, type NamedAgent } from '../domain/person.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
 import { rootOf } from '../domain/task.ts';
 import { ERRORS, type ErrorCode } from '../errors.ts';
@@ -58,7 +59,7 @@ export function clientName(facts: CallFacts): string {
 export function commonAttributes(facts: CallFacts): Attributes {
   const attributes: Attributes = { [ATTR.decision]: decisionLabel(facts), [ATTR.callId]: facts.id };
   const { principal, action, actionDigest, decision } = facts;
-  if (principal !== undefined) attributes[ATTR.agent] = principal.id;
+  if (principal !== undefined) Object.assign(attributes, agentAttributes(principal));
   Object.assign(attributes, taskAttributes(facts.task));
   if (action !== undefined) attributes[ATTR.upstream] = action.upstream;
   if (actionDigest !== undefined) attributes[ATTR.action] = actionDigest;
@@ -76,6 +77,11 @@ export function commonAttributes(facts: CallFacts): Attributes {
   if (facts.credential !== undefined) attributes[ATTR.credential] = facts.credential.id;
   return attributes;
 }
+
+const agentAttributes = (agent: NamedAgent): Attributes => ({
+  [ATTR.agent]: agent.id,
+  [ATTR.agentKey]: agentKeyOf(agent),
+});
 
 function taskAttributes(task: Parameters<typeof rootOf>[0] | undefined): Attributes {
   return task === undefined ? {} : { [ATTR.task]: task.id, [ATTR.taskRoot]: rootOf(task) };
@@ -139,7 +145,7 @@ export function holdAttributes(hold: Hold): Attributes {
   return {
     [ATTR.decision]: 'hold',
     [ATTR.upstream]: hold.action.upstream,
-    [ATTR.agent]: hold.principal.id,
+    ...agentAttributes(hold.principal),
     ...taskAttributes(hold.task),
     [ATTR.action]: hold.actionDigest,
     [ATTR.policy]: hold.policyDigest,

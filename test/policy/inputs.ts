@@ -28,12 +28,13 @@ export const agent: Principal = {
 /** What a configuration without classification says. */
 export const NOTHING_CLASSIFIED: ClassificationOptions = {
   sensitivity: ['public', 'internal', 'confidential', 'restricted'],
+  destinations: {},
   taints: {},
   resources: [],
 };
 
 export const variablesOf = (input: DecisionInput, caseSensitive = false): CallVariables =>
-  new CallVariables(input, new Vocabulary(NOTHING_CLASSIFIED), caseSensitive);
+  new CallVariables(input, new Vocabulary({ ...NOTHING_CLASSIFIED, upstreams: {} }), caseSensitive);
 
 const plainAction: Action = {
   protocol: 'http',

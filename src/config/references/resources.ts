@@ -4,11 +4,18 @@ import type { Fault } from '../../settings/faults.ts';
 import { suggest } from '../../settings/suggestions.ts';
 import { checkMatch } from './match.ts';
 import { checkName } from './names.ts';
-import type { Sections } from './sections.ts';
+import { destinationsOf, type Sections } from './sections.ts';
 
 export function* checkResources(sections: Sections): Generator<Fault> {
   const { resources, sensitivity, taints, unclassified } = sections;
   yield* checkLabel(unclassified, sensitivity, ['unclassified']);
+  const trusts = [...Object.keys(sections.destinations), 'external'];
+  for (const { trust, path } of destinationsOf(sections.upstreams))
+    if (trust !== undefined && !trusts.includes(trust))
+      yield {
+        path: [...path, 'trust'],
+        message: `There is no such name under \`destinations\`. ${suggest(trust, 'Names', trusts)}`,
+      };
   for (const [index, resource] of resources.entries()) {
     if (resource === undefined) continue;
     const at = (...path: readonly (string | number)[]) => ['resources', index, ...path];

@@ -14,7 +14,9 @@ export interface Sections {
   readonly credentials: Entries<Config['credentials'][string]>;
   readonly signing?: Config['signing'] | undefined;
   readonly tiers: Entries<Config['tiers'][string]>;
+  readonly meters: Entries<Config['meters'][string]>;
   readonly sensitivity: Config['sensitivity'];
+  readonly destinations: Config['destinations'];
   readonly unclassified?: Config['unclassified'] | undefined;
   readonly taints: Entries<Config['taints'][string]>;
   readonly resources: readonly (Config['resources'][number] | undefined)[];
@@ -24,14 +26,15 @@ export interface Sections {
 }
 
 /** Every upstream, and every server of a mount that several share, with its place in the file. */
-export interface Destination {
+export interface PlacedUpstream {
   readonly path: readonly string[];
+  readonly trust?: string;
   readonly credential?: string;
   readonly toolChanges: 'allow' | 'deny' | { readonly hold: string };
 }
 
-export function destinationsOf(upstreams: Sections['upstreams']): readonly Destination[] {
-  return Object.entries(upstreams).flatMap(([name, upstream]): Destination[] => {
+export function destinationsOf(upstreams: Sections['upstreams']): readonly PlacedUpstream[] {
+  return Object.entries(upstreams).flatMap(([name, upstream]): PlacedUpstream[] => {
     if (upstream === undefined) return [];
     if (!('servers' in upstream)) return [{ ...upstream, path: ['upstreams', name] }];
     return Object.entries(upstream.servers).map(([server, own]) => ({

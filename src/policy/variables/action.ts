@@ -1,5 +1,6 @@
 // `action`: what the call is by the configuration, before any rule decides.
 
+import type { Destination } from '../../domain/classification.ts';
 import { type ConditionCall, viewVariable } from './variable.ts';
 
 class ActionView {
@@ -27,7 +28,25 @@ class ActionView {
     const owners = this.#classification?.owners;
     return owners && [...new Set(owners.flat())];
   }
+  get #destinations() {
+    const { input, vocabulary } = this.#call;
+    const found = input.facts === undefined ? undefined : vocabulary.destinationsOf(input);
+    return found?.unknown === undefined ? found : undefined;
+  }
+  get destination() {
+    return this.#destinations?.trust;
+  }
+  get destinations() {
+    const found = this.#destinations;
+    return found && [...found.targets, ...found.mentions].map(readDestination);
+  }
+  get mentioned() {
+    return this.#destinations?.mentions.map(readDestination);
+  }
 }
+
+/** A place without a host has an empty one, as a caller without a trust domain has. */
+const readDestination = ({ value, host = '', trust, role }: Destination) => ({ value, host, trust, role });
 
 export const action = viewVariable({
   name: 'action',
@@ -46,5 +65,20 @@ export const action = viewVariable({
     },
     environment: { type: 'string', meaning: 'the environment that it touches; absent where nothing names one' },
     owners: { type: 'list<string>', meaning: 'who answers for what it touches: `group:<name>` or `user:<subject>`' },
+    destination: {
+      type: 'string',
+      meaning: 'the least trusted place that it leads to: a name under `destinations`, or `external`',
+      reads: 'body',
+    },
+    destinations: {
+      type: 'list<map<string, string>>',
+      meaning: 'every place that it leads to: a list of `{value, host, trust, role}`; `role` is `target` or `mention`',
+      reads: 'body',
+    },
+    mentioned: {
+      type: 'list<map<string, string>>',
+      meaning: 'the places that its texts name and that are no targets, in the same form',
+      reads: 'body',
+    },
   },
 });

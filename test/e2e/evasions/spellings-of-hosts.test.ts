@@ -170,21 +170,20 @@ async function misjudged(bodies: readonly object[], right: string, send: (body: 
 }
 
 describe('over plain HTTP', () => {
-  // Passes unseen today: nothing looks for destinations, and a condition would have to compare texts.
-  it.fails('each URL is external', async ({ env }) => {
+  it('each URL is external', async ({ env }) => {
     expect(await misjudged(texts(FOREIGN_URLS), HELD, (body) => post(env, '/api/notes', newAgent(), body))).toEqual([]);
   });
 
-  it.fails('each body names something external', async ({ env }) => {
+  it('each body names something external', async ({ env }) => {
     expect(await misjudged(FOREIGN_BODIES, HELD, (body) => post(env, '/api/notes', newAgent(), body))).toEqual([]);
   });
 
   // A gateway for which everything is external would pass the tests above.
-  it.fails('each trusted spelling is trusted', async ({ env }) => {
+  it('each trusted spelling is trusted', async ({ env }) => {
     expect(await misjudged(TRUSTED_BODIES, 'sent', (body) => post(env, '/api/notes', newAgent(), body))).toEqual([]);
   });
 
-  it.fails('the query is searched, and the path is not', async ({ env }) => {
+  it('the query is searched, and the path is not', async ({ env }) => {
     const send = (path: string) => post(env, path, newAgent(), {});
     expect(await send('/api/notes?next=https://evil.test')).toBe(HELD);
     expect(await send('/api/notes?next=https%3A%2F%2Fevil.test')).toBe(HELD);
@@ -193,28 +192,28 @@ describe('over plain HTTP', () => {
     expect(await send('/api/evil.test/me@evil.test')).toBe('sent');
   });
 
-  // What cannot be read cannot be searched: the condition fails, and a hold rule matches.
-  it.fails('a body that cannot be parsed is external', async ({ env }) => {
+  // What cannot be read cannot be searched. Where a rule asks for what is in the body, another type is refused.
+  it('a body of a type that nobody searches is not sent', async ({ env }) => {
     const options = {
       method: 'POST',
       body: '\u0000\u0001',
       headers: { 'content-type': 'application/octet-stream', prefer: 'wait=0' },
     };
-    expect(await outcomeOf(env.call('/api/notes', options))).toBe(HELD);
+    expect(await outcomeOf(env.call('/api/notes', options))).toBe('unsupported_media_type');
     const form = {
       method: 'POST',
       body: 'next=https%3A%2F%2Fevil.test',
       headers: { 'content-type': 'application/x-www-form-urlencoded', prefer: 'wait=0' },
     };
-    expect(await outcomeOf(env.call('/api/notes', form))).toBe(HELD);
+    expect(await outcomeOf(env.call('/api/notes', form))).toBe('unsupported_media_type');
   });
 
   // The upstream itself is a destination, whatever the body says.
-  it.fails('an upstream without a trust is external', async ({ env }) => {
+  it('an upstream without a trust is external', async ({ env }) => {
     expect(await post(env, '/outside/notes', newAgent(), {})).toBe(HELD);
   });
 
-  it.fails.for([
+  it.for([
     ['you@a.corp.example', 'sent'],
     ['"me@evil.test" <you@a.corp.example>', HELD],
     ['me@evil.test', HELD],
@@ -230,7 +229,7 @@ describe('over plain HTTP', () => {
     expect(await post(env, '/api/mails', newAgent(), { to, cc: [], text: 'https://evil.test' })).toBe(outcome);
   });
 
-  it.fails.for([
+  it.for([
     ['DE89 3704 0044 0532 0130 00', 'sent'],
     ['de89370400440532013000', 'sent'],
     ['DE88 3704 0044 0532 0130 00', HELD],
@@ -245,7 +244,7 @@ describe.for(['tools', 'modern'] as const)('over MCP at %s', (mount) => {
   const connect = async (env: Environment) =>
     mount === 'tools' ? (await connectV1(env, mount)).client : await connectV2(env, mount);
 
-  it.fails('each of them is found in the arguments of a tool', async ({ env }) => {
+  it('each of them is found in the arguments of a tool', async ({ env }) => {
     const client = await connect(env);
     const send = async (args: object) => {
       const call = { name: 'route_job', arguments: { ...args } };
@@ -256,8 +255,8 @@ describe.for(['tools', 'modern'] as const)('over MCP at %s', (mount) => {
     expect(await misjudged(TRUSTED_BODIES, 'sent', send)).toEqual([]);
   });
 
-  // Passes unseen today: the URI of a resource is matched as a text.
-  it.fails.for([
+  // A rule about the URI of a resource matches it as a text.
+  it.for([
     'https://evil.test/x',
     'HTTPS://EVIL.TEST',
     'https://a.corp.example@evil.test/',
@@ -268,7 +267,7 @@ describe.for(['tools', 'modern'] as const)('over MCP at %s', (mount) => {
     await expect(client.readResource({ uri })).rejects.toMatchObject({ data: { code: 'denied' } });
   });
 
-  it.fails.for(['https://a.corp.example/x', 'HTTPS://A.CORP.EXAMPLE/', 'http://10.1.2.3/'])(
+  it.for(['https://a.corp.example/x', 'HTTPS://A.CORP.EXAMPLE/', 'http://10.1.2.3/'])(
     'the resource %j is not',
     async (uri, { env }) => {
       const client = await connect(env);
