@@ -46,7 +46,7 @@ const OPENERS: Readonly<Record<string, (env: Environment) => Promise<readonly [r
 };
 
 describe.for(Object.entries(OPENERS))('opened before the reading by %s', ([_who, agents]) => {
-  // Passes unseen today: the call was allowed when its head came, and nobody asks again.
+  // Passed unseen once: the call was allowed when its head came, and nobody asks again.
   it('an upload is decided on again before its second half is sent on', async ({ env }) => {
     const [reader, opener] = await agents(env);
     const upload = await openUpload(env, '/api/upload', opener);
@@ -64,7 +64,7 @@ describe.for(Object.entries(OPENERS))('opened before the reading by %s', ([_who,
     expect(upload.arrived()).toBe(true);
   });
 
-  // Passes unseen today: one decision lets through everything that is said on the WebSocket later.
+  // Passed unseen once: one decision lets through everything that is said on the WebSocket later.
   it('a WebSocket is closed before the reader sees its answer', async ({ env, sockets }) => {
     const [reader, opener] = await agents(env);
     const socket = await openSocket(env, '/live/chat', opener);
@@ -86,7 +86,7 @@ describe.for(Object.entries(OPENERS))('opened before the reading by %s', ([_who,
   });
 });
 
-// Passes unseen today. The mark is there before the first byte of what is read, also where the rest never ends.
+// Passed unseen once. The mark is there before the first byte of what is read, also where the rest never ends.
 it('an answer that begins and does not end has marked its reader', async ({ env }) => {
   const agent = newAgent();
   const socket = await openSocket(env, '/live/chat', agent);
