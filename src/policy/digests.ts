@@ -44,7 +44,8 @@ export function withPeople(decision: Digest, requirements: readonly Requirement[
  * what the agent is told are left out, because they change nothing of what was approved.
  */
 function contentOfRule({ options, requirements }: CompiledRule) {
-  const { match, when, tier: _, notify: __, message: ___, maintainer: ____, tellFacts: _____, ...rest } = options;
+  const { match, when, tier: _tier, notify: _notify, message: _message, ...more } = options;
+  const { maintainer: _maintainer, tellFacts: _tellFacts, wholeSession: _wholeSession, ...rest } = more;
   const [first, ...others] = requirements.map(contentOfRequirement);
   return {
     ...rest,

@@ -40,6 +40,8 @@ export const ATTR = {
   action: 'countersign.action.digest',
   policy: 'countersign.policy.digest',
   rules: 'countersign.rule.ids',
+  meters: 'countersign.meters',
+  novel: 'countersign.novel',
   reasons: 'countersign.decision.reasons',
   tainted: 'countersign.tainted',
   marked: 'countersign.marked',
