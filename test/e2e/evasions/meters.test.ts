@@ -52,7 +52,7 @@ const pay = (env: Environment, agent: Agent, amount: unknown) => post(env, '/api
 const holdPay = (env: Environment, agent: Agent, amount: number) => post(env, '/api/held-pay', agent, { amount });
 
 describe('over plain HTTP', () => {
-  // Passes unseen today: nothing is counted, and a rule sees one amount at a time.
+  // Passed unseen once: nothing is counted, and a rule sees one amount at a time.
   it('a limit is on the sum', async ({ env }) => {
     const agent = newAgent();
     expect([await pay(env, agent, 60), await pay(env, agent, 60), await pay(env, agent, 40)]).toEqual([
@@ -62,7 +62,7 @@ describe('over plain HTTP', () => {
     ]);
   });
 
-  // Passes unseen today. A meter that adds what the agent says could be lowered by it.
+  // Passed unseen once. A meter that adds what the agent says could be lowered by it.
   it.for([-1, -1e9, '-50', 'NaN', null, [50], {}, true])(
     'an amount of %j is not counted down',
     async (amount, { env }) => {
@@ -81,7 +81,7 @@ describe('over plain HTTP', () => {
     expect(await pay(env, newAgent(), 1)).toBe('sent');
   });
 
-  // Passes unseen today: each hold is looked at alone, and together they are over the limit.
+  // Passed unseen once: each hold is looked at alone, and together they are over the limit.
   it('two holds that together pass the limit are not both opened', async ({ env }) => {
     const agent = newAgent();
     expect(await holdPay(env, agent, 60)).toBe('approval_pending');
@@ -102,7 +102,7 @@ describe('over plain HTTP', () => {
     expect(await holdPay(env, agent, 60)).toBe('denied');
   });
 
-  // Passes unseen today: five calls are decided on before one of them is counted.
+  // Passed unseen once: five calls are decided on before one of them is counted.
   it('many calls at once do not pass the limit together', async ({ env }) => {
     const agent = newAgent();
     const outcomes = await Promise.all(Array.from({ length: 30 }, () => pay(env, agent, 10)));
@@ -110,7 +110,7 @@ describe('over plain HTTP', () => {
     expect(outcomes.filter((outcome) => outcome === 'sent').length).toBeGreaterThan(0);
   });
 
-  // Passes unseen today: the second agent has a limit of its own.
+  // Passed unseen once: the second agent has a limit of its own.
   it('two agents of one person share her limit', async ({ env }) => {
     const person = newAgent('person').as;
     expect(await pay(env, actingFor(person, newAgent()), 60)).toBe('sent');
@@ -118,14 +118,14 @@ describe('over plain HTTP', () => {
     expect(await pay(env, actingFor(newAgent().as, newAgent()), 60)).toBe('sent');
   });
 
-  // Passes unseen today: a task begins anew.
+  // Passed unseen once: a task begins anew.
   it('a new task has no new limit', async ({ env }) => {
     const agent = newAgent();
     expect(await pay(env, await openTask(env, agent), 60)).toBe('sent');
     expect(await pay(env, await openTask(env, agent), 60)).toBe('denied');
   });
 
-  // Passes unseen today: what an upstream refuses may have happened all the same.
+  // Passed unseen once: what an upstream refuses may have happened all the same.
   it('what came back as an error counts', async ({ env }) => {
     const agent = newAgent();
     env.upstream.respond((_request, response) => response.writeHead(500).end('{}'));
@@ -134,7 +134,7 @@ describe('over plain HTTP', () => {
     expect(await pay(env, agent, 60)).toBe('denied');
   });
 
-  // Passes unseen today. Another spelling of a name that was seen is one more only where the upstream tells them apart.
+  // Passed unseen once. Another spelling of a name that was seen is one more only where the upstream tells them apart.
   it('a second repository is noticed, and the first one twice is not', async ({ env }) => {
     const agent = newAgent();
     const write = (repo: string) => post(env, `/api/repos/bank/${repo}/issues`, agent, {});
@@ -165,7 +165,7 @@ async function move(
 }
 
 describe.for(WAYS.filter((way) => way !== 'plain HTTP'))('over %s', (way) => {
-  // Passes unseen today: as over plain HTTP.
+  // Passed unseen once: as over plain HTTP.
   it('a limit is on the sum, and a negative amount does not lower it', async ({ world }) => {
     const agent = newAgent();
     expect([
