@@ -81,6 +81,7 @@ export function createCalls(
     tasks: store.tasks,
     marks: store.marks,
     meters: store.meters,
+    novelty: store.novelty,
     suspensions: store.suspensions,
     watch: store.watch,
     digests: { of: actionDigest, former: formerActionDigest, request: requestDigest },

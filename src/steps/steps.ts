@@ -52,7 +52,7 @@ export function createSteps(parts: StepParts): Steps {
   const marking = new Marking({ marks, clock, watch: factWatch });
   const history = createHistory(tasks, factWatch);
   const metering = new CallMeters(parts.meters, digests);
-  const assessing = { marks, watch: factWatch, metering };
+  const assessing = { marks, watch: factWatch, metering, novelty: parts.novelty };
   const slots = new UpstreamSlots();
 
   /**

@@ -377,6 +377,17 @@ export const STEPS: readonly string[] = [
   CREATE INDEX agent_id_key ON agent_id (agent_key);
   CREATE INDEX agent_id_seen ON agent_id (seen_on);
   `,
+  // What agents have done: operations, and operations with a target.
+  `
+  CREATE TABLE novelty (
+    agent_key TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    target TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (agent_key, operation, target)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX novelty_until ON novelty (until);
+  `,
 ];
 
 /**

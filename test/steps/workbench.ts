@@ -246,6 +246,7 @@ export class Workbench {
       tasks: store.tasks,
       marks: store.marks,
       meters: store.meters,
+      novelty: store.novelty,
       suspensions: store.suspensions,
       watch: store.watch,
       violations: { note: () => undefined },
@@ -306,6 +307,7 @@ export class Workbench {
       },
       policy,
       taints: this.taints,
+      noveltyWindowMs: 3_600_000,
       mounts: new Map<string, SingleMount | SharedMount>([
         ['ledger', ledger],
         ['ledger/files', { ...ledger, name: 'ledger/files' }],
