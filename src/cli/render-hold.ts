@@ -55,7 +55,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   sheet.fact('at', `${action.upstream} (${action.authority})`);
   if (action.tool !== undefined) sheet.fact('tool', action.tool);
   if (action.upgrade !== undefined) {
-    sheet.fact('opens', 'a WebSocket: what goes over it afterwards nobody looks at');
+    sheet.fact('opens', 'a WebSocket, for the whole session: what follows passes unseen');
     sheet.fact('subprotocols', action.upgrade.subprotocols.join(', ') || 'none offered');
     sheet.fact('extensions', action.upgrade.extensions.join(', ') || 'none offered');
   }
@@ -135,6 +135,8 @@ function renderTask(sheet: Sheet, { task }: ShownHold): void {
   sheet.words(task.objective ?? task.heading);
   if (task.objective === undefined) sheet.fact('task', 'the rest of its words is not kept any more');
   for (const [index, step] of task.plan.entries()) sheet.words(`${index + 1}. ${step}`);
+  if (task.prompt !== undefined) sheet.words(`prompt: ${task.prompt}`);
+  if (task.endsBy !== undefined) sheet.fact('task ends by', task.endsBy);
   if (task.labels.length > 0) sheet.words(`labels: ${task.labels.join(', ')}`);
   sheet.fact('task', `${task.id}, revision ${task.revision}`);
   for (const call of task.calls)
