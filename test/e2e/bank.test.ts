@@ -141,7 +141,7 @@ describe('a payout', () => {
     expect(bank.ledger.requests).toEqual([]);
   });
 
-  it.fails('to a new account waits for two people with passkeys, and to a known one passes', async ({ bank }) => {
+  it('to a new account waits for two people with passkeys, and to a known one passes', async ({ bank }) => {
     const agent = somebody();
     const [iban, txn] = ['DE89 3704 0044 0532 0130 00', randomUUID()];
     const [cfo, risk] = [await bank.atConsole('cfo', []), await bank.atConsole('rita', ['risk'])];
@@ -166,7 +166,7 @@ describe('a payout', () => {
     expect((await pay(bank, other, 4800, iban, randomUUID())).code).toBe('approval_pending');
   });
 
-  it.fails('without a session is refused where the tier binds it', async ({ bank }) => {
+  it('without a session is refused where the tier binds it', async ({ bank }) => {
     const { claims, ...rest } = somebody();
     const agent = { ...rest, claims: { ...claims, sid: undefined } };
     expect(await pay(bank, agent, 100, 'DE02 1203', randomUUID())).toMatchObject({ code: 'session_required' });
