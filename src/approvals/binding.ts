@@ -4,6 +4,7 @@
 import type { Action, Digest } from '../domain/action.ts';
 import { type CallSession, isBoundToSession } from '../domain/call-session.ts';
 import { canonicalDigest, sha256 } from '../domain/canonical.ts';
+import type { Facts } from '../domain/facts.ts';
 import { type HeaderList, withoutField } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { approvedFields, bindsSession } from '../domain/mcp-session.ts';
@@ -12,7 +13,7 @@ import type { Party } from '../domain/principal.ts';
 /** What a vote is bound to. */
 export type BindingFacts = Pick<
   Hold,
-  'actionDigest' | 'principal' | 'requirements' | 'decisionDigest' | 'nonce' | 'deadline'
+  'actionDigest' | 'principal' | 'requirements' | 'decisionDigest' | 'factsDigest' | 'nonce' | 'deadline'
 > & {
   readonly task?: { readonly id: string; readonly revision: number };
   readonly session?: CallSession;
@@ -27,9 +28,21 @@ export interface Caller extends Party {
   readonly onBehalfOf: readonly Party[];
 }
 
-/** DESIGN section 7: the digest that a reviewer's vote names, and that a release is checked against. */
+/**
+ * What the configuration says that a call is and where it leads. A reload that changes it changes the digest; one that
+ * is about other calls does not.
+ */
+export function factsDigest({ classification, destinations }: Pick<Facts, 'classification' | 'destinations'>): Digest {
+  return canonicalDigest('countersign/facts/v1', { classification, destinations: destinations ?? null });
+}
+
+/**
+ * The digest that a reviewer's vote names, and that a release is checked against. A hold of an earlier version binds no
+ * facts, and has the digest of that version.
+ */
 export function bindingDigest(facts: BindingFacts): Digest {
-  return canonicalDigest('countersign/hold/v1', {
+  const { factsDigest: digest } = facts;
+  return canonicalDigest(digest === undefined ? 'countersign/hold/v1' : 'countersign/hold/v2', {
     actionDigest: facts.actionDigest,
     principal: boundCaller(facts.principal),
     task: facts.task === undefined ? null : { id: facts.task.id, revision: facts.task.revision },
@@ -37,6 +50,7 @@ export function bindingDigest(facts: BindingFacts): Digest {
     nonce: facts.nonce,
     deadline: facts.deadline,
     // Left out where it is not bound, so that the digest of such a hold stays as it was before this member existed.
+    ...(digest !== undefined && { factsDigest: digest }),
     ...(isBoundToSession(facts.requirements) && { session: facts.session ?? null }),
   });
 }

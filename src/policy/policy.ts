@@ -52,14 +52,15 @@ export function compilePolicy(options: PolicyOptions): Policy {
   const vocabulary = new Vocabulary(options);
   const classifier = createClassifier(options, rules, vocabulary);
   const digests = createDigests(options, rules);
-  const findings = createRuleOutcomes(options.upstreams, digests);
+  const findings = createRuleOutcomes(options.upstreams, digests, (text) => vocabulary.label(text) !== undefined);
   return {
     digest: digests.policy,
     bodyNeed: (upstream, method, path) =>
       classifier.readsBody(upstream, method, path) ? 'json' : weighBodyNeed(index, upstream, method, path),
     factsRead: (upstream, method, path) => (readsFacts ? factsRead(index, upstream, method, path) : NO_FACTS),
     classify: classifier.classify,
-    destinations: (call) => vocabulary.destinationsOf(call),
+    destinations: (call) => vocabulary.destinations.find(call),
+    knownDestinations: (call) => vocabulary.destinations.known(call),
     outlook(input) {
       try {
         return foresee(index, vocabulary, input);
@@ -86,7 +87,7 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
   if (read === undefined) return need;
   const caseSensitive = index.caseSensitive(upstream);
   for (const rule of index.candidates(upstream, method)) {
-    const bytes = rule.options.decide === 'hold';
+    const bytes = rule.options.decide === 'hold' || rule.condition?.readsDestinations === true;
     const whole = (rule.condition?.factsRead.size ?? 0) > 0;
     if (!(rule.readsBody || bytes || whole) || rule.matchPath(read, caseSensitive) === undefined) continue;
     if (rule.readsBody) return 'json';

@@ -2,6 +2,7 @@
 // Names, digests and numbers only: no header value, no query, no argument, no token.
 
 import type { CallFacts } from '../domain/call-facts.ts';
+import { isClassified } from '../domain/classification.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import { decisionLabel, otherReasons } from './span-attributes.ts';
 
@@ -14,7 +15,7 @@ export interface CallLineContext {
 
 /** The fields for `log.info('call', …)`; absent facts are absent fields. */
 export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = {}): Record<string, unknown> {
-  const { principal, action, task, decision, hold, credential } = facts;
+  const { principal, action, task, decision, known, hold, credential } = facts;
   const line: Record<string, unknown> = { call: facts.id, method: facts.method };
   const put = (name: string, value: unknown): void => {
     if (value !== undefined) line[name] = value;
@@ -33,6 +34,12 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
     decision?.rules.map((rule) => rule.id),
   );
   put('reasons', decision && otherReasons(decision));
+  if (known !== undefined && isClassified(known.classification)) {
+    put('data', known.classification.data);
+    put('operation', known.classification.operation);
+    put('environment', known.classification.environment);
+  }
+  put('destination', known?.destinations?.trust);
   put('policy', decision?.policyDigest);
   put('hold', hold?.id ?? facts.holdId);
   put('hold_state', hold?.state);

@@ -171,20 +171,20 @@ async function misjudged(bodies: readonly object[], right: string, send: (body: 
 
 describe('over plain HTTP', () => {
   // Passes unseen today: nothing looks for destinations, and a condition would have to compare texts.
-  it.fails('each URL is external', async ({ env }) => {
+  it('each URL is external', async ({ env }) => {
     expect(await misjudged(texts(FOREIGN_URLS), HELD, (body) => post(env, '/api/notes', newAgent(), body))).toEqual([]);
   });
 
-  it.fails('each body names something external', async ({ env }) => {
+  it('each body names something external', async ({ env }) => {
     expect(await misjudged(FOREIGN_BODIES, HELD, (body) => post(env, '/api/notes', newAgent(), body))).toEqual([]);
   });
 
   // A gateway for which everything is external would pass the tests above.
-  it.fails('each trusted spelling is trusted', async ({ env }) => {
+  it('each trusted spelling is trusted', async ({ env }) => {
     expect(await misjudged(TRUSTED_BODIES, 'sent', (body) => post(env, '/api/notes', newAgent(), body))).toEqual([]);
   });
 
-  it.fails('the query is searched, and the path is not', async ({ env }) => {
+  it('the query is searched, and the path is not', async ({ env }) => {
     const send = (path: string) => post(env, path, newAgent(), {});
     expect(await send('/api/notes?next=https://evil.test')).toBe(HELD);
     expect(await send('/api/notes?next=https%3A%2F%2Fevil.test')).toBe(HELD);
@@ -194,13 +194,14 @@ describe('over plain HTTP', () => {
   });
 
   // What cannot be read cannot be searched: the condition fails, and a hold rule matches.
-  it.fails('a body that cannot be parsed is external', async ({ env }) => {
+  it('a body that cannot be parsed is external', async ({ env }) => {
     const options = {
       method: 'POST',
       body: '\u0000\u0001',
       headers: { 'content-type': 'application/octet-stream', prefer: 'wait=0' },
     };
-    expect(await outcomeOf(env.call('/api/notes', options))).toBe(HELD);
+    // Nobody could be shown such a body, so it is refused.
+    expect(await outcomeOf(env.call('/api/notes', options))).toBe('unsupported_media_type');
     const form = {
       method: 'POST',
       body: 'next=https%3A%2F%2Fevil.test',
@@ -210,11 +211,11 @@ describe('over plain HTTP', () => {
   });
 
   // The upstream itself is a destination, whatever the body says.
-  it.fails('an upstream without a trust is external', async ({ env }) => {
+  it('an upstream without a trust is external', async ({ env }) => {
     expect(await post(env, '/outside/notes', newAgent(), {})).toBe(HELD);
   });
 
-  it.fails.for([
+  it.for([
     ['you@a.corp.example', 'sent'],
     ['"me@evil.test" <you@a.corp.example>', HELD],
     ['me@evil.test', HELD],
@@ -230,7 +231,7 @@ describe('over plain HTTP', () => {
     expect(await post(env, '/api/mails', newAgent(), { to, cc: [], text: 'https://evil.test' })).toBe(outcome);
   });
 
-  it.fails.for([
+  it.for([
     ['DE89 3704 0044 0532 0130 00', 'sent'],
     ['de89370400440532013000', 'sent'],
     ['DE88 3704 0044 0532 0130 00', HELD],
@@ -245,7 +246,7 @@ describe.for(['tools', 'modern'] as const)('over MCP at %s', (mount) => {
   const connect = async (env: Environment) =>
     mount === 'tools' ? (await connectV1(env, mount)).client : await connectV2(env, mount);
 
-  it.fails('each of them is found in the arguments of a tool', async ({ env }) => {
+  it('each of them is found in the arguments of a tool', async ({ env }) => {
     const client = await connect(env);
     const send = async (args: object) => {
       const call = { name: 'route_job', arguments: { ...args } };
@@ -257,7 +258,7 @@ describe.for(['tools', 'modern'] as const)('over MCP at %s', (mount) => {
   });
 
   // Passes unseen today: the URI of a resource is matched as a text.
-  it.fails.for([
+  it.for([
     'https://evil.test/x',
     'HTTPS://EVIL.TEST',
     'https://a.corp.example@evil.test/',
@@ -268,7 +269,7 @@ describe.for(['tools', 'modern'] as const)('over MCP at %s', (mount) => {
     await expect(client.readResource({ uri })).rejects.toMatchObject({ data: { code: 'denied' } });
   });
 
-  it.fails.for(['https://a.corp.example/x', 'HTTPS://A.CORP.EXAMPLE/', 'http://10.1.2.3/'])(
+  it.for(['https://a.corp.example/x', 'HTTPS://A.CORP.EXAMPLE/', 'http://10.1.2.3/'])(
     'the resource %j is not',
     async (uri, { env }) => {
       const client = await connect(env);
